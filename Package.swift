@@ -1,0 +1,56 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target is built as Swift 6, with each warning an error.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "latchkey",
+  products: [
+    .executable(name: "latchkey", targets: ["latchkey"]),
+    .executable(name: "latchkey-bench", targets: ["Bench"]),
+    .library(name: "LatchkeyClient", targets: ["LatchkeyClient"]),
+  ],
+  targets: [
+    .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+    .systemLibrary(name: "CLibevent", providers: [.apt(["libevent-dev"])]),
+    .systemLibrary(name: "CLinux"),
+    module("Wire"),
+    module("FuzzWire", ["Wire"]),
+    module("SessionModel"),
+    module("Loop", ["CLibevent", "CLinux"]),
+    .target(
+      name: "Scripts", dependencies: ["SessionModel"],
+      resources: [.embedInCode("Lua")], swiftSettings: strict),
+    module("RedisLink", ["CHiredis", "Loop", "Scripts", "SessionModel"]),
+    module("Worker", ["Loop", "RedisLink", "Scripts", "SessionModel", "Wire"]),
+    module("LatchkeyClient", ["Loop", "Wire"]),
+    .executableTarget(
+      name: "latchkey", dependencies: ["LatchkeyClient", "Worker"], swiftSettings: strict),
+    .executableTarget(name: "Bench", dependencies: ["Loop"], swiftSettings: strict),
+    .testTarget(
+      name: "WireTests", dependencies: ["FuzzWire", "Wire"], exclude: ["Corpus"],
+      swiftSettings: strict),
+    tests("SessionModelTests", ["SessionModel"]),
+    tests("LoopTests", ["Loop"]),
+    tests("ScriptsTests", ["RedisLink", "Scripts", "SessionModel"]),
+    tests("RedisLinkTests", ["RedisLink", "Loop"]),
+    tests("WorkerTests", ["Worker", "Wire"]),
+    tests("SystemTests"),
+    tests("TidyTests"),
+  ]
+)

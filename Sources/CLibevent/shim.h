@@ -1,0 +1,7 @@
+// fd_set must be known before libevent's headers are read, or clean builds fail.
+#include <sys/select.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>

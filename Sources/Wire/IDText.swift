@@ -1,0 +1,51 @@
+// The form of names: devices, users, agents, the kinds and refs of links, request ids.
+
+/// Checks of names; they say yes or no, and the verb says which name it was.
+package enum IDText {
+  /// The most bytes of a device, user, link kind, link ref or request id.
+  package static let idBytesMax = 128
+  /// The most bytes of an agent's name.
+  package static let agentBytesMax = 64
+
+  /// Whether a token is a name of 1 to `bytesMax` of the characters `A-Z a-z 0-9 . _ : @ + - % ~`.
+  ///
+  /// A JSON string passes when it needs no escapes: a backslash is none of the characters.
+  package static func isID(_ bytes: Span<UInt8>, _ token: Token, bytesMax: Int) -> Bool {
+    guard token.start < token.end, token.end - token.start <= bytesMax else { return false }
+    for at in token.range where !isIDByte(bytes[at]) { return false }
+    return true
+  }
+
+  /// Whether a token is a UUID in its usual form, 8-4-4-4-12 hexadecimal digits of any case.
+  package static func isUUID(_ bytes: Span<UInt8>, _ token: Token) -> Bool {
+    guard token.end - token.start == 36 else { return false }
+    for offset in 0..<36 {
+      let byte = bytes[token.start + offset]
+      switch offset {
+      case 8, 13, 18, 23: if byte != ASCII.minus { return false }
+      default: if ASCII.hexValue(byte) == nil { return false }
+      }
+    }
+    return true
+  }
+
+  /// Looks a byte up in a table of 256 bits, of which only the first 128 can be set.
+  private static func isIDByte(_ byte: UInt8) -> Bool {
+    let half = byte < 64 ? table.low : byte < 128 ? table.high : 0
+    return half >> (UInt64(byte) & 63) & 1 == 1
+  }
+
+  /// One bit per ASCII character, built from the characters themselves so that they read well.
+  private static let table: (low: UInt64, high: UInt64) = {
+    var low: UInt64 = 0
+    var high: UInt64 = 0
+    let allowed: StaticString =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@+-%~"
+    allowed.withUTF8Buffer { characters in
+      for byte in characters {
+        if byte < 64 { low |= 1 << UInt64(byte) } else { high |= 1 << UInt64(byte - 64) }
+      }
+    }
+    return (low, high)
+  }()
+}

@@ -1,0 +1,145 @@
+// Cuts a stream of bytes into lines. It owns the part of a line that earlier reads brought and
+// knows nothing of sockets or of what a line means. One connection's thread uses it.
+
+/// The framing state machine of one connection.
+///
+/// The caller reads into a buffer of its own and asks for frames until it hears `needMore`. Lines
+/// that lie whole in the buffer are never copied. An overlong line is a state and not a failure,
+/// so that a client which sends one stays in sync: the newline that ends it is the next start.
+package struct LineFramer: Sendable {
+  /// What the machine waits for.
+  private enum State: Sendable {
+    /// The first byte of a line; leads to each of the others.
+    case lineStart
+    /// The rest of the line that `held` begins; leads to `joined`, `discarding` or `lineStart`.
+    case lineRest
+    /// The next call, which frees `held`; always leads to `lineStart`.
+    case joinedLineRead
+    /// The newline that ends an overlong line; leads to `lineStart`.
+    case overlongLineEnd
+  }
+
+  /// What a call found.
+  package enum Frame: Equatable, Sendable {
+    /// A whole line within the chunk, without its newline and one carriage return; never empty.
+    case line(Range<Int>)
+    /// A whole line that earlier chunks began: read it from `held` before the next call.
+    case joinedLine
+    /// A line passed the limit; said once per line, and what is left of the line is thrown away.
+    case tooLong
+    /// The chunk is used up; a line that it began has been copied into `held`.
+    case needMore
+  }
+
+  /// The longest line allowed, without its line end.
+  ///
+  /// It may change between calls (authentication raises it) and holds for the line now begun.
+  package var lineBytesMax: Int {
+    didSet { precondition(lineBytesMax > 0, "a line limit below 1 leaves no line") }
+  }
+
+  /// The part of a line that earlier chunks brought, or a joined line.
+  ///
+  /// It is without storage at other times, so that an idle connection costs nothing, and never
+  /// longer than the limit and one byte, which may be the carriage return of a full line.
+  package private(set) var held: [UInt8] = []
+
+  private var state = State.lineStart
+
+  /// Makes a framer at the start of a line.
+  package init(lineBytesMax: Int) {
+    precondition(lineBytesMax > 0, "a line limit below 1 leaves no line")
+    self.lineBytesMax = lineBytesMax
+  }
+
+  /// Whether a line has begun whose end has not come, an overlong one included.
+  package var holdsPartialLine: Bool {
+    switch state {
+    case .lineRest, .overlongLineEnd: true
+    case .lineStart, .joinedLineRead: false
+    }
+  }
+
+  /// Finds the next frame of `chunk` and moves `offset` past what it used.
+  package mutating func next(in chunk: Span<UInt8>, at offset: inout Int) -> Frame {
+    if case .joinedLineRead = state { startLine() }
+    while offset < chunk.count {
+      let start = offset
+      guard let newline = ByteSearch.newline(in: chunk, from: start) else {
+        offset = chunk.count
+        return lineContinues(in: chunk, from: start)
+      }
+      offset = newline + 1
+      if let frame = lineEnded(in: chunk, from: start, at: newline) { return frame }
+    }
+    return .needMore
+  }
+
+  /// Takes the end of a line; nil says that there is nothing to tell, as for an empty line.
+  private mutating func lineEnded(
+    in chunk: Span<UInt8>, from start: Int, at newline: Int
+  ) -> Frame? {
+    switch state {
+    case .lineStart:
+      return wholeLine(in: chunk, from: start, at: newline)
+    case .lineRest:
+      return join(chunk, from: start, to: newline)
+    case .overlongLineEnd:
+      state = .lineStart
+      return nil
+    case .joinedLineRead:
+      preconditionFailure("LineFramer: a line ended while a joined line was still held")
+    }
+  }
+
+  private func wholeLine(in chunk: Span<UInt8>, from start: Int, at newline: Int) -> Frame? {
+    var end = newline
+    if end > start, chunk[end - 1] == ASCII.carriageReturn { end -= 1 }
+    if end == start { return nil }
+    return end - start > lineBytesMax ? .tooLong : .line(start..<end)
+  }
+
+  /// Completes the held line with the bytes before its newline.
+  private mutating func join(_ chunk: Span<UInt8>, from start: Int, to newline: Int) -> Frame? {
+    let last = newline > start ? chunk[newline - 1] : held[held.count - 1]
+    let lineEndBytes = last == ASCII.carriageReturn ? 1 : 0
+    let length = held.count + (newline - start) - lineEndBytes
+    if length == 0 || length > lineBytesMax {
+      startLine()
+      return length == 0 ? nil : .tooLong
+    }
+    hold(chunk, from: start, to: newline)
+    held.removeLast(lineEndBytes)
+    state = .joinedLineRead
+    return .joinedLine
+  }
+
+  /// Takes the rest of a chunk that has no newline.
+  private mutating func lineContinues(in chunk: Span<UInt8>, from start: Int) -> Frame {
+    if case .overlongLineEnd = state { return .needMore }
+    // A carriage return at the very end is not counted yet: a newline may follow it.
+    let uncounted = chunk[chunk.count - 1] == ASCII.carriageReturn ? 1 : 0
+    if held.count + (chunk.count - start) - uncounted > lineBytesMax {
+      held = []
+      state = .overlongLineEnd
+      return .tooLong
+    }
+    hold(chunk, from: start, to: chunk.count)
+    state = .lineRest
+    return .needMore
+  }
+
+  private mutating func startLine() {
+    held = []
+    state = .lineStart
+  }
+
+  /// Copies bytes into `held`, whose storage doubles as it grows but stops at the limit.
+  private mutating func hold(_ chunk: Span<UInt8>, from start: Int, to end: Int) {
+    let needed = held.count + (end - start)
+    if needed > held.capacity {
+      held.reserveCapacity(max(needed, min(2 * held.capacity, lineBytesMax + 1)))
+    }
+    chunk.extracting(start..<end).withUnsafeBufferPointer { held.append(contentsOf: $0) }
+  }
+}

@@ -1,0 +1,179 @@
+// Owns: the tests of the grammar of a request line.
+
+import Testing
+import Wire
+
+@Suite struct RequestParserTests {
+  static let good: [(line: String, parts: Parts)] = [
+    ("PING", Parts(verb: "PING")),
+    ("ping_2", Parts(verb: "ping_2")),
+    ("GET d1", Parts(verb: "GET", words: ["d1"])),
+    ("GET d1/current/current", Parts(verb: "GET", words: ["d1/current/current"])),
+    ("LIST *", Parts(verb: "LIST", words: ["*"])),
+    (
+      "LOCK device-123 scheduling ttl=30s",
+      Parts(verb: "LOCK", words: ["device-123", "scheduling"], options: ["ttl=30s"])
+    ),
+    (
+      "LIST kind=ref state=active limit=50",
+      Parts(verb: "LIST", options: ["kind=ref", "state=active", "limit=50"])
+    ),
+    ("LIST my-kind=ref", Parts(verb: "LIST", words: ["my-kind=ref"])),
+    ("REPORT user=u1", Parts(verb: "REPORT", options: ["user=u1"])),
+    ("A =x a1=x é=x", Parts(verb: "A", words: ["=x", "a1=x", "é=x"])),
+    ("A _a_B=x", Parts(verb: "A", options: ["_a_B=x"])),
+    ("A k=a=b", Parts(verb: "A", options: ["k=a=b"])),
+    ("A k==", Parts(verb: "A", options: ["k=="])),
+    ("A k=\"\"", Parts(verb: "A", options: ["k=\"\""])),
+    (
+      "A k=\"two words\" l=x",
+      Parts(verb: "A", options: ["k=\"two words\"", "l=x"])
+    ),
+    ("A \"b c\" \"\" d", Parts(verb: "A", words: ["\"b c\"", "\"\"", "d"])),
+    ("A \"a=b\"", Parts(verb: "A", words: ["\"a=b\""])),
+    ("A \"q\\\"q\\u0041\"", Parts(verb: "A", words: ["\"q\\\"q\\u0041\""])),
+    ("A \"\\ud800\"", Parts(verb: "A", words: ["\"\\ud800\""])),
+    ("A b\"c d{e f[g", Parts(verb: "A", words: ["b\"c", "d{e", "f[g"])),
+    ("A k=b\"c", Parts(verb: "A", options: ["k=b\"c"])),
+    ("A }x ]y", Parts(verb: "A", words: ["}x", "]y"])),
+    ("A Größe 你好", Parts(verb: "A", words: ["Größe", "你好"])),
+    ("A {}", Parts(verb: "A", payload: "{}")),
+    ("A []", Parts(verb: "A", payload: "[]")),
+    (
+      "A b k=v { \"a\" : [ 1 , 2 ] }",
+      Parts(verb: "A", words: ["b"], options: ["k=v"], payload: "{ \"a\" : [ 1 , 2 ] }")
+    ),
+    ("A b [{\"c\": \"d e\"}]", Parts(verb: "A", words: ["b"], payload: "[{\"c\": \"d e\"}]")),
+  ]
+
+  @Test(arguments: good)
+  func `a line that follows the grammar gives its parts`(
+    _ item: (line: String, parts: Parts)
+  ) throws {
+    #expect(try parse(item.line.bytes) == item.parts)
+  }
+
+  static let bad: [(line: String, text: String)] = [
+    ("", "the line is empty"),
+    (" ", "the line begins with a space"),
+    (" PING", "the line begins with a space"),
+    ("PING ", "the line ends with a space"),
+    ("A {} ", "the line ends with a space"),
+    ("GET  d1", "two spaces in a row at byte 3"),
+    ("GET d1  d2", "two spaces in a row at byte 6"),
+    ("A k=v  {}", "two spaces in a row at byte 5"),
+    ("GET/ d1", "verb 'GET/' is not letters, digits and _ only"),
+    ("a=b", "verb 'a=b' is not letters, digits and _ only"),
+    ("{}", "verb '{}' is not letters, digits and _ only"),
+    ("\"A\"", "verb '\"A\"' is not letters, digits and _ only"),
+    ("é", "verb 'é' is not letters, digits and _ only"),
+    ("A k=", "option 'k' has no value"),
+    ("A ttl= 5", "option 'ttl' has no value"),
+    ("A k={}", "option 'k' has a value that begins with { or [ outside quotes"),
+    ("A k=[1]", "option 'k' has a value that begins with { or [ outside quotes"),
+    ("A k=v b", "word 'b' comes after an option"),
+    ("A k=v \"b c\"", "word 'b c' comes after an option"),
+    ("A k=v b1=c", "word 'b1=c' comes after an option"),
+    ("A ttl=1 ttl=1", "option 'ttl' is repeated"),
+    ("A ttl=1 x=2 TtL=1", "option 'TtL' is repeated"),
+    ("A \"b\"c", "JSON string without a space after it at byte 5"),
+    ("A \"b\"\"c\"", "JSON string without a space after it at byte 5"),
+    ("A k=\"b\"{}", "JSON string without a space after it at byte 7"),
+    ("A \"b", "JSON string is not valid JSON: expected the end of the string at byte 4"),
+    ("A \"b\\", "JSON string is not valid JSON: expected a known escape at byte 5"),
+    ("A \"b\\x\"", "JSON string is not valid JSON: expected a known escape at byte 5"),
+    ("A k=\"\\u12g4\"", "JSON string is not valid JSON: expected a hexadecimal digit at byte 9"),
+    ("A {", "payload is not valid JSON: expected a name in quotes or '}' at byte 3"),
+    ("A [", "payload is not valid JSON: expected a value or ']' at byte 3"),
+    ("A {} b", "payload is not valid JSON: expected nothing more at byte 5"),
+    ("A {} {}", "payload is not valid JSON: expected nothing more at byte 5"),
+    ("A [1 2]", "payload is not valid JSON: expected ',' or ']' at byte 5"),
+    ("A {\"a\" 1}", "payload is not valid JSON: expected ':' at byte 7"),
+    ("A {\"a\":1,}", "payload is not valid JSON: expected a name in quotes at byte 9"),
+    ("A [1,]", "payload is not valid JSON: expected a value at byte 5"),
+    ("A {\"a\":[1}", "payload is not valid JSON: expected ',' or ']' at byte 9"),
+    ("A {\"a\":1]", "payload is not valid JSON: expected ',' or '}' at byte 8"),
+    ("A [-]", "payload is not valid JSON: expected a digit at byte 4"),
+    ("A [tru]", "payload is not valid JSON: expected a value at byte 3"),
+  ]
+
+  @Test(arguments: bad)
+  func `a line that breaks the grammar is refused with a text that says where`(
+    _ item: (line: String, text: String)
+  ) {
+    #expect(refusal(item.line.bytes) == item.text)
+  }
+
+  @Test func `eight words are accepted and nine are not`() throws {
+    #expect(try parse("A 1 2 3 4 5 6 7 8 k=v {}".bytes).words.count == 8)
+    #expect(refusal("A 1 2 3 4 5 6 7 8 9".bytes) == "more than 8 words")
+  }
+
+  @Test func `a parser made for more words takes them`() throws {
+    var parser = RequestParser(wordsMax: 1001)
+    let line = ("ACK g" + String(repeating: " 1-1", count: 1000)).bytes
+    try parser.parse(line.span)
+    #expect(parser.words.count == 1001)
+  }
+
+  @Test func `twenty-four options are accepted and one more is not`() throws {
+    let keys = (0..<25).map { "k" + String(repeating: "x", count: $0) + "=1" }
+    #expect(try parse(("A " + keys.prefix(24).joined(separator: " ")).bytes).options.count == 24)
+    #expect(refusal(("A " + keys.joined(separator: " ")).bytes) == "more than 24 options")
+  }
+
+  @Test func `a payload nests sixty-four deep and no deeper`() throws {
+    func nested(_ depth: Int) -> [UInt8] {
+      ("A " + String(repeating: "[", count: depth) + String(repeating: "]", count: depth)).bytes
+    }
+    var parser = RequestParser()
+    try parser.parse(nested(64).span)
+    #expect(parser.payloadDepth == 64)
+    #expect(refusal(nested(65)) == "payload is nested deeper than 64 at byte 66")
+    var deeper = RequestParser(wordsMax: 8, payloadDepthMax: 72)
+    try deeper.parse(nested(72).span)
+    #expect(deeper.payloadDepth == 72)
+  }
+
+  @Test func `a parser that failed parses the next line as a new one would`() throws {
+    var parser = RequestParser()
+    let first = "LOCK a b ttl=1 req=2 {\"a\":1}".bytes
+    let failing = "LOCK a b ttl=1 ttl=2".bytes
+    let last = "GET c".bytes
+    try parser.parse(first.span)
+    #expect(throws: RequestError.self) { try parser.parse(failing.span) }
+    try parser.parse(last.span)
+    #expect(parts(parser, of: last) == Parts(verb: "GET", words: ["c"]))
+    #expect(parser.payloadDepth == 0)
+  }
+
+  @Test func `what an error repeats is cut to sixty-four bytes between characters`() {
+    let ascii = String(repeating: "x", count: 64)
+    #expect(refusal("A k=v \(ascii)".bytes) == "word '\(ascii)' comes after an option")
+    #expect(refusal("A k=v \(ascii)y".bytes) == "word '\(ascii)'... comes after an option")
+    let euros = String(repeating: "€", count: 22)
+    let kept = String(repeating: "€", count: 21)
+    #expect(refusal("A k=v \(euros)".bytes) == "word '\(kept)'... comes after an option")
+    let smile = String(repeating: "x", count: 61) + "😀"
+    #expect(
+      refusal("A k=v \(smile)".bytes)
+        == "word '\(String(repeating: "x", count: 61))'... comes after an option")
+  }
+
+  @Test func `words are compared without their case only where the protocol says so`() {
+    func equal(_ text: String, _ word: StaticString) -> Bool {
+      CaseInsensitive.equal(text.bytes.span, 0..<text.utf8.count, word)
+    }
+    func equal(_ text: String, _ one: Range<Int>, _ other: Range<Int>) -> Bool {
+      CaseInsensitive.equal(text.bytes.span, one, other)
+    }
+    #expect(equal("LoCk", "LOCK"))
+    #expect(equal("LoCk", "lock"))
+    #expect(!equal("LoCk", "lock2"))
+    #expect(!equal("LoCk", "loch"))
+    #expect(equal("ttl TTL", 0..<3, 4..<7))
+    #expect(!equal("ttl TTL", 0..<3, 4..<6))
+    #expect(!equal("@`", 0..<1, 1..<2))
+    #expect(!equal("[{", 0..<1, 1..<2))
+  }
+}

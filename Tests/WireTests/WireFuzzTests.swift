@@ -1,0 +1,84 @@
+// Random input against the properties of FuzzWire, and the fuzzer's corpus once more. Foundation
+// is here for the files of the corpus and the seed from the environment.
+
+import Foundation
+import FuzzWire
+import Testing
+
+@Suite struct WireFuzzTests {
+  static let corpusFolder = URL(filePath: #filePath).deletingLastPathComponent()
+    .appending(path: "Corpus")
+
+  /// The files of the corpus by name.
+  static func corpus() throws -> [(name: String, bytes: [UInt8])] {
+    try FileManager.default.contentsOfDirectory(atPath: corpusFolder.path).sorted().map { name in
+      (name, Array(try Data(contentsOf: corpusFolder.appending(path: name))))
+    }
+  }
+
+  /// A new seed, or the one of an earlier run, which LATCHKEY_TEST_SEED names.
+  static func seed() -> UInt64 {
+    let given = ProcessInfo.processInfo.environment["LATCHKEY_TEST_SEED"].flatMap { UInt64($0) }
+    let seed = given ?? UInt64.random(in: 0...UInt64.max)
+    print("WireFuzzTests: LATCHKEY_TEST_SEED=\(seed)")
+    return seed
+  }
+
+  @Test func `every file of the corpus keeps the properties`() throws {
+    let corpus = try Self.corpus()
+    #expect(corpus.count >= 40)
+    for (name, bytes) in corpus {
+      let broken = WireProperties.broken(by: bytes)
+      #expect(broken == nil, "\(name)")
+    }
+  }
+
+  @Test func `random bytes keep the properties`() {
+    let seed = Self.seed()
+    var random = SeededRandom(seed: seed)
+    for round in 0..<300 {
+      let count = Int.random(in: 0...200, using: &random)
+      let input = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
+      let broken = WireProperties.broken(by: input)
+      #expect(broken == nil, "seed \(seed), round \(round)")
+    }
+  }
+
+  @Test func `random lines made of the grammar's pieces keep the properties`() {
+    let seed = Self.seed()
+    var random = SeededRandom(seed: seed)
+    let pieces = [
+      "LOCK", "d1", " ", " ", " ", "=", "ttl=", "k=v", "\"", "\"a b\"", "\\", "\\u", "d83d",
+      "\\ude00",
+      "{", "}", "[", "]", ":", ",", "{}", "[]", "{\"a\":1}", "0", "-1.5e3", "true", "null", "\n",
+      "\r",
+      "\r\n", "\0", "é", "😀", "\u{85}", "10ms", "x", "_",
+    ]
+    for round in 0..<3000 {
+      let count = Int.random(in: 0...14, using: &random)
+      let input = (0..<count).compactMap { _ in pieces.randomElement(using: &random) }.joined()
+      let broken = WireProperties.broken(by: input.bytes)
+      #expect(broken == nil, "seed \(seed), round \(round): \(input)")
+    }
+  }
+
+  @Test func `a corpus file with a few bytes changed keeps the properties`() throws {
+    let seed = Self.seed()
+    var random = SeededRandom(seed: seed)
+    for (name, bytes) in try Self.corpus() where !bytes.isEmpty {
+      for round in 0..<10 {
+        var input = bytes
+        for _ in 0..<Int.random(in: 1...4, using: &random) {
+          let at = Int.random(in: 0..<input.count, using: &random)
+          switch Int.random(in: 0...2, using: &random) {
+          case 0: input[at] = UInt8.random(in: 0...255, using: &random)
+          case 1: input.insert(input[Int.random(in: 0..<input.count, using: &random)], at: at)
+          default: if input.count > 1 { input.remove(at: at) }
+          }
+        }
+        let broken = WireProperties.broken(by: input)
+        #expect(broken == nil, "seed \(seed), \(name), round \(round)")
+      }
+    }
+  }
+}
