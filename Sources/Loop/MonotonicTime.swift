@@ -1,0 +1,38 @@
+// Owns: the clock that never jumps, used for every deadline inside the worker. Any thread.
+
+internal import Glibc
+
+/// The monotonic clock of this machine.
+package enum MonotonicTime {
+  /// Nanoseconds since an arbitrary moment; never goes back.
+  package static func nowNs() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+
+  /// Milliseconds since the same moment.
+  package static func nowMs() -> Int64 { nowNs() / 1_000_000 }
+}
+
+/// The wall clock, only for what people and logs read.
+package enum WallTime {
+  /// Milliseconds since 1970, UTC.
+  package static func nowMs() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
+  }
+
+  /// The time as `2026-11-21T02:44:52.123Z`.
+  package static func text(ms: Int64) -> String {
+    var seconds = time_t(ms / 1_000)
+    var parts = tm()
+    gmtime_r(&seconds, &parts)
+    var text = [CChar](repeating: 0, count: 32)
+    let count = strftime(&text, text.count, "%Y-%m-%dT%H:%M:%S", &parts)
+    let millis = String(1_000 + ms % 1_000).dropFirst()
+    let stamp = String(decoding: text[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return "\(stamp).\(millis)Z"
+  }
+}

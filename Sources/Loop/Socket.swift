@@ -1,0 +1,79 @@
+// Owns: the system calls on stream sockets, all non-blocking and close-on-exec. 'Would block' is
+// a value here. TLS has its seam here: whoever reads and writes goes through `Socket` only.
+
+internal import CLinux
+internal import Glibc
+
+/// What one read or write on a non-blocking socket came to.
+package enum Transfer: Equatable, Sendable {
+  /// So many bytes were moved, at least one.
+  case moved(Int)
+  /// Nothing can be moved now; ask the poller.
+  case wouldBlock
+  /// The peer has closed its side (reads only).
+  case ended
+  /// The connection is broken; the errno says how.
+  case broken(Int32)
+}
+
+/// A non-blocking stream socket; whoever holds it closes it.
+package struct Socket: Sendable {
+  package let descriptor: Int32
+
+  package init(adopting descriptor: Int32) { self.descriptor = descriptor }
+
+  /// Reads what is there, up to the buffer's size.
+  package func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+    while true {
+      let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
+      if count > 0 { return .moved(count) }
+      if count == 0 { return .ended }
+      if errno == EINTR { continue }
+      return errno == EAGAIN ? .wouldBlock : .broken(errno)
+    }
+  }
+
+  /// Writes as much as the kernel takes now.
+  package func write(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+    while true {
+      let count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+      if count >= 0 { return .moved(count) }
+      if errno == EINTR { continue }
+      return errno == EAGAIN ? .wouldBlock : .broken(errno)
+    }
+  }
+
+  /// The pending error of a connect that has finished: 0 if it succeeded.
+  package func connectOutcome() -> Int32 {
+    var outcome: Int32 = 0
+    var size = socklen_t(MemoryLayout<Int32>.size)
+    guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &outcome, &size) == 0 else { return errno }
+    return outcome
+  }
+
+  /// Sends small writes at once; a request is one write, so nothing is gained by waiting.
+  package func setNoDelay() {
+    var on: Int32 = 1
+    setsockopt(
+      descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+  }
+
+  /// Tells the peer that nothing more will be written.
+  package func finishWriting() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+  package func close() { Glibc.close(descriptor) }
+
+  /// Takes one waiting connection of a listening socket, or nil if there is none.
+  package func accept() throws(SystemError) -> Socket? {
+    while true {
+      let flags = Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+      let accepted = accept4(descriptor, nil, nil, flags)
+      if accepted >= 0 { return Socket(adopting: accepted) }
+      switch errno {
+      case EINTR, ECONNABORTED: continue
+      case EAGAIN: return nil
+      default: throw SystemError("accept4", errno)
+      }
+    }
+  }
+}

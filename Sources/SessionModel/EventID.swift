@@ -1,0 +1,71 @@
+// Owns: the names of events' types, and the ids of events. Values; any thread.
+
+/// What an event can tell of.
+package enum EventType: String, CaseIterable, Sendable {
+  case lockAbandoned = "lock.abandoned"
+  case lockHandedOff = "lock.handed_off"
+  case lockSeized = "lock.seized"
+  case lockCleared = "lock.cleared"
+  case sessionOpened = "session.opened"
+  case sessionPaused = "session.paused"
+  case sessionResumed = "session.resumed"
+  case sessionExpiring = "session.expiring"
+  case sessionClosed = "session.closed"
+  case sessionExpired = "session.expired"
+  case sessionAbandoned = "session.abandoned"
+  case sessionRecovered = "session.recovered"
+  case sessionArchived = "session.archived"
+  case sessionDeleted = "session.deleted"
+}
+
+/// The id of an entry of a Redis stream: milliseconds and a number within them.
+package struct StreamID: Hashable, Comparable, Sendable, CustomStringConvertible {
+  package let ms: UInt64
+  package let number: UInt64
+
+  package init(ms: UInt64, number: UInt64) {
+    self.ms = ms
+    self.number = number
+  }
+
+  /// Before every entry.
+  package static let zero = StreamID(ms: 0, number: 0)
+
+  /// Reads `<ms>-<number>`, digits only.
+  package init?(_ text: some StringProtocol) {
+    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+    guard parts.count == 2, let ms = StreamID.number(parts[0]),
+      let number = StreamID.number(parts[1])
+    else { return nil }
+    self.init(ms: ms, number: number)
+  }
+
+  private static func number(_ text: some StringProtocol) -> UInt64? {
+    let isDigits = text.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+    return isDigits ? UInt64(text) : nil
+  }
+
+  package static func < (left: StreamID, right: StreamID) -> Bool {
+    (left.ms, left.number) < (right.ms, right.number)
+  }
+
+  package var description: String { "\(ms)-\(number)" }
+}
+
+/// The id of an event: its stream entry's, with the partition's tag before it.
+package struct EventID: Hashable, Sendable, CustomStringConvertible {
+  package let partition: Partition
+  package let entry: StreamID
+
+  /// Reads `<tag>-<ms>-<number>`.
+  package init?(_ text: some StringProtocol) {
+    guard let dash = text.firstIndex(of: "-"),
+      let partition = Partition(tag: text[..<dash]),
+      let entry = StreamID(text[text.index(after: dash)...])
+    else { return nil }
+    self.partition = partition
+    self.entry = entry
+  }
+
+  package var description: String { "\(partition.tag)-\(entry)" }
+}

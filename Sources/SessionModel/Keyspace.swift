@@ -1,0 +1,37 @@
+// Owns: the names of Redis keys and channels. docs/keys.md lists them all. A value; any thread.
+
+/// The names of everything that one namespace keeps in Redis.
+package struct Keyspace: Hashable, Sendable {
+  /// What every key begins with.
+  package let namespace: String
+
+  package init(namespace: String) { self.namespace = namespace }
+
+  /// What every key of a partition begins with, such as `lk:{0a3}`.
+  ///
+  /// The braces are Redis Cluster's hash tag: only what stands in them decides the slot. They
+  /// come before any id, so no id can break the tag. Scripts get this name in KEYS and derive
+  /// each key that they touch by appending to it.
+  package func base(_ partition: Partition) -> String { "\(namespace):{\(partition.tag)}" }
+
+  /// Says how many partitions the namespace was made with.
+  package var partitionCountKey: String { "\(namespace):partitions" }
+
+  /// The log of events of a partition.
+  package func events(_ partition: Partition) -> String { base(partition) + ":events" }
+
+  /// The key whose expiry shows a worker that notifications come.
+  package func canary(_ worker: String) -> String { "\(namespace):canary:\(worker)" }
+
+  /// The partition of a key of ours, if it is one that belongs to a partition.
+  package func partition(ofKey key: String) -> Partition? {
+    let prefix = namespace + ":{"
+    guard key.hasPrefix(prefix) else { return nil }
+    let rest = key.dropFirst(prefix.count)
+    guard rest.dropFirst(3).hasPrefix("}:") else { return nil }
+    return Partition(tag: rest.prefix(3))
+  }
+
+  /// The workers that live, each with the time of its last heartbeat.
+  package var workersKey: String { "\(namespace):workers" }
+}

@@ -1,0 +1,35 @@
+// Owns: the states of a session and its clocks' defaults. Values; any thread. What moves a
+// session from state to state is in Sources/Scripts/Lua/{clocks,moves}.lua: Redis decides.
+
+/// Where a session stands.
+package enum SessionState: String, CaseIterable, Sendable {
+  /// In use. Goes to paused, abandoned, expired, completed, failed or archived.
+  case active
+  /// Put aside. Goes to active, abandoned, expired, completed, failed or archived.
+  case paused
+  /// Nobody came back to it. Goes to active or archived.
+  case abandoned
+  /// Kept for the record, then gone.
+  case archived
+  /// Closed well; kept, then gone or archived.
+  case completed
+  /// Closed badly; kept, then gone or archived.
+  case failed
+  /// Its life was over; kept, then gone or archived.
+  case expired
+}
+
+/// How long each clock of a session runs, in ms; 0 turns one off, except `keep`.
+package struct SessionClocks: Hashable, Sendable {
+  package var idleMs: Int64 = 30 * 60_000
+  package var abandonMs: Int64 = 24 * 3_600_000
+  package var archiveMs: Int64 = 7 * 86_400_000
+  package var lifeMs: Int64 = 24 * 3_600_000
+  package var keepMs: Int64 = 30 * 86_400_000
+  package var warnMs: Int64 = 2 * 60_000
+
+  package init() {}
+
+  /// In the order in which a record keeps them.
+  package var inOrder: [Int64] { [idleMs, abandonMs, archiveMs, lifeMs, keepMs, warnMs] }
+}

@@ -1,0 +1,178 @@
+// Owns: the tests of the admin port, by a client that sends raw bytes.
+
+import Foundation
+import Glibc
+import Testing
+
+@testable import Loop
+
+struct HTTPServerTests {
+  /// What came back, and which paths the server was asked for.
+  private struct Exchange {
+    var text: String
+    var paths: [String]
+
+    var statusLine: Substring { text.prefix { $0 != "\r\n" } }
+    var body: Substring {
+      text.firstRange(of: "\r\n\r\n").map { text[$0.upperBound...] } ?? ""
+    }
+    func has(header: String) -> Bool {
+      text.lowercased().contains("\r\n" + header.lowercased() + "\r\n")
+    }
+  }
+
+  /// Sends bytes to a server of its own and reads until the server closes.
+  ///
+  /// With `thenEnds` the client says that nothing more will come.
+  private func exchange(_ request: String, thenEnds: Bool = false) throws -> Exchange {
+    let loop = try EventLoop()
+    var paths: [String] = []
+    let server = try HTTPServer(loop, host: "127.0.0.1", port: 0) { path in
+      paths.append(path)
+      switch path {
+      case "/healthz": return HTTPAnswer(status: 200, body: "ok\n")
+      case "/metrics": return HTTPAnswer(status: 200, contentType: "text/x", body: "größe 1\n")
+      case "/readyz": return HTTPAnswer(status: 503, body: "not now\n")
+      default: return HTTPAnswer(status: 404, body: "no \(path)\n")
+      }
+    }
+    #expect(server.port > 0)
+    let answers = try Mailbox<[UInt8]>()
+    var answer: [UInt8] = []
+    let reader = MailboxReader(loop, answers) { bytes in
+      answer = bytes
+      loop.stop()
+    }
+    let port = server.port
+    let client = try LoopThread(name: "client") {
+      answers.post(converse(port, Array(request.utf8), thenEnds: thenEnds))
+    }
+    run(loop, keeping: server, reader, within: 30_000)
+    client.join()
+    return Exchange(text: String(decoding: answer, as: UTF8.self), paths: paths)
+  }
+
+  private func get(_ path: String, method: String = "GET") throws -> Exchange {
+    try exchange("\(method) \(path) HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+  }
+
+  @Test func `a GET is answered with status, type, length and body`() throws {
+    let health = try get("/healthz")
+    #expect(health.statusLine == "HTTP/1.1 200 OK")
+    #expect(health.body == "ok\n")
+    #expect(health.has(header: "Content-Type: text/plain; charset=utf-8"))
+    #expect(health.has(header: "Content-Length: 3"))
+    #expect(health.paths == ["/healthz"])
+  }
+
+  @Test func `status, type and UTF-8 text are as the answer says`() throws {
+    let metrics = try get("/metrics")
+    #expect(metrics.body == "größe 1\n")
+    #expect(metrics.has(header: "Content-Type: text/x"))
+    #expect(try get("/readyz").statusLine.hasPrefix("HTTP/1.1 503 "))
+  }
+
+  @Test func `what is not there is 404`() throws {
+    let answer = try get("/nothing/here")
+    #expect(answer.statusLine.hasPrefix("HTTP/1.1 404 "))
+    #expect(answer.body == "no /nothing/here\n")
+  }
+
+  @Test func `the query is not part of the path`() throws {
+    #expect(try get("/healthz?a=b&c=/x").paths == ["/healthz"])
+  }
+
+  @Test func `a HEAD has the headers and no body`() throws {
+    let answer = try get("/healthz", method: "HEAD")
+    #expect(answer.statusLine == "HTTP/1.1 200 OK")
+    #expect(answer.body == "")
+  }
+
+  @Test(arguments: ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+  func `any other method is refused and nobody is asked`(method: String) throws {
+    let answer = try get("/healthz", method: method)
+    #expect(answer.paths == [])
+    #expect(!answer.statusLine.contains(" 200 "))
+  }
+
+  @Test func `a header of a mebibyte is refused and nobody is asked`() throws {
+    let header = "X-Long: " + String(repeating: "x", count: 1 << 20)
+    let answer = try exchange("GET /healthz HTTP/1.1\r\nHost: h\r\n\(header)\r\n\r\n")
+    #expect(answer.paths == [])
+    #expect(!answer.statusLine.contains(" 200 "))
+  }
+
+  @Test func `a request line of a mebibyte is refused and nobody is asked`() throws {
+    let path = "/" + String(repeating: "x", count: 1 << 20)
+    #expect(try get(path).paths == [])
+  }
+
+  @Test func `a body is refused and nobody is asked`() throws {
+    let answer = try exchange(
+      "GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello")
+    #expect(answer.paths == [])
+    #expect(!answer.statusLine.contains(" 200 "))
+  }
+
+  @Test(arguments: [
+    "\r\n\r\n", "hello\r\n\r\n", "GET\r\n\r\n", "GET /healthz SMTP/9\r\n\r\n",
+    "\u{16}\u{3}\u{1}\u{2}\u{0}\r\n\r\n", "PING\n\n",
+  ])
+  func `what is not HTTP is turned away and nobody is asked`(request: String) throws {
+    let answer = try exchange(request, thenEnds: true)
+    #expect(answer.paths == [])
+    #expect(!answer.statusLine.contains(" 200 "))
+  }
+
+  @Test func `two requests on one connection are answered in order`() throws {
+    let answer = try exchange(
+      "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+        + "GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    #expect(answer.paths == ["/healthz", "/x"])
+    let bodies = ["ok\n", "no /x\n"].compactMap { answer.text.firstRange(of: $0)?.lowerBound }
+    #expect(bodies.count == 2 && bodies == bodies.sorted())
+  }
+
+  @Test func `a port that is taken cannot be listened on`() throws {
+    let loop = try EventLoop()
+    let server = try HTTPServer(loop, host: "127.0.0.1", port: 0) { _ in
+      HTTPAnswer(status: 200, body: "")
+    }
+    let error = try #require(throws: SystemError.self) {
+      try HTTPServer(loop, host: "127.0.0.1", port: server.port) { _ in
+        HTTPAnswer(status: 200, body: "")
+      }
+    }
+    #expect(error.number == EADDRINUSE)
+  }
+}
+
+/// A client on a thread of its own: sends all, and reads until the end or for ten seconds.
+private func converse(_ port: UInt16, _ request: [UInt8], thenEnds: Bool) -> [UInt8] {
+  guard let address = try? SocketAddress.resolve(.tcp(host: "127.0.0.1", port: port)),
+    let socket = try? address.connect()
+  else { return [] }
+  defer { socket.close() }
+  var (sent, received) = (0, [UInt8]())
+  var buffer = [UInt8](repeating: 0, count: 65_536)
+  while true {
+    let events = Int16(POLLIN) | (sent < request.count ? Int16(POLLOUT) : 0)
+    var entry = pollfd(fd: socket.descriptor, events: events, revents: 0)
+    guard poll(&entry, 1, 10_000) == 1 else { return received }
+    if entry.revents & Int16(POLLIN | POLLHUP | POLLERR) != 0 {
+      let outcome = buffer.withUnsafeMutableBytes { socket.read(into: $0) }
+      switch outcome {
+      case .moved(let count): received += buffer[..<count]
+      case .wouldBlock: break
+      case .ended, .broken: return received
+      }
+    }
+    if entry.revents & Int16(POLLOUT) != 0 {
+      let outcome = request.withUnsafeBytes {
+        socket.write(UnsafeRawBufferPointer(rebasing: $0[sent...]))
+      }
+      if case .moved(let count) = outcome { sent += count }
+      if sent == request.count, thenEnds { socket.finishWriting() }
+    }
+  }
+}

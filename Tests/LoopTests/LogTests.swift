@@ -1,0 +1,58 @@
+// Owns: the tests of what stands in log lines.
+
+import Testing
+
+@testable import Loop
+
+struct LogTests {
+  @Test(
+    arguments: [
+      ("plain", "plain"), ("", "\"\""), ("two words", "\"two words\""),
+      ("a=b", "\"a=b\""), ("say \"x\"", #""say \"x\"""#), (#"back\slash"#, #"back\slash"#),
+      (#"back\slash and space"#, #""back\\slash and space""#), ("a\nb", #""a\nb""#),
+      ("a\tb\r\u{0}\u{1B}[31m", "\"a b   [31m\""), ("größe", "\"größe\""), ("日本", "\"日本\""),
+      ("redis://h:1/2", "redis://h:1/2"), ("127.0.0.1:5282", "127.0.0.1:5282"),
+      ("{\"a\":1}", #""{\"a\":1}""#), ("'", "'"), ("\u{7F}", "\"\u{7F}\""),
+    ] as [(String, String)])
+  func `a value is bare where that is clear, else quoted`(text: String, quoted: String) {
+    #expect(Log.quoted(text) == quoted)
+  }
+
+  @Test(
+    arguments: [
+      (0, "1970-01-01T00:00:00.000Z"), (1, "1970-01-01T00:00:00.001Z"),
+      (999, "1970-01-01T00:00:00.999Z"), (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+      (1_795_229_092_123, "2026-11-21T02:44:52.123Z"),
+      (1_735_689_599_999, "2024-12-31T23:59:59.999Z"),
+      (4_102_444_800_050, "2100-01-01T00:00:00.050Z"),
+    ] as [(Int64, String)])
+  func `a time is written in UTC with milliseconds`(ms: Int64, text: String) {
+    #expect(WallTime.text(ms: ms) == text)
+  }
+
+  @Test func `the wall clock goes with the system's`() {
+    let before = WallTime.nowMs()
+    let text = WallTime.text(ms: WallTime.nowMs())
+    #expect(before > 1_700_000_000_000)
+    #expect(text.utf8.count == 24 && text.hasSuffix("Z"))
+  }
+
+  @Test func `a line goes to standard error if its level is high enough`() async throws {
+    let result = try await #require(
+      processExitsWith: .success, observing: [\.standardErrorContent]
+    ) {
+      let log = Log(level: .warn)
+      log.debug("not this")
+      log.info("nor this")
+      log.warn("this one", ["reason": "two words", "empty": "", "n": "1"])
+      log.error("oops")
+    }
+    let text = String(decoding: result.standardErrorContent, as: UTF8.self)
+    let lines = text.split(separator: "\n").filter { $0.hasPrefix("time=") }
+    try #require(lines.count == 2, "\(text)")
+    let stamp = /time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (.*)/
+    let rests = lines.map { $0.wholeMatch(of: stamp)?.1 }
+    #expect(rests[0] == #"level=warn msg="this one" reason="two words" empty="" n=1"#)
+    #expect(rests[1] == "level=error msg=oops")
+  }
+}
