@@ -1,0 +1,41 @@
+-- What every script begins with: the time, and how one call serves several requests.
+-- KEYS: the base key of each request's partition; every key that is touched begins with it
+-- ARGV: the arguments of the requests, one after another
+-- RETURNS: one reply line per request, in order
+local call = redis.call
+
+-- Taken once: within a script TIME goes on while expiry stands still.
+local clock = call('TIME')
+local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now_us = clock[1] * 1000000 + clock[2]
+
+-- Runs a change at most once per request id: a repeated id gets the first one's reply.
+local function once(base, first, req, operate)
+  local key = base .. ':req:' .. ARGV[first] .. '/' .. req
+  local kept = call('GET', key)
+  if kept then return kept end
+  local reply = operate(base, first)
+  call('SET', key, reply, 'PX', REQ_KEEP_MS)
+  return reply
+end
+
+-- Runs `operate` for each request. A request that fails takes no other one with it.
+-- With `changes`, a request's last argument is its id (empty: none), its first the device.
+local function each(stride, operate, changes)
+  local replies = {}
+  for item = 1, #KEYS do
+    local first = (item - 1) * stride + 1
+    local req = changes and ARGV[first + stride - 1] or ''
+    local ok, reply
+    if req == '' then
+      ok, reply = pcall(operate, KEYS[item], first)
+    else
+      ok, reply = pcall(once, KEYS[item], first, req, operate)
+    end
+    if not ok then
+      reply = 'ERR internal ' .. (type(reply) == 'table' and reply.err or tostring(reply))
+    end
+    replies[item] = reply
+  end
+  return replies
+end

@@ -1,0 +1,17 @@
+-- CHATS: the chats of a session.
+-- KEYS: the base key of each request's partition
+-- ARGV: device, session or empty
+-- RETURNS: OK, NONE
+return each(2, function(base, i)
+  local s = load(base, ARGV[i], ARGV[i + 1])
+  if not s then return 'NONE' end
+  local list = {}
+  for chat = 1, tonumber(call('HGET', s.key, 'chats')) do
+    local seen = call('HMGET', s.key, 'n:' .. chat, 'c:' .. chat)
+    local newest = call('XREVRANGE', log_of(s, chat), '+', '-', 'COUNT', 1)[1]
+    list[chat] = string.format('{"chat":%d,"name":%s,"messages":%d,"last_at":%s,"config":',
+      chat, seen[1] or 'null', call('XLEN', log_of(s, chat)), newest and newest[2][2] or 'null')
+      .. (seen[2] or 'null') .. '}'
+  end
+  return 'OK {"chats":[' .. table.concat(list, ',') .. '],"current":' .. s.chat .. '}'
+end)

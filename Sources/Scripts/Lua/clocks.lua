@@ -1,0 +1,66 @@
+-- What a session's clocks do when they run out, in the order of their times.
+-- KEYS: as in batch.lua
+-- ARGV: none of its own
+-- RETURNS: nothing
+
+-- Links as JSON; they are kept as lines of kind and ref, both of which need no escapes.
+local function links_json(lines)
+  local kinds, refs = {}, {}
+  for kind, ref in string.gmatch(lines or '', '(%S+) (%S+)\n') do
+    if not refs[kind] then kinds[#kinds + 1], refs[kind] = kind, {} end
+    table.insert(refs[kind], '"' .. ref .. '"')
+  end
+  for i, kind in ipairs(kinds) do
+    kinds[i] = '"' .. kind .. '":[' .. table.concat(refs[kind], ',') .. ']'
+  end
+  return '{' .. table.concat(kinds, ',') .. '}'
+end
+
+local function announce(s, kind, at_ms, more)
+  local seen = call('HMGET', s.key, 'reason', 'links')
+  tell(s.base, 'session.' .. kind, s.device, string.format(
+    '"at":%.0f,"session":"%s","state":"%s","reason":%s,"links":%s', at_ms, s.id, s.state,
+    seen[1] or 'null', links_json(seen[2])) .. (more or ''))
+end
+
+-- Gives the record and its chats the time at which they go; nil keeps them.
+local function set_ttl(s, at_ms)
+  local keys = {s.key}
+  for chat = 1, tonumber(call('HGET', s.key, 'chats') or 0) do
+    keys[#keys + 1] = s.key .. '/' .. chat
+  end
+  for _, key in ipairs(keys) do
+    if at_ms then call('PEXPIREAT', key, string.format('%.0f', at_ms)) else call('PERSIST', key) end
+  end
+end
+
+-- The time by which a session is gone even if no worker ever lives again; nil if its clocks do
+-- not say.
+local function gone_by(s)
+  if keep_until(s) then return keep_until(s) end
+  if s.state == 'abandoned' then return s.archive > 0 and s.since + s.archive + s.keep or nil end
+  if s.life == 0 or (s.abandon > 0 and s.archive == 0) then return nil end
+  return s.born + s.life + s.archive + s.keep
+end
+
+-- The next moment at which the session's clocks do anything, and what: a state, or a warning.
+local function next_due(s)
+  if s.state == 'abandoned' then
+    return s.archive > 0 and s.since + s.archive or nil, 'archived'
+  end
+  if keep_until(s) then return keep_until(s), 'gone' end
+  local at, what = abandon_at(s), 'abandoned'
+  local life, idle = life_at(s), idle_at(s)
+  if life and (not at or life < at) then at, what = life, 'expired' end
+  if idle and (not at or idle < at) then at, what = idle, 'paused' end
+  local warned_idle, warned_life = string.match(s.warned, '^(%d+) (%d+)$')
+  if s.warn > 0 then
+    if idle and s.warn < s.idle and tonumber(warned_idle) ~= idle and idle - s.warn < at then
+      at, what = idle - s.warn, 'idle'
+    end
+    if life and s.warn < s.life and tonumber(warned_life) ~= life and life - s.warn < at then
+      at, what = life - s.warn, 'life'
+    end
+  end
+  return at, what
+end

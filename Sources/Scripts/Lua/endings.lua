@@ -1,0 +1,40 @@
+-- How a lock ends: once, because its record goes in the same step as the event is written.
+-- KEYS: as in batch.lua
+-- ARGV: none of its own
+-- RETURNS: nothing
+
+-- Writes down that a token has ended, how and when: once, because its record goes with it.
+local function close(base, device, ending, at_ms, acquired, token, agent, more)
+  -- Not below zero, though the clock may have gone back since.
+  local held_ms = math.max(0, at_ms - acquired)
+  local ledger, tally = base .. ':ledger', 'agent:' .. agent
+  local seen = call('HMGET', ledger, ending, 'held_ms', 'held:' .. agent, tally)
+  if not seen[4] and call('HLEN', ledger) > AGENTS_MAX then
+    tally = 'agent:*'
+    seen[4] = call('HGET', ledger, tally)
+  end
+  local n, sum, longest, lost = string.match(seen[4] or '', '^(%d+) (%d+) (%d+) (%d+)$')
+  if not n then n, sum, longest, lost = 0, 0, 0, 0 end
+  if ending == 'abandoned' then lost = lost + 1 end
+  call('HSET', ledger, ending, (seen[1] or 0) + 1,
+    'held_ms', string.format('%.0f', (seen[2] or 0) + held_ms), tally,
+    string.format('%.0f %.0f %.0f %.0f', n + 1, sum + held_ms, math.max(longest, held_ms), lost))
+  if (tonumber(seen[3]) or 0) > 1 then
+    call('HSET', ledger, 'held:' .. agent, seen[3] - 1)
+  else
+    call('HDEL', ledger, 'held:' .. agent)
+  end
+  if ending ~= 'released' then
+    tell(base, 'lock.' .. ending, device, string.format(
+      '"at":%.0f,"agent":"%s","token":%s,"held_ms":%.0f', at_ms, agent, token, held_ms)
+      .. (more or ''))
+  end
+  return held_ms
+end
+
+-- Takes a lock's record away, its TTL key and its deadline too.
+local function free(base, device)
+  call('HDEL', base .. ':locks', device)
+  call('DEL', base .. ':lock:' .. device)
+  call('ZREM', base .. ':due', 'l:' .. device)
+end

@@ -1,0 +1,8 @@
+-- GET: a session's record. Reading is not activity and changes nothing.
+-- KEYS: the base key of each request's partition
+-- ARGV: device, session or empty
+-- RETURNS: OK, NONE
+return each(2, function(base, i)
+  local s = load(base, ARGV[i], ARGV[i + 1])
+  return s and 'OK ' .. record(s) or 'NONE'
+end)

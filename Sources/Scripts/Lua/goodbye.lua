@@ -1,0 +1,5 @@
+-- Takes a worker that ends by itself off the list, so that its partitions change hands at once.
+-- KEYS: the workers' sorted set
+-- ARGV: the worker
+-- RETURNS: how many were removed
+return redis.call('ZREM', KEYS[1], ARGV[1])

@@ -1,0 +1,14 @@
+-- Says that a worker lives, and learns who else does. Also keeps a canary: a key that runs out
+-- before the next heartbeat and is touched then, so that its notification comes at once if
+-- notifications come at all.
+-- KEYS: the workers' sorted set, the worker's canary
+-- ARGV: the worker, ms after which a silent worker is taken for dead, ms the canary lives
+-- RETURNS: the names of the workers that live
+local clock = redis.call('TIME')
+local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+redis.call('ZADD', KEYS[1], now_ms, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now_ms - ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[2] * 10)
+redis.call('GET', KEYS[2])
+redis.call('SET', KEYS[2], now_ms, 'PX', ARGV[3])
+return redis.call('ZRANGE', KEYS[1], 0, -1)

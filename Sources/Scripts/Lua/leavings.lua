@@ -1,0 +1,38 @@
+-- What a move leaves to be done: places in the indexes, and the way back to active.
+-- KEYS: as in batch.lua
+-- ARGV: none of its own
+-- RETURNS: nothing
+
+-- What is left when a record has gone by its TTL: its places in the indexes.
+local function sweep_up(base, device, id, member)
+  call('ZREM', base .. ':due', member)
+  if string.sub(member, 1, 1) == 'z' then count(base, 'state:archived', -1) end
+  call('ZREM', base .. ':sessions:' .. device, id)
+  if call('EXISTS', base .. ':sessions:' .. device) == 0 then
+    call('HDEL', base .. ':devices', device)
+  end
+end
+
+local function wrong_state(s, verb)
+  return string.format('ERR illegal_state %s: the session is %s', verb, s.state)
+end
+
+-- Makes a paused or abandoned session active again, or notes activity of an active one. False
+-- if its state does not allow that. Its life begins again only if it had been abandoned.
+local function recover(s)
+  if s.state == 'active' or s.state == 'paused' or s.state == 'abandoned' then
+    s.active = now_ms
+    call('HSET', s.key, 'active', now_ms)
+    if s.state == 'abandoned' then
+      s.born = now_ms
+      call('HSET', s.key, 'born', now_ms)
+    end
+    if s.state ~= 'active' then
+      move(s, 'active', now_ms, 'null', 'recovered')
+    end
+    call('HSET', s.base .. ':devices', s.device,
+      device_line(s.base, s.device) .. ' ' .. s.id)
+    return true
+  end
+  return false
+end

@@ -1,0 +1,20 @@
+-- PAUSE, RESUME, CLOSE and ARCHIVE: moves a session because the caller says so.
+-- KEYS: the base key of each request's partition
+-- ARGV: device, session or empty, verb, state to go to, reason (JSON) or empty, token or empty,
+--   request id or empty
+-- RETURNS: OK, NONE, STALE, ERR
+local FROM = {
+  PAUSE = {active = true}, RESUME = {paused = true}, CLOSE = {active = true, paused = true},
+  ARCHIVE = {active = true, paused = true, abandoned = true, completed = true, failed = true,
+    expired = true},
+}
+return each(7, function(base, i)
+  local verb, to, reason = ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
+  local s, refusal = open_for_change(base, ARGV[i], ARGV[i + 1], ARGV[i + 5])
+  if not s then return refusal end
+  if s.state == to and (verb == 'CLOSE' or verb == 'ARCHIVE') then return 'OK ' .. record(s) end
+  if not FROM[verb][s.state] then return wrong_state(s, verb) end
+  if verb == 'RESUME' then touch(s) end
+  move(s, to, now_ms, reason ~= '' and reason or 'null')
+  return 'OK ' .. record(s)
+end, true)

@@ -1,0 +1,55 @@
+-- Moving a session from state to state: the one place that does.
+-- KEYS: as in batch.lua
+-- ARGV: none of its own
+-- RETURNS: nothing
+
+local EVENT = {active = 'resumed', paused = 'paused', abandoned = 'abandoned',
+  archived = 'archived', expired = 'expired', completed = 'closed', failed = 'closed'}
+
+local function count(base, name, n) call('HINCRBY', base .. ':ledger', name, n) end
+
+-- Puts the session's next deadline into the index.
+local function index(s)
+  local at = next_due(s)
+  if at then
+    call('ZADD', s.base .. ':due', string.format('%.0f', at), due_member(s))
+  else
+    call('ZREM', s.base .. ':due', due_member(s))
+  end
+end
+
+-- Changes the state, tells of it, and keeps every figure right. `reason` is JSON.
+local function move(s, to, at_ms, reason, kind)
+  local from = s.state
+  call('ZREM', s.base .. ':due', due_member(s))
+  s.state, s.since, s.rev = to, at_ms, s.rev + 1
+  call('HSET', s.key, 'state', to, 'since', string.format('%.0f', at_ms), 'rev', s.rev,
+    'reason', reason or 'null')
+  count(s.base, 'state:' .. from, -1)
+  count(s.base, 'state:' .. to, 1)
+  if LIVE[from] and not LIVE[to] then add_live(s.base, s.device, -1) end
+  if LIVE[to] and not LIVE[from] then add_live(s.base, s.device, 1) end
+  if EVENT[to] == 'closed' or to == 'expired' then count(s.base, EVENT[to], 1) end
+  set_ttl(s, gone_by(s))
+  announce(s, kind or EVENT[to], at_ms)
+  index(s)
+end
+
+-- Does all that is due by now, oldest first. Returns how late each state change was.
+local function settle(s)
+  local late, at, what = {}, next_due(s)
+  while at and at <= now_ms and what ~= 'gone' do
+    if what == 'idle' or what == 'life' then
+      local idle, life = string.match(s.warned, '^(%d+) (%d+)$')
+      if what == 'idle' then idle = idle_at(s) else life = life_at(s) end
+      s.warned = string.format('%.0f %.0f', idle, life)
+      call('HSET', s.key, 'warned', s.warned)
+      announce(s, 'expiring', at, string.format(',"clock":"%s","in_ms":%d', what, s.warn))
+    else
+      move(s, what, at, what == 'paused' and '"idle"' or 'null')
+    end
+    late[#late + 1] = now_ms - at
+    at, what = next_due(s)
+  end
+  return late
+end

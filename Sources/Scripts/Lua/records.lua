@@ -1,0 +1,38 @@
+-- How a session becomes a record.
+-- KEYS: as in batch.lua
+-- ARGV: none of its own
+-- RETURNS: nothing
+
+local function time_or_null(at) return at and string.format('%.0f', at) or 'null' end
+
+local function messages_in(s, chats)
+  local sum = 0
+  for chat = 1, chats do sum = sum + call('XLEN', s.key .. '/' .. chat) end
+  return sum
+end
+
+-- The session whole, as JSON; texts and fields are stored as JSON and not touched.
+local function record(s)
+  local flat = call('HGETALL', s.key)
+  local v, fields = {}, {}
+  for i = 1, #flat, 2 do
+    local name, value = flat[i], flat[i + 1]
+    if string.sub(name, 1, 2) == 'f:' then
+      local json = string.match(value, '^%d+ (.+)$')
+      if json then fields[#fields + 1] = string.sub(name, 3) .. ':' .. json end
+    else
+      v[name] = value
+    end
+  end
+  table.sort(fields)
+  local function text(name) return string.match(v[name] or '', '^%d+ (.+)$') or 'null' end
+  return string.format('{"session":"%s","device":"%s","state":"%s","reason":%s,"rev":%d,',
+      s.id, s.device, s.state, v.reason or 'null', s.rev)
+    .. '"name":' .. text('name') .. ',"thread":' .. v.thread .. ',"phase":' .. text('phase')
+    .. ',"step":' .. text('step')
+    .. string.format(',"created_at":%s,"active_at":%s,"idle_at":%s,"abandon_at":%s,"life_at":%s,'
+      .. '"keep_until":%s,"chat":%s,"chats":%d,"messages":%d,', v.created, v.active,
+      time_or_null(idle_at(s)), time_or_null(abandon_at(s)), time_or_null(life_at(s)),
+      time_or_null(keep_until(s)), s.chat, v.chats, messages_in(s, tonumber(v.chats)))
+    .. '"links":' .. links_json(v.links) .. ',"fields":{' .. table.concat(fields, ',') .. '}}'
+end

@@ -1,0 +1,10 @@
+-- RECOVER of one session: a paused or abandoned one becomes active, an active one is touched.
+-- KEYS: the base key of each request's partition
+-- ARGV: device, session or empty, token or empty, request id or empty
+-- RETURNS: OK, NONE, STALE, ERR
+return each(4, function(base, i)
+  local s, refusal = open_for_change(base, ARGV[i], ARGV[i + 1], ARGV[i + 2])
+  if not s then return refusal end
+  if not recover(s) then return wrong_state(s, 'RECOVER') end
+  return 'OK ' .. record(s)
+end, true)

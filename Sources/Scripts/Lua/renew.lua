@@ -1,0 +1,13 @@
+-- RENEW: starts the holder's TTL again; never acquires.
+-- KEYS: the base key of each request's partition
+-- ARGV: device, agent, ttl in ms, token, request id or empty
+-- RETURNS: OK, NONE, HELD, STALE
+return each(5, function(base, i)
+  local device, agent, ttl, token = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local record, holder, current, acquired, ends_at = live(base, device)
+  if not record then return 'NONE' end
+  if holder ~= agent then return held_by(holder, ends_at) end
+  if token ~= current then return stale(holder, ends_at) end
+  extend(base, device, record, ends_at, current, ttl)
+  return granted(agent, current, ttl, acquired, 'true}')
+end, true)

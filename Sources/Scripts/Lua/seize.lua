@@ -1,0 +1,15 @@
+-- SEIZE: takes the lock whoever holds it.
+-- KEYS: the base key of each request's partition
+-- ARGV: device, agent, ttl in ms, request id or empty
+-- RETURNS: OK
+return each(4, function(base, i)
+  local device, agent, ttl = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local record, holder, current, acquired = live(base, device)
+  local from = 'null'
+  if record then
+    from = '"' .. holder .. '"'
+    close(base, device, 'seized', now_ms, acquired, current, holder, ',"to":"' .. agent .. '"')
+  end
+  local fresh = grant(base, device, agent, ttl)
+  return granted(agent, fresh, ttl, now_ms, 'false,"seized_from":' .. from .. '}')
+end, true)

@@ -1,0 +1,61 @@
+-- What the scripts of sessions share: where a session stands, and what moves it. A session is a
+-- hash: `state`, `rev`, `clocks` (idle abandon archive life keep warn, in ms, 0 is off), times,
+-- `f:<member>` (`<rev> <JSON>`) for each of its fields, `c:<n>` for each chat.
+-- KEYS: as in batch.lua
+-- ARGV: none of its own
+-- RETURNS: nothing
+local LIVE = {active = true, paused = true}
+
+-- How many live sessions a device has, and which is its current one.
+local function device_line(base, device)
+  local line = call('HGET', base .. ':devices', device)
+  if not line then return 0, nil end
+  local live, current = string.match(line, '^(%d+) (.*)$')
+  return tonumber(live), current
+end
+
+local function add_live(base, device, n, current)
+  local live, known = device_line(base, device)
+  call('HSET', base .. ':devices', device, (live + n) .. ' ' .. (current or known))
+end
+
+-- What decides a session's state, or nil if there is no such session.
+local function load(base, device, id)
+  if id == '' or id == 'current' then
+    local _, current = device_line(base, device)
+    if not current then return nil end
+    id = current
+  end
+  local key = base .. ':session:' .. device .. '/' .. id
+  local v = call('HMGET', key, 'state', 'rev', 'clocks', 'active', 'born', 'since', 'warned',
+    'chat', 'fenced')
+  if not v[1] then return nil end
+  local idle, abandon, archive, life, keep, warn =
+    string.match(v[3], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  return {base = base, device = device, id = id, key = key, state = v[1], rev = tonumber(v[2]),
+    idle = tonumber(idle), abandon = tonumber(abandon), archive = tonumber(archive),
+    life = tonumber(life), keep = tonumber(keep), warn = tonumber(warn), active = tonumber(v[4]),
+    born = tonumber(v[5]), since = tonumber(v[6]), warned = v[7] or '0 0', chat = v[8],
+    fenced = v[9] == 'yes'}
+end
+
+-- When each clock runs out in the state that the session is in; nil where it does not run.
+local function idle_at(s)
+  return s.state == 'active' and s.idle > 0 and s.active + s.idle or nil
+end
+local function abandon_at(s)
+  return LIVE[s.state] and s.abandon > 0 and s.active + s.abandon or nil
+end
+local function life_at(s)
+  return LIVE[s.state] and s.life > 0 and s.born + s.life or nil
+end
+local function keep_until(s)
+  if LIVE[s.state] or s.state == 'abandoned' then return nil end
+  return s.since + s.keep
+end
+
+-- The member of the deadline index: an archived session's says so, because when its record has
+-- gone nothing else does.
+local function due_member(s)
+  return (s.state == 'archived' and 'z:' or 's:') .. s.device .. '/' .. s.id
+end

@@ -1,0 +1,5 @@
+-- Drops what is too old from a partition's log of events.
+-- KEYS: the partition's base key
+-- ARGV: how old events may be, in ms
+-- RETURNS: how many were dropped
+return call('XTRIM', KEYS[1] .. ':events', 'MINID', string.format('%.0f', now_ms - ARGV[1]))

@@ -1,0 +1,14 @@
+-- UNLOCK: the holder gives the lock back.
+-- KEYS: the base key of each request's partition
+-- ARGV: device, agent, token or empty, request id or empty
+-- RETURNS: OK, NONE, HELD, STALE
+return each(4, function(base, i)
+  local device, agent, token = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local record, holder, current, acquired, ends_at = live(base, device)
+  if not record then return 'NONE' end
+  if holder ~= agent then return held_by(holder, ends_at) end
+  if token ~= '' and token ~= current then return stale(holder, ends_at) end
+  local held_ms = close(base, device, 'released', now_ms, acquired, current, holder)
+  free(base, device)
+  return string.format('OK {"held_ms":%.0f}', held_ms)
+end, true)

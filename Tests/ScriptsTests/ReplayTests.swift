@@ -1,0 +1,147 @@
+// Owns: the tests of request ids: a change is made once, and its answer is kept byte for byte.
+
+import Scripts
+import Testing
+
+struct ReplayTests {
+  private static let byA = ["d", "a", "60000", "", ""]
+
+  /// A request with the id `r`, after a lock by `a` or none.
+  struct Case: Sendable, CustomTestStringConvertible {
+    var script: Script
+    var isHeld: Bool
+    var request: [String]
+    var word: String
+    var testDescription: String { "\(script.name) -> \(word)" }
+  }
+
+  static let cases = [
+    Case(script: .lock, isHeld: false, request: ["d", "a", "60000", "", "r"], word: "OK"),
+    Case(script: .lock, isHeld: true, request: ["d", "a", "60000", "", "r"], word: "OK"),
+    Case(script: .lock, isHeld: true, request: ["d", "b", "60000", "", "r"], word: "HELD"),
+    Case(script: .lock, isHeld: true, request: ["d", "a", "60000", "1", "r"], word: "STALE"),
+    Case(script: .renew, isHeld: false, request: ["d", "a", "60000", "1", "r"], word: "NONE"),
+    Case(script: .renew, isHeld: true, request: ["d", "b", "60000", "1", "r"], word: "HELD"),
+    Case(script: .unlock, isHeld: true, request: ["d", "a", "", "r"], word: "OK"),
+    Case(script: .unlock, isHeld: false, request: ["d", "a", "", "r"], word: "NONE"),
+    Case(
+      script: .handoff, isHeld: true, request: ["d", "a", "b", "60000", "", "[ 1 ]", "r"],
+      word: "OK"),
+    Case(script: .seize, isHeld: true, request: ["d", "b", "60000", "r"], word: "OK"),
+    Case(script: .clear, isHeld: true, request: ["d", "r"], word: "OK"),
+    Case(script: .clear, isHeld: false, request: ["d", "r"], word: "NONE"),
+  ]
+
+  @Test(arguments: cases)
+  func `a repeated request gets the same bytes and changes nothing`(kept: Case) throws {
+    let bench = try ScriptBench()
+    if kept.isHeld { try bench.run(.lock, Self.byA) }
+    let first = try bench.run(kept.script, kept.request)
+    #expect(first.word == kept.word)
+    let state = try bench.everything()
+    for _ in 0..<3 { #expect(try bench.run(kept.script, kept.request).raw == first.raw) }
+    #expect(try bench.everything() == state)
+    // Also when the world has moved on.
+    try bench.run(.seize, "d", "z", "60000", "")
+    #expect(try bench.run(kept.script, kept.request).raw == first.raw)
+    #expect(try bench.held("d").agent == "z")
+  }
+
+  @Test func `without an id nothing is kept`() throws {
+    let bench = try ScriptBench()
+    try bench.run(.lock, Self.byA)
+    try bench.run(.unlock, "d", "a", "", "")
+    #expect(try bench.everything().keys.allSatisfy { !$0.contains(":req:") })
+  }
+
+  @Test func `an id belongs to its device and its partition`() throws {
+    let bench = try ScriptBench()
+    let keys = [bench.base, bench.base, bench.base + "-2", bench.base]
+    let requests = ["d1", "d2", "d1", "d1"].flatMap { [$0, "a", "60000", "", "r"] }
+    let replies = try bench.call(.lock, keys: keys, requests).items.compactMap(\.string)
+    #expect(replies.count == 4 && replies.allSatisfy { $0.hasPrefix("OK ") })
+    #expect(replies[0] == replies[3])
+    for (base, count) in [(bench.base, 2), (bench.base + "-2", 1)] {
+      #expect(try bench.redis.command("HLEN", base + ":locks").int == count)
+    }
+  }
+
+  @Test func `another id is another request`() throws {
+    let bench = try ScriptBench()
+    let first = try bench.run(.seize, "d", "a", "60000", "r1")
+    let second = try bench.run(.seize, "d", "a", "60000", "r2")
+    #expect(try second.int("token") > first.int("token"))
+    #expect(try bench.run(.seize, "d", "a", "60000", "r1").raw == first.raw)
+  }
+
+  @Test func `two requests with one id in one call do the work once`() throws {
+    let bench = try ScriptBench()
+    let request = ["d", "a", "60000", "r"]
+    let replies = try bench.call(.seize, keys: [bench.base, bench.base], request + request)
+    #expect(replies.items.count == 2 && replies.items.first == replies.items.last)
+    #expect(try bench.events().isEmpty)
+  }
+
+  @Test func `an answer is kept as long as it was set, and then the work is done again`() throws {
+    let bench = try ScriptBench(ScriptConstants(reqKeepMs: 30, eventsMax: 100))
+    let first = try bench.run(.seize, "d", "a", "60000", "r")
+    let key = bench.base + ":req:d/r"
+    let endsAt = try #require(try bench.redis.command("PEXPIRETIME", key).int)
+    if endsAt > 0 { #expect(endsAt <= (try bench.nowMs()) + 30) }
+    try eventually("the end of the kept reply") { try bench.redis.command("GET", key) == .null }
+    #expect(try bench.run(.seize, "d", "a", "60000", "r").raw != first.raw)
+  }
+
+  @Test func `a failure is not kept`() throws {
+    let bench = try ScriptBench()
+    try bench.redis.command("SET", bench.base + ":locks", "not a hash")
+    #expect(try bench.run(.lock, "d", "a", "60000", "", "r").word == "ERR")
+    try bench.redis.command("DEL", bench.base + ":locks")
+    #expect(try bench.run(.lock, "d", "a", "60000", "", "r").word == "OK")
+  }
+
+  // MARK: Requests that share a call
+
+  @Test(arguments: [["", "", ""], ["r1", "r2", "r3"], ["", "r2", ""], ["r1", "", "r3"]])
+  func `a request that meets a damaged key fails alone`(ids: [String]) throws {
+    let bench = try ScriptBench()
+    let bases = (0..<3).map { "\(bench.base)-\($0)" }
+    try bench.redis.command("SET", bases[1] + ":locks", "not a hash")
+    let requests = ids.flatMap { ["d", "a", "60000", "", $0] }
+    let replies = try bench.call(.lock, keys: bases, requests).items.compactMap(\.string)
+    try #require(replies.count == 3)
+    #expect(replies[0].hasPrefix("OK ") && replies[2].hasPrefix("OK "))
+    #expect(replies[1].hasPrefix("ERR internal "), "\(replies[1])")
+    #expect(replies[1].contains("WRONGTYPE"), "\(replies[1])")
+    #expect(!replies[1].contains("\n"))
+    #expect(try bench.redis.command("EXISTS", bases[1] + ":ledger", bases[1] + ":due").int == 0)
+  }
+
+  // MARK: Notes
+
+  static let notes = [
+    "{}", "[]", "[ ]", #"{"a":1,"a":2}"#,
+    #"{"b" : [1.0, 1e5, 0.10000000000000000001 ] , "a":null}"#,
+    #"{"t":"%d %s %% %.0f","u":"ü \u00e9 é 日本 \"q\" \\ \/"}"#, #"[12345678901234567890,-0.0]"#,
+    #"{"long":""# + String(repeating: "x", count: 100_000) + #""}"#,
+  ]
+
+  @Test(arguments: notes)
+  func `a note is kept byte for byte, until the lock has a new holder`(note: String) throws {
+    let bench = try ScriptBench()
+    try bench.run(.lock, Self.byA)
+    let grant = try bench.run(.handoff, "d", "a", "b", "60000", "", note, "")
+    let token = "\(try grant.int("token"))"
+    let ending = Array((#","note":"# + note).utf8)
+    let event = try #require(try bench.events().first)
+    #expect(Array(event.text.utf8.suffix(ending.count)) == ending)
+    try bench.run(.renew, "d", "b", "70000", token, "")
+    try bench.run(.lock, "d", "b", "50000", "", "")
+    let shown = try bench.run(.holder, "d").raw
+    #expect(Array(shown.utf8.suffix(ending.count + 1)) == ending + Array("}".utf8))
+    #expect(try bench.held("d").note.map { Array($0.utf8) } == Array(note.utf8))
+    try bench.run(.handoff, "d", "b", "c", "60000", "", "", "")
+    #expect(try bench.held("d").note == nil)
+    #expect(!(try bench.run(.holder, "d").raw.contains("note")))
+  }
+}

@@ -1,0 +1,176 @@
+// Owns: the test that each script answers with each of the words that its header lists, in each
+// way that leads there, and with nothing else; and the shapes of those answers.
+
+import Foundation
+import Scripts
+import SessionModel
+import Testing
+
+struct ReturnWordTests {
+  /// One way to an answer: the state before it, the request, the word and the names in its body.
+  struct Way: Sendable, CustomTestStringConvertible {
+    var script: Script
+    var before: [Step] = []
+    var request: [String]
+    var word: String
+    var names: Set<String> = []
+
+    var testDescription: String { "\(script.name) \(request) -> \(word)" }
+  }
+
+  /// What is done before; `TOKEN` stands for the token of the latest grant.
+  struct Step: Sendable {
+    var script: Script
+    var arguments: [String]
+    init(_ script: Script, _ arguments: String...) {
+      self.script = script
+      self.arguments = arguments
+    }
+  }
+
+  private static let hour = "3600000"
+  private static let byA = [Step(.lock, "d", "a", hour, "", "")]
+  private static let granted: Set = ["agent", "token", "ttl_ms", "acquired_at", "renewed"]
+  private static let other: Set = ["agent", "ttl_ms"]
+
+  private static let lock = [
+    Way(script: .lock, request: ["d", "a", hour, "", ""], word: "OK", names: granted),
+    Way(script: .lock, before: byA, request: ["d", "a", hour, "", ""], word: "OK", names: granted),
+    Way(
+      script: .lock, before: byA, request: ["d", "a", hour, "TOKEN", ""], word: "OK",
+      names: granted),
+    Way(script: .lock, before: byA, request: ["d", "b", hour, "", ""], word: "HELD", names: other),
+    Way(
+      script: .lock, before: byA, request: ["d", "b", hour, "TOKEN", ""], word: "HELD",
+      names: other),
+    Way(
+      script: .lock, before: byA, request: ["d", "a", hour, "1", ""], word: "STALE", names: other),
+    Way(script: .lock, request: ["d", "a", hour, "1", ""], word: "STALE", names: ["agent"]),
+  ]
+
+  private static let renew = [
+    Way(
+      script: .renew, before: byA, request: ["d", "a", hour, "TOKEN", ""], word: "OK",
+      names: granted),
+    Way(script: .renew, request: ["d", "a", hour, "1", ""], word: "NONE"),
+    Way(
+      script: .renew, before: byA, request: ["d", "b", hour, "TOKEN", ""], word: "HELD",
+      names: other),
+    Way(
+      script: .renew, before: byA, request: ["d", "a", hour, "1", ""], word: "STALE", names: other),
+    Way(
+      script: .renew, before: byA, request: ["d", "a", hour, "", ""], word: "STALE", names: other),
+  ]
+
+  private static let unlock = [
+    Way(script: .unlock, before: byA, request: ["d", "a", "", ""], word: "OK", names: ["held_ms"]),
+    Way(
+      script: .unlock, before: byA, request: ["d", "a", "TOKEN", ""], word: "OK",
+      names: ["held_ms"]),
+    Way(script: .unlock, request: ["d", "a", "", ""], word: "NONE"),
+    Way(script: .unlock, before: byA, request: ["d", "b", "", ""], word: "HELD", names: other),
+    Way(script: .unlock, before: byA, request: ["d", "a", "1", ""], word: "STALE", names: other),
+  ]
+
+  private static let handoff = [
+    Way(
+      script: .handoff, before: byA, request: ["d", "a", "b", hour, "", "", ""], word: "OK",
+      names: granted),
+    Way(
+      script: .handoff, before: byA, request: ["d", "a", "a", hour, "TOKEN", "[1]", ""],
+      word: "OK", names: granted),
+    Way(script: .handoff, request: ["d", "a", "b", hour, "", "", ""], word: "NONE"),
+    Way(
+      script: .handoff, before: byA, request: ["d", "b", "c", hour, "", "", ""], word: "HELD",
+      names: other),
+    Way(
+      script: .handoff, before: byA, request: ["d", "a", "b", hour, "1", "", ""], word: "STALE",
+      names: other),
+  ]
+
+  private static let rest = [
+    Way(
+      script: .seize, request: ["d", "a", hour, ""], word: "OK",
+      names: granted.union(["seized_from"])),
+    Way(
+      script: .seize, before: byA, request: ["d", "b", hour, ""], word: "OK",
+      names: granted.union(["seized_from"])),
+    Way(script: .clear, before: byA, request: ["d", ""], word: "OK", names: ["agent", "held_ms"]),
+    Way(script: .clear, request: ["d", ""], word: "NONE"),
+    Way(
+      script: .holder, before: byA, request: ["d"], word: "OK",
+      names: ["agent", "ttl_ms", "acquired_at"]),
+    Way(
+      script: .holder, before: byA + [Step(.handoff, "d", "a", "b", hour, "", "{}", "")],
+      request: ["d"], word: "OK", names: ["agent", "ttl_ms", "acquired_at", "note"]),
+    Way(script: .holder, request: ["d"], word: "NONE"),
+    Way(script: .events, request: ["d", "0-0", "10"], word: "OK", names: ["events"]),
+  ]
+
+  static let ways = lock + renew + unlock + handoff + rest + sessionWays
+
+  @Test(arguments: ways)
+  func `a request is answered with its word`(way: Way) throws {
+    let bench = try ScriptBench()
+    var token = "0"
+    for step in way.before {
+      let reply = try bench.run(step.script, step.arguments)
+      try #require(reply.word == "OK", "\(reply)")
+      if reply.names.contains("token") { token = "\(try reply.int("token"))" }
+    }
+    let reply = try bench.run(way.script, way.request.map { $0 == "TOKEN" ? token : $0 })
+    #expect(reply.word == way.word, "\(reply)")
+    #expect(reply.names == way.names, "\(reply)")
+    // S3: whoever does not hold the lock never learns its token.
+    if reply.word != "OK" { #expect(token == "0" || !reply.raw.contains(token)) }
+  }
+
+  @Test(arguments: Script.allCases.filter { $0.argumentsPerRequest > 0 })
+  func `each word of the header has a way to it, and no other word`(script: Script) throws {
+    let listed = Set(try LuaFile.of(script).list("RETURNS"))
+    #expect(Set(Self.ways.filter { $0.script == script }.map(\.word)) == listed)
+  }
+
+  /// A lock that has run out counts as none, whoever comes.
+  @Test(
+    arguments: [
+      (.lock, ["d", "b", hour, "", ""], "OK"), (.renew, ["d", "a", hour, "TOKEN", ""], "NONE"),
+      (.unlock, ["d", "a", "TOKEN", ""], "NONE"),
+      (.handoff, ["d", "a", "b", hour, "TOKEN", "", ""], "NONE"),
+      (.seize, ["d", "b", hour, ""], "OK"), (.clear, ["d", ""], "NONE"), (.holder, ["d"], "NONE"),
+      (.lock, ["d", "a", hour, "TOKEN", ""], "STALE"),
+    ] as [(Script, [String], String)])
+  func `a lock that has run out is no lock`(
+    script: Script, request: [String], word: String
+  ) throws {
+    let bench = try ScriptBench()
+    let grant = try bench.run(.lock, "d", "a", "10", "", "")
+    try bench.wait(until: try bench.held("d").endsAt)
+    let token = "\(try grant.int("token"))"
+    let reply = try bench.run(script, request.map { $0 == "TOKEN" ? token : $0 })
+    #expect(reply.word == word, "\(reply)")
+    if script == .seize { #expect(reply.body["seized_from"] is NSNull) }
+  }
+
+  @Test func `hello gives the number of partitions in force`() throws {
+    let bench = try ScriptBench()
+    let key = bench.base + ":partitions"
+    #expect(try bench.call(.hello, keys: [key], ["256"]) == .text("256"))
+    #expect(try bench.call(.hello, keys: [key], ["512"]) == .text("256"))
+    #expect(try bench.redis.command("GET", key) == .text("256"))
+  }
+
+  @Test func `a call for several requests answers each of them in order`() throws {
+    let bench = try ScriptBench()
+    let bases = (0..<3).map { "\(bench.base)-\($0)" }
+    let keys = [bases[0], bases[1], bases[0], bases[2], bases[0]]
+    let agents = ["a", "b", "c", "d", "a"]
+    let arguments = agents.flatMap { ["d", $0, Self.hour, "", ""] }
+    let replies = try bench.call(.lock, keys: keys, arguments).items.compactMap(\.string)
+    #expect(replies.map { $0.prefix { $0 != " " } } == ["OK", "OK", "HELD", "OK", "OK"])
+    for (reply, agent) in zip(replies, ["a", "b", "a", "d", "a"]) {
+      #expect(try ScriptReply(reply).string("agent") == agent)
+    }
+    #expect(replies[4].contains(#""renewed":true"#))
+  }
+}

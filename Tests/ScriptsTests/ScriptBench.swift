@@ -1,0 +1,207 @@
+// Owns: how the tests here run scripts: on a real Redis, each test under base keys of its own.
+
+import Foundation
+import Scripts
+import SessionModel
+import Synchronization
+
+/// A reply line of a script, taken apart.
+struct ScriptReply: CustomStringConvertible {
+  let raw: String
+  /// Its first word, such as `OK`.
+  let word: String
+  /// The members of the JSON object after it, or none.
+  let body: [String: Any]
+
+  init(_ raw: String) throws {
+    self.raw = raw
+    let parts = raw.split(separator: " ", maxSplits: 1)
+    word = String(parts[0])
+    guard parts.count == 2, word != "ERR" else {
+      body = [:]
+      return
+    }
+    let json = try JSONSerialization.jsonObject(with: Data(parts[1].utf8))
+    guard let members = json as? [String: Any] else { throw Failure("not an object: \(raw)") }
+    body = members
+  }
+
+  var description: String { raw }
+
+  func int(_ name: String) throws -> Int {
+    guard let number = body[name] as? Int else { throw Failure("no number \(name) in \(raw)") }
+    return number
+  }
+
+  func string(_ name: String) throws -> String {
+    guard let text = body[name] as? String else { throw Failure("no text \(name) in \(raw)") }
+    return text
+  }
+
+  var names: Set<String> { Set(body.keys) }
+}
+
+/// What a partition's hash `locks` says of one lock.
+struct LockRecord: Equatable {
+  var endsAt: Int
+  var acquiredAt: Int
+  var token: Int
+  var agent: String
+  var note: String?
+
+  init(_ text: String) throws {
+    let parts = text.split(separator: " ", maxSplits: 4, omittingEmptySubsequences: false)
+    guard parts.count >= 4, let endsAt = Int(parts[0]), let acquiredAt = Int(parts[1]),
+      let token = Int(parts[2])
+    else { throw Failure("not a lock: \(text)") }
+    self.endsAt = endsAt
+    self.acquiredAt = acquiredAt
+    self.token = token
+    agent = String(parts[3])
+    note = parts.count == 5 ? String(parts[4]) : nil
+  }
+}
+
+/// An event as the log has it.
+struct LoggedEvent {
+  var kind: String
+  var device: String
+  /// What stands in its body, as a JSON object.
+  var body: ScriptReply
+  var text: String
+}
+
+/// One partition's base key on a real Redis, and the scripts loaded there.
+final class ScriptBench {
+  /// The server that tests share which do nothing to it as a whole.
+  private static let shared = Result { try RedisServer() }
+  private static let count = Mutex(0)
+
+  static let constants = ScriptConstants(reqKeepMs: 600_000, eventsMax: 1_000)
+
+  let redis: RedisClient
+  let base: String
+  private var hashes: [Script: String] = [:]
+
+  init(
+    on server: RedisServer? = nil, _ constants: ScriptConstants = ScriptBench.constants,
+    redisMajor: Int = 7
+  ) throws {
+    let number = ScriptBench.count.withLock { count in
+      count += 1
+      return count
+    }
+    redis = try RedisClient(path: try server?.path ?? ScriptBench.shared.get().path)
+    base = "t\(number):{0a3}"
+    for script in Script.allCases {
+      let text = String(decoding: script.text(constants, redisMajor: redisMajor), as: UTF8.self)
+      let reply = try redis.command("SCRIPT", "LOAD", text)
+      guard case .text(let hash) = reply else { throw Failure("\(script.name): \(reply)") }
+      hashes[script] = hash
+    }
+  }
+
+  /// Calls a script as it is, and gives whatever comes back.
+  func call(_ script: Script, keys: [String], _ arguments: [String]) throws -> RedisValue {
+    let words = ["EVALSHA", hashes[script] ?? "", "\(keys.count)"] + keys + arguments
+    return try redis.command(words)
+  }
+
+  /// Runs one request of a script.
+  @discardableResult func run(_ script: Script, _ arguments: String...) throws -> ScriptReply {
+    try run(script, arguments)
+  }
+
+  @discardableResult
+  func run(_ script: Script, _ arguments: [String]) throws -> ScriptReply {
+    let reply = try call(script, keys: [base], arguments)
+    guard let text = reply.items.first?.string else { throw Failure("\(script.name): \(reply)") }
+    return try ScriptReply(text)
+  }
+
+  /// What `reap` told.
+  struct Reaped: Equatable {
+    var waitMs: Int
+    var due: Int
+    var lateMs: [Int]
+  }
+
+  @discardableResult func reap(limit: Int = 128) throws -> Reaped {
+    let items = try call(.reap, keys: [base], ["\(limit)"]).items
+    guard items.count >= 3, let wait = items[0].int, let due = items[1].int else {
+      throw Failure("reap: \(items)")
+    }
+    return Reaped(waitMs: wait, due: due, lateMs: items[2].items.compactMap(\.int))
+  }
+}
+
+// MARK: Looking at what Redis has
+
+extension ScriptBench {
+  /// The time of Redis, in ms.
+  func nowMs() throws -> Int {
+    let parts = try redis.command("TIME").items.compactMap(\.int)
+    return parts[0] * 1_000 + parts[1] / 1_000
+  }
+
+  /// Waits until a deadline is over by the clock of Redis.
+  func wait(until deadlineMs: Int) throws {
+    try eventually("the time \(deadlineMs)") { try nowMs() > deadlineMs }
+  }
+
+  func record(_ device: String) throws -> LockRecord? {
+    guard case .text(let text) = try redis.command("HGET", base + ":locks", device) else {
+      return nil
+    }
+    return try LockRecord(text)
+  }
+
+  /// A lock that must be there.
+  func held(_ device: String) throws -> LockRecord {
+    guard let record = try record(device) else { throw Failure("\(device) is not held") }
+    return record
+  }
+
+  /// The deadline in the index, or nil.
+  func due(_ device: String) throws -> Int? {
+    try redis.command("ZSCORE", base + ":due", "l:" + device).int
+  }
+
+  /// The end of the native TTL: -2 without a key.
+  func expiresAt(_ device: String) throws -> Int? {
+    try redis.command("PEXPIRETIME", base + ":lock:" + device).int
+  }
+
+  func ledger() throws -> [String: String] {
+    let words = try redis.command("HGETALL", base + ":ledger").items.compactMap(\.string)
+    return Dictionary(
+      uniqueKeysWithValues: stride(from: 0, to: words.count, by: 2).map {
+        (words[$0], words[$0 + 1])
+      })
+  }
+
+  /// The log of events, oldest first.
+  func events() throws -> [LoggedEvent] {
+    try redis.command("XRANGE", base + ":events", "-", "+").items.map { entry in
+      let fields = entry.items[1].items.compactMap(\.string)
+      guard fields.count == 6, fields[0] == "t", fields[2] == "d", fields[4] == "b" else {
+        throw Failure("not an event: \(fields)")
+      }
+      return LoggedEvent(
+        kind: fields[1], device: fields[3], body: try ScriptReply("EVENT {\(fields[5])}"),
+        text: fields[5])
+    }
+  }
+
+  /// All that the partition has in Redis, for comparing before with after.
+  ///
+  /// Keys with a TTL that ends meanwhile are the caller's to avoid.
+  func everything() throws -> [String: String] {
+    var all: [String: String] = [:]
+    let pattern = base.replacing("{", with: "\\{") + ":*"
+    for key in try redis.command("KEYS", pattern).items.compactMap(\.string) {
+      all[key] = "\(try redis.command("DUMP", key))\(try redis.command("PEXPIRETIME", key))"
+    }
+    return all
+  }
+}

@@ -1,0 +1,156 @@
+// Owns: the tests of the scripts' files against their Swift type and their headers.
+
+import Foundation
+import Scripts
+import SessionModel
+import Testing
+
+/// A Lua file of the project and what its header says.
+struct LuaFile: Sendable {
+  let name: String
+  let text: String
+
+  /// Parts that scripts begin with; no scripts by themselves.
+  static let parts: Set<String> = [
+    "batch", "tell", "endings", "locks", "event_lines", "sessions", "clocks", "moves", "records",
+    "merge", "messages", "making", "leavings", "changes",
+  ]
+
+  static let all: [LuaFile] = {
+    let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appending(path: "Sources/Scripts/Lua")
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    return names.sorted().compactMap { name in
+      guard let text = try? String(contentsOf: folder.appending(path: name), encoding: .utf8) else {
+        return nil
+      }
+      return LuaFile(name: name.replacing(".lua", with: ""), text: text)
+    }
+  }()
+
+  static func of(_ script: Script) throws -> LuaFile {
+    guard let file = all.first(where: { $0.name == fileName(of: script) }) else {
+      throw Failure("no file of \(script.name)")
+    }
+    return file
+  }
+
+  /// Files are named with underscores where Swift has capitals.
+  static func fileName(of script: Script) -> String {
+    "\(script)".reduce(into: "") { name, letter in
+      name += letter.isUppercase ? "_" + letter.lowercased() : String(letter)
+    }
+  }
+
+  /// What stands in the header after a label, with the lines that go on with it.
+  func header(_ label: String) -> String? {
+    var found: String?
+    for line in text.split(separator: "\n").prefix(while: { $0.hasPrefix("--") }) {
+      let words = line.dropFirst(2).drop { $0 == " " }
+      if words.hasPrefix(label + ": ") {
+        found = String(words.dropFirst(label.utf8.count + 2))
+      } else if let sofar = found {
+        if ["KEYS: ", "ARGV: ", "RETURNS: "].contains(where: { words.hasPrefix($0) }) { break }
+        found = "\(sofar) \(words)"
+      }
+    }
+    return found
+  }
+
+  /// The things that a label lists.
+  func list(_ label: String) -> [String] {
+    header(label)?.split(separator: ", ").map { String($0) } ?? []
+  }
+}
+
+struct ScriptTextTests {
+  private static let constants = ScriptBench.constants
+
+  private func text(_ script: Script, major: Int) -> String {
+    String(decoding: script.text(Self.constants, redisMajor: major), as: UTF8.self)
+  }
+
+  @Test func `each file is a script or a part, and each script has its file`() {
+    let files = Set(LuaFile.all.map(\.name))
+    let scripts = Set(Script.allCases.map { LuaFile.fileName(of: $0) })
+    #expect(scripts.count == Script.allCases.count)
+    #expect(files == scripts.union(LuaFile.parts))
+    #expect(scripts.isDisjoint(with: LuaFile.parts))
+  }
+
+  @Test(arguments: Script.allCases)
+  func `a script's name is its file's`(script: Script) {
+    #expect(script.name == LuaFile.fileName(of: script))
+  }
+
+  @Test(arguments: LuaFile.all.map(\.name))
+  func `each header lists KEYS, ARGV and RETURNS`(name: String) throws {
+    let file = try #require(LuaFile.all.first { $0.name == name })
+    for label in ["KEYS", "ARGV", "RETURNS"] {
+      #expect(file.header(label)?.isEmpty == false, "\(name).lua has no \(label)")
+    }
+  }
+
+  @Test(arguments: Script.allCases)
+  func `the header lists as many arguments as a request has`(script: Script) throws {
+    let file = try LuaFile.of(script)
+    let names = file.list("ARGV")
+    let strides = file.text.matches(of: /each\((\d+),/).compactMap { Int($0.1) }
+    guard script.argumentsPerRequest > 0 else {
+      #expect(strides == [], "\(script.name) serves several requests a call")
+      return
+    }
+    #expect(names.count == script.argumentsPerRequest, "\(names)")
+    #expect(strides == [script.argumentsPerRequest])
+    #expect(Set(names).count == names.count)
+  }
+
+  @Test(arguments: Script.allCases)
+  func `the text ends with the file and begins with the parts that it needs`(
+    script: Script
+  ) throws {
+    let file = try LuaFile.of(script)
+    let text = text(script, major: 6)
+    #expect(text.hasSuffix(file.text))
+    for part in LuaFile.all where LuaFile.parts.contains(part.name) {
+      let isThere = text.contains(part.text)
+      // What uses a part's function has the part.
+      for function in part.text.matches(of: /local function (\w+)/).map({ $0.1 }) {
+        let isUsed = try Regex("\\b\(function)\\(").firstMatch(in: file.text) != nil
+        if isUsed { #expect(isThere, "\(function) of \(part.name).lua") }
+      }
+    }
+  }
+
+  @Test func `the operator's numbers stand in the text`() {
+    var constants = ScriptConstants(reqKeepMs: 12_345, eventsMax: 678)
+    constants.agentsMax = 9
+    let text = String(decoding: Script.lock.text(constants, redisMajor: 6), as: UTF8.self)
+    let line = "local REQ_KEEP_MS, EVENTS_MAX, AGENTS_MAX = 12345, 678, 9\n"
+    #expect(text.hasPrefix(line))
+  }
+
+  @Test(arguments: Script.allCases)
+  func `the first line tells Redis 7 what the script may do`(script: Script) {
+    let flags =
+      script.isReadOnly ? " flags=no-writes" : script.isAllowedWhenFull ? " flags=allow-oom" : ""
+    #expect(text(script, major: 7) == "#!lua\(flags)\n" + text(script, major: 6))
+    #expect(text(script, major: 8) == text(script, major: 7))
+  }
+
+  @Test func `what frees, renews or reaps may run in a full Redis, what acquires may not`() {
+    let allowed = Set(Script.allCases.filter(\.isAllowedWhenFull))
+    #expect(allowed.isSuperset(of: [.renew, .unlock, .clear, .reap]))
+    #expect(allowed.isDisjoint(with: [.lock, .handoff, .seize]))
+    let reading = Set(Script.allCases.filter(\.isReadOnly))
+    #expect(reading.contains(.holder) && reading.isDisjoint(with: allowed))
+    #expect(reading.isDisjoint(with: [.lock, .handoff, .seize]))
+  }
+
+  @Test(arguments: Script.allCases, [6, 7])
+  func `a real Redis compiles the text`(script: Script, major: Int) throws {
+    let bench = try ScriptBench()
+    let reply = try bench.redis.command("SCRIPT", "LOAD", text(script, major: major))
+    #expect(reply.string?.count == 40, "\(reply)")
+  }
+}
