@@ -1,0 +1,97 @@
+// Owns: how the requests of a turn become few script calls, in an order that callers can rely on.
+// Runs on the loop's thread.
+
+package import Scripts
+
+/// Who waits for a reply; the link hands it back and does not look inside.
+package struct Ticket: Sendable {
+  /// The connection, as its owner numbers them.
+  package var client: UInt64
+  /// Which of the connection's replies this is.
+  package var slot: UInt64
+  /// The number of the verb.
+  package var verb: Int
+  /// When the request came, in monotonic ns.
+  package var arrivedNs: Int64
+
+  package init(client: UInt64, slot: UInt64, verb: Int, arrivedNs: Int64) {
+    self.client = client
+    self.slot = slot
+    self.verb = verb
+    self.arrivedNs = arrivedNs
+  }
+}
+
+/// Several requests for one script, sent in one call.
+package final class Batch {
+  package fileprivate(set) var script: Script = .lock
+  /// Grows with each batch that is opened; batches are sent in this order.
+  package fileprivate(set) var sequence: UInt64 = 0
+  package fileprivate(set) var tickets: [Ticket] = []
+  /// The partition keys and the arguments, as RESP.
+  var keys = CommandBuffer()
+  var arguments = CommandBuffer()
+
+  package var count: Int { tickets.count }
+
+  fileprivate func recycle() {
+    tickets.removeAll(keepingCapacity: true)
+    keys.reset()
+    arguments.reset()
+  }
+}
+
+/// Gathers requests into batches.
+///
+/// Requests of one connection keep their order: one that comes later never joins a batch that was
+/// opened before the one its predecessor is in. Requests of different connections have no order,
+/// so that callers who ask different things at once still share calls.
+package struct Batcher {
+  private var open: [Batch] = []
+  private var spare: [Batch] = []
+  private var nextSequence: UInt64 = 1
+  private let requestsMax: Int
+  private let bytesMax = 1 << 20
+
+  /// `requestsMax` bounds how long one call keeps Redis from everybody else.
+  package init(requestsMax: Int) { self.requestsMax = requestsMax }
+
+  package var isEmpty: Bool { open.isEmpty }
+
+  /// The batch that a request joins.
+  ///
+  /// `after` is the sequence of the batch that holds its connection's previous request, or 0.
+  package mutating func batch(for script: Script, after: UInt64) -> Batch {
+    for batch in open where batch.script == script && batch.sequence >= after {
+      if batch.count < requestsMax, batch.arguments.bytes.count < bytesMax { return batch }
+    }
+    let batch = spare.popLast() ?? Batch()
+    batch.script = script
+    batch.sequence = nextSequence
+    nextSequence += 1
+    open.append(batch)
+    return batch
+  }
+
+  /// Gives away all open batches, in their order.
+  package mutating func takeAll() -> [Batch] {
+    defer { open = [] }
+    return open
+  }
+
+  /// Takes an answered batch back for reuse.
+  package mutating func recycle(_ batch: Batch) {
+    guard spare.count < 64 else { return }
+    batch.recycle()
+    spare.append(batch)
+  }
+}
+
+extension Batch {
+  /// Adds a request: its ticket and its partition's key; `write` appends the script's arguments.
+  package func add(_ ticket: Ticket, base: [UInt8], _ write: (inout CommandBuffer) -> Void) {
+    tickets.append(ticket)
+    keys.encoded(base)
+    write(&arguments)
+  }
+}

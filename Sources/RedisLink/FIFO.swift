@@ -1,0 +1,27 @@
+// Owns: a queue on one growing array. A value; any thread.
+
+/// First in, first out, in amortised constant time.
+struct FIFO<Element> {
+  private var places: [Element?] = []
+  private var head = 0
+
+  var isEmpty: Bool { head == places.count }
+  /// All elements, the first one first.
+  var elements: [Element] { places[head...].compactMap { $0 } }
+  var first: Element? { isEmpty ? nil : places[head] }
+
+  mutating func append(_ element: Element) { places.append(element) }
+
+  mutating func popFirst() -> Element? {
+    guard !isEmpty else { return nil }
+    let element = places[head]
+    places[head] = nil
+    head += 1
+    // Moving the rest is paid for by as many pops as there are elements to move.
+    if head * 2 >= places.count, head >= 32 || isEmpty {
+      places.removeFirst(head)
+      head = 0
+    }
+    return element
+  }
+}

@@ -1,0 +1,154 @@
+// Owns: what a link says to Redis before it serves, and how the answers are read. On the link's
+// thread. Greeting a Redis shows that it runs our scripts and takes writes; anything less is 'not
+// ready'.
+
+package import Scripts
+package import SessionModel
+
+/// What a link loads and checks when it connects.
+package struct LinkSetup: Sendable {
+  package var endpoint: RedisEndpoint
+  package var keyspace: Keyspace
+  package var constants: ScriptConstants
+  /// How long a request may wait for Redis, from its arrival, in ms.
+  package var requestTimeoutMs: Int64
+  /// How long connecting and greeting may take, in ms.
+  package var connectTimeoutMs: Int64 = 2_000
+  /// Whether to load the scripts and check the namespace; a mere look at Redis does without.
+  package var loadsScripts = true
+
+  package init(
+    endpoint: RedisEndpoint, keyspace: Keyspace, constants: ScriptConstants,
+    requestTimeoutMs: Int64
+  ) {
+    self.endpoint = endpoint
+    self.keyspace = keyspace
+    self.constants = constants
+    self.requestTimeoutMs = requestTimeoutMs
+  }
+}
+
+/// Why Redis, though it answers, cannot be served from.
+package enum Refusal: Equatable, Sendable {
+  /// It may get better by itself.
+  case passing(String)
+  /// It will not: the worker must not go on.
+  case final(String)
+}
+
+/// The dialogue at the beginning of a link.
+struct Greeting {
+  private enum Step: Equatable {
+    case hello
+    case select
+    case load(Int)
+    case check
+  }
+
+  /// What the latest answer led to.
+  enum Progress: Equatable {
+    case awaitMore
+    /// Send what `secondWords` gives.
+    case sendSecond
+    case done
+    case refused(Refusal)
+  }
+
+  private let setup: LinkSetup
+  private var steps: [Step]
+  private(set) var redisVersion = ""
+  private(set) var hashes: [[UInt8]] = []
+  private(set) var texts: [[UInt8]] = []
+
+  init(_ setup: LinkSetup) {
+    self.setup = setup
+    steps = setup.endpoint.database == 0 ? [.hello] : [.hello, .select]
+  }
+
+  /// Who we are, and which Redis this is.
+  func firstWords() -> CommandBuffer {
+    var out = CommandBuffer()
+    if let password = setup.endpoint.password {
+      out.command("HELLO", "2", "AUTH", setup.endpoint.user ?? "default", password)
+    } else {
+      out.command("HELLO", "2")
+    }
+    if setup.endpoint.database != 0 { out.command("SELECT", String(setup.endpoint.database)) }
+    return out
+  }
+
+  /// All scripts, and the check of the namespace.
+  mutating func secondWords() -> CommandBuffer {
+    let major = Int(redisVersion.prefix { $0 != "." }) ?? 0
+    texts = Script.allCases.map { $0.text(setup.constants, redisMajor: major) }
+    var out = CommandBuffer()
+    for text in texts {
+      out.begin(words: 3)
+      out.word("SCRIPT")
+      out.word("LOAD")
+      out.word(text)
+    }
+    out.begin(words: 5)
+    out.word("EVAL")
+    out.word(texts[Script.hello.rawValue])
+    out.word("1")
+    out.word(setup.keyspace.partitionCountKey)
+    out.word(Int64(Partition.count))
+    steps = texts.indices.map { .load($0) } + [.check]
+    return out
+  }
+
+  mutating func answered(_ reply: RedisReply) -> Progress {
+    let step = steps.removeFirst()
+    if reply.kind == .error { return .refused(refusal(step, reply.text)) }
+    switch step {
+    case .hello:
+      for at in stride(from: 0, to: reply.count - 1, by: 2) where reply[at].text == "version" {
+        redisVersion = reply[at + 1].text
+      }
+      guard isNewEnough else { return .refused(Greeting.tooOld) }
+      return steps.isEmpty ? afterFirstWords : .awaitMore
+    case .select: return afterFirstWords
+    case .load:
+      hashes.append(Array(reply.bytes))
+      return .awaitMore
+    case .check:
+      guard reply.integer == Int64(Partition.count) else {
+        let text =
+          "the namespace \(setup.keyspace.namespace) in this Redis has "
+          + "\(reply.text) partitions, this worker \(Partition.count): use another --namespace"
+        return .refused(.final(text))
+      }
+      return .done
+    }
+  }
+
+  private var afterFirstWords: Progress { setup.loadsScripts ? .sendSecond : .done }
+
+  private static let tooOld = Refusal.final(
+    "this Redis is too old: Latchkey needs 6.2 or newer")
+
+  /// 6.2 brought SET with PXAT, and XAUTOCLAIM.
+  ///
+  /// A mere look at Redis takes any.
+  private var isNewEnough: Bool {
+    let numbers = redisVersion.split(separator: ".").compactMap { Int($0) }
+    guard setup.loadsScripts, numbers.count >= 2 else { return true }
+    return (numbers[0], numbers[1]) >= (6, 2)
+  }
+
+  private func refusal(_ step: Step, _ message: String) -> Refusal {
+    if step == .hello, message.contains("unknown command") {
+      return Greeting.tooOld
+    }
+    // What stands in front of Redis may repeat what it was sent, and HELLO carries the password.
+    if let password = setup.endpoint.password, !password.isEmpty, message.contains(password) {
+      return .passing("the login was refused")
+    }
+    switch StoreError(message) {
+    case .refused(let text): return .passing(text)
+    case .failed(let text): return .passing("Redis said: \(text)")
+    case .scriptMissing: return .passing("Redis forgot a script")
+    }
+  }
+}

@@ -1,0 +1,433 @@
+// Owns: one connection to Redis, for ever: connects, greets, sends, matches replies to what was
+// asked, notices silence, and tries again. Must not know what the requests mean.
+// Runs on its loop's thread.
+
+package import Loop
+package import Scripts
+internal import SessionModel
+
+/// Who uses a link.
+package protocol RedisLinkOwner: AnyObject {
+  /// The link can serve now.
+  func linkServes(_ link: RedisLink)
+  /// The link cannot serve any more; what it carried has been failed before this call.
+  func linkFailed(_ link: RedisLink, reason: String)
+  /// This Redis cannot be worked with, and waiting will not help.
+  func linkRefused(_ link: RedisLink, reason: String)
+  /// A batch's reply: an array with a reply line per request, or an error.
+  func batchAnswered(_ link: RedisLink, _ batch: Batch, _ reply: RedisReply)
+  /// A batch that has no reply and will have none.
+  func batchFailed(_ link: RedisLink, _ batch: Batch, _ failure: LinkFailure)
+}
+
+/// A link to Redis that reconnects by itself.
+package final class RedisLink {
+  /// A command outside of batches gets its reply, or learns that none will come.
+  package typealias Handler = (Result<RedisReply, LinkFailure>) -> Void
+
+  private enum Expectation {
+    case greeting
+    case batch(Batch)
+    case call(Handler)
+    case script(ScriptCall)
+  }
+
+  /// A call of a script that serves one request, kept so that it can be sent again with its text.
+  private struct ScriptCall {
+    let script: Script
+    let keys: [String]
+    let arguments: [String]
+    let handler: Handler
+  }
+
+  private struct Pending {
+    let expectation: Expectation
+    let deadlineMs: Int64
+    /// Whether it was sent again already because its script was missing.
+    var isMended = false
+  }
+
+  // MARK: What it is made of; the loop's thread
+  private let loop: EventLoop
+  private let setup: LinkSetup
+  private unowned let owner: any RedisLinkOwner
+  private var machine = LinkMachine()
+  private var greeting: Greeting
+  private var reader = ReplyReader()
+  private var socket: Socket?
+  private var watch: FileWatch?
+  private var watchdog: LoopTimer?
+  private var retryTimer: LoopTimer?
+  private var resolver: AddressResolver?
+
+  // MARK: What is on its way; the loop's thread
+  private var outbox = CommandBuffer()
+  private var outboxSent = 0
+  private var pending = FIFO<Pending>()
+  private var setupDeadlineMs: Int64 = 0
+  /// When the watchdog looks next; never later than the earliest deadline there is.
+  private var watchdogAtMs = Int64.max
+  private var batchesInFlight = 0
+  private var isReading = false
+  private let readBuffer: UnsafeMutableRawBufferPointer
+
+  /// Who gets what Redis sends unasked, on a link that subscribes.
+  ///
+  /// Without one, a reply that nobody asked for ends the link: it would be taken for somebody
+  /// else's.
+  package var pushReceived: ((RedisReply) -> Void)?
+
+  // MARK: Figures; the loop's thread
+  /// How often a script was missing and the batch was sent again.
+  package private(set) var scriptsMended = 0
+  /// How often the link was lost or could not be made.
+  package private(set) var failures = 0
+  /// The version that Redis gave when it was greeted.
+  package var redisVersion: String { greeting.redisVersion }
+
+  package init(_ loop: EventLoop, _ setup: LinkSetup, owner: any RedisLinkOwner) {
+    self.loop = loop
+    self.setup = setup
+    self.owner = owner
+    greeting = Greeting(setup)
+    readBuffer = .allocate(byteCount: 1 << 16, alignment: 16)
+    watchdog = LoopTimer(loop) { [unowned self] in watchdogFired() }
+    retryTimer = LoopTimer(loop) { [unowned self] in perform(machine.retryTimerFired()) }
+  }
+
+  deinit {
+    socket?.close()
+    readBuffer.deallocate()
+  }
+
+  package var isReady: Bool { machine.isReady }
+  /// The state's name, for people.
+  package var stateWord: String { machine.word }
+  package var endpoint: RedisEndpoint { setup.endpoint }
+
+  /// How many batches are with Redis now.
+  package var flight: Int { batchesInFlight }
+
+  /// Begins to connect, and from then on never gives up until `stop`.
+  package func start() { perform(machine.start()) }
+
+  /// Closes for good; what is on its way is failed.
+  package func stop() { perform(machine.stop()) }
+}
+
+// MARK: Asking
+
+extension RedisLink {
+  /// Puts batches into the outbox; `flush` sends them.
+  ///
+  /// Only when ready.
+  package func send(_ batches: [Batch]) {
+    for batch in batches {
+      encode(batch, hash: greeting.hashes[batch.script.rawValue])
+      expect(.batch(batch), deadlineMs: deadline(of: batch))
+      batchesInFlight += 1
+    }
+  }
+
+  /// Puts one command into the outbox; `flush` sends it.
+  ///
+  /// The handler is called exactly once.
+  ///
+  /// When the link is not ready the handler is called at once.
+  package func call(
+    timeoutMs: Int64, _ write: (inout CommandBuffer) -> Void, _ handler: @escaping Handler
+  ) {
+    guard machine.isReady else {
+      handler(.failure(.notSent("Redis is not connected")))
+      return
+    }
+    write(&outbox)
+    expect(.call(handler), deadlineMs: loop.nowMs + timeoutMs)
+  }
+
+  /// Puts a command into the outbox whose answer comes as a push: SUBSCRIBE and what follows it.
+  package func post(_ write: (inout CommandBuffer) -> Void) {
+    if machine.isReady { write(&outbox) }
+  }
+
+  /// Ends the connection as broken, and makes it again.
+  package func reconnect(reason: String) {
+    if machine.isReady { lost(reason) }
+  }
+
+  /// Puts a call of a script that serves one request into the outbox.
+  package func call(
+    _ script: Script, timeoutMs: Int64, keys: [String], arguments: [String],
+    _ handler: @escaping Handler
+  ) {
+    guard machine.isReady else {
+      handler(.failure(.notSent("Redis is not connected")))
+      return
+    }
+    let call = ScriptCall(script: script, keys: keys, arguments: arguments, handler: handler)
+    encode(call, hash: greeting.hashes[script.rawValue])
+    expect(.script(call), deadlineMs: loop.nowMs + timeoutMs)
+  }
+
+  private func encode(_ call: ScriptCall, hash: [UInt8]?) {
+    outbox.begin(words: 3 + call.keys.count + call.arguments.count)
+    beginScript(call.script, hash: hash)
+    outbox.word(Int64(call.keys.count))
+    for word in call.keys { outbox.word(word) }
+    for word in call.arguments { outbox.word(word) }
+  }
+
+  /// By its hash if Redis should know it, else with its whole text, which makes it known.
+  private func beginScript(_ script: Script, hash: [UInt8]?) {
+    if let hash {
+      outbox.word("EVALSHA")
+      outbox.word(hash)
+    } else {
+      outbox.word("EVAL")
+      outbox.word(greeting.texts[script.rawValue])
+    }
+  }
+
+  /// Writes what is in the outbox; once a turn is enough.
+  package func flush() {
+    guard let socket, !machine.isConnecting else { return }
+    while outboxSent < outbox.bytes.count {
+      let outcome = outbox.bytes.withUnsafeBytes { bytes in
+        socket.write(UnsafeRawBufferPointer(rebasing: bytes[outboxSent...]))
+      }
+      switch outcome {
+      case .moved(let count): outboxSent += count
+      case .wouldBlock:
+        watch?.want([.read, .write])
+        return
+      case .ended, .broken:
+        lost("Redis closed the connection")
+        return
+      }
+    }
+    outbox.reset()
+    outboxSent = 0
+    watch?.want(.read)
+  }
+
+  private func encode(_ batch: Batch, hash: [UInt8]?) {
+    let words = 3 + batch.count + batch.count * batch.script.argumentsPerRequest
+    outbox.begin(words: words)
+    beginScript(batch.script, hash: hash)
+    outbox.word(Int64(batch.count))
+    outbox.encoded(batch.keys.bytes)
+    outbox.encoded(batch.arguments.bytes)
+  }
+
+  private func deadline(of batch: Batch) -> Int64 {
+    let oldest = batch.tickets.first.map { $0.arrivedNs / 1_000_000 } ?? loop.nowMs
+    return oldest + setup.requestTimeoutMs
+  }
+
+  private func expect(_ expectation: Expectation, deadlineMs: Int64) {
+    expect(Pending(expectation: expectation, deadlineMs: deadlineMs))
+  }
+
+  private func expect(_ next: Pending) {
+    pending.append(next)
+    watch(untilMs: next.deadlineMs)
+  }
+
+  /// Sees to it that the watchdog looks by then.
+  private func watch(untilMs: Int64) {
+    guard untilMs < watchdogAtMs else { return }
+    watchdogAtMs = untilMs
+    watchdog?.set(afterMs: untilMs - loop.nowMs)
+  }
+}
+
+// MARK: Being answered
+
+extension RedisLink: FileWatchOwner {
+  package func fileReady(_ readiness: Readiness) {
+    if machine.isConnecting {
+      connectFinished()
+      return
+    }
+    if readiness.contains(.read) { read() }
+    if readiness.contains(.write) { flush() }
+  }
+
+  private func read() {
+    guard let socket else { return }
+    switch socket.read(into: readBuffer) {
+    case .moved(let count):
+      guard reader.feed(UnsafeRawBufferPointer(rebasing: readBuffer[..<count])) else {
+        lost("Redis sent what is not its protocol")
+        return
+      }
+      deliverReplies()
+    case .wouldBlock: return
+    case .ended, .broken: lost("Redis closed the connection")
+    }
+  }
+
+  private func deliverReplies() {
+    while self.socket != nil {
+      // A reply may end the link; the reader then belongs to the next one.
+      var unexpected = false
+      let outcome = reader.next { reply in
+        guard let next = pending.popFirst() else {
+          unexpected = pushReceived == nil
+          pushReceived?(reply)
+          return
+        }
+        deliver(reply, to: next)
+      }
+      switch outcome {
+      case .gave where unexpected: lost("Redis sent a reply that nobody asked for")
+      case .gave: continue
+      case .needMore: return
+      case .garbage: lost("Redis sent what is not its protocol")
+      }
+    }
+  }
+
+  private func deliver(_ reply: RedisReply, to next: Pending) {
+    if reply.kind == .error, StoreError(reply.text) == .scriptMissing, mend(next) { return }
+    switch next.expectation {
+    case .greeting: greetingAnswered(reply)
+    case .call(let handler): handler(.success(reply))
+    case .script(let call): call.handler(.success(reply))
+    case .batch(let batch):
+      batchesInFlight -= 1
+      owner.batchAnswered(self, batch, reply)
+    }
+  }
+
+  /// The one place where a missing script is mended: EVAL loads it and runs it in one step.
+  ///
+  /// What was pipelined around it has run and is not sent again.
+  private func mend(_ missed: Pending) -> Bool {
+    // EVAL cannot miss; a Redis that says so all the same is not asked for ever.
+    guard !missed.isMended else { return false }
+    switch missed.expectation {
+    case .greeting, .call: return false
+    case .script(let call): encode(call, hash: nil)
+    case .batch(let batch): encode(batch, hash: nil)
+    }
+    scriptsMended += 1
+    expect(
+      Pending(
+        expectation: missed.expectation, deadlineMs: missed.deadlineMs, isMended: true))
+    return true
+  }
+
+  private func greetingAnswered(_ reply: RedisReply) {
+    switch greeting.answered(reply) {
+    case .awaitMore: return
+    case .sendSecond:
+      outbox.encoded(greeting.secondWords().bytes)
+      for _ in 0...Script.allCases.count { expect(.greeting, deadlineMs: setupDeadlineMs) }
+      flush()
+    case .done: perform(machine.greeted())
+    case .refused(.passing(let reason)): lost(reason)
+    case .refused(.final(let reason)):
+      perform(machine.stop())
+      owner.linkRefused(self, reason: reason)
+    }
+  }
+
+  private func watchdogFired() {
+    watchdogAtMs = .max
+    // All that is pending is looked at: a later request may have an earlier deadline. The watchdog
+    // fires once per time-out at most, so going through a few hundred entries costs nothing.
+    let earliest = machine.isConnecting ? setupDeadlineMs : pending.elements.map(\.deadlineMs).min()
+    guard let earliest else { return }
+    guard earliest <= loop.nowMs else {
+      watch(untilMs: earliest)
+      return
+    }
+    // Closed and never reused: the reply that comes late would be taken for somebody else's.
+    lost("Redis did not answer in time")
+  }
+}
+
+// MARK: Connecting and losing
+
+extension RedisLink {
+  private func perform(_ action: LinkMachine.Action) {
+    switch action {
+    case .connect: connect()
+    case .greet: greet()
+    case .serve: owner.linkServes(self)
+    case .retry(let ms): retryTimer?.set(afterMs: ms)
+    case .close: dropConnection("the worker is stopping")
+    case .nothing: break
+    }
+  }
+
+  private func connect() {
+    setupDeadlineMs = loop.nowMs + setup.connectTimeoutMs
+    watch(untilMs: setupDeadlineMs)
+    // Names are resolved anew at each try: after a failover they may point elsewhere.
+    resolver = AddressResolver(loop, setup.endpoint.address) { [unowned self] result in
+      do throws(SystemError) {
+        let socket = try result.get().connect()
+        self.socket = socket
+        watch = FileWatch(loop, socket.descriptor, owner: self)
+        watch?.want(.write)
+      } catch {
+        lost(error.description)
+      }
+    }
+  }
+
+  private func connectFinished() {
+    guard let socket else { return }
+    let outcome = socket.connectOutcome()
+    if outcome == 0 {
+      perform(machine.connected())
+    } else {
+      lost(SystemError("connect", outcome).description)
+    }
+  }
+
+  private func greet() {
+    reader = ReplyReader()
+    greeting = Greeting(setup)
+    outbox.reset()
+    outboxSent = 0
+    outbox.encoded(greeting.firstWords().bytes)
+    let replies = setup.endpoint.database == 0 ? 1 : 2
+    for _ in 0..<replies { expect(.greeting, deadlineMs: setupDeadlineMs) }
+    watch?.want(.read)
+    flush()
+  }
+
+  /// The one way in which a link ends that is to be made again.
+  private func lost(_ reason: String) {
+    guard !machine.isClosed else { return }
+    failures += 1
+    let action = machine.failed(random: Double.random(in: 0..<1))
+    dropConnection(reason)
+    perform(action)
+    owner.linkFailed(self, reason: reason)
+  }
+
+  private func dropConnection(_ reason: String) {
+    resolver = nil
+    retryTimer?.cancel()
+    watchdog?.cancel()
+    watchdogAtMs = .max
+    watch = nil
+    socket?.close()
+    socket = nil
+    outbox.reset()
+    outboxSent = 0
+    batchesInFlight = 0
+    while let next = pending.popFirst() {
+      switch next.expectation {
+      case .greeting: continue
+      case .call(let handler): handler(.failure(.noAnswer(reason)))
+      case .script(let call): call.handler(.failure(.noAnswer(reason)))
+      case .batch(let batch): owner.batchFailed(self, batch, .noAnswer(reason))
+      }
+    }
+  }
+}

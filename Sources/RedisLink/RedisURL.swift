@@ -1,0 +1,152 @@
+// Owns: how the text of a Redis URL becomes an endpoint. A value; any thread.
+
+package import Loop
+
+/// Where Redis is and who we are there.
+package struct RedisEndpoint: Sendable, Hashable {
+  package var address: Address
+  /// Nil means Redis' default user.
+  package var user: String?
+  package var password: String?
+  /// The number of the logical database.
+  package var database: Int
+
+  package init(address: Address, user: String? = nil, password: String? = nil, database: Int = 0) {
+    self.address = address
+    self.user = user
+    self.password = password
+    self.database = database
+  }
+
+  /// The endpoint without its secret, as it may stand in logs and in the ready line.
+  package var publicText: String {
+    switch address {
+    case .tcp: "redis://\(address)\(database == 0 ? "" : "/\(database)")"
+    case .unix(let path): "unix://\(path)\(database == 0 ? "" : "?db=\(database)")"
+    }
+  }
+}
+
+/// A Redis URL that is not one; the text says why and never holds the password.
+package struct RedisURLError: Error, Sendable {
+  package let text: String
+}
+
+extension RedisEndpoint {
+  /// Reads `redis://[user:pass@]host[:port][/db]` or `unix:///path[?db=n]`.
+  ///
+  /// User and password may be percent-encoded.
+  package init(url: String) throws(RedisURLError) {
+    if let rest = url.dropping("unix://") {
+      try self.init(unix: rest)
+    } else if let rest = url.dropping("redis://") {
+      try self.init(tcp: rest)
+    } else if url.hasPrefix("rediss://") {
+      throw RedisURLError(text: "rediss:// (TLS) is not supported yet; use redis:// or unix://")
+    } else {
+      throw RedisURLError(text: "a Redis URL begins with redis:// or unix://")
+    }
+  }
+
+  private init(unix rest: Substring) throws(RedisURLError) {
+    let parts = rest.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts[0].hasPrefix("/") else {
+      throw RedisURLError(text: "unix:// needs an absolute path: unix:///run/redis.sock")
+    }
+    var database = 0
+    if parts.count == 2 {
+      guard let number = parts[1].dropping("db=").flatMap({ digits($0) }), number < 65_536 else {
+        throw RedisURLError(text: "after the path only ?db=NUMBER may follow")
+      }
+      database = number
+    }
+    self.init(address: .unix(path: String(parts[0])), database: database)
+  }
+
+  private init(tcp rest: Substring) throws(RedisURLError) {
+    var place = rest
+    var user: String?
+    var password: String?
+    if let at = rest.lastIndex(of: "@") {
+      let secret = rest[..<at].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+      guard let name = percentDecoded(secret[0]) else {
+        throw RedisURLError(text: "the user name is not valid percent-encoding")
+      }
+      user = name.isEmpty ? nil : name
+      if secret.count == 2 {
+        guard let word = percentDecoded(secret[1]) else {
+          throw RedisURLError(text: "the password is not valid percent-encoding")
+        }
+        password = word
+      }
+      place = rest[rest.index(after: at)...]
+    }
+    let parts = place.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    var database = 0
+    if parts.count == 2, !parts[1].isEmpty {
+      guard let number = digits(parts[1]), number < 65_536 else {
+        throw RedisURLError(text: "the database after / is not a number")
+      }
+      database = number
+    }
+    self.init(
+      address: try RedisEndpoint.address(parts[0]), user: user, password: password,
+      database: database)
+  }
+
+  private static func address(_ text: Substring) throws(RedisURLError) -> Address {
+    var host = text
+    var port = "6379"[...]
+    if text.hasPrefix("[") {
+      guard let end = text.firstIndex(of: "]") else {
+        throw RedisURLError(text: "the host begins with [ and has no ]")
+      }
+      host = text[text.index(after: text.startIndex)..<end]
+      let after = text[text.index(after: end)...]
+      guard after.isEmpty || after.hasPrefix(":") else {
+        throw RedisURLError(text: "after ] only :PORT may follow")
+      }
+      if after.hasPrefix(":") { port = after.dropFirst() }
+    } else if let colon = text.lastIndex(of: ":") {
+      host = text[..<colon]
+      port = text[text.index(after: colon)...]
+      guard !host.contains(":") else {
+        throw RedisURLError(text: "an IPv6 host stands in brackets: redis://[::1]:6379")
+      }
+    }
+    guard let value = digits(port), let number = UInt16(exactly: value), number > 0 else {
+      throw RedisURLError(text: "the port is not a number from 1 to 65535")
+    }
+    guard !host.isEmpty else { throw RedisURLError(text: "the host is missing") }
+    return .tcp(host: String(host), port: number)
+  }
+}
+
+extension StringProtocol {
+  fileprivate func dropping(_ prefix: String) -> SubSequence? {
+    hasPrefix(prefix) ? dropFirst(prefix.count) : nil
+  }
+}
+
+/// A number of digits only: no sign, no space.
+private func digits(_ text: some StringProtocol) -> Int? {
+  let isDigits = text.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+  return isDigits ? Int(text) : nil
+}
+
+private func percentDecoded(_ text: Substring) -> String? {
+  var out: [UInt8] = []
+  var rest = text.utf8[...]
+  while let byte = rest.popFirst() {
+    guard byte == UInt8(ascii: "%") else {
+      out.append(byte)
+      continue
+    }
+    let pair = String(decoding: rest.prefix(2), as: UTF8.self)
+    guard pair.utf8.count == 2, pair.allSatisfy(\.isHexDigit), let value = UInt8(pair, radix: 16)
+    else { return nil }
+    out.append(value)
+    rest.removeFirst(2)
+  }
+  return String(validating: out, as: UTF8.self)
+}

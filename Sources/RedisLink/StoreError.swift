@@ -1,0 +1,37 @@
+// Owns: what Redis' error replies mean for us: one table from first word to meaning. Any thread.
+
+/// What an error reply of Redis says about the command it answers.
+package enum StoreError: Equatable, Sendable {
+  /// Redis does not know the script (restart, promotion, SCRIPT FLUSH): load it and ask again.
+  case scriptMissing
+  /// Redis refused before it did anything; the text says why, for the caller to read.
+  case refused(String)
+  /// The command failed on its way: something may have been done. A bug, or a damaged key.
+  case failed(String)
+
+  /// Classifies by the first word: errors out of scripts carry suffixes.
+  package init(_ message: String) {
+    let word = message.prefix { $0 != " " }
+    switch word {
+    case "NOSCRIPT": self = .scriptMissing
+    case "OOM": self = .refused("Redis is full (OOM)")
+    case "READONLY": self = .refused("this Redis is a read-only replica (READONLY)")
+    case "LOADING": self = .refused("Redis is loading its data (LOADING)")
+    case "MISCONF": self = .refused("Redis cannot write to its disk (MISCONF)")
+    case "BUSY": self = .refused("Redis is busy with another script (BUSY)")
+    case "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS":
+      self = .refused("Redis cannot serve now (\(word))")
+    case "NOAUTH", "WRONGPASS", "NOPERM":
+      self = .refused("Redis does not let this worker in (\(word))")
+    default: self = .failed(message)
+    }
+  }
+}
+
+/// Why a request did not get Redis' answer.
+package enum LinkFailure: Error, Equatable, Sendable {
+  /// It was never sent: nothing was done.
+  case notSent(String)
+  /// It was sent and no answer came: it may have been applied.
+  case noAnswer(String)
+}

@@ -1,0 +1,144 @@
+// Owns: the tests of commands as bytes, of the queue, and of what Redis' errors mean.
+
+import Testing
+
+@testable import RedisLink
+
+struct CommandBufferTests {
+  private func text(_ write: (inout CommandBuffer) -> Void) -> String {
+    var buffer = CommandBuffer()
+    write(&buffer)
+    return String(decoding: buffer.bytes, as: UTF8.self)
+  }
+
+  @Test func `a command is an array of bulk strings`() {
+    #expect(text { $0.command("PING") } == "*1\r\n$4\r\nPING\r\n")
+    #expect(text { $0.command("GET", "") } == "*2\r\n$3\r\nGET\r\n$0\r\n\r\n")
+    #expect(text { $0.command("a", "b", "c") } == "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n")
+  }
+
+  @Test func `a length counts bytes, and bytes are as they are`() {
+    #expect(text { $0.word("größe") } == "$7\r\ngröße\r\n")
+    #expect(text { $0.word("a\r\nb") } == "$4\r\na\r\nb\r\n")
+    var buffer = CommandBuffer()
+    buffer.word([0, 255, 13, 10] as [UInt8])
+    #expect(buffer.bytes == [36, 52, 13, 10, 0, 255, 13, 10, 13, 10])
+    [1, 2].withUnsafeBufferPointer { buffer.word($0) }
+    #expect(buffer.bytes.suffix(8) == [36, 50, 13, 10, 1, 2, 13, 10])
+  }
+
+  @Test(
+    arguments: [
+      (0, "$1\r\n0\r\n"), (7, "$1\r\n7\r\n"), (10, "$2\r\n10\r\n"), (-1, "$2\r\n-1\r\n"),
+      (9_007_199_254_740_991, "$16\r\n9007199254740991\r\n"),
+      (.max, "$19\r\n9223372036854775807\r\n"), (.min, "$20\r\n-9223372036854775808\r\n"),
+    ] as [(Int64, String)])
+  func `a number is a word of its digits`(number: Int64, bytes: String) {
+    #expect(text { $0.word(number) } == bytes)
+  }
+
+  @Test func `long words and commands have all digits in their lengths`() {
+    let long = String(repeating: "x", count: 100_000)
+    #expect(text { $0.word(long) } == "$100000\r\n\(long)\r\n")
+    #expect(text { $0.begin(words: 1_234_567) } == "*1234567\r\n")
+    #expect(text { $0.emptyWord() } == "$0\r\n\r\n")
+  }
+
+  @Test func `what is encoded already is taken as it is`() {
+    var inner = CommandBuffer()
+    inner.word("key")
+    let whole = text {
+      $0.begin(words: 2)
+      $0.raw("$3\r\nGET\r\n")
+      $0.encoded(inner.bytes)
+    }
+    #expect(whole == "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n")
+  }
+
+  @Test func `a buffer that is reset is empty`() {
+    var buffer = CommandBuffer()
+    #expect(buffer.isEmpty)
+    buffer.command("PING")
+    #expect(!buffer.isEmpty)
+    buffer.reset()
+    #expect(buffer.isEmpty && buffer.bytes == [])
+    buffer.word(String(repeating: "x", count: 3 << 20))
+    buffer.reset()
+    #expect(buffer.isEmpty && buffer.bytes.capacity < 1 << 20)
+  }
+}
+
+struct FIFOTests {
+  @Test func `elements come out as they went in, whatever happens in between`() {
+    var random = Seeded("a queue")
+    var queue = FIFO<Int>()
+    var model: [Int] = []
+    for number in 0..<20_000 {
+      if Int.random(in: 0..<100, using: &random) < 50 + (number / 2_000 % 2) * 10 - 5 {
+        queue.append(number)
+        model.append(number)
+      } else {
+        #expect(queue.first == model.first)
+        #expect(queue.popFirst() == (model.isEmpty ? nil : model.removeFirst()))
+      }
+      #expect(queue.isEmpty == model.isEmpty)
+    }
+    while let element = queue.popFirst() { #expect(element == model.removeFirst()) }
+    #expect(model == [] && queue.isEmpty && queue.first == nil)
+  }
+
+  @Test func `what has come out is not kept`() {
+    final class Thing {}
+    var queue = FIFO<Thing>()
+    queue.append(Thing())
+    queue.append(Thing())
+    weak let first = queue.first
+    #expect(first != nil)
+    _ = queue.popFirst()
+    #expect(first == nil)
+  }
+}
+
+struct StoreErrorTests {
+  static let refusals: [(String, String)] = [
+    ("OOM command not allowed when used memory > 'maxmemory'.", "OOM"),
+    ("READONLY You can't write against a read only replica.", "READONLY"),
+    ("LOADING Redis is loading the dataset in memory", "LOADING"),
+    ("MISCONF Redis is configured to save RDB snapshots", "MISCONF"),
+    ("BUSY Redis is busy running a script.", "BUSY"),
+    ("MASTERDOWN Link with MASTER is down", "MASTERDOWN"),
+    ("CLUSTERDOWN The cluster is down", "CLUSTERDOWN"),
+    ("TRYAGAIN Multiple keys request during rehashing of slot", "TRYAGAIN"),
+    ("NOREPLICAS Not enough good replicas to write.", "NOREPLICAS"),
+    ("NOAUTH Authentication required.", "NOAUTH"),
+    ("WRONGPASS invalid username-password pair or user is disabled.", "WRONGPASS"),
+    ("NOPERM this user has no permissions to run the 'eval' command", "NOPERM"),
+    ("OOM", "OOM"), ("READONLY", "READONLY"),
+    ("OOM command not allowed. script: abc, on @user_script:1.", "OOM"),
+  ]
+
+  @Test(arguments: refusals)
+  func `what Redis refuses before it does anything is told as refused`(
+    message: String, word: String
+  ) {
+    guard case .refused(let text) = StoreError(message) else {
+      Issue.record("\(message) is \(StoreError(message))")
+      return
+    }
+    #expect(text.contains("(\(word))"), "\(text)")
+  }
+
+  @Test(arguments: ["NOSCRIPT No matching script. Please use EVAL.", "NOSCRIPT"])
+  func `a missing script is told as such`(message: String) {
+    #expect(StoreError(message) == .scriptMissing)
+  }
+
+  @Test(arguments: [
+    "ERR unknown command", "WRONGTYPE Operation against a key", "", " ", "ERR", "noscript",
+    "NOSCRIPTX", "OOMX", "BUSYGROUP Consumer Group name already exists", "ERR NOSCRIPT", "ERR OOM",
+    "EXECABORT", "MOVED 1 h:1", "ASK 1 h:1", "err oom",
+  ])
+  func `anything else failed on its way`(message: String) {
+    #expect(StoreError(message) == .failed(message))
+  }
+}

@@ -1,0 +1,172 @@
+// Owns: a scripted fake Redis, for what a real one will not do on demand: garble, cut, stall.
+// It reads commands and answers as the test says, on a Unix socket and a thread of its own.
+
+import Foundation
+import Glibc
+import Synchronization
+
+/// What the fake does with one command.
+enum FakeAnswer: Sendable {
+  case reply(String)
+  /// The reply one byte at a time.
+  case dribble(String)
+  case nothing
+  /// These bytes, then the end of the connection.
+  case replyAndClose(String)
+}
+
+/// One command that the fake got.
+struct FakeCommand: Sendable {
+  /// Counts connections from 0.
+  var connection: Int
+  var words: [String]
+  var name: String { words[0].uppercased() }
+}
+
+final class FakeRedis: Sendable {
+  typealias Play = @Sendable (FakeCommand) -> FakeAnswer
+
+  let path: String
+  private let folder: String
+  private let listener: Int32
+  private let state = State()
+
+  /// What the fake shares with its thread, which so does not keep the fake alive.
+  private final class State: Sendable {
+    let isStopping = Mutex(false)
+    let seen = Mutex<[FakeCommand]>([])
+  }
+
+  /// What a good Redis of a version answers to a link's greeting.
+  static func greets(_ command: FakeCommand, version: String = "7.0.15") -> FakeAnswer {
+    switch command.name {
+    case "HELLO": .reply("*4\r\n+server\r\n+redis\r\n+version\r\n+\(version)\r\n")
+    case "SCRIPT": .reply("$40\r\n" + String(repeating: "a", count: 40) + "\r\n")
+    case "EVAL": .reply("$3\r\n256\r\n")
+    case "SELECT": .reply("+OK\r\n")
+    default: .reply("-ERR not played\r\n")
+    }
+  }
+
+  init(_ play: @escaping Play) throws {
+    var template = Array("/tmp/lk-fake-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw Failure("mkdtemp: errno \(errno)") }
+    folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    path = folder + "/fake.sock"
+    listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    let bound = withUnsafePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    guard bound == 0, listen(listener, 16) == 0 else { throw Failure("bind: errno \(errno)") }
+    Thread.detachNewThread { [state, listener] in
+      var connections: [Int: FakeConnection] = [:]
+      var count = 0
+      // Ends within one round after the fake is gone.
+      while !state.isStopping.withLock({ $0 }) {
+        var entries = [pollfd(fd: listener, events: Int16(POLLIN), revents: 0)]
+        let open = connections.sorted { $0.key < $1.key }.map(\.value)
+        entries += open.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
+        guard poll(&entries, nfds_t(entries.count), 10) > 0 else { continue }
+        if entries[0].revents != 0 {
+          connections[count] = FakeConnection(accept(listener, nil, nil), number: count)
+          count += 1
+        }
+        for (entry, connection) in zip(entries.dropFirst(), open) where entry.revents != 0 {
+          let isOpen = connection.serve { command in
+            state.seen.withLock { $0.append(command) }
+            return play(command)
+          }
+          if !isOpen { connections[connection.number] = nil }
+        }
+      }
+      connections = [:]
+      close(listener)
+    }
+  }
+
+  deinit {
+    state.isStopping.withLock { $0 = true }
+    try? FileManager.default.removeItem(atPath: folder)
+  }
+
+  /// All commands so far.
+  var commands: [FakeCommand] { state.seen.withLock { $0 } }
+
+  var connectionCount: Int { (commands.map(\.connection).max() ?? -1) + 1 }
+}
+
+/// One connection to the fake; lives on the fake's thread.
+private final class FakeConnection {
+  let descriptor: Int32
+  let number: Int
+  private var buffer: [UInt8] = []
+
+  init(_ descriptor: Int32, number: Int) {
+    self.descriptor = descriptor
+    self.number = number
+  }
+
+  deinit { close(descriptor) }
+
+  /// Reads what is there and answers whole commands; false when the connection is over.
+  func serve(_ play: FakeRedis.Play) -> Bool {
+    var room = [UInt8](repeating: 0, count: 1 << 18)
+    let count = recv(descriptor, &room, room.count, 0)
+    guard count > 0 else { return false }
+    buffer += room[..<count]
+    while let words = nextCommand() {
+      switch play(FakeCommand(connection: number, words: words)) {
+      case .reply(let text): write(Array(text.utf8))
+      case .dribble(let text):
+        for byte in text.utf8 {
+          write([byte])
+          poll(nil, 0, 1)
+        }
+      case .nothing: continue
+      case .replyAndClose(let text):
+        write(Array(text.utf8))
+        return false
+      }
+    }
+    return true
+  }
+
+  private func write(_ bytes: [UInt8]) {
+    var sent = 0
+    while sent < bytes.count {
+      let count = bytes[sent...].withUnsafeBytes {
+        send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+      }
+      guard count > 0 else { return }
+      sent += count
+    }
+  }
+
+  /// Takes one whole command off the buffer.
+  private func nextCommand() -> [String]? {
+    var at = 0
+    func number(_ mark: UInt8) -> Int? {
+      guard at < buffer.count, buffer[at] == mark,
+        let end = buffer[at...].firstIndex(of: 13), end + 1 < buffer.count
+      else { return nil }
+      defer { at = end + 2 }
+      return Int(String(decoding: buffer[(at + 1)..<end], as: UTF8.self))
+    }
+    guard let count = number(UInt8(ascii: "*")), count > 0 else { return nil }
+    var words: [String] = []
+    for _ in 0..<count {
+      guard let bytes = number(UInt8(ascii: "$")), at + bytes + 2 <= buffer.count else {
+        return nil
+      }
+      words.append(String(decoding: buffer[at..<(at + bytes)], as: UTF8.self))
+      at += bytes + 2
+    }
+    buffer.removeFirst(at)
+    return words
+  }
+}

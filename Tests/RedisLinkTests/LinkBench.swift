@@ -1,0 +1,222 @@
+// Owns: how the tests here drive a link: its loop runs on a thread of its own, orders go to it
+// through a mailbox, and what it tells is put down in order for the test to look at.
+
+import Foundation
+import Loop
+import RedisLink
+import Scripts
+import SessionModel
+import Synchronization
+
+/// What a link told, in order.
+enum LinkNews: Equatable, Sendable {
+  case serves
+  case failed(String)
+  case refused(String)
+  /// A batch was answered: the slots of its requests, and the reply lines or one error.
+  case answered([UInt64], [String])
+  case rejected([UInt64], String)
+  case batchFailed([UInt64], LinkFailure)
+  /// The reply to a call with this name.
+  case called(String, String)
+  case callFailed(String, LinkFailure)
+}
+
+/// What lives on the loop's thread.
+final class LinkSide: RedisLinkOwner {
+  let loop: EventLoop
+  private(set) var link: RedisLink?
+  var batcher = Batcher(requestsMax: 64)
+  private var latest: [UInt64: UInt64] = [:]
+  private let tell: (LinkNews) -> Void
+
+  init(_ loop: EventLoop, _ setup: LinkSetup, _ tell: @escaping (LinkNews) -> Void) {
+    self.loop = loop
+    self.tell = tell
+    link = RedisLink(loop, setup, owner: self)
+    loop.atTurnEnd { [unowned self] in turnEnded() }
+  }
+
+  private func turnEnded() {
+    guard let link, link.isReady else { return }
+    if !batcher.isEmpty { link.send(batcher.takeAll()) }
+    link.flush()
+  }
+
+  /// Asks as a worker's connection does; replies are told by slot.
+  func ask(
+    _ script: Script, slot: UInt64, client: UInt64 = 1, base: String, _ arguments: [String]
+  ) {
+    let batch = batcher.batch(for: script, after: latest[client] ?? 0)
+    latest[client] = batch.sequence
+    var key = CommandBuffer()
+    key.word(base)
+    let ticket = Ticket(
+      client: client, slot: slot, verb: script.rawValue, arrivedNs: loop.nowNs)
+    batch.add(ticket, base: key.bytes) { out in for word in arguments { out.word(word) } }
+  }
+
+  func linkServes(_ link: RedisLink) { tell(.serves) }
+  func linkFailed(_ link: RedisLink, reason: String) { tell(.failed(reason)) }
+  func linkRefused(_ link: RedisLink, reason: String) { tell(.refused(reason)) }
+
+  func batchAnswered(_ link: RedisLink, _ batch: Batch, _ reply: RedisReply) {
+    let slots = batch.tickets.map(\.slot)
+    if reply.kind == .error {
+      tell(.rejected(slots, reply.text))
+    } else {
+      tell(.answered(slots, reply.elements.map(\.text)))
+    }
+    batcher.recycle(batch)
+  }
+
+  func batchFailed(_ link: RedisLink, _ batch: Batch, _ failure: LinkFailure) {
+    tell(.batchFailed(batch.tickets.map(\.slot), failure))
+    batcher.recycle(batch)
+  }
+}
+
+/// Where one thread puts a value for another.
+private final class Place<Value: Sendable>: Sendable {
+  let value = Mutex<Value?>(nil)
+}
+
+/// A link on a thread of its own, stopped with this object.
+final class LinkBench: Sendable {
+  private struct Order: Sendable {
+    let body: @Sendable (LinkSide) -> Void
+  }
+
+  private let orders: Mailbox<Order>
+  private let thread: LoopThread
+  private let log: Log
+
+  /// The news, shared by both threads.
+  private final class Log: Sendable {
+    let news = Mutex<[LinkNews]>([])
+  }
+
+  /// Makes a link to a Unix socket.
+  init(
+    path: String, timeoutMs: Int64 = 1_000, _ change: (inout LinkSetup) -> Void = { _ in }
+  ) throws {
+    var setup = LinkSetup(
+      endpoint: RedisEndpoint(address: .unix(path: path)), keyspace: Keyspace(namespace: "lk"),
+      constants: ScriptConstants(reqKeepMs: 600_000, eventsMax: 1_000),
+      requestTimeoutMs: timeoutMs)
+    change(&setup)
+    let (orders, log, chosen) = (try Mailbox<Order>(), Log(), setup)
+    (self.orders, self.log) = (orders, log)
+    thread = try LoopThread(name: "link") {
+      guard let loop = try? EventLoop() else { return }
+      let side = LinkSide(loop, chosen) { news in log.news.withLock { $0.append(news) } }
+      let reader = MailboxReader(loop, orders) { $0.body(side) }
+      withExtendedLifetime((reader, side)) { loop.run() }
+    }
+  }
+
+  deinit {
+    orders.post(
+      Order { side in
+        side.link?.stop()
+        side.loop.stop()
+      })
+    thread.join()
+  }
+
+  /// Does something on the loop's thread, some time soon.
+  func post(_ body: @escaping @Sendable (LinkSide) -> Void) { orders.post(Order(body: body)) }
+
+  /// Does something on the loop's thread and gives what it gives.
+  func ask<Value: Sendable>(_ body: @escaping @Sendable (LinkSide) -> Value) throws -> Value {
+    let place = Place<Value>()
+    post { side in
+      let value = body(side)
+      place.value.withLock { $0 = value }
+    }
+    try eventually("a turn of the loop") { place.value.withLock { $0 != nil } }
+    guard let value = place.value.withLock({ $0 }) else { throw Failure("no value") }
+    return value
+  }
+
+  var news: [LinkNews] { log.news.withLock { $0 } }
+
+  func count(_ wanted: LinkNews) -> Int { news.count { $0 == wanted } }
+
+  /// Waits for news, beginning with those after the first `after`.
+  @discardableResult
+  func wait(
+    _ what: String, after: Int = 0, within limit: Duration = .seconds(10),
+    _ isIt: (LinkNews) -> Bool
+  ) throws -> LinkNews {
+    var found: LinkNews?
+    do {
+      try eventually(what, within: limit) {
+        found = news.dropFirst(after).first(where: isIt)
+        return found != nil
+      }
+    } catch {
+      throw Failure("\(error); the news are \(news.suffix(6))")
+    }
+    guard let found else { throw Failure(what) }
+    return found
+  }
+
+  /// Starts the link.
+  func start() { post { $0.link?.start() } }
+
+  /// Starts the link and waits until it serves.
+  func startServing() throws {
+    start()
+    try waitUntilServing()
+  }
+
+  func waitUntilServing(after: Int = 0) throws {
+    try wait("a link that serves", after: after) { $0 == .serves }
+  }
+
+  /// Asks for one request and waits for its reply line.
+  func request(
+    _ script: Script, slot: UInt64, base: String = "lk:{000}", _ arguments: String...
+  ) throws -> String {
+    post { $0.ask(script, slot: slot, base: base, arguments) }
+    let news = try wait("the reply to \(script.name) \(arguments)") { news in
+      switch news {
+      case .answered(let slots, _), .rejected(let slots, _), .batchFailed(let slots, _):
+        slots.contains(slot)
+      case .serves, .failed, .refused, .called, .callFailed: false
+      }
+    }
+    guard case .answered(let slots, let lines) = news, slots.count == lines.count,
+      let index = slots.firstIndex(of: slot)
+    else { throw Failure("\(script.name) \(arguments): \(news)") }
+    return lines[index]
+  }
+
+  /// Sends a command and puts its reply down under a name.
+  func call(_ name: String, timeoutMs: Int64, _ words: String...) {
+    let tell: @Sendable (LinkNews) -> Void = { [log] news in log.news.withLock { $0.append(news) } }
+    post { side in
+      side.link?.call(
+        timeoutMs: timeoutMs,
+        { out in
+          out.begin(words: words.count)
+          for word in words { out.word(word) }
+        },
+        { result in
+          switch result {
+          case .success(let reply): tell(.called(name, reply.text))
+          case .failure(let failure): tell(.callFailed(name, failure))
+          }
+        })
+    }
+  }
+}
+
+extension LinkNews {
+  /// Why the link failed, if it did.
+  var reason: String? {
+    guard case .failed(let reason) = self else { return nil }
+    return reason
+  }
+}

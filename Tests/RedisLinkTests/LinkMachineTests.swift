@@ -1,0 +1,163 @@
+// Owns: the tests of the link's state machine: every cell of states and events.
+
+import RedisLink
+import Testing
+
+struct LinkMachineTests {
+  enum State: String, CaseIterable, Codable, Sendable {
+    case idle, connecting, greeting, ready, backingOff, closed
+
+    /// A machine that has come to this state; its tries wait 20 ms at first.
+    var machine: LinkMachine {
+      var machine = LinkMachine()
+      let way: [Event] =
+        switch self {
+        case .idle: []
+        case .connecting: [.start]
+        case .greeting: [.start, .connected]
+        case .ready: [.start, .connected, .greeted]
+        case .backingOff: [.start, .failed]
+        case .closed: [.stop]
+        }
+      for event in way { _ = event.happen(to: &machine) }
+      return machine
+    }
+  }
+
+  enum Event: String, CaseIterable, Codable, Sendable {
+    case start, connected, greeted, failed, retryTimerFired, stop
+
+    func happen(to machine: inout LinkMachine) -> LinkMachine.Action {
+      switch self {
+      case .start: machine.start()
+      case .connected: machine.connected()
+      case .greeted: machine.greeted()
+      case .failed: machine.failed(random: 1)
+      case .retryTimerFired: machine.retryTimerFired()
+      case .stop: machine.stop()
+      }
+    }
+  }
+
+  struct Cell: Hashable, Codable, Sendable, CustomTestStringConvertible {
+    var state: State
+    var event: Event
+    init(_ state: State, _ event: Event) {
+      self.state = state
+      self.event = event
+    }
+    var testDescription: String { "\(state) \(event)" }
+  }
+
+  /// What is allowed; any other pair is a bug of the shell.
+  static let legal: [Cell: (LinkMachine.Action, State)] = [
+    Cell(.idle, .start): (.connect, .connecting),
+    Cell(.idle, .stop): (.close, .closed),
+    Cell(.connecting, .connected): (.greet, .greeting),
+    Cell(.connecting, .failed): (.retry(afterMs: 20), .backingOff),
+    Cell(.connecting, .stop): (.close, .closed),
+    Cell(.greeting, .greeted): (.serve, .ready),
+    Cell(.greeting, .failed): (.retry(afterMs: 20), .backingOff),
+    Cell(.greeting, .stop): (.close, .closed),
+    Cell(.ready, .failed): (.retry(afterMs: 20), .backingOff),
+    Cell(.ready, .stop): (.close, .closed),
+    Cell(.backingOff, .retryTimerFired): (.connect, .connecting),
+    Cell(.backingOff, .stop): (.close, .closed),
+    Cell(.closed, .start): (.nothing, .closed),
+    Cell(.closed, .failed): (.nothing, .closed),
+    Cell(.closed, .retryTimerFired): (.nothing, .closed),
+    Cell(.closed, .stop): (.nothing, .closed),
+  ]
+
+  static let illegal = State.allCases.flatMap { state in
+    Event.allCases.map { Cell(state, $0) }
+  }.filter { legal[$0] == nil }
+
+  @Test(arguments: State.allCases)
+  func `a state is named and says what it is`(state: State) {
+    let machine = state.machine
+    #expect(machine.word == state.rawValue)
+    #expect(machine.isReady == (state == .ready))
+    #expect(machine.isClosed == (state == .closed))
+    #expect(machine.isGreeting == (state == .greeting))
+    #expect(machine.isConnecting == (state == .connecting))
+  }
+
+  @Test(arguments: Array(legal.keys))
+  func `an event that is allowed leads to its action and state`(cell: Cell) throws {
+    let (action, next) = try #require(Self.legal[cell])
+    var machine = cell.state.machine
+    #expect(cell.event.happen(to: &machine) == action)
+    #expect(machine.word == next.rawValue)
+  }
+
+  @Test(arguments: illegal)
+  func `an event that is not allowed traps and says which`(cell: Cell) async throws {
+    let result = try await #require(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) { [cell] in
+      var machine = cell.state.machine
+      _ = cell.event.happen(to: &machine)
+    }
+    let text = String(decoding: result.standardErrorContent, as: UTF8.self)
+    #expect(text.contains("a link that is \(cell.state) got the event \(cell.event)"), "\(text)")
+  }
+
+  @Test func `all cells are tested`() {
+    #expect(Self.legal.count + Self.illegal.count == 36)
+    #expect(Self.illegal.count == 20)
+  }
+
+  // MARK: Waiting
+
+  /// The waits of failures in a row, each with this number for chance.
+  private func waits(
+    _ count: Int, random: Double, _ machine: inout LinkMachine
+  ) -> [Int64] {
+    (0..<count).compactMap { _ in
+      let action = machine.failed(random: random)
+      _ = machine.retryTimerFired()
+      guard case .retry(let ms) = action else { return nil }
+      return ms
+    }
+  }
+
+  @Test func `a link that failed waits longer each time, up to the cap`() {
+    var machine = State.connecting.machine
+    #expect(
+      waits(10, random: 1, &machine) == [20, 40, 80, 160, 320, 640, 1_000, 1_000, 1_000, 1_000])
+    var other = State.connecting.machine
+    #expect(waits(8, random: 0, &other) == [10, 20, 40, 80, 160, 320, 500, 500])
+  }
+
+  @Test func `chance spreads the waits over the upper half`() {
+    var random = Seeded("waits of a link")
+    for _ in 0..<100 {
+      var machine = State.connecting.machine
+      var cap: Int64 = 20
+      for _ in 0..<12 {
+        let chance = Double.random(in: 0..<1, using: &random)
+        let ms = waits(1, random: chance, &machine)[0]
+        #expect((cap / 2...cap).contains(ms))
+        cap = min(cap * 2, 1_000)
+      }
+    }
+  }
+
+  @Test func `failing for ever does not overflow`() {
+    var machine = LinkMachine(retryMs: 1_000...60_000)
+    _ = machine.start()
+    #expect(waits(10_000, random: 1, &machine).suffix(9_990).allSatisfy { $0 == 60_000 })
+  }
+
+  @Test func `only a link that has served starts again with the shortest wait`() {
+    var machine = State.connecting.machine
+    #expect(waits(3, random: 1, &machine) == [20, 40, 80])
+    // Being connected is not enough: a Redis that closes at once would be stormed.
+    _ = machine.connected()
+    #expect(waits(1, random: 1, &machine) == [160])
+    _ = machine.connected()
+    _ = machine.greeted()
+    #expect(waits(2, random: 1, &machine) == [20, 40])
+  }
+}

@@ -1,0 +1,94 @@
+// Owns: the tests of how a Redis URL is read, and of what is said about it.
+
+import Loop
+import RedisLink
+import Testing
+
+struct RedisURLTests {
+  private static func tcp(
+    _ host: String, _ port: UInt16 = 6379, user: String? = nil, password: String? = nil,
+    database: Int = 0
+  ) -> RedisEndpoint {
+    RedisEndpoint(
+      address: .tcp(host: host, port: port), user: user, password: password, database: database)
+  }
+
+  static let good: [(String, RedisEndpoint)] = [
+    ("redis://h", tcp("h")), ("redis://h:1", tcp("h", 1)), ("redis://h:65535", tcp("h", 65_535)),
+    ("redis://redis.example.com:6380/15", tcp("redis.example.com", 6380, database: 15)),
+    ("redis://h/", tcp("h")), ("redis://h:7/0", tcp("h", 7)),
+    ("redis://127.0.0.1", tcp("127.0.0.1")),
+    ("redis://[::1]", tcp("::1")), ("redis://[fe80::1]:7/2", tcp("fe80::1", 7, database: 2)),
+    ("redis://:secret@h", tcp("h", password: "secret")),
+    ("redis://ann:secret@h:7/3", tcp("h", 7, user: "ann", password: "secret", database: 3)),
+    ("redis://ann@h", tcp("h", user: "ann")),
+    ("redis://ann:@h", tcp("h", user: "ann", password: "")),
+    ("redis://a%40b:p%3A%2f%25@h", tcp("h", user: "a@b", password: "p:/%")),
+    ("redis://:p@ss:w/rd@h", tcp("h", password: "p@ss:w/rd")),
+    ("redis://:%C3%BC@h", tcp("h", password: "ü")), ("redis://:ü@h", tcp("h", password: "ü")),
+    ("redis://:s@[::1]:7", tcp("::1", 7, password: "s")),
+    ("unix:///run/redis.sock", RedisEndpoint(address: .unix(path: "/run/redis.sock"))),
+    ("unix:///r.sock?db=0", RedisEndpoint(address: .unix(path: "/r.sock"))),
+    ("unix:///r.sock?db=9", RedisEndpoint(address: .unix(path: "/r.sock"), database: 9)),
+    ("unix:///with space/ü%20", RedisEndpoint(address: .unix(path: "/with space/ü%20"))),
+  ]
+
+  @Test(arguments: good)
+  func `a good URL is read`(url: String, endpoint: RedisEndpoint) throws {
+    #expect(try RedisEndpoint(url: url) == endpoint)
+  }
+
+  /// Each with a word of the reason.
+  static let bad: [(String, String)] = [
+    ("", "begins with"), ("h:6379", "begins with"), ("http://h", "begins with"),
+    ("REDIS://h", "begins with"), ("redis:/h", "begins with"), ("redis:h", "begins with"),
+    ("rediss://:hunter2@h", "TLS"), ("redis://", "host"), ("redis://:7", "host"),
+    ("redis://:hunter2@", "host"), ("redis://:hunter2@:7", "host"), ("redis://[]", "host"),
+    ("redis://h:", "port"), ("redis://h:0", "port"), ("redis://h:65536", "port"),
+    ("redis://h:-1", "port"), ("redis://h:x", "port"), ("redis://h: 7", "port"),
+    ("redis://:hunter2@h:99999", "port"), ("redis://h/x", "database"), ("redis://h/-1", "database"),
+    ("redis://h/65536", "database"), ("redis://h/1/2", "database"), ("redis://h/1?x=y", "database"),
+    ("redis://:hunter2@h/x", "database"), ("redis://:hunter2%@h", "password"),
+    ("redis://:hunter2%4@h", "password"), ("redis://:hunter2%zz@h", "password"),
+    ("redis://:hunter2%ff@h", "password"), ("redis://hunter2%zz:x@h", "user"),
+    ("unix://", "absolute path"), ("unix://r.sock", "absolute path"),
+    ("unix://hunter2/r.sock", "absolute path"), ("unix:///r.sock?db=x", "db="),
+    ("unix:///r.sock?db=-1", "db="), ("unix:///r.sock?db=65536", "db="),
+    ("unix:///r.sock?password=hunter2", "db="), ("unix:///r.sock?", "db="),
+    ("unix:///r.sock?db=1&x=hunter2", "db="),
+  ]
+
+  @Test(arguments: bad)
+  func `a bad URL is refused, with a reason that does not hold its secrets`(
+    url: String, reason: String
+  ) throws {
+    let error = try #require(throws: RedisURLError.self) { try RedisEndpoint(url: url) }
+    #expect(error.text.contains(reason), "\(error.text)")
+    #expect(!"\(error)".contains("hunter2"), "\(error)")
+  }
+
+  /// Numbers are digits, and nothing may stand where it is overlooked.
+  @Test(arguments: [
+    "redis://h:+7", "redis://h/+1", "unix:///r.sock?db=+1", "redis://:%+5@h", "redis://[::1]7",
+    "redis://[::1]x:7", "redis://::1", "redis://[::1",
+  ])
+  func `a URL that is nearly good is refused too`(url: String) {
+    #expect(throws: RedisURLError.self) { try RedisEndpoint(url: url) }
+  }
+
+  @Test(
+    arguments: [
+      ("redis://ann:hunter2@h:7/3", "redis://h:7/3"), ("redis://:hunter2@h", "redis://h:6379"),
+      ("redis://:hunter2@[::1]:7", "redis://[::1]:7"), ("redis://h/0", "redis://h:6379"),
+      ("unix:///r.sock", "unix:///r.sock"), ("unix:///r.sock?db=2", "unix:///r.sock?db=2"),
+    ] as [(String, String)])
+  func `the public text has no secret and is a URL of the same place`(
+    url: String, text: String
+  ) throws {
+    let endpoint = try RedisEndpoint(url: url)
+    #expect(endpoint.publicText == text)
+    let again = try RedisEndpoint(url: text)
+    #expect(again.address == endpoint.address && again.database == endpoint.database)
+    #expect(again.password == nil && again.user == nil)
+  }
+}

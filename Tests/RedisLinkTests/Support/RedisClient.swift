@@ -1,0 +1,120 @@
+// Owns: the tests' own way to talk to Redis: RESP2, one command at a time, blocking. ScriptsTests
+// has this file too, by a symbolic link.
+
+import Foundation
+import Glibc
+
+/// A reply of Redis.
+enum RedisValue: Equatable, Sendable {
+  case text(String)
+  case error(String)
+  case integer(Int)
+  case array([RedisValue])
+  case null
+
+  /// A text, or an integer as text.
+  var string: String? {
+    switch self {
+    case .text(let text): text
+    case .integer(let number): String(number)
+    case .error, .array, .null: nil
+    }
+  }
+
+  var int: Int? { string.flatMap { Int($0) } }
+
+  var items: [RedisValue] {
+    guard case .array(let items) = self else { return [] }
+    return items
+  }
+
+  var isError: Bool {
+    guard case .error = self else { return false }
+    return true
+  }
+}
+
+/// One connection to Redis, for one thread at a time; every read has a deadline.
+final class RedisClient {
+  private let descriptor: Int32
+  private var buffer: [UInt8] = []
+  private var at = 0
+
+  init(path: String, timeoutSeconds: Int = 10) throws {
+    descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    guard descriptor >= 0 else { throw Failure("socket: errno \(errno)") }
+    var limit = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
+    for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+      setsockopt(
+        descriptor, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    let result = withUnsafePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    // All properties are set, so deinit runs and closes the descriptor.
+    guard result == 0 else { throw Failure("connect to \(path): errno \(errno)") }
+  }
+
+  deinit { close(descriptor) }
+
+  @discardableResult func command(_ words: String...) throws -> RedisValue { try command(words) }
+
+  @discardableResult func command(_ words: [String]) throws -> RedisValue {
+    var bytes = Array("*\(words.count)\r\n".utf8)
+    for word in words { bytes += Array("$\(word.utf8.count)\r\n\(word)\r\n".utf8) }
+    var sent = 0
+    while sent < bytes.count {
+      let count = bytes[sent...].withUnsafeBytes {
+        send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+      }
+      guard count > 0 else { throw Failure("send \(words.prefix(3)): errno \(errno)") }
+      sent += count
+    }
+    buffer.removeFirst(at)
+    at = 0
+    return try readValue()
+  }
+
+  private func readMore() throws {
+    var room = [UInt8](repeating: 0, count: 65_536)
+    let count = recv(descriptor, &room, room.count, 0)
+    guard count > 0 else {
+      throw Failure(count == 0 ? "Redis closed the connection" : "no answer: errno \(errno)")
+    }
+    buffer += room[..<count]
+  }
+
+  private func readLine() throws -> String {
+    while true {
+      if let end = buffer[at...].firstIndex(of: 13), end + 1 < buffer.count {
+        defer { at = end + 2 }
+        return String(decoding: buffer[at..<end], as: UTF8.self)
+      }
+      try readMore()
+    }
+  }
+
+  private func readValue() throws -> RedisValue {
+    let line = try readLine()
+    let rest = String(line.dropFirst())
+    switch line.first {
+    case "+": return .text(rest)
+    case "-": return .error(rest)
+    case ":": return .integer(Int(rest) ?? 0)
+    case "$":
+      guard let count = Int(rest), count >= 0 else { return .null }
+      while buffer.count < at + count + 2 { try readMore() }
+      defer { at += count + 2 }
+      return .text(String(decoding: buffer[at..<(at + count)], as: UTF8.self))
+    case "*":
+      guard let count = Int(rest), count >= 0 else { return .null }
+      return .array(try (0..<count).map { _ in try readValue() })
+    default: throw Failure("not RESP2: \(line)")
+    }
+  }
+}

@@ -1,0 +1,22 @@
+// Owns: waiting for what cannot call back: another process. ScriptsTests has this file too, by a
+// symbolic link.
+
+import Glibc
+
+/// What a test could not do, in a sentence.
+struct Failure: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}
+
+/// Asks again and again until the answer is yes; throws if that takes too long.
+func eventually(
+  _ what: String, within limit: Duration = .seconds(10), _ condition: () throws -> Bool
+) throws {
+  let end = ContinuousClock.now + limit
+  while try !condition() {
+    guard ContinuousClock.now < end else { throw Failure("not within \(limit): \(what)") }
+    // Waits on no descriptor for two milliseconds: between two looks only.
+    poll(nil, 0, 2)
+  }
+}
