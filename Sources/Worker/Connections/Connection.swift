@@ -1,0 +1,243 @@
+// Owns: one client's socket, what it has sent that is no whole line yet, and what it has not read
+// yet. Must not know what requests mean. Runs on its loop's thread.
+
+internal import Loop
+internal import Wire
+
+/// The number of a connection: its place in the loop's table, and which tenant of that place it is.
+struct ConnectionID: Hashable {
+  let place: UInt32
+  let generation: UInt32
+
+  init(place: UInt32, generation: UInt32) {
+    self.place = place
+    self.generation = generation
+  }
+
+  init(packed: UInt64) {
+    place = UInt32(truncatingIfNeeded: packed)
+    generation = UInt32(truncatingIfNeeded: packed >> 32)
+  }
+
+  var packed: UInt64 { UInt64(generation) << 32 | UInt64(place) }
+}
+
+/// What a connection needs from the loop that serves it.
+protocol ConnectionOwner: AnyObject {
+  /// Bytes for reading into, good during one event.
+  var readBuffer: UnsafeMutableRawBufferPointer { get }
+  /// A line is there; the bytes are good during the call.
+  func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>)
+  /// A line was over the limit.
+  func lineTooLong(_ connection: Connection)
+  /// There is something to send at the end of the turn.
+  func hasOutput(_ connection: Connection)
+  /// A parked connection may go on; call its `resume` when all is settled.
+  func resumeLater(_ connection: Connection)
+  /// Its caller has closed its side, or has gone; which of the two cannot be told.
+  func inputEnded(_ connection: Connection)
+  /// The connection is closed; forget it.
+  func closed(_ connection: Connection, _ reason: CloseReason)
+  func takeBuffer() -> [UInt8]
+  func giveBack(_ buffer: inout [UInt8])
+}
+
+/// The shell of one client connection.
+final class Connection: FileWatchOwner {
+  let id: ConnectionID
+  private unowned let owner: any ConnectionOwner
+  private let socket: Socket
+  private var watch: FileWatch?
+  private var machine: ConnectionMachine
+  private var framer: LineFramer
+  private var replies = ReplyQueue()
+
+  /// What has been read and not been looked at, because the connection was parked meanwhile.
+  private var backlog: [UInt8] = []
+  private var inputHasEnded = false
+  private var output: [UInt8] = []
+  private var outputSent = 0
+  /// Whether it stands in the loop's list of those that have output.
+  var isListedForOutput = false
+
+  /// The sequence of the batch that holds its latest request; see Batcher.
+  var latestBatch: UInt64 = 0
+  /// Whether its caller was told that the worker is stopping.
+  var isToldToLeave = false
+  /// When the latest bytes came, in monotonic ms.
+  private(set) var activeAtMs: Int64
+
+  init(
+    _ id: ConnectionID, _ socket: Socket, loop: EventLoop, owner: any ConnectionOwner,
+    limits: Settings
+  ) {
+    self.id = id
+    self.socket = socket
+    self.owner = owner
+    machine = ConnectionMachine(
+      unansweredMax: limits.pipelineMax, unreadBytesMax: limits.replyBytesMax)
+    framer = LineFramer(lineBytesMax: limits.lineBytesMax)
+    activeAtMs = loop.nowMs
+    watch = FileWatch(loop, socket.descriptor, owner: self)
+    watch?.want(.read)
+  }
+
+  var isClosed: Bool { machine.isClosed }
+  /// Whether nothing is owed to the caller and nothing of a request has come.
+  var isQuiet: Bool { machine.isQuiet && !framer.holdsPartialLine && backlog.isEmpty }
+
+  /// Counts a request and gives the slot of its reply.
+  func takeRequest() -> UInt64 {
+    perform(machine.requestTaken())
+    return replies.ask()
+  }
+
+  /// Takes a whole reply line, its end included.
+  func answer(_ slot: UInt64, _ line: UnsafeBufferPointer<UInt8>) {
+    guard !machine.isClosed else { return }
+    if output.isEmpty { output = owner.takeBuffer() }
+    let count = replies.answer(slot, line, into: &output)
+    owner.hasOutput(self)
+    perform(machine.answered(count, unreadBytes: unreadBytes))
+  }
+
+  /// Sends a line that answers no request, after the reply of that slot.
+  ///
+  /// A caller who does not read them is cut off: they are in the log, and nobody else must pay for
+  /// them.
+  func push(after slot: UInt64, _ line: [UInt8], unreadMax: Int) {
+    guard !machine.isClosed else { return }
+    // Much may come within one turn: what the socket takes is no sign of a slow reader.
+    if unreadBytes >= unreadMax { sendOutput() }
+    guard !machine.isClosed, unreadBytes < unreadMax else {
+      abort(.slow)
+      return
+    }
+    if output.isEmpty { output = owner.takeBuffer() }
+    if replies.push(after: slot, line, into: &output) { owner.hasOutput(self) }
+    perform(machine.outputChanged(unreadBytes: unreadBytes))
+  }
+
+  /// Answers what is owed, then closes.
+  func finish(_ reason: CloseReason) { perform(machine.finish(reason)) }
+
+  /// Closes now.
+  func abort(_ reason: CloseReason) { perform(machine.abort(reason)) }
+
+  private var unreadBytes: Int { output.count - outputSent + replies.earlyBytes }
+}
+
+// MARK: Input
+
+extension Connection {
+  func fileReady(_ readiness: Readiness) {
+    if readiness.contains(.write) { sendOutput() }
+    if readiness.contains(.read), machine.takesRequests { readInput() }
+  }
+
+  private func readInput() {
+    switch socket.read(into: owner.readBuffer) {
+    case .moved(let count):
+      activeAtMs = MonotonicTime.nowMs()
+      let bytes = UnsafeRawBufferPointer(rebasing: owner.readBuffer[..<count])
+      take(bytes.assumingMemoryBound(to: UInt8.self))
+    case .wouldBlock: return
+    case .ended: inputEnded()
+    case .broken: abort(.broken)
+    }
+  }
+
+  /// Looks for lines, until there are none or the connection is parked.
+  private func take(_ chunk: UnsafeBufferPointer<UInt8>) {
+    var at = 0
+    let bytes = chunk.span
+    while machine.takesRequests {
+      switch framer.next(in: bytes, at: &at) {
+      case .line(let range):
+        owner.lineReceived(self, UnsafeBufferPointer(rebasing: chunk[range]))
+      case .joinedLine:
+        framer.held.withUnsafeBufferPointer { owner.lineReceived(self, $0) }
+      case .tooLong: owner.lineTooLong(self)
+      case .needMore: return
+      }
+    }
+    if at < chunk.count, !machine.isClosed { backlog += chunk[at...] }
+  }
+
+  /// Goes on where it was parked; reading from the socket waits until the backlog is done.
+  func resume() {
+    while machine.takesRequests, !backlog.isEmpty {
+      let chunk = backlog
+      backlog = []
+      chunk.withUnsafeBufferPointer { take($0) }
+    }
+    guard machine.takesRequests else { return }
+    if inputHasEnded { finish(.ended) } else { watchAsNeeded() }
+  }
+
+  /// The caller has closed its side: what it asked is answered.
+  ///
+  /// A line without an end is not a request; it may have been cut.
+  private func inputEnded() {
+    inputHasEnded = true
+    owner.inputEnded(self)
+    if backlog.isEmpty { finish(.ended) } else { watchAsNeeded() }
+  }
+}
+
+// MARK: Output
+
+extension Connection {
+  /// Writes what is there; called at the end of a turn and when the socket takes more.
+  func sendOutput() {
+    while outputSent < output.count {
+      let outcome = output.withUnsafeBytes { bytes in
+        socket.write(UnsafeRawBufferPointer(rebasing: bytes[outputSent...]))
+      }
+      switch outcome {
+      case .moved(let count): outputSent += count
+      case .wouldBlock:
+        watchAsNeeded()
+        perform(machine.outputChanged(unreadBytes: unreadBytes))
+        return
+      case .ended, .broken:
+        abort(.broken)
+        return
+      }
+    }
+    outputSent = 0
+    owner.giveBack(&output)
+    watchAsNeeded()
+    perform(machine.outputChanged(unreadBytes: unreadBytes))
+  }
+
+  private func watchAsNeeded() {
+    guard !machine.isClosed else { return }
+    var wanted: Readiness = []
+    if machine.takesRequests, !inputHasEnded { wanted.insert(.read) }
+    if outputSent < output.count { wanted.insert(.write) }
+    watch?.want(wanted)
+  }
+
+  private func perform(_ action: ConnectionMachine.Action) {
+    switch action {
+    case .nothing: break
+    case .stopReading: watchAsNeeded()
+    case .resumeReading: owner.resumeLater(self)
+    case .close(let reason): close(reason)
+    }
+  }
+
+  private func close(_ reason: CloseReason) {
+    watch = nil
+    if reason == .quit || reason == .drained {
+      // Closing with unread input would reset the connection, and the last replies with it.
+      socket.finishWriting()
+      _ = socket.read(into: owner.readBuffer)
+    }
+    socket.close()
+    backlog = []
+    owner.giveBack(&output)
+    owner.closed(self, reason)
+  }
+}

@@ -1,0 +1,129 @@
+// Owns: the states of a client connection and what moves them. A value without clock or socket;
+// the shell in Connection.swift does what it says.
+
+/// Why a connection was closed; counted by this name.
+enum CloseReason: String, CaseIterable, Sendable {
+  /// The caller has closed its side and has all its answers.
+  case ended
+  /// The caller asked to.
+  case quit
+  /// The network broke it.
+  case broken
+  /// No request came for too long.
+  case idle
+  /// It watches, and does not read what it is sent.
+  case slow
+  /// The worker is stopping.
+  case drained
+}
+
+/// The state machine of one connection: every event returns what to do now.
+struct ConnectionMachine {
+  /// What the connection is waiting for.
+  private enum State: Equatable {
+    /// Requests. Goes to parked, finishing or closed.
+    case reading
+    /// Its own answers to be made or read: it has too many outstanding. Goes to reading,
+    /// finishing or closed.
+    case parked
+    /// The last answers; nothing more is read. Goes to closed.
+    case finishing(CloseReason)
+    /// Nothing; the end.
+    case closed
+  }
+
+  enum Action: Equatable {
+    case nothing
+    case stopReading
+    case resumeReading
+    case close(CloseReason)
+  }
+
+  private var state = State.reading
+  /// Requests whose answers have not been made yet.
+  private(set) var unanswered = 0
+  private var unreadBytes = 0
+  private let unansweredMax: Int
+  private let unreadBytesMax: Int
+
+  init(unansweredMax: Int, unreadBytesMax: Int) {
+    self.unansweredMax = unansweredMax
+    self.unreadBytesMax = unreadBytesMax
+  }
+
+  /// Whether lines that are there may be taken as requests.
+  var takesRequests: Bool { state == .reading }
+  var isClosed: Bool { state == .closed }
+  /// Whether nothing is owed to the caller.
+  var isQuiet: Bool { unanswered == 0 && unreadBytes == 0 }
+
+  /// A line was taken as a request that will be answered once.
+  mutating func requestTaken() -> Action {
+    switch state {
+    case .reading:
+      unanswered += 1
+      return park()
+    case .parked, .finishing, .closed: trap("requestTaken")
+    }
+  }
+
+  /// So many answers were put in order for sending; `unreadBytes` is what waits to be sent.
+  mutating func answered(_ count: Int, unreadBytes: Int) -> Action {
+    unanswered -= count
+    precondition(unanswered >= 0, "more answers than requests")
+    return outputChanged(unreadBytes: unreadBytes)
+  }
+
+  /// Bytes were put out or taken by the kernel.
+  mutating func outputChanged(unreadBytes: Int) -> Action {
+    self.unreadBytes = unreadBytes
+    switch state {
+    case .reading: return park()
+    case .parked:
+      guard !isOverLimit else { return .nothing }
+      state = .reading
+      return .resumeReading
+    case .finishing(let reason):
+      guard isQuiet else { return .nothing }
+      state = .closed
+      return .close(reason)
+    case .closed: return .nothing
+    }
+  }
+
+  /// No more requests are to be taken: answer what is owed, then close.
+  mutating func finish(_ reason: CloseReason) -> Action {
+    switch state {
+    case .reading, .parked:
+      guard !isQuiet else {
+        state = .closed
+        return .close(reason)
+      }
+      state = .finishing(reason)
+      return .stopReading
+    case .finishing, .closed: return .nothing
+    }
+  }
+
+  /// The connection is of no use any more.
+  mutating func abort(_ reason: CloseReason) -> Action {
+    switch state {
+    case .reading, .parked, .finishing:
+      state = .closed
+      return .close(reason)
+    case .closed: return .nothing
+    }
+  }
+
+  private var isOverLimit: Bool { unanswered >= unansweredMax || unreadBytes >= unreadBytesMax }
+
+  private mutating func park() -> Action {
+    guard isOverLimit else { return .nothing }
+    state = .parked
+    return .stopReading
+  }
+
+  private func trap(_ event: String) -> Never {
+    preconditionFailure("a connection that is \(state) got the event \(event)")
+  }
+}

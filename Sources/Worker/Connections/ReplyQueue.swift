@@ -1,0 +1,58 @@
+// Owns: the order of a connection's replies: that of its requests, whenever they become known.
+
+/// Puts replies in the order of their requests.
+struct ReplyQueue {
+  private var nextToAsk: UInt64 = 0
+  private var nextToAnswer: UInt64 = 0
+  /// Replies that are known before their turn; empty for callers who do not pipeline.
+  private var early: [UInt64: [UInt8]] = [:]
+  /// How many bytes wait here.
+  private(set) var earlyBytes = 0
+
+  /// The slot of the next request's reply.
+  mutating func ask() -> UInt64 {
+    defer { nextToAsk += 1 }
+    return nextToAsk
+  }
+
+  /// Appends a line that answers no request, after the reply of `slot`: to `out` if that has gone
+  /// out already, else behind it.
+  ///
+  /// Returns whether `out` got it.
+  mutating func push(
+    after slot: UInt64, _ line: [UInt8], into out: inout [UInt8]
+  ) -> Bool {
+    guard early[slot] != nil else {
+      out.append(contentsOf: line)
+      return true
+    }
+    early[slot, default: []].append(contentsOf: line)
+    earlyBytes += line.count
+    return false
+  }
+
+  /// Takes a reply line (with its end) and appends to `out` all that is in turn now.
+  ///
+  /// Returns how many replies that were.
+  mutating func answer(
+    _ slot: UInt64, _ line: UnsafeBufferPointer<UInt8>, into out: inout [UInt8]
+  ) -> Int {
+    precondition(slot < nextToAsk && slot >= nextToAnswer, "slot \(slot) was answered already")
+    guard slot == nextToAnswer else {
+      early[slot] = Array(line)
+      earlyBytes += line.count
+      return 0
+    }
+    out.append(contentsOf: line)
+    nextToAnswer += 1
+    guard !early.isEmpty else { return 1 }
+    var count = 1
+    while let next = early.removeValue(forKey: nextToAnswer) {
+      out.append(contentsOf: next)
+      earlyBytes -= next.count
+      nextToAnswer += 1
+      count += 1
+    }
+    return count
+  }
+}

@@ -1,0 +1,44 @@
+// Owns: how serving loops tell the control loop of deadlines that their own clients have set.
+// Any thread.
+
+internal import Loop
+internal import SessionModel
+internal import Synchronization
+
+/// The earliest deadline per partition that nobody has looked at yet, in monotonic ms.
+///
+/// Unchecked because a pointer to atomics is not known to be Sendable.
+final class DeadlineBoard: @unchecked Sendable {
+  private let earliest: UnsafeMutablePointer<Atomic<Int64>>
+  private let news: Mailbox<Partition>
+  /// Deadlines farther ahead are left to the sweep, which comes several times before them.
+  private let horizonMs: Int64
+
+  init(news: Mailbox<Partition>, horizonMs: Int64) {
+    self.news = news
+    self.horizonMs = horizonMs
+    earliest = .allocate(capacity: Partition.count)
+    for index in 0..<Partition.count { (earliest + index).initialize(to: Atomic(Int64.max)) }
+  }
+
+  deinit {
+    for index in 0..<Partition.count { (earliest + index).deinitialize(count: 1) }
+    earliest.deallocate()
+  }
+
+  /// Notes that something in the partition may fall due so many ms from now.
+  func note(_ partition: Partition, inMs ms: Int64, nowMs: Int64) {
+    guard ms <= horizonMs else { return }
+    let atMs = nowMs + ms
+    let cell = earliest + partition.index
+    guard atMs < cell.pointee.load(ordering: .relaxed) else { return }
+    let (before, _) = cell.pointee.min(atMs, ordering: .relaxed)
+    if atMs < before { news.post(partition) }
+  }
+
+  /// Takes the partition's earliest deadline off the board; nil if there is none.
+  func take(_ partition: Partition) -> Int64? {
+    let atMs = earliest[partition.index].exchange(.max, ordering: .relaxed)
+    return atMs == .max ? nil : atMs
+  }
+}

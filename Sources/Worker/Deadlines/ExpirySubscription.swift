@@ -1,0 +1,116 @@
+// Owns: the subscription to Redis' announcements of expired keys, and the knowledge whether they
+// come. An announcement is a hint and never a fact: anyone can publish one. Main thread.
+
+internal import Loop
+internal import RedisLink
+internal import SessionModel
+
+/// Hears which keys have expired.
+final class ExpirySubscription: RedisLinkOwner {
+  private let loop: EventLoop
+  private let keyspace: Keyspace
+  private let shared: SharedState
+  private let canary: String
+  private let expired: (Partition) -> Void
+  private let resumed: () -> Void
+  private var link: RedisLink?
+  private var check: LoopTimer?
+  private var heardAnythingAtMs: Int64 = 0
+  private var heardCanaryAtMs: Int64?
+  private var subscribedAtMs: Int64 = 0
+  private var hasTold = false
+
+  /// Without a word for so long, the connection is taken for dead.
+  private let silenceMs: Int64 = 3_000
+
+  /// `expired` gets the partition of each key of ours; `resumed` is called when announcements may
+  /// have been missed and come again now.
+  init(
+    _ loop: EventLoop, _ setup: LinkSetup, _ shared: SharedState,
+    expired: @escaping (Partition) -> Void, resumed: @escaping () -> Void
+  ) {
+    self.loop = loop
+    self.shared = shared
+    self.expired = expired
+    self.resumed = resumed
+    keyspace = setup.keyspace
+    canary = setup.keyspace.canary(shared.workerID)
+    var plain = setup
+    plain.loadsScripts = false
+    link = RedisLink(loop, plain, owner: self)
+    link?.pushReceived = { [unowned self] in received($0) }
+    check = LoopTimer(loop) { [unowned self] in checkSilence() }
+    loop.atTurnEnd { [weak self] in self?.link?.flush() }
+    link?.start()
+  }
+
+  func stop() {
+    check?.cancel()
+    link?.stop()
+  }
+
+  func linkServes(_ link: RedisLink) {
+    let channel = "__keyevent@\(link.endpoint.database)__:expired"
+    link.post { $0.command("SUBSCRIBE", channel) }
+    subscribedAtMs = loop.nowMs
+    heardAnythingAtMs = loop.nowMs
+    heardCanaryAtMs = nil
+    check?.set(afterMs: 1_000)
+    resumed()
+  }
+
+  private func received(_ reply: RedisReply) {
+    heardAnythingAtMs = loop.nowMs
+    if reply.kind == .error {
+      shared.log.warn("redis refuses the subscription", ["error": reply.text])
+      return
+    }
+    guard reply.count == 3, reply[0].text == "message" else { return }
+    let key = reply[2].text
+    if key == canary {
+      heardCanary()
+    } else if let partition = keyspace.partition(ofKey: key) {
+      shared.deadlineFigures.addNotification()
+      expired(partition)
+    }
+  }
+
+  private func heardCanary() {
+    heardCanaryAtMs = loop.nowMs
+    if !shared.deadlineFigures.notificationsLive {
+      shared.deadlineFigures.setNotificationsLive(true)
+      if hasTold { shared.log.info("keyspace notifications come again") }
+      hasTold = false
+    }
+  }
+
+  /// Announcements that are off look like nothing expiring; the canary tells the two apart.
+  private func checkSilence() {
+    check?.set(afterMs: 1_000)
+    let now = loop.nowMs
+    guard now - heardAnythingAtMs < silenceMs else {
+      link?.reconnect(reason: "the subscription does not answer")
+      return
+    }
+    link?.post { $0.command("PING") }
+    guard now - (heardCanaryAtMs ?? subscribedAtMs) >= silenceMs else { return }
+    shared.deadlineFigures.setNotificationsLive(false)
+    guard !hasTold else { return }
+    hasTold = true
+    shared.log.warn(
+      "keyspace notifications do not come; deadlines are met without them",
+      ["mend": "CONFIG SET notify-keyspace-events Ex, or start with --configure-redis"])
+  }
+
+  func linkFailed(_ link: RedisLink, reason: String) {
+    check?.cancel()
+    shared.deadlineFigures.setNotificationsLive(false)
+  }
+
+  func linkRefused(_ link: RedisLink, reason: String) {
+    shared.log.error("redis cannot be subscribed to", ["why": reason])
+  }
+
+  func batchAnswered(_ link: RedisLink, _ batch: Batch, _ reply: RedisReply) {}
+  func batchFailed(_ link: RedisLink, _ batch: Batch, _ failure: LinkFailure) {}
+}

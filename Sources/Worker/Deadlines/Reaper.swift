@@ -1,0 +1,124 @@
+// Owns: the reaping of due deadlines: asks Redis when the schedule says so, and keeps the figures.
+// Runs on the main thread.
+
+internal import Loop
+internal import RedisLink
+internal import Scripts
+internal import SessionModel
+
+/// Makes what is due happen.
+final class Reaper {
+  private let loop: EventLoop
+  private let link: ControlLink
+  private let keyspace: Keyspace
+  private let shared: SharedState
+  private var schedule: ReapSchedule
+  private var timer: LoopTimer?
+  private var news: MailboxReader<Partition>?
+  private var running = 0
+  private var causes = [ReapCause](repeating: .sweep, count: Partition.count)
+  private var trimAtMs: Int64
+
+  /// Entries taken in one call: what bounds how long it keeps Redis from everybody else.
+  private let entriesMax = 128
+  /// Calls under way at once, so that a storm leaves room for callers in between.
+  private let runningMax = 16
+  /// When an entry that could not be ended is tried again.
+  private let retryMs = 60_000
+  private let trimEveryMs: Int64 = 60_000
+
+  init(_ loop: EventLoop, _ link: ControlLink, _ keyspace: Keyspace, _ shared: SharedState) {
+    self.loop = loop
+    self.link = link
+    self.keyspace = keyspace
+    self.shared = shared
+    trimAtMs = loop.nowMs + trimEveryMs
+    schedule = ReapSchedule(
+      sweepMs: shared.settings.sweepMs,
+      share: PartitionShare(worker: shared.workerID, living: []), nowMs: loop.nowMs)
+    timer = LoopTimer(loop) { [unowned self] in run() }
+    news = MailboxReader(loop, shared.deadlineNews) { [unowned self] partition in
+      guard let atMs = shared.deadlines.take(partition) else { return }
+      schedule.deadlineKnown(partition.index, atMs: atMs, isOwn: true)
+    }
+    loop.atTurnEnd { [weak self] in self?.setTimer() }
+  }
+
+  /// Redis said that a key has expired.
+  func notified(_ partition: Partition) {
+    schedule.notified(partition.index, nowMs: loop.nowMs)
+  }
+
+  /// Something was away, and nothing is known of what happened meanwhile.
+  func catchUp() { schedule.reconnected(nowMs: loop.nowMs) }
+
+  /// These workers live.
+  func share(_ share: PartitionShare) { schedule.shared(share, nowMs: loop.nowMs) }
+
+  private func setTimer() {
+    guard running < runningMax, link.isReady, let atMs = schedule.nextAtMs else {
+      timer?.cancel()
+      return
+    }
+    timer?.set(afterMs: atMs - loop.nowMs)
+  }
+
+  private func run() {
+    guard link.isReady else { return }
+    for (index, cause) in schedule.take(nowMs: loop.nowMs, most: runningMax - running) {
+      reap(Partition(index: index), cause)
+    }
+    if loop.nowMs >= trimAtMs { trim() }
+  }
+
+  private func reap(_ partition: Partition, _ cause: ReapCause) {
+    running += 1
+    causes[partition.index] = cause
+    link.call(
+      .reap, keys: [keyspace.base(partition)], arguments: ["\(entriesMax)", "\(retryMs)"]
+    ) { [unowned self] result in
+      running -= 1
+      guard case .success(let reply) = result, reply.count == 4, let wait = reply[0].integer,
+        let found = reply[1].integer
+      else {
+        schedule.failed(partition.index, nowMs: loop.nowMs)
+        failed(result)
+        return
+      }
+      schedule.reaped(
+        partition.index, nextInMs: wait < 0 ? nil : wait, hasMore: found >= entriesMax,
+        nowMs: loop.nowMs)
+      count(cause, found: Int(found), late: reply[2])
+      for failure in reply[3].elements {
+        shared.log.error("a deadline could not be met", ["error": String(failure.text.prefix(200))])
+      }
+    }
+  }
+
+  private func failed(_ result: Result<RedisReply, LinkFailure>) {
+    // A lost link is told by whoever owns it; what Redis refuses is worth a line.
+    guard case .success(let reply) = result else { return }
+    shared.log.warn("a reap failed", ["error": reply.text])
+  }
+
+  private func count(_ cause: ReapCause, found: Int, late: RedisReply) {
+    let figures = shared.deadlineFigures
+    figures.addReap(cause, isEmpty: found == 0)
+    for element in late.elements {
+      figures.addEnding(cause, lateMs: Int(element.integer ?? 0))
+    }
+  }
+
+  /// Drops old events, a partition at a time, all within one turn of once a minute.
+  private func trim() {
+    trimAtMs = loop.nowMs + trimEveryMs
+    for index in 0..<Partition.count {
+      link.call(
+        .trim, keys: [keyspace.base(Partition(index: index))],
+        arguments: ["\(shared.settings.eventsAgeMs)"]
+      ) { [unowned self] result in
+        if case .success(let reply) = result, reply.kind == .error { failed(result) }
+      }
+    }
+  }
+}

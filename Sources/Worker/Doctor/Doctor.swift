@@ -1,0 +1,50 @@
+// Owns: `latchkey doctor` as a function: options in, diagnosis out. Runs on the caller's thread,
+// which it keeps for some ten seconds at most.
+
+internal import Loop
+package import RedisLink
+
+/// What the doctor was asked to look at.
+package struct DoctorOptions: Sendable {
+  package var endpoint: RedisEndpoint
+  package var namespace: String
+  /// Whether the report is for a program.
+  package var isJSON: Bool
+  /// How long looking may take; removing what was written comes on top.
+  var lookingMs: Int64 = 8_000
+}
+
+/// Examines a Redis.
+package enum Doctor {
+  /// Asks everything and judges it; leaves Redis as it was.
+  package static func examine(_ options: DoctorOptions) -> Diagnosis {
+    do throws(SystemError) {
+      let loop = try EventLoop()
+      // The loop has to outlive the timers that are registered with it.
+      defer { withExtendedLifetime(loop) {} }
+      return Diagnosis(evidence(loop, options))
+    } catch {
+      var seen = Evidence(options)
+      seen.ending = .unreachable(error.description)
+      return Diagnosis(seen)
+    }
+  }
+
+  private static func evidence(_ loop: EventLoop, _ options: DoctorOptions) -> Evidence {
+    let examination = Examination(loop, options)
+    examination.start()
+    loop.run()
+    return examination.seen
+  }
+}
+
+extension Evidence {
+  init(_ options: DoctorOptions) {
+    let endpoint = options.endpoint
+    place = endpoint.publicText
+    namespace = options.namespace
+    database = endpoint.database
+    hasPassword = endpoint.password != nil
+    if hasPassword { user = endpoint.user ?? user } else { unusedUser = endpoint.user }
+  }
+}

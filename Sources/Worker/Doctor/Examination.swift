@@ -1,0 +1,389 @@
+// Owns: one examination of a Redis: what is asked, in which order, and the removal of what was
+// written. Must not know what the answers mean. Runs on its loop's thread.
+
+internal import Loop
+internal import RedisLink
+internal import Scripts
+internal import SessionModel
+
+/// Asks Redis, step by step, until all is known or time is up.
+final class Examination: RedisLinkOwner {
+  private enum Phase {
+    case connecting
+    case looking
+    /// What was written is being removed, on a new connection if need be.
+    case cleaning
+    case over
+  }
+
+  /// What the listening connection waits for.
+  private enum Hearing {
+    case subscription
+    case patternSubscription
+    case announcement
+  }
+
+  // MARK: Constants
+  private let loop: EventLoop
+  private let setup: LinkSetup
+  private let keys: ProbeKeys
+  private let lookingMs: Int64
+  private static let cleaningMs: Int64 = 1_500
+  private static let roundTrips = 20
+  /// Slow Redises get fewer PINGs, so that there is time for the rest.
+  private static let pingingMs: Int64 = 2_000
+  private static let endingKeyMs: Int64 = 20
+  private static let silenceMs: Int64 = 2_000
+
+  // MARK: The loop's thread
+  private(set) var seen: Evidence
+  private var phase = Phase.connecting
+  private var link: RedisLink?
+  private var ear: RedisLink?
+  private var hearing = Hearing.subscription
+  private var isSubscribed = false
+  private var hasWritten = false
+  private var limit: LoopTimer?
+  private var keyHasEnded: LoopTimer?
+  private var silence: LoopTimer?
+
+  init(_ loop: EventLoop, _ options: DoctorOptions) {
+    self.loop = loop
+    // The database is selected by us, so that a refusal can be told from a failed login.
+    var endpoint = options.endpoint
+    endpoint.database = 0
+    setup = Examination.setup(endpoint, options)
+    lookingMs = options.lookingMs
+    let run = String(UInt64.random(in: .min ... .max), radix: 36)
+    keys = ProbeKeys(namespace: options.namespace, run: run)
+    seen = Evidence(options)
+    limit = LoopTimer(loop) { [unowned self] in timeIsUp() }
+    keyHasEnded = LoopTimer(loop) { [unowned self] in touchEndedKey() }
+    silence = LoopTimer(loop) { [unowned self] in
+      seen.announcement = .silent(waitedMs: Examination.silenceMs)
+      cleanUp()
+    }
+    link = RedisLink(loop, setup, owner: self)
+    loop.atTurnEnd { [weak self] in
+      self?.link?.flush()
+      self?.ear?.flush()
+    }
+  }
+
+  private static func setup(_ endpoint: RedisEndpoint, _ options: DoctorOptions) -> LinkSetup {
+    var setup = LinkSetup(
+      endpoint: endpoint, keyspace: Keyspace(namespace: options.namespace),
+      constants: ScriptConstants(reqKeepMs: 0, eventsMax: 0), requestTimeoutMs: options.lookingMs)
+    setup.loadsScripts = false
+    return setup
+  }
+
+  /// Begins; the loop stops when the examination is over.
+  func start() {
+    limit?.set(afterMs: lookingMs)
+    link?.start()
+  }
+
+  // MARK: Links
+
+  func linkServes(_ link: RedisLink) {
+    if link === ear {
+      listen()
+      return
+    }
+    switch phase {
+    case .connecting:
+      phase = .looking
+      introduce()
+    case .cleaning: removeKeys()
+    case .looking, .over: break
+    }
+  }
+
+  func linkFailed(_ link: RedisLink, reason: String) {
+    if link === ear {
+      // Whatever was learnt stays; announcements are not worth a second try.
+      if phase == .looking { cleanUp() }
+      return
+    }
+    switch phase {
+    case .connecting:
+      seen.ending = .unreachable(withoutPassword(reason))
+      finish()
+    case .looking:
+      seen.ending = .lost(reason)
+      // The link connects again by itself, and then what was written is removed.
+      cleanUp()
+    case .cleaning, .over: break
+    }
+  }
+
+  /// What stands before Redis may answer a login by repeating it.
+  private func withoutPassword(_ reason: String) -> String {
+    guard let password = setup.endpoint.password, !password.isEmpty,
+      reason.hasPrefix("Redis said:"), reason.contains(password)
+    else { return reason }
+    return "the login was refused, in words that repeat the password"
+  }
+
+  func linkRefused(_ link: RedisLink, reason: String) {
+    if link === ear { return }
+    seen.ending = .unusable(reason)
+    finish()
+  }
+
+  func batchAnswered(_ link: RedisLink, _ batch: Batch, _ reply: RedisReply) {}
+  func batchFailed(_ link: RedisLink, _ batch: Batch, _ failure: LinkFailure) {}
+
+  // MARK: Asking
+
+  /// Sends all commands in one write and goes on when the last of them is answered.
+  ///
+  /// If the link fails on the way `then` is not called: `linkFailed` is.
+  private func ask(_ commands: [[String]], _ then: @escaping ([Answer]) -> Void) {
+    var answers: [Answer] = []
+    for command in commands {
+      link?.call(timeoutMs: lookingMs + Examination.cleaningMs) { out in
+        out.begin(words: command.count)
+        for word in command { out.word(word) }
+      } _: { result in
+        guard case .success(let reply) = result else { return }
+        answers.append(Answer(reply))
+        if answers.count == commands.count { then(answers) }
+      }
+    }
+  }
+
+  /// Goes on unless time has run out meanwhile.
+  private func look(_ commands: [[String]], _ then: @escaping ([Answer]) -> Void) {
+    ask(commands) { [unowned self] answers in
+      if phase == .looking { then(answers) }
+    }
+  }
+
+  private func tryOut(_ probes: [Probe], _ words: (Probe) -> [String], then: @escaping () -> Void) {
+    look(probes.map(words)) { [unowned self] answers in
+      for (probe, answer) in zip(probes, answers) {
+        seen.tried.append(Evidence.Tried(probe: probe, answer: answer))
+      }
+      then()
+    }
+  }
+}
+
+// MARK: Looking
+
+extension Examination {
+  private static let settings = [
+    "maxmemory", "maxmemory-policy", "notify-keyspace-events", "appendonly", "appendfsync", "save",
+    "stop-writes-on-bgsave-error", "min-replicas-to-write",
+  ]
+
+  /// Asks who Redis is, and each setting by itself: Redis 6.2 takes one name at a time.
+  private func introduce() {
+    let sentMs = WallTime.nowMs()
+    let select = seen.database == 0 ? ["PING"] : ["SELECT", "\(seen.database)"]
+    let settings = Examination.settings.map { ["CONFIG", "GET", $0] }
+    let first = [["HELLO", "2"], select, ["TIME"], ["INFO"], ["GET", keys.partitions]]
+    look(first + settings) { [unowned self] answers in
+      seen.hello = answers[0].pairs
+      if seen.database != 0 { seen.selected = answers[1] }
+      noteClock(answers[2], sentMs: sentMs)
+      seen.info = answers[3].infoFields
+      if seen.info.isEmpty { seen.unanswered.append("INFO") }
+      seen.partitions = answers[4]
+      for answer in answers[5...] { seen.config.merge(answer.pairs) { $1 } }
+      if seen.config.isEmpty { seen.unanswered.append("CONFIG GET") }
+      if seen.selected?.errorText == nil { tryRemovers() } else { finish() }
+    }
+  }
+
+  /// Redis read its clock at some moment between the two of ours.
+  private func noteClock(_ time: Answer, sentMs: Int64) {
+    let parts = time.list.compactMap { $0.word.flatMap { Int64($0) } }
+    guard parts.count == 2 else { return }
+    let theirs = parts[0] * 1_000 + parts[1] / 1_000
+    let receivedMs = WallTime.nowMs()
+    if theirs < sentMs {
+      seen.clockAheadMs = theirs - sentMs
+    } else {
+      seen.clockAheadMs = max(0, theirs - receivedMs)
+    }
+  }
+
+  private func tryRemovers() {
+    hasWritten = true
+    tryOut(Probe.removers(keys)) {
+      $0.words
+    } then: { [unowned self] in
+      tryOthers()
+    }
+  }
+
+  private func tryOthers() {
+    let endsAtMs = WallTime.nowMs() + (seen.clockAheadMs ?? 0) + ProbeKeys.ttlMs
+    // A user who may neither remove a key nor put another in its place makes none.
+    let canRemove = seen.tried.contains { $0.answer.errorWord != "NOPERM" }
+    tryOut(Probe.others(keys, endsAtMs: endsAtMs)) { probe in
+      canRemove ? probe.words : probe.harmless ?? probe.words
+    } then: { [unowned self] in
+      tryScript()
+    }
+  }
+
+  private func tryScript() {
+    let version = seen.hello["version"] ?? ""
+    let major = ServerChecks.versionNumbers(version)?.major ?? 0
+    look([Probe.writingScript(keys, redisMajor: major)]) { [unowned self] answers in
+      seen.script = answers[0]
+      ping(untilMs: MonotonicTime.nowMs() + Examination.pingingMs)
+    }
+  }
+
+  private func ping(untilMs: Int64) {
+    guard seen.roundTripsUs.count < Examination.roundTrips, MonotonicTime.nowMs() < untilMs else {
+      openEar()
+      return
+    }
+    let beganNs = MonotonicTime.nowNs()
+    look([["PING"]]) { [unowned self] _ in
+      seen.roundTripsUs.append((MonotonicTime.nowNs() - beganNs) / 1_000)
+      ping(untilMs: untilMs)
+    }
+  }
+}
+
+// MARK: Listening
+
+extension Examination {
+  private func openEar() {
+    let ear = RedisLink(loop, setup, owner: self)
+    ear.pushReceived = { [unowned self] in heard($0) }
+    self.ear = ear
+    ear.start()
+  }
+
+  private func listen() {
+    guard phase == .looking else { return }
+    hearing = .subscription
+    post(Probe.subscribe(database: seen.database))
+  }
+
+  private func post(_ probe: Probe) {
+    ear?.post { out in
+      out.begin(words: probe.words.count)
+      for word in probe.words { out.word(word) }
+    }
+  }
+
+  private func heard(_ reply: RedisReply) {
+    guard phase == .looking else { return }
+    let answer = Answer(reply)
+    // Announcements of other keys may come at any time, also before the next subscription.
+    let kind = answer.list.first?.word
+    if kind == "message" || kind == "pmessage" {
+      if answer.list.last?.word == keys.ending { announced() }
+      return
+    }
+    switch hearing {
+    case .subscription:
+      isSubscribed = answer.errorText == nil
+      seen.tried.append(.init(probe: Probe.subscribe(database: seen.database), answer: answer))
+      hearing = .patternSubscription
+      post(Probe.patternSubscribe(database: seen.database))
+    case .patternSubscription:
+      let probe = Probe.patternSubscribe(database: seen.database)
+      seen.tried.append(.init(probe: probe, answer: answer))
+      hearing = .announcement
+      if isSubscribed || answer.errorText == nil { letKeyEnd() } else { cleanUp() }
+    case .announcement: break
+    }
+  }
+
+  /// Lets a key of our own expire, unless it is known that nobody would be told.
+  private func letKeyEnd() {
+    let flags = seen.setting("notify-keyspace-events")
+    guard flags.map(TimingChecks.announcesExpiry) ?? true else {
+      cleanUp()
+      return
+    }
+    look([["SET", keys.ending, "1", "PX", "\(Examination.endingKeyMs)"]]) {
+      [unowned self] answers in
+      guard answers[0].errorText == nil else {
+        cleanUp()
+        return
+      }
+      keyHasEnded?.set(afterMs: 2 * Examination.endingKeyMs)
+    }
+  }
+
+  /// Any access to a key that is due has Redis remove and announce it at once.
+  private func touchEndedKey() {
+    guard phase == .looking else { return }
+    silence?.set(afterMs: Examination.silenceMs)
+    look([["GET", keys.ending], ["PTTL", keys.ending]]) { _ in }
+  }
+
+  private func announced() {
+    seen.announcement = .heard
+    cleanUp()
+  }
+}
+
+// MARK: Ending
+
+extension Examination {
+  private func timeIsUp() {
+    switch phase {
+    case .connecting:
+      seen.ending = .unreachable("no connection within \(lookingMs / 1_000) s")
+      finish()
+    case .looking:
+      seen.ending = .tooSlow(limitMs: lookingMs)
+      cleanUp()
+    case .cleaning:
+      seen.leftovers = hasWritten
+      finish()
+    case .over: break
+    }
+  }
+
+  /// Ends the looking; a link that is lost has the time of one phase to come back.
+  private func cleanUp() {
+    guard phase == .looking else { return }
+    phase = .cleaning
+    keyHasEnded?.cancel()
+    silence?.cancel()
+    ear?.stop()
+    guard hasWritten else {
+      finish()
+      return
+    }
+    limit?.set(afterMs: Examination.cleaningMs)
+    if link?.isReady == true { removeKeys() }
+  }
+
+  private func removeKeys() {
+    let select = seen.database == 0 ? [] : [["SELECT", "\(seen.database)"]]
+    ask(select + [["DEL"] + keys.written]) { [unowned self] answers in
+      guard answers.last?.errorText != nil else {
+        finish()
+        return
+      }
+      // Whoever may not remove a key may put one in its place that runs out at once.
+      ask(keys.written.map { ["SET", $0, "", "PX", "1"] }) { [unowned self] answers in
+        seen.leftovers = answers.contains { $0.errorText != nil }
+        finish()
+      }
+    }
+  }
+
+  private func finish() {
+    guard phase != .over else { return }
+    phase = .over
+    limit?.cancel()
+    ear?.stop()
+    link?.stop()
+    loop.stop()
+  }
+}

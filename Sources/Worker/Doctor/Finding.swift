@@ -1,0 +1,79 @@
+// Owns: what a doctor's finding is and what all of them come to. Must not know how anything is
+// found out. Values; any thread.
+
+/// One thing that the doctor looked at: how it is, and what to change.
+package struct Finding: Equatable, Sendable {
+  /// How much a finding matters, the least first.
+  package enum Level: String, Sendable, CaseIterable {
+    /// As it should be.
+    case ok
+    /// Good to know; nothing to do.
+    case info
+    /// It works, but something is lost or slower that need not be.
+    case warn
+    /// Latchkey must not run on this Redis before it is changed.
+    case bad
+  }
+
+  /// What was looked at, in the order of the report.
+  package enum Check: String, Sendable, CaseIterable {
+    case connection, version, role, mode, loading, namespace, writes, scripts, permissions
+    case eviction, memory, persistence, replicas, notifications, latency, clock, expiry
+  }
+
+  package let level: Level
+  package let check: Check
+  /// A sentence without a full stop.
+  package let text: String
+  /// What to do about it: a command for Redis where there is one.
+  package let fix: String?
+
+  init(_ level: Level, _ check: Check, _ text: String, fix: String? = nil) {
+    self.level = level
+    self.check = check
+    self.text = text
+    self.fix = fix
+  }
+}
+
+/// All findings about one Redis, and the verdict.
+package struct Diagnosis: Sendable {
+  package enum Verdict: String, Sendable {
+    case fit = "fit"
+    case notFit = "not fit"
+    /// There was no Redis to examine, or it did not let us in.
+    case unreachable = "unreachable"
+  }
+
+  /// Where that Redis is, without a secret.
+  package let place: String
+  package let namespace: String
+  package let findings: [Finding]
+  private let isReachable: Bool
+
+  init(_ place: String, namespace: String, findings: [Finding], isReachable: Bool = true) {
+    self.place = place
+    self.namespace = namespace
+    self.findings = findings
+    self.isReachable = isReachable
+  }
+
+  package var problems: Int { count(.bad) }
+  package var warnings: Int { count(.warn) }
+
+  private func count(_ level: Finding.Level) -> Int { findings.count { $0.level == level } }
+
+  package var verdict: Verdict {
+    if !isReachable { return .unreachable }
+    return problems == 0 ? .fit : .notFit
+  }
+
+  /// What the program ends with; 2 is left for a wrong command line.
+  package var exitStatus: Int32 {
+    switch verdict {
+    case .fit: 0
+    case .notFit: 1
+    case .unreachable: 3
+    }
+  }
+}

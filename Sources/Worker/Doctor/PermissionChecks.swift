@@ -1,0 +1,126 @@
+// Owns: what the answers to the probes say about the rights of our user, and which rules give the
+// missing ones. Pure functions; any thread.
+
+enum PermissionChecks {
+  /// What a user was denied.
+  enum Denial: Equatable {
+    /// The command itself.
+    case command
+    /// The key it was to touch.
+    case key
+    /// The channel it was to hear.
+    case channel
+
+    /// Reads a NOPERM of Redis 6.2 to 7.4; nil for any other error.
+    init?(_ error: String) {
+      guard error.hasPrefix("NOPERM") else { return nil }
+      if error.contains("run the") {
+        self = .command
+      } else if error.contains("channel") {
+        self = .channel
+      } else if error.contains("key") {
+        self = .key
+      } else {
+        self = .command
+      }
+    }
+  }
+
+  static func permissions(_ seen: Evidence) -> [Finding] {
+    guard !seen.tried.isEmpty else { return [] }
+    let unknown = unique(seen.tried.filter { $0.answer.isUnknownCommand })
+    let needed = unique(seen.tried.filter { denial($0) == .command && !$0.probe.isOptional })
+    var found = [
+      commands(seen, needed), keys(seen), unknownCommands(unknown), hearing(seen),
+      configuration(seen),
+    ].compactMap(\.self)
+    let isSettled = found.contains { $0.level == .bad } || seen.ending != .whole
+    guard !isSettled else { return found }
+    // What failed because something else was denied would only confuse.
+    let surprises = surprises(seen)
+    guard surprises.isEmpty else { return surprises + found }
+    let count = Set(seen.tried.filter { !$0.probe.isOptional }.map(\.probe.name)).count
+    let text =
+      "user \(seen.user) may use all \(count) commands that Latchkey needs, on "
+      + "\(seen.namespace):*"
+    found.insert(Finding(.ok, .permissions, text), at: 0)
+    return found
+  }
+
+  /// Commands that failed on a Redis that takes writes and denies nothing; a proxy may do that.
+  private static func surprises(_ seen: Evidence) -> [Finding] {
+    guard seen.answer(to: "SET").map({ $0.errorText == nil }) == true else { return [] }
+    return seen.tried.compactMap { tried in
+      guard let text = tried.answer.errorText, denial(tried) == nil else { return nil }
+      return Finding(
+        tried.probe.isOptional ? .warn : .bad, .permissions,
+        "\(tried.probe.name) does not work: \(text)",
+        fix: "see whether a proxy, or something that is not quite Redis, stands there")
+    }
+  }
+
+  private static func denial(_ tried: Evidence.Tried) -> Denial? {
+    tried.answer.errorText.flatMap { Denial($0) }
+  }
+
+  /// Each probe once, though several may stand for one command.
+  private static func unique(_ tried: [Evidence.Tried]) -> [Probe] {
+    var seen: Set<String> = []
+    return tried.map(\.probe).filter { seen.insert($0.name).inserted }
+  }
+
+  private static func names(_ probes: [Probe]) -> String {
+    probes.map(\.name).joined(separator: ", ")
+  }
+
+  private static func commands(_ seen: Evidence, _ denied: [Probe]) -> Finding? {
+    guard !denied.isEmpty else { return nil }
+    return Finding(
+      .bad, .permissions, "user \(seen.user) may not use \(names(denied))",
+      fix: "ACL SETUSER \(seen.user) \(denied.map(\.rule).joined(separator: " "))")
+  }
+
+  private static func keys(_ seen: Evidence) -> Finding? {
+    let denied = unique(seen.tried.filter { denial($0) == .key })
+    guard !denied.isEmpty || seen.partitions?.errorText.flatMap({ Denial($0) }) == .key else {
+      return nil
+    }
+    return Finding(
+      .bad, .permissions,
+      "user \(seen.user) may not touch all keys that begin with "
+        + "\(seen.namespace):", fix: "ACL SETUSER \(seen.user) ~\(seen.namespace):*")
+  }
+
+  /// Without announcements it works all the same, so their rights are asked for more softly.
+  private static func hearing(_ seen: Evidence) -> Finding? {
+    let optional = seen.tried.filter(\.probe.isOptional)
+    let commands = unique(optional.filter { denial($0) == .command })
+    let channels = optional.filter { denial($0) == .channel }
+    guard !commands.isEmpty || !channels.isEmpty else { return nil }
+    let channel = Probe.channel(database: seen.database)
+    let rules = commands.map(\.rule) + ["&" + channel]
+    let what = commands.isEmpty ? "hear \(channel)" : "use \(names(commands))"
+    // Patterns are not needed while the channel itself can be heard.
+    let isDeaf = seen.answer(to: "SUBSCRIBE")?.errorText != nil
+    let why = isDeaf ? "expired keys are not announced to it" : "SUBSCRIBE does for now"
+    return Finding(
+      isDeaf ? .warn : .info, .permissions, "user \(seen.user) may not \(what): \(why)",
+      fix: "ACL SETUSER \(seen.user) \(rules.joined(separator: " "))")
+  }
+
+  private static func unknownCommands(_ unknown: [Probe]) -> Finding? {
+    guard !unknown.isEmpty else { return nil }
+    return Finding(
+      .bad, .permissions, "this Redis does not know \(names(unknown))",
+      fix: "look for rename-command in its configuration, or for a proxy before it")
+  }
+
+  /// Latchkey never needs CONFIG; without it the doctor sees less.
+  private static func configuration(_ seen: Evidence) -> Finding? {
+    guard !seen.unanswered.isEmpty else { return nil }
+    return Finding(
+      .info, .permissions,
+      "\(seen.unanswered.joined(separator: " and ")) cannot be asked: Latchkey does not need that, "
+        + "but the doctor sees less")
+  }
+}

@@ -1,0 +1,151 @@
+// Owns: the commands that Latchkey uses and how each is tried for real, on keys of the doctor's
+// own. A test compares the table with the scripts. A value; any thread.
+
+internal import SessionModel
+
+/// The keys that the doctor writes: all under one hash tag, as a partition's keys are, and under
+/// a name that no other run has.
+struct ProbeKeys: Sendable {
+  private let base: String
+  let partitions: String
+  /// How long a key may live that could not be removed.
+  static let ttlMs: Int64 = 20_000
+
+  init(namespace: String, run: String) {
+    base = "\(namespace):{doctor}:\(run)"
+    partitions = Keyspace(namespace: namespace).partitionCountKey
+  }
+
+  var text: String { base + ":text" }
+  var hash: String { base + ":hash" }
+  var sorted: String { base + ":sorted" }
+  var stream: String { base + ":stream" }
+  var script: String { base + ":script" }
+  /// The key whose expiry is to be announced.
+  var ending: String { base + ":ending" }
+  /// A key that is never there.
+  var missing: String { base + ":missing" }
+
+  /// Every key that may have been written.
+  var written: [String] { [text, hash, sorted, stream, script, ending] }
+}
+
+/// One command that Latchkey uses.
+struct Probe: Sendable {
+  /// The command, and its subcommand where rights are given by it.
+  let name: String
+  /// What is sent.
+  let words: [String]
+  /// What asks for the same right and makes no key; nil if `words` makes none either.
+  let harmless: [String]?
+
+  init(_ name: String, _ words: String..., harmless: [String]? = nil) {
+    let command = name.split(separator: " ").map(String.init)
+    self.name = name
+    self.words = command + words
+    self.harmless = harmless.map { command + $0 }
+  }
+
+  /// What gives a user of Redis the right to it.
+  var rule: String { "+" + String(name.lowercased().map { $0 == " " ? "|" : $0 }) }
+
+  /// Whether Latchkey works without it, only less promptly.
+  var isOptional: Bool { name.hasSuffix("SUBSCRIBE") }
+}
+
+extension Probe {
+  /// What is tried first: whether what others write can be removed again.
+  static func removers(_ keys: ProbeKeys) -> [Probe] {
+    [
+      Probe("SET", keys.text, "1", "PX", "\(ProbeKeys.ttlMs)"),
+      Probe("DEL", keys.missing),
+    ]
+  }
+
+  /// Everything else that the scripts and the worker ask of Redis.
+  static func others(_ keys: ProbeKeys, endsAtMs: Int64) -> [Probe] {
+    plain(keys, ends: "\(endsAtMs)") + streams(keys, ends: "\(endsAtMs)") + scripts(keys)
+  }
+
+  /// A call of a script that does what Latchkey's do: takes the time, writes a key and reads it.
+  static func writingScript(_ keys: ProbeKeys, redisMajor: Int) -> [String] {
+    let body = """
+      local clock = redis.call('TIME')
+      redis.call('SET', KEYS[1], clock[1], 'PX', ARGV[1])
+      return redis.call('GET', KEYS[1])
+      """
+    let text = (redisMajor >= 7 ? "#!lua\n" : "") + body
+    return ["EVAL", text, "1", keys.script, "\(ProbeKeys.ttlMs)"]
+  }
+
+  /// Texts, hashes and sorted sets.
+  private static func plain(_ keys: ProbeKeys, ends: String) -> [Probe] {
+    let (hash, sorted) = (keys.hash, keys.sorted)
+    return [
+      Probe("TIME"),
+      Probe("PING"),
+      Probe("GET", keys.text),
+      Probe("EXISTS", keys.text),
+      // On a key that is never there, so that what was given a TTL keeps it.
+      Probe("PERSIST", keys.missing),
+      // A field without a value is refused, but only after the right was looked at.
+      Probe("HSET", hash, "a", "1", "b", "2", harmless: [hash, "a", "1", "b"]),
+      Probe("PEXPIREAT", hash, ends),
+      Probe("PEXPIRE", hash, "\(ProbeKeys.ttlMs)"),
+      Probe("HINCRBY", hash, "a", "1", harmless: [hash, "a", "no number"]),
+      Probe("HGET", hash, "a"),
+      Probe("HMGET", hash, "a", "b"),
+      Probe("HGETALL", hash),
+      Probe("HLEN", hash),
+      Probe("HDEL", hash, "b"),
+      Probe("ZADD", sorted, "1", "a", "2", "b", harmless: [sorted, "XX", "1", "a"]),
+      Probe("PEXPIREAT", sorted, ends),
+      Probe("ZRANGE", sorted, "0", "0", "WITHSCORES"),
+      Probe("ZREVRANGE", sorted, "0", "0"),
+      Probe("ZRANGEBYSCORE", sorted, "-inf", "9", "LIMIT", "0", "9"),
+      Probe("ZREM", sorted, "a"),
+      Probe("ZREMRANGEBYSCORE", sorted, "-inf", "0"),
+    ]
+  }
+
+  private static func streams(_ keys: ProbeKeys, ends: String) -> [Probe] {
+    let stream = keys.stream
+    return [
+      Probe("XADD", stream, "*", "t", "doctor", harmless: [stream, "NOMKSTREAM", "*", "t", "d"]),
+      Probe("PEXPIREAT", stream, ends),
+      Probe("XLEN", stream),
+      Probe("XDEL", stream, "1-1"),
+      Probe("XRANGE", stream, "-", "+", "COUNT", "1"),
+      Probe("XREVRANGE", stream, "+", "-", "COUNT", "1"),
+      Probe("XREAD", "COUNT", "1", "STREAMS", stream, "0"),
+      Probe("XGROUP CREATE", stream, "group", "0"),
+      Probe("XINFO GROUPS", stream),
+      Probe("XREADGROUP", "GROUP", "group", "me", "COUNT", "1", "STREAMS", stream, ">"),
+      Probe("XAUTOCLAIM", stream, "group", "me", "0", "0", "COUNT", "1"),
+      Probe("XACK", stream, "group", "1-1"),
+      Probe("XTRIM", stream, "MAXLEN", "1"),
+    ]
+  }
+
+  private static func scripts(_ keys: ProbeKeys) -> [Probe] {
+    [
+      Probe("EVAL", smallScript, "1", keys.script),
+      Probe("SCRIPT LOAD", smallScript),
+      Probe("EVALSHA", smallScriptHash, "1", keys.script),
+    ]
+  }
+
+  private static let smallScript = "return 1"
+  /// The SHA-1 of `smallScript`, by which Redis knows it once it was loaded.
+  private static let smallScriptHash = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
+
+  // MARK: On the subscribing connection
+
+  static func channel(database: Int) -> String { "__keyevent@\(database)__:expired" }
+
+  static func subscribe(database: Int) -> Probe { Probe("SUBSCRIBE", channel(database: database)) }
+
+  static func patternSubscribe(database: Int) -> Probe {
+    Probe("PSUBSCRIBE", channel(database: database))
+  }
+}

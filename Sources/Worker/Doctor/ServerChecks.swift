@@ -1,0 +1,203 @@
+// Owns: what is to be said of the server itself: who lets us in, its version, its role, whether
+// it can be written to. Pure functions; any thread.
+
+internal import SessionModel
+
+enum ServerChecks {
+  // MARK: Connection
+
+  static func connection(_ seen: Evidence) -> Finding {
+    switch seen.ending {
+    case .unreachable(let reason): unreachable(seen, reason)
+    case .unusable(let reason): Finding(.bad, .version, reason, fix: "use Redis 7")
+    case .lost(let reason):
+      Finding(
+        .bad, .connection, "lost while Redis was examined: \(reason)",
+        fix: "see Redis' log, and ask again")
+    case .tooSlow(let limitMs):
+      Finding(
+        .bad, .connection, "Redis did not answer all questions within \(limitMs / 1_000) s",
+        fix: "see what keeps it busy (SLOWLOG GET), or the network between")
+    case .whole: letIn(seen)
+    }
+  }
+
+  private static func letIn(_ seen: Evidence) -> Finding {
+    if let name = seen.unusedUser {
+      return Finding(
+        .warn, .connection,
+        "\(seen.place) as user default: the URL names \(name) but no password, and is not heeded",
+        fix: "redis://\(name):PASSWORD@HOST:PORT")
+    }
+    let how = seen.hasPassword ? "with a password" : "without a password"
+    return Finding(.ok, .connection, "\(seen.place) as user \(seen.user), \(how)")
+  }
+
+  private static func unreachable(_ seen: Evidence, _ reason: String) -> Finding {
+    let text = "cannot connect to \(seen.place): \(reason)"
+    let fix: String
+    if reason.contains("WRONGPASS") {
+      fix = "give the right user and password: redis://USER:PASSWORD@HOST:PORT"
+    } else if reason.contains("NOAUTH") {
+      fix = "give a password: redis://:PASSWORD@HOST:PORT or redis://USER:PASSWORD@HOST:PORT"
+    } else {
+      fix = "see that Redis runs there and can be reached from this machine"
+    }
+    return Finding(.bad, .connection, text, fix: fix)
+  }
+
+  // MARK: Version, role and mode
+
+  /// The two first numbers of a version, or nil if it does not begin with a number.
+  static func versionNumbers(_ text: String) -> (major: Int, minor: Int)? {
+    let parts = text.split(separator: ".")
+    guard let major = parts.first.flatMap({ Int($0) }) else { return nil }
+    return (major, parts.count > 1 ? Int(parts[1]) ?? 0 : 0)
+  }
+
+  static func version(_ seen: Evidence) -> Finding {
+    let version = seen.hello["version"] ?? seen.info["redis_version"] ?? ""
+    let server = seen.hello["server"] ?? "redis"
+    let shown = server == "redis" ? version : "\(version) (\(server))"
+    guard let numbers = versionNumbers(version) else {
+      return Finding(.warn, .version, "cannot be seen; Latchkey needs Redis 6.2 or newer")
+    }
+    guard numbers >= (6, 2) else {
+      return Finding(.bad, .version, "\(shown) is too old: Latchkey needs 6.2", fix: "use Redis 7")
+    }
+    guard numbers.major >= 7 else {
+      return Finding(
+        .warn, .version, "\(shown) works; from 7 on a full Redis refuses a script before it begins",
+        fix: "use Redis 7")
+    }
+    return Finding(.ok, .version, shown)
+  }
+
+  static func role(_ seen: Evidence) -> Finding {
+    let role = seen.hello["role"] ?? seen.info["role"] ?? "unknown"
+    switch role {
+    case "master": return Finding(.ok, .role, "master")
+    case "replica", "slave":
+      let master = seen.info["master_host"].map { " of \($0):\(seen.info["master_port"] ?? "")" }
+      return Finding(
+        .bad, .role, "a replica\(master ?? ""): it takes no writes, and lags behind",
+        fix: "give --redis the URL of the master")
+    default: return Finding(.bad, .role, "\(role), not a master", fix: "give --redis a master")
+    }
+  }
+
+  static func mode(_ seen: Evidence) -> Finding {
+    let mode = seen.hello["mode"] ?? seen.info["redis_mode"] ?? "unknown"
+    if mode == "cluster" || seen.info["cluster_enabled"] == "1" {
+      return Finding(
+        .bad, .mode, "Redis Cluster is not supported yet",
+        fix: "use a Redis that is not part of a cluster")
+    }
+    if mode == "sentinel" {
+      return Finding(
+        .bad, .mode, "this is a Sentinel, which keeps no data",
+        fix: "give --redis the URL of the master that it watches")
+    }
+    return Finding(.ok, .mode, mode)
+  }
+
+  /// Nothing to say unless the data is being loaded.
+  static func loading(_ seen: Evidence) -> Finding? {
+    let isLoading =
+      seen.info["loading"] == "1" || seen.info["async_loading"] == "1"
+      || seen.tried.contains { $0.answer.errorWord == "LOADING" }
+    guard isLoading else { return nil }
+    let part = seen.info["loading_loaded_perc"].map { ", \($0) % so far" } ?? ""
+    let left = seen.info["loading_eta_seconds"].map { ", about \($0) s to go" } ?? ""
+    return Finding(
+      .bad, .loading, "Redis is still loading its data\(part)\(left)", fix: "wait, and ask again")
+  }
+
+  // MARK: Database and namespace
+
+  static func namespace(_ seen: Evidence) -> Finding? {
+    if let refusal = seen.selected?.errorText {
+      let isDenied = seen.selected?.errorWord == "NOPERM"
+      return Finding(
+        .bad, .namespace, "the database \(seen.database) cannot be selected: \(refusal)",
+        fix: isDenied ? "ACL SETUSER \(seen.user) +select" : "name another database in the URL")
+    }
+    switch seen.partitions {
+    case .null:
+      return Finding(.ok, .namespace, "\(seen.namespace) is not used here yet")
+    case .text("\(Partition.count)"):
+      return Finding(
+        .ok, .namespace, "\(seen.namespace) has \(Partition.count) partitions, as it should")
+    case .text(let other):
+      return Finding(
+        .bad, .namespace,
+        "\(seen.namespace) was made with \(other) partitions, and this version has "
+          + "\(Partition.count)", fix: "use another --namespace")
+    case .error(let text) where text.hasPrefix("WRONGTYPE"):
+      return Finding(
+        .bad, .namespace, "\(seen.namespace):partitions is not Latchkey's: it is no text",
+        fix: "use another --namespace")
+    case .error, .integer, .list, nil:
+      // Rights and loading have findings of their own.
+      return nil
+    }
+  }
+
+  // MARK: Writing and scripts
+
+  static func writes(_ seen: Evidence) -> Finding? {
+    guard let answer = seen.answer(to: "SET") else { return nil }
+    switch answer.errorWord {
+    case nil where seen.leftovers:
+      return Finding(
+        .warn, .writes,
+        "keys are written, but the doctor's own could not be removed; they run out "
+          + "in \(ProbeKeys.ttlMs / 1_000) s where they have a TTL")
+    case nil: return Finding(.ok, .writes, "keys are written, read and removed")
+    case "NOPERM", "LOADING", "MOVED", "CLUSTERDOWN": return nil
+    case "ERR" where answer.isUnknownCommand: return nil
+    default: return refusedWrite(answer.errorText ?? "", .writes, seen)
+    }
+  }
+
+  static func scripts(_ seen: Evidence) -> Finding? {
+    guard let answer = seen.script else { return nil }
+    guard let text = answer.errorText else {
+      return Finding(.ok, .scripts, "a script runs, writes and reads")
+    }
+    // What a plain SET is refused for, or the right to EVAL, has been told.
+    let told = ["LOADING", "MOVED", "NOPERM", seen.answer(to: "SET")?.errorWord]
+    let isTold = told.contains(answer.errorWord) || text.contains("executing the script")
+    if isTold || answer.isUnknownCommand { return nil }
+    return refusedWrite(text, .scripts, seen)
+  }
+
+  /// Why Redis does not write, and what to do.
+  private static func refusedWrite(
+    _ error: String, _ check: Finding.Check, _ seen: Evidence
+  ) -> Finding {
+    let word = String(error.prefix { $0 != " " })
+    switch word {
+    case "OOM":
+      return Finding(
+        .bad, check, "Redis is full (OOM) and refuses what needs memory",
+        fix: "CONFIG SET maxmemory to more, or remove what is not needed")
+    case "READONLY":
+      return Finding(
+        .bad, check, "Redis takes no writes (READONLY): it is a replica",
+        fix: "give --redis the URL of the master")
+    case "MISCONF":
+      return Finding(
+        .bad, check, "Redis cannot write to its disk and refuses all writes (MISCONF)",
+        fix: "see Redis' log; give its folder (CONFIG GET dir) space and rights")
+    case "NOREPLICAS":
+      return Finding(
+        .bad, check, "Redis refuses writes while too few replicas follow (NOREPLICAS)",
+        fix: "bring the replicas back, or CONFIG SET min-replicas-to-write to fewer")
+    case "BUSY":
+      return Finding(
+        .bad, check, "Redis is busy with somebody's script (BUSY)", fix: "SCRIPT KILL")
+    default: return Finding(.bad, check, "Redis said: \(error)", fix: "see Redis' log")
+    }
+  }
+}

@@ -1,0 +1,43 @@
+// Owns: what EVENTS asks the log. A value; any thread.
+
+internal import Scripts
+internal import SessionModel
+
+/// A call of a script that serves one request.
+struct ScriptQuery: Sendable {
+  let script: Script
+  let keys: [String]
+  let arguments: [String]
+}
+
+/// One EVENTS request.
+struct EventQuery: Sendable {
+  /// What it reads: one device's events, or what a group's consumer is given.
+  enum Source: Sendable {
+    case device([UInt8], Partition)
+    case group(String)
+  }
+
+  let source: Source
+  let call: ScriptQuery
+
+  /// The partition that it reads; nil for all.
+  var partition: Partition? {
+    if case .device(_, let partition) = source { return partition }
+    return nil
+  }
+
+  /// The group's name; nil when it reads a device's events.
+  var group: String? {
+    if case .group(let name) = source { return name }
+    return nil
+  }
+
+  /// Whether new events of these devices may answer it.
+  func concerns(_ devices: Set<[UInt8]>) -> Bool {
+    switch source {
+    case .device(let device, _): devices.contains(device)
+    case .group: true
+    }
+  }
+}

@@ -1,0 +1,174 @@
+// Owns: reading the logs of all partitions as they grow, once for the whole worker, for as long as
+// anybody watches or waits. Runs on the main thread.
+
+internal import Loop
+internal import RedisLink
+internal import Scripts
+internal import SessionModel
+
+/// Follows the event logs, and gives each event to the loops.
+final class EventTail: RedisLinkOwner {
+  /// What the tail is waiting for.
+  private enum State {
+    /// Somebody who watches. Goes to positioning.
+    case resting
+    /// Where the logs end now. Goes to reading or resting.
+    case positioning
+    /// New events. Goes to resting.
+    case reading
+  }
+
+  private let loop: EventLoop
+  private let control: ControlLink
+  private let keyspace: Keyspace
+  private let give: ([FleetEvent]) -> Void
+  private let answer: (Int, TailAnswer) -> Void
+  private let isWanted: () -> Bool
+  private let log: Log
+  private var state = State.resting
+  private var link: RedisLink?
+  private var again: LoopTimer?
+  private var positions: [StreamID] = []
+  private var waiting: [TailRequest] = []
+
+  /// A read waits this long for events; then it is asked whether anybody still watches.
+  private let blockMs: Int64 = 5_000
+  /// Reads follow each other after a pause, so that many events share one.
+  private let pauseMs: Int64 = 4
+  private let perPartitionMax = 500
+
+  /// `isWanted` says whether anybody watches; `give` gets events in the order of each log.
+  init(
+    _ loop: EventLoop, _ setup: LinkSetup, _ control: ControlLink, log: Log,
+    isWanted: @escaping () -> Bool, answer: @escaping (Int, TailAnswer) -> Void,
+    give: @escaping ([FleetEvent]) -> Void
+  ) {
+    self.loop = loop
+    self.control = control
+    self.log = log
+    self.isWanted = isWanted
+    self.answer = answer
+    self.give = give
+    keyspace = setup.keyspace
+    var plain = setup
+    plain.loadsScripts = false
+    link = RedisLink(loop, plain, owner: self)
+    again = LoopTimer(loop) { [unowned self] in read() }
+    loop.atTurnEnd { [weak self] in self?.link?.flush() }
+    link?.start()
+  }
+
+  func stop() {
+    again?.cancel()
+    link?.stop()
+  }
+
+  /// Sees to it that the tail runs, then says where the logs end: nothing after that is missed.
+  func request(_ request: TailRequest) {
+    waiting.append(request)
+    switch state {
+    case .resting: position()
+    case .positioning: break
+    case .reading: answerWaiting()
+    }
+  }
+
+  private var bases: [String] {
+    (0..<Partition.count).map { keyspace.base(Partition(index: $0)) }
+  }
+
+  private func position() {
+    state = .positioning
+    control.call(.tails, keys: bases, arguments: []) { [unowned self] result in
+      guard let tails = EventTail.tails(result), tails.count == Partition.count else {
+        state = .resting
+        refuseWaiting()
+        return
+      }
+      positions = tails
+      state = .reading
+      read()
+      answerWaiting()
+    }
+  }
+
+  private static func tails(_ result: Result<RedisReply, LinkFailure>) -> [StreamID]? {
+    guard case .success(let reply) = result, reply.kind == .array else { return nil }
+    let tails = reply.elements.compactMap { StreamID($0.text) }
+    return tails.count == reply.count ? tails : nil
+  }
+
+  private func answerWaiting() {
+    let requests = waiting
+    waiting = []
+    for request in requests {
+      let keys = request.partition.map { [keyspace.base($0)] } ?? bases
+      control.call(.tails, keys: keys, arguments: []) { [unowned self] result in
+        answer(
+          request.loop,
+          TailAnswer(
+            watch: request.watch, partition: request.partition, tails: EventTail.tails(result)))
+      }
+    }
+  }
+
+  private func refuseWaiting() {
+    let requests = waiting
+    waiting = []
+    for request in requests {
+      answer(
+        request.loop,
+        TailAnswer(watch: request.watch, partition: request.partition, tails: nil))
+    }
+  }
+}
+
+// MARK: Reading
+
+extension EventTail {
+  private func read() {
+    guard state == .reading, let link, link.isReady else { return }
+    guard isWanted() else {
+      state = .resting
+      return
+    }
+    link.call(
+      timeoutMs: blockMs + 2_000,
+      { out in
+        out.begin(words: 6 + 2 * Partition.count)
+        for word in ["XREAD", "COUNT", "\(perPartitionMax)", "BLOCK", "\(blockMs)", "STREAMS"] {
+          out.word(word)
+        }
+        for index in 0..<Partition.count { out.word(keyspace.events(Partition(index: index))) }
+        for position in positions { out.word(position.description) }
+      },
+      { [unowned self] result in answered(result) })
+  }
+
+  private func answered(_ result: Result<RedisReply, LinkFailure>) {
+    guard case .success(let reply) = result else { return }
+    if reply.kind == .error { log.warn("the event logs cannot be read", ["error": reply.text]) }
+    let events = reply.elements.flatMap { eventsOf($0) }
+    if !events.isEmpty { give(events) }
+    again?.set(afterMs: reply.kind == .error ? 1_000 : pauseMs)
+  }
+
+  /// One stream's part of a reply: its name and its entries.
+  private func eventsOf(_ stream: RedisReply) -> [FleetEvent] {
+    guard stream.count == 2, let partition = keyspace.partition(ofKey: stream[0].text) else {
+      return []
+    }
+    let events = stream[1].elements.compactMap { FleetEvent(partition, $0) }
+    if let last = events.last { positions[partition.index] = last.id }
+    return events
+  }
+
+  /// The logs are read on from where the link was lost: nothing is missed.
+  func linkServes(_ link: RedisLink) { read() }
+  func linkFailed(_ link: RedisLink, reason: String) { again?.cancel() }
+  func linkRefused(_ link: RedisLink, reason: String) {
+    log.error("the event logs cannot be read", ["why": reason])
+  }
+  func batchAnswered(_ link: RedisLink, _ batch: Batch, _ reply: RedisReply) {}
+  func batchFailed(_ link: RedisLink, _ batch: Batch, _ failure: LinkFailure) {}
+}

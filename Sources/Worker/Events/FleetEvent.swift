@@ -1,0 +1,62 @@
+// Owns: one event on its way from the log to those who watch, and what loops say about watching.
+// Values; any thread.
+
+internal import RedisLink
+internal import SessionModel
+
+/// An event as it was read from a partition's log.
+struct FleetEvent: Sendable {
+  let partition: Partition
+  let id: StreamID
+  let device: [UInt8]
+  let type: [UInt8]
+  /// The whole `EVENT` line, its end included.
+  let line: [UInt8]
+
+  /// Reads a stream's entry: its id, and `t`, `d` and `b` with their values.
+  init?(_ partition: Partition, _ entry: RedisReply) {
+    guard entry.count == 2, let id = StreamID(entry[0].text), entry[1].count == 6 else {
+      return nil
+    }
+    self.partition = partition
+    self.id = id
+    type = Array(entry[1][1].bytes)
+    device = Array(entry[1][3].bytes)
+    var line = Array("EVENT {\"id\":\"\(partition.tag)-\(id)\",\"type\":\"".utf8)
+    line += type
+    line += Array("\",\"device\":\"".utf8)
+    line += device
+    line += Array("\",".utf8)
+    line += entry[1][5].bytes
+    line += Array("}\n".utf8)
+    self.line = line
+  }
+}
+
+/// What somebody watches.
+enum WatchScope: Hashable, Sendable {
+  case all
+  case device([UInt8])
+}
+
+/// What a serving loop asks of the tail: tell me where the logs end, and every event after that.
+struct TailRequest: Sendable {
+  let loop: Int
+  let watch: UInt64
+  /// Nil for all partitions.
+  let partition: Partition?
+}
+
+/// What the tail answers.
+struct TailAnswer: Sendable {
+  let watch: UInt64
+  let partition: Partition?
+  /// Where each log asked for ended; nil if Redis did not say.
+  let tails: [StreamID]?
+
+  /// Where a partition's log ended; zero for one that was not asked for.
+  func tail(_ of: Partition) -> StreamID {
+    guard let tails else { return .zero }
+    return partition == nil ? tails[of.index] : tails[0]
+  }
+}

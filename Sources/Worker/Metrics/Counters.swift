@@ -1,0 +1,167 @@
+// Owns: the figures of one loop: written by that loop alone, read by whoever makes a report.
+
+internal import Synchronization
+internal import Wire
+
+/// What a request can be answered with, for counting.
+enum Outcome: Int, CaseIterable, Sendable {
+  case ok, held, none, stale
+  case badRequest, unknownVerb, tooLarge, authRequired, forbidden, illegalState, quota
+  case unavailable, unknownOutcome, overloaded, draining, `internal`
+
+  init(_ code: ErrorCode) {
+    self =
+      switch code {
+      case .badRequest: .badRequest
+      case .unknownVerb: .unknownVerb
+      case .tooLarge: .tooLarge
+      case .authRequired: .authRequired
+      case .forbidden: .forbidden
+      case .illegalState: .illegalState
+      case .quota: .quota
+      case .unavailable: .unavailable
+      case .unknownOutcome: .unknownOutcome
+      case .overloaded: .overloaded
+      case .draining: .draining
+      case .internal: .internal
+      }
+  }
+
+  /// The outcome that a script's reply line tells by its first letter.
+  init(line: UnsafeBufferPointer<UInt8>) {
+    switch line.first {
+    case UInt8(ascii: "O"): self = .ok
+    case UInt8(ascii: "H"): self = .held
+    case UInt8(ascii: "N"): self = .none
+    case UInt8(ascii: "S"): self = .stale
+    default: self = .internal
+    }
+  }
+
+  /// The label in metrics.
+  var label: String {
+    switch self {
+    case .ok: "ok"
+    case .held: "held"
+    case .none: "none"
+    case .stale: "stale"
+    case .badRequest: ErrorCode.badRequest.rawValue
+    case .unknownVerb: ErrorCode.unknownVerb.rawValue
+    case .tooLarge: ErrorCode.tooLarge.rawValue
+    case .authRequired: ErrorCode.authRequired.rawValue
+    case .forbidden: ErrorCode.forbidden.rawValue
+    case .illegalState: ErrorCode.illegalState.rawValue
+    case .quota: ErrorCode.quota.rawValue
+    case .unavailable: ErrorCode.unavailable.rawValue
+    case .unknownOutcome: ErrorCode.unknownOutcome.rawValue
+    case .overloaded: ErrorCode.overloaded.rawValue
+    case .draining: ErrorCode.draining.rawValue
+    case .internal: ErrorCode.internal.rawValue
+    }
+  }
+}
+
+/// Single figures of a loop.
+enum Figure: Int, CaseIterable, Sendable {
+  case connectionsOpened, connectionsRefused, connectionsNow
+  case batches, batchedRequests
+  case redisLinkFailures, redisReady, scriptsMended
+  case watches, waiters, eventsPushed
+}
+
+/// A row of numbers that one thread writes and any thread reads.
+///
+/// There is one writer, so adding is a load and a store and needs no locked instruction. It is
+/// unchecked because a pointer to atomics is not known to be Sendable.
+final class NumberRow: @unchecked Sendable {
+  private let cells: UnsafeMutablePointer<Atomic<Int>>
+  let count: Int
+
+  init(count: Int) {
+    self.count = count
+    cells = .allocate(capacity: count)
+    for index in 0..<count { (cells + index).initialize(to: Atomic(0)) }
+  }
+
+  deinit {
+    for index in 0..<count { (cells + index).deinitialize(count: 1) }
+    cells.deallocate()
+  }
+
+  func add(_ amount: Int, at index: Int) {
+    precondition(0..<count ~= index)
+    let now = cells[index].load(ordering: .relaxed)
+    cells[index].store(now &+ amount, ordering: .relaxed)
+  }
+
+  func set(_ value: Int, at index: Int) {
+    precondition(0..<count ~= index)
+    cells[index].store(value, ordering: .relaxed)
+  }
+
+  subscript(index: Int) -> Int {
+    precondition(0..<count ~= index)
+    return cells[index].load(ordering: .relaxed)
+  }
+}
+
+/// The figures of one serving loop.
+struct Counters: Sendable {
+  /// Upper bounds of the latency histogram's buckets, in microseconds; the last has none.
+  static let bucketsUs = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000,
+  ]
+
+  /// Verbs, and one more row for lines that named none.
+  static let rows = VerbTable.all.count + 1
+
+  private let requests = NumberRow(count: rows * Outcome.allCases.count)
+  private let latency = NumberRow(count: rows * (bucketsUs.count + 2))
+  private let figures = NumberRow(count: Figure.allCases.count)
+  private let closed = NumberRow(count: CloseReason.allCases.count)
+
+  func add(_ figure: Figure) { figures.add(1, at: figure.rawValue) }
+  func add(_ amount: Int, _ figure: Figure) { figures.add(amount, at: figure.rawValue) }
+  func set(_ value: Int, _ figure: Figure) { figures.set(value, at: figure.rawValue) }
+  subscript(figure: Figure) -> Int { figures[figure.rawValue] }
+
+  func addClosed(_ reason: CloseReason) { closed.add(1, at: Counters.index(reason)) }
+  func closedCount(_ reason: CloseReason) -> Int { closed[Counters.index(reason)] }
+
+  private static func index(_ reason: CloseReason) -> Int {
+    switch reason {
+    case .ended: 0
+    case .quit: 1
+    case .broken: 2
+    case .idle: 3
+    case .drained: 4
+    case .slow: 5
+    }
+  }
+
+  /// Counts an answered request.
+  func addRequest(verb: Int, _ outcome: Outcome, ns: Int64) {
+    requests.add(1, at: verb * Outcome.allCases.count + outcome.rawValue)
+    let us = Int(ns / 1_000)
+    var bucket = 0
+    while bucket < Counters.bucketsUs.count, us > Counters.bucketsUs[bucket] { bucket += 1 }
+    let row = verb * (Counters.bucketsUs.count + 2)
+    latency.add(1, at: row + bucket)
+    latency.add(us, at: row + Counters.bucketsUs.count + 1)
+  }
+
+  func requestCount(verb: Int, _ outcome: Outcome) -> Int {
+    requests[verb * Outcome.allCases.count + outcome.rawValue]
+  }
+
+  /// How many requests fell into a bucket; the one after the last bound has the slowest.
+  func latencyCount(verb: Int, bucket: Int) -> Int {
+    latency[verb * (Counters.bucketsUs.count + 2) + bucket]
+  }
+
+  /// The sum of all latencies of a verb, in microseconds.
+  func latencySumUs(verb: Int) -> Int {
+    latency[verb * (Counters.bucketsUs.count + 2) + Counters.bucketsUs.count + 1]
+  }
+}

@@ -1,0 +1,200 @@
+// Owns: the text of /metrics, in Prometheus' exposition format. docs/operations.md names each.
+
+internal import Glibc
+internal import Loop
+
+/// Composes metric families.
+struct MetricsText {
+  private(set) var text = ""
+
+  mutating func family(_ name: String, _ type: String, _ help: String) {
+    text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+  }
+
+  mutating func sample(_ name: String, _ labels: String = "", _ value: some CustomStringConvertible)
+  {
+    text += labels.isEmpty ? "\(name) \(value)\n" : "\(name){\(labels)} \(value)\n"
+  }
+
+  /// A family of one sample without labels.
+  mutating func single(
+    _ name: String, _ type: String, _ help: String, _ value: some CustomStringConvertible
+  ) {
+    family(name, type, help)
+    sample(name, "", value)
+  }
+}
+
+enum MetricsPage {
+  static func text(_ shared: SharedState, isReady: Bool) -> String {
+    var page = MetricsText()
+    page.family("latchkey_build_info", "gauge", "The version that runs.")
+    page.sample("latchkey_build_info", "version=\"\(Version.text)\"", 1)
+    page.single("latchkey_ready", "gauge", "1 if /readyz answers 200.", isReady ? 1 : 0)
+    page.single(
+      "latchkey_draining", "gauge", "1 once the worker was told to stop.",
+      shared.isDraining ? 1 : 0)
+    requests(shared, &page)
+    connections(shared, &page)
+    redis(shared, &page)
+    deadlines(shared.deadlineFigures, &page)
+    events(shared, &page)
+    process(&page)
+    return page.text
+  }
+
+  private static func requests(_ shared: SharedState, _ page: inout MetricsText) {
+    let names = VerbTable.all.map(\.name) + ["unknown"]
+    page.family("latchkey_requests_total", "counter", "Requests answered, by verb and outcome.")
+    for (verb, name) in names.enumerated() {
+      for outcome in Outcome.allCases {
+        let count = shared.counters.reduce(0) { $0 + $1.requestCount(verb: verb, outcome) }
+        guard count > 0 else { continue }
+        let labels = "verb=\"\(name)\",outcome=\"\(outcome.label)\""
+        page.sample("latchkey_requests_total", labels, count)
+      }
+    }
+    let family = "latchkey_request_duration_seconds"
+    page.family(family, "histogram", "From a request's arrival to its answer, by verb.")
+    for (verb, name) in names.enumerated() { latency(shared, verb, name, family, &page) }
+  }
+
+  private static func latency(
+    _ shared: SharedState, _ verb: Int, _ name: String, _ family: String,
+    _ page: inout MetricsText
+  ) {
+    var seen = 0
+    let buckets = (0...Counters.bucketsUs.count).map { bucket in
+      shared.counters.reduce(0) { $0 + $1.latencyCount(verb: verb, bucket: bucket) }
+    }
+    guard buckets.contains(where: { $0 > 0 }) else { return }
+    for (bucket, count) in buckets.enumerated() {
+      seen += count
+      let bounds = Counters.bucketsUs
+      let bound = bucket < bounds.count ? "\(Double(bounds[bucket]) / 1e6)" : "+Inf"
+      page.sample("\(family)_bucket", "verb=\"\(name)\",le=\"\(bound)\"", seen)
+    }
+    let sumUs = shared.counters.reduce(0) { $0 + $1.latencySumUs(verb: verb) }
+    page.sample("\(family)_sum", "verb=\"\(name)\"", Double(sumUs) / 1e6)
+    page.sample("\(family)_count", "verb=\"\(name)\"", seen)
+  }
+
+  private static func connections(_ shared: SharedState, _ page: inout MetricsText) {
+    page.single(
+      "latchkey_connections", "gauge", "Open client connections.", shared.connections)
+    page.single(
+      "latchkey_connections_opened_total", "counter", "Client connections taken.",
+      shared.sum(.connectionsOpened))
+    page.single(
+      "latchkey_connections_refused_total", "counter",
+      "Client connections refused at --max-connections.", shared.sum(.connectionsRefused))
+    page.family(
+      "latchkey_connections_closed_total", "counter", "Client connections closed, by reason.")
+    for reason in CloseReason.allCases {
+      let count = shared.counters.reduce(0) { $0 + $1.closedCount(reason) }
+      page.sample(
+        "latchkey_connections_closed_total", "reason=\"\(reason.rawValue)\"", count)
+    }
+  }
+
+  private static func redis(_ shared: SharedState, _ page: inout MetricsText) {
+    page.single(
+      "latchkey_redis_links", "gauge", "Links to Redis that a serving loop needs.",
+      shared.threads)
+    page.single(
+      "latchkey_redis_links_up", "gauge", "Links to Redis that serve.", shared.sum(.redisReady))
+    page.single(
+      "latchkey_redis_link_failures_total", "counter",
+      "Times a link to Redis was lost or could not be made.", shared.sum(.redisLinkFailures))
+    page.single(
+      "latchkey_script_calls_total", "counter", "Script calls sent to Redis.",
+      shared.sum(.batches))
+    page.single(
+      "latchkey_script_requests_total", "counter", "Requests carried by those calls.",
+      shared.sum(.batchedRequests))
+    page.single(
+      "latchkey_scripts_mended_total", "counter",
+      "Script calls sent again because Redis had forgotten the script.",
+      shared.sum(.scriptsMended))
+  }
+
+  private static func deadlines(_ figures: DeadlineFigures, _ page: inout MetricsText) {
+    page.family(
+      "latchkey_reaps_total", "counter",
+      "Looks at a partition's deadlines, by what caused them and whether anything was due.")
+    for cause in ReapCause.allCases {
+      for (result, isEmpty) in [("found", false), ("empty", true)] {
+        let labels = "cause=\"\(cause.label)\",result=\"\(result)\""
+        page.sample("latchkey_reaps_total", labels, figures.reapCount(cause, isEmpty: isEmpty))
+      }
+    }
+    page.family(
+      "latchkey_deadlines_met_total", "counter", "Deadlines acted on by this worker, by cause.")
+    for cause in ReapCause.allCases {
+      page.sample(
+        "latchkey_deadlines_met_total", "cause=\"\(cause.label)\"", figures.endingCount(cause))
+    }
+    let family = "latchkey_deadline_lateness_seconds"
+    page.family(family, "histogram", "From a deadline to its event, by Redis' clock.")
+    var seen = 0
+    for bucket in 0...DeadlineFigures.bucketsMs.count {
+      seen += figures.latenessCount(bucket: bucket)
+      let bounds = DeadlineFigures.bucketsMs
+      let bound = bucket < bounds.count ? "\(Double(bounds[bucket]) / 1e3)" : "+Inf"
+      page.sample("\(family)_bucket", "le=\"\(bound)\"", seen)
+    }
+    page.sample("\(family)_sum", "", Double(figures.latenessSumMs) / 1e3)
+    page.sample("\(family)_count", "", seen)
+    page.single(
+      "latchkey_notifications_heard_total", "counter",
+      "Expiry notifications heard of keys in this namespace.", figures.notifications)
+    page.single(
+      "latchkey_notifications_live", "gauge",
+      "1 while Redis' expiry notifications come, as a canary key shows.",
+      figures.notificationsLive ? 1 : 0)
+    page.single(
+      "latchkey_workers", "gauge", "Workers that live, this one included.", figures.workers)
+    page.single(
+      "latchkey_partitions_owned", "gauge", "Partitions whose deadlines this worker acts on first.",
+      figures.partitionsOwned)
+  }
+
+  private static func events(_ shared: SharedState, _ page: inout MetricsText) {
+    page.single("latchkey_watches", "gauge", "WATCHes that are open.", shared.sum(.watches))
+    page.single(
+      "latchkey_event_waiters", "gauge", "EVENTS requests that wait with wait=.",
+      shared.sum(.waiters))
+    page.single(
+      "latchkey_events_pushed_total", "counter", "EVENT lines sent to those who watch.",
+      shared.sum(.eventsPushed))
+  }
+
+  private static func process(_ page: inout MetricsText) {
+    var usage = rusage()
+    getrusage(RUSAGE_SELF.rawValue, &usage)
+    let seconds =
+      Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+      + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
+    page.single(
+      "process_cpu_seconds_total", "counter", "User and system time of the process.", seconds)
+    if let bytes = ProcessMemory.residentBytes() {
+      page.single(
+        "process_resident_memory_bytes", "gauge", "Resident memory of the process.", bytes)
+    }
+  }
+}
+
+enum ProcessMemory {
+  /// What the kernel counts as resident, or nil where it does not say.
+  static func residentBytes() -> Int? {
+    guard let file = fopen("/proc/self/statm", "re") else { return nil }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 128)
+    guard fgets(&line, 128, file) != nil else { return nil }
+    let text = String(
+      decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let fields = text.split(separator: " ")
+    guard fields.count > 1, let pages = Int(fields[1]) else { return nil }
+    return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+  }
+}

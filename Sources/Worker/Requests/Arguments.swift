@@ -1,0 +1,214 @@
+// Owns: the step from a parsed line to typed values, as the verb declares them. Runs on the loop's
+// thread; one value is used again for every request.
+
+internal import SessionModel
+internal import Wire
+
+/// A checked value: where its text stands, and its number if it has one.
+struct Argument {
+  var token: Token
+  var number: Int64
+}
+
+/// The checked words and options of one request.
+struct Arguments {
+  private(set) var words: [Argument] = []
+  private var options = [Argument?](repeating: nil, count: OptionName.allCases.count)
+  private(set) var payload: Range<Int>?
+  /// The line with decoded texts behind it, where a quoted word has escapes; else empty.
+  private(set) var decoded: [UInt8] = []
+  private let deviceIDs: DeviceIDs
+
+  init(deviceIDs: DeviceIDs) { self.deviceIDs = deviceIDs }
+
+  subscript(option: OptionName) -> Argument? { options[option.rawValue] }
+
+  /// Checks a parsed line against what the verb declares.
+  mutating func bind(
+    _ verb: Verb, _ parser: RequestParser, _ line: Span<UInt8>
+  ) throws(RequestError) {
+    words.removeAll(keepingCapacity: true)
+    for index in options.indices { options[index] = nil }
+    decoded.removeAll(keepingCapacity: true)
+    payload = parser.payload
+    try bindWords(verb, parser, line)
+    try bindOptions(verb, parser, line)
+    try checkPayload(verb, line)
+  }
+
+  private mutating func bindWords(
+    _ verb: Verb, _ parser: RequestParser, _ line: Span<UInt8>
+  ) throws(RequestError) {
+    for (index, rule) in verb.words.enumerated() {
+      guard index < parser.words.count else {
+        if rule.isOptional { break }
+        throw RequestError(.badRequest, "missing word \(rule.name): \(verb.usage)")
+      }
+      words.append(try check(parser.words[index], rule.kind, rule.name, line))
+    }
+    if let last = verb.words.last, last.isRepeated, parser.words.count > verb.words.count {
+      for token in parser.words[verb.words.count...] {
+        words.append(try check(token, last.kind, last.name, line))
+      }
+    } else if parser.words.count > verb.words.count {
+      let extra = EchoText.quoted(line, parser.words[verb.words.count])
+      throw RequestError(.badRequest, "extra word \(extra): \(verb.usage)")
+    }
+  }
+
+  private mutating func bindOptions(
+    _ verb: Verb, _ parser: RequestParser, _ line: Span<UInt8>
+  ) throws(RequestError) {
+    for given in parser.options {
+      guard let option = verb.options.first(where: { given.names($0.text, in: line) }) else {
+        let name = EchoText.quoted(line, given.key)
+        throw RequestError(.badRequest, "unknown option \(name): \(verb.usage)")
+      }
+      options[option.rawValue] = try check(given.value, option.kind, option.text, line)
+    }
+    for option in verb.required where options[option.rawValue] == nil {
+      throw RequestError(.badRequest, "missing option \(option.text)=: \(verb.usage)")
+    }
+  }
+
+  private func checkPayload(_ verb: Verb, _ line: Span<UInt8>) throws(RequestError) {
+    guard let payload else {
+      guard verb.payload == .object || verb.payload == .any else { return }
+      throw RequestError(.badRequest, "missing payload: \(verb.usage)")
+    }
+    switch verb.payload {
+    case .none: throw RequestError(.badRequest, "unexpected payload: \(verb.usage)")
+    case .object, .optionalObject:
+      guard line[payload.lowerBound] == UInt8(ascii: "{") else {
+        throw RequestError(.badRequest, "the payload of \(verb.name) must be an object")
+      }
+    case .any, .optionalAny: break
+    }
+  }
+
+  /// Checks one value.
+  ///
+  /// A quoted one is decoded first: behind a copy of the line, so that every token of the request
+  /// goes on pointing into one text.
+  private mutating func check(
+    _ given: Token, _ kind: ValueKind, _ name: String, _ line: Span<UInt8>
+  ) throws(RequestError) -> Argument {
+    guard given.isQuoted else { return try checkBare(given, kind, name, line) }
+    if decoded.isEmpty { line.withUnsafeBufferPointer { decoded.append(contentsOf: $0) } }
+    let start = decoded.count
+    try JSONString.decode(line, given, into: &decoded)
+    let token = Token(start: start, end: decoded.count, isQuoted: true)
+    return try checkBare(token, kind, name, decoded.span)
+  }
+
+  private func checkBare(
+    _ token: Token, _ kind: ValueKind, _ name: String, _ text: Span<UInt8>
+  ) throws(RequestError) -> Argument {
+    switch kind {
+    case .device:
+      try checkDevice(token, name, text)
+    case .deviceOrAll:
+      if token.range.count == 1, text[token.start] == UInt8(ascii: "*") { break }
+      try checkDevice(token, name, text)
+    case .id, .agent:
+      let bytesMax = kind == .agent ? 64 : 128
+      guard IDText.isID(text, token, bytesMax: bytesMax) else {
+        throw RequestError(
+          .badRequest,
+          "\(name) \(EchoText.quoted(text, token)) is not an id: "
+            + "1 to \(bytesMax) of A-Z a-z 0-9 . _ : @ + - % ~")
+      }
+    case .text(let bytesMax):
+      guard 1...bytesMax ~= token.range.count else {
+        throw RequestError(.badRequest, "\(name) must have 1 to \(bytesMax) bytes")
+      }
+    case .address(let parts): try checkAddress(token, name, parts, text)
+    case .oneOf(let words):
+      let given = text.extracting(token.range).withUnsafeBufferPointer {
+        String(decoding: $0, as: UTF8.self)
+      }
+      guard words.contains(given) else {
+        let known = words.joined(separator: ", ")
+        throw RequestError(
+          .badRequest, "\(name)=\(EchoText.quoted(text, token)) is none of \(known)")
+      }
+    case .duration(let allowsZero):
+      let ms = try named(name) { () throws(RequestError) in try DurationText.parseMs(text, token) }
+      guard ms > 0 || allowsZero else {
+        throw RequestError(.badRequest, "\(name)=0: a duration from 10ms to 3650d is needed")
+      }
+      return Argument(token: token, number: ms)
+    case .integer(let range):
+      let number = try named(name) { () throws(RequestError) in
+        try IntegerText.parse(text, token, in: range)
+      }
+      return Argument(token: token, number: number)
+    }
+    return Argument(token: token, number: 0)
+  }
+
+  private func checkDevice(
+    _ token: Token, _ name: String, _ text: Span<UInt8>
+  ) throws(RequestError) {
+    try checkID(token, name, text)
+    guard deviceIDs == .uuid, !IDText.isUUID(text, token) else { return }
+    throw RequestError(
+      .badRequest, "\(name) \(EchoText.quoted(text, token)) is not a UUID, as this worker asks for")
+  }
+
+  private func checkAddress(
+    _ token: Token, _ name: String, _ partsMax: Int, _ text: Span<UInt8>
+  ) throws(RequestError) {
+    let bad = RequestError(
+      .badRequest,
+      "\(name) \(EchoText.quoted(text, token)) is not device"
+        + (partsMax == 2 ? " or device/session" : ", device/session or device/session/chat"))
+    var parts: [Range<Int>] = []
+    var start = token.start
+    for at in token.range where text[at] == UInt8(ascii: "/") {
+      parts.append(start..<at)
+      start = at + 1
+    }
+    parts.append(start..<token.end)
+    guard parts.count <= partsMax else { throw bad }
+    let device = Token(start: parts[0].lowerBound, end: parts[0].upperBound, isQuoted: false)
+    try checkDevice(device, name, text)
+    for (index, part) in parts.dropFirst().enumerated() {
+      let isGood = text.extracting(part).withUnsafeBufferPointer { bytes in
+        if bytes.elementsEqual("current".utf8) { return true }
+        if index == 0 { return SessionID.isOne(bytes) }
+        return 1...6 ~= bytes.count && bytes[0] != UInt8(ascii: "0")
+          && bytes.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+      }
+      guard isGood else { throw bad }
+    }
+  }
+
+  private func checkID(_ token: Token, _ name: String, _ text: Span<UInt8>) throws(RequestError) {
+    _ = try checkBare(token, .id, name, text)
+  }
+
+  /// Puts the option's name before what is wrong with its value.
+  private func named<Value>(
+    _ name: String, _ body: () throws(RequestError) -> Value
+  ) throws(RequestError) -> Value {
+    do throws(RequestError) {
+      return try body()
+    } catch {
+      throw RequestError(error.code, "\(name)=\(error.text)")
+    }
+  }
+}
+
+extension ParsedOption {
+  /// Whether this is the option of that name, in any case.
+  fileprivate func names(_ text: String, in line: Span<UInt8>) -> Bool {
+    guard text.utf8.count == key.count else { return false }
+    var at = keyStart
+    for byte in text.utf8 {
+      guard line[at] | 0x20 == byte else { return false }
+      at += 1
+    }
+    return true
+  }
+}

@@ -1,0 +1,127 @@
+// Owns: what a verb sees of one request: typed values, never raw bytes; and its ways to answer.
+// Lives during one call of the verb, on the loop's thread.
+
+internal import RedisLink
+internal import Scripts
+internal import SessionModel
+internal import Wire
+
+/// The parts of an address; what is not given is the current one.
+struct SessionAddress {
+  let device: UnsafeBufferPointer<UInt8>
+  let session: UnsafeBufferPointer<UInt8>?
+  let chat: UnsafeBufferPointer<UInt8>?
+}
+
+/// One request on its way through its verb.
+struct Call {
+  let server: ServingLoop
+  let connection: Connection
+  let ticket: Ticket
+  /// The line, or its copy with decoded words: what the arguments' tokens point into.
+  let text: UnsafeBufferPointer<UInt8>
+
+  /// The checked words and options; the loop has one set, which is this request's now.
+  var arguments: Arguments { server.arguments }
+
+  /// The bytes of a word.
+  func word(_ index: Int) -> UnsafeBufferPointer<UInt8> { bytes(arguments.words[index].token) }
+
+  /// The bytes of an option, or nil.
+  func option(_ name: OptionName) -> UnsafeBufferPointer<UInt8>? {
+    arguments[name].map { bytes($0.token) }
+  }
+
+  /// The number of an option, or nil.
+  func number(_ name: OptionName) -> Int64? { arguments[name]?.number }
+
+  /// The bytes of the payload, or nil.
+  var payload: UnsafeBufferPointer<UInt8>? {
+    arguments.payload.map { UnsafeBufferPointer(rebasing: text[$0]) }
+  }
+
+  private func bytes(_ token: Token) -> UnsafeBufferPointer<UInt8> {
+    UnsafeBufferPointer(rebasing: text[token.range])
+  }
+
+  /// Answers at once, without Redis: the reply without its line end.
+  func answer(_ line: String) {
+    var bytes = Array(line.utf8)
+    bytes.appendLineEnd()
+    bytes.withUnsafeBufferPointer { server.answer(ticket, $0) }
+  }
+
+  /// The device of the first word, whether it stands alone or begins an address.
+  var device: UnsafeBufferPointer<UInt8> {
+    let word = word(0)
+    let end = word.firstIndex(of: UInt8(ascii: "/")) ?? word.endIndex
+    return UnsafeBufferPointer(rebasing: word[..<end])
+  }
+
+  /// The first word's parts: the device, and where given the session and the chat.
+  var address: SessionAddress {
+    let parts = word(0).split(separator: UInt8(ascii: "/")).map {
+      UnsafeBufferPointer(rebasing: $0)
+    }
+    return SessionAddress(
+      device: parts[0], session: parts.count > 1 ? parts[1] : nil,
+      chat: parts.count > 2 ? parts[2] : nil)
+  }
+
+  /// The text of an option as a JSON string, or nil.
+  func json(_ name: OptionName) -> [UInt8]? {
+    guard let bytes = option(name) else { return nil }
+    var json: [UInt8] = []
+    json.appendJSONString(bytes.span)
+    return json
+  }
+
+  /// Sends the request to Redis within the turn's batch of this script.
+  ///
+  /// The first word is the device, and decides the partition. `dueInMs`: what it sets runs out
+  /// after so long; 0 where only Redis knows when, so that the partition is looked at soon.
+  func run(
+    _ script: Script, dueInMs: Int64? = nil, _ write: (inout CommandBuffer) -> Void
+  ) throws(RequestError) {
+    let partition = Partition(of: device)
+    try server.enqueue(script, partition, connection: connection, ticket: ticket, write)
+    if let dueInMs { server.note(partition, dueInMs: dueInMs) }
+  }
+
+  /// Sends the request to Redis in a script call of its own, and its reply line to the caller.
+  func forward(_ query: ScriptQuery) throws(RequestError) {
+    try server.requireRedis()
+    let (server, ticket) = (server, ticket)
+    server.callScript(query) { outcome in
+      switch outcome {
+      case .line(let line): server.answerText(ticket, line)
+      case .failed(let error): server.answer(ticket, error)
+      }
+    }
+  }
+
+  /// How long a lock of this agent lasts: as asked, as set for the agent, or the default.
+  func ttlMs(of agent: UnsafeBufferPointer<UInt8>) -> Int64 {
+    if let ms = number(.ttl) { return ms }
+    let settings = server.settings
+    guard !settings.agentTTLms.isEmpty else { return settings.lockTTLms }
+    return settings.agentTTLms[String(decoding: agent, as: UTF8.self)] ?? settings.lockTTLms
+  }
+}
+
+extension CommandBuffer {
+  /// Appends an optional word; absent is empty, as the scripts expect.
+  mutating func word(orEmpty bytes: UnsafeBufferPointer<UInt8>?) {
+    if let bytes { word(bytes) } else { emptyWord() }
+  }
+
+  /// Appends an optional word; absent is empty.
+  mutating func word(orEmpty bytes: [UInt8]?) {
+    if let bytes { word(bytes) } else { emptyWord() }
+  }
+
+  /// Appends an optional number; absent is empty.
+  mutating func word(orEmpty number: Int64?) {
+    if let number { word(number) } else { emptyWord() }
+  }
+}

@@ -1,0 +1,92 @@
+// Owns: how a payload becomes what the session scripts take: parts, one after another in one
+// argument, each with its length before it. Values are not touched, byte for byte.
+
+internal import Wire
+
+/// Parts for a script, `<n> <n bytes>` each.
+struct Parts {
+  private(set) var bytes: [UInt8] = []
+
+  mutating func add(_ part: some Collection<UInt8>) {
+    bytes.append(Int64(part.count))
+    bytes.append(UInt8(ascii: " "))
+    bytes.append(contentsOf: part)
+  }
+}
+
+/// What one request changes of a session, by name; a repeated member counts as its last value.
+struct Members {
+  /// A member's or a message's size at most, in bytes.
+  static let bytesMax = 256 << 10
+  /// More than this in one request is refused before anything else is looked at.
+  static let countMax = 512
+
+  private var order: [[UInt8]] = []
+  private var values: [[UInt8]: [UInt8]] = [:]
+
+  mutating func set(_ name: some Collection<UInt8>, _ json: some Collection<UInt8>) {
+    let key = Array(name)
+    if values.updateValue(Array(json), forKey: key) == nil { order.append(key) }
+  }
+
+  /// Adds the members of a payload, each as a field.
+  mutating func add(payload: UnsafeBufferPointer<UInt8>) throws(RequestError) {
+    var members = JSONMembers(0, payload.count)
+    let text = payload.span
+    while let (key, value) = members.next(in: text) {
+      var name: [UInt8] = []
+      try JSONString.decode(text, key, into: &name)
+      guard value.count <= Members.bytesMax, name.count <= 1_024 else {
+        throw RequestError(
+          .tooLarge, "a field may have \(Members.bytesMax) bytes, its name 1024")
+      }
+      // Names are written one way, however the caller has escaped them.
+      var field = Array("f:".utf8)
+      field.appendJSONString(name.span)
+      set(field, payload[value])
+      guard order.count <= Members.countMax else {
+        throw RequestError(.quota, "one request may write \(Members.countMax) fields")
+      }
+    }
+  }
+
+  /// Names and values in turn.
+  var parts: Parts {
+    var parts = Parts()
+    for name in order {
+      parts.add(name)
+      parts.add(values[name] ?? [])
+    }
+    return parts
+  }
+}
+
+/// The messages of a SAY.
+enum Messages {
+  /// An object is one message, an array of objects several.
+  static func parts(_ payload: UnsafeBufferPointer<UInt8>) throws(RequestError) -> Parts {
+    var parts = Parts()
+    guard payload.first == UInt8(ascii: "[") else {
+      try add(payload[...], to: &parts)
+      return parts
+    }
+    var elements = JSONElements(0, payload.count)
+    while let range = elements.next(in: payload.span) { try add(payload[range], to: &parts) }
+    guard !parts.bytes.isEmpty else {
+      throw RequestError(.badRequest, "an array of messages must have at least one")
+    }
+    return parts
+  }
+
+  private static func add(
+    _ message: Slice<UnsafeBufferPointer<UInt8>>, to parts: inout Parts
+  ) throws(RequestError) {
+    guard message.first == UInt8(ascii: "{") else {
+      throw RequestError(.badRequest, "a message must be a JSON object")
+    }
+    guard message.count <= Members.bytesMax else {
+      throw RequestError(.tooLarge, "a message may have \(Members.bytesMax) bytes at most")
+    }
+    parts.add(message)
+  }
+}

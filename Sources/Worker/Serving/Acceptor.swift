@@ -1,0 +1,42 @@
+// Owns: a listening socket of one loop, and when it is asked for callers.
+// Runs on its loop's thread.
+
+internal import Glibc
+internal import Loop
+
+/// Takes callers from a listening socket.
+final class Acceptor: FileWatchOwner {
+  private let socket: Socket
+  private let take: (Socket) -> Void
+  private var watch: FileWatch?
+  private var pause: LoopTimer?
+  /// Callers taken in one turn; those who are served already have their turn in between.
+  private let perTurn = 64
+
+  init(_ loop: EventLoop, _ socket: Socket, _ take: @escaping (Socket) -> Void) {
+    self.socket = socket
+    self.take = take
+    watch = FileWatch(loop, socket.descriptor, owner: self)
+    watch?.want(.read)
+    pause = LoopTimer(loop) { [unowned self] in watch?.want(.read) }
+  }
+
+  deinit {
+    watch = nil
+    socket.close()
+  }
+
+  func fileReady(_ readiness: Readiness) {
+    for _ in 0..<perTurn {
+      do throws(SystemError) {
+        guard let caller = try socket.accept() else { return }
+        take(caller)
+      } catch {
+        // Out of descriptors or memory: asking again at once would only burn the processor.
+        watch?.want([])
+        pause?.set(afterMs: 100)
+        return
+      }
+    }
+  }
+}

@@ -1,0 +1,474 @@
+// Owns: one event loop of the worker: its listener, its clients, its link to Redis, and the order
+// of a turn: read all that is ready, one write to Redis, replies fanned out, one write per client.
+// Must not know what verbs do. Runs on its own thread; nothing here is shared but counters.
+
+internal import Loop
+internal import RedisLink
+internal import Scripts
+internal import SessionModel
+internal import Wire
+
+/// What the control loop tells a serving loop.
+enum ServingOrder: Sendable {
+  /// Finish what is there, take nothing new, then end.
+  case drain
+  /// End now.
+  case stop
+  /// Events have come.
+  case events([FleetEvent])
+  /// Where the logs end, as a watch had asked.
+  case tailAnswer(TailAnswer)
+}
+
+/// What came of a script call.
+enum ScriptOutcome {
+  /// Its reply line, without an end; good during the call.
+  case line(UnsafeBufferPointer<UInt8>)
+  case failed(RequestError)
+}
+
+/// One thread's share of the worker.
+final class ServingLoop {
+  // MARK: Constants
+  let settings: Settings
+  let shared: SharedState
+  let counters: Counters
+  /// The base key of each partition.
+  let baseKeys: [String]
+  /// The same as words for Redis, made once.
+  private let bases: [[UInt8]]
+  private let index: Int
+  private let verbs = VerbTable()
+  private let unknownVerbRow = VerbTable.all.count
+
+  // MARK: The loop's thread
+  let loop: EventLoop
+  let readBuffer: UnsafeMutableRawBufferPointer
+  private var acceptor: Acceptor?
+  var link: RedisLink?
+  var connections = ConnectionTable()
+  private var parser = RequestParser(wordsMax: 1_001)
+  fileprivate(set) var arguments: Arguments
+  private var batcher: Batcher
+  private var withOutput: [Connection] = []
+  private var toResume: [Connection] = []
+  private var spareBuffers: [[UInt8]] = []
+  private var replyLine: [UInt8] = []
+  private(set) lazy var desk = EventDesk(self, index: index)
+  private var partitionTurn = 0
+  var chores: LoopTimer?
+  private var wakeup: LoopTimer?
+  var drainStartedMs: Int64?
+  /// Whether the grace of a drain is over: what comes now is told to go elsewhere.
+  var isShedding = false
+  private var listener: Socket?
+  private var serves: (() -> Void)?
+  private var redisReason = "Redis is not connected yet"
+
+  /// How many batches may be with Redis before the next ones wait and grow: two keep Redis busy
+  /// while replies travel, and what gathers meanwhile shares a call.
+  private let flightMax = 2
+  /// During a drain a connection is closed once it has been quiet for so long.
+  let drainQuietMs: Int64 = 100
+  /// How long after the grace of a drain callers are told to go elsewhere.
+  let sheddingMs: Int64 = 500
+
+  /// `serves` is called once, when the link to Redis is up for the first time.
+  init(
+    _ loop: EventLoop, _ shared: SharedState, index: Int, setup: LinkSetup,
+    serves: @escaping () -> Void
+  ) {
+    self.loop = loop
+    self.shared = shared
+    settings = shared.settings
+    self.serves = serves
+    counters = shared.counters[index]
+    arguments = Arguments(deviceIDs: shared.settings.deviceIDs)
+    batcher = Batcher(requestsMax: shared.settings.batchMax)
+    readBuffer = .allocate(byteCount: 1 << 16, alignment: 16)
+    self.index = index
+    baseKeys = (0..<Partition.count).map { setup.keyspace.base(Partition(index: $0)) }
+    bases = baseKeys.map { key in
+      var word = CommandBuffer()
+      word.word(key)
+      return word.bytes
+    }
+    link = RedisLink(loop, setup, owner: self)
+    loop.atTurnEnd { [unowned self] in turnEnded() }
+    chores = LoopTimer(loop) { [unowned self] in runChores() }
+    wakeup = LoopTimer(loop) {}
+  }
+
+  deinit { readBuffer.deallocate() }
+
+  /// Connects to Redis; once that is done, takes callers from the bound socket.
+  func start(_ listener: Socket) {
+    self.listener = listener
+    link?.start()
+    chores?.set(afterMs: 100)
+  }
+
+  private func startListening() {
+    guard let listener else { return }
+    self.listener = nil
+    do throws(SystemError) {
+      try listener.listen(backlog: 4_096)
+    } catch {
+      shared.log.error("cannot listen", ["why": error.description])
+      return
+    }
+    acceptor = Acceptor(loop, listener) { [unowned self] in accepted($0) }
+    serves?()
+    serves = nil
+  }
+
+  func obey(_ order: ServingOrder) {
+    switch order {
+    case .drain:
+      listener?.close()
+      listener = nil
+      acceptor = nil
+      drainStartedMs = loop.nowMs
+    case .stop: loop.stop()
+    case .events(let events): desk.received(events)
+    case .tailAnswer(let answer): desk.begun(answer)
+    }
+  }
+
+  var redisStateWord: String { link?.stateWord ?? "closed" }
+  var redisVersion: String { link?.redisVersion ?? "" }
+}
+
+// MARK: Callers
+
+extension ServingLoop: ConnectionOwner {
+  private func accepted(_ socket: Socket) {
+    guard shared.connections < settings.connectionsMax else {
+      counters.add(.connectionsRefused)
+      refuse(socket, RequestError(.overloaded, "too many connections; retry elsewhere"))
+      return
+    }
+    socket.setNoDelay()
+    connections.insert { id in
+      Connection(id, socket, loop: loop, owner: self, limits: settings)
+    }
+    counters.add(.connectionsOpened)
+    counters.set(connections.count, .connectionsNow)
+  }
+
+  /// Says why, in one line, to somebody who is not let in.
+  private func refuse(_ socket: Socket, _ error: RequestError) {
+    var line: [UInt8] = []
+    line.appendError(error)
+    _ = line.withUnsafeBytes { socket.write($0) }
+    socket.finishWriting()
+    socket.close()
+  }
+
+  func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {
+    var ticket = Ticket(
+      client: connection.id.packed, slot: connection.takeRequest(), verb: unknownVerbRow,
+      arrivedNs: loop.nowNs)
+    do throws(RequestError) {
+      if isShedding {
+        connection.isToldToLeave = true
+        throw RequestError(.draining, "this worker is stopping; retry elsewhere")
+      }
+      try parser.parse(line.span)
+      guard let index = verbs.index(line.span, parser.verb) else {
+        let name = EchoText.quoted(line.span, parser.verb)
+        throw RequestError(.unknownVerb, "there is no verb \(name); HELP lists them")
+      }
+      ticket.verb = index
+      try run(VerbTable.all[index], connection, ticket, line)
+    } catch {
+      answer(ticket, error)
+    }
+  }
+
+  // Not inlined: Swift 6.3.1 crashes when it inlines a function that consumes a noncopyable Call.
+  @inline(never)
+  private func run(
+    _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>
+  ) throws(RequestError) {
+    try arguments.bind(verb, parser, line.span)
+    guard !arguments.decoded.isEmpty else {
+      try verb.run(Call(server: self, connection: connection, ticket: ticket, text: line))
+      return
+    }
+    // Quoted words were decoded into a copy, which has to stay where it is during the call.
+    let decoded = arguments.decoded
+    let failure: RequestError? = decoded.withUnsafeBufferPointer { text in
+      do throws(RequestError) {
+        try verb.run(Call(server: self, connection: connection, ticket: ticket, text: text))
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  func lineTooLong(_ connection: Connection) {
+    let ticket = Ticket(
+      client: connection.id.packed, slot: connection.takeRequest(), verb: unknownVerbRow,
+      arrivedNs: loop.nowNs)
+    answer(
+      ticket, RequestError(.tooLarge, "a line may have \(settings.lineBytesMax) bytes at most"))
+  }
+
+  func hasOutput(_ connection: Connection) {
+    guard !connection.isListedForOutput else { return }
+    connection.isListedForOutput = true
+    withOutput.append(connection)
+  }
+
+  func resumeLater(_ connection: Connection) { toResume.append(connection) }
+
+  func inputEnded(_ connection: Connection) { desk.inputEnded(connection.id) }
+
+  func closed(_ connection: Connection, _ reason: CloseReason) {
+    connections.remove(connection.id)
+    desk.closed(connection.id)
+    counters.addClosed(reason)
+    counters.set(connections.count, .connectionsNow)
+  }
+
+  func takeBuffer() -> [UInt8] { spareBuffers.popLast() ?? [] }
+
+  func giveBack(_ buffer: inout [UInt8]) {
+    defer { buffer = [] }
+    // Few and small ones are kept: enough for the callers of one turn.
+    guard buffer.capacity > 0, buffer.capacity <= 1 << 14, spareBuffers.count < 1_024 else {
+      return
+    }
+    buffer.removeAll(keepingCapacity: true)
+    spareBuffers.append(buffer)
+  }
+}
+
+// MARK: Answers
+
+extension ServingLoop {
+  /// Answers with a whole reply line, its end included.
+  func answer(_ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>, _ outcome: Outcome? = nil) {
+    counters.addRequest(
+      verb: ticket.verb, outcome ?? Outcome(line: line), ns: loop.nowNs - ticket.arrivedNs)
+    connections[ConnectionID(packed: ticket.client)]?.answer(ticket.slot, line)
+  }
+
+  func answer(_ ticket: Ticket, _ error: RequestError) {
+    var line: [UInt8] = []
+    line.appendError(error)
+    line.withUnsafeBufferPointer { answer(ticket, $0, Outcome(error.code)) }
+  }
+
+  /// Answers with a reply line without its end.
+  func answerText(_ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>) {
+    replyLine.removeAll(keepingCapacity: true)
+    replyLine.append(contentsOf: text)
+    replyLine.appendLineEnd()
+    replyLine.withUnsafeBufferPointer { answer(ticket, $0) }
+  }
+
+  /// Sends an event to who watches.
+  func push(_ watch: Watch, _ line: [UInt8]) {
+    counters.add(.eventsPushed)
+    connections[watch.connection]?.push(
+      after: watch.ticketSlot, line, unreadMax: settings.replyBytesMax)
+  }
+
+  /// Notes that something in the partition runs out after so long.
+  func note(_ partition: Partition, dueInMs ms: Int64) {
+    shared.deadlines.note(partition, inMs: ms, nowMs: loop.nowMs)
+  }
+
+  /// Refuses while Redis is away.
+  func requireRedis() throws(RequestError) {
+    guard let link, link.isReady else { throw RequestError(.unavailable, redisReason) }
+  }
+
+  /// Partitions in turn, so that none is always the first to be looked at.
+  func nextPartition() -> Int {
+    partitionTurn = (partitionTurn + 1) % Partition.count
+    return partitionTurn
+  }
+
+  /// Calls a script for one request, after all that its connection has asked before it.
+  func callScript(_ query: ScriptQuery, _ done: @escaping (ScriptOutcome) -> Void) {
+    guard let link, link.isReady else {
+      done(.failed(RequestError(.unavailable, redisReason)))
+      return
+    }
+    sendAll(link)
+    link.call(
+      query.script, timeoutMs: settings.requestTimeoutMs, keys: query.keys,
+      arguments: query.arguments
+    ) { [unowned self] result in
+      switch result {
+      case .success(let reply) where reply.kind == .text:
+        done(outcome(of: query.script, reply.bytes))
+      case .success(let reply) where reply.count == 1:
+        done(outcome(of: query.script, reply[0].bytes))
+      case .success(let reply): done(.failed(refusal(of: query.script, reply.text)))
+      case .failure(let failure): done(.failed(error(for: failure, query.script)))
+      }
+    }
+  }
+
+  /// A script's reply line, or the error that it tells.
+  private func outcome(
+    of script: Script, _ line: UnsafeBufferPointer<UInt8>
+  ) -> ScriptOutcome {
+    guard !line.isEmpty else { return .failed(scriptFailed(script, "a reply without a text")) }
+    guard line.starts(with: Array("ERR ".utf8)) else { return .line(line) }
+    let parts = String(decoding: line, as: UTF8.self).split(separator: " ", maxSplits: 2)
+    guard parts.count == 3, let code = ErrorCode(rawValue: String(parts[1])) else {
+      return .failed(scriptFailed(script, String(decoding: line, as: UTF8.self)))
+    }
+    // Before Redis 7 a full or read-only Redis refuses within the script, at its first write.
+    return .failed(
+      code == .internal
+        ? refusal(of: script, String(parts[2])) : RequestError(code, String(parts[2])))
+  }
+
+  /// A script failed on its way: a bug, or a key that somebody has damaged.
+  private func scriptFailed(_ script: Script, _ message: String) -> RequestError {
+    shared.log.error(
+      "a script failed", ["script": script.name, "error": String(message.prefix(200))])
+    return RequestError(.internal, "the request failed inside Redis; see the log")
+  }
+
+  /// Puts a request into the turn's batch of its script.
+  func enqueue(
+    _ script: Script, _ partition: Partition, connection: Connection, ticket: Ticket,
+    _ write: (inout CommandBuffer) -> Void
+  ) throws(RequestError) {
+    guard let link, link.isReady else { throw RequestError(.unavailable, redisReason) }
+    let batch = batcher.batch(for: script, after: connection.latestBatch)
+    connection.latestBatch = batch.sequence
+    batch.add(ticket, base: bases[partition.index], write)
+  }
+}
+
+// MARK: Redis
+
+extension ServingLoop: RedisLinkOwner {
+  func linkServes(_ link: RedisLink) {
+    counters.set(1, .redisReady)
+    shared.log.info("redis link is up", ["redis": link.endpoint.publicText])
+    startListening()
+  }
+
+  func linkFailed(_ link: RedisLink, reason: String) {
+    let wasReady = counters[.redisReady] == 1
+    counters.set(0, .redisReady)
+    counters.add(.redisLinkFailures)
+    redisReason = "Redis is away: \(reason); nothing was done"
+    for batch in batcher.takeAll() { batchFailed(link, batch, .notSent(reason)) }
+    // Only the first of a row of failed tries is worth a line; the next ones say nothing new.
+    if wasReady { shared.log.warn("redis link is down", ["reason": reason]) }
+  }
+
+  func linkRefused(_ link: RedisLink, reason: String) {
+    counters.set(0, .redisReady)
+    redisReason = reason
+    shared.log.error("redis cannot be used", ["reason": reason])
+  }
+
+  func batchAnswered(_ link: RedisLink, _ batch: Batch, _ reply: RedisReply) {
+    defer { batcher.recycle(batch) }
+    guard reply.kind == .array, reply.count == batch.count else {
+      batchRefused(batch, reply)
+      return
+    }
+    for index in 0..<batch.count {
+      let line = reply[index].bytes
+      // Only a text that is no error goes on as it is.
+      guard line.isEmpty || line.first == UInt8(ascii: "E"),
+        case .failed(let error) = outcome(of: batch.script, line)
+      else {
+        answerText(batch.tickets[index], line)
+        continue
+      }
+      answer(batch.tickets[index], error)
+    }
+  }
+
+  /// Redis answered the whole batch with an error.
+  private func batchRefused(_ batch: Batch, _ reply: RedisReply) {
+    let error = refusal(of: batch.script, reply.text)
+    for ticket in batch.tickets { answer(ticket, error) }
+  }
+
+  func batchFailed(_ link: RedisLink, _ batch: Batch, _ failure: LinkFailure) {
+    let error = error(for: failure, batch.script)
+    for ticket in batch.tickets { answer(ticket, error) }
+    batcher.recycle(batch)
+  }
+
+  /// What callers are told when Redis answers a script call with an error.
+  private func refusal(of script: Script, _ message: String) -> RequestError {
+    switch StoreError(message) {
+    case .refused(let reason): return RequestError(.unavailable, "\(reason); nothing was done")
+    case .scriptMissing, .failed: return scriptFailed(script, message)
+    }
+  }
+
+  /// What callers are told when no answer came.
+  private func error(for failure: LinkFailure, _ script: Script) -> RequestError {
+    switch failure {
+    case .notSent(let reason): RequestError(.unavailable, "\(reason); nothing was done")
+    case .noAnswer(let reason) where script.isReadOnly:
+      RequestError(.unavailable, "\(reason); reading changes nothing, so retry")
+    case .noAnswer(let reason):
+      RequestError(.unknownOutcome, "\(reason); it may have been applied")
+    }
+  }
+}
+
+// MARK: Turns
+
+extension ServingLoop {
+  private func turnEnded() {
+    // Going on with parked callers makes new requests, and sending frees parked callers: a few
+    // rounds settle nearly everything, and the next turn does the rest.
+    for _ in 0..<4 {
+      resumeParked()
+      sendBatches()
+      sendOutput()
+      if toResume.isEmpty { return }
+    }
+    wakeup?.set(afterMs: 0)
+  }
+
+  private func resumeParked() {
+    let connections = toResume
+    toResume.removeAll(keepingCapacity: true)
+    for connection in connections where !connection.isClosed { connection.resume() }
+  }
+
+  private func sendBatches() {
+    guard let link, link.isReady else { return }
+    if link.flight < flightMax { sendAll(link) }
+    link.flush()
+    counters.set(link.scriptsMended, .scriptsMended)
+  }
+
+  private func sendAll(_ link: RedisLink) {
+    guard !batcher.isEmpty else { return }
+    let batches = batcher.takeAll()
+    for batch in batches { counters.add(batch.count, .batchedRequests) }
+    counters.add(batches.count, .batches)
+    link.send(batches)
+  }
+
+  private func sendOutput() {
+    let connections = withOutput
+    withOutput.removeAll(keepingCapacity: true)
+    for connection in connections {
+      connection.isListedForOutput = false
+      if !connection.isClosed { connection.sendOutput() }
+    }
+  }
+}

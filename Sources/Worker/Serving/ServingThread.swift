@@ -1,0 +1,25 @@
+// Owns: what a serving thread does from its first to its last moment.
+
+internal import Loop
+internal import RedisLink
+
+enum ServingThread {
+  /// Runs a serving loop on the calling thread until it is told to stop.
+  static func run(
+    index: Int, listener: Socket, shared: SharedState, setup: LinkSetup,
+    orders: Mailbox<ServingOrder>, reports: Mailbox<Control.Report>
+  ) {
+    defer { reports.post(.ended) }
+    do throws(SystemError) {
+      let loop = try EventLoop()
+      let server = ServingLoop(loop, shared, index: index, setup: setup) {
+        reports.post(.serves)
+      }
+      let reader = MailboxReader(loop, orders) { server.obey($0) }
+      server.start(listener)
+      withExtendedLifetime(reader) { loop.run() }
+    } catch {
+      shared.log.error("a serving thread cannot run", ["why": error.description])
+    }
+  }
+}

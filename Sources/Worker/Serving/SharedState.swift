@@ -1,0 +1,54 @@
+// Owns: what the threads of a worker share: constants, and a few flags. Any thread.
+
+internal import Loop
+internal import SessionModel
+internal import Synchronization
+
+/// The program's version and the protocol's.
+package enum Version {
+  package static let text = "0.1.0"
+  package static let wireProtocol = 1
+}
+
+/// What all loops of a worker can see.
+final class SharedState: Sendable {
+  let settings: Settings
+  let log: Log
+  /// Names this process among all that share a Redis: host, process and start in one word.
+  let workerID: String
+  let startedAtMs = MonotonicTime.nowMs()
+  let threads: Int
+  let redisMode: String
+  /// One per serving loop.
+  let counters: [Counters]
+  /// What serving loops know of deadlines, for the control loop.
+  let deadlines: DeadlineBoard
+  let deadlineNews: Mailbox<Partition>
+  let deadlineFigures = DeadlineFigures()
+  /// What serving loops ask of the event tail.
+  let tailRequests: Mailbox<TailRequest>
+  private let draining = Atomic(false)
+
+  init(
+    _ settings: Settings, log: Log, workerID: String, threads: Int, redisMode: String
+  ) throws(SystemError) {
+    self.settings = settings
+    self.log = log
+    self.workerID = workerID
+    self.threads = threads
+    self.redisMode = redisMode
+    counters = (0..<threads).map { _ in Counters() }
+    deadlineNews = try Mailbox()
+    tailRequests = try Mailbox()
+    deadlines = DeadlineBoard(news: deadlineNews, horizonMs: 3 * settings.sweepMs)
+  }
+
+  /// Whether the worker has been told to stop.
+  var isDraining: Bool { draining.load(ordering: .relaxed) }
+  func startDraining() { draining.store(true, ordering: .relaxed) }
+
+  func sum(_ figure: Figure) -> Int { counters.reduce(0) { $0 + $1[figure] } }
+
+  /// Open connections of all loops.
+  var connections: Int { sum(.connectionsNow) }
+}

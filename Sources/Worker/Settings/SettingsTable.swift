@@ -1,0 +1,205 @@
+// Owns: the one table of settings, from which the command line, --help, the environment and
+// docs/config.md come. Must not know how any of these look. Any thread: it never changes.
+
+internal import Loop
+internal import SessionModel
+
+extension Settings {
+  /// Every setting there is, in the order of the manual.
+  package static let table: [Setting] =
+    serverTable + redisTable + locksTable + sessionsTable + eventsTable + limitsTable + loggingTable
+
+  private static let tenYearsMs: Int64 = 3_650 * 86_400_000
+
+  private static let serverTable: [Setting] = [
+    .hostPort(
+      .init(
+        "--listen", .server, default: "127.0.0.1:5282",
+        "Where clients connect. The default is reached from this machine only."), \.listen),
+    .hostPort(
+      .init(
+        "--admin", .server, default: "127.0.0.1:5283",
+        "Where /healthz, /readyz and /metrics are served by HTTP."), \.admin),
+    .count(
+      .init(
+        "--threads", .server, default: "0",
+        "Event loops, each a thread of its own with its own links to Redis; 0 is one per core."),
+      0...64, \.threads),
+    .duration(
+      .init(
+        "--request-timeout", .server, default: "500ms",
+        "By when each request has its reply. One that Redis did not answer in time is answered "
+          + "with an error that says whether it may have been applied."),
+      10...60_000, \.requestTimeoutMs),
+    .duration(
+      .init(
+        "--drain-grace", .server, default: "5s",
+        "How long requests in flight may take to finish after SIGTERM or SIGINT."),
+      10...3_600_000, zeroMeans: "no grace", \.drainGraceMs),
+  ]
+
+  private static let redisTable: [Setting] = [
+    .value(
+      .init(
+        "--redis", .redis, default: "",
+        "The Redis that holds everything. Without one, a private redis-server is started under "
+          + "--data. Give a password by the environment: a command line is seen by others.",
+        fallbackVariable: "REDIS_URL"), "URL",
+      range: "redis://[user:password@]host:port[/db] or unix:///path[?db=n]", \.redisURL,
+      read: { SettingText.isRedisURL($0) ? .some($0) : nil }),
+    .value(
+      .init(
+        "--data", .redis, default: "latchkey-data",
+        "The folder of the private redis-server: its socket, its log and its append-only file."),
+      "DIR", range: "the path of a folder", \.dataDirectory,
+      read: { $0.isEmpty ? nil : $0 }),
+    .word(
+      .init(
+        "--embedded-fsync", .redis, default: "always",
+        "When the private redis-server makes its writes safe: before each reply, or once a second, "
+          + "which is faster and can lose the last two seconds."),
+      "WHEN", EmbeddedFsync.allCases.map { ($0.rawValue, $0) }, \.embeddedFsync),
+    .value(
+      .init(
+        "--namespace", .redis, default: "lk",
+        "What every key begins with. Workers with different ones share a Redis and nothing else."),
+      "NAME", range: "1 to 32 of A-Z a-z 0-9 _ -", \.namespace,
+      read: { SettingText.isNamespace($0) ? $0 : nil }),
+    .toggle(
+      .init(
+        "--configure-redis", .redis, default: "0",
+        "Lets the worker set what it needs (keyspace notifications) in a Redis that is not its "
+          + "own. Without it, the worker only warns of what is missing."), \.configureRedis),
+    .count(
+      .init(
+        "--batch", .redis, default: "64",
+        "The most requests that go to Redis in one script call. More of them cost Redis less per "
+          + "request and hold it up for longer."), 1...512, \.batchMax),
+  ]
+
+  private static let locksTable: [Setting] = [
+    .duration(
+      .init(
+        "--lock-ttl", .locks, default: "24h",
+        "How long a lock is held when neither the request nor --agent-ttl says so."),
+      10...tenYearsMs, \.lockTTLms),
+    .durationByName(
+      .init(
+        "--agent-ttl", .locks, default: "",
+        "How long a lock of this agent is held when the request does not say so, as in "
+          + "scheduling=1h."), 10...tenYearsMs, \.agentTTLms),
+    .word(
+      .init(
+        "--device-ids", .locks, default: "any",
+        "Which device ids are accepted: every one that the protocol allows, or UUIDs only."),
+      "KIND", DeviceIDs.allCases.map { ($0.rawValue, $0) }, \.deviceIDs),
+    .duration(
+      .init(
+        "--req-keep", .locks, default: "10m",
+        "How long the reply to a request with req= is kept, so that a retry gets the same one."),
+      1_000...604_800_000, \.reqKeepMs),
+    .duration(
+      .init(
+        "--sweep", .locks, default: "5s",
+        "How often every partition is looked at for deadlines that nothing else told of."),
+      100...600_000, \.sweepMs),
+  ]
+
+  private static let sessionsTable: [Setting] = [
+    .duration(
+      .init(
+        "--idle", .sessions, default: "30m",
+        "Without activity for so long an active session is paused."),
+      10...tenYearsMs, zeroMeans: "off", \.clocks.idleMs),
+    .duration(
+      .init(
+        "--abandon", .sessions, default: "24h",
+        "Without activity for so long a session is abandoned."),
+      10...tenYearsMs, zeroMeans: "off", \.clocks.abandonMs),
+    .duration(
+      .init("--archive", .sessions, default: "7d", "An abandoned session is archived after this."),
+      10...tenYearsMs, zeroMeans: "off", \.clocks.archiveMs),
+    .duration(
+      .init(
+        "--life", .sessions, default: "24h",
+        "A session expires so long after it was opened, or recovered from being abandoned."),
+      10...tenYearsMs, zeroMeans: "off", \.clocks.lifeMs),
+    .duration(
+      .init(
+        "--keep", .sessions, default: "30d",
+        "A closed, expired or archived session is kept for so long."),
+      10...tenYearsMs, \.clocks.keepMs),
+    .duration(
+      .init(
+        "--warn", .sessions, default: "2m",
+        "So long before idle and life run out a session.expiring event is written."),
+      10...tenYearsMs, zeroMeans: "off", \.clocks.warnMs),
+    .count(
+      .init("--max-sessions", .sessions, default: "50", "The most live sessions of a device."),
+      1...10_000, \.sessionsMax),
+    .count(
+      .init("--max-chats", .sessions, default: "20", "The most chats of a session."),
+      1...1_000, \.chatsMax),
+    .count(
+      .init(
+        "--max-messages", .sessions, default: "1000",
+        "The most messages of a chat; the oldest go."),
+      1...1_000_000, \.messagesMax),
+    .count(
+      .init("--max-fields", .sessions, default: "128", "The most fields of a session."),
+      1...1_000, \.fieldsMax),
+  ]
+
+  private static let eventsTable: [Setting] = [
+    .count(
+      .init(
+        "--events-max", .events, default: "4000",
+        "The most events kept in each of the 256 partitions; the oldest go."),
+      100...1_000_000, \.eventsMax),
+    .duration(
+      .init("--events-age", .events, default: "7d", "How long an event is kept at most."),
+      1_000...tenYearsMs, \.eventsAgeMs),
+    .duration(
+      .init(
+        "--ack-timeout", .events, default: "60s",
+        "When an event that its consumer did not acknowledge goes to another one of the group."),
+      100...86_400_000, \.ackTimeoutMs),
+  ]
+
+  private static let limitsTable: [Setting] = [
+    .bytes(
+      .init(
+        "--max-line", .limits, default: "1MiB",
+        "The longest request. A longer one gets ERR too_large, and its connection goes on."),
+      1_024...67_108_864, \.lineBytesMax),
+    .count(
+      .init(
+        "--max-pipeline", .limits, default: "1024",
+        "Unanswered requests after which a connection is not read until replies have left."),
+      1...1_000_000, \.pipelineMax),
+    .bytes(
+      .init(
+        "--max-unread", .limits, default: "1MiB",
+        "Bytes of replies that a client has not read after which its connection is not read."),
+      1_024...1_073_741_824, \.replyBytesMax),
+    .count(
+      .init(
+        "--max-connections", .limits, default: "20000",
+        "The most clients at once. A further one gets ERR overloaded and is closed."),
+      1...1_000_000, \.connectionsMax),
+    .duration(
+      .init(
+        "--idle-timeout", .limits, default: "10m",
+        "After how long a connection without requests is closed."),
+      10...2_592_000_000, zeroMeans: "never", \.idleTimeoutMs),
+  ]
+
+  private static let loggingTable: [Setting] = [
+    .word(
+      .init(
+        "--log-level", .logging, default: "info",
+        "The least important lines that are written to standard error. No device is named above "
+          + "debug."), "LEVEL",
+      [("debug", .debug), ("info", .info), ("warn", .warn), ("error", .error)], \.logLevel)
+  ]
+}

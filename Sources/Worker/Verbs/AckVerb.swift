@@ -1,0 +1,27 @@
+// ACK: a consumer is done with events.
+
+internal import Scripts
+internal import SessionModel
+internal import Wire
+
+enum AckVerb {
+  static let verb = Verb(
+    name: "ACK", rights: .read,
+    words: [
+      WordRule(name: "group", kind: .id), WordRule(name: "id", kind: .id, isRepeated: true),
+    ],
+    summary: "Tells that a group is done with these events.", replies: ["OK"]
+  ) { (call) throws(RequestError) in
+    var keys: [String] = []
+    var arguments = [String(decoding: call.word(0), as: UTF8.self)]
+    for index in 1..<call.arguments.words.count {
+      let text = String(decoding: call.word(index), as: UTF8.self)
+      guard let id = EventID(text) else {
+        throw RequestError(.badRequest, "id '\(text)' is no id of an event")
+      }
+      keys.append(call.server.baseKeys[id.partition.index])
+      arguments.append(id.entry.description)
+    }
+    try call.forward(ScriptQuery(script: .ack, keys: keys, arguments: arguments))
+  }
+}

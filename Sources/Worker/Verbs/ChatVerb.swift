@@ -1,0 +1,24 @@
+// CHAT: adds a chat to a session.
+
+internal import RedisLink
+internal import Scripts
+internal import Wire
+
+enum ChatVerb {
+  static let verb = Verb(
+    name: "CHAT", rights: .write, words: [.session],
+    options: [.name, .token, .req], payload: .optionalAny,
+    summary: "Adds a chat, now the current one; the payload is its configuration.",
+    replies: ["OK", "NONE", "STALE"]
+  ) { (call) throws(RequestError) in
+    let address = call.address
+    try call.run(.chat) { arguments in
+      arguments.word(address.device)
+      arguments.word(orEmpty: address.session)
+      arguments.word(orEmpty: call.json(.name))
+      arguments.word(orEmpty: call.payload)
+      arguments.word(orEmpty: call.number(.token))
+      arguments.word(orEmpty: call.option(.req))
+    }
+  }
+}

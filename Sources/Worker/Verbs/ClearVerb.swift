@@ -1,0 +1,18 @@
+// CLEAR: the operator frees a lock whoever holds it.
+
+internal import RedisLink
+internal import Scripts
+internal import Wire
+
+enum ClearVerb {
+  static let verb = Verb(
+    name: "CLEAR", rights: .operate, words: [.device], options: [.req],
+    summary: "Frees the device's lock whoever holds it; for operators.",
+    replies: ["OK", "NONE"]
+  ) { (call) throws(RequestError) in
+    try call.run(.clear) { arguments in
+      arguments.word(call.word(0))
+      arguments.word(orEmpty: call.option(.req))
+    }
+  }
+}

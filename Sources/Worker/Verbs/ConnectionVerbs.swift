@@ -1,0 +1,29 @@
+// PING, AUTH and QUIT: the verbs that concern the connection itself.
+
+internal import Wire
+
+enum PingVerb {
+  static let verb = Verb(
+    name: "PING", rights: .connection, summary: "Shows that the worker answers.", replies: ["OK"]
+  ) { (call) throws(RequestError) in call.answer("OK") }
+}
+
+enum AuthVerb {
+  static let verb = Verb(
+    name: "AUTH", rights: .connection,
+    words: [WordRule(name: "secret", kind: .text(bytesMax: 1_024))],
+    summary: "Tells the worker who is calling.", replies: ["OK"]
+  ) { (_) throws(RequestError) in
+    throw RequestError(.badRequest, "no authentication is configured on this worker")
+  }
+}
+
+enum QuitVerb {
+  static let verb = Verb(
+    name: "QUIT", rights: .connection, summary: "Answers OK and closes the connection.",
+    replies: ["OK"]
+  ) { (call) throws(RequestError) in
+    call.answer("OK")
+    call.connection.finish(.quit)
+  }
+}

@@ -1,0 +1,25 @@
+// HELP: lists the verbs, or tells how one is written.
+
+internal import Wire
+
+enum HelpVerb {
+  static let verb = Verb(
+    name: "HELP", rights: .connection,
+    words: [WordRule(name: "verb", kind: .text(bytesMax: 32), isOptional: true)],
+    summary: "Lists the verbs, or tells how one is written.", replies: ["OK"]
+  ) { (call) throws(RequestError) in
+    guard !call.arguments.words.isEmpty else {
+      let names = VerbTable.all.map { "\"\($0.name)\"" }.joined(separator: ",")
+      call.answer("OK {\"verbs\":[\(names)],\"usage\":\"HELP verb tells how one is written\"}")
+      return
+    }
+    let name = String(decoding: call.word(0), as: UTF8.self)
+    guard let verb = VerbTable.all.first(where: { $0.name == name.uppercased() }) else {
+      throw RequestError(.badRequest, "there is no verb of that name; HELP lists them")
+    }
+    let replies = verb.replies.map { "\"\($0)\"" }.joined(separator: ",")
+    call.answer(
+      "OK {\"verb\":\"\(verb.name)\",\"usage\":\"\(verb.usage)\",\"summary\":\"\(verb.summary)\","
+        + "\"rights\":\"\(verb.rights.rawValue)\",\"replies\":[\(replies),\"ERR\"]}")
+  }
+}

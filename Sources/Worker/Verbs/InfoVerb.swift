@@ -1,0 +1,24 @@
+// INFO: tells which worker answers, and how it stands with Redis.
+
+internal import Loop
+internal import Wire
+
+enum InfoVerb {
+  static let verb = Verb(
+    name: "INFO", rights: .connection,
+    summary: "Tells the worker's version, its name and how it stands with Redis.", replies: ["OK"]
+  ) { (call) throws(RequestError) in
+    let server = call.server
+    let shared = server.shared
+    call.answer(
+      "OK {\"version\":\"\(Version.text)\",\"protocol\":\(Version.wireProtocol),"
+        + "\"worker\":\"\(shared.workerID)\","
+        + "\"redis\":{\"state\":\"\(server.redisStateWord)\",\"mode\":\"\(shared.redisMode)\","
+        + "\"version\":\"\(server.redisVersion)\"},"
+        + "\"notifications\":\(shared.deadlineFigures.notificationsLive),"
+        + "\"workers\":\(shared.deadlineFigures.workers),"
+        + "\"uptime_ms\":\(MonotonicTime.nowMs() - shared.startedAtMs),"
+        + "\"draining\":\(shared.isDraining),"
+        + "\"threads\":\(shared.threads),\"connections\":\(shared.connections)}")
+  }
+}

@@ -1,0 +1,22 @@
+// SEIZE: takes a lock whoever holds it.
+
+internal import RedisLink
+internal import Scripts
+internal import Wire
+
+enum SeizeVerb {
+  static let verb = Verb(
+    name: "SEIZE", rights: .write, words: [.device, .agent], options: [.ttl, .req],
+    summary: "Takes the device's lock whoever holds it, under a new token.",
+    replies: ["OK"]
+  ) { (call) throws(RequestError) in
+    let agent = call.word(1)
+    let ttlMs = call.ttlMs(of: agent)
+    try call.run(.seize, dueInMs: ttlMs) { arguments in
+      arguments.word(call.word(0))
+      arguments.word(agent)
+      arguments.word(ttlMs)
+      arguments.word(orEmpty: call.option(.req))
+    }
+  }
+}

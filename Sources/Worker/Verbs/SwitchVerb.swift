@@ -1,0 +1,23 @@
+// SWITCH: makes a chat the current one.
+
+internal import RedisLink
+internal import Scripts
+internal import Wire
+
+enum SwitchVerb {
+  static let verb = Verb(
+    name: "SWITCH", rights: .write, words: [.chat],
+    options: [.token, .req],
+    summary: "Makes a chat the current one.",
+    replies: ["OK", "NONE", "STALE"]
+  ) { (call) throws(RequestError) in
+    let address = call.address
+    try call.run(.switchChat) { arguments in
+      arguments.word(address.device)
+      arguments.word(orEmpty: address.session)
+      arguments.word(orEmpty: address.chat)
+      arguments.word(orEmpty: call.number(.token))
+      arguments.word(orEmpty: call.option(.req))
+    }
+  }
+}

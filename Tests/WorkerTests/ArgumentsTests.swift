@@ -1,0 +1,237 @@
+// Owns: the tests of how lines become typed values, through verbs that are made up here.
+
+import Testing
+import Wire
+
+@testable import Worker
+
+struct ArgumentsTests {
+  private static func verb(
+    _ words: [WordRule], options: [OptionName] = [.ttl, .token, .req],
+    required: [OptionName] = [], payload: PayloadRule = .optionalObject
+  ) -> Verb {
+    Verb(
+      name: "MADEUP", rights: .write, words: words, options: options, required: required,
+      payload: payload, summary: "Does nothing.", replies: ["OK"]
+    ) { (_) throws(RequestError) in }
+  }
+
+  private static let note = WordRule(name: "note", kind: .text(bytesMax: 5), isOptional: true)
+  private static let usual = verb([.device, .agent, note])
+  private static let usage = "MADEUP device agent [note] [ttl=] [token=] [req=] [payload]"
+
+  /// What was bound, as text.
+  private struct Bound: Equatable {
+    var words: [String] = []
+    var options: [OptionName: String] = [:]
+    var numbers: [OptionName: Int64] = [:]
+    var payload: String?
+  }
+
+  private func bind(
+    _ line: String, _ verb: Verb = usual, _ arguments: inout Arguments
+  ) throws -> Bound {
+    let bytes = Array(line.utf8)
+    var parser = RequestParser()
+    try parser.parse(bytes.span)
+    try arguments.bind(verb, parser, bytes.span)
+    let text = arguments.decoded.isEmpty ? bytes : arguments.decoded
+    func part(_ range: Range<Int>) -> String { String(decoding: text[range], as: UTF8.self) }
+    var bound = Bound(words: arguments.words.map { part($0.token.range) })
+    for option in OptionName.allCases {
+      guard let argument = arguments[option] else { continue }
+      bound.options[option] = part(argument.token.range)
+      bound.numbers[option] = argument.number
+    }
+    bound.payload = arguments.payload.map(part)
+    return bound
+  }
+
+  private func bind(
+    _ line: String, _ verb: Verb = usual, deviceIDs: DeviceIDs = .any
+  ) throws -> Bound {
+    var arguments = Arguments(deviceIDs: deviceIDs)
+    return try bind(line, verb, &arguments)
+  }
+
+  private func refusal(
+    _ line: String, _ verb: Verb = usual, deviceIDs: DeviceIDs = .any
+  ) throws -> String {
+    let error = try #require(throws: RequestError.self) {
+      try bind(line, verb, deviceIDs: deviceIDs)
+    }
+    #expect(error.code == .badRequest)
+    return error.text
+  }
+
+  // MARK: What is right
+
+  @Test func `words, options and payload are where they stand`() throws {
+    let bound = try bind(#"MADEUP d1 a n ttl=5s token=7 req=x:1 {"a":[1, 2]}"#)
+    #expect(bound.words == ["d1", "a", "n"])
+    #expect(bound.options == [.ttl: "5s", .token: "7", .req: "x:1"])
+    #expect(bound.numbers == [.ttl: 5_000, .token: 7, .req: 0])
+    #expect(bound.payload == #"{"a":[1, 2]}"#)
+    #expect(try bind("madeup d1 a") == Bound(words: ["d1", "a"]))
+  }
+
+  @Test(arguments: ["req", "REQ", "Req", "rEQ"])
+  func `an option is known in any case, and its value is not changed`(name: String) throws {
+    #expect(try bind("MADEUP D A \(name)=aBc").options == [.req: "aBc"])
+  }
+
+  @Test(
+    arguments: [
+      (#"MADEUP "d1" "a" "n""#, ["d1", "a", "n"]), (#"MADEUP "d\u0031" a"#, ["d1", "a"]),
+      (#"MADEUP d a "a b""#, ["d", "a", "a b"]),
+      (#"MADEUP d a "\"\\\/\n""#, ["d", "a", "\"\\/\n"]),
+      (#"MADEUP d a "\u00fc\t""#, ["d", "a", "ü\t"]), (#"MADEUP d a "日""#, ["d", "a", "日"]),
+      (#"MADEUP d a "\ud83d\ude00""#, ["d", "a", "😀"]), (#"MADEUP d "\u0061" x"#, ["d", "a", "x"]),
+    ] as [(String, [String])])
+  func `a quoted word is what it spells`(line: String, words: [String]) throws {
+    #expect(try bind(line).words == words)
+  }
+
+  @Test func `quoted words, options and a payload stand in one text`() throws {
+    let bound = try bind(#"MADEUP "d\u0031" "a" "n\n" req="r\u0032" ttl="5s" {"k":"\u0033"}"#)
+    #expect(bound.words == ["d1", "a", "n\n"])
+    #expect(bound.options == [.req: "r2", .ttl: "5s"])
+    #expect(bound.numbers[.ttl] == 5_000)
+    #expect(bound.payload == #"{"k":"\u0033"}"#)
+  }
+
+  @Test func `a value at its limit is right`() throws {
+    let (id, agent) = (String(repeating: "i", count: 128), String(repeating: "g", count: 64))
+    #expect(try bind("MADEUP \(id) \(agent) 12345").words == [id, agent, "12345"])
+    #expect(try bind("MADEUP A-Z.z_9:@+%~ a req=\(id)").options == [.req: id])
+    for (text, number) in [("1", 1), ("9007199254740991", 9_007_199_254_740_991)]
+      as [(String, Int64)]
+    {
+      #expect(try bind("MADEUP d a token=\(text)").numbers == [.token: number])
+    }
+    for (text, ms) in [("10ms", 10), ("3650d", 315_360_000_000), ("7", 7_000)] as [(String, Int64)]
+    {
+      #expect(try bind("MADEUP d a ttl=\(text)").numbers == [.ttl: ms])
+    }
+  }
+
+  @Test func `one value is used again and keeps nothing of the line before`() throws {
+    var arguments = Arguments(deviceIDs: .any)
+    _ = try bind(#"MADEUP "d\u0031" a "n" ttl=5s token=7 req="x" {}"#, Self.usual, &arguments)
+    #expect(try bind("MADEUP e b", Self.usual, &arguments) == Bound(words: ["e", "b"]))
+    #expect(throws: RequestError.self) { try bind("MADEUP e b zzz=1", Self.usual, &arguments) }
+    #expect(try bind("MADEUP f c", Self.usual, &arguments) == Bound(words: ["f", "c"]))
+  }
+
+  @Test func `* stands for all devices only where it may`() throws {
+    let all = Self.verb([WordRule(name: "device", kind: .deviceOrAll)])
+    #expect(try bind("MADEUP *", all).words == ["*"])
+    #expect(try bind("MADEUP d", all).words == ["d"])
+    #expect(try refusal("MADEUP **", all).hasPrefix("device '**' is not an id"))
+    #expect(try refusal("MADEUP * a").hasPrefix("device '*' is not an id"))
+  }
+
+  @Test func `a duration may be zero only where a clock can be off`() throws {
+    let off = Self.verb([WordRule(name: "idle", kind: .duration(allowsZero: true))])
+    #expect(try bind("MADEUP 0", off).words == ["0"])
+    #expect(try bind("MADEUP 0ms", off).words == ["0ms"])
+    #expect(try refusal("MADEUP d a ttl=0ms").hasPrefix("ttl=0: a duration from 10ms"))
+  }
+
+  // MARK: What is wrong
+
+  /// Each with how its text begins: it names what is at fault.
+  static let wrong: [(String, String)] = [
+    ("MADEUP", "missing word device: \(usage)"), ("MADEUP d", "missing word agent: \(usage)"),
+    ("MADEUP d a n x", "extra word 'x': \(usage)"),
+    (#"MADEUP d a n "x y""#, "extra word 'x y': \(usage)"),
+    ("MADEUP d a zzz=1", "unknown option 'zzz': \(usage)"),
+    ("MADEUP d a ZZZ=1", "unknown option 'ZZZ': \(usage)"),
+    ("MADEUP d a tt=1s", "unknown option 'tt'"), ("MADEUP d a ttls=1s", "unknown option 'ttls'"),
+    ("MADEUP d a limit=1", "unknown option 'limit'"), ("MADEUP d a t_l=1s", "unknown option 't_l'"),
+    ("MADEUP d a ttl=1s TTL=2s", "option 'TTL' is repeated"),
+    ("MADEUP d/1 a", "device 'd/1' is not an id: 1 to 128 of"),
+    ("MADEUP dü a", "device 'dü' is not an id"), (#"MADEUP "" a"#, "device '' is not an id"),
+    (#"MADEUP "a b" a"#, "device 'a b' is not an id"),
+    (#"MADEUP "a\nb" a"#, "device 'a\nb' is not an id"),
+    (#"MADEUP d "\u0000""#, "agent '\0' is not an id: 1 to 64 of"),
+    ("MADEUP d a,b", "agent 'a,b' is not an id: 1 to 64 of"),
+    ("MADEUP d a req=a/b", "req 'a/b' is not an id"),
+    (#"MADEUP d a req="""#, "req '' is not an id"),
+    ("MADEUP d a token=0", "token='0' is not from 1 to 9007199254740991"),
+    ("MADEUP d a token=9007199254740992", "token='9007199254740992' is not from 1 to"),
+    ("MADEUP d a token=-1", "token='-1' is not a number"),
+    ("MADEUP d a token=+1", "token='+1' is not a number"),
+    ("MADEUP d a token=1.5", "token='1.5' is not a number"),
+    ("MADEUP d a token=x", "token='x' is not a number"),
+    ("MADEUP d a token=00000000000000000001", "token='00000000000000000001' is not a number"),
+    ("MADEUP d a ttl=0", "ttl=0: a duration from 10ms to 3650d is needed"),
+    ("MADEUP d a ttl=9ms", "ttl=duration '9ms' is not from 10ms to 3650d"),
+    ("MADEUP d a ttl=3651d", "ttl=duration '3651d' is not from 10ms to 3650d"),
+    ("MADEUP d a ttl=1S", "ttl='1S' is not a duration"),
+    ("MADEUP d a ttl=-1s", "ttl='-1s' is not a duration"),
+    ("MADEUP d a ttl=1.5s", "ttl='1.5s' is not a duration"),
+    ("MADEUP d a 123456", "note must have 1 to 5 bytes"),
+    ("MADEUP d a größe", "note must have 1 to 5 bytes"),
+    (#"MADEUP d a """#, "note must have 1 to 5 bytes"),
+    ("MADEUP d a [1]", "the payload of MADEUP must be an object"),
+  ]
+
+  @Test(arguments: wrong)
+  func `what is wrong is named`(line: String, text: String) throws {
+    let given = try refusal(line)
+    #expect(given.hasPrefix(text), "\(given)")
+  }
+
+  @Test func `an id that is too long is named, and shown in part`() throws {
+    for (line, name, room) in [
+      ("MADEUP \(String(repeating: "x", count: 129)) a", "device", 128),
+      ("MADEUP d \(String(repeating: "x", count: 65))", "agent", 64),
+    ] {
+      let text = try refusal(line)
+      let start = "\(name) '\(String(repeating: "x", count: 64))'... is not an id: 1 to \(room) of"
+      #expect(text.hasPrefix(start), "\(text)")
+    }
+  }
+
+  @Test func `an option that must be given is named when it is not`() throws {
+    let renewing = Self.verb([.device], required: [.token])
+    #expect(try bind("MADEUP d token=1", renewing).numbers == [.token: 1])
+    let text = try refusal("MADEUP d ttl=1s", renewing)
+    #expect(
+      text == "missing option token=: MADEUP device [ttl=] token= [req=] [payload]", "\(text)")
+  }
+
+  @Test func `a payload is there only where it may or must be`() throws {
+    for (rule, shown) in [(PayloadRule.object, " payload"), (.any, " payload")] {
+      let verb = Self.verb([], options: [], payload: rule)
+      #expect(try refusal("MADEUP", verb) == "missing payload: MADEUP\(shown)")
+      #expect(try bind("MADEUP {}", verb).payload == "{}")
+    }
+    let none = Self.verb([], options: [], payload: .none)
+    #expect(try refusal("MADEUP {}", none) == "unexpected payload: MADEUP")
+    #expect(try bind("MADEUP", none) == Bound())
+    for rule in [PayloadRule.any, .optionalAny] {
+      #expect(try bind("MADEUP [1]", Self.verb([], options: [], payload: rule)).payload == "[1]")
+    }
+    for rule in [PayloadRule.object, .optionalObject] {
+      let text = try refusal("MADEUP [1]", Self.verb([], options: [], payload: rule))
+      #expect(text == "the payload of MADEUP must be an object")
+    }
+    for rule in [PayloadRule.optionalObject, .optionalAny] {
+      #expect(try bind("MADEUP", Self.verb([], options: [], payload: rule)).payload == nil)
+    }
+  }
+
+  @Test func `where devices must be UUIDs, others are named`() throws {
+    for id in ["550e8400-e29b-41d4-a716-446655440000", "550E8400-E29B-41D4-A716-446655440000"] {
+      #expect(try bind("MADEUP \(id) a", deviceIDs: .uuid).words == [id, "a"])
+    }
+    #expect(
+      try refusal("MADEUP d1 a", deviceIDs: .uuid)
+        == "device 'd1' is not a UUID, as this worker asks for")
+    #expect(try refusal("MADEUP d/1 a", deviceIDs: .uuid).hasPrefix("device 'd/1' is not an id"))
+    let all = Self.verb([WordRule(name: "device", kind: .deviceOrAll)])
+    #expect(try bind("MADEUP *", all, deviceIDs: .uuid).words == ["*"])
+  }
+}

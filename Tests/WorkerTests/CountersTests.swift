@@ -1,0 +1,101 @@
+// Owns: the tests of the figures of a loop: what is counted where.
+
+import Testing
+import Wire
+
+@testable import Worker
+
+struct CountersTests {
+  @Test func `a request is counted by verb and outcome, once`() {
+    let counters = Counters()
+    for verb in 0..<Counters.rows {
+      for outcome in Outcome.allCases {
+        for _ in 0...verb + outcome.rawValue { counters.addRequest(verb: verb, outcome, ns: 1) }
+      }
+    }
+    for verb in 0..<Counters.rows {
+      for outcome in Outcome.allCases {
+        #expect(counters.requestCount(verb: verb, outcome) == verb + outcome.rawValue + 1)
+      }
+    }
+  }
+
+  @Test func `there is a row for each verb and one for lines that name none`() {
+    #expect(Counters.rows == VerbTable.all.count + 1)
+  }
+
+  @Test func `bounds of buckets grow`() {
+    #expect(Counters.bucketsUs == Array(Set(Counters.bucketsUs)).sorted())
+    #expect((Counters.bucketsUs.first ?? 0) > 0)
+  }
+
+  @Test func `a latency falls into the bucket that it just fits`() {
+    for (bucket, bound) in Counters.bucketsUs.enumerated() {
+      let counters = Counters()
+      counters.addRequest(verb: 1, .ok, ns: Int64(bound) * 1_000)
+      counters.addRequest(verb: 1, .held, ns: Int64(bound) * 1_000 + 999)
+      counters.addRequest(verb: 1, .ok, ns: Int64(bound + 1) * 1_000)
+      #expect(counters.latencyCount(verb: 1, bucket: bucket) == 2, "\(bound) us")
+      #expect(counters.latencyCount(verb: 1, bucket: bucket + 1) == 1, "\(bound + 1) us")
+      #expect(counters.latencySumUs(verb: 1) == 3 * bound + 1)
+    }
+  }
+
+  @Test func `the fastest and the slowest have their buckets, and rows do not mix`() {
+    let counters = Counters()
+    let last = Counters.bucketsUs.count
+    for verb in [0, Counters.rows - 1] {
+      counters.addRequest(verb: verb, .ok, ns: 0)
+      counters.addRequest(verb: verb, .ok, ns: 3_600_000_000_000)
+      #expect(counters.latencyCount(verb: verb, bucket: 0) == 1)
+      #expect(counters.latencyCount(verb: verb, bucket: last) == 1)
+    }
+    for verb in 1..<Counters.rows - 1 {
+      #expect((0...last).allSatisfy { counters.latencyCount(verb: verb, bucket: $0) == 0 })
+      #expect(counters.latencySumUs(verb: verb) == 0)
+    }
+  }
+
+  @Test func `figures are added to and set one by one`() {
+    let counters = Counters()
+    for figure in Figure.allCases {
+      counters.add(figure)
+      counters.add(figure.rawValue, figure)
+    }
+    for figure in Figure.allCases { #expect(counters[figure] == figure.rawValue + 1) }
+    counters.set(7, .connectionsNow)
+    #expect(counters[.connectionsNow] == 7)
+    #expect(counters[.connectionsOpened] == Figure.connectionsOpened.rawValue + 1)
+  }
+
+  @Test func `closed connections are counted by reason`() {
+    let counters = Counters()
+    for (index, reason) in CloseReason.allCases.enumerated() {
+      for _ in 0...index { counters.addClosed(reason) }
+    }
+    for (index, reason) in CloseReason.allCases.enumerated() {
+      #expect(counters.closedCount(reason) == index + 1, "\(reason)")
+    }
+  }
+
+  @Test func `an outcome is read off the reply's first word`() {
+    for (line, outcome) in [
+      ("OK {}", Outcome.ok), ("OK", .ok), ("HELD {}", .held), ("NONE", .none), ("STALE {}", .stale),
+      ("ERR internal x", .internal), ("", .internal), ("?", .internal),
+    ] {
+      #expect(Array(line.utf8).withUnsafeBufferPointer { Outcome(line: $0) } == outcome, "\(line)")
+    }
+  }
+
+  @Test func `each error code has its outcome, and labels are unlike`() {
+    for code in ErrorCode.allCases { #expect(Outcome(code).label == code.rawValue) }
+    #expect(Set(Outcome.allCases.map(\.label)).count == Outcome.allCases.count)
+    #expect(Outcome.allCases.count == ErrorCode.allCases.count + 4)
+  }
+
+  @Test func `a row beyond the last is a bug and traps`() async {
+    await #expect(processExitsWith: .failure) {
+      Counters().addRequest(verb: Counters.rows, .internal, ns: 0)
+    }
+  }
+}

@@ -1,0 +1,500 @@
+// Owns: the tests of the doctor: what it says to which evidence, its command line, and that it
+// finds the same in real redis-servers, which are left as they were.
+
+import Foundation
+import Loop
+import RedisLink
+import Testing
+
+@testable import Worker
+
+struct DoctorTests {
+  /// The INFO of a Redis that is fit, as far as anybody looks at it.
+  private static let info = """
+    # Server\r
+    redis_version:7.0.15\r
+    hz:10\r
+    used_memory:1048576\r
+    total_system_memory:17179869184\r
+    maxmemory:0\r
+    maxmemory_policy:noeviction\r
+    loading:0\r
+    aof_enabled:1\r
+    aof_last_write_status:ok\r
+    expired_stale_perc:0.25\r
+    evicted_keys:0\r
+    connected_slaves:0\r
+    db0:keys=4,expires=3,avg_ttl=0\r
+    """
+
+  /// All that a fit Redis answers.
+  private static var fit: Evidence {
+    var seen = Evidence()
+    seen.place = "redis://127.0.0.1:6379"
+    seen.hello = ["server": "redis", "version": "7.0.15", "mode": "standalone", "role": "master"]
+    seen.info = Answer.text(info).infoFields
+    seen.config = [
+      "maxmemory": "0", "maxmemory-policy": "noeviction", "notify-keyspace-events": "xE",
+      "appendonly": "yes", "appendfsync": "always", "save": "",
+      "stop-writes-on-bgsave-error": "yes", "min-replicas-to-write": "0",
+    ]
+    seen.partitions = .text("256")
+    seen.tried = probes.map { Evidence.Tried(probe: $0, answer: .text("OK")) }
+    seen.script = .text("1")
+    seen.announcement = .heard
+    seen.roundTripsUs = [310, 90, 120]
+    seen.clockAheadMs = 0
+    return seen
+  }
+
+  private static var probes: [Probe] {
+    let keys = ProbeKeys(namespace: "lk", run: "r")
+    return Probe.removers(keys) + Probe.others(keys, endsAtMs: 0)
+      + [Probe.subscribe(database: 0), Probe.patternSubscribe(database: 0)]
+  }
+
+  /// What is different from a fit Redis, and what must be found.
+  struct Case: Sendable, CustomTestStringConvertible {
+    var level: Finding.Level
+    var check: Finding.Check
+    /// What the finding must say, fix included.
+    var words: [String]
+    var info: [String: String]
+    var config: [String: String]
+    var change: @Sendable (inout Evidence) -> Void
+
+    var testDescription: String { "\(level) \(check): \(words.joined(separator: ", "))" }
+
+    init(
+      _ level: Finding.Level, _ check: Finding.Check, _ words: [String],
+      info: [String: String] = [:], config: [String: String] = [:],
+      _ change: @escaping @Sendable (inout Evidence) -> Void = { _ in }
+    ) {
+      self.level = level
+      self.check = check
+      self.words = words
+      self.info = info
+      self.config = config
+      self.change = change
+    }
+
+    var evidence: Evidence {
+      var seen = DoctorTests.fit
+      seen.info.merge(info) { $1 }
+      seen.config.merge(config) { $1 }
+      change(&seen)
+      return seen
+    }
+  }
+
+  private static let noRight = "NOPERM this user has no permissions to run the 'x' command"
+
+  static let serverCases: [Case] = [
+    Case(.bad, .connection, ["WRONGPASS", "right user and password"]) {
+      $0.ending = .unreachable("Redis does not let this worker in (WRONGPASS)")
+    },
+    Case(.bad, .connection, ["NOAUTH", "give a password"]) {
+      $0.ending = .unreachable("Redis does not let this worker in (NOAUTH)")
+    },
+    Case(.bad, .connection, ["lost", "closed"]) { $0.ending = .lost("Redis closed it") },
+    Case(.bad, .connection, ["8 s"]) { $0.ending = .tooSlow(limitMs: 8_000) },
+    Case(.warn, .connection, ["user default", "redis://ann:PASSWORD@"]) { $0.unusedUser = "ann" },
+    Case(.bad, .version, ["needs 6.2"]) { $0.ending = .unusable("needs 6.2") },
+    Case(.bad, .version, ["6.0.16 is too old"]) { $0.hello["version"] = "6.0.16" },
+    Case(.warn, .version, ["6.2.7 works", "use Redis 7"]) { $0.hello["version"] = "6.2.7" },
+    Case(.ok, .version, ["10.0.1"]) { $0.hello["version"] = "10.0.1" },
+    Case(.ok, .version, ["7.0.15 (valkey)"]) { $0.hello["server"] = "valkey" },
+    Case(.warn, .version, ["cannot be seen"]) { $0.hello["version"] = "unstable" },
+    Case(
+      .bad, .role, ["replica of 10.0.0.7:6380", "master"],
+      info: ["master_host": "10.0.0.7", "master_port": "6380"]
+    ) { $0.hello["role"] = "replica" },
+    Case(.bad, .mode, ["not supported yet"]) { $0.hello["mode"] = "cluster" },
+    Case(.bad, .mode, ["Cluster"], info: ["cluster_enabled": "1"]),
+    Case(.bad, .mode, ["Sentinel"]) { $0.hello["mode"] = "sentinel" },
+    Case(.bad, .loading, ["12.5 %"], info: ["loading": "1", "loading_loaded_perc": "12.5"]),
+    Case(.bad, .namespace, ["database 0", "+select"]) { $0.selected = .error(noRight) },
+    Case(.bad, .namespace, ["range"]) { $0.selected = .error("ERR DB index is out of range") },
+    Case(.ok, .namespace, ["not used"]) { $0.partitions = .null },
+    Case(.bad, .namespace, ["16", "256", "--namespace"]) { $0.partitions = .text("16") },
+    Case(.bad, .namespace, ["no text"]) { $0.partitions = .error("WRONGTYPE Operation against") },
+    Case(.warn, .writes, ["could not be removed"]) { $0.leftovers = true },
+    Case(.bad, .writes, ["full", "maxmemory"]) { answer(&$0, ["SET"], .error("OOM no")) },
+    Case(.bad, .writes, ["master"]) { answer(&$0, ["SET"], .error("READONLY You can't")) },
+    Case(.bad, .writes, ["disk", "dir"]) { answer(&$0, ["SET"], .error("MISCONF Errors")) },
+    Case(.bad, .writes, ["to-write"]) { answer(&$0, ["SET"], .error("NOREPLICAS Not")) },
+    Case(.bad, .writes, ["ERR odd"]) { answer(&$0, ["SET"], .error("ERR odd")) },
+    Case(.bad, .scripts, ["BUSY", "SCRIPT KILL"]) { $0.script = .error("BUSY x") },
+  ]
+
+  static let storageCases: [Case] = [
+    Case(.ok, .eviction, ["noeviction"]),
+    Case(.ok, .eviction, ["maxmemory is 0"], config: ["maxmemory-policy": "allkeys-lru"]),
+    Case(
+      .bad, .eviction, ["allkeys-lru", "CONFIG SET maxmemory-policy noeviction"],
+      config: ["maxmemory": "9999999", "maxmemory-policy": "allkeys-lru"]),
+    Case(
+      .bad, .eviction, ["volatile-ttl", "TTL", "noeviction"],
+      info: ["maxmemory": "9999999", "maxmemory_policy": "volatile-ttl"]
+    ) { $0.config = [:] },
+    Case(.ok, .eviction, ["7 keys"], info: ["evicted_keys": "7"]),
+    Case(.warn, .eviction, ["cannot be seen", "+info"]) { ($0.info, $0.config) = ([:], [:]) },
+    Case(.ok, .memory, ["1.0 MiB used of 2.0 MiB"], config: ["maxmemory": "2097152"]),
+    Case(.warn, .memory, ["no lock"], config: ["maxmemory": "1100000"]),
+    Case(.info, .memory, ["no limit", "16.0 GiB"]),
+    Case(.warn, .memory, ["no limit", "room"], info: ["used_memory": "16000000000"]),
+    Case(.ok, .persistence, ["before each reply"]),
+    Case(.ok, .persistence, ["two seconds"], config: ["appendfsync": "everysec"]),
+    Case(.warn, .persistence, ["appendfsync everysec"], config: ["appendfsync": "no"]),
+    Case(.ok, .persistence, ["cannot be seen"]) { $0.config = [:] },
+    Case(.warn, .persistence, ["cannot be seen"]) { ($0.info, $0.config) = ([:], [:]) },
+    Case(
+      .warn, .persistence, ["up to 1h", "CONFIG SET appendonly yes"],
+      config: ["appendonly": "no", "save": "3600 1 300 100 60 10000"]),
+    Case(.warn, .persistence, ["everything", "appendonly yes"], config: ["appendonly": "no"]),
+    Case(.bad, .persistence, ["append-only", "dir"], info: ["aof_last_write_status": "err"]),
+    Case(.warn, .persistence, ["grows"], info: ["aof_last_bgrewrite_status": "err"]),
+    Case(.warn, .persistence, ["last save"], info: ["rdb_last_bgsave_status": "err"]),
+    Case(
+      .bad, .persistence, ["stop-writes-on-bgsave-error"], info: ["rdb_last_bgsave_status": "err"]
+    ) { answer(&$0, ["SET"], .error("MISCONF Redis is configured")) },
+    Case(
+      .info, .replicas, ["2 follow", "fewer than 1", "now 2"],
+      info: ["connected_slaves": "2", "min_slaves_good_slaves": "2"],
+      config: ["min-replicas-to-write": "1"]),
+  ]
+
+  private static let flags = "notify-keyspace-events"
+
+  static let timingCases: [Case] = [
+    Case(.ok, .notifications, ["was announced"]),
+    Case(.warn, .notifications, ["is empty", "SET \(flags) Ex", "without"], config: [flags: ""]),
+    Case(.warn, .notifications, ["SET \(flags) K$xE"], config: [flags: "K$"]),
+    Case(.warn, .notifications, ["SET \(flags) AKE"], config: [flags: "AK"]),
+    Case(.warn, .notifications, ["is xE", "2 s"]) { $0.announcement = .silent(waitedMs: 2_000) },
+    Case(.info, .notifications, ["is xE"]) { $0.announcement = .notTried },
+    Case(.ok, .notifications, ["cannot be seen", "announced"]) { $0.config = [:] },
+    Case(.warn, .notifications, ["cannot be seen", "2 s", "Ex"]) {
+      ($0.config, $0.announcement) = ([:], .silent(waitedMs: 2_000))
+    },
+    Case(.info, .notifications, ["cannot be seen"]) {
+      ($0.config, $0.announcement) = ([:], .notTried)
+    },
+    Case(.ok, .latency, ["0.12 ms", "worst of 3", "0.31 ms"]),
+    Case(.warn, .latency, ["5.01 ms"]) { $0.roundTripsUs = [5_010, 5_010, 5_010] },
+    Case(.warn, .latency, ["100.07 ms"]) { $0.roundTripsUs = [1, 1, 100_070] },
+    Case(.info, .clock, ["999 ms ahead"]) { $0.clockAheadMs = 999 },
+    Case(.warn, .clock, ["1001 ms behind", "NTP"]) { $0.clockAheadMs = -1_001 },
+    Case(.info, .expiry, ["hz 10", "3 keys", "0.25 %"]),
+  ]
+
+  static let permissionCases: [Case] = [
+    Case(.ok, .permissions, ["all 37 commands", "lk:*"]),
+    Case(.bad, .permissions, ["XADD, SCRIPT LOAD", "SETUSER default +xadd +script|load"]) {
+      answer(&$0, ["XADD", "SCRIPT LOAD"], .error(noRight))
+    },
+    Case(.bad, .permissions, ["SETUSER default ~lk:*"]) {
+      answer(&$0, ["HGET"], .error("NOPERM No permissions to access a key"))
+    },
+    Case(.warn, .permissions, ["+subscribe +psubscribe &__keyevent@0__:expired"]) {
+      answer(&$0, ["SUBSCRIBE", "PSUBSCRIBE"], .error(noRight))
+    },
+    Case(.warn, .permissions, ["SETUSER default &__keyevent@0__:expired"]) {
+      answer(&$0, ["SUBSCRIBE"], .error("NOPERM No permissions to access a channel"))
+    },
+    Case(.info, .permissions, ["PSUBSCRIBE"]) { answer(&$0, ["PSUBSCRIBE"], .error(noRight)) },
+    Case(.bad, .permissions, ["does not know XACK"]) {
+      answer(&$0, ["XACK"], .error("ERR unknown command 'XACK', with args"))
+    },
+    Case(.bad, .permissions, ["XTRIM does not work: ERR no"]) {
+      answer(&$0, ["XTRIM"], .error("ERR no"))
+    },
+    Case(.info, .permissions, ["CONFIG GET"]) { $0.unanswered = ["CONFIG GET"] },
+  ]
+
+  private static func answer(_ seen: inout Evidence, _ names: [String], _ answer: Answer) {
+    for index in seen.tried.indices where names.contains(seen.tried[index].probe.name) {
+      seen.tried[index].answer = answer
+    }
+  }
+
+  // MARK: Judging
+
+  @Test(arguments: serverCases + storageCases + timingCases + permissionCases)
+  func `each difference is found, weighed and told with what to do`(_ one: Case) {
+    let diagnosis = Diagnosis(one.evidence)
+    let told = diagnosis.told(one.level, one.check)
+    #expect(one.words.allSatisfy { told.contains($0) }, "\(told)")
+    if one.level == .bad { #expect(diagnosis.exitStatus != 0) }
+    #expect(diagnosis.findings.allSatisfy { $0.level != .bad || $0.fix != nil })
+  }
+
+  @Test func `a fit Redis has no problems and no warnings`() {
+    let diagnosis = Diagnosis(Self.fit)
+    #expect(diagnosis.problems + diagnosis.warnings == 0 && diagnosis.exitStatus == 0)
+    #expect(diagnosis.text(isColoured: false).hasSuffix("\nfit\n"))
+    // What was not seen is not judged.
+    var lostEarly = Evidence()
+    lostEarly.ending = .lost("x")
+    #expect(Diagnosis(lostEarly).findings.map(\.check) == [.connection])
+  }
+
+  @Test(arguments: [
+    ("NOPERM this user has no permissions to run the 'get' command or its subcommand", 0),
+    ("NOPERM User ann has no permissions to run the 'keys' command", 0),
+    ("NOPERM this user has no permissions to access one of the keys used as arguments", 1),
+    ("NOPERM No permissions to access a key", 1),
+    ("NOPERM this user has no permissions to access one of the channels used as arguments", 2),
+    ("ERR unknown command", nil),
+  ])
+  func `denials of all versions are understood`(error: String, kind: Int?) {
+    let kinds: [PermissionChecks.Denial] = [.command, .key, .channel]
+    #expect(PermissionChecks.Denial(error) == kind.map { kinds[$0] })
+  }
+
+  /// Whoever gives a script a new command has to give it to the doctor too.
+  @Test func `every command of the scripts is tried`() throws {
+    let sources = URL(filePath: #filePath).deletingLastPathComponent()
+      .appending(path: "../../Sources/Scripts/Lua")
+    let files = try FileManager.default.contentsOfDirectory(atPath: sources.path)
+    let tried = Set(Self.probes.map(\.name))
+    var count = 0
+    for file in files {
+      let text = try String(contentsOf: sources.appending(path: file), encoding: .utf8)
+      for match in text.matches(of: /call\('([A-Z]+)'(?:, *'([A-Z]+)')?/) {
+        count += 1
+        let command = String(match.1)
+        let whole = match.2.map { "\(command) \($0)" } ?? command
+        #expect(tried.contains(command) || tried.contains(whole), "\(file): \(whole)")
+      }
+    }
+    #expect(count > 20)
+  }
+
+  // MARK: Telling
+
+  @Test func `lines are aligned, on one line each, and coloured only if asked`() {
+    let bad = Finding(.bad, .eviction, "a\nb\u{1B}[2J", fix: "mend")
+    let findings = [Finding(.ok, .version, "7.0.15"), bad]
+    let diagnosis = Diagnosis("unix:///s", namespace: "lk", findings: findings)
+    #expect(
+      diagnosis.text(isColoured: false)
+        == "ok    version   7.0.15\nbad   eviction  a b [2J   → mend\nnot fit: 1 problem\n")
+    #expect(
+      diagnosis.text(isColoured: true).hasPrefix(
+        "\u{1B}[32mok  \u{1B}[0m  version   7.0.15\n\u{1B}[31mbad \u{1B}[0m  eviction"))
+    #expect(diagnosis.exitStatus == 1)
+  }
+
+  @Test func `the report for programs is JSON`() {
+    let findings = [Finding(.bad, .role, "\"a\"\n", fix: "b"), Finding(.ok, .mode, "c")]
+    let diagnosis = Diagnosis("unix:///s", namespace: "lk", findings: findings, isReachable: false)
+    let expected = """
+      {"redis":"unix:///s","namespace":"lk","verdict":"unreachable","problems":1,"warnings":0,\
+      "findings":[{"level":"bad","check":"role","text":"\\"a\\"\\n","fix":"b"},\
+      {"level":"ok","check":"mode","text":"c","fix":null}]}
+      """
+    #expect(diagnosis.json == expected)
+    #expect(diagnosis.exitStatus == 3)
+  }
+
+  // MARK: The command line
+
+  private func parsed(_ words: [String], _ environment: [String: String] = [:]) -> String {
+    do throws(SettingError) {
+      switch try DoctorOptions.parse(arguments: words, environment: environment) {
+      case .help: return "help"
+      case .examine(let options):
+        return "\(options.endpoint.publicText) \(options.namespace) \(options.isJSON)"
+      }
+    } catch { return error.text }
+  }
+
+  @Test(arguments: [
+    (["--redis", "redis://h:1"], "redis://h:1 env false"),
+    (["--json", "--redis=unix:///s?db=2", "--namespace", "n"], "unix:///s?db=2 n true"),
+    ([], "redis://own:1 env false"),
+    (["-h"], "help"), (["--redis", "x", "--help"], "help"),
+  ])
+  func `the command line wins over the environment`(words: [String], outcome: String) {
+    var environment = ["LATCHKEY_REDIS": "redis://own:1", "LATCHKEY_NAMESPACE": "env"]
+    environment["REDIS_URL"] = "redis://other:1"
+    #expect(parsed(words, environment) == outcome)
+    // A variable that is set to nothing counts as not set.
+    environment["LATCHKEY_REDIS"] = ""
+    #expect(parsed([], environment) == "redis://other:1 env false")
+  }
+
+  @Test(arguments: [
+    (["--redis"], "--redis needs a value"), (["--redis", "--json"], "--redis needs a value"),
+    (["--threads", "4"], "there is no flag '--threads'"), (["redis://h:1"], "there is no flag"),
+    (["--redis=redis://a:1", "--redis=redis://a:1"], "given twice"),
+    (["--redis", "http://u:secret-word@h"], "begins with redis://"),
+    (["--redis", "redis://u:secret-word@h:x"], "port"),
+    (["--namespace", "a:b", "--redis", "redis://h"], "--namespace takes"),
+    ([], "'latchkey serve' sets up"),
+  ])
+  func `a wrong command line is told, and no secret with it`(words: [String], why: String) {
+    let told = parsed(words)
+    #expect(told.contains(why), "\(told)")
+    #expect(!told.contains("secret-word"))
+  }
+}
+
+// MARK: - Real servers
+
+/// A redis-server of a test's own on a loopback port.
+///
+/// A shell holds it and kills it, by its pid, when it reads a line: at the latest the end of its
+/// input, when the test process ends.
+private final class PrivateRedis {
+  let port: Int
+  private let folder: String
+  private let shell = Process()
+  private let hold = Pipe()
+
+  init(_ lines: String...) throws {
+    // Free now; if somebody takes it in between, the start fails.
+    let anyPort = Address.tcp(host: "127.0.0.1", port: 0)
+    let socket = try SocketAddress.resolve(anyPort).bind(sharingPort: false)
+    port = Int(try socket.localPort())
+    socket.close()
+    folder = FileManager.default.temporaryDirectory.appending(path: "lk-doctor-\(port)").path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let config = ["port \(port)", "bind 127.0.0.1", "save \"\"", "dir \(folder)"] + lines
+    try config.joined(separator: "\n").write(
+      toFile: folder + "/redis.conf", atomically: true, encoding: .utf8)
+    shell.executableURL = URL(filePath: "/bin/sh")
+    shell.arguments = [
+      "-c", "redis-server \"$0/redis.conf\" & read -r _; kill -9 $!; rm -r \"$0\"", folder,
+    ]
+    shell.standardInput = hold
+    let output = Pipe()
+    shell.standardOutput = output
+    try shell.run()
+    var log = ""
+    while !log.contains("Ready to accept connections") {
+      var watch = pollfd(
+        fd: output.fileHandleForReading.fileDescriptor, events: Int16(POLLIN), revents: 0)
+      try #require(poll(&watch, 1, 10_000) == 1, "redis-server did not start: \(log)")
+      log += String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+    }
+  }
+
+  deinit {
+    // Its end alone would not do: a child of another test may have inherited this pipe.
+    try? hold.fileHandleForWriting.write(contentsOf: Data("\n".utf8))
+    shell.waitUntilExit()
+  }
+
+  @discardableResult func command(_ words: String...) throws -> String {
+    let client = Process()
+    client.executableURL = URL(filePath: "/usr/bin/env")
+    client.arguments = ["redis-cli", "-p", "\(port)"] + words
+    let output = Pipe()
+    client.standardOutput = output
+    try client.run()
+    let text = try output.fileHandleForReading.readToEnd() ?? Data()
+    client.waitUntilExit()
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// What the doctor says; `login` stands before the host.
+  func diagnosis(_ login: String = "", lookingMs: Int64 = 8_000) throws -> Diagnosis {
+    try examined("redis://\(login)127.0.0.1:\(port)", lookingMs: lookingMs)
+  }
+}
+
+private func examined(_ url: String, lookingMs: Int64 = 8_000) throws -> Diagnosis {
+  let endpoint = try RedisEndpoint(url: url)
+  return Doctor.examine(
+    DoctorOptions(endpoint: endpoint, namespace: "lk", isJSON: false, lookingMs: lookingMs))
+}
+
+extension Diagnosis {
+  fileprivate func told(_ level: Finding.Level, _ check: Finding.Check) -> String {
+    findings.filter { $0.level == level && $0.check == check }
+      .map { "\($0.text) → \($0.fix ?? "")" }.joined(separator: "\n")
+  }
+}
+
+@Suite(.serialized) struct DoctorAtRedisTests {
+  private static let durable = "appendonly yes\nappendfsync always\nnotify-keyspace-events Ex"
+
+  @Test func `a fit Redis is found fit and is left as it was`() throws {
+    let redis = try PrivateRedis(Self.durable)
+    let before = try redis.command("CONFIG", "GET", "*")
+    let diagnosis = try redis.diagnosis()
+    #expect(diagnosis.problems + diagnosis.warnings == 0)
+    #expect(diagnosis.told(.ok, .notifications).contains("was announced"))
+    #expect(diagnosis.exitStatus == 0)
+    #expect(try redis.command("DBSIZE") == "0\n")
+    #expect(try redis.command("CONFIG", "GET", "*") == before)
+  }
+
+  @Test func `one that throws keys away is unfit, and so are a full one and a replica`() throws {
+    let redis = try PrivateRedis("maxmemory 100mb", "maxmemory-policy allkeys-lru")
+    let forgetful = try redis.diagnosis()
+    #expect(forgetful.told(.bad, .eviction).contains("maxmemory-policy noeviction"))
+    #expect(forgetful.exitStatus == 1)
+    try redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "1")
+    #expect(try redis.diagnosis().told(.bad, .writes).contains("OOM"))
+    try redis.command("REPLICAOF", "127.0.0.1", "1")
+    let replica = try redis.diagnosis()
+    #expect(replica.told(.bad, .role).contains("replica of 127.0.0.1:1"))
+    #expect(replica.told(.bad, .writes).contains("READONLY"))
+    #expect(replica.exitStatus == 1)
+  }
+
+  @Test func `rights that are missing are named with their rules, and nothing is left`() throws {
+    let redis = try PrivateRedis(
+      Self.durable, "user ann on >quiet-word ~lk:* &* +@all -config -xadd",
+      "user bob on >quiet-word ~lk:* &* +@all -del", "user eve on >quiet-word ~lk:* +info +hset")
+    let ann = try redis.diagnosis("ann:quiet-word@")
+    #expect(ann.told(.bad, .permissions).hasSuffix("may not use XADD → ACL SETUSER ann +xadd"))
+    #expect(ann.told(.info, .permissions).contains("CONFIG GET"))
+    #expect(ann.told(.ok, .notifications).contains("cannot be seen"))
+    let bob = try redis.diagnosis("bob:quiet-word@")
+    #expect(bob.told(.bad, .permissions).hasSuffix("+del"))
+    let eve = try redis.diagnosis("eve:quiet-word@")
+    let rules = eve.told(.bad, .permissions)
+    #expect(rules.contains("EVALSHA") && rules.contains(" +evalsha") && !rules.contains("HSET,"))
+    #expect(eve.told(.warn, .permissions).contains("+subscribe"))
+    for one in [ann, bob, eve] {
+      #expect(one.exitStatus == 1 && !(one.json + one.text(isColoured: true)).contains("quiet"))
+    }
+    // DBSIZE would count what has run out and was not yet removed.
+    #expect(try redis.command("KEYS", "*") == "\n")
+  }
+
+  @Test func `one that does not let us in is unreachable`() throws {
+    let redis = try PrivateRedis("requirepass quiet-word")
+    let wrong = try redis.diagnosis(":wrong-word@")
+    #expect(wrong.told(.bad, .connection).contains("WRONGPASS"))
+    #expect(wrong.verdict == .unreachable && wrong.exitStatus == 3)
+    #expect(!(wrong.json + wrong.text(isColoured: false)).contains("wrong-word"))
+    #expect(try redis.diagnosis().told(.bad, .connection).contains("NOAUTH"))
+    #expect(try redis.diagnosis(":quiet-word@").exitStatus == 0)
+    #expect(try examined("unix:///nowhere/redis.sock").exitStatus == 3)
+  }
+
+  @Test func `notifications that are off are told, whether or not CONFIG can be asked`() throws {
+    let redis = try PrivateRedis("user ann on nopass ~lk:* &* +@all -config")
+    let open = try redis.diagnosis()
+    #expect(open.told(.warn, .notifications).contains("CONFIG SET notify-keyspace-events Ex"))
+    #expect(open.told(.warn, .persistence).contains("appendonly yes"))
+    #expect(open.exitStatus == 0)
+    let blind = try redis.diagnosis("ann:any@")
+    #expect(blind.told(.warn, .notifications).contains("not announced within 2 s"))
+  }
+
+  @Test func `one that stalls is given up and nothing is left`() throws {
+    let redis = try PrivateRedis()
+    try redis.command("CLIENT", "PAUSE", "60000", "WRITE")
+    let diagnosis = try redis.diagnosis(lookingMs: 300)
+    #expect(diagnosis.told(.bad, .connection).contains("did not answer"))
+    #expect(diagnosis.exitStatus == 1)
+    try redis.command("CLIENT", "UNPAUSE")
+    #expect(try redis.command("DBSIZE") == "0\n")
+  }
+}

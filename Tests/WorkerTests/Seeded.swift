@@ -1,0 +1,1 @@
+../RedisLinkTests/Support/Seeded.swift
