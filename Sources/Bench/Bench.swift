@@ -1,0 +1,92 @@
+// Owns: the load generator's command line: reads options, runs one load, prints one JSON line.
+// Main thread.
+
+import Glibc
+import Loop
+
+/// A load generator for comparing Latchkey with Redis: as many unpipelined callers as asked, on
+/// one thread, each of them taking and renewing locks of its own devices.
+@main
+struct Bench {
+  static let usage = """
+    usage: latchkey-bench TARGET HOST:PORT [option...]
+           latchkey-bench lateness SOCKET HOST:PORT... [option...]
+           latchkey-bench quiet HOST:PORT... [option...]
+
+    TARGET is latchkey (its line protocol) or redis (a lock script, called directly).
+
+      --connections N   callers, each with one request at a time (default 50)
+      --devices N       devices in all, spread over the callers (default 20000)
+      --seconds N       how long to count (default 3)
+      --requests N      stop counting after so many requests; 0 counts none (default: no limit)
+      --pid NAME=PID    also report what this process spends per request; repeatable
+      --hold            then keep the connections open, idle, until killed
+
+    One pass over all devices acquires them and is not counted; what is counted renews them.
+    Prints one line of JSON. A reply that is not OK ends the run with status 1.
+
+    lateness: fills the Redis at SOCKET with other keys that have a TTL, takes locks by the
+    workers that fall due one after another, and compares when each event was written with when
+    Redis announced the lock, and a key with the same deadline that nobody touched.
+
+      --keys N          other keys with a TTL (default 1000000)
+      --locks N         locks that fall due (default 10000)
+      --over-ms N       over how long they do (default 10000)
+      --listen-ms N     how late an announcement may be to count (default 60000)
+
+    quiet: takes locks for a day by the workers, waits until all is quiet, and tells how much of
+    a core processes use. Without locks no worker is needed.
+
+      --locks N         locks that are held (default 10000)
+      --seconds N       how long to look (default 10)
+      --pid NAME=PID    the process to look at; repeatable
+
+    """
+
+  static func main() {
+    do throws(LoadFailure) {
+      let words = Array(CommandLine.arguments.dropFirst())
+      if try measureLateness(words) { return }
+      let options = try LoadOptions.parse(words)
+      guard let options else {
+        print(usage, terminator: "")
+        return
+      }
+      let run = try LoadRun(options)
+      print(try run.measure().json)
+      fflush(nil)
+      if options.holds { withExtendedLifetime(run) { while true { pause() } } }
+    } catch {
+      write("latchkey-bench: \(error.text)\n", to: STDERR_FILENO)
+      exit(1)
+    }
+  }
+
+  /// The measurements that have options of their own; false if it is none of these.
+  private static func measureLateness(_ words: [String]) throws(LoadFailure) -> Bool {
+    guard let first = words.first, !words.contains("--help") else { return false }
+    let rest = Array(words.dropFirst())
+    switch first {
+    case "lateness":
+      var run = try LatenessRun(LatenessOptions.parse(rest, needsRedis: true))
+      print(try run.measure())
+    case "quiet": print(try QuietRun(LatenessOptions.parse(rest, needsRedis: false)).measure())
+    default: return false
+    }
+    return true
+  }
+
+  private static func write(_ text: String, to descriptor: Int32) {
+    let bytes = Array(text.utf8)
+    _ = Glibc.write(descriptor, bytes, bytes.count)
+  }
+}
+
+/// Why a load could not be run to its end; the figures would be worth nothing.
+struct LoadFailure: Error {
+  let text: String
+
+  init(_ text: String) { self.text = text }
+
+  init(_ error: SystemError) { text = error.description }
+}

@@ -1,0 +1,162 @@
+// Owns: the measurement of lateness: many locks fall due among many other keys; how late is each
+// event, and how late is Redis' own announcement? Main thread.
+
+import Glibc
+import Loop
+
+/// One run.
+struct LatenessRun {
+  private let options: LatenessOptions
+  private let redis: PatientLink
+  private let subscriber: PatientLink
+  private let workers: [PatientLink]
+  /// When each lock runs out, by Redis' clock.
+  private var deadlines: [Int64] = []
+  private var lockArrivals: [Int64] = []
+  private var twinArrivals: [Int64] = []
+  /// Locks and twins that have been announced; each is counted once.
+  private var announced: Set<String> = []
+
+  init(_ options: LatenessOptions) throws(LoadFailure) {
+    self.options = options
+    redis = try PatientLink(.unix(path: options.redis))
+    subscriber = try PatientLink(.unix(path: options.redis))
+    var workers: [PatientLink] = []
+    for address in options.workers { workers.append(try PatientLink(address)) }
+    guard !workers.isEmpty else { throw LoadFailure("no worker is named") }
+    self.workers = workers
+  }
+
+  mutating func measure() throws(LoadFailure) -> String {
+    try fill()
+    try subscribe()
+    try takeLocks()
+    try makeTwins()
+    try listen()
+    let late = try readEvents()
+    return "{\"keys\":\(options.keys),\"locks\":\(options.locks),\"over_ms\":\(options.overMs),"
+      + "\"listen_ms\":\(options.listenMs),"
+      + late.json("event") + "," + Spread(lockArrivals).json("lock_heard") + ","
+      + Spread(twinArrivals).json("twin_heard") + "}"
+  }
+
+  /// Other keys, with TTLs of one to two hours.
+  private func fill() throws(LoadFailure) {
+    let script = """
+      for i = ARGV[1], ARGV[2] do
+        local name = 'other:' .. string.format('%d', i)
+        redis.call('SET', name, 'x', 'PX', math.random(3600000, 7200000))
+      end
+      return 1
+      """
+    let step = 20_000
+    for first in stride(from: 0, to: options.keys, by: step) {
+      let last = min(first + step, options.keys) - 1
+      let reply = try redis.exchange(
+        PatientLink.command(["EVAL", script, "0", "\(first)", "\(last)"]), lines: 1)
+      guard reply[0] == ":1" else { throw LoadFailure("filling: \(reply[0])") }
+    }
+  }
+
+  private func subscribe() throws(LoadFailure) {
+    let reply = try redis.exchange(
+      PatientLink.command(["CONFIG", "SET", "notify-keyspace-events", "Ex"]), lines: 1)
+    guard reply[0] == "+OK" else { throw LoadFailure("CONFIG SET: \(reply[0])") }
+    let channel = "__keyevent@0__:expired"
+    // The answer: an array of the word, the channel and a number.
+    _ = try subscriber.exchange(PatientLink.command(["SUBSCRIBE", channel]), lines: 6)
+  }
+
+  /// Takes the locks by all workers, each with the TTL that lets it run out in its turn.
+  private mutating func takeLocks() throws(LoadFailure) {
+    // Time enough to take them all before the first runs out.
+    let leadMs = 3_000 + Int64(options.locks) / 4
+    let beginMs = WallTime.nowMs() + leadMs
+    let step = 100
+    for first in stride(from: 0, to: options.locks, by: step) {
+      let numbers = first..<min(first + step, options.locks)
+      let nowMs = WallTime.nowMs()
+      var text = ""
+      for number in numbers {
+        let atMs = beginMs + options.overMs * Int64(number) / Int64(options.locks)
+        guard atMs - nowMs > 1_000 else { throw LoadFailure("taking the locks took too long") }
+        text += "LOCK late-\(number) agent ttl=\(atMs - nowMs)ms\n"
+      }
+      let link = workers[first / step % workers.count]
+      for reply in try link.exchange(text, lines: numbers.count) {
+        guard let acquiredAt = Figure.number("acquired_at", in: reply[...]),
+          let ttlMs = Figure.number("ttl_ms", in: reply[...]), reply.hasPrefix("OK")
+        else { throw LoadFailure("LOCK: \(reply)") }
+        deadlines.append(acquiredAt + ttlMs)
+      }
+    }
+  }
+
+  /// For each lock a plain key with the same deadline, which nobody touches.
+  ///
+  /// A worker that ends a lock touches its key, and Redis announces a key that is touched. So the
+  /// locks' own announcements show Latchkey at work, and those of the twins what there would be
+  /// without it.
+  private func makeTwins() throws(LoadFailure) {
+    let step = 500
+    for first in stride(from: 0, to: options.locks, by: step) {
+      let numbers = first..<min(first + step, options.locks)
+      let text = numbers.reduce("") { text, number in
+        text + PatientLink.command(["SET", "twin:\(number)", "x", "PXAT", "\(deadlines[number])"])
+      }
+      for reply in try redis.exchange(text, lines: numbers.count) where reply != "+OK" {
+        throw LoadFailure("SET: \(reply)")
+      }
+    }
+    guard let soonest = deadlines.min(), soonest > WallTime.nowMs() + 200 else {
+      throw LoadFailure("setting up took too long")
+    }
+  }
+
+  /// Hears announcements until the last one that counts.
+  private mutating func listen() throws(LoadFailure) {
+    let lastMs = (deadlines.max() ?? 0) + options.listenMs
+    while true {
+      let leftMs = lastMs - WallTime.nowMs()
+      guard leftMs > 0 else { return }
+      let untilMs = MonotonicTime.nowMs() + min(leftMs, 1_000)
+      guard let key = try subscriber.readLine(untilMs: untilMs) else { continue }
+      hear(key)
+    }
+  }
+
+  /// A line of a message; only the key itself looks like one.
+  private mutating func hear(_ line: String) {
+    let nowMs = WallTime.nowMs()
+    let isTwin = line.hasPrefix("twin:")
+    guard isTwin || line.contains(":lock:late-"),
+      let digits = line.split(whereSeparator: { $0 == ":" || $0 == "-" }).last,
+      let number = Int(digits), deadlines.indices.contains(number)
+    else { return }
+    let lateMs = nowMs - deadlines[number]
+    guard lateMs <= options.listenMs, announced.insert(line).inserted else { return }
+    if isTwin { twinArrivals.append(lateMs) } else { lockArrivals.append(lateMs) }
+  }
+
+  /// How late each event was: from its deadline to its place in the log, both by Redis' clock.
+  private func readEvents() throws(LoadFailure) -> Spread {
+    var late: [Int: Int64] = [:]
+    while late.count < options.locks {
+      let reply = try workers[0].request("EVENTS * group=lateness limit=1000 types=lock.abandoned")
+      guard reply.hasPrefix("OK") else { throw LoadFailure("EVENTS: \(reply)") }
+      let events = reply.split(separator: "{").filter { $0.contains("\"type\":\"lock.abandoned\"") }
+      guard !events.isEmpty else { break }
+      for event in events {
+        guard let id = Figure.text("id", in: event), let atMs = Figure.number("at", in: event),
+          let writtenMs = Int64(id.split(separator: "-")[1]),
+          let device = Figure.text("device", in: event), let number = Int(device.dropFirst(5))
+        else { throw LoadFailure("not an event: \(event)") }
+        guard late.updateValue(writtenMs - atMs, forKey: number) == nil else {
+          throw LoadFailure("\(device) was told twice")
+        }
+        guard atMs == deadlines[number] else { throw LoadFailure("\(device) ended at \(atMs)") }
+      }
+    }
+    return Spread(Array(late.values))
+  }
+}

@@ -1,0 +1,83 @@
+// Owns: the load generator's options and how they are read. A value.
+
+import Loop
+
+/// What a load is made of.
+struct LoadOptions {
+  /// A process whose processor time is to be reported.
+  struct Observed {
+    let name: String
+    let pid: Int
+  }
+
+  var target = LoadTarget.latchkey
+  var address = Address.tcp(host: "127.0.0.1", port: 0)
+  var connections = 50
+  var devices = 20_000
+  var seconds = 3.0
+  /// No more than so many requests are counted; nil has no limit.
+  var requests: Int?
+  var observed: [Observed] = []
+  var holds = false
+
+  /// Reads the command line; nil if it only asks for help.
+  static func parse(_ arguments: [String]) throws(LoadFailure) -> LoadOptions? {
+    if arguments.isEmpty || arguments.contains("--help") || arguments.contains("-h") { return nil }
+    guard arguments.count >= 2, let target = LoadTarget(rawValue: arguments[0]) else {
+      throw LoadFailure("the first two words are latchkey or redis, and HOST:PORT")
+    }
+    var options = LoadOptions()
+    options.target = target
+    options.address = try address(arguments[1])
+    var rest = arguments[2...]
+    while let flag = rest.popFirst() {
+      if flag == "--hold" {
+        options.holds = true
+        continue
+      }
+      guard let value = rest.popFirst() else { throw LoadFailure("\(flag) needs a value") }
+      try options.set(flag, value)
+    }
+    guard options.devices >= options.connections else {
+      throw LoadFailure("\(options.devices) devices are too few: each caller needs its own")
+    }
+    return options
+  }
+
+  static func address(_ text: String) throws(LoadFailure) -> Address {
+    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[colon...].dropFirst()) else {
+      throw LoadFailure("'\(text)' is not HOST:PORT")
+    }
+    return .tcp(host: String(text[..<colon]), port: port)
+  }
+
+  private mutating func set(_ flag: String, _ value: String) throws(LoadFailure) {
+    switch flag {
+    case "--connections": connections = try number(flag, value, min: 1)
+    case "--devices": devices = try number(flag, value, min: 1)
+    case "--requests": requests = try number(flag, value, min: 0)
+    case "--seconds":
+      guard let seconds = Double(value), seconds > 0, seconds <= 86_400 else {
+        throw LoadFailure("\(flag) takes seconds, not '\(value)'")
+      }
+      self.seconds = seconds
+    case "--pid": observed.append(try LoadOptions.observed(value))
+    default: throw LoadFailure("there is no option '\(flag)'; see --help")
+    }
+  }
+
+  static func observed(_ value: String) throws(LoadFailure) -> Observed {
+    let parts = value.split(separator: "=", maxSplits: 1)
+    guard parts.count == 2, let pid = Int(parts[1]) else {
+      throw LoadFailure("--pid takes NAME=PID, not '\(value)'")
+    }
+    return Observed(name: String(parts[0]), pid: pid)
+  }
+
+  private func number(_ flag: String, _ value: String, min: Int) throws(LoadFailure) -> Int {
+    guard let number = Int(value), number >= min else {
+      throw LoadFailure("\(flag) takes a whole number from \(min), not '\(value)'")
+    }
+    return number
+  }
+}

@@ -1,0 +1,42 @@
+// Owns: how much processor time processes have used, as the kernel tells. A value.
+
+import Glibc
+
+/// Processor time of this process and of those that are observed.
+struct ProcessorTimes {
+  var ownUs = 0.0
+  var observed: [(name: String, us: Double)] = []
+
+  /// What has been used up to now; a process that is gone has used nothing.
+  static func now(of processes: [LoadOptions.Observed]) -> ProcessorTimes {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return ProcessorTimes(
+      ownUs: Double(time.tv_sec) * 1e6 + Double(time.tv_nsec) / 1e3,
+      observed: processes.map { ($0.name, us(of: $0.pid)) })
+  }
+
+  func minus(_ earlier: ProcessorTimes) -> ProcessorTimes {
+    ProcessorTimes(
+      ownUs: ownUs - earlier.ownUs,
+      observed: zip(observed, earlier.observed).map { ($0.name, $0.us - $1.us) })
+  }
+
+  /// User and system time of all threads, from /proc/PID/stat: fields 14 and 15, in ticks.
+  ///
+  /// The second field is a name in parentheses, which may hold spaces.
+  private static func us(of pid: Int) -> Double {
+    let descriptor = open("/proc/\(pid)/stat", O_RDONLY)
+    guard descriptor >= 0 else { return 0 }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 1_024)
+    let count = max(0, read(descriptor, &bytes, bytes.count))
+    let text = String(decoding: bytes[..<count], as: UTF8.self)
+    guard let name = text.lastIndex(of: ")") else { return 0 }
+    let fields = text[name...].split(separator: " ")
+    guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else {
+      return 0
+    }
+    return (user + system) * 1e6 / Double(sysconf(Int32(_SC_CLK_TCK)))
+  }
+}

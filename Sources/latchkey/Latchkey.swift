@@ -1,0 +1,92 @@
+// Owns: the program's commands: reads arguments, runs one, exits with its status. Main thread.
+
+import Glibc
+import LatchkeyClient
+import Worker
+
+/// The program.
+@main
+struct Latchkey {
+  static let usage = """
+    Latchkey: which agent owns a device's conversation, kept in Redis.
+
+    usage: latchkey COMMAND …
+
+      serve   run a worker                      latchkey serve --help
+      call    send one request to a worker      latchkey call LOCK device-1 scheduling
+      watch   show events as they happen        latchkey watch
+      doctor  say whether a Redis is fit        latchkey doctor --redis redis://127.0.0.1:6379
+      version print the version
+
+    """
+
+  static func main() {
+    var arguments = Array(CommandLine.arguments.dropFirst())
+    guard !arguments.isEmpty else {
+      fail(usage, status: 2)
+    }
+    let command = arguments.removeFirst()
+    switch command {
+    case "serve": exit(serve(arguments))
+    case "call": exit(CallCommand.run(arguments))
+    case "watch": exit(WatchCommand.run(arguments))
+    case "doctor": exit(DoctorCommand.run(arguments))
+    case "version", "--version": print("latchkey \(Version.text)")
+    case "help", "--help", "-h": print(usage, terminator: "")
+    default: fail("latchkey: there is no command '\(command)'\n\n\(usage)", status: 2)
+    }
+  }
+
+  static func serve(_ arguments: [String]) -> Int32 {
+    if arguments.contains("--help") || arguments.contains("-h") {
+      print(Settings.helpText(), terminator: "")
+      return 0
+    }
+    do throws(SettingError) {
+      return Control.run(try Settings.parse(arguments: arguments, environment: environment()))
+    } catch {
+      fail("latchkey serve: \(error.text)\nlatchkey serve --help lists all flags\n", status: 2)
+    }
+  }
+
+  static func environment() -> [String: String] {
+    var variables: [String: String] = [:]
+    var entry = environ
+    while let text = entry.pointee {
+      let pair = String(cString: text)
+        .split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      if pair.count == 2 { variables[String(pair[0])] = String(pair[1]) }
+      entry += 1
+    }
+    return variables
+  }
+
+  /// Reads HOST:PORT, or says what is wrong and ends.
+  static func hostAndPort(_ place: String, command: String) -> (String, UInt16) {
+    guard let colon = place.lastIndex(of: ":"),
+      let port = UInt16(place[place.index(after: colon)...]), colon > place.startIndex
+    else { fail("latchkey \(command): --to takes HOST:PORT, not '\(place)'\n", status: 2) }
+    return (place[..<colon].filter { $0 != "[" && $0 != "]" }, port)
+  }
+
+  /// Prints to standard error and ends.
+  static func fail(_ text: String, status: Int32) -> Never {
+    _ = write(text, to: 2)
+    exit(status)
+  }
+
+  /// Writes all of a text at once; false if nobody reads it.
+  static func write(_ text: String, to descriptor: Int32 = 1) -> Bool {
+    var copy = text
+    return copy.withUTF8 { bytes in
+      var sent = 0
+      while sent < bytes.count {
+        let count = Glibc.write(descriptor, bytes.baseAddress.map { $0 + sent }, bytes.count - sent)
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { return false }
+        sent += count
+      }
+      return true
+    }
+  }
+}

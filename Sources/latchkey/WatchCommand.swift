@@ -1,0 +1,125 @@
+// Owns: `latchkey watch`: events as they happen, for people or for pipes.
+
+import Glibc
+import LatchkeyClient
+
+enum WatchCommand {
+  static let usage = """
+    usage: latchkey watch [--to HOST:PORT] [--json] [--types a,b] [device|*]
+
+    Shows events as they happen until it is interrupted: of one device, or of all (the default).
+
+      --to HOST:PORT   the worker (127.0.0.1:5282, or LATCHKEY_TO)
+      --json           one JSON object a line, as the protocol gives it
+      --types a,b      only these types, such as lock.abandoned
+
+    Exit status: 2 ERR or wrong usage · 3 no connection, or the connection ended
+
+    """
+
+  static func run(_ arguments: [String]) -> Int32 {
+    var rest = arguments[...]
+    var place = Latchkey.environment()["LATCHKEY_TO"] ?? "127.0.0.1:5282"
+    var isJSON = false
+    var options = ""
+    while let flag = rest.first, flag.hasPrefix("-") {
+      rest.removeFirst()
+      switch flag {
+      case "-h", "--help":
+        print(usage, terminator: "")
+        return 0
+      case "--json": isJSON = true
+      case "--to", "--types":
+        guard let value = rest.popFirst() else { Latchkey.fail(usage, status: 2) }
+        if flag == "--to" { place = value } else { options = " types=\(value)" }
+      default: Latchkey.fail("latchkey watch: unknown flag \(flag)\n\n\(usage)", status: 2)
+      }
+    }
+    guard rest.count <= 1 else { Latchkey.fail(usage, status: 2) }
+    watch("WATCH \(rest.first ?? "*")\(options)", at: place, isJSON: isJSON)
+  }
+
+  private static func watch(_ request: String, at place: String, isJSON: Bool) -> Never {
+    // A reader that goes away ends this program through the failed write, not a signal.
+    signal(SIGPIPE, SIG_IGN)
+    let (host, port) = Latchkey.hostAndPort(place, command: "watch")
+    do throws(LatchkeyError) {
+      let connection = try LatchkeyConnection(host: host, port: port)
+      let reply = try connection.request(request)
+      guard reply.word == .ok else { Latchkey.fail("\(reply.line)\n", status: 2) }
+      while true {
+        // Nothing happens for as long as nothing happens; the connection's end is an error.
+        let event = try connection.readReply(timeoutMs: .max)
+        guard event.word == .event else { continue }
+        let line = isJSON ? String(event.body) : EventText.line(event.body)
+        guard Latchkey.write(line + "\n") else { exit(0) }
+      }
+    } catch {
+      Latchkey.fail("latchkey watch: \(error)\n", status: 3)
+    }
+  }
+}
+
+/// An event as people read it.
+enum EventText {
+  /// Time, type, device, and what else the event says, in columns.
+  static func line(_ json: Substring) -> String {
+    let members = topLevelMembers(json)
+    var values: [String: Substring] = [:]
+    for (name, value) in members { values[String(name)] = value }
+    let at = values["at"].flatMap { Int64($0) }.map(clock) ?? "?"
+    let known: Set = ["id", "type", "at", "device"]
+    let more = members.filter { !known.contains(String($0.0)) }
+      .map { "\($0.0)=\(bare($0.1))" }.joined(separator: " ")
+    return "\(at)  \(pad(bare(values["type"] ?? "?"), 18))  "
+      + "\(pad(bare(values["device"] ?? ""), 24))  \(more)"
+  }
+
+  /// The members of a JSON object that a worker has made: valid, on one line.
+  private static func topLevelMembers(_ json: Substring) -> [(Substring, Substring)] {
+    let text = json.dropFirst().dropLast()
+    var members: [(Substring, Substring)] = []
+    var depth = 0
+    var isInString = false
+    var isEscaped = false
+    var start = text.startIndex
+    func add(_ part: Substring) {
+      let pair = part.split(separator: ":", maxSplits: 1)
+      if pair.count == 2 { members.append((bare(pair[0])[...], pair[1])) }
+    }
+    for at in text.indices {
+      let sign = text[at]
+      if isEscaped { isEscaped = false; continue }
+      switch sign {
+      case "\\" where isInString: isEscaped = true
+      case "\"": isInString.toggle()
+      case "{" where !isInString, "[" where !isInString: depth += 1
+      case "}" where !isInString, "]" where !isInString: depth -= 1
+      case "," where !isInString && depth == 0:
+        add(text[start..<at])
+        start = text.index(after: at)
+      default: break
+      }
+    }
+    add(text[start...])
+    return members
+  }
+
+  private static func bare(_ value: Substring) -> String {
+    value.hasPrefix("\"") ? String(value.dropFirst().dropLast()) : String(value)
+  }
+
+  private static func pad(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
+  }
+
+  /// The local time of day, to the millisecond.
+  private static func clock(_ ms: Int64) -> String {
+    var seconds = time_t(ms / 1_000)
+    var parts = tm()
+    localtime_r(&seconds, &parts)
+    func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    let millis = String(1_000 + ms % 1_000).dropFirst()
+    return "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(millis)"
+  }
+}
