@@ -1,0 +1,307 @@
+// Owns: the tests of the checker itself: histories written by hand, in order and with one thing
+// wrong, which the checker has to find and to call by its name.
+
+import Testing
+
+/// A history that is written line by line; times are in ms after some moment.
+private struct Tale {
+  static let start = 1_800_000_000_000
+  var calls: [CallRecord] = []
+  var events: [EventRecord] = []
+
+  /// A call from one moment to another.
+  mutating func call(
+    _ verb: Change, _ agent: String, _ from: Int, _ to: Int, ttlMs: Int = 100, token: Int? = nil,
+    receiver: String? = nil, req: String? = nil, _ outcome: CallOutcome
+  ) {
+    calls.append(
+      CallRecord(
+        number: calls.count, req: req, verb: verb, device: "d", agent: agent, receiver: receiver,
+        token: token, ttlMs: ttlMs, invokedUs: (Tale.start + from) * 1_000,
+        returnedUs: (Tale.start + to) * 1_000, outcome: outcome))
+  }
+
+  /// A LOCK that was granted at a moment, and told a millisecond after it.
+  mutating func granted(_ agent: String, _ at: Int, token: Int, ttlMs: Int = 100) {
+    call(.lock, agent, at - 1, at + 1, ttlMs: ttlMs, Tale.granted(agent, at, token))
+  }
+
+  /// A RENEW that was acknowledged.
+  mutating func renewed(
+    _ agent: String, _ from: Int, _ to: Int, token: Int, acquired: Int, ttlMs: Int = 100
+  ) {
+    call(
+      .renew, agent, from, to, ttlMs: ttlMs, token: token,
+      .ok(
+        .init(agent: agent, token: token, acquiredAt: Tale.start + acquired, renewed: true)))
+  }
+
+  /// An UNLOCK that was acknowledged.
+  mutating func released(_ agent: String, _ at: Int, token: Int?, heldMs: Int) {
+    call(.unlock, agent, at - 1, at + 1, token: token, .ok(.init(heldMs: heldMs)))
+  }
+
+  static func granted(_ agent: String, _ at: Int, _ token: Int) -> CallOutcome {
+    .ok(.init(agent: agent, token: token, acquiredAt: start + at, renewed: false))
+  }
+
+  /// An event that was written `late` ms after it became true.
+  mutating func event(
+    _ type: String, _ agent: String, at: Int, token: Int, heldMs: Int, to receiver: String? = nil,
+    late: Int = 2
+  ) throws {
+    let place = "\(Tale.start + at + late)-\(events.count)"
+    var members: [String: Any] = [
+      "id": "000-\(place)", "type": type, "device": "d", "at": Tale.start + at, "agent": agent,
+      "token": token, "held_ms": heldMs,
+    ]
+    members["to"] = receiver
+    events.append(try EventRecord(members))
+  }
+
+  func rules(nothingIsLive: Bool = true) -> [Violation.Rule] {
+    Checker.violations(calls, events, nothingIsLive: nothingIsLive).map(\.rule)
+  }
+}
+
+extension SystemSuites.Deadlines {
+  @Suite struct CheckerOnPaper {
+    /// Every way in which a token can end, once.
+    @Test func `a history in order has no violations`() throws {
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      try tale.event("lock.abandoned", "a", at: 110, token: 1, heldMs: 100)
+      tale.granted("b", 110, token: 2)
+      tale.renewed("b", 150, 152, token: 2, acquired: 110)
+      tale.released("b", 170, token: 2, heldMs: 60)
+      tale.granted("a", 180, token: 3)
+      tale.call(.handoff, "a", 190, 195, receiver: "b", Tale.granted("b", 193, 4))
+      try tale.event("lock.handed_off", "a", at: 193, token: 3, heldMs: 13, to: "b", late: 0)
+      var seized = CallOutcome.Told(
+        agent: "c", token: 5, acquiredAt: Tale.start + 200, renewed: false)
+      seized.seizedFrom = "b"
+      tale.call(.seize, "c", 199, 201, .ok(seized))
+      try tale.event("lock.seized", "b", at: 200, token: 4, heldMs: 7, to: "c", late: 0)
+      tale.call(.lock, "a", 202, 203, .fail)
+      tale.call(.clear, "", 209, 211, .ok(.init(agent: "c", heldMs: 10)))
+      try tale.event("lock.cleared", "c", at: 210, token: 5, heldMs: 10, late: 0)
+      #expect(tale.rules() == [])
+    }
+
+    @Test func `a token without an ending is missing one`() throws {
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      #expect(tale.rules() == [.endingMissing])
+      #expect(tale.rules(nothingIsLive: false) == [])
+      // Whoever comes after it shows that it is over.
+      tale.granted("b", 200, token: 2)
+      #expect(tale.rules(nothingIsLive: false) == [.endingMissing])
+    }
+
+    @Test func `a change that was done and is not told is missing an ending`() throws {
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      tale.call(.handoff, "a", 20, 22, receiver: "b", Tale.granted("b", 21, 2))
+      #expect(tale.rules(nothingIsLive: false) == [.endingMissing, .endingMissing])
+    }
+
+    @Test func `an abandonment that is told twice has ended twice`() throws {
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      try tale.event("lock.abandoned", "a", at: 110, token: 1, heldMs: 100)
+      try tale.event("lock.abandoned", "a", at: 110, token: 1, heldMs: 100)
+      #expect(tale.rules() == [.endedTwice])
+    }
+
+    @Test func `a lock that was given back is not abandoned`() throws {
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      tale.released("a", 50, token: 1, heldMs: 40)
+      try tale.event("lock.abandoned", "a", at: 110, token: 1, heldMs: 100)
+      #expect(tale.rules() == [.abandonedAfterRelease])
+    }
+
+    @Test func `a lock that was given back twice has ended twice`() throws {
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      tale.released("a", 50, token: 1, heldMs: 40)
+      tale.released("a", 60, token: 1, heldMs: 50)
+      #expect(tale.rules() == [.endedTwice])
+    }
+
+    @Test func `a lock is not abandoned before its deadline`() throws {
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      try tale.event("lock.abandoned", "a", at: 109, token: 1, heldMs: 99)
+      #expect(tale.rules() == [.abandonedEarly])
+    }
+
+    @Test func `an abandonment is not told before its deadline`() throws {
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      try tale.event("lock.abandoned", "a", at: 110, token: 1, heldMs: 100, late: -1)
+      #expect(tale.rules() == [.abandonedEarly])
+    }
+
+    @Test func `the deadline is that of the last renewal`() throws {
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      tale.renewed("a", 50, 60, token: 1, acquired: 10)
+      var early = tale
+      try early.event("lock.abandoned", "a", at: 110, token: 1, heldMs: 100)
+      #expect(early.rules() == [.abandonedEarly])
+      var late = tale
+      try late.event("lock.abandoned", "a", at: 161, token: 1, heldMs: 151)
+      #expect(late.rules() == [.wrongDeadline])
+      for at in [150, 160] {
+        var right = tale
+        try right.event("lock.abandoned", "a", at: at, token: 1, heldMs: at - 10)
+        #expect(right.rules() == [])
+      }
+      // Two renewals at the same time: either may have been the last one.
+      tale.renewed("a", 55, 58, token: 1, acquired: 10, ttlMs: 500)
+      try tale.event("lock.abandoned", "a", at: 155, token: 1, heldMs: 145)
+      #expect(tale.rules() == [])
+    }
+
+    @Test func `a renewal of unknown outcome may have moved the deadline`() throws {
+      for at in [110, 150, 170] {
+        var tale = Tale()
+        tale.granted("a", 10, token: 1)
+        tale.call(.renew, "a", 50, 500, token: 1, .unknown)
+        try tale.event("lock.abandoned", "a", at: at, token: 1, heldMs: at - 10)
+        #expect(tale.rules() == [])
+      }
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      tale.call(.renew, "a", 50, 500, token: 1, .unknown)
+      try tale.event("lock.abandoned", "a", at: 140, token: 1, heldMs: 130)
+      #expect(tale.rules() == [.wrongDeadline])
+    }
+
+    @Test func `a time-out that counts as a failure leaves a token that nobody was given`() throws {
+      for (outcome, rules) in [
+        (CallOutcome.unknown, []), (.fail, [.unknownToken]),
+      ] as [(CallOutcome, [Violation.Rule])] {
+        var tale = Tale()
+        tale.call(.lock, "a", 10, 510, outcome)
+        try tale.event("lock.abandoned", "a", at: 111, token: 1, heldMs: 100)
+        #expect(tale.rules() == rules)
+      }
+      // The same for a release: if it has failed, the lock must have been abandoned.
+      for (outcome, rules) in [
+        (CallOutcome.unknown, []), (.fail, [.endingMissing]),
+      ] as [(CallOutcome, [Violation.Rule])] {
+        var tale = Tale()
+        tale.granted("a", 10, token: 1)
+        tale.call(.unlock, "a", 50, 550, token: 1, outcome)
+        #expect(tale.rules() == rules)
+      }
+    }
+
+    @Test func `a call of unknown outcome explains one token and no more`() throws {
+      var tale = Tale()
+      tale.call(.lock, "a", 10, 510, .unknown)
+      try tale.event("lock.abandoned", "a", at: 111, token: 1, heldMs: 100)
+      try tale.event("lock.abandoned", "a", at: 311, token: 2, heldMs: 100)
+      #expect(tale.rules() == [.unknownToken])
+    }
+
+    @Test func `an event names the holder and how long it held`() throws {
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      try tale.event("lock.abandoned", "b", at: 110, token: 1, heldMs: 99)
+      #expect(Set(tale.rules()) == [.wrongAgent, .wrongHeldMs])
+    }
+
+    @Test func `tokens are unique and grow`() throws {
+      var reused = Tale()
+      reused.granted("a", 10, token: 1)
+      reused.released("a", 20, token: 1, heldMs: 10)
+      reused.granted("b", 30, token: 1)
+      #expect(reused.rules(nothingIsLive: false).contains(.tokenReused))
+      var falling = Tale()
+      falling.granted("a", 10, token: 2)
+      falling.released("a", 20, token: 2, heldMs: 10)
+      falling.granted("b", 30, token: 1)
+      #expect(falling.rules(nothingIsLive: false).contains(.tokenNotGrowing))
+    }
+
+    @Test func `grants of a device do not overlap`() throws {
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      try tale.event("lock.abandoned", "a", at: 110, token: 1, heldMs: 100)
+      tale.granted("b", 109, token: 2)
+      #expect(tale.rules(nothingIsLive: false) == [.grantsOverlap])
+    }
+
+    @Test func `only the holder gives back`() throws {
+      var byToken = Tale()
+      byToken.granted("a", 10, token: 1)
+      byToken.released("b", 50, token: 1, heldMs: 40)
+      #expect(byToken.rules() == [.releasedByOther])
+      var blind = Tale()
+      blind.granted("a", 10, token: 1)
+      blind.released("b", 50, token: nil, heldMs: 40)
+      #expect(Set(blind.rules()) == [.releasedByOther, .endingMissing])
+    }
+
+    @Test func `a release without a token is known by how long it was held`() throws {
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      tale.released("a", 50, token: nil, heldMs: 40)
+      #expect(tale.rules() == [])
+    }
+
+    @Test func `releases without a token that look alike each get one`() throws {
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      tale.granted("a", 21, token: 2)
+      // The first can mean either, the second only one of them.
+      tale.call(.unlock, "a", 15, 40, .ok(.init(heldMs: 10)))
+      tale.call(.unlock, "a", 15, 25, .ok(.init(heldMs: 10)))
+      #expect(tale.rules() == [])
+      tale.released("a", 31, token: 2, heldMs: 10)
+      #expect(tale.rules() == [.releasedByOther])
+      // Nobody gives back what was over when the next one was granted.
+      var late = Tale()
+      late.granted("a", 10, token: 1)
+      late.granted("b", 15, token: 2)
+      late.call(.unlock, "a", 16, 25, .ok(.init(heldMs: 10)))
+      #expect(Set(late.rules(nothingIsLive: false)) == [.releasedByOther, .endingMissing])
+    }
+
+    @Test func `an event that no call can have made is not explained`() throws {
+      for (type, verb) in [
+        ("lock.cleared", Change.clear), ("lock.handed_off", .handoff), ("lock.seized", .seize),
+      ] {
+        for (outcome, isExplained) in [(CallOutcome.unknown, true), (.fail, false)] {
+          var tale = Tale()
+          tale.granted("a", 10, token: 1)
+          let actor = verb == .seize ? "b" : "a"
+          tale.call(verb, actor, 20, 30, receiver: "b", outcome)
+          try tale.event(type, "a", at: 25, token: 1, heldMs: 15, to: "b")
+          #expect(tale.rules() == (isExplained ? [] : [.unexplainedEvent]), "\(type)")
+        }
+      }
+    }
+
+    @Test func `the log gives each entry once and in order`() throws {
+      var tale = Tale()
+      tale.granted("a", 10, token: 1)
+      try tale.event("lock.abandoned", "a", at: 110, token: 1, heldMs: 100)
+      tale.events += tale.events
+      #expect(Set(tale.rules()) == [.logOutOfOrder, .endedTwice])
+    }
+
+    @Test func `all tries with one request id are one call`() throws {
+      var tale = Tale()
+      tale.call(.lock, "a", 9, 500, req: "r", .unknown)
+      tale.call(.lock, "a", 501, 502, req: "r", Tale.granted("a", 10, 1))
+      try tale.event("lock.abandoned", "a", at: 110, token: 1, heldMs: 100)
+      #expect(tale.rules() == [])
+      tale.call(.lock, "a", 600, 602, req: "r", Tale.granted("a", 601, 2))
+      #expect(tale.rules(nothingIsLive: false).contains(.contradiction))
+    }
+  }
+}

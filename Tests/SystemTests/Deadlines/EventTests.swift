@@ -1,0 +1,165 @@
+// Owns: the tests of reading events: of one device, with waiting, and by groups of consumers; and
+// of the figures that STATS and REPORT tell.
+
+import Foundation
+import Testing
+
+/// What makes `count` events of a device, one after another: its lock is passed back and forth.
+private func passOn(_ device: String, times count: Int, _ client: LineClient) throws {
+  let lines = (0..<count).map { number in
+    let (from, to) = number % 2 == 0 ? ("a", "b") : ("b", "a")
+    return "HANDOFF \(device) \(from) \(to) ttl=1h {\"n\":\(number)}\n"
+  }
+  let first = try client.request("LOCK \(device) a ttl=1h")
+  expect(first, "OK")
+  let replies = try client.exchange(
+    Array(lines.joined().utf8), lines: count, within: .seconds(10))
+  #expect(replies.allSatisfy { $0.hasPrefix("OK") }, "\(Set(replies).prefix(3))")
+}
+
+extension SystemSuites.Deadlines {
+  @Suite(.lab(.init(extra: Fortress.notifying), workers: [[], []])) struct EventReads {
+    @Test func `a device's events come oldest first, from any worker, in pages`() throws {
+      let lab = try Lab.current
+      let (device, other) = (Lab.device(), Lab.device())
+      let clients = [try lab.connect(0), try lab.connect(1)]
+      #expect(try clients[0].eventLog(of: [device]).isEmpty)
+      try passOn(device, times: 25, clients[0])
+      try passOn(other, times: 3, clients[1])
+      let events = try EventRecord.all(in: clients[1].request("EVENTS \(device)"))
+      #expect(events.count == 25)
+      #expect(events.allSatisfy { $0.device == device && $0.type == "lock.handed_off" })
+      #expect(events.map(\.place) == events.map(\.place).sorted())
+      #expect(events.map(\.at) == events.map(\.at).sorted())
+      var pages: [EventRecord] = []
+      while true {
+        let after = pages.last.map { " after=\($0.id)" } ?? ""
+        let page = try EventRecord.all(
+          in: clients[pages.count / 4 % 2].request("EVENTS \(device) limit=4\(after)"))
+        pages += page
+        if page.count < 4 { break }
+      }
+      #expect(pages == events)
+      let raw = try clients[0].request("EVENTS \(device) limit=1").raw
+      #expect(raw.contains(#""to":"b","note":{"n":0}}"#), "\(raw)")
+    }
+
+    @Test func `an id of no event of the device is refused`() throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      try passOn(device, times: 1, client)
+      let id = try #require(try client.eventLog(of: [device]).first?.id)
+      let elsewhere = (id.hasPrefix("000") ? "001" : "000") + id.dropFirst(3)
+      for after in ["x", "1-2", "zzz-1-2", "0000-1-2", "\(id)-1", elsewhere, "-1-1-1"] {
+        expectBadRequest(try client.request("EVENTS \(device) after=\(after)"), naming: "after")
+      }
+      for request in ["EVENTS \(device) group=g", "EVENTS \(device) types=lock.seized", "EVENTS *"]
+      {
+        expectBadRequest(try client.request(request))
+      }
+      expectBadRequest(try client.request("EVENTS * group=g types=lock.eaten"), naming: "types")
+      expectBadRequest(try client.request("EVENTS * group=g after=\(id)"), naming: "after")
+      expectBadRequest(try client.request("EVENTS \(device) limit=0"), naming: "limit")
+      expectBadRequest(try client.request("EVENTS \(device) limit=1001"), naming: "limit")
+    }
+
+    @Test func `wait parks a caller until something comes, from whichever worker`() throws {
+      let lab = try Lab.current
+      let device = Lab.device()
+      let waiter = try lab.connect(0)
+      let start = ContinuousClock.now
+      #expect(try waiter.request("EVENTS \(device) wait=100ms").raw == #"OK {"events":[]}"#)
+      #expect(elapsedMs(since: start) >= 100)
+      let early = waitersNow(lab)
+      try waiter.sendLine("EVENTS \(device) wait=10s")
+      try eventually("a parked caller") { waitersNow(lab) == early + 1 }
+      let before = ContinuousClock.now
+      try passOn(device, times: 1, lab.connect(1))
+      let events = try EventRecord.all(in: waiter.reply())
+      #expect(events.count == 1 && events.first?.device == device)
+      #expect(elapsedMs(since: before) < 1_000)
+      // What is there already is given at once.
+      let again = ContinuousClock.now
+      #expect(try EventRecord.all(in: waiter.request("EVENTS \(device) wait=10s")) == events)
+      #expect(elapsedMs(since: again) < 1_000)
+    }
+
+    private func waitersNow(_ lab: Lab) -> Double {
+      (try? lab.worker.metric("latchkey_event_waiters")) ?? -1
+    }
+
+    @Test func `callers who wait do not poll Redis`() throws {
+      let lab = try Lab.current
+      let redis = try RedisClient(path: lab.redis.path)
+      func commands() throws -> Int {
+        let stats = try redis.command("INFO", "stats").string ?? ""
+        let line = stats.split(whereSeparator: \.isNewline).first {
+          $0.hasPrefix("total_commands_processed:")
+        }
+        return Int(line?.split(separator: ":").last ?? "") ?? 0
+      }
+      /// How many commands Redis is sent while as many heartbeats pass as a second has.
+      func inASecond() throws -> Int {
+        let before = try commands()
+        try Fortress.awaitDeadlines(1_000)
+        return try commands() - before
+      }
+      let idle = try inASecond()
+      let clients = try (0..<500).map { number in
+        let client = try lab.connect()
+        try client.sendLine("EVENTS \(Lab.device())-\(number) wait=20s")
+        return client
+      }
+      let alreadyParked = Double(clients.count)
+      try eventually("500 parked callers") { waitersNow(lab) >= alreadyParked }
+      let parked = try inASecond()
+      // Not even one a second for each of them.
+      #expect(parked < idle + 300, "\(idle) commands a second, \(parked) with 500 who wait")
+      for client in clients { client.socket.reset() }
+      try eventually("nobody parked") { waitersNow(lab) == 0 }
+    }
+  }
+
+  @Suite(.lab(.init(extra: Fortress.notifying), workers: [[], []])) struct Figures {
+    /// Every way for a lock to end, a known number of times.
+    @Test func `STATS and REPORT tell what has happened`() throws {
+      let lab = try Lab.current
+      let client = try lab.connect()
+      let devices = (0..<6).map { _ in Lab.device() }
+      let before = try client.request("STATS").json()["locks"]
+      #expect(before?["acquired"] == .int(0))
+      var held = 0
+      for (index, device) in devices.enumerated() {
+        let ttl = index == 0 ? "50ms" : "1h"
+        expect(try client.request("LOCK \(device) alice ttl=\(ttl)"), "OK")
+      }
+      held += try client.request("UNLOCK \(devices[1]) alice").int("held_ms")
+      expect(try client.request("HANDOFF \(devices[2]) alice bob ttl=1h"), "OK")
+      expect(try client.request("SEIZE \(devices[3]) bob ttl=1h"), "OK")
+      held += try client.request("CLEAR \(devices[4])").int("held_ms")
+      try eventually("the abandoned lock") { try client.eventLog(of: [devices[0]]).count == 1 }
+      held += try client.eventLog(of: [devices[0], devices[2], devices[3]]).reduce(0) {
+        $0 + $1.heldMs
+      }
+      for worker in 0..<2 {
+        let locks = try lab.connect(worker).request("STATS").json()["locks"]
+        let wanted: [String: JSON] = [
+          "held": .int(3), "by_agent": .object(["alice": .int(1), "bob": .int(2)]),
+          "acquired": .int(6), "released": .int(1), "abandoned": .int(1), "handed_off": .int(1),
+          "seized": .int(1), "cleared": .int(1),
+        ]
+        for (name, value) in wanted { #expect(locks?[name] == value, "\(name)") }
+        let mean = Double(locks?["held_ms_mean"]?.int ?? -1)
+        #expect(abs(mean - Double(held) / 5) <= 1, "\(mean) of \(held)")
+      }
+      let alice = try client.request("REPORT agent=alice").json()
+      #expect(alice["held"] == .int(1) && alice["abandoned"] == .int(1))
+      #expect(alice["ended"] == .int(5))
+      #expect((alice["held_ms_longest"]?.int ?? 0) >= 50)
+      let bob = try client.request("REPORT agent=bob").json()
+      #expect(bob["held"] == .int(2) && bob["ended"] == .int(0) && bob["abandoned"] == .int(0))
+      let nobody = try client.request("REPORT agent=nobody").json()
+      #expect(nobody["held"] == .int(0) && nobody["held_ms_mean"] == .int(0))
+    }
+  }
+}

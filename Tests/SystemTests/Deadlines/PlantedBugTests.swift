@@ -1,0 +1,155 @@
+// Owns: the tests that show that the checker catches what it is there for: the real binary, with
+// one bug planted in its scripts, under siege.
+
+import Foundation
+import Testing
+
+extension PlantedBug {
+  /// The line that begins the function which writes an event.
+  private static let tell = "local function tell(base, kind, device, body)"
+
+  /// None: the same run must pass.
+  static let none = PlantedBug("none", [])
+
+  /// Each abandonment is told twice.
+  static let toldTwice = PlantedBug(
+    "abandoned told twice",
+    [
+      Change(
+        within: "", find: tell,
+        replacement: """
+          local function tell(base, kind, device, body, again)
+            if kind == 'lock.abandoned' and not again then
+              tell(base, kind, device, body, true)
+            end
+          """)
+    ])
+
+  /// Every other abandonment is not told.
+  static let notTold = PlantedBug(
+    "abandoned not told",
+    [
+      Change(
+        within: "", find: tell,
+        replacement: """
+          \(tell)
+            if kind == 'lock.abandoned' and call('INCR', 'planted') % 2 == 1 then return end
+          """)
+    ])
+
+  /// UNLOCK gives back whoever holds it.
+  static let anybodyReleases = PlantedBug(
+    "release without owner check",
+    [
+      Change(
+        within: "'released'",
+        find: "if holder ~= agent then return held_by(holder, ends_at) end", replacement: "")
+    ])
+
+  /// The reaper takes the index for the truth: whoever has renewed is abandoned all the same.
+  static let renewalsIgnored = PlantedBug(
+    "abandon without looking at the lock",
+    [
+      Change(
+        within: "ZRANGEBYSCORE", find: "elseif tonumber(ends_at) > now_ms then",
+        replacement: "elseif false then")
+    ])
+
+  /// The reaper takes its call for the truth: what is in the index is over, now.
+  static let callerTrusted = PlantedBug(
+    "a trusted notification",
+    [
+      Change(within: "ZRANGEBYSCORE", find: "'-inf', now_ms", replacement: "'-inf', '+inf'"),
+      Change(
+        within: "ZRANGEBYSCORE", find: "elseif tonumber(ends_at) > now_ms then",
+        replacement: "elseif false then"),
+      Change(
+        within: "ZRANGEBYSCORE", find: "'abandoned', tonumber(ends_at)",
+        replacement: "'abandoned', now_ms"),
+    ])
+
+  /// Tokens are counted, and the count is lost with the last writes.
+  static let countedTokens = PlantedBug(
+    "token from INCR",
+    [
+      Change(
+        within: "'token'", find: "math.max((seen[1] or 0) + 1, now_us)",
+        replacement: "(seen[1] or 1000000000000000) + 1")
+    ])
+}
+
+extension SystemSuites.Deadlines {
+  @Suite struct PlantedBugs {
+    /// A short siege of workers that have this bug; what the checker finds.
+    private func rules(_ bug: PlantedBug) throws -> Set<Violation.Rule> {
+      let proxy = Shared<ScriptProxy?>(nil)
+      let fortress = try Fortress(
+        workers: 2,
+        through: { redis in
+          let made = try ScriptProxy(before: redis, bug)
+          proxy.value = made
+          return made.url
+        })
+      defer {
+        proxy.value?.stop()
+        fortress.stop()
+      }
+      let siege = fortress.siege(.devices(12), "the planted bug '\(bug.name)'")
+      try siege.awaitDone(400)
+      let calls = try siege.stop()
+      try fortress.awaitSilence()
+      let events = try fortress.connect().eventLog(of: siege.plan.devices)
+      #expect(events.contains { $0.type == "lock.abandoned" })
+      // A bug whose place was not found in the scripts has not been planted.
+      #expect((proxy.value?.plantedCount ?? 0 > 0) == !bug.changes.isEmpty)
+      return Set(Checker.violations(calls, events).map(\.rule))
+    }
+
+    @Test(
+      arguments: [
+        (.none, []), (.toldTwice, [.endedTwice]), (.notTold, [.endingMissing]),
+        (.anybodyReleases, [.releasedByOther]), (.renewalsIgnored, [.abandonedEarly]),
+        (.callerTrusted, [.abandonedEarly]),
+      ] as [(PlantedBug, Set<Violation.Rule>)])
+    func `the checker calls a planted bug by its name`(
+      bug: PlantedBug, caught: Set<Violation.Rule>
+    ) throws {
+      let found = try rules(bug)
+      #expect(found.isSuperset(of: caught), "\(found)")
+      #expect(found.isEmpty == caught.isEmpty, "\(found)")
+    }
+
+    /// Grants, a Redis that comes back with nothing, and grants again.
+    private func rulesAfterLoss(_ bug: PlantedBug) throws -> Set<Violation.Rule> {
+      let proxy = Shared<ScriptProxy?>(nil)
+      let fortress = try Fortress(
+        workers: 1,
+        through: { redis in
+          let made = try ScriptProxy(before: redis, bug)
+          proxy.value = made
+          return made.url
+        })
+      defer {
+        proxy.value?.stop()
+        fortress.stop()
+      }
+      var plan = Siege.Plan.devices(4)
+      plan.reqPercent = 0
+      let siege = fortress.siege(plan, "tokens and a Redis that has lost everything")
+      try siege.awaitDone(120)
+      fortress.redis.kill()
+      try fortress.redis.start()
+      try siege.awaitDone(120)
+      let calls = try siege.stop()
+      try fortress.awaitSilence()
+      let events = try fortress.connect().eventLog(of: siege.plan.devices)
+      return Set(Checker.violations(calls, events).map(\.rule))
+    }
+
+    @Test func `counted tokens are caught when Redis loses its writes, and ours are not`() throws {
+      let aboutTokens: Set<Violation.Rule> = [.tokenReused, .tokenNotGrowing]
+      #expect(!(try rulesAfterLoss(.countedTokens)).isDisjoint(with: aboutTokens))
+      #expect(try rulesAfterLoss(.none).isDisjoint(with: aboutTokens))
+    }
+  }
+}

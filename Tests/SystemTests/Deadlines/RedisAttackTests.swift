@@ -1,0 +1,135 @@
+// Owns: the attacks on what is between workers and Redis: subscriptions cut, scripts forgotten,
+// Redis killed, notifications off or forged. After each, the checker judges.
+
+import Foundation
+import Testing
+
+extension SystemSuites.Deadlines {
+  @Suite struct RedisAttacks {
+    @Test func `subscriptions that are cut again and again lose nothing`() throws {
+      let fortress = try Fortress()
+      defer { fortress.stop() }
+      let siege = fortress.siege(.devices(24), "CLIENT KILL TYPE pubsub")
+      var cut = 0
+      for _ in 0..<10 {
+        try siege.awaitDone(40)
+        if case .integer(let count) = try fortress.redis.command("CLIENT", "KILL", "TYPE", "pubsub")
+        {
+          cut += count
+        }
+      }
+      #expect(cut >= 10)
+      try fortress.judge(siege)
+      try eventually("notifications that are heard again") {
+        try fortress.metric("latchkey_notifications_live") == 3
+      }
+      #expect(try fortress.metric("latchkey_notifications_heard_total") > 0)
+    }
+
+    @Test func `scripts that are forgotten all the time lose nothing`() throws {
+      let fortress = try Fortress(workers: 2)
+      defer { fortress.stop() }
+      let siege = fortress.siege(.devices(24), "SCRIPT FLUSH in a loop")
+      let isOver = Shared(false)
+      defer { isOver.value = true }
+      let path = fortress.redis.path
+      let flusher = Background {
+        let client = try RedisClient(path: path)
+        var count = 0
+        while !isOver.value {
+          try client.command("SCRIPT", "FLUSH")
+          count += 1
+          pause(ms: 1)
+        }
+        return count
+      }
+      try siege.awaitDone(600)
+      isOver.value = true
+      #expect(try flusher.join() > 20)
+      try fortress.judge(siege)
+      #expect(try fortress.metric("latchkey_scripts_mended_total") > 0)
+    }
+
+    @Test func `a Redis that is killed and comes back with its file has lost no ending`() throws {
+      let fortress = try Fortress(appendOnly: true)
+      defer { fortress.stop() }
+      let siege = fortress.siege(.devices(24), "Redis killed with its append-only file")
+      for _ in 0..<2 {
+        try siege.awaitDone(200)
+        fortress.redis.kill()
+        // What was held runs out while there is nobody to see it.
+        try Fortress.awaitDeadlines(siege.plan.ttlMs.upperBound)
+        try fortress.redis.start()
+      }
+      try siege.awaitDone(200)
+      try fortress.judge(siege)
+    }
+
+    @Test func `a Redis that hangs has lost no ending when it goes on`() throws {
+      let fortress = try Fortress(workers: 2)
+      defer { fortress.stop() }
+      let siege = fortress.siege(.devices(24), "Redis hanging")
+      for _ in 0..<2 {
+        try siege.awaitDone(100)
+        let unknown = siege.unknownCount
+        try fortress.redis.freeze()
+        try eventually("a call that Redis does not answer") { siege.unknownCount > unknown }
+        fortress.redis.thaw()
+      }
+      try siege.awaitDone(100)
+      try fortress.judge(siege)
+    }
+
+    @Test func `without notifications every deadline is met all the same`() throws {
+      let fortress = try Fortress(workers: 2, redis: [])
+      defer { fortress.stop() }
+      let siege = fortress.siege(.devices(24), "notifications that are off")
+      try siege.awaitDone(400)
+      try fortress.judge(siege)
+      #expect(try fortress.metric("latchkey_notifications_heard_total") == 0)
+      #expect(try fortress.metric("latchkey_deadlines_met_total", "cause=\"deadline\"") > 0)
+      let complaint = "keyspace notifications do not come"
+      for worker in fortress.all {
+        try eventually("a word of a worker about it") { worker.log.contains(complaint) }
+        #expect(try worker.metric("latchkey_notifications_live") == 0)
+      }
+      try fortress.redis.command("CONFIG", "SET", "notify-keyspace-events", "Ex")
+      for worker in fortress.all {
+        try eventually("notifications that are heard") {
+          try worker.metric("latchkey_notifications_live") == 1
+        }
+        #expect(worker.log.components(separatedBy: complaint).count == 2, "said more than once")
+      }
+    }
+
+    @Test func `forged notifications end nothing`() throws {
+      let fortress = try Fortress(workers: 2)
+      defer { fortress.stop() }
+      let siege = fortress.siege(.devices(24), "forged notifications")
+      let isOver = Shared(false)
+      defer { isOver.value = true }
+      let path = fortress.redis.path
+      let forger = Background {
+        let client = try RedisClient(path: path)
+        let garbage = [
+          "", "lk:", "lk:{", "lk:{zzz}:lock:x", "lk:{0a3}:", "other:{0a3}:lock:x",
+          "lk:{100}:lock:x", String(repeating: "x", count: 100_000), "lk:{0a3}:lock:\u{0}\n\"",
+        ]
+        var count = 0
+        while !isOver.value {
+          for key in try Fortress.keys("lock:*", client) + garbage {
+            try client.command("PUBLISH", "__keyevent@0__:expired", key)
+            count += 1
+          }
+          pause(ms: 1)
+        }
+        return count
+      }
+      try siege.awaitDone(600)
+      isOver.value = true
+      #expect(try forger.join() > 100)
+      try fortress.judge(siege)
+      #expect(try fortress.metric("latchkey_reaps_total", "cause=\"notification\"") > 0)
+    }
+  }
+}

@@ -1,0 +1,123 @@
+// Owns: what attacks have found once, each as small as it can be shown.
+
+import Foundation
+import Testing
+
+extension SystemSuites.Deadlines {
+  @Suite struct Regressions {
+    @Test func `what is not acknowledged comes again, however little is asked for`() throws {
+      let lab = try Lab(workers: [["--ack-timeout", "100ms"]])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      let device = Lab.device()
+      expect(try client.request("LOCK \(device) a ttl=1h"), "OK")
+      for _ in 0..<12 { expect(try client.request("HANDOFF \(device) a a ttl=1h"), "OK") }
+      let taken = try EventRecord.all(in: client.request("EVENTS * group=g"))
+      #expect(taken.count == 12)
+      try Fortress.awaitDeadlines(110)
+      var again: Set<String> = []
+      let deadline = Deadline(within: .milliseconds(600))
+      while again.count < 12, !deadline.isOver {
+        for event in try EventRecord.all(in: client.request("EVENTS * group=g limit=1")) {
+          again.insert(event.id)
+        }
+      }
+      #expect(again.count == 12)
+    }
+
+    @Test func `a consumer that asks for some types takes no others from its group`() throws {
+      let lab = try Lab(workers: [["--ack-timeout", "100ms"]])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      let device = Lab.device()
+      expect(try client.request("LOCK \(device) a ttl=1h"), "OK")
+      expect(try client.request("HANDOFF \(device) a b ttl=1h"), "OK")
+      let ask = "EVENTS * group=g types=lock.handed_off"
+      #expect(try EventRecord.all(in: client.request(ask)).count == 1)
+      try Fortress.awaitDeadlines(110)
+      let other = try client.request("EVENTS * group=g types=lock.seized")
+      #expect(try EventRecord.all(in: other).isEmpty)
+      try Fortress.awaitDeadlines(110)
+      let again = try EventRecord.all(in: client.request(ask))
+      #expect(again.count == 1)
+    }
+
+    @Test func `a connection that watches twice gets each event once`() throws {
+      let redis = try RedisServer()
+      defer { redis.stop() }
+      let slow = try FakeRedis(before: redis)
+      defer { slow.stop() }
+      let worker = try WorkerProcess(["--redis", slow.url])
+      defer { worker.kill() }
+      let direct = try WorkerProcess(on: redis)
+      defer { direct.kill() }
+      let (watcher, maker) = (try worker.connect(), try direct.connect())
+      let device = Lab.device()
+      expect(try maker.request("LOCK \(device) a ttl=1h"), "OK")
+      #expect(try watcher.request("WATCH *").raw == "OK")
+      // Where the device's log ends is told late; what happens meanwhile is shown by both watches.
+      slow.play { reply in
+        guard case .array(let items) = reply, items.count == 1, case .text(let text) = items[0],
+          text.contains("-")
+        else { return .pass }
+        return .hold(.milliseconds(300))
+      }
+      try watcher.sendLine("WATCH \(device)")
+      try eventually("the second watch's begin on the worker") {
+        try worker.metric("latchkey_watches") == 2
+      }
+      pause(ms: 100)
+      expect(try maker.request("HANDOFF \(device) a b ttl=1h"), "OK")
+      var lines = try watcher.replies(2).map(\.raw)
+      if let more = try watcher.readLine(within: .milliseconds(500)) { lines.append(more) }
+      #expect(lines.filter { $0.hasPrefix("EVENT") }.count == 1)
+    }
+
+    @Test func `a watcher that reads is not cut when much comes at once`() throws {
+      let lab = try Lab(workers: [["--max-unread", "16384"], []])
+      defer { lab.stop() }
+      let (watcher, maker) = (try lab.connect(0), try lab.connect(1))
+      #expect(try watcher.request("WATCH *").raw == "OK")
+      let devices = (0..<400).map { _ in Lab.device("burst") }
+      // The worker misses a while, and then gets all of it in one turn.
+      try lab.workers[0].freeze()
+      let lines = devices.map { "LOCK \($0) a ttl=1h\nCLEAR \($0)\n" }.joined()
+      _ = try maker.exchange(Array(lines.utf8), lines: 800, within: .seconds(10))
+      lab.workers[0].thaw()
+      var seen = 0
+      while seen < devices.count, try watcher.readLine(within: .seconds(1)) != nil { seen += 1 }
+      #expect(seen == devices.count)
+    }
+
+    @Test func `a deadline that Redis refused to meet is met when it refuses no more`() throws {
+      let lab = try Lab(workers: [["--sweep", "10m"]])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      let device = Lab.device()
+      try eventually("the first look at all partitions") {
+        try lab.worker.metric("latchkey_reaps_total", "cause=\"reconnect\"") >= 256
+      }
+      expect(try client.request("LOCK \(device) a ttl=300ms"), "OK")
+      try lab.redis.command("REPLICAOF", "127.0.0.1", "1")
+      try Fortress.awaitDeadlines(400)
+      try lab.redis.command("REPLICAOF", "NO", "ONE")
+      try eventually("the event", within: .seconds(2)) {
+        try client.eventLog(of: [device]).count == 1
+      }
+    }
+
+    @Test func `what a dead worker knew alone is found when it is known to be dead`() throws {
+      let fortress = try Fortress(workers: 0, redis: [], options: ["--sweep", "10m"])
+      defer { fortress.stop() }
+      for _ in 0..<2 { try fortress.addWorker() }
+      try fortress.awaitWorkers(2)
+      let devices = (0..<64).map { _ in Lab.device("orphan") }
+      let lines = devices.map { "LOCK \($0) a ttl=100ms\n" }.joined()
+      _ = try fortress.connect(1).exchange(
+        Array(lines.utf8), lines: devices.count, within: .seconds(5))
+      fortress.kill(1)
+      try fortress.awaitWorkers(1)
+      try fortress.awaitSilence(within: .seconds(1))
+    }
+  }
+}

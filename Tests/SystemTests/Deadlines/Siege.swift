@@ -1,0 +1,237 @@
+// Owns: clients that do all kinds of things to a few devices, at random and through every fault,
+// and write down what they did and what they were told.
+
+import Foundation
+
+/// Threads that besiege the workers until they are stopped.
+final class Siege: Sendable {
+  struct Plan: Sendable {
+    var devices: [String] = []
+    var agents = 4
+    var threads = 6
+    /// The shortest and the longest TTL; short ones, so that much runs out.
+    var ttlMs = 20...250
+    /// How long a client thinks between its calls.
+    var pauseMs = 0...3
+    /// How often each verb comes.
+    var weights: [Change: Int] = [
+      .lock: 44, .renew: 24, .unlock: 14, .handoff: 10, .seize: 5, .clear: 3,
+    ]
+    /// How many of a hundred calls carry a request id.
+    var reqPercent = 30
+    /// A client waits longer than a worker may take.
+    var patience = Duration.milliseconds(900)
+
+    static func devices(_ count: Int) -> Plan {
+      Plan(devices: (0..<count).map { _ in Lab.device("siege") })
+    }
+  }
+
+  /// What the clients know of who holds what; may be out of date, like everything they know.
+  struct Holding: Sendable {
+    var agent: String
+    var token: Int
+  }
+
+  let plan: Plan
+  private let stopping = Shared(false)
+  private let count = Shared(0)
+  private let unknown = Shared(0)
+  private let threads: [Background<[CallRecord]>]
+
+  /// `connect` gets the number of the thread, and how often it has connected before.
+  init(
+    _ plan: Plan, _ purpose: String,
+    _ connect: @escaping @Sendable (Int, Int) throws -> LineClient
+  ) {
+    self.plan = plan
+    var random = Seeded(purpose)
+    let holdings = Shared<[String: Holding]>([:])
+    let seeds = (0..<plan.threads).map { _ in random.next() }
+    threads = seeds.enumerated().map { [stopping, count, unknown] index, seed in
+      Background {
+        let besieger = Besieger(index, plan, seed, holdings) { try connect(index, $0) }
+        while !stopping.value {
+          let before = (besieger.doneCount, besieger.unknownCount)
+          besieger.turn()
+          let (done, lost) = (besieger.doneCount - before.0, besieger.unknownCount - before.1)
+          if done > 0 { count.update { $0 += done } }
+          if lost > 0 { unknown.update { $0 += lost } }
+        }
+        return besieger.calls
+      }
+    }
+  }
+
+  deinit { stopping.value = true }
+
+  /// How many calls have an unknown outcome.
+  var unknownCount: Int { unknown.value }
+
+  /// Waits until that many more changes have been acknowledged.
+  func awaitDone(_ more: Int, within limit: Duration = .seconds(20)) throws {
+    let wanted = count.value + more
+    try eventually("\(more) more changes", within: limit) { count.value >= wanted }
+  }
+
+  /// Ends the clients, each after the call it is in, and gives what they did.
+  func stop() throws -> [CallRecord] {
+    stopping.value = true
+    return try threads.flatMap { try $0.join() }
+  }
+}
+
+/// One client; belongs to its thread.
+private final class Besieger {
+  private let index: Int
+  private let plan: Siege.Plan
+  private let holdings: Shared<[String: Siege.Holding]>
+  private let connect: (Int) throws -> LineClient
+  private var random: Dice
+  private var client: LineClient?
+  private var connections = 0
+  private(set) var calls: [CallRecord] = []
+  private(set) var unknownCount = 0
+  private(set) var doneCount = 0
+
+  init(
+    _ index: Int, _ plan: Siege.Plan, _ seed: UInt64, _ holdings: Shared<[String: Siege.Holding]>,
+    _ connect: @escaping (Int) throws -> LineClient
+  ) {
+    self.index = index
+    self.plan = plan
+    self.holdings = holdings
+    self.connect = connect
+    random = Dice(state: seed)
+  }
+
+  /// Makes one change, and tries again with the same id if its outcome is unknown and it has one.
+  func turn() {
+    guard var call = draw() else { return }
+    for _ in 0..<4 {
+      guard let client = connected() else { break }
+      make(&call, client)
+      guard call.outcome == .unknown, call.req != nil else { break }
+    }
+    let thinking = Int.random(in: plan.pauseMs, using: &random)
+    if thinking > 0 { pause(ms: UInt32(thinking)) }
+  }
+
+  private func connected() -> LineClient? {
+    if client == nil {
+      client = try? connect(connections)
+      connections += 1
+      if client == nil { pause(ms: 5) }
+    }
+    return client
+  }
+
+  /// What to do next, out of what seems possible.
+  private func draw() -> CallRecord? {
+    guard let device = plan.devices.randomElement(using: &random) else { return nil }
+    let known = holdings.value[device]
+    let stranger = "agent\(Int.random(in: 0..<plan.agents, using: &random))"
+    var call = CallRecord(process: index, verb: drawVerb(), device: device)
+    call.ttlMs = Int.random(in: plan.ttlMs, using: &random)
+    // One in five comes from somebody who may not.
+    let actsAsHolder = Int.random(in: 0..<5, using: &random) > 0
+    let agent = actsAsHolder ? known?.agent ?? stranger : stranger
+    let sendsToken = Int.random(in: 0..<2, using: &random) == 0
+    switch call.verb {
+    case .lock: call.agent = Bool.random(using: &random) ? agent : stranger
+    case .renew:
+      guard let known else { return nil }
+      call.agent = agent
+      call.token = known.token
+    case .unlock:
+      call.agent = agent
+      if sendsToken { call.token = known?.token }
+    case .handoff:
+      call.agent = agent
+      call.receiver = stranger
+      if sendsToken { call.token = known?.token }
+    case .seize: call.agent = stranger
+    case .clear: break
+    }
+    if Int.random(in: 0..<100, using: &random) < plan.reqPercent, ![.renew].contains(call.verb) {
+      call.req = "r\(index).\(calls.count)"
+    }
+    return call
+  }
+
+  private func drawVerb() -> Change {
+    var left = Int.random(in: 0..<plan.weights.values.reduce(0, +), using: &random)
+    for verb in Change.allCases {
+      left -= plan.weights[verb] ?? 0
+      if left < 0 { return verb }
+    }
+    return .lock
+  }
+
+  private func make(_ call: inout CallRecord, _ client: LineClient) {
+    call.number = calls.count
+    call.invokedUs = nowUnixUs()
+    let reply = try? client.request(call.line, within: plan.patience)
+    call.returnedUs = nowUnixUs()
+    call.outcome = reply.map { CallOutcome($0) } ?? .unknown
+    // What comes late would be taken for the reply to the next call.
+    if reply == nil || reply?.code == "draining" { self.client = nil }
+    if call.outcome == .unknown { unknownCount += 1 }
+    if call.told != nil { doneCount += 1 }
+    if let told = call.told, let token = told.token, let agent = told.agent {
+      let (device, holding) = (call.device, Siege.Holding(agent: agent, token: token))
+      holdings.update { $0[device] = holding }
+    }
+    calls.append(call)
+  }
+}
+
+/// A repeatable source of random numbers for one client.
+struct Dice: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+}
+
+extension CallRecord {
+  /// The request as it goes over the wire.
+  var line: String {
+    var words = [verb.rawValue, device]
+    if verb != .clear { words.append(agent) }
+    if let receiver { words.append(receiver) }
+    if let token { words.append("token=\(token)") }
+    if grantee != nil || verb == .renew { words.append("ttl=\(ttlMs)ms") }
+    if let req { words.append("req=\(req)") }
+    return words.joined(separator: " ")
+  }
+}
+
+extension CallOutcome {
+  /// What a reply says of the call that it answers.
+  init(_ reply: Reply) {
+    switch reply.word {
+    case "OK":
+      guard let members = try? EventRecord.members(reply.raw.dropFirst(3)) else {
+        self = .unknown
+        return
+      }
+      self = .ok(
+        Told(
+          agent: members["agent"] as? String, token: members["token"] as? Int,
+          ttlMs: members["ttl_ms"] as? Int, acquiredAt: members["acquired_at"] as? Int,
+          renewed: members["renewed"] as? Bool, heldMs: members["held_ms"] as? Int,
+          seizedFrom: members["seized_from"] as? String))
+    case "HELD", "NONE", "STALE": self = .fail
+    default:
+      // Only what says that nothing was done is believed; a bug may have done anything.
+      let nothingDone = ["unavailable", "overloaded", "draining", "bad_request", "quota"]
+      self = nothingDone.contains(reply.code) ? .fail : .unknown
+    }
+  }
+}

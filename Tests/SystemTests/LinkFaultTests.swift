@@ -1,0 +1,191 @@
+// A link to Redis that stalls, garbles, cuts and refuses: no reply is ever somebody else's.
+
+import Foundation
+import Testing
+
+/// A worker behind a fake that stands before a real Redis.
+private final class BadLink {
+  let redis: RedisServer
+  let fake: FakeRedis
+  let worker: WorkerProcess
+  private(set) var client: LineClient
+
+  init() throws {
+    redis = try RedisServer()
+    fake = try FakeRedis(before: redis)
+    worker = try WorkerProcess(["--redis", fake.url])
+    client = try worker.connect()
+  }
+
+  deinit {
+    worker.kill()
+    fake.stop()
+    redis.stop()
+  }
+
+  /// LOCKs fresh devices until one is granted; each grant must be the one that was asked for.
+  func expectHealed(at place: SourceLocation = #_sourceLocation) throws {
+    fake.play(.pass)
+    try eventually("service again", within: .seconds(5), every: 20) { try lockFresh().isOK }
+    for _ in 0..<50 {
+      let reply = try lockFresh()
+      #expect(reply.isOK, "\(reply)", sourceLocation: place)
+    }
+    #expect(worker.isRunning, sourceLocation: place)
+  }
+
+  /// One LOCK of a new device by a new agent, whose grant must be for this agent.
+  func lockFresh(_ options: String = "", at place: SourceLocation = #_sourceLocation) throws
+    -> Reply
+  {
+    let agent = Lab.device("agent")
+    let start = ContinuousClock.now
+    guard let reply = try? client.request("LOCK \(Lab.device()) \(agent)\(options)") else {
+      let ending = try? worker.wait(within: .seconds(1))
+      let state = ending.map { "the worker crashed, \($0)" } ?? "the worker does not answer"
+      throw Failure("\(state): \(worker.log.suffix(3_000))")
+    }
+    // After an error that it calls a bug, the worker may close the connection.
+    if reply.code == "internal" { client = try worker.connect() }
+    #expect(elapsedMs(since: start) < 600, "\(reply)", sourceLocation: place)
+    if reply.isOK {
+      #expect(try reply.string("agent") == agent, "somebody else's reply", sourceLocation: place)
+    } else {
+      #expect(reply.word == "ERR", "\(reply)", sourceLocation: place)
+    }
+    return reply
+  }
+}
+
+extension SystemSuites {
+  @Suite struct LinkFaults {
+    @Test func `replies that come in pieces of one byte are understood`() throws {
+      let link = try BadLink()
+      link.fake.play(.dribble)
+      for _ in 0..<20 { #expect(try link.lockFresh().isOK) }
+      let device = Lab.device()
+      let lines = (0..<20).map { "LOCK \(device)-\($0) a\($0)\n" }.joined()
+      let replies = try link.client.exchange(Array(lines.utf8), lines: 20, within: .seconds(10))
+      let wrong = replies.indices.filter { number in
+        !Reply(raw: replies[number]).shows("agent", as: "\"a\(number)\"")
+      }
+      #expect(wrong.isEmpty, "\(wrong.first.map { replies[$0] } ?? "")")
+    }
+
+    @Test(arguments: [
+      "HTTP/1.1 400 Bad Request\r\n\r\n", "\0\0\0\0", "$-7\r\n", "*99999999999\r\n",
+      "$5\r\nabc\r\nxx",
+      "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", "\r\n", "+", ":x\r\n",
+    ])
+    func `garbage closes the link and nothing else`(garbage: String) throws {
+      let link = try BadLink()
+      #expect(try link.lockFresh().isOK)
+      link.fake.play(.replace(garbage))
+      for _ in 0..<3 {
+        let reply = try link.lockFresh()
+        #expect(reply.isOutage || reply.code == "internal", "\(reply)")
+      }
+      try link.expectHealed()
+    }
+
+    @Test(arguments: [
+      "$-1\r\n", ":5\r\n", "*0\r\n", "+OK\r\n", "*1\r\n$-1\r\n", "$3\r\nfoo\r\n",
+      "*2\r\n:1\r\n:2\r\n",
+    ])
+    func `a reply of another form than the script's is an error, not a crash`(
+      shape: String
+    ) throws {
+      let link = try BadLink()
+      #expect(try link.lockFresh().isOK)
+      link.fake.play(.replace(shape))
+      for _ in 0..<3 { #expect(try !link.lockFresh().isOK) }
+      try link.expectHealed()
+    }
+
+    @Test(arguments: [
+      "LOADING Redis is loading the dataset in memory", "NOAUTH Authentication required.",
+      "READONLY You can't write against a read only replica.", "OOM command not allowed",
+      "MISCONF Redis is configured to save RDB snapshots", "CLUSTERDOWN The cluster is down",
+      "MASTERDOWN Link with MASTER is down", "BUSY Redis is busy running a script.",
+    ])
+    func `an error of Redis is told as an outage`(error: String) throws {
+      let link = try BadLink()
+      #expect(try link.lockFresh().isOK)
+      link.fake.play(.replace("-\(error)\r\n"))
+      for _ in 0..<3 {
+        let reply = try link.lockFresh()
+        #expect(reply.isOutage, "\(error): \(reply)")
+      }
+      try link.expectHealed()
+    }
+
+    @Test func `a script that is never there is an error and no endless loop`() throws {
+      let link = try BadLink()
+      #expect(try link.lockFresh().isOK)
+      let asked = Shared(0)
+      link.fake.play { _ in
+        asked.update { $0 += 1 }
+        return .replace("-NOSCRIPT No matching script. Please use EVAL.\r\n")
+      }
+      for _ in 0..<3 { #expect(try !link.lockFresh().isOK) }
+      #expect(asked.value < 1_000, "\(asked.value) tries")
+      try link.expectHealed()
+    }
+
+    @Test(arguments: [true, false])
+    func `a reply that is cut or missing has an unknown outcome`(isCut: Bool) throws {
+      let link = try BadLink()
+      let device = Lab.device()
+      link.fake.play(isCut ? .cut : .hangUp)
+      let line = "LOCK \(device) a req=cut"
+      expect(try link.client.request(line), "ERR", "unknown_outcome")
+      try link.expectHealed()
+      // Redis had done it: the retry gets the reply that was lost, and it is one grant.
+      let retried = try link.client.request(line)
+      let grant = try Grant(retried)
+      #expect(!grant.renewed)
+      #expect(try link.client.request(line).raw == retried.raw)
+      expect(try link.client.request("UNLOCK \(device) a token=\(grant.token)"), "OK")
+    }
+
+    @Test func `a link whose reply is overdue is closed and not used again`() throws {
+      let link = try BadLink()
+      #expect(try link.lockFresh().isOK)
+      let before = link.fake.closedCount
+      link.fake.play(.swallow)
+      #expect(try link.lockFresh().code == "unknown_outcome")
+      try eventually("the worker closing the link") { link.fake.closedCount > before }
+      try link.expectHealed()
+    }
+
+    @Test func `a reply that comes after its deadline reaches nobody`() throws {
+      let link = try BadLink()
+      let late = Lab.device("late")
+      link.fake.play(.hold(.milliseconds(900)))
+      expect(try link.client.request("LOCK \(late) late-agent"), "ERR", "unknown_outcome")
+      link.fake.play(.pass)
+      let deadline = Deadline(within: .milliseconds(1_200))
+      while !deadline.isOver {
+        let reply = try link.lockFresh()
+        #expect(reply.isOK || reply.isOutage, "\(reply)")
+        #expect(!reply.raw.contains("late-agent"))
+      }
+      try link.expectHealed()
+      #expect(try link.client.request("HOLDER \(late)").string("agent") == "late-agent")
+    }
+
+    @Test func `a Redis that accepts and never greets is an outage, and heals`() throws {
+      let link = try BadLink()
+      #expect(try link.lockFresh().isOK)
+      link.fake.play(.hangUp)
+      #expect(try !link.lockFresh().isOK)
+      link.fake.play(.swallow)
+      let deadline = Deadline(within: .seconds(3))
+      while !deadline.isOver {
+        #expect(try link.lockFresh().isOutage)
+        pause(ms: 20)
+      }
+      try link.expectHealed()
+    }
+  }
+}

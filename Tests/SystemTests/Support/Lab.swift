@@ -1,0 +1,76 @@
+// What a suite shares: one Redis and the workers on it, for as long as the suite runs.
+
+import Foundation
+import Testing
+
+/// All system tests run one after another: they time things and share a small machine.
+@Suite(.serialized) struct SystemSuites {}
+
+/// One Redis and some workers on it.
+final class Lab: Sendable {
+  let redis: RedisServer
+  let workers: [WorkerProcess]
+
+  /// Starts a worker for each list of arguments.
+  init(_ redis: RedisServer.Options = .init(), workers arguments: [[String]] = [[]]) throws {
+    let redis = try RedisServer(redis)
+    self.redis = redis
+    workers = try arguments.map { try WorkerProcess(on: redis, $0) }
+  }
+
+  deinit { stop() }
+
+  var worker: WorkerProcess { workers[0] }
+
+  func connect(_ index: Int = 0) throws -> LineClient { try workers[index].connect() }
+
+  /// Ends every process of it.
+  func stop() {
+    workers.forEach { $0.kill() }
+    redis.stop()
+  }
+
+  @TaskLocal static var shared: Lab?
+
+  /// The lab of the running suite.
+  static var current: Lab {
+    get throws {
+      guard let shared else { throw Failure("this suite has no .lab trait") }
+      return shared
+    }
+  }
+
+  private static let count = Shared(0)
+  private static let run = String(UInt32.random(in: .min ... .max), radix: 36)
+
+  /// A device that no other test uses, with a text that is found again in logs.
+  static func device(_ name: String = "dev") -> String {
+    let number = count.update { count in
+      count += 1
+      return count
+    }
+    return "\(name)-\(run)-\(number)"
+  }
+}
+
+/// Starts a lab before the suite and ends it after, also when tests fail.
+struct LabTrait: SuiteTrait, TestScoping {
+  let redis: RedisServer.Options
+  let workers: [[String]]
+
+  func provideScope(
+    for test: Test, testCase: Test.Case?, performing body: @Sendable () async throws -> Void
+  ) async throws {
+    let lab = try Lab(redis, workers: workers)
+    defer { lab.stop() }
+    try await Lab.$shared.withValue(lab) { try await body() }
+  }
+}
+
+extension Trait where Self == LabTrait {
+  static func lab(
+    _ redis: RedisServer.Options = .init(), workers: [[String]] = [[]]
+  ) -> Self {
+    LabTrait(redis: redis, workers: workers)
+  }
+}

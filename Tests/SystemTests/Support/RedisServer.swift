@@ -1,0 +1,82 @@
+// A real redis-server in a folder of its own, with the faults that a test can do to it.
+
+import Foundation
+import Glibc
+
+/// A redis-server that a test started, on a Unix socket and, if asked, on a loopback port.
+final class RedisServer: Sendable {
+  /// How it is set up.
+  ///
+  /// The default keeps everything in memory only.
+  struct Options: Sendable {
+    var appendOnly = false
+    /// Listens on a free loopback port too.
+    var listens = false
+    /// More words for redis-server's command line.
+    var extra: [String] = []
+
+    static let durable = Options(appendOnly: true)
+  }
+
+  let folder: String
+  let path: String
+  let port: Int
+  private let arguments: [String]
+  private let child = Shared<Child?>(nil)
+
+  /// Its address, as the worker takes it.
+  var url: String { "unix://\(path)" }
+
+  init(_ options: Options = Options()) throws {
+    folder = try Scratch.folder("redis")
+    path = "\(folder)/redis.sock"
+    port = options.listens ? try Socket.freePort() : 0
+    arguments =
+      [
+        "redis-server", "--bind", "127.0.0.1", "--port", "\(port)", "--unixsocket", path,
+        "--dir", folder, "--save", "", "--appendonly", options.appendOnly ? "yes" : "no",
+        "--appendfsync", "always", "--loglevel", "warning", "--logfile", "\(folder)/redis.log",
+        "--daemonize", "no",
+      ] + options.extra
+    try start()
+  }
+
+  deinit { stop() }
+
+  /// Starts it again, after a kill or for the first time, and waits until it answers.
+  func start(_ more: [String] = [], untilLoaded: Bool = true) throws {
+    unlink(path)
+    let log = "\(folder)/output.log"
+    let command = ["/usr/bin/env"] + arguments + more
+    let started = try Child(command, folder: folder, output: log, errors: log)
+    child.value = started
+    try eventually("an answer of redis-server (see \(folder)/redis.log)", within: .seconds(10)) {
+      if let ending = started.check() { throw Failure("redis-server: \(ending), see \(folder)") }
+      guard let client = try? RedisClient(path: path) else { return false }
+      let answer = try? client.command("PING")
+      // NOAUTH is an answer too.
+      if case .error(let text) = answer { return !untilLoaded || !text.hasPrefix("LOADING") }
+      return answer == .text("PONG")
+    }
+  }
+
+  /// Dies at once, as in a crash.
+  func kill() { child.value?.end() }
+
+  func stop() {
+    kill()
+    child.value = nil
+  }
+
+  /// Hangs: it keeps its connections and answers nobody.
+  func freeze() throws { try child.value?.freeze() }
+
+  func thaw() { child.value?.signal(SIGCONT) }
+
+  /// One command over a connection of its own; an error reply is thrown.
+  @discardableResult func command(_ words: String...) throws -> RedisValue {
+    let value = try RedisClient(path: path).command(words)
+    if case .error(let text) = value { throw Failure("redis: \(words): \(text)") }
+    return value
+  }
+}

@@ -1,0 +1,122 @@
+// Deadlines, threads and seeds: what every test here waits with.
+// Nothing else in this target sleeps.
+
+import Foundation
+import Glibc
+import Synchronization
+
+/// What a test could not do, in a sentence.
+struct Failure: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}
+
+/// A moment by which something must have happened.
+struct Deadline {
+  private let end: ContinuousClock.Instant
+
+  init(within limit: Duration) { end = ContinuousClock.now + limit }
+
+  var isOver: Bool { ContinuousClock.now >= end }
+
+  /// What is left, as `poll` wants it; rounded up, so that it never spins.
+  var pollMs: Int32 {
+    let left = ContinuousClock.now.duration(to: end)
+    return left <= .zero ? 0 : Int32(min(milliseconds(left).rounded(.up), 3_600_000))
+  }
+}
+
+func milliseconds(_ duration: Duration) -> Double { duration / .milliseconds(1) }
+
+func elapsedMs(since start: ContinuousClock.Instant) -> Double {
+  milliseconds(start.duration(to: .now))
+}
+
+func nowUnixMs() -> Int { Int(Date().timeIntervalSince1970 * 1000) }
+
+/// Asks again and again until there is a value.
+///
+/// The one place in these tests that sleeps.
+func eventually<Value>(
+  _ what: String, within limit: Duration = .seconds(5), every pauseMs: UInt32 = 5,
+  _ condition: () throws -> Value?
+) throws -> Value {
+  let deadline = Deadline(within: limit)
+  while true {
+    if let value = try condition() { return value }
+    guard !deadline.isOver else { throw Failure("not within \(limit): \(what)") }
+    pause(ms: pauseMs)
+  }
+}
+
+/// Lets time pass: between two looks, or where a client backs off.
+func pause(ms: UInt32) { usleep(ms * 1000) }
+
+/// Asks again and again until the answer is yes.
+func eventually(
+  _ what: String, within limit: Duration = .seconds(5), every pauseMs: UInt32 = 5,
+  until condition: () throws -> Bool
+) throws {
+  let _: Bool = try eventually(what, within: limit, every: pauseMs) { try condition() ? true : nil }
+}
+
+/// A value that several threads share.
+final class Shared<Value: Sendable>: Sendable {
+  private let mutex: Mutex<Value>
+
+  init(_ value: Value) { mutex = Mutex(value) }
+
+  var value: Value {
+    get { mutex.withLock { $0 } }
+    set { mutex.withLock { $0 = newValue } }
+  }
+
+  func update<Result: Sendable>(_ change: @Sendable (inout Value) -> Result) -> Result {
+    mutex.withLock { change(&$0) }
+  }
+}
+
+/// Work on a thread of its own, so that a call that blocks holds nobody else up.
+final class Background<Value: Sendable>: Sendable {
+  private let outcome = Shared<Result<Value, any Error>?>(nil)
+
+  init(_ body: @escaping @Sendable () throws -> Value) {
+    let outcome = outcome
+    Thread.detachNewThread { outcome.value = Result { try body() } }
+  }
+
+  func join(within limit: Duration = .seconds(60)) throws -> Value {
+    try eventually("a background thread's end", within: limit) { outcome.value }.get()
+  }
+}
+
+/// Runs `body` on `count` threads at once and gives their results in order.
+func inParallel<Value: Sendable>(
+  _ count: Int, within limit: Duration = .seconds(60),
+  _ body: @escaping @Sendable (Int) throws -> Value
+) throws -> [Value] {
+  let threads = (0..<count).map { index in Background { try body(index) } }
+  return try threads.map { try $0.join(within: limit) }
+}
+
+/// A repeatable source of random numbers; it prints the seed that repeats it.
+///
+/// `LATCHKEY_TEST_SEED` sets the seed.
+struct Seeded: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(_ purpose: String) {
+    let given = ProcessInfo.processInfo.environment["LATCHKEY_TEST_SEED"].flatMap { UInt64($0) }
+    state = given ?? UInt64.random(in: 1...UInt64(UInt32.max))
+    print("seed \(state): \(purpose)")
+  }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+}
