@@ -1,0 +1,140 @@
+# What the scripts in this folder share. It is sourced, never run by itself.
+#
+# It knows what has to be on the machine (a Swift toolchain, Debian packages) and how the project
+# is built. It says what it does on standard error, so that standard output stays the program's.
+
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Where the build goes; LATCHKEY_BUILD_DIR moves it. The worker need not see that variable.
+build_dir=${LATCHKEY_BUILD_DIR:-$root/.build}
+unset LATCHKEY_BUILD_DIR
+
+swift_major=6
+swift_minor=2
+
+# What the build links against, and what serves when no Redis is named.
+build_packages=(libhiredis-dev libevent-dev)
+serve_packages=(redis-server)
+test_packages=(redis-server netcat-openbsd)
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+die() {
+  printf '%s: %s\n' "${0##*/}" "$1" >&2
+  shift
+  if [ $# -gt 0 ]; then printf '  %s\n' "$@" >&2; fi
+  exit 1
+}
+
+# --- the Swift toolchain ---------------------------------------------------------------------
+
+# Ends the script unless a Swift toolchain that is new enough is on the PATH.
+need_toolchain() {
+  local wanted="$swift_major.$swift_minor" shown
+  local -a advice=(
+    "Get the newest release for this system from swift.org: under 'Install' it offers the"
+    "swiftly installer, packages and archives. The container image 'swift' has one built in."
+    "Then make sure that 'swift --version' answers in this shell, and run this again."
+  )
+  command -v swift >/dev/null || die "no Swift toolchain: 'swift' is not on the PATH;" \
+    "Latchkey needs Swift $wanted or newer." "${advice[@]}"
+  shown=$(swift --version 2>&1) || die "'swift --version' fails: $shown" "${advice[@]}"
+  if ! [[ $shown =~ Swift\ version\ ([0-9]+)\.([0-9]+) ]]; then
+    die "the 'swift' on the PATH is not a Swift toolchain; Swift $wanted or newer is needed." \
+      "${advice[@]}"
+  fi
+  local major=${BASH_REMATCH[1]} minor=${BASH_REMATCH[2]}
+  if ((major < swift_major || (major == swift_major && minor < swift_minor))); then
+    die "Swift $major.$minor is too old; Latchkey needs Swift $wanted or newer." "${advice[@]}"
+  fi
+}
+
+# --- Debian packages -------------------------------------------------------------------------
+
+# Whether a package is here; a redis-server that came another way will do as well.
+has_package() {
+  if [ "$1" = redis-server ] && command -v redis-server >/dev/null; then return 0; fi
+  [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ]
+}
+
+can_be_root() {
+  [ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null && sudo -n true 2>/dev/null; }
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+has_systemd() { [ -d /run/systemd/system ] && command -v systemctl >/dev/null; }
+
+# Installs those of the named packages that are missing, and nothing if none is.
+need_packages() {
+  local name
+  local -a missing=()
+  if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    say "this is not Debian or a relative of it: make sure that it has what Debian calls $*"
+    return 0
+  fi
+  for name in "$@"; do
+    if ! has_package "$name"; then missing+=("$name"); fi
+  done
+  if [ ${#missing[@]} -eq 0 ]; then return 0; fi
+  if ! can_be_root; then
+    local sudo="sudo " as=
+    if ! command -v sudo >/dev/null; then sudo= as=" as root"; fi
+    die "these packages are missing, and only root can install them: ${missing[*]}" \
+      "Run this${as}, and then the script again:" \
+      "  ${sudo}apt-get update && ${sudo}apt-get install -y ${missing[*]}"
+  fi
+  say "installing what is missing: ${missing[*]}"
+  as_root apt-get update -q >&2 ||
+    say "the package lists could not be brought up to date; trying with those that are here"
+  install_packages "${missing[@]}"
+}
+
+# Installs packages. Debian starts a redis-server on port 6379 with its package, now and at every
+# boot; nobody asked for that one here, so it is kept from starting and switched off.
+install_packages() {
+  local brings_redis=no
+  case " $* " in *" redis-server "*) brings_redis=yes ;; esac
+  if [ $brings_redis = yes ] && has_systemd; then
+    as_root systemctl mask --runtime --quiet redis-server.service || true
+  fi
+  local status=0
+  # Where there is no systemd, run level 1 tells Debian's installer to start no service.
+  as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q \
+    --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@" >&2 || status=$?
+  if [ $brings_redis = yes ]; then switch_off_new_redis; fi
+  [ $status -eq 0 ] || die "apt-get could not install $*; its own words are above."
+}
+
+switch_off_new_redis() {
+  if has_systemd; then
+    as_root systemctl unmask --runtime --quiet redis-server.service || true
+    as_root systemctl disable --now --quiet redis-server.service || true
+    return 0
+  fi
+  if [ -x /etc/init.d/redis-server ]; then
+    as_root /etc/init.d/redis-server stop >/dev/null || true
+    as_root update-rc.d redis-server disable >/dev/null 2>&1 || true
+  fi
+}
+
+# --- the build -------------------------------------------------------------------------------
+
+# Whether the toolchain can put Swift's own libraries into the program.
+has_static_swift() {
+  local info
+  info=$(swiftc -static-stdlib -print-target-info 2>/dev/null) || return 1
+  [[ $info =~ \"runtimeResourcePath\":\ *\"([^\"]+)\" ]] && [ -d "${BASH_REMATCH[1]}" ]
+}
+
+# Builds the program for release, so that it runs where there is no Swift toolchain.
+build_release() {
+  local -a options=(--package-path "$root" --scratch-path "$build_dir" -c release)
+  if has_static_swift; then options+=(--static-swift-stdlib); fi
+  say "building for release; the first time takes a minute or two"
+  swift build "${options[@]}" --product latchkey >&2 || die "the build failed; see above."
+}
