@@ -42,14 +42,15 @@ let package = Package(
     .executableTarget(
       name: "latchkey", dependencies: ["LatchkeyClient", "Worker"], swiftSettings: strict),
     .executableTarget(name: "Bench", dependencies: ["Loop"], swiftSettings: strict),
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "WireTests", dependencies: ["FuzzWire", "Wire"], exclude: ["Corpus"],
       swiftSettings: strict),
-    tests("SessionModelTests", ["SessionModel"]),
+    tests("SessionModelTests", ["SessionModel", "TestSupport"]),
     tests("LoopTests", ["Loop"]),
-    tests("ScriptsTests", ["RedisLink", "Scripts", "SessionModel"]),
-    tests("RedisLinkTests", ["RedisLink", "Loop"]),
-    tests("WorkerTests", ["Worker", "Wire"]),
+    tests("ScriptsTests", ["RedisLink", "Scripts", "SessionModel", "TestSupport"]),
+    tests("RedisLinkTests", ["RedisLink", "Loop", "TestSupport"]),
+    tests("WorkerTests", ["TestSupport", "Worker", "Wire"]),
     tests("SystemTests"),
     tests("TidyTests"),
   ]

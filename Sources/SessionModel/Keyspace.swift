@@ -32,6 +32,14 @@ package struct Keyspace: Hashable, Sendable {
     return Partition(tag: rest.prefix(3))
   }
 
+  /// Whether a key of a partition is a lock's or a session's.
+  ///
+  /// Those have an entry in the deadline index; a kept reply, say, just goes.
+  package func hasDeadline(_ key: String) -> Bool {
+    let rest = key.drop { $0 != "}" }
+    return rest.hasPrefix("}:lock:") || rest.hasPrefix("}:session:")
+  }
+
   /// The workers that live, each with the time of its last heartbeat.
   package var workersKey: String { "\(namespace):workers" }
 }

@@ -4,6 +4,7 @@ import Scripts
 import Testing
 
 @testable import RedisLink
+import TestSupport
 
 struct BatcherTests {
   /// A batcher and the sequence of each client's latest batch, as a loop keeps them.

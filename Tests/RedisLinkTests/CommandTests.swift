@@ -3,6 +3,7 @@
 import Testing
 
 @testable import RedisLink
+import TestSupport
 
 struct CommandBufferTests {
   private func text(_ write: (inout CommandBuffer) -> Void) -> String {

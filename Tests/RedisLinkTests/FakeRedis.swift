@@ -4,6 +4,7 @@
 import Foundation
 import Glibc
 import Synchronization
+import TestSupport
 
 /// What the fake does with one command.
 enum FakeAnswer: Sendable {

@@ -3,6 +3,7 @@
 import RedisLink
 import Scripts
 import Testing
+import TestSupport
 
 struct FakeRedisTests {
   private static let lock = ["d", "a", "60000", "", ""]

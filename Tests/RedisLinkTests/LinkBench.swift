@@ -7,6 +7,7 @@ import RedisLink
 import Scripts
 import SessionModel
 import Synchronization
+import TestSupport
 
 /// What a link told, in order.
 enum LinkNews: Equatable, Sendable {

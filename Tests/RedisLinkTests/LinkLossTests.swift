@@ -5,6 +5,7 @@ import RedisLink
 import Scripts
 import SessionModel
 import Testing
+import TestSupport
 
 struct LinkLossTests {
   private static let lock = ["d", "a", "60000", "", ""]

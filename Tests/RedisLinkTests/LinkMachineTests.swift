@@ -2,6 +2,7 @@
 
 import RedisLink
 import Testing
+import TestSupport
 
 struct LinkMachineTests {
   enum State: String, CaseIterable, Codable, Sendable {

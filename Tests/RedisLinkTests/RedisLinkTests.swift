@@ -4,6 +4,7 @@ import Loop
 import RedisLink
 import Scripts
 import Testing
+import TestSupport
 
 struct RedisLinkTests {
   private let server: RedisServer

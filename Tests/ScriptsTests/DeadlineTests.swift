@@ -3,6 +3,7 @@
 
 import Scripts
 import Testing
+import TestSupport
 
 struct DeadlineTests {
   private let bench: ScriptBench

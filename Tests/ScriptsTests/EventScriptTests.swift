@@ -3,6 +3,7 @@
 import Foundation
 import Scripts
 import Testing
+import TestSupport
 
 struct EventScriptTests {
   private let bench: ScriptBench

@@ -3,6 +3,7 @@
 
 import Scripts
 import Testing
+import TestSupport
 
 @Suite(.serialized) struct FullRedisTests {
   private let server: RedisServer

@@ -4,6 +4,7 @@
 import Foundation
 import Scripts
 import Testing
+import TestSupport
 
 /// What the ledger should say, kept by hand from the replies.
 private struct Books {

@@ -2,6 +2,7 @@
 
 import Scripts
 import Testing
+import TestSupport
 
 struct ReapTests {
   private let bench: ScriptBench

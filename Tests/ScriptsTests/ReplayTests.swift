@@ -2,6 +2,7 @@
 
 import Scripts
 import Testing
+import TestSupport
 
 struct ReplayTests {
   private static let byA = ["d", "a", "60000", "", ""]

@@ -4,6 +4,7 @@ import Foundation
 import Scripts
 import SessionModel
 import Synchronization
+import TestSupport
 
 /// A reply line of a script, taken apart.
 struct ScriptReply: CustomStringConvertible {

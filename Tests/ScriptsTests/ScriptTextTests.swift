@@ -4,6 +4,7 @@ import Foundation
 import Scripts
 import SessionModel
 import Testing
+import TestSupport
 
 /// A Lua file of the project and what its header says.
 struct LuaFile: Sendable {

@@ -3,6 +3,7 @@
 
 import SessionModel
 import Testing
+import TestSupport
 
 struct PartitionTests {
   /// Computed by another program (Python), not by the code under test.

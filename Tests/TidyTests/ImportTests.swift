@@ -18,11 +18,14 @@ struct ImportTests {
     "latchkey": ["Foundation", "Glibc", "LatchkeyClient", "Loop", "Worker"],
     "Bench": ["Glibc", "Loop"],
     "WireTests": ["FuzzWire", "Wire"],
-    "SessionModelTests": ["SessionModel"],
+    "TestSupport": [],
+    "SessionModelTests": ["SessionModel", "TestSupport"],
     "LoopTests": ["Loop"],
-    "ScriptsTests": ["Loop", "RedisLink", "Scripts", "SessionModel"],
-    "RedisLinkTests": ["Loop", "RedisLink", "Scripts", "SessionModel"],
-    "WorkerTests": ["Loop", "RedisLink", "Scripts", "SessionModel", "Wire", "Worker"],
+    "ScriptsTests": ["Loop", "RedisLink", "Scripts", "SessionModel", "TestSupport"],
+    "RedisLinkTests": ["Loop", "RedisLink", "Scripts", "SessionModel", "TestSupport"],
+    "WorkerTests": [
+      "Loop", "RedisLink", "Scripts", "SessionModel", "TestSupport", "Wire", "Worker",
+    ],
     "SystemTests": [],
     "TidyTests": [],
   ]

@@ -5,6 +5,7 @@ import Loop
 import Testing
 
 @testable import Worker
+import TestSupport
 
 struct ReplyQueueTests {
   private func answer(_ queue: inout ReplyQueue, _ slot: UInt64, _ out: inout [UInt8]) -> Int {

@@ -23,7 +23,7 @@ final class ExpirySubscription: RedisLinkOwner {
   /// Without a word for so long, the connection is taken for dead.
   private let silenceMs: Int64 = 3_000
 
-  /// `expired` gets the partition of each key of ours; `resumed` is called when announcements may
+  /// `expired` gets the partition of each lock or session of ours; `resumed` is called when announcements may
   /// have been missed and come again now.
   init(
     _ loop: EventLoop, _ setup: LinkSetup, _ shared: SharedState,
@@ -69,7 +69,7 @@ final class ExpirySubscription: RedisLinkOwner {
     let key = reply[2].text
     if key == canary {
       heardCanary()
-    } else if let partition = keyspace.partition(ofKey: key) {
+    } else if let partition = keyspace.partition(ofKey: key), keyspace.hasDeadline(key) {
       shared.deadlineFigures.addNotification()
       expired(partition)
     }

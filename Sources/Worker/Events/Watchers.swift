@@ -82,9 +82,12 @@ struct Watchers {
         }
       }
     }
-    // A watch that has yet to begin keeps what its connection is not sent by another one.
+    // A watch that has yet to begin keeps what its connection is not sent by another one; of
+    // several such watches one keeps it.
     for number in beginning {
-      guard let watch = watches[number], !seen.contains(watch.connection) else { continue }
+      guard let watch = watches[number], watch.types?.contains(event.type) ?? true,
+        seen.insert(watch.connection).inserted
+      else { continue }
       watches[number]?.early.append(event)
     }
     return found

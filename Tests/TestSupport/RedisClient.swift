@@ -1,11 +1,10 @@
-// Owns: the tests' own way to talk to Redis: RESP2, one command at a time, blocking. ScriptsTests
-// has this file too, by a symbolic link.
+// Owns: the tests' own way to talk to Redis: RESP2, one command at a time, blocking.
 
 import Foundation
 import Glibc
 
 /// A reply of Redis.
-enum RedisValue: Equatable, Sendable {
+package enum RedisValue: Equatable, Sendable {
   case text(String)
   case error(String)
   case integer(Int)
@@ -13,7 +12,7 @@ enum RedisValue: Equatable, Sendable {
   case null
 
   /// A text, or an integer as text.
-  var string: String? {
+  package var string: String? {
     switch self {
     case .text(let text): text
     case .integer(let number): String(number)
@@ -21,26 +20,26 @@ enum RedisValue: Equatable, Sendable {
     }
   }
 
-  var int: Int? { string.flatMap { Int($0) } }
+  package var int: Int? { string.flatMap { Int($0) } }
 
-  var items: [RedisValue] {
+  package var items: [RedisValue] {
     guard case .array(let items) = self else { return [] }
     return items
   }
 
-  var isError: Bool {
+  package var isError: Bool {
     guard case .error = self else { return false }
     return true
   }
 }
 
 /// One connection to Redis, for one thread at a time; every read has a deadline.
-final class RedisClient {
+package final class RedisClient {
   private let descriptor: Int32
   private var buffer: [UInt8] = []
   private var at = 0
 
-  init(path: String, timeoutSeconds: Int = 10) throws {
+  package init(path: String, timeoutSeconds: Int = 10) throws {
     descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     guard descriptor >= 0 else { throw Failure("socket: errno \(errno)") }
     var limit = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
@@ -62,9 +61,11 @@ final class RedisClient {
 
   deinit { close(descriptor) }
 
-  @discardableResult func command(_ words: String...) throws -> RedisValue { try command(words) }
+  @discardableResult package func command(_ words: String...) throws -> RedisValue {
+    try command(words)
+  }
 
-  @discardableResult func command(_ words: [String]) throws -> RedisValue {
+  @discardableResult package func command(_ words: [String]) throws -> RedisValue {
     var bytes = Array("*\(words.count)\r\n".utf8)
     for word in words { bytes += Array("$\(word.utf8.count)\r\n\(word)\r\n".utf8) }
     var sent = 0

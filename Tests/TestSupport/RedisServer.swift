@@ -1,5 +1,4 @@
-// Owns: a real redis-server for tests, on a Unix socket in a folder of its own. ScriptsTests has
-// this file too, by a symbolic link.
+// Owns: a real redis-server for the tests of modules, on a Unix socket in a folder of its own.
 //
 // A shell stands between: it starts redis-server and waits on a pipe. When the pipe closes, because
 // the test says so or because the test process is gone, it kills Redis by its pid and removes the
@@ -10,21 +9,21 @@ import Glibc
 import Synchronization
 
 /// A redis-server that a test started; it ends with this object at the latest.
-final class RedisServer: Sendable {
+package final class RedisServer: Sendable {
   private struct Running {
     var shell: Process
     var pipe: Pipe
     var pid: pid_t
   }
 
-  let folder: String
+  package let folder: String
   /// Where it listens.
-  let path: String
+  package let path: String
   private let options: [String]
   private let running = Mutex<Running?>(nil)
 
   /// Starts it with more words for its command line, and waits until it answers.
-  init(_ options: String...) throws {
+  package init(_ options: String...) throws {
     var template = Array("/tmp/lk-unit-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw Failure("mkdtemp: errno \(errno)") }
     folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -96,18 +95,18 @@ final class RedisServer: Sendable {
   }
 
   /// Kills it at once and removes its folder.
-  func stop() { end(keeping: false) }
+  package func stop() { end(keeping: false) }
 
   /// Kills it at once and starts it again, empty unless it was told to keep its data.
-  func restart() throws {
+  package func restart() throws {
     end(keeping: true)
     try start()
   }
 
   /// Hangs: it keeps its connections, and the kernel takes new ones, but it answers nobody.
-  func freeze() { signal(SIGSTOP) }
+  package func freeze() { signal(SIGSTOP) }
 
-  func thaw() { signal(SIGCONT) }
+  package func thaw() { signal(SIGCONT) }
 
   private func signal(_ number: Int32) {
     let pid = running.withLock { $0?.pid ?? 0 }

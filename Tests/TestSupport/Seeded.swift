@@ -1,21 +1,20 @@
-// Owns: the random numbers of tests, which a printed seed repeats. Other test targets have this
-// file too, by a symbolic link.
+// Owns: the random numbers of tests, which a printed seed repeats.
 
 import Foundation
 
 /// A repeatable source of random numbers; it prints the seed that repeats it.
 ///
 /// `LATCHKEY_TEST_SEED` sets the seed.
-struct Seeded: RandomNumberGenerator {
+package struct Seeded: RandomNumberGenerator {
   private var state: UInt64
 
-  init(_ purpose: String) {
+  package init(_ purpose: String) {
     let given = ProcessInfo.processInfo.environment["LATCHKEY_TEST_SEED"].flatMap { UInt64($0) }
     state = given ?? UInt64.random(in: 1...UInt64(UInt32.max))
     print("seed \(state): \(purpose)")
   }
 
-  mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15
     var mixed = state
     mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9

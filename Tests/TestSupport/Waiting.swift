@@ -1,16 +1,15 @@
-// Owns: waiting for what cannot call back: another process. ScriptsTests has this file too, by a
-// symbolic link.
+// Owns: waiting for what cannot call back: another process.
 
 import Glibc
 
 /// What a test could not do, in a sentence.
-struct Failure: Error, CustomStringConvertible {
-  let description: String
-  init(_ description: String) { self.description = description }
+package struct Failure: Error, CustomStringConvertible {
+  package let description: String
+  package init(_ description: String) { self.description = description }
 }
 
 /// Asks again and again until the answer is yes; throws if that takes too long.
-func eventually(
+package func eventually(
   _ what: String, within limit: Duration = .seconds(10), _ condition: () throws -> Bool
 ) throws {
   let end = ContinuousClock.now + limit

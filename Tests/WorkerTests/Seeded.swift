@@ -1,1 +1,0 @@
-../RedisLinkTests/Support/Seeded.swift
