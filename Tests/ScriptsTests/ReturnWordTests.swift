@@ -4,6 +4,7 @@
 import Foundation
 import Scripts
 import SessionModel
+import TestSupport
 import Testing
 
 struct ReturnWordTests {
