@@ -23,8 +23,8 @@ final class ExpirySubscription: RedisLinkOwner {
   /// Without a word for so long, the connection is taken for dead.
   private let silenceMs: Int64 = 3_000
 
-  /// `expired` gets the partition of each lock or session of ours; `resumed` is called when announcements may
-  /// have been missed and come again now.
+  /// `expired` gets the partition of each lock or session of ours; `resumed` is called when
+  /// announcements may have been missed and come again now.
   init(
     _ loop: EventLoop, _ setup: LinkSetup, _ shared: SharedState,
     expired: @escaping (Partition) -> Void, resumed: @escaping () -> Void
