@@ -6,6 +6,8 @@ package enum Script: Int, CaseIterable, Sendable {
   case lock, renew, unlock, handoff, seize, clear, holder
   case open, get, set, touch, move, recover, recoverLatest, delete, listDevice
   case chat, switchChat, chats, say, history, pop, forget
+  case link, unlink, standing, linkReserve, linkSettle, linkDone
+  case linkPage, sessionPage, entry, digest, reportSession
   case events, take, ack, tails
   case stats, reportAgent
   case hello, heartbeat, goodbye, reap, trim
@@ -20,28 +22,34 @@ package enum Script: Int, CaseIterable, Sendable {
   /// How many arguments one request has; 0 for scripts that serve one request a call.
   package var argumentsPerRequest: Int {
     switch self {
-    case .lock, .renew, .switchChat, .history, .pop, .forget: 5
-    case .unlock, .seize, .touch, .recover, .delete, .listDevice: 4
-    case .handoff, .move: 7
-    case .clear, .get, .chats: 2
-    case .open: 8
-    case .recoverLatest: 9
-    case .set, .chat, .say: 6
     case .holder: 1
-    case .events: 3
-    case .take, .ack, .tails, .stats, .reportAgent, .hello, .heartbeat, .goodbye, .reap, .trim: 0
+    case .clear, .get, .chats, .sessionPage, .reportSession: 2
+    case .events, .linkPage: 3
+    case .unlock, .seize, .touch, .recover, .delete, .listDevice, .standing, .linkReserve,
+      .linkSettle, .digest:
+      4
+    case .lock, .renew, .switchChat, .history, .pop, .forget, .entry: 5
+    case .chat, .say, .unlink: 6
+    case .handoff, .move, .link: 7
+    case .set: 8
+    case .open: 10
+    case .recoverLatest: 11
+    case .take, .ack, .tails, .stats, .reportAgent, .hello, .heartbeat, .goodbye, .reap, .trim,
+      .linkDone:
+      0
     }
   }
 
   /// Whether it only reads: then no answer means that nothing was done.
   package var isReadOnly: Bool {
     switch self {
-    case .holder, .events, .tails, .stats, .reportAgent, .get, .chats, .history, .listDevice: true
-    case .open, .set, .touch, .move, .recover, .recoverLatest, .delete, .chat, .switchChat, .say,
-      .pop, .forget:
-      false
-    case .lock, .renew, .unlock, .handoff, .seize, .clear, .take, .ack, .hello, .heartbeat,
-      .goodbye, .reap, .trim:
+    case .holder, .events, .tails, .stats, .reportAgent, .get, .chats, .history, .listDevice,
+      .standing, .linkPage, .sessionPage, .entry, .digest, .reportSession:
+      true
+    case .lock, .renew, .unlock, .handoff, .seize, .clear, .open, .set, .touch, .move, .recover,
+      .recoverLatest, .delete, .chat, .switchChat, .say, .pop, .forget, .link, .unlink,
+      .linkReserve, .linkSettle, .linkDone, .take, .ack, .hello, .heartbeat, .goodbye, .reap,
+      .trim:
       false
     }
   }
@@ -49,12 +57,15 @@ package enum Script: Int, CaseIterable, Sendable {
   /// Whether it may run in a Redis that is full: what renews, frees or reaps may.
   package var isAllowedWhenFull: Bool {
     switch self {
-    case .delete, .pop, .forget, .move: true
-    case .open, .get, .set, .touch, .recover, .recoverLatest, .listDevice, .chat, .switchChat,
-      .chats, .say, .history:
+    case .renew, .unlock, .clear, .delete, .pop, .forget, .move, .unlink, .linkSettle, .linkDone,
+      .take, .ack, .hello, .heartbeat, .goodbye, .reap, .trim:
+      true
+    case .lock, .handoff, .seize, .open, .set, .touch, .recover, .recoverLatest, .chat,
+      .switchChat, .say, .link, .linkReserve:
       false
-    case .renew, .unlock, .clear, .take, .ack, .hello, .heartbeat, .goodbye, .reap, .trim: true
-    case .lock, .handoff, .seize, .holder, .events, .tails, .stats, .reportAgent: false
+    case .holder, .events, .tails, .stats, .reportAgent, .get, .chats, .history, .listDevice,
+      .standing, .linkPage, .sessionPage, .entry, .digest, .reportSession:
+      false
     }
   }
 
@@ -83,6 +94,17 @@ package enum Script: Int, CaseIterable, Sendable {
     case .pop: PackageResources.pop_lua
     case .forget: PackageResources.forget_lua
     case .listDevice: PackageResources.list_device_lua
+    case .link: PackageResources.link_lua
+    case .unlink: PackageResources.unlink_lua
+    case .standing: PackageResources.standing_lua
+    case .linkReserve: PackageResources.link_reserve_lua
+    case .linkSettle: PackageResources.link_settle_lua
+    case .linkDone: PackageResources.link_done_lua
+    case .linkPage: PackageResources.link_page_lua
+    case .sessionPage: PackageResources.session_page_lua
+    case .entry: PackageResources.entry_lua
+    case .digest: PackageResources.digest_lua
+    case .reportSession: PackageResources.report_session_lua
     case .events: PackageResources.events_lua
     case .take: PackageResources.take_lua
     case .ack: PackageResources.ack_lua
@@ -98,16 +120,17 @@ package enum Script: Int, CaseIterable, Sendable {
   }
 
   private static let sessionParts: [[UInt8]] = [
-    PackageResources.sessions_lua, PackageResources.clocks_lua, PackageResources.moves_lua,
-    PackageResources.leavings_lua, PackageResources.records_lua, PackageResources.changes_lua,
-    PackageResources.merge_lua, PackageResources.messages_lua,
+    PackageResources.sessions_lua, PackageResources.links_lua, PackageResources.clocks_lua,
+    PackageResources.moves_lua, PackageResources.leavings_lua, PackageResources.records_lua,
+    PackageResources.changes_lua, PackageResources.merge_lua, PackageResources.messages_lua,
     PackageResources.making_lua,
   ]
 
   private var parts: [[UInt8]] {
     switch self {
-    case .hello, .heartbeat, .goodbye, .ack, .tails, .stats, .reportAgent: [body]
-    case .holder, .trim: [PackageResources.batch_lua, body]
+    case .hello, .heartbeat, .goodbye, .ack, .tails, .stats, .reportAgent, .linkDone: [body]
+    case .holder, .trim, .linkReserve, .linkSettle, .linkPage, .sessionPage:
+      [PackageResources.batch_lua, body]
     case .events, .take: [PackageResources.batch_lua, PackageResources.event_lines_lua, body]
     case .lock, .renew, .unlock, .handoff, .seize, .clear:
       [PackageResources.batch_lua, PackageResources.tell_lua, PackageResources.endings_lua]
@@ -116,7 +139,8 @@ package enum Script: Int, CaseIterable, Sendable {
       [PackageResources.batch_lua, PackageResources.tell_lua, PackageResources.endings_lua]
         + Script.sessionParts + [body]
     case .open, .get, .set, .touch, .move, .recover, .recoverLatest, .delete, .listDevice, .chat,
-      .switchChat, .chats, .say, .history, .pop, .forget:
+      .switchChat, .chats, .say, .history, .pop, .forget, .link, .unlink, .standing, .entry,
+      .digest, .reportSession:
       [PackageResources.batch_lua, PackageResources.tell_lua] + Script.sessionParts + [body]
     }
   }
@@ -159,12 +183,14 @@ package struct ScriptConstants: Hashable, Sendable {
   package var messagesMax = 1_000
   /// The most fields of a session.
   package var fieldsMax = 128
+  /// The most links of a session.
+  package var linksMax = 128
 
   fileprivate var lua: String {
     """
     local REQ_KEEP_MS, EVENTS_MAX, AGENTS_MAX = \(reqKeepMs), \(eventsMax), \(agentsMax)
     local SESSIONS_MAX, CHATS_MAX, MESSAGES_MAX = \(sessionsMax), \(chatsMax), \(messagesMax)
-    local FIELDS_MAX = \(fieldsMax)
+    local FIELDS_MAX, LINKS_MAX = \(fieldsMax), \(linksMax)
 
     """
   }

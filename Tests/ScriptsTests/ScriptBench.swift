@@ -18,7 +18,8 @@ struct ScriptReply: CustomStringConvertible {
     self.raw = raw
     let parts = raw.split(separator: " ", maxSplits: 1)
     word = String(parts[0])
-    guard parts.count == 2, word != "ERR" else {
+    // What is meant for the worker, not for a caller, has words after it.
+    guard parts.count == 2, word != "ERR", parts[1].hasPrefix("{") else {
       body = [:]
       return
     }

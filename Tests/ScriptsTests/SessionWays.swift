@@ -6,23 +6,31 @@ extension ReturnWordTests {
   private static let clocks = "1800000 86400000 604800000 86400000 2592000000 120000"
 
   private static func open(_ session: String = "S", clocks: String = clocks) -> Step {
-    Step(.open, "d", session, "\"t\"", clocks, "no", "", "", "")
+    Step(.open, "d", session, "\"t\"", clocks, "no", "", "", "", "", "")
   }
 
-  private static func openRequest(_ session: String, token: String = "") -> [String] {
-    ["d", session, "\"t\"", clocks, "no", "", token, ""]
+  private static func openRequest(
+    _ session: String, user: String = "", token: String = ""
+  ) -> [String] {
+    ["d", session, "\"t\"", clocks, "no", "", user, "", token, ""]
+  }
+
+  private static func recoverRequest(
+    _ hint: String, members: String = "", user: String = "", token: String = ""
+  ) -> [String] {
+    ["d", hint, "T", "\"t\"", clocks, "no", members, user, "", token, ""]
   }
 
   private static let paused = [open(), Step(.move, "d", "S", "PAUSE", "paused", "", "", "")]
   private static let closed = [open(), Step(.move, "d", "S", "CLOSE", "completed", "", "", "")]
-  private static let said = [open(), Step(.say, "d", "S", "", "7 {\"a\":1}", "", "")]
+  private static let said = [open(), Step(.say, "d", "S", "", "0 7 {\"a\":1}", "", "")]
   private static let record: Set = [
     "session", "device", "state", "reason", "rev", "name", "thread", "phase", "step", "created_at",
     "active_at", "idle_at", "abandon_at", "life_at", "keep_until", "chat", "chats", "messages",
     "links", "fields",
   ]
 
-  static let sessionWays: [Way] = making + reading + changing + talking
+  static let sessionWays: [Way] = making + reading + changing + talking + linking
 
   private static let making = [
     Way(script: .open, request: openRequest("S"), word: "OK", names: record),
@@ -32,17 +40,16 @@ extension ReturnWordTests {
       word: "ERR"),
     Way(
       script: .recoverLatest, before: paused,
-      request: ["d", "S", "T", "\"t\"", clocks, "no", "", "", ""], word: "OK",
-      names: record.union(["how"])),
+      request: recoverRequest("S"), word: "OK", names: record.union(["how"])),
     Way(
-      script: .recoverLatest, request: ["d", "", "T", "\"t\"", clocks, "no", "", "", ""],
-      word: "OK", names: record.union(["how"])),
+      script: .recoverLatest, request: recoverRequest(""), word: "OK",
+      names: record.union(["how"])),
+    Way(script: .recoverLatest, request: recoverRequest("", user: "u"), word: "MORE"),
+    Way(script: .open, request: openRequest("S", user: "u"), word: "MORE"),
     Way(
       script: .recoverLatest, before: paused,
-      request: ["d", "", "T", "\"t\"", clocks, "no", "", "1", ""], word: "STALE", names: ["rev"]),
-    Way(
-      script: .recoverLatest,
-      request: ["d", "", "T", "\"t\"", clocks, "no", tooMany, "", ""], word: "ERR"),
+      request: recoverRequest("", token: "1"), word: "STALE", names: ["rev"]),
+    Way(script: .recoverLatest, request: recoverRequest("", members: tooMany), word: "ERR"),
   ]
 
   /// More fields than a session may have.
@@ -80,7 +87,7 @@ extension ReturnWordTests {
   }
 
   private static let changing =
-    changes(.set, ["7 f:\"abc\"1 1", ""], names: ["rev"])
+    changes(.set, ["7 f:\"abc\"1 1", "", "", ""], names: ["rev"])
     + changes(.touch, names: ["idle_at", "life_at"])
     + changes(.recover, before: paused, names: record)
     + changes(.delete)
@@ -89,7 +96,64 @@ extension ReturnWordTests {
   private static let talking =
     changes(.chat, ["", ""], names: ["chat", "name"])
     + changes(.switchChat, ["1"], names: ["chat"])
-    + changes(.say, ["", "7 {\"a\":1}"], names: ["seq", "chat"])
+    + changes(.say, ["", "0 7 {\"a\":1}"], names: ["seq", "chat"])
     + changes(.pop, before: said, [""], names: ["seq", "at", "message"])
     + changes(.forget, before: said, [""], names: ["removed"])
+
+  private static let linked = [open(), Step(.link, "d", "S", "tag", "red", "yes", "", "")]
+
+  private static let linking = [
+    Way(script: .link, before: [open()], request: link("yes"), word: "OK"),
+    Way(script: .link, before: linked, request: link(""), word: "OK"),
+    Way(script: .link, before: [open()], request: link(""), word: "MORE"),
+    Way(script: .link, request: link("yes"), word: "NONE"),
+    Way(
+      script: .link, before: [open()], request: link("yes", token: "1"), word: "STALE",
+      names: ["rev"]),
+    Way(
+      script: .link,
+      before: [open()] + (0..<128).map { Step(.link, "d", "S", "tag", "\($0)", "yes", "", "") },
+      request: link("yes"), word: "ERR"),
+    Way(script: .unlink, before: linked, request: ["d", "S", "tag", "red", "", ""], word: "OK"),
+    Way(script: .unlink, request: ["d", "S", "tag", "red", "", ""], word: "NONE"),
+    Way(
+      script: .unlink, before: linked, request: ["d", "S", "tag", "red", "1", ""], word: "STALE",
+      names: ["rev"]),
+    Way(
+      script: .set, before: [open()], request: ["d", "S", "", "", "u", "", "", ""], word: "MORE"),
+    Way(script: .standing, before: linked, request: ["d", "S", "tag", "red"], word: "live"),
+    Way(
+      script: .standing,
+      before: linked + [Step(.move, "d", "S", "CLOSE", "completed", "", "", "")],
+      request: ["d", "S", "tag", "red"], word: "kept"),
+    Way(script: .standing, before: [open()], request: ["d", "S", "tag", "red"], word: "gone"),
+    Way(script: .linkReserve, request: ["user/u", "S/d", "1", "10000"], word: "OK"),
+    Way(
+      script: .linkReserve, before: [Step(.linkReserve, "user/u", "S/d", "1", "10000")],
+      request: ["user/u", "T/d", "1", "10000"], word: "FULL"),
+    Way(script: .linkSettle, request: ["user/u", "S/d", "live", "5.001"], word: "OK"),
+    Way(
+      script: .linkSettle, before: [Step(.linkSettle, "user/u", "S/d", "live", "5.001")],
+      request: ["user/u", "S/d", "gone", "4.999"], word: "OLD"),
+    Way(script: .linkPage, request: ["user/u", "", "5"], word: "OK"),
+    Way(script: .sessionPage, before: [open()], request: ["", "5"], word: "OK"),
+    Way(
+      script: .entry, before: linked, request: ["d", "S", "tag", "red", ""], word: "OK",
+      names: record),
+    Way(script: .entry, before: linked, request: ["d", "S", "tag", "blue", ""], word: "NONE"),
+    Way(script: .entry, before: linked, request: ["d", "S", "", "", "paused"], word: "SKIP"),
+    Way(script: .digest, before: linked, request: ["d", "S", "tag", "red"], word: "OK"),
+    Way(script: .digest, before: linked, request: ["d", "S", "tag", "blue"], word: "NONE"),
+    Way(
+      script: .reportSession, before: said, request: ["d", "S"], word: "OK",
+      names: [
+        "session", "device", "state", "age_ms", "active_at", "chats", "messages", "said", "answers",
+        "answer_ms_mean", "states",
+      ]),
+    Way(script: .reportSession, request: ["d", "S"], word: "NONE"),
+  ]
+
+  private static func link(_ place: String, token: String = "") -> [String] {
+    ["d", "S", "tag", "red", place, token, ""]
+  }
 }

@@ -48,6 +48,8 @@ struct SettingsTests {
     Sample("--keep", "10ms", bad: ["0", "9ms", "3651d"]),
     Sample("--warn", "0", bad: ["9ms", "3651d"]),
     Sample("--max-sessions", "1", bad: ["0", "10001"]),
+    Sample("--max-user-sessions", "1", bad: ["0", "10001"]),
+    Sample("--max-links", "1", bad: ["0", "1001"]),
     Sample("--max-chats", "1000", bad: ["0", "1001"]),
     Sample("--max-messages", "1", bad: ["0", "1000001"]),
     Sample("--max-fields", "1", bad: ["0", "1001"]),

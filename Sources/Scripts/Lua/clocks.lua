@@ -3,24 +3,11 @@
 -- ARGV: none of its own
 -- RETURNS: nothing
 
--- Links as JSON; they are kept as lines of kind and ref, both of which need no escapes.
-local function links_json(lines)
-  local kinds, refs = {}, {}
-  for kind, ref in string.gmatch(lines or '', '(%S+) (%S+)\n') do
-    if not refs[kind] then kinds[#kinds + 1], refs[kind] = kind, {} end
-    table.insert(refs[kind], '"' .. ref .. '"')
-  end
-  for i, kind in ipairs(kinds) do
-    kinds[i] = '"' .. kind .. '":[' .. table.concat(refs[kind], ',') .. ']'
-  end
-  return '{' .. table.concat(kinds, ',') .. '}'
-end
-
-local function announce(s, kind, at_ms, more)
-  local seen = call('HMGET', s.key, 'reason', 'links')
+local function announce(s, kind, at_ms, rest)
+  local reason = call('HGET', s.key, 'reason')
   tell(s.base, 'session.' .. kind, s.device, string.format(
     '"at":%.0f,"session":"%s","state":"%s","reason":%s,"links":%s', at_ms, s.id, s.state,
-    seen[1] or 'null', links_json(seen[2])) .. (more or ''))
+    reason or 'null', links_json(s.links)) .. (rest or ''))
 end
 
 -- Gives the record and its chats the time at which they go; nil keeps them.

@@ -7,10 +7,8 @@
 local function sweep_up(base, device, id, member)
   call('ZREM', base .. ':due', member)
   if string.sub(member, 1, 1) == 'z' then count(base, 'state:archived', -1) end
-  call('ZREM', base .. ':sessions:' .. device, id)
-  if call('EXISTS', base .. ':sessions:' .. device) == 0 then
-    call('HDEL', base .. ':devices', device)
-  end
+  call('ZREM', base .. ':sessions', device .. '/' .. id)
+  if #ids_of(base, device) == 0 then call('HDEL', base .. ':devices', device) end
 end
 
 local function wrong_state(s, verb)

@@ -3,13 +3,13 @@
 -- ARGV: none of its own
 -- RETURNS: nothing
 
--- From arguments: session, thread (JSON), clocks, fenced, members and token, at `i`. Returns the
--- session, or nil and the reply that says why not.
+-- From arguments: session, thread (JSON), clocks, fenced, members, user, place taken and token, at
+-- `i`. Returns the session, or nil and the reply that says why not.
 local function make(base, device, i)
-  local id, token = ARGV[i], ARGV[i + 5]
+  local id, user, token = ARGV[i], ARGV[i + 5], ARGV[i + 7]
   if token ~= '' and not is_current(base, device, token) then return nil, 'STALE {"rev":0}' end
   if device_line(base, device) >= SESSIONS_MAX then
-    for _, other in ipairs(call('ZRANGE', base .. ':sessions:' .. device, 0, -1)) do
+    for _, other in ipairs(ids_of(base, device)) do
       local s = load(base, device, other)
       if s then settle(s) end
     end
@@ -17,10 +17,12 @@ local function make(base, device, i)
       return nil, 'ERR quota a device may have ' .. SESSIONS_MAX .. ' live sessions'
     end
   end
+  if user ~= '' and ARGV[i + 6] == '' then return nil, 'MORE ' .. id .. ' live' end
   local key = base .. ':session:' .. device .. '/' .. id
   call('HSET', key, 'state', 'active', 'rev', 0, 'clocks', ARGV[i + 2], 'created', now_ms,
     'active', now_ms, 'born', now_ms, 'since', now_ms, 'thread', ARGV[i + 1], 'chat', 1,
     'chats', 1, 'fenced', ARGV[i + 3])
+  if user ~= '' then call('HSET', key, 'links', 'user ' .. user .. '\n') end
   local s = load(base, device, id)
   local refusal = merge(s, parts(ARGV[i + 4]), nil)
   if refusal then
@@ -31,12 +33,13 @@ local function make(base, device, i)
     s.rev = 1
     call('HSET', key, 'rev', 1)
   end
-  call('ZADD', base .. ':sessions:' .. device, now_ms, id)
+  call('ZADD', base .. ':sessions', 0, device .. '/' .. id)
   add_live(base, device, 1, id)
   count(base, 'state:active', 1)
   count(base, 'opened', 1)
   set_ttl(s, gone_by(s))
   announce(s, 'opened', now_ms)
   index(s)
+  owe_all(s)
   return s
 end

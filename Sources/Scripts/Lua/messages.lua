@@ -16,3 +16,17 @@ local function message_json(entry)
   return '{"seq":' .. string.match(entry[1], '^%d+') .. ',"at":' .. entry[2][2] .. ',"message":'
     .. entry[2][4] .. '}'
 end
+
+-- Keeps the time from a user's message to the next message of somebody else. `whose` is `user`,
+-- `other`, or empty where the message does not say.
+local function time_answer(s, chat, whose)
+  if whose == 'user' then
+    call('HSET', s.key, 't:' .. chat, now_ms)
+  elseif whose == 'other' then
+    local asked = call('HGET', s.key, 't:' .. chat)
+    if not asked then return end
+    call('HDEL', s.key, 't:' .. chat)
+    call('HINCRBY', s.key, 'answers', 1)
+    call('HINCRBY', s.key, 'answer_ms', math.max(0, now_ms - asked))
+  end
+end

@@ -20,15 +20,19 @@ end
 
 -- Changes the state, tells of it, and keeps every figure right. `reason` is JSON.
 local function move(s, to, at_ms, reason, kind)
-  local from = s.state
+  local from, since = s.state, s.since
   call('ZREM', s.base .. ':due', due_member(s))
   s.state, s.since, s.rev = to, at_ms, s.rev + 1
   call('HSET', s.key, 'state', to, 'since', string.format('%.0f', at_ms), 'rev', s.rev,
     'reason', reason or 'null')
+  call('HINCRBY', s.key, 's:' .. from, string.format('%.0f', at_ms - since))
   count(s.base, 'state:' .. from, -1)
   count(s.base, 'state:' .. to, 1)
-  if LIVE[from] and not LIVE[to] then add_live(s.base, s.device, -1) end
-  if LIVE[to] and not LIVE[from] then add_live(s.base, s.device, 1) end
+  if (LIVE[from] or LIVE[to]) and not (LIVE[from] and LIVE[to]) then
+    add_live(s.base, s.device, LIVE[to] and 1 or -1)
+    -- Whether a session is live matters to a user's quota, and to no other link.
+    owe_all(s, 'user')
+  end
   if EVENT[to] == 'closed' or to == 'expired' then count(s.base, EVENT[to], 1) end
   set_ttl(s, gone_by(s))
   announce(s, kind or EVENT[to], at_ms)

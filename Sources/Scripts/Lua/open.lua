@@ -1,9 +1,9 @@
 -- OPEN: makes a session, with its first chat; it is the device's current one.
 -- KEYS: the base key of each request's partition
--- ARGV: device, session, thread (JSON), clocks, fenced (yes or no), members, token or empty,
---   request id or empty
--- RETURNS: OK, STALE, ERR
-return each(8, function(base, i)
+-- ARGV: device, session, thread (JSON), clocks, fenced (yes or no), members, user or empty,
+--   place taken (yes or empty), token or empty, request id or empty
+-- RETURNS: OK, STALE, ERR, MORE
+return each(10, function(base, i)
   local s, refusal = make(base, ARGV[i], i + 1)
   return s and 'OK ' .. record(s) or refusal
 end, true)

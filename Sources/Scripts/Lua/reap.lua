@@ -4,8 +4,11 @@
 -- KEYS: the partition's base key
 -- ARGV: how many entries to take at most, ms after which a failed entry is tried again
 -- RETURNS: ms until the next deadline or -1, entries found due, how late each ending was in ms,
---   what each failure said
-local base, late, failures = KEYS[1], {}, {}
+--   what each failure said, what is to be told or asked in other partitions
+local base, late, failures, errands = KEYS[1], {}, {}, {}
+
+-- After so long an errand of a worker that has not come back is another worker's.
+local ERRAND_MS = 5000
 
 local function reap_lock(member, device)
   local record = call('HGET', base .. ':locks', device)
@@ -27,16 +30,30 @@ local function reap_session(member, address)
   if not s then return sweep_up(base, device, id, member) end
   if keep_until(s) and keep_until(s) <= now_ms then
     call('DEL', s.key)
+    owe_all(s)
     return sweep_up(base, device, id, member)
   end
   for _, ms in ipairs(settle(s)) do late[#late + 1] = ms end
   index(s)
 end
 
+-- What other partitions are to do with it is for the worker: until it has, or if it dies, the entry
+-- stays, at a time that no other entry has because it is no whole number.
+local function errand(member, rest)
+  local again = string.format('%.1f', now_ms + ERRAND_MS + 0.5)
+  call('ZADD', base .. ':due', again, member)
+  local word = member .. ' ' .. again
+  if string.sub(member, 1, 1) == 'k' then
+    local device, id, kind, ref = string.match(rest, '^(.+)/(.+) (.+)/(.+)$')
+    word = word .. ' ' .. standing(base, device, id, kind, ref) .. string.format(' %.0f', now_us)
+  end
+  errands[#errands + 1] = word
+end
+
+local REAP = {l = reap_lock, s = reap_session, z = reap_session, k = errand, r = errand}
 local due = call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms, 'LIMIT', 0, ARGV[1])
 for _, member in ipairs(due) do
-  local reap = string.sub(member, 1, 1) == 'l' and reap_lock or reap_session
-  local ok, failure = pcall(reap, member, string.sub(member, 3))
+  local ok, failure = pcall(REAP[string.sub(member, 1, 1)], member, string.sub(member, 3))
   if not ok then
     failures[#failures + 1] = type(failure) == 'table' and failure.err or tostring(failure)
     call('ZADD', base .. ':due', now_ms + ARGV[2], member)
@@ -44,4 +61,4 @@ for _, member in ipairs(due) do
 end
 local soonest = call('ZRANGE', base .. ':due', 0, 0, 'WITHSCORES')
 local wait = soonest[2] and math.max(0, soonest[2] - now_ms) or -1
-return {wait, #due, late, failures}
+return {wait, #due, late, failures, errands}

@@ -34,5 +34,5 @@ local function record(s)
       .. '"keep_until":%s,"chat":%s,"chats":%d,"messages":%d,', v.created, v.active,
       time_or_null(idle_at(s)), time_or_null(abandon_at(s)), time_or_null(life_at(s)),
       time_or_null(keep_until(s)), s.chat, v.chats, messages_in(s, tonumber(v.chats)))
-    .. '"links":' .. links_json(v.links) .. ',"fields":{' .. table.concat(fields, ',') .. '}}'
+    .. '"links":' .. links_json(s.links) .. ',"fields":{' .. table.concat(fields, ',') .. '}}'
 end

@@ -19,6 +19,15 @@ local function add_live(base, device, n, current)
   call('HSET', base .. ':devices', device, (live + n) .. ' ' .. (current or known))
 end
 
+-- The ids of a device's sessions, oldest first. `sessions` holds `<device>/<session>` of all
+-- devices in the order of their texts, and a session's id begins with its time.
+local function ids_of(base, device)
+  local all = base .. ':sessions'
+  local found = call('ZRANGEBYLEX', all, '[' .. device .. '/', '(' .. device .. '0')
+  for i, entry in ipairs(found) do found[i] = string.sub(entry, #device + 2) end
+  return found
+end
+
 -- What decides a session's state, or nil if there is no such session.
 local function load(base, device, id)
   if id == '' or id == 'current' then
@@ -28,7 +37,7 @@ local function load(base, device, id)
   end
   local key = base .. ':session:' .. device .. '/' .. id
   local v = call('HMGET', key, 'state', 'rev', 'clocks', 'active', 'born', 'since', 'warned',
-    'chat', 'fenced')
+    'chat', 'fenced', 'links')
   if not v[1] then return nil end
   local idle, abandon, archive, life, keep, warn =
     string.match(v[3], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
@@ -36,7 +45,7 @@ local function load(base, device, id)
     idle = tonumber(idle), abandon = tonumber(abandon), archive = tonumber(archive),
     life = tonumber(life), keep = tonumber(keep), warn = tonumber(warn), active = tonumber(v[4]),
     born = tonumber(v[5]), since = tonumber(v[6]), warned = v[7] or '0 0', chat = v[8],
-    fenced = v[9] == 'yes'}
+    fenced = v[9] == 'yes', links = v[10] or ''}
 end
 
 -- When each clock runs out in the state that the session is in; nil where it does not run.

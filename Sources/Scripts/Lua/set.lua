@@ -1,13 +1,17 @@
--- SET: merges members into a session.
+-- SET: merges members into a session. A user that it does not have yet takes a place first, as in
+-- link.lua.
 -- KEYS: the base key of each request's partition
--- ARGV: device, session or empty, members, revision seen or empty, token or empty, request id or
---   empty
--- RETURNS: OK, NONE, STALE, ERR
-return each(6, function(base, i)
-  local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 4], 'SET')
+-- ARGV: device, session or empty, members, revision seen or empty, user or empty, place taken (yes
+--   or empty), token or empty, request id or empty
+-- RETURNS: OK, NONE, STALE, ERR, MORE
+return each(8, function(base, i)
+  local user = ARGV[i + 4]
+  local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 6], 'SET')
   if not s then return refusal end
+  if user ~= '' and ARGV[i + 5] == '' and not has_link(s, 'user', user) then return more(s) end
   refusal = merge(s, parts(ARGV[i + 2]), tonumber(ARGV[i + 3]))
   if refusal then return refusal end
+  if user ~= '' then set_user(s, user) end
   forget_removed(s)
   touch(s)
   return string.format('OK {"rev":%d}', s.rev)

@@ -5,10 +5,11 @@
 local sums = {released = 0, abandoned = 0, handed_off = 0, seized = 0, cleared = 0, held_ms = 0,
   ['state:active'] = 0, ['state:paused'] = 0, ['state:abandoned'] = 0, ['state:archived'] = 0,
   opened = 0, closed = 0, expired = 0}
-local held, devices, by_agent, names = 0, 0, {}, {}
+local held, devices, users, by_agent, names = 0, 0, 0, {}, {}
 for _, base in ipairs(KEYS) do
   held = held + redis.call('HLEN', base .. ':locks')
   devices = devices + redis.call('HLEN', base .. ':devices')
+  users = users + redis.call('SCARD', base .. ':users')
   local ledger = redis.call('HGETALL', base .. ':ledger')
   for i = 1, #ledger, 2 do
     local name, value = ledger[i], ledger[i + 1]
@@ -30,10 +31,8 @@ local tokens = tenures + sums.handed_off + sums.seized
 return string.format('OK {"locks":{"held":%d,"by_agent":{%s},"acquired":%.0f,"released":%.0f,'
   .. '"abandoned":%.0f,"handed_off":%.0f,"seized":%.0f,"cleared":%.0f,"held_ms_mean":%.0f},'
   .. '"sessions":{"active":%d,"paused":%d,"abandoned":%d,"archived":%d,"opened":%.0f,'
-  .. '"closed":%.0f,"expired":%.0f},"devices":%d,"workers":%d}', held, table.concat(names, ','),
-  held + tenures,
-  sums.released,
-  sums.abandoned, sums.handed_off, sums.seized, sums.cleared,
-  tokens > 0 and sums.held_ms / tokens or 0, sums['state:active'], sums['state:paused'],
-  sums['state:abandoned'], sums['state:archived'], sums.opened, sums.closed, sums.expired,
-  devices, ARGV[1])
+  .. '"closed":%.0f,"expired":%.0f},"devices":%d,"users":%d,"workers":%d}',
+  held, table.concat(names, ','), held + tenures, sums.released, sums.abandoned, sums.handed_off,
+  sums.seized, sums.cleared, tokens > 0 and sums.held_ms / tokens or 0, sums['state:active'],
+  sums['state:paused'], sums['state:abandoned'], sums['state:archived'], sums.opened, sums.closed,
+  sums.expired, devices, users, ARGV[1])

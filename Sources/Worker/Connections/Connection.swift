@@ -118,6 +118,12 @@ final class Connection: FileWatchOwner {
     perform(machine.outputChanged(unreadBytes: unreadBytes))
   }
 
+  /// Takes no further request until `release`: the latest one takes several steps.
+  func hold() { perform(machine.held()) }
+
+  /// Goes on after `hold`.
+  func release() { perform(machine.released()) }
+
   /// Answers what is owed, then closes.
   func finish(_ reason: CloseReason) { perform(machine.finish(reason)) }
 

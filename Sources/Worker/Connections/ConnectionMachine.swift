@@ -23,8 +23,8 @@ struct ConnectionMachine {
   private enum State: Equatable {
     /// Requests. Goes to parked, finishing or closed.
     case reading
-    /// Its own answers to be made or read: it has too many outstanding. Goes to reading,
-    /// finishing or closed.
+    /// Its own answers to be made or read: it has too many outstanding, or one of them has to be
+    /// there before the next request may begin. Goes to reading, finishing or closed.
     case parked
     /// The last answers; nothing more is read. Goes to closed.
     case finishing(CloseReason)
@@ -43,6 +43,8 @@ struct ConnectionMachine {
   /// Requests whose answers have not been made yet.
   private(set) var unanswered = 0
   private var unreadBytes = 0
+  /// Whether the latest request takes several steps, which nothing of this caller's may overtake.
+  private var isHeld = false
   private let unansweredMax: Int
   private let unreadBytesMax: Int
 
@@ -67,6 +69,22 @@ struct ConnectionMachine {
     }
   }
 
+  /// The latest request takes several steps: the next one waits until it is released.
+  mutating func held() -> Action {
+    switch state {
+    case .reading, .parked:
+      isHeld = true
+      return park()
+    case .finishing, .closed: return .nothing
+    }
+  }
+
+  /// The request that held the others up has its answer.
+  mutating func released() -> Action {
+    isHeld = false
+    return outputChanged(unreadBytes: unreadBytes)
+  }
+
   /// So many answers were put in order for sending; `unreadBytes` is what waits to be sent.
   mutating func answered(_ count: Int, unreadBytes: Int) -> Action {
     unanswered -= count
@@ -80,7 +98,7 @@ struct ConnectionMachine {
     switch state {
     case .reading: return park()
     case .parked:
-      guard !isOverLimit else { return .nothing }
+      guard !mustWait else { return .nothing }
       state = .reading
       return .resumeReading
     case .finishing(let reason):
@@ -115,10 +133,12 @@ struct ConnectionMachine {
     }
   }
 
-  private var isOverLimit: Bool { unanswered >= unansweredMax || unreadBytes >= unreadBytesMax }
+  private var mustWait: Bool {
+    isHeld || unanswered >= unansweredMax || unreadBytes >= unreadBytesMax
+  }
 
   private mutating func park() -> Action {
-    guard isOverLimit else { return .nothing }
+    guard state == .reading, mustWait else { return .nothing }
     state = .parked
     return .stopReading
   }

@@ -65,6 +65,7 @@ package final class Control {
     constants.chatsMax = settings.chatsMax
     constants.messagesMax = settings.messagesMax
     constants.fieldsMax = settings.fieldsMax
+    constants.linksMax = settings.linksMax
     setup = LinkSetup(
       endpoint: endpoint, keyspace: Keyspace(namespace: settings.namespace),
       constants: constants, requestTimeoutMs: settings.requestTimeoutMs)

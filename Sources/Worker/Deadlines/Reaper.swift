@@ -12,6 +12,7 @@ final class Reaper {
   private let link: ControlLink
   private let keyspace: Keyspace
   private let shared: SharedState
+  private let errands: LinkErrands
   private var schedule: ReapSchedule
   private var timer: LoopTimer?
   private var news: MailboxReader<Partition>?
@@ -32,6 +33,7 @@ final class Reaper {
     self.link = link
     self.keyspace = keyspace
     self.shared = shared
+    errands = LinkErrands(link, keyspace)
     trimAtMs = loop.nowMs + trimEveryMs
     schedule = ReapSchedule(
       sweepMs: shared.settings.sweepMs,
@@ -78,7 +80,7 @@ final class Reaper {
       .reap, keys: [keyspace.base(partition)], arguments: ["\(entriesMax)", "\(retryMs)"]
     ) { [unowned self] result in
       running -= 1
-      guard case .success(let reply) = result, reply.count == 4, let wait = reply[0].integer,
+      guard case .success(let reply) = result, reply.count == 5, let wait = reply[0].integer,
         let found = reply[1].integer
       else {
         schedule.failed(partition.index, nowMs: loop.nowMs)
@@ -89,6 +91,7 @@ final class Reaper {
         partition.index, nextInMs: wait < 0 ? nil : wait, hasMore: found >= entriesMax,
         nowMs: loop.nowMs)
       count(cause, found: Int(found), late: reply[2])
+      for errand in reply[4].elements { errands.run(errand.text, from: partition) }
       for failure in reply[3].elements {
         shared.log.error("a deadline could not be met", ["error": String(failure.text.prefix(200))])
       }

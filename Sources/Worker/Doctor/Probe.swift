@@ -19,6 +19,7 @@ struct ProbeKeys: Sendable {
   var text: String { base + ":text" }
   var hash: String { base + ":hash" }
   var sorted: String { base + ":sorted" }
+  var set: String { base + ":set" }
   var stream: String { base + ":stream" }
   var script: String { base + ":script" }
   /// The key whose expiry is to be announced.
@@ -27,7 +28,7 @@ struct ProbeKeys: Sendable {
   var missing: String { base + ":missing" }
 
   /// Every key that may have been written.
-  var written: [String] { [text, hash, sorted, stream, script, ending] }
+  var written: [String] { [text, hash, sorted, set, stream, script, ending] }
 }
 
 /// One command that Latchkey uses.
@@ -78,9 +79,9 @@ extension Probe {
     return ["EVAL", text, "1", keys.script, "\(ProbeKeys.ttlMs)"]
   }
 
-  /// Texts, hashes and sorted sets.
+  /// Texts, hashes, sets and sorted sets.
   private static func plain(_ keys: ProbeKeys, ends: String) -> [Probe] {
-    let (hash, sorted) = (keys.hash, keys.sorted)
+    let (hash, sorted, set) = (keys.hash, keys.sorted, keys.set)
     return [
       Probe("TIME"),
       Probe("PING"),
@@ -101,10 +102,18 @@ extension Probe {
       Probe("ZADD", sorted, "1", "a", "2", "b", harmless: [sorted, "XX", "1", "a"]),
       Probe("PEXPIREAT", sorted, ends),
       Probe("ZRANGE", sorted, "0", "0", "WITHSCORES"),
-      Probe("ZREVRANGE", sorted, "0", "0"),
       Probe("ZRANGEBYSCORE", sorted, "-inf", "9", "LIMIT", "0", "9"),
+      Probe("ZRANGEBYLEX", sorted, "-", "+"),
+      Probe("ZREVRANGEBYLEX", sorted, "+", "-", "LIMIT", "0", "9"),
+      Probe("ZSCORE", sorted, "a"),
       Probe("ZREM", sorted, "a"),
       Probe("ZREMRANGEBYSCORE", sorted, "-inf", "0"),
+      Probe("SADD", set, "a", "b", harmless: [keys.text, "a"]),
+      Probe("PEXPIREAT", set, ends),
+      Probe("SCARD", set),
+      Probe("SMEMBERS", set),
+      Probe("SISMEMBER", set, "a"),
+      Probe("SREM", set, "a"),
     ]
   }
 

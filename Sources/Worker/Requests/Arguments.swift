@@ -40,6 +40,10 @@ struct Arguments {
     _ verb: Verb, _ parser: RequestParser, _ line: Span<UInt8>
   ) throws(RequestError) {
     for (index, rule) in verb.words.enumerated() {
+      if index == 0, let link = Arguments.link(verb, parser, line) {
+        words.append(try check(link, rule.kind, rule.name, line))
+        continue
+      }
       guard index < parser.words.count else {
         if rule.isOptional { break }
         throw RequestError(.badRequest, "missing word \(rule.name): \(verb.usage)")
@@ -56,10 +60,22 @@ struct Arguments {
     }
   }
 
+  /// The link of `LIST kind=ref`, which looks like an option that no verb has.
+  private static func link(
+    _ verb: Verb, _ parser: RequestParser, _ line: Span<UInt8>
+  ) -> Token? {
+    guard verb.words.first?.kind == .listed, parser.words.isEmpty,
+      let first = parser.options.first, !first.value.isQuoted,
+      !verb.options.contains(where: { first.names($0.text, in: line) })
+    else { return nil }
+    return Token(start: first.keyStart, end: first.value.end, isQuoted: false)
+  }
+
   private mutating func bindOptions(
     _ verb: Verb, _ parser: RequestParser, _ line: Span<UInt8>
   ) throws(RequestError) {
-    for given in parser.options {
+    let isLinkFirst = Arguments.link(verb, parser, line) != nil
+    for given in parser.options.dropFirst(isLinkFirst ? 1 : 0) {
       guard let option = verb.options.first(where: { given.names($0.text, in: line) }) else {
         let name = EchoText.quoted(line, given.key)
         throw RequestError(.badRequest, "unknown option \(name): \(verb.usage)")
@@ -110,6 +126,7 @@ struct Arguments {
     case .deviceOrAll:
       if token.range.count == 1, text[token.start] == UInt8(ascii: "*") { break }
       try checkDevice(token, name, text)
+    case .listed: try checkListed(token, name, text)
     case .id, .agent:
       let bytesMax = kind == .agent ? 64 : 128
       guard IDText.isID(text, token, bytesMax: bytesMax) else {
@@ -154,6 +171,17 @@ struct Arguments {
     guard deviceIDs == .uuid, !IDText.isUUID(text, token) else { return }
     throw RequestError(
       .badRequest, "\(name) \(EchoText.quoted(text, token)) is not a UUID, as this worker asks for")
+  }
+
+  private func checkListed(
+    _ token: Token, _ name: String, _ text: Span<UInt8>
+  ) throws(RequestError) {
+    guard let equals = token.range.first(where: { text[$0] == UInt8(ascii: "=") }) else {
+      _ = try checkBare(token, .deviceOrAll, name, text)
+      return
+    }
+    try checkID(Token(start: token.start, end: equals, isQuoted: false), "kind", text)
+    try checkID(Token(start: equals + 1, end: token.end, isQuoted: false), "ref", text)
   }
 
   private func checkAddress(

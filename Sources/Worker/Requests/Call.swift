@@ -11,6 +11,10 @@ struct SessionAddress {
   let device: UnsafeBufferPointer<UInt8>
   let session: UnsafeBufferPointer<UInt8>?
   let chat: UnsafeBufferPointer<UInt8>?
+
+  var deviceText: String { String(decoding: device, as: UTF8.self) }
+  /// Empty where it is not given.
+  var sessionText: String { session.map { String(decoding: $0, as: UTF8.self) } ?? "" }
 }
 
 /// One request on its way through its verb.
@@ -67,6 +71,20 @@ struct Call {
       device: parts[0], session: parts.count > 1 ? parts[1] : nil,
       chat: parts.count > 2 ? parts[2] : nil)
   }
+
+  /// A word, as text.
+  func text(_ index: Int) -> String { String(decoding: word(index), as: UTF8.self) }
+
+  /// An option, as text; absent is empty, as the scripts expect.
+  func text(_ name: OptionName) -> String {
+    option(name).map { String(decoding: $0, as: UTF8.self) } ?? ""
+  }
+
+  /// A number, as text; absent is empty.
+  func numberText(_ name: OptionName) -> String { number(name).map { "\($0)" } ?? "" }
+
+  /// The base key of the first word's device.
+  var baseKey: String { server.baseKeys[Partition(of: device).index] }
 
   /// The text of an option as a JSON string, or nil.
   func json(_ name: OptionName) -> [UInt8]? {

@@ -29,6 +29,16 @@ struct Members {
     if values.updateValue(Array(json), forKey: key) == nil { order.append(key) }
   }
 
+  init() {}
+
+  /// What the options and the payload of OPEN, SET or RECOVER say.
+  init(_ call: Call) throws(RequestError) {
+    for (name, option) in [("name", OptionName.name), ("phase", .phase), ("step", .step)] {
+      if let json = call.json(option) { set(name.utf8, json) }
+    }
+    if let payload = call.payload { try add(payload: payload) }
+  }
+
   /// Adds the members of a payload, each as a field.
   mutating func add(payload: UnsafeBufferPointer<UInt8>) throws(RequestError) {
     var members = JSONMembers(0, payload.count)
@@ -64,6 +74,8 @@ struct Members {
 /// The messages of a SAY.
 enum Messages {
   /// An object is one message, an array of objects several.
+  ///
+  /// Before each stands whose it is.
   static func parts(_ payload: UnsafeBufferPointer<UInt8>) throws(RequestError) -> Parts {
     var parts = Parts()
     guard payload.first == UInt8(ascii: "[") else {
@@ -87,6 +99,31 @@ enum Messages {
     guard message.count <= Members.bytesMax else {
       throw RequestError(.tooLarge, "a message may have \(Members.bytesMax) bytes at most")
     }
+    parts.add(try whose(message).utf8)
     parts.add(message)
+  }
+
+  /// Whether a message is the user's or somebody else's, as its member `role` says; or empty.
+  private static func whose(
+    _ message: Slice<UnsafeBufferPointer<UInt8>>
+  ) throws(RequestError) -> String {
+    let text = UnsafeBufferPointer(rebasing: message).span
+    var members = JSONMembers(0, text.count)
+    var found = ""
+    while let (key, value) = members.next(in: text) {
+      guard key.range.count == 4, text[value.lowerBound] == UInt8(ascii: "\""),
+        text.extracting(key.range).elements(equal: "role")
+      else { continue }
+      found = text.extracting(value).elements(equal: "\"user\"") ? "user" : "other"
+    }
+    return found
+  }
+}
+
+extension Span<UInt8> {
+  fileprivate func elements(equal text: StaticString) -> Bool {
+    guard count == text.utf8CodeUnitCount else { return false }
+    for at in indices where self[at] != text.utf8Start[at] { return false }
+    return true
   }
 }

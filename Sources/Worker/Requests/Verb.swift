@@ -10,6 +10,8 @@ enum ValueKind: Sendable, Equatable {
   case device
   /// A device, or `*` for all.
   case deviceOrAll
+  /// What LIST lists: a device's sessions, those of a link (`kind=ref`), or all (`*`).
+  case listed
   /// 1 to 128 characters of the id alphabet.
   case id
   /// `device`, `device/session` or `device/session/chat`; `current` may stand for the latter two.
@@ -36,9 +38,14 @@ struct WordRule: Sendable {
 
   static let device = WordRule(name: "device", kind: .device)
   static let deviceOrAll = WordRule(name: "device|*", kind: .deviceOrAll)
+  static let listed = WordRule(name: "device|kind=ref|*", kind: .listed)
   static let session = WordRule(name: "address", kind: .address(parts: 2))
+  static let sessionIfAny = WordRule(
+    name: "address", kind: .address(parts: 2), isOptional: true)
   static let chat = WordRule(name: "address", kind: .address(parts: 3))
   static let agent = WordRule(name: "agent", kind: .agent)
+  static let kind = WordRule(name: "kind", kind: .id)
+  static let ref = WordRule(name: "ref", kind: .id)
 }
 
 /// The options of the protocol: a name has the same kind wherever it stands.
@@ -73,7 +80,8 @@ enum OptionName: Int, CaseIterable, Sendable {
     case .fenced: .oneOf(["yes", "no"])
     case .rev: .integer(0...((1 << 53) - 1))
     case .state: .oneOf(SessionState.allCases.map(\.rawValue))
-    case .cursor, .hint: .id
+    case .hint: .id
+    case .cursor: .text(bytesMax: 256)
     case .last: .integer(1...1_000)
     }
   }

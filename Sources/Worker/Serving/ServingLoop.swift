@@ -20,13 +20,6 @@ enum ServingOrder: Sendable {
   case tailAnswer(TailAnswer)
 }
 
-/// What came of a script call.
-enum ScriptOutcome {
-  /// Its reply line, without an end; good during the call.
-  case line(UnsafeBufferPointer<UInt8>)
-  case failed(RequestError)
-}
-
 /// One thread's share of the worker.
 final class ServingLoop {
   // MARK: Constants
@@ -56,6 +49,7 @@ final class ServingLoop {
   private var replyLine: [UInt8] = []
   private(set) lazy var desk = EventDesk(self, index: index)
   private var partitionTurn = 0
+  var sessionIDs = SessionIDs()
   var chores: LoopTimer?
   private var wakeup: LoopTimer?
   var drainStartedMs: Int64?
@@ -63,7 +57,8 @@ final class ServingLoop {
   var isShedding = false
   private var listener: Socket?
   private var serves: (() -> Void)?
-  private var redisReason = "Redis is not connected yet"
+  /// What callers are told while Redis is away.
+  private(set) var redisReason = "Redis is not connected yet"
 
   /// How many batches may be with Redis before the next ones wait and grow: two keep Redis busy
   /// while replies travel, and what gathers meanwhile shares a call.
@@ -294,51 +289,6 @@ extension ServingLoop {
     return partitionTurn
   }
 
-  /// Calls a script for one request, after all that its connection has asked before it.
-  func callScript(_ query: ScriptQuery, _ done: @escaping (ScriptOutcome) -> Void) {
-    guard let link, link.isReady else {
-      done(.failed(RequestError(.unavailable, redisReason)))
-      return
-    }
-    sendAll(link)
-    link.call(
-      query.script, timeoutMs: settings.requestTimeoutMs, keys: query.keys,
-      arguments: query.arguments
-    ) { [unowned self] result in
-      switch result {
-      case .success(let reply) where reply.kind == .text:
-        done(outcome(of: query.script, reply.bytes))
-      case .success(let reply) where reply.count == 1:
-        done(outcome(of: query.script, reply[0].bytes))
-      case .success(let reply): done(.failed(refusal(of: query.script, reply.text)))
-      case .failure(let failure): done(.failed(error(for: failure, query.script)))
-      }
-    }
-  }
-
-  /// A script's reply line, or the error that it tells.
-  private func outcome(
-    of script: Script, _ line: UnsafeBufferPointer<UInt8>
-  ) -> ScriptOutcome {
-    guard !line.isEmpty else { return .failed(scriptFailed(script, "a reply without a text")) }
-    guard line.starts(with: Array("ERR ".utf8)) else { return .line(line) }
-    let parts = String(decoding: line, as: UTF8.self).split(separator: " ", maxSplits: 2)
-    guard parts.count == 3, let code = ErrorCode(rawValue: String(parts[1])) else {
-      return .failed(scriptFailed(script, String(decoding: line, as: UTF8.self)))
-    }
-    // Before Redis 7 a full or read-only Redis refuses within the script, at its first write.
-    return .failed(
-      code == .internal
-        ? refusal(of: script, String(parts[2])) : RequestError(code, String(parts[2])))
-  }
-
-  /// A script failed on its way: a bug, or a key that somebody has damaged.
-  private func scriptFailed(_ script: Script, _ message: String) -> RequestError {
-    shared.log.error(
-      "a script failed", ["script": script.name, "error": String(message.prefix(200))])
-    return RequestError(.internal, "the request failed inside Redis; see the log")
-  }
-
   /// Puts a request into the turn's batch of its script.
   func enqueue(
     _ script: Script, _ partition: Partition, connection: Connection, ticket: Ticket,
@@ -406,25 +356,6 @@ extension ServingLoop: RedisLinkOwner {
     for ticket in batch.tickets { answer(ticket, error) }
     batcher.recycle(batch)
   }
-
-  /// What callers are told when Redis answers a script call with an error.
-  private func refusal(of script: Script, _ message: String) -> RequestError {
-    switch StoreError(message) {
-    case .refused(let reason): return RequestError(.unavailable, "\(reason); nothing was done")
-    case .scriptMissing, .failed: return scriptFailed(script, message)
-    }
-  }
-
-  /// What callers are told when no answer came.
-  private func error(for failure: LinkFailure, _ script: Script) -> RequestError {
-    switch failure {
-    case .notSent(let reason): RequestError(.unavailable, "\(reason); nothing was done")
-    case .noAnswer(let reason) where script.isReadOnly:
-      RequestError(.unavailable, "\(reason); reading changes nothing, so retry")
-    case .noAnswer(let reason):
-      RequestError(.unknownOutcome, "\(reason); it may have been applied")
-    }
-  }
 }
 
 // MARK: Turns
@@ -455,7 +386,7 @@ extension ServingLoop {
     counters.set(link.scriptsMended, .scriptsMended)
   }
 
-  private func sendAll(_ link: RedisLink) {
+  func sendAll(_ link: RedisLink) {
     guard !batcher.isEmpty else { return }
     let batches = batcher.takeAll()
     for batch in batches { counters.add(batch.count, .batchedRequests) }

@@ -82,6 +82,10 @@ package struct Settings: Sendable, Equatable {
   package var messagesMax = 1_000
   /// The most fields of a session.
   package var fieldsMax = 128
+  /// The most live sessions that are linked to one user.
+  package var userSessionsMax = 10
+  /// The most links of a session.
+  package var linksMax = 128
 
   // MARK: Events
 

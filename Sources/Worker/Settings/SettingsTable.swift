@@ -138,6 +138,14 @@ extension Settings {
       .init("--max-sessions", .sessions, default: "50", "The most live sessions of a device."),
       1...10_000, \.sessionsMax),
     .count(
+      .init(
+        "--max-user-sessions", .sessions, default: "10",
+        "The most live sessions that are linked to one user."),
+      1...10_000, \.userSessionsMax),
+    .count(
+      .init("--max-links", .sessions, default: "128", "The most links of a session."),
+      1...1_000, \.linksMax),
+    .count(
       .init("--max-chats", .sessions, default: "20", "The most chats of a session."),
       1...1_000, \.chatsMax),
     .count(

@@ -7,7 +7,7 @@ internal import Wire
 enum RecoverVerb {
   static let verb = Verb(
     name: "RECOVER", rights: .write, words: [.session],
-    options: [.hint, .name, .thread, .phase, .step] + OptionName.clocks
+    options: [.hint, .user, .name, .thread, .phase, .step] + OptionName.clocks
       + [.fenced, .token, .req],
     payload: .optionalObject,
     summary: "Makes a paused or abandoned session active; with a device alone, the best one.",
@@ -23,17 +23,29 @@ enum RecoverVerb {
       }
       return
     }
-    let new = try NewSession(call)
-    try call.run(.recoverLatest, dueInMs: 0) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: call.option(.hint))
-      arguments.word(new.id)
-      arguments.word(new.thread)
-      arguments.word(new.clocks)
-      arguments.word(new.isFenced ? "yes" : "no")
-      arguments.word(new.members.parts.bytes)
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.option(.req))
+    try recoverLatest(call, try NewSession(call))
+  }
+
+  private static func recoverLatest(_ call: Call, _ new: NewSession) throws(RequestError) {
+    guard call.option(.user) != nil else {
+      try call.run(.recoverLatest, dueInMs: 0) { arguments in
+        arguments.word(call.word(0))
+        arguments.word(orEmpty: call.option(.hint))
+        for word in new.words { arguments.word(word) }
+        arguments.emptyWord()
+        arguments.emptyWord()
+        arguments.word(orEmpty: call.number(.token))
+        arguments.word(orEmpty: call.option(.req))
+      }
+      return
+    }
+    let (base, user) = (call.baseKey, call.text(.user))
+    let first = [call.text(0), call.text(.hint)] + new.words + [user]
+    let last = [call.numberText(.token), call.text(.req)]
+    try LinkedChange(call, .user(user), dueInMs: 0) { isReserved, _ in
+      ScriptQuery(
+        script: .recoverLatest, keys: [base],
+        arguments: first + [isReserved ? "yes" : ""] + last)
     }
   }
 }

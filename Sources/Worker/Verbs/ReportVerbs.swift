@@ -1,5 +1,6 @@
-// STATS and REPORT: figures of the whole fleet, and of one agent.
+// STATS and REPORT: figures of the whole fleet, and of one session, user or agent.
 
+internal import RedisLink
 internal import Scripts
 internal import Wire
 
@@ -17,11 +18,26 @@ enum StatsVerb {
 
 enum ReportVerb {
   static let verb = Verb(
-    name: "REPORT", rights: .read, options: [.agent], required: [.agent],
-    summary: "Figures of one agent's locks.", replies: ["OK"]
+    name: "REPORT", rights: .read, words: [.sessionIfAny], options: [.user, .agent],
+    summary: "Figures of one session, of one user's sessions, or of one agent's locks.",
+    replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
-    let agent = call.option(.agent).map { String(decoding: $0, as: UTF8.self) } ?? ""
-    try call.forward(
-      ScriptQuery(script: .reportAgent, keys: call.server.baseKeys, arguments: [agent]))
+    let agent = call.text(.agent)
+    let isSession = !call.arguments.words.isEmpty
+    switch (isSession, call.option(.user) != nil, !agent.isEmpty) {
+    case (true, false, false):
+      let address = call.address
+      try call.run(.reportSession) { arguments in
+        arguments.word(address.device)
+        arguments.word(orEmpty: address.session)
+      }
+    case (false, true, false): try UserReport(call, user: call.text(.user))
+    case (false, false, true):
+      try call.forward(
+        ScriptQuery(script: .reportAgent, keys: call.server.baseKeys, arguments: [agent]))
+    default:
+      throw RequestError(
+        .badRequest, "REPORT takes one of an address, user= and agent=")
+    }
   }
 }

@@ -2,28 +2,42 @@
 
 internal import RedisLink
 internal import Scripts
+internal import SessionModel
 internal import Wire
 
 enum SetVerb {
   static let verb = Verb(
     name: "SET", rights: .write, words: [.session],
-    options: [.name, .phase, .step, .rev, .token, .req], payload: .optionalObject,
+    options: [.user, .name, .phase, .step, .rev, .token, .req], payload: .optionalObject,
     summary: "Merges members into a session; null removes one.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    var members = Members()
-    for (name, option) in [("name", OptionName.name), ("phase", .phase), ("step", .step)] {
-      if let json = call.json(option) { members.set(name.utf8, json) }
+    let members = try Members(call)
+    guard call.option(.user) != nil else {
+      try call.run(.set) { arguments in
+        arguments.word(address.device)
+        arguments.word(orEmpty: address.session)
+        arguments.word(members.parts.bytes)
+        arguments.word(orEmpty: call.number(.rev))
+        arguments.emptyWord()
+        arguments.emptyWord()
+        arguments.word(orEmpty: call.number(.token))
+        arguments.word(orEmpty: call.option(.req))
+      }
+      return
     }
-    if let payload = call.payload { try members.add(payload: payload) }
-    try call.run(.set) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: address.session)
-      arguments.word(members.parts.bytes)
-      arguments.word(orEmpty: call.number(.rev))
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.option(.req))
+    let (base, device, user) = (call.baseKey, address.deviceText, call.text(.user))
+    let first = [
+      String(decoding: members.parts.bytes, as: UTF8.self), call.numberText(.rev), user,
+    ]
+    let last = [call.numberText(.token), call.text(.req)]
+    let asked = address.sessionText
+    try LinkedChange(call, .user(user), dueInMs: nil) { isReserved, session in
+      let place = isReserved ? "yes" : ""
+      return ScriptQuery(
+        script: .set, keys: [base],
+        arguments: [device, session ?? asked] + first + [place] + last)
     }
   }
 }

@@ -1,0 +1,12 @@
+-- What a report of a user adds up over its sessions: whether one is live, its chats, its messages
+-- and its last activity.
+-- KEYS: the base key of each request's partition
+-- ARGV: device, session, kind, ref
+-- RETURNS: OK, NONE
+return each(4, function(base, i)
+  local s = load(base, ARGV[i], ARGV[i + 1])
+  if not s or not has_link(s, ARGV[i + 2], ARGV[i + 3]) then return 'NONE' end
+  local chats = tonumber(call('HGET', s.key, 'chats'))
+  return string.format('OK %d %d %d %.0f', LIVE[s.state] and 1 or 0, chats, messages_in(s, chats),
+    s.active)
+end)

@@ -1,0 +1,73 @@
+-- A session's links to users, tags and whatever else callers name, as its record keeps them: lines
+-- of kind and ref, neither of which needs escapes. The way back, from a link to its sessions, is
+-- in the link's own partition, which a worker tells of each change: the deadline index says so.
+-- KEYS: as in batch.lua
+-- ARGV: none of its own
+-- RETURNS: nothing
+
+local function links_json(lines)
+  local kinds, refs = {}, {}
+  for kind, ref in string.gmatch(lines, '(%S+) (%S+)\n') do
+    if not refs[kind] then kinds[#kinds + 1], refs[kind] = kind, {} end
+    table.insert(refs[kind], '"' .. ref .. '"')
+  end
+  for i, kind in ipairs(kinds) do
+    kinds[i] = '"' .. kind .. '":[' .. table.concat(refs[kind], ',') .. ']'
+  end
+  return '{' .. table.concat(kinds, ',') .. '}'
+end
+
+-- A line more at each end, so that no link is found within another.
+local function has_link(s, kind, ref)
+  return string.find('\n' .. s.links, '\n' .. kind .. ' ' .. ref .. '\n', 1, true) ~= nil
+end
+
+-- Notes that the link's partition is to be told where the session stands. A later note takes the
+-- place of an earlier one, whose worker then does not take it away.
+local function owe(s, kind, ref)
+  call('ZADD', s.base .. ':due', now_ms,
+    'k:' .. s.device .. '/' .. s.id .. ' ' .. kind .. '/' .. ref)
+end
+
+-- The same for all of a session's links, or those of one kind.
+local function owe_all(s, only)
+  for kind, ref in string.gmatch(s.links, '(%S+) (%S+)\n') do
+    if not only or kind == only then owe(s, kind, ref) end
+  end
+end
+
+local function write_links(s, lines)
+  s.links, s.rev = lines, s.rev + 1
+  call('HSET', s.key, 'links', lines, 'rev', s.rev)
+end
+
+local function add_link(s, kind, ref)
+  if has_link(s, kind, ref) then return end
+  write_links(s, s.links .. kind .. ' ' .. ref .. '\n')
+  owe(s, kind, ref)
+end
+
+local function drop_link(s, kind, ref)
+  if not has_link(s, kind, ref) then return end
+  local at = string.find('\n' .. s.links, '\n' .. kind .. ' ' .. ref .. '\n', 1, true)
+  write_links(s, string.sub(s.links, 1, at - 1) .. string.sub(s.links, at + #kind + #ref + 2))
+  owe(s, kind, ref)
+end
+
+-- The session's one user from now on.
+local function set_user(s, user)
+  for ref in string.gmatch('\n' .. s.links, '\nuser (%S+)') do
+    if ref ~= user then drop_link(s, 'user', ref) end
+  end
+  add_link(s, 'user', user)
+end
+
+-- Where a session stands for one of its links: live, kept, or gone.
+local function standing(base, device, id, kind, ref)
+  local s = load(base, device, id)
+  if not s or not has_link(s, kind, ref) then return 'gone' end
+  return LIVE[s.state] and 'live' or 'kept'
+end
+
+-- What a worker is asked for before it adds a link: a place in the link's partition.
+local function more(s) return 'MORE ' .. s.id .. ' ' .. (LIVE[s.state] and 'live' or 'kept') end

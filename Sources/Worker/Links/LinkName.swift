@@ -1,0 +1,112 @@
+// Owns: how a link and its entries are written: `<kind>/<ref>` and `<session>/<device>`. Ids have
+// no slash, so neither can be taken for anything else. Values; any thread.
+
+internal import Scripts
+internal import SessionModel
+
+/// What sessions are linked to: a user, a tag, or what else callers name.
+struct LinkName: Hashable, Sendable {
+  let kind: String
+  let ref: String
+
+  /// As Redis has it.
+  var text: String { "\(kind)/\(ref)" }
+  var partition: Partition { Partition(of: "\(kind):\(ref)") }
+
+  static func user(_ id: String) -> LinkName { LinkName(kind: "user", ref: id) }
+
+  init(kind: String, ref: String) {
+    self.kind = kind
+    self.ref = ref
+  }
+
+  /// From its text in Redis.
+  init?(text: some StringProtocol) {
+    let parts = text.split(separator: "/")
+    guard parts.count == 2 else { return nil }
+    self.init(kind: String(parts[0]), ref: String(parts[1]))
+  }
+}
+
+/// One of the sessions of a link, or of a partition.
+struct SessionEntry: Hashable, Sendable {
+  let device: String
+  let session: String
+
+  /// As a link's partition has it: in the order in which sessions were made.
+  var text: String { "\(session)/\(device)" }
+  /// The device's partition.
+  var partition: Partition { Partition(of: device) }
+
+  init(device: String, session: String) {
+    self.device = device
+    self.session = session
+  }
+
+  /// From `<session>/<device>`.
+  init?(text: some StringProtocol) {
+    let parts = text.split(separator: "/")
+    guard parts.count == 2 else { return nil }
+    self.init(device: String(parts[1]), session: String(parts[0]))
+  }
+
+  /// From `<device>/<session>`.
+  init?(address: some StringProtocol) {
+    let parts = address.split(separator: "/")
+    guard parts.count == 2 else { return nil }
+    self.init(device: String(parts[0]), session: String(parts[1]))
+  }
+}
+
+/// Where a session stands for one of its links, as its own partition said.
+struct LinkStanding: Sendable {
+  /// `live`, `kept` or `gone`.
+  let word: String
+  /// When it was read, by Redis' clock.
+  let readAtUs: Int64
+
+  /// How long what is known of an entry is believed without asking again.
+  static let checkAgainMs: Int64 = 86_400_000
+  /// How long a place may be taken for a session that does not say so itself.
+  static let reservedMs: Int64 = 10_000
+
+  /// From the reply of `standing`, or the end of an errand.
+  init?(words: some Collection<Substring>) {
+    guard let word = words.first, let time = words.dropFirst().first.flatMap({ Int64($0) }) else {
+      return nil
+    }
+    self.word = String(word)
+    readAtUs = time
+  }
+
+  /// When the entry is to be checked next, in ms.
+  ///
+  /// It grows with the time of reading to the microsecond, so that it tells which of two readings
+  /// is the later one.
+  var checkAtText: String {
+    let us = readAtUs + LinkStanding.checkAgainMs * 1_000
+    let part = String(us % 1_000)
+    return "\(us / 1_000).\(String(repeating: "0", count: 3 - part.count))\(part)"
+  }
+}
+
+/// The script calls that keep links.
+extension ScriptQuery {
+  static func standing(
+    _ entries: [SessionEntry], of link: LinkName, _ base: (Partition) -> String
+  ) -> ScriptQuery {
+    ScriptQuery(
+      script: .standing, keys: entries.map { base($0.partition) },
+      arguments: entries.flatMap { [$0.device, $0.session, link.kind, link.ref] })
+  }
+
+  static func settle(
+    _ entries: [(SessionEntry, LinkStanding)], of link: LinkName, _ base: (Partition) -> String
+  ) -> ScriptQuery {
+    ScriptQuery(
+      script: .linkSettle, keys: entries.map { _ in base(link.partition) },
+      arguments: entries.flatMap { entry, standing in
+        [link.text, entry.text, standing.word, standing.checkAtText]
+      })
+  }
+}

@@ -1,0 +1,150 @@
+// Owns: a change that adds a link, step by step through two partitions. Runs on a loop's thread.
+//
+// The session's script says whether a place is needed; the place is taken in the link's partition,
+// where the user's quota is; then the session changes, and in the same step notes that the link's
+// partition is to be told. A worker that dies in between leaves a place without a session, which is
+// given back when it is looked after, or a session whose note is still there.
+
+internal import Loop
+internal import RedisLink
+internal import Scripts
+internal import SessionModel
+internal import Wire
+
+/// One request that adds a link.
+final class LinkedChange {
+  private let server: ServingLoop
+  private let connection: Connection
+  private let ticket: Ticket
+  private let link: LinkName
+  private let untilMs: Int64
+  /// The session's script; `isReserved` when a place has been taken.
+  private let query: (_ isReserved: Bool, _ session: String?) -> ScriptQuery
+  private let device: String
+  private var hasCheckedLive = false
+
+  /// Does the first step; the caller's next request waits until the last one is done.
+  ///
+  /// `dueInMs` as for `Call.run`.
+  @discardableResult
+  init(
+    _ call: Call, _ link: LinkName, dueInMs: Int64?,
+    _ query: @escaping (_ isReserved: Bool, _ session: String?) -> ScriptQuery
+  ) throws(RequestError) {
+    server = call.server
+    connection = call.connection
+    ticket = call.ticket
+    device = String(decoding: call.device, as: UTF8.self)
+    untilMs = call.ticket.arrivedNs / 1_000_000 + call.server.settings.requestTimeoutMs
+    self.link = link
+    self.query = query
+    try server.requireRedis()
+    connection.hold()
+    if let dueInMs { server.note(Partition(of: device), dueInMs: dueInMs) }
+    server.callScript(query(false, nil)) { self.asked($0) }
+  }
+
+  private var leftMs: Int64 { untilMs - server.loop.nowMs }
+
+  private func asked(_ outcome: ScriptOutcome) {
+    guard case .line(let line) = outcome, line.starts(with: Array("MORE ".utf8)) else {
+      finish(outcome)
+      return
+    }
+    let words = String(decoding: line, as: UTF8.self).split(separator: " ")
+    reserve(
+      SessionEntry(device: device, session: String(words[1])), isLive: words.last == "live")
+  }
+
+  /// Takes a place in the link's partition; a user's places for live sessions are counted.
+  private func reserve(_ entry: SessionEntry, isLive: Bool) {
+    guard leftMs > 0 else { return giveUp("the request's time was over") }
+    let isCounted = isLive && link.kind == "user"
+    let most = isCounted ? server.settings.userSessionsMax : 0
+    let query = ScriptQuery(
+      script: .linkReserve, keys: [server.baseKeys[link.partition.index]],
+      arguments: [link.text, entry.text, "\(most)", "\(LinkStanding.reservedMs)"])
+    server.callScript(query, timeoutMs: leftMs) { [self] outcome in
+      switch outcome {
+      case .failed(let error): giveUp(error.text)
+      case .line(let line) where line.starts(with: Array("FULL".utf8)):
+        let words = String(decoding: line, as: UTF8.self).split(separator: " ").dropFirst()
+        full(entry, words.compactMap { SessionEntry(text: $0) }, most: most)
+      case .line: change(entry)
+      }
+    }
+  }
+
+  /// All places are taken: those of sessions that are live no more are given back, once.
+  private func full(_ entry: SessionEntry, _ live: [SessionEntry], most: Int) {
+    guard !hasCheckedLive, leftMs > 0 else {
+      finish(
+        .failed(
+          RequestError(.quota, "the user \(link.ref) may have \(most) live sessions")))
+      return
+    }
+    hasCheckedLive = true
+    LinkCheck.run(server, live, of: link, timeoutMs: leftMs) { [self] in
+      reserve(entry, isLive: true)
+    }
+  }
+
+  private func change(_ entry: SessionEntry) {
+    Failpoint.reserved.hit()
+    guard leftMs > 0 else {
+      giveUp("the request's time was over")
+      return
+    }
+    server.callScript(query(true, entry.session), timeoutMs: leftMs) { [self] outcome in
+      Failpoint.linked.hit()
+      // The place of a session that was not made, or not linked, is given back at once.
+      let isDone =
+        if case .line(let line) = outcome { line.starts(with: Array("OK".utf8)) } else { false }
+      let isUnknown =
+        if case .failed(let error) = outcome { error.code == .unknownOutcome } else { false }
+      finish(outcome)
+      if !isDone, !isUnknown {
+        LinkCheck.run(
+          server, [entry], of: link, timeoutMs: server.settings.requestTimeoutMs
+        ) {}
+      }
+    }
+  }
+
+  /// The session was not touched.
+  private func giveUp(_ reason: String) {
+    let text = reason.hasSuffix("nothing was done") ? reason : "\(reason); nothing was done"
+    finish(.failed(RequestError(.unavailable, text)))
+  }
+
+  private func finish(_ outcome: ScriptOutcome) {
+    switch outcome {
+    case .line(let line): server.answerText(ticket, line)
+    case .failed(let error): server.answer(ticket, error)
+    }
+    connection.release()
+  }
+}
+
+/// Asks sessions where they stand, and has their link's partition know it.
+enum LinkCheck {
+  /// `done` is called when that has been tried; what could not be done is done by a later check.
+  static func run(
+    _ server: ServingLoop, _ entries: [SessionEntry], of link: LinkName, timeoutMs: Int64,
+    _ done: @escaping () -> Void
+  ) {
+    guard !entries.isEmpty else { return done() }
+    let base = { (partition: Partition) in server.baseKeys[partition.index] }
+    server.readRows(
+      .standing(entries, of: link, base), timeoutMs: timeoutMs
+    ) { result in
+      guard case .success(let rows) = result else { return done() }
+      let settled: [(SessionEntry, LinkStanding)] = zip(entries, rows).compactMap { entry, row in
+        let words = String(decoding: row, as: UTF8.self).split(separator: " ")
+        return LinkStanding(words: words).map { (entry, $0) }
+      }
+      guard !settled.isEmpty else { return done() }
+      server.readRows(.settle(settled, of: link, base), timeoutMs: timeoutMs) { _ in done() }
+    }
+  }
+}

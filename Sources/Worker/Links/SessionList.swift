@@ -1,0 +1,217 @@
+// Owns: the lists of sessions that lie in many partitions: those of a link, and all. The entries
+// come from one place, the records from each device's. Runs on a loop's thread.
+
+internal import Loop
+internal import RedisLink
+internal import Scripts
+internal import SessionModel
+internal import Wire
+
+/// One LIST on its way.
+final class SessionList {
+  /// Where entries come from.
+  enum Source {
+    case link(LinkName)
+    /// All sessions, partition by partition.
+    case all
+  }
+
+  /// Where a list goes on.
+  private struct Place {
+    /// Of `all`: which partition.
+    var partition = 0
+    /// After this entry; nil for the beginning.
+    var after: SessionEntry?
+  }
+
+  private let server: ServingLoop
+  private let connection: Connection
+  private let ticket: Ticket
+  private let source: Source
+  private let state: String
+  private let limit: Int
+  private let untilMs: Int64
+  private var place: Place
+  private var found: [[UInt8]] = []
+  private var foundBytes = 0
+
+  /// Records fetched in one call: what bounds how long it keeps Redis from everybody else.
+  private static let rowsMax = 50
+  /// Partitions looked at in one call.
+  private static let partitionsMax = 16
+  /// A page ends when it has grown so large.
+  private static let pageBytesMax = 4 << 20
+
+  /// Begins; the caller's next request waits for the answer.
+  @discardableResult
+  init(_ call: Call, _ source: Source) throws(RequestError) {
+    server = call.server
+    connection = call.connection
+    ticket = call.ticket
+    self.source = source
+    state = call.text(.state)
+    limit = Int(call.number(.limit) ?? 50)
+    untilMs = call.ticket.arrivedNs / 1_000_000 + call.server.settings.requestTimeoutMs
+    place = try SessionList.place(call.text(.cursor), source)
+    try server.requireRedis()
+    connection.hold()
+    // What the caller has asked before is to be seen.
+    server.sendWaiting()
+    next()
+  }
+
+  private var leftMs: Int64 { max(1, untilMs - server.loop.nowMs) }
+
+  /// Reads the next entries; or ends, if there are none, or the page is full.
+  private func next() {
+    guard found.count < limit, foundBytes < SessionList.pageBytesMax,
+      server.loop.nowMs < untilMs || found.isEmpty
+    else { return finish(isAtEnd: false) }
+    switch source {
+    case .link(let link): nextOfLink(link)
+    case .all: nextOfAll()
+    }
+  }
+
+  private func nextOfLink(_ link: LinkName) {
+    let query = ScriptQuery(
+      script: .linkPage, keys: [server.baseKeys[link.partition.index]],
+      arguments: [link.text, place.after?.text ?? "", "\(SessionList.rowsMax)"])
+    read(query) { [self] pages in
+      let entries = pages[0].compactMap { SessionEntry(text: $0) }
+      guard !entries.isEmpty else { return finish(isAtEnd: true) }
+      fetch(entries, isLast: entries.count < SessionList.rowsMax)
+    }
+  }
+
+  /// Of several partitions in one call, the first that has entries is gone on with.
+  private func nextOfAll() {
+    let range = place.partition..<min(Partition.count, place.partition + SessionList.partitionsMax)
+    guard !range.isEmpty else { return finish(isAtEnd: true) }
+    let after = place.after.map { "\($0.device)/\($0.session)" } ?? ""
+    let query = ScriptQuery(
+      script: .sessionPage, keys: range.map { server.baseKeys[$0] },
+      arguments: range.flatMap {
+        [$0 == place.partition ? after : "", "\(SessionList.rowsMax)"]
+      })
+    read(query) { [self] pages in
+      for (index, page) in zip(range, pages) {
+        let entries = page.compactMap { SessionEntry(address: $0) }
+        guard !entries.isEmpty else { continue }
+        if index != place.partition { place = Place(partition: index) }
+        fetch(entries, isLast: false)
+        return
+      }
+      place = Place(partition: range.upperBound)
+      next()
+    }
+  }
+
+  /// Reads pages of entries; each is `OK` and the entries.
+  private func read(_ query: ScriptQuery, _ done: @escaping ([[Substring]]) -> Void) {
+    server.readRows(query, timeoutMs: leftMs) { [self] result in
+      switch result {
+      case .success(let rows):
+        done(
+          rows.map { Array(String(decoding: $0, as: UTF8.self).split(separator: " ").dropFirst()) })
+      case .failure(let error): fail(error)
+      }
+    }
+  }
+
+  private func fetch(_ entries: [SessionEntry], isLast: Bool) {
+    let words: [String] =
+      if case .link(let link) = source { [link.kind, link.ref, state] } else { ["", "", state] }
+    let query = ScriptQuery(
+      script: .entry, keys: entries.map { server.baseKeys[$0.partition.index] },
+      arguments: entries.flatMap { [$0.device, $0.session] + words })
+    server.readRows(query, timeoutMs: leftMs) { [self] result in
+      switch result {
+      case .failure(let error): fail(error)
+      case .success(let rows): take(rows, of: entries, isLast: isLast)
+      }
+    }
+  }
+
+  private func take(_ rows: [[UInt8]], of entries: [SessionEntry], isLast: Bool) {
+    var dead: [SessionEntry] = []
+    for (at, (entry, row)) in zip(entries, rows).enumerated() {
+      place.after = entry
+      if row.starts(with: Array("OK ".utf8)) {
+        found.append(Array(row.dropFirst(3)))
+        foundBytes += row.count
+      } else if row.elementsEqual("NONE".utf8) {
+        dead.append(entry)
+      }
+      if found.count == limit || foundBytes >= SessionList.pageBytesMax {
+        finish(isAtEnd: isLast && at == entries.count - 1)
+        bury(dead)
+        return
+      }
+    }
+    bury(dead)
+    if isLast { finish(isAtEnd: true) } else { next() }
+  }
+
+  /// A reader that meets a dead entry of a link has it removed.
+  private func bury(_ dead: [SessionEntry]) {
+    guard case .link(let link) = source else { return }
+    LinkCheck.run(
+      server, dead, of: link, timeoutMs: server.settings.requestTimeoutMs
+    ) {}
+  }
+
+  private func finish(isAtEnd: Bool) {
+    var line = Array("OK {\"sessions\":[".utf8)
+    for (index, record) in found.enumerated() {
+      if index > 0 { line.append(UInt8(ascii: ",")) }
+      line += record
+    }
+    line += Array("],\"cursor\":\(isAtEnd ? "null" : "\"\(cursor)\"")}".utf8)
+    line.withUnsafeBufferPointer { server.answerText(ticket, $0) }
+    connection.release()
+  }
+
+  private func fail(_ error: RequestError) {
+    server.answer(ticket, error)
+    connection.release()
+  }
+
+  // MARK: Cursors
+
+  /// Of a link `<session>.<device>`; of all, the partition before that.
+  private var cursor: String {
+    let entry = place.after.map { ".\($0.session).\($0.device)" } ?? ""
+    switch source {
+    case .link: return String(entry.dropFirst())
+    case .all: return Partition(index: min(place.partition, Partition.count - 1)).tag + entry
+    }
+  }
+
+  private static func place(_ cursor: String, _ source: Source) throws(RequestError) -> Place {
+    guard !cursor.isEmpty else { return Place() }
+    var place = Place()
+    var parts = cursor.split(
+      separator: ".", maxSplits: 2, omittingEmptySubsequences: false)[...]
+    if case .all = source {
+      guard let tag = parts.popFirst(), let partition = Partition(tag: tag) else {
+        throw forged(cursor)
+      }
+      place.partition = partition.index
+      if parts.isEmpty { return place }
+    }
+    guard let session = parts.popFirst(), !parts.isEmpty,
+      Array(session.utf8).withUnsafeBufferPointer({ SessionID.isOne($0) })
+    else { throw forged(cursor) }
+    let device = parts.joined(separator: ".")
+    let bytes = Array(device.utf8)
+    guard IDText.isID(bytes.span, Token(start: 0, end: bytes.count, isQuoted: false), bytesMax: 128)
+    else { throw forged(cursor) }
+    place.after = SessionEntry(device: device, session: String(session))
+    return place
+  }
+
+  static func forged(_ cursor: String) -> RequestError {
+    RequestError(.badRequest, "cursor=\(cursor.prefix(64)) is none that this LIST gave")
+  }
+}
