@@ -8,6 +8,7 @@ package enum Script: Int, CaseIterable, Sendable {
   case chat, switchChat, chats, say, history, pop, forget
   case link, unlink, standing, linkReserve, linkSettle, linkDone
   case linkPage, sessionPage, entry, digest, reportSession
+  case export, `import`
   case events, take, ack, tails
   case stats, reportAgent
   case hello, heartbeat, goodbye, reap, trim
@@ -28,9 +29,10 @@ package enum Script: Int, CaseIterable, Sendable {
     case .unlock, .seize, .touch, .recover, .delete, .listDevice, .standing, .linkReserve,
       .linkSettle, .digest:
       4
+    case .export: 3
     case .lock, .renew, .switchChat, .history, .pop, .forget, .entry: 5
     case .chat, .say, .unlink: 6
-    case .handoff, .move, .link: 7
+    case .handoff, .move, .link, .import: 7
     case .set: 8
     case .open: 10
     case .recoverLatest: 11
@@ -44,11 +46,12 @@ package enum Script: Int, CaseIterable, Sendable {
   package var isReadOnly: Bool {
     switch self {
     case .holder, .events, .tails, .stats, .reportAgent, .get, .chats, .history, .listDevice,
-      .standing, .linkPage, .sessionPage, .entry, .digest, .reportSession:
+      .standing, .linkPage, .sessionPage, .entry, .digest, .reportSession, .export:
       true
     case .lock, .renew, .unlock, .handoff, .seize, .clear, .open, .set, .touch, .move, .recover,
       .recoverLatest, .delete, .chat, .switchChat, .say, .pop, .forget, .link, .unlink,
-      .linkReserve, .linkSettle, .linkDone, .take, .ack, .hello, .heartbeat, .goodbye, .reap,
+      .linkReserve, .linkSettle, .linkDone, .import, .take, .ack, .hello, .heartbeat, .goodbye,
+      .reap,
       .trim:
       false
     }
@@ -61,10 +64,10 @@ package enum Script: Int, CaseIterable, Sendable {
       .take, .ack, .hello, .heartbeat, .goodbye, .reap, .trim:
       true
     case .lock, .handoff, .seize, .open, .set, .touch, .recover, .recoverLatest, .chat,
-      .switchChat, .say, .link, .linkReserve:
+      .switchChat, .say, .link, .linkReserve, .import:
       false
     case .holder, .events, .tails, .stats, .reportAgent, .get, .chats, .history, .listDevice,
-      .standing, .linkPage, .sessionPage, .entry, .digest, .reportSession:
+      .standing, .linkPage, .sessionPage, .entry, .digest, .reportSession, .export:
       false
     }
   }
@@ -105,6 +108,8 @@ package enum Script: Int, CaseIterable, Sendable {
     case .entry: PackageResources.entry_lua
     case .digest: PackageResources.digest_lua
     case .reportSession: PackageResources.report_session_lua
+    case .export: PackageResources.export_lua
+    case .import: PackageResources.import_lua
     case .events: PackageResources.events_lua
     case .take: PackageResources.take_lua
     case .ack: PackageResources.ack_lua
@@ -140,7 +145,7 @@ package enum Script: Int, CaseIterable, Sendable {
         + Script.sessionParts + [body]
     case .open, .get, .set, .touch, .move, .recover, .recoverLatest, .delete, .listDevice, .chat,
       .switchChat, .chats, .say, .history, .pop, .forget, .link, .unlink, .standing, .entry,
-      .digest, .reportSession:
+      .digest, .reportSession, .export, .import:
       [PackageResources.batch_lua, PackageResources.tell_lua] + Script.sessionParts + [body]
     }
   }

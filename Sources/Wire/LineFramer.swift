@@ -38,6 +38,10 @@ package struct LineFramer: Sendable {
     didSet { precondition(lineBytesMax > 0, "a line limit below 1 leaves no line") }
   }
 
+  /// The longest line allowed of those that begin with the prefix, in any case; 0 sets none apart.
+  package var longLineBytesMax: Int
+  private let longLinePrefix: StaticString
+
   /// The part of a line that earlier chunks brought, or a joined line.
   ///
   /// It is without storage at other times, so that an idle connection costs nothing, and never
@@ -47,9 +51,15 @@ package struct LineFramer: Sendable {
   private var state = State.lineStart
 
   /// Makes a framer at the start of a line.
-  package init(lineBytesMax: Int) {
+  ///
+  /// Lines that begin with `longLinePrefix` have a limit of their own.
+  package init(
+    lineBytesMax: Int, longLinePrefix: StaticString = "", longLineBytesMax: Int = 0
+  ) {
     precondition(lineBytesMax > 0, "a line limit below 1 leaves no line")
     self.lineBytesMax = lineBytesMax
+    self.longLinePrefix = longLinePrefix
+    self.longLineBytesMax = longLineBytesMax
   }
 
   /// Whether a line has begun whose end has not come, an overlong one included.
@@ -96,7 +106,7 @@ package struct LineFramer: Sendable {
     var end = newline
     if end > start, chunk[end - 1] == ASCII.carriageReturn { end -= 1 }
     if end == start { return nil }
-    return end - start > lineBytesMax ? .tooLong : .line(start..<end)
+    return isTooLong(end - start, chunk, from: start) ? .tooLong : .line(start..<end)
   }
 
   /// Completes the held line with the bytes before its newline.
@@ -104,7 +114,7 @@ package struct LineFramer: Sendable {
     let last = newline > start ? chunk[newline - 1] : held[held.count - 1]
     let lineEndBytes = last == ASCII.carriageReturn ? 1 : 0
     let length = held.count + (newline - start) - lineEndBytes
-    if length == 0 || length > lineBytesMax {
+    if length == 0 || isTooLong(length, chunk, from: start) {
       startLine()
       return length == 0 ? nil : .tooLong
     }
@@ -119,7 +129,7 @@ package struct LineFramer: Sendable {
     if case .overlongLineEnd = state { return .needMore }
     // A carriage return at the very end is not counted yet: a newline may follow it.
     let uncounted = chunk[chunk.count - 1] == ASCII.carriageReturn ? 1 : 0
-    if held.count + (chunk.count - start) - uncounted > lineBytesMax {
+    if isTooLong(held.count + (chunk.count - start) - uncounted, chunk, from: start) {
       held = []
       state = .overlongLineEnd
       return .tooLong
@@ -127,6 +137,20 @@ package struct LineFramer: Sendable {
     hold(chunk, from: start, to: chunk.count)
     state = .lineRest
     return .needMore
+  }
+
+  /// Whether a line of so many bytes, of which `held` is the beginning, is over its limit.
+  private func isTooLong(_ length: Int, _ chunk: Span<UInt8>, from start: Int) -> Bool {
+    guard length > lineBytesMax else { return false }
+    guard longLineBytesMax > lineBytesMax else { return true }
+    for at in 0..<longLinePrefix.utf8CodeUnitCount {
+      guard at < length else { return true }
+      let byte = at < held.count ? held[at] : chunk[start + at - held.count]
+      guard ASCII.lowercased(byte) == ASCII.lowercased(longLinePrefix.utf8Start[at]) else {
+        return true
+      }
+    }
+    return length > longLineBytesMax
   }
 
   private mutating func startLine() {
@@ -138,7 +162,8 @@ package struct LineFramer: Sendable {
   private mutating func hold(_ chunk: Span<UInt8>, from start: Int, to end: Int) {
     let needed = held.count + (end - start)
     if needed > held.capacity {
-      held.reserveCapacity(max(needed, min(2 * held.capacity, lineBytesMax + 1)))
+      let most = max(lineBytesMax, longLineBytesMax) + 1
+      held.reserveCapacity(max(needed, min(2 * held.capacity, most)))
     }
     chunk.extracting(start..<end).withUnsafeBufferPointer { held.append(contentsOf: $0) }
   }

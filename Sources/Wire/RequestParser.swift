@@ -57,6 +57,18 @@ package struct RequestParser: Sendable {
     while at < line.count { at = try parsePart(line, from: at + 1) }
   }
 
+  /// Refuses a payload that nests deeper than the protocol allows most verbs, and says where.
+  package func refuseDeepPayload(_ line: Span<UInt8>) throws(RequestError) {
+    guard let payload else { return }
+    let depthMax = Self.payloadDepthMaxDefault
+    do {
+      try JSONValidator.validate(
+        line, from: payload.lowerBound, to: payload.upperBound, depthMax: depthMax)
+    } catch {
+      throw error.requestError(in: "payload", depthMax: depthMax)
+    }
+  }
+
   private func checkEnds(_ line: Span<UInt8>) throws(RequestError) {
     if line.isEmpty { throw RequestError(.badRequest, "the line is empty") }
     if line[0] == ASCII.space {

@@ -151,6 +151,28 @@ extension ReturnWordTests {
         "answer_ms_mean", "states",
       ]),
     Way(script: .reportSession, request: ["d", "S"], word: "NONE"),
+    Way(
+      script: .export, before: said, request: ["d", "S", "9999"], word: "OK",
+      names: [
+        "format", "device", "session", "state", "reason", "rev", "clocks", "created_at",
+        "active_at", "born_at", "since", "warned", "thread", "fenced", "floor", "chat", "answers",
+        "links", "spent", "members", "fields", "chats",
+      ]),
+    Way(script: .export, request: ["d", "S", "9999"], word: "NONE"),
+    Way(script: .export, before: said, request: ["d", "S", "99"], word: "ERR"),
+    Way(script: .import, request: imported, word: "OK", names: record),
+    Way(script: .import, before: [open()], request: imported, word: "ERR"),
+    Way(
+      script: .import, request: imported.dropLast(2) + ["1", ""], word: "STALE", names: ["rev"]),
+  ]
+
+  private static let imported = [
+    "d", "S", "",
+    [
+      "state", "active", "rev", "1", "clocks", clocks, "created", "1795233692477", "active",
+      "1795233692477", "born", "1795233692477", "since", "1795233692477", "thread", "\"t\"", "chat",
+      "1", "chats", "1", "fenced", "no",
+    ].map { "\($0.utf8.count) \($0)" }.joined(), "", "", "",
   ]
 
   private static func link(_ place: String, token: String = "") -> [String] {

@@ -227,7 +227,7 @@ extension SystemSuites {
         throw Failure("HELP lists no verbs")
       }
       let verbs = names.compactMap(\.string)
-      #expect(verbs.count == 38)
+      #expect(verbs.count == 40)
       for verb in verbs {
         let help = try client.request("HELP \(verb)")
         let section = page.section("### \(verb)")

@@ -34,6 +34,32 @@ import Wire
     return heard(&framer, [text.bytes])
   }
 
+  @Test(arguments: [1, 2, 7, 100])
+  func `lines that begin with the prefix have a limit of their own`(chunk: Int) {
+    let text = "import 78901\nIMPORT 789012\nIMPORTS 9\n123456789\nIMPOR\nB\nIMPORT 78\r\nC\n"
+    var framer = LineFramer(lineBytesMax: 8, longLinePrefix: "IMPORT ", longLineBytesMax: 12)
+    let bytes = text.bytes
+    var all: [Heard] = []
+    for start in stride(from: 0, to: bytes.count, by: chunk) {
+      let piece = Array(bytes[start..<min(start + chunk, bytes.count)])
+      var offset = 0
+      reading: while true {
+        switch framer.next(in: piece.span, at: &offset) {
+        case .line(let range): all.append(.line(Array(piece[range]).text))
+        case .joinedLine: all.append(.line(framer.held.text))
+        case .tooLong: all.append(.tooLong)
+        case .needMore: break reading
+        }
+      }
+      #expect(framer.held.count <= 13)
+    }
+    #expect(
+      all == [
+        .line("import 78901"), .tooLong, .tooLong, .tooLong, .line("IMPOR"), .line("B"),
+        .line("IMPORT 78"), .line("C"),
+      ])
+  }
+
   static let streams: [(text: String, max: Int, frames: [Heard])] = [
     ("PING\n", 8, [.line("PING")]),
     ("PING\r\n", 8, [.line("PING")]),

@@ -68,7 +68,10 @@ struct ConnectionTableTests {
     var closedCount = 0
     deinit { readBuffer.deallocate() }
     func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {}
-    func lineTooLong(_ connection: Connection) {}
+    func lineTooLong(_ connection: Connection, limitBytes: Int) {}
+    func longLineBegins(_ connection: Connection) -> Bool { true }
+    func longLineEnded(_ connection: Connection) {}
+    func lineRefused(_ connection: Connection) {}
     func hasOutput(_ connection: Connection) {}
     func resumeLater(_ connection: Connection) {}
     func inputEnded(_ connection: Connection) {}

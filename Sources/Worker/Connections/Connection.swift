@@ -28,8 +28,14 @@ protocol ConnectionOwner: AnyObject {
   var readBuffer: UnsafeMutableRawBufferPointer { get }
   /// A line is there; the bytes are good during the call.
   func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>)
-  /// A line was over the limit.
-  func lineTooLong(_ connection: Connection)
+  /// A line was over its limit.
+  func lineTooLong(_ connection: Connection, limitBytes: Int)
+  /// A line over the usual limit is coming, which its verb may have; whether there is room for it.
+  func longLineBegins(_ connection: Connection) -> Bool
+  /// What `longLineBegins` had room for is over.
+  func longLineEnded(_ connection: Connection)
+  /// A line was thrown away because there was no room for it.
+  func lineRefused(_ connection: Connection)
   /// There is something to send at the end of the turn.
   func hasOutput(_ connection: Connection)
   /// A parked connection may go on; call its `resume` when all is settled.
@@ -55,6 +61,9 @@ final class Connection: FileWatchOwner {
   /// What has been read and not been looked at, because the connection was parked meanwhile.
   private var backlog: [UInt8] = []
   private var inputHasEnded = false
+  private let lineBytesMax: Int
+  private let longLineBytesMax: Int
+  private var longLine = LongLine.none
   private var output: [UInt8] = []
   private var outputSent = 0
   /// Whether it stands in the loop's list of those that have output.
@@ -76,7 +85,11 @@ final class Connection: FileWatchOwner {
     self.owner = owner
     machine = ConnectionMachine(
       unansweredMax: limits.pipelineMax, unreadBytesMax: limits.replyBytesMax)
-    framer = LineFramer(lineBytesMax: limits.lineBytesMax)
+    lineBytesMax = limits.lineBytesMax
+    longLineBytesMax = limits.recordBytesMax
+    framer = LineFramer(
+      lineBytesMax: limits.lineBytesMax, longLinePrefix: "IMPORT ",
+      longLineBytesMax: limits.recordBytesMax)
     activeAtMs = loop.nowMs
     watch = FileWatch(loop, socket.descriptor, owner: self)
     watch?.want(.read)
@@ -153,6 +166,26 @@ extension Connection {
     }
   }
 
+  /// What a connection has of a line that is longer than usual.
+  private enum LongLine { case none, coming, refused }
+
+  /// Room for long lines is limited in all, so that many of them cannot fill the memory.
+  private func checkLongLine() {
+    switch (longLine, framer.held.count > lineBytesMax) {
+    case (.none, true):
+      longLine = owner.longLineBegins(self) ? .coming : .refused
+      if longLine == .refused { framer.longLineBytesMax = 0 }
+    case (.coming, false), (.refused, false): endLongLine()
+    case (.none, false), (.coming, true), (.refused, true): break
+    }
+  }
+
+  private func endLongLine() {
+    if longLine == .coming { owner.longLineEnded(self) }
+    longLine = .none
+    framer.longLineBytesMax = longLineBytesMax
+  }
+
   /// Looks for lines, until there are none or the connection is parked.
   private func take(_ chunk: UnsafeBufferPointer<UInt8>) {
     var at = 0
@@ -163,8 +196,17 @@ extension Connection {
         owner.lineReceived(self, UnsafeBufferPointer(rebasing: chunk[range]))
       case .joinedLine:
         framer.held.withUnsafeBufferPointer { owner.lineReceived(self, $0) }
-      case .tooLong: owner.lineTooLong(self)
-      case .needMore: return
+        if longLine != .none { endLongLine() }
+      case .tooLong where longLine == .refused:
+        endLongLine()
+        owner.lineRefused(self)
+      case .tooLong:
+        let limitBytes = longLine == .coming ? longLineBytesMax : lineBytesMax
+        if longLine != .none { endLongLine() }
+        owner.lineTooLong(self, limitBytes: limitBytes)
+      case .needMore:
+        checkLongLine()
+        return
       }
     }
     if at < chunk.count, !machine.isClosed { backlog += chunk[at...] }
@@ -243,6 +285,7 @@ extension Connection {
     }
     socket.close()
     backlog = []
+    if longLine != .none { endLongLine() }
     owner.giveBack(&output)
     owner.closed(self, reason)
   }

@@ -14,10 +14,10 @@ enum Failpoint: String {
   /// An entry was found to be due; the session has not been asked.
   case due
 
-  /// Dies here, as by SIGKILL, if `LATCHKEY_FAILPOINT` names this moment.
+  /// Dies here, as by SIGKILL, if `FAILPOINT` names this moment.
   func hit() {
     #if DEBUG
-      guard let named = getenv("LATCHKEY_FAILPOINT") else { return }
+      guard let named = getenv("FAILPOINT") else { return }
       if String(cString: named) == rawValue { kill(getpid(), SIGKILL) }
     #endif
   }

@@ -55,7 +55,7 @@ enum OptionName: Int, CaseIterable, Sendable {
   case agent
   case user, name, thread, phase, step, reason
   case idle, abandon, archive, life, keep, warn
-  case fenced, rev, state, cursor, hint, last
+  case fenced, rev, state, cursor, hint, last, replace
 
   var text: String { OptionName.texts[rawValue] }
 
@@ -77,7 +77,7 @@ enum OptionName: Int, CaseIterable, Sendable {
     case .name, .thread, .phase, .step, .reason: .text(bytesMax: 4_096)
     case .idle, .abandon, .archive, .life, .warn: .duration(allowsZero: true)
     case .keep: .duration(allowsZero: false)
-    case .fenced: .oneOf(["yes", "no"])
+    case .fenced, .replace: .oneOf(["yes", "no"])
     case .rev: .integer(0...((1 << 53) - 1))
     case .state: .oneOf(SessionState.allCases.map(\.rawValue))
     case .hint: .id
@@ -88,7 +88,11 @@ enum OptionName: Int, CaseIterable, Sendable {
 }
 
 /// Whether a verb takes a JSON payload.
-enum PayloadRule: Sendable { case none, object, optionalObject, any, optionalAny }
+enum PayloadRule: Sendable {
+  case none, object, optionalObject, any, optionalAny
+  /// An exported session: an object that may be longer, and nest deeper, than others.
+  case record
+}
 
 /// What a caller must be allowed to do.
 enum Rights: String, Sendable {
@@ -144,7 +148,7 @@ final class Verb: Sendable {
     parts += options.map { required.contains($0) ? "\($0.text)=" : "[\($0.text)=]" }
     switch payload {
     case .none: break
-    case .object, .any: parts.append("payload")
+    case .object, .any, .record: parts.append("payload")
     case .optionalObject, .optionalAny: parts.append("[payload]")
     }
     return parts.joined(separator: " ")

@@ -14,7 +14,7 @@ struct VerbTable: Sendable {
     ChatVerb.verb, SwitchVerb.verb, ChatsVerb.verb, SayVerb.verb, HistoryVerb.verb, PopVerb.verb,
     ForgetVerb.verb,
     WatchVerb.verb, UnwatchVerb.verb, EventsVerb.verb, AckVerb.verb,
-    StatsVerb.verb, ReportVerb.verb,
+    StatsVerb.verb, ReportVerb.verb, ExportVerb.verb, ImportVerb.verb,
     PingVerb.verb, AuthVerb.verb, HelpVerb.verb, InfoVerb.verb, QuitVerb.verb,
   ]
 

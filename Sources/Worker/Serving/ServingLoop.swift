@@ -40,7 +40,8 @@ final class ServingLoop {
   private var acceptor: Acceptor?
   var link: RedisLink?
   var connections = ConnectionTable()
-  private var parser = RequestParser(wordsMax: 1_001)
+  private var parser = RequestParser(
+    wordsMax: 1_001, payloadDepthMax: ExportedRecord.depthMax)
   fileprivate(set) var arguments: Arguments
   private var batcher: Batcher
   private var withOutput: [Connection] = []
@@ -49,6 +50,8 @@ final class ServingLoop {
   private var replyLine: [UInt8] = []
   private(set) lazy var desk = EventDesk(self, index: index)
   private var partitionTurn = 0
+  /// Lines over the usual limit that are coming now.
+  private var longLinesNow = 0
   var sessionIDs = SessionIDs()
   var chores: LoopTimer?
   private var wakeup: LoopTimer?
@@ -175,7 +178,11 @@ extension ServingLoop: ConnectionOwner {
         throw RequestError(.unknownVerb, "there is no verb \(name); HELP lists them")
       }
       ticket.verb = index
-      try run(VerbTable.all[index], connection, ticket, line)
+      let verb = VerbTable.all[index]
+      if parser.payloadDepth > RequestParser.payloadDepthMaxDefault, verb.payload != .record {
+        try parser.refuseDeepPayload(line.span)
+      }
+      try run(verb, connection, ticket, line)
     } catch {
       answer(ticket, error)
     }
@@ -204,12 +211,27 @@ extension ServingLoop: ConnectionOwner {
     if let failure { throw failure }
   }
 
-  func lineTooLong(_ connection: Connection) {
+  func lineTooLong(_ connection: Connection, limitBytes: Int) {
     let ticket = Ticket(
       client: connection.id.packed, slot: connection.takeRequest(), verb: unknownVerbRow,
       arrivedNs: loop.nowNs)
     answer(
-      ticket, RequestError(.tooLarge, "a line may have \(settings.lineBytesMax) bytes at most"))
+      ticket, RequestError(.tooLarge, "this line may have \(limitBytes) bytes at most"))
+  }
+
+  func longLineBegins(_ connection: Connection) -> Bool {
+    guard longLinesNow < settings.longLinesMax else { return false }
+    longLinesNow += 1
+    return true
+  }
+
+  func longLineEnded(_ connection: Connection) { longLinesNow -= 1 }
+
+  func lineRefused(_ connection: Connection) {
+    let ticket = Ticket(
+      client: connection.id.packed, slot: connection.takeRequest(), verb: unknownVerbRow,
+      arrivedNs: loop.nowNs)
+    answer(ticket, RequestError(.overloaded, "too many long IMPORTs at once; retry"))
   }
 
   func hasOutput(_ connection: Connection) {

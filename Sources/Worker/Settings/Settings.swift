@@ -84,6 +84,10 @@ package struct Settings: Sendable, Equatable {
   package var fieldsMax = 128
   /// The most live sessions that are linked to one user.
   package var userSessionsMax = 10
+  /// The longest line of EXPORT and IMPORT, in bytes.
+  package var recordBytesMax = 16 << 20
+  /// How many IMPORT lines over `lineBytesMax` each thread receives at once.
+  package var longLinesMax = 4
   /// The most links of a session.
   package var linksMax = 128
 

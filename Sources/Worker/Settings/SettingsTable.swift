@@ -180,6 +180,17 @@ extension Settings {
         "--max-line", .limits, default: "1MiB",
         "The longest request. A longer one gets ERR too_large, and its connection goes on."),
       1_024...67_108_864, \.lineBytesMax),
+    .bytes(
+      .init(
+        "--max-record", .limits, default: "16MiB",
+        "The longest line of EXPORT and IMPORT. A longer one gets ERR too_large."),
+      1_024...268_435_456, \.recordBytesMax),
+    .count(
+      .init(
+        "--max-imports", .limits, default: "4",
+        "IMPORT lines over --max-line that each thread receives at once. A further one gets "
+          + "ERR overloaded."),
+      1...1_000, \.longLinesMax),
     .count(
       .init(
         "--max-pipeline", .limits, default: "1024",

@@ -23,7 +23,7 @@ extension SystemSuites.Deadlines {
       try eventually("notifications that are heard again") {
         try fortress.metric("latchkey_notifications_live") == 3
       }
-      // Workers are mostly quicker than Redis' own look for what has run out; this key is its alone.
+      // Workers are mostly quicker than Redis' own look for what has run out; nobody looks here.
       try fortress.redis.command("SET", "lk:{000}:lock:unknown", "1", "PX", "1")
       try eventually("a notification that is heard") {
         try fortress.metric("latchkey_notifications_heard_total") > 0

@@ -1,0 +1,65 @@
+-- EXPORT: a session whole, as one JSON object; every value is copied as it is stored. It stops
+-- where it would grow too long, so that a large session does not hold Redis up.
+-- KEYS: the base key of each request's partition
+-- ARGV: device, session or empty, how many bytes at most
+-- RETURNS: OK, NONE, ERR
+
+local function pairs_json(list) return '{' .. table.concat(list, ',') .. '}' end
+
+-- A revision, and the value unless it was removed then.
+local function versioned(line)
+  local rev, json = string.match(line, '^(%d+) ?(.*)$')
+  return '[' .. rev .. (json ~= '' and ',' .. json or '') .. ']'
+end
+
+local function messages_json(s, chat, room)
+  local list, from, size = {}, '-', 0
+  while true do
+    local page = call('XRANGE', log_of(s, chat), from, '+', 'COUNT', 100)
+    for _, entry in ipairs(page) do
+      list[#list + 1] = message_json(entry)
+      size = size + #list[#list]
+    end
+    if size > room then return nil end
+    if #page < 100 then return table.concat(list, ','), size end
+    from = '(' .. page[#page][1]
+  end
+end
+
+return each(3, function(base, i)
+  local s = load(base, ARGV[i], ARGV[i + 1])
+  if not s then return 'NONE' end
+  local flat, v, members, fields, spent = call('HGETALL', s.key), {}, {}, {}, {}
+  for n = 1, #flat, 2 do
+    local name, value = flat[n], flat[n + 1]
+    v[name] = value
+    local kind, rest = string.match(name, '^(%l):(.*)$')
+    if kind == 'f' then fields[#fields + 1] = rest .. ':' .. versioned(value) end
+    if kind == 's' then spent[#spent + 1] = '"' .. rest .. '":' .. value end
+    if name == 'name' or name == 'phase' or name == 'step' then
+      members[#members + 1] = '"' .. name .. '":' .. versioned(value)
+    end
+  end
+  for _, list in ipairs({members, fields, spent}) do table.sort(list) end
+  local size, chats, too_large = #pairs_json(fields), {}, 'ERR too_large the session has more than '
+    .. ARGV[i + 2] .. ' bytes'
+  for chat = 1, tonumber(v.chats) do
+    local messages, grown = messages_json(s, chat, ARGV[i + 2] - size)
+    if not messages then return too_large end
+    size = size + grown
+    chats[chat] = string.format('{"seq":%s,"asked_at":%s,"name":', v['q:' .. chat] or '0',
+      v['t:' .. chat] or 'null') .. (v['n:' .. chat] or 'null') .. ',"config":'
+      .. (v['c:' .. chat] or 'null') .. ',"messages":[' .. messages .. ']}'
+  end
+  local whole = 'OK {"format":1,"device":"' .. s.device .. '","session":"' .. s.id .. '","state":"'
+    .. s.state .. '","reason":' .. (v.reason or 'null') .. ',"rev":' .. v.rev .. ',"clocks":['
+    .. string.gsub(v.clocks, ' ', ',') .. '],"created_at":' .. v.created .. ',"active_at":'
+    .. v.active .. ',"born_at":' .. v.born .. ',"since":' .. v.since .. ',"warned":['
+    .. string.gsub(s.warned, ' ', ',') .. '],"thread":' .. v.thread .. ',"fenced":'
+    .. tostring(s.fenced) .. ',"floor":' .. (v.floor or '0') .. ',"chat":' .. v.chat
+    .. ',"answers":[' .. (v.answers or '0') .. ',' .. (v.answer_ms or '0') .. '],"links":'
+    .. links_json(s.links) .. ',"spent":' .. pairs_json(spent) .. ',"members":'
+    .. pairs_json(members) .. ',"fields":' .. pairs_json(fields) .. ',"chats":['
+    .. table.concat(chats, ',') .. ']}'
+  return #whole > tonumber(ARGV[i + 2]) and too_large or whole
+end)

@@ -1,0 +1,358 @@
+// Owns: what an exported session looks like to IMPORT: which members it has, what may stand in
+// them, and how they become the fields of a record. Values that callers have stored are checked
+// and copied, never written anew. A value; on the loop's thread.
+
+internal import SessionModel
+internal import Wire
+
+/// An exported session, checked.
+struct ExportedRecord {
+  /// How deep a payload may nest: a message, which may nest 64 deep, lies five levels down.
+  static let depthMax = RequestParser.payloadDepthMaxDefault + 5
+
+  private(set) var device = ""
+  private(set) var session = ""
+  /// The record's fields, names and values in turn.
+  private(set) var fields = Parts()
+  /// Chat, number, time and JSON of each message.
+  private(set) var messages = Parts()
+  private(set) var links: [LinkName] = []
+  private let text: UnsafeBufferPointer<UInt8>
+  private let settings: Settings
+
+  init(
+    _ payload: UnsafeBufferPointer<UInt8>, _ settings: Settings
+  ) throws(RequestError) {
+    text = payload
+    self.settings = settings
+    let whole = try object(0..<payload.count, "the payload")
+    guard try number(whole, "format", 0...1_000) == 1 else {
+      throw ExportedRecord.bad("format is not 1: this was not made by this EXPORT")
+    }
+    device = try id(try need(whole, "device"), "device", bytesMax: 128)
+    let bytes = Array(device.utf8)
+    guard
+      settings.deviceIDs == .any
+        || IDText.isUUID(bytes.span, Token(start: 0, end: bytes.count, isQuoted: false))
+    else { throw ExportedRecord.bad("device is not a UUID, as this worker asks for") }
+    session = try sessionID(whole)
+    try readState(whole)
+    try readTimes(whole)
+    try readMembers(whole)
+    try readLinks(whole)
+    try readChats(whole)
+  }
+
+  static func bad(_ why: String) -> RequestError {
+    RequestError(.badRequest, "IMPORT: \(why)")
+  }
+
+  private mutating func set(_ name: String, _ value: some Collection<UInt8>) {
+    fields.add(name.utf8)
+    fields.add(value)
+  }
+
+  private mutating func set(_ name: String, _ value: Int64) { set(name, "\(value)".utf8) }
+
+  // MARK: The record's own parts
+
+  private func sessionID(_ whole: [String: Range<Int>]) throws(RequestError) -> String {
+    let session = try string(try need(whole, "session"), "session")
+    guard Array(session.utf8).withUnsafeBufferPointer({ SessionID.isOne($0) }) else {
+      throw ExportedRecord.bad("session is not a session's id")
+    }
+    return session
+  }
+
+  private mutating func readState(_ whole: [String: Range<Int>]) throws(RequestError) {
+    let state = try string(try need(whole, "state"), "state")
+    guard SessionState(rawValue: state) != nil else {
+      throw ExportedRecord.bad("state is none of a session's")
+    }
+    set("state", state.utf8)
+    if let reason = whole["reason"] { set("reason", try text(reason, "reason")) }
+    set("thread", try text(try need(whole, "thread"), "thread"))
+    let isFenced = whole["fenced"].map { text[$0].elementsEqual("true".utf8) } ?? false
+    set("fenced", (isFenced ? "yes" : "no").utf8)
+    for name in ["rev", "floor"] { set(name, try number(whole, name)) }
+    let answers = try numbers(whole, "answers", count: 2)
+    set("answers", answers[0])
+    set("answer_ms", answers[1])
+    for (state, value) in try members(whole, "spent") {
+      guard SessionState(rawValue: state) != nil else {
+        throw ExportedRecord.bad("spent names a state that there is none of")
+      }
+      set("s:\(state)", try number(value, "spent"))
+    }
+  }
+
+  private mutating func readTimes(_ whole: [String: Range<Int>]) throws(RequestError) {
+    let clocks = try numbers(whole, "clocks", count: 6)
+    let tenYearsMs: Int64 = 3_650 * 86_400_000
+    guard clocks.allSatisfy({ $0 == 0 || 10...tenYearsMs ~= $0 }), clocks[4] > 0 else {
+      throw ExportedRecord.bad("clocks are not six durations in ms")
+    }
+    set("clocks", clocks.map(String.init).joined(separator: " ").utf8)
+    let names = [
+      ("created_at", "created"), ("active_at", "active"), ("born_at", "born"), ("since", "since"),
+    ]
+    for (name, field) in names { set(field, try number(whole, name)) }
+    let warned = try numbers(whole, "warned", count: 2)
+    set("warned", warned.map(String.init).joined(separator: " ").utf8)
+  }
+
+  /// `name`, `phase` and `step`, and the caller's own fields: revision and value each.
+  private mutating func readMembers(_ whole: [String: Range<Int>]) throws(RequestError) {
+    for (name, value) in try members(whole, "members") {
+      guard ["name", "phase", "step"].contains(name) else {
+        throw ExportedRecord.bad("members may be name, phase and step")
+      }
+      set(name, try versioned(value, isText: true).line)
+    }
+    var count = 0
+    for (name, value) in try members(whole, "fields") {
+      let (line, hasValue) = try versioned(value, isText: false)
+      guard name.utf8.count <= 1_024 else {
+        throw RequestError(.tooLarge, "a field's name may have 1024 bytes")
+      }
+      var field = Array("f:".utf8)
+      field.appendJSONString(Array(name.utf8).span)
+      fields.add(field)
+      fields.add(line)
+      count += hasValue ? 1 : 0
+    }
+    guard count <= settings.fieldsMax else {
+      throw RequestError(.quota, "a session may have \(settings.fieldsMax) fields")
+    }
+    set("fields", Int64(count))
+  }
+
+  private mutating func readLinks(_ whole: [String: Range<Int>]) throws(RequestError) {
+    for (kind, refs) in try members(whole, "links") {
+      guard ExportedRecord.isID(kind, bytesMax: 128) else {
+        throw ExportedRecord.bad("a link's kind is not an id")
+      }
+      for ref in try elements(refs, "links") {
+        links.append(LinkName(kind: kind, ref: try id(ref, "a link's ref", bytesMax: 128)))
+      }
+    }
+    guard links.count <= settings.linksMax else {
+      throw RequestError(.quota, "a session may have \(settings.linksMax) links")
+    }
+    let lines = links.map { "\($0.kind) \($0.ref)\n" }.joined()
+    if !lines.isEmpty { set("links", lines.utf8) }
+  }
+
+  // MARK: Chats
+
+  private mutating func readChats(_ whole: [String: Range<Int>]) throws(RequestError) {
+    let chats = try elements(try need(whole, "chats"), "chats")
+    guard 1...settings.chatsMax ~= chats.count else {
+      throw RequestError(.quota, "a session may have 1 to \(settings.chatsMax) chats")
+    }
+    set("chats", Int64(chats.count))
+    set("chat", try number(whole, "chat", 1...Int64(chats.count)))
+    for (index, chat) in chats.enumerated() {
+      try readChat(index + 1, try object(chat, "a chat"))
+    }
+  }
+
+  private mutating func readChat(
+    _ chat: Int, _ members: [String: Range<Int>]
+  ) throws(RequestError) {
+    if let name = members["name"] { set("n:\(chat)", try text(name, "a chat's name")) }
+    if let config = members["config"] { set("c:\(chat)", try value(config)) }
+    if let asked = members["asked_at"], !isNull(asked) {
+      set("t:\(chat)", try number(asked, "asked_at"))
+    }
+    let latest = try number(members, "seq")
+    set("q:\(chat)", latest)
+    let list = try elements(try need(members, "messages"), "messages")
+    guard list.count <= settings.messagesMax else {
+      throw RequestError(
+        .quota, "a chat may have \(settings.messagesMax) messages, and this one has \(list.count)")
+    }
+    var before: Int64 = 0
+    for range in list {
+      let message = try object(range, "a message")
+      let seq = try number(message, "seq", 1...ExportedRecord.numberMax)
+      guard seq > before, seq <= latest else {
+        throw ExportedRecord.bad("the seq of messages must grow, up to their chat's seq")
+      }
+      before = seq
+      let json = try value(try need(message, "message"))
+      guard json.first == UInt8(ascii: "{") else {
+        throw ExportedRecord.bad("a message must be a JSON object")
+      }
+      messages.add("\(chat)".utf8)
+      messages.add("\(seq)".utf8)
+      messages.add("\(try number(message, "at"))".utf8)
+      messages.add(json)
+    }
+  }
+}
+
+// MARK: Reading JSON
+
+extension ExportedRecord {
+  private static let numberMax: Int64 = (1 << 53) - 1
+
+  private static func isID(_ text: String, bytesMax: Int) -> Bool {
+    let bytes = Array(text.utf8)
+    return IDText.isID(
+      bytes.span, Token(start: 0, end: bytes.count, isQuoted: false), bytesMax: bytesMax)
+  }
+
+  private func isNull(_ range: Range<Int>) -> Bool { text[range].elementsEqual("null".utf8) }
+
+  private func need(
+    _ members: [String: Range<Int>], _ name: String
+  ) throws(RequestError) -> Range<Int> {
+    guard let range = members[name] else { throw ExportedRecord.bad("\(name) is missing") }
+    return range
+  }
+
+  /// The members of an object, in the order of the text.
+  private func list(
+    _ range: Range<Int>, _ name: String
+  ) throws(RequestError) -> [(String, Range<Int>)] {
+    guard text[range].first == UInt8(ascii: "{") else {
+      throw ExportedRecord.bad("\(name) is not an object")
+    }
+    var found: [(String, Range<Int>)] = []
+    var members = JSONMembers(range.lowerBound, range.upperBound)
+    while let (key, value) = members.next(in: text.span) {
+      var bytes: [UInt8] = []
+      try JSONString.decode(text.span, key, into: &bytes)
+      found.append((String(decoding: bytes, as: UTF8.self), value))
+    }
+    return found
+  }
+
+  private func object(
+    _ range: Range<Int>, _ name: String
+  ) throws(RequestError) -> [String: Range<Int>] {
+    Dictionary(try list(range, name)) { _, last in last }
+  }
+
+  /// The members of the object `name`; none if it is missing.
+  private func members(
+    _ whole: [String: Range<Int>], _ name: String
+  ) throws(RequestError) -> [String: Range<Int>] {
+    guard let range = whole[name] else { return [:] }
+    return try object(range, name)
+  }
+
+  private func elements(
+    _ range: Range<Int>, _ name: String
+  ) throws(RequestError) -> [Range<Int>] {
+    guard text[range].first == UInt8(ascii: "[") else {
+      throw ExportedRecord.bad("\(name) is not an array")
+    }
+    var found: [Range<Int>] = []
+    var elements = JSONElements(range.lowerBound, range.upperBound)
+    while let element = elements.next(in: text.span) { found.append(element) }
+    return found
+  }
+
+  private func number(
+    _ range: Range<Int>, _ name: String, _ allowed: ClosedRange<Int64> = 0...numberMax
+  ) throws(RequestError) -> Int64 {
+    let digits = text[range]
+    guard digits.count <= 16, digits.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }),
+      let number = Int64(String(decoding: digits, as: UTF8.self)), allowed ~= number
+    else { throw ExportedRecord.bad("\(name) is not a whole number in its range") }
+    return number
+  }
+
+  /// The number `name`; 0 if it is missing and may be.
+  private func number(
+    _ members: [String: Range<Int>], _ name: String,
+    _ allowed: ClosedRange<Int64> = 0...numberMax
+  ) throws(RequestError) -> Int64 {
+    guard let range = members[name] else {
+      guard name == "floor" else { throw ExportedRecord.bad("\(name) is missing") }
+      return 0
+    }
+    return try number(range, name, allowed)
+  }
+
+  /// An array of so many numbers; zeros if it is missing and may be.
+  private func numbers(
+    _ members: [String: Range<Int>], _ name: String, count: Int
+  ) throws(RequestError) -> [Int64] {
+    guard let range = members[name] else {
+      guard name != "clocks" else { throw ExportedRecord.bad("clocks are missing") }
+      return Array(repeating: 0, count: count)
+    }
+    var found: [Int64] = []
+    for element in try elements(range, name) { found.append(try number(element, name)) }
+    guard found.count == count else {
+      throw ExportedRecord.bad("\(name) are not \(count) numbers")
+    }
+    return found
+  }
+
+  private func string(_ range: Range<Int>, _ name: String) throws(RequestError) -> String {
+    guard text[range].first == UInt8(ascii: "\""), range.count >= 2 else {
+      throw ExportedRecord.bad("\(name) is not a text")
+    }
+    var bytes: [UInt8] = []
+    let token = Token(start: range.lowerBound + 1, end: range.upperBound - 1, isQuoted: true)
+    try JSONString.decode(text.span, token, into: &bytes)
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private func id(
+    _ range: Range<Int>, _ name: String, bytesMax: Int
+  ) throws(RequestError) -> String {
+    let id = try string(range, name)
+    guard ExportedRecord.isID(id, bytesMax: bytesMax) else {
+      throw ExportedRecord.bad("\(name) is not an id")
+    }
+    return id
+  }
+
+  /// A JSON text, or null, as it stands.
+  private func text(
+    _ range: Range<Int>, _ name: String
+  ) throws(RequestError) -> Slice<UnsafeBufferPointer<UInt8>> {
+    guard isNull(range) || text[range].first == UInt8(ascii: "\""), range.count <= 24_600 else {
+      throw ExportedRecord.bad("\(name) is not a text of 4096 bytes")
+    }
+    return text[range]
+  }
+
+  /// Any value of the caller's, within the limits that it had when it was stored.
+  private func value(
+    _ range: Range<Int>
+  ) throws(RequestError) -> Slice<UnsafeBufferPointer<UInt8>> {
+    guard range.count <= Members.bytesMax else {
+      throw RequestError(.tooLarge, "a field or a message may have \(Members.bytesMax) bytes")
+    }
+    do {
+      try JSONValidator.validate(
+        text.span, from: range.lowerBound, to: range.upperBound,
+        depthMax: RequestParser.payloadDepthMaxDefault)
+    } catch {
+      throw error.requestError(
+        in: "a value of the payload", depthMax: RequestParser.payloadDepthMaxDefault)
+    }
+    return text[range]
+  }
+
+  /// `[revision]` or `[revision,value]`, as the record has it.
+  private func versioned(
+    _ range: Range<Int>, isText: Bool
+  ) throws(RequestError) -> (line: [UInt8], hasValue: Bool) {
+    let parts = try elements(range, "a field")
+    guard 1...2 ~= parts.count else {
+      throw ExportedRecord.bad("a field is not a revision and a value")
+    }
+    var line = Array("\(try number(parts[0], "a field's revision"))".utf8)
+    guard parts.count == 2 else { return (line, false) }
+    line.append(UInt8(ascii: " "))
+    line += isText ? try text(parts[1], "a member") : try value(parts[1])
+    return (line, true)
+  }
+}

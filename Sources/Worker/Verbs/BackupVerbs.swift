@@ -1,0 +1,76 @@
+// EXPORT and IMPORT: a session whole, out and back.
+
+internal import RedisLink
+internal import Scripts
+internal import SessionModel
+internal import Wire
+
+enum ExportVerb {
+  static let verb = Verb(
+    name: "EXPORT", rights: .read, words: [.session],
+    summary: "A session whole, with its chats and messages, as one JSON object.",
+    replies: ["OK", "NONE"]
+  ) { (call) throws(RequestError) in
+    let address = call.address
+    try call.forward(
+      ScriptQuery(
+        script: .export, keys: [call.baseKey],
+        arguments: [
+          address.deviceText, address.sessionText, "\(call.server.settings.recordBytesMax)",
+        ]))
+  }
+}
+
+enum ImportVerb {
+  static let verb = Verb(
+    name: "IMPORT", rights: .write, options: [.replace, .token, .req], payload: .record,
+    summary: "Makes a session from what EXPORT gave, here or elsewhere.",
+    replies: ["OK", "STALE"]
+  ) { (call) throws(RequestError) in
+    guard let payload = call.payload else { return }
+    let record = try ExportedRecord(payload, call.server.settings)
+    let partition = Partition(of: record.device)
+    let query = ScriptQuery(
+      script: .import, keys: [call.server.baseKeys[partition.index]],
+      arguments: [
+        record.device, record.session, call.text(.replace) == "yes" ? "yes" : "",
+        String(decoding: record.fields.bytes, as: UTF8.self),
+        String(decoding: record.messages.bytes, as: UTF8.self), call.numberText(.token),
+        call.text(.req),
+      ])
+    try call.server.requireRedis()
+    call.server.note(partition, dueInMs: 0)
+    run(call, query, record)
+  }
+
+  /// Imports, and has the links' partitions know the session before its caller does.
+  private static func run(_ call: Call, _ query: ScriptQuery, _ record: ExportedRecord) {
+    let (server, connection, ticket) = (call.server, call.connection, call.ticket)
+    let entry = SessionEntry(device: record.device, session: record.session)
+    let timeoutMs = server.settings.requestTimeoutMs
+    connection.hold()
+    server.callScript(query) { outcome in
+      switch outcome {
+      case .failed(let error):
+        server.answer(ticket, error)
+        connection.release()
+      case .line(let line):
+        let reply = Array(line)
+        tell(server, record.links[...], entry, timeoutMs: timeoutMs) {
+          reply.withUnsafeBufferPointer { server.answerText(ticket, $0) }
+          connection.release()
+        }
+      }
+    }
+  }
+
+  private static func tell(
+    _ server: ServingLoop, _ links: ArraySlice<LinkName>, _ entry: SessionEntry,
+    timeoutMs: Int64, _ done: @escaping () -> Void
+  ) {
+    guard let link = links.first else { return done() }
+    LinkCheck.run(server, [entry], of: link, timeoutMs: timeoutMs) {
+      tell(server, links.dropFirst(), entry, timeoutMs: timeoutMs, done)
+    }
+  }
+}

@@ -1,0 +1,139 @@
+// EXPORT and IMPORT: whole sessions, out and back, byte for byte, or refused as a whole.
+
+import Foundation
+import Testing
+
+extension SystemSuites {
+  @Suite(
+    .lab(workers: [["--max-messages", "10000", "--request-timeout", "20s", "--max-record", "2MiB"]])
+  )
+  struct Backups {
+    private func body(_ reply: Reply) -> String { String(reply.raw.dropFirst(3)) }
+
+    @Test func `ten thousand messages go out and come back byte for byte`() throws {
+      let client = try Lab.current.connect()
+      let (device, user) = (Lab.device(), Lab.device("user"))
+      expect(
+        try client.request(
+          "OPEN \(device) user=\(user) name=\"a \\\"b\\\"\" {\"x\":1e400,\"y\":{},\"gone\":[]}"),
+        "OK")
+      expect(try client.request("SET \(device) phase=p {\"gone\":null,\"é\":\"\\u00e9 \"}"), "OK")
+      expect(try client.request("LINK \(device) tag urgent"), "OK")
+      expect(try client.request("CHAT \(device) name=second {\"model\":[1, 2]}"), "OK")
+      for page in 0..<100 {
+        let messages = (0..<100).map {
+          "{\"role\":\"user\",\"n\":\(page * 100 + $0), \"t\":\"\\/\"}"
+        }
+        expect(try client.request("SAY \(device) [\(messages.joined(separator: ","))]"), "OK")
+      }
+      let before = try client.request("EXPORT \(device)")
+      expect(before, "OK")
+      #expect(before.raw.utf8.count > 500_000)
+      let record = try client.request("GET \(device)")
+      expect(try client.request("IMPORT \(body(before))"), "ERR", "illegal_state")
+      expect(try client.request("DELETE \(device)"), "OK")
+      expect(try client.request("EXPORT \(device)"), "NONE")
+      #expect(try client.request("IMPORT \(body(before))").raw == record.raw)
+      #expect(try client.request("EXPORT \(device)").raw == before.raw)
+      #expect(try client.request("GET \(device)").raw == record.raw)
+      #expect(try client.request("LIST user=\(user)").raw.contains(device))
+      // In the place of what it has become meanwhile.
+      expect(try client.request("SET \(device) {\"x\":2}"), "OK")
+      expect(try client.request("FORGET \(device)"), "OK")
+      #expect(try client.request("IMPORT replace=yes \(body(before))").raw == record.raw)
+      #expect(try client.request("EXPORT \(device)").raw == before.raw)
+    }
+
+    @Test func `it goes to another Redis, and goes on there`() throws {
+      let other = try Lab(workers: [[]])
+      defer { other.stop() }
+      let (client, there) = (try Lab.current.connect(), try other.connect())
+      let device = Lab.device()
+      expect(try client.request("OPEN \(device) idle=1h {\"a\":1}"), "OK")
+      expect(try client.request("SAY \(device) {\"n\":1}"), "OK")
+      expect(try there.request("IMPORT \(body(try client.request("EXPORT \(device)")))"), "OK")
+      expect(try there.request("GET \(device)/current"), "OK")
+      #expect(try there.request("SAY \(device) {\"n\":2}").int("seq") == 2)
+      let stats = try there.request("STATS")
+      #expect(stats.raw.contains("\"active\":1"))
+      let events = try there.request("EVENTS \(device)")
+      #expect(events.raw.contains("session.opened"))
+    }
+
+    @Test func `clocks that ran out meanwhile act at once, and what was over stays over`() throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      expect(try client.request("OPEN \(device) idle=10ms warn=0 abandon=0 life=0 keep=1s"), "OK")
+      let exported = body(try client.request("EXPORT \(device)"))
+      expect(try client.request("DELETE \(device)"), "OK")
+      expect(try client.request("IMPORT \(exported)"), "OK")
+      try eventually("the pause that was overdue") {
+        try client.request("GET \(device)").string("state") == "paused"
+      }
+      expect(try client.request("CLOSE \(device)"), "OK")
+      let closed = body(try client.request("EXPORT \(device)"))
+      let past = closed.replacing(/"since":[0-9]+/, with: "\"since\":1500000000000")
+      expect(try client.request("IMPORT replace=yes \(past)"), "ERR", "illegal_state")
+    }
+
+    @Test func `a token is checked, and a fenced session is not replaced without one`() throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      let token = try client.request("LOCK \(device) a").int("token")
+      expect(try client.request("OPEN \(device) fenced=yes token=\(token)"), "OK")
+      let exported = body(try client.request("EXPORT \(device)"))
+      expect(try client.request("IMPORT replace=yes \(exported)"), "STALE")
+      expect(try client.request("IMPORT replace=yes token=\(token - 1) \(exported)"), "STALE")
+      expect(try client.request("IMPORT replace=yes token=\(token) \(exported)"), "OK")
+    }
+
+    @Test func `what does not fit is refused whole, and the connection goes on`() throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      expect(try client.request("OPEN \(device)"), "OK")
+      let big = "{\"t\":\"\(String(repeating: "x", count: 200_000))\"}"
+      for _ in 0..<11 { expect(try client.request("SAY \(device) \(big)"), "OK") }
+      let reply = try client.request("EXPORT \(device)")
+      expect(reply, "ERR", "too_large")
+      let line = "IMPORT {\"a\":\"\(String(repeating: "x", count: 2 << 20))\"}"
+      expect(try client.request(line), "ERR", "too_large")
+      expect(try client.request("IMPORTS {\"a\":\"\(big)\"}"), "ERR", "bad_request")
+      expect(try client.request("PING"), "OK")
+    }
+
+    @Test(arguments: [
+      ("\"format\":1", "\"format\":2"), ("\"session\":\"", "\"session\":\"x"),
+      ("\"state\":\"active\"", "\"state\":\"asleep\""), ("\"rev\":1", "\"rev\":-1"),
+      ("\"clocks\":[", "\"clocks\":[1,"), ("\"chat\":1", "\"chat\":2"),
+      ("\"seq\":2", "\"seq\":1"), ("\"message\":{", "\"message\":["),
+      ("\"at\":1", "\"at\":1.5,\"x\":1"),
+      ("\"fields\":{", "\"fields\":{\"b\":[],"), ("\"links\":{", "\"links\":{\"a b\":[],"),
+      ("\"created_at\":1", "\"created_at\":\"1\",\"x\":1"),
+    ])
+    func `what no export would say is refused`(change: (was: String, is: String)) throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      expect(try client.request("OPEN \(device) {\"a\":1}"), "OK")
+      expect(try client.request("SAY \(device) [{\"n\":[1]},{\"n\":[2]}]"), "OK")
+      let exported = body(try client.request("EXPORT \(device)"))
+      let reply = try client.request("EXPORT \(device)")
+      #expect(exported.contains(change.was), "\(exported)")
+      let broken = exported.replacing(change.was, with: change.is, maxReplacements: 1)
+      expect(try client.request("IMPORT replace=yes \(broken)"), "ERR")
+      #expect(try client.request("EXPORT \(device)").raw == reply.raw)
+    }
+
+    @Test func `a message deeper than a caller may say is refused inside an export too`() throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      expect(try client.request("OPEN \(device)"), "OK")
+      let deepest = String(repeating: "[", count: 63) + String(repeating: "]", count: 63)
+      expect(try client.request("SAY \(device) {\"n\":\(deepest)}"), "OK")
+      let exported = body(try client.request("EXPORT \(device)"))
+      expect(try client.request("IMPORT replace=yes \(exported)"), "OK")
+      let deeper = exported.replacing(deepest, with: "[\(deepest)]")
+      expect(try client.request("IMPORT replace=yes \(deeper)"), "ERR", "bad_request")
+      expect(try client.request("SAY \(device) {\"n\":[\(deepest)]}"), "ERR", "bad_request")
+    }
+  }
+}

@@ -1,0 +1,274 @@
+// Links: users and their quota, tags, lists and reports; and entries that heal after a worker has
+// died between any two steps.
+
+import Foundation
+import Testing
+
+extension SystemSuites {
+  @Suite(.lab(workers: [["--max-user-sessions", "2", "--max-links", "3"]])) struct SessionLinks {
+    private func names(_ reply: Reply, _ member: String = "device") throws -> [String] {
+      guard case .array(let sessions) = try reply.json()["sessions"] else {
+        throw Failure("no list: \(reply)")
+      }
+      return sessions.compactMap { $0[member]?.string }
+    }
+
+    /// All pages of a list; the cursor of each asks for the next.
+    private func pages(_ client: LineClient, _ list: String, limit: Int) throws -> [[String]] {
+      var found: [[String]] = []
+      var cursor = ""
+      for _ in 0..<1_000 {
+        let reply = try client.request("LIST \(list) limit=\(limit)\(cursor)")
+        found.append(try names(reply))
+        guard let next = try reply.json()["cursor"]?.string else { return found }
+        cursor = " cursor=\(next)"
+      }
+      throw Failure("the list has no end")
+    }
+
+    @Test func `a session is listed by each of its links, newest first, until it is gone`() throws {
+      let client = try Lab.current.connect()
+      let tag = Lab.device("tag")
+      let devices = (0..<5).map { _ in Lab.device() }
+      for device in devices {
+        expect(try client.request("OPEN \(device)"), "OK")
+        expect(try client.request("LINK \(device) tag \(tag)"), "OK")
+        expect(try client.request("LINK \(device) tag \(tag)"), "OK")
+      }
+      #expect(try pages(client, "tag=\(tag)", limit: 2).flatMap { $0 } == devices.reversed())
+      expect(try client.request("UNLINK \(devices[1]) tag \(tag)"), "OK")
+      expect(try client.request("UNLINK \(devices[1]) tag \(tag)"), "OK")
+      expect(try client.request("DELETE \(devices[2])"), "OK")
+      expect(try client.request("PAUSE \(devices[3])"), "OK")
+      let left = [devices[4], devices[3], devices[0]]
+      #expect(try names(client.request("LIST tag=\(tag)")) == left)
+      #expect(try names(client.request("LIST tag=\(tag) state=paused")) == [devices[3]])
+      #expect(try names(client.request("LIST \"tag=\(tag)\" limit=1")) == [devices[4]])
+      let record = try client.request("GET \(devices[0])")
+      #expect(record.raw.contains("\"links\":{\"tag\":[\"\(tag)\"]}"))
+    }
+
+    @Test func `every session is listed once, however it is paged`() throws {
+      let lab = try Lab(workers: [[]])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      let devices = (0..<40).map { _ in Lab.device() }
+      for device in devices {
+        expect(try client.request("OPEN \(device)"), "OK")
+        expect(try client.request("OPEN \(device)"), "OK")
+      }
+      for limit in [1, 7, 1_000] {
+        let found = try pages(client, "*", limit: limit)
+        #expect(found.allSatisfy { $0.count <= limit })
+        #expect(found.flatMap { $0 }.sorted() == (devices + devices).sorted(), "limit \(limit)")
+      }
+    }
+
+    @Test(arguments: [
+      "*=x", "=x", "tag=", "tag", "tag=a b", "tag=a tag=b", "tag=a state=none", "tag=a limit=0",
+    ])
+    func `what is no list is refused`(list: String) throws {
+      let reply = try Lab.current.connect().request("LIST \(list)")
+      if list == "tag" { expect(reply, "OK") } else { expect(reply, "ERR", "bad_request") }
+    }
+
+    @Test(arguments: ["tag=x", "*", "dev-1"])
+    func `a forged cursor is refused`(list: String) throws {
+      let client = try Lab.current.connect()
+      for cursor in ["x", "zzz", "100.", "0a3.x.y", "..", "01J0000000000000000000000A.", "\"a b\""]
+      {
+        expect(try client.request("LIST \(list) cursor=\(cursor)"), "ERR", "bad_request")
+      }
+    }
+
+    @Test func `a user has so many live sessions, whoever asks and however`() throws {
+      let client = try Lab.current.connect()
+      let user = Lab.device("user")
+      let devices = (0..<4).map { _ in Lab.device() }
+      expect(try client.request("OPEN \(devices[0]) user=\(user)"), "OK")
+      expect(try client.request("OPEN \(devices[1])"), "OK")
+      expect(try client.request("SET \(devices[1]) user=\(user) {\"a\":1}"), "OK")
+      expect(try client.request("OPEN \(devices[2]) user=\(user)"), "ERR", "quota")
+      expect(try client.request("GET \(devices[2])"), "NONE")
+      expect(try client.request("OPEN \(devices[2])"), "OK")
+      expect(try client.request("SET \(devices[2]) user=\(user) {\"a\":1}"), "ERR", "quota")
+      #expect(try !client.request("GET \(devices[2])").raw.contains("\"a\":1"))
+      expect(try client.request("LINK \(devices[2]) user \(user)"), "ERR", "quota")
+      expect(try client.request("RECOVER \(devices[3]) user=\(user)"), "ERR", "quota")
+      // Once more for the same session takes no further place.
+      expect(try client.request("SET \(devices[1]) user=\(user)"), "OK")
+      // A place comes free when a session is live no more.
+      expect(try client.request("CLOSE \(devices[0])"), "OK")
+      let recovered = try client.request("RECOVER \(devices[3]) user=\(user)")
+      #expect(try recovered.string("how") == "new")
+      let report = try client.request("REPORT user=\(user)")
+      #expect(try report.int("sessions") == 3 && report.int("live") == 2)
+      // Another user takes the first one's place in the record.
+      expect(try client.request("SET \(devices[1]) user=\(user)-2"), "OK")
+      #expect(try names(client.request("LIST user=\(user)-2")) == [devices[1]])
+      expect(try client.request("LINK \(devices[2]) user \(user)"), "OK")
+    }
+
+    @Test func `of many that ask at once no more than the quota get a session`() throws {
+      let lab = try Lab(workers: [["--max-user-sessions", "3"], ["--max-user-sessions", "3"]])
+      defer { lab.stop() }
+      let callers = (0..<12).map { number in
+        let worker = lab.workers[number % 2]
+        let device = Lab.device()
+        return Background { try worker.connect().request("OPEN \(device) user=ada").word }
+      }
+      let words = try callers.map { try $0.join() }
+      #expect(words.filter { $0 == "OK" }.count == 3, "\(words)")
+      #expect(try lab.connect().request("REPORT user=ada").int("live") == 3)
+    }
+
+    @Test func `a retry gets the first session, and takes no second place`() throws {
+      let client = try Lab.current.connect()
+      let (user, device) = (Lab.device("user"), Lab.device())
+      let first = try client.request("OPEN \(device) user=\(user) req=r1")
+      for _ in 0..<4 {
+        #expect(try client.request("OPEN \(device) user=\(user) req=r1").raw == first.raw)
+      }
+      #expect(try client.request("REPORT user=\(user)").int("sessions") == 1)
+      expect(try client.request("OPEN \(device) user=\(user)"), "OK")
+    }
+
+    @Test func `links have their own limit, and need a session and its token`() throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      expect(try client.request("LINK \(device) tag a"), "NONE")
+      expect(try client.request("OPEN \(device)"), "OK")
+      for tag in ["a", "b", "c"] { expect(try client.request("LINK \(device) tag \(tag)"), "OK") }
+      expect(try client.request("LINK \(device) tag d"), "ERR", "quota")
+      expect(try client.request("LINK \(device) tag a token=5"), "STALE")
+      expect(try client.request("UNLINK \(device) tag a token=5"), "STALE")
+      expect(try client.request("LINK \(device) t/g a"), "ERR", "bad_request")
+    }
+
+    @Test func `requests behind one that takes several steps see what it did`() throws {
+      let client = try Lab.current.connect()
+      let (user, device) = (Lab.device("user"), Lab.device())
+      try client.sendLine(
+        "OPEN \(device) user=\(user)\nGET \(device)\nSET \(device) {\"a\":1}\nLIST user=\(user)\n"
+          + "DELETE \(device)\nLIST user=\(user)\nGET \(device)")
+      let replies = try client.replies(7)
+      #expect(replies.map(\.word) == ["OK", "OK", "OK", "OK", "OK", "OK", "NONE"])
+      #expect(try names(replies[3]) == [device])
+      #expect(replies[3].raw.contains("\"fields\":{\"a\":1}"))
+      #expect(try names(replies[5]).isEmpty)
+    }
+
+    @Test func `answers are timed by the roles of messages`() throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      expect(try client.request("OPEN \(device)"), "OK")
+      for message in [
+        "{\"role\":\"bot\"}", "{\"role\":\"user\"}", "{\"role\":\"user\",\"x\":1}", "{\"x\":1}",
+        "{\"x\":{\"role\":\"bot\"}}", "{\"role\":\"bot\"}", "{\"role\":\"bot\"}",
+      ] {
+        expect(try client.request("SAY \(device) \(message)"), "OK")
+      }
+      let report = try client.request("REPORT \(device)")
+      #expect(try report.int("answers") == 1 && report.int("messages") == 7)
+      expect(try client.request("REPORT \(Lab.device())"), "NONE")
+      expect(try client.request("REPORT"), "ERR", "bad_request")
+      expect(try client.request("REPORT \(device) agent=a"), "ERR", "bad_request")
+    }
+  }
+
+  @Suite struct LinksHeal {
+    /// What lies in Redis of links: entries, live marks and users, and what is yet to be told.
+    private func traces(_ redis: RedisServer) throws -> [String: Int] {
+      let client = try RedisClient(path: redis.path)
+      var found: [String: Int] = [:]
+      for (name, pattern) in [
+        ("entries", "lk:*:link:*"), ("live", "lk:*:live:*"), ("users", "lk:*:users"),
+      ] {
+        guard case .array(let keys) = try client.command("KEYS", pattern) else { continue }
+        for case .text(let key) in keys {
+          let count = try client.command(name == "entries" ? "ZCARD" : "SCARD", key)
+          if case .integer(let number) = count { found[name, default: 0] += number }
+        }
+      }
+      guard case .array(let indexes) = try client.command("KEYS", "lk:*:due") else { return found }
+      for case .text(let key) in indexes {
+        guard case .array(let members) = try client.command("ZRANGE", key, "0", "-1") else {
+          continue
+        }
+        for case .text(let member) in members where member.hasPrefix("k:") {
+          found["notes", default: 0] += 1
+        }
+      }
+      return found
+    }
+
+    /// Has the only worker die at a moment of `OPEN user=`, and another one go on.
+    private func dieAt(_ failpoint: String) throws -> (Lab, WorkerProcess) {
+      let lab = try Lab(workers: [])
+      let doomed = try WorkerProcess(
+        ["--redis", lab.redis.url, "--sweep", "200ms"], environment: ["FAILPOINT": failpoint])
+      let reply = try? doomed.connect().request("OPEN dev-1 user=ada")
+      if failpoint != "told" { #expect(reply == nil) }
+      #expect(try doomed.wait(within: .seconds(20)) == .signalled(SIGKILL))
+      return (lab, try WorkerProcess(on: lab.redis, ["--sweep", "200ms"]))
+    }
+
+    @Test func `a place without a session is given back`() throws {
+      let (lab, worker) = try dieAt("reserved")
+      defer {
+        worker.kill()
+        lab.stop()
+      }
+      let client = try worker.connect()
+      expect(try client.request("GET dev-1"), "NONE")
+      #expect(try traces(lab.redis)["entries"] == 1)
+      #expect(try client.request("LIST user=ada").raw == "OK {\"sessions\":[],\"cursor\":null}")
+      try eventually("a place that is given back", within: .seconds(20)) {
+        try traces(lab.redis) == [:]
+      }
+    }
+
+    @Test func `a place that nobody looks at is given back by its deadline`() throws {
+      let (lab, worker) = try dieAt("reserved")
+      defer {
+        worker.kill()
+        lab.stop()
+      }
+      try eventually("a place that is given back", within: .seconds(30), every: 100) {
+        try traces(lab.redis) == [:]
+      }
+    }
+
+    @Test func `a session whose place is not confirmed keeps it`() throws {
+      let (lab, worker) = try dieAt("linked")
+      defer {
+        worker.kill()
+        lab.stop()
+      }
+      let client = try worker.connect()
+      expect(try client.request("GET dev-1"), "OK")
+      let settled = ["entries": 1, "live": 1, "users": 1]
+      try eventually("the note of the link", within: .seconds(20)) {
+        try traces(lab.redis) == settled
+      }
+      expect(try client.request("DELETE dev-1"), "OK")
+      try eventually("the end of all traces", within: .seconds(20)) {
+        try traces(lab.redis) == [:]
+      }
+    }
+
+    @Test func `a note that was told and not taken away is told again`() throws {
+      let (lab, worker) = try dieAt("told")
+      defer {
+        worker.kill()
+        lab.stop()
+      }
+      let client = try worker.connect()
+      expect(try client.request("CLOSE dev-1"), "OK")
+      // Live no more, but kept: an entry without a mark.
+      try eventually("what the session is now", within: .seconds(20)) {
+        try traces(lab.redis) == ["entries": 1, "users": 1]
+      }
+    }
+  }
+}
