@@ -40,7 +40,7 @@ let package = Package(
     module("Worker", ["Loop", "RedisLink", "Scripts", "SessionModel", "Wire"]),
     module("LatchkeyClient", ["Loop", "Wire"]),
     .executableTarget(
-      name: "latchkey", dependencies: ["LatchkeyClient", "Worker"], swiftSettings: strict),
+      name: "latchkey", dependencies: ["LatchkeyClient", "Loop", "Worker"], swiftSettings: strict),
     .executableTarget(name: "Bench", dependencies: ["Loop"], swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(

@@ -43,6 +43,12 @@ package struct Socket: Sendable {
     }
   }
 
+  /// Whether bytes have come that nobody has read; the peer's end is none.
+  package var hasInput: Bool {
+    var byte: UInt8 = 0
+    return recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) > 0
+  }
+
   /// The pending error of a connect that has finished: 0 if it succeeded.
   package func connectOutcome() -> Int32 {
     var outcome: Int32 = 0

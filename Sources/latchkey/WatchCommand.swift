@@ -2,6 +2,7 @@
 
 import Glibc
 import LatchkeyClient
+import Loop
 
 enum WatchCommand {
   static let usage = """
@@ -67,7 +68,8 @@ enum EventText {
     let members = topLevelMembers(json)
     var values: [String: Substring] = [:]
     for (name, value) in members { values[String(name)] = value }
-    let at = values["at"].flatMap { Int64($0) }.map(clock) ?? "?"
+    // What is in no log, as the goodbye of a worker that stops, has no time of its own.
+    let at = clock(values["at"].flatMap { Int64($0) } ?? WallTime.nowMs())
     let known: Set = ["id", "type", "at", "device"]
     let more = members.filter { !known.contains(String($0.0)) }
       .map { "\($0.0)=\(bare($0.1))" }.joined(separator: " ")

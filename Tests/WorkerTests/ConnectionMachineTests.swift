@@ -21,6 +21,8 @@ struct ConnectionMachineTests {
     case parkedByBytes
     /// One request is not answered, and the caller has said QUIT.
     case finishing
+    /// The caller was told that nothing more comes.
+    case lingering
     case closed
     /// Closed while one request was not answered.
     case closedBusy
@@ -43,6 +45,7 @@ struct ConnectionMachineTests {
       case .finishing:
         expect(machine.requestTaken(), .nothing)
         expect(machine.finish(.quit), .stopReading)
+      case .lingering: expect(machine.finish(.quit), .halfClose)
       case .closed: expect(machine.abort(.broken), .close(.broken))
       case .closedBusy:
         expect(machine.requestTaken(), .nothing)
@@ -56,13 +59,13 @@ struct ConnectionMachineTests {
     case requestTaken
     case answered(unread: Int)
     case outputChanged(unread: Int)
-    case finish, abort
+    case finish, lingeringEnded, abort
 
     /// One of each kind, and those that matter at a limit.
     static let all: [Event] = [
       .requestTaken, .answered(unread: 0), .answered(unread: 99), .answered(unread: 100),
       .outputChanged(unread: 0), .outputChanged(unread: 99), .outputChanged(unread: 100), .finish,
-      .abort,
+      .lingeringEnded, .abort,
     ]
 
     func happen(to machine: inout ConnectionMachine) -> Action {
@@ -71,6 +74,7 @@ struct ConnectionMachineTests {
       case .answered(let unread): machine.answered(1, unreadBytes: unread)
       case .outputChanged(let unread): machine.outputChanged(unreadBytes: unread)
       case .finish: machine.finish(.idle)
+      case .lingeringEnded: machine.lingeringEnded()
       case .abort: machine.abort(.drained)
       }
     }
@@ -79,30 +83,35 @@ struct ConnectionMachineTests {
   /// What each state does with `Event.all`, in that order; nil is a trap.
   static let table: [State: [Action?]] = [
     .readingQuiet: [
-      .nothing, nil, nil, nil, .nothing, .nothing, .stopReading, .close(.idle), .close(.drained),
+      .nothing, nil, nil, nil, .nothing, .nothing, .stopReading, .halfClose, .nothing,
+      .close(.drained),
     ],
     .readingBusy: [
       .stopReading, .nothing, .nothing, .stopReading, .nothing, .nothing, .stopReading,
-      .stopReading, .close(.drained),
+      .stopReading, .nothing, .close(.drained),
     ],
     .readingUnread: [
-      .nothing, nil, nil, nil, .nothing, .nothing, .stopReading, .stopReading, .close(.drained),
+      .nothing, nil, nil, nil, .nothing, .nothing, .stopReading, .stopReading, .nothing,
+      .close(.drained),
     ],
     .parkedByRequests: [
       nil, .resumeReading, .resumeReading, .nothing, .nothing, .nothing, .nothing, .stopReading,
-      .close(.drained),
+      .nothing, .close(.drained),
     ],
     .parkedByBytes: [
-      nil, nil, nil, nil, .resumeReading, .resumeReading, .nothing, .stopReading,
+      nil, nil, nil, nil, .resumeReading, .resumeReading, .nothing, .stopReading, .nothing,
       .close(.drained),
     ],
     .finishing: [
-      nil, .close(.quit), .nothing, .nothing, .nothing, .nothing, .nothing, .nothing,
+      nil, .halfClose, .nothing, .nothing, .nothing, .nothing, .nothing, .nothing, .nothing,
       .close(.drained),
     ],
-    .closed: [nil, nil, nil, nil, .nothing, .nothing, .nothing, .nothing, .nothing],
+    .lingering: [
+      nil, nil, nil, nil, .nothing, .nothing, .nothing, .nothing, .close(.quit), .close(.quit),
+    ],
+    .closed: [nil, nil, nil, nil, .nothing, .nothing, .nothing, .nothing, .nothing, .nothing],
     .closedBusy: [
-      nil, .nothing, .nothing, .nothing, .nothing, .nothing, .nothing, .nothing, .nothing,
+      nil, .nothing, .nothing, .nothing, .nothing, .nothing, .nothing, .nothing, .nothing, .nothing,
     ],
   ]
 
@@ -127,7 +136,7 @@ struct ConnectionMachineTests {
   @Test func `the table has every cell`() {
     #expect(Self.table.count == State.allCases.count)
     #expect(Self.table.values.allSatisfy { $0.count == Event.all.count })
-    #expect(Self.legal.count + Self.illegal.count == 72)
+    #expect(Self.legal.count + Self.illegal.count == 90)
   }
 
   @Test(arguments: legal)
@@ -141,6 +150,7 @@ struct ConnectionMachineTests {
     case .nothing: #expect(machine.takesRequests == wasReading && machine.isClosed == wasClosed)
     case .stopReading: #expect(!machine.takesRequests && !machine.isClosed)
     case .resumeReading: #expect(machine.takesRequests && !wasReading)
+    case .halfClose: #expect(machine.isLingering && !machine.takesRequests && !machine.isClosed)
     case .close: #expect(machine.isClosed && !machine.takesRequests)
     }
   }
@@ -163,7 +173,7 @@ struct ConnectionMachineTests {
 
   @Test func `quiet is when nothing is owed`() {
     for state in State.allCases {
-      let isQuiet = state == .readingQuiet || state == .closed
+      let isQuiet = [.readingQuiet, .lingering, .closed].contains(state)
       #expect(state.machine.isQuiet == isQuiet, "\(state)")
     }
   }

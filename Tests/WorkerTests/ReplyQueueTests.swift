@@ -75,6 +75,7 @@ struct ConnectionTableTests {
     func hasOutput(_ connection: Connection) {}
     func resumeLater(_ connection: Connection) {}
     func inputEnded(_ connection: Connection) {}
+    func lingers(_ connection: Connection) {}
     func closed(_ connection: Connection, _ reason: CloseReason) { closedCount += 1 }
     func takeBuffer() -> [UInt8] { [] }
     func giveBack(_ buffer: inout [UInt8]) { buffer = [] }

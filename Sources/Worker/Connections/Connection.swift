@@ -42,6 +42,8 @@ protocol ConnectionOwner: AnyObject {
   func resumeLater(_ connection: Connection)
   /// Its caller has closed its side, or has gone; which of the two cannot be told.
   func inputEnded(_ connection: Connection)
+  /// Its caller was told that nothing more comes; end it if it does not close its side soon.
+  func lingers(_ connection: Connection)
   /// The connection is closed; forget it.
   func closed(_ connection: Connection, _ reason: CloseReason)
   func takeBuffer() -> [UInt8]
@@ -96,6 +98,8 @@ final class Connection: FileWatchOwner {
   }
 
   var isClosed: Bool { machine.isClosed }
+  /// Whether bytes of the caller wait in the kernel, which nobody has looked at.
+  var hasUnreadInput: Bool { socket.hasInput }
   /// Whether nothing is owed to the caller and nothing of a request has come.
   var isQuiet: Bool { machine.isQuiet && !framer.holdsPartialLine && backlog.isEmpty }
 
@@ -119,7 +123,7 @@ final class Connection: FileWatchOwner {
   /// A caller who does not read them is cut off: they are in the log, and nobody else must pay for
   /// them.
   func push(after slot: UInt64, _ line: [UInt8], unreadMax: Int) {
-    guard !machine.isClosed else { return }
+    guard !machine.isClosed, !machine.isLingering else { return }
     // Much may come within one turn: what the socket takes is no sign of a slow reader.
     if unreadBytes >= unreadMax { sendOutput() }
     guard !machine.isClosed, unreadBytes < unreadMax else {
@@ -140,6 +144,9 @@ final class Connection: FileWatchOwner {
   /// Answers what is owed, then closes.
   func finish(_ reason: CloseReason) { perform(machine.finish(reason)) }
 
+  /// Its caller has had long enough to close its side.
+  func endLingering() { perform(machine.lingeringEnded()) }
+
   /// Closes now.
   func abort(_ reason: CloseReason) { perform(machine.abort(reason)) }
 
@@ -151,7 +158,16 @@ final class Connection: FileWatchOwner {
 extension Connection {
   func fileReady(_ readiness: Readiness) {
     if readiness.contains(.write) { sendOutput() }
-    if readiness.contains(.read), machine.takesRequests { readInput() }
+    guard readiness.contains(.read) else { return }
+    if machine.takesRequests { readInput() } else if machine.isLingering { discardInput() }
+  }
+
+  /// Throws away what comes after the end, until the caller closes its side.
+  private func discardInput() {
+    switch socket.read(into: owner.readBuffer) {
+    case .moved, .wouldBlock: break
+    case .ended, .broken: endLingering()
+    }
   }
 
   private func readInput() {
@@ -262,7 +278,7 @@ extension Connection {
   private func watchAsNeeded() {
     guard !machine.isClosed else { return }
     var wanted: Readiness = []
-    if machine.takesRequests, !inputHasEnded { wanted.insert(.read) }
+    if machine.isLingering || (machine.takesRequests && !inputHasEnded) { wanted.insert(.read) }
     if outputSent < output.count { wanted.insert(.write) }
     watch?.want(wanted)
   }
@@ -272,17 +288,21 @@ extension Connection {
     case .nothing: break
     case .stopReading: watchAsNeeded()
     case .resumeReading: owner.resumeLater(self)
+    case .halfClose: halfClose()
     case .close(let reason): close(reason)
     }
   }
 
+  private func halfClose() {
+    socket.finishWriting()
+    backlog = []
+    owner.giveBack(&output)
+    watch?.want(.read)
+    owner.lingers(self)
+  }
+
   private func close(_ reason: CloseReason) {
     watch = nil
-    if reason == .quit || reason == .drained {
-      // Closing with unread input would reset the connection, and the last replies with it.
-      socket.finishWriting()
-      _ = socket.read(into: owner.readBuffer)
-    }
     socket.close()
     backlog = []
     if longLine != .none { endLongLine() }

@@ -15,6 +15,14 @@ enum CloseReason: String, CaseIterable, Sendable {
   case slow
   /// The worker is stopping.
   case drained
+
+  /// Whether the caller may still be writing, so that its side is waited for before the end.
+  var isAnnounced: Bool {
+    switch self {
+    case .quit, .idle, .drained: true
+    case .ended, .broken, .slow: false
+    }
+  }
 }
 
 /// The state machine of one connection: every event returns what to do now.
@@ -26,8 +34,11 @@ struct ConnectionMachine {
     /// Its own answers to be made or read: it has too many outstanding, or one of them has to be
     /// there before the next request may begin. Goes to reading, finishing or closed.
     case parked
-    /// The last answers; nothing more is read. Goes to closed.
+    /// The last answers; nothing more is taken. Goes to lingering or closed.
     case finishing(CloseReason)
+    /// The caller to close its side too: closing with unread input would reset the connection, and
+    /// the last replies with it. Goes to closed.
+    case lingering(CloseReason)
     /// Nothing; the end.
     case closed
   }
@@ -36,6 +47,8 @@ struct ConnectionMachine {
     case nothing
     case stopReading
     case resumeReading
+    /// Tell the caller that nothing more comes, and throw away what it still sends.
+    case halfClose
     case close(CloseReason)
   }
 
@@ -56,6 +69,11 @@ struct ConnectionMachine {
   /// Whether lines that are there may be taken as requests.
   var takesRequests: Bool { state == .reading }
   var isClosed: Bool { state == .closed }
+  /// Whether it only waits for the caller to close its side.
+  var isLingering: Bool {
+    if case .lingering = state { return true }
+    return false
+  }
   /// Whether nothing is owed to the caller.
   var isQuiet: Bool { unanswered == 0 && unreadBytes == 0 }
 
@@ -65,7 +83,7 @@ struct ConnectionMachine {
     case .reading:
       unanswered += 1
       return park()
-    case .parked, .finishing, .closed: trap("requestTaken")
+    case .parked, .finishing, .lingering, .closed: trap("requestTaken")
     }
   }
 
@@ -75,7 +93,7 @@ struct ConnectionMachine {
     case .reading, .parked:
       isHeld = true
       return park()
-    case .finishing, .closed: return .nothing
+    case .finishing, .lingering, .closed: return .nothing
     }
   }
 
@@ -101,11 +119,8 @@ struct ConnectionMachine {
       guard !mustWait else { return .nothing }
       state = .reading
       return .resumeReading
-    case .finishing(let reason):
-      guard isQuiet else { return .nothing }
-      state = .closed
-      return .close(reason)
-    case .closed: return .nothing
+    case .finishing(let reason): return isQuiet ? end(reason) : .nothing
+    case .lingering, .closed: return .nothing
     }
   }
 
@@ -113,14 +128,18 @@ struct ConnectionMachine {
   mutating func finish(_ reason: CloseReason) -> Action {
     switch state {
     case .reading, .parked:
-      guard !isQuiet else {
-        state = .closed
-        return .close(reason)
-      }
+      guard !isQuiet else { return end(reason) }
       state = .finishing(reason)
       return .stopReading
-    case .finishing, .closed: return .nothing
+    case .finishing, .lingering, .closed: return .nothing
     }
+  }
+
+  /// The caller has closed its side, or the time that is waited for that is over.
+  mutating func lingeringEnded() -> Action {
+    guard case .lingering(let reason) = state else { return .nothing }
+    state = .closed
+    return .close(reason)
   }
 
   /// The connection is of no use any more.
@@ -129,6 +148,7 @@ struct ConnectionMachine {
     case .reading, .parked, .finishing:
       state = .closed
       return .close(reason)
+    case .lingering: return lingeringEnded()
     case .closed: return .nothing
     }
   }
@@ -136,6 +156,16 @@ struct ConnectionMachine {
   private var mustWait: Bool {
     isHeld || unanswered >= unansweredMax || unreadBytes >= unreadBytesMax
   }
+
+  private mutating func end(_ reason: CloseReason) -> Action {
+    guard reason.isAnnounced else {
+      state = .closed
+      return .close(reason)
+    }
+    state = .lingering(reason)
+    return .halfClose
+  }
+
 
   private mutating func park() -> Action {
     guard state == .reading, mustWait else { return .nothing }

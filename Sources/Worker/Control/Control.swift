@@ -42,6 +42,8 @@ package final class Control {
   private var threadsThatServe = 0
   private var threadsThatRun = 0
   private var hasStartedServing = false
+  private var isStopping = false
+  private var drainDelay: LoopTimer?
   private var exitStatus: Int32 = 0
   private var redisWasUp = true
 
@@ -305,11 +307,16 @@ extension Control {
       _exit(1)
     }
     log.info("told to stop: finishing what is in flight")
-    stopServing()
+    shared.startDraining()
+    guard settings.drainDelayMs > 0, threadsThatServe > 0 else { return stopServing() }
+    // /readyz says no from now on; whoever has not noticed yet is taken and served all the same.
+    drainDelay = LoopTimer(loop) { [unowned self] in stopServing() }
+    drainDelay?.set(afterMs: settings.drainDelayMs)
   }
 
   private func stopServing() {
-    guard !shared.isDraining else { return }
+    guard !isStopping else { return }
+    isStopping = true
     shared.startDraining()
     for orders in serving { orders.post(.drain) }
     if threadsThatRun == 0 { stopRedis() }

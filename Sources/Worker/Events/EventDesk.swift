@@ -29,6 +29,10 @@ final class EventDesk {
   private var nextWaiter: UInt64 = 0
   private var timer: LoopTimer?
 
+  /// Whether the worker is stopping: nobody waits any more.
+  private var isDraining = false
+  private let goodbye: [UInt8]
+
   static let watchesPerConnectionMax = 100
   /// How long a caller that has closed its side may wait at most.
   private static let halfClosedWaitMs: Int64 = 60_000
@@ -37,7 +41,16 @@ final class EventDesk {
   init(_ server: ServingLoop, index: Int) {
     self.server = server
     self.index = index
+    let event = "EVENT {\"type\":\"worker.draining\",\"worker\":\"\(server.shared.workerID)\"}\n"
+    goodbye = Array(event.utf8)
     timer = LoopTimer(server.loop) { [unowned self] in timeIsOver() }
+  }
+
+  /// The worker is stopping: who watches is told, and who waits is answered.
+  func drain() {
+    isDraining = true
+    for watch in watchers.onePerConnection { server.push(watch, goodbye) }
+    timeIsOver()
   }
 
   /// The tail runs as long as any loop has somebody who watches or waits.
@@ -52,6 +65,9 @@ final class EventDesk {
 extension EventDesk {
   /// Begins a watch; it is answered when nothing can be missed any more.
   func watch(_ watch: Watch, _ ticket: Ticket) throws(RequestError) {
+    guard !isDraining else {
+      throw RequestError(.draining, "this worker is stopping; watch elsewhere")
+    }
     guard watchers.count(of: watch.connection) < EventDesk.watchesPerConnectionMax else {
       throw RequestError(
         .quota, "a connection may watch \(EventDesk.watchesPerConnectionMax) times at most")
@@ -113,6 +129,7 @@ extension EventDesk {
     Array("OK\n".utf8).withUnsafeBufferPointer { server.answer(ticket, $0) }
     guard let begun else { return }
     for event in begun.missed { server.push(begun.watch, event.line) }
+    if isDraining { server.push(begun.watch, goodbye) }
   }
 
   /// Events have come, in the order of each log.
@@ -140,6 +157,7 @@ extension EventDesk {
     let number = nextWaiter
     let now = server.loop.nowMs
     // A part of this millisecond is over already: whoever waits is to wait no shorter than asked.
+    let waitMs = isDraining ? 0 : waitMs
     let untilMs = waitMs > 0 ? now + waitMs + 1 : now
     waiters[number] = Waiter(
       ticket: ticket, query: query, untilMs: untilMs, askedAtMs: now)
@@ -172,7 +190,7 @@ extension EventDesk {
       finish(number)
       server.answer(waiter.ticket, error)
     case .line(let line):
-      let isOver = server.loop.nowMs >= waiter.untilMs || server.shared.isDraining
+      let isOver = server.loop.nowMs >= waiter.untilMs || isDraining
       if line.elementsEqual(EventDesk.nothing), !isOver {
         if waiter.isStale { ask(number) }
         return
@@ -200,7 +218,7 @@ extension EventDesk {
   private func timeIsOver() {
     let now = server.loop.nowMs
     for (number, waiter) in waiters where !waiter.isAsking {
-      if now >= waiter.untilMs || server.shared.isDraining {
+      if now >= waiter.untilMs || isDraining {
         finish(number)
         EventDesk.nothing.withUnsafeBufferPointer { server.answerText(waiter.ticket, $0) }
       } else if waiter.query.group != nil, now - waiter.askedAtMs >= server.settings.ackTimeoutMs {

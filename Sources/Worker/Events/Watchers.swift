@@ -42,6 +42,13 @@ struct Watchers {
 
   func count(of connection: ConnectionID) -> Int { byConnection[connection]?.count ?? 0 }
 
+  /// A watch that has begun of each connection that has one.
+  var onePerConnection: [Watch] {
+    byConnection.values.compactMap { numbers in
+      numbers.lazy.compactMap { watches[$0] }.first { $0.start != nil }
+    }
+  }
+
   /// Adds a watch that is to be begun; returns its number.
   mutating func add(_ watch: Watch) -> UInt64 {
     nextNumber += 1

@@ -12,6 +12,8 @@ final class Acceptor: FileWatchOwner {
   private var pause: LoopTimer?
   /// Callers taken in one turn; those who are served already have their turn in between.
   private let perTurn = 64
+  /// More cannot wait in the kernel.
+  private let queueMax = 65_536
 
   init(_ loop: EventLoop, _ socket: Socket, _ take: @escaping (Socket) -> Void) {
     self.socket = socket
@@ -26,8 +28,13 @@ final class Acceptor: FileWatchOwner {
     socket.close()
   }
 
-  func fileReady(_ readiness: Readiness) {
-    for _ in 0..<perTurn {
+  func fileReady(_ readiness: Readiness) { takeSome(perTurn) }
+
+  /// Takes everybody who waits: closing the socket would reset those who do.
+  func takeAll() { takeSome(queueMax) }
+
+  private func takeSome(_ most: Int) {
+    for _ in 0..<most {
       do throws(SystemError) {
         guard let caller = try socket.accept() else { return }
         take(caller)

@@ -16,27 +16,40 @@ extension ServingLoop {
       for connection in connections.all where connection.isQuiet {
         // Who watches asks nothing for as long as nothing happens.
         if desk.isWatching(connection.id) { continue }
-        if now - connection.activeAtMs >= settings.idleTimeoutMs { connection.finish(.idle) }
+        guard now - connection.activeAtMs >= settings.idleTimeoutMs else { continue }
+        if !connection.hasUnreadInput { connection.finish(.idle) }
       }
     }
     chores?.set(afterMs: min(1_000, max(100, settings.idleTimeoutMs / 4)))
   }
 
+  /// From now on nobody new comes in, and who is here is to leave.
+  func startDrain() {
+    drainStartedMs = loop.nowMs
+    desk.drain()
+    let soonMs = loop.nowMs + lingerOfDrainMs
+    lingering = ArraySlice(lingering.map { ($0.id, min($0.untilMs, soonMs)) })
+    endLingering()
+    chores?.set(afterMs: 0)
+  }
+
   /// Within the grace callers are served, and whoever is quiet is closed.
   ///
-  /// Then callers who go on asking are told to go elsewhere, and closed once they have been;
-  /// whoever is left when that time is over too, with half a line or replies that it does not read,
-  /// is cut off.
+  /// In its last part callers who go on asking are told to go elsewhere, and closed once they have
+  /// been; whoever is left when the grace is over, with half a line or replies that it does not
+  /// read, is cut off.
   private func drain(forMs: Int64, _ now: Int64) {
-    isShedding = forMs >= settings.drainGraceMs
-    let isOver = forMs >= settings.drainGraceMs + sheddingMs
+    let graceMs = settings.drainGraceMs
+    isShedding = forMs >= graceMs - min(sheddingMs, graceMs / 2)
     for connection in connections.all {
-      let isQuiet = connection.isQuiet && now - connection.activeAtMs >= drainQuietMs
-      if isOver {
+      if forMs >= graceMs {
         connection.abort(.drained)
-      } else if isQuiet || (connection.isToldToLeave && connection.isQuiet) {
-        connection.finish(.drained)
+        continue
       }
+      let isQuiet = connection.isQuiet && now - connection.activeAtMs >= drainQuietMs
+      guard isQuiet || (connection.isToldToLeave && connection.isQuiet) else { continue }
+      // What has come in this very moment is answered; it would be lost otherwise.
+      if !connection.hasUnreadInput { connection.finish(.drained) }
     }
     if connections.count == 0 {
       link?.stop()

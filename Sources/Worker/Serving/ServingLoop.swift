@@ -55,8 +55,11 @@ final class ServingLoop {
   var sessionIDs = SessionIDs()
   var chores: LoopTimer?
   private var wakeup: LoopTimer?
+  /// Those who were told that nothing more comes, in the order of when their time is over.
+  var lingering: ArraySlice<(id: ConnectionID, untilMs: Int64)> = []
+  private var lingerEnd: LoopTimer?
   var drainStartedMs: Int64?
-  /// Whether the grace of a drain is over: what comes now is told to go elsewhere.
+  /// Whether the grace of a drain is nearly over: what comes now is told to go elsewhere.
   var isShedding = false
   private var listener: Socket?
   private var serves: (() -> Void)?
@@ -68,8 +71,11 @@ final class ServingLoop {
   private let flightMax = 2
   /// During a drain a connection is closed once it has been quiet for so long.
   let drainQuietMs: Int64 = 100
-  /// How long after the grace of a drain callers are told to go elsewhere.
+  /// In the last part of a drain's grace callers are told to go elsewhere: for so long at most.
   let sheddingMs: Int64 = 500
+  /// How long a caller that was told that nothing more comes may take to close its side.
+  private let lingerMs: Int64 = 2_000
+  let lingerOfDrainMs: Int64 = 500
 
   /// `serves` is called once, when the link to Redis is up for the first time.
   init(
@@ -95,6 +101,7 @@ final class ServingLoop {
     loop.atTurnEnd { [unowned self] in turnEnded() }
     chores = LoopTimer(loop) { [unowned self] in runChores() }
     wakeup = LoopTimer(loop) {}
+    lingerEnd = LoopTimer(loop) { [unowned self] in endLingering() }
   }
 
   deinit { readBuffer.deallocate() }
@@ -125,8 +132,9 @@ final class ServingLoop {
     case .drain:
       listener?.close()
       listener = nil
+      acceptor?.takeAll()
       acceptor = nil
-      drainStartedMs = loop.nowMs
+      startDrain()
     case .stop: loop.stop()
     case .events(let events): desk.received(events)
     case .tailAnswer(let answer): desk.begun(answer)
@@ -243,6 +251,22 @@ extension ServingLoop: ConnectionOwner {
   func resumeLater(_ connection: Connection) { toResume.append(connection) }
 
   func inputEnded(_ connection: Connection) { desk.inputEnded(connection.id) }
+
+  func lingers(_ connection: Connection) {
+    let ms = drainStartedMs == nil ? lingerMs : lingerOfDrainMs
+    lingering.append((connection.id, loop.nowMs + ms))
+    if lingering.count == 1 { lingerEnd?.set(afterMs: ms) }
+  }
+
+  /// Closes those who have not closed their side in time.
+  func endLingering() {
+    let now = loop.nowMs
+    while let first = lingering.first, first.untilMs <= now {
+      lingering.removeFirst()
+      connections[first.id]?.endLingering()
+    }
+    if let next = lingering.first { lingerEnd?.set(afterMs: max(1, next.untilMs - now)) }
+  }
 
   func closed(_ connection: Connection, _ reason: CloseReason) {
     connections.remove(connection.id)

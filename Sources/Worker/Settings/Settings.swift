@@ -44,7 +44,9 @@ package struct Settings: Sendable, Equatable {
   /// Event loops, each a thread; 0 stands for one per core.
   package var threads = 0
   package var requestTimeoutMs: Int64 = 500
-  /// How long what is in flight may take to finish once the worker was told to stop.
+  /// For how long connections are still taken once the worker was told to stop.
+  package var drainDelayMs: Int64 = 0
+  /// How long what is in flight may take to finish after that.
   package var drainGraceMs: Int64 = 5_000
 
   // MARK: Redis

@@ -33,8 +33,15 @@ extension Settings {
       10...60_000, \.requestTimeoutMs),
     .duration(
       .init(
+        "--drain-delay", .server, default: "0",
+        "How long connections are still taken after SIGTERM or SIGINT, while /readyz says 503, so "
+          + "that a load balancer notices before anybody is refused."),
+      10...3_600_000, zeroMeans: "no delay", \.drainDelayMs),
+    .duration(
+      .init(
         "--drain-grace", .server, default: "5s",
-        "How long requests in flight may take to finish after SIGTERM or SIGINT."),
+        "How long callers may take to leave after that. Until shortly before its end they are "
+          + "served, and then told to go elsewhere."),
       10...3_600_000, zeroMeans: "no grace", \.drainGraceMs),
   ]
 
