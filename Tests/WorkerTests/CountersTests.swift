@@ -68,6 +68,16 @@ struct CountersTests {
     #expect(counters[.connectionsOpened] == Figure.connectionsOpened.rawValue + 1)
   }
 
+  @Test func `refused connections are counted by limit`() {
+    let counters = Counters()
+    for (index, refusal) in Refusal.allCases.enumerated() {
+      for _ in 0...index { counters.addRefused(refusal) }
+    }
+    for (index, refusal) in Refusal.allCases.enumerated() {
+      #expect(counters.refusedCount(refusal) == index + 1, "\(refusal)")
+    }
+  }
+
   @Test func `closed connections are counted by reason`() {
     let counters = Counters()
     for (index, reason) in CloseReason.allCases.enumerated() {

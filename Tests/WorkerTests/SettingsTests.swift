@@ -65,6 +65,10 @@ struct SettingsTests {
     Sample("--max-pipeline", "1", bad: ["0", "1000001"]),
     Sample("--max-unread", "1KiB", bad: ["1023", "1073741825"]),
     Sample("--max-connections", "1000000", bad: ["0", "1000001"]),
+    Sample("--max-connections-per-address", "1", bad: ["0", "1000001"]),
+    Sample("--max-requests", "1", bad: ["0", "10000001"]),
+    Sample("--line-timeout", "0", bad: ["9ms", "3600001ms"]),
+    Sample("--unread-timeout", "1h", bad: ["9ms", "3600001ms"]),
     Sample("--idle-timeout", "0", bad: ["9ms", "2592000001ms"]),
     Sample("--log-level", "debug", bad: ["", "INFO", "trace"]),
   ]

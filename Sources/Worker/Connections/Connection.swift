@@ -75,8 +75,16 @@ final class Connection: FileWatchOwner {
   var latestBatch: UInt64 = 0
   /// Whether its caller was told that the worker is stopping.
   var isToldToLeave = false
+  /// Whether its caller was not let in.
+  var isRefused = false
+  /// Whose connection it counts as.
+  var host: PeerAddress?
   /// When the latest bytes came, in monotonic ms.
   private(set) var activeAtMs: Int64
+  /// When the line was begun that has not ended yet; the time in which nobody reads is not counted.
+  private var lineSinceMs: Int64?
+  /// Since when the kernel takes nothing of what the caller is to get; nil while it does.
+  private(set) var blockedSinceMs: Int64?
 
   init(
     _ id: ConnectionID, _ socket: Socket, loop: EventLoop, owner: any ConnectionOwner,
@@ -140,6 +148,17 @@ final class Connection: FileWatchOwner {
 
   /// Goes on after `hold`.
   func release() { perform(machine.released()) }
+
+  /// Since when the end of a line is waited for; nil if it is not.
+  var waitsForLineEndSinceMs: Int64? { machine.takesRequests ? lineSinceMs : nil }
+
+  /// Sends a line to somebody who is not let in, then closes.
+  func turnAway(_ line: [UInt8]) {
+    output += line
+    owner.hasOutput(self)
+    perform(machine.outputChanged(unreadBytes: unreadBytes))
+    finish(.refused)
+  }
 
   /// Answers what is owed, then closes.
   func finish(_ reason: CloseReason) { perform(machine.finish(reason)) }
@@ -209,8 +228,10 @@ extension Connection {
     while machine.takesRequests {
       switch framer.next(in: bytes, at: &at) {
       case .line(let range):
+        lineSinceMs = nil
         owner.lineReceived(self, UnsafeBufferPointer(rebasing: chunk[range]))
       case .joinedLine:
+        lineSinceMs = nil
         framer.held.withUnsafeBufferPointer { owner.lineReceived(self, $0) }
         if longLine != .none { endLongLine() }
       case .tooLong where longLine == .refused:
@@ -222,6 +243,7 @@ extension Connection {
         owner.lineTooLong(self, limitBytes: limitBytes)
       case .needMore:
         checkLongLine()
+        lineSinceMs = framer.holdsPartialLine ? lineSinceMs ?? activeAtMs : nil
         return
       }
     }
@@ -236,6 +258,7 @@ extension Connection {
       chunk.withUnsafeBufferPointer { take($0) }
     }
     guard machine.takesRequests else { return }
+    if lineSinceMs != nil { lineSinceMs = MonotonicTime.nowMs() }
     if inputHasEnded { finish(.ended) } else { watchAsNeeded() }
   }
 
@@ -259,8 +282,11 @@ extension Connection {
         socket.write(UnsafeRawBufferPointer(rebasing: bytes[outputSent...]))
       }
       switch outcome {
-      case .moved(let count): outputSent += count
+      case .moved(let count):
+        outputSent += count
+        blockedSinceMs = nil
       case .wouldBlock:
+        if blockedSinceMs == nil { blockedSinceMs = MonotonicTime.nowMs() }
         watchAsNeeded()
         perform(machine.outputChanged(unreadBytes: unreadBytes))
         return

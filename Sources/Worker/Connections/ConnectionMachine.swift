@@ -11,15 +11,19 @@ enum CloseReason: String, CaseIterable, Sendable {
   case broken
   /// No request came for too long.
   case idle
-  /// It watches, and does not read what it is sent.
+  /// It does not read what it is sent.
   case slow
+  /// A line was begun and not ended.
+  case stalled
+  /// It was not let in.
+  case refused
   /// The worker is stopping.
   case drained
 
   /// Whether the caller may still be writing, so that its side is waited for before the end.
   var isAnnounced: Bool {
     switch self {
-    case .quit, .idle, .drained: true
+    case .quit, .idle, .stalled, .refused, .drained: true
     case .ended, .broken, .slow: false
     }
   }
@@ -165,7 +169,6 @@ struct ConnectionMachine {
     state = .lingering(reason)
     return .halfClose
   }
-
 
   private mutating func park() -> Action {
     guard state == .reading, mustWait else { return .nothing }

@@ -190,6 +190,11 @@ extension Control {
   /// Takes the addresses before anything else is started, and listens only when it can serve.
   private static func bind(_ place: HostPort, count: Int) throws(StartError) -> [Socket] {
     do throws(SystemError) {
+      // Sockets that share a port do so with those of any process: another worker on the same port
+      // would get a part of the callers, and neither would say a word.
+      if place.port != 0 {
+        try SocketAddress.resolve(place.address).bind(sharingPort: false).close()
+      }
       let first = try SocketAddress.resolve(place.address).bind(sharingPort: true)
       let port = try first.localPort()
       var sockets = [first]

@@ -108,6 +108,7 @@ extension EventDesk {
     guard !waiters.isEmpty else { return }
     let gone = waiters.filter { $0.value.ticket.client == connection.packed }.keys
     for number in gone { waiters[number] = nil }
+    server.dropped(gone.count)
     if !gone.isEmpty { tellNeed() }
   }
 

@@ -63,7 +63,8 @@ enum Outcome: Int, CaseIterable, Sendable {
 
 /// Single figures of a loop.
 enum Figure: Int, CaseIterable, Sendable {
-  case connectionsOpened, connectionsRefused, connectionsNow
+  case connectionsOpened, connectionsNow
+  case requestsInFlight
   case batches, batchedRequests
   case redisLinkFailures, redisReady, scriptsMended
   case watches, waiters, eventsPushed
@@ -120,6 +121,7 @@ struct Counters: Sendable {
   private let latency = NumberRow(count: rows * (bucketsUs.count + 2))
   private let figures = NumberRow(count: Figure.allCases.count)
   private let closed = NumberRow(count: CloseReason.allCases.count)
+  private let refused = NumberRow(count: Refusal.allCases.count)
 
   func add(_ figure: Figure) { figures.add(1, at: figure.rawValue) }
   func add(_ amount: Int, _ figure: Figure) { figures.add(amount, at: figure.rawValue) }
@@ -137,6 +139,18 @@ struct Counters: Sendable {
     case .idle: 3
     case .drained: 4
     case .slow: 5
+    case .stalled: 6
+    case .refused: 7
+    }
+  }
+
+  func addRefused(_ refusal: Refusal) { refused.add(1, at: Counters.index(refusal)) }
+  func refusedCount(_ refusal: Refusal) -> Int { refused[Counters.index(refusal)] }
+
+  private static func index(_ refusal: Refusal) -> Int {
+    switch refusal {
+    case .connections: 0
+    case .address: 1
     }
   }
 

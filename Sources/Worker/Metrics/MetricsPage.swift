@@ -54,6 +54,9 @@ enum MetricsPage {
         page.sample("latchkey_requests_total", labels, count)
       }
     }
+    page.single(
+      "latchkey_requests_in_flight", "gauge", "Requests taken and not answered yet.",
+      shared.sum(.requestsInFlight))
     let family = "latchkey_request_duration_seconds"
     page.family(family, "histogram", "From a request's arrival to its answer, by verb.")
     for (verb, name) in names.enumerated() { latency(shared, verb, name, family, &page) }
@@ -85,9 +88,13 @@ enum MetricsPage {
     page.single(
       "latchkey_connections_opened_total", "counter", "Client connections taken.",
       shared.sum(.connectionsOpened))
-    page.single(
+    page.family(
       "latchkey_connections_refused_total", "counter",
-      "Client connections refused at --max-connections.", shared.sum(.connectionsRefused))
+      "Client connections that were not let in, by the limit that was reached.")
+    for refusal in Refusal.allCases {
+      let count = shared.counters.reduce(0) { $0 + $1.refusedCount(refusal) }
+      page.sample("latchkey_connections_refused_total", "limit=\"\(refusal.rawValue)\"", count)
+    }
     page.family(
       "latchkey_connections_closed_total", "counter", "Client connections closed, by reason.")
     for reason in CloseReason.allCases {

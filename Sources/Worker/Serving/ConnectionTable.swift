@@ -9,7 +9,8 @@ struct ConnectionTable {
   private(set) var count = 0
 
   /// Makes a number and puts in its place what `make` returns.
-  mutating func insert(_ make: (ConnectionID) -> Connection) {
+  @discardableResult
+  mutating func insert(_ make: (ConnectionID) -> Connection) -> Connection {
     let place: UInt32
     if let known = free.popLast() {
       place = known
@@ -19,8 +20,10 @@ struct ConnectionTable {
       generations.append(0)
     }
     let id = ConnectionID(place: place, generation: generations[Int(place)])
-    places[Int(place)] = make(id)
+    let connection = make(id)
+    places[Int(place)] = connection
     count += 1
+    return connection
   }
 
   subscript(id: ConnectionID) -> Connection? {

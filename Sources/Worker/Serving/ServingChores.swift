@@ -12,15 +12,26 @@ extension ServingLoop {
       drain(forMs: now - drainStartedMs, now)
       return
     }
-    if settings.idleTimeoutMs > 0 {
-      for connection in connections.all where connection.isQuiet {
-        // Who watches asks nothing for as long as nothing happens.
-        if desk.isWatching(connection.id) { continue }
-        guard now - connection.activeAtMs >= settings.idleTimeoutMs else { continue }
-        if !connection.hasUnreadInput { connection.finish(.idle) }
-      }
+    for connection in connections.all { look(at: connection, now) }
+    chores?.set(afterMs: choresMs)
+  }
+
+  /// Ends a connection that has used up its time for something.
+  private func look(at connection: Connection, _ now: Int64) {
+    if isOver(connection.blockedSinceMs, settings.unreadTimeoutMs, now) {
+      connection.abort(.slow)
+    } else if isOver(connection.waitsForLineEndSinceMs, settings.lineTimeoutMs, now) {
+      lineStalled(connection)
+    } else if isOver(connection.activeAtMs, settings.idleTimeoutMs, now), connection.isQuiet {
+      // Who watches asks nothing for as long as nothing happens.
+      if desk.isWatching(connection.id) || connection.hasUnreadInput { return }
+      connection.finish(.idle)
     }
-    chores?.set(afterMs: min(1_000, max(100, settings.idleTimeoutMs / 4)))
+  }
+
+  private func isOver(_ sinceMs: Int64?, _ limitMs: Int64, _ now: Int64) -> Bool {
+    guard let sinceMs, limitMs > 0 else { return false }
+    return now - sinceMs >= limitMs
   }
 
   /// From now on nobody new comes in, and who is here is to leave.

@@ -31,8 +31,8 @@ final class ServingLoop {
   /// The same as words for Redis, made once.
   private let bases: [[UInt8]]
   private let index: Int
-  private let verbs = VerbTable()
-  private let unknownVerbRow = VerbTable.all.count
+  let verbs = VerbTable()
+  let unknownVerbRow = VerbTable.all.count
 
   // MARK: The loop's thread
   let loop: EventLoop
@@ -40,24 +40,29 @@ final class ServingLoop {
   private var acceptor: Acceptor?
   var link: RedisLink?
   var connections = ConnectionTable()
-  private var parser = RequestParser(
+  var parser = RequestParser(
     wordsMax: 1_001, payloadDepthMax: ExportedRecord.depthMax)
-  fileprivate(set) var arguments: Arguments
+  var arguments: Arguments
   private var batcher: Batcher
-  private var withOutput: [Connection] = []
-  private var toResume: [Connection] = []
-  private var spareBuffers: [[UInt8]] = []
+  var withOutput: [Connection] = []
+  var toResume: [Connection] = []
+  var spareBuffers: [[UInt8]] = []
   private var replyLine: [UInt8] = []
   private(set) lazy var desk = EventDesk(self, index: index)
   private var partitionTurn = 0
   /// Lines over the usual limit that are coming now.
-  private var longLinesNow = 0
+  var longLinesNow = 0
   var sessionIDs = SessionIDs()
   var chores: LoopTimer?
   private var wakeup: LoopTimer?
+  /// Connections of those who are not let in, for as long as they take to hear so.
+  var refusedNow = 0
+  /// Requests that were taken and have not been answered.
+  var inFlight = 0
+  let inFlightMax: Int
   /// Those who were told that nothing more comes, in the order of when their time is over.
   var lingering: ArraySlice<(id: ConnectionID, untilMs: Int64)> = []
-  private var lingerEnd: LoopTimer?
+  var lingerEnd: LoopTimer?
   var drainStartedMs: Int64?
   /// Whether the grace of a drain is nearly over: what comes now is told to go elsewhere.
   var isShedding = false
@@ -74,8 +79,10 @@ final class ServingLoop {
   /// In the last part of a drain's grace callers are told to go elsewhere: for so long at most.
   let sheddingMs: Int64 = 500
   /// How long a caller that was told that nothing more comes may take to close its side.
-  private let lingerMs: Int64 = 2_000
+  let lingerMs: Int64 = 2_000
   let lingerOfDrainMs: Int64 = 500
+  /// How often connections are looked at: a few times within the shortest time that one has.
+  let choresMs: Int64
 
   /// `serves` is called once, when the link to Redis is up for the first time.
   init(
@@ -88,6 +95,9 @@ final class ServingLoop {
     self.serves = serves
     counters = shared.counters[index]
     arguments = Arguments(deviceIDs: shared.settings.deviceIDs)
+    let times = [settings.idleTimeoutMs, settings.lineTimeoutMs, settings.unreadTimeoutMs]
+    choresMs = max(20, times.filter { $0 > 0 }.reduce(4_000, min) / 4)
+    inFlightMax = max(1, settings.requestsMax / shared.threads)
     batcher = Batcher(requestsMax: shared.settings.batchMax)
     readBuffer = .allocate(byteCount: 1 << 16, alignment: 16)
     self.index = index
@@ -145,149 +155,6 @@ final class ServingLoop {
   var redisVersion: String { link?.redisVersion ?? "" }
 }
 
-// MARK: Callers
-
-extension ServingLoop: ConnectionOwner {
-  private func accepted(_ socket: Socket) {
-    guard shared.connections < settings.connectionsMax else {
-      counters.add(.connectionsRefused)
-      refuse(socket, RequestError(.overloaded, "too many connections; retry elsewhere"))
-      return
-    }
-    socket.setNoDelay()
-    connections.insert { id in
-      Connection(id, socket, loop: loop, owner: self, limits: settings)
-    }
-    counters.add(.connectionsOpened)
-    counters.set(connections.count, .connectionsNow)
-  }
-
-  /// Says why, in one line, to somebody who is not let in.
-  private func refuse(_ socket: Socket, _ error: RequestError) {
-    var line: [UInt8] = []
-    line.appendError(error)
-    _ = line.withUnsafeBytes { socket.write($0) }
-    socket.finishWriting()
-    socket.close()
-  }
-
-  func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {
-    var ticket = Ticket(
-      client: connection.id.packed, slot: connection.takeRequest(), verb: unknownVerbRow,
-      arrivedNs: loop.nowNs)
-    do throws(RequestError) {
-      if isShedding {
-        connection.isToldToLeave = true
-        throw RequestError(.draining, "this worker is stopping; retry elsewhere")
-      }
-      try parser.parse(line.span)
-      guard let index = verbs.index(line.span, parser.verb) else {
-        let name = EchoText.quoted(line.span, parser.verb)
-        throw RequestError(.unknownVerb, "there is no verb \(name); HELP lists them")
-      }
-      ticket.verb = index
-      let verb = VerbTable.all[index]
-      if parser.payloadDepth > RequestParser.payloadDepthMaxDefault, verb.payload != .record {
-        try parser.refuseDeepPayload(line.span)
-      }
-      try run(verb, connection, ticket, line)
-    } catch {
-      answer(ticket, error)
-    }
-  }
-
-  // Not inlined: Swift 6.3.1 crashes when it inlines a function that consumes a noncopyable Call.
-  @inline(never)
-  private func run(
-    _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>
-  ) throws(RequestError) {
-    try arguments.bind(verb, parser, line.span)
-    guard !arguments.decoded.isEmpty else {
-      try verb.run(Call(server: self, connection: connection, ticket: ticket, text: line))
-      return
-    }
-    // Quoted words were decoded into a copy, which has to stay where it is during the call.
-    let decoded = arguments.decoded
-    let failure: RequestError? = decoded.withUnsafeBufferPointer { text in
-      do throws(RequestError) {
-        try verb.run(Call(server: self, connection: connection, ticket: ticket, text: text))
-        return nil
-      } catch {
-        return error
-      }
-    }
-    if let failure { throw failure }
-  }
-
-  func lineTooLong(_ connection: Connection, limitBytes: Int) {
-    let ticket = Ticket(
-      client: connection.id.packed, slot: connection.takeRequest(), verb: unknownVerbRow,
-      arrivedNs: loop.nowNs)
-    answer(
-      ticket, RequestError(.tooLarge, "this line may have \(limitBytes) bytes at most"))
-  }
-
-  func longLineBegins(_ connection: Connection) -> Bool {
-    guard longLinesNow < settings.longLinesMax else { return false }
-    longLinesNow += 1
-    return true
-  }
-
-  func longLineEnded(_ connection: Connection) { longLinesNow -= 1 }
-
-  func lineRefused(_ connection: Connection) {
-    let ticket = Ticket(
-      client: connection.id.packed, slot: connection.takeRequest(), verb: unknownVerbRow,
-      arrivedNs: loop.nowNs)
-    answer(ticket, RequestError(.overloaded, "too many long IMPORTs at once; retry"))
-  }
-
-  func hasOutput(_ connection: Connection) {
-    guard !connection.isListedForOutput else { return }
-    connection.isListedForOutput = true
-    withOutput.append(connection)
-  }
-
-  func resumeLater(_ connection: Connection) { toResume.append(connection) }
-
-  func inputEnded(_ connection: Connection) { desk.inputEnded(connection.id) }
-
-  func lingers(_ connection: Connection) {
-    let ms = drainStartedMs == nil ? lingerMs : lingerOfDrainMs
-    lingering.append((connection.id, loop.nowMs + ms))
-    if lingering.count == 1 { lingerEnd?.set(afterMs: ms) }
-  }
-
-  /// Closes those who have not closed their side in time.
-  func endLingering() {
-    let now = loop.nowMs
-    while let first = lingering.first, first.untilMs <= now {
-      lingering.removeFirst()
-      connections[first.id]?.endLingering()
-    }
-    if let next = lingering.first { lingerEnd?.set(afterMs: max(1, next.untilMs - now)) }
-  }
-
-  func closed(_ connection: Connection, _ reason: CloseReason) {
-    connections.remove(connection.id)
-    desk.closed(connection.id)
-    counters.addClosed(reason)
-    counters.set(connections.count, .connectionsNow)
-  }
-
-  func takeBuffer() -> [UInt8] { spareBuffers.popLast() ?? [] }
-
-  func giveBack(_ buffer: inout [UInt8]) {
-    defer { buffer = [] }
-    // Few and small ones are kept: enough for the callers of one turn.
-    guard buffer.capacity > 0, buffer.capacity <= 1 << 14, spareBuffers.count < 1_024 else {
-      return
-    }
-    buffer.removeAll(keepingCapacity: true)
-    spareBuffers.append(buffer)
-  }
-}
-
 // MARK: Answers
 
 extension ServingLoop {
@@ -295,6 +162,7 @@ extension ServingLoop {
   func answer(_ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>, _ outcome: Outcome? = nil) {
     counters.addRequest(
       verb: ticket.verb, outcome ?? Outcome(line: line), ns: loop.nowNs - ticket.arrivedNs)
+    inFlight -= 1
     connections[ConnectionID(packed: ticket.client)]?.answer(ticket.slot, line)
   }
 
@@ -408,6 +276,7 @@ extension ServingLoop: RedisLinkOwner {
 
 extension ServingLoop {
   private func turnEnded() {
+    defer { counters.set(inFlight, .requestsInFlight) }
     // Going on with parked callers makes new requests, and sending frees parked callers: a few
     // rounds settle nearly everything, and the next turn does the rest.
     for _ in 0..<4 {

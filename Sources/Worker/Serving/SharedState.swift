@@ -27,6 +27,8 @@ final class SharedState: Sendable {
   let deadlineFigures = DeadlineFigures()
   /// What serving loops ask of the event tail.
   let tailRequests: Mailbox<TailRequest>
+  /// Whose connections there are.
+  let addresses = AddressCounts()
   private let draining = Atomic(false)
 
   init(

@@ -109,6 +109,14 @@ package struct Settings: Sendable, Equatable {
   /// The most bytes of unread replies of one connection.
   package var replyBytesMax = 1_048_576
   package var connectionsMax = 20_000
+  /// The most connections from one address.
+  package var connectionsPerAddressMax = 16_000
+  /// The most requests of all connections that are under way.
+  package var requestsMax = 65_536
+  /// When a connection is closed whose line has begun and does not end; 0 is never.
+  package var lineTimeoutMs: Int64 = 30_000
+  /// When a connection is cut off that takes nothing of what it is to get; 0 is never.
+  package var unreadTimeoutMs: Int64 = 30_000
   /// When a connection without requests is closed; 0 is never.
   package var idleTimeoutMs: Int64 = 600_000
 

@@ -213,6 +213,28 @@ extension Settings {
         "--max-connections", .limits, default: "20000",
         "The most clients at once. A further one gets ERR overloaded and is closed."),
       1...1_000_000, \.connectionsMax),
+    .count(
+      .init(
+        "--max-connections-per-address", .limits, default: "16000",
+        "The most clients at once from one IP address, or from one /64 of IPv6. Behind a load "
+          + "balancer they all have its address."),
+      1...1_000_000, \.connectionsPerAddressMax),
+    .count(
+      .init(
+        "--max-requests", .limits, default: "65536",
+        "The most requests of all clients that are under way at once, in equal shares for each "
+          + "thread. A further one gets ERR overloaded, and nothing is done."),
+      1...10_000_000, \.requestsMax),
+    .duration(
+      .init(
+        "--line-timeout", .limits, default: "30s",
+        "After how long a connection is closed that has begun a line and does not end it."),
+      10...3_600_000, zeroMeans: "never", \.lineTimeoutMs),
+    .duration(
+      .init(
+        "--unread-timeout", .limits, default: "30s",
+        "After how long a connection is cut off that reads nothing of the replies waiting for it."),
+      10...3_600_000, zeroMeans: "never", \.unreadTimeoutMs),
     .duration(
       .init(
         "--idle-timeout", .limits, default: "10m",

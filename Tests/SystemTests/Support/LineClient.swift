@@ -10,7 +10,10 @@ final class LineClient {
   private var start = 0
   private var ended = false
 
-  init(port: Int) throws { socket = try Socket(port: port) }
+  /// Connects, if told so from another address of this machine, such as 127.0.0.2.
+  init(port: Int, from address: String? = nil) throws {
+    socket = try Socket(port: port, from: address)
+  }
 
   func send(_ bytes: [UInt8]) throws { try socket.send(bytes) }
 

@@ -13,8 +13,9 @@ final class Socket {
     else { throw Failure("fcntl: errno \(errno)") }
   }
 
-  convenience init(port: Int) throws {
+  convenience init(port: Int, from source: String? = nil) throws {
     let descriptor = try Socket.make(AF_INET)
+    if let source { try Socket.setSource(descriptor, source) }
     var address = Socket.loopback(port: port)
     let size = socklen_t(MemoryLayout<sockaddr_in>.size)
     let code = withUnsafePointer(to: &address) {
@@ -24,6 +25,16 @@ final class Socket {
     var yes: Int32 = 1
     setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, 4)
     try self.init(adopting: descriptor)
+  }
+
+  private static func setSource(_ descriptor: Int32, _ source: String) throws {
+    var address = Socket.loopback(port: 0)
+    inet_pton(AF_INET, source, &address.sin_addr)
+    let size = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let code = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.bind(descriptor, $0, size) }
+    }
+    try Socket.require(code, "bind to \(source)", descriptor)
   }
 
   convenience init(path: String) throws {

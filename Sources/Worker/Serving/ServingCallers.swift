@@ -1,0 +1,142 @@
+// Owns: what a serving loop does with its connections: their lines, what they wait for, their end.
+// Runs on the loop's thread.
+
+internal import Loop
+internal import RedisLink
+internal import Wire
+
+extension ServingLoop: ConnectionOwner {
+  /// Counts a request that is going to be answered.
+  private func take(from connection: Connection) -> Ticket {
+    inFlight += 1
+    return Ticket(
+      client: connection.id.packed, slot: connection.takeRequest(), verb: unknownVerbRow,
+      arrivedNs: loop.nowNs)
+  }
+
+  func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {
+    var ticket = take(from: connection)
+    do throws(RequestError) {
+      if isShedding {
+        connection.isToldToLeave = true
+        throw RequestError(.draining, "this worker is stopping; retry elsewhere")
+      }
+      try parser.parse(line.span)
+      guard let index = verbs.index(line.span, parser.verb) else {
+        let name = EchoText.quoted(line.span, parser.verb)
+        throw RequestError(.unknownVerb, "there is no verb \(name); HELP lists them")
+      }
+      ticket.verb = index
+      let verb = VerbTable.all[index]
+      if parser.payloadDepth > RequestParser.payloadDepthMaxDefault, verb.payload != .record {
+        try parser.refuseDeepPayload(line.span)
+      }
+      guard inFlight <= inFlightMax || verb.rights == .connection else {
+        throw RequestError(
+          .overloaded, "too many requests are under way; nothing was done, retry after a pause")
+      }
+      try run(verb, connection, ticket, line)
+    } catch {
+      answer(ticket, error)
+    }
+  }
+
+  // Not inlined: Swift 6.3.1 crashes when it inlines a function that consumes a noncopyable Call.
+  @inline(never)
+  private func run(
+    _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>
+  ) throws(RequestError) {
+    try arguments.bind(verb, parser, line.span)
+    guard !arguments.decoded.isEmpty else {
+      try verb.run(Call(server: self, connection: connection, ticket: ticket, text: line))
+      return
+    }
+    // Quoted words were decoded into a copy, which has to stay where it is during the call.
+    let decoded = arguments.decoded
+    let failure: RequestError? = decoded.withUnsafeBufferPointer { text in
+      do throws(RequestError) {
+        try verb.run(Call(server: self, connection: connection, ticket: ticket, text: text))
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  func lineTooLong(_ connection: Connection, limitBytes: Int) {
+    answer(
+      take(from: connection),
+      RequestError(.tooLarge, "this line may have \(limitBytes) bytes at most"))
+  }
+
+  func longLineBegins(_ connection: Connection) -> Bool {
+    guard longLinesNow < settings.longLinesMax else { return false }
+    longLinesNow += 1
+    return true
+  }
+
+  func longLineEnded(_ connection: Connection) { longLinesNow -= 1 }
+
+  func lineRefused(_ connection: Connection) {
+    answer(
+      take(from: connection),
+      RequestError(.overloaded, "too many long lines of IMPORT at once; retry"))
+  }
+
+  /// A line was begun and not ended in time: that is told, and the end.
+  func lineStalled(_ connection: Connection) {
+    let most = SettingText.duration(ms: settings.lineTimeoutMs)
+    answer(
+      take(from: connection), RequestError(.badRequest, "a line has to end within \(most)"))
+    connection.finish(.stalled)
+  }
+
+  /// So many requests will not be answered, because their callers are gone.
+  func dropped(_ requests: Int) { inFlight -= requests }
+
+  func hasOutput(_ connection: Connection) {
+    guard !connection.isListedForOutput else { return }
+    connection.isListedForOutput = true
+    withOutput.append(connection)
+  }
+
+  func resumeLater(_ connection: Connection) { toResume.append(connection) }
+
+  func inputEnded(_ connection: Connection) { desk.inputEnded(connection.id) }
+
+  func lingers(_ connection: Connection) {
+    let ms = drainStartedMs == nil ? lingerMs : lingerOfDrainMs
+    lingering.append((connection.id, loop.nowMs + ms))
+    if lingering.count == 1 { lingerEnd?.set(afterMs: ms) }
+  }
+
+  /// Closes those who have not closed their side in time.
+  func endLingering() {
+    let now = loop.nowMs
+    while let first = lingering.first, first.untilMs <= now {
+      lingering.removeFirst()
+      connections[first.id]?.endLingering()
+    }
+    if let next = lingering.first { lingerEnd?.set(afterMs: max(1, next.untilMs - now)) }
+  }
+
+  func closed(_ connection: Connection, _ reason: CloseReason) {
+    connections.remove(connection.id)
+    desk.closed(connection.id)
+    leave(connection)
+    counters.addClosed(reason)
+  }
+
+  func takeBuffer() -> [UInt8] { spareBuffers.popLast() ?? [] }
+
+  func giveBack(_ buffer: inout [UInt8]) {
+    defer { buffer = [] }
+    // Few and small ones are kept: enough for the callers of one turn.
+    guard buffer.capacity > 0, buffer.capacity <= 1 << 14, spareBuffers.count < 1_024 else {
+      return
+    }
+    buffer.removeAll(keepingCapacity: true)
+    spareBuffers.append(buffer)
+  }
+}
