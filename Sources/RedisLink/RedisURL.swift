@@ -33,9 +33,9 @@ package struct RedisURLError: Error, Sendable {
 }
 
 extension RedisEndpoint {
-  /// Reads `redis://[user:pass@]host[:port][/db]` or `unix:///path[?db=n]`.
+  /// Reads `redis://[user:pass@]host[:port][/db]` or `unix://[user:pass@]/path[?db=n]`.
   ///
-  /// User and password may be percent-encoded.
+  /// User and password may be percent-encoded; before a path, a slash in them has to be.
   package init(url: String) throws(RedisURLError) {
     if let rest = url.dropping("unix://") {
       try self.init(unix: rest)
@@ -49,10 +49,13 @@ extension RedisEndpoint {
   }
 
   private init(unix rest: Substring) throws(RedisURLError) {
-    let parts = rest.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-    guard parts[0].hasPrefix("/") else {
+    let login = rest.prefix { $0 != "/" }
+    let place = rest[login.endIndex...]
+    guard place.hasPrefix("/"), login.isEmpty || login.hasSuffix("@") else {
       throw RedisURLError(text: "unix:// needs an absolute path: unix:///run/redis.sock")
     }
+    let (user, password) = try RedisEndpoint.login(login.dropLast())
+    let parts = place.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
     var database = 0
     if parts.count == 2 {
       guard let number = parts[1].dropping("db=").flatMap({ digits($0) }), number < 65_536 else {
@@ -60,7 +63,8 @@ extension RedisEndpoint {
       }
       database = number
     }
-    self.init(address: .unix(path: String(parts[0])), database: database)
+    self.init(
+      address: .unix(path: String(parts[0])), user: user, password: password, database: database)
   }
 
   private init(tcp rest: Substring) throws(RedisURLError) {
@@ -68,17 +72,7 @@ extension RedisEndpoint {
     var user: String?
     var password: String?
     if let at = rest.lastIndex(of: "@") {
-      let secret = rest[..<at].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-      guard let name = percentDecoded(secret[0]) else {
-        throw RedisURLError(text: "the user name is not valid percent-encoding")
-      }
-      user = name.isEmpty ? nil : name
-      if secret.count == 2 {
-        guard let word = percentDecoded(secret[1]) else {
-          throw RedisURLError(text: "the password is not valid percent-encoding")
-        }
-        password = word
-      }
+      (user, password) = try RedisEndpoint.login(rest[..<at])
       place = rest[rest.index(after: at)...]
     }
     let parts = place.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
@@ -92,6 +86,21 @@ extension RedisEndpoint {
     self.init(
       address: try RedisEndpoint.address(parts[0]), user: user, password: password,
       database: database)
+  }
+
+  /// Reads `user:password`, of which each may be missing.
+  private static func login(
+    _ text: Substring
+  ) throws(RedisURLError) -> (user: String?, password: String?) {
+    let secret = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let name = percentDecoded(secret[0]) else {
+      throw RedisURLError(text: "the user name is not valid percent-encoding")
+    }
+    guard secret.count == 2 else { return (name.isEmpty ? nil : name, nil) }
+    guard let word = percentDecoded(secret[1]) else {
+      throw RedisURLError(text: "the password is not valid percent-encoding")
+    }
+    return (name.isEmpty ? nil : name, word)
   }
 
   private static func address(_ text: Substring) throws(RedisURLError) -> Address {

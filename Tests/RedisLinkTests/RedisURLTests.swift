@@ -30,6 +30,15 @@ struct RedisURLTests {
     ("unix:///run/redis.sock", RedisEndpoint(address: .unix(path: "/run/redis.sock"))),
     ("unix:///r.sock?db=0", RedisEndpoint(address: .unix(path: "/r.sock"))),
     ("unix:///r.sock?db=9", RedisEndpoint(address: .unix(path: "/r.sock"), database: 9)),
+    (
+      "unix://ann:p%2Fw%40@/r@s.sock?db=2",
+      RedisEndpoint(
+        address: .unix(path: "/r@s.sock"), user: "ann", password: "p/w@", database: 2)
+    ),
+    (
+      "unix://:secret@/r.sock",
+      RedisEndpoint(address: .unix(path: "/r.sock"), password: "secret")
+    ),
     ("unix:///with space/ü%20", RedisEndpoint(address: .unix(path: "/with space/ü%20"))),
   ]
 
@@ -52,7 +61,9 @@ struct RedisURLTests {
     ("redis://:hunter2%4@h", "password"), ("redis://:hunter2%zz@h", "password"),
     ("redis://:hunter2%ff@h", "password"), ("redis://hunter2%zz:x@h", "user"),
     ("unix://", "absolute path"), ("unix://r.sock", "absolute path"),
-    ("unix://hunter2/r.sock", "absolute path"), ("unix:///r.sock?db=x", "db="),
+    ("unix://hunter2/r.sock", "absolute path"), ("unix://hunter2@r.sock", "absolute path"),
+    ("unix://:hunter2%zz@/r.sock", "password"), ("unix://hunter2%zz@/r.sock", "user"),
+    ("unix:///r.sock?db=x", "db="),
     ("unix:///r.sock?db=-1", "db="), ("unix:///r.sock?db=65536", "db="),
     ("unix:///r.sock?password=hunter2", "db="), ("unix:///r.sock?", "db="),
     ("unix:///r.sock?db=1&x=hunter2", "db="),
@@ -80,6 +91,7 @@ struct RedisURLTests {
     arguments: [
       ("redis://ann:hunter2@h:7/3", "redis://h:7/3"), ("redis://:hunter2@h", "redis://h:6379"),
       ("redis://:hunter2@[::1]:7", "redis://[::1]:7"), ("redis://h/0", "redis://h:6379"),
+      ("unix://ann:hunter2@/r.sock", "unix:///r.sock"),
       ("unix:///r.sock", "unix:///r.sock"), ("unix:///r.sock?db=2", "unix:///r.sock?db=2"),
     ] as [(String, String)])
   func `the public text has no secret and is a URL of the same place`(

@@ -30,7 +30,8 @@ struct SettingsTests {
     Sample("--drain-delay", "5s", bad: ["9ms", "3600001ms", "x"]),
     Sample("--drain-grace", "0", bad: ["9ms", "3600001ms", "s"]),
     Sample(
-      "--redis", "redis://h:1/2", bad: ["h:6379", "http://h", "redis://", "unix:///", "unix://x"]),
+      "--redis", "redis://h:1/2",
+      bad: ["h:6379", "http://h", "redis://", "unix://", "unix:///", "unix://x", "unix://x/y"]),
     Sample("--data", "/srv/latchkey", bad: [""]),
     Sample("--embedded-fsync", "everysec", bad: ["", "no", "ALWAYS", "1s"]),
     Sample(

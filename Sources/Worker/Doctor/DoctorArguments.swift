@@ -24,7 +24,7 @@ extension DoctorOptions {
     them. It changes nothing else. What it proposes with CONFIG SET lasts until Redis restarts;
     CONFIG REWRITE keeps it, and ACL SAVE keeps rights.
 
-      --redis URL       redis://[user:password@]host:port[/db] or unix:///path[?db=n]
+      --redis URL       redis://[user:password@]host:port[/db], unix://[user:password@]/path[?db=n]
                         (or LATCHKEY_REDIS, then REDIS_URL: a command line is seen by others)
       --namespace NAME  what every key begins with (lk, or LATCHKEY_NAMESPACE)
       --json            one JSON object instead of lines

@@ -79,7 +79,11 @@ enum SettingText {
 
   /// Whether this is a URL of a kind that names a Redis; RedisLink reads the rest of it.
   static func isRedisURL(_ text: String) -> Bool {
-    ["redis://", "unix:///"].contains { text.hasPrefix($0) && text.utf8.count > $0.utf8.count }
+    if text.hasPrefix("redis://") { return text.utf8.count > "redis://".utf8.count }
+    guard text.hasPrefix("unix://") else { return false }
+    let login = text.dropFirst("unix://".count).prefix { $0 != "/" }
+    return login.endIndex != text.endIndex && text[login.endIndex...].utf8.count > 1
+      && (login.isEmpty || login.hasSuffix("@"))
   }
 
   // MARK: Names
