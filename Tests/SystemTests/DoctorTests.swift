@@ -13,8 +13,8 @@ extension SystemSuites {
       defer { redis.stop() }
       let before = try redis.command("CONFIG", "GET", "*")
       for run in [
-        try ProgramRun(["doctor", "--redis", redis.url]),
-        try ProgramRun(["doctor"], environment: ["REDIS_URL": redis.url]),
+        try ProgramRun(["doctor", "--redis", redis.adminURL]),
+        try ProgramRun(["doctor"], environment: ["REDIS_URL": redis.adminURL]),
       ] {
         #expect(run.status == 0, "\(run.output)\(run.errors)")
         #expect(!run.output.isEmpty)
@@ -35,7 +35,7 @@ extension SystemSuites {
       // Without a limit nothing is ever thrown away, whatever the policy.
       try redis.command("CONFIG", "SET", "maxmemory", "100mb")
       try redis.command("CONFIG", "SET", setting[0], setting[1])
-      let run = try ProgramRun(["doctor", "--redis", redis.url])
+      let run = try ProgramRun(["doctor", "--redis", redis.adminURL])
       #expect(run.status != 0, "\(run.output)")
       #expect(run.output.contains(named), "\(run.output)\(run.errors)")
       #expect(run.output.contains("noeviction"), "says what to change: \(run.output)")
@@ -49,7 +49,7 @@ extension SystemSuites {
       let redis = try RedisServer(Self.fit)
       defer { redis.stop() }
       try redis.command("CONFIG", "SET", setting[0], setting[1])
-      let run = try ProgramRun(["doctor", "--redis", redis.url])
+      let run = try ProgramRun(["doctor", "--redis", redis.adminURL])
       #expect(run.output.contains(named), "\(run.output)\(run.errors)")
     }
 
@@ -57,7 +57,7 @@ extension SystemSuites {
       let redis = try RedisServer(Self.fit)
       defer { redis.stop() }
       try redis.command("REPLICAOF", "127.0.0.1", "1")
-      let run = try ProgramRun(["doctor", "--redis", redis.url])
+      let run = try ProgramRun(["doctor", "--redis", redis.adminURL])
       #expect(run.status != 0, "\(run.output)")
       #expect(run.output.lowercased().contains("replica"), "\(run.output)")
     }
@@ -79,11 +79,11 @@ extension SystemSuites {
       let redis = try RedisServer(Self.fit)
       defer { redis.stop() }
       try redis.freeze()
-      let hanging = try ProgramRun(["doctor", "--redis", redis.url], within: .seconds(8))
+      let hanging = try ProgramRun(["doctor", "--redis", redis.adminURL], within: .seconds(8))
       redis.thaw()
       #expect(hanging.status != 0)
       redis.kill()
-      let gone = try ProgramRun(["doctor", "--redis", redis.url], within: .seconds(8))
+      let gone = try ProgramRun(["doctor", "--redis", redis.adminURL], within: .seconds(8))
       #expect(gone.status != 0)
       for run in [hanging, gone] { #expect(!(run.output + run.errors).isEmpty) }
     }

@@ -13,7 +13,7 @@ extension SystemSuites {
       let worker = try WorkerProcess(on: lab.redis)
       let shape = /ready listen=127\.0\.0\.1:([0-9]+) admin=127\.0\.0\.1:([0-9]+) redis=([^ ]+)/
       let match = try #require(worker.readyLine.wholeMatch(of: shape), "\(worker.readyLine)")
-      #expect(match.3 == lab.redis.url)
+      #expect(match.3 == lab.redis.adminURL)
       #expect(match.1 != match.2)
       expect(try worker.connect().request("LOCK \(Lab.device()) a"), "OK")
       #expect(try worker.terminate() == .exited(0))
@@ -57,7 +57,7 @@ extension SystemSuites {
       pause(ms: 300)
       #expect(wrong.output.isEmpty, "ready with a wrong password")
       #expect(!(worker.log + wrong.log).contains("-hush"))
-      let byPath = try WorkerProcess(["--redis", "\(redis.url)?db=3"])
+      let byPath = try WorkerProcess(["--redis", "\(redis.adminURL)?db=3"])
       defer { byPath.kill() }
       expect(try byPath.connect().request("LOCK \(Lab.device()) a"), "OK")
       #expect(try redis.command("INFO", "keyspace").string?.contains("db3:") == true)

@@ -37,11 +37,13 @@ extension SystemSuites {
     }
 
     @Test func `a Redis that asks for a password is unavailable until it does not`() throws {
-      let lab = try Lab()
-      defer { lab.stop() }
-      let client = try lab.connect()
+      let redis = try RedisServer()
+      defer { redis.stop() }
+      let worker = try WorkerProcess(["--redis", redis.adminURL])
+      defer { worker.kill() }
+      let client = try worker.connect()
       try awaitService(client)
-      let operatorClient = try RedisClient(path: lab.redis.path)
+      let operatorClient = try RedisClient(path: redis.path)
       try operatorClient.command("CONFIG", "SET", "requirepass", "s3cret")
       try operatorClient.command("CLIENT", "KILL", "TYPE", "normal")
       try eventually("the worker noticing") {

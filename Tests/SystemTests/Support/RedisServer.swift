@@ -24,8 +24,13 @@ final class RedisServer: Sendable {
   private let arguments: [String]
   private let child = Shared<Child?>(nil)
 
-  /// Its address, as the worker takes it.
-  var url: String { "unix://\(path)" }
+  /// Its address for workers, who come as the user with the least rights of deploy/redis.
+  var url: String { "unix://latchkey:\(RedisServer.secret)@\(path)" }
+
+  /// Its address for those who may do everything, as the tests themselves.
+  var adminURL: String { "unix://\(path)" }
+
+  private static let secret = "least-rights"
 
   init(_ options: Options = Options()) throws {
     folder = try Scratch.folder("redis")
@@ -36,12 +41,23 @@ final class RedisServer: Sendable {
         "redis-server", "--bind", "127.0.0.1", "--port", "\(port)", "--unixsocket", path,
         "--dir", folder, "--save", "", "--appendonly", options.appendOnly ? "yes" : "no",
         "--appendfsync", "always", "--loglevel", "warning", "--logfile", "\(folder)/redis.log",
-        "--daemonize", "no",
+        "--daemonize", "no", "--aclfile", "\(folder)/users.acl",
       ] + options.extra
+    try RedisServer.users().write(toFile: "\(folder)/users.acl", atomically: true, encoding: .utf8)
     try start()
   }
 
   deinit { stop() }
+
+  /// The users that are deployed; the default one, who is the tests, may do everything here.
+  private static func users() throws -> String {
+    let place = "#SHA256-OF-THE-WORKERS-SECRET"
+    let lines = try Project.text("deploy/redis/users.acl").split(separator: "\n")
+    let workers = lines.filter { $0.hasPrefix("user latchkey on \(place) ") }
+    guard workers.count == 1 else { throw Failure("users.acl: no user latchkey with \(place)") }
+    return "user default on nopass ~* &* +@all\n"
+      + workers[0].replacingOccurrences(of: place, with: ">\(secret)") + "\n"
+  }
 
   /// Starts it again, after a kill or for the first time, and waits until it answers.
   func start(_ more: [String] = [], untilLoaded: Bool = true) throws {

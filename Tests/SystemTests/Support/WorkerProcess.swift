@@ -39,7 +39,9 @@ final class WorkerProcess: Sendable {
   }
 
   convenience init(on redis: RedisServer, _ more: [String] = []) throws {
-    try self.init(["--redis", redis.url] + more)
+    // The rights that are deployed are on the keys of the default namespace.
+    let url = more.contains("--namespace") ? redis.adminURL : redis.url
+    try self.init(["--redis", url] + more)
   }
 
   var pid: pid_t { child.pid }
