@@ -295,6 +295,14 @@ extension Control {
     let redis = embedded == nil ? setup.endpoint.publicText : "embedded"
     var line = "ready listen=\(listen) admin=\(adminAddress) redis=\(redis)\n"
     _ = line.withUTF8 { write(1, $0.baseAddress, $0.count) }
+    notify(.ready)
+  }
+
+  /// A service manager that cannot be told waits in vain, and then ends this worker: say why.
+  private func notify(_ notice: ServiceNotice) {
+    do throws(SystemError) { try notice.send() } catch {
+      log.warn("the service manager cannot be told", ["of": "\(notice)", "why": "\(error)"])
+    }
   }
 }
 
@@ -323,6 +331,7 @@ extension Control {
     guard !isStopping else { return }
     isStopping = true
     shared.startDraining()
+    notify(.stopping)
     for orders in serving { orders.post(.drain) }
     if threadsThatRun == 0 { stopRedis() }
   }

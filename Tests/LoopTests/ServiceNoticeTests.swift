@@ -1,0 +1,64 @@
+// Owns: the tests of what a service manager is told.
+
+import Glibc
+import Testing
+
+@testable import Loop
+
+struct ServiceNoticeTests {
+  /// A datagram socket that is bound to a name, as a service manager's is.
+  private final class Ear {
+    let descriptor: Int32
+
+    /// A name that begins with an @ is abstract.
+    init(_ name: String) throws {
+      descriptor = socket(
+        AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
+      var address = sockaddr_un()
+      address.sun_family = sa_family_t(AF_UNIX)
+      let bytes = Array(name.utf8).map { $0 == UInt8(ascii: "@") ? 0 : $0 }
+      withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+      let size = MemoryLayout.size(ofValue: address) - MemoryLayout.size(ofValue: address.sun_path)
+      let bound = withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          bind(descriptor, $0, socklen_t(size + bytes.count))
+        }
+      }
+      try #require(bound == 0)
+    }
+
+    deinit { close(descriptor) }
+
+    /// What was sent is there at once: a datagram on this machine is handed over by its sender.
+    func hear() -> String? {
+      var bytes = [UInt8](repeating: 0, count: 64)
+      let count = recv(descriptor, &bytes, bytes.count, 0)
+      return count < 0 ? nil : String(decoding: bytes.prefix(count), as: UTF8.self)
+    }
+  }
+
+  private static func name() -> String { "lk-notice-\(getpid())-\(UInt32.random(in: 0 ... .max))" }
+
+  @Test func `a message goes to an abstract socket and to one with a path`() throws {
+    let path = "/tmp/\(Self.name())"
+    defer { unlink(path) }
+    for name in ["@" + Self.name(), path] {
+      let ear = try Ear(name)
+      #expect(ear.hear() == nil)
+      try ServiceNotice.ready.send(to: name)
+      #expect(ear.hear() == "READY=1")
+      try ServiceNotice.stopping.send(to: name)
+      #expect(ear.hear() == "STOPPING=1")
+    }
+  }
+
+  @Test(arguments: ["", "@", String(repeating: "x", count: 200), "/nonexistent/notify"])
+  func `a place that cannot be is an error`(place: String) {
+    #expect(throws: SystemError.self) { try ServiceNotice.ready.send(to: place) }
+  }
+
+  @Test func `nothing is sent where nobody asked`() throws {
+    try #require(getenv("NOTIFY_SOCKET") == nil)
+    try ServiceNotice.ready.send()
+  }
+}
