@@ -46,7 +46,7 @@ final class ScriptProxy: Sendable {
   private let stopping = Shared(false)
   private let planted = Shared(0)
 
-  var url: String { "unix://\(path)" }
+  var url: String { RedisServer.url(path) }
 
   /// In how many scripts the bug has been planted; none means that it was not found there.
   var plantedCount: Int { planted.value }

@@ -87,11 +87,14 @@ final class Child: Sendable {
   private let ending = Shared<Ending?>(nil)
 
   /// Starts `command` in `folder`, with its output going to the two files.
+  ///
+  /// `input` is a file or a pipe with a name.
   init(
     _ command: [String], folder: String, output: String, errors: String,
-    environment: [String: String] = [:]
+    environment: [String: String] = [:], input: String = "/dev/null"
   ) throws {
-    let input = try Child.open("/dev/null", O_RDONLY)
+    // A pipe with a name opens for reading only when somebody writes; for both, at once.
+    let input = try Child.open(input, O_RDWR)
     let output = try Child.open(output, O_WRONLY | O_CREAT | O_APPEND)
     let errors = try Child.open(errors, O_WRONLY | O_CREAT | O_APPEND)
     defer { [input, output, errors].forEach { close($0) } }

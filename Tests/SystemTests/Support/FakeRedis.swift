@@ -32,7 +32,7 @@ final class FakeRedis: Sendable {
   private let stopping = Shared(false)
   private let closedByWorker = Shared(0)
 
-  var url: String { "unix://\(path)" }
+  var url: String { RedisServer.url(path) }
 
   /// How many connections the worker has ended by itself.
   var closedCount: Int { closedByWorker.value }

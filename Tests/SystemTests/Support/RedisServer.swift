@@ -25,7 +25,10 @@ final class RedisServer: Sendable {
   private let child = Shared<Child?>(nil)
 
   /// Its address for workers, who come as the user with the least rights of deploy/redis.
-  var url: String { "unix://latchkey:\(RedisServer.secret)@\(path)" }
+  var url: String { RedisServer.url(path) }
+
+  /// The same for whatever stands before it on another socket.
+  static func url(_ path: String) -> String { "unix://latchkey:\(secret)@\(path)" }
 
   /// Its address for those who may do everything, as the tests themselves.
   var adminURL: String { "unix://\(path)" }

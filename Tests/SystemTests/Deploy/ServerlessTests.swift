@@ -1,0 +1,168 @@
+// The function handlers that the manual shows, against real workers and a network that goes dead.
+
+import Foundation
+import Testing
+
+extension SystemSuites.Deploy {
+  @Suite(
+    .lab(.durable, workers: [["--request-timeout", "10s"], ["--request-timeout", "10s"]])
+  ) struct Serverless {
+    /// How many messages the device's conversation has.
+    private func messages(_ device: String) throws -> Int {
+      guard
+        case .array(let all) = try Lab.current.connect(1).request("HISTORY \(device)/current")
+          .json()["messages"]
+      else { throw Failure("no history") }
+      return all.count
+    }
+
+    private func expectSaid(
+      _ answer: JSON, _ seq: Int, at place: SourceLocation = #_sourceLocation
+    ) {
+      let expected = JSON.object(["status": .string("said"), "seq": .int(seq)])
+      #expect(answer == expected, sourceLocation: place)
+    }
+
+    /// Does what a platform does, which sends an event again until it is told what came of it; so
+    /// it does not matter how slow the machine is.
+    private func expectSaid(
+      _ function: FunctionProcess, _ id: String, _ device: String, _ seq: Int
+    ) throws {
+      let answer = try eventually("a known outcome of \(id)", within: .seconds(60)) {
+        let answer = try function.invoke(id, device, "message \(id)")
+        return answer["status"] == .string("unknown") ? nil : answer
+      }
+      expectSaid(answer, seq)
+    }
+
+    @Test(arguments: FunctionLanguage.allCases)
+    func `a warm function keeps its connection, and an event that comes again is done once`(
+      language: FunctionLanguage
+    ) throws {
+      let lab = try Lab.current
+      let proxy = try FreezingProxy(before: lab.worker)
+      defer { proxy.stop() }
+      let function = try FunctionProcess(language, to: proxy.port, replySeconds: 30)
+      defer { function.end() }
+      let device = Lab.device()
+      for seq in 1...3 { expectSaid(try function.invoke("e\(seq)", device, "no \(seq)"), seq) }
+      expectSaid(try function.invoke("e2", device, "no 2"), 2)
+      #expect(try messages(device) == 3)
+      #expect(proxy.acceptedCount == 1)
+      let other = Lab.device()
+      expect(try lab.connect().request("LOCK \(other) billing"), "OK")
+      let held = try function.invoke("e4", other, "mine?")
+      #expect(held["status"] == .string("held"))
+      #expect(held["detail"]?.string?.contains("billing") == true)
+      #expect(try function.invoke("e 5", device, "bad id")["status"] == .string("err"))
+      #expect(proxy.acceptedCount == 1, "what is answered does not cost the connection")
+    }
+
+    @Test(arguments: FunctionLanguage.allCases)
+    func `a function that was frozen while its worker died goes on with another one`(
+      language: FunctionLanguage
+    ) throws {
+      let lab = try Lab.current
+      let first = try WorkerProcess(on: lab.redis)
+      defer { first.kill() }
+      let proxy = try FreezingProxy(before: first)
+      defer { proxy.stop() }
+      let function = try FunctionProcess(language, to: proxy.port, replySeconds: 30)
+      defer { function.end() }
+      let device = Lab.device()
+      expectSaid(try function.invoke("e1", device, "before"), 1)
+      try function.freeze()
+      first.kill()
+      proxy.lead(to: lab.worker)
+      function.thaw()
+      expectSaid(try function.invoke("e2", device, "after"), 2)
+      #expect(try messages(device) == 2)
+    }
+
+    @Test(arguments: FunctionLanguage.allCases)
+    func `a connection that went dead without a word is noticed and replaced`(
+      language: FunctionLanguage
+    ) throws {
+      let proxy = try FreezingProxy(before: Lab.current.worker)
+      defer { proxy.stop() }
+      let function = try FunctionProcess(language, to: proxy.port, replySeconds: 0.5)
+      defer { function.end() }
+      let device = Lab.device()
+      try expectSaid(function, "e1", device, 1)
+      proxy.freeze()
+      try expectSaid(function, "e2", device, 2)
+      // A reply that is lost after its request was done: tried again, not done again.
+      proxy.lose(1, repliesTo: "SAY ")
+      try expectSaid(function, "e3", device, 3)
+      #expect(try messages(device) == 3)
+      #expect(proxy.acceptedCount >= 3)
+    }
+
+    @Test(arguments: FunctionLanguage.allCases)
+    func `an unknown outcome is told as that, and the same event again settles it`(
+      language: FunctionLanguage
+    ) throws {
+      let lab = try Lab.current
+      let proxy = try FreezingProxy(before: lab.worker)
+      defer { proxy.stop() }
+      let function = try FunctionProcess(language, to: proxy.port, replySeconds: 0.4)
+      defer { function.end() }
+      let device = Lab.device()
+      try expectSaid(function, "e1", device, 1)
+      proxy.lose(.max, repliesTo: "SAY ")
+      let unknown = JSON.object(["status": .string("unknown")])
+      #expect(try function.invoke("e2", device, "message e2") == unknown)
+      try eventually("the message, though nobody was told") { try messages(device) == 2 }
+      proxy.lose(0, repliesTo: "SAY ")
+      try expectSaid(function, "e2", device, 2)
+      #expect(try messages(device) == 2)
+    }
+
+    @Test(arguments: FunctionLanguage.allCases)
+    func `a Redis that is away is told, and service goes on when it is back`(
+      language: FunctionLanguage
+    ) throws {
+      let lab = try Lab(.durable)
+      defer { lab.stop() }
+      let function = try FunctionProcess(language, to: lab.worker.listenPort, replySeconds: 30)
+      defer { function.end() }
+      let device = Lab.device()
+      expectSaid(try function.invoke("e1", device, "before"), 1)
+      lab.redis.kill()
+      let answer = try eventually("an answer without Redis", within: .seconds(30)) {
+        let answer = try function.invoke("e2", device, "meanwhile")
+        // What was with Redis at that moment has an unknown outcome.
+        return answer["status"] == .string("unknown") ? nil : answer
+      }
+      #expect(answer["status"] == .string("err"))
+      #expect(answer["detail"]?.string?.hasPrefix("unavailable") == true)
+      try lab.redis.start()
+      try eventually("service again", within: .seconds(30)) {
+        try function.invoke("e2", device, "meanwhile")["seq"] == .int(2)
+      }
+    }
+
+    @Test func `the handlers have no type errors and need no package`() throws {
+      let path = Project.root.appending(path: "deploy/serverless").path
+      // Types of what Node brings are part of Deno.
+      let check = try ToolRun("deno", ["check", "--no-remote", "--no-npm", "\(path)/handler.ts"])
+      #expect(check.status == 0, "\(check)")
+      let script = try Project.text("deploy/serverless/handler.ts")
+      let modules = script.matches(of: /from "([^"]+)"/).map { $0.1 }
+      #expect(modules.count > 1 && modules.allSatisfy { $0.hasPrefix("node:") })
+      let names = try ToolRun(
+        "python",
+        [
+          "-c",
+          """
+          import ast, sys
+          tree = ast.parse(open(sys.argv[1], encoding="utf-8").read())
+          names = [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
+          names += [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+          sys.exit(not names or not set(names) <= sys.stdlib_module_names)
+          """, "\(path)/handler.py",
+        ])
+      #expect(names.status == 0, "\(names)")
+    }
+  }
+}

@@ -1,0 +1,94 @@
+"""A function that adds a message to a device's conversation, if its agent owns the device.
+
+Its connection outlives an invocation, as everything at module scope does while the platform keeps
+the process. In between the process may be frozen, and the connection may die without a word.
+"""
+
+import json, os, select, socket, time
+
+HOST, _, PORT = os.environ.get("LATCHKEY_TO", "127.0.0.1:5282").rpartition(":")
+SECRET = os.environ.get("LATCHKEY_SECRET")  # where workers ask for one
+AGENT = os.environ.get("LATCHKEY_AGENT", "scheduling")
+REPLY_S = float(os.environ.get("LATCHKEY_REPLY_S", "1"))  # more than --request-timeout
+IDLE_S = 60.0  # less than what a network between forgets, and than --idle-timeout
+TRIES = 3
+AGAIN = {"unavailable", "unknown_outcome", "overloaded", "draining"}
+link, replies, used_at = None, None, 0.0
+
+
+class Answer(Exception):
+    """A reply other than OK: its word, and the rest."""
+
+
+class Unknown(Exception):
+    """It may have been done or not: the same request, with the same req=, will tell."""
+
+
+def drop():
+    global link
+    if link:
+        replies.close()
+        link.close()
+    link = None
+
+
+def exchange(line):
+    link.sendall(line.encode() + b"\n")
+    reply = replies.readline()
+    if not reply.endswith(b"\n"):
+        raise ConnectionResetError("closed before the reply")
+    word, _, rest = reply[:-1].decode().partition(" ")
+    return word, rest
+
+
+def connect():
+    """Keeps the connection, unless it was idle for long, or has something to read: its end."""
+    global link, replies
+    if link and (time.time() - used_at > IDLE_S or select.select([link], [], [], 0)[0]):
+        drop()
+    if not link:
+        link = socket.create_connection((HOST, int(PORT)), REPLY_S)  # the time-out of reads too
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        replies = link.makefile("rb")
+        if SECRET and (answer := exchange(f"AUTH {json.dumps(SECRET)}"))[0] != "OK":
+            drop()
+            raise Answer(*answer)
+
+
+def ask(line):
+    """The body of an OK. Tries again while that can help, so whatever changes things has a req=."""
+    global used_at
+    is_unknown = False
+    for tried in range(TRIES):
+        time.sleep(0.1 * tried)
+        try:
+            connect()
+            word, rest = exchange(line)
+        except OSError as error:  # refused, reset, closed, or out of time
+            is_unknown |= not isinstance(error, ConnectionRefusedError)
+            drop()  # its next line would be the answer to this request
+            continue
+        used_at = time.time()
+        if word == "OK":
+            return json.loads(rest or "{}")
+        code = rest.partition(" ")[0] if word == "ERR" else ""
+        if code not in AGAIN:
+            raise Answer(word, rest)
+        is_unknown |= code == "unknown_outcome"
+        drop()  # the next one may lead to another worker
+    raise Unknown() if is_unknown else Answer("ERR", "unavailable no worker can serve")
+
+
+def handler(event, context=None):
+    """`event` has an id that is the same when the platform sends it again, a device, a message."""
+    device, req = event["device"], event["id"]
+    try:
+        lock = ask(f"LOCK {device} {AGENT} ttl=15m req={req}.lock")
+        session = ask(f"RECOVER {device} token={lock['token']} req={req}.session")
+        place = f"{device}/{session['session']} token={lock['token']} req={req}.say"
+        said = ask(f"SAY {place} {json.dumps(event['message'])}")
+        return {"status": "said", "seq": said["seq"]}
+    except Answer as answer:  # held by another agent, stale, an error
+        return {"status": answer.args[0].lower(), "detail": answer.args[1]}
+    except Unknown:  # have the platform send the event again: what was done is not done twice
+        return {"status": "unknown"}

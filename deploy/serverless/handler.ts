@@ -1,0 +1,115 @@
+// A function that adds a message to a device's conversation, if its agent owns the device.
+//
+// Its connection outlives an invocation, as everything at module scope does while the platform
+// keeps the process. In between the process may be frozen, and the connection may die silently.
+
+import * as net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const [, host, port] = /^(.*):(\d+)$/.exec(process.env.LATCHKEY_TO ?? "127.0.0.1:5282") ?? [];
+const secret = process.env.LATCHKEY_SECRET; // where workers ask for one
+const agent = process.env.LATCHKEY_AGENT ?? "scheduling";
+const replyMs = 1_000 * Number(process.env.LATCHKEY_REPLY_S ?? 1); // more than --request-timeout
+const idleMs = 60_000; // less than what a network between forgets, and than --idle-timeout
+const tries = 3;
+const again = ["unavailable", "unknown_outcome", "overloaded", "draining"];
+
+type Body = Record<string, any>;
+let link: net.Socket | undefined;
+let usedAt = 0;
+
+/** A reply other than OK. */
+class Answer extends Error {
+  word: string;
+  constructor(word: string, rest: string) {
+    super(rest);
+    this.word = word;
+  }
+}
+
+/** It may have been done or not: the same request, with the same req=, will tell. */
+class Unknown extends Error {}
+
+function drop(): void {
+  link?.destroy();
+  link = undefined;
+}
+
+/** Waits for a line, or for the connection if none is sent, for replyMs at most. */
+function exchange(socket: net.Socket, line?: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const timer = setTimeout(() => socket.destroy(new Error("out of time")), replyMs);
+    const finish = (error?: Error) => {
+      clearTimeout(timer);
+      for (const name of ["connect", "data", "error", "close"]) socket.removeAllListeners(name);
+      socket.on("error", drop).on("close", () => link === socket && drop());
+      if (error) reject(error);
+      else resolve(text.slice(0, -1));
+    };
+    socket.on("data", (part) => (text += part).endsWith("\n") && finish());
+    socket.on("error", finish).on("close", () => finish(new Error("closed before the reply")));
+    if (line === undefined) socket.on("connect", () => finish());
+    else socket.write(line + "\n");
+  });
+}
+
+/** The kept connection, unless it has ended or was idle for long. */
+async function connect(): Promise<net.Socket> {
+  if (link && (link.destroyed || !link.readable || Date.now() - usedAt > idleMs)) drop();
+  if (!link) {
+    // An idle connection must not keep the process: without events, it may end.
+    link = net.connect({ host, port: Number(port), noDelay: true }).setEncoding("utf8").unref();
+    const made = link;
+    await exchange(made);
+    const reply = secret ? await exchange(made, `AUTH ${JSON.stringify(secret)}`) : "OK";
+    if (!reply.startsWith("OK")) {
+      drop();
+      throw new Answer("ERR", reply.slice(4));
+    }
+  }
+  return link;
+}
+
+/** The body of an OK. Tries again while that can help, so whatever changes things has a req=. */
+async function ask(line: string): Promise<Body> {
+  let isUnknown = false;
+  for (let tried = 0; tried < tries; tried++) {
+    await sleep(100 * tried);
+    let reply: string;
+    try {
+      reply = await exchange(await connect(), line);
+    } catch (error) {
+      if (error instanceof Answer) throw error;
+      isUnknown ||= (error as NodeJS.ErrnoException).code !== "ECONNREFUSED";
+      drop(); // its next line would be the answer to this request
+      continue;
+    }
+    usedAt = Date.now();
+    const [, word, rest] = /^(\S+) ?(.*)$/s.exec(reply) ?? ["", "ERR", "no reply"];
+    if (word === "OK") return JSON.parse(rest || "{}");
+    const code = word === "ERR" ? rest.split(" ", 1)[0] : "";
+    if (!again.includes(code)) throw new Answer(word, rest);
+    isUnknown ||= code === "unknown_outcome";
+    drop(); // the next one may lead to another worker
+  }
+  throw isUnknown ? new Unknown() : new Answer("ERR", "unavailable no worker can serve");
+}
+
+/** `event` has an id that is the same when the platform sends it again, a device, a message. */
+export async function handler(event: Body): Promise<Body> {
+  const { id, device, message } = event;
+  try {
+    const { token } = await ask(`LOCK ${device} ${agent} ttl=15m req=${id}.lock`);
+    const { session } = await ask(`RECOVER ${device} token=${token} req=${id}.session`);
+    const options = `token=${token} req=${id}.say`;
+    const said = await ask(`SAY ${device}/${session} ${options} ${JSON.stringify(message)}`);
+    return { status: "said", seq: said.seq };
+  } catch (error) {
+    // Held by another agent, stale, an error.
+    if (error instanceof Answer) return { status: error.word.toLowerCase(), detail: error.message };
+    // Have the platform send the event again: what was done is not done twice.
+    if (error instanceof Unknown) return { status: "unknown" };
+    throw error;
+  }
+}
