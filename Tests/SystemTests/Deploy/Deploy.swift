@@ -78,6 +78,19 @@ struct ServeFlags: Sendable {
     return value
   }
 
+  /// The default of a flag that takes a number.
+  func number(_ flag: String) throws -> Int {
+    guard let number = defaults[flag].flatMap({ Int($0) }) else {
+      throw Failure("\(flag) has no default that is a number")
+    }
+    return number
+  }
+
+  /// How long a worker may take from SIGTERM to its end, by default.
+  var drainMs: Int {
+    get throws { try milliseconds("--drain-grace") }
+  }
+
   /// Reads 500ms, 5s, 2m, 24h, as flags and configuration files write them.
   static func milliseconds(_ text: Substring) -> Int? {
     guard let match = text.wholeMatch(of: /([0-9]+)(ms|s|m|min|h|d)?/), let number = Int(match.1)

@@ -1,0 +1,122 @@
+// The systemd units: checked by systemd itself, as far as that goes without running it, and held
+// to what the program does.
+
+import Foundation
+import Glibc
+import Testing
+
+/// A socket on which a test hears what a worker tells its service manager.
+private final class NoticeEar {
+  let path: String
+  private let descriptor: Int32
+
+  init() throws {
+    path = "\(try Scratch.folder("notice"))/notify"
+    descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    let code = try Socket.withAddress(of: path) { bind(descriptor, $0, $1) }
+    try Socket.require(code, "bind \(path)", descriptor)
+  }
+
+  deinit { close(descriptor) }
+
+  /// The next message, or nil if none comes in time.
+  func hear(within limit: Duration) -> String? {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    guard poll(&entry, 1, Deadline(within: limit).pollMs) > 0 else { return nil }
+    var bytes = [UInt8](repeating: 0, count: 256)
+    let count = recv(descriptor, &bytes, bytes.count, 0)
+    return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+  }
+}
+
+extension SystemSuites.Deploy {
+  @Suite struct Systemd {
+    private static let program = "/usr/local/bin/latchkey"
+
+    /// What the unit says for a key; a key that stands there twice has two values.
+    private func values(_ key: String) throws -> [Substring] {
+      try Project.text("deploy/systemd/latchkey@.service").split(separator: "\n")
+        .filter { $0.hasPrefix("\(key)=") }.map { $0.dropFirst(key.count + 1) }
+    }
+
+    /// A copy of the unit in which the program is where it is on this machine.
+    private func installed() throws -> String {
+      let text = try Project.text("deploy/systemd/latchkey@.service")
+      #expect(text.contains("ExecStart=\(Self.program) serve\n"))
+      let path = "\(try Scratch.folder("units"))/latchkey@.service"
+      try text.replacingOccurrences(of: Self.program, with: WorkerProcess.binary)
+        .write(toFile: path, atomically: true, encoding: .utf8)
+      return path
+    }
+
+    @Test(arguments: ["1", "9"]) func `systemd finds nothing wrong with the unit`(
+      instance: String
+    ) throws {
+      let unit = try installed().replacingOccurrences(of: "@.", with: "@\(instance).")
+      let run = try ToolRun("systemd-analyze", ["verify", "--man=no", unit])
+      #expect(run.status == 0 && run.output.isEmpty, "\(run)")
+    }
+
+    @Test func `systemd finds the unit well locked in`() throws {
+      // 0 would have no network; 10 is a unit that says nothing.
+      let run = try ToolRun(
+        "systemd-analyze", ["security", "--offline=true", "--threshold=15", installed()])
+      #expect(run.status == 0, "\(run)")
+      #expect(run.output.contains("Overall exposure level"), "\(run)")
+    }
+
+    @Test func `the worker gets what its drain takes, and its ports`() throws {
+      let flags = try ServeFlags()
+      let stop = try #require(try values("TimeoutStopSec").first.flatMap(ServeFlags.milliseconds))
+      #expect(try stop > flags.drainMs)
+      let variables = try values("Environment")
+      #expect(variables == ["LATCHKEY_LISTEN=127.0.0.1:528%i", "LATCHKEY_ADMIN=127.0.0.1:529%i"])
+      let descriptors = try #require(try values("LimitNOFILE").first.flatMap { Int($0) })
+      #expect(try descriptors > flags.number("--max-connections"))
+    }
+
+    @Test func `the settings that are deployed start a worker that knows them all`() throws {
+      let redis = try RedisServer()
+      defer { redis.stop() }
+      var environment: [String: String] = [:]
+      for line in try Project.text("deploy/systemd/worker.env").split(separator: "\n")
+      where !line.hasPrefix("#") {
+        let pair = line.split(separator: "=", maxSplits: 1)
+        environment[String(pair[0])] = String(pair[1])
+      }
+      #expect(environment["LATCHKEY_REDIS"]?.hasPrefix("redis://latchkey:SECRET@") == true)
+      environment["LATCHKEY_REDIS"] = redis.url
+      let worker = try WorkerProcess([], environment: environment)
+      defer { worker.kill() }
+      #expect(!worker.log.contains("not known"), "\(worker.log)")
+      expect(try worker.connect().request("LOCK \(Lab.device()) a"), "OK")
+    }
+
+    @Test func `the service manager hears when a worker can serve, and when it stops`() throws {
+      let redis = try RedisServer()
+      defer { redis.stop() }
+      let ear = try NoticeEar()
+      redis.kill()
+      let starting = try Starting(
+        ["--redis", redis.url], environment: ["NOTIFY_SOCKET": ear.path])
+      defer { starting.child.end() }
+      #expect(ear.hear(within: .milliseconds(300)) == nil, "without Redis it is not ready")
+      try redis.start()
+      #expect(ear.hear(within: .seconds(20)) == "READY=1")
+      #expect(try starting.awaitReadyLine(within: .seconds(10)).hasPrefix("ready "))
+      starting.child.signal(SIGTERM)
+      #expect(ear.hear(within: .seconds(10)) == "STOPPING=1")
+      #expect(try starting.awaitEnd() == .exited(0))
+    }
+
+    @Test func `a service manager that does not listen keeps no worker from serving`() throws {
+      let redis = try RedisServer()
+      defer { redis.stop() }
+      let environment = ["NOTIFY_SOCKET": "/nonexistent/notify"]
+      let worker = try WorkerProcess(["--redis", redis.url], environment: environment)
+      defer { worker.kill() }
+      try eventually("a word about it") { worker.log.contains("cannot be told") }
+      #expect(try worker.terminate() == .exited(0))
+    }
+  }
+}
