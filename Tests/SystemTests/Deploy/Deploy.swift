@@ -33,12 +33,13 @@ struct ToolRun: Sendable, CustomTestStringConvertible {
 
   init(
     _ tool: String, _ arguments: [String], environment: [String: String] = [:],
-    within limit: Duration = .seconds(60)
+    input: String = "/dev/null", within limit: Duration = .seconds(60)
   ) throws {
     let folder = try Scratch.folder("tool")
     let child = try Child(
       [Tool.path(tool)] + arguments, folder: folder, output: "\(folder)/output",
-      errors: "\(folder)/output", environment: environment.merging(["NO_COLOR": "1"]) { $1 })
+      errors: "\(folder)/output", environment: environment.merging(["NO_COLOR": "1"]) { $1 },
+      input: input)
     defer { child.end() }
     let ending = try child.wait("\(tool) \(arguments)", within: limit)
     let bytes = FileManager.default.contents(atPath: "\(folder)/output") ?? Data()
