@@ -39,8 +39,10 @@ let package = Package(
     module("RedisLink", ["CHiredis", "Loop", "Scripts", "SessionModel"]),
     module("Worker", ["Loop", "RedisLink", "Scripts", "SessionModel", "Wire"]),
     module("LatchkeyClient", ["Loop", "Wire"]),
+    module("Load", ["LatchkeyClient", "Loop", "Wire"]),
     .executableTarget(
-      name: "latchkey", dependencies: ["LatchkeyClient", "Loop", "Worker"], swiftSettings: strict),
+      name: "latchkey", dependencies: ["LatchkeyClient", "Load", "Loop", "Worker"],
+      swiftSettings: strict),
     .executableTarget(name: "Bench", dependencies: ["Loop"], swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
@@ -51,6 +53,7 @@ let package = Package(
     tests("ScriptsTests", ["RedisLink", "Scripts", "SessionModel", "TestSupport"]),
     tests("RedisLinkTests", ["RedisLink", "Loop", "TestSupport"]),
     tests("WorkerTests", ["TestSupport", "Worker", "Wire"]),
+    tests("LoadTests", ["Load"]),
     tests("SystemTests"),
     tests("TidyTests"),
   ]

@@ -15,6 +15,7 @@ struct Latchkey {
       serve   run a worker                      latchkey serve --help
       call    send one request to a worker      latchkey call LOCK device-1 scheduling
       watch   show events as they happen        latchkey watch
+      load    load a fleet, and check it        latchkey load --conversations 1000
       doctor  say whether a Redis is fit        latchkey doctor --redis redis://127.0.0.1:6379
       version print the version
 
@@ -30,6 +31,7 @@ struct Latchkey {
     case "serve": exit(serve(arguments))
     case "call": exit(CallCommand.run(arguments))
     case "watch": exit(WatchCommand.run(arguments))
+    case "load": exit(LoadCommand.run(arguments))
     case "doctor": exit(DoctorCommand.run(arguments))
     case "version", "--version": print("latchkey \(Version.text)")
     case "help", "--help", "-h": print(usage, terminator: "")

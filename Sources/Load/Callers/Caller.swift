@@ -1,0 +1,157 @@
+// Owns: one connection to a worker: it connects, sends a request, hands on whole lines, and tells
+// when it is broken. Must not know what is asked. Runs on the loop's thread.
+
+internal import Loop
+internal import Wire
+
+/// What a connection tells.
+protocol CallerOwner: AnyObject {
+  func connected(_ caller: Caller)
+  /// A line has come, without its end; it is good during the call.
+  func lineReceived(_ caller: Caller, _ line: Span<UInt8>)
+  /// The connection could not be made or is broken; it is closed already.
+  func broken(_ caller: Caller, _ reason: BreakReason)
+}
+
+/// Why a connection ended.
+enum BreakReason: Equatable {
+  /// It was never there: nothing can have been done.
+  case cannotConnect(String)
+  /// What was asked and not answered may have been done.
+  case lost
+}
+
+/// What connections share: the loop, the place that is read into, and where dead ones wait for the
+/// end of the turn, since the poller may still be telling of them.
+final class CallerShop {
+  let loop: EventLoop
+  let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
+  fileprivate var dead: [Caller] = []
+  /// Connections that are open or being made.
+  fileprivate(set) var openCount = 0
+
+  init(_ loop: EventLoop) {
+    self.loop = loop
+    loop.atTurnEnd { [unowned self] in dead.removeAll() }
+  }
+
+  deinit { readBuffer.deallocate() }
+}
+
+/// A connection.
+final class Caller: FileWatchOwner {
+  private enum State {
+    case connecting, ready, closed
+  }
+
+  private let shop: CallerShop
+  private let socket: Socket
+  private weak var owner: (any CallerOwner)?
+  private var watch: FileWatch?
+  private var state = State.connecting
+  private var framer = LineFramer(lineBytesMax: 64 << 20)
+  /// What the socket did not take; requests are small, so this is rare.
+  private var unsent: [UInt8] = []
+
+  var isReady: Bool { state == .ready }
+
+  /// Begins to connect.
+  init(_ shop: CallerShop, _ address: SocketAddress, owner: any CallerOwner) throws(SystemError) {
+    self.shop = shop
+    self.owner = owner
+    socket = try address.connect()
+    watch = FileWatch(shop.loop, socket.descriptor, owner: self)
+    watch?.want(.write)
+    shop.openCount += 1
+  }
+
+  deinit { close() }
+
+  /// Closes it; nothing is told.
+  func close() {
+    guard state != .closed else { return }
+    state = .closed
+    watch?.want([])
+    socket.close()
+    shop.openCount -= 1
+  }
+
+  /// Closes it and keeps it until the end of the turn.
+  func retire() {
+    close()
+    shop.dead.append(self)
+  }
+
+  func send(_ bytes: [UInt8]) {
+    guard unsent.isEmpty else {
+      unsent += bytes
+      return
+    }
+    switch bytes.withUnsafeBytes({ socket.write($0) }) {
+    case .moved(let count) where count == bytes.count: return
+    case .moved(let count): unsent = Array(bytes[count...])
+    case .wouldBlock: unsent = bytes
+    // The reader hears of it, once, and later than the sender's call.
+    case .ended, .broken: return
+    }
+    watch?.want([.read, .write])
+  }
+
+  func fileReady(_ readiness: Readiness) {
+    switch state {
+    case .closed: return
+    case .connecting: connectEnded()
+    case .ready:
+      if readiness.contains(.write) { sendRest() }
+      if readiness.contains(.read), state == .ready { read() }
+    }
+  }
+
+  private func connectEnded() {
+    let outcome = socket.connectOutcome()
+    guard outcome == 0 else {
+      fail(.cannotConnect(SystemError("connect", outcome).description))
+      return
+    }
+    state = .ready
+    watch?.want(.read)
+    owner?.connected(self)
+  }
+
+  private func sendRest() {
+    let bytes = unsent
+    unsent = []
+    watch?.want(.read)
+    if !bytes.isEmpty { send(bytes) }
+  }
+
+  private func read() {
+    switch socket.read(into: shop.readBuffer) {
+    case .moved(let count):
+      let bytes = UnsafeRawBufferPointer(rebasing: shop.readBuffer[..<count])
+      take(bytes.assumingMemoryBound(to: UInt8.self).span)
+    case .wouldBlock: return
+    case .ended, .broken: fail(.lost)
+    }
+  }
+
+  private func take(_ chunk: Span<UInt8>) {
+    var at = 0
+    while state == .ready {
+      switch framer.next(in: chunk, at: &at) {
+      case .line(let range): owner?.lineReceived(self, chunk.extracting(range))
+      case .joinedLine:
+        let line = framer.held
+        owner?.lineReceived(self, line.span)
+      case .tooLong: fail(.lost)
+      case .needMore: return
+      }
+    }
+  }
+
+  private func fail(_ reason: BreakReason) {
+    guard state != .closed else { return }
+    retire()
+    owner?.broken(self, reason)
+  }
+}

@@ -1,0 +1,154 @@
+// Owns: how a reply line is read into the few numbers that the harness wants, without text where
+// it can be helped: the harness shares the machine with what it measures. Values; any thread.
+
+internal import Wire
+
+/// What a reply line says.
+struct ReplyLine {
+  enum Word: Equatable {
+    case ok, held, none, stale, event
+    case error(code: String)
+    /// The line is no reply of the protocol.
+    case garbage
+  }
+
+  var word = Word.garbage
+  var token: Int64 = 0
+  var acquiredAtMs: Int64 = 0
+  var atMs: Int64 = 0
+  var heldMs: Int64 = 0
+  var seq: Int64 = 0
+  /// -1 if it is not one of this run.
+  var agent = -1
+  var isRenewed = false
+  var hasMore = false
+  var messages: [Message] = []
+  var events: [LockEvent] = []
+  // Where texts stand that few replies have.
+  var session: String?
+  var id: Range<Int>?
+  var type: Range<Int>?
+  var device: Range<Int>?
+
+  /// What no reply says.
+  init() {}
+
+  init(_ line: Span<UInt8>) {
+    let end = line.count
+    switch line.isEmpty ? 0 : line[0] {
+    case UInt8(ascii: "O") where end == 2: word = .ok
+    case UInt8(ascii: "O") where end > 3:
+      word = .ok
+      read(line, JSONMembers(3, end))
+    case UInt8(ascii: "H") where end > 5: word = .held
+    case UInt8(ascii: "N") where end == 4: word = .none
+    case UInt8(ascii: "S") where end > 5: word = .stale
+    case UInt8(ascii: "E") where end > 6 && line[1] == UInt8(ascii: "V"):
+      word = .event
+      read(line, JSONMembers(6, end))
+    case UInt8(ascii: "E") where end > 4:
+      var space = 4
+      while space < end, line[space] != UInt8(ascii: " ") { space += 1 }
+      word = .error(code: ReplyLine.text(line, 4..<space))
+    default: break
+    }
+  }
+
+  static func text(_ line: Span<UInt8>, _ range: Range<Int>) -> String {
+    line.extracting(range).withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// Reads the members that somebody wants; each is told by its length and its first letter.
+  private mutating func read(_ line: Span<UInt8>, _ members: JSONMembers) {
+    var members = members
+    while let (key, value) = members.next(in: line) {
+      switch (key.range.count, line[key.start]) {
+      case (5, UInt8(ascii: "a")): agent = ReplyLine.agent(line, value)
+      case (5, UInt8(ascii: "t")): token = ReplyLine.number(line, value)
+      case (11, UInt8(ascii: "a")): acquiredAtMs = ReplyLine.number(line, value)
+      case (2, UInt8(ascii: "a")): atMs = ReplyLine.number(line, value)
+      case (7, UInt8(ascii: "h")): heldMs = ReplyLine.number(line, value)
+      case (3, UInt8(ascii: "s")): seq = ReplyLine.number(line, value)
+      case (7, UInt8(ascii: "r")): isRenewed = line[value.lowerBound] == UInt8(ascii: "t")
+      case (4, UInt8(ascii: "m")): hasMore = line[value.lowerBound] == UInt8(ascii: "t")
+      case (7, UInt8(ascii: "s")): session = ReplyLine.text(line, ReplyLine.inside(value))
+      case (2, UInt8(ascii: "i")): id = ReplyLine.inside(value)
+      case (4, UInt8(ascii: "t")): type = ReplyLine.inside(value)
+      case (6, UInt8(ascii: "d")): device = ReplyLine.inside(value)
+      case (8, UInt8(ascii: "m")) where line[value.lowerBound] == UInt8(ascii: "["):
+        readMessages(line, value)
+      case (6, UInt8(ascii: "e")) where line[value.lowerBound] == UInt8(ascii: "["):
+        readEvents(line, value)
+      default: break
+      }
+    }
+  }
+
+  private mutating func readMessages(_ line: Span<UInt8>, _ list: Range<Int>) {
+    var elements = JSONElements(list.lowerBound, list.upperBound)
+    while let element = elements.next(in: line) {
+      var message = Message(seq: 0, number: 0)
+      var members = JSONMembers(element.lowerBound, element.upperBound)
+      while let (key, value) = members.next(in: line) {
+        if key.range.count == 3, line[key.start] == UInt8(ascii: "s") {
+          message.seq = ReplyLine.number(line, value)
+        } else if key.range.count == 7 {
+          message.number = ReplyLine.messageNumber(line, value)
+        }
+      }
+      messages.append(message)
+    }
+  }
+
+  /// The harness' messages begin with their number, under the name n.
+  private static func messageNumber(_ line: Span<UInt8>, _ value: Range<Int>) -> Int {
+    var members = JSONMembers(value.lowerBound, value.upperBound)
+    guard let (key, number) = members.next(in: line), key.range.count == 1 else { return 0 }
+    return Int(ReplyLine.number(line, number))
+  }
+
+  private mutating func readEvents(_ line: Span<UInt8>, _ list: Range<Int>) {
+    var elements = JSONElements(list.lowerBound, list.upperBound)
+    while let element = elements.next(in: line) {
+      var one = self
+      one.read(line, JSONMembers(element.lowerBound, element.upperBound))
+      if let event = one.lockEvent(line) { events.append(event) }
+    }
+  }
+
+  /// The event about a lock that was read; nil if it is another event.
+  func lockEvent(_ line: Span<UInt8>) -> LockEvent? {
+    guard let id, let type, let kind = LockEvent.Kind(rawValue: ReplyLine.text(line, type)) else {
+      return nil
+    }
+    return LockEvent(
+      id: ReplyLine.text(line, id), kind: kind, atMs: atMs, agent: agent, token: token,
+      heldMs: heldMs)
+  }
+
+  // MARK: - Values
+
+  private static func inside(_ value: Range<Int>) -> Range<Int> {
+    value.count < 2 ? value : value.lowerBound + 1..<value.upperBound - 1
+  }
+
+  private static func number(_ line: Span<UInt8>, _ range: Range<Int>) -> Int64 {
+    var number: Int64 = 0
+    for at in range {
+      let digit = line[at] &- UInt8(ascii: "0")
+      guard digit < 10 else { break }
+      number = number &* 10 &+ Int64(digit)
+    }
+    return number
+  }
+
+  private static let agentBytes = Agents.names.map { Array($0.utf8) }
+
+  private static func agent(_ line: Span<UInt8>, _ value: Range<Int>) -> Int {
+    let inside = inside(value)
+    let start = inside.lowerBound
+    return agentBytes.firstIndex { name in
+      name.count == inside.count && name.indices.allSatisfy { name[$0] == line[start + $0] }
+    } ?? -1
+  }
+}

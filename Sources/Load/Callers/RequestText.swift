@@ -1,0 +1,69 @@
+// Owns: how the harness' requests are written. Values; any thread.
+
+/// The bytes of requests about one device.
+struct RequestText {
+  let device: String
+  /// Nil until one was opened.
+  var session: String?
+  let clocks: String
+  let filler: [UInt8]
+
+  /// Clocks that outlast any pause of a conversation, and that remove what nobody deletes.
+  static func clocks(pauseMs: Int64) -> String {
+    let idleMs = 300_000 + 2 * pauseMs
+    return "idle=\(idleMs)ms abandon=\(2 * idleMs)ms archive=10m life=0 keep=10m warn=0"
+  }
+
+  /// The text of messages, so that they come to about this many bytes.
+  static func filler(messageBytes: Int) -> [UInt8] {
+    let words = Array("could you move my appointment to next tuesday please and tell me why ".utf8)
+    // What stands around it: {"n":12,"by":"scheduling","text":""}
+    return (0..<max(1, messageBytes - 38)).map { words[$0 % words.count] }
+  }
+
+  private var address: String { "\(device)/\(session ?? "current")" }
+
+  /// A request with its line end; the same each time it is written for one call.
+  func line(_ call: Call, _ id: Int) -> [UInt8] {
+    let agent = Agents.name(call.agent)
+    let token = call.token > 0 ? " token=\(call.token)" : ""
+    switch call.verb {
+    case .holder: return Array("HOLDER \(device)\n".utf8)
+    case .lock:
+      let req = call.isRepeatable ? " req=c\(id)" : ""
+      return Array("LOCK \(device) \(agent) ttl=\(call.ttlMs)ms\(req)\n".utf8)
+    case .open:
+      return Array("OPEN \(device) \(clocks)\(token) req=c\(id) {\"by\":\"\(agent)\"}\n".utf8)
+    case .touch: return Array("TOUCH \(address)\(token)\n".utf8)
+    case .say:
+      var bytes = Array(
+        "SAY \(address)\(token) req=c\(id) {\"n\":\(call.message),\"by\":\"\(agent)\",\"text\":\"".utf8)
+      bytes += filler
+      bytes += Array("\"}\n".utf8)
+      return bytes
+    case .set:
+      return Array("SET \(address)\(token) {\"by\":\"\(agent)\",\"turn\":\(id),\"open\":true}\n".utf8)
+    case .history: return Array("HISTORY \(address) last=\(call.last)\n".utf8)
+    case .handoff:
+      let to = Agents.name(call.receiver)
+      return Array(
+        "HANDOFF \(device) \(agent) \(to)\(token) ttl=\(call.ttlMs)ms req=c\(id) {\"turn\":\(id)}\n"
+          .utf8)
+    case .close: return Array("CLOSE \(address) completed\(token) req=c\(id)\n".utf8)
+    case .unlock: return Array("UNLOCK \(device) \(agent)\(token) req=c\(id)\n".utf8)
+    case .connect, .auth, .message: preconditionFailure("\(call.verb.name) is no request")
+    }
+  }
+
+  // MARK: - What the check asks
+
+  func events(after: String?) -> [UInt8] {
+    Array("EVENTS \(device)\(after.map { " after=\($0)" } ?? "") limit=1000\n".utf8)
+  }
+
+  func messages(after seq: Int64) -> [UInt8] {
+    Array("HISTORY \(address) after=\(seq) limit=1000\n".utf8)
+  }
+
+  var delete: [UInt8] { Array("DELETE \(address)\n".utf8) }
+}

@@ -1,0 +1,94 @@
+// Owns: the latest of what was seen of a device, kept short, and how people read it. A value; any
+// thread.
+
+/// The latest observations of one device.
+package struct CallHistory: Sendable {
+  enum Entry: Sendable {
+    case began(Int, Call)
+    case ended(Int, Outcome, Int64)
+    case told(LockEvent, Int64, byWatch: Bool)
+    case judged(Int64)
+
+    var atNs: Int64 {
+      switch self {
+      case .began(_, let call): call.invokedNs
+      case .ended(_, _, let ns), .told(_, let ns, _), .judged(let ns): ns
+      }
+    }
+  }
+
+  /// How many entries are kept: some ten messages' worth.
+  static let entriesMax = 160
+
+  private var entries: [Entry] = []
+  /// Where the oldest entry stands once all places are taken.
+  private var start = 0
+
+  mutating func add(_ entry: Entry) {
+    var entry = entry
+    // A history that was read is told by its end only: many of them would fill the memory.
+    if case .ended(let id, .messages(let messages), let ns) = entry {
+      entry = .ended(id, .messages(Array(messages.suffix(3))), ns)
+    }
+    guard entries.count == CallHistory.entriesMax else {
+      entries.append(entry)
+      return
+    }
+    entries[start] = entry
+    start = (start + 1) % entries.count
+  }
+
+  /// One line for each entry, oldest first; times are seconds since `zeroNs`.
+  package func lines(zeroNs: Int64) -> [String] {
+    let ordered = entries[start...] + entries[..<start]
+    var calls: [Int: Call] = [:]
+    return ordered.map { entry in
+      let time = NumberText.padded(NumberText.decimal(entry.atNs - zeroNs, over: 1e9, 4), 10)
+      switch entry {
+      case .began(let id, let call):
+        calls[id] = call
+        return "\(time)  #\(id) → \(CallHistory.text(call))"
+      case .ended(let id, let outcome, _):
+        let verb = calls[id]?.verb.name ?? "?"
+        return "\(time)  #\(id) ← \(verb): \(CallHistory.text(outcome))"
+      case .told(let event, _, let byWatch):
+        return "\(time)  \(byWatch ? "EVENT" : "log  ") \(event.kind.rawValue) \(event.id) "
+          + "at=\(event.atMs) agent=\(Agents.name(event.agent)) token=\(event.token) "
+          + "held_ms=\(event.heldMs)"
+      case .judged: return "\(time)  the verdict: nothing more can come"
+      }
+    }
+  }
+
+  private static func text(_ call: Call) -> String {
+    var text = "\(call.verb.name) by \(Agents.name(call.agent))"
+    if call.verb == .handoff { text += " to \(Agents.name(call.receiver))" }
+    if call.token > 0 { text += " token=\(call.token)" }
+    if call.ttlMs > 0 { text += " ttl=\(call.ttlMs)ms" }
+    if call.message > 0 { text += " message \(call.message)" }
+    if call.verb == .history { text += call.last > 0 ? " last=\(call.last)" : " of all" }
+    return text
+  }
+
+  private static func text(_ outcome: Outcome) -> String {
+    switch outcome {
+    case .granted(let token, let agent, let acquiredAtMs, let isRenewed):
+      "OK token=\(token) agent=\(Agents.name(agent)) acquired_at=\(acquiredAtMs)"
+        + (isRenewed ? " renewed" : "")
+    case .released(let heldMs): "OK held_ms=\(heldMs)"
+    case .holder(let agent, let acquiredAtMs):
+      "OK agent=\(Agents.name(agent)) acquired_at=\(acquiredAtMs)"
+    case .said(let seq): "OK seq=\(seq)"
+    case .messages(let messages):
+      messages.isEmpty
+        ? "OK, no messages"
+        : "OK … " + messages.map { "seq \($0.seq): message \($0.number)" }.joined(separator: ", ")
+    case .done: "OK"
+    case .held: "HELD"
+    case .none: "NONE"
+    case .stale: "STALE"
+    case .refused: "an error that says that nothing was done"
+    case .unknown: "unknown: it may have been done"
+    }
+  }
+}

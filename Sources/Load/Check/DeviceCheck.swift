@@ -1,0 +1,263 @@
+// Owns: the judgement over one device: a state machine that is fed with what its callers and its
+// watchers see, while it happens, and says at which observation a promise was broken. It knows
+// neither clock nor socket. A value; any thread.
+//
+// What is not known widens what is allowed: a call that is under way, or whose outcome nobody
+// knows, may have been done at any moment after it was sent. So nothing is called a violation that
+// some order of the unknown things would explain.
+
+/// The check of one device, from its first call to its verdict.
+package struct DeviceCheck: Sendable {
+  /// A call under way, and what was known when it began.
+  struct OpenCall: Sendable {
+    let id: Int
+    let call: Call
+    /// The highest token that anybody had been told of.
+    let tokenBefore: Int64
+    /// The highest number of a message that had been acknowledged.
+    let seqBefore: Int64
+  }
+
+  /// A call with a try that may still be done, and when that try was sent.
+  struct LooseCall: Sendable {
+    let call: Call
+    let triedNs: Int64
+  }
+
+  /// In the order of their tokens.
+  var leases: [Lease] = []
+  var chat = ChatCheck()
+  var open: [OpenCall] = []
+  /// Calls that were tried and of which nobody will ever know whether, and when, that was done.
+  var loose: [LooseCall] = []
+  /// By id: which watching connection told it last; 0 if only the log has.
+  private var seenEvents: [String: Int] = [:]
+  private var nextID = 0
+  private(set) var hasSession = false
+
+  /// What was seen, for a history that shows a violation.
+  package private(set) var history = CallHistory()
+  /// Endings of which it can never be known whether they should have been told.
+  package private(set) var unverifiable = 0
+
+  package init() {}
+
+  // MARK: Observations
+
+  /// A call is sent for the first time; gives the number under which it ends.
+  package mutating func began(_ call: Call) -> Int {
+    nextID += 1
+    history.add(.began(nextID, call))
+    open.append(
+      OpenCall(
+        id: nextID, call: call, tokenBefore: leases.last { $0.grantedNs != nil }?.token ?? 0,
+        seqBefore: chat.highestSeq))
+    if call.verb == .say { chat.began(call.message) }
+    return nextID
+  }
+
+  /// A call has ended; `triedNs` is when its last try was sent, which is the one that was answered.
+  ///
+  /// `leavesLoose`: an earlier try was not answered, and nothing keeps it from being done later
+  /// (no `req=`).
+  package mutating func ended(
+    _ id: Int, _ outcome: Outcome, triedNs: Int64, nowNs: Int64, leavesLoose: Bool = false
+  ) -> Violation? {
+    guard let index = open.firstIndex(where: { $0.id == id }) else {
+      preconditionFailure("call \(id) ended twice, or never began")
+    }
+    history.add(.ended(id, outcome, nowNs))
+    let ended = open[index]
+    let judgement = judge(ended, outcome, triedNs, nowNs)
+    open.remove(at: index)
+    if outcome == .unknown || leavesLoose {
+      loose.append(LooseCall(call: ended.call, triedNs: triedNs))
+    }
+    return judgement
+  }
+
+  /// An event was told, by the log or by a watch: the same one may be told by both.
+  ///
+  /// `watch` is the number of the watching connection, from 1, and 0 for the log.
+  package mutating func told(_ event: LockEvent, nowNs: Int64, watch: Int) -> Violation? {
+    let seenBy = seenEvents[event.id]
+    seenEvents[event.id] = max(seenBy ?? 0, watch)
+    if seenBy == nil {
+      history.add(.told(event, nowNs, byWatch: watch > 0))
+      return judge(event, nowNs)
+    }
+    guard watch > 0, seenBy == watch else { return nil }
+    history.add(.told(event, nowNs, byWatch: true))
+    return Violation(.toldTwice, "one watch was sent event \(event.id) twice", atNs: nowNs)
+  }
+
+  /// All that can happen has happened and all that was told has been seen: is something missing?
+  ///
+  /// Call it after `overByNs`, and when the events that were told by then were given to `told`.
+  package mutating func verdict(nowNs: Int64) -> Violation? {
+    history.add(.judged(nowNs))
+    for lease in leases where !lease.isReleased && lease.event == nil {
+      if !lease.isHandedOff, mayHaveEnded(lease) {
+        unverifiable += 1
+        continue
+      }
+      let how = lease.isHandedOff ? "was handed over" : "must have run out"
+      return Violation(
+        .notTold, "token \(lease.token) of \(Agents.name(lease.agent)) \(how), and no event tells",
+        atNs: nowNs)
+    }
+    return nil
+  }
+
+  // MARK: What a driver asks
+
+  /// Whether it is told, by a reply or an event, how each token has ended.
+  package var allIsTold: Bool {
+    !leases.contains { !$0.isReleased && $0.event == nil }
+  }
+
+  /// The moment by which the last lock has run out, as far as can be known; nil if there is
+  /// nothing to wait for.
+  package var overByNs: Int64? {
+    var latest: Int64?
+    for lease in leases where !lease.isReleased && lease.event == nil {
+      guard let endNs = lease.latestEndNs else { continue }
+      latest = max(latest ?? endNs, endNs)
+    }
+    for unknown in loose where unknown.call.verb == .lock || unknown.call.verb == .handoff {
+      let endNs = unknown.triedNs + (unknown.call.ttlMs + 1_000) * 1_000_000
+      latest = max(latest ?? endNs, endNs)
+    }
+    return latest
+  }
+
+  /// How many abandonments were told.
+  package var abandonments: Int { leases.count { $0.event?.kind == .abandoned } }
+}
+
+// MARK: - What may have happened unseen
+
+extension DeviceCheck {
+  /// Whether a call that is under way or unknown may have ended a token.
+  func mayHaveEnded(_ lease: Lease) -> Bool {
+    anyUnseen { call in
+      (call.verb == .unlock || call.verb == .handoff) && call.token == lease.token
+    }
+  }
+
+  /// Whether one may have renewed it.
+  func mayHaveRenewed(_ lease: Lease) -> Bool {
+    anyUnseen { $0.verb == .lock && $0.agent == lease.agent }
+  }
+
+  /// Whether one may have made this agent the holder.
+  func mayHaveGranted(to agent: Int) -> Bool {
+    anyUnseen { call in
+      call.verb == .lock && call.agent == agent || call.verb == .handoff && call.receiver == agent
+    }
+  }
+
+  private func anyUnseen(_ matches: (Call) -> Bool) -> Bool {
+    open.contains { matches($0.call) } || loose.contains { matches($0.call) }
+  }
+
+  /// Whether any but this call may have taken the lock from a lease.
+  private func mayHaveTaken(from lease: Lease, besides id: Int) -> Bool {
+    let takes = { (call: Call) in call.verb == .unlock || call.verb == .handoff }
+    return open.contains { $0.id != id && takes($0.call) && $0.call.token == lease.token }
+      || loose.contains { takes($0.call) && $0.call.token == lease.token }
+  }
+
+  func leaseIndex(of token: Int64) -> Int? { leases.lastIndex { $0.token == token } }
+
+  /// The lease that must have been live from the call's beginning to now, if there is one.
+  ///
+  /// It is the newest, was granted before the call began, cannot have run out yet, and nobody
+  /// can have ended it.
+  func surelyHeld(during call: OpenCall, nowNs: Int64) -> Lease? {
+    guard let lease = leases.last, lease.token == call.tokenBefore, !lease.isOver,
+      let earliestEndNs = lease.earliestEndNs, nowNs < earliestEndNs,
+      !mayHaveTaken(from: lease, besides: call.id)
+    else { return nil }
+    return lease
+  }
+}
+
+// MARK: - The judgement of a call
+
+extension DeviceCheck {
+  private mutating func judge(
+    _ open: OpenCall, _ outcome: Outcome, _ triedNs: Int64, _ nowNs: Int64
+  ) -> Violation? {
+    let call = open.call
+    switch outcome {
+    case .granted(let token, let agent, let acquiredAtMs, let isRenewed):
+      let reply = Grant(token: token, agent: agent, acquiredAtMs: acquiredAtMs)
+      return isRenewed
+        ? renewed(open, reply, triedNs, nowNs) : granted(open, reply, nowNs)
+    case .released(let heldMs): return released(open, heldMs, nowNs)
+    case .holder(let agent, let acquiredAtMs): return shown(open, agent, acquiredAtMs, nowNs)
+    case .said(let seq):
+      return staleAccepted(open, nowNs)
+        ?? chat.said(call.message, seq, seqBefore: open.seqBefore, nowNs: nowNs)
+    case .messages(let messages):
+      return chat.read(messages, last: call.last, seqBefore: open.seqBefore, nowNs: nowNs)
+    case .done:
+      if call.verb == .open { hasSession = true }
+      return call.token == 0 ? nil : staleAccepted(open, nowNs)
+    case .held, .none, .stale: return turnedAway(open, outcome, nowNs)
+    case .refused:
+      if call.verb == .say { chat.refused(call.message) }
+      return nil
+    case .unknown: return nil
+    }
+  }
+
+  private mutating func turnedAway(
+    _ open: OpenCall, _ outcome: Outcome, _ nowNs: Int64
+  ) -> Violation? {
+    let call = open.call
+    let aboutSession = [.touch, .say, .set, .history, .close].contains(call.verb)
+    if outcome == .none, aboutSession {
+      return hasSession
+        ? Violation(
+          .sessionLost, "\(call.verb.name) finds no session, and one was opened", atNs: nowNs) : nil
+    }
+    if call.verb == .say { chat.refused(call.message) }
+    guard let lease = surelyHeld(during: open, nowNs: nowNs) else { return nil }
+    let concerns =
+      switch call.verb {
+      case .lock: call.agent == lease.agent
+      case .holder: true
+      default: call.token == lease.token
+      }
+    guard concerns else { return nil }
+    return Violation(
+      .liveTokenRefused,
+      "\(call.verb.name) says that token \(lease.token) of \(Agents.name(lease.agent)) is over, "
+        + "and its deadline has not come", atNs: nowNs)
+  }
+
+  /// Whether a call that was accepted used a token that was over when it began.
+  func staleAccepted(_ open: OpenCall, _ nowNs: Int64) -> Violation? {
+    let call = open.call
+    let how: String
+    if call.token < open.tokenBefore {
+      how = "token \(open.tokenBefore) had been granted before"
+    } else if let index = leaseIndex(of: call.token) {
+      let lease = leases[index]
+      if let overNs = lease.knownOverNs, overNs <= call.invokedNs {
+        how = "it had ended before"
+      } else if let endNs = lease.latestEndNs, endNs < call.invokedNs, !mayHaveRenewed(lease) {
+        how = "its deadline had passed"
+      } else {
+        return nil
+      }
+    } else {
+      return nil
+    }
+    return Violation(
+      .staleWriteAccepted, "\(call.verb.name) with token \(call.token) was accepted, and \(how)",
+      atNs: nowNs)
+  }
+}

@@ -1,0 +1,140 @@
+// Owns: what callers can see of a device: the calls that they make, what comes of them, and the
+// events that are told. Knows nothing of sockets. Values; any thread.
+
+/// What a caller asks for, as the figures name it.
+package enum LoadVerb: UInt8, Sendable, CaseIterable {
+  /// The making of a connection, as if it were a request.
+  case connect
+  case auth
+  case holder
+  case lock
+  case open
+  case touch
+  case say
+  case set
+  case history
+  case handoff
+  case close
+  case unlock
+  /// A whole message: all requests of one call of a function, from when it was due to its end.
+  case message
+
+  /// The verb as the protocol writes it; what is no verb is in lower case.
+  package var name: String {
+    switch self {
+    case .connect: "connect"
+    case .auth: "AUTH"
+    case .holder: "HOLDER"
+    case .lock: "LOCK"
+    case .open: "OPEN"
+    case .touch: "TOUCH"
+    case .say: "SAY"
+    case .set: "SET"
+    case .history: "HISTORY"
+    case .handoff: "HANDOFF"
+    case .close: "CLOSE"
+    case .unlock: "UNLOCK"
+    case .message: "message"
+    }
+  }
+}
+
+/// Who acts. An agent is a number here; its name is looked up where it is written.
+package enum Agents {
+  /// The names under which the harness' callers act.
+  package static let names = ["scheduling", "billing", "support", "research", "triage"]
+
+  /// The name of an agent; those that are not of this run are all called somebody.
+  package static func name(_ agent: Int) -> String {
+    names.indices.contains(agent) ? names[agent] : "somebody else"
+  }
+}
+
+/// One call of a caller, with all the tries that it takes.
+package struct Call: Sendable {
+  package var verb: LoadVerb
+  package var agent = 0
+  /// Who receives a HANDOFF.
+  package var receiver = 0
+  /// The token that was sent; 0 if none was.
+  package var token: Int64 = 0
+  /// What LOCK and HANDOFF ask for.
+  package var ttlMs: Int64 = 0
+  /// The number of the message that SAY says, from 1.
+  package var message = 0
+  /// How many messages HISTORY asks for; 0 asks for all of them.
+  package var last = 0
+  /// Whether it carries an id that lets it be done once only, however often it is sent.
+  package var isRepeatable: Bool
+  /// When its first try was sent.
+  package var invokedNs: Int64 = 0
+
+  package init(_ verb: LoadVerb) {
+    self.verb = verb
+    isRepeatable = [.open, .say, .handoff, .close, .unlock].contains(verb)
+  }
+}
+
+/// What came of a call, when its last try was answered.
+package enum Outcome: Sendable, Equatable {
+  /// LOCK or HANDOFF: the lock is held under this token.
+  case granted(token: Int64, agent: Int, acquiredAtMs: Int64, isRenewed: Bool)
+  /// UNLOCK: it was held for so long.
+  case released(heldMs: Int64)
+  /// HOLDER: somebody holds it.
+  case holder(agent: Int, acquiredAtMs: Int64)
+  /// SAY: the message has this number now.
+  case said(seq: Int64)
+  /// HISTORY: these are the messages.
+  case messages([Message])
+  /// Any other OK.
+  case done
+  case held
+  case none
+  case stale
+  /// An error that says that nothing was done.
+  case refused
+  /// The caller has given up: it may have been done, may still be done, or never.
+  case unknown
+}
+
+/// A message of a chat.
+package struct Message: Sendable, Equatable {
+  package var seq: Int64
+  /// The number that its sender gave it; 0 if there is none in it.
+  package var number: Int
+
+  package init(seq: Int64, number: Int) {
+    self.seq = seq
+    self.number = number
+  }
+}
+
+/// An event about a lock.
+package struct LockEvent: Sendable, Equatable {
+  package enum Kind: String, Sendable {
+    case abandoned = "lock.abandoned"
+    case handedOff = "lock.handed_off"
+    case seized = "lock.seized"
+    case cleared = "lock.cleared"
+  }
+
+  package var id: String
+  package var kind: Kind
+  /// By the server's clock.
+  package var atMs: Int64
+  package var agent: Int
+  package var token: Int64
+  package var heldMs: Int64
+
+  package init(
+    id: String, kind: Kind, atMs: Int64, agent: Int, token: Int64, heldMs: Int64
+  ) {
+    self.id = id
+    self.kind = kind
+    self.atMs = atMs
+    self.agent = agent
+    self.token = token
+    self.heldMs = heldMs
+  }
+}

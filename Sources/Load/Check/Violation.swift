@@ -1,0 +1,53 @@
+// Owns: how a broken promise is told. A value; any thread.
+
+/// A promise that was broken, and what shows it.
+package struct Violation: Sendable, Equatable {
+  /// The promise.
+  package enum Rule: String, Sendable, CaseIterable {
+    case twoHolders = "two_holders"
+    case tokenNotGrowing = "token_not_growing"
+    case staleWriteAccepted = "stale_write_accepted"
+    case liveTokenRefused = "live_token_refused"
+    case messageLost = "message_lost"
+    case messageDoubled = "message_doubled"
+    case messageOutOfOrder = "message_out_of_order"
+    case unknownMessage = "unknown_message"
+    case toldTwice = "abandonment_told_twice"
+    case notTold = "ending_not_told"
+    case toldTooEarly = "abandonment_told_too_early"
+    case abandonedAfterRelease = "abandoned_after_release"
+    case unexplainedEvent = "unexplained_event"
+    case sessionLost = "session_lost"
+
+    /// What should have held.
+    package var promise: String {
+      switch self {
+      case .twoHolders: "a device has one holder at a time"
+      case .tokenNotGrowing: "a device's tokens only grow"
+      case .staleWriteAccepted: "nothing is accepted under a token that is over"
+      case .liveTokenRefused: "the holder of a live lock is not refused"
+      case .messageLost: "an acknowledged message can be read"
+      case .messageDoubled: "a message is there once"
+      case .messageOutOfOrder: "messages stand in the order in which they were said"
+      case .unknownMessage: "a chat has only what was said in it"
+      case .toldTwice: "an ending is told once"
+      case .notTold: "each ending is told"
+      case .toldTooEarly: "no lock is abandoned before its deadline"
+      case .abandonedAfterRelease: "what was given back is not abandoned too"
+      case .unexplainedEvent: "events tell of what has happened"
+      case .sessionLost: "a session that was opened is there"
+      }
+    }
+  }
+
+  package let rule: Rule
+  package let text: String
+  /// When it was seen, by this machine's monotonic clock.
+  package let atNs: Int64
+
+  package init(_ rule: Rule, _ text: String, atNs: Int64) {
+    self.rule = rule
+    self.text = text
+    self.atNs = atNs
+  }
+}

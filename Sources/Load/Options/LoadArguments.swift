@@ -1,0 +1,182 @@
+// Owns: the command line of `latchkey load`: how options are read, and the text that explains
+// them. Values; any thread.
+
+internal import Glibc
+internal import Loop
+
+/// What the command line asks for.
+package enum LoadArguments {
+  case help
+  case run(LoadOptions)
+
+  /// Reads the words behind `latchkey load`.
+  package static func parse(
+    _ arguments: [String], environment: [String: String], randomSeed: UInt64
+  ) throws(LoadArgumentError) -> LoadArguments {
+    if arguments.contains("--help") || arguments.contains("-h") { return .help }
+    var options = LoadOptions()
+    options.seed = randomSeed
+    if let to = environment["LATCHKEY_TO"] { options.targets = try targets(to) }
+    options.secret = environment["LATCHKEY_SECRET"].flatMap { $0.isEmpty ? nil : $0 }
+    var rest = arguments[...]
+    var given: Set<String> = []
+    while let word = rest.popFirst() {
+      guard word.hasPrefix("--") else {
+        throw LoadArgumentError("'\(word)' is no flag; latchkey load takes flags only")
+      }
+      // Both --flag value and --flag=value.
+      let sides = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      let flag = String(sides[0])
+      guard let field = fields[flag] else {
+        throw LoadArgumentError("there is no flag '\(flag)'")
+      }
+      guard given.insert(flag).inserted else {
+        throw LoadArgumentError("\(flag) is given twice")
+      }
+      guard let value = sides.count == 2 ? String(sides[1]) : rest.popFirst() else {
+        throw LoadArgumentError("\(flag) needs a value")
+      }
+      try field(&options, value)
+    }
+    if given.contains("--chaos-every"), options.chaosCommand == nil {
+      throw LoadArgumentError("--chaos-every says how often --chaos is run: give a --chaos too")
+    }
+    if given.contains("--think"), options.rate != nil {
+      throw LoadArgumentError(
+        "with --rate nobody thinks between messages: give --rate or --think, not both")
+    }
+    return .run(options)
+  }
+
+  private typealias Field =
+    @Sendable (inout LoadOptions, String) throws(LoadArgumentError) -> Void
+
+  private static let fields: [String: Field] = [
+    "--to": { (o, v) throws(LoadArgumentError) in o.targets = try targets(v) },
+    "--conversations": { (o, v) throws(LoadArgumentError) in
+      o.conversations = try number("--conversations", v, 1...200_000)
+    },
+    "--duration": { (o, v) throws(LoadArgumentError) in
+      o.durationMs = try ms("--duration", v, 100...86_400_000)
+    },
+    "--warmup": { (o, v) throws(LoadArgumentError) in
+      o.warmupMs = try ms("--warmup", v, 0...3_600_000)
+    },
+    "--connect": { (o, v) throws(LoadArgumentError) in
+      guard let connect = LoadOptions.Connect(rawValue: v) else {
+        throw LoadArgumentError("--connect takes per-call or keep, not '\(v)'")
+      }
+      o.connect = connect
+    },
+    "--rate": { (o, v) throws(LoadArgumentError) in
+      guard let rate = Double(v), rate >= 0.01, rate <= 1_000_000 else {
+        throw LoadArgumentError("--rate takes messages a second, 0.01 to 1000000, not '\(v)'")
+      }
+      o.rate = rate
+    },
+    "--think": { (o, v) throws(LoadArgumentError) in
+      o.thinkMs = try ms("--think", v, 0...600_000)
+    },
+    "--ttl": { (o, v) throws(LoadArgumentError) in o.ttlMs = try ms("--ttl", v, 100...3_600_000) },
+    "--timeout": { (o, v) throws(LoadArgumentError) in
+      o.timeoutMs = try ms("--timeout", v, 100...60_000)
+    },
+    "--patience": { (o, v) throws(LoadArgumentError) in
+      o.patienceMs = try ms("--patience", v, 1_000...600_000)
+    },
+    "--size": { (o, v) throws(LoadArgumentError) in
+      o.messageBytes = try number("--size", v, 50...65_536)
+    },
+    "--mix": { (o, v) throws(LoadArgumentError) in o.mix = try Mix.parse(v) },
+    "--seed": { (o, v) throws(LoadArgumentError) in
+      guard let seed = UInt64(v) else {
+        throw LoadArgumentError("--seed takes a whole number, not '\(v)'")
+      }
+      o.seed = seed
+    },
+    "--secret-file": { (o, v) throws(LoadArgumentError) in o.secret = try secret(v) },
+    "--chaos": { (o, v) throws(LoadArgumentError) in o.chaosCommand = try path("--chaos", v) },
+    "--chaos-every": { (o, v) throws(LoadArgumentError) in
+      o.chaosEveryMs = try ms("--chaos-every", v, 100...3_600_000)
+    },
+    "--json": { (o, v) throws(LoadArgumentError) in o.jsonPath = try path("--json", v) },
+    "--report": { (o, v) throws(LoadArgumentError) in o.reportPath = try path("--report", v) },
+  ]
+
+  // MARK: - Values
+
+  private static func targets(_ text: String) throws(LoadArgumentError) -> [Address] {
+    var found: [Address] = []
+    for place in text.split(separator: ",", omittingEmptySubsequences: false) {
+      guard let colon = place.lastIndex(of: ":"), colon > place.startIndex,
+        let port = UInt16(place[place.index(after: colon)...]), port > 0
+      else {
+        throw LoadArgumentError("--to takes HOST:PORT, or several with commas, not '\(place)'")
+      }
+      found.append(.tcp(host: place[..<colon].filter { $0 != "[" && $0 != "]" }, port: port))
+    }
+    return found
+  }
+
+  private static func number(
+    _ flag: String, _ text: String, _ range: ClosedRange<Int>
+  ) throws(LoadArgumentError) -> Int {
+    guard let number = Int(text), range.contains(number) else {
+      throw LoadArgumentError(
+        "\(flag) takes a whole number from \(range.lowerBound) to \(range.upperBound), "
+          + "not '\(text)'")
+    }
+    return number
+  }
+
+  private static let units: [(String, Int64)] = [
+    ("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("", 1_000),
+  ]
+
+  private static func ms(
+    _ flag: String, _ text: String, _ range: ClosedRange<Int64>
+  ) throws(LoadArgumentError) -> Int64 {
+    let digits = text.prefix { $0.isASCII && $0.isNumber }
+    let unit = text[digits.endIndex...]
+    guard let number = Int64(digits), let (_, factor) = units.first(where: { $0.0 == unit }),
+      case let (ms, overflow) = number.multipliedReportingOverflow(by: factor), !overflow,
+      range.contains(ms)
+    else {
+      throw LoadArgumentError(
+        "\(flag) takes a duration such as 500ms, 30s or 5m, from \(duration(range.lowerBound)) to "
+          + "\(duration(range.upperBound)), not '\(text)'")
+    }
+    return ms
+  }
+
+  /// A duration as one would write it.
+  static func duration(_ ms: Int64) -> String {
+    guard ms > 0 else { return "0s" }
+    for (unit, factor) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000)] as [(String, Int64)]
+    where ms % factor == 0 {
+      return "\(ms / factor)\(unit)"
+    }
+    return "\(ms)ms"
+  }
+
+  private static func path(_ flag: String, _ text: String) throws(LoadArgumentError) -> String {
+    guard !text.isEmpty else { throw LoadArgumentError("\(flag) must not be empty") }
+    return text
+  }
+
+  /// The first line of a file.
+  private static func secret(_ path: String) throws(LoadArgumentError) -> String {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw LoadArgumentError("--secret-file: \(SystemError(path, errno))")
+    }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 4_096)
+    let count = max(0, read(descriptor, &bytes, bytes.count))
+    let line = bytes[..<count].prefix { $0 != 10 && $0 != 13 }
+    guard !line.isEmpty else {
+      throw LoadArgumentError("--secret-file: the first line of \(path) is empty")
+    }
+    return String(decoding: line, as: UTF8.self)
+  }
+}

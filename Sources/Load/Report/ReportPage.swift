@@ -1,0 +1,5 @@
+// Owns: the page.
+
+package enum ReportPage {
+  package static func text(_ result: LoadResult) -> String { "" }
+}

@@ -1,0 +1,186 @@
+// Owns: one conversation: which messages come, what their callers do, who holds its device as far
+// as they know. The dice decide; the replies are judged elsewhere. Runs on the loop's thread.
+
+/// The steps of a caller, in the order in which they are taken.
+struct Steps: OptionSet {
+  let rawValue: UInt16
+
+  static let holder = Steps(rawValue: 1 << 0)
+  static let lock = Steps(rawValue: 1 << 1)
+  static let open = Steps(rawValue: 1 << 2)
+  static let touch = Steps(rawValue: 1 << 3)
+  static let say = Steps(rawValue: 1 << 4)
+  static let set = Steps(rawValue: 1 << 5)
+  static let history = Steps(rawValue: 1 << 6)
+  /// A SAY under a token that is over.
+  static let stale = Steps(rawValue: 1 << 7)
+  static let handoff = Steps(rawValue: 1 << 8)
+  static let close = Steps(rawValue: 1 << 9)
+  static let unlock = Steps(rawValue: 1 << 10)
+  // What the check does when a conversation is over.
+  static let events = Steps(rawValue: 1 << 11)
+  static let readAll = Steps(rawValue: 1 << 12)
+  static let delete = Steps(rawValue: 1 << 13)
+
+  /// The first one, or nil if there are none.
+  var first: Steps? {
+    rawValue == 0 ? nil : Steps(rawValue: 1 << UInt16(rawValue.trailingZeroBitCount))
+  }
+}
+
+/// A conversation about one device.
+final class Conversation {
+  /// How it ended.
+  enum Ending { case closed, vanished }
+
+  let number: Int
+  let slot: Int
+  let beganNs: Int64
+  var request: RequestText
+  var check = DeviceCheck()
+  private var dice: Dice
+  private let options: LoadOptions
+
+  // MARK: What its callers know
+
+  var agent: Int
+  /// 0 while it is not held, as far as they know.
+  var token: Int64 = 0
+  /// A token that is over, and whose it was.
+  var stale: (token: Int64, agent: Int)?
+  private(set) var turns = 0
+  private(set) var saidCount = 0
+  private(set) var ending: Ending?
+  /// A caller met an answer after which there is no going on.
+  var isCutShort = false
+
+  // MARK: Its callers
+
+  var caller: Visit?
+  var rival: Visit?
+  var isBusy: Bool { caller?.isActive ?? false || rival?.isActive ?? false }
+
+  // MARK: Its check, once it is over
+
+  var wantsSleeper = false
+  var isBeingChecked = false
+  var isJudged = false
+  /// Whether its messages were read once more and its session was deleted.
+  var chatIsChecked = false
+  var auditSteps: Steps = []
+  var nextLookNs: Int64 = 0
+  /// When the log was read last.
+  var logReadNs: Int64?
+  var lastEventID: String?
+
+  init(number: Int, slot: Int, device: String, filler: [UInt8], clocks: String, nowNs: Int64,
+    options: LoadOptions
+  ) {
+    self.number = number
+    self.slot = slot
+    self.options = options
+    beganNs = nowNs
+    dice = Dice(options.seed &+ UInt64(number) &* 0x2545_f491_4f6c_dd1d)
+    agent = dice.below(Agents.names.count)
+    request = RequestText(device: device, clocks: clocks, filler: filler)
+  }
+
+  /// What the caller of the next message does; `isLast` has it end the conversation.
+  func plan(isLast: Bool) -> Steps {
+    turns += 1
+    let mix = options.mix
+    var steps: Steps = [.lock]
+    if dice.happens(mix.holder) { steps.insert(.holder) }
+    if request.session == nil { steps.insert(.open) }
+    if dice.happens(mix.touch) { steps.insert(.touch) }
+    if dice.happens(mix.say) { steps.insert(.say) }
+    if dice.happens(mix.set) { steps.insert(.set) }
+    if dice.happens(mix.history) { steps.insert(.history) }
+    let triesStale = dice.happens(mix.stale)
+    if triesStale, stale != nil { steps.insert(.stale) }
+    let end = dice.fraction() * 100
+    let handsOff = dice.happens(mix.handoff)
+    if isLast || turns >= LoadOptions.messagesMax || end < mix.close {
+      steps.formUnion([.close, .unlock])
+      ending = .closed
+    } else if end < mix.close + mix.vanish {
+      ending = .vanished
+      wantsSleeper = triesStale || dice.happens(50)
+    } else if handsOff {
+      steps.insert(.handoff)
+    }
+    return steps
+  }
+
+  /// Whether somebody else comes at the same time.
+  func rivalComes() -> Bool { dice.happens(options.mix.rival) }
+
+  var rivalSteps: Steps { dice.happens(options.mix.holder) ? [.holder, .lock] : [.lock] }
+
+  /// The end of a conversation that can not go on.
+  func cutShort() {
+    ending = ending ?? .vanished
+    isCutShort = true
+  }
+
+  func otherAgent(than agent: Int) -> Int {
+    (agent + 1 + dice.below(Agents.names.count - 1)) % Agents.names.count
+  }
+
+  func thinkMs() -> Int64 {
+    // Nobody thinks for longer than five times the mean, or the end of a run would wait for him.
+    let mean = Double(options.thinkMs)
+    return Int64(min(dice.pause(mean: mean), 5 * mean))
+  }
+
+  func jitterMs(_ ms: Int64) -> Int64 { ms / 2 + Int64(dice.below(Int(ms) + 1)) }
+
+  /// The call of a step, as far as the callers know what to say; nil if it can not be made.
+  func call(_ step: Steps, by agent: Int, token: Int64) -> Call? {
+    var call: Call
+    switch step {
+    case .holder: call = Call(.holder)
+    case .lock:
+      call = Call(.lock)
+      call.ttlMs = options.ttlMs
+      // Only a LOCK that may make a holder needs an id: renewing twice does no harm.
+      call.isRepeatable = token == 0
+    case .open: call = Call(.open)
+    case .touch: call = Call(.touch)
+    case .say, .stale:
+      call = Call(.say)
+      saidCount += 1
+      call.message = saidCount
+    case .set: call = Call(.set)
+    case .history:
+      call = Call(.history)
+      call.last = 10
+    case .handoff:
+      call = Call(.handoff)
+      call.receiver = otherAgent(than: agent)
+      call.ttlMs = options.ttlMs
+    case .close: call = Call(.close)
+    case .unlock: call = Call(.unlock)
+    case .readAll: call = Call(.history)
+    default: return nil
+    }
+    call.agent = agent
+    call.token = step == .stale ? stale?.token ?? 0 : token
+    if [.holder, .lock, .history].contains(call.verb) { call.token = 0 }
+    if step == .stale { call.agent = stale?.agent ?? agent }
+    return call
+  }
+
+  /// Its callers learn that the lock is not theirs any more.
+  func lost() {
+    if token > 0 { stale = (token, agent) }
+    token = 0
+  }
+
+  /// Its callers learn under which token they hold it.
+  func held(_ newToken: Int64, by newAgent: Int) {
+    if token > 0, newToken != token { stale = (token, agent) }
+    token = newToken
+    agent = newAgent
+  }
+}

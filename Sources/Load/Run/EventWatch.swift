@@ -1,0 +1,135 @@
+// Owns: the connection that watches all events while a load runs, and knows since when it has
+// missed none. Runs on the loop's thread.
+
+internal import Loop
+
+/// What a watch tells.
+protocol EventWatchOwner: AnyObject {
+  var shop: CallerShop { get }
+  var options: LoadOptions { get }
+  func nextAddress() -> SocketAddress
+  /// An event about a lock of some device; `watch` numbers the connection.
+  func eventTold(_ device: String, _ event: LockEvent, watch: Int, nowNs: Int64)
+  /// The watch has begun, or begun anew.
+  func watching()
+  func troubleSeen(_ nowNs: Int64)
+  func impossible(_ reason: String)
+}
+
+/// A `WATCH *` that is made anew when it breaks.
+final class EventWatch: CallerOwner {
+  private enum State {
+    case connecting, authenticating, asking, watching, waiting
+  }
+
+  private unowned let owner: any EventWatchOwner
+  private var connection: Caller?
+  private var state = State.waiting
+  private var timer: LoopTimer?
+  private var triedNs: Int64 = 0
+  private var heardNs: Int64 = 0
+  private var hasPinged = false
+
+  /// How many connections have watched.
+  private(set) var number = 0
+  /// From when on nothing was missed; nil while it does not watch.
+  private(set) var sinceNs: Int64?
+
+  init(owner: any EventWatchOwner) {
+    self.owner = owner
+    timer = LoopTimer(owner.shop.loop) { [unowned self] in connect() }
+  }
+
+  /// Begins to watch.
+  func connect() {
+    triedNs = MonotonicTime.nowNs()
+    state = .connecting
+    do throws(SystemError) {
+      connection = try Caller(owner.shop, owner.nextAddress(), owner: self)
+    } catch {
+      lost()
+    }
+  }
+
+  func stop() {
+    timer?.cancel()
+    connection?.retire()
+    connection = nil
+    state = .waiting
+  }
+
+  func connected(_ caller: Caller) {
+    guard let secret = owner.options.secret else {
+      ask()
+      return
+    }
+    state = .authenticating
+    caller.send(AuthText.line(secret))
+  }
+
+  private func ask() {
+    state = .asking
+    let types = "lock.abandoned,lock.handed_off,lock.seized,lock.cleared"
+    connection?.send(Array("WATCH * types=\(types)\n".utf8))
+  }
+
+  func lineReceived(_ caller: Caller, _ line: Span<UInt8>) {
+    let nowNs = MonotonicTime.nowNs()
+    heardNs = nowNs
+    hasPinged = false
+    let reply = ReplyLine(line)
+    switch (state, reply.word) {
+    case (_, .event):
+      if let device = reply.device, let event = reply.lockEvent(line) {
+        owner.eventTold(ReplyLine.text(line, device), event, watch: number, nowNs: nowNs)
+      }
+    case (.authenticating, .ok): ask()
+    case (.asking, .ok):
+      state = .watching
+      number += 1
+      sinceNs = nowNs
+      owner.watching()
+    case (.watching, .ok): return
+    case (.authenticating, _):
+      owner.impossible(AuthText.refusal(ReplyLine.text(line, 0..<line.count)))
+    case (_, .error(let code)) where code == "auth_required" || code == "forbidden":
+      owner.impossible(AuthText.refusal(ReplyLine.text(line, 0..<line.count)))
+    case (_, .error(let code)) where code == "bad_request" || code == "unknown_verb":
+      owner.impossible("WATCH is refused: \(ReplyLine.text(line, 0..<line.count))")
+    default: lost()
+    }
+  }
+
+  func broken(_ caller: Caller, _ reason: BreakReason) {
+    connection = nil
+    lost()
+  }
+
+  private func lost() {
+    let nowNs = MonotonicTime.nowNs()
+    connection?.retire()
+    connection = nil
+    sinceNs = nil
+    state = .waiting
+    owner.troubleSeen(nowNs)
+    timer?.set(afterMs: 100)
+  }
+
+  /// Called now and then: is the other end still there?
+  func look(_ nowNs: Int64) {
+    let limitNs = owner.options.timeoutMs * 1_000_000
+    switch state {
+    case .waiting: return
+    case .connecting, .authenticating, .asking:
+      if nowNs - triedNs > limitNs { lost() }
+    case .watching:
+      if hasPinged {
+        if nowNs - heardNs > limitNs + 1_000_000_000 { lost() }
+      } else if nowNs - heardNs > 1_000_000_000 {
+        hasPinged = true
+        heardNs = nowNs
+        connection?.send(Array("PING\n".utf8))
+      }
+    }
+  }
+}

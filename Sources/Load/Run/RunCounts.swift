@@ -1,0 +1,68 @@
+// Owns: what a run counts beside requests: what happened in its conversations, and how much was
+// checked. A value; the loop's thread.
+
+/// Counts of a run. Rare things that stay at zero show what a run has not tried.
+package struct RunCounts: Sendable {
+  package var conversations = 0
+  package var messages = 0
+  /// Messages whose caller gave up.
+  package var failedMessages = 0
+  package var rivals = 0
+  package var vanished = 0
+  package var sleepers = 0
+  package var grants = 0
+  package var renewals = 0
+  package var heldReplies = 0
+  package var handoffs = 0
+  package var said = 0
+  package var staleRefused = 0
+  package var unknownOutcomes = 0
+  package var historiesRead = 0
+
+  // MARK: The check
+
+  package var checked = 0
+  package var unchecked = 0
+  package var unverifiable = 0
+  package var abandonments = 0
+  /// Told while the watch was away: the log has it, but how late it came is not known.
+  package var onlyInLog = 0
+  package var logsRead = 0
+  package var eventsTooLate = 0
+
+  // MARK: The flow
+
+  /// Messages that were due while every conversation was busy.
+  package var waited = 0
+  package var notBegun = 0
+  package var warmupRequests: Int?
+  package var wasInterrupted = false
+
+  package init() {}
+
+  mutating func count(_ step: Steps, _ outcome: Outcome) {
+    switch outcome {
+    case .granted(_, _, _, let isRenewed):
+      if isRenewed {
+        renewals += 1
+      } else if step == .handoff {
+        handoffs += 1
+      } else {
+        grants += 1
+      }
+    case .held: heldReplies += 1
+    case .said: said += 1
+    case .stale: staleRefused += 1
+    case .messages: historiesRead += 1
+    case .unknown: unknownOutcomes += 1
+    case .released, .holder, .done, .none, .refused: break
+    }
+  }
+}
+
+/// A violation, and the history of its device.
+package struct LoadFinding: Sendable {
+  package var violation: Violation
+  package var device: String
+  package var history: [String]
+}

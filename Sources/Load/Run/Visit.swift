@@ -1,0 +1,431 @@
+// Owns: one caller at work: a function that has been called, or one that checks a conversation
+// which is over. It takes its steps one after the other over one connection, tries again where
+// that can help, and says what became of each. Runs on the loop's thread.
+
+internal import Loop
+
+/// What a caller needs from the run that it is part of.
+protocol VisitOwner: AnyObject {
+  var shop: CallerShop { get }
+  var options: LoadOptions { get }
+  var tally: Tally { get set }
+  /// Whether nobody should go on trying for long.
+  var isHurried: Bool { get }
+  func nextAddress() -> SocketAddress
+  /// A call was answered, or given up.
+  func concluded(_ visit: Visit, _ outcome: Outcome, _ reply: ReplyLine, _ nowNs: Int64)
+  /// A grant told a time of the server's clock.
+  func clockSeen(serverMs: Int64, invokedNs: Int64, returnedNs: Int64)
+  /// A caller met something that may keep an ending from being told.
+  func troubleSeen(_ nowNs: Int64)
+  func broken(_ violation: Violation, in conversation: Conversation)
+  func impossible(_ reason: String)
+  /// All its steps are done.
+  func ended(_ visit: Visit, _ nowNs: Int64)
+  func started(_ visit: Visit)
+  func stopped(_ visit: Visit)
+}
+
+/// A caller at work.
+final class Visit: CallerOwner {
+  enum Role {
+    /// The caller of a message.
+    case message
+    /// Another agent's, at the same time.
+    case rival
+    /// One that wakes up after its lock has run out.
+    case sleeper
+    /// One that checks what is left of a conversation.
+    case check
+  }
+
+  /// What it waits for.
+  private enum State {
+    case idle
+    case connecting
+    case authenticating
+    case reply
+    /// The moment at which to try again.
+    case retry
+  }
+
+  let role: Role
+  private unowned let owner: any VisitOwner
+  private var conversationOrNil: Conversation?
+  private var connection: Caller?
+  private var state = State.idle
+  private var timer: LoopTimer?
+  /// Its place among the active ones, kept by the run.
+  var place = -1
+
+  // MARK: The visit
+
+  var steps: Steps = []
+  private(set) var dueNs: Int64 = 0
+  private var isFirst = false
+
+  // MARK: The step
+
+  private(set) var step: Steps = []
+  private var call = Call(.holder)
+  private var callID = 0
+  private var line: [UInt8] = []
+  private var tries = 0
+  private var hadUnknown = false
+  /// Whether the next try is a call of its own.
+  private var asksAnew = false
+  private var beganNs: Int64 = 0
+  private var triedNs: Int64 = 0
+  private var connectNs: Int64 = 0
+  /// What is read in several pages.
+  private var pages: [Message] = []
+  private var hasFailed = false
+
+  init(_ role: Role, owner: any VisitOwner) {
+    self.role = role
+    self.owner = owner
+  }
+
+  var isActive: Bool { state != .idle }
+  var conversation: Conversation {
+    guard let conversationOrNil else { preconditionFailure("a visit of no conversation") }
+    return conversationOrNil
+  }
+  /// Whether a step could not be done at all.
+  var failed: Bool { hasFailed }
+  private(set) var agent = 0
+  /// What a rival holds.
+  var ownToken: Int64 = 0
+  var lockTries = 0
+
+  /// Begins; latency counts from when it was due.
+  func start(_ conversation: Conversation, _ agent: Int, _ steps: Steps, dueNs: Int64) {
+    precondition(state == .idle, "a visit began while another one was under way")
+    conversationOrNil = conversation
+    self.agent = agent
+    ownToken = 0
+    self.steps = steps
+    self.dueNs = dueNs
+    isFirst = true
+    hasFailed = false
+    owner.started(self)
+    advance()
+  }
+
+  /// Ends it at once, with nothing said.
+  func drop() {
+    connection?.retire()
+    connection = nil
+    state = .idle
+  }
+
+  private func keepsConnection() -> Bool {
+    role == .check || (role == .message && owner.options.connect == .keep)
+  }
+
+  // MARK: - Steps
+
+  private func advance() {
+    guard let next = steps.first else {
+      finish()
+      return
+    }
+    step = next
+    tries = 0
+    hadUnknown = false
+    asksAnew = false
+    pages = []
+    beganNs = MonotonicTime.nowNs()
+    callID = 0
+    let conversation = conversation
+    switch next {
+    case .events: line = conversation.request.events(after: conversation.lastEventID)
+    case .delete: line = conversation.request.delete
+    default:
+      let token = role == .message ? conversation.token : ownToken
+      guard let call = conversation.call(next, by: agent, token: token) else {
+        preconditionFailure("no call for step \(next.rawValue)")
+      }
+      self.call = call
+      line = next == .readAll ? conversation.request.messages(after: 0) : []
+    }
+    attempt()
+  }
+
+  /// Sends the request, or first makes the connection for it.
+  private func attempt() {
+    guard let connection, connection.isReady else {
+      connect()
+      return
+    }
+    triedNs = MonotonicTime.nowNs()
+    tries += 1
+    if callID == 0, step != .events, step != .delete {
+      call.invokedNs = triedNs
+      callID = conversation.check.began(call)
+      if step != .readAll { line = conversation.request.line(call, callID) }
+    }
+    state = .reply
+    connection.send(line)
+  }
+
+  private func connect() {
+    let nowNs = MonotonicTime.nowNs()
+    connectNs = isFirst ? dueNs : nowNs
+    isFirst = false
+    triedNs = nowNs
+    state = .connecting
+    do throws(SystemError) {
+      connection = try Caller(owner.shop, owner.nextAddress(), owner: self)
+    } catch {
+      // Too few local ports or descriptors, most likely: it may be better in a moment.
+      connectFailed(nowNs)
+    }
+  }
+
+  private func finish() {
+    let nowNs = MonotonicTime.nowNs()
+    if !keepsConnection() {
+      connection?.retire()
+      connection = nil
+    }
+    state = .idle
+    if role == .message, !hasFailed { owner.tally.answered(.message, nowNs - dueNs, nil) }
+    owner.stopped(self)
+    owner.ended(self, nowNs)
+  }
+
+  // MARK: - What the connection tells
+
+  func connected(_ caller: Caller) {
+    let nowNs = MonotonicTime.nowNs()
+    if role != .check { owner.tally.answered(.connect, nowNs - connectNs, nil) }
+    guard let secret = owner.options.secret else {
+      attempt()
+      return
+    }
+    state = .authenticating
+    triedNs = nowNs
+    caller.send(AuthText.line(secret))
+  }
+
+  func lineReceived(_ caller: Caller, _ line: Span<UInt8>) {
+    let nowNs = MonotonicTime.nowNs()
+    let reply = ReplyLine(line)
+    switch state {
+    case .authenticating:
+      if role != .check { owner.tally.answered(.auth, nowNs - triedNs, reply.word) }
+      guard reply.word == .ok else {
+        owner.impossible(AuthText.refusal(ReplyLine.text(line, 0..<line.count)))
+        return
+      }
+      attempt()
+    case .reply: replied(reply, line, nowNs)
+    // Nothing was asked: `ERR overloaded`, said to a connection that is not let in.
+    case .idle, .connecting, .retry: dropConnection()
+    }
+  }
+
+  func broken(_ caller: Caller, _ reason: BreakReason) {
+    let nowNs = MonotonicTime.nowNs()
+    connection = nil
+    switch (state, reason) {
+    case (.idle, _), (.retry, _): return
+    case (.connecting, _): connectFailed(nowNs)
+    case (.authenticating, _): connectFailed(nowNs)
+    case (.reply, _): unanswered("no_reply", nowNs)
+    }
+  }
+
+  /// Called now and then: has it waited too long?
+  func look(_ nowNs: Int64) {
+    let limitNs = owner.options.timeoutMs * 1_000_000
+    switch state {
+    case .idle, .retry: return
+    case .connecting, .authenticating:
+      guard nowNs - triedNs > limitNs else { return }
+      dropConnection()
+      connectFailed(nowNs)
+    case .reply:
+      guard nowNs - triedNs > limitNs else { return }
+      unanswered("timeout", nowNs)
+    }
+  }
+
+  private func dropConnection() {
+    connection?.retire()
+    connection = nil
+  }
+
+  // MARK: - Replies
+
+  private func replied(_ reply: ReplyLine, _ text: Span<UInt8>, _ nowNs: Int64) {
+    if case .event = reply.word { return }
+    if role != .check, step != .readAll {
+      let fromNs = isFirst ? dueNs : triedNs
+      if case .error(let code) = reply.word {
+        owner.tally.failed(call.verb, code)
+      } else {
+        owner.tally.answered(call.verb, nowNs - fromNs, reply.word)
+      }
+    }
+    isFirst = false
+    switch reply.word {
+    case .error(let code): refused(code, ReplyLine.text(text, 0..<text.count), nowNs)
+    case .garbage, .event:
+      owner.impossible("this is no reply of Latchkey: \(ReplyLine.text(text, 0..<text.count))")
+    case .ok, .held, .none, .stale: answered(reply, nowNs)
+    }
+  }
+
+  private func answered(_ reply: ReplyLine, _ nowNs: Int64) {
+    if step == .readAll, reply.word == .ok {
+      pages += reply.messages
+      if reply.hasMore, let last = pages.last {
+        line = conversation.request.messages(after: last.seq)
+        attempt()
+        return
+      }
+    }
+    conclude(outcome(of: reply), reply, nowNs)
+  }
+
+  private func outcome(of reply: ReplyLine) -> Outcome {
+    switch reply.word {
+    case .held: return .held
+    case .none: return .none
+    case .stale: return .stale
+    default: break
+    }
+    switch step {
+    case .lock, .handoff:
+      return .granted(
+        token: reply.token, agent: reply.agent, acquiredAtMs: reply.acquiredAtMs,
+        isRenewed: reply.isRenewed)
+    case .unlock: return .released(heldMs: reply.heldMs)
+    case .holder: return .holder(agent: reply.agent, acquiredAtMs: reply.acquiredAtMs)
+    case .say, .stale: return .said(seq: reply.seq)
+    case .history: return .messages(reply.messages)
+    case .readAll: return .messages(pages)
+    default: return .done
+    }
+  }
+
+  private func refused(_ code: String, _ text: String, _ nowNs: Int64) {
+    switch code {
+    case "unavailable": again(nowNs)
+    case "overloaded", "draining":
+      dropConnection()
+      again(nowNs)
+    case "unknown_outcome", "internal":
+      hadUnknown = true
+      again(nowNs)
+    case "auth_required", "forbidden": owner.impossible(AuthText.refusal(text))
+    case "bad_request", "unknown_verb":
+      owner.impossible(
+        "the worker does not take a request of this harness, so it may be older: \(text)")
+    default:
+      conversation.isCutShort = true
+      conclude(.refused, ReplyLine(), nowNs)
+    }
+  }
+
+  /// No reply came, so nobody knows whether it was done.
+  private func unanswered(_ code: String, _ nowNs: Int64) {
+    dropConnection()
+    if role != .check { owner.tally.failed(call.verb, code) }
+    hadUnknown = true
+    again(nowNs)
+  }
+
+  private func connectFailed(_ nowNs: Int64) {
+    connection = nil
+    if role != .check { owner.tally.failed(.connect, "cannot_connect") }
+    if tries == 0 { tries = 1 }
+    again(nowNs)
+  }
+
+  /// Tries again after a pause, or gives up.
+  private func again(_ nowNs: Int64) {
+    owner.troubleSeen(nowNs)
+    let limitNs: Int64 = owner.isHurried && role != .check ? 5_000_000_000 : 30_000_000_000
+    guard nowNs - beganNs < limitNs else {
+      giveUp(nowNs)
+      return
+    }
+    let pauseMs = min(1_000, Int64(10) << Int64(min(tries, 7)))
+    wait(conversation.jitterMs(pauseMs))
+  }
+
+  private func giveUp(_ nowNs: Int64) {
+    hasFailed = true
+    let changes = step != .holder && step != .history && step != .readAll
+    let outcome: Outcome = hadUnknown && changes ? .unknown : .refused
+    if callID == 0 {
+      // It never came to a call.
+      steps = []
+      finish()
+    } else {
+      conclude(outcome, ReplyLine(), nowNs)
+    }
+  }
+
+  private func wait(_ ms: Int64) {
+    state = .retry
+    if timer == nil {
+      timer = LoopTimer(owner.shop.loop) { [unowned self] in
+        guard state == .retry else { return }
+        if asksAnew { advance() } else { attempt() }
+      }
+    }
+    timer?.set(afterMs: ms)
+  }
+
+  // MARK: - Conclusions
+
+  private func conclude(_ outcome: Outcome, _ reply: ReplyLine, _ nowNs: Int64) {
+    steps.remove(step)
+    if callID > 0 {
+      let leavesLoose = hadUnknown && !call.isRepeatable && outcome != .unknown
+      if let violation = conversation.check.ended(
+        callID, outcome, triedNs: triedNs, nowNs: nowNs, leavesLoose: leavesLoose)
+      {
+        owner.broken(violation, in: conversation)
+        return
+      }
+      if case .granted(_, _, let serverMs, false) = outcome, tries == 1 {
+        owner.clockSeen(serverMs: serverMs, invokedNs: triedNs, returnedNs: nowNs)
+      }
+    }
+    owner.concluded(self, outcome, reply, nowNs)
+    if step == .lock, outcome == .held, steps.contains(.lock) {
+      // Told who holds it; the caller asks again in a moment, by a call of its own.
+      asksAnew = true
+      wait(conversation.jitterMs(40))
+      return
+    }
+    advance()
+  }
+}
+
+/// What is said about secrets.
+enum AuthText {
+  static func line(_ secret: String) -> [UInt8] {
+    var text = "AUTH \""
+    for character in secret.unicodeScalars {
+      if character == "\"" || character == "\\" { text.unicodeScalars.append("\\") }
+      text.unicodeScalars.append(character)
+    }
+    return Array("\(text)\"\n".utf8)
+  }
+
+  static func refusal(_ reply: String) -> String {
+    let code = reply.split(separator: " ").dropFirst().first ?? ""
+    return switch code {
+    case "auth_required":
+      "the worker asks for a secret: give it by --secret-file FILE or LATCHKEY_SECRET"
+    case "forbidden": "the worker does not accept the secret, or its rights are too few: \(reply)"
+    default: "the worker refuses AUTH: \(reply)"
+    }
+  }
+}
