@@ -53,7 +53,7 @@ let package = Package(
     tests("ScriptsTests", ["RedisLink", "Scripts", "SessionModel", "TestSupport"]),
     tests("RedisLinkTests", ["RedisLink", "Loop", "TestSupport"]),
     tests("WorkerTests", ["TestSupport", "Worker", "Wire"]),
-    tests("LoadTests", ["Load"]),
+    tests("LoadTests", ["Load", "Loop"]),
     tests("SystemTests"),
     tests("TidyTests"),
   ]

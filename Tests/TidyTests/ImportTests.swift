@@ -15,7 +15,8 @@ struct ImportTests {
       "Glibc", "Loop", "RedisLink", "Scripts", "SessionModel", "Synchronization", "Wire",
     ],
     "LatchkeyClient": ["Glibc", "Loop", "Wire"],
-    "latchkey": ["Foundation", "Glibc", "LatchkeyClient", "Loop", "Worker"],
+    "Load": ["Glibc", "LatchkeyClient", "Loop", "Wire"],
+    "latchkey": ["Foundation", "Glibc", "LatchkeyClient", "Load", "Loop", "Worker"],
     "Bench": ["Glibc", "Loop"],
     "WireTests": ["FuzzWire", "Wire"],
     "TestSupport": [],
@@ -26,6 +27,7 @@ struct ImportTests {
     "WorkerTests": [
       "Loop", "RedisLink", "Scripts", "SessionModel", "TestSupport", "Wire", "Worker",
     ],
+    "LoadTests": ["Load", "Loop"],
     "SystemTests": [],
     "TidyTests": [],
   ]

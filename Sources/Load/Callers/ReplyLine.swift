@@ -34,24 +34,32 @@ struct ReplyLine {
   init() {}
 
   init(_ line: Span<UInt8>) {
-    let end = line.count
-    switch line.isEmpty ? 0 : line[0] {
-    case UInt8(ascii: "O") where end == 2: word = .ok
-    case UInt8(ascii: "O") where end > 3:
+    var wordEnd = 0
+    while wordEnd < line.count, line[wordEnd] != UInt8(ascii: " ") { wordEnd += 1 }
+    let bodyStart = min(wordEnd + 1, line.count)
+    if ReplyLine.begins(line, wordEnd, "OK") {
       word = .ok
-      read(line, JSONMembers(3, end))
-    case UInt8(ascii: "H") where end > 5: word = .held
-    case UInt8(ascii: "N") where end == 4: word = .none
-    case UInt8(ascii: "S") where end > 5: word = .stale
-    case UInt8(ascii: "E") where end > 6 && line[1] == UInt8(ascii: "V"):
+      if bodyStart < line.count { read(line, JSONMembers(bodyStart, line.count)) }
+    } else if ReplyLine.begins(line, wordEnd, "HELD") {
+      word = .held
+    } else if ReplyLine.begins(line, wordEnd, "STALE") {
+      word = .stale
+    } else if ReplyLine.begins(line, wordEnd, "NONE") {
+      word = .none
+    } else if ReplyLine.begins(line, wordEnd, "EVENT") {
       word = .event
-      read(line, JSONMembers(6, end))
-    case UInt8(ascii: "E") where end > 4:
-      var space = 4
-      while space < end, line[space] != UInt8(ascii: " ") { space += 1 }
-      word = .error(code: ReplyLine.text(line, 4..<space))
-    default: break
+      read(line, JSONMembers(bodyStart, line.count))
+    } else if ReplyLine.begins(line, wordEnd, "ERR") {
+      var codeEnd = bodyStart
+      while codeEnd < line.count, line[codeEnd] != UInt8(ascii: " ") { codeEnd += 1 }
+      word = .error(code: ReplyLine.text(line, bodyStart..<codeEnd))
     }
+  }
+
+  private static func begins(_ line: Span<UInt8>, _ count: Int, _ word: StaticString) -> Bool {
+    guard count == word.utf8CodeUnitCount else { return false }
+    for at in 0..<count where line[at] != word.utf8Start[at] { return false }
+    return true
   }
 
   static func text(_ line: Span<UInt8>, _ range: Range<Int>) -> String {

@@ -30,9 +30,10 @@ enum NumberText {
     return value < 0 ? "-\(text)" : text
   }
 
-  /// Milliseconds with as many digits as help: `0.213`, `4.31`, `125`.
+  /// Milliseconds with as many digits as help: `0.213`, `4.31`, `125`, `2,919`.
   static func ms(_ ns: Int64) -> String {
     let ms = Double(ns) / 1e6
+    if ms >= 1_000 { return grouped(Int(ms.rounded())) }
     return decimal(ms, ms < 1 ? 3 : ms < 100 ? 2 : 0)
   }
 

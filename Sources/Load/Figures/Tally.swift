@@ -37,6 +37,8 @@ struct Tally {
   static let pointsMax = 2_000
 
   private(set) var verbs = LoadVerb.allCases.map { _ in VerbFigures() }
+  /// Of all requests together.
+  private(set) var latency = LatencyHistogram()
   private(set) var intervals: [Interval] = []
   private(set) var lateness = LatencyHistogram()
   private(set) var latePoints: [ToldLate] = []
@@ -81,6 +83,7 @@ struct Tally {
     default: break
     }
     guard verb != .connect, verb != .message else { return }
+    latency.add(latencyNs)
     current.add(latencyNs)
     recent.add(latencyNs)
     currentRequests += 1

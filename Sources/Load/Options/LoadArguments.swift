@@ -45,8 +45,18 @@ package enum LoadArguments {
       throw LoadArgumentError(
         "with --rate nobody thinks between messages: give --rate or --think, not both")
     }
+    // A conversation that hears of no message for long would be put aside by its own clock.
+    if let rate = options.rate, Double(options.conversations) / rate > 300 {
+      throw LoadArgumentError(
+        "at --rate \(NumberText.decimal(rate, 2)) each conversation has a message in "
+          + "\(NumberText.decimal(Double(options.conversations) / rate, 0)) s only, and 300 s is the "
+          + "most: ask for fewer --conversations")
+    }
     return .run(options)
   }
+
+  /// All flags, `--help` among them.
+  static var flags: [String] { fields.keys + ["--help"] }
 
   private typealias Field =
     @Sendable (inout LoadOptions, String) throws(LoadArgumentError) -> Void
@@ -75,7 +85,7 @@ package enum LoadArguments {
       o.rate = rate
     },
     "--think": { (o, v) throws(LoadArgumentError) in
-      o.thinkMs = try ms("--think", v, 0...600_000)
+      o.thinkMs = try ms("--think", v, 0...300_000)
     },
     "--ttl": { (o, v) throws(LoadArgumentError) in o.ttlMs = try ms("--ttl", v, 100...3_600_000) },
     "--timeout": { (o, v) throws(LoadArgumentError) in

@@ -9,7 +9,7 @@ extension LoadArguments {
         + "   \(part.meaning)"
     }.joined(separator: "\n")
     return """
-      usage: latchkey load [--to HOST:PORT,…] [flag…]
+      usage: latchkey load [--to HOST:PORT,…] [flag…]      (--help shows this)
 
       Puts a fleet under the load of many conversations at once, as serverless callers have them,
       and checks meanwhile that it keeps its promises. Each conversation has a device of its own,

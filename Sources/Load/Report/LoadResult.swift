@@ -37,6 +37,8 @@ package struct LoadResult: Sendable {
   package let rows: [VerbRow]
   package let requests: Int
   package let errors: Int
+  /// Of all requests together.
+  package let latency: LatencyHistogram
   package let intervals: [Interval]
   package let lateness: LatencyHistogram
   package let latePoints: [ToldLate]
@@ -89,6 +91,7 @@ package struct LoadResult: Sendable {
     }
     requests = tally.requests
     errors = tally.errorCount
+    latency = tally.latency
     intervals = tally.intervals
     lateness = tally.lateness
     latePoints = tally.latePoints

@@ -20,6 +20,7 @@ package enum SummaryJSON {
       json.member("own_cpu_us_per_request", result.ownUsPerRequest)
       json.member("error_count", result.errors)
       errors("errors", result.errorsByCode, &json)
+      json.object("latency") { json in latency(result.latency, &json) }
       verbs(result, &json)
       counts(result.counts, &json)
       abandonments(result, &json)

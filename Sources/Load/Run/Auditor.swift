@@ -26,7 +26,9 @@ final class Auditor {
   private unowned let owner: any AuditorOwner
   private var known: [Int: Conversation] = [:]
   private var over: [Conversation] = []
+  /// Who waits for an auditor, oldest first, from `queueHead` on.
   private var queue: [Conversation] = []
+  private var queueHead = 0
   private var free: [Visit]
   private var lastSampleNs: Int64 = 0
   private(set) var latestDeadlineNs: Int64 = 0
@@ -82,11 +84,20 @@ final class Auditor {
         enqueue(conversation, nowNs)
       }
     }
-    while let visit = free.last, !queue.isEmpty {
-      free.removeLast()
-      let conversation = queue.removeFirst()
-      visit.start(conversation, conversation.agent, conversation.auditSteps, dueNs: nowNs)
+    while let visit = free.last, startNext(visit, nowNs) { free.removeAll { $0 === visit } }
+  }
+
+  /// Sets a free auditor to work; false if there is none to do.
+  private func startNext(_ visit: Visit, _ nowNs: Int64) -> Bool {
+    guard queueHead < queue.count else {
+      queue.removeAll(keepingCapacity: true)
+      queueHead = 0
+      return false
     }
+    let conversation = queue[queueHead]
+    queueHead += 1
+    visit.start(conversation, conversation.agent, conversation.auditSteps, dueNs: nowNs)
+    return true
   }
 
   /// How long it makes no sense to look; nil if it does now.
@@ -155,12 +166,12 @@ final class Auditor {
   }
 
   func checked(_ visit: Visit, _ nowNs: Int64) {
-    free.append(visit)
     if visit.failed {
       lookAgain(visit.conversation, nowNs)
     } else {
       judge(visit.conversation, nowNs)
     }
+    if !startNext(visit, nowNs) { free.append(visit) }
   }
 
   private func lookAgain(_ conversation: Conversation, _ nowNs: Int64) {

@@ -185,7 +185,7 @@ final class LoadRun: VisitOwner {
     enter(.closing)
     // Not all at once: a burst of connections would overflow what a listener holds.
     let spreadMs = Double(min(2_000, options.conversations / 4))
-    for slot in slots.indices where slots[slot]?.isBusy == false {
+    for slot in slots.indices where slots[slot]?.caller?.isActive != true {
       setDue(slot, nowNs, afterMs: Int64(dice.fraction() * spreadMs))
     }
   }
@@ -297,13 +297,14 @@ final class LoadRun: VisitOwner {
   }
 
   private func message(_ slot: Int, dueNs: Int64) {
-    guard let conversation = slots[slot], !conversation.isBusy, phase != .over else { return }
-    counts.messages += 1
+    guard let conversation = slots[slot], phase != .over else { return }
     let visit = conversation.caller ?? Visit(.message, owner: self)
+    guard !visit.isActive else { return }
+    counts.messages += 1
     conversation.caller = visit
     let isLast = phase == .closing
     let steps = conversation.plan(isLast: isLast)
-    if !isLast, conversation.rivalComes() {
+    if !isLast, conversation.rivalComes(), conversation.rival?.isActive != true {
       let rival = conversation.rival ?? Visit(.rival, owner: self)
       conversation.rival = rival
       counts.rivals += 1

@@ -1,0 +1,115 @@
+// Owns: a way to write down what callers and watchers see of one device, so that tests can change
+// one thing in it. Values.
+
+@testable import Load
+
+/// One thing that is seen.
+enum Sight {
+  /// A call, when it was sent and answered in ms, and what came of it.
+  case call(Call, Int64, Int64, Outcome)
+  /// A call that overlaps what follows: its begin, and its end by the same name.
+  case begin(String, Call, Int64)
+  case end(String, Int64, Outcome, leavesLoose: Bool = false)
+  case event(LockEvent, Int64, watch: Int = 1)
+  case verdict(Int64)
+}
+
+/// What is seen of one device, in the order in which it is seen.
+struct Story {
+  var sights: [Sight]
+
+  /// The server's clock at this machine's 0.
+  static let epochMs: Int64 = 1_795_000_000_000
+  static let ttlMs: Int64 = 10_000
+
+  /// Has it judged, and gives the first promise that was broken.
+  func verdict() -> Violation? {
+    var check = DeviceCheck()
+    var open: [String: (id: Int, atMs: Int64)] = [:]
+    for sight in sights {
+      let violation: Violation?
+      switch sight {
+      case .call(var call, let from, let to, let outcome):
+        call.invokedNs = from * 1_000_000
+        let id = check.began(call)
+        violation = check.ended(id, outcome, triedNs: call.invokedNs, nowNs: to * 1_000_000)
+      case .begin(let name, var call, let atMs):
+        call.invokedNs = atMs * 1_000_000
+        open[name] = (check.began(call), atMs)
+        violation = nil
+      case .end(let name, let atMs, let outcome, let leavesLoose):
+        guard let call = open[name] else { preconditionFailure("no call \(name)") }
+        violation = check.ended(
+          call.id, outcome, triedNs: call.atMs * 1_000_000, nowNs: atMs * 1_000_000,
+          leavesLoose: leavesLoose)
+      case .event(let event, let atMs, let watch):
+        violation = check.told(event, nowNs: atMs * 1_000_000, watch: watch)
+      case .verdict(let atMs): violation = check.verdict(nowNs: atMs * 1_000_000)
+      }
+      if let violation { return violation }
+    }
+    return nil
+  }
+}
+
+// MARK: - Words of a story
+
+extension Call {
+  static func lock(_ agent: Int) -> Call {
+    var call = Call(.lock)
+    call.agent = agent
+    call.ttlMs = Story.ttlMs
+    return call
+  }
+
+  static func handoff(_ agent: Int, to: Int, _ token: Int64) -> Call {
+    var call = Call(.handoff)
+    call.agent = agent
+    call.receiver = to
+    call.token = token
+    call.ttlMs = Story.ttlMs
+    return call
+  }
+
+  static func write(_ verb: LoadVerb, _ agent: Int, _ token: Int64) -> Call {
+    var call = Call(verb)
+    call.agent = agent
+    call.token = token
+    return call
+  }
+
+  static func say(_ number: Int, _ agent: Int, _ token: Int64) -> Call {
+    var call = write(.say, agent, token)
+    call.message = number
+    return call
+  }
+
+  static func history(last: Int) -> Call {
+    var call = Call(.history)
+    call.last = last
+    return call
+  }
+}
+
+extension Outcome {
+  /// A grant at a moment of this machine's clock, as the server would tell it.
+  static func grant(_ token: Int64, _ agent: Int, at ms: Int64, renewed: Bool = false) -> Outcome {
+    .granted(
+      token: token, agent: agent, acquiredAtMs: Story.epochMs + ms, isRenewed: renewed)
+  }
+
+  /// Messages by seq and number.
+  static func read(_ pairs: (Int64, Int)...) -> Outcome {
+    .messages(pairs.map { Message(seq: $0.0, number: $0.1) })
+  }
+}
+
+extension LockEvent {
+  static func told(
+    _ kind: Kind, _ token: Int64, _ agent: Int, from: Int64, at ms: Int64, id: String = "e"
+  ) -> LockEvent {
+    LockEvent(
+      id: "\(id)\(token)", kind: kind, atMs: Story.epochMs + ms, agent: agent, token: token,
+      heldMs: ms - from)
+  }
+}
