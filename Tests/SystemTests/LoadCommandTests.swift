@@ -1,0 +1,209 @@
+// Owns: the tests of `latchkey load`: the real harness against real workers, good ones, ones that
+// are being broken, and ones with a bug planted in their scripts.
+
+import Foundation
+import Glibc
+import Testing
+
+extension SystemSuites {
+  @Suite struct LoadCommand {
+    /// Much of what happens seldom, in little time.
+    private static let busy = [
+      "--think", "100ms", "--ttl", "800ms", "--mix",
+      "vanish=10,handoff=15,stale=30,rival=20,close=10", "--seed", "11",
+    ]
+
+    private func load(
+      _ workers: [WorkerProcess], _ arguments: [String], within limit: Duration = .seconds(90)
+    ) throws -> ProgramRun {
+      let places = workers.map { "127.0.0.1:\($0.listenPort)" }.joined(separator: ",")
+      return try ProgramRun(["load", "--to", places] + arguments, within: limit)
+    }
+
+    private func file(_ name: String) throws -> String { "\(try Scratch.folder("load"))/\(name)" }
+
+    private func text(_ path: String) throws -> String {
+      try String(contentsOfFile: path, encoding: .utf8)
+    }
+
+    @Test func `a good fleet passes, and its figures are all there`() throws {
+      let lab = try Lab()
+      defer { lab.stop() }
+      let json = try file("figures.json")
+      let report = try file("report.html")
+      let run = try load(
+        lab.workers,
+        Self.busy + [
+          "--conversations", "50", "--duration", "2s", "--json", json, "--report", report,
+        ])
+      #expect(run.status == 0, "\(run.output)\(run.errors)")
+      #expect(run.output.contains("All promises were kept."))
+      let figures = try JSON(try text(json))
+      #expect(figures["verdict"]?.string == "kept" && figures["violation"] == .null)
+      let verbs = figures["verbs"]?.names ?? []
+      let wanted: Set = [
+        "connect", "HOLDER", "LOCK", "OPEN", "TOUCH", "SAY", "SET", "HISTORY", "HANDOFF", "CLOSE",
+        "UNLOCK", "message",
+      ]
+      #expect(verbs == wanted)
+      for verb in verbs {
+        let row = figures["verbs"]?[verb]
+        let latencies = ["p50_us", "p90_us", "p99_us", "p99_9_us", "max_us"].map { row?[$0]?.int }
+        #expect(latencies.compactMap { $0 }.count == 5, "\(verb)")
+        #expect(row?["count"]?.int ?? 0 > 0, "\(verb)")
+      }
+      let counts = try #require(figures["counts"])
+      #expect(counts["checked"] == counts["conversations"])
+      #expect(counts["unchecked"]?.int == 0)
+      // A run in which these are zero has shown nothing.
+      for name in ["said", "held", "handoffs", "vanished", "stale_refused", "sleepers"] {
+        #expect(counts[name]?.int ?? 0 > 0, "\(name)")
+      }
+      #expect(figures["abandonments"]?["told"]?.int ?? 0 > 0)
+      #expect(figures["own_cpu_us_per_request"] != nil && figures["errors"]?.names == [])
+      let page = try text(report)
+      #expect(page.hasPrefix("<!doctype html>") && page.hasSuffix("</html>\n"))
+      #expect(page.components(separatedBy: "<svg").count == 5)
+      for words in ["http:", "https:", "src=", "<script", "url("] {
+        #expect(!page.contains(words), "\(words)")
+      }
+      // Sessions are deleted when they have been checked.
+      let stats = try lab.connect().request("STATS").json()
+      #expect(stats["sessions"]?["active"]?.int == 0, "\(stats)")
+      #expect(stats["locks"]?["held"]?.int == 0, "\(stats)")
+    }
+
+    @Test func `an open loop comes at its rate over kept connections`() throws {
+      let lab = try Lab()
+      defer { lab.stop() }
+      let json = try file("figures.json")
+      let run = try load(
+        lab.workers,
+        [
+          "--rate", "200", "--conversations", "40", "--connect", "keep", "--duration", "1s",
+          "--warmup", "200ms", "--ttl", "1s", "--json", json,
+        ])
+      #expect(run.status == 0, "\(run.output)\(run.errors)")
+      let figures = try JSON(try text(json))
+      let verbs = figures["verbs"]
+      #expect(verbs?["message"]?["count"]?.int ?? 0 > 0)
+      // Conversations keep theirs; rivals and sleepers come with their own.
+      #expect(
+        verbs?["connect"]?["count"]?.int ?? 0 < verbs?["LOCK"]?["count"]?.int ?? 0,
+        "\(figures)")
+      #expect(figures["options"]?["rate"] != nil)
+    }
+
+    @Test func `a worker that dies and a Redis that hangs break no promise`() throws {
+      let lab = try Lab(workers: [[], []])
+      defer { lab.stop() }
+      let json = try file("figures.json")
+      let redis = try #require(
+        Scratch.processes(named: "redis-server", in: lab.redis.folder).first)
+      let victim = lab.workers[0].pid
+      let command = """
+        if [ "$LATCHKEY_CHAOS_RUN" = 1 ]; then kill -9 \(victim)
+        else kill -STOP \(redis); sleep 0.7; kill -CONT \(redis); fi
+        """
+      let run = try load(
+        lab.workers,
+        Self.busy + [
+          "--conversations", "40", "--duration", "3s", "--chaos", command, "--chaos-every", "900ms",
+          "--json", json,
+        ])
+      #expect(run.status == 0, "\(run.output)\(run.errors)")
+      let figures = try JSON(try text(json))
+      guard case .array(let runs) = figures["chaos_at_s"] else {
+        Issue.record("no chaos in \(figures)")
+        return
+      }
+      #expect(runs.count >= 2)
+      #expect(figures["error_count"]?.int ?? 0 > 0, "nothing was broken")
+      #expect(figures["errors"]?["cannot_connect"]?.int ?? 0 > 0)
+      #expect(figures["counts"]?["checked"] == figures["counts"]?["conversations"])
+    }
+
+    /// Writes are not checked for their token.
+    private static let unfenced = PlantedBug(
+      "tokens of writes are not looked at",
+      [
+        .init(
+          within: "", find: "if token ~= '' and is_current(s.base, s.device, token) then",
+          replacement: "if token ~= '' then")
+      ])
+
+    /// Every fifth message is acknowledged and forgotten.
+    private static let forgetful = PlantedBug(
+      "messages are lost",
+      [
+        .init(
+          within: "'XADD', log,", find: "for n, message in ipairs(messages) do",
+          replacement: "for n, message in ipairs((seq % 5 == 4) and {} or messages) do")
+      ])
+
+    @Test(
+      arguments: [
+        (.toldTwice, "abandonment_told_twice"), (unfenced, "stale_write_accepted"),
+        (forgetful, "message_lost"), (.renewalsIgnored, "abandonment_told_too_early"),
+      ] as [(PlantedBug, String)])
+    func `a planted bug ends the run with the history that shows it`(
+      bug: PlantedBug, rule: String
+    ) throws {
+      let redis = try RedisServer()
+      let proxy = try ScriptProxy(before: redis, bug)
+      let worker = try WorkerProcess(["--redis", proxy.url])
+      defer {
+        worker.kill()
+        proxy.stop()
+        redis.stop()
+      }
+      let json = try file("figures.json")
+      let run = try load(
+        [worker], Self.busy + ["--conversations", "20", "--duration", "30s", "--json", json])
+      #expect(proxy.plantedCount > 0)
+      #expect(run.status == 1, "\(run.output)\(run.errors)")
+      #expect(run.output.contains("BROKEN: "))
+      let violation = try #require(try JSON(try text(json))["violation"])
+      #expect(violation["rule"]?.string == rule, "\(run.output)")
+      guard case .array(let history) = violation["history"] else {
+        Issue.record("no history in \(violation)")
+        return
+      }
+      let lines = history.compactMap(\.string)
+      #expect(lines.contains { $0.contains("→ LOCK by ") }, "\(lines)")
+      #expect(lines.allSatisfy { run.output.contains($0) })
+    }
+
+    @Test func `Ctrl-C ends a run early, with its summary`() throws {
+      let lab = try Lab()
+      defer { lab.stop() }
+      let folder = try Scratch.folder("load")
+      let child = try Child(
+        [
+          WorkerProcess.binary, "load", "--to", "127.0.0.1:\(lab.worker.listenPort)",
+          "--conversations", "10", "--duration", "10m", "--think", "50ms", "--ttl", "500ms",
+        ], folder: folder, output: "\(folder)/out", errors: "\(folder)/err")
+      defer { child.end() }
+      let client = try lab.connect()
+      try eventually("conversations", within: .seconds(10)) {
+        try client.request("STATS").json()["locks"]?["acquired"]?.int ?? 0 > 5
+      }
+      child.signal(SIGINT)
+      #expect(try child.wait("the harness", within: .seconds(60)) == .exited(0))
+      #expect(try text("\(folder)/out").contains("All promises were kept."))
+      #expect(try text("\(folder)/err").contains("stopping"))
+    }
+
+    @Test func `what cannot be done is said, with a status of its own`() throws {
+      let usage = try ProgramRun(["load", "--conversations", "none"])
+      #expect(usage.status == 2 && usage.errors.contains("1 to 200000"), "\(usage.errors)")
+      let help = try ProgramRun(["load", "--help"])
+      #expect(help.status == 0 && help.output.hasPrefix("usage: latchkey load"))
+      let port = try Socket.freePort()
+      let nobody = try ProgramRun(["load", "--to", "127.0.0.1:\(port)", "--duration", "1s"])
+      #expect(nobody.status == 3 && nobody.errors.contains("cannot connect"), "\(nobody.errors)")
+      let nowhere = try ProgramRun(["load", "--json", "/nonexistent/figures.json"])
+      #expect(nowhere.status == 2 && nowhere.errors.contains("/nonexistent"), "\(nowhere.errors)")
+    }
+  }
+}
