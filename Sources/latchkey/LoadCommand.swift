@@ -8,7 +8,7 @@ enum LoadCommand {
   static func run(_ arguments: [String]) -> Int32 {
     do throws(LoadArgumentError) {
       let words = try LoadArguments.parse(
-        arguments, environment: Latchkey.environment(), randomSeed: .random(in: 0 ... 0xFFFF_FFFF))
+        arguments, environment: Latchkey.environment(), randomSeed: .random(in: 0...0xFFFF_FFFF))
       switch words {
       case .help:
         print(LoadArguments.usage, terminator: "")

@@ -75,7 +75,8 @@ struct FiguresTests {
     // The server is 5,000 ms ahead; each grant takes 4 ms to and fro.
     for step in 0..<200 {
       let at = Int64(step) * 37 * ms + 300_000
-      clock.observe(serverMs: (at + 5_000 * ms) / ms, invokedNs: at - 2 * ms, returnedNs: at + 2 * ms)
+      clock.observe(
+        serverMs: (at + 5_000 * ms) / ms, invokedNs: at - 2 * ms, returnedNs: at + 2 * ms)
     }
     let offset = try #require(clock.offsetNs)
     #expect(abs(offset - 5_000 * ms) <= 2 * ms)
@@ -111,10 +112,11 @@ struct FiguresTests {
     #expect((0..<100).allSatisfy { _ in one.happens(100) && !one.happens(0) })
   }
 
-  @Test(arguments: [
-    (1_234, 1_000.0, 2, "1.23"), (-1_234, 1_000, 1, "-1.2"), (999, 1_000, 2, "1.00"),
-    (5, 1, 0, "5"), (-1, 1_000, 1, "0.0"),
-  ] as [(Int64, Double, Int, String)])
+  @Test(
+    arguments: [
+      (1_234, 1_000.0, 2, "1.23"), (-1_234, 1_000, 1, "-1.2"), (999, 1_000, 2, "1.00"),
+      (5, 1, 0, "5"), (-1, 1_000, 1, "0.0"),
+    ] as [(Int64, Double, Int, String)])
   func `decimals are written as printf would`(
     value: Int64, unit: Double, digits: Int, text: String
   ) {
@@ -122,11 +124,13 @@ struct FiguresTests {
   }
 
   @Test func `large numbers have commas`() {
-    #expect([0, 999, 1_000, -12_345, 1_234_567].map(NumberText.grouped) == [
-      "0", "999", "1,000", "-12,345", "1,234,567",
-    ])
-    #expect([123_400, 4_310_000, 125_000_000, 2_919_000_000].map(NumberText.ms) == [
-      "0.123", "4.31", "125", "2,919",
-    ])
+    #expect(
+      [0, 999, 1_000, -12_345, 1_234_567].map(NumberText.grouped) == [
+        "0", "999", "1,000", "-12,345", "1,234,567",
+      ])
+    #expect(
+      [123_400, 4_310_000, 125_000_000, 2_919_000_000].map(NumberText.ms) == [
+        "0.123", "4.31", "125", "2,919",
+      ])
   }
 }

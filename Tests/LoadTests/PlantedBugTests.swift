@@ -13,8 +13,9 @@ struct Planted: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { name }
 
-  init(_ name: String, _ rule: Violation.Rule, _ change: @escaping @Sendable (inout [Sight]) -> Void)
-  {
+  init(
+    _ name: String, _ rule: Violation.Rule, _ change: @escaping @Sendable (inout [Sight]) -> Void
+  ) {
     self.name = name
     self.rule = rule
     self.change = change

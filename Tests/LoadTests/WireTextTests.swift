@@ -16,12 +16,13 @@ struct WireTextTests {
     #expect(read(#"OK {"agent":"a stranger","renewed":false}"#).agent == -1)
   }
 
-  @Test(arguments: [
-    ("OK", .ok), ("NONE", .none), (#"HELD {"agent":"x","ttl_ms":5}"#, .held),
-    (#"STALE {"rev":3}"#, .stale), ("ERR unavailable Redis is away", .error(code: "unavailable")),
-    ("ERR draining", .error(code: "draining")), (#"EVENT {"id":"1"}"#, .event), ("", .garbage),
-    ("HTTP/1.1 400 Bad Request", .garbage), ("-ERR", .garbage), ("OKAY", .garbage),
-  ] as [(String, ReplyLine.Word)])
+  @Test(
+    arguments: [
+      ("OK", .ok), ("NONE", .none), (#"HELD {"agent":"x","ttl_ms":5}"#, .held),
+      (#"STALE {"rev":3}"#, .stale), ("ERR unavailable Redis is away", .error(code: "unavailable")),
+      ("ERR draining", .error(code: "draining")), (#"EVENT {"id":"1"}"#, .event), ("", .garbage),
+      ("HTTP/1.1 400 Bad Request", .garbage), ("-ERR", .garbage), ("OKAY", .garbage),
+    ] as [(String, ReplyLine.Word)])
   func `the first word says what a reply is`(text: String, word: ReplyLine.Word) {
     #expect(read(text).word == word)
   }

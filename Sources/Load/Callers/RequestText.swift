@@ -36,13 +36,14 @@ struct RequestText {
       return Array("OPEN \(device) \(clocks)\(token) req=c\(id) {\"by\":\"\(agent)\"}\n".utf8)
     case .touch: return Array("TOUCH \(address)\(token)\n".utf8)
     case .say:
-      var bytes = Array(
-        "SAY \(address)\(token) req=c\(id) {\"n\":\(call.message),\"by\":\"\(agent)\",\"text\":\"".utf8)
+      let members = "{\"n\":\(call.message),\"by\":\"\(agent)\",\"text\":\""
+      var bytes = Array("SAY \(address)\(token) req=c\(id) \(members)".utf8)
       bytes += filler
       bytes += Array("\"}\n".utf8)
       return bytes
     case .set:
-      return Array("SET \(address)\(token) {\"by\":\"\(agent)\",\"turn\":\(id),\"open\":true}\n".utf8)
+      let members = "{\"by\":\"\(agent)\",\"turn\":\(id),\"open\":true}"
+      return Array("SET \(address)\(token) \(members)\n".utf8)
     case .history: return Array("HISTORY \(address) last=\(call.last)\n".utf8)
     case .handoff:
       let to = Agents.name(call.receiver)

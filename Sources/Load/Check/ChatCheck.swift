@@ -33,8 +33,8 @@ struct ChatCheck: Sendable {
   ) -> Violation? {
     if case .at(let other) = places[number - 1], other != seq {
       return Violation(
-        .messageDoubled, "message \(number) is acknowledged as seq \(seq), and was read as \(other)",
-        atNs: nowNs)
+        .messageDoubled,
+        "message \(number) is acknowledged as seq \(seq), and was read as \(other)", atNs: nowNs)
     }
     if let other = places.firstIndex(of: .at(seq: seq)), other != number - 1 {
       return Violation(
@@ -43,7 +43,7 @@ struct ChatCheck: Sendable {
     guard seq > seqBefore else {
       return Violation(
         .messageOutOfOrder,
-        "message \(number) got seq \(seq), and seq \(seqBefore) was acknowledged before it was said",
+        "message \(number) got seq \(seq), and seq \(seqBefore) was acknowledged before that",
         atNs: nowNs)
     }
     places[number - 1] = .at(seq: seq)

@@ -91,7 +91,7 @@ package struct DeviceCheck: Sendable {
     return Violation(.toldTwice, "one watch was sent event \(event.id) twice", atNs: nowNs)
   }
 
-  /// All that can happen has happened and all that was told has been seen: is something missing?
+  /// Says what is missing, when all that can happen has happened and was seen.
   ///
   /// Call it after `overByNs`, and when the events that were told by then were given to `told`.
   package mutating func verdict(nowNs: Int64) -> Violation? {

@@ -39,7 +39,9 @@ package enum LoadVerb: UInt8, Sendable, CaseIterable {
   }
 }
 
-/// Who acts. An agent is a number here; its name is looked up where it is written.
+/// Who acts.
+///
+/// An agent is a number here; its name is looked up where it is written.
 package enum Agents {
   /// The names under which the harness' callers act.
   package static let names = ["scheduling", "billing", "support", "research", "triage"]

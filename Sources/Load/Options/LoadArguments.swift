@@ -47,10 +47,10 @@ package enum LoadArguments {
     }
     // A conversation that hears of no message for long would be put aside by its own clock.
     if let rate = options.rate, Double(options.conversations) / rate > 300 {
+      let gapS = NumberText.decimal(Double(options.conversations) / rate, 0)
       throw LoadArgumentError(
-        "at --rate \(NumberText.decimal(rate, 2)) each conversation has a message in "
-          + "\(NumberText.decimal(Double(options.conversations) / rate, 0)) s only, and 300 s is the "
-          + "most: ask for fewer --conversations")
+        "at --rate \(NumberText.decimal(rate, 2)) each conversation has a message every \(gapS) s, "
+          + "and 300 s is the most: ask for fewer --conversations")
     }
     return .run(options)
   }

@@ -51,8 +51,8 @@ struct Drawing {
 
   /// With a text that shows when the pointer rests on it, if there is one.
   mutating func box(
-    _ x: Double, _ y: Double, _ width: Double, _ height: Double, _ style: String, radius: Double = 0,
-    hint: String = ""
+    _ x: Double, _ y: Double, _ width: Double, _ height: Double, _ style: String,
+    radius: Double = 0, hint: String = ""
   ) {
     body += "<rect x=\"\(Drawing.text(x))\" y=\"\(Drawing.text(y))\" "
     body += "width=\"\(Drawing.text(max(0, width)))\" height=\"\(Drawing.text(max(0, height)))\" "

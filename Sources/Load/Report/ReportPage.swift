@@ -98,7 +98,8 @@ package enum ReportPage {
       + tile("Errors", number(result.errors), "", "\(NumberText.decimal(share, 2)) % of requests")
       + tile(
         "Abandoned", number(result.counts.abandonments), "",
-        late.count > 0 ? "p99 late by \(NumberText.ms(late.percentileNs(0.99))) ms" : "none watched")
+        late.count > 0 ? "p99 late by \(NumberText.ms(late.percentileNs(0.99))) ms" : "none watched"
+      )
       + tile(
         "Checked", number(result.counts.checked), "",
         "conversations, call by call") + "</section>"

@@ -22,6 +22,8 @@ final class Auditor {
   private static let sampleGapNs: Int64 = 50_000_000
   /// How long the watch is given before the log is asked.
   private static let watchAllowanceNs: Int64 = 400_000_000
+  /// How long after its verdict a conversation is kept: what is told of it still counts.
+  private static let lingeringNs: Int64 = 5_000_000_000
 
   private unowned let owner: any AuditorOwner
   private var known: [Int: Conversation] = [:]
@@ -31,6 +33,8 @@ final class Auditor {
   private var queueHead = 0
   private var free: [Visit]
   private var lastSampleNs: Int64 = 0
+  /// Those that were judged, oldest first, and until when they are kept.
+  private var lingering: [(number: Int, untilNs: Int64)] = []
   private(set) var latestDeadlineNs: Int64 = 0
 
   init(owner: any AuditorOwner) {
@@ -196,7 +200,7 @@ final class Auditor {
     }
     owner.counts.checked += 1
     owner.counts.unverifiable += conversation.check.unverifiable
-    known[conversation.number] = nil
+    lingering.append((conversation.number, nowNs + Auditor.lingeringNs))
     conversation.isBeingChecked = true
     conversation.isJudged = true
     hasJudged = true
@@ -205,7 +209,10 @@ final class Auditor {
   private var hasJudged = false
 
   /// Forgets those that were judged; not while the list is being walked.
-  func sweep() {
+  func sweep(_ nowNs: Int64) {
+    let gone = lingering.prefix { $0.untilNs < nowNs }
+    for entry in gone { known[entry.number] = nil }
+    lingering.removeFirst(gone.count)
     guard hasJudged else { return }
     hasJudged = false
     over.removeAll { $0.isJudged }

@@ -73,7 +73,8 @@ final class Conversation {
   var logReadNs: Int64?
   var lastEventID: String?
 
-  init(number: Int, slot: Int, device: String, filler: [UInt8], clocks: String, nowNs: Int64,
+  init(
+    number: Int, slot: Int, device: String, filler: [UInt8], clocks: String, nowNs: Int64,
     options: LoadOptions
   ) {
     self.number = number

@@ -115,7 +115,7 @@ final class EventWatch: CallerOwner {
     timer?.set(afterMs: 100)
   }
 
-  /// Called now and then: is the other end still there?
+  /// Looks, now and then, whether the other end is still there.
   func look(_ nowNs: Int64) {
     let limitNs = owner.options.timeoutMs * 1_000_000
     switch state {

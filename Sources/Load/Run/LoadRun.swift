@@ -160,7 +160,7 @@ final class LoadRun: VisitOwner {
     case .over: break
     }
     auditor?.look(nowNs)
-    auditor?.sweep()
+    auditor?.sweep(nowNs)
     progress.show(self, nowNs)
     if phase != .over { ticker?.set(afterMs: 50) }
   }

@@ -1,7 +1,9 @@
 // Owns: what a run counts beside requests: what happened in its conversations, and how much was
 // checked. A value; the loop's thread.
 
-/// Counts of a run. Rare things that stay at zero show what a run has not tried.
+/// Counts of a run.
+///
+/// Rare things that stay at zero show what a run has not tried.
 package struct RunCounts: Sendable {
   package var conversations = 0
   package var messages = 0

@@ -237,7 +237,7 @@ final class Visit: CallerOwner {
     }
   }
 
-  /// Called now and then: has it waited too long?
+  /// Looks, now and then, whether it has waited too long.
   func look(_ nowNs: Int64) {
     let limitNs = owner.options.timeoutMs * 1_000_000
     switch state {
@@ -326,7 +326,8 @@ final class Visit: CallerOwner {
         "the worker does not take a request of this harness, so it may be older: \(text)")
     default:
       conversation.isCutShort = true
-      conclude(.refused, ReplyLine(), nowNs)
+      // What was tried before without an answer may have been done all the same.
+      conclude(hadUnknown ? .unknown : .refused, ReplyLine(), nowNs)
     }
   }
 
