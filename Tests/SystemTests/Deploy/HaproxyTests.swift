@@ -1,0 +1,114 @@
+// HAProxy as it is deployed, before three workers: who is led where, and what callers notice when
+// workers die, hang, lose their Redis and are replaced.
+
+import Foundation
+import Glibc
+import Testing
+
+extension SystemSuites.Deploy {
+  @Suite struct Haproxy {
+    @Test func `HAProxy has nothing to complain of in its configuration`() throws {
+      let path = Project.root.appending(path: "\(Balancer.folder)/haproxy.cfg").path
+      let run = try ToolRun(
+        "haproxy", ["-c", "-dW", "-f", path], environment: ["LATCHKEY_CALLERS": "1000"])
+      #expect(run.status == 0, "\(run)")
+      #expect(!run.output.contains("WARNING"), "\(run)")
+    }
+
+    @Test func `the checks notice a drain before the worker stops to accept`() throws {
+      let line = try #require(
+        try Project.text("\(Balancer.folder)/haproxy.cfg").split(separator: "\n")
+          .first { $0.contains("default-server check") })
+      let words = line.split(separator: " ")
+      func word(after name: String) throws -> Substring {
+        words[try #require(words.firstIndex(of: name[...])) + 1]
+      }
+      let inter = try #require(ServeFlags.milliseconds(try word(after: "inter")))
+      let fast = try #require(ServeFlags.milliseconds(try word(after: "fastinter")))
+      let fall = try #require(Int(try word(after: "fall")))
+      let flags = try ServeFlags()
+      if flags.has("--drain-delay") {
+        // Twice over, for checks that take their time.
+        #expect(try 2 * (inter + (fall - 1) * fast) < flags.milliseconds("--drain-delay"))
+      }
+      let connections = try #require(Int(try word(after: "maxconn")))
+      #expect(try connections < flags.number("--max-connections"))
+    }
+
+    @Test func `connections go to the worker that has the fewest`() throws {
+      let balancer = try Balancer()
+      defer { balancer.stop() }
+      let clients = try (0..<9).map { _ in try balancer.connect() }
+      let names = try clients.map { try $0.request("INFO").string("worker") }
+      let shares = Dictionary(grouping: names) { $0 }.mapValues(\.count)
+      #expect(shares.count == 3 && shares.values.allSatisfy { $0 == 3 }, "\(shares)")
+      // A watch goes through, and so does the reply to a caller that has said its last word.
+      let device = Lab.device()
+      #expect(try clients[0].request("WATCH \(device)").raw == "OK")
+      expect(try clients[1].request("LOCK \(device) a"), "OK")
+      expect(try clients[1].request("CLEAR \(device)"), "OK")
+      #expect(try clients[0].readLine()?.contains("lock.cleared") == true)
+      try clients[2].sendLine("HOLDER \(device)")
+      clients[2].socket.halfClose()
+      #expect(try clients[2].reply().raw == "NONE")
+      #expect(clients[2].isClosed())
+    }
+
+    @Test func `a worker that dies costs its own connections only, and is used again later`() throws
+    {
+      let balancer = try Balancer()
+      defer { balancer.stop() }
+      let load = LockLoad(threads: 6) { try balancer.connect() }
+      try load.awaitAcknowledged(300)
+      balancer[0].kill()
+      try load.awaitAcknowledged(300)
+      try balancer.awaitUp([false, true, true])
+      try balancer.restart(0)
+      try balancer.awaitUp([true, true, true])
+      let client = try eventually("a connection to the new worker") {
+        let client = try balancer.connect()
+        let name = try client.request("INFO").string("worker")
+        return try name == balancer.name(0) ? client : nil
+      }
+      let report = try load.stop()
+      #expect(report.wrong.isEmpty, "\(report.wrong.prefix(5))")
+      #expect(
+        report.codes["lost", default: 0] <= 12, "more than can have been connected: \(report.codes)"
+      )
+      #expect(report.codes.filter { $0.key != "lost" } == [:])
+      try expectKept(report.acknowledged, client)
+    }
+
+    @Test func `a worker that hangs gets nobody new until it goes on`() throws {
+      let balancer = try Balancer()
+      defer { balancer.stop() }
+      let frozen = try balancer.name(0)
+      try balancer[0].freeze()
+      try balancer.awaitUp([false, true, true])
+      for _ in 0..<6 {
+        #expect(try balancer.connect().request("INFO").string("worker") != frozen)
+      }
+      balancer[0].thaw()
+      try balancer.awaitUp([true, true, true])
+    }
+
+    @Test func `when Redis is away, those who are connected are told so and stay connected`() throws
+    {
+      let balancer = try Balancer()
+      defer { balancer.stop() }
+      let client = try balancer.connect()
+      expect(try client.request("LOCK \(Lab.device()) a"), "OK")
+      balancer.redis.kill()
+      try balancer.awaitUp([false, false, false])
+      expect(try client.request("LOCK \(Lab.device()) a"), "ERR", "unavailable")
+      let late = try balancer.connect()
+      #expect(late.isClosed(within: .seconds(10)), "no worker can serve it, so it is not held")
+      try balancer.redis.start()
+      try balancer.awaitUp([true, true, true])
+      try eventually("service on the old connection", within: .seconds(10)) {
+        try client.request("LOCK \(Lab.device()) a").isOK
+      }
+      expect(try balancer.connect().request("LOCK \(Lab.device()) a"), "OK")
+    }
+  }
+}
