@@ -3,6 +3,9 @@
 -- ARGV: the arguments of the requests, one after another
 -- RETURNS: one reply line per request, in order
 local call = redis.call
+-- As locals: each use of a global is two searches in tables.
+local KEYS, ARGV = KEYS, ARGV
+local cut, find = string.sub, string.find
 
 -- Taken once: within a script TIME goes on while expiry stands still.
 local clock = call('TIME')

@@ -4,7 +4,10 @@
 -- RETURNS: OK, NONE, HELD, STALE
 return each(5, function(base, i)
   local device, agent, ttl, token = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local record, holder, current, acquired, ends_at = live(base, device)
+  local seen = call('HGET', base .. ':locks', device)
+  local reply = token ~= '' and again(base, device, seen, agent, ttl, token)
+  if reply then return reply end
+  local record, holder, current, acquired, ends_at = live(base, device, seen)
   if not record then return 'NONE' end
   if holder ~= agent then return held_by(holder, ends_at) end
   if token ~= current then return stale(holder, ends_at) end
