@@ -29,10 +29,11 @@ let package = Package(
     .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .systemLibrary(name: "CLibevent", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "CLinux"),
+    .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
     module("Wire"),
     module("FuzzWire", ["Wire"]),
     module("SessionModel"),
-    module("Loop", ["CLibevent", "CLinux"]),
+    module("Loop", ["CLibevent", "CLinux", "COpenSSL"]),
     .target(
       name: "Scripts", dependencies: ["SessionModel"],
       resources: [.embedInCode("Lua")], swiftSettings: strict),

@@ -15,7 +15,7 @@ swift_major=6
 swift_minor=2
 
 # What the build links against, and what serves when no Redis is named.
-build_packages=(libhiredis-dev libevent-dev)
+build_packages=(libhiredis-dev libevent-dev libssl-dev)
 serve_packages=(redis-server)
 test_packages=(redis-server netcat-openbsd haproxy systemd python3)
 

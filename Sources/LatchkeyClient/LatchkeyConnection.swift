@@ -78,6 +78,15 @@ public final class LatchkeyConnection {
     }
   }
 
+  /// Says who is calling; where the reply is not `OK`, nothing that needs rights will be done.
+  ///
+  /// - Throws: `LatchkeyError.noReply`, as for `request`.
+  public func authenticate(_ secret: String, timeoutMs: Int64 = 2_000) throws(LatchkeyError)
+    -> LatchkeyReply
+  {
+    try request("AUTH \(secret)", timeoutMs: timeoutMs)
+  }
+
   /// Sends one request without waiting for its reply.
   ///
   /// - Throws: `LatchkeyError.noReply` if the connection is broken.

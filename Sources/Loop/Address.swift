@@ -91,6 +91,18 @@ package struct SocketAddress: Sendable {
     return socket
   }
 
+  /// Whether only this machine can reach it.
+  package var isLoopback: Bool {
+    withUnsafeBytes(of: storage) { bytes in
+      switch family {
+      case AF_UNIX: true
+      case AF_INET: bytes[4] == 127
+      case AF_INET6: bytes[8..<23].allSatisfy { $0 == 0 } && bytes[23] == 1
+      default: false
+      }
+    }
+  }
+
   /// Takes the address without listening yet; with `sharingPort`, several sockets share the port
   /// and the kernel spreads callers among them.
   package func bind(sharingPort: Bool) throws(SystemError) -> Socket {

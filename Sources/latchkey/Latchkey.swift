@@ -17,6 +17,7 @@ struct Latchkey {
       watch   show events as they happen        latchkey watch
       load    load a fleet, and check it        latchkey load --conversations 1000
       doctor  say whether a Redis is fit        latchkey doctor --redis redis://127.0.0.1:6379
+      secret  make a caller's secret            latchkey secret --help
       version print the version
 
     """
@@ -32,6 +33,7 @@ struct Latchkey {
     case "call": exit(CallCommand.run(arguments))
     case "watch": exit(WatchCommand.run(arguments))
     case "load": exit(LoadCommand.run(arguments))
+    case "secret": exit(SecretCommand.run(arguments))
     case "doctor": exit(DoctorCommand.run(arguments))
     case "version", "--version": print("latchkey \(Version.text)")
     case "help", "--help", "-h": print(usage, terminator: "")

@@ -6,11 +6,12 @@ import Loop
 
 enum WatchCommand {
   static let usage = """
-    usage: latchkey watch [--to HOST:PORT] [--json] [--types a,b] [device|*]
+    usage: latchkey watch [--to HOST:PORT] [--secret-file F] [--json] [--types a,b] [device|*]
 
     Shows events as they happen until it is interrupted: of one device, or of all (the default).
 
       --to HOST:PORT   the worker (127.0.0.1:5282, or LATCHKEY_TO)
+    \(CallerSecret.usage)
       --json           one JSON object a line, as the protocol gives it
       --types a,b      only these types, such as lock.abandoned
 
@@ -22,6 +23,7 @@ enum WatchCommand {
     var rest = arguments[...]
     var place = Latchkey.environment()["LATCHKEY_TO"] ?? "127.0.0.1:5282"
     var isJSON = false
+    var secretFile: String?
     var options = ""
     while let flag = rest.first, flag.hasPrefix("-") {
       rest.removeFirst()
@@ -30,22 +32,30 @@ enum WatchCommand {
         print(usage, terminator: "")
         return 0
       case "--json": isJSON = true
-      case "--to", "--types":
+      case "--to", "--types", "--secret-file":
         guard let value = rest.popFirst() else { Latchkey.fail(usage, status: 2) }
-        if flag == "--to" { place = value } else { options = " types=\(value)" }
+        switch flag {
+        case "--to": place = value
+        case "--types": options = " types=\(value)"
+        default: secretFile = value
+        }
       default: Latchkey.fail("latchkey watch: unknown flag \(flag)\n\n\(usage)", status: 2)
       }
     }
     guard rest.count <= 1 else { Latchkey.fail(usage, status: 2) }
-    watch("WATCH \(rest.first ?? "*")\(options)", at: place, isJSON: isJSON)
+    let secret = CallerSecret.read(secretFile, command: "watch")
+    watch("WATCH \(rest.first ?? "*")\(options)", secret, at: place, isJSON: isJSON)
   }
 
-  private static func watch(_ request: String, at place: String, isJSON: Bool) -> Never {
+  private static func watch(
+    _ request: String, _ secret: String?, at place: String, isJSON: Bool
+  ) -> Never {
     // A reader that goes away ends this program through the failed write, not a signal.
     signal(SIGPIPE, SIG_IGN)
     let (host, port) = Latchkey.hostAndPort(place, command: "watch")
     do throws(LatchkeyError) {
       let connection = try LatchkeyConnection(host: host, port: port)
+      try CallerSecret.present(secret, on: connection)
       let reply = try connection.request(request)
       guard reply.word == .ok else { Latchkey.fail("\(reply.line)\n", status: 2) }
       while true {

@@ -72,6 +72,8 @@ struct ConnectionTableTests {
     func longLineBegins(_ connection: Connection) -> Bool { true }
     func longLineEnded(_ connection: Connection) {}
     func lineRefused(_ connection: Connection) {}
+    func proxied(_ connection: Connection, from peer: PeerAddress?) {}
+    func proxyHeaderMissing(_ connection: Connection) {}
     func hasOutput(_ connection: Connection) {}
     func resumeLater(_ connection: Connection) {}
     func inputEnded(_ connection: Connection) {}

@@ -27,6 +27,8 @@ struct SettingsTests {
       "--admin", "0.0.0.0:0", bad: ["localhost", "localhost:-1", "a b:7", "h:99999999999999"]),
     Sample("--threads", "64", bad: ["-1", "65", "four", "", "1.5", "+1", "18446744073709551616"]),
     Sample("--request-timeout", "60s", bad: ["9ms", "60001ms", "0", "-1", "1e3", ""]),
+    Sample("--auth", "/etc/latchkey/principals", bad: [""]),
+    Sample("--auth-timeout", "0", bad: ["9ms", "3600001ms"]),
     Sample("--drain-delay", "5s", bad: ["9ms", "3600001ms", "x"]),
     Sample("--drain-grace", "0", bad: ["9ms", "3600001ms", "s"]),
     Sample(

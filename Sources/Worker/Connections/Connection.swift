@@ -36,6 +36,10 @@ protocol ConnectionOwner: AnyObject {
   func longLineEnded(_ connection: Connection)
   /// A line was thrown away because there was no room for it.
   func lineRefused(_ connection: Connection)
+  /// Its proxy has told whose it is; nil if the proxy speaks for itself.
+  func proxied(_ connection: Connection, from peer: PeerAddress?)
+  /// It has not begun with a proxy's header.
+  func proxyHeaderMissing(_ connection: Connection)
   /// There is something to send at the end of the turn.
   func hasOutput(_ connection: Connection)
   /// A parked connection may go on; call its `resume` when all is settled.
@@ -66,6 +70,9 @@ final class Connection: FileWatchOwner {
   private let lineBytesMax: Int
   private let longLineBytesMax: Int
   private var longLine = LongLine.none
+  /// What has come of the header by which a proxy tells whose connection it is; nil once that is
+  /// known, or where there is no proxy.
+  private var proxyHeader: [UInt8]?
   private var output: [UInt8] = []
   private var outputSent = 0
   /// Whether it stands in the loop's list of those that have output.
@@ -79,6 +86,14 @@ final class Connection: FileWatchOwner {
   var isRefused = false
   /// Whose connection it counts as.
   var host: PeerAddress?
+  /// Where it comes from.
+  var peer: PeerAddress?
+  /// Who its caller is; nil for nobody known.
+  var principal: Principal?
+  /// Wrong secrets in a row.
+  var authFailures = 0
+  /// Since when it is not known who its caller is.
+  var unknownSinceMs: Int64
   /// When the latest bytes came, in monotonic ms.
   private(set) var activeAtMs: Int64
   /// When the line was begun that has not ended yet; the time in which nobody reads is not counted.
@@ -101,6 +116,11 @@ final class Connection: FileWatchOwner {
       lineBytesMax: limits.lineBytesMax, longLinePrefix: "IMPORT ",
       longLineBytesMax: limits.recordBytesMax)
     activeAtMs = loop.nowMs
+    unknownSinceMs = activeAtMs
+    if limits.takesProxyHeader {
+      proxyHeader = []
+      lineSinceMs = activeAtMs
+    }
     watch = FileWatch(loop, socket.descriptor, owner: self)
     watch?.want(.read)
   }
@@ -152,12 +172,24 @@ final class Connection: FileWatchOwner {
   /// Since when the end of a line is waited for; nil if it is not.
   var waitsForLineEndSinceMs: Int64? { machine.takesRequests ? lineSinceMs : nil }
 
-  /// Sends a line to somebody who is not let in, then closes.
-  func turnAway(_ line: [UInt8]) {
+  /// Whether it has yet to be said whose it is.
+  var awaitsProxyHeader: Bool { proxyHeader != nil }
+
+  /// Who has not said who it is has nothing long to say.
+  func setLineLimits(isKnown: Bool) {
+    let bytesMax = isKnown ? Int.max : Connection.unknownBytesMax
+    framer.lineBytesMax = min(lineBytesMax, bytesMax)
+    framer.longLineBytesMax = min(longLineBytesMax, bytesMax)
+  }
+
+  private static let unknownBytesMax = 4_096
+
+  /// Sends a line that answers no request, then closes.
+  func turnAway(_ line: [UInt8], _ reason: CloseReason) {
     output += line
     owner.hasOutput(self)
     perform(machine.outputChanged(unreadBytes: unreadBytes))
-    finish(.refused)
+    finish(reason)
   }
 
   /// Answers what is owed, then closes.
@@ -194,7 +226,8 @@ extension Connection {
     case .moved(let count):
       activeAtMs = MonotonicTime.nowMs()
       let bytes = UnsafeRawBufferPointer(rebasing: owner.readBuffer[..<count])
-      take(bytes.assumingMemoryBound(to: UInt8.self))
+        .assumingMemoryBound(to: UInt8.self)
+      if proxyHeader == nil { take(bytes) } else { takeHeader(bytes) }
     case .wouldBlock: return
     case .ended: inputEnded()
     case .broken: abort(.broken)
@@ -221,6 +254,22 @@ extension Connection {
     framer.longLineBytesMax = longLineBytesMax
   }
 
+  /// Takes what comes before the first line.
+  private func takeHeader(_ chunk: UnsafeBufferPointer<UInt8>) {
+    let bytes = (proxyHeader ?? []) + chunk
+    switch ProxyHeader.read(bytes.span) {
+    case .needMore: proxyHeader = bytes
+    case .invalid:
+      proxyHeader = nil
+      owner.proxyHeaderMissing(self)
+    case .header(let source, let length):
+      proxyHeader = nil
+      lineSinceMs = nil
+      owner.proxied(self, from: PeerAddress(source))
+      if !machine.isClosed { bytes[length...].withUnsafeBufferPointer { take($0) } }
+    }
+  }
+
   /// Looks for lines, until there are none or the connection is parked.
   private func take(_ chunk: UnsafeBufferPointer<UInt8>) {
     var at = 0
@@ -238,7 +287,7 @@ extension Connection {
         endLongLine()
         owner.lineRefused(self)
       case .tooLong:
-        let limitBytes = longLine == .coming ? longLineBytesMax : lineBytesMax
+        let limitBytes = longLine == .coming ? longLineBytesMax : framer.lineBytesMax
         if longLine != .none { endLongLine() }
         owner.lineTooLong(self, limitBytes: limitBytes)
       case .needMore:

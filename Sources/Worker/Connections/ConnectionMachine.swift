@@ -17,13 +17,17 @@ enum CloseReason: String, CaseIterable, Sendable {
   case stalled
   /// It was not let in.
   case refused
+  /// Its caller did not say who it is, or said wrong secrets.
+  case unauthenticated
+  /// It watches what its principal may not see any more.
+  case revoked
   /// The worker is stopping.
   case drained
 
   /// Whether the caller may still be writing, so that its side is waited for before the end.
   var isAnnounced: Bool {
     switch self {
-    case .quit, .idle, .stalled, .refused, .drained: true
+    case .quit, .idle, .stalled, .refused, .unauthenticated, .revoked, .drained: true
     case .ended, .broken, .slow: false
     }
   }

@@ -19,9 +19,9 @@ package final class Control {
 
   // MARK: Constants
   private let loop: EventLoop
-  private let settings: Settings
-  private let log: Log
-  private let shared: SharedState
+  let settings: Settings
+  let log: Log
+  let shared: SharedState
   private let setup: LinkSetup
   private let reports: Mailbox<Report>
 
@@ -38,7 +38,7 @@ package final class Control {
   private var tailRequests: MailboxReader<TailRequest>?
   private var reader: MailboxReader<Report>?
   private var signals: [SignalWatch] = []
-  private var serving: [Mailbox<ServingOrder>] = []
+  var serving: [Mailbox<ServingOrder>] = []
   private var threadsThatServe = 0
   private var threadsThatRun = 0
   private var hasStartedServing = false
@@ -53,6 +53,7 @@ package final class Control {
     self.log = log
     let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     let threads = settings.threads == 0 ? min(cores, 64) : settings.threads
+    let principals = try Control.principals(settings)
     listeners = try Control.bind(settings.listen, count: threads)
     embedded = settings.redisURL == nil ? try EmbeddedRedis(loop, settings, log: log) : nil
     let endpoint: RedisEndpoint
@@ -74,7 +75,7 @@ package final class Control {
     do throws(SystemError) {
       shared = try SharedState(
         settings, log: log, workerID: Control.makeWorkerID(), threads: threads,
-        redisMode: embedded == nil ? "standalone" : "embedded")
+        redisMode: embedded == nil ? "standalone" : "embedded", principals: principals)
       reports = try Mailbox()
       listenPort = try listeners[0].localPort()
     } catch {
@@ -113,6 +114,7 @@ extension Control {
     signals = [
       SignalWatch(loop, SIGTERM) { [unowned self] in stopAsked() },
       SignalWatch(loop, SIGINT) { [unowned self] in stopAsked() },
+      SignalWatch(loop, SIGHUP) { [unowned self] in reload() },
       SignalWatch(loop, SIGCHLD) { [unowned self] in embedded?.childChanged() },
     ]
     reader = MailboxReader(loop, reports) { [unowned self] in received($0) }

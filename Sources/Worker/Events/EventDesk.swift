@@ -102,6 +102,27 @@ extension EventDesk {
     setTimer()
   }
 
+  /// The caller may see other things now, or nothing; what it waits for and may not see is over.
+  ///
+  /// A watch ends with its connection, so that its caller notices.
+  func accessChanged(_ connection: Connection, _ principal: Principal?) {
+    for (number, waiter) in waiters where waiter.ticket.client == connection.id.packed {
+      guard !waiter.query.isAllowed(principal) else { continue }
+      finish(number)
+      server.answer(waiter.ticket, RequestError(.forbidden, "this is not yours any more"))
+    }
+    let isAllowed = watchers.scopes(of: connection.id).allSatisfy { scope in
+      guard let principal, principal.rights.contains(.read) else { return false }
+      return switch scope {
+      case .all: true
+      case .device(let device): principal.sees(device)
+      }
+    }
+    guard !isAllowed else { return }
+    unwatch(connection.id)
+    connection.finish(.revoked)
+  }
+
   /// The connection is gone.
   func closed(_ connection: ConnectionID) {
     if watchers.count(of: connection) > 0 { unwatch(connection) }
@@ -129,14 +150,17 @@ extension EventDesk {
     }
     Array("OK\n".utf8).withUnsafeBufferPointer { server.answer(ticket, $0) }
     guard let begun else { return }
-    for event in begun.missed { server.push(begun.watch, event.line) }
+    for event in begun.missed where server.maySee(begun.watch.connection, event.device) {
+      server.push(begun.watch, event.line)
+    }
     if isDraining { server.push(begun.watch, goodbye) }
   }
 
   /// Events have come, in the order of each log.
   func received(_ events: [FleetEvent]) {
     for event in events {
-      for watch in watchers.receivers(of: event) { server.push(watch, event.line) }
+      for watch in watchers.receivers(of: event)
+      where server.maySee(watch.connection, event.device) { server.push(watch, event.line) }
     }
     guard !waiters.isEmpty else { return }
     let devices = Set(events.map(\.device))

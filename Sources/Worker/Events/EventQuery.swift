@@ -33,6 +33,15 @@ struct EventQuery: Sendable {
     return nil
   }
 
+  /// Whether its caller may have the answer.
+  func isAllowed(_ principal: Principal?) -> Bool {
+    guard let principal, principal.rights.contains(.read) else { return false }
+    return switch source {
+    case .device(let device, _): principal.sees(device)
+    case .group: principal.seesAllDevices
+    }
+  }
+
   /// Whether new events of these devices may answer it.
   func concerns(_ devices: Set<[UInt8]>) -> Bool {
     switch source {

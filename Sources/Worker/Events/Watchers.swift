@@ -49,6 +49,11 @@ struct Watchers {
     }
   }
 
+  /// What a connection watches.
+  func scopes(of connection: ConnectionID) -> [WatchScope] {
+    (byConnection[connection] ?? []).compactMap { watches[$0]?.scope }
+  }
+
   /// Adds a watch that is to be begun; returns its number.
   mutating func add(_ watch: Watch) -> UInt64 {
     nextNumber += 1

@@ -32,6 +32,9 @@ final class SessionList {
   private let limit: Int
   private let untilMs: Int64
   private var place: Place
+  /// Where the latest session stands that was found: cursors name no other, since it could be one
+  /// that the caller may not see.
+  private var shown = Place()
   private var found: [[UInt8]] = []
   private var foundBytes = 0
 
@@ -119,7 +122,13 @@ final class SessionList {
     }
   }
 
-  private func fetch(_ entries: [SessionEntry], isLast: Bool) {
+  private func fetch(_ all: [SessionEntry], isLast: Bool) {
+    let entries = all.filter { server.maySee(connection.id, Array($0.device.utf8)) }
+    guard !entries.isEmpty else {
+      place.after = all.last
+      if isLast { finish(isAtEnd: true) } else { next() }
+      return
+    }
     let words: [String] =
       if case .link(let link) = source { [link.kind, link.ref, state] } else { ["", "", state] }
     let query = ScriptQuery(
@@ -128,27 +137,32 @@ final class SessionList {
     server.readRows(query, timeoutMs: leftMs) { [self] result in
       switch result {
       case .failure(let error): fail(error)
-      case .success(let rows): take(rows, of: entries, isLast: isLast)
+      case .success(let rows): take(rows, of: entries, before: all.last, isLast: isLast)
       }
     }
   }
 
-  private func take(_ rows: [[UInt8]], of entries: [SessionEntry], isLast: Bool) {
+  /// Takes the records of entries; those of `last`, if it is hidden, need not be looked at again.
+  private func take(
+    _ rows: [[UInt8]], of entries: [SessionEntry], before last: SessionEntry?, isLast: Bool
+  ) {
     var dead: [SessionEntry] = []
     for (at, (entry, row)) in zip(entries, rows).enumerated() {
       place.after = entry
       if row.starts(with: Array("OK ".utf8)) {
         found.append(Array(row.dropFirst(3)))
         foundBytes += row.count
+        shown = place
       } else if row.elementsEqual("NONE".utf8) {
         dead.append(entry)
       }
       if found.count == limit || foundBytes >= SessionList.pageBytesMax {
-        finish(isAtEnd: isLast && at == entries.count - 1)
+        finish(isAtEnd: isLast && at == entries.count - 1 && entry == last)
         bury(dead)
         return
       }
     }
+    place.after = last
     bury(dead)
     if isLast { finish(isAtEnd: true) } else { next() }
   }
@@ -181,10 +195,10 @@ final class SessionList {
 
   /// Of a link `<session>.<device>`; of all, the partition before that.
   private var cursor: String {
-    let entry = place.after.map { ".\($0.session).\($0.device)" } ?? ""
+    let entry = shown.after.map { ".\($0.session).\($0.device)" } ?? ""
     switch source {
     case .link: return String(entry.dropFirst())
-    case .all: return Partition(index: min(place.partition, Partition.count - 1)).tag + entry
+    case .all: return Partition(index: shown.partition).tag + entry
     }
   }
 

@@ -52,12 +52,15 @@ final class UserReport {
         let entries = words.compactMap { SessionEntry(text: $0) }
         guard let last = entries.last else { return finish() }
         after = last.text
-        add(entries)
+        add(
+          entries.filter { server.maySee(connection.id, Array($0.device.utf8)) },
+          isLast: entries.count < UserReport.rowsMax)
       }
     }
   }
 
-  private func add(_ entries: [SessionEntry]) {
+  private func add(_ entries: [SessionEntry], isLast: Bool) {
+    guard !entries.isEmpty else { return isLast ? finish() : next() }
     let query = ScriptQuery(
       script: .digest, keys: entries.map { server.baseKeys[$0.partition.index] },
       arguments: entries.flatMap { [$0.device, $0.session, link.kind, link.ref] })
@@ -66,7 +69,7 @@ final class UserReport {
       case .failure(let error): fail(error)
       case .success(let rows):
         for row in rows { take(row) }
-        if entries.count < UserReport.rowsMax { finish() } else { next() }
+        if isLast { finish() } else { next() }
       }
     }
   }

@@ -65,6 +65,7 @@ enum Outcome: Int, CaseIterable, Sendable {
 enum Figure: Int, CaseIterable, Sendable {
   case connectionsOpened, connectionsNow
   case requestsInFlight
+  case authFailures
   case batches, batchedRequests
   case redisLinkFailures, redisReady, scriptsMended
   case watches, waiters, eventsPushed
@@ -141,6 +142,8 @@ struct Counters: Sendable {
     case .slow: 5
     case .stalled: 6
     case .refused: 7
+    case .unauthenticated: 8
+    case .revoked: 9
     }
   }
 
@@ -151,6 +154,7 @@ struct Counters: Sendable {
     switch refusal {
     case .connections: 0
     case .address: 1
+    case .header: 2
     }
   }
 

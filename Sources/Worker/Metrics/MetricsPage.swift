@@ -2,6 +2,7 @@
 
 internal import Glibc
 internal import Loop
+internal import Synchronization
 
 /// Composes metric families.
 struct MetricsText {
@@ -36,6 +37,7 @@ enum MetricsPage {
       shared.isDraining ? 1 : 0)
     requests(shared, &page)
     connections(shared, &page)
+    access(shared, &page)
     redis(shared, &page)
     deadlines(shared.deadlineFigures, &page)
     events(shared, &page)
@@ -102,6 +104,19 @@ enum MetricsPage {
       page.sample(
         "latchkey_connections_closed_total", "reason=\"\(reason.rawValue)\"", count)
     }
+  }
+
+  private static func access(_ shared: SharedState, _ page: inout MetricsText) {
+    page.single(
+      "latchkey_principals", "gauge", "Principals that may call; 0 where everybody may.",
+      shared.principals.withLock { $0?.count ?? 0 })
+    page.single(
+      "latchkey_auth_failures_total", "counter", "AUTHs with a secret that is nobody's.",
+      shared.sum(.authFailures))
+    page.single(
+      "latchkey_auth_reload_failed", "gauge",
+      "1 if the principals were last told to be read again and could not be.",
+      shared.hasReloadFailed ? 1 : 0)
   }
 
   private static func redis(_ shared: SharedState, _ page: inout MetricsText) {

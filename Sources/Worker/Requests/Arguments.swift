@@ -127,7 +127,7 @@ struct Arguments {
       if token.range.count == 1, text[token.start] == UInt8(ascii: "*") { break }
       try checkDevice(token, name, text)
     case .listed: try checkListed(token, name, text)
-    case .id, .agent:
+    case .id, .linkKind, .linkRef, .group, .agent:
       let bytesMax = kind == .agent ? 64 : 128
       guard IDText.isID(text, token, bytesMax: bytesMax) else {
         throw RequestError(

@@ -14,6 +14,11 @@ enum ValueKind: Sendable, Equatable {
   case listed
   /// 1 to 128 characters of the id alphabet.
   case id
+  /// The same, and the kind of the link whose ref is the next word.
+  case linkKind
+  case linkRef
+  /// The same, and the name of a group, which takes the events of all devices.
+  case group
   /// `device`, `device/session` or `device/session/chat`; `current` may stand for the latter two.
   case address(parts: Int)
   /// 1 to 64 characters of the id alphabet.
@@ -44,8 +49,8 @@ struct WordRule: Sendable {
     name: "address", kind: .address(parts: 2), isOptional: true)
   static let chat = WordRule(name: "address", kind: .address(parts: 3))
   static let agent = WordRule(name: "agent", kind: .agent)
-  static let kind = WordRule(name: "kind", kind: .id)
-  static let ref = WordRule(name: "ref", kind: .id)
+  static let kind = WordRule(name: "kind", kind: .linkKind)
+  static let ref = WordRule(name: "ref", kind: .linkRef)
 }
 
 /// The options of the protocol: a name has the same kind wherever it stands.
@@ -87,6 +92,23 @@ enum OptionName: Int, CaseIterable, Sendable {
   }
 }
 
+extension OptionName {
+  /// What an option gives access to.
+  enum Reach { case nothing, user, everyDevice }
+
+  var reach: Reach {
+    switch self {
+    case .user: .user
+    // A report on an agent adds up its locks on all devices; a group takes events of all.
+    case .agent, .group: .everyDevice
+    case .ttl, .token, .req, .types, .after, .limit, .wait, .name, .thread, .phase, .step, .reason,
+      .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor, .hint, .last,
+      .replace:
+      .nothing
+    }
+  }
+}
+
 /// Whether a verb takes a JSON payload.
 enum PayloadRule: Sendable {
   case none, object, optionalObject, any, optionalAny
@@ -96,8 +118,10 @@ enum PayloadRule: Sendable {
 
 /// What a caller must be allowed to do.
 enum Rights: String, Sendable {
-  /// Part of every connection.
+  /// Nothing: it is part of every connection.
   case connection
+  /// To have said who it is.
+  case known
   case read
   case write
   /// The operator's.
@@ -118,6 +142,8 @@ final class Verb: Sendable {
   let payload: PayloadRule
   /// One sentence for HELP.
   let summary: String
+  /// What it needs with `*`, or without a word.
+  let reach: Reach
   /// What it can be answered with besides ERR.
   let replies: [String]
   let run: @Sendable (Call) throws(RequestError) -> Void
@@ -125,7 +151,8 @@ final class Verb: Sendable {
   init(
     name: String, rights: Rights, words: [WordRule] = [], options: [OptionName] = [],
     required: [OptionName] = [], payload: PayloadRule = .none, summary: String,
-    replies: [String], run: @escaping @Sendable (Call) throws(RequestError) -> Void
+    reach: Reach = .shown, replies: [String],
+    run: @escaping @Sendable (Call) throws(RequestError) -> Void
   ) {
     self.name = name
     self.rights = rights
@@ -134,9 +161,13 @@ final class Verb: Sendable {
     self.required = required
     self.payload = payload
     self.summary = summary
+    self.reach = reach
     self.replies = replies
     self.run = run
   }
+
+  /// Whether it is answered by the worker alone, without anything that can run out.
+  var isAboutConnection: Bool { rights == .connection || rights == .known }
 
   /// How it is written, such as `UNLOCK device agent [token=] [req=]`.
   var usage: String {

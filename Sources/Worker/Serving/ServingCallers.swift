@@ -31,14 +31,26 @@ extension ServingLoop: ConnectionOwner {
       if parser.payloadDepth > RequestParser.payloadDepthMaxDefault, verb.payload != .record {
         try parser.refuseDeepPayload(line.span)
       }
-      guard inFlight <= inFlightMax || verb.rights == .connection else {
+      guard inFlight <= inFlightMax || verb.isAboutConnection else {
         throw RequestError(
           .overloaded, "too many requests are under way; nothing was done, retry after a pause")
       }
       try run(verb, connection, ticket, line)
     } catch {
-      answer(ticket, error)
+      answer(ticket, ServingLoop.withoutSecret(error, line))
     }
+  }
+
+  static let noAuthentication = RequestError(
+    .badRequest, "no authentication is configured on this worker")
+
+  /// What is wrong with a line is told in its own words, but not with those of an AUTH.
+  private static func withoutSecret(
+    _ error: RequestError, _ line: UnsafeBufferPointer<UInt8>
+  ) -> RequestError {
+    let isAuth = line.count >= 4 && zip(line, "AUTH".utf8).allSatisfy { $0 & 0xDF == $1 }
+    guard isAuth, error.code == .badRequest, error != noAuthentication else { return error }
+    return RequestError(.badRequest, "AUTH takes one word, the secret: \(AuthVerb.verb.usage)")
   }
 
   // Not inlined: Swift 6.3.1 crashes when it inlines a function that consumes a noncopyable Call.
@@ -48,20 +60,25 @@ extension ServingLoop: ConnectionOwner {
   ) throws(RequestError) {
     try arguments.bind(verb, parser, line.span)
     guard !arguments.decoded.isEmpty else {
-      try verb.run(Call(server: self, connection: connection, ticket: ticket, text: line))
+      try run(verb, Call(server: self, connection: connection, ticket: ticket, text: line))
       return
     }
     // Quoted words were decoded into a copy, which has to stay where it is during the call.
     let decoded = arguments.decoded
     let failure: RequestError? = decoded.withUnsafeBufferPointer { text in
       do throws(RequestError) {
-        try verb.run(Call(server: self, connection: connection, ticket: ticket, text: text))
+        try run(verb, Call(server: self, connection: connection, ticket: ticket, text: text))
         return nil
       } catch {
         return error
       }
     }
     if let failure { throw failure }
+  }
+
+  private func run(_ verb: Verb, _ call: Call) throws(RequestError) {
+    try call.authorize(verb)
+    try verb.run(call)
   }
 
   func lineTooLong(_ connection: Connection, limitBytes: Int) {
@@ -86,6 +103,7 @@ extension ServingLoop: ConnectionOwner {
 
   /// A line was begun and not ended in time: that is told, and the end.
   func lineStalled(_ connection: Connection) {
+    guard !connection.awaitsProxyHeader else { return proxyHeaderMissing(connection) }
     let most = SettingText.duration(ms: settings.lineTimeoutMs)
     answer(
       take(from: connection), RequestError(.badRequest, "a line has to end within \(most)"))

@@ -22,6 +22,8 @@ extension ServingLoop {
       connection.abort(.slow)
     } else if isOver(connection.waitsForLineEndSinceMs, settings.lineTimeoutMs, now) {
       lineStalled(connection)
+    } else if isOver(unknownSinceMs(connection), settings.authTimeoutMs, now) {
+      authStalled(connection)
     } else if isOver(connection.activeAtMs, settings.idleTimeoutMs, now), connection.isQuiet {
       // Who watches asks nothing for as long as nothing happens.
       if desk.isWatching(connection.id) || connection.hasUnreadInput { return }

@@ -9,6 +9,8 @@ enum Refusal: String, CaseIterable, Sendable {
   case connections
   /// The caller's address has.
   case address
+  /// It does not come through a proxy, as it has to with `--proxy-protocol`.
+  case header = "proxy_header"
 }
 
 extension ServingLoop {
@@ -17,42 +19,75 @@ extension ServingLoop {
 
   func accepted(_ socket: Socket) {
     guard shared.connections < settings.connectionsMax else {
-      refuse(socket, .connections, "too many connections; retry elsewhere")
+      refuse(
+        socket, .connections, RequestError(.overloaded, "too many connections; retry elsewhere"))
       return
     }
-    let host = socket.peerAddress()?.host
+    let peer = socket.peerAddress()
+    // Through a proxy all come from its address; whose they are is told by the header.
+    let host = settings.takesProxyHeader ? nil : peer?.host
     if let host, !shared.addresses.admit(host, most: settings.connectionsPerAddressMax) {
-      refuse(socket, .address, "too many connections from your address")
+      refuse(socket, .address, ServingLoop.tooManyOfAddress)
       return
     }
     let connection = insert(socket)
-    connection.host = host
+    (connection.host, connection.peer) = (host, peer)
     counters.add(.connectionsOpened)
     countConnections()
+  }
+
+  private static let tooManyOfAddress = RequestError(
+    .overloaded, "too many connections from your address")
+
+  /// A proxy has told whose connection it is; nil if it speaks for itself.
+  func proxied(_ connection: Connection, from peer: PeerAddress?) {
+    guard let peer else { return }
+    connection.peer = peer
+    if shared.addresses.admit(peer.host, most: settings.connectionsPerAddressMax) {
+      connection.host = peer.host
+    } else {
+      turnAway(connection, .address, ServingLoop.tooManyOfAddress)
+    }
+  }
+
+  /// What should have told whose connection it is did not come, or was something else.
+  func proxyHeaderMissing(_ connection: Connection) {
+    turnAway(
+      connection, .header,
+      RequestError(.badRequest, "this port takes connections with a PROXY protocol header only"))
   }
 
   private func insert(_ socket: Socket) -> Connection {
     socket.setNoDelay()
     socket.setKeepAlive()
     return connections.insert { id in
-      Connection(id, socket, loop: loop, owner: self, limits: settings)
+      let connection = Connection(id, socket, loop: loop, owner: self, limits: settings)
+      if principals != nil { connection.setLineLimits(isKnown: false) }
+      return connection
     }
   }
 
   /// Says why, in one line, to somebody who is not let in.
-  private func refuse(_ socket: Socket, _ refusal: Refusal, _ why: String) {
-    counters.addRefused(refusal)
-    var line: [UInt8] = []
-    line.appendError(RequestError(.overloaded, why))
+  private func refuse(_ socket: Socket, _ refusal: Refusal, _ error: RequestError) {
     guard refusedNow < refusedMax else {
+      counters.addRefused(refusal)
+      var line: [UInt8] = []
+      line.appendError(error)
       _ = line.withUnsafeBytes { socket.write($0) }
       socket.close()
       return
     }
+    turnAway(insert(socket), refusal, error)
+  }
+
+  private func turnAway(_ connection: Connection, _ refusal: Refusal, _ error: RequestError) {
+    counters.addRefused(refusal)
     refusedNow += 1
-    let connection = insert(socket)
     connection.isRefused = true
-    connection.turnAway(line)
+    countConnections()
+    var line: [UInt8] = []
+    line.appendError(error)
+    connection.turnAway(line, .refused)
   }
 
   /// A connection has ended.

@@ -6,12 +6,15 @@ internal import Loop
 internal import RedisLink
 internal import Scripts
 internal import SessionModel
+internal import Synchronization
 internal import Wire
 
 /// What the control loop tells a serving loop.
 enum ServingOrder: Sendable {
   /// Finish what is there, take nothing new, then end.
   case drain
+  /// Other principals may call now.
+  case principalsChanged
   /// End now.
   case stop
   /// Events have come.
@@ -55,6 +58,10 @@ final class ServingLoop {
   var sessionIDs = SessionIDs()
   var chores: LoopTimer?
   private var wakeup: LoopTimer?
+  /// Who may call; nil where everybody may.
+  var principals: Principals?
+  /// When the log was told of a wrong secret.
+  var failureToldMs: Int64 = 0
   /// Connections of those who are not let in, for as long as they take to hear so.
   var refusedNow = 0
   /// Requests that were taken and have not been answered.
@@ -94,8 +101,12 @@ final class ServingLoop {
     settings = shared.settings
     self.serves = serves
     counters = shared.counters[index]
+    principals = shared.principals.withLock { $0 }
     arguments = Arguments(deviceIDs: shared.settings.deviceIDs)
-    let times = [settings.idleTimeoutMs, settings.lineTimeoutMs, settings.unreadTimeoutMs]
+    let times = [
+      settings.idleTimeoutMs, settings.lineTimeoutMs, settings.unreadTimeoutMs,
+      settings.authTimeoutMs,
+    ]
     choresMs = max(20, times.filter { $0 > 0 }.reduce(4_000, min) / 4)
     inFlightMax = max(1, settings.requestsMax / shared.threads)
     batcher = Batcher(requestsMax: shared.settings.batchMax)
@@ -145,6 +156,7 @@ final class ServingLoop {
       acceptor?.takeAll()
       acceptor = nil
       startDrain()
+    case .principalsChanged: principalsChanged()
     case .stop: loop.stop()
     case .events(let events): desk.received(events)
     case .tailAnswer(let answer): desk.begun(answer)

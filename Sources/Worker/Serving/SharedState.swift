@@ -29,16 +29,21 @@ final class SharedState: Sendable {
   let tailRequests: Mailbox<TailRequest>
   /// Whose connections there are.
   let addresses = AddressCounts()
+  /// Who may call; nil where everybody may.
+  let principals: Mutex<Principals?>
   private let draining = Atomic(false)
+  private let reloadFailed = Atomic(false)
 
   init(
-    _ settings: Settings, log: Log, workerID: String, threads: Int, redisMode: String
+    _ settings: Settings, log: Log, workerID: String, threads: Int, redisMode: String,
+    principals: Principals? = nil
   ) throws(SystemError) {
     self.settings = settings
     self.log = log
     self.workerID = workerID
     self.threads = threads
     self.redisMode = redisMode
+    self.principals = Mutex(principals)
     counters = (0..<threads).map { _ in Counters() }
     deadlineNews = try Mailbox()
     tailRequests = try Mailbox()
@@ -47,6 +52,9 @@ final class SharedState: Sendable {
 
   /// Whether the worker has been told to stop.
   var isDraining: Bool { draining.load(ordering: .relaxed) }
+  /// Whether the file of principals was told to be read again and could not be.
+  var hasReloadFailed: Bool { reloadFailed.load(ordering: .relaxed) }
+  func setReloadFailed(_ failed: Bool) { reloadFailed.store(failed, ordering: .relaxed) }
   func startDraining() { draining.store(true, ordering: .relaxed) }
 
   func sum(_ figure: Figure) -> Int { counters.reduce(0) { $0 + $1[figure] } }

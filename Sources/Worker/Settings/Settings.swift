@@ -44,6 +44,14 @@ package struct Settings: Sendable, Equatable {
   /// Event loops, each a thread; 0 stands for one per core.
   package var threads = 0
   package var requestTimeoutMs: Int64 = 500
+  /// The file that says who may call; without one everybody may.
+  package var authFile: String?
+  /// Whether other machines may call without `authFile`.
+  package var isInsecure = false
+  /// By when a connection has to say who it is; 0 is never.
+  package var authTimeoutMs: Int64 = 10_000
+  /// Whether each connection begins with a header by which a proxy tells whose it is.
+  package var takesProxyHeader = false
   /// For how long connections are still taken once the worker was told to stop.
   package var drainDelayMs: Int64 = 0
   /// How long what is in flight may take to finish after that.

@@ -4,7 +4,7 @@
 extension Settings {
   /// Variables that are not the worker's own but may rightly stand in its environment.
   private static let variablesOfOthers: Set<String> = [
-    "LATCHKEY_BINARY", "LATCHKEY_TEST_SEED", "LATCHKEY_TO",
+    "LATCHKEY_BINARY", "LATCHKEY_SECRET", "LATCHKEY_TEST_SEED", "LATCHKEY_TO",
   ]
 
   /// Reads what follows `serve` on the command line, and the environment.

@@ -31,6 +31,27 @@ extension Settings {
         "By when each request has its reply. One that Redis did not answer in time is answered "
           + "with an error that says whether it may have been applied."),
       10...60_000, \.requestTimeoutMs),
+    .value(
+      .init(
+        "--auth", .server, default: "",
+        "The file that says who may call, and what each may do and see; SIGHUP has it read again. "
+          + "'latchkey secret' makes its lines."),
+      "FILE", range: "the path of a file", \.authFile, read: { $0.isEmpty ? nil : .some($0) }),
+    .toggle(
+      .init(
+        "--insecure", .server, default: "0",
+        "Lets other machines call without --auth. Otherwise a worker without --auth listens on "
+          + "this machine only."), \.isInsecure),
+    .duration(
+      .init(
+        "--auth-timeout", .server, default: "10s",
+        "By when a connection has to say AUTH, where --auth is given."),
+      10...3_600_000, zeroMeans: "never", \.authTimeoutMs),
+    .toggle(
+      .init(
+        "--proxy-protocol", .server, default: "0",
+        "Each connection begins with the header of the PROXY protocol, version 1 or 2, which tells "
+          + "the caller's address. One without it is refused."), \.takesProxyHeader),
     .duration(
       .init(
         "--drain-delay", .server, default: "0",

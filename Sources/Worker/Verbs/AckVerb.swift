@@ -8,7 +8,7 @@ enum AckVerb {
   static let verb = Verb(
     name: "ACK", rights: .read,
     words: [
-      WordRule(name: "group", kind: .id), WordRule(name: "id", kind: .id, isRepeated: true),
+      WordRule(name: "group", kind: .group), WordRule(name: "id", kind: .id, isRepeated: true),
     ],
     summary: "Tells that a group is done with these events.", replies: ["OK"]
   ) { (call) throws(RequestError) in

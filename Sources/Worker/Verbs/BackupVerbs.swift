@@ -29,6 +29,7 @@ enum ImportVerb {
   ) { (call) throws(RequestError) in
     guard let payload = call.payload else { return }
     let record = try ExportedRecord(payload, call.server.settings)
+    try call.authorize(device: record.device, links: record.links)
     let partition = Partition(of: record.device)
     let query = ScriptQuery(
       script: .import, keys: [call.server.baseKeys[partition.index]],

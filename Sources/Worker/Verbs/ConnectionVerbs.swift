@@ -13,9 +13,7 @@ enum AuthVerb {
     name: "AUTH", rights: .connection,
     words: [WordRule(name: "secret", kind: .text(bytesMax: 1_024))],
     summary: "Tells the worker who is calling.", replies: ["OK"]
-  ) { (_) throws(RequestError) in
-    throw RequestError(.badRequest, "no authentication is configured on this worker")
-  }
+  ) { (call) throws(RequestError) in try call.server.authenticate(call) }
 }
 
 enum QuitVerb {

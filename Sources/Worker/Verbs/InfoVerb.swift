@@ -5,7 +5,7 @@ internal import Wire
 
 enum InfoVerb {
   static let verb = Verb(
-    name: "INFO", rights: .connection,
+    name: "INFO", rights: .known,
     summary: "Tells the worker's version, its name and how it stands with Redis.", replies: ["OK"]
   ) { (call) throws(RequestError) in
     let server = call.server

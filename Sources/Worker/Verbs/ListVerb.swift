@@ -10,7 +10,7 @@ enum ListVerb {
     name: "LIST", rights: .read, words: [.listed],
     options: [.state, .limit, .cursor],
     summary: "The sessions of a device or of a link, newest first; or all of them.",
-    replies: ["OK"]
+    reach: .shownToOperators, replies: ["OK"]
   ) { (call) throws(RequestError) in
     let listed = call.text(0)
     guard listed != "*" else {

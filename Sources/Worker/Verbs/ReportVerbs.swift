@@ -6,7 +6,8 @@ internal import Wire
 
 enum StatsVerb {
   static let verb = Verb(
-    name: "STATS", rights: .read, summary: "Figures of the whole fleet.", replies: ["OK"]
+    name: "STATS", rights: .read, summary: "Figures of the whole fleet.",
+    reach: .everyDevice, replies: ["OK"]
   ) { (call) throws(RequestError) in
     let server = call.server
     try call.forward(

@@ -1,0 +1,32 @@
+// Owns: what is needed of OpenSSL: a keyed hash, a comparison that tells nothing by the time it
+// takes, and random bytes. Pure functions; any thread.
+
+internal import COpenSSL
+internal import Glibc
+
+package enum Digest {
+  /// HMAC-SHA256, 32 bytes.
+  package static func hmacSHA256(key: [UInt8], _ message: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: 32) { room, count in
+      var size: UInt32 = 0
+      let made = HMAC(
+        EVP_sha256(), key, Int32(key.count), message.baseAddress, message.count, room.baseAddress,
+        &size)
+      // It fails only where the library has no SHA-256 or no memory: there is no going on.
+      guard made != nil, size == 32 else { fatalError("OpenSSL has made no HMAC-SHA256") }
+      count = 32
+    }
+  }
+
+  /// Whether both are the same, in a time that does not depend on where they differ.
+  package static func areEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+    left.count == right.count && CRYPTO_memcmp(left, right, left.count) == 0
+  }
+
+  /// Bytes that nobody can guess.
+  package static func randomBytes(_ count: Int) throws(SystemError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    guard RAND_bytes(&bytes, Int32(count)) == 1 else { throw SystemError("RAND_bytes", EIO) }
+    return bytes
+  }
+}

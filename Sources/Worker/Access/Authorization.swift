@@ -1,0 +1,125 @@
+// Owns: the one place that decides what a caller may do and see. Runs on the loop's thread.
+
+internal import Wire
+
+/// What a verb needs where it takes `*` or looks at more than the devices and links that it names.
+enum Reach: Sendable {
+  /// It shows what the caller may see, and nothing else.
+  case shown
+  /// The same, and only to operators.
+  case shownToOperators
+  /// It tells of every device at once, so nothing of it can be hidden.
+  case everyDevice
+}
+
+extension Principal {
+  func require(_ rights: Rights) throws(RequestError) {
+    let needed: RightsSet =
+      switch rights {
+      case .connection, .known: []
+      case .read: .read
+      case .write: .write
+      case .operate: .operate
+      }
+    guard self.rights.isSuperset(of: needed) else {
+      throw RequestError(.forbidden, "this needs the right to \(rights.rawValue)")
+    }
+  }
+
+  func require(device: UnsafeBufferPointer<UInt8>) throws(RequestError) {
+    guard sees(device) else { throw RequestError(.forbidden, "this device is not yours") }
+  }
+
+  func require(device: String) throws(RequestError) {
+    guard sees(Array(device.utf8)) else {
+      throw RequestError(.forbidden, "this device is not yours")
+    }
+  }
+
+  func require(kind: some StringProtocol, ref: some StringProtocol) throws(RequestError) {
+    guard sees(kind: kind, ref: ref) else {
+      throw RequestError(.forbidden, "this link is not yours")
+    }
+  }
+
+  func require(_ reach: Reach) throws(RequestError) {
+    switch reach {
+    case .shown: break
+    case .shownToOperators: try require(Rights.operate)
+    case .everyDevice:
+      guard seesAllDevices else {
+        throw RequestError(.forbidden, "this is about all devices, and not all are yours")
+      }
+    }
+  }
+}
+
+extension Call {
+  /// Refuses what the caller may not do; without `--auth` everybody may do everything.
+  ///
+  /// Devices and links within a payload are the verb's to check.
+  func authorize(_ verb: Verb) throws(RequestError) {
+    guard server.principals != nil, verb.rights != .connection else { return }
+    guard let principal = connection.principal else {
+      throw RequestError(.authRequired, "say AUTH and your secret first")
+    }
+    try principal.require(verb.rights)
+    if verb.words.isEmpty, verb.options.isEmpty { try principal.require(verb.reach) }
+    try authorizeWords(verb, principal)
+    try authorizeOptions(verb, principal)
+  }
+
+  /// The same for what a payload names.
+  func authorize(device: String, links: [LinkName]) throws(RequestError) {
+    guard server.principals != nil else { return }
+    guard let principal = connection.principal else {
+      throw RequestError(.authRequired, "say AUTH and your secret first")
+    }
+    try principal.require(device: device)
+    for link in links { try principal.require(kind: link.kind, ref: link.ref) }
+  }
+
+  private func authorizeWords(_ verb: Verb, _ principal: Principal) throws(RequestError) {
+    for index in arguments.words.indices {
+      switch verb.words[min(index, verb.words.count - 1)].kind {
+      case .device, .address: try principal.require(device: device(ofWord: index))
+      case .deviceOrAll, .listed: try authorize(scope: word(index), verb, principal)
+      case .linkRef: try principal.require(kind: text(index - 1), ref: text(index))
+      case .group: try principal.require(Reach.everyDevice)
+      case .linkKind, .id, .agent, .text, .duration, .integer, .oneOf: break
+      }
+    }
+  }
+
+  /// A device, `*`, or the link of a LIST.
+  private func authorize(
+    scope: UnsafeBufferPointer<UInt8>, _ verb: Verb, _ principal: Principal
+  ) throws(RequestError) {
+    if scope.elementsEqual([UInt8(ascii: "*")]) {
+      try principal.require(verb.reach)
+    } else if let equals = scope.firstIndex(of: UInt8(ascii: "=")) {
+      try principal.require(
+        kind: String(decoding: scope[..<equals], as: UTF8.self),
+        ref: String(decoding: scope[(equals + 1)...], as: UTF8.self))
+    } else {
+      try principal.require(device: scope)
+    }
+  }
+
+  private func authorizeOptions(_ verb: Verb, _ principal: Principal) throws(RequestError) {
+    for option in verb.options where arguments[option] != nil {
+      switch option.reach {
+      case .nothing: break
+      case .user: try principal.require(kind: "user", ref: text(option))
+      case .everyDevice: try principal.require(Reach.everyDevice)
+      }
+    }
+  }
+
+  /// The device that a word is or begins with.
+  private func device(ofWord index: Int) -> UnsafeBufferPointer<UInt8> {
+    let word = word(index)
+    let end = word.firstIndex(of: UInt8(ascii: "/")) ?? word.endIndex
+    return UnsafeBufferPointer(rebasing: word[..<end])
+  }
+}

@@ -1,0 +1,139 @@
+// Owns: who may call, and what each may do and see. Values that never change; any thread.
+
+internal import Loop
+
+/// The kinds of verbs that a principal may use.
+struct RightsSet: OptionSet, Sendable {
+  let rawValue: UInt8
+  static let read = RightsSet(rawValue: 1)
+  static let write = RightsSet(rawValue: 2)
+  static let operate = RightsSet(rawValue: 4)
+
+  static let named: [(name: String, set: RightsSet)] = [
+    ("read", .read), ("write", .write), ("operate", .operate),
+  ]
+
+  var text: String {
+    RightsSet.named.filter { contains($0.set) }.map(\.name).joined(separator: ",")
+  }
+}
+
+/// A secret as it is kept: nothing by which it could be found out.
+///
+/// Secrets are 256 random bits, so a hash that is quick to make is as good as a slow one, and
+/// callers who connect for each request do not pay for a slow one each time.
+struct SecretHash: Sendable, Equatable {
+  let salt: [UInt8]
+  let hash: [UInt8]
+
+  private static let scheme = "hmac-sha256"
+
+  init(salt: [UInt8], of secret: UnsafeBufferPointer<UInt8>) {
+    self.salt = salt
+    hash = Digest.hmacSHA256(key: salt, secret)
+  }
+
+  /// From `hmac-sha256:<salt>:<hash>`, both in hex.
+  init?(_ text: some StringProtocol) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 3, parts[0] == SecretHash.scheme, let salt = Hex.bytes(parts[1]),
+      let hash = Hex.bytes(parts[2]), 16...64 ~= salt.count, hash.count == 32
+    else { return nil }
+    (self.salt, self.hash) = (salt, hash)
+  }
+
+  var text: String { "\(SecretHash.scheme):\(Hex.text(salt)):\(Hex.text(hash))" }
+
+  func isOf(_ secret: UnsafeBufferPointer<UInt8>) -> Bool {
+    Digest.areEqual(hash, Digest.hmacSHA256(key: salt, secret))
+  }
+
+  /// What is compared where there is nothing to compare with, so that it takes as long.
+  static let ofNobody = SecretHash(
+    salt: [UInt8](repeating: 0, count: 16), hash: [UInt8](repeating: 0, count: 32))
+
+  private init(salt: [UInt8], hash: [UInt8]) {
+    (self.salt, self.hash) = (salt, hash)
+  }
+}
+
+/// Somebody who may call.
+final class Principal: Sendable {
+  let name: String
+  /// Several while one of them is being replaced.
+  let hashes: [SecretHash]
+  let rights: RightsSet
+  private let devices: [Pattern]
+  private let links: [LinkPattern]
+  /// Whether no device is hidden from it.
+  let seesAllDevices: Bool
+
+  init(
+    name: String, hashes: [SecretHash], rights: RightsSet, devices: [Pattern],
+    links: [LinkPattern]
+  ) {
+    self.name = name
+    self.hashes = hashes
+    self.rights = rights
+    self.devices = devices
+    self.links = links
+    seesAllDevices = devices.contains { $0.isEverything }
+  }
+
+  func sees(_ device: UnsafeBufferPointer<UInt8>) -> Bool {
+    seesAllDevices || devices.contains { $0.matches(device) }
+  }
+
+  func sees(_ device: [UInt8]) -> Bool {
+    seesAllDevices || device.withUnsafeBufferPointer { sees($0) }
+  }
+
+  func sees(kind: some StringProtocol, ref: some StringProtocol) -> Bool {
+    links.contains { $0.matches(kind: kind, ref: ref) }
+  }
+}
+
+/// All who may call.
+final class Principals: Sendable {
+  private let byName: [String: Principal]
+
+  init(_ principals: [Principal]) {
+    byName = Dictionary(principals.map { ($0.name, $0) }) { first, _ in first }
+  }
+
+  var count: Int { byName.count }
+
+  subscript(name: String) -> Principal? { byName[name] }
+
+  /// Whose secret this is: `<name>.<random>`; nil if it is nobody's.
+  func authenticate(_ secret: UnsafeBufferPointer<UInt8>) -> Principal? {
+    let name = secret.prefix { $0 != UInt8(ascii: ".") }
+    let principal = byName[String(decoding: name, as: UTF8.self)]
+    var isRight = false
+    for hash in principal?.hashes ?? [.ofNobody] where hash.isOf(secret) { isRight = true }
+    return isRight ? principal : nil
+  }
+}
+
+/// Bytes as text.
+enum Hex {
+  static func text(_ bytes: [UInt8]) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    return String(
+      decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+  }
+
+  static func bytes(_ text: some StringProtocol) -> [UInt8]? {
+    let digits = text.utf8.compactMap { digit($0) }
+    guard digits.count == text.utf8.count, digits.count.isMultiple(of: 2) else { return nil }
+    return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+  }
+
+  private static func digit(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+    default: nil
+    }
+  }
+}

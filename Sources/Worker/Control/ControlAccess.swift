@@ -1,0 +1,50 @@
+// Owns: who may call, as the control loop knows it: at the start, and when the file is read again.
+// Runs on the main thread.
+
+internal import Loop
+internal import Synchronization
+
+extension Control {
+  /// Reads who may call; nil where everybody may, which other machines must not by accident.
+  static func principals(_ settings: Settings) throws(StartError) -> Principals? {
+    guard let path = settings.authFile else {
+      try requireLoopback(settings)
+      return nil
+    }
+    do throws(PrincipalFileError) { return try PrincipalFile.load(path) } catch {
+      throw StartError(text: "--auth: \(error)")
+    }
+  }
+
+  private static func requireLoopback(_ settings: Settings) throws(StartError) {
+    guard !settings.isInsecure else { return }
+    let address: SocketAddress
+    do throws(SystemError) { address = try SocketAddress.resolve(settings.listen.address) } catch {
+      throw StartError(text: "cannot listen on \(settings.listen): \(error)")
+    }
+    guard !address.isLoopback else { return }
+    throw StartError(
+      text: "other machines can reach \(settings.listen), and without --auth all of them may call: "
+        + "give --auth FILE, or --insecure if nobody else is on that network")
+  }
+
+  /// The file has changed, somebody says.
+  func reload() {
+    guard let path = settings.authFile else {
+      log.info("told to reload: without --auth there is nothing to read again")
+      return
+    }
+    do throws(PrincipalFileError) {
+      let principals = try PrincipalFile.load(path)
+      shared.principals.withLock { $0 = principals }
+      shared.setReloadFailed(false)
+      for orders in serving { orders.post(.principalsChanged) }
+      log.info("the principals were read again", ["count": "\(principals.count)"])
+    } catch {
+      shared.setReloadFailed(true)
+      log.error(
+        "the principals could not be read again; those from before stay",
+        ["why": error.description])
+    }
+  }
+}

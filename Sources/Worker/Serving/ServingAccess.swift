@@ -1,0 +1,80 @@
+// Owns: how connections get, keep and lose their principal. Runs on the loop's thread.
+
+internal import Loop
+internal import SessionModel
+internal import Synchronization
+internal import Wire
+
+extension ServingLoop {
+  /// Wrong secrets after which a connection is closed.
+  private var failuresMax: Int { 3 }
+
+  /// Says who is calling, or that nobody has this secret.
+  func authenticate(_ call: Call) throws(RequestError) {
+    guard let principals else {
+      throw ServingLoop.noAuthentication
+    }
+    let connection = call.connection
+    guard let principal = principals.authenticate(call.word(0)) else {
+      counters.add(.authFailures)
+      tellOfFailure(connection)
+      connection.authFailures += 1
+      answer(call.ticket, RequestError(.forbidden, "this is nobody's secret"))
+      if connection.authFailures >= failuresMax { connection.finish(.unauthenticated) }
+      return
+    }
+    connection.authFailures = 0
+    give(connection, principal)
+    call.answer("OK {\"name\":\"\(principal.name)\"}")
+  }
+
+  private func give(_ connection: Connection, _ principal: Principal) {
+    connection.principal = principal
+    connection.setLineLimits(isKnown: true)
+    desk.accessChanged(connection, principal)
+  }
+
+  /// Somebody may be guessing: one line a second says so, however many try.
+  private func tellOfFailure(_ connection: Connection) {
+    guard loop.nowMs - failureToldMs >= 1_000 else { return }
+    failureToldMs = loop.nowMs
+    let from = connection.peer?.description ?? "?"
+    shared.log.warn("somebody has said a wrong secret", ["from": from])
+  }
+
+  /// The file was read again: connections keep their principal by its name.
+  func principalsChanged() {
+    principals = shared.principals.withLock { $0 }
+    guard let principals else { return }
+    for connection in connections.all {
+      guard let name = connection.principal?.name else { continue }
+      let principal = principals[name]
+      connection.principal = principal
+      if principal == nil {
+        connection.setLineLimits(isKnown: false)
+        connection.unknownSinceMs = loop.nowMs
+      }
+      desk.accessChanged(connection, principal)
+    }
+  }
+
+  /// Ends a connection whose caller does not say who it is.
+  func authStalled(_ connection: Connection) {
+    let most = SettingText.duration(ms: settings.authTimeoutMs)
+    var line: [UInt8] = []
+    line.appendError(RequestError(.authRequired, "AUTH has to come within \(most)"))
+    connection.turnAway(line, .unauthenticated)
+  }
+
+  /// Since when a caller is waited for to say who it is; nil if it is not.
+  func unknownSinceMs(_ connection: Connection) -> Int64? {
+    guard principals != nil, connection.principal == nil else { return nil }
+    return connection.unknownSinceMs
+  }
+
+  /// Whether events of the device may be shown on this connection.
+  func maySee(_ connection: ConnectionID, _ device: [UInt8]) -> Bool {
+    guard principals != nil else { return true }
+    return connections[connection]?.principal?.sees(device) ?? false
+  }
+}

@@ -1,0 +1,66 @@
+// Owns: `latchkey secret`: makes a principal's secret, and its line in the file for --auth.
+
+import Glibc
+import Worker
+
+enum SecretCommand {
+  static let usage = """
+    usage: latchkey secret NAME [--rights LIST] [--devices LIST] [--links LIST] [--secret-file F]
+
+    Makes a secret for a caller and prints its line for the file that `latchkey serve --auth`
+    reads. The line goes to standard output and holds a hash only; the secret goes to standard
+    error, and is nowhere else:
+
+      latchkey secret scheduler --rights read,write --devices 'd-*' >> principals
+
+      --rights LIST    of read, write and operate (read,write)
+      --devices LIST   ids with * for any characters (*)
+      --links LIST     kind=ref with * for any characters, or * for all (*)
+      --secret-file F  hashes the secret in that file, or on standard input for -, instead of
+                       making one: NAME, a point, and 32 or more characters that nobody can guess
+
+    Exit status: 0 done · 2 wrong usage
+
+    """
+
+  static func run(_ arguments: [String]) -> Int32 {
+    var rest = arguments[...]
+    var name: String?
+    var grants = [("rights", "read,write"), ("devices", "*"), ("links", "*")]
+    var file: String?
+    while let word = rest.popFirst() {
+      switch word {
+      case "-h", "--help":
+        print(usage, terminator: "")
+        return 0
+      case "--rights", "--devices", "--links", "--secret-file":
+        guard let value = rest.popFirst() else { Latchkey.fail(usage, status: 2) }
+        if word == "--secret-file" { file = value }
+        grants = grants.map { $0.0 == word.dropFirst(2) ? ($0.0, value) : $0 }
+      default:
+        guard name == nil, !word.hasPrefix("-") else { Latchkey.fail(usage, status: 2) }
+        name = word
+      }
+    }
+    guard let name else { Latchkey.fail(usage, status: 2) }
+    return make(name, grants.map { "\($0.0)=\($0.1)" }, file)
+  }
+
+  private static func make(_ name: String, _ grants: [String], _ file: String?) -> Int32 {
+    var given: String?
+    if let file {
+      guard let text = Latchkey.text(ofFile: file, bytesMax: 4_096) else {
+        Latchkey.fail("latchkey secret: \(file) cannot be read\n", status: 2)
+      }
+      given = text.trimmingSpace()
+    }
+    do throws(PrincipalFileError) {
+      let new = try NewPrincipal(name: name, secret: given, grants: grants)
+      print(new.line)
+      if given == nil { _ = Latchkey.write("the secret, shown once: \(new.secret)\n", to: 2) }
+      return 0
+    } catch {
+      Latchkey.fail("latchkey secret: \(error)\n", status: 2)
+    }
+  }
+}

@@ -1,0 +1,252 @@
+// Owns: the tests of AUTH: who is let in, who is not, and what happens when that changes.
+
+import Foundation
+import Glibc
+import Testing
+
+extension SystemSuites.Fleet {
+  @Suite struct Auth {
+    private static let all = ["--rights", "read,write,operate"]
+
+    private func start(
+      _ more: [String] = [], _ principals: [(name: String, grants: [String])]
+    ) throws -> (Lab, PrincipalsFile) {
+      let file = try PrincipalsFile(principals)
+      return (try Lab(workers: [["--auth", file.path] + more]), file)
+    }
+
+    private func reload(_ worker: WorkerProcess, _ message: String) throws {
+      let before = worker.log.components(separatedBy: message).count
+      worker.signal(SIGHUP)
+      try eventually("'\(message)' in the log") {
+        worker.log.components(separatedBy: message).count > before
+      }
+    }
+
+    // MARK: Getting in
+
+    @Test func `who has said a secret may ask, and who has not may not`() throws {
+      let (lab, file) = try start([], [("app", Self.all)])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      for line in ["PING", "HELP", "HELP LOCK"] { #expect(try client.request(line).isOK) }
+      for line in ["LOCK d a", "INFO", "WATCH *", "STATS"] {
+        expect(try client.request(line), "ERR", "auth_required")
+      }
+      // What is sent behind the AUTH is done with its rights.
+      try client.send(Array("AUTH \(file.secret("app"))\nLOCK d a\n".utf8))
+      #expect(try client.reply().raw == "OK {\"name\":\"app\"}")
+      expect(try client.reply(), "OK")
+    }
+
+    @Test func `a third wrong secret ends the connection, and a right one starts anew`() throws {
+      let (lab, file) = try start([], [("app", Self.all)])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      for _ in 0..<2 { expect(try client.request("AUTH app.hunter2"), "ERR", "forbidden") }
+      #expect(try client.request("AUTH \(file.secret("app"))").isOK)
+      for _ in 0..<2 { expect(try client.request("AUTH nobody.hunter2"), "ERR", "forbidden") }
+      // Who is known stays so.
+      expect(try client.request("LOCK d a"), "OK")
+      try client.send(Array("AUTH hunter2\nLOCK d b\n".utf8))
+      expect(try client.reply(), "ERR", "forbidden")
+      #expect(client.isClosed())
+      #expect(try lab.worker.metric("latchkey_auth_failures_total") == 5)
+      #expect(try lab.worker.metric("latchkey_principals") == 1)
+      #expect(lab.worker.log.contains("from=127.0.0.1"))
+    }
+
+    @Test func `no secret is told again, whatever is wrong with the line`() throws {
+      let (lab, file) = try start([], [("app", Self.all)])
+      defer { lab.stop() }
+      let secret = file.secret("app")
+      let random = String(secret.dropFirst(4))
+      var told = ""
+      for line in [
+        "AUTH \(secret) more", "AUTH x \(random)", "AUTH a=b \(random)", "AUTH \(random)=x",
+        "auth {\"\(random)\":1}", "AUTH \"\(random)", "AUTH \(random)", "AUTH  \(secret)",
+        "Auth \(secret)\u{7f}",
+      ] {
+        let client = try lab.connect()
+        let reply = try client.request(line)
+        expect(reply, "ERR")
+        told += reply.raw
+      }
+      let client = try file.connect(lab.worker, as: "app")
+      told += try client.request("INFO").raw + lab.worker.get("/metrics").body + lab.worker.log
+      #expect(!told.contains(random.prefix(16)))
+      let hash = try String(contentsOfFile: file.path, encoding: .utf8).split(separator: ":").last
+      #expect(!told.contains(try #require(hash).prefix(16)))
+    }
+
+    @Test func `before AUTH a line is short, and after it as long as any`() throws {
+      let (lab, file) = try start([], [("app", Self.all)])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      let text = { (bytes: Int) in "AUTH " + String(repeating: "x", count: bytes - 5) }
+      expect(try client.request(text(4_097)), "ERR", "too_large")
+      expectBadRequest(try client.request(text(4_096)))
+      #expect(try client.request("AUTH \(file.secret("app"))").isOK)
+      let note = String(repeating: "n", count: 100_000)
+      expect(try client.request("LOCK d a"), "OK")
+      expect(try client.request("HANDOFF d a b {\"note\":\"\(note)\"}"), "OK")
+    }
+
+    @Test func `who does not say who it is has to go, and who does may stay`() throws {
+      let (lab, file) = try start(["--auth-timeout", "1s"], [("app", Self.all)])
+      defer { lab.stop() }
+      let known = try file.connect(lab.worker, as: "app")
+      let silent = try lab.connect()
+      let busy = Background {
+        let client = try lab.connect()
+        while let reply = try? client.request("PING") {
+          if reply.code == "auth_required" { return client.isClosed() }
+        }
+        return false
+      }
+      expect(try silent.reply(), "ERR", "auth_required")
+      #expect(silent.isClosed())
+      #expect(try busy.join())
+      silent.socket.close()
+      try eventually("both being counted") {
+        try lab.worker.metric("latchkey_connections_closed_total{reason=\"unauthenticated\"}") == 2
+      }
+      expect(try known.request("LOCK d a"), "OK")
+    }
+
+    // MARK: Reading the file again
+
+    @Test func `a file that is read again drops nobody who is still in it`() throws {
+      let (lab, file) = try start(
+        [], [("stays", Self.all), ("goes", Self.all), ("shrinks", Self.all)])
+      defer { lab.stop() }
+      let clients = try ["stays", "goes", "shrinks"].map { try file.connect(lab.worker, as: $0) }
+      let watchers = try ["stays", "goes", "shrinks"].map { name in
+        let client = try file.connect(lab.worker, as: name)
+        #expect(try client.request("WATCH b-1").isOK)
+        return client
+      }
+      let waiter = try file.connect(lab.worker, as: "goes")
+      try waiter.sendLine("EVENTS b-1 wait=1h")
+      try eventually("one that waits") {
+        try lab.worker.metric("latchkey_event_waiters") == 1
+      }
+      file.remove("goes")
+      try file.change("shrinks", ["--rights", "read,write", "--devices", "a-*"])
+      try file.add("comes", Self.all)
+      try file.write()
+      try reload(lab.worker, "the principals were read again")
+      expect(try waiter.reply(), "ERR", "forbidden")
+      expect(try clients[0].request("LOCK b-1 x"), "OK")
+      expect(try clients[1].request("LOCK b-1 x"), "ERR", "auth_required")
+      expect(try clients[2].request("LOCK b-1 x"), "ERR", "forbidden")
+      expect(try clients[2].request("LOCK a-1 x"), "OK")
+      // A watch that is not allowed any more ends with its connection.
+      #expect(watchers[1].isClosed() && watchers[2].isClosed())
+      expect(try file.connect(lab.worker, as: "comes").request("SEIZE b-1 y"), "OK")
+      #expect(try watchers[0].reply().string("type") == "lock.seized")
+      #expect(try lab.worker.metric("latchkey_auth_reload_failed") == 0)
+      // Whoever is not known any more can come back in.
+      try file.add("goes", Self.all)
+      try file.write()
+      try reload(lab.worker, "the principals were read again")
+      expect(try clients[1].request("AUTH \(file.secret("goes"))"), "OK")
+      expect(try clients[1].request("LOCK b-1 x"), "HELD")
+    }
+
+    @Test func `a file that is broken or gone changes nothing`() throws {
+      let (lab, file) = try start([], [("app", Self.all)])
+      defer { lab.stop() }
+      let client = try file.connect(lab.worker, as: "app")
+      for text in ["app hunter2\n", "", nil] {
+        if let text {
+          try text.write(toFile: file.path, atomically: true, encoding: .utf8)
+        } else {
+          try FileManager.default.removeItem(atPath: file.path)
+        }
+        try reload(lab.worker, "could not be read again")
+        #expect(try lab.worker.metric("latchkey_auth_reload_failed") == 1)
+        #expect(try client.request("LOCK d a").isOK)
+        #expect(try file.connect(lab.worker, as: "app").request("LOCK d a").isOK)
+      }
+      #expect(!lab.worker.log.contains("hunter2"))
+      try file.write()
+      try reload(lab.worker, "the principals were read again")
+      #expect(try lab.worker.metric("latchkey_auth_reload_failed") == 0)
+    }
+
+    // MARK: Starting
+
+    @Test func `other machines are let in with AUTH, or when that is asked for`() throws {
+      let redis = try RedisServer()
+      defer { redis.stop() }
+      let open = ["--redis", redis.url, "--listen", "0.0.0.0:0"]
+      let refused = try Starting(open)
+      defer { refused.child.end() }
+      #expect(try refused.awaitEnd() == .exited(1))
+      #expect(refused.log.contains("--auth") && refused.log.contains("--insecure"))
+      let file = try PrincipalsFile([("app", [])])
+      for flags in [["--insecure"], ["--auth", file.path]] {
+        let starting = try Starting(open + flags)
+        defer { starting.child.end() }
+        let line = try starting.awaitReadyLine(within: .seconds(10))
+        #expect(line.contains("listen=0.0.0.0:"))
+      }
+    }
+
+    @Test func `a file that cannot be read keeps the worker from starting`() throws {
+      let file = try PrincipalsFile([("app", [])])
+      try "app hunter2 rights=read\n".write(toFile: file.path, atomically: true, encoding: .utf8)
+      for (path, word) in [(file.path, "line 1"), ("/nonexistent", "/nonexistent")] {
+        let starting = try Starting(["--redis", "unix:///nonexistent", "--auth", path])
+        defer { starting.child.end() }
+        #expect(try starting.awaitEnd() == .exited(1))
+        #expect(starting.log.contains("--auth: ") && starting.log.contains(word))
+        #expect(!starting.log.contains("hunter2"))
+      }
+    }
+
+    @Test func `SIGHUP does no harm to a worker that has no such file`() throws {
+      let lab = try Lab()
+      defer { lab.stop() }
+      try reload(lab.worker, "told to reload")
+      #expect(try lab.connect().request("PING").raw == "OK")
+    }
+
+    // MARK: The program
+
+    @Test func `call and watch take a secret from a file or the environment`() throws {
+      let (lab, file) = try start([], [("app", Self.all)])
+      defer { lab.stop() }
+      let path = "\(file.path).secret"
+      try "\(file.secret("app"))\n".write(toFile: path, atomically: true, encoding: .utf8)
+      let to = ["--to", "127.0.0.1:\(lab.worker.listenPort)"]
+      let given = try ProgramRun(["call"] + to + ["--secret-file", path, "LOCK", "d", "a"])
+      #expect(given.status == 0 && given.output.hasPrefix("OK "), "\(given)")
+      let held = try ProgramRun(
+        ["call"] + to + ["LOCK", "d", "b"], environment: ["LATCHKEY_SECRET": file.secret("app")])
+      #expect(held.status == 1)
+      let none = try ProgramRun(["call"] + to + ["HOLDER", "d"])
+      #expect(none.status == 2 && none.output.hasPrefix("ERR auth_required"))
+      for command in [["call"] + to + ["PING"], ["watch"] + to] {
+        let wrong = try ProgramRun(command, environment: ["LATCHKEY_SECRET": "app.hunter2"])
+        #expect(wrong.status == 2 && wrong.errors.hasPrefix("ERR forbidden"), "\(wrong)")
+        let two = try ProgramRun(command, environment: ["LATCHKEY_SECRET": "app hunter2"])
+        #expect(two.status == 2 && !two.errors.contains("hunter2"))
+      }
+      let missing = try ProgramRun(["call", "--secret-file", "/nonexistent", "PING"])
+      #expect(missing.status == 2 && missing.errors.contains("/nonexistent"))
+    }
+
+    @Test func `latchkey secret says what is wrong with its arguments`() throws {
+      for arguments in [
+        [], ["a b"], ["a", "b"], ["a", "--rights", "all"], ["a", "--devices", "/"],
+        ["a", "--what"],
+        ["a", "--rights"], ["a", "--secret-file", "/nonexistent"],
+      ] {
+        let run = try ProgramRun(["secret"] + arguments)
+        #expect(run.status == 2 && run.output.isEmpty && !run.errors.isEmpty, "\(arguments)")
+      }
+    }
+  }
+}
