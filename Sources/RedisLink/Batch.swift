@@ -13,6 +13,10 @@ package struct Ticket: Sendable {
   package var verb: Int
   /// When the request came, in monotonic ns.
   package var arrivedNs: Int64
+  /// What the request sets runs out so many ms after it was done; negative: it sets nothing.
+  package var dueInMs: Int64 = -1
+  /// The partition in which it does.
+  package var partition = 0
 
   package init(client: UInt64, slot: UInt64, verb: Int, arrivedNs: Int64) {
     self.client = client

@@ -21,6 +21,7 @@ final class LinkedChange {
   /// The session's script; `isReserved` when a place has been taken.
   private let query: (_ isReserved: Bool, _ session: String?) -> ScriptQuery
   private let device: String
+  private let dueInMs: Int64?
   private var hasCheckedLive = false
 
   /// Does the first step; the caller's next request waits until the last one is done.
@@ -38,9 +39,9 @@ final class LinkedChange {
     untilMs = call.ticket.arrivedNs / 1_000_000 + call.server.settings.requestTimeoutMs
     self.link = link
     self.query = query
+    self.dueInMs = dueInMs
     try server.requireRedis()
     connection.hold()
-    if let dueInMs { server.note(Partition(of: device), dueInMs: dueInMs) }
     server.callScript(query(false, nil)) { self.asked($0) }
   }
 
@@ -118,6 +119,7 @@ final class LinkedChange {
   }
 
   private func finish(_ outcome: ScriptOutcome) {
+    if let dueInMs { server.note(Partition(of: device), dueInMs: dueInMs) }
     switch outcome {
     case .line(let line): server.answerText(ticket, line)
     case .failed(let error): server.answer(ticket, error)

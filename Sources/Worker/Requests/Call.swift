@@ -102,8 +102,10 @@ struct Call {
     _ script: Script, dueInMs: Int64? = nil, _ write: (inout CommandBuffer) -> Void
   ) throws(RequestError) {
     let partition = Partition(of: device)
+    var ticket = ticket
+    ticket.partition = partition.index
+    ticket.dueInMs = dueInMs ?? -1
     try server.enqueue(script, partition, connection: connection, ticket: ticket, write)
-    if let dueInMs { server.note(partition, dueInMs: dueInMs) }
   }
 
   /// Sends the request to Redis in a script call of its own, and its reply line to the caller.

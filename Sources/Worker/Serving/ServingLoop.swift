@@ -200,8 +200,16 @@ extension ServingLoop {
   }
 
   /// Notes that something in the partition runs out after so long.
+  ///
+  /// Not before Redis has answered: a reap that overtakes the change finds nothing, and only the
+  /// sweep comes again.
   func note(_ partition: Partition, dueInMs ms: Int64) {
     shared.deadlines.note(partition, inMs: ms, nowMs: loop.nowMs)
+  }
+
+  private func noteDeadline(of ticket: Ticket) {
+    guard ticket.dueInMs >= 0 else { return }
+    note(Partition(index: ticket.partition), dueInMs: ticket.dueInMs)
   }
 
   /// Refuses while Redis is away.
@@ -259,6 +267,7 @@ extension ServingLoop: RedisLinkOwner {
       return
     }
     for index in 0..<batch.count {
+      noteDeadline(of: batch.tickets[index])
       let line = reply[index].bytes
       // Only a text that is no error goes on as it is.
       guard line.isEmpty || line.first == UInt8(ascii: "E"),
@@ -279,7 +288,11 @@ extension ServingLoop: RedisLinkOwner {
 
   func batchFailed(_ link: RedisLink, _ batch: Batch, _ failure: LinkFailure) {
     let error = error(for: failure, batch.script)
-    for ticket in batch.tickets { answer(ticket, error) }
+    for ticket in batch.tickets {
+      // Perhaps it was done.
+      noteDeadline(of: ticket)
+      answer(ticket, error)
+    }
     batcher.recycle(batch)
   }
 }

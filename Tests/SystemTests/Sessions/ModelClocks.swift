@@ -1,0 +1,125 @@
+// The clocks of a session by section 6 of the contract, as a list of what becomes true when.
+
+import Foundation
+
+/// How long each clock of a session runs, in ms; 0 is off.
+struct ModelClocks {
+  var idle = 1_800_000
+  var abandon = 86_400_000
+  var archive = 604_800_000
+  var life = 86_400_000
+  var keep = 2_592_000_000
+  var warn = 120_000
+}
+
+extension ModelClocks {
+  /// The defaults, but for what the request says.
+  init(_ request: ModelRequest) {
+    func ms(_ name: String, _ standard: Int) -> Int {
+      switch request.option(name) {
+      case "0": 0
+      case "10ms": 10
+      case "50h": 180_000_000
+      default: standard
+      }
+    }
+    idle = ms("idle", idle)
+    abandon = ms("abandon", abandon)
+    archive = ms("archive", archive)
+    life = ms("life", life)
+    keep = ms("keep", keep)
+    warn = ms("warn", warn)
+  }
+
+  /// What a session in this state will be in a moment, if one of its clocks is short.
+  func soon(after state: String) -> String? {
+    guard state == "active" || state == "paused" else { return nil }
+    if abandon == 10 { return "abandoned" }
+    if life == 10 { return "expired" }
+    return idle == 10 && state == "active" ? "paused" : nil
+  }
+}
+
+/// What a session with these clocks goes through, if these things are done to it.
+struct ModelCourse {
+  /// Something that a caller did at a moment which its reply told.
+  struct Act {
+    let verb: String
+    let atMs: Int
+  }
+
+  private let clocks: ModelClocks
+  private(set) var state = "active"
+  private(set) var events: [(type: String, atMs: Int)] = []
+  private var activeAtMs: Int
+  private var bornAtMs: Int
+  private var abandonedAtMs = 0
+  /// The deadlines that were warned of.
+  private var warned: Set<String> = []
+
+  init(_ clocks: ModelClocks, openedAtMs: Int) {
+    self.clocks = clocks
+    activeAtMs = openedAtMs
+    bornAtMs = openedAtMs
+    events = [("session.opened", openedAtMs)]
+  }
+
+  private var isLive: Bool { state == "active" || state == "paused" }
+
+  /// The next thing that a clock does: a state or a warning, at most at that moment.
+  private func next(by limitMs: Int) -> (type: String, atMs: Int)? {
+    var ends: [(type: String, atMs: Int)] = []
+    if state == "abandoned", clocks.archive > 0 {
+      ends.append(("session.archived", abandonedAtMs + clocks.archive))
+    }
+    // In the order in which they win a tie.
+    let abandonsAtMs = activeAtMs + clocks.abandon
+    if isLive, clocks.abandon > 0 { ends.append(("session.abandoned", abandonsAtMs)) }
+    if isLive, clocks.life > 0 { ends.append(("session.expired", bornAtMs + clocks.life)) }
+    let pausesAtMs = activeAtMs + clocks.idle
+    if state == "active", clocks.idle > 0 { ends.append(("session.paused", pausesAtMs)) }
+    let first = ends.min { $0.atMs < $1.atMs }
+    var all = first.map { [$0] } ?? []
+    if clocks.warn > 0 {
+      if state == "active", clocks.idle > clocks.warn, !warned.contains("idle \(pausesAtMs)") {
+        all.append(("idle \(pausesAtMs)", pausesAtMs - clocks.warn))
+      }
+      let expiresAtMs = bornAtMs + clocks.life
+      if isLive, clocks.life > clocks.warn, !warned.contains("life \(expiresAtMs)") {
+        all.append(("life \(expiresAtMs)", expiresAtMs - clocks.warn))
+      }
+    }
+    return all.min { $0.atMs < $1.atMs }.flatMap { $0.atMs <= limitMs ? $0 : nil }
+  }
+
+  /// Lets the clocks run up to a moment, that moment included.
+  mutating func run(untilMs limitMs: Int) {
+    while let next = next(by: limitMs) {
+      guard next.type.hasPrefix("session.") else {
+        warned.insert(next.type)
+        events.append(("session.expiring", next.atMs))
+        continue
+      }
+      events.append(next)
+      state = String(next.type.dropFirst("session.".count))
+      if state == "abandoned" { abandonedAtMs = next.atMs }
+    }
+  }
+
+  /// Does what a caller did; false if the state of that moment does not allow it.
+  mutating func act(_ act: Act) -> Bool {
+    run(untilMs: act.atMs)
+    switch (act.verb, state) {
+    case ("TOUCH", "active"), ("TOUCH", "paused"), ("RECOVER", "active"): break
+    case ("RESUME", "paused"): events.append(("session.resumed", act.atMs))
+    case ("RECOVER", "paused"): events.append(("session.recovered", act.atMs))
+    case ("RECOVER", "abandoned"):
+      events.append(("session.recovered", act.atMs))
+      bornAtMs = act.atMs
+    default: return false
+    }
+    activeAtMs = act.atMs
+    if act.verb != "TOUCH" { state = "active" }
+    return true
+  }
+}
