@@ -12,14 +12,15 @@ local clock = call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local now_us = clock[1] * 1000000 + clock[2]
 
--- Runs a change at most once per request id: a repeated id gets the first one's reply. MORE is
--- no reply but a question to the worker, and changes nothing.
+-- Runs a change at most once per request id: a repeated id gets the first one's reply. Not so
+-- where nothing was changed and may be another time: ERR, and MORE, a question to the worker.
 local function once(base, first, req, operate)
   local key = base .. ':req:' .. ARGV[first] .. '/' .. req
   local kept = call('GET', key)
   if kept then return kept end
   local reply = operate(base, first)
-  if string.sub(reply, 1, 5) ~= 'MORE ' then call('SET', key, reply, 'PX', REQ_KEEP_MS) end
+  local word = string.match(reply, '^%u+')
+  if word ~= 'MORE' and word ~= 'ERR' then call('SET', key, reply, 'PX', REQ_KEEP_MS) end
   return reply
 end
 
