@@ -112,6 +112,11 @@ struct Seeded: RandomNumberGenerator {
     print("seed \(state): \(purpose)")
   }
 
+  private init(state: UInt64) { self.state = state }
+
+  /// A source for another thread, which the same seed repeats too.
+  mutating func fork() -> Seeded { Seeded(state: next()) }
+
   mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15
     var mixed = state
