@@ -117,7 +117,7 @@ extension SystemSuites {
         Issue.record("no chaos in \(figures)")
         return
       }
-      #expect(runs.count >= 2)
+      #expect(!runs.isEmpty)
       #expect(figures["error_count"]?.int ?? 0 > 0, "nothing was broken")
       #expect(figures["errors"]?["cannot_connect"]?.int ?? 0 > 0)
       #expect(figures["counts"]?["checked"] == figures["counts"]?["conversations"])
@@ -137,8 +137,9 @@ extension SystemSuites {
       "messages are lost",
       [
         .init(
-          within: "'XADD', log,", find: "for n, message in ipairs(messages) do",
-          replacement: "for n, message in ipairs((seq % 5 == 4) and {} or messages) do")
+          within: "'XADD', log,", find: "return 'OK {\"seq\":'",
+          replacement:
+            "if seq % 5 == 4 then call('XDEL', log, '5-0') end return 'OK {\"seq\":'")
       ])
 
     @Test(
@@ -159,7 +160,7 @@ extension SystemSuites {
       }
       let json = try file("figures.json")
       let run = try load(
-        [worker], Self.busy + ["--conversations", "20", "--duration", "30s", "--json", json])
+        [worker], Self.busy + ["--conversations", "20", "--duration", "10s", "--json", json])
       #expect(proxy.plantedCount > 0)
       #expect(run.status == 1, "\(run.output)\(run.errors)")
       #expect(run.output.contains("BROKEN: "))
