@@ -59,6 +59,18 @@ struct FiguresTests {
     #expect(tally[.connect].latency.count == 1)
   }
 
+  @Test func `the points of a long run are spread over all of it`() {
+    var tally = Tally(startNs: 0, durationMs: 1_000)
+    for second in 0..<10_000 {
+      tally.abandonmentTold(5, nowNs: Int64(second) * 1_000_000_000)
+    }
+    let times = tally.latePoints.map(\.atS)
+    #expect(tally.lateness.count == 10_000)
+    #expect((Tally.pointsMax / 2...Tally.pointsMax).contains(times.count))
+    #expect(times == times.sorted())
+    #expect(times[0] < 20 && times[times.count - 1] > 9_980)
+  }
+
   @Test func `replies that are no errors are told apart`() {
     var tally = Tally(startNs: 0, durationMs: 1_000)
     for word in [.ok, .held, .held, .none, .stale] as [ReplyLine.Word] {

@@ -33,7 +33,7 @@ package struct ToldLate: Sendable {
 
 /// The counts of a run.
 struct Tally {
-  /// Of the abandonments so many are kept as points; the histogram has all.
+  /// Of the abandonments so many are kept as points at most, spread evenly; the histogram has all.
   static let pointsMax = 2_000
 
   private(set) var verbs = LoadVerb.allCases.map { _ in VerbFigures() }
@@ -42,6 +42,8 @@ struct Tally {
   private(set) var intervals: [Interval] = []
   private(set) var lateness = LatencyHistogram()
   private(set) var latePoints: [ToldLate] = []
+  /// One abandonment in so many becomes a point.
+  private var pointEvery = 1
 
   private var current = LatencyHistogram()
   private var currentRequests = 0
@@ -98,7 +100,11 @@ struct Tally {
 
   mutating func abandonmentTold(_ lateNs: Int64, nowNs: Int64) {
     lateness.add(lateNs)
-    guard latePoints.count < Tally.pointsMax else { return }
+    guard lateness.count % pointEvery == 0 else { return }
+    if latePoints.count == Tally.pointsMax {
+      latePoints = latePoints.indices.filter { $0 % 2 == 1 }.map { latePoints[$0] }
+      pointEvery *= 2
+    }
     latePoints.append(ToldLate(atS: Double(nowNs - startNs) / 1e9, lateNs: lateNs))
   }
 

@@ -119,8 +119,15 @@ package enum ReportPage {
       <section class="card"><h2>What shows it</h2>
       <p>\(escaped(finding.violation.text)). The calls and events of device \
       \(escaped(finding.device)), in seconds from the start:</p>
-      <pre>\(escaped(finding.history.joined(separator: "\n")))</pre></section>
+      <div class="history"><pre>\(history(finding.history))</pre></div></section>
       """
+  }
+
+  /// The last two lines are where it shows: the verdict's cause, and what came before.
+  private static func history(_ lines: [String]) -> String {
+    let before = lines.dropLast(2).map(escaped).joined(separator: "\n")
+    let last = lines.suffix(2).map(escaped).joined(separator: "\n")
+    return "\(before)\n<mark>\(last)</mark>"
   }
 
   // MARK: - Plots and tables
@@ -131,7 +138,7 @@ package enum ReportPage {
       <section class="card"><div class="top"><h2>\(plot.title)</h2>\
       <div class="keys">\(keys.joined())</div></div>
       <p>\(escaped(plot.explanation))</p>
-      \(plot.drawing?.svg ?? "")</section>
+      \(plot.drawing.map { "<div class=\"scroll\">\($0.svg)</div>" } ?? "")</section>
       """
   }
 

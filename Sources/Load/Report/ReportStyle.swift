@@ -70,7 +70,7 @@ enum ReportStyle {
     .keys .e1 { background: var(--e1); } .keys .e2 { background: var(--e2); }
     .keys .e3 { background: var(--e3); } .keys .e4 { background: var(--e4); }
     .keys .e5 { background: var(--e5); }
-    svg { display: block; width: 100%; height: auto; overflow: visible; }
+    svg { display: block; width: 100%; height: auto; }
     svg text { font-family: inherit; fill: var(--soft); font-size: 12px; }
     svg .verb, svg .figure { fill: var(--ink); font-size: 13px; }
     svg .note { fill: var(--ink); font-size: 12px; }
@@ -115,10 +115,21 @@ enum ReportStyle {
     .pairs b { font-weight: 600; text-align: right; overflow-wrap: anywhere; }
     pre {
       font: 12.5px/1.55 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
-      background: var(--page); border: 1px solid var(--edge); border-radius: 8px;
-      padding: 12px 14px; overflow: auto; max-height: 460px; margin: 8px 0 6px;
+      padding: 12px 14px; margin: 0; width: max-content; min-width: 100%;
     }
+    /* Reversed, so that it opens at its end without a script. */
+    .history {
+      display: flex; flex-direction: column-reverse; align-items: flex-start;
+      overflow: auto; max-height: 460px; margin: 8px 0 6px;
+      background: var(--page); border: 1px solid var(--edge); border-radius: 8px;
+    }
+    mark { background: var(--bad-page); color: var(--bad); }
     footer { color: var(--soft); font-size: 13px; margin-top: 24px; }
+    @media (max-width: 720px) {
+      main { padding: 26px 12px 40px; }
+      .card { padding: 16px 14px 12px; }
+      svg { min-width: 680px; }
+    }
     @media print { body { background: #fff; } .card, .tile { break-inside: avoid; } }
     """
 }

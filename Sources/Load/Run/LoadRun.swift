@@ -161,7 +161,7 @@ final class LoadRun: VisitOwner {
     }
     auditor?.look(nowNs)
     auditor?.sweep(nowNs)
-    progress.show(self, nowNs)
+    if phase != .over { progress.show(self, nowNs) }
     if phase != .over { ticker?.set(afterMs: 50) }
   }
 
