@@ -322,18 +322,24 @@ extension Control {
       _exit(1)
     }
     log.info("told to stop: finishing what is in flight")
-    shared.startDraining()
+    startDraining()
     guard settings.drainDelayMs > 0, threadsThatServe > 0 else { return stopServing() }
     // /readyz says no from now on; whoever has not noticed yet is taken and served all the same.
     drainDelay = LoopTimer(loop) { [unowned self] in stopServing() }
     drainDelay?.set(afterMs: settings.drainDelayMs)
   }
 
+  /// From now on it is on its way out, and says so to whoever leads callers here or has started it.
+  private func startDraining() {
+    guard !shared.isDraining else { return }
+    shared.startDraining()
+    notify(.stopping)
+  }
+
   private func stopServing() {
     guard !isStopping else { return }
     isStopping = true
-    shared.startDraining()
-    notify(.stopping)
+    startDraining()
     for orders in serving { orders.post(.drain) }
     if threadsThatRun == 0 { stopRedis() }
   }

@@ -69,8 +69,6 @@ struct ServeFlags: Sendable {
     guard defaults.count > 10 else { throw Failure("serve --help is not understood: \(help)") }
   }
 
-  func has(_ flag: String) -> Bool { defaults[flag] != nil }
-
   /// The default of a flag that takes a duration.
   func milliseconds(_ flag: String) throws -> Int {
     guard let text = defaults[flag], let value = Self.milliseconds(text[...]) else {
@@ -87,9 +85,16 @@ struct ServeFlags: Sendable {
     return number
   }
 
-  /// How long a worker may take from SIGTERM to its end, by default.
-  var drainMs: Int {
-    get throws { try milliseconds("--drain-grace") }
+  /// How long a worker that is deployed may take from SIGTERM to its end.
+  ///
+  /// `settings` are its environment.
+  func drainMs(_ settings: [String: String]) throws -> Int {
+    try ["--drain-delay", "--drain-grace"].reduce(0) { sum, flag in
+      let name = flag.dropFirst(2).uppercased().replacingOccurrences(of: "-", with: "_")
+      guard let text = settings["LATCHKEY_\(name)"] else { return try sum + milliseconds(flag) }
+      guard let value = Self.milliseconds(text[...]) else { throw Failure("\(name)=\(text)") }
+      return sum + value
+    }
   }
 
   /// Reads 500ms, 5s, 2m, 24h, as flags and configuration files write them.

@@ -27,10 +27,10 @@ extension SystemSuites.Deploy {
       let fast = try #require(ServeFlags.milliseconds(try word(after: "fastinter")))
       let fall = try #require(Int(try word(after: "fall")))
       let flags = try ServeFlags()
-      if flags.has("--drain-delay") {
-        // Twice over, for checks that take their time.
-        #expect(try 2 * (inter + (fall - 1) * fast) < flags.milliseconds("--drain-delay"))
-      }
+      let unit = try Project.text("deploy/systemd/latchkey@.service")
+      let delay = try #require(unit.firstMatch(of: /LATCHKEY_DRAIN_DELAY=(\w+)/)?.1)
+      // Twice over, for checks that take their time.
+      #expect(2 * (inter + (fall - 1) * fast) < (ServeFlags.milliseconds(delay) ?? 0))
       let connections = try #require(Int(try word(after: "maxconn")))
       #expect(try connections < flags.number("--max-connections"))
     }

@@ -1,0 +1,95 @@
+// A rolling restart of three workers behind HAProxy, under load: nobody loses a request.
+
+import Foundation
+import Glibc
+import Testing
+
+/// Callers as functions are: each connects, asks once and goes.
+private final class OneShotLoad: Sendable {
+  private let stopping = Shared(false)
+  private let answered = Shared(0)
+  private let threads: [Background<[String]>]
+
+  /// Each request is a LOCK of a device that nobody else asks for, so there is one right reply.
+  init(threads count: Int, _ connect: @escaping @Sendable () throws -> LineClient) {
+    threads = (0..<count).map { [stopping, answered] _ in
+      Background {
+        var wrong: [String] = []
+        while !stopping.value {
+          do {
+            let reply = try connect().request("LOCK \(Lab.device("shot")) a", within: .seconds(30))
+            if !reply.isOK { wrong.append(reply.raw) }
+          } catch {
+            wrong.append("\(error)")
+          }
+          answered.update { $0 += 1 }
+          // A loop of connections would use up the ports of a fast machine.
+          pause(ms: 1)
+        }
+        return wrong
+      }
+    }
+  }
+
+  deinit { stopping.value = true }
+
+  func awaitAnswered(_ more: Int) throws {
+    let wanted = answered.value + more
+    try eventually("\(more) more answers", within: .seconds(30)) { answered.value >= wanted }
+  }
+
+  /// Ends it and gives all replies that were not OK, and all failures.
+  func stop() throws -> [String] {
+    stopping.value = true
+    return try threads.flatMap { try $0.join() }
+  }
+}
+
+extension SystemSuites.Deploy {
+  @Suite struct RollingRestart {
+    @Test func `three workers are replaced under load, and no request is lost`() throws {
+      let balancer = try Balancer(["--drain-delay", "3s", "--drain-grace", "1s"])
+      defer { balancer.stop() }
+      let shots = OneShotLoad(threads: 4) { try balancer.connect() }
+      // Who stays connected may be told to go elsewhere, or be cut off where it was quiet for
+      // long; it asks again with the same req=, and has been heard once all the same.
+      let device = Lab.device("kept")
+      let isOver = Shared(false)
+      defer { isOver.value = true }
+      expect(try balancer.connect().request("LOCK \(device) a"), "OK")
+      let kept = Background { () throws -> [Int] in
+        var tokens: [Int] = []
+        var client: LineClient?
+        while !isOver.value {
+          let line = "HANDOFF \(device) a a req=r\(tokens.count)"
+          let connected = try client ?? balancer.connect()
+          guard let reply = try? connected.request(line, within: .seconds(30)),
+            reply.code != "draining"
+          else {
+            client = nil
+            continue
+          }
+          client = connected
+          tokens.append(try Grant(reply).token)
+        }
+        return tokens
+      }
+      try shots.awaitAnswered(100)
+      for index in 0..<3 {
+        #expect(try balancer[index].terminate(within: .seconds(30)) == .exited(0))
+        try balancer.restart(index)
+        try balancer.awaitUp([true, true, true])
+        try shots.awaitAnswered(50)
+      }
+      isOver.value = true
+      let wrong = try shots.stop()
+      #expect(wrong.isEmpty, "\(wrong.count) requests lost, e.g. \(wrong.prefix(5))")
+      let tokens = try kept.join()
+      #expect(tokens.count > 3)
+      #expect(zip(tokens, tokens.dropFirst()).allSatisfy { $0 < $1 })
+      // Each was done once: Redis has counted as many as were answered.
+      let stats = try balancer.connect().request("STATS").json()
+      #expect(stats.at("locks", "handed_off") == .int(tokens.count))
+    }
+  }
+}
