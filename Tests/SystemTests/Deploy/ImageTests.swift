@@ -1,0 +1,103 @@
+// The image: its Dockerfile is linted, what it copies and installs is held to what the build and
+// the program need, and its health check is run. No container engine builds it here.
+
+import Foundation
+import Glibc
+import Testing
+
+extension SystemSuites.Deploy {
+  @Suite struct Image {
+    private static let path = "deploy/docker/Dockerfile"
+
+    /// The instructions, continued lines joined, without comments.
+    private func instructions() throws -> [String] {
+      try Project.text(Self.path).split(separator: "\n").filter { !$0.hasPrefix("#") }
+        .joined(separator: "\n").replacingOccurrences(of: "\\\n", with: " ")
+        .split(separator: "\n").map(String.init)
+    }
+
+    /// The packages of each `apt-get install`, in order.
+    private func packages() throws -> [Set<String>] {
+      try instructions().compactMap { line in
+        guard let match = line.firstMatch(of: /--no-install-recommends ([^&]*)/) else { return nil }
+        return Set(match.1.split(separator: " ").map(String.init))
+      }
+    }
+
+    @Test func `the linter has nothing to complain of`() throws {
+      let run = try ToolRun("hadolint", [Project.root.appending(path: Self.path).path])
+      #expect(run.status == 0 && run.output.isEmpty, "\(run)")
+    }
+
+    @Test func `what is copied is there, is let through, and is enough for a build`() throws {
+      let copied = try instructions().filter { $0.hasPrefix("COPY ") && !$0.contains("--from=") }
+        .map { String($0.split(separator: " ")[1]) }
+      let folder = try Scratch.folder("context")
+      for name in copied {
+        let place = Project.root.appending(path: name).path
+        try FileManager.default.copyItem(atPath: place, toPath: "\(folder)/\(name)")
+      }
+      let passed = try Project.text("\(Self.path).dockerignore").split(separator: "\n")
+        .filter { $0.hasPrefix("!") }.map { String($0.dropFirst()) }
+      #expect(Set(passed) == Set(copied))
+      // A package whose folders are not all there cannot be read.
+      let run = try ToolRun(
+        "swift",
+        ["package", "--package-path", folder, "--scratch-path", "\(folder)/b", "describe"])
+      #expect(run.status == 0, "\(run)")
+    }
+
+    @Test func `it is built as scripts/lib.sh builds`() throws {
+      let script = try Project.text("scripts/lib.sh")
+      let listed = try #require(script.firstMatch(of: /build_packages=\(([^)]*)\)/)?.1)
+      #expect(try packages().first == Set(listed.split(separator: " ").map(String.init)))
+      let build = try #require(try instructions().first { $0.contains("swift build") })
+      for option in ["-c release", "--static-swift-stdlib", "--product latchkey"] {
+        #expect(build.contains(option) && script.contains(option), "\(option)")
+      }
+    }
+
+    @Test func `it has the libraries that the program is linked to`() throws {
+      let run = try ToolRun("ldd", [WorkerProcess.binary])
+      let libraries = run.output.matches(of: /(lib(?:event|hiredis)[^ ]*) => ([^ ]+)/)
+      #expect(libraries.count == 2, "\(run)")
+      for library in libraries {
+        // Debian knows its files by where they were put, which /lib leads to.
+        let owner = try ToolRun("dpkg", ["-S", "*/\(library.1)"])
+        let names = owner.output.split(separator: "\n").compactMap {
+          $0.split(separator: ":").first
+        }
+        let installed = try #require(try packages().last)
+        #expect(names.contains { installed.contains(String($0)) }, "\(library.1): \(owner)")
+      }
+    }
+
+    @Test func `it is nobody in particular, and is told to stop as the program expects`() throws {
+      let all = try instructions()
+      #expect(all.contains("USER 10001:10001") && all.contains("STOPSIGNAL SIGTERM"))
+      let last = try #require(all.lastIndex { $0.hasPrefix("FROM ") })
+      let user = try #require(all.lastIndex { $0.hasPrefix("USER ") })
+      #expect(user > last)
+      let environment = try #require(all.first { $0.hasPrefix("ENV ") })
+      let names = environment.matches(of: /([A-Z_]+)=/).map { String($0.1) }
+      #expect(try ServeFlags().variables.isSuperset(of: names) && !names.isEmpty)
+    }
+
+    @Test func `the health check follows readyz`() throws {
+      let line = try #require(try instructions().first { $0.hasPrefix("HEALTHCHECK ") })
+      let list = try #require(line.range(of: "CMD "))
+      let lab = try Lab()
+      defer { lab.stop() }
+      let words = try JSON(String(line[list.upperBound...])).items.compactMap(\.string).map {
+        $0.replacingOccurrences(of: "/5283 ", with: "/\(lab.worker.adminPort) ")
+      }
+      #expect(words.count == 3 && words[2].contains("/\(lab.worker.adminPort) "))
+      func check() throws -> Int32 { try ToolRun(words[0], Array(words.dropFirst())).status }
+      try eventually("health", within: .seconds(10)) { try check() == 0 }
+      lab.redis.kill()
+      try eventually("no health", within: .seconds(10)) { try check() == 1 }
+      lab.worker.kill()
+      #expect(try check() == 1)
+    }
+  }
+}

@@ -1,0 +1,118 @@
+// The Kubernetes manifests: checked against the schema of two versions, and held to each other and
+// to the program. No cluster runs them here.
+
+import Foundation
+import Testing
+
+extension SystemSuites.Deploy {
+  @Suite struct Kubernetes {
+    private static let folder = "deploy/kubernetes"
+
+    /// The files that are applied.
+    private func names() throws -> [String] {
+      let file = try #require(try YAML.documents("\(Self.folder)/kustomization.yaml").first)
+      return (file["resources"]?.items ?? []).compactMap(\.string)
+    }
+
+    private func read(_ name: String) throws -> JSON {
+      try #require(try YAML.documents("\(Self.folder)/\(name).yaml").first)
+    }
+
+    private func pod() throws -> JSON {
+      try #require(try read("deployment").at("spec", "template", "spec"))
+    }
+
+    private func container() throws -> JSON { try #require(try pod()["containers"]?.items.first) }
+
+    private func settings() throws -> [String: String] {
+      (try read("config")["data"]?.members ?? [:]).compactMapValues(\.string)
+    }
+
+    /// The oldest version that it is meant for, and the newest that the tool knows.
+    @Test(arguments: ["1.27.0", "1.37.0"])
+    func `the schema of Kubernetes takes every manifest`(version: String) throws {
+      let files = try names().map { Project.root.appending(path: "\(Self.folder)/\($0)").path }
+      #expect(files.count >= 7)
+      let run = try ToolRun("kubernetes-validate", ["-k", version, "--strict"] + files)
+      #expect(run.status == 0 && !run.output.contains("WARN"), "\(run)")
+      #expect(run.output.matches(of: /passed for resource/).count == files.count, "\(run)")
+    }
+
+    @Test func `all manifests are applied, and all are of one namespace`() throws {
+      let place = Project.root.appending(path: Self.folder).path
+      let present = try FileManager.default.contentsOfDirectory(atPath: place)
+      #expect(Set(present) == Set(try names() + ["kustomization.yaml"]))
+      for name in try names() where name != "namespace.yaml" {
+        let manifest = try read(String(name.dropLast(5)))
+        #expect(manifest.at("metadata", "namespace") == .string("latchkey"), "\(name)")
+      }
+    }
+
+    @Test func `every selector finds the workers`() throws {
+      let labels = try #require(
+        try read("deployment").at("spec", "template", "metadata", "labels"))
+      #expect(!labels.members.isEmpty)
+      for selector in [
+        try read("deployment").at("spec", "selector", "matchLabels"),
+        try read("service").at("spec", "selector"),
+        try read("disruption").at("spec", "selector", "matchLabels"),
+        try read("network").at("spec", "podSelector", "matchLabels"),
+        try pod()["topologySpreadConstraints"]?.items.first?.at("labelSelector", "matchLabels"),
+      ] {
+        #expect(selector == labels)
+      }
+      let target = try read("autoscaler").at("spec", "scaleTargetRef", "name")
+      #expect(try target == read("deployment").at("metadata", "name"))
+    }
+
+    @Test func `ports and settings are the program's`() throws {
+      let container = try container()
+      var numbers: [String: Int] = [:]
+      for port in container["ports"]?.items ?? [] {
+        numbers[port["name"]?.string ?? ""] = port["containerPort"]?.int
+      }
+      let settings = try settings()
+      #expect(try ServeFlags().variables.isSuperset(of: settings.keys))
+      #expect(settings["LATCHKEY_LISTEN"] == "0.0.0.0:\(numbers["lines"] ?? 0)")
+      #expect(settings["LATCHKEY_ADMIN"] == "0.0.0.0:\(numbers["admin"] ?? 0)")
+      let named =
+        try read("service").all("targetPort") + read("network").all("port")
+        + container.all("httpGet").compactMap { $0["port"] }
+      #expect(named.count > 4)
+      for name in named.compactMap(\.string) { #expect(numbers[name] != nil, "\(name)") }
+      #expect(container.at("readinessProbe", "httpGet", "path") == .string("/readyz"))
+      #expect(container.at("livenessProbe", "httpGet", "path") == .string("/healthz"))
+      let config = container["envFrom"]?.items.first?.at("configMapRef", "name")
+      #expect(try config == read("config").at("metadata", "name"))
+      let variables = (container["env"]?.items ?? []).compactMap { $0["name"]?.string }
+      #expect(variables.contains("LATCHKEY_REDIS"))
+      #expect(try ServeFlags().variables.isSuperset(of: variables))
+    }
+
+    @Test func `a pod gets what its drain takes`() throws {
+      let grace = try #require(try pod()["terminationGracePeriodSeconds"]?.int)
+      let command = try container().at("lifecycle", "preStop", "exec", "command")
+      let words = (command?.items ?? []).compactMap(\.string)
+      let wait = try #require(words.first == "sleep" ? Int(words[1]) : nil)
+      let drainMs = try ServeFlags().drainMs(settings())
+      #expect(grace * 1_000 > wait * 1_000 + drainMs)
+      // The probe says no before the worker stops to accept.
+      let probe = try #require(try container()["readinessProbe"])
+      let seconds = try #require(probe["periodSeconds"]?.int)
+      let failures = try #require(probe["failureThreshold"]?.int)
+      let delay = try #require(try settings()["LATCHKEY_DRAIN_DELAY"])
+      #expect((ServeFlags.milliseconds(delay[...]) ?? 0) > seconds * failures * 1_000)
+    }
+
+    @Test func `the settings that are deployed start a worker`() throws {
+      let redis = try RedisServer()
+      defer { redis.stop() }
+      var environment = try settings()
+      environment["LATCHKEY_REDIS"] = redis.url
+      let worker = try WorkerProcess([], environment: environment)
+      defer { worker.kill() }
+      #expect(!worker.log.contains("not known"), "\(worker.log)")
+      expect(try worker.connect().request("LOCK \(Lab.device()) a"), "OK")
+    }
+  }
+}
