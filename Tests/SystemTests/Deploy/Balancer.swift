@@ -1,6 +1,7 @@
 // Owns: HAProxy with the configuration that is deployed, before workers of a test.
 
 import Foundation
+import Glibc
 import Testing
 
 /// Three workers on one Redis, and the HAProxy of deploy/haproxy before them.
@@ -24,7 +25,12 @@ final class Balancer: Sendable {
     let options = ["--request-timeout", "20s"] + options
     let workers = try (0..<3).map { _ in try WorkerProcess(on: redis, options) }
     let path = "\(try Scratch.folder("balancer"))/haproxy.cfg"
-    let text = try Project.text("\(Self.folder)/haproxy.cfg")
+    var text = try Project.text("\(Self.folder)/haproxy.cfg")
+    if geteuid() != 0 {
+      // Only root can become somebody else.
+      text = text.split(separator: "\n", omittingEmptySubsequences: false)
+        .filter { $0 != "    user haproxy" && $0 != "    group haproxy" }.joined(separator: "\n")
+    }
     try change(text).write(toFile: path, atomically: true, encoding: .utf8)
     (port, statsPort, child, log) = try Self.start(path, before: workers)
     self.redis = redis

@@ -32,7 +32,7 @@ extension SystemSuites.Deploy {
       // Twice over, for checks that take their time.
       #expect(2 * (inter + (fall - 1) * fast) < (ServeFlags.milliseconds(delay) ?? 0))
       let connections = try #require(Int(try word(after: "maxconn")))
-      #expect(try connections < flags.number("--max-connections"))
+      #expect(try connections < flags.number("--max-connections-per-address"))
     }
 
     @Test func `connections go to the worker that has the fewest`() throws {
