@@ -39,7 +39,7 @@ end
 -- Notes activity. Its deadlines only move away, so the index is not written.
 local function touch(s)
   s.active = now_ms
-  call('HSET', s.key, 'active', now_ms)
+  call('HSET', s.key, 'active', now_text)
 end
 
 -- Lengths and texts, one after another in one argument: `<n> <n bytes>` each.

@@ -17,7 +17,7 @@ local function set_ttl(s, at_ms)
     keys[#keys + 1] = s.key .. '/' .. chat
   end
   for _, key in ipairs(keys) do
-    if at_ms then call('PEXPIREAT', key, string.format('%.0f', at_ms)) else call('PERSIST', key) end
+    if at_ms then call('PEXPIREAT', key, text(at_ms)) else call('PERSIST', key) end
   end
 end
 
@@ -40,12 +40,12 @@ local function next_due(s)
   local life, idle = life_at(s), idle_at(s)
   if life and (not at or life < at) then at, what = life, 'expired' end
   if idle and (not at or idle < at) then at, what = idle, 'paused' end
-  local warned_idle, warned_life = string.match(s.warned, '^(%d+) (%d+)$')
   if s.warn > 0 then
-    if idle and s.warn < s.idle and tonumber(warned_idle) ~= idle and idle - s.warn < at then
+    local warned = numbers_of(s.warned)
+    if idle and s.warn < s.idle and warned[1] ~= idle and idle - s.warn < at then
       at, what = idle - s.warn, 'idle'
     end
-    if life and s.warn < s.life and tonumber(warned_life) ~= life and life - s.warn < at then
+    if life and s.warn < s.life and warned[2] ~= life and life - s.warn < at then
       at, what = life - s.warn, 'life'
     end
   end

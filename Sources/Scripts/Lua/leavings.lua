@@ -20,10 +20,10 @@ end
 local function recover(s)
   if s.state == 'active' or s.state == 'paused' or s.state == 'abandoned' then
     s.active = now_ms
-    call('HSET', s.key, 'active', now_ms)
+    call('HSET', s.key, 'active', now_text)
     if s.state == 'abandoned' then
       s.born = now_ms
-      call('HSET', s.key, 'born', now_ms)
+      call('HSET', s.key, 'born', now_text)
     end
     if s.state ~= 'active' then
       move(s, 'active', now_ms, 'null', 'recovered')

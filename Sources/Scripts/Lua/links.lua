@@ -25,7 +25,7 @@ end
 -- Notes that the link's partition is to be told where the session stands. A later note takes the
 -- place of an earlier one, whose worker then does not take it away.
 local function owe(s, kind, ref)
-  call('ZADD', s.base .. ':due', now_ms,
+  call('ZADD', s.base .. ':due', now_text,
     'k:' .. s.device .. '/' .. s.id .. ' ' .. kind .. '/' .. ref)
 end
 

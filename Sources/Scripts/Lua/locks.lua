@@ -11,21 +11,6 @@
 -- in Redis' compact form a LOCK of one among 400 in a partition took 20 us instead of 10.
 local zeros = string.rep('0', 19)
 
--- A whole number as text. Redis and Lua write one with '%.17g' and '%.14g', several times slower.
-local function text(number) return string.format('%d', number) end
-local now_text = text(now_ms)
-
--- When a TTL that begins now is over, as text; a call's requests mostly have the same TTL.
-local ends = {}
-local function end_of(ttl)
-  local ends_at = ends[ttl]
-  if not ends_at then
-    ends_at = text(now_ms + ttl)
-    ends[ttl] = ends_at
-  end
-  return ends_at
-end
-
 -- The live lock of a device: its record and what stands in it, or nil. One that has run out is
 -- told as abandoned on the way, whoever comes first. `record` is what was read already.
 local function live(base, device, record)
@@ -46,7 +31,7 @@ end
 local function grant(base, device, agent, ttl, note)
   local ledger, held = base .. ':ledger', 'held:' .. agent
   local seen = call('HMGET', ledger, 'token', held)
-  local token, ends_at = text(math.max((seen[1] or 0) + 1, now_us)), end_of(ttl)
+  local token, ends_at = text(math.max((seen[1] or 0) + 1, now_us)), text(now_ms + ttl)
   local record = zeros .. ends_at .. ' ' .. now_text .. ' ' .. token .. ' ' .. agent
   if note and note ~= '' then record = record .. ' ' .. note end
   call('HSET', ledger, 'token', token, held, (seen[2] or 0) + 1)
@@ -59,7 +44,7 @@ end
 -- Starts the holder's TTL again. The index is written only if the deadline comes nearer: a
 -- reaper that comes too early puts the lock back with the deadline that it finds.
 local function extend(base, device, record, ends_at, token, ttl)
-  local later, key = end_of(ttl), base .. ':lock:' .. device
+  local later, key = text(now_ms + ttl), base .. ':lock:' .. device
   call('HSET', base .. ':locks', device, zeros .. later .. cut(record, 33))
   -- A new deadline costs less than a new value; the key is not there if somebody deleted it.
   if call('PEXPIREAT', key, later) == 0 then call('SET', key, token, 'PXAT', later) end

@@ -19,8 +19,8 @@ local function make(base, device, i)
   end
   if user ~= '' and ARGV[i + 6] == '' then return nil, 'MORE ' .. id .. ' live' end
   local key = base .. ':session:' .. device .. '/' .. id
-  call('HSET', key, 'state', 'active', 'rev', 0, 'clocks', ARGV[i + 2], 'created', now_ms,
-    'active', now_ms, 'born', now_ms, 'since', now_ms, 'thread', ARGV[i + 1], 'chat', 1,
+  call('HSET', key, 'state', 'active', 'rev', 0, 'clocks', ARGV[i + 2], 'created', now_text,
+    'active', now_text, 'born', now_text, 'since', now_text, 'thread', ARGV[i + 1], 'chat', 1,
     'chats', 1, 'fenced', ARGV[i + 3])
   if user ~= '' then call('HSET', key, 'links', 'user ' .. user .. '\n') end
   local s = load(base, device, id)

@@ -21,7 +21,7 @@ end
 -- `other`, or empty where the message does not say.
 local function time_answer(s, chat, whose)
   if whose == 'user' then
-    call('HSET', s.key, 't:' .. chat, now_ms)
+    call('HSET', s.key, 't:' .. chat, now_text)
   elseif whose == 'other' then
     local asked = call('HGET', s.key, 't:' .. chat)
     if not asked then return end

@@ -12,7 +12,7 @@ local function count(base, name, n) call('HINCRBY', base .. ':ledger', name, n) 
 local function index(s)
   local at = next_due(s)
   if at then
-    call('ZADD', s.base .. ':due', string.format('%.0f', at), due_member(s))
+    call('ZADD', s.base .. ':due', text(at), due_member(s))
   else
     call('ZREM', s.base .. ':due', due_member(s))
   end
@@ -23,7 +23,7 @@ local function move(s, to, at_ms, reason, kind)
   local from, since = s.state, s.since
   call('ZREM', s.base .. ':due', due_member(s))
   s.state, s.since, s.rev = to, at_ms, s.rev + 1
-  call('HSET', s.key, 'state', to, 'since', string.format('%.0f', at_ms), 'rev', s.rev,
+  call('HSET', s.key, 'state', to, 'since', text(at_ms), 'rev', s.rev,
     'reason', reason or 'null')
   call('HINCRBY', s.key, 's:' .. from, string.format('%.0f', at_ms - since))
   count(s.base, 'state:' .. from, -1)

@@ -3,7 +3,7 @@
 -- ARGV: none of its own
 -- RETURNS: nothing
 
-local function time_or_null(at) return at and string.format('%.0f', at) or 'null' end
+local function time_or_null(at) return at and text(at) or 'null' end
 
 local function messages_in(s, chats)
   local sum = 0

@@ -28,6 +28,18 @@ local function ids_of(base, device)
   return found
 end
 
+-- A line of numbers, each as a number; most sessions have the same clocks.
+local numbers = {}
+local function numbers_of(line)
+  local list = numbers[line]
+  if not list then
+    list = {}
+    for number in string.gmatch(line, '%d+') do list[#list + 1] = tonumber(number) end
+    numbers[line] = list
+  end
+  return list
+end
+
 -- What decides a session's state, or nil if there is no such session.
 local function load(base, device, id)
   if id == '' or id == 'current' then
@@ -39,13 +51,12 @@ local function load(base, device, id)
   local v = call('HMGET', key, 'state', 'rev', 'clocks', 'active', 'born', 'since', 'warned',
     'chat', 'fenced', 'links')
   if not v[1] then return nil end
-  local idle, abandon, archive, life, keep, warn =
-    string.match(v[3], '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$')
+  local clocks = numbers_of(v[3])
   return {base = base, device = device, id = id, key = key, state = v[1], rev = tonumber(v[2]),
-    idle = tonumber(idle), abandon = tonumber(abandon), archive = tonumber(archive),
-    life = tonumber(life), keep = tonumber(keep), warn = tonumber(warn), active = tonumber(v[4]),
-    born = tonumber(v[5]), since = tonumber(v[6]), warned = v[7] or '0 0', chat = v[8],
-    fenced = v[9] == 'yes', links = v[10] or ''}
+    idle = clocks[1], abandon = clocks[2], archive = clocks[3], life = clocks[4],
+    keep = clocks[5], warn = clocks[6], active = tonumber(v[4]), born = tonumber(v[5]),
+    since = tonumber(v[6]), warned = v[7] or '0 0', chat = v[8], fenced = v[9] == 'yes',
+    links = v[10] or ''}
 end
 
 -- When each clock runs out in the state that the session is in; nil where it does not run.

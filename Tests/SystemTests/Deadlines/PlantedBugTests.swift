@@ -33,7 +33,9 @@ extension PlantedBug {
         within: "", find: tell,
         replacement: """
           \(tell)
-            if kind == 'lock.abandoned' and call('INCR', 'planted') % 2 == 1 then return end
+            if kind == 'lock.abandoned' and call('HINCRBY', base .. ':planted', 'n', 1) % 2 == 1 then
+              return
+            end
           """)
     ])
 
