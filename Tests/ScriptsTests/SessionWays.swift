@@ -135,6 +135,12 @@ extension ReturnWordTests {
     Way(
       script: .linkSettle, before: [Step(.linkSettle, "user/u", "S/d", "live", "5.001")],
       request: ["user/u", "S/d", "gone", "4.999"], word: "OLD"),
+    Way(
+      script: .linkSettle, before: [Step(.linkReserve, "user/u", "S/d", "1", "10000")],
+      request: ["user/u", "S/d", "gone", "9999999999999.001"], word: "OLD"),
+    Way(
+      script: .linkSettle, before: [Step(.linkReserve, "user/u", "S/d", "1", "10000")],
+      request: ["user/u", "S/d", "freed", "9999999999999.001"], word: "OK"),
     Way(script: .linkPage, request: ["user/u", "", "5"], word: "OK"),
     Way(script: .sessionPage, before: [open()], request: ["", "5"], word: "OK"),
     Way(

@@ -1,18 +1,21 @@
 -- Writes into a link's partition where a session stands, as it was read in the session's. What
 -- was read earlier than what is known already changes nothing: the entry's next check is set
--- from the time of reading, so it tells which of two is older.
+-- from the time of reading, so it tells which of two is older. A session that is not there is gone,
+-- unless its place was taken a moment ago: then it may be about to come, and only whoever took
+-- the place knows that it will not (freed). Such an entry's check is at a whole ms.
 -- KEYS: the base key of the link's partition, for each request
--- ARGV: kind/ref, session/device, live or kept or gone, the next check in ms
+-- ARGV: kind/ref, session/device, live or kept or gone or freed, the next check in ms
 -- RETURNS: OK, OLD
 return each(4, function(base, i)
   local link, entry, now_is, check = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local due, member = base .. ':due', 'r:' .. link .. ' ' .. entry
-  local known = call('ZSCORE', due, member)
-  if known and tonumber(known) > tonumber(check) then return 'OLD' end
+  local known = tonumber(call('ZSCORE', due, member) or 0)
+  local is_coming = known > now_ms and known % 1 == 0
+  if known > tonumber(check) or is_coming and now_is == 'gone' then return 'OLD' end
   local entries, live = base .. ':link:' .. link, base .. ':live:' .. link
   local user = string.match(link, '^user/(.+)$')
   if user and now_is == 'live' then call('SADD', live, entry) else call('SREM', live, entry) end
-  if now_is ~= 'gone' then
+  if now_is == 'live' or now_is == 'kept' then
     call('ZADD', entries, 0, entry)
     call('ZADD', due, check, member)
     if user then call('SADD', base .. ':users', user) end

@@ -60,8 +60,8 @@ struct SessionEntry: Hashable, Sendable {
 
 /// Where a session stands for one of its links, as its own partition said.
 struct LinkStanding: Sendable {
-  /// `live`, `kept` or `gone`.
-  let word: String
+  /// `live`, `kept`, `gone`, or `freed`: gone, as whoever took the place knows.
+  var word: String
   /// When it was read, by Redis' clock.
   let readAtUs: Int64
 

@@ -106,7 +106,7 @@ final class LinkedChange {
       finish(outcome)
       if !isDone, !isUnknown {
         LinkCheck.run(
-          server, [entry], of: link, timeoutMs: server.settings.requestTimeoutMs
+          server, [entry], of: link, isOwn: true, timeoutMs: server.settings.requestTimeoutMs
         ) {}
       }
     }
@@ -131,8 +131,11 @@ final class LinkedChange {
 /// Asks sessions where they stand, and has their link's partition know it.
 enum LinkCheck {
   /// `done` is called when that has been tried; what could not be done is done by a later check.
+  ///
+  /// `isOwn`: the places were taken by who asks, for sessions that will not come.
   static func run(
-    _ server: ServingLoop, _ entries: [SessionEntry], of link: LinkName, timeoutMs: Int64,
+    _ server: ServingLoop, _ entries: [SessionEntry], of link: LinkName, isOwn: Bool = false,
+    timeoutMs: Int64,
     _ done: @escaping () -> Void
   ) {
     guard !entries.isEmpty else { return done() }
@@ -143,7 +146,9 @@ enum LinkCheck {
       guard case .success(let rows) = result else { return done() }
       let settled: [(SessionEntry, LinkStanding)] = zip(entries, rows).compactMap { entry, row in
         let words = String(decoding: row, as: UTF8.self).split(separator: " ")
-        return LinkStanding(words: words).map { (entry, $0) }
+        guard var standing = LinkStanding(words: words) else { return nil }
+        if isOwn, standing.word == "gone" { standing.word = "freed" }
+        return (entry, standing)
       }
       guard !settled.isEmpty else { return done() }
       server.readRows(.settle(settled, of: link, base), timeoutMs: timeoutMs) { _ in done() }

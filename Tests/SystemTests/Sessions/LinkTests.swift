@@ -221,19 +221,9 @@ extension SystemSuites {
       }
       let client = try worker.connect()
       expect(try client.request("GET dev-1"), "NONE")
-      #expect(try traces(lab.redis)["entries"] == 1)
       #expect(try client.request("LIST user=ada").raw == "OK {\"sessions\":[],\"cursor\":null}")
-      try eventually("a place that is given back", within: .seconds(20)) {
-        try traces(lab.redis) == [:]
-      }
-    }
-
-    @Test func `a place that nobody looks at is given back by its deadline`() throws {
-      let (lab, worker) = try dieAt("reserved")
-      defer {
-        worker.kill()
-        lab.stop()
-      }
+      // Its session may still come, for all that others know; until its deadline.
+      #expect(try traces(lab.redis) == ["entries": 1, "live": 1, "users": 1])
       try eventually("a place that is given back", within: .seconds(30), every: 100) {
         try traces(lab.redis) == [:]
       }
