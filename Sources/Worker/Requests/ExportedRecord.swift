@@ -238,9 +238,10 @@ extension ExportedRecord {
   /// The members of the object `name`; none if it is missing.
   private func members(
     _ whole: [String: Range<Int>], _ name: String
-  ) throws(RequestError) -> [String: Range<Int>] {
-    guard let range = whole[name] else { return [:] }
-    return try object(range, name)
+  ) throws(RequestError) -> [(key: String, value: Range<Int>)] {
+    guard let range = whole[name] else { return [] }
+    // In the order of the text: what is written in another order is not the same byte for byte.
+    return try object(range, name).sorted { $0.value.lowerBound < $1.value.lowerBound }
   }
 
   private func elements(
