@@ -12,6 +12,8 @@ struct Bench {
     usage: latchkey-bench TARGET HOST:PORT [option...]
            latchkey-bench lateness SOCKET HOST:PORT... [option...]
            latchkey-bench quiet HOST:PORT... [option...]
+           latchkey-bench cycles TARGET HOST:PORT [option...]
+           latchkey-bench attack KIND HOST:PORT [option...]
 
     TARGET is latchkey (its line protocol) or redis (a lock script, called directly).
 
@@ -40,6 +42,19 @@ struct Bench {
       --locks N         locks that are held (default 10000)
       --seconds N       how long to look (default 10)
       --pid NAME=PID    the process to look at; repeatable
+
+    cycles: callers who connect, say who they are (AUTH), take a lock and close, over and over.
+
+      --connections N   callers, each with one connection at a time (default 50)
+      --seconds N       how long to count (default 3)
+      --secret-file F   what AUTH is said with; both targets have to ask for it
+      --pid NAME=PID    as above
+
+    attack: callers who misbehave. KIND is drip (a byte every 250 ms), idle, deaf (they ask and
+    never read), storm (connect, ask, close) or reset (gone in the middle of a request).
+
+      --connections N   attackers, each with one connection at a time (default 50)
+      --seconds N       for how long (default 3)
 
     """
 
@@ -70,6 +85,19 @@ struct Bench {
     case "lateness":
       var run = try LatenessRun(LatenessOptions.parse(rest, needsRedis: true))
       print(try run.measure())
+    case "cycles":
+      guard let name = rest.first, let target = LoadTarget(rawValue: name) else {
+        throw LoadFailure("cycles is of latchkey or redis")
+      }
+      let options = try FleetOptions.parse(Array(rest.dropFirst()))
+      guard options.secret != nil else { throw LoadFailure("cycles needs --secret-file") }
+      print(try CycleRun(target, options).measure().json)
+    case "attack":
+      guard let name = rest.first, let attack = Attack(rawValue: name) else {
+        throw LoadFailure(
+          "an attack is one of \(Attack.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      print(try AttackRun(attack, FleetOptions.parse(Array(rest.dropFirst()))).measure())
     case "quiet": print(try QuietRun(LatenessOptions.parse(rest, needsRedis: false)).measure())
     default: return false
     }

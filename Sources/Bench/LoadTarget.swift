@@ -43,28 +43,35 @@ enum LoadTarget: String {
     }
   }
 
-  private static func command(_ words: [String]) -> [UInt8] {
+  static func command(_ words: [String]) -> [UInt8] {
     var text = "*\(words.count)\r\n"
     for word in words { text += "$\(word.utf8.count)\r\n\(word)\r\n" }
     return Array(text.utf8)
   }
 
   /// Loads the script and returns its hash; waits for the answer, before any load.
-  static func loadScript(_ address: SocketAddress) throws(LoadFailure) -> String {
+  static func loadScript(
+    _ address: SocketAddress, secret: String? = nil
+  ) throws(LoadFailure) -> String {
     do throws(SystemError) {
       let socket = try address.connect()
       defer { socket.close() }
       try waitUntil(POLLOUT, socket)
-      let command = command(["SCRIPT", "LOAD", script])
-      _ = command.withUnsafeBytes { socket.write($0) }
-      try waitUntil(POLLIN, socket)
-      var reply = [UInt8](repeating: 0, count: 256)
-      guard case .moved(let count) = reply.withUnsafeMutableBytes({ socket.read(into: $0) }) else {
-        throw SystemError("SCRIPT LOAD", ECONNRESET)
+      let auth = secret.map { command(["AUTH", $0]) } ?? []
+      let request = auth + command(["SCRIPT", "LOAD", script])
+      _ = request.withUnsafeBytes { socket.write($0) }
+      var text = ""
+      // The hash is the last line, of two or, with an answer to AUTH, of three.
+      while text.split(whereSeparator: \.isNewline).count < (secret == nil ? 2 : 3) {
+        try waitUntil(POLLIN, socket)
+        var reply = [UInt8](repeating: 0, count: 256)
+        guard case .moved(let count) = reply.withUnsafeMutableBytes({ socket.read(into: $0) })
+        else { throw SystemError("SCRIPT LOAD", ECONNRESET) }
+        text += String(decoding: reply[..<count], as: UTF8.self)
+        if text.hasPrefix("-") { break }
       }
-      let text = String(decoding: reply[..<count], as: UTF8.self)
       let lines = text.split(whereSeparator: \.isNewline)
-      if lines.count == 2, lines[0] == "$40" { return String(lines[1]) }
+      if let hash = lines.last, lines.dropLast().last == "$40" { return String(hash) }
       throw SystemError("SCRIPT LOAD gave \(lines)", EPROTO)
     } catch {
       throw LoadFailure(error)

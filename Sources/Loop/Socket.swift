@@ -67,6 +67,13 @@ package struct Socket: Sendable {
   /// Tells the peer that nothing more will be written.
   package func finishWriting() { shutdown(descriptor, Int32(SHUT_WR)) }
 
+  /// Has `close` reset the connection instead of ending it in order.
+  package func resetOnClose() {
+    var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
+    let size = socklen_t(MemoryLayout<Glibc.linger>.size)
+    setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, size)
+  }
+
   package func close() { Glibc.close(descriptor) }
 
   /// Takes one waiting connection of a listening socket, or nil if there is none.

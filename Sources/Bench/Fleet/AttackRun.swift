@@ -1,0 +1,146 @@
+// Owns: callers who misbehave, for as long as they are told to. Runs on the main thread, which is
+// the loop's.
+
+import Glibc
+import Loop
+
+/// One connection after another of one attacker.
+private final class Attacker: FileWatchOwner {
+  private unowned let run: AttackRun
+  private var socket: Socket?
+  private var watch: FileWatch?
+  private var isConnected = false
+  private var again: LoopTimer?
+
+  init(_ run: AttackRun) {
+    self.run = run
+    again = LoopTimer(run.loop) { [unowned self] in begin() }
+  }
+
+  deinit { close() }
+
+  func begin() {
+    do throws(SystemError) {
+      let socket = try run.address.connect()
+      self.socket = socket
+      isConnected = false
+      watch = FileWatch(run.loop, socket.descriptor, owner: self)
+      watch?.want(.write)
+    } catch {
+      // Out of ports for a moment: whoever attacks tries again.
+      run.counts.failed += 1
+      again?.set(afterMs: 100)
+    }
+  }
+
+  func fileReady(_ readiness: Readiness) {
+    guard let socket else { return }
+    if !isConnected {
+      guard socket.connectOutcome() == 0 else { return restart(isByWorker: true) }
+      isConnected = true
+      run.counts.opened += 1
+      return connected(socket)
+    }
+    if readiness.contains(.write) { return shout(socket) }
+    switch socket.read(into: run.readBuffer) {
+    case .moved: if run.attack == .storm { restart(isByWorker: false) }
+    case .wouldBlock: break
+    case .ended, .broken: restart(isByWorker: true)
+    }
+  }
+
+  private func connected(_ socket: Socket) {
+    watch?.want(.read)
+    switch run.attack {
+    case .idle, .drip: break
+    case .storm: send("PING\n", socket)
+    case .deaf: watch?.want(.write)
+    case .reset:
+      send("LOCK attack-\(run.counts.opened % 1_000) a ttl=1s\nEVENTS d wait=1m\nLOCK half", socket)
+      socket.resetOnClose()
+      restart(isByWorker: false)
+    }
+  }
+
+  /// A byte of a line that never ends.
+  func drip() {
+    guard run.attack == .drip, isConnected, let socket else { return }
+    send("L", socket)
+  }
+
+  /// Asks as much as goes out, and reads nothing.
+  private func shout(_ socket: Socket) {
+    switch run.shout.withUnsafeBytes({ socket.write($0) }) {
+    case .moved, .wouldBlock: break
+    case .ended, .broken: restart(isByWorker: true)
+    }
+  }
+
+  private func send(_ text: String, _ socket: Socket) {
+    let bytes = Array(text.utf8)
+    _ = bytes.withUnsafeBytes { socket.write($0) }
+  }
+
+  private func restart(isByWorker: Bool) {
+    if isByWorker { run.counts.endedByWorker += 1 }
+    close()
+    again?.set(afterMs: isByWorker ? 20 : 0)
+  }
+
+  private func close() {
+    watch = nil
+    socket?.close()
+    socket = nil
+  }
+}
+
+/// All attackers, for a while.
+final class AttackRun {
+  struct Counts {
+    var opened = 0
+    /// Connections that the worker has refused, ended or reset.
+    var endedByWorker = 0
+    var failed = 0
+  }
+
+  let attack: Attack
+  let loop: EventLoop
+  let address: SocketAddress
+  let shout = Array(repeating: Array("HELP\n".utf8), count: 4_096).flatMap { $0 }
+  let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
+  var counts = Counts()
+  private let options: FleetOptions
+  private var attackers: [Attacker] = []
+  private var end: LoopTimer?
+  private var drip: LoopTimer?
+
+  init(_ attack: Attack, _ options: FleetOptions) throws(LoadFailure) {
+    self.attack = attack
+    self.options = options
+    do throws(SystemError) {
+      loop = try EventLoop()
+      address = try SocketAddress.resolve(options.address)
+    } catch {
+      throw LoadFailure(error)
+    }
+    end = LoopTimer(loop) { [unowned self] in loop.stop() }
+    drip = LoopTimer(loop) { [unowned self] in
+      for attacker in attackers { attacker.drip() }
+      drip?.set(afterMs: 250)
+    }
+  }
+
+  deinit { readBuffer.deallocate() }
+
+  /// Attacks until its time is over, and tells what came of it in one line.
+  func measure() -> String {
+    attackers = (0..<options.connections).map { _ in Attacker(self) }
+    for attacker in attackers { attacker.begin() }
+    end?.set(afterMs: Int64(options.seconds * 1_000))
+    drip?.set(afterMs: 250)
+    loop.run()
+    return "{\"attack\":\"\(attack.rawValue)\",\"connections\":\(options.connections)"
+      + ",\"opened\":\(counts.opened),\"ended_by_worker\":\(counts.endedByWorker)"
+      + ",\"failed\":\(counts.failed)}"
+  }
+}

@@ -1,0 +1,159 @@
+// Owns: callers who connect, say who they are, take a lock and go, again and again, as serverless
+// functions do; and how many of these cycles there were. Runs on the main thread, which is the
+// loop's.
+
+import Glibc
+import Loop
+
+/// One caller, with one connection at a time.
+private final class CycleCaller: FileWatchOwner {
+  private unowned let run: CycleRun
+  private let request: [UInt8]
+  private var socket: Socket?
+  private var watch: FileWatch?
+  private var isConnected = false
+  private var startNs: Int64 = 0
+  private var reply: [UInt8] = []
+
+  init(_ run: CycleRun, _ request: [UInt8]) {
+    self.run = run
+    self.request = request
+  }
+
+  deinit { close() }
+
+  func begin() {
+    startNs = MonotonicTime.nowNs()
+    do throws(SystemError) {
+      let socket = try run.address.connect()
+      self.socket = socket
+      isConnected = false
+      reply.removeAll(keepingCapacity: true)
+      watch = FileWatch(run.loop, socket.descriptor, owner: self)
+      watch?.want(.write)
+    } catch {
+      run.failed(error.description)
+    }
+  }
+
+  func fileReady(_ readiness: Readiness) {
+    guard let socket else { return }
+    if isConnected { return read(socket) }
+    let outcome = socket.connectOutcome()
+    guard outcome == 0 else { return run.failed(SystemError("connect", outcome).description) }
+    isConnected = true
+    watch?.want(.read)
+    guard request.withUnsafeBytes({ socket.write($0) }) == .moved(request.count) else {
+      return run.failed("a request could not be written")
+    }
+  }
+
+  private func read(_ socket: Socket) {
+    switch socket.read(into: run.readBuffer) {
+    case .moved(let count): reply += run.readBuffer[..<count]
+    case .wouldBlock: return
+    case .ended: return run.failed("the server closed a connection")
+    case .broken(let number): return run.failed(SystemError("read", number).description)
+    }
+    let lines = reply.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    guard lines.count > run.target.cycleReplies.count else { return }
+    for (line, first) in zip(lines, run.target.cycleReplies) where line.first != first {
+      return run.failed("bad reply: " + String(decoding: reply, as: UTF8.self))
+    }
+    close()
+    if run.cycleDone(ns: MonotonicTime.nowNs() - startNs) { begin() }
+  }
+
+  private func close() {
+    watch = nil
+    socket?.close()
+    socket = nil
+  }
+}
+
+/// All callers of a measurement.
+final class CycleRun {
+  let target: LoadTarget
+  let loop: EventLoop
+  let address: SocketAddress
+  let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
+  private let options: FleetOptions
+  private let scriptHash: String
+  private var callers: [CycleCaller] = []
+  private var end: LoopTimer?
+  private var latenciesNs: [UInt32] = []
+  private var isOver = false
+  private var failure: String?
+
+  init(_ target: LoadTarget, _ options: FleetOptions) throws(LoadFailure) {
+    self.target = target
+    self.options = options
+    do throws(SystemError) {
+      loop = try EventLoop()
+      address = try SocketAddress.resolve(options.address)
+    } catch {
+      throw LoadFailure(error)
+    }
+    scriptHash =
+      target == .redis ? try LoadTarget.loadScript(address, secret: options.secret) : ""
+    latenciesNs.reserveCapacity(Int(options.seconds * 50_000))
+    end = LoopTimer(loop) { [unowned self] in
+      isOver = true
+      loop.stop()
+    }
+  }
+
+  deinit { readBuffer.deallocate() }
+
+  func measure() throws(LoadFailure) -> LoadReport {
+    callers = (0..<options.connections).map { index in
+      CycleCaller(
+        self,
+        target.auth(options.secret)
+          + target.request(
+            device: "cycle-\(index)", agent: "agent-\(index)", scriptHash: scriptHash))
+    }
+    let before = ProcessorTimes.now(of: options.observed)
+    let startNs = MonotonicTime.nowNs()
+    for caller in callers { caller.begin() }
+    end?.set(afterMs: Int64(options.seconds * 1_000))
+    loop.run()
+    if let failure { throw LoadFailure(failure) }
+    var shown = LoadOptions()
+    shown.target = target
+    shown.connections = options.connections
+    shown.devices = options.connections
+    return LoadReport(
+      options: shown, latenciesNs: latenciesNs.sorted(),
+      seconds: Double(MonotonicTime.nowNs() - startNs) / 1e9,
+      spent: ProcessorTimes.now(of: options.observed).minus(before))
+  }
+
+  /// Counts a cycle; true asks for the next one.
+  func cycleDone(ns: Int64) -> Bool {
+    if !isOver { latenciesNs.append(UInt32(clamping: ns)) }
+    return !isOver
+  }
+
+  func failed(_ reason: String) {
+    if failure == nil { failure = reason }
+    loop.stop()
+  }
+}
+
+extension LoadTarget {
+  /// What says who is calling; nothing where nobody asks.
+  fileprivate func auth(_ secret: String?) -> [UInt8] {
+    guard let secret else { return [] }
+    return self == .latchkey
+      ? Array("AUTH \(secret)\n".utf8) : LoadTarget.command(["AUTH", secret])
+  }
+
+  /// How the lines of both replies begin.
+  fileprivate var cycleReplies: [UInt8] {
+    switch self {
+    case .latchkey: Array("OO".utf8)
+    case .redis: Array("+:".utf8)
+    }
+  }
+}

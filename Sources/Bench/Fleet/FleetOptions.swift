@@ -1,0 +1,62 @@
+// Owns: the options of `cycles` and `attack`, and how they are read. Values.
+
+import Glibc
+import Loop
+
+/// What callers do who mean no good, or do not know better.
+enum Attack: String, CaseIterable {
+  /// They send a byte now and then, and never a whole line.
+  case drip
+  /// They connect and say nothing.
+  case idle
+  /// They ask and never read.
+  case deaf
+  /// They connect, ask once and go, one after another.
+  case storm
+  /// They break the connection in the middle of what they ask.
+  case reset
+}
+
+/// What `cycles` and `attack` are told.
+struct FleetOptions {
+  var address: Address
+  var connections = 50
+  var seconds = 3.0
+  /// What callers prove with who they are; nil where nobody asks.
+  var secret: String?
+  var observed: [LoadOptions.Observed] = []
+
+  static func parse(_ arguments: [String]) throws(LoadFailure) -> FleetOptions {
+    guard let place = arguments.first else { throw LoadFailure("HOST:PORT is missing") }
+    var options = FleetOptions(address: try LoadOptions.address(place))
+    var rest = arguments.dropFirst()
+    while let flag = rest.popFirst() {
+      guard let value = rest.popFirst() else { throw LoadFailure("\(flag) needs a value") }
+      switch flag {
+      case "--connections":
+        guard let count = Int(value), 1...60_000 ~= count else {
+          throw LoadFailure("\(flag) takes 1 to 60000, not '\(value)'")
+        }
+        options.connections = count
+      case "--seconds":
+        guard let seconds = Double(value), seconds > 0, seconds <= 86_400 else {
+          throw LoadFailure("\(flag) takes seconds, not '\(value)'")
+        }
+        options.seconds = seconds
+      case "--secret-file": options.secret = try secret(value)
+      case "--pid": options.observed.append(try LoadOptions.observed(value))
+      default: throw LoadFailure("there is no option '\(flag)'; see --help")
+      }
+    }
+    return options
+  }
+
+  private static func secret(_ path: String) throws(LoadFailure) -> String {
+    guard let file = fopen(path, "re") else { throw LoadFailure("\(path) cannot be read") }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 1_024)
+    guard fgets(&line, 1_024, file) != nil else { throw LoadFailure("\(path) is empty") }
+    let bytes = line.prefix { $0 != 0 && $0 != 10 && $0 != 13 }.map { UInt8(bitPattern: $0) }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
