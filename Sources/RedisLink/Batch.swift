@@ -32,6 +32,8 @@ package final class Batch {
   /// Grows with each batch that is opened; batches are sent in this order.
   package fileprivate(set) var sequence: UInt64 = 0
   package fileprivate(set) var tickets: [Ticket] = []
+  /// When its owner has sent it, in monotonic ns.
+  package var sentNs: Int64 = 0
   /// The partition keys and the arguments, as RESP.
   var keys = CommandBuffer()
   var arguments = CommandBuffer()

@@ -68,6 +68,13 @@ struct CountersTests {
     #expect(counters[.connectionsOpened] == Figure.connectionsOpened.rawValue + 1)
   }
 
+  @Test func `a histogram counts each value up to and beyond its bounds`() {
+    let histogram = Histogram([1, 10])
+    for value in [0, 1, 2, 10, 11, 1_000] { histogram.add(value) }
+    #expect((0...2).map { histogram.count(bucket: $0) } == [2, 2, 2])
+    #expect(histogram.sum == 1_024)
+  }
+
   @Test func `refused connections are counted by limit`() {
     let counters = Counters()
     for (index, refusal) in Refusal.allCases.enumerated() {

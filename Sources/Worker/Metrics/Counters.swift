@@ -64,7 +64,7 @@ enum Outcome: Int, CaseIterable, Sendable {
 /// Single figures of a loop.
 enum Figure: Int, CaseIterable, Sendable {
   case connectionsOpened, connectionsNow
-  case requestsInFlight
+  case requestsInFlight, turnedAtMs
   case authFailures
   case batches, batchedRequests
   case redisLinkFailures, redisReady, scriptsMended
@@ -121,6 +121,12 @@ struct Counters: Sendable {
   private let requests = NumberRow(count: rows * Outcome.allCases.count)
   private let latency = NumberRow(count: rows * (bucketsUs.count + 2))
   private let figures = NumberRow(count: Figure.allCases.count)
+  /// How many requests each script call carried.
+  let batchSizes = Histogram([1, 2, 4, 8, 16, 32, 64, 128, 256, 512])
+  /// How long the oldest request of each script call has waited for being sent.
+  let queueDelaysUs = Histogram(bucketsUs)
+  /// How long Redis took to answer each script call.
+  let redisTimesUs = Histogram(bucketsUs)
   private let closed = NumberRow(count: CloseReason.allCases.count)
   private let refused = NumberRow(count: Refusal.allCases.count)
 

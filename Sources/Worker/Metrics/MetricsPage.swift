@@ -17,6 +17,23 @@ struct MetricsText {
     text += labels.isEmpty ? "\(name) \(value)\n" : "\(name){\(labels)} \(value)\n"
   }
 
+  /// A histogram of all loops' values; `scale` turns them into the unit that the name says.
+  mutating func histogram(
+    _ name: String, _ help: String, _ parts: [Histogram], scale: Double = 1
+  ) {
+    family(name, "histogram", help)
+    guard let bounds = parts.first?.bounds else { return }
+    func text(_ value: Int) -> String { scale == 1 ? "\(value)" : "\(Double(value) / scale)" }
+    var seen = 0
+    for bucket in 0...bounds.count {
+      seen += parts.reduce(0) { $0 + $1.count(bucket: bucket) }
+      let bound = bucket < bounds.count ? text(bounds[bucket]) : "+Inf"
+      sample("\(name)_bucket", "le=\"\(bound)\"", seen)
+    }
+    sample("\(name)_sum", "", text(parts.reduce(0) { $0 + $1.sum }))
+    sample("\(name)_count", "", seen)
+  }
+
   /// A family of one sample without labels.
   mutating func single(
     _ name: String, _ type: String, _ help: String, _ value: some CustomStringConvertible
@@ -39,6 +56,7 @@ enum MetricsPage {
     connections(shared, &page)
     access(shared, &page)
     redis(shared, &page)
+    calls(shared, &page)
     deadlines(shared.deadlineFigures, &page)
     events(shared, &page)
     process(&page)
@@ -87,6 +105,9 @@ enum MetricsPage {
   private static func connections(_ shared: SharedState, _ page: inout MetricsText) {
     page.single(
       "latchkey_connections", "gauge", "Open client connections.", shared.connections)
+    page.single(
+      "latchkey_connections_limit", "gauge", "Client connections that there may be.",
+      shared.settings.connectionsMax)
     page.single(
       "latchkey_connections_opened_total", "counter", "Client connections taken.",
       shared.sum(.connectionsOpened))
@@ -138,6 +159,27 @@ enum MetricsPage {
       "latchkey_scripts_mended_total", "counter",
       "Script calls sent again because Redis had forgotten the script.",
       shared.sum(.scriptsMended))
+  }
+
+  /// What happens to requests between their callers and Redis.
+  private static func calls(_ shared: SharedState, _ page: inout MetricsText) {
+    page.histogram(
+      "latchkey_script_call_requests", "Requests carried by each script call.",
+      shared.counters.map(\.batchSizes))
+    page.histogram(
+      "latchkey_queue_delay_seconds",
+      "From the arrival of a script call's oldest request to its being sent to Redis.",
+      shared.counters.map(\.queueDelaysUs), scale: 1e6)
+    page.histogram(
+      "latchkey_redis_call_duration_seconds",
+      "From a script call's being sent to Redis to its answer.",
+      shared.counters.map(\.redisTimesUs), scale: 1e6)
+    // A loop that turns does so within a second, if only to look after its connections.
+    let nowMs = MonotonicTime.nowMs()
+    let turns = shared.counters.map { $0[.turnedAtMs] }.filter { $0 > 0 }
+    page.single(
+      "latchkey_loop_stall_seconds", "gauge", "How long ago the slowest serving loop has turned.",
+      Double(turns.map { max(0, Int(nowMs) - $0) }.max() ?? 0) / 1e3)
   }
 
   private static func deadlines(_ figures: DeadlineFigures, _ page: inout MetricsText) {
@@ -192,31 +234,18 @@ enum MetricsPage {
   }
 
   private static func process(_ page: inout MetricsText) {
-    var usage = rusage()
-    getrusage(RUSAGE_SELF.rawValue, &usage)
-    let seconds =
-      Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
-      + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
     page.single(
-      "process_cpu_seconds_total", "counter", "User and system time of the process.", seconds)
-    if let bytes = ProcessMemory.residentBytes() {
+      "process_cpu_seconds_total", "counter", "User and system time of the process.",
+      ProcessFigures.processorSeconds())
+    if let bytes = ProcessFigures.residentBytes() {
       page.single(
         "process_resident_memory_bytes", "gauge", "Resident memory of the process.", bytes)
     }
-  }
-}
-
-enum ProcessMemory {
-  /// What the kernel counts as resident, or nil where it does not say.
-  static func residentBytes() -> Int? {
-    guard let file = fopen("/proc/self/statm", "re") else { return nil }
-    defer { fclose(file) }
-    var line = [CChar](repeating: 0, count: 128)
-    guard fgets(&line, 128, file) != nil else { return nil }
-    let text = String(
-      decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    let fields = text.split(separator: " ")
-    guard fields.count > 1, let pages = Int(fields[1]) else { return nil }
-    return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+    if let count = ProcessFigures.openDescriptors() {
+      page.single("process_open_fds", "gauge", "Descriptors that the process has open.", count)
+    }
+    page.single(
+      "process_max_fds", "gauge", "Descriptors that the process may have.",
+      ProcessFigures.descriptorsMax())
   }
 }

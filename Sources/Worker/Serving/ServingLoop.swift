@@ -262,6 +262,7 @@ extension ServingLoop: RedisLinkOwner {
 
   func batchAnswered(_ link: RedisLink, _ batch: Batch, _ reply: RedisReply) {
     defer { batcher.recycle(batch) }
+    counters.redisTimesUs.add(Int(loop.nowNs - batch.sentNs) / 1_000)
     guard reply.kind == .array, reply.count == batch.count else {
       batchRefused(batch, reply)
       return
@@ -301,7 +302,10 @@ extension ServingLoop: RedisLinkOwner {
 
 extension ServingLoop {
   private func turnEnded() {
-    defer { counters.set(inFlight, .requestsInFlight) }
+    defer {
+      counters.set(inFlight, .requestsInFlight)
+      counters.set(Int(loop.nowMs), .turnedAtMs)
+    }
     // Going on with parked callers makes new requests, and sending frees parked callers: a few
     // rounds settle nearly everything, and the next turn does the rest.
     for _ in 0..<4 {
@@ -329,7 +333,13 @@ extension ServingLoop {
   func sendAll(_ link: RedisLink) {
     guard !batcher.isEmpty else { return }
     let batches = batcher.takeAll()
-    for batch in batches { counters.add(batch.count, .batchedRequests) }
+    for batch in batches {
+      counters.add(batch.count, .batchedRequests)
+      counters.batchSizes.add(batch.count)
+      let arrivedNs = batch.tickets.first?.arrivedNs ?? loop.nowNs
+      counters.queueDelaysUs.add(Int(loop.nowNs - arrivedNs) / 1_000)
+      batch.sentNs = loop.nowNs
+    }
     counters.add(batches.count, .batches)
     link.send(batches)
   }

@@ -1,0 +1,146 @@
+// Owns: the attacks by callers, in a short form (scripts/soak has the long one): a worker's memory
+// stays bounded, whoever else calls is served, and it is all over when they are gone.
+
+import Foundation
+import Glibc
+import Testing
+
+extension SystemSuites.Fleet {
+  @Suite(
+    .lab(workers: [
+      ["--line-timeout", "1s", "--unread-timeout", "1s", "--max-unread", "64KiB"]
+    ])
+  ) struct CallerAttacks {
+    /// What a worker may grow by in an attack, in KiB; without limits it would be much more.
+    private static let growthKiBMax = 96 * 1_024
+
+    /// Runs an attack beside a calm caller, and looks at what is left of it.
+    private func besiege(_ attack: (WorkerProcess) throws -> Void) throws {
+      let worker = try Lab.current.worker
+      expect(try worker.connect().request("LOCK \(Lab.device()) a"), "OK")
+      let beforeKiB = worker.residentKiB
+      let calm = CalmCaller { try worker.connect() }
+      try calm.awaitServed(1)
+      try attack(worker)
+      try calm.awaitServed(20)
+      let grownKiB = worker.residentKiB - beforeKiB
+      #expect(grownKiB < Self.growthKiBMax, "it has grown by \(grownKiB) KiB")
+      try calm.stop()
+      try eventually("nobody being left", within: .seconds(10)) {
+        try worker.metric("latchkey_connections") == 0
+      }
+      #expect(try worker.metric("latchkey_requests_in_flight") == 0)
+      #expect(worker.isRunning)
+    }
+
+    @Test func `callers who send a byte now and then`() throws {
+      try besiege { worker in
+        let before = try worker.metric(closed("stalled"))
+        let drips = try (0..<200).map { _ in try worker.connect() }
+        try eventually("all of them being sent away", within: .seconds(20), every: 250) {
+          for client in drips { try? client.send([0x4C]) }
+          return try worker.metric(closed("stalled")) == before + 200
+        }
+      }
+    }
+
+    @Test func `callers who connect and say nothing`() throws {
+      try besiege { worker in
+        let idle = try (0..<1_500).map { _ in try worker.connect() }
+        try eventually("all of them being let in") {
+          try worker.metric("latchkey_connections") >= 1_500
+        }
+        for client in [idle[0], idle[749], idle[1_499]] {
+          #expect(try client.request("PING").raw == "OK")
+        }
+      }
+    }
+
+    @Test func `callers who ask and never read`() throws {
+      try besiege { worker in
+        let before = try worker.metric(closed("slow"))
+        let deaf = try (0..<20).map { _ in try worker.connect() }
+        let asked = Array(repeating: Array("HELP\n".utf8), count: 20_000).flatMap { $0 }
+        // Each is cut off once the kernel's buffers are full, whose size is the machine's.
+        try eventually("all of them being cut off", within: .seconds(30), every: 20) {
+          for client in deaf { _ = try? client.socket.sendSome(asked[...]) }
+          return try worker.metric(closed("slow")) == before + 20
+        }
+      }
+    }
+
+    @Test func `five thousand callers who connect, ask and go`() throws {
+      try besiege { worker in
+        let served = try inParallel(4) { index in
+          try (0..<1_250).count { number in
+            let client = try worker.connect()
+            return try client.request("LOCK \(Lab.device("storm")) a\(index)-\(number)").isOK
+          }
+        }
+        #expect(served == [1_250, 1_250, 1_250, 1_250])
+      }
+    }
+
+    @Test func `callers who close their side and wait`() throws {
+      try besiege { worker in
+        let device = Lab.device()
+        let clients = try (0..<200).map { _ in try worker.connect() }
+        for (number, client) in clients.enumerated() {
+          let lines = (0..<50).map { "LOCK \(device)-\(number)-\($0) a\($0)\n" }.joined()
+          try client.send(Array((lines + "LOCK half-a-li").utf8))
+          client.socket.halfClose()
+        }
+        for client in clients {
+          for number in 0..<50 {
+            let reply = try client.reply()
+            #expect(reply.shows("agent", as: "\"a\(number)\""), "\(reply)")
+          }
+          #expect(client.isClosed())
+        }
+      }
+    }
+
+    @Test func `callers who vanish in the middle of what they ask`() throws {
+      try besiege { worker in
+        for round in 0..<5 {
+          let clients = try (0..<100).map { _ in try worker.connect() }
+          let device = Lab.device()
+          for (number, client) in clients.enumerated() {
+            let lines = (0..<20).map { "LOCK \(device)-\(number)-\($0) a\n" }.joined()
+            try client.send(
+              Array((lines + "EVENTS \(device) wait=1h\nWATCH *\nLOCK \(round)").utf8))
+            if number.isMultiple(of: 2) { _ = try client.reply() }
+            client.socket.reset()
+          }
+        }
+      }
+    }
+
+    @Test func `a Redis that hangs, with many who ask`() throws {
+      let lab = try Lab.current
+      let worker = lab.worker
+      expect(try lab.connect().request("LOCK \(Lab.device()) a"), "OK")
+      let beforeKiB = worker.residentKiB
+      let clients = try (0..<100).map { _ in try lab.connect() }
+      try lab.redis.freeze()
+      defer { lab.redis.thaw() }
+      let device = Lab.device()
+      for (number, client) in clients.enumerated() {
+        let lines = (0..<100).map { "LOCK \(device)-\(number)-\($0) a\n" }.joined()
+        try client.send(Array(lines.utf8))
+      }
+      for client in clients {
+        for reply in try client.replies(100) { #expect(reply.isOutage, "\(reply)") }
+      }
+      #expect(worker.residentKiB - beforeKiB < Self.growthKiBMax)
+      lab.redis.thaw()
+      try eventually("service again", within: .seconds(10)) {
+        try lab.connect().request("LOCK \(Lab.device()) a").isOK
+      }
+    }
+
+    private func closed(_ reason: String) -> String {
+      "latchkey_connections_closed_total{reason=\"\(reason)\"}"
+    }
+  }
+}
