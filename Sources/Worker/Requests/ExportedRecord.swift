@@ -128,7 +128,9 @@ struct ExportedRecord {
   }
 
   private mutating func readLinks(_ whole: [String: Range<Int>]) throws(RequestError) {
-    for (kind, refs) in try members(whole, "links") {
+    // In the order of the text, which a record shows.
+    let kinds = try members(whole, "links").sorted { $0.value.lowerBound < $1.value.lowerBound }
+    for (kind, refs) in kinds {
       guard ExportedRecord.isID(kind, bytesMax: 128) else {
         throw ExportedRecord.bad("a link's kind is not an id")
       }

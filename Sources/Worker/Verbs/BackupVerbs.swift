@@ -40,7 +40,6 @@ enum ImportVerb {
         call.text(.req),
       ])
     try call.server.requireRedis()
-    call.server.note(partition, dueInMs: 0)
     run(call, query, record)
   }
 
@@ -51,6 +50,7 @@ enum ImportVerb {
     let timeoutMs = server.settings.requestTimeoutMs
     connection.hold()
     server.callScript(query) { outcome in
+      server.note(entry.partition, dueInMs: 0)
       switch outcome {
       case .failed(let error):
         server.answer(ticket, error)
