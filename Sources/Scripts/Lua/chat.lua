@@ -6,7 +6,7 @@
 return each(6, function(base, i)
   local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 4], 'CHAT')
   if not s then return refusal end
-  local chat = tonumber(call('HGET', s.key, 'chats')) + 1
+  local chat = s.chats + 1
   if chat > CHATS_MAX then return 'ERR quota a session may have ' .. CHATS_MAX .. ' chats' end
   local name = ARGV[i + 2] ~= '' and ARGV[i + 2] or 'null'
   local config = ARGV[i + 3] ~= '' and ARGV[i + 3] or 'null'

@@ -6,7 +6,7 @@ return each(2, function(base, i)
   local s = load(base, ARGV[i], ARGV[i + 1])
   if not s then return 'NONE' end
   local list = {}
-  for chat = 1, tonumber(call('HGET', s.key, 'chats')) do
+  for chat = 1, s.chats do
     local seen = call('HMGET', s.key, 'n:' .. chat, 'c:' .. chat)
     local newest = call('XREVRANGE', log_of(s, chat), '+', '-', 'COUNT', 1)[1]
     list[chat] = string.format('{"chat":%d,"name":%s,"messages":%d,"last_at":%s,"config":',

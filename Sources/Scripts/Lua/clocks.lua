@@ -13,7 +13,7 @@ end
 -- Gives the record and its chats the time at which they go; nil keeps them.
 local function set_ttl(s, at_ms)
   local keys = {s.key}
-  for chat = 1, tonumber(call('HGET', s.key, 'chats') or 0) do
+  for chat = 1, s.chats do
     keys[#keys + 1] = s.key .. '/' .. chat
   end
   for _, key in ipairs(keys) do

@@ -8,7 +8,7 @@ return each(4, function(base, i)
   announce(s, 'deleted', now_ms)
   count(base, 'state:' .. s.state, -1)
   if LIVE[s.state] then add_live(base, s.device, -1) end
-  for chat = 1, tonumber(call('HGET', s.key, 'chats')) do call('DEL', s.key .. '/' .. chat) end
+  for chat = 1, s.chats do call('DEL', s.key .. '/' .. chat) end
   call('DEL', s.key)
   owe_all(s)
   sweep_up(base, s.device, s.id, 's:' .. s.device .. '/' .. s.id)

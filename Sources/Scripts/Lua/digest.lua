@@ -6,7 +6,6 @@
 return each(4, function(base, i)
   local s = load(base, ARGV[i], ARGV[i + 1])
   if not s or not has_link(s, ARGV[i + 2], ARGV[i + 3]) then return 'NONE' end
-  local chats = tonumber(call('HGET', s.key, 'chats'))
-  return string.format('OK %d %d %d %.0f', LIVE[s.state] and 1 or 0, chats, messages_in(s, chats),
+  return string.format('OK %d %d %d %.0f', LIVE[s.state] and 1 or 0, s.chats, messages_in(s),
     s.active)
 end)

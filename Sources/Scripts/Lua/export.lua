@@ -43,7 +43,7 @@ return each(3, function(base, i)
   for _, list in ipairs({members, fields, spent}) do table.sort(list) end
   local size, chats, too_large = #pairs_json(fields), {}, 'ERR too_large the session has more than '
     .. ARGV[i + 2] .. ' bytes'
-  for chat = 1, tonumber(v.chats) do
+  for chat = 1, s.chats do
     local messages, grown = messages_json(s, chat, ARGV[i + 2] - size)
     if not messages then return too_large end
     size = size + grown
@@ -54,9 +54,9 @@ return each(3, function(base, i)
   local whole = 'OK {"format":1,"device":"' .. s.device .. '","session":"' .. s.id .. '","state":"'
     .. s.state .. '","reason":' .. (v.reason or 'null') .. ',"rev":' .. v.rev .. ',"clocks":['
     .. string.gsub(v.clocks, ' ', ',') .. '],"created_at":' .. v.created .. ',"active_at":'
-    .. v.active .. ',"born_at":' .. v.born .. ',"since":' .. v.since .. ',"warned":['
-    .. string.gsub(s.warned, ' ', ',') .. '],"thread":' .. v.thread .. ',"fenced":'
-    .. tostring(s.fenced) .. ',"floor":' .. (v.floor or '0') .. ',"chat":' .. v.chat
+    .. v.active .. string.format(',"born_at":%.0f,"since":%.0f,"warned":[', s.born, s.since)
+    .. string.gsub(s.warned, ' ', ',') .. '],"thread":' .. thread_of(s, v)
+    .. ',"fenced":' .. tostring(s.fenced) .. ',"floor":' .. (v.floor or '0') .. ',"chat":' .. s.chat
     .. ',"answers":[' .. (v.answers or '0') .. ',' .. (v.answer_ms or '0') .. '],"links":'
     .. links_json(s.links) .. ',"spent":' .. pairs_json(spent) .. ',"members":'
     .. pairs_json(members) .. ',"fields":' .. pairs_json(fields) .. ',"chats":['

@@ -28,7 +28,7 @@ return each(7, function(base, i)
     return 'ERR quota a device may have ' .. SESSIONS_MAX .. ' live sessions'
   end
   if old then
-    for chat = 1, tonumber(call('HGET', key, 'chats')) do call('DEL', log_of(old, chat)) end
+    for chat = 1, old.chats do call('DEL', log_of(old, chat)) end
     call('DEL', key)
     call('ZREM', base .. ':due', due_member(old))
     count(base, 'state:' .. old.state, -1)

@@ -15,6 +15,6 @@ return each(5, function(base, i)
   end
   if holder ~= agent then return held_by(holder, ends_at) end
   if token ~= '' and token ~= current then return stale(holder, ends_at) end
-  extend(base, device, record, ends_at, current, ttl)
+  extend(base, device, record, ends_at, ttl)
   return granted(agent, current, ttl, acquired, 'true}')
 end, true)

@@ -1,7 +1,8 @@
 -- What the scripts of the lock verbs share. A lock is a field of its partition's hash `locks`:
 -- `<deadline> <acquired_at> <token> <agent>[ <note>]`. The field outlives the deadline, so that
 -- whoever comes next knows exactly when the lock ended; a lock counts while its deadline is
--- ahead. Beside it, `lock:<device>` has the native TTL, whose end Redis announces.
+-- ahead. Beside it, `lock:<device>` has the native TTL, whose end Redis announces; its value says
+-- nothing, and a small number is one that Redis has already.
 -- Until the year 2286 times have 13 digits and tokens 16, so texts compare as the numbers do.
 -- KEYS: as in batch.lua
 -- ARGV: none of its own
@@ -36,18 +37,18 @@ local function grant(base, device, agent, ttl, note)
   if note and note ~= '' then record = record .. ' ' .. note end
   call('HSET', ledger, 'token', token, held, (seen[2] or 0) + 1)
   call('HSET', base .. ':locks', device, record)
-  call('SET', base .. ':lock:' .. device, token, 'PXAT', ends_at)
+  call('SET', base .. ':lock:' .. device, 1, 'PXAT', ends_at)
   call('ZADD', base .. ':due', ends_at, 'l:' .. device)
   return token
 end
 
 -- Starts the holder's TTL again. The index is written only if the deadline comes nearer: a
 -- reaper that comes too early puts the lock back with the deadline that it finds.
-local function extend(base, device, record, ends_at, token, ttl)
+local function extend(base, device, record, ends_at, ttl)
   local later, key = text(now_ms + ttl), base .. ':lock:' .. device
   call('HSET', base .. ':locks', device, zeros .. later .. cut(record, 33))
   -- A new deadline costs less than a new value; the key is not there if somebody deleted it.
-  if call('PEXPIREAT', key, later) == 0 then call('SET', key, token, 'PXAT', later) end
+  if call('PEXPIREAT', key, later) == 0 then call('SET', key, 1, 'PXAT', later) end
   if later < ends_at then call('ZADD', base .. ':due', later, 'l:' .. device) end
 end
 
@@ -70,6 +71,6 @@ local function again(base, device, record, agent, ttl, token)
   if not record or #record ~= 64 + #agent or cut(record, 65) ~= agent then return nil end
   local ends_at, current = cut(record, 20, 32), cut(record, 48, 63)
   if ends_at <= now_text or token ~= '' and token ~= current then return nil end
-  extend(base, device, record, ends_at, current, ttl)
+  extend(base, device, record, ends_at, ttl)
   return granted(agent, current, ttl, cut(record, 34, 46), 'true}')
 end

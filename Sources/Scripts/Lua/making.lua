@@ -20,8 +20,9 @@ local function make(base, device, i)
   if user ~= '' and ARGV[i + 6] == '' then return nil, 'MORE ' .. id .. ' live' end
   local key = base .. ':session:' .. device .. '/' .. id
   call('HSET', key, 'state', 'active', 'rev', 0, 'clocks', ARGV[i + 2], 'created', now_text,
-    'active', now_text, 'born', now_text, 'since', now_text, 'thread', ARGV[i + 1], 'chat', 1,
-    'chats', 1, 'fenced', ARGV[i + 3])
+    'active', now_text)
+  if ARGV[i + 1] ~= '"' .. id .. '"' then call('HSET', key, 'thread', ARGV[i + 1]) end
+  if ARGV[i + 3] == 'yes' then call('HSET', key, 'fenced', 'yes') end
   if user ~= '' then call('HSET', key, 'links', 'user ' .. user .. '\n') end
   local s = load(base, device, id)
   local refusal = merge(s, parts(ARGV[i + 4]), nil)

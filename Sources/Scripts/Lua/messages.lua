@@ -5,9 +5,9 @@
 
 -- The number of the addressed chat, or nil if there is no such chat.
 local function chat_of(s, chat)
-  if chat == '' or chat == 'current' then return tonumber(s.chat) end
+  if chat == '' or chat == 'current' then return s.chat end
   local number = tonumber(chat)
-  return number <= tonumber(call('HGET', s.key, 'chats')) and number or nil
+  return number <= s.chats and number or nil
 end
 
 local function log_of(s, chat) return s.key .. '/' .. chat end

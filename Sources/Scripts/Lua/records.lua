@@ -5,11 +5,14 @@
 
 local function time_or_null(at) return at and text(at) or 'null' end
 
-local function messages_in(s, chats)
+local function messages_in(s)
   local sum = 0
-  for chat = 1, chats do sum = sum + call('XLEN', s.key .. '/' .. chat) end
+  for chat = 1, s.chats do sum = sum + call('XLEN', s.key .. '/' .. chat) end
   return sum
 end
+
+-- A session without a thread of its own goes by its id.
+local function thread_of(s, v) return v.thread or '"' .. s.id .. '"' end
 
 -- The session whole, as JSON; texts and fields are stored as JSON and not touched.
 local function record(s)
@@ -28,11 +31,11 @@ local function record(s)
   local function text(name) return string.match(v[name] or '', '^%d+ (.+)$') or 'null' end
   return string.format('{"session":"%s","device":"%s","state":"%s","reason":%s,"rev":%d,',
       s.id, s.device, s.state, v.reason or 'null', s.rev)
-    .. '"name":' .. text('name') .. ',"thread":' .. v.thread .. ',"phase":' .. text('phase')
-    .. ',"step":' .. text('step')
+    .. '"name":' .. text('name') .. ',"thread":' .. thread_of(s, v) .. ',"phase":'
+    .. text('phase') .. ',"step":' .. text('step')
     .. string.format(',"created_at":%s,"active_at":%s,"idle_at":%s,"abandon_at":%s,"life_at":%s,'
       .. '"keep_until":%s,"chat":%s,"chats":%d,"messages":%d,', v.created, v.active,
       time_or_null(idle_at(s)), time_or_null(abandon_at(s)), time_or_null(life_at(s)),
-      time_or_null(keep_until(s)), s.chat, v.chats, messages_in(s, tonumber(v.chats)))
+      time_or_null(keep_until(s)), s.chat, s.chats, messages_in(s))
     .. '"links":' .. links_json(s.links) .. ',"fields":{' .. table.concat(fields, ',') .. '}}'
 end

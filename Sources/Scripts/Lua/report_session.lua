@@ -22,8 +22,8 @@ return each(2, function(base, i)
   local answers = tonumber(v.answers or 0)
   return string.format('OK {"session":"%s","device":"%s","state":"%s","age_ms":%.0f,'
     .. '"active_at":%.0f,"chats":%d,"messages":%d,"said":%.0f,"answers":%d,"answer_ms_mean":%s,'
-    .. '"states":{%s}}', s.id, s.device, s.state, math.max(0, now_ms - v.created), s.active,
-    v.chats, messages_in(s, tonumber(v.chats)), said, answers,
+    .. '"states":{%s}}', s.id, s.device, s.state, math.max(0, now_ms - s.created), s.active,
+    s.chats, messages_in(s), said, answers,
     answers > 0 and string.format('%.0f', v.answer_ms / answers) or 'null',
     table.concat(states, ','))
 end)

@@ -7,7 +7,7 @@ return each(5, function(base, i)
   if not s then return refusal end
   local chat = chat_of(s, ARGV[i + 2])
   if not chat then return 'NONE' end
-  if chat ~= tonumber(s.chat) then
+  if chat ~= s.chat then
     s.rev = s.rev + 1
     call('HSET', s.key, 'chat', chat, 'rev', s.rev)
   end
