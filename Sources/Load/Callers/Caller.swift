@@ -27,8 +27,6 @@ final class CallerShop {
   let loop: EventLoop
   let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
   fileprivate var dead: [Caller] = []
-  /// Connections that are open or being made.
-  fileprivate(set) var openCount = 0
 
   init(_ loop: EventLoop) {
     self.loop = loop
@@ -62,7 +60,6 @@ final class Caller: FileWatchOwner {
     socket = try address.connect()
     watch = FileWatch(shop.loop, socket.descriptor, owner: self)
     watch?.want(.write)
-    shop.openCount += 1
   }
 
   deinit { close() }
@@ -73,7 +70,6 @@ final class Caller: FileWatchOwner {
     state = .closed
     watch?.want([])
     socket.close()
-    shop.openCount -= 1
   }
 
   /// Closes it and keeps it until the end of the turn.

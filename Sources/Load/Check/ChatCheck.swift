@@ -16,9 +16,6 @@ struct ChatCheck: Sendable {
   /// The highest number that the server gave to a message, as far as anybody was told.
   private(set) var highestSeq: Int64 = 0
 
-  /// How many messages were acknowledged.
-  var said: Int { places.count { if case .at = $0 { true } else { false } } }
-
   mutating func began(_ number: Int) {
     while places.count < number { places.append(.open) }
   }

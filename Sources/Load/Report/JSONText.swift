@@ -37,6 +37,7 @@ struct JSONText {
     needsComma = true
   }
 
+  mutating func bool(_ name: String, _ value: Bool) { put(name, value ? "true" : "false") }
   mutating func null(_ name: String) { put(name, "null") }
   mutating func member(_ name: String, _ value: Int) { put(name, "\(value)") }
   mutating func member(_ name: String, _ value: Int64) { put(name, "\(value)") }

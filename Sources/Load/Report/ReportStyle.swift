@@ -73,7 +73,10 @@ enum ReportStyle {
     svg { display: block; width: 100%; height: auto; }
     svg text { font-family: inherit; fill: var(--soft); font-size: 12px; }
     svg .verb, svg .figure { fill: var(--ink); font-size: 13px; }
-    svg .note { fill: var(--ink); font-size: 12px; }
+    svg .note {
+      fill: var(--ink); font-size: 12px; paint-order: stroke; stroke: var(--card);
+      stroke-width: 4px; stroke-linejoin: round;
+    }
     .grid { stroke: var(--grid); stroke-width: 1; }
     .curve { fill: none; stroke-width: 1.8; stroke-linejoin: round; stroke-linecap: round; }
     .curve.one { stroke: var(--one); } .curve.two { stroke: var(--two); }

@@ -15,6 +15,7 @@ package enum SummaryJSON {
       json.member("server", result.server)
       json.member("started_at", result.startedAtMs)
       json.member("seconds", result.seconds)
+      json.bool("interrupted", result.counts.wasInterrupted)
       json.member("requests", result.requests)
       json.member("requests_per_s", result.requestsPerSecond)
       json.member("own_cpu_us_per_request", result.ownUsPerRequest)

@@ -22,7 +22,8 @@ package enum SummaryText {
     let targets = options.targets.map(\.description).joined(separator: ", ")
     return """
       \(NumberText.grouped(options.conversations)) conversations on \(targets) for \
-      \(NumberText.decimal(result.seconds, 1)) s
+      \(NumberText.decimal(result.seconds, 1)) s\
+      \(result.counts.wasInterrupted ? ", ended early by a signal" : "")
       \(loop), connections \(options.connect.rawValue), ttl \
       \(LoadArguments.duration(options.ttlMs)), seed \(options.seed)
       \(result.server)

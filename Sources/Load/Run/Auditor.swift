@@ -59,10 +59,7 @@ final class Auditor {
   // MARK: - Events
 
   func told(_ number: Int, _ event: LockEvent, watch: Int, nowNs: Int64) {
-    guard let conversation = known[number] else {
-      owner.counts.eventsTooLate += 1
-      return
-    }
+    guard let conversation = known[number] else { return }
     let before = conversation.check.abandonments
     if let violation = conversation.check.told(event, nowNs: nowNs, watch: watch) {
       owner.broken(violation, in: conversation)

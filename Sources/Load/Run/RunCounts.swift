@@ -30,7 +30,6 @@ package struct RunCounts: Sendable {
   /// Told while the watch was away: the log has it, but how late it came is not known.
   package var onlyInLog = 0
   package var logsRead = 0
-  package var eventsTooLate = 0
 
   // MARK: The flow
 
