@@ -94,31 +94,35 @@ need_packages() {
   install_packages "${missing[@]}"
 }
 
-# Installs packages. Debian starts a redis-server on port 6379 with its package, now and at every
-# boot; nobody asked for that one here, so it is kept from starting and switched off.
+# Installs packages. Debian starts a redis-server on port 6379 with its package, and a haproxy, now
+# and at every boot; nobody asked for those here, so they are kept from starting and switched off.
 install_packages() {
-  local brings_redis=no
-  case " $* " in *" redis-server "*) brings_redis=yes ;; esac
-  if [ $brings_redis = yes ] && has_systemd; then
-    as_root systemctl mask --runtime --quiet redis-server.service || true
+  local name status=0
+  local -a services=()
+  for name in redis-server haproxy; do
+    case " $* " in *" $name "*) services+=("$name") ;; esac
+  done
+  if has_systemd; then
+    for name in "${services[@]}"; do
+      as_root systemctl mask --runtime --quiet "$name.service" || true
+    done
   fi
-  local status=0
   # Where there is no systemd, run level 1 tells Debian's installer to start no service.
   as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q \
     --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@" >&2 || status=$?
-  if [ $brings_redis = yes ]; then switch_off_new_redis; fi
+  for name in "${services[@]}"; do switch_off_new "$name"; done
   [ $status -eq 0 ] || die "apt-get could not install $*; its own words are above."
 }
 
-switch_off_new_redis() {
+switch_off_new() {
   if has_systemd; then
-    as_root systemctl unmask --runtime --quiet redis-server.service || true
-    as_root systemctl disable --now --quiet redis-server.service || true
+    as_root systemctl unmask --runtime --quiet "$1.service" || true
+    as_root systemctl disable --now --quiet "$1.service" || true
     return 0
   fi
-  if [ -x /etc/init.d/redis-server ]; then
-    as_root /etc/init.d/redis-server stop >/dev/null || true
-    as_root update-rc.d redis-server disable >/dev/null 2>&1 || true
+  if [ -x "/etc/init.d/$1" ]; then
+    as_root "/etc/init.d/$1" stop >/dev/null || true
+    as_root update-rc.d "$1" disable >/dev/null 2>&1 || true
   fi
 }
 
