@@ -32,12 +32,10 @@ end
 -- A line of numbers, each as a number; most sessions have the same clocks.
 local numbers = {}
 local function numbers_of(line)
-  local list = numbers[line]
-  if not list then
-    list = {}
-    for number in string.gmatch(line, '%d+') do list[#list + 1] = tonumber(number) end
-    numbers[line] = list
-  end
+  if numbers[line] then return numbers[line] end
+  local list = {}
+  for number in string.gmatch(line, '%d+') do list[#list + 1] = tonumber(number) end
+  numbers[line] = list
   return list
 end
 
@@ -55,10 +53,10 @@ local function load(base, device, id)
   local clocks = numbers_of(v[3])
   return {base = base, device = device, id = id, key = key, state = v[1], rev = tonumber(v[2]),
     idle = clocks[1], abandon = clocks[2], archive = clocks[3], life = clocks[4],
-    keep = clocks[5], warn = clocks[6], active = tonumber(v[4]),
-    created = tonumber(v[5]), born = tonumber(v[6] or v[5]), since = tonumber(v[7] or v[5]),
-    warned = v[8] or '0 0', chat = tonumber(v[9] or 1), chats = tonumber(v[10] or 1),
-    fenced = v[11] == 'yes', links = v[12] or ''}
+    keep = clocks[5], warn = clocks[6], active = tonumber(v[4]), created = tonumber(v[5]),
+    born = tonumber(v[6] or v[5]), since = tonumber(v[7] or v[5]), warned = v[8] or '0 0',
+    chat = tonumber(v[9] or 1), chats = tonumber(v[10] or 1), fenced = v[11] == 'yes',
+    links = v[12] or ''}
 end
 
 -- When each clock runs out in the state that the session is in; nil where it does not run.
