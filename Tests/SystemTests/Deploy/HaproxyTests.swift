@@ -79,6 +79,23 @@ extension SystemSuites.Deploy {
       try expectKept(report.acknowledged, client)
     }
 
+    @Test func `with the PROXY protocol on both sides workers see who calls`() throws {
+      let balancer = try Balancer(["--proxy-protocol"]) { text in
+        let line = "\n    # default-server send-proxy-v2\n"
+        try #require(text.contains(line))
+        return text.replacingOccurrences(of: line, with: "\n    default-server send-proxy-v2\n")
+      }
+      defer { balancer.stop() }
+      for _ in 0..<6 {
+        expect(try balancer.connect().request("LOCK \(Lab.device()) a"), "OK")
+      }
+      // Whoever comes past HAProxy is not let in.
+      let stranger = try balancer[0].connect()
+      try stranger.sendLine("LOCK \(Lab.device()) a")
+      expectBadRequest(try stranger.reply(), naming: "PROXY")
+      #expect(stranger.isClosed(within: .seconds(10)))
+    }
+
     @Test func `a worker that hangs gets nobody new until it goes on`() throws {
       let balancer = try Balancer()
       defer { balancer.stop() }

@@ -59,8 +59,8 @@ extension SystemSuites.Deploy {
 
     @Test func `it has the libraries that the program is linked to`() throws {
       let run = try ToolRun("ldd", [WorkerProcess.binary])
-      let libraries = run.output.matches(of: /(lib(?:event|hiredis)[^ ]*) => ([^ ]+)/)
-      #expect(libraries.count == 2, "\(run)")
+      let libraries = run.output.matches(of: /(lib(?:event|hiredis|ssl|crypto)[^ ]*) => ([^ ]+)/)
+      #expect(libraries.count >= 3, "\(run)")
       for library in libraries {
         // Debian knows its files by where they were put, which /lib leads to.
         let owner = try ToolRun("dpkg", ["-S", "*/\(library.1)"])

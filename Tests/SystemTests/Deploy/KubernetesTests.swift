@@ -109,10 +109,15 @@ extension SystemSuites.Deploy {
       defer { redis.stop() }
       var environment = try settings()
       environment["LATCHKEY_REDIS"] = redis.url
+      let mount = try container()["volumeMounts"]?.items.first?["mountPath"]?.string ?? "none"
+      #expect(environment["LATCHKEY_AUTH"] == "\(mount)/principals")
+      let principals = try PrincipalsFile([("app", [])])
+      environment["LATCHKEY_AUTH"] = principals.path
       let worker = try WorkerProcess([], environment: environment)
       defer { worker.kill() }
       #expect(!worker.log.contains("not known"), "\(worker.log)")
-      expect(try worker.connect().request("LOCK \(Lab.device()) a"), "OK")
+      let client = try principals.connect(worker, as: "app")
+      expect(try client.request("LOCK \(Lab.device()) a"), "OK")
     }
   }
 }

@@ -178,6 +178,15 @@ extension SystemSuites.Deploy {
       #expect(sources == ["${datasource}"])
     }
 
+    @Test func `operations.md lists the alerts, and no others`() throws {
+      let listed = try Project.text("docs/operations.md")
+        .matches(of: /\n\| `(Latchkey\w+)` \| (\w+) \|/).map { "\($0.1) \($0.2)" }
+      let rules = try Self.rules().map {
+        "\($0["alert"]?.string ?? "") \($0.at("labels", "severity")?.string ?? "")"
+      }
+      #expect(listed == rules)
+    }
+
     @Test func `each alert leads to a part of the manual that is there`() throws {
       let headings = try Project.text("docs/operations.md").split(separator: "\n")
         .compactMap { $0.wholeMatch(of: /#+ (.*)/)?.1.lowercased() }

@@ -142,6 +142,33 @@ extension SystemSuites.Deploy {
       }
     }
 
+    @Test(arguments: FunctionLanguage.allCases)
+    func `a function says who it is, on each connection that it makes`(
+      language: FunctionLanguage
+    ) throws {
+      let principals = try PrincipalsFile([("app", [])])
+      let worker = try WorkerProcess(on: Lab.current.redis, ["--auth", principals.path])
+      defer { worker.kill() }
+      let proxy = try FreezingProxy(before: worker)
+      defer { proxy.stop() }
+      let function = try FunctionProcess(
+        language, to: proxy.port, replySeconds: 1, secret: principals.secret("app"))
+      defer { function.end() }
+      let device = Lab.device()
+      try expectSaid(function, "e1", device, 1)
+      proxy.freeze()
+      try expectSaid(function, "e2", device, 2)
+      let stranger = try FunctionProcess(
+        language, to: proxy.port, replySeconds: 30, secret: "app.wrong")
+      defer { stranger.end() }
+      for id in ["e3", "e4"] {
+        let answer = try stranger.invoke(id, device, "let me in")
+        #expect(answer["status"] == .string("err"))
+        #expect(answer["detail"]?.string?.hasPrefix("forbidden") == true, "\(answer)")
+      }
+      #expect(!(function.errors + stranger.errors).contains("app."))
+    }
+
     @Test func `the handlers have no type errors and need no package`() throws {
       let path = Project.root.appending(path: "deploy/serverless").path
       // Types of what Node brings are part of Deno.

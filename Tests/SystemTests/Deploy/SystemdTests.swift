@@ -93,10 +93,15 @@ extension SystemSuites.Deploy {
       }
       #expect(environment["LATCHKEY_REDIS"]?.hasPrefix("redis://latchkey:SECRET@") == true)
       environment["LATCHKEY_REDIS"] = redis.url
+      #expect(environment["LATCHKEY_AUTH"] == "/etc/latchkey/principals")
+      let principals = try PrincipalsFile([("app", [])])
+      environment["LATCHKEY_AUTH"] = principals.path
       let worker = try WorkerProcess([], environment: environment)
       defer { worker.kill() }
       #expect(!worker.log.contains("not known"), "\(worker.log)")
-      expect(try worker.connect().request("LOCK \(Lab.device()) a"), "OK")
+      expect(try worker.connect().request("LOCK \(Lab.device()) a"), "ERR", "auth_required")
+      let client = try principals.connect(worker, as: "app")
+      expect(try client.request("LOCK \(Lab.device()) a"), "OK")
     }
 
     @Test func `the service manager hears when a worker can serve, and when it stops`() throws {
