@@ -12,7 +12,9 @@ package enum IDText {
   /// A JSON string passes when it needs no escapes: a backslash is none of the characters.
   package static func isID(_ bytes: Span<UInt8>, _ token: Token, bytesMax: Int) -> Bool {
     guard token.start < token.end, token.end - token.start <= bytesMax else { return false }
-    for at in token.range where !isIDByte(bytes[at]) { return false }
+    // Fetched once: it is made at its first use, which each use has to ask for.
+    let table = table
+    for at in token.range where !isIDByte(bytes[at], table) { return false }
     return true
   }
 
@@ -30,7 +32,7 @@ package enum IDText {
   }
 
   /// Looks a byte up in a table of 256 bits, of which only the first 128 can be set.
-  private static func isIDByte(_ byte: UInt8) -> Bool {
+  private static func isIDByte(_ byte: UInt8, _ table: (low: UInt64, high: UInt64)) -> Bool {
     let half = byte < 64 ? table.low : byte < 128 ? table.high : 0
     return half >> (UInt64(byte) & 63) & 1 == 1
   }

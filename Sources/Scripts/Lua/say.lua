@@ -14,7 +14,8 @@ return each(6, function(base, i)
   local is_first = call('EXISTS', log) == 0
   for n = 1, n_said do
     time_answer(s, chat, messages[2 * n - 1])
-    call('XADD', log, 'MAXLEN', MESSAGES_MAX, (seq + n) .. '-0', 'a', now_text, 'm', messages[2 * n])
+    local id = text(seq + n) .. '-0'
+    call('XADD', log, 'MAXLEN', MESSAGES_MAX, id, 'a', now_text, 'm', messages[2 * n])
   end
   if is_first and gone_by(s) then call('PEXPIREAT', log, string.format('%.0f', gone_by(s))) end
   touch(s)
