@@ -126,6 +126,8 @@ final class Connection: FileWatchOwner {
   }
 
   var isClosed: Bool { machine.isClosed }
+  /// Whether it takes no more requests, for good.
+  var isEnding: Bool { machine.isEnding }
   /// Whether bytes of the caller wait in the kernel, which nobody has looked at.
   var hasUnreadInput: Bool { socket.hasInput }
   /// Whether nothing is owed to the caller and nothing of a request has come.

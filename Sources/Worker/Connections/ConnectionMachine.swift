@@ -77,6 +77,13 @@ struct ConnectionMachine {
   /// Whether lines that are there may be taken as requests.
   var takesRequests: Bool { state == .reading }
   var isClosed: Bool { state == .closed }
+  /// Whether it takes no more requests, for good.
+  var isEnding: Bool {
+    switch state {
+    case .reading, .parked: false
+    case .finishing, .lingering, .closed: true
+    }
+  }
   /// Whether it only waits for the caller to close its side.
   var isLingering: Bool {
     if case .lingering = state { return true }

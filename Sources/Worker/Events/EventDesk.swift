@@ -102,25 +102,24 @@ extension EventDesk {
     setTimer()
   }
 
-  /// The caller may see other things now, or nothing; what it waits for and may not see is over.
+  /// Callers may see other things now, or nothing; what they wait for and may not see is over.
   ///
   /// A watch ends with its connection, so that its caller notices.
-  func accessChanged(_ connection: Connection, _ principal: Principal?) {
-    for (number, waiter) in waiters where waiter.ticket.client == connection.id.packed {
-      guard !waiter.query.isAllowed(principal) else { continue }
+  func accessChanged() {
+    for (number, waiter) in waiters {
+      let caller = server.connections[ConnectionID(packed: waiter.ticket.client)]
+      guard !waiter.query.isAllowed(caller?.principal) else { continue }
       finish(number)
       server.answer(waiter.ticket, RequestError(.forbidden, "this is not yours any more"))
     }
-    let isAllowed = watchers.scopes(of: connection.id).allSatisfy { scope in
-      guard let principal, principal.rights.contains(.read) else { return false }
-      return switch scope {
-      case .all: true
-      case .device(let device): principal.sees(device)
-      }
+    for id in watchers.connections {
+      guard let connection = server.connections[id] else { continue }
+      let principal = connection.principal
+      let isAllowed = watchers.scopes(of: id).allSatisfy { $0.isAllowed(principal) }
+      guard !isAllowed else { continue }
+      unwatch(id)
+      connection.finish(.revoked)
     }
-    guard !isAllowed else { return }
-    unwatch(connection.id)
-    connection.finish(.revoked)
   }
 
   /// The connection is gone.

@@ -37,6 +37,15 @@ struct FleetEvent: Sendable {
 enum WatchScope: Hashable, Sendable {
   case all
   case device([UInt8])
+
+  /// Whether this principal may watch it; of `all` it is shown what it may see.
+  func isAllowed(_ principal: Principal?) -> Bool {
+    guard let principal, principal.rights.contains(.read) else { return false }
+    return switch self {
+    case .all: true
+    case .device(let device): principal.sees(device)
+    }
+  }
 }
 
 /// What a serving loop asks of the tail: tell me where the logs end, and every event after that.

@@ -49,6 +49,9 @@ struct Watchers {
     }
   }
 
+  /// The connections that watch anything.
+  var connections: [ConnectionID] { Array(byConnection.keys) }
+
   /// What a connection watches.
   func scopes(of connection: ConnectionID) -> [WatchScope] {
     (byConnection[connection] ?? []).compactMap { watches[$0]?.scope }

@@ -29,9 +29,11 @@ extension ServingLoop {
   }
 
   private func give(_ connection: Connection, _ principal: Principal) {
+    let wasKnown = connection.principal != nil
     connection.principal = principal
     connection.setLineLimits(isKnown: true)
-    desk.accessChanged(connection, principal)
+    // Who was nobody watches nothing and waits for nothing.
+    if wasKnown { desk.accessChanged() }
   }
 
   /// Somebody may be guessing: one line a second says so, however many try.
@@ -54,8 +56,8 @@ extension ServingLoop {
         connection.setLineLimits(isKnown: false)
         connection.unknownSinceMs = loop.nowMs
       }
-      desk.accessChanged(connection, principal)
     }
+    desk.accessChanged()
   }
 
   /// Ends a connection whose caller does not say who it is.

@@ -20,6 +20,8 @@ extension ServingLoop {
   private func look(at connection: Connection, _ now: Int64) {
     if isOver(connection.blockedSinceMs, settings.unreadTimeoutMs, now) {
       connection.abort(.slow)
+    } else if connection.isEnding {
+      return
     } else if isOver(connection.waitsForLineEndSinceMs, settings.lineTimeoutMs, now) {
       lineStalled(connection)
     } else if isOver(unknownSinceMs(connection), settings.authTimeoutMs, now) {

@@ -69,14 +69,6 @@ extension ServingLoop {
 
   /// Says why, in one line, to somebody who is not let in.
   private func refuse(_ socket: Socket, _ refusal: Refusal, _ error: RequestError) {
-    guard refusedNow < refusedMax else {
-      counters.addRefused(refusal)
-      var line: [UInt8] = []
-      line.appendError(error)
-      _ = line.withUnsafeBytes { socket.write($0) }
-      socket.close()
-      return
-    }
     turnAway(insert(socket), refusal, error)
   }
 
@@ -88,6 +80,10 @@ extension ServingLoop {
     var line: [UInt8] = []
     line.appendError(error)
     connection.turnAway(line, .refused)
+    guard refusedNow > refusedMax else { return }
+    // There are too many to wait for: some of them will hear of a reset only.
+    connection.sendOutput()
+    connection.abort(.refused)
   }
 
   /// A connection has ended.

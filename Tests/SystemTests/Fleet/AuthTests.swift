@@ -12,7 +12,7 @@ extension SystemSuites.Fleet {
       _ more: [String] = [], _ principals: [(name: String, grants: [String])]
     ) throws -> (Lab, PrincipalsFile) {
       let file = try PrincipalsFile(principals)
-      return (try Lab(workers: [["--auth", file.path] + more]), file)
+      return (try Lab(workers: [["--auth", file.path, "--request-timeout", "10s"] + more]), file)
     }
 
     private func reload(_ worker: WorkerProcess, _ message: String) throws {
@@ -37,6 +37,32 @@ extension SystemSuites.Fleet {
       try client.send(Array("AUTH \(file.secret("app"))\nLOCK d a\n".utf8))
       #expect(try client.reply().raw == "OK {\"name\":\"app\"}")
       expect(try client.reply(), "OK")
+    }
+
+    @Test func `a secret may come a byte at a time, and a longer line behind it`() throws {
+      let (lab, file) = try start([], [("app", Self.all)])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      for byte in Array("AUTH \(file.secret("app"))\n".utf8) { try client.send([byte]) }
+      #expect(try client.reply().isOK)
+      let note = String(repeating: "n", count: 10_000)
+      let more = "AUTH \(file.secret("app"))\nLOCK d a\nHANDOFF d a b {\"note\":\"\(note)\"}\n"
+      let other = try lab.connect()
+      try other.send(Array(more.utf8))
+      for _ in 0..<3 { expect(try other.reply(), "OK") }
+    }
+
+    @Test func `who floods and does not say who it is has to go as well`() throws {
+      let (lab, _) = try start(
+        ["--auth-timeout", "300ms", "--unread-timeout", "1s", "--max-unread", "64KiB"],
+        [("app", Self.all)])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      let asked = Array(repeating: Array("HELP\n".utf8), count: 20_000).flatMap { $0 }
+      try eventually("the end of the flood", within: .seconds(20), every: 20) {
+        _ = try? client.socket.sendSome(asked[...])
+        return try lab.worker.metric("latchkey_connections") == 0
+      }
     }
 
     @Test func `a third wrong secret ends the connection, and a right one starts anew`() throws {

@@ -6,9 +6,13 @@ import Testing
 
 extension SystemSuites.Fleet {
   @Suite(.lab()) struct Drains {
+    /// A worker that has time to answer, however busy the machine is.
+    private func start(_ flags: [String] = []) throws -> WorkerProcess {
+      try WorkerProcess(on: Lab.current.redis, ["--request-timeout", "10s"] + flags)
+    }
+
     @Test func `during the delay readyz says no and everybody is served as before`() throws {
-      let lab = try Lab.current
-      let worker = try WorkerProcess(on: lab.redis, ["--drain-delay", "1m"])
+      let worker = try start(["--drain-delay", "1m"])
       defer { worker.kill() }
       let watcher = try worker.connect()
       #expect(try watcher.request("WATCH *").raw == "OK")
@@ -27,7 +31,7 @@ extension SystemSuites.Fleet {
     }
 
     @Test func `when the delay is over the worker ends by itself`() throws {
-      let worker = try WorkerProcess(on: Lab.current.redis, ["--drain-delay", "100ms"])
+      let worker = try start(["--drain-delay", "100ms"])
       defer { worker.kill() }
       let idle = try worker.connect()
       #expect(try idle.request("PING").raw == "OK")
@@ -37,7 +41,7 @@ extension SystemSuites.Fleet {
     }
 
     @Test func `who watches hears goodbye, and who waits is answered`() throws {
-      let worker = try WorkerProcess(on: Lab.current.redis)
+      let worker = try start()
       defer { worker.kill() }
       let device = Lab.device()
       let (watcher, both, waiter) = (
@@ -64,7 +68,7 @@ extension SystemSuites.Fleet {
     }
 
     @Test func `who had been let in when it stopped is served, and so is what was sent`() throws {
-      let worker = try WorkerProcess(on: Lab.current.redis)
+      let worker = try start()
       defer { worker.kill() }
       let idle = try (0..<50).map { _ in try worker.connect() }
       for client in idle { #expect(try client.request("PING").raw == "OK") }
@@ -87,7 +91,7 @@ extension SystemSuites.Fleet {
     @Test func `a caller that goes on asking is served, then sent elsewhere`() throws {
       // A test that stands still for 100 ms counts as quiet, and hears the end instead.
       for _ in 0..<5 {
-        let worker = try WorkerProcess(on: Lab.current.redis, ["--drain-grace", "1s"])
+        let worker = try start(["--drain-grace", "1s"])
         defer { worker.kill() }
         let client = try worker.connect()
         expect(try client.request("LOCK \(Lab.device()) a"), "OK")
@@ -115,7 +119,7 @@ extension SystemSuites.Fleet {
     }
 
     @Test func `half a line and replies that nobody reads do not outlast the grace`() throws {
-      let worker = try WorkerProcess(on: Lab.current.redis, ["--drain-grace", "300ms"])
+      let worker = try start(["--drain-grace", "300ms"])
       defer { worker.kill() }
       let (half, deaf) = (try worker.connect(), try worker.connect())
       try half.send(Array("LOCK half-a-li".utf8))

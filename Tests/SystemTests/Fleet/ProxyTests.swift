@@ -5,7 +5,9 @@ import Testing
 
 extension SystemSuites.Fleet {
   @Suite(
-    .lab(workers: [["--proxy-protocol", "--max-connections-per-address", "2"]])
+    .lab(workers: [
+      ["--proxy-protocol", "--max-connections-per-address", "2", "--request-timeout", "10s"]
+    ])
   ) struct Proxies {
     private static let binary: [UInt8] =
       [13, 10, 13, 10, 0, 13, 10, 81, 85, 73, 84, 10, 0x21, 0x11, 0, 12]
@@ -72,7 +74,9 @@ extension SystemSuites.Fleet {
 
     @Test func `a wrong secret is logged with the caller's address`() throws {
       let file = try PrincipalsFile([("app", [])])
-      let lab = try Lab(workers: [["--proxy-protocol", "--auth", file.path]])
+      let lab = try Lab(workers: [
+        ["--proxy-protocol", "--auth", file.path, "--request-timeout", "10s"]
+      ])
       defer { lab.stop() }
       let client = try lab.connect()
       try client.send(text("10.7.7.7") + Array("AUTH app.hunter2\n".utf8))

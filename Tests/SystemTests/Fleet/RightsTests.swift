@@ -89,7 +89,7 @@ extension SystemSuites.Fleet {
     /// A worker that knows them, and a connection of the first.
     private func start() throws -> (Lab, PrincipalsFile, root: LineClient) {
       let file = try PrincipalsFile(Self.principals)
-      let lab = try Lab(workers: [["--auth", file.path]])
+      let lab = try Lab(workers: [["--auth", file.path, "--request-timeout", "10s"]])
       return (lab, file, try file.connect(lab.worker, as: "root"))
     }
 
