@@ -69,8 +69,7 @@ package enum LoadHarness {
       let connection = try LatchkeyConnection(host: host, port: port)
       defer { connection.close() }
       if let secret = options.secret {
-        let line = String(decoding: AuthText.line(secret).dropLast(), as: UTF8.self)
-        let reply = try connection.request(line)
+        let reply = try connection.authenticate(secret)
         guard reply.word == .ok else { throw refused(target, reply.line) }
       }
       let reply = try connection.request("INFO")

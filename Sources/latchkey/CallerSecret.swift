@@ -1,4 +1,4 @@
-// Owns: where `call` and `watch` get their secret from. Main thread.
+// Owns: where `call`, `watch` and `load` get their secret from. Main thread.
 
 import Glibc
 import LatchkeyClient

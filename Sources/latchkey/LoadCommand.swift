@@ -13,7 +13,9 @@ enum LoadCommand {
       case .help:
         print(LoadArguments.usage, terminator: "")
         return 0
-      case .run(let options): return run(options)
+      case .run(var options):
+        options.secret = CallerSecret.read(options.secretFile, command: "load")
+        return run(options)
       }
     } catch {
       Latchkey.fail("latchkey load: \(error.text)\nsee latchkey load --help\n", status: 2)

@@ -1,6 +1,5 @@
 // Owns: the tests of the harness' command line: every flag, and every way to get one wrong.
 
-import Foundation
 import Loop
 import Testing
 
@@ -34,7 +33,7 @@ struct ArgumentsTests {
       """
       --to a:1,[::1]:2 --conversations 5000 --duration 2m --warmup 500ms --connect keep \
       --rate 125.5 --mix say=80,vanish=0 --size 400 --ttl 3s --timeout 1s --seed 7 --patience 5s \
-      --chaos x --chaos-every 4s --json j --report r
+      --chaos x --chaos-every 4s --json j --report r --secret-file s
       """)
     #expect(options.targets == [.tcp(host: "a", port: 1), .tcp(host: "::1", port: 2)])
     #expect(options.conversations == 5_000)
@@ -45,35 +44,21 @@ struct ArgumentsTests {
     #expect(options.mix.say == 80 && options.mix.vanish == 0 && options.mix.close == 5)
     #expect(options.seed == 7 && options.chaosCommand == "x")
     #expect(options.jsonPath == "j" && options.reportPath == "r")
+    #expect(options.secretFile == "s")
   }
 
   @Test func `nothing has to be said`() throws {
     let options = try parse("")
     #expect(options.targets == [.tcp(host: "127.0.0.1", port: 5282)])
-    #expect(options.seed == 99 && options.rate == nil && options.secret == nil)
+    #expect(options.seed == 99 && options.rate == nil && options.secretFile == nil)
     #expect(try parse("--think=0").thinkMs == 0)
     #expect(try parse("--duration 3").durationMs == 3_000)
   }
 
   @Test func `the environment says where to, and the flag goes before`() throws {
-    let environment = ["LATCHKEY_TO": "h:1", "LATCHKEY_SECRET": "open sesame"]
+    let environment = ["LATCHKEY_TO": "h:1"]
     #expect(try parse("", environment).targets == [.tcp(host: "h", port: 1)])
-    #expect(try parse("", environment).secret == "open sesame")
     #expect(try parse("--to i:2", environment).targets == [.tcp(host: "i", port: 2)])
-    #expect(try parse("", ["LATCHKEY_SECRET": ""]).secret == nil)
-  }
-
-  @Test func `a secret is the first line of its file`() throws {
-    let path = NSTemporaryDirectory() + "load-secret-\(UInt32.random(in: 0 ... .max))"
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    try "open \"sesame\"\nmore\n".write(toFile: path, atomically: true, encoding: .utf8)
-    let secret = try #require(try parse("--secret-file \(path)").secret)
-    #expect(secret == "open \"sesame\"")
-    let line = String(decoding: AuthText.line(secret), as: UTF8.self)
-    #expect(line == #"AUTH "open \"sesame\"""# + "\n")
-    try "\n".write(toFile: path, atomically: true, encoding: .utf8)
-    #expect(refusal("--secret-file \(path)").contains("empty"))
-    #expect(refusal("--secret-file \(path).not").contains("No such file"))
   }
 
   @Test(arguments: [

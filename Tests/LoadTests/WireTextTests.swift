@@ -69,6 +69,7 @@ struct WireTextTests {
   }
 
   @Test func `what is refused about secrets is told with what to do`() {
+    #expect(String(decoding: AuthText.line("app.5cc4"), as: UTF8.self) == "AUTH app.5cc4\n")
     #expect(AuthText.refusal("ERR auth_required say AUTH first").contains("--secret-file"))
     #expect(AuthText.refusal("ERR forbidden no").contains("does not accept the secret"))
     #expect(AuthText.refusal("ERR bad_request none").contains("refuses AUTH"))

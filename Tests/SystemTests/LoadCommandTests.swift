@@ -184,6 +184,28 @@ extension SystemSuites {
       #expect(lines.allSatisfy { run.output.contains($0) })
     }
 
+    @Test func `callers say who they are, where workers ask`() throws {
+      let file = try PrincipalsFile([("loader", ["--devices", "load-*"])])
+      let lab = try Lab(workers: [["--auth", file.path]])
+      defer { lab.stop() }
+      let words = [
+        "load", "--to", "127.0.0.1:\(lab.worker.listenPort)", "--conversations", "10",
+        "--duration", "500ms",
+      ]
+      let busy = Array(Self.busy.dropLast(2))
+      let limit = Duration.seconds(60)
+      let known = try ProgramRun(
+        words + busy, environment: ["LATCHKEY_SECRET": file.secret("loader")], within: limit)
+      #expect(known.status == 0, "\(known.output)\(known.errors)")
+      #expect(known.output.contains("\nAUTH "))
+      let unknown = try ProgramRun(words + busy, within: limit)
+      #expect(unknown.status == 3 && unknown.errors.contains("--secret-file"), "\(unknown.errors)")
+      let wrong = try ProgramRun(
+        words + busy, environment: ["LATCHKEY_SECRET": "loader.5cc47b9b"], within: limit)
+      #expect(
+        wrong.status == 3 && wrong.errors.contains("does not accept"), "\(wrong.errors)")
+    }
+
     @Test func `Ctrl-C ends a run early, with its summary`() throws {
       let lab = try Lab()
       defer { lab.stop() }

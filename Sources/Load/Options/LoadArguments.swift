@@ -1,7 +1,6 @@
 // Owns: the command line of `latchkey load`: how options are read, and the text that explains
 // them. Values; any thread.
 
-internal import Glibc
 internal import Loop
 
 /// What the command line asks for.
@@ -17,7 +16,6 @@ package enum LoadArguments {
     var options = LoadOptions()
     options.seed = randomSeed
     if let to = environment["LATCHKEY_TO"] { options.targets = try targets(to) }
-    options.secret = environment["LATCHKEY_SECRET"].flatMap { $0.isEmpty ? nil : $0 }
     var rest = arguments[...]
     var given: Set<String> = []
     while let word = rest.popFirst() {
@@ -104,7 +102,9 @@ package enum LoadArguments {
       }
       o.seed = seed
     },
-    "--secret-file": { (o, v) throws(LoadArgumentError) in o.secret = try secret(v) },
+    "--secret-file": { (o, v) throws(LoadArgumentError) in
+      o.secretFile = try path("--secret-file", v)
+    },
     "--chaos": { (o, v) throws(LoadArgumentError) in o.chaosCommand = try path("--chaos", v) },
     "--chaos-every": { (o, v) throws(LoadArgumentError) in
       o.chaosEveryMs = try ms("--chaos-every", v, 100...3_600_000)
@@ -172,21 +172,5 @@ package enum LoadArguments {
   private static func path(_ flag: String, _ text: String) throws(LoadArgumentError) -> String {
     guard !text.isEmpty else { throw LoadArgumentError("\(flag) must not be empty") }
     return text
-  }
-
-  /// The first line of a file.
-  private static func secret(_ path: String) throws(LoadArgumentError) -> String {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw LoadArgumentError("--secret-file: \(SystemError(path, errno))")
-    }
-    defer { close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: 4_096)
-    let count = max(0, read(descriptor, &bytes, bytes.count))
-    let line = bytes[..<count].prefix { $0 != 10 && $0 != 13 }
-    guard !line.isEmpty else {
-      throw LoadArgumentError("--secret-file: the first line of \(path) is empty")
-    }
-    return String(decoding: line, as: UTF8.self)
   }
 }

@@ -40,6 +40,9 @@ package struct LoadOptions: Sendable {
   package var messageBytes = 200
   package var mix = Mix()
   package var seed: UInt64 = 0
+  /// Where the secret stands; whoever runs the load reads it.
+  package var secretFile: String?
+  /// What callers say AUTH with; nil if they need not.
   package var secret: String?
   package var chaosCommand: String?
   package var chaosEveryMs: Int64 = 10_000

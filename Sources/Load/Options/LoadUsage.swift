@@ -37,8 +37,7 @@ extension LoadArguments {
         --ttl TIME            of locks (10s); who vanishes is missed after it
         --timeout TIME        how long a caller waits for a reply (2s)
         --seed N              repeats the callers' decisions (random)
-        --secret-file FILE    callers say AUTH with the first line of this file
-                              (or LATCHKEY_SECRET)
+        --secret-file FILE    callers say AUTH with the secret in that file (or in LATCHKEY_SECRET)
 
       The check, which is always on:
         --patience TIME       how late the end of a lock may be told before it counts as not told

@@ -411,14 +411,7 @@ final class Visit: CallerOwner {
 
 /// What is said about secrets.
 enum AuthText {
-  static func line(_ secret: String) -> [UInt8] {
-    var text = "AUTH \""
-    for character in secret.unicodeScalars {
-      if character == "\"" || character == "\\" { text.unicodeScalars.append("\\") }
-      text.unicodeScalars.append(character)
-    }
-    return Array("\(text)\"\n".utf8)
-  }
+  static func line(_ secret: String) -> [UInt8] { Array("AUTH \(secret)\n".utf8) }
 
   static func refusal(_ reply: String) -> String {
     let code = reply.split(separator: " ").dropFirst().first ?? ""
