@@ -100,6 +100,16 @@ struct UnknownOutcomeTests {
       ]
     ),
     (
+      "a rival renews, and gives back, what a handover under way has given it",
+      [
+        .begin("handoff", .handoff(a, to: b, 100), 20),
+        .call(.lock(b), 22, 26, .grant(101, b, at: 21, renewed: true)),
+        .call(.write(.unlock, b, 101), 27, 29, .released(heldMs: 7)),
+        .end("handoff", 30, .grant(101, b, at: 21)),
+        .event(.told(.handedOff, 100, a, from: 2, at: 21), 31), .verdict(30_000),
+      ]
+    ),
+    (
       "the log tells what a watch has told, and another watch tells it again",
       [
         .event(.told(.abandoned, 100, a, from: 2, at: 10_002), 10_010, watch: 1),

@@ -12,6 +12,8 @@ struct Lease: Sendable {
   /// By the server's clock; nil if only a renewal was seen.
   var acquiredAtMs: Int64?
   var ttlMs: Int64
+  /// Whether the call that made the grant was told of it; a renewal or an event may come before.
+  var isGrantTold = false
   /// When the calls that were told of the grant and of the latest renewal were sent and answered.
   ///
   /// Nil if only an event tells of this token.

@@ -21,19 +21,20 @@ extension DeviceCheck {
     }
     let range = call.invokedNs...nowNs
     if let index = leaseIndex(of: reply.token) {
-      // An event may have told of this token before the reply came; a reply can't.
-      guard leases[index].grantedNs == nil else {
+      // An event or a renewal may have told of this token before the reply came; a grant can't.
+      guard !leases[index].isGrantTold else {
         return Violation(
           .tokenNotGrowing, "token \(reply.token) was granted twice", atNs: nowNs)
       }
-      leases[index].grantedNs = range
+      leases[index].isGrantTold = true
+      leases[index].grantedNs = leases[index].grantedNs ?? range
       leases[index].acquiredAtMs = reply.acquiredAtMs
       leases[index].ttlMs = call.ttlMs
     } else {
       insert(
         Lease(
           token: reply.token, agent: reply.agent, acquiredAtMs: reply.acquiredAtMs,
-          ttlMs: call.ttlMs, grantedNs: range))
+          ttlMs: call.ttlMs, isGrantTold: true, grantedNs: range))
     }
     return overlap(around: reply.token, nowNs)
   }
