@@ -99,7 +99,7 @@ final class LinkBench: Sendable {
 
   /// Makes a link to a Unix socket.
   init(
-    path: String, timeoutMs: Int64 = 1_000, _ change: (inout LinkSetup) -> Void = { _ in }
+    path: String, timeoutMs: Int64 = 10_000, _ change: (inout LinkSetup) -> Void = { _ in }
   ) throws {
     var setup = LinkSetup(
       endpoint: RedisEndpoint(address: .unix(path: path)), keyspace: Keyspace(namespace: "lk"),

@@ -83,18 +83,18 @@ struct RedisLinkTests {
 
   @Test func `a command of its own is answered, and a script of one request too`() throws {
     let bench = try LinkBench(path: server.path)
-    bench.call("early", timeoutMs: 1_000, "PING")
+    bench.call("early", timeoutMs: 10_000, "PING")
     try bench.wait("the refusal") { $0 == .callFailed("early", .notSent("Redis is not connected")) }
     try bench.startServing()
-    bench.call("ping", timeoutMs: 1_000, "PING")
-    bench.call("error", timeoutMs: 1_000, "NO-SUCH-COMMAND")
+    bench.call("ping", timeoutMs: 10_000, "PING")
+    bench.call("error", timeoutMs: 10_000, "NO-SUCH-COMMAND")
     try bench.wait("the reply") { $0 == .called("ping", "PONG") }
     let error = try bench.wait("the error") {
       if case .called("error", _) = $0 { true } else { false }
     }
     #expect("\(error)".contains("unknown command"))
     let hello = try bench.ask { side -> Bool in
-      side.link?.call(.hello, timeoutMs: 1_000, keys: ["x"], arguments: ["7"]) { result in
+      side.link?.call(.hello, timeoutMs: 10_000, keys: ["x"], arguments: ["7"]) { result in
         if case .success(let reply) = result {
           #expect(reply.text == "7")
         } else {
