@@ -76,6 +76,7 @@ struct ConnectionTableTests {
     func proxyHeaderMissing(_ connection: Connection) {}
     func hasOutput(_ connection: Connection) {}
     func resumeLater(_ connection: Connection) {}
+    func yields(_ connection: Connection) {}
     func inputEnded(_ connection: Connection) {}
     func lingers(_ connection: Connection) {}
     func closed(_ connection: Connection, _ reason: CloseReason) { closedCount += 1 }

@@ -44,6 +44,8 @@ protocol ConnectionOwner: AnyObject {
   func hasOutput(_ connection: Connection)
   /// A parked connection may go on; call its `resume` when all is settled.
   func resumeLater(_ connection: Connection)
+  /// It has had its share of this turn; call its `release` in the next one.
+  func yields(_ connection: Connection)
   /// Its caller has closed its side, or has gone; which of the two cannot be told.
   func inputEnded(_ connection: Connection)
   /// Its caller was told that nothing more comes; end it if it does not close its side soon.
@@ -272,11 +274,23 @@ extension Connection {
     }
   }
 
-  /// Looks for lines, until there are none or the connection is parked.
+  /// Lines that are taken of one caller before others have their turn: with more, fifty callers who
+  /// send without end would hold up everybody for seconds.
+  static let linesPerTurn = 128
+
+  /// Looks for lines, until there are none, the connection is parked, or others have to have their
+  /// turn.
   private func take(_ chunk: UnsafeBufferPointer<UInt8>) {
     var at = 0
+    var lines = 0
     let bytes = chunk.span
     while machine.takesRequests {
+      guard lines < Connection.linesPerTurn else {
+        hold()
+        owner.yields(self)
+        break
+      }
+      lines += 1
       switch framer.next(in: bytes, at: &at) {
       case .line(let range):
         lineSinceMs = nil

@@ -121,6 +121,8 @@ extension ServingLoop: ConnectionOwner {
 
   func resumeLater(_ connection: Connection) { toResume.append(connection) }
 
+  func yields(_ connection: Connection) { yielded.append(connection) }
+
   func inputEnded(_ connection: Connection) { desk.inputEnded(connection.id) }
 
   func lingers(_ connection: Connection) {

@@ -49,6 +49,8 @@ final class ServingLoop {
   private var batcher: Batcher
   var withOutput: [Connection] = []
   var toResume: [Connection] = []
+  /// Those who had their share of this turn and have more.
+  var yielded: [Connection] = []
   var spareBuffers: [[UInt8]] = []
   private var replyLine: [UInt8] = []
   private(set) lazy var desk = EventDesk(self, index: index)
@@ -306,15 +308,18 @@ extension ServingLoop {
       counters.set(inFlight, .requestsInFlight)
       counters.set(Int(loop.nowMs), .turnedAtMs)
     }
+    let rested = yielded
+    yielded.removeAll(keepingCapacity: true)
+    for connection in rested where !connection.isClosed { connection.release() }
     // Going on with parked callers makes new requests, and sending frees parked callers: a few
     // rounds settle nearly everything, and the next turn does the rest.
     for _ in 0..<4 {
       resumeParked()
       sendBatches()
       sendOutput()
-      if toResume.isEmpty { return }
+      if toResume.isEmpty { break }
     }
-    wakeup?.set(afterMs: 0)
+    if !toResume.isEmpty || !yielded.isEmpty { wakeup?.set(afterMs: 0) }
   }
 
   private func resumeParked() {

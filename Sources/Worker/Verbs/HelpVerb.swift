@@ -3,14 +3,19 @@
 internal import Wire
 
 enum HelpVerb {
+  /// Made once: whoever asks without end is not to cost others their time.
+  private static let everything: String = {
+    let names = VerbTable.all.map { "\"\($0.name)\"" }.joined(separator: ",")
+    return "OK {\"verbs\":[\(names)],\"usage\":\"HELP verb tells how one is written\"}"
+  }()
+
   static let verb = Verb(
     name: "HELP", rights: .connection,
     words: [WordRule(name: "verb", kind: .text(bytesMax: 32), isOptional: true)],
     summary: "Lists the verbs, or tells how one is written.", replies: ["OK"]
   ) { (call) throws(RequestError) in
     guard !call.arguments.words.isEmpty else {
-      let names = VerbTable.all.map { "\"\($0.name)\"" }.joined(separator: ",")
-      call.answer("OK {\"verbs\":[\(names)],\"usage\":\"HELP verb tells how one is written\"}")
+      call.answer(everything)
       return
     }
     let name = String(decoding: call.word(0), as: UTF8.self)

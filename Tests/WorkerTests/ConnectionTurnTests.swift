@@ -1,0 +1,68 @@
+// Owns: the tests of how much of one caller's lines a turn takes, and that none is lost or moved.
+
+import Glibc
+import Loop
+import Testing
+
+@testable import Worker
+
+struct ConnectionTurnTests {
+  /// Writes down what it is told, and does nothing by itself.
+  private final class Owner: ConnectionOwner {
+    let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 1)
+    var lines: [String] = []
+    var yieldedCount = 0
+    var resumesCount = 0
+    deinit { readBuffer.deallocate() }
+    func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {
+      let slot = connection.takeRequest()
+      lines.append(String(decoding: line, as: UTF8.self))
+      Array("OK\n".utf8).withUnsafeBufferPointer { connection.answer(slot, $0) }
+    }
+    func lineTooLong(_ connection: Connection, limitBytes: Int) {}
+    func longLineBegins(_ connection: Connection) -> Bool { true }
+    func longLineEnded(_ connection: Connection) {}
+    func lineRefused(_ connection: Connection) {}
+    func proxied(_ connection: Connection, from peer: PeerAddress?) {}
+    func proxyHeaderMissing(_ connection: Connection) {}
+    func hasOutput(_ connection: Connection) {}
+    func resumeLater(_ connection: Connection) { resumesCount += 1 }
+    func yields(_ connection: Connection) { yieldedCount += 1 }
+    func inputEnded(_ connection: Connection) {}
+    func lingers(_ connection: Connection) {}
+    func closed(_ connection: Connection, _ reason: CloseReason) {}
+    func takeBuffer() -> [UInt8] { [] }
+    func giveBack(_ buffer: inout [UInt8]) { buffer = [] }
+  }
+
+  @Test(arguments: [1, 127, 128, 129, 256, 1_000])
+  func `a caller with many lines has others take their turn in between`(count: Int) throws {
+    let (loop, owner) = (try EventLoop(), Owner())
+    var ends: [Int32] = [0, 0]
+    let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    try systemCall("socketpair") { socketpair(AF_UNIX, kind, 0, &ends) }
+    defer { close(ends[1]) }
+    let connection = Connection(
+      ConnectionID(place: 0, generation: 0), Loop.Socket(adopting: ends[0]), loop: loop,
+      owner: owner, limits: Settings())
+    defer { connection.abort(.ended) }
+    let wanted = (0..<count).map { "PING \($0)" }
+    let bytes = Array(wanted.map { "\($0)\n" }.joined().utf8) + Array("half".utf8)
+    #expect(write(ends[1], bytes, bytes.count) == bytes.count)
+    connection.fileReady(.read)
+    #expect(owner.lines.count == min(count, Connection.linesPerTurn))
+    var turns = 0
+    while owner.yieldedCount > turns {
+      turns += 1
+      // Nothing is read while there is a backlog, or lines would change places.
+      connection.fileReady(.read)
+      #expect(owner.lines.count == turns * Connection.linesPerTurn)
+      connection.release()
+      #expect(owner.resumesCount == turns)
+      connection.resume()
+    }
+    #expect(owner.lines == wanted)
+    #expect(turns == count / Connection.linesPerTurn)
+    #expect(!connection.isQuiet, "the half line is forgotten")
+  }
+}
