@@ -185,14 +185,31 @@ private struct Conversation {
 
 extension SystemSuites {
   @Suite(.lab()) struct Docs {
+    private static let replacing = [
+      "proposal-editor", "workspace", "chat-sdk", "serverless-bot", "multi-user-agent",
+    ].map { "docs/replacing/\($0).md" }
+
     private static let examples = Result {
-      try ["README.md", "docs/protocol.md"].flatMap { try DocExample.all(on: $0) }
+      try (["README.md", "docs/protocol.md"] + replacing).flatMap { try DocExample.all(on: $0) }
     }
 
     @Test func `there are examples, and none is empty`() throws {
       let examples = try Self.examples.get()
       #expect(examples.count > 20)
       #expect(examples.allSatisfy { $0.steps.contains { !$0.isRequest } })
+    }
+
+    @Test(arguments: replacing)
+    func `each verb that replaces something is shown at work on its page`(path: String) throws {
+      let shown = Set(
+        try DocExample.all(on: path).flatMap(\.steps).filter(\.isRequest).map { step in
+          String(step.text.prefix { $0 != " " })
+        })
+      // What the right column names, such as `SET` or `LIST user=id`, is a verb first.
+      let rows = try Page(path).tableRows.filter { $0.count == 2 }
+      #expect(rows.count >= 8)
+      let named = words(in: rows.map { $0[1][...] }, /`([A-Z]+)[` ]/) { $0.1 }
+      #expect(named.subtracting(shown).subtracting(["WATCH", "EXPORT", "IMPORT"]) == [])
     }
 
     @Test(arguments: (try? examples.get()) ?? [])
