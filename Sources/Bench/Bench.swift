@@ -12,6 +12,7 @@ struct Bench {
     usage: latchkey-bench TARGET HOST:PORT [option...]
            latchkey-bench lateness SOCKET HOST:PORT... [option...]
            latchkey-bench quiet HOST:PORT... [option...]
+           latchkey-bench memory SOCKET HOST:PORT [--count N] [KIND...]
            latchkey-bench cycles TARGET HOST:PORT [option...]
            latchkey-bench attack KIND HOST:PORT [option...]
 
@@ -20,6 +21,9 @@ struct Bench {
       --connections N   callers, each with one request at a time (default 50)
       --devices N       devices in all, spread over the callers (default 20000)
       --seconds N       how long to count (default 3)
+      --verb NAME       what is asked of Latchkey: lock (default), open, get, set, touch, say,
+                        history; or fill, which says --messages N (default 20) to each session
+      --prefix TEXT     what the devices' names begin with (default device)
       --requests N      stop counting after so many requests; 0 counts none (default: no limit)
       --pid NAME=PID    also report what this process spends per request; repeatable
       --hold            then keep the connections open, idle, until killed
@@ -42,6 +46,10 @@ struct Bench {
       --locks N         locks that are held (default 10000)
       --seconds N       how long to look (default 10)
       --pid NAME=PID    the process to look at; repeatable
+
+    memory: empties the Redis at SOCKET, which the worker must be using, and fills it with so many
+    (default 100000) locks, sessions and messages, and with what Spring Session would write, one
+    kind after another; tells the bytes for one of each, or of the KINDs that are named.
 
     cycles: callers who connect, say who they are (AUTH), take a lock and close, over and over.
 
@@ -98,6 +106,7 @@ struct Bench {
           "an attack is one of \(Attack.allCases.map(\.rawValue).joined(separator: ", "))")
       }
       print(try AttackRun(attack, FleetOptions.parse(Array(rest.dropFirst()))).measure())
+    case "memory": print(try MemoryRun(MemoryOptions.parse(rest)).measure())
     case "quiet": print(try QuietRun(LatenessOptions.parse(rest, needsRedis: false)).measure())
     default: return false
     }

@@ -19,6 +19,12 @@ struct LoadOptions {
   var requests: Int?
   var observed: [Observed] = []
   var holds = false
+  /// What the callers ask of a worker.
+  var verb = LoadVerb.lock
+  /// How many messages `fill` gives each device's session.
+  var messages = 20
+  /// What the devices' names begin with.
+  var prefix = "device"
 
   /// Reads the command line; nil if it only asks for help.
   static func parse(_ arguments: [String]) throws(LoadFailure) -> LoadOptions? {
@@ -61,6 +67,14 @@ struct LoadOptions {
         throw LoadFailure("\(flag) takes seconds, not '\(value)'")
       }
       self.seconds = seconds
+    case "--messages": messages = try number(flag, value, min: 1)
+    case "--prefix": prefix = value
+    case "--verb":
+      guard let verb = LoadVerb(rawValue: value) else {
+        let known = LoadVerb.allCases.map(\.rawValue).joined(separator: ", ")
+        throw LoadFailure("\(flag) takes one of \(known), not '\(value)'")
+      }
+      self.verb = verb
     case "--pid": observed.append(try LoadOptions.observed(value))
     default: throw LoadFailure("there is no option '\(flag)'; see --help")
     }

@@ -61,10 +61,12 @@ final class LoadRun: LoadOwner {
   private func addCaller() {
     let index = callers.count
     // The number of callers is part of the name: loads of other sizes have other holders.
-    let requests = stride(from: index, to: options.devices, by: options.connections).map {
-      options.target.request(
-        device: "device-\(options.connections)-\($0)", agent: "agent-\(index)",
-        scriptHash: scriptHash)
+    let requests = stride(from: index, to: options.devices, by: options.connections).flatMap {
+      let (device, agent) = ("\(options.prefix)-\(options.connections)-\($0)", "agent-\(index)")
+      guard options.target == .redis else {
+        return options.verb.requests(device: device, agent: agent, messages: options.messages)
+      }
+      return [LoadTarget.redis.request(device: device, agent: agent, scriptHash: scriptHash)]
     }
     do throws(SystemError) {
       let socket = try address.connect()

@@ -1,0 +1,133 @@
+# The sections 'verbs' and 'memory' of scripts/bench: what each verb of sessions and chats costs
+# beside LOCK, and what is stored takes. Sourced by it, never run by itself; uses its functions
+# and what it has started.
+
+set -euo pipefail
+
+verb_names=(lock open get set touch say history)
+
+# Sets how much is stored; with 'quick' a tenth.
+memory_size() {
+  memory_count=100000 memory_locks=1000000
+  if [ "$1" = quick ]; then memory_count=10000 memory_locks=100000; fi
+}
+
+# One round of one verb, in $1.verbs.
+count_verb() {
+  local file=$1 name line= report
+  shift
+  report=$(load latchkey "$@" --seconds "$seconds" --pid "redis=$verbs_redis_pid" \
+    --pid "worker=$worker_pid")
+  for name in requests_per_s redis_cpu_us worker_cpu_us p50_us p99_us; do
+    line+="$(figure "$report" $name) "
+  done
+  printf '%s\n' "$line" >>"$folder/$file.verbs"
+}
+
+# Medians of each file's rounds, and the least and greatest ratio to the first file's in pairs.
+verbs_table() {
+  local name
+  local -a files=()
+  for name in "$@"; do files+=("$folder/$name.verbs"); done
+  awk -v rounds="$rounds" '
+    function sorted(values, n,   i, j, t) {
+      for (i = 2; i <= n; i++)
+        for (j = i; j > 1 && values[j] < values[j - 1]; j--) {
+          t = values[j]; values[j] = values[j - 1]; values[j - 1] = t
+        }
+    }
+    function pick(side, column,   i) {
+      for (i = 1; i <= rounds; i++) v[i] = data[side, i, column]
+      sorted(v, rounds)
+      return v[int((rounds + 1) / 2)]
+    }
+    FNR == 1 { side++; name[side] = FILENAME; sub(/.*\//, "", name[side]) }
+    { for (c = 1; c <= NF; c++) data[side, FNR, c] = $c }
+    END {
+      head = "%-10s %10s %7s %13s %9s %7s %9s %9s %9s\n"
+      printf head, "", "requests/s", "ratio", "of pairs", "Redis us", "ratio", "worker us", \
+        "p50 us", "p99 us"
+      for (s = 1; s <= side; s++) {
+        sub(/\.verbs/, "", name[s])
+        for (i = 1; i <= rounds; i++) r[i] = data[s, i, 1] / data[1, i, 1]
+        sorted(r, rounds)
+        pairs = sprintf("%.2f-%.2f", r[1], r[rounds])
+        printf "%-10s %10d %7.2f %13s %9.2f %7.2f %9.2f %9d %9d\n", name[s], pick(s, 1), \
+          pick(s, 1) / pick(1, 1), pairs, pick(s, 2), pick(s, 2) / pick(1, 2), pick(s, 3), \
+          pick(s, 4), pick(s, 5)
+      }
+    }' "${files[@]}"
+}
+
+measure_verbs() {
+  local round name
+  rm -f "$folder"/*.verbs
+  start_redis verbs
+  verbs_redis_pid=$redis_pid
+  start_worker verbs "redis://127.0.0.1:$redis_port" --max-sessions 10000
+  local -a callers=("$worker_address" --connections 500)
+  load latchkey "${callers[@]}" --verb open --requests 0 >/dev/null
+  load latchkey "${callers[@]}" --verb fill --messages 20 --requests 0 >/dev/null
+  for ((round = 1; round <= rounds; round++)); do
+    for name in "${verb_names[@]}"; do
+      # What OPEN makes is in nobody's way.
+      local prefix=device
+      if [ "$name" = open ]; then prefix=fresh; fi
+      count_verb "$name" "${callers[@]}" --verb "$name" --prefix "$prefix"
+    done
+  done
+  printf '\neach verb through one worker with one thread: 500 callers, 20,000 devices with a\n'
+  printf 'session of three fields each, %s rounds of %s s in turns; Redis, worker: CPU us per\n' \
+    "$rounds" "$seconds"
+  printf 'request\n'
+  verbs_table "${verb_names[@]}"
+  kill "$worker_pid" "$verbs_redis_pid"
+}
+
+# SAY into chats that are full, so that each message drives the oldest one out.
+measure_long_chats() {
+  local round length
+  rm -f "$folder"/*.verbs
+  start_redis chats
+  verbs_redis_pid=$redis_pid
+  for ((round = 1; round <= rounds; round++)); do
+    for length in 10 10000; do
+      if [ "$round" = 1 ]; then
+        start_worker "chats-$length" "redis://127.0.0.1:$redis_port" --max-messages "$length"
+        eval "worker_$length=\$worker_address worker_pid_$length=\$worker_pid"
+      fi
+      local address="worker_$length" pid="worker_pid_$length"
+      worker_pid=${!pid}
+      local -a callers=("${!address}" --connections 50 --devices 50 --prefix "chat-$length")
+      if [ "$round" = 1 ]; then
+        load latchkey "${callers[@]}" --verb open --requests 0 >/dev/null
+        load latchkey "${callers[@]}" --verb fill --messages "$length" --requests 0 >/dev/null
+      fi
+      count_verb "$length" "${callers[@]}" --verb say
+    done
+  done
+  printf '\nSAY into 50 chats of 10 and of 10,000 messages, each full: 50 callers\n'
+  verbs_table 10 10000
+  # shellcheck disable=SC2154 # set by eval above
+  kill "$worker_pid_10" "$worker_pid_10000" "$verbs_redis_pid"
+}
+
+memory_row() { printf '%-58s %10s\n' "$1" "$(figure "$2" "$3_bytes")"; }
+
+measure_memory() {
+  local report locks
+  start_redis memory
+  start_worker memory "unix://$folder/memory.sock" --request-timeout 10s
+  report=$(load memory "$folder/memory.sock" "$worker_address" --count "$memory_count")
+  locks=$(load memory "$folder/memory.sock" "$worker_address" --count "$memory_locks" lock)
+  printf '\nbytes of memory in Redis for one of %s, all overheads included\n' "$memory_count"
+  memory_row "held lock" "$report" lock
+  memory_row "held lock, of $memory_locks" "$locks" lock
+  memory_row "session with three small fields" "$report" session
+  memory_row "  linked to a user of its own" "$report" user_session
+  memory_row "message of 50 bytes, in a chat of 100" "$report" message
+  memory_row "Spring Session, values as text: a set for each minute" "$report" spring_text
+  memory_row "  one sorted set instead" "$report" spring_text_sorted
+  memory_row "  a set for each minute, values as Java serializes them" "$report" spring_jdk
+  kill "$worker_pid" "$redis_pid"
+}
