@@ -63,7 +63,7 @@ extension SystemSuites {
     @Test func `clocks that ran out meanwhile act at once, and what was over stays over`() throws {
       let client = try Lab.current.connect()
       let device = Lab.device()
-      expect(try client.request("OPEN \(device) idle=10ms warn=0 abandon=0 life=0 keep=1s"), "OK")
+      expect(try client.request("OPEN \(device) idle=10ms warn=0 abandon=0 life=0 keep=1h"), "OK")
       let exported = body(try client.request("EXPORT \(device)"))
       expect(try client.request("DELETE \(device)"), "OK")
       expect(try client.request("IMPORT \(exported)"), "OK")
