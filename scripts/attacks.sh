@@ -12,13 +12,15 @@ make_principal() {
   sed 's/.*: //' "$folder/secret.said" >"$folder/secret"
 }
 
-# Cycles a second of one side, in $1.cycles.
+# Cycles a second of one side, in $1.cycles: count_cycles SIDE TARGET ADDRESS [--pid NAME=PID...].
 count_cycles() {
   local side=$1 report
   shift
   report=$(load cycles "$@" --connections 50 --seconds "$seconds" --secret-file "$folder/secret")
-  printf '%s %s %s\n' "$(figure "$report" requests_per_s)" "$(figure "$report" p50_us)" \
-    "$(figure "$report" p99_us)" >>"$folder/$side.cycles"
+  printf '%s %s %s %s %s\n' "$(figure "$report" requests_per_s)" \
+    "$(figure "$report" p50_us)" "$(figure "$report" p99_us)" \
+    "$(figure "$report" redis_cpu_us)" "$(figure "$report" worker_cpu_us)" \
+    >>"$folder/$side.cycles"
 }
 
 # The median of a column of numbers.
@@ -27,7 +29,11 @@ median() {
 }
 
 cycles_row() {
-  printf '%-42s %9s %9s %9s\n' "$1" "$(median "$2" 1)" "$(median "$2" 2)" "$(median "$2" 3)"
+  local ratio
+  ratio=$(awk -v a="$(median "$2" 1)" -v b="$(median "$folder/direct.cycles" 1)" \
+    'BEGIN { printf "%.2f", a / b }')
+  printf '%-28s %9s %6s %9s %9s %9s %9s\n' "$1" "$(median "$2" 1)" "$ratio" \
+    "$(median "$2" 2)" "$(median "$2" 3)" "$(median "$2" 4)" "$(median "$2" 5)"
 }
 
 # connect, AUTH, LOCK, close: by a worker, and on a Redis that asks for the same secret.
@@ -43,12 +49,14 @@ measure_cycles() {
   local behind_pid=$redis_pid
   start_worker cycles "redis://127.0.0.1:$redis_port" --auth "$folder/principals"
   for ((round = 1; round <= rounds; round++)); do
-    count_cycles direct redis "127.0.0.1:$direct_port"
-    count_cycles worker latchkey "$worker_address"
+    count_cycles direct redis "127.0.0.1:$direct_port" --pid "redis=$direct_pid"
+    count_cycles worker latchkey "$worker_address" --pid "redis=$behind_pid" \
+      --pid "worker=$worker_pid"
   done
-  printf '\nconnect, AUTH, LOCK, close: 50 callers, %s rounds of %s s in turns\n' "$rounds" \
+  printf '\nconnect, AUTH, LOCK, close: 50 callers, %s rounds of %s s in turns; ' "$rounds" \
     "$seconds"
-  printf '%-42s %9s %9s %9s\n' "" cycles/s "p50 us" "p99 us"
+  printf 'Redis, worker: CPU us per cycle\n'
+  printf '%-28s %9s %6s %9s %9s %9s %9s\n' "" cycles/s ratio "p50 us" "p99 us" Redis worker
   cycles_row "on Redis" "$folder/direct.cycles"
   cycles_row "on a worker before a Redis" "$folder/worker.cycles"
   kill "$worker_pid" "$direct_pid" "$behind_pid"

@@ -94,12 +94,13 @@ need_packages() {
   install_packages "${missing[@]}"
 }
 
-# Installs packages. Debian starts a redis-server on port 6379 with its package, and a haproxy, now
-# and at every boot; nobody asked for those here, so they are kept from starting and switched off.
+# Installs packages. Debian starts a redis-server on port 6379 with its package, and a haproxy and
+# others, now and at every boot; nobody asked for those here, so they are kept from starting and
+# switched off.
 install_packages() {
   local name status=0
   local -a services=()
-  for name in redis-server haproxy; do
+  for name in redis-server haproxy nutcracker webdis; do
     case " $* " in *" $name "*) services+=("$name") ;; esac
   done
   if has_systemd; then

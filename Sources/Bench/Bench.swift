@@ -13,10 +13,12 @@ struct Bench {
            latchkey-bench lateness SOCKET HOST:PORT... [option...]
            latchkey-bench quiet HOST:PORT... [option...]
            latchkey-bench memory SOCKET HOST:PORT [--count N] [KIND...]
+           latchkey-bench fill HOST:PORT... [option...]
            latchkey-bench cycles TARGET HOST:PORT [option...]
            latchkey-bench attack KIND HOST:PORT [option...]
 
-    TARGET is latchkey (its line protocol) or redis (a lock script, called directly).
+    TARGET is latchkey (its line protocol), redis (a lock script, called directly or through a
+    proxy), or webdis (the same script by HTTP, on connections that are kept).
 
       --connections N   callers, each with one request at a time (default 50)
       --devices N       devices in all, spread over the callers (default 20000)
@@ -25,6 +27,9 @@ struct Bench {
                         history; or fill, which says --messages N (default 20) to each session
       --prefix TEXT     what the devices' names begin with (default device)
       --requests N      stop counting after so many requests; 0 counts none (default: no limit)
+      --rate N          requests a second in all, sent at random moments whatever the replies
+                        take; latency counts from the moment that a request was due
+      --scripts H:P     the Redis that gets the lock script, if it is not the one that is asked
       --pid NAME=PID    also report what this process spends per request; repeatable
       --hold            then keep the connections open, idle, until killed
 
@@ -50,6 +55,10 @@ struct Bench {
     memory: empties the Redis at SOCKET, which the worker must be using, and fills it with so many
     (default 100000) locks, sessions and messages, and with what Spring Session would write, one
     kind after another; tells the bytes for one of each, or of the KINDs that are named.
+
+    fill: takes locks for a day by the workers, and ends.
+
+      --locks N         locks that are held (default 10000)
 
     cycles: callers who connect, say who they are (AUTH), take a lock and close, over and over.
 
@@ -94,7 +103,9 @@ struct Bench {
       var run = try LatenessRun(LatenessOptions.parse(rest, needsRedis: true))
       print(try run.measure())
     case "cycles":
-      guard let name = rest.first, let target = LoadTarget(rawValue: name) else {
+      guard let name = rest.first, let target = LoadTarget(rawValue: name),
+        target != .webdis
+      else {
         throw LoadFailure("cycles is of latchkey or redis")
       }
       let options = try FleetOptions.parse(Array(rest.dropFirst()))
@@ -108,6 +119,10 @@ struct Bench {
       print(try AttackRun(attack, FleetOptions.parse(Array(rest.dropFirst()))).measure())
     case "memory": print(try MemoryRun(MemoryOptions.parse(rest)).measure())
     case "quiet": print(try QuietRun(LatenessOptions.parse(rest, needsRedis: false)).measure())
+    case "fill":
+      let options = try LatenessOptions.parse(rest, needsRedis: false)
+      try QuietRun(options).takeLocks()
+      print("{\"locks\":\(options.locks)}")
     default: return false
     }
     return true

@@ -12,8 +12,10 @@ protocol LoadOwner: AnyObject {
   func callerConnected()
   /// The caller has been through its devices for the first time.
   func firstPassDone()
-  /// A good reply has come to what was sent at that time; true asks for the next request.
-  func replied(sentNs: Int64, nowNs: Int64) -> Bool
+  /// A good reply has come to what was sent at that time, or should have been.
+  ///
+  /// The answer is the time that the next request is counted from; with nil there is none yet.
+  func replied(_ caller: LoadCaller, sentNs: Int64, nowNs: Int64) -> Int64?
   func callerFailed(_ reason: String)
 }
 
@@ -22,12 +24,15 @@ final class LoadCaller: FileWatchOwner {
   private unowned let owner: any LoadOwner
   private let socket: Socket
   private let requests: [[UInt8]]
+  private let target: LoadTarget
   private let goodReplyByte: UInt8
   private var watch: FileWatch?
   private var isConnected = false
   private var next = 0
   private var isFirstPass = true
   private var sentNs: Int64 = 0
+  /// Whether a request is under way.
+  private var isBusy = false
   /// A reply of which a part has come.
   private var partial: [UInt8] = []
 
@@ -38,6 +43,7 @@ final class LoadCaller: FileWatchOwner {
     self.owner = owner
     self.socket = socket
     self.requests = requests
+    self.target = target
     goodReplyByte = target.goodReplyByte
     watch = FileWatch(loop, socket.descriptor, owner: self)
     watch?.want(.write)
@@ -64,10 +70,15 @@ final class LoadCaller: FileWatchOwner {
     send(nowNs: MonotonicTime.nowNs())
   }
 
-  private func send(nowNs: Int64) {
+  /// When the request that is under way was sent, or should have been.
+  var busySinceNs: Int64? { isBusy ? sentNs : nil }
+
+  /// Sends the next request, which is counted from that time.
+  func send(nowNs: Int64) {
     let request = requests[next]
     next = next + 1 == requests.count ? 0 : next + 1
     sentNs = nowNs
+    isBusy = true
     // A request is far smaller than a socket's buffer, and none is under way.
     guard request.withUnsafeBytes({ socket.write($0) }) == .moved(request.count) else {
       owner.callerFailed("a request could not be written")
@@ -85,20 +96,32 @@ final class LoadCaller: FileWatchOwner {
   }
 
   private func take(_ bytes: UnsafeRawBufferPointer) {
-    guard bytes[bytes.count - 1] == UInt8(ascii: "\n") else {
+    switch state(bytes) {
+    case .unfinished:
       partial += bytes
       return
-    }
-    guard (partial.first ?? bytes[0]) == goodReplyByte else {
+    case .bad:
       owner.callerFailed("bad reply: " + String(decoding: partial + bytes, as: UTF8.self))
       return
+    case .good: break
     }
     if !partial.isEmpty { partial = [] }
+    isBusy = false
     let nowNs = MonotonicTime.nowNs()
     if isFirstPass, next == 0 {
       isFirstPass = false
       owner.firstPassDone()
     }
-    if owner.replied(sentNs: sentNs, nowNs: nowNs) { send(nowNs: nowNs) }
+    if let fromNs = owner.replied(self, sentNs: sentNs, nowNs: nowNs) { send(nowNs: fromNs) }
+  }
+
+  /// What has come of the reply, with these bytes as its last ones.
+  private func state(_ bytes: UnsafeRawBufferPointer) -> ReplyState {
+    if target == .webdis {
+      return partial.isEmpty
+        ? .ofHTTP(bytes) : (partial + bytes).withUnsafeBytes { .ofHTTP($0) }
+    }
+    guard bytes[bytes.count - 1] == UInt8(ascii: "\n") else { return .unfinished }
+    return (partial.first ?? bytes[0]) == goodReplyByte ? .good : .bad
   }
 }

@@ -17,6 +17,10 @@ struct LoadOptions {
   var seconds = 3.0
   /// No more than so many requests are counted; nil has no limit.
   var requests: Int?
+  /// Requests a second in all, sent when they are due; nil sends the next one after each reply.
+  var rate: Double?
+  /// The Redis that gets the lock script, if it is not the one that is asked.
+  var scripts: Address?
   var observed: [Observed] = []
   var holds = false
   /// What the callers ask of a worker.
@@ -30,7 +34,7 @@ struct LoadOptions {
   static func parse(_ arguments: [String]) throws(LoadFailure) -> LoadOptions? {
     if arguments.isEmpty || arguments.contains("--help") || arguments.contains("-h") { return nil }
     guard arguments.count >= 2, let target = LoadTarget(rawValue: arguments[0]) else {
-      throw LoadFailure("the first two words are latchkey or redis, and HOST:PORT")
+      throw LoadFailure("the first two words are latchkey, redis or webdis, and HOST:PORT")
     }
     var options = LoadOptions()
     options.target = target
@@ -43,6 +47,9 @@ struct LoadOptions {
       }
       guard let value = rest.popFirst() else { throw LoadFailure("\(flag) needs a value") }
       try options.set(flag, value)
+    }
+    if options.target == .webdis, options.scripts == nil {
+      throw LoadFailure("webdis needs --scripts: the Redis behind it, which gets the lock script")
     }
     guard options.devices >= options.connections else {
       throw LoadFailure("\(options.devices) devices are too few: each caller needs its own")
@@ -75,6 +82,12 @@ struct LoadOptions {
         throw LoadFailure("\(flag) takes one of \(known), not '\(value)'")
       }
       self.verb = verb
+    case "--rate":
+      guard let rate = Double(value), rate >= 1, rate <= 1e7 else {
+        throw LoadFailure("\(flag) takes requests a second, from 1 on, not '\(value)'")
+      }
+      self.rate = rate
+    case "--scripts": scripts = try LoadOptions.address(value)
     case "--pid": observed.append(try LoadOptions.observed(value))
     default: throw LoadFailure("there is no option '\(flag)'; see --help")
     }

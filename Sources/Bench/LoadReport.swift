@@ -7,6 +7,8 @@ struct LoadReport {
   let latenciesNs: [UInt32]
   let seconds: Double
   let spent: ProcessorTimes
+  /// How many of them had no reply when the time was up; only in an open loop.
+  var unanswered = 0
 
   /// The latency that a share of the requests did not exceed.
   private func latencyUs(_ share: Double) -> Int {
@@ -16,7 +18,8 @@ struct LoadReport {
   }
 
   private func perRequest(_ us: Double) -> String {
-    latenciesNs.isEmpty ? "0" : LoadReport.decimal(us / Double(latenciesNs.count))
+    let requests = latenciesNs.count - unanswered
+    return requests == 0 ? "0" : LoadReport.decimal(us / Double(requests))
   }
 
   /// Two decimals; printf's way to do it would need Foundation.
@@ -29,7 +32,7 @@ struct LoadReport {
   ///
   /// It has no errors to tell: a load that met one has no report.
   var json: String {
-    let requests = latenciesNs.count
+    let requests = latenciesNs.count - unanswered
     let perSecond = seconds > 0 ? Int(Double(requests) / seconds) : 0
     var text = "{\"target\":\"\(options.target.rawValue)\",\"connections\":\(options.connections)"
     text += ",\"devices\":\(options.devices),\"requests\":\(requests)"
@@ -40,6 +43,6 @@ struct LoadReport {
     for process in spent.observed {
       text += ",\"\(process.name)_cpu_us\":\(perRequest(process.us))"
     }
-    return text + ",\"errors\":0}"
+    return text + ",\"unanswered\":\(unanswered),\"errors\":0}"
   }
 }

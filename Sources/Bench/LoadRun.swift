@@ -7,8 +7,11 @@ import Loop
 /// All callers of a load, and the phases it goes through.
 final class LoadRun: LoadOwner {
   private enum Phase {
-    /// Callers are being connected and do their first pass; goes to counting or over.
+    /// Callers are being connected and do their first pass; goes to pacing,
+    /// counting or over.
     case warming
+    /// In an open loop, requests have begun to be sent when they are due; goes to counting.
+    case pacing
     /// Replies are being counted; goes to over.
     case counting
     case over
@@ -19,6 +22,10 @@ final class LoadRun: LoadOwner {
   private let address: SocketAddress
   private let scriptHash: String
   private var end: LoopTimer?
+  /// When requests are due in an open loop; nil in a closed one.
+  private var arrivals: Arrivals?
+  private var free = Line<LoadCaller>()
+  private var pace: LoopTimer?
   private var callers: [LoadCaller] = []
   private var passesDone = 0
   private var failure: String?
@@ -28,6 +35,7 @@ final class LoadRun: LoadOwner {
   private var startNs: Int64 = 0
   private var endNs: Int64 = 0
   private var latenciesNs: [UInt32] = []
+  private var unanswered = 0
   private var before = ProcessorTimes()
   private var after = ProcessorTimes()
 
@@ -39,9 +47,10 @@ final class LoadRun: LoadOwner {
     } catch {
       throw LoadFailure(error)
     }
-    scriptHash = options.target == .redis ? try LoadTarget.loadScript(address) : ""
+    scriptHash = try LoadRun.scriptHash(options, address)
     latenciesNs.reserveCapacity(Int(options.seconds * 400_000))
-    end = LoopTimer(loop) { [unowned self] in countingEnded() }
+    end = LoopTimer(loop) { [unowned self] in timeIsUp() }
+    pace = LoopTimer(loop) { [unowned self] in paced() }
   }
 
   deinit { readBuffer.deallocate() }
@@ -55,7 +64,21 @@ final class LoadRun: LoadOwner {
     if let failure { throw LoadFailure(failure) }
     return LoadReport(
       options: options, latenciesNs: latenciesNs.sorted(), seconds: Double(endNs - startNs) / 1e9,
-      spent: after.minus(before))
+      spent: after.minus(before), unanswered: unanswered)
+  }
+
+  private static func scriptHash(
+    _ options: LoadOptions, _ address: SocketAddress
+  ) throws(LoadFailure) -> String {
+    guard options.target != .latchkey else { return "" }
+    guard let scripts = options.scripts else { return try LoadTarget.loadScript(address) }
+    let resolved: SocketAddress
+    do throws(SystemError) {
+      resolved = try SocketAddress.resolve(scripts)
+    } catch {
+      throw LoadFailure(error)
+    }
+    return try LoadTarget.loadScript(resolved)
   }
 
   private func addCaller() {
@@ -87,18 +110,47 @@ final class LoadRun: LoadOwner {
 
   func firstPassDone() { passesDone += 1 }
 
-  func replied(sentNs: Int64, nowNs: Int64) -> Bool {
-    switch phase {
-    case .warming:
-      // Those that are done first go on meanwhile, so that counting begins at full load.
-      if passesDone == options.connections { countingBegins(nowNs) }
-      return phase == .counting || (phase == .warming && options.requests != 0)
-    case .counting:
-      latenciesNs.append(UInt32(clamping: nowNs - sentNs))
+  func replied(_ caller: LoadCaller, sentNs: Int64, nowNs: Int64) -> Int64? {
+    if phase == .counting {
+      // In an open loop, startNs is not when the first one is sent, but when the first is due.
+      if arrivals == nil || sentNs >= startNs {
+        latenciesNs.append(UInt32(clamping: nowNs - sentNs))
+      }
       if let most = options.requests, latenciesNs.count >= most { countingEnded() }
-      return phase == .counting
-    case .over: return false
+    } else if phase == .warming, passesDone == options.connections {
+      if let rate = options.rate { pacingBegins(rate, nowNs) } else { countingBegins(nowNs) }
     }
+    switch phase {
+    // Those that are done first go on meanwhile, so that counting begins at full load.
+    case .warming: return options.requests == 0 ? nil : nowNs
+    case .pacing, .counting:
+      guard arrivals != nil else { return nowNs }
+      if let dueNs = arrivals?.take(nowNs) { return dueNs }
+      free.push(caller)
+      return nil
+    case .over: return nil
+    }
+  }
+
+  /// Counting begins when the full load that comes before has been worked off.
+  private func pacingBegins(_ rate: Double, _ nowNs: Int64) {
+    phase = .pacing
+    arrivals = Arrivals(rate: rate, nowNs: nowNs)
+    pace?.set(afterMs: 1)
+    end?.set(afterMs: 500)
+  }
+
+  /// Sends what has become due while nobody was answered.
+  private func paced() {
+    guard phase != .over else { return }
+    while !free.isEmpty, let dueNs = arrivals?.take(MonotonicTime.nowNs()) {
+      free.pop()?.send(nowNs: dueNs)
+    }
+    pace?.set(afterMs: 1)
+  }
+
+  private func timeIsUp() {
+    if phase == .pacing { countingBegins(MonotonicTime.nowNs()) } else { countingEnded() }
   }
 
   private func countingBegins(_ nowNs: Int64) {
@@ -116,6 +168,16 @@ final class LoadRun: LoadOwner {
     endNs = MonotonicTime.nowNs()
     after = ProcessorTimes.now(of: options.observed)
     phase = .over
+    if arrivals != nil { countUnanswered() }
     loop.stop()
+  }
+
+  /// Whoever waits at the end has waited at least that long; to leave them out would flatter.
+  private func countUnanswered() {
+    arrivals?.advance(endNs)
+    let waiting = callers.compactMap(\.busySinceNs) + (arrivals?.due.waiting ?? [])
+    let late = waiting.filter { $0 >= startNs }.map { UInt32(clamping: endNs - $0) }
+    unanswered = late.count
+    latenciesNs += late
   }
 }

@@ -7,6 +7,8 @@ import Loop
 /// What kind of server is under load.
 enum LoadTarget: String {
   case latchkey, redis
+  /// Redis by HTTP.
+  case webdis
 
   /// The smallest lock script that is correct: one holder at a time, a TTL, a token that grows.
   ///
@@ -24,11 +26,11 @@ enum LoadTarget: String {
     return tonumber(token)
     """
 
-  /// The first byte of a good reply; every reply of both servers is one line.
+  /// The first byte of a good reply, or of its body; it is one line with every server.
   var goodReplyByte: UInt8 {
     switch self {
     case .latchkey: UInt8(ascii: "O")
-    case .redis: UInt8(ascii: ":")
+    case .redis, .webdis: UInt8(ascii: ":")
     }
   }
 
@@ -40,6 +42,15 @@ enum LoadTarget: String {
       LoadTarget.command([
         "EVALSHA", scriptHash, "2", "lock:\(device)", "token", agent, "86400000",
       ])
+    case .webdis:
+      // What ends in .raw is answered in Redis' own words, which costs Webdis the least.
+      Array(
+        """
+        GET /EVALSHA/\(scriptHash)/2/lock:\(device)/token/\(agent)/86400000.raw HTTP/1.1\r
+        Host: localhost\r
+        \r
+
+        """.utf8)
     }
   }
 

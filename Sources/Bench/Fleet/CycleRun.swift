@@ -153,7 +153,7 @@ extension LoadTarget {
   fileprivate var cycleReplies: [UInt8] {
     switch self {
     case .latchkey: Array("OO".utf8)
-    case .redis: Array("+:".utf8)
+    case .redis, .webdis: Array("+:".utf8)
     }
   }
 }

@@ -27,7 +27,8 @@ struct QuietRun {
     return "{" + (["\"locks\":\(options.locks)"] + shares).joined(separator: ",") + "}"
   }
 
-  private func takeLocks() throws(LoadFailure) {
+  /// Takes the locks by the workers, which hold them from then on.
+  func takeLocks() throws(LoadFailure) {
     guard options.locks > 0 else { return }
     var links: [PatientLink] = []
     for address in options.workers { links.append(try PatientLink(address)) }

@@ -1,0 +1,175 @@
+# The sections 'proxy', 'webdis', 'openloop' and 'million' of scripts/bench. Sourced by it, never
+# run by itself; uses its functions, and keeps to its way: sides in turns, then one table.
+
+set -euo pipefail
+
+# How many callers the sections have, and what 'million' fills with; ratios_size sets the latter.
+ratio_callers=500
+
+ratios_size() {
+  case $1 in
+    full) many_locks=1000000 many_devices=100000 ;;
+    quick) many_locks=100000 many_devices=20000 ;;
+  esac
+}
+
+# One round of a side that has its own table row: measure SIDE TARGET ADDRESS [option...].
+measure_side() {
+  local report
+  report=$(load "$2" "$3" --connections "$ratio_callers" --seconds "$seconds" "${@:4}")
+  keep "$1" "$report"
+}
+
+# Starts a worker with a Redis of its own, once; both are named tcp in the tables.
+start_rival() {
+  start_redis rival
+  rival_redis_pid=$redis_pid
+  start_worker rival "redis://127.0.0.1:$redis_port"
+  rival_pid=$worker_pid rival_address=$worker_address
+}
+
+measure_rival() {
+  measure_side tcp latchkey "$rival_address" --pid "redis=$rival_redis_pid" \
+    --pid "worker=$rival_pid" "$@"
+}
+
+# Waits until somebody listens on a port of this machine.
+wait_for_port() {
+  local tries=0
+  until (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; do
+    tries=$((tries + 1))
+    [ $tries -le 200 ] || die "waited 10 s in vain for $2" "$(cat "$folder/$2.log" 2>/dev/null)"
+    sleep 0.05
+  done
+}
+
+# start_twemproxy REDIS-PORT: sets twemproxy_pid and twemproxy_port.
+start_twemproxy() {
+  local stats_port
+  twemproxy_port=$(free_port)
+  stats_port=$(free_port)
+  # One server, on one connection, as the worker has; no time-out, and nobody is thrown out.
+  cat >"$folder/twemproxy.yml" <<END
+locks:
+  listen: 127.0.0.1:$twemproxy_port
+  redis: true
+  hash: fnv1a_64
+  distribution: ketama
+  auto_eject_hosts: false
+  preconnect: true
+  backlog: 1024
+  servers:
+    - 127.0.0.1:$1:1 only
+END
+  nutcracker --conf-file="$folder/twemproxy.yml" --stats-addr=127.0.0.1 \
+    --stats-port="$stats_port" --output="$folder/twemproxy.log" \
+    --pid-file="$folder/twemproxy.pid" --verbose=2 >/dev/null 2>&1 &
+  twemproxy_pid=$!
+  pids+=("$twemproxy_pid")
+  wait_for_port "$twemproxy_port" twemproxy
+}
+
+# The worker beside twemproxy: the same EVALSHA as direct, through a proxy that only passes it on.
+measure_proxy() {
+  local round proxied_port proxied_pid
+  rm -f "$folder"/*.rounds
+  start_redis proxied
+  proxied_port=$redis_port proxied_pid=$redis_pid
+  start_twemproxy "$proxied_port"
+  start_rival
+  for ((round = 1; round <= rounds; round++)); do
+    measure_side twemproxy redis "127.0.0.1:$twemproxy_port" \
+      --scripts "127.0.0.1:$proxied_port" --pid "redis=$proxied_pid" \
+      --pid "worker=$twemproxy_pid"
+    measure_rival
+  done
+  printf '\n%s callers through %s, %s rounds of %s s in turns; worker: CPU of the proxy too\n' \
+    "$ratio_callers" "$(nutcracker --version 2>&1 | sed -n 's/^This is //p')" "$rounds" "$seconds"
+  table twemproxy tcp
+  kill "$twemproxy_pid" "$proxied_pid" "$rival_pid" "$rival_redis_pid"
+}
+
+# start_webdis REDIS-PORT: sets webdis_pid and webdis_port.
+start_webdis() {
+  webdis_port=$(free_port)
+  # Two threads, as in the package's own settings; it says little, which is in its favour.
+  cat >"$folder/webdis.json" <<END
+{
+  "redis_host": "127.0.0.1", "redis_port": $1, "redis_auth": null, "database": 0,
+  "http_host": "127.0.0.1", "http_port": $webdis_port, "threads": 2, "daemonize": false,
+  "pidfile": "$folder/webdis.pid", "verbosity": 1, "logfile": "$folder/webdis.log"
+}
+END
+  webdis "$folder/webdis.json" >/dev/null 2>&1 &
+  webdis_pid=$!
+  pids+=("$webdis_pid")
+  wait_for_port "$webdis_port" webdis
+}
+
+# The worker beside Webdis: the same EVALSHA by HTTP, on connections that are kept.
+measure_webdis() {
+  local round behind_port behind_pid
+  rm -f "$folder"/*.rounds
+  start_redis behind
+  behind_port=$redis_port behind_pid=$redis_pid
+  start_webdis "$behind_port"
+  start_rival
+  for ((round = 1; round <= rounds; round++)); do
+    measure_side webdis webdis "127.0.0.1:$webdis_port" --scripts "127.0.0.1:$behind_port" \
+      --pid "redis=$behind_pid" --pid "worker=$webdis_pid"
+    measure_rival
+  done
+  printf '\n%s callers by HTTP through Webdis with two threads, %s rounds of %s s in turns; ' \
+    "$ratio_callers" "$rounds" "$seconds"
+  printf 'worker: CPU of Webdis too\n'
+  table webdis tcp
+  kill "$webdis_pid" "$behind_pid" "$rival_pid" "$rival_redis_pid"
+}
+
+# Latency at half of the greatest rate that Redis reaches alone, whatever the replies take.
+measure_openloop() {
+  local round most direct_pid direct_port
+  rm -f "$folder"/*.rounds
+  start_redis openloop
+  direct_pid=$redis_pid direct_port=$redis_port
+  start_rival
+  for ((round = 1; round <= rounds; round++)); do
+    measure_side most redis "127.0.0.1:$direct_port" --pid "redis=$direct_pid"
+  done
+  most=$(median "$folder/most.rounds" 1)
+  for ((round = 1; round <= rounds; round++)); do
+    measure_side direct redis "127.0.0.1:$direct_port" --rate "$((most / 2))" \
+      --pid "redis=$direct_pid"
+    measure_rival --rate "$((most / 2))"
+  done
+  printf '\nopen loop: %s LOCK/s by %s connections, half of the %s that these callers get from ' \
+    "$((most / 2))" "$ratio_callers" "$most"
+  printf 'Redis directly;\n%s rounds of %s s in turns; latency counts from when each was due\n' \
+    "$rounds" "$seconds"
+  table direct tcp
+  kill "$direct_pid" "$rival_pid" "$rival_redis_pid"
+}
+
+# The rate with few locks held, and with very many.
+measure_million() {
+  local round few=1000 few_pid few_redis_pid few_address
+  rm -f "$folder"/*.rounds
+  start_redis few
+  few_redis_pid=$redis_pid
+  start_worker few "redis://127.0.0.1:$redis_port"
+  few_pid=$worker_pid few_address=$worker_address
+  start_rival
+  # The callers take the rest themselves, and renew those.
+  load fill "$rival_address" --locks "$((many_locks - many_devices))" >/dev/null
+  for ((round = 1; round <= rounds; round++)); do
+    measure_side few latchkey "$few_address" --devices "$few" --pid "redis=$few_redis_pid" \
+      --pid "worker=$few_pid"
+    measure_side many latchkey "$rival_address" --devices "$many_devices" \
+      --pid "redis=$rival_redis_pid" --pid "worker=$rival_pid"
+  done
+  printf '\n%s locks held (few) and %s (many), of which %s callers renew %s and %s; ' \
+    "$few" "$many_locks" "$ratio_callers" "$few" "$many_devices"
+  printf '%s rounds of %s s in turns\n' "$rounds" "$seconds"
+  table few many
+  kill "$few_pid" "$few_redis_pid" "$rival_pid" "$rival_redis_pid"
+}
