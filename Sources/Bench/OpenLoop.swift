@@ -39,6 +39,9 @@ struct Arrivals {
     nextNs = Double(nowNs)
   }
 
+  /// When the next one is due that has not become due yet.
+  var nextDueNs: Int64 { Int64(nextNs) }
+
   /// The oldest request that is due by now and has not been sent.
   mutating func take(_ nowNs: Int64) -> Int64? {
     advance(nowNs)

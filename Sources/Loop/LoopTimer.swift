@@ -31,7 +31,20 @@ package final class LoopTimer {
   /// Fires after so many milliseconds (0: in the next turn), replacing an earlier setting.
   package func set(afterMs: Int64) {
     let ms = max(0, afterMs)
-    var time = timeval(tv_sec: Int(ms / 1_000), tv_usec: Int(ms % 1_000) * 1_000)
+    set(timeval(tv_sec: Int(ms / 1_000), tv_usec: Int(ms % 1_000) * 1_000))
+  }
+
+  /// The same in microseconds.
+  ///
+  /// Loops keep to them where EVENT_PRECISE_TIMER is in the environment when they are made; others
+  /// round up to milliseconds.
+  package func set(afterUs: Int64) {
+    let us = max(0, afterUs)
+    set(timeval(tv_sec: Int(us / 1_000_000), tv_usec: Int(us % 1_000_000)))
+  }
+
+  private func set(_ after: timeval) {
+    var time = after
     event_add(event, &time)
     isSet = true
   }
