@@ -29,7 +29,8 @@ final class LoadCaller: FileWatchOwner {
   private var watch: FileWatch?
   private var isConnected = false
   private var next = 0
-  private var isFirstPass = true
+  /// There are devices that it has not been to.
+  private(set) var isFirstPass = true
   private var sentNs: Int64 = 0
   /// Whether a request is under way.
   private var isBusy = false

@@ -124,7 +124,7 @@ final class LoadRun: LoadOwner {
     }
     switch phase {
     // Those that are done first go on meanwhile, so that counting begins at full load.
-    case .warming: return options.requests == 0 ? nil : nowNs
+    case .warming: return options.requests != 0 || caller.isFirstPass ? nowNs : nil
     case .pacing, .counting:
       guard arrivals != nil else { return nowNs }
       if let dueNs = arrivals?.take(nowNs) { return dueNs }
