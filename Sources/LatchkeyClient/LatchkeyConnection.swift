@@ -121,6 +121,7 @@ public final class LatchkeyConnection {
 
   private func readLine(untilMs: Int64) throws(LatchkeyError) -> String {
     while true {
+      let chunk = chunk
       switch framer.next(in: chunk.span, at: &chunkAt) {
       case .line(let range): return String(decoding: chunk[range], as: UTF8.self)
       case .joinedLine: return String(decoding: framer.held, as: UTF8.self)

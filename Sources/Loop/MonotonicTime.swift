@@ -1,4 +1,5 @@
-// Owns: the clock that never jumps, used for every deadline inside the worker. Any thread.
+// Owns: the system's clocks: the one that never jumps, used for every deadline inside the worker,
+// the wall's, and the processor's. Any thread.
 
 internal import Glibc
 
@@ -13,6 +14,16 @@ package enum MonotonicTime {
 
   /// Milliseconds since the same moment.
   package static func nowMs() -> Int64 { nowNs() / 1_000_000 }
+}
+
+/// What this process has used of the processors.
+package enum ProcessorClock {
+  /// User and system time of all its threads, in ns.
+  package static func nowNs() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
 }
 
 /// The wall clock, only for what people and logs read.

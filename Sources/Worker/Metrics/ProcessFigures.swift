@@ -1,15 +1,11 @@
 // Owns: what the kernel says of this process. Any thread.
 
 internal import Glibc
+internal import Loop
 
 enum ProcessFigures {
   /// User and system time.
-  static func processorSeconds() -> Double {
-    var usage = rusage()
-    getrusage(RUSAGE_SELF.rawValue, &usage)
-    return Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
-      + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
-  }
+  static func processorSeconds() -> Double { Double(ProcessorClock.nowNs()) / 1e9 }
 
   /// What the kernel counts as resident, or nil where it does not say.
   static func residentBytes() -> Int? {
