@@ -4,7 +4,7 @@ Its connection outlives an invocation, as everything at module scope does while 
 the process. In between the process may be frozen, and the connection may die without a word.
 """
 
-import json, os, select, socket, time
+import json, os, re, select, socket, time
 
 HOST, _, PORT = os.environ.get("LATCHKEY_TO", "127.0.0.1:5282").rpartition(":")
 SECRET = os.environ.get("LATCHKEY_SECRET")  # where workers ask for one
@@ -12,6 +12,7 @@ AGENT = os.environ.get("LATCHKEY_AGENT", "scheduling")
 REPLY_S = float(os.environ.get("LATCHKEY_REPLY_S", "1"))  # more than --request-timeout
 IDLE_S = 60.0  # less than what a network between forgets, and than --idle-timeout
 TRIES = 3
+NAME = re.compile(r"[0-9A-Za-z._:@+%~-]{1,120}")  # whatever else would be another request
 AGAIN = {"unavailable", "unknown_outcome", "overloaded", "draining"}
 link, replies, used_at = None, None, 0.0
 
@@ -82,6 +83,8 @@ def ask(line):
 def handler(event, context=None):
     """`event` has an id that is the same when the platform sends it again, a device, a message."""
     device, req = event["device"], event["id"]
+    if not all(NAME.fullmatch(str(name)) for name in (device, req)):
+        return {"status": "err", "detail": "device and id: 1 to 120 of A-Z a-z 0-9 . _ : @ + - % ~"}
     try:
         lock = ask(f"LOCK {device} {AGENT} ttl=15m req={req}.lock")
         session = ask(f"RECOVER {device} token={lock['token']} req={req}.session")

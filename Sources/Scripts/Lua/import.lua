@@ -24,9 +24,8 @@ return each(7, function(base, i)
       .. string.format('%.0f', v.since + keep)
   end
   local was_live = old and LIVE[old.state]
-  if LIVE[v.state] and not was_live and device_line(base, device) >= SESSIONS_MAX then
-    return 'ERR quota a device may have ' .. SESSIONS_MAX .. ' live sessions'
-  end
+  local full = LIVE[v.state] and not was_live and device_full(base, device)
+  if full then return full end
   if old then
     for chat = 1, old.chats do call('DEL', log_of(old, chat)) end
     call('DEL', key)
@@ -47,7 +46,10 @@ return each(7, function(base, i)
   add_live(base, device, (LIVE[s.state] and 1 or 0) - (was_live and 1 or 0), current or id)
   count(base, 'state:' .. s.state, 1)
   set_ttl(s, gone_by(s))
-  if not old then announce(s, 'opened', now_ms) end
+  if not old then
+    count(base, 'opened', 1)
+    announce(s, 'opened', now_ms)
+  end
   index(s)
   owe_all(s)
   return 'OK ' .. record(s)

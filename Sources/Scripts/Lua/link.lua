@@ -9,8 +9,7 @@ return each(7, function(base, i)
   local s, refusal = open_for_change(base, ARGV[i], ARGV[i + 1], ARGV[i + 5])
   if not s then return refusal end
   if has_link(s, kind, ref) then return 'OK' end
-  local _, n = string.gsub(s.links, '\n', '')
-  if n >= LINKS_MAX then return 'ERR quota a session may have ' .. LINKS_MAX .. ' links' end
+  if count_links(s) >= LINKS_MAX then return links_full() end
   if ARGV[i + 4] == '' then return more(s) end
   add_link(s, kind, ref)
   return 'OK'

@@ -17,6 +17,16 @@ local function links_json(lines)
   return '{' .. table.concat(kinds, ',') .. '}'
 end
 
+-- How many links a session has, but for those of one kind.
+local function count_links(s, but)
+  local n = 0
+  for kind in string.gmatch(s.links, '(%S+) %S+\n') do if kind ~= but then n = n + 1 end end
+  return n
+end
+
+-- Why a session can have no further link.
+local function links_full() return 'ERR quota a session may have ' .. LINKS_MAX .. ' links' end
+
 -- A line more at each end, so that no link is found within another.
 local function has_link(s, kind, ref)
   return string.find('\n' .. s.links, '\n' .. kind .. ' ' .. ref .. '\n', 1, true) ~= nil

@@ -3,20 +3,24 @@
 -- ARGV: none of its own
 -- RETURNS: nothing
 
+-- Why a device can have no further live session, or nil. Those whose time is over count no more.
+local function device_full(base, device)
+  if device_line(base, device) < SESSIONS_MAX then return nil end
+  for _, other in ipairs(ids_of(base, device)) do
+    local s = load(base, device, other)
+    if s then settle(s) end
+  end
+  if device_line(base, device) < SESSIONS_MAX then return nil end
+  return 'ERR quota a device may have ' .. SESSIONS_MAX .. ' live sessions'
+end
+
 -- From arguments: session, thread (JSON), clocks, fenced, members, user, place taken and token, at
 -- `i`. Returns the session, or nil and the reply that says why not.
 local function make(base, device, i)
   local id, user, token = ARGV[i], ARGV[i + 5], ARGV[i + 7]
   if token ~= '' and not is_current(base, device, token) then return nil, 'STALE {"rev":0}' end
-  if device_line(base, device) >= SESSIONS_MAX then
-    for _, other in ipairs(ids_of(base, device)) do
-      local s = load(base, device, other)
-      if s then settle(s) end
-    end
-    if device_line(base, device) >= SESSIONS_MAX then
-      return nil, 'ERR quota a device may have ' .. SESSIONS_MAX .. ' live sessions'
-    end
-  end
+  local full = device_full(base, device)
+  if full then return nil, full end
   if user ~= '' and ARGV[i + 6] == '' then return nil, 'MORE ' .. id .. ' live' end
   local key = base .. ':session:' .. device .. '/' .. id
   call('HSET', key, 'state', 'active', 'rev', 0, 'clocks', ARGV[i + 2], 'created', now_text,

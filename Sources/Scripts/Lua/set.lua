@@ -8,6 +8,7 @@ return each(8, function(base, i)
   local user = ARGV[i + 4]
   local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 6], 'SET')
   if not s then return refusal end
+  if user ~= '' and count_links(s, 'user') >= LINKS_MAX then return links_full() end
   if user ~= '' and ARGV[i + 5] == '' and not has_link(s, 'user', user) then return more(s) end
   refusal = merge(s, parts(ARGV[i + 2]), tonumber(ARGV[i + 3]))
   if refusal then return refusal end

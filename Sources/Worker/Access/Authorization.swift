@@ -64,7 +64,7 @@ extension Call {
       throw RequestError(.authRequired, "say AUTH and your secret first")
     }
     try principal.require(verb.rights)
-    if verb.words.isEmpty, verb.options.isEmpty { try principal.require(verb.reach) }
+    if verb.words.isEmpty { try principal.require(verb.reach) }
     try authorizeWords(verb, principal)
     try authorizeOptions(verb, principal)
   }

@@ -72,6 +72,7 @@ final class Connection: FileWatchOwner {
   private let lineBytesMax: Int
   private let longLineBytesMax: Int
   private var longLine = LongLine.none
+  private var isKnown = true
   /// What has come of the header by which a proxy tells whose connection it is; nil once that is
   /// known, or where there is no proxy.
   private var proxyHeader: [UInt8]?
@@ -181,6 +182,7 @@ final class Connection: FileWatchOwner {
 
   /// Who has not said who it is has nothing long to say.
   func setLineLimits(isKnown: Bool) {
+    self.isKnown = isKnown
     let bytesMax = isKnown ? Int.max : Connection.unknownBytesMax
     framer.lineBytesMax = min(lineBytesMax, bytesMax)
     framer.longLineBytesMax = min(longLineBytesMax, bytesMax)
@@ -255,7 +257,7 @@ extension Connection {
   private func endLongLine() {
     if longLine == .coming { owner.longLineEnded(self) }
     longLine = .none
-    framer.longLineBytesMax = longLineBytesMax
+    setLineLimits(isKnown: isKnown)
   }
 
   /// Takes what comes before the first line.

@@ -85,13 +85,20 @@ struct LinkStanding: Sendable {
   /// is the later one.
   var checkAtText: String {
     let us = readAtUs + LinkStanding.checkAgainMs * 1_000
-    let part = String(us % 1_000)
+    // Never a whole ms: that is how a place looks that was taken and is not confirmed.
+    let part = String(max(1, us % 1_000))
     return "\(us / 1_000).\(String(repeating: "0", count: 3 - part.count))\(part)"
   }
 }
 
 /// The script calls that keep links.
 extension ScriptQuery {
+  /// How long Redis may take for a step of a request that has to be over by then.
+  ///
+  /// Never next to nothing: a link that is overdue is closed, and with it what others wait for. So
+  /// a request may outlive its deadline by this much.
+  static func stepMs(untilMs: Int64, nowMs: Int64) -> Int64 { max(100, untilMs - nowMs) }
+
   static func standing(
     _ entries: [SessionEntry], of link: LinkName, _ base: (Partition) -> String
   ) -> ScriptQuery {

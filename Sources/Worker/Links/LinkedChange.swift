@@ -45,7 +45,8 @@ final class LinkedChange {
     server.callScript(query(false, nil)) { self.asked($0) }
   }
 
-  private var leftMs: Int64 { untilMs - server.loop.nowMs }
+  private var isOver: Bool { server.loop.nowMs >= untilMs }
+  private var stepMs: Int64 { ScriptQuery.stepMs(untilMs: untilMs, nowMs: server.loop.nowMs) }
 
   private func asked(_ outcome: ScriptOutcome) {
     guard case .line(let line) = outcome, line.starts(with: Array("MORE ".utf8)) else {
@@ -59,13 +60,13 @@ final class LinkedChange {
 
   /// Takes a place in the link's partition; a user's places for live sessions are counted.
   private func reserve(_ entry: SessionEntry, isLive: Bool) {
-    guard leftMs > 0 else { return giveUp("the request's time was over") }
+    guard !isOver else { return giveUp("the request's time was over") }
     let isCounted = isLive && link.kind == "user"
     let most = isCounted ? server.settings.userSessionsMax : 0
     let query = ScriptQuery(
       script: .linkReserve, keys: [server.baseKeys[link.partition.index]],
       arguments: [link.text, entry.text, "\(most)", "\(LinkStanding.reservedMs)"])
-    server.callScript(query, timeoutMs: leftMs) { [self] outcome in
+    server.callScript(query, timeoutMs: stepMs) { [self] outcome in
       switch outcome {
       case .failed(let error): giveUp(error.text)
       case .line(let line) where line.starts(with: Array("FULL".utf8)):
@@ -78,38 +79,47 @@ final class LinkedChange {
 
   /// All places are taken: those of sessions that are live no more are given back, once.
   private func full(_ entry: SessionEntry, _ live: [SessionEntry], most: Int) {
-    guard !hasCheckedLive, leftMs > 0 else {
+    guard !hasCheckedLive, !isOver else {
       finish(
         .failed(
           RequestError(.quota, "the user \(link.ref) may have \(most) live sessions")))
       return
     }
     hasCheckedLive = true
-    LinkCheck.run(server, live, of: link, timeoutMs: leftMs) { [self] in
+    LinkCheck.run(server, live, of: link, timeoutMs: stepMs) { [self] in
       reserve(entry, isLive: true)
     }
   }
 
   private func change(_ entry: SessionEntry) {
     Failpoint.reserved.hit()
-    guard leftMs > 0 else {
+    guard !isOver else {
       giveUp("the request's time was over")
       return
     }
-    server.callScript(query(true, entry.session), timeoutMs: leftMs) { [self] outcome in
+    server.callScript(query(true, entry.session), timeoutMs: stepMs) { [self] outcome in
       Failpoint.linked.hit()
-      // The place of a session that was not made, or not linked, is given back at once.
+      // A place is confirmed at once, so that it comes free as soon as the session goes; that of a
+      // session that was not made, or not linked, is given back; also if the reply is that of
+      // another session, kept for its req= or recovered instead.
       let isDone =
-        if case .line(let line) = outcome { line.starts(with: Array("OK".utf8)) } else { false }
+        if case .line(let line) = outcome { LinkedChange.uses(entry, line) } else { false }
       let isUnknown =
         if case .failed(let error) = outcome { error.code == .unknownOutcome } else { false }
       finish(outcome)
-      if !isDone, !isUnknown {
-        LinkCheck.run(
-          server, [entry], of: link, isOwn: true, timeoutMs: server.settings.requestTimeoutMs
-        ) {}
-      }
+      guard !isUnknown else { return }
+      LinkCheck.run(
+        server, [entry], of: link, isOwn: !isDone, timeoutMs: server.settings.requestTimeoutMs
+      ) {}
     }
+  }
+
+  /// Whether a reply tells that this session has the link now.
+  private static func uses(_ entry: SessionEntry, _ line: UnsafeBufferPointer<UInt8>) -> Bool {
+    guard line.starts(with: Array("OK".utf8)) else { return false }
+    let record = Array("OK {\"session\":\"".utf8)
+    return !line.starts(with: record)
+      || line.dropFirst(record.count).starts(with: entry.session.utf8)
   }
 
   /// The session was not touched.

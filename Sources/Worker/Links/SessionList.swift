@@ -35,6 +35,8 @@ final class SessionList {
   /// Where the latest session stands that was found: cursors name no other, since it could be one
   /// that the caller may not see.
   private var shown = Place()
+  /// Whether the cursor is further than where this page began.
+  private var hasMoved = false
   private var found: [[UInt8]] = []
   private var foundBytes = 0
 
@@ -63,13 +65,20 @@ final class SessionList {
     next()
   }
 
-  private var leftMs: Int64 { max(1, untilMs - server.loop.nowMs) }
+  private var stepMs: Int64 { ScriptQuery.stepMs(untilMs: untilMs, nowMs: server.loop.nowMs) }
 
   /// Reads the next entries; or ends, if there are none, or the page is full.
   private func next() {
-    guard found.count < limit, foundBytes < SessionList.pageBytesMax,
-      server.loop.nowMs < untilMs || found.isEmpty
-    else { return finish(isAtEnd: false) }
+    guard found.count < limit, foundBytes < SessionList.pageBytesMax else {
+      return finish(isAtEnd: false)
+    }
+    // What has been looked at need not be looked at again: the cursor says how far that was.
+    guard server.loop.nowMs < untilMs else {
+      guard hasMoved else {
+        return fail(RequestError(.unavailable, "the list took too long; retry"))
+      }
+      return finish(isAtEnd: false)
+    }
     switch source {
     case .link(let link): nextOfLink(link)
     case .all: nextOfAll()
@@ -106,13 +115,17 @@ final class SessionList {
         return
       }
       place = Place(partition: range.upperBound)
+      if range.upperBound < Partition.count {
+        shown = place
+        hasMoved = true
+      }
       next()
     }
   }
 
   /// Reads pages of entries; each is `OK` and the entries.
   private func read(_ query: ScriptQuery, _ done: @escaping ([[Substring]]) -> Void) {
-    server.readRows(query, timeoutMs: leftMs) { [self] result in
+    server.readRows(query, timeoutMs: stepMs) { [self] result in
       switch result {
       case .success(let rows):
         done(
@@ -134,7 +147,7 @@ final class SessionList {
     let query = ScriptQuery(
       script: .entry, keys: entries.map { server.baseKeys[$0.partition.index] },
       arguments: entries.flatMap { [$0.device, $0.session] + words })
-    server.readRows(query, timeoutMs: leftMs) { [self] result in
+    server.readRows(query, timeoutMs: stepMs) { [self] result in
       switch result {
       case .failure(let error): fail(error)
       case .success(let rows): take(rows, of: entries, before: all.last, isLast: isLast)
@@ -149,10 +162,11 @@ final class SessionList {
     var dead: [SessionEntry] = []
     for (at, (entry, row)) in zip(entries, rows).enumerated() {
       place.after = entry
+      shown = place
+      hasMoved = true
       if row.starts(with: Array("OK ".utf8)) {
         found.append(Array(row.dropFirst(3)))
         foundBytes += row.count
-        shown = place
       } else if row.elementsEqual("NONE".utf8) {
         dead.append(entry)
       }

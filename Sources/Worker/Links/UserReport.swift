@@ -38,13 +38,17 @@ final class UserReport {
     next()
   }
 
-  private var leftMs: Int64 { max(1, untilMs - server.loop.nowMs) }
+  private var stepMs: Int64 { ScriptQuery.stepMs(untilMs: untilMs, nowMs: server.loop.nowMs) }
 
   private func next() {
+    guard server.loop.nowMs < untilMs else {
+      return fail(
+        RequestError(.unavailable, "the report took too long; reading changes nothing, so retry"))
+    }
     let query = ScriptQuery(
       script: .linkPage, keys: [server.baseKeys[link.partition.index]],
       arguments: [link.text, after, "\(UserReport.rowsMax)"])
-    server.readRows(query, timeoutMs: leftMs) { [self] result in
+    server.readRows(query, timeoutMs: stepMs) { [self] result in
       switch result {
       case .failure(let error): fail(error)
       case .success(let rows):
@@ -64,7 +68,7 @@ final class UserReport {
     let query = ScriptQuery(
       script: .digest, keys: entries.map { server.baseKeys[$0.partition.index] },
       arguments: entries.flatMap { [$0.device, $0.session, link.kind, link.ref] })
-    server.readRows(query, timeoutMs: leftMs) { [self] result in
+    server.readRows(query, timeoutMs: stepMs) { [self] result in
       switch result {
       case .failure(let error): fail(error)
       case .success(let rows):

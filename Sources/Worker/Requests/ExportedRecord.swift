@@ -141,6 +141,9 @@ struct ExportedRecord {
     guard links.count <= settings.linksMax else {
       throw RequestError(.quota, "a session may have \(settings.linksMax) links")
     }
+    guard Set(links).count == links.count else {
+      throw ExportedRecord.bad("a link stands there twice")
+    }
     let lines = links.map { "\($0.kind) \($0.ref)\n" }.joined()
     if !lines.isEmpty { set("links", lines.utf8) }
   }
@@ -354,6 +357,9 @@ extension ExportedRecord {
     }
     var line = Array("\(try number(parts[0], "a field's revision"))".utf8)
     guard parts.count == 2 else { return (line, false) }
+    guard !isNull(parts[1]) else {
+      throw ExportedRecord.bad("a field is null: one that was removed has its revision alone")
+    }
     line.append(UInt8(ascii: " "))
     line += isText ? try text(parts[1], "a member") : try value(parts[1])
     return (line, true)

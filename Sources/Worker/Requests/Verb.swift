@@ -44,9 +44,10 @@ struct WordRule: Sendable {
   static let device = WordRule(name: "device", kind: .device)
   static let deviceOrAll = WordRule(name: "device|*", kind: .deviceOrAll)
   static let listed = WordRule(name: "device|kind=ref|*", kind: .listed)
-  static let session = WordRule(name: "address", kind: .address(parts: 2))
+  /// A session's address; one that goes on to a chat of it will do as well.
+  static let session = WordRule(name: "address", kind: .address(parts: 3))
   static let sessionIfAny = WordRule(
-    name: "address", kind: .address(parts: 2), isOptional: true)
+    name: "address", kind: .address(parts: 3), isOptional: true)
   static let chat = WordRule(name: "address", kind: .address(parts: 3))
   static let agent = WordRule(name: "agent", kind: .agent)
   static let kind = WordRule(name: "kind", kind: .linkKind)

@@ -1,5 +1,6 @@
 // EXPORT and IMPORT: a session whole, out and back.
 
+internal import Loop
 internal import RedisLink
 internal import Scripts
 internal import SessionModel
@@ -47,7 +48,7 @@ enum ImportVerb {
   private static func run(_ call: Call, _ query: ScriptQuery, _ record: ExportedRecord) {
     let (server, connection, ticket) = (call.server, call.connection, call.ticket)
     let entry = SessionEntry(device: record.device, session: record.session)
-    let timeoutMs = server.settings.requestTimeoutMs
+    let untilMs = ticket.arrivedNs / 1_000_000 + server.settings.requestTimeoutMs
     connection.hold()
     server.callScript(query) { outcome in
       server.note(entry.partition, dueInMs: 0)
@@ -57,7 +58,8 @@ enum ImportVerb {
         connection.release()
       case .line(let line):
         let reply = Array(line)
-        tell(server, record.links[...], entry, timeoutMs: timeoutMs) {
+        let links = reply.starts(with: Array("OK".utf8)) ? record.links[...] : []
+        tell(server, links, entry, untilMs: untilMs) {
           reply.withUnsafeBufferPointer { server.answerText(ticket, $0) }
           connection.release()
         }
@@ -65,13 +67,16 @@ enum ImportVerb {
     }
   }
 
+  /// Those for which there is no time are told by the notes that the import has left.
   private static func tell(
     _ server: ServingLoop, _ links: ArraySlice<LinkName>, _ entry: SessionEntry,
-    timeoutMs: Int64, _ done: @escaping () -> Void
+    untilMs: Int64, _ done: @escaping () -> Void
   ) {
-    guard let link = links.first else { return done() }
-    LinkCheck.run(server, [entry], of: link, timeoutMs: timeoutMs) {
-      tell(server, links.dropFirst(), entry, timeoutMs: timeoutMs, done)
+    let nowMs = server.loop.nowMs
+    guard let link = links.first, nowMs < untilMs else { return done() }
+    let stepMs = ScriptQuery.stepMs(untilMs: untilMs, nowMs: nowMs)
+    LinkCheck.run(server, [entry], of: link, timeoutMs: stepMs) {
+      tell(server, links.dropFirst(), entry, untilMs: untilMs, done)
     }
   }
 }

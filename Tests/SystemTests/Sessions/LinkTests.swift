@@ -109,6 +109,27 @@ extension SystemSuites {
       expect(try client.request("LINK \(devices[2]) user \(user)"), "OK")
     }
 
+    @Test func `a place comes free with its session, however soon`() throws {
+      let client = try Lab.current.connect()
+      let user = Lab.device("user")
+      for _ in 0..<6 {
+        let device = Lab.device()
+        expect(try client.request("OPEN \(device) user=\(user)"), "OK")
+        expect(try client.request("DELETE \(device)"), "OK")
+      }
+      for _ in 0..<6 {
+        let device = Lab.device()
+        expect(try client.request("OPEN \(device) user=\(user)"), "OK")
+        expect(try client.request("UNLINK \(device) user \(user)"), "OK")
+      }
+      for number in 0..<6 {
+        let device = Lab.device()
+        expect(try client.request("OPEN \(device) user=\(user)"), "OK")
+        expect(try client.request("SET \(device) user=\(user)-\(number)"), "OK")
+      }
+      #expect(try client.request("REPORT user=\(user)").int("sessions") == 0)
+    }
+
     @Test func `of many that ask at once no more than the quota get a session`() throws {
       let lab = try Lab(workers: [["--max-user-sessions", "3"], ["--max-user-sessions", "3"]])
       defer { lab.stop() }

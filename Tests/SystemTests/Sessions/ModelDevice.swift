@@ -259,6 +259,8 @@ struct ModelDevice {
 
   private mutating func set(_ request: ModelRequest, _ at: Int) -> String {
     let seen = request.option("rev").flatMap { Int($0) }
+    let hasRoom = sessions[at].links.count { $0.kind != "user" } < ModelLimits.links
+    guard request.option("user") == nil || hasRoom else { return "ERR quota" }
     if let refusal = sessions[at].merge(writes(of: request), seen: seen) { return refusal }
     if let user = request.option("user") {
       let others = sessions[at].links.filter { $0.kind == "user" && $0.ref != user }

@@ -174,7 +174,8 @@ extension SystemSuites {
       for address in ["\(device)/x", "\(device)/", "/\(session)", "\(device)/current/0"] {
         expectBadRequest(try client.request("SAY \(address) {}"))
       }
-      expectBadRequest(try client.request("GET \(device)/current/1"))
+      expectBadRequest(try client.request("GET \(device)/current/0"))
+      expect(try client.request("GET \(device)/current/current"), "OK")
       expectBadRequest(try client.request("SAY \(device) []"))
       expectBadRequest(try client.request("SAY \(device) [1]"))
     }
