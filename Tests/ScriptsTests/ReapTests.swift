@@ -19,6 +19,21 @@ struct ReapTests {
     return deadlines
   }
 
+  @Test func `a session whose record went while no worker lived gives its place back`() throws {
+    let clocks = "0 0 0 60000 60000 0"
+    for session in ["S1", "S2", "S3"] {
+      let request = ["d", session, "\"t\"", clocks, "no", "", "", "", "", ""]
+      #expect(try bench.run(.open, request).word == "OK")
+    }
+    let devices = bench.base + ":devices"
+    #expect(try bench.redis.command("HGET", devices, "d") == .text("3 S3"))
+    try bench.redis.command("DEL", bench.base + ":session:d/S1")
+    try bench.redis.command("ZADD", bench.base + ":due", "1", "s:d/S1")
+    #expect(try bench.reap().due == 1)
+    #expect(try bench.redis.command("HGET", devices, "d") == .text("2 S3"))
+    #expect(try bench.redis.command("ZSCORE", bench.base + ":due", "s:d/S1") == .null)
+  }
+
   @Test func `where nothing is, there is no next deadline`() throws {
     #expect(try bench.reap() == .init(waitMs: -1, due: 0, lateMs: []))
     #expect(try bench.everything() == [:])

@@ -11,6 +11,20 @@ local function sweep_up(base, device, id, member)
   if #ids_of(base, device) == 0 then call('HDEL', base .. ':devices', device) end
 end
 
+-- Counts a device's live sessions anew: one whose record went by its TTL while no worker lived was
+-- never told to have ended, and would be counted for ever.
+local function recount(base, device)
+  local _, current = device_line(base, device)
+  if not current then return end
+  local live = 0
+  for _, id in ipairs(ids_of(base, device)) do
+    if LIVE[call('HGET', base .. ':session:' .. device .. '/' .. id, 'state')] then
+      live = live + 1
+    end
+  end
+  call('HSET', base .. ':devices', device, live .. ' ' .. current)
+end
+
 local function wrong_state(s, verb)
   return string.format('ERR illegal_state %s: the session is %s', verb, s.state)
 end

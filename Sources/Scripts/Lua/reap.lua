@@ -27,7 +27,10 @@ end
 local function reap_session(member, address)
   local device, id = string.match(address, '^(.+)/([^/]+)$')
   local s = load(base, device, id)
-  if not s then return sweep_up(base, device, id, member) end
+  if not s then
+    sweep_up(base, device, id, member)
+    return recount(base, device)
+  end
   if keep_until(s) and keep_until(s) <= now_ms then
     call('DEL', s.key)
     owe_all(s)
