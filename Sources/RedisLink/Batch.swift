@@ -100,4 +100,14 @@ extension Batch {
     keys.encoded(base)
     write(&arguments)
   }
+
+  /// Adds a request of a script whose keys are records of locks: `prefix` with the device behind it.
+  package func add(
+    _ ticket: Ticket, record prefix: [UInt8], _ device: UnsafeBufferPointer<UInt8>,
+    _ write: (inout CommandBuffer) -> Void
+  ) {
+    tickets.append(ticket)
+    keys.word(prefix, device)
+    write(&arguments)
+  }
 }

@@ -1,5 +1,7 @@
 // Owns: how commands become bytes for Redis (RESP arrays of bulk strings). A value; any thread.
 
+internal import Scripts
+
 /// Bytes on their way to Redis.
 package struct CommandBuffer: Sendable {
   package private(set) var bytes: [UInt8] = []
@@ -27,6 +29,15 @@ package struct CommandBuffer: Sendable {
     endLine()
   }
 
+  /// Appends one word that is made of two texts.
+  package mutating func word(_ prefix: [UInt8], _ text: UnsafeBufferPointer<UInt8>) {
+    bytes.append(UInt8(ascii: "$"))
+    appendLine(prefix.count + text.count)
+    bytes.append(contentsOf: prefix)
+    bytes.append(contentsOf: text)
+    endLine()
+  }
+
   package mutating func word(_ text: [UInt8]) { text.withUnsafeBufferPointer { word($0) } }
 
   package mutating func word(_ text: String) {
@@ -36,6 +47,18 @@ package struct CommandBuffer: Sendable {
 
   package mutating func word(_ number: Int64) {
     withDecimal(number) { word($0) }
+  }
+
+  /// Appends one word that is made of a number, a space and a text.
+  package mutating func word(_ number: Int64, _ text: UnsafeBufferPointer<UInt8>) {
+    withDecimal(number) { digits in
+      bytes.append(UInt8(ascii: "$"))
+      appendLine(digits.count + 1 + text.count)
+      bytes.append(contentsOf: digits)
+    }
+    bytes.append(UInt8(ascii: " "))
+    bytes.append(contentsOf: text)
+    endLine()
   }
 
   /// Appends an empty word.
@@ -62,23 +85,5 @@ package struct CommandBuffer: Sendable {
   private mutating func endLine() {
     bytes.append(13)
     bytes.append(10)
-  }
-}
-
-/// Lends the decimal digits of a number, made on the stack: a String would allocate.
-private func withDecimal(_ number: Int64, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
-  withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
-    var at = 20
-    var rest = number.magnitude
-    repeat {
-      at -= 1
-      digits[at] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-      rest /= 10
-    } while rest > 0
-    if number < 0 {
-      at -= 1
-      digits[at] = UInt8(ascii: "-")
-    }
-    body(UnsafeBufferPointer(rebasing: digits[at...]))
   }
 }

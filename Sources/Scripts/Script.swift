@@ -24,13 +24,13 @@ package enum Script: Int, CaseIterable, Sendable {
   package var argumentsPerRequest: Int {
     switch self {
     case .holder: 1
-    case .clear, .get, .chats, .sessionPage, .reportSession: 2
+    case .lock, .renew, .clear, .get, .chats, .sessionPage, .reportSession: 2
     case .events, .linkPage: 3
     case .unlock, .seize, .touch, .recover, .delete, .listDevice, .standing, .linkReserve,
       .linkSettle, .digest:
       4
     case .export: 3
-    case .lock, .renew, .switchChat, .history, .pop, .forget, .entry: 5
+    case .switchChat, .history, .pop, .forget, .entry: 5
     case .chat, .say, .unlink: 6
     case .handoff, .move, .link, .import: 7
     case .set: 8
@@ -41,6 +41,10 @@ package enum Script: Int, CaseIterable, Sendable {
       0
     }
   }
+
+  /// Whether its keys are the records of its requests' locks; else they are the base keys of their
+  /// partitions.
+  package var keysAreRecords: Bool { self == .lock || self == .renew }
 
   /// Whether it only reads: then no answer means that nothing was done.
   package var isReadOnly: Bool {
@@ -124,6 +128,11 @@ package enum Script: Int, CaseIterable, Sendable {
     }
   }
 
+  private static let lockParts: [[UInt8]] = [
+    PackageResources.batch_lua, PackageResources.tell_lua, PackageResources.lock_records_lua,
+    PackageResources.endings_lua, PackageResources.locks_lua,
+  ]
+
   private static let sessionParts: [[UInt8]] = [
     PackageResources.sessions_lua, PackageResources.links_lua, PackageResources.clocks_lua,
     PackageResources.moves_lua, PackageResources.leavings_lua, PackageResources.records_lua,
@@ -134,19 +143,18 @@ package enum Script: Int, CaseIterable, Sendable {
   private var parts: [[UInt8]] {
     switch self {
     case .hello, .heartbeat, .goodbye, .ack, .tails, .stats, .reportAgent, .linkDone: [body]
-    case .holder, .trim, .linkReserve, .linkSettle, .linkPage, .sessionPage:
+    case .trim, .linkReserve, .linkSettle, .linkPage, .sessionPage:
       [PackageResources.batch_lua, body]
+    case .holder: [PackageResources.batch_lua, PackageResources.lock_records_lua, body]
     case .events, .take: [PackageResources.batch_lua, PackageResources.event_lines_lua, body]
-    case .lock, .renew, .unlock, .handoff, .seize, .clear:
-      [PackageResources.batch_lua, PackageResources.tell_lua, PackageResources.endings_lua]
-        + [PackageResources.locks_lua, body]
-    case .reap:
-      [PackageResources.batch_lua, PackageResources.tell_lua, PackageResources.endings_lua]
-        + Script.sessionParts + [body]
+    case .lock, .renew: Script.lockParts + [PackageResources.renewals_lua, body]
+    case .unlock, .handoff, .seize, .clear: Script.lockParts + [body]
+    case .reap: Script.lockParts + Script.sessionParts + [body]
     case .open, .get, .set, .touch, .move, .recover, .recoverLatest, .delete, .listDevice, .chat,
       .switchChat, .chats, .say, .history, .pop, .forget, .link, .unlink, .standing, .entry,
       .digest, .reportSession, .export, .import:
-      [PackageResources.batch_lua, PackageResources.tell_lua] + Script.sessionParts + [body]
+      [PackageResources.batch_lua, PackageResources.tell_lua, PackageResources.lock_records_lua]
+        + Script.sessionParts + [body]
     }
   }
 

@@ -14,6 +14,9 @@ package struct Keyspace: Hashable, Sendable {
   /// each key that they touch by appending to it.
   package func base(_ partition: Partition) -> String { "\(namespace):{\(partition.tag)}" }
 
+  /// What the keys of a partition's lock records begin with; the device stands behind it.
+  package func recordPrefix(_ partition: Partition) -> String { base(partition) + ":held:" }
+
   /// Says how many partitions the namespace was made with.
   package var partitionCountKey: String { "\(namespace):partitions" }
 

@@ -6,7 +6,7 @@ import Testing
 import TestSupport
 
 struct FakeRedisTests {
-  private static let lock = ["d", "a", "60000", "", ""]
+  private static let seizure = ["d", "a", "60000", ""]
 
   /// Plays a good greeting, then this answer to EVALSHA on the first connection only.
   private func fake(answering answer: FakeAnswer) throws -> FakeRedis {
@@ -16,12 +16,12 @@ struct FakeRedisTests {
     }
   }
 
-  /// Starts a link, asks for one lock, and gives the failure of that request.
+  /// Starts a link, asks for one seizure, and gives the failure of that request.
   private func failure(_ answer: FakeAnswer) throws -> (LinkBench, FakeRedis, String) {
     let fake = try fake(answering: answer)
     let bench = try LinkBench(path: fake.path, timeoutMs: 5_000)
     try bench.startServing()
-    bench.post { $0.ask(.lock, slot: 1, base: "lk:{000}", Self.lock) }
+    bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     let news = try bench.wait("the failure") { if case .batchFailed = $0 { true } else { false } }
     guard case .batchFailed([1], .noAnswer(let reason)) = news else { throw Failure("\(news)") }
     return (bench, fake, reason)
@@ -37,7 +37,7 @@ struct FakeRedisTests {
     let (bench, fake, reason) = try failure(.reply(bytes))
     #expect(reason == "Redis sent what is not its protocol")
     try bench.waitUntilServing(after: 2)
-    #expect(try bench.request(.lock, slot: 2, "d", "a", "60000", "", "") == "NONE")
+    #expect(try bench.request(.seize, slot: 2, "d", "a", "60000", "") == "NONE")
     #expect(fake.connectionCount == 2)
     // S7: what was sent and not answered is not sent again.
     #expect(fake.commands.count { $0.name == "EVALSHA" } == 2)
@@ -49,7 +49,7 @@ struct FakeRedisTests {
     #expect(reason == "Redis closed the connection")
     try bench.waitUntilServing(after: 2)
     // The half reply is not taken for the beginning of another one.
-    #expect(try bench.request(.lock, slot: 2, "d", "a", "60000", "", "") == "NONE")
+    #expect(try bench.request(.seize, slot: 2, "d", "a", "60000", "") == "NONE")
     #expect(fake.connectionCount == 2)
   }
 
@@ -57,12 +57,12 @@ struct FakeRedisTests {
     let fake = try fake(answering: .reply("*1\r\n$4\r\nNONE\r\n*1\r\n$4\r\nHELD\r\n"))
     let bench = try LinkBench(path: fake.path)
     try bench.startServing()
-    #expect(try bench.request(.lock, slot: 1, "d", "a", "60000", "", "") == "NONE")
+    #expect(try bench.request(.seize, slot: 1, "d", "a", "60000", "") == "NONE")
     try bench.wait("the end of the link") {
       $0.reason == "Redis sent a reply that nobody asked for"
     }
     try bench.waitUntilServing(after: 3)
-    #expect(try bench.request(.lock, slot: 2, "d", "a", "60000", "", "") == "NONE")
+    #expect(try bench.request(.seize, slot: 2, "d", "a", "60000", "") == "NONE")
   }
 
   @Test func `a reply that comes late is never taken for another one`() throws {
@@ -70,12 +70,12 @@ struct FakeRedisTests {
     let fake = try fake(answering: .nothing)
     let bench = try LinkBench(path: fake.path, timeoutMs: 100) { $0.connectTimeoutMs = 200 }
     try bench.startServing()
-    bench.post { $0.ask(.lock, slot: 1, base: "lk:{000}", Self.lock) }
+    bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     try bench.wait("the failure") {
       $0 == .batchFailed([1], .noAnswer("Redis did not answer in time"))
     }
     try bench.waitUntilServing(after: 2)
-    #expect(try bench.request(.lock, slot: 2, "d", "a", "60000", "", "") == "NONE")
+    #expect(try bench.request(.seize, slot: 2, "d", "a", "60000", "") == "NONE")
     #expect(fake.connectionCount == 2)
   }
 
@@ -88,7 +88,7 @@ struct FakeRedisTests {
     let bench = try LinkBench(path: fake.path, timeoutMs: 20_000) { $0.connectTimeoutMs = 30_000 }
     bench.start()
     try bench.wait("a link that serves", within: .seconds(30)) { $0 == .serves }
-    #expect(try bench.request(.lock, slot: 1, "d", "a", "60000", "", "") == "NONE")
+    #expect(try bench.request(.seize, slot: 1, "d", "a", "60000", "") == "NONE")
     #expect(bench.news.allSatisfy { $0.reason == nil })
   }
 
@@ -96,12 +96,12 @@ struct FakeRedisTests {
     let fake = try fake(answering: .reply("*0\r\n"))
     let bench = try LinkBench(path: fake.path)
     try bench.startServing()
-    bench.post { $0.ask(.lock, slot: 1, base: "lk:{000}", Self.lock) }
+    bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     try bench.wait("the answer") { $0 == .answered([1], []) }
     let busy = try self.fake(answering: .reply("-BUSY Redis is busy\r\n"))
     let other = try LinkBench(path: busy.path)
     try other.startServing()
-    other.post { $0.ask(.lock, slot: 1, base: "lk:{000}", Self.lock) }
+    other.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     try other.wait("the answer") { $0 == .rejected([1], "BUSY Redis is busy") }
     #expect(other.news.allSatisfy { $0.reason == nil })
   }
@@ -117,7 +117,7 @@ struct FakeRedisTests {
     let bench = try LinkBench(path: fake.path)
     try bench.startServing()
     for slot in 1...3 as ClosedRange<UInt64> {
-      #expect(try bench.request(.lock, slot: slot, "d", "a", "60000", "", "") == "NONE")
+      #expect(try bench.request(.seize, slot: slot, "d", "a", "60000", "") == "NONE")
     }
     #expect(try bench.ask { $0.link?.scriptsMended } == 3)
     let sent = fake.commands.filter { $0.words.contains("60000") }.map(\.name)

@@ -8,7 +8,7 @@ import Testing
 import TestSupport
 
 struct LinkLossTests {
-  private static let lock = ["d", "a", "60000", "", ""]
+  private static let seizure = ["d", "a", "60000", ""]
 
   // MARK: Losing Redis
 
@@ -19,7 +19,7 @@ struct LinkLossTests {
     server.freeze()
     defer { server.thaw() }
     let start = ContinuousClock.now
-    bench.post { $0.ask(.lock, slot: 1, base: "lk:{000}", Self.lock) }
+    bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     bench.call("ping", timeoutMs: 200, "PING")
     let late = LinkFailure.noAnswer("Redis did not answer in time")
     try bench.wait("the failure of the batch") { $0 == .batchFailed([1], late) }
@@ -44,7 +44,7 @@ struct LinkLossTests {
     server.freeze()
     defer { server.thaw() }
     let start = ContinuousClock.now
-    bench.post { $0.ask(.lock, slot: 1, base: "lk:{000}", Self.lock) }
+    bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     try bench.wait("the failure") { if case .batchFailed = $0 { true } else { false } }
     let took = ContinuousClock.now - start
     #expect(took < .milliseconds(1_200), "\(took)")
@@ -58,7 +58,7 @@ struct LinkLossTests {
     defer { server.thaw() }
     let start = ContinuousClock.now
     bench.call("slow", timeoutMs: 4_000, "PING")
-    bench.post { $0.ask(.lock, slot: 1, base: "lk:{000}", Self.lock) }
+    bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     try bench.wait("the failure") { if case .batchFailed = $0 { true } else { false } }
     let took = ContinuousClock.now - start
     #expect(took < .milliseconds(1_500), "\(took)")
@@ -69,7 +69,7 @@ struct LinkLossTests {
     let bench = try LinkBench(path: server.path, timeoutMs: 20_000)
     try bench.startServing()
     server.freeze()
-    bench.post { $0.ask(.lock, slot: 1, base: "lk:{000}", Self.lock) }
+    bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     try eventually("a request that is with Redis") { try bench.ask { $0.link?.flight } == 1 }
     let sofar = bench.news.count
     try server.restart()
@@ -83,7 +83,7 @@ struct LinkLossTests {
     #expect(!reason.isEmpty && !reason.contains("in time"), "\(reason)")
     try bench.waitUntilServing(after: sofar)
     #expect(try bench.ask { $0.link?.scriptsMended } == 0)
-    #expect(try bench.request(.lock, slot: 2, "d", "a", "60000", "", "").hasPrefix("OK "))
+    #expect(try bench.request(.seize, slot: 2, "d", "a", "60000", "").hasPrefix("OK "))
   }
 
   @Test func `a link waits for a Redis that is not there yet`() throws {
@@ -104,7 +104,7 @@ struct LinkLossTests {
     try bench.startServing()
     server.freeze()
     defer { server.thaw() }
-    bench.post { $0.ask(.lock, slot: 1, base: "lk:{000}", Self.lock) }
+    bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     try eventually("a request that is with Redis") { try bench.ask { $0.link?.flight } == 1 }
     #expect(
       try bench.ask { side -> String in
@@ -196,7 +196,7 @@ struct LinkLossTests {
     let server = try RedisServer()
     let bench = try LinkBench(path: server.path) { $0.endpoint.database = 3 }
     try bench.startServing()
-    #expect(try bench.request(.lock, slot: 1, "d", "a", "60000", "", "").hasPrefix("OK "))
+    #expect(try bench.request(.seize, slot: 1, "d", "a", "60000", "").hasPrefix("OK "))
     let client = try RedisClient(path: server.path)
     #expect(try client.command("DBSIZE") == .integer(0))
     try client.command("SELECT", "3")

@@ -45,7 +45,7 @@ struct RedisLinkTests {
     let version = try bench.ask { $0.link?.redisVersion ?? "" }
     #expect(try client.command("INFO", "server").string?.contains(":\(version)\r\n") == true)
     #expect(version.first?.isNumber == true)
-    let lock = try bench.request(.lock, slot: 1, "d", "a", "60000", "", "")
+    let lock = try bench.request(.seize, slot: 1, "d", "a", "60000", "")
     #expect(lock.hasPrefix(#"OK {"agent":"a","token":"#))
     #expect(try bench.request(.holder, slot: 2, "d").hasPrefix(#"OK {"agent":"a","#))
     #expect(
@@ -60,7 +60,7 @@ struct RedisLinkTests {
     bench.post { side in
       for client in 0..<50 as Range<UInt64> {
         let (base, device) = ("lk:{00\(client % 3)}", "d\(client)")
-        side.ask(.lock, slot: client, client: client, base: base, [device, "a", "60000", "", ""])
+        side.ask(.seize, slot: client, client: client, base: base, [device, "a", "60000", ""])
         side.ask(.holder, slot: 100 + client, client: client, base: base, [device])
         side.ask(.unlock, slot: 200 + client, client: client, base: base, [device, "a", "", ""])
       }
@@ -114,7 +114,7 @@ struct RedisLinkTests {
     bench.post { side in
       for slot in 0..<40 as Range<UInt64> {
         side.ask(
-          .lock, slot: slot, client: slot, base: "lk:{000}", ["d\(slot)", "a", "60000", "", ""])
+          .seize, slot: slot, client: slot, base: "lk:{000}", ["d\(slot)", "a", "60000", ""])
         let handoff = ["d\(slot)", "a", "b", "60000", "", note, ""]
         side.ask(.handoff, slot: 100 + slot, client: slot, base: "lk:{000}", handoff)
         side.ask(.holder, slot: 200 + slot, client: slot, base: "lk:{000}", ["d\(slot)"])
@@ -139,11 +139,11 @@ struct RedisLinkTests {
     try bench.startServing()
     try client.command("SCRIPT", "FLUSH")
     let before = try calls("eval")
-    #expect(try bench.request(.lock, slot: 1, "d", "a", "60000", "", "").hasPrefix("OK "))
+    #expect(try bench.request(.seize, slot: 1, "d", "a", "60000", "").hasPrefix("OK "))
     #expect(try bench.ask { $0.link?.scriptsMended } == 1)
     #expect(try calls("eval") == before + 1)
     #expect(
-      try bench.request(.lock, slot: 2, "d", "a", "60000", "", "").contains("\"renewed\":true"))
+      try bench.request(.seize, slot: 2, "d", "a", "60000", "").contains(#""seized_from":"a""#))
     #expect(try bench.ask { $0.link?.scriptsMended } == 1)
     #expect(try calls("eval") == before + 1)
   }
@@ -159,8 +159,7 @@ struct RedisLinkTests {
         side.ask(
           .seize, slot: slot, client: slot, base: "lk:{000}", ["d", "a\(slot)", "60000", ""])
         side.ask(
-          .lock, slot: 10 + slot, client: slot, base: "lk:{000}",
-          ["x\(slot)", "a", "60000", "", ""])
+          .clear, slot: 10 + slot, client: slot, base: "lk:{000}", ["x\(slot)", ""])
       }
     }
     try bench.wait("the mended batch") {

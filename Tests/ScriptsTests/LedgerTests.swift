@@ -198,7 +198,7 @@ struct LedgerTests {
       #expect(walk.books.endings[ending, default: 0] > 0, "the walk never came to \(ending)")
     }
     // Each lock that is held has its record and its deadline, and nothing else is there.
-    let records = try bench.redis.command("HLEN", bench.base + ":locks").int
+    let records = try bench.recordCount()
     #expect(records == walk.books.locks.count)
     #expect(try bench.redis.command("ZCARD", bench.base + ":due").int == records)
   }

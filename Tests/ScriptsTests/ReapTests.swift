@@ -156,9 +156,9 @@ struct ReapTests {
     // freed before the time at which it was acquired.
     _ = try lock(["d1": 3_600_000])
     let acquiredAt = try bench.held("d1").acquiredAt
-    let record = try bench.redis.command("HGET", bench.base + ":locks", "d1").string ?? ""
-    let later = record.replacing(" \(acquiredAt) ", with: " \(acquiredAt + 60_000) ")
-    try bench.redis.command("HSET", bench.base + ":locks", "d1", later)
+    let record = try bench.redis.command("GET", bench.base + ":held:d1").string ?? ""
+    try bench.redis.command(
+      "SET", bench.base + ":held:d1", "\(record) \(acquiredAt + 60_000)")
     #expect(try bench.held("d1").acquiredAt == acquiredAt + 60_000)
     #expect(try bench.run(.unlock, "d1", "a", "", "").word == "OK")
     _ = try lock(["d2": 10])

@@ -63,7 +63,7 @@ struct ReplayTests {
     #expect(replies.count == 4 && replies.allSatisfy { $0.hasPrefix("OK ") })
     #expect(replies[0] == replies[3])
     for (base, count) in [(bench.base, 2), (bench.base + "-2", 1)] {
-      #expect(try bench.redis.command("HLEN", base + ":locks").int == count)
+      #expect(try bench.recordCount(base) == count)
     }
   }
 
@@ -95,9 +95,9 @@ struct ReplayTests {
 
   @Test func `a failure is not kept`() throws {
     let bench = try ScriptBench()
-    try bench.redis.command("SET", bench.base + ":locks", "not a hash")
+    try bench.redis.command("SET", bench.base + ":ledger", "not a hash")
     #expect(try bench.run(.lock, "d", "a", "60000", "", "r").word == "ERR")
-    try bench.redis.command("DEL", bench.base + ":locks")
+    try bench.redis.command("DEL", bench.base + ":ledger")
     #expect(try bench.run(.lock, "d", "a", "60000", "", "r").word == "OK")
   }
 
@@ -107,7 +107,7 @@ struct ReplayTests {
   func `a request that meets a damaged key fails alone`(ids: [String]) throws {
     let bench = try ScriptBench()
     let bases = (0..<3).map { "\(bench.base)-\($0)" }
-    try bench.redis.command("SET", bases[1] + ":locks", "not a hash")
+    try bench.redis.command("SET", bases[1] + ":ledger", "not a hash")
     let requests = ids.flatMap { ["d", "a", "60000", "", $0] }
     let replies = try bench.call(.lock, keys: bases, requests).items.compactMap(\.string)
     try #require(replies.count == 3)
@@ -115,7 +115,7 @@ struct ReplayTests {
     #expect(replies[1].hasPrefix("ERR internal "), "\(replies[1])")
     #expect(replies[1].contains("WRONGTYPE"), "\(replies[1])")
     #expect(!replies[1].contains("\n"))
-    #expect(try bench.redis.command("EXISTS", bases[1] + ":ledger", bases[1] + ":due").int == 0)
+    #expect(try bench.redis.command("EXISTS", bases[1] + ":held:d", bases[1] + ":due").int == 0)
   }
 
   // MARK: Notes

@@ -43,8 +43,8 @@ struct ScriptReply: CustomStringConvertible {
   var names: Set<String> { Set(body.keys) }
 }
 
-/// What a partition's hash `locks` says of one lock.
-struct LockRecord: Equatable {
+/// What the record of a lock says.
+struct HeldLock: Equatable {
   var endsAt: Int
   var acquiredAt: Int
   var token: Int
@@ -53,14 +53,43 @@ struct LockRecord: Equatable {
 
   init(_ text: String) throws {
     let parts = text.split(separator: " ", maxSplits: 4, omittingEmptySubsequences: false)
-    guard parts.count >= 4, let endsAt = Int(parts[0]), let acquiredAt = Int(parts[1]),
-      let token = Int(parts[2])
+    guard parts.count >= 3, let endsAt = Int(parts[0]), let token = Int(parts[1]),
+      let acquiredAt = parts.count > 3 ? Int(parts[3]) : token / 1_000
     else { throw Failure("not a lock: \(text)") }
     self.endsAt = endsAt
     self.acquiredAt = acquiredAt
     self.token = token
-    agent = String(parts[3])
+    agent = String(parts[2])
     note = parts.count == 5 ? String(parts[4]) : nil
+  }
+}
+
+/// A request of LOCK or RENEW in the order of its line: device, agent, TTL in ms, token, request id.
+///
+/// Its script wants the lock's record as the key, who asks, and the terms.
+private struct Renewal {
+  let script: Script
+  let words: [String]
+
+  var arguments: [String] {
+    let (agent, ttl, token, req) = (words[1], words[2], words[3], words[4])
+    guard script == .lock else { return ["\(token) \(agent)", req.isEmpty ? ttl : "\(ttl)  \(req)"] }
+    return [agent, token.isEmpty && req.isEmpty ? ttl : "\(ttl) \(token) \(req)"]
+  }
+
+  func key(_ base: String) -> String { "\(base):held:\(words[0])" }
+
+  /// The reply line, which a worker makes of the record if that is the reply.
+  func line(_ reply: RedisValue) throws -> RedisValue {
+    guard case .text(var text) = reply, text.first?.isNumber == true else { return reply }
+    var line: [UInt8] = []
+    let isRecord = text.withUTF8 { bytes in
+      let record = LockRecord(bytes)
+      record?.appendRenewal(ttlMs: Int64(words[2]) ?? 0, to: &line)
+      return record != nil
+    }
+    guard isRecord else { throw Failure("not a record: \(text)") }
+    return .text(String(decoding: line, as: UTF8.self))
   }
 }
 
@@ -104,7 +133,23 @@ final class ScriptBench {
   }
 
   /// Calls a script as it is, and gives whatever comes back.
+  ///
+  /// Those of LOCK and RENEW are called as the worker does it: keys are the partitions' here too,
+  /// each request has five arguments, and gives a line.
   func call(_ script: Script, keys: [String], _ arguments: [String]) throws -> RedisValue {
+    guard script.keysAreRecords else { return try evaluate(script, keys: keys, arguments) }
+    let renewals = keys.indices.map {
+      Renewal(script: script, words: Array(arguments[$0 * 5..<($0 + 1) * 5]))
+    }
+    let reply = try evaluate(
+      script, keys: zip(renewals, keys).map { $0.key($1) }, renewals.flatMap(\.arguments))
+    guard case .array(let items) = reply else { return reply }
+    return .array(try zip(renewals, items).map { try $0.line($1) })
+  }
+
+  private func evaluate(
+    _ script: Script, keys: [String], _ arguments: [String]
+  ) throws -> RedisValue {
     let words = ["EVALSHA", hashes[script] ?? "", "\(keys.count)"] + keys + arguments
     return try redis.command(words)
   }
@@ -151,15 +196,15 @@ extension ScriptBench {
     try eventually("the time \(deadlineMs)") { try nowMs() > deadlineMs }
   }
 
-  func record(_ device: String) throws -> LockRecord? {
-    guard case .text(let text) = try redis.command("HGET", base + ":locks", device) else {
+  func record(_ device: String) throws -> HeldLock? {
+    guard case .text(let text) = try redis.command("GET", base + ":held:" + device) else {
       return nil
     }
-    return try LockRecord(text)
+    return try HeldLock(text)
   }
 
   /// A lock that must be there.
-  func held(_ device: String) throws -> LockRecord {
+  func held(_ device: String) throws -> HeldLock {
     guard let record = try record(device) else { throw Failure("\(device) is not held") }
     return record
   }
@@ -172,6 +217,12 @@ extension ScriptBench {
   /// The end of the native TTL: -2 without a key.
   func expiresAt(_ device: String) throws -> Int? {
     try redis.command("PEXPIRETIME", base + ":lock:" + device).int
+  }
+
+  /// How many locks have a record.
+  func recordCount(_ base: String? = nil) throws -> Int {
+    let pattern = (base ?? self.base).replacing("{", with: "\\{") + ":held:*"
+    return try redis.command("KEYS", pattern).items.count
   }
 
   func ledger() throws -> [String: String] {

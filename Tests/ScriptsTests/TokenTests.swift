@@ -36,7 +36,7 @@ struct TokenTests {
     try bench.run(.unlock, "d", "a", "", "")
     try bench.redis.command("DEL", bench.base + ":ledger")
     tokens.append(try lock())
-    try bench.redis.command("DEL", bench.base + ":ledger", bench.base + ":locks")
+    try bench.redis.command("DEL", bench.base + ":ledger", bench.base + ":held:d")
     tokens.append(try lock())
     #expect(tokens == Array(Set(tokens)).sorted(), "\(tokens)")
     #expect(tokens.allSatisfy { $0 > 0 && $0 < 1 << 53 }, "\(tokens)")

@@ -27,33 +27,37 @@ local now_text = text(now_ms)
 
 -- Runs a change at most once per request id: a repeated id gets the first one's reply. Not so
 -- where nothing was changed and may be another time: ERR, and MORE, a question to the worker.
-local function once(base, first, req, operate)
-  local key = base .. ':req:' .. ARGV[first] .. '/' .. req
+local function once(base, device, req, operate, ...)
+  local key = base .. ':req:' .. device .. '/' .. req
   local kept = call('GET', key)
   if kept then return kept end
-  local reply = operate(base, first)
+  local reply = operate(base, ...)
   local word = string.match(reply, '^%u+')
   if word ~= 'MORE' and word ~= 'ERR' then call('SET', key, reply, 'PX', REQ_KEEP_MS) end
   return reply
 end
 
--- Runs `operate` for each request. A request that fails takes no other one with it.
--- With `changes`, a request's last argument is its id (empty: none), its first the device.
+-- The reply of one request, whose id is empty if it has none. One that fails takes no other one
+-- with it.
+local function answered(base, device, req, operate, ...)
+  local ok, reply
+  if req == '' then
+    ok, reply = pcall(operate, base, ...)
+  else
+    ok, reply = pcall(once, base, device, req, operate, ...)
+  end
+  if ok then return reply end
+  return 'ERR internal ' .. (type(reply) == 'table' and reply.err or tostring(reply))
+end
+
+-- Runs `operate` for each request. With `changes`, a request's last argument is its id, the first
+-- the device.
 local function each(stride, operate, changes)
   local replies = {}
   for item = 1, #KEYS do
     local first = (item - 1) * stride + 1
     local req = changes and ARGV[first + stride - 1] or ''
-    local ok, reply
-    if req == '' then
-      ok, reply = pcall(operate, KEYS[item], first)
-    else
-      ok, reply = pcall(once, KEYS[item], first, req, operate)
-    end
-    if not ok then
-      reply = 'ERR internal ' .. (type(reply) == 'table' and reply.err or tostring(reply))
-    end
-    replies[item] = reply
+    replies[item] = answered(KEYS[item], ARGV[first], req, operate, first)
   end
   return replies
 end

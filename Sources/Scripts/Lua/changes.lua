@@ -5,9 +5,10 @@
 
 -- Whether a token is the one of the device's live lock.
 local function is_current(base, device, token)
-  local held = call('HGET', base .. ':locks', device)
-  local ends_at, current = string.match(held or '', '^(%d+) %d+ (%d+) ')
-  return ends_at and tonumber(ends_at) > now_ms and current == token
+  local record = call('GET', record_key(base, device))
+  if not record then return false end
+  local ends_at, current = read_record(record)
+  return ends_at > now_text and current == token
 end
 
 -- Refuses a change whose token is not current, or missing where the session asks for one.

@@ -34,7 +34,6 @@ end
 
 -- Takes a lock's record away, its TTL key and its deadline too.
 local function free(base, device)
-  call('HDEL', base .. ':locks', device)
-  call('DEL', base .. ':lock:' .. device)
+  call('DEL', record_key(base, device), base .. ':lock:' .. device)
   call('ZREM', base .. ':due', 'l:' .. device)
 end

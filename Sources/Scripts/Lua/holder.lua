@@ -3,13 +3,12 @@
 -- ARGV: device
 -- RETURNS: OK, NONE
 return each(1, function(base, i)
-  local record = call('HGET', base .. ':locks', ARGV[i])
+  local record = call('GET', record_key(base, ARGV[i]))
   if not record then return 'NONE' end
-  local ends_at, acquired, agent, note =
-    string.match(record, '^(%d+) (%d+) %d+ (%S+) ?(.*)$')
-  if tonumber(ends_at) <= now_ms then return 'NONE' end
-  local reply = string.format('OK {"agent":"%s","ttl_ms":%.0f,"acquired_at":%s',
-    agent, ends_at - now_ms, acquired)
+  local ends_at, _, agent, acquired, note = read_record(record)
+  if ends_at <= now_text then return 'NONE' end
+  local reply = 'OK {"agent":"' .. agent .. '","ttl_ms":' .. text(ends_at - now_ms)
+    .. ',"acquired_at":' .. acquired
   if note ~= '' then reply = reply .. ',"note":' .. note end
   return reply .. '}'
 end)

@@ -1,12 +1,8 @@
 -- LOCK: acquires a free device's lock, or starts the TTL of its own holder again.
--- KEYS: the base key of each request's partition
--- ARGV: device, agent, ttl in ms, token or empty, request id or empty
+-- KEYS: the record of each request's lock
+-- ARGV: agent, terms
 -- RETURNS: OK, HELD, STALE
-return each(5, function(base, i)
-  local device, agent, ttl, token = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local seen = call('HGET', base .. ':locks', device)
-  local reply = again(base, device, seen, agent, ttl, token)
-  if reply then return reply end
+return each_record(32, function(base, device, seen, agent, ttl, token)
   local record, holder, current, acquired, ends_at = live(base, device, seen)
   if not record then
     if token ~= '' then return 'STALE {"agent":null}' end
@@ -17,4 +13,4 @@ return each(5, function(base, i)
   if token ~= '' and token ~= current then return stale(holder, ends_at) end
   extend(base, device, record, ends_at, ttl)
   return granted(agent, current, ttl, acquired, 'true}')
-end, true)
+end)

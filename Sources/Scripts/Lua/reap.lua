@@ -11,12 +11,14 @@ local base, late, failures, errands = KEYS[1], {}, {}, {}
 local ERRAND_MS = 5000
 
 local function reap_lock(member, device)
-  local record = call('HGET', base .. ':locks', device)
-  local ends_at, acquired, token, agent = string.match(record or '', '^(%d+) (%d+) (%d+) (%S+)')
+  local record = call('GET', record_key(base, device))
   if not record then
     call('ZREM', base .. ':due', member)
-  elseif tonumber(ends_at) > now_ms then
-    call('ZADD', base .. ':due', ends_at, member)
+    return
+  end
+  local ends_at, token, agent, acquired = read_record(record)
+  if ends_at > now_text then
+    watch_lock(base, device, ends_at)
   else
     close(base, device, 'abandoned', tonumber(ends_at), acquired, token, agent)
     free(base, device)

@@ -28,11 +28,11 @@ local function record(s)
     end
   end
   table.sort(fields)
-  local function text(name) return string.match(v[name] or '', '^%d+ (.+)$') or 'null' end
+  local function json_of(name) return string.match(v[name] or '', '^%d+ (.+)$') or 'null' end
   return string.format('{"session":"%s","device":"%s","state":"%s","reason":%s,"rev":%d,',
       s.id, s.device, s.state, v.reason or 'null', s.rev)
-    .. '"name":' .. text('name') .. ',"thread":' .. thread_of(s, v) .. ',"phase":'
-    .. text('phase') .. ',"step":' .. text('step')
+    .. '"name":' .. json_of('name') .. ',"thread":' .. thread_of(s, v) .. ',"phase":'
+    .. json_of('phase') .. ',"step":' .. json_of('step')
     .. string.format(',"created_at":%s,"active_at":%s,"idle_at":%s,"abandon_at":%s,"life_at":%s,'
       .. '"keep_until":%s,"chat":%s,"chats":%d,"messages":%d,', v.created, v.active,
       time_or_null(idle_at(s)), time_or_null(abandon_at(s)), time_or_null(life_at(s)),

@@ -1,16 +1,13 @@
 -- RENEW: starts the holder's TTL again; never acquires.
--- KEYS: the base key of each request's partition
--- ARGV: device, agent, ttl in ms, token, request id or empty
+-- KEYS: the record of each request's lock
+-- ARGV: token and agent, terms
 -- RETURNS: OK, NONE, HELD, STALE
-return each(5, function(base, i)
-  local device, agent, ttl, token = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local seen = call('HGET', base .. ':locks', device)
-  local reply = token ~= '' and again(base, device, seen, agent, ttl, token)
-  if reply then return reply end
+return each_record(15, function(base, device, seen, who, ttl)
+  local token, agent = string.match(who, '^(%d*) (.*)$')
   local record, holder, current, acquired, ends_at = live(base, device, seen)
   if not record then return 'NONE' end
   if holder ~= agent then return held_by(holder, ends_at) end
   if token ~= current then return stale(holder, ends_at) end
   extend(base, device, record, ends_at, ttl)
   return granted(agent, current, ttl, acquired, 'true}')
-end, true)
+end)

@@ -7,7 +7,6 @@ local sums = {released = 0, abandoned = 0, handed_off = 0, seized = 0, cleared =
   opened = 0, closed = 0, expired = 0}
 local held, devices, users, by_agent, names = 0, 0, 0, {}, {}
 for _, base in ipairs(KEYS) do
-  held = held + redis.call('HLEN', base .. ':locks')
   devices = devices + redis.call('HLEN', base .. ':devices')
   users = users + redis.call('SCARD', base .. ':users')
   local ledger = redis.call('HGETALL', base .. ':ledger')
@@ -17,6 +16,7 @@ for _, base in ipairs(KEYS) do
     if sums[name] then
       sums[name] = sums[name] + value
     elseif agent then
+      held = held + value
       if not by_agent[agent] then names[#names + 1] = agent end
       by_agent[agent] = (by_agent[agent] or 0) + value
     end

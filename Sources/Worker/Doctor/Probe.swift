@@ -86,6 +86,10 @@ extension Probe {
       Probe("TIME"),
       Probe("PING"),
       Probe("GET", keys.text),
+      Probe("MGET", keys.text, keys.missing),
+      // Without a value for each key it is refused, but only after the right was looked at.
+      Probe("MSET", keys.text, "1", harmless: [keys.text, "1", keys.text]),
+      Probe("PEXPIREAT", keys.text, ends),
       Probe("EXISTS", keys.text),
       // On a key that is never there, so that what was given a TTL keeps it.
       Probe("PERSIST", keys.missing),

@@ -101,11 +101,26 @@ struct Call {
   func run(
     _ script: Script, dueInMs: Int64? = nil, _ write: (inout CommandBuffer) -> Void
   ) throws(RequestError) {
-    let partition = Partition(of: device)
+    let device = device
     var ticket = ticket
-    ticket.partition = partition.index
+    ticket.partition = Partition(of: device).index
     ticket.dueInMs = dueInMs ?? -1
-    try server.enqueue(script, partition, connection: connection, ticket: ticket, write)
+    try server.enqueue(script, device, connection: connection, ticket: ticket, write)
+  }
+
+  /// Sends a request of LOCK or RENEW: `who` writes who asks, as its script expects it.
+  func runRenewal(
+    _ script: Script, token: Int64?, _ who: (inout CommandBuffer) -> Void
+  ) throws(RequestError) {
+    let ttlMs = ttlMs(of: word(1))
+    let req = option(.req)
+    try run(script, dueInMs: ttlMs) { arguments in
+      who(&arguments)
+      guard token != nil || req != nil else { return arguments.word(ttlMs) }
+      // Rare: these are served one by one.
+      let token = token.map { "\($0)" } ?? ""
+      arguments.word("\(ttlMs) \(token) \(text(.req))")
+    }
   }
 
   /// Sends the request to Redis in a script call of its own, and its reply line to the caller.

@@ -83,7 +83,7 @@ extension ServingLoop {
   }
 
   /// A script failed on its way: a bug, or a key that somebody has damaged.
-  private func scriptFailed(_ script: Script, _ message: String) -> RequestError {
+  func scriptFailed(_ script: Script, _ message: String) -> RequestError {
     shared.log.error(
       "a script failed", ["script": script.name, "error": String(message.prefix(200))])
     return RequestError(.internal, "the request failed inside Redis; see the log")

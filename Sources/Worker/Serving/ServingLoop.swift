@@ -33,6 +33,8 @@ final class ServingLoop {
   let baseKeys: [String]
   /// The same as words for Redis, made once.
   private let bases: [[UInt8]]
+  /// What the keys of locks' records begin with in each partition.
+  private let recordPrefixes: [[UInt8]]
   private let index: Int
   let verbs = VerbTable()
   let unknownVerbRow = VerbTable.all.count
@@ -119,6 +121,9 @@ final class ServingLoop {
       var word = CommandBuffer()
       word.word(key)
       return word.bytes
+    }
+    recordPrefixes = (0..<Partition.count).map {
+      Array(setup.keyspace.recordPrefix(Partition(index: $0)).utf8)
     }
     link = RedisLink(loop, setup, owner: self)
     loop.atTurnEnd { [unowned self] in turnEnded() }
@@ -225,15 +230,19 @@ extension ServingLoop {
     return partitionTurn
   }
 
-  /// Puts a request into the turn's batch of its script.
+  /// Puts a request about a device into the turn's batch of its script.
   func enqueue(
-    _ script: Script, _ partition: Partition, connection: Connection, ticket: Ticket,
-    _ write: (inout CommandBuffer) -> Void
+    _ script: Script, _ device: UnsafeBufferPointer<UInt8>, connection: Connection,
+    ticket: Ticket, _ write: (inout CommandBuffer) -> Void
   ) throws(RequestError) {
     guard let link, link.isReady else { throw RequestError(.unavailable, redisReason) }
     let batch = batcher.batch(for: script, after: connection.latestBatch)
     connection.latestBatch = batch.sequence
-    batch.add(ticket, base: bases[partition.index], write)
+    if script.keysAreRecords {
+      batch.add(ticket, record: recordPrefixes[ticket.partition], device, write)
+    } else {
+      batch.add(ticket, base: bases[ticket.partition], write)
+    }
   }
 }
 
@@ -271,16 +280,38 @@ extension ServingLoop: RedisLinkOwner {
     }
     for index in 0..<batch.count {
       noteDeadline(of: batch.tickets[index])
-      let line = reply[index].bytes
-      // Only a text that is no error goes on as it is.
-      guard line.isEmpty || line.first == UInt8(ascii: "E"),
-        case .failed(let error) = outcome(of: batch.script, line)
-      else {
-        answerText(batch.tickets[index], line)
-        continue
-      }
-      answer(batch.tickets[index], error)
+      answerBatched(batch.tickets[index], batch.script, reply[index].bytes)
     }
+  }
+
+  private func answerBatched(
+    _ ticket: Ticket, _ script: Script, _ reply: UnsafeBufferPointer<UInt8>
+  ) {
+    // Only a text that is no error goes on as it is.
+    if reply.isEmpty || reply[0] == UInt8(ascii: "E"),
+      case .failed(let error) = outcome(of: script, reply)
+    {
+      answer(ticket, error)
+    } else if script.keysAreRecords, reply[0] <= UInt8(ascii: "9") {
+      answerRenewal(ticket, script, reply)
+    } else {
+      answerText(ticket, reply)
+    }
+  }
+
+  /// The reply of a renewal is the lock's record: its line is made here, since a text costs Redis'
+  /// one core more than a worker's.
+  private func answerRenewal(
+    _ ticket: Ticket, _ script: Script, _ reply: UnsafeBufferPointer<UInt8>
+  ) {
+    guard let record = LockRecord(reply) else {
+      answer(ticket, scriptFailed(script, "a record that is none"))
+      return
+    }
+    replyLine.removeAll(keepingCapacity: true)
+    record.appendRenewal(ttlMs: ticket.dueInMs, to: &replyLine)
+    replyLine.appendLineEnd()
+    replyLine.withUnsafeBufferPointer { answer(ticket, $0) }
   }
 
   /// Redis answered the whole batch with an error.

@@ -10,14 +10,6 @@ enum LockVerb {
     summary: "Acquires the device's lock, or starts the TTL again for the agent that holds it.",
     replies: ["OK", "HELD", "STALE"]
   ) { (call) throws(RequestError) in
-    let agent = call.word(1)
-    let ttlMs = call.ttlMs(of: agent)
-    try call.run(.lock, dueInMs: ttlMs) { arguments in
-      arguments.word(call.word(0))
-      arguments.word(agent)
-      arguments.word(ttlMs)
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.option(.req))
-    }
+    try call.runRenewal(.lock, token: call.number(.token)) { $0.word(call.word(1)) }
   }
 }

@@ -11,14 +11,7 @@ enum RenewVerb {
     summary: "Starts the TTL of the agent's own lock again; never acquires a free one.",
     replies: ["OK", "NONE", "HELD", "STALE"]
   ) { (call) throws(RequestError) in
-    let agent = call.word(1)
-    let ttlMs = call.ttlMs(of: agent)
-    try call.run(.renew, dueInMs: ttlMs) { arguments in
-      arguments.word(call.word(0))
-      arguments.word(agent)
-      arguments.word(ttlMs)
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.option(.req))
-    }
+    let token = call.number(.token) ?? 0
+    try call.runRenewal(.renew, token: nil) { $0.word(token, call.word(1)) }
   }
 }

@@ -1,0 +1,22 @@
+-- The record of a lock: `<deadline> <token> <agent>`, and where it has more to say
+-- `<deadline> <token> <agent> <acquired_at>[ <note>]`. Without acquired_at the lock was acquired at
+-- the token's millisecond, which is so unless the clock went back or two grants shared one.
+-- Until the year 2286 times have 13 digits and tokens 16, so that a record can be cut by place and
+-- times compare as texts. At 44 bytes or less, which is most, Redis keeps key and record in one
+-- piece of memory each.
+-- KEYS: as in batch.lua
+-- ARGV: none of its own
+-- RETURNS: nothing
+
+local function record_key(base, device) return base .. ':held:' .. device end
+
+-- What stands in a record: deadline, token, agent, acquired_at and note as texts, the note empty if
+-- there is none.
+local function read_record(record)
+  -- Cut out by place: string.match took 1 us more.
+  local ends_at, token = cut(record, 1, 13), cut(record, 15, 30)
+  local space = find(record, ' ', 32, true)
+  if not space then return ends_at, token, cut(record, 32), cut(token, 1, 13), '' end
+  return ends_at, token, cut(record, 32, space - 1), cut(record, space + 1, space + 13),
+    cut(record, space + 15)
+end

@@ -1,0 +1,65 @@
+-- How the requests of a call to renew locks share reads and writes: one command reads all records.
+-- In the usual case, a holder who renews a live lock, the record is made anew, and one command
+-- writes all such records. Their replies are the records, of which the worker makes the lines: a
+-- text costs Lua by its length, so that as few as possible are made. Other cases are served alone.
+-- KEYS: the record of each request's lock
+-- ARGV: of each request who asks, and the terms: a TTL in ms, or where there is more to say
+--   `<ttl> <token or nothing> <request id or nothing>`
+-- RETURNS: nothing
+
+-- Deadlines by the terms that they come from; false where there is more to say.
+local laters = {}
+local function later_by(terms)
+  local later = laters[terms]
+  if later == nil then
+    local ttl = tonumber(terms)
+    later = ttl and text(now_ms + ttl) or false
+    laters[terms] = later
+  end
+  return later
+end
+
+-- The record after a renewal in the usual case, or nil in any other. From place `at` on the record
+-- has to say who asks, and nothing behind it.
+local function renewed(record, at, who, terms)
+  if not record or #record ~= at - 1 + #who or cut(record, at) ~= who then return nil end
+  local later, ends_at = later_by(terms), cut(record, 1, 13)
+  -- A deadline that comes nearer changes the index as well.
+  if not later or ends_at <= now_text or later < ends_at then return nil end
+  return later .. cut(record, 14)
+end
+
+-- Serves the requests in their order; `operate` serves those of other cases.
+local function each_record(at, operate)
+  local records, replies = call('MGET', unpack(KEYS)), {}
+  -- Records that have changed since they were read; false for those that are to be read again.
+  local newer, words, waiting, n = {}, {}, {}, 0
+  local function write_waiting()
+    local outcome = n > 0 and redis.pcall('MSET', unpack(words, 1, 2 * n)) or {}
+    for i = 1, outcome.err and n or 0 do
+      replies[waiting[i]] = 'ERR internal ' .. outcome.err
+    end
+    n = 0
+  end
+  for item, key in ipairs(KEYS) do
+    local who, terms, record = ARGV[2 * item - 1], ARGV[2 * item], newer[key]
+    if record == nil then record = records[item] end
+    if newer[key] == false then record = call('GET', key) end
+    local fresh = renewed(record, at, who, terms)
+    if fresh then
+      newer[key], words[2 * n + 1], words[2 * n + 2] = fresh, key, fresh
+      n = n + 1
+      waiting[n], replies[item] = item, fresh
+    else
+      if newer[key] then write_waiting() end
+      newer[key] = false
+      local before = find(key, ':held:', 1, true)
+      local base, device = cut(key, 1, before - 1), cut(key, before + 6)
+      local ttl, token, req = string.match(terms, '^(%d+) (%d*) (.*)$')
+      replies[item] =
+        answered(base, device, req or '', operate, device, record, who, ttl or terms, token or '')
+    end
+  end
+  write_waiting()
+  return replies
+end
