@@ -101,7 +101,7 @@ extension Batch {
     write(&arguments)
   }
 
-  /// Adds a request of a script whose keys are records of locks: `prefix` with the device behind it.
+  /// Adds a request of a script whose keys are records of locks: `prefix` and the device behind it.
   package func add(
     _ ticket: Ticket, record prefix: [UInt8], _ device: UnsafeBufferPointer<UInt8>,
     _ write: (inout CommandBuffer) -> Void

@@ -10,8 +10,10 @@ struct DeadlineTests {
 
   init() throws { bench = try ScriptBench() }
 
-  /// The record's deadline. The native TTL and the index must say the same moment whatever was
-  /// done, and none that is later: whoever comes then finds when the lock really ends.
+  /// The record's deadline.
+  ///
+  /// The native TTL and the index must say the same moment whatever was done, and none that is
+  /// later: whoever comes then finds when the lock really ends.
   private func deadline(sourceLocation: SourceLocation = #_sourceLocation) throws -> Int {
     let record = try bench.held("d")
     let watched = try #require(try bench.due("d"), sourceLocation: sourceLocation)
@@ -39,7 +41,9 @@ struct DeadlineTests {
   }
 
   @Test(arguments: [Script.lock, .renew])
-  func `a renewal to a later deadline leaves the index and the native TTL alone`(script: Script) throws {
+  func `a renewal to a later deadline leaves the index and the native TTL alone`(script: Script)
+    throws
+  {
     let token = try bench.run(.lock, "d", "a", "60000", "", "").int("token")
     let first = try deadline()
     let reply = try bench.run(script, "d", "a", "90000", "\(token)", "")
@@ -52,7 +56,9 @@ struct DeadlineTests {
   }
 
   @Test(arguments: [Script.lock, .renew])
-  func `a renewal to an earlier deadline is in the index and the native TTL at once`(script: Script) throws {
+  func `a renewal to an earlier deadline is in the index and the native TTL at once`(script: Script)
+    throws
+  {
     let token = try bench.run(.lock, "d", "a", "60000", "", "").int("token")
     let first = try deadline()
     try bench.run(script, "d", "a", "30000", "\(token)", "")

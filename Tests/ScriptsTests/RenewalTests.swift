@@ -20,7 +20,9 @@ struct RenewalTests {
   /// How often Redis has run a command.
   private func calls(_ command: String, on redis: RedisClient) throws -> Int {
     let info = try redis.command("INFO", "commandstats").string ?? ""
-    guard let line = info.split(separator: "\r\n").first(where: { $0.hasPrefix("cmdstat_\(command):") }),
+    guard
+      let line = info.split(separator: "\r\n").first(where: { $0.hasPrefix("cmdstat_\(command):") }
+      ),
       let calls = line.firstMatch(of: /calls=(\d+)/)
     else { return 0 }
     return Int(calls.1) ?? 0
@@ -64,7 +66,8 @@ struct RenewalTests {
 
   @Test func `a lock taken in a call is renewed by the next request of the call`() throws {
     let replies = try call(
-      .lock, [["d", "a", "60000", "", ""], ["d", "a", "61000", "", ""], ["d", "b", "1000", "", ""]])
+      .lock,
+      [["d", "a", "60000", "", ""], ["d", "a", "61000", "", ""], ["d", "b", "1000", "", ""]])
     #expect(replies.map(\.word) == ["OK", "OK", "HELD"])
     #expect(replies[0].body["renewed"] as? Bool == false)
     #expect(replies[1].body["renewed"] as? Bool == true)

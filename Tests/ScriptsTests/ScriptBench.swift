@@ -64,7 +64,7 @@ struct HeldLock: Equatable {
   }
 }
 
-/// A request of LOCK or RENEW in the order of its line: device, agent, TTL in ms, token, request id.
+/// A request of LOCK or RENEW in the order of its line: device, agent, TTL in ms, token, id.
 ///
 /// Its script wants the lock's record as the key, who asks, and the terms.
 private struct Renewal {
@@ -73,7 +73,9 @@ private struct Renewal {
 
   var arguments: [String] {
     let (agent, ttl, token, req) = (words[1], words[2], words[3], words[4])
-    guard script == .lock else { return ["\(token) \(agent)", req.isEmpty ? ttl : "\(ttl)  \(req)"] }
+    guard script == .lock else {
+      return ["\(token) \(agent)", req.isEmpty ? ttl : "\(ttl)  \(req)"]
+    }
     return [agent, token.isEmpty && req.isEmpty ? ttl : "\(ttl) \(token) \(req)"]
   }
 

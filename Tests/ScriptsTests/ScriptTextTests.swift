@@ -13,7 +13,8 @@ struct LuaFile: Sendable {
 
   /// Parts that scripts begin with; no scripts by themselves.
   static let parts: Set<String> = [
-    "batch", "tell", "endings", "locks", "lock_records", "renewals", "event_lines", "sessions", "clocks", "moves", "records",
+    "batch", "tell", "endings", "locks", "lock_records", "renewals", "event_lines", "sessions",
+    "clocks", "moves", "records",
     "merge", "messages", "making", "leavings", "changes", "links",
   ]
 

@@ -91,10 +91,7 @@ extension Fortress {
   /// How many locks there are, those that nobody has seen the end of included.
   func lockCount() throws -> Int {
     let client = try RedisClient(path: redis.path)
-    return try Fortress.keys("locks", client).reduce(0) { count, key in
-      guard case .integer(let more) = try client.command("HLEN", key) else { return count }
-      return count + more
-    }
+    return try Fortress.keys("held:*", client).count
   }
 
   /// How many locks have run out, and no worker has seen to it yet.
@@ -107,7 +104,7 @@ extension Fortress {
     }
   }
 
-  /// The partitions' keys of one kind.
+  /// The partitions' keys of one kind, a pattern.
   ///
   /// Fit for tests only: it looks at every key.
   static func keys(_ kind: String, _ client: RedisClient) throws -> [String] {

@@ -48,13 +48,24 @@ extension PlantedBug {
         find: "if holder ~= agent then return held_by(holder, ends_at) end", replacement: "")
     ])
 
+  /// Renewals are promised, and not written.
+  static let renewalsForgotten = PlantedBug(
+    "renewals that are not written",
+    [
+      Change(
+        within: "'MSET'", find: "  write_waiting()\n  return replies",
+        replacement: "  return replies")
+    ])
+
+  /// How the reaper looks whether a lock is held still.
+  private static let stillHeld = "if ends_at > now_text then\n    watch_lock"
+
   /// The reaper takes the index for the truth: whoever has renewed is abandoned all the same.
   static let renewalsIgnored = PlantedBug(
     "abandon without looking at the lock",
     [
       Change(
-        within: "ZRANGEBYSCORE", find: "elseif tonumber(ends_at) > now_ms then",
-        replacement: "elseif false then")
+        within: "ZRANGEBYSCORE", find: stillHeld, replacement: "if false then\n    watch_lock")
     ])
 
   /// The reaper takes its call for the truth: what is in the index is over, now.
@@ -63,8 +74,7 @@ extension PlantedBug {
     [
       Change(within: "ZRANGEBYSCORE", find: "'-inf', now_ms", replacement: "'-inf', '+inf'"),
       Change(
-        within: "ZRANGEBYSCORE", find: "elseif tonumber(ends_at) > now_ms then",
-        replacement: "elseif false then"),
+        within: "ZRANGEBYSCORE", find: stillHeld, replacement: "if false then\n    watch_lock"),
       Change(
         within: "ZRANGEBYSCORE", find: "'abandoned', tonumber(ends_at)",
         replacement: "'abandoned', now_ms"),
@@ -110,8 +120,8 @@ extension SystemSuites.Deadlines {
     @Test(
       arguments: [
         (.none, []), (.toldTwice, [.endedTwice]), (.notTold, [.endingMissing]),
-        (.anybodyReleases, [.releasedByOther]), (.renewalsIgnored, [.abandonedEarly]),
-        (.callerTrusted, [.abandonedEarly]),
+        (.anybodyReleases, [.releasedByOther]), (.renewalsForgotten, [.abandonedEarly]),
+        (.renewalsIgnored, [.abandonedEarly]), (.callerTrusted, [.abandonedEarly]),
       ] as [(PlantedBug, Set<Violation.Rule>)])
     func `the checker calls a planted bug by its name`(
       bug: PlantedBug, caught: Set<Violation.Rule>
