@@ -123,6 +123,23 @@ struct Call {
     }
   }
 
+  /// Takes the addressed session to a state, if the verb of this name may do that.
+  ///
+  /// What `reason=` says is kept, of a verb that takes it.
+  func move(_ verb: String, to state: SessionState) throws(RequestError) {
+    let address = address
+    // Each state has other deadlines, and the partition is to look for them.
+    try run(.move, dueInMs: 0) { arguments in
+      arguments.word(address.device)
+      arguments.word(orEmpty: address.session)
+      arguments.word(verb)
+      arguments.word(state.rawValue)
+      arguments.word(orEmpty: json(.reason))
+      arguments.word(orEmpty: number(.token))
+      arguments.word(orEmpty: option(.req))
+    }
+  }
+
   /// Sends the request to Redis in a script call of its own, and its reply line to the caller.
   func forward(_ query: ScriptQuery) throws(RequestError) {
     try server.requireRedis()

@@ -1,7 +1,6 @@
 // ARCHIVE: archives a session now.
 
-internal import RedisLink
-internal import Scripts
+internal import SessionModel
 internal import Wire
 
 enum ArchiveVerb {
@@ -10,16 +9,5 @@ enum ArchiveVerb {
     options: [.token, .req],
     summary: "Archives a session now.",
     replies: ["OK", "NONE", "STALE"]
-  ) { (call) throws(RequestError) in
-    let address = call.address
-    try call.run(.move, dueInMs: 0) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: address.session)
-      arguments.word("ARCHIVE")
-      arguments.word("archived")
-      arguments.emptyWord()
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.option(.req))
-    }
-  }
+  ) { (call) throws(RequestError) in try call.move("ARCHIVE", to: .archived) }
 }

@@ -1,7 +1,6 @@
 // CLOSE: ends a session, well or badly.
 
-internal import RedisLink
-internal import Scripts
+internal import SessionModel
 internal import Wire
 
 enum CloseVerb {
@@ -15,16 +14,7 @@ enum CloseVerb {
     summary: "Ends a session: completed (the default) or failed.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
-    let address = call.address
     let isFailed = call.arguments.words.count > 1 && call.word(1).elementsEqual("failed".utf8)
-    try call.run(.move, dueInMs: 0) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: address.session)
-      arguments.word("CLOSE")
-      arguments.word(isFailed ? "failed" : "completed")
-      arguments.word(orEmpty: call.json(.reason))
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.option(.req))
-    }
+    try call.move("CLOSE", to: isFailed ? .failed : .completed)
   }
 }
