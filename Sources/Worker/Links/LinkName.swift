@@ -56,6 +56,11 @@ struct SessionEntry: Hashable, Sendable {
     guard parts.count == 2 else { return nil }
     self.init(device: String(parts[0]), session: String(parts[1]))
   }
+
+  /// The texts of entries in a script's reply, where they stand behind its status word.
+  static func texts(in reply: some Collection<UInt8>) -> ArraySlice<Substring> {
+    String(decoding: reply, as: UTF8.self).split(separator: " ").dropFirst()
+  }
 }
 
 /// Where a session stands for one of its links, as its own partition said.
@@ -93,12 +98,6 @@ struct LinkStanding: Sendable {
 
 /// The script calls that keep links.
 extension ScriptQuery {
-  /// How long Redis may take for a step of a request that has to be over by then.
-  ///
-  /// Never next to nothing: a link that is overdue is closed, and with it what others wait for. So
-  /// a request may outlive its deadline by this much.
-  static func stepMs(untilMs: Int64, nowMs: Int64) -> Int64 { max(100, untilMs - nowMs) }
-
   static func standing(
     _ entries: [SessionEntry], of link: LinkName, _ base: (Partition) -> String
   ) -> ScriptQuery {

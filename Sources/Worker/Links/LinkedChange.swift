@@ -5,19 +5,14 @@
 // partition is to be told. A worker that dies in between leaves a place without a session, which is
 // given back when it is looked after, or a session whose note is still there.
 
-internal import Loop
-internal import RedisLink
 internal import Scripts
 internal import SessionModel
 internal import Wire
 
 /// One request that adds a link.
 final class LinkedChange {
-  private let server: ServingLoop
-  private let connection: Connection
-  private let ticket: Ticket
+  private let request: HeldRequest
   private let link: LinkName
-  private let untilMs: Int64
   /// The session's script; `isReserved` when a place has been taken.
   private let query: (_ isReserved: Bool, _ session: String?) -> ScriptQuery
   private let device: String
@@ -32,21 +27,15 @@ final class LinkedChange {
     _ call: Call, _ link: LinkName, dueInMs: Int64?,
     _ query: @escaping (_ isReserved: Bool, _ session: String?) -> ScriptQuery
   ) throws(RequestError) {
-    server = call.server
-    connection = call.connection
-    ticket = call.ticket
+    request = try HeldRequest(call)
     device = String(decoding: call.device, as: UTF8.self)
-    untilMs = call.ticket.arrivedNs / 1_000_000 + call.server.settings.requestTimeoutMs
     self.link = link
     self.query = query
     self.dueInMs = dueInMs
-    try server.requireRedis()
-    connection.hold()
     server.callScript(query(false, nil)) { self.asked($0) }
   }
 
-  private var isOver: Bool { server.loop.nowMs >= untilMs }
-  private var stepMs: Int64 { ScriptQuery.stepMs(untilMs: untilMs, nowMs: server.loop.nowMs) }
+  private var server: ServingLoop { request.server }
 
   private func asked(_ outcome: ScriptOutcome) {
     guard case .line(let line) = outcome, line.starts(with: Array("MORE ".utf8)) else {
@@ -60,18 +49,18 @@ final class LinkedChange {
 
   /// Takes a place in the link's partition; a user's places for live sessions are counted.
   private func reserve(_ entry: SessionEntry, isLive: Bool) {
-    guard !isOver else { return giveUp("the request's time was over") }
+    guard !request.isOver else { return giveUp("the request's time was over") }
     let isCounted = isLive && link.kind == "user"
     let most = isCounted ? server.settings.userSessionsMax : 0
     let query = ScriptQuery(
       script: .linkReserve, keys: [server.baseKeys[link.partition.index]],
       arguments: [link.text, entry.text, "\(most)", "\(LinkStanding.reservedMs)"])
-    server.callScript(query, timeoutMs: stepMs) { [self] outcome in
+    server.callScript(query, timeoutMs: request.stepMs) { [self] outcome in
       switch outcome {
       case .failed(let error): giveUp(error.text)
       case .line(let line) where line.starts(with: Array("FULL".utf8)):
-        let words = String(decoding: line, as: UTF8.self).split(separator: " ").dropFirst()
-        full(entry, words.compactMap { SessionEntry(text: $0) }, most: most)
+        let live = SessionEntry.texts(in: line).compactMap { SessionEntry(text: $0) }
+        full(entry, live, most: most)
       case .line: change(entry)
       }
     }
@@ -79,25 +68,22 @@ final class LinkedChange {
 
   /// All places are taken: those of sessions that are live no more are given back, once.
   private func full(_ entry: SessionEntry, _ live: [SessionEntry], most: Int) {
-    guard !hasCheckedLive, !isOver else {
+    guard !hasCheckedLive, !request.isOver else {
       finish(
         .failed(
           RequestError(.quota, "the user \(link.ref) may have \(most) live sessions")))
       return
     }
     hasCheckedLive = true
-    LinkCheck.run(server, live, of: link, timeoutMs: stepMs) { [self] in
+    LinkCheck.run(server, live, of: link, timeoutMs: request.stepMs) { [self] in
       reserve(entry, isLive: true)
     }
   }
 
   private func change(_ entry: SessionEntry) {
     Failpoint.reserved.hit()
-    guard !isOver else {
-      giveUp("the request's time was over")
-      return
-    }
-    server.callScript(query(true, entry.session), timeoutMs: stepMs) { [self] outcome in
+    guard !request.isOver else { return giveUp("the request's time was over") }
+    server.callScript(query(true, entry.session), timeoutMs: request.stepMs) { [self] outcome in
       Failpoint.linked.hit()
       // A place is confirmed at once, so that it comes free as soon as the session goes; that of a
       // session that was not made, or not linked, is given back; also if the reply is that of
@@ -130,11 +116,7 @@ final class LinkedChange {
 
   private func finish(_ outcome: ScriptOutcome) {
     if let dueInMs { server.note(Partition(of: device), dueInMs: dueInMs) }
-    switch outcome {
-    case .line(let line): server.answerText(ticket, line)
-    case .failed(let error): server.answer(ticket, error)
-    }
-    connection.release()
+    request.end(outcome)
   }
 }
 

@@ -1,8 +1,6 @@
 // Owns: the lists of sessions that lie in many partitions: those of a link, and all. The entries
 // come from one place, the records from each device's. Runs on a loop's thread.
 
-internal import Loop
-internal import RedisLink
 internal import Scripts
 internal import SessionModel
 internal import Wire
@@ -24,13 +22,10 @@ final class SessionList {
     var after: SessionEntry?
   }
 
-  private let server: ServingLoop
-  private let connection: Connection
-  private let ticket: Ticket
+  private let request: HeldRequest
   private let source: Source
   private let state: String
   private let limit: Int
-  private let untilMs: Int64
   private var place: Place
   /// Where the latest session stands that was found: cursors name no other, since it could be one
   /// that the caller may not see.
@@ -50,22 +45,15 @@ final class SessionList {
   /// Begins; the caller's next request waits for the answer.
   @discardableResult
   init(_ call: Call, _ source: Source) throws(RequestError) {
-    server = call.server
-    connection = call.connection
-    ticket = call.ticket
+    place = try SessionList.place(call.text(.cursor), source)
+    request = try HeldRequest(call)
     self.source = source
     state = call.text(.state)
     limit = Int(call.number(.limit) ?? 50)
-    untilMs = call.ticket.arrivedNs / 1_000_000 + call.server.settings.requestTimeoutMs
-    place = try SessionList.place(call.text(.cursor), source)
-    try server.requireRedis()
-    connection.hold()
-    // What the caller has asked before is to be seen.
-    server.sendWaiting()
     next()
   }
 
-  private var stepMs: Int64 { ScriptQuery.stepMs(untilMs: untilMs, nowMs: server.loop.nowMs) }
+  private var server: ServingLoop { request.server }
 
   /// Reads the next entries; or ends, if there are none, or the page is full.
   private func next() {
@@ -73,9 +61,9 @@ final class SessionList {
       return finish(isAtEnd: false)
     }
     // What has been looked at need not be looked at again: the cursor says how far that was.
-    guard server.loop.nowMs < untilMs else {
+    guard !request.isOver else {
       guard hasMoved else {
-        return fail(RequestError(.unavailable, "the list took too long; retry"))
+        return request.end(.failed(RequestError(.unavailable, "the list took too long; retry")))
       }
       return finish(isAtEnd: false)
     }
@@ -86,11 +74,7 @@ final class SessionList {
   }
 
   private func nextOfLink(_ link: LinkName) {
-    let query = ScriptQuery(
-      script: .linkPage, keys: [server.baseKeys[link.partition.index]],
-      arguments: [link.text, place.after?.text ?? "", "\(SessionList.rowsMax)"])
-    read(query) { [self] pages in
-      let entries = pages[0].compactMap { SessionEntry(text: $0) }
+    request.readPage(of: link, after: place.after, most: SessionList.rowsMax) { [self] entries in
       guard !entries.isEmpty else { return finish(isAtEnd: true) }
       fetch(entries, isLast: entries.count < SessionList.rowsMax)
     }
@@ -106,9 +90,9 @@ final class SessionList {
       arguments: range.flatMap {
         [$0 == place.partition ? after : "", "\(SessionList.rowsMax)"]
       })
-    read(query) { [self] pages in
-      for (index, page) in zip(range, pages) {
-        let entries = page.compactMap { SessionEntry(address: $0) }
+    request.read(query) { [self] rows in
+      for (index, row) in zip(range, rows) {
+        let entries = SessionEntry.texts(in: row).compactMap { SessionEntry(address: $0) }
         guard !entries.isEmpty else { continue }
         if index != place.partition { place = Place(partition: index) }
         fetch(entries, isLast: false)
@@ -123,20 +107,8 @@ final class SessionList {
     }
   }
 
-  /// Reads pages of entries; each is `OK` and the entries.
-  private func read(_ query: ScriptQuery, _ done: @escaping ([[Substring]]) -> Void) {
-    server.readRows(query, timeoutMs: stepMs) { [self] result in
-      switch result {
-      case .success(let rows):
-        done(
-          rows.map { Array(String(decoding: $0, as: UTF8.self).split(separator: " ").dropFirst()) })
-      case .failure(let error): fail(error)
-      }
-    }
-  }
-
   private func fetch(_ all: [SessionEntry], isLast: Bool) {
-    let entries = all.filter { server.maySee(connection.id, Array($0.device.utf8)) }
+    let entries = all.filter { request.maySee($0.device) }
     guard !entries.isEmpty else {
       place.after = all.last
       if isLast { finish(isAtEnd: true) } else { next() }
@@ -147,11 +119,8 @@ final class SessionList {
     let query = ScriptQuery(
       script: .entry, keys: entries.map { server.baseKeys[$0.partition.index] },
       arguments: entries.flatMap { [$0.device, $0.session] + words })
-    server.readRows(query, timeoutMs: stepMs) { [self] result in
-      switch result {
-      case .failure(let error): fail(error)
-      case .success(let rows): take(rows, of: entries, before: all.last, isLast: isLast)
-      }
+    request.read(query) { [self] rows in
+      take(rows, of: entries, before: all.last, isLast: isLast)
     }
   }
 
@@ -196,13 +165,7 @@ final class SessionList {
       line += record
     }
     line += Array("],\"cursor\":\(isAtEnd ? "null" : "\"\(cursor)\"")}".utf8)
-    line.withUnsafeBufferPointer { server.answerText(ticket, $0) }
-    connection.release()
-  }
-
-  private func fail(_ error: RequestError) {
-    server.answer(ticket, error)
-    connection.release()
+    request.end(line)
   }
 
   // MARK: Cursors

@@ -1,7 +1,5 @@
 // EXPORT and IMPORT: a session whole, out and back.
 
-internal import Loop
-internal import RedisLink
 internal import Scripts
 internal import SessionModel
 internal import Wire
@@ -40,43 +38,30 @@ enum ImportVerb {
         String(decoding: record.messages.bytes, as: UTF8.self), call.numberText(.token),
         call.text(.req),
       ])
-    try call.server.requireRedis()
-    run(call, query, record)
+    run(try HeldRequest(call), query, record)
   }
 
   /// Imports, and has the links' partitions know the session before its caller does.
-  private static func run(_ call: Call, _ query: ScriptQuery, _ record: ExportedRecord) {
-    let (server, connection, ticket) = (call.server, call.connection, call.ticket)
+  private static func run(_ request: HeldRequest, _ query: ScriptQuery, _ record: ExportedRecord) {
     let entry = SessionEntry(device: record.device, session: record.session)
-    let untilMs = ticket.arrivedNs / 1_000_000 + server.settings.requestTimeoutMs
-    connection.hold()
-    server.callScript(query) { outcome in
-      server.note(entry.partition, dueInMs: 0)
-      switch outcome {
-      case .failed(let error):
-        server.answer(ticket, error)
-        connection.release()
-      case .line(let line):
-        let reply = Array(line)
-        let links = reply.starts(with: Array("OK".utf8)) ? record.links[...] : []
-        tell(server, links, entry, untilMs: untilMs) {
-          reply.withUnsafeBufferPointer { server.answerText(ticket, $0) }
-          connection.release()
-        }
+    request.server.callScript(query) { outcome in
+      request.server.note(entry.partition, dueInMs: 0)
+      guard case .line(let line) = outcome, line.starts(with: Array("OK".utf8)) else {
+        return request.end(outcome)
       }
+      let reply = Array(line)
+      tell(record.links[...], of: entry, within: request) { request.end(reply) }
     }
   }
 
   /// Those for which there is no time are told by the notes that the import has left.
   private static func tell(
-    _ server: ServingLoop, _ links: ArraySlice<LinkName>, _ entry: SessionEntry,
-    untilMs: Int64, _ done: @escaping () -> Void
+    _ links: ArraySlice<LinkName>, of entry: SessionEntry, within request: HeldRequest,
+    _ done: @escaping () -> Void
   ) {
-    let nowMs = server.loop.nowMs
-    guard let link = links.first, nowMs < untilMs else { return done() }
-    let stepMs = ScriptQuery.stepMs(untilMs: untilMs, nowMs: nowMs)
-    LinkCheck.run(server, [entry], of: link, timeoutMs: stepMs) {
-      tell(server, links.dropFirst(), entry, untilMs: untilMs, done)
+    guard let link = links.first, !request.isOver else { return done() }
+    LinkCheck.run(request.server, [entry], of: link, timeoutMs: request.stepMs) {
+      tell(links.dropFirst(), of: entry, within: request, done)
     }
   }
 }

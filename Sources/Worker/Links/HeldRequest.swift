@@ -1,0 +1,76 @@
+// Owns: the life of a request that takes several calls of Redis: its caller's next request waits,
+// its time is one for all steps, and it ends in one place. Must not know what the steps are.
+// Runs on a loop's thread.
+
+internal import Loop
+internal import RedisLink
+internal import Scripts
+internal import SessionModel
+internal import Wire
+
+/// A request whose caller's next one waits until this one is answered.
+struct HeldRequest {
+  let server: ServingLoop
+  private let connection: Connection
+  private let ticket: Ticket
+  private let untilMs: Int64
+
+  /// Begins; whoever has it has to `end` it once.
+  init(_ call: Call) throws(RequestError) {
+    server = call.server
+    connection = call.connection
+    ticket = call.ticket
+    untilMs = call.ticket.arrivedNs / 1_000_000 + call.server.settings.requestTimeoutMs
+    try server.requireRedis()
+    connection.hold()
+    // What the caller has asked before is to be seen.
+    server.sendWaiting()
+  }
+
+  /// Whether its time is over, so that no further step is begun.
+  var isOver: Bool { server.loop.nowMs >= untilMs }
+
+  /// How long Redis may take for the next step.
+  ///
+  /// Never next to nothing: a link that is overdue is closed, and with it what others wait for. So
+  /// a request may outlive its deadline by this much.
+  var stepMs: Int64 { max(100, untilMs - server.loop.nowMs) }
+
+  /// Whether sessions of the device may be shown to its caller.
+  func maySee(_ device: String) -> Bool { server.maySee(connection.id, Array(device.utf8)) }
+
+  /// Reads a row for each key of the query; if that fails, so has the request.
+  func read(_ query: ScriptQuery, _ done: @escaping ([[UInt8]]) -> Void) {
+    server.readRows(query, timeoutMs: stepMs) { [self] result in
+      switch result {
+      case .success(let rows): done(rows)
+      case .failure(let error): end(.failed(error))
+      }
+    }
+  }
+
+  /// Reads the sessions of a link that come after an entry, as many as fit a page.
+  func readPage(
+    of link: LinkName, after entry: SessionEntry?, most: Int,
+    _ done: @escaping ([SessionEntry]) -> Void
+  ) {
+    let query = ScriptQuery(
+      script: .linkPage, keys: [server.baseKeys[link.partition.index]],
+      arguments: [link.text, entry?.text ?? "", "\(most)"])
+    read(query) { rows in
+      done(SessionEntry.texts(in: rows[0]).compactMap { SessionEntry(text: $0) })
+    }
+  }
+
+  /// Answers the caller, and lets it go on.
+  func end(_ outcome: ScriptOutcome) {
+    switch outcome {
+    case .line(let line): server.answerText(ticket, line)
+    case .failed(let error): server.answer(ticket, error)
+    }
+    connection.release()
+  }
+
+  /// The same, with a reply line that was made here.
+  func end(_ line: [UInt8]) { line.withUnsafeBufferPointer { end(.line($0)) } }
+}
