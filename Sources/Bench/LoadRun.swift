@@ -88,10 +88,10 @@ final class LoadRun: LoadOwner {
     // The number of callers is part of the name: loads of other sizes have other holders.
     let requests = stride(from: index, to: options.devices, by: options.connections).flatMap {
       let (device, agent) = ("\(options.prefix)-\(options.connections)-\($0)", "agent-\(index)")
-      guard options.target == .redis else {
+      guard options.target != .latchkey else {
         return options.verb.requests(device: device, agent: agent, messages: options.messages)
       }
-      return [LoadTarget.redis.request(device: device, agent: agent, scriptHash: scriptHash)]
+      return [options.target.request(device: device, agent: agent, scriptHash: scriptHash)]
     }
     do throws(SystemError) {
       let socket = try address.connect()
