@@ -43,15 +43,15 @@ wait_for_port() {
   done
 }
 
-# start_twemproxy REDIS-PORT: sets twemproxy_pid and twemproxy_port.
+# start_twemproxy REDIS-PORT: sets front_pid and front_port.
 start_twemproxy() {
   local stats_port
-  twemproxy_port=$(free_port)
+  front_port=$(free_port)
   stats_port=$(free_port)
   # One server, on one connection, as the worker has; no time-out, and nobody is thrown out.
   cat >"$folder/twemproxy.yml" <<END
 locks:
-  listen: 127.0.0.1:$twemproxy_port
+  listen: 127.0.0.1:$front_port
   redis: true
   hash: fnv1a_64
   distribution: ketama
@@ -64,67 +64,54 @@ END
   nutcracker --conf-file="$folder/twemproxy.yml" --stats-addr=127.0.0.1 \
     --stats-port="$stats_port" --output="$folder/twemproxy.log" \
     --pid-file="$folder/twemproxy.pid" --verbose=2 >/dev/null 2>&1 &
-  twemproxy_pid=$!
-  pids+=("$twemproxy_pid")
-  wait_for_port "$twemproxy_port" twemproxy
+  front_pid=$!
+  pids+=("$front_pid")
+  wait_for_port "$front_port" twemproxy
 }
 
-# The worker beside twemproxy: the same EVALSHA as direct, through a proxy that only passes it on.
-measure_proxy() {
-  local round proxied_port proxied_pid
-  rm -f "$folder"/*.rounds
-  start_redis proxied
-  proxied_port=$redis_port proxied_pid=$redis_pid
-  start_twemproxy "$proxied_port"
-  start_rival
-  for ((round = 1; round <= rounds; round++)); do
-    measure_side twemproxy redis "127.0.0.1:$twemproxy_port" \
-      --scripts "127.0.0.1:$proxied_port" --pid "redis=$proxied_pid" \
-      --pid "worker=$twemproxy_pid"
-    measure_rival
-  done
-  printf '\n%s callers through %s, %s rounds of %s s in turns; worker: CPU of the proxy too\n' \
-    "$ratio_callers" "$(nutcracker --version 2>&1 | sed -n 's/^This is //p')" "$rounds" "$seconds"
-  table twemproxy tcp
-  kill "$twemproxy_pid" "$proxied_pid" "$rival_pid" "$rival_redis_pid"
-}
-
-# start_webdis REDIS-PORT: sets webdis_pid and webdis_port.
+# start_webdis REDIS-PORT: sets front_pid and front_port.
 start_webdis() {
-  webdis_port=$(free_port)
+  front_port=$(free_port)
   # Two threads, as in the package's own settings; it says little, which is in its favour.
   cat >"$folder/webdis.json" <<END
 {
   "redis_host": "127.0.0.1", "redis_port": $1, "redis_auth": null, "database": 0,
-  "http_host": "127.0.0.1", "http_port": $webdis_port, "threads": 2, "daemonize": false,
+  "http_host": "127.0.0.1", "http_port": $front_port, "threads": 2, "daemonize": false,
   "pidfile": "$folder/webdis.pid", "verbosity": 1, "logfile": "$folder/webdis.log"
 }
 END
   webdis "$folder/webdis.json" >/dev/null 2>&1 &
-  webdis_pid=$!
-  pids+=("$webdis_pid")
-  wait_for_port "$webdis_port" webdis
+  front_pid=$!
+  pids+=("$front_pid")
+  wait_for_port "$front_port" webdis
 }
 
-# The worker beside Webdis: the same EVALSHA by HTTP, on connections that are kept.
-measure_webdis() {
-  local round behind_port behind_pid
+# measure_through NAME TARGET HOW: the worker beside what start_NAME starts before a Redis of its
+# own, which the load generator knows as TARGET: the same EVALSHA as direct, on kept connections.
+measure_through() {
+  local name=$1 round behind_port behind_pid
   rm -f "$folder"/*.rounds
-  start_redis behind
+  start_redis "behind-$name"
   behind_port=$redis_port behind_pid=$redis_pid
-  start_webdis "$behind_port"
+  "start_$name" "$behind_port"
   start_rival
   for ((round = 1; round <= rounds; round++)); do
-    measure_side webdis webdis "127.0.0.1:$webdis_port" --scripts "127.0.0.1:$behind_port" \
-      --pid "redis=$behind_pid" --pid "worker=$webdis_pid"
+    measure_side "$name" "$2" "127.0.0.1:$front_port" --scripts "127.0.0.1:$behind_port" \
+      --pid "redis=$behind_pid" --pid "worker=$front_pid"
     measure_rival
   done
-  printf '\n%s callers by HTTP through Webdis with two threads, %s rounds of %s s in turns; ' \
-    "$ratio_callers" "$rounds" "$seconds"
-  printf 'worker: CPU of Webdis too\n'
-  table webdis tcp
-  kill "$webdis_pid" "$behind_pid" "$rival_pid" "$rival_redis_pid"
+  printf '\n%s callers %s, %s rounds of %s s in turns; worker: CPU of %s too\n' \
+    "$ratio_callers" "$3" "$rounds" "$seconds" "$name"
+  table "$name" tcp
+  kill "$front_pid" "$behind_pid" "$rival_pid" "$rival_redis_pid"
 }
+
+measure_proxy() {
+  measure_through twemproxy redis \
+    "through $(nutcracker --version 2>&1 | sed -n 's/^This is //p')"
+}
+
+measure_webdis() { measure_through webdis webdis 'by HTTP through Webdis with two threads'; }
 
 # Latency at half of the greatest rate that Redis reaches alone, whatever the replies take.
 measure_openloop() {
