@@ -47,7 +47,7 @@ let package = Package(
     .executableTarget(name: "Bench", dependencies: ["Loop"], swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
-      name: "WireTests", dependencies: ["FuzzWire", "Wire"], exclude: ["Corpus"],
+      name: "WireTests", dependencies: ["FuzzWire", "TestSupport", "Wire"], exclude: ["Corpus"],
       swiftSettings: strict),
     tests("SessionModelTests", ["SessionModel", "TestSupport"]),
     tests("LoopTests", ["Loop"]),
@@ -55,7 +55,7 @@ let package = Package(
     tests("RedisLinkTests", ["RedisLink", "Loop", "TestSupport"]),
     tests("WorkerTests", ["TestSupport", "Worker", "Wire"]),
     tests("LoadTests", ["Load", "Loop"]),
-    tests("SystemTests"),
+    tests("SystemTests", ["TestSupport"]),
     tests("TidyTests"),
   ]
 )

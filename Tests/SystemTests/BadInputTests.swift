@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import struct TestSupport.Seeded
 
 /// A client, a bystander and a device whose lock `a` holds; bad requests must not touch any.
 private struct Bench {

@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import struct TestSupport.Seeded
 
 /// The deadline of a request (500 ms) and the lateness that the design allows (100 ms).
 private let answerMsMax = 600.0

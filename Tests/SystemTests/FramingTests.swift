@@ -3,6 +3,7 @@
 import Foundation
 import Glibc
 import Testing
+import struct TestSupport.Seeded
 
 /// Expects that nothing has gone out of step: on this connection and for a bystander.
 private func expectInSync(

@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import struct TestSupport.Seeded
 
 /// What section 5 says of one device, when no clock runs out.
 private struct ModelLock {

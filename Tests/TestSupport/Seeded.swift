@@ -1,4 +1,4 @@
-// Owns: the random numbers of tests, which a printed seed repeats.
+// Owns: the random numbers of tests, which a printed seed repeats (SplitMix64).
 
 import Foundation
 
@@ -6,13 +6,23 @@ import Foundation
 ///
 /// `LATCHKEY_TEST_SEED` sets the seed.
 package struct Seeded: RandomNumberGenerator {
+  /// What repeats it.
+  package let seed: UInt64
   private var state: UInt64
 
   package init(_ purpose: String) {
     let given = ProcessInfo.processInfo.environment["LATCHKEY_TEST_SEED"].flatMap { UInt64($0) }
-    state = given ?? UInt64.random(in: 1...UInt64(UInt32.max))
-    print("seed \(state): \(purpose)")
+    self.init(seed: given ?? UInt64.random(in: 1...UInt64(UInt32.max)))
+    print("seed \(seed): \(purpose)")
   }
+
+  private init(seed: UInt64) {
+    self.seed = seed
+    state = seed
+  }
+
+  /// A source for another thread, which the same seed repeats too.
+  package mutating func fork() -> Seeded { Seeded(seed: next()) }
 
   package mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15

@@ -18,7 +18,7 @@ struct ImportTests {
     "Load": ["Glibc", "LatchkeyClient", "Loop", "Wire"],
     "latchkey": ["Foundation", "Glibc", "LatchkeyClient", "Load", "Loop", "Worker"],
     "Bench": ["Glibc", "Loop"],
-    "WireTests": ["FuzzWire", "Wire"],
+    "WireTests": ["FuzzWire", "TestSupport", "Wire"],
     "TestSupport": [],
     "SessionModelTests": ["SessionModel", "TestSupport"],
     "LoopTests": ["Loop"],
@@ -28,7 +28,7 @@ struct ImportTests {
       "Loop", "RedisLink", "Scripts", "SessionModel", "TestSupport", "Wire", "Worker",
     ],
     "LoadTests": ["Load", "Loop"],
-    "SystemTests": [],
+    "SystemTests": ["TestSupport"],
     "TidyTests": [],
   ]
 

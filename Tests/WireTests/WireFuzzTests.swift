@@ -1,8 +1,9 @@
 // Random input against the properties of FuzzWire, and the fuzzer's corpus once more. Foundation
-// is here for the files of the corpus and the seed from the environment.
+// is here for the files of the corpus.
 
 import Foundation
 import FuzzWire
+import TestSupport
 import Testing
 
 @Suite struct WireFuzzTests {
@@ -16,14 +17,6 @@ import Testing
     }
   }
 
-  /// A new seed, or the one of an earlier run, which LATCHKEY_TEST_SEED names.
-  static func seed() -> UInt64 {
-    let given = ProcessInfo.processInfo.environment["LATCHKEY_TEST_SEED"].flatMap { UInt64($0) }
-    let seed = given ?? UInt64.random(in: 0...UInt64.max)
-    print("WireFuzzTests: LATCHKEY_TEST_SEED=\(seed)")
-    return seed
-  }
-
   @Test func `every file of the corpus keeps the properties`() throws {
     let corpus = try Self.corpus()
     #expect(corpus.count >= 40)
@@ -34,19 +27,17 @@ import Testing
   }
 
   @Test func `random bytes keep the properties`() {
-    let seed = Self.seed()
-    var random = SeededRandom(seed: seed)
+    var random = Seeded("random bytes")
     for round in 0..<300 {
       let count = Int.random(in: 0...200, using: &random)
       let input = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
       let broken = WireProperties.broken(by: input)
-      #expect(broken == nil, "seed \(seed), round \(round)")
+      #expect(broken == nil, "seed \(random.seed), round \(round)")
     }
   }
 
   @Test func `random lines made of the grammar's pieces keep the properties`() {
-    let seed = Self.seed()
-    var random = SeededRandom(seed: seed)
+    var random = Seeded("lines of the grammar's pieces")
     let pieces = [
       "LOCK", "d1", " ", " ", " ", "=", "ttl=", "k=v", "\"", "\"a b\"", "\\", "\\u", "d83d",
       "\\ude00",
@@ -58,13 +49,12 @@ import Testing
       let count = Int.random(in: 0...14, using: &random)
       let input = (0..<count).compactMap { _ in pieces.randomElement(using: &random) }.joined()
       let broken = WireProperties.broken(by: input.bytes)
-      #expect(broken == nil, "seed \(seed), round \(round): \(input)")
+      #expect(broken == nil, "seed \(random.seed), round \(round): \(input)")
     }
   }
 
   @Test func `a corpus file with a few bytes changed keeps the properties`() throws {
-    let seed = Self.seed()
-    var random = SeededRandom(seed: seed)
+    var random = Seeded("corpus files with a few bytes changed")
     for (name, bytes) in try Self.corpus() where !bytes.isEmpty {
       for round in 0..<10 {
         var input = bytes
@@ -77,7 +67,7 @@ import Testing
           }
         }
         let broken = WireProperties.broken(by: input)
-        #expect(broken == nil, "seed \(seed), \(name), round \(round)")
+        #expect(broken == nil, "seed \(random.seed), \(name), round \(round)")
       }
     }
   }

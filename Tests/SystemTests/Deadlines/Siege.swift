@@ -2,6 +2,7 @@
 // and write down what they did and what they were told.
 
 import Foundation
+import struct TestSupport.Seeded
 
 /// Threads that besiege the workers until they are stopped.
 final class Siege: Sendable {
@@ -47,10 +48,10 @@ final class Siege: Sendable {
     self.plan = plan
     var random = Seeded(purpose)
     let holdings = Shared<[String: Holding]>([:])
-    let seeds = (0..<plan.threads).map { _ in random.next() }
-    threads = seeds.enumerated().map { [stopping, count, unknown] index, seed in
+    let sources = (0..<plan.threads).map { _ in random.fork() }
+    threads = sources.enumerated().map { [stopping, count, unknown] index, source in
       Background {
-        let besieger = Besieger(index, plan, seed, holdings) { try connect(index, $0) }
+        let besieger = Besieger(index, plan, source, holdings) { try connect(index, $0) }
         while !stopping.value {
           let before = (besieger.doneCount, besieger.unknownCount)
           besieger.turn()
@@ -87,7 +88,7 @@ private final class Besieger {
   private let plan: Siege.Plan
   private let holdings: Shared<[String: Siege.Holding]>
   private let connect: (Int) throws -> LineClient
-  private var random: Dice
+  private var random: Seeded
   private var client: LineClient?
   private var connections = 0
   private(set) var calls: [CallRecord] = []
@@ -95,14 +96,15 @@ private final class Besieger {
   private(set) var doneCount = 0
 
   init(
-    _ index: Int, _ plan: Siege.Plan, _ seed: UInt64, _ holdings: Shared<[String: Siege.Holding]>,
+    _ index: Int, _ plan: Siege.Plan, _ random: Seeded,
+    _ holdings: Shared<[String: Siege.Holding]>,
     _ connect: @escaping (Int) throws -> LineClient
   ) {
     self.index = index
     self.plan = plan
     self.holdings = holdings
     self.connect = connect
-    random = Dice(state: seed)
+    self.random = random
   }
 
   /// Makes one change, and tries again with the same id if its outcome is unknown and it has one.
@@ -183,19 +185,6 @@ private final class Besieger {
       holdings.update { $0[device] = holding }
     }
     calls.append(call)
-  }
-}
-
-/// A repeatable source of random numbers for one client.
-struct Dice: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
   }
 }
 

@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import struct TestSupport.Seeded
 
 extension SystemSuites {
   /// Without the sweep, which would mend within seconds what was not told of.

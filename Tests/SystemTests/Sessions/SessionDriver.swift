@@ -1,6 +1,7 @@
 // Makes random requests for one device, sends each, and holds the reply against the model.
 
 import Foundation
+import struct TestSupport.Seeded
 
 /// A device under test: its model, its connections and all that was asked of it so far.
 struct SessionDriver {

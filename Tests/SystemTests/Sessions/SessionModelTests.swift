@@ -2,6 +2,7 @@
 
 import Foundation
 import Testing
+import struct TestSupport.Seeded
 
 extension SystemSuites {
   @Suite(.lab(workers: [ModelLimits.flags, ModelLimits.flags])) struct SessionModelTests {

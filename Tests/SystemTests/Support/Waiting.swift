@@ -1,5 +1,6 @@
-// Deadlines, threads and seeds: what every test here waits with.
-// Nothing else in this target sleeps.
+// Deadlines and threads: what every test here waits with.
+// Nothing else in this target sleeps. Of TestSupport only the random numbers are imported here: the
+// rest of it has these names for what the tests of modules need.
 
 import Foundation
 import Glibc
@@ -98,30 +99,4 @@ func inParallel<Value: Sendable>(
 ) throws -> [Value] {
   let threads = (0..<count).map { index in Background { try body(index) } }
   return try threads.map { try $0.join(within: limit) }
-}
-
-/// A repeatable source of random numbers; it prints the seed that repeats it.
-///
-/// `LATCHKEY_TEST_SEED` sets the seed.
-struct Seeded: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(_ purpose: String) {
-    let given = ProcessInfo.processInfo.environment["LATCHKEY_TEST_SEED"].flatMap { UInt64($0) }
-    state = given ?? UInt64.random(in: 1...UInt64(UInt32.max))
-    print("seed \(state): \(purpose)")
-  }
-
-  private init(state: UInt64) { self.state = state }
-
-  /// A source for another thread, which the same seed repeats too.
-  mutating func fork() -> Seeded { Seeded(state: next()) }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
 }
