@@ -2,7 +2,6 @@
 // the scripts which the worker loads. The binary under test knows nothing of it.
 
 import Foundation
-import Glibc
 import Testing
 
 /// A bug to be planted in the scripts.
@@ -35,15 +34,13 @@ struct PlantedBug: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// A link to a real Redis that rewrites scripts on their way; a thread per connection.
+/// A link to a real Redis that rewrites scripts on their way.
 ///
 /// A script has the hash that Redis gives its text, and a worker uses the hash that SCRIPT LOAD
 /// has answered. So what was loaded through the proxy is called by the changed text's own hash.
 final class ScriptProxy: Sendable {
   let path: String
-  private let upstream: String
-  private let bug: PlantedBug
-  private let stopping = Shared(false)
+  private let relay: Relay
   private let planted = Shared(0)
 
   var url: String { RedisServer.url(path) }
@@ -53,41 +50,20 @@ final class ScriptProxy: Sendable {
 
   init(before redis: RedisServer, _ bug: PlantedBug) throws {
     path = "\(try Scratch.folder("proxy"))/proxy.sock"
-    upstream = redis.path
-    self.bug = bug
-    let listener = try Socket.listen(path: path)
-    Thread.detachNewThread { [stopping, serve = connectionHandler] in
-      while !stopping.value {
-        guard let client = try? Socket.accept(listener, within: .milliseconds(50)) else { continue }
-        serve(client)
-      }
-      close(listener)
+    let planted = planted
+    relay = Relay(
+      try Socket.listen(path: path), to: { [upstream = redis.path] in try Socket(path: upstream) }
+    ) { worker, redis, _ in
+      let link = ScriptLink(worker, redis, bug) { planted.update { $0 += 1 } }
+      return { try link.turn() }
     }
   }
 
-  deinit { stop() }
-
-  func stop() { stopping.value = true }
-
-  private var connectionHandler: @Sendable (consuming Socket) -> Void {
-    { [upstream, stopping, bug, planted] worker in
-      let descriptor = worker.release()
-      Thread.detachNewThread {
-        guard let worker = try? Socket(adopting: descriptor),
-          let redis = try? Socket(path: upstream)
-        else {
-          close(descriptor)
-          return
-        }
-        let relay = ScriptRelay(worker, redis, bug) { planted.update { $0 += 1 } }
-        while !stopping.value, (try? relay.turn()) == true {}
-      }
-    }
-  }
+  func stop() { relay.stop() }
 }
 
 /// The two ends of one connection through the proxy; belongs to its thread.
-private final class ScriptRelay {
+private final class ScriptLink {
   private let worker: Socket
   private let redis: Socket
   private let bug: PlantedBug

@@ -27,9 +27,8 @@ final class FakeRedis: Sendable {
   typealias Script = @Sendable (RedisValue) -> Answer
 
   let path: String
-  private let upstream: String
+  private let relay: Relay
   private let script = Shared<Script>({ _ in .pass })
-  private let stopping = Shared(false)
   private let closedByWorker = Shared(0)
 
   var url: String { RedisServer.url(path) }
@@ -39,62 +38,45 @@ final class FakeRedis: Sendable {
 
   init(before redis: RedisServer) throws {
     path = "\(try Scratch.folder("fake"))/fake.sock"
-    upstream = redis.path
-    let listener = try Socket.listen(path: path)
-    Thread.detachNewThread { [stopping, serve = connectionHandler] in
-      while !stopping.value {
-        guard let client = try? Socket.accept(listener, within: .milliseconds(50)) else { continue }
-        serve(client)
-      }
-      close(listener)
+    let (script, closedByWorker) = (script, closedByWorker)
+    relay = Relay(
+      try Socket.listen(path: path), to: { [upstream = redis.path] in try Socket(path: upstream) }
+    ) { worker, redis, _ in
+      let link = Link(worker: worker, redis: redis) { closedByWorker.update { $0 += 1 } }
+      return { try link.turn(script.value) }
     }
   }
 
-  deinit { stop() }
-
-  func stop() { stopping.value = true }
+  func stop() { relay.stop() }
 
   /// From now on each reply goes through `script`, on the present connections too.
   func play(_ script: @escaping Script) { self.script.value = script }
 
   func play(_ answer: Answer) { play { _ in answer } }
 
-  private var connectionHandler: @Sendable (consuming Socket) -> Void {
-    { [upstream, script, stopping, closedByWorker] worker in
-      let descriptor = worker.release()
-      Thread.detachNewThread {
-        guard let worker = try? Socket(adopting: descriptor),
-          let redis = try? Socket(path: upstream)
-        else {
-          close(descriptor)
-          return
-        }
-        let link = Link(worker: worker, redis: redis)
-        while !stopping.value, (try? link.turn(script.value)) == true {}
-        if link.endedByWorker { closedByWorker.update { $0 += 1 } }
-      }
-    }
-  }
 }
 
 /// The two ends of one connection through the fake; belongs to its thread.
 private final class Link {
   private let worker: Socket
   private let redis: Socket
+  private let endedByWorker: () -> Void
   private var replies: [UInt8] = []
-  private(set) var endedByWorker = false
 
-  init(worker: Socket, redis: Socket) {
+  init(worker: Socket, redis: Socket, endedByWorker: @escaping () -> Void) {
     self.worker = worker
     self.redis = redis
+    self.endedByWorker = endedByWorker
   }
 
   /// Moves what has come; false when the connection is over.
   func turn(_ script: FakeRedis.Script) throws -> Bool {
     let readable = Socket.readable([worker, redis], within: .milliseconds(20))
     if readable[0], let bytes = try worker.receiveSome() {
-      endedByWorker = bytes.isEmpty
-      guard !endedByWorker else { return false }
+      guard !bytes.isEmpty else {
+        endedByWorker()
+        return false
+      }
       try redis.send(bytes)
     }
     if readable[1], let bytes = try redis.receiveSome() {

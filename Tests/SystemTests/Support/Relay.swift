@@ -1,0 +1,48 @@
+// Owns: what every server that stands in front of another one here does: a thread that accepts, and
+// one for each connection, which moves what has come until either side has ended.
+
+import Foundation
+import Glibc
+
+/// Takes connections and joins each with one of its own to the real server, until it is stopped.
+final class Relay: Sendable {
+  /// Moves what has come; false when the connection is over.
+  typealias Turn = () throws -> Bool
+
+  private let stopping = Shared(false)
+  private let accepted = Shared(0)
+
+  /// How many connections have been made to it.
+  var acceptedCount: Int { accepted.value }
+
+  /// `join` gets both ends of a connection, and its number: they count from 1.
+  ///
+  /// The listening descriptor is closed at the end.
+  init(
+    _ listener: Int32, to upstream: @escaping @Sendable () throws -> Socket,
+    _ join: @escaping @Sendable (_ caller: Socket, _ server: Socket, _ number: Int) -> Turn
+  ) {
+    Thread.detachNewThread { [stopping, accepted] in
+      while !stopping.value {
+        guard let caller = try? Socket.accept(listener, within: .milliseconds(50)) else { continue }
+        let number = accepted.update { count in
+          count += 1
+          return count
+        }
+        let descriptor = caller.release()
+        Thread.detachNewThread {
+          guard let caller = try? Socket(adopting: descriptor), let server = try? upstream() else {
+            return
+          }
+          let turn = join(caller, server, number)
+          while !stopping.value, (try? turn()) == true {}
+        }
+      }
+      close(listener)
+    }
+  }
+
+  deinit { stop() }
+
+  func stop() { stopping.value = true }
+}
