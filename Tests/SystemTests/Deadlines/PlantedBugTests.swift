@@ -92,11 +92,15 @@ extension PlantedBug {
 
 extension SystemSuites.Deadlines {
   @Suite struct PlantedBugs {
-    /// A short siege of workers that have this bug; what the checker finds.
-    private func rules(_ bug: PlantedBug) throws -> Set<Violation.Rule> {
+    /// A short siege of workers that have this bug, and what the checker finds.
+    ///
+    /// `attack` begins the siege, waits until it has done enough, and gives it back.
+    private func rules(
+      _ bug: PlantedBug, workers: Int, _ attack: (Fortress) throws -> Siege
+    ) throws -> (found: Set<Violation.Rule>, events: [EventRecord]) {
       let proxy = Shared<ScriptProxy?>(nil)
       let fortress = try Fortress(
-        workers: 2,
+        workers: workers,
         through: { redis in
           let made = try ScriptProxy(before: redis, bug)
           proxy.value = made
@@ -106,15 +110,13 @@ extension SystemSuites.Deadlines {
         proxy.value?.stop()
         fortress.stop()
       }
-      let siege = fortress.siege(.devices(12), "the planted bug '\(bug.name)'")
-      try siege.awaitDone(400)
+      let siege = try attack(fortress)
       let calls = try siege.stop()
       try fortress.awaitSilence()
       let events = try fortress.connect().eventLog(of: siege.plan.devices)
-      #expect(events.contains { $0.type == "lock.abandoned" }, "\(events.map(\.type))")
       // A bug whose place was not found in the scripts has not been planted.
       #expect((proxy.value?.plantedCount ?? 0 > 0) == !bug.changes.isEmpty)
-      return Set(Checker.violations(calls, events).map(\.rule))
+      return (Set(Checker.violations(calls, events).map(\.rule)), events)
     }
 
     @Test(
@@ -126,36 +128,28 @@ extension SystemSuites.Deadlines {
     func `the checker calls a planted bug by its name`(
       bug: PlantedBug, caught: Set<Violation.Rule>
     ) throws {
-      let found = try rules(bug)
+      let (found, events) = try rules(bug, workers: 2) { fortress in
+        let siege = fortress.siege(.devices(12), "the planted bug '\(bug.name)'")
+        try siege.awaitDone(400)
+        return siege
+      }
+      #expect(events.contains { $0.type == "lock.abandoned" }, "\(events.map(\.type))")
       #expect(found.isSuperset(of: caught), "\(found)")
       #expect(found.isEmpty == caught.isEmpty, "\(found)")
     }
 
     /// Grants, a Redis that comes back with nothing, and grants again.
     private func rulesAfterLoss(_ bug: PlantedBug) throws -> Set<Violation.Rule> {
-      let proxy = Shared<ScriptProxy?>(nil)
-      let fortress = try Fortress(
-        workers: 1,
-        through: { redis in
-          let made = try ScriptProxy(before: redis, bug)
-          proxy.value = made
-          return made.url
-        })
-      defer {
-        proxy.value?.stop()
-        fortress.stop()
-      }
-      var plan = Siege.Plan.devices(4)
-      plan.reqPercent = 0
-      let siege = fortress.siege(plan, "tokens and a Redis that has lost everything")
-      try siege.awaitDone(120)
-      fortress.redis.kill()
-      try fortress.redis.start()
-      try siege.awaitDone(120)
-      let calls = try siege.stop()
-      try fortress.awaitSilence()
-      let events = try fortress.connect().eventLog(of: siege.plan.devices)
-      return Set(Checker.violations(calls, events).map(\.rule))
+      try rules(bug, workers: 1) { fortress in
+        var plan = Siege.Plan.devices(4)
+        plan.reqPercent = 0
+        let siege = fortress.siege(plan, "tokens and a Redis that has lost everything")
+        try siege.awaitDone(120)
+        fortress.redis.kill()
+        try fortress.redis.start()
+        try siege.awaitDone(120)
+        return siege
+      }.found
     }
 
     @Test func `counted tokens are caught when Redis loses its writes, and ours are not`() throws {

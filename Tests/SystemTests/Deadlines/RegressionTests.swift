@@ -3,6 +3,34 @@
 import Foundation
 import Testing
 
+/// A watcher on a worker whose link to Redis a test slows down, and a maker of events on another.
+private final class SlowWatch {
+  let slow: FakeRedis
+  let worker: WorkerProcess
+  let watcher: LineClient
+  let maker: LineClient
+  /// Whose lock has been taken.
+  let device = Lab.device()
+  private let redis: RedisServer
+  private let direct: WorkerProcess
+
+  init() throws {
+    redis = try RedisServer()
+    slow = try FakeRedis(before: redis)
+    worker = try WorkerProcess(["--redis", slow.url])
+    direct = try WorkerProcess(on: redis)
+    (watcher, maker) = (try worker.connect(), try direct.connect())
+    expect(try maker.request("LOCK \(device) a ttl=1h"), "OK")
+  }
+
+  func stop() {
+    direct.kill()
+    worker.kill()
+    slow.stop()
+    redis.stop()
+  }
+}
+
 extension SystemSuites.Deadlines {
   @Suite struct Regressions {
     @Test func `what is not acknowledged comes again, however little is asked for`() throws {
@@ -43,20 +71,12 @@ extension SystemSuites.Deadlines {
     }
 
     @Test func `a connection that watches twice gets each event once`() throws {
-      let redis = try RedisServer()
-      defer { redis.stop() }
-      let slow = try FakeRedis(before: redis)
-      defer { slow.stop() }
-      let worker = try WorkerProcess(["--redis", slow.url])
-      defer { worker.kill() }
-      let direct = try WorkerProcess(on: redis)
-      defer { direct.kill() }
-      let (watcher, maker) = (try worker.connect(), try direct.connect())
-      let device = Lab.device()
-      expect(try maker.request("LOCK \(device) a ttl=1h"), "OK")
+      let watch = try SlowWatch()
+      defer { watch.stop() }
+      let (watcher, maker, device) = (watch.watcher, watch.maker, watch.device)
       #expect(try watcher.request("WATCH *").raw == "OK")
       // Where the device's log ends is told late; what happens meanwhile is shown by both watches.
-      slow.play { reply in
+      watch.slow.play { reply in
         guard case .array(let items) = reply, items.count == 1, case .text(let text) = items[0],
           text.contains("-")
         else { return .pass }
@@ -64,7 +84,7 @@ extension SystemSuites.Deadlines {
       }
       try watcher.sendLine("WATCH \(device)")
       try eventually("the second watch's begin on the worker") {
-        try worker.metric("latchkey_watches") == 2
+        try watch.worker.metric("latchkey_watches") == 2
       }
       pause(ms: 100)
       expect(try maker.request("HANDOFF \(device) a b ttl=1h"), "OK")
@@ -121,20 +141,12 @@ extension SystemSuites.Deadlines {
     }
 
     @Test func `two watches that begin at once show each event once`() throws {
-      let redis = try RedisServer()
-      defer { redis.stop() }
-      let slow = try FakeRedis(before: redis)
-      defer { slow.stop() }
-      let worker = try WorkerProcess(["--redis", slow.url])
-      defer { worker.kill() }
-      let direct = try WorkerProcess(on: redis)
-      defer { direct.kill() }
-      let (watcher, maker) = (try worker.connect(), try direct.connect())
-      let device = Lab.device()
-      expect(try maker.request("LOCK \(device) a ttl=1h"), "OK")
+      let watch = try SlowWatch()
+      defer { watch.stop() }
+      let (watcher, maker, device) = (watch.watcher, watch.maker, watch.device)
       // The worker learns where the logs end only when something has been added to them.
       let isAsked = Shared(0)
-      slow.play { reply in
+      watch.slow.play { reply in
         guard case .array(let items) = reply, items.count == 1 || items.count == 256,
           case .text(let text) = items[0], text.hasPrefix("0-0") || text.contains("-0")
         else { return .pass }
