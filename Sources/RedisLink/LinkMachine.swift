@@ -39,7 +39,6 @@ package struct LinkMachine: Sendable {
 
   package var isReady: Bool { state == .ready }
   package var isClosed: Bool { state == .closed }
-  package var isGreeting: Bool { state == .greeting }
   package var isConnecting: Bool { state == .connecting }
 
   /// The word for logs, metrics and INFO.

@@ -27,19 +27,6 @@ extension [UInt8] {
     span.extracting(range).withUnsafeBufferPointer { append(contentsOf: $0) }
   }
 
-  /// Appends `true` or `false`.
-  package mutating func append(_ flag: Bool) {
-    append(flag ? "true" as StaticString : "false")
-  }
-
-  /// Appends a name of our own as a JSON key and its colon; it must need no escapes.
-  package mutating func appendKey(_ name: StaticString) {
-    append(ASCII.quote)
-    append(name)
-    append(ASCII.quote)
-    append(ASCII.colon)
-  }
-
   /// Appends text as a JSON string.
   package mutating func appendJSONString(_ text: Span<UInt8>) {
     JSONString.encode(text, into: &self)

@@ -80,7 +80,6 @@ struct LinkMachineTests {
     #expect(machine.word == state.rawValue)
     #expect(machine.isReady == (state == .ready))
     #expect(machine.isClosed == (state == .closed))
-    #expect(machine.isGreeting == (state == .greeting))
     #expect(machine.isConnecting == (state == .connecting))
   }
 

@@ -7,18 +7,14 @@ import Wire
   @Test func `a reply is composed of its parts`() {
     let agent = "a\"b".bytes
     var out: [UInt8] = []
-    out.append("OK {")
-    out.appendKey("agent")
+    out.append("OK {\"agent\":")
     out.appendJSONString(agent.span)
     out.append(0x2C)
-    out.appendKey("token")
+    out.append("\"token\":")
     out.append(Int64(42))
-    out.append(",")
-    out.appendKey("renewed")
-    out.append(false)
     out.append("}")
     out.appendLineEnd()
-    #expect(out.text == "OK {\"agent\":\"a\\\"b\",\"token\":42,\"renewed\":false}\n")
+    #expect(out.text == "OK {\"agent\":\"a\\\"b\",\"token\":42}\n")
   }
 
   @Test func `numbers are written as Swift writes them`() {
@@ -34,8 +30,7 @@ import Wire
     var out: [UInt8] = []
     out.append(span: line.span, range: 4..<10)
     out.append(span: line.span, range: 4..<4)
-    out.append(true)
-    #expect(out.text == "devicetrue")
+    #expect(out.text == "device")
   }
 
   @Test func `an error is one line whatever its text holds`() {
