@@ -51,7 +51,8 @@ struct ParserProperties {
     _ = try? DurationText.parseMs(line.span, token)
     _ = try? IntegerText.parse(line.span, token, in: 0...Int64.max)
     _ = IDText.isUUID(line.span, token)
-    if IDText.isID(line.span, token, bytesMax: 128), token.range.count > 128 {
+    let idBytesMax = IDText.idBytesMax
+    if IDText.isID(line.span, token, bytesMax: idBytesMax), token.range.count > idBytesMax {
       return "an id is longer than its limit"
     }
     var text: [UInt8] = []

@@ -31,6 +31,22 @@ package enum IDText {
     return true
   }
 
+  /// Whether a text is a name from end to end.
+  package static func isID(_ text: some StringProtocol, bytesMax: Int = idBytesMax) -> Bool {
+    let bytes = Array(text.utf8)
+    return isID(
+      bytes.span, Token(start: 0, end: bytes.count, isQuoted: false), bytesMax: bytesMax)
+  }
+
+  /// Whether a text is a UUID from end to end.
+  package static func isUUID(_ text: some StringProtocol) -> Bool {
+    let bytes = Array(text.utf8)
+    return isUUID(bytes.span, Token(start: 0, end: bytes.count, isQuoted: false))
+  }
+
+  /// Whether a byte is one of those that names are made of.
+  package static func isIDByte(_ byte: UInt8) -> Bool { isIDByte(byte, table) }
+
   /// Looks a byte up in a table of 256 bits, of which only the first 128 can be set.
   private static func isIDByte(_ byte: UInt8, _ table: (low: UInt64, high: UInt64)) -> Bool {
     let half = byte < 64 ? table.low : byte < 128 ? table.high : 0

@@ -90,6 +90,7 @@ import Wire
       let bytes = [0x61, byte, 0x62]
       let isID = IDText.isID(bytes.span, whole(bytes), bytesMax: 128)
       #expect(isID == allowed.contains(byte), "byte \(byte)")
+      #expect(IDText.isIDByte(byte) == isID, "byte \(byte)")
     }
   }
 
@@ -100,12 +101,20 @@ import Wire
     #expect(!isID(String(repeating: "a", count: IDText.idBytesMax + 1)))
     #expect(isID(String(repeating: "a", count: 64), max: IDText.agentBytesMax))
     #expect(!isID(String(repeating: "a", count: 65), max: IDText.agentBytesMax))
+    #expect(IDText.idBytesMax == 128 && IDText.agentBytesMax == 64)
+    for text in ["", "a", "a/b", "é", String(repeating: "a", count: 128)] {
+      #expect(IDText.isID(text) == isID(text), "\(text)")
+      #expect(!IDText.isID(text + String(repeating: "a", count: 129)))
+    }
     #expect(isID("Gr%C3%B6%C3%9Fe"))
     #expect(!isID("a/b"))
   }
 
   @Test func `a UUID has its digits and dashes where they belong`() {
-    func isUUID(_ text: String) -> Bool { IDText.isUUID(text.bytes.span, whole(text.bytes)) }
+    func isUUID(_ text: String) -> Bool {
+      #expect(IDText.isUUID(text) == IDText.isUUID(text.bytes.span, whole(text.bytes)))
+      return IDText.isUUID(text)
+    }
     let uuid = "123e4567-e89b-12d3-A456-42661417400F"
     #expect(isUUID(uuid))
     for index in uuid.indices {

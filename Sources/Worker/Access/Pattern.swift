@@ -1,5 +1,7 @@
 // Owns: the patterns by which a principal's devices and links are named. Values; any thread.
 
+internal import Wire
+
 /// An id in which `*` stands for any characters, none included.
 struct Pattern: Sendable, Equatable {
   private let bytes: [UInt8]
@@ -14,22 +16,13 @@ struct Pattern: Sendable, Equatable {
     isEverything = bytes == [Pattern.star]
   }
 
-  /// Nil for what no id can look like: 1 to 128 characters of ids and `*`.
+  /// Nil for what no id can look like: as many characters as one may have, each of an id or `*`.
   init?(_ text: some StringProtocol) {
     let bytes = Array(text.utf8)
-    guard 1...128 ~= bytes.count,
-      bytes.allSatisfy({ $0 == Pattern.star || Pattern.isIDByte($0) })
+    guard 1...IDText.idBytesMax ~= bytes.count,
+      bytes.allSatisfy({ $0 == Pattern.star || IDText.isIDByte($0) })
     else { return nil }
     self.init(bytes: bytes)
-  }
-
-  private static func isIDByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "a")...UInt8(ascii: "z"):
-      true
-    default: "._:@+-%~".utf8.contains(byte)
-    }
   }
 
   /// Goes back to the latest star where the text does not fit: each byte is looked at for as many

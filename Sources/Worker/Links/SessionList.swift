@@ -195,9 +195,7 @@ final class SessionList {
       Array(session.utf8).withUnsafeBufferPointer({ SessionID.isOne($0) })
     else { throw forged(cursor) }
     let device = parts.joined(separator: ".")
-    let bytes = Array(device.utf8)
-    guard IDText.isID(bytes.span, Token(start: 0, end: bytes.count, isQuoted: false), bytesMax: 128)
-    else { throw forged(cursor) }
+    guard IDText.isID(device) else { throw forged(cursor) }
     place.after = SessionEntry(device: device, session: String(session))
     return place
   }

@@ -128,7 +128,7 @@ struct Arguments {
       try checkDevice(token, name, text)
     case .listed: try checkListed(token, name, text)
     case .id, .linkKind, .linkRef, .group, .agent:
-      let bytesMax = kind == .agent ? 64 : 128
+      let bytesMax = kind == .agent ? IDText.agentBytesMax : IDText.idBytesMax
       guard IDText.isID(text, token, bytesMax: bytesMax) else {
         throw RequestError(
           .badRequest,

@@ -29,12 +29,10 @@ struct ExportedRecord {
     guard try number(whole, "format", 0...1_000) == 1 else {
       throw ExportedRecord.bad("format is not 1: this was not made by this EXPORT")
     }
-    device = try id(try need(whole, "device"), "device", bytesMax: 128)
-    let bytes = Array(device.utf8)
-    guard
-      settings.deviceIDs == .any
-        || IDText.isUUID(bytes.span, Token(start: 0, end: bytes.count, isQuoted: false))
-    else { throw ExportedRecord.bad("device is not a UUID, as this worker asks for") }
+    device = try id(try need(whole, "device"), "device")
+    guard settings.deviceIDs == .any || IDText.isUUID(device) else {
+      throw ExportedRecord.bad("device is not a UUID, as this worker asks for")
+    }
     session = try sessionID(whole)
     try readState(whole)
     try readTimes(whole)
@@ -131,11 +129,11 @@ struct ExportedRecord {
     // In the order of the text, which a record shows.
     let kinds = try members(whole, "links").sorted { $0.value.lowerBound < $1.value.lowerBound }
     for (kind, refs) in kinds {
-      guard ExportedRecord.isID(kind, bytesMax: 128) else {
+      guard IDText.isID(kind) else {
         throw ExportedRecord.bad("a link's kind is not an id")
       }
       for ref in try elements(refs, "links") {
-        links.append(LinkName(kind: kind, ref: try id(ref, "a link's ref", bytesMax: 128)))
+        links.append(LinkName(kind: kind, ref: try id(ref, "a link's ref")))
       }
     }
     guard links.count <= settings.linksMax else {
@@ -201,12 +199,6 @@ struct ExportedRecord {
 
 extension ExportedRecord {
   private static let numberMax: Int64 = (1 << 53) - 1
-
-  private static func isID(_ text: String, bytesMax: Int) -> Bool {
-    let bytes = Array(text.utf8)
-    return IDText.isID(
-      bytes.span, Token(start: 0, end: bytes.count, isQuoted: false), bytesMax: bytesMax)
-  }
 
   private func isNull(_ range: Range<Int>) -> Bool { text[range].elementsEqual("null".utf8) }
 
@@ -309,11 +301,9 @@ extension ExportedRecord {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  private func id(
-    _ range: Range<Int>, _ name: String, bytesMax: Int
-  ) throws(RequestError) -> String {
+  private func id(_ range: Range<Int>, _ name: String) throws(RequestError) -> String {
     let id = try string(range, name)
-    guard ExportedRecord.isID(id, bytesMax: bytesMax) else {
+    guard IDText.isID(id) else {
       throw ExportedRecord.bad("\(name) is not an id")
     }
     return id

@@ -6,13 +6,13 @@ internal import Wire
 
 /// A kind of value that a word or an option can have, and how it is checked.
 enum ValueKind: Sendable, Equatable {
-  /// 1 to 128 characters of the id alphabet; a device must also be what `--device-ids` asks for.
+  /// An id as `IDText` has it; a device must also be what `--device-ids` asks for.
   case device
   /// A device, or `*` for all.
   case deviceOrAll
   /// What LIST lists: a device's sessions, those of a link (`kind=ref`), or all (`*`).
   case listed
-  /// 1 to 128 characters of the id alphabet.
+  /// An id as `IDText` has it.
   case id
   /// The same, and the kind of the link whose ref is the next word.
   case linkKind
@@ -21,7 +21,7 @@ enum ValueKind: Sendable, Equatable {
   case group
   /// `device`, `device/session` or `device/session/chat`; `current` may stand for the latter two.
   case address(parts: Int)
-  /// 1 to 64 characters of the id alphabet.
+  /// An id that is short enough for an agent.
   case agent
   /// Any text of 1 to so many bytes.
   case text(bytesMax: Int)

@@ -1,6 +1,8 @@
 // Owns: what one setting is, and how one of each kind (duration, count, bytes ...) is made.
 // Must not know which settings there are; SettingsTable.swift lists them. Any thread.
 
+internal import Wire
+
 /// What is wrong with a setting: a sentence that names the flag and says what is allowed.
 package struct SettingError: Error, Equatable, CustomStringConvertible {
   package let text: String
@@ -169,7 +171,7 @@ extension Setting {
       fallbackVariable: row.fallbackVariable
     ) { (settings, text) throws(SettingError) in
       let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      guard parts.count == 2, SettingText.isAgentName(parts[0]),
+      guard parts.count == 2, IDText.isID(parts[0], bytesMax: IDText.agentBytesMax),
         let ms = SettingText.durationMs(String(parts[1])), allowed.contains(ms)
       else { throw row.refusal(of: text, allowed: range) }
       guard settings[keyPath: path].updateValue(ms, forKey: String(parts[0])) == nil else {

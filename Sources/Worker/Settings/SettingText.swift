@@ -94,12 +94,6 @@ enum SettingText {
       && text.utf8.allSatisfy { isLetterOrDigit($0) || "_-".utf8.contains($0) }
   }
 
-  /// Whether this is an agent's name by the protocol's section 2.
-  static func isAgentName(_ text: Substring) -> Bool {
-    (1...64).contains(text.utf8.count)
-      && text.utf8.allSatisfy { isLetterOrDigit($0) || "._:@+-%~".utf8.contains($0) }
-  }
-
   private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
