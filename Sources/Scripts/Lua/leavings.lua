@@ -8,7 +8,7 @@ local function sweep_up(base, device, id, member)
   call('ZREM', base .. ':due', member)
   if string.sub(member, 1, 1) == 'z' then count(base, 'state:archived', -1) end
   call('ZREM', base .. ':sessions', device .. '/' .. id)
-  if #ids_of(base, device) == 0 then call('HDEL', base .. ':devices', device) end
+  if #ids_of(base, device, 1) == 0 then call('HDEL', base .. ':devices', device) end
 end
 
 -- Counts a device's live sessions anew: one whose record went by its TTL while no worker lived was
