@@ -73,6 +73,9 @@ struct Members {
 
 /// The messages of a SAY.
 enum Messages {
+  /// So many in one request: what bounds how long it keeps Redis from everybody else.
+  static let countMax = 1_000
+
   /// An object is one message, an array of objects several.
   ///
   /// Before each stands whose it is.
@@ -83,8 +86,15 @@ enum Messages {
       return parts
     }
     var elements = JSONElements(0, payload.count)
-    while let range = elements.next(in: payload.span) { try add(payload[range], to: &parts) }
-    guard !parts.bytes.isEmpty else {
+    var count = 0
+    while let range = elements.next(in: payload.span) {
+      try add(payload[range], to: &parts)
+      count += 1
+      guard count <= countMax else {
+        throw RequestError(.tooLarge, "one request may say \(countMax) messages")
+      }
+    }
+    guard count > 0 else {
       throw RequestError(.badRequest, "an array of messages must have at least one")
     }
     return parts

@@ -109,6 +109,20 @@ extension SystemSuites {
       #expect(try client.request("GET \(device)").int("messages") == 4)
     }
 
+    @Test func `a thousand messages are said at once and one more is too many`() throws {
+      let bench = try Bench()
+      let (client, device) = (bench.client, bench.device)
+      func said(_ count: Int) throws -> Reply {
+        let messages = Array(repeating: "{}", count: count).joined(separator: ",")
+        return try client.request("SAY \(device) [\(messages)]")
+      }
+      expect(try said(1_001), "ERR", "too_large")
+      // As many as fit a line would stop Redis for everybody.
+      expect(try said(340_000), "ERR", "too_large")
+      try bench.expectUntouched()
+      #expect(try said(1_000).int("seq") == 1_001)
+    }
+
     @Test(arguments: [400, 4_000])
     func `numbers of any length are kept digit for digit`(digits: Int) throws {
       let bench = try Bench()
