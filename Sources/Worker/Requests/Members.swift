@@ -16,7 +16,8 @@ struct Parts {
 
 /// What one request changes of a session, by name; a repeated member counts as its last value.
 struct Members {
-  /// A member's or a message's size at most, in bytes.
+  /// The size at most of what is stored in one piece, in bytes: a member, a message, a chat's
+  /// configuration.
   static let bytesMax = 256 << 10
   /// More than this in one request is refused before anything else is looked at.
   static let countMax = 512

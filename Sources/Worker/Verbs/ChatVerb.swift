@@ -12,6 +12,10 @@ enum ChatVerb {
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
+    guard call.payload?.count ?? 0 <= Members.bytesMax else {
+      throw RequestError(
+        .tooLarge, "a chat's configuration may have \(Members.bytesMax) bytes")
+    }
     try call.run(.chat) { arguments in
       arguments.word(address.device)
       arguments.word(orEmpty: address.session)

@@ -44,6 +44,19 @@ extension SystemSuites {
       #expect(try client.request("EXPORT \(device)").raw == before.raw)
     }
 
+    @Test func `a chat's configuration is as long as it may be, and goes out and back`() throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      expect(try client.request("OPEN \(device)"), "OK")
+      let text = String(repeating: "x", count: (256 << 10) - 8)
+      expect(try client.request("CHAT \(device) {\"v\":\"\(text)x\"}"), "ERR", "too_large")
+      #expect(try client.request("GET \(device)").int("chats") == 1)
+      expect(try client.request("CHAT \(device) {\"v\":\"\(text)\"}"), "OK")
+      let before = try client.request("EXPORT \(device)")
+      expect(try client.request("IMPORT replace=yes \(body(before))"), "OK")
+      #expect(try client.request("EXPORT \(device)").raw == before.raw)
+    }
+
     @Test func `it goes to another Redis, and goes on there`() throws {
       let other = try Lab(workers: [[]])
       defer { other.stop() }
