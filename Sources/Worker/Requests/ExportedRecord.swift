@@ -198,7 +198,10 @@ struct ExportedRecord {
 // MARK: Reading JSON
 
 extension ExportedRecord {
-  private static let numberMax: Int64 = (1 << 53) - 1
+  /// The greatest number of an export: thirteen digits, which times have until the year 2286.
+  ///
+  /// The scripts count on from what is imported, and write fourteen digits exactly.
+  private static let numberMax: Int64 = 9_999_999_999_999
 
   private func isNull(_ range: Range<Int>) -> Bool { text[range].elementsEqual("null".utf8) }
 

@@ -136,6 +136,34 @@ extension SystemSuites {
       #expect(try client.request("EXPORT \(device)").raw == reply.raw)
     }
 
+    @Test func `numbers are imported as far as the scripts can count on from them`() throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      expect(try client.request("OPEN \(device) {\"a\":1}"), "OK")
+      expect(try client.request("SAY \(device) {\"n\":1}"), "OK")
+      let exported = body(try client.request("EXPORT \(device)"))
+      let most = "9999999999999"
+      let counts = [
+        ("\"rev\":1", "\"rev\":"), ("\"a\":[1,", "\"a\":["), ("\"seq\":1,", "\"seq\":"),
+      ]
+      for (was, name) in counts {
+        #expect(exported.contains(was), "\(exported)")
+        let end = was.hasSuffix(",") ? "," : ""
+        let over = exported.replacing(
+          was, with: "\(name)10000000000000\(end)", maxReplacements: 1)
+        expect(try client.request("IMPORT replace=yes \(over)"), "ERR", "bad_request")
+        let at = exported.replacing(was, with: "\(name)\(most)\(end)", maxReplacements: 1)
+        expect(try client.request("IMPORT replace=yes \(at)"), "OK")
+        expect(try client.request("SET \(device) {\"b\":2}"), "OK")
+        expect(try client.request("SET \(device) {\"a\":3}"), "OK")
+        let said = try client.request("SAY \(device) {\"n\":2}").int("seq")
+        #expect(try client.request("HISTORY \(device) last=1").raw.contains("\"seq\":\(said),"))
+        let record = try client.request("GET \(device)")
+        #expect(record.raw.contains("\"fields\":{\"a\":3,\"b\":2}"), "\(record)")
+        expect(try client.request("EXPORT \(device)"), "OK")
+      }
+    }
+
     @Test func `a message deeper than a caller may say is refused inside an export too`() throws {
       let client = try Lab.current.connect()
       let device = Lab.device()
