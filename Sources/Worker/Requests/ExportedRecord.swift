@@ -110,8 +110,9 @@ struct ExportedRecord {
     var count = 0
     for (name, value) in try members(whole, "fields") {
       let (line, hasValue) = try versioned(value, isText: false)
-      guard name.utf8.count <= 1_024 else {
-        throw RequestError(.tooLarge, "a field's name may have 1024 bytes")
+      guard name.utf8.count <= Members.nameBytesMax else {
+        throw RequestError(
+          .tooLarge, "a field's name may have \(Members.nameBytesMax) bytes")
       }
       var field = Array("f:".utf8)
       field.appendJSONString(Array(name.utf8).span)
@@ -316,8 +317,10 @@ extension ExportedRecord {
   private func text(
     _ range: Range<Int>, _ name: String
   ) throws(RequestError) -> Slice<UnsafeBufferPointer<UInt8>> {
-    guard isNull(range) || text[range].first == UInt8(ascii: "\""), range.count <= 24_600 else {
-      throw ExportedRecord.bad("\(name) is not a text of 4096 bytes")
+    guard !isNull(range) else { return text[range] }
+    let bytesMax = ValueKind.storedTextBytesMax
+    guard try string(range, name).utf8.count <= bytesMax else {
+      throw ExportedRecord.bad("\(name) may have \(bytesMax) bytes")
     }
     return text[range]
   }

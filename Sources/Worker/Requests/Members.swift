@@ -19,6 +19,8 @@ struct Members {
   /// The size at most of what is stored in one piece, in bytes: a member, a message, a chat's
   /// configuration.
   static let bytesMax = 256 << 10
+  /// The most bytes of a member's name.
+  static let nameBytesMax = 1_024
   /// More than this in one request is refused before anything else is looked at.
   static let countMax = 512
 
@@ -47,9 +49,10 @@ struct Members {
     while let (key, value) = members.next(in: text) {
       var name: [UInt8] = []
       try JSONString.decode(text, key, into: &name)
-      guard value.count <= Members.bytesMax, name.count <= 1_024 else {
+      guard value.count <= Members.bytesMax, name.count <= Members.nameBytesMax else {
         throw RequestError(
-          .tooLarge, "a field may have \(Members.bytesMax) bytes, its name 1024")
+          .tooLarge,
+          "a field may have \(Members.bytesMax) bytes, its name \(Members.nameBytesMax)")
       }
       // Names are written one way, however the caller has escaped them.
       var field = Array("f:".utf8)

@@ -31,6 +31,9 @@ enum ValueKind: Sendable, Equatable {
   case integer(ClosedRange<Int64>)
   /// One of these words.
   case oneOf([String])
+
+  /// The most bytes of a text that a session keeps, such as its name.
+  static let storedTextBytesMax = 4_096
 }
 
 /// A word that stands right after the verb.
@@ -80,7 +83,7 @@ enum OptionName: Int, CaseIterable, Sendable {
     case .wait: .duration(allowsZero: true)
     case .agent: .agent
     case .user: .id
-    case .name, .thread, .phase, .step, .reason: .text(bytesMax: 4_096)
+    case .name, .thread, .phase, .step, .reason: .text(bytesMax: ValueKind.storedTextBytesMax)
     case .idle, .abandon, .archive, .life, .warn: .duration(allowsZero: true)
     case .keep: .duration(allowsZero: false)
     case .fenced, .replace: .oneOf(["yes", "no"])

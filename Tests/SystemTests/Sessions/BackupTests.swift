@@ -136,6 +136,26 @@ extension SystemSuites {
       #expect(try client.request("EXPORT \(device)").raw == reply.raw)
     }
 
+    @Test func `a text is imported as long as it may be said, however it is written`() throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      expect(try client.request("OPEN \(device) name=\"%\""), "OK")
+      let exported = body(try client.request("EXPORT \(device)"))
+      for letter in ["x", "\\u0001", "\\u00e9", "é"] {
+        let count = letter.hasSuffix("9") || letter == "é" ? 2_048 : 4_096
+        let name = String(repeating: letter, count: count)
+        let over = exported.replacing("%", with: name + letter)
+        expect(try client.request("IMPORT replace=yes \(over)"), "ERR", "bad_request")
+        expectBadRequest(try client.request("SET \(device) name=\"\(name)\(letter)\""))
+        let whole = exported.replacing("%", with: name)
+        expect(try client.request("IMPORT replace=yes \(whole)"), "OK")
+        #expect(try client.request("EXPORT \(device)").raw == "OK \(whole)")
+        expect(try client.request("SET \(device) name=\"\(name)\""), "OK")
+        let again = body(try client.request("EXPORT \(device)"))
+        expect(try client.request("IMPORT replace=yes \(again)"), "OK")
+      }
+    }
+
     @Test func `numbers are imported as far as the scripts can count on from them`() throws {
       let client = try Lab.current.connect()
       let device = Lab.device()
