@@ -5,16 +5,19 @@ internal import Scripts
 internal import Wire
 
 enum RecoverVerb {
+  /// What to look for, and what to make if there is nothing.
+  private static let ofDevice: [OptionName] =
+    [.hint, .user, .name, .thread, .phase, .step] + OptionName.clocks + [.fenced]
+
   static let verb = Verb(
-    name: "RECOVER", rights: .write, words: [.session],
-    options: [.hint, .user, .name, .thread, .phase, .step] + OptionName.clocks
-      + [.fenced, .token, .req],
+    name: "RECOVER", rights: .write, words: [.session], options: ofDevice + [.token, .req],
     payload: .optionalObject,
     summary: "Makes a paused or abandoned session active; with a device alone, the best one.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
     guard address.session == nil else {
+      try refuseMore(call)
       try call.run(.recover, dueInMs: 0) { arguments in
         arguments.word(address.device)
         arguments.word(orEmpty: address.session)
@@ -24,6 +27,18 @@ enum RecoverVerb {
       return
     }
     try recoverLatest(call, try NewSession(call))
+  }
+
+  /// Nobody should think that a session which is there was given what he said of a new one.
+  private static func refuseMore(_ call: Call) throws(RequestError) {
+    if let option = ofDevice.first(where: { call.option($0) != nil }) {
+      throw RequestError(
+        .badRequest, "\(option.text)= goes with RECOVER of a device, not of a session")
+    }
+    guard call.payload == nil else {
+      throw RequestError(
+        .badRequest, "a payload goes with RECOVER of a device, not of a session")
+    }
   }
 
   private static func recoverLatest(_ call: Call, _ new: NewSession) throws(RequestError) {

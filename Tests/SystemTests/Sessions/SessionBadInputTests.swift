@@ -109,6 +109,24 @@ extension SystemSuites {
       #expect(try client.request("GET \(device)").int("messages") == 4)
     }
 
+    @Test(arguments: [
+      "hint=01ARZ3NDEKTSV4RRFFQ69G5FAV", "user=u", "name=x", "thread=x", "phase=x", "step=x",
+      "idle=1h", "abandon=1h", "archive=1h", "life=1h", "keep=1h", "warn=1h", "fenced=yes",
+      "{\"kept\":1}",
+    ])
+    func `what a new session is made from is refused where one is named`(rest: String) throws {
+      let bench = try Bench()
+      let (client, device) = (bench.client, bench.device)
+      let session = try client.request("GET \(device)").string("session")
+      for address in ["\(device)/current", "\(device)/\(session)"] {
+        let name = rest.hasPrefix("{") ? "payload" : String(rest.prefix { $0 != "=" })
+        expectBadRequest(try client.request("RECOVER \(address) \(rest)"), naming: name)
+      }
+      try bench.expectUntouched()
+      expect(try client.request("RECOVER \(device)/current req=r"), "OK")
+      expect(try client.request("RECOVER \(device) \(rest)"), "OK")
+    }
+
     @Test func `a thousand messages are said at once and one more is too many`() throws {
       let bench = try Bench()
       let (client, device) = (bench.client, bench.device)
