@@ -5,6 +5,9 @@ internal import Scripts
 internal import Wire
 
 enum HistoryVerb {
+  private static let lastDefault: Int64 = 20
+  private static let limitDefault: Int64 = 100
+
   static let verb = Verb(
     name: "HISTORY", rights: .read, words: [.chat],
     options: [.last, .after, .limit],
@@ -12,22 +15,31 @@ enum HistoryVerb {
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    var after: [UInt8]?
-    if let bytes = call.option(.after) {
-      let token = Token(start: 0, end: bytes.count, isQuoted: false)
-      let number = try IntegerText.parse(bytes.span, token, in: 0...(1 << 53))
-      after = Array(String(number).utf8)
-    }
-    guard after == nil || call.number(.last) == nil else {
+    let (after, last, limit) = (try after(call), call.number(.last), call.number(.limit))
+    guard after == nil || last == nil else {
       throw RequestError(.badRequest, "last= and after= exclude each other")
     }
-    let most = after == nil ? call.number(.last) ?? 20 : call.number(.limit) ?? 100
+    let most =
+      after == nil
+      ? min(last ?? limit ?? lastDefault, limit ?? .max) : limit ?? limitDefault
     try call.run(.history) { arguments in
       arguments.word(address.device)
       arguments.word(orEmpty: address.session)
       arguments.word(orEmpty: address.chat)
       arguments.word(orEmpty: after)
       arguments.word(most)
+    }
+  }
+
+  /// The number behind which to begin; what `EVENTS` takes here is an id.
+  private static func after(_ call: Call) throws(RequestError) -> [UInt8]? {
+    guard let bytes = call.option(.after) else { return nil }
+    do throws(RequestError) {
+      let token = Token(start: 0, end: bytes.count, isQuoted: false)
+      let number = try IntegerText.parse(bytes.span, token, in: 0...(1 << 53))
+      return Array(String(number).utf8)
+    } catch {
+      throw RequestError(error.code, "after=\(error.text)")
     }
   }
 }

@@ -157,6 +157,25 @@ extension SystemSuites {
     }
 
     @Test(arguments: [
+      ("", [1, 2, 3, 4, 5]), ("last=2", [4, 5]), ("limit=2", [4, 5]), ("last=4 limit=2", [4, 5]),
+      ("last=2 limit=4", [4, 5]), ("after=0", [1, 2, 3, 4, 5]), ("after=1 limit=2", [2, 3]),
+      ("after=5", []), ("limit=1000", [1, 2, 3, 4, 5]),
+    ])
+    func `a history has no more messages than were asked for`(options: String, seqs: [Int]) throws {
+      let (client, device) = try opened()
+      expect(try client.request("SAY \(device) [{},{},{},{},{}]"), "OK")
+      let reply = try client.request("HISTORY \(device)\(options.isEmpty ? "" : " \(options)")")
+      let shown = reply.raw.matches(of: /"seq":([0-9]+)/).compactMap { Int($0.output.1) }
+      #expect(shown == seqs, "\(reply)")
+    }
+
+    @Test func `a place in a history that is none is named`() throws {
+      let (client, device) = try opened()
+      expectBadRequest(try client.request("HISTORY \(device) after=x"), naming: "after=")
+      expectBadRequest(try client.request("HISTORY \(device) after=1 last=1"), naming: "last=")
+    }
+
+    @Test(arguments: [
       "GET %", "SET % {\"a\":1}", "TOUCH %", "SAY % {}", "CHATS %", "HISTORY %", "DELETE %",
       "POP %",
     ])
