@@ -10,10 +10,10 @@ private final class BadLink {
   let worker: WorkerProcess
   private(set) var client: LineClient
 
-  init() throws {
+  init(_ options: [String] = []) throws {
     redis = try RedisServer()
     fake = try FakeRedis(before: redis)
-    worker = try WorkerProcess(["--redis", fake.url])
+    worker = try WorkerProcess(["--redis", fake.url] + options)
     client = try worker.connect()
   }
 
@@ -185,6 +185,55 @@ extension SystemSuites {
         #expect(try link.lockFresh().isOutage)
         pause(ms: 20)
       }
+      try link.expectHealed()
+    }
+
+    // MARK: Requests of several steps
+
+    /// The one text of a script's reply; nil for any other reply.
+    private static func text(_ reply: RedisValue) -> String? {
+      guard case .array(let items) = reply, items.count == 1, case .text(let text) = items[0] else {
+        return nil
+      }
+      return text
+    }
+
+    @Test func `a place whose taking is not answered is told as nothing done`() throws {
+      let link = try BadLink()
+      // The reply to OPEN asks for a place; the next one says that it is taken.
+      link.fake.play { Self.text($0) == "OK" ? .swallow : .pass }
+      let reply = try link.client.request("OPEN dev-1 user=ada")
+      expect(reply, "ERR", "unavailable")
+      #expect(reply.raw.hasSuffix("; nothing was done") && !reply.raw.contains("may"), "\(reply)")
+      try link.expectHealed()
+      expect(try link.client.request("GET dev-1"), "NONE")
+      expect(try link.client.request("OPEN dev-1 user=ada"), "OK")
+    }
+
+    @Test func `a quota that there was no time to look into is not called full`() throws {
+      let link = try BadLink(["--max-user-sessions", "1"])
+      let client = link.client
+      expect(try client.request("OPEN dev-1 user=ada"), "OK")
+      link.fake.play { reply in
+        guard let text = Self.text(reply) else { return .pass }
+        // A step gets 100 ms at least, so the second reply comes when the time is over.
+        if text.hasPrefix("MORE") { return .hold(.milliseconds(420)) }
+        return text.hasPrefix("FULL") ? .hold(.milliseconds(90)) : .pass
+      }
+      let reply = try client.request("OPEN dev-2 user=ada")
+      #expect(reply.isOutage, "\(reply)")
+      try link.expectHealed()
+      expect(try link.client.request("OPEN dev-2 user=ada"), "ERR", "quota")
+    }
+
+    @Test(arguments: ["MORE ", "MORE x", "MORE x live y"])
+    func `a question that no script asks is an error, not a crash`(text: String) throws {
+      let link = try BadLink()
+      link.fake.play { reply in
+        guard Self.text(reply)?.hasPrefix("MORE") == true else { return .pass }
+        return .replace("*1\r\n$\(text.utf8.count)\r\n\(text)\r\n")
+      }
+      expect(try link.client.request("OPEN dev-1 user=ada"), "ERR", "internal")
       try link.expectHealed()
     }
   }

@@ -32,24 +32,27 @@ final class LinkedChange {
     self.link = link
     self.query = query
     self.dueInMs = dueInMs
-    server.callScript(query(false, nil)) { self.asked($0) }
+    let first = query(false, nil)
+    server.callScript(first) { self.asked($0, first.script) }
   }
 
   private var server: ServingLoop { request.server }
 
-  private func asked(_ outcome: ScriptOutcome) {
+  private func asked(_ outcome: ScriptOutcome, _ script: Script) {
     guard case .line(let line) = outcome, line.starts(with: Array("MORE ".utf8)) else {
       finish(outcome)
       return
     }
-    let words = String(decoding: line, as: UTF8.self).split(separator: " ")
+    let text = String(decoding: line, as: UTF8.self)
+    let words = text.split(separator: " ")
+    guard words.count == 3 else { return finish(.failed(server.refusal(of: script, text))) }
     reserve(
-      SessionEntry(device: device, session: String(words[1])), isLive: words.last == "live")
+      SessionEntry(device: device, session: String(words[1])), isLive: words[2] == "live")
   }
 
   /// Takes a place in the link's partition; a user's places for live sessions are counted.
   private func reserve(_ entry: SessionEntry, isLive: Bool) {
-    guard !request.isOver else { return giveUp("the request's time was over") }
+    guard !request.isOver else { return giveUp() }
     let isCounted = isLive && link.kind == "user"
     let most = isCounted ? server.settings.userSessionsMax : 0
     let query = ScriptQuery(
@@ -57,7 +60,7 @@ final class LinkedChange {
       arguments: [link.text, entry.text, "\(most)", "\(LinkStanding.reservedMs)"])
     server.callScript(query, timeoutMs: request.stepMs) { [self] outcome in
       switch outcome {
-      case .failed(let error): giveUp(error.text)
+      case .failed(let error): notReserved(error)
       case .line(let line) where line.starts(with: Array("FULL".utf8)):
         let live = SessionEntry.texts(in: line).compactMap { SessionEntry(text: $0) }
         full(entry, live, most: most)
@@ -66,14 +69,23 @@ final class LinkedChange {
     }
   }
 
+  /// Whether there is a place now or not, the session was not touched.
+  private func notReserved(_ error: RequestError) {
+    guard error.code == .unknownOutcome else { return finish(.failed(error)) }
+    let reason = error.text.prefix { $0 != ";" }
+    finish(.failed(RequestError(.unavailable, "\(reason); nothing was done")))
+  }
+
   /// All places are taken: those of sessions that are live no more are given back, once.
   private func full(_ entry: SessionEntry, _ live: [SessionEntry], most: Int) {
-    guard !hasCheckedLive, !request.isOver else {
+    guard !hasCheckedLive else {
       finish(
         .failed(
           RequestError(.quota, "the user \(link.ref) may have \(most) live sessions")))
       return
     }
+    // Perhaps not all of them are live: that there is no place is not known.
+    guard !request.isOver else { return giveUp() }
     hasCheckedLive = true
     LinkCheck.run(server, live, of: link, timeoutMs: request.stepMs) { [self] in
       reserve(entry, isLive: true)
@@ -82,7 +94,7 @@ final class LinkedChange {
 
   private func change(_ entry: SessionEntry) {
     Failpoint.reserved.hit()
-    guard !request.isOver else { return giveUp("the request's time was over") }
+    guard !request.isOver else { return giveUp() }
     server.callScript(query(true, entry.session), timeoutMs: request.stepMs) { [self] outcome in
       Failpoint.linked.hit()
       // A place is confirmed at once, so that it comes free as soon as the session goes; that of a
@@ -108,10 +120,10 @@ final class LinkedChange {
       || line.dropFirst(record.count).starts(with: entry.session.utf8)
   }
 
-  /// The session was not touched.
-  private func giveUp(_ reason: String) {
-    let text = reason.hasSuffix("nothing was done") ? reason : "\(reason); nothing was done"
-    finish(.failed(RequestError(.unavailable, text)))
+  /// There is no time for the next step, and the session was not touched.
+  private func giveUp() {
+    finish(
+      .failed(RequestError(.unavailable, "the request's time was over; nothing was done")))
   }
 
   private func finish(_ outcome: ScriptOutcome) {
