@@ -69,7 +69,7 @@ package struct Batcher {
   /// `after` is the sequence of the batch that holds its connection's previous request, or 0.
   package mutating func batch(for script: Script, after: UInt64) -> Batch {
     for batch in open where batch.script == script && batch.sequence >= after {
-      if batch.count < requestsMax, batch.arguments.bytes.count < bytesMax { return batch }
+      if batch.count < requestsMax, batch.arguments.count < bytesMax { return batch }
     }
     let batch = spare.popLast() ?? Batch()
     batch.script = script

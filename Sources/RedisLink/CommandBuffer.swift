@@ -4,38 +4,53 @@ internal import Scripts
 
 /// Bytes on their way to Redis.
 package struct CommandBuffer: Sendable {
-  package private(set) var bytes: [UInt8] = []
+  /// What has been written, and room behind it.
+  private var storage: [UInt8] = []
+  package private(set) var count = 0
 
   package init() {}
 
-  package var isEmpty: Bool { bytes.isEmpty }
+  package var isEmpty: Bool { count == 0 }
+
+  /// How many bytes it has taken from the system.
+  package var capacity: Int { storage.count }
+
+  /// A copy of what has been written.
+  package var bytes: [UInt8] { Array(storage[..<count]) }
+
+  /// Lends what has been written.
+  package func withBytes<Value>(_ body: (UnsafeRawBufferPointer) -> Value) -> Value {
+    storage.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+  }
 
   /// Forgets the content and keeps the storage, unless it has grown beyond use.
   package mutating func reset() {
-    if bytes.capacity > 1 << 20 { bytes = [] } else { bytes.removeAll(keepingCapacity: true) }
+    if storage.count > 1 << 20 { storage = [] }
+    count = 0
   }
 
   /// Begins a command of so many words.
   package mutating func begin(words: Int) {
-    bytes.append(UInt8(ascii: "*"))
-    appendLine(words)
+    write(CommandBuffer.headBytesMax) { $0.putHead("*", words) }
   }
 
   /// Appends one word.
   package mutating func word(_ text: UnsafeBufferPointer<UInt8>) {
-    bytes.append(UInt8(ascii: "$"))
-    appendLine(text.count)
-    bytes.append(contentsOf: text)
-    endLine()
+    write(CommandBuffer.frameBytesMax + text.count) { out in
+      out.putHead("$", text.count)
+      out.put(text)
+      out.put("\r\n")
+    }
   }
 
   /// Appends one word that is made of two texts.
   package mutating func word(_ prefix: [UInt8], _ text: UnsafeBufferPointer<UInt8>) {
-    bytes.append(UInt8(ascii: "$"))
-    appendLine(prefix.count + text.count)
-    bytes.append(contentsOf: prefix)
-    bytes.append(contentsOf: text)
-    endLine()
+    write(CommandBuffer.frameBytesMax + prefix.count + text.count) { out in
+      out.putHead("$", prefix.count + text.count)
+      prefix.withUnsafeBufferPointer { out.put($0) }
+      out.put(text)
+      out.put("\r\n")
+    }
   }
 
   package mutating func word(_ text: [UInt8]) { text.withUnsafeBufferPointer { word($0) } }
@@ -46,19 +61,22 @@ package struct CommandBuffer: Sendable {
   }
 
   package mutating func word(_ number: Int64) {
-    withDecimal(number) { word($0) }
+    write(CommandBuffer.frameBytesMax + ByteCursor.digitsMax) { out in
+      out.putHead("$", ByteCursor.digits(of: number) + (number < 0 ? 1 : 0))
+      out.put(number)
+      out.put("\r\n")
+    }
   }
 
   /// Appends one word that is made of a number, a space and a text.
   package mutating func word(_ number: Int64, _ text: UnsafeBufferPointer<UInt8>) {
-    withDecimal(number) { digits in
-      bytes.append(UInt8(ascii: "$"))
-      appendLine(digits.count + 1 + text.count)
-      bytes.append(contentsOf: digits)
+    write(CommandBuffer.frameBytesMax + ByteCursor.digitsMax + 1 + text.count) { out in
+      out.putHead("$", ByteCursor.digits(of: number) + (number < 0 ? 1 : 0) + 1 + text.count)
+      out.put(number)
+      out.put(" ")
+      out.put(text)
+      out.put("\r\n")
     }
-    bytes.append(UInt8(ascii: " "))
-    bytes.append(contentsOf: text)
-    endLine()
   }
 
   /// Appends an empty word.
@@ -71,19 +89,47 @@ package struct CommandBuffer: Sendable {
   }
 
   /// Appends bytes that are RESP already.
-  package mutating func encoded(_ other: [UInt8]) { bytes.append(contentsOf: other) }
+  package mutating func encoded(_ other: [UInt8]) {
+    write(other.count) { out in other.withUnsafeBufferPointer { out.put($0) } }
+  }
+
+  /// Appends what another buffer holds.
+  package mutating func encoded(_ other: CommandBuffer) {
+    other.withBytes { bytes in
+      write(bytes.count) { $0.put(bytes.assumingMemoryBound(to: UInt8.self)) }
+    }
+  }
 
   package mutating func raw(_ text: StaticString) {
-    text.withUTF8Buffer { bytes.append(contentsOf: $0) }
+    write(text.utf8CodeUnitCount) { $0.put(text) }
   }
 
-  private mutating func appendLine(_ number: Int) {
-    withDecimal(Int64(number)) { bytes.append(contentsOf: $0) }
-    endLine()
+  /// The most bytes of what stands before a word's text, and of all that stands around it.
+  private static let headBytesMax = 1 + ByteCursor.digitsMax + 2
+  private static let frameBytesMax = headBytesMax + 2
+
+  /// Lets `body` put so many bytes at most behind what is there.
+  private mutating func write(_ bytesMax: Int, _ body: (inout ByteCursor) -> Void) {
+    if storage.count - count < bytesMax { grow(bytesMax) }
+    count = storage.withUnsafeMutableBytes { all in
+      guard let start = all.baseAddress else { return 0 }
+      var cursor = ByteCursor(start + count)
+      body(&cursor)
+      return cursor.next - start
+    }
   }
 
-  private mutating func endLine() {
-    bytes.append(13)
-    bytes.append(10)
+  private mutating func grow(_ bytesMax: Int) {
+    let more = max(bytesMax, storage.count, 256)
+    storage.append(contentsOf: repeatElement(0, count: more))
+  }
+}
+
+extension ByteCursor {
+  /// Puts the line before a word or before all words of a command.
+  fileprivate mutating func putHead(_ kind: StaticString, _ number: Int) {
+    put(kind)
+    put(Int64(number))
+    put("\r\n")
   }
 }

@@ -191,14 +191,14 @@ extension RedisLink {
   /// Writes what is in the outbox; once a turn is enough.
   package func flush() {
     guard let socket, !machine.isConnecting else { return }
-    while outboxSent < outbox.bytes.count {
-      let outcome = outbox.bytes.withUnsafeBytes { bytes in
+    while outboxSent < outbox.count {
+      let outcome = outbox.withBytes { bytes in
         socket.write(UnsafeRawBufferPointer(rebasing: bytes[outboxSent...]))
       }
       switch outcome {
       case .moved(let count): outboxSent += count
       case .wouldBlock:
-        watch?.want([.read, .write])
+        watch?.want(.both)
         return
       case .ended, .broken:
         lost("Redis closed the connection")
@@ -215,8 +215,8 @@ extension RedisLink {
     outbox.begin(words: words)
     beginScript(batch.script, hash: hash)
     outbox.word(Int64(batch.count))
-    outbox.encoded(batch.keys.bytes)
-    outbox.encoded(batch.arguments.bytes)
+    outbox.encoded(batch.keys)
+    outbox.encoded(batch.arguments)
   }
 
   private func deadline(of batch: Batch) -> Int64 {
@@ -249,8 +249,8 @@ extension RedisLink: FileWatchOwner {
       connectFinished()
       return
     }
-    if readiness.contains(.read) { read() }
-    if readiness.contains(.write) { flush() }
+    if readiness.canRead { read() }
+    if readiness.canWrite { flush() }
   }
 
   private func read() {
@@ -322,7 +322,7 @@ extension RedisLink: FileWatchOwner {
     switch greeting.answered(reply) {
     case .awaitMore: return
     case .sendSecond:
-      outbox.encoded(greeting.secondWords().bytes)
+      outbox.encoded(greeting.secondWords())
       for _ in 0...Script.allCases.count { expect(.greeting, deadlineMs: setupDeadlineMs) }
       flush()
     case .done: perform(machine.greeted())
@@ -393,7 +393,7 @@ extension RedisLink {
     greeting = Greeting(setup)
     outbox.reset()
     outboxSent = 0
-    outbox.encoded(greeting.firstWords().bytes)
+    outbox.encoded(greeting.firstWords())
     let replies = setup.endpoint.database == 0 ? 1 : 2
     for _ in 0..<replies { expect(.greeting, deadlineMs: setupDeadlineMs) }
     watch?.want(.read)

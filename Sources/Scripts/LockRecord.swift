@@ -36,17 +36,24 @@ package struct LockRecord {
     note = record[min(acquiredEnd + 1, record.count)...]
   }
 
-  /// Appends the reply of a renewal for so many ms, without a line end.
-  package func appendRenewal(ttlMs: Int64, to line: inout [UInt8]) {
-    func add(_ text: StaticString) { text.withUTF8Buffer { line.append(contentsOf: $0) } }
-    add("OK {\"agent\":\"")
-    line.append(contentsOf: UnsafeBufferPointer(rebasing: agent))
-    add("\",\"token\":")
-    line.append(contentsOf: UnsafeBufferPointer(rebasing: token))
-    add(",\"ttl_ms\":")
-    withDecimal(ttlMs) { line.append(contentsOf: $0) }
-    add(",\"acquired_at\":")
-    line.append(contentsOf: UnsafeBufferPointer(rebasing: acquiredAt))
-    add(",\"renewed\":true}")
+  /// Lends the reply line of a renewal for so many ms, its end included.
+  package func withRenewal(ttlMs: Int64, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
+    let textBytes = 96
+    let room = textBytes + agent.count + token.count + acquiredAt.count + ByteCursor.digitsMax
+    withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) { line in
+      guard let start = line.baseAddress else { preconditionFailure("no room for a line") }
+      var out = ByteCursor(start)
+      out.put("OK {\"agent\":\"")
+      out.put(UnsafeBufferPointer(rebasing: agent))
+      out.put("\",\"token\":")
+      out.put(UnsafeBufferPointer(rebasing: token))
+      out.put(",\"ttl_ms\":")
+      out.put(ttlMs)
+      out.put(",\"acquired_at\":")
+      out.put(UnsafeBufferPointer(rebasing: acquiredAt))
+      out.put(",\"renewed\":true}\n")
+      let bytes = UnsafeRawBufferPointer(start: start, count: out.next - start)
+      body(bytes.assumingMemoryBound(to: UInt8.self))
+    }
   }
 }

@@ -55,9 +55,9 @@ struct FileWatchTests {
       loop.stop()
     }
     let watch = FileWatch(loop, pair.near.descriptor, owner: owner)
-    watch.want([.read, .write])
+    watch.want(.both)
     run(loop, keeping: watch, owner)
-    #expect(told == [[.read, .write]])
+    #expect(told == [.both])
   }
 
   @Test func `who asks for nothing hears nothing, and can ask again`() throws {
@@ -72,14 +72,14 @@ struct FileWatchTests {
       if told.count == 2 {
         loop.stop()
       } else {
-        watch?.want([])
+        watch?.want(.none)
         again?.set(afterMs: 30)
       }
     }
     watch = FileWatch(loop, pair.near.descriptor, owner: owner)
     again = LoopTimer(loop) {
       #expect(told == [.write])
-      #expect(watch?.interest == [])
+      #expect(watch?.interest == Readiness.none)
       watch?.want(.read)
     }
     watch?.want(.write)

@@ -65,7 +65,7 @@ struct CommandBufferTests {
     #expect(buffer.isEmpty && buffer.bytes == [])
     buffer.word(String(repeating: "x", count: 3 << 20))
     buffer.reset()
-    #expect(buffer.isEmpty && buffer.bytes.capacity < 1 << 20)
+    #expect(buffer.isEmpty && buffer.capacity < 1 << 20)
   }
 }
 

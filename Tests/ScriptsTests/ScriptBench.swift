@@ -84,14 +84,14 @@ private struct Renewal {
   /// The reply line, which a worker makes of the record if that is the reply.
   func line(_ reply: RedisValue) throws -> RedisValue {
     guard case .text(var text) = reply, text.first?.isNumber == true else { return reply }
-    var line: [UInt8] = []
-    let isRecord = text.withUTF8 { bytes in
-      let record = LockRecord(bytes)
-      record?.appendRenewal(ttlMs: Int64(words[2]) ?? 0, to: &line)
-      return record != nil
+    var line = ""
+    text.withUTF8 { bytes in
+      LockRecord(bytes)?.withRenewal(ttlMs: Int64(words[2]) ?? 0) {
+        line = String(decoding: $0, as: UTF8.self)
+      }
     }
-    guard isRecord else { throw Failure("not a record: \(text)") }
-    return .text(String(decoding: line, as: UTF8.self))
+    guard line.hasSuffix("\n") else { throw Failure("not a record: \(text)") }
+    return .text(String(line.dropLast()))
   }
 }
 

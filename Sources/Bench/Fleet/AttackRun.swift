@@ -41,7 +41,7 @@ private final class Attacker: FileWatchOwner {
       run.counts.opened += 1
       return connected(socket)
     }
-    if readiness.contains(.write) { return shout(socket) }
+    if readiness.canWrite { return shout(socket) }
     switch socket.read(into: run.readBuffer) {
     case .moved: if run.attack == .storm { restart(isByWorker: false) }
     case .wouldBlock: break

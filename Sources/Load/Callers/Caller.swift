@@ -68,7 +68,7 @@ final class Caller: FileWatchOwner {
   func close() {
     guard state != .closed else { return }
     state = .closed
-    watch?.want([])
+    watch?.want(.none)
     socket.close()
   }
 
@@ -90,7 +90,7 @@ final class Caller: FileWatchOwner {
     // The reader hears of it, once, and later than the sender's call.
     case .ended, .broken: return
     }
-    watch?.want([.read, .write])
+    watch?.want(.both)
   }
 
   func fileReady(_ readiness: Readiness) {
@@ -98,8 +98,8 @@ final class Caller: FileWatchOwner {
     case .closed: return
     case .connecting: connectEnded()
     case .ready:
-      if readiness.contains(.write) { sendRest() }
-      if readiness.contains(.read), state == .ready { read() }
+      if readiness.canWrite { sendRest() }
+      if readiness.canRead, state == .ready { read() }
     }
   }
 

@@ -214,8 +214,8 @@ final class Connection: FileWatchOwner {
 
 extension Connection {
   func fileReady(_ readiness: Readiness) {
-    if readiness.contains(.write) { sendOutput() }
-    guard readiness.contains(.read) else { return }
+    if readiness.canWrite { sendOutput() }
+    guard readiness.canRead else { return }
     if machine.takesRequests { readInput() } else if machine.isLingering { discardInput() }
   }
 
@@ -370,10 +370,10 @@ extension Connection {
 
   private func watchAsNeeded() {
     guard !machine.isClosed else { return }
-    var wanted: Readiness = []
-    if machine.isLingering || (machine.takesRequests && !inputHasEnded) { wanted.insert(.read) }
-    if outputSent < output.count { wanted.insert(.write) }
-    watch?.want(wanted)
+    watch?.want(
+      Readiness(
+        read: machine.isLingering || (machine.takesRequests && !inputHasEnded),
+        write: outputSent < output.count))
   }
 
   private func perform(_ action: ConnectionMachine.Action) {

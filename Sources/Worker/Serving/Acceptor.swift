@@ -40,7 +40,7 @@ final class Acceptor: FileWatchOwner {
         take(caller)
       } catch {
         // Out of descriptors or memory: asking again at once would only burn the processor.
-        watch?.want([])
+        watch?.want(.none)
         pause?.set(afterMs: 100)
         return
       }

@@ -308,10 +308,7 @@ extension ServingLoop: RedisLinkOwner {
       answer(ticket, scriptFailed(script, "a record that is none"))
       return
     }
-    replyLine.removeAll(keepingCapacity: true)
-    record.appendRenewal(ttlMs: ticket.dueInMs, to: &replyLine)
-    replyLine.appendLineEnd()
-    replyLine.withUnsafeBufferPointer { answer(ticket, $0) }
+    record.withRenewal(ttlMs: ticket.dueInMs) { answer(ticket, $0) }
   }
 
   /// Redis answered the whole batch with an error.
