@@ -33,25 +33,34 @@ end
 local function each_record(at, operate)
   local records, replies = call('MGET', unpack(KEYS)), {}
   -- Records that have changed since they were read; false for those that are to be read again.
-  local newer, words, waiting, n = {}, {}, {}, 0
-  local function write_waiting()
+  local newer = {}
+  -- What is to be written, as MSET wants it, and how many requests had been served by the last one.
+  local words, n, written = {}, 0, 0
+  local function write_waiting(served)
     local outcome = n > 0 and redis.pcall('MSET', unpack(words, 1, 2 * n)) or {}
-    for i = 1, outcome.err and n or 0 do
-      replies[waiting[i]] = 'ERR internal ' .. outcome.err
+    for item = written + 1, outcome.err and served or 0 do
+      -- Those that were served by themselves have a line as their reply.
+      if find(replies[item], '^%d') then replies[item] = 'ERR internal ' .. outcome.err end
     end
-    n = 0
+    n, written = 0, served
   end
-  for item, key in ipairs(KEYS) do
-    local who, terms, record = ARGV[2 * item - 1], ARGV[2 * item], newer[key]
-    if record == nil then record = records[item] end
-    if newer[key] == false then record = call('GET', key) end
+  for item = 1, #KEYS do
+    local key, who, terms = KEYS[item], ARGV[2 * item - 1], ARGV[2 * item]
+    local record = newer[key]
+    if record == nil then
+      record = records[item]
+    elseif not record then
+      record = call('GET', key)
+    end
     local fresh = renewed(record, at, who, terms)
     if fresh then
-      newer[key], words[2 * n + 1], words[2 * n + 2] = fresh, key, fresh
+      newer[key] = fresh
+      words[2 * n + 1] = key
+      words[2 * n + 2] = fresh
       n = n + 1
-      waiting[n], replies[item] = item, fresh
+      replies[item] = fresh
     else
-      if newer[key] then write_waiting() end
+      if newer[key] then write_waiting(item - 1) end
       newer[key] = false
       local before = find(key, ':held:', 1, true)
       local base, device = cut(key, 1, before - 1), cut(key, before + 6)
@@ -60,6 +69,6 @@ local function each_record(at, operate)
         answered(base, device, req or '', operate, device, record, who, ttl or terms, token or '')
     end
   end
-  write_waiting()
+  write_waiting(#KEYS)
   return replies
 end

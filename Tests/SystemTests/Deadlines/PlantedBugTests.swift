@@ -53,7 +53,7 @@ extension PlantedBug {
     "renewals that are not written",
     [
       Change(
-        within: "'MSET'", find: "  write_waiting()\n  return replies",
+        within: "'MSET'", find: "  write_waiting(#KEYS)\n  return replies",
         replacement: "  return replies")
     ])
 
