@@ -28,16 +28,17 @@ struct RenewalTests {
     return Int(calls.1) ?? 0
   }
 
-  @Test func `renewals of one call share one read and one write`() throws {
+  @Test(arguments: [50, 512])
+  func `renewals of one call share one read and one write`(count: Int) throws {
     let server = try RedisServer()
     let bench = try ScriptBench(on: server)
-    let requests = (0..<50).flatMap { ["d\($0)", "a", "60000", "", ""] }
-    let keys = [String](repeating: bench.base, count: 50)
+    let requests = (0..<count).flatMap { ["d\($0)", "a", "60000", "", ""] }
+    let keys = [String](repeating: bench.base, count: count)
     _ = try bench.call(.lock, keys: keys, requests)
     let names = ["mget", "mset", "get", "set", "zadd", "hset", "pexpireat"]
     let before = try names.map { try calls($0, on: bench.redis) }
     let replies = try bench.call(.lock, keys: keys, requests).items.compactMap(\.string)
-    #expect(replies.count == 50 && replies.allSatisfy { $0.contains(#""renewed":true"#) })
+    #expect(replies.count == count && replies.allSatisfy { $0.contains(#""renewed":true"#) })
     let after = try names.map { try calls($0, on: bench.redis) }
     #expect(zip(after, before).map { $0 - $1 } == [1, 1, 0, 0, 0, 0, 0])
   }
@@ -152,5 +153,62 @@ struct RenewalTests {
     let lines = reply.items.compactMap(\.string)
     #expect(lines.count == 3 && lines.allSatisfy { $0.contains("OOM ") }, "\(reply)")
     #expect(try [old.held("d1"), old.held("d2")] == before)
+  }
+
+  /// What a reply says, without what no two Redis can agree on: tokens by their order of
+  /// appearance, and times to the nearest 100 s, which all TTLs here are multiples of.
+  private static func essence(_ reply: ScriptReply, _ tokens: inout [Int]) throws -> String {
+    var words = [reply.word, reply.body["agent"] as? String ?? "-"]
+    if let ttlMs = reply.body["ttl_ms"] as? Int { words.append("\((ttlMs + 50_000) / 100_000)") }
+    if let renewed = reply.body["renewed"] as? Bool { words.append("\(renewed)") }
+    if let token = reply.body["token"] as? Int {
+      if !tokens.contains(token) { tokens.append(token) }
+      words.append("token \(tokens.firstIndex(of: token) ?? -1)")
+    }
+    return words.joined(separator: " ")
+  }
+
+  @Test(arguments: 1...20)
+  func `many requests in one call do what they do one by one`(part: Int) throws {
+    let (together, alone) = (try ScriptBench(), try ScriptBench())
+    var random = Seeded("requests in one call, part \(part)")
+    var (tokensTogether, tokensAlone): ([Int], [Int]) = ([], [])
+    for round in 0..<12 {
+      let script = [Script.lock, .lock, .renew].randomElement(using: &random) ?? .lock
+      // By place, since the two do not have the same tokens; one more is nobody's.
+      let known = tokensTogether.indices.map { $0 } + [tokensTogether.count]
+      let plans = (0..<Int.random(in: 1...40, using: &random)).map { index in
+        let isFenced = script == .renew || Int.random(in: 0..<4, using: &random) == 0
+        let hasID = Int.random(in: 0..<5, using: &random) == 0
+        return (
+          words: [
+            "d\(Int.random(in: 0..<3, using: &random))",
+            ["a", "ab"].randomElement(using: &random) ?? "",
+            "\(Int.random(in: 1...5, using: &random) * 100_000)",
+          ], token: isFenced ? known.randomElement(using: &random) : nil,
+          req: hasID ? "r\(round)-\(index % 7)" : ""
+        )
+      }
+      func requests(_ tokens: [Int]) -> [[String]] {
+        plans.map { plan in
+          let token = plan.token.map { $0 < tokens.count ? "\(tokens[$0])" : "1" } ?? ""
+          return plan.words + [token, plan.req]
+        }
+      }
+      let keys = [String](repeating: together.base, count: plans.count)
+      let one = try together.call(script, keys: keys, requests(tokensTogether).flatMap(\.self))
+      let replies = try one.items.map { try ScriptReply($0.string ?? "") }
+      let others = try requests(tokensAlone).map { try alone.run(script, $0) }
+      let told = try replies.map { try Self.essence($0, &tokensTogether) }
+      #expect(told == (try others.map { try Self.essence($0, &tokensAlone) }))
+      for device in ["d0", "d1", "d2"] {
+        let (one, other) = (try together.record(device), try alone.record(device))
+        #expect(one?.agent == other?.agent)
+        guard let one, let other else { continue }
+        #expect(abs((one.endsAt - one.acquiredAt) - (other.endsAt - other.acquiredAt)) < 50_000)
+        #expect(try together.due(device) ?? .max <= one.endsAt)
+        #expect(try together.due(device) == together.expiresAt(device))
+      }
+    }
   }
 }
