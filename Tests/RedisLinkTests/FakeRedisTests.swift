@@ -68,7 +68,7 @@ struct FakeRedisTests {
   @Test func `a reply that comes late is never taken for another one`() throws {
     // The first connection answers nothing in time; the second one has its own answers.
     let fake = try fake(answering: .nothing)
-    let bench = try LinkBench(path: fake.path, timeoutMs: 100) { $0.connectTimeoutMs = 200 }
+    let bench = try LinkBench(path: fake.path, timeoutMs: 500)
     try bench.startServing()
     bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     try bench.wait("the failure") {

@@ -78,7 +78,7 @@ struct Members {
 /// The messages of a SAY.
 enum Messages {
   /// So many in one request: what bounds how long it keeps Redis from everybody else.
-  static let countMax = 1_000
+  static let countMax = 10_000
 
   /// An object is one message, an array of objects several.
   ///
