@@ -12,6 +12,8 @@ struct ReturnWordTests {
   struct Way: Sendable, CustomTestStringConvertible {
     var script: Script
     var before: [Step] = []
+    /// Other requests of the same call, before this one.
+    var ahead: [[String]] = []
     var request: [String]
     var word: String
     var names: Set<String> = []
@@ -119,11 +121,26 @@ struct ReturnWordTests {
       try #require(reply.word == "OK", "\(reply)")
       if reply.names.contains("token") { token = "\(try reply.int("token"))" }
     }
-    let reply = try bench.run(way.script, way.request.map { $0 == "TOKEN" ? token : $0 })
+    let request = way.request.map { $0 == "TOKEN" ? token : $0 }
+    let reply =
+      try way.ahead.isEmpty
+      ? bench.run(way.script, request) : run(request, of: way.script, behind: way.ahead, bench)
     #expect(reply.word == way.word, "\(reply)")
     #expect(reply.names == way.names, "\(reply)")
     // S3: whoever does not hold the lock never learns its token.
     if reply.word != "OK" { #expect(token == "0" || !reply.raw.contains(token)) }
+  }
+
+  /// What the last one of a call's requests is answered.
+  private func run(
+    _ request: [String], of script: Script, behind ahead: [[String]], _ bench: ScriptBench
+  ) throws -> ScriptReply {
+    let keys = Array(repeating: bench.base, count: ahead.count + 1)
+    let replies = try bench.call(script, keys: keys, ahead.flatMap { $0 } + request).items
+    guard replies.count == keys.count, let text = replies.last?.string else {
+      throw Failure("\(script.name): \(replies.count) replies")
+    }
+    return try ScriptReply(text)
   }
 
   @Test(arguments: Script.allCases.filter { $0.argumentsPerRequest > 0 })

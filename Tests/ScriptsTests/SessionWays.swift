@@ -55,6 +55,12 @@ extension ReturnWordTests {
   /// More fields than a session may have.
   private static let tooMany = (0..<129).map { "8 f:\"m\(100 + $0)\"1 1" }.joined()
 
+  /// Members that make a session as large as a page of a list.
+  private static let large: String = {
+    let value = "\"\(String(repeating: "x", count: 262_142))\""
+    return (0..<16).map { "8 f:\"m\(100 + $0)\"262144 \(value)" }.joined()
+  }()
+
   private static let reading = [
     Way(script: .get, before: [open()], request: ["d", ""], word: "OK", names: record),
     Way(script: .get, request: ["d", "S"], word: "NONE"),
@@ -148,6 +154,9 @@ extension ReturnWordTests {
       names: record),
     Way(script: .entry, before: linked, request: ["d", "S", "tag", "blue", ""], word: "NONE"),
     Way(script: .entry, before: linked, request: ["d", "S", "", "", "paused"], word: "SKIP"),
+    Way(
+      script: .entry, before: [open(), Step(.set, "d", "S", large, "", "", "", "", "")],
+      ahead: [["d", "S", "", "", ""]], request: ["d", "S", "", "", ""], word: "LATER"),
     Way(script: .digest, before: linked, request: ["d", "S", "tag", "red"], word: "OK"),
     Way(script: .digest, before: linked, request: ["d", "S", "tag", "blue"], word: "NONE"),
     Way(

@@ -39,7 +39,7 @@ final class SessionList {
   private static let rowsMax = 50
   /// Partitions looked at in one call.
   private static let partitionsMax = 16
-  /// A page ends when it has grown so large.
+  /// A page ends when it has grown so large; a call for its records does too.
   private static let pageBytesMax = 4 << 20
 
   /// Begins; the caller's next request waits for the answer.
@@ -120,16 +120,20 @@ final class SessionList {
       script: .entry, keys: entries.map { server.baseKeys[$0.partition.index] },
       arguments: entries.flatMap { [$0.device, $0.session] + words })
     request.read(query) { [self] rows in
-      take(rows, of: entries, before: all.last, isLast: isLast)
+      take(rows, of: entries, upTo: all.last, isLast: isLast)
     }
   }
 
-  /// Takes the records of entries; those of `last`, if it is hidden, need not be looked at again.
+  /// Takes the records of entries, which are those up to `last` that the caller may see.
   private func take(
-    _ rows: [[UInt8]], of entries: [SessionEntry], before last: SessionEntry?, isLast: Bool
+    _ rows: [[UInt8]], of entries: [SessionEntry], upTo last: SessionEntry?, isLast: Bool
   ) {
     var dead: [SessionEntry] = []
     for (at, (entry, row)) in zip(entries, rows).enumerated() {
+      if row.elementsEqual("LATER".utf8) {
+        bury(dead)
+        return next()
+      }
       place.after = entry
       shown = place
       hasMoved = true

@@ -64,6 +64,34 @@ extension SystemSuites {
       }
     }
 
+    @Test func `a page ends when it has grown large, and Redis sends little more`() throws {
+      let lab = try Lab(workers: [["--request-timeout", "20s"]])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      let device = Lab.device()
+      let value = String(repeating: "x", count: 260_000)
+      for _ in 0..<6 {
+        expect(try client.request("OPEN \(device)"), "OK")
+        for member in 0..<5 {
+          expect(try client.request("SET \(device) {\"m\(member)\":\"\(value)\"}"), "OK")
+        }
+        expect(try client.request("LINK \(device) tag large"), "OK")
+      }
+      func sentByRedis() throws -> Int {
+        let stats = try RedisClient(path: lab.redis.path).command("INFO", "stats").string ?? ""
+        let name = "total_net_output_bytes:"
+        let line = stats.split(whereSeparator: \.isNewline).first { $0.hasPrefix(name) }
+        return Int(line?.dropFirst(name.count) ?? "") ?? 0
+      }
+      for list in [device, "tag=large", "*"] {
+        let before = try sentByRedis()
+        let first = try client.request("LIST \(list)")
+        #expect(4 << 20..<6 << 20 ~= first.raw.utf8.count, "\(list): \(first.raw.utf8.count)")
+        #expect(try sentByRedis() - before < 6 << 20, "\(list)")
+        #expect(try pages(client, list, limit: 50).map(\.count) == [4, 2], "\(list)")
+      }
+    }
+
     @Test(arguments: [
       "*=x", "=x", "tag=", "tag", "tag=a b", "tag=a tag=b", "tag=a state=none", "tag=a limit=0",
     ])
