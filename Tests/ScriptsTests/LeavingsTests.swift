@@ -5,9 +5,14 @@ import Testing
 import TestSupport
 
 struct LeavingsTests {
+  /// Its own, since its commands are counted.
+  private let server: RedisServer
   private let bench: ScriptBench
 
-  init() throws { bench = try ScriptBench() }
+  init() throws {
+    server = try RedisServer()
+    bench = try ScriptBench(on: server)
+  }
 
   private func open(_ session: String, of device: String) throws {
     let clocks = "0 0 0 60000 60000 0"
@@ -17,6 +22,46 @@ struct LeavingsTests {
 
   private func line(of device: String) throws -> RedisValue {
     try bench.redis.command("HGET", bench.base + ":devices", device)
+  }
+
+  /// How often a command was called since this was asked last.
+  private func calls(_ command: String) throws -> Int {
+    let stats = try bench.redis.command("INFO", "commandstats").string ?? ""
+    try bench.redis.command("CONFIG", "RESETSTAT")
+    let line = stats.split(whereSeparator: \.isNewline).first {
+      $0.hasPrefix("cmdstat_\(command):calls=")
+    }
+    return Int(line?.split(separator: ",").first?.split(separator: "=").last ?? "") ?? 0
+  }
+
+  @Test func `the live sessions are counted once, however many records went`() throws {
+    for number in 100..<300 {
+      try open("S\(number)", of: "d")
+      let close = ["d", "S\(number)", "CLOSE", "completed", "", "", ""]
+      #expect(try bench.run(.move, close).word == "OK")
+    }
+    func lose(_ sessions: Range<Int>) throws {
+      for number in sessions {
+        try bench.redis.command("DEL", bench.base + ":session:d/S\(number)")
+        try bench.redis.command("ZADD", bench.base + ":due", "1", "s:d/S\(number)")
+      }
+    }
+    // Nothing is counted that could be too much.
+    try lose(100..<150)
+    _ = try calls("hget")
+    #expect(try bench.reap().due == 50)
+    #expect(try calls("hget") < 300)
+    #expect(try line(of: "d") == .text("0 S299"))
+    for session in ["T1", "T2"] { try open(session, of: "d") }
+    #expect(try line(of: "d") == .text("2 T2"))
+    try bench.redis.command("DEL", bench.base + ":session:d/T1")
+    try bench.redis.command("ZADD", bench.base + ":due", "1", "s:d/T1")
+    try lose(150..<200)
+    _ = try calls("hget")
+    #expect(try bench.reap().due == 51)
+    // Each of those that are left is looked at once, not fifty times.
+    #expect(try calls("hget") < 500)
+    #expect(try line(of: "d") == .text("1 T2"))
   }
 
   @Test func `a device is forgotten with its last session, whatever others are called`() throws {

@@ -12,10 +12,13 @@ local function sweep_up(base, device, id, member)
 end
 
 -- Counts a device's live sessions anew: one whose record went by its TTL while no worker lived was
--- never told to have ended, and would be counted for ever.
+-- never told to have ended, and would be counted for ever. Once in a call: the records that are gone
+-- are gone for all of it, however many of the device are met; most were closed, and kept.
+local recounted = {}
 local function recount(base, device)
-  local _, current = device_line(base, device)
-  if not current then return end
+  local counted, current = device_line(base, device)
+  if counted == 0 or recounted[device] then return end
+  recounted[device] = true
   local live = 0
   for _, id in ipairs(ids_of(base, device)) do
     if LIVE[call('HGET', base .. ':session:' .. device .. '/' .. id, 'state')] then
