@@ -1,16 +1,22 @@
-// Owns: the tests of the scripts that lists are made of: what bounds one call.
+// Owns: the tests of scripts that go through a device's sessions: what bounds one call.
 
 import Scripts
 import Testing
 import TestSupport
 
 struct ListTests {
+  /// Its own, since its commands are counted.
+  private let server: RedisServer
   private let bench: ScriptBench
 
-  init() throws { bench = try ScriptBench() }
+  init() throws {
+    server = try RedisServer()
+    bench = try ScriptBench(on: server)
+  }
 
-  private func open(_ session: String, members: String = "") throws {
-    let clocks = "0 0 0 60000 60000 0"
+  private func open(
+    _ session: String, members: String = "", clocks: String = "0 0 0 60000 60000 0"
+  ) throws {
     let request = ["d", session, "\"t\"", clocks, "no", members, "", "", "", ""]
     #expect(try bench.run(.open, request).word == "OK")
   }
@@ -65,5 +71,47 @@ struct ListTests {
       $0.string?.prefix { $0 != " " } ?? ""
     }
     #expect(words == ["OK", "OK", "OK", "LATER", "LATER", "LATER", "LATER"])
+  }
+
+  private func recover(_ hint: String = "") throws -> ScriptReply {
+    let request = ["d", hint, "T", "\"t\"", "0 0 0 60000 60000 0", "no", "", "", "", "", ""]
+    return try bench.run(.recoverLatest, request)
+  }
+
+  @Test func `of a thousand sessions that were closed since, the one before is found`() throws {
+    try open("S1000")
+    #expect(try bench.run(.move, "d", "S1000", "PAUSE", "paused", "", "", "").word == "OK")
+    try openClosed(1_001...1_999)
+    let found = try recover()
+    #expect(try found.string("how") == "latest" && found.string("session") == "S1000")
+    try openClosed(2_000...2_000)
+    let hinted = try recover("S1000")
+    #expect(try hinted.string("how") == "hint" && hinted.string("session") == "S1000")
+    let made = try recover()
+    #expect(try made.string("how") == "new" && made.string("session") == "T")
+  }
+
+  @Test func `a quota that is full costs no more where many sessions are kept`() throws {
+    try openClosed(1_000...1_299)
+    for number in 0..<48 { try open("L\(100 + number)") }
+    let hasty = "0 30 0 0 60000 0"
+    for session in ["M1", "M2"] { try open(session, clocks: hasty) }
+    func more(_ session: String) throws -> ScriptReply {
+      let request = [
+        "d", session, "\"t\"", "0 0 0 60000 60000 0", "no", "", "", "", "", "",
+      ]
+      return try bench.run(.open, request)
+    }
+    let dueAt = try ["M1", "M2"].compactMap {
+      try bench.redis.command("ZSCORE", bench.base + ":due", "s:d/\($0)").int
+    }
+    try bench.wait(until: try #require(dueAt.max()))
+    // Two of them are over, though nobody has said so.
+    for session in ["N1", "N2"] { #expect(try more(session).word == "OK") }
+    try bench.redis.command("CONFIG", "RESETSTAT")
+    #expect(try more("N3").word == "ERR")
+    let stats = try bench.redis.command("INFO", "commandstats").string ?? ""
+    #expect(!stats.contains("cmdstat_hmget"), "\(stats)")
+    #expect(try bench.events().filter { $0.kind == "session.abandoned" }.count == 2)
   }
 }

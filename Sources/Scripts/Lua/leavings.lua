@@ -8,19 +8,19 @@ local function sweep_up(base, device, id, member)
   call('ZREM', base .. ':due', member)
   if string.sub(member, 1, 1) == 'z' then count(base, 'state:archived', -1) end
   call('ZREM', base .. ':sessions', device .. '/' .. id)
-  if #ids_of(base, device, 1) == 0 then call('HDEL', base .. ':devices', device) end
+  if #ids_of(base, device, '', 1) == 0 then call('HDEL', base .. ':devices', device) end
 end
 
 -- Counts a device's live sessions anew: one whose record went by its TTL while no worker lived was
--- never told to have ended, and would be counted for ever. Once in a call: the records that are gone
--- are gone for all of it, however many of the device are met; most were closed, and kept.
+-- never told to have ended, and would be counted for ever. Once in a call: the records that are
+-- gone are gone for all of it, however many of the device are met; most were closed, and kept.
 local recounted = {}
 local function recount(base, device)
   local counted, current = device_line(base, device)
   if counted == 0 or recounted[device] then return end
   recounted[device] = true
   local live = 0
-  for _, id in ipairs(ids_of(base, device)) do
+  for _, id in ipairs(ids_of(base, device, '', -1)) do
     if LIVE[call('HGET', base .. ':session:' .. device .. '/' .. id, 'state')] then
       live = live + 1
     end

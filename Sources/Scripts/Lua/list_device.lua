@@ -6,14 +6,11 @@
 local LOOKED_AT_MAX = 1000
 return each(4, function(base, i)
   local device, state, limit, from = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
-  local first = from == '' and '(' .. device .. '0' or '(' .. device .. '/' .. from
-  local entries = call('ZREVRANGEBYLEX', base .. ':sessions', first, '[' .. device .. '/',
-    'LIMIT', 0, LOOKED_AT_MAX + 1)
+  local ids = ids_of(base, device, from, LOOKED_AT_MAX + 1)
   local found, size, shown, next_cursor = {}, 0, nil, 'null'
-  for n, entry in ipairs(entries) do
-    local id = string.sub(entry, #device + 2)
+  for n, id in ipairs(ids) do
     if n > LOOKED_AT_MAX then
-      next_cursor = '"' .. string.sub(entries[n - 1], #device + 2) .. '"'
+      next_cursor = '"' .. ids[n - 1] .. '"'
       break
     end
     local s = load(base, device, id)

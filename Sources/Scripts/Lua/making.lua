@@ -3,11 +3,14 @@
 -- ARGV: none of its own
 -- RETURNS: nothing
 
--- Why a device can have no further live session, or nil. Those whose time is over count no more.
+-- Why a device can have no further live session, or nil. Those whose time is over count no more:
+-- they are among what is due in the partition, which is little beside all that a device may have.
 local function device_full(base, device)
   if device_line(base, device) < SESSIONS_MAX then return nil end
-  for _, other in ipairs(ids_of(base, device)) do
-    local s = load(base, device, other)
+  local mine = 's:' .. device .. '/'
+  for _, member in ipairs(call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms)) do
+    local id = cut(member, 1, #mine) == mine and cut(member, #mine + 1)
+    local s = id and load(base, device, id)
     if s then settle(s) end
   end
   if device_line(base, device) < SESSIONS_MAX then return nil end

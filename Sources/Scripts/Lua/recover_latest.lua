@@ -1,24 +1,25 @@
 -- RECOVER of a device: the hinted session if it can be recovered, else the latest that can, else
--- a new one.
+-- a new one. Of all that were closed meanwhile a thousand are looked at.
 -- KEYS: the base key of each request's partition
 -- ARGV: device, hint or empty, session, thread (JSON), clocks, fenced (yes or no), members, user or
 --   empty, place taken (yes or empty), token or empty, request id or empty
 -- RETURNS: OK, STALE, ERR, MORE
+local LOOKED_AT_MAX = 1000
 return each(11, function(base, i)
   local function told(s, how)
     return 'OK ' .. string.sub(record(s), 1, -2) .. ',"how":"' .. how .. '"}'
   end
   local device, hint = ARGV[i], ARGV[i + 1]
-  local candidates = ids_of(base, device)
-  if hint ~= '' then candidates[#candidates + 1] = hint end
-  for n = #candidates, 1, -1 do
-    local s = load(base, device, candidates[n])
+  local candidates = ids_of(base, device, '', LOOKED_AT_MAX)
+  if hint ~= '' then table.insert(candidates, 1, hint) end
+  for n, id in ipairs(candidates) do
+    local s = load(base, device, id)
     if s then
       settle(s)
       local refusal = fence(s, ARGV[i + 9])
       if refusal and (LIVE[s.state] or s.state == 'abandoned') then return refusal end
       if recover(s) then
-        return told(s, n == #candidates and hint ~= '' and 'hint' or 'latest')
+        return told(s, n == 1 and hint ~= '' and 'hint' or 'latest')
       end
     end
   end

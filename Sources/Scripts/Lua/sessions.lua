@@ -20,13 +20,13 @@ local function add_live(base, device, n, current)
   call('HSET', base .. ':devices', device, (live + n) .. ' ' .. (current or known))
 end
 
--- The ids of a device's sessions, oldest first; no more than `most` of them, if it is given.
--- `sessions` holds `<device>/<session>` of all devices in the order of their texts, and a
--- session's id begins with its time.
-local function ids_of(base, device, most)
-  local all = base .. ':sessions'
-  local found = call('ZRANGEBYLEX', all, '[' .. device .. '/', '(' .. device .. '0',
-    'LIMIT', 0, most or -1)
+-- The ids of a device's sessions, newest first: those behind `from`, unless it is empty, and no
+-- more than `most` of them (-1: all). `sessions` holds `<device>/<session>` of all devices in the
+-- order of their texts, and a session's id begins with its time.
+local function ids_of(base, device, from, most)
+  local first = from == '' and '(' .. device .. '0' or '(' .. device .. '/' .. from
+  local found = call('ZREVRANGEBYLEX', base .. ':sessions', first, '[' .. device .. '/',
+    'LIMIT', 0, most)
   for i, entry in ipairs(found) do found[i] = string.sub(entry, #device + 2) end
   return found
 end
