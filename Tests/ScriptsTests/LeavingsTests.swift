@@ -64,6 +64,14 @@ struct LeavingsTests {
     #expect(try line(of: "d") == .text("1 T2"))
   }
 
+  @Test func `a state takes no less than no time, though the clock has gone back`() throws {
+    try open("S", of: "d")
+    try bench.redis.command("HSET", bench.base + ":session:d/S", "since", "9999999999000")
+    #expect(try bench.run(.move, "d", "S", "PAUSE", "paused", "", "", "").word == "OK")
+    let exported = try bench.run(.export, "d", "S", "99999")
+    #expect(exported.raw.contains("\"spent\":{\"active\":0}"), "\(exported)")
+  }
+
   @Test func `a device is forgotten with its last session, whatever others are called`() throws {
     let neighbours = ["d.", "d0", "d-", "dd", "D", "d:"]
     for device in neighbours { try open("N", of: device) }

@@ -18,14 +18,15 @@ local function index(s)
   end
 end
 
--- Changes the state, tells of it, and keeps every figure right. `reason` is JSON.
+-- Changes the state, tells of it, and keeps every figure right. `reason` is JSON. A clock may have
+-- gone back since the last change: no time was spent then.
 local function move(s, to, at_ms, reason, kind)
   local from, since = s.state, s.since
   call('ZREM', s.base .. ':due', due_member(s))
   s.state, s.since, s.rev = to, at_ms, s.rev + 1
   call('HSET', s.key, 'state', to, 'since', text(at_ms), 'rev', s.rev,
     'reason', reason or 'null')
-  call('HINCRBY', s.key, 's:' .. from, string.format('%.0f', at_ms - since))
+  call('HINCRBY', s.key, 's:' .. from, string.format('%.0f', math.max(0, at_ms - since)))
   count(s.base, 'state:' .. from, -1)
   count(s.base, 'state:' .. to, 1)
   if (LIVE[from] or LIVE[to]) and not (LIVE[from] and LIVE[to]) then
