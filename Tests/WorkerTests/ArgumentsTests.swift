@@ -203,7 +203,7 @@ struct ArgumentsTests {
   }
 
   @Test func `a payload is there only where it may or must be`() throws {
-    for (rule, shown) in [(PayloadRule.object, " payload"), (.any, " payload")] {
+    for (rule, shown) in [(PayloadRule.record, " payload"), (.any, " payload")] {
       let verb = Self.verb([], options: [], payload: rule)
       #expect(try refusal("MADEUP", verb) == "missing payload: MADEUP\(shown)")
       #expect(try bind("MADEUP {}", verb).payload == "{}")
@@ -214,7 +214,7 @@ struct ArgumentsTests {
     for rule in [PayloadRule.any, .optionalAny] {
       #expect(try bind("MADEUP [1]", Self.verb([], options: [], payload: rule)).payload == "[1]")
     }
-    for rule in [PayloadRule.object, .optionalObject] {
+    for rule in [PayloadRule.record, .optionalObject] {
       let text = try refusal("MADEUP [1]", Self.verb([], options: [], payload: rule))
       #expect(text == "the payload of MADEUP must be an object")
     }

@@ -115,11 +115,4 @@ extension Call {
       }
     }
   }
-
-  /// The device that a word is or begins with.
-  private func device(ofWord index: Int) -> UnsafeBufferPointer<UInt8> {
-    let word = word(index)
-    let end = word.firstIndex(of: UInt8(ascii: "/")) ?? word.endIndex
-    return UnsafeBufferPointer(rebasing: word[..<end])
-  }
 }

@@ -89,12 +89,12 @@ struct Arguments {
 
   private func checkPayload(_ verb: Verb, _ line: Span<UInt8>) throws(RequestError) {
     guard let payload else {
-      guard [.object, .any, .record].contains(verb.payload) else { return }
+      guard [.any, .record].contains(verb.payload) else { return }
       throw RequestError(.badRequest, "missing payload: \(verb.usage)")
     }
     switch verb.payload {
     case .none: throw RequestError(.badRequest, "unexpected payload: \(verb.usage)")
-    case .object, .optionalObject, .record:
+    case .optionalObject, .record:
       guard line[payload.lowerBound] == UInt8(ascii: "{") else {
         throw RequestError(.badRequest, "the payload of \(verb.name) must be an object")
       }

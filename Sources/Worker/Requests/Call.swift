@@ -55,9 +55,12 @@ struct Call {
     bytes.withUnsafeBufferPointer { server.answer(ticket, $0) }
   }
 
-  /// The device of the first word, whether it stands alone or begins an address.
-  var device: UnsafeBufferPointer<UInt8> {
-    let word = word(0)
+  /// The device of the first word.
+  var device: UnsafeBufferPointer<UInt8> { device(ofWord: 0) }
+
+  /// The device of a word, whether it stands alone or begins an address.
+  func device(ofWord index: Int) -> UnsafeBufferPointer<UInt8> {
+    let word = word(index)
     let end = word.firstIndex(of: UInt8(ascii: "/")) ?? word.endIndex
     return UnsafeBufferPointer(rebasing: word[..<end])
   }

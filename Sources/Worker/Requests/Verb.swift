@@ -115,7 +115,7 @@ extension OptionName {
 
 /// Whether a verb takes a JSON payload.
 enum PayloadRule: Sendable {
-  case none, object, optionalObject, any, optionalAny
+  case none, optionalObject, any, optionalAny
   /// An exported session: an object that may be longer, and nest deeper, than others.
   case record
 }
@@ -183,7 +183,7 @@ final class Verb: Sendable {
     parts += options.map { required.contains($0) ? "\($0.text)=" : "[\($0.text)=]" }
     switch payload {
     case .none: break
-    case .object, .any, .record: parts.append("payload")
+    case .any, .record: parts.append("payload")
     case .optionalObject, .optionalAny: parts.append("[payload]")
     }
     return parts.joined(separator: " ")

@@ -21,7 +21,7 @@ enum EventsVerb {
     call.server.desk.query(query, call.ticket, waitMs: call.number(.wait) ?? 0)
   }
 
-  private static func device(_ call: borrowing Call) throws(RequestError) -> EventQuery {
+  private static func device(_ call: Call) throws(RequestError) -> EventQuery {
     guard call.option(.group) == nil, call.option(.types) == nil else {
       throw RequestError(.badRequest, "group= and types= go with EVENTS *, not with a device")
     }
@@ -43,7 +43,7 @@ enum EventsVerb {
       call: ScriptQuery(script: .events, keys: keys, arguments: arguments))
   }
 
-  private static func group(_ call: borrowing Call) throws(RequestError) -> EventQuery {
+  private static func group(_ call: Call) throws(RequestError) -> EventQuery {
     guard let name = call.option(.group) else {
       throw RequestError(.badRequest, "EVENTS * needs group=: \(verb.usage)")
     }
