@@ -105,6 +105,10 @@ struct RenewalTests {
     #expect(after.endsAt >= before.endsAt + 30_000)
     after.endsAt = before.endsAt
     #expect(after == before)
+    // Without a token and an id it is the usual case, though the record is longer than most.
+    let usual = try bench.run(.lock, "d", "b", "95000", "", "")
+    #expect(try usual.int("acquired_at") == before.acquiredAt)
+    #expect(try bench.held("d").note == before.note)
   }
 
   @Test(arguments: [Script.lock, .renew])

@@ -20,9 +20,11 @@ local function later_by(terms)
 end
 
 -- The record after a renewal in the usual case, or nil in any other. From place `at` on the record
--- has to say who asks, and nothing behind it.
+-- has to say who asks, and nobody whose name only begins so.
 local function renewed(record, at, who, terms)
-  if not record or #record ~= at - 1 + #who or cut(record, at) ~= who then return nil end
+  local stop = at - 1 + #who
+  if not record or cut(record, at, stop) ~= who then return nil end
+  if #record > stop and cut(record, stop + 1, stop + 1) ~= ' ' then return nil end
   local later, ends_at = later_by(terms), cut(record, 1, 13)
   -- A deadline that comes nearer changes the index as well.
   if not later or ends_at <= now_text or later < ends_at then return nil end
