@@ -14,6 +14,8 @@ package struct Ticket: Sendable {
   /// When the request came, in monotonic ns.
   package var arrivedNs: Int64
   /// What the request sets runs out so many ms after it was done; negative: it sets nothing.
+  ///
+  /// Of a lock it is the TTL, which a renewal's reply repeats.
   package var dueInMs: Int64 = -1
   /// The partition in which it does.
   package var partition = 0
@@ -34,7 +36,7 @@ package final class Batch {
   package fileprivate(set) var tickets: [Ticket] = []
   /// When its owner has sent it, in monotonic ns.
   package var sentNs: Int64 = 0
-  /// The partition keys and the arguments, as RESP.
+  /// The script's keys and the arguments, as RESP.
   var keys = CommandBuffer()
   var arguments = CommandBuffer()
 

@@ -115,7 +115,9 @@ package struct CommandBuffer: Sendable {
       guard let start = all.baseAddress else { return 0 }
       var cursor = ByteCursor(start + count)
       body(&cursor)
-      return cursor.next - start
+      let written = cursor.next - start
+      assert(written - count <= bytesMax, "\(written - count) bytes in room for \(bytesMax)")
+      return written
     }
   }
 

@@ -9,9 +9,10 @@ package enum StoreError: Equatable, Sendable {
   /// The command failed on its way: something may have been done. A bug, or a damaged key.
   case failed(String)
 
-  /// Classifies by the first word: errors out of scripts carry suffixes.
+  /// Classifies by the first word: errors out of scripts carry suffixes, and before Redis 7 a
+  /// prefix.
   package init(_ message: String) {
-    let word = message.prefix { $0 != " " }
+    let word = StoreError.withoutPlace(message).prefix { $0 != " " }
     switch word {
     case "NOSCRIPT": self = .scriptMissing
     case "OOM": self = .refused("Redis is full (OOM)")
@@ -25,6 +26,16 @@ package enum StoreError: Equatable, Sendable {
       self = .refused("Redis does not let this worker in (\(word))")
     default: self = .failed(message)
     }
+  }
+
+  /// Without the place in the script that Redis 6 puts before what a command said:
+  /// `@user_script: 240: -OOM command not allowed …`, at the caller with
+  /// `ERR Error running script (call to f_…): ` before that.
+  private static func withoutPlace(_ message: String) -> Substring {
+    let isPlaced =
+      message.hasPrefix("@user_script") || message.hasPrefix("ERR Error running script")
+    guard isPlaced, let dash = message.firstIndex(of: "-") else { return message[...] }
+    return message[message.index(after: dash)...]
   }
 }
 

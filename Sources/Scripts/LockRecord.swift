@@ -9,8 +9,6 @@ package struct LockRecord {
   package let agent: Slice<UnsafeBufferPointer<UInt8>>
   /// In Unix ms.
   package let acquiredAt: Slice<UnsafeBufferPointer<UInt8>>
-  /// JSON; empty if there is none.
-  package let note: Slice<UnsafeBufferPointer<UInt8>>
 
   private static let timeBytes = 13
   private static let tokenBytes = 16
@@ -26,14 +24,12 @@ package struct LockRecord {
     guard let agentEnd = record[agentStart...].firstIndex(of: space) else {
       agent = record[agentStart...]
       acquiredAt = token.prefix(LockRecord.timeBytes)
-      note = record[record.count...]
       return
     }
     agent = record[agentStart..<agentEnd]
     let acquiredEnd = agentEnd + 1 + LockRecord.timeBytes
     guard acquiredEnd <= record.count else { return nil }
     acquiredAt = record[agentEnd + 1..<acquiredEnd]
-    note = record[min(acquiredEnd + 1, record.count)...]
   }
 
   /// Lends the reply line of a renewal for so many ms, its end included.
@@ -52,7 +48,9 @@ package struct LockRecord {
       out.put(",\"acquired_at\":")
       out.put(UnsafeBufferPointer(rebasing: acquiredAt))
       out.put(",\"renewed\":true}\n")
-      let bytes = UnsafeRawBufferPointer(start: start, count: out.next - start)
+      let count = out.next - start
+      assert(count <= room, "a line of \(count) bytes in room for \(room)")
+      let bytes = UnsafeRawBufferPointer(start: start, count: count)
       body(bytes.assumingMemoryBound(to: UInt8.self))
     }
   }

@@ -10,8 +10,8 @@ package struct Keyspace: Hashable, Sendable {
   /// What every key of a partition begins with, such as `lk:{0a3}`.
   ///
   /// The braces are Redis Cluster's hash tag: only what stands in them decides the slot. They
-  /// come before any id, so no id can break the tag. Scripts get this name in KEYS and derive
-  /// each key that they touch by appending to it.
+  /// come before any id, so no id can break the tag. Scripts get this name in KEYS, or a key that
+  /// begins with it, and derive each key that they touch from it.
   package func base(_ partition: Partition) -> String { "\(namespace):{\(partition.tag)}" }
 
   /// What the keys of a partition's lock records begin with; the device stands behind it.

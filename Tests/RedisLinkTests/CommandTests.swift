@@ -28,6 +28,27 @@ struct CommandBufferTests {
     #expect(buffer.bytes.suffix(8) == [36, 50, 13, 10, 1, 2, 13, 10])
   }
 
+  @Test(arguments: ["", "d", "größe", String(repeating: "x", count: 3_000)])
+  func `a word can be made of two pieces`(piece: String) {
+    Array(piece.utf8).withUnsafeBufferPointer { bytes in
+      let whole = "lk:{0a3}:held:" + piece
+      #expect(
+        text { $0.word(Array("lk:{0a3}:held:".utf8), bytes) }
+          == "$\(whole.utf8.count)\r\n\(whole)\r\n")
+      for number in [0, 42, .max, .min] as [Int64] {
+        let whole = "\(number) \(piece)"
+        #expect(text { $0.word(number, bytes) } == "$\(whole.utf8.count)\r\n\(whole)\r\n")
+      }
+    }
+  }
+
+  @Test func `what another buffer holds is appended as it is`() {
+    var inner = CommandBuffer()
+    for number in 0..<500 as Range<Int64> { inner.word(number) }
+    #expect(text { $0.encoded(inner) } == String(decoding: inner.bytes, as: UTF8.self))
+    #expect(text { $0.encoded(CommandBuffer()) }.isEmpty)
+  }
+
   @Test(
     arguments: [
       (0, "$1\r\n0\r\n"), (7, "$1\r\n7\r\n"), (10, "$2\r\n10\r\n"), (-1, "$2\r\n-1\r\n"),
@@ -116,6 +137,12 @@ struct StoreErrorTests {
     ("NOPERM this user has no permissions to run the 'eval' command", "NOPERM"),
     ("OOM", "OOM"), ("READONLY", "READONLY"),
     ("OOM command not allowed. script: abc, on @user_script:1.", "OOM"),
+    // As Redis 6.2 has them, where the script catches the error and where it does not.
+    ("@user_script: 240: -OOM command not allowed when used memory > 'maxmemory'.\r\n", "OOM"),
+    (
+      "ERR Error running script (call to f_0a1b): @user_script:7: @user_script: 7: "
+        + "-READONLY You can't write against a read only replica.\r\n", "READONLY"
+    ),
   ]
 
   @Test(arguments: refusals)
@@ -138,6 +165,8 @@ struct StoreErrorTests {
     "ERR unknown command", "WRONGTYPE Operation against a key", "", " ", "ERR", "noscript",
     "NOSCRIPTX", "OOMX", "BUSYGROUP Consumer Group name already exists", "ERR NOSCRIPT", "ERR OOM",
     "EXECABORT", "MOVED 1 h:1", "ASK 1 h:1", "err oom",
+    "@user_script:12: attempt to index a nil value", "WRONGTYPE -OOM",
+    "@user_script: 9: -WRONGTYPE",
   ])
   func `anything else failed on its way`(message: String) {
     #expect(StoreError(message) == .failed(message))

@@ -87,7 +87,8 @@ struct DeadlineTests {
   func `a lock that is freed leaves nothing but the ledger and its events`(
     script: Script, request: [String]
   ) throws {
-    try bench.run(.lock, "d", "a", "60000", "", "")
+    try bench.run(.lock, "d", "b", "60000", "", "")
+    try bench.run(.handoff, "d", "b", "a", "60000", "", "[1]", "")
     #expect(try bench.run(script, request).word == "OK")
     let left = Set(try bench.everything().keys)
     #expect(left.isSubset(of: [bench.base + ":ledger", bench.base + ":events"]), "\(left)")

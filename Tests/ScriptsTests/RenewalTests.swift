@@ -111,6 +111,41 @@ struct RenewalTests {
     #expect(try bench.held("d").note == before.note)
   }
 
+  @Test func `a note is no part of what everybody who asks for the lock reads`() throws {
+    let note = "[\"" + String(repeating: "n", count: 1_000_000) + "\"]"
+    try bench.run(.lock, "d", "a", "60000", "", "")
+    try bench.run(.handoff, "d", "a", "b", "60000", "", note, "")
+    #expect(try bench.redis.command("STRLEN", bench.base + ":held:d").int ?? .max < 128)
+    #expect(try bench.run(.holder, "d").raw.utf8.count > 1_000_000)
+    // It goes with its lock, in whatever way.
+    try bench.run(.handoff, "d", "b", "c", "60000", "", "", "")
+    #expect(try bench.held("d").note == nil)
+    try bench.run(.handoff, "d", "c", "d", "60000", "", "[1]", "")
+    try bench.run(.handoff, "d", "d", "e", "60000", "", "[2]", "")
+    #expect(try bench.held("d").note == "[2]")
+    try bench.run(.seize, "d", "f", "60000", "")
+    #expect(try bench.held("d").note == nil)
+    try bench.run(.handoff, "d", "f", "g", "60000", "", "[3]", "")
+    try bench.run(.unlock, "d", "g", "", "")
+    #expect(try bench.redis.command("EXISTS", bench.base + ":note:d").int == 0)
+  }
+
+  @Test func `a key that is no record fails who asks for it, and nobody else`() throws {
+    try bench.redis.command("HSET", bench.base + ":held:bad", "a", "1")
+    try bench.run(.lock, "known", "a", "60000", "", "")
+    let replies = try call(
+      .lock,
+      [
+        ["new", "z", "60000", "", ""], ["bad", "z", "60000", "5", ""],
+        ["bad", "z", "60000", "", ""], ["known", "a", "90000", "", ""],
+        ["bad", "z", "60000", "", ""],
+      ])
+    #expect(replies.map(\.word) == ["OK", "ERR", "ERR", "OK", "ERR"])
+    #expect(try bench.held("known").endsAt - bench.held("known").acquiredAt >= 90_000)
+    #expect(try bench.held("new").agent == "z")
+    #expect(try bench.redis.command("HGET", bench.base + ":held:bad", "a") == .text("1"))
+  }
+
   @Test(arguments: [Script.lock, .renew])
   func `a token that is ahead of the clock does not tell when the lock was acquired`(
     script: Script
@@ -153,9 +188,13 @@ struct RenewalTests {
     let before = try [old.held("d1"), old.held("d2")]
     try old.redis.command("CONFIG", "SET", "maxmemory", "1")
     let requests = ["d1", "none", "d2"].flatMap { [$0, "a", "90000", "", ""] }
-    let reply = try old.call(.lock, keys: [old.base, old.base, old.base], requests)
+    let others = ["d1", "b", "60000", "", ""]
+    let keys = [String](repeating: old.base, count: 4)
+    let reply = try old.call(.lock, keys: keys, requests + others)
     let lines = reply.items.compactMap(\.string)
-    #expect(lines.count == 3 && lines.allSatisfy { $0.contains("OOM ") }, "\(reply)")
+    #expect(lines.count == 4 && lines.prefix(3).allSatisfy { $0.contains("OOM ") }, "\(reply)")
+    // Nobody is told of a deadline that was not written.
+    #expect(try ScriptReply(lines[3]).int("ttl_ms") <= 60_000)
     #expect(try [old.held("d1"), old.held("d2")] == before)
   }
 

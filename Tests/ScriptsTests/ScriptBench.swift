@@ -51,8 +51,9 @@ struct HeldLock: Equatable {
   var agent: String
   var note: String?
 
-  init(_ text: String) throws {
-    let parts = text.split(separator: " ", maxSplits: 4, omittingEmptySubsequences: false)
+  /// `note` is what stands in the key for it.
+  init(_ text: String, note: String?) throws {
+    let parts = text.split(separator: " ", omittingEmptySubsequences: false)
     guard parts.count >= 3, let endsAt = Int(parts[0]), let token = Int(parts[1]),
       let acquiredAt = parts.count > 3 ? Int(parts[3]) : token / 1_000
     else { throw Failure("not a lock: \(text)") }
@@ -60,7 +61,9 @@ struct HeldLock: Equatable {
     self.acquiredAt = acquiredAt
     self.token = token
     agent = String(parts[2])
-    note = parts.count == 5 ? String(parts[4]) : nil
+    guard parts.count < 6, parts.count < 5 || parts[4] == "+", (note != nil) == (parts.count == 5)
+    else { throw Failure("not a lock: \(text), its note \(note ?? "none")") }
+    self.note = note
   }
 }
 
@@ -202,7 +205,7 @@ extension ScriptBench {
     guard case .text(let text) = try redis.command("GET", base + ":held:" + device) else {
       return nil
     }
-    return try HeldLock(text)
+    return try HeldLock(text, note: redis.command("GET", base + ":note:" + device).string)
   }
 
   /// A lock that must be there.

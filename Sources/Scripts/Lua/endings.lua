@@ -32,8 +32,8 @@ local function close(base, device, ending, at_ms, acquired, token, agent, more)
   return held_ms
 end
 
--- Takes a lock's record away, its TTL key and its deadline too.
+-- Takes a lock's record away, its note, its TTL key and its deadline too.
 local function free(base, device)
-  call('DEL', record_key(base, device), base .. ':lock:' .. device)
+  call('DEL', record_key(base, device), note_key(base, device), base .. ':lock:' .. device)
   call('ZREM', base .. ':due', 'l:' .. device)
 end

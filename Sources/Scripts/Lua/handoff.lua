@@ -12,5 +12,5 @@ return each(7, function(base, i)
   local more = ',"to":"' .. to .. '"'
   if note ~= '' then more = more .. ',"note":' .. note end
   close(base, device, 'handed_off', now_ms, acquired, current, holder, more)
-  return granted(to, grant(base, device, to, ttl, note), ttl, now_ms, 'false}')
+  return granted(to, grant(base, device, to, ttl, record, note), ttl, now_ms, 'false}')
 end, true)

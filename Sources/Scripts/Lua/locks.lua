@@ -7,9 +7,9 @@
 -- RETURNS: nothing
 
 -- The live lock of a device: its record and what stands in it, or nil. One that has run out is
--- told as abandoned on the way, whoever comes first. `record` is what was read already.
+-- told as abandoned on the way, whoever comes first. `record` is what was read already, if it was.
 local function live(base, device, record)
-  if record == nil then record = call('GET', record_key(base, device)) end
+  record = record or call('GET', record_key(base, device))
   if not record then return nil end
   local ends_at, token, agent, acquired = read_record(record)
   if ends_at > now_text then return record, agent, token, acquired, ends_at end
@@ -26,15 +26,21 @@ local function watch_lock(base, device, ends_at)
 end
 
 -- Makes `agent` the holder, under a token greater than all before it in this partition. The
--- clock makes it so even where Redis has lost its newest writes.
-local function grant(base, device, agent, ttl, note)
+-- clock makes it so even where Redis has lost its newest writes. `before` is the record of whoever
+-- held the lock until now, or nil; the note, if there is one, is JSON.
+local function grant(base, device, agent, ttl, before, note)
   local ledger, held = base .. ':ledger', 'held:' .. agent
   local seen = call('HMGET', ledger, 'token', held)
   local token, ends_at = text(math.max((seen[1] or 0) + 1, now_us)), text(now_ms + ttl)
   local record = ends_at .. ' ' .. token .. ' ' .. agent
   local has_note = note and note ~= ''
   if has_note or cut(token, 1, 13) ~= now_text then record = record .. ' ' .. now_text end
-  if has_note then record = record .. ' ' .. note end
+  if has_note then
+    record = record .. ' +'
+    call('SET', note_key(base, device), note)
+  elseif before and cut(before, -2) == ' +' then
+    call('DEL', note_key(base, device))
+  end
   call('HSET', ledger, 'token', token, held, (seen[2] or 0) + 1)
   call('SET', record_key(base, device), record)
   watch_lock(base, device, ends_at)

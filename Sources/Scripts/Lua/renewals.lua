@@ -42,18 +42,16 @@ local function each_record(at, operate)
     local outcome = n > 0 and redis.pcall('MSET', unpack(words, 1, 2 * n)) or {}
     for item = written + 1, outcome.err and served or 0 do
       -- Those that were served by themselves have a line as their reply.
-      if find(replies[item], '^%d') then replies[item] = 'ERR internal ' .. outcome.err end
+      if find(replies[item], '^%d') then
+        replies[item], newer[KEYS[item]] = 'ERR internal ' .. outcome.err, false
+      end
     end
     n, written = 0, served
   end
   for item = 1, #KEYS do
     local key, who, terms = KEYS[item], ARGV[2 * item - 1], ARGV[2 * item]
     local record = newer[key]
-    if record == nil then
-      record = records[item]
-    elseif not record then
-      record = call('GET', key)
-    end
+    if record == nil then record = records[item] end
     local fresh = renewed(record, at, who, terms)
     if fresh then
       newer[key] = fresh
@@ -63,12 +61,14 @@ local function each_record(at, operate)
       replies[item] = fresh
     else
       if newer[key] then write_waiting(item - 1) end
-      newer[key] = false
       local before = find(key, ':held:', 1, true)
       local base, device = cut(key, 1, before - 1), cut(key, before + 6)
       local ttl, token, req = string.match(terms, '^(%d+) (%d*) (.*)$')
-      replies[item] =
-        answered(base, device, req or '', operate, device, record, who, ttl or terms, token or '')
+      -- What was read as none may be of another kind than a record; `operate` reads it again.
+      if newer[key] == false then record = nil end
+      replies[item] = answered(base, device, req or '', operate, device, record or nil, who,
+        ttl or terms, token or '')
+      newer[key] = false
     end
   end
   write_waiting(#KEYS)

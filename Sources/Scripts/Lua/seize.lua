@@ -10,6 +10,6 @@ return each(4, function(base, i)
     from = '"' .. holder .. '"'
     close(base, device, 'seized', now_ms, acquired, current, holder, ',"to":"' .. agent .. '"')
   end
-  local fresh = grant(base, device, agent, ttl)
+  local fresh = grant(base, device, agent, ttl, record)
   return granted(agent, fresh, ttl, now_ms, 'false,"seized_from":' .. from .. '}')
 end, true)
