@@ -1,10 +1,8 @@
 // Owns: what stands in the record of a lock (docs/keys.md), and the reply line that a worker makes
 // of it. A value that points into what was read; any thread.
 
-/// The record of a lock, as `lock_records.lua` writes it.
+/// What a renewal tells of a lock's record, as `lock_records.lua` writes it.
 package struct LockRecord {
-  /// In Unix ms.
-  package let deadline: Slice<UnsafeBufferPointer<UInt8>>
   package let token: Slice<UnsafeBufferPointer<UInt8>>
   package let agent: Slice<UnsafeBufferPointer<UInt8>>
   /// In Unix ms.
@@ -18,7 +16,6 @@ package struct LockRecord {
     let tokenStart = LockRecord.timeBytes + 1
     let agentStart = tokenStart + LockRecord.tokenBytes + 1
     guard record.count > agentStart else { return nil }
-    deadline = record[..<LockRecord.timeBytes]
     token = record[tokenStart..<agentStart - 1]
     let space = UInt8(ascii: " ")
     guard let agentEnd = record[agentStart...].firstIndex(of: space) else {

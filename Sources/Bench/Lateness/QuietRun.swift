@@ -12,10 +12,10 @@ struct QuietRun {
   func measure() throws(LoadFailure) -> String {
     try takeLocks()
     // Each worker has swept all partitions by then, and what it was busy with is over.
-    waitMs(options.locks > 0 ? 7_000 : 1_000)
+    try Pause.wait(ms: options.locks > 0 ? 7_000 : 1_000)
     let before = ProcessorTimes.now(of: options.observed)
     let startNs = MonotonicTime.nowNs()
-    waitMs(Int64(options.seconds) * 1_000)
+    try Pause.wait(ms: Int64(options.seconds) * 1_000)
     let spent = ProcessorTimes.now(of: options.observed).minus(before)
     let elapsedUs = Double(MonotonicTime.nowNs() - startNs) / 1e3
     let shares = spent.observed.map { name, us in
@@ -42,12 +42,5 @@ struct QuietRun {
         throw LoadFailure("LOCK: \(reply)")
       }
     }
-  }
-
-  private func waitMs(_ ms: Int64) {
-    guard let loop = try? EventLoop() else { return }
-    let timer = LoopTimer(loop) { loop.stop() }
-    timer.set(afterMs: ms)
-    loop.run()
   }
 }

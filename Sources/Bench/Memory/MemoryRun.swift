@@ -65,7 +65,7 @@ struct MemoryRun {
     if thing.isLatchkeys {
       try fill(devices) { thing.lines($0) }
       // Until what one partition has to tell another is told, in the sweep at the latest.
-      if thing == .userSession { waitMs(7_000) }
+      if thing == .userSession { try Pause.wait(ms: 7_000) }
     } else {
       try fillSpring(devices, thing)
     }
@@ -88,13 +88,6 @@ struct MemoryRun {
         throw LoadFailure("Redis: \(reply)")
       }
     }
-  }
-
-  private func waitMs(_ ms: Int64) {
-    guard let loop = try? EventLoop() else { return }
-    let timer = LoopTimer(loop) { loop.stop() }
-    timer.set(afterMs: ms)
-    loop.run()
   }
 
   private func ask(_ text: String, lines: Int) throws(LoadFailure) {
