@@ -68,4 +68,18 @@ import TestSupport
     #expect("\(reply)".contains("OOM "), "\(reply)")
     #expect(try old.everything() == before)
   }
+
+  @Test func `a move that is refused in the middle of its script leaves its deadline in the index`()
+    throws
+  {
+    let old = try ScriptBench(on: server, redisMajor: 6)
+    let request = ["d", "S1", "\"t\"", "60000 0 0 60000 60000 0", "no", "", "", "", "", ""]
+    #expect(try old.run(.open, request).word == "OK")
+    let before = try old.everything()
+    try old.redis.command("CONFIG", "SET", "maxmemory", "1")
+    let reply = try old.call(.move, keys: [old.base], ["d", "S1", "PAUSE", "paused", "", "", ""])
+    #expect("\(reply)".contains("OOM "), "\(reply)")
+    try old.redis.command("CONFIG", "SET", "maxmemory", "0")
+    #expect(try old.everything() == before)
+  }
 }

@@ -5,8 +5,9 @@
 
 -- What is left when a record has gone by its TTL: its places in the indexes.
 local function sweep_up(base, device, id, member)
-  call('ZREM', base .. ':due', member)
+  -- First what a full Redis may refuse, as in `move`.
   if string.sub(member, 1, 1) == 'z' then count(base, 'state:archived', -1) end
+  call('ZREM', base .. ':due', member)
   call('ZREM', base .. ':sessions', device .. '/' .. id)
   if #ids_of(base, device, '', 1) == 0 then call('HDEL', base .. ':devices', device) end
 end
