@@ -20,9 +20,8 @@ extension PlantedBug {
     "messages are lost",
     [
       .init(
-        within: "'XADD', log,", find: "return 'OK {\"seq\":'",
-        replacement:
-          "if seq % 5 == 4 then call('XDEL', log, '5-0') end return 'OK {\"seq\":'")
+        within: "append(log, entries)", find: "return 'OK {\"seq\":'",
+        replacement: "if seq % 5 == 4 then call('RPOP', log) end return 'OK {\"seq\":'")
     ])
 }
 

@@ -8,9 +8,9 @@ return each(2, function(base, i)
   local list = {}
   for chat = 1, s.chats do
     local seen = call('HMGET', s.key, 'n:' .. chat, 'c:' .. chat)
-    local newest = call('XREVRANGE', log_of(s, chat), '+', '-', 'COUNT', 1)[1]
+    local newest = call('LINDEX', log_of(s, chat), -1)
     list[chat] = string.format('{"chat":%d,"name":%s,"messages":%d,"last_at":%s,"config":',
-      chat, seen[1] or 'null', call('XLEN', log_of(s, chat)), newest and newest[2][2] or 'null')
+      chat, seen[1] or 'null', call('LLEN', log_of(s, chat)), newest and time_of(newest) or 'null')
       .. (seen[2] or 'null') .. '}'
   end
   return 'OK {"chats":[' .. table.concat(list, ',') .. '],"current":' .. s.chat .. '}'

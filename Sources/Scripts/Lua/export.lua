@@ -12,17 +12,14 @@ local function versioned(line)
   return '[' .. rev .. (json ~= '' and ',' .. json or '') .. ']'
 end
 
-local function messages_json(s, chat, room)
-  local list, from, size = {}, '-', 0
+local function all_messages(s, chat, room)
+  local pages, size = {}, 0
   while true do
-    local page = call('XRANGE', log_of(s, chat), from, '+', 'COUNT', 100)
-    for _, entry in ipairs(page) do
-      list[#list + 1] = message_json(entry)
-      size = size + #list[#list]
-    end
+    local page = call('LRANGE', log_of(s, chat), 100 * #pages, 100 * #pages + 99)
+    if #page == 0 then return table.concat(pages, ','), size end
+    pages[#pages + 1] = messages_json(page, 1)
+    size = size + #pages[#pages]
     if size > room then return nil end
-    if #page < 100 then return table.concat(list, ','), size end
-    from = '(' .. page[#page][1]
   end
 end
 
@@ -44,7 +41,7 @@ return each(3, function(base, i)
   local size, chats, too_large = #pairs_json(fields), {}, 'ERR too_large the session has more than '
     .. ARGV[i + 2] .. ' bytes'
   for chat = 1, s.chats do
-    local messages, grown = messages_json(s, chat, ARGV[i + 2] - size)
+    local messages, grown = all_messages(s, chat, ARGV[i + 2] - size)
     if not messages then return too_large end
     size = size + grown
     chats[chat] = string.format('{"seq":%s,"asked_at":%s,"name":', v['q:' .. chat] or '0',

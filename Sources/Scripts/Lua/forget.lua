@@ -7,7 +7,7 @@ return each(5, function(base, i)
   if not s then return refusal end
   local chat = chat_of(s, ARGV[i + 2])
   if not chat then return 'NONE' end
-  local removed = call('XLEN', log_of(s, chat))
+  local removed = call('LLEN', log_of(s, chat))
   call('DEL', log_of(s, chat))
   return 'OK {"removed":' .. removed .. '}'
 end, true)

@@ -6,16 +6,18 @@ return each(5, function(base, i)
   local s = load(base, ARGV[i], ARGV[i + 1])
   local chat = s and chat_of(s, ARGV[i + 2])
   if not chat then return 'NONE' end
-  local after, limit, log = ARGV[i + 3], tonumber(ARGV[i + 4]), log_of(s, chat)
-  local found, lines = {}, {}
-  if after ~= '' then
-    found = call('XRANGE', log, '(' .. after .. '-0', '+', 'COUNT', limit + 1)
+  local after, limit, log = tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), log_of(s, chat)
+  local found, more, first = nil, false, 1
+  -- One more than is asked for tells whether there are more.
+  if after then
+    local place = place_after(log, after)
+    found = call('LRANGE', log, place, place + limit)
+    more = #found > limit
+    if more then found[#found] = nil end
   else
-    local newest = call('XREVRANGE', log, '+', '-', 'COUNT', limit + 1)
-    for n = #newest, 1, -1 do found[#found + 1] = newest[n] end
+    found = call('LRANGE', log, -limit - 1, -1)
+    more = #found > limit
+    if more then first = 2 end
   end
-  local more = #found > limit
-  if more then table.remove(found, after ~= '' and #found or 1) end
-  for n, entry in ipairs(found) do lines[n] = message_json(entry) end
-  return 'OK {"messages":[' .. table.concat(lines, ',') .. '],"more":' .. tostring(more) .. '}'
+  return 'OK {"messages":[' .. messages_json(found, first) .. '],"more":' .. tostring(more) .. '}'
 end)

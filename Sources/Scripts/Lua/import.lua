@@ -36,10 +36,14 @@ return each(7, function(base, i)
   for n = 1, #fields, 400 do
     call('HSET', key, unpack(fields, n, math.min(n + 399, #fields)))
   end
-  local s, messages = load(base, device, id), parts(ARGV[i + 4])
+  local s, messages, entries = load(base, device, id), parts(ARGV[i + 4]), {}
   for n = 1, #messages, 4 do
-    call('XADD', log_of(s, messages[n]), messages[n + 1] .. '-0', 'a', messages[n + 2], 'm',
-      messages[n + 3])
+    local chat = messages[n]
+    entries[#entries + 1] = entry_of(messages[n + 1], messages[n + 2], messages[n + 3])
+    if messages[n + 4] ~= chat then
+      append(log_of(s, chat), entries)
+      entries = {}
+    end
   end
   call('ZADD', base .. ':sessions', 0, device .. '/' .. id)
   local _, current = device_line(base, device)

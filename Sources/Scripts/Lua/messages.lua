@@ -1,4 +1,6 @@
--- Chats: each is a stream beside its session's record, an entry `<seq>-0` for each message.
+-- Chats: each is a list beside its session's record, oldest message first. An entry is a message as
+-- HISTORY shows it without its beginning: `<seq>,"at":<ms>,"message":<JSON>}`. So a reply is
+-- entries put together, and none is taken apart: Lua's time goes with the texts that it makes.
 -- KEYS: as in batch.lua
 -- ARGV: none of its own
 -- RETURNS: nothing
@@ -12,21 +14,39 @@ end
 
 local function log_of(s, chat) return s.key .. '/' .. chat end
 
-local function message_json(entry)
-  return '{"seq":' .. string.match(entry[1], '^%d+') .. ',"at":' .. entry[2][2] .. ',"message":'
-    .. entry[2][4] .. '}'
+local function entry_of(seq, at, json) return seq .. ',"at":' .. at .. ',"message":' .. json .. '}' end
+
+local function seq_of(entry) return tonumber(string.match(entry, '^%d+')) end
+
+local function time_of(entry) return string.match(entry, '^%d+,"at":(%d+)') end
+
+-- The messages of entries from the first-th on, without the brackets around them.
+local function messages_json(entries, first)
+  if #entries < first then return '' end
+  return '{"seq":' .. table.concat(entries, ',{"seq":', first)
 end
 
--- Keeps the time from a user's message to the next message of somebody else. `whose` is `user`,
--- `other`, or empty where the message does not say.
-local function time_answer(s, chat, whose)
-  if whose == 'user' then
-    call('HSET', s.key, 't:' .. chat, now_text)
-  elseif whose == 'other' then
-    local asked = call('HGET', s.key, 't:' .. chat)
-    if not asked then return end
-    call('HDEL', s.key, 't:' .. chat)
-    call('HINCRBY', s.key, 'answers', 1)
-    call('HINCRBY', s.key, 'answer_ms', math.max(0, now_ms - asked))
+-- Appends entries; returns how many messages there are now. A call takes some 8,000 arguments.
+local function append(log, entries)
+  local length
+  for first = 1, #entries, 1000 do
+    length = call('RPUSH', log, unpack(entries, first, math.min(first + 999, #entries)))
   end
+  return length
+end
+
+-- The place of the first message after a number: 0 is the oldest's. Numbers grow by one, but for
+-- those that POP has taken away, so that there are no more messages behind than numbers.
+local function place_after(log, seq)
+  local length = call('LLEN', log)
+  local newest = length > 0 and seq_of(call('LINDEX', log, -1))
+  if not newest or newest <= seq then return length end
+  local low, high = math.max(0, length - (newest - seq)), length - 1
+  -- Without gaps it is the first one that is looked at.
+  local middle = low
+  while low < high do
+    if seq_of(call('LINDEX', log, middle)) > seq then high = middle else low = middle + 1 end
+    middle = math.floor((low + high) / 2)
+  end
+  return low
 end

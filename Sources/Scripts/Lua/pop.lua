@@ -6,8 +6,7 @@ return each(5, function(base, i)
   local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 3], 'POP')
   if not s then return refusal end
   local chat = chat_of(s, ARGV[i + 2])
-  local newest = chat and call('XREVRANGE', log_of(s, chat), '+', '-', 'COUNT', 1)[1]
+  local newest = chat and call('RPOP', log_of(s, chat))
   if not newest then return 'NONE' end
-  call('XDEL', log_of(s, chat), newest[1])
-  return 'OK ' .. message_json(newest)
+  return 'OK ' .. messages_json({newest}, 1)
 end, true)

@@ -10,7 +10,7 @@ local function time_or_null(at) return at and text(at) or 'null' end
 
 local function messages_in(s)
   local sum = 0
-  for chat = 1, s.chats do sum = sum + call('XLEN', s.key .. '/' .. chat) end
+  for chat = 1, s.chats do sum = sum + call('LLEN', s.key .. '/' .. chat) end
   return sum
 end
 

@@ -21,6 +21,7 @@ struct ProbeKeys: Sendable {
   var sorted: String { base + ":sorted" }
   var set: String { base + ":set" }
   var stream: String { base + ":stream" }
+  var list: String { base + ":list" }
   var script: String { base + ":script" }
   /// The key whose expiry is to be announced.
   var ending: String { base + ":ending" }
@@ -28,7 +29,7 @@ struct ProbeKeys: Sendable {
   var missing: String { base + ":missing" }
 
   /// Every key that may have been written.
-  var written: [String] { [text, hash, sorted, set, stream, script, ending] }
+  var written: [String] { [text, hash, sorted, set, list, stream, script, ending] }
 }
 
 /// One command that Latchkey uses.
@@ -65,7 +66,8 @@ extension Probe {
 
   /// Everything else that the scripts and the worker ask of Redis.
   static func others(_ keys: ProbeKeys, endsAtMs: Int64) -> [Probe] {
-    plain(keys, ends: "\(endsAtMs)") + streams(keys, ends: "\(endsAtMs)") + scripts(keys)
+    plain(keys, ends: "\(endsAtMs)") + lists(keys, ends: "\(endsAtMs)")
+      + streams(keys, ends: "\(endsAtMs)") + scripts(keys)
   }
 
   /// A call of a script that does what Latchkey's do: takes the time, writes a key and reads it.
@@ -121,13 +123,24 @@ extension Probe {
     ]
   }
 
+  private static func lists(_ keys: ProbeKeys, ends: String) -> [Probe] {
+    let list = keys.list
+    return [
+      Probe("RPUSH", list, "a", "b", harmless: [keys.text, "a"]),
+      Probe("PEXPIREAT", list, ends),
+      Probe("LLEN", list),
+      Probe("LINDEX", list, "-1"),
+      Probe("LRANGE", list, "0", "-1"),
+      Probe("LTRIM", list, "0", "0"),
+      Probe("RPOP", list),
+    ]
+  }
+
   private static func streams(_ keys: ProbeKeys, ends: String) -> [Probe] {
     let stream = keys.stream
     return [
       Probe("XADD", stream, "*", "t", "doctor", harmless: [stream, "NOMKSTREAM", "*", "t", "d"]),
       Probe("PEXPIREAT", stream, ends),
-      Probe("XLEN", stream),
-      Probe("XDEL", stream, "1-1"),
       Probe("XRANGE", stream, "-", "+", "COUNT", "1"),
       Probe("XREVRANGE", stream, "+", "-", "COUNT", "1"),
       Probe("XREAD", "COUNT", "1", "STREAMS", stream, "0"),
