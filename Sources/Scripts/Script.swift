@@ -134,10 +134,10 @@ package enum Script: Int, CaseIterable, Sendable {
   ]
 
   private static let sessionParts: [[UInt8]] = [
-    PackageResources.sessions_lua, PackageResources.links_lua, PackageResources.clocks_lua,
-    PackageResources.moves_lua, PackageResources.leavings_lua, PackageResources.records_lua,
-    PackageResources.changes_lua, PackageResources.merge_lua, PackageResources.messages_lua,
-    PackageResources.making_lua,
+    PackageResources.sessions_lua, PackageResources.loading_lua, PackageResources.links_lua,
+    PackageResources.clocks_lua, PackageResources.moves_lua, PackageResources.leavings_lua,
+    PackageResources.records_lua, PackageResources.changes_lua, PackageResources.merge_lua,
+    PackageResources.messages_lua, PackageResources.making_lua,
   ]
 
   private var parts: [[UInt8]] {

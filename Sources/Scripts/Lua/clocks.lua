@@ -4,7 +4,7 @@
 -- RETURNS: nothing
 
 local function announce(s, kind, at_ms, rest)
-  local reason = call('HGET', s.key, 'reason')
+  local reason = s.reason or call('HGET', s.key, 'reason')
   tell(s.base, 'session.' .. kind, s.device, string.format(
     '"at":%.0f,"session":"%s","state":"%s","reason":%s,"links":%s', at_ms, s.id, s.state,
     reason or 'null', links_json(s.links)) .. (rest or ''))

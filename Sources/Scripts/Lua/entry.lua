@@ -9,7 +9,7 @@ return each(5, function(base, i)
   local s = load(base, ARGV[i], ARGV[i + 1])
   if not s or ARGV[i + 2] ~= '' and not has_link(s, ARGV[i + 2], ARGV[i + 3]) then return 'NONE' end
   if ARGV[i + 4] ~= '' and ARGV[i + 4] ~= s.state then return 'SKIP' end
-  local line = 'OK ' .. record(s)
+  local line = record(s, 'OK ')
   size = size + #line
   return line
 end)

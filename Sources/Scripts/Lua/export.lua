@@ -17,7 +17,7 @@ local function all_messages(s, chat, room)
   while true do
     local page = call('LRANGE', log_of(s, chat), 100 * #pages, 100 * #pages + 99)
     if #page == 0 then return table.concat(pages, ','), size end
-    pages[#pages + 1] = messages_json(page, 1)
+    pages[#pages + 1] = messages_json('', page, 1, '')
     size = size + #pages[#pages]
     if size > room then return nil end
   end
@@ -44,9 +44,10 @@ return each(3, function(base, i)
     local messages, grown = all_messages(s, chat, ARGV[i + 2] - size)
     if not messages then return too_large end
     size = size + grown
-    chats[chat] = string.format('{"seq":%s,"asked_at":%s,"name":', v['q:' .. chat] or '0',
-      v['t:' .. chat] or 'null') .. (v['n:' .. chat] or 'null') .. ',"config":'
-      .. (v['c:' .. chat] or 'null') .. ',"messages":[' .. messages .. ']}'
+    local asked = v['t:' .. chat] or ''
+    chats[chat] = '{"seq":' .. (v['q:' .. chat] or '0') .. ',"asked_at":'
+      .. (asked ~= '' and asked or 'null') .. ',"name":' .. (v['n:' .. chat] or 'null')
+      .. ',"config":' .. (v['c:' .. chat] or 'null') .. ',"messages":[' .. messages .. ']}'
   end
   local whole = 'OK {"format":1,"device":"' .. s.device .. '","session":"' .. s.id .. '","state":"'
     .. s.state .. '","reason":' .. (v.reason or 'null') .. ',"rev":' .. v.rev .. ',"clocks":['

@@ -3,6 +3,6 @@
 -- ARGV: device, session or empty
 -- RETURNS: OK, NONE
 return each(2, function(base, i)
-  local s = load(base, ARGV[i], ARGV[i + 1])
-  return s and 'OK ' .. record(s) or 'NONE'
+  local s, v = load_whole(base, ARGV[i], ARGV[i + 1])
+  return s and record(s, 'OK ', v) or 'NONE'
 end)

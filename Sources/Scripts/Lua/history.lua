@@ -3,8 +3,11 @@
 -- ARGV: device, session or empty, chat or empty, sequence number to begin after or empty, how many
 -- RETURNS: OK, NONE
 return each(5, function(base, i)
-  local s = load(base, ARGV[i], ARGV[i + 1])
-  local chat = s and chat_of(s, ARGV[i + 2])
+  local id, key = find_session(base, ARGV[i], ARGV[i + 1])
+  local seen = id and call('HMGET', key, 'state', 'chat', 'chats')
+  if not seen or not seen[1] then return 'NONE' end
+  local s = {key = key, chat = tonumber(seen[2] or 1), chats = tonumber(seen[3] or 1)}
+  local chat = chat_of(s, ARGV[i + 2])
   if not chat then return 'NONE' end
   local after, limit, log = tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), log_of(s, chat)
   local found, more, first = nil, false, 1
@@ -19,5 +22,5 @@ return each(5, function(base, i)
     more = #found > limit
     if more then first = 2 end
   end
-  return 'OK {"messages":[' .. messages_json(found, first) .. '],"more":' .. tostring(more) .. '}'
+  return messages_json('OK {"messages":[', found, first, '],"more":' .. tostring(more) .. '}')
 end)

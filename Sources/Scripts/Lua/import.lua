@@ -56,5 +56,5 @@ return each(7, function(base, i)
   end
   index(s)
   owe_all(s)
-  return 'OK ' .. record(s)
+  return record(s, 'OK ')
 end, true)

@@ -19,7 +19,7 @@ return each(4, function(base, i)
         next_cursor = '"' .. shown .. '"'
         break
       end
-      found[#found + 1], shown = record(s), id
+      found[#found + 1], shown = record(s, ''), id
       size = size + #found[#found]
     end
   end

@@ -3,51 +3,55 @@
 -- ARGV: none of its own
 -- RETURNS: nothing
 
--- Why a device can have no further live session, or nil. Those whose time is over count no more:
--- they are among what is due in the partition, which is little beside all that a device may have.
+-- Why a device can have no further live session; or nil, and how many it has. Those whose time is
+-- over count no more: they are among what is due in the partition, which is little beside all that
+-- a device may have.
 local function device_full(base, device)
-  if device_line(base, device) < SESSIONS_MAX then return nil end
+  local live = device_line(base, device)
+  if live < SESSIONS_MAX then return nil, live end
   local mine = 's:' .. device .. '/'
   for _, member in ipairs(call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms)) do
     local id = cut(member, 1, #mine) == mine and cut(member, #mine + 1)
     local s = id and load(base, device, id)
     if s then settle(s) end
   end
-  if device_line(base, device) < SESSIONS_MAX then return nil end
+  live = device_line(base, device)
+  if live < SESSIONS_MAX then return nil, live end
   return 'ERR quota a device may have ' .. SESSIONS_MAX .. ' live sessions'
 end
 
 -- From arguments: session, thread (JSON), clocks, fenced, members, user, place taken and token, at
--- `i`. Returns the session, or nil and the reply that says why not.
+-- `i`. Returns the session, nil and its members; or nil and the reply that says why not.
 local function make(base, device, i)
   local id, user, token = ARGV[i], ARGV[i + 5], ARGV[i + 7]
   if token ~= '' and not is_current(base, device, token) then return nil, 'STALE {"rev":0}' end
-  local full = device_full(base, device)
+  local full, live = device_full(base, device)
   if full then return nil, full end
   if user ~= '' and ARGV[i + 6] == '' then return nil, 'MORE ' .. id .. ' live' end
+  local writes, fields = merged(0, parts(ARGV[i + 4]), {}, 1, 0)
+  if not writes then return nil, fields end
+  local v = {state = 'active', rev = '1', clocks = ARGV[i + 2], created = now_text,
+    active = now_text, thread = ARGV[i + 1] ~= '"' .. id .. '"' and ARGV[i + 1] or nil,
+    fenced = ARGV[i + 3] == 'yes' and 'yes' or nil,
+    links = user ~= '' and 'user ' .. user .. '\n' or nil,
+    fields = fields > 0 and text(fields) or nil}
+  for n = 1, #writes, 2 do v[writes[n]] = writes[n + 1] end
+  local flat = {}
+  for name, value in pairs(v) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
+  end
   local key = base .. ':session:' .. device .. '/' .. id
-  call('HSET', key, 'state', 'active', 'rev', 0, 'clocks', ARGV[i + 2], 'created', now_text,
-    'active', now_text)
-  if ARGV[i + 1] ~= '"' .. id .. '"' then call('HSET', key, 'thread', ARGV[i + 1]) end
-  if ARGV[i + 3] == 'yes' then call('HSET', key, 'fenced', 'yes') end
-  if user ~= '' then call('HSET', key, 'links', 'user ' .. user .. '\n') end
-  local s = load(base, device, id)
-  local refusal = merge(s, parts(ARGV[i + 4]), nil)
-  if refusal then
-    call('DEL', key)
-    return nil, refusal
-  end
-  if s.rev == 0 then
-    s.rev = 1
-    call('HSET', key, 'rev', 1)
-  end
+  call('HSET', key, unpack(flat))
+  local s = session_of(base, device, id, key, v)
+  s.reason = 'null'
   call('ZADD', base .. ':sessions', 0, device .. '/' .. id)
-  add_live(base, device, 1, id)
+  call('HSET', base .. ':devices', device, (live + 1) .. ' ' .. id)
   count(base, 'state:active', 1)
   count(base, 'opened', 1)
-  set_ttl(s, gone_by(s))
+  if gone_by(s) then call('PEXPIREAT', key, text(gone_by(s))) end
   announce(s, 'opened', now_ms)
   index(s)
   owe_all(s)
-  return s
+  return s, nil, v
 end

@@ -4,45 +4,53 @@
 -- ARGV: none of its own
 -- RETURNS: nothing
 
--- `list` is names and JSON in turn: `f:"<member>"`, `name`, `phase` or `step`. Returns a refusal
--- if one of them was changed after `seen_rev`, or if there would be too many.
-local function merge(s, list, seen_rev)
-  local names = {}
-  for i = 1, #list, 2 do names[#names + 1] = list[i] end
-  if #names == 0 then return nil end
-  local now = call('HMGET', s.key, unpack(names))
-  local floor = seen_rev and tonumber(call('HGET', s.key, 'floor') or 0)
-  local fields = tonumber(call('HGET', s.key, 'fields') or 0)
+-- What is to be written of members, as names and lines in turn, and how many fields there are then;
+-- or nil and a refusal, if one of them was changed after `seen_rev`, or there would be too many.
+-- `list` is names and JSON in turn: `f:"<member>"`, `name`, `phase` or `step`; `now` has the line
+-- of each, from place `from` on. Members without one count as changed at `floor`.
+local function merged(rev, list, now, from, fields, seen_rev, floor)
   local writes = {}
-  for i, name in ipairs(names) do
-    local rev, json = string.match(now[i] or '0', '^(%d+) ?(.*)$')
-    if seen_rev and math.max(tonumber(rev), now[i] and 0 or floor) > seen_rev then
-      return string.format('STALE {"rev":%d}', s.rev)
+  for i = 1, #list, 2 do
+    local name, value, line = list[i], list[i + 1], now[from + (i - 1) / 2]
+    if seen_rev and (line and tonumber(string.match(line, '^%d+')) or floor) > seen_rev then
+      return nil, string.format('STALE {"rev":%d}', rev)
     end
-    local value = list[2 * i]
-    if string.sub(name, 1, 2) == 'f:' then
-      fields = fields + (value == 'null' and 0 or 1) - (json ~= '' and 1 or 0)
+    if cut(name, 1, 2) == 'f:' then
+      fields = fields + (value == 'null' and 0 or 1)
+        - (line and find(line, ' ', 1, true) and 1 or 0)
     end
-    writes[#writes + 1] = name
-    writes[#writes + 1] = (s.rev + 1) .. (value == 'null' and '' or ' ' .. value)
+    writes[i] = name
+    writes[i + 1] = value == 'null' and text(rev + 1) or text(rev + 1) .. ' ' .. value
   end
   if fields > FIELDS_MAX then
-    return 'ERR quota a session may have ' .. FIELDS_MAX .. ' fields'
+    return nil, 'ERR quota a session may have ' .. FIELDS_MAX .. ' fields'
   end
-  s.rev = s.rev + 1
-  call('HSET', s.key, 'rev', s.rev, 'fields', fields, unpack(writes))
-  return nil
+  return writes, fields
 end
 
 -- Forgets which members were removed, once they are many: whoever has seen none of the later
 -- revisions conflicts with all of them.
 local function forget_removed(s)
   if call('HLEN', s.key) < 4 * FIELDS_MAX then return end
-  local flat = call('HGETALL', s.key)
-  for i = 1, #flat, 2 do
-    if string.sub(flat[i], 1, 2) == 'f:' and not string.find(flat[i + 1], ' ', 1, true) then
-      call('HDEL', s.key, flat[i])
-    end
+  for name, line in pairs(members_of(s.key)) do
+    if cut(name, 1, 2) == 'f:' and not find(line, ' ', 1, true) then call('HDEL', s.key, name) end
   end
   call('HSET', s.key, 'floor', s.rev)
+end
+
+-- Writes members, and notes activity. Returns a refusal, or nil.
+local function merge(s, list, seen_rev)
+  if #list == 0 then return touch(s) end
+  local names, removes = {'fields', 'floor'}, false
+  for i = 1, #list, 2 do
+    names[#names + 1] = list[i]
+    removes = removes or list[i + 1] == 'null'
+  end
+  local now = call('HMGET', s.key, unpack(names))
+  local writes, fields = merged(s.rev, list, now, 3, tonumber(now[1] or 0), seen_rev,
+    tonumber(now[2] or 0))
+  if not writes then return fields end
+  s.rev, s.active = s.rev + 1, now_ms
+  call('HSET', s.key, 'rev', s.rev, 'fields', fields, 'active', now_text, unpack(writes))
+  if removes then forget_removed(s) end
 end

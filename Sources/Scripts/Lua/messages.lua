@@ -14,16 +14,22 @@ end
 
 local function log_of(s, chat) return s.key .. '/' .. chat end
 
-local function entry_of(seq, at, json) return seq .. ',"at":' .. at .. ',"message":' .. json .. '}' end
+local function entry_of(seq, at, json)
+  return seq .. ',"at":' .. at .. ',"message":' .. json .. '}'
+end
 
 local function seq_of(entry) return tonumber(string.match(entry, '^%d+')) end
 
 local function time_of(entry) return string.match(entry, '^%d+,"at":(%d+)') end
 
--- The messages of entries from the first-th on, without the brackets around them.
-local function messages_json(entries, first)
-  if #entries < first then return '' end
-  return '{"seq":' .. table.concat(entries, ',{"seq":', first)
+-- The messages of entries from the first-th on, between `before` and `behind`. Lua hashes each text
+-- that it makes, so that no longer one than the result is made on the way to it.
+local function messages_json(before, entries, first, behind)
+  local last = #entries
+  if last < first then return before .. behind end
+  entries[first] = before .. '{"seq":' .. entries[first]
+  entries[last] = entries[last] .. behind
+  return table.concat(entries, ',{"seq":', first)
 end
 
 -- Appends entries; returns how many messages there are now. A call takes some 8,000 arguments.
@@ -49,4 +55,20 @@ local function place_after(log, seq)
     middle = math.floor((low + high) / 2)
   end
   return low
+end
+
+-- The time from a user's message to the next message of somebody else is what answers take. From
+-- whose each message is, and when the user's came that has no answer yet: the same after them, how
+-- many are answers, and how long those took.
+local function answers_in(messages, asked)
+  local answers, ms = 0, 0
+  for n = 1, #messages, 2 do
+    local whose = messages[n]
+    if whose == 'user' then
+      asked = now_ms
+    elseif whose == 'other' and asked then
+      answers, ms, asked = answers + 1, ms + math.max(0, now_ms - asked), nil
+    end
+  end
+  return asked, answers, ms
 end

@@ -22,11 +22,11 @@ end
 -- gone back since the last change: no time was spent then.
 local function move(s, to, at_ms, reason, kind)
   local from, since, member = s.state, s.since, due_member(s)
-  s.state, s.since, s.rev = to, at_ms, s.rev + 1
+  s.state, s.since, s.rev, s.reason = to, at_ms, s.rev + 1, reason or 'null'
   -- First what a full Redis refuses: before Redis 7 it would do the removal all the same, and
   -- nobody would look at the session again.
   call('HSET', s.key, 'state', to, 'since', text(at_ms), 'rev', s.rev,
-    'reason', reason or 'null')
+    'reason', s.reason)
   call('ZREM', s.base .. ':due', member)
   call('HINCRBY', s.key, 's:' .. from, string.format('%.0f', math.max(0, at_ms - since)))
   count(s.base, 'state:' .. from, -1)

@@ -4,6 +4,6 @@
 --   place taken (yes or empty), token or empty, request id or empty
 -- RETURNS: OK, STALE, ERR, MORE
 return each(10, function(base, i)
-  local s, refusal = make(base, ARGV[i], i + 1)
-  return s and 'OK ' .. record(s) or refusal
+  local s, refusal, v = make(base, ARGV[i], i + 1)
+  return s and record(s, 'OK ', v) or refusal
 end, true)

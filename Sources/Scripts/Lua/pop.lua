@@ -8,5 +8,5 @@ return each(5, function(base, i)
   local chat = chat_of(s, ARGV[i + 2])
   local newest = chat and call('RPOP', log_of(s, chat))
   if not newest then return 'NONE' end
-  return 'OK ' .. messages_json({newest}, 1)
+  return 'OK {"seq":' .. newest
 end, true)

@@ -17,28 +17,42 @@ end
 -- A session without a thread of its own goes by its id.
 local function thread_of(s, v) return v.thread or '"' .. s.id .. '"' end
 
--- The session whole, as JSON; texts and fields are stored as JSON and not touched.
-local function record(s)
-  local flat = call('HGETALL', s.key)
-  local v, fields = {}, {}
-  for i = 1, #flat, 2 do
-    local name, value = flat[i], flat[i + 1]
-    if string.sub(name, 1, 2) == 'f:' then
-      local json = string.match(value, '^%d+ (.+)$')
-      if json then fields[#fields + 1] = string.sub(name, 3) .. ':' .. json end
-    else
-      v[name] = value
+-- The JSON of a member's line, which is its revision and its JSON; none if it was removed.
+local function json_of(line)
+  local space = line and find(line, ' ', 1, true)
+  return space and cut(line, space + 1)
+end
+
+-- The names of fields that have a value and their values, as JSON in the order of their texts.
+local function fields_json(v)
+  local names, json = {}, {}
+  for name in pairs(v) do
+    if cut(name, 1, 2) == 'f:' then names[#names + 1] = name end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local value = json_of(v[name])
+    if value then
+      local n = #json
+      json[n + 1] = n == 0 and '' or ','
+      json[n + 2], json[n + 3], json[n + 4] = cut(name, 3), ':', value
     end
   end
-  table.sort(fields)
-  local function json_of(name) return string.match(v[name] or '', '^%d+ (.+)$') or 'null' end
-  return string.format('{"session":"%s","device":"%s","state":"%s","reason":%s,"rev":%d,',
-      s.id, s.device, s.state, v.reason or 'null', s.rev)
-    .. '"name":' .. json_of('name') .. ',"thread":' .. thread_of(s, v) .. ',"phase":'
-    .. json_of('phase') .. ',"step":' .. json_of('step')
-    .. string.format(',"created_at":%s,"active_at":%s,"idle_at":%s,"abandon_at":%s,"life_at":%s,'
-      .. '"keep_until":%s,"chat":%s,"chats":%d,"messages":%d,', v.created, v.active,
-      time_or_null(idle_at(s)), time_or_null(abandon_at(s)), time_or_null(life_at(s)),
-      time_or_null(keep_until(s)), s.chat, s.chats, messages_in(s))
-    .. '"links":' .. links_json(s.links) .. ',"fields":{' .. table.concat(fields, ',') .. '}}'
+  return table.concat(json)
+end
+
+-- The session whole, as JSON behind `before`; texts and fields are stored as JSON and not touched.
+-- `v` is what `members_of` gives, unless it is to be read.
+local function record(s, before, v)
+  v = v or members_of(s.key)
+  return before .. '{"session":"' .. s.id .. '","device":"' .. s.device .. '","state":"' .. s.state
+    .. '","reason":' .. (v.reason or 'null') .. ',"rev":' .. v.rev .. ',"name":'
+    .. (json_of(v.name) or 'null') .. ',"thread":' .. thread_of(s, v) .. ',"phase":'
+    .. (json_of(v.phase) or 'null') .. ',"step":' .. (json_of(v.step) or 'null')
+    .. ',"created_at":' .. v.created .. ',"active_at":' .. v.active .. ',"idle_at":'
+    .. time_or_null(idle_at(s)) .. ',"abandon_at":' .. time_or_null(abandon_at(s))
+    .. ',"life_at":' .. time_or_null(life_at(s)) .. ',"keep_until":'
+    .. time_or_null(keep_until(s)) .. ',"chat":' .. (v.chat or '1') .. ',"chats":'
+    .. (v.chats or '1') .. ',"messages":' .. text(messages_in(s)) .. ',"links":'
+    .. links_json(s.links) .. ',"fields":{' .. fields_json(v) .. '}}'
 end

@@ -6,8 +6,8 @@
 -- RETURNS: OK, STALE, ERR, MORE
 local LOOKED_AT_MAX = 1000
 return each(11, function(base, i)
-  local function told(s, how)
-    return 'OK ' .. string.sub(record(s), 1, -2) .. ',"how":"' .. how .. '"}'
+  local function told(s, how, v)
+    return string.sub(record(s, 'OK ', v), 1, -2) .. ',"how":"' .. how .. '"}'
   end
   local device, hint = ARGV[i], ARGV[i + 1]
   local candidates = ids_of(base, device, '', LOOKED_AT_MAX)
@@ -23,6 +23,6 @@ return each(11, function(base, i)
       end
     end
   end
-  local s, refusal = make(base, device, i + 2)
-  return s and told(s, 'new') or refusal
+  local s, refusal, v = make(base, device, i + 2)
+  return s and told(s, 'new', v) or refusal
 end, true)

@@ -3,37 +3,29 @@
 -- ARGV: device, session or empty, chat or empty, messages (each after whose it is), token or
 --   empty, request id or empty
 -- RETURNS: OK, NONE, STALE, ERR
-
--- Keeps the time from a user's message to the next message of somebody else. `whose` is `user`,
--- `other`, or empty where the message does not say.
-local function time_answer(s, chat, whose)
-  if whose == 'user' then
-    call('HSET', s.key, 't:' .. chat, now_text)
-  elseif whose == 'other' then
-    local asked = call('HGET', s.key, 't:' .. chat)
-    if not asked then return end
-    call('HDEL', s.key, 't:' .. chat)
-    call('HINCRBY', s.key, 'answers', 1)
-    call('HINCRBY', s.key, 'answer_ms', math.max(0, now_ms - asked))
-  end
-end
-
 return each(6, function(base, i)
   local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 4], 'SAY')
   if not s then return refusal end
   local chat = chat_of(s, ARGV[i + 2])
   if not chat then return 'NONE' end
-  local messages = parts(ARGV[i + 3])
-  local n_said = #messages / 2
-  local log, seq = log_of(s, chat), call('HINCRBY', s.key, 'q:' .. chat, n_said) - n_said
-  local entries = {}
-  for n = 1, n_said do
-    time_answer(s, chat, messages[2 * n - 1])
-    entries[n] = entry_of(text(seq + n), now_text, messages[2 * n])
+  local messages, entries, log = parts(ARGV[i + 3]), {}, log_of(s, chat)
+  local seen = call('HMGET', s.key, 'q:' .. chat, 't:' .. chat, 'answers', 'answer_ms')
+  local seq, was_asked = tonumber(seen[1] or 0), tonumber(seen[2])
+  for n = 2, #messages, 2 do
+    seq = seq + 1
+    entries[n / 2] = entry_of(text(seq), now_text, messages[n])
   end
+  local writes, asked, answers, ms = {}, answers_in(messages, was_asked)
+  if asked ~= was_asked then writes = {'t:' .. chat, asked and now_text or ''} end
+  if answers > 0 then
+    writes[#writes + 1] = 'answers'
+    writes[#writes + 1] = text((seen[3] or 0) + answers)
+    writes[#writes + 1] = 'answer_ms'
+    writes[#writes + 1] = text((seen[4] or 0) + ms)
+  end
+  call('HSET', s.key, 'active', now_text, 'q:' .. chat, text(seq), unpack(writes))
   local length = append(log, entries)
   if length > MESSAGES_MAX then call('LTRIM', log, -MESSAGES_MAX, -1) end
-  if length == n_said and gone_by(s) then call('PEXPIREAT', log, text(gone_by(s))) end
-  touch(s)
-  return 'OK {"seq":' .. (seq + n_said) .. ',"chat":' .. chat .. '}'
+  if length == #entries and gone_by(s) then call('PEXPIREAT', log, text(gone_by(s))) end
+  return 'OK {"seq":' .. text(seq) .. ',"chat":' .. chat .. '}'
 end, true)

@@ -31,36 +31,6 @@ local function ids_of(base, device, from, most)
   return found
 end
 
--- A line of numbers, each as a number; most sessions have the same clocks.
-local numbers = {}
-local function numbers_of(line)
-  if numbers[line] then return numbers[line] end
-  local list = {}
-  for number in string.gmatch(line, '%d+') do list[#list + 1] = tonumber(number) end
-  numbers[line] = list
-  return list
-end
-
--- What decides a session's state, or nil if there is no such session.
-local function load(base, device, id)
-  if id == '' or id == 'current' then
-    local _, current = device_line(base, device)
-    if not current then return nil end
-    id = current
-  end
-  local key = base .. ':session:' .. device .. '/' .. id
-  local v = call('HMGET', key, 'state', 'rev', 'clocks', 'active', 'created', 'born', 'since',
-    'warned', 'chat', 'chats', 'fenced', 'links')
-  if not v[1] then return nil end
-  local clocks = numbers_of(v[3])
-  return {base = base, device = device, id = id, key = key, state = v[1], rev = tonumber(v[2]),
-    idle = clocks[1], abandon = clocks[2], archive = clocks[3], life = clocks[4],
-    keep = clocks[5], warn = clocks[6], active = tonumber(v[4]), created = tonumber(v[5]),
-    born = tonumber(v[6] or v[5]), since = tonumber(v[7] or v[5]), warned = v[8] or '0 0',
-    chat = tonumber(v[9] or 1), chats = tonumber(v[10] or 1), fenced = v[11] == 'yes',
-    links = v[12] or ''}
-end
-
 -- When each clock runs out in the state that the session is in; nil where it does not run.
 local function idle_at(s)
   return s.state == 'active' and s.idle > 0 and s.active + s.idle or nil

@@ -13,7 +13,5 @@ return each(8, function(base, i)
   refusal = merge(s, parts(ARGV[i + 2]), tonumber(ARGV[i + 3]))
   if refusal then return refusal end
   if user ~= '' then set_user(s, user) end
-  forget_removed(s)
-  touch(s)
   return string.format('OK {"rev":%d}', s.rev)
 end, true)
