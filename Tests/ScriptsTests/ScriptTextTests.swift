@@ -14,7 +14,8 @@ struct LuaFile: Sendable {
   /// Parts that scripts begin with; no scripts by themselves.
   static let parts: Set<String> = [
     "batch", "tell", "endings", "locks", "lock_records", "renewals", "event_lines", "sessions",
-    "clocks", "moves", "records", "loading", "merge", "messages", "making", "leavings", "changes", "links",
+    "clocks", "moves", "records", "loading", "merge", "messages", "making", "leavings", "changes",
+    "links",
   ]
 
   static let all: [LuaFile] = {
