@@ -44,7 +44,7 @@ let package = Package(
     .executableTarget(
       name: "latchkey", dependencies: ["LatchkeyClient", "Load", "Loop", "Worker"],
       swiftSettings: strict),
-    .executableTarget(name: "Bench", dependencies: ["Loop"], swiftSettings: strict),
+    .executableTarget(name: "Bench", dependencies: ["CLinux", "Loop"], swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     .testTarget(
       name: "WireTests", dependencies: ["FuzzWire", "TestSupport", "Wire"], exclude: ["Corpus"],

@@ -1,4 +1,4 @@
-# The sections 'proxy', 'webdis', 'openloop' and 'million' of scripts/bench. Sourced by it, never
+# The sections 'floor', 'proxy', 'webdis', 'openloop' and 'million' of scripts/bench. Sourced by it, never
 # run by itself; uses its functions, and keeps to its way: sides in turns, then one table.
 
 set -euo pipefail
@@ -104,6 +104,27 @@ measure_through() {
     "$ratio_callers" "$3" "$rounds" "$seconds" "$name"
   table "$name" tcp
   kill "$front_pid" "$behind_pid" "$rival_pid" "$rival_redis_pid"
+}
+
+# The worker beside a server that answers and does nothing: what sockets cost by themselves.
+measure_floor() {
+  local round echo_pid echo_address
+  rm -f "$folder"/*.rounds
+  "$build_dir/release/latchkey-bench" echo 127.0.0.1:0 >"$folder/echo.ready" &
+  echo_pid=$!
+  pids+=("$echo_pid")
+  wait_for "$folder/echo.ready" "the echo server's ready line"
+  echo_address=$(sed 's/^ready listen=//' "$folder/echo.ready")
+  start_rival
+  for ((round = 1; round <= rounds; round++)); do
+    measure_side echo latchkey "$echo_address" --pid "worker=$echo_pid"
+    measure_rival
+  done
+  printf '\n%s callers of a server that answers each line and does nothing, %s rounds of %s s ' \
+    "$ratio_callers" "$rounds" "$seconds"
+  printf 'in turns\n'
+  table echo tcp
+  kill "$echo_pid" "$rival_pid" "$rival_redis_pid"
 }
 
 measure_proxy() {

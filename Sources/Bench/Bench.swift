@@ -16,6 +16,7 @@ struct Bench {
            latchkey-bench fill HOST:PORT... [option...]
            latchkey-bench cycles TARGET HOST:PORT [option...]
            latchkey-bench attack KIND HOST:PORT [option...]
+           latchkey-bench echo HOST:PORT
 
     TARGET is latchkey (its line protocol), redis (a lock script, called directly or through a
     proxy), or webdis (the same script by HTTP, on connections that are kept).
@@ -73,6 +74,9 @@ struct Bench {
       --connections N   attackers, each with one connection at a time (default 50)
       --seconds N       for how long (default 3)
 
+    echo: no load, but a server that answers every line as a LOCK is answered, and does nothing
+    else; it prints where it listens, and serves until it is ended.
+
     """
 
   static func main() {
@@ -117,6 +121,12 @@ struct Bench {
           "an attack is one of \(Attack.allCases.map(\.rawValue).joined(separator: ", "))")
       }
       print(try AttackRun(attack, FleetOptions.parse(Array(rest.dropFirst()))).measure())
+    case "echo":
+      guard rest.count == 1 else { throw LoadFailure("echo takes HOST:PORT") }
+      let server = try EchoServer(LoadOptions.address(rest[0]))
+      print(try server.readyLine())
+      fflush(nil)
+      try server.run()
     case "memory": print(try MemoryRun(MemoryOptions.parse(rest)).measure())
     case "quiet": print(try QuietRun(LatenessOptions.parse(rest, needsRedis: false)).measure())
     case "fill":

@@ -1,5 +1,6 @@
 // Calls of the GNU C library that Swift's Glibc module does not show.
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 

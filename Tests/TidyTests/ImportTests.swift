@@ -17,7 +17,7 @@ struct ImportTests {
     "LatchkeyClient": ["Glibc", "Loop", "Wire"],
     "Load": ["Glibc", "LatchkeyClient", "Loop", "Wire"],
     "latchkey": ["Foundation", "Glibc", "LatchkeyClient", "Load", "Loop", "Worker"],
-    "Bench": ["Glibc", "Loop"],
+    "Bench": ["CLinux", "Glibc", "Loop"],
     "WireTests": ["FuzzWire", "TestSupport", "Wire"],
     "TestSupport": [],
     "SessionModelTests": ["SessionModel", "TestSupport"],
