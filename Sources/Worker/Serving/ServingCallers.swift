@@ -53,8 +53,6 @@ extension ServingLoop: ConnectionOwner {
     return RequestError(.badRequest, "AUTH takes one word, the secret: \(AuthVerb.verb.usage)")
   }
 
-  // Not inlined: Swift 6.3.1 crashes when it inlines a function that consumes a noncopyable Call.
-  @inline(never)
   private func run(
     _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>
   ) throws(RequestError) {
