@@ -7,6 +7,11 @@ local call = redis.call
 local KEYS, ARGV = KEYS, ARGV
 local cut, find = string.sub, string.find
 
+-- A page of a list, a history or a log ends when it has grown so large; the worker's lists have the
+-- same limit. A call whose replies are larger answers no further request: they are in Redis' memory
+-- and in a worker's all at once.
+local PAGE_BYTES, REPLIES_BYTES = 4194304, 33554432
+
 -- Taken once: within a script TIME goes on while expiry stands still.
 local clock = call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -39,14 +44,21 @@ end
 
 -- The reply of one request, whose id is empty if it has none. One that fails takes no other one
 -- with it.
+local replied = 0
 local function answered(base, device, req, operate, ...)
+  if replied >= REPLIES_BYTES then
+    return 'ERR overloaded too much was asked for at once; nothing was done, retry'
+  end
   local ok, reply
   if req == '' then
     ok, reply = pcall(operate, base, ...)
   else
     ok, reply = pcall(once, base, device, req, operate, ...)
   end
-  if ok then return reply end
+  if ok then
+    replied = replied + #reply
+    return reply
+  end
   return 'ERR internal ' .. (type(reply) == 'table' and reply.err or tostring(reply))
 end
 

@@ -3,9 +3,6 @@
 -- ARGV: none of its own
 -- RETURNS: nothing
 
--- A page of a list ends when it has grown so large; the worker's lists have the same limit.
-local PAGE_BYTES = 4194304
-
 local function time_or_null(at) return at and text(at) or 'null' end
 
 local function messages_in(s)

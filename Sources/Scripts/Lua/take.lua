@@ -5,7 +5,13 @@
 --   how many groups there may be
 -- RETURNS: OK, ERR
 local group, ack_ms, limit, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local found = {}
+local found, bytes = {}, 0
+-- So many are read at once, and a page ends when it has grown large: an event may have a note as
+-- large as a field.
+local STEP = 64
+
+local function is_full() return #found >= limit or bytes >= PAGE_BYTES end
+local function next_count() return math.min(STEP, limit - #found) end
 
 -- Fresh events of types that are not wanted are done with for this group; what was given before
 -- was wanted by somebody, and stays his to acknowledge.
@@ -15,6 +21,7 @@ local function deliver(base, entries, is_fresh)
       local line, kind = as_json(base, entry[1], entry[2])
       if is_wanted(kind, wanted) then
         found[#found + 1] = line
+        bytes = bytes + #line
       elseif is_fresh then
         call('XACK', base .. ':events', group, entry[1])
       end
@@ -34,21 +41,21 @@ for turn = 0, #KEYS - 1 do
   local log = base .. ':events'
   local cursor = '0'
   repeat
-    local asked = limit - #found
-    local claimed = redis.pcall('XAUTOCLAIM', log, group, 'all', ack_ms, cursor, 'COUNT', asked)
+    local claimed = redis.pcall('XAUTOCLAIM', log, group, 'all', ack_ms, cursor, 'COUNT',
+      next_count())
     if claimed.err and not make_group(base) then
       return 'ERR quota there are ' .. ARGV[6] .. ' groups already, and no more may be made'
     end
     if not claimed.err then deliver(base, claimed[2], false) end
     cursor = claimed.err and '0-0' or claimed[1]
-  until cursor == '0-0' or #found >= limit
-  while #found < limit do
-    local asked = limit - #found
+  until cursor == '0-0' or is_full()
+  while not is_full() do
+    local asked = next_count()
     local fresh = call('XREADGROUP', 'GROUP', group, 'all', 'COUNT', asked, 'STREAMS', log, '>')
     if not fresh then break end
     deliver(base, fresh[1][2], true)
     if #fresh[1][2] < asked then break end
   end
-  if #found >= limit then break end
+  if is_full() then break end
 end
 return 'OK {"events":[' .. table.concat(found, ',') .. ']}'

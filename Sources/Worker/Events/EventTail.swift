@@ -35,7 +35,7 @@ final class EventTail: RedisLinkOwner {
   private let blockMs: Int64 = 5_000
   /// Reads follow each other after a pause, so that many events share one.
   private let pauseMs: Int64 = 4
-  private let perPartitionMax = 500
+  private let perPartitionMax = 64
 
   /// `isWanted` says whether anybody watches; `give` gets events in the order of each log.
   init(
