@@ -354,6 +354,7 @@ extension Connection {
         blockedSinceMs = nil
       case .wouldBlock:
         if blockedSinceMs == nil { blockedSinceMs = MonotonicTime.nowMs() }
+        forgetWhatWasSent()
         watchAsNeeded()
         perform(machine.outputChanged(unreadBytes: unreadBytes))
         return
@@ -366,6 +367,13 @@ extension Connection {
     owner.giveBack(&output)
     watchAsNeeded()
     perform(machine.outputChanged(unreadBytes: unreadBytes))
+  }
+
+  /// Of a caller who always leaves something unread the output would grow for ever.
+  private func forgetWhatWasSent() {
+    guard outputSent > output.count / 2 else { return }
+    output.removeFirst(outputSent)
+    outputSent = 0
   }
 
   private func watchAsNeeded() {
