@@ -4,7 +4,7 @@
 set -euo pipefail
 
 # name, connections: what is tried on a worker.
-attack_kinds=("drip 500" "idle 1500" "deaf 50" "storm 50" "reset 50")
+attack_kinds=("drip 500" "idle 1500" "deaf 50" "hoard 500" "storm 50" "reset 50")
 
 # Makes a file of principals with one that may do everything, and its secret in a file of its own.
 make_principal() {

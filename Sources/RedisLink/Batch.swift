@@ -19,6 +19,8 @@ package struct Ticket: Sendable {
   package var dueInMs: Int64 = -1
   /// The partition in which it does.
   package var partition = 0
+  /// How many bytes of its line count as kept for its caller.
+  package var keptBytes = 0
 
   package init(client: UInt64, slot: UInt64, verb: Int, arrivedNs: Int64) {
     self.client = client

@@ -11,7 +11,7 @@ package struct LineFramer: Sendable {
   private enum State: Sendable {
     /// The first byte of a line; leads to each of the others.
     case lineStart
-    /// The rest of the line that `held` begins; leads to `joined`, `discarding` or `lineStart`.
+    /// The rest of the line that `held` begins; leads to each of the others.
     case lineRest
     /// The next call, which frees `held`; always leads to `lineStart`.
     case joinedLineRead
@@ -67,6 +67,19 @@ package struct LineFramer: Sendable {
     switch state {
     case .lineRest, .overlongLineEnd: true
     case .lineStart, .joinedLineRead: false
+    }
+  }
+
+  /// What the beginning of a line takes.
+  package var heldBytes: Int { held.capacity }
+
+  /// Lets go of the line that was begun or joined; what is still to come of it is thrown away.
+  package mutating func discardLine() {
+    held = []
+    switch state {
+    case .lineStart, .overlongLineEnd: break
+    case .lineRest: state = .overlongLineEnd
+    case .joinedLineRead: state = .lineStart
     }
   }
 

@@ -177,6 +177,27 @@ import Wire
     #expect(framer.held.capacity == 0)
   }
 
+  @Test func `a line that is let go of leaves nothing, and the next one is read`() {
+    var framer = LineFramer(lineBytesMax: 8)
+    framer.discardLine()
+    #expect(heard(&framer, ["A\nPI".bytes]) == [.line("A")])
+    #expect(framer.heldBytes >= 2)
+    framer.discardLine()
+    #expect(framer.heldBytes == 0 && framer.holdsPartialLine)
+    framer.discardLine()
+    #expect(heard(&framer, ["NG".bytes, String(repeating: "x", count: 20).bytes]) == [])
+    #expect(framer.heldBytes == 0)
+    #expect(heard(&framer, ["x\nB\nP".bytes, "ING".bytes]) == [.line("B")])
+    let rest = "\nC\n".bytes
+    var offset = 0
+    let joined = framer.next(in: rest.span, at: &offset)
+    #expect(joined == .joinedLine)
+    framer.discardLine()
+    #expect(framer.heldBytes == 0 && !framer.holdsPartialLine)
+    let next = framer.next(in: rest.span, at: &offset)
+    #expect(next == .line(1..<2))
+  }
+
   @Test func `the storage of a long held line does not double past the limit`() {
     let lineBytesMax = 100_000
     var framer = LineFramer(lineBytesMax: lineBytesMax)

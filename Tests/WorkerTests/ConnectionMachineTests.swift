@@ -200,6 +200,22 @@ struct ConnectionMachineTests {
     #expect(machine.isQuiet)
   }
 
+  @Test func `less may be unread where it is crowded, and no more than ever`() {
+    var machine = ConnectionMachine(
+      unansweredMax: 9, unreadBytesMax: 100, crowdedUnreadBytesMax: 50)
+    #expect(machine.outputChanged(unreadBytes: 99) == .nothing)
+    #expect(machine.outputChanged(unreadBytes: 49, isCrowded: true) == .nothing)
+    #expect(machine.outputChanged(unreadBytes: 50, isCrowded: true) == .stopReading)
+    #expect(machine.held() == .nothing && machine.released() == .nothing)
+    #expect(machine.outputChanged(unreadBytes: 49, isCrowded: true) == .resumeReading)
+    #expect(machine.requestTaken() == .nothing)
+    #expect(machine.answered(1, unreadBytes: 50, isCrowded: true) == .stopReading)
+    #expect(machine.outputChanged(unreadBytes: 99) == .resumeReading)
+    var small = ConnectionMachine(unansweredMax: 9, unreadBytesMax: 9, crowdedUnreadBytesMax: 50)
+    #expect(small.outputChanged(unreadBytes: 8, isCrowded: true) == .nothing)
+    #expect(small.outputChanged(unreadBytes: 9, isCrowded: true) == .stopReading)
+  }
+
   @Test func `a limit of one parks at each request and goes on at each answer`() {
     var machine = ConnectionMachine(unansweredMax: 1, unreadBytesMax: 1)
     for _ in 0..<3 {

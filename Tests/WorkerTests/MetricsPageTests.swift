@@ -162,4 +162,18 @@ struct MetricsPageTests {
     #expect(closed.count == CloseReason.allCases.count)
     for sample in closed { #expect(sample.value == (sample.labels["reason"] == "idle" ? 2 : 0)) }
   }
+
+  @Test func `what is kept for callers is told, and who was refused because of it`() throws {
+    let refused: [Figure] = [.crowdedRequests, .crowdedReplies, .crowdedReadings, .crowdedWatches]
+    for counters in shared.counters {
+      counters.set(1_000, .bufferedBytes)
+      for (count, figure) in refused.enumerated() { counters.add(count + 1, figure) }
+    }
+    let page = try page()
+    #expect(page["latchkey_buffered_bytes", [:]] == 2_000)
+    #expect(page["latchkey_buffered_bytes_limit", [:]] == 268_435_456)
+    for (what, count) in [("request", 2), ("reply", 4), ("reading", 6), ("watch", 8)] {
+      #expect(page["latchkey_buffer_refusals_total", ["what": what]] == Double(count))
+    }
+  }
 }

@@ -67,6 +67,7 @@ struct SettingsTests {
       bad: ["1023", "67108865", "0", "1 MiB", "1mib", "1GiB", "9999999999999MiB"]),
     Sample("--max-pipeline", "1", bad: ["0", "1000001"]),
     Sample("--max-unread", "1KiB", bad: ["1023", "1073741825"]),
+    Sample("--max-buffered", "64MiB", bad: ["1048575", "65537MiB"]),
     Sample("--max-connections", "1000000", bad: ["0", "1000001"]),
     Sample("--max-connections-per-address", "1", bad: ["0", "1000001"]),
     Sample("--max-requests", "1", bad: ["0", "10000001"]),
@@ -168,6 +169,17 @@ struct SettingsTests {
     #expect(settings.replyBytesMax == 1_073_741_824)
     #expect(settings.eventsMax == 1_000_000)
     #expect(settings.sweepMs == 600_000)
+  }
+
+  @Test func `what is kept for all callers has room for four of the longest lines`() throws {
+    for (longer, other) in [("--max-line", "--max-record"), ("--max-record", "--max-line")] {
+      let given = ["\(longer)=2MiB", "\(other)=1KiB"]
+      let least = 8 << 20
+      #expect(refusal(given + ["--max-buffered=\(least)"]) == nil)
+      let text = try #require(refusal(given + ["--max-buffered=\(least - 1)"]))
+      #expect(text.hasPrefix("--max-buffered has to be at least four times --max-line and"))
+      #expect(text.contains("\(SettingText.bytes(least)); it is \(least - 1)"))
+    }
   }
 
   @Test(

@@ -11,6 +11,8 @@ private final class Attacker: FileWatchOwner {
   private var watch: FileWatch?
   private var isConnected = false
   private var again: LoopTimer?
+  /// How much of a large request is still to be sent.
+  private var toHoard = 0
 
   init(_ run: AttackRun) {
     self.run = run
@@ -41,7 +43,7 @@ private final class Attacker: FileWatchOwner {
       run.counts.opened += 1
       return connected(socket)
     }
-    if readiness.canWrite { return shout(socket) }
+    if readiness.canWrite { return run.attack == .hoard ? hoard(socket) : shout(socket) }
     switch socket.read(into: run.readBuffer) {
     case .moved: if run.attack == .storm { restart(isByWorker: false) }
     case .wouldBlock: break
@@ -55,6 +57,10 @@ private final class Attacker: FileWatchOwner {
     case .idle, .drip: break
     case .storm: send("PING\n", socket)
     case .deaf: watch?.want(.write)
+    case .hoard:
+      if let secret = run.secret { send("AUTH \(secret)\n", socket) }
+      toHoard = AttackRun.hoardedBytes
+      watch?.want(.write)
     case .reset:
       send("LOCK attack-\(run.counts.opened % 1_000) a ttl=1s\nEVENTS d wait=1m\nLOCK half", socket)
       socket.resetOnClose()
@@ -74,6 +80,19 @@ private final class Attacker: FileWatchOwner {
     case .moved, .wouldBlock: break
     case .ended, .broken: restart(isByWorker: true)
     }
+  }
+
+  /// Sends what goes out of a large request, and when that is most of it, waits.
+  private func hoard(_ socket: Socket) {
+    let outcome = run.part.withUnsafeBytes { bytes in
+      socket.write(UnsafeRawBufferPointer(rebasing: bytes[..<min(bytes.count, toHoard)]))
+    }
+    switch outcome {
+    case .moved(let count): toHoard -= count
+    case .wouldBlock: break
+    case .ended, .broken: return restart(isByWorker: true)
+    }
+    if toHoard == 0 { watch?.want(.read) }
   }
 
   private func send(_ text: String, _ socket: Socket) {
@@ -107,6 +126,10 @@ final class AttackRun {
   let loop: EventLoop
   let address: SocketAddress
   let shout = Array(repeating: Array("HELP\n".utf8), count: 4_096).flatMap { $0 }
+  /// What a large request is made of; a worker takes 1 MiB for one by default.
+  let part = [UInt8](repeating: 0x78, count: 1 << 16)
+  static let hoardedBytes = 1_000_000
+  let secret: String?
   let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
   var counts = Counts()
   private let options: FleetOptions
@@ -117,6 +140,7 @@ final class AttackRun {
   init(_ attack: Attack, _ options: FleetOptions) throws(LoadFailure) {
     self.attack = attack
     self.options = options
+    secret = options.secret
     do throws(SystemError) {
       loop = try EventLoop()
       address = try SocketAddress.resolve(options.address)

@@ -11,6 +11,8 @@ enum Attack: String, CaseIterable {
   case idle
   /// They ask and never read.
   case deaf
+  /// They send most of a large request, and never its end.
+  case hoard
   /// They connect, ask once and go, one after another.
   case storm
   /// They break the connection in the middle of what they ask.

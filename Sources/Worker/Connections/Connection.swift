@@ -22,6 +22,14 @@ struct ConnectionID: Hashable {
   var packed: UInt64 { UInt64(generation) << 32 | UInt64(place) }
 }
 
+/// Why a line is thrown away that is within its limit.
+enum LineRefusal {
+  /// There are as many over the usual limit as there may be.
+  case longLines
+  /// The worker keeps too much for its callers.
+  case crowded
+}
+
 /// What a connection needs from the loop that serves it.
 protocol ConnectionOwner: AnyObject {
   /// Bytes for reading into, good during one event.
@@ -34,8 +42,14 @@ protocol ConnectionOwner: AnyObject {
   func longLineBegins(_ connection: Connection) -> Bool
   /// What `longLineBegins` had room for is over.
   func longLineEnded(_ connection: Connection)
-  /// A line was thrown away because there was no room for it.
-  func lineRefused(_ connection: Connection)
+  /// A line is thrown away because there is no room for it.
+  func lineRefused(_ connection: Connection, _ why: LineRefusal)
+  /// Whether the worker keeps too much for its callers, so that none may have more than a little.
+  var isCrowded: Bool { get }
+  /// So many bytes more than before are kept for a caller.
+  func keeps(more bytes: Int)
+  /// It is not read from because it is crowded; call its `reconsider` now and then.
+  func heldBack(_ connection: Connection)
   /// Its proxy has told whose it is; nil if the proxy speaks for itself.
   func proxied(_ connection: Connection, from peer: PeerAddress?)
   /// It has not begun with a proxy's header.
@@ -71,13 +85,16 @@ final class Connection: FileWatchOwner {
   private var inputHasEnded = false
   private let lineBytesMax: Int
   private let longLineBytesMax: Int
-  private var longLine = LongLine.none
-  private var isKnown = true
+  private let unreadBytesMax: Int
+  /// Whether it has one of the places for lines that are longer than usual.
+  private var hasLongLine = false
   /// What has come of the header by which a proxy tells whose connection it is; nil once that is
   /// known, or where there is no proxy.
   private var proxyHeader: [UInt8]?
   private var output: [UInt8] = []
   private var outputSent = 0
+  /// What all of these take, as the loop was last told.
+  private(set) var keptBytes = 0
   /// Whether it stands in the loop's list of those that have output.
   var isListedForOutput = false
 
@@ -111,8 +128,10 @@ final class Connection: FileWatchOwner {
     self.id = id
     self.socket = socket
     self.owner = owner
+    unreadBytesMax = limits.replyBytesMax
     machine = ConnectionMachine(
-      unansweredMax: limits.pipelineMax, unreadBytesMax: limits.replyBytesMax)
+      unansweredMax: limits.pipelineMax, unreadBytesMax: unreadBytesMax,
+      crowdedUnreadBytesMax: Connection.littleBytes)
     lineBytesMax = limits.lineBytesMax
     longLineBytesMax = limits.recordBytesMax
     framer = LineFramer(
@@ -147,8 +166,9 @@ final class Connection: FileWatchOwner {
     guard !machine.isClosed else { return }
     if output.isEmpty { output = owner.takeBuffer() }
     let count = replies.answer(slot, line, into: &output)
+    if count == 0 { account() }
     owner.hasOutput(self)
-    perform(machine.answered(count, unreadBytes: unreadBytes))
+    outputChanged(answers: count)
   }
 
   /// Sends a line that answers no request, after the reply of that slot.
@@ -164,8 +184,8 @@ final class Connection: FileWatchOwner {
       return
     }
     if output.isEmpty { output = owner.takeBuffer() }
-    if replies.push(after: slot, line, into: &output) { owner.hasOutput(self) }
-    perform(machine.outputChanged(unreadBytes: unreadBytes))
+    if replies.push(after: slot, line, into: &output) { owner.hasOutput(self) } else { account() }
+    outputChanged()
   }
 
   /// Takes no further request until `release`: the latest one takes several steps.
@@ -182,13 +202,15 @@ final class Connection: FileWatchOwner {
 
   /// Who has not said who it is has nothing long to say.
   func setLineLimits(isKnown: Bool) {
-    self.isKnown = isKnown
     let bytesMax = isKnown ? Int.max : Connection.unknownBytesMax
     framer.lineBytesMax = min(lineBytesMax, bytesMax)
     framer.longLineBytesMax = min(longLineBytesMax, bytesMax)
   }
 
   private static let unknownBytesMax = 4_096
+
+  /// What a caller may have the worker keep when it is crowded: of a line, and of replies.
+  static let littleBytes = 4_096
 
   /// Sends a line that answers no request, then closes.
   func turnAway(_ line: [UInt8], _ reason: CloseReason) {
@@ -208,6 +230,18 @@ final class Connection: FileWatchOwner {
   func abort(_ reason: CloseReason) { perform(machine.abort(reason)) }
 
   private var unreadBytes: Int { output.count - outputSent + replies.earlyBytes }
+
+  /// Tells the loop what has changed of what is kept: what it takes, not only what is in it.
+  ///
+  /// Not called for the usual request, which comes whole and whose reply is read: it keeps nothing.
+  private func account() {
+    let now =
+      framer.heldBytes + backlog.capacity + (proxyHeader?.capacity ?? 0) + output.capacity
+      + replies.heldBytes
+    guard now != keptBytes else { return }
+    owner.keeps(more: now - keptBytes)
+    keptBytes = now
+  }
 }
 
 // MARK: Input
@@ -240,31 +274,37 @@ extension Connection {
     }
   }
 
-  /// What a connection has of a line that is longer than usual.
-  private enum LongLine { case none, coming, refused }
-
-  /// Room for long lines is limited in all, so that many of them cannot fill the memory.
-  private func checkLongLine() {
-    switch (longLine, framer.held.count > lineBytesMax) {
-    case (.none, true):
-      longLine = owner.longLineBegins(self) ? .coming : .refused
-      if longLine == .refused { framer.longLineBytesMax = 0 }
-    case (.coming, false), (.refused, false): endLongLine()
-    case (.none, false), (.coming, true), (.refused, true): break
+  /// Room for lines is limited in all, so that many of them cannot fill the memory: that for longer
+  /// ones than usual always, and that for all but short ones when it is crowded.
+  private func checkPartialLine() {
+    let bytes = framer.held.count
+    if bytes > Connection.littleBytes, owner.isCrowded {
+      refuseLine(.crowded)
+    } else if bytes > lineBytesMax, !hasLongLine {
+      hasLongLine = owner.longLineBegins(self)
+      if !hasLongLine { refuseLine(.longLines) }
     }
   }
 
+  private func refuseLine(_ why: LineRefusal) {
+    endLongLine()
+    framer.discardLine()
+    account()
+    owner.lineRefused(self, why)
+  }
+
   private func endLongLine() {
-    if longLine == .coming { owner.longLineEnded(self) }
-    longLine = .none
-    setLineLimits(isKnown: isKnown)
+    if hasLongLine { owner.longLineEnded(self) }
+    hasLongLine = false
   }
 
   /// Takes what comes before the first line.
   private func takeHeader(_ chunk: UnsafeBufferPointer<UInt8>) {
     let bytes = (proxyHeader ?? []) + chunk
     switch ProxyHeader.read(bytes.span) {
-    case .needMore: proxyHeader = bytes
+    case .needMore:
+      proxyHeader = bytes
+      account()
     case .invalid:
       proxyHeader = nil
       owner.proxyHeaderMissing(self)
@@ -300,21 +340,22 @@ extension Connection {
       case .joinedLine:
         lineSinceMs = nil
         framer.held.withUnsafeBufferPointer { owner.lineReceived(self, $0) }
-        if longLine != .none { endLongLine() }
-      case .tooLong where longLine == .refused:
+        framer.discardLine()
         endLongLine()
-        owner.lineRefused(self)
       case .tooLong:
-        let limitBytes = longLine == .coming ? longLineBytesMax : framer.lineBytesMax
-        if longLine != .none { endLongLine() }
+        let limitBytes = hasLongLine ? longLineBytesMax : framer.lineBytesMax
+        endLongLine()
         owner.lineTooLong(self, limitBytes: limitBytes)
       case .needMore:
-        checkLongLine()
-        lineSinceMs = framer.holdsPartialLine ? lineSinceMs ?? activeAtMs : nil
+        let isPartial = framer.holdsPartialLine
+        lineSinceMs = isPartial ? lineSinceMs ?? activeAtMs : nil
+        if isPartial || keptBytes > 0 { account() }
+        if isPartial { checkPartialLine() }
         return
       }
     }
-    if at < chunk.count, !machine.isClosed { backlog += chunk[at...] }
+    if at < chunk.count, !machine.isEnding { backlog += chunk[at...] }
+    account()
   }
 
   /// Goes on where it was parked; reading from the socket waits until the backlog is done.
@@ -354,8 +395,10 @@ extension Connection {
         blockedSinceMs = nil
       case .wouldBlock:
         if blockedSinceMs == nil { blockedSinceMs = MonotonicTime.nowMs() }
+        forgetWhatWasSent()
+        account()
         watchAsNeeded()
-        perform(machine.outputChanged(unreadBytes: unreadBytes))
+        outputChanged()
         return
       case .ended, .broken:
         abort(.broken)
@@ -364,9 +407,34 @@ extension Connection {
     }
     outputSent = 0
     owner.giveBack(&output)
+    if keptBytes > 0 { account() }
     watchAsNeeded()
-    perform(machine.outputChanged(unreadBytes: unreadBytes))
+    outputChanged()
   }
+
+  /// Of a caller who always leaves something unread the output would grow for ever.
+  private func forgetWhatWasSent() {
+    guard outputSent > output.count / 2 else { return }
+    output.removeFirst(outputSent)
+    outputSent = 0
+  }
+
+  /// What its caller has not read has changed, by so many answers or otherwise.
+  ///
+  /// A little of it is counted when it has been offered to the socket, which takes most of it.
+  private func outputChanged(answers: Int = 0) {
+    let unread = unreadBytes
+    guard unread >= Connection.littleBytes else {
+      return perform(machine.answered(answers, unreadBytes: unread))
+    }
+    account()
+    let (isCrowded, wasRead) = (owner.isCrowded, machine.takesRequests)
+    perform(machine.answered(answers, unreadBytes: unread, isCrowded: isCrowded))
+    if isCrowded, wasRead, unread < unreadBytesMax { owner.heldBack(self) }
+  }
+
+  /// Looks again whether it may be read from, since others have made room.
+  func reconsider() { if unreadBytes >= Connection.littleBytes { outputChanged() } }
 
   private func watchAsNeeded() {
     guard !machine.isClosed else { return }
@@ -388,8 +456,7 @@ extension Connection {
 
   private func halfClose() {
     socket.finishWriting()
-    backlog = []
-    owner.giveBack(&output)
+    letGo()
     watch?.want(.read)
     owner.lingers(self)
   }
@@ -397,9 +464,19 @@ extension Connection {
   private func close(_ reason: CloseReason) {
     watch = nil
     socket.close()
-    backlog = []
-    if longLine != .none { endLongLine() }
-    owner.giveBack(&output)
+    letGo()
     owner.closed(self, reason)
+  }
+
+  /// Nothing more is taken and nothing more is sent.
+  private func letGo() {
+    framer.discardLine()
+    endLongLine()
+    backlog = []
+    proxyHeader = nil
+    replies = ReplyQueue()
+    owner.giveBack(&output)
+    outputSent = 0
+    account()
   }
 }

@@ -68,10 +68,14 @@ struct ConnectionMachine {
   private var isHeld = false
   private let unansweredMax: Int
   private let unreadBytesMax: Int
+  /// The same while the worker keeps too much for all its callers.
+  private let crowdedUnreadBytesMax: Int
+  private var isCrowded = false
 
-  init(unansweredMax: Int, unreadBytesMax: Int) {
+  init(unansweredMax: Int, unreadBytesMax: Int, crowdedUnreadBytesMax: Int = .max) {
     self.unansweredMax = unansweredMax
     self.unreadBytesMax = unreadBytesMax
+    self.crowdedUnreadBytesMax = min(crowdedUnreadBytesMax, unreadBytesMax)
   }
 
   /// Whether lines that are there may be taken as requests.
@@ -115,19 +119,20 @@ struct ConnectionMachine {
   /// The request that held the others up has its answer.
   mutating func released() -> Action {
     isHeld = false
-    return outputChanged(unreadBytes: unreadBytes)
+    return outputChanged(unreadBytes: unreadBytes, isCrowded: isCrowded)
   }
 
   /// So many answers were put in order for sending; `unreadBytes` is what waits to be sent.
-  mutating func answered(_ count: Int, unreadBytes: Int) -> Action {
+  mutating func answered(_ count: Int, unreadBytes: Int, isCrowded: Bool = false) -> Action {
     unanswered -= count
     precondition(unanswered >= 0, "more answers than requests")
-    return outputChanged(unreadBytes: unreadBytes)
+    return outputChanged(unreadBytes: unreadBytes, isCrowded: isCrowded)
   }
 
   /// Bytes were put out or taken by the kernel.
-  mutating func outputChanged(unreadBytes: Int) -> Action {
+  mutating func outputChanged(unreadBytes: Int, isCrowded: Bool = false) -> Action {
     self.unreadBytes = unreadBytes
+    self.isCrowded = isCrowded
     switch state {
     case .reading: return park()
     case .parked:
@@ -169,7 +174,8 @@ struct ConnectionMachine {
   }
 
   private var mustWait: Bool {
-    isHeld || unanswered >= unansweredMax || unreadBytes >= unreadBytesMax
+    isHeld || unanswered >= unansweredMax
+      || unreadBytes >= (isCrowded ? crowdedUnreadBytesMax : unreadBytesMax)
   }
 
   private mutating func end(_ reason: CloseReason) -> Action {

@@ -8,6 +8,11 @@ struct ReplyQueue {
   private var early: [UInt64: [UInt8]] = [:]
   /// How many bytes wait here.
   private(set) var earlyBytes = 0
+  /// What a waiting reply takes beside its bytes, roughly: its place and the array's header.
+  private static let placeBytes = 64
+
+  /// What all that waits takes.
+  var heldBytes: Int { earlyBytes + early.count * ReplyQueue.placeBytes }
 
   /// The slot of the next request's reply.
   mutating func ask() -> UInt64 {
@@ -53,6 +58,8 @@ struct ReplyQueue {
       nextToAnswer += 1
       count += 1
     }
+    // Many places would be kept for as long as the connection is there.
+    if early.isEmpty, early.capacity > 64 { early = [:] }
     return count
   }
 }

@@ -126,9 +126,11 @@ extension EventDesk {
   func closed(_ connection: ConnectionID) {
     if watchers.count(of: connection) > 0 { unwatch(connection) }
     guard !waiters.isEmpty else { return }
-    let gone = waiters.filter { $0.value.ticket.client == connection.packed }.keys
-    for number in gone { waiters[number] = nil }
-    server.dropped(gone.count)
+    let gone = waiters.filter { $0.value.ticket.client == connection.packed }
+    for (number, waiter) in gone {
+      waiters[number] = nil
+      server.forget(waiter.ticket)
+    }
     if !gone.isEmpty { tellNeed() }
   }
 
@@ -220,8 +222,18 @@ extension EventDesk {
         return
       }
       finish(number)
-      server.answerText(waiter.ticket, line)
+      server.answerText(
+        waiter.ticket, line, onlyReads: waiter.query.call.script.isReadOnly)
     }
+  }
+
+  /// Ends the waiting of those who have the worker keep much behind it: nothing else may end it for
+  /// days.
+  func endWaits(_ keepsMuch: (ConnectionID) -> Bool) {
+    for (number, waiter) in waiters where keepsMuch(ConnectionID(packed: waiter.ticket.client)) {
+      waiters[number]?.untilMs = 0
+    }
+    timeIsOver()
   }
 
   private func finish(_ number: UInt64) {

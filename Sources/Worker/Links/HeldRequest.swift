@@ -65,7 +65,9 @@ struct HeldRequest {
   /// Answers the caller, and lets it go on.
   func end(_ outcome: ScriptOutcome) {
     switch outcome {
-    case .line(let line): server.answerText(ticket, line)
+    case .line(let line):
+      let onlyReads = VerbTable.all[ticket.verb].rights == .read
+      server.answerText(ticket, line, onlyReads: onlyReads)
     case .failed(let error): server.answer(ticket, error)
     }
     connection.release()

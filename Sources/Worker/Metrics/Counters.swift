@@ -65,6 +65,7 @@ enum Outcome: Int, CaseIterable, Sendable {
 enum Figure: Int, CaseIterable, Sendable {
   case connectionsOpened, connectionsNow
   case requestsInFlight, turnedAtMs
+  case bufferedBytes, crowdedRequests, crowdedReplies, crowdedReadings, crowdedWatches
   case authFailures
   case batches, batchedRequests
   case redisLinkFailures, redisReady, scriptsMended

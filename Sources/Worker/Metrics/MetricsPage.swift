@@ -54,6 +54,7 @@ enum MetricsPage {
       shared.isDraining ? 1 : 0)
     requests(shared, &page)
     connections(shared, &page)
+    buffers(shared, &page)
     access(shared, &page)
     redis(shared, &page)
     calls(shared, &page)
@@ -124,6 +125,26 @@ enum MetricsPage {
       let count = shared.counters.reduce(0) { $0 + $1.closedCount(reason) }
       page.sample(
         "latchkey_connections_closed_total", "reason=\"\(reason.rawValue)\"", count)
+    }
+  }
+
+  private static func buffers(_ shared: SharedState, _ page: inout MetricsText) {
+    page.single(
+      "latchkey_buffered_bytes", "gauge", "Bytes kept for clients: of requests and of replies.",
+      shared.sum(.bufferedBytes))
+    page.single(
+      "latchkey_buffered_bytes_limit", "gauge",
+      "Bytes kept for clients past which they get room for little only.",
+      shared.settings.bufferedBytesMax)
+    let family = "latchkey_buffer_refusals_total"
+    page.family(
+      family, "counter", "What clients were refused because that limit was passed, by what it was.")
+    let figures: [(what: String, figure: Figure)] = [
+      ("request", .crowdedRequests), ("reply", .crowdedReplies), ("reading", .crowdedReadings),
+      ("watch", .crowdedWatches),
+    ]
+    for (what, figure) in figures {
+      page.sample(family, "what=\"\(what)\"", shared.sum(figure))
     }
   }
 

@@ -149,7 +149,8 @@ struct Call {
     let (server, ticket) = (server, ticket)
     server.callScript(query) { outcome in
       switch outcome {
-      case .line(let line): server.answerText(ticket, line)
+      case .line(let line):
+        server.answerText(ticket, line, onlyReads: query.script.isReadOnly)
       case .failed(let error): server.answer(ticket, error)
       }
     }

@@ -7,15 +7,28 @@ internal import Wire
 
 extension ServingLoop: ConnectionOwner {
   /// Counts a request that is going to be answered.
-  private func take(from connection: Connection) -> Ticket {
+  ///
+  /// Its bytes count as kept if they are many; the small ones have their most in `--max-requests`.
+  private func take(from connection: Connection, lineBytes: Int = 0) -> Ticket {
     inFlight += 1
-    return Ticket(
+    var ticket = Ticket(
       client: connection.id.packed, slot: connection.takeRequest(), verb: unknownVerbRow,
       arrivedNs: loop.nowNs)
+    if lineBytes > Connection.littleBytes {
+      ticket.keptBytes = lineBytes
+      buffered.add(lineBytes)
+    }
+    return ticket
+  }
+
+  /// A request is answered, or its caller is gone.
+  func forget(_ ticket: Ticket) {
+    inFlight -= 1
+    if ticket.keptBytes > 0 { buffered.add(-ticket.keptBytes) }
   }
 
   func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {
-    var ticket = take(from: connection)
+    var ticket = take(from: connection, lineBytes: line.count)
     do throws(RequestError) {
       if isShedding {
         connection.isToldToLeave = true
@@ -35,10 +48,22 @@ extension ServingLoop: ConnectionOwner {
         throw RequestError(
           .overloaded, "too many requests are under way; nothing was done, retry after a pause")
       }
+      if line.count > Connection.littleBytes, isCrowded, !verb.isAboutConnection {
+        counters.add(.crowdedRequests)
+        throw ServingLoop.crowded("requests")
+      }
       try run(verb, connection, ticket, line)
     } catch {
       answer(ticket, ServingLoop.withoutSecret(error, line))
     }
+  }
+
+  /// What is told of requests, or replies, that are long while the worker is crowded.
+  static func crowded(_ what: String) -> RequestError {
+    RequestError(
+      .overloaded,
+      "the worker keeps too much for its callers: \(what) may have \(Connection.littleBytes) bytes "
+        + "at most now; nothing was done, retry after a pause")
   }
 
   static let noAuthentication = RequestError(
@@ -93,11 +118,23 @@ extension ServingLoop: ConnectionOwner {
 
   func longLineEnded(_ connection: Connection) { longLinesNow -= 1 }
 
-  func lineRefused(_ connection: Connection) {
-    answer(
-      take(from: connection),
-      RequestError(.overloaded, "too many long lines of IMPORT at once; retry"))
+  func lineRefused(_ connection: Connection, _ why: LineRefusal) {
+    switch why {
+    case .longLines:
+      answer(
+        take(from: connection),
+        RequestError(.overloaded, "too many long lines of IMPORT at once; retry"))
+    case .crowded:
+      counters.add(.crowdedRequests)
+      answer(take(from: connection), ServingLoop.crowded("requests"))
+    }
   }
+
+  var isCrowded: Bool { buffered.isOver }
+
+  func keeps(more bytes: Int) { buffered.add(bytes) }
+
+  func heldBack(_ connection: Connection) { counters.add(.crowdedReadings) }
 
   /// A line was begun and not ended in time: that is told, and the end.
   func lineStalled(_ connection: Connection) {
@@ -107,9 +144,6 @@ extension ServingLoop: ConnectionOwner {
       take(from: connection), RequestError(.badRequest, "a line has to end within \(most)"))
     connection.finish(.stalled)
   }
-
-  /// So many requests will not be answered, because their callers are gone.
-  func dropped(_ requests: Int) { inFlight -= requests }
 
   func hasOutput(_ connection: Connection) {
     guard !connection.isListedForOutput else { return }
@@ -144,6 +178,7 @@ extension ServingLoop: ConnectionOwner {
     desk.closed(connection.id)
     leave(connection)
     counters.addClosed(reason)
+    assert(connections.count + inFlight > 0 || buffered.own == 0, "bytes are kept for nobody")
   }
 
   func takeBuffer() -> [UInt8] { spareBuffers.popLast() ?? [] }

@@ -8,12 +8,22 @@ extension ServingLoop {
   /// What has to be looked at now and then: idle callers, and the end of a drain.
   func runChores() {
     let now = loop.nowMs
+    makeRoom()
     if let drainStartedMs {
       drain(forMs: now - drainStartedMs, now)
       return
     }
     for connection in connections.all { look(at: connection, now) }
     chores?.set(afterMs: choresMs)
+  }
+
+  /// What is kept behind a request that waits has to go when others need the room; and those who
+  /// were held back for want of it go on.
+  private func makeRoom() {
+    if isCrowded {
+      desk.endWaits { (connections[$0]?.keptBytes ?? 0) >= Connection.littleBytes }
+    }
+    for connection in connections.all { connection.reconsider() }
   }
 
   /// Ends a connection that has used up its time for something.

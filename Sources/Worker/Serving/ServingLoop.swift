@@ -71,6 +71,8 @@ final class ServingLoop {
   /// Requests that were taken and have not been answered.
   var inFlight = 0
   let inFlightMax: Int
+  /// What is kept for callers, here and by all loops.
+  var buffered: BufferedBytes
   /// Those who were told that nothing more comes, in the order of when their time is over.
   var lingering: ArraySlice<(id: ConnectionID, untilMs: Int64)> = []
   var lingerEnd: LoopTimer?
@@ -113,6 +115,7 @@ final class ServingLoop {
     ]
     choresMs = max(20, times.filter { $0 > 0 }.reduce(4_000, min) / 4)
     inFlightMax = max(1, settings.requestsMax / shared.threads)
+    buffered = BufferedBytes(most: settings.bufferedBytesMax, shared.buffered)
     batcher = Batcher(requestsMax: shared.settings.batchMax)
     readBuffer = .allocate(byteCount: 1 << 16, alignment: 16)
     self.index = index
@@ -181,7 +184,7 @@ extension ServingLoop {
   func answer(_ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>, _ outcome: Outcome? = nil) {
     counters.addRequest(
       verb: ticket.verb, outcome ?? Outcome(line: line), ns: loop.nowNs - ticket.arrivedNs)
-    inFlight -= 1
+    forget(ticket)
     connections[ConnectionID(packed: ticket.client)]?.answer(ticket.slot, line)
   }
 
@@ -192,7 +195,15 @@ extension ServingLoop {
   }
 
   /// Answers with a reply line without its end.
-  func answerText(_ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>) {
+  ///
+  /// One that `onlyReads` is refused when it is long and the worker crowded: nothing was changed.
+  func answerText(
+    _ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>, onlyReads: Bool = false
+  ) {
+    if text.count > Connection.littleBytes, onlyReads, isCrowded {
+      counters.add(.crowdedReplies)
+      return answer(ticket, ServingLoop.crowded("replies"))
+    }
     replyLine.removeAll(keepingCapacity: true)
     replyLine.append(contentsOf: text)
     replyLine.appendLineEnd()
@@ -202,8 +213,14 @@ extension ServingLoop {
   /// Sends an event to who watches.
   func push(_ watch: Watch, _ line: [UInt8]) {
     counters.add(.eventsPushed)
-    connections[watch.connection]?.push(
-      after: watch.ticketSlot, line, unreadMax: settings.replyBytesMax)
+    guard let connection = connections[watch.connection] else { return }
+    let most = settings.replyBytesMax
+    guard isCrowded else {
+      return connection.push(after: watch.ticketSlot, line, unreadMax: most)
+    }
+    connection.push(
+      after: watch.ticketSlot, line, unreadMax: min(most, Connection.littleBytes))
+    if connection.isClosed { counters.add(.crowdedWatches) }
   }
 
   /// Notes that something in the partition runs out after so long.
@@ -295,7 +312,7 @@ extension ServingLoop: RedisLinkOwner {
     } else if script.keysAreRecords, reply[0] <= UInt8(ascii: "9") {
       answerRenewal(ticket, script, reply)
     } else {
-      answerText(ticket, reply)
+      answerText(ticket, reply, onlyReads: script.isReadOnly)
     }
   }
 
@@ -334,6 +351,7 @@ extension ServingLoop {
   private func turnEnded() {
     defer {
       counters.set(inFlight, .requestsInFlight)
+      counters.set(buffered.look(), .bufferedBytes)
       counters.set(Int(loop.nowMs), .turnedAtMs)
     }
     let rested = yielded

@@ -29,6 +29,8 @@ final class SharedState: Sendable {
   let tailRequests: Mailbox<TailRequest>
   /// Whose connections there are.
   let addresses = AddressCounts()
+  /// What is kept for callers.
+  let buffered = BufferedTotal()
   /// Who may call; nil where everybody may.
   let principals: Mutex<Principals?>
   private let draining = Atomic(false)

@@ -116,6 +116,8 @@ package struct Settings: Sendable, Equatable {
   package var pipelineMax = 1_024
   /// The most bytes of unread replies of one connection.
   package var replyBytesMax = 1_048_576
+  /// The most bytes that are kept for all connections, after which none gets room for much.
+  package var bufferedBytesMax = 256 << 20
   package var connectionsMax = 20_000
   /// The most connections from one address.
   package var connectionsPerAddressMax = 16_000

@@ -26,7 +26,19 @@ extension Settings {
     let known = variablesOfOthers.union(table.map(\.variable))
     settings.unknownEnvironment = environment.keys
       .filter { $0.hasPrefix("LATCHKEY_") && !known.contains($0) }.sorted()
+    try settings.checkRoom()
     return settings
+  }
+
+  /// The longest line has to find room while nobody else needs any.
+  ///
+  /// It takes twice its length while it comes and is served, and others are to have as much.
+  private func checkRoom() throws(SettingError) {
+    let longest = max(lineBytesMax, recordBytesMax)
+    guard bufferedBytesMax < 4 * longest else { return }
+    throw SettingError(
+      "--max-buffered has to be at least four times --max-line and --max-record, "
+        + "\(SettingText.bytes(4 * longest)); it is \(SettingText.bytes(bufferedBytesMax))")
   }
 
   private static func apply(

@@ -230,6 +230,13 @@ extension Settings {
         "--max-unread", .limits, default: "1MiB",
         "Bytes of replies that a client has not read after which its connection is not read."),
       1_024...1_073_741_824, \.replyBytesMax),
+    .bytes(
+      .init(
+        "--max-buffered", .limits, default: "256MiB",
+        "Bytes of requests and replies that are kept for all clients together, after which "
+          + "none gets room for more than 4 KiB: what is longer gets ERR overloaded. At least four "
+          + "times --max-line and --max-record."),
+      1_048_576...68_719_476_736, \.bufferedBytesMax),
     .count(
       .init(
         "--max-connections", .limits, default: "20000",
