@@ -103,7 +103,7 @@ struct ListTests {
       return try bench.run(.open, request)
     }
     let dueAt = try ["M1", "M2"].compactMap {
-      try bench.redis.command("ZSCORE", bench.base + ":due", "s:d/\($0)").int
+      try bench.redis.command("ZSCORE", bench.base + ":due", "a:d/\($0)").int
     }
     try bench.wait(until: try #require(dueAt.max()))
     // Two of them are over, though nobody has said so.

@@ -3,6 +3,14 @@
 -- ARGV: none of its own
 -- RETURNS: nothing
 
+-- A session's member in the deadline index begins with its state's letter: when the record has
+-- gone by its TTL, nothing else says in which count it was. One text, which costs nothing until it
+-- is used.
+local LETTERS = 'active=a paused=p abandoned=b archived=z completed=c failed=f expired=e'
+local function letter_of(state) return string.match(LETTERS, state .. '=(%l)') end
+local function state_of(member) return string.match(LETTERS, '(%l+)=' .. cut(member, 1, 1)) end
+local function due_member(s) return letter_of(s.state) .. ':' .. s.device .. '/' .. s.id end
+
 local function announce(s, kind, at_ms, rest)
   local reason = call('HGET', s.key, 'reason')
   tell(s.base, 'session.' .. kind, s.device, string.format(

@@ -17,6 +17,8 @@ return each(7, function(base, i)
     if refusal then return refusal end
   elseif token ~= '' and not is_current(base, device, token) then
     return 'STALE {"rev":0}'
+  else
+    sweep_up_ghost(base, device, id)
   end
   local keep = string.match(v.clocks, '^%d+ %d+ %d+ %d+ (%d+)')
   if not LIVE[v.state] and v.state ~= 'abandoned' and v.since + keep <= now_ms then

@@ -7,9 +7,10 @@
 -- they are among what is due in the partition, which is little beside all that a device may have.
 local function device_full(base, device)
   if device_line(base, device) < SESSIONS_MAX then return nil end
-  local mine = 's:' .. device .. '/'
+  local mine = ':' .. device .. '/'
   for _, member in ipairs(call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms)) do
-    local id = cut(member, 1, #mine) == mine and cut(member, #mine + 1)
+    local id = LIVE[state_of(member)] and cut(member, 2, #mine + 1) == mine
+      and cut(member, #mine + 2)
     local s = id and load(base, device, id)
     if s then settle(s) end
   end
