@@ -114,10 +114,10 @@ final class Connection: FileWatchOwner {
     machine = ConnectionMachine(
       unansweredMax: limits.pipelineMax, unreadBytesMax: limits.replyBytesMax)
     lineBytesMax = limits.lineBytesMax
-    longLineBytesMax = limits.recordBytesMax
+    longLineBytesMax = limits.importLineBytesMax
     framer = LineFramer(
       lineBytesMax: limits.lineBytesMax, longLinePrefix: "IMPORT ",
-      longLineBytesMax: limits.recordBytesMax)
+      longLineBytesMax: limits.importLineBytesMax)
     activeAtMs = loop.nowMs
     unknownSinceMs = activeAtMs
     if limits.takesProxyHeader {
