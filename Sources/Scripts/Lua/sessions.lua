@@ -41,7 +41,8 @@ local function numbers_of(line)
   return list
 end
 
--- What decides a session's state, or nil if there is no such session.
+-- What decides a session's state, or nil if there is no such session. A record without a state is
+-- no session that is gone, but one that somebody has damaged.
 local function load(base, device, id)
   if id == '' or id == 'current' then
     local _, current = device_line(base, device)
@@ -51,7 +52,10 @@ local function load(base, device, id)
   local key = base .. ':session:' .. device .. '/' .. id
   local v = call('HMGET', key, 'state', 'rev', 'clocks', 'active', 'created', 'born', 'since',
     'warned', 'chat', 'chats', 'fenced', 'links')
-  if not v[1] then return nil end
+  if not v[1] then
+    assert(not v[3], 'a record without a state')
+    return nil
+  end
   local clocks = numbers_of(v[3])
   return {base = base, device = device, id = id, key = key, state = v[1], rev = tonumber(v[2]),
     idle = clocks[1], abandon = clocks[2], archive = clocks[3], life = clocks[4],

@@ -67,6 +67,7 @@ enum Figure: Int, CaseIterable, Sendable {
   case requestsInFlight, turnedAtMs
   case authFailures
   case batches, batchedRequests
+  case damagedSessions
   case redisLinkFailures, redisReady, scriptsMended
   case watches, waiters, eventsPushed
 }
