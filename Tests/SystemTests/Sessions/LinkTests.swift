@@ -330,6 +330,27 @@ extension SystemSuites {
       }
     }
 
+    @Test func `the notes of UNLINK and DELETE are gone with the next sweep`() throws {
+      let lab = try Lab(workers: [["--sweep", "2s"]])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      for device in ["dev-1", "dev-2"] {
+        expect(try client.request("OPEN \(device) user=ada"), "OK")
+        expect(try client.request("LINK \(device) tag red"), "OK")
+      }
+      try eventually("four links that are told", within: .seconds(5)) {
+        try traces(lab.redis) == ["entries": 4, "live": 2, "users": 1]
+      }
+      expect(try client.request("UNLINK dev-1 tag red"), "OK")
+      expect(try client.request("DELETE dev-2"), "OK")
+      // Told later, but nobody sees them meanwhile.
+      #expect(try !client.request("LIST tag=red").raw.contains("dev-"))
+      #expect(try !client.request("LIST user=ada").raw.contains("dev-2"))
+      try eventually("the end of their notes", within: .seconds(5)) {
+        try traces(lab.redis) == ["entries": 1, "live": 1, "users": 1]
+      }
+    }
+
     @Test func `a note that was told and not taken away is told again`() throws {
       let (lab, worker) = try dieAt("told")
       defer {
