@@ -15,7 +15,7 @@ struct LuaFile: Sendable {
   static let parts: Set<String> = [
     "batch", "tell", "endings", "locks", "lock_records", "renewals", "event_lines", "sessions",
     "clocks", "moves", "records",
-    "merge", "messages", "making", "leavings", "changes", "links",
+    "merge", "messages", "making", "leavings", "changes", "links", "arrivals",
   ]
 
   static let all: [LuaFile] = {

@@ -4,12 +4,12 @@
 -- RETURNS: nothing
 
 -- A session's member in the deadline index begins with its state's letter: when the record has
--- gone by its TTL, nothing else says in which count it was. One text, which costs nothing until it
--- is used.
+-- gone by its TTL, nothing else says in which count it was. One text and one function: what a call
+-- does not use costs it something too, for it is made anew each time.
 local LETTERS = 'active=a paused=p abandoned=b archived=z completed=c failed=f expired=e'
-local function letter_of(state) return string.match(LETTERS, state .. '=(%l)') end
-local function state_of(member) return string.match(LETTERS, '(%l+)=' .. cut(member, 1, 1)) end
-local function due_member(s) return letter_of(s.state) .. ':' .. s.device .. '/' .. s.id end
+local function due_member(s)
+  return string.match(LETTERS, s.state .. '=(%l)') .. ':' .. s.device .. '/' .. s.id
+end
 
 local function announce(s, kind, at_ms, rest)
   local reason = call('HGET', s.key, 'reason')

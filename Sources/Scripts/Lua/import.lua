@@ -7,13 +7,6 @@
 -- RETURNS: OK, STALE, ERR
 local TIMES = {created = true, active = true, born = true, since = true}
 
--- When a session with these fields is gone by its clocks alone.
-local function over_at(v)
-  local clocks, since, born = numbers_of(v.clocks), v.since or v.created, v.born or v.created
-  return gone_by({state = v.state, since = tonumber(since), born = tonumber(born),
-    abandon = clocks[2], archive = clocks[3], life = clocks[4], keep = clocks[5]})
-end
-
 return each(7, function(base, i)
   local device, id, token = ARGV[i], ARGV[i + 1], ARGV[i + 5]
   local key, fields, v = base .. ':session:' .. device .. '/' .. id, parts(ARGV[i + 3]), {}

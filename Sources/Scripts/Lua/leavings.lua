@@ -7,7 +7,7 @@
 local function sweep_up(base, device, id, state)
   -- First what a full Redis may refuse, as in `move`.
   count(base, 'state:' .. state, -1)
-  call('ZREM', base .. ':due', letter_of(state) .. ':' .. device .. '/' .. id)
+  call('ZREM', base .. ':due', due_member({device = device, id = id, state = state}))
   call('ZREM', base .. ':sessions', device .. '/' .. id)
   if #ids_of(base, device, '', 1) == 0 then call('HDEL', base .. ':devices', device) end
 end
@@ -27,17 +27,6 @@ local function recount(base, device)
     end
   end
   call('HSET', base .. ':devices', device, live .. ' ' .. current)
-end
-
--- What a record has left that went by its TTL, and that no reaper has come for yet: all that tells
--- of it is its member, whose place the one of a session of the same name would take.
-local function sweep_up_ghost(base, device, id)
-  for state, letter in string.gmatch(LETTERS, '(%l+)=(%l)') do
-    if call('ZSCORE', base .. ':due', letter .. ':' .. device .. '/' .. id) then
-      sweep_up(base, device, id, state)
-      recount(base, device)
-    end
-  end
 end
 
 local function wrong_state(s, verb)

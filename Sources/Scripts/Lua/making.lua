@@ -9,8 +9,8 @@ local function device_full(base, device)
   if device_line(base, device) < SESSIONS_MAX then return nil end
   local mine = ':' .. device .. '/'
   for _, member in ipairs(call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms)) do
-    local id = LIVE[state_of(member)] and cut(member, 2, #mine + 1) == mine
-      and cut(member, #mine + 2)
+    local is_live = string.match(member, '^[ap]:')
+    local id = is_live and cut(member, 2, #mine + 1) == mine and cut(member, #mine + 2)
     local s = id and load(base, device, id)
     if s then settle(s) end
   end

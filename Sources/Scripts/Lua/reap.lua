@@ -30,7 +30,7 @@ local function reap_session(member, address)
   local device, id = string.match(address, '^(.+)/([^/]+)$')
   local s = load(base, device, id)
   if not s then
-    sweep_up(base, device, id, state_of(member))
+    sweep_up(base, device, id, string.match(LETTERS, '(%l+)=' .. cut(member, 1, 1)))
     return recount(base, device)
   end
   -- Of another state than the record: whoever has changed one of them by hand has left this.
