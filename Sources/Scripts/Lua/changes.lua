@@ -25,7 +25,7 @@ local function open_for_change(base, device, id, token)
   if not s then return nil, 'NONE' end
   settle(s)
   -- Its clocks may have let it go on the way, if no reaper has come for long.
-  if not LIVE[s.state] and (keep_until(s) or now_ms + 1) <= now_ms then return nil, 'NONE' end
+  if s.is_gone then return nil, 'NONE' end
   local refusal = fence(s, token)
   if refusal then return nil, refusal end
   return s

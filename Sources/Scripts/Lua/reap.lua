@@ -36,7 +36,7 @@ local function reap_session(member, address)
   -- Of another state than the record: whoever has changed one of them by hand has left this.
   if member ~= due_member(s) then call('ZREM', base .. ':due', member) end
   for _, ms in ipairs(settle(s)) do late[#late + 1] = ms end
-  if not keep_until(s) or keep_until(s) > now_ms then return index(s) end
+  if not s.is_gone then return index(s) end
   call('DEL', s.key)
   owe_all(s)
   sweep_up(base, device, id, s.state)
