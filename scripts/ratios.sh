@@ -1,5 +1,5 @@
-# The sections 'floor', 'proxy', 'webdis', 'openloop' and 'million' of scripts/bench. Sourced by it, never
-# run by itself; uses its functions, and keeps to its way: sides in turns, then one table.
+# The sections 'floor', 'proxy', 'webdis', 'openloop' and 'million' of scripts/bench. Sourced by it,
+# never run by itself; uses its functions, and keeps to its way: sides in turns, then one table.
 
 set -euo pipefail
 

@@ -92,8 +92,8 @@ struct Greeting {
     out.word("EVAL")
     out.word(texts[Script.hello.rawValue])
     out.word("1")
-    out.word(setup.keyspace.partitionCountKey)
-    out.word(Int64(Partition.count))
+    out.word(setup.keyspace.layoutKey)
+    out.word(Layout.text)
     steps = texts.indices.map { .load($0) } + [.check]
     return out
   }
@@ -113,10 +113,11 @@ struct Greeting {
       hashes.append(Array(reply.bytes))
       return .awaitMore
     case .check:
-      guard reply.integer == Int64(Partition.count) else {
+      guard reply.text == Layout.text else {
         let text =
           "the namespace \(setup.keyspace.namespace) in this Redis has "
-          + "\(reply.text) partitions, this worker \(Partition.count): use another --namespace"
+          + "\(Layout.words(reply.text)), this worker \(Layout.words): "
+          + "use another --namespace, or the version that made this one"
         return .refused(.final(text))
       }
       return .done

@@ -133,6 +133,10 @@ package enum Script: Int, CaseIterable, Sendable {
     PackageResources.endings_lua, PackageResources.locks_lua,
   ]
 
+  private static let sessionOpening: [[UInt8]] = [
+    PackageResources.batch_lua, PackageResources.tell_lua, PackageResources.lock_records_lua,
+  ]
+
   private static let sessionParts: [[UInt8]] = [
     PackageResources.sessions_lua, PackageResources.loading_lua, PackageResources.links_lua,
     PackageResources.clocks_lua, PackageResources.moves_lua, PackageResources.leavings_lua,
@@ -152,9 +156,10 @@ package enum Script: Int, CaseIterable, Sendable {
     case .reap: Script.lockParts + Script.sessionParts + [body]
     case .open, .get, .set, .touch, .move, .recover, .recoverLatest, .delete, .listDevice, .chat,
       .switchChat, .chats, .say, .history, .pop, .forget, .link, .unlink, .standing, .entry,
-      .digest, .reportSession, .export, .import:
-      [PackageResources.batch_lua, PackageResources.tell_lua, PackageResources.lock_records_lua]
-        + Script.sessionParts + [body]
+      .digest, .reportSession, .export:
+      Script.sessionOpening + Script.sessionParts + [body]
+    case .import:
+      Script.sessionOpening + Script.sessionParts + [PackageResources.arrivals_lua, body]
     }
   }
 

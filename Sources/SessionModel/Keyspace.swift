@@ -17,8 +17,8 @@ package struct Keyspace: Hashable, Sendable {
   /// What the keys of a partition's lock records begin with; the device stands behind it.
   package func recordPrefix(_ partition: Partition) -> String { base(partition) + ":held:" }
 
-  /// Says how many partitions the namespace was made with.
-  package var partitionCountKey: String { "\(namespace):partitions" }
+  /// Says with which layout the namespace was made.
+  package var layoutKey: String { "\(namespace):partitions" }
 
   /// The log of events of a partition.
   package func events(_ partition: Partition) -> String { base(partition) + ":events" }

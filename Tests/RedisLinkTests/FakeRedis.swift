@@ -43,7 +43,7 @@ final class FakeRedis: Sendable {
     switch command.name {
     case "HELLO": .reply("*4\r\n+server\r\n+redis\r\n+version\r\n+\(version)\r\n")
     case "SCRIPT": .reply("$40\r\n" + String(repeating: "a", count: 40) + "\r\n")
-    case "EVAL": .reply("$3\r\n256\r\n")
+    case "EVAL": .reply("$5\r\n256 1\r\n")
     case "SELECT": .reply("+OK\r\n")
     default: .reply("-ERR not played\r\n")
     }

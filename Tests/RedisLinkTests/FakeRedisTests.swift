@@ -185,8 +185,11 @@ struct GreetingTests {
     #expect(fake.connectionCount == 1)
   }
 
-  @Test(arguments: ["$3\r\n512\r\n", ":1\r\n", "$1\r\nx\r\n", "$-1\r\n", "*0\r\n", "$0\r\n\r\n"])
-  func `any number of partitions but ours is refused for good`(answer: String) throws {
+  @Test(arguments: [
+    "$3\r\n256\r\n", "$5\r\n512 1\r\n", "$5\r\n256 2\r\n", "$6\r\n256 1 \r\n", ":256\r\n",
+    "$1\r\nx\r\n", "$-1\r\n", "*0\r\n", "$0\r\n\r\n",
+  ])
+  func `any layout but ours is refused for good`(answer: String) throws {
     let (fake, bench) = try bench("EVAL", .reply(answer))
     try bench.wait("the refusal") { if case .refused = $0 { true } else { false } }
     #expect(try bench.ask { $0.link?.stateWord } == "closed")
@@ -226,7 +229,7 @@ struct GreetingTests {
     let words = fake.commands.map(\.words)
     #expect(words[0] == ["HELLO", "2", "AUTH", "ann", "s p\r\n*ü"])
     #expect(words[1] == ["SELECT", "7"])
-    #expect(words.last?.suffix(3) == ["1", "lk:partitions", "256"])
+    #expect(words.last?.suffix(3) == ["1", "lk:partitions", "256 1"])
     let plain = try FakeRedis { FakeRedis.greets($0) }
     let other = try LinkBench(path: plain.path) { $0.endpoint.password = "p" }
     try other.startServing()

@@ -120,22 +120,28 @@ struct LinkLossTests {
 
   // MARK: Being refused
 
-  @Test func `another number of partitions is refused for good`() throws {
+  @Test(arguments: [
+    ("512 1", "512 partitions in layout 1"), ("256 2", "256 partitions in layout 2"),
+    ("256", "256 partitions in a layout without a version"),
+  ])
+  func `another layout is refused for good`(layout: String, words: String) throws {
     let server = try RedisServer()
     let client = try RedisClient(path: server.path)
-    try client.command("SET", "lk:partitions", "512")
+    try client.command("SET", "lk:partitions", layout)
     let bench = try LinkBench(path: server.path)
     bench.start()
     let news = try bench.wait("the refusal") { if case .refused = $0 { true } else { false } }
     let text = "\(news)"
-    for word in ["512", "256", "namespace lk", "--namespace"] { #expect(text.contains(word)) }
+    for word in [words, "256 partitions in layout 1", "namespace lk", "--namespace"] {
+      #expect(text.contains(word))
+    }
     #expect(bench.news == [news])
     #expect(try bench.ask { $0.link?.stateWord } == "closed")
-    #expect(try client.command("GET", "lk:partitions") == .text("512"))
-    // Another namespace has its own number.
+    #expect(try client.command("GET", "lk:partitions") == .text(layout))
+    // Another namespace has its own.
     let other = try LinkBench(path: server.path) { $0.keyspace = Keyspace(namespace: "lk2") }
     try other.startServing()
-    #expect(try client.command("GET", "lk2:partitions") == .text("256"))
+    #expect(try client.command("GET", "lk2:partitions") == .text("256 1"))
   }
 
   @Test func `a read-only replica is refused until it is one no more`() throws {
@@ -200,7 +206,7 @@ struct LinkLossTests {
     let client = try RedisClient(path: server.path)
     #expect(try client.command("DBSIZE") == .integer(0))
     try client.command("SELECT", "3")
-    #expect(try client.command("GET", "lk:partitions") == .text("256"))
+    #expect(try client.command("GET", "lk:partitions") == .text("256 1"))
     let far = try LinkBench(path: server.path) { $0.endpoint.database = 99 }
     far.start()
     try far.wait("the refusal") { $0.reason?.contains("DB index is out of range") == true }

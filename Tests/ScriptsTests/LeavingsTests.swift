@@ -43,7 +43,7 @@ struct LeavingsTests {
     func lose(_ sessions: Range<Int>) throws {
       for number in sessions {
         try bench.redis.command("DEL", bench.base + ":session:d/S\(number)")
-        try bench.redis.command("ZADD", bench.base + ":due", "1", "s:d/S\(number)")
+        try bench.redis.command("ZADD", bench.base + ":due", "1", "c:d/S\(number)")
       }
     }
     // Nothing is counted that could be too much.
@@ -55,7 +55,7 @@ struct LeavingsTests {
     for session in ["T1", "T2"] { try open(session, of: "d") }
     #expect(try line(of: "d") == .text("2 T2"))
     try bench.redis.command("DEL", bench.base + ":session:d/T1")
-    try bench.redis.command("ZADD", bench.base + ":due", "1", "s:d/T1")
+    try bench.redis.command("ZADD", bench.base + ":due", "1", "a:d/T1")
     try lose(150..<200)
     _ = try calls("hget")
     #expect(try bench.reap().due == 51)

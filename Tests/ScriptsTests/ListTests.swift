@@ -54,6 +54,35 @@ struct ListTests {
     #expect(try list(limit: 1_000).cursor == "S1001")
   }
 
+  @Test(arguments: [
+    ["SET", "", "x"], ["HDEL", "", "clocks"], ["HDEL", "", "state"], ["HSET", "", "clocks", "x"],
+    ["SET", "/1", "x"],
+  ])
+  func `a damaged session is named, and the others are listed`(damage: [String]) throws {
+    for number in 1...4 { try open("S\(number)") }
+    for session in ["S2", "S4"] {
+      let key = bench.base + ":session:d/\(session)"
+      if damage[0] == "SET" { try bench.redis.command("DEL", key + damage[1]) }
+      try bench.redis.command([damage[0], key + damage[1]] + damage[2...])
+    }
+    // Each is named on one page.
+    for (limit, state) in [(50, ""), (50, "active"), (1, "")] {
+      var (shown, named): ([String], [String]) = ([], [])
+      var cursor: String? = ""
+      while let from = cursor {
+        let reply = try bench.run(.listDevice, "d", state, "\(limit)", from)
+        let sessions = reply.body["sessions"] as? [[String: Any]] ?? []
+        shown += sessions.compactMap { $0["session"] as? String }
+        named += reply.body["damaged"] as? [String] ?? []
+        cursor = reply.body["cursor"] as? String
+      }
+      #expect(shown == ["S3", "S1"] && named == ["d/S4", "d/S2"], "limit=\(limit) \(state)")
+    }
+    #expect(try bench.run(.get, "d", "S2").raw.hasPrefix("ERR internal "))
+    let entry = try bench.run(.entry, "d", "S2", "", "", "")
+    #expect(entry.raw.hasPrefix("ERR internal "))
+  }
+
   @Test func `a page ends when it has grown large`() throws {
     // Two of them come just below 4 MiB.
     let value = String(repeating: "x", count: 260_000)
@@ -103,7 +132,7 @@ struct ListTests {
       return try bench.run(.open, request)
     }
     let dueAt = try ["M1", "M2"].compactMap {
-      try bench.redis.command("ZSCORE", bench.base + ":due", "s:d/\($0)").int
+      try bench.redis.command("ZSCORE", bench.base + ":due", "a:d/\($0)").int
     }
     try bench.wait(until: try #require(dueAt.max()))
     // Two of them are over, though nobody has said so.

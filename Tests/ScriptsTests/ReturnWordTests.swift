@@ -170,12 +170,12 @@ struct ReturnWordTests {
     if script == .seize { #expect(reply.body["seized_from"] is NSNull) }
   }
 
-  @Test func `hello gives the number of partitions in force`() throws {
+  @Test func `hello gives the layout in force`() throws {
     let bench = try ScriptBench()
     let key = bench.base + ":partitions"
-    #expect(try bench.call(.hello, keys: [key], ["256"]) == .text("256"))
-    #expect(try bench.call(.hello, keys: [key], ["512"]) == .text("256"))
-    #expect(try bench.redis.command("GET", key) == .text("256"))
+    #expect(try bench.call(.hello, keys: [key], ["256 1"]) == .text("256 1"))
+    #expect(try bench.call(.hello, keys: [key], ["256 2"]) == .text("256 1"))
+    #expect(try bench.redis.command("GET", key) == .text("256 1"))
   }
 
   @Test func `a call for several requests answers each of them in order`() throws {

@@ -15,7 +15,7 @@ struct LuaFile: Sendable {
   static let parts: Set<String> = [
     "batch", "tell", "endings", "locks", "lock_records", "renewals", "event_lines", "sessions",
     "clocks", "moves", "records", "loading", "merge", "messages", "making", "leavings", "changes",
-    "links",
+    "links", "arrivals",
   ]
 
   static let all: [LuaFile] = {
@@ -47,7 +47,8 @@ struct LuaFile: Sendable {
   /// What stands in the header after a label, with the lines that go on with it.
   func header(_ label: String) -> String? {
     var found: String?
-    for line in text.split(separator: "\n").prefix(while: { $0.hasPrefix("--") }) {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    for line in lines.prefix(while: { $0.hasPrefix("--") }) {
       let words = line.dropFirst(2).drop { $0 == " " }
       if words.hasPrefix(label + ": ") {
         found = String(words.dropFirst(label.utf8.count + 2))

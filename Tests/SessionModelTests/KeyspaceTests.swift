@@ -10,7 +10,7 @@ struct KeyspaceTests {
     let partition = Partition(index: 0xA3)
     #expect(keyspace.base(partition) == "lk:{0a3}")
     #expect(keyspace.events(partition) == "lk:{0a3}:events")
-    #expect(keyspace.partitionCountKey == "lk:partitions")
+    #expect(keyspace.layoutKey == "lk:partitions")
     #expect(keyspace.workersKey == "lk:workers")
   }
 
@@ -34,8 +34,8 @@ struct KeyspaceTests {
     let other = Keyspace(namespace: "lk2")
     let partition = Partition(index: 7)
     #expect(keyspace != other)
-    let ours = [keyspace.base(partition), keyspace.partitionCountKey, keyspace.workersKey]
-    let theirs = [other.base(partition), other.partitionCountKey, other.workersKey]
+    let ours = [keyspace.base(partition), keyspace.layoutKey, keyspace.workersKey]
+    let theirs = [other.base(partition), other.layoutKey, other.workersKey]
     for key in theirs { #expect(!ours.contains { key.hasPrefix($0) }) }
   }
 }

@@ -137,10 +137,11 @@ extension SystemSuites {
       try awaitService(client)
     }
 
-    @Test func `a Redis with another number of partitions is refused`() throws {
+    @Test(arguments: ["64 1", "256 2", "256"])
+    func `a namespace of another layout is refused`(layout: String) throws {
       let redis = try RedisServer()
       defer { redis.stop() }
-      try redis.command("SET", "lk:partitions", "64")
+      try redis.command("SET", "lk:partitions", layout)
       let starting = try Starting(["--redis", redis.url])
       defer { starting.child.end() }
       let ending = try starting.awaitEnd()
@@ -150,14 +151,15 @@ extension SystemSuites {
         return
       }
       #expect(starting.output.isEmpty)
-      #expect(starting.log.contains("partitions"), "\(starting.log)")
-      #expect(starting.log.contains("64") && starting.log.contains("256"), "\(starting.log)")
-      #expect(try redis.command("GET", "lk:partitions") == .text("64"))
-      // Another namespace has a number of its own.
+      for word in ["\(layout.prefix { $0 != " " }) partitions", "this worker 256", "layout 1"] {
+        #expect(starting.log.contains(word), "\(starting.log)")
+      }
+      #expect(try redis.command("GET", "lk:partitions") == .text(layout))
+      // Another namespace has a layout of its own.
       let worker = try WorkerProcess(on: redis, ["--namespace", "fresh"])
       defer { worker.kill() }
       expect(try worker.connect().request("LOCK \(Lab.device()) a"), "OK")
-      #expect(try redis.command("GET", "fresh:partitions") == .text("256"))
+      #expect(try redis.command("GET", "fresh:partitions") == .text("256 1"))
     }
 
     @Test func `a worker waits for a Redis that is not there yet`() throws {

@@ -38,7 +38,7 @@ struct DoctorTests {
       "appendonly": "yes", "appendfsync": "always", "save": "",
       "stop-writes-on-bgsave-error": "yes", "min-replicas-to-write": "0",
     ]
-    seen.partitions = .text("256")
+    seen.layout = .text("256 1")
     seen.tried = probes.map { Evidence.Tried(probe: $0, answer: .text("OK")) }
     seen.script = .text("1")
     seen.announcement = .heard
@@ -115,9 +115,9 @@ struct DoctorTests {
     Case(.bad, .loading, ["12.5 %"], info: ["loading": "1", "loading_loaded_perc": "12.5"]),
     Case(.bad, .namespace, ["database 0", "+select"]) { $0.selected = .error(noRight) },
     Case(.bad, .namespace, ["range"]) { $0.selected = .error("ERR DB index is out of range") },
-    Case(.ok, .namespace, ["not used"]) { $0.partitions = .null },
-    Case(.bad, .namespace, ["16", "256", "--namespace"]) { $0.partitions = .text("16") },
-    Case(.bad, .namespace, ["no text"]) { $0.partitions = .error("WRONGTYPE Operation against") },
+    Case(.ok, .namespace, ["not used"]) { $0.layout = .null },
+    Case(.bad, .namespace, ["layout 2", "layout 1", "--namespace"]) { $0.layout = .text("256 2") },
+    Case(.bad, .namespace, ["no text"]) { $0.layout = .error("WRONGTYPE Operation against") },
     Case(.warn, .writes, ["could not be removed"]) { $0.leftovers = true },
     Case(.bad, .writes, ["full", "maxmemory"]) { answer(&$0, ["SET"], .error("OOM no")) },
     Case(.bad, .writes, ["master"]) { answer(&$0, ["SET"], .error("READONLY You can't")) },

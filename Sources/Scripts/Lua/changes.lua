@@ -24,6 +24,8 @@ local function open_for_change(base, device, id, token)
   local s = load(base, device, id)
   if not s then return nil, 'NONE' end
   settle(s)
+  -- Its clocks may have let it go on the way, if no reaper has come for long.
+  if s.is_gone then return nil, 'NONE' end
   local refusal = fence(s, token)
   if refusal then return nil, refusal end
   return s

@@ -3,6 +3,14 @@
 -- ARGV: none of its own
 -- RETURNS: nothing
 
+-- A session's member in the deadline index begins with its state's letter: when the record has
+-- gone by its TTL, nothing else says in which count it was. One text and one function: what a call
+-- does not use costs it something too, for it is made anew each time.
+local LETTERS = 'active=a paused=p abandoned=b archived=z completed=c failed=f expired=e'
+local function due_member(s)
+  return string.match(LETTERS, s.state .. '=(%l)') .. ':' .. s.device .. '/' .. s.id
+end
+
 local function announce(s, kind, at_ms, rest)
   local reason = s.reason or call('HGET', s.key, 'reason')
   tell(s.base, 'session.' .. kind, s.device, string.format(

@@ -6,12 +6,10 @@ return each(4, function(base, i)
   local s, refusal = open_for_change(base, ARGV[i], ARGV[i + 1], ARGV[i + 2])
   if not s then return refusal end
   announce(s, 'deleted', now_ms)
-  count(base, 'state:' .. s.state, -1)
   if LIVE[s.state] then add_live(base, s.device, -1) end
   for chat = 1, s.chats do call('DEL', s.key .. '/' .. chat) end
   call('DEL', s.key)
   owe_all(s)
-  sweep_up(base, s.device, s.id, 's:' .. s.device .. '/' .. s.id)
-  call('ZREM', base .. ':due', due_member(s))
+  sweep_up(base, s.device, s.id, s.state)
   return 'OK'
 end, true)

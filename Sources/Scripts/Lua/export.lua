@@ -1,7 +1,7 @@
 -- EXPORT: a session whole, as one JSON object; every value is copied as it is stored. It stops
 -- where it would grow too long, so that a large session does not hold Redis up.
 -- KEYS: the base key of each request's partition
--- ARGV: device, session or empty, how many bytes at most
+-- ARGV: device, session or empty, how many bytes the object may have
 -- RETURNS: OK, NONE, ERR
 
 local function pairs_json(list) return '{' .. table.concat(list, ',') .. '}' end
@@ -49,7 +49,7 @@ return each(3, function(base, i)
       .. (asked ~= '' and asked or 'null') .. ',"name":' .. (v['n:' .. chat] or 'null')
       .. ',"config":' .. (v['c:' .. chat] or 'null') .. ',"messages":[' .. messages .. ']}'
   end
-  local whole = 'OK {"format":1,"device":"' .. s.device .. '","session":"' .. s.id .. '","state":"'
+  local whole = '{"format":1,"device":"' .. s.device .. '","session":"' .. s.id .. '","state":"'
     .. s.state .. '","reason":' .. (v.reason or 'null') .. ',"rev":' .. v.rev .. ',"clocks":['
     .. string.gsub(v.clocks, ' ', ',') .. '],"created_at":' .. v.created .. ',"active_at":'
     .. v.active .. string.format(',"born_at":%.0f,"since":%.0f,"warned":[', s.born, s.since)
@@ -59,5 +59,5 @@ return each(3, function(base, i)
     .. links_json(s.links) .. ',"spent":' .. pairs_json(spent) .. ',"members":'
     .. pairs_json(members) .. ',"fields":' .. pairs_json(fields) .. ',"chats":['
     .. table.concat(chats, ',') .. ']}'
-  return #whole > tonumber(ARGV[i + 2]) and too_large or whole
+  return #whole > tonumber(ARGV[i + 2]) and too_large or 'OK ' .. whole
 end)

@@ -1,11 +1,11 @@
 -- Sent when a link has connected: shows that Redis runs scripts and takes writes, and that this
--- namespace was made with as many partitions as the worker has.
--- KEYS: the key of the number of partitions
--- ARGV: the worker's number of partitions
--- RETURNS: the number of partitions in force
-local count = redis.call('GET', KEYS[1])
-if not count then
-  count = ARGV[1]
-  redis.call('SET', KEYS[1], count)
+-- namespace was made with the layout that the worker knows.
+-- KEYS: the key of the layout
+-- ARGV: the worker's layout (number of partitions and version)
+-- RETURNS: the layout in force
+local layout = redis.call('GET', KEYS[1])
+if not layout then
+  layout = ARGV[1]
+  redis.call('SET', KEYS[1], layout)
 end
-return count
+return layout

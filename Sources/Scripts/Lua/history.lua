@@ -42,9 +42,9 @@ end
 
 return each(5, function(base, i)
   local id, key = find_session(base, ARGV[i], ARGV[i + 1])
-  local seen = id and call('HMGET', key, 'state', 'chat', 'chats')
-  if not seen or not seen[1] then return 'NONE' end
-  local s = {key = key, chat = tonumber(seen[2] or 1), chats = tonumber(seen[3] or 1)}
+  local seen = id and call('HMGET', key, 'state', 'clocks', 'chat', 'chats')
+  if not seen or not is_there(seen[1], seen[2]) then return 'NONE' end
+  local s = {key = key, chat = tonumber(seen[3] or 1), chats = tonumber(seen[4] or 1)}
   local chat = chat_of(s, ARGV[i + 2])
   if not chat then return 'NONE' end
   local after, limit, log = tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), log_of(s, chat)

@@ -1,27 +1,30 @@
--- IMPORT: makes a session as it was exported, or puts it in the place of one.
+-- IMPORT: makes a session as it was exported, or puts it in the place of one. A time that is ahead
+-- counts as now: where it was exported the clock may have been. Activity would bring such a
+-- deadline nearer, and the index be behind, which is written only where one moves away.
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, replace (yes or empty), fields of the record, messages (four parts for
 --   each: chat and number and time and JSON), token or empty, request id or empty
 -- RETURNS: OK, STALE, ERR
+local TIMES = {created = true, active = true, born = true, since = true}
+
 return each(7, function(base, i)
   local device, id, token = ARGV[i], ARGV[i + 1], ARGV[i + 5]
   local key, fields, v = base .. ':session:' .. device .. '/' .. id, parts(ARGV[i + 3]), {}
-  for n = 1, #fields, 2 do v[fields[n]] = fields[n + 1] end
+  for n = 1, #fields, 2 do
+    local is_time = TIMES[fields[n]] or cut(fields[n], 1, 2) == 't:'
+    if is_time and tonumber(fields[n + 1]) > now_ms then fields[n + 1] = now_text end
+    v[fields[n]] = fields[n + 1]
+  end
   local old = load(base, device, id)
   if old and ARGV[i + 2] == '' then
     return 'ERR illegal_state IMPORT: the session is there already; replace=yes overwrites it'
   end
-  if old then
-    settle(old)
-    local refusal = fence(old, token)
-    if refusal then return refusal end
-  elseif token ~= '' and not is_current(base, device, token) then
-    return 'STALE {"rev":0}'
-  end
-  local keep = string.match(v.clocks, '^%d+ %d+ %d+ %d+ (%d+)')
-  if not LIVE[v.state] and v.state ~= 'abandoned' and v.since + keep <= now_ms then
-    return 'ERR illegal_state IMPORT: the session was kept until '
-      .. string.format('%.0f', v.since + keep)
+  if old then settle(old) else sweep_up_ghost(base, device, id) end
+  local refusal = fence(old or {base = base, device = device, rev = 0}, token)
+  if refusal then return refusal end
+  local over = over_at(v)
+  if over and over <= now_ms then
+    return 'ERR illegal_state IMPORT: the session was kept until ' .. text(over)
   end
   local was_live = old and LIVE[old.state]
   local full = LIVE[v.state] and not was_live and device_full(base, device)

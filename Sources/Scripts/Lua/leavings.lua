@@ -3,11 +3,11 @@
 -- ARGV: none of its own
 -- RETURNS: nothing
 
--- What is left when a record has gone by its TTL: its places in the indexes.
-local function sweep_up(base, device, id, member)
+-- What is left when a record has gone: its places in the count of its state and in the indexes.
+local function sweep_up(base, device, id, state)
   -- First what a full Redis may refuse, as in `move`.
-  if string.sub(member, 1, 1) == 'z' then count(base, 'state:archived', -1) end
-  call('ZREM', base .. ':due', member)
+  count(base, 'state:' .. state, -1)
+  call('ZREM', base .. ':due', due_member({device = device, id = id, state = state}))
   call('ZREM', base .. ':sessions', device .. '/' .. id)
   if #ids_of(base, device, '', 1) == 0 then call('HDEL', base .. ':devices', device) end
 end

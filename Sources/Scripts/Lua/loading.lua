@@ -34,12 +34,19 @@ local function find_session(base, device, id)
   return id, base .. ':session:' .. device .. '/' .. id
 end
 
+-- Whether a record says that there is a session. One without a state is none that is gone, but one
+-- that somebody has damaged.
+local function is_there(state, clocks)
+  assert(state or not clocks, 'a record without a state')
+  return state
+end
+
 -- The addressed session, or nil if there is no such session.
 local function load(base, device, id)
   local found, key = find_session(base, device, id)
   local v = found and call('HMGET', key, 'state', 'rev', 'clocks', 'active', 'created', 'born',
     'since', 'warned', 'chat', 'chats', 'fenced', 'links')
-  return v and v[1] and session(base, device, found, key, unpack(v)) or nil
+  return v and is_there(v[1], v[3]) and session(base, device, found, key, unpack(v)) or nil
 end
 
 -- The members of a record by their names.
@@ -59,6 +66,6 @@ end
 local function load_whole(base, device, id)
   local found, key = find_session(base, device, id)
   local v = found and members_of(key)
-  if not v or not v.state then return nil end
+  if not v or not is_there(v.state, v.clocks) then return nil end
   return session_of(base, device, found, key, v), v
 end

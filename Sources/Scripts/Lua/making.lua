@@ -9,9 +9,10 @@
 local function device_full(base, device)
   local live = device_line(base, device)
   if live < SESSIONS_MAX then return nil, live end
-  local mine = 's:' .. device .. '/'
+  local mine = ':' .. device .. '/'
   for _, member in ipairs(call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms)) do
-    local id = cut(member, 1, #mine) == mine and cut(member, #mine + 1)
+    local is_live = string.match(member, '^[ap]:')
+    local id = is_live and cut(member, 2, #mine + 1) == mine and cut(member, #mine + 2)
     local s = id and load(base, device, id)
     if s then settle(s) end
   end

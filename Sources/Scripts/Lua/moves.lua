@@ -42,7 +42,8 @@ local function move(s, to, at_ms, reason, kind)
   index(s)
 end
 
--- Does all that is due by now, oldest first. Returns how late each state change was.
+-- Does all that is due by now, oldest first. Returns how late each state change was. A session
+-- whose keep has ended with it is gone, and whoever has it in hand is told so.
 local function settle(s)
   local late, at, what = {}, next_due(s)
   while at and at <= now_ms and what ~= 'gone' do
@@ -58,5 +59,6 @@ local function settle(s)
     late[#late + 1] = now_ms - at
     at, what = next_due(s)
   end
+  if what == 'gone' and at <= now_ms then s.is_gone = true end
   return late
 end

@@ -30,16 +30,16 @@ local function reap_session(member, address)
   local device, id = string.match(address, '^(.+)/([^/]+)$')
   local s = load(base, device, id)
   if not s then
-    sweep_up(base, device, id, member)
+    sweep_up(base, device, id, string.match(LETTERS, '(%l+)=' .. cut(member, 1, 1)))
     return recount(base, device)
   end
-  if keep_until(s) and keep_until(s) <= now_ms then
-    call('DEL', s.key)
-    owe_all(s)
-    return sweep_up(base, device, id, member)
-  end
+  -- Of another state than the record: whoever has changed one of them by hand has left this.
+  if member ~= due_member(s) then call('ZREM', base .. ':due', member) end
   for _, ms in ipairs(settle(s)) do late[#late + 1] = ms end
-  index(s)
+  if not s.is_gone then return index(s) end
+  call('DEL', s.key)
+  owe_all(s)
+  sweep_up(base, device, id, s.state)
 end
 
 -- What other partitions are to do with it is for the worker: until it has, or if it dies, the entry
@@ -55,10 +55,11 @@ local function errand(member, rest)
   errands[#errands + 1] = word
 end
 
-local REAP = {l = reap_lock, s = reap_session, z = reap_session, k = errand, r = errand}
+local REAP = {l = reap_lock, k = errand, r = errand}
 local due = call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms, 'LIMIT', 0, ARGV[1])
 for _, member in ipairs(due) do
-  local ok, failure = pcall(REAP[string.sub(member, 1, 1)], member, string.sub(member, 3))
+  local operate = REAP[string.sub(member, 1, 1)] or reap_session
+  local ok, failure = pcall(operate, member, string.sub(member, 3))
   if not ok then
     failures[#failures + 1] = type(failure) == 'table' and failure.err or tostring(failure)
     call('ZADD', base .. ':due', now_ms + ARGV[2], member)

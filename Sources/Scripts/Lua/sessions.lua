@@ -45,9 +45,3 @@ local function keep_until(s)
   if LIVE[s.state] or s.state == 'abandoned' then return nil end
   return s.since + s.keep
 end
-
--- The member of the deadline index: an archived session's says so, because when its record has
--- gone nothing else does.
-local function due_member(s)
-  return (s.state == 'archived' and 'z:' or 's:') .. s.device .. '/' .. s.id
-end

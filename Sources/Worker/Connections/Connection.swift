@@ -133,10 +133,10 @@ final class Connection: FileWatchOwner {
       unansweredMax: limits.pipelineMax, unreadBytesMax: unreadBytesMax,
       crowdedUnreadBytesMax: Connection.littleBytes)
     lineBytesMax = limits.lineBytesMax
-    longLineBytesMax = limits.recordBytesMax
+    longLineBytesMax = limits.importLineBytesMax
     framer = LineFramer(
       lineBytesMax: limits.lineBytesMax, longLinePrefix: "IMPORT ",
-      longLineBytesMax: limits.recordBytesMax)
+      longLineBytesMax: limits.importLineBytesMax)
     activeAtMs = loop.nowMs
     unknownSinceMs = activeAtMs
     if limits.takesProxyHeader {

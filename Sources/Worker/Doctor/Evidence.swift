@@ -50,8 +50,8 @@ struct Evidence: Sendable {
   var unanswered: [String] = []
   /// What SELECT was answered, if there was anything to select.
   var selected: Answer?
-  /// What stands under the namespace's number of partitions.
-  var partitions: Answer?
+  /// What stands under the namespace's layout.
+  var layout: Answer?
 
   // MARK: What was tried
 

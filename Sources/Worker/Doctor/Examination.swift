@@ -184,14 +184,14 @@ extension Examination {
     let sentMs = WallTime.nowMs()
     let select = seen.database == 0 ? ["PING"] : ["SELECT", "\(seen.database)"]
     let settings = Examination.settings.map { ["CONFIG", "GET", $0] }
-    let first = [["HELLO", "2"], select, ["TIME"], ["INFO"], ["GET", keys.partitions]]
+    let first = [["HELLO", "2"], select, ["TIME"], ["INFO"], ["GET", keys.layout]]
     look(first + settings) { [unowned self] answers in
       seen.hello = answers[0].pairs
       if seen.database != 0 { seen.selected = answers[1] }
       noteClock(answers[2], sentMs: sentMs)
       seen.info = answers[3].infoFields
       if seen.info.isEmpty { seen.unanswered.append("INFO") }
-      seen.partitions = answers[4]
+      seen.layout = answers[4]
       for answer in answers[5...] { seen.config.merge(answer.pairs) { $1 } }
       if seen.config.isEmpty { seen.unanswered.append("CONFIG GET") }
       if seen.selected?.errorText == nil { tryRemovers() } else { finish() }

@@ -82,7 +82,7 @@ enum PermissionChecks {
 
   private static func keys(_ seen: Evidence) -> Finding? {
     let denied = unique(seen.tried.filter { denial($0) == .key })
-    guard !denied.isEmpty || seen.partitions?.errorText.flatMap({ Denial($0) }) == .key else {
+    guard !denied.isEmpty || seen.layout?.errorText.flatMap({ Denial($0) }) == .key else {
       return nil
     }
     return Finding(

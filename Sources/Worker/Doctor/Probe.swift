@@ -7,13 +7,13 @@ internal import SessionModel
 /// a name that no other run has.
 struct ProbeKeys: Sendable {
   private let base: String
-  let partitions: String
+  let layout: String
   /// How long a key may live that could not be removed.
   static let ttlMs: Int64 = 20_000
 
   init(namespace: String, run: String) {
     base = "\(namespace):{doctor}:\(run)"
-    partitions = Keyspace(namespace: namespace).partitionCountKey
+    layout = Keyspace(namespace: namespace).layoutKey
   }
 
   var text: String { base + ":text" }

@@ -122,17 +122,16 @@ enum ServerChecks {
         .bad, .namespace, "the database \(seen.database) cannot be selected: \(refusal)",
         fix: isDenied ? "ACL SETUSER \(seen.user) +select" : "name another database in the URL")
     }
-    switch seen.partitions {
+    switch seen.layout {
     case .null:
       return Finding(.ok, .namespace, "\(seen.namespace) is not used here yet")
-    case .text("\(Partition.count)"):
-      return Finding(
-        .ok, .namespace, "\(seen.namespace) has \(Partition.count) partitions, as it should")
+    case .text(Layout.text):
+      return Finding(.ok, .namespace, "\(seen.namespace) has \(Layout.words), as it should")
     case .text(let other):
       return Finding(
         .bad, .namespace,
-        "\(seen.namespace) was made with \(other) partitions, and this version has "
-          + "\(Partition.count)", fix: "use another --namespace")
+        "\(seen.namespace) was made with \(Layout.words(other)), and this version has "
+          + "\(Layout.words)", fix: "use another --namespace, or the version that made this one")
     case .error(let text) where text.hasPrefix("WRONGTYPE"):
       return Finding(
         .bad, .namespace, "\(seen.namespace):partitions is not Latchkey's: it is no text",

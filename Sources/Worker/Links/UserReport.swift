@@ -15,6 +15,9 @@ final class UserReport {
   private var chats: Int64 = 0
   private var messages: Int64 = 0
   private var activeAtMs: Int64?
+  /// Sessions that cannot be read, and so are in no sum.
+  private var damaged = 0
+  private var damage = ""
 
   /// Sessions looked at in one call.
   private static let rowsMax = 100
@@ -52,6 +55,10 @@ final class UserReport {
   }
 
   private func take(_ row: [UInt8]) {
+    if row.starts(with: Array("ERR ".utf8)) {
+      damaged += 1
+      damage = String(decoding: row, as: UTF8.self)
+    }
     let numbers = String(decoding: row, as: UTF8.self).split(separator: " ").dropFirst()
       .compactMap { Int64($0) }
     guard numbers.count == 4 else { return }
@@ -66,7 +73,10 @@ final class UserReport {
     let active = activeAtMs.map { "\($0)" } ?? "null"
     var line = Array("OK {\"user\":\"\(link.ref)\",\"sessions\":\(sessions),".utf8)
     line += Array("\"live\":\(live),\"chats\":\(chats),\"messages\":\(messages),".utf8)
-    line += Array("\"active_at\":\(active)}".utf8)
+    line += Array("\"active_at\":\(active)".utf8)
+    if damaged > 0 { line += Array(",\"damaged\":\(damaged)".utf8) }
+    line.append(UInt8(ascii: "}"))
+    request.server.leftOut(damaged, damage)
     request.end(line)
   }
 }

@@ -68,6 +68,7 @@ enum Figure: Int, CaseIterable, Sendable {
   case bufferedBytes, crowdedRequests, crowdedReplies, crowdedReadings, crowdedWatches
   case authFailures
   case batches, batchedRequests
+  case damagedSessions
   case redisLinkFailures, redisReady, scriptsMended
   case watches, waiters, eventsPushed
 }

@@ -180,6 +180,10 @@ enum MetricsPage {
       "latchkey_scripts_mended_total", "counter",
       "Script calls sent again because Redis had forgotten the script.",
       shared.sum(.scriptsMended))
+    page.single(
+      "latchkey_damaged_sessions_total", "counter",
+      "Times a session was left out of a list or a report because its record is damaged.",
+      shared.sum(.damagedSessions))
   }
 
   /// What happens to requests between their callers and Redis.

@@ -25,6 +25,10 @@ struct ExportedRecord {
   ) throws(RequestError) {
     text = payload
     self.settings = settings
+    guard payload.count <= settings.recordBytesMax else {
+      throw RequestError(
+        .tooLarge, "the session has more than \(settings.recordBytesMax) bytes")
+    }
     let whole = try object(0..<payload.count, "the payload")
     guard try number(whole, "format", 0...1_000) == 1 else {
       throw ExportedRecord.bad("format is not 1: this was not made by this EXPORT")

@@ -89,6 +89,25 @@ extension ServingLoop {
     return RequestError(.internal, "the request failed inside Redis; see the log")
   }
 
+  /// A list or a report does without sessions whose records are damaged; the reply says so.
+  ///
+  /// Who asks for one of them gets `ERR internal`.
+  func leftOut(_ count: Int, _ message: String = "") {
+    guard count > 0 else { return }
+    counters.add(count, .damagedSessions)
+    shared.log.error(
+      "damaged sessions were left out",
+      message.isEmpty
+        ? ["count": "\(count)"] : ["count": "\(count)", "error": String(message.prefix(200))])
+  }
+
+  /// The same, where a script has left them out, which its reply begins with.
+  func noteDamaged(in line: UnsafeBufferPointer<UInt8>) {
+    guard line.starts(with: Array("OK {\"damaged\":[".utf8)) else { return }
+    let names = line.prefix { $0 != UInt8(ascii: "]") }
+    leftOut(names.count { $0 == UInt8(ascii: "/") })
+  }
+
   /// What callers are told when Redis answers a script call with an error.
   func refusal(of script: Script, _ message: String) -> RequestError {
     switch StoreError(message) {

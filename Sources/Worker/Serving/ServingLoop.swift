@@ -312,6 +312,7 @@ extension ServingLoop: RedisLinkOwner {
     } else if script.keysAreRecords, reply[0] <= UInt8(ascii: "9") {
       answerRenewal(ticket, script, reply)
     } else {
+      if script == .listDevice { noteDamaged(in: reply) }
       answerText(ticket, reply, onlyReads: script.isReadOnly)
     }
   }

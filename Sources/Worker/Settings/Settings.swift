@@ -94,8 +94,11 @@ package struct Settings: Sendable, Equatable {
   package var fieldsMax = 128
   /// The most live sessions that are linked to one user.
   package var userSessionsMax = 10
-  /// The longest line of EXPORT and IMPORT, in bytes.
+  /// The most bytes of a session as JSON, which EXPORT gives and IMPORT takes.
   package var recordBytesMax = 16 << 20
+  /// The longest line of IMPORT: what EXPORT gave has to fit beside the verb and its options, a
+  /// token and a request id among them.
+  package var importLineBytesMax: Int { recordBytesMax + 1_024 }
   /// How many IMPORT lines over `lineBytesMax` each thread receives at once.
   package var longLinesMax = 4
   /// The most links of a session.

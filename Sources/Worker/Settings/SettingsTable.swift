@@ -212,7 +212,7 @@ extension Settings {
     .bytes(
       .init(
         "--max-record", .limits, default: "16MiB",
-        "The longest line of EXPORT and IMPORT. A longer one gets ERR too_large."),
+        "The largest session of EXPORT and IMPORT, as JSON. A larger one gets ERR too_large."),
       1_024...268_435_456, \.recordBytesMax),
     .count(
       .init(

@@ -114,6 +114,33 @@ extension SystemSuites {
       expect(try client.request("PING"), "OK")
     }
 
+    @Test func `the largest session that goes out comes back in, and one byte more does neither`()
+      throws
+    {
+      let (client, device, most) = (try Lab.current.connect(), Lab.device(), 2 << 20)
+      let token = try client.request("LOCK \(device) a").int("token")
+      expect(try client.request("OPEN \(device) fenced=yes token=\(token)"), "OK")
+      let long = "{\"t\":\"\(String(repeating: "x", count: 240_000))\"}"
+      for _ in 0..<8 { expect(try client.request("SAY \(device) token=\(token) \(long)"), "OK") }
+      func pad(_ bytes: Int) throws -> Reply {
+        let json = "{\"pad\":\"\(String(repeating: "p", count: bytes))\"}"
+        expect(try client.request("SET \(device) token=\(token) \(json)"), "OK")
+        return try client.request("EXPORT \(device)")
+      }
+      let bytes = 1_000 + most - body(try pad(1_000)).utf8.count
+      let whole = try pad(bytes)
+      expect(whole, "OK")
+      #expect(body(whole).utf8.count == most)
+      let req = String(repeating: "r", count: 128)
+      let words = "IMPORT replace=yes token=\(token) req=\(req)"
+      expect(try client.request("\(words) \(body(whole))"), "OK")
+      #expect(try client.request("EXPORT \(device)").raw == whole.raw)
+      let over = body(whole).replacing("ppp", with: "pppp", maxReplacements: 1)
+      expect(try client.request("IMPORT replace=yes token=\(token) \(over)"), "ERR", "too_large")
+      expect(try pad(bytes + 1), "ERR", "too_large")
+      expect(try client.request("PING"), "OK")
+    }
+
     @Test(arguments: [
       ("\"format\":1", "\"format\":2"), ("\"session\":\"", "\"session\":\"x"),
       ("\"state\":\"active\"", "\"state\":\"asleep\""), ("\"rev\":1", "\"rev\":-1"),

@@ -64,6 +64,40 @@ extension SystemSuites {
       }
     }
 
+    @Test func `a damaged session is named in lists, and those beside it are shown`() throws {
+      let lab = try Lab.current
+      let client = try lab.connect()
+      let (device, user) = (Lab.device(), Lab.device("user"))
+      var sessions: [String] = []
+      for _ in 0..<2 {
+        let opened = try client.request("OPEN \(device) user=\(user)")
+        sessions.append(try opened.string("session"))
+      }
+      let keys = try lab.redis.command("KEYS", "lk:*:session:\(device)/\(sessions[0])")
+      guard case .array(let found) = keys, let key = found.first?.string else {
+        throw Failure("no record in Redis: \(keys)")
+      }
+      try lab.redis.command("HDEL", key, "clocks")
+      func count() throws -> Double {
+        let families = try PrometheusPage(lab.worker.get("/metrics").body).families
+        let family = families.first { $0.name == "latchkey_damaged_sessions_total" }
+        return try #require(family?.samples.first?.value)
+      }
+      let before = try count()
+      for list in ["LIST \(device)", "LIST user=\(user)", "LIST * limit=1000"] {
+        let reply = try client.request(list)
+        let damaged = "OK {\"damaged\":[\"\(device)/\(sessions[0])\"],\"sessions\":["
+        #expect(reply.raw.hasPrefix(damaged), "\(list): \(reply)")
+        #expect(reply.raw.contains("{\"session\":\"\(sessions[1])\""), "\(list): \(reply)")
+      }
+      let report = try client.request("REPORT user=\(user)")
+      #expect(try report.int("sessions") == 1 && report.int("damaged") == 1, "\(report)")
+      #expect(try count() == before + 4)
+      expect(try client.request("GET \(device)/\(sessions[0])"), "ERR", "internal")
+      try lab.redis.command("DEL", key)
+      #expect(try !client.request("LIST \(device)").raw.contains("damaged"))
+    }
+
     @Test func `a page ends when it has grown large, and Redis sends little more`() throws {
       let lab = try Lab(workers: [["--request-timeout", "20s"]])
       defer { lab.stop() }
@@ -293,6 +327,27 @@ extension SystemSuites {
       expect(try client.request("DELETE dev-1"), "OK")
       try eventually("the end of all traces", within: .seconds(20)) {
         try traces(lab.redis) == [:]
+      }
+    }
+
+    @Test func `the notes of UNLINK and DELETE are gone with the next sweep`() throws {
+      let lab = try Lab(workers: [["--sweep", "2s"]])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      for device in ["dev-1", "dev-2"] {
+        expect(try client.request("OPEN \(device) user=ada"), "OK")
+        expect(try client.request("LINK \(device) tag red"), "OK")
+      }
+      try eventually("four links that are told", within: .seconds(5)) {
+        try traces(lab.redis) == ["entries": 4, "live": 2, "users": 1]
+      }
+      expect(try client.request("UNLINK dev-1 tag red"), "OK")
+      expect(try client.request("DELETE dev-2"), "OK")
+      // Told later, but nobody sees them meanwhile.
+      #expect(try !client.request("LIST tag=red").raw.contains("dev-"))
+      #expect(try !client.request("LIST user=ada").raw.contains("dev-2"))
+      try eventually("the end of their notes", within: .seconds(5)) {
+        try traces(lab.redis) == ["entries": 1, "live": 1, "users": 1]
       }
     }
 

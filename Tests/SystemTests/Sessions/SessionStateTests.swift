@@ -139,7 +139,7 @@ extension SystemSuites {
       guard case .array(let keys) = try redis.command("KEYS", "lk:*:session:\(device)/*"),
         let base = keys.first?.string?.split(separator: ":session:").first
       else { throw Failure("no record in Redis") }
-      let score = { try redis.command("ZSCORE", "\(base):due", "s:\(device)/\(session)") }
+      let score = { try redis.command("ZSCORE", "\(base):due", "a:\(device)/\(session)") }
       let before = try score().string
       let touched = try client.request("TOUCH \(device)/current")
       expect(try client.request("SAY \(device) {\"n\":1}"), "OK")
