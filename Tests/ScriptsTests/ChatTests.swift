@@ -151,6 +151,6 @@ struct ReplySizeTests {
       let reply = try bench.call(.take, keys: [bench.base], ["g", "60000", "1000", "", "0", "64"])
       return ids(try ScriptReply(reply.string ?? "")).count
     }
-    #expect(counts == [64, 6, 0])
+    #expect(counts == [32, 32, 6])
   }
 }

@@ -3,8 +3,8 @@
 -- ARGV: device, stream id to begin after, how many at most
 -- RETURNS: OK
 
--- So many are read at once: an event may have a note as large as a field.
-local STEP = 64
+-- So many are read at once: an event may have a note as long as a line.
+local STEP = 32
 
 return each(3, function(base, i)
   local device, after, limit = ARGV[i], '(' .. ARGV[i + 1], tonumber(ARGV[i + 2])

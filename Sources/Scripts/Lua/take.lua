@@ -7,8 +7,8 @@
 local group, ack_ms, limit, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local found, bytes = {}, 0
 -- So many are read at once, and a page ends when it has grown large: an event may have a note as
--- large as a field.
-local STEP = 64
+-- long as a line.
+local STEP = 32
 
 local function is_full() return #found >= limit or bytes >= PAGE_BYTES end
 local function next_count() return math.min(STEP, limit - #found) end

@@ -17,7 +17,7 @@ struct Parts {
 /// What one request changes of a session, by name; a repeated member counts as its last value.
 struct Members {
   /// The size at most of what is stored in one piece, in bytes: a member, a message, a chat's
-  /// configuration, a note.
+  /// configuration.
   static let bytesMax = 256 << 10
   /// The most bytes of a member's name.
   static let nameBytesMax = 1_024

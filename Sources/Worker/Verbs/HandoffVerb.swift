@@ -16,10 +16,6 @@ enum HandoffVerb {
   ) { (call) throws(RequestError) in
     let receiver = call.word(2)
     let ttlMs = call.ttlMs(of: receiver)
-    // It is kept with the lock, and again in the log of events.
-    guard call.payload?.count ?? 0 <= Members.bytesMax else {
-      throw RequestError(.tooLarge, "a note may have \(Members.bytesMax) bytes at most")
-    }
     try call.run(.handoff, dueInMs: ttlMs) { arguments in
       arguments.word(call.word(0))
       arguments.word(call.word(1))
