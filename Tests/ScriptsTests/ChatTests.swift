@@ -80,6 +80,19 @@ struct ChatTests {
     #expect(try history(after: "", 100) == (Array(2_476...2_500), false))
     #expect(try history(after: "2475", 25) == (Array(2_476...2_500), false))
   }
+
+  @Test func `a message that cannot be kept uses up no number and is no activity`() throws {
+    #expect(try say(2) == 2)
+    let key = bench.base + ":session:d/S"
+    let before = try bench.redis.command("HGETALL", key).items.compactMap(\.string)
+    try bench.redis.command("RENAME", key + "/1", key + "/aside")
+    try bench.redis.command("SET", key + "/1", "no list")
+    let reply = try bench.run(.say, "d", "S", "", "4 user2 {}", "", "")
+    #expect(reply.raw.hasPrefix("ERR internal "))
+    #expect(try bench.redis.command("HGETALL", key).items.compactMap(\.string) == before)
+    try bench.redis.command("RENAME", key + "/aside", key + "/1")
+    #expect(try say(1) == 3)
+  }
 }
 
 /// What bounds the replies of one call, however long messages and notes are.

@@ -15,11 +15,11 @@ end
 local function all_messages(s, chat, room)
   local pages, size = {}, 0
   while true do
-    local page = call('LRANGE', log_of(s, chat), 100 * #pages, 100 * #pages + 99)
+    local page = call('LRANGE', log_of(s, chat), 32 * #pages, 32 * #pages + 31)
     if #page == 0 then return table.concat(pages, ','), size end
-    pages[#pages + 1] = messages_json('', page, 1, '')
-    size = size + #pages[#pages]
+    size = size + bytes_of(page)
     if size > room then return nil end
+    pages[#pages + 1] = messages_json('', page, 1, '')
   end
 end
 

@@ -6,12 +6,6 @@
 -- So many entries are read at once: usually all, and never very much.
 local STEP = 32
 
-local function bytes_of(entries)
-  local bytes = 0
-  for _, entry in ipairs(entries) do bytes = bytes + #entry end
-  return bytes
-end
-
 local function joined(chunks, is_backward)
   if #chunks < 2 then return chunks[1] or {} end
   local entries = {}

@@ -40,6 +40,7 @@ return each(7, function(base, i)
     call('HSET', key, unpack(fields, n, math.min(n + 399, #fields)))
   end
   local s, messages, entries = load(base, device, id), parts(ARGV[i + 4]), {}
+  forget_removed(s)
   for n = 1, #messages, 4 do
     local chat = messages[n]
     entries[#entries + 1] = entry_of(messages[n + 1], messages[n + 2], messages[n + 3])

@@ -22,6 +22,12 @@ local function seq_of(entry) return tonumber(string.match(entry, '^%d+')) end
 
 local function time_of(entry) return string.match(entry, '^%d+,"at":(%d+)') end
 
+local function bytes_of(entries)
+  local bytes = 0
+  for _, entry in ipairs(entries) do bytes = bytes + #entry end
+  return bytes
+end
+
 -- The messages of entries from the first-th on, between `before` and `behind`. Lua hashes each text
 -- that it makes, so that no longer one than the result is made on the way to it.
 local function messages_json(before, entries, first, behind)
@@ -42,17 +48,17 @@ local function append(log, entries)
 end
 
 -- The place of the first message after a number: 0 is the oldest's. Numbers grow by one, but for
--- those that POP has taken away, so that there are no more messages behind than numbers.
+-- those that POP or IMPORT has left out: without such gaps a place is known from the oldest one's
+-- number or the newest one's, and with few of them it is between two places that are close.
 local function place_after(log, seq)
   local length = call('LLEN', log)
   local newest = length > 0 and seq_of(call('LINDEX', log, -1))
   if not newest or newest <= seq then return length end
-  local low, high = math.max(0, length - (newest - seq)), length - 1
-  -- Without gaps it is the first one that is looked at.
-  local middle = low
+  local low = math.max(0, length - (newest - seq))
+  local high = math.max(0, math.min(length - 1, seq + 1 - seq_of(call('LINDEX', log, 0))))
   while low < high do
+    local middle = math.floor((low + high) / 2)
     if seq_of(call('LINDEX', log, middle)) > seq then high = middle else low = middle + 1 end
-    middle = math.floor((low + high) / 2)
   end
   return low
 end

@@ -23,8 +23,9 @@ return each(6, function(base, i)
     writes[#writes + 1] = 'answer_ms'
     writes[#writes + 1] = text((seen[4] or 0) + ms)
   end
-  call('HSET', s.key, 'active', now_text, 'q:' .. chat, text(seq), unpack(writes))
+  -- First what may fail, in a key that somebody has damaged; a full Redis refuses either.
   local length = append(log, entries)
+  call('HSET', s.key, 'active', now_text, 'q:' .. chat, text(seq), unpack(writes))
   if length > MESSAGES_MAX then call('LTRIM', log, -MESSAGES_MAX, -1) end
   if length == #entries and gone_by(s) then call('PEXPIREAT', log, text(gone_by(s))) end
   return 'OK {"seq":' .. text(seq) .. ',"chat":' .. chat .. '}'
