@@ -40,12 +40,6 @@ struct RemovedMemberTests {
     return flat.count { $0.string?.hasPrefix("f:") == true }
   }
 
-  @Test func `a new session has no lines of what it never had`() throws {
-    try open(Self.nulls(0..<100) + ["f:\"a\"", "1"])
-    #expect(try lines() == 1)
-    #expect(try set(["f:\"m1\"", "2"], seen: "1").word == "OK")
-  }
-
   @Test func `a removed member conflicts with who has seen it, also when it is forgotten`() throws {
     try open(["f:\"a\"", "1"])
     #expect(try set(Self.nulls(0..<5)).int("rev") == 2)

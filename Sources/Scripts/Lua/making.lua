@@ -31,7 +31,7 @@ local function make(base, device, i)
   local full, live = device_full(base, device)
   if full then return nil, full end
   if user ~= '' and ARGV[i + 6] == '' then return nil, 'MORE ' .. id .. ' live' end
-  local writes, fields = merged(0, with_values(parts(ARGV[i + 4])), {}, 1, 0)
+  local writes, fields = merged(0, parts(ARGV[i + 4]), {}, 1, 0)
   if not writes then return nil, fields end
   local v = {state = 'active', rev = '1', clocks = ARGV[i + 2], created = now_text,
     active = now_text, thread = ARGV[i + 1] ~= '"' .. id .. '"' and ARGV[i + 1] or nil,

@@ -28,18 +28,6 @@ local function merged(rev, list, now, from, fields, seen_rev, floor)
   return writes, fields
 end
 
--- Names and JSON in turn, but for what is removed: nobody has seen it in a session that is new.
-local function with_values(list)
-  local kept = {}
-  for n = 1, #list, 2 do
-    if list[n + 1] ~= 'null' then
-      kept[#kept + 1] = list[n]
-      kept[#kept + 1] = list[n + 1]
-    end
-  end
-  return kept
-end
-
 -- Forgets which members were removed, once they are many: whoever has seen none of the later
 -- revisions conflicts with all of them.
 local function forget_removed(s)
