@@ -4,7 +4,8 @@ import Foundation
 
 /// A repeatable source of random numbers; it prints the seed that repeats it.
 ///
-/// `LATCHKEY_TEST_SEED` sets the seed.
+/// `LATCHKEY_TEST_SEED` sets the seed of all purposes, each of which has numbers of its own.
+/// `scripts/test` sets it, so that its runs are alike.
 package struct Seeded: RandomNumberGenerator {
   /// What repeats it.
   package let seed: UInt64
@@ -14,6 +15,8 @@ package struct Seeded: RandomNumberGenerator {
     let given = ProcessInfo.processInfo.environment["LATCHKEY_TEST_SEED"].flatMap { UInt64($0) }
     self.init(seed: given ?? UInt64.random(in: 1...UInt64(UInt32.max)))
     print("seed \(seed): \(purpose)")
+    // FNV-1a.
+    state ^= purpose.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
   }
 
   private init(seed: UInt64) {
