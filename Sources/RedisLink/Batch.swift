@@ -62,18 +62,50 @@ package struct Batcher {
   private var nextSequence: UInt64 = 1
   private let requestsMax: Int
   private let bytesMax = 1 << 20
+  /// Replies of one call are in memory all at once, here and in Redis, and take the time that it
+  /// takes to write them: some 10 ms for each MiB, of the caller and of all behind it.
+  private let replyBytesMax = 4 << 20
+  /// What a reply of each script has taken lately.
+  ///
+  /// Those that may have a lot to tell are thought to until it is known.
+  private var replyBytes = Script.allCases.map { script in
+    [.get, .history, .listDevice, .chats, .events].contains(script) ? 1 << 18 : 0
+  }
+  /// How many requests may share a call of each script, so that the replies are no more than that.
+  private var mostRequests: [Int]
 
   /// `requestsMax` bounds how long one call keeps Redis from everybody else.
-  package init(requestsMax: Int) { self.requestsMax = requestsMax }
+  package init(requestsMax: Int) {
+    self.requestsMax = requestsMax
+    mostRequests = []
+    mostRequests = replyBytes.map { most(ofBytes: $0) }
+  }
+
+  private func most(ofBytes each: Int) -> Int {
+    min(requestsMax, max(1, replyBytesMax / max(1, each)))
+  }
 
   package var isEmpty: Bool { open.isEmpty }
+
+  /// Takes note of what the replies of a call took.
+  ///
+  /// Longer ones count at once, shorter ones little by little.
+  package mutating func answered(_ batch: Batch, replyBytes bytes: Int) {
+    let script = batch.script.rawValue
+    let each = max(bytes / max(1, batch.count), replyBytes[script] - replyBytes[script] / 8)
+    guard each != replyBytes[script] else { return }
+    replyBytes[script] = each
+    mostRequests[script] = most(ofBytes: each)
+  }
 
   /// The batch that a request joins.
   ///
   /// `after` is the sequence of the batch that holds its connection's previous request, or 0.
   package mutating func batch(for script: Script, after: UInt64) -> Batch {
     for batch in open where batch.script == script && batch.sequence >= after {
-      if batch.count < requestsMax, batch.arguments.count < bytesMax { return batch }
+      if batch.count < mostRequests[script.rawValue], batch.arguments.count < bytesMax {
+        return batch
+      }
     }
     let batch = spare.popLast() ?? Batch()
     batch.script = script
@@ -87,6 +119,20 @@ package struct Batcher {
   package mutating func takeAll() -> [Batch] {
     defer { open = [] }
     return open
+  }
+
+  /// Gives away the first open batches, as many as are expected to have no more than a call's
+  /// replies; at least one.
+  package mutating func takeSome() -> [Batch] {
+    var (count, bytes) = (0, 0)
+    for batch in open {
+      bytes += batch.count * replyBytes[batch.script.rawValue]
+      if count > 0, bytes > replyBytesMax { break }
+      count += 1
+    }
+    guard count < open.count else { return takeAll() }
+    defer { open.removeFirst(count) }
+    return Array(open[..<count])
   }
 
   /// Takes an answered batch back for reuse.

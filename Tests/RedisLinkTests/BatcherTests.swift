@@ -101,6 +101,42 @@ struct BatcherTests {
     #expect(!sequences.contains(desk.ask(.unlock, 1).sequence))
   }
 
+  @Test func `the longer replies are, the fewer requests share a call`() {
+    var desk = Desk()
+    func calls(_ requests: Int) -> [Int] {
+      for client in 1...UInt64(requests) { desk.ask(.history, client) }
+      return desk.batcher.takeAll().map(\.count)
+    }
+    // Nothing is known of them yet.
+    #expect(calls(40) == [16, 16, 8])
+    let one = desk.ask(.history, 1)
+    desk.batcher.answered(one, replyBytes: 1 << 20)
+    _ = desk.batcher.takeAll()
+    #expect(calls(10) == [4, 4, 2])
+    desk.batcher.answered(one, replyBytes: 9 << 20)
+    #expect(calls(2) == [1, 1])
+    // Another script's requests have nothing to do with it.
+    for client in 1...64 as ClosedRange<UInt64> { desk.ask(.touch, client) }
+    #expect(desk.batcher.takeAll().map(\.count) == [64])
+    for _ in 0..<100 { desk.batcher.answered(one, replyBytes: 100) }
+    #expect(calls(100) == [64, 36])
+  }
+
+  @Test func `calls with long replies go one by one, and others together`() {
+    var desk = Desk()
+    let one = desk.ask(.history, 1)
+    desk.batcher.answered(one, replyBytes: 3 << 20)
+    _ = desk.batcher.takeAll()
+    for client in 1...3 as ClosedRange<UInt64> { desk.ask(.history, client) }
+    for client in 1...2 as ClosedRange<UInt64> { desk.ask(.touch, client) }
+    desk.ask(.history, 4)
+    #expect(text(desk.batcher.takeSome()) == ["history:1"])
+    #expect(text(desk.batcher.takeSome()) == ["history:2"])
+    #expect(text(desk.batcher.takeSome()) == ["history:3", "touch:1,2"])
+    #expect(text(desk.batcher.takeSome()) == ["history:4"])
+    #expect(desk.batcher.takeSome().isEmpty && desk.batcher.isEmpty)
+  }
+
   @Test func `a call that is used again is empty and has a new place`() {
     var desk = Desk()
     let used = desk.ask(.lock, 1, bytes: 10)

@@ -132,13 +132,13 @@ struct ReplySizeTests {
     throws
   {
     let bench = try openLarge(32)
-    let keys = Array(repeating: bench.base, count: 6)
-    let requests = (0..<6).flatMap { _ in ["d", "S", "", "", "100"] }
+    let keys = Array(repeating: bench.base, count: 18)
+    let requests = (0..<18).flatMap { _ in ["d", "S", "", "", "100"] }
     let words = try bench.call(.history, keys: keys, requests).items.map {
       try ScriptReply($0.string ?? "").raw.split(separator: " ").prefix(2).joined(separator: " ")
     }
-    // Each has 8.3 MB; with the fifth there are 32 MiB.
-    #expect(words.prefix(5).allSatisfy { $0.hasPrefix("OK ") })
+    // Each has 8.3 MB; with the seventeenth there are 128 MiB.
+    #expect(words.prefix(17).allSatisfy { $0.hasPrefix("OK ") })
     #expect(words.last == "ERR overloaded")
     // The next call serves as ever.
     #expect(try bench.run(.get, "d", "S").word == "OK")

@@ -126,11 +126,13 @@ private struct Line {
       owner: owner, limits: settings)
   }
 
-  /// Sends bytes, which the connection reads at once.
+  /// Sends bytes, which the connection reads at once, or a little at a time when it is crowded.
   func send(_ bytes: [UInt8]) {
     #expect(write(caller, bytes, bytes.count) == bytes.count)
-    connection.fileReady(.read)
-    owner.endTurn(connection)
+    for _ in 0...(bytes.count / Line.little) where connection.hasUnreadInput {
+      connection.fileReady(.read)
+      owner.endTurn(connection)
+    }
   }
 
   /// Sends so many bytes of a line that does not end.

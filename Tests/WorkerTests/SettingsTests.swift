@@ -180,6 +180,9 @@ struct SettingsTests {
       #expect(text.hasPrefix("--max-buffered has to be at least four times --max-line and"))
       #expect(text.contains("\(SettingText.bytes(least)); it is \(least - 1)"))
     }
+    // What nobody has set makes room.
+    let large = try Settings.parse(arguments: ["--max-record", "100MiB"], environment: [:])
+    #expect(large.bufferedBytesMax == 400 << 20)
   }
 
   @Test(

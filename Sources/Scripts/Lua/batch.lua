@@ -8,9 +8,9 @@ local KEYS, ARGV = KEYS, ARGV
 local cut, find = string.sub, string.find
 
 -- A page of a list, a history or a log ends when it has grown so large; the worker's lists have the
--- same limit. A call whose replies are larger answers no further request: they are in Redis' memory
--- and in a worker's all at once.
-local PAGE_BYTES, REPLIES_BYTES = 4194304, 33554432
+-- same limit. A call whose replies are far larger answers no further request: they are in memory
+-- all at once, here and in a worker, which puts less into a call when it has seen that.
+local PAGE_BYTES, REPLIES_BYTES = 4194304, 134217728
 
 -- Taken once: within a script TIME goes on while expiry stands still.
 local clock = call('TIME')

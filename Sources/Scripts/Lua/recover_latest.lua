@@ -13,8 +13,9 @@ return each(11, function(base, i)
   local candidates = ids_of(base, device, '', LOOKED_AT_MAX)
   if hint ~= '' then table.insert(candidates, 1, hint) end
   for n, id in ipairs(candidates) do
-    local s = load(base, device, id)
-    if s then
+    -- One that somebody has damaged is in nobody's way.
+    local ok, s = pcall(load, base, device, id)
+    if ok and s then
       settle(s)
       local refusal = fence(s, ARGV[i + 9])
       if refusal and (LIVE[s.state] or s.state == 'abandoned') then return refusal end

@@ -186,6 +186,10 @@ final class Connection: FileWatchOwner {
     if output.isEmpty { output = owner.takeBuffer() }
     if replies.push(after: slot, line, into: &output) { owner.hasOutput(self) } else { account() }
     outputChanged()
+    guard unreadBytes >= Connection.littleBytes, owner.isCrowded else { return }
+    // However long the line is, it is not kept for who does not read it.
+    sendOutput()
+    if !machine.isClosed, unreadBytes >= Connection.littleBytes { abort(.slow) }
   }
 
   /// Takes no further request until `release`: the latest one takes several steps.
@@ -262,7 +266,9 @@ extension Connection {
   }
 
   private func readInput() {
-    switch socket.read(into: owner.readBuffer) {
+    // What cannot be looked at now is kept.
+    let most = owner.isCrowded ? Connection.littleBytes : owner.readBuffer.count
+    switch socket.read(into: UnsafeMutableRawBufferPointer(rebasing: owner.readBuffer[..<most])) {
     case .moved(let count):
       activeAtMs = MonotonicTime.nowMs()
       let bytes = UnsafeRawBufferPointer(rebasing: owner.readBuffer[..<count])

@@ -27,14 +27,14 @@ struct HeldRequest {
     server.sendWaiting()
   }
 
-  /// Whether its time is over, so that no further step is begun.
-  var isOver: Bool { server.loop.nowMs >= untilMs }
+  /// Whether so little of its time is left that no further step is begun: a link that is overdue
+  /// is closed, and with it what others wait for.
+  var isOver: Bool { server.loop.nowMs >= untilMs - server.settings.requestTimeoutMs / 4 }
 
   /// How long Redis may take for the next step.
   ///
-  /// Never next to nothing: a link that is overdue is closed, and with it what others wait for. So
-  /// a request may outlive its deadline by this much.
-  var stepMs: Int64 { max(100, untilMs - server.loop.nowMs) }
+  /// A request may outlive its deadline by 100 ms.
+  var stepMs: Int64 { max(0, untilMs - server.loop.nowMs) + 100 }
 
   /// Whether sessions of the device may be shown to its caller.
   func maySee(_ device: String) -> Bool { server.maySee(connection.id, Array(device.utf8)) }

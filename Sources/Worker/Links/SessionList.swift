@@ -34,6 +34,8 @@ final class SessionList {
   private var hasMoved = false
   private var found: [[UInt8]] = []
   private var foundBytes = 0
+  /// How many of them count as kept for the caller.
+  private var keptBytes = 0
   /// Those that cannot be read, which are named instead of shown.
   private var damaged: [SessionEntry] = []
   private var damage = ""
@@ -56,13 +58,14 @@ final class SessionList {
     next()
   }
 
+  deinit { server.buffered.add(-keptBytes) }
+
   private var server: ServingLoop { request.server }
 
   /// Reads the next entries; or ends, if there are none, or the page is full.
   private func next() {
-    guard found.count < limit, foundBytes < SessionList.pageBytesMax else {
-      return finish(isAtEnd: false)
-    }
+    let isFull = found.count >= limit || foundBytes >= SessionList.pageBytesMax
+    guard !isFull, !(server.isCrowded && !found.isEmpty) else { return finish(isAtEnd: false) }
     // What has been looked at need not be looked at again: the cursor says how far that was.
     guard !request.isOver else {
       guard hasMoved else {
@@ -143,6 +146,8 @@ final class SessionList {
       if row.starts(with: Array("OK ".utf8)) {
         found.append(Array(row.dropFirst(3)))
         foundBytes += row.count
+        server.buffered.add(row.count)
+        keptBytes += row.count
       } else if row.elementsEqual("NONE".utf8) {
         dead.append(entry)
       } else if row.starts(with: Array("ERR ".utf8)) {

@@ -215,12 +215,10 @@ extension ServingLoop {
     counters.add(.eventsPushed)
     guard let connection = connections[watch.connection] else { return }
     let most = settings.replyBytesMax
-    guard isCrowded else {
-      return connection.push(after: watch.ticketSlot, line, unreadMax: most)
-    }
     connection.push(
-      after: watch.ticketSlot, line, unreadMax: min(most, Connection.littleBytes))
-    if connection.isClosed { counters.add(.crowdedWatches) }
+      after: watch.ticketSlot, line, unreadMax: isCrowded ? min(most, Connection.littleBytes) : most
+    )
+    if connection.isClosed, isCrowded { counters.add(.crowdedWatches) }
   }
 
   /// Notes that something in the partition runs out after so long.
@@ -295,10 +293,14 @@ extension ServingLoop: RedisLinkOwner {
       batchRefused(batch, reply)
       return
     }
+    var replyBytes = 0
     for index in 0..<batch.count {
+      let text = reply[index].bytes
+      replyBytes += text.count
       noteDeadline(of: batch.tickets[index])
-      answerBatched(batch.tickets[index], batch.script, reply[index].bytes)
+      answerBatched(batch.tickets[index], batch.script, text)
     }
+    batcher.answered(batch, replyBytes: replyBytes)
   }
 
   private func answerBatched(
@@ -377,14 +379,16 @@ extension ServingLoop {
 
   private func sendBatches() {
     guard let link, link.isReady else { return }
-    if link.flight < flightMax { sendAll(link) }
+    if link.flight < flightMax { send(batcher.takeSome(), link) }
     link.flush()
     counters.set(link.scriptsMended, .scriptsMended)
   }
 
-  func sendAll(_ link: RedisLink) {
-    guard !batcher.isEmpty else { return }
-    let batches = batcher.takeAll()
+  func sendAll(_ link: RedisLink) { send(batcher.takeAll(), link) }
+
+  private func send(_ taken: [Batch], _ link: RedisLink) {
+    guard !taken.isEmpty else { return }
+    let batches = taken.filter { !shedIfLate($0) }
     for batch in batches {
       counters.add(batch.count, .batchedRequests)
       counters.batchSizes.add(batch.count)
@@ -394,6 +398,21 @@ extension ServingLoop {
     }
     counters.add(batches.count, .batches)
     link.send(batches)
+  }
+
+  /// Refuses what has waited for so long that Redis would hardly answer it in time.
+  ///
+  /// A reply that does not come in time ends the link, and with it what everybody waits for.
+  private func shedIfLate(_ batch: Batch) -> Bool {
+    let oldestNs = batch.tickets.first?.arrivedNs ?? loop.nowNs
+    guard (loop.nowNs - oldestNs) / 1_000_000 >= settings.requestTimeoutMs * 4 / 5 else {
+      return false
+    }
+    let error = RequestError(
+      .overloaded, "Redis is behind with what it was asked; nothing was done, retry after a pause")
+    for ticket in batch.tickets { answer(ticket, error) }
+    batcher.recycle(batch)
+    return true
   }
 
   private func sendOutput() {

@@ -26,15 +26,17 @@ extension Settings {
     let known = variablesOfOthers.union(table.map(\.variable))
     settings.unknownEnvironment = environment.keys
       .filter { $0.hasPrefix("LATCHKEY_") && !known.contains($0) }.sorted()
-    try settings.checkRoom()
+    let isGiven = given["--max-buffered"] != nil || environment["LATCHKEY_MAX_BUFFERED"] ?? "" != ""
+    try settings.checkRoom(isGiven: isGiven)
     return settings
   }
 
   /// The longest line has to find room while nobody else needs any.
   ///
   /// It takes twice its length while it comes and is served, and others are to have as much.
-  private func checkRoom() throws(SettingError) {
+  private mutating func checkRoom(isGiven: Bool) throws(SettingError) {
     let longest = max(lineBytesMax, recordBytesMax)
+    if !isGiven { bufferedBytesMax = max(bufferedBytesMax, 4 * longest) }
     guard bufferedBytesMax < 4 * longest else { return }
     throw SettingError(
       "--max-buffered has to be at least four times --max-line and --max-record, "

@@ -235,7 +235,7 @@ extension Settings {
         "--max-buffered", .limits, default: "256MiB",
         "Bytes of requests and replies that are kept for all clients together, after which "
           + "none gets room for more than 4 KiB: what is longer gets ERR overloaded. At least four "
-          + "times --max-line and --max-record."),
+          + "times --max-line and --max-record, which raise the default."),
       1_048_576...68_719_476_736, \.bufferedBytesMax),
     .count(
       .init(

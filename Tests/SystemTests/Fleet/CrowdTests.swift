@@ -178,18 +178,39 @@ extension SystemSuites.Fleet {
       let (slow, before) = (try closed("slow", worker), try refused("reading", worker))
       let calm = CalmCaller { try worker.connect() }
       try calm.awaitServed(1)
-      let deaf = try (0..<30).map { _ in try worker.connect() }
+      let deaf = try (0..<150).map { _ in try worker.connect() }
       let asked = Array(repeating: Array("HELP\n".utf8), count: 20_000).flatMap { $0 }
       var most = 0
       try eventually("all of them being cut off", within: .seconds(30), every: 20) {
         for client in deaf { _ = try? client.socket.sendSome(asked[...]) }
         most = max(most, try buffered(worker))
-        return try closed("slow", worker) == slow + 30
+        return try closed("slow", worker) == slow + 150
       }
       #expect(try refused("reading", worker) > before)
       #expect(most > Self.most && most < 4 * Self.most, "\(most) bytes were kept")
       try calm.awaitServed(20)
       try calm.stop()
+      try expectRoom(worker)
+    }
+
+    @Test func `a long event is not kept for many who watch and do not read`() throws {
+      let worker = try Lab.current.workers[0]
+      let (client, device, cutOff) = (
+        try worker.connect(), Lab.device(), try refused("watch", worker)
+      )
+      expect(try client.request("LOCK \(device) a"), "OK")
+      let deaf = try (0..<24).map { _ in try worker.connect() }
+      for watcher in deaf { #expect(try watcher.request("WATCH \(device)").raw == "OK") }
+      var most = 0
+      try eventually("one being cut off for whom there is no room", within: .seconds(20), every: 5)
+      {
+        let handed = try client.request(handoff(device, bytes: 200_000))
+        #expect(handed.isOK || handed.code == "overloaded", "\(handed)")
+        most = max(most, try buffered(worker))
+        return try refused("watch", worker) > cutOff
+      }
+      #expect(most < 3 * Self.most, "\(most) bytes were kept")
+      for watcher in deaf { watcher.socket.close() }
       try expectRoom(worker)
     }
   }
