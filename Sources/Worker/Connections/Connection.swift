@@ -174,22 +174,25 @@ final class Connection: FileWatchOwner {
   /// Sends a line that answers no request, after the reply of that slot.
   ///
   /// A caller who does not read them is cut off: they are in the log, and nobody else must pay for
-  /// them.
-  func push(after slot: UInt64, _ line: [UInt8], unreadMax: Int) {
-    guard !machine.isClosed, !machine.isLingering else { return }
+  /// them. Returns whether it was, for want of room for others.
+  func push(after slot: UInt64, _ line: [UInt8]) -> Bool {
+    guard !machine.isClosed, !machine.isLingering else { return false }
     // Much may come within one turn: what the socket takes is no sign of a slow reader.
-    if unreadBytes >= unreadMax { sendOutput() }
-    guard !machine.isClosed, unreadBytes < unreadMax else {
+    let most = owner.isCrowded ? min(unreadBytesMax, Connection.littleBytes) : unreadBytesMax
+    if unreadBytes >= most { sendOutput() }
+    guard !machine.isClosed, unreadBytes < most else {
       abort(.slow)
-      return
+      return most < unreadBytesMax
     }
     if output.isEmpty { output = owner.takeBuffer() }
     if replies.push(after: slot, line, into: &output) { owner.hasOutput(self) } else { account() }
     outputChanged()
-    guard unreadBytes >= Connection.littleBytes, owner.isCrowded else { return }
-    // However long the line is, it is not kept for who does not read it.
+    // However long the line is, where there is no room it is not kept for who does not read it.
+    guard unreadBytes >= Connection.littleBytes, owner.isCrowded else { return false }
     sendOutput()
-    if !machine.isClosed, unreadBytes >= Connection.littleBytes { abort(.slow) }
+    guard !machine.isClosed, unreadBytes >= Connection.littleBytes else { return false }
+    abort(.slow)
+    return true
   }
 
   /// Takes no further request until `release`: the latest one takes several steps.

@@ -214,11 +214,7 @@ extension ServingLoop {
   func push(_ watch: Watch, _ line: [UInt8]) {
     counters.add(.eventsPushed)
     guard let connection = connections[watch.connection] else { return }
-    let most = settings.replyBytesMax
-    connection.push(
-      after: watch.ticketSlot, line, unreadMax: isCrowded ? min(most, Connection.littleBytes) : most
-    )
-    if connection.isClosed, isCrowded { counters.add(.crowdedWatches) }
+    if connection.push(after: watch.ticketSlot, line) { counters.add(.crowdedWatches) }
   }
 
   /// Notes that something in the partition runs out after so long.
