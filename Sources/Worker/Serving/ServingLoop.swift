@@ -405,7 +405,7 @@ extension ServingLoop {
       return false
     }
     let error = RequestError(
-      .overloaded, "Redis is behind with what it was asked; nothing was done, retry after a pause")
+      .unavailable, "Redis is behind with what it was asked; nothing was done")
     for ticket in batch.tickets { answer(ticket, error) }
     batcher.recycle(batch)
     return true
