@@ -12,7 +12,7 @@ struct RemovedMemberTests {
   init() throws {
     var constants = ScriptConstants(reqKeepMs: 600_000, eventsMax: 1_000)
     constants.fieldsMax = Self.fieldsMax
-    bench = try ScriptBench(on: nil, constants)
+    bench = try ScriptBench(constants)
   }
 
   private static func parts(_ words: [String]) -> String {

@@ -27,9 +27,10 @@ end
 -- The id and the key of the addressed session, or nil if the device has none.
 local function find_session(base, device, id)
   if id == '' or id == 'current' then
-    local _, current = device_line(base, device)
-    if not current then return nil end
-    id = current
+    -- Cut out by place, as the device's line is read for each request.
+    local line = call('HGET', base .. ':devices', device)
+    if not line then return nil end
+    id = cut(line, find(line, ' ', 1, true) + 1)
   end
   return id, base .. ':session:' .. device .. '/' .. id
 end

@@ -11,12 +11,8 @@ end
 -- The usual case, with half of the reading: an active session without a fence, of which nothing
 -- is due and nothing is to be warned of. Gives the reply, or nil if it is any other case.
 local function quick(base, device, id)
-  if id == '' or id == 'current' then
-    local line = call('HGET', base .. ':devices', device)
-    if not line then return nil end
-    id = cut(line, find(line, ' ', 1, true) + 1)
-  end
-  local key = base .. ':session:' .. device .. '/' .. id
+  local found, key = find_session(base, device, id)
+  if not found then return nil end
   local seen = call('HMGET', key, 'state', 'clocks', 'active', 'created', 'born', 'fenced')
   if seen[1] ~= 'active' or seen[6] then return nil end
   local clocks, active, born = numbers_of(seen[2]), tonumber(seen[3]), tonumber(seen[5] or seen[4])

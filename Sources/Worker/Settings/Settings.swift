@@ -144,3 +144,22 @@ package struct Settings: Sendable, Equatable {
 
   package init() {}
 }
+
+extension Settings {
+  /// Sees to it that the longest line finds room while nobody else needs any; `isGiven` says
+  /// whether a setting was set.
+  ///
+  /// It takes twice its length while it comes and is served, and others are to have as much. What
+  /// nobody has set makes room; a setting that is too small is refused.
+  mutating func makeRoom(isGiven: (Setting) -> Bool) throws(SettingError) {
+    let least = 4 * max(lineBytesMax, recordBytesMax)
+    guard bufferedBytesMax < least else { return }
+    guard Settings.table.contains(where: { $0.flag == "--max-buffered" && isGiven($0) }) else {
+      bufferedBytesMax = least
+      return
+    }
+    throw SettingError(
+      "--max-buffered has to be at least four times --max-line and --max-record, "
+        + "\(SettingText.bytes(least)); it is \(SettingText.bytes(bufferedBytesMax))")
+  }
+}

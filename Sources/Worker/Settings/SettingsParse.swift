@@ -26,21 +26,10 @@ extension Settings {
     let known = variablesOfOthers.union(table.map(\.variable))
     settings.unknownEnvironment = environment.keys
       .filter { $0.hasPrefix("LATCHKEY_") && !known.contains($0) }.sorted()
-    let isGiven = given["--max-buffered"] != nil || environment["LATCHKEY_MAX_BUFFERED"] ?? "" != ""
-    try settings.checkRoom(isGiven: isGiven)
+    try settings.makeRoom { setting in
+      given[setting.flag] != nil || environment[setting.variable].map { !$0.isEmpty } ?? false
+    }
     return settings
-  }
-
-  /// The longest line has to find room while nobody else needs any.
-  ///
-  /// It takes twice its length while it comes and is served, and others are to have as much.
-  private mutating func checkRoom(isGiven: Bool) throws(SettingError) {
-    let longest = max(lineBytesMax, recordBytesMax)
-    if !isGiven { bufferedBytesMax = max(bufferedBytesMax, 4 * longest) }
-    guard bufferedBytesMax < 4 * longest else { return }
-    throw SettingError(
-      "--max-buffered has to be at least four times --max-line and --max-record, "
-        + "\(SettingText.bytes(4 * longest)); it is \(SettingText.bytes(bufferedBytesMax))")
   }
 
   private static func apply(
