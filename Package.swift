@@ -37,8 +37,8 @@ let package = Package(
     .target(
       name: "Scripts", dependencies: ["SessionModel"],
       resources: [.embedInCode("Lua")], swiftSettings: strict),
-    module("RedisLink", ["CHiredis", "Loop", "Scripts", "SessionModel"]),
-    module("Worker", ["Loop", "RedisLink", "Scripts", "SessionModel", "Wire"]),
+    module("RedisConnection", ["CHiredis", "Loop", "Scripts", "SessionModel"]),
+    module("Worker", ["Loop", "RedisConnection", "Scripts", "SessionModel", "Wire"]),
     module("LatchkeyClient", ["Loop", "Wire"]),
     module("Load", ["LatchkeyClient", "Loop", "Wire"]),
     .executableTarget(
@@ -51,8 +51,8 @@ let package = Package(
       swiftSettings: strict),
     tests("SessionModelTests", ["SessionModel", "TestSupport"]),
     tests("LoopTests", ["Loop"]),
-    tests("ScriptsTests", ["RedisLink", "Scripts", "SessionModel", "TestSupport"]),
-    tests("RedisLinkTests", ["RedisLink", "Loop", "TestSupport"]),
+    tests("ScriptsTests", ["RedisConnection", "Scripts", "SessionModel", "TestSupport"]),
+    tests("RedisConnectionTests", ["RedisConnection", "Loop", "TestSupport"]),
     tests("WorkerTests", ["TestSupport", "Worker", "Wire"]),
     tests("LoadTests", ["Load", "Loop"]),
     tests("SystemTests", ["TestSupport"]),

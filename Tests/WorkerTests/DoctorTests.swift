@@ -3,7 +3,7 @@
 
 import Foundation
 import Loop
-import RedisLink
+import RedisConnection
 import Testing
 
 @testable import Worker

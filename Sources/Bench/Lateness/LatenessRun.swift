@@ -7,9 +7,9 @@ import Loop
 /// One run.
 struct LatenessRun {
   private let options: LatenessOptions
-  private let redis: PatientLink
-  private let subscriber: PatientLink
-  private let workers: [PatientLink]
+  private let redis: PatientConnection
+  private let subscriber: PatientConnection
+  private let workers: [PatientConnection]
   /// When each lock runs out, by Redis' clock.
   private var deadlines: [Int64] = []
   private var lockArrivals: [Int64] = []
@@ -19,10 +19,10 @@ struct LatenessRun {
 
   init(_ options: LatenessOptions) throws(LoadFailure) {
     self.options = options
-    redis = try PatientLink(.unix(path: options.redis))
-    subscriber = try PatientLink(.unix(path: options.redis))
-    var workers: [PatientLink] = []
-    for address in options.workers { workers.append(try PatientLink(address)) }
+    redis = try PatientConnection(.unix(path: options.redis))
+    subscriber = try PatientConnection(.unix(path: options.redis))
+    var workers: [PatientConnection] = []
+    for address in options.workers { workers.append(try PatientConnection(address)) }
     guard !workers.isEmpty else { throw LoadFailure("no worker is named") }
     self.workers = workers
   }
@@ -53,18 +53,18 @@ struct LatenessRun {
     for first in stride(from: 0, to: options.keys, by: step) {
       let last = min(first + step, options.keys) - 1
       let reply = try redis.exchange(
-        PatientLink.command(["EVAL", script, "0", "\(first)", "\(last)"]), lines: 1)
+        PatientConnection.command(["EVAL", script, "0", "\(first)", "\(last)"]), lines: 1)
       guard reply[0] == ":1" else { throw LoadFailure("filling: \(reply[0])") }
     }
   }
 
   private func subscribe() throws(LoadFailure) {
     let reply = try redis.exchange(
-      PatientLink.command(["CONFIG", "SET", "notify-keyspace-events", "Ex"]), lines: 1)
+      PatientConnection.command(["CONFIG", "SET", "notify-keyspace-events", "Ex"]), lines: 1)
     guard reply[0] == "+OK" else { throw LoadFailure("CONFIG SET: \(reply[0])") }
     let channel = "__keyevent@0__:expired"
     // The answer: an array of the word, the channel and a number.
-    _ = try subscriber.exchange(PatientLink.command(["SUBSCRIBE", channel]), lines: 6)
+    _ = try subscriber.exchange(PatientConnection.command(["SUBSCRIBE", channel]), lines: 6)
   }
 
   /// Takes the locks by all workers, each with the TTL that lets it run out in its turn.
@@ -82,8 +82,8 @@ struct LatenessRun {
         guard atMs - nowMs > 1_000 else { throw LoadFailure("taking the locks took too long") }
         text += "LOCK late-\(number) agent ttl=\(atMs - nowMs)ms\n"
       }
-      let link = workers[first / step % workers.count]
-      for reply in try link.exchange(text, lines: numbers.count) {
+      let worker = workers[first / step % workers.count]
+      for reply in try worker.exchange(text, lines: numbers.count) {
         guard let acquiredAt = Figure.number("acquired_at", in: reply[...]),
           let ttlMs = Figure.number("ttl_ms", in: reply[...]), reply.hasPrefix("OK")
         else { throw LoadFailure("LOCK: \(reply)") }
@@ -102,7 +102,10 @@ struct LatenessRun {
     for first in stride(from: 0, to: options.locks, by: step) {
       let numbers = first..<min(first + step, options.locks)
       let text = numbers.reduce("") { text, number in
-        text + PatientLink.command(["SET", "twin:\(number)", "x", "PXAT", "\(deadlines[number])"])
+        text
+          + PatientConnection.command([
+            "SET", "twin:\(number)", "x", "PXAT", "\(deadlines[number])",
+          ])
       }
       for reply in try redis.exchange(text, lines: numbers.count) where reply != "+OK" {
         throw LoadFailure("SET: \(reply)")

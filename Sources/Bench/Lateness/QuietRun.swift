@@ -30,15 +30,15 @@ struct QuietRun {
   /// Takes the locks by the workers, which hold them from then on.
   func takeLocks() throws(LoadFailure) {
     guard options.locks > 0 else { return }
-    var links: [PatientLink] = []
-    for address in options.workers { links.append(try PatientLink(address)) }
-    guard !links.isEmpty else { throw LoadFailure("no worker is named") }
+    var connections: [PatientConnection] = []
+    for address in options.workers { connections.append(try PatientConnection(address)) }
+    guard !connections.isEmpty else { throw LoadFailure("no worker is named") }
     let step = 1_000
     for first in stride(from: 0, to: options.locks, by: step) {
       let numbers = first..<min(first + step, options.locks)
       let text = numbers.reduce("") { $0 + "LOCK quiet-\($1) agent ttl=24h\n" }
-      let link = links[first / step % links.count]
-      for reply in try link.exchange(text, lines: numbers.count) where !reply.hasPrefix("OK") {
+      let worker = connections[first / step % connections.count]
+      for reply in try worker.exchange(text, lines: numbers.count) where !reply.hasPrefix("OK") {
         throw LoadFailure("LOCK: \(reply)")
       }
     }

@@ -102,6 +102,6 @@ struct SpringSession {
       hash, ["PEXPIRE", record, "\((Self.idleS + 300) * 1_000)"],
       ["SET", shadow, "", "PX", "\(Self.idleS * 1_000)"], due,
       ["SADD", "\(Self.namespace):index:\(Self.principalIndex):\(principal)", text(id)],
-    ].map(PatientLink.command).joined()
+    ].map(PatientConnection.command).joined()
   }
 }

@@ -36,13 +36,13 @@ struct MemoryOptions {
 /// One run: each kind of thing in an empty Redis of its own.
 struct MemoryRun {
   private let options: MemoryOptions
-  private let redis: PatientLink
-  private let worker: PatientLink
+  private let redis: PatientConnection
+  private let worker: PatientConnection
 
   init(_ options: MemoryOptions) throws(LoadFailure) {
     self.options = options
-    redis = try PatientLink(.unix(path: options.redis))
-    worker = try PatientLink(options.worker)
+    redis = try PatientConnection(.unix(path: options.redis))
+    worker = try PatientConnection(options.worker)
   }
 
   /// A line of JSON: bytes for one of each.
@@ -97,7 +97,7 @@ struct MemoryRun {
   }
 
   private func command(_ words: String...) throws(LoadFailure) -> String {
-    let reply = try redis.exchange(PatientLink.command(words), lines: 1)[0]
+    let reply = try redis.exchange(PatientConnection.command(words), lines: 1)[0]
     guard !reply.hasPrefix("-") else { throw LoadFailure("Redis: \(words[0]): \(reply)") }
     return reply
   }

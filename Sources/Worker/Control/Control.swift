@@ -3,7 +3,7 @@
 
 internal import Glibc
 internal import Loop
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 
@@ -11,7 +11,7 @@ internal import SessionModel
 package final class Control {
   /// What serving threads tell the control loop.
   enum Report: Sendable {
-    /// A serving loop's link to Redis is up for the first time.
+    /// A serving loop's connection to Redis is up for the first time.
     case serves
     /// A serving thread has ended.
     case ended
@@ -22,7 +22,7 @@ package final class Control {
   let settings: Settings
   let log: Log
   let shared: SharedState
-  private let setup: LinkSetup
+  private let setup: RedisSetup
   private let reports: Mailbox<Report>
 
   // MARK: The main thread
@@ -30,7 +30,7 @@ package final class Control {
   private var listenPort: UInt16 = 0
   private var embedded: EmbeddedRedis?
   private var admin: HTTPServer?
-  private var link: ControlLink?
+  private var redis: ControlConnection?
   private var heartbeat: Heartbeat?
   private var reaper: Reaper?
   private var subscription: ExpirySubscription?
@@ -69,7 +69,7 @@ package final class Control {
     constants.messagesMax = settings.messagesMax
     constants.fieldsMax = settings.fieldsMax
     constants.linksMax = settings.linksMax
-    setup = LinkSetup(
+    setup = RedisSetup(
       endpoint: endpoint, keyspace: Keyspace(namespace: settings.namespace),
       constants: constants, requestTimeoutMs: settings.requestTimeoutMs)
     do throws(SystemError) {
@@ -136,28 +136,28 @@ extension Control {
 
   /// The control loop's own work with Redis: heartbeats, deadlines, notifications, the event tail.
   private func startLink() {
-    let link = ControlLink(loop, setup) { [unowned self] in heard($0) }
-    self.link = link
+    let redis = ControlConnection(loop, setup) { [unowned self] in heard($0) }
+    self.redis = redis
     let keyspace = setup.keyspace
-    reaper = Reaper(loop, link, keyspace, shared)
-    heartbeat = Heartbeat(loop, link, keyspace, shared) { [unowned self] living in
+    reaper = Reaper(loop, redis, keyspace, shared)
+    heartbeat = Heartbeat(loop, redis, keyspace, shared) { [unowned self] living in
       let share = PartitionShare(worker: shared.workerID, living: living)
       shared.deadlineFigures.setWorkers(share.workers)
       shared.deadlineFigures.setPartitionsOwned(share.owned)
       reaper?.share(share)
     }
-    link.start()
+    redis.start()
   }
 
   /// What is of use only once Redis has been reached.
   private func startFollowing() {
-    guard subscription == nil, let link else { return }
+    guard subscription == nil, let redis else { return }
     subscription = ExpirySubscription(
       loop, setup, shared,
       expired: { [unowned self] in reaper?.notified($0) },
       resumed: { [unowned self] in reaper?.catchUp() })
     tail = EventTail(
-      loop, setup, link, log: log,
+      loop, setup, redis, log: log,
       isWanted: { [unowned self] in shared.sum(.watches) + shared.sum(.waiters) > 0 },
       answer: { [unowned self] in serving[$0].post(.tailAnswer($1)) },
       give: { [unowned self] events in for orders in serving { orders.post(.events(events)) } })
@@ -170,7 +170,7 @@ extension Control {
   private func configureRedis() {
     guard settings.configureRedis else { return }
     let flag = "notify-keyspace-events"
-    link?.command(["CONFIG", "GET", flag]) { [unowned self] result in
+    redis?.command(["CONFIG", "GET", flag]) { [unowned self] result in
       guard case .success(let reply) = result, reply.count == 2 else {
         log.warn("--configure-redis: CONFIG GET is not possible on this redis")
         return
@@ -179,7 +179,7 @@ extension Control {
       let covers: (Character) -> Bool = { now.contains($0) || ($0 == "x" && now.contains("A")) }
       let wanted = now + "Ex".filter { !covers($0) }
       guard wanted != now else { return }
-      link?.command(["CONFIG", "SET", flag, wanted]) { [unowned self] result in
+      redis?.command(["CONFIG", "SET", flag, wanted]) { [unowned self] result in
         if case .success(let reply) = result, reply.kind != .error {
           log.info("keyspace notifications have been turned on", ["flags": wanted])
         } else {
@@ -232,7 +232,7 @@ extension Control {
     setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 
-  private func heard(_ news: ControlLink.News) {
+  private func heard(_ news: ControlConnection.News) {
     switch news {
     case .up:
       redisWasUp = true
@@ -349,7 +349,7 @@ extension Control {
     tail?.stop()
     // Off the list first, so that the partitions change hands at once.
     heartbeat?.sayGoodbye { [unowned self] in
-      link?.stop()
+      redis?.stop()
       guard let embedded else {
         loop.stop()
         return

@@ -3,7 +3,7 @@
 
 internal import Glibc
 internal import Loop
-internal import RedisLink
+internal import RedisConnection
 
 /// A redis-server of our own, on a Unix socket in the data folder.
 final class EmbeddedRedis {

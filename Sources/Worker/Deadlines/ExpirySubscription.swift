@@ -2,18 +2,18 @@
 // come. An announcement is a hint and never a fact: anyone can publish one. Main thread.
 
 internal import Loop
-internal import RedisLink
+internal import RedisConnection
 internal import SessionModel
 
 /// Hears which keys have expired.
-final class ExpirySubscription: RedisLinkOwner {
+final class ExpirySubscription: RedisConnectionOwner {
   private let loop: EventLoop
   private let keyspace: Keyspace
   private let shared: SharedState
   private let canary: String
   private let expired: (Partition) -> Void
   private let resumed: () -> Void
-  private var link: RedisLink?
+  private var redis: RedisConnection?
   private var check: LoopTimer?
   private var heardAnythingAtMs: Int64 = 0
   private var heardCanaryAtMs: Int64?
@@ -26,7 +26,7 @@ final class ExpirySubscription: RedisLinkOwner {
   /// `expired` gets the partition of each lock or session of ours; `resumed` is called when
   /// announcements may have been missed and come again now.
   init(
-    _ loop: EventLoop, _ setup: LinkSetup, _ shared: SharedState,
+    _ loop: EventLoop, _ setup: RedisSetup, _ shared: SharedState,
     expired: @escaping (Partition) -> Void, resumed: @escaping () -> Void
   ) {
     self.loop = loop
@@ -37,21 +37,21 @@ final class ExpirySubscription: RedisLinkOwner {
     canary = setup.keyspace.canary(shared.workerID)
     var plain = setup
     plain.loadsScripts = false
-    link = RedisLink(loop, plain, owner: self)
-    link?.pushReceived = { [unowned self] in received($0) }
+    redis = RedisConnection(loop, plain, owner: self)
+    redis?.pushReceived = { [unowned self] in received($0) }
     check = LoopTimer(loop) { [unowned self] in checkSilence() }
-    loop.atTurnEnd { [weak self] in self?.link?.flush() }
-    link?.start()
+    loop.atTurnEnd { [weak self] in self?.redis?.flush() }
+    redis?.start()
   }
 
   func stop() {
     check?.cancel()
-    link?.stop()
+    redis?.stop()
   }
 
-  func linkServes(_ link: RedisLink) {
-    let channel = "__keyevent@\(link.endpoint.database)__:expired"
-    link.post { $0.command("SUBSCRIBE", channel) }
+  func redisServes(_ redis: RedisConnection) {
+    let channel = "__keyevent@\(redis.endpoint.database)__:expired"
+    redis.post { $0.command("SUBSCRIBE", channel) }
     subscribedAtMs = loop.nowMs
     heardAnythingAtMs = loop.nowMs
     heardCanaryAtMs = nil
@@ -89,10 +89,10 @@ final class ExpirySubscription: RedisLinkOwner {
     check?.set(afterMs: 1_000)
     let now = loop.nowMs
     guard now - heardAnythingAtMs < silenceMs else {
-      link?.reconnect(reason: "the subscription does not answer")
+      redis?.reconnect(reason: "the subscription does not answer")
       return
     }
-    link?.post { $0.command("PING") }
+    redis?.post { $0.command("PING") }
     guard now - (heardCanaryAtMs ?? subscribedAtMs) >= silenceMs else { return }
     shared.deadlineFigures.setNotificationsLive(false)
     guard !hasTold else { return }
@@ -102,15 +102,15 @@ final class ExpirySubscription: RedisLinkOwner {
       ["mend": "CONFIG SET notify-keyspace-events Ex, or start with --configure-redis"])
   }
 
-  func linkFailed(_ link: RedisLink, reason: String) {
+  func redisFailed(_ redis: RedisConnection, reason: String) {
     check?.cancel()
     shared.deadlineFigures.setNotificationsLive(false)
   }
 
-  func linkRefused(_ link: RedisLink, reason: String) {
+  func redisRefused(_ redis: RedisConnection, reason: String) {
     shared.log.error("redis cannot be subscribed to", ["why": reason])
   }
 
-  func batchAnswered(_ link: RedisLink, _ batch: Batch, _ reply: RedisReply) {}
-  func batchFailed(_ link: RedisLink, _ batch: Batch, _ failure: LinkFailure) {}
+  func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}
+  func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {}
 }

@@ -2,14 +2,14 @@
 // else lives. Runs on the main thread.
 
 internal import Loop
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 
 /// Tells the others, twice a second, that this worker lives.
 final class Heartbeat {
   private let loop: EventLoop
-  private let link: ControlLink
+  private let redis: ControlConnection
   private let keyspace: Keyspace
   private let shared: SharedState
   private let learned: ([String]) -> Void
@@ -24,11 +24,11 @@ final class Heartbeat {
 
   /// `learned` gets the names of the living after each heartbeat.
   init(
-    _ loop: EventLoop, _ link: ControlLink, _ keyspace: Keyspace, _ shared: SharedState,
+    _ loop: EventLoop, _ redis: ControlConnection, _ keyspace: Keyspace, _ shared: SharedState,
     learned: @escaping ([String]) -> Void
   ) {
     self.loop = loop
-    self.link = link
+    self.redis = redis
     self.keyspace = keyspace
     self.shared = shared
     self.learned = learned
@@ -37,7 +37,7 @@ final class Heartbeat {
 
   /// Whether Redis has answered a script within the last moments.
   var isFresh: Bool {
-    guard link.isReady, let answeredAtMs else { return false }
+    guard redis.isReady, let answeredAtMs else { return false }
     return MonotonicTime.nowMs() - answeredAtMs
       < 2 * Heartbeat.everyMs + shared.settings.requestTimeoutMs
   }
@@ -48,16 +48,16 @@ final class Heartbeat {
   /// Takes this worker off the list; `done` follows whether or not that went well.
   func sayGoodbye(_ done: @escaping () -> Void) {
     timer?.cancel()
-    link.call(.goodbye, keys: [keyspace.workersKey], arguments: [shared.workerID]) { _ in done() }
+    redis.call(.goodbye, keys: [keyspace.workersKey], arguments: [shared.workerID]) { _ in done() }
   }
 
   private func beat() {
-    link.call(
+    redis.call(
       .heartbeat, keys: [keyspace.workersKey, keyspace.canary(shared.workerID)],
       arguments: [shared.workerID, "\(Heartbeat.deadAfterMs)", "\(Heartbeat.canaryMs)"]
     ) { [unowned self] result in
-      // A link that failed begins again when it is back.
-      if link.isReady { timer?.set(afterMs: Heartbeat.everyMs) }
+      // A connection that failed begins again when it is back.
+      if redis.isReady { timer?.set(afterMs: Heartbeat.everyMs) }
       guard case .success(let reply) = result, reply.kind == .array else { return }
       answeredAtMs = loop.nowMs
       learned(reply.elements.map(\.text))

@@ -2,17 +2,17 @@
 // told where a session stands, and entries of links that are to be checked. Each may be done
 // twice, or by two workers at once, with the same end. Runs on the main thread.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 
 /// Does the errands between partitions.
 final class LinkErrands {
-  private let link: ControlLink
+  private let redis: ControlConnection
   private let keyspace: Keyspace
 
-  init(_ link: ControlLink, _ keyspace: Keyspace) {
-    self.link = link
+  init(_ redis: ControlConnection, _ keyspace: Keyspace) {
+    self.redis = redis
     self.keyspace = keyspace
   }
 
@@ -25,7 +25,7 @@ final class LinkErrands {
       let note = "\(words[0]) \(words[1])"
       settle(entry, standing, of: name) { [self] in
         Failpoint.told.hit()
-        link.call(
+        redis.call(
           .linkDone, keys: [keyspace.base(partition)], arguments: [note, String(words[2])]
         ) { _ in }
       }
@@ -42,7 +42,7 @@ final class LinkErrands {
   /// Whatever fails is done again: the entry is due again soon.
   private func check(_ entry: SessionEntry, of name: LinkName) {
     let query = ScriptQuery.standing([entry], of: name) { keyspace.base($0) }
-    link.call(query.script, keys: query.keys, arguments: query.arguments) { [self] result in
+    redis.call(query.script, keys: query.keys, arguments: query.arguments) { [self] result in
       guard case .success(let reply) = result, reply.count == 1,
         let standing = LinkStanding(words: reply[0].text.split(separator: " "))
       else { return }
@@ -55,7 +55,7 @@ final class LinkErrands {
     _ done: @escaping () -> Void
   ) {
     let query = ScriptQuery.settle([(entry, standing)], of: name) { keyspace.base($0) }
-    link.call(query.script, keys: query.keys, arguments: query.arguments) { result in
+    redis.call(query.script, keys: query.keys, arguments: query.arguments) { result in
       guard case .success(let reply) = result, reply.kind == .array else { return }
       done()
     }

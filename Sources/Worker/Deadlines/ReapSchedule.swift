@@ -11,7 +11,7 @@ enum ReapCause: Int, CaseIterable, Sendable {
   case notification
   /// The partition's turn in the sweep.
   case sweep
-  /// The link to Redis, or the subscription, was away.
+  /// The connection to Redis, or the subscription, was away.
   case reconnect
 
   var label: String { "\(self)" }

@@ -2,14 +2,14 @@
 // Runs on the main thread.
 
 internal import Loop
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 
 /// Makes what is due happen.
 final class Reaper {
   private let loop: EventLoop
-  private let link: ControlLink
+  private let redis: ControlConnection
   private let keyspace: Keyspace
   private let shared: SharedState
   private let errands: LinkErrands
@@ -28,12 +28,12 @@ final class Reaper {
   private let retryMs = 60_000
   private let trimEveryMs: Int64 = 60_000
 
-  init(_ loop: EventLoop, _ link: ControlLink, _ keyspace: Keyspace, _ shared: SharedState) {
+  init(_ loop: EventLoop, _ redis: ControlConnection, _ keyspace: Keyspace, _ shared: SharedState) {
     self.loop = loop
-    self.link = link
+    self.redis = redis
     self.keyspace = keyspace
     self.shared = shared
-    errands = LinkErrands(link, keyspace)
+    errands = LinkErrands(redis, keyspace)
     trimAtMs = loop.nowMs + trimEveryMs
     schedule = ReapSchedule(
       sweepMs: shared.settings.sweepMs,
@@ -58,7 +58,7 @@ final class Reaper {
   func share(_ share: PartitionShare) { schedule.shared(share, nowMs: loop.nowMs) }
 
   private func setTimer() {
-    guard running < runningMax, link.isReady, let atMs = schedule.nextAtMs else {
+    guard running < runningMax, redis.isReady, let atMs = schedule.nextAtMs else {
       timer?.cancel()
       return
     }
@@ -66,7 +66,7 @@ final class Reaper {
   }
 
   private func run() {
-    guard link.isReady else { return }
+    guard redis.isReady else { return }
     for (index, cause) in schedule.take(nowMs: loop.nowMs, most: runningMax - running) {
       reap(Partition(index: index), cause)
     }
@@ -76,7 +76,7 @@ final class Reaper {
   private func reap(_ partition: Partition, _ cause: ReapCause) {
     running += 1
     causes[partition.index] = cause
-    link.call(
+    redis.call(
       .reap, keys: [keyspace.base(partition)], arguments: ["\(entriesMax)", "\(retryMs)"]
     ) { [unowned self] result in
       running -= 1
@@ -98,8 +98,8 @@ final class Reaper {
     }
   }
 
-  private func failed(_ result: Result<RedisReply, LinkFailure>) {
-    // A lost link is told by whoever owns it; what Redis refuses is worth a line.
+  private func failed(_ result: Result<RedisReply, RedisFailure>) {
+    // A lost connection is told by whoever owns it; what Redis refuses is worth a line.
     guard case .success(let reply) = result else { return }
     shared.log.warn("a reap failed", ["error": reply.text])
   }
@@ -116,7 +116,7 @@ final class Reaper {
   private func trim() {
     trimAtMs = loop.nowMs + trimEveryMs
     for index in 0..<Partition.count {
-      link.call(
+      redis.call(
         .trim, keys: [keyspace.base(Partition(index: index))],
         arguments: ["\(shared.settings.eventsAgeMs)"]
       ) { [unowned self] result in

@@ -1,6 +1,6 @@
 // Owns: a reply of Redis as a value that outlives its callback, and how INFO is read. Any thread.
 
-internal import RedisLink
+internal import RedisConnection
 
 /// A reply that can be kept.
 enum Answer: Equatable, Sendable {

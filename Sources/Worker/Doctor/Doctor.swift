@@ -2,7 +2,7 @@
 // which it keeps for some ten seconds at most.
 
 internal import Loop
-package import RedisLink
+package import RedisConnection
 
 /// What the doctor was asked to look at.
 package struct DoctorOptions: Sendable {

@@ -1,7 +1,7 @@
 // Owns: the command line and the environment of `latchkey doctor`, and its manual. Any thread:
 // pure functions.
 
-internal import RedisLink
+internal import RedisConnection
 
 extension DoctorOptions {
   /// What a command line asks for.

@@ -2,12 +2,12 @@
 // written. Must not know what the answers mean. Runs on its loop's thread.
 
 internal import Loop
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 
 /// Asks Redis, step by step, until all is known or time is up.
-final class Examination: RedisLinkOwner {
+final class Examination: RedisConnectionOwner {
   private enum Phase {
     case connecting
     case looking
@@ -25,7 +25,7 @@ final class Examination: RedisLinkOwner {
 
   // MARK: Constants
   private let loop: EventLoop
-  private let setup: LinkSetup
+  private let setup: RedisSetup
   private let keys: ProbeKeys
   private let lookingMs: Int64
   private static let cleaningMs: Int64 = 1_500
@@ -38,8 +38,8 @@ final class Examination: RedisLinkOwner {
   // MARK: The loop's thread
   private(set) var seen: Evidence
   private var phase = Phase.connecting
-  private var link: RedisLink?
-  private var ear: RedisLink?
+  private var redis: RedisConnection?
+  private var ear: RedisConnection?
   private var hearing = Hearing.subscription
   private var isSubscribed = false
   private var hasWritten = false
@@ -63,15 +63,15 @@ final class Examination: RedisLinkOwner {
       seen.announcement = .silent(waitedMs: Examination.silenceMs)
       cleanUp()
     }
-    link = RedisLink(loop, setup, owner: self)
+    redis = RedisConnection(loop, setup, owner: self)
     loop.atTurnEnd { [weak self] in
-      self?.link?.flush()
+      self?.redis?.flush()
       self?.ear?.flush()
     }
   }
 
-  private static func setup(_ endpoint: RedisEndpoint, _ options: DoctorOptions) -> LinkSetup {
-    var setup = LinkSetup(
+  private static func setup(_ endpoint: RedisEndpoint, _ options: DoctorOptions) -> RedisSetup {
+    var setup = RedisSetup(
       endpoint: endpoint, keyspace: Keyspace(namespace: options.namespace),
       constants: ScriptConstants(reqKeepMs: 0, eventsMax: 0), requestTimeoutMs: options.lookingMs)
     setup.loadsScripts = false
@@ -81,13 +81,13 @@ final class Examination: RedisLinkOwner {
   /// Begins; the loop stops when the examination is over.
   func start() {
     limit?.set(afterMs: lookingMs)
-    link?.start()
+    redis?.start()
   }
 
-  // MARK: Links
+  // MARK: Connections
 
-  func linkServes(_ link: RedisLink) {
-    if link === ear {
+  func redisServes(_ redis: RedisConnection) {
+    if redis === ear {
       listen()
       return
     }
@@ -100,8 +100,8 @@ final class Examination: RedisLinkOwner {
     }
   }
 
-  func linkFailed(_ link: RedisLink, reason: String) {
-    if link === ear {
+  func redisFailed(_ redis: RedisConnection, reason: String) {
+    if redis === ear {
       // Whatever was learnt stays; announcements are not worth a second try.
       if phase == .looking { cleanUp() }
       return
@@ -112,7 +112,7 @@ final class Examination: RedisLinkOwner {
       finish()
     case .looking:
       seen.ending = .lost(reason)
-      // The link connects again by itself, and then what was written is removed.
+      // The connection connects again by itself, and then what was written is removed.
       cleanUp()
     case .cleaning, .over: break
     }
@@ -126,24 +126,24 @@ final class Examination: RedisLinkOwner {
     return "the login was refused, in words that repeat the password"
   }
 
-  func linkRefused(_ link: RedisLink, reason: String) {
-    if link === ear { return }
+  func redisRefused(_ redis: RedisConnection, reason: String) {
+    if redis === ear { return }
     seen.ending = .unusable(reason)
     finish()
   }
 
-  func batchAnswered(_ link: RedisLink, _ batch: Batch, _ reply: RedisReply) {}
-  func batchFailed(_ link: RedisLink, _ batch: Batch, _ failure: LinkFailure) {}
+  func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}
+  func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {}
 
   // MARK: Asking
 
   /// Sends all commands in one write and goes on when the last of them is answered.
   ///
-  /// If the link fails on the way `then` is not called: `linkFailed` is.
+  /// If the connection fails on the way `then` is not called: `redisFailed` is.
   private func ask(_ commands: [[String]], _ then: @escaping ([Answer]) -> Void) {
     var answers: [Answer] = []
     for command in commands {
-      link?.call(timeoutMs: lookingMs + Examination.cleaningMs) { out in
+      redis?.call(timeoutMs: lookingMs + Examination.cleaningMs) { out in
         out.begin(words: command.count)
         for word in command { out.word(word) }
       } _: { result in
@@ -257,7 +257,7 @@ extension Examination {
 
 extension Examination {
   private func openEar() {
-    let ear = RedisLink(loop, setup, owner: self)
+    let ear = RedisConnection(loop, setup, owner: self)
     ear.pushReceived = { [unowned self] in heard($0) }
     self.ear = ear
     ear.start()
@@ -348,7 +348,7 @@ extension Examination {
     }
   }
 
-  /// Ends the looking; a link that is lost has the time of one phase to come back.
+  /// Ends the looking; a connection that is lost has the time of one phase to come back.
   private func cleanUp() {
     guard phase == .looking else { return }
     phase = .cleaning
@@ -360,7 +360,7 @@ extension Examination {
       return
     }
     limit?.set(afterMs: Examination.cleaningMs)
-    if link?.isReady == true { removeKeys() }
+    if redis?.isReady == true { removeKeys() }
   }
 
   private func removeKeys() {
@@ -383,7 +383,7 @@ extension Examination {
     phase = .over
     limit?.cancel()
     ear?.stop()
-    link?.stop()
+    redis?.stop()
     loop.stop()
   }
 }

@@ -2,7 +2,7 @@
 // with `wait=` until something comes or their time is over. Runs on the loop's thread.
 
 internal import Loop
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 internal import Wire

@@ -2,12 +2,12 @@
 // anybody watches or waits. Runs on the main thread.
 
 internal import Loop
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 
 /// Follows the event logs, and gives each event to the loops.
-final class EventTail: RedisLinkOwner {
+final class EventTail: RedisConnectionOwner {
   /// What the tail is waiting for.
   private enum State {
     /// Somebody who watches. Goes to positioning.
@@ -19,14 +19,14 @@ final class EventTail: RedisLinkOwner {
   }
 
   private let loop: EventLoop
-  private let control: ControlLink
+  private let control: ControlConnection
   private let keyspace: Keyspace
   private let give: ([FleetEvent]) -> Void
   private let answer: (Int, TailAnswer) -> Void
   private let isWanted: () -> Bool
   private let log: Log
   private var state = State.resting
-  private var link: RedisLink?
+  private var redis: RedisConnection?
   private var again: LoopTimer?
   private var positions: [StreamID] = []
   private var waiting: [TailRequest] = []
@@ -39,7 +39,7 @@ final class EventTail: RedisLinkOwner {
 
   /// `isWanted` says whether anybody watches; `give` gets events in the order of each log.
   init(
-    _ loop: EventLoop, _ setup: LinkSetup, _ control: ControlLink, log: Log,
+    _ loop: EventLoop, _ setup: RedisSetup, _ control: ControlConnection, log: Log,
     isWanted: @escaping () -> Bool, answer: @escaping (Int, TailAnswer) -> Void,
     give: @escaping ([FleetEvent]) -> Void
   ) {
@@ -52,15 +52,15 @@ final class EventTail: RedisLinkOwner {
     keyspace = setup.keyspace
     var plain = setup
     plain.loadsScripts = false
-    link = RedisLink(loop, plain, owner: self)
+    redis = RedisConnection(loop, plain, owner: self)
     again = LoopTimer(loop) { [unowned self] in read() }
-    loop.atTurnEnd { [weak self] in self?.link?.flush() }
-    link?.start()
+    loop.atTurnEnd { [weak self] in self?.redis?.flush() }
+    redis?.start()
   }
 
   func stop() {
     again?.cancel()
-    link?.stop()
+    redis?.stop()
   }
 
   /// Sees to it that the tail runs, then says where the logs end: nothing after that is missed.
@@ -92,7 +92,7 @@ final class EventTail: RedisLinkOwner {
     }
   }
 
-  private static func tails(_ result: Result<RedisReply, LinkFailure>) -> [StreamID]? {
+  private static func tails(_ result: Result<RedisReply, RedisFailure>) -> [StreamID]? {
     guard case .success(let reply) = result, reply.kind == .array else { return nil }
     let tails = reply.elements.compactMap { StreamID($0.text) }
     return tails.count == reply.count ? tails : nil
@@ -127,12 +127,12 @@ final class EventTail: RedisLinkOwner {
 
 extension EventTail {
   private func read() {
-    guard state == .reading, let link, link.isReady else { return }
+    guard state == .reading, let redis, redis.isReady else { return }
     guard isWanted() else {
       state = .resting
       return
     }
-    link.call(
+    redis.call(
       timeoutMs: blockMs + 2_000,
       { out in
         out.begin(words: 6 + 2 * Partition.count)
@@ -145,7 +145,7 @@ extension EventTail {
       { [unowned self] result in answered(result) })
   }
 
-  private func answered(_ result: Result<RedisReply, LinkFailure>) {
+  private func answered(_ result: Result<RedisReply, RedisFailure>) {
     guard case .success(let reply) = result else { return }
     if reply.kind == .error { log.warn("the event logs cannot be read", ["error": reply.text]) }
     let events = reply.elements.flatMap { eventsOf($0) }
@@ -163,12 +163,12 @@ extension EventTail {
     return events
   }
 
-  /// The logs are read on from where the link was lost: nothing is missed.
-  func linkServes(_ link: RedisLink) { read() }
-  func linkFailed(_ link: RedisLink, reason: String) { again?.cancel() }
-  func linkRefused(_ link: RedisLink, reason: String) {
+  /// The logs are read on from where the connection was lost: nothing is missed.
+  func redisServes(_ redis: RedisConnection) { read() }
+  func redisFailed(_ redis: RedisConnection, reason: String) { again?.cancel() }
+  func redisRefused(_ redis: RedisConnection, reason: String) {
     log.error("the event logs cannot be read", ["why": reason])
   }
-  func batchAnswered(_ link: RedisLink, _ batch: Batch, _ reply: RedisReply) {}
-  func batchFailed(_ link: RedisLink, _ batch: Batch, _ failure: LinkFailure) {}
+  func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}
+  func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {}
 }

@@ -1,7 +1,7 @@
 // Owns: one event on its way from the log to those who watch, and what loops say about watching.
 // Values; any thread.
 
-internal import RedisLink
+internal import RedisConnection
 internal import SessionModel
 
 /// An event as it was read from a partition's log.

@@ -3,7 +3,7 @@
 // Runs on a loop's thread.
 
 internal import Loop
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 internal import Wire

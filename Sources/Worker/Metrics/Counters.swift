@@ -69,7 +69,7 @@ enum Figure: Int, CaseIterable, Sendable {
   case authFailures
   case batches, batchedRequests
   case damagedSessions
-  case redisLinkFailures, redisReady, scriptsMended
+  case redisConnectionFailures, redisReady, scriptsMended
   case watches, waiters, eventsPushed
 }
 

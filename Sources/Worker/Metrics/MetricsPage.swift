@@ -169,7 +169,7 @@ enum MetricsPage {
       "latchkey_redis_links_up", "gauge", "Links to Redis that serve.", shared.sum(.redisReady))
     page.single(
       "latchkey_redis_link_failures_total", "counter",
-      "Times a link to Redis was lost or could not be made.", shared.sum(.redisLinkFailures))
+      "Times a link to Redis was lost or could not be made.", shared.sum(.redisConnectionFailures))
     page.single(
       "latchkey_script_calls_total", "counter", "Script calls sent to Redis.",
       shared.sum(.batches))

@@ -1,7 +1,7 @@
 // Owns: what a verb sees of one request: typed values, never raw bytes; and its ways to answer.
 // Lives during one call of the verb, on the loop's thread.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 internal import Wire

@@ -2,7 +2,7 @@
 // loop's thread.
 
 internal import Loop
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 
@@ -20,12 +20,12 @@ extension ServingLoop {
   func callScript(
     _ query: ScriptQuery, timeoutMs: Int64? = nil, _ done: @escaping (ScriptOutcome) -> Void
   ) {
-    guard let link, link.isReady else {
+    guard let redis, redis.isReady else {
       done(.failed(RequestError(.unavailable, redisReason)))
       return
     }
-    sendAll(link)
-    link.call(
+    sendAll(redis)
+    redis.call(
       query.script, timeoutMs: timeoutMs ?? settings.requestTimeoutMs, keys: query.keys,
       arguments: query.arguments
     ) { [unowned self] result in
@@ -42,7 +42,7 @@ extension ServingLoop {
 
   /// Sends what callers have asked in this turn, so that what is sent next comes after it.
   func sendWaiting() {
-    if let link, link.isReady { sendAll(link) }
+    if let redis, redis.isReady { sendAll(redis) }
   }
 
   /// Calls a script that reads for several requests at once; the reply has a line for each.
@@ -50,11 +50,11 @@ extension ServingLoop {
     _ query: ScriptQuery, timeoutMs: Int64,
     _ done: @escaping (Result<[[UInt8]], RequestError>) -> Void
   ) {
-    guard let link, link.isReady else {
+    guard let redis, redis.isReady else {
       done(.failure(RequestError(.unavailable, redisReason)))
       return
     }
-    link.call(
+    redis.call(
       query.script, timeoutMs: timeoutMs, keys: query.keys, arguments: query.arguments
     ) { [unowned self] result in
       switch result {
@@ -117,7 +117,7 @@ extension ServingLoop {
   }
 
   /// What callers are told when no answer came.
-  func error(for failure: LinkFailure, _ script: Script) -> RequestError {
+  func error(for failure: RedisFailure, _ script: Script) -> RequestError {
     switch failure {
     case .notSent(let reason): RequestError(.unavailable, "\(reason); nothing was done")
     case .noAnswer(let reason) where script.isReadOnly:

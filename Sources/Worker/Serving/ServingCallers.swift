@@ -2,7 +2,7 @@
 // Runs on the loop's thread.
 
 internal import Loop
-internal import RedisLink
+internal import RedisConnection
 internal import Wire
 
 extension ServingLoop: ConnectionOwner {

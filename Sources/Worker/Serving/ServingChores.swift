@@ -2,7 +2,7 @@
 // Runs on the loop's thread.
 
 internal import Loop
-internal import RedisLink
+internal import RedisConnection
 
 extension ServingLoop {
   /// What has to be looked at now and then: idle callers, and the end of a drain.
@@ -77,7 +77,7 @@ extension ServingLoop {
       if !connection.hasUnreadInput { connection.finish(.drained) }
     }
     if connections.count == 0 {
-      link?.stop()
+      redis?.stop()
       loop.stop()
     }
     chores?.set(afterMs: 20)

@@ -1,9 +1,10 @@
-// Owns: one event loop of the worker: its listener, its clients, its link to Redis, and the order
-// of a turn: read all that is ready, one write to Redis, replies fanned out, one write per client.
-// Must not know what verbs do. Runs on its own thread; nothing here is shared but counters.
+// Owns: one event loop of the worker: its listener, its clients, its connection to Redis, and the
+// order of a turn: read all that is ready, one write to Redis, replies fanned out, one write per
+// client. Must not know what verbs do. Runs on its own thread; nothing here is shared but
+// counters.
 
 internal import Loop
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 internal import Synchronization
@@ -43,7 +44,7 @@ final class ServingLoop {
   let loop: EventLoop
   let readBuffer: UnsafeMutableRawBufferPointer
   private var acceptor: Acceptor?
-  var link: RedisLink?
+  var redis: RedisConnection?
   var connections = ConnectionTable()
   var parser = RequestParser(
     wordsMax: 1_001, payloadDepthMax: ExportedRecord.depthMax)
@@ -97,9 +98,9 @@ final class ServingLoop {
   /// How often connections are looked at: a few times within the shortest time that one has.
   let choresMs: Int64
 
-  /// `serves` is called once, when the link to Redis is up for the first time.
+  /// `serves` is called once, when the connection to Redis is up for the first time.
   init(
-    _ loop: EventLoop, _ shared: SharedState, index: Int, setup: LinkSetup,
+    _ loop: EventLoop, _ shared: SharedState, index: Int, setup: RedisSetup,
     serves: @escaping () -> Void
   ) {
     self.loop = loop
@@ -128,7 +129,7 @@ final class ServingLoop {
     recordPrefixes = (0..<Partition.count).map {
       Array(setup.keyspace.recordPrefix(Partition(index: $0)).utf8)
     }
-    link = RedisLink(loop, setup, owner: self)
+    redis = RedisConnection(loop, setup, owner: self)
     loop.atTurnEnd { [unowned self] in turnEnded() }
     chores = LoopTimer(loop) { [unowned self] in runChores() }
     wakeup = LoopTimer(loop) {}
@@ -140,7 +141,7 @@ final class ServingLoop {
   /// Connects to Redis; once that is done, takes callers from the bound socket.
   func start(_ listener: Socket) {
     self.listener = listener
-    link?.start()
+    redis?.start()
     chores?.set(afterMs: 100)
   }
 
@@ -173,8 +174,8 @@ final class ServingLoop {
     }
   }
 
-  var redisStateWord: String { link?.stateWord ?? "closed" }
-  var redisVersion: String { link?.redisVersion ?? "" }
+  var redisStateWord: String { redis?.stateWord ?? "closed" }
+  var redisVersion: String { redis?.redisVersion ?? "" }
 }
 
 // MARK: Answers
@@ -232,7 +233,7 @@ extension ServingLoop {
 
   /// Refuses while Redis is away.
   func requireRedis() throws(RequestError) {
-    guard let link, link.isReady else { throw RequestError(.unavailable, redisReason) }
+    guard let redis, redis.isReady else { throw RequestError(.unavailable, redisReason) }
   }
 
   /// Partitions in turn, so that none is always the first to be looked at.
@@ -246,7 +247,7 @@ extension ServingLoop {
     _ script: Script, _ device: UnsafeBufferPointer<UInt8>, connection: Connection,
     ticket: Ticket, _ write: (inout CommandBuffer) -> Void
   ) throws(RequestError) {
-    guard let link, link.isReady else { throw RequestError(.unavailable, redisReason) }
+    guard let redis, redis.isReady else { throw RequestError(.unavailable, redisReason) }
     let batch = batcher.batch(for: script, after: connection.latestBatch)
     connection.latestBatch = batch.sequence
     if script.keysAreRecords {
@@ -259,30 +260,30 @@ extension ServingLoop {
 
 // MARK: Redis
 
-extension ServingLoop: RedisLinkOwner {
-  func linkServes(_ link: RedisLink) {
+extension ServingLoop: RedisConnectionOwner {
+  func redisServes(_ redis: RedisConnection) {
     counters.set(1, .redisReady)
-    shared.log.info("redis link is up", ["redis": link.endpoint.publicText])
+    shared.log.info("redis link is up", ["redis": redis.endpoint.publicText])
     startListening()
   }
 
-  func linkFailed(_ link: RedisLink, reason: String) {
+  func redisFailed(_ redis: RedisConnection, reason: String) {
     let wasReady = counters[.redisReady] == 1
     counters.set(0, .redisReady)
-    counters.add(.redisLinkFailures)
+    counters.add(.redisConnectionFailures)
     redisReason = "Redis is away: \(reason); nothing was done"
-    for batch in batcher.takeAll() { batchFailed(link, batch, .notSent(reason)) }
+    for batch in batcher.takeAll() { batchFailed(redis, batch, .notSent(reason)) }
     // Only the first of a row of failed tries is worth a line; the next ones say nothing new.
     if wasReady { shared.log.warn("redis link is down", ["reason": reason]) }
   }
 
-  func linkRefused(_ link: RedisLink, reason: String) {
+  func redisRefused(_ redis: RedisConnection, reason: String) {
     counters.set(0, .redisReady)
     redisReason = reason
     shared.log.error("redis cannot be used", ["reason": reason])
   }
 
-  func batchAnswered(_ link: RedisLink, _ batch: Batch, _ reply: RedisReply) {
+  func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {
     defer { batcher.recycle(batch) }
     counters.redisTimesUs.add(Int(loop.nowNs - batch.sentNs) / 1_000)
     guard reply.kind == .array, reply.count == batch.count else {
@@ -333,7 +334,7 @@ extension ServingLoop: RedisLinkOwner {
     for ticket in batch.tickets { answer(ticket, error) }
   }
 
-  func batchFailed(_ link: RedisLink, _ batch: Batch, _ failure: LinkFailure) {
+  func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {
     let error = error(for: failure, batch.script)
     for ticket in batch.tickets {
       // Perhaps it was done.
@@ -374,15 +375,15 @@ extension ServingLoop {
   }
 
   private func sendBatches() {
-    guard let link, link.isReady else { return }
-    if link.flight < flightMax { send(batcher.takeSome(), link) }
-    link.flush()
-    counters.set(link.scriptsMended, .scriptsMended)
+    guard let redis, redis.isReady else { return }
+    if redis.flight < flightMax { send(batcher.takeSome(), redis) }
+    redis.flush()
+    counters.set(redis.scriptsMended, .scriptsMended)
   }
 
-  func sendAll(_ link: RedisLink) { send(batcher.takeAll(), link) }
+  func sendAll(_ redis: RedisConnection) { send(batcher.takeAll(), redis) }
 
-  private func send(_ taken: [Batch], _ link: RedisLink) {
+  private func send(_ taken: [Batch], _ redis: RedisConnection) {
     guard !taken.isEmpty else { return }
     let batches = taken.filter { !shedIfLate($0) }
     for batch in batches {
@@ -393,12 +394,12 @@ extension ServingLoop {
       batch.sentNs = loop.nowNs
     }
     counters.add(batches.count, .batches)
-    link.send(batches)
+    redis.send(batches)
   }
 
   /// Refuses what has waited for so long that Redis would hardly answer it in time.
   ///
-  /// A reply that does not come in time ends the link, and with it what everybody waits for.
+  /// A reply that does not come in time ends the connection, and with it what everybody waits for.
   private func shedIfLate(_ batch: Batch) -> Bool {
     let oldestNs = batch.tickets.first?.arrivedNs ?? loop.nowNs
     guard (loop.nowNs - oldestNs) / 1_000_000 >= settings.requestTimeoutMs * 4 / 5 else {

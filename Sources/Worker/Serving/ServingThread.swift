@@ -1,12 +1,12 @@
 // Owns: what a serving thread does from its first to its last moment.
 
 internal import Loop
-internal import RedisLink
+internal import RedisConnection
 
 enum ServingThread {
   /// Runs a serving loop on the calling thread until it is told to stop.
   static func run(
-    index: Int, listener: Socket, shared: SharedState, setup: LinkSetup,
+    index: Int, listener: Socket, shared: SharedState, setup: RedisSetup,
     orders: Mailbox<ServingOrder>, reports: Mailbox<Control.Report>
   ) {
     defer { reports.post(.ended) }

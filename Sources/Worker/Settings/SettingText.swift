@@ -77,7 +77,7 @@ enum SettingText {
     return HostPort(host: String(host), port: UInt16(port))
   }
 
-  /// Whether this is a URL of a kind that names a Redis; RedisLink reads the rest of it.
+  /// Whether this is a URL of a kind that names a Redis; RedisConnection reads the rest of it.
   static func isRedisURL(_ text: String) -> Bool {
     if text.hasPrefix("redis://") { return text.utf8.count > "redis://".utf8.count }
     guard text.hasPrefix("unix://") else { return false }

@@ -1,6 +1,6 @@
 // CHAT: adds a chat to a session.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

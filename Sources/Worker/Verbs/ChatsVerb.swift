@@ -1,6 +1,6 @@
 // CHATS: the chats of a session.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

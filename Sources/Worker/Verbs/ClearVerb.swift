@@ -1,6 +1,6 @@
 // CLEAR: the operator frees a lock whoever holds it.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

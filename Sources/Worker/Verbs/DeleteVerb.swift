@@ -1,6 +1,6 @@
 // DELETE: removes a session with its chats.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

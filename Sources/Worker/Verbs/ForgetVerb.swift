@@ -1,6 +1,6 @@
 // FORGET: removes all messages of a chat.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

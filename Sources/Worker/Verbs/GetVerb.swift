@@ -1,6 +1,6 @@
 // GET: a session's record.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

@@ -1,6 +1,6 @@
 // HANDOFF: passes a lock from its holder to another agent in one step.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

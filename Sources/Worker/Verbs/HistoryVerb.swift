@@ -1,6 +1,6 @@
 // HISTORY: messages of a chat.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

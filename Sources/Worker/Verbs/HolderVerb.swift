@@ -1,6 +1,6 @@
 // HOLDER: says who holds a lock.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

@@ -1,6 +1,6 @@
 // LINK and UNLINK: what a session belongs to, besides its device.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

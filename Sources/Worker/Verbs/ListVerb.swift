@@ -1,6 +1,6 @@
 // LIST: sessions of a device, of a link, or all.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 internal import Wire

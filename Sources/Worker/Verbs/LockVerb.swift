@@ -1,6 +1,6 @@
 // LOCK: acquires a device's lock for an agent, or starts its TTL again.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

@@ -1,6 +1,6 @@
 // OPEN: makes a session.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 internal import Wire

@@ -1,6 +1,6 @@
 // POP: removes and returns the newest message.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

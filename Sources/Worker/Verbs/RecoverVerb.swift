@@ -1,6 +1,6 @@
 // RECOVER: a paused or abandoned session becomes active again.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

@@ -1,6 +1,6 @@
 // RENEW: starts the TTL of a held lock again; never acquires.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

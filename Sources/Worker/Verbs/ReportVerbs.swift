@@ -1,6 +1,6 @@
 // STATS and REPORT: figures of the whole fleet, and of one session, user or agent.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

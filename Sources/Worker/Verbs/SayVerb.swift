@@ -1,6 +1,6 @@
 // SAY: appends messages to a chat.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

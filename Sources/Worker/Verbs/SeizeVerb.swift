@@ -1,6 +1,6 @@
 // SEIZE: takes a lock whoever holds it.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

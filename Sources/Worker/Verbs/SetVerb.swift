@@ -1,6 +1,6 @@
 // SET: merges members into a session.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 internal import Wire

@@ -1,6 +1,6 @@
 // SWITCH: makes a chat the current one.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

@@ -1,6 +1,6 @@
 // TOUCH: notes activity; cheap, meant for every keystroke.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

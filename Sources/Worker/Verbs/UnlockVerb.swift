@@ -1,6 +1,6 @@
 // UNLOCK: the holder gives its lock back.
 
-internal import RedisLink
+internal import RedisConnection
 internal import Scripts
 internal import Wire
 

@@ -1,6 +1,6 @@
 // WATCH and UNWATCH: events as they happen, between other replies.
 
-internal import RedisLink
+internal import RedisConnection
 internal import SessionModel
 internal import Wire
 

@@ -5,7 +5,7 @@ import Glibc
 import Loop
 
 /// A connection to a worker or to Redis, on which every step waits until it is done.
-final class PatientLink {
+final class PatientConnection {
   private let socket: Socket
   private var input: [UInt8] = []
   private var start = 0
@@ -119,7 +119,7 @@ final class PatientLink {
   }
 }
 
-extension PatientLink {
+extension PatientConnection {
   /// A command of the Redis protocol.
   static func command(_ words: [String]) -> String {
     words.reduce("*\(words.count)\r\n") { $0 + "$\($1.utf8.count)\r\n\($1)\r\n" }

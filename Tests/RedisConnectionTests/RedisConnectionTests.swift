@@ -1,12 +1,12 @@
-// Owns: the tests of a link against a real redis-server: serving, mending, losing, refusing.
+// Owns: the tests of a connection against a real redis-server: serving, mending, losing, refusing.
 
 import Loop
-import RedisLink
+import RedisConnection
 import Scripts
 import Testing
 import TestSupport
 
-struct RedisLinkTests {
+struct RedisConnectionTests {
   private let server: RedisServer
   private let client: RedisClient
 
@@ -32,9 +32,9 @@ struct RedisLinkTests {
 
   // MARK: Serving
 
-  @Test func `a link connects, loads all scripts and serves`() throws {
-    let bench = try LinkBench(path: server.path)
-    #expect(try bench.ask { $0.link?.stateWord } == "idle")
+  @Test func `a connection connects, loads all scripts and serves`() throws {
+    let bench = try ConnectionBench(path: server.path)
+    #expect(try bench.ask { $0.redis?.stateWord } == "idle")
     try bench.startServing()
     let constants = ScriptConstants(reqKeepMs: 600_000, eventsMax: 1_000)
     for script in Script.allCases {
@@ -42,19 +42,21 @@ struct RedisLinkTests {
       #expect(try client.command("SCRIPT", "EXISTS", hash) == .array([.integer(1)]))
     }
     #expect(try client.command("GET", "lk:partitions") == .text("256 1"))
-    let version = try bench.ask { $0.link?.redisVersion ?? "" }
+    let version = try bench.ask { $0.redis?.redisVersion ?? "" }
     #expect(try client.command("INFO", "server").string?.contains(":\(version)\r\n") == true)
     #expect(version.first?.isNumber == true)
     let lock = try bench.request(.seize, slot: 1, "d", "a", "60000", "")
     #expect(lock.hasPrefix(#"OK {"agent":"a","token":"#))
     #expect(try bench.request(.holder, slot: 2, "d").hasPrefix(#"OK {"agent":"a","#))
     #expect(
-      try bench.ask { [$0.link?.scriptsMended, $0.link?.failures, $0.link?.flight] } == [0, 0, 0])
+      try bench.ask { [$0.redis?.scriptsMended, $0.redis?.failures, $0.redis?.flight] } == [
+        0, 0, 0,
+      ])
     #expect(bench.count(.serves) == 1)
   }
 
   @Test func `what is asked in one turn goes in few calls and is answered in order`() throws {
-    let bench = try LinkBench(path: server.path)
+    let bench = try ConnectionBench(path: server.path)
     try bench.startServing()
     let before = try calls("evalsha")
     bench.post { side in
@@ -82,7 +84,7 @@ struct RedisLinkTests {
   }
 
   @Test func `a command of its own is answered, and a script of one request too`() throws {
-    let bench = try LinkBench(path: server.path)
+    let bench = try ConnectionBench(path: server.path)
     bench.call("early", timeoutMs: 10_000, "PING")
     try bench.wait("the refusal") { $0 == .callFailed("early", .notSent("Redis is not connected")) }
     try bench.startServing()
@@ -94,21 +96,21 @@ struct RedisLinkTests {
     }
     #expect("\(error)".contains("unknown command"))
     let hello = try bench.ask { side -> Bool in
-      side.link?.call(.hello, timeoutMs: 10_000, keys: ["x"], arguments: ["7"]) { result in
+      side.redis?.call(.hello, timeoutMs: 10_000, keys: ["x"], arguments: ["7"]) { result in
         if case .success(let reply) = result {
           #expect(reply.text == "7")
         } else {
           Issue.record("\(result)")
         }
       }
-      return side.link != nil
+      return side.redis != nil
     }
     #expect(hello)
     try eventually("the script's effect") { try client.command("GET", "x") == .text("7") }
   }
 
   @Test func `requests and replies of many mebibytes pass`() throws {
-    let bench = try LinkBench(path: server.path, timeoutMs: 20_000)
+    let bench = try ConnectionBench(path: server.path, timeoutMs: 20_000)
     try bench.startServing()
     let note = "[\"" + String(repeating: "n", count: 300_000) + "\"]"
     bench.post { side in
@@ -135,25 +137,25 @@ struct RedisLinkTests {
   // MARK: Mending
 
   @Test func `a script that Redis forgot is mended by one EVAL`() throws {
-    let bench = try LinkBench(path: server.path)
+    let bench = try ConnectionBench(path: server.path)
     try bench.startServing()
     try client.command("SCRIPT", "FLUSH")
     let before = try calls("eval")
     #expect(try bench.request(.seize, slot: 1, "d", "a", "60000", "").hasPrefix("OK "))
-    #expect(try bench.ask { $0.link?.scriptsMended } == 1)
+    #expect(try bench.ask { $0.redis?.scriptsMended } == 1)
     #expect(try calls("eval") == before + 1)
     #expect(
       try bench.request(.seize, slot: 2, "d", "a", "60000", "").contains(#""seized_from":"a""#))
-    #expect(try bench.ask { $0.link?.scriptsMended } == 1)
+    #expect(try bench.ask { $0.redis?.scriptsMended } == 1)
     #expect(try calls("eval") == before + 1)
   }
 
   @Test func `what is pipelined around a forgotten script runs once`() throws {
-    let bench = try LinkBench(path: server.path)
+    let bench = try ConnectionBench(path: server.path)
     try bench.startServing()
     try client.command("SCRIPT", "FLUSH")
     #expect(try bench.request(.seize, slot: 0, "warm", "a", "60000", "").hasPrefix("OK "))
-    let before = try bench.ask { $0.link?.scriptsMended ?? -1 }
+    let before = try bench.ask { $0.redis?.scriptsMended ?? -1 }
     bench.post { side in
       for slot in 1...3 as ClosedRange<UInt64> {
         side.ask(
@@ -165,7 +167,7 @@ struct RedisLinkTests {
     try bench.wait("the mended batch") {
       if case .answered(let slots, _) = $0 { slots == [11, 12, 13] } else { false }
     }
-    #expect(try bench.ask { $0.link?.scriptsMended } == before + 1)
+    #expect(try bench.ask { $0.redis?.scriptsMended } == before + 1)
     // Three seizures of `d`: two of them took it from somebody.
     #expect(try client.command("HGET", "lk:{000}:ledger", "seized") == .text("2"))
     #expect(bench.news.allSatisfy { $0.reason == nil })

@@ -1,7 +1,7 @@
 // Owns: the tests of how a Redis URL is read, and of what is said about it.
 
 import Loop
-import RedisLink
+import RedisConnection
 import Testing
 
 struct RedisURLTests {

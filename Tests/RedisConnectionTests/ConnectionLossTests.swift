@@ -1,27 +1,29 @@
-// Owns: the tests of a link that loses its Redis, or is refused by it, and comes back.
+// Owns: the tests of a connection that loses its Redis, or is refused by it, and comes back.
 
 import Loop
-import RedisLink
+import RedisConnection
 import Scripts
 import SessionModel
 import Testing
 import TestSupport
 
-struct LinkLossTests {
+struct ConnectionLossTests {
   private static let seizure = ["d", "a", "60000", ""]
 
   // MARK: Losing Redis
 
-  @Test func `what waits for a Redis that hangs fails in time, and the link comes back`() throws {
+  @Test func `what waits for a Redis that hangs fails in time, and the connection comes back`()
+    throws
+  {
     let server = try RedisServer()
-    let bench = try LinkBench(path: server.path, timeoutMs: 200) { $0.connectTimeoutMs = 300 }
+    let bench = try ConnectionBench(path: server.path, timeoutMs: 200) { $0.connectTimeoutMs = 300 }
     try bench.startServing()
     server.freeze()
     defer { server.thaw() }
     let start = ContinuousClock.now
     bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     bench.call("ping", timeoutMs: 200, "PING")
-    let late = LinkFailure.noAnswer("Redis did not answer in time")
+    let late = RedisFailure.noAnswer("Redis did not answer in time")
     try bench.wait("the failure of the batch") { $0 == .batchFailed([1], late) }
     try bench.wait("the failure of the call") { $0 == .callFailed("ping", late) }
     let took = ContinuousClock.now - start
@@ -29,7 +31,7 @@ struct LinkLossTests {
     // The kernel takes the connection, but nobody greets: that is given up too, and tried again.
     let tries = bench.news.count
     try bench.wait("a greeting that was given up", after: tries) { $0.reason != nil }
-    #expect(try bench.ask { $0.link?.isReady } == false)
+    #expect(try bench.ask { $0.redis?.isReady } == false)
     let sofar = bench.news.count
     server.thaw()
     try bench.waitUntilServing(after: sofar)
@@ -39,7 +41,9 @@ struct LinkLossTests {
 
   @Test func `a request right after connecting fails as early as any other`() throws {
     let server = try RedisServer()
-    let bench = try LinkBench(path: server.path, timeoutMs: 200) { $0.connectTimeoutMs = 3_000 }
+    let bench = try ConnectionBench(path: server.path, timeoutMs: 200) {
+      $0.connectTimeoutMs = 3_000
+    }
     try bench.startServing()
     server.freeze()
     defer { server.thaw() }
@@ -52,7 +56,7 @@ struct LinkLossTests {
 
   @Test func `a request behind a call that may take longer fails in its own time`() throws {
     let server = try RedisServer()
-    let bench = try LinkBench(path: server.path, timeoutMs: 200) { $0.connectTimeoutMs = 300 }
+    let bench = try ConnectionBench(path: server.path, timeoutMs: 200) { $0.connectTimeoutMs = 300 }
     try bench.startServing()
     server.freeze()
     defer { server.thaw() }
@@ -66,11 +70,11 @@ struct LinkLossTests {
 
   @Test func `a Redis that dies fails what is on its way and is found again`() throws {
     let server = try RedisServer()
-    let bench = try LinkBench(path: server.path, timeoutMs: 20_000)
+    let bench = try ConnectionBench(path: server.path, timeoutMs: 20_000)
     try bench.startServing()
     server.freeze()
     bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
-    try eventually("a request that is with Redis") { try bench.ask { $0.link?.flight } == 1 }
+    try eventually("a request that is with Redis") { try bench.ask { $0.redis?.flight } == 1 }
     let sofar = bench.news.count
     try server.restart()
     let failure = try bench.wait("the failure") {
@@ -82,35 +86,35 @@ struct LinkLossTests {
     }
     #expect(!reason.isEmpty && !reason.contains("in time"), "\(reason)")
     try bench.waitUntilServing(after: sofar)
-    #expect(try bench.ask { $0.link?.scriptsMended } == 0)
+    #expect(try bench.ask { $0.redis?.scriptsMended } == 0)
     #expect(try bench.request(.seize, slot: 2, "d", "a", "60000", "").hasPrefix("OK "))
   }
 
-  @Test func `a link waits for a Redis that is not there yet`() throws {
+  @Test func `a connection waits for a Redis that is not there yet`() throws {
     let server = try RedisServer()
     server.stop()
-    let bench = try LinkBench(path: server.path + ".not-there")
+    let bench = try ConnectionBench(path: server.path + ".not-there")
     bench.start()
     try bench.wait("a failed try") { $0.reason == "connect: No such file or directory" }
     try eventually("more tries") { bench.news.count >= 3 }
     #expect(bench.news.allSatisfy { $0.reason != nil })
-    #expect(["connecting", "backingOff"].contains(try bench.ask { $0.link?.stateWord ?? "" }))
-    #expect(try bench.ask { $0.link?.failures ?? 0 } >= 3)
+    #expect(["connecting", "backingOff"].contains(try bench.ask { $0.redis?.stateWord ?? "" }))
+    #expect(try bench.ask { $0.redis?.failures ?? 0 } >= 3)
   }
 
-  @Test func `a link that is stopped fails what is on its way and tries no more`() throws {
+  @Test func `a connection that is stopped fails what is on its way and tries no more`() throws {
     let server = try RedisServer()
-    let bench = try LinkBench(path: server.path)
+    let bench = try ConnectionBench(path: server.path)
     try bench.startServing()
     server.freeze()
     defer { server.thaw() }
     bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
-    try eventually("a request that is with Redis") { try bench.ask { $0.link?.flight } == 1 }
+    try eventually("a request that is with Redis") { try bench.ask { $0.redis?.flight } == 1 }
     #expect(
       try bench.ask { side -> String in
-        side.link?.stop()
-        side.link?.stop()
-        return side.link?.stateWord ?? ""
+        side.redis?.stop()
+        side.redis?.stop()
+        return side.redis?.stateWord ?? ""
       } == "closed")
     #expect(bench.count(.batchFailed([1], .noAnswer("the worker is stopping"))) == 1)
     bench.call("late", timeoutMs: 1_000, "PING")
@@ -128,7 +132,7 @@ struct LinkLossTests {
     let server = try RedisServer()
     let client = try RedisClient(path: server.path)
     try client.command("SET", "lk:partitions", layout)
-    let bench = try LinkBench(path: server.path)
+    let bench = try ConnectionBench(path: server.path)
     bench.start()
     let news = try bench.wait("the refusal") { if case .refused = $0 { true } else { false } }
     let text = "\(news)"
@@ -136,10 +140,10 @@ struct LinkLossTests {
       #expect(text.contains(word))
     }
     #expect(bench.news == [news])
-    #expect(try bench.ask { $0.link?.stateWord } == "closed")
+    #expect(try bench.ask { $0.redis?.stateWord } == "closed")
     #expect(try client.command("GET", "lk:partitions") == .text(layout))
     // Another namespace has its own.
-    let other = try LinkBench(path: server.path) { $0.keyspace = Keyspace(namespace: "lk2") }
+    let other = try ConnectionBench(path: server.path) { $0.keyspace = Keyspace(namespace: "lk2") }
     try other.startServing()
     #expect(try client.command("GET", "lk2:partitions") == .text("256 1"))
   }
@@ -148,7 +152,7 @@ struct LinkLossTests {
     let server = try RedisServer()
     let client = try RedisClient(path: server.path)
     try client.command("REPLICAOF", "127.0.0.1", "1")
-    let bench = try LinkBench(path: server.path)
+    let bench = try ConnectionBench(path: server.path)
     bench.start()
     let why = "this Redis is a read-only replica (READONLY)"
     try bench.wait("the refusal") { $0.reason == why }
@@ -162,7 +166,7 @@ struct LinkLossTests {
     let server = try RedisServer("--requirepass", "first-hunter2")
     let client = try RedisClient(path: server.path)
     try client.command("AUTH", "first-hunter2")
-    let bench = try LinkBench(path: server.path) { $0.endpoint.password = "second-hunter2" }
+    let bench = try ConnectionBench(path: server.path) { $0.endpoint.password = "second-hunter2" }
     bench.start()
     try bench.wait("the refusal") { $0.reason?.contains("(WRONGPASS)") == true }
     #expect(bench.news.allSatisfy { !"\($0)".contains("hunter2") })
@@ -172,7 +176,7 @@ struct LinkLossTests {
 
   @Test func `no password where one is needed is refused`() throws {
     let server = try RedisServer("--requirepass", "hunter2")
-    let bench = try LinkBench(path: server.path)
+    let bench = try ConnectionBench(path: server.path)
     bench.start()
     try bench.wait("the refusal") { $0.reason?.contains("(NOAUTH)") == true }
     #expect(bench.count(.serves) == 0)
@@ -184,8 +188,8 @@ struct LinkLossTests {
     try client.command("ACL", "SETUSER", "ann", "on", ">hunter2", "~lk:*", "+@all")
     try client.command("ACL", "SETUSER", "bob", "on", ">hunter2", "~other:*", "+@all")
     try client.command("ACL", "SETUSER", "eve", "on", ">hunter2", "~*", "+@all", "-@scripting")
-    func bench(_ user: String) throws -> LinkBench {
-      try LinkBench(path: server.path) {
+    func bench(_ user: String) throws -> ConnectionBench {
+      try ConnectionBench(path: server.path) {
         $0.endpoint.user = user
         $0.endpoint.password = "hunter2"
       }
@@ -200,14 +204,14 @@ struct LinkLossTests {
 
   @Test func `the database of the URL is the one that is used`() throws {
     let server = try RedisServer()
-    let bench = try LinkBench(path: server.path) { $0.endpoint.database = 3 }
+    let bench = try ConnectionBench(path: server.path) { $0.endpoint.database = 3 }
     try bench.startServing()
     #expect(try bench.request(.seize, slot: 1, "d", "a", "60000", "").hasPrefix("OK "))
     let client = try RedisClient(path: server.path)
     #expect(try client.command("DBSIZE") == .integer(0))
     try client.command("SELECT", "3")
     #expect(try client.command("GET", "lk:partitions") == .text("256 1"))
-    let far = try LinkBench(path: server.path) { $0.endpoint.database = 99 }
+    let far = try ConnectionBench(path: server.path) { $0.endpoint.database = 99 }
     far.start()
     try far.wait("the refusal") { $0.reason?.contains("DB index is out of range") == true }
   }
@@ -216,7 +220,7 @@ struct LinkLossTests {
     let server = try RedisServer()
     let client = try RedisClient(path: server.path)
     try client.command("SET", "lk:partitions", "512")
-    let bench = try LinkBench(path: server.path) { $0.loadsScripts = false }
+    let bench = try ConnectionBench(path: server.path) { $0.loadsScripts = false }
     try bench.startServing()
     #expect(try client.command("DBSIZE") == .integer(1))
     let memory = try client.command("INFO", "memory").string ?? ""

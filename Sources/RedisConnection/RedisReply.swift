@@ -1,5 +1,5 @@
 // Owns: the view of one reply that hiredis has parsed, and the reader that parses them.
-// A view is good only until its callback returns. Runs on the link's thread.
+// A view is good only until its callback returns. Runs on the connection's thread.
 
 internal import CHiredis
 

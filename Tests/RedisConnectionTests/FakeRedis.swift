@@ -38,7 +38,7 @@ final class FakeRedis: Sendable {
     let seen = Mutex<[FakeCommand]>([])
   }
 
-  /// What a good Redis of a version answers to a link's greeting.
+  /// What a good Redis of a version answers to a connection's greeting.
   static func greets(_ command: FakeCommand, version: String = "7.0.15") -> FakeAnswer {
     switch command.name {
     case "HELLO": .reply("*4\r\n+server\r\n+redis\r\n+version\r\n+\(version)\r\n")

@@ -2,7 +2,7 @@
 
 import Testing
 
-@testable import RedisLink
+@testable import RedisConnection
 import TestSupport
 
 struct CommandBufferTests {

@@ -1,9 +1,9 @@
-// Owns: the states of a link to Redis and what moves them. A value without clock or socket; the
-// shell in RedisLink.swift does what it says.
+// Owns: the states of a connection to Redis and what moves them. A value without clock or socket;
+// the shell in RedisConnection.swift does what it says.
 
-/// The state machine of one link: every event returns what to do now.
-package struct LinkMachine: Sendable {
-  /// What the link is waiting for.
+/// The state machine of one connection: every event returns what to do now.
+package struct RedisConnectionMachine: Sendable {
+  /// What the connection is waiting for.
   private enum State: Equatable {
     /// To be started. Goes to connecting, or closed.
     case idle
@@ -110,6 +110,6 @@ package struct LinkMachine: Sendable {
   }
 
   private func trap(_ event: String) -> Never {
-    preconditionFailure("a link that is \(state) got the event \(event)")
+    preconditionFailure("a connection that is \(state) got the event \(event)")
   }
 }

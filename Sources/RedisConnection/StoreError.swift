@@ -40,7 +40,7 @@ package enum StoreError: Equatable, Sendable {
 }
 
 /// Why a request did not get Redis' answer.
-package enum LinkFailure: Error, Equatable, Sendable {
+package enum RedisFailure: Error, Equatable, Sendable {
   /// It was never sent: nothing was done.
   case notSent(String)
   /// It was sent and no answer came: it may have been applied.

@@ -1,16 +1,16 @@
-// Owns: the tests of the link's state machine: every cell of states and events.
+// Owns: the tests of the connection's state machine: every cell of states and events.
 
-import RedisLink
+import RedisConnection
 import Testing
 import TestSupport
 
-struct LinkMachineTests {
+struct RedisConnectionMachineTests {
   enum State: String, CaseIterable, Codable, Sendable {
     case idle, connecting, greeting, ready, backingOff, closed
 
     /// A machine that has come to this state; its tries wait 20 ms at first.
-    var machine: LinkMachine {
-      var machine = LinkMachine()
+    var machine: RedisConnectionMachine {
+      var machine = RedisConnectionMachine()
       let way: [Event] =
         switch self {
         case .idle: []
@@ -28,7 +28,7 @@ struct LinkMachineTests {
   enum Event: String, CaseIterable, Codable, Sendable {
     case start, connected, greeted, failed, retryTimerFired, stop
 
-    func happen(to machine: inout LinkMachine) -> LinkMachine.Action {
+    func happen(to machine: inout RedisConnectionMachine) -> RedisConnectionMachine.Action {
       switch self {
       case .start: machine.start()
       case .connected: machine.connected()
@@ -51,7 +51,7 @@ struct LinkMachineTests {
   }
 
   /// What is allowed; any other pair is a bug of the shell.
-  static let legal: [Cell: (LinkMachine.Action, State)] = [
+  static let legal: [Cell: (RedisConnectionMachine.Action, State)] = [
     Cell(.idle, .start): (.connect, .connecting),
     Cell(.idle, .stop): (.close, .closed),
     Cell(.connecting, .connected): (.greet, .greeting),
@@ -100,7 +100,8 @@ struct LinkMachineTests {
       _ = cell.event.happen(to: &machine)
     }
     let text = String(decoding: result.standardErrorContent, as: UTF8.self)
-    #expect(text.contains("a link that is \(cell.state) got the event \(cell.event)"), "\(text)")
+    #expect(
+      text.contains("a connection that is \(cell.state) got the event \(cell.event)"), "\(text)")
   }
 
   @Test func `all cells are tested`() {
@@ -112,7 +113,7 @@ struct LinkMachineTests {
 
   /// The waits of failures in a row, each with this number for chance.
   private func waits(
-    _ count: Int, random: Double, _ machine: inout LinkMachine
+    _ count: Int, random: Double, _ machine: inout RedisConnectionMachine
   ) -> [Int64] {
     (0..<count).compactMap { _ in
       let action = machine.failed(random: random)
@@ -122,7 +123,7 @@ struct LinkMachineTests {
     }
   }
 
-  @Test func `a link that failed waits longer each time, up to the cap`() {
+  @Test func `a connection that failed waits longer each time, up to the cap`() {
     var machine = State.connecting.machine
     #expect(
       waits(10, random: 1, &machine) == [20, 40, 80, 160, 320, 640, 1_000, 1_000, 1_000, 1_000])
@@ -131,7 +132,7 @@ struct LinkMachineTests {
   }
 
   @Test func `chance spreads the waits over the upper half`() {
-    var random = Seeded("waits of a link")
+    var random = Seeded("waits of a connection")
     for _ in 0..<100 {
       var machine = State.connecting.machine
       var cap: Int64 = 20
@@ -145,12 +146,12 @@ struct LinkMachineTests {
   }
 
   @Test func `failing for ever does not overflow`() {
-    var machine = LinkMachine(retryMs: 1_000...60_000)
+    var machine = RedisConnectionMachine(retryMs: 1_000...60_000)
     _ = machine.start()
     #expect(waits(10_000, random: 1, &machine).suffix(9_990).allSatisfy { $0 == 60_000 })
   }
 
-  @Test func `only a link that has served starts again with the shortest wait`() {
+  @Test func `only a connection that has served starts again with the shortest wait`() {
     var machine = State.connecting.machine
     #expect(waits(3, random: 1, &machine) == [20, 40, 80])
     // Being connected is not enough: a Redis that closes at once would be stormed.

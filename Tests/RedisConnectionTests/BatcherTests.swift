@@ -3,7 +3,7 @@
 import Scripts
 import Testing
 
-@testable import RedisLink
+@testable import RedisConnection
 import TestSupport
 
 struct BatcherTests {

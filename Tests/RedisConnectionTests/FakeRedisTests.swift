@@ -1,6 +1,6 @@
-// Owns: the tests of a link against a Redis that misbehaves, which a scripted fake plays.
+// Owns: the tests of a connection against a Redis that misbehaves, which a scripted fake plays.
 
-import RedisLink
+import RedisConnection
 import Scripts
 import Testing
 import TestSupport
@@ -16,10 +16,10 @@ struct FakeRedisTests {
     }
   }
 
-  /// Starts a link, asks for one seizure, and gives the failure of that request.
-  private func failure(_ answer: FakeAnswer) throws -> (LinkBench, FakeRedis, String) {
+  /// Starts a connection, asks for one seizure, and gives the failure of that request.
+  private func failure(_ answer: FakeAnswer) throws -> (ConnectionBench, FakeRedis, String) {
     let fake = try fake(answering: answer)
-    let bench = try LinkBench(path: fake.path, timeoutMs: 5_000)
+    let bench = try ConnectionBench(path: fake.path, timeoutMs: 5_000)
     try bench.startServing()
     bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     let news = try bench.wait("the failure") { if case .batchFailed = $0 { true } else { false } }
@@ -33,7 +33,9 @@ struct FakeRedisTests {
   ]
 
   @Test(arguments: garbage)
-  func `garbage ends the link, fails what waits, and the next link serves`(bytes: String) throws {
+  func `garbage ends the connection, fails what waits, and the next connection serves`(
+    bytes: String
+  ) throws {
     let (bench, fake, reason) = try failure(.reply(bytes))
     #expect(reason == "Redis sent what is not its protocol")
     try bench.waitUntilServing(after: 2)
@@ -53,12 +55,12 @@ struct FakeRedisTests {
     #expect(fake.connectionCount == 2)
   }
 
-  @Test func `a reply too many ends the link`() throws {
+  @Test func `a reply too many ends the connection`() throws {
     let fake = try fake(answering: .reply("*1\r\n$4\r\nNONE\r\n*1\r\n$4\r\nHELD\r\n"))
-    let bench = try LinkBench(path: fake.path)
+    let bench = try ConnectionBench(path: fake.path)
     try bench.startServing()
     #expect(try bench.request(.seize, slot: 1, "d", "a", "60000", "") == "NONE")
-    try bench.wait("the end of the link") {
+    try bench.wait("the end of the connection") {
       $0.reason == "Redis sent a reply that nobody asked for"
     }
     try bench.waitUntilServing(after: 3)
@@ -68,7 +70,7 @@ struct FakeRedisTests {
   @Test func `a reply that comes late is never taken for another one`() throws {
     // The first connection answers nothing in time; the second one has its own answers.
     let fake = try fake(answering: .nothing)
-    let bench = try LinkBench(path: fake.path, timeoutMs: 500)
+    let bench = try ConnectionBench(path: fake.path, timeoutMs: 500)
     try bench.startServing()
     bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     try bench.wait("the failure") {
@@ -85,21 +87,23 @@ struct FakeRedisTests {
       guard case .reply(let text) = FakeRedis.greets(command) else { return .nothing }
       return .dribble(text)
     }
-    let bench = try LinkBench(path: fake.path, timeoutMs: 20_000) { $0.connectTimeoutMs = 30_000 }
+    let bench = try ConnectionBench(path: fake.path, timeoutMs: 20_000) {
+      $0.connectTimeoutMs = 30_000
+    }
     bench.start()
-    try bench.wait("a link that serves", within: .seconds(30)) { $0 == .serves }
+    try bench.wait("a connection that serves", within: .seconds(30)) { $0 == .serves }
     #expect(try bench.request(.seize, slot: 1, "d", "a", "60000", "") == "NONE")
     #expect(bench.news.allSatisfy { $0.reason == nil })
   }
 
   @Test func `replies of another shape are the owner's to judge`() throws {
     let fake = try fake(answering: .reply("*0\r\n"))
-    let bench = try LinkBench(path: fake.path)
+    let bench = try ConnectionBench(path: fake.path)
     try bench.startServing()
     bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     try bench.wait("the answer") { $0 == .answered([1], []) }
     let busy = try self.fake(answering: .reply("-BUSY Redis is busy\r\n"))
-    let other = try LinkBench(path: busy.path)
+    let other = try ConnectionBench(path: busy.path)
     try other.startServing()
     other.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     try other.wait("the answer") { $0 == .rejected([1], "BUSY Redis is busy") }
@@ -114,12 +118,12 @@ struct FakeRedisTests {
       default: FakeRedis.greets(command)
       }
     }
-    let bench = try LinkBench(path: fake.path)
+    let bench = try ConnectionBench(path: fake.path)
     try bench.startServing()
     for slot in 1...3 as ClosedRange<UInt64> {
       #expect(try bench.request(.seize, slot: slot, "d", "a", "60000", "") == "NONE")
     }
-    #expect(try bench.ask { $0.link?.scriptsMended } == 3)
+    #expect(try bench.ask { $0.redis?.scriptsMended } == 3)
     let sent = fake.commands.filter { $0.words.contains("60000") }.map(\.name)
     #expect(sent == ["EVALSHA", "EVAL", "EVALSHA", "EVAL", "EVALSHA", "EVAL"])
   }
@@ -128,14 +132,14 @@ struct FakeRedisTests {
 // MARK: Greetings
 
 struct GreetingTests {
-  /// Starts a link to a fake that plays this instead of the answer to one command.
+  /// Starts a connection to a fake that plays this instead of the answer to one command.
   private func bench(
     _ name: String, _ answer: FakeAnswer, connectTimeoutMs: Int64 = 2_000
-  ) throws -> (FakeRedis, LinkBench) {
+  ) throws -> (FakeRedis, ConnectionBench) {
     let fake = try FakeRedis { command in
       command.name == name ? answer : FakeRedis.greets(command)
     }
-    let bench = try LinkBench(path: fake.path) { $0.connectTimeoutMs = connectTimeoutMs }
+    let bench = try ConnectionBench(path: fake.path) { $0.connectTimeoutMs = connectTimeoutMs }
     bench.start()
     return (fake, bench)
   }
@@ -181,7 +185,7 @@ struct GreetingTests {
     let news = try bench.wait("the refusal") { if case .refused = $0 { true } else { false } }
     #expect("\(news)".contains("6.2"))
     #expect(bench.news == [news])
-    #expect(try bench.ask { $0.link?.stateWord } == "closed")
+    #expect(try bench.ask { $0.redis?.stateWord } == "closed")
     #expect(fake.connectionCount == 1)
   }
 
@@ -192,7 +196,7 @@ struct GreetingTests {
   func `any layout but ours is refused for good`(answer: String) throws {
     let (fake, bench) = try bench("EVAL", .reply(answer))
     try bench.wait("the refusal") { if case .refused = $0 { true } else { false } }
-    #expect(try bench.ask { $0.link?.stateWord } == "closed")
+    #expect(try bench.ask { $0.redis?.stateWord } == "closed")
     #expect(fake.connectionCount == 1)
   }
 
@@ -201,9 +205,9 @@ struct GreetingTests {
     version: String, declares: Bool
   ) throws {
     let fake = try FakeRedis { FakeRedis.greets($0, version: version) }
-    let bench = try LinkBench(path: fake.path)
+    let bench = try ConnectionBench(path: fake.path)
     try bench.startServing()
-    #expect(try bench.ask { $0.link?.redisVersion } == version)
+    #expect(try bench.ask { $0.redis?.redisVersion } == version)
     let loads = fake.commands.filter { $0.name == "SCRIPT" }
     #expect(loads.map { $0.words[1] } == [String](repeating: "LOAD", count: Script.allCases.count))
     #expect(loads.allSatisfy { $0.words[2].hasPrefix("#!lua") == declares })
@@ -212,7 +216,7 @@ struct GreetingTests {
   @Test(arguments: ["6.0.16", "5.0.7"])
   func `a version below 6.2 is refused for good`(version: String) throws {
     let fake = try FakeRedis { FakeRedis.greets($0, version: version) }
-    let bench = try LinkBench(path: fake.path)
+    let bench = try ConnectionBench(path: fake.path)
     bench.start()
     let news = try bench.wait("an outcome") { _ in true }
     #expect("\(news)".hasPrefix("refused"), "\(news)")
@@ -220,7 +224,7 @@ struct GreetingTests {
 
   @Test func `the greeting says who we are and which database we want`() throws {
     let fake = try FakeRedis { FakeRedis.greets($0) }
-    let bench = try LinkBench(path: fake.path) {
+    let bench = try ConnectionBench(path: fake.path) {
       $0.endpoint.user = "ann"
       $0.endpoint.password = "s p\r\n*ü"
       $0.endpoint.database = 7
@@ -231,7 +235,7 @@ struct GreetingTests {
     #expect(words[1] == ["SELECT", "7"])
     #expect(words.last?.suffix(3) == ["1", "lk:partitions", "256 1"])
     let plain = try FakeRedis { FakeRedis.greets($0) }
-    let other = try LinkBench(path: plain.path) { $0.endpoint.password = "p" }
+    let other = try ConnectionBench(path: plain.path) { $0.endpoint.password = "p" }
     try other.startServing()
     #expect(plain.commands[0].words == ["HELLO", "2", "AUTH", "default", "p"])
     #expect(!plain.commands.contains { $0.name == "SELECT" })

@@ -1,12 +1,12 @@
-// Owns: what a link says to Redis before it serves, and how the answers are read. On the link's
-// thread. Greeting a Redis shows that it runs our scripts and takes writes; anything less is 'not
-// ready'.
+// Owns: what a connection says to Redis before it serves, and how the answers are read. On the
+// connection's thread. Greeting a Redis shows that it runs our scripts and takes writes; anything
+// less is 'not ready'.
 
 package import Scripts
 package import SessionModel
 
-/// What a link loads and checks when it connects.
-package struct LinkSetup: Sendable {
+/// What a connection loads and checks when it connects.
+package struct RedisSetup: Sendable {
   package var endpoint: RedisEndpoint
   package var keyspace: Keyspace
   package var constants: ScriptConstants
@@ -36,7 +36,7 @@ package enum Refusal: Equatable, Sendable {
   case final(String)
 }
 
-/// The dialogue at the beginning of a link.
+/// The dialogue at the beginning of a connection.
 struct Greeting {
   private enum Step: Equatable {
     case hello
@@ -54,13 +54,13 @@ struct Greeting {
     case refused(Refusal)
   }
 
-  private let setup: LinkSetup
+  private let setup: RedisSetup
   private var steps: [Step]
   private(set) var redisVersion = ""
   private(set) var hashes: [[UInt8]] = []
   private(set) var texts: [[UInt8]] = []
 
-  init(_ setup: LinkSetup) {
+  init(_ setup: RedisSetup) {
     self.setup = setup
     steps = setup.endpoint.database == 0 ? [.hello] : [.hello, .select]
   }

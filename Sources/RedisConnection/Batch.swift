@@ -3,7 +3,7 @@
 
 package import Scripts
 
-/// Who waits for a reply; the link hands it back and does not look inside.
+/// Who waits for a reply; the connection hands it back and does not look inside.
 package struct Ticket: Sendable {
   /// The connection, as its owner numbers them.
   package var client: UInt64

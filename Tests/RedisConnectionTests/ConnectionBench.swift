@@ -1,47 +1,47 @@
-// Owns: how the tests here drive a link: its loop runs on a thread of its own, orders go to it
-// through a mailbox, and what it tells is put down in order for the test to look at.
+// Owns: how the tests here drive a connection: its loop runs on a thread of its own, orders go to
+// it through a mailbox, and what it tells is put down in order for the test to look at.
 
 import Foundation
 import Loop
-import RedisLink
+import RedisConnection
 import Scripts
 import SessionModel
 import Synchronization
 import TestSupport
 
-/// What a link told, in order.
-enum LinkNews: Equatable, Sendable {
+/// What a connection told, in order.
+enum ConnectionNews: Equatable, Sendable {
   case serves
   case failed(String)
   case refused(String)
   /// A batch was answered: the slots of its requests, and the reply lines or one error.
   case answered([UInt64], [String])
   case rejected([UInt64], String)
-  case batchFailed([UInt64], LinkFailure)
+  case batchFailed([UInt64], RedisFailure)
   /// The reply to a call with this name.
   case called(String, String)
-  case callFailed(String, LinkFailure)
+  case callFailed(String, RedisFailure)
 }
 
 /// What lives on the loop's thread.
-final class LinkSide: RedisLinkOwner {
+final class ConnectionSide: RedisConnectionOwner {
   let loop: EventLoop
-  private(set) var link: RedisLink?
+  private(set) var redis: RedisConnection?
   var batcher = Batcher(requestsMax: 64)
   private var latest: [UInt64: UInt64] = [:]
-  private let tell: (LinkNews) -> Void
+  private let tell: (ConnectionNews) -> Void
 
-  init(_ loop: EventLoop, _ setup: LinkSetup, _ tell: @escaping (LinkNews) -> Void) {
+  init(_ loop: EventLoop, _ setup: RedisSetup, _ tell: @escaping (ConnectionNews) -> Void) {
     self.loop = loop
     self.tell = tell
-    link = RedisLink(loop, setup, owner: self)
+    redis = RedisConnection(loop, setup, owner: self)
     loop.atTurnEnd { [unowned self] in turnEnded() }
   }
 
   private func turnEnded() {
-    guard let link, link.isReady else { return }
-    if !batcher.isEmpty { link.send(batcher.takeAll()) }
-    link.flush()
+    guard let redis, redis.isReady else { return }
+    if !batcher.isEmpty { redis.send(batcher.takeAll()) }
+    redis.flush()
   }
 
   /// Asks as a worker's connection does; replies are told by slot.
@@ -57,11 +57,11 @@ final class LinkSide: RedisLinkOwner {
     batch.add(ticket, base: key.bytes) { out in for word in arguments { out.word(word) } }
   }
 
-  func linkServes(_ link: RedisLink) { tell(.serves) }
-  func linkFailed(_ link: RedisLink, reason: String) { tell(.failed(reason)) }
-  func linkRefused(_ link: RedisLink, reason: String) { tell(.refused(reason)) }
+  func redisServes(_ redis: RedisConnection) { tell(.serves) }
+  func redisFailed(_ redis: RedisConnection, reason: String) { tell(.failed(reason)) }
+  func redisRefused(_ redis: RedisConnection, reason: String) { tell(.refused(reason)) }
 
-  func batchAnswered(_ link: RedisLink, _ batch: Batch, _ reply: RedisReply) {
+  func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {
     let slots = batch.tickets.map(\.slot)
     if reply.kind == .error {
       tell(.rejected(slots, reply.text))
@@ -71,7 +71,7 @@ final class LinkSide: RedisLinkOwner {
     batcher.recycle(batch)
   }
 
-  func batchFailed(_ link: RedisLink, _ batch: Batch, _ failure: LinkFailure) {
+  func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {
     tell(.batchFailed(batch.tickets.map(\.slot), failure))
     batcher.recycle(batch)
   }
@@ -82,10 +82,10 @@ private final class Place<Value: Sendable>: Sendable {
   let value = Mutex<Value?>(nil)
 }
 
-/// A link on a thread of its own, stopped with this object.
-final class LinkBench: Sendable {
+/// A connection on a thread of its own, stopped with this object.
+final class ConnectionBench: Sendable {
   private struct Order: Sendable {
-    let body: @Sendable (LinkSide) -> Void
+    let body: @Sendable (ConnectionSide) -> Void
   }
 
   private let orders: Mailbox<Order>
@@ -94,23 +94,23 @@ final class LinkBench: Sendable {
 
   /// The news, shared by both threads.
   private final class Log: Sendable {
-    let news = Mutex<[LinkNews]>([])
+    let news = Mutex<[ConnectionNews]>([])
   }
 
-  /// Makes a link to a Unix socket.
+  /// Makes a connection to a Unix socket.
   init(
-    path: String, timeoutMs: Int64 = 10_000, _ change: (inout LinkSetup) -> Void = { _ in }
+    path: String, timeoutMs: Int64 = 10_000, _ change: (inout RedisSetup) -> Void = { _ in }
   ) throws {
-    var setup = LinkSetup(
+    var setup = RedisSetup(
       endpoint: RedisEndpoint(address: .unix(path: path)), keyspace: Keyspace(namespace: "lk"),
       constants: ScriptConstants(reqKeepMs: 600_000, eventsMax: 1_000),
       requestTimeoutMs: timeoutMs)
     change(&setup)
     let (orders, log, chosen) = (try Mailbox<Order>(), Log(), setup)
     (self.orders, self.log) = (orders, log)
-    thread = try LoopThread(name: "link") {
+    thread = try LoopThread(name: "connection") {
       guard let loop = try? EventLoop() else { return }
-      let side = LinkSide(loop, chosen) { news in log.news.withLock { $0.append(news) } }
+      let side = ConnectionSide(loop, chosen) { news in log.news.withLock { $0.append(news) } }
       let reader = MailboxReader(loop, orders) { $0.body(side) }
       withExtendedLifetime((reader, side)) { loop.run() }
     }
@@ -119,17 +119,17 @@ final class LinkBench: Sendable {
   deinit {
     orders.post(
       Order { side in
-        side.link?.stop()
+        side.redis?.stop()
         side.loop.stop()
       })
     thread.join()
   }
 
   /// Does something on the loop's thread, some time soon.
-  func post(_ body: @escaping @Sendable (LinkSide) -> Void) { orders.post(Order(body: body)) }
+  func post(_ body: @escaping @Sendable (ConnectionSide) -> Void) { orders.post(Order(body: body)) }
 
   /// Does something on the loop's thread and gives what it gives.
-  func ask<Value: Sendable>(_ body: @escaping @Sendable (LinkSide) -> Value) throws -> Value {
+  func ask<Value: Sendable>(_ body: @escaping @Sendable (ConnectionSide) -> Value) throws -> Value {
     let place = Place<Value>()
     post { side in
       let value = body(side)
@@ -140,17 +140,17 @@ final class LinkBench: Sendable {
     return value
   }
 
-  var news: [LinkNews] { log.news.withLock { $0 } }
+  var news: [ConnectionNews] { log.news.withLock { $0 } }
 
-  func count(_ wanted: LinkNews) -> Int { news.count { $0 == wanted } }
+  func count(_ wanted: ConnectionNews) -> Int { news.count { $0 == wanted } }
 
   /// Waits for news, beginning with those after the first `after`.
   @discardableResult
   func wait(
     _ what: String, after: Int = 0, within limit: Duration = .seconds(10),
-    _ isIt: (LinkNews) -> Bool
-  ) throws -> LinkNews {
-    var found: LinkNews?
+    _ isIt: (ConnectionNews) -> Bool
+  ) throws -> ConnectionNews {
+    var found: ConnectionNews?
     do {
       try eventually(what, within: limit) {
         found = news.dropFirst(after).first(where: isIt)
@@ -163,17 +163,17 @@ final class LinkBench: Sendable {
     return found
   }
 
-  /// Starts the link.
-  func start() { post { $0.link?.start() } }
+  /// Starts the connection.
+  func start() { post { $0.redis?.start() } }
 
-  /// Starts the link and waits until it serves.
+  /// Starts the connection and waits until it serves.
   func startServing() throws {
     start()
     try waitUntilServing()
   }
 
   func waitUntilServing(after: Int = 0) throws {
-    try wait("a link that serves", after: after) { $0 == .serves }
+    try wait("a connection that serves", after: after) { $0 == .serves }
   }
 
   /// Asks for one request and waits for its reply line.
@@ -196,9 +196,11 @@ final class LinkBench: Sendable {
 
   /// Sends a command and puts its reply down under a name.
   func call(_ name: String, timeoutMs: Int64, _ words: String...) {
-    let tell: @Sendable (LinkNews) -> Void = { [log] news in log.news.withLock { $0.append(news) } }
+    let tell: @Sendable (ConnectionNews) -> Void = { [log] news in
+      log.news.withLock { $0.append(news) }
+    }
     post { side in
-      side.link?.call(
+      side.redis?.call(
         timeoutMs: timeoutMs,
         { out in
           out.begin(words: words.count)
@@ -214,8 +216,8 @@ final class LinkBench: Sendable {
   }
 }
 
-extension LinkNews {
-  /// Why the link failed, if it did.
+extension ConnectionNews {
+  /// Why the connection failed, if it did.
   var reason: String? {
     guard case .failed(let reason) = self else { return nil }
     return reason

@@ -6,24 +6,24 @@ package import Loop
 package import Scripts
 internal import SessionModel
 
-/// Who uses a link.
-package protocol RedisLinkOwner: AnyObject {
-  /// The link can serve now.
-  func linkServes(_ link: RedisLink)
-  /// The link cannot serve any more; what it carried has been failed before this call.
-  func linkFailed(_ link: RedisLink, reason: String)
+/// Who uses a connection.
+package protocol RedisConnectionOwner: AnyObject {
+  /// The connection can serve now.
+  func redisServes(_ redis: RedisConnection)
+  /// The connection cannot serve any more; what it carried has been failed before this call.
+  func redisFailed(_ redis: RedisConnection, reason: String)
   /// This Redis cannot be worked with, and waiting will not help.
-  func linkRefused(_ link: RedisLink, reason: String)
+  func redisRefused(_ redis: RedisConnection, reason: String)
   /// A batch's reply: an array with a reply line per request, or an error.
-  func batchAnswered(_ link: RedisLink, _ batch: Batch, _ reply: RedisReply)
+  func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply)
   /// A batch that has no reply and will have none.
-  func batchFailed(_ link: RedisLink, _ batch: Batch, _ failure: LinkFailure)
+  func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure)
 }
 
-/// A link to Redis that reconnects by itself.
-package final class RedisLink {
+/// A connection to Redis that reconnects by itself.
+package final class RedisConnection {
   /// A command outside of batches gets its reply, or learns that none will come.
-  package typealias Handler = (Result<RedisReply, LinkFailure>) -> Void
+  package typealias Handler = (Result<RedisReply, RedisFailure>) -> Void
 
   private enum Expectation {
     case greeting
@@ -49,9 +49,9 @@ package final class RedisLink {
 
   // MARK: What it is made of; the loop's thread
   private let loop: EventLoop
-  private let setup: LinkSetup
-  private unowned let owner: any RedisLinkOwner
-  private var machine = LinkMachine()
+  private let setup: RedisSetup
+  private unowned let owner: any RedisConnectionOwner
+  private var machine = RedisConnectionMachine()
   private var greeting: Greeting
   private var reader = ReplyReader()
   private var socket: Socket?
@@ -71,21 +71,21 @@ package final class RedisLink {
   private var isReading = false
   private let readBuffer: UnsafeMutableRawBufferPointer
 
-  /// Who gets what Redis sends unasked, on a link that subscribes.
+  /// Who gets what Redis sends unasked, on a connection that subscribes.
   ///
-  /// Without one, a reply that nobody asked for ends the link: it would be taken for somebody
+  /// Without one, a reply that nobody asked for ends the connection: it would be taken for somebody
   /// else's.
   package var pushReceived: ((RedisReply) -> Void)?
 
   // MARK: Figures; the loop's thread
   /// How often a script was missing and the batch was sent again.
   package private(set) var scriptsMended = 0
-  /// How often the link was lost or could not be made.
+  /// How often the connection was lost or could not be made.
   package private(set) var failures = 0
   /// The version that Redis gave when it was greeted.
   package var redisVersion: String { greeting.redisVersion }
 
-  package init(_ loop: EventLoop, _ setup: LinkSetup, owner: any RedisLinkOwner) {
+  package init(_ loop: EventLoop, _ setup: RedisSetup, owner: any RedisConnectionOwner) {
     self.loop = loop
     self.setup = setup
     self.owner = owner
@@ -117,7 +117,7 @@ package final class RedisLink {
 
 // MARK: Asking
 
-extension RedisLink {
+extension RedisConnection {
   /// Puts batches into the outbox; `flush` sends them.
   ///
   /// Only when ready.
@@ -133,7 +133,7 @@ extension RedisLink {
   ///
   /// The handler is called exactly once.
   ///
-  /// When the link is not ready the handler is called at once.
+  /// When the connection is not ready the handler is called at once.
   package func call(
     timeoutMs: Int64, _ write: (inout CommandBuffer) -> Void, _ handler: @escaping Handler
   ) {
@@ -243,7 +243,7 @@ extension RedisLink {
 
 // MARK: Being answered
 
-extension RedisLink: FileWatchOwner {
+extension RedisConnection: FileWatchOwner {
   package func fileReady(_ readiness: Readiness) {
     if machine.isConnecting {
       connectFinished()
@@ -269,7 +269,7 @@ extension RedisLink: FileWatchOwner {
 
   private func deliverReplies() {
     while self.socket != nil {
-      // A reply may end the link; the reader then belongs to the next one.
+      // A reply may end the connection; the reader then belongs to the next one.
       var unexpected = false
       let outcome = reader.next { reply in
         guard let next = pending.popFirst() else {
@@ -329,7 +329,7 @@ extension RedisLink: FileWatchOwner {
     case .refused(.passing(let reason)): lost(reason)
     case .refused(.final(let reason)):
       perform(machine.stop())
-      owner.linkRefused(self, reason: reason)
+      owner.redisRefused(self, reason: reason)
     }
   }
 
@@ -350,12 +350,12 @@ extension RedisLink: FileWatchOwner {
 
 // MARK: Connecting and losing
 
-extension RedisLink {
-  private func perform(_ action: LinkMachine.Action) {
+extension RedisConnection {
+  private func perform(_ action: RedisConnectionMachine.Action) {
     switch action {
     case .connect: connect()
     case .greet: greet()
-    case .serve: owner.linkServes(self)
+    case .serve: owner.redisServes(self)
     case .retry(let ms): retryTimer?.set(afterMs: ms)
     case .close: dropConnection("the worker is stopping")
     case .nothing: break
@@ -400,14 +400,14 @@ extension RedisLink {
     flush()
   }
 
-  /// The one way in which a link ends that is to be made again.
+  /// The one way in which a connection ends that is to be made again.
   private func lost(_ reason: String) {
     guard !machine.isClosed else { return }
     failures += 1
     let action = machine.failed(random: Double.random(in: 0..<1))
     dropConnection(reason)
     perform(action)
-    owner.linkFailed(self, reason: reason)
+    owner.redisFailed(self, reason: reason)
   }
 
   private func dropConnection(_ reason: String) {

@@ -1,0 +1,57 @@
+// Owns: the control loop's own connection to Redis, apart from those that carry callers' requests.
+// Runs on the main thread.
+
+internal import Loop
+internal import RedisConnection
+internal import Scripts
+
+/// A connection for what the worker does by itself.
+final class ControlConnection: RedisConnectionOwner {
+  enum News {
+    case up
+    case down(String)
+    case refused(String)
+  }
+
+  private let timeoutMs: Int64
+  private let tell: (News) -> Void
+  private var redis: RedisConnection?
+
+  init(_ loop: EventLoop, _ setup: RedisSetup, _ tell: @escaping (News) -> Void) {
+    timeoutMs = setup.requestTimeoutMs
+    self.tell = tell
+    redis = RedisConnection(loop, setup, owner: self)
+    loop.atTurnEnd { [weak self] in self?.redis?.flush() }
+  }
+
+  var isReady: Bool { redis?.isReady == true }
+
+  func start() { redis?.start() }
+  func stop() { redis?.stop() }
+
+  /// Calls a script; the handler is called exactly once, at once if Redis is away.
+  func call(
+    _ script: Script, keys: [String], arguments: [String],
+    _ handler: @escaping RedisConnection.Handler
+  ) {
+    guard let redis else { return handler(.failure(.notSent("the worker is starting"))) }
+    redis.call(script, timeoutMs: timeoutMs, keys: keys, arguments: arguments, handler)
+  }
+
+  /// Sends a plain command.
+  func command(_ words: [String], _ handler: @escaping RedisConnection.Handler) {
+    guard let redis else { return handler(.failure(.notSent("the worker is starting"))) }
+    redis.call(
+      timeoutMs: timeoutMs,
+      { out in
+        out.begin(words: words.count)
+        for word in words { out.word(word) }
+      }, handler)
+  }
+
+  func redisServes(_ redis: RedisConnection) { tell(.up) }
+  func redisFailed(_ redis: RedisConnection, reason: String) { tell(.down(reason)) }
+  func redisRefused(_ redis: RedisConnection, reason: String) { tell(.refused(reason)) }
+  func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}
+  func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {}
+}
