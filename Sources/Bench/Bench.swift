@@ -85,12 +85,12 @@ struct Bench {
     do throws(LoadFailure) {
       let words = Array(CommandLine.arguments.dropFirst())
       if try measureLateness(words) { return }
-      let options = try LoadOptions.parse(words)
+      let options = try BenchOptions.parse(words)
       guard let options else {
         print(usage, terminator: "")
         return
       }
-      let run = try LoadRun(options)
+      let run = try BenchRun(options)
       print(try run.measure().json)
       fflush(nil)
       if options.holds { withExtendedLifetime(run) { while true { pause() } } }
@@ -125,7 +125,7 @@ struct Bench {
       print(try AttackRun(attack, FleetOptions.parse(Array(rest.dropFirst()))).measure())
     case "echo":
       guard rest.count == 1 else { throw LoadFailure("echo takes HOST:PORT") }
-      let server = try EchoServer(LoadOptions.address(rest[0]))
+      let server = try EchoServer(BenchOptions.address(rest[0]))
       print(try server.readyLine())
       fflush(nil)
       try server.run()

@@ -4,7 +4,7 @@
 import Glibc
 
 /// Whoever waits, first come, first served.
-struct Line<Element> {
+struct WaitingLine<Element> {
   private var items: [Element] = []
   private var head = 0
 
@@ -32,7 +32,7 @@ struct Arrivals {
   private var state: UInt64 = 0x6c61_7463_686b_6579
   private var nextNs: Double
   /// When each was due that has not been sent.
-  private(set) var due = Line<Int64>()
+  private(set) var due = WaitingLine<Int64>()
 
   init(rate: Double, nowNs: Int64) {
     meanGapNs = 1e9 / rate

@@ -8,7 +8,7 @@ struct ProcessorTimes {
   var observed: [(name: String, us: Double)] = []
 
   /// What has been used up to now; a process that is gone has used nothing.
-  static func now(of processes: [LoadOptions.Observed]) -> ProcessorTimes {
+  static func now(of processes: [BenchOptions.Observed]) -> ProcessorTimes {
     var time = timespec()
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
     return ProcessorTimes(

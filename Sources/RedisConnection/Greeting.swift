@@ -29,7 +29,7 @@ package struct RedisSetup: Sendable {
 }
 
 /// Why Redis, though it answers, cannot be served from.
-package enum Refusal: Equatable, Sendable {
+package enum GreetingRefusal: Equatable, Sendable {
   /// It may get better by itself.
   case passing(String)
   /// It will not: the worker must not go on.
@@ -51,7 +51,7 @@ struct Greeting {
     /// Send what `secondWords` gives.
     case sendSecond
     case done
-    case refused(Refusal)
+    case refused(GreetingRefusal)
   }
 
   private let setup: RedisSetup
@@ -126,7 +126,7 @@ struct Greeting {
 
   private var afterFirstWords: Progress { setup.loadsScripts ? .sendSecond : .done }
 
-  private static let tooOld = Refusal.final(
+  private static let tooOld = GreetingRefusal.final(
     "this Redis is too old: Latchkey needs 6.2 or newer")
 
   /// 6.2 brought SET with PXAT, and XAUTOCLAIM.
@@ -138,7 +138,7 @@ struct Greeting {
     return (numbers[0], numbers[1]) >= (6, 2)
   }
 
-  private func refusal(_ step: Step, _ message: String) -> Refusal {
+  private func refusal(_ step: Step, _ message: String) -> GreetingRefusal {
     if step == .hello, message.contains("unknown command") {
       return Greeting.tooOld
     }

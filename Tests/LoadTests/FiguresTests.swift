@@ -102,7 +102,7 @@ struct FiguresTests {
   }
 
   @Test func `arrivals come at their rate, whatever becomes of them`() {
-    var flow = Arrivals(rate: 1_000, seed: 3, nowNs: 0)
+    var flow = MessageArrivals(rate: 1_000, seed: 3, nowNs: 0)
     var all: [Int64] = []
     for step in 1...100 { all += flow.due(Int64(step) * 100_000_000) }
     #expect((9_000...11_000).contains(all.count))

@@ -41,7 +41,7 @@ struct PlantedBugTests {
     /* 3 */ .call(.lock(b), 15, 18, .held),
     /* 4 */ .call(.say(2, a, 100), 20, 24, .said(seq: 2)),
     /* 5 */ .call(.history(last: 10), 25, 29, .read((1, 1), (2, 2))),
-    /* 6 */ .call(Call(.holder), 30, 33, .holder(agent: a, acquiredAtMs: Story.epochMs + 2)),
+    /* 6 */ .call(LoadCall(.holder), 30, 33, .holder(agent: a, acquiredAtMs: Story.epochMs + 2)),
     /* 7 */ .call(.handoff(a, to: b, 100), 1_000, 1_004, .grant(101, b, at: 1_002)),
     /* 8 */ .event(.told(.handedOff, 100, a, from: 2, at: 1_002), 1_006),
     /* 9 */ .call(.say(3, a, 100), 1_010, 1_014, .stale),
@@ -70,7 +70,7 @@ struct PlantedBugTests {
       .call(.lock(b), 15, 18, .grant(100, a, at: 2, renewed: true))),
     Planted(
       "HOLDER names somebody else", .twoHolders, at: 6,
-      .call(Call(.holder), 30, 33, .holder(agent: b, acquiredAtMs: Story.epochMs + 2))),
+      .call(LoadCall(.holder), 30, 33, .holder(agent: b, acquiredAtMs: Story.epochMs + 2))),
     Planted(
       "the next grant is before the end of the one before", .twoHolders, at: 14,
       .call(.lock(c), 15_200, 15_204, .grant(105, c, at: 15_001))),
@@ -107,7 +107,7 @@ struct PlantedBugTests {
       .call(.say(2, a, 100), 20, 24, .stale)),
     Planted(
       "HOLDER knows nothing of a live lock", .liveTokenRefused, at: 6,
-      .call(Call(.holder), 30, 33, .none)),
+      .call(LoadCall(.holder), 30, 33, .none)),
     Planted(
       "a message is lost", .messageLost, at: 5,
       .call(.history(last: 10), 25, 29, .read((2, 2)))),

@@ -6,10 +6,10 @@
 /// One thing that is seen.
 enum Sight {
   /// A call, when it was sent and answered in ms, and what came of it.
-  case call(Call, Int64, Int64, Outcome)
+  case call(LoadCall, Int64, Int64, LoadOutcome)
   /// A call that overlaps what follows: its begin, and its end by the same name.
-  case begin(String, Call, Int64)
-  case end(String, Int64, Outcome, leavesLoose: Bool = false)
+  case begin(String, LoadCall, Int64)
+  case end(String, Int64, LoadOutcome, leavesLoose: Bool = false)
   case event(LockEvent, Int64, watch: Int = 1)
   case verdict(Int64)
 }
@@ -54,16 +54,16 @@ struct Story {
 
 // MARK: - Words of a story
 
-extension Call {
-  static func lock(_ agent: Int) -> Call {
-    var call = Call(.lock)
+extension LoadCall {
+  static func lock(_ agent: Int) -> LoadCall {
+    var call = LoadCall(.lock)
     call.agent = agent
     call.ttlMs = Story.ttlMs
     return call
   }
 
-  static func handoff(_ agent: Int, to: Int, _ token: Int64) -> Call {
-    var call = Call(.handoff)
+  static func handoff(_ agent: Int, to: Int, _ token: Int64) -> LoadCall {
+    var call = LoadCall(.handoff)
     call.agent = agent
     call.receiver = to
     call.token = token
@@ -71,35 +71,37 @@ extension Call {
     return call
   }
 
-  static func write(_ verb: LoadVerb, _ agent: Int, _ token: Int64) -> Call {
-    var call = Call(verb)
+  static func write(_ verb: LoadVerb, _ agent: Int, _ token: Int64) -> LoadCall {
+    var call = LoadCall(verb)
     call.agent = agent
     call.token = token
     return call
   }
 
-  static func say(_ number: Int, _ agent: Int, _ token: Int64) -> Call {
+  static func say(_ number: Int, _ agent: Int, _ token: Int64) -> LoadCall {
     var call = write(.say, agent, token)
     call.message = number
     return call
   }
 
-  static func history(last: Int) -> Call {
-    var call = Call(.history)
+  static func history(last: Int) -> LoadCall {
+    var call = LoadCall(.history)
     call.last = last
     return call
   }
 }
 
-extension Outcome {
+extension LoadOutcome {
   /// A grant at a moment of this machine's clock, as the server would tell it.
-  static func grant(_ token: Int64, _ agent: Int, at ms: Int64, renewed: Bool = false) -> Outcome {
+  static func grant(_ token: Int64, _ agent: Int, at ms: Int64, renewed: Bool = false)
+    -> LoadOutcome
+  {
     .granted(
       token: token, agent: agent, acquiredAtMs: Story.epochMs + ms, isRenewed: renewed)
   }
 
   /// Messages by seq and number.
-  static func read(_ pairs: (Int64, Int)...) -> Outcome {
+  static func read(_ pairs: (Int64, Int)...) -> LoadOutcome {
     .messages(pairs.map { Message(seq: $0.0, number: $0.1) })
   }
 }

@@ -181,7 +181,7 @@ struct UnknownOutcomeTests {
     #expect(check.ended(lock, .grant(100, 0, at: 1), triedNs: 0, nowNs: 2_000_000) == nil)
     let first = try #require(check.overByNs)
     #expect(first >= (Story.ttlMs + 2) * 1_000_000)
-    var renewal = Call.lock(0)
+    var renewal = LoadCall.lock(0)
     renewal.invokedNs = 5_000_000_000
     let again = check.began(renewal)
     #expect(
@@ -198,7 +198,7 @@ struct UnknownOutcomeTests {
 
   @Test func `a history shows what was seen, with times from the start`() {
     var check = DeviceCheck()
-    var call = Call.lock(0)
+    var call = LoadCall.lock(0)
     call.invokedNs = 1_500_000_000
     let lock = check.began(call)
     _ = check.ended(lock, .grant(100, 0, at: 1), triedNs: 1_500_000_000, nowNs: 1_502_000_000)
@@ -211,7 +211,7 @@ struct UnknownOutcomeTests {
   @Test func `a long history keeps its newest part`() {
     var check = DeviceCheck()
     for number in 0..<500 {
-      let id = check.began(Call(.holder))
+      let id = check.began(LoadCall(.holder))
       _ = check.ended(id, .none, triedNs: 0, nowNs: Int64(number))
     }
     let lines = check.history.lines(zeroNs: 0)

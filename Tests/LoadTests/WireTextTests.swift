@@ -60,7 +60,7 @@ struct WireTextTests {
     let text = String(decoding: say, as: UTF8.self)
     #expect(text.hasPrefix(#"SAY load-x-1/S1 token=77 req=c31 {"n":12,"by":"billing","text":""#))
     #expect((190...215).contains(text.split(separator: " ", maxSplits: 4)[4].count))
-    let words = { (call: Call) in String(decoding: request.line(call, 5), as: UTF8.self) }
+    let words = { (call: LoadCall) in String(decoding: request.line(call, 5), as: UTF8.self) }
     #expect(words(.lock(0)) == "LOCK load-x-1 scheduling ttl=10000ms\n")
     #expect(words(.history(last: 10)) == "HISTORY load-x-1/S1 last=10\n")
     #expect(

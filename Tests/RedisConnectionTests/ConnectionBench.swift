@@ -136,7 +136,7 @@ final class ConnectionBench: Sendable {
       place.value.withLock { $0 = value }
     }
     try eventually("a turn of the loop") { place.value.withLock { $0 != nil } }
-    guard let value = place.value.withLock({ $0 }) else { throw Failure("no value") }
+    guard let value = place.value.withLock({ $0 }) else { throw TestFailure("no value") }
     return value
   }
 
@@ -157,9 +157,9 @@ final class ConnectionBench: Sendable {
         return found != nil
       }
     } catch {
-      throw Failure("\(error); the news are \(news.suffix(6))")
+      throw TestFailure("\(error); the news are \(news.suffix(6))")
     }
-    guard let found else { throw Failure(what) }
+    guard let found else { throw TestFailure(what) }
     return found
   }
 
@@ -190,7 +190,7 @@ final class ConnectionBench: Sendable {
     }
     guard case .answered(let slots, let lines) = news, slots.count == lines.count,
       let index = slots.firstIndex(of: slot)
-    else { throw Failure("\(script.name) \(arguments): \(news)") }
+    else { throw TestFailure("\(script.name) \(arguments): \(news)") }
     return lines[index]
   }
 

@@ -15,7 +15,7 @@ struct ConnectionLossTests {
   @Test func `what waits for a Redis that hangs fails in time, and the connection comes back`()
     throws
   {
-    let server = try RedisServer()
+    let server = try BareRedis()
     let bench = try ConnectionBench(path: server.path, timeoutMs: 200) { $0.connectTimeoutMs = 300 }
     try bench.startServing()
     server.freeze()
@@ -40,7 +40,7 @@ struct ConnectionLossTests {
   }
 
   @Test func `a request right after connecting fails as early as any other`() throws {
-    let server = try RedisServer()
+    let server = try BareRedis()
     let bench = try ConnectionBench(path: server.path, timeoutMs: 200) {
       $0.connectTimeoutMs = 3_000
     }
@@ -55,7 +55,7 @@ struct ConnectionLossTests {
   }
 
   @Test func `a request behind a call that may take longer fails in its own time`() throws {
-    let server = try RedisServer()
+    let server = try BareRedis()
     let bench = try ConnectionBench(path: server.path, timeoutMs: 200) { $0.connectTimeoutMs = 300 }
     try bench.startServing()
     server.freeze()
@@ -69,7 +69,7 @@ struct ConnectionLossTests {
   }
 
   @Test func `a Redis that dies fails what is on its way and is found again`() throws {
-    let server = try RedisServer()
+    let server = try BareRedis()
     let bench = try ConnectionBench(path: server.path, timeoutMs: 20_000)
     try bench.startServing()
     server.freeze()
@@ -91,7 +91,7 @@ struct ConnectionLossTests {
   }
 
   @Test func `a connection waits for a Redis that is not there yet`() throws {
-    let server = try RedisServer()
+    let server = try BareRedis()
     server.stop()
     let bench = try ConnectionBench(path: server.path + ".not-there")
     bench.start()
@@ -103,7 +103,7 @@ struct ConnectionLossTests {
   }
 
   @Test func `a connection that is stopped fails what is on its way and tries no more`() throws {
-    let server = try RedisServer()
+    let server = try BareRedis()
     let bench = try ConnectionBench(path: server.path)
     try bench.startServing()
     server.freeze()
@@ -129,8 +129,8 @@ struct ConnectionLossTests {
     ("256", "256 partitions in a layout without a version"),
   ])
   func `another layout is refused for good`(layout: String, words: String) throws {
-    let server = try RedisServer()
-    let client = try RedisClient(path: server.path)
+    let server = try BareRedis()
+    let client = try BareRedisClient(path: server.path)
     try client.command("SET", "lk:partitions", layout)
     let bench = try ConnectionBench(path: server.path)
     bench.start()
@@ -149,8 +149,8 @@ struct ConnectionLossTests {
   }
 
   @Test func `a read-only replica is refused until it is one no more`() throws {
-    let server = try RedisServer()
-    let client = try RedisClient(path: server.path)
+    let server = try BareRedis()
+    let client = try BareRedisClient(path: server.path)
     try client.command("REPLICAOF", "127.0.0.1", "1")
     let bench = try ConnectionBench(path: server.path)
     bench.start()
@@ -163,8 +163,8 @@ struct ConnectionLossTests {
   }
 
   @Test func `a wrong password is refused until it is right, and stands in no text`() throws {
-    let server = try RedisServer("--requirepass", "first-hunter2")
-    let client = try RedisClient(path: server.path)
+    let server = try BareRedis("--requirepass", "first-hunter2")
+    let client = try BareRedisClient(path: server.path)
     try client.command("AUTH", "first-hunter2")
     let bench = try ConnectionBench(path: server.path) { $0.endpoint.password = "second-hunter2" }
     bench.start()
@@ -175,7 +175,7 @@ struct ConnectionLossTests {
   }
 
   @Test func `no password where one is needed is refused`() throws {
-    let server = try RedisServer("--requirepass", "hunter2")
+    let server = try BareRedis("--requirepass", "hunter2")
     let bench = try ConnectionBench(path: server.path)
     bench.start()
     try bench.wait("the refusal") { $0.reason?.contains("(NOAUTH)") == true }
@@ -183,8 +183,8 @@ struct ConnectionLossTests {
   }
 
   @Test func `a user of the access list is let in, and without rights is refused`() throws {
-    let server = try RedisServer()
-    let client = try RedisClient(path: server.path)
+    let server = try BareRedis()
+    let client = try BareRedisClient(path: server.path)
     try client.command("ACL", "SETUSER", "ann", "on", ">hunter2", "~lk:*", "+@all")
     try client.command("ACL", "SETUSER", "bob", "on", ">hunter2", "~other:*", "+@all")
     try client.command("ACL", "SETUSER", "eve", "on", ">hunter2", "~*", "+@all", "-@scripting")
@@ -203,11 +203,11 @@ struct ConnectionLossTests {
   }
 
   @Test func `the database of the URL is the one that is used`() throws {
-    let server = try RedisServer()
+    let server = try BareRedis()
     let bench = try ConnectionBench(path: server.path) { $0.endpoint.database = 3 }
     try bench.startServing()
     #expect(try bench.request(.seize, slot: 1, "d", "a", "60000", "").hasPrefix("OK "))
-    let client = try RedisClient(path: server.path)
+    let client = try BareRedisClient(path: server.path)
     #expect(try client.command("DBSIZE") == .integer(0))
     try client.command("SELECT", "3")
     #expect(try client.command("GET", "lk:partitions") == .text("256 1"))
@@ -217,8 +217,8 @@ struct ConnectionLossTests {
   }
 
   @Test func `a mere look at Redis loads nothing and checks nothing`() throws {
-    let server = try RedisServer()
-    let client = try RedisClient(path: server.path)
+    let server = try BareRedis()
+    let client = try BareRedisClient(path: server.path)
     try client.command("SET", "lk:partitions", "512")
     let bench = try ConnectionBench(path: server.path) { $0.loadsScripts = false }
     try bench.startServing()

@@ -7,12 +7,12 @@ import Testing
 import TestSupport
 
 struct RedisConnectionTests {
-  private let server: RedisServer
-  private let client: RedisClient
+  private let server: BareRedis
+  private let client: BareRedisClient
 
   init() throws {
-    server = try RedisServer()
-    client = try RedisClient(path: server.path)
+    server = try BareRedis()
+    client = try BareRedisClient(path: server.path)
   }
 
   private func sha1(_ text: [UInt8]) throws -> String {

@@ -29,7 +29,7 @@ struct ChatTests {
     let reply = try bench.run(.history, "d", "S", "", after, "\(limit)")
     guard let messages = reply.body["messages"] as? [[String: Any]],
       let more = reply.body["more"] as? Bool
-    else { throw Failure("no history: \(reply.raw)") }
+    else { throw TestFailure("no history: \(reply.raw)") }
     return (messages.compactMap { $0["seq"] as? Int }, more)
   }
 

@@ -24,12 +24,14 @@ struct EventScriptTests {
   ) throws -> ScriptReply {
     let arguments = [group, "\(ackMs)", "\(limit)", types, "0", "\(groupsMax)"]
     let reply = try bench.call(.take, keys: keys ?? [bench.base], arguments)
-    guard let text = reply.string else { throw Failure("take: \(reply)") }
+    guard let text = reply.string else { throw TestFailure("take: \(reply)") }
     return try ScriptReply(text)
   }
 
   private func events(_ reply: ScriptReply) throws -> [[String: Any]] {
-    guard let events = reply.body["events"] as? [[String: Any]] else { throw Failure("\(reply)") }
+    guard let events = reply.body["events"] as? [[String: Any]] else {
+      throw TestFailure("\(reply)")
+    }
     return events
   }
 

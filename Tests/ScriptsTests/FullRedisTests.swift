@@ -6,11 +6,11 @@ import Testing
 import TestSupport
 
 @Suite(.serialized) struct FullRedisTests {
-  private let server: RedisServer
+  private let server: BareRedis
   private let bench: ScriptBench
 
   init() throws {
-    server = try RedisServer("--maxmemory-policy", "noeviction")
+    server = try BareRedis("--maxmemory-policy", "noeviction")
     bench = try ScriptBench(on: server)
   }
 

@@ -6,11 +6,11 @@ import TestSupport
 
 struct LeavingsTests {
   /// Its own, since its commands are counted.
-  private let server: RedisServer
+  private let server: BareRedis
   private let bench: ScriptBench
 
   init() throws {
-    server = try RedisServer()
+    server = try BareRedis()
     bench = try ScriptBench(on: server)
   }
 
@@ -20,7 +20,7 @@ struct LeavingsTests {
     #expect(try bench.run(.open, request).word == "OK")
   }
 
-  private func line(of device: String) throws -> RedisValue {
+  private func line(of device: String) throws -> RedisAnswer {
     try bench.redis.command("HGET", bench.base + ":devices", device)
   }
 

@@ -6,11 +6,11 @@ import TestSupport
 
 struct ListTests {
   /// Its own, since its commands are counted.
-  private let server: RedisServer
+  private let server: BareRedis
   private let bench: ScriptBench
 
   init() throws {
-    server = try RedisServer()
+    server = try BareRedis()
     bench = try ScriptBench(on: server)
   }
 
@@ -35,7 +35,7 @@ struct ListTests {
   ) throws -> (sessions: [String], cursor: String?) {
     let reply = try bench.run(.listDevice, "d", state, "\(limit)", cursor)
     guard let sessions = reply.body["sessions"] as? [[String: Any]] else {
-      throw Failure("no list: \(reply.raw.prefix(200))")
+      throw TestFailure("no list: \(reply.raw.prefix(200))")
     }
     return (sessions.compactMap { $0["session"] as? String }, reply.body["cursor"] as? String)
   }

@@ -18,7 +18,7 @@ struct RenewalTests {
   }
 
   /// How often Redis has run a command.
-  private func calls(_ command: String, on redis: RedisClient) throws -> Int {
+  private func calls(_ command: String, on redis: BareRedisClient) throws -> Int {
     let info = try redis.command("INFO", "commandstats").string ?? ""
     guard
       let line = info.split(separator: "\r\n").first(where: { $0.hasPrefix("cmdstat_\(command):") }
@@ -30,7 +30,7 @@ struct RenewalTests {
 
   @Test(arguments: [50, 512])
   func `renewals of one call share one read and one write`(count: Int) throws {
-    let server = try RedisServer()
+    let server = try BareRedis()
     let bench = try ScriptBench(on: server)
     let requests = (0..<count).flatMap { ["d\($0)", "a", "60000", "", ""] }
     let keys = [String](repeating: bench.base, count: count)
@@ -182,7 +182,7 @@ struct RenewalTests {
   @Test func `in a full Redis without script flags each renewal of the call hears that it failed`()
     throws
   {
-    let server = try RedisServer("--maxmemory-policy", "noeviction")
+    let server = try BareRedis("--maxmemory-policy", "noeviction")
     let old = try ScriptBench(on: server, redisMajor: 6)
     for device in ["d1", "d2"] { try old.run(.lock, device, "a", "60000", "", "") }
     let before = try [old.held("d1"), old.held("d2")]

@@ -25,7 +25,7 @@ struct ReplySizeTests {
   private func seqs(_ reply: ScriptReply) throws -> (seqs: [Int], more: Bool) {
     guard let messages = reply.body["messages"] as? [[String: Any]],
       let more = reply.body["more"] as? Bool
-    else { throw Failure("no history: \(reply.raw.prefix(200))") }
+    else { throw TestFailure("no history: \(reply.raw.prefix(200))") }
     return (messages.compactMap { $0["seq"] as? Int }, more)
   }
 

@@ -138,7 +138,7 @@ struct ReturnWordTests {
     let keys = Array(repeating: bench.base, count: ahead.count + 1)
     let replies = try bench.call(script, keys: keys, ahead.flatMap { $0 } + request).items
     guard replies.count == keys.count, let text = replies.last?.string else {
-      throw Failure("\(script.name): \(replies.count) replies")
+      throw TestFailure("\(script.name): \(replies.count) replies")
     }
     return try ScriptReply(text)
   }

@@ -24,19 +24,19 @@ struct ScriptReply: CustomStringConvertible {
       return
     }
     let json = try JSONSerialization.jsonObject(with: Data(parts[1].utf8))
-    guard let members = json as? [String: Any] else { throw Failure("not an object: \(raw)") }
+    guard let members = json as? [String: Any] else { throw TestFailure("not an object: \(raw)") }
     body = members
   }
 
   var description: String { raw }
 
   func int(_ name: String) throws -> Int {
-    guard let number = body[name] as? Int else { throw Failure("no number \(name) in \(raw)") }
+    guard let number = body[name] as? Int else { throw TestFailure("no number \(name) in \(raw)") }
     return number
   }
 
   func string(_ name: String) throws -> String {
-    guard let text = body[name] as? String else { throw Failure("no text \(name) in \(raw)") }
+    guard let text = body[name] as? String else { throw TestFailure("no text \(name) in \(raw)") }
     return text
   }
 
@@ -56,13 +56,13 @@ struct HeldLock: Equatable {
     let parts = text.split(separator: " ", omittingEmptySubsequences: false)
     guard parts.count >= 3, let endsAt = Int(parts[0]), let token = Int(parts[1]),
       let acquiredAt = parts.count > 3 ? Int(parts[3]) : token / 1_000
-    else { throw Failure("not a lock: \(text)") }
+    else { throw TestFailure("not a lock: \(text)") }
     self.endsAt = endsAt
     self.acquiredAt = acquiredAt
     self.token = token
     agent = String(parts[2])
     guard parts.count < 6, parts.count < 5 || parts[4] == "+", (note != nil) == (parts.count == 5)
-    else { throw Failure("not a lock: \(text), its note \(note ?? "none")") }
+    else { throw TestFailure("not a lock: \(text), its note \(note ?? "none")") }
     self.note = note
   }
 }
@@ -85,7 +85,7 @@ private struct Renewal {
   func key(_ base: String) -> String { "\(base):held:\(words[0])" }
 
   /// The reply line, which a worker makes of the record if that is the reply.
-  func line(_ reply: RedisValue) throws -> RedisValue {
+  func line(_ reply: RedisAnswer) throws -> RedisAnswer {
     guard case .text(var text) = reply, text.first?.isNumber == true else { return reply }
     var line = ""
     text.withUTF8 { bytes in
@@ -93,7 +93,7 @@ private struct Renewal {
         line = String(decoding: $0, as: UTF8.self)
       }
     }
-    guard line.hasSuffix("\n") else { throw Failure("not a record: \(text)") }
+    guard line.hasSuffix("\n") else { throw TestFailure("not a record: \(text)") }
     return .text(String(line.dropLast()))
   }
 }
@@ -110,29 +110,29 @@ struct LoggedEvent {
 /// One partition's base key on a real Redis, and the scripts loaded there.
 final class ScriptBench {
   /// The server that tests share which do nothing to it as a whole.
-  private static let shared = Result { try RedisServer() }
+  private static let shared = Result { try BareRedis() }
   private static let count = Mutex(0)
 
   static let constants = ScriptConstants(reqKeepMs: 600_000, eventsMax: 1_000)
 
-  let redis: RedisClient
+  let redis: BareRedisClient
   let base: String
   private var hashes: [Script: String] = [:]
 
   init(
-    on server: RedisServer? = nil, _ constants: ScriptConstants = ScriptBench.constants,
+    on server: BareRedis? = nil, _ constants: ScriptConstants = ScriptBench.constants,
     redisMajor: Int = 7
   ) throws {
     let number = ScriptBench.count.withLock { count in
       count += 1
       return count
     }
-    redis = try RedisClient(path: try server?.path ?? ScriptBench.shared.get().path)
+    redis = try BareRedisClient(path: try server?.path ?? ScriptBench.shared.get().path)
     base = "t\(number):{0a3}"
     for script in Script.allCases {
       let text = String(decoding: script.text(constants, redisMajor: redisMajor), as: UTF8.self)
       let reply = try redis.command("SCRIPT", "LOAD", text)
-      guard case .text(let hash) = reply else { throw Failure("\(script.name): \(reply)") }
+      guard case .text(let hash) = reply else { throw TestFailure("\(script.name): \(reply)") }
       hashes[script] = hash
     }
   }
@@ -141,7 +141,7 @@ final class ScriptBench {
   ///
   /// Those of LOCK and RENEW are called as the worker does it: keys are the partitions' here too,
   /// each request has five arguments, and gives a line.
-  func call(_ script: Script, keys: [String], _ arguments: [String]) throws -> RedisValue {
+  func call(_ script: Script, keys: [String], _ arguments: [String]) throws -> RedisAnswer {
     guard script.keysAreRecords else { return try evaluate(script, keys: keys, arguments) }
     let renewals = keys.indices.map {
       Renewal(script: script, words: Array(arguments[$0 * 5..<($0 + 1) * 5]))
@@ -154,7 +154,7 @@ final class ScriptBench {
 
   private func evaluate(
     _ script: Script, keys: [String], _ arguments: [String]
-  ) throws -> RedisValue {
+  ) throws -> RedisAnswer {
     let words = ["EVALSHA", hashes[script] ?? "", "\(keys.count)"] + keys + arguments
     return try redis.command(words)
   }
@@ -167,7 +167,9 @@ final class ScriptBench {
   @discardableResult
   func run(_ script: Script, _ arguments: [String]) throws -> ScriptReply {
     let reply = try call(script, keys: [base], arguments)
-    guard let text = reply.items.first?.string else { throw Failure("\(script.name): \(reply)") }
+    guard let text = reply.items.first?.string else {
+      throw TestFailure("\(script.name): \(reply)")
+    }
     return try ScriptReply(text)
   }
 
@@ -181,7 +183,7 @@ final class ScriptBench {
   @discardableResult func reap(limit: Int = 128) throws -> Reaped {
     let items = try call(.reap, keys: [base], ["\(limit)"]).items
     guard items.count >= 3, let wait = items[0].int, let due = items[1].int else {
-      throw Failure("reap: \(items)")
+      throw TestFailure("reap: \(items)")
     }
     return Reaped(waitMs: wait, due: due, lateMs: items[2].items.compactMap(\.int))
   }
@@ -210,7 +212,7 @@ extension ScriptBench {
 
   /// A lock that must be there.
   func held(_ device: String) throws -> HeldLock {
-    guard let record = try record(device) else { throw Failure("\(device) is not held") }
+    guard let record = try record(device) else { throw TestFailure("\(device) is not held") }
     return record
   }
 
@@ -243,7 +245,7 @@ extension ScriptBench {
     try redis.command("XRANGE", base + ":events", "-", "+").items.map { entry in
       let fields = entry.items[1].items.compactMap(\.string)
       guard fields.count == 6, fields[0] == "t", fields[2] == "d", fields[4] == "b" else {
-        throw Failure("not an event: \(fields)")
+        throw TestFailure("not an event: \(fields)")
       }
       return LoggedEvent(
         kind: fields[1], device: fields[3], body: try ScriptReply("EVENT {\(fields[5])}"),

@@ -32,7 +32,7 @@ struct LuaFile: Sendable {
 
   static func of(_ script: Script) throws -> LuaFile {
     guard let file = all.first(where: { $0.name == fileName(of: script) }) else {
-      throw Failure("no file of \(script.name)")
+      throw TestFailure("no file of \(script.name)")
     }
     return file
   }

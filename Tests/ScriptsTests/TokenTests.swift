@@ -13,7 +13,7 @@ struct TokenTests {
     -> Int
   {
     let reply = try bench.run(.lock, device, agent, "\(ttl)", "", "")
-    guard reply.word == "OK" else { throw Failure("\(reply)") }
+    guard reply.word == "OK" else { throw TestFailure("\(reply)") }
     return try reply.int("token")
   }
 

@@ -5,7 +5,7 @@ import Testing
 import struct TestSupport.Seeded
 
 /// A client, a bystander and a device whose lock `a` holds; bad requests must not touch any.
-private struct Bench {
+private struct BadInputBench {
   let client: LineClient
   let bystander: LineClient
   let device = Lab.device()
@@ -44,7 +44,7 @@ extension SystemSuites {
     // MARK: grammar
 
     @Test func `verbs and options are read in any case, values are not`() throws {
-      let bench = try Bench()
+      let bench = try BadInputBench()
       let (client, device) = (bench.client, bench.device)
       #expect(try client.request("ping").raw == "OK")
       #expect(try client.request("pInG").raw == "OK")
@@ -57,7 +57,7 @@ extension SystemSuites {
     }
 
     @Test func `a word or a value may be quoted`() throws {
-      let bench = try Bench()
+      let bench = try BadInputBench()
       let (client, device) = (bench.client, bench.device)
       let same = [
         "LOCK \"\(device)\" \"a\" ttl=\"1h\"", "LOCK \(device) \"\\u0061\" ttl=1h",
@@ -85,7 +85,7 @@ extension SystemSuites {
       ("LOCK DEV [1]", ""), ("AUTH", "secret"),
     ])
     func `a missing word is named`(line: String, missing: String) throws {
-      try Bench().expectRefused(line, naming: missing)
+      try BadInputBench().expectRefused(line, naming: missing)
     }
 
     @Test(arguments: [
@@ -101,21 +101,21 @@ extension SystemSuites {
     func `an extra word, an unknown or a repeated option is named`(
       line: String, named: String
     ) throws {
-      let bench = try Bench()
+      let bench = try BadInputBench()
       try bench.expectRefused(line, naming: named)
       try bench.expectUntouched()
     }
 
     @Test(arguments: ["FROB", "FROB x y", "LOCKS d a", "LOC d a", "frob {}", "FROB =", "X"])
     func `an unknown verb is told`(line: String) throws {
-      let bench = try Bench()
+      let bench = try BadInputBench()
       expect(try bench.client.request(line), "ERR", "unknown_verb")
       #expect(try bench.client.request("PING").raw == "OK")
     }
 
     @Test(arguments: ["héllo", "lock-d", "=", "*", "/", "-", "'PING'"])
     func `what can not be a verb is an error`(line: String) throws {
-      let bench = try Bench()
+      let bench = try BadInputBench()
       let reply = try bench.client.request(line)
       #expect(["unknown_verb", "bad_request"].contains(reply.code), "\(reply)")
       #expect(try bench.client.request("PING").raw == "OK")
@@ -127,7 +127,7 @@ extension SystemSuites {
       "\"PING\"", "{\"verb\":\"PING\"}", "[]", "\"", "{",
     ])
     func `one space parts two words, and nothing else is forgiven`(line: String) throws {
-      let bench = try Bench()
+      let bench = try BadInputBench()
       try bench.expectRefused(line)
       try bench.expectUntouched()
     }
@@ -135,7 +135,7 @@ extension SystemSuites {
     // MARK: values
 
     @Test func `ids and agents have an alphabet and a length`() throws {
-      let bench = try Bench()
+      let bench = try BadInputBench()
       let client = bench.client
       let every = "AZaz09._:@+-%~"
       let longest = String((bench.device + String(repeating: "x", count: 128)).prefix(128))
@@ -165,7 +165,7 @@ extension SystemSuites {
       "5s,",
     ])
     func `a duration out of range or out of form is refused`(ttl: String) throws {
-      let bench = try Bench()
+      let bench = try BadInputBench()
       let token = bench.grant.token
       try bench.expectRefused("LOCK DEV a ttl=\(ttl)", naming: ttl == "5 s" ? "" : "ttl")
       try bench.expectRefused("RENEW DEV a token=\(token) ttl=\(ttl)")
@@ -182,7 +182,7 @@ extension SystemSuites {
       "99999999999999999999999999999999999999999",
     ])
     func `a token out of range or out of form is refused`(token: String) throws {
-      let bench = try Bench()
+      let bench = try BadInputBench()
       try bench.expectRefused("LOCK DEV a token=\(token)", naming: token == "1 " ? "" : "token")
       try bench.expectRefused("RENEW DEV a token=\(token)")
       try bench.expectRefused("UNLOCK DEV a token=\(token)")
@@ -193,18 +193,18 @@ extension SystemSuites {
     // MARK: payloads
 
     @Test func `what is almost JSON is refused`() throws {
-      let bench = try Bench()
-      #expect(JSONCases.bad.count >= 60)
-      for text in JSONCases.bad {
+      let bench = try BadInputBench()
+      #expect(PayloadCases.bad.count >= 60)
+      for text in PayloadCases.bad {
         try bench.expectRefused("HANDOFF DEV a b \(text)")
       }
       try bench.expectUntouched()
     }
 
     @Test func `what is JSON is kept as it is`() throws {
-      let bench = try Bench()
+      let bench = try BadInputBench()
       let (client, device) = (bench.client, bench.device)
-      for text in JSONCases.good {
+      for text in PayloadCases.good {
         expect(try client.request("HANDOFF \(device) a b \(text)"), "OK", "", "\(text)")
         let holder = try client.request("HOLDER \(device)")
         #expect(holder.shows("note", as: text), "\(text): \(holder)")
@@ -214,7 +214,7 @@ extension SystemSuites {
 
     @Test func `a bad line among pipelined good ones costs only itself`() throws {
       var random = Seeded("bad lines among good ones")
-      let bench = try Bench()
+      let bench = try BadInputBench()
       let bad = [
         "LOCK", "LOCK \(bench.device) a ttl=0", "HANDOFF \(bench.device) a b {", " PING",
         "HOLDER \u{7f}", "PING [", String(repeating: "x", count: 70_000),

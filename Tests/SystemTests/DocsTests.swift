@@ -143,7 +143,7 @@ private struct Placeholders {
 }
 
 /// A connection on which an example is run.
-private struct Conversation {
+private struct DocsConversation {
   let client: LineClient
   private var placeholders = Placeholders()
   private var replies: [String] = []
@@ -217,7 +217,7 @@ extension SystemSuites {
       let lab = try Lab.current
       // Each block begins with nothing locked and no event in the log.
       try lab.redis.command("FLUSHALL")
-      var conversation = Conversation(try lab.connect())
+      var conversation = DocsConversation(try lab.connect())
       try conversation.run(example)
     }
 

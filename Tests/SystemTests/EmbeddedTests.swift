@@ -5,7 +5,7 @@ import Glibc
 import Testing
 
 /// A data folder, and what runs in it; whatever is left there is ended with it.
-private final class DataFolder {
+private final class EmbeddedFolder {
   let path: String
 
   init() throws { path = try Scratch.folder("data") }
@@ -26,7 +26,7 @@ private final class DataFolder {
 extension SystemSuites {
   @Suite struct Embedded {
     @Test func `without a URL a worker serves on a Redis of its own`() throws {
-      let data = try DataFolder()
+      let data = try EmbeddedFolder()
       let worker = try data.start()
       defer { worker.kill() }
       #expect(worker.readyLine.hasSuffix(" redis=embedded"), "\(worker.readyLine)")
@@ -38,7 +38,7 @@ extension SystemSuites {
     }
 
     @Test func `no lock is lost when the worker is stopped or killed and started again`() throws {
-      let data = try DataFolder()
+      let data = try EmbeddedFolder()
       let devices = (0..<50).map { _ in Lab.device() }
       var worker = try data.start()
       defer { worker.kill() }
@@ -65,7 +65,7 @@ extension SystemSuites {
     }
 
     @Test func `an embedded Redis that dies is started again, with its locks`() throws {
-      let data = try DataFolder()
+      let data = try EmbeddedFolder()
       let worker = try data.start()
       defer { worker.kill() }
       let client = try worker.connect()
@@ -87,7 +87,7 @@ extension SystemSuites {
     }
 
     @Test func `a second worker on the same data folder is refused`() throws {
-      let data = try DataFolder()
+      let data = try EmbeddedFolder()
       let worker = try data.start()
       defer { worker.kill() }
       let second = try Starting([
@@ -129,7 +129,7 @@ extension SystemSuites {
     }
 
     @Test func `SIGINT to the whole group, as from a terminal, loses nothing`() throws {
-      let data = try DataFolder()
+      let data = try EmbeddedFolder()
       let worker = try data.start()
       defer { worker.kill() }
       let device = Lab.device()

@@ -231,7 +231,7 @@ extension SystemSuites {
       #expect(usage.status == 2 && usage.errors.contains("1 to 200000"), "\(usage.errors)")
       let help = try ProgramRun(["load", "--help"])
       #expect(help.status == 0 && help.output.hasPrefix("usage: latchkey load"))
-      let port = try Socket.freePort()
+      let port = try TestSocket.freePort()
       let nobody = try ProgramRun(["load", "--to", "127.0.0.1:\(port)", "--duration", "1s"])
       #expect(nobody.status == 3 && nobody.errors.contains("cannot connect"), "\(nobody.errors)")
       let nowhere = try ProgramRun(["load", "--json", "/nonexistent/figures.json"])

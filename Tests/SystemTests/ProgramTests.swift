@@ -64,7 +64,7 @@ extension SystemSuites {
     }
 
     @Test func `an address that is taken is an error that names it`() throws {
-      let taken = try Socket.listen()
+      let taken = try TestSocket.listen()
       defer { close(taken.descriptor) }
       let address = "127.0.0.1:\(taken.port)"
       let redis = try Lab.current.redis.url
@@ -86,7 +86,7 @@ extension SystemSuites {
 
     @Test func `a worker starts on its port again at once, also after a crash`() throws {
       let redis = try Lab.current.redis
-      let port = try Socket.freePort()
+      let port = try TestSocket.freePort()
       let device = Lab.device()
       for isKilled in [true, false, true] {
         let worker = try WorkerProcess(["--redis", redis.url, "--listen", "127.0.0.1:\(port)"])
@@ -246,11 +246,13 @@ extension SystemSuites {
     }
 
     @Test func `call exits with 3 when it can not connect or gets no answer`() throws {
-      let run = try ProgramRun(["call", "--to", "127.0.0.1:\(try Socket.freePort())", "PING"])
+      let run = try ProgramRun(["call", "--to", "127.0.0.1:\(try TestSocket.freePort())", "PING"])
       #expect(run.status == 3)
       #expect(run.output.isEmpty && !run.errors.isEmpty)
-      let deaf = try Socket.listen()
-      let closer = Background { try Socket.accept(deaf.descriptor, within: .seconds(5))?.reset() }
+      let deaf = try TestSocket.listen()
+      let closer = Background {
+        try TestSocket.accept(deaf.descriptor, within: .seconds(5))?.reset()
+      }
       let cut = try ProgramRun(["call", "--to", "127.0.0.1:\(deaf.port)", "PING"])
       try closer.join()
       close(deaf.descriptor)

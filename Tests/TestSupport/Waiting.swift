@@ -3,7 +3,7 @@
 import Glibc
 
 /// What a test could not do, in a sentence.
-package struct Failure: Error, CustomStringConvertible {
+package struct TestFailure: Error, CustomStringConvertible {
   package let description: String
   package init(_ description: String) { self.description = description }
 }
@@ -14,7 +14,7 @@ package func eventually(
 ) throws {
   let end = ContinuousClock.now + limit
   while try !condition() {
-    guard ContinuousClock.now < end else { throw Failure("not within \(limit): \(what)") }
+    guard ContinuousClock.now < end else { throw TestFailure("not within \(limit): \(what)") }
     // Waits on no descriptor for two milliseconds: between two looks only.
     poll(nil, 0, 2)
   }

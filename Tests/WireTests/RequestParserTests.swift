@@ -4,51 +4,53 @@ import Testing
 import Wire
 
 @Suite struct RequestParserTests {
-  static let good: [(line: String, parts: Parts)] = [
-    ("PING", Parts(verb: "PING")),
-    ("ping_2", Parts(verb: "ping_2")),
-    ("GET d1", Parts(verb: "GET", words: ["d1"])),
-    ("GET d1/current/current", Parts(verb: "GET", words: ["d1/current/current"])),
-    ("LIST *", Parts(verb: "LIST", words: ["*"])),
+  static let good: [(line: String, parts: RequestParts)] = [
+    ("PING", RequestParts(verb: "PING")),
+    ("ping_2", RequestParts(verb: "ping_2")),
+    ("GET d1", RequestParts(verb: "GET", words: ["d1"])),
+    ("GET d1/current/current", RequestParts(verb: "GET", words: ["d1/current/current"])),
+    ("LIST *", RequestParts(verb: "LIST", words: ["*"])),
     (
       "LOCK device-123 scheduling ttl=30s",
-      Parts(verb: "LOCK", words: ["device-123", "scheduling"], options: ["ttl=30s"])
+      RequestParts(verb: "LOCK", words: ["device-123", "scheduling"], options: ["ttl=30s"])
     ),
     (
       "LIST kind=ref state=active limit=50",
-      Parts(verb: "LIST", options: ["kind=ref", "state=active", "limit=50"])
+      RequestParts(verb: "LIST", options: ["kind=ref", "state=active", "limit=50"])
     ),
-    ("LIST my-kind=ref", Parts(verb: "LIST", words: ["my-kind=ref"])),
-    ("REPORT user=u1", Parts(verb: "REPORT", options: ["user=u1"])),
-    ("A =x a1=x é=x", Parts(verb: "A", words: ["=x", "a1=x", "é=x"])),
-    ("A _a_B=x", Parts(verb: "A", options: ["_a_B=x"])),
-    ("A k=a=b", Parts(verb: "A", options: ["k=a=b"])),
-    ("A k==", Parts(verb: "A", options: ["k=="])),
-    ("A k=\"\"", Parts(verb: "A", options: ["k=\"\""])),
+    ("LIST my-kind=ref", RequestParts(verb: "LIST", words: ["my-kind=ref"])),
+    ("REPORT user=u1", RequestParts(verb: "REPORT", options: ["user=u1"])),
+    ("A =x a1=x é=x", RequestParts(verb: "A", words: ["=x", "a1=x", "é=x"])),
+    ("A _a_B=x", RequestParts(verb: "A", options: ["_a_B=x"])),
+    ("A k=a=b", RequestParts(verb: "A", options: ["k=a=b"])),
+    ("A k==", RequestParts(verb: "A", options: ["k=="])),
+    ("A k=\"\"", RequestParts(verb: "A", options: ["k=\"\""])),
     (
       "A k=\"two words\" l=x",
-      Parts(verb: "A", options: ["k=\"two words\"", "l=x"])
+      RequestParts(verb: "A", options: ["k=\"two words\"", "l=x"])
     ),
-    ("A \"b c\" \"\" d", Parts(verb: "A", words: ["\"b c\"", "\"\"", "d"])),
-    ("A \"a=b\"", Parts(verb: "A", words: ["\"a=b\""])),
-    ("A \"q\\\"q\\u0041\"", Parts(verb: "A", words: ["\"q\\\"q\\u0041\""])),
-    ("A \"\\ud800\"", Parts(verb: "A", words: ["\"\\ud800\""])),
-    ("A b\"c d{e f[g", Parts(verb: "A", words: ["b\"c", "d{e", "f[g"])),
-    ("A k=b\"c", Parts(verb: "A", options: ["k=b\"c"])),
-    ("A }x ]y", Parts(verb: "A", words: ["}x", "]y"])),
-    ("A Größe 你好", Parts(verb: "A", words: ["Größe", "你好"])),
-    ("A {}", Parts(verb: "A", payload: "{}")),
-    ("A []", Parts(verb: "A", payload: "[]")),
+    ("A \"b c\" \"\" d", RequestParts(verb: "A", words: ["\"b c\"", "\"\"", "d"])),
+    ("A \"a=b\"", RequestParts(verb: "A", words: ["\"a=b\""])),
+    ("A \"q\\\"q\\u0041\"", RequestParts(verb: "A", words: ["\"q\\\"q\\u0041\""])),
+    ("A \"\\ud800\"", RequestParts(verb: "A", words: ["\"\\ud800\""])),
+    ("A b\"c d{e f[g", RequestParts(verb: "A", words: ["b\"c", "d{e", "f[g"])),
+    ("A k=b\"c", RequestParts(verb: "A", options: ["k=b\"c"])),
+    ("A }x ]y", RequestParts(verb: "A", words: ["}x", "]y"])),
+    ("A Größe 你好", RequestParts(verb: "A", words: ["Größe", "你好"])),
+    ("A {}", RequestParts(verb: "A", payload: "{}")),
+    ("A []", RequestParts(verb: "A", payload: "[]")),
     (
       "A b k=v { \"a\" : [ 1 , 2 ] }",
-      Parts(verb: "A", words: ["b"], options: ["k=v"], payload: "{ \"a\" : [ 1 , 2 ] }")
+      RequestParts(verb: "A", words: ["b"], options: ["k=v"], payload: "{ \"a\" : [ 1 , 2 ] }")
     ),
-    ("A b [{\"c\": \"d e\"}]", Parts(verb: "A", words: ["b"], payload: "[{\"c\": \"d e\"}]")),
+    (
+      "A b [{\"c\": \"d e\"}]", RequestParts(verb: "A", words: ["b"], payload: "[{\"c\": \"d e\"}]")
+    ),
   ]
 
   @Test(arguments: good)
   func `a line that follows the grammar gives its parts`(
-    _ item: (line: String, parts: Parts)
+    _ item: (line: String, parts: RequestParts)
   ) throws {
     #expect(try parse(item.line.bytes) == item.parts)
   }
@@ -143,7 +145,7 @@ import Wire
     try parser.parse(first.span)
     #expect(throws: RequestError.self) { try parser.parse(failing.span) }
     try parser.parse(last.span)
-    #expect(parts(parser, of: last) == Parts(verb: "GET", words: ["c"]))
+    #expect(parts(parser, of: last) == RequestParts(verb: "GET", words: ["c"]))
     #expect(parser.payloadDepth == 0)
   }
 

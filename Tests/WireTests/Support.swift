@@ -13,7 +13,7 @@ extension Array where Element == UInt8 {
 }
 
 /// The parts of a parsed line as text, which is what tests compare.
-struct Parts: Equatable {
+struct RequestParts: Equatable {
   var verb: String
   var words: [String] = []
   var options: [String] = []
@@ -21,18 +21,18 @@ struct Parts: Equatable {
 }
 
 /// Parses a line and returns its parts as text; quoted words keep their quotes.
-func parse(_ line: [UInt8]) throws(RequestError) -> Parts {
+func parse(_ line: [UInt8]) throws(RequestError) -> RequestParts {
   var parser = RequestParser()
   try parser.parse(line.span)
   return parts(parser, of: line)
 }
 
 /// The parts that a parser has found in a line.
-func parts(_ parser: RequestParser, of line: [UInt8]) -> Parts {
+func parts(_ parser: RequestParser, of line: [UInt8]) -> RequestParts {
   func text(_ token: Token) -> String {
     token.isQuoted ? "\"" + Array(line[token.range]).text + "\"" : Array(line[token.range]).text
   }
-  return Parts(
+  return RequestParts(
     verb: Array(line[parser.verb]).text,
     words: parser.words.map(text),
     options: parser.options.map { Array(line[$0.key]).text + "=" + text($0.value) },

@@ -108,7 +108,7 @@ private final class Owner: ConnectionOwner {
 }
 
 /// A connection whose other end is the test's.
-private struct Line {
+private struct BufferedLine {
   let owner = Owner()
   let connection: Connection
   private let loop: EventLoop
@@ -129,7 +129,7 @@ private struct Line {
   /// Sends bytes, which the connection reads at once, or a little at a time when it is crowded.
   func send(_ bytes: [UInt8]) {
     #expect(write(caller, bytes, bytes.count) == bytes.count)
-    for _ in 0...(bytes.count / Line.little) where connection.hasUnreadInput {
+    for _ in 0...(bytes.count / BufferedLine.little) where connection.hasUnreadInput {
       connection.fileReady(.read)
       owner.endTurn(connection)
     }
@@ -165,7 +165,7 @@ struct CrowdedConnectionTests {
   private static let little = Connection.littleBytes
 
   @Test func `a line that is little is let come, and with one byte more it is refused`() throws {
-    let line = try Line()
+    let line = try BufferedLine()
     line.owner.isCrowded = true
     line.sendPart(Self.little - 1)
     line.sendPart(1)
@@ -185,7 +185,7 @@ struct CrowdedConnectionTests {
   }
 
   @Test func `a line that has come before is kept, and refused when it grows`() throws {
-    let line = try Line()
+    let line = try BufferedLine()
     line.sendPart(50_000)
     line.owner.isCrowded = true
     #expect(line.owner.bytes >= 50_000)
@@ -202,7 +202,7 @@ struct CrowdedConnectionTests {
   @Test func `a long line that is refused gives its place back`() throws {
     var settings = Settings()
     settings.lineBytesMax = 8_192
-    let line = try Line(settings)
+    let line = try BufferedLine(settings)
     line.send(Array("IMPORT ".utf8))
     line.sendPart(10_000)
     #expect(line.owner.longLines == 1)
@@ -222,7 +222,7 @@ struct CrowdedConnectionTests {
   }
 
   @Test func `who leaves much unread is not read from until it has read`() throws {
-    let line = try Line()
+    let line = try BufferedLine()
     line.owner.isCrowded = true
     line.owner.replyBytes = 400_000
     line.send(Array("A\nB\n".utf8))
@@ -240,7 +240,7 @@ struct CrowdedConnectionTests {
   }
 
   @Test func `who was held back goes on when there is room again`() throws {
-    let line = try Line()
+    let line = try BufferedLine()
     line.owner.answers = false
     line.owner.isCrowded = true
     line.owner.replyBytes = Self.little - 1
@@ -267,7 +267,7 @@ struct CrowdedConnectionTests {
   }
 
   @Test func `what was sent is not kept for a caller who is always behind`() throws {
-    let line = try Line()
+    let line = try BufferedLine()
     line.owner.replyBytes = 50_000
     var (received, most) = (0, 0)
     for _ in 0..<400 {
@@ -291,7 +291,7 @@ struct CrowdedConnectionTests {
       var settings = Settings()
       settings.replyBytesMax = 100_000
       settings.pipelineMax = 20
-      let line = try Line(settings)
+      let line = try BufferedLine(settings)
       for _ in 0..<60 {
         line.owner.isCrowded = Int.random(in: 0..<4, using: &random) == 0
         line.owner.answers = Bool.random(using: &random)

@@ -105,7 +105,7 @@ final class CycleRun {
 
   deinit { readBuffer.deallocate() }
 
-  func measure() throws(LoadFailure) -> LoadReport {
+  func measure() throws(LoadFailure) -> BenchReport {
     callers = (0..<options.connections).map { index in
       CycleCaller(
         self,
@@ -119,11 +119,11 @@ final class CycleRun {
     end?.set(afterMs: Int64(options.seconds * 1_000))
     loop.run()
     if let failure { throw LoadFailure(failure) }
-    var shown = LoadOptions()
+    var shown = BenchOptions()
     shown.target = target
     shown.connections = options.connections
     shown.devices = options.connections
-    return LoadReport(
+    return BenchReport(
       options: shown, latenciesNs: latenciesNs.sorted(),
       seconds: Double(MonotonicTime.nowNs() - startNs) / 1e9,
       spent: ProcessorTimes.now(of: options.observed).minus(before))

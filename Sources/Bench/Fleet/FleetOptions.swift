@@ -26,11 +26,11 @@ struct FleetOptions {
   var seconds = 3.0
   /// What callers prove with who they are; nil where nobody asks.
   var secret: String?
-  var observed: [LoadOptions.Observed] = []
+  var observed: [BenchOptions.Observed] = []
 
   static func parse(_ arguments: [String]) throws(LoadFailure) -> FleetOptions {
     guard let place = arguments.first else { throw LoadFailure("HOST:PORT is missing") }
-    var options = FleetOptions(address: try LoadOptions.address(place))
+    var options = FleetOptions(address: try BenchOptions.address(place))
     var rest = arguments.dropFirst()
     while let flag = rest.popFirst() {
       guard let value = rest.popFirst() else { throw LoadFailure("\(flag) needs a value") }
@@ -46,7 +46,7 @@ struct FleetOptions {
         }
         options.seconds = seconds
       case "--secret-file": options.secret = try secret(value)
-      case "--pid": options.observed.append(try LoadOptions.observed(value))
+      case "--pid": options.observed.append(try BenchOptions.observed(value))
       default: throw LoadFailure("there is no option '\(flag)'; see --help")
       }
     }

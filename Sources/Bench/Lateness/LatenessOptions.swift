@@ -15,7 +15,7 @@ struct LatenessOptions {
   /// How long after its deadline an announcement counts.
   var listenMs: Int64 = 60_000
   var seconds = 10
-  var observed: [LoadOptions.Observed] = []
+  var observed: [BenchOptions.Observed] = []
 
   /// Reads what follows `lateness` or `quiet` on the command line.
   static func parse(_ words: [String], needsRedis: Bool) throws(LoadFailure) -> LatenessOptions {
@@ -27,7 +27,7 @@ struct LatenessOptions {
     }
     while let word = rest.popFirst() {
       guard word.hasPrefix("--") else {
-        options.workers.append(try LoadOptions.address(word))
+        options.workers.append(try BenchOptions.address(word))
         continue
       }
       guard let value = rest.popFirst() else { throw LoadFailure("\(word) needs a value") }
@@ -38,7 +38,7 @@ struct LatenessOptions {
 
   private mutating func set(_ flag: String, _ value: String) throws(LoadFailure) {
     if flag == "--pid" {
-      observed.append(try LoadOptions.observed(value))
+      observed.append(try BenchOptions.observed(value))
       return
     }
     guard let number = Int(value), number >= 0 else {

@@ -84,8 +84,8 @@ struct LatenessRun {
       }
       let worker = workers[first / step % workers.count]
       for reply in try worker.exchange(text, lines: numbers.count) {
-        guard let acquiredAt = Figure.number("acquired_at", in: reply[...]),
-          let ttlMs = Figure.number("ttl_ms", in: reply[...]), reply.hasPrefix("OK")
+        guard let acquiredAt = ReplyFigure.number("acquired_at", in: reply[...]),
+          let ttlMs = ReplyFigure.number("ttl_ms", in: reply[...]), reply.hasPrefix("OK")
         else { throw LoadFailure("LOCK: \(reply)") }
         deadlines.append(acquiredAt + ttlMs)
       }
@@ -150,9 +150,10 @@ struct LatenessRun {
       let events = reply.split(separator: "{").filter { $0.contains("\"type\":\"lock.abandoned\"") }
       guard !events.isEmpty else { break }
       for event in events {
-        guard let id = Figure.text("id", in: event), let atMs = Figure.number("at", in: event),
+        guard let id = ReplyFigure.text("id", in: event),
+          let atMs = ReplyFigure.number("at", in: event),
           let writtenMs = Int64(id.split(separator: "-")[1]),
-          let device = Figure.text("device", in: event), let number = Int(device.dropFirst(5))
+          let device = ReplyFigure.text("device", in: event), let number = Int(device.dropFirst(5))
         else { throw LoadFailure("not an event: \(event)") }
         guard late.updateValue(writtenMs - atMs, forKey: number) == nil else {
           throw LoadFailure("\(device) was told twice")

@@ -127,7 +127,7 @@ extension PatientConnection {
 }
 
 /// Where to find what in a line of JSON whose shape is known.
-enum Figure {
+enum ReplyFigure {
   /// The whole number of a member.
   static func number(_ name: String, in text: Substring) -> Int64? {
     guard let found = text.firstRange(of: "\"\(name)\":") else { return nil }

@@ -17,7 +17,7 @@ struct MemoryOptions {
     guard words.count >= 2 else { throw LoadFailure("memory takes Redis' socket and HOST:PORT") }
     var options = MemoryOptions()
     options.redis = words[0]
-    options.worker = try LoadOptions.address(words[1])
+    options.worker = try BenchOptions.address(words[1])
     var rest = words[2...]
     let named = rest.compactMap { StoredThing(rawValue: $0) }
     if !named.isEmpty { options.kinds = named }

@@ -24,7 +24,7 @@ struct RequestText {
   private var address: String { "\(device)/\(session ?? "current")" }
 
   /// A request with its line end; the same each time it is written for one call.
-  func line(_ call: Call, _ id: Int) -> [UInt8] {
+  func line(_ call: LoadCall, _ id: Int) -> [UInt8] {
     let agent = Agents.name(call.agent)
     let token = call.token > 0 ? " token=\(call.token)" : ""
     switch call.verb {

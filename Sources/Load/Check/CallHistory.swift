@@ -4,8 +4,8 @@
 /// The latest observations of one device.
 package struct CallHistory: Sendable {
   enum Entry: Sendable {
-    case began(Int, Call)
-    case ended(Int, Outcome, Int64)
+    case began(Int, LoadCall)
+    case ended(Int, LoadOutcome, Int64)
     case told(LockEvent, Int64, byWatch: Bool)
     case judged(Int64)
 
@@ -41,7 +41,7 @@ package struct CallHistory: Sendable {
   /// One line for each entry, oldest first; times are seconds since `zeroNs`.
   package func lines(zeroNs: Int64) -> [String] {
     let ordered = entries[start...] + entries[..<start]
-    var calls: [Int: Call] = [:]
+    var calls: [Int: LoadCall] = [:]
     return ordered.map { entry in
       let time = NumberText.padded(NumberText.decimal(entry.atNs - zeroNs, over: 1e9, 4), 10)
       switch entry {
@@ -60,7 +60,7 @@ package struct CallHistory: Sendable {
     }
   }
 
-  private static func text(_ call: Call) -> String {
+  private static func text(_ call: LoadCall) -> String {
     var text = "\(call.verb.name) by \(Agents.name(call.agent))"
     if call.verb == .handoff { text += " to \(Agents.name(call.receiver))" }
     if call.token > 0 { text += " token=\(call.token)" }
@@ -70,7 +70,7 @@ package struct CallHistory: Sendable {
     return text
   }
 
-  private static func text(_ outcome: Outcome) -> String {
+  private static func text(_ outcome: LoadOutcome) -> String {
     switch outcome {
     case .granted(let token, let agent, let acquiredAtMs, let isRenewed):
       "OK token=\(token) agent=\(Agents.name(agent)) acquired_at=\(acquiredAtMs)"

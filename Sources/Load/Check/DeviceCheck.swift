@@ -11,7 +11,7 @@ package struct DeviceCheck: Sendable {
   /// A call under way, and what was known when it began.
   struct OpenCall: Sendable {
     let id: Int
-    let call: Call
+    let call: LoadCall
     /// The highest token that anybody had been told of.
     let tokenBefore: Int64
     /// The highest number of a message that had been acknowledged.
@@ -20,7 +20,7 @@ package struct DeviceCheck: Sendable {
 
   /// A call with a try that may still be done, and when that try was sent.
   struct LooseCall: Sendable {
-    let call: Call
+    let call: LoadCall
     let triedNs: Int64
   }
 
@@ -45,7 +45,7 @@ package struct DeviceCheck: Sendable {
   // MARK: Observations
 
   /// A call is sent for the first time; gives the number under which it ends.
-  package mutating func began(_ call: Call) -> Int {
+  package mutating func began(_ call: LoadCall) -> Int {
     nextID += 1
     history.add(.began(nextID, call))
     open.append(
@@ -61,7 +61,7 @@ package struct DeviceCheck: Sendable {
   /// `leavesLoose`: an earlier try was not answered, and nothing keeps it from being done later
   /// (no `req=`).
   package mutating func ended(
-    _ id: Int, _ outcome: Outcome, triedNs: Int64, nowNs: Int64, leavesLoose: Bool = false
+    _ id: Int, _ outcome: LoadOutcome, triedNs: Int64, nowNs: Int64, leavesLoose: Bool = false
   ) -> Violation? {
     guard let index = open.firstIndex(where: { $0.id == id }) else {
       preconditionFailure("call \(id) ended twice, or never began")
@@ -93,7 +93,7 @@ package struct DeviceCheck: Sendable {
 
   /// Says what is missing, when all that can happen has happened and was seen.
   ///
-  /// Call it after `overByNs`, and when the events that were told by then were given to `told`.
+  /// LoadCall it after `overByNs`, and when the events that were told by then were given to `told`.
   package mutating func verdict(nowNs: Int64) -> Violation? {
     history.add(.judged(nowNs))
     for lease in leases where !lease.isReleased && lease.event == nil {
@@ -157,13 +157,13 @@ extension DeviceCheck {
     }
   }
 
-  private func anyUnseen(_ matches: (Call) -> Bool) -> Bool {
+  private func anyUnseen(_ matches: (LoadCall) -> Bool) -> Bool {
     open.contains { matches($0.call) } || loose.contains { matches($0.call) }
   }
 
   /// Whether any but this call may have taken the lock from a lease.
   private func mayHaveTaken(from lease: Lease, besides id: Int) -> Bool {
-    let takes = { (call: Call) in call.verb == .unlock || call.verb == .handoff }
+    let takes = { (call: LoadCall) in call.verb == .unlock || call.verb == .handoff }
     return open.contains { $0.id != id && takes($0.call) && $0.call.token == lease.token }
       || loose.contains { takes($0.call) && $0.call.token == lease.token }
   }
@@ -187,12 +187,12 @@ extension DeviceCheck {
 
 extension DeviceCheck {
   private mutating func judge(
-    _ open: OpenCall, _ outcome: Outcome, _ triedNs: Int64, _ nowNs: Int64
+    _ open: OpenCall, _ outcome: LoadOutcome, _ triedNs: Int64, _ nowNs: Int64
   ) -> Violation? {
     let call = open.call
     switch outcome {
     case .granted(let token, let agent, let acquiredAtMs, let isRenewed):
-      let reply = Grant(token: token, agent: agent, acquiredAtMs: acquiredAtMs)
+      let reply = LeaseGrant(token: token, agent: agent, acquiredAtMs: acquiredAtMs)
       return isRenewed
         ? renewed(open, reply, triedNs, nowNs) : granted(open, reply, nowNs)
     case .released(let heldMs): return released(open, heldMs, nowNs)
@@ -214,7 +214,7 @@ extension DeviceCheck {
   }
 
   private mutating func turnedAway(
-    _ open: OpenCall, _ outcome: Outcome, _ nowNs: Int64
+    _ open: OpenCall, _ outcome: LoadOutcome, _ nowNs: Int64
   ) -> Violation? {
     let call = open.call
     let aboutSession = [.touch, .say, .set, .history, .close].contains(call.verb)

@@ -2,14 +2,14 @@
 // of a device, and what of it cannot be. Values; any thread.
 
 /// What the reply to LOCK or HANDOFF says.
-struct Grant {
+struct LeaseGrant {
   let token: Int64
   let agent: Int
   let acquiredAtMs: Int64
 }
 
 extension DeviceCheck {
-  mutating func granted(_ open: OpenCall, _ reply: Grant, _ nowNs: Int64) -> Violation? {
+  mutating func granted(_ open: OpenCall, _ reply: LeaseGrant, _ nowNs: Int64) -> Violation? {
     let call = open.call
     if let violation = call.verb == .handoff ? handedOff(open, reply, nowNs) : nil {
       return violation
@@ -40,7 +40,7 @@ extension DeviceCheck {
   }
 
   private mutating func handedOff(
-    _ open: OpenCall, _ reply: Grant, _ nowNs: Int64
+    _ open: OpenCall, _ reply: LeaseGrant, _ nowNs: Int64
   ) -> Violation? {
     if let violation = staleAccepted(open, nowNs) { return violation }
     guard let index = leaseIndex(of: open.call.token) else { return nil }
@@ -58,7 +58,7 @@ extension DeviceCheck {
   }
 
   mutating func renewed(
-    _ open: OpenCall, _ reply: Grant, _ triedNs: Int64, _ nowNs: Int64
+    _ open: OpenCall, _ reply: LeaseGrant, _ triedNs: Int64, _ nowNs: Int64
   ) -> Violation? {
     let call = open.call
     guard reply.token >= open.tokenBefore else {

@@ -53,7 +53,7 @@ package enum Agents {
 }
 
 /// One call of a caller, with all the tries that it takes.
-package struct Call: Sendable {
+package struct LoadCall: Sendable {
   package var verb: LoadVerb
   package var agent = 0
   /// Who receives a HANDOFF.
@@ -78,7 +78,7 @@ package struct Call: Sendable {
 }
 
 /// What came of a call, when its last try was answered.
-package enum Outcome: Sendable, Equatable {
+package enum LoadOutcome: Sendable, Equatable {
   /// LOCK or HANDOFF: the lock is held under this token.
   case granted(token: Int64, agent: Int, acquiredAtMs: Int64, isRenewed: Bool)
   /// UNLOCK: it was held for so long.

@@ -151,7 +151,7 @@ final class Auditor {
   // MARK: - Verdicts
 
   /// The reply to one of the auditor's own requests.
-  func learned(_ visit: Visit, _ outcome: Outcome, _ reply: ReplyLine, _ nowNs: Int64) {
+  func learned(_ visit: Visit, _ outcome: LoadOutcome, _ reply: ReplyLine, _ nowNs: Int64) {
     let conversation = visit.conversation
     switch visit.step {
     case .events:

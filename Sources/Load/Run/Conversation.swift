@@ -137,32 +137,32 @@ final class Conversation {
   func jitterMs(_ ms: Int64) -> Int64 { ms / 2 + Int64(dice.below(Int(ms) + 1)) }
 
   /// The call of a step, as far as the callers know what to say; nil if it can not be made.
-  func call(_ step: Steps, by agent: Int, token: Int64) -> Call? {
-    var call: Call
+  func call(_ step: Steps, by agent: Int, token: Int64) -> LoadCall? {
+    var call: LoadCall
     switch step {
-    case .holder: call = Call(.holder)
+    case .holder: call = LoadCall(.holder)
     case .lock:
-      call = Call(.lock)
+      call = LoadCall(.lock)
       call.ttlMs = options.ttlMs
       // Only a LOCK that may make a holder needs an id: renewing twice does no harm.
       call.isRepeatable = token == 0
-    case .open: call = Call(.open)
-    case .touch: call = Call(.touch)
+    case .open: call = LoadCall(.open)
+    case .touch: call = LoadCall(.touch)
     case .say, .stale:
-      call = Call(.say)
+      call = LoadCall(.say)
       saidCount += 1
       call.message = saidCount
-    case .set: call = Call(.set)
+    case .set: call = LoadCall(.set)
     case .history:
-      call = Call(.history)
+      call = LoadCall(.history)
       call.last = 10
     case .handoff:
-      call = Call(.handoff)
+      call = LoadCall(.handoff)
       call.receiver = otherAgent(than: agent)
       call.ttlMs = options.ttlMs
-    case .close: call = Call(.close)
-    case .unlock: call = Call(.unlock)
-    case .readAll: call = Call(.history)
+    case .close: call = LoadCall(.close)
+    case .unlock: call = LoadCall(.unlock)
+    case .readAll: call = LoadCall(.history)
     default: return nil
     }
     call.agent = agent

@@ -6,7 +6,7 @@ extension Visit {
   private static let lockTriesMax = 8
 
   /// Takes note of what came of a step.
-  func learn(_ outcome: Outcome, _ reply: ReplyLine) {
+  func learn(_ outcome: LoadOutcome, _ reply: ReplyLine) {
     switch role {
     case .message: learnAsHolder(outcome, reply)
     case .rival:
@@ -18,7 +18,7 @@ extension Visit {
     }
   }
 
-  private func learnAsHolder(_ outcome: Outcome, _ reply: ReplyLine) {
+  private func learnAsHolder(_ outcome: LoadOutcome, _ reply: ReplyLine) {
     let conversation = conversation
     switch (step, outcome) {
     case (.stale, _), (.holder, _), (.history, .messages): return

@@ -31,7 +31,7 @@ final class LoadRun: VisitOwner {
   private var active: [Visit] = []
   private var ticker: LoopTimer?
   private var arrivalTimer: LoopTimer?
-  private var arrivals: Arrivals?
+  private var arrivals: MessageArrivals?
 
   // MARK: Conversations
 
@@ -126,7 +126,7 @@ final class LoadRun: VisitOwner {
   private func begin(_ nowNs: Int64) {
     if let rate = options.rate {
       idle = Array(slots.indices)
-      arrivals = Arrivals(rate: rate, seed: options.seed, nowNs: nowNs)
+      arrivals = MessageArrivals(rate: rate, seed: options.seed, nowNs: nowNs)
       arrivalTimer = LoopTimer(loop) { [unowned self] in messagesArrive() }
       arrivalTimer?.set(afterMs: 0)
     } else {
@@ -389,7 +389,7 @@ final class LoadRun: VisitOwner {
 
   func troubleSeen(_ nowNs: Int64) { lastTroubleNs = nowNs }
 
-  func concluded(_ visit: Visit, _ outcome: Outcome, _ reply: ReplyLine, _ nowNs: Int64) {
+  func concluded(_ visit: Visit, _ outcome: LoadOutcome, _ reply: ReplyLine, _ nowNs: Int64) {
     counts.count(visit.step, outcome)
     visit.learn(outcome, reply)
     if visit.role == .check { auditor?.learned(visit, outcome, reply, nowNs) }

@@ -41,7 +41,7 @@ package struct RunCounts: Sendable {
 
   package init() {}
 
-  mutating func count(_ step: Steps, _ outcome: Outcome) {
+  mutating func count(_ step: Steps, _ outcome: LoadOutcome) {
     switch outcome {
     case .granted(_, _, _, let isRenewed):
       if isRenewed {

@@ -13,7 +13,7 @@ protocol VisitOwner: AnyObject {
   var isHurried: Bool { get }
   func nextAddress() -> SocketAddress
   /// A call was answered, or given up.
-  func concluded(_ visit: Visit, _ outcome: Outcome, _ reply: ReplyLine, _ nowNs: Int64)
+  func concluded(_ visit: Visit, _ outcome: LoadOutcome, _ reply: ReplyLine, _ nowNs: Int64)
   /// A grant told a time of the server's clock.
   func clockSeen(serverMs: Int64, invokedNs: Int64, returnedNs: Int64)
   /// A caller met something that may keep an ending from being told.
@@ -67,7 +67,7 @@ final class Visit: CallerOwner {
   // MARK: The step
 
   private(set) var step: Steps = []
-  private var call = Call(.holder)
+  private var call = LoadCall(.holder)
   private var callID = 0
   private var line: [UInt8] = []
   private var tries = 0
@@ -290,7 +290,7 @@ final class Visit: CallerOwner {
     conclude(outcome(of: reply), reply, nowNs)
   }
 
-  private func outcome(of reply: ReplyLine) -> Outcome {
+  private func outcome(of reply: ReplyLine) -> LoadOutcome {
     switch reply.word {
     case .held: return .held
     case .none: return .none
@@ -361,7 +361,7 @@ final class Visit: CallerOwner {
   private func giveUp(_ nowNs: Int64) {
     hasFailed = true
     let changes = step != .holder && step != .history && step != .readAll
-    let outcome: Outcome = hadUnknown && changes ? .unknown : .refused
+    let outcome: LoadOutcome = hadUnknown && changes ? .unknown : .refused
     if callID == 0 {
       // It never came to a call.
       steps = []
@@ -384,7 +384,7 @@ final class Visit: CallerOwner {
 
   // MARK: - Conclusions
 
-  private func conclude(_ outcome: Outcome, _ reply: ReplyLine, _ nowNs: Int64) {
+  private func conclude(_ outcome: LoadOutcome, _ reply: ReplyLine, _ nowNs: Int64) {
     steps.remove(step)
     if callID > 0 {
       let leavesLoose = hadUnknown && !call.isRepeatable && outcome != .unknown

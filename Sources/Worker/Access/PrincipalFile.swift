@@ -76,10 +76,10 @@ enum PrincipalFile {
         description: "the second word is the hash of a secret, as 'latchkey secret' makes it; "
           + "two with a comma between them while one replaces the other")
     }
-    var grant = Grant()
+    var grant = PrincipalGrant()
     for word in words.dropFirst(2) {
       let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      guard parts.count == 2 else { throw PrincipalFileError(description: Grant.rule) }
+      guard parts.count == 2 else { throw PrincipalFileError(description: PrincipalGrant.rule) }
       try grant.set(String(parts[0]), String(parts[1]))
     }
     return Principal(
@@ -103,7 +103,7 @@ enum PrincipalFile {
 }
 
 /// What a line grants.
-private struct Grant {
+private struct PrincipalGrant {
   var rights: RightsSet?
   var devices: [Pattern]?
   var links: [LinkPattern]?
@@ -134,7 +134,7 @@ private struct Grant {
           description: "links= takes KIND=REF, in which * stands for any characters, or * alone")
       }
       links = patterns
-    default: throw PrincipalFileError(description: Grant.rule)
+    default: throw PrincipalFileError(description: PrincipalGrant.rule)
     }
   }
 }

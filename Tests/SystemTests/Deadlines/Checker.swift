@@ -2,7 +2,7 @@
 // that was granted. Knows nothing of processes, sockets or Redis. Values; any thread.
 
 /// A rule that a run has broken.
-struct Violation: Sendable, Equatable, CustomStringConvertible {
+struct HistoryViolation: Sendable, Equatable, CustomStringConvertible {
   enum Rule: String, Sendable, CaseIterable {
     /// A token is over, and nothing tells how it ended.
     case endingMissing
@@ -50,12 +50,12 @@ struct Checker {
   /// Without it the last token of a device may go without an ending.
   static func violations(
     _ calls: [CallRecord], _ events: [EventRecord], nothingIsLive: Bool = true
-  ) -> [Violation] {
+  ) -> [HistoryViolation] {
     let callsByDevice = Dictionary(grouping: calls, by: \.device)
     let eventsByDevice = Dictionary(grouping: events, by: \.device)
     let devices = Set(callsByDevice.keys).union(eventsByDevice.keys).sorted()
     return devices.flatMap { device in
-      var check = DeviceCheck(
+      var check = DeviceHistoryCheck(
         device, callsByDevice[device] ?? [], eventsByDevice[device] ?? [],
         nothingIsLive: nothingIsLive)
       return check.run()
@@ -64,7 +64,7 @@ struct Checker {
 }
 
 /// The tenure of one token.
-struct Lease {
+struct Tenure {
   /// How it ended.
   enum Ending {
     case event(EventRecord)

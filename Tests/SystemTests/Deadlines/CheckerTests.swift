@@ -59,7 +59,7 @@ private struct Tale {
     events.append(try EventRecord(members))
   }
 
-  func rules(nothingIsLive: Bool = true) -> [Violation.Rule] {
+  func rules(nothingIsLive: Bool = true) -> [HistoryViolation.Rule] {
     Checker.violations(calls, events, nothingIsLive: nothingIsLive).map(\.rule)
   }
 }
@@ -182,7 +182,7 @@ extension SystemSuites.Deadlines {
     @Test func `a time-out that counts as a failure leaves a token that nobody was given`() throws {
       for (outcome, rules) in [
         (CallOutcome.unknown, []), (.fail, [.unknownToken]),
-      ] as [(CallOutcome, [Violation.Rule])] {
+      ] as [(CallOutcome, [HistoryViolation.Rule])] {
         var tale = Tale()
         tale.call(.lock, "a", 10, 510, outcome)
         try tale.event("lock.abandoned", "a", at: 111, token: 1, heldMs: 100)
@@ -191,7 +191,7 @@ extension SystemSuites.Deadlines {
       // The same for a release: if it has failed, the lock must have been abandoned.
       for (outcome, rules) in [
         (CallOutcome.unknown, []), (.fail, [.endingMissing]),
-      ] as [(CallOutcome, [Violation.Rule])] {
+      ] as [(CallOutcome, [HistoryViolation.Rule])] {
         var tale = Tale()
         tale.granted("a", 10, token: 1)
         tale.call(.unlock, "a", 50, 550, token: 1, outcome)

@@ -97,7 +97,7 @@ extension SystemSuites.Deadlines {
     /// `attack` begins the siege, waits until it has done enough, and gives it back.
     private func rules(
       _ bug: PlantedBug, workers: Int, _ attack: (Fortress) throws -> Siege
-    ) throws -> (found: Set<Violation.Rule>, events: [EventRecord]) {
+    ) throws -> (found: Set<HistoryViolation.Rule>, events: [EventRecord]) {
       let proxy = Shared<ScriptProxy?>(nil)
       let fortress = try Fortress(
         workers: workers,
@@ -124,9 +124,9 @@ extension SystemSuites.Deadlines {
         (.none, []), (.toldTwice, [.endedTwice]), (.notTold, [.endingMissing]),
         (.anybodyReleases, [.releasedByOther]), (.renewalsForgotten, [.abandonedEarly]),
         (.renewalsIgnored, [.abandonedEarly]), (.callerTrusted, [.abandonedEarly]),
-      ] as [(PlantedBug, Set<Violation.Rule>)])
+      ] as [(PlantedBug, Set<HistoryViolation.Rule>)])
     func `the checker calls a planted bug by its name`(
-      bug: PlantedBug, caught: Set<Violation.Rule>
+      bug: PlantedBug, caught: Set<HistoryViolation.Rule>
     ) throws {
       let (found, events) = try rules(bug, workers: 2) { fortress in
         let siege = fortress.siege(.devices(12), "the planted bug '\(bug.name)'")
@@ -139,7 +139,7 @@ extension SystemSuites.Deadlines {
     }
 
     /// Grants, a Redis that comes back with nothing, and grants again.
-    private func rulesAfterLoss(_ bug: PlantedBug) throws -> Set<Violation.Rule> {
+    private func rulesAfterLoss(_ bug: PlantedBug) throws -> Set<HistoryViolation.Rule> {
       try rules(bug, workers: 1) { fortress in
         var plan = Siege.Plan.devices(4)
         plan.reqPercent = 0
@@ -153,7 +153,7 @@ extension SystemSuites.Deadlines {
     }
 
     @Test func `counted tokens are caught when Redis loses its writes, and ours are not`() throws {
-      let aboutTokens: Set<Violation.Rule> = [.tokenReused, .tokenNotGrowing]
+      let aboutTokens: Set<HistoryViolation.Rule> = [.tokenReused, .tokenNotGrowing]
       #expect(!(try rulesAfterLoss(.countedTokens)).isDisjoint(with: aboutTokens))
       #expect(try rulesAfterLoss(.none).isDisjoint(with: aboutTokens))
     }

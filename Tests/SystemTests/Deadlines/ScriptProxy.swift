@@ -52,7 +52,8 @@ final class ScriptProxy: Sendable {
     path = "\(try Scratch.folder("proxy"))/proxy.sock"
     let planted = planted
     relay = Relay(
-      try Socket.listen(path: path), to: { [upstream = redis.path] in try Socket(path: upstream) }
+      try TestSocket.listen(path: path),
+      to: { [upstream = redis.path] in try TestSocket(path: upstream) }
     ) { worker, redis, _ in
       let link = ScriptLink(worker, redis, bug) { planted.update { $0 += 1 } }
       return { try link.turn() }
@@ -64,13 +65,15 @@ final class ScriptProxy: Sendable {
 
 /// The two ends of one connection through the proxy; belongs to its thread.
 private final class ScriptLink {
-  private let worker: Socket
-  private let redis: Socket
+  private let worker: TestSocket
+  private let redis: TestSocket
   private let bug: PlantedBug
   private let planted: () -> Void
   private var requests: [UInt8] = []
 
-  init(_ worker: Socket, _ redis: Socket, _ bug: PlantedBug, _ planted: @escaping () -> Void) {
+  init(
+    _ worker: TestSocket, _ redis: TestSocket, _ bug: PlantedBug, _ planted: @escaping () -> Void
+  ) {
     self.worker = worker
     self.redis = redis
     self.bug = bug
@@ -79,7 +82,7 @@ private final class ScriptLink {
 
   /// Moves what has come; false when the connection is over.
   func turn() throws -> Bool {
-    let readable = Socket.readable([worker, redis], within: .milliseconds(20))
+    let readable = TestSocket.readable([worker, redis], within: .milliseconds(20))
     if readable[1], let bytes = try redis.receiveSome() {
       guard !bytes.isEmpty else { return false }
       try worker.send(bytes)

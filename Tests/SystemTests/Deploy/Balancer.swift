@@ -54,7 +54,7 @@ final class Balancer: Sendable {
   ) throws -> (Int, Int, Child, String) {
     var said = ""
     for _ in 0..<5 {
-      let (port, statsPort) = (try Socket.freePort(), try Socket.freePort())
+      let (port, statsPort) = (try TestSocket.freePort(), try TestSocket.freePort())
       var environment = [
         "LATCHKEY_BIND": "127.0.0.1:\(port)", "LATCHKEY_STATS": "127.0.0.1:\(statsPort)",
         "LATCHKEY_CALLERS": "1000",
@@ -70,7 +70,7 @@ final class Balancer: Sendable {
         environment: environment)
       let isThere = try eventually("an answer of HAProxy", within: .seconds(10)) { () -> Bool? in
         if child.check() != nil { return false }
-        return (try? HTTPAnswer.get("/;csv", port: statsPort)) == nil ? nil : true
+        return (try? HTTPReply.get("/;csv", port: statsPort)) == nil ? nil : true
       }
       if isThere { return (port, statsPort, child, log) }
       said = String(decoding: FileManager.default.contents(atPath: log) ?? Data(), as: UTF8.self)
@@ -100,7 +100,7 @@ final class Balancer: Sendable {
 
   /// Which workers HAProxy leads callers to.
   func up() throws -> [Bool] {
-    let page = try HTTPAnswer.get("/;csv", port: statsPort).body
+    let page = try HTTPReply.get("/;csv", port: statsPort).body
     let rows = page.split(separator: "\n").map { $0.components(separatedBy: ",") }
     guard let column = rows.first?.firstIndex(of: "status") else { throw Failure("\(page)") }
     return (1...3).map { number in

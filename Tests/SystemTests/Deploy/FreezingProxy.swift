@@ -14,9 +14,9 @@ final class FreezingProxy: Sendable {
   init(before worker: WorkerProcess) throws {
     let (upstream, frozen, losses) = (Shared(worker.listenPort), frozen, losses)
     self.upstream = upstream
-    let listener = try Socket.listen()
+    let listener = try TestSocket.listen()
     port = listener.port
-    relay = Relay(listener.descriptor, to: { try Socket(port: upstream.value) }) {
+    relay = Relay(listener.descriptor, to: { try TestSocket(port: upstream.value) }) {
       client, worker, number in
       var isLosing = false
       return {
@@ -46,10 +46,10 @@ final class FreezingProxy: Sendable {
 
   /// Moves what has come; false when either side has ended.
   private static func move(
-    _ client: Socket, _ worker: Socket, _ losses: Shared<(count: Int, word: String)>,
+    _ client: TestSocket, _ worker: TestSocket, _ losses: Shared<(count: Int, word: String)>,
     _ isLosing: inout Bool
   ) throws -> Bool {
-    let readable = Socket.readable([client, worker], within: .milliseconds(20))
+    let readable = TestSocket.readable([client, worker], within: .milliseconds(20))
     if readable[0], let bytes = try client.receiveSome() {
       guard !bytes.isEmpty else { return false }
       let isLost = losses.update { losses in

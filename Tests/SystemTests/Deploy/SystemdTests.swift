@@ -13,8 +13,8 @@ private final class NoticeEar {
   init() throws {
     path = "\(try Scratch.folder("notice"))/notify"
     descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    let code = try Socket.withAddress(of: path) { bind(descriptor, $0, $1) }
-    try Socket.require(code, "bind \(path)", descriptor)
+    let code = try TestSocket.withAddress(of: path) { bind(descriptor, $0, $1) }
+    try TestSocket.require(code, "bind \(path)", descriptor)
   }
 
   deinit { close(descriptor) }

@@ -31,7 +31,7 @@ extension SystemSuites {
     @Test(arguments: stores)
     func `what is almost JSON is stored by none of the verbs`(verb: String) throws {
       let bench = try Bench()
-      for text in JSONCases.bad {
+      for text in PayloadCases.bad {
         expectBadRequest(try bench.client.request("\(verb) \(bench.device) \(text)"))
       }
       try bench.expectUntouched()

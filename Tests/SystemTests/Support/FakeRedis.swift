@@ -40,7 +40,8 @@ final class FakeRedis: Sendable {
     path = "\(try Scratch.folder("fake"))/fake.sock"
     let (script, closedByWorker) = (script, closedByWorker)
     relay = Relay(
-      try Socket.listen(path: path), to: { [upstream = redis.path] in try Socket(path: upstream) }
+      try TestSocket.listen(path: path),
+      to: { [upstream = redis.path] in try TestSocket(path: upstream) }
     ) { worker, redis, _ in
       let link = Link(worker: worker, redis: redis) { closedByWorker.update { $0 += 1 } }
       return { try link.turn(script.value) }
@@ -58,12 +59,12 @@ final class FakeRedis: Sendable {
 
 /// The two ends of one connection through the fake; belongs to its thread.
 private final class Link {
-  private let worker: Socket
-  private let redis: Socket
+  private let worker: TestSocket
+  private let redis: TestSocket
   private let endedByWorker: () -> Void
   private var replies: [UInt8] = []
 
-  init(worker: Socket, redis: Socket, endedByWorker: @escaping () -> Void) {
+  init(worker: TestSocket, redis: TestSocket, endedByWorker: @escaping () -> Void) {
     self.worker = worker
     self.redis = redis
     self.endedByWorker = endedByWorker
@@ -71,7 +72,7 @@ private final class Link {
 
   /// Moves what has come; false when the connection is over.
   func turn(_ script: FakeRedis.Script) throws -> Bool {
-    let readable = Socket.readable([worker, redis], within: .milliseconds(20))
+    let readable = TestSocket.readable([worker, redis], within: .milliseconds(20))
     if readable[0], let bytes = try worker.receiveSome() {
       guard !bytes.isEmpty else {
         endedByWorker()

@@ -3,14 +3,14 @@
 import Foundation
 
 /// The answer to one GET.
-struct HTTPAnswer: Sendable {
+struct HTTPReply: Sendable {
   let status: Int
   let headers: [String: String]
   let body: String
 
   /// Asks `path` of the server on this loopback port, over a connection of its own.
   static func get(_ path: String, port: Int, within limit: Duration = .seconds(5)) throws -> Self {
-    let socket = try Socket(port: port)
+    let socket = try TestSocket(port: port)
     let lines = ["GET \(path) HTTP/1.1", "Host: 127.0.0.1:\(port)", "Connection: close", "", ""]
     try socket.send(Array(lines.joined(separator: "\r\n").utf8))
     var bytes: [UInt8] = []

@@ -5,14 +5,14 @@ import Glibc
 
 /// One TCP connection to a worker; belongs to one thread at a time.
 final class LineClient {
-  let socket: Socket
+  let socket: TestSocket
   private var buffer: [UInt8] = []
   private var start = 0
   private var ended = false
 
   /// Connects, if told so from another address of this machine, such as 127.0.0.2.
   init(port: Int, from address: String? = nil) throws {
-    socket = try Socket(port: port, from: address)
+    socket = try TestSocket(port: port, from: address)
   }
 
   func send(_ bytes: [UInt8]) throws { try socket.send(bytes) }

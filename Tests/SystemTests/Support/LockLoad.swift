@@ -11,7 +11,7 @@ struct Acknowledged: Sendable {
 }
 
 /// What came of a load.
-struct LoadReport: Sendable {
+struct LockLoadReport: Sendable {
   var acknowledged: [Acknowledged] = []
   /// How often each error code came.
   ///
@@ -22,7 +22,7 @@ struct LoadReport: Sendable {
   var wrong: [String] = []
   var slowestMs = 0.0
 
-  mutating func add(_ other: LoadReport) {
+  mutating func add(_ other: LockLoadReport) {
     acknowledged += other.acknowledged
     codes.merge(other.codes) { $0 + $1 }
     wrong += other.wrong
@@ -34,7 +34,7 @@ struct LoadReport: Sendable {
 final class LockLoad: Sendable {
   private let stopping = Shared(false)
   private let count = Shared(0)
-  private let threads: [Background<LoadReport>]
+  private let threads: [Background<LockLoadReport>]
 
   init(threads: Int = 4, _ connect: @escaping @Sendable () throws -> LineClient) {
     self.threads = (0..<threads).map { [stopping, count] index in
@@ -50,9 +50,9 @@ final class LockLoad: Sendable {
     try eventually("\(more) more locks", within: limit) { count.value >= wanted }
   }
 
-  func stop() throws -> LoadReport {
+  func stop() throws -> LockLoadReport {
     stopping.value = true
-    var report = LoadReport()
+    var report = LockLoadReport()
     for thread in threads { report.add(try thread.join()) }
     return report
   }
@@ -60,8 +60,8 @@ final class LockLoad: Sendable {
   private static func run(
     _ index: Int, _ stopping: Shared<Bool>, _ count: Shared<Int>,
     _ connect: @Sendable () throws -> LineClient
-  ) -> LoadReport {
-    var report = LoadReport()
+  ) -> LockLoadReport {
+    var report = LockLoadReport()
     var number = 0
     let prefix = Lab.device("load")
     var client: LineClient?
@@ -89,7 +89,7 @@ final class LockLoad: Sendable {
 
   private static func take(
     _ reply: Reply, _ device: String, _ agent: String, _ count: Shared<Int>,
-    _ report: inout LoadReport
+    _ report: inout LockLoadReport
   ) {
     if let grant = try? Grant(reply), grant.agent == agent, !grant.renewed {
       report.acknowledged.append(Acknowledged(device: device, agent: agent, token: grant.token))

@@ -59,10 +59,10 @@ enum RedisValue: Equatable, Sendable {
 
 /// One connection to Redis; belongs to one thread at a time.
 final class RedisClient {
-  private let socket: Socket
+  private let socket: TestSocket
   private var buffer: [UInt8] = []
 
-  init(path: String) throws { socket = try Socket(path: path) }
+  init(path: String) throws { socket = try TestSocket(path: path) }
 
   @discardableResult func command(
     _ words: String..., within limit: Duration = .seconds(5)

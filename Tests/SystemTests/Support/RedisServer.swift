@@ -38,7 +38,7 @@ final class RedisServer: Sendable {
   init(_ options: Options = Options()) throws {
     folder = try Scratch.folder("redis")
     path = "\(folder)/redis.sock"
-    port = options.listens ? try Socket.freePort() : 0
+    port = options.listens ? try TestSocket.freePort() : 0
     arguments =
       [
         "redis-server", "--bind", "127.0.0.1", "--port", "\(port)", "--unixsocket", path,

@@ -19,19 +19,22 @@ final class Relay: Sendable {
   ///
   /// The listening descriptor is closed at the end.
   init(
-    _ listener: Int32, to upstream: @escaping @Sendable () throws -> Socket,
-    _ join: @escaping @Sendable (_ caller: Socket, _ server: Socket, _ number: Int) -> Turn
+    _ listener: Int32, to upstream: @escaping @Sendable () throws -> TestSocket,
+    _ join: @escaping @Sendable (_ caller: TestSocket, _ server: TestSocket, _ number: Int) -> Turn
   ) {
     Thread.detachNewThread { [stopping, accepted] in
       while !stopping.value {
-        guard let caller = try? Socket.accept(listener, within: .milliseconds(50)) else { continue }
+        guard let caller = try? TestSocket.accept(listener, within: .milliseconds(50)) else {
+          continue
+        }
         let number = accepted.update { count in
           count += 1
           return count
         }
         let descriptor = caller.release()
         Thread.detachNewThread {
-          guard let caller = try? Socket(adopting: descriptor), let server = try? upstream() else {
+          guard let caller = try? TestSocket(adopting: descriptor), let server = try? upstream()
+          else {
             return
           }
           let turn = join(caller, server, number)

@@ -59,7 +59,7 @@ final class WorkerProcess: Sendable {
 
   func connect() throws -> LineClient { try LineClient(port: listenPort) }
 
-  func get(_ path: String) throws -> HTTPAnswer { try HTTPAnswer.get(path, port: adminPort) }
+  func get(_ path: String) throws -> HTTPReply { try HTTPReply.get(path, port: adminPort) }
 
   func signal(_ number: Int32) { child.signal(number) }
 

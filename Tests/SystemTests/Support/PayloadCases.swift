@@ -2,7 +2,7 @@
 //
 // After the ideas of the public JSON test suite; all on one line and without control characters.
 
-enum JSONCases {
+enum PayloadCases {
   private static func nested(_ depth: Int, _ open: String, _ inner: String, _ close: String)
     -> String
   {

@@ -2,13 +2,13 @@
 // its tokens, then each rule is applied. Values; any thread.
 
 /// The check of one device.
-struct DeviceCheck {
+struct DeviceHistoryCheck {
   private let device: String
   private let calls: [CallRecord]
   private let events: [EventRecord]
   private let nothingIsLive: Bool
-  private var leases: [Int: Lease] = [:]
-  private var violations: [Violation] = []
+  private var leases: [Int: Tenure] = [:]
+  private var violations: [HistoryViolation] = []
 
   init(
     _ device: String, _ calls: [CallRecord], _ events: [EventRecord], nothingIsLive: Bool
@@ -17,11 +17,11 @@ struct DeviceCheck {
     self.events = events
     self.nothingIsLive = nothingIsLive
     var contradictions: [(Int?, String)] = []
-    self.calls = DeviceCheck.merged(calls, &contradictions)
+    self.calls = DeviceHistoryCheck.merged(calls, &contradictions)
     for (token, text) in contradictions { blame(.contradiction, token, text) }
   }
 
-  mutating func run() -> [Violation] {
+  mutating func run() -> [HistoryViolation] {
     takeGrants()
     takeRenewals()
     takeEvents()
@@ -33,8 +33,8 @@ struct DeviceCheck {
     return violations
   }
 
-  private mutating func blame(_ rule: Violation.Rule, _ token: Int?, _ text: String) {
-    violations.append(Violation(rule: rule, device: device, token: token, text: text))
+  private mutating func blame(_ rule: HistoryViolation.Rule, _ token: Int?, _ text: String) {
+    violations.append(HistoryViolation(rule: rule, device: device, token: token, text: text))
   }
 
   /// Makes one call of all that carry one request id: it was done at most once.
@@ -60,13 +60,13 @@ struct DeviceCheck {
 
 // MARK: Tenures
 
-extension DeviceCheck {
+extension DeviceHistoryCheck {
   private mutating func takeGrants() {
     for call in calls where call.grantee != nil {
       guard let told = call.told, told.renewed == false, let token = told.token else { continue }
       if leases[token] != nil { blame(.tokenReused, token, "granted to \(call.agent) too") }
       if told.agent != call.grantee { blame(.contradiction, token, "granted to somebody else") }
-      leases[token] = Lease(
+      leases[token] = Tenure(
         token: token, agent: told.agent, acquiredAt: told.acquiredAt, grant: call)
     }
   }
@@ -74,7 +74,7 @@ extension DeviceCheck {
   private mutating func takeRenewals() {
     for call in calls {
       guard let told = call.told, told.renewed == true, let token = told.token else { continue }
-      var lease = leases[token] ?? Lease(token: token)
+      var lease = leases[token] ?? Tenure(token: token)
       if let agent = lease.agent, agent != call.agent {
         blame(.contradiction, token, "\(call.agent) renewed what \(agent) holds")
       }
@@ -95,7 +95,7 @@ extension DeviceCheck {
         blame(.logOutOfOrder, event.token, "\(event.id) after \(last.id)")
       }
       last = event
-      var lease = leases[event.token] ?? Lease(token: event.token)
+      var lease = leases[event.token] ?? Tenure(token: event.token)
       lease.agent = lease.agent ?? event.agent
       lease.acquiredAt = lease.acquiredAt ?? event.at - event.heldMs
       lease.endings.append(.event(event))
@@ -114,7 +114,7 @@ extension DeviceCheck {
     var taken: [Int: Int] = [:]
     for index in blind.indices {
       var seen: Set<Int> = []
-      _ = DeviceCheck.assign(index, possible, &taken, &seen)
+      _ = DeviceHistoryCheck.assign(index, possible, &taken, &seen)
     }
     let tokens = Dictionary(uniqueKeysWithValues: taken.map { ($0.value, $0.key) })
     for (index, call) in blind.enumerated() {
@@ -127,7 +127,7 @@ extension DeviceCheck {
   }
 
   private mutating func release(_ token: Int, by call: CallRecord) {
-    var lease = leases[token] ?? Lease(token: token)
+    var lease = leases[token] ?? Tenure(token: token)
     if let agent = lease.agent, agent != call.agent {
       blame(.releasedByOther, token, "\(call.agent) gave back what \(agent) held")
     }
@@ -181,8 +181,8 @@ extension DeviceCheck {
 
 // MARK: Tokens and endings
 
-extension DeviceCheck {
-  private var inOrder: [Lease] { leases.values.sorted { $0.token < $1.token } }
+extension DeviceHistoryCheck {
+  private var inOrder: [Tenure] { leases.values.sorted { $0.token < $1.token } }
 
   /// Unique, growing in real time, and one after the other by Redis' clock.
   private mutating func checkTokens() {
@@ -198,7 +198,7 @@ extension DeviceCheck {
       guard let highest, highest >= token else { continue }
       blame(.tokenNotGrowing, token, "granted after \(highest)")
     }
-    var before: Lease?
+    var before: Tenure?
     for lease in inOrder {
       if let before, let acquiredAt = lease.acquiredAt {
         let busyUntil = before.endsAt ?? before.acquiredAt ?? acquiredAt
@@ -226,18 +226,18 @@ extension DeviceCheck {
     }
   }
 
-  private mutating func checkTwice(_ lease: Lease) {
+  private mutating func checkTwice(_ lease: Tenure) {
     let wasReleased = lease.endings.contains { if case .released = $0 { true } else { false } }
     let types = lease.endings.map { ending in
       if case .event(let event) = ending { event.type } else { "released" }
     }
     let isAbandoned = types.contains("lock.abandoned")
-    let rule: Violation.Rule =
+    let rule: HistoryViolation.Rule =
       wasReleased && isAbandoned ? .abandonedAfterRelease : .endedTwice
     blame(rule, lease.token, types.joined(separator: ", "))
   }
 
-  private mutating func checkMembers(of event: EventRecord, _ lease: Lease) {
+  private mutating func checkMembers(of event: EventRecord, _ lease: Tenure) {
     if let agent = lease.agent, agent != event.agent {
       blame(.wrongAgent, lease.token, "held by \(agent), \(event.type) names \(event.agent)")
     }
@@ -249,7 +249,7 @@ extension DeviceCheck {
   }
 
   /// Whether an UNLOCK of unknown outcome may have given it back.
-  private func mayHaveBeenReleased(_ lease: Lease, by ms: Int) -> Bool {
+  private func mayHaveBeenReleased(_ lease: Tenure, by ms: Int) -> Bool {
     calls.contains { call in
       call.verb == .unlock && call.outcome == .unknown && call.invokedMs <= ms
         && (lease.agent == nil || call.agent == lease.agent)
@@ -260,7 +260,7 @@ extension DeviceCheck {
 
 // MARK: Abandonments and causes
 
-extension DeviceCheck {
+extension DeviceHistoryCheck {
   private mutating func checkAbandonments() {
     for lease in inOrder {
       for case .event(let event) in lease.endings where event.type == "lock.abandoned" {
@@ -280,7 +280,7 @@ extension DeviceCheck {
     }
   }
 
-  private func unsureRenewals(of lease: Lease) -> [CallRecord] {
+  private func unsureRenewals(of lease: Tenure) -> [CallRecord] {
     calls.filter { call in
       guard call.outcome == .unknown, call.agent == lease.agent else { return false }
       switch call.verb {

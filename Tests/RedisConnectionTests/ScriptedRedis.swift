@@ -24,7 +24,7 @@ struct FakeCommand: Sendable {
   var name: String { words[0].uppercased() }
 }
 
-final class FakeRedis: Sendable {
+final class ScriptedRedis: Sendable {
   typealias Play = @Sendable (FakeCommand) -> FakeAnswer
 
   let path: String
@@ -51,7 +51,7 @@ final class FakeRedis: Sendable {
 
   init(_ play: @escaping Play) throws {
     var template = Array("/tmp/lk-fake-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw Failure("mkdtemp: errno \(errno)") }
+    guard mkdtemp(&template) != nil else { throw TestFailure("mkdtemp: errno \(errno)") }
     folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     path = folder + "/fake.sock"
     listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
@@ -63,7 +63,7 @@ final class FakeRedis: Sendable {
         bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
       }
     }
-    guard bound == 0, listen(listener, 16) == 0 else { throw Failure("bind: errno \(errno)") }
+    guard bound == 0, listen(listener, 16) == 0 else { throw TestFailure("bind: errno \(errno)") }
     Thread.detachNewThread { [state, listener] in
       var connections: [Int: FakeConnection] = [:]
       var count = 0
@@ -115,7 +115,7 @@ private final class FakeConnection {
   deinit { close(descriptor) }
 
   /// Reads what is there and answers whole commands; false when the connection is over.
-  func serve(_ play: FakeRedis.Play) -> Bool {
+  func serve(_ play: ScriptedRedis.Play) -> Bool {
     var room = [UInt8](repeating: 0, count: 1 << 18)
     let count = recv(descriptor, &room, room.count, 0)
     guard count > 0 else { return false }

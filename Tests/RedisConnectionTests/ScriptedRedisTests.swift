@@ -5,25 +5,25 @@ import Scripts
 import Testing
 import TestSupport
 
-struct FakeRedisTests {
+struct ScriptedRedisTests {
   private static let seizure = ["d", "a", "60000", ""]
 
   /// Plays a good greeting, then this answer to EVALSHA on the first connection only.
-  private func fake(answering answer: FakeAnswer) throws -> FakeRedis {
-    try FakeRedis { command in
-      guard command.name == "EVALSHA" else { return FakeRedis.greets(command) }
+  private func fake(answering answer: FakeAnswer) throws -> ScriptedRedis {
+    try ScriptedRedis { command in
+      guard command.name == "EVALSHA" else { return ScriptedRedis.greets(command) }
       return command.connection == 0 ? answer : .reply("*1\r\n$4\r\nNONE\r\n")
     }
   }
 
   /// Starts a connection, asks for one seizure, and gives the failure of that request.
-  private func failure(_ answer: FakeAnswer) throws -> (ConnectionBench, FakeRedis, String) {
+  private func failure(_ answer: FakeAnswer) throws -> (ConnectionBench, ScriptedRedis, String) {
     let fake = try fake(answering: answer)
     let bench = try ConnectionBench(path: fake.path, timeoutMs: 5_000)
     try bench.startServing()
     bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure) }
     let news = try bench.wait("the failure") { if case .batchFailed = $0 { true } else { false } }
-    guard case .batchFailed([1], .noAnswer(let reason)) = news else { throw Failure("\(news)") }
+    guard case .batchFailed([1], .noAnswer(let reason)) = news else { throw TestFailure("\(news)") }
     return (bench, fake, reason)
   }
 
@@ -82,9 +82,9 @@ struct FakeRedisTests {
   }
 
   @Test func `replies that come byte by byte are put together`() throws {
-    let fake = try FakeRedis { command in
+    let fake = try ScriptedRedis { command in
       if command.name == "EVALSHA" { return .dribble("*1\r\n$4\r\nNONE\r\n") }
-      guard case .reply(let text) = FakeRedis.greets(command) else { return .nothing }
+      guard case .reply(let text) = ScriptedRedis.greets(command) else { return .nothing }
       return .dribble(text)
     }
     let bench = try ConnectionBench(path: fake.path, timeoutMs: 20_000) {
@@ -111,11 +111,11 @@ struct FakeRedisTests {
   }
 
   @Test func `a Redis that always forgets the script is asked no more than it answers`() throws {
-    let fake = try FakeRedis { command in
+    let fake = try ScriptedRedis { command in
       switch command.name {
       case "EVALSHA": .reply("-NOSCRIPT No matching script.\r\n")
       case "EVAL" where command.words.count > 5: .reply("*1\r\n$4\r\nNONE\r\n")
-      default: FakeRedis.greets(command)
+      default: ScriptedRedis.greets(command)
       }
     }
     let bench = try ConnectionBench(path: fake.path)
@@ -135,9 +135,9 @@ struct GreetingTests {
   /// Starts a connection to a fake that plays this instead of the answer to one command.
   private func bench(
     _ name: String, _ answer: FakeAnswer, connectTimeoutMs: Int64 = 2_000
-  ) throws -> (FakeRedis, ConnectionBench) {
-    let fake = try FakeRedis { command in
-      command.name == name ? answer : FakeRedis.greets(command)
+  ) throws -> (ScriptedRedis, ConnectionBench) {
+    let fake = try ScriptedRedis { command in
+      command.name == name ? answer : ScriptedRedis.greets(command)
     }
     let bench = try ConnectionBench(path: fake.path) { $0.connectTimeoutMs = connectTimeoutMs }
     bench.start()
@@ -204,7 +204,7 @@ struct GreetingTests {
   func `scripts declare what they do where Redis is 7 or newer`(
     version: String, declares: Bool
   ) throws {
-    let fake = try FakeRedis { FakeRedis.greets($0, version: version) }
+    let fake = try ScriptedRedis { ScriptedRedis.greets($0, version: version) }
     let bench = try ConnectionBench(path: fake.path)
     try bench.startServing()
     #expect(try bench.ask { $0.redis?.redisVersion } == version)
@@ -215,7 +215,7 @@ struct GreetingTests {
 
   @Test(arguments: ["6.0.16", "5.0.7"])
   func `a version below 6.2 is refused for good`(version: String) throws {
-    let fake = try FakeRedis { FakeRedis.greets($0, version: version) }
+    let fake = try ScriptedRedis { ScriptedRedis.greets($0, version: version) }
     let bench = try ConnectionBench(path: fake.path)
     bench.start()
     let news = try bench.wait("an outcome") { _ in true }
@@ -223,7 +223,7 @@ struct GreetingTests {
   }
 
   @Test func `the greeting says who we are and which database we want`() throws {
-    let fake = try FakeRedis { FakeRedis.greets($0) }
+    let fake = try ScriptedRedis { ScriptedRedis.greets($0) }
     let bench = try ConnectionBench(path: fake.path) {
       $0.endpoint.user = "ann"
       $0.endpoint.password = "s p\r\n*ü"
@@ -234,7 +234,7 @@ struct GreetingTests {
     #expect(words[0] == ["HELLO", "2", "AUTH", "ann", "s p\r\n*ü"])
     #expect(words[1] == ["SELECT", "7"])
     #expect(words.last?.suffix(3) == ["1", "lk:partitions", "256 1"])
-    let plain = try FakeRedis { FakeRedis.greets($0) }
+    let plain = try ScriptedRedis { ScriptedRedis.greets($0) }
     let other = try ConnectionBench(path: plain.path) { $0.endpoint.password = "p" }
     try other.startServing()
     #expect(plain.commands[0].words == ["HELLO", "2", "AUTH", "default", "p"])

@@ -4,11 +4,11 @@ import Foundation
 import Glibc
 
 /// A reply of Redis.
-package enum RedisValue: Equatable, Sendable {
+package enum RedisAnswer: Equatable, Sendable {
   case text(String)
   case error(String)
   case integer(Int)
-  case array([RedisValue])
+  case array([RedisAnswer])
   case null
 
   /// A text, or an integer as text.
@@ -22,7 +22,7 @@ package enum RedisValue: Equatable, Sendable {
 
   package var int: Int? { string.flatMap { Int($0) } }
 
-  package var items: [RedisValue] {
+  package var items: [RedisAnswer] {
     guard case .array(let items) = self else { return [] }
     return items
   }
@@ -34,14 +34,14 @@ package enum RedisValue: Equatable, Sendable {
 }
 
 /// One connection to Redis, for one thread at a time; every read has a deadline.
-package final class RedisClient {
+package final class BareRedisClient {
   private let descriptor: Int32
   private var buffer: [UInt8] = []
   private var at = 0
 
   package init(path: String, timeoutSeconds: Int = 10) throws {
     descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    guard descriptor >= 0 else { throw Failure("socket: errno \(errno)") }
+    guard descriptor >= 0 else { throw TestFailure("socket: errno \(errno)") }
     var limit = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
       setsockopt(
@@ -56,16 +56,16 @@ package final class RedisClient {
       }
     }
     // All properties are set, so deinit runs and closes the descriptor.
-    guard result == 0 else { throw Failure("connect to \(path): errno \(errno)") }
+    guard result == 0 else { throw TestFailure("connect to \(path): errno \(errno)") }
   }
 
   deinit { close(descriptor) }
 
-  @discardableResult package func command(_ words: String...) throws -> RedisValue {
+  @discardableResult package func command(_ words: String...) throws -> RedisAnswer {
     try command(words)
   }
 
-  @discardableResult package func command(_ words: [String]) throws -> RedisValue {
+  @discardableResult package func command(_ words: [String]) throws -> RedisAnswer {
     var bytes = Array("*\(words.count)\r\n".utf8)
     for word in words { bytes += Array("$\(word.utf8.count)\r\n\(word)\r\n".utf8) }
     var sent = 0
@@ -73,7 +73,7 @@ package final class RedisClient {
       let count = bytes[sent...].withUnsafeBytes {
         send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
       }
-      guard count > 0 else { throw Failure("send \(words.prefix(3)): errno \(errno)") }
+      guard count > 0 else { throw TestFailure("send \(words.prefix(3)): errno \(errno)") }
       sent += count
     }
     buffer.removeFirst(at)
@@ -85,7 +85,7 @@ package final class RedisClient {
     var room = [UInt8](repeating: 0, count: 65_536)
     let count = recv(descriptor, &room, room.count, 0)
     guard count > 0 else {
-      throw Failure(count == 0 ? "Redis closed the connection" : "no answer: errno \(errno)")
+      throw TestFailure(count == 0 ? "Redis closed the connection" : "no answer: errno \(errno)")
     }
     buffer += room[..<count]
   }
@@ -100,7 +100,7 @@ package final class RedisClient {
     }
   }
 
-  private func readValue() throws -> RedisValue {
+  private func readValue() throws -> RedisAnswer {
     let line = try readLine()
     let rest = String(line.dropFirst())
     switch line.first {
@@ -115,7 +115,7 @@ package final class RedisClient {
     case "*":
       guard let count = Int(rest), count >= 0 else { return .null }
       return .array(try (0..<count).map { _ in try readValue() })
-    default: throw Failure("not RESP2: \(line)")
+    default: throw TestFailure("not RESP2: \(line)")
     }
   }
 }

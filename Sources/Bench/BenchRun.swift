@@ -5,7 +5,7 @@ import Glibc
 import Loop
 
 /// All callers of a load, and the phases it goes through.
-final class LoadRun: LoadOwner {
+final class BenchRun: LoadOwner {
   private enum Phase {
     /// Callers are being connected and do their first pass; goes to pacing,
     /// counting or over.
@@ -17,14 +17,14 @@ final class LoadRun: LoadOwner {
     case over
   }
 
-  private let options: LoadOptions
+  private let options: BenchOptions
   private let loop: EventLoop
   private let address: SocketAddress
   private let scriptHash: String
   private var end: LoopTimer?
   /// When requests are due in an open loop; nil in a closed one.
   private var arrivals: Arrivals?
-  private var free = Line<LoadCaller>()
+  private var free = WaitingLine<LoadCaller>()
   private var pace: LoopTimer?
   private var callers: [LoadCaller] = []
   private var passesDone = 0
@@ -39,7 +39,7 @@ final class LoadRun: LoadOwner {
   private var before = ProcessorTimes()
   private var after = ProcessorTimes()
 
-  init(_ options: LoadOptions) throws(LoadFailure) {
+  init(_ options: BenchOptions) throws(LoadFailure) {
     self.options = options
     // Requests are due at moments that are finer than a loop's timers usually are.
     if options.rate != nil { setenv("EVENT_PRECISE_TIMER", "1", 1) }
@@ -49,7 +49,7 @@ final class LoadRun: LoadOwner {
     } catch {
       throw LoadFailure(error)
     }
-    scriptHash = try LoadRun.scriptHash(options, address)
+    scriptHash = try BenchRun.scriptHash(options, address)
     latenciesNs.reserveCapacity(Int(options.seconds * 400_000))
     end = LoopTimer(loop) { [unowned self] in timeIsUp() }
     pace = LoopTimer(loop) { [unowned self] in paced() }
@@ -58,19 +58,19 @@ final class LoadRun: LoadOwner {
   deinit { readBuffer.deallocate() }
 
   /// Runs the load; throws at the first thing that goes wrong.
-  func measure() throws(LoadFailure) -> LoadReport {
+  func measure() throws(LoadFailure) -> BenchReport {
     // Few connect at a time, so that the server's queue of new ones never overflows: that would
     // cost a second each.
     for _ in 0..<min(128, options.connections) { addCaller() }
     loop.run()
     if let failure { throw LoadFailure(failure) }
-    return LoadReport(
+    return BenchReport(
       options: options, latenciesNs: latenciesNs.sorted(), seconds: Double(endNs - startNs) / 1e9,
       spent: after.minus(before), unanswered: unanswered)
   }
 
   private static func scriptHash(
-    _ options: LoadOptions, _ address: SocketAddress
+    _ options: BenchOptions, _ address: SocketAddress
   ) throws(LoadFailure) -> String {
     guard options.target != .latchkey else { return "" }
     guard let scripts = options.scripts else { return try LoadTarget.loadScript(address) }

@@ -9,7 +9,7 @@ import Glibc
 import Synchronization
 
 /// A redis-server that a test started; it ends with this object at the latest.
-package final class RedisServer: Sendable {
+package final class BareRedis: Sendable {
   private struct Running {
     var shell: Process
     var pipe: Pipe
@@ -25,7 +25,7 @@ package final class RedisServer: Sendable {
   /// Starts it with more words for its command line, and waits until it answers.
   package init(_ options: String...) throws {
     var template = Array("/tmp/lk-unit-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw Failure("mkdtemp: errno \(errno)") }
+    guard mkdtemp(&template) != nil else { throw TestFailure("mkdtemp: errno \(errno)") }
     folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     path = folder + "/redis.sock"
     self.options = options
@@ -67,7 +67,7 @@ package final class RedisServer: Sendable {
     running.withLock { $0 = box.value }
     try eventually("an answer of redis-server; see \(folder)/redis.log") {
       // An error is an answer too: a server with a password gives one.
-      (try? RedisClient(path: path).command("PING")) != nil
+      (try? BareRedisClient(path: path).command("PING")) != nil
     }
     let pid = try findProcess()
     running.withLock { $0?.pid = pid }
@@ -78,7 +78,7 @@ package final class RedisServer: Sendable {
     let shell = running.withLock { $0?.shell.processIdentifier ?? 0 }
     let list = try String(contentsOfFile: "/proc/\(shell)/task/\(shell)/children", encoding: .utf8)
     guard let pid = list.split(separator: " ").first.flatMap({ pid_t($0) }) else {
-      throw Failure("redis-server has ended; see \(folder)/redis.log")
+      throw TestFailure("redis-server has ended; see \(folder)/redis.log")
     }
     return pid
   }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Load
 
-struct ArgumentsTests {
+struct LoadArgumentsTests {
   private func parse(
     _ line: String, _ environment: [String: String] = [:]
   ) throws -> LoadOptions {

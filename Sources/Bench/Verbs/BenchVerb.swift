@@ -2,7 +2,7 @@
 // that make the sessions and messages which it needs. A value.
 
 /// One kind of request, the same for all callers of a load.
-enum LoadVerb: String, CaseIterable {
+enum BenchVerb: String, CaseIterable {
   case lock, open, get, set, touch, say, history
   /// Not measured: so many messages for each device's session, many in one request.
   case fill
@@ -25,8 +25,8 @@ enum LoadVerb: String, CaseIterable {
   }
 
   private func fill(_ device: String, _ messages: Int) -> [[UInt8]] {
-    stride(from: 0, to: messages, by: LoadVerb.fillStep).map { first in
-      let count = min(LoadVerb.fillStep, messages - first)
+    stride(from: 0, to: messages, by: BenchVerb.fillStep).map { first in
+      let count = min(BenchVerb.fillStep, messages - first)
       let message = "{\"role\":\"other\",\"text\":\"How can I help you?\"}"
       let list = repeatElement(message, count: count).joined(separator: ",")
       return line("SAY \(device) [\(list)]")

@@ -3,7 +3,7 @@
 import Loop
 
 /// What a load is made of.
-struct LoadOptions {
+struct BenchOptions {
   /// A process whose processor time is to be reported.
   struct Observed {
     let name: String
@@ -24,19 +24,19 @@ struct LoadOptions {
   var observed: [Observed] = []
   var holds = false
   /// What the callers ask of a worker.
-  var verb = LoadVerb.lock
+  var verb = BenchVerb.lock
   /// How many messages `fill` gives each device's session.
   var messages = 20
   /// What the devices' names begin with.
   var prefix = "device"
 
   /// Reads the command line; nil if it only asks for help.
-  static func parse(_ arguments: [String]) throws(LoadFailure) -> LoadOptions? {
+  static func parse(_ arguments: [String]) throws(LoadFailure) -> BenchOptions? {
     if arguments.isEmpty || arguments.contains("--help") || arguments.contains("-h") { return nil }
     guard arguments.count >= 2, let target = LoadTarget(rawValue: arguments[0]) else {
       throw LoadFailure("the first two words are latchkey, redis or webdis, and HOST:PORT")
     }
-    var options = LoadOptions()
+    var options = BenchOptions()
     options.target = target
     options.address = try address(arguments[1])
     var rest = arguments[2...]
@@ -77,8 +77,8 @@ struct LoadOptions {
     case "--messages": messages = try number(flag, value, min: 1)
     case "--prefix": prefix = value
     case "--verb":
-      guard let verb = LoadVerb(rawValue: value) else {
-        let known = LoadVerb.allCases.map(\.rawValue).joined(separator: ", ")
+      guard let verb = BenchVerb(rawValue: value) else {
+        let known = BenchVerb.allCases.map(\.rawValue).joined(separator: ", ")
         throw LoadFailure("\(flag) takes one of \(known), not '\(value)'")
       }
       self.verb = verb
@@ -87,8 +87,8 @@ struct LoadOptions {
         throw LoadFailure("\(flag) takes requests a second, from 1 on, not '\(value)'")
       }
       self.rate = rate
-    case "--scripts": scripts = try LoadOptions.address(value)
-    case "--pid": observed.append(try LoadOptions.observed(value))
+    case "--scripts": scripts = try BenchOptions.address(value)
+    case "--pid": observed.append(try BenchOptions.observed(value))
     default: throw LoadFailure("there is no option '\(flag)'; see --help")
     }
   }

@@ -1,8 +1,8 @@
 // Owns: the figures of a load, and the line that tells them. A value.
 
 /// What a load came to.
-struct LoadReport {
-  let options: LoadOptions
+struct BenchReport {
+  let options: BenchOptions
   /// Of each counted request, in ascending order.
   let latenciesNs: [UInt32]
   let seconds: Double
@@ -19,7 +19,7 @@ struct LoadReport {
 
   private func perRequest(_ us: Double) -> String {
     let requests = latenciesNs.count - unanswered
-    return requests == 0 ? "0" : LoadReport.decimal(us / Double(requests))
+    return requests == 0 ? "0" : BenchReport.decimal(us / Double(requests))
   }
 
   /// Two decimals; printf's way to do it would need Foundation.
@@ -36,7 +36,7 @@ struct LoadReport {
     let perSecond = seconds > 0 ? Int(Double(requests) / seconds) : 0
     var text = "{\"target\":\"\(options.target.rawValue)\",\"connections\":\(options.connections)"
     text += ",\"devices\":\(options.devices),\"requests\":\(requests)"
-    text += ",\"seconds\":\(LoadReport.decimal(seconds)),\"requests_per_s\":\(perSecond)"
+    text += ",\"seconds\":\(BenchReport.decimal(seconds)),\"requests_per_s\":\(perSecond)"
     text += ",\"p50_us\":\(latencyUs(0.5)),\"p90_us\":\(latencyUs(0.9))"
     text += ",\"p99_us\":\(latencyUs(0.99)),\"max_us\":\(latencyUs(1))"
     text += ",\"own_cpu_us\":\(perRequest(spent.ownUs))"

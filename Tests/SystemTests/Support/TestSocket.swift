@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 
 /// A connected stream socket; belongs to one thread at a time.
-final class Socket {
+final class TestSocket {
   private var descriptor: Int32
 
   init(adopting descriptor: Int32) throws {
@@ -14,33 +14,33 @@ final class Socket {
   }
 
   convenience init(port: Int, from source: String? = nil) throws {
-    let descriptor = try Socket.make(AF_INET)
-    if let source { try Socket.setSource(descriptor, source) }
-    var address = Socket.loopback(port: port)
+    let descriptor = try TestSocket.make(AF_INET)
+    if let source { try TestSocket.setSource(descriptor, source) }
+    var address = TestSocket.loopback(port: port)
     let size = socklen_t(MemoryLayout<sockaddr_in>.size)
     let code = withUnsafePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, size) }
     }
-    try Socket.require(code, "connect to port \(port)", descriptor)
+    try TestSocket.require(code, "connect to port \(port)", descriptor)
     var yes: Int32 = 1
     setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, 4)
     try self.init(adopting: descriptor)
   }
 
   private static func setSource(_ descriptor: Int32, _ source: String) throws {
-    var address = Socket.loopback(port: 0)
+    var address = TestSocket.loopback(port: 0)
     inet_pton(AF_INET, source, &address.sin_addr)
     let size = socklen_t(MemoryLayout<sockaddr_in>.size)
     let code = withUnsafePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.bind(descriptor, $0, size) }
     }
-    try Socket.require(code, "bind to \(source)", descriptor)
+    try TestSocket.require(code, "bind to \(source)", descriptor)
   }
 
   convenience init(path: String) throws {
-    let descriptor = try Socket.make(AF_UNIX)
-    let code = try Socket.withAddress(of: path) { connect(descriptor, $0, $1) }
-    try Socket.require(code, "connect to \(path)", descriptor)
+    let descriptor = try TestSocket.make(AF_UNIX)
+    let code = try TestSocket.withAddress(of: path) { connect(descriptor, $0, $1) }
+    try TestSocket.require(code, "connect to \(path)", descriptor)
     try self.init(adopting: descriptor)
   }
 
@@ -119,20 +119,20 @@ final class Socket {
   }
 }
 
-extension Socket {
+extension TestSocket {
   /// Which of the sockets can be read (or have ended) before the time is over.
-  static func readable(_ sockets: [Socket], within limit: Duration) -> [Bool] {
+  static func readable(_ sockets: [TestSocket], within limit: Duration) -> [Bool] {
     var entries = sockets.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
     let count = poll(&entries, nfds_t(entries.count), Deadline(within: limit).pollMs)
     return entries.map { count > 0 && $0.revents != 0 }
   }
 
   /// A connection that waits at the listening descriptor, or nil if none comes in time.
-  static func accept(_ listener: Int32, within limit: Duration) throws -> Socket? {
+  static func accept(_ listener: Int32, within limit: Duration) throws -> TestSocket? {
     var entry = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
     guard poll(&entry, 1, Deadline(within: limit).pollMs) > 0 else { return nil }
     let descriptor = Glibc.accept(listener, nil, nil)
-    return descriptor < 0 ? nil : try Socket(adopting: descriptor)
+    return descriptor < 0 ? nil : try TestSocket(adopting: descriptor)
   }
 
   /// Listens on a Unix socket and gives the descriptor.

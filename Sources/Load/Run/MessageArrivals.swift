@@ -2,7 +2,7 @@
 // waits because every conversation is busy. A value; the loop's thread.
 
 /// A stream of messages at a rate.
-struct Arrivals {
+struct MessageArrivals {
   private let meanGapNs: Double
   private var dice: Dice
   private var nextNs: Double
