@@ -25,7 +25,7 @@ public enum LatchkeyError: Error, Sendable, CustomStringConvertible {
 
 /// A connection to a worker, or to a load balancer in front of many.
 public final class LatchkeyConnection {
-  private let socket: Socket
+  private let transport: Transport
   private var framer: LineFramer
   private var chunk: [UInt8] = []
   private var chunkAt = 0
@@ -37,20 +37,34 @@ public final class LatchkeyConnection {
   public init(host: String, port: UInt16, timeoutMs: Int64 = 2_000) throws(LatchkeyError) {
     let giveUpMs = MonotonicTime.nowMs() + timeoutMs
     do throws(SystemError) {
-      socket = try SocketAddress.resolve(.tcp(host: host, port: port)).connect()
+      let address = try SocketAddress.resolve(.tcp(host: host, port: port))
+      transport = Transport(plain: try address.connect())
     } catch {
       throw .cannotConnect(error.description)
     }
     // A reply may be as long as the longest export.
     framer = LineFramer(lineBytesMax: 64 << 20)
-    guard wait(Int16(POLLOUT), untilMs: giveUpMs) else {
+    let late = LatchkeyError.cannotConnect("\(host):\(port) did not answer within \(timeoutMs) ms")
+    guard wait(.write, untilMs: giveUpMs) else {
       close()
-      throw .cannotConnect("\(host):\(port) did not answer within \(timeoutMs) ms")
+      throw late
     }
-    let outcome = socket.connectOutcome()
+    let outcome = transport.socket.connectOutcome()
     guard outcome == 0 else {
       close()
       throw .cannotConnect(SystemError("\(host):\(port)", outcome).description)
+    }
+    while true {
+      switch transport.shakeHands() {
+      case .done: return
+      case .failed(let why):
+        close()
+        throw .cannotConnect("\(host):\(port): \(why)")
+      case .underWay where wait(.none, untilMs: giveUpMs): continue
+      case .underWay:
+        close()
+        throw late
+      }
     }
   }
 
@@ -58,7 +72,7 @@ public final class LatchkeyConnection {
 
   /// Closes the connection; calling it again does nothing.
   public func close() {
-    if !isClosed { socket.close() }
+    if !isClosed { transport.close() }
     isClosed = true
   }
 
@@ -96,12 +110,12 @@ public final class LatchkeyConnection {
     var sent = 0
     while sent < bytes.count {
       let outcome = bytes.withUnsafeBytes {
-        socket.write(UnsafeRawBufferPointer(rebasing: $0[sent...]))
+        transport.write(UnsafeRawBufferPointer(rebasing: $0[sent...]))
       }
       switch outcome {
       case .moved(let count): sent += count
       case .wouldBlock:
-        guard wait(Int16(POLLOUT), untilMs: MonotonicTime.nowMs() + 10_000) else {
+        guard wait(.write, untilMs: MonotonicTime.nowMs() + 10_000) else {
           throw .noReply("the worker does not read")
         }
       case .ended, .broken: throw .noReply("the connection is broken")
@@ -133,9 +147,11 @@ public final class LatchkeyConnection {
 
   private func readChunk(untilMs: Int64) throws(LatchkeyError) {
     guard !isClosed else { throw .noReply("the connection is closed") }
-    guard wait(Int16(POLLIN), untilMs: untilMs) else { throw .noReply("it did not come in time") }
+    guard transport.hasBufferedInput || wait(.read, untilMs: untilMs) else {
+      throw .noReply("it did not come in time")
+    }
     chunk = [UInt8](repeating: 0, count: 1 << 16)
-    switch chunk.withUnsafeMutableBytes({ socket.read(into: $0) }) {
+    switch chunk.withUnsafeMutableBytes({ transport.read(into: $0) }) {
     case .moved(let count):
       chunk.removeSubrange(count...)
       chunkAt = 0
@@ -147,10 +163,13 @@ public final class LatchkeyConnection {
     }
   }
 
-  /// Waits until the socket is ready; false if it is not in time.
-  private func wait(_ events: Int16, untilMs: Int64) -> Bool {
+  /// Waits until the socket is ready, also for what the transport wants; false if it is not in
+  /// time.
+  private func wait(_ readiness: Readiness, untilMs: Int64) -> Bool {
+    let wanted = transport.wants.or(readiness)
+    let events = (wanted.canRead ? POLLIN : 0) | (wanted.canWrite ? POLLOUT : 0)
     while true {
-      var entry = pollfd(fd: socket.descriptor, events: events, revents: 0)
+      var entry = pollfd(fd: transport.socket.descriptor, events: Int16(events), revents: 0)
       let left = max(0, min(untilMs - MonotonicTime.nowMs(), Int64(Int32.max)))
       let count = poll(&entry, 1, Int32(left))
       if count > 0 { return true }

@@ -23,6 +23,11 @@ package struct Readiness: Equatable, Sendable {
 
   package var isEmpty: Bool { !canRead && !canWrite }
 
+  /// What either of them asks for.
+  package func or(_ other: Readiness) -> Readiness {
+    Readiness(read: canRead || other.canRead, write: canWrite || other.canWrite)
+  }
+
   fileprivate var flags: Int16 {
     Int16(EV_PERSIST) | (canRead ? Int16(EV_READ) : 0) | (canWrite ? Int16(EV_WRITE) : 0)
   }

@@ -1,5 +1,5 @@
 // Owns: the system calls on stream sockets, all non-blocking and close-on-exec. 'Would block' is
-// a value here. TLS has its seam here: whoever reads and writes goes through `Socket` only.
+// a value here. What carries a connection's bytes is a `Transport`, which has TLS' seam.
 
 internal import CLinux
 internal import Glibc

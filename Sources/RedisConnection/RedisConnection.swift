@@ -54,7 +54,7 @@ package final class RedisConnection {
   private var machine = RedisConnectionMachine()
   private var greeting: Greeting
   private var reader = ReplyReader()
-  private var socket: Socket?
+  private var transport: Transport?
   private var watch: FileWatch?
   private var watchdog: LoopTimer?
   private var retryTimer: LoopTimer?
@@ -96,7 +96,7 @@ package final class RedisConnection {
   }
 
   deinit {
-    socket?.close()
+    transport?.close()
     readBuffer.deallocate()
   }
 
@@ -190,15 +190,15 @@ extension RedisConnection {
 
   /// Writes what is in the outbox; once a turn is enough.
   package func flush() {
-    guard let socket, !machine.isConnecting else { return }
+    guard let transport, !machine.isConnecting else { return }
     while outboxSent < outbox.count {
       let outcome = outbox.withBytes { bytes in
-        socket.write(UnsafeRawBufferPointer(rebasing: bytes[outboxSent...]))
+        transport.write(UnsafeRawBufferPointer(rebasing: bytes[outboxSent...]))
       }
       switch outcome {
       case .moved(let count): outboxSent += count
       case .wouldBlock:
-        watch?.want(.both)
+        watch?.want(transport.wants.or(.both))
         return
       case .ended, .broken:
         lost("Redis closed the connection")
@@ -207,7 +207,7 @@ extension RedisConnection {
     }
     outbox.reset()
     outboxSent = 0
-    watch?.want(.read)
+    watch?.want(transport.wants.or(.read))
   }
 
   private func encode(_ batch: Batch, hash: [UInt8]?) {
@@ -249,13 +249,17 @@ extension RedisConnection: FileWatchOwner {
       connectFinished()
       return
     }
-    if readiness.canRead { read() }
-    if readiness.canWrite { flush() }
+    // What the transport waits for by itself may be what reading, or writing, has to go on with.
+    let wants = transport?.wants ?? .none
+    if readiness.canRead || wants.canWrite {
+      repeat { read() } while transport?.hasBufferedInput == true
+    }
+    if readiness.canWrite || wants.canRead { flush() }
   }
 
   private func read() {
-    guard let socket else { return }
-    switch socket.read(into: readBuffer) {
+    guard let transport else { return }
+    switch transport.read(into: readBuffer) {
     case .moved(let count):
       guard reader.feed(UnsafeRawBufferPointer(rebasing: readBuffer[..<count])) else {
         lost("Redis sent what is not its protocol")
@@ -268,7 +272,7 @@ extension RedisConnection: FileWatchOwner {
   }
 
   private func deliverReplies() {
-    while self.socket != nil {
+    while transport != nil {
       // A reply may end the connection; the reader then belongs to the next one.
       var unexpected = false
       let outcome = reader.next { reply in
@@ -369,7 +373,7 @@ extension RedisConnection {
     resolver = AddressResolver(loop, setup.endpoint.address) { [unowned self] result in
       do throws(SystemError) {
         let socket = try result.get().connect()
-        self.socket = socket
+        transport = Transport(plain: socket)
         watch = FileWatch(loop, socket.descriptor, owner: self)
         watch?.want(.write)
       } catch {
@@ -379,12 +383,13 @@ extension RedisConnection {
   }
 
   private func connectFinished() {
-    guard let socket else { return }
-    let outcome = socket.connectOutcome()
-    if outcome == 0 {
-      perform(machine.connected())
-    } else {
-      lost(SystemError("connect", outcome).description)
+    guard let transport else { return }
+    let outcome = transport.socket.connectOutcome()
+    guard outcome == 0 else { return lost(SystemError("connect", outcome).description) }
+    switch transport.shakeHands() {
+    case .done: perform(machine.connected())
+    case .underWay: watch?.want(transport.wants)
+    case .failed(let reason): lost(reason)
     }
   }
 
@@ -416,8 +421,8 @@ extension RedisConnection {
     watchdog?.cancel()
     watchdogAtMs = .max
     watch = nil
-    socket?.close()
-    socket = nil
+    transport?.close()
+    transport = nil
     outbox.reset()
     outboxSent = 0
     batchesInFlight = 0

@@ -122,7 +122,8 @@ private struct BufferedLine {
     try systemCall("socketpair") { socketpair(AF_UNIX, kind, 0, &ends) }
     caller = ends[1]
     connection = Connection(
-      ConnectionID(place: 0, generation: 0), Loop.Socket(adopting: ends[0]), loop: loop,
+      ConnectionID(place: 0, generation: 0), Transport(plain: Loop.Socket(adopting: ends[0])),
+      loop: loop,
       owner: owner, limits: settings)
   }
 

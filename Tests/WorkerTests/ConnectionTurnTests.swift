@@ -46,7 +46,8 @@ struct ConnectionTurnTests {
     try systemCall("socketpair") { socketpair(AF_UNIX, kind, 0, &ends) }
     defer { close(ends[1]) }
     let connection = Connection(
-      ConnectionID(place: 0, generation: 0), Loop.Socket(adopting: ends[0]), loop: loop,
+      ConnectionID(place: 0, generation: 0), Transport(plain: Loop.Socket(adopting: ends[0])),
+      loop: loop,
       owner: owner, limits: Settings())
     defer { connection.abort(.ended) }
     let wanted = (0..<count).map { "PING \($0)" }

@@ -102,7 +102,8 @@ struct ConnectionTableTests {
     table.insert { id in
       made = id
       return Connection(
-        id, Loop.Socket(adopting: ends[0]), loop: loop, owner: owner, limits: Settings())
+        id, Transport(plain: Loop.Socket(adopting: ends[0])), loop: loop, owner: owner,
+        limits: Settings())
     }
     return try #require(made)
   }

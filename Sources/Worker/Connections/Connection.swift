@@ -74,7 +74,9 @@ protocol ConnectionOwner: AnyObject {
 final class Connection: FileWatchOwner {
   let id: ConnectionID
   private unowned let owner: any ConnectionOwner
-  private let socket: Socket
+  private let transport: Transport
+  /// Whether the transport has yet to carry bytes.
+  private var isShakingHands = true
   private var watch: FileWatch?
   private var machine: ConnectionMachine
   private var framer: LineFramer
@@ -122,11 +124,11 @@ final class Connection: FileWatchOwner {
   private(set) var blockedSinceMs: Int64?
 
   init(
-    _ id: ConnectionID, _ socket: Socket, loop: EventLoop, owner: any ConnectionOwner,
+    _ id: ConnectionID, _ transport: Transport, loop: EventLoop, owner: any ConnectionOwner,
     limits: Settings
   ) {
     self.id = id
-    self.socket = socket
+    self.transport = transport
     self.owner = owner
     unreadBytesMax = limits.replyBytesMax
     machine = ConnectionMachine(
@@ -143,15 +145,16 @@ final class Connection: FileWatchOwner {
       proxyHeader = []
       lineSinceMs = activeAtMs
     }
-    watch = FileWatch(loop, socket.descriptor, owner: self)
-    watch?.want(.read)
+    watch = FileWatch(loop, transport.socket.descriptor, owner: self)
+    isShakingHands = transport.shakeHands() != .done
+    watch?.want(isShakingHands ? transport.wants.or(.read) : .read)
   }
 
   var isClosed: Bool { machine.isClosed }
   /// Whether it takes no more requests, for good.
   var isEnding: Bool { machine.isEnding }
   /// Whether bytes of the caller wait in the kernel, which nobody has looked at.
-  var hasUnreadInput: Bool { socket.hasInput }
+  var hasUnreadInput: Bool { transport.hasInput }
   /// Whether nothing is owed to the caller and nothing of a request has come.
   var isQuiet: Bool { machine.isQuiet && !framer.holdsPartialLine && backlog.isEmpty }
 
@@ -255,14 +258,34 @@ final class Connection: FileWatchOwner {
 
 extension Connection {
   func fileReady(_ readiness: Readiness) {
-    if readiness.canWrite { sendOutput() }
-    guard readiness.canRead else { return }
-    if machine.takesRequests { readInput() } else if machine.isLingering { discardInput() }
+    if isShakingHands { return shakeHands() }
+    // What the transport waits for by itself may be what reading, or writing, has to go on with.
+    let wants = transport.wants
+    if readiness.canWrite || wants.canRead { sendOutput() }
+    if readiness.canRead || wants.canWrite { readOn() }
+  }
+
+  private func shakeHands() {
+    switch transport.shakeHands() {
+    case .underWay: watchAsNeeded()
+    case .failed: abort(.broken)
+    case .done:
+      isShakingHands = false
+      sendOutput()
+      readOn()
+    }
+  }
+
+  /// Reads once, and again where the transport has more of which the poller knows nothing.
+  private func readOn() {
+    repeat {
+      if machine.takesRequests { readInput() } else if machine.isLingering { discardInput() }
+    } while (machine.takesRequests || machine.isLingering) && transport.hasBufferedInput
   }
 
   /// Throws away what comes after the end, until the caller closes its side.
   private func discardInput() {
-    switch socket.read(into: owner.readBuffer) {
+    switch transport.read(into: owner.readBuffer) {
     case .moved, .wouldBlock: break
     case .ended, .broken: endLingering()
     }
@@ -271,7 +294,8 @@ extension Connection {
   private func readInput() {
     // What cannot be looked at now is kept.
     let most = owner.isCrowded ? Connection.littleBytes : owner.readBuffer.count
-    switch socket.read(into: UnsafeMutableRawBufferPointer(rebasing: owner.readBuffer[..<most])) {
+    switch transport.read(into: UnsafeMutableRawBufferPointer(rebasing: owner.readBuffer[..<most]))
+    {
     case .moved(let count):
       activeAtMs = MonotonicTime.nowMs()
       let bytes = UnsafeRawBufferPointer(rebasing: owner.readBuffer[..<count])
@@ -376,7 +400,9 @@ extension Connection {
     }
     guard machine.takesRequests else { return }
     if lineSinceMs != nil { lineSinceMs = MonotonicTime.nowMs() }
-    if inputHasEnded { finish(.ended) } else { watchAsNeeded() }
+    guard !inputHasEnded else { return finish(.ended) }
+    watchAsNeeded()
+    if transport.hasBufferedInput { readOn() }
   }
 
   /// The caller has closed its side: what it asked is answered.
@@ -394,9 +420,10 @@ extension Connection {
 extension Connection {
   /// Writes what is there; called at the end of a turn and when the socket takes more.
   func sendOutput() {
+    guard !isShakingHands else { return }
     while outputSent < output.count {
       let outcome = output.withUnsafeBytes { bytes in
-        socket.write(UnsafeRawBufferPointer(rebasing: bytes[outputSent...]))
+        transport.write(UnsafeRawBufferPointer(rebasing: bytes[outputSent...]))
       }
       switch outcome {
       case .moved(let count):
@@ -448,9 +475,10 @@ extension Connection {
   private func watchAsNeeded() {
     guard !machine.isClosed else { return }
     watch?.want(
-      Readiness(
-        read: machine.isLingering || (machine.takesRequests && !inputHasEnded),
-        write: outputSent < output.count))
+      transport.wants.or(
+        Readiness(
+          read: machine.isLingering || (machine.takesRequests && !inputHasEnded),
+          write: outputSent < output.count && !isShakingHands)))
   }
 
   private func perform(_ action: ConnectionMachine.Action) {
@@ -464,7 +492,7 @@ extension Connection {
   }
 
   private func halfClose() {
-    socket.finishWriting()
+    transport.finishWriting()
     letGo()
     watch?.want(.read)
     owner.lingers(self)
@@ -472,7 +500,7 @@ extension Connection {
 
   private func close(_ reason: CloseReason) {
     watch = nil
-    socket.close()
+    transport.close()
     letGo()
     owner.closed(self, reason)
   }

@@ -61,7 +61,8 @@ extension ServingLoop {
     socket.setNoDelay()
     socket.setKeepAlive()
     return connections.insert { id in
-      let connection = Connection(id, socket, loop: loop, owner: self, limits: settings)
+      let connection = Connection(
+        id, Transport(plain: socket), loop: loop, owner: self, limits: settings)
       if principals != nil { connection.setLineLimits(isKnown: false) }
       return connection
     }
