@@ -1,5 +1,5 @@
 // Owns: the states of a session and its clocks' defaults. Values; any thread. What moves a
-// session from state to state is in Sources/Scripts/Lua/{clocks,moves}.lua: Redis decides.
+// session from state to state is in Lua/lib/{clocks,transitions}.lua of Scripts: Redis decides.
 
 /// Where a session stands.
 package enum SessionState: String, CaseIterable, Sendable {

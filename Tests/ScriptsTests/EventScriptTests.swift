@@ -23,7 +23,7 @@ struct EventScriptTests {
     groupsMax: Int = 8, keys: [String]? = nil
   ) throws -> ScriptReply {
     let arguments = [group, "\(ackMs)", "\(limit)", types, "0", "\(groupsMax)"]
-    let reply = try bench.call(.take, keys: keys ?? [bench.base], arguments)
+    let reply = try bench.call(.readGroup, keys: keys ?? [bench.base], arguments)
     guard let text = reply.string else { throw TestFailure("take: \(reply)") }
     return try ScriptReply(text)
   }

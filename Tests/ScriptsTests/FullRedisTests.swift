@@ -60,7 +60,7 @@ import TestSupport
     throws
   {
     // What Redis 6.2 does with these texts: the first write inside the script is refused.
-    let old = try ScriptBench(on: server, redisMajor: 6)
+    let old = try ScriptBench(on: server, way: .scripts(redisMajor: 6))
     try old.run(.lock, "d", "a", "60000", "", "")
     try fill()
     let before = try old.everything()
@@ -72,7 +72,7 @@ import TestSupport
   @Test func `a move that is refused in the middle of its script leaves its deadline in the index`()
     throws
   {
-    let old = try ScriptBench(on: server, redisMajor: 6)
+    let old = try ScriptBench(on: server, way: .scripts(redisMajor: 6))
     let request = ["d", "S1", "\"t\"", "60000 0 0 60000 60000 0", "no", "", "", "", "", ""]
     #expect(try old.run(.open, request).word == "OK")
     let before = try old.everything()

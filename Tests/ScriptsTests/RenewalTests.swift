@@ -183,7 +183,7 @@ struct RenewalTests {
     throws
   {
     let server = try BareRedis("--maxmemory-policy", "noeviction")
-    let old = try ScriptBench(on: server, redisMajor: 6)
+    let old = try ScriptBench(on: server, way: .scripts(redisMajor: 6))
     for device in ["d1", "d2"] { try old.run(.lock, device, "a", "60000", "", "") }
     let before = try [old.held("d1"), old.held("d2")]
     try old.redis.command("CONFIG", "SET", "maxmemory", "1")

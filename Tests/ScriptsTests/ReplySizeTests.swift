@@ -70,7 +70,8 @@ struct ReplySizeTests {
     #expect(pages == [17, 17, 17, 17, 2])
     // A consumer of a group gets what was read with the last of it too.
     let counts = try (0..<3).map { _ in
-      let reply = try bench.call(.take, keys: [bench.base], ["g", "60000", "1000", "", "0", "64"])
+      let reply = try bench.call(
+        .readGroup, keys: [bench.base], ["g", "60000", "1000", "", "0", "64"])
       return ids(try ScriptReply(reply.string ?? "")).count
     }
     #expect(counts == [32, 32, 6])

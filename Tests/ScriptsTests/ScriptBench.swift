@@ -115,13 +115,26 @@ final class ScriptBench {
 
   static let constants = ScriptConstants(reqKeepMs: 600_000, eventsMax: 1_000)
 
+  /// How scripts are called here unless a test says otherwise: as functions, or where
+  /// LATCHKEY_TEST_LUA says `script` each by its hash.
+  static let way =
+    ProcessInfo.processInfo.environment["LATCHKEY_TEST_LUA"] == "script"
+    ? Way.scripts(redisMajor: 7) : Way.functions
+
+  /// In which form Redis has the scripts.
+  enum Way: Equatable {
+    case functions
+    case scripts(redisMajor: Int)
+  }
+
   let redis: BareRedisClient
   let base: String
+  private let library: FunctionLibrary?
   private var hashes: [Script: String] = [:]
 
   init(
     on server: BareRedis? = nil, _ constants: ScriptConstants = ScriptBench.constants,
-    redisMajor: Int = 7
+    way: Way = ScriptBench.way
   ) throws {
     let number = ScriptBench.count.withLock { count in
       count += 1
@@ -129,6 +142,17 @@ final class ScriptBench {
     }
     redis = try BareRedisClient(path: try server?.path ?? ScriptBench.shared.get().path)
     base = "t\(number):{0a3}"
+    guard case .scripts(let redisMajor) = way else {
+      let library = FunctionLibrary(constants, user: "tests")
+      self.library = library
+      let text = String(decoding: library.text, as: UTF8.self)
+      let reply = try redis.command("FUNCTION", "LOAD", text)
+      // Another test with the same settings may have loaded it.
+      let isThere = reply == .text(library.name) || "\(reply)".contains("already exists")
+      guard isThere else { throw TestFailure("\(reply)") }
+      return
+    }
+    library = nil
     for script in Script.allCases {
       let text = String(decoding: script.text(constants, redisMajor: redisMajor), as: UTF8.self)
       let reply = try redis.command("SCRIPT", "LOAD", text)
@@ -155,8 +179,8 @@ final class ScriptBench {
   private func evaluate(
     _ script: Script, keys: [String], _ arguments: [String]
   ) throws -> RedisAnswer {
-    let words = ["EVALSHA", hashes[script] ?? "", "\(keys.count)"] + keys + arguments
-    return try redis.command(words)
+    let head = library.map { ["FCALL", $0.function(script)] } ?? ["EVALSHA", hashes[script] ?? ""]
+    return try redis.command(head + ["\(keys.count)"] + keys + arguments)
   }
 
   /// Runs one request of a script.

@@ -10,25 +10,25 @@ import TestSupport
 struct LuaFile: Sendable {
   let name: String
   let text: String
+  /// Whether it is a part that scripts share, and no script by itself.
+  let isPart: Bool
 
-  /// Parts that scripts begin with; no scripts by themselves.
-  static let parts: Set<String> = [
-    "batch", "tell", "endings", "locks", "lock_records", "renewals", "event_lines", "sessions",
-    "clocks", "moves", "records", "loading", "merge", "messages", "making", "leavings", "changes",
-    "links", "arrivals",
-  ]
+  static let all: [LuaFile] = files(in: "", isPart: false) + files(in: "lib", isPart: true)
 
-  static let all: [LuaFile] = {
-    let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent().appending(path: "Sources/Scripts/Lua")
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-    return names.sorted().compactMap { name in
-      guard let text = try? String(contentsOf: folder.appending(path: name), encoding: .utf8) else {
+  private static func files(in folder: String, isPart: Bool) -> [LuaFile] {
+    let path = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appending(path: "Sources/Scripts/Lua").appending(path: folder)
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path.path)) ?? []
+    return names.sorted().filter { $0.hasSuffix(".lua") }.compactMap { name in
+      guard let text = try? String(contentsOf: path.appending(path: name), encoding: .utf8) else {
         return nil
       }
-      return LuaFile(name: name.replacing(".lua", with: ""), text: text)
+      return LuaFile(name: name.replacing(".lua", with: ""), text: text, isPart: isPart)
     }
-  }()
+  }
+
+  static var scripts: [LuaFile] { all.filter { !$0.isPart } }
+  static var parts: [LuaFile] { all.filter(\.isPart) }
 
   static func of(_ script: Script) throws -> LuaFile {
     guard let file = all.first(where: { $0.name == fileName(of: script) }) else {
@@ -44,6 +44,8 @@ struct LuaFile: Sendable {
     }
   }
 
+  private static let labels = ["USES", "GIVES", "KEYS", "ARGV", "RETURNS"]
+
   /// What stands in the header after a label, with the lines that go on with it.
   func header(_ label: String) -> String? {
     var found: String?
@@ -53,7 +55,7 @@ struct LuaFile: Sendable {
       if words.hasPrefix(label + ": ") {
         found = String(words.dropFirst(label.utf8.count + 2))
       } else if let sofar = found {
-        if ["KEYS: ", "ARGV: ", "RETURNS: "].contains(where: { words.hasPrefix($0) }) { break }
+        if LuaFile.labels.contains(where: { words.hasPrefix($0 + ": ") }) { break }
         found = "\(sofar) \(words)"
       }
     }
@@ -73,12 +75,14 @@ struct ScriptTextTests {
     String(decoding: script.text(Self.constants, redisMajor: major), as: UTF8.self)
   }
 
-  @Test func `each file is a script or a part, and each script has its file`() {
-    let files = Set(LuaFile.all.map(\.name))
-    let scripts = Set(Script.allCases.map { LuaFile.fileName(of: $0) })
-    #expect(scripts.count == Script.allCases.count)
-    #expect(files == scripts.union(LuaFile.parts))
-    #expect(scripts.isDisjoint(with: LuaFile.parts))
+  @Test func `each script has its file, and each file its script`() {
+    let scripts = Script.allCases.map { LuaFile.fileName(of: $0) }
+    #expect(LuaFile.scripts.map(\.name) == scripts.sorted())
+    #expect(Set(LuaFile.all.map(\.name)).count == LuaFile.all.count)
+  }
+
+  @Test func `each script has its row`() {
+    #expect(Script.allCases.map(\.row.script) == Script.allCases)
   }
 
   @Test(arguments: Script.allCases)
@@ -87,9 +91,9 @@ struct ScriptTextTests {
   }
 
   @Test(arguments: LuaFile.all.map(\.name))
-  func `each header lists KEYS, ARGV and RETURNS`(name: String) throws {
+  func `each header has its labels`(name: String) throws {
     let file = try #require(LuaFile.all.first { $0.name == name })
-    for label in ["KEYS", "ARGV", "RETURNS"] {
+    for label in file.isPart ? ["USES", "GIVES"] : ["USES", "KEYS", "ARGV", "RETURNS"] {
       #expect(file.header(label)?.isEmpty == false, "\(name).lua has no \(label)")
     }
   }
@@ -109,20 +113,8 @@ struct ScriptTextTests {
   }
 
   @Test(arguments: Script.allCases)
-  func `the text ends with the file and begins with the parts that it needs`(
-    script: Script
-  ) throws {
-    let file = try LuaFile.of(script)
-    let text = text(script, major: 6)
-    #expect(text.hasSuffix(file.text))
-    for part in LuaFile.all where LuaFile.parts.contains(part.name) {
-      let isThere = text.contains(part.text)
-      // What uses a part's function has the part.
-      for function in part.text.matches(of: /local function (\w+)/).map({ $0.1 }) {
-        let isUsed = try Regex("\\b\(function)\\(").firstMatch(in: file.text) != nil
-        if isUsed { #expect(isThere, "\(function) of \(part.name).lua") }
-      }
-    }
+  func `the text ends with the file`(script: Script) throws {
+    #expect(text(script, major: 6).hasSuffix(try LuaFile.of(script).text))
   }
 
   @Test func `the operator's numbers stand in the text`() {

@@ -127,12 +127,12 @@ extension ReturnWordTests {
       names: ["rev"]),
     Way(
       script: .set, before: [open()], request: ["d", "S", "", "", "u", "", "", ""], word: "MORE"),
-    Way(script: .standing, before: linked, request: ["d", "S", "tag", "red"], word: "live"),
+    Way(script: .linkStatus, before: linked, request: ["d", "S", "tag", "red"], word: "live"),
     Way(
-      script: .standing,
+      script: .linkStatus,
       before: linked + [Step(.move, "d", "S", "CLOSE", "completed", "", "", "")],
       request: ["d", "S", "tag", "red"], word: "kept"),
-    Way(script: .standing, before: [open()], request: ["d", "S", "tag", "red"], word: "gone"),
+    Way(script: .linkStatus, before: [open()], request: ["d", "S", "tag", "red"], word: "gone"),
     Way(script: .linkReserve, request: ["user/u", "S/d", "1", "10000"], word: "OK"),
     Way(
       script: .linkReserve, before: [Step(.linkReserve, "user/u", "S/d", "1", "10000")],

@@ -41,7 +41,7 @@ struct ShapeTests {
       })
   }
 
-  @Test func `each Lua script is short and opens with KEYS, ARGV and RETURNS`() {
+  @Test func `each Lua script is short and opens with what it uses and takes`() {
     #expect(!SourceTree.lua.isEmpty)
     var findings: [String] = []
     for file in SourceTree.lua {
@@ -53,15 +53,16 @@ struct ShapeTests {
         findings.append("\(file.path): \(code.count) lines of code")
       }
       let header = file.lines.drop { $0.hasPrefix("#!") }.prefix { $0.hasPrefix("--") }
-      if header.first?.wholeMatch(of: /-- (?!KEYS|ARGV|RETURNS).{10,}/) == nil {
+      if header.first?.wholeMatch(of: /-- (?!USES|KEYS|ARGV|RETURNS).{10,}/) == nil {
         findings.append("\(file.path): does not open with a sentence that says what it does")
       }
-      let labels = ["KEYS", "ARGV", "RETURNS"]
+      let isPart = file.path.contains("/lib/")
+      let labels = isPart ? ["USES", "GIVES"] : ["USES", "KEYS", "ARGV", "RETURNS"]
       let given = header.compactMap { line in
         labels.first { line.hasPrefix("-- \($0): ") }
       }
       if given != labels {
-        findings.append("\(file.path): its header does not list KEYS, ARGV and RETURNS in turn")
+        findings.append("\(file.path): its header does not list \(labels) in turn")
       }
     }
     report(findings)

@@ -256,7 +256,9 @@ struct DoctorTests {
   @Test func `every command of the scripts is tried`() throws {
     let sources = URL(filePath: #filePath).deletingLastPathComponent()
       .appending(path: "../../Sources/Scripts/Lua")
-    let files = try FileManager.default.contentsOfDirectory(atPath: sources.path)
+    let files = try FileManager.default.subpathsOfDirectory(atPath: sources.path).filter {
+      $0.hasSuffix(".lua")
+    }
     let tried = Set(Self.probes.map(\.name))
     var count = 0
     for file in files {

@@ -1,4 +1,5 @@
 -- ACK: a consumer is done with events; they are not given to anyone of its group again.
+-- USES: nothing
 -- KEYS: the base key of each event's partition
 -- ARGV: group, then the stream id of each event
 -- RETURNS: OK

@@ -1,4 +1,5 @@
 -- CHAT: adds a chat to a session; it is the current one.
+-- USES: batch, session_changes
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, name (JSON) or empty, configuration (JSON) or empty, token or
 --   empty, request id or empty

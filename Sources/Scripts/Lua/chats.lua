@@ -1,4 +1,5 @@
 -- CHATS: the chats of a session.
+-- USES: batch, session_load, messages
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty
 -- RETURNS: OK, NONE

@@ -1,4 +1,5 @@
 -- DELETE: a session goes now, with its chats and messages.
+-- USES: batch, session_index, links, clocks, cleanup, session_changes
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, token or empty, request id or empty
 -- RETURNS: OK, NONE, STALE

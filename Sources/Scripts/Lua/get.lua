@@ -1,4 +1,5 @@
 -- GET: a session's record. Reading is not activity and changes nothing.
+-- USES: batch, session_load, session_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty
 -- RETURNS: OK, NONE

@@ -1,4 +1,5 @@
 -- Takes a worker that ends by itself off the list, so that its partitions change hands at once.
+-- USES: nothing
 -- KEYS: the workers' sorted set
 -- ARGV: the worker
 -- RETURNS: how many were removed

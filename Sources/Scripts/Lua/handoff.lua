@@ -1,4 +1,5 @@
 -- HANDOFF: passes the lock to another agent, with no moment in which it is free.
+-- USES: batch, lock_endings, locks
 -- KEYS: the base key of each request's partition
 -- ARGV: device, from, to, ttl in ms, token or empty, note (JSON) or empty, request id or empty
 -- RETURNS: OK, NONE, HELD, STALE

@@ -1,6 +1,7 @@
 -- Says that a worker lives, and learns who else does. Also keeps a canary: a key that runs out
 -- before the next heartbeat and is touched then, so that its notification comes at once if
 -- notifications come at all.
+-- USES: nothing
 -- KEYS: the workers' sorted set, the worker's canary
 -- ARGV: the worker, ms after which a silent worker is taken for dead, ms the canary lives
 -- RETURNS: the names of the workers that live

@@ -1,4 +1,5 @@
 -- HOLDER: says who holds the lock, and changes nothing, not even what is overdue.
+-- USES: batch, lock_records
 -- KEYS: the base key of each request's partition
 -- ARGV: device
 -- RETURNS: OK, NONE

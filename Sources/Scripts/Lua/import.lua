@@ -1,6 +1,8 @@
 -- IMPORT: makes a session as it was exported, or puts it in the place of one. A time that is ahead
 -- counts as now: where it was exported the clock may have been. Activity would bring such a
 -- deadline nearer, and the index be behind, which is written only where one moves away.
+-- USES: batch, session_index, session_load, links, clocks, transitions, session_json,
+--   session_changes, merge, messages, session_create, import_checks
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, replace (yes or empty), fields of the record, messages (four parts for
 --   each: chat and number and time and JSON), token or empty, request id or empty

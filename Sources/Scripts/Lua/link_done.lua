@@ -1,4 +1,5 @@
 -- Takes a note to a link's partition away, once it has been told; not if there is a newer one.
+-- USES: nothing
 -- KEYS: the base key of the session's partition
 -- ARGV: the note, the time at which it was to be told again
 -- RETURNS: nothing

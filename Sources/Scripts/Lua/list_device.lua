@@ -1,6 +1,7 @@
 -- LIST device: the device's sessions, newest first, from a place in that order on. A page ends when
 -- it has grown large, or when so many were looked at that Redis has others to serve. Those whose
 -- records somebody has damaged are named, and stand in nobody's way.
+-- USES: batch, session_index, session_load, session_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, state or empty, how many, session to go on after or empty
 -- RETURNS: OK

@@ -1,4 +1,5 @@
 -- LOCK: acquires a free device's lock, or starts the TTL of its own holder again.
+-- USES: batch, locks, renewals
 -- KEYS: the record of each request's lock
 -- ARGV: agent, terms
 -- RETURNS: OK, HELD, STALE

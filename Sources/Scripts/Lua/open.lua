@@ -1,4 +1,5 @@
 -- OPEN: makes a session, with its first chat; it is the device's current one.
+-- USES: batch, session_json, session_create
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, thread (JSON), clocks, fenced (yes or no), members, user or empty,
 --   place taken (yes or empty), token or empty, request id or empty

@@ -1,5 +1,7 @@
 -- RECOVER of a device: the hinted session if it can be recovered, else the latest that can, else
 -- a new one. Of all that were closed meanwhile a thousand are looked at.
+-- USES: batch, session_index, session_load, transitions, cleanup, session_json, session_changes,
+--   session_create
 -- KEYS: the base key of each request's partition
 -- ARGV: device, hint or empty, session, thread (JSON), clocks, fenced (yes or no), members, user or
 --   empty, place taken (yes or empty), token or empty, request id or empty

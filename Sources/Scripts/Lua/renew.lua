@@ -1,4 +1,5 @@
 -- RENEW: starts the holder's TTL again; never acquires.
+-- USES: locks, renewals
 -- KEYS: the record of each request's lock
 -- ARGV: token and agent, terms
 -- RETURNS: OK, NONE, HELD, STALE

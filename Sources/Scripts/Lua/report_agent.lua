@@ -1,5 +1,6 @@
 -- REPORT agent=: one agent's locks. An agent past the number that a partition keeps figures of
 -- has only what it holds now.
+-- USES: nothing
 -- KEYS: the base keys of all partitions
 -- ARGV: agent
 -- RETURNS: OK

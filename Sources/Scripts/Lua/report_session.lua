@@ -1,5 +1,6 @@
 -- REPORT of a session: its age, its messages, how long answers took, and for how long it was in
 -- each state.
+-- USES: batch, session_load, session_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty
 -- RETURNS: OK, NONE

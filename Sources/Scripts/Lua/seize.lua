@@ -1,4 +1,5 @@
 -- SEIZE: takes the lock whoever holds it.
+-- USES: batch, lock_endings, locks
 -- KEYS: the base key of each request's partition
 -- ARGV: device, agent, ttl in ms, request id or empty
 -- RETURNS: OK

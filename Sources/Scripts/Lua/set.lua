@@ -1,5 +1,6 @@
 -- SET: merges members into a session. A user that it does not have yet takes a place first, as in
 -- link.lua.
+-- USES: batch, links, session_changes, merge
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, members, revision seen or empty, user or empty, place taken (yes
 --   or empty), token or empty, request id or empty

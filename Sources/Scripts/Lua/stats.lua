@@ -1,4 +1,5 @@
 -- STATS: the figures of the whole fleet.
+-- USES: nothing
 -- KEYS: the base keys of all partitions
 -- ARGV: how many workers live
 -- RETURNS: OK

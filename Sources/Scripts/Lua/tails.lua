@@ -1,4 +1,5 @@
 -- Where the logs end now: whoever reads on from here misses nothing that comes later.
+-- USES: nothing
 -- KEYS: the base keys of partitions
 -- ARGV: none
 -- RETURNS: the id of each log's latest event

@@ -1,4 +1,5 @@
 -- Drops what is too old from a partition's log of events.
+-- USES: batch
 -- KEYS: the partition's base key
 -- ARGV: how old events may be, in ms
 -- RETURNS: how many were dropped

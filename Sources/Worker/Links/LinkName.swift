@@ -102,7 +102,7 @@ extension ScriptQuery {
     _ entries: [SessionEntry], of link: LinkName, _ base: (Partition) -> String
   ) -> ScriptQuery {
     ScriptQuery(
-      script: .standing, keys: entries.map { base($0.partition) },
+      script: .linkStatus, keys: entries.map { base($0.partition) },
       arguments: entries.flatMap { [$0.device, $0.session, link.kind, link.ref] })
   }
 

@@ -58,6 +58,6 @@ enum EventsVerb {
     ]
     return EventQuery(
       source: .group(group),
-      call: ScriptQuery(script: .take, keys: call.server.baseKeys, arguments: arguments))
+      call: ScriptQuery(script: .readGroup, keys: call.server.baseKeys, arguments: arguments))
   }
 }

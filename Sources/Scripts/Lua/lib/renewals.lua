@@ -2,13 +2,12 @@
 -- In the usual case, a holder who renews a live lock, the record is made anew, and one command
 -- writes all such records. Their replies are the records, of which the worker makes the lines: a
 -- text costs Lua by its length, so that as few as possible are made. Other cases are served alone.
--- KEYS: the record of each request's lock
--- ARGV: of each request who asks, and the terms: a TTL in ms, or where there is more to say
---   `<ttl> <token or nothing> <request id or nothing>`
--- RETURNS: nothing
+-- USES: batch
+-- GIVES: each_record
 
 -- Deadlines by the terms that they come from; false where there is more to say.
-local laters = {}
+local laters
+at_begin(function() laters = {} end)
 local function later_by(terms)
   local later = laters[terms]
   if later == nil then

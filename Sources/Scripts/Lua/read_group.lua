@@ -1,5 +1,6 @@
 -- EVENTS * group=: what a consumer of a group gets: first what another one took and did not
 -- acknowledge in time, then what nobody has had yet. A new group begins with the oldest event.
+-- USES: batch, event_json
 -- KEYS: the base keys of all partitions
 -- ARGV: group, ms to acknowledge in, how many at most, types or empty, partition to begin at,
 --   how many groups there may be

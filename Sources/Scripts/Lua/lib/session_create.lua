@@ -1,7 +1,6 @@
 -- Making a session, with its first chat; it is the device's current one.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch, session_index, session_load, links, clocks, transitions, session_changes, merge
+-- GIVES: device_full, make
 
 -- Why a device can have no further live session; or nil, and how many it has. Those whose time is
 -- over count no more: they are among what is due in the partition, which is little beside all that

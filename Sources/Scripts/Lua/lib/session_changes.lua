@@ -1,7 +1,6 @@
 -- Who may change a session, and what a change arrives in.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch, lock_records, session_index, session_load, transitions, cleanup
+-- GIVES: is_current, fence, open_for_change, open_live, touch, parts
 
 -- Whether a token is the one of the device's live lock.
 local function is_current(base, device, token)

@@ -1,8 +1,7 @@
 -- How an event that is read becomes JSON. Its id in the protocol is the stream's with the
 -- partition's tag before it: unique in all partitions.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: nothing
+-- GIVES: as_json, is_wanted
 
 local function as_json(base, id, fields)
   local event = {}

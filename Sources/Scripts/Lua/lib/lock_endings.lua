@@ -1,7 +1,6 @@
 -- How a lock ends: once, because its record goes in the same step as the event is written.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch, event_log, lock_records
+-- GIVES: close, free
 
 -- Writes down that a token has ended, how and when: once, because its record goes with it.
 local function close(base, device, ending, at_ms, acquired, token, agent, more)

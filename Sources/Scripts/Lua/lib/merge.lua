@@ -1,8 +1,7 @@
 -- How members are written: merged at the top level (RFC 7396), each with the revision at which
 -- it was changed. A removed one leaves its revision behind, so that a conflict with it is seen.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch, session_load, session_changes
+-- GIVES: merged, forget_removed, merge
 
 -- What is to be written of members, as names and lines in turn, and how many fields there are then;
 -- or nil and a refusal, if one of them was changed after `seen_rev`, or there would be too many.

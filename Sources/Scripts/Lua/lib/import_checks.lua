@@ -1,7 +1,6 @@
 -- What IMPORT looks at before it writes a session that somebody brings.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch, session_load, clocks, cleanup
+-- GIVES: over_at, sweep_up_ghost
 
 -- When a session with these fields is gone by its clocks alone.
 local function over_at(v)

@@ -2,9 +2,8 @@
 -- hash: `state`, `rev`, `clocks` (idle abandon archive life keep warn, in ms, 0 is off), times,
 -- `f:<member>` (`<rev> <JSON>`) for each of its fields, `c:<n>` for each chat. What is as in most
 -- sessions is left out, which saves a quarter of a small one.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch
+-- GIVES: LIVE, device_line, add_live, ids_of, idle_at, abandon_at, life_at, keep_until
 local LIVE = {active = true, paused = true}
 
 -- How many live sessions a device has, and which is its current one.

@@ -1,25 +1,25 @@
--- What every script begins with: the time, and how one call serves several requests.
--- KEYS: the base key of each request's partition; every key that is touched begins with it
--- ARGV: the arguments of the requests, one after another
--- RETURNS: one reply line per request, in order
-local call = redis.call
--- As locals: each use of a global is two searches in tables.
-local KEYS, ARGV = KEYS, ARGV
-local cut, find = string.sub, string.find
+-- The state of a call, which `begin` sets, and how one call serves several requests.
+-- USES: nothing
+-- GIVES: call, cut, find, KEYS, ARGV, PAGE_BYTES, now_ms, now_us, now_text, text, at_begin, begin,
+--   answered, each
+
+-- As locals: each use of a global is two searches in tables. Taken at the first call, because Redis
+-- has no globals to give while it loads a library.
+local call, cut, find
+local KEYS, ARGV
 
 -- A page of a list, a history or a log ends when it has grown so large; the worker's lists have the
 -- same limit. A call whose replies are far larger answers no further request: they are in memory
 -- all at once, here and in a worker, which puts less into a call when it has seen that.
 local PAGE_BYTES, REPLIES_BYTES = 4194304, 134217728
+local replied
 
 -- Taken once: within a script TIME goes on while expiry stands still.
-local clock = call('TIME')
-local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local now_us = clock[1] * 1000000 + clock[2]
+local now_ms, now_us, now_text
 
 -- A whole number as text. Redis and Lua write one with '%.17g' and '%.14g', several times slower;
 -- and a call's requests have most of their times in common.
-local texts = {}
+local texts
 local function text(number)
   local written = texts[number]
   if not written then
@@ -28,7 +28,22 @@ local function text(number)
   end
   return written
 end
-local now_text = text(now_ms)
+
+-- What else keeps something for the length of a call: functions that forget it.
+local resets = {}
+local function at_begin(reset) resets[#resets + 1] = reset end
+
+-- Begins a call. A library outlives its calls, and nothing may pass from one to the next.
+local function begin(keys, arguments)
+  KEYS, ARGV = keys, arguments
+  if not call then call, cut, find = redis.call, string.sub, string.find end
+  local clock = call('TIME')
+  now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+  now_us = clock[1] * 1000000 + clock[2]
+  texts, replied = {}, 0
+  now_text = text(now_ms)
+  for n = 1, #resets do resets[n]() end
+end
 
 -- Runs a change at most once per request id: a repeated id gets the first one's reply. Not so
 -- where nothing was changed and may be another time: ERR, and MORE, a question to the worker.
@@ -44,7 +59,6 @@ end
 
 -- The reply of one request, whose id is empty if it has none. One that fails takes no other one
 -- with it.
-local replied = 0
 local function answered(base, device, req, operate, ...)
   if replied >= REPLIES_BYTES then
     return 'ERR overloaded too much was asked for at once; nothing was done, retry'

@@ -1,10 +1,10 @@
 -- How a session is read: what decides its state, or its record whole.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch
+-- GIVES: numbers_of, find_session, is_there, load, members_of, session_of, load_whole
 
 -- A line of numbers, each as a number; most sessions have the same clocks.
-local numbers = {}
+local numbers
+at_begin(function() numbers = {} end)
 local function numbers_of(line)
   if numbers[line] then return numbers[line] end
   local list = {}

@@ -2,9 +2,8 @@
 -- outlives its deadline, so that whoever comes next knows exactly when the lock ended. A lock
 -- counts while its deadline is ahead. Beside it, `lock:<device>` has a native TTL, whose end Redis
 -- announces; its value says nothing, and a small number is one that Redis has already.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch, lock_records, lock_endings
+-- GIVES: live, watch_lock, grant, extend, held_by, stale, granted
 
 -- The live lock of a device: its record and what stands in it, or nil. One that has run out is
 -- told as abandoned on the way, whoever comes first. `record` is what was read already, if it was.

@@ -5,9 +5,8 @@
 -- lock, and a note may be as long as a line.
 -- Until the year 2286 times have 13 digits and tokens 16, so that a record can be cut by place and
 -- times compare as texts. At 44 bytes or less, which is most, Redis keeps a record in one piece.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch
+-- GIVES: record_key, note_key, read_record
 
 local function record_key(base, device) return base .. ':held:' .. device end
 local function note_key(base, device) return base .. ':note:' .. device end

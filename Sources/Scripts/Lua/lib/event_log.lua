@@ -1,7 +1,6 @@
 -- How a script writes an event: in the same step as the change that it tells of.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch
+-- GIVES: tell
 
 -- `body` is the inside of a JSON object: what comes after type and device.
 local function tell(base, kind, device, body)

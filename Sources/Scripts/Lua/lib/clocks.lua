@@ -1,7 +1,6 @@
 -- What a session's clocks do when they run out, in the order of their times.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch, event_log, session_index, session_load, links
+-- GIVES: LETTERS, due_member, announce, set_ttl, gone_by, next_due
 
 -- A session's member in the deadline index begins with its state's letter: when the record has
 -- gone by its TTL, nothing else says in which count it was. One text and one function: what a call

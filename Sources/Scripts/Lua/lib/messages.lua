@@ -1,9 +1,9 @@
 -- Chats: each is a list beside its session's record, oldest message first. An entry is a message as
 -- HISTORY shows it without its beginning: `<seq>,"at":<ms>,"message":<JSON>}`. So a reply is
 -- entries put together, and none is taken apart: Lua's time goes with the texts that it makes.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch
+-- GIVES: chat_of, log_of, entry_of, time_of, bytes_of, messages_json, append, place_after,
+--   answers_in
 
 -- The number of the addressed chat, or nil if there is no such chat.
 local function chat_of(s, chat)

@@ -1,7 +1,6 @@
 -- Moving a session from state to state: the one place that does.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch, session_index, links, clocks
+-- GIVES: count, index, move, settle
 
 local EVENT = {active = 'resumed', paused = 'paused', abandoned = 'abandoned',
   archived = 'archived', expired = 'expired', completed = 'closed', failed = 'closed'}

@@ -1,7 +1,6 @@
 -- What a move leaves to be done: places in the indexes, and the way back to active.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch, session_index, clocks, transitions
+-- GIVES: sweep_up, recount, wrong_state, recover
 
 -- What is left when a record has gone: its places in the count of its state and in the indexes.
 local function sweep_up(base, device, id, state)
@@ -15,7 +14,8 @@ end
 -- Counts a device's live sessions anew: one whose record went by its TTL while no worker lived was
 -- never told to have ended, and would be counted for ever. Once in a call: the records that are
 -- gone are gone for all of it, however many of the device are met; most were closed, and kept.
-local recounted = {}
+local recounted
+at_begin(function() recounted = {} end)
 local function recount(base, device)
   local counted, current = device_line(base, device)
   if counted == 0 or recounted[device] then return end

@@ -1,7 +1,6 @@
 -- How a session becomes a record.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch, session_index, session_load, links
+-- GIVES: messages_in, thread_of, record
 
 local function time_or_null(at) return at and text(at) or 'null' end
 

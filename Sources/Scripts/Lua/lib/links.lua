@@ -1,9 +1,9 @@
 -- A session's links to users, tags and whatever else callers name, as its record keeps them: lines
 -- of kind and ref, neither of which needs escapes. The way back, from a link to its sessions, is
 -- in the link's own partition, which a worker tells of each change: the deadline index says so.
--- KEYS: as in batch.lua
--- ARGV: none of its own
--- RETURNS: nothing
+-- USES: batch, session_index, session_load
+-- GIVES: links_json, count_links, links_full, has_link, owe_all, add_link, drop_link, set_user,
+--   standing, more
 
 local function links_json(lines)
   local kinds, refs = {}, {}

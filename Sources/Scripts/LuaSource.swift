@@ -1,0 +1,75 @@
+// Owns: the Lua files as they were written, and which shared parts each of them needs. A value;
+// any thread.
+
+/// A Lua file: an operation, or a part that operations share.
+struct LuaSource: Sendable {
+  /// The file's name without its ending.
+  let name: String
+  let text: [UInt8]
+
+  init(_ name: String, _ text: [UInt8]) {
+    self.name = name
+    self.text = text
+  }
+
+  /// The shared parts, by name.
+  private static let parts: [String: LuaSource] = {
+    let all = [
+      LuaSource("batch", PackageResources.batch_lua),
+      LuaSource("clocks", PackageResources.clocks_lua),
+      LuaSource("cleanup", PackageResources.cleanup_lua),
+      LuaSource("event_json", PackageResources.event_json_lua),
+      LuaSource("event_log", PackageResources.event_log_lua),
+      LuaSource("import_checks", PackageResources.import_checks_lua),
+      LuaSource("links", PackageResources.links_lua),
+      LuaSource("lock_endings", PackageResources.lock_endings_lua),
+      LuaSource("lock_records", PackageResources.lock_records_lua),
+      LuaSource("locks", PackageResources.locks_lua),
+      LuaSource("merge", PackageResources.merge_lua),
+      LuaSource("messages", PackageResources.messages_lua),
+      LuaSource("renewals", PackageResources.renewals_lua),
+      LuaSource("session_changes", PackageResources.session_changes_lua),
+      LuaSource("session_create", PackageResources.session_create_lua),
+      LuaSource("session_index", PackageResources.session_index_lua),
+      LuaSource("session_json", PackageResources.session_json_lua),
+      LuaSource("session_load", PackageResources.session_load_lua),
+      LuaSource("transitions", PackageResources.transitions_lua),
+    ]
+    return Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+  }()
+
+  /// The parts that this file names in its header: `-- USES: a, b`, and lines that go on with it.
+  var uses: [LuaSource] {
+    var names: [Substring] = []
+    for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
+      guard line.hasPrefix("--") else { break }
+      if line.hasPrefix("-- USES: ") {
+        names = line.dropFirst("-- USES: ".utf8.count).split(separator: ", ")
+      } else if names.last?.hasSuffix(",") == true {
+        names += line.dropFirst(2).drop { $0 == " " }.split(separator: ", ")
+      }
+    }
+    return names.compactMap { name in
+      guard name != "nothing" else { return nil }
+      let key = name.hasSuffix(",") ? name.dropLast() : name
+      guard let part = LuaSource.parts[String(key)] else {
+        preconditionFailure("\(self.name).lua uses \(key), which is no part")
+      }
+      return part
+    }
+  }
+
+  /// All parts that files need, directly or not, each behind those that it needs itself.
+  static func closure(of sources: [LuaSource]) -> [LuaSource] {
+    var found: [LuaSource] = []
+    var seen: Set<String> = []
+    func visit(_ source: LuaSource) {
+      for part in source.uses where seen.insert(part.name).inserted {
+        visit(part)
+        found.append(part)
+      }
+    }
+    for source in sources { visit(source) }
+    return found
+  }
+}

@@ -1,0 +1,73 @@
+// Owns: the tests of which names the Lua files share: what a file uses it says, what it says it
+// uses, and a script is sent with no part that it does without.
+
+import Foundation
+import Scripts
+import SessionModel
+import Testing
+import TestSupport
+
+struct LuaPartTests {
+  /// What is written into each text before the files.
+  private static let constants = ScriptBench.constants
+  private static let given: Set<String> = [
+    "REQ_KEEP_MS", "EVENTS_MAX", "AGENTS_MAX", "SESSIONS_MAX", "CHATS_MAX", "MESSAGES_MAX",
+    "FIELDS_MAX", "LINKS_MAX",
+  ]
+
+  private static func file(_ name: String) throws -> LuaFile {
+    try #require(LuaFile.all.first { $0.name == name })
+  }
+
+  private static func uses(_ file: LuaFile) -> [String] {
+    file.list("USES").filter { $0 != "nothing" }
+  }
+
+  @Test(arguments: LuaFile.all.map(\.name))
+  func `a file says which parts it uses, and uses them`(name: String) throws {
+    let file = try Self.file(name)
+    let names = try LuaNames(file.text)
+    var wanted = names.free.subtracting(LuaNames.builtins).subtracting(Self.given)
+    if !file.isPart { wanted.subtract(["KEYS", "ARGV"]) }
+    for part in Self.uses(file) {
+      let gives = Set(try Self.file(part).list("GIVES"))
+      #expect(!wanted.isDisjoint(with: gives), "\(name).lua does not use \(part).lua")
+      wanted.subtract(gives)
+    }
+    #expect(wanted.isEmpty, "\(name).lua does not say where it has \(wanted.sorted()) from")
+  }
+
+  @Test(arguments: LuaFile.parts.map(\.name))
+  func `a part gives what others use, and no more`(name: String) throws {
+    let file = try Self.file(name)
+    let gives = file.list("GIVES")
+    let declared = try LuaNames(file.text).declared
+    #expect(gives == declared.filter { gives.contains($0) }, "in the order of the file")
+    var used: Set<String> = name == "batch" ? ["begin"] : []
+    for other in LuaFile.all where Self.uses(other).contains(name) {
+      used.formUnion(try LuaNames(other.text).free)
+    }
+    #expect(Set(gives).subtracting(used).isEmpty)
+  }
+
+  @Test func `no two parts declare one name, and all fit into one function`() throws {
+    let all = try LuaFile.parts.flatMap { try LuaNames($0.text).declared }
+    let twice = Dictionary(grouping: all) { $0 }.filter { $0.value.count > 1 }.keys
+    #expect(twice.isEmpty)
+    // Lua 5.1 takes 200; the constants are some of them.
+    #expect(all.count + Self.given.count < 180)
+  }
+
+  @Test(arguments: Script.allCases)
+  func `a script is sent with the parts that it needs, and no other`(script: Script) throws {
+    var needed: Set<String> = []
+    var open = Self.uses(try LuaFile.of(script))
+    while let name = open.popLast() {
+      if needed.insert(name).inserted { open += Self.uses(try Self.file(name)) }
+    }
+    let text = String(decoding: script.text(Self.constants, redisMajor: 6), as: UTF8.self)
+    for part in LuaFile.parts {
+      #expect(text.contains(part.text) == needed.contains(part.name), "\(part.name).lua")
+    }
+  }
+}
