@@ -20,6 +20,7 @@ struct LuaSource: Sendable {
       LuaSource("cleanup", PackageResources.cleanup_lua),
       LuaSource("event_json", PackageResources.event_json_lua),
       LuaSource("event_log", PackageResources.event_log_lua),
+      LuaSource("group_pending", PackageResources.group_pending_lua),
       LuaSource("import_checks", PackageResources.import_checks_lua),
       LuaSource("links", PackageResources.links_lua),
       LuaSource("lock_endings", PackageResources.lock_endings_lua),

@@ -9,7 +9,7 @@ package enum Script: Int, CaseIterable, Sendable {
   case link, unlink, linkStatus, linkReserve, linkSettle, linkDone
   case linkPage, sessionPage, entry, digest, reportSession
   case export, `import`
-  case events, readGroup, ack, tails
+  case events, readGroup, movePending, ack, tails
   case stats, reportAgent
   case hello, heartbeat, goodbye, reap, trim
 
@@ -135,6 +135,8 @@ package struct ScriptRow: Sendable {
   private static let events = [
     ScriptRow(.events, LuaSource("events", PackageResources.events_lua), 3, .reads),
     ScriptRow(.readGroup, LuaSource("read_group", PackageResources.read_group_lua), 0, .frees),
+    ScriptRow(
+      .movePending, LuaSource("move_pending", PackageResources.move_pending_lua), 0, .frees),
     ScriptRow(.ack, LuaSource("ack", PackageResources.ack_lua), 0, .frees),
     ScriptRow(.tails, LuaSource("tails", PackageResources.tails_lua), 0, .reads),
   ]

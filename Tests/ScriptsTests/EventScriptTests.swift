@@ -18,14 +18,71 @@ struct EventScriptTests {
     }
   }
 
-  private func take(
+  private func read(
     group: String = "g", ackMs: Int = 60_000, limit: Int = 10, types: String = "",
-    groupsMax: Int = 8, keys: [String]? = nil
+    groupsMax: Int = 8, worker: String = "w-1", leaseMs: Int = 60_000
   ) throws -> ScriptReply {
-    let arguments = [group, "\(ackMs)", "\(limit)", types, "0", "\(groupsMax)"]
-    let reply = try bench.call(.readGroup, keys: keys ?? [bench.base], arguments)
-    guard let text = reply.string else { throw TestFailure("take: \(reply)") }
-    return try ScriptReply(text)
+    try page(
+      group: group, ackMs: ackMs, limit: limit, types: types, groupsMax: groupsMax, worker: worker,
+      leaseMs: leaseMs
+    ).line
+  }
+
+  /// What a worker reads: the line; whether it was blocked; the ms until more; ids and ages.
+  private struct Page {
+    let line: ScriptReply
+    let isBlocked: Bool
+    let againMs: Int
+    let ids: [String]
+    let agesMs: [Int]
+  }
+
+  private func page(
+    group: String = "g", ackMs: Int = 60_000, limit: Int = 10, types: String = "",
+    groupsMax: Int = 8, worker: String = "w-1", leaseMs: Int = 60_000
+  ) throws -> Page {
+    let arguments = [
+      group, "\(ackMs)", "\(limit)", types, "0", "\(groupsMax)", worker, "\(leaseMs)",
+    ]
+    let reply = try bench.call(.readGroup, keys: [bench.base], arguments)
+    if let text = reply.string {
+      return Page(line: try ScriptReply(text), isBlocked: false, againMs: -1, ids: [], agesMs: [])
+    }
+    let items = reply.items
+    guard items.count >= 3, let line = items[0].string, let again = items[2].int else {
+      throw TestFailure("read_group: \(reply)")
+    }
+    let rest = items.dropFirst(3).map { $0.string ?? "" }
+    return Page(
+      line: try ScriptReply(line), isBlocked: items[1].int == 1, againMs: again,
+      ids: stride(from: 0, to: rest.count, by: 2).map { rest[$0] },
+      agesMs: stride(from: 1, to: rest.count, by: 2).compactMap { Int(rest[$0]) })
+  }
+
+  /// Moves what a worker holds; `ids` are those of the protocol.
+  @discardableResult private func move(
+    _ ids: [String], to target: String, group: String = "g", worker: String = "w-1"
+  ) throws -> Int {
+    let keys = [String](repeating: bench.base, count: ids.count)
+    let entries = ids.map { String($0.dropFirst(4)) }
+    let reply = try bench.call(.movePending, keys: keys, [group, worker, target] + entries)
+    guard let moved = reply.int else { throw TestFailure("move_pending: \(reply)") }
+    return moved
+  }
+
+  /// Reads as a worker that hands over at once.
+  private func take(
+    group: String = "g", ackMs: Int = 60_000, limit: Int = 10, types: String = ""
+  ) throws -> ScriptReply {
+    let page = try page(group: group, ackMs: ackMs, limit: limit, types: types)
+    if !page.ids.isEmpty { try move(page.ids, to: "given", group: group) }
+    return page.line
+  }
+
+  private func consumers(_ group: String = "g") throws -> [String: Int] {
+    let list = try bench.redis.command("XINFO", "CONSUMERS", bench.base + ":events", group).items
+    let pairs = list.map { ($0.items[1].string ?? "", $0.items[3].int ?? -1) }
+    return Dictionary(pairs) { first, _ in first }
   }
 
   private func events(_ reply: ScriptReply) throws -> [[String: Any]] {
@@ -94,11 +151,97 @@ struct EventScriptTests {
 
   @Test func `a group too many is refused`() throws {
     try seize("d1")
-    #expect(try take(group: "g1", groupsMax: 2).word == "OK")
-    #expect(try take(group: "g2", groupsMax: 2).word == "OK")
-    let third = try take(group: "g3", groupsMax: 2)
+    #expect(try read(group: "g1", groupsMax: 2).word == "OK")
+    #expect(try read(group: "g2", groupsMax: 2).word == "OK")
+    let third = try read(group: "g3", groupsMax: 2)
     #expect(third.raw.hasPrefix("ERR quota "), "\(third)")
-    #expect(try take(group: "g1", groupsMax: 2).word == "OK")
+    #expect(try read(group: "g1", groupsMax: 2).word == "OK")
+  }
+
+  @Test func `what a worker holds keeps the next ones of the partition back`() throws {
+    try seize("d1", "d2", "d3")
+    let held = try page(limit: 1)
+    #expect(held.ids.count == 1 && !held.isBlocked)
+    for worker in ["w-1", "w-2"] {
+      let next = try page(worker: worker)
+      #expect(next.ids.isEmpty && next.isBlocked, "\(worker)")
+      #expect(next.line.raw == #"OK {"events":[]}"#)
+    }
+    // Another group has its own place, and other workers move nothing that they do not hold.
+    #expect(try page(group: "other").ids.count == 3)
+    #expect(try move(held.ids, to: "given", worker: "w-2") == 0)
+    #expect(try page(worker: "w-2").isBlocked)
+    #expect(try move(held.ids, to: "given") == 1)
+    #expect(try move(held.ids, to: "returned") == 0)
+    #expect(try devices(read(worker: "w-2")) == ["d2", "d3"])
+  }
+
+  @Test func `what was given back comes first, in order, to the next that asks`() throws {
+    try seize("d1", "d2", "d3", "d4", "d5")
+    let first = try page(limit: 3)
+    #expect(try move(first.ids, to: "returned") == 3)
+    let second = try page(limit: 2, worker: "w-2")
+    #expect(try devices(second.line) == ["d1", "d2"])
+    #expect(second.ids == Array(first.ids.prefix(2)))
+    #expect(second.agesMs.allSatisfy { $0 >= 0 }, "no consumer had them before")
+    #expect(try move(second.ids, to: "returned", worker: "w-2") == 2)
+    #expect(try devices(read()) == ["d1", "d2", "d3", "d4", "d5"])
+    #expect(try consumers() == ["w-1": 5, "w-2": 0, "returned": 0])
+  }
+
+  @Test func `what a worker has held for too long is the next one's, in order`() throws {
+    try seize("d1", "d2", "d3", "d4")
+    let lost = try page(limit: 2)
+    let given = try page(limit: 1, worker: "w-2", leaseMs: 60_000)
+    #expect(given.isBlocked)
+    try bench.wait(until: try bench.nowMs() + 25)
+    let next = try page(limit: 1, worker: "w-2", leaseMs: 20)
+    #expect(next.ids == [lost.ids[0]])
+    #expect(try move(next.ids, to: "returned", worker: "w-2") == 1)
+    #expect(try devices(read(worker: "w-3", leaseMs: 20)) == ["d1", "d2", "d3", "d4"])
+    // The one that held them comes too late.
+    #expect(try move(lost.ids, to: "given") == 0)
+  }
+
+  @Test func `an event that was given says when it may be given again, and then has no age`() throws
+  {
+    // What a new group begins with has no age either.
+    try seize("d0")
+    #expect(try page(group: "new").agesMs == [-1])
+    try move(page().ids, to: "given")
+    try seize("d1")
+    let first = try page()
+    #expect(first.agesMs.count == 1 && (0...60_000).contains(first.agesMs[0]))
+    try move(first.ids, to: "given")
+    let early = try page(ackMs: 5_000)
+    #expect(early.ids.isEmpty && !early.isBlocked)
+    #expect((1...5_000).contains(early.againMs))
+    try bench.wait(until: try bench.nowMs() + 25)
+    let again = try page(ackMs: 20)
+    #expect(again.ids.last == first.ids[0] && again.agesMs == [-1, -1])
+  }
+
+  @Test func `a worker's name is removed when it has held nothing for long`() throws {
+    try seize("d1")
+    let page = try page(worker: "w-9", leaseMs: 60_000)
+    try move(page.ids, to: "given", worker: "w-9")
+    #expect(try consumers()["w-9"] == 0)
+    try bench.wait(until: try bench.nowMs() + 45)
+    _ = try read(worker: "w-9", leaseMs: 2)
+    #expect(try consumers()["w-9"] == 0, "its own name was removed")
+    try bench.wait(until: try bench.nowMs() + 45)
+    _ = try read(worker: "w-1", leaseMs: 2)
+    #expect(try consumers()["w-9"] == nil)
+    #expect(try consumers()["given"] == 1)
+  }
+
+  @Test func `an event that was trimmed is done with`() throws {
+    try seize("d1", "d2")
+    let page = try page()
+    try move(page.ids, to: "returned")
+    try bench.redis.command("XTRIM", bench.base + ":events", "MAXLEN", "1")
+    #expect(try devices(read(worker: "w-2")) == ["d2"])
+    #expect(try consumers()["returned"] == 0)
   }
 
   @Test func `the tail of a log is its newest event, or the beginning`() throws {

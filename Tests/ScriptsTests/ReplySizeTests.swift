@@ -69,11 +69,15 @@ struct ReplySizeTests {
     }
     #expect(pages == [17, 17, 17, 17, 2])
     // A consumer of a group gets what was read with the last of it too.
-    let counts = try (0..<3).map { _ in
-      let reply = try bench.call(
-        .readGroup, keys: [bench.base], ["g", "60000", "1000", "", "0", "64"])
-      return ids(try ScriptReply(reply.string ?? "")).count
+    let counts = try (0..<5).map { _ in
+      let words = ["g", "60000", "1000", "", "0", "64", "w-1", "60000"]
+      let items = try bench.call(.readGroup, keys: [bench.base], words).items
+      let given = ids(try ScriptReply(items.first?.string ?? ""))
+      let keys = [String](repeating: bench.base, count: given.count)
+      _ = try bench.call(
+        .movePending, keys: keys, ["g", "w-1", "given"] + given.map { String($0.dropFirst(4)) })
+      return given.count
     }
-    #expect(counts == [32, 32, 6])
+    #expect(counts == [16, 16, 16, 16, 6])
   }
 }

@@ -100,6 +100,8 @@ private final class Owner: ConnectionOwner {
   func hasOutput(_ connection: Connection) { withOutput = true }
   func resumeLater(_ connection: Connection) { toResume = true }
   func yields(_ connection: Connection) { connection.release() }
+  func handedOver(_ connection: Connection) {}
+  func outputSent(_ connection: Connection) {}
   func inputEnded(_ connection: Connection) {}
   func lingers(_ connection: Connection) {}
   func closed(_ connection: Connection, _ reason: CloseReason) { closedWith = reason }

@@ -31,6 +31,10 @@ struct ConnectionTurnTests {
     func hasOutput(_ connection: Connection) {}
     func resumeLater(_ connection: Connection) { resumesCount += 1 }
     func yields(_ connection: Connection) { yieldedCount += 1 }
+    var handedOverCount = 0
+    var outputSentCount = 0
+    func handedOver(_ connection: Connection) { handedOverCount += 1 }
+    func outputSent(_ connection: Connection) { outputSentCount += 1 }
     func inputEnded(_ connection: Connection) {}
     func lingers(_ connection: Connection) {}
     func closed(_ connection: Connection, _ reason: CloseReason) {}
@@ -38,21 +42,69 @@ struct ConnectionTurnTests {
     func giveBack(_ buffer: inout [UInt8]) { buffer = [] }
   }
 
-  @Test(arguments: [1, 127, 128, 129, 256, 1_000])
-  func `a caller with many lines has others take their turn in between`(count: Int) throws {
-    let (loop, owner) = (try EventLoop(), Owner())
+  /// A connection, and the other end of its socket.
+  private func connect(_ loop: EventLoop, _ owner: Owner) throws -> (Connection, Int32) {
     var ends: [Int32] = [0, 0]
     let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     try systemCall("socketpair") { socketpair(AF_UNIX, kind, 0, &ends) }
-    defer { close(ends[1]) }
     let connection = Connection(
       ConnectionID(place: 0, generation: 0), Transport(plain: Loop.Socket(adopting: ends[0])),
       loop: loop,
       owner: owner, limits: Settings())
+    return (connection, ends[1])
+  }
+
+  @Test func `a reply is handed over when the kernel has all of it, and not before`() throws {
+    let (loop, owner) = (try EventLoop(), Owner())
+    let (connection, peer) = try connect(loop, owner)
+    defer { close(peer) }
+    defer { connection.abort(.ended) }
+    let (earlier, slot) = (connection.takeRequest(), connection.takeRequest())
+    let later = connection.takeRequest()
+    #expect(!connection.isNext(slot))
+    connection.announcesSent = true
+    Array("OK\n".utf8).withUnsafeBufferPointer { connection.answer(earlier, $0) }
+    #expect(!connection.isNext(slot), "the reply before it is not with the kernel")
+    connection.sendOutput()
+    #expect(connection.isNext(slot) && owner.outputSentCount == 1)
+    let long = [UInt8](repeating: 0x78, count: 4 << 20) + [10]
+    long.withUnsafeBufferPointer { connection.answer(slot, $0, isHandOver: true) }
+    // What comes behind it does not count.
+    long.withUnsafeBufferPointer { connection.answer(later, $0) }
+    var taken = 0
+    var room = [UInt8](repeating: 0, count: 1 << 16)
+    while owner.handedOverCount == 0, taken < 2 * long.count {
+      connection.sendOutput()
+      let isAll = taken + 3 + (1 << 20) > long.count
+      #expect(owner.handedOverCount == 0 || isAll, "handed over after \(taken) bytes")
+      taken += max(0, read(peer, &room, room.count))
+    }
+    #expect(owner.handedOverCount == 1 && taken <= long.count + 3)
+    #expect(owner.outputSentCount == 1, "it was announced without being asked for")
+  }
+
+  @Test func `a reply that was thrown away is not handed over`() throws {
+    let (loop, owner) = (try EventLoop(), Owner())
+    let (connection, peer) = try connect(loop, owner)
+    defer { close(peer) }
+    let slot = connection.takeRequest()
+    let long = [UInt8](repeating: 0x78, count: 4 << 20) + [10]
+    long.withUnsafeBufferPointer { connection.answer(slot, $0, isHandOver: true) }
+    connection.sendOutput()
+    connection.abort(.slow)
+    connection.sendOutput()
+    #expect(owner.handedOverCount == 0)
+  }
+
+  @Test(arguments: [1, 127, 128, 129, 256, 1_000])
+  func `a caller with many lines has others take their turn in between`(count: Int) throws {
+    let (loop, owner) = (try EventLoop(), Owner())
+    let (connection, peer) = try connect(loop, owner)
+    defer { close(peer) }
     defer { connection.abort(.ended) }
     let wanted = (0..<count).map { "PING \($0)" }
     let bytes = Array(wanted.map { "\($0)\n" }.joined().utf8) + Array("half".utf8)
-    #expect(write(ends[1], bytes, bytes.count) == bytes.count)
+    #expect(write(peer, bytes, bytes.count) == bytes.count)
     connection.fileReady(.read)
     #expect(owner.lines.count == min(count, Connection.linesPerTurn))
     var turns = 0

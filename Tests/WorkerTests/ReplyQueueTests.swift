@@ -80,6 +80,8 @@ struct ConnectionTableTests {
     func hasOutput(_ connection: Connection) {}
     func resumeLater(_ connection: Connection) {}
     func yields(_ connection: Connection) {}
+    func handedOver(_ connection: Connection) {}
+    func outputSent(_ connection: Connection) {}
     func inputEnded(_ connection: Connection) {}
     func lingers(_ connection: Connection) {}
     func closed(_ connection: Connection, _ reason: CloseReason) { closedCount += 1 }

@@ -1,62 +1,76 @@
--- EVENTS * group=: what a consumer of a group gets: first what another one took and did not
--- acknowledge in time, then what nobody has had yet. A new group begins with the oldest event.
--- USES: batch, event_json
+-- EVENTS * group=: reads a page of a group's events for a consumer: first those that are to be
+-- given again, then fresh ones. A new group begins with the oldest event. Replies with a line, or
+-- an array: the line, 1 if some had to wait for another worker else 0, the ms until one may be
+-- given again or -1, then the id of each event and its age in ms, -1 if it was given before.
+-- USES: batch, event_json, group_pending
 -- KEYS: the base keys of all partitions
 -- ARGV: group, ms to acknowledge in, how many at most, types or empty, partition to begin at,
---   how many groups there may be
+--   how many groups there may be, the worker, ms that a worker may hold an event
 -- RETURNS: OK, ERR
-local group, ack_ms, limit, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local found, bytes = {}, 0
--- So many are read at once, and a page ends when it has grown large: an event may have a note as
--- long as a line.
-local STEP = 32
+local group, limit, wanted, worker = ARGV[1], tonumber(ARGV[3]), ARGV[4], ARGV[7]
+local found, bytes, reply = {}, 0, {'', 0, -1}
+-- So many are read at once. A page is to fit into what the kernel takes of one reply.
+local STEP, GROUP_PAGE_BYTES = 16, 1048576
 
-local function is_full() return #found >= limit or bytes >= PAGE_BYTES end
-local function next_count() return math.min(STEP, limit - #found) end
+local function is_full() return #found >= limit or bytes >= GROUP_PAGE_BYTES end
 
--- Fresh events of types that are not wanted are done with for this group; what was given before
--- was wanted by somebody, and stays his to acknowledge.
-local function deliver(base, entries, is_fresh)
-  for _, entry in ipairs(entries) do
-    if entry and entry[2] then
-      local line, kind = as_json(base, entry[1], entry[2])
-      if is_wanted(kind, wanted) then
-        found[#found + 1] = line
-        bytes = bytes + #line
-      elseif is_fresh then
-        call('XACK', base .. ':events', group, entry[1])
-      end
-    end
-  end
-end
-
-local function make_group(base)
-  local known = redis.pcall('XINFO', 'GROUPS', base .. ':events')
-  if not known.err and #known >= tonumber(ARGV[6]) then return false end
-  call('XGROUP', 'CREATE', base .. ':events', group, '0', 'MKSTREAM')
+-- Adds an event to the page; false if its type is not wanted.
+local function add(base, entry, is_late)
+  local line, kind = as_json(base, entry[1], entry[2])
+  if not is_wanted(kind, wanted) then return false end
+  found[#found + 1] = line
+  bytes = bytes + #line
+  reply[#reply + 1] = string.match(line, '"id":"([^"]+)"')
+  reply[#reply + 1] = is_late and -1 or now_ms - string.match(line, '","at":(%d+)')
   return true
 end
 
+-- An event of another type stays with its consumer; one that was trimmed is done with.
+local function give_again(base, log, pending)
+  local claimed = {}
+  for _, item in ipairs(pending) do
+    if is_full() then break end
+    local entry = call('XRANGE', log, item.id, item.id)[1]
+    if not entry then
+      call('XACK', log, group, item.id)
+    elseif add(base, entry, item.is_given) then
+      claimed[#claimed + 1] = item.id
+    end
+  end
+  claim(log, group, worker, claimed)
+end
+
+-- Those of types that are not wanted are done with for this group.
+local function give_fresh(base, log, is_new)
+  while not is_full() do
+    local asked = math.min(STEP, limit - #found)
+    local fresh = call('XREADGROUP', 'GROUP', group, worker, 'COUNT', asked, 'STREAMS', log, '>')
+    if not fresh then return end
+    for _, entry in ipairs(fresh[1][2]) do
+      if not add(base, entry, is_new) then call('XACK', log, group, entry[1]) end
+    end
+    if #fresh[1][2] < asked then return end
+  end
+end
+
 for turn = 0, #KEYS - 1 do
+  if is_full() then break end
   local base = KEYS[(ARGV[5] + turn) % #KEYS + 1]
   local log = base .. ':events'
-  local cursor = '0'
-  repeat
-    local claimed = redis.pcall('XAUTOCLAIM', log, group, 'all', ack_ms, cursor, 'COUNT',
-      next_count())
-    if claimed.err and not make_group(base) then
-      return 'ERR quota there are ' .. ARGV[6] .. ' groups already, and no more may be made'
-    end
-    if not claimed.err then deliver(base, claimed[2], false) end
-    cursor = claimed.err and '0-0' or claimed[1]
-  until cursor == '0-0' or is_full()
-  while not is_full() do
-    local asked = next_count()
-    local fresh = call('XREADGROUP', 'GROUP', group, 'all', 'COUNT', asked, 'STREAMS', log, '>')
-    if not fresh then break end
-    deliver(base, fresh[1][2], true)
-    if #fresh[1][2] < asked then break end
+  local consumers = redis.pcall('XINFO', 'CONSUMERS', log, group)
+  local is_new = consumers.err ~= nil
+  if is_new and not make_group(log) then
+    return 'ERR quota there are ' .. ARGV[6] .. ' groups already, and no more may be made'
   end
-  if is_full() then break end
+  local pending, again_ms = {}, -1
+  if not is_new then pending, again_ms = claimable(log, consumers) end
+  if pending then
+    if again_ms >= 0 and (reply[3] < 0 or again_ms < reply[3]) then reply[3] = again_ms end
+    give_again(base, log, pending)
+    give_fresh(base, log, is_new)
+  else
+    reply[2] = 1
+  end
 end
-return 'OK {"events":[' .. table.concat(found, ',') .. ']}'
+reply[1] = 'OK {"events":[' .. table.concat(found, ',') .. ']}'
+return reply

@@ -29,6 +29,10 @@ final class Connection: FileWatchOwner {
   private var proxyHeader: [UInt8]?
   private var output: [UInt8] = []
   private var outputSent = 0
+  /// Bytes up to the end of a reply whose hand-over is waited for; 0 if none is.
+  private var bytesToHandOver = 0
+  /// Whether its owner waits for all output to be with the kernel.
+  var announcesSent = false
   /// What all of these take, as the loop was last told.
   private(set) var keptBytes = 0
   /// Whether it stands in the loop's list of those that have output.
@@ -98,12 +102,20 @@ final class Connection: FileWatchOwner {
     return replies.ask()
   }
 
+  /// Whether the replies before that of this slot are with the kernel, and nothing else waits.
+  func isNext(_ slot: UInt64) -> Bool { replies.isNext(slot) && outputSent == output.count }
+
   /// Takes a whole reply line, its end included.
-  func answer(_ slot: UInt64, _ line: UnsafeBufferPointer<UInt8>) {
+  ///
+  /// With `isHandOver` its owner learns when the kernel has all of it; the slot has to be next.
+  func answer(
+    _ slot: UInt64, _ line: UnsafeBufferPointer<UInt8>, isHandOver: Bool = false
+  ) {
     guard !machine.isClosed else { return }
     if output.isEmpty { output = owner.takeBuffer() }
     let count = replies.answer(slot, line, into: &output)
     if count == 0 { account() }
+    if isHandOver { bytesToHandOver = output.count - outputSent }
     owner.hasOutput(self)
     outputChanged(answers: count)
   }
@@ -363,6 +375,7 @@ extension Connection {
       case .moved(let count):
         outputSent += count
         blockedSinceMs = nil
+        if bytesToHandOver > 0 { countHandOver(count) }
       case .wouldBlock:
         if blockedSinceMs == nil { blockedSinceMs = MonotonicTime.nowMs() }
         forgetWhatWasSent()
@@ -380,6 +393,15 @@ extension Connection {
     if keptBytes > 0 { account() }
     watchAsNeeded()
     outputChanged()
+    guard announcesSent else { return }
+    announcesSent = false
+    owner.outputSent(self)
+  }
+
+  /// So many bytes more of a hand-over are with the kernel.
+  private func countHandOver(_ count: Int) {
+    bytesToHandOver = max(0, bytesToHandOver - count)
+    if bytesToHandOver == 0 { owner.handedOver(self) }
   }
 
   /// Of a caller who always leaves something unread the output would grow for ever.

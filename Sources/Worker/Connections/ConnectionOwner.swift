@@ -38,6 +38,10 @@ protocol ConnectionOwner: AnyObject {
   func hasOutput(_ connection: Connection)
   /// A parked connection may go on; call its `resume` when all is settled.
   func resumeLater(_ connection: Connection)
+  /// The kernel has all of a reply that was a hand-over.
+  func handedOver(_ connection: Connection)
+  /// The kernel has all of its output, which was to be announced.
+  func outputSent(_ connection: Connection)
   /// It has had its share of this turn; call its `release` in the next one.
   func yields(_ connection: Connection)
   /// Its caller has closed its side, or has gone; which of the two cannot be told.

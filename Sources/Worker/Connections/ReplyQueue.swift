@@ -14,6 +14,9 @@ struct ReplyQueue {
   /// What all that waits takes.
   var heldBytes: Int { earlyBytes + early.count * ReplyQueue.placeBytes }
 
+  /// Whether the replies before that of this slot have gone out.
+  func isNext(_ slot: UInt64) -> Bool { slot == nextToAnswer }
+
   /// The slot of the next request's reply.
   mutating func ask() -> UInt64 {
     defer { nextToAsk += 1 }

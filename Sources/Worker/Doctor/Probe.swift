@@ -147,7 +147,10 @@ extension Probe {
       Probe("XGROUP CREATE", stream, "group", "0"),
       Probe("XINFO GROUPS", stream),
       Probe("XREADGROUP", "GROUP", "group", "me", "COUNT", "1", "STREAMS", stream, ">"),
-      Probe("XAUTOCLAIM", stream, "group", "me", "0", "0", "COUNT", "1"),
+      Probe("XINFO CONSUMERS", stream, "group"),
+      Probe("XPENDING", stream, "group", "IDLE", "0", "-", "+", "1", "me"),
+      Probe("XCLAIM", stream, "group", "me", "0", "1-1", "JUSTID"),
+      Probe("XGROUP DELCONSUMER", stream, "group", "none"),
       Probe("XACK", stream, "group", "1-1"),
       Probe("XTRIM", stream, "MAXLEN", "1"),
     ]

@@ -70,7 +70,7 @@ enum Figure: Int, CaseIterable, Sendable {
   case batches, batchedRequests
   case damagedSessions
   case redisConnectionFailures, redisReady, scriptsMended
-  case watches, waiters, eventsPushed
+  case watches, waiters, eventsPushed, eventsGiven, eventsReturned
 }
 
 /// A row of numbers that one thread writes and any thread reads.
@@ -129,6 +129,8 @@ struct Counters: Sendable {
   let queueDelaysUs = Histogram(bucketsUs)
   /// How long Redis took to answer each script call.
   let redisTimesUs = Histogram(bucketsUs)
+  /// From a group's event to its being with a consumer's connection, where that is the first.
+  let groupLagMs = Histogram([5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 60_000, 600_000])
   private let closed = NumberRow(count: CloseReason.allCases.count)
   private let refused = NumberRow(count: Refusal.allCases.count)
 

@@ -60,6 +60,7 @@ enum MetricsPage {
     calls(shared, &page)
     deadlines(shared.deadlineFigures, &page)
     events(shared, &page)
+    groups(shared, &page)
     process(&page)
     return page.text
   }
@@ -256,6 +257,20 @@ enum MetricsPage {
     page.single(
       "latchkey_events_pushed_total", "counter", "EVENT lines sent to those who watch.",
       shared.sum(.eventsPushed))
+  }
+
+  private static func groups(_ shared: SharedState, _ page: inout MetricsText) {
+    page.single(
+      "latchkey_group_events_given_total", "counter",
+      "Events of groups written to a consumer's connection.", shared.sum(.eventsGiven))
+    page.single(
+      "latchkey_group_events_returned_total", "counter",
+      "Events of groups that could not be written, and were given back for the next consumer.",
+      shared.sum(.eventsReturned))
+    page.histogram(
+      "latchkey_group_lag_seconds",
+      "From an event to its being written to a consumer of a group for the first time.",
+      shared.counters.map(\.groupLagMs), scale: 1e3)
   }
 
   private static func process(_ page: inout MetricsText) {

@@ -40,6 +40,30 @@ extension ServingLoop {
     }
   }
 
+  /// Calls a script whose reply has more than a line.
+  func callScript(
+    raw query: ScriptQuery, _ done: @escaping (Result<RedisReply, RequestError>) -> Void
+  ) {
+    guard let redis, redis.isReady else {
+      done(.failure(RequestError(.unavailable, redisReason)))
+      return
+    }
+    redis.call(
+      query.script, timeoutMs: settings.requestTimeoutMs, keys: query.keys,
+      arguments: query.arguments
+    ) { [unowned self] result in
+      done(result.mapError { error(for: $0, query.script) })
+    }
+  }
+
+  /// What a reply means that is not what its script replies with.
+  func refusal(of reply: RedisReply, _ script: Script) -> RequestError {
+    guard reply.kind == .text, case .failed(let error) = outcome(of: script, reply.bytes) else {
+      return refusal(of: script, reply.text)
+    }
+    return error
+  }
+
   /// Sends what callers have asked in this turn, so that what is sent next comes after it.
   func sendWaiting() {
     if let redis, redis.isReady { sendAll(redis) }

@@ -33,7 +33,7 @@ extension ServingLoop {
     connection.principal = principal
     connection.setLineLimits(isKnown: true)
     // Who was nobody watches nothing and waits for nothing.
-    if wasKnown { desk.accessChanged() }
+    if wasKnown { subscriptions.accessChanged() }
   }
 
   /// Somebody may be guessing: one line a second says so, however many try.
@@ -57,7 +57,7 @@ extension ServingLoop {
         connection.unknownSinceMs = loop.nowMs
       }
     }
-    desk.accessChanged()
+    subscriptions.accessChanged()
   }
 
   /// Ends a connection whose caller does not say who it is.

@@ -155,7 +155,11 @@ extension ServingLoop: ConnectionOwner {
 
   func yields(_ connection: Connection) { yielded.append(connection) }
 
-  func inputEnded(_ connection: Connection) { desk.inputEnded(connection.id) }
+  func handedOver(_ connection: Connection) { subscriptions.handedOver(connection.id) }
+
+  func outputSent(_ connection: Connection) { subscriptions.outputSent(connection) }
+
+  func inputEnded(_ connection: Connection) { subscriptions.inputEnded(connection.id) }
 
   func lingers(_ connection: Connection) {
     let ms = drainStartedMs == nil ? lingerMs : lingerOfDrainMs
@@ -175,7 +179,7 @@ extension ServingLoop: ConnectionOwner {
 
   func closed(_ connection: Connection, _ reason: CloseReason) {
     connections.remove(connection.id)
-    desk.closed(connection.id)
+    subscriptions.closed(connection.id)
     leave(connection)
     counters.addClosed(reason)
     assert(connections.count + inFlight > 0 || buffered.own == 0, "bytes are kept for nobody")

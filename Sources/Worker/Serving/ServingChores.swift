@@ -21,7 +21,7 @@ extension ServingLoop {
   /// were held back for want of it go on.
   private func makeRoom() {
     if isCrowded {
-      desk.endWaits { (connections[$0]?.keptBytes ?? 0) >= Connection.littleBytes }
+      subscriptions.endWaits { (connections[$0]?.keptBytes ?? 0) >= Connection.littleBytes }
     }
     for connection in connections.all { connection.reconsider() }
   }
@@ -38,7 +38,7 @@ extension ServingLoop {
       authStalled(connection)
     } else if isOver(connection.activeAtMs, settings.idleTimeoutMs, now), connection.isQuiet {
       // Who watches asks nothing for as long as nothing happens.
-      if desk.isWatching(connection.id) || connection.hasUnreadInput { return }
+      if subscriptions.isWatching(connection.id) || connection.hasUnreadInput { return }
       connection.finish(.idle)
     }
   }
@@ -51,7 +51,7 @@ extension ServingLoop {
   /// From now on nobody new comes in, and who is here is to leave.
   func startDrain() {
     drainStartedMs = loop.nowMs
-    desk.drain()
+    subscriptions.drain()
     let soonMs = loop.nowMs + lingerOfDrainMs
     lingering = ArraySlice(lingering.map { ($0.id, min($0.untilMs, soonMs)) })
     endLingering()
@@ -76,7 +76,9 @@ extension ServingLoop {
       // What has come in this very moment is answered; it would be lost otherwise.
       if !connection.hasUnreadInput { connection.finish(.drained) }
     }
-    if connections.count == 0 {
+    // Redis has to know first which events the last callers got; if it is away, the lease ends.
+    let isLate = forMs >= graceMs + settings.requestTimeoutMs
+    if connections.count == 0, subscriptions.isSettled || isLate {
       redis?.stop()
       loop.stop()
     }

@@ -56,7 +56,7 @@ final class ServingLoop {
   var yielded: [Connection] = []
   var spareBuffers: [[UInt8]] = []
   private var replyLine: [UInt8] = []
-  private(set) lazy var desk = EventDesk(self, index: index)
+  private(set) lazy var subscriptions = EventSubscriptions(self, index: index)
   private var partitionTurn = 0
   /// Lines over the usual limit that are coming now.
   var longLinesNow = 0
@@ -169,8 +169,8 @@ final class ServingLoop {
       startDrain()
     case .principalsChanged: principalsChanged()
     case .stop: loop.stop()
-    case .events(let events): desk.received(events)
-    case .tailAnswer(let answer): desk.begun(answer)
+    case .events(let events): subscriptions.received(events)
+    case .tailAnswer(let answer): subscriptions.begun(answer)
     }
   }
 
@@ -182,11 +182,17 @@ final class ServingLoop {
 
 extension ServingLoop {
   /// Answers with a whole reply line, its end included.
-  func answer(_ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>, _ outcome: Outcome? = nil) {
+  ///
+  /// With `isHandOver`, `handedOver` follows when the kernel has all of it.
+  func answer(
+    _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>, _ outcome: Outcome? = nil,
+    isHandOver: Bool = false
+  ) {
     counters.addRequest(
       verb: ticket.verb, outcome ?? Outcome(line: line), ns: loop.nowNs - ticket.arrivedNs)
     forget(ticket)
-    connections[ConnectionID(packed: ticket.client)]?.answer(ticket.slot, line)
+    connections[ConnectionID(packed: ticket.client)]?.answer(
+      ticket.slot, line, isHandOver: isHandOver)
   }
 
   func answer(_ ticket: Ticket, _ error: RequestError) {
@@ -205,10 +211,21 @@ extension ServingLoop {
       counters.add(.crowdedReplies)
       return answer(ticket, ServingLoop.crowded("replies"))
     }
+    answerWhole(ticket, text)
+  }
+
+  /// Answers with events of a group; `handedOver` follows when the kernel has all of them.
+  func handOver(_ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>) {
+    answerWhole(ticket, text, isHandOver: true)
+  }
+
+  private func answerWhole(
+    _ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>, isHandOver: Bool = false
+  ) {
     replyLine.removeAll(keepingCapacity: true)
     replyLine.append(contentsOf: text)
     replyLine.appendLineEnd()
-    replyLine.withUnsafeBufferPointer { answer(ticket, $0) }
+    replyLine.withUnsafeBufferPointer { answer(ticket, $0, isHandOver: isHandOver) }
   }
 
   /// Sends an event to who watches.
@@ -365,6 +382,8 @@ extension ServingLoop {
       sendOutput()
       if toResume.isEmpty { break }
     }
+    subscriptions.sendMoves()
+    redis?.flush()
     if !toResume.isEmpty || !yielded.isEmpty { wakeup?.set(afterMs: 0) }
   }
 

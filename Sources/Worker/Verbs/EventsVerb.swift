@@ -18,7 +18,7 @@ enum EventsVerb {
     let isAll = call.word(0).elementsEqual([UInt8(ascii: "*")])
     let query = isAll ? try group(call) : try device(call)
     try call.server.requireRedis()
-    call.server.desk.query(query, call.ticket, waitMs: call.number(.wait) ?? 0)
+    call.server.subscriptions.query(query, call.ticket, waitMs: call.number(.wait) ?? 0)
   }
 
   private static func device(_ call: Call) throws(RequestError) -> EventQuery {
@@ -54,7 +54,8 @@ enum EventsVerb {
     let types = try call.types?.map(\.rawValue).joined(separator: ",") ?? ""
     let arguments = [
       group, "\(call.server.settings.ackTimeoutMs)", "\(call.number(.limit) ?? limitDefault)",
-      types, "\(call.server.nextPartition())", "\(groupsMax)",
+      types, "\(call.server.nextPartition())", "\(groupsMax)", call.server.shared.workerID,
+      "\(EventWait.leaseMs)",
     ]
     return EventQuery(
       source: .group(group),

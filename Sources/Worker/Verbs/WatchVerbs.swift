@@ -17,7 +17,7 @@ enum WatchVerb {
       types: try call.types.map { Set($0.map { Array($0.rawValue.utf8) }) },
       ticketSlot: call.ticket.slot)
     try call.server.requireRedis()
-    try call.server.desk.watch(watch, call.ticket)
+    try call.server.subscriptions.watch(watch, call.ticket)
   }
 }
 
@@ -26,7 +26,7 @@ enum UnwatchVerb {
     name: "UNWATCH", rights: .read, summary: "Ends all watches of this connection.",
     replies: ["OK"]
   ) { (call) throws(RequestError) in
-    call.server.desk.unwatch(call.connection.id)
+    call.server.subscriptions.unwatch(call.connection.id)
     call.answer("OK")
   }
 }

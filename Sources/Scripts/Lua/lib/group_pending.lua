@@ -1,0 +1,69 @@
+-- Which events of a group are pending, and which of them may be given now. A worker holds what it
+-- has read under its own name as the consumer, until move_pending has moved it on: to 'given' once
+-- it is with a consumer, to 'returned' if it could not be written. While a worker holds events of
+-- a partition the next ones wait, so that a device's order holds; what it holds for longer than it
+-- may is lost with it.
+-- USES: batch
+-- GIVES: claim, make_group, claimable
+
+-- Pending entries of one consumer that are looked at in one call.
+local PENDING_MAX = 1000
+
+local function comes_before(one, other)
+  local ms, number = string.match(one.id, '(%d+)-(%d+)')
+  local other_ms, other_number = string.match(other.id, '(%d+)-(%d+)')
+  if ms ~= other_ms then return tonumber(ms) < tonumber(other_ms) end
+  return tonumber(number) < tonumber(other_number)
+end
+
+local function claim(log, group, consumer, ids)
+  if #ids == 0 then return 0 end
+  local words = {'XCLAIM', log, group, consumer, '0'}
+  for _, id in ipairs(ids) do words[#words + 1] = id end
+  words[#words + 1] = 'JUSTID'
+  return #call(unpack(words))
+end
+
+-- False if there are as many groups as there may be.
+local function make_group(log)
+  local known = redis.pcall('XINFO', 'GROUPS', log)
+  if not known.err and #known >= tonumber(ARGV[6]) then return false end
+  call('XGROUP', 'CREATE', log, ARGV[1], '0', 'MKSTREAM')
+  return true
+end
+
+-- The entries that a consumer has had for so many ms, oldest first.
+local function overdue(log, name, idle_ms, count)
+  count = math.min(count, PENDING_MAX)
+  return call('XPENDING', log, ARGV[1], 'IDLE', idle_ms, '-', '+', count, name)
+end
+
+-- The ms until the oldest entry of 'given' is overdue.
+local function next_overdue_ms(log)
+  local oldest = call('XPENDING', log, ARGV[1], '-', '+', 1, 'given')[1]
+  return math.max(1, ARGV[2] - oldest[3])
+end
+
+-- What may be given now, oldest first, and the ms until more may be, or -1; nil while a worker
+-- holds some. A worker's name that holds nothing is removed after a while.
+local function claimable(log, consumers)
+  local found, again_ms, sources = {}, -1, 0
+  for _, consumer in ipairs(consumers) do
+    local name, pending, idle_ms = consumer[2], consumer[4], consumer[6]
+    local is_worker = name ~= 'given' and name ~= 'returned'
+    if pending > 0 then
+      local after_ms = is_worker and ARGV[8] or name == 'given' and ARGV[2] or 0
+      local old = overdue(log, name, after_ms, pending)
+      if is_worker and #old < math.min(pending, PENDING_MAX) then return nil end
+      if name == 'given' and #old == 0 then again_ms = next_overdue_ms(log) end
+      if #old > 0 then sources = sources + 1 end
+      for _, entry in ipairs(old) do
+        found[#found + 1] = {id = entry[1], is_given = name == 'given'}
+      end
+    elseif is_worker and name ~= ARGV[7] and idle_ms > ARGV[8] * 20 then
+      call('XGROUP', 'DELCONSUMER', log, ARGV[1], name)
+    end
+  end
+  if sources > 1 then table.sort(found, comes_before) end
+  return found, again_ms
+end

@@ -1,0 +1,101 @@
+// Owns: what a page of a group's events is, and which events are on their way to another consumer
+// of their group. Values without Redis; the shell in EventSubscriptions.swift does what they say.
+
+internal import RedisConnection
+internal import SessionModel
+
+/// Events of a group that this worker holds: read, and not handed over yet.
+struct HeldEvents: Equatable {
+  let group: String
+  /// In the order of each partition; those of one partition stand together.
+  let ids: [EventID]
+  /// The age of each in ms when it was read, of those that were not given before.
+  var agesMs: [Int] = []
+}
+
+/// What `read_group` gives.
+struct GroupPage {
+  let answer: EventAnswer
+  let held: HeldEvents
+
+  /// Reads an array: the line, whether some had to wait, the ms until one may be given again, and
+  /// the id and the age of each event; nil if it is another reply.
+  init?(_ reply: RedisReply, group: String) {
+    let count = reply.count
+    guard count >= 3, count % 2 == 1 else { return nil }
+    var ids: [EventID] = []
+    var agesMs: [Int] = []
+    for index in stride(from: 3, to: count, by: 2) {
+      guard let id = EventID(reply[index].text), let ageMs = reply[index + 1].integer else {
+        return nil
+      }
+      ids.append(id)
+      if ageMs >= 0 { agesMs.append(Int(ageMs)) }
+    }
+    let againMs = reply[2].integer.flatMap { $0 >= 0 ? $0 : nil }
+    answer =
+      ids.isEmpty
+      ? .nothing(isBlocked: reply[1].integer == 1, againMs: againMs) : .events
+    held = HeldEvents(group: group, ids: ids, agesMs: agesMs)
+  }
+}
+
+/// Where events go that a worker held.
+enum GroupTarget: String {
+  /// They are with a caller's connection: its own until `--ack-timeout`.
+  case given
+  /// They could not be written: the next consumer gets them first.
+  case returned
+}
+
+/// The moves of events that Redis has yet to make; in whatever order, since no event is in two.
+struct PendingMoves {
+  /// Events of one group that move to one target.
+  struct Move: Equatable {
+    let group: String
+    let target: GroupTarget
+    var ids: [EventID]
+  }
+
+  /// So many ids go in one call, unless one page has more.
+  static let idsMax = 1_000
+
+  private var moves: [Move] = []
+  private var underWay = 0
+
+  /// Whether Redis has made all of them.
+  var isEmpty: Bool { moves.isEmpty && underWay == 0 }
+
+  mutating func add(_ held: HeldEvents, _ target: GroupTarget) {
+    guard !held.ids.isEmpty else { return }
+    let like = moves.firstIndex { move in
+      move.group == held.group && move.target == target
+        && move.ids.count + held.ids.count <= PendingMoves.idsMax
+    }
+    if let like {
+      moves[like].ids += held.ids
+    } else {
+      moves.append(Move(group: held.group, target: target, ids: held.ids))
+    }
+  }
+
+  /// The calls to send now; `finished` follows for each.
+  mutating func take() -> [Move] {
+    guard !moves.isEmpty else { return [] }
+    defer { moves = [] }
+    underWay += moves.count
+    return moves.map { move in
+      // The script wants the ids of a partition together and in order.
+      var move = move
+      move.ids.sort { ($0.partition.index, $0.entry) < ($1.partition.index, $1.entry) }
+      return move
+    }
+  }
+
+  /// Redis has made a move; or has not, and it is to be sent again.
+  mutating func finished(_ move: Move, isDone: Bool) {
+    precondition(underWay > 0, "no move is under way")
+    underWay -= 1
+    if !isDone { moves.append(move) }
+  }
+}
