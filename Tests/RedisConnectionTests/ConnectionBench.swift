@@ -205,13 +205,32 @@ final class ConnectionBench: Sendable {
         { out in
           out.begin(words: words.count)
           for word in words { out.word(word) }
-        },
-        { result in
-          switch result {
-          case .success(let reply): tell(.called(name, reply.text))
-          case .failure(let failure): tell(.callFailed(name, failure))
-          }
-        })
+        }, ConnectionBench.handler(name, tell))
+    }
+  }
+
+  /// Calls a script of one request and puts its reply down under a name.
+  func call(
+    _ name: String, _ script: Script, timeoutMs: Int64, keys: [String], arguments: [String]
+  ) {
+    let tell: @Sendable (ConnectionNews) -> Void = { [log] news in
+      log.news.withLock { $0.append(news) }
+    }
+    post { side in
+      side.redis?.call(
+        script, timeoutMs: timeoutMs, keys: keys, arguments: arguments,
+        ConnectionBench.handler(name, tell))
+    }
+  }
+
+  private static func handler(
+    _ name: String, _ tell: @escaping @Sendable (ConnectionNews) -> Void
+  ) -> RedisConnection.Handler {
+    { result in
+      switch result {
+      case .success(let reply): tell(.called(name, reply.text))
+      case .failure(let failure): tell(.callFailed(name, failure))
+      }
     }
   }
 }

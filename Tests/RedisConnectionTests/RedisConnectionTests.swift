@@ -95,18 +95,9 @@ struct RedisConnectionTests {
       if case .called("error", _) = $0 { true } else { false }
     }
     #expect("\(error)".contains("unknown command"))
-    let hello = try bench.ask { side -> Bool in
-      side.redis?.call(.hello, timeoutMs: 10_000, keys: ["x"], arguments: ["7"]) { result in
-        if case .success(let reply) = result {
-          #expect(reply.text == "7")
-        } else {
-          Issue.record("\(result)")
-        }
-      }
-      return side.redis != nil
-    }
-    #expect(hello)
-    try eventually("the script's effect") { try client.command("GET", "x") == .text("7") }
+    bench.call("hello", .hello, timeoutMs: 10_000, keys: ["x"], arguments: ["7"])
+    try bench.wait("the script's reply") { $0 == .called("hello", "7") }
+    #expect(try client.command("GET", "x") == .text("7"))
   }
 
   @Test func `requests and replies of many mebibytes pass`() throws {

@@ -35,6 +35,7 @@ final class ScriptedRedis: Sendable {
   /// What the fake shares with its thread, which so does not keep the fake alive.
   private final class State: Sendable {
     let isStopping = Mutex(false)
+    let isOver = Mutex(false)
     let seen = Mutex<[FakeCommand]>([])
   }
 
@@ -87,11 +88,14 @@ final class ScriptedRedis: Sendable {
       }
       connections = [:]
       close(listener)
+      state.isOver.withLock { $0 = true }
     }
   }
 
   deinit {
     state.isStopping.withLock { $0 = true }
+    // Its thread ends within a round, and with it whatever a test has it do.
+    while !state.isOver.withLock({ $0 }) { poll(nil, 0, 1) }
     try? FileManager.default.removeItem(atPath: folder)
   }
 

@@ -1,4 +1,4 @@
-// Owns: the tests of the doctor: its evidence, its command line, and that it leaves a Redis as it was.
+// Owns: the tests of the doctor: its findings, its command line, that it leaves a Redis as it was.
 
 import Foundation
 import Loop

@@ -4,7 +4,29 @@ import Foundation
 import Testing
 
 /// All system tests run one after another: they time things and share a small machine.
-@Suite(.serialized) struct SystemSuites {}
+@Suite(.serialized, ThreadsEndTrait()) struct SystemSuites {}
+
+/// Waits after each test for the threads that it started, which would go on into the next one.
+struct ThreadsEndTrait: SuiteTrait, TestTrait, TestScoping {
+  var isRecursive: Bool { true }
+
+  func provideScope(
+    for test: Test, testCase: Test.Case?, performing body: @Sendable () async throws -> Void
+  ) async throws {
+    guard testCase != nil else { return try await body() }
+    let before = TestThreads.running
+    let outcome: Result<Void, any Error>
+    do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
+    do {
+      try eventually("the end of the threads that the test started", within: .seconds(20)) {
+        TestThreads.running <= before
+      }
+    } catch {
+      Issue.record(error)
+    }
+    try outcome.get()
+  }
+}
 
 /// One Redis and some workers on it.
 final class Lab: Sendable {

@@ -11,8 +11,8 @@ final class LineClient {
   private var ended = false
 
   /// Connects, if told so from another address of this machine, such as 127.0.0.2.
-  init(port: Int, from address: String? = nil) throws {
-    socket = try TestSocket(port: port, from: address)
+  init(port: Int, from address: String? = nil, receiveBytes: Int32? = nil) throws {
+    socket = try TestSocket(port: port, from: address, receiveBytes: receiveBytes)
   }
 
   func send(_ bytes: [UInt8]) throws { try socket.send(bytes) }

@@ -22,7 +22,7 @@ final class Relay: Sendable {
     _ listener: Int32, to upstream: @escaping @Sendable () throws -> TestSocket,
     _ join: @escaping @Sendable (_ caller: TestSocket, _ server: TestSocket, _ number: Int) -> Turn
   ) {
-    Thread.detachNewThread { [stopping, accepted] in
+    TestThreads.start { [stopping, accepted] in
       while !stopping.value {
         guard let caller = try? TestSocket.accept(listener, within: .milliseconds(50)) else {
           continue
@@ -32,7 +32,7 @@ final class Relay: Sendable {
           return count
         }
         let descriptor = caller.release()
-        Thread.detachNewThread {
+        TestThreads.start {
           guard let caller = try? TestSocket(adopting: descriptor), let server = try? upstream()
           else {
             return

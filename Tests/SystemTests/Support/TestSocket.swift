@@ -13,8 +13,13 @@ final class TestSocket {
     else { throw Failure("fcntl: errno \(errno)") }
   }
 
-  convenience init(port: Int, from source: String? = nil) throws {
+  /// `receiveBytes` is the room that the kernel keeps for what was not read; it chooses without.
+  convenience init(port: Int, from source: String? = nil, receiveBytes: Int32? = nil) throws {
     let descriptor = try TestSocket.make(AF_INET)
+    if var bytes = receiveBytes {
+      // Before it connects, or the window was announced already.
+      setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, 4)
+    }
     if let source { try TestSocket.setSource(descriptor, source) }
     var address = TestSocket.loopback(port: port)
     let size = socklen_t(MemoryLayout<sockaddr_in>.size)

@@ -78,13 +78,29 @@ final class Shared<Value: Sendable>: Sendable {
   }
 }
 
+/// The threads that tests start: each has to be over when its test is.
+enum TestThreads {
+  private static let count = Shared(0)
+
+  static var running: Int { count.value }
+
+  /// Runs `body` on a thread of its own.
+  static func start(_ body: @escaping @Sendable () -> Void) {
+    count.update { $0 += 1 }
+    Thread.detachNewThread {
+      body()
+      count.update { $0 -= 1 }
+    }
+  }
+}
+
 /// Work on a thread of its own, so that a call that blocks holds nobody else up.
 final class Background<Value: Sendable>: Sendable {
   private let outcome = Shared<Result<Value, any Error>?>(nil)
 
   init(_ body: @escaping @Sendable () throws -> Value) {
     let outcome = outcome
-    Thread.detachNewThread { outcome.value = Result { try body() } }
+    TestThreads.start { outcome.value = Result { try body() } }
   }
 
   func join(within limit: Duration = .seconds(60)) throws -> Value {
