@@ -6,6 +6,7 @@ import Wire
 enum Heard: Equatable {
   case line([UInt8])
   case tooLong
+  case otherProtocol(OtherProtocol)
 }
 
 /// Compares the framer with a split that sees all bytes at once.
@@ -32,6 +33,39 @@ enum FramerProperties {
         if partialIsTooLong, framer.holdsPartialLine { heard.removeLast() }
         if heard != expected { return "frames at limit \(limit) differ from a plain split" }
       }
+      if let broken = brokenByFirstLine(input, expected, lineBytesMax: limit) { return broken }
+    }
+    return nil
+  }
+
+  /// With a look at the first line: the frames are the same, up to where another protocol's line is
+  /// found; and that is found however the bytes arrive.
+  private static func brokenByFirstLine(
+    _ input: [UInt8], _ expected: [Heard], lineBytesMax: Int
+  ) -> String? {
+    var first: [Heard]?
+    for chunkBytes in [input.count + 1, 7, 1] {
+      var framer = LineFramer(lineBytesMax: lineBytesMax, findsOtherProtocols: true)
+      var heard: [Heard] = []
+      for start in stride(from: 0, to: input.count, by: chunkBytes) {
+        let chunk = input.span.extracting(start..<min(start + chunkBytes, input.count))
+        if let broken = feed(chunk, to: &framer, into: &heard) { return broken }
+      }
+      let isOther =
+        if case .otherProtocol = heard.last { true } else { false }
+      if isOther, framer.holdsPartialLine { return "a framer goes on with another protocol" }
+      let lines = heard.dropLast(isOther ? 1 : 0)
+      if isOther, lines.contains(where: { $0 != .tooLong }) {
+        return "another protocol is found behind the first line"
+      }
+      let isPartialTooLong = heard.count == expected.count + 1 && heard.last == .tooLong
+      if !isOther, !isPartialTooLong, heard != expected { return "looking changes the frames" }
+      // An overlong line may be told before or behind what shows the protocol.
+      let outcome = isOther ? [heard[heard.count - 1]] : heard
+      if let first, lineBytesMax > OtherProtocol.bytesMax, first != outcome {
+        return "another protocol is found or not as the bytes arrive"
+      }
+      first = first ?? outcome
     }
     return nil
   }
@@ -52,6 +86,8 @@ enum FramerProperties {
         heard.append(.line(framer.held))
       case .tooLong:
         heard.append(.tooLong)
+      case .otherProtocol(let other):
+        heard.append(.otherProtocol(other))
       case .needMore:
         if framer.held.count > framer.lineBytesMax + 1 { return "the framer holds too much" }
         return offset == chunk.count ? nil : "the framer left a part of the chunk"

@@ -32,7 +32,12 @@ struct ParserProperties {
 
   private static func isTextBySwift(_ line: [UInt8]) -> Bool {
     guard let text = String(validating: line, as: UTF8.self) else { return false }
-    return text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+    return text.unicodeScalars.allSatisfy { $0.value >= 0x20 }
+  }
+
+  private static func hasControls(_ line: [UInt8]) -> Bool {
+    guard let text = String(validating: line, as: UTF8.self) else { return true }
+    return text.unicodeScalars.contains { $0.properties.generalCategory == .control }
   }
 
   private static func broken(by error: RequestError) -> String? {
@@ -41,20 +46,23 @@ struct ParserProperties {
     reply.appendError(error)
     if reply.count > 256 { return "an error text is too long: \(reply.count) bytes" }
     if reply.popLast() != UInt8(ascii: "\n") { return "an error line does not end" }
-    return isText(reply) ? nil : "an error line is not text"
+    return hasControls(reply) ? "an error line is not text without controls" : nil
   }
 
   // MARK: - Tokens
 
   private static func broken(by token: Token, of line: [UInt8]) -> String? {
     if !token.isQuoted, token.range.isEmpty { return "a bare token is empty" }
+    if !token.isQuoted, hasControls(Array(line[token.range])) { return "a bare token has controls" }
     _ = try? DurationText.parseMs(line.span, token)
     _ = try? IntegerText.parse(line.span, token, in: 0...Int64.max)
     _ = IDText.isUUID(line.span, token)
     let idBytesMax = IDText.idBytesMax
-    if IDText.isID(line.span, token, bytesMax: idBytesMax), token.range.count > idBytesMax {
-      return "an id is longer than its limit"
-    }
+    let isID = IDText.isID(line.span, token, bytesMax: idBytesMax)
+    if isID, token.range.count > idBytesMax { return "an id is longer than its limit" }
+    let fault = IDText.fault(line.span, token, bytesMax: idBytesMax)
+    if isID != (fault == nil) { return "an id has a fault, or what is none has not" }
+    if let broken = brokenByHalves(token, of: line) { return broken }
     var text: [UInt8] = []
     do { try JSONString.decode(line.span, token, into: &text) } catch {
       return token.isQuoted && text.isEmpty ? nil : "a failed decode left bytes behind"
@@ -68,6 +76,24 @@ struct ParserProperties {
       return "an encoded string does not decode"
     }
     return again == text ? nil : "a string changes when it is encoded and decoded"
+  }
+
+  /// A name with halves of surrogate pairs is written in one way, however it was escaped.
+  private static func brokenByHalves(_ token: Token, of line: [UInt8]) -> String? {
+    guard token.isQuoted else { return nil }
+    var name: [UInt8] = []
+    do { try JSONString.decode(line.span, token, halves: .kept, into: &name) } catch {
+      return "a valid JSON string is no name"
+    }
+    var encoded: [UInt8] = []
+    JSONString.encode(name.span, into: &encoded)
+    if !isText(encoded) { return "an encoded name is not text" }
+    var again: [UInt8] = []
+    let inside = Token(start: 1, end: encoded.count - 1, isQuoted: true)
+    do { try JSONString.decode(encoded.span, inside, halves: .kept, into: &again) } catch {
+      return "an encoded name does not decode"
+    }
+    return again == name ? nil : "a name changes when it is encoded and decoded"
   }
 
   // MARK: - Payload

@@ -140,6 +140,7 @@ public final class LatchkeyConnection {
       case .line(let range): return String(decoding: chunk[range], as: UTF8.self)
       case .joinedLine: return String(decoding: framer.held, as: UTF8.self)
       case .tooLong: throw .garbage("a line of more than 64 MiB")
+      case .otherProtocol(let other): throw .garbage("a line of \(other.rawValue)")
       case .needMore: try readChunk(untilMs: untilMs)
       }
     }

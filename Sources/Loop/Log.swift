@@ -61,7 +61,10 @@ package struct Log: Sendable {
       case "\"": out += "\\\""
       case "\\": out += "\\\\"
       case "\n": out += "\\n"
-      default: out.unicodeScalars.append(scalar.value < 0x20 ? " " : scalar)
+      default:
+        // A terminal obeys some of U+0080 to U+009F.
+        let isControl = scalar.value < 0x20 || 0x7F...0x9F ~= scalar.value
+        out.unicodeScalars.append(isControl ? " " : scalar)
       }
     }
     return out + "\""

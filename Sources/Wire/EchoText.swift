@@ -20,6 +20,24 @@ package enum EchoText {
     return end == range.upperBound ? "'\(piece)'" : "'\(piece)'..."
   }
 
+  /// The character at an offset: in single quotes if it can be seen in any font, else as U+ and its
+  /// number.
+  package static func character(_ bytes: Span<UInt8>, _ at: Int, end: Int) -> String {
+    let byte = bytes[at]
+    if ASCII.space < byte, byte < ASCII.delete { return "'\(Unicode.Scalar(byte))'" }
+    let piece = bytes.extracting(at..<min(at + 4, end)).withUnsafeBufferPointer {
+      String(decoding: $0, as: UTF8.self)
+    }
+    guard let scalar = piece.unicodeScalars.first else { return "nothing" }
+    return name(of: scalar.value)
+  }
+
+  /// The usual name of a code, such as `U+0009`.
+  static func name(of code: UInt32) -> String {
+    let hex = String(code, radix: 16, uppercase: true)
+    return "U+" + String(repeating: "0", count: max(0, 4 - hex.utf8.count)) + hex
+  }
+
   /// The text of a token in single quotes.
   package static func quoted(_ bytes: Span<UInt8>, _ token: Token) -> String {
     quoted(bytes, token.range)

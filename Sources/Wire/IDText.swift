@@ -1,17 +1,24 @@
 // The form of names: devices, users, agents, the kinds and refs of links, request ids.
 
-/// Checks of names; they say yes or no, and the verb says which name it was.
+/// Checks of names; they say what is wrong with one, and the verb says which name it was.
+///
+/// Names are what `encodeURIComponent` makes, so that any text fits, and are compared byte by byte.
 package enum IDText {
   /// The most bytes of a device, user, link kind, link ref or request id.
-  package static let idBytesMax = 128
+  package static let idBytesMax = 512
   /// The most bytes of an agent's name.
-  package static let agentBytesMax = 64
+  package static let agentBytesMax = 128
+  /// The characters of a name, for people.
+  package static let alphabet = "A-Z a-z 0-9 . _ : @ + - % ~ ! * ' ( )"
 
-  /// Whether a token is a name of 1 to `bytesMax` of the characters `A-Z a-z 0-9 . _ : @ + - % ~`.
+  private static let star = UInt8(ascii: "*")
+
+  /// Whether a token is a name of 1 to `bytesMax` of the alphabet's characters, not `*` alone.
   ///
   /// A JSON string passes when it needs no escapes: a backslash is none of the characters.
   package static func isID(_ bytes: Span<UInt8>, _ token: Token, bytesMax: Int) -> Bool {
     guard token.start < token.end, token.end - token.start <= bytesMax else { return false }
+    guard token.end - token.start > 1 || bytes[token.start] != star else { return false }
     // Fetched once: it is made at its first use, which each use has to ask for.
     let table = table
     // As a buffer: a span's subscript checks its bounds for each byte, 24 instructions in all.
@@ -19,6 +26,25 @@ package enum IDText {
       for byte in id where !isIDByte(byte, table) { return false }
       return true
     }
+  }
+
+  /// What keeps a token from being a name, and what to do about it; nil if it is one.
+  package static func fault(_ bytes: Span<UInt8>, _ token: Token, bytesMax: Int) -> String? {
+    if isID(bytes, token, bytesMax: bytesMax) { return nil }
+    let count = token.end - token.start
+    if count == 0 { return "it is empty, and an id has 1 to \(bytesMax) bytes" }
+    if count > bytesMax { return "it has \(count) bytes, and \(bytesMax) are allowed: shorten it" }
+    guard let at = token.range.first(where: { !isIDByte(bytes[$0]) }) else {
+      return "* alone stands for all"
+    }
+    let character = EchoText.character(bytes, at, end: token.end)
+    return "\(character) is none of \(alphabet): percent-encode it"
+  }
+
+  /// Whether any byte of a range is a capital letter of ASCII.
+  package static func hasCapitals(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+    for at in range where UInt8(ascii: "A")...UInt8(ascii: "Z") ~= bytes[at] { return true }
+    return false
   }
 
   /// Whether a token is a UUID in its usual form, 8-4-4-4-12 hexadecimal digits of any case.
@@ -38,6 +64,15 @@ package enum IDText {
   package static func isID(_ text: some StringProtocol, bytesMax: Int = idBytesMax) -> Bool {
     let bytes = Array(text.utf8)
     return isID(
+      bytes.span, Token(start: 0, end: bytes.count, isQuoted: false), bytesMax: bytesMax)
+  }
+
+  /// What keeps a text from being a name; nil if it is one.
+  package static func fault(
+    _ text: some StringProtocol, bytesMax: Int = idBytesMax
+  ) -> String? {
+    let bytes = Array(text.utf8)
+    return fault(
       bytes.span, Token(start: 0, end: bytes.count, isQuoted: false), bytesMax: bytesMax)
   }
 
@@ -61,7 +96,7 @@ package enum IDText {
     var low: UInt64 = 0
     var high: UInt64 = 0
     let allowed: StaticString =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@+-%~"
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@+-%~!*'()"
     allowed.withUTF8Buffer { characters in
       for byte in characters {
         if byte < 64 { low |= 1 << UInt64(byte) } else { high |= 1 << UInt64(byte - 64) }

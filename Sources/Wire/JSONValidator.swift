@@ -26,13 +26,19 @@ package enum JSONFault: Error, Equatable, Sendable {
   case tooDeep(at: Int)
 
   /// The error that tells the caller about the fault in `part` of a line.
-  package func requestError(in part: String, depthMax: Int) -> RequestError {
+  ///
+  /// `start` is where the bytes that were checked begin in the line: all texts count from there.
+  package func requestError(
+    in part: String, depthMax: Int, after start: Int = 0
+  ) -> RequestError {
     switch self {
     case .syntax(let at, let expected):
       RequestError(
-        .badRequest, "\(part) is not valid JSON: expected \(expected.rawValue) at byte \(at)")
+        .badRequest,
+        "\(part) is not valid JSON: expected \(expected.rawValue) at byte \(start + at)")
     case .tooDeep(let at):
-      RequestError(.badRequest, "\(part) is nested deeper than \(depthMax) at byte \(at)")
+      RequestError(
+        .badRequest, "\(part) is nested deeper than \(depthMax) levels at byte \(start + at)")
     }
   }
 }

@@ -17,6 +17,8 @@ package struct LineFramer: Sendable {
     case joinedLineRead
     /// The newline that ends an overlong line; leads to `lineStart`.
     case overlongLineEnd
+    /// Nothing: the connection speaks another protocol, and all that comes is thrown away.
+    case otherProtocol
   }
 
   /// What a call found.
@@ -27,6 +29,8 @@ package struct LineFramer: Sendable {
     case joinedLine
     /// A line passed the limit; said once per line, and what is left of the line is thrown away.
     case tooLong
+    /// The first line is another protocol's; nothing is looked at from here on.
+    case otherProtocol(OtherProtocol)
     /// The chunk is used up; a line that it began has been copied into `held`.
     case needMore
   }
@@ -49,24 +53,31 @@ package struct LineFramer: Sendable {
   package private(set) var held: [UInt8] = []
 
   private var state = State.lineStart
+  /// Whether no line was given yet, so that the next one shows which protocol is spoken.
+  ///
+  /// An overlong one does not count: nothing of it was looked at.
+  private var awaitsFirstLine: Bool
 
   /// Makes a framer at the start of a line.
   ///
-  /// Lines that begin with `longLinePrefix` have a limit of their own.
+  /// Lines that begin with `longLinePrefix` have a limit of their own. With `findsOtherProtocols`
+  /// the first line is looked at for whose it is.
   package init(
-    lineBytesMax: Int, longLinePrefix: StaticString = "", longLineBytesMax: Int = 0
+    lineBytesMax: Int, longLinePrefix: StaticString = "", longLineBytesMax: Int = 0,
+    findsOtherProtocols: Bool = false
   ) {
     precondition(lineBytesMax > 0, "a line limit below 1 leaves no line")
     self.lineBytesMax = lineBytesMax
     self.longLinePrefix = longLinePrefix
     self.longLineBytesMax = longLineBytesMax
+    awaitsFirstLine = findsOtherProtocols
   }
 
   /// Whether a line has begun whose end has not come, an overlong one included.
   package var holdsPartialLine: Bool {
     switch state {
     case .lineRest, .overlongLineEnd: true
-    case .lineStart, .joinedLineRead: false
+    case .lineStart, .joinedLineRead, .otherProtocol: false
     }
   }
 
@@ -77,7 +88,7 @@ package struct LineFramer: Sendable {
   package mutating func discardLine() {
     held = []
     switch state {
-    case .lineStart, .overlongLineEnd: break
+    case .lineStart, .overlongLineEnd, .otherProtocol: break
     case .lineRest: state = .overlongLineEnd
     case .joinedLineRead: state = .lineStart
     }
@@ -88,7 +99,15 @@ package struct LineFramer: Sendable {
     if case .joinedLineRead = state { startLine() }
     while offset < chunk.count {
       let start = offset
-      guard let newline = ByteSearch.newline(in: chunk, from: start) else {
+      let newline = ByteSearch.newline(in: chunk, from: start)
+      if awaitsFirstLine, let other = otherProtocol(in: chunk, from: start, to: newline) {
+        offset = chunk.count
+        held = []
+        awaitsFirstLine = false
+        state = .otherProtocol
+        return .otherProtocol(other)
+      }
+      guard let newline else {
         offset = chunk.count
         return lineContinues(in: chunk, from: start)
       }
@@ -96,6 +115,24 @@ package struct LineFramer: Sendable {
       if let frame = lineEnded(in: chunk, from: start, at: newline) { return frame }
     }
     return .needMore
+  }
+
+  /// Whose the line is that stands in `held` and from `start` on, once that can be told.
+  private func otherProtocol(
+    in chunk: Span<UInt8>, from start: Int, to newline: Int?
+  ) -> OtherProtocol? {
+    switch state {
+    case .overlongLineEnd, .joinedLineRead, .otherProtocol: return nil
+    case .lineStart, .lineRest: break
+    }
+    let bytesMax = OtherProtocol.bytesMax
+    if held.count >= bytesMax { return nil }
+    var line = held
+    let end = min(newline ?? chunk.count, start + bytesMax - held.count)
+    line.append(span: chunk, range: start..<end)
+    let isWhole = end == newline
+    if isWhole, line.last == ASCII.carriageReturn { line.removeLast() }
+    return OtherProtocol.recognise(line.span, isWhole: isWhole)
   }
 
   /// Takes the end of a line; nil says that there is nothing to tell, as for an empty line.
@@ -110,16 +147,22 @@ package struct LineFramer: Sendable {
     case .overlongLineEnd:
       state = .lineStart
       return nil
+    case .otherProtocol:
+      return nil
     case .joinedLineRead:
       preconditionFailure("LineFramer: a line ended while a joined line was still held")
     }
   }
 
-  private func wholeLine(in chunk: Span<UInt8>, from start: Int, at newline: Int) -> Frame? {
+  private mutating func wholeLine(
+    in chunk: Span<UInt8>, from start: Int, at newline: Int
+  ) -> Frame? {
     var end = newline
     if end > start, chunk[end - 1] == ASCII.carriageReturn { end -= 1 }
     if end == start { return nil }
-    return isTooLong(end - start, chunk, from: start) ? .tooLong : .line(start..<end)
+    if isTooLong(end - start, chunk, from: start) { return .tooLong }
+    awaitsFirstLine = false
+    return .line(start..<end)
   }
 
   /// Completes the held line with the bytes before its newline.
@@ -134,12 +177,16 @@ package struct LineFramer: Sendable {
     hold(chunk, from: start, to: newline)
     held.removeLast(lineEndBytes)
     state = .joinedLineRead
+    awaitsFirstLine = false
     return .joinedLine
   }
 
   /// Takes the rest of a chunk that has no newline.
   private mutating func lineContinues(in chunk: Span<UInt8>, from start: Int) -> Frame {
-    if case .overlongLineEnd = state { return .needMore }
+    switch state {
+    case .overlongLineEnd, .otherProtocol: return .needMore
+    case .lineStart, .lineRest, .joinedLineRead: break
+    }
     // A carriage return at the very end is not counted yet: a newline may follow it.
     let uncounted = chunk[chunk.count - 1] == ASCII.carriageReturn ? 1 : 0
     if isTooLong(held.count + (chunk.count - start) - uncounted, chunk, from: start) {

@@ -1,9 +1,9 @@
-// The check that a whole line is text before any of it is looked at: valid UTF-8 without control
-// characters. What passes may be echoed, stored and logged as one line.
+// The check that a whole line is text before any of it is looked at: valid UTF-8 without the
+// control characters that not even a JSON string may have.
 
 /// What keeps a line from being text; the offset counts bytes of the line from 0.
 package enum TextFault: Error, Equatable, Sendable {
-  /// A character of Unicode's category Cc: U+0000 to U+001F and U+007F to U+009F.
+  /// U+0000 to U+001F, which stand nowhere; or U+007F to U+009F outside of a JSON string.
   case controlCharacter(code: UInt8, at: Int)
   /// Bytes that are no well-formed UTF-8; the offset is that of the sequence's first byte.
   case invalidUTF8(at: Int)
@@ -11,29 +11,74 @@ package enum TextFault: Error, Equatable, Sendable {
 
 /// The character rules of section 1 of the protocol.
 package enum LineText {
-  /// Checks that all bytes are UTF-8 as in table 3-7 of the Unicode standard, and no controls.
-  package static func check(_ bytes: Span<UInt8>) throws(TextFault) {
+  /// Checks that all bytes are UTF-8 as in table 3-7 of the Unicode standard, and no character is
+  /// one of U+0000 to U+001F.
+  ///
+  /// - Returns: Whether there are characters of U+007F to U+009F: JSON allows them in strings, and
+  ///   nothing allows them elsewhere.
+  @discardableResult
+  package static func check(_ bytes: Span<UInt8>) throws(TextFault) -> Bool {
+    var hasHighControls = false
     var at = ByteSearch.endOfPrintableASCII(in: bytes, from: 0)
     while at < bytes.count {
       let byte = bytes[at]
+      if byte < ASCII.space { throw .controlCharacter(code: byte, at: at) }
       if byte < 0x80 {
-        if byte < ASCII.space || byte == ASCII.delete {
-          throw .controlCharacter(code: byte, at: at)
-        }
+        hasHighControls = hasHighControls || byte == ASCII.delete
+        at += byte == ASCII.delete ? 1 : 0
         at = ByteSearch.endOfPrintableASCII(in: bytes, from: at)
       } else {
+        hasHighControls = hasHighControls || isHighControl(bytes, at)
         at = try endOfSequence(in: bytes, from: at)
       }
     }
+    return hasHighControls
+  }
+
+  /// Refuses U+007F to U+009F in a part of a line that is no JSON string.
+  static func refuseHighControls(
+    _ bytes: Span<UInt8>, _ range: Range<Int>
+  ) throws(RequestError) {
+    for at in range where isHighControl(bytes, at) { throw error(control(bytes, at)) }
+  }
+
+  /// The fault of a control character at an offset, whichever it is.
+  static func control(_ bytes: Span<UInt8>, _ at: Int) -> TextFault {
+    .controlCharacter(code: bytes[at] == 0xC2 ? bytes[at + 1] : bytes[at], at: at)
+  }
+
+  /// Whether a character of U+007F to U+009F begins at an offset.
+  static func isHighControl(_ bytes: Span<UInt8>, _ at: Int) -> Bool {
+    if bytes[at] == ASCII.delete { return true }
+    return bytes[at] == 0xC2 && at + 1 < bytes.count && bytes[at + 1] < 0xA0
+  }
+
+  /// Whether a byte order mark stands at an offset.
+  static func isByteOrderMark(_ bytes: Span<UInt8>, _ at: Int) -> Bool {
+    at + 3 <= bytes.count && bytes[at] == 0xEF && bytes[at + 1] == 0xBB && bytes[at + 2] == 0xBF
+  }
+
+  /// The error that names a byte order mark, which cannot be seen in an echo.
+  static func byteOrderMark(at: Int) -> RequestError {
+    RequestError(.badRequest, "byte order mark (U+FEFF) at byte \(at): send UTF-8 without one")
+  }
+
+  /// Refuses a line that begins with the byte order mark of UTF-8 or UTF-16.
+  static func refuseByteOrderMark(_ bytes: Span<UInt8>) throws(RequestError) {
+    if isByteOrderMark(bytes, 0) { throw byteOrderMark(at: 0) }
+    guard bytes.count >= 2, bytes[0] ^ bytes[1] == 1, min(bytes[0], bytes[1]) == 0xFE else {
+      return
+    }
+    throw RequestError(.badRequest, "byte order mark of UTF-16 at byte 0: send UTF-8 without one")
   }
 
   /// The error that tells the caller about a fault.
   package static func error(_ fault: TextFault) -> RequestError {
     switch fault {
     case .controlCharacter(let code, let at):
-      let hex = String(code, radix: 16, uppercase: true)
-      let name = String(repeating: "0", count: 4 - hex.utf8.count) + hex
-      return RequestError(.badRequest, "control character U+\(name) at byte \(at)")
+      return RequestError(
+        .badRequest,
+        "control character \(EchoText.name(of: UInt32(code))) at byte \(at): escape it in JSON")
     case .invalidUTF8(let at):
       return RequestError(.badRequest, "invalid UTF-8 at byte \(at)")
     }
@@ -63,9 +108,6 @@ package enum LineText {
       throw .invalidUTF8(at: start)
     }
     for at in (start + 2)..<end where bytes[at] & 0xC0 != 0x80 { throw .invalidUTF8(at: start) }
-    if bytes[start] == 0xC2, bytes[start + 1] < 0xA0 {
-      throw .controlCharacter(code: bytes[start + 1], at: start)
-    }
     return end
   }
 }

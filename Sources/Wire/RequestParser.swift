@@ -1,5 +1,6 @@
 // The grammar of a request line. It knows where words, options and the payload are, but not what
 // any verb allows: that is for the verb. It keeps offsets only, so the line must outlive them.
+// Bytes in error texts count from 0, the line's first one.
 
 /// Parses one line after another, with no allocation once its arrays have grown.
 ///
@@ -21,26 +22,30 @@ package struct RequestParser: Sendable {
   package private(set) var options: [ParsedOption] = []
   /// The JSON object or array at the end of the line.
   package private(set) var payload: Range<Int>?
-  /// How deep the payload nests; 0 without one.
-  package private(set) var payloadDepth = 0
 
   private let wordsMax: Int
   private let optionsMax: Int
-  private let payloadDepthMax: Int
+  private let deepVerb: StaticString
+  private let deepPayloadDepthMax: Int
+  /// Whether the line has characters that only a JSON string may have.
+  private var hasHighControls = false
 
   /// Makes a parser with the limits of the protocol.
   package init() {
     self.init(wordsMax: Self.wordsMaxDefault)
   }
 
-  /// Makes a parser with other limits; a payload may nest 128 deep at the very most.
+  /// Makes a parser with other limits.
+  ///
+  /// The payload of `deepVerb`, in any case, may nest deeper than others, 128 deep at most.
   package init(
-    wordsMax: Int, optionsMax: Int = Self.optionsMaxDefault,
-    payloadDepthMax: Int = Self.payloadDepthMaxDefault
+    wordsMax: Int, optionsMax: Int = Self.optionsMaxDefault, deepVerb: StaticString = "",
+    deepPayloadDepthMax: Int = Self.payloadDepthMaxDefault
   ) {
     self.wordsMax = wordsMax
     self.optionsMax = optionsMax
-    self.payloadDepthMax = payloadDepthMax
+    self.deepVerb = deepVerb
+    self.deepPayloadDepthMax = deepPayloadDepthMax
     words.reserveCapacity(Self.wordsMaxDefault)
     options.reserveCapacity(Self.optionsMaxDefault)
   }
@@ -50,32 +55,20 @@ package struct RequestParser: Sendable {
     words.removeAll(keepingCapacity: true)
     options.removeAll(keepingCapacity: true)
     payload = nil
-    payloadDepth = 0
-    do { try LineText.check(line) } catch { throw LineText.error(error) }
+    try LineText.refuseByteOrderMark(line)
+    do { hasHighControls = try LineText.check(line) } catch { throw LineText.error(error) }
     try checkEnds(line)
     var at = try parseVerb(line)
     while at < line.count { at = try parsePart(line, from: at + 1) }
   }
 
-  /// Refuses a payload that nests deeper than the protocol allows most verbs, and says where.
-  package func refuseDeepPayload(_ line: Span<UInt8>) throws(RequestError) {
-    guard let payload else { return }
-    let depthMax = Self.payloadDepthMaxDefault
-    do {
-      try JSONValidator.validate(
-        line, from: payload.lowerBound, to: payload.upperBound, depthMax: depthMax)
-    } catch {
-      throw error.requestError(in: "payload", depthMax: depthMax)
-    }
-  }
-
   private func checkEnds(_ line: Span<UInt8>) throws(RequestError) {
     if line.isEmpty { throw RequestError(.badRequest, "the line is empty") }
     if line[0] == ASCII.space {
-      throw RequestError(.badRequest, "the line begins with a space")
+      throw RequestError(.badRequest, "the line begins with a space: it begins with the verb")
     }
     if line[line.count - 1] == ASCII.space {
-      throw RequestError(.badRequest, "the line ends with a space")
+      throw RequestError(.badRequest, "the line ends with a space: nothing follows the last part")
     }
   }
 
@@ -96,7 +89,8 @@ package struct RequestParser: Sendable {
   ) throws(RequestError) -> Int {
     switch line[start] {
     case ASCII.space:
-      throw RequestError(.badRequest, "two spaces in a row at byte \(start - 1)")
+      throw RequestError(
+        .badRequest, "two spaces in a row at byte \(start - 1): one parts two words")
     case ASCII.openBrace, ASCII.openBracket:
       return try parsePayload(line, from: start)
     case ASCII.quote:
@@ -116,7 +110,8 @@ package struct RequestParser: Sendable {
     if at > start, at < line.count, line[at] == ASCII.equals {
       return try parseOption(line, key: start..<at)
     }
-    let end = endOfBare(line, from: at)
+    if LineText.isByteOrderMark(line, start) { throw LineText.byteOrderMark(at: start) }
+    let end = try checkedEndOfBare(line, from: at)
     try appendWord(Token(start: start, end: end, isQuoted: false), of: line)
     return end
   }
@@ -126,10 +121,13 @@ package struct RequestParser: Sendable {
   ) throws(RequestError) {
     guard options.isEmpty else {
       let echo = EchoText.quoted(line, word)
-      throw RequestError(.badRequest, "word \(echo) comes after an option")
+      throw RequestError(
+        .badRequest, "word \(echo) comes after an option: quote a text that has spaces")
     }
     guard words.count < wordsMax else {
-      throw RequestError(.badRequest, "more than \(wordsMax) words")
+      let echo = EchoText.quoted(line, word)
+      throw RequestError(
+        .badRequest, "word \(echo) is one more than \(wordsMax): quote a text that has spaces")
     }
     words.append(word)
   }
@@ -138,10 +136,12 @@ package struct RequestParser: Sendable {
     _ line: Span<UInt8>, key: Range<Int>
   ) throws(RequestError) -> Int {
     for earlier in options where CaseInsensitive.equal(line, earlier.key, key) {
-      throw RequestError(.badRequest, "option \(EchoText.quoted(line, key)) is repeated")
+      throw RequestError(
+        .badRequest, "option \(EchoText.quoted(line, key)) is repeated: give it once")
     }
     guard options.count < optionsMax else {
-      throw RequestError(.badRequest, "more than \(optionsMax) options")
+      throw RequestError(
+        .badRequest, "option \(EchoText.quoted(line, key)) is one more than \(optionsMax)")
     }
     let value = try optionValue(line, key: key)
     options.append(ParsedOption(keyStart: key.lowerBound, keyEnd: key.upperBound, value: value))
@@ -153,7 +153,8 @@ package struct RequestParser: Sendable {
   ) throws(RequestError) -> Token {
     let start = key.upperBound + 1
     guard start < line.count, line[start] != ASCII.space else {
-      throw RequestError(.badRequest, "option \(EchoText.quoted(line, key)) has no value")
+      throw RequestError(
+        .badRequest, "option \(EchoText.quoted(line, key)) has no value behind its =")
     }
     switch line[start] {
     case ASCII.quote:
@@ -161,9 +162,10 @@ package struct RequestParser: Sendable {
     case ASCII.openBrace, ASCII.openBracket:
       let echo = EchoText.quoted(line, key)
       throw RequestError(
-        .badRequest, "option \(echo) has a value that begins with { or [ outside quotes")
+        .badRequest, "option \(echo) has a value that begins with { or [: quote it")
     default:
-      return Token(start: start, end: endOfBare(line, from: start), isQuoted: false)
+      let end = try checkedEndOfBare(line, from: start)
+      return Token(start: start, end: end, isQuoted: false)
     }
   }
 
@@ -171,6 +173,15 @@ package struct RequestParser: Sendable {
     var at = start
     while at < line.count, line[at] != ASCII.space { at += 1 }
     return at
+  }
+
+  /// The same, of a part that must not have what only a JSON string may have.
+  private func checkedEndOfBare(
+    _ line: Span<UInt8>, from start: Int
+  ) throws(RequestError) -> Int {
+    let end = endOfBare(line, from: start)
+    if hasHighControls { try LineText.refuseHighControls(line, start..<end) }
+    return end
   }
 
   /// Parses a JSON string, after which a space or the end of the line must come.
@@ -181,10 +192,11 @@ package struct RequestParser: Sendable {
     do {
       end = try JSONValidator.endOfString(line, from: quote, to: line.count)
     } catch {
-      throw error.requestError(in: "JSON string", depthMax: payloadDepthMax)
+      throw RequestParser.error(error, in: "JSON string", of: line, depthMax: 0)
     }
     guard end == line.count || line[end] == ASCII.space else {
-      throw RequestError(.badRequest, "JSON string without a space after it at byte \(end)")
+      throw RequestError(
+        .badRequest, "JSON string without a space after it at byte \(end): escape a quote in it")
     }
     return Token(start: quote + 1, end: end - 1, isQuoted: true)
   }
@@ -192,13 +204,25 @@ package struct RequestParser: Sendable {
   private mutating func parsePayload(
     _ line: Span<UInt8>, from start: Int
   ) throws(RequestError) -> Int {
+    let isDeep = CaseInsensitive.equal(line, verb, deepVerb)
+    let depthMax = isDeep ? deepPayloadDepthMax : Self.payloadDepthMaxDefault
     do {
-      payloadDepth = try JSONValidator.validate(
-        line, from: start, to: line.count, depthMax: payloadDepthMax)
+      try JSONValidator.validate(line, from: start, to: line.count, depthMax: depthMax)
     } catch {
-      throw error.requestError(in: "payload", depthMax: payloadDepthMax)
+      throw RequestParser.error(error, in: "payload", of: line, depthMax: depthMax)
     }
     payload = start..<line.count
     return line.count
+  }
+
+  /// The error of a fault; a character that cannot be seen is named.
+  private static func error(
+    _ fault: JSONFault, in part: String, of line: Span<UInt8>, depthMax: Int
+  ) -> RequestError {
+    if case .syntax(let at, _) = fault, at < line.count {
+      if LineText.isByteOrderMark(line, at) { return LineText.byteOrderMark(at: at) }
+      if LineText.isHighControl(line, at) { return LineText.error(LineText.control(line, at)) }
+    }
+    return fault.requestError(in: part, depthMax: depthMax)
   }
 }

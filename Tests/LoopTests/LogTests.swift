@@ -12,7 +12,7 @@ struct LogTests {
       (#"back\slash and space"#, #""back\\slash and space""#), ("a\nb", #""a\nb""#),
       ("a\tb\r\u{0}\u{1B}[31m", "\"a b   [31m\""), ("größe", "\"größe\""), ("日本", "\"日本\""),
       ("redis://h:1/2", "redis://h:1/2"), ("127.0.0.1:5282", "127.0.0.1:5282"),
-      ("{\"a\":1}", #""{\"a\":1}""#), ("'", "'"), ("\u{7F}", "\"\u{7F}\""),
+      ("{\"a\":1}", #""{\"a\":1}""#), ("'", "'"), ("\u{7F}\u{9B}x", "\"  x\""),
     ] as [(String, String)])
   func `a value is bare where that is clear, else quoted`(text: String, quoted: String) {
     #expect(Log.quoted(text) == quoted)
@@ -45,7 +45,7 @@ struct LogTests {
       log.debug("not this")
       log.info("nor this")
       log.warn("this one", ["reason": "two words", "empty": "", "n": "1"])
-      log.error("oops")
+      log.error("oops", ["text": "a\u{1B}[0m\u{9B}31m\u{7F}b\tc"])
     }
     let text = String(decoding: result.standardErrorContent, as: UTF8.self)
     let lines = text.split(separator: "\n").filter { $0.hasPrefix("time=") }
@@ -53,6 +53,6 @@ struct LogTests {
     let stamp = /time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (.*)/
     let rests = lines.map { $0.wholeMatch(of: stamp)?.1 }
     #expect(rests[0] == #"level=warn msg="this one" reason="two words" empty="" n=1"#)
-    #expect(rests[1] == "level=error msg=oops")
+    #expect(rests[1] == "level=error msg=oops text=\"a [0m 31m b c\"")
   }
 }

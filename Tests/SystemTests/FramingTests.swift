@@ -137,6 +137,11 @@ extension SystemSuites {
         ]
         for line in lines {
           try client.send(line + [0x0a])
+          // A JSON string may have this one.
+          if byte == 0x7f, line.contains(UInt8(ascii: "\"")) {
+            expect(try client.reply(), "NONE", "", "byte \(byte) in \(line)")
+            continue
+          }
           expectBadRequest(try client.reply(), naming: "", "byte \(byte) in \(line)")
         }
         try expectInSync(client, bystander, "byte \(byte)")
@@ -159,39 +164,13 @@ extension SystemSuites {
       for bytes in bad {
         for (before, after) in [
           ("HANDOFF \(device) a b [\"", "\"]"), ("LOCK \(device) a", ""), ("LOCK \"", "\" a"),
-          ("", ""),
+          ("P", ""),
         ] {
           try client.send(Array(before.utf8) + bytes + Array((after + "\n").utf8))
           expectBadRequest(try client.reply(), naming: "", "\(bytes) after \(before)")
         }
         try expectInSync(client, bystander, "\(bytes)")
       }
-    }
-
-    @Test func `an HTTP request gets an error for each line`() throws {
-      let lab = try Lab.current
-      let client = try lab.connect()
-      let request = [
-        "GET / HTTP/1.1", "Host: example.org", "User-Agent: curl/8.1", "Accept: */*", "", "",
-      ].joined(separator: "\r\n")
-      try client.send(Array(request.utf8))
-      for reply in try client.replies(4) { expect(reply, "ERR") }
-      try expectInSync(client, lab.connect())
-    }
-
-    @Test func `a TLS ClientHello gets an error and the connection goes on`() throws {
-      let lab = try Lab.current
-      let client = try lab.connect()
-      // A ClientHello of OpenSSL 3, its random bytes replaced by a count from 0.
-      var hello: [UInt8] = [0x16, 3, 1, 0, 0x5b, 1, 0, 0, 0x57, 3, 3]
-      hello += (0..<32).map { UInt8($0) }
-      hello += [0, 4, 0x13, 1, 0x13, 2, 1, 0, 0, 0x2a, 0, 0x0a, 0, 4, 0, 2, 0, 0x1d]
-      hello += [0, 0x0d, 0, 4, 0, 2, 4, 3, 0, 0x2b, 0, 3, 2, 3, 4, 0, 0x33, 0, 2, 0, 0]
-      try client.send(hello + [0x0a])
-      for reply in try client.replies(repliesWanted(hello)) {
-        expect(reply, "ERR", "bad_request")
-      }
-      try expectInSync(client, lab.connect())
     }
 
     @Test func `random bytes get an error for each line`() throws {
@@ -204,6 +183,8 @@ extension SystemSuites {
           round % 3 == 0 ? Array("LOCK PING a1={}[]\",:\\\r\n\0\u{e9}".utf8) : Array(0...255)
         let count = Int.random(in: 1...3_000, using: &random)
         let bytes = (0..<count).map { _ in alphabet.randomElement(using: &random) ?? 0 }
+        // Behind a first line of this protocol all lines are lines, whatever they look like.
+        #expect(try client.request("PING").raw == "OK")
         try client.send(bytes + Array("\nQUIT\n".utf8))
         let replies = try client.replies(repliesWanted(bytes) + 1)
         for reply in replies.dropLast() {

@@ -44,6 +44,23 @@ import Wire
     #expect(throws: refusal) { try decode("ab\(half)") }
   }
 
+  @Test(arguments: [
+    #"\ud800"#, #"\udc00"#, #"\ude00\ud83d"#, #"\ud800\ud800"#, #"\ud800x"#, #"\ud800\n"#,
+    #"\udbff\ue000"#, #"a\udfffb"#, #"\udabc\ud83d\ude00"#,
+  ])
+  func `in a name half of a surrogate pair is kept as JSON.stringify writes it`(
+    _ inside: String
+  ) throws {
+    var name: [UInt8] = []
+    try JSONString.decode(
+      inside.bytes.span, whole(inside.bytes, isQuoted: true), halves: .kept, into: &name)
+    var written: [UInt8] = []
+    JSONString.encode(name.span, into: &written)
+    let wanted = inside.replacing(#"\ud83d\ude00"#, with: "😀")
+      .replacing(#"\ue000"#, with: "\u{E000}")
+    #expect(written.text == "\"\(wanted)\"")
+  }
+
   @Test(arguments: [#"\"#, #"\x"#, #"\u"#, #"\u12"#, #"\u12g4"#, #"\U0041"#])
   func `an escape that the parser would refuse does not trap`(_ escape: String) {
     let refusal = RequestError(.badRequest, "broken escape in a JSON string at byte 1")
@@ -64,9 +81,13 @@ import Wire
     #expect(encode("plain é 😀 /") == #""plain é 😀 /""#)
     #expect(encode("a\"b\\c") == #""a\"b\\c""#)
     #expect(encode("\u{8}\t\n\u{C}\r") == #""\b\t\n\f\r""#)
-    #expect(encode("\0\u{1F}\u{7F}") == #""\u0000\u001f\u007f""#)
-    #expect(encode("\u{80}x\u{9F}\u{A0}") == "\"\\u0080x\\u009f\u{A0}\"")
-    #expect(encode("\u{C2}\u{85}") == "\"\u{C2}\\u0085\"")
+    #expect(encode("\0\u{1F}") == #""\u0000\u001f""#)
+    // As JSON.stringify has it: nothing else.
+    for raw in [
+      "\u{7F}", "\u{80}x\u{9F}\u{A0}", "\u{C2}\u{85}", "\u{2028}\u{2029}\u{FEFF}", "/<>&'",
+    ] {
+      #expect(encode(raw) == "\"\(raw)\"")
+    }
   }
 
   @Test func `every character survives being encoded and decoded`() throws {

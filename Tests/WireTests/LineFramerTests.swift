@@ -8,6 +8,7 @@ import Wire
   enum Heard: Equatable {
     case line(String)
     case tooLong
+    case other(OtherProtocol)
   }
 
   /// Feeds chunks to a framer as a connection would and collects what it says.
@@ -20,6 +21,7 @@ import Wire
         case .line(let range): all.append(.line(Array(chunk[range]).text))
         case .joinedLine: all.append(.line(framer.held.text))
         case .tooLong: all.append(.tooLong)
+        case .otherProtocol(let other): all.append(.other(other))
         case .needMore: break reading
         }
       }
@@ -48,6 +50,7 @@ import Wire
         case .line(let range): all.append(.line(Array(piece[range]).text))
         case .joinedLine: all.append(.line(framer.held.text))
         case .tooLong: all.append(.tooLong)
+        case .otherProtocol(let other): all.append(.other(other))
         case .needMore: break reading
         }
       }

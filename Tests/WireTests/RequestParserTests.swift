@@ -57,30 +57,30 @@ import Wire
 
   static let bad: [(line: String, text: String)] = [
     ("", "the line is empty"),
-    (" ", "the line begins with a space"),
-    (" PING", "the line begins with a space"),
-    ("PING ", "the line ends with a space"),
-    ("A {} ", "the line ends with a space"),
-    ("GET  d1", "two spaces in a row at byte 3"),
-    ("GET d1  d2", "two spaces in a row at byte 6"),
-    ("A k=v  {}", "two spaces in a row at byte 5"),
+    (" ", "the line begins with a space: it begins with the verb"),
+    (" PING", "the line begins with a space: it begins with the verb"),
+    ("PING ", "the line ends with a space: nothing follows the last part"),
+    ("A {} ", "the line ends with a space: nothing follows the last part"),
+    ("GET  d1", "two spaces in a row at byte 3: one parts two words"),
+    ("GET d1  d2", "two spaces in a row at byte 6: one parts two words"),
+    ("A k=v  {}", "two spaces in a row at byte 5: one parts two words"),
     ("GET/ d1", "verb 'GET/' is not letters, digits and _ only"),
     ("a=b", "verb 'a=b' is not letters, digits and _ only"),
     ("{}", "verb '{}' is not letters, digits and _ only"),
     ("\"A\"", "verb '\"A\"' is not letters, digits and _ only"),
     ("é", "verb 'é' is not letters, digits and _ only"),
-    ("A k=", "option 'k' has no value"),
-    ("A ttl= 5", "option 'ttl' has no value"),
-    ("A k={}", "option 'k' has a value that begins with { or [ outside quotes"),
-    ("A k=[1]", "option 'k' has a value that begins with { or [ outside quotes"),
-    ("A k=v b", "word 'b' comes after an option"),
-    ("A k=v \"b c\"", "word 'b c' comes after an option"),
-    ("A k=v b1=c", "word 'b1=c' comes after an option"),
-    ("A ttl=1 ttl=1", "option 'ttl' is repeated"),
-    ("A ttl=1 x=2 TtL=1", "option 'TtL' is repeated"),
-    ("A \"b\"c", "JSON string without a space after it at byte 5"),
-    ("A \"b\"\"c\"", "JSON string without a space after it at byte 5"),
-    ("A k=\"b\"{}", "JSON string without a space after it at byte 7"),
+    ("A k=", "option 'k' has no value behind its ="),
+    ("A ttl= 5", "option 'ttl' has no value behind its ="),
+    ("A k={}", "option 'k' has a value that begins with { or [: quote it"),
+    ("A k=[1]", "option 'k' has a value that begins with { or [: quote it"),
+    ("A k=v b", "word 'b' comes after an option: quote a text that has spaces"),
+    ("A k=v \"b c\"", "word 'b c' comes after an option: quote a text that has spaces"),
+    ("A k=v b1=c", "word 'b1=c' comes after an option: quote a text that has spaces"),
+    ("A ttl=1 ttl=1", "option 'ttl' is repeated: give it once"),
+    ("A ttl=1 x=2 TtL=1", "option 'TtL' is repeated: give it once"),
+    ("A \"b\"c", "JSON string without a space after it at byte 5: escape a quote in it"),
+    ("A \"b\"\"c\"", "JSON string without a space after it at byte 5: escape a quote in it"),
+    ("A k=\"b\"{}", "JSON string without a space after it at byte 7: escape a quote in it"),
     ("A \"b", "JSON string is not valid JSON: expected the end of the string at byte 4"),
     ("A \"b\\", "JSON string is not valid JSON: expected a known escape at byte 5"),
     ("A \"b\\x\"", "JSON string is not valid JSON: expected a known escape at byte 5"),
@@ -108,7 +108,9 @@ import Wire
 
   @Test func `eight words are accepted and nine are not`() throws {
     #expect(try parse("A 1 2 3 4 5 6 7 8 k=v {}".bytes).words.count == 8)
-    #expect(refusal("A 1 2 3 4 5 6 7 8 9".bytes) == "more than 8 words")
+    #expect(
+      refusal("A 1 2 3 4 5 6 7 8 9".bytes)
+        == "word '9' is one more than 8: quote a text that has spaces")
   }
 
   @Test func `a parser made for more words takes them`() throws {
@@ -121,20 +123,27 @@ import Wire
   @Test func `twenty-four options are accepted and one more is not`() throws {
     let keys = (0..<25).map { "k" + String(repeating: "x", count: $0) + "=1" }
     #expect(try parse(("A " + keys.prefix(24).joined(separator: " ")).bytes).options.count == 24)
-    #expect(refusal(("A " + keys.joined(separator: " ")).bytes) == "more than 24 options")
+    #expect(
+      refusal(("A " + keys.joined(separator: " ")).bytes)
+        == "option 'kxxxxxxxxxxxxxxxxxxxxxxxx' is one more than 24")
   }
 
   @Test func `a payload nests sixty-four deep and no deeper`() throws {
     func nested(_ depth: Int) -> [UInt8] {
       ("A " + String(repeating: "[", count: depth) + String(repeating: "]", count: depth)).bytes
     }
-    var parser = RequestParser()
+    var parser = RequestParser(wordsMax: 8, deepVerb: "DEEP", deepPayloadDepthMax: 72)
     try parser.parse(nested(64).span)
-    #expect(parser.payloadDepth == 64)
-    #expect(refusal(nested(65)) == "payload is nested deeper than 64 at byte 66")
-    var deeper = RequestParser(wordsMax: 8, payloadDepthMax: 72)
-    try deeper.parse(nested(72).span)
-    #expect(deeper.payloadDepth == 72)
+    for count in [65, 70, 100_000] {
+      let text = "payload is nested deeper than 64 levels at byte 66"
+      #expect(throws: RequestError(.badRequest, text)) { try parser.parse(nested(count).span) }
+    }
+    #expect(refusal(nested(65)) == "payload is nested deeper than 64 levels at byte 66")
+    func deep(_ verb: String, _ depth: Int) -> [UInt8] { verb.bytes + nested(depth).dropFirst() }
+    for verb in ["DEEP", "deep", "dEEp"] { try parser.parse(deep(verb, 72).span) }
+    let text = "payload is nested deeper than 72 levels at byte 77"
+    #expect(throws: RequestError(.badRequest, text)) { try parser.parse(deep("DEEP", 73).span) }
+    #expect(throws: RequestError.self) { try parser.parse(deep("DEEPER", 65).span) }
   }
 
   @Test func `a parser that failed parses the next line as a new one would`() throws {
@@ -146,20 +155,27 @@ import Wire
     #expect(throws: RequestError.self) { try parser.parse(failing.span) }
     try parser.parse(last.span)
     #expect(parts(parser, of: last) == RequestParts(verb: "GET", words: ["c"]))
-    #expect(parser.payloadDepth == 0)
   }
 
   @Test func `what an error repeats is cut to sixty-four bytes between characters`() {
     let ascii = String(repeating: "x", count: 64)
-    #expect(refusal("A k=v \(ascii)".bytes) == "word '\(ascii)' comes after an option")
-    #expect(refusal("A k=v \(ascii)y".bytes) == "word '\(ascii)'... comes after an option")
+    #expect(
+      refusal("A k=v \(ascii)".bytes)
+        == "word '\(ascii)' comes after an option: quote a text that has spaces")
+    #expect(
+      refusal("A k=v \(ascii)y".bytes)
+        == "word '\(ascii)'... comes after an option: quote a text that has spaces")
     let euros = String(repeating: "€", count: 22)
     let kept = String(repeating: "€", count: 21)
-    #expect(refusal("A k=v \(euros)".bytes) == "word '\(kept)'... comes after an option")
+    #expect(
+      refusal("A k=v \(euros)".bytes)
+        == "word '\(kept)'... comes after an option: quote a text that has spaces")
     let smile = String(repeating: "x", count: 61) + "😀"
     #expect(
       refusal("A k=v \(smile)".bytes)
-        == "word '\(String(repeating: "x", count: 61))'... comes after an option")
+        == "word '\(String(repeating: "x", count: 61))'... comes after an option: "
+        + "quote a text that has spaces"
+    )
   }
 
   @Test func `words are compared without their case only where the protocol says so`() {

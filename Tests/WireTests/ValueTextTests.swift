@@ -12,7 +12,7 @@ import Wire
     try IntegerText.parse(text.bytes.span, whole(text.bytes), in: range)
   }
 
-  func isID(_ text: String, max bytesMax: Int = 128) -> Bool {
+  func isID(_ text: String, max bytesMax: Int = IDText.idBytesMax) -> Bool {
     IDText.isID(text.bytes.span, whole(text.bytes), bytesMax: bytesMax)
   }
 
@@ -84,8 +84,9 @@ import Wire
   // MARK: - Names
 
   @Test func `each byte is allowed in an id exactly if the protocol lists it`() {
-    let allowed = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@+-%~".utf8)
-    #expect(allowed.count == 70)
+    let allowed = Set(
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@+-%~!*'()".utf8)
+    #expect(allowed.count == 75)
     for byte in UInt8.min...UInt8.max {
       let bytes = [0x61, byte, 0x62]
       let isID = IDText.isID(bytes.span, whole(bytes), bytesMax: 128)
@@ -99,15 +100,35 @@ import Wire
     #expect(isID("a"))
     #expect(isID(String(repeating: "a", count: IDText.idBytesMax)))
     #expect(!isID(String(repeating: "a", count: IDText.idBytesMax + 1)))
-    #expect(isID(String(repeating: "a", count: 64), max: IDText.agentBytesMax))
-    #expect(!isID(String(repeating: "a", count: 65), max: IDText.agentBytesMax))
-    #expect(IDText.idBytesMax == 128 && IDText.agentBytesMax == 64)
-    for text in ["", "a", "a/b", "é", String(repeating: "a", count: 128)] {
+    #expect(isID(String(repeating: "a", count: 128), max: IDText.agentBytesMax))
+    #expect(!isID(String(repeating: "a", count: 129), max: IDText.agentBytesMax))
+    #expect(IDText.idBytesMax == 512 && IDText.agentBytesMax == 128)
+    for text in ["", "a", "a/b", "é", "*", "**", String(repeating: "a", count: 512)] {
       #expect(IDText.isID(text) == isID(text), "\(text)")
-      #expect(!IDText.isID(text + String(repeating: "a", count: 129)))
+      #expect(!IDText.isID(text + String(repeating: "a", count: 513)))
     }
+    #expect(!isID("*"))
+    for text in ["**", "*a", "a*", "(", "'", "!", "(a)", "%2A"] { #expect(isID(text), "\(text)") }
     #expect(isID("Gr%C3%B6%C3%9Fe"))
     #expect(!isID("a/b"))
+  }
+
+  @Test func `what keeps a text from being an id is said with what to do`() {
+    let none = "is none of A-Z a-z 0-9 . _ : @ + - % ~ ! * ' ( ): percent-encode it"
+    for (text, fault) in [
+      ("", "it is empty, and an id has 1 to 512 bytes"), ("*", "* alone stands for all"),
+      (String(repeating: "é", count: 257), "it has 514 bytes, and 512 are allowed: shorten it"),
+      ("a/b", "'/' \(none)"), ("a b", "U+0020 \(none)"), ("aé", "U+00E9 \(none)"),
+      ("a\\", "'\\' \(none)"), ("\u{FEFF}a", "U+FEFF \(none)"), ("😀", "U+1F600 \(none)"),
+      ("a\u{85}", "U+0085 \(none)"),
+    ] {
+      #expect(IDText.fault(text) == fault)
+    }
+    #expect(IDText.fault("a") == nil)
+    let long = String(repeating: "g", count: 129)
+    #expect(
+      IDText.fault(long, bytesMax: IDText.agentBytesMax)
+        == "it has 129 bytes, and 128 are allowed: shorten it")
   }
 
   @Test func `a UUID has its digits and dashes where they belong`() {

@@ -5,6 +5,7 @@ import Glibc
 import Loop
 import TestSupport
 import Testing
+import Wire
 
 @testable import Worker
 
@@ -95,6 +96,7 @@ private final class Owner: ConnectionOwner {
   }
   func longLineEnded(_ connection: Connection) { longLines -= 1 }
   func lineTooLong(_ connection: Connection, limitBytes: Int) {}
+  func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {}
   func proxied(_ connection: Connection, from peer: PeerAddress?) {}
   func proxyHeaderMissing(_ connection: Connection) {}
   func hasOutput(_ connection: Connection) { withOutput = true }

@@ -3,6 +3,7 @@
 import Glibc
 import Loop
 import Testing
+import Wire
 
 @testable import Worker
 
@@ -20,6 +21,7 @@ struct ConnectionTurnTests {
       Array("OK\n".utf8).withUnsafeBufferPointer { connection.answer(slot, $0) }
     }
     func lineTooLong(_ connection: Connection, limitBytes: Int) {}
+    func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {}
     func longLineBegins(_ connection: Connection) -> Bool { true }
     func longLineEnded(_ connection: Connection) {}
     func lineRefused(_ connection: Connection, _ why: LineRefusal) {}

@@ -255,12 +255,10 @@ struct DoctorTests {
   @Test func `every command of the scripts is tried`() throws {
     let sources = URL(filePath: #filePath).deletingLastPathComponent()
       .appending(path: "../../Sources/Scripts/Lua")
-    let files = try FileManager.default.subpathsOfDirectory(atPath: sources.path).filter {
-      $0.hasSuffix(".lua")
-    }
+    let files = try FileManager.default.subpathsOfDirectory(atPath: sources.path)
     let tried = Set(Self.probes.map(\.name))
     var count = 0
-    for file in files {
+    for file in files where file.hasSuffix(".lua") {
       let text = try String(contentsOf: sources.appending(path: file), encoding: .utf8)
       for match in text.matches(of: /call\('([A-Z]+)'(?:, *'([A-Z]+)')?/) {
         count += 1

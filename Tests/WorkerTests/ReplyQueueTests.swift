@@ -3,6 +3,7 @@
 import Glibc
 import Loop
 import Testing
+import Wire
 
 @testable import Worker
 import TestSupport
@@ -69,6 +70,7 @@ struct ConnectionTableTests {
     deinit { readBuffer.deallocate() }
     func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {}
     func lineTooLong(_ connection: Connection, limitBytes: Int) {}
+    func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {}
     func longLineBegins(_ connection: Connection) -> Bool { true }
     func longLineEnded(_ connection: Connection) {}
     func lineRefused(_ connection: Connection, _ why: LineRefusal) {}

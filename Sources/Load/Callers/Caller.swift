@@ -139,7 +139,7 @@ final class Caller: FileWatchOwner {
       case .joinedLine:
         let line = framer.held
         owner?.lineReceived(self, line.span)
-      case .tooLong: fail(.lost)
+      case .tooLong, .otherProtocol: fail(.lost)
       case .needMore: return
       }
     }

@@ -76,7 +76,7 @@ final class Connection: FileWatchOwner {
     longLineBytesMax = limits.importLineBytesMax
     framer = LineFramer(
       lineBytesMax: limits.lineBytesMax, longLinePrefix: "IMPORT ",
-      longLineBytesMax: limits.importLineBytesMax)
+      longLineBytesMax: limits.importLineBytesMax, findsOtherProtocols: true)
     activeAtMs = loop.nowMs
     unknownSinceMs = activeAtMs
     if limits.takesProxyHeader {
@@ -321,6 +321,10 @@ extension Connection {
         framer.held.withUnsafeBufferPointer { owner.lineReceived(self, $0) }
         framer.discardLine()
         endLongLine()
+      case .otherProtocol(let other):
+        lineSinceMs = nil
+        endLongLine()
+        owner.otherProtocolFound(self, other)
       case .tooLong:
         let limitBytes = hasLongLine ? longLineBytesMax : framer.lineBytesMax
         endLongLine()

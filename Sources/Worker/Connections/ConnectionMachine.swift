@@ -17,6 +17,8 @@ enum CloseReason: String, CaseIterable, Sendable {
   case stalled
   /// It was not let in.
   case refused
+  /// It speaks another protocol.
+  case otherProtocol = "other_protocol"
   /// Its caller did not say who it is, or said wrong secrets.
   case unauthenticated
   /// It watches what its principal may not see any more.
@@ -27,7 +29,8 @@ enum CloseReason: String, CaseIterable, Sendable {
   /// Whether the caller may still be writing, so that its side is waited for before the end.
   var isAnnounced: Bool {
     switch self {
-    case .quit, .idle, .stalled, .refused, .unauthenticated, .revoked, .drained: true
+    case .quit, .idle, .stalled, .refused, .otherProtocol, .unauthenticated, .revoked, .drained:
+      true
     case .ended, .broken, .slow: false
     }
   }

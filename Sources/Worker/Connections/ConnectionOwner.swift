@@ -1,6 +1,7 @@
 // Owns: what a connection needs from the loop that serves it. No state; the loop's thread.
 
 internal import Loop
+internal import Wire
 
 /// Why a line is thrown away that is within its limit.
 enum LineRefusal {
@@ -16,6 +17,8 @@ protocol ConnectionOwner: AnyObject {
   var readBuffer: UnsafeMutableRawBufferPointer { get }
   /// A line is there; the bytes are good during the call.
   func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>)
+  /// It has begun as another protocol's; nothing that it has sent may be taken for a request.
+  func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol)
   /// A line was over its limit.
   func lineTooLong(_ connection: Connection, limitBytes: Int)
   /// A line over the usual limit is coming, which its verb may have; whether there is room for it.

@@ -154,6 +154,7 @@ struct Counters: Sendable {
     case .refused: 7
     case .unauthenticated: 8
     case .revoked: 9
+    case .otherProtocol: 10
     }
   }
 

@@ -18,12 +18,15 @@ struct ExportedRecord {
   private(set) var messages = Parts()
   private(set) var links: [LinkName] = []
   private let text: UnsafeBufferPointer<UInt8>
+  /// Where the payload begins in its line: what error texts count from.
+  private let start: Int
   private let settings: Settings
 
   init(
-    _ payload: UnsafeBufferPointer<UInt8>, _ settings: Settings
+    _ payload: UnsafeBufferPointer<UInt8>, at start: Int, _ settings: Settings
   ) throws(RequestError) {
     text = payload
+    self.start = start
     self.settings = settings
     guard payload.count <= settings.recordBytesMax else {
       throw RequestError(
@@ -37,6 +40,8 @@ struct ExportedRecord {
     guard settings.deviceIDs == .any || IDText.isUUID(device) else {
       throw ExportedRecord.bad("device is not a UUID, as this worker asks for")
     }
+    // As in a word: in capitals it is the same device.
+    if settings.deviceIDs == .uuid { device = device.lowercased() }
     session = try sessionID(whole)
     try readState(whole)
     try readTimes(whole)
@@ -112,14 +117,15 @@ struct ExportedRecord {
       set(name, try versioned(value, isText: true).line)
     }
     var count = 0
-    for (name, value) in try members(whole, "fields") {
+    for (name, value) in try fieldMembers(whole) {
       let (line, hasValue) = try versioned(value, isText: false)
-      guard name.utf8.count <= Members.nameBytesMax else {
+      guard name.count <= Members.nameBytesMax else {
         throw RequestError(
-          .tooLarge, "a field's name may have \(Members.nameBytesMax) bytes")
+          .tooLarge,
+          "a field's name may have \(Members.nameBytesMax) bytes, and this one has \(name.count)")
       }
       var field = Array("f:".utf8)
-      field.appendJSONString(Array(name.utf8).span)
+      field.appendJSONString(name.span)
       fields.add(field)
       fields.add(line)
       count += hasValue ? 1 : 0
@@ -134,8 +140,8 @@ struct ExportedRecord {
     // In the order of the text, which a record shows.
     let kinds = try members(whole, "links").sorted { $0.value.lowerBound < $1.value.lowerBound }
     for (kind, refs) in kinds {
-      guard IDText.isID(kind) else {
-        throw ExportedRecord.bad("a link's kind is not an id")
+      if let fault = IDText.fault(kind) {
+        throw ExportedRecord.bad("a link's kind is not an id: \(fault)")
       }
       for ref in try elements(refs, "links") {
         links.append(LinkName(kind: kind, ref: try id(ref, "a link's ref")))
@@ -227,11 +233,30 @@ extension ExportedRecord {
     var found: [(String, Range<Int>)] = []
     var members = JSONMembers(range.lowerBound, range.upperBound)
     while let (key, value) = members.next(in: text.span) {
-      var bytes: [UInt8] = []
-      try JSONString.decode(text.span, key, into: &bytes)
-      found.append((String(decoding: bytes, as: UTF8.self), value))
+      found.append((String(decoding: try memberName(key), as: UTF8.self), value))
     }
     return found
+  }
+
+  /// The name of a member; half of a surrogate pair in it is kept as it is.
+  private func memberName(_ key: Token) throws(RequestError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    try JSONString.decode(text.span, key, halves: .kept, into: &bytes)
+    return bytes
+  }
+
+  /// The caller's own fields in the order of the text, each once, with its last value.
+  private func fieldMembers(
+    _ whole: [String: Range<Int>]
+  ) throws(RequestError) -> [(key: [UInt8], value: Range<Int>)] {
+    guard let range = whole["fields"] else { return [] }
+    guard text[range].first == UInt8(ascii: "{") else {
+      throw ExportedRecord.bad("fields is not an object")
+    }
+    var found: [[UInt8]: Range<Int>] = [:]
+    var members = JSONMembers(range.lowerBound, range.upperBound)
+    while let (key, value) = members.next(in: text.span) { found[try memberName(key)] = value }
+    return found.sorted { $0.value.lowerBound < $1.value.lowerBound }
   }
 
   private func object(
@@ -305,15 +330,15 @@ extension ExportedRecord {
     }
     var bytes: [UInt8] = []
     let token = Token(start: range.lowerBound + 1, end: range.upperBound - 1, isQuoted: true)
-    try JSONString.decode(text.span, token, into: &bytes)
+    do { try JSONString.decode(text.span, token, into: &bytes) } catch {
+      throw ExportedRecord.bad("\(name) has half of a surrogate pair")
+    }
     return String(decoding: bytes, as: UTF8.self)
   }
 
   private func id(_ range: Range<Int>, _ name: String) throws(RequestError) -> String {
     let id = try string(range, name)
-    guard IDText.isID(id) else {
-      throw ExportedRecord.bad("\(name) is not an id")
-    }
+    if let fault = IDText.fault(id) { throw ExportedRecord.bad("\(name) is not an id: \(fault)") }
     return id
   }
 
@@ -342,7 +367,7 @@ extension ExportedRecord {
         depthMax: RequestParser.payloadDepthMaxDefault)
     } catch {
       throw error.requestError(
-        in: "a value of the payload", depthMax: RequestParser.payloadDepthMaxDefault)
+        in: "a value of the payload", depthMax: RequestParser.payloadDepthMaxDefault, after: start)
     }
     return text[range]
   }

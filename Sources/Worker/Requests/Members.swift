@@ -48,7 +48,7 @@ struct Members {
     let text = payload.span
     while let (key, value) = members.next(in: text) {
       var name: [UInt8] = []
-      try JSONString.decode(text, key, into: &name)
+      try JSONString.decode(text, key, halves: .kept, into: &name)
       guard value.count <= Members.bytesMax, name.count <= Members.nameBytesMax else {
         throw RequestError(
           .tooLarge,
@@ -125,16 +125,38 @@ enum Messages {
     var members = JSONMembers(0, text.count)
     var found = ""
     while let (key, value) = members.next(in: text) {
-      guard key.range.count == 4, text[value.lowerBound] == UInt8(ascii: "\""),
-        text.extracting(key.range).elements(equal: "role")
-      else { continue }
-      found = text.extracting(value).elements(equal: "\"user\"") ? "user" : "other"
+      guard text[value.lowerBound] == UInt8(ascii: "\""), spells("role", text, key.range) else {
+        continue
+      }
+      let inside = value.lowerBound + 1..<value.upperBound - 1
+      found = spells("user", text, inside) ? "user" : "other"
     }
     return found
+  }
+
+  /// Whether the inside of a JSON string is a word, however it is escaped.
+  private static func spells(
+    _ word: StaticString, _ text: Span<UInt8>, _ inside: Range<Int>
+  ) -> Bool {
+    let string = text.extracting(inside)
+    if inside.count == word.utf8CodeUnitCount { return string.elements(equal: word) }
+    // An escape has six bytes at most.
+    guard inside.count <= 6 * word.utf8CodeUnitCount, string.contains(UInt8(ascii: "\\")) else {
+      return false
+    }
+    var decoded: [UInt8] = []
+    let token = Token(start: inside.lowerBound, end: inside.upperBound, isQuoted: true)
+    do { try JSONString.decode(text, token, halves: .kept, into: &decoded) } catch { return false }
+    return decoded.span.elements(equal: word)
   }
 }
 
 extension Span<UInt8> {
+  fileprivate func contains(_ byte: UInt8) -> Bool {
+    for at in indices where self[at] == byte { return true }
+    return false
+  }
+
   fileprivate func elements(equal text: StaticString) -> Bool {
     guard count == text.utf8CodeUnitCount else { return false }
     for at in indices where self[at] != text.utf8Start[at] { return false }

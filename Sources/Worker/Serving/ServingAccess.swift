@@ -17,9 +17,9 @@ extension ServingLoop {
     let connection = call.connection
     guard let principal = principals.authenticate(call.word(0)) else {
       counters.add(.authFailures)
-      tellOfFailure(connection)
+      warn(.wrongSecret, connection)
       connection.authFailures += 1
-      answer(call.ticket, RequestError(.forbidden, "this is nobody's secret"))
+      answer(call.ticket, RequestError(.forbidden, "invalid secret"))
       if connection.authFailures >= failuresMax { connection.finish(.unauthenticated) }
       return
     }
@@ -34,14 +34,6 @@ extension ServingLoop {
     connection.setLineLimits(isKnown: true)
     // Who was nobody watches nothing and waits for nothing.
     if wasKnown { subscriptions.accessChanged() }
-  }
-
-  /// Somebody may be guessing: one line a second says so, however many try.
-  private func tellOfFailure(_ connection: Connection) {
-    guard loop.nowMs - failureToldMs >= 1_000 else { return }
-    failureToldMs = loop.nowMs
-    let from = connection.peer?.description ?? "?"
-    shared.log.warn("somebody has said a wrong secret", ["from": from])
   }
 
   /// The file was read again: connections keep their principal by its name.

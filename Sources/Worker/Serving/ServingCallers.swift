@@ -41,9 +41,6 @@ extension ServingLoop: ConnectionOwner {
       }
       ticket.verb = index
       let verb = VerbTable.all[index]
-      if parser.payloadDepth > RequestParser.payloadDepthMaxDefault, verb.payload != .record {
-        try parser.refuseDeepPayload(line.span)
-      }
       guard inFlight <= inFlightMax || verb.isAboutConnection else {
         throw RequestError(
           .overloaded, "too many requests are under way; nothing was done, retry after a pause")
@@ -104,10 +101,18 @@ extension ServingLoop: ConnectionOwner {
     try verb.run(call)
   }
 
+  func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {
+    answer(take(from: connection), other.error)
+    connection.finish(.otherProtocol)
+    warn(.otherProtocol(other), connection)
+  }
+
   func lineTooLong(_ connection: Connection, limitBytes: Int) {
+    let isUnknown = principals != nil && connection.principal == nil
+    let room = "this line may have \(limitBytes) bytes at most"
     answer(
       take(from: connection),
-      RequestError(.tooLarge, "this line may have \(limitBytes) bytes at most"))
+      RequestError(.tooLarge, isUnknown ? "\(room) before AUTH" : room))
   }
 
   func longLineBegins(_ connection: Connection) -> Bool {
@@ -195,5 +200,28 @@ extension ServingLoop: ConnectionOwner {
     }
     buffer.removeAll(keepingCapacity: true)
     spareBuffers.append(buffer)
+  }
+}
+
+// MARK: Warnings
+
+extension ServingLoop {
+  /// Logs what a caller did, or counts it for a later line.
+  func warn(_ warning: CallerWarning, _ connection: Connection) {
+    let peer = connection.peer?.description ?? "?"
+    if let line = warnings.happened(warning, from: peer, nowMs: loop.nowMs) { log(line) }
+  }
+
+  /// Logs what was only counted, once it is time.
+  func logWarnings() { for line in warnings.due(nowMs: loop.nowMs) { log(line) } }
+
+  private func log(_ line: CallerWarnings.Line) {
+    let count = "\(line.count)"
+    switch line.warning {
+    case .wrongSecret: shared.log.warn(line.warning.text, ["from": line.peer, "count": count])
+    case .otherProtocol(let other):
+      shared.log.warn(
+        line.warning.text, ["protocol": other.rawValue, "from": line.peer, "count": count])
+    }
   }
 }

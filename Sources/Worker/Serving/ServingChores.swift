@@ -9,6 +9,7 @@ extension ServingLoop {
   func runChores() {
     let now = loop.nowMs
     makeRoom()
+    logWarnings()
     if let drainStartedMs {
       drain(forMs: now - drainStartedMs, now)
       return

@@ -47,7 +47,7 @@ final class ServingLoop {
   var redis: RedisConnection?
   var connections = ConnectionTable()
   var parser = RequestParser(
-    wordsMax: 1_001, payloadDepthMax: ExportedRecord.depthMax)
+    wordsMax: 1_001, deepVerb: "IMPORT", deepPayloadDepthMax: ExportedRecord.depthMax)
   var arguments: Arguments
   private var batcher: Batcher
   var withOutput: [Connection] = []
@@ -65,8 +65,8 @@ final class ServingLoop {
   private var wakeup: LoopTimer?
   /// Who may call; nil where everybody may.
   var principals: Principals?
-  /// When the log was told of a wrong secret.
-  var failureToldMs: Int64 = 0
+  /// What callers did that the log warns of.
+  var warnings = CallerWarnings()
   /// Connections of those who are not let in, for as long as they take to hear so.
   var refusedNow = 0
   /// Requests that were taken and have not been answered.

@@ -27,7 +27,8 @@ enum ImportVerb {
     replies: ["OK", "STALE"]
   ) { (call) throws(RequestError) in
     guard let payload = call.payload else { return }
-    let record = try ExportedRecord(payload, call.server.settings)
+    let start = call.arguments.payload?.lowerBound ?? 0
+    let record = try ExportedRecord(payload, at: start, call.server.settings)
     try call.authorize(device: record.device, links: record.links)
     let partition = Partition(of: record.device)
     let query = ScriptQuery(
