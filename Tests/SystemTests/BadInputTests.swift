@@ -137,14 +137,17 @@ extension SystemSuites {
     @Test func `ids and agents have an alphabet and a length`() throws {
       let bench = try BadInputBench()
       let client = bench.client
-      let every = "AZaz09._:@+-%~"
-      let longest = String((bench.device + String(repeating: "x", count: 128)).prefix(128))
-      let agent = String((every + String(repeating: "y", count: 64)).prefix(64))
+      let every = "AZaz09._:@+-%~!*'()"
+      let longest = String((bench.device + String(repeating: "x", count: 512)).prefix(512))
+      let agent = String((every + String(repeating: "y", count: 128)).prefix(128))
       #expect(try Grant(client.request("LOCK \(longest) \(agent)")).agent == agent)
       #expect(try Grant(client.request("LOCK \(every)\(bench.device) a")).agent == "a")
-      try bench.expectRefused("HOLDER \(longest)x")
-      try bench.expectRefused("LOCK DEV \(agent)y")
-      for wrong in Array("/*#?&!$,;<>()[]{}|^'`\\= \u{e9}\u{1F600}") {
+      try bench.expectRefused("HOLDER \(longest)x", naming: "it has 513 bytes, and 512 are allowed")
+      try bench.expectRefused("LOCK DEV \(agent)y", naming: "it has 129 bytes, and 128 are allowed")
+      for line in ["HOLDER *", "LOCK * a", "LOCK DEV *", "LOCK DEV a req=*"] {
+        try bench.expectRefused(line, naming: "* alone stands for all")
+      }
+      for wrong in Array("/#?&$,;<>[]{}|^`\\= \u{e9}\u{1F600}") {
         let quoted = wrong == "\\" ? "\\\\" : String(wrong)
         try bench.expectRefused("HOLDER \"DEV\(quoted)\"")
         try bench.expectRefused("LOCK DEV \"a\(quoted)\"")

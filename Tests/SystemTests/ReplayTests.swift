@@ -90,7 +90,7 @@ extension SystemSuites {
         expect(reply, "OK")
         #expect(try client.request("LOCK \(device) a req=same").raw == reply.raw)
       }
-      let longest = String(repeating: "r", count: 128)
+      let longest = String(repeating: "r", count: 512)
       expect(try client.request("LOCK \(devices[0]) a req=\(longest)"), "OK")
       expectBadRequest(try client.request("LOCK \(devices[0]) a req=\(longest)r"), naming: "req")
       expectBadRequest(try client.request("LOCK \(devices[0]) a req=\"r 1\""), naming: "req")
@@ -164,10 +164,8 @@ extension SystemSuites {
     @Test func `with --device-ids uuid other devices are refused`() throws {
       let client = try Lab.current.connect(1)
       let lower = UUID().uuidString.lowercased()
-      for good in [lower, UUID().uuidString] {
-        expect(try client.request("LOCK \(good) a"), "OK")
-        expect(try client.request("HOLDER \(good)"), "OK")
-      }
+      expect(try client.request("LOCK \(lower) a"), "OK")
+      expect(try client.request("HOLDER \(lower)"), "OK")
       let bad = [
         "dev-1", String(lower.dropLast()), lower + "0",
         lower.replacingOccurrences(of: "-", with: ""),

@@ -33,6 +33,9 @@ struct AccessTests {
     ("**", ["", "a"], []),
     ("a**b", ["ab", "axb"], ["a", "b", "ba"]),
     ("*a*", ["a", "bab", "aa"], ["", "b"]),
+    ("a\\*b", ["a*b"], ["ab", "axb", "a%2Ab", "a**b"]),
+    ("\\**", ["*", "*a", "**"], ["", "a*"]),
+    ("(a)!'*", ["(a)!'", "(a)!'x"], ["a!'"]),
   ]
 
   @Test(arguments: matching.indices)
@@ -45,10 +48,24 @@ struct AccessTests {
 
   @Test func `a pattern that looks back often ends soon`() throws {
     let pattern = try #require(Pattern(String(repeating: "a*", count: 63) + "b"))
-    #expect(!pattern.matches(String(repeating: "a", count: 128)))
+    #expect(!pattern.matches(String(repeating: "a", count: 512)))
   }
 
-  @Test(arguments: ["", "a b", "a/b", "ä", "a\"", "{a}", "a,b", String(repeating: "a", count: 129)])
+  @Test func `where devices are UUIDs a pattern's capitals are small letters`() throws {
+    let new = try Self.line("app", "devices=550E8400-*,A\\*B", "links=user=A*")
+    for (kind, sees) in [(DeviceIDs.uuid, true), (.any, false)] {
+      let principals = try PrincipalFile.parse(new.line, deviceIDs: kind)
+      let app = try #require(principals["app"])
+      #expect(app.sees(Array("550e8400-e29b-41d4-a716-446655440000".utf8)) == sees)
+      #expect(app.sees(Array("a*b".utf8)) == sees && app.sees(Array("A*B".utf8)) != sees)
+      #expect(app.sees(kind: "user", ref: "Ab") && !app.sees(kind: "user", ref: "ab"))
+    }
+  }
+
+  @Test(arguments: [
+    "", "a b", "a/b", "ä", "a\"", "{a}", "a,b", "\\", "a\\", "\\a", "\\\\", "\\\\*",
+    String(repeating: "a", count: 513),
+  ])
   func `what no id can look like is no pattern`(text: String) {
     #expect(Pattern(text) == nil)
   }

@@ -101,9 +101,12 @@ struct ArgumentsTests {
   }
 
   @Test func `a value at its limit is right`() throws {
-    let (id, agent) = (String(repeating: "i", count: 128), String(repeating: "g", count: 64))
+    let (id, agent) = (String(repeating: "i", count: 512), String(repeating: "g", count: 128))
     #expect(try bind("MADEUP \(id) \(agent) 12345").words == [id, agent, "12345"])
-    #expect(try bind("MADEUP A-Z.z_9:@+%~ a req=\(id)").options == [.req: id])
+    #expect(try bind("MADEUP A-Z.z_9:@+%~!*'() a req=\(id)").options == [.req: id])
+    for id in ["(", "'", "!", "**", "*a", "%2A", "()"] {
+      #expect(try bind("MADEUP \(id) \(id) req=\(id)").words == [id, id])
+    }
     for (text, number) in [("1", 1), ("9007199254740991", 9_007_199_254_740_991)]
       as [(String, Int64)]
     {
@@ -127,8 +130,9 @@ struct ArgumentsTests {
     let all = Self.verb([WordRule(name: "device", kind: .deviceOrAll)])
     #expect(try bind("MADEUP *", all).words == ["*"])
     #expect(try bind("MADEUP d", all).words == ["d"])
-    #expect(try refusal("MADEUP **", all).hasPrefix("device '**' is not an id"))
-    #expect(try refusal("MADEUP * a").hasPrefix("device '*' is not an id"))
+    #expect(try bind("MADEUP **", all).words == ["**"])
+    #expect(try refusal("MADEUP * a") == "device '*' is not an id: * alone stands for all")
+    #expect(try refusal("MADEUP d *") == "agent '*' is not an id: * alone stands for all")
   }
 
   @Test func `a duration may be zero only where a clock can be off`() throws {
@@ -143,19 +147,19 @@ struct ArgumentsTests {
   /// Each with how its text begins: it names what is at fault.
   static let wrong: [(String, String)] = [
     ("MADEUP", "missing word device: \(usage)"), ("MADEUP d", "missing word agent: \(usage)"),
-    ("MADEUP d a n x", "extra word 'x': \(usage)"),
-    (#"MADEUP d a n "x y""#, "extra word 'x y': \(usage)"),
+    ("MADEUP d a n x", "extra word 'x' (quote a text that has spaces): \(usage)"),
+    (#"MADEUP d a n "x y""#, "extra word 'x y' (quote a text that has spaces): \(usage)"),
     ("MADEUP d a zzz=1", "unknown option 'zzz': \(usage)"),
     ("MADEUP d a ZZZ=1", "unknown option 'ZZZ': \(usage)"),
     ("MADEUP d a tt=1s", "unknown option 'tt'"), ("MADEUP d a ttls=1s", "unknown option 'ttls'"),
     ("MADEUP d a limit=1", "unknown option 'limit'"), ("MADEUP d a t_l=1s", "unknown option 't_l'"),
     ("MADEUP d a ttl=1s TTL=2s", "option 'TTL' is repeated"),
-    ("MADEUP d/1 a", "device 'd/1' is not an id: 1 to 128 of"),
+    ("MADEUP d/1 a", "device 'd/1' is not an id: '/' is none of A-Z a-z 0-9"),
     ("MADEUP dü a", "device 'dü' is not an id"), (#"MADEUP "" a"#, "device '' is not an id"),
     (#"MADEUP "a b" a"#, "device 'a b' is not an id"),
     (#"MADEUP "a\nb" a"#, "device 'a\nb' is not an id"),
-    (#"MADEUP d "\u0000""#, "agent '\0' is not an id: 1 to 64 of"),
-    ("MADEUP d a,b", "agent 'a,b' is not an id: 1 to 64 of"),
+    (#"MADEUP d "\u0000""#, "agent '\0' is not an id: U+0000 is none of"),
+    ("MADEUP d a,b", "agent 'a,b' is not an id: ',' is none of"),
     ("MADEUP d a req=a/b", "req 'a/b' is not an id"),
     (#"MADEUP d a req="""#, "req '' is not an id"),
     ("MADEUP d a token=0", "token='0' is not from 1 to 9007199254740991"),
@@ -185,12 +189,12 @@ struct ArgumentsTests {
 
   @Test func `an id that is too long is named, and shown in part`() throws {
     for (line, name, room) in [
-      ("MADEUP \(String(repeating: "x", count: 129)) a", "device", 128),
-      ("MADEUP d \(String(repeating: "x", count: 65))", "agent", 64),
+      ("MADEUP \(String(repeating: "x", count: 513)) a", "device", 512),
+      ("MADEUP d \(String(repeating: "x", count: 129))", "agent", 128),
     ] {
-      let text = try refusal(line)
-      let start = "\(name) '\(String(repeating: "x", count: 64))'... is not an id: 1 to \(room) of"
-      #expect(text.hasPrefix(start), "\(text)")
+      let shown = "\(name) '\(String(repeating: "x", count: 64))'... is not an id"
+      let text = "\(shown): it has \(room + 1) bytes, and \(room) are allowed: shorten it"
+      #expect(try refusal(line) == text)
     }
   }
 
@@ -224,8 +228,14 @@ struct ArgumentsTests {
   }
 
   @Test func `where devices must be UUIDs, others are named`() throws {
-    for id in ["550e8400-e29b-41d4-a716-446655440000", "550E8400-E29B-41D4-A716-446655440000"] {
-      #expect(try bind("MADEUP \(id) a", deviceIDs: .uuid).words == [id, "a"])
+    let id = "550e8400-e29b-41d4-a716-446655440000"
+    for spelling in [id, id.uppercased(), "550E8400-e29b-41d4-a716-446655440000"] {
+      for word in [spelling, "\"\(spelling)\"", "\"\\u0035\(spelling.dropFirst())\""] {
+        let bound = try bind("MADEUP \(word) A ttl=5s req=\"R\" {}", deviceIDs: .uuid)
+        #expect(bound.words == [id, "A"] && bound.payload == "{}")
+        #expect(bound.options == [.ttl: "5s", .req: "R"])
+      }
+      #expect(try bind("MADEUP \(spelling) A").words == [spelling, "A"])
     }
     #expect(
       try refusal("MADEUP d1 a", deviceIDs: .uuid)
@@ -233,5 +243,16 @@ struct ArgumentsTests {
     #expect(try refusal("MADEUP d/1 a", deviceIDs: .uuid).hasPrefix("device 'd/1' is not an id"))
     let all = Self.verb([WordRule(name: "device", kind: .deviceOrAll)])
     #expect(try bind("MADEUP *", all, deviceIDs: .uuid).words == ["*"])
+    #expect(try bind("MADEUP \(id.uppercased())", all, deviceIDs: .uuid).words == [id])
+    // Of an address and a list the device alone is spelt anew, and of a link nothing.
+    let address = Self.verb([WordRule(name: "address", kind: .address(parts: 3))])
+    for rest in ["", "/current", "/01ARZ3NDEKTSV4RRFFQ69G5FAV/3"] {
+      let bound = try bind("MADEUP \(id.uppercased())\(rest)", address, deviceIDs: .uuid)
+      #expect(bound.words == ["\(id)\(rest)"])
+    }
+    let listed = Self.verb([WordRule(name: "listed", kind: .listed)])
+    #expect(try bind("MADEUP \(id.uppercased())", listed, deviceIDs: .uuid).words == [id])
+    let link = "TAG=\(id.uppercased())"
+    #expect(try bind("MADEUP \(link)", listed, deviceIDs: .uuid).words == [link])
   }
 }

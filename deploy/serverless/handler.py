@@ -12,7 +12,9 @@ AGENT = os.environ.get("LATCHKEY_AGENT", "scheduling")
 REPLY_S = float(os.environ.get("LATCHKEY_REPLY_S", "1"))  # more than --request-timeout
 IDLE_S = 60.0  # less than what a network between forgets, and than --idle-timeout
 TRIES = 3
-NAME = re.compile(r"[0-9A-Za-z._:@+%~-]{1,120}")  # whatever else would be another request
+# Whatever else would be another request; urllib.parse.quote(text, safe="") makes one of any text.
+# 512 bytes are allowed, of which req= takes some for itself.
+NAME = re.compile(r"[0-9A-Za-z._:@+%~!*'()-]{1,500}")
 AGAIN = {"unavailable", "unknown_outcome", "overloaded", "draining"}
 link, replies, used_at = None, None, 0.0
 
@@ -84,7 +86,7 @@ def handler(event, context=None):
     """`event` has an id that is the same when the platform sends it again, a device, a message."""
     device, req = event["device"], event["id"]
     if not all(NAME.fullmatch(str(name)) for name in (device, req)):
-        return {"status": "err", "detail": "device and id: 1 to 120 of A-Z a-z 0-9 . _ : @ + - % ~"}
+        return {"status": "err", "detail": "device and id: 1 to 500 of what encodeURIComponent makes"}
     try:
         lock = ask(f"LOCK {device} {AGENT} ttl=15m req={req}.lock")
         session = ask(f"RECOVER {device} token={lock['token']} req={req}.session")

@@ -12,7 +12,9 @@ const agent = process.env.LATCHKEY_AGENT ?? "scheduling";
 const replyMs = 1_000 * Number(process.env.LATCHKEY_REPLY_S ?? 1); // more than --request-timeout
 const idleMs = 60_000; // less than what a network between forgets, and than --idle-timeout
 const tries = 3;
-const name = /^[0-9A-Za-z._:@+%~-]{1,120}$/; // whatever else would be another request
+// Whatever else would be another request; encodeURIComponent makes one of any text. 512 bytes are
+// allowed, of which req= takes some for itself.
+const name = /^[0-9A-Za-z._:@+%~!*'()-]{1,500}$/;
 const again = ["unavailable", "unknown_outcome", "overloaded", "draining"];
 
 type Body = Record<string, any>;
@@ -101,7 +103,7 @@ async function ask(line: string): Promise<Body> {
 export async function handler(event: Body): Promise<Body> {
   const { id, device, message } = event;
   if (![id, device].every((text) => name.test(text)))
-    return { status: "err", detail: "device and id: 1 to 120 of A-Z a-z 0-9 . _ : @ + - % ~" };
+    return { status: "err", detail: "device and id: 1 to 500 of what encodeURIComponent makes" };
   try {
     const { token } = await ask(`LOCK ${device} ${agent} ttl=15m req=${id}.lock`);
     const { session } = await ask(`RECOVER ${device} token=${token} req=${id}.session`);

@@ -2,27 +2,45 @@
 
 internal import Wire
 
-/// An id in which `*` stands for any characters, none included.
+/// An id in which `*` stands for any characters, none included; `\*` is the character itself.
 struct Pattern: Sendable, Equatable {
-  private let bytes: [UInt8]
+  /// The bytes to be met; nil stands for any, as `*` does.
+  private let parts: [UInt8?]
   /// Whether it is `*` alone.
   let isEverything: Bool
 
   private static let star = UInt8(ascii: "*")
-  static let everything = Pattern(bytes: [star])
+  static let everything = Pattern(parts: [nil])
 
-  private init(bytes: [UInt8]) {
-    self.bytes = bytes
-    isEverything = bytes == [Pattern.star]
+  private init(parts: [UInt8?]) {
+    self.parts = parts
+    isEverything = parts == [nil]
   }
 
   /// Nil for what no id can look like: as many characters as one may have, each of an id or `*`.
   init?(_ text: some StringProtocol) {
-    let bytes = Array(text.utf8)
-    guard 1...IDText.idBytesMax ~= bytes.count,
-      bytes.allSatisfy({ $0 == Pattern.star || IDText.isIDByte($0) })
-    else { return nil }
-    self.init(bytes: bytes)
+    var parts: [UInt8?] = []
+    var isEscaped = false
+    for byte in text.utf8 {
+      if byte == UInt8(ascii: "\\"), !isEscaped {
+        isEscaped = true
+        continue
+      }
+      guard IDText.isIDByte(byte), !isEscaped || byte == Pattern.star else { return nil }
+      parts.append(byte == Pattern.star && !isEscaped ? nil : byte)
+      isEscaped = false
+    }
+    guard 1...IDText.idBytesMax ~= parts.count, !isEscaped else { return nil }
+    self.init(parts: parts)
+  }
+
+  /// The same for ids in small letters: where devices are UUIDs, in capitals they are the same.
+  var inSmallLetters: Pattern {
+    Pattern(
+      parts: parts.map { part in
+        guard let part, UInt8(ascii: "A")...UInt8(ascii: "Z") ~= part else { return part }
+        return part | 0x20
+      })
   }
 
   /// Goes back to the latest star where the text does not fit: each byte is looked at for as many
@@ -32,10 +50,10 @@ struct Pattern: Sendable, Equatable {
     var (at, place) = (0, 0)
     var star: (pattern: Int, id: Int)?
     while at < id.count {
-      if place < bytes.count, bytes[place] == Pattern.star {
+      if place < parts.count, parts[place] == nil {
         star = (place, at)
         place += 1
-      } else if place < bytes.count, bytes[place] == id[at] {
+      } else if place < parts.count, parts[place] == id[at] {
         place += 1
         at += 1
       } else if let last = star {
@@ -46,7 +64,7 @@ struct Pattern: Sendable, Equatable {
         return false
       }
     }
-    return bytes[place...].allSatisfy { $0 == Pattern.star }
+    return parts[place...].allSatisfy { $0 == nil }
   }
 
   func matches(_ id: some StringProtocol) -> Bool {

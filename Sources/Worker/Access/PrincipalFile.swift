@@ -13,8 +13,10 @@ enum PrincipalFile {
   private static let bytesMax = 4 << 20
 
   /// Reads `NAME HASH[,HASH] [rights=…] [devices=…] [links=…]`, one principal a line.
-  static func load(_ path: String) throws(PrincipalFileError) -> Principals {
-    try parse(read(path))
+  static func load(
+    _ path: String, deviceIDs: DeviceIDs
+  ) throws(PrincipalFileError) -> Principals {
+    try parse(read(path), deviceIDs: deviceIDs)
   }
 
   private static func read(_ path: String) throws(PrincipalFileError) -> String {
@@ -43,7 +45,9 @@ enum PrincipalFile {
     return text
   }
 
-  static func parse(_ text: String) throws(PrincipalFileError) -> Principals {
+  static func parse(
+    _ text: String, deviceIDs: DeviceIDs = .any
+  ) throws(PrincipalFileError) -> Principals {
     var principals: [Principal] = []
     var names: Set<String> = []
     let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
@@ -51,7 +55,7 @@ enum PrincipalFile {
       let words = line.split { $0 == " " || $0 == "\t" }
       guard let first = words.first, !first.hasPrefix("#") else { continue }
       do throws(PrincipalFileError) {
-        let principal = try principal(words)
+        let principal = try principal(words, deviceIDs)
         guard names.insert(principal.name).inserted else {
           throw PrincipalFileError(description: "the name stands on an earlier line too")
         }
@@ -67,7 +71,9 @@ enum PrincipalFile {
     return Principals(principals)
   }
 
-  private static func principal(_ words: [Substring]) throws(PrincipalFileError) -> Principal {
+  private static func principal(
+    _ words: [Substring], _ deviceIDs: DeviceIDs
+  ) throws(PrincipalFileError) -> Principal {
     let name = String(words[0])
     guard isName(name) else { throw PrincipalFileError(description: nameRule) }
     let hashes = words.count > 1 ? words[1].split(separator: ",").compactMap(SecretHash.init) : []
@@ -82,8 +88,10 @@ enum PrincipalFile {
       guard parts.count == 2 else { throw PrincipalFileError(description: PrincipalGrant.rule) }
       try grant.set(String(parts[0]), String(parts[1]))
     }
+    let devices = grant.devices ?? []
     return Principal(
-      name: name, hashes: hashes, rights: grant.rights ?? [], devices: grant.devices ?? [],
+      name: name, hashes: hashes, rights: grant.rights ?? [],
+      devices: deviceIDs == .uuid ? devices.map(\.inSmallLetters) : devices,
       links: grant.links ?? [])
   }
 
@@ -124,14 +132,16 @@ private struct PrincipalGrant {
       let patterns = values.compactMap { Pattern($0) }
       guard patterns.count == values.count else {
         throw PrincipalFileError(
-          description: "devices= takes ids in which * stands for any characters")
+          description: "devices= takes ids in which * stands for any characters, and \\* for itself"
+        )
       }
       devices = patterns
     case "links" where links == nil:
       let patterns = values.compactMap { LinkPattern($0) }
       guard patterns.count == values.count else {
         throw PrincipalFileError(
-          description: "links= takes KIND=REF, in which * stands for any characters, or * alone")
+          description: "links= takes KIND=REF, in which * stands for any characters and \\* for "
+            + "itself, or * alone")
       }
       links = patterns
     default: throw PrincipalFileError(description: PrincipalGrant.rule)

@@ -11,7 +11,9 @@ extension Control {
       try requireLoopback(settings)
       return nil
     }
-    do throws(PrincipalFileError) { return try PrincipalFile.load(path) } catch {
+    do throws(PrincipalFileError) {
+      return try PrincipalFile.load(path, deviceIDs: settings.deviceIDs)
+    } catch {
       throw StartError(text: "--auth: \(error)")
     }
   }
@@ -35,7 +37,7 @@ extension Control {
       return
     }
     do throws(PrincipalFileError) {
-      let principals = try PrincipalFile.load(path)
+      let principals = try PrincipalFile.load(path, deviceIDs: settings.deviceIDs)
       shared.principals.withLock { $0 = principals }
       shared.setReloadFailed(false)
       for orders in serving { orders.post(.principalsChanged) }

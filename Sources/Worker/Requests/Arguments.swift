@@ -11,11 +11,14 @@ struct Argument {
 }
 
 /// The checked words and options of one request.
+///
+/// Where devices are UUIDs, this is the one place that makes one spelling of a device's two: keys,
+/// partitions, rights and replies are made from what stands here.
 struct Arguments {
   private(set) var words: [Argument] = []
   private var options = [Argument?](repeating: nil, count: OptionName.allCases.count)
   private(set) var payload: Range<Int>?
-  /// The line with decoded texts behind it, where a quoted word has escapes; else empty.
+  /// The line with other texts behind it, where words were decoded or spelt anew; else empty.
   private(set) var decoded: [UInt8] = []
   private let deviceIDs: DeviceIDs
 
@@ -56,7 +59,8 @@ struct Arguments {
       }
     } else if parser.words.count > verb.words.count {
       let extra = EchoText.quoted(line, parser.words[verb.words.count])
-      throw RequestError(.badRequest, "extra word \(extra): \(verb.usage)")
+      throw RequestError(
+        .badRequest, "extra word \(extra) (quote a text that has spaces): \(verb.usage)")
     }
   }
 
@@ -109,12 +113,64 @@ struct Arguments {
   private mutating func check(
     _ given: Token, _ kind: ValueKind, _ name: String, _ line: Span<UInt8>
   ) throws(RequestError) -> Argument {
-    guard given.isQuoted else { return try checkBare(given, kind, name, line) }
-    if decoded.isEmpty { line.withUnsafeBufferPointer { decoded.append(contentsOf: $0) } }
+    guard given.isQuoted else {
+      let argument = try checkBare(given, kind, name, line)
+      guard let spelt = inSmallLetters(argument.token, kind, line) else { return argument }
+      return append(spelt, argument, line)
+    }
+    copyLine(line)
     let start = decoded.count
     try JSONString.decode(line, given, into: &decoded)
     let token = Token(start: start, end: decoded.count, isQuoted: true)
-    return try checkBare(token, kind, name, decoded.span)
+    let argument = try checkBare(token, kind, name, decoded.span)
+    guard let spelt = inSmallLetters(token, kind, decoded.span) else { return argument }
+    return append(spelt, argument, line)
+  }
+
+  private mutating func copyLine(_ line: Span<UInt8>) {
+    if decoded.isEmpty { line.withUnsafeBufferPointer { decoded.append(contentsOf: $0) } }
+  }
+
+  /// The bytes of a checked value with the device in it in small letters; nil where they are that
+  /// already, or devices are no UUIDs.
+  private func inSmallLetters(
+    _ token: Token, _ kind: ValueKind, _ text: Span<UInt8>
+  ) -> [UInt8]? {
+    guard deviceIDs == .uuid, let device = Arguments.device(token, kind, text),
+      IDText.hasCapitals(text, device)
+    else { return nil }
+    return text.extracting(token.range).withUnsafeBufferPointer { bytes in
+      bytes.enumerated().map { at, byte in
+        at < device.count && UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte ? byte | 0x20 : byte
+      }
+    }
+  }
+
+  /// The same value, spelt so: behind the copy of the line.
+  private mutating func append(
+    _ spelt: [UInt8], _ argument: Argument, _ line: Span<UInt8>
+  ) -> Argument {
+    copyLine(line)
+    let start = decoded.count
+    decoded += spelt
+    return Argument(
+      token: Token(start: start, end: decoded.count, isQuoted: argument.token.isQuoted),
+      number: argument.number)
+  }
+
+  /// Where the device of a checked value stands, at its beginning; nil if it has none.
+  private static func device(
+    _ token: Token, _ kind: ValueKind, _ text: Span<UInt8>
+  ) -> Range<Int>? {
+    switch kind {
+    case .device, .deviceOrAll: return token.range
+    case .address:
+      let slash = token.range.first { text[$0] == UInt8(ascii: "/") }
+      return token.start..<(slash ?? token.end)
+    case .listed:
+      return token.range.contains { text[$0] == UInt8(ascii: "=") } ? nil : token.range
+    case .id, .linkKind, .linkRef, .group, .agent, .text, .duration, .integer, .oneOf: return nil
+    }
   }
 
   private func checkBare(
@@ -129,11 +185,9 @@ struct Arguments {
     case .listed: try checkListed(token, name, text)
     case .id, .linkKind, .linkRef, .group, .agent:
       let bytesMax = kind == .agent ? IDText.agentBytesMax : IDText.idBytesMax
-      guard IDText.isID(text, token, bytesMax: bytesMax) else {
+      if let fault = IDText.fault(text, token, bytesMax: bytesMax) {
         throw RequestError(
-          .badRequest,
-          "\(name) \(EchoText.quoted(text, token)) is not an id: "
-            + "1 to \(bytesMax) of A-Z a-z 0-9 . _ : @ + - % ~")
+          .badRequest, "\(name) \(EchoText.quoted(text, token)) is not an id: \(fault)")
       }
     case .text(let bytesMax):
       guard 1...bytesMax ~= token.range.count else {

@@ -90,7 +90,8 @@ enum OptionName: Int, CaseIterable, Sendable {
     case .rev: .integer(0...((1 << 53) - 1))
     case .state: .oneOf(SessionState.allCases.map(\.rawValue))
     case .hint: .id
-    case .cursor: .text(bytesMax: 256)
+    // A partition's tag, a session and a device, with points between them.
+    case .cursor: .text(bytesMax: IDText.idBytesMax + 64)
     case .last: .integer(1...1_000)
     }
   }
