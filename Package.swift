@@ -42,7 +42,7 @@ let package = Package(
     module("LatchkeyClient", ["Loop", "Wire"]),
     module("Load", ["LatchkeyClient", "Loop", "Wire"]),
     .executableTarget(
-      name: "latchkey", dependencies: ["LatchkeyClient", "Load", "Loop", "Worker"],
+      name: "latchkey", dependencies: ["LatchkeyClient", "Load", "Loop", "Wire", "Worker"],
       swiftSettings: strict),
     .executableTarget(name: "Bench", dependencies: ["CLinux", "Loop"], swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),

@@ -6,6 +6,8 @@ public enum ReplyWord: String, Sendable, CaseIterable {
   case ok = "OK"
   /// Another agent holds the device; nothing changed.
   case held = "HELD"
+  /// Another turn is running; nothing changed.
+  case busy = "BUSY"
   /// There is no such lock, session, chat or message: a fact, not a failure.
   case none = "NONE"
   /// The token or revision that was sent is no longer current; nothing changed.

@@ -25,6 +25,9 @@ package struct Log: Sendable {
 
   package init(level: LogLevel) { self.level = level }
 
+  /// Whether lines at debug are written; what makes such a line often asks first.
+  package var isDebugging: Bool { level == .debug }
+
   package func debug(_ message: String, _ fields: KeyValuePairs<String, String> = [:]) {
     write(.debug, message, fields)
   }

@@ -103,10 +103,16 @@ struct Greeting {
     if reply.kind == .error { return .refused(refusal(step, reply.text)) }
     switch step {
     case .hello:
-      for at in stride(from: 0, to: reply.count - 1, by: 2) where reply[at].text == "version" {
-        redisVersion = reply[at + 1].text
+      var mode = ""
+      for at in stride(from: 0, to: reply.count - 1, by: 2) {
+        if reply[at].text == "version" { redisVersion = reply[at + 1].text }
+        if reply[at].text == "mode" { mode = reply[at + 1].text }
       }
       guard isNewEnough else { return .refused(Greeting.tooOld) }
+      // Another server may stand there tomorrow: a worker that serves already waits for it.
+      if setup.loadsScripts, let reason = UnfitMode.reason(mode) {
+        return .refused(.passing(reason))
+      }
       return steps.isEmpty ? afterFirstWords : .awaitMore
     case .select: return afterFirstWords
     case .load:

@@ -35,17 +35,39 @@ package struct RedisURLError: Error, Sendable {
 extension RedisEndpoint {
   /// Reads `redis://[user:pass@]host[:port][/db]` or `unix://[user:pass@]/path[?db=n]`.
   ///
-  /// User and password may be percent-encoded; before a path, a slash in them has to be.
-  package init(url: String) throws(RedisURLError) {
+  /// User and password may be percent-encoded; before a path, a slash in them has to be. Space and
+  /// one pair of quotes around the URL, as env files and copying leave them, do not count.
+  package init(url text: String) throws(RedisURLError) {
+    let url = try RedisEndpoint.bare(text)
     if let rest = url.dropping("unix://") {
       try self.init(unix: rest)
     } else if let rest = url.dropping("redis://") {
       try self.init(tcp: rest)
     } else if url.hasPrefix("rediss://") {
-      throw RedisURLError(text: "rediss:// (TLS) is not supported yet; use redis:// or unix://")
+      throw RedisURLError(
+        text: "rediss:// (TLS) is not supported yet: use redis:// on a network that you trust or "
+          + "through a tunnel, or unix://")
     } else {
-      throw RedisURLError(text: "a Redis URL begins with redis:// or unix://")
+      throw RedisURLError(
+        text: "a Redis URL begins with redis:// or unix://, as in redis://127.0.0.1:6379")
     }
+  }
+
+  /// The URL without what stands around it.
+  private static func bare(_ text: String) throws(RedisURLError) -> String {
+    var rest = trimmed(text[...])
+    guard let quote = rest.first, quote == "'" || quote == "\"" else { return String(rest) }
+    rest.removeFirst()
+    guard rest.last == quote else {
+      throw RedisURLError(text: "the Redis URL begins with a quote that does not end: remove it")
+    }
+    return String(trimmed(rest.dropLast()))
+  }
+
+  private static func trimmed(_ text: Substring) -> Substring {
+    var rest = text.drop(while: \.isWhitespace)
+    while rest.last?.isWhitespace == true { rest.removeLast() }
+    return rest
   }
 
   private init(unix rest: Substring) throws(RedisURLError) {
@@ -59,7 +81,8 @@ extension RedisEndpoint {
     var database = 0
     if parts.count == 2 {
       guard let number = parts[1].dropping("db=").flatMap({ digits($0) }), number < 65_536 else {
-        throw RedisURLError(text: "after the path only ?db=NUMBER may follow")
+        throw RedisURLError(
+          text: "after the path only ?db=NUMBER may follow, with a number from 0 to 65535")
       }
       database = number
     }
@@ -72,14 +95,28 @@ extension RedisEndpoint {
     var user: String?
     var password: String?
     if let at = rest.lastIndex(of: "@") {
-      (user, password) = try RedisEndpoint.login(rest[..<at])
+      let login = rest[..<at]
+      guard !login.contains("?"), !login.contains("#") else {
+        throw RedisURLError(
+          text:
+            "in a user and a password ? is written %3F and # is written %23; a Redis URL has no "
+            + "options after ?")
+      }
+      (user, password) = try RedisEndpoint.login(login)
       place = rest[rest.index(after: at)...]
+    }
+    guard !place.contains("?"), !place.contains("#") else {
+      throw RedisURLError(
+        text:
+          "redis:// takes no options: remove ? or # and what follows; a database stands after a "
+          + "slash, as in redis://HOST:PORT/2")
     }
     let parts = place.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
     var database = 0
     if parts.count == 2, !parts[1].isEmpty {
       guard let number = digits(parts[1]), number < 65_536 else {
-        throw RedisURLError(text: "the database after / is not a number")
+        throw RedisURLError(
+          text: "the database after / is not a number from 0 to 65535, as in redis://HOST:PORT/2")
       }
       database = number
     }
@@ -94,11 +131,21 @@ extension RedisEndpoint {
   ) throws(RedisURLError) -> (user: String?, password: String?) {
     let secret = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     guard let name = percentDecoded(secret[0]) else {
-      throw RedisURLError(text: "the user name is not valid percent-encoding")
+      throw RedisURLError(
+        text: "the user name is not valid percent-encoding: % itself is written %25")
     }
-    guard secret.count == 2 else { return (name.isEmpty ? nil : name, nil) }
+    guard secret.count == 2 else {
+      // Redis is never told a user without a password, and would take the worker for its default.
+      guard name.isEmpty || name == "default" else {
+        throw RedisURLError(
+          text: "the URL names a user and no password: write redis://USER:PASSWORD@HOST:PORT, or "
+            + "redis://USER:@HOST:PORT for a user without one")
+      }
+      return (name.isEmpty ? nil : name, nil)
+    }
     guard let word = percentDecoded(secret[1]) else {
-      throw RedisURLError(text: "the password is not valid percent-encoding")
+      throw RedisURLError(
+        text: "the password is not valid percent-encoding: % itself is written %25")
     }
     return (name.isEmpty ? nil : name, word)
   }
@@ -126,7 +173,12 @@ extension RedisEndpoint {
     guard let value = digits(port), let number = UInt16(exactly: value), number > 0 else {
       throw RedisURLError(text: "the port is not a number from 1 to 65535")
     }
-    guard !host.isEmpty else { throw RedisURLError(text: "the host is missing") }
+    guard !host.isEmpty else {
+      throw RedisURLError(text: "the host is missing: redis://HOST:PORT")
+    }
+    guard host.utf8.allSatisfy(isHostByte) else {
+      throw RedisURLError(text: "the host has a character that no host name has")
+    }
     return .tcp(host: String(host), port: number)
   }
 }
@@ -134,6 +186,16 @@ extension RedisEndpoint {
 extension StringProtocol {
   fileprivate func dropping(_ prefix: String) -> SubSequence? {
     hasPrefix(prefix) ? dropFirst(prefix.count) : nil
+  }
+}
+
+/// Whether a host name, an IPv4 or an IPv6 number, or its zone can have this byte.
+private func isHostByte(_ byte: UInt8) -> Bool {
+  switch byte {
+  case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+    UInt8(ascii: "a")...UInt8(ascii: "z"):
+    true
+  default: ".-_:%".utf8.contains(byte)
   }
 }
 

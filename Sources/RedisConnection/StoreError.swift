@@ -22,7 +22,9 @@ package enum StoreError: Equatable, Sendable {
     case "BUSY": self = .refused("Redis is busy with another script (BUSY)")
     case "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS":
       self = .refused("Redis cannot serve now (\(word))")
-    case "NOAUTH", "WRONGPASS", "NOPERM":
+    case "MOVED", "ASK", "CROSSSLOT":
+      self = .refused("\(UnfitMode.cluster) (\(word))")
+    case "NOAUTH", "WRONGPASS", "NOPERM", "DENIED":
       self = .refused("Redis does not let this worker in (\(word))")
     default: self = .failed(message)
     }
@@ -36,6 +38,21 @@ package enum StoreError: Equatable, Sendable {
       message.hasPrefix("@user_script") || message.hasPrefix("ERR Error running script")
     guard isPlaced, let dash = message.firstIndex(of: "-") else { return message[...] }
     return message[message.index(after: dash)...]
+  }
+}
+
+/// Why a server cannot be used whose mode is not a single Redis.
+package enum UnfitMode {
+  package static let cluster = "Redis Cluster is not supported yet"
+  package static let sentinel = "this is a Sentinel, which keeps no data"
+
+  /// What is wrong with the `mode` that HELLO gives; nil if it is right.
+  package static func reason(_ mode: String) -> String? {
+    switch mode {
+    case "cluster": cluster
+    case "sentinel": sentinel
+    default: nil
+    }
   }
 }
 

@@ -6,7 +6,8 @@ import LatchkeyClient
 /// What proves who is calling; it never stands on a command line, which others can see.
 enum CallerSecret {
   static let usage = """
-      --secret-file F  says AUTH with the secret in that file first (or in LATCHKEY_SECRET)
+      --secret-file F  says AUTH with the secret in that file first (or LATCHKEY_SECRET_FILE; the
+                       secret itself in LATCHKEY_SECRET)
     """
 
   /// Reads the file if there is one, else the environment; nil without either.

@@ -20,14 +20,19 @@ struct Latchkey {
       secret  make a caller's secret            latchkey secret --help
       version print the version
 
+    latchkey COMMAND --help, or latchkey help COMMAND, explains each.
+
     """
 
   static func main() {
-    var arguments = Array(CommandLine.arguments.dropFirst())
+    var arguments = arguments()
     guard !arguments.isEmpty else {
       fail(usage, status: 2)
     }
-    let command = arguments.removeFirst()
+    var command = arguments.removeFirst()
+    if command == "help", arguments.count == 1, arguments[0] != "help" {
+      (command, arguments) = (arguments[0], ["--help"])
+    }
     switch command {
     case "serve": exit(serve(arguments))
     case "call": exit(CallCommand.run(arguments))
@@ -35,7 +40,11 @@ struct Latchkey {
     case "load": exit(LoadCommand.run(arguments))
     case "secret": exit(SecretCommand.run(arguments))
     case "doctor": exit(DoctorCommand.run(arguments))
-    case "version", "--version": print("latchkey \(Version.text)")
+    case "version", "--version":
+      guard arguments.isEmpty || arguments == ["--help"] else {
+        fail("latchkey version takes no arguments\n", status: 2)
+      }
+      print("latchkey \(Version.text)")
     case "help", "--help", "-h": print(usage, terminator: "")
     default: fail("latchkey: there is no command '\(command)'\n\n\(usage)", status: 2)
     }
@@ -53,14 +62,33 @@ struct Latchkey {
     }
   }
 
+  /// The arguments behind the program's name.
+  ///
+  /// Text that is not UTF-8 ends the program: a part of it would be replaced without a word.
+  private static func arguments() -> [String] {
+    var words: [String] = []
+    for index in 0..<Int(CommandLine.argc) where index > 0 {
+      guard let bytes = CommandLine.unsafeArgv[index], let word = String(validatingCString: bytes)
+      else { fail("latchkey: argument \(index) is not valid UTF-8\n", status: 2) }
+      words.append(word)
+    }
+    return words
+  }
+
   static func environment() -> [String: String] {
     var variables: [String: String] = [:]
     var entry = environ
     while let text = entry.pointee {
-      let pair = String(cString: text)
-        .split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      if pair.count == 2 { variables[String(pair[0])] = String(pair[1]) }
       entry += 1
+      let shown = String(cString: text)
+      let pair = shown.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      guard pair.count == 2 else { continue }
+      let name = String(pair[0])
+      let isOurs = name.hasPrefix("LATCHKEY_") || name == "REDIS_URL"
+      if isOurs, String(validatingCString: text) == nil {
+        fail("latchkey: \(name) in the environment is not valid UTF-8\n", status: 2)
+      }
+      variables[name] = String(pair[1])
     }
     return variables
   }

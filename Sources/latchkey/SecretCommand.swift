@@ -19,31 +19,21 @@ enum SecretCommand {
       --secret-file F  hashes the secret in that file, or on standard input for -, instead of
                        making one: NAME, a point, and 32 or more characters that nobody can guess
 
+    Each flag has a variable: LATCHKEY_RIGHTS, LATCHKEY_DEVICES, LATCHKEY_LINKS and
+    LATCHKEY_SECRET_FILE.
     Exit status: 0 done · 2 wrong usage
 
     """
 
   static func run(_ arguments: [String]) -> Int32 {
-    var rest = arguments[...]
-    var name: String?
-    var grants = [("rights", "read,write"), ("devices", "*"), ("links", "*")]
-    var file: String?
-    while let word = rest.popFirst() {
-      switch word {
-      case "-h", "--help":
-        print(usage, terminator: "")
-        return 0
-      case "--rights", "--devices", "--links", "--secret-file":
-        guard let value = rest.popFirst() else { Latchkey.fail(usage, status: 2) }
-        if word == "--secret-file" { file = value }
-        grants = grants.map { $0.0 == word.dropFirst(2) ? ($0.0, value) : $0 }
-      default:
-        guard name == nil, !word.hasPrefix("-") else { Latchkey.fail(usage, status: 2) }
-        name = word
-      }
-    }
-    guard let name else { Latchkey.fail(usage, status: 2) }
-    return make(name, grants.map { "\($0.0)=\($0.1)" }, file)
+    let defaults = [("--rights", "read,write"), ("--devices", "*"), ("--links", "*")]
+    let table = CommandFlags.Table(
+      command: "secret", usage: usage, valued: defaults.map(\.0) + ["--secret-file"])
+    let environment = Latchkey.environment()
+    guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
+    guard flags.words.count == 1 else { Latchkey.fail(usage, status: 2) }
+    let grants = defaults.map { "\($0.0.dropFirst(2))=\(flags[$0.0] ?? $0.1)" }
+    return make(flags.words[0], grants, flags["--secret-file"])
   }
 
   private static func make(_ name: String, _ grants: [String], _ file: String?) -> Int32 {

@@ -6,45 +6,38 @@ import Loop
 
 enum WatchCommand {
   static let usage = """
-    usage: latchkey watch [--to HOST:PORT] [--secret-file F] [--json] [--types a,b] [device|*]
+    usage: latchkey watch [--to HOST:PORT] [--secret-file F] [--json] [--types a,b] [--] [device|*]
 
     Shows events as they happen until it is interrupted: of one device, or of all (the default).
 
       --to HOST:PORT   the worker (127.0.0.1:5282, or LATCHKEY_TO)
     \(CallerSecret.usage)
-      --json           one JSON object a line, as the protocol gives it
-      --types a,b      only these types, such as lock.abandoned
+      --json           one JSON object a line, as the protocol gives it (or LATCHKEY_JSON=1)
+      --types a,b      only these types, such as lock.abandoned (or LATCHKEY_TYPES)
 
     Exit status: 2 ERR or wrong usage · 3 no connection, or the connection ended
 
     """
 
   static func run(_ arguments: [String]) -> Int32 {
-    var rest = arguments[...]
-    var place = Latchkey.environment()["LATCHKEY_TO"] ?? "127.0.0.1:5282"
-    var isJSON = false
-    var secretFile: String?
-    var options = ""
-    while let flag = rest.first, flag.hasPrefix("-") {
-      rest.removeFirst()
-      switch flag {
-      case "-h", "--help":
-        print(usage, terminator: "")
-        return 0
-      case "--json": isJSON = true
-      case "--to", "--types", "--secret-file":
-        guard let value = rest.popFirst() else { Latchkey.fail(usage, status: 2) }
-        switch flag {
-        case "--to": place = value
-        case "--types": options = " types=\(value)"
-        default: secretFile = value
-        }
-      default: Latchkey.fail("latchkey watch: unknown flag \(flag)\n\n\(usage)", status: 2)
-      }
+    let table = CommandFlags.Table(
+      command: "watch", usage: usage, valued: ["--to", "--types", "--secret-file"],
+      switches: ["--json"])
+    let environment = Latchkey.environment()
+    guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
+    guard flags.words.count <= 1 else {
+      Latchkey.fail("latchkey watch: one device, or * for all\n\n\(usage)", status: 2)
     }
-    guard rest.count <= 1 else { Latchkey.fail(usage, status: 2) }
-    let secret = CallerSecret.read(secretFile, command: "watch")
-    watch("WATCH \(rest.first ?? "*")\(options)", secret, at: place, isJSON: isJSON)
+    let options = flags["--types"].map { ["types=\($0)"] } ?? []
+    let line: RequestLine
+    do throws(RequestLine.Problem) {
+      line = try RequestLine(["WATCH", flags.words.first ?? "*"] + options) { nil }
+    } catch {
+      Latchkey.fail("latchkey watch: \(error.text)\n", status: 2)
+    }
+    let secret = CallerSecret.read(flags["--secret-file"], command: "watch")
+    watch(
+      line.text, secret, at: flags["--to"] ?? "127.0.0.1:5282", isJSON: flags.isOn("--json"))
   }
 
   private static func watch(

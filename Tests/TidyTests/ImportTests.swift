@@ -16,7 +16,7 @@ struct ImportTests {
     ],
     "LatchkeyClient": ["Glibc", "Loop", "Wire"],
     "Load": ["Glibc", "LatchkeyClient", "Loop", "Wire"],
-    "latchkey": ["Foundation", "Glibc", "LatchkeyClient", "Load", "Loop", "Worker"],
+    "latchkey": ["Glibc", "LatchkeyClient", "Load", "Loop", "Wire", "Worker"],
     "Bench": ["CLinux", "Glibc", "Loop"],
     "WireTests": ["FuzzWire", "TestSupport", "Wire"],
     "TestSupport": [],

@@ -97,7 +97,9 @@ struct DoctorTests {
     },
     Case(.bad, .connection, ["lost", "closed"]) { $0.ending = .lost("Redis closed it") },
     Case(.bad, .connection, ["8 s"]) { $0.ending = .tooSlow(limitMs: 8_000) },
-    Case(.warn, .connection, ["user default", "redis://ann:PASSWORD@"]) { $0.unusedUser = "ann" },
+    Case(.bad, .connection, ["DENIED", "protected-mode"]) {
+      $0.ending = .unreachable("Redis does not let this worker in (DENIED)")
+    },
     Case(.bad, .version, ["needs 6.2"]) { $0.ending = .unusable("needs 6.2") },
     Case(.bad, .version, ["6.0.16 is too old"]) { $0.hello["version"] = "6.0.16" },
     Case(.warn, .version, ["6.2.7 works", "use Redis 7"]) { $0.hello["version"] = "6.2.7" },
@@ -226,6 +228,47 @@ struct DoctorTests {
     #expect(one.words.allSatisfy { told.contains($0) }, "\(told)")
     if one.level == .bad { #expect(diagnosis.exitStatus != 0) }
     #expect(diagnosis.findings.allSatisfy { $0.level != .bad || $0.fix != nil })
+  }
+
+  /// What a worker does about each problem; `refuse` is for what does not pass by itself.
+  static let courses: [(Finding.Course, Case)] = [
+    (.refuse, Case(.bad, .connection, []) { $0.ending = .unreachable("no (WRONGPASS)") }),
+    (.refuse, Case(.bad, .connection, []) { $0.ending = .unreachable("no (NOAUTH)") }),
+    (.refuse, Case(.bad, .connection, []) { $0.ending = .unreachable("the login was refused") }),
+    (.wait, Case(.bad, .connection, []) { $0.ending = .unreachable("connect: refused") }),
+    (.wait, Case(.bad, .connection, []) { $0.ending = .lost("closed") }),
+    (.wait, Case(.bad, .connection, []) { $0.ending = .tooSlow(limitMs: 1) }),
+    (.refuse, Case(.bad, .version, []) { $0.hello["version"] = "6.0.16" }),
+    (.refuse, Case(.bad, .version, []) { $0.ending = .unusable("too old") }),
+    (.wait, Case(.bad, .role, []) { $0.hello["role"] = "replica" }),
+    (.refuse, Case(.bad, .mode, []) { $0.hello["mode"] = "cluster" }),
+    (.refuse, Case(.bad, .mode, []) { $0.hello["mode"] = "sentinel" }),
+    (.wait, Case(.bad, .loading, [], info: ["loading": "1"])),
+    (.refuse, Case(.bad, .namespace, []) { $0.selected = .error("ERR DB index is out of range") }),
+    (.refuse, Case(.bad, .namespace, []) { $0.layout = .text("256 2") }),
+    (.serve, Case(.bad, .writes, []) { answer(&$0, ["SET"], .error("OOM no")) }),
+    (.wait, Case(.bad, .writes, []) { answer(&$0, ["SET"], .error("MISCONF no")) }),
+    (.wait, Case(.bad, .writes, []) { answer(&$0, ["SET"], .error("READONLY no")) }),
+    (.wait, Case(.bad, .writes, []) { answer(&$0, ["SET"], .error("NOREPLICAS no")) }),
+    (.wait, Case(.bad, .scripts, []) { $0.script = .error("BUSY x") }),
+    (.refuse, Case(.bad, .permissions, []) { answer(&$0, ["XADD"], .error(noRight)) }),
+    (.refuse, Case(.bad, .permissions, []) { answer(&$0, ["XTRIM"], .error("ERR no")) }),
+    (.wait, Case(.bad, .permissions, []) { answer(&$0, ["XTRIM"], .error("MASTERDOWN no")) }),
+    (
+      .refuse,
+      Case(.bad, .eviction, [], config: ["maxmemory": "99", "maxmemory-policy": "volatile-lru"])
+    ),
+    (.serve, Case(.bad, .persistence, [], info: ["aof_last_write_status": "err"])),
+  ]
+
+  @Test(arguments: courses)
+  func `a worker refuses what does not pass by itself, and waits for the rest`(
+    course: Finding.Course, one: Case
+  ) {
+    let diagnosis = Diagnosis(one.evidence)
+    #expect(diagnosis.findings(course).contains { $0.check == one.check })
+    let others = [Finding.Course.refuse, .wait, .serve].filter { $0 != course }
+    #expect(others.flatMap(diagnosis.findings).allSatisfy { $0.check != one.check })
   }
 
   @Test func `a fit Redis has no problems and no warnings`() {

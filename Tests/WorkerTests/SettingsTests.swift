@@ -247,7 +247,7 @@ struct SettingsTests {
     #expect(try url([]) == "redis://second:1")
     #expect(try url(["--redis", "unix:///first?db=1"]) == "unix:///first?db=1")
     let text = try #require(refusal([], ["REDIS_URL": "h:6379"]))
-    #expect(text.hasPrefix("REDIS_URL in the environment: --redis takes "))
+    #expect(text.hasPrefix("REDIS_URL in the environment: --redis: a Redis URL begins"))
   }
 
   @Test func `a switch stands alone on the command line and has words in the environment`() throws {
@@ -311,6 +311,14 @@ struct SettingsTests {
       #expect(refusal(arguments)?.contains("hunter2") == false)
     }
     #expect(refusal([], ["REDIS_URL": "rediss://:hunter2@h"])?.contains("hunter2") == false)
+  }
+
+  @Test(arguments: [
+    ("LATCHKEY_LOCK_TLL", "LATCHKEY_LOCK_TTL"), ("LATCHKEY_MAXSESSIONS", "LATCHKEY_MAX_SESSIONS"),
+    ("LATCHKEY_SERVICE_HOST", nil),
+  ])
+  func `a mistyped variable has a nearest one`(typed: String, meant: String?) {
+    #expect(Settings.nearestVariable(to: typed) == meant)
   }
 
   @Test func `variables that nothing reads are told by name, sorted`() throws {

@@ -15,7 +15,6 @@ package enum LoadArguments {
     if arguments.contains("--help") || arguments.contains("-h") { return .help }
     var options = LoadOptions()
     options.seed = randomSeed
-    if let to = environment["LATCHKEY_TO"] { options.targets = try targets(to) }
     var rest = arguments[...]
     var given: Set<String> = []
     while let word = rest.popFirst() {
@@ -36,6 +35,7 @@ package enum LoadArguments {
       }
       try field(&options, value)
     }
+    try given.formUnion(read(environment, without: given, into: &options))
     if given.contains("--chaos-every"), options.chaosCommand == nil {
       throw LoadArgumentError("--chaos-every says how often --chaos is run: give a --chaos too")
     }
@@ -51,6 +51,29 @@ package enum LoadArguments {
           + "and 300 s is the most: ask for fewer --conversations")
     }
     return .run(options)
+  }
+
+  /// Reads the variables of the flags that were not given; returns those flags.
+  private static func read(
+    _ environment: [String: String], without given: Set<String>, into options: inout LoadOptions
+  ) throws(LoadArgumentError) -> Set<String> {
+    var found: Set<String> = []
+    for (flag, field) in fields.sorted(by: { $0.key < $1.key }) where !given.contains(flag) {
+      let name = variable(flag)
+      guard let text = environment[name], !text.isEmpty else { continue }
+      do throws(LoadArgumentError) { try field(&options, text) } catch {
+        throw LoadArgumentError("\(name) in the environment: \(error.text)")
+      }
+      found.insert(flag)
+    }
+    return found
+  }
+
+  /// The variable of a flag: its own, or for what `latchkey call` has too, the same.
+  static func variable(_ flag: String) -> String {
+    let isShared = ["--to", "--secret-file"].contains(flag)
+    let name = String(flag.dropFirst(2).map { $0 == "-" ? "_" : $0 }).uppercased()
+    return (isShared ? "LATCHKEY_" : "LATCHKEY_LOAD_") + name
   }
 
   /// All flags, `--help` among them.

@@ -38,6 +38,7 @@ extension LoadArguments {
         --timeout TIME        how long a caller waits for a reply (2s)
         --seed N              repeats the callers' decisions (random)
         --secret-file FILE    callers say AUTH with the secret in that file (or in LATCHKEY_SECRET)
+      Each other flag has a variable, LATCHKEY_LOAD_DURATION for --duration; the flag goes before.
 
       The check, which is always on:
         --patience TIME       how late the end of a lock may be told before it counts as not told

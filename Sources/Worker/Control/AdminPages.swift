@@ -3,15 +3,17 @@
 internal import Loop
 
 enum AdminPages {
-  static func answer(_ path: String, _ shared: SharedState, isReady: Bool) -> HTTPAnswer {
+  /// `unfitness` says why Redis is not fit to be served from, if it is not.
+  static func answer(
+    _ path: String, _ shared: SharedState, isReady: Bool, unfitness: String? = nil
+  ) -> HTTPAnswer {
     switch path {
     case "/healthz": HTTPAnswer(status: 200, body: "ok\n")
     case "/readyz":
       if isReady {
         HTTPAnswer(status: 200, body: "ready\n")
       } else {
-        HTTPAnswer(
-          status: 503, body: shared.isDraining ? "draining\n" : "redis does not answer\n")
+        HTTPAnswer(status: 503, body: unreadyReason(shared, unfitness) + "\n")
       }
     case "/metrics":
       HTTPAnswer(
@@ -20,5 +22,10 @@ enum AdminPages {
     default:
       HTTPAnswer(status: 404, body: "there are /healthz, /readyz and /metrics\n")
     }
+  }
+
+  private static func unreadyReason(_ shared: SharedState, _ unfitness: String?) -> String {
+    if shared.isDraining { return "draining" }
+    return unfitness.map { "redis is not fit: \($0)" } ?? "redis does not answer"
   }
 }

@@ -18,11 +18,11 @@ package final class Control {
   }
 
   // MARK: Constants
-  private let loop: EventLoop
+  let loop: EventLoop
   let settings: Settings
   let log: Log
   let shared: SharedState
-  private let setup: RedisSetup
+  let setup: RedisSetup
   private let reports: Mailbox<Report>
 
   // MARK: The main thread
@@ -31,6 +31,11 @@ package final class Control {
   private var embedded: EmbeddedRedis?
   private var admin: HTTPServer?
   private var redis: ControlConnection?
+  var fitness: FitnessCheck?
+  /// Why Redis is not fit to be served from, though it was at the start.
+  var unfitness: String?
+  /// What the worker was last said to wait for.
+  var waitingFor: [String] = []
   private var heartbeat: Heartbeat?
   private var reaper: Reaper?
   private var subscription: ExpirySubscription?
@@ -44,7 +49,7 @@ package final class Control {
   private var hasStartedServing = false
   private var isStopping = false
   private var drainDelay: LoopTimer?
-  private var exitStatus: Int32 = 0
+  var exitStatus: Int32 = 0
   private var redisWasUp = true
 
   private init(_ loop: EventLoop, _ settings: Settings, log: Log) throws(StartError) {
@@ -98,7 +103,7 @@ package final class Control {
       loop.run()
       return control.exitStatus
     } catch {
-      log.error("cannot start", ["why": error.text])
+      log.error("cannot start", ["error": error.text])
       return 1
     }
   }
@@ -109,7 +114,9 @@ package final class Control {
 extension Control {
   private func start() throws(StartError) {
     for name in settings.unknownEnvironment {
-      log.warn("an environment variable is not known", ["name": name])
+      let meant = Settings.nearestVariable(to: name) ?? ""
+      log.warn(
+        "an environment variable is not known and has no effect", ["name": name, "nearest": meant])
     }
     signals = [
       SignalWatch(loop, SIGTERM) { [unowned self] in stopAsked() },
@@ -120,7 +127,7 @@ extension Control {
     reader = MailboxReader(loop, reports) { [unowned self] in received($0) }
     do throws(SystemError) {
       admin = try HTTPServer(loop, host: settings.admin.host, port: settings.admin.port) {
-        [unowned self] in AdminPages.answer($0, shared, isReady: isReady)
+        [unowned self] in AdminPages.answer($0, shared, isReady: isReady, unfitness: unfitness)
       }
     } catch {
       throw StartError(text: "the admin port \(settings.admin) cannot be used: \(error)")
@@ -131,11 +138,13 @@ extension Control {
         "version": Version.text, "worker": shared.workerID, "threads": "\(shared.threads)",
         "redis": setup.endpoint.publicText,
       ])
-    startLink()
+    startChecking()
   }
 
+  var isConnected: Bool { redis != nil }
+
   /// The control loop's own work with Redis: heartbeats, deadlines, notifications, the event tail.
-  private func startLink() {
+  func startLink() {
     let redis = ControlConnection(loop, setup) { [unowned self] in heard($0) }
     self.redis = redis
     let keyspace = setup.keyspace
@@ -236,6 +245,7 @@ extension Control {
     switch news {
     case .up:
       redisWasUp = true
+      if hasStartedServing { checkAgain() }
       configureRedis()
       heartbeat?.start()
       reaper?.catchUp()
@@ -246,10 +256,10 @@ extension Control {
       // Only the first of a row of failures says something new; and a Redis that was just started
       // beside this worker may take a moment.
       let isStarting = MonotonicTime.nowMs() - shared.startedAtMs < 1_000
-      if redisWasUp, !isStarting { log.warn("redis does not answer", ["reason": reason]) }
+      if redisWasUp, !isStarting { log.warn("redis does not answer", ["error": reason]) }
       if !isStarting { redisWasUp = false }
     case .refused(let reason):
-      log.error("cannot serve from this redis", ["why": reason])
+      log.error("cannot serve from this redis", ["error": reason])
       exitStatus = 1
       stopServing()
     }
@@ -261,7 +271,7 @@ extension Control {
     do throws(SystemError) {
       for index in listeners.indices { try startThread(index) }
     } catch {
-      log.error("cannot start a serving thread", ["why": error.description])
+      log.error("cannot start a serving thread", ["error": error.description])
       exitStatus = 1
       stopServing()
     }
@@ -303,7 +313,7 @@ extension Control {
   /// A service manager that cannot be told waits in vain, and then ends this worker: say why.
   private func notify(_ notice: ServiceNotice) {
     do throws(SystemError) { try notice.send() } catch {
-      log.warn("the service manager cannot be told", ["of": "\(notice)", "why": "\(error)"])
+      log.warn("the service manager cannot be told", ["of": "\(notice)", "error": "\(error)"])
     }
   }
 }
@@ -312,7 +322,7 @@ extension Control {
 
 extension Control {
   private var isReady: Bool {
-    !shared.isDraining && heartbeat?.isFresh == true
+    !shared.isDraining && unfitness == nil && heartbeat?.isFresh == true
       && threadsThatServe == listeners.count && shared.sum(.redisReady) == listeners.count
   }
 
@@ -336,7 +346,7 @@ extension Control {
     notify(.stopping)
   }
 
-  private func stopServing() {
+  func stopServing() {
     guard !isStopping else { return }
     isStopping = true
     startDraining()
@@ -345,16 +355,17 @@ extension Control {
   }
 
   private func stopRedis() {
+    fitness?.stop()
     subscription?.stop()
     tail?.stop()
+    guard let heartbeat else { return closeRedis() }
     // Off the list first, so that the partitions change hands at once.
-    heartbeat?.sayGoodbye { [unowned self] in
-      redis?.stop()
-      guard let embedded else {
-        loop.stop()
-        return
-      }
-      embedded.stop { [unowned self] in loop.stop() }
-    }
+    heartbeat.sayGoodbye { [unowned self] in closeRedis() }
+  }
+
+  private func closeRedis() {
+    redis?.stop()
+    guard let embedded else { return loop.stop() }
+    embedded.stop { [unowned self] in loop.stop() }
   }
 }

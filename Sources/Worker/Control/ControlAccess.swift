@@ -46,7 +46,7 @@ extension Control {
       shared.setReloadFailed(true)
       log.error(
         "the principals could not be read again; those from before stay",
-        ["why": error.description])
+        ["error": error.description])
     }
   }
 }

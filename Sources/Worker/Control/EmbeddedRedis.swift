@@ -75,7 +75,7 @@ final class EmbeddedRedis {
     do throws(StartError) {
       try start()
     } catch {
-      log.error("the embedded redis-server cannot be started again", ["why": error.text])
+      log.error("the embedded redis-server cannot be started again", ["error": error.text])
       restart?.set(afterMs: 2_000)
     }
   }

@@ -108,7 +108,7 @@ final class ExpirySubscription: RedisConnectionOwner {
   }
 
   func redisRefused(_ redis: RedisConnection, reason: String) {
-    shared.log.error("redis cannot be subscribed to", ["why": reason])
+    shared.log.error("redis cannot be subscribed to", ["error": reason])
   }
 
   func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}

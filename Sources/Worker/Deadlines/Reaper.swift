@@ -91,6 +91,11 @@ final class Reaper {
         partition.index, nextInMs: wait < 0 ? nil : wait, hasMore: found >= entriesMax,
         nowMs: loop.nowMs)
       count(cause, found: Int(found), late: reply[2])
+      if shared.log.isDebugging {
+        shared.log.debug(
+          "reaped",
+          ["partition": "\(partition.index)", "cause": cause.label, "found": "\(found)"])
+      }
       for errand in reply[4].elements { errands.run(errand.text, from: partition) }
       for failure in reply[3].elements {
         shared.log.error("a deadline could not be met", ["error": String(failure.text.prefix(200))])

@@ -12,6 +12,9 @@ package struct DoctorOptions: Sendable {
   package var isJSON: Bool
   /// How long looking may take; removing what was written comes on top.
   var lookingMs: Int64 = 8_000
+  /// Whether only that is looked at which can make a Redis unfit: no round trips are timed, and no
+  /// notification is waited for.
+  var isBrief = false
 }
 
 /// Examines a Redis.
@@ -31,7 +34,8 @@ package enum Doctor {
   }
 
   private static func evidence(_ loop: EventLoop, _ options: DoctorOptions) -> Evidence {
-    let examination = Examination(loop, options)
+    let examination = Examination(loop, options) { loop.stop() }
+    loop.atTurnEnd { [weak examination] in examination?.flush() }
     examination.start()
     loop.run()
     return examination.seen
@@ -45,6 +49,6 @@ extension Evidence {
     namespace = options.namespace
     database = endpoint.database
     hasPassword = endpoint.password != nil
-    if hasPassword { user = endpoint.user ?? user } else { unusedUser = endpoint.user }
+    if hasPassword { user = endpoint.user ?? user }
   }
 }

@@ -27,7 +27,7 @@ extension DoctorOptions {
       --redis URL       redis://[user:password@]host:port[/db], unix://[user:password@]/path[?db=n]
                         (or LATCHKEY_REDIS, then REDIS_URL: a command line is seen by others)
       --namespace NAME  what every key begins with (lk, or LATCHKEY_NAMESPACE)
-      --json            one JSON object instead of lines
+      --json            one JSON object instead of lines (or LATCHKEY_JSON=1)
 
     The last line is 'fit' or 'not fit: N problems'. Colours only on a terminal, without NO_COLOR.
     Exit status: 0 fit, with or without warnings · 1 not fit · 2 wrong usage · 3 no connection, or
@@ -45,7 +45,9 @@ extension DoctorOptions {
     while let argument = rest.popFirst() {
       switch argument {
       case "-h", "--help": return .help
-      case "--json": isJSON = true
+      case "--json":
+        guard !isJSON else { throw SettingError("--json is given twice; it is allowed once") }
+        isJSON = true
       default:
         let (flag, value) = try pair(argument, &rest)
         guard given.updateValue(value, forKey: flag) == nil else {
@@ -53,9 +55,19 @@ extension DoctorOptions {
         }
       }
     }
+    if !isJSON { isJSON = try wantsJSON(environment["LATCHKEY_JSON"] ?? "") }
     let namespace = try namespace(given, environment)
     let endpoint = try endpoint(given, environment)
     return .examine(DoctorOptions(endpoint: endpoint, namespace: namespace, isJSON: isJSON))
+  }
+
+  private static func wantsJSON(_ text: String) throws(SettingError) -> Bool {
+    switch text.lowercased() {
+    case "1", "true", "yes": return true
+    case "", "0", "false", "no": return false
+    default:
+      throw SettingError("LATCHKEY_JSON in the environment takes 1, true, yes, 0, false or no")
+    }
   }
 
   /// A flag and its value: after its `=`, or else the next argument.

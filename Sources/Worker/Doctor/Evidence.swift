@@ -35,8 +35,6 @@ struct Evidence: Sendable {
   var database = 0
   /// As whom Redis sees us.
   var user = "default"
-  /// A user that the URL names without a password, so that Redis never hears of him.
-  var unusedUser: String?
   var hasPassword = false
 
   // MARK: What Redis says of itself

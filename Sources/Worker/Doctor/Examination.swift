@@ -28,6 +28,8 @@ final class Examination: RedisConnectionOwner {
   private let setup: RedisSetup
   private let keys: ProbeKeys
   private let lookingMs: Int64
+  private let isBrief: Bool
+  private let ended: () -> Void
   private static let cleaningMs: Int64 = 1_500
   private static let roundTrips = 20
   /// Slow Redises get fewer PINGs, so that there is time for the rest.
@@ -47,8 +49,11 @@ final class Examination: RedisConnectionOwner {
   private var keyHasEnded: LoopTimer?
   private var silence: LoopTimer?
 
-  init(_ loop: EventLoop, _ options: DoctorOptions) {
+  /// `ended` is called once, when all is known that will be.
+  init(_ loop: EventLoop, _ options: DoctorOptions, ended: @escaping () -> Void) {
     self.loop = loop
+    self.ended = ended
+    isBrief = options.isBrief
     // The database is selected by us, so that a refusal can be told from a failed login.
     var endpoint = options.endpoint
     endpoint.database = 0
@@ -64,10 +69,6 @@ final class Examination: RedisConnectionOwner {
       cleanUp()
     }
     redis = RedisConnection(loop, setup, owner: self)
-    loop.atTurnEnd { [weak self] in
-      self?.redis?.flush()
-      self?.ear?.flush()
-    }
   }
 
   private static func setup(_ endpoint: RedisEndpoint, _ options: DoctorOptions) -> RedisSetup {
@@ -78,10 +79,24 @@ final class Examination: RedisConnectionOwner {
     return setup
   }
 
-  /// Begins; the loop stops when the examination is over.
+  /// Begins; `ended` is called when it is over.
   func start() {
     limit?.set(afterMs: lookingMs)
     redis?.start()
+  }
+
+  /// Sends what has been asked; to be called at the end of each turn of the loop.
+  func flush() {
+    redis?.flush()
+    ear?.flush()
+  }
+
+  /// Ends at once, without `ended`; what was written runs out by itself.
+  func stop() {
+    phase = .over
+    limit?.cancel()
+    ear?.stop()
+    redis?.stop()
   }
 
   // MARK: Connections
@@ -236,6 +251,7 @@ extension Examination {
     let major = ServerChecks.versionNumbers(version)?.major ?? 0
     look([Probe.writingScript(keys, redisMajor: major)]) { [unowned self] answers in
       seen.script = answers[0]
+      guard !isBrief else { return cleanUp() }
       ping(untilMs: MonotonicTime.nowMs() + Examination.pingingMs)
     }
   }
@@ -380,10 +396,7 @@ extension Examination {
 
   private func finish() {
     guard phase != .over else { return }
-    phase = .over
-    limit?.cancel()
-    ear?.stop()
-    redis?.stop()
-    loop.stop()
+    stop()
+    ended()
   }
 }

@@ -21,18 +21,34 @@ package struct Finding: Equatable, Sendable {
     case eviction, memory, persistence, replicas, notifications, latency, clock, expiry
   }
 
+  /// What a worker does about a problem when it finds it at its start.
+  package enum Course: Sendable {
+    /// It ends: the problem stays until it is mended by hand.
+    case refuse
+    /// It waits, and looks again: the problem may pass by itself.
+    case wait
+    /// It serves what can be served.
+    case serve
+  }
+
   package let level: Level
   package let check: Check
   /// A sentence without a full stop.
   package let text: String
   /// What to do about it: a command for Redis where there is one.
   package let fix: String?
+  /// What a worker does about it; `serve` unless it is `bad`.
+  package let course: Course
 
-  init(_ level: Level, _ check: Check, _ text: String, fix: String? = nil) {
+  /// A problem is final unless `course` says otherwise.
+  init(
+    _ level: Level, _ check: Check, _ text: String, fix: String? = nil, course: Course = .refuse
+  ) {
     self.level = level
     self.check = check
     self.text = text
     self.fix = fix
+    self.course = level == .bad ? course : .serve
   }
 }
 
@@ -56,6 +72,11 @@ package struct Diagnosis: Sendable {
     self.namespace = namespace
     self.findings = findings
     self.isReachable = isReachable
+  }
+
+  /// What a worker has to end for, or else to wait for.
+  package func findings(_ course: Finding.Course) -> [Finding] {
+    findings.filter { $0.level == .bad && $0.course == course }
   }
 
   package var problems: Int { count(.bad) }

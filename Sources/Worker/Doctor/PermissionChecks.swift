@@ -1,6 +1,8 @@
 // Owns: what the answers to the probes say about the rights of our user, and which rules give the
 // missing ones. Pure functions; any thread.
 
+internal import RedisConnection
+
 enum PermissionChecks {
   /// What a user was denied.
   enum Denial: Equatable {
@@ -55,8 +57,15 @@ enum PermissionChecks {
       return Finding(
         tried.probe.isOptional ? .warn : .bad, .permissions,
         "\(tried.probe.name) does not work: \(text)",
-        fix: "see whether a proxy, or something that is not quite Redis, stands there")
+        fix: "see whether a proxy, or something that is not quite Redis, stands there",
+        course: isPassing(text) ? .wait : .refuse)
     }
+  }
+
+  /// Whether the error is of a state that Redis can leave by itself.
+  private static func isPassing(_ error: String) -> Bool {
+    if case .refused = StoreError(error) { return true }
+    return false
   }
 
   private static func denial(_ tried: Evidence.Tried) -> Denial? {

@@ -1,6 +1,7 @@
 // Owns: what is to be said of the server itself: who lets us in, its version, its role, whether
 // it can be written to. Pure functions; any thread.
 
+internal import RedisConnection
 internal import SessionModel
 
 enum ServerChecks {
@@ -13,22 +14,16 @@ enum ServerChecks {
     case .lost(let reason):
       Finding(
         .bad, .connection, "lost while Redis was examined: \(reason)",
-        fix: "see Redis' log, and ask again")
+        fix: "see Redis' log, and ask again", course: .wait)
     case .tooSlow(let limitMs):
       Finding(
         .bad, .connection, "Redis did not answer all questions within \(limitMs / 1_000) s",
-        fix: "see what keeps it busy (SLOWLOG GET), or the network between")
+        fix: "see what keeps it busy (SLOWLOG GET), or the network between", course: .wait)
     case .whole: letIn(seen)
     }
   }
 
   private static func letIn(_ seen: Evidence) -> Finding {
-    if let name = seen.unusedUser {
-      return Finding(
-        .warn, .connection,
-        "\(seen.place) as user default: the URL names \(name) but no password, and is not heeded",
-        fix: "redis://\(name):PASSWORD@HOST:PORT")
-    }
     let how = seen.hasPassword ? "with a password" : "without a password"
     return Finding(.ok, .connection, "\(seen.place) as user \(seen.user), \(how)")
   }
@@ -40,8 +35,13 @@ enum ServerChecks {
       fix = "give the right user and password: redis://USER:PASSWORD@HOST:PORT"
     } else if reason.contains("NOAUTH") {
       fix = "give a password: redis://:PASSWORD@HOST:PORT or redis://USER:PASSWORD@HOST:PORT"
+    } else if reason.contains("(DENIED)") {
+      fix = "give that Redis a password, or CONFIG SET protected-mode no"
+    } else if reason.contains("(NOPERM)") || reason.hasPrefix("the login was refused") {
+      fix = "give the user and password of a Redis: redis://USER:PASSWORD@HOST:PORT"
     } else {
       fix = "see that Redis runs there and can be reached from this machine"
+      return Finding(.bad, .connection, text, fix: fix, course: .wait)
     }
     return Finding(.bad, .connection, text, fix: fix)
   }
@@ -81,8 +81,10 @@ enum ServerChecks {
       let master = seen.info["master_host"].map { " of \($0):\(seen.info["master_port"] ?? "")" }
       return Finding(
         .bad, .role, "a replica\(master ?? ""): it takes no writes, and lags behind",
-        fix: "give --redis the URL of the master")
-    default: return Finding(.bad, .role, "\(role), not a master", fix: "give --redis a master")
+        fix: "give --redis the URL of the master", course: .wait)
+    default:
+      return Finding(
+        .bad, .role, "\(role), not a master", fix: "give --redis a master", course: .wait)
     }
   }
 
@@ -90,12 +92,12 @@ enum ServerChecks {
     let mode = seen.hello["mode"] ?? seen.info["redis_mode"] ?? "unknown"
     if mode == "cluster" || seen.info["cluster_enabled"] == "1" {
       return Finding(
-        .bad, .mode, "Redis Cluster is not supported yet",
+        .bad, .mode, UnfitMode.cluster,
         fix: "use a Redis that is not part of a cluster")
     }
     if mode == "sentinel" {
       return Finding(
-        .bad, .mode, "this is a Sentinel, which keeps no data",
+        .bad, .mode, UnfitMode.sentinel,
         fix: "give --redis the URL of the master that it watches")
     }
     return Finding(.ok, .mode, mode)
@@ -110,7 +112,8 @@ enum ServerChecks {
     let part = seen.info["loading_loaded_perc"].map { ", \($0) % so far" } ?? ""
     let left = seen.info["loading_eta_seconds"].map { ", about \($0) s to go" } ?? ""
     return Finding(
-      .bad, .loading, "Redis is still loading its data\(part)\(left)", fix: "wait, and ask again")
+      .bad, .loading, "Redis is still loading its data\(part)\(left)", fix: "wait, and ask again",
+      course: .wait)
   }
 
   // MARK: Database and namespace
@@ -180,23 +183,25 @@ enum ServerChecks {
     case "OOM":
       return Finding(
         .bad, check, "Redis is full (OOM) and refuses what needs memory",
-        fix: "CONFIG SET maxmemory to more, or remove what is not needed")
+        fix: "CONFIG SET maxmemory to more, or remove what is not needed", course: .serve)
     case "READONLY":
       return Finding(
         .bad, check, "Redis takes no writes (READONLY): it is a replica",
-        fix: "give --redis the URL of the master")
+        fix: "give --redis the URL of the master", course: .wait)
     case "MISCONF":
       return Finding(
         .bad, check, "Redis cannot write to its disk and refuses all writes (MISCONF)",
-        fix: "see Redis' log; give its folder (CONFIG GET dir) space and rights")
+        fix: "see Redis' log; give its folder (CONFIG GET dir) space and rights", course: .wait)
     case "NOREPLICAS":
       return Finding(
         .bad, check, "Redis refuses writes while too few replicas follow (NOREPLICAS)",
-        fix: "bring the replicas back, or CONFIG SET min-replicas-to-write to fewer")
+        fix: "bring the replicas back, or CONFIG SET min-replicas-to-write to fewer",
+        course: .wait)
     case "BUSY":
       return Finding(
-        .bad, check, "Redis is busy with somebody's script (BUSY)", fix: "SCRIPT KILL")
-    default: return Finding(.bad, check, "Redis said: \(error)", fix: "see Redis' log")
+        .bad, check, "Redis is busy with another script (BUSY)", fix: "SCRIPT KILL", course: .wait)
+    default:
+      return Finding(.bad, check, "Redis said: \(error)", fix: "see Redis' log", course: .wait)
     }
   }
 }

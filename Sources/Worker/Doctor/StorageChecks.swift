@@ -115,7 +115,9 @@ enum StorageChecks {
     let disk = "see Redis' log; give its folder (CONFIG GET dir) space and rights"
     if isLogged, seen.info["aof_last_write_status"] == "err" {
       found.append(
-        Finding(.bad, .persistence, "Redis could not write its append-only file", fix: disk))
+        Finding(
+          .bad, .persistence, "Redis could not write its append-only file", fix: disk,
+          course: .serve))
     }
     if isLogged, seen.info["aof_last_bgrewrite_status"] == "err" {
       found.append(
@@ -129,7 +131,7 @@ enum StorageChecks {
       found.append(
         Finding(
           stops ? .bad : .warn, .persistence, "the last save to the disk failed\(more)",
-          fix: disk))
+          fix: disk, course: .wait))
     }
     return found
   }

@@ -167,7 +167,7 @@ extension EventTail {
   func redisServes(_ redis: RedisConnection) { read() }
   func redisFailed(_ redis: RedisConnection, reason: String) { again?.cancel() }
   func redisRefused(_ redis: RedisConnection, reason: String) {
-    log.error("the event logs cannot be read", ["why": reason])
+    log.error("the event logs cannot be read", ["error": reason])
   }
   func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}
   func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {}

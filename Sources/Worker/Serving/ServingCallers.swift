@@ -187,6 +187,10 @@ extension ServingLoop: ConnectionOwner {
     subscriptions.closed(connection.id)
     leave(connection)
     counters.addClosed(reason)
+    if shared.log.isDebugging {
+      shared.log.debug(
+        "connection closed", ["connection": logName(connection), "reason": reason.rawValue])
+    }
     assert(connections.count + inFlight > 0 || buffered.own == 0, "bytes are kept for nobody")
   }
 

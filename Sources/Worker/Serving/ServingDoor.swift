@@ -33,6 +33,11 @@ extension ServingLoop {
     let connection = insert(socket)
     (connection.host, connection.peer) = (host, peer)
     counters.add(.connectionsOpened)
+    if shared.log.isDebugging {
+      shared.log.debug(
+        "connection opened",
+        ["connection": logName(connection), "from": peer.map { "\($0.host)" } ?? "unknown"])
+    }
     countConnections()
   }
 

@@ -37,6 +37,8 @@ final class ServingLoop {
   /// What the keys of locks' records begin with in each partition.
   private let recordPrefixes: [[UInt8]]
   private let index: Int
+  /// Whether each request gets a line in the log.
+  private let logsRequests: Bool
   let verbs = VerbTable()
   let unknownVerbRow = VerbTable.all.count
 
@@ -120,6 +122,7 @@ final class ServingLoop {
     batcher = Batcher(requestsMax: shared.settings.batchMax)
     readBuffer = .allocate(byteCount: 1 << 16, alignment: 16)
     self.index = index
+    logsRequests = shared.log.isDebugging
     baseKeys = (0..<Partition.count).map { setup.keyspace.base(Partition(index: $0)) }
     bases = baseKeys.map { key in
       var word = CommandBuffer()
@@ -151,7 +154,7 @@ final class ServingLoop {
     do throws(SystemError) {
       try listener.listen(backlog: 4_096)
     } catch {
-      shared.log.error("cannot listen", ["why": error.description])
+      shared.log.error("cannot listen", ["error": error.description])
       return
     }
     acceptor = Acceptor(loop, listener) { [unowned self] in accepted($0) }
@@ -188,12 +191,28 @@ extension ServingLoop {
     _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>, _ outcome: Outcome? = nil,
     isHandOver: Bool = false
   ) {
-    counters.addRequest(
-      verb: ticket.verb, outcome ?? Outcome(line: line), ns: loop.nowNs - ticket.arrivedNs)
+    let outcome = outcome ?? Outcome(line: line)
+    counters.addRequest(verb: ticket.verb, outcome, ns: loop.nowNs - ticket.arrivedNs)
+    if logsRequests { logRequest(ticket, outcome) }
     forget(ticket)
     connections[ConnectionID(packed: ticket.client)]?.answer(
       ticket.slot, line, isHandOver: isHandOver)
   }
+
+  /// A request's words may be secrets or content, so that only its verb and outcome are logged.
+  private func logRequest(_ ticket: Ticket, _ outcome: Outcome) {
+    let isKnown = ticket.verb < VerbTable.all.count
+    shared.log.debug(
+      "request",
+      [
+        "connection": "\(index).\(ticket.client)",
+        "verb": isKnown ? VerbTable.all[ticket.verb].name : "unknown", "outcome": outcome.label,
+        "us": "\((MonotonicTime.nowNs() - ticket.arrivedNs) / 1_000)",
+      ])
+  }
+
+  /// The name of a connection in the log.
+  func logName(_ connection: Connection) -> String { "\(index).\(connection.id.packed)" }
 
   func answer(_ ticket: Ticket, _ error: RequestError) {
     var line: [UInt8] = []
@@ -291,13 +310,17 @@ extension ServingLoop: RedisConnectionOwner {
     redisReason = "Redis is away: \(reason); nothing was done"
     for batch in batcher.takeAll() { batchFailed(redis, batch, .notSent(reason)) }
     // Only the first of a row of failed tries is worth a line; the next ones say nothing new.
-    if wasReady { shared.log.warn("redis link is down", ["reason": reason]) }
+    if wasReady {
+      shared.log.warn("redis link is down", ["error": reason])
+    } else {
+      shared.log.debug("redis link could not be made", ["loop": "\(index)", "error": reason])
+    }
   }
 
   func redisRefused(_ redis: RedisConnection, reason: String) {
     counters.set(0, .redisReady)
     redisReason = reason
-    shared.log.error("redis cannot be used", ["reason": reason])
+    shared.log.error("redis cannot be used", ["error": reason])
   }
 
   func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {

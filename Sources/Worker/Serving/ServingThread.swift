@@ -19,7 +19,7 @@ enum ServingThread {
       server.start(listener)
       withExtendedLifetime(reader) { loop.run() }
     } catch {
-      shared.log.error("a serving thread cannot run", ["why": error.description])
+      shared.log.error("a serving thread cannot run", ["error": error.description])
     }
   }
 }

@@ -1,6 +1,7 @@
 // Owns: what one setting is, and how one of each kind (duration, count, bytes ...) is made.
 // Must not know which settings there are; SettingsTable.swift lists them. Any thread.
 
+internal import RedisConnection
 internal import Wire
 
 /// What is wrong with a setting: a sentence that names the flag and says what is allowed.
@@ -133,6 +134,20 @@ extension Setting {
     value(
       row, "HOST:PORT", range: "host:port or [IPv6]:port, where port 0 is any free one", path,
       read: SettingText.hostPort)
+  }
+
+  /// Where Redis is; what is wrong with a URL is said without repeating it.
+  static func redisURL(_ row: Row, _ path: Field<String?>) -> Setting {
+    Setting(
+      flag: row.flag, valueName: "URL", group: row.group, defaultText: row.defaultText,
+      rangeText: "redis://[user:password@]host:port[/db] or unix://[user:password@]/path[?db=n]",
+      summary: row.summary, isRepeatable: false, fallbackVariable: row.fallbackVariable
+    ) { (settings, text) throws(SettingError) in
+      do throws(RedisURLError) { _ = try RedisEndpoint(url: text) } catch {
+        throw SettingError("\(row.flag): \(error.text)")
+      }
+      settings[keyPath: path] = text
+    }
   }
 
   /// One of a few words.

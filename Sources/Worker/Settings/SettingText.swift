@@ -77,15 +77,6 @@ enum SettingText {
     return HostPort(host: String(host), port: UInt16(port))
   }
 
-  /// Whether this is a URL of a kind that names a Redis; RedisConnection reads the rest of it.
-  static func isRedisURL(_ text: String) -> Bool {
-    if text.hasPrefix("redis://") { return text.utf8.count > "redis://".utf8.count }
-    guard text.hasPrefix("unix://") else { return false }
-    let login = text.dropFirst("unix://".count).prefix { $0 != "/" }
-    return login.endIndex != text.endIndex && text[login.endIndex...].utf8.count > 1
-      && (login.isEmpty || login.hasSuffix("@"))
-  }
-
   // MARK: Names
 
   /// Whether this may begin the keys in Redis: 1 to 32 of letters, digits, `_` and `-`.

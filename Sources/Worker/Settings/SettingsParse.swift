@@ -4,8 +4,18 @@
 extension Settings {
   /// Variables that are not the worker's own but may rightly stand in its environment.
   private static let variablesOfOthers: Set<String> = [
-    "LATCHKEY_BINARY", "LATCHKEY_SECRET", "LATCHKEY_TEST_SEED", "LATCHKEY_TO",
+    "LATCHKEY_BINARY", "LATCHKEY_CHAOS_RUN", "LATCHKEY_DEVICES", "LATCHKEY_JSON", "LATCHKEY_LINKS",
+    "LATCHKEY_RIGHTS",
+    "LATCHKEY_SECRET", "LATCHKEY_SECRET_FILE", "LATCHKEY_TEST_SEED", "LATCHKEY_TIMEOUT",
+    "LATCHKEY_TO", "LATCHKEY_TYPES",
   ]
+
+  /// The variable of a setting that a mistyped one stands closest to, if any is close.
+  static func nearestVariable(to name: String) -> String? {
+    let flag = "--" + name.dropFirst("LATCHKEY_".count).map { $0 == "_" ? "-" : $0 }
+    guard let nearest = nearestFlag(to: flag) else { return nil }
+    return table.first { $0.flag == nearest }?.variable
+  }
 
   /// Reads what follows `serve` on the command line, and the environment.
   ///
@@ -25,7 +35,9 @@ extension Settings {
     }
     let known = variablesOfOthers.union(table.map(\.variable))
     settings.unknownEnvironment = environment.keys
-      .filter { $0.hasPrefix("LATCHKEY_") && !known.contains($0) }.sorted()
+      .filter {
+        $0.hasPrefix("LATCHKEY_") && !$0.hasPrefix("LATCHKEY_LOAD_") && !known.contains($0)
+      }.sorted()
     try settings.makeRoom { setting in
       given[setting.flag] != nil || environment[setting.variable].map { !$0.isEmpty } ?? false
     }

@@ -67,15 +67,12 @@ extension Settings {
   ]
 
   private static let redisTable: [Setting] = [
-    .value(
+    .redisURL(
       .init(
         "--redis", .redis, default: "",
         "The Redis that holds everything. Without one, a private redis-server is started under "
           + "--data. Give a password by the environment: a command line is seen by others.",
-        fallbackVariable: "REDIS_URL"), "URL",
-      range: "redis://[user:password@]host:port[/db] or unix://[user:password@]/path[?db=n]",
-      \.redisURL,
-      read: { SettingText.isRedisURL($0) ? .some($0) : nil }),
+        fallbackVariable: "REDIS_URL"), \.redisURL),
     .value(
       .init(
         "--data", .redis, default: "latchkey-data",

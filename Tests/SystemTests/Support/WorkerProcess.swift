@@ -140,19 +140,39 @@ struct ProgramRun: Sendable {
   let errors: String
 
   init(
-    _ arguments: [String], environment: [String: String] = [:],
+    _ arguments: [String], environment: [String: String] = [:], input: String? = nil,
     within limit: Duration = .seconds(10)
   ) throws {
+    try self.init(
+      command: [WorkerProcess.binary] + arguments, environment: environment, input: input,
+      within: limit)
+  }
+
+  /// A run under a shell, to which the program is `$0`.
+  init(shell script: String) throws {
+    try self.init(command: ["/bin/sh", "-c", script, WorkerProcess.binary])
+  }
+
+  /// The run of a command; `input` is what its standard input has, else nothing.
+  init(
+    command: [String], environment: [String: String] = [:], input: String? = nil,
+    folder place: String? = nil, within limit: Duration = .seconds(10)
+  ) throws {
     let folder = try Scratch.folder("run")
+    var inputPath = "/dev/null"
+    if let input {
+      inputPath = "\(folder)/stdin"
+      try input.write(toFile: inputPath, atomically: true, encoding: .utf8)
+    }
     let child = try Child(
-      [WorkerProcess.binary] + arguments, folder: folder, output: "\(folder)/stdout",
-      errors: "\(folder)/stderr", environment: environment)
+      command, folder: place ?? folder, output: "\(folder)/stdout",
+      errors: "\(folder)/stderr", environment: environment, input: inputPath)
     defer { child.end() }
-    let ending = try child.wait("latchkey \(arguments)", within: limit)
+    let ending = try child.wait("\(command)", within: limit)
     output = WorkerProcess.text("\(folder)/stdout")
     errors = WorkerProcess.text("\(folder)/stderr")
     guard case .exited(let status) = ending else {
-      throw Failure("latchkey \(arguments): \(ending): \(errors)")
+      throw Failure("\(command): \(ending): \(errors)")
     }
     self.status = status
   }

@@ -1,0 +1,62 @@
+// Owns: what a worker does about a Redis that is not fit: it does not start, waits, or says that
+// it is not ready. Runs on the main thread.
+
+internal import Loop
+
+extension Control {
+  private static let unfitAgainMs: Int64 = 1_000
+
+  /// Examines Redis; once it is fit, the links to it are made.
+  func startChecking() {
+    fitness = FitnessCheck(loop, setup) { [unowned self] in judged($0) }
+    fitness?.start()
+  }
+
+  /// Another Redis, or another configuration, may stand behind a connection that was made anew.
+  func checkAgain() { fitness?.start() }
+
+  private func judged(_ verdict: FitnessCheck.Verdict) {
+    switch verdict {
+    case .fit(let warnings):
+      for finding in warnings { log.warn("redis may not be fit", finding.logFields) }
+      if unfitness != nil { log.info("redis is fit again") }
+      unfitness = nil
+      if !isConnected { startLink() }
+    case .waiting(let findings): waits(for: findings)
+    case .unfit(let findings): refuse(findings)
+    }
+  }
+
+  /// Says what a worker that has not served yet waits for, once per cause.
+  private func waits(for findings: [Finding]) {
+    let causes = findings.map(\.text)
+    // A Redis that was just started beside this worker may take a moment.
+    let isStarting = MonotonicTime.nowMs() - shared.startedAtMs < 1_000
+    guard !isConnected, causes != waitingFor, !isStarting || findings[0].check != .connection else {
+      return
+    }
+    waitingFor = causes
+    for finding in findings { log.warn("waiting for redis", finding.logFields) }
+  }
+
+  private func refuse(_ findings: [Finding]) {
+    guard isConnected else {
+      for finding in findings { log.error("cannot serve from this redis", finding.logFields) }
+      exitStatus = 1
+      stopServing()
+      return
+    }
+    // Callers are led elsewhere by /readyz; those who come all the same are served.
+    if unfitness != findings[0].text {
+      for finding in findings { log.error("redis is not fit any more", finding.logFields) }
+    }
+    unfitness = findings[0].text
+    fitness?.start(afterMs: Control.unfitAgainMs)
+  }
+}
+
+extension Finding {
+  fileprivate var logFields: KeyValuePairs<String, String> {
+    ["check": check.rawValue, "error": text, "fix": fix ?? ""]
+  }
+}
