@@ -51,7 +51,7 @@ let package = Package(
       swiftSettings: strict),
     tests("SessionModelTests", ["SessionModel", "TestSupport"]),
     tests("LoopTests", ["Loop"]),
-    tests("ScriptsTests", ["RedisConnection", "Scripts", "SessionModel", "TestSupport"]),
+    tests("ScriptsTests", ["RedisConnection", "Scripts", "SessionModel", "TestSupport", "Worker"]),
     tests("RedisConnectionTests", ["RedisConnection", "Loop", "TestSupport"]),
     tests("WorkerTests", ["TestSupport", "Worker", "Wire"]),
     tests("LoadTests", ["Load", "Loop"]),

@@ -154,7 +154,7 @@ struct Greeting {
     }
     switch StoreError(message) {
     case .refused(let text): return .passing(text)
-    case .failed(let text): return .passing("Redis said: \(text)")
+    case .corrupt, .failed: return .passing("Redis said: \(message)")
     case .scriptMissing: return .passing("Redis forgot a script")
     }
   }

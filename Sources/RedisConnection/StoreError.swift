@@ -6,13 +6,16 @@ package enum StoreError: Equatable, Sendable {
   case scriptMissing
   /// Redis refused before it did anything; the text says why, for the caller to read.
   case refused(String)
-  /// The command failed on its way: something may have been done. A bug, or a damaged key.
+  /// A key, or a record in it, is not what a worker writes; the text says which.
+  case corrupt(String)
+  /// The command failed on its way: something may have been done. A bug.
   case failed(String)
 
   /// Classifies by the first word: errors out of scripts carry suffixes, and before Redis 7 a
   /// prefix.
   package init(_ message: String) {
-    let word = StoreError.withoutPlace(message).prefix { $0 != " " }
+    let text = StoreError.withoutPlace(message)
+    let word = text.prefix { $0 != " " }
     switch word {
     case "NOSCRIPT": self = .scriptMissing
     case "OOM": self = .refused("Redis is full (OOM)")
@@ -26,6 +29,10 @@ package enum StoreError: Equatable, Sendable {
       self = .refused("\(UnfitMode.cluster) (\(word))")
     case "NOAUTH", "WRONGPASS", "NOPERM", "DENIED":
       self = .refused("Redis does not let this worker in (\(word))")
+    // Scripts say so of a record, Redis of a key's type.
+    case "CORRUPT":
+      self = .corrupt("its \(text.split(separator: " ").dropFirst().first ?? "record")")
+    case "WRONGTYPE": self = .corrupt("a key of another type")
     default: self = .failed(message)
     }
   }

@@ -28,6 +28,7 @@ struct LuaSource: Sendable {
       LuaSource("locks", PackageResources.locks_lua),
       LuaSource("merge", PackageResources.merge_lua),
       LuaSource("messages", PackageResources.messages_lua),
+      LuaSource("removal", PackageResources.removal_lua),
       LuaSource("renewals", PackageResources.renewals_lua),
       LuaSource("session_changes", PackageResources.session_changes_lua),
       LuaSource("session_create", PackageResources.session_create_lua),

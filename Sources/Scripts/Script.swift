@@ -25,6 +25,16 @@ package enum Script: Int, CaseIterable, Sendable {
   /// partitions.
   package var keysAreRecords: Bool { row.keysAreRecords }
 
+  /// Whether what it is about is one session of a device.
+  package var isOfSession: Bool {
+    switch self {
+    case .get, .set, .touch, .move, .recover, .delete, .chat, .switchChat, .chats, .say, .history,
+      .pop, .forget, .link, .unlink, .linkStatus, .entry, .digest, .reportSession, .export, .import:
+      true
+    default: false
+    }
+  }
+
   /// Whether it only reads: then no answer means that nothing was done.
   package var isReadOnly: Bool { row.effect == .reads }
 

@@ -156,17 +156,26 @@ struct StoreErrorTests {
     #expect(text.contains("(\(word))"), "\(text)")
   }
 
+  @Test(arguments: [
+    ("WRONGTYPE Operation against a key", "a key of another type"),
+    ("WRONGTYPE -OOM", "a key of another type"),
+    ("@user_script: 9: -WRONGTYPE Operation", "a key of another type"),
+    ("CORRUPT clocks", "its clocks"), ("CORRUPT", "its record"),
+  ])
+  func `what is not as a worker writes it is corrupt`(message: String, what: String) {
+    #expect(StoreError(message) == .corrupt(what))
+  }
+
   @Test(arguments: ["NOSCRIPT No matching script. Please use EVAL.", "NOSCRIPT"])
   func `a missing script is told as such`(message: String) {
     #expect(StoreError(message) == .scriptMissing)
   }
 
   @Test(arguments: [
-    "ERR unknown command", "WRONGTYPE Operation against a key", "", " ", "ERR", "noscript",
+    "ERR unknown command", "", " ", "ERR", "noscript",
     "NOSCRIPTX", "OOMX", "BUSYGROUP Consumer Group name already exists", "ERR NOSCRIPT", "ERR OOM",
     "EXECABORT", "MOVED 1 h:1", "ASK 1 h:1", "err oom",
-    "@user_script:12: attempt to index a nil value", "WRONGTYPE -OOM",
-    "@user_script: 9: -WRONGTYPE",
+    "@user_script:12: attempt to index a nil value", "CORRUPTED",
   ])
   func `anything else failed on its way`(message: String) {
     #expect(StoreError(message) == .failed(message))

@@ -1,10 +1,12 @@
 // Owns: how the tests here run scripts: on a real Redis, each test under base keys of its own.
 
 import Foundation
+@testable import RedisConnection
 import Scripts
 import SessionModel
 import Synchronization
 import TestSupport
+@testable import Worker
 
 /// A reply line of a script, taken apart.
 struct ScriptReply: CustomStringConvertible {
@@ -166,7 +168,11 @@ final class ScriptBench {
   /// Those of LOCK and RENEW are called as the worker does it: keys are the partitions' here too,
   /// each request has five arguments, and gives a line.
   func call(_ script: Script, keys: [String], _ arguments: [String]) throws -> RedisAnswer {
-    guard script.keysAreRecords else { return try evaluate(script, keys: keys, arguments) }
+    guard script.keysAreRecords else {
+      let reply = try evaluate(script, keys: keys, arguments)
+      guard script.argumentsPerRequest > 0, case .array(let items) = reply else { return reply }
+      return .array(try items.map { try ScriptBench.line($0) })
+    }
     let renewals = keys.indices.map {
       Renewal(script: script, words: Array(arguments[$0 * 5..<($0 + 1) * 5]))
     }
@@ -174,6 +180,30 @@ final class ScriptBench {
       script, keys: zip(renewals, keys).map { $0.key($1) }, renewals.flatMap(\.arguments))
     guard case .array(let items) = reply else { return reply }
     return .array(try zip(renewals, items).map { try $0.line($1) })
+  }
+
+  /// The line that a worker makes of what stands for one.
+  private static func line(_ reply: RedisAnswer) throws -> RedisAnswer {
+    guard case .array = reply else { return reply }
+    let reader = ReplyReader()
+    let bytes = resp(reply)
+    let isTaken = bytes.withUnsafeBytes { reader.feed($0) }
+    var line = RecordLine()
+    var isMade = false
+    _ = reader.next { isMade = line.make(of: $0) }
+    guard isTaken, isMade else { throw TestFailure("no line: \(reply)") }
+    return .text(String(decoding: line.bytes, as: UTF8.self))
+  }
+
+  /// A reply as Redis sent it.
+  private static func resp(_ reply: RedisAnswer) -> [UInt8] {
+    switch reply {
+    case .text(let text): Array("$\(text.utf8.count)\r\n\(text)\r\n".utf8)
+    case .error(let text): Array("-\(text)\r\n".utf8)
+    case .integer(let number): Array(":\(number)\r\n".utf8)
+    case .null: Array("$-1\r\n".utf8)
+    case .array(let items): Array("*\(items.count)\r\n".utf8) + items.flatMap(resp)
+    }
   }
 
   private func evaluate(

@@ -22,7 +22,9 @@ struct ImportTests {
     "TestSupport": [],
     "SessionModelTests": ["SessionModel", "TestSupport"],
     "LoopTests": ["Loop"],
-    "ScriptsTests": ["Loop", "RedisConnection", "Scripts", "SessionModel", "TestSupport"],
+    "ScriptsTests": [
+      "Loop", "RedisConnection", "Scripts", "SessionModel", "TestSupport", "Worker",
+    ],
     "RedisConnectionTests": ["Loop", "RedisConnection", "Scripts", "SessionModel", "TestSupport"],
     "WorkerTests": [
       "Loop", "RedisConnection", "Scripts", "SessionModel", "TestSupport", "Wire", "Worker",

@@ -1,15 +1,19 @@
--- DELETE: a session goes now, with its chats and messages.
--- USES: batch, session_index, links, clocks, cleanup, session_changes
+-- DELETE: a session goes now, with its chats and messages; one whose record is corrupt, too.
+-- USES: batch, session_index, links, clocks, cleanup, session_changes, removal
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, token or empty, request id or empty
 -- RETURNS: OK, NONE, STALE
 return each(4, function(base, i)
-  local s, refusal = open_for_change(base, ARGV[i], ARGV[i + 1], ARGV[i + 2])
+  local ok, s, refusal = pcall(open_for_change, base, ARGV[i], ARGV[i + 1], ARGV[i + 2])
+  if not ok then
+    if not is_corrupt(s) then error(s, 0) end
+    return remove_corrupt(base, ARGV[i], ARGV[i + 1], ARGV[i + 2])
+  end
   if not s then return refusal end
   announce(s, 'deleted', now_ms)
-  if LIVE[s.state] then add_live(base, s.device, -1) end
   for chat = 1, s.chats do call('DEL', s.key .. '/' .. chat) end
   call('DEL', s.key)
+  if LIVE[s.state] then add_live(base, s.device, -1) end
   owe_all(s)
   sweep_up(base, s.device, s.id, s.state)
   return 'OK'

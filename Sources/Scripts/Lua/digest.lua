@@ -1,12 +1,13 @@
 -- What a report of a user adds up over its sessions: whether one is live, its chats, its messages
 -- and its last activity.
--- USES: batch, session_index, session_load, links, session_json
+-- USES: batch, session_index, session_load, links, messages
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, kind, ref
 -- RETURNS: OK, NONE
 return each(4, function(base, i)
   local s = load(base, ARGV[i], ARGV[i + 1])
   if not s or not has_link(s, ARGV[i + 2], ARGV[i + 3]) then return 'NONE' end
-  return string.format('OK %d %d %d %.0f', LIVE[s.state] and 1 or 0, s.chats, messages_in(s),
-    s.active)
+  local messages = 0
+  for chat = 1, s.chats do messages = messages + call('LLEN', log_of(s, chat)) end
+  return string.format('OK %d %d %d %.0f', LIVE[s.state] and 1 or 0, s.chats, messages, s.active)
 end)

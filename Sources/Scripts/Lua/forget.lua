@@ -8,7 +8,9 @@ return each(5, function(base, i)
   if not s then return refusal end
   local chat = chat_of(s, ARGV[i + 2])
   if not chat then return 'NONE' end
-  local removed = call('LLEN', log_of(s, chat))
+  local removed = attempt('LLEN', log_of(s, chat))
   call('DEL', log_of(s, chat))
+  -- Of a key that is no list it is not known how many there were.
+  if type(removed) ~= 'number' then return 'OK {"removed":null,"damaged":["removed"]}' end
   return 'OK {"removed":' .. removed .. '}'
 end, true)

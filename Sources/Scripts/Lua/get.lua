@@ -1,9 +1,6 @@
 -- GET: a session's record. Reading is not activity and changes nothing.
--- USES: batch, session_load, session_json
+-- USES: batch, session_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty
 -- RETURNS: OK, NONE
-return each(2, function(base, i)
-  local s, v = load_whole(base, ARGV[i], ARGV[i + 1])
-  return s and record(s, 'OK ', v) or 'NONE'
-end)
+return each(2, function(base, i) return show(base, ARGV[i], ARGV[i + 1]) end)

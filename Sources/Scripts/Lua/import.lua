@@ -2,7 +2,7 @@
 -- counts as now: where it was exported the clock may have been. Activity would bring such a
 -- deadline nearer, and the index be behind, which is written only where one moves away.
 -- USES: batch, session_index, session_load, links, clocks, transitions, session_json,
---   session_changes, merge, messages, session_create, import_checks
+--   session_changes, merge, messages, session_create, import_checks, removal
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, replace (yes or empty), fields of the record, messages (four parts for
 --   each: chat and number and time and JSON), token or empty, request id or empty
@@ -17,11 +17,14 @@ return each(7, function(base, i)
     if is_time and tonumber(fields[n + 1]) > now_ms then fields[n + 1] = now_text end
     v[fields[n]] = fields[n + 1]
   end
-  local old = load(base, device, id)
+  local ok, old = pcall(load, base, device, id)
+  local is_bad = not ok and is_corrupt(old)
+  if not ok and not is_bad then error(old, 0) end
   if old and ARGV[i + 2] == '' then
     return 'ERR illegal_state IMPORT: the session is there already; replace=yes overwrites it'
   end
-  if old then settle(old) else sweep_up_ghost(base, device, id) end
+  if is_bad then old = nil end
+  if old then settle(old) elseif not is_bad then sweep_up_ghost(base, device, id) end
   local refusal = fence(old or {base = base, device = device, rev = 0}, token)
   if refusal then return refusal end
   local over = over_at(v)
@@ -31,6 +34,7 @@ return each(7, function(base, i)
   local was_live = old and LIVE[old.state]
   local full = LIVE[v.state] and not was_live and device_full(base, device)
   if full then return full end
+  if is_bad then remove_corrupt(base, device, id, token) end
   if old then
     for chat = 1, old.chats do call('DEL', log_of(old, chat)) end
     call('DEL', key)
@@ -62,5 +66,5 @@ return each(7, function(base, i)
   end
   index(s)
   owe_all(s)
-  return record(s, 'OK ')
-end, true)
+  return record(s)
+end, true, show_again)

@@ -13,9 +13,9 @@ return each(7, function(base, i)
   local verb, to, reason = ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   local s, refusal = open_for_change(base, ARGV[i], ARGV[i + 1], ARGV[i + 5])
   if not s then return refusal end
-  if s.state == to and (verb == 'CLOSE' or verb == 'ARCHIVE') then return record(s, 'OK ') end
+  if s.state == to and (verb == 'CLOSE' or verb == 'ARCHIVE') then return record(s) end
   if not FROM[verb][s.state] then return wrong_state(s, verb) end
   if verb == 'RESUME' then touch(s) end
   move(s, to, now_ms, reason ~= '' and reason or 'null')
-  return record(s, 'OK ')
-end, true)
+  return record(s)
+end, true, show_again)

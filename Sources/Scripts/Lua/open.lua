@@ -5,6 +5,7 @@
 --   place taken (yes or empty), token or empty, request id or empty
 -- RETURNS: OK, STALE, ERR, MORE
 return each(10, function(base, i)
-  local s, refusal, v = make(base, ARGV[i], i + 1)
-  return s and record(s, 'OK ', v) or refusal
-end, true)
+  local s, refusal, flat = make(base, ARGV[i], i + 1)
+  if not s then return refusal end
+  return record(s, nil, flat)
+end, true, show_again)

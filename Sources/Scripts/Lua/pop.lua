@@ -9,5 +9,5 @@ return each(5, function(base, i)
   local chat = chat_of(s, ARGV[i + 2])
   local newest = chat and call('RPOP', log_of(s, chat))
   if not newest then return 'NONE' end
-  return 'OK {"seq":' .. newest
-end, true)
+  return {'message', newest}, newest, #newest
+end, true, function(_, _, kept) return {'message', kept}, nil, #kept end)

@@ -1,8 +1,7 @@
 -- Does what is due in a partition, oldest first. It may run twice, or on two workers at once:
 -- each record is ended by whoever comes first, and the other finds nothing. An entry that cannot
 -- be ended, because somebody has damaged its record, is tried again later and holds up no other.
--- USES: batch, lock_records, lock_endings, locks, session_load, links, clocks, transitions,
---   cleanup
+-- USES: batch, lock_records, lock_endings, locks, session_load, links, clocks, transitions, cleanup
 -- KEYS: the partition's base key
 -- ARGV: how many entries to take at most, ms after which a failed entry is tried again
 -- RETURNS: ms until the next deadline or -1, entries found due, how late each ending was in ms,

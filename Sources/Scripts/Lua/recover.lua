@@ -7,5 +7,5 @@ return each(4, function(base, i)
   local s, refusal = open_for_change(base, ARGV[i], ARGV[i + 1], ARGV[i + 2])
   if not s then return refusal end
   if not recover(s) then return wrong_state(s, 'RECOVER') end
-  return record(s, 'OK ')
-end, true)
+  return record(s)
+end, true, show_again)

@@ -8,24 +8,22 @@
 -- RETURNS: OK, STALE, ERR, MORE
 local LOOKED_AT_MAX = 1000
 return each(11, function(base, i)
-  local function told(s, how, v)
-    return string.sub(record(s, 'OK ', v), 1, -2) .. ',"how":"' .. how .. '"}'
-  end
   local device, hint = ARGV[i], ARGV[i + 1]
   local candidates = ids_of(base, device, '', LOOKED_AT_MAX)
   if hint ~= '' then table.insert(candidates, 1, hint) end
   for n, id in ipairs(candidates) do
-    -- One that somebody has damaged is in nobody's way.
+    -- One that is corrupt is in no other's way.
     local ok, s = pcall(load, base, device, id)
     if ok and s then
       settle(s)
       local refusal = fence(s, ARGV[i + 9])
       if refusal and (LIVE[s.state] or s.state == 'abandoned') then return refusal end
       if recover(s) then
-        return told(s, n == 1 and hint ~= '' and 'hint' or 'latest')
+        return record(s, n == 1 and hint ~= '' and ',"how":"hint"' or ',"how":"latest"')
       end
     end
   end
-  local s, refusal, v = make(base, device, i + 2)
-  return s and told(s, 'new', v) or refusal
-end, true)
+  local s, refusal, flat = make(base, device, i + 2)
+  if not s then return refusal end
+  return record(s, ',"how":"new"', flat)
+end, true, show_again)

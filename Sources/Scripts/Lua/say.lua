@@ -1,5 +1,5 @@
 -- SAY: appends messages to a chat.
--- USES: batch, clocks, session_changes, messages
+-- USES: batch, clocks, session_changes, messages, session_load
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, chat or empty, messages (each after whose it is), token or
 --   empty, request id or empty
@@ -11,7 +11,8 @@ return each(6, function(base, i)
   if not chat then return 'NONE' end
   local messages, entries, log = parts(ARGV[i + 3]), {}, log_of(s, chat)
   local seen = call('HMGET', s.key, 'q:' .. chat, 't:' .. chat, 'answers', 'answer_ms')
-  local seq, was_asked = tonumber(seen[1] or 0), tonumber(seen[2])
+  -- Figures that are corrupt begin again; the number goes on from the newest message's.
+  local seq, was_asked = whole(seen[1] or 0) or newest_seq(log), whole(seen[2])
   for n = 2, #messages, 2 do
     seq = seq + 1
     entries[n / 2] = entry_of(text(seq), now_text, messages[n])
@@ -20,9 +21,9 @@ return each(6, function(base, i)
   if asked ~= was_asked then writes = {'t:' .. chat, asked and now_text or ''} end
   if answers > 0 then
     writes[#writes + 1] = 'answers'
-    writes[#writes + 1] = text((seen[3] or 0) + answers)
+    writes[#writes + 1] = text((whole(seen[3]) or 0) + answers)
     writes[#writes + 1] = 'answer_ms'
-    writes[#writes + 1] = text((seen[4] or 0) + ms)
+    writes[#writes + 1] = text((whole(seen[4]) or 0) + ms)
   end
   -- First what may fail, in a key that somebody has damaged; a full Redis refuses either.
   local length = append(log, entries)

@@ -15,9 +15,11 @@ local function quick(base, device, id)
   local found, key = find_session(base, device, id)
   if not found then return nil end
   local seen = call('HMGET', key, 'state', 'clocks', 'active', 'created', 'born', 'fenced')
-  if seen[1] ~= 'active' or seen[6] then return nil end
+  if seen[1] ~= 'active' or seen[6] or not seen[2] then return nil end
   local clocks, active, born = numbers_of(seen[2]), tonumber(seen[3]), tonumber(seen[5] or seen[4])
   local idle, abandon, life, warn = clocks[1], clocks[2], clocks[4], clocks[6]
+  -- Of a corrupt record nothing is done; reading it says so.
+  if not (warn and active and born) then return nil end
   local quiet = now_ms + warn
   if idle > 0 and active + idle <= quiet or abandon > 0 and active + abandon <= now_ms
     or life > 0 and born + life <= quiet then

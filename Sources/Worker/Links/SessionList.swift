@@ -36,9 +36,6 @@ final class SessionList {
   private var foundBytes = 0
   /// How many of them count as kept for the caller.
   private var keptBytes = 0
-  /// Those that cannot be read, which are named instead of shown.
-  private var damaged: [SessionEntry] = []
-  private var damage = ""
 
   /// Records fetched in one call: what bounds how long it keeps Redis from everybody else.
   private static let rowsMax = 50
@@ -151,9 +148,8 @@ final class SessionList {
       } else if row.elementsEqual("NONE".utf8) {
         dead.append(entry)
       } else if row.starts(with: Array("ERR ".utf8)) {
-        damaged.append(entry)
-        damage = String(decoding: row, as: UTF8.self)
-        foundBytes += entry.text.utf8.count
+        bury(dead)
+        return request.end(row.withUnsafeBufferPointer { server.outcome(of: .entry, $0) })
       }
       if found.count == limit || foundBytes >= SessionList.pageBytesMax {
         finish(isAtEnd: isLast && at == entries.count - 1 && entry == last)
@@ -175,13 +171,7 @@ final class SessionList {
   }
 
   private func finish(isAtEnd: Bool) {
-    var line = Array("OK {".utf8)
-    if !damaged.isEmpty {
-      let names = damaged.map { "\"\($0.device)/\($0.session)\"" }.joined(separator: ",")
-      line += Array("\"damaged\":[\(names)],".utf8)
-      server.leftOut(damaged.count, damage)
-    }
-    line += Array("\"sessions\":[".utf8)
+    var line = Array("OK {\"sessions\":[".utf8)
     for (index, record) in found.enumerated() {
       if index > 0 { line.append(UInt8(ascii: ",")) }
       line += record

@@ -16,8 +16,7 @@ final class UserReport {
   private var messages: Int64 = 0
   private var activeAtMs: Int64?
   /// Sessions that cannot be read, and so are in no sum.
-  private var damaged = 0
-  private var damage = ""
+  private var damaged: [String] = []
 
   /// Sessions looked at in one call.
   private static let rowsMax = 100
@@ -49,15 +48,14 @@ final class UserReport {
       script: .digest, keys: entries.map { request.server.baseKeys[$0.partition.index] },
       arguments: entries.flatMap { [$0.device, $0.session, link.kind, link.ref] })
     request.read(query) { [self] rows in
-      for row in rows { take(row) }
+      for (entry, row) in zip(entries, rows) { take(row, of: entry) }
       if isLast { finish() } else { next() }
     }
   }
 
-  private func take(_ row: [UInt8]) {
+  private func take(_ row: [UInt8], of entry: SessionEntry) {
     if row.starts(with: Array("ERR ".utf8)) {
-      damaged += 1
-      damage = String(decoding: row, as: UTF8.self)
+      damaged.append("\"\(entry.device)/\(entry.session)\"")
     }
     let numbers = String(decoding: row, as: UTF8.self).split(separator: " ").dropFirst()
       .compactMap { Int64($0) }
@@ -74,9 +72,11 @@ final class UserReport {
     var line = Array("OK {\"user\":\"\(link.ref)\",\"sessions\":\(sessions),".utf8)
     line += Array("\"live\":\(live),\"chats\":\(chats),\"messages\":\(messages),".utf8)
     line += Array("\"active_at\":\(active)".utf8)
-    if damaged > 0 { line += Array(",\"damaged\":\(damaged)".utf8) }
+    if !damaged.isEmpty {
+      line += Array(",\"damaged\":[\(damaged.joined(separator: ","))]".utf8)
+      request.server.noteCorrupt(damaged.count)
+    }
     line.append(UInt8(ascii: "}"))
-    request.server.leftOut(damaged, damage)
     request.end(line)
   }
 }

@@ -68,7 +68,7 @@ enum Figure: Int, CaseIterable, Sendable {
   case bufferedBytes, crowdedRequests, crowdedReplies, crowdedReadings, crowdedWatches
   case authFailures
   case batches, batchedRequests
-  case damagedSessions
+  case corruptValues
   case redisConnectionFailures, redisReady, scriptsMended
   case watches, waiters, eventsPushed, eventsGiven, eventsReturned
 }

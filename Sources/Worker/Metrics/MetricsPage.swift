@@ -182,9 +182,9 @@ enum MetricsPage {
       "Script calls sent again because Redis had forgotten the script.",
       shared.sum(.scriptsMended))
     page.single(
-      "latchkey_damaged_sessions_total", "counter",
-      "Times a session was left out of a list or a report because its record is damaged.",
-      shared.sum(.damagedSessions))
+      "latchkey_corrupt_values_total", "counter",
+      "Values shown as null, and requests refused, because keys in Redis are corrupt.",
+      shared.sum(.corruptValues))
   }
 
   /// What happens to requests between their callers and Redis.

@@ -33,7 +33,7 @@ extension ServingLoop {
       case .success(let reply) where reply.kind == .text:
         done(outcome(of: query.script, reply.bytes))
       case .success(let reply) where reply.count == 1:
-        done(outcome(of: query.script, reply[0].bytes))
+        withLine(of: reply[0]) { done(outcome(of: query.script, $0)) }
       case .success(let reply): done(.failed(refusal(of: query.script, reply.text)))
       case .failure(let failure): done(.failed(error(for: failure, query.script)))
       }
@@ -83,11 +83,26 @@ extension ServingLoop {
     ) { [unowned self] result in
       switch result {
       case .success(let reply) where reply.kind == .array && reply.count == query.keys.count:
-        done(.success(reply.elements.map { Array($0.bytes) }))
+        done(.success(reply.elements.map { element in withLine(of: element) { Array($0) } }))
       case .success(let reply): done(.failure(refusal(of: query.script, reply.text)))
       case .failure(let failure): done(.failure(error(for: failure, query.script)))
       }
     }
+  }
+
+  /// Lends the line that an element of a script's reply is, or stands for; empty if it is none.
+  ///
+  /// Without its end.
+  func withLine<Value>(of reply: RedisReply, _ body: (UnsafeBufferPointer<UInt8>) -> Value) -> Value
+  {
+    guard reply.kind == .array else { return body(reply.bytes) }
+    // Taken out while it is lent: who gets it may ask for the next one.
+    var line = RecordLine()
+    swap(&line, &recordLine)
+    defer { swap(&line, &recordLine) }
+    if !line.make(of: reply) { line.reset() }
+    if line.corruptCount > 0 { noteCorrupt(line.corruptCount) }
+    return line.bytes.withUnsafeBufferPointer { body($0) }
   }
 
   /// A script's reply line, or the error that it tells.
@@ -106,37 +121,36 @@ extension ServingLoop {
         ? refusal(of: script, String(parts[2])) : RequestError(code, String(parts[2])))
   }
 
-  /// A script failed on its way: a bug, or a key that somebody has damaged.
+  /// A script failed on its way: a bug.
   func scriptFailed(_ script: Script, _ message: String) -> RequestError {
     shared.log.error(
       "a script failed", ["script": script.name, "error": String(message.prefix(200))])
     return RequestError(.internal, "the request failed inside Redis; see the log")
   }
 
-  /// A list or a report does without sessions whose records are damaged; the reply says so.
+  /// Values were shown as null, or a request was refused, because keys in Redis are corrupt.
   ///
-  /// Who asks for one of them gets `ERR internal`.
-  func leftOut(_ count: Int, _ message: String = "") {
-    guard count > 0 else { return }
-    counters.add(count, .damagedSessions)
-    shared.log.error(
-      "damaged sessions were left out",
-      message.isEmpty
-        ? ["count": "\(count)"] : ["count": "\(count)", "error": String(message.prefix(200))])
-  }
-
-  /// The same, where a script has left them out, which its reply begins with.
-  func noteDamaged(in line: UnsafeBufferPointer<UInt8>) {
-    guard line.starts(with: Array("OK {\"damaged\":[".utf8)) else { return }
-    let names = line.prefix { $0 != UInt8(ascii: "]") }
-    leftOut(names.count { $0 == UInt8(ascii: "/") })
+  /// The log says so once a second at most: a list can be full of them.
+  func noteCorrupt(_ count: Int, _ what: String = "values of records") {
+    counters.add(count, .corruptValues)
+    corruptSinceLog += count
+    guard loop.nowMs - corruptLoggedMs >= 1_000 else { return }
+    shared.log.error("corrupt records in Redis", ["count": "\(corruptSinceLog)", "what": what])
+    corruptLoggedMs = loop.nowMs
+    corruptSinceLog = 0
   }
 
   /// What callers are told when Redis answers a script call with an error.
   func refusal(of script: Script, _ message: String) -> RequestError {
     switch StoreError(message) {
     case .refused(let reason): return RequestError(.unavailable, "\(reason); nothing was done")
-    case .scriptMissing, .failed: return scriptFailed(script, message)
+    case .corrupt(let what) where script.isOfSession:
+      noteCorrupt(1, what)
+      return RequestError(
+        .illegalState,
+        "the session is corrupt in Redis (\(what)): GET shows what is left of it, DELETE removes it"
+      )
+    case .corrupt, .scriptMissing, .failed: return scriptFailed(script, message)
     }
   }
 

@@ -58,6 +58,11 @@ final class ServingLoop {
   var yielded: [Connection] = []
   var spareBuffers: [[UInt8]] = []
   private var replyLine: [UInt8] = []
+  /// Where lines are made of what scripts give.
+  var recordLine = RecordLine()
+  /// When the log was told of corrupt records, and how many there were since.
+  var corruptLoggedMs: Int64 = -1_000
+  var corruptSinceLog = 0
   private(set) lazy var subscriptions = EventSubscriptions(self, index: index)
   private var partitionTurn = 0
   /// Lines over the usual limit that are coming now.
@@ -332,10 +337,11 @@ extension ServingLoop: RedisConnectionOwner {
     }
     var replyBytes = 0
     for index in 0..<batch.count {
-      let text = reply[index].bytes
-      replyBytes += text.count
       noteDeadline(of: batch.tickets[index])
-      answerBatched(batch.tickets[index], batch.script, text)
+      withLine(of: reply[index]) { line in
+        replyBytes += line.count
+        answerBatched(batch.tickets[index], batch.script, line)
+      }
     }
     batcher.answered(batch, replyBytes: replyBytes)
   }
@@ -351,7 +357,6 @@ extension ServingLoop: RedisConnectionOwner {
     } else if script.keysAreRecords, reply[0] <= UInt8(ascii: "9") {
       answerRenewal(ticket, script, reply)
     } else {
-      if script == .listDevice { noteDamaged(in: reply) }
       answerText(ticket, reply, onlyReads: script.isReadOnly)
     }
   }

@@ -20,13 +20,7 @@ local function recount(base, device)
   local counted, current = device_line(base, device)
   if counted == 0 or recounted[device] then return end
   recounted[device] = true
-  local live = 0
-  for _, id in ipairs(ids_of(base, device, '', -1)) do
-    if LIVE[call('HGET', base .. ':session:' .. device .. '/' .. id, 'state')] then
-      live = live + 1
-    end
-  end
-  call('HSET', base .. ':devices', device, live .. ' ' .. current)
+  call('HSET', base .. ':devices', device, count_live(base, device) .. ' ' .. current)
 end
 
 local function wrong_state(s, verb)

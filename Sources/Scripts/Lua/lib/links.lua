@@ -5,9 +5,11 @@
 -- GIVES: links_json, count_links, links_full, has_link, owe_all, add_link, drop_link, set_user,
 --   standing, more
 
+local ID = "([%w%._:@%+%-%%~!%*'%(%)]+)"
 local function links_json(lines)
   local kinds, refs = {}, {}
-  for kind, ref in string.gmatch(lines, '(%S+) (%S+)\n') do
+  -- What is no id is corrupt, and would corrupt the line.
+  for kind, ref in string.gmatch(lines, ID .. ' ' .. ID .. '\n') do
     if not refs[kind] then kinds[#kinds + 1], refs[kind] = kind, {} end
     table.insert(refs[kind], '"' .. ref .. '"')
   end

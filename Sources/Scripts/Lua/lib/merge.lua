@@ -37,6 +37,16 @@ local function forget_removed(s)
   call('HSET', s.key, 'floor', s.rev)
 end
 
+-- How many fields a session has; where its record does not say it, they are counted.
+local function fields_of(s, line)
+  local known, fields = whole(line or 0), 0
+  if known then return known end
+  for name, value in pairs(members_of(s.key)) do
+    if cut(name, 1, 2) == 'f:' and find(value, ' ', 1, true) then fields = fields + 1 end
+  end
+  return fields
+end
+
 -- Writes members, and notes activity. Returns a refusal, or nil.
 local function merge(s, list, seen_rev)
   if #list == 0 then return touch(s) end
@@ -46,8 +56,8 @@ local function merge(s, list, seen_rev)
     removes = removes or list[i + 1] == 'null'
   end
   local now = call('HMGET', s.key, unpack(names))
-  local writes, fields = merged(s.rev, list, now, 3, tonumber(now[1] or 0), seen_rev,
-    tonumber(now[2] or 0))
+  local writes, fields = merged(s.rev, list, now, 3, fields_of(s, now[1]), seen_rev,
+    whole(now[2] or 0) or s.rev)
   if not writes then return fields end
   s.rev, s.active = s.rev + 1, now_ms
   call('HSET', s.key, 'rev', s.rev, 'fields', fields, 'active', now_text, unpack(writes))

@@ -1,9 +1,8 @@
 -- Chats: each is a list beside its session's record, oldest message first. An entry is a message as
--- HISTORY shows it without its beginning: `<seq>,"at":<ms>,"message":<JSON>}`. So a reply is
--- entries put together, and none is taken apart: Lua's time goes with the texts that it makes.
+-- HISTORY shows it without its beginning: `<seq>,"at":<ms>,"message":<JSON>}`. Of entries as they
+-- are a worker makes the reply: Lua's time goes with the texts that it makes.
 -- USES: batch
--- GIVES: chat_of, log_of, entry_of, time_of, bytes_of, messages_json, append, place_after,
---   answers_in
+-- GIVES: chat_of, log_of, entry_of, newest_seq, bytes_of, append, place_after, answers_in
 
 -- The number of the addressed chat, or nil if there is no such chat.
 local function chat_of(s, chat)
@@ -18,24 +17,28 @@ local function entry_of(seq, at, json)
   return seq .. ',"at":' .. at .. ',"message":' .. json .. '}'
 end
 
+-- The number of an entry, or nil if it is corrupt.
 local function seq_of(entry) return tonumber(string.match(entry, '^%d+')) end
 
-local function time_of(entry) return string.match(entry, '^%d+,"at":(%d+)') end
+-- The number of the entry at a place; of one that is corrupt, by those before it.
+local function seq_at(log, place)
+  for back = 0, math.min(place, 63) do
+    local seq = seq_of(call('LINDEX', log, place - back))
+    if seq then return seq + back end
+  end
+  return place
+end
+
+-- The newest message's number; 0 without one.
+local function newest_seq(log)
+  local length = call('LLEN', log)
+  return length > 0 and seq_at(log, length - 1) or 0
+end
 
 local function bytes_of(entries)
   local bytes = 0
   for _, entry in ipairs(entries) do bytes = bytes + #entry end
   return bytes
-end
-
--- The messages of entries from the first-th on, between `before` and `behind`. Lua hashes each text
--- that it makes, so that no longer one than the result is made on the way to it.
-local function messages_json(before, entries, first, behind)
-  local last = #entries
-  if last < first then return before .. behind end
-  entries[first] = before .. '{"seq":' .. entries[first]
-  entries[last] = entries[last] .. behind
-  return table.concat(entries, ',{"seq":', first)
 end
 
 -- Appends entries; returns how many messages there are now. A call takes some 8,000 arguments.
@@ -52,13 +55,13 @@ end
 -- number or the newest one's, and with few of them it is between two places that are close.
 local function place_after(log, seq)
   local length = call('LLEN', log)
-  local newest = length > 0 and seq_of(call('LINDEX', log, -1))
+  local newest = length > 0 and seq_at(log, length - 1)
   if not newest or newest <= seq then return length end
   local low = math.max(0, length - (newest - seq))
-  local high = math.max(0, math.min(length - 1, seq + 1 - seq_of(call('LINDEX', log, 0))))
+  local high = math.max(0, math.min(length - 1, seq + 1 - seq_at(log, 0)))
   while low < high do
     local middle = math.floor((low + high) / 2)
-    if seq_of(call('LINDEX', log, middle)) > seq then high = middle else low = middle + 1 end
+    if seq_at(log, middle) > seq then high = middle else low = middle + 1 end
   end
   return low
 end

@@ -65,7 +65,7 @@ local function each_record(at, operate)
       local ttl, token, req = string.match(terms, '^(%d+) (%d*) (.*)$')
       -- What was read as none may be of another kind than a record; `operate` reads it again.
       if newer[key] == false then record = nil end
-      replies[item] = answered(base, device, req or '', operate, device, record or nil, who,
+      replies[item] = answered(base, device, req or '', nil, operate, device, record or nil, who,
         ttl or terms, token or '')
       newer[key] = false
     end

@@ -12,8 +12,11 @@ local function device_full(base, device)
   for _, member in ipairs(call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms)) do
     local is_live = string.match(member, '^[ap]:')
     local id = is_live and cut(member, 2, #mine + 1) == mine and cut(member, #mine + 2)
-    local s = id and load(base, device, id)
-    if s then settle(s) end
+    if id then
+      -- One that is corrupt stays as it is, and refuses no other.
+      local ok, s = pcall(load, base, device, id)
+      if ok and s then settle(s) end
+    end
   end
   live = device_line(base, device)
   if live < SESSIONS_MAX then return nil, live end
@@ -23,7 +26,8 @@ end
 local OWN = {'state', 'rev', 'clocks', 'created', 'active', 'fields', 'links', 'fenced', 'thread'}
 
 -- From arguments: session, thread (JSON), clocks, fenced, members, user, place taken and token, at
--- `i`. Returns the session, nil and its members; or nil and the reply that says why not.
+-- `i`. Returns the session, nil, and names and values of its record in
+-- turn; or nil and the reply that says why not.
 local function make(base, device, i)
   local id, user, token = ARGV[i], ARGV[i + 5], ARGV[i + 7]
   if token ~= '' and not is_current(base, device, token) then return nil, 'STALE {"rev":0}' end
@@ -62,5 +66,5 @@ local function make(base, device, i)
   announce(s, 'opened', now_ms)
   index(s)
   owe_all(s)
-  return s, nil, v
+  return s, nil, flat
 end

@@ -1,54 +1,64 @@
--- How a session becomes a record.
--- USES: batch, session_index, session_load, links
--- GIVES: messages_in, thread_of, record
+-- How a session is shown: its members as they are stored, of which a worker makes the record. A
+-- text costs Lua by its length, and Redis has one core for all workers.
+-- USES: batch, session_index, session_load
+-- GIVES: number_within, shown, record, show, show_again, for_chat
 
-local function time_or_null(at) return at and text(at) or 'null' end
-
-local function messages_in(s)
-  local sum = 0
-  for chat = 1, s.chats do sum = sum + call('LLEN', s.key .. '/' .. chat) end
-  return sum
+-- A whole number from 1 to `most`; nil if the text is none.
+local function number_within(line, most)
+  local number = tonumber(line)
+  return number and number >= 1 and number <= most and number % 1 == 0 and number or nil
 end
 
--- A session without a thread of its own goes by its id.
-local function thread_of(s, v) return v.thread or '"' .. s.id .. '"' end
-
--- The JSON of a member's line, which is its revision and its JSON; none if it was removed.
-local function json_of(line)
-  local space = line and find(line, ' ', 1, true)
-  return space and cut(line, space + 1)
+-- How many chats are read; where the record does not say it, all that there may be.
+local function chats_of(line)
+  if not line then return 1 end
+  return number_within(line, CHATS_READ_MAX) or CHATS_MAX
 end
 
--- The names of fields that have a value and their values, as JSON in the order of their texts.
-local function fields_json(v)
-  local names, json = {}, {}
-  for name in pairs(v) do
-    if cut(name, 1, 2) == 'f:' then names[#names + 1] = name end
+-- A session for the worker: names and values of its record in turn, how many messages each chat
+-- has, and what else the reply says, as JSON that begins with a comma; false for keys of another
+-- type. And what of it is kept under a request id, and how many bytes it has.
+local function shown(device, id, key, flat, rest)
+  local size, chats, lengths = 0, 1, {}
+  for n = 1, #flat, 2 do
+    local name, value = flat[n], flat[n + 1]
+    if name == 'chats' then chats = chats_of(value) end
+    size = size + #name + #value
   end
-  table.sort(names)
-  for _, name in ipairs(names) do
-    local value = json_of(v[name])
-    if value then
-      local n = #json
-      json[n + 1] = n == 0 and '' or ','
-      json[n + 2], json[n + 3], json[n + 4] = cut(name, 3), ':', value
-    end
+  for chat = 1, chats do
+    local length = attempt('LLEN', key .. '/' .. chat)
+    lengths[chat] = type(length) == 'number' and length
   end
-  return table.concat(json)
+  rest = rest or ''
+  return {'record', device, id, not flat.err and flat, lengths, rest}, id .. rest, size
 end
 
--- The session whole, as JSON behind `before`; texts and fields are stored as JSON and not touched.
--- `v` is what `members_of` gives, unless it is to be read.
-local function record(s, before, v)
-  v = v or members_of(s.key)
-  return before .. '{"session":"' .. s.id .. '","device":"' .. s.device .. '","state":"' .. s.state
-    .. '","reason":' .. (v.reason or 'null') .. ',"rev":' .. v.rev .. ',"name":'
-    .. (json_of(v.name) or 'null') .. ',"thread":' .. thread_of(s, v) .. ',"phase":'
-    .. (json_of(v.phase) or 'null') .. ',"step":' .. (json_of(v.step) or 'null')
-    .. ',"created_at":' .. v.created .. ',"active_at":' .. v.active .. ',"idle_at":'
-    .. time_or_null(idle_at(s)) .. ',"abandon_at":' .. time_or_null(abandon_at(s))
-    .. ',"life_at":' .. time_or_null(life_at(s)) .. ',"keep_until":'
-    .. time_or_null(keep_until(s)) .. ',"chat":' .. (v.chat or '1') .. ',"chats":'
-    .. (v.chats or '1') .. ',"messages":' .. text(messages_in(s)) .. ',"links":'
-    .. links_json(s.links) .. ',"fields":{' .. fields_json(v) .. '}}'
+-- The session as it is now; `flat` is what HGETALL gives, unless it is to be read.
+local function record(s, rest, flat)
+  return shown(s.device, s.id, s.key, flat or attempt('HGETALL', s.key), rest)
+end
+
+-- A session that is only read: NONE, or as `shown` gives it.
+local function show(base, device, id, rest)
+  local found, key = find_session(base, device, id)
+  local flat = found and attempt('HGETALL', key)
+  if not flat or not flat.err and #flat == 0 then return 'NONE' end
+  return shown(device, found, key, flat, rest)
+end
+
+-- The reply of which this was kept: the session as it is now.
+local function show_again(base, device, kept)
+  local id, rest = string.match(kept, '^([^,]+)(.*)$')
+  return show(base, device, id, rest)
+end
+
+-- What decides which chat is read of a session, whatever else of it is corrupt; or nil and NONE.
+local function for_chat(base, device, id)
+  local found, key = find_session(base, device, id)
+  local seen = found and attempt('HMGET', key, 'state', 'chat', 'chats')
+  if not seen or not seen[1] and call('EXISTS', key) == 0 then return nil, 'NONE' end
+  local chats, current = chats_of(seen[3]), seen[2] or '1'
+  if seen.err then current = '' end
+  return {key = key, chats = chats, current = current,
+    chat = number_within(current, CHATS_READ_MAX) or 1}
 end

@@ -1,6 +1,6 @@
 -- How a session is read: what decides its state, or its record whole.
--- USES: batch
--- GIVES: numbers_of, find_session, is_there, load, members_of, session_of, load_whole
+-- USES: batch, session_index
+-- GIVES: numbers_of, whole, find_session, load, members_of, session_of
 
 -- A line of numbers, each as a number; most sessions have the same clocks.
 local numbers
@@ -13,15 +13,28 @@ local function numbers_of(line)
   return list
 end
 
+-- A whole number that Lua can count by; nil if the text is none.
+local function whole(line)
+  local number = line and tonumber(line)
+  return number and number >= 0 and number < 9007199254740992 and number or nil
+end
+
 -- What decides a session's state, from the members of its record as they are stored.
 local function session(base, device, id, key, state, rev, clocks, active, created, born, since,
     warned, chat, chats, fenced, links)
-  local ms = numbers_of(clocks)
-  return {base = base, device = device, id = id, key = key, state = state, rev = tonumber(rev),
+  local ms = numbers_of(clocks or '')
+  local times = {whole(active), whole(created), whole(born or created), whole(since or created)}
+  local s_rev, s_chat, s_chats = whole(rev), whole(chat or 1), whole(chats or 1)
+  if not LIVE[state] and not KEPT[state] then corrupt('state') end
+  if #ms ~= 6 then corrupt('clocks') end
+  if not (times[1] and times[2] and times[3] and times[4]) then corrupt('times') end
+  if not s_rev then corrupt('rev') end
+  if not s_chat or not s_chats or s_chats > CHATS_READ_MAX then corrupt('chats') end
+  return {base = base, device = device, id = id, key = key, state = state, rev = s_rev,
     idle = ms[1], abandon = ms[2], archive = ms[3], life = ms[4], keep = ms[5], warn = ms[6],
-    active = tonumber(active), created = tonumber(created), born = tonumber(born or created),
-    since = tonumber(since or created), warned = warned or '0 0', chat = tonumber(chat or 1),
-    chats = tonumber(chats or 1), fenced = fenced == 'yes', links = links or ''}
+    active = times[1], created = times[2], born = times[3], since = times[4],
+    warned = warned or '0 0', chat = s_chat, chats = s_chats, fenced = fenced == 'yes',
+    links = links or ''}
 end
 
 -- The id and the key of the addressed session, or nil if the device has none.
@@ -30,16 +43,12 @@ local function find_session(base, device, id)
     -- Cut out by place, as the device's line is read for each request.
     local line = call('HGET', base .. ':devices', device)
     if not line then return nil end
-    id = cut(line, find(line, ' ', 1, true) + 1)
+    local space = find(line, ' ', 1, true)
+    -- A line that is corrupt says nothing; the newest session is there all the same.
+    id = space and cut(line, space + 1) or ids_of(base, device, '', 1)[1]
+    if not id then return nil end
   end
   return id, base .. ':session:' .. device .. '/' .. id
-end
-
--- Whether a record says that there is a session. One without a state is none that is gone, but one
--- that somebody has damaged.
-local function is_there(state, clocks)
-  assert(state or not clocks, 'a record without a state')
-  return state
 end
 
 -- The addressed session, or nil if there is no such session.
@@ -47,7 +56,8 @@ local function load(base, device, id)
   local found, key = find_session(base, device, id)
   local v = found and call('HMGET', key, 'state', 'rev', 'clocks', 'active', 'created', 'born',
     'since', 'warned', 'chat', 'chats', 'fenced', 'links')
-  return v and is_there(v[1], v[3]) and session(base, device, found, key, unpack(v)) or nil
+  if not v or not v[1] and call('EXISTS', key) == 0 then return nil end
+  return session(base, device, found, key, unpack(v, 1, 12))
 end
 
 -- The members of a record by their names.
@@ -61,12 +71,4 @@ end
 local function session_of(base, device, id, key, v)
   return session(base, device, id, key, v.state, v.rev, v.clocks, v.active, v.created, v.born,
     v.since, v.warned, v.chat, v.chats, v.fenced, v.links)
-end
-
--- The addressed session and its members, or nil if there is no such session.
-local function load_whole(base, device, id)
-  local found, key = find_session(base, device, id)
-  local v = found and members_of(key)
-  if not v or not is_there(v.state, v.clocks) then return nil end
-  return session_of(base, device, found, key, v), v
 end

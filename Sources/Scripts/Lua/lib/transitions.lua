@@ -1,5 +1,5 @@
 -- Moving a session from state to state: the one place that does.
--- USES: batch, session_index, links, clocks
+-- USES: batch, session_index, links, clocks, session_load
 -- GIVES: count, index, move, settle
 
 local EVENT = {active = 'resumed', paused = 'paused', abandoned = 'abandoned',
@@ -27,7 +27,11 @@ local function move(s, to, at_ms, reason, kind)
   call('HSET', s.key, 'state', to, 'since', text(at_ms), 'rev', s.rev,
     'reason', s.reason)
   call('ZREM', s.base .. ':due', member)
-  call('HINCRBY', s.key, 's:' .. from, string.format('%.0f', math.max(0, at_ms - since)))
+  local spent = text(math.max(0, at_ms - since))
+  -- A figure that is corrupt begins again.
+  if type(attempt('HINCRBY', s.key, 's:' .. from, spent)) == 'table' then
+    call('HSET', s.key, 's:' .. from, spent)
+  end
   count(s.base, 'state:' .. from, -1)
   count(s.base, 'state:' .. to, 1)
   if (LIVE[from] or LIVE[to]) and not (LIVE[from] and LIVE[to]) then
@@ -47,7 +51,8 @@ local function settle(s)
   local late, at, what = {}, next_due(s)
   while at and at <= now_ms and what ~= 'gone' do
     if what == 'idle' or what == 'life' then
-      local idle, life = string.match(s.warned, '^(%d+) (%d+)$')
+      local warned = numbers_of(s.warned)
+      local idle, life = warned[1] or 0, warned[2] or 0
       if what == 'idle' then idle = idle_at(s) else life = life_at(s) end
       s.warned = string.format('%.0f %.0f', idle, life)
       call('HSET', s.key, 'warned', s.warned)

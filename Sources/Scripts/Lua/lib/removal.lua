@@ -1,0 +1,30 @@
+-- How a session goes whose record is corrupt.
+-- USES: batch, cleanup, clocks, links, session_changes, session_index, session_load, transitions
+-- GIVES: remove_corrupt
+
+-- Removes a session whose record is corrupt, and whatever the indexes have of it. Its state is the
+-- record's, or else what the deadline index says.
+local function remove_corrupt(base, device, asked, token)
+  local id, key = find_session(base, device, asked)
+  local seen = attempt('HMGET', key, 'state', 'links', 'fenced')
+  if token ~= '' and not is_current(base, device, token) or token == '' and seen[3] == 'yes' then
+    return 'STALE {"rev":null}'
+  end
+  local state = (LIVE[seen[1]] or KEPT[seen[1]]) and seen[1]
+  for name, letter in string.gmatch(LETTERS, '(%l+)=(%l)') do
+    local member = letter .. ':' .. device .. '/' .. id
+    if call('ZREM', base .. ':due', member) == 1 then state = state or name end
+  end
+  local s = {base = base, device = device, id = id, key = key, state = state or 'deleted',
+    reason = 'null', links = type(seen[2]) == 'string' and seen[2] or ''}
+  announce(s, 'deleted', now_ms)
+  local keys = {key}
+  for chat = 1, CHATS_READ_MAX do keys[chat + 1] = key .. '/' .. chat end
+  call('DEL', unpack(keys))
+  owe_all(s)
+  if state then count(base, 'state:' .. state, -1) end
+  call('ZREM', base .. ':sessions', device .. '/' .. id)
+  recount(base, device)
+  if #ids_of(base, device, '', 1) == 0 then call('HDEL', base .. ':devices', device) end
+  return 'OK'
+end

@@ -1,0 +1,184 @@
+// Owns: how a session's members and chats become what EXPORT gives. On a loop's thread.
+
+internal import RedisConnection
+internal import SessionModel
+internal import Wire
+
+/// EXPORT of a session.
+///
+/// From an array: `export`, device, session, members and values in turn, and of each chat the
+/// entries, list by list, or null if its key is no list; and how many bytes the object may have.
+struct SessionExport {
+  private let reply: RedisReply
+  private let stored: StoredSession
+
+  init(_ reply: RedisReply) {
+    self.reply = reply
+    stored = StoredSession(reply[3])
+  }
+
+  /// Puts the object; the error if it is too long.
+  func put(into line: inout RecordLine) -> RequestError? {
+    let before = line.bytes.count
+    line.put("{\"format\":1,\"device\":")
+    line.put(id: reply[1].bytes, .of("device"))
+    line.put(",\"session\":")
+    line.put(id: reply[2].bytes, .of("session"))
+    if !stored.isReadable { line.damage(.of("record")) }
+    putState(into: &line)
+    putTimes(into: &line)
+    line.put(",\"thread\":")
+    if let thread = stored[.thread] {
+      line.put(string: thread, .of("thread"))
+    } else {
+      line.put(id: reply[2].bytes, .of("thread"))
+    }
+    line.put(",\"fenced\":")
+    line.put(stored[.fenced].map { $0.elementsEqual("yes".utf8) } == true ? "true" : "false")
+    putNumber(",\"floor\":", "floor", stored.number(.floor).or(.known(0)), into: &line)
+    putNumber(",\"chat\":", "chat", stored.chat, into: &line)
+    putNumber(",\"answers\":[", "answers", stored.number(.answers).or(.known(0)), into: &line)
+    putNumber(",", "answers", stored.number(.answerMs).or(.known(0)), into: &line)
+    line.put("],\"links\":")
+    StoredLinks.put(stored[.links], into: &line)
+    putSpent(into: &line)
+    putMembers(into: &line)
+    line.put(",\"chats\":[")
+    for at in 0..<reply[4].count { putChat(at, into: &line) }
+    line.put("]")
+    line.putDamaged()
+    line.put("}")
+    let most = reply[5].integer ?? 0
+    guard line.bytes.count - before > most else { return nil }
+    return RequestError(.tooLarge, "the session has more than \(most) bytes")
+  }
+
+  private func putState(into line: inout RecordLine) {
+    line.put(",\"state\":")
+    if let state = stored.state {
+      line.put("\"")
+      line.put(state.rawValue.utf8)
+      line.put("\"")
+    } else {
+      line.putCorrupt(.of("state"))
+    }
+    line.put(",\"reason\":")
+    line.put(string: stored[.reason], .of("reason"))
+    putNumber(",\"rev\":", "rev", stored.number(.rev).required, into: &line)
+  }
+
+  private func putTimes(into line: inout RecordLine) {
+    putNumbers(",\"clocks\":[", .of("clocks"), stored.clocks, into: &line)
+    putNumber("],\"created_at\":", "created_at", stored.created, into: &line)
+    let active = stored.number(.active).required
+    putNumber(",\"active_at\":", "active_at", active, into: &line)
+    putNumber(",\"born_at\":", "born_at", stored.born, into: &line)
+    putNumber(",\"since\":", "since", stored.since, into: &line)
+    let warned = stored[.warned].map { StoredNumber.list($0, count: 2) } ?? [0, 0]
+    putNumbers(",\"warned\":[", .of("warned"), warned, into: &line)
+    line.put("]")
+  }
+
+  private func putNumber(
+    _ before: StaticString, _ name: StaticString, _ number: StoredNumber,
+    into line: inout RecordLine
+  ) {
+    line.put(before)
+    line.put(number, .of(name))
+  }
+
+  private func putNumbers(
+    _ before: StaticString, _ name: ValueName, _ numbers: [Int64?], into line: inout RecordLine
+  ) {
+    line.put(before)
+    if numbers.contains(nil) { line.damage(name) }
+    for (index, number) in numbers.enumerated() {
+      if index > 0 { line.put(",") }
+      if let number { line.put(number) } else { line.put("null") }
+    }
+  }
+
+  private func putSpent(into line: inout RecordLine) {
+    line.put(",\"spent\":{")
+    var isFirst = true
+    for state in stored.named("s") {
+      guard SessionState(rawValue: String(decoding: state.name, as: UTF8.self)) != nil else {
+        line.damage(.of("spent"))
+        continue
+      }
+      line.put(isFirst ? "\"" : ",\"")
+      isFirst = false
+      line.put(state.name)
+      line.put("\":")
+      line.put(StoredNumber(state.value), .of("spent"))
+    }
+    line.put("}")
+  }
+
+  /// Puts name, phase and step, and the caller's own fields: revision and value each.
+  private func putMembers(into line: inout RecordLine) {
+    line.put(",\"members\":{")
+    var isFirst = true
+    let members: [(StoredSession.Member, StaticString)] = [
+      (.name, "name"), (.phase, "phase"), (.step, "step"),
+    ]
+    for (member, name) in members {
+      guard let text = stored[member] else { continue }
+      line.put(isFirst ? "\"" : ",\"")
+      isFirst = false
+      line.put(member.rawValue.utf8)
+      line.put("\":")
+      put(StoredValue(text), .of(name), into: &line)
+    }
+    line.put("},\"fields\":{")
+    isFirst = true
+    for field in stored.named("f") {
+      guard LineJSON.isString(field.name.span) else {
+        line.damage(.of("fields"))
+        continue
+      }
+      if !isFirst { line.put(",") }
+      isFirst = false
+      line.put(field.name)
+      line.put(":")
+      put(StoredValue(field.value), .of("fields", field.name), into: &line)
+    }
+    line.put("}")
+  }
+
+  private func put(_ value: StoredValue, _ name: ValueName, into line: inout RecordLine) {
+    guard let rev = value.rev.number else { return line.putCorrupt(name) }
+    line.put("[")
+    line.put(rev)
+    if let json = value.json {
+      line.put(",")
+      line.put(json: json, name)
+    }
+    line.put("]")
+  }
+
+  private func putChat(_ at: Int, into line: inout RecordLine) {
+    let chat = Int64(at + 1)
+    line.put(at == 0 ? "{\"seq\":" : ",{\"seq\":")
+    let seq = StoredNumber(stored.value("q", ofChat: chat)).or(.known(0))
+    line.put(seq, .of("chats", chat, "seq"))
+    line.put(",\"asked_at\":")
+    let asked = stored.value("t", ofChat: chat).flatMap { $0.isEmpty ? nil : $0 }
+    line.put(StoredNumber(asked), .of("chats", chat, "asked_at"))
+    line.put(",\"name\":")
+    line.put(string: stored.value("n", ofChat: chat), .of("chats", chat, "name"))
+    line.put(",\"config\":")
+    line.put(json: stored.value("c", ofChat: chat), .of("chats", chat, "config"))
+    line.put(",\"messages\":")
+    if reply[4][at].kind == .array {
+      line.put("[")
+      StoredMessages.put(reply[4][at], skipping: 0, into: &line) { _, _, _ in
+        .of("chats", chat, "messages")
+      }
+      line.put("]")
+    } else {
+      line.putCorrupt(.of("chats", chat, "messages"))
+    }
+    line.put("}")
+  }
+}

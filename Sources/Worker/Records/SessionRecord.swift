@@ -1,0 +1,208 @@
+// Owns: how a session's members become its record, as GET shows it. On a loop's thread.
+
+internal import RedisConnection
+internal import SessionModel
+internal import Wire
+
+/// A session on its way into a reply line.
+///
+/// From an array: `record`, device, session, members and values in turn, how many messages each
+/// chat has, and what else the reply says, which begins with a comma or is empty. A key of another
+/// type than it should have is null.
+struct SessionRecord {
+  private let reply: RedisReply
+  private let stored: StoredSession
+  private let clocks: [Int64?]
+
+  init(_ reply: RedisReply) {
+    self.reply = reply
+    stored = StoredSession(reply[3])
+    clocks = stored.clocks
+  }
+
+  /// Puts the record, braces included.
+  func put(into line: inout RecordLine) {
+    line.put("{\"session\":")
+    line.put(id: reply[2].bytes, .of("session"))
+    line.put(",\"device\":")
+    line.put(id: reply[1].bytes, .of("device"))
+    if !stored.isReadable { line.damage(.of("record")) }
+    line.put(",\"state\":")
+    putState(into: &line)
+    line.put(",\"reason\":")
+    line.put(string: stored[.reason], .of("reason"))
+    line.put(",\"rev\":")
+    putNumber(stored.number(.rev).required, "rev", into: &line)
+    line.put(",\"name\":")
+    putMember(.name, "name", into: &line)
+    line.put(",\"thread\":")
+    putThread(into: &line)
+    line.put(",\"phase\":")
+    putMember(.phase, "phase", into: &line)
+    line.put(",\"step\":")
+    putMember(.step, "step", into: &line)
+    putTimes(into: &line)
+    line.put(",\"chat\":")
+    putNumber(stored.chat, "chat", into: &line)
+    line.put(",\"chats\":")
+    putNumber(stored.chats, "chats", into: &line)
+    line.put(",\"messages\":")
+    putNumber(SessionRecord.sum(reply[4]), "messages", into: &line)
+    line.put(",\"links\":")
+    StoredLinks.put(stored[.links], into: &line)
+    line.put(",\"fields\":{")
+    putFields(into: &line)
+    line.put("}")
+    putRest(into: &line)
+    line.putDamaged()
+    line.put("}")
+  }
+
+  /// Puts what else the reply says; under a request id it is kept in Redis, too.
+  private func putRest(into line: inout RecordLine) {
+    let rest = reply[5].bytes
+    guard !rest.isEmpty else { return }
+    let object = Array("{".utf8) + rest.dropFirst() + Array("}".utf8)
+    let isWhole = rest[0] == UInt8(ascii: ",") && LineJSON.isValue(object.span, depthMax: 4)
+    if isWhole { line.put(rest) } else { line.damage(.of("reply")) }
+  }
+
+  /// Puts a number that a record always has; of a key that is no record nothing is known.
+  private func putNumber(
+    _ number: StoredNumber, _ name: StaticString, into line: inout RecordLine
+  ) {
+    if stored.isReadable { line.put(number, .of(name)) } else { line.put("null") }
+  }
+
+  private func putState(into line: inout RecordLine) {
+    guard stored.isReadable else { return line.put("null") }
+    guard let state = stored.state else { return line.putCorrupt(.of("state")) }
+    line.put("\"")
+    line.put(state.rawValue.utf8)
+    line.put("\"")
+  }
+
+  /// A session without a thread of its own goes by its id.
+  private func putThread(into line: inout RecordLine) {
+    guard stored.isReadable else { return line.put("null") }
+    if let thread = stored[.thread] {
+      line.put(string: thread, .of("thread"))
+    } else {
+      line.put(id: reply[2].bytes, .of("thread"))
+    }
+  }
+
+  /// Puts a text that has a revision.
+  private func putMember(
+    _ member: StoredSession.Member, _ name: StaticString, into line: inout RecordLine
+  ) {
+    guard let text = stored[member] else { return line.put("null") }
+    let value = StoredValue(text)
+    guard value.rev != .corrupt else { return line.putCorrupt(.of(name)) }
+    line.put(string: value.json, .of(name))
+  }
+
+  /// Puts when the session was opened and used, and when its clocks run out: null where they do
+  /// not run.
+  private func putTimes(into line: inout RecordLine) {
+    let active = stored.number(.active).required
+    let state = stored.state
+    let isLive = state.map { $0 == .active || $0 == .paused }
+    line.put(",\"created_at\":")
+    putNumber(stored.created, "created_at", into: &line)
+    line.put(",\"active_at\":")
+    putNumber(active, "active_at", into: &line)
+    line.put(",\"idle_at\":")
+    putDeadline("idle_at", active, clocks[0], runs: state.map { $0 == .active }, into: &line)
+    line.put(",\"abandon_at\":")
+    putDeadline("abandon_at", active, clocks[1], runs: isLive, into: &line)
+    line.put(",\"life_at\":")
+    putDeadline("life_at", stored.born, clocks[3], runs: isLive, into: &line)
+    line.put(",\"keep_until\":")
+    let isKept = state.map { isLive == false && $0 != .abandoned }
+    putDeadline("keep_until", stored.since, clocks[4], runs: isKept, into: &line)
+  }
+
+  private func putDeadline(
+    _ name: StaticString, _ start: StoredNumber, _ length: Int64?, runs: Bool?,
+    into line: inout RecordLine
+  ) {
+    guard runs != false, length != 0 else { return line.put("null") }
+    let isKnown = runs == true && length != nil
+    putNumber(isKnown ? start + .known(length ?? 0) : .corrupt, name, into: &line)
+  }
+
+  private func putFields(into line: inout RecordLine) {
+    var isFirst = true
+    for field in stored.named("f") {
+      let value = StoredValue(field.value)
+      guard value.json != nil || value.rev == .corrupt else { continue }
+      guard LineJSON.isString(field.name.span) else {
+        line.damage(.of("fields"))
+        continue
+      }
+      if !isFirst { line.put(",") }
+      isFirst = false
+      line.put(field.name)
+      line.put(":")
+      let name = ValueName.of("fields", field.name)
+      if value.rev == .corrupt { line.putCorrupt(name) } else { line.put(json: value.json, name) }
+    }
+  }
+
+  /// The sum of integers; corrupt if one is none.
+  static func sum(_ numbers: RedisReply) -> StoredNumber {
+    var sum: Int64 = 0
+    for at in 0..<numbers.count {
+      guard let number = numbers[at].kind == .integer ? numbers[at].integer : nil else {
+        return .corrupt
+      }
+      sum += number
+    }
+    return .known(sum)
+  }
+}
+
+/// The links of a record: lines of kind and ref.
+enum StoredLinks {
+  /// Puts them as an object of lists, by kind in the order in which the kinds came; null if a line
+  /// is none.
+  static func put(_ text: LentBytes?, into line: inout RecordLine) {
+    guard let text, !text.isEmpty else { return line.put("{}") }
+    guard let kinds = byKind(text) else { return line.putCorrupt(.of("links")) }
+    line.put("{")
+    for (index, kind) in kinds.enumerated() {
+      line.put(index == 0 ? "\"" : ",\"")
+      line.put(kind.name)
+      line.put("\":[")
+      for (index, ref) in kind.refs.enumerated() {
+        line.put(index == 0 ? "\"" : ",\"")
+        line.put(ref)
+        line.put("\"")
+      }
+      line.put("]")
+    }
+    line.put("}")
+  }
+
+  private static func byKind(
+    _ text: LentBytes
+  ) -> [(name: Slice<LentBytes>, refs: [Slice<LentBytes>])]? {
+    guard text.last == UInt8(ascii: "\n") else { return nil }
+    var kinds: [(name: Slice<LentBytes>, refs: [Slice<LentBytes>])] = []
+    for row in text.dropLast().split(
+      separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    {
+      let words = row.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+      guard words.count == 2,
+        words.allSatisfy({ !$0.isEmpty && $0.allSatisfy(IDText.isIDByte) })
+      else { return nil }
+      if let at = kinds.firstIndex(where: { $0.name.elementsEqual(words[0]) }) {
+        kinds[at].refs.append(words[1])
+      } else {
+        kinds.append((words[0], [words[1]]))
+      }
+    }
+    return kinds
+  }
+}

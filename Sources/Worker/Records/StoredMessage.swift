@@ -1,0 +1,189 @@
+// Owns: how entries of chats become messages (docs/keys.md), as HISTORY, POP and EXPORT show them.
+// On a loop's thread.
+
+internal import RedisConnection
+internal import Wire
+
+/// A chat's entry: `<seq>,"at":<ms>,"message":<JSON>}`.
+struct StoredMessage {
+  /// As many of the first bytes as are what they should be: the number and the time.
+  let seq: Int64?
+  let at: Int64?
+  /// The message, unless it is corrupt.
+  let json: LentBytes?
+  private let entry: LentBytes
+
+  init(_ entry: LentBytes) {
+    self.entry = entry
+    var rest = entry[...]
+    seq = StoredMessage.number(&rest)
+    let hasTime = StoredMessage.skip(&rest, ",\"at\":")
+    at = hasTime ? StoredMessage.number(&rest) : nil
+    guard StoredMessage.skip(&rest, ",\"message\":"), rest.last == UInt8(ascii: "}") else {
+      json = nil
+      return
+    }
+    let message = LentBytes(rebasing: rest.dropLast())
+    let depthMax = RequestParser.payloadDepthMaxDefault
+    let isObject =
+      message.first == UInt8(ascii: "{") && LineJSON.isValue(message.span, depthMax: depthMax)
+    json = isObject ? message : nil
+  }
+
+  var isWhole: Bool { seq != nil && at != nil && json != nil }
+
+  /// Puts the members of the message's object, without its braces.
+  ///
+  /// What is corrupt is named as `name` has it; without a number, as the place among those shown.
+  func put(
+    into line: inout RecordLine, _ name: (_ seq: Int64?, _ member: StaticString) -> ValueName
+  ) {
+    line.put("\"seq\":")
+    guard !isWhole else { return line.put(entry.dropLast()) }
+    put(seq, name(nil, "seq"), into: &line)
+    line.put(",\"at\":")
+    put(at, name(seq, "at"), into: &line)
+    line.put(",\"message\":")
+    if let json { line.put(json) } else { line.putCorrupt(name(seq, "message")) }
+  }
+
+  private func put(_ number: Int64?, _ name: ValueName, into line: inout RecordLine) {
+    if let number { line.put(number) } else { line.putCorrupt(name) }
+  }
+
+  // MARK: Reading
+
+  private static func number(_ rest: inout Slice<LentBytes>) -> Int64? {
+    let digits = rest.prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+    rest = rest[digits.endIndex...]
+    return StoredNumber.parse(digits)
+  }
+
+  private static func skip(_ rest: inout Slice<LentBytes>, _ text: StaticString) -> Bool {
+    let isThere = text.withUTF8Buffer { rest.starts(with: $0) }
+    if isThere { rest = rest.dropFirst(text.utf8CodeUnitCount) }
+    return isThere
+  }
+}
+
+/// A part of a chat on its way into a reply line.
+///
+/// From an array: `history`, how many of the first entries are not to be shown, whether there is
+/// more, the entries as Redis gave them, list by list, or null if the chat's key is no list, and
+/// whether the record does not say which chat is the current one, so that the first was taken.
+struct ChatHistory {
+  private let reply: RedisReply
+
+  init(_ reply: RedisReply) { self.reply = reply }
+
+  func put(into line: inout RecordLine) {
+    if reply[4].integer == 1 { line.damage(.of("chat")) }
+    guard reply[3].kind == .array else {
+      line.put("{\"messages\":")
+      line.putCorrupt(.of("messages"))
+      line.put(",\"more\":false")
+      line.putDamaged()
+      return line.put("}")
+    }
+    line.put("{\"messages\":[")
+    StoredMessages.put(reply[3], skipping: reply[1].integer ?? 0, into: &line) { seq, place, part in
+      seq.map { .of("messages", $0, part) } ?? .of("messages.at", place, part)
+    }
+    line.put("],\"more\":")
+    line.put(reply[2].integer == 1 ? "true" : "false")
+    line.putDamaged()
+    line.put("}")
+  }
+}
+
+/// Entries, in lists as Redis gives them.
+enum StoredMessages {
+  /// Puts the elements of an array of messages, without its brackets.
+  ///
+  /// A corrupt value is named by `name`, from the message's number or its place among those shown;
+  /// of a message that has its number the message alone is meant unless a part is named.
+  static func put(
+    _ lists: RedisReply, skipping: Int64, into line: inout RecordLine,
+    _ name: (_ seq: Int64?, _ place: Int64, _ part: StaticString) -> ValueName
+  ) {
+    var place: Int64 = -skipping
+    for at in 0..<lists.count {
+      let list = lists[at]
+      for index in 0..<list.count {
+        defer { place += 1 }
+        guard place >= 0 else { continue }
+        line.put(place == 0 ? "{" : ",{")
+        StoredMessage(list[index].bytes).put(into: &line) { seq, part in
+          name(seq, place, seq != nil && "\(part)" == "message" ? "" : part)
+        }
+        line.put("}")
+      }
+    }
+  }
+}
+
+/// The message that POP removed.
+///
+/// From an array: `message` and its entry.
+struct PoppedMessage {
+  private let reply: RedisReply
+
+  init(_ reply: RedisReply) { self.reply = reply }
+
+  func put(into line: inout RecordLine) {
+    line.put("{")
+    StoredMessage(reply[1].bytes).put(into: &line) { _, part in .of(part) }
+    line.putDamaged()
+    line.put("}")
+  }
+}
+
+/// The chats of a session.
+///
+/// From an array: `chats`, the current one, and of each its number, name, configuration, how many
+/// messages it has and the beginning of the newest one's entry; null for what there is none of, and
+/// for what is of another type.
+struct ChatList {
+  private let reply: RedisReply
+
+  init(_ reply: RedisReply) { self.reply = reply }
+
+  func put(into line: inout RecordLine) {
+    line.put("{\"chats\":[")
+    for at in 0..<reply[2].count {
+      if at > 0 { line.put(",") }
+      put(reply[2][at], into: &line)
+    }
+    line.put("],\"current\":")
+    line.put(StoredNumber(reply[1].bytes), .of("current"))
+    line.putDamaged()
+    line.put("}")
+  }
+
+  private func put(_ chat: RedisReply, into line: inout RecordLine) {
+    let number = chat[0].integer ?? 0
+    line.put("{\"chat\":")
+    line.put(number)
+    line.put(",\"name\":")
+    let isReadable = chat[1].kind != .integer
+    let name = ValueName.of("chats", number, "name")
+    if isReadable { line.put(string: chat[1].textIfAny, name) } else { line.putCorrupt(name) }
+    line.put(",\"messages\":")
+    let count = chat[3].kind == .integer ? chat[3].integer : nil
+    line.put(count.map { .known($0) } ?? .corrupt, .of("chats", number, "messages"))
+    line.put(",\"last_at\":")
+    let newest = chat[4].textIfAny.map { StoredMessage($0) }
+    let lastAt: StoredNumber =
+      if let newest { newest.at.map { .known($0) } ?? .corrupt } else { .missing }
+    line.put(lastAt, .of("chats", number, "last_at"))
+    line.put(",\"config\":")
+    let config = ValueName.of("chats", number, "config")
+    if isReadable { line.put(json: chat[2].textIfAny, config) } else { line.putCorrupt(config) }
+    line.put("}")
+  }
+}
+
+extension RedisReply {
+  /// The bytes of a text; nil if it is none.
+  var textIfAny: LentBytes? { kind == .text ? bytes : nil }
+}

@@ -1,0 +1,114 @@
+// Owns: what stands in a session's hash (docs/keys.md), by name. A value that points into a reply
+// of Redis; on a loop's thread.
+
+internal import RedisConnection
+internal import SessionModel
+
+/// The members of a session's record as they are stored.
+struct StoredSession {
+  /// A member of which a record has one; their raw values are their names in Redis.
+  enum Member: String, CaseIterable {
+    case state, rev, clocks, created, active, links, fenced, thread, since, reason, born, warned
+    case name, phase, step, floor, answers, chat, chats
+    case answerMs = "answer_ms"
+
+    fileprivate static let texts = allCases.map { Array($0.rawValue.utf8) }
+
+    /// The place among all cases.
+    fileprivate var place: Int { Member.places[self] ?? 0 }
+    private static let places = Dictionary(
+      uniqueKeysWithValues: allCases.enumerated().map { ($1, $0) })
+  }
+
+  /// A member of which a record has many, such as `f:"topic"`; `name` is what follows the colon.
+  struct Named {
+    let kind: UInt8
+    let name: LentBytes
+    let value: LentBytes
+  }
+
+  private var values: [LentBytes?] = Array(repeating: nil, count: Member.texts.count)
+  private(set) var named: [Named] = []
+  /// Whether the key is a hash.
+  let isReadable: Bool
+
+  /// From names and values in turn; what is no such list is a key of another type.
+  init(_ flat: RedisReply) {
+    isReadable = flat.kind == .array
+    for at in stride(from: 0, to: flat.count - 1, by: 2) {
+      take(flat[at].bytes, flat[at + 1].bytes)
+    }
+  }
+
+  private mutating func take(_ name: LentBytes, _ value: LentBytes) {
+    if name.count >= 2, name[1] == UInt8(ascii: ":") {
+      let rest = LentBytes(rebasing: name.dropFirst(2))
+      named.append(Named(kind: name[0], name: rest, value: value))
+      return
+    }
+    for (place, text) in Member.texts.enumerated()
+    where text.count == name.count && text.elementsEqual(name) {
+      values[place] = value
+      return
+    }
+  }
+
+  subscript(member: Member) -> LentBytes? { values[member.place] }
+
+  func number(_ member: Member) -> StoredNumber { StoredNumber(self[member]) }
+
+  /// The members of a kind, in the order of their names' bytes.
+  func named(_ kind: Character) -> [Named] {
+    named.filter { $0.kind == kind.asciiValue }
+      .sorted { $0.name.lexicographicallyPrecedes($1.name) }
+  }
+
+  /// What a chat has of a kind: `q` its latest number, `n` its name, `c` its configuration, `t`
+  /// when it was asked.
+  func value(_ kind: Character, ofChat chat: Int64) -> LentBytes? {
+    named.first {
+      $0.kind == kind.asciiValue && StoredNumber($0.name) == .known(chat)
+    }?.value
+  }
+
+  /// The state, or nil if it is none.
+  var state: SessionState? {
+    self[.state].flatMap { SessionState(rawValue: String(decoding: $0, as: UTF8.self)) }
+  }
+
+  /// How many chats there are, and which is the current one: above this a record is corrupt, as
+  /// `sessions.lua` has it.
+  var chats: StoredNumber { StoredSession.within(number(.chats)) }
+  var chat: StoredNumber { StoredSession.within(number(.chat)) }
+
+  private static func within(_ number: StoredNumber) -> StoredNumber {
+    number.number.map { 1...1_000 ~= $0 } == false ? .corrupt : number.or(.known(1))
+  }
+
+  // MARK: Times
+
+  var created: StoredNumber { number(.created).required }
+  var since: StoredNumber { number(.since).or(created) }
+  var born: StoredNumber { number(.born).or(created) }
+
+  /// The lengths of the clocks in the order of `SessionClocks`, in ms; nil for those that are
+  /// corrupt.
+  var clocks: [Int64?] { StoredNumber.list(self[.clocks], count: 6) }
+}
+
+/// A member's line in a record: the revision of its latest change, and its JSON unless it was
+/// removed then.
+struct StoredValue {
+  let rev: StoredNumber
+  let json: LentBytes?
+
+  init(_ line: LentBytes) {
+    guard let space = line.firstIndex(of: UInt8(ascii: " ")) else {
+      rev = StoredNumber(line)
+      json = nil
+      return
+    }
+    rev = StoredNumber(LentBytes(rebasing: line[..<space]))
+    json = LentBytes(rebasing: line[(space + 1)...])
+  }
+}
