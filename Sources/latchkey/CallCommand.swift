@@ -5,7 +5,7 @@ import LatchkeyClient
 
 enum CallCommand {
   static let usage = """
-    usage: latchkey call [--to HOST:PORT] [--timeout D] [--secret-file F] [--json] [--] VERB [word …]
+    usage: latchkey call [--to HOST:PORT] [--timeout D] [--secret-file F] [--json] [--] VERB [word]…
 
     Sends one request and prints its reply. An argument with a space or a line break becomes a JSON
     string, also behind the = of an option; JSON goes as it is, on as many lines as it has; - as the
