@@ -1,6 +1,7 @@
 // Owns: the tests of the doctor: its findings, its command line, that it leaves a Redis as it was.
 
 import Foundation
+import RedisConnection
 import Testing
 
 @testable import Worker
