@@ -296,7 +296,8 @@ extension SystemSuites {
       let folder = URL(filePath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent()
         .appending(path: "Sources/Scripts/Lua")
-      let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+      let files = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
+        .filter { $0.hasSuffix(".lua") }
       var used: Set<String> = []
       for file in files {
         let code = try Page("Sources/Scripts/Lua/\(file)").lines.filter { !$0.hasPrefix("--") }
