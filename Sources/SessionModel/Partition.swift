@@ -7,6 +7,9 @@ package struct Partition: Hashable, Sendable {
   /// Written to Redis at first use, because changing it would make every key unfindable.
   package static let count = 256
 
+  /// All of them, in order.
+  package static let all = (0..<count).map { Partition(index: $0) }
+
   /// 0 to 255.
   package let index: Int
 

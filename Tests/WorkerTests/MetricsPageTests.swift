@@ -73,7 +73,8 @@ struct MetricsPageTests {
 
   init() throws {
     shared = try SharedState(
-      Settings(), log: Log(level: .error), workerID: "w", threads: 2, redisMode: "embedded")
+      Settings(), log: Log(level: .error), workerID: "w", threads: 2, redisMode: "embedded",
+      verbs: VerbTable.all.count)
   }
 
   private func page(isReady: Bool = true) throws -> MetricsReader {
@@ -110,7 +111,7 @@ struct MetricsPageTests {
     let row = try #require(VerbTable.all.firstIndex { $0.name == "LOCK" })
     for counters in shared.counters { counters.addRequest(verb: row, .held, ns: 1_000) }
     shared.counters[0].addRequest(verb: row, .ok, ns: 1_000)
-    shared.counters[1].addRequest(verb: Counters.rows - 1, .unknownVerb, ns: 1_000)
+    shared.counters[1].addRequest(verb: VerbTable.all.count, .unknownVerb, ns: 1_000)
     let page = try page()
     let name = "latchkey_requests_total"
     #expect(page[name, ["verb": "LOCK", "outcome": "held"]] == 2)

@@ -2,16 +2,6 @@
 
 internal import Wire
 
-/// What a verb needs where it takes `*` or looks at more than the devices and links that it names.
-enum Reach: Sendable {
-  /// It shows what the caller may see, and nothing else.
-  case shown
-  /// The same, and only to operators.
-  case shownToOperators
-  /// It tells of every device at once, so nothing of it can be hidden.
-  case everyDevice
-}
-
 extension Principal {
   func require(_ rights: Rights) throws(RequestError) {
     let needed: RightsSet =
@@ -59,8 +49,8 @@ extension Call {
   ///
   /// Devices and links within a payload are the verb's to check.
   func authorize(_ verb: Verb) throws(RequestError) {
-    guard server.principals != nil, verb.rights != .connection else { return }
-    guard let principal = connection.principal else {
+    guard checksAccess, verb.rights != .connection else { return }
+    guard let principal = caller.principal else {
       throw RequestError(.authRequired, "say AUTH and your secret first")
     }
     try principal.require(verb.rights)
@@ -71,8 +61,8 @@ extension Call {
 
   /// The same for what a payload names.
   func authorize(device: String, links: [LinkName]) throws(RequestError) {
-    guard server.principals != nil else { return }
-    guard let principal = connection.principal else {
+    guard checksAccess else { return }
+    guard let principal = caller.principal else {
       throw RequestError(.authRequired, "say AUTH and your secret first")
     }
     try principal.require(device: device)

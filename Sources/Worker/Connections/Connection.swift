@@ -5,7 +5,7 @@ internal import Loop
 internal import Wire
 
 /// The shell of one client connection.
-final class Connection: FileWatchOwner {
+final class Connection: FileWatchOwner, RequestCaller {
   let id: ConnectionID
   private unowned let owner: any ConnectionOwner
   private let transport: Transport
@@ -38,8 +38,6 @@ final class Connection: FileWatchOwner {
   /// Whether it stands in the loop's list of those that have output.
   var isListedForOutput = false
 
-  /// The sequence of the batch that holds its latest request; see Batcher.
-  var latestBatch: UInt64 = 0
   /// Whether its caller was told that the worker is stopping.
   var isToldToLeave = false
   /// Whether its caller was not let in.
@@ -150,8 +148,18 @@ final class Connection: FileWatchOwner {
   /// Goes on after `hold`.
   func release() { perform(machine.released()) }
 
-  /// Since when the end of a line is waited for; nil if it is not.
-  var waitsForLineEndSinceMs: Int64? { machine.takesRequests ? lineSinceMs : nil }
+  /// What it waits for, and since when.
+  var waits: ConnectionWaits {
+    ConnectionWaits(
+      unreadSinceMs: blockedSinceMs, lineSinceMs: machine.takesRequests ? lineSinceMs : nil,
+      unknownSinceMs: principal == nil ? unknownSinceMs : nil, activeAtMs: activeAtMs,
+      isQuiet: isQuiet, isEnding: isEnding)
+  }
+
+  /// What a drain asks of it.
+  var activity: ConnectionActivity {
+    ConnectionActivity(isQuiet: isQuiet, activeAtMs: activeAtMs, isToldToLeave: isToldToLeave)
+  }
 
   /// Whether it has yet to be said whose it is.
   var awaitsProxyHeader: Bool { proxyHeader != nil }

@@ -30,7 +30,7 @@ package final class Control {
   private var listenPort: UInt16 = 0
   private var embedded: EmbeddedRedis?
   private var admin: HTTPServer?
-  private var redis: ControlConnection?
+  private var store: ControlStore?
   var fitness: FitnessCheck?
   /// Why Redis is not fit to be served from, though it was at the start.
   var unfitness: String?
@@ -80,7 +80,8 @@ package final class Control {
     do throws(SystemError) {
       shared = try SharedState(
         settings, log: log, workerID: Control.makeWorkerID(), threads: threads,
-        redisMode: embedded == nil ? "standalone" : "embedded", principals: principals)
+        redisMode: embedded == nil ? "standalone" : "embedded", verbs: VerbTable.all.count,
+        principals: principals)
       reports = try Mailbox()
       listenPort = try listeners[0].localPort()
     } catch {
@@ -141,32 +142,31 @@ extension Control {
     startChecking()
   }
 
-  var isConnected: Bool { redis != nil }
+  var isConnected: Bool { store != nil }
 
   /// The control loop's own work with Redis: heartbeats, deadlines, notifications, the event tail.
   func startLink() {
-    let redis = ControlConnection(loop, setup) { [unowned self] in heard($0) }
-    self.redis = redis
-    let keyspace = setup.keyspace
-    reaper = Reaper(loop, redis, keyspace, shared)
-    heartbeat = Heartbeat(loop, redis, keyspace, shared) { [unowned self] living in
+    let store = ControlStore(loop, setup) { [unowned self] in heard($0) }
+    self.store = store
+    reaper = Reaper(loop, store, shared)
+    heartbeat = Heartbeat(loop, store, shared) { [unowned self] living in
       let share = PartitionShare(worker: shared.workerID, living: living)
       shared.deadlineFigures.setWorkers(share.workers)
       shared.deadlineFigures.setPartitionsOwned(share.owned)
       reaper?.share(share)
     }
-    redis.start()
+    store.start()
   }
 
   /// What is of use only once Redis has been reached.
   private func startFollowing() {
-    guard subscription == nil, let redis else { return }
+    guard subscription == nil, let store else { return }
     subscription = ExpirySubscription(
       loop, setup, shared,
       expired: { [unowned self] in reaper?.notified($0) },
       resumed: { [unowned self] in reaper?.catchUp() })
     tail = EventTail(
-      loop, setup, redis, log: log,
+      loop, setup, store, log: log,
       isWanted: { [unowned self] in shared.sum(.watches) + shared.sum(.waiters) > 0 },
       answer: { [unowned self] in serving[$0].post(.tailAnswer($1)) },
       give: { [unowned self] events in for orders in serving { orders.post(.events(events)) } })
@@ -179,7 +179,7 @@ extension Control {
   private func configureRedis() {
     guard settings.configureRedis else { return }
     let flag = "notify-keyspace-events"
-    redis?.command(["CONFIG", "GET", flag]) { [unowned self] result in
+    store?.command(["CONFIG", "GET", flag]) { [unowned self] result in
       guard case .success(let reply) = result, reply.count == 2 else {
         log.warn("--configure-redis: CONFIG GET is not possible on this redis")
         return
@@ -188,7 +188,7 @@ extension Control {
       let covers: (Character) -> Bool = { now.contains($0) || ($0 == "x" && now.contains("A")) }
       let wanted = now + "Ex".filter { !covers($0) }
       guard wanted != now else { return }
-      redis?.command(["CONFIG", "SET", flag, wanted]) { [unowned self] result in
+      store?.command(["CONFIG", "SET", flag, wanted]) { [unowned self] result in
         if case .success(let reply) = result, reply.kind != .error {
           log.info("keyspace notifications have been turned on", ["flags": wanted])
         } else {
@@ -241,7 +241,7 @@ extension Control {
     setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 
-  private func heard(_ news: ControlConnection.News) {
+  private func heard(_ news: ControlStore.News) {
     switch news {
     case .up:
       redisWasUp = true
@@ -364,7 +364,7 @@ extension Control {
   }
 
   private func closeRedis() {
-    redis?.stop()
+    store?.stop()
     guard let embedded else { return loop.stop() }
     embedded.stop { [unowned self] in loop.stop() }
   }

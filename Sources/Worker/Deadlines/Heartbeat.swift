@@ -9,8 +9,7 @@ internal import SessionModel
 /// Tells the others, twice a second, that this worker lives.
 final class Heartbeat {
   private let loop: EventLoop
-  private let redis: ControlConnection
-  private let keyspace: Keyspace
+  private let store: ControlStore
   private let shared: SharedState
   private let learned: ([String]) -> Void
   private var timer: LoopTimer?
@@ -24,12 +23,11 @@ final class Heartbeat {
 
   /// `learned` gets the names of the living after each heartbeat.
   init(
-    _ loop: EventLoop, _ redis: ControlConnection, _ keyspace: Keyspace, _ shared: SharedState,
+    _ loop: EventLoop, _ store: ControlStore, _ shared: SharedState,
     learned: @escaping ([String]) -> Void
   ) {
     self.loop = loop
-    self.redis = redis
-    self.keyspace = keyspace
+    self.store = store
     self.shared = shared
     self.learned = learned
     timer = LoopTimer(loop) { [unowned self] in beat() }
@@ -37,7 +35,7 @@ final class Heartbeat {
 
   /// Whether Redis has answered a script within the last moments.
   var isFresh: Bool {
-    guard redis.isReady, let answeredAtMs else { return false }
+    guard store.isReady, let answeredAtMs else { return false }
     return MonotonicTime.nowMs() - answeredAtMs
       < 2 * Heartbeat.everyMs + shared.settings.requestTimeoutMs
   }
@@ -48,16 +46,17 @@ final class Heartbeat {
   /// Takes this worker off the list; `done` follows whether or not that went well.
   func sayGoodbye(_ done: @escaping () -> Void) {
     timer?.cancel()
-    redis.call(.goodbye, keys: [keyspace.workersKey], arguments: [shared.workerID]) { _ in done() }
+    store.callWorkers(.goodbye, [shared.workerID]) { _ in done() }
   }
 
   private func beat() {
-    redis.call(
-      .heartbeat, keys: [keyspace.workersKey, keyspace.canary(shared.workerID)],
-      arguments: [shared.workerID, "\(Heartbeat.deadAfterMs)", "\(Heartbeat.canaryMs)"]
+    store.callWorkers(
+      .heartbeat,
+      [shared.workerID, "\(Heartbeat.deadAfterMs)", "\(Heartbeat.canaryMs)"],
+      canary: shared.workerID
     ) { [unowned self] result in
       // A connection that failed begins again when it is back.
-      if redis.isReady { timer?.set(afterMs: Heartbeat.everyMs) }
+      if store.isReady { timer?.set(afterMs: Heartbeat.everyMs) }
       guard case .success(let reply) = result, reply.kind == .array else { return }
       answeredAtMs = loop.nowMs
       learned(reply.elements.map(\.text))

@@ -8,13 +8,9 @@ internal import SessionModel
 
 /// Does the errands between partitions.
 final class LinkErrands {
-  private let redis: ControlConnection
-  private let keyspace: Keyspace
+  private let store: ControlStore
 
-  init(_ redis: ControlConnection, _ keyspace: Keyspace) {
-    self.redis = redis
-    self.keyspace = keyspace
-  }
+  init(_ store: ControlStore) { self.store = store }
 
   /// An errand as `reap` writes it, found in this partition.
   func run(_ errand: String, from partition: Partition) {
@@ -25,8 +21,8 @@ final class LinkErrands {
       let note = "\(words[0]) \(words[1])"
       settle(entry, standing, of: name) { [self] in
         Failpoint.told.hit()
-        redis.call(
-          .linkDone, keys: [keyspace.base(partition)], arguments: [note, String(words[2])]
+        store.call(
+          ScriptQuery(.linkDone, at: partition, [note, String(words[2])])
         ) { _ in }
       }
     } else if words.count == 3, let name = LinkName(text: words[0].dropFirst(2)),
@@ -41,8 +37,7 @@ final class LinkErrands {
   ///
   /// Whatever fails is done again: the entry is due again soon.
   private func check(_ entry: SessionEntry, of name: LinkName) {
-    let query = ScriptQuery.standing([entry], of: name) { keyspace.base($0) }
-    redis.call(query.script, keys: query.keys, arguments: query.arguments) { [self] result in
+    store.call(.standing([entry], of: name)) { [self] result in
       guard case .success(let reply) = result, reply.count == 1,
         let standing = LinkStanding(words: reply[0].text.split(separator: " "))
       else { return }
@@ -54,8 +49,7 @@ final class LinkErrands {
     _ entry: SessionEntry, _ standing: LinkStanding, of name: LinkName,
     _ done: @escaping () -> Void
   ) {
-    let query = ScriptQuery.settle([(entry, standing)], of: name) { keyspace.base($0) }
-    redis.call(query.script, keys: query.keys, arguments: query.arguments) { result in
+    store.call(.settle([(entry, standing)], of: name)) { result in
       guard case .success(let reply) = result, reply.kind == .array else { return }
       done()
     }

@@ -9,8 +9,7 @@ internal import SessionModel
 /// Makes what is due happen.
 final class Reaper {
   private let loop: EventLoop
-  private let redis: ControlConnection
-  private let keyspace: Keyspace
+  private let store: ControlStore
   private let shared: SharedState
   private let errands: LinkErrands
   private var schedule: ReapSchedule
@@ -28,12 +27,11 @@ final class Reaper {
   private let retryMs = 60_000
   private let trimEveryMs: Int64 = 60_000
 
-  init(_ loop: EventLoop, _ redis: ControlConnection, _ keyspace: Keyspace, _ shared: SharedState) {
+  init(_ loop: EventLoop, _ store: ControlStore, _ shared: SharedState) {
     self.loop = loop
-    self.redis = redis
-    self.keyspace = keyspace
+    self.store = store
     self.shared = shared
-    errands = LinkErrands(redis, keyspace)
+    errands = LinkErrands(store)
     trimAtMs = loop.nowMs + trimEveryMs
     schedule = ReapSchedule(
       sweepMs: shared.settings.sweepMs,
@@ -58,7 +56,7 @@ final class Reaper {
   func share(_ share: PartitionShare) { schedule.shared(share, nowMs: loop.nowMs) }
 
   private func setTimer() {
-    guard running < runningMax, redis.isReady, let atMs = schedule.nextAtMs else {
+    guard running < runningMax, store.isReady, let atMs = schedule.nextAtMs else {
       timer?.cancel()
       return
     }
@@ -66,7 +64,7 @@ final class Reaper {
   }
 
   private func run() {
-    guard redis.isReady else { return }
+    guard store.isReady else { return }
     for (index, cause) in schedule.take(nowMs: loop.nowMs, most: runningMax - running) {
       reap(Partition(index: index), cause)
     }
@@ -76,8 +74,8 @@ final class Reaper {
   private func reap(_ partition: Partition, _ cause: ReapCause) {
     running += 1
     causes[partition.index] = cause
-    redis.call(
-      .reap, keys: [keyspace.base(partition)], arguments: ["\(entriesMax)", "\(retryMs)"]
+    store.call(
+      ScriptQuery(.reap, at: partition, ["\(entriesMax)", "\(retryMs)"])
     ) { [unowned self] result in
       running -= 1
       guard case .success(let reply) = result, reply.count == 5, let wait = reply[0].integer,
@@ -120,10 +118,9 @@ final class Reaper {
   /// Drops old events, a partition at a time, all within one turn of once a minute.
   private func trim() {
     trimAtMs = loop.nowMs + trimEveryMs
-    for index in 0..<Partition.count {
-      redis.call(
-        .trim, keys: [keyspace.base(Partition(index: index))],
-        arguments: ["\(shared.settings.eventsAgeMs)"]
+    for partition in Partition.all {
+      store.call(
+        ScriptQuery(.trim, at: partition, ["\(shared.settings.eventsAgeMs)"])
       ) { [unowned self] result in
         if case .success(let reply) = result, reply.kind == .error { failed(result) }
       }

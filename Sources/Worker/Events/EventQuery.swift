@@ -1,14 +1,6 @@
 // Owns: what EVENTS asks the log. A value; any thread.
 
-internal import Scripts
 internal import SessionModel
-
-/// A call of a script that serves one request.
-struct ScriptQuery: Sendable {
-  let script: Script
-  let keys: [String]
-  let arguments: [String]
-}
 
 /// One EVENTS request.
 struct EventQuery: Sendable {

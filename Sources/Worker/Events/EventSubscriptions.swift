@@ -9,7 +9,7 @@ internal import SessionModel
 internal import Wire
 
 /// One loop's subscriptions to events.
-final class EventSubscriptions {
+final class EventSubscriptions: EventService {
   /// An EVENTS request for which something is owed: an answer, or the events that it holds.
   struct Request {
     let ticket: Ticket
@@ -303,10 +303,10 @@ extension EventSubscriptions {
 
   private func ask(_ number: UInt64, _ query: EventQuery) {
     guard let group = query.group else {
-      server.callScript(query.call) { [unowned self] outcome in read(number, outcome) }
+      server.store.call(query.call) { [unowned self] outcome in read(number, outcome) }
       return
     }
-    server.callScript(raw: query.call) { [unowned self] result in
+    server.store.call(raw: query.call) { [unowned self] result in
       readGroup(number, group, result)
     }
   }
@@ -346,7 +346,7 @@ extension EventSubscriptions {
     case .failure(let error): failed(number, error)
     case .success(let reply):
       guard let page = GroupPage(reply, group: group) else {
-        failed(number, server.refusal(of: reply, .readGroup))
+        failed(number, server.store.refusal(of: reply, .readGroup))
         return
       }
       requests[number]?.held = page.held

@@ -19,7 +19,7 @@ final class EventTail: RedisConnectionOwner {
   }
 
   private let loop: EventLoop
-  private let control: ControlConnection
+  private let control: ControlStore
   private let keyspace: Keyspace
   private let give: ([FleetEvent]) -> Void
   private let answer: (Int, TailAnswer) -> Void
@@ -39,7 +39,7 @@ final class EventTail: RedisConnectionOwner {
 
   /// `isWanted` says whether anybody watches; `give` gets events in the order of each log.
   init(
-    _ loop: EventLoop, _ setup: RedisSetup, _ control: ControlConnection, log: Log,
+    _ loop: EventLoop, _ setup: RedisSetup, _ control: ControlStore, log: Log,
     isWanted: @escaping () -> Bool, answer: @escaping (Int, TailAnswer) -> Void,
     give: @escaping ([FleetEvent]) -> Void
   ) {
@@ -73,13 +73,9 @@ final class EventTail: RedisConnectionOwner {
     }
   }
 
-  private var bases: [String] {
-    (0..<Partition.count).map { keyspace.base(Partition(index: $0)) }
-  }
-
   private func position() {
     state = .positioning
-    control.call(.tails, keys: bases, arguments: []) { [unowned self] result in
+    control.call(ScriptQuery(.tails, over: Partition.all)) { [unowned self] result in
       guard let tails = EventTail.tails(result), tails.count == Partition.count else {
         state = .resting
         refuseWaiting()
@@ -102,8 +98,8 @@ final class EventTail: RedisConnectionOwner {
     let requests = waiting
     waiting = []
     for request in requests {
-      let keys = request.partition.map { [keyspace.base($0)] } ?? bases
-      control.call(.tails, keys: keys, arguments: []) { [unowned self] result in
+      let partitions = request.partition.map { [$0] } ?? Partition.all
+      control.call(ScriptQuery(.tails, over: partitions)) { [unowned self] result in
         answer(
           request.loop,
           TailAnswer(

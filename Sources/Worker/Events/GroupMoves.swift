@@ -30,12 +30,11 @@ extension EventSubscriptions {
   /// Sends what Redis has to know; at the end of each turn.
   func sendMoves() {
     for move in moves.take() {
-      let keys = move.ids.map { server.baseKeys[$0.partition.index] }
       let arguments = [move.group, server.shared.workerID, move.target.rawValue]
       let query = ScriptQuery(
-        script: .movePending, keys: keys,
-        arguments: arguments + move.ids.map(\.entry.description))
-      server.callScript(raw: query) { [unowned self] result in moved(move, result) }
+        .movePending, over: move.ids.map(\.partition),
+        arguments + move.ids.map(\.entry.description))
+      server.store.call(raw: query) { [unowned self] result in moved(move, result) }
     }
   }
 
@@ -49,7 +48,7 @@ extension EventSubscriptions {
       moves.finished(move, isDone: true)
       if reply.kind != .integer {
         // Redis gives them to the next consumer when the lease is over.
-        _ = server.refusal(of: reply, .movePending)
+        _ = server.store.refusal(of: reply, .movePending)
       } else if move.target == .returned {
         wake { $0.group == move.group }
       }

@@ -10,38 +10,48 @@ internal import Wire
 
 /// A request whose caller's next one waits until this one is answered.
 struct HeldRequest {
-  let server: ServingLoop
-  private let connection: Connection
+  let context: any RequestContext
+  let store: Store
+  private let caller: any RequestCaller
+  private let checksAccess: Bool
   private let ticket: Ticket
+  private let onlyReads: Bool
+  private let timeoutMs: Int64
   private let untilMs: Int64
 
   /// Begins; whoever has it has to `end` it once.
-  init(_ call: Call) throws(RequestError) {
-    server = call.server
-    connection = call.connection
+  init(_ call: borrowing Call) throws(RequestError) {
+    context = call.context
+    store = call.store
+    caller = call.caller
+    checksAccess = call.checksAccess
     ticket = call.ticket
-    untilMs = call.ticket.arrivedNs / 1_000_000 + call.server.settings.requestTimeoutMs
-    try server.requireRedis()
-    connection.hold()
+    onlyReads = call.verb.rights == .read
+    timeoutMs = call.shared.settings.requestTimeoutMs
+    untilMs = call.ticket.arrivedNs / 1_000_000 + timeoutMs
+    try store.requireRedis()
+    caller.hold()
     // What the caller has asked before is to be seen.
-    server.sendWaiting()
+    store.sendWaiting()
   }
 
   /// Whether so little of its time is left that no further step is begun: a link that is overdue
   /// is closed, and with it what others wait for.
-  var isOver: Bool { server.loop.nowMs >= untilMs - server.settings.requestTimeoutMs / 4 }
+  var isOver: Bool { context.nowMs >= untilMs - timeoutMs / 4 }
 
   /// How long Redis may take for the next step.
   ///
   /// A request may outlive its deadline by 100 ms.
-  var stepMs: Int64 { max(0, untilMs - server.loop.nowMs) + 100 }
+  var stepMs: Int64 { max(0, untilMs - context.nowMs) + 100 }
 
   /// Whether sessions of the device may be shown to its caller.
-  func maySee(_ device: String) -> Bool { server.maySee(connection.id, Array(device.utf8)) }
+  func maySee(_ device: String) -> Bool {
+    !checksAccess || caller.principal?.sees(Array(device.utf8)) ?? false
+  }
 
   /// Reads a row for each key of the query; if that fails, so has the request.
   func read(_ query: ScriptQuery, _ done: @escaping ([[UInt8]]) -> Void) {
-    server.readRows(query, timeoutMs: stepMs) { [self] result in
+    store.gather(query, timeoutMs: stepMs) { [self] result in
       switch result {
       case .success(let rows): done(rows)
       case .failure(let error): end(.failed(error))
@@ -55,8 +65,7 @@ struct HeldRequest {
     _ done: @escaping ([SessionEntry]) -> Void
   ) {
     let query = ScriptQuery(
-      script: .linkPage, keys: [server.baseKeys[link.partition.index]],
-      arguments: [link.text, entry?.text ?? "", "\(most)"])
+      .linkPage, at: link.partition, [link.text, entry?.text ?? "", "\(most)"])
     read(query) { rows in
       done(SessionEntry.texts(in: rows[0]).compactMap { SessionEntry(text: $0) })
     }
@@ -65,12 +74,10 @@ struct HeldRequest {
   /// Answers the caller, and lets it go on.
   func end(_ outcome: ScriptOutcome) {
     switch outcome {
-    case .line(let line):
-      let onlyReads = VerbTable.all[ticket.verb].rights == .read
-      server.answerText(ticket, line, onlyReads: onlyReads)
-    case .failed(let error): server.answer(ticket, error)
+    case .line(let line): context.answerText(ticket, line, onlyReads: onlyReads)
+    case .failed(let error): context.answer(ticket, error)
     }
-    connection.release()
+    caller.release()
   }
 
   /// The same, with a reply line that was made here.

@@ -98,20 +98,18 @@ struct LinkStanding: Sendable {
 
 /// The script calls that keep links.
 extension ScriptQuery {
-  static func standing(
-    _ entries: [SessionEntry], of link: LinkName, _ base: (Partition) -> String
-  ) -> ScriptQuery {
+  static func standing(_ entries: [SessionEntry], of link: LinkName) -> ScriptQuery {
     ScriptQuery(
-      script: .linkStatus, keys: entries.map { base($0.partition) },
-      arguments: entries.flatMap { [$0.device, $0.session, link.kind, link.ref] })
+      .linkStatus, over: entries.map(\.partition),
+      entries.flatMap { [$0.device, $0.session, link.kind, link.ref] })
   }
 
   static func settle(
-    _ entries: [(SessionEntry, LinkStanding)], of link: LinkName, _ base: (Partition) -> String
+    _ entries: [(SessionEntry, LinkStanding)], of link: LinkName
   ) -> ScriptQuery {
     ScriptQuery(
-      script: .linkSettle, keys: entries.map { _ in base(link.partition) },
-      arguments: entries.flatMap { entry, standing in
+      .linkSettle, over: entries.map { _ in link.partition },
+      entries.flatMap { entry, standing in
         [link.text, entry.text, standing.word, standing.checkAtText]
       })
   }

@@ -24,7 +24,7 @@ final class LinkedChange {
   /// `dueInMs` as for `Call.run`.
   @discardableResult
   init(
-    _ call: Call, _ link: LinkName, dueInMs: Int64?,
+    _ call: borrowing Call, _ link: LinkName, dueInMs: Int64?,
     _ query: @escaping (_ isReserved: Bool, _ session: String?) -> ScriptQuery
   ) throws(RequestError) {
     request = try HeldRequest(call)
@@ -33,10 +33,10 @@ final class LinkedChange {
     self.query = query
     self.dueInMs = dueInMs
     let first = query(false, nil)
-    server.callScript(first) { self.asked($0, first.script) }
+    store.call(first) { self.asked($0, first.script) }
   }
 
-  private var server: ServingLoop { request.server }
+  private var store: Store { request.store }
 
   private func asked(_ outcome: ScriptOutcome, _ script: Script) {
     guard case .line(let line) = outcome, line.starts(with: Array("MORE ".utf8)) else {
@@ -45,7 +45,7 @@ final class LinkedChange {
     }
     let text = String(decoding: line, as: UTF8.self)
     let words = text.split(separator: " ")
-    guard words.count == 3 else { return finish(.failed(server.refusal(of: script, text))) }
+    guard words.count == 3 else { return finish(.failed(store.refusal(of: script, text))) }
     reserve(
       SessionEntry(device: device, session: String(words[1])), isLive: words[2] == "live")
   }
@@ -54,11 +54,11 @@ final class LinkedChange {
   private func reserve(_ entry: SessionEntry, isLive: Bool) {
     guard !request.isOver else { return giveUp() }
     let isCounted = isLive && link.kind == "user"
-    let most = isCounted ? server.settings.userSessionsMax : 0
+    let most = isCounted ? request.context.shared.settings.userSessionsMax : 0
     let query = ScriptQuery(
-      script: .linkReserve, keys: [server.baseKeys[link.partition.index]],
-      arguments: [link.text, entry.text, "\(most)", "\(LinkStanding.reservedMs)"])
-    server.callScript(query, timeoutMs: request.stepMs) { [self] outcome in
+      .linkReserve, at: link.partition,
+      [link.text, entry.text, "\(most)", "\(LinkStanding.reservedMs)"])
+    store.call(query, timeoutMs: request.stepMs) { [self] outcome in
       switch outcome {
       case .failed(let error): notReserved(error)
       case .line(let line) where line.starts(with: Array("FULL".utf8)):
@@ -87,7 +87,7 @@ final class LinkedChange {
     // Perhaps not all of them are live: that there is no place is not known.
     guard !request.isOver else { return giveUp() }
     hasCheckedLive = true
-    LinkCheck.run(server, live, of: link, timeoutMs: request.stepMs) { [self] in
+    LinkCheck.run(store, live, of: link, timeoutMs: request.stepMs) { [self] in
       reserve(entry, isLive: true)
     }
   }
@@ -95,7 +95,7 @@ final class LinkedChange {
   private func change(_ entry: SessionEntry) {
     Failpoint.reserved.hit()
     guard !request.isOver else { return giveUp() }
-    server.callScript(query(true, entry.session), timeoutMs: request.stepMs) { [self] outcome in
+    store.call(query(true, entry.session), timeoutMs: request.stepMs) { [self] outcome in
       Failpoint.linked.hit()
       // A place is confirmed at once, so that it comes free as soon as the session goes; that of a
       // session that was not made, or not linked, is given back; also if the reply is that of
@@ -107,7 +107,7 @@ final class LinkedChange {
       finish(outcome)
       guard !isUnknown else { return }
       LinkCheck.run(
-        server, [entry], of: link, isOwn: !isDone, timeoutMs: server.settings.requestTimeoutMs
+        store, [entry], of: link, isOwn: !isDone, timeoutMs: store.requestTimeoutMs
       ) {}
     }
   }
@@ -127,7 +127,7 @@ final class LinkedChange {
   }
 
   private func finish(_ outcome: ScriptOutcome) {
-    if let dueInMs { server.note(Partition(of: device), dueInMs: dueInMs) }
+    if let dueInMs { request.context.note(Partition(of: device), dueInMs: dueInMs) }
     request.end(outcome)
   }
 }
@@ -138,15 +138,12 @@ enum LinkCheck {
   ///
   /// `isOwn`: the places were taken by who asks, for sessions that will not come.
   static func run(
-    _ server: ServingLoop, _ entries: [SessionEntry], of link: LinkName, isOwn: Bool = false,
+    _ store: Store, _ entries: [SessionEntry], of link: LinkName, isOwn: Bool = false,
     timeoutMs: Int64,
     _ done: @escaping () -> Void
   ) {
     guard !entries.isEmpty else { return done() }
-    let base = { (partition: Partition) in server.baseKeys[partition.index] }
-    server.readRows(
-      .standing(entries, of: link, base), timeoutMs: timeoutMs
-    ) { result in
+    store.gather(.standing(entries, of: link), timeoutMs: timeoutMs) { result in
       guard case .success(let rows) = result else { return done() }
       let settled: [(SessionEntry, LinkStanding)] = zip(entries, rows).compactMap { entry, row in
         let words = String(decoding: row, as: UTF8.self).split(separator: " ")
@@ -155,7 +152,7 @@ enum LinkCheck {
         return (entry, standing)
       }
       guard !settled.isEmpty else { return done() }
-      server.readRows(.settle(settled, of: link, base), timeoutMs: timeoutMs) { _ in done() }
+      store.gather(.settle(settled, of: link), timeoutMs: timeoutMs) { _ in done() }
     }
   }
 }

@@ -46,7 +46,7 @@ final class SessionList {
 
   /// Begins; the caller's next request waits for the answer.
   @discardableResult
-  init(_ call: Call, _ source: Source) throws(RequestError) {
+  init(_ call: borrowing Call, _ source: Source) throws(RequestError) {
     place = try SessionList.place(call.text(.cursor), source)
     request = try HeldRequest(call)
     self.source = source
@@ -55,14 +55,16 @@ final class SessionList {
     next()
   }
 
-  deinit { server.buffered.add(-keptBytes) }
+  deinit { request.context.keeps(more: -keptBytes) }
 
-  private var server: ServingLoop { request.server }
+  private var store: Store { request.store }
 
   /// Reads the next entries; or ends, if there are none, or the page is full.
   private func next() {
     let isFull = found.count >= limit || foundBytes >= SessionList.pageBytesMax
-    guard !isFull, !(server.isCrowded && !found.isEmpty) else { return finish(isAtEnd: false) }
+    guard !isFull, !(request.context.isCrowded && !found.isEmpty) else {
+      return finish(isAtEnd: false)
+    }
     // What has been looked at need not be looked at again: the cursor says how far that was.
     guard !request.isOver else {
       guard hasMoved else {
@@ -89,8 +91,8 @@ final class SessionList {
     guard !range.isEmpty else { return finish(isAtEnd: true) }
     let after = place.after.map { "\($0.device)/\($0.session)" } ?? ""
     let query = ScriptQuery(
-      script: .sessionPage, keys: range.map { server.baseKeys[$0] },
-      arguments: range.flatMap {
+      .sessionPage, over: range.map { Partition(index: $0) },
+      range.flatMap {
         [$0 == place.partition ? after : "", "\(SessionList.rowsMax)"]
       })
     request.read(query) { [self] rows in
@@ -120,8 +122,8 @@ final class SessionList {
     let words: [String] =
       if case .link(let link) = source { [link.kind, link.ref, state] } else { ["", "", state] }
     let query = ScriptQuery(
-      script: .entry, keys: entries.map { server.baseKeys[$0.partition.index] },
-      arguments: entries.flatMap { [$0.device, $0.session] + words })
+      .entry, over: entries.map(\.partition),
+      entries.flatMap { [$0.device, $0.session] + words })
     request.read(query) { [self] rows in
       take(rows, of: entries, upTo: all.last, isLast: isLast)
     }
@@ -143,13 +145,13 @@ final class SessionList {
       if row.starts(with: Array("OK ".utf8)) {
         found.append(Array(row.dropFirst(3)))
         foundBytes += row.count
-        server.buffered.add(row.count)
+        request.context.keeps(more: row.count)
         keptBytes += row.count
       } else if row.elementsEqual("NONE".utf8) {
         dead.append(entry)
       } else if row.starts(with: Array("ERR ".utf8)) {
         bury(dead)
-        return request.end(row.withUnsafeBufferPointer { server.outcome(of: .entry, $0) })
+        return request.end(row.withUnsafeBufferPointer { store.outcome(of: .entry, $0) })
       }
       if found.count == limit || foundBytes >= SessionList.pageBytesMax {
         finish(isAtEnd: isLast && at == entries.count - 1 && entry == last)
@@ -166,7 +168,7 @@ final class SessionList {
   private func bury(_ dead: [SessionEntry]) {
     guard case .link(let link) = source else { return }
     LinkCheck.run(
-      server, dead, of: link, timeoutMs: server.settings.requestTimeoutMs
+      store, dead, of: link, timeoutMs: store.requestTimeoutMs
     ) {}
   }
 

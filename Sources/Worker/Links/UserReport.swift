@@ -23,7 +23,7 @@ final class UserReport {
 
   /// Begins; the caller's next request waits for the answer.
   @discardableResult
-  init(_ call: Call, user: String) throws(RequestError) {
+  init(_ call: borrowing Call, user: String) throws(RequestError) {
     request = try HeldRequest(call)
     link = .user(user)
     next()
@@ -45,8 +45,8 @@ final class UserReport {
   private func add(_ entries: [SessionEntry], isLast: Bool) {
     guard !entries.isEmpty else { return isLast ? finish() : next() }
     let query = ScriptQuery(
-      script: .digest, keys: entries.map { request.server.baseKeys[$0.partition.index] },
-      arguments: entries.flatMap { [$0.device, $0.session, link.kind, link.ref] })
+      .digest, over: entries.map(\.partition),
+      entries.flatMap { [$0.device, $0.session, link.kind, link.ref] })
     request.read(query) { [self] rows in
       for (entry, row) in zip(entries, rows) { take(row, of: entry) }
       if isLast { finish() } else { next() }
@@ -74,7 +74,7 @@ final class UserReport {
     line += Array("\"active_at\":\(active)".utf8)
     if !damaged.isEmpty {
       line += Array(",\"damaged\":[\(damaged.joined(separator: ","))]".utf8)
-      request.server.noteCorrupt(damaged.count)
+      request.store.noteCorrupt(damaged.count)
     }
     line.append(UInt8(ascii: "}"))
     request.end(line)

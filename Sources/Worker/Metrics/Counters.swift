@@ -1,6 +1,5 @@
 // Owns: the figures of one loop: written by that loop alone, read by whoever makes a report.
 
-internal import Synchronization
 internal import Wire
 
 /// What a request can be answered with, for counting.
@@ -73,42 +72,6 @@ enum Figure: Int, CaseIterable, Sendable {
   case watches, waiters, eventsPushed, eventsGiven, eventsReturned
 }
 
-/// A row of numbers that one thread writes and any thread reads.
-///
-/// There is one writer, so adding is a load and a store and needs no locked instruction. It is
-/// unchecked because a pointer to atomics is not known to be Sendable.
-final class NumberRow: @unchecked Sendable {
-  private let cells: UnsafeMutablePointer<Atomic<Int>>
-  let count: Int
-
-  init(count: Int) {
-    self.count = count
-    cells = .allocate(capacity: count)
-    for index in 0..<count { (cells + index).initialize(to: Atomic(0)) }
-  }
-
-  deinit {
-    for index in 0..<count { (cells + index).deinitialize(count: 1) }
-    cells.deallocate()
-  }
-
-  func add(_ amount: Int, at index: Int) {
-    precondition(0..<count ~= index)
-    let now = cells[index].load(ordering: .relaxed)
-    cells[index].store(now &+ amount, ordering: .relaxed)
-  }
-
-  func set(_ value: Int, at index: Int) {
-    precondition(0..<count ~= index)
-    cells[index].store(value, ordering: .relaxed)
-  }
-
-  subscript(index: Int) -> Int {
-    precondition(0..<count ~= index)
-    return cells[index].load(ordering: .relaxed)
-  }
-}
-
 /// The figures of one serving loop.
 struct Counters: Sendable {
   /// Upper bounds of the latency histogram's buckets, in microseconds; the last has none.
@@ -117,11 +80,8 @@ struct Counters: Sendable {
     1_000_000,
   ]
 
-  /// Verbs, and one more row for lines that named none.
-  static let rows = VerbTable.all.count + 1
-
-  private let requests = NumberRow(count: rows * Outcome.allCases.count)
-  private let latency = NumberRow(count: rows * (bucketsUs.count + 2))
+  private let requests: NumberRow
+  private let latency: NumberRow
   private let figures = NumberRow(count: Figure.allCases.count)
   /// How many requests each script call carried.
   let batchSizes = Histogram([1, 2, 4, 8, 16, 32, 64, 128, 256, 512])
@@ -133,6 +93,12 @@ struct Counters: Sendable {
   let groupLagMs = Histogram([5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 60_000, 600_000])
   private let closed = NumberRow(count: CloseReason.allCases.count)
   private let refused = NumberRow(count: Refusal.allCases.count)
+
+  /// For so many verbs, and one more row for lines that named none.
+  init(verbs: Int) {
+    requests = NumberRow(count: (verbs + 1) * Outcome.allCases.count)
+    latency = NumberRow(count: (verbs + 1) * (Counters.bucketsUs.count + 2))
+  }
 
   func add(_ figure: Figure) { figures.add(1, at: figure.rawValue) }
   func add(_ amount: Int, _ figure: Figure) { figures.add(amount, at: figure.rawValue) }

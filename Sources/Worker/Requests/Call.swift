@@ -18,15 +18,26 @@ struct SessionAddress {
 }
 
 /// One request on its way through its verb.
-struct Call {
-  let server: ServingLoop
-  let connection: Connection
+///
+/// It cannot be copied, and so not be kept: the line and the arguments are another caller's once
+/// the verb has returned. A request that takes several steps takes out what it needs first.
+struct Call: ~Copyable {
+  let context: any RequestContext
+  /// The same for every request of a loop; here, so that they are reached without a dynamic call.
+  let shared: SharedState
+  let store: Store
+  let caller: any RequestCaller
+  /// Whether there are principals, so that it matters who is calling.
+  let checksAccess: Bool
+  let verb: Verb
   let ticket: Ticket
   /// The line, or its copy with decoded words: what the arguments' tokens point into.
   let text: UnsafeBufferPointer<UInt8>
 
-  /// The checked words and options; the loop has one set, which is this request's now.
-  var arguments: Arguments { server.arguments }
+  /// Where the loop has its checked words and options, which are this request's now.
+  let bound: BoundArguments
+
+  var arguments: Arguments { bound.current }
 
   /// The bytes of a word.
   func word(_ index: Int) -> UnsafeBufferPointer<UInt8> { bytes(arguments.words[index].token) }
@@ -52,7 +63,7 @@ struct Call {
   func answer(_ line: String) {
     var bytes = Array(line.utf8)
     bytes.appendLineEnd()
-    bytes.withUnsafeBufferPointer { server.answer(ticket, $0) }
+    bytes.withUnsafeBufferPointer { context.answer(ticket, $0) }
   }
 
   /// The device of the first word.
@@ -86,8 +97,8 @@ struct Call {
   /// A number, as text; absent is empty.
   func numberText(_ name: OptionName) -> String { number(name).map { "\($0)" } ?? "" }
 
-  /// The base key of the first word's device.
-  var baseKey: String { server.baseKeys[Partition(of: device).index] }
+  /// The partition of the first word's device.
+  var partition: Partition { Partition(of: device) }
 
   /// The text of an option as a JSON string, or nil.
   func json(_ name: OptionName) -> [UInt8]? {
@@ -108,7 +119,7 @@ struct Call {
     var ticket = ticket
     ticket.partition = Partition(of: device).index
     ticket.dueInMs = dueInMs ?? -1
-    try server.enqueue(script, device, connection: connection, ticket: ticket, write)
+    try store.enqueue(script, device, ticket, write)
   }
 
   /// Sends a request of LOCK or RENEW: `who` writes who asks, as its script expects it.
@@ -145,13 +156,13 @@ struct Call {
 
   /// Sends the request to Redis in a script call of its own, and its reply line to the caller.
   func forward(_ query: ScriptQuery) throws(RequestError) {
-    try server.requireRedis()
-    let (server, ticket) = (server, ticket)
-    server.callScript(query) { outcome in
+    try store.requireRedis()
+    let (context, ticket) = (context, ticket)
+    store.call(query) { outcome in
       switch outcome {
       case .line(let line):
-        server.answerText(ticket, line, onlyReads: query.script.isReadOnly)
-      case .failed(let error): server.answer(ticket, error)
+        context.answerText(ticket, line, onlyReads: query.script.isReadOnly)
+      case .failed(let error): context.answer(ticket, error)
       }
     }
   }
@@ -159,10 +170,20 @@ struct Call {
   /// How long a lock of this agent lasts: as asked, as set for the agent, or the default.
   func ttlMs(of agent: UnsafeBufferPointer<UInt8>) -> Int64 {
     if let ms = number(.ttl) { return ms }
-    let settings = server.settings
-    guard !settings.agentTTLms.isEmpty else { return settings.lockTTLms }
-    return settings.agentTTLms[String(decoding: agent, as: UTF8.self)] ?? settings.lockTTLms
+    guard !shared.settings.agentTTLms.isEmpty else { return shared.settings.lockTTLms }
+    let name = String(decoding: agent, as: UTF8.self)
+    return shared.settings.agentTTLms[name] ?? shared.settings.lockTTLms
   }
+}
+
+/// The one set of arguments of a loop, which its requests have in turn.
+///
+/// A class, so that a call holds one reference: binding and reading are accesses to one place, as
+/// a copy for each request would not be.
+final class BoundArguments {
+  var current: Arguments
+
+  init(deviceIDs: DeviceIDs) { current = Arguments(deviceIDs: deviceIDs) }
 }
 
 extension CommandBuffer {

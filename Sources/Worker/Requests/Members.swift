@@ -35,7 +35,7 @@ struct Members {
   init() {}
 
   /// What the options and the payload of OPEN, SET or RECOVER say.
-  init(_ call: Call) throws(RequestError) {
+  init(_ call: borrowing Call) throws(RequestError) {
     for (name, option) in [("name", OptionName.name), ("phase", .phase), ("step", .step)] {
       if let json = call.json(option) { set(name.utf8, json) }
     }

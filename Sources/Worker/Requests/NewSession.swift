@@ -1,7 +1,6 @@
 // Owns: what OPEN, and RECOVER where nothing can be recovered, make a session from. A value; on the
 // loop's thread.
 
-internal import Loop
 internal import SessionModel
 internal import Wire
 
@@ -13,12 +12,11 @@ struct NewSession {
   /// When the first of its clocks does anything; nil if none runs.
   let dueInMs: Int64?
 
-  init(_ call: Call) throws(RequestError) {
-    let id = call.server.sessionIDs.next(
-      ms: WallTime.nowMs(), high: .random(in: 0 ... .max), low: .random(in: 0 ... .max))
+  init(_ call: borrowing Call) throws(RequestError) {
+    let id = call.context.nextSessionID()
     let thread = call.json(.thread).map { String(decoding: $0, as: UTF8.self) } ?? "\"\(id)\""
     var clocks: [Int64] = []
-    for (option, ms) in zip(OptionName.clocks, call.server.settings.clocks.inOrder) {
+    for (option, ms) in zip(OptionName.clocks, call.shared.settings.clocks.inOrder) {
       clocks.append(call.number(option) ?? ms)
     }
     dueInMs = NewSession.firstDue(clocks)

@@ -1,6 +1,7 @@
 // Owns: how connections get, keep and lose their principal. Runs on the loop's thread.
 
 internal import Loop
+internal import RedisConnection
 internal import SessionModel
 internal import Synchronization
 internal import Wire
@@ -9,23 +10,26 @@ extension ServingLoop {
   /// Wrong secrets after which a connection is closed.
   private var failuresMax: Int { 3 }
 
-  /// Says who is calling, or that nobody has this secret.
-  func authenticate(_ call: Call) throws(RequestError) {
+  func authenticate(
+    _ ticket: Ticket, _ secret: UnsafeBufferPointer<UInt8>
+  ) throws(RequestError) {
     guard let principals else {
       throw ServingLoop.noAuthentication
     }
-    let connection = call.connection
-    guard let principal = principals.authenticate(call.word(0)) else {
+    guard let connection = connections[ConnectionID(packed: ticket.client)] else { return }
+    guard let principal = principals.authenticate(secret) else {
       counters.add(.authFailures)
       warn(.wrongSecret, connection)
       connection.authFailures += 1
-      answer(call.ticket, RequestError(.forbidden, "invalid secret"))
+      answer(ticket, RequestError(.forbidden, "invalid secret"))
       if connection.authFailures >= failuresMax { connection.finish(.unauthenticated) }
       return
     }
     connection.authFailures = 0
     give(connection, principal)
-    call.answer("OK {\"name\":\"\(principal.name)\"}")
+    Array("OK {\"name\":\"\(principal.name)\"}".utf8).withUnsafeBufferPointer {
+      answerText(ticket, $0)
+    }
   }
 
   private func give(_ connection: Connection, _ principal: Principal) {
@@ -58,12 +62,6 @@ extension ServingLoop {
     var line: [UInt8] = []
     line.appendError(RequestError(.authRequired, "AUTH has to come within \(most)"))
     connection.turnAway(line, .unauthenticated)
-  }
-
-  /// Since when a caller is waited for to say who it is; nil if it is not.
-  func unknownSinceMs(_ connection: Connection) -> Int64? {
-    guard principals != nil, connection.principal == nil else { return nil }
-    return connection.unknownSinceMs
   }
 
   /// Whether events of the device may be shown on this connection.

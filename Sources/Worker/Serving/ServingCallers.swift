@@ -78,16 +78,16 @@ extension ServingLoop: ConnectionOwner {
   private func run(
     _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>
   ) throws(RequestError) {
-    try arguments.bind(verb, parser, line.span)
-    guard !arguments.decoded.isEmpty else {
-      try run(verb, Call(server: self, connection: connection, ticket: ticket, text: line))
+    try arguments.current.bind(verb, parser, line.span)
+    guard !arguments.current.decoded.isEmpty else {
+      try run(makeCall(verb, connection, ticket, line))
       return
     }
     // Quoted words were decoded into a copy, which has to stay where it is during the call.
-    let decoded = arguments.decoded
+    let decoded = arguments.current.decoded
     let failure: RequestError? = decoded.withUnsafeBufferPointer { text in
       do throws(RequestError) {
-        try run(verb, Call(server: self, connection: connection, ticket: ticket, text: text))
+        try run(makeCall(verb, connection, ticket, text))
         return nil
       } catch {
         return error
@@ -96,9 +96,18 @@ extension ServingLoop: ConnectionOwner {
     if let failure { throw failure }
   }
 
-  private func run(_ verb: Verb, _ call: Call) throws(RequestError) {
-    try call.authorize(verb)
-    try verb.run(call)
+  private func makeCall(
+    _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>
+  ) -> Call {
+    Call(
+      context: self, shared: shared, store: store, caller: connection,
+      checksAccess: principals != nil, verb: verb, ticket: ticket, text: text,
+      bound: arguments)
+  }
+
+  private func run(_ call: borrowing Call) throws(RequestError) {
+    try call.authorize(call.verb)
+    try call.verb.run(call)
   }
 
   func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {
@@ -150,15 +159,11 @@ extension ServingLoop: ConnectionOwner {
     connection.finish(.stalled)
   }
 
-  func hasOutput(_ connection: Connection) {
-    guard !connection.isListedForOutput else { return }
-    connection.isListedForOutput = true
-    withOutput.append(connection)
-  }
+  func hasOutput(_ connection: Connection) { turnEnd.hasOutput(connection) }
 
-  func resumeLater(_ connection: Connection) { toResume.append(connection) }
+  func resumeLater(_ connection: Connection) { turnEnd.resumes(connection) }
 
-  func yields(_ connection: Connection) { yielded.append(connection) }
+  func yields(_ connection: Connection) { turnEnd.rests(connection) }
 
   func handedOver(_ connection: Connection) { subscriptions.handedOver(connection.id) }
 
@@ -167,19 +172,17 @@ extension ServingLoop: ConnectionOwner {
   func inputEnded(_ connection: Connection) { subscriptions.inputEnded(connection.id) }
 
   func lingers(_ connection: Connection) {
-    let ms = drainStartedMs == nil ? lingerMs : lingerOfDrainMs
-    lingering.append((connection.id, loop.nowMs + ms))
-    if lingering.count == 1 { lingerEnd?.set(afterMs: ms) }
+    let ms = drain == nil ? Lingering.usualMs : Lingering.drainMs
+    let isFirst = lingering.nextMs == nil
+    lingering.add(connection.id, untilMs: loop.nowMs + ms)
+    if isFirst { lingerEnd?.set(afterMs: ms) }
   }
 
   /// Closes those who have not closed their side in time.
   func endLingering() {
     let now = loop.nowMs
-    while let first = lingering.first, first.untilMs <= now {
-      lingering.removeFirst()
-      connections[first.id]?.endLingering()
-    }
-    if let next = lingering.first { lingerEnd?.set(afterMs: max(1, next.untilMs - now)) }
+    while let id = lingering.takeDue(nowMs: now) { connections[id]?.endLingering() }
+    if let nextMs = lingering.nextMs { lingerEnd?.set(afterMs: max(1, nextMs - now)) }
   }
 
   func closed(_ connection: Connection, _ reason: CloseReason) {
@@ -194,17 +197,9 @@ extension ServingLoop: ConnectionOwner {
     assert(connections.count + inFlight > 0 || buffered.own == 0, "bytes are kept for nobody")
   }
 
-  func takeBuffer() -> [UInt8] { spareBuffers.popLast() ?? [] }
+  func takeBuffer() -> [UInt8] { buffers.take() }
 
-  func giveBack(_ buffer: inout [UInt8]) {
-    defer { buffer = [] }
-    // Few and small ones are kept: enough for the callers of one turn.
-    guard buffer.capacity > 0, buffer.capacity <= 1 << 14, spareBuffers.count < 1_024 else {
-      return
-    }
-    buffer.removeAll(keepingCapacity: true)
-    spareBuffers.append(buffer)
-  }
+  func giveBack(_ buffer: inout [UInt8]) { buffers.giveBack(&buffer) }
 }
 
 // MARK: Warnings

@@ -30,12 +30,7 @@ final class ServingLoop {
   let settings: Settings
   let shared: SharedState
   let counters: Counters
-  /// The base key of each partition.
-  let baseKeys: [String]
-  /// The same as words for Redis, made once.
-  private let bases: [[UInt8]]
-  /// What the keys of locks' records begin with in each partition.
-  private let recordPrefixes: [[UInt8]]
+  private let setup: RedisSetup
   private let index: Int
   /// Whether each request gets a line in the log.
   private let logsRequests: Bool
@@ -46,64 +41,41 @@ final class ServingLoop {
   let loop: EventLoop
   let readBuffer: UnsafeMutableRawBufferPointer
   private var acceptor: Acceptor?
-  var redis: RedisConnection?
+  private(set) lazy var store = Store(
+    loop, setup, index: index, batchMax: settings.batchMax, log: shared.log, counters: counters,
+    owner: self)
   var connections = ConnectionTable()
   var parser = RequestParser(
     wordsMax: 1_001, deepVerb: "IMPORT", deepPayloadDepthMax: ExportedRecord.depthMax)
-  var arguments: Arguments
-  private var batcher: Batcher
-  var withOutput: [Connection] = []
-  var toResume: [Connection] = []
-  /// Those who had their share of this turn and have more.
-  var yielded: [Connection] = []
-  var spareBuffers: [[UInt8]] = []
+  let arguments: BoundArguments
+  var turnEnd = TurnEnd()
+  var buffers = BufferPool()
   private var replyLine: [UInt8] = []
-  /// Where lines are made of what scripts give.
-  var recordLine = RecordLine()
-  /// When the log was told of corrupt records, and how many there were since.
-  var corruptLoggedMs: Int64 = -1_000
-  var corruptSinceLog = 0
   private(set) lazy var subscriptions = EventSubscriptions(self, index: index)
-  private var partitionTurn = 0
   /// Lines over the usual limit that are coming now.
   var longLinesNow = 0
   var sessionIDs = SessionIDs()
-  var chores: LoopTimer?
+  var timeoutCheck: LoopTimer?
   private var wakeup: LoopTimer?
   /// Who may call; nil where everybody may.
   var principals: Principals?
   /// What callers did that the log warns of.
   var warnings = CallerWarnings()
-  /// Connections of those who are not let in, for as long as they take to hear so.
-  var refusedNow = 0
+  var admission = Admission()
   /// Requests that were taken and have not been answered.
   var inFlight = 0
   let inFlightMax: Int
   /// What is kept for callers, here and by all loops.
   var buffered: BufferedBytes
-  /// Those who were told that nothing more comes, in the order of when their time is over.
-  var lingering: ArraySlice<(id: ConnectionID, untilMs: Int64)> = []
+  var lingering = Lingering()
   var lingerEnd: LoopTimer?
-  var drainStartedMs: Int64?
-  /// Whether the grace of a drain is nearly over: what comes now is told to go elsewhere.
+  /// Set when the worker is to stop.
+  var drain: Drain?
+  /// Whether what comes now is told to go elsewhere.
   var isShedding = false
   private var listener: Socket?
   private var serves: (() -> Void)?
-  /// What callers are told while Redis is away.
-  private(set) var redisReason = "Redis is not connected yet"
-
-  /// How many batches may be with Redis before the next ones wait and grow: two keep Redis busy
-  /// while replies travel, and what gathers meanwhile shares a call.
-  private let flightMax = 2
-  /// During a drain a connection is closed once it has been quiet for so long.
-  let drainQuietMs: Int64 = 100
-  /// In the last part of a drain's grace callers are told to go elsewhere: for so long at most.
-  let sheddingMs: Int64 = 500
-  /// How long a caller that was told that nothing more comes may take to close its side.
-  let lingerMs: Int64 = 2_000
-  let lingerOfDrainMs: Int64 = 500
-  /// How often connections are looked at: a few times within the shortest time that one has.
-  let choresMs: Int64
+  let timeouts: Timeouts
 
   /// `serves` is called once, when the connection to Redis is up for the first time.
   init(
@@ -116,30 +88,16 @@ final class ServingLoop {
     self.serves = serves
     counters = shared.counters[index]
     principals = shared.principals.withLock { $0 }
-    arguments = Arguments(deviceIDs: shared.settings.deviceIDs)
-    let times = [
-      settings.idleTimeoutMs, settings.lineTimeoutMs, settings.unreadTimeoutMs,
-      settings.authTimeoutMs,
-    ]
-    choresMs = max(20, times.filter { $0 > 0 }.reduce(4_000, min) / 4)
+    arguments = BoundArguments(deviceIDs: shared.settings.deviceIDs)
+    timeouts = Timeouts(settings)
     inFlightMax = max(1, settings.requestsMax / shared.threads)
     buffered = BufferedBytes(most: settings.bufferedBytesMax, shared.buffered)
-    batcher = Batcher(requestsMax: shared.settings.batchMax)
     readBuffer = .allocate(byteCount: 1 << 16, alignment: 16)
     self.index = index
     logsRequests = shared.log.isDebugging
-    baseKeys = (0..<Partition.count).map { setup.keyspace.base(Partition(index: $0)) }
-    bases = baseKeys.map { key in
-      var word = CommandBuffer()
-      word.word(key)
-      return word.bytes
-    }
-    recordPrefixes = (0..<Partition.count).map {
-      Array(setup.keyspace.recordPrefix(Partition(index: $0)).utf8)
-    }
-    redis = RedisConnection(loop, setup, owner: self)
+    self.setup = setup
     loop.atTurnEnd { [unowned self] in turnEnded() }
-    chores = LoopTimer(loop) { [unowned self] in runChores() }
+    timeoutCheck = LoopTimer(loop) { [unowned self] in checkTimeouts() }
     wakeup = LoopTimer(loop) {}
     lingerEnd = LoopTimer(loop) { [unowned self] in endLingering() }
   }
@@ -149,8 +107,8 @@ final class ServingLoop {
   /// Connects to Redis; once that is done, takes callers from the bound socket.
   func start(_ listener: Socket) {
     self.listener = listener
-    redis?.start()
-    chores?.set(afterMs: 100)
+    store.start()
+    timeoutCheck?.set(afterMs: 100)
   }
 
   private func startListening() {
@@ -181,19 +139,26 @@ final class ServingLoop {
     case .tailAnswer(let answer): subscriptions.begun(answer)
     }
   }
-
-  var redisStateWord: String { redis?.stateWord ?? "closed" }
-  var redisVersion: String { redis?.redisVersion ?? "" }
 }
 
 // MARK: Answers
 
-extension ServingLoop {
+extension ServingLoop: RequestContext {
+  var events: any EventService { subscriptions }
+  var nowMs: Int64 { loop.nowMs }
+
+  func nextSessionID() -> String {
+    sessionIDs.next(
+      ms: WallTime.nowMs(), high: .random(in: 0 ... .max), low: .random(in: 0 ... .max))
+  }
+
+  func answer(_ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>) { answer(ticket, line, nil) }
+
   /// Answers with a whole reply line, its end included.
   ///
   /// With `isHandOver`, `handedOver` follows when the kernel has all of it.
   func answer(
-    _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>, _ outcome: Outcome? = nil,
+    _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>, _ outcome: Outcome?,
     isHandOver: Bool = false
   ) {
     let outcome = outcome ?? Outcome(line: line)
@@ -249,7 +214,7 @@ extension ServingLoop {
     replyLine.removeAll(keepingCapacity: true)
     replyLine.append(contentsOf: text)
     replyLine.appendLineEnd()
-    replyLine.withUnsafeBufferPointer { answer(ticket, $0, isHandOver: isHandOver) }
+    replyLine.withUnsafeBufferPointer { answer(ticket, $0, nil, isHandOver: isHandOver) }
   }
 
   /// Sends an event to who watches.
@@ -259,91 +224,27 @@ extension ServingLoop {
     if connection.push(after: watch.ticketSlot, line) { counters.add(.crowdedWatches) }
   }
 
-  /// Notes that something in the partition runs out after so long.
-  ///
-  /// Not before Redis has answered: a reap that overtakes the change finds nothing, and only the
-  /// sweep comes again.
-  func note(_ partition: Partition, dueInMs ms: Int64) {
-    shared.deadlines.note(partition, inMs: ms, nowMs: loop.nowMs)
-  }
-
   private func noteDeadline(of ticket: Ticket) {
     guard ticket.dueInMs >= 0 else { return }
     note(Partition(index: ticket.partition), dueInMs: ticket.dueInMs)
-  }
-
-  /// Refuses while Redis is away.
-  func requireRedis() throws(RequestError) {
-    guard let redis, redis.isReady else { throw RequestError(.unavailable, redisReason) }
-  }
-
-  /// Partitions in turn, so that none is always the first to be looked at.
-  func nextPartition() -> Int {
-    partitionTurn = (partitionTurn + 1) % Partition.count
-    return partitionTurn
-  }
-
-  /// Puts a request about a device into the turn's batch of its script.
-  func enqueue(
-    _ script: Script, _ device: UnsafeBufferPointer<UInt8>, connection: Connection,
-    ticket: Ticket, _ write: (inout CommandBuffer) -> Void
-  ) throws(RequestError) {
-    guard let redis, redis.isReady else { throw RequestError(.unavailable, redisReason) }
-    let batch = batcher.batch(for: script, after: connection.latestBatch)
-    connection.latestBatch = batch.sequence
-    if script.keysAreRecords {
-      batch.add(ticket, record: recordPrefixes[ticket.partition], device, write)
-    } else {
-      batch.add(ticket, base: bases[ticket.partition], write)
-    }
   }
 }
 
 // MARK: Redis
 
-extension ServingLoop: RedisConnectionOwner {
-  func redisServes(_ redis: RedisConnection) {
-    counters.set(1, .redisReady)
-    shared.log.info("redis link is up", ["redis": redis.endpoint.publicText])
-    startListening()
-  }
+extension ServingLoop: StoreOwner {
+  func storeServes() { startListening() }
 
-  func redisFailed(_ redis: RedisConnection, reason: String) {
-    let wasReady = counters[.redisReady] == 1
-    counters.set(0, .redisReady)
-    counters.add(.redisConnectionFailures)
-    redisReason = "Redis is away: \(reason); nothing was done"
-    for batch in batcher.takeAll() { batchFailed(redis, batch, .notSent(reason)) }
-    // Only the first of a row of failed tries is worth a line; the next ones say nothing new.
-    if wasReady {
-      shared.log.warn("redis link is down", ["error": reason])
-    } else {
-      shared.log.debug("redis link could not be made", ["loop": "\(index)", "error": reason])
-    }
-  }
-
-  func redisRefused(_ redis: RedisConnection, reason: String) {
-    counters.set(0, .redisReady)
-    redisReason = reason
-    shared.log.error("redis cannot be used", ["error": reason])
-  }
-
-  func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {
-    defer { batcher.recycle(batch) }
-    counters.redisTimesUs.add(Int(loop.nowNs - batch.sentNs) / 1_000)
-    guard reply.kind == .array, reply.count == batch.count else {
-      batchRefused(batch, reply)
-      return
-    }
+  func answered(_ batch: Batch, _ reply: RedisReply) -> Int {
     var replyBytes = 0
     for index in 0..<batch.count {
       noteDeadline(of: batch.tickets[index])
-      withLine(of: reply[index]) { line in
+      store.withLine(of: reply[index]) { line in
         replyBytes += line.count
         answerBatched(batch.tickets[index], batch.script, line)
       }
     }
-    batcher.answered(batch, replyBytes: replyBytes)
+    return replyBytes
   }
 
   private func answerBatched(
@@ -351,7 +252,7 @@ extension ServingLoop: RedisConnectionOwner {
   ) {
     // Only a text that is no error goes on as it is.
     if reply.isEmpty || reply[0] == UInt8(ascii: "E"),
-      case .failed(let error) = outcome(of: script, reply)
+      case .failed(let error) = store.outcome(of: script, reply)
     {
       answer(ticket, error)
     } else if script.keysAreRecords, reply[0] <= UInt8(ascii: "9") {
@@ -367,26 +268,17 @@ extension ServingLoop: RedisConnectionOwner {
     _ ticket: Ticket, _ script: Script, _ reply: UnsafeBufferPointer<UInt8>
   ) {
     guard let record = LockRecord(reply) else {
-      answer(ticket, scriptFailed(script, "a record that is none"))
+      answer(ticket, store.scriptFailed(script, "a record that is none"))
       return
     }
     record.withRenewal(ttlMs: ticket.dueInMs) { answer(ticket, $0) }
   }
 
-  /// Redis answered the whole batch with an error.
-  private func batchRefused(_ batch: Batch, _ reply: RedisReply) {
-    let error = refusal(of: batch.script, reply.text)
-    for ticket in batch.tickets { answer(ticket, error) }
-  }
-
-  func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {
-    let error = error(for: failure, batch.script)
-    for ticket in batch.tickets {
-      // Perhaps it was done.
-      noteDeadline(of: ticket)
+  func failed(_ tickets: [Ticket], _ error: RequestError, mayBeDone: Bool) {
+    for ticket in tickets {
+      if mayBeDone { noteDeadline(of: ticket) }
       answer(ticket, error)
     }
-    batcher.recycle(batch)
   }
 }
 
@@ -399,72 +291,19 @@ extension ServingLoop {
       counters.set(buffered.look(), .bufferedBytes)
       counters.set(Int(loop.nowMs), .turnedAtMs)
     }
-    let rested = yielded
-    yielded.removeAll(keepingCapacity: true)
-    for connection in rested where !connection.isClosed { connection.release() }
+    for connection in turnEnd.takeRested() where !connection.isClosed { connection.release() }
     // Going on with parked callers makes new requests, and sending frees parked callers: a few
     // rounds settle nearly everything, and the next turn does the rest.
     for _ in 0..<4 {
-      resumeParked()
-      sendBatches()
-      sendOutput()
-      if toResume.isEmpty { break }
+      for connection in turnEnd.takeToResume() where !connection.isClosed { connection.resume() }
+      store.endTurn()
+      for connection in turnEnd.takeOutput() where !connection.isClosed {
+        connection.sendOutput()
+      }
+      if !turnEnd.hasToResume { break }
     }
     subscriptions.sendMoves()
-    redis?.flush()
-    if !toResume.isEmpty || !yielded.isEmpty { wakeup?.set(afterMs: 0) }
-  }
-
-  private func resumeParked() {
-    let connections = toResume
-    toResume.removeAll(keepingCapacity: true)
-    for connection in connections where !connection.isClosed { connection.resume() }
-  }
-
-  private func sendBatches() {
-    guard let redis, redis.isReady else { return }
-    if redis.flight < flightMax { send(batcher.takeSome(), redis) }
-    redis.flush()
-    counters.set(redis.scriptsMended, .scriptsMended)
-  }
-
-  func sendAll(_ redis: RedisConnection) { send(batcher.takeAll(), redis) }
-
-  private func send(_ taken: [Batch], _ redis: RedisConnection) {
-    guard !taken.isEmpty else { return }
-    let batches = taken.filter { !shedIfLate($0) }
-    for batch in batches {
-      counters.add(batch.count, .batchedRequests)
-      counters.batchSizes.add(batch.count)
-      let arrivedNs = batch.tickets.first?.arrivedNs ?? loop.nowNs
-      counters.queueDelaysUs.add(Int(loop.nowNs - arrivedNs) / 1_000)
-      batch.sentNs = loop.nowNs
-    }
-    counters.add(batches.count, .batches)
-    redis.send(batches)
-  }
-
-  /// Refuses what has waited for so long that Redis would hardly answer it in time.
-  ///
-  /// A reply that does not come in time ends the connection, and with it what everybody waits for.
-  private func shedIfLate(_ batch: Batch) -> Bool {
-    let oldestNs = batch.tickets.first?.arrivedNs ?? loop.nowNs
-    guard (loop.nowNs - oldestNs) / 1_000_000 >= settings.requestTimeoutMs * 4 / 5 else {
-      return false
-    }
-    let error = RequestError(
-      .unavailable, "Redis is behind with what it was asked; nothing was done")
-    for ticket in batch.tickets { answer(ticket, error) }
-    batcher.recycle(batch)
-    return true
-  }
-
-  private func sendOutput() {
-    let connections = withOutput
-    withOutput.removeAll(keepingCapacity: true)
-    for connection in connections {
-      connection.isListedForOutput = false
-      if !connection.isClosed { connection.sendOutput() }
-    }
+    store.flush()
+    if turnEnd.needsAnotherTurn { wakeup?.set(afterMs: 0) }
   }
 }

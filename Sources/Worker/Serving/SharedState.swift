@@ -38,7 +38,7 @@ final class SharedState: Sendable {
 
   init(
     _ settings: Settings, log: Log, workerID: String, threads: Int, redisMode: String,
-    principals: Principals? = nil
+    verbs: Int, principals: Principals? = nil
   ) throws(SystemError) {
     self.settings = settings
     self.log = log
@@ -46,7 +46,7 @@ final class SharedState: Sendable {
     self.threads = threads
     self.redisMode = redisMode
     self.principals = Mutex(principals)
-    counters = (0..<threads).map { _ in Counters() }
+    counters = (0..<threads).map { _ in Counters(verbs: verbs) }
     deadlineNews = try Mailbox()
     tailRequests = try Mailbox()
     deadlines = DeadlineBoard(news: deadlineNews, horizonMs: 3 * settings.sweepMs)

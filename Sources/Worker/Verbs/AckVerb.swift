@@ -12,16 +12,16 @@ enum AckVerb {
     ],
     summary: "Tells that a group is done with these events.", replies: ["OK"]
   ) { (call) throws(RequestError) in
-    var keys: [String] = []
+    var partitions: [Partition] = []
     var arguments = [String(decoding: call.word(0), as: UTF8.self)]
     for index in 1..<call.arguments.words.count {
       let text = String(decoding: call.word(index), as: UTF8.self)
       guard let id = EventID(text) else {
         throw RequestError(.badRequest, "id '\(text)' is no id of an event")
       }
-      keys.append(call.server.baseKeys[id.partition.index])
+      partitions.append(id.partition)
       arguments.append(id.entry.description)
     }
-    try call.forward(ScriptQuery(script: .ack, keys: keys, arguments: arguments))
+    try call.forward(ScriptQuery(.ack, over: partitions, arguments))
   }
 }

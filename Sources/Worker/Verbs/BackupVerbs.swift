@@ -13,9 +13,9 @@ enum ExportVerb {
     let address = call.address
     try call.forward(
       ScriptQuery(
-        script: .export, keys: [call.baseKey],
-        arguments: [
-          address.deviceText, address.sessionText, "\(call.server.settings.recordBytesMax)",
+        .export, at: call.partition,
+        [
+          address.deviceText, address.sessionText, "\(call.shared.settings.recordBytesMax)",
         ]))
   }
 }
@@ -28,12 +28,11 @@ enum ImportVerb {
   ) { (call) throws(RequestError) in
     guard let payload = call.payload else { return }
     let start = call.arguments.payload?.lowerBound ?? 0
-    let record = try ExportedRecord(payload, at: start, call.server.settings)
+    let record = try ExportedRecord(payload, at: start, call.shared.settings)
     try call.authorize(device: record.device, links: record.links)
-    let partition = Partition(of: record.device)
     let query = ScriptQuery(
-      script: .import, keys: [call.server.baseKeys[partition.index]],
-      arguments: [
+      .import, at: Partition(of: record.device),
+      [
         record.device, record.session, call.text(.replace) == "yes" ? "yes" : "",
         String(decoding: record.fields.bytes, as: UTF8.self),
         String(decoding: record.messages.bytes, as: UTF8.self), call.numberText(.token),
@@ -45,8 +44,8 @@ enum ImportVerb {
   /// Imports, and has the links' partitions know the session before its caller does.
   private static func run(_ request: HeldRequest, _ query: ScriptQuery, _ record: ExportedRecord) {
     let entry = SessionEntry(device: record.device, session: record.session)
-    request.server.callScript(query) { outcome in
-      request.server.note(entry.partition, dueInMs: 0)
+    request.store.call(query) { outcome in
+      request.context.note(entry.partition, dueInMs: 0)
       guard case .line(let line) = outcome, line.starts(with: Array("OK".utf8)) else {
         return request.end(outcome)
       }
@@ -61,7 +60,7 @@ enum ImportVerb {
     _ done: @escaping () -> Void
   ) {
     guard let link = links.first, !request.isOver else { return done() }
-    LinkCheck.run(request.server, [entry], of: link, timeoutMs: request.stepMs) {
+    LinkCheck.run(request.store, [entry], of: link, timeoutMs: request.stepMs) {
       tell(links.dropFirst(), of: entry, within: request, done)
     }
   }

@@ -13,7 +13,7 @@ enum AuthVerb {
     name: "AUTH", rights: .connection,
     words: [WordRule(name: "secret", kind: .text(bytesMax: 1_024))],
     summary: "Tells the worker who is calling.", replies: ["OK"]
-  ) { (call) throws(RequestError) in try call.server.authenticate(call) }
+  ) { (call) throws(RequestError) in try call.context.authenticate(call.ticket, call.word(0)) }
 }
 
 enum QuitVerb {
@@ -22,6 +22,6 @@ enum QuitVerb {
     replies: ["OK"]
   ) { (call) throws(RequestError) in
     call.answer("OK")
-    call.connection.finish(.quit)
+    call.caller.finish(.quit)
   }
 }

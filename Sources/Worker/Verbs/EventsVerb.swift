@@ -17,11 +17,11 @@ enum EventsVerb {
   ) { (call) throws(RequestError) in
     let isAll = call.word(0).elementsEqual([UInt8(ascii: "*")])
     let query = isAll ? try group(call) : try device(call)
-    try call.server.requireRedis()
-    call.server.subscriptions.query(query, call.ticket, waitMs: call.number(.wait) ?? 0)
+    try call.store.requireRedis()
+    call.context.events.query(query, call.ticket, waitMs: call.number(.wait) ?? 0)
   }
 
-  private static func device(_ call: Call) throws(RequestError) -> EventQuery {
+  private static func device(_ call: borrowing Call) throws(RequestError) -> EventQuery {
     guard call.option(.group) == nil, call.option(.types) == nil else {
       throw RequestError(.badRequest, "group= and types= go with EVENTS *, not with a device")
     }
@@ -37,13 +37,12 @@ enum EventsVerb {
       String(decoding: device, as: UTF8.self), after.description,
       "\(call.number(.limit) ?? limitDefault)",
     ]
-    let keys = [call.server.baseKeys[partition.index]]
     return EventQuery(
       source: .device(Array(device), partition),
-      call: ScriptQuery(script: .events, keys: keys, arguments: arguments))
+      call: ScriptQuery(.events, at: partition, arguments))
   }
 
-  private static func group(_ call: Call) throws(RequestError) -> EventQuery {
+  private static func group(_ call: borrowing Call) throws(RequestError) -> EventQuery {
     guard let name = call.option(.group) else {
       throw RequestError(.badRequest, "EVENTS * needs group=: \(verb.usage)")
     }
@@ -53,12 +52,12 @@ enum EventsVerb {
     let group = String(decoding: name, as: UTF8.self)
     let types = try call.types?.map(\.rawValue).joined(separator: ",") ?? ""
     let arguments = [
-      group, "\(call.server.settings.ackTimeoutMs)", "\(call.number(.limit) ?? limitDefault)",
-      types, "\(call.server.nextPartition())", "\(groupsMax)", call.server.shared.workerID,
+      group, "\(call.shared.settings.ackTimeoutMs)", "\(call.number(.limit) ?? limitDefault)",
+      types, "\(call.store.nextPartition())", "\(groupsMax)", call.shared.workerID,
       "\(EventWait.leaseMs)",
     ]
     return EventQuery(
       source: .group(group),
-      call: ScriptQuery(script: .readGroup, keys: call.server.baseKeys, arguments: arguments))
+      call: ScriptQuery(.readGroup, over: Partition.all, arguments))
   }
 }

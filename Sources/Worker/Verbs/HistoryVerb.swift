@@ -32,7 +32,7 @@ enum HistoryVerb {
   }
 
   /// The number behind which to begin; what `EVENTS` takes here is an id.
-  private static func after(_ call: Call) throws(RequestError) -> [UInt8]? {
+  private static func after(_ call: borrowing Call) throws(RequestError) -> [UInt8]? {
     guard let bytes = call.option(.after) else { return nil }
     do throws(RequestError) {
       let token = Token(start: 0, end: bytes.count, isQuoted: false)

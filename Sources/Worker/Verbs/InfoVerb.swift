@@ -8,13 +8,12 @@ enum InfoVerb {
     name: "INFO", rights: .known,
     summary: "Tells the worker's version, its name and how it stands with Redis.", replies: ["OK"]
   ) { (call) throws(RequestError) in
-    let server = call.server
-    let shared = server.shared
+    let (shared, store) = (call.shared, call.store)
     call.answer(
       "OK {\"version\":\"\(Version.text)\",\"protocol\":\(Version.wireProtocol),"
         + "\"worker\":\"\(shared.workerID)\","
-        + "\"redis\":{\"state\":\"\(server.redisStateWord)\",\"mode\":\"\(shared.redisMode)\","
-        + "\"version\":\"\(server.redisVersion)\"},"
+        + "\"redis\":{\"state\":\"\(store.stateWord)\",\"mode\":\"\(shared.redisMode)\","
+        + "\"version\":\"\(store.redisVersion)\"},"
         + "\"notifications\":\(shared.deadlineFigures.notificationsLive),"
         + "\"workers\":\(shared.deadlineFigures.workers),"
         + "\"uptime_ms\":\(MonotonicTime.nowMs() - shared.startedAtMs),"

@@ -10,13 +10,13 @@ enum LinkVerb {
     summary: "Links a session to a user, a tag, or whatever else the kind names.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
-    let (base, address) = (call.baseKey, call.address)
+    let (partition, address) = (call.partition, call.address)
     let (device, asked) = (address.deviceText, address.sessionText)
     let link = LinkName(kind: call.text(1), ref: call.text(2))
     let last = [call.numberText(.token), call.text(.req)]
     try LinkedChange(call, link, dueInMs: nil) { isReserved, session in
       let first = [device, session ?? asked, link.kind, link.ref, isReserved ? "yes" : ""]
-      return ScriptQuery(script: .link, keys: [base], arguments: first + last)
+      return ScriptQuery(.link, at: partition, first + last)
     }
   }
 }

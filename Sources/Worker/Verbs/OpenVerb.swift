@@ -25,11 +25,11 @@ enum OpenVerb {
       }
       return
     }
-    let (base, device, user) = (call.baseKey, call.text(0), call.text(.user))
+    let (partition, device, user) = (call.partition, call.text(0), call.text(.user))
     let (token, req) = (call.numberText(.token), call.text(.req))
     try LinkedChange(call, .user(user), dueInMs: new.dueInMs) { isReserved, _ in
       let rest = [user, isReserved ? "yes" : "", token, req]
-      return ScriptQuery(script: .open, keys: [base], arguments: [device] + new.words + rest)
+      return ScriptQuery(.open, at: partition, [device] + new.words + rest)
     }
   }
 }

@@ -30,7 +30,7 @@ enum RecoverVerb {
   }
 
   /// Nobody should think that a session which is there was given what he said of a new one.
-  private static func refuseMore(_ call: Call) throws(RequestError) {
+  private static func refuseMore(_ call: borrowing Call) throws(RequestError) {
     if let option = ofDevice.first(where: { call.option($0) != nil }) {
       throw RequestError(
         .badRequest, "\(option.text)= goes with RECOVER of a device, not of a session")
@@ -41,7 +41,8 @@ enum RecoverVerb {
     }
   }
 
-  private static func recoverLatest(_ call: Call, _ new: NewSession) throws(RequestError) {
+  private static func recoverLatest(_ call: borrowing Call, _ new: NewSession) throws(RequestError)
+  {
     guard call.option(.user) != nil else {
       try call.run(.recoverLatest, dueInMs: 0) { arguments in
         arguments.word(call.word(0))
@@ -54,13 +55,12 @@ enum RecoverVerb {
       }
       return
     }
-    let (base, user) = (call.baseKey, call.text(.user))
+    let (partition, user) = (call.partition, call.text(.user))
     let first = [call.text(0), call.text(.hint)] + new.words + [user]
     let last = [call.numberText(.token), call.text(.req)]
     try LinkedChange(call, .user(user), dueInMs: 0) { isReserved, _ in
       ScriptQuery(
-        script: .recoverLatest, keys: [base],
-        arguments: first + [isReserved ? "yes" : ""] + last)
+        .recoverLatest, at: partition, first + [isReserved ? "yes" : ""] + last)
     }
   }
 }

@@ -2,6 +2,7 @@
 
 internal import RedisConnection
 internal import Scripts
+internal import SessionModel
 internal import Wire
 
 enum StatsVerb {
@@ -9,11 +10,9 @@ enum StatsVerb {
     name: "STATS", rights: .read, summary: "Figures of the whole fleet.",
     reach: .everyDevice, replies: ["OK"]
   ) { (call) throws(RequestError) in
-    let server = call.server
     try call.forward(
       ScriptQuery(
-        script: .stats, keys: server.baseKeys,
-        arguments: ["\(server.shared.deadlineFigures.workers)"]))
+        .stats, over: Partition.all, ["\(call.shared.deadlineFigures.workers)"]))
   }
 }
 
@@ -35,7 +34,7 @@ enum ReportVerb {
     case (false, true, false): try UserReport(call, user: call.text(.user))
     case (false, false, true):
       try call.forward(
-        ScriptQuery(script: .reportAgent, keys: call.server.baseKeys, arguments: [agent]))
+        ScriptQuery(.reportAgent, over: Partition.all, [agent]))
     default:
       throw RequestError(
         .badRequest, "REPORT takes one of an address, user= and agent=")

@@ -27,7 +27,7 @@ enum SetVerb {
       }
       return
     }
-    let (base, device, user) = (call.baseKey, address.deviceText, call.text(.user))
+    let (partition, device, user) = (call.partition, address.deviceText, call.text(.user))
     let first = [
       String(decoding: members.parts.bytes, as: UTF8.self), call.numberText(.rev), user,
     ]
@@ -36,8 +36,7 @@ enum SetVerb {
     try LinkedChange(call, .user(user), dueInMs: nil) { isReserved, session in
       let place = isReserved ? "yes" : ""
       return ScriptQuery(
-        script: .set, keys: [base],
-        arguments: [device, session ?? asked] + first + [place] + last)
+        .set, at: partition, [device, session ?? asked] + first + [place] + last)
     }
   }
 }

@@ -13,11 +13,11 @@ enum WatchVerb {
     let word = call.word(0)
     let isAll = word.elementsEqual([UInt8(ascii: "*")])
     let watch = Watch(
-      connection: call.connection.id, scope: isAll ? .all : .device(Array(word)),
+      connection: call.caller.id, scope: isAll ? .all : .device(Array(word)),
       types: try call.types.map { Set($0.map { Array($0.rawValue.utf8) }) },
       ticketSlot: call.ticket.slot)
-    try call.server.requireRedis()
-    try call.server.subscriptions.watch(watch, call.ticket)
+    try call.store.requireRedis()
+    try call.context.events.watch(watch, call.ticket)
   }
 }
 
@@ -26,7 +26,7 @@ enum UnwatchVerb {
     name: "UNWATCH", rights: .read, summary: "Ends all watches of this connection.",
     replies: ["OK"]
   ) { (call) throws(RequestError) in
-    call.server.subscriptions.unwatch(call.connection.id)
+    call.context.events.unwatch(call.caller.id)
     call.answer("OK")
   }
 }

@@ -1,12 +1,13 @@
-// Owns: the control loop's own connection to Redis, apart from those that carry callers' requests.
-// Runs on the main thread.
+// Owns: the control loop's own way to Redis, apart from those that carry callers' requests. As
+// with theirs, its users name a partition and no key. Runs on the main thread.
 
 internal import Loop
 internal import RedisConnection
 internal import Scripts
+internal import SessionModel
 
-/// A connection for what the worker does by itself.
-final class ControlConnection: RedisConnectionOwner {
+/// What stands between Redis and what the worker does by itself.
+final class ControlStore: RedisConnectionOwner {
   enum News {
     case up
     case down(String)
@@ -14,11 +15,13 @@ final class ControlConnection: RedisConnectionOwner {
   }
 
   private let timeoutMs: Int64
+  private let keyspace: Keyspace
   private let tell: (News) -> Void
   private var redis: RedisConnection?
 
   init(_ loop: EventLoop, _ setup: RedisSetup, _ tell: @escaping (News) -> Void) {
     timeoutMs = setup.requestTimeoutMs
+    keyspace = setup.keyspace
     self.tell = tell
     redis = RedisConnection(loop, setup, owner: self)
     loop.atTurnEnd { [weak self] in self?.redis?.flush() }
@@ -30,8 +33,24 @@ final class ControlConnection: RedisConnectionOwner {
   func stop() { redis?.stop() }
 
   /// Calls a script; the handler is called exactly once, at once if Redis is away.
-  func call(
-    _ script: Script, keys: [String], arguments: [String],
+  func call(_ query: ScriptQuery, _ handler: @escaping RedisConnection.Handler) {
+    call(
+      query.script, query.partitions.map { keyspace.base($0) }, query.arguments, handler)
+  }
+
+  /// Calls a script that keeps the list of workers.
+  ///
+  /// With `canary` it also gets the key whose expiry shows that notifications come.
+  func callWorkers(
+    _ script: Script, _ arguments: [String], canary: String? = nil,
+    _ handler: @escaping RedisConnection.Handler
+  ) {
+    let keys = [keyspace.workersKey] + (canary.map { [keyspace.canary($0)] } ?? [])
+    call(script, keys, arguments, handler)
+  }
+
+  private func call(
+    _ script: Script, _ keys: [String], _ arguments: [String],
     _ handler: @escaping RedisConnection.Handler
   ) {
     guard let redis else { return handler(.failure(.notSent("the worker is starting"))) }

@@ -3,20 +3,7 @@
 internal import Loop
 internal import Wire
 
-/// Why somebody is not let in; counted by this name.
-enum Refusal: String, CaseIterable, Sendable {
-  /// The worker has as many connections as it may have.
-  case connections
-  /// The caller's address has.
-  case address
-  /// It does not come through a proxy, as it has to with `--proxy-protocol`.
-  case header = "proxy_header"
-}
-
 extension ServingLoop {
-  /// So many of those who are not let in are waited for until they have read why.
-  private var refusedMax: Int { 256 }
-
   func accepted(_ socket: Socket) {
     guard shared.connections < settings.connectionsMax else {
       refuse(
@@ -80,13 +67,13 @@ extension ServingLoop {
 
   private func turnAway(_ connection: Connection, _ refusal: Refusal, _ error: RequestError) {
     counters.addRefused(refusal)
-    refusedNow += 1
+    let isOneTooMany = admission.refused()
     connection.isRefused = true
     countConnections()
     var line: [UInt8] = []
     line.appendError(error)
     connection.turnAway(line, .refused)
-    guard refusedNow > refusedMax else { return }
+    guard isOneTooMany else { return }
     // There are too many to wait for: some of them will hear of a reset only.
     connection.sendOutput()
     connection.abort(.refused)
@@ -94,12 +81,12 @@ extension ServingLoop {
 
   /// A connection has ended.
   func leave(_ connection: Connection) {
-    if connection.isRefused { refusedNow -= 1 }
+    if connection.isRefused { admission.refusedLeft() }
     if let host = connection.host { shared.addresses.release(host) }
     countConnections()
   }
 
   private func countConnections() {
-    counters.set(connections.count - refusedNow, .connectionsNow)
+    counters.set(connections.count - admission.refusedNow, .connectionsNow)
   }
 }

@@ -1,5 +1,5 @@
-// Owns: script calls outside of a turn's batches, and what is told of those that fail. Runs on the
-// loop's thread.
+// Owns: script calls outside of a turn's batches, and what is told of those that fail: the one
+// table from what Redis says to what a caller reads. Runs on the loop's thread.
 
 internal import Loop
 internal import RedisConnection
@@ -13,20 +13,20 @@ enum ScriptOutcome {
   case failed(RequestError)
 }
 
-extension ServingLoop {
+extension Store {
   /// Calls a script for one request, after all that its connection has asked before it.
   ///
   /// Without `timeoutMs` it has the time of a whole request.
-  func callScript(
+  func call(
     _ query: ScriptQuery, timeoutMs: Int64? = nil, _ done: @escaping (ScriptOutcome) -> Void
   ) {
     guard let redis, redis.isReady else {
-      done(.failed(RequestError(.unavailable, redisReason)))
+      done(.failed(RequestError(.unavailable, reason)))
       return
     }
-    sendAll(redis)
+    sendWaiting()
     redis.call(
-      query.script, timeoutMs: timeoutMs ?? settings.requestTimeoutMs, keys: query.keys,
+      query.script, timeoutMs: timeoutMs ?? requestTimeoutMs, keys: keys(of: query),
       arguments: query.arguments
     ) { [unowned self] result in
       switch result {
@@ -41,16 +41,15 @@ extension ServingLoop {
   }
 
   /// Calls a script whose reply has more than a line.
-  func callScript(
+  func call(
     raw query: ScriptQuery, _ done: @escaping (Result<RedisReply, RequestError>) -> Void
   ) {
     guard let redis, redis.isReady else {
-      done(.failure(RequestError(.unavailable, redisReason)))
+      done(.failure(RequestError(.unavailable, reason)))
       return
     }
     redis.call(
-      query.script, timeoutMs: settings.requestTimeoutMs, keys: query.keys,
-      arguments: query.arguments
+      query.script, timeoutMs: requestTimeoutMs, keys: keys(of: query), arguments: query.arguments
     ) { [unowned self] result in
       done(result.mapError { error(for: $0, query.script) })
     }
@@ -64,25 +63,20 @@ extension ServingLoop {
     return error
   }
 
-  /// Sends what callers have asked in this turn, so that what is sent next comes after it.
-  func sendWaiting() {
-    if let redis, redis.isReady { sendAll(redis) }
-  }
-
-  /// Calls a script that reads for several requests at once; the reply has a line for each.
-  func readRows(
+  /// Calls a script that reads for several partitions at once; the reply has a line for each.
+  func gather(
     _ query: ScriptQuery, timeoutMs: Int64,
     _ done: @escaping (Result<[[UInt8]], RequestError>) -> Void
   ) {
     guard let redis, redis.isReady else {
-      done(.failure(RequestError(.unavailable, redisReason)))
+      done(.failure(RequestError(.unavailable, reason)))
       return
     }
     redis.call(
-      query.script, timeoutMs: timeoutMs, keys: query.keys, arguments: query.arguments
+      query.script, timeoutMs: timeoutMs, keys: keys(of: query), arguments: query.arguments
     ) { [unowned self] result in
       switch result {
-      case .success(let reply) where reply.kind == .array && reply.count == query.keys.count:
+      case .success(let reply) where reply.kind == .array && reply.count == query.partitions.count:
         done(.success(reply.elements.map { element in withLine(of: element) { Array($0) } }))
       case .success(let reply): done(.failure(refusal(of: query.script, reply.text)))
       case .failure(let failure): done(.failure(error(for: failure, query.script)))
@@ -123,7 +117,7 @@ extension ServingLoop {
 
   /// A script failed on its way: a bug.
   func scriptFailed(_ script: Script, _ message: String) -> RequestError {
-    shared.log.error(
+    log.error(
       "a script failed", ["script": script.name, "error": String(message.prefix(200))])
     return RequestError(.internal, "the request failed inside Redis; see the log")
   }
@@ -135,7 +129,7 @@ extension ServingLoop {
     counters.add(count, .corruptValues)
     corruptSinceLog += count
     guard loop.nowMs - corruptLoggedMs >= 1_000 else { return }
-    shared.log.error("corrupt records in Redis", ["count": "\(corruptSinceLog)", "what": what])
+    log.error("corrupt records in Redis", ["count": "\(corruptSinceLog)", "what": what])
     corruptLoggedMs = loop.nowMs
     corruptSinceLog = 0
   }

@@ -1,0 +1,66 @@
+// Owns: what a verb, and what goes on after it, may ask of its surroundings. Verbs know this and
+// neither the loop that serves them nor its connections. The loop's thread.
+
+internal import RedisConnection
+internal import SessionModel
+internal import Wire
+
+/// The surroundings of a request.
+protocol RequestContext: AnyObject {
+  /// What the whole worker shares: its settings, its name, its figures.
+  var shared: SharedState { get }
+  /// The way to Redis.
+  var store: Store { get }
+  /// Watching and waiting for events.
+  var events: any EventService { get }
+  /// Monotonic ms of this turn.
+  var nowMs: Int64 { get }
+  /// The id of a session that is to be made.
+  func nextSessionID() -> String
+  /// Answers with a whole reply line, its end included.
+  func answer(_ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>)
+  func answer(_ ticket: Ticket, _ error: RequestError)
+  /// Answers with a reply line without its end.
+  ///
+  /// One that `onlyReads` is refused when it is long and the worker crowded: nothing was changed.
+  func answerText(_ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>, onlyReads: Bool)
+  /// Answers AUTH: says who is calling, or that the secret is invalid.
+  func authenticate(_ ticket: Ticket, _ secret: UnsafeBufferPointer<UInt8>) throws(RequestError)
+  /// Whether the worker keeps too much for its callers, so that none may have more than a little.
+  var isCrowded: Bool { get }
+  /// So many bytes more than before are kept for a caller.
+  func keeps(more bytes: Int)
+}
+
+extension RequestContext {
+  /// Notes that something in the partition runs out after so long.
+  ///
+  /// Not before Redis has answered: a reap that overtakes the change finds nothing, and only the
+  /// sweep comes again.
+  func note(_ partition: Partition, dueInMs ms: Int64) {
+    shared.deadlines.note(partition, inMs: ms, nowMs: nowMs)
+  }
+}
+
+/// Whose request it is.
+protocol RequestCaller: AnyObject {
+  var id: ConnectionID { get }
+  /// Who it is; nil where that is not known.
+  var principal: Principal? { get }
+  /// Takes no further request of this caller until `release`: the latest one takes several steps.
+  func hold()
+  /// Goes on after `hold`.
+  func release()
+  /// Answers what is owed, then closes.
+  func finish(_ reason: CloseReason)
+}
+
+/// What verbs ask about events.
+protocol EventService: AnyObject {
+  /// Begins a watch; it is answered when nothing can be missed any more.
+  func watch(_ watch: Watch, _ ticket: Ticket) throws(RequestError)
+  /// Ends all watches of a connection; those that have not begun are answered all the same.
+  func unwatch(_ connection: ConnectionID)
+  /// Answers a query, at once or when something comes within `waitMs`.
+  func query(_ query: EventQuery, _ ticket: Ticket, waitMs: Int64)
+}

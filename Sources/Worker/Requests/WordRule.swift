@@ -1,0 +1,54 @@
+// Owns: what the words of a verb can be. Values; any thread.
+
+/// A kind of value that a word or an option can have, and how it is checked.
+enum ValueKind: Sendable, Equatable {
+  /// An id as `IDText` has it; a device must also be what `--device-ids` asks for.
+  case device
+  /// A device, or `*` for all.
+  case deviceOrAll
+  /// What LIST lists: a device's sessions, those of a link (`kind=ref`), or all (`*`).
+  case listed
+  /// An id as `IDText` has it.
+  case id
+  /// The same, and the kind of the link whose ref is the next word.
+  case linkKind
+  case linkRef
+  /// The same, and the name of a group, which takes the events of all devices.
+  case group
+  /// `device`, `device/session` or `device/session/chat`; `current` may stand for the latter two.
+  case address(parts: Int)
+  /// An id that is short enough for an agent.
+  case agent
+  /// Any text of 1 to so many bytes.
+  case text(bytesMax: Int)
+  /// A duration; `allowsZero` where a clock can be turned off.
+  case duration(allowsZero: Bool)
+  /// A whole number within the range.
+  case integer(ClosedRange<Int64>)
+  /// One of these words.
+  case oneOf([String])
+
+  /// The most bytes of a text that a session keeps, such as its name.
+  static let storedTextBytesMax = 4_096
+}
+
+/// A word that stands right after the verb.
+struct WordRule: Sendable {
+  let name: String
+  let kind: ValueKind
+  var isOptional = false
+  /// The last word of a verb may stand many times.
+  var isRepeated = false
+
+  static let device = WordRule(name: "device", kind: .device)
+  static let deviceOrAll = WordRule(name: "device|*", kind: .deviceOrAll)
+  static let listed = WordRule(name: "device|kind=ref|*", kind: .listed)
+  /// A session's address; one that goes on to a chat of it will do as well.
+  static let session = WordRule(name: "address", kind: .address(parts: 3))
+  static let sessionIfAny = WordRule(
+    name: "address", kind: .address(parts: 3), isOptional: true)
+  static let chat = WordRule(name: "address", kind: .address(parts: 3))
+  static let agent = WordRule(name: "agent", kind: .agent)
+  static let kind = WordRule(name: "kind", kind: .linkKind)
+  static let ref = WordRule(name: "ref", kind: .linkRef)
+}

@@ -1,0 +1,200 @@
+// Owns: a loop's way to Redis: its connection, the names of keys, the turn's batches and how many
+// of them may be under way. Its callers name a partition; which key that is, which node has it
+// and which connection goes there is decided here and nowhere else. Must not know what the replies
+// mean. Runs on its loop's thread.
+
+internal import Loop
+internal import RedisConnection
+internal import Scripts
+internal import SessionModel
+internal import Wire
+
+/// What a store needs from the loop that it serves.
+protocol StoreOwner: AnyObject {
+  /// Redis can be asked now.
+  func storeServes()
+  /// The requests of a batch have their replies, a line or more each, good during the call.
+  ///
+  /// Returns how many bytes the replies' lines take.
+  func answered(_ batch: Batch, _ reply: RedisReply) -> Int
+  /// These requests have no reply; `mayBeDone` where Redis may have done them all the same.
+  func failed(_ tickets: [Ticket], _ error: RequestError, mayBeDone: Bool)
+}
+
+/// What stands between one loop and Redis.
+final class Store {
+  let loop: EventLoop
+  let log: Log
+  let counters: Counters
+  let requestTimeoutMs: Int64
+  private unowned let owner: any StoreOwner
+  /// The number of its loop, for the log.
+  private let index: Int
+  private let keys: StoreKeys
+  private(set) var redis: RedisConnection?
+  private var batcher: Batcher
+  /// The sequence of the batch that holds each caller's latest request, by the caller's place.
+  ///
+  /// Batcher says what it is for. One that a place's last tenant has left behind does no harm.
+  private var latestBatches: [UInt64] = []
+  /// Where lines are made of what scripts give.
+  var recordLine = RecordLine()
+  /// When the log was told of corrupt records, and how many there were since.
+  var corruptLoggedMs: Int64 = -1_000
+  var corruptSinceLog = 0
+  private var partitionTurn = 0
+  /// What callers are told while Redis is away.
+  private(set) var reason = "Redis is not connected yet"
+
+  /// How many batches may be with Redis before the next ones wait and grow: two keep Redis busy
+  /// while replies travel, and what gathers meanwhile shares a call.
+  private static let flightMax = 2
+
+  init(
+    _ loop: EventLoop, _ setup: RedisSetup, index: Int, batchMax: Int, log: Log,
+    counters: Counters, owner: any StoreOwner
+  ) {
+    self.loop = loop
+    self.index = index
+    self.log = log
+    self.counters = counters
+    self.owner = owner
+    requestTimeoutMs = setup.requestTimeoutMs
+    keys = StoreKeys(setup.keyspace)
+    batcher = Batcher(requestsMax: batchMax)
+    redis = RedisConnection(loop, setup, owner: self)
+  }
+
+  func start() { redis?.start() }
+  func stop() { redis?.stop() }
+
+  var isReady: Bool { redis?.isReady == true }
+  /// The state's name, for people.
+  var stateWord: String { redis?.stateWord ?? "closed" }
+  var redisVersion: String { redis?.redisVersion ?? "" }
+
+  /// Refuses while Redis is away.
+  func requireRedis() throws(RequestError) {
+    guard isReady else { throw RequestError(.unavailable, reason) }
+  }
+
+  /// Partitions in turn, so that none is always the first to be looked at.
+  func nextPartition() -> Int {
+    partitionTurn = (partitionTurn + 1) % Partition.count
+    return partitionTurn
+  }
+
+  /// The key that a script gets of each partition of a query.
+  func keys(of query: ScriptQuery) -> [String] { query.partitions.map { keys.base($0) } }
+}
+
+// MARK: Batches
+
+extension Store {
+  /// Puts a request about a device into the turn's batch of its script, behind what its caller has
+  /// asked before.
+  func enqueue(
+    _ script: Script, _ device: UnsafeBufferPointer<UInt8>, _ ticket: Ticket,
+    _ write: (inout CommandBuffer) -> Void
+  ) throws(RequestError) {
+    guard let redis, redis.isReady else { throw RequestError(.unavailable, reason) }
+    let place = Int(ConnectionID(packed: ticket.client).place)
+    while latestBatches.count <= place { latestBatches.append(0) }
+    let batch = batcher.batch(for: script, after: latestBatches[place])
+    latestBatches[place] = batch.sequence
+    if script.keysAreRecords {
+      batch.add(ticket, record: keys.recordPrefixes[ticket.partition], device, write)
+    } else {
+      batch.add(ticket, base: keys.baseWords[ticket.partition], write)
+    }
+  }
+
+  /// Sends what a turn has gathered, as far as Redis is to be given more now.
+  func endTurn() {
+    guard let redis, redis.isReady else { return }
+    if redis.flight < Store.flightMax { send(batcher.takeSome(), redis) }
+    redis.flush()
+    counters.set(redis.scriptsMended, .scriptsMended)
+  }
+
+  /// Sends what callers have asked in this turn, so that what is sent next comes after it.
+  func sendWaiting() {
+    if let redis, redis.isReady { send(batcher.takeAll(), redis) }
+  }
+
+  /// Writes what was called for since the turn's batches.
+  func flush() { redis?.flush() }
+
+  private func send(_ taken: [Batch], _ redis: RedisConnection) {
+    guard !taken.isEmpty else { return }
+    let batches = taken.filter { !shedIfLate($0) }
+    for batch in batches {
+      counters.add(batch.count, .batchedRequests)
+      counters.batchSizes.add(batch.count)
+      let arrivedNs = batch.tickets.first?.arrivedNs ?? loop.nowNs
+      counters.queueDelaysUs.add(Int(loop.nowNs - arrivedNs) / 1_000)
+      batch.sentNs = loop.nowNs
+    }
+    counters.add(batches.count, .batches)
+    redis.send(batches)
+  }
+
+  /// Refuses what has waited for so long that Redis would hardly answer it in time.
+  ///
+  /// A reply that does not come in time ends the connection, and with it all that is under way.
+  private func shedIfLate(_ batch: Batch) -> Bool {
+    let oldestNs = batch.tickets.first?.arrivedNs ?? loop.nowNs
+    guard (loop.nowNs - oldestNs) / 1_000_000 >= requestTimeoutMs * 4 / 5 else { return false }
+    let error = RequestError(
+      .unavailable, "Redis is behind with what it was asked; nothing was done")
+    owner.failed(batch.tickets, error, mayBeDone: false)
+    batcher.recycle(batch)
+    return true
+  }
+}
+
+// MARK: Redis
+
+extension Store: RedisConnectionOwner {
+  func redisServes(_ redis: RedisConnection) {
+    counters.set(1, .redisReady)
+    log.info("redis link is up", ["redis": redis.endpoint.publicText])
+    owner.storeServes()
+  }
+
+  func redisFailed(_ redis: RedisConnection, reason: String) {
+    let wasReady = counters[.redisReady] == 1
+    counters.set(0, .redisReady)
+    counters.add(.redisConnectionFailures)
+    self.reason = "Redis is away: \(reason); nothing was done"
+    for batch in batcher.takeAll() { batchFailed(redis, batch, .notSent(reason)) }
+    // Only the first of a row of failed tries is worth a line; the next ones say nothing new.
+    if wasReady {
+      log.warn("redis link is down", ["error": reason])
+    } else {
+      log.debug("redis link could not be made", ["loop": "\(index)", "error": reason])
+    }
+  }
+
+  func redisRefused(_ redis: RedisConnection, reason: String) {
+    counters.set(0, .redisReady)
+    self.reason = reason
+    log.error("redis cannot be used", ["error": reason])
+  }
+
+  func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {
+    defer { batcher.recycle(batch) }
+    counters.redisTimesUs.add(Int(loop.nowNs - batch.sentNs) / 1_000)
+    guard reply.kind == .array, reply.count == batch.count else {
+      // Redis answered the whole batch with an error.
+      owner.failed(batch.tickets, refusal(of: batch.script, reply.text), mayBeDone: false)
+      return
+    }
+    batcher.answered(batch, replyBytes: owner.answered(batch, reply))
+  }
+
+  func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {
+    owner.failed(batch.tickets, error(for: failure, batch.script), mayBeDone: true)
+    batcher.recycle(batch)
+  }
+}
