@@ -145,12 +145,3 @@ struct Bench {
     _ = Glibc.write(descriptor, bytes, bytes.count)
   }
 }
-
-/// Why a load could not be run to its end; the figures would be worth nothing.
-struct LoadFailure: Error {
-  let text: String
-
-  init(_ text: String) { self.text = text }
-
-  init(_ error: SystemError) { text = error.description }
-}
