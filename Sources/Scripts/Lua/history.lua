@@ -9,13 +9,14 @@ local STEP = 32
 
 -- Entries from a place on, or the newest ones if there is none, as lists in their order: one entry
 -- more than `limit`, unless there are no more or they are a page already. How many there are, how
--- many bytes, and whether there are more behind a page.
+-- many bytes, and whether there are more behind a page. Nil if the key is no list.
 local function read_entries(log, place, limit)
   local lists, count, bytes = {}, 0, 0
   while count <= limit and bytes < PAGE_BYTES do
     local n = math.min(STEP, limit + 1 - count)
     local from = place and place + count or -count - n
-    local list = call('LRANGE', log, from, from + n - 1)
+    local list = attempt('LRANGE', log, from, from + n - 1)
+    if list.err then return nil end
     table.insert(lists, place and #lists + 1 or 1, list)
     count, bytes = count + #list, bytes + bytes_of(list)
     if #list < n then break end
@@ -31,11 +32,12 @@ return each(5, function(base, i)
   if not chat then return 'NONE' end
   local after, limit, log = tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), log_of(s, chat)
   local is_guess = chat == s.chat and not number_within(s.current, CHATS_READ_MAX) and 1 or 0
-  if type(attempt('LLEN', log)) ~= 'number' then
-    return {'history', 0, 0, false, is_guess}, nil, 0
+  local is_list = not after or type(attempt('LLEN', log)) == 'number'
+  local lists, count, bytes, more
+  if is_list then
+    lists, count, bytes, more = read_entries(log, after and place_after(log, after), limit)
   end
-  local lists, count, bytes, more =
-    read_entries(log, after and place_after(log, after), limit)
+  if not lists then return {'history', 0, 0, false, is_guess}, nil, 0 end
   if count <= limit then return {'history', 0, more and 1 or 0, lists, is_guess}, nil, bytes end
   if not after then return {'history', 1, 1, lists, is_guess}, nil, bytes end
   table.remove(lists[#lists])

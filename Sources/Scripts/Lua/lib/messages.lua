@@ -37,7 +37,7 @@ end
 
 local function bytes_of(entries)
   local bytes = 0
-  for _, entry in ipairs(entries) do bytes = bytes + #entry end
+  for n = 1, #entries do bytes = bytes + #entries[n] end
   return bytes
 end
 
