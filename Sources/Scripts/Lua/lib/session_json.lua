@@ -21,9 +21,9 @@ end
 local function shown(device, id, key, flat, rest)
   local size, chats, lengths = 0, 1, {}
   for n = 1, #flat, 2 do
-    local name, value = flat[n], flat[n + 1]
-    if name == 'chats' then chats = chats_of(value) end
-    size = size + #name + #value
+    local value = flat[n + 1]
+    if flat[n] == 'chats' then chats = chats_of(value) end
+    size = size + #value
   end
   for chat = 1, chats do
     local length = attempt('LLEN', key .. '/' .. chat)

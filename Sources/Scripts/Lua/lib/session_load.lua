@@ -22,18 +22,24 @@ end
 -- What decides a session's state, from the members of its record as they are stored.
 local function session(base, device, id, key, state, rev, clocks, active, created, born, since,
     warned, chat, chats, fenced, links)
-  local ms = numbers_of(clocks or '')
-  local times = {whole(active), whole(created), whole(born or created), whole(since or created)}
-  local s_rev, s_chat, s_chats = whole(rev), whole(chat or 1), whole(chats or 1)
+  local ms, current, count = numbers_of(clocks or ''), tonumber(chat or 1), tonumber(chats or 1)
+  local used, made = active and tonumber(active), created and tonumber(created)
+  local lives, stands = tonumber(born or created or ''), tonumber(since or created or '')
+  local n = rev and tonumber(rev)
   if not LIVE[state] and not KEPT[state] then corrupt('state') end
   if #ms ~= 6 then corrupt('clocks') end
-  if not (times[1] and times[2] and times[3] and times[4]) then corrupt('times') end
-  if not s_rev then corrupt('rev') end
-  if not s_chat or not s_chats or s_chats > CHATS_READ_MAX then corrupt('chats') end
-  return {base = base, device = device, id = id, key = key, state = state, rev = s_rev,
+  if not (used and made and lives and stands) then corrupt('times') end
+  if not n then corrupt('rev') end
+  if not (current and count and count <= CHATS_READ_MAX) then corrupt('chats') end
+  -- What Lua does not count by: one of them is not a number, or without end, or below 0.
+  if not (used + made + lives + stands + n + current < 9007199254740992)
+    or math.min(used, made, lives, stands, n, current) < 0 then
+    corrupt('numbers')
+  end
+  return {base = base, device = device, id = id, key = key, state = state, rev = n,
     idle = ms[1], abandon = ms[2], archive = ms[3], life = ms[4], keep = ms[5], warn = ms[6],
-    active = times[1], created = times[2], born = times[3], since = times[4],
-    warned = warned or '0 0', chat = s_chat, chats = s_chats, fenced = fenced == 'yes',
+    active = used, created = made, born = lives, since = stands,
+    warned = warned or '0 0', chat = current, chats = count, fenced = fenced == 'yes',
     links = links or ''}
 end
 
