@@ -31,23 +31,23 @@ enum CallCommand {
     let table = CommandFlags.Table(
       command: "call", usage: usage, valued: ["--to", "--timeout", "--secret-file"],
       switches: ["--json"], endsAtWord: true)
-    let environment = Latchkey.environment()
+    let environment = Console.environment()
     guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
-    guard let verb = flags.words.first, !verb.isEmpty else { Latchkey.fail(usage, status: 2) }
+    guard let verb = flags.words.first, !verb.isEmpty else { Console.fail(usage, status: 2) }
     let line: RequestLine
     do throws(RequestLine.Problem) {
-      line = try RequestLine(flags.words) { Latchkey.text(ofFile: "-", bytesMax: 64 << 20) }
+      line = try RequestLine(flags.words) { Console.text(ofFile: "-", bytesMax: 64 << 20) }
     } catch {
-      Latchkey.fail("latchkey call: \(error.text)\n", status: 2)
+      Console.fail("latchkey call: \(error.text)\n", status: 2)
     }
     guard !["WATCH", "UNWATCH"].contains(line.verb) else {
-      Latchkey.fail(
+      Console.fail(
         "latchkey call: \(line.verb) needs a connection that stays: use latchkey watch\n", status: 2
       )
     }
     let timeout = flags["--timeout"] ?? "2s"
     guard let timeoutMs = RequestLine.Duration.ms(timeout[...]), 10...3_600_000 ~= timeoutMs else {
-      Latchkey.fail("latchkey call: --timeout takes a duration from 10ms to 1h\n", status: 2)
+      Console.fail("latchkey call: --timeout takes a duration from 10ms to 1h\n", status: 2)
     }
     let secret = CallerSecret.read(flags["--secret-file"], command: "call")
     return send(
@@ -58,7 +58,7 @@ enum CallCommand {
   private static func send(
     _ line: RequestLine, _ secret: String?, to place: String, timeoutMs: Int64, isJSON: Bool
   ) -> Int32 {
-    let (host, port) = Latchkey.hostAndPort(place, command: "call")
+    let (host, port) = Console.hostAndPort(place, command: "call")
     do throws(LatchkeyError) {
       let connection = try LatchkeyConnection(host: host, port: port, timeoutMs: timeoutMs)
       try CallerSecret.present(secret, on: connection, timeoutMs: timeoutMs)
@@ -70,7 +70,7 @@ enum CallCommand {
       case .error: return 2
       }
     } catch {
-      Latchkey.fail("latchkey call: \(error)\n", status: 3)
+      Console.fail("latchkey call: \(error)\n", status: 3)
     }
   }
 }

@@ -1,6 +1,5 @@
 // Owns: where `call`, `watch` and `load` get their secret from. Main thread.
 
-import Glibc
 import LatchkeyClient
 
 /// What proves who is calling; it never stands on a command line, which others can see.
@@ -13,11 +12,11 @@ enum CallerSecret {
   /// Reads the file if there is one, else the environment; nil without either.
   static func read(_ file: String?, command: String) -> String? {
     guard let file else {
-      let text = Latchkey.environment()["LATCHKEY_SECRET"] ?? ""
+      let text = Console.environment()["LATCHKEY_SECRET"] ?? ""
       return text.isEmpty ? nil : checked(text, command)
     }
-    guard let text = Latchkey.text(ofFile: file, bytesMax: 4_096) else {
-      Latchkey.fail("latchkey \(command): \(file) cannot be read\n", status: 2)
+    guard let text = Console.text(ofFile: file, bytesMax: 4_096) else {
+      Console.fail("latchkey \(command): \(file) cannot be read\n", status: 2)
     }
     return checked(text, command)
   }
@@ -26,7 +25,7 @@ enum CallerSecret {
   private static func checked(_ text: String, _ command: String) -> String {
     let secret = text.trimmingSpace()
     guard !secret.isEmpty, secret.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) else {
-      Latchkey.fail("latchkey \(command): the secret is not one word\n", status: 2)
+      Console.fail("latchkey \(command): the secret is not one word\n", status: 2)
     }
     return secret
   }
@@ -37,26 +36,7 @@ enum CallerSecret {
   ) throws(LatchkeyError) {
     guard let secret else { return }
     let reply = try connection.authenticate(secret, timeoutMs: timeoutMs)
-    if reply.word != .ok { Latchkey.fail("\(reply.line)\n", status: 2) }
-  }
-}
-
-extension Latchkey {
-  /// What stands in a file, or on standard input for `-`; nil if it cannot be read.
-  static func text(ofFile path: String, bytesMax: Int) -> String? {
-    let descriptor = path == "-" ? 0 : open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
-    defer { if descriptor > 0 { close(descriptor) } }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 4_096)
-    while bytes.count <= bytesMax {
-      let count = Glibc.read(descriptor, &chunk, chunk.count)
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { return nil }
-      if count == 0 { return String(validating: bytes, as: UTF8.self) }
-      bytes += chunk[..<count]
-    }
-    return nil
+    if reply.word != .ok { Console.fail("\(reply.line)\n", status: 2) }
   }
 }
 

@@ -97,7 +97,7 @@ struct CommandFlags {
   }
 
   private static func fail(_ text: String, _ table: Table) -> Never {
-    Latchkey.fail(
+    Console.fail(
       "latchkey \(table.command): \(text)\nsee latchkey \(table.command) --help\n", status: 2)
   }
 }

@@ -5,7 +5,7 @@ import Worker
 
 enum DoctorCommand {
   static func run(_ arguments: [String]) -> Int32 {
-    let environment = Latchkey.environment()
+    let environment = Console.environment()
     do throws(SettingError) {
       switch try DoctorOptions.parse(arguments: arguments, environment: environment) {
       case .help:
@@ -21,7 +21,7 @@ enum DoctorCommand {
         return diagnosis.exitStatus
       }
     } catch {
-      Latchkey.fail("latchkey doctor: \(error.text)\nsee latchkey doctor --help\n", status: 2)
+      Console.fail("latchkey doctor: \(error.text)\nsee latchkey doctor --help\n", status: 2)
     }
   }
 

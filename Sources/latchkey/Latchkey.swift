@@ -25,9 +25,9 @@ struct Latchkey {
     """
 
   static func main() {
-    var arguments = arguments()
+    var arguments = Console.arguments()
     guard !arguments.isEmpty else {
-      fail(usage, status: 2)
+      Console.fail(usage, status: 2)
     }
     var command = arguments.removeFirst()
     if command == "help", arguments.count == 1, arguments[0] != "help" {
@@ -42,11 +42,11 @@ struct Latchkey {
     case "doctor": exit(DoctorCommand.run(arguments))
     case "version", "--version":
       guard arguments.isEmpty || arguments == ["--help"] else {
-        fail("latchkey version takes no arguments\n", status: 2)
+        Console.fail("latchkey version takes no arguments\n", status: 2)
       }
       print("latchkey \(Version.text)")
     case "help", "--help", "-h": print(usage, terminator: "")
-    default: fail("latchkey: there is no command '\(command)'\n\n\(usage)", status: 2)
+    default: Console.fail("latchkey: there is no command '\(command)'\n\n\(usage)", status: 2)
     }
   }
 
@@ -56,69 +56,11 @@ struct Latchkey {
       return 0
     }
     do throws(SettingError) {
-      return Control.run(try Settings.parse(arguments: arguments, environment: environment()))
+      return Control.run(
+        try Settings.parse(arguments: arguments, environment: Console.environment()))
     } catch {
-      fail("latchkey serve: \(error.text)\nlatchkey serve --help lists all flags\n", status: 2)
-    }
-  }
-
-  /// The arguments behind the program's name.
-  ///
-  /// Text that is not UTF-8 ends the program: a part of it would be replaced without a word.
-  private static func arguments() -> [String] {
-    var words: [String] = []
-    for index in 0..<Int(CommandLine.argc) where index > 0 {
-      guard let bytes = CommandLine.unsafeArgv[index], let word = String(validatingCString: bytes)
-      else { fail("latchkey: argument \(index) is not valid UTF-8\n", status: 2) }
-      words.append(word)
-    }
-    return words
-  }
-
-  static func environment() -> [String: String] {
-    var variables: [String: String] = [:]
-    var entry = environ
-    while let text = entry.pointee {
-      entry += 1
-      let shown = String(cString: text)
-      let pair = shown.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      guard pair.count == 2 else { continue }
-      let name = String(pair[0])
-      let isOurs = name.hasPrefix("LATCHKEY_") || name == "REDIS_URL"
-      if isOurs, String(validatingCString: text) == nil {
-        fail("latchkey: \(name) in the environment is not valid UTF-8\n", status: 2)
-      }
-      variables[name] = String(pair[1])
-    }
-    return variables
-  }
-
-  /// Reads HOST:PORT, or says what is wrong and ends.
-  static func hostAndPort(_ place: String, command: String) -> (String, UInt16) {
-    guard let colon = place.lastIndex(of: ":"),
-      let port = UInt16(place[place.index(after: colon)...]), colon > place.startIndex
-    else { fail("latchkey \(command): --to takes HOST:PORT, not '\(place)'\n", status: 2) }
-    return (place[..<colon].filter { $0 != "[" && $0 != "]" }, port)
-  }
-
-  /// Prints to standard error and ends.
-  static func fail(_ text: String, status: Int32) -> Never {
-    _ = write(text, to: 2)
-    exit(status)
-  }
-
-  /// Writes all of a text at once; false if nobody reads it.
-  static func write(_ text: String, to descriptor: Int32 = 1) -> Bool {
-    var copy = text
-    return copy.withUTF8 { bytes in
-      var sent = 0
-      while sent < bytes.count {
-        let count = Glibc.write(descriptor, bytes.baseAddress.map { $0 + sent }, bytes.count - sent)
-        if count < 0, errno == EINTR { continue }
-        guard count > 0 else { return false }
-        sent += count
-      }
-      return true
+      Console.fail(
+        "latchkey serve: \(error.text)\nlatchkey serve --help lists all flags\n", status: 2)
     }
   }
 }

@@ -8,7 +8,7 @@ enum LoadCommand {
   static func run(_ arguments: [String]) -> Int32 {
     do throws(LoadArgumentError) {
       let words = try LoadArguments.parse(
-        arguments, environment: Latchkey.environment(), randomSeed: .random(in: 0...0xFFFF_FFFF))
+        arguments, environment: Console.environment(), randomSeed: .random(in: 0...0xFFFF_FFFF))
       switch words {
       case .help:
         print(LoadArguments.usage, terminator: "")
@@ -18,7 +18,7 @@ enum LoadCommand {
         return run(options)
       }
     } catch {
-      Latchkey.fail("latchkey load: \(error.text)\nsee latchkey load --help\n", status: 2)
+      Console.fail("latchkey load: \(error.text)\nsee latchkey load --help\n", status: 2)
     }
   }
 
@@ -26,23 +26,23 @@ enum LoadCommand {
     // Who cannot write at the end has run for nothing.
     let paths = [options.jsonPath, options.reportPath].compactMap { $0 }
     for path in paths where !write("", to: path) {
-      Latchkey.fail("latchkey load: cannot write \(path): \(reason())\n", status: 2)
+      Console.fail("latchkey load: cannot write \(path): \(reason())\n", status: 2)
     }
     do throws(LoadHarness.CannotStart) {
       let result = try LoadHarness.run(options)
-      _ = Latchkey.write(SummaryText.text(result))
+      _ = Console.write(SummaryText.text(result))
       var status = result.exitStatus
       for (path, text) in [
         (options.jsonPath, { SummaryJSON.text(result) }),
         (options.reportPath, { ReportPage.text(result) }),
       ] {
         guard let path, !write(text(), to: path) else { continue }
-        _ = Latchkey.write("latchkey load: cannot write \(path): \(reason())\n", to: 2)
+        _ = Console.write("latchkey load: cannot write \(path): \(reason())\n", to: 2)
         status = status == 0 ? 2 : status
       }
       return status
     } catch {
-      Latchkey.fail("latchkey load: \(error.text)\n", status: 3)
+      Console.fail("latchkey load: \(error.text)\n", status: 3)
     }
   }
 
@@ -52,6 +52,6 @@ enum LoadCommand {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { return false }
     defer { close(descriptor) }
-    return Latchkey.write(text, to: descriptor)
+    return Console.write(text, to: descriptor)
   }
 }

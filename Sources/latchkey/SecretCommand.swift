@@ -29,9 +29,9 @@ enum SecretCommand {
     let defaults = [("--rights", "read,write"), ("--devices", "*"), ("--links", "*")]
     let table = CommandFlags.Table(
       command: "secret", usage: usage, valued: defaults.map(\.0) + ["--secret-file"])
-    let environment = Latchkey.environment()
+    let environment = Console.environment()
     guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
-    guard flags.words.count == 1 else { Latchkey.fail(usage, status: 2) }
+    guard flags.words.count == 1 else { Console.fail(usage, status: 2) }
     let grants = defaults.map { "\($0.0.dropFirst(2))=\(flags[$0.0] ?? $0.1)" }
     return make(flags.words[0], grants, flags["--secret-file"])
   }
@@ -39,18 +39,18 @@ enum SecretCommand {
   private static func make(_ name: String, _ grants: [String], _ file: String?) -> Int32 {
     var given: String?
     if let file {
-      guard let text = Latchkey.text(ofFile: file, bytesMax: 4_096) else {
-        Latchkey.fail("latchkey secret: \(file) cannot be read\n", status: 2)
+      guard let text = Console.text(ofFile: file, bytesMax: 4_096) else {
+        Console.fail("latchkey secret: \(file) cannot be read\n", status: 2)
       }
       given = text.trimmingSpace()
     }
     do throws(PrincipalFileError) {
       let new = try NewPrincipal(name: name, secret: given, grants: grants)
       print(new.line)
-      if given == nil { _ = Latchkey.write("the secret, shown once: \(new.secret)\n", to: 2) }
+      if given == nil { _ = Console.write("the secret, shown once: \(new.secret)\n", to: 2) }
       return 0
     } catch {
-      Latchkey.fail("latchkey secret: \(error)\n", status: 2)
+      Console.fail("latchkey secret: \(error)\n", status: 2)
     }
   }
 }

@@ -23,17 +23,17 @@ enum WatchCommand {
     let table = CommandFlags.Table(
       command: "watch", usage: usage, valued: ["--to", "--types", "--secret-file"],
       switches: ["--json"])
-    let environment = Latchkey.environment()
+    let environment = Console.environment()
     guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
     guard flags.words.count <= 1 else {
-      Latchkey.fail("latchkey watch: one device, or * for all\n\n\(usage)", status: 2)
+      Console.fail("latchkey watch: one device, or * for all\n\n\(usage)", status: 2)
     }
     let options = flags["--types"].map { ["types=\($0)"] } ?? []
     let line: RequestLine
     do throws(RequestLine.Problem) {
       line = try RequestLine(["WATCH", flags.words.first ?? "*"] + options) { nil }
     } catch {
-      Latchkey.fail("latchkey watch: \(error.text)\n", status: 2)
+      Console.fail("latchkey watch: \(error.text)\n", status: 2)
     }
     let secret = CallerSecret.read(flags["--secret-file"], command: "watch")
     watch(
@@ -45,21 +45,21 @@ enum WatchCommand {
   ) -> Never {
     // A reader that goes away ends this program through the failed write, not a signal.
     signal(SIGPIPE, SIG_IGN)
-    let (host, port) = Latchkey.hostAndPort(place, command: "watch")
+    let (host, port) = Console.hostAndPort(place, command: "watch")
     do throws(LatchkeyError) {
       let connection = try LatchkeyConnection(host: host, port: port)
       try CallerSecret.present(secret, on: connection)
       let reply = try connection.request(request)
-      guard reply.word == .ok else { Latchkey.fail("\(reply.line)\n", status: 2) }
+      guard reply.word == .ok else { Console.fail("\(reply.line)\n", status: 2) }
       while true {
         // Nothing happens for as long as nothing happens; the connection's end is an error.
         let event = try connection.readReply(timeoutMs: .max)
         guard event.word == .event else { continue }
         let line = isJSON ? String(event.body) : EventText.line(event.body)
-        guard Latchkey.write(line + "\n") else { exit(0) }
+        guard Console.write(line + "\n") else { exit(0) }
       }
     } catch {
-      Latchkey.fail("latchkey watch: \(error)\n", status: 3)
+      Console.fail("latchkey watch: \(error)\n", status: 3)
     }
   }
 }

@@ -7,9 +7,6 @@ struct TypeNameTests {
   /// The most files of a target that may reach each other in a circle.
   private static let cycleFilesMax = 6
 
-  /// Targets that are not there yet, and how many files of theirs do: lower it, never raise it.
-  private static let cycleFilesNow = ["latchkey": 7]
-
   @Test func `a name of a type stands for one thing in all targets`() {
     var owners: [String: Set<String>] = [:]
     for swift in SourceTree.swiftCode where !swift.file.module.isEmpty {
@@ -28,13 +25,8 @@ struct TypeNameTests {
     }
     for (module, files) in files.sorted(by: { $0.key < $1.key }) {
       let largest = FileGraph(files).cycles.max { $0.count < $1.count } ?? []
-      let bound = Self.cycleFilesNow[module] ?? Self.cycleFilesMax
-      if largest.count > bound {
-        report(["\(module): \(largest.count) files reach each other, not \(bound): \(largest)"])
-      }
-      // A bound that is higher than need be would let the next circle in.
-      if let allowed = Self.cycleFilesNow[module], largest.count < allowed {
-        report(["\(module): lower its bound from \(allowed) to \(largest.count)"])
+      if largest.count > Self.cycleFilesMax {
+        report(["\(module): \(largest.count) files reach each other: \(largest)"])
       }
     }
   }
