@@ -78,6 +78,9 @@ extension RedisEndpoint {
     }
     let (user, password) = try RedisEndpoint.login(login.dropLast())
     let parts = place.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts[0] != "/" else {
+      throw RedisURLError(text: "unix:// needs the path of a socket: unix:///run/redis.sock")
+    }
     var database = 0
     if parts.count == 2 {
       guard let number = parts[1].dropping("db=").flatMap({ digits($0) }), number < 65_536 else {

@@ -130,6 +130,8 @@ struct StoreErrorTests {
     ("BUSY Redis is busy running a script.", "BUSY"),
     ("MASTERDOWN Link with MASTER is down", "MASTERDOWN"),
     ("CLUSTERDOWN The cluster is down", "CLUSTERDOWN"),
+    ("MOVED 866 127.0.0.1:7001", "MOVED"), ("ASK 866 127.0.0.1:7001", "ASK"),
+    ("CROSSSLOT Keys in request do not hash to the same slot", "CROSSSLOT"),
     ("TRYAGAIN Multiple keys request during rehashing of slot", "TRYAGAIN"),
     ("NOREPLICAS Not enough good replicas to write.", "NOREPLICAS"),
     ("NOAUTH Authentication required.", "NOAUTH"),
@@ -174,7 +176,7 @@ struct StoreErrorTests {
   @Test(arguments: [
     "ERR unknown command", "", " ", "ERR", "noscript",
     "NOSCRIPTX", "OOMX", "BUSYGROUP Consumer Group name already exists", "ERR NOSCRIPT", "ERR OOM",
-    "EXECABORT", "MOVED 1 h:1", "ASK 1 h:1", "err oom",
+    "EXECABORT", "MOVEDX 1 h:1", "err oom",
     "@user_script:12: attempt to index a nil value", "CORRUPTED",
   ])
   func `anything else failed on its way`(message: String) {

@@ -247,7 +247,7 @@ struct SettingsTests {
     #expect(try url([]) == "redis://second:1")
     #expect(try url(["--redis", "unix:///first?db=1"]) == "unix:///first?db=1")
     let text = try #require(refusal([], ["REDIS_URL": "h:6379"]))
-    #expect(text.hasPrefix("REDIS_URL in the environment: --redis: a Redis URL begins"))
+    #expect(text.hasPrefix("REDIS_URL in the environment: --redis takes "))
   }
 
   @Test func `a switch stands alone on the command line and has words in the environment`() throws {

@@ -138,13 +138,14 @@ extension Setting {
 
   /// Where Redis is; what is wrong with a URL is said without repeating it.
   static func redisURL(_ row: Row, _ path: Field<String?>) -> Setting {
-    Setting(
+    let range = "redis://[user:password@]host:port[/db] or unix://[user:password@]/path[?db=n]"
+    return Setting(
       flag: row.flag, valueName: "URL", group: row.group, defaultText: row.defaultText,
-      rangeText: "redis://[user:password@]host:port[/db] or unix://[user:password@]/path[?db=n]",
+      rangeText: range,
       summary: row.summary, isRepeatable: false, fallbackVariable: row.fallbackVariable
     ) { (settings, text) throws(SettingError) in
       do throws(RedisURLError) { _ = try RedisEndpoint(url: text) } catch {
-        throw SettingError("\(row.flag): \(error.text)")
+        throw SettingError("\(row.refusal(of: text, allowed: range).text): \(error.text)")
       }
       settings[keyPath: path] = text
     }
