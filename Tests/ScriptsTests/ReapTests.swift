@@ -72,7 +72,7 @@ struct ReapTests {
   }
 
   @Test func `a renewed lock is put back with its new deadline, and nothing is told`() throws {
-    let token = try bench.run(.lock, "d", "a", "15", "", "").int("token")
+    let token = try bench.run(.lock, "d", "a", "300", "", "").int("token")
     let first = try bench.held("d").endsAt
     #expect(try bench.run(.renew, "d", "a", "60000", "\(token)", "").word == "OK")
     let record = try bench.held("d")
