@@ -5,7 +5,7 @@ internal import Loop
 internal import Wire
 
 /// The shell of one client connection.
-final class Connection: FileWatchOwner, RequestCaller {
+final class Connection: FileWatchOwner, Subscriber {
   let id: ConnectionID
   private unowned let owner: any ConnectionOwner
   private let transport: Transport

@@ -1,41 +1,6 @@
 // Owns: the states of a client connection and what moves them. A value without clock or socket;
 // the shell in Connection.swift does what it says.
 
-/// Why a connection was closed; counted by this name.
-enum CloseReason: String, CaseIterable, Sendable {
-  /// The caller has closed its side and has all its answers.
-  case ended
-  /// The caller asked to.
-  case quit
-  /// The network broke it.
-  case broken
-  /// No request came for too long.
-  case idle
-  /// It does not read what it is sent.
-  case slow
-  /// A line was begun and not ended.
-  case stalled
-  /// It was not let in.
-  case refused
-  /// It speaks another protocol.
-  case otherProtocol = "other_protocol"
-  /// Its caller did not say who it is, or said wrong secrets.
-  case unauthenticated
-  /// It watches what its principal may not see any more.
-  case revoked
-  /// The worker is stopping.
-  case drained
-
-  /// Whether the caller may still be writing, so that its side is waited for before the end.
-  var isAnnounced: Bool {
-    switch self {
-    case .quit, .idle, .stalled, .refused, .otherProtocol, .unauthenticated, .revoked, .drained:
-      true
-    case .ended, .broken, .slow: false
-    }
-  }
-}
-
 /// The state machine of one connection: every event returns what to do now.
 struct ConnectionMachine {
   /// What the connection is waiting for.

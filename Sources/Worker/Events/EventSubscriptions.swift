@@ -22,7 +22,7 @@ final class EventSubscriptions: EventService {
     var connection: ConnectionID { ConnectionID(packed: ticket.client) }
   }
 
-  unowned let server: ServingLoop
+  unowned let server: any SubscriptionsOwner
   private let index: Int
   private var watchers = Watchers()
   private var starting: [UInt64: Ticket] = [:]
@@ -42,7 +42,7 @@ final class EventSubscriptions: EventService {
   static let watchesPerConnectionMax = 100
   private static let nothing = Array("OK {\"events\":[]}".utf8)
 
-  init(_ server: ServingLoop, index: Int) {
+  init(_ server: any SubscriptionsOwner, index: Int) {
     self.server = server
     self.index = index
     let event = "EVENT {\"type\":\"worker.draining\",\"worker\":\"\(server.shared.workerID)\"}\n"
@@ -111,12 +111,12 @@ extension EventSubscriptions {
   /// A watch ends with its connection, so that its caller notices.
   func accessChanged() {
     for (number, request) in requests {
-      let principal = server.connections[request.connection]?.principal
+      let principal = server.subscriber(request.connection)?.principal
       guard !request.query.isAllowed(principal) else { continue }
       advance(number) { wait, _ in wait.refused() }
     }
     for id in watchers.connections {
-      guard let connection = server.connections[id] else { continue }
+      guard let connection = server.subscriber(id) else { continue }
       let principal = connection.principal
       let isAllowed = watchers.scopes(of: id).allSatisfy { $0.isAllowed(principal) }
       guard !isAllowed else { continue }
@@ -185,13 +185,13 @@ extension EventSubscriptions {
       wait: EventWait(takes: takes, waitMs: isDraining ? 0 : waitMs))
     numbers[ConnectionID(packed: ticket.client), default: []].append(number)
     guard takes else { return advance(number) { $0.turnCame(nowMs: $1) } }
-    if let connection = server.connections[ConnectionID(packed: ticket.client)] {
+    if let connection = server.subscriber(ConnectionID(packed: ticket.client)) {
       outputSent(connection)
     }
   }
 
   /// All that a connection is to be sent is with the kernel, as far as it is known.
-  func outputSent(_ connection: Connection) {
+  func outputSent(_ connection: any Subscriber) {
     for number in numbers[connection.id] ?? [] {
       guard let request = requests[number], request.wait.state == .queued else { continue }
       if connection.isNext(request.ticket.slot) {
@@ -291,14 +291,16 @@ extension EventSubscriptions {
     case .forget: server.forget(request.ticket)
     case .markGiven: markGiven(request)
     case .giveBack: giveBack(request.held)
-    case .cutOff: server.connections[request.connection]?.abort(.slow)
+    case .cutOff: server.subscriber(request.connection)?.abort(.slow)
     case .answerError, .deliver, .giveBackAndAnswerNothing:
       preconditionFailure("\(action) without an answer of Redis")
     }
   }
 
   private func answerNothing(_ request: Request) {
-    EventSubscriptions.nothing.withUnsafeBufferPointer { server.answerText(request.ticket, $0) }
+    EventSubscriptions.nothing.withUnsafeBufferPointer {
+      server.answerText(request.ticket, $0, onlyReads: false)
+    }
   }
 
   private func ask(_ number: UInt64, _ query: EventQuery) {

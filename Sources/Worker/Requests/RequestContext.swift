@@ -41,26 +41,3 @@ extension RequestContext {
     shared.deadlines.note(partition, inMs: ms, nowMs: nowMs)
   }
 }
-
-/// Whose request it is.
-protocol RequestCaller: AnyObject {
-  var id: ConnectionID { get }
-  /// Who it is; nil where that is not known.
-  var principal: Principal? { get }
-  /// Takes no further request of this caller until `release`: the latest one takes several steps.
-  func hold()
-  /// Goes on after `hold`.
-  func release()
-  /// Answers what is owed, then closes.
-  func finish(_ reason: CloseReason)
-}
-
-/// What verbs ask about events.
-protocol EventService: AnyObject {
-  /// Begins a watch; it is answered when nothing can be missed any more.
-  func watch(_ watch: Watch, _ ticket: Ticket) throws(RequestError)
-  /// Ends all watches of a connection; those that have not begun are answered all the same.
-  func unwatch(_ connection: ConnectionID)
-  /// Answers a query, at once or when something comes within `waitMs`.
-  func query(_ query: EventQuery, _ ticket: Ticket, waitMs: Int64)
-}

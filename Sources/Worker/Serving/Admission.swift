@@ -1,16 +1,6 @@
 // Owns: why connections are not let in, and how many of those wait to read so. A value; the loop's
 // thread.
 
-/// Why a connection is not let in; counted by this name.
-enum Refusal: String, CaseIterable, Sendable {
-  /// The worker has as many connections as it may have.
-  case connections
-  /// The caller's address has.
-  case address
-  /// It does not come through a proxy, as it has to with `--proxy-protocol`.
-  case header = "proxy_header"
-}
-
 /// The connections of a loop that are not let in, for as long as they take to hear so.
 struct Admission {
   /// So many of them are waited for until they have read why.

@@ -143,7 +143,7 @@ final class ServingLoop {
 
 // MARK: Answers
 
-extension ServingLoop: RequestContext {
+extension ServingLoop: RequestContext, SubscriptionsOwner {
   var events: any EventService { subscriptions }
   var nowMs: Int64 { loop.nowMs }
 
@@ -216,6 +216,8 @@ extension ServingLoop: RequestContext {
     replyLine.appendLineEnd()
     replyLine.withUnsafeBufferPointer { answer(ticket, $0, nil, isHandOver: isHandOver) }
   }
+
+  func subscriber(_ id: ConnectionID) -> (any Subscriber)? { connections[id] }
 
   /// Sends an event to who watches.
   func push(_ watch: Watch, _ line: [UInt8]) {
