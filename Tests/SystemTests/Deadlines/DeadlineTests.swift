@@ -34,36 +34,36 @@ extension SystemSuites.Deadlines {
     }
 
     @Test func `ten thousand locks with one deadline end once each`() throws {
-      let fortress = try Fortress(workers: 2)
-      defer { fortress.stop() }
+      let cluster = try TestCluster(workers: 2)
+      defer { cluster.stop() }
       let prefix = Lab.device("storm")
       let devices = (0..<Self.count).map { "\(prefix)-\($0)" }
       let endsAt = nowUnixMs() + 5_000
       let calls = try inParallel(2) { index in
         let half = Self.count / 2
         return try Self.lockAll(
-          devices[(index * half)..<((index + 1) * half)], fortress.connect(index), endsAt: endsAt)
+          devices[(index * half)..<((index + 1) * half)], cluster.connect(index), endsAt: endsAt)
       }.flatMap { $0 }
       #expect(calls.allSatisfy { $0.told != nil })
       #expect(nowUnixMs() < endsAt, "the locks took too long to be taken")
-      try fortress.awaitSilence(within: .seconds(20))
-      let events = try fortress.connect().eventLog(of: devices)
-      #expect(Fortress.judge(calls, events) == ["lock.abandoned": Self.count])
+      try cluster.awaitSilence(within: .seconds(20))
+      let events = try cluster.connect().eventLog(of: devices)
+      #expect(TestCluster.judge(calls, events) == ["lock.abandoned": Self.count])
       let late = events.map { $0.place.ms - $0.at }.sorted()
       print("lateness of the storm: p50 \(late[late.count / 2]) ms, max \(late.last ?? 0) ms")
     }
 
     @Test func `renewals that race the deadline either win or come too late`() throws {
-      let fortress = try Fortress(workers: 2)
-      defer { fortress.stop() }
-      var plan = Siege.Plan.devices(6)
+      let cluster = try TestCluster(workers: 2)
+      defer { cluster.stop() }
+      var plan = ChaosWorkload.Plan.devices(6)
       plan.agents = 1
       plan.weights = [.lock: 30, .renew: 70]
       plan.ttlMs = 10...25
       plan.pauseMs = 0...18
-      let siege = fortress.siege(plan, "renewals that race the deadline")
-      try siege.awaitDone(600)
-      let types = try fortress.judge(siege)
+      let workload = cluster.workload(plan, "renewals that race the deadline")
+      try workload.awaitDone(600)
+      let types = try cluster.judge(workload)
       #expect(types["lock.abandoned", default: 0] > 30, "\(types)")
     }
   }
@@ -79,11 +79,11 @@ extension SystemSuites.Deadlines {
 
   @Suite struct Unreaped {
     private let proxy: ScriptProxy
-    private let fortress: Fortress
+    private let cluster: TestCluster
 
     init() throws {
       let made = Shared<ScriptProxy?>(nil)
-      fortress = try Fortress(
+      cluster = try TestCluster(
         workers: 1,
         through: { redis in
           let proxy = try ScriptProxy(before: redis, noReaper)
@@ -115,9 +115,9 @@ extension SystemSuites.Deadlines {
     ) throws {
       defer {
         proxy.stop()
-        fortress.stop()
+        cluster.stop()
       }
-      let client = try fortress.connect()
+      let client = try cluster.connect()
       let (device, grant) = try expired(client)
       let reply = try client.request(
         request.replacingOccurrences(of: "DEV", with: device)
@@ -137,28 +137,28 @@ extension SystemSuites.Deadlines {
     @Test func `without any reaper callers tell of every end that they meet`() throws {
       defer {
         proxy.stop()
-        fortress.stop()
+        cluster.stop()
       }
-      let siege = fortress.siege(.devices(12), "no reaper at all")
-      try siege.awaitDone(400)
-      let calls = try siege.stop()
+      let workload = cluster.workload(.devices(12), "no reaper at all")
+      try workload.awaitDone(400)
+      let calls = try workload.stop()
       // What nobody came back to is told by the first worker that can reap.
-      let healthy = try WorkerProcess(on: fortress.redis, ["--events-max", "100000"])
+      let healthy = try WorkerProcess(on: cluster.redis, ["--events-max", "100000"])
       defer { healthy.kill() }
-      try fortress.awaitSilence()
-      Fortress.judge(calls, try healthy.connect().eventLog(of: siege.plan.devices))
+      try cluster.awaitSilence()
+      TestCluster.judge(calls, try healthy.connect().eventLog(of: workload.plan.devices))
     }
   }
 
   @Suite struct Index {
     @Test func `renewing does not write the index unless the deadline comes nearer`() throws {
-      let fortress = try Fortress(workers: 1)
-      defer { fortress.stop() }
-      let client = try fortress.connect()
+      let cluster = try TestCluster(workers: 1)
+      defer { cluster.stop() }
+      let client = try cluster.connect()
       let device = Lab.device()
-      let redis = try RedisClient(path: fortress.redis.path)
+      let redis = try RedisClient(path: cluster.redis.path)
       func score() throws -> Int? {
-        for key in try Fortress.keys("due", redis) {
+        for key in try TestCluster.keys("due", redis) {
           guard case .text(let text) = try redis.command("ZSCORE", key, "l:\(device)") else {
             continue
           }
@@ -188,27 +188,27 @@ extension SystemSuites.Deadlines {
     private func orphan(
       _ ttl: String, redis: [String], sweep: String, within limit: Duration
     ) throws -> (met: (String) throws -> Double, stop: () -> Void) {
-      let fortress = try Fortress(workers: 0, redis: redis)
-      let heir = try fortress.addWorker(["--sweep", sweep])
-      try fortress.addWorker()
-      try fortress.awaitWorkers(2)
+      let cluster = try TestCluster(workers: 0, redis: redis)
+      let heir = try cluster.addWorker(["--sweep", sweep])
+      try cluster.addWorker()
+      try cluster.awaitWorkers(2)
       let devices = (0..<64).map { _ in Lab.device("orphan") }
       let lines = devices.map { "LOCK \($0) a ttl=\(ttl)\n" }.joined()
-      let grants = try fortress.connect(1).exchange(
+      let grants = try cluster.connect(1).exchange(
         Array(lines.utf8), lines: devices.count, within: .seconds(5))
-      fortress.kill(1)
+      cluster.kill(1)
       #expect(grants.allSatisfy { $0.hasPrefix("OK") })
-      try fortress.awaitSilence(within: limit)
-      let events = try fortress.connect().eventLog(of: devices)
+      try cluster.awaitSilence(within: limit)
+      let events = try cluster.connect().eventLog(of: devices)
       #expect(events.count == devices.count)
       return (
-        { try heir.metric("latchkey_deadlines_met_total", "cause=\"\($0)\"") }, { fortress.stop() }
+        { try heir.metric("latchkey_deadlines_met_total", "cause=\"\($0)\"") }, { cluster.stop() }
       )
     }
 
     @Test func `a notification tells of deadlines that a dead worker knew alone`() throws {
       let (met, stop) = try orphan(
-        "200ms", redis: Fortress.notifying, sweep: "10m", within: .milliseconds(2_500))
+        "200ms", redis: TestCluster.notifying, sweep: "10m", within: .milliseconds(2_500))
       defer { stop() }
       #expect(try met("notification") > 0)
     }

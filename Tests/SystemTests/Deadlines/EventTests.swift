@@ -18,7 +18,7 @@ private func passOn(_ device: String, times count: Int, _ client: LineClient) th
 }
 
 extension SystemSuites.Deadlines {
-  @Suite(.lab(.init(extra: Fortress.notifying), workers: [[], []])) struct EventReads {
+  @Suite(.lab(.init(extra: TestCluster.notifying), workers: [[], []])) struct EventReads {
     @Test func `a device's events come oldest first, from any worker, in pages`() throws {
       let lab = try Lab.current
       let (device, other) = (Lab.device(), Lab.device())
@@ -101,7 +101,7 @@ extension SystemSuites.Deadlines {
       /// How many commands Redis is sent while as many heartbeats pass as a second has.
       func inASecond() throws -> Int {
         let before = try commands()
-        try Fortress.awaitDeadlines(1_000)
+        try TestCluster.awaitDeadlines(1_000)
         return try commands() - before
       }
       let idle = try inASecond()
@@ -120,7 +120,7 @@ extension SystemSuites.Deadlines {
     }
   }
 
-  @Suite(.lab(.init(extra: Fortress.notifying), workers: [[], []])) struct Figures {
+  @Suite(.lab(.init(extra: TestCluster.notifying), workers: [[], []])) struct Figures {
     /// Every way for a lock to end, a known number of times.
     @Test func `STATS and REPORT tell what has happened`() throws {
       let lab = try Lab.current

@@ -262,22 +262,22 @@ extension SystemSuites.Deadlines {
     {
       let environment = ProcessInfo.processInfo.environment
       let count = environment["LATCHKEY_TEST_EVENTS"].flatMap { Int($0) } ?? 4_000
-      let fortress = try Fortress(workers: 3)
-      defer { fortress.stop() }
+      let cluster = try TestCluster(workers: 3)
+      defer { cluster.stop() }
       let devices = (0..<20).map { _ in Lab.device() }
-      let maker = try Maker(fortress[0].connect(), devices: devices)
+      let maker = try Maker(cluster[0].connect(), devices: devices)
       let isOver = Shared(false)
-      let consumer = Background { [fortress] in
-        try Self.consume(fortress, count) { isOver.value }
+      let consumer = Background { [cluster] in
+        try Self.consume(cluster, count) { isOver.value }
       }
       var kills = 0
       for round in 0..<(count / devices.count) {
         try maker.make(devices)
         // The maker's own worker stays; the consumer is on any of the others.
         if round % 40 == 20 {
-          fortress.kill(1)
+          cluster.kill(1)
           kills += 1
-          try fortress.addWorker()
+          try cluster.addWorker()
         }
       }
       let received: Received
@@ -292,14 +292,14 @@ extension SystemSuites.Deadlines {
 
     /// Reads and acknowledges until all are there, on whatever worker there is.
     private static func consume(
-      _ fortress: Fortress, _ count: Int, isOver: () -> Bool
+      _ cluster: TestCluster, _ count: Int, isOver: () -> Bool
     ) throws -> Received {
       var (received, seen) = (Received(), Set<String>())
       var unacknowledged: [EventRecord] = []
       var client: LineClient?
       while seen.count < count, !isOver() {
         do {
-          let now = try client ?? fortress.all.dropFirst().randomElement()?.connect()
+          let now = try client ?? cluster.all.dropFirst().randomElement()?.connect()
           client = now
           guard let now else { continue }
           if !unacknowledged.isEmpty {

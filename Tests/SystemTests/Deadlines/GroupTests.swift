@@ -7,7 +7,7 @@ import Testing
 extension SystemSuites.Deadlines {
   @Suite(
     .lab(
-      .init(extra: Fortress.notifying),
+      .init(extra: TestCluster.notifying),
       workers: [["--ack-timeout", "1s"], ["--ack-timeout", "1s"]])
   )
   struct Groups {
@@ -71,7 +71,7 @@ extension SystemSuites.Deadlines {
       #expect(Set(all.map(\.id)).count == all.count, "an event went to two consumers")
       #expect(all.count == devices.count)
       // Acknowledged is acknowledged, also after the time-out; another group has its own place.
-      try Fortress.awaitDeadlines(1_100)
+      try TestCluster.awaitDeadlines(1_100)
       #expect(try take(group, client).isEmpty)
       #expect(Set(try take(other, client, "limit=1000").map(\.device)) == devices)
     }
@@ -100,7 +100,7 @@ extension SystemSuites.Deadlines {
       #expect(Set(again.map(\.device)).union([kept.device]) == devices)
       #expect(try second.request(ack(group, again)).int("acked") == 4)
       #expect(try second.request(ack(group, again)).int("acked") == 0)
-      try Fortress.awaitDeadlines(1_100)
+      try TestCluster.awaitDeadlines(1_100)
       #expect(try take(group, first).isEmpty)
     }
 

@@ -1,5 +1,5 @@
 // Owns: the tests that show that the checker catches what it is there for: the real binary, with
-// one bug planted in its scripts, under siege.
+// one bug planted in its scripts, under a chaos workload.
 
 import Foundation
 import Testing
@@ -92,14 +92,14 @@ extension PlantedBug {
 
 extension SystemSuites.Deadlines {
   @Suite struct PlantedBugs {
-    /// A short siege of workers that have this bug, and what the checker finds.
+    /// A short workload on workers that have this bug, and what the checker finds.
     ///
-    /// `attack` begins the siege, waits until it has done enough, and gives it back.
+    /// `attack` starts the workload, waits until it has done enough, and gives it back.
     private func rules(
-      _ bug: PlantedBug, workers: Int, _ attack: (Fortress) throws -> Siege
+      _ bug: PlantedBug, workers: Int, _ attack: (TestCluster) throws -> ChaosWorkload
     ) throws -> (found: Set<HistoryViolation.Rule>, events: [EventRecord]) {
       let proxy = Shared<ScriptProxy?>(nil)
-      let fortress = try Fortress(
+      let cluster = try TestCluster(
         workers: workers,
         through: { redis in
           let made = try ScriptProxy(before: redis, bug)
@@ -108,12 +108,12 @@ extension SystemSuites.Deadlines {
         })
       defer {
         proxy.value?.stop()
-        fortress.stop()
+        cluster.stop()
       }
-      let siege = try attack(fortress)
-      let calls = try siege.stop()
-      try fortress.awaitSilence()
-      let events = try fortress.connect().eventLog(of: siege.plan.devices)
+      let workload = try attack(cluster)
+      let calls = try workload.stop()
+      try cluster.awaitSilence()
+      let events = try cluster.connect().eventLog(of: workload.plan.devices)
       // A bug whose place was not found in the scripts has not been planted.
       #expect((proxy.value?.plantedCount ?? 0 > 0) == !bug.changes.isEmpty)
       return (Set(Checker.violations(calls, events).map(\.rule)), events)
@@ -128,10 +128,10 @@ extension SystemSuites.Deadlines {
     func `the checker calls a planted bug by its name`(
       bug: PlantedBug, caught: Set<HistoryViolation.Rule>
     ) throws {
-      let (found, events) = try rules(bug, workers: 2) { fortress in
-        let siege = fortress.siege(.devices(12), "the planted bug '\(bug.name)'")
-        try siege.awaitDone(400)
-        return siege
+      let (found, events) = try rules(bug, workers: 2) { cluster in
+        let workload = cluster.workload(.devices(12), "the planted bug '\(bug.name)'")
+        try workload.awaitDone(400)
+        return workload
       }
       #expect(events.contains { $0.type == "lock.abandoned" }, "\(events.map(\.type))")
       #expect(found.isSuperset(of: caught), "\(found)")
@@ -140,15 +140,15 @@ extension SystemSuites.Deadlines {
 
     /// Grants, a Redis that comes back with nothing, and grants again.
     private func rulesAfterLoss(_ bug: PlantedBug) throws -> Set<HistoryViolation.Rule> {
-      try rules(bug, workers: 1) { fortress in
-        var plan = Siege.Plan.devices(4)
+      try rules(bug, workers: 1) { cluster in
+        var plan = ChaosWorkload.Plan.devices(4)
         plan.reqPercent = 0
-        let siege = fortress.siege(plan, "tokens and a Redis that has lost everything")
-        try siege.awaitDone(120)
-        fortress.redis.kill()
-        try fortress.redis.start()
-        try siege.awaitDone(120)
-        return siege
+        let workload = cluster.workload(plan, "tokens and a Redis that has lost everything")
+        try workload.awaitDone(120)
+        cluster.redis.kill()
+        try cluster.redis.start()
+        try workload.awaitDone(120)
+        return workload
       }.found
     }
 

@@ -7,36 +7,36 @@ import Testing
 extension SystemSuites.Deadlines {
   @Suite struct RedisAttacks {
     @Test func `subscriptions that are cut again and again lose nothing`() throws {
-      let fortress = try Fortress()
-      defer { fortress.stop() }
-      let siege = fortress.siege(.devices(24), "CLIENT KILL TYPE pubsub")
+      let cluster = try TestCluster()
+      defer { cluster.stop() }
+      let workload = cluster.workload(.devices(24), "CLIENT KILL TYPE pubsub")
       var cut = 0
       for _ in 0..<10 {
-        try siege.awaitDone(40)
-        if case .integer(let count) = try fortress.redis.command("CLIENT", "KILL", "TYPE", "pubsub")
+        try workload.awaitDone(40)
+        if case .integer(let count) = try cluster.redis.command("CLIENT", "KILL", "TYPE", "pubsub")
         {
           cut += count
         }
       }
       #expect(cut >= 10)
-      try fortress.judge(siege)
+      try cluster.judge(workload)
       try eventually("notifications that are heard again") {
-        try fortress.metric("latchkey_notifications_live") == 3
+        try cluster.metric("latchkey_notifications_live") == 3
       }
       // Workers are mostly quicker than Redis' own look for what has run out; nobody looks here.
-      try fortress.redis.command("SET", "lk:{000}:lock:unknown", "1", "PX", "1")
+      try cluster.redis.command("SET", "lk:{000}:lock:unknown", "1", "PX", "1")
       try eventually("a notification that is heard") {
-        try fortress.metric("latchkey_notifications_heard_total") > 0
+        try cluster.metric("latchkey_notifications_heard_total") > 0
       }
     }
 
     @Test func `scripts that are forgotten all the time lose nothing`() throws {
-      let fortress = try Fortress(workers: 2)
-      defer { fortress.stop() }
-      let siege = fortress.siege(.devices(24), "SCRIPT FLUSH in a loop")
+      let cluster = try TestCluster(workers: 2)
+      defer { cluster.stop() }
+      let workload = cluster.workload(.devices(24), "SCRIPT FLUSH in a loop")
       let isOver = Shared(false)
       defer { isOver.value = true }
-      let path = fortress.redis.path
+      let path = cluster.redis.path
       let flusher = Background {
         let client = try RedisClient(path: path)
         var count = 0
@@ -47,58 +47,58 @@ extension SystemSuites.Deadlines {
         }
         return count
       }
-      try siege.awaitDone(600)
+      try workload.awaitDone(600)
       isOver.value = true
       #expect(try flusher.join() > 20)
-      try fortress.judge(siege)
-      #expect(try fortress.metric("latchkey_scripts_mended_total") > 0)
+      try cluster.judge(workload)
+      #expect(try cluster.metric("latchkey_scripts_mended_total") > 0)
     }
 
     @Test func `a Redis that is killed and comes back with its file has lost no ending`() throws {
-      let fortress = try Fortress(appendOnly: true)
-      defer { fortress.stop() }
-      let siege = fortress.siege(.devices(24), "Redis killed with its append-only file")
+      let cluster = try TestCluster(appendOnly: true)
+      defer { cluster.stop() }
+      let workload = cluster.workload(.devices(24), "Redis killed with its append-only file")
       for _ in 0..<2 {
-        try siege.awaitDone(200)
-        fortress.redis.kill()
+        try workload.awaitDone(200)
+        cluster.redis.kill()
         // What was held runs out while there is nobody to see it.
-        try Fortress.awaitDeadlines(siege.plan.ttlMs.upperBound)
-        try fortress.redis.start()
+        try TestCluster.awaitDeadlines(workload.plan.ttlMs.upperBound)
+        try cluster.redis.start()
       }
-      try siege.awaitDone(200)
-      try fortress.judge(siege)
+      try workload.awaitDone(200)
+      try cluster.judge(workload)
     }
 
     @Test func `a Redis that hangs has lost no ending when it goes on`() throws {
-      let fortress = try Fortress(workers: 2)
-      defer { fortress.stop() }
-      let siege = fortress.siege(.devices(24), "Redis hanging")
+      let cluster = try TestCluster(workers: 2)
+      defer { cluster.stop() }
+      let workload = cluster.workload(.devices(24), "Redis hanging")
       for _ in 0..<2 {
-        try siege.awaitDone(100)
-        let unknown = siege.unknownCount
-        try fortress.redis.freeze()
-        try eventually("a call that Redis does not answer") { siege.unknownCount > unknown }
-        fortress.redis.thaw()
+        try workload.awaitDone(100)
+        let unknown = workload.unknownCount
+        try cluster.redis.freeze()
+        try eventually("a call that Redis does not answer") { workload.unknownCount > unknown }
+        cluster.redis.thaw()
       }
-      try siege.awaitDone(100)
-      try fortress.judge(siege)
+      try workload.awaitDone(100)
+      try cluster.judge(workload)
     }
 
     @Test func `without notifications every deadline is met all the same`() throws {
-      let fortress = try Fortress(workers: 2, redis: [])
-      defer { fortress.stop() }
-      let siege = fortress.siege(.devices(24), "notifications that are off")
-      try siege.awaitDone(400)
-      try fortress.judge(siege)
-      #expect(try fortress.metric("latchkey_notifications_heard_total") == 0)
-      #expect(try fortress.metric("latchkey_deadlines_met_total", "cause=\"deadline\"") > 0)
+      let cluster = try TestCluster(workers: 2, redis: [])
+      defer { cluster.stop() }
+      let workload = cluster.workload(.devices(24), "notifications that are off")
+      try workload.awaitDone(400)
+      try cluster.judge(workload)
+      #expect(try cluster.metric("latchkey_notifications_heard_total") == 0)
+      #expect(try cluster.metric("latchkey_deadlines_met_total", "cause=\"deadline\"") > 0)
       let complaint = "keyspace notifications do not come"
-      for worker in fortress.all {
+      for worker in cluster.all {
         try eventually("a word of a worker about it") { worker.log.contains(complaint) }
         #expect(try worker.metric("latchkey_notifications_live") == 0)
       }
-      try fortress.redis.command("CONFIG", "SET", "notify-keyspace-events", "Ex")
-      for worker in fortress.all {
+      try cluster.redis.command("CONFIG", "SET", "notify-keyspace-events", "Ex")
+      for worker in cluster.all {
         try eventually("notifications that are heard") {
           try worker.metric("latchkey_notifications_live") == 1
         }
@@ -107,12 +107,12 @@ extension SystemSuites.Deadlines {
     }
 
     @Test func `forged notifications end nothing`() throws {
-      let fortress = try Fortress(workers: 2)
-      defer { fortress.stop() }
-      let siege = fortress.siege(.devices(24), "forged notifications")
+      let cluster = try TestCluster(workers: 2)
+      defer { cluster.stop() }
+      let workload = cluster.workload(.devices(24), "forged notifications")
       let isOver = Shared(false)
       defer { isOver.value = true }
-      let path = fortress.redis.path
+      let path = cluster.redis.path
       let forger = Background {
         let client = try RedisClient(path: path)
         let garbage = [
@@ -121,7 +121,7 @@ extension SystemSuites.Deadlines {
         ]
         var count = 0
         while !isOver.value {
-          for key in try Fortress.keys("lock:*", client) + garbage {
+          for key in try TestCluster.keys("lock:*", client) + garbage {
             try client.command("PUBLISH", "__keyevent@0__:expired", key)
             count += 1
           }
@@ -129,11 +129,11 @@ extension SystemSuites.Deadlines {
         }
         return count
       }
-      try siege.awaitDone(600)
+      try workload.awaitDone(600)
       isOver.value = true
       #expect(try forger.join() > 100)
-      try fortress.judge(siege)
-      #expect(try fortress.metric("latchkey_reaps_total", "cause=\"notification\"") > 0)
+      try cluster.judge(workload)
+      #expect(try cluster.metric("latchkey_reaps_total", "cause=\"notification\"") > 0)
     }
   }
 }

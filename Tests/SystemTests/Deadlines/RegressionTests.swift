@@ -42,7 +42,7 @@ extension SystemSuites.Deadlines {
       for _ in 0..<12 { expect(try client.request("HANDOFF \(device) a a ttl=1h"), "OK") }
       let taken = try EventRecord.all(in: client.request("EVENTS * group=g"))
       #expect(taken.count == 12)
-      try Fortress.awaitDeadlines(110)
+      try TestCluster.awaitDeadlines(110)
       var again: Set<String> = []
       let deadline = Deadline(within: .milliseconds(600))
       while again.count < 12, !deadline.isOver {
@@ -62,10 +62,10 @@ extension SystemSuites.Deadlines {
       expect(try client.request("HANDOFF \(device) a b ttl=1h"), "OK")
       let ask = "EVENTS * group=g types=lock.handed_off"
       #expect(try EventRecord.all(in: client.request(ask)).count == 1)
-      try Fortress.awaitDeadlines(110)
+      try TestCluster.awaitDeadlines(110)
       let other = try client.request("EVENTS * group=g types=lock.seized")
       #expect(try EventRecord.all(in: other).isEmpty)
-      try Fortress.awaitDeadlines(110)
+      try TestCluster.awaitDeadlines(110)
       let again = try EventRecord.all(in: client.request(ask))
       #expect(again.count == 1)
     }
@@ -119,7 +119,7 @@ extension SystemSuites.Deadlines {
       }
       expect(try client.request("LOCK \(device) a ttl=300ms"), "OK")
       try lab.redis.command("REPLICAOF", "127.0.0.1", "1")
-      try Fortress.awaitDeadlines(400)
+      try TestCluster.awaitDeadlines(400)
       try lab.redis.command("REPLICAOF", "NO", "ONE")
       try eventually("the event", within: .seconds(2)) {
         try client.eventLog(of: [device]).count == 1
@@ -127,17 +127,17 @@ extension SystemSuites.Deadlines {
     }
 
     @Test func `what a dead worker knew alone is found when it is known to be dead`() throws {
-      let fortress = try Fortress(workers: 0, redis: [], options: ["--sweep", "10m"])
-      defer { fortress.stop() }
-      for _ in 0..<2 { try fortress.addWorker() }
-      try fortress.awaitWorkers(2)
+      let cluster = try TestCluster(workers: 0, redis: [], options: ["--sweep", "10m"])
+      defer { cluster.stop() }
+      for _ in 0..<2 { try cluster.addWorker() }
+      try cluster.awaitWorkers(2)
       let devices = (0..<64).map { _ in Lab.device("orphan") }
       let lines = devices.map { "LOCK \($0) a ttl=100ms\n" }.joined()
-      _ = try fortress.connect(1).exchange(
+      _ = try cluster.connect(1).exchange(
         Array(lines.utf8), lines: devices.count, within: .seconds(5))
-      fortress.kill(1)
-      try fortress.awaitWorkers(1)
-      try fortress.awaitSilence(within: .seconds(1))
+      cluster.kill(1)
+      try cluster.awaitWorkers(1)
+      try cluster.awaitSilence(within: .seconds(1))
     }
 
     @Test func `two watches that begin at once show each event once`() throws {
@@ -167,7 +167,7 @@ extension SystemSuites.Deadlines {
 
     @Test func `only the ends of locks make a worker look for deadlines`() throws {
       let lab = try Lab(
-        .init(extra: Fortress.notifying), workers: [["--req-keep", "1s"]])
+        .init(extra: TestCluster.notifying), workers: [["--req-keep", "1s"]])
       defer { lab.stop() }
       let client = try lab.connect()
       for number in 0..<300 {

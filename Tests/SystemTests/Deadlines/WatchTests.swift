@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 extension SystemSuites.Deadlines {
-  @Suite(.lab(.init(extra: Fortress.notifying), workers: [[], []])) struct Watches {
+  @Suite(.lab(.init(extra: TestCluster.notifying), workers: [[], []])) struct Watches {
     @Test func `a watch shows its device's events, whichever worker made them`() throws {
       let lab = try Lab.current
       let (mine, other) = (Lab.device(), Lab.device())
@@ -73,30 +73,31 @@ extension SystemSuites.Deadlines {
       #expect(try client.replies(5).map(\.raw) == ["OK", "OK", "OK", "OK", "NONE"])
     }
 
-    @Test func `a watch shows each event once, in the log's order, through a siege`() throws {
-      let fortress = try Fortress(workers: 2, appendOnly: true)
-      defer { fortress.stop() }
+    @Test func `a watch shows each event once, in the log's order, under a chaos workload`() throws
+    {
+      let cluster = try TestCluster(workers: 2, appendOnly: true)
+      defer { cluster.stop() }
       let isOver = Shared(false)
       defer { isOver.value = true }
       let watchers = try (0..<2).map { index in
-        try Watcher("WATCH *", until: isOver) { try fortress.connect(index) }
+        try Watcher("WATCH *", until: isOver) { try cluster.connect(index) }
       }
-      let siege = fortress.siege(.devices(12), "watching while Redis restarts and cuts links")
-      try siege.awaitDone(150)
-      fortress.redis.kill()
-      try Fortress.awaitDeadlines(siege.plan.ttlMs.upperBound)
-      try fortress.redis.start()
+      let workload = cluster.workload(.devices(12), "watching while Redis restarts and cuts links")
+      try workload.awaitDone(150)
+      cluster.redis.kill()
+      try TestCluster.awaitDeadlines(workload.plan.ttlMs.upperBound)
+      try cluster.redis.start()
       for _ in 0..<3 {
-        try siege.awaitDone(80)
+        try workload.awaitDone(80)
         for type in ["normal", "pubsub"] {
-          try fortress.redis.command("CLIENT", "KILL", "TYPE", type)
+          try cluster.redis.command("CLIENT", "KILL", "TYPE", type)
         }
       }
-      try siege.awaitDone(80)
-      let calls = try siege.stop()
-      try fortress.awaitSilence()
-      let events = try fortress.connect().eventLog(of: siege.plan.devices)
-      Fortress.judge(calls, events)
+      try workload.awaitDone(80)
+      let calls = try workload.stop()
+      try cluster.awaitSilence()
+      let events = try cluster.connect().eventLog(of: workload.plan.devices)
+      TestCluster.judge(calls, events)
       let byDevice = Dictionary(grouping: events, by: \.device)
       for watcher in watchers {
         try eventually("a watcher that has seen it all") { watcher.count >= events.count }
@@ -144,7 +145,7 @@ extension SystemSuites.Deadlines {
 
   @Suite struct SlowWatchers {
     @Test func `a watcher that never reads is cut, and nobody else suffers`() throws {
-      let lab = try Lab(.init(extra: Fortress.notifying))
+      let lab = try Lab(.init(extra: TestCluster.notifying))
       defer { lab.stop() }
       let isOver = Shared(false)
       defer { isOver.value = true }

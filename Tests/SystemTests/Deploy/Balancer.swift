@@ -20,7 +20,7 @@ final class Balancer: Sendable {
   init(
     _ options: [String] = [], change: (String) throws -> String = { $0 }
   ) throws {
-    let redis = try RedisServer(.init(extra: Fortress.notifying))
+    let redis = try RedisServer(.init(extra: TestCluster.notifying))
     // Long, so that a busy machine makes nothing uncertain.
     let options = ["--request-timeout", "20s"] + options
     let workers = try (0..<3).map { _ in try WorkerProcess(on: redis, options) }

@@ -20,7 +20,7 @@ private struct Selector {
 }
 
 extension SystemSuites.Deploy {
-  @Suite(.lab(.init(extra: Fortress.notifying))) struct Monitoring {
+  @Suite(.lab(.init(extra: TestCluster.notifying))) struct Monitoring {
     private static let folder = "deploy/prometheus"
     /// What Prometheus itself puts on each series.
     private static let given: Set = ["job", "instance"]

@@ -19,7 +19,7 @@ extension SystemSuites.Fleet {
     private static let growthKiBMax = 96 * 1_024
 
     /// Runs an attack beside a calm caller, and looks at what is left of it.
-    private func besiege(_ attack: (WorkerProcess) throws -> Void) throws {
+    private func runAttack(_ attack: (WorkerProcess) throws -> Void) throws {
       let worker = try Lab.current.worker
       expect(try worker.connect().request("LOCK \(Lab.device()) a"), "OK")
       let beforeKiB = worker.residentKiB
@@ -39,7 +39,7 @@ extension SystemSuites.Fleet {
     }
 
     @Test func `callers who send a byte now and then`() throws {
-      try besiege { worker in
+      try runAttack { worker in
         let before = try worker.metric(closed("stalled"))
         let drips = try (0..<200).map { _ in try worker.connect() }
         try eventually("all of them being sent away", within: .seconds(20), every: 250) {
@@ -51,7 +51,7 @@ extension SystemSuites.Fleet {
 
     @Test func `callers who connect and say nothing`() throws {
       raiseDescriptorLimit()
-      try besiege { worker in
+      try runAttack { worker in
         let idle = try (0..<1_500).map { _ in try worker.connect() }
         try eventually("all of them being let in") {
           try worker.metric("latchkey_connections") >= 1_500
@@ -63,7 +63,7 @@ extension SystemSuites.Fleet {
     }
 
     @Test func `callers who ask and never read`() throws {
-      try besiege { worker in
+      try runAttack { worker in
         let before = try worker.metric(closed("slow"))
         let deaf = try (0..<20).map { _ in try worker.connect() }
         let asked = Array(repeating: Array("HELP\n".utf8), count: 20_000).flatMap { $0 }
@@ -76,7 +76,7 @@ extension SystemSuites.Fleet {
     }
 
     @Test func `five thousand callers who connect, ask and go`() throws {
-      try besiege { worker in
+      try runAttack { worker in
         let served = try inParallel(4) { index in
           try (0..<1_250).count { number in
             let client = try worker.connect()
@@ -88,7 +88,7 @@ extension SystemSuites.Fleet {
     }
 
     @Test func `callers who close their side and wait`() throws {
-      try besiege { worker in
+      try runAttack { worker in
         let device = Lab.device()
         let clients = try (0..<100).map { _ in try worker.connect() }
         for (number, client) in clients.enumerated() {
@@ -107,7 +107,7 @@ extension SystemSuites.Fleet {
     }
 
     @Test func `callers who vanish in the middle of what they ask`() throws {
-      try besiege { worker in
+      try runAttack { worker in
         for round in 0..<5 {
           let clients = try (0..<100).map { _ in try worker.connect() }
           let device = Lab.device()

@@ -4,8 +4,8 @@
 import Foundation
 import struct TestSupport.Seeded
 
-/// Threads that besiege the workers until they are stopped.
-final class Siege: Sendable {
+/// Client threads that call the workers at random until they are stopped.
+final class ChaosWorkload: Sendable {
   struct Plan: Sendable {
     var devices: [String] = []
     var agents = 4
@@ -24,7 +24,7 @@ final class Siege: Sendable {
     var patience = Duration.milliseconds(900)
 
     static func devices(_ count: Int) -> Plan {
-      Plan(devices: (0..<count).map { _ in Lab.device("siege") })
+      Plan(devices: (0..<count).map { _ in Lab.device("chaos") })
     }
   }
 
@@ -51,15 +51,15 @@ final class Siege: Sendable {
     let sources = (0..<plan.threads).map { _ in random.fork() }
     threads = sources.enumerated().map { [stopping, count, unknown] index, source in
       Background {
-        let besieger = Besieger(index, plan, source, holdings) { try connect(index, $0) }
+        let client = ChaosClient(index, plan, source, holdings) { try connect(index, $0) }
         while !stopping.value {
-          let before = (besieger.doneCount, besieger.unknownCount)
-          besieger.turn()
-          let (done, lost) = (besieger.doneCount - before.0, besieger.unknownCount - before.1)
+          let before = (client.doneCount, client.unknownCount)
+          client.turn()
+          let (done, lost) = (client.doneCount - before.0, client.unknownCount - before.1)
           if done > 0 { count.update { $0 += done } }
           if lost > 0 { unknown.update { $0 += lost } }
         }
-        return besieger.calls
+        return client.calls
       }
     }
   }
@@ -83,10 +83,10 @@ final class Siege: Sendable {
 }
 
 /// One client; belongs to its thread.
-private final class Besieger {
+private final class ChaosClient {
   private let index: Int
-  private let plan: Siege.Plan
-  private let holdings: Shared<[String: Siege.Holding]>
+  private let plan: ChaosWorkload.Plan
+  private let holdings: Shared<[String: ChaosWorkload.Holding]>
   private let connect: (Int) throws -> LineClient
   private var random: Seeded
   private var client: LineClient?
@@ -96,8 +96,8 @@ private final class Besieger {
   private(set) var doneCount = 0
 
   init(
-    _ index: Int, _ plan: Siege.Plan, _ random: Seeded,
-    _ holdings: Shared<[String: Siege.Holding]>,
+    _ index: Int, _ plan: ChaosWorkload.Plan, _ random: Seeded,
+    _ holdings: Shared<[String: ChaosWorkload.Holding]>,
     _ connect: @escaping (Int) throws -> LineClient
   ) {
     self.index = index
@@ -181,7 +181,7 @@ private final class Besieger {
     if call.outcome == .unknown { unknownCount += 1 }
     if call.told != nil { doneCount += 1 }
     if let told = call.told, let token = told.token, let agent = told.agent {
-      let (device, holding) = (call.device, Siege.Holding(agent: agent, token: token))
+      let (device, holding) = (call.device, ChaosWorkload.Holding(agent: agent, token: token))
       holdings.update { $0[device] = holding }
     }
     calls.append(call)

@@ -1,22 +1,22 @@
-// Owns: what is besieged: a Redis, workers that die and come back, and the clients; and the
-// judgement at the end of it.
+// Owns: a Redis with workers that die and come back, the workload on them, and the judgement at its
+// end.
 
 import Foundation
 import Testing
 
-/// A Redis and workers under siege.
-final class Fortress: Sendable {
+/// A Redis and the workers that share it.
+final class TestCluster: Sendable {
   let redis: RedisServer
   private let workers = Shared<[WorkerProcess]>([])
   private let options: [String]
   /// Where the workers find Redis.
   private let url: String
 
-  /// Sends expiry notifications and logs more events than a siege makes.
+  /// Sends expiry notifications and logs more events than a chaos workload makes.
   static let notifying = ["--notify-keyspace-events", "Ex"]
 
   init(
-    workers count: Int = 3, appendOnly: Bool = false, redis extra: [String] = Fortress.notifying,
+    workers count: Int = 3, appendOnly: Bool = false, redis extra: [String] = TestCluster.notifying,
     options: [String] = [], through url: ((RedisServer) throws -> String)? = nil
   ) throws {
     redis = try RedisServer(.init(appendOnly: appendOnly, extra: extra))
@@ -75,8 +75,8 @@ final class Fortress: Sendable {
   }
 
   /// Clients that go to another worker each time they have lost one.
-  func siege(_ plan: Siege.Plan, _ purpose: String) -> Siege {
-    Siege(plan, purpose) { [self] thread, times in try connect(thread + times) }
+  func workload(_ plan: ChaosWorkload.Plan, _ purpose: String) -> ChaosWorkload {
+    ChaosWorkload(plan, purpose) { [self] thread, times in try connect(thread + times) }
   }
 
   /// The sum over the workers that run.
@@ -85,19 +85,19 @@ final class Fortress: Sendable {
   }
 }
 
-// MARK: The end of a siege
+// MARK: The end of a chaos workload
 
-extension Fortress {
+extension TestCluster {
   /// How many locks there are, those that nobody has seen the end of included.
   func lockCount() throws -> Int {
     let client = try RedisClient(path: redis.path)
-    return try Fortress.keys("held:*", client).count
+    return try TestCluster.keys("held:*", client).count
   }
 
   /// How many locks have run out, and no worker has seen to it yet.
   func overdueCount() throws -> Int {
     let client = try RedisClient(path: redis.path)
-    return try Fortress.keys("due", client).reduce(0) { count, key in
+    return try TestCluster.keys("due", client).reduce(0) { count, key in
       let answer = try client.command("ZCOUNT", key, "-inf", "\(nowUnixMs())")
       guard case .integer(let more) = answer else { return count }
       return count + more
@@ -123,15 +123,15 @@ extension Fortress {
     try eventually("the end of the longest TTL") { nowUnixMs() > end }
   }
 
-  /// Ends a siege and judges it; gives the events, by type.
+  /// Ends a chaos workload and judges it; gives the events, by type.
   @discardableResult func judge(
-    _ siege: Siege, within limit: Duration = .seconds(10),
+    _ workload: ChaosWorkload, within limit: Duration = .seconds(10),
     at place: SourceLocation = #_sourceLocation
   ) throws -> [String: Int] {
-    let calls = try siege.stop()
+    let calls = try workload.stop()
     try awaitSilence(within: limit)
-    let events = try connect().eventLog(of: siege.plan.devices)
-    return Fortress.judge(calls, events, at: place)
+    let events = try connect().eventLog(of: workload.plan.devices)
+    return TestCluster.judge(calls, events, at: place)
   }
 
   @discardableResult static func judge(
