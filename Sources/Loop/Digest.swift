@@ -1,5 +1,5 @@
-// Owns: what is needed of OpenSSL: a keyed hash, a comparison that tells nothing by the time it
-// takes, and random bytes. Pure functions; any thread.
+// Owns: what is needed of OpenSSL: hashes with and without a key, a comparison that tells nothing
+// by the time it takes, and random bytes. Pure functions; any thread.
 
 internal import COpenSSL
 internal import Glibc
@@ -16,6 +16,22 @@ package enum Digest {
       guard made != nil, size == 32 else { fatalError("OpenSSL has made no HMAC-SHA256") }
       count = 32
     }
+  }
+
+  /// The first 16 bytes of the SHA-256 of texts, one behind the other.
+  package static func sha256Prefix(_ texts: UnsafeBufferPointer<UInt8>...) -> [UInt8] {
+    let context = EVP_MD_CTX_new()
+    defer { EVP_MD_CTX_free(context) }
+    var hash = [UInt8](repeating: 0, count: 32)
+    var isGood = EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1
+    for text in texts {
+      isGood = isGood && EVP_DigestUpdate(context, text.baseAddress, text.count) == 1
+    }
+    // It fails only where the library has no SHA-256 or no memory: there is no going on.
+    guard isGood, EVP_DigestFinal_ex(context, &hash, nil) == 1 else {
+      fatalError("OpenSSL has made no SHA-256")
+    }
+    return Array(hash.prefix(16))
   }
 
   /// Whether both are the same, in a time that does not depend on where they differ.

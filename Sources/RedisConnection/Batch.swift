@@ -14,8 +14,6 @@ package struct Ticket: Sendable {
   /// When the request came, in monotonic ns.
   package var arrivedNs: Int64
   /// What the request sets runs out so many ms after it was done; negative: it sets nothing.
-  ///
-  /// Of a lock it is the TTL, which a renewal's reply repeats.
   package var dueInMs: Int64 = -1
   /// The partition in which it does.
   package var partition = 0

@@ -5,6 +5,8 @@
 package struct LockRecord {
   package let token: Slice<UnsafeBufferPointer<UInt8>>
   package let agent: Slice<UnsafeBufferPointer<UInt8>>
+  /// The length that was asked for last, and is the renewal's, in ms.
+  package let ttlMs: Int64
   /// In Unix ms.
   package let acquiredAt: Slice<UnsafeBufferPointer<UInt8>>
 
@@ -18,19 +20,22 @@ package struct LockRecord {
     guard record.count > agentStart else { return nil }
     token = record[tokenStart..<agentStart - 1]
     let space = UInt8(ascii: " ")
-    guard let agentEnd = record[agentStart...].firstIndex(of: space) else {
-      agent = record[agentStart...]
+    guard let agentEnd = record[agentStart...].firstIndex(of: space) else { return nil }
+    agent = record[agentStart..<agentEnd]
+    let ttl = record[(agentEnd + 1)...].prefix { $0 != space }
+    guard let ttlMs = LockTTL.milliseconds(ttl) else { return nil }
+    self.ttlMs = ttlMs
+    guard ttl.endIndex < record.count else {
       acquiredAt = token.prefix(LockRecord.timeBytes)
       return
     }
-    agent = record[agentStart..<agentEnd]
-    let acquiredEnd = agentEnd + 1 + LockRecord.timeBytes
+    let acquiredEnd = ttl.endIndex + 1 + LockRecord.timeBytes
     guard acquiredEnd <= record.count else { return nil }
-    acquiredAt = record[agentEnd + 1..<acquiredEnd]
+    acquiredAt = record[ttl.endIndex + 1..<acquiredEnd]
   }
 
-  /// Lends the reply line of a renewal for so many ms, its end included.
-  package func withRenewal(ttlMs: Int64, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
+  /// Lends the reply line of a renewal, its end included.
+  package func withRenewal(_ body: (UnsafeBufferPointer<UInt8>) -> Void) {
     let textBytes = 96
     let room = textBytes + agent.count + token.count + acquiredAt.count + ByteCursor.digitsMax
     withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) { line in
@@ -50,5 +55,37 @@ package struct LockRecord {
       let bytes = UnsafeRawBufferPointer(start: start, count: count)
       body(bytes.assumingMemoryBound(to: UInt8.self))
     }
+  }
+}
+
+/// How the TTL of a lock is written for scripts and in its record.
+///
+/// It is short, since a record of 44 bytes or less costs Redis less.
+package enum LockTTL {
+  /// The longest unit first.
+  private static let units: [(letter: UInt8, ms: Int64)] = [
+    (UInt8(ascii: "d"), 86_400_000), (UInt8(ascii: "h"), 3_600_000), (UInt8(ascii: "m"), 60_000),
+    (UInt8(ascii: "s"), 1_000),
+  ]
+  private static let digitsMax = 13
+
+  /// In the longest unit that it is a whole number of, such as `90s`; ms without a unit.
+  package static func text(ofMs ms: Int64) -> String {
+    guard let unit = units.first(where: { ms.isMultiple(of: $0.ms) }) else { return "\(ms)" }
+    return "\(ms / unit.ms)\(Unicode.Scalar(unit.letter))"
+  }
+
+  /// The same, taken apart; nil if it is none.
+  package static func milliseconds(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Int64? {
+    let unit = units.first { $0.letter == text.last }
+    let digits = unit == nil ? text : text.dropLast()
+    guard 1...digitsMax ~= digits.count else { return nil }
+    var number: Int64 = 0
+    for digit in digits {
+      guard UInt8(ascii: "0")...UInt8(ascii: "9") ~= digit else { return nil }
+      number = 10 * number + Int64(digit - UInt8(ascii: "0"))
+    }
+    let (ms, isTooLarge) = number.multipliedReportingOverflow(by: unit?.ms ?? 1)
+    return isTooLarge ? nil : ms
   }
 }

@@ -16,6 +16,7 @@ struct LuaSource: Sendable {
   private static let parts: [String: LuaSource] = {
     let all = [
       LuaSource("batch", PackageResources.batch_lua),
+      LuaSource("requests", PackageResources.requests_lua),
       LuaSource("clocks", PackageResources.clocks_lua),
       LuaSource("cleanup", PackageResources.cleanup_lua),
       LuaSource("event_json", PackageResources.event_json_lua),

@@ -104,12 +104,16 @@ package struct ScriptConstants: Hashable, Sendable {
   package var fieldsMax = 128
   /// The most links of a session.
   package var linksMax = 128
+  /// The most bytes of a session's links together, each with its kind and two more: every event of
+  /// the session shows them, and a log is limited by the number of its events.
+  package static let linkBytesMax = 32 << 10
 
   fileprivate var lua: String {
     """
     local REQ_KEEP_MS, EVENTS_MAX, AGENTS_MAX = \(reqKeepMs), \(eventsMax), \(agentsMax)
     local SESSIONS_MAX, CHATS_MAX, MESSAGES_MAX = \(sessionsMax), \(chatsMax), \(messagesMax)
     local FIELDS_MAX, LINKS_MAX = \(fieldsMax), \(linksMax)
+    local LINK_BYTES_MAX = \(ScriptConstants.linkBytesMax)
 
     """
   }

@@ -17,6 +17,8 @@ package enum ErrorCode: String, CaseIterable, Sendable {
   case forbidden
   /// The session is in a state that does not allow this; the text names both.
   case illegalState = "illegal_state"
+  /// The id of `req=` was used for another request.
+  case conflict
   /// A limit on sessions, chats or fields is reached; the text names it.
   case quota
   /// Redis cannot be reached and nothing was done, so a retry is safe.

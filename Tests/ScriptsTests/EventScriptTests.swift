@@ -13,6 +13,7 @@ struct EventScriptTests {
   /// Makes events: one `lock.seized` of each device, in order.
   private func seize(_ devices: String...) throws {
     for device in devices {
+      try bench.run(.unlock, device, "b", "", "")
       try bench.run(.lock, device, "a", "3600000", "", "")
       try bench.run(.seize, device, "b", "3600000", "")
     }
@@ -115,7 +116,7 @@ struct EventScriptTests {
 
   @Test func `EVENTS finds a device's events in a long log`() throws {
     try seize("first")
-    let others = (0..<600).flatMap { _ in ["other", "a", "3600000", ""] }
+    let others = (0..<600).flatMap { ["other", $0 % 2 == 0 ? "a" : "b", "3600000", ""] }
     _ = try bench.call(.seize, keys: [String](repeating: bench.base, count: 600), others)
     try seize("last")
     #expect(try devices(bench.run(.events, "first", "0-0", "10")) == ["first"])

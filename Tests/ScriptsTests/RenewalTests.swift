@@ -76,6 +76,40 @@ struct RenewalTests {
     #expect(try replies[2].int("ttl_ms") == 61_000)
   }
 
+  @Test(arguments: [Script.lock, .renew])
+  func `without a TTL the one that was asked for last is started again`(script: Script) throws {
+    for (grant, ms) in [("30s", 30_000), ("=7m", 420_000), ("90500", 90_500), ("1d", 86_400_000)] {
+      let device = "d-\(ms)"
+      try bench.run(.lock, device, "a", grant, "", "")
+      let token = "\(try bench.held(device).token)"
+      func renewed(_ ttl: String, _ key: String = "") throws -> Int {
+        let shown = script == .lock && key.isEmpty ? "" : token
+        return try bench.run(script, device, "a", ttl, shown, key).int("ttl_ms")
+      }
+      #expect(try renewed("=1h") == ms)
+      #expect(try renewed("=1h", "r-\(ms) f") == ms)
+      #expect(try bench.held(device).ttlMs == ms)
+      // A later ttl= counts from then on, a shorter one too.
+      for (asked, wanted) in [("2h", 7_200_000), ("70s", 70_000)] {
+        let before = try bench.nowMs()
+        #expect(try renewed(asked) == wanted)
+        #expect(try renewed("=1h") == wanted)
+        #expect(try bench.held(device).ttlMs == wanted)
+        let endsAt = try bench.held(device).endsAt
+        #expect((before + wanted...(try bench.nowMs()) + wanted).contains(endsAt))
+      }
+    }
+  }
+
+  @Test func `a record whose TTL is none fails alone`() throws {
+    for device in ["d1", "d2", "d3"] { try bench.run(.lock, device, "a", "60000", "", "") }
+    let record = try bench.redis.command("GET", bench.base + ":held:d2").string ?? ""
+    try bench.redis.command("SET", bench.base + ":held:d2", record.replacing(" a ", with: " a x"))
+    let replies = ["d1", "d2", "d3"].map { [$0, "a", "=1h", "", ""] }
+    let words = try call(.lock, replies).map(\.word)
+    #expect(words == ["OK", "ERR", "OK"])
+  }
+
   @Test func `whoever does not hold a lock changes nothing, between those who do`() throws {
     for device in ["d1", "d2", "d3"] { try bench.run(.lock, device, "a", "60000", "", "") }
     let token = "\(try bench.held("d2").token)"
@@ -103,7 +137,8 @@ struct RenewalTests {
     #expect(try reply.int("acquired_at") == before.acquiredAt)
     var after = try bench.held("d")
     #expect(after.endsAt >= before.endsAt + 30_000)
-    after.endsAt = before.endsAt
+    #expect(after.ttlMs == 90_000)
+    (after.endsAt, after.ttlMs) = (before.endsAt, before.ttlMs)
     #expect(after == before)
     // Without a token and an id it is the usual case, though the record is longer than most.
     let usual = try bench.run(.lock, "d", "b", "95000", "", "")

@@ -1,4 +1,4 @@
-// Owns: the tests of request ids: a change is made once, and its answer is kept byte for byte.
+// Owns: the tests of idempotency keys: a change is made once, and a retry changes nothing.
 
 import Scripts
 import Testing
@@ -7,7 +7,7 @@ import TestSupport
 struct ReplayTests {
   private static let byA = ["d", "a", "60000", "", ""]
 
-  /// A request with the id `r`, after a lock by `a` or none.
+  /// A request with the key `r`, after a lock by `a` or none.
   struct Case: Sendable, CustomTestStringConvertible {
     var script: Script
     var isHeld: Bool
@@ -17,20 +17,23 @@ struct ReplayTests {
   }
 
   static let cases = [
-    Case(script: .lock, isHeld: false, request: ["d", "a", "60000", "", "r"], word: "OK"),
-    Case(script: .lock, isHeld: true, request: ["d", "a", "60000", "", "r"], word: "OK"),
-    Case(script: .lock, isHeld: true, request: ["d", "b", "60000", "", "r"], word: "HELD"),
-    Case(script: .lock, isHeld: true, request: ["d", "a", "60000", "1", "r"], word: "STALE"),
-    Case(script: .renew, isHeld: false, request: ["d", "a", "60000", "1", "r"], word: "NONE"),
-    Case(script: .renew, isHeld: true, request: ["d", "b", "60000", "1", "r"], word: "HELD"),
-    Case(script: .unlock, isHeld: true, request: ["d", "a", "", "r"], word: "OK"),
-    Case(script: .unlock, isHeld: false, request: ["d", "a", "", "r"], word: "NONE"),
+    Case(script: .lock, isHeld: false, request: ["d", "a", "60000", "", "r f"], word: "OK"),
+    Case(script: .lock, isHeld: true, request: ["d", "a", "60000", "", "r f"], word: "OK"),
+    Case(script: .unlock, isHeld: true, request: ["d", "a", "", "r f"], word: "OK"),
     Case(
-      script: .handoff, isHeld: true, request: ["d", "a", "b", "60000", "", "[ 1 ]", "r"],
+      script: .handoff, isHeld: true, request: ["d", "a", "b", "60000", "", "[ 1 ]", "r f"],
       word: "OK"),
-    Case(script: .seize, isHeld: true, request: ["d", "b", "60000", "r"], word: "OK"),
-    Case(script: .clear, isHeld: true, request: ["d", "r"], word: "OK"),
-    Case(script: .clear, isHeld: false, request: ["d", "r"], word: "NONE"),
+    Case(script: .seize, isHeld: true, request: ["d", "b", "60000", "r f"], word: "OK"),
+    Case(script: .clear, isHeld: true, request: ["d", "r f"], word: "OK"),
+  ]
+
+  static let refusals = [
+    Case(script: .lock, isHeld: true, request: ["d", "b", "60000", "", "r f"], word: "HELD"),
+    Case(script: .lock, isHeld: true, request: ["d", "a", "60000", "1", "r f"], word: "STALE"),
+    Case(script: .renew, isHeld: false, request: ["d", "a", "60000", "1", "r f"], word: "NONE"),
+    Case(script: .renew, isHeld: true, request: ["d", "b", "60000", "1", "r f"], word: "HELD"),
+    Case(script: .unlock, isHeld: false, request: ["d", "a", "", "r f"], word: "NONE"),
+    Case(script: .clear, isHeld: false, request: ["d", "r f"], word: "NONE"),
   ]
 
   @Test(arguments: cases)
@@ -41,11 +44,55 @@ struct ReplayTests {
     #expect(first.word == kept.word)
     let state = try bench.everything()
     for _ in 0..<3 { #expect(try bench.run(kept.script, kept.request).raw == first.raw) }
+    // Another request under the same key is refused, whatever it is.
+    let other = kept.request.dropLast() + ["r g"]
+    let refused = try bench.run(kept.script, Array(other))
+    #expect(refused.raw.hasPrefix("ERR conflict "), "\(refused)")
+    #expect(try bench.run(.clear, "d", "r h").raw.hasPrefix("ERR conflict "))
     #expect(try bench.everything() == state)
     // Also when the world has moved on.
     try bench.run(.seize, "d", "z", "60000", "")
     #expect(try bench.run(kept.script, kept.request).raw == first.raw)
     #expect(try bench.held("d").agent == "z")
+  }
+
+  @Test(arguments: refusals)
+  func `what changed nothing is not kept, and its key may be used again`(refused: Case) throws {
+    let bench = try ScriptBench()
+    if refused.isHeld { try bench.run(.lock, Self.byA) }
+    let before = try bench.everything()
+    #expect(try bench.run(refused.script, refused.request).word == refused.word)
+    #expect(try bench.everything() == before)
+    try bench.run(.clear, "d", "")
+    #expect(try bench.run(.seize, "d", "b", "60000", "r g").word == "OK")
+  }
+
+  @Test func `a retry shows a session as it is now, and none if it is gone`() throws {
+    let bench = try ScriptBench()
+    let clocks = "1800000 86400000 604800000 86400000 2592000000 120000"
+    let value = "\"" + String(repeating: "v", count: 200_000) + "\""
+    let members = "5 f:\"a\"\(value.utf8.count) \(value)"
+    let open = ["d", "S", "\"t\"", clocks, "no", members, "", "", "", "o f"]
+    #expect(try bench.run(.open, open).raw.contains(value))
+    let recover = ["d", "", "T", "\"t\"", clocks, "no", "", "", "", "", "l f"]
+    #expect(try bench.run(.recoverLatest, recover).string("how") == "latest")
+    try bench.run(.chat, "d", "", "\"two\"", "", "", "c f")
+    let costs = ["o", "l", "c"].map { "\(bench.base):req:d/\($0)" }
+    for key in costs {
+      #expect(try bench.redis.command("MEMORY", "USAGE", key).int ?? .max < 1_024)
+    }
+    try bench.run(.set, "d", "", "4 name5 \"new\"", "", "", "", "", "")
+    let again = try bench.run(.open, open)
+    #expect(try again.string("name") == "new" && again.int("rev") == 3 && again.int("chats") == 2)
+    let found = try bench.run(.recoverLatest, recover)
+    #expect(try found.string("how") == "latest" && found.int("rev") == 3)
+    #expect(try bench.run(.chat, "d", "", "\"two\"", "", "", "c f").string("name") == "two")
+    #expect(try bench.run(.get, "d", "").int("rev") == 3, "nothing was done again")
+    try bench.run(.delete, "d", "", "", "")
+    #expect(try bench.run(.open, open).raw == "NONE")
+    #expect(try bench.run(.recoverLatest, recover).raw == "NONE")
+    #expect(try bench.run(.chat, "d", "", "\"two\"", "", "", "c f").raw == "NONE")
+    #expect(try bench.events().map(\.kind) == ["session.opened", "session.deleted"])
   }
 
   @Test func `without an id nothing is kept`() throws {

@@ -51,25 +51,34 @@ struct HeldLock: Equatable {
   var acquiredAt: Int
   var token: Int
   var agent: String
+  /// The TTL that was asked for last.
+  var ttlMs: Int
   var note: String?
 
   /// `note` is what stands in the key for it.
   init(_ text: String, note: String?) throws {
     let parts = text.split(separator: " ", omittingEmptySubsequences: false)
-    guard parts.count >= 3, let endsAt = Int(parts[0]), let token = Int(parts[1]),
-      let acquiredAt = parts.count > 3 ? Int(parts[3]) : token / 1_000
+    guard parts.count >= 4, let endsAt = Int(parts[0]), let token = Int(parts[1]),
+      let ttlMs = HeldLock.ms(parts[3]),
+      let acquiredAt = parts.count > 4 ? Int(parts[4]) : token / 1_000
     else { throw TestFailure("not a lock: \(text)") }
     self.endsAt = endsAt
     self.acquiredAt = acquiredAt
     self.token = token
     agent = String(parts[2])
-    guard parts.count < 6, parts.count < 5 || parts[4] == "+", (note != nil) == (parts.count == 5)
+    self.ttlMs = ttlMs
+    guard parts.count < 7, parts.count < 6 || parts[5] == "+", (note != nil) == (parts.count == 6)
     else { throw TestFailure("not a lock: \(text), its note \(note ?? "none")") }
     self.note = note
   }
+
+  private static func ms(_ ttl: Substring) -> Int? {
+    Array(ttl.utf8).withUnsafeBufferPointer { LockTTL.milliseconds($0[...]).map { Int($0) } }
+  }
 }
 
-/// A request of LOCK or RENEW in the order of its line: device, agent, TTL in ms, token, id.
+/// A request of LOCK or RENEW in the order of its line: device, agent, TTL (`=` before one that was
+/// not asked for), token, idempotency key.
 ///
 /// Its script wants the lock's record as the key, who asks, and the terms.
 private struct Renewal {
@@ -91,9 +100,7 @@ private struct Renewal {
     guard case .text(var text) = reply, text.first?.isNumber == true else { return reply }
     var line = ""
     text.withUTF8 { bytes in
-      LockRecord(bytes)?.withRenewal(ttlMs: Int64(words[2]) ?? 0) {
-        line = String(decoding: $0, as: UTF8.self)
-      }
+      LockRecord(bytes)?.withRenewal { line = String(decoding: $0, as: UTF8.self) }
     }
     guard line.hasSuffix("\n") else { throw TestFailure("not a record: \(text)") }
     return .text(String(line.dropLast()))

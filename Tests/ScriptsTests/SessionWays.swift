@@ -21,6 +21,10 @@ extension ReturnWordTests {
     ["d", hint, "T", "\"t\"", clocks, "no", members, user, "", token, ""]
   }
 
+  private static let openedAndDeleted = [
+    Step(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "r"),
+    Step(.delete, "d", "S", "", ""),
+  ]
   private static let paused = [open(), Step(.move, "d", "S", "PAUSE", "paused", "", "", "")]
   private static let closed = [open(), Step(.move, "d", "S", "CLOSE", "completed", "", "", "")]
   private static let said = [open(), Step(.say, "d", "S", "", "0 7 {\"a\":1}", "", "")]
@@ -35,6 +39,16 @@ extension ReturnWordTests {
   private static let making = [
     Way(script: .open, request: openRequest("S"), word: "OK", names: record),
     Way(script: .open, request: openRequest("S", token: "1"), word: "STALE", names: ["rev"]),
+    // A retry, whose session is gone.
+    Way(
+      script: .open, before: openedAndDeleted,
+      request: openRequest("S").dropLast() + ["r"], word: "NONE"),
+    Way(
+      script: .recoverLatest,
+      before: [
+        Step(.recoverLatest, "d", "", "T", "\"t\"", clocks, "no", "", "", "", "", "r"),
+        Step(.delete, "d", "T", "", ""),
+      ], request: recoverRequest("").dropLast() + ["r"], word: "NONE"),
     Way(
       script: .open, before: (0..<50).map { open("S\($0)") }, request: openRequest("T"),
       word: "ERR"),
@@ -177,6 +191,9 @@ extension ReturnWordTests {
     Way(script: .export, before: said, request: ["d", "S", "99"], word: "ERR"),
     Way(script: .import, request: imported, word: "OK", names: record),
     Way(script: .import, before: [open()], request: imported, word: "ERR"),
+    Way(
+      script: .import, before: openedAndDeleted, request: imported.dropLast() + ["r"],
+      word: "NONE"),
     Way(
       script: .import, request: imported.dropLast(2) + ["1", ""], word: "STALE", names: ["rev"]),
   ]

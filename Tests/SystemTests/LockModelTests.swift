@@ -8,6 +8,8 @@ import struct TestSupport.Seeded
 private struct ModelLock {
   var holder: String?
   var token = 0
+  /// The TTL that was asked for last.
+  var ttlMs = 0
   /// The greatest token that was ever given for the device.
   var last = 0
   /// Tokens that are no longer current.
@@ -25,6 +27,8 @@ private struct ModelLock {
       return shown == nil || shown == token ? "OK" : "STALE"
     }
   }
+
+  static let ttlDefaultMs = 86_400_000
 
   mutating func give(_ agent: String, _ newToken: Int) {
     free()
@@ -57,10 +61,26 @@ extension SystemSuites {
           let agent = ["a", "b", "c"].randomElement(using: &random), var lock = model[device]
         else { break }
         let shown = showing(verb, lock, &random)
-        let line = request(verb, device, agent, shown)
+        let takesTTL = ["LOCK", "RENEW", "HANDOFF", "SEIZE"].contains(verb)
+        let ttlMs = takesTTL ? [nil, 3_600_000, 90_500].randomElement(using: &random) ?? nil : nil
+        let hasKey = verb != "HOLDER" && Int.random(in: 0..<5, using: &random) == 0
+        let line =
+          request(verb, device, agent, shown) + (ttlMs.map { " ttl=\($0)ms" } ?? "")
+          + (hasKey ? " req=r\(step)" : "")
         let reply = try client.request(line)
+        if hasKey, let other = clients.randomElement(using: &random) {
+          let again = try other.request(line)
+          #expect(
+            reply.isOK ? again.raw == reply.raw : again.word == reply.word,
+            "step \(step): \(line): \(reply), then \(again)")
+        }
         #expect(reply.word == lock.word(verb, agent, shown), "step \(step): \(line): \(reply)")
         words["\(verb) \(reply.word)", default: 0] += 1
+        if reply.isOK, takesTTL {
+          let isRenewed = lock.holder == agent && ["LOCK", "RENEW"].contains(verb)
+          lock.ttlMs = ttlMs ?? (isRenewed ? lock.ttlMs : ModelLock.ttlDefaultMs)
+          #expect(try Grant(reply).ttlMs == lock.ttlMs, "step \(step): \(line): \(reply)")
+        }
         try apply(reply, of: verb, by: agent, to: &lock)
         model[device] = lock
       }
@@ -73,7 +93,9 @@ extension SystemSuites {
       guard ["LOCK", "RENEW", "UNLOCK", "HANDOFF"].contains(verb) else { return nil }
       let needed = verb == "RENEW"
       switch Int.random(in: 0..<4, using: &random) {
-      case 0: return lock.old.randomElement(using: &random) ?? 7
+      case 0:
+        return [lock.old.randomElement(using: &random) ?? 7, lock.last + 1].randomElement(
+          using: &random)
       case 1 where !needed: return nil
       case 2 where !needed: return nil
       default: return lock.holder == nil ? (needed ? 7 : nil) : lock.token

@@ -127,7 +127,8 @@ extension SystemSuites {
       #expect(renewed.token == grant.token)
       #expect(renewed.acquiredAt == grant.acquiredAt)
       try expectTtl(reply, hourMs)
-      try expectTtl(client.request("RENEW \(device) a token=\(grant.token)"), 24 * hourMs)
+      // Without ttl= it is the one that was asked for last.
+      try expectTtl(client.request("RENEW \(device) a token=\(grant.token)"), hourMs)
     }
 
     @Test func `RENEW never acquires`() throws {
@@ -282,6 +283,36 @@ extension SystemSuites {
         last = grant
       }
       expect(try client.request("UNLOCK \(device) c token=\(last.token)"), "OK")
+      // Nobody has lost anything by a SEIZE from nobody, or from oneself.
+      let log = try client.request("EVENTS \(device)")
+      #expect(log.raw.components(separatedBy: "\"type\":\"lock.seized\"").count == 3, "\(log)")
+    }
+
+    @Test func `a token that was never given out is stale wherever one is shown`() throws {
+      let client = try client()
+      let (device, grant) = try held(on: client)
+      expect(try client.request("OPEN \(device)"), "OK")
+      for token in [grant.token + 1, 1 << 53 - 1] {
+        for line in [
+          "LOCK \(device) a", "RENEW \(device) a", "UNLOCK \(device) a", "HANDOFF \(device) a b",
+          "TOUCH \(device)", "OPEN \(device)", "RECOVER \(device)", "CLOSE \(device)",
+        ] {
+          expect(try client.request("\(line) token=\(token)"), "STALE", "", "\(line) \(token)")
+        }
+      }
+      expect(try client.request("RENEW \(device) a token=\(grant.token)"), "OK")
+    }
+
+    @Test func `a note may have 64 KiB, and no more`() throws {
+      let client = try client()
+      let (device, _) = try held(on: client)
+      func note(_ bytes: Int) -> String { "[\"\(String(repeating: "n", count: bytes - 4))\"]" }
+      let reply = try client.request("HANDOFF \(device) a b \(note(65_537))")
+      expect(reply, "ERR", "too_large")
+      #expect(reply.raw.contains("65536"))
+      #expect(try client.request("HOLDER \(device)").string("agent") == "a")
+      expect(try client.request("HANDOFF \(device) a b \(note(65_536))"), "OK")
+      #expect(try client.request("HOLDER \(device)").shows("note", as: note(65_536)))
     }
 
     @Test func `CLEAR frees the device whoever holds it`() throws {

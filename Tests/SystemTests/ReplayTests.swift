@@ -63,22 +63,129 @@ extension SystemSuites {
       #expect(try client.request("HOLDER \(device)").string("agent") == "b")
     }
 
-    @Test func `refusals are kept for a req too`() throws {
+    @Test func `what changed nothing is not kept, and the same id tries anew`() throws {
       let client = try Lab.current.connect()
       let device = Lab.device()
-      let none = try client.request("UNLOCK \(device) a req=none")
-      expect(none, "NONE")
+      expect(try client.request("UNLOCK \(device) a req=none"), "NONE")
       expect(try client.request("LOCK \(device) a"), "OK")
-      let held = try client.request("LOCK \(device) b req=held")
-      expect(held, "HELD")
-      let stale = try client.request("UNLOCK \(device) a token=5 req=stale")
-      expect(stale, "STALE")
-      #expect(try client.request("UNLOCK \(device) a req=none").raw == none.raw)
-      #expect(try client.request("HOLDER \(device)").string("agent") == "a")
-      expect(try client.request("UNLOCK \(device) a"), "OK")
-      #expect(try client.request("LOCK \(device) b req=held").raw == held.raw)
-      #expect(try client.request("UNLOCK \(device) a token=5 req=stale").raw == stale.raw)
+      expect(try client.request("LOCK \(device) b req=held"), "HELD")
+      expect(try client.request("UNLOCK \(device) a token=5 req=stale"), "STALE")
+      expect(try client.request("UNLOCK \(device) a req=none"), "OK")
+      let grant = try Grant(client.request("LOCK \(device) b req=held"))
+      #expect(grant.agent == "b" && !grant.renewed)
+      // As it was never used for anything, an id may be used for another request then.
+      expect(try client.request("UNLOCK \(device) b token=\(grant.token) req=stale"), "OK")
+    }
+
+    @Test func `another request under a used id is a conflict, and does nothing`() throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      expect(try client.request("OPEN \(device) req=x {\"a\":1}"), "OK")
+      let others = [
+        "CLOSE \(device) req=x", "OPEN \(device) req=x", "OPEN \(device) req=x {\"a\": 1}",
+        "OPEN \(device) req=x name=n {\"a\":1}", "LOCK \(device) a req=x",
+        "SEIZE \(device) a req=x",
+        "SAY \(device) req=x {}", "CLEAR \(device) req=x", "DELETE \(device) req=x",
+        "RECOVER \(device) req=x", "LINK \(device) tag t req=x", "SET \(device) user=u req=x",
+      ]
+      for other in others { expect(try client.request(other), "ERR", "conflict", "\(other)") }
+      let record = try client.request("GET \(device)")
+      #expect(try record.string("state") == "active" && record.int("rev") == 1)
       expect(try client.request("HOLDER \(device)"), "NONE")
+    }
+
+    @Test func `options in any order and values in any spelling are the same request`() throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      let first = try client.request("LOCK \(device) a ttl=1m req=x")
+      for same in [
+        "lock \(device) a req=x ttl=60", "LOCK \"\(device)\" a TTL=60s req=\"x\"",
+        "LOCK \(device) \"\\u0061\" ttl=60000ms req=x",
+      ] {
+        #expect(try client.request(same).raw == first.raw, "\(same)")
+      }
+      for other in ["LOCK \(device) a ttl=61s req=x", "LOCK \(device) a req=x"] {
+        expect(try client.request(other), "ERR", "conflict", "\(other)")
+      }
+      let open = try client.request("OPEN \(device) name=n step=s req=o {}").string("session")
+      let again = try client.request("OPEN \(device) step=\"s\" req=o name=\"n\" {}")
+      #expect(try again.string("session") == open)
+      // What stands in one option is not what stands in another.
+      expect(try client.request("OPEN \(device) name=s step=n req=o {}"), "ERR", "conflict")
+    }
+
+    @Test func `a retry shows the session as it is now, or NONE when it is gone`() throws {
+      let lab = try Lab.current
+      let client = try lab.connect(0)
+      let device = Lab.device()
+      let opened = try client.request("OPEN \(device) req=o {\"a\":1}").string("session")
+      expect(try client.request("RECOVER \(device) hint=\(opened) req=r"), "OK")
+      expect(try client.request("PAUSE \(device) req=p"), "OK")
+      expect(try client.request("RESUME \(device)"), "OK")
+      let chat = try client.request("CHAT \(device) name=\"two words\" req=c")
+      expect(try client.request("SET \(device) {\"b\":2}"), "OK")
+      let now = try client.request("GET \(device)")
+      let other = try lab.connect(1)
+      for line in ["OPEN \(device) req=o {\"a\":1}", "PAUSE \(device) req=p"] {
+        #expect(try other.request(line).raw == now.raw, "\(line)")
+      }
+      let recovered = try other.request("RECOVER \(device) hint=\(opened) req=r")
+      #expect(recovered.raw == now.raw.dropLast() + ",\"how\":\"hint\"}")
+      #expect(try other.request("CHAT \(device) name=\"two words\" req=c").raw == chat.raw)
+      #expect(try client.request("GET \(device)").raw == now.raw, "retries changed something")
+      expect(try client.request("DELETE \(device)"), "OK")
+      for line in [
+        "OPEN \(device) req=o {\"a\":1}", "PAUSE \(device) req=p",
+        "RECOVER \(device) hint=\(opened) req=r", "CHAT \(device) name=\"two words\" req=c",
+      ] {
+        expect(try other.request(line), "NONE", "", "\(line)")
+      }
+      let log = try client.request("EVENTS \(device)").raw
+      #expect(log.components(separatedBy: "\"type\":\"session.").count == 5, "\(log)")
+    }
+
+    @Test func `IMPORT is done once under its id, and its retry shows the session`() throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      let session = try client.request("OPEN \(device) {\"a\":1}").string("session")
+      let exported = try client.request("EXPORT \(device)").raw.dropFirst(3)
+      expect(try client.request("DELETE \(device)"), "OK")
+      let line = "IMPORT req=i \(exported)"
+      #expect(try client.request(line).string("session") == session)
+      expect(try client.request("SET \(device) {\"b\":2}"), "OK")
+      #expect(try client.request(line).raw == client.request("GET \(device)").raw)
+      let other = exported.replacing("{\"a\":", with: "{\"c\":")
+      expect(try client.request("IMPORT req=i \(other)"), "ERR", "conflict")
+      expect(try client.request("IMPORT replace=yes req=i \(exported)"), "ERR", "conflict")
+      expect(try client.request("DELETE \(device)"), "OK")
+      expect(try client.request(line), "NONE")
+    }
+
+    @Test func `an id costs 1 KiB at most besides its own length and the device's`() throws {
+      let lab = try Lab.current
+      let client = try lab.connect()
+      let redis = try RedisClient(path: lab.redis.path)
+      let (agent, long) = (String(repeating: "a", count: 128), String(repeating: "n", count: 4_000))
+      let device = Lab.device()
+      let value = String(repeating: "v", count: 200_000)
+      let lines = [
+        "SEIZE \(device) \(agent) req=ID", "SEIZE \(device) \(agent.dropLast())b req=ID",
+        "HANDOFF \(device) \(agent.dropLast())b \(agent) req=ID {\"n\":\"\(long)\"}",
+        "CLEAR \(device) req=ID", "OPEN \(device) name=\(long) req=ID {\"v\":\"\(value)\"}",
+        "RECOVER \(device) req=ID", "CHAT \(device) name=\(long) req=ID {\"v\":\"\(value)\"}",
+        "SAY \(device) req=ID {\"v\":\"\(value)\"}", "PAUSE \(device) req=ID reason=\(long)",
+        "RESUME \(device) req=ID", "TOUCH \(device) req=ID",
+        "CLOSE \(device) req=ID reason=\(long)",
+      ]
+      for (index, line) in lines.enumerated() {
+        let id = "r\(index)"
+        expect(try client.request(line.replacing("ID", with: id)), "OK", "", "\(line.prefix(80))")
+        let found = try redis.command("KEYS", "*:req:\(device)/\(id)")
+        guard case .array(let keys) = found, let key = keys.first?.string,
+          case .integer(let bytes) = try redis.command("MEMORY", "USAGE", key)
+        else { throw Failure("\(line.prefix(80)): nothing is kept: \(found)") }
+        #expect(bytes - id.utf8.count - device.utf8.count <= 1_024, "\(line.prefix(80))")
+      }
     }
 
     @Test func `a req counts per device, and a bad request does not use it up`() throws {
@@ -157,8 +264,17 @@ extension SystemSuites {
       let seized = try Grant(client.request("SEIZE \(device) scheduling"))
       #expect(near(3_600_000).contains(seized.ttlMs))
       let renew = "RENEW \(device) scheduling token=\(seized.token)"
-      #expect(near(5_000).contains(try ttl("\(renew) ttl=5s")))
       #expect(near(3_600_000).contains(try ttl(renew)))
+      #expect(near(50_000).contains(try ttl("\(renew) ttl=50s")))
+      // From then on it is the length that was asked for last, whoever does not say another.
+      #expect(near(50_000).contains(try ttl(renew)))
+      #expect(near(50_000).contains(try ttl("LOCK \(device) scheduling")))
+      #expect(near(50_000).contains(try ttl("LOCK \(device) scheduling req=own")))
+      #expect(near(60_000).contains(try ttl("LOCK \(device) scheduling ttl=60s")))
+      #expect(near(60_000).contains(try ttl("\(renew) req=own-2")))
+      // Who takes it or is given it anew begins with its own.
+      #expect(near(3_600_000).contains(try ttl("SEIZE \(device) scheduling")))
+      #expect(near(90_000).contains(try ttl("HANDOFF \(device) scheduling billing")))
     }
 
     @Test func `with --device-ids uuid other devices are refused`() throws {

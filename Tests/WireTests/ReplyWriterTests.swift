@@ -47,7 +47,7 @@ import Wire
     #expect(
       words == [
         "bad_request", "unknown_verb", "too_large", "auth_required", "forbidden", "illegal_state",
-        "quota", "unavailable", "unknown_outcome", "overloaded", "draining", "internal",
+        "conflict", "quota", "unavailable", "unknown_outcome", "overloaded", "draining", "internal",
       ])
   }
 }

@@ -51,6 +51,13 @@ struct VerbTableTests {
     }
   }
 
+  @Test func `each verb that changes something takes req=`() {
+    for verb in VerbTable.all where [.write, .operate].contains(verb.rights) {
+      #expect(verb.options.contains(.req), "\(verb.name)")
+    }
+    #expect(OptionName.allCases.filter { !$0.isPartOfRequest } == [.req, .wait])
+  }
+
   @Test func `each verb declares itself well`() {
     #expect(Set(VerbTable.all.map(\.name)).count == VerbTable.all.count)
     for verb in VerbTable.all {

@@ -30,7 +30,7 @@ class Answer extends Error {
   }
 }
 
-/** It may have been done or not: the same request, with the same req=, will tell. */
+/** It may have been done or not: the same event again will tell. */
 class Unknown extends Error {}
 
 function drop(): void {
@@ -74,7 +74,7 @@ async function connect(): Promise<net.Socket> {
   return link;
 }
 
-/** The body of an OK. Tries again while that can help, so whatever changes things has a req=. */
+/** The body of an OK. Tries again while that can help, so a line may come twice. */
 async function ask(line: string): Promise<Body> {
   let isUnknown = false;
   for (let tried = 0; tried < tries; tried++) {
@@ -105,13 +105,16 @@ export async function handler(event: Body): Promise<Body> {
   if (![id, device].every((text) => name.test(text)))
     return { status: "err", detail: "device and id: 1 to 500 of what encodeURIComponent makes" };
   try {
-    const { token } = await ask(`LOCK ${device} ${agent} ttl=15m req=${id}.lock`);
-    const { session } = await ask(`RECOVER ${device} token=${token} req=${id}.session`);
-    const options = `token=${token} req=${id}.say`;
+    // These two do the same each time: the agent's own lock is renewed, the session recovered.
+    const { token } = await ask(`LOCK ${device} ${agent} ttl=15m`);
+    const { session } = await ask(`RECOVER ${device} token=${token}`);
+    const options = `token=${token} req=${id}`;
     const said = await ask(`SAY ${device}/${session} ${options} ${JSON.stringify(message)}`);
     return { status: "said", seq: said.seq };
   } catch (error) {
-    // Held by another agent, stale, an error.
+    // An earlier delivery has said it, under another lock or in another session.
+    if (error instanceof Answer && error.message.startsWith("conflict ")) return { status: "said" };
+    // Held by another agent, stale, an error: the same event may succeed later.
     if (error instanceof Answer) return { status: error.word.toLowerCase(), detail: error.message };
     // Have the platform send the event again: what was done is not done twice.
     if (error instanceof Unknown) return { status: "unknown" };

@@ -1,5 +1,5 @@
 -- CHATS: the chats of a session.
--- USES: batch, messages, session_json
+-- USES: batch, requests, messages, session_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty
 -- RETURNS: OK, NONE

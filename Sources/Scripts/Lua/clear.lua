@@ -1,5 +1,5 @@
 -- CLEAR: the operator frees the lock whoever holds it.
--- USES: batch, lock_endings, locks
+-- USES: batch, requests, lock_endings, locks
 -- KEYS: the base key of each request's partition
 -- ARGV: device, request id or empty
 -- RETURNS: OK, NONE

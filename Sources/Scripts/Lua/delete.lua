@@ -1,5 +1,5 @@
 -- DELETE: a session goes now, with its chats and messages; one whose record is corrupt, too.
--- USES: batch, session_index, links, clocks, cleanup, session_changes, removal
+-- USES: batch, requests, session_index, links, clocks, cleanup, session_changes, removal
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, token or empty, request id or empty
 -- RETURNS: OK, NONE, STALE

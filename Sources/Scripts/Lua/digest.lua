@@ -1,6 +1,6 @@
 -- What a report of a user adds up over its sessions: whether one is live, its chats, its messages
 -- and its last activity.
--- USES: batch, session_index, session_load, links, messages
+-- USES: batch, requests, session_index, session_load, links, messages
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, kind, ref
 -- RETURNS: OK, NONE

@@ -1,6 +1,6 @@
 -- A session of a list: its record, NONE if it is gone or does not have the link any more, SKIP if
 -- it is in another state than the one asked for, LATER if the records of this call are a page.
--- USES: batch, links, session_json
+-- USES: batch, requests, links, session_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, kind or empty, ref or empty, state or empty
 -- RETURNS: OK, NONE, SKIP, LATER

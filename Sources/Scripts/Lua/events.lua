@@ -1,5 +1,5 @@
 -- EVENTS device: what the log has of one device, oldest first. A page ends when it has grown large.
--- USES: batch, event_json
+-- USES: batch, requests, event_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, stream id to begin after, how many at most
 -- RETURNS: OK

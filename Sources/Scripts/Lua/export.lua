@@ -1,6 +1,6 @@
 -- EXPORT: a session whole, as it is stored. It stops where it would grow too long, so that a large
 -- session does not hold Redis up.
--- USES: batch, session_json, messages
+-- USES: batch, requests, session_json, messages
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, how many bytes the object may have
 -- RETURNS: OK, NONE, ERR

@@ -1,5 +1,5 @@
 -- FORGET: removes all messages of a chat.
--- USES: batch, session_changes, messages
+-- USES: batch, requests, session_changes, messages
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, chat or empty, token or empty, request id or empty
 -- RETURNS: OK, NONE, STALE, ERR

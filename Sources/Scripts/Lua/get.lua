@@ -1,5 +1,5 @@
 -- GET: a session's record. Reading is not activity and changes nothing.
--- USES: batch, session_json
+-- USES: requests, session_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty
 -- RETURNS: OK, NONE

@@ -1,7 +1,7 @@
 -- HANDOFF: passes the lock to another agent, with no moment in which it is free.
--- USES: batch, lock_endings, locks
+-- USES: batch, requests, lock_endings, locks
 -- KEYS: the base key of each request's partition
--- ARGV: device, from, to, ttl in ms, token or empty, note (JSON) or empty, request id or empty
+-- ARGV: device, from, to, ttl, token or empty, note (JSON) or empty, request id or empty
 -- RETURNS: OK, NONE, HELD, STALE
 return each(7, function(base, i)
   local device, from, to, ttl = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]

@@ -1,5 +1,5 @@
 -- HISTORY: messages of a chat, oldest first: those after a number, or the last ones.
--- USES: batch, messages, session_index, session_json
+-- USES: batch, requests, messages, session_index, session_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, chat or empty, sequence number to begin after or empty, how many
 -- RETURNS: OK, NONE

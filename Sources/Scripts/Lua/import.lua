@@ -1,12 +1,12 @@
 -- IMPORT: makes a session as it was exported, or puts it in the place of one. A time that is ahead
 -- counts as now: where it was exported the clock may have been. Activity would bring such a
 -- deadline nearer, and the index be behind, which is written only where one moves away.
--- USES: batch, session_index, session_load, links, clocks, transitions, session_json,
+-- USES: batch, requests, session_index, session_load, links, clocks, transitions, session_json,
 --   session_changes, merge, messages, session_create, import_checks, removal
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, replace (yes or empty), fields of the record, messages (four parts for
 --   each: chat and number and time and JSON), token or empty, request id or empty
--- RETURNS: OK, STALE, ERR
+-- RETURNS: OK, NONE, STALE, ERR
 local TIMES = {created = true, active = true, born = true, since = true}
 
 return each(7, function(base, i)

@@ -1,6 +1,6 @@
 -- LINK: links a session. Without a place in the link's partition it asks for one (MORE, with the
 -- session's id and whether it is live) and changes nothing.
--- USES: batch, links, session_changes
+-- USES: requests, links, session_changes
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, kind, ref, place taken (yes or empty), token or empty, request
 --   id or empty
@@ -10,7 +10,8 @@ return each(7, function(base, i)
   local s, refusal = open_for_change(base, ARGV[i], ARGV[i + 1], ARGV[i + 5])
   if not s then return refusal end
   if has_link(s, kind, ref) then return 'OK' end
-  if count_links(s) >= LINKS_MAX then return links_full() end
+  local full = links_full(s, kind, ref)
+  if full then return full end
   if ARGV[i + 4] == '' then return more(s) end
   add_link(s, kind, ref)
   return 'OK'

@@ -1,5 +1,5 @@
 -- The sessions of a link, newest first, after an entry; dead ones too.
--- USES: batch
+-- USES: batch, requests
 -- KEYS: the base key of the link's partition, for each request
 -- ARGV: kind/ref, entry to go on after or empty, how many
 -- RETURNS: OK

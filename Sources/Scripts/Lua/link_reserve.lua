@@ -2,7 +2,7 @@
 -- place is looked after: if by its deadline the session does not have the link, it is given back.
 -- `link:<kind>/<ref>` has an entry `<session>/<device>` each, newest last; `live:<kind>/<ref>`
 -- those of a user that are live, which is what a quota counts.
--- USES: batch
+-- USES: batch, requests
 -- KEYS: the base key of the link's partition, for each request
 -- ARGV: kind/ref, session/device, how many may be live or 0 if that does not matter, ms until it
 --   is looked after

@@ -3,7 +3,7 @@
 -- from the time of reading, so it tells which of two is older. A session that is not there is gone,
 -- unless its place was taken a moment ago: then it may be about to come, and only whoever took
 -- the place knows that it will not (freed). Such an entry's check is at a whole ms.
--- USES: batch
+-- USES: batch, requests
 -- KEYS: the base key of the link's partition, for each request
 -- ARGV: kind/ref, session/device, live or kept or gone or freed, the next check in ms
 -- RETURNS: OK, OLD

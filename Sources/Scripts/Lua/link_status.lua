@@ -1,6 +1,6 @@
 -- Where a session stands for one of its links, and when that was so, in us: what is settled in the
 -- link's partition.
--- USES: batch, links
+-- USES: batch, requests, links
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, kind, ref
 -- RETURNS: live, kept, gone

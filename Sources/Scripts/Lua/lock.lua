@@ -3,7 +3,7 @@
 -- KEYS: the record of each request's lock
 -- ARGV: agent, terms
 -- RETURNS: OK, HELD, STALE
-return each_record(32, function(base, device, seen, agent, ttl, token)
+return each_record(32, function(base, device, seen, agent, ttl, is_asked, token)
   local record, holder, current, acquired, ends_at = live(base, device, seen)
   if not record then
     if token ~= '' then return 'STALE {"agent":null}' end
@@ -12,6 +12,6 @@ return each_record(32, function(base, device, seen, agent, ttl, token)
   end
   if holder ~= agent then return held_by(holder, ends_at) end
   if token ~= '' and token ~= current then return stale(holder, ends_at) end
-  extend(base, device, record, ends_at, ttl)
+  ttl = extend(base, device, record, is_asked and ttl)
   return granted(agent, current, ttl, acquired, 'true}')
 end)

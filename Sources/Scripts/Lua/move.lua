@@ -1,5 +1,5 @@
 -- PAUSE, RESUME, CLOSE and ARCHIVE: moves a session because the caller says so.
--- USES: batch, transitions, cleanup, session_json, session_changes
+-- USES: batch, requests, transitions, cleanup, session_json, session_changes
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, verb, state to go to, reason (JSON) or empty, token or empty,
 --   request id or empty

@@ -1,9 +1,9 @@
 -- OPEN: makes a session, with its first chat; it is the device's current one.
--- USES: batch, session_json, session_create
+-- USES: requests, session_json, session_create
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, thread (JSON), clocks, fenced (yes or no), members, user or empty,
 --   place taken (yes or empty), token or empty, request id or empty
--- RETURNS: OK, STALE, ERR, MORE
+-- RETURNS: OK, NONE, STALE, ERR, MORE
 return each(10, function(base, i)
   local s, refusal, flat = make(base, ARGV[i], i + 1)
   if not s then return refusal end

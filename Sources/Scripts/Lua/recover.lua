@@ -1,5 +1,5 @@
 -- RECOVER of one session: a paused or abandoned one becomes active, an active one is touched.
--- USES: batch, cleanup, session_json, session_changes
+-- USES: requests, cleanup, session_json, session_changes
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, token or empty, request id or empty
 -- RETURNS: OK, NONE, STALE, ERR

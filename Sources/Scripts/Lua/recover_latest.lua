@@ -1,11 +1,11 @@
 -- RECOVER of a device: the hinted session if it can be recovered, else the latest that can, else
 -- a new one. Of all that were closed meanwhile a thousand are looked at.
--- USES: batch, session_index, session_load, transitions, cleanup, session_json, session_changes,
---   session_create
+-- USES: requests, session_index, session_load, transitions, cleanup, session_json,
+--   session_changes, session_create
 -- KEYS: the base key of each request's partition
 -- ARGV: device, hint or empty, session, thread (JSON), clocks, fenced (yes or no), members, user or
 --   empty, place taken (yes or empty), token or empty, request id or empty
--- RETURNS: OK, STALE, ERR, MORE
+-- RETURNS: OK, NONE, STALE, ERR, MORE
 local LOOKED_AT_MAX = 1000
 return each(11, function(base, i)
   local device, hint = ARGV[i], ARGV[i + 1]

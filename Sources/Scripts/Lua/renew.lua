@@ -3,12 +3,12 @@
 -- KEYS: the record of each request's lock
 -- ARGV: token and agent, terms
 -- RETURNS: OK, NONE, HELD, STALE
-return each_record(15, function(base, device, seen, who, ttl)
+return each_record(15, function(base, device, seen, who, ttl, is_asked)
   local token, agent = string.match(who, '^(%d*) (.*)$')
   local record, holder, current, acquired, ends_at = live(base, device, seen)
   if not record then return 'NONE' end
   if holder ~= agent then return held_by(holder, ends_at) end
   if token ~= current then return stale(holder, ends_at) end
-  extend(base, device, record, ends_at, ttl)
+  ttl = extend(base, device, record, is_asked and ttl)
   return granted(agent, current, ttl, acquired, 'true}')
 end)

@@ -1,6 +1,6 @@
 -- REPORT of a session: what its age, its messages, how long answers took, and for how long it was
 -- in each state is read from.
--- USES: batch, session_json
+-- USES: batch, requests, session_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty
 -- RETURNS: OK, NONE

@@ -1,5 +1,5 @@
 -- SAY: appends messages to a chat.
--- USES: batch, clocks, session_changes, messages, session_load
+-- USES: batch, requests, clocks, session_changes, messages, session_load
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, chat or empty, messages (each after whose it is), token or
 --   empty, request id or empty

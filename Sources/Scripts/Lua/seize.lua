@@ -1,7 +1,8 @@
--- SEIZE: takes the lock whoever holds it.
--- USES: batch, lock_endings, locks
+-- SEIZE: takes the lock whoever holds it. An agent that seizes from itself has a new token, and
+-- nobody else has lost anything: that is counted, and is no event.
+-- USES: batch, requests, lock_endings, locks
 -- KEYS: the base key of each request's partition
--- ARGV: device, agent, ttl in ms, request id or empty
+-- ARGV: device, agent, ttl, request id or empty
 -- RETURNS: OK
 return each(4, function(base, i)
   local device, agent, ttl = ARGV[i], ARGV[i + 1], ARGV[i + 2]
@@ -9,7 +10,11 @@ return each(4, function(base, i)
   local from = 'null'
   if record then
     from = '"' .. holder .. '"'
-    close(base, device, 'seized', now_ms, acquired, current, holder, ',"to":"' .. agent .. '"')
+    if holder == agent then
+      count_ending(base, 'seized', now_ms, acquired, holder)
+    else
+      close(base, device, 'seized', now_ms, acquired, current, holder, ',"to":"' .. agent .. '"')
+    end
   end
   local fresh = grant(base, device, agent, ttl, record)
   return granted(agent, fresh, ttl, now_ms, 'false,"seized_from":' .. from .. '}')

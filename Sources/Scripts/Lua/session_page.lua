@@ -1,5 +1,5 @@
 -- The sessions of a partition, by device, after an entry.
--- USES: batch
+-- USES: batch, requests
 -- KEYS: the base key of each request's partition
 -- ARGV: entry to go on after or empty, how many
 -- RETURNS: OK

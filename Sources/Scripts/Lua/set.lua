@@ -1,6 +1,6 @@
 -- SET: merges members into a session. A user that it does not have yet takes a place first, as in
 -- link.lua.
--- USES: batch, links, session_changes, merge
+-- USES: requests, links, session_changes, merge
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, members, revision seen or empty, user or empty, place taken (yes
 --   or empty), token or empty, request id or empty
@@ -9,7 +9,8 @@ return each(8, function(base, i)
   local user = ARGV[i + 4]
   local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 6], 'SET')
   if not s then return refusal end
-  if user ~= '' and count_links(s, 'user') >= LINKS_MAX then return links_full() end
+  local full = user ~= '' and links_full(s, 'user', user, 'user')
+  if full then return full end
   if user ~= '' and ARGV[i + 5] == '' and not has_link(s, 'user', user) then return more(s) end
   refusal = merge(s, parts(ARGV[i + 2]), tonumber(ARGV[i + 3]))
   if refusal then return refusal end

@@ -1,5 +1,5 @@
 -- UNLINK: takes a link away; one that is not there is no mistake.
--- USES: batch, links, session_changes
+-- USES: requests, links, session_changes
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, kind, ref, token or empty, request id or empty
 -- RETURNS: OK, NONE, STALE

@@ -1,5 +1,5 @@
 -- UNLOCK: the holder gives the lock back.
--- USES: batch, lock_endings, locks
+-- USES: batch, requests, lock_endings, locks
 -- KEYS: the base key of each request's partition
 -- ARGV: device, agent, token or empty, request id or empty
 -- RETURNS: OK, NONE, HELD, STALE

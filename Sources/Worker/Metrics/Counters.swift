@@ -5,7 +5,8 @@ internal import Wire
 /// What a request can be answered with, for counting.
 enum Outcome: Int, CaseIterable, Sendable {
   case ok, held, none, stale
-  case badRequest, unknownVerb, tooLarge, authRequired, forbidden, illegalState, quota
+  case badRequest, unknownVerb, tooLarge, authRequired, forbidden, illegalState, conflict
+  case quota
   case unavailable, unknownOutcome, overloaded, draining, `internal`
 
   init(_ code: ErrorCode) {
@@ -17,6 +18,7 @@ enum Outcome: Int, CaseIterable, Sendable {
       case .authRequired: .authRequired
       case .forbidden: .forbidden
       case .illegalState: .illegalState
+      case .conflict: .conflict
       case .quota: .quota
       case .unavailable: .unavailable
       case .unknownOutcome: .unknownOutcome
@@ -50,6 +52,7 @@ enum Outcome: Int, CaseIterable, Sendable {
     case .authRequired: ErrorCode.authRequired.rawValue
     case .forbidden: ErrorCode.forbidden.rawValue
     case .illegalState: ErrorCode.illegalState.rawValue
+    case .conflict: ErrorCode.conflict.rawValue
     case .quota: ErrorCode.quota.rawValue
     case .unavailable: ErrorCode.unavailable.rawValue
     case .unknownOutcome: ErrorCode.unknownOutcome.rawValue

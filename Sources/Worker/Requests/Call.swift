@@ -127,13 +127,15 @@ struct Call: ~Copyable {
     _ script: Script, token: Int64?, _ who: (inout CommandBuffer) -> Void
   ) throws(RequestError) {
     let ttlMs = ttlMs(of: word(1))
-    let req = option(.req)
+    let (ttl, isAsked) = (LockTTL.text(ofMs: ttlMs), option(.ttl) != nil)
     try run(script, dueInMs: ttlMs) { arguments in
       who(&arguments)
-      guard token != nil || req != nil else { return arguments.word(ttlMs) }
+      guard token != nil || option(.req) != nil else {
+        return arguments.word(isAsked ? ttl : "=\(ttl)")
+      }
       // Rare: these are served one by one.
       let token = token.map { "\($0)" } ?? ""
-      arguments.word("\(ttlMs) \(token) \(text(.req))")
+      arguments.word("\(isAsked ? "" : "=")\(ttl) \(token) \(requestKeyText)")
     }
   }
 
@@ -150,7 +152,7 @@ struct Call: ~Copyable {
       arguments.word(state.rawValue)
       arguments.word(orEmpty: json(.reason))
       arguments.word(orEmpty: number(.token))
-      arguments.word(orEmpty: option(.req))
+      arguments.word(orEmpty: requestKey)
     }
   }
 

@@ -2,6 +2,7 @@
 // them, and how they become the fields of a record. Values that callers have stored are checked
 // and copied, never written anew. A value; on the loop's thread.
 
+internal import Scripts
 internal import SessionModel
 internal import Wire
 
@@ -154,6 +155,10 @@ struct ExportedRecord {
       throw ExportedRecord.bad("a link stands there twice")
     }
     let lines = links.map { "\($0.kind) \($0.ref)\n" }.joined()
+    guard lines.utf8.count <= ScriptConstants.linkBytesMax else {
+      throw RequestError(
+        .quota, "all links may have \(ScriptConstants.linkBytesMax) bytes")
+    }
     if !lines.isEmpty { set("links", lines.utf8) }
   }
 

@@ -44,6 +44,18 @@ enum OptionName: Int, CaseIterable, Sendable {
 }
 
 extension OptionName {
+  /// Whether it says what is to be done: with another value it is another request, which may not
+  /// have the same idempotency key.
+  var isPartOfRequest: Bool {
+    switch self {
+    case .req, .wait: false
+    case .ttl, .token, .types, .after, .group, .limit, .agent, .user, .name, .thread, .phase, .step,
+      .reason, .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor,
+      .hint, .last, .replace:
+      true
+    }
+  }
+
   /// What an option gives access to.
   enum Reach { case nothing, user, everyDevice }
 

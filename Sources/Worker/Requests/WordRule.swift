@@ -28,6 +28,16 @@ enum ValueKind: Sendable, Equatable {
   /// One of these words.
   case oneOf([String])
 
+  /// Whether a value is what number it means, however it is written.
+  var isNumber: Bool {
+    switch self {
+    case .duration, .integer: true
+    case .device, .deviceOrAll, .listed, .id, .linkKind, .linkRef, .group, .address, .agent, .text,
+      .oneOf:
+      false
+    }
+  }
+
   /// The most bytes of a text that a session keeps, such as its name.
   static let storedTextBytesMax = 4_096
 }

@@ -240,7 +240,6 @@ extension ServingLoop: StoreOwner {
   func answered(_ batch: Batch, _ reply: RedisReply) -> Int {
     var replyBytes = 0
     for index in 0..<batch.count {
-      noteDeadline(of: batch.tickets[index])
       store.withLine(of: reply[index]) { line in
         replyBytes += line.count
         answerBatched(batch.tickets[index], batch.script, line)
@@ -252,13 +251,15 @@ extension ServingLoop: StoreOwner {
   private func answerBatched(
     _ ticket: Ticket, _ script: Script, _ reply: UnsafeBufferPointer<UInt8>
   ) {
+    if script.keysAreRecords, let first = reply.first, first <= UInt8(ascii: "9") {
+      return answerRenewal(ticket, script, reply)
+    }
+    noteDeadline(of: ticket)
     // Only a text that is no error goes on as it is.
     if reply.isEmpty || reply[0] == UInt8(ascii: "E"),
       case .failed(let error) = store.outcome(of: script, reply)
     {
       answer(ticket, error)
-    } else if script.keysAreRecords, reply[0] <= UInt8(ascii: "9") {
-      answerRenewal(ticket, script, reply)
     } else {
       answerText(ticket, reply, onlyReads: script.isReadOnly)
     }
@@ -273,7 +274,9 @@ extension ServingLoop: StoreOwner {
       answer(ticket, store.scriptFailed(script, "a record that is none"))
       return
     }
-    record.withRenewal(ttlMs: ticket.dueInMs) { answer(ticket, $0) }
+    // The TTL may be the lock's own, of which only its record knows.
+    note(Partition(index: ticket.partition), dueInMs: record.ttlMs)
+    record.withRenewal { answer(ticket, $0) }
   }
 
   func failed(_ tickets: [Ticket], _ error: RequestError, mayBeDone: Bool) {

@@ -24,7 +24,7 @@ enum ImportVerb {
   static let verb = Verb(
     name: "IMPORT", rights: .write, options: [.replace, .token, .req], payload: .record,
     summary: "Makes a session from what EXPORT gave, here or elsewhere.",
-    replies: ["OK", "STALE"]
+    replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     guard let payload = call.payload else { return }
     let start = call.arguments.payload?.lowerBound ?? 0
@@ -36,7 +36,7 @@ enum ImportVerb {
         record.device, record.session, call.text(.replace) == "yes" ? "yes" : "",
         String(decoding: record.fields.bytes, as: UTF8.self),
         String(decoding: record.messages.bytes, as: UTF8.self), call.numberText(.token),
-        call.text(.req),
+        call.requestKeyText,
       ])
     run(try HeldRequest(call), query, record)
   }

@@ -22,7 +22,7 @@ enum ChatVerb {
       arguments.word(orEmpty: call.json(.name))
       arguments.word(orEmpty: call.payload)
       arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.option(.req))
+      arguments.word(orEmpty: call.requestKey)
     }
   }
 }

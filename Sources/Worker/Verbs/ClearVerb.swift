@@ -12,7 +12,7 @@ enum ClearVerb {
   ) { (call) throws(RequestError) in
     try call.run(.clear) { arguments in
       arguments.word(call.word(0))
-      arguments.word(orEmpty: call.option(.req))
+      arguments.word(orEmpty: call.requestKey)
     }
   }
 }

@@ -13,7 +13,7 @@ enum LinkVerb {
     let (partition, address) = (call.partition, call.address)
     let (device, asked) = (address.deviceText, address.sessionText)
     let link = LinkName(kind: call.text(1), ref: call.text(2))
-    let last = [call.numberText(.token), call.text(.req)]
+    let last = [call.numberText(.token), call.requestKeyText]
     try LinkedChange(call, link, dueInMs: nil) { isReserved, session in
       let first = [device, session ?? asked, link.kind, link.ref, isReserved ? "yes" : ""]
       return ScriptQuery(.link, at: partition, first + last)
@@ -34,7 +34,7 @@ enum UnlinkVerb {
       arguments.word(call.word(1))
       arguments.word(call.word(2))
       arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.option(.req))
+      arguments.word(orEmpty: call.requestKey)
     }
   }
 }

@@ -11,7 +11,7 @@ enum OpenVerb {
     options: [.user, .name, .thread, .phase, .step] + OptionName.clocks + [.fenced, .token, .req],
     payload: .optionalObject,
     summary: "Makes a session, now the device's current one; the payload's members are its fields.",
-    replies: ["OK", "STALE"]
+    replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let new = try NewSession(call)
     guard call.option(.user) != nil else {
@@ -21,12 +21,12 @@ enum OpenVerb {
         arguments.emptyWord()
         arguments.emptyWord()
         arguments.word(orEmpty: call.number(.token))
-        arguments.word(orEmpty: call.option(.req))
+        arguments.word(orEmpty: call.requestKey)
       }
       return
     }
     let (partition, device, user) = (call.partition, call.text(0), call.text(.user))
-    let (token, req) = (call.numberText(.token), call.text(.req))
+    let (token, req) = (call.numberText(.token), call.requestKeyText)
     try LinkedChange(call, .user(user), dueInMs: new.dueInMs) { isReserved, _ in
       let rest = [user, isReserved ? "yes" : "", token, req]
       return ScriptQuery(.open, at: partition, [device] + new.words + rest)

@@ -17,7 +17,7 @@ enum PopVerb {
       arguments.word(orEmpty: address.session)
       arguments.word(orEmpty: address.chat)
       arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.option(.req))
+      arguments.word(orEmpty: call.requestKey)
     }
   }
 }

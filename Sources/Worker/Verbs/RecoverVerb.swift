@@ -22,7 +22,7 @@ enum RecoverVerb {
         arguments.word(address.device)
         arguments.word(orEmpty: address.session)
         arguments.word(orEmpty: call.number(.token))
-        arguments.word(orEmpty: call.option(.req))
+        arguments.word(orEmpty: call.requestKey)
       }
       return
     }
@@ -51,13 +51,13 @@ enum RecoverVerb {
         arguments.emptyWord()
         arguments.emptyWord()
         arguments.word(orEmpty: call.number(.token))
-        arguments.word(orEmpty: call.option(.req))
+        arguments.word(orEmpty: call.requestKey)
       }
       return
     }
     let (partition, user) = (call.partition, call.text(.user))
     let first = [call.text(0), call.text(.hint)] + new.words + [user]
-    let last = [call.numberText(.token), call.text(.req)]
+    let last = [call.numberText(.token), call.requestKeyText]
     try LinkedChange(call, .user(user), dueInMs: 0) { isReserved, _ in
       ScriptQuery(
         .recoverLatest, at: partition, first + [isReserved ? "yes" : ""] + last)

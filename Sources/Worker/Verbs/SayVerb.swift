@@ -20,7 +20,7 @@ enum SayVerb {
       arguments.word(orEmpty: address.chat)
       arguments.word(messages.bytes)
       arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.option(.req))
+      arguments.word(orEmpty: call.requestKey)
     }
   }
 }

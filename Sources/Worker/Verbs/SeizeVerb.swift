@@ -15,8 +15,8 @@ enum SeizeVerb {
     try call.run(.seize, dueInMs: ttlMs) { arguments in
       arguments.word(call.word(0))
       arguments.word(agent)
-      arguments.word(ttlMs)
-      arguments.word(orEmpty: call.option(.req))
+      arguments.word(LockTTL.text(ofMs: ttlMs))
+      arguments.word(orEmpty: call.requestKey)
     }
   }
 }

@@ -23,7 +23,7 @@ enum SetVerb {
         arguments.emptyWord()
         arguments.emptyWord()
         arguments.word(orEmpty: call.number(.token))
-        arguments.word(orEmpty: call.option(.req))
+        arguments.word(orEmpty: call.requestKey)
       }
       return
     }
@@ -31,7 +31,7 @@ enum SetVerb {
     let first = [
       String(decoding: members.parts.bytes, as: UTF8.self), call.numberText(.rev), user,
     ]
-    let last = [call.numberText(.token), call.text(.req)]
+    let last = [call.numberText(.token), call.requestKeyText]
     let asked = address.sessionText
     try LinkedChange(call, .user(user), dueInMs: nil) { isReserved, session in
       let place = isReserved ? "yes" : ""

@@ -16,7 +16,7 @@ enum TouchVerb {
       arguments.word(address.device)
       arguments.word(orEmpty: address.session)
       arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.option(.req))
+      arguments.word(orEmpty: call.requestKey)
     }
   }
 }

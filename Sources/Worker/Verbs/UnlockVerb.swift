@@ -14,7 +14,7 @@ enum UnlockVerb {
       arguments.word(call.word(0))
       arguments.word(call.word(1))
       arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.option(.req))
+      arguments.word(orEmpty: call.requestKey)
     }
   }
 }

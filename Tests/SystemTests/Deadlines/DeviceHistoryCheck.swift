@@ -104,6 +104,13 @@ extension DeviceHistoryCheck {
   }
 
   private mutating func takeReleases() {
+    for call in calls where call.verb == .seize {
+      // An agent that seizes from itself ends its earlier token, and no event tells.
+      guard let told = call.told, told.seizedFrom == call.agent, let token = told.token,
+        let before = inOrder.last(where: { $0.token < token }), before.endings.isEmpty
+      else { continue }
+      release(before.token, by: call)
+    }
     var blind: [CallRecord] = []
     for call in calls where call.verb == .unlock && call.told != nil {
       if let token = call.token { release(token, by: call) } else { blind.append(call) }
@@ -248,10 +255,10 @@ extension DeviceHistoryCheck {
     if event.heldMs < 0 { blame(.wrongHeldMs, lease.token, "\(event.heldMs)") }
   }
 
-  /// Whether an UNLOCK of unknown outcome may have given it back.
+  /// Whether an UNLOCK of unknown outcome may have given it back, or a SEIZE from oneself ended it.
   private func mayHaveBeenReleased(_ lease: Tenure, by ms: Int) -> Bool {
     calls.contains { call in
-      call.verb == .unlock && call.outcome == .unknown && call.invokedMs <= ms
+      [.unlock, .seize].contains(call.verb) && call.outcome == .unknown && call.invokedMs <= ms
         && (lease.agent == nil || call.agent == lease.agent)
         && (call.token == nil || call.token == lease.token)
     }
@@ -303,7 +310,7 @@ extension DeviceHistoryCheck {
           event.at == told.acquiredAt && event.receiver == call.receiver
             && event.agent == call.agent
         }
-      case .seize where told.seizedFrom != nil:
+      case .seize where told.seizedFrom != nil && told.seizedFrom != call.agent:
         requireEvent("lock.seized", of: call) { event in
           event.at == told.acquiredAt && event.agent == told.seizedFrom
             && event.receiver == call.agent

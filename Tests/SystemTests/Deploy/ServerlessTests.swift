@@ -54,14 +54,22 @@ extension SystemSuites.Deploy {
       let held = try function.invoke("e4", other, "mine?")
       #expect(held["status"] == .string("held"))
       #expect(held["detail"]?.string?.contains("billing") == true)
+      // The same event tries anew when the device is free.
+      expect(try lab.connect().request("CLEAR \(other)"), "OK")
+      expectSaid(try function.invoke("e4", other, "mine?"), 1)
+      // And it is said once, though the lock was another one when the event came again.
+      expect(try lab.connect().request("CLEAR \(other)"), "OK")
+      let again = try function.invoke("e4", other, "mine?")
+      #expect(again == .object(["status": .string("said")]))
+      #expect(try messages(other) == 1)
       #expect(try function.invoke("e 5", device, "bad id")["status"] == .string("err"))
       // What a user pasted, with characters of a console and half of a pair; ids of any text.
       let pasted = #"\u007f\u0093quoted\u0094 \u009b31m\u2028\ud83d "#
       let encoded = "caf%C3%A9!*'()~"
       expectSaid(try function.invoke(encoded, "\(encoded)\(device)", pasted), 1)
       let kept = try lab.connect(1).request("POP \(encoded)\(device)").raw
-      // JSON.stringify leaves them as they are, json.dumps escapes some.
-      let texts = ["\u{7F}\u{93}quoted\u{94} \u{9B}31m", "\u{7F}\\u0093quoted\\u0094 \\u009b31m"]
+      // JSON.stringify leaves them as they are, json.dumps escapes them.
+      let texts = ["\u{7F}\u{93}quoted\u{94} \u{9B}31m", #"\u007f\u0093quoted\u0094 \u009b31m"#]
       #expect(texts.contains { kept.contains($0) } && kept.contains("\\ud83d \""), "\(kept)")
       #expect(proxy.acceptedCount == 1, "what is answered does not cost the connection")
     }

@@ -23,6 +23,23 @@ extension SystemSuites.Fleet {
       }
     }
 
+    @Test func `an idempotency key is its principal's own`() throws {
+      let (lab, file) = try start([], [("one", Self.all), ("two", Self.all)])
+      defer { lab.stop() }
+      let one = try file.connect(lab.worker, as: "one")
+      let two = try file.connect(lab.worker, as: "two")
+      let device = Lab.device()
+      let line = "SEIZE \(device) a req=r"
+      let (first, other) = (try one.request(line), try two.request(line))
+      #expect(try other.int("token") > first.int("token"))
+      expect(try two.request("OPEN \(device) req=s"), "OK")
+      expect(try one.request("CLOSE \(device) req=s"), "OK", "", "no conflict")
+      #expect(try two.request(line).raw == other.raw)
+      // The connection does not matter.
+      #expect(try file.connect(lab.worker, as: "one").request(line).raw == first.raw)
+      expect(try one.request("OPEN \(device) req=r"), "ERR", "conflict")
+    }
+
     // MARK: Getting in
 
     @Test func `who has said a secret may ask, and who has not may not`() throws {
@@ -114,8 +131,7 @@ extension SystemSuites.Fleet {
       expectBadRequest(try client.request(text(4_096)))
       #expect(try client.request("AUTH \(file.secret("app"))").isOK)
       let note = String(repeating: "n", count: 100_000)
-      expect(try client.request("LOCK d a"), "OK")
-      expect(try client.request("HANDOFF d a b {\"note\":\"\(note)\"}"), "OK")
+      expect(try client.request("OPEN d {\"note\":\"\(note)\"}"), "OK")
     }
 
     @Test func `who does not say who it is has to go, and who does may stay`() throws {

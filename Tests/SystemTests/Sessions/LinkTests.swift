@@ -213,9 +213,33 @@ extension SystemSuites {
       let first = try client.request("OPEN \(device) user=\(user) req=r1")
       for _ in 0..<4 {
         #expect(try client.request("OPEN \(device) user=\(user) req=r1").raw == first.raw)
+        let other = try client.request("OPEN \(device) user=\(user) req=r1 name=x")
+        expect(other, "ERR", "conflict")
       }
       #expect(try client.request("REPORT user=\(user)").int("sessions") == 1)
       expect(try client.request("OPEN \(device) user=\(user)"), "OK")
+    }
+
+    @Test func `the links of a session have a limit of bytes too`() throws {
+      let lab = try Lab(workers: [[]])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      let device = Lab.device()
+      expect(try client.request("OPEN \(device)"), "OK")
+      // A line each: kind, ref and two more bytes, and 32 KiB together.
+      func ref(_ number: Int, _ bytes: Int) -> String {
+        "\(100 + number)" + String(repeating: "r", count: bytes - 3)
+      }
+      for number in 0..<64 {
+        expect(try client.request("LINK \(device) kind \(ref(number, 506))"), "OK", "", "\(number)")
+      }
+      let full = try client.request("LINK \(device) k r")
+      expect(full, "ERR", "quota")
+      #expect(full.raw.contains("32768"))
+      expect(try client.request("SET \(device) user=u"), "ERR", "quota")
+      expect(try client.request("LINK \(device) kind \(ref(0, 506))"), "OK", "", "it is there")
+      expect(try client.request("UNLINK \(device) kind \(ref(0, 506))"), "OK")
+      expect(try client.request("LINK \(device) kind \(ref(0, 506))"), "OK")
     }
 
     @Test func `links have their own limit, and need a session and its token`() throws {

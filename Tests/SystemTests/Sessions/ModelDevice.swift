@@ -10,8 +10,8 @@ struct ModelDevice {
   var holder: String?
   var token: Int?
   var oldTokens: [Int] = []
-  /// The replies that were given to requests with an id.
-  var kept: [String: String] = [:]
+  /// What is kept of the replies to requests with an idempotency key.
+  var kept: [String: KeptReply] = [:]
   /// What the log must have of the sessions, oldest first.
   var events: [String] = []
 
@@ -27,10 +27,30 @@ struct ModelDevice {
   /// Of the reply it only takes ids, tokens and times that could not be known; two replies with
   /// codes are told by their first words.
   mutating func answer(_ request: ModelRequest, _ reply: Reply) throws -> String {
-    if let req = request.req, let line = kept[req] { return line }
+    if let req = request.req, let first = kept[req] { return again(first, request, reply) }
     let wanted = try perform(request, reply)
-    if let req = request.req, reply.word != "ERR" { kept[req] = reply.raw }
+    if let req = request.req, reply.isOK {
+      let session = index(request.session).map { sessions[$0].id }
+      kept[req] = KeptReply(request, reply, session)
+    }
     return wanted
+  }
+
+  /// What the same request is answered again, or another one with its idempotency key.
+  private mutating func again(
+    _ first: KeptReply, _ request: ModelRequest, _ reply: Reply
+  ) -> String {
+    guard first.request == KeptReply.essence(request) else { return "ERR conflict" }
+    switch first.shows {
+    case .line(let line): return line
+    case .record(let id, let more):
+      guard let at = sessions.firstIndex(where: { $0.id == id }) else { return "NONE" }
+      learn(at, reply)
+      return "OK \(sessions[at].record.dropLast())\(more)}"
+    case .chat(let id, let chat):
+      guard let at = sessions.firstIndex(where: { $0.id == id }) else { return "NONE" }
+      return "OK {\"chat\":\(chat),\"name\":\(sessions[at].chats[chat - 1].name)}"
+    }
   }
 
   private mutating func perform(_ request: ModelRequest, _ reply: Reply) throws -> String {
@@ -316,6 +336,42 @@ struct ModelDevice {
       sessions[at].chats[number - 1].messages = []
       return "OK {\"removed\":\(removed)}"
     }
+  }
+}
+
+/// What is kept of a reply under an idempotency key.
+struct KeptReply {
+  enum Shown {
+    /// The reply as it was.
+    case line(String)
+    /// A session as it is now, with the members that this reply had besides.
+    case record(session: String, more: String)
+    /// A chat as it is now.
+    case chat(session: String, chat: Int)
+  }
+
+  let request: [String]
+  let shows: Shown
+
+  /// `session` is the one that a request with an address has changed.
+  init(_ request: ModelRequest, _ reply: Reply, _ session: String?) {
+    self.request = KeptReply.essence(request)
+    let how = reply.raw.range(of: ",\"how\":", options: .backwards)
+    if let shown = ShownRecord.all(in: reply).first {
+      shows = .record(
+        session: shown.id, more: how.map { String(reply.raw[$0.lowerBound...].dropLast()) } ?? "")
+    } else if request.verb == "CHAT", let session, let chat = try? reply.int("chat") {
+      shows = .chat(session: session, chat: chat)
+    } else {
+      shows = .line(reply.raw)
+    }
+  }
+
+  /// What makes two requests the same: not the order of their options.
+  static func essence(_ request: ModelRequest) -> [String] {
+    var plain = request
+    plain.options = []
+    return [plain.line("")] + request.options.map { "\($0.name)=\($0.value)" }.sorted()
   }
 }
 

@@ -291,7 +291,7 @@ extension SystemSuites {
       }
     }
 
-    @Test func `an illegal transition is named, kept by no request id, and tells of nothing`()
+    @Test func `an illegal transition is named, kept under no request id, and tells of nothing`()
       throws
     {
       let bench = try Bench()

@@ -57,7 +57,9 @@ struct SessionDriver {
     if ["LOCK", "UNLOCK", "SEIZE"].contains(verb), !wanted.contains(" ") {
       return reply.word == wanted
     }
-    if wanted == "ERR quota" { return reply.code == "quota" }
+    if ["ERR quota", "ERR conflict"].contains(wanted) {
+      return reply.raw.hasPrefix(wanted + " ")
+    }
     guard reply.raw.contains("at\":") else { return reply.raw == wanted }
     return reply.raw == wanted
       || reply.raw.replacing(/(?<name>"(?:at|last_at)":)[0-9]{13}/) { "\($0.name)T" } == wanted
@@ -109,7 +111,8 @@ struct SessionDriver {
 
   private mutating func request(_ random: inout Seeded) throws -> ModelRequest {
     if !repeats.isEmpty, chance(5, &random), var again = repeats.randomElement(using: &random) {
-      // The id is the device's, whatever is asked with it.
+      // In any order of the options it is the same request; with another verb it is another one.
+      again.options.shuffle(using: &random)
       if chance(25, &random) {
         let other = again.verb == "TOUCH" ? "DELETE" : "TOUCH"
         again = ModelRequest(verb: other, session: again.session, req: again.req)

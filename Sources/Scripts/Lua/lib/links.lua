@@ -2,7 +2,7 @@
 -- of kind and ref, neither of which needs escapes. The way back, from a link to its sessions, is
 -- in the link's own partition, which a worker tells of each change: the deadline index says so.
 -- USES: batch, session_index, session_load
--- GIVES: links_json, count_links, links_full, has_link, owe_all, add_link, drop_link, set_user,
+-- GIVES: links_json, links_full, has_link, owe_all, add_link, drop_link, set_user,
 --   standing, more
 
 local ID = "([%w%._:@%+%-%%~!%*'%(%)]+)"
@@ -19,15 +19,14 @@ local function links_json(lines)
   return '{' .. table.concat(kinds, ',') .. '}'
 end
 
--- How many links a session has, but for those of one kind.
-local function count_links(s, but)
-  local n = 0
-  for kind in string.gmatch(s.links, '(%S+) %S+\n') do if kind ~= but then n = n + 1 end end
-  return n
+-- Why a session can have no link to `ref` besides those that it has, but for those of the kind
+-- `but`; or false. The number is limited, and the bytes: each event of the session shows its links.
+local function links_full(s, kind, ref, but)
+  local n, bytes = 0, #s.links + #kind + #ref + 2
+  for other in string.gmatch(s.links, '(%S+) %S+\n') do if other ~= but then n = n + 1 end end
+  return n >= LINKS_MAX and 'ERR quota a session may have ' .. LINKS_MAX .. ' links'
+    or bytes > LINK_BYTES_MAX and 'ERR quota all links may have ' .. LINK_BYTES_MAX .. ' bytes'
 end
-
--- Why a session can have no further link.
-local function links_full() return 'ERR quota a session may have ' .. LINKS_MAX .. ' links' end
 
 -- A line more at each end, so that no link is found within another.
 local function has_link(s, kind, ref)

@@ -1,9 +1,9 @@
 -- How a lock ends: once, because its record goes in the same step as the event is written.
 -- USES: batch, event_log, lock_records
--- GIVES: close, free
+-- GIVES: count_ending, close, free
 
--- Writes down that a token has ended, how and when: once, because its record goes with it.
-local function close(base, device, ending, at_ms, acquired, token, agent, more)
+-- Counts that an agent's token has ended, how and when. Returns for how long it was held, in ms.
+local function count_ending(base, ending, at_ms, acquired, agent)
   -- Not below zero, though the clock may have gone back since.
   local held_ms = math.max(0, at_ms - acquired)
   local ledger, tally = base .. ':ledger', 'agent:' .. agent
@@ -23,6 +23,12 @@ local function close(base, device, ending, at_ms, acquired, token, agent, more)
   else
     call('HDEL', ledger, 'held:' .. agent)
   end
+  return held_ms
+end
+
+-- Writes down that a token has ended, how and when: once, because its record goes with it.
+local function close(base, device, ending, at_ms, acquired, token, agent, more)
+  local held_ms = count_ending(base, ending, at_ms, acquired, agent)
   if ending ~= 'released' then
     tell(base, 'lock.' .. ending, device, string.format(
       '"at":%.0f,"agent":"%s","token":%s,"held_ms":%.0f', at_ms, agent, token, held_ms)

@@ -3,7 +3,7 @@
 -- counts while its deadline is ahead. Beside it, `lock:<device>` has a native TTL, whose end Redis
 -- announces; its value says nothing, and a small number is one that Redis has already.
 -- USES: batch, lock_records, lock_endings
--- GIVES: live, watch_lock, grant, extend, held_by, stale, granted
+-- GIVES: live, watch_lock, ms_of, grant, extend, held_by, stale, granted
 
 -- The live lock of a device: its record and what stands in it, or nil. One that has run out is
 -- told as abandoned on the way, whoever comes first. `record` is what was read already, if it was.
@@ -24,34 +24,44 @@ local function watch_lock(base, device, ends_at)
   call('ZADD', base .. ':due', ends_at, 'l:' .. device)
 end
 
+-- A TTL as scripts get it and records keep it, in ms: digits, and a unit for what is a whole number
+-- of one. At 44 bytes or less, which most records so have, Redis keeps a value in one piece.
+local UNITS = {s = 1000, m = 60000, h = 3600000, d = 86400000}
+local function ms_of(ttl)
+  local n, unit = string.match(ttl, '^(%d+)([smhd]?)$')
+  return n and n * (UNITS[unit] or 1)
+end
+
 -- Makes `agent` the holder, under a token greater than all before it in this partition. The
 -- clock makes it so even where Redis has lost its newest writes. `before` is the record of whoever
 -- held the lock until now, or nil; the note, if there is one, is JSON.
 local function grant(base, device, agent, ttl, before, note)
   local ledger, held = base .. ':ledger', 'held:' .. agent
   local seen = call('HMGET', ledger, 'token', held)
-  local token, ends_at = text(math.max((seen[1] or 0) + 1, now_us)), text(now_ms + ttl)
-  local record = ends_at .. ' ' .. token .. ' ' .. agent
+  local token, ends_at = text(math.max((seen[1] or 0) + 1, now_us)), text(now_ms + ms_of(ttl))
   local has_note = note and note ~= ''
-  if has_note or cut(token, 1, 13) ~= now_text then record = record .. ' ' .. now_text end
   if has_note then
-    record = record .. ' +'
     call('SET', note_key(base, device), note)
   elseif before and cut(before, -2) == ' +' then
     call('DEL', note_key(base, device))
   end
   call('HSET', ledger, 'token', token, held, (seen[2] or 0) + 1)
-  call('SET', record_key(base, device), record)
+  call('SET', record_key(base, device),
+    make_record(ends_at, token, agent, now_text, ttl, has_note))
   watch_lock(base, device, ends_at)
   return token
 end
 
--- Starts the holder's TTL again: a new deadline in the record. The index and the native TTL are
--- written only if it comes nearer: a reaper that comes too early sets both to what it finds.
-local function extend(base, device, record, ends_at, ttl)
-  local later = text(now_ms + ttl)
-  call('SET', record_key(base, device), later .. cut(record, 14))
+-- Starts the holder's TTL again: a new deadline in the record, by the TTL that is asked for or, if
+-- none is, the record's own. The index and the native TTL are written only if the deadline comes
+-- nearer: a reaper that comes too early sets both to what it finds. Returns the TTL.
+local function extend(base, device, record, asked)
+  local ends_at, token, agent, acquired, ttl, has_note = read_record(record)
+  ttl = asked or ttl
+  local later = text(now_ms + ms_of(ttl))
+  call('SET', record_key(base, device), make_record(later, token, agent, acquired, ttl, has_note))
   if later < ends_at then watch_lock(base, device, later) end
+  return ttl
 end
 
 local function held_by(agent, ends_at)
@@ -63,6 +73,6 @@ local function stale(agent, ends_at)
 end
 
 local function granted(agent, token, ttl, acquired, renewed)
-  return 'OK {"agent":"' .. agent .. '","token":' .. token .. ',"ttl_ms":' .. ttl
+  return 'OK {"agent":"' .. agent .. '","token":' .. token .. ',"ttl_ms":' .. text(ms_of(ttl))
     .. ',"acquired_at":' .. acquired .. ',"renewed":' .. renewed
 end
