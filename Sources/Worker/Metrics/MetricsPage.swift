@@ -178,7 +178,7 @@ enum MetricsPage {
       "latchkey_script_requests_total", "counter", "Requests carried by those calls.",
       shared.sum(.batchedRequests))
     page.single(
-      "latchkey_scripts_mended_total", "counter",
+      "latchkey_scripts_reloaded_total", "counter",
       "Script calls sent again because Redis had forgotten the script.",
       shared.sum(.scriptsMended))
     page.single(
@@ -236,7 +236,7 @@ enum MetricsPage {
     page.sample("\(family)_sum", "", Double(figures.latenessSumMs) / 1e3)
     page.sample("\(family)_count", "", seen)
     page.single(
-      "latchkey_notifications_heard_total", "counter",
+      "latchkey_expiry_notifications_total", "counter",
       "Expiry notifications heard of keys in this namespace.", figures.notifications)
     page.single(
       "latchkey_notifications_live", "gauge",
