@@ -1,4 +1,4 @@
-# What the scripts in this folder share. It is sourced, never run by itself.
+# The functions that the scripts of this folder share. It is sourced, never run by itself.
 #
 # It knows what has to be on the machine (a Swift toolchain, Debian packages) and how the project
 # is built. It says what it does on standard error, so that standard output stays the program's.
@@ -14,7 +14,7 @@ unset LATCHKEY_BUILD_DIR
 swift_major=6
 swift_minor=2
 
-# What the build links against, and what serves when no Redis is named.
+# The packages that the build links against, and those for a worker without a Redis of its own.
 build_packages=(libhiredis-dev libevent-dev libssl-dev)
 serve_packages=(redis-server)
 test_packages=(redis-server netcat-openbsd haproxy systemd python3)
@@ -53,7 +53,7 @@ need_toolchain() {
 
 # --- Debian packages -------------------------------------------------------------------------
 
-# Whether a package is here; a redis-server that came another way will do as well.
+# Checks that a package is installed; a redis-server from elsewhere counts as well.
 has_package() {
   if [ "$1" = redis-server ] && command -v redis-server >/dev/null; then return 0; fi
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ]
@@ -95,8 +95,8 @@ need_packages() {
 }
 
 # Installs packages. Debian starts a redis-server on port 6379 with its package, and a haproxy and
-# others, now and at every boot; nobody asked for those here, so they are kept from starting and
-# switched off.
+# others, now and at every boot; those services are not wanted here, so they are kept from starting
+# and are disabled.
 install_packages() {
   local name status=0
   local -a services=()
@@ -108,11 +108,11 @@ install_packages() {
       as_root systemctl mask --runtime --quiet "$name.service" || true
     done
   fi
-  # Where there is no systemd, run level 1 tells Debian's installer to start no service.
+  # Without systemd, run level 1 makes Debian's installer start no service.
   as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q \
     --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@" >&2 || status=$?
   for name in "${services[@]}"; do switch_off_new "$name"; done
-  [ $status -eq 0 ] || die "apt-get could not install $*; its own words are above."
+  [ $status -eq 0 ] || die "apt-get could not install $*; its messages are above."
 }
 
 switch_off_new() {
@@ -160,7 +160,7 @@ need_python_tools() {
   ln -s "$node/bin/node" "$tools/bin/node"
 }
 
-# Debian has promtool in the package of a server that nobody needs here: only promtool is taken.
+# Debian's promtool is in the package of a server that is not needed: only promtool is extracted.
 need_promtool() {
   local tools=$1 folder
   if command -v promtool >/dev/null; then
@@ -183,17 +183,17 @@ need_promtool() {
 
 # --- the build -------------------------------------------------------------------------------
 
-# Whether the toolchain can put Swift's own libraries into the program.
+# Checks that the toolchain can link Swift's own libraries statically.
 has_static_swift() {
   local info
   info=$(swiftc -static-stdlib -print-target-info 2>/dev/null) || return 1
   [[ $info =~ \"runtimeResourcePath\":\ *\"([^\"]+)\" ]] && [ -d "${BASH_REMATCH[1]}" ]
 }
 
-# Builds a product for release, so that it runs where there is no Swift toolchain. All products
-# with the same options, or the second build would undo the first. Whether two accesses to a
-# variable overlap is checked while the tests run, in debug builds; here that took a fifth of the
-# worker's instructions.
+# Builds a product for release, so that it runs where there is no Swift toolchain. All products are
+# built with the same options, or the second build would undo the first. Exclusive access to
+# variables is checked in the tests' debug builds only; here it cost a fifth of the worker's
+# instructions.
 build_release() {
   local -a options=(--package-path "$root" --scratch-path "$build_dir" -c release)
   options+=(-Xswiftc -enforce-exclusivity=unchecked)

@@ -33,7 +33,7 @@ measure_rival() {
     --pid "worker=$rival_pid" "$@"
 }
 
-# Waits until somebody listens on a port of this machine.
+# Waits until a port of this machine accepts connections.
 wait_for_port() {
   local tries=0
   until (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; do
@@ -48,7 +48,7 @@ start_twemproxy() {
   local stats_port
   front_port=$(free_port)
   stats_port=$(free_port)
-  # One server, on one connection, as the worker has; no time-out, and nobody is thrown out.
+  # One server, on one connection, as the worker has; no time-out, and no server is ejected.
   cat >"$folder/twemproxy.yml" <<END
 locks:
   listen: 127.0.0.1:$front_port

@@ -70,7 +70,7 @@ measure_verbs() {
   load latchkey "${callers[@]}" --verb fill --messages 20 --requests 0 >/dev/null
   for ((round = 1; round <= rounds; round++)); do
     for name in "${verb_names[@]}"; do
-      # What OPEN makes is in nobody's way.
+      # The sessions that OPEN makes are kept apart from those of the other verbs.
       local prefix=device
       if [ "$name" = open ]; then prefix=fresh; fi
       count_verb "$name" "${callers[@]}" --verb "$name" --prefix "$prefix"

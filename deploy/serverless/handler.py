@@ -1,19 +1,19 @@
 """A function that adds a message to a device's conversation, if its agent owns the device.
 
 Its connection outlives an invocation, as everything at module scope does while the platform keeps
-the process. In between the process may be frozen, and the connection may die without a word.
+the process. In between the process may be frozen, and the connection may end unnoticed.
 """
 
 import json, os, re, select, socket, time
 
 HOST, _, PORT = os.environ.get("LATCHKEY_TO", "127.0.0.1:5282").rpartition(":")
-SECRET = os.environ.get("LATCHKEY_SECRET")  # where workers ask for one
+SECRET = os.environ.get("LATCHKEY_SECRET")  # where workers require one
 AGENT = os.environ.get("LATCHKEY_AGENT", "scheduling")
 REPLY_S = float(os.environ.get("LATCHKEY_REPLY_S", "1"))  # more than --request-timeout
 IDLE_S = 60.0  # less than what a network between forgets, and than --idle-timeout
 TRIES = 3
-# Whatever else would be another request; urllib.parse.quote(text, safe="") makes one of any text.
-# 512 bytes are allowed, of which req= takes some for itself.
+# Other bytes would break the request line; urllib.parse.quote(text, safe="") encodes any text.
+# A name has 512 bytes at most; the suffixes of req= need some of them.
 NAME = re.compile(r"[0-9A-Za-z._:@+%~!*'()-]{1,500}")
 AGAIN = {"unavailable", "unknown_outcome", "overloaded", "draining"}
 link, replies, used_at = None, None, 0.0
@@ -24,7 +24,7 @@ class Answer(Exception):
 
 
 class Unknown(Exception):
-    """It may have been done or not: the same event again will tell."""
+    """The outcome is unknown: send the same event again to learn it."""
 
 
 def drop():

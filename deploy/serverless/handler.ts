@@ -1,19 +1,19 @@
 // A function that adds a message to a device's conversation, if its agent owns the device.
 //
 // Its connection outlives an invocation, as everything at module scope does while the platform
-// keeps the process. In between the process may be frozen, and the connection may die silently.
+// keeps the process. In between the process may be frozen, and the connection may end unnoticed.
 
 import * as net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const [, host, port] = /^(.*):(\d+)$/.exec(process.env.LATCHKEY_TO ?? "127.0.0.1:5282") ?? [];
-const secret = process.env.LATCHKEY_SECRET; // where workers ask for one
+const secret = process.env.LATCHKEY_SECRET; // where workers require one
 const agent = process.env.LATCHKEY_AGENT ?? "scheduling";
 const replyMs = 1_000 * Number(process.env.LATCHKEY_REPLY_S ?? 1); // more than --request-timeout
 const idleMs = 60_000; // less than what a network between forgets, and than --idle-timeout
 const tries = 3;
-// Whatever else would be another request; encodeURIComponent makes one of any text. 512 bytes are
-// allowed, of which req= takes some for itself.
+// Other bytes would break the request line; encodeURIComponent encodes any text. A name has 512
+// bytes at most; the suffixes of req= need some of them.
 const name = /^[0-9A-Za-z._:@+%~!*'()-]{1,500}$/;
 const again = ["unavailable", "unknown_outcome", "overloaded", "draining"];
 
@@ -30,7 +30,7 @@ class Answer extends Error {
   }
 }
 
-/** It may have been done or not: the same event again will tell. */
+/** The outcome is unknown: send the same event again to learn it. */
 class Unknown extends Error {}
 
 function drop(): void {
