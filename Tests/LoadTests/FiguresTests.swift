@@ -71,7 +71,7 @@ struct FiguresTests {
     #expect(times[0] < 20 && times[times.count - 1] > 9_980)
   }
 
-  @Test func `replies that are no errors are told apart`() {
+  @Test func `replies that are no errors are counted apart`() {
     var tally = Tally(startNs: 0, durationMs: 1_000)
     for word in [.ok, .held, .held, .none, .stale] as [ReplyLine.Word] {
       tally.answered(.lock, 1, word)

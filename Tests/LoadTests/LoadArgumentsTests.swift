@@ -88,8 +88,8 @@ struct LoadArgumentsTests {
       }
     }
     let usage = LoadArguments.usage
-    let told = Set(usage.matches(of: /--[a-z-]+/).map { String($0.0) })
-    #expect(told == Set(LoadArguments.flags))
+    let named = Set(usage.matches(of: /--[a-z-]+/).map { String($0.0) })
+    #expect(named == Set(LoadArguments.flags))
     for part in Mix.parts { #expect(usage.contains("\n  \(part.name) ")) }
     #expect(usage.split(separator: "\n").allSatisfy { $0.count <= 100 })
   }

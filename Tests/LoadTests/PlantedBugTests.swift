@@ -33,7 +33,7 @@ struct PlantedBugTests {
   private static let b = 1
   private static let c = 2
 
-  /// Two agents, a handover, a rival, a renewal, somebody who vanishes, and a third agent.
+  /// Two agents, a handover, a rival, a renewal, an agent that vanishes, and a third agent.
   static let good: [Sight] = [
     /* 0 */ .call(.lock(a), 0, 4, .grant(100, a, at: 2)),
     /* 1 */ .call(.write(.open, a, 100), 5, 9, .done),
@@ -69,7 +69,7 @@ struct PlantedBugTests {
       "a rival renews a lock that is held", .twoHolders, at: 3,
       .call(.lock(b), 15, 18, .grant(100, a, at: 2, renewed: true))),
     Planted(
-      "HOLDER names somebody else", .twoHolders, at: 6,
+      "HOLDER names another agent", .twoHolders, at: 6,
       .call(LoadCall(.holder), 30, 33, .holder(agent: b, acquiredAtMs: Story.epochMs + 2))),
     Planted(
       "the next grant is before the end of the one before", .twoHolders, at: 14,
@@ -95,7 +95,8 @@ struct PlantedBugTests {
     Planted(
       "a write that was refused is there", .staleWriteAccepted, at: 16,
       .call(.history(last: 0), 15_220, 15_224, .read((1, 1), (2, 2), (3, 4), (4, 3)))),
-    Planted("a write after the deadline is accepted, and nothing was told", .staleWriteAccepted) {
+    Planted("a write after the deadline is accepted, and no event was written", .staleWriteAccepted)
+    {
       $0.remove(at: 12)
       $0[12] = .call(.say(5, b, 101), 15_100, 15_104, .said(seq: 4))
     },
@@ -134,18 +135,18 @@ struct PlantedBugTests {
       .call(.history(last: 10), 25, 29, .read((1, 1), (2, 2), (3, 7)))),
     Planted(
       "the session is gone", .sessionLost, at: 4, .call(.say(2, a, 100), 20, 24, .none)),
-    Planted("an abandonment is told twice", .toldTwice) {
+    Planted("an abandonment has two events", .toldTwice) {
       $0.insert(
         .event(.told(.abandoned, 101, b, from: 1_002, at: 15_002, id: "again"), 15_031), at: 13)
     },
-    Planted("one watch is sent an event twice", .toldTwice) { $0.insert($0[12], at: 13) },
-    Planted("an abandonment is not told", .notTold) { $0.remove(at: 12) },
-    Planted("a handover is not told", .notTold) { $0.remove(at: 8) },
+    Planted("one watch gets an event twice", .toldTwice) { $0.insert($0[12], at: 13) },
+    Planted("an abandonment has no event", .notTold) { $0.remove(at: 12) },
+    Planted("a handover has no event", .notTold) { $0.remove(at: 8) },
     Planted(
-      "an abandonment is told at the deadline before the renewal", .toldTooEarly, at: 12,
+      "an abandonment's event has the deadline before the renewal", .toldTooEarly, at: 12,
       .event(.told(.abandoned, 101, b, from: 1_002, at: 11_002), 15_030)),
     Planted(
-      "an abandonment is told before its time", .toldTooEarly, at: 12,
+      "an abandonment's event comes before the deadline", .toldTooEarly, at: 12,
       .event(.told(.abandoned, 101, b, from: 1_002, at: 15_002), 11_000)),
     Planted("what was given back is abandoned too", .abandonedAfterRelease) {
       $0.insert(.event(.told(.abandoned, 105, c, from: 15_202, at: 25_202), 25_210), at: 18)
@@ -153,13 +154,13 @@ struct PlantedBugTests {
     Planted("what was handed over is abandoned too", .abandonedAfterRelease) {
       $0[8] = .event(.told(.abandoned, 100, a, from: 2, at: 10_002), 10_010)
     },
-    Planted("an event names a token that nobody has", .unexplainedEvent) {
+    Planted("an event names a token that was never granted", .unexplainedEvent) {
       $0.insert(.event(.told(.abandoned, 103, b, from: 15_010, at: 15_100), 15_110), at: 13)
     },
     Planted(
       "an event names another agent", .unexplainedEvent, at: 12,
       .event(.told(.abandoned, 101, c, from: 1_002, at: 15_002), 15_030)),
-    Planted("an event tells of a handover that nobody made", .unexplainedEvent) {
+    Planted("an event reports a handover that no call made", .unexplainedEvent) {
       $0[12] = .event(.told(.handedOff, 101, b, from: 1_002, at: 6_000), 15_030)
     },
   ]

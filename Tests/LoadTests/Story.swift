@@ -1,5 +1,5 @@
-// Owns: a way to write down what callers and watchers see of one device, so that tests can change
-// one thing in it. Values.
+// Owns: a notation for the calls and events of one device, in which tests can change one thing.
+// Values.
 
 @testable import Load
 
@@ -14,7 +14,7 @@ enum Sight {
   case verdict(Int64)
 }
 
-/// What is seen of one device, in the order in which it is seen.
+/// The calls and events of one device, in the order in which they are seen.
 struct Story {
   var sights: [Sight]
 
@@ -22,7 +22,7 @@ struct Story {
   static let epochMs: Int64 = 1_795_000_000_000
   static let ttlMs: Int64 = 10_000
 
-  /// Has it judged, and gives the first promise that was broken.
+  /// Checks it, and gives the first promise that was broken.
   func verdict() -> Violation? {
     var check = DeviceCheck()
     var open: [String: (id: Int, atMs: Int64)] = [:]
@@ -92,7 +92,7 @@ extension LoadCall {
 }
 
 extension LoadOutcome {
-  /// A grant at a moment of this machine's clock, as the server would tell it.
+  /// A grant at a moment of this machine's clock, as the server would report it.
   static func grant(_ token: Int64, _ agent: Int, at ms: Int64, renewed: Bool = false)
     -> LoadOutcome
   {

@@ -1,5 +1,5 @@
-// Owns: the tests that the checker holds nothing against a fleet that can be explained by what
-// nobody knows: calls under way, calls without an answer, events before replies.
+// Owns: the tests that the checker accepts each history that unknown outcomes can explain: calls
+// under way, calls without a reply, events before replies.
 
 import Testing
 
@@ -110,7 +110,7 @@ struct UnknownOutcomeTests {
       ]
     ),
     (
-      "the log tells what a watch has told, and another watch tells it again",
+      "the log and two watches report the same event",
       [
         .event(.told(.abandoned, 100, a, from: 2, at: 10_002), 10_010, watch: 1),
         .event(.told(.abandoned, 100, a, from: 2, at: 10_002), 10_020, watch: 0),

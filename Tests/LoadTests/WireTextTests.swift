@@ -68,7 +68,7 @@ struct WireTextTests {
         == "HANDOFF load-x-1 scheduling support token=9 ttl=10000ms req=c5 {\"turn\":5}\n")
   }
 
-  @Test func `what is refused about secrets is told with what to do`() {
+  @Test func `a rejected secret is reported with its remedy`() {
     #expect(String(decoding: AuthText.line("app.5cc4"), as: UTF8.self) == "AUTH app.5cc4\n")
     #expect(AuthText.refusal("ERR auth_required say AUTH first").contains("--secret-file"))
     #expect(AuthText.refusal("ERR forbidden no").contains("does not accept the secret"))

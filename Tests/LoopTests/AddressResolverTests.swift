@@ -28,7 +28,7 @@ struct AddressResolverTests {
     withExtendedLifetime(resolver) {}
   }
 
-  @Test func `a name is resolved on another thread and told on the loop's`() throws {
+  @Test func `a name is resolved on another thread, and its addresses come on the loop's`() throws {
     let loop = try EventLoop()
     let thread = pthread_self()
     var outcomes: [AddressResolver.Outcome] = []
@@ -55,19 +55,19 @@ struct AddressResolverTests {
     #expect(error.call.hasPrefix("resolve no..such host"))
   }
 
-  @Test func `a resolver that is gone tells nobody`() throws {
+  @Test func `a resolver that is gone calls back no more`() throws {
     let loop = try EventLoop()
-    var told: [String] = []
+    var resolved: [String] = []
     var first: AddressResolver? = AddressResolver(loop, .tcp(host: "localhost", port: 80)) { _ in
-      told.append("gone")
+      resolved.append("gone")
     }
     #expect(first != nil)
     first = nil
     let second = AddressResolver(loop, .tcp(host: "localhost", port: 80)) { _ in
-      told.append("second")
+      resolved.append("second")
       loop.stop()
     }
     run(loop, keeping: second)
-    #expect(told == ["second"])
+    #expect(resolved == ["second"])
   }
 }

@@ -1,4 +1,4 @@
-// Owns: the tests of child processes: how they start, what they get and how their end is told.
+// Owns: the tests of child processes: their start, their environment and their exit status.
 
 import Foundation
 import Glibc
@@ -19,7 +19,7 @@ struct ChildProcessTests {
   private func outputText() throws -> String { try String(contentsOfFile: output, encoding: .utf8) }
 
   @Test(arguments: [0, 7, 255] as [Int32])
-  func `the exit status is told, again and again`(status: Int32) throws {
+  func `the exit status is given, again and again`(status: Int32) throws {
     let child = try start("sh", "-c", "exit \(status)")
     #expect(child.end == nil)
     #expect(child.reap(waiting: true) == .exited(status))
@@ -29,7 +29,7 @@ struct ChildProcessTests {
   }
 
   @Test(arguments: [SIGTERM, SIGKILL])
-  func `the signal that ended it is told`(number: Int32) throws {
+  func `the signal that ended it is given`(number: Int32) throws {
     let child = try start("tail", "-f", "/dev/null")
     #expect(child.reap() == nil)
     child.signal(number)

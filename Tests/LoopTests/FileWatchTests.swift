@@ -5,14 +5,14 @@ import Testing
 @testable import Loop
 
 struct FileWatchTests {
-  @Test func `read interest is told until all is read`() throws {
+  @Test func `a descriptor is reported as readable until all is read`() throws {
     let loop = try EventLoop()
     let pair = try SocketPair()
     #expect(pair.far.write("abc") == .moved(3))
-    var told: [Readiness] = []
+    var reported: [Readiness] = []
     var text = ""
     let owner = Callback { readiness in
-      told.append(readiness)
+      reported.append(readiness)
       text += pair.near.readText(room: 1).1
       if text == "abc" { loop.stop() }
     }
@@ -20,17 +20,17 @@ struct FileWatchTests {
     watch.want(.read)
     #expect(watch.interest == .read)
     run(loop, keeping: watch, owner)
-    #expect(told == [.read, .read, .read])
+    #expect(reported == [.read, .read, .read])
   }
 
-  @Test func `write interest is told when there is room, and not otherwise`() throws {
+  @Test func `a descriptor is reported as writable only while there is room`() throws {
     let loop = try EventLoop()
     let pair = try SocketPair()
     while case .moved = pair.near.write(String(repeating: "x", count: 65_536)) {}
     var isEmptied = false
-    var told: [Readiness] = []
+    var reported: [Readiness] = []
     let owner = Callback { readiness in
-      told.append(readiness)
+      reported.append(readiness)
       #expect(isEmptied)
       loop.stop()
     }
@@ -42,34 +42,34 @@ struct FileWatchTests {
     }
     reader.set(afterMs: 30)
     run(loop, keeping: watch, owner, reader)
-    #expect(told == [.write])
+    #expect(reported == [.write])
   }
 
-  @Test func `both interests are told in one call`() throws {
+  @Test func `both directions are reported in one call`() throws {
     let loop = try EventLoop()
     let pair = try SocketPair()
     #expect(pair.far.write("x") == .moved(1))
-    var told: [Readiness] = []
+    var reported: [Readiness] = []
     let owner = Callback { readiness in
-      told.append(readiness)
+      reported.append(readiness)
       loop.stop()
     }
     let watch = FileWatch(loop, pair.near.descriptor, owner: owner)
     watch.want(.both)
     run(loop, keeping: watch, owner)
-    #expect(told == [.both])
+    #expect(reported == [.both])
   }
 
-  @Test func `who asks for nothing hears nothing, and can ask again`() throws {
+  @Test func `a watch without interest gets no reports until it has one again`() throws {
     let loop = try EventLoop()
     let pair = try SocketPair()
     #expect(pair.far.write("x") == .moved(1))
-    var told: [Readiness] = []
+    var reported: [Readiness] = []
     var watch: FileWatch?
     var again: LoopTimer?
     let owner = Callback { readiness in
-      told.append(readiness)
-      if told.count == 2 {
+      reported.append(readiness)
+      if reported.count == 2 {
         loop.stop()
       } else {
         watch?.want(.none)
@@ -78,22 +78,22 @@ struct FileWatchTests {
     }
     watch = FileWatch(loop, pair.near.descriptor, owner: owner)
     again = LoopTimer(loop) {
-      #expect(told == [.write])
+      #expect(reported == [.write])
       #expect(watch?.interest == Readiness.none)
       watch?.want(.read)
     }
     watch?.want(.write)
     watch?.want(.write)
     run(loop, keeping: watch, owner, again)
-    #expect(told == [.write, .read])
+    #expect(reported == [.write, .read])
   }
 
-  @Test func `a peer that closes is told as readable`() throws {
+  @Test func `a peer that closes is reported as readable`() throws {
     let loop = try EventLoop()
     let pair = try SocketPair()
-    var told: [Readiness] = []
+    var reported: [Readiness] = []
     let owner = Callback { readiness in
-      told.append(readiness)
+      reported.append(readiness)
       #expect(pair.near.readText().0 == .ended)
       loop.stop()
     }
@@ -101,17 +101,17 @@ struct FileWatchTests {
     watch.want(.read)
     pair.closeFar()
     run(loop, keeping: watch, owner)
-    #expect(told == [.read])
+    #expect(reported == [.read])
   }
 
   @Test func `a watch that goes in a turn is not called in it, though it was ready`() throws {
     let loop = try EventLoop()
     let pairs = [try SocketPair(), try SocketPair()]
     var watches: [FileWatch?] = []
-    var told = 0
+    var reported = 0
     let owner = Callback { _ in
-      told += 1
-      // Both are ready: whoever comes first takes the other one away, and itself.
+      reported += 1
+      // Both are ready: the first one called removes the other, and itself.
       watches = []
       loop.stop()
     }
@@ -119,6 +119,6 @@ struct FileWatchTests {
     for watch in watches { watch?.want(.read) }
     for pair in pairs { #expect(pair.far.write("x") == .moved(1)) }
     run(loop, keeping: owner)
-    #expect(told == 1)
+    #expect(reported == 1)
   }
 }

@@ -7,7 +7,7 @@ import Testing
 @testable import Loop
 
 struct HTTPServerTests {
-  /// What came back, and which paths the server was asked for.
+  /// The bytes that came back, and the paths that reached the handler.
   private struct Exchange {
     var text: String
     var paths: [String]
@@ -89,25 +89,25 @@ struct HTTPServerTests {
   }
 
   @Test(arguments: ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
-  func `any other method is refused and nobody is asked`(method: String) throws {
+  func `any other method is rejected before the handler`(method: String) throws {
     let answer = try get("/healthz", method: method)
     #expect(answer.paths == [])
     #expect(!answer.statusLine.contains(" 200 "))
   }
 
-  @Test func `a header of a mebibyte is refused and nobody is asked`() throws {
+  @Test func `a header of a mebibyte is rejected before the handler`() throws {
     let header = "X-Long: " + String(repeating: "x", count: 1 << 20)
     let answer = try exchange("GET /healthz HTTP/1.1\r\nHost: h\r\n\(header)\r\n\r\n")
     #expect(answer.paths == [])
     #expect(!answer.statusLine.contains(" 200 "))
   }
 
-  @Test func `a request line of a mebibyte is refused and nobody is asked`() throws {
+  @Test func `a request line of a mebibyte is rejected before the handler`() throws {
     let path = "/" + String(repeating: "x", count: 1 << 20)
     #expect(try get(path).paths == [])
   }
 
-  @Test func `a body is refused and nobody is asked`() throws {
+  @Test func `a body is rejected before the handler`() throws {
     let answer = try exchange(
       "GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello")
     #expect(answer.paths == [])
@@ -118,7 +118,7 @@ struct HTTPServerTests {
     "\r\n\r\n", "hello\r\n\r\n", "GET\r\n\r\n", "GET /healthz SMTP/9\r\n\r\n",
     "\u{16}\u{3}\u{1}\u{2}\u{0}\r\n\r\n", "PING\n\n",
   ])
-  func `what is not HTTP is turned away and nobody is asked`(request: String) throws {
+  func `bytes that are not HTTP are rejected before the handler`(request: String) throws {
     let answer = try exchange(request, thenEnds: true)
     #expect(answer.paths == [])
     #expect(!answer.statusLine.contains(" 200 "))

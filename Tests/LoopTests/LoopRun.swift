@@ -6,9 +6,9 @@ import Testing
 
 @testable import Loop
 
-/// Runs a loop until somebody stops it, and fails the test if nobody does in time.
+/// Runs a loop until it is stopped, and fails the test if that does not happen in time.
 ///
-/// What the loop calls is not kept alive by it, so name in `keeping` whatever must live.
+/// The loop does not keep alive the objects that it calls, so name them in `keeping`.
 func run(
   _ loop: EventLoop, keeping: Any?..., within limitMs: Int64 = 10_000,
   sourceLocation: SourceLocation = #_sourceLocation
@@ -56,7 +56,7 @@ extension Loop.Socket {
     return copy.withUTF8 { write(UnsafeRawBufferPointer($0)) }
   }
 
-  /// What one read gives, and its bytes as text.
+  /// The result of one read, and its bytes as text.
   func readText(room: Int = 1_024) -> (Transfer, String) {
     var bytes = [UInt8](repeating: 0, count: room)
     let outcome = bytes.withUnsafeMutableBytes { read(into: $0) }

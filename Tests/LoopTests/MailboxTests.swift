@@ -60,7 +60,7 @@ struct MailboxTests {
     #expect(received == [1, 2, 3])
   }
 
-  @Test func `letters wait while nobody reads, and a reader that is gone gets none`() throws {
+  @Test func `letters wait until a reader comes, and a reader that is gone gets none`() throws {
     let loop = try EventLoop()
     let mailbox = try Mailbox<Int>()
     var gone: [Int] = []

@@ -1,4 +1,4 @@
-// Owns: the tests of what a service manager is told.
+// Owns: the tests of the notices to a service manager.
 
 import Glibc
 import Testing
@@ -29,7 +29,7 @@ struct ServiceNoticeTests {
 
     deinit { close(descriptor) }
 
-    /// What was sent is there at once: a datagram on this machine is handed over by its sender.
+    /// The next notice, without waiting: on one machine the sender delivers a datagram itself.
     func hear() -> String? {
       var bytes = [UInt8](repeating: 0, count: 64)
       let count = recv(descriptor, &bytes, bytes.count, 0)
@@ -57,7 +57,7 @@ struct ServiceNoticeTests {
     #expect(throws: SystemError.self) { try ServiceNotice.ready.send(to: place) }
   }
 
-  @Test func `nothing is sent where nobody asked`() throws {
+  @Test func `nothing is sent without a notice socket`() throws {
     try #require(getenv("NOTIFY_SOCKET") == nil)
     try ServiceNotice.ready.send()
   }

@@ -127,7 +127,7 @@ extension SocketTests {
     #expect(try place.socket.accept() == nil)
   }
 
-  @Test func `a connect to a port where nobody listens is refused`() throws {
+  @Test func `a connect to a port without a listener is refused`() throws {
     let bound = try SocketAddress.resolve(.tcp(host: "127.0.0.1", port: 0)).bind(sharingPort: false)
     defer { bound.close() }
     let address = Address.tcp(host: "127.0.0.1", port: try bound.localPort())
@@ -143,7 +143,7 @@ extension SocketTests {
     #expect(error.call == "connect" && error.number == ENOENT)
   }
 
-  @Test func `a port is taken by one, or by all who share it`() throws {
+  @Test func `a port has one listener, or several that share it`() throws {
     let any = try SocketAddress.resolve(.tcp(host: "127.0.0.1", port: 0))
     let alone = try any.bind(sharingPort: false)
     let shared = try any.bind(sharingPort: true)
@@ -196,7 +196,7 @@ extension SocketTests {
     #expect(address.description == text)
   }
 
-  @Test func `a failed call tells its name and why`() {
+  @Test func `a failed call's error has its name and reason`() {
     #expect(SystemError("bind", EADDRINUSE).description == "bind: Address already in use")
     #expect(SystemError("x", 12_345).description.hasPrefix("x: "))
     let error = #expect(throws: SystemError.self) {

@@ -34,7 +34,7 @@ struct BatcherTests {
     }
   }
 
-  @Test func `clients who ask the same share a call`() {
+  @Test func `requests of one kind share a call`() {
     var desk = Desk()
     #expect(desk.batcher.isEmpty)
     for client in 1...3 as ClosedRange<UInt64> { desk.ask(.lock, client) }
@@ -43,7 +43,7 @@ struct BatcherTests {
     #expect(desk.batcher.isEmpty)
   }
 
-  @Test func `clients who ask different things at once still share calls`() {
+  @Test func `interleaved requests of several kinds still share calls`() {
     var desk = Desk()
     desk.ask(.lock, 1)
     desk.ask(.unlock, 2)

@@ -148,7 +148,7 @@ struct StoreErrorTests {
   ]
 
   @Test(arguments: refusals)
-  func `what Redis refuses before it does anything is told as refused`(
+  func `an error that precedes any effect counts as rejected`(
     message: String, word: String
   ) {
     guard case .refused(let text) = StoreError(message) else {
@@ -169,7 +169,7 @@ struct StoreErrorTests {
   }
 
   @Test(arguments: ["NOSCRIPT No matching script. Please use EVAL.", "NOSCRIPT"])
-  func `a missing script is told as such`(message: String) {
+  func `a missing script is recognised`(message: String) {
     #expect(StoreError(message) == .scriptMissing)
   }
 

@@ -1,5 +1,5 @@
-// Owns: how the tests here drive a connection: its loop runs on a thread of its own, orders go to
-// it through a mailbox, and what it tells is put down in order for the test to look at.
+// Owns: a connection on a loop of its own thread. Tests send it orders through a mailbox, and it
+// logs its callbacks in order.
 
 import Foundation
 import Loop
@@ -9,7 +9,7 @@ import SessionModel
 import Synchronization
 import TestSupport
 
-/// What a connection told, in order.
+/// One callback of a connection.
 enum ConnectionNews: Equatable, Sendable {
   case serves
   case failed(String)
@@ -23,17 +23,17 @@ enum ConnectionNews: Equatable, Sendable {
   case callFailed(String, RedisFailure)
 }
 
-/// What lives on the loop's thread.
+/// The part that lives on the loop's thread.
 final class ConnectionSide: RedisConnectionOwner {
   let loop: EventLoop
   private(set) var redis: RedisConnection?
   var batcher = Batcher(requestsMax: 64)
   private var latest: [UInt64: UInt64] = [:]
-  private let tell: (ConnectionNews) -> Void
+  private let report: (ConnectionNews) -> Void
 
-  init(_ loop: EventLoop, _ setup: RedisSetup, _ tell: @escaping (ConnectionNews) -> Void) {
+  init(_ loop: EventLoop, _ setup: RedisSetup, _ report: @escaping (ConnectionNews) -> Void) {
     self.loop = loop
-    self.tell = tell
+    self.report = report
     redis = RedisConnection(loop, setup, owner: self)
     loop.atTurnEnd { [unowned self] in turnEnded() }
   }
@@ -44,7 +44,7 @@ final class ConnectionSide: RedisConnectionOwner {
     redis.flush()
   }
 
-  /// Asks as a worker's connection does; replies are told by slot.
+  /// Asks as a worker's connection does; replies are logged by slot.
   func ask(
     _ script: Script, slot: UInt64, client: UInt64 = 1, base: String, _ arguments: [String]
   ) {
@@ -57,22 +57,22 @@ final class ConnectionSide: RedisConnectionOwner {
     batch.add(ticket, base: key.bytes) { out in for word in arguments { out.word(word) } }
   }
 
-  func redisServes(_ redis: RedisConnection) { tell(.serves) }
-  func redisFailed(_ redis: RedisConnection, reason: String) { tell(.failed(reason)) }
-  func redisRefused(_ redis: RedisConnection, reason: String) { tell(.refused(reason)) }
+  func redisServes(_ redis: RedisConnection) { report(.serves) }
+  func redisFailed(_ redis: RedisConnection, reason: String) { report(.failed(reason)) }
+  func redisRefused(_ redis: RedisConnection, reason: String) { report(.refused(reason)) }
 
   func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {
     let slots = batch.tickets.map(\.slot)
     if reply.kind == .error {
-      tell(.rejected(slots, reply.text))
+      report(.rejected(slots, reply.text))
     } else {
-      tell(.answered(slots, reply.elements.map(\.text)))
+      report(.answered(slots, reply.elements.map(\.text)))
     }
     batcher.recycle(batch)
   }
 
   func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {
-    tell(.batchFailed(batch.tickets.map(\.slot), failure))
+    report(.batchFailed(batch.tickets.map(\.slot), failure))
     batcher.recycle(batch)
   }
 }
@@ -196,7 +196,7 @@ final class ConnectionBench: Sendable {
 
   /// Sends a command and puts its reply down under a name.
   func call(_ name: String, timeoutMs: Int64, _ words: String...) {
-    let tell: @Sendable (ConnectionNews) -> Void = { [log] news in
+    let report: @Sendable (ConnectionNews) -> Void = { [log] news in
       log.news.withLock { $0.append(news) }
     }
     post { side in
@@ -205,7 +205,7 @@ final class ConnectionBench: Sendable {
         { out in
           out.begin(words: words.count)
           for word in words { out.word(word) }
-        }, ConnectionBench.handler(name, tell))
+        }, ConnectionBench.handler(name, report))
     }
   }
 
@@ -213,23 +213,23 @@ final class ConnectionBench: Sendable {
   func call(
     _ name: String, _ script: Script, timeoutMs: Int64, keys: [String], arguments: [String]
   ) {
-    let tell: @Sendable (ConnectionNews) -> Void = { [log] news in
+    let report: @Sendable (ConnectionNews) -> Void = { [log] news in
       log.news.withLock { $0.append(news) }
     }
     post { side in
       side.redis?.call(
         script, timeoutMs: timeoutMs, keys: keys, arguments: arguments,
-        ConnectionBench.handler(name, tell))
+        ConnectionBench.handler(name, report))
     }
   }
 
   private static func handler(
-    _ name: String, _ tell: @escaping @Sendable (ConnectionNews) -> Void
+    _ name: String, _ report: @escaping @Sendable (ConnectionNews) -> Void
   ) -> RedisConnection.Handler {
     { result in
       switch result {
-      case .success(let reply): tell(.called(name, reply.text))
-      case .failure(let failure): tell(.callFailed(name, failure))
+      case .success(let reply): report(.called(name, reply.text))
+      case .failure(let failure): report(.callFailed(name, failure))
       }
     }
   }

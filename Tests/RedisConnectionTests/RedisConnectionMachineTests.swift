@@ -50,7 +50,7 @@ struct RedisConnectionMachineTests {
     var testDescription: String { "\(state) \(event)" }
   }
 
-  /// What is allowed; any other pair is a bug of the shell.
+  /// The legal pairs; any other one is a bug of the shell.
   static let legal: [Cell: (RedisConnectionMachine.Action, State)] = [
     Cell(.idle, .start): (.connect, .connecting),
     Cell(.idle, .stop): (.close, .closed),

@@ -1,4 +1,4 @@
-// Owns: the tests of a connection against a real redis-server: serving, mending, losing, refusing.
+// Owns: the tests of a connection against a real redis-server: serving, reloading scripts, losing the connection, rejecting a server.
 
 import Loop
 import RedisConnection
@@ -125,9 +125,9 @@ struct RedisConnectionTests {
     #expect(bench.news.allSatisfy { $0.reason == nil })
   }
 
-  // MARK: Mending
+  // MARK: Reloading
 
-  @Test func `a script that Redis forgot is mended by one EVAL`() throws {
+  @Test func `a script that Redis lost is reloaded by one EVAL`() throws {
     let bench = try ConnectionBench(path: server.path)
     try bench.startServing()
     try client.command("SCRIPT", "FLUSH")
@@ -155,11 +155,11 @@ struct RedisConnectionTests {
           .clear, slot: 10 + slot, client: slot, base: "lk:{000}", ["x\(slot)", ""])
       }
     }
-    try bench.wait("the mended batch") {
+    try bench.wait("the batch that is sent again") {
       if case .answered(let slots, _) = $0 { slots == [11, 12, 13] } else { false }
     }
     #expect(try bench.ask { $0.redis?.scriptsMended } == before + 1)
-    // Three seizures of `d`: two of them took it from somebody.
+    // Three seizures of `d`: two of them took it from a holder.
     #expect(try client.command("HGET", "lk:{000}:ledger", "seized") == .text("2"))
     #expect(bench.news.allSatisfy { $0.reason == nil })
   }

@@ -6,7 +6,7 @@ import Glibc
 import Synchronization
 import TestSupport
 
-/// What the fake does with one command.
+/// The reaction of the fake to one command.
 enum FakeAnswer: Sendable {
   case reply(String)
   /// The reply one byte at a time.
@@ -32,14 +32,14 @@ final class ScriptedRedis: Sendable {
   private let listener: Int32
   private let state = State()
 
-  /// What the fake shares with its thread, which so does not keep the fake alive.
+  /// The state that the fake shares with its thread, so that the thread does not retain the fake.
   private final class State: Sendable {
     let isStopping = Mutex(false)
     let isOver = Mutex(false)
     let seen = Mutex<[FakeCommand]>([])
   }
 
-  /// What a good Redis of a version answers to a connection's greeting.
+  /// The replies of a fit Redis of a version to a connection's greeting.
   static func greets(_ command: FakeCommand, version: String = "7.0.15") -> FakeAnswer {
     switch command.name {
     case "HELLO": .reply("*4\r\n+server\r\n+redis\r\n+version\r\n+\(version)\r\n")

@@ -227,7 +227,7 @@ struct GreetingTests {
     #expect("\(news)".hasPrefix("refused"), "\(news)")
   }
 
-  @Test func `the greeting says who we are and which database we want`() throws {
+  @Test func `the greeting names the client and selects the database`() throws {
     let fake = try ScriptedRedis { ScriptedRedis.greets($0) }
     let bench = try ConnectionBench(path: fake.path) {
       $0.endpoint.user = "ann"

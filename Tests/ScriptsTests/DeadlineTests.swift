@@ -1,5 +1,5 @@
 // Owns: the tests of a lock's deadline: in its record, as native TTL and in the partition's index,
-// and of how a lock that has run out is told of, once.
+// and of the one event of an expired lock.
 
 import Scripts
 import Testing
@@ -12,8 +12,8 @@ struct DeadlineTests {
 
   /// The record's deadline.
   ///
-  /// The native TTL and the index must say the same moment whatever was done, and none that is
-  /// later: whoever comes then finds when the lock really ends.
+  /// After any change the native TTL and the index must have the same moment, and none that is
+  /// later than the record's.
   private func deadline(sourceLocation: SourceLocation = #_sourceLocation) throws -> Int {
     let record = try bench.held("d")
     let watched = try #require(try bench.due("d"), sourceLocation: sourceLocation)
@@ -94,7 +94,7 @@ struct DeadlineTests {
     #expect(left.isSubset(of: [bench.base + ":ledger", bench.base + ":events"]), "\(left)")
   }
 
-  // MARK: Locks that have run out
+  // MARK: Expired locks
 
   /// Takes a lock of 10 ms and waits until it is over; what its event must say.
   private func expired() throws -> (record: HeldLock, event: String) {
@@ -115,7 +115,7 @@ struct DeadlineTests {
       (.unlock, ["d", "a", "", ""]), (.handoff, ["d", "a", "b", "60000", "", "", ""]),
       (.seize, ["d", "b", "60000", ""]), (.clear, ["d", ""]),
     ] as [(Script, [String])])
-  func `whoever comes first tells of it once, with its deadline`(
+  func `the first script that finds it writes one event, with its deadline`(
     script: Script, request: [String]
   ) throws {
     let (_, event) = try expired()
@@ -131,7 +131,7 @@ struct DeadlineTests {
     #expect(try bench.events().filter { $0.kind == "lock.abandoned" }.count == 1)
   }
 
-  @Test func `the deadline that is told is that of the last renewal`() throws {
+  @Test func `the event has the deadline of the last renewal`() throws {
     let token = try bench.run(.lock, "d", "a", "60000", "", "").int("token")
     try bench.run(.renew, "d", "a", "15", "\(token)", "")
     let record = try bench.held("d")

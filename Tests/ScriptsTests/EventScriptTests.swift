@@ -29,7 +29,7 @@ struct EventScriptTests {
     ).line
   }
 
-  /// What a worker reads: the line; whether it was blocked; the ms until more; ids and ages.
+  /// The reply to a worker's read: the line; whether it was blocked; the ms until more; ids and ages.
   private struct Page {
     let line: ScriptReply
     let isBlocked: Bool
@@ -124,7 +124,7 @@ struct EventScriptTests {
     #expect(try devices(bench.run(.events, "other", "0-0", "1000")).count == 599)
   }
 
-  @Test func `a group's event goes to one consumer, and again if nobody acknowledges it`() throws {
+  @Test func `a group's event goes to one consumer, and again unless it is acknowledged`() throws {
     try seize("d1", "d2", "d3")
     #expect(try devices(take(limit: 2)) == ["d1", "d2"])
     #expect(try devices(take(limit: 2)) == ["d3"])
@@ -206,7 +206,7 @@ struct EventScriptTests {
 
   @Test func `an event that was given says when it may be given again, and then has no age`() throws
   {
-    // What a new group begins with has no age either.
+    // The first event of a new group has no age either.
     try seize("d0")
     #expect(try page(group: "new").agesMs == [-1])
     try move(page().ids, to: "given")
@@ -254,7 +254,7 @@ struct EventScriptTests {
     #expect(tails == [newest[0].items[0], .text("0-0")])
   }
 
-  @Test func `old events are dropped, and how many is told`() throws {
+  @Test func `old events are dropped and counted`() throws {
     try seize("d1", "d2")
     let newest = try #require(try bench.events().last).body
     #expect(try bench.call(.trim, keys: [bench.base], ["60000"]) == .integer(0))
@@ -331,7 +331,7 @@ struct FleetScriptTests {
     }
     #expect(try report.int("held_ms_mean") == 10)
     #expect(try report.int("held_ms_longest") == 10)
-    let nobody = try bench.call(.reportAgent, keys: [bench.base, other], ["nobody"])
-    #expect(try ScriptReply(nobody.string ?? "").int("ended") == 0)
+    let unknown = try bench.call(.reportAgent, keys: [bench.base, other], ["unknown"])
+    #expect(try ScriptReply(unknown.string ?? "").int("ended") == 0)
   }
 }

@@ -59,7 +59,7 @@ import TestSupport
   @Test func `a Redis without script flags refuses as one line of the call, and writes nothing`()
     throws
   {
-    // What Redis 6.2 does with these texts: the first write inside the script is refused.
+    // As in Redis 6.2: the first write inside the script is rejected.
     let old = try ScriptBench(on: server, way: .scripts(redisMajor: 6))
     try old.run(.lock, "d", "a", "60000", "", "")
     try fill()

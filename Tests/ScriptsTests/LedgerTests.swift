@@ -6,7 +6,7 @@ import Scripts
 import Testing
 import TestSupport
 
-/// What the ledger should say, kept by hand from the replies.
+/// The expected ledger, kept by hand from the replies.
 private struct Books {
   struct Lock {
     var agent: String
@@ -20,17 +20,17 @@ private struct Books {
     var text: String { "\(count) \(sum) \(longest) \(lost)" }
   }
 
-  /// The locks that nobody has closed yet, overdue ones included.
+  /// The locks that are not closed yet, overdue ones included.
   var locks: [String: Lock] = [:]
   var endings: [String: Int] = [:]
   var tallies: [String: Tally] = [:]
   var heldMs = 0
   var lastToken = 0
   /// The events that must be in the log: kind and device.
-  var told: [String] = []
+  var events: [String] = []
 
-  /// `isTold`: whether it has an event, which a release has not, nor a SEIZE from oneself.
-  mutating func close(_ device: String, _ ending: String, heldMs: Int, isTold: Bool = true) {
+  /// `hasEvent` is false for a SEIZE from oneself; a release has no event either.
+  mutating func close(_ device: String, _ ending: String, heldMs: Int, hasEvent: Bool = true) {
     guard let lock = locks.removeValue(forKey: device) else { return }
     endings[ending, default: 0] += 1
     self.heldMs += heldMs
@@ -40,10 +40,10 @@ private struct Books {
     tally.longest = max(tally.longest, heldMs)
     if ending == "abandoned" { tally.lost += 1 }
     tallies[lock.agent] = tally
-    if ending != "released", isTold { told.append("lock.\(ending) \(device)") }
+    if ending != "released", hasEvent { events.append("lock.\(ending) \(device)") }
   }
 
-  /// What the hash must hold.
+  /// The expected hash.
   var ledger: [String: String] {
     var fields = endings.mapValues { "\($0)" }
     for (agent, locks) in Dictionary(grouping: locks.values, by: \.agent) {
@@ -80,13 +80,13 @@ private struct Walk {
     case 6: try renew(device, ttl)
     default: try reap()
     }
-    // What is overdue stays until somebody comes: the next step of the walk, or never.
+    // An overdue lock stays until a script finds it: in the next step of the walk, or never.
     for lock in books.locks.values where lock.endsAt < (try bench.nowMs()) + 1_000 {
       try bench.wait(until: lock.endsAt)
     }
   }
 
-  /// Every script of a lock first tells of one that is overdue.
+  /// Every script of a lock first writes the event of an overdue one.
   private mutating func noticeOverdue(_ device: String) throws {
     guard let lock = books.locks[device], lock.endsAt <= (try bench.nowMs()) else { return }
     books.close(device, "abandoned", heldMs: lock.endsAt - lock.acquiredAt)
@@ -150,7 +150,7 @@ private struct Walk {
     #expect(reply.body["seized_from"] as? String == lock?.agent)
     if let lock {
       let heldMs = try reply.int("acquired_at") - lock.acquiredAt
-      books.close(device, "seized", heldMs: heldMs, isTold: lock.agent != agent)
+      books.close(device, "seized", heldMs: heldMs, hasEvent: lock.agent != agent)
     }
     try granted(device, reply)
   }
@@ -194,8 +194,8 @@ struct LedgerTests {
         return
       }
     }
-    let told = try bench.events().map { "\($0.kind) \($0.device)" }
-    #expect(told.sorted() == walk.books.told.sorted())
+    let logged = try bench.events().map { "\($0.kind) \($0.device)" }
+    #expect(logged.sorted() == walk.books.events.sorted())
     for ending in ["released", "abandoned", "handed_off", "seized", "cleared"] {
       #expect(walk.books.endings[ending, default: 0] > 0, "the walk never came to \(ending)")
     }
@@ -250,7 +250,7 @@ struct LedgerTests {
     #expect(!known.isEmpty && ledger.count <= constants.agentsMax + 8, "\(ledger.count) fields")
   }
 
-  @Test func `the log of events keeps about as many as it was told to`() throws {
+  @Test func `the event log keeps about as many events as its limit says`() throws {
     let bench = try ScriptBench(ScriptConstants(reqKeepMs: 1_000, eventsMax: 200))
     try bench.run(.lock, "d", "a", "60000", "", "")
     let requests = (0..<100).flatMap { ["d", $0 % 2 == 0 ? "b" : "a", "60000", ""] }

@@ -144,7 +144,7 @@ struct ListTests {
       try bench.redis.command("ZSCORE", bench.base + ":due", "a:d/\($0)").int
     }
     try bench.wait(until: try #require(dueAt.max()))
-    // Two of them are over, though nobody has said so.
+    // Two of them are over, though their ends are not noticed yet.
     for session in ["N1", "N2"] { #expect(try more(session).word == "OK") }
     try bench.redis.command("CONFIG", "RESETSTAT")
     #expect(try more("N3").word == "ERR")

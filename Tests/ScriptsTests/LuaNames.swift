@@ -5,9 +5,9 @@ import TestSupport
 
 /// The names of a Lua file.
 struct LuaNames {
-  /// What it declares outside of all blocks, in order.
+  /// The names that it declares outside of all blocks, in order.
   private(set) var declared: [String] = []
-  /// What it uses and declares nowhere.
+  /// The names that it uses and declares nowhere.
   private(set) var free: Set<String> = []
   /// The parameters of each function that is written as an argument or a value, in order.
   private(set) var parameters: [[String]] = []

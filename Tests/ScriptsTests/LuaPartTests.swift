@@ -8,7 +8,7 @@ import Testing
 import TestSupport
 
 struct LuaPartTests {
-  /// What is written into each text before the files.
+  /// The constants that precede the files in each text.
   private static let constants = ScriptBench.constants
   private static let given: Set<String> = [
     "REQ_KEEP_MS", "EVENTS_MAX", "AGENTS_MAX", "SESSIONS_MAX", "CHATS_MAX", "MESSAGES_MAX",

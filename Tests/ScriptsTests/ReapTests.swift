@@ -39,7 +39,7 @@ struct ReapTests {
     #expect(try bench.everything() == [:])
   }
 
-  @Test func `what is not due stays, and its time is told`() throws {
+  @Test func `an entry that is not due stays, and its deadline is returned`() throws {
     let deadlines = try lock(["late": 60_000, "soon": 30_000])
     let soonest = deadlines.values.min() ?? 0
     let state = try bench.everything()
@@ -71,7 +71,7 @@ struct ReapTests {
     #expect(try bench.ledger()["abandoned"] == "1")
   }
 
-  @Test func `a renewed lock is put back with its new deadline, and nothing is told`() throws {
+  @Test func `a renewed lock is put back with its new deadline, and no event is written`() throws {
     let token = try bench.run(.lock, "d", "a", "300", "", "").int("token")
     let first = try bench.held("d").endsAt
     #expect(try bench.run(.renew, "d", "a", "60000", "\(token)", "").word == "OK")
@@ -87,7 +87,7 @@ struct ReapTests {
     #expect(try bench.reap().due == 0)
   }
 
-  @Test func `how late each ending was is told, oldest first`() throws {
+  @Test func `the lateness of each ending is returned, oldest first`() throws {
     let deadlines = try lock(["d1": 30, "d2": 10, "d3": 20]).values.sorted()
     try bench.wait(until: deadlines[2])
     let before = try bench.nowMs()
@@ -113,7 +113,7 @@ struct ReapTests {
   }
 
   @Test func `an entry of the index without a lock is taken away`() throws {
-    try bench.redis.command("ZADD", bench.base + ":due", "1", "l:ghost")
+    try bench.redis.command("ZADD", bench.base + ":due", "1", "l:orphan")
     let reaped = try bench.reap()
     #expect(reaped == .init(waitMs: -1, due: 1, lateMs: []))
     #expect(try bench.everything() == [:])

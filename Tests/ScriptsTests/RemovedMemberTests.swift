@@ -40,7 +40,9 @@ struct RemovedMemberTests {
     return flat.count { $0.string?.hasPrefix("f:") == true }
   }
 
-  @Test func `a removed member conflicts with who has seen it, also when it is forgotten`() throws {
+  @Test func `a write that saw a removed member conflicts, also after the tombstone is gone`()
+    throws
+  {
     try open(["f:\"a\"", "1"])
     #expect(try set(Self.nulls(0..<5)).int("rev") == 2)
     #expect(try lines() == 6)

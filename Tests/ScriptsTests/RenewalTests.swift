@@ -110,7 +110,7 @@ struct RenewalTests {
     #expect(words == ["OK", "ERR", "OK"])
   }
 
-  @Test func `whoever does not hold a lock changes nothing, between those who do`() throws {
+  @Test func `a renewal by another agent changes nothing, between those of holders`() throws {
     for device in ["d1", "d2", "d3"] { try bench.run(.lock, device, "a", "60000", "", "") }
     let token = "\(try bench.held("d2").token)"
     let before = try bench.held("d2")
@@ -119,12 +119,12 @@ struct RenewalTests {
       [
         ["d1", "a", "70000", "\(try bench.held("d1").token)", ""],
         ["d2", "b", "70000", token, ""], ["d2", "a", "70000", "1", ""],
-        ["nobody", "a", "70000", token, ""],
+        ["unheld", "a", "70000", token, ""],
         ["d3", "a", "70000", "\(try bench.held("d3").token)", ""],
       ])
     #expect(replies.map(\.word) == ["OK", "HELD", "STALE", "NONE", "OK"])
     #expect(try bench.held("d2") == before)
-    #expect(try bench.record("nobody") == nil)
+    #expect(try bench.record("unheld") == nil)
   }
 
   @Test(arguments: [Script.lock, .renew])
@@ -146,7 +146,7 @@ struct RenewalTests {
     #expect(try bench.held("d").note == before.note)
   }
 
-  @Test func `a note is no part of what everybody who asks for the lock reads`() throws {
+  @Test func `a note is not in the replies to other agents`() throws {
     let note = "[\"" + String(repeating: "n", count: 1_000_000) + "\"]"
     try bench.run(.lock, "d", "a", "60000", "", "")
     try bench.run(.handoff, "d", "a", "b", "60000", "", note, "")
@@ -165,7 +165,7 @@ struct RenewalTests {
     #expect(try bench.redis.command("EXISTS", bench.base + ":note:d").int == 0)
   }
 
-  @Test func `a key that is no record fails who asks for it, and nobody else`() throws {
+  @Test func `a key that is no record fails its own request and no other`() throws {
     try bench.redis.command("HSET", bench.base + ":held:bad", "a", "1")
     try bench.run(.lock, "known", "a", "60000", "", "")
     let replies = try call(
@@ -182,7 +182,7 @@ struct RenewalTests {
   }
 
   @Test(arguments: [Script.lock, .renew])
-  func `a token that is ahead of the clock does not tell when the lock was acquired`(
+  func `a token that is ahead of the clock does not date the lock's acquisition`(
     script: Script
   ) throws {
     try bench.redis.command("HSET", bench.base + ":ledger", "token", "8000000000000000")
@@ -196,7 +196,7 @@ struct RenewalTests {
     #expect(try bench.run(.holder, "d").int("acquired_at") == acquiredAt)
   }
 
-  @Test func `an agent whose name another one's begins with is somebody else`() throws {
+  @Test func `an agent whose name is a prefix of another's is another agent`() throws {
     try bench.run(.lock, "d", "agent", "60000", "", "")
     #expect(try bench.run(.lock, "d", "agen", "60000", "", "").word == "HELD")
     #expect(try bench.run(.lock, "d", "agent2", "60000", "", "").word == "HELD")
@@ -228,12 +228,12 @@ struct RenewalTests {
     let reply = try old.call(.lock, keys: keys, requests + others)
     let lines = reply.items.compactMap(\.string)
     #expect(lines.count == 4 && lines.prefix(3).allSatisfy { $0.contains("OOM ") }, "\(reply)")
-    // Nobody is told of a deadline that was not written.
+    // No reply has a deadline that was not written.
     #expect(try ScriptReply(lines[3]).int("ttl_ms") <= 60_000)
     #expect(try [old.held("d1"), old.held("d2")] == before)
   }
 
-  /// What a reply says, without what no two Redis can agree on: tokens by their order of
+  /// A reply in a form that can be compared between two Redis: tokens by their order of
   /// appearance, and times to the nearest 100 s, which all TTLs here are multiples of.
   private static func essence(_ reply: ScriptReply, _ tokens: inout [Int]) throws -> String {
     var words = [reply.word, reply.body["agent"] as? String ?? "-"]
@@ -253,7 +253,7 @@ struct RenewalTests {
     var (tokensTogether, tokensAlone): ([Int], [Int]) = ([], [])
     for round in 0..<12 {
       let script = [Script.lock, .lock, .renew].randomElement(using: &random) ?? .lock
-      // By place, since the two do not have the same tokens; one more is nobody's.
+      // By place, since the two do not have the same tokens; one more stands for an unknown token.
       let known = tokensTogether.indices.map { $0 } + [tokensTogether.count]
       let plans = (0..<Int.random(in: 1...40, using: &random)).map { index in
         let isFenced = script == .renew || Int.random(in: 0..<4, using: &random) == 0
@@ -277,8 +277,8 @@ struct RenewalTests {
       let one = try together.call(script, keys: keys, requests(tokensTogether).flatMap(\.self))
       let replies = try one.items.map { try ScriptReply($0.string ?? "") }
       let others = try requests(tokensAlone).map { try alone.run(script, $0) }
-      let told = try replies.map { try Self.essence($0, &tokensTogether) }
-      #expect(told == (try others.map { try Self.essence($0, &tokensAlone) }))
+      let together = try replies.map { try Self.essence($0, &tokensTogether) }
+      #expect(together == (try others.map { try Self.essence($0, &tokensAlone) }))
       for device in ["d0", "d1", "d2"] {
         let (one, other) = (try together.record(device), try alone.record(device))
         #expect(one?.agent == other?.agent)

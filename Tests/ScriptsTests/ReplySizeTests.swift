@@ -4,7 +4,7 @@ import Scripts
 import Testing
 import TestSupport
 
-/// What bounds the replies of one call, however long messages and notes are.
+/// The bounds of the replies of one call, however long messages and notes are.
 struct ReplySizeTests {
   private let bench = Result { try ScriptBench() }
 

@@ -21,7 +21,7 @@ struct ReturnWordTests {
     var testDescription: String { "\(script.name) \(request) -> \(word)" }
   }
 
-  /// What is done before; `TOKEN` stands for the token of the latest grant.
+  /// A step of the preparation; `TOKEN` stands for the token of the latest grant.
   struct Step: Sendable {
     var script: Script
     var arguments: [String]
@@ -127,11 +127,11 @@ struct ReturnWordTests {
       ? bench.run(way.script, request) : run(request, of: way.script, behind: way.ahead, bench)
     #expect(reply.word == way.word, "\(reply)")
     #expect(reply.names == way.names, "\(reply)")
-    // S3: whoever does not hold the lock never learns its token.
+    // S3: an agent that does not hold the lock never learns its token.
     if reply.word != "OK" { #expect(token == "0" || !reply.raw.contains(token)) }
   }
 
-  /// What the last one of a call's requests is answered.
+  /// The reply to the last one of a call's requests.
   private func run(
     _ request: [String], of script: Script, behind ahead: [[String]], _ bench: ScriptBench
   ) throws -> ScriptReply {
@@ -149,7 +149,7 @@ struct ReturnWordTests {
     #expect(Set(Self.ways.filter { $0.script == script }.map(\.word)) == listed)
   }
 
-  /// A lock that has run out counts as none, whoever comes.
+  /// An expired lock counts as none, for every agent.
   @Test(
     arguments: [
       (.lock, ["d", "b", hour, "", ""], "OK"), (.renew, ["d", "a", hour, "TOKEN", ""], "NONE"),
@@ -158,7 +158,7 @@ struct ReturnWordTests {
       (.seize, ["d", "b", hour, ""], "OK"), (.clear, ["d", ""], "NONE"), (.holder, ["d"], "NONE"),
       (.lock, ["d", "a", hour, "TOKEN", ""], "STALE"),
     ] as [(Script, [String], String)])
-  func `a lock that has run out is no lock`(
+  func `an expired lock is no lock`(
     script: Script, request: [String], word: String
   ) throws {
     let bench = try ScriptBench()

@@ -20,7 +20,7 @@ struct ScriptReply: CustomStringConvertible {
     self.raw = raw
     let parts = raw.split(separator: " ", maxSplits: 1)
     word = String(parts[0])
-    // What is meant for the worker, not for a caller, has words after it.
+    // A reply for the worker, not for a caller, has words after it.
     guard parts.count == 2, word != "ERR", parts[1].hasPrefix("{") else {
       body = [:]
       return
@@ -45,7 +45,7 @@ struct ScriptReply: CustomStringConvertible {
   var names: Set<String> { Set(body.keys) }
 }
 
-/// What the record of a lock says.
+/// The record of a lock.
 struct HeldLock: Equatable {
   var endsAt: Int
   var acquiredAt: Int
@@ -80,7 +80,7 @@ struct HeldLock: Equatable {
 /// A request of LOCK or RENEW in the order of its line: device, agent, TTL (`=` before one that was
 /// not asked for), token, idempotency key.
 ///
-/// Its script wants the lock's record as the key, who asks, and the terms.
+/// Its script takes the lock's record as the key, the agent, and the options.
 private struct Renewal {
   let script: Script
   let words: [String]
@@ -111,7 +111,7 @@ private struct Renewal {
 struct LoggedEvent {
   var kind: String
   var device: String
-  /// What stands in its body, as a JSON object.
+  /// Its body, as a JSON object.
   var body: ScriptReply
   var text: String
 }
@@ -234,7 +234,7 @@ final class ScriptBench {
     return try ScriptReply(text)
   }
 
-  /// What `reap` told.
+  /// The reply of `reap`.
   struct Reaped: Equatable {
     var waitMs: Int
     var due: Int

@@ -10,7 +10,7 @@ import TestSupport
 struct LuaFile: Sendable {
   let name: String
   let text: String
-  /// Whether it is a part that scripts share, and no script by itself.
+  /// True for a part that scripts share, which is no script by itself.
   let isPart: Bool
 
   static let all: [LuaFile] = files(in: "", isPart: false) + files(in: "lib", isPart: true)
@@ -46,7 +46,7 @@ struct LuaFile: Sendable {
 
   private static let labels = ["USES", "GIVES", "KEYS", "ARGV", "RETURNS"]
 
-  /// What stands in the header after a label, with the lines that go on with it.
+  /// The text after a label of the header, with its continuation lines.
   func header(_ label: String) -> String? {
     var found: String?
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
@@ -126,7 +126,7 @@ struct ScriptTextTests {
   }
 
   @Test(arguments: Script.allCases)
-  func `the first line tells Redis 7 what the script may do`(script: Script) {
+  func `the first line declares the script's flags to Redis 7`(script: Script) {
     let flags =
       script.isReadOnly ? " flags=no-writes" : script.isAllowedWhenFull ? " flags=allow-oom" : ""
     #expect(text(script, major: 7) == "#!lua\(flags)\n" + text(script, major: 6))

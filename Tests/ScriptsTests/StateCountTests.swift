@@ -62,7 +62,7 @@ private struct SessionWalk {
       .map { "\($0.utf8.count) \($0)" }.joined()
   }
 
-  /// As its TTL does, if it has one, while nobody is there: the entry of the index stays.
+  /// Removes a record as its TTL does when no script runs: the index's entry stays.
   private mutating func lose(_ session: String) throws {
     let key = "\(bench.base):session:\(device(of: session))/\(session)"
     guard try bench.redis.command("PTTL", key).int ?? 0 > 0 else { return }
@@ -92,7 +92,7 @@ struct StateCountTests {
 
   private func count(_ state: String) throws -> String? { try bench.ledger()["state:\(state)"] }
 
-  /// What the counts should be, and what they are; both read at the same moment.
+  /// The expected and the actual counts, read at the same moment.
   ///
   /// A session counts until its record is gone and its entry has been reaped.
   private func counts() throws -> (expected: [String: Int], ledger: [String: Int]) {

@@ -32,7 +32,7 @@ struct TokenTests {
     try bench.wait(until: try bench.held("d").endsAt)
     #expect(try bench.reap().lateMs.count == 1)
     tokens.append(try lock())
-    // What a failover or an old copy can lose.
+    // State that a failover or an old copy can lose.
     try bench.run(.unlock, "d", "a", "", "")
     try bench.redis.command("DEL", bench.base + ":ledger")
     tokens.append(try lock())
@@ -74,7 +74,7 @@ struct TokenTests {
     #expect(try bench.held("d").token == ahead + 2)
   }
 
-  @Test func `an old holder's token is refused once somebody else has had the lock`() throws {
+  @Test func `an old holder's token is rejected once another agent has had the lock`() throws {
     let first = "\(try lock())"
     try bench.run(.unlock, "d", "a", "", "")
     let second = "\(try lock())"

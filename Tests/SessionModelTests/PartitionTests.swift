@@ -1,5 +1,5 @@
-// Owns: the tests of which partition an id lies in. The hash is a promise to every key that was
-// ever written: whoever changes it loses them all.
+// Owns: the tests of the partition of an id. The hash is fixed: to change it loses every key that
+// was ever written.
 
 import SessionModel
 import Testing

@@ -34,7 +34,7 @@ package final class BareRedis: Sendable {
 
   deinit { stop() }
 
-  /// What a shell does: starts the server, waits for a word or the pipe's end, and kills it.
+  /// The shell script that starts the server, waits for a word or the pipe's end, and kills it.
   private static let script = """
     trap '' INT TERM HUP
     redis-server "$@" >>"$0/redis.log" 2>&1 &
@@ -97,13 +97,13 @@ package final class BareRedis: Sendable {
   /// Kills it at once and removes its folder.
   package func stop() { end(keeping: false) }
 
-  /// Kills it at once and starts it again, empty unless it was told to keep its data.
+  /// Kills it at once and starts it again, empty unless it keeps its data on disk.
   package func restart() throws {
     end(keeping: true)
     try start()
   }
 
-  /// Hangs: it keeps its connections, and the kernel takes new ones, but it answers nobody.
+  /// Hangs: it keeps its connections, and the kernel accepts new ones, but it sends no replies.
   package func freeze() { signal(SIGSTOP) }
 
   package func thaw() { signal(SIGCONT) }

@@ -7,7 +7,7 @@ import Foundation
 /// `LATCHKEY_TEST_SEED` sets the seed of all purposes, each of which has numbers of its own.
 /// `scripts/test` sets it, so that its runs are alike.
 package struct Seeded: RandomNumberGenerator {
-  /// What repeats it.
+  /// The seed that repeats the sequence.
   package let seed: UInt64
   private var state: UInt64
 

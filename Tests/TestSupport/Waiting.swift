@@ -2,7 +2,7 @@
 
 import Glibc
 
-/// What a test could not do, in a sentence.
+/// A failure of a test, in a sentence.
 package struct TestFailure: Error, CustomStringConvertible {
   package let description: String
   package init(_ description: String) { self.description = description }

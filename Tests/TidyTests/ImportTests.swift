@@ -34,7 +34,7 @@ struct ImportTests {
     "TidyTests": [],
   ]
 
-  /// What every test target may import beside its own row.
+  /// The modules that every test target may import beside its own row.
   private static let allowedInTests: Set<String> = [
     "Foundation", "Glibc", "Synchronization", "Testing",
   ]

@@ -20,7 +20,7 @@ struct ScriptTests {
   }
 
   @Test(arguments: programs.map(\.path), ["-h", "--help"])
-  func `each shell program tells how it is used and does nothing else`(
+  func `each shell program prints its usage and does nothing else`(
     path: String, flag: String
   ) throws {
     let process = Process()

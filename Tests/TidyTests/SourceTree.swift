@@ -63,7 +63,7 @@ enum SourceTree {
         return [] as [SourceFile]
       }
       if isFolder.boolValue { return walk(path) }
-      // What is not text (a picture, a fuzzer's seed) has no lines to look at.
+      // A file that is not text (a picture, a fuzzer's seed) has no lines.
       let content = manager.contents(atPath: place) ?? Data()
       let text = content.contains(0) ? "" : String(data: content, encoding: .utf8) ?? ""
       return [

@@ -88,7 +88,7 @@ struct SwiftText: Sendable {
     return nil
   }
 
-  /// Whether the next line belongs to the same signature.
+  /// True if the next line belongs to the same signature.
   private func continues(after newline: Int) -> Bool {
     let isSpace: (UInt8) -> Bool = { $0 == .space || $0 == .newline }
     let rest = bytes[newline...].drop(while: isSpace)
@@ -236,7 +236,7 @@ private struct Blanker {
     blank(pounds)
   }
 
-  /// Whether a slash here begins a regular expression rather than a division.
+  /// True if a slash here begins a regular expression rather than a division.
   private var isBareRegex: Bool {
     let before = output.last { $0 != .space && $0 != .newline }
     guard let before, "(,=:[{".utf8.contains(before) else { return false }

@@ -33,12 +33,12 @@ struct WordingTests {
 
   private static let notAnywhere = [
     Rule("TO" + "DO", "\\bTO" + "DO\\b", "do it, or write an issue"),
-    Rule("FIX" + "ME", "\\bFIX" + "ME\\b", "mend it, or write an issue"),
+    Rule("FIX" + "ME", "\\bFIX" + "ME\\b", "fix it, or write an issue"),
     Rule("X" + "XX", "\\bX" + "XX\\b", "say what is wrong, or write an issue"),
-    Rule("/ho" + "me/", "(^|[^\\w.~-])/ho" + "me/", "a path of somebody's machine"),
-    Rule("/Us" + "ers/", "(^|[^\\w.~-])/Us" + "ers/", "a path of somebody's machine"),
-    Rule("/wo" + "rk/", "(^|[^\\w.~-])/wo" + "rk/", "a path of somebody's machine"),
-    Rule("/ro" + "ot/", "(^|[^\\w.~-])/ro" + "ot/", "a path of somebody's machine"),
+    Rule("/ho" + "me/", "(^|[^\\w.~-])/ho" + "me/", "a path of one machine"),
+    Rule("/Us" + "ers/", "(^|[^\\w.~-])/Us" + "ers/", "a path of one machine"),
+    Rule("/wo" + "rk/", "(^|[^\\w.~-])/wo" + "rk/", "a path of one machine"),
+    Rule("/ro" + "ot/", "(^|[^\\w.~-])/ro" + "ot/", "a path of one machine"),
   ]
 
   /// The lines on which a pattern is found.
@@ -65,7 +65,7 @@ struct WordingTests {
       })
   }
 
-  @Test func `nothing is left to do and nobody's machine is named`() throws {
+  @Test func `no task is left in the text and no machine is named`() throws {
     report(try SourceTree.files.flatMap { try Self.findings(Self.notAnywhere, in: $0, $0.lines) })
   }
 

@@ -136,7 +136,7 @@ import Wire
     }
   }
 
-  @Test func `an overlong line is told as soon as the limit is passed and only once`() {
+  @Test func `an overlong line is reported as soon as the limit is passed and only once`() {
     var framer = LineFramer(lineBytesMax: 4)
     #expect(heard(&framer, ["1234".bytes]) == [])
     #expect(heard(&framer, ["5".bytes]) == [.tooLong])
@@ -180,7 +180,7 @@ import Wire
     #expect(framer.held.capacity == 0)
   }
 
-  @Test func `a line that is let go of leaves nothing, and the next one is read`() {
+  @Test func `a line that is dropped leaves nothing, and the next one is read`() {
     var framer = LineFramer(lineBytesMax: 8)
     framer.discardLine()
     #expect(heard(&framer, ["A\nPI".bytes]) == [.line("A")])

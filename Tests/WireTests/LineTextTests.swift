@@ -139,7 +139,7 @@ import Wire
     }
   }
 
-  @Test func `a fault is told with its kind and place`() {
+  @Test func `a fault is described with its kind and place`() {
     for (line, name, at) in [
       ("GET a\0b", "U+0000", 5), ("GET a\tb", "U+0009", 5), ("GET a\u{7F}", "U+007F", 5),
       ("GET \u{9F}", "U+009F", 4),

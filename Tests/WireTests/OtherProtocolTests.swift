@@ -4,7 +4,7 @@ import Testing
 import Wire
 
 @Suite struct OtherProtocolTests {
-  /// What a framer with a look at the first line says of some bytes.
+  /// The frames that a framer that checks the first line makes of some bytes.
   private func heard(_ bytes: [UInt8], chunk: Int, max lineBytesMax: Int = 4_096) -> [String] {
     var framer = LineFramer(lineBytesMax: lineBytesMax, findsOtherProtocols: true)
     var all: [String] = []

@@ -24,11 +24,11 @@ struct ProxyHeaderTests {
 
   private func read(_ bytes: [UInt8]) -> ProxyHeader { ProxyHeader.read(bytes.span) }
 
-  /// Headers, and the address that each tells.
+  /// Headers, and the address in each.
   static let good: [(header: [UInt8], source: [UInt8])] = [
     (v4, [10, 1, 2, 3]),
     (v6, [0x20, 1] + [UInt8](repeating: 0, count: 13) + [7]),
-    // With more behind the addresses that nobody here reads.
+    // With more behind the addresses, which is skipped.
     (binary(0x21, 0x11, Array(v4.dropFirst(16)) + [3, 0, 1, 9]), [10, 1, 2, 3]),
     (binary(0x20, 0x11, [10, 1, 2, 3, 127, 0, 0, 1, 0, 80, 20, 162]), []),
     (binary(0x20, 0x00, []), []),

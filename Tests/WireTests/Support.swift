@@ -1,4 +1,5 @@
-// What the tests of this target share: calling the module with text instead of spans.
+// The functions that the tests of this target share: they call the module with text instead of
+// spans.
 
 import Wire
 

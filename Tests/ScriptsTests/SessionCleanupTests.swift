@@ -1,11 +1,11 @@
-// Owns: the tests of what goes with a session, and of what stays for the others of its device.
+// Owns: the tests of the cleanup of a session, and of the keys that its device's other sessions keep.
 
 import Scripts
 import Testing
 import TestSupport
 
-struct LeavingsTests {
-  /// Its own, since its commands are counted.
+struct SessionCleanupTests {
+  /// A server of its own, since its commands are counted.
   private let server: BareRedis
   private let bench: ScriptBench
 
