@@ -89,21 +89,21 @@ extension SystemSuites.Deadlines {
     }
 
     @Test func `an agent that seizes from itself ends its token without an event`() throws {
-      var tale = Tale()
-      tale.granted("a", 10, token: 1)
+      var scenario = Scenario()
+      scenario.granted("a", 10, token: 1)
       var seized = CallOutcome.Told(
-        agent: "a", token: 2, acquiredAt: Tale.start + 100, renewed: false)
+        agent: "a", token: 2, acquiredAt: Scenario.start + 100, renewed: false)
       seized.seizedFrom = "a"
-      tale.call(.seize, "a", 99, 101, .ok(seized))
-      tale.released("a", 120, token: 2, heldMs: 20)
-      #expect(tale.rules() == [])
+      scenario.call(.seize, "a", 99, 101, .ok(seized))
+      scenario.released("a", 120, token: 2, heldMs: 20)
+      #expect(scenario.rules() == [])
       // Another one's token has an event.
       seized.seizedFrom = "b"
-      tale = Tale()
-      tale.granted("b", 10, token: 1)
-      tale.call(.seize, "a", 99, 101, .ok(seized))
-      tale.released("a", 120, token: 2, heldMs: 20)
-      #expect(tale.rules() == [.endingMissing, .endingMissing])
+      scenario = Scenario()
+      scenario.granted("b", 10, token: 1)
+      scenario.call(.seize, "a", 99, 101, .ok(seized))
+      scenario.released("a", 120, token: 2, heldMs: 20)
+      #expect(scenario.rules() == [.endingMissing, .endingMissing])
     }
 
     @Test func `a token without an ending is missing one`() throws {
