@@ -148,8 +148,8 @@ extension Control {
   func startLink() {
     let store = ControlStore(loop, setup) { [unowned self] in heard($0) }
     self.store = store
-    reaper = Reaper(loop, store, shared)
-    heartbeat = Heartbeat(loop, store, shared) { [unowned self] living in
+    reaper = Reaper(loop, store, shared.deadlineContext)
+    heartbeat = Heartbeat(loop, store, shared.deadlineContext) { [unowned self] living in
       let share = PartitionShare(worker: shared.workerID, living: living)
       shared.deadlineFigures.setWorkers(share.workers)
       shared.deadlineFigures.setPartitionsOwned(share.owned)
@@ -162,7 +162,7 @@ extension Control {
   private func startFollowing() {
     guard subscription == nil, let store else { return }
     subscription = ExpirySubscription(
-      loop, setup, shared,
+      loop, setup, shared.deadlineContext,
       expired: { [unowned self] in reaper?.notified($0) },
       resumed: { [unowned self] in reaper?.catchUp() })
     tail = EventTail(

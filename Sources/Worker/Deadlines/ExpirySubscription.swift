@@ -9,7 +9,7 @@ internal import SessionModel
 final class ExpirySubscription: RedisConnectionOwner {
   private let loop: EventLoop
   private let keyspace: Keyspace
-  private let shared: SharedState
+  private let context: DeadlineContext
   private let canary: String
   private let expired: (Partition) -> Void
   private let resumed: () -> Void
@@ -26,15 +26,15 @@ final class ExpirySubscription: RedisConnectionOwner {
   /// `expired` gets the partition of each lock or session of ours; `resumed` is called when
   /// announcements may have been missed and come again now.
   init(
-    _ loop: EventLoop, _ setup: RedisSetup, _ shared: SharedState,
+    _ loop: EventLoop, _ setup: RedisSetup, _ context: DeadlineContext,
     expired: @escaping (Partition) -> Void, resumed: @escaping () -> Void
   ) {
     self.loop = loop
-    self.shared = shared
+    self.context = context
     self.expired = expired
     self.resumed = resumed
     keyspace = setup.keyspace
-    canary = setup.keyspace.canary(shared.workerID)
+    canary = setup.keyspace.canary(context.workerID)
     var plain = setup
     plain.loadsScripts = false
     redis = RedisConnection(loop, plain, owner: self)
@@ -62,7 +62,7 @@ final class ExpirySubscription: RedisConnectionOwner {
   private func received(_ reply: RedisReply) {
     heardAnythingAtMs = loop.nowMs
     if reply.kind == .error {
-      shared.log.warn("redis refuses the subscription", ["error": reply.text])
+      context.log.warn("redis refuses the subscription", ["error": reply.text])
       return
     }
     guard reply.count == 3, reply[0].text == "message" else { return }
@@ -70,16 +70,16 @@ final class ExpirySubscription: RedisConnectionOwner {
     if key == canary {
       heardCanary()
     } else if let partition = keyspace.partition(ofKey: key), keyspace.hasDeadline(key) {
-      shared.deadlineFigures.addNotification()
+      context.figures.addNotification()
       expired(partition)
     }
   }
 
   private func heardCanary() {
     heardCanaryAtMs = loop.nowMs
-    if !shared.deadlineFigures.notificationsLive {
-      shared.deadlineFigures.setNotificationsLive(true)
-      if hasTold { shared.log.info("keyspace notifications come again") }
+    if !context.figures.notificationsLive {
+      context.figures.setNotificationsLive(true)
+      if hasTold { context.log.info("keyspace notifications come again") }
       hasTold = false
     }
   }
@@ -94,21 +94,21 @@ final class ExpirySubscription: RedisConnectionOwner {
     }
     redis?.post { $0.command("PING") }
     guard now - (heardCanaryAtMs ?? subscribedAtMs) >= silenceMs else { return }
-    shared.deadlineFigures.setNotificationsLive(false)
+    context.figures.setNotificationsLive(false)
     guard !hasTold else { return }
     hasTold = true
-    shared.log.warn(
+    context.log.warn(
       "keyspace notifications do not come; deadlines are met without them",
       ["mend": "CONFIG SET notify-keyspace-events Ex, or start with --configure-redis"])
   }
 
   func redisFailed(_ redis: RedisConnection, reason: String) {
     check?.cancel()
-    shared.deadlineFigures.setNotificationsLive(false)
+    context.figures.setNotificationsLive(false)
   }
 
   func redisRefused(_ redis: RedisConnection, reason: String) {
-    shared.log.error("redis cannot be subscribed to", ["error": reason])
+    context.log.error("redis cannot be subscribed to", ["error": reason])
   }
 
   func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}

@@ -10,7 +10,7 @@ internal import SessionModel
 final class Heartbeat {
   private let loop: EventLoop
   private let store: ControlStore
-  private let shared: SharedState
+  private let context: DeadlineContext
   private let learned: ([String]) -> Void
   private var timer: LoopTimer?
   private var answeredAtMs: Int64?
@@ -23,12 +23,12 @@ final class Heartbeat {
 
   /// `learned` gets the names of the living after each heartbeat.
   init(
-    _ loop: EventLoop, _ store: ControlStore, _ shared: SharedState,
+    _ loop: EventLoop, _ store: ControlStore, _ context: DeadlineContext,
     learned: @escaping ([String]) -> Void
   ) {
     self.loop = loop
     self.store = store
-    self.shared = shared
+    self.context = context
     self.learned = learned
     timer = LoopTimer(loop) { [unowned self] in beat() }
   }
@@ -37,7 +37,7 @@ final class Heartbeat {
   var isFresh: Bool {
     guard store.isReady, let answeredAtMs else { return false }
     return MonotonicTime.nowMs() - answeredAtMs
-      < 2 * Heartbeat.everyMs + shared.settings.requestTimeoutMs
+      < 2 * Heartbeat.everyMs + context.requestTimeoutMs
   }
 
   func start() { beat() }
@@ -46,14 +46,14 @@ final class Heartbeat {
   /// Takes this worker off the list; `done` follows whether or not that went well.
   func sayGoodbye(_ done: @escaping () -> Void) {
     timer?.cancel()
-    store.callWorkers(.goodbye, [shared.workerID]) { _ in done() }
+    store.callWorkers(.goodbye, [context.workerID]) { _ in done() }
   }
 
   private func beat() {
     store.callWorkers(
       .heartbeat,
-      [shared.workerID, "\(Heartbeat.deadAfterMs)", "\(Heartbeat.canaryMs)"],
-      canary: shared.workerID
+      [context.workerID, "\(Heartbeat.deadAfterMs)", "\(Heartbeat.canaryMs)"],
+      canary: context.workerID
     ) { [unowned self] result in
       // A connection that failed begins again when it is back.
       if store.isReady { timer?.set(afterMs: Heartbeat.everyMs) }

@@ -10,7 +10,7 @@ internal import SessionModel
 final class Reaper {
   private let loop: EventLoop
   private let store: ControlStore
-  private let shared: SharedState
+  private let context: DeadlineContext
   private let errands: LinkErrands
   private var schedule: ReapSchedule
   private var timer: LoopTimer?
@@ -27,18 +27,18 @@ final class Reaper {
   private let retryMs = 60_000
   private let trimEveryMs: Int64 = 60_000
 
-  init(_ loop: EventLoop, _ store: ControlStore, _ shared: SharedState) {
+  init(_ loop: EventLoop, _ store: ControlStore, _ context: DeadlineContext) {
     self.loop = loop
     self.store = store
-    self.shared = shared
+    self.context = context
     errands = LinkErrands(store)
     trimAtMs = loop.nowMs + trimEveryMs
     schedule = ReapSchedule(
-      sweepMs: shared.settings.sweepMs,
-      share: PartitionShare(worker: shared.workerID, living: []), nowMs: loop.nowMs)
+      sweepMs: context.sweepMs,
+      share: PartitionShare(worker: context.workerID, living: []), nowMs: loop.nowMs)
     timer = LoopTimer(loop) { [unowned self] in run() }
-    news = MailboxReader(loop, shared.deadlineNews) { [unowned self] partition in
-      guard let atMs = shared.deadlines.take(partition) else { return }
+    news = MailboxReader(loop, context.news) { [unowned self] partition in
+      guard let atMs = context.board.take(partition) else { return }
       schedule.deadlineKnown(partition.index, atMs: atMs, isOwn: true)
     }
     loop.atTurnEnd { [weak self] in self?.setTimer() }
@@ -89,14 +89,15 @@ final class Reaper {
         partition.index, nextInMs: wait < 0 ? nil : wait, hasMore: found >= entriesMax,
         nowMs: loop.nowMs)
       count(cause, found: Int(found), late: reply[2])
-      if shared.log.isDebugging {
-        shared.log.debug(
+      if context.log.isDebugging {
+        context.log.debug(
           "reaped",
           ["partition": "\(partition.index)", "cause": cause.label, "found": "\(found)"])
       }
       for errand in reply[4].elements { errands.run(errand.text, from: partition) }
       for failure in reply[3].elements {
-        shared.log.error("a deadline could not be met", ["error": String(failure.text.prefix(200))])
+        context.log.error(
+          "a deadline could not be met", ["error": String(failure.text.prefix(200))])
       }
     }
   }
@@ -104,11 +105,11 @@ final class Reaper {
   private func failed(_ result: Result<RedisReply, RedisFailure>) {
     // A lost connection is told by whoever owns it; what Redis refuses is worth a line.
     guard case .success(let reply) = result else { return }
-    shared.log.warn("a reap failed", ["error": reply.text])
+    context.log.warn("a reap failed", ["error": reply.text])
   }
 
   private func count(_ cause: ReapCause, found: Int, late: RedisReply) {
-    let figures = shared.deadlineFigures
+    let figures = context.figures
     figures.addReap(cause, isEmpty: found == 0)
     for element in late.elements {
       figures.addEnding(cause, lateMs: Int(element.integer ?? 0))
@@ -120,7 +121,7 @@ final class Reaper {
     trimAtMs = loop.nowMs + trimEveryMs
     for partition in Partition.all {
       store.call(
-        ScriptQuery(.trim, at: partition, ["\(shared.settings.eventsAgeMs)"])
+        ScriptQuery(.trim, at: partition, ["\(context.eventsAgeMs)"])
       ) { [unowned self] result in
         if case .success(let reply) = result, reply.kind == .error { failed(result) }
       }

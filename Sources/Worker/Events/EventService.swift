@@ -18,7 +18,10 @@ protocol EventService: AnyObject {
 /// What a loop's subscriptions need from the loop.
 protocol SubscriptionsOwner: AnyObject {
   var loop: EventLoop { get }
-  var shared: SharedState { get }
+  /// The name of this worker.
+  var workerID: String { get }
+  /// The way to the tail of the logs.
+  var tailRequests: Mailbox<TailRequest> { get }
   var counters: Counters { get }
   var store: Store { get }
   /// The connection of this number; nil if it is gone.

@@ -45,7 +45,7 @@ final class EventSubscriptions: EventService {
   init(_ server: any SubscriptionsOwner, index: Int) {
     self.server = server
     self.index = index
-    let event = "EVENT {\"type\":\"worker.draining\",\"worker\":\"\(server.shared.workerID)\"}\n"
+    let event = "EVENT {\"type\":\"worker.draining\",\"worker\":\"\(server.workerID)\"}\n"
     goodbye = Array(event.utf8)
     timer = LoopTimer(server.loop) { [unowned self] in timerFired() }
     movesRetry = LoopTimer(server.loop) { [unowned self] in sendMoves() }
@@ -89,7 +89,7 @@ extension EventSubscriptions {
     let number = watchers.add(watch)
     starting[number] = ticket
     tellNeed()
-    server.shared.tailRequests.post(
+    server.tailRequests.post(
       TailRequest(loop: index, watch: number, partition: partition))
   }
 
@@ -280,7 +280,7 @@ extension EventSubscriptions {
     case .nothing: break
     case .startTail:
       // The tail must run before Redis is asked, or what comes in between would be missed.
-      server.shared.tailRequests.post(
+      server.tailRequests.post(
         TailRequest(
           loop: index, watch: number | EventSubscriptions.waiterBit,
           partition: request.query.partition))

@@ -30,7 +30,7 @@ extension EventSubscriptions {
   /// Sends what Redis has to know; at the end of each turn.
   func sendMoves() {
     for move in moves.take() {
-      let arguments = [move.group, server.shared.workerID, move.target.rawValue]
+      let arguments = [move.group, server.workerID, move.target.rawValue]
       let query = ScriptQuery(
         .movePending, over: move.ids.map(\.partition),
         arguments + move.ids.map(\.entry.description))

@@ -1,5 +1,5 @@
 // Owns: which clients of a loop watch what, and what each is to be sent. A value, without sockets;
-// the shell in EventDesk.swift does what it says. Runs on the loop's thread.
+// the shell in EventSubscriptions.swift does what it says. Runs on the loop's thread.
 
 internal import SessionModel
 

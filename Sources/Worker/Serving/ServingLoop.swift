@@ -146,6 +146,8 @@ final class ServingLoop {
 extension ServingLoop: RequestContext, SubscriptionsOwner {
   var events: any EventService { subscriptions }
   var nowMs: Int64 { loop.nowMs }
+  var workerID: String { shared.workerID }
+  var tailRequests: Mailbox<TailRequest> { shared.tailRequests }
 
   func nextSessionID() -> String {
     sessionIDs.next(

@@ -61,6 +61,14 @@ final class SharedState: Sendable {
 
   func sum(_ figure: Figure) -> Int { counters.reduce(0) { $0 + $1[figure] } }
 
+  /// What the control loop's work on deadlines needs of this.
+  var deadlineContext: DeadlineContext {
+    DeadlineContext(
+      workerID: workerID, sweepMs: settings.sweepMs, eventsAgeMs: settings.eventsAgeMs,
+      requestTimeoutMs: settings.requestTimeoutMs, log: log, figures: deadlineFigures,
+      board: deadlines, news: deadlineNews)
+  }
+
   /// Open connections of all loops.
   var connections: Int { sum(.connectionsNow) }
 }
