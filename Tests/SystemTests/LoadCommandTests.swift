@@ -145,8 +145,8 @@ extension SystemSuites {
 
     @Test(
       arguments: [
-        (.toldTwice, ["abandonment_told_twice"]), (.unfenced, ["stale_write_accepted"]),
-        (.forgetful, ["message_lost"]), (.notTold, ["ending_not_told"]),
+        (.writtenTwice, ["abandonment_told_twice"]), (.unfenced, ["stale_write_accepted"]),
+        (.forgetful, ["message_lost"]), (.notWritten, ["ending_not_told"]),
         // Whoever comes first: the event, its holder, or the next one.
         (.renewalsIgnored, ["abandonment_told_too_early", "live_token_refused", "two_holders"]),
       ] as [(PlantedBug, Set<String>)])
@@ -163,7 +163,7 @@ extension SystemSuites {
       }
       let json = try file("figures.json")
       // What is never told is waited for; what is told needs no waiting.
-      let patience = bug.name == PlantedBug.notTold.name ? "1s" : "15s"
+      let patience = bug.name == PlantedBug.notWritten.name ? "1s" : "15s"
       let run = try load(
         [worker],
         Self.busy + [

@@ -1,5 +1,5 @@
-// Owns: clients that do all kinds of things to a few devices, at random and through every fault,
-// and write down what they did and what they were told.
+// Owns: clients that change the locks of a few devices at random, through every fault, and record
+// their calls and the replies.
 
 import Foundation
 import struct TestSupport.Seeded
@@ -10,7 +10,7 @@ final class ChaosWorkload: Sendable {
     var devices: [String] = []
     var agents = 4
     var threads = 6
-    /// The shortest and the longest TTL; short ones, so that much runs out.
+    /// The shortest and the longest TTL; short ones, so that many locks expire.
     var ttlMs = 20...250
     /// How long a client thinks between its calls.
     var pauseMs = 0...3
@@ -28,7 +28,7 @@ final class ChaosWorkload: Sendable {
     }
   }
 
-  /// What the clients know of who holds what; may be out of date, like everything they know.
+  /// The clients' view of a lock's holder, which may be out of date.
   struct Holding: Sendable {
     var agent: String
     var token: Int
@@ -128,14 +128,14 @@ private final class ChaosClient {
     return client
   }
 
-  /// What to do next, out of what seems possible.
+  /// Draws the next call from those that seem possible.
   private func draw() -> CallRecord? {
     guard let device = plan.devices.randomElement(using: &random) else { return nil }
     let known = holdings.value[device]
     let stranger = "agent\(Int.random(in: 0..<plan.agents, using: &random))"
     var call = CallRecord(process: index, verb: drawVerb(), device: device)
     call.ttlMs = Int.random(in: plan.ttlMs, using: &random)
-    // One in five comes from somebody who may not.
+    // One in five comes from an agent that does not hold the lock.
     let actsAsHolder = Int.random(in: 0..<5, using: &random) > 0
     let agent = actsAsHolder ? known?.agent ?? stranger : stranger
     let sendsToken = Int.random(in: 0..<2, using: &random) == 0
@@ -176,11 +176,11 @@ private final class ChaosClient {
     let reply = try? client.request(call.line, within: plan.patience)
     call.returnedUs = nowUnixUs()
     call.outcome = reply.map { CallOutcome($0) } ?? .unknown
-    // What comes late would be taken for the reply to the next call.
+    // A late reply would be taken for the reply to the next call.
     if reply == nil || reply?.code == "draining" { self.client = nil }
     if call.outcome == .unknown { unknownCount += 1 }
-    if call.told != nil { doneCount += 1 }
-    if let told = call.told, let token = told.token, let agent = told.agent {
+    if call.confirmed != nil { doneCount += 1 }
+    if let confirmed = call.confirmed, let token = confirmed.token, let agent = confirmed.agent {
       let (device, holding) = (call.device, ChaosWorkload.Holding(agent: agent, token: token))
       holdings.update { $0[device] = holding }
     }
@@ -202,7 +202,7 @@ extension CallRecord {
 }
 
 extension CallOutcome {
-  /// What a reply says of the call that it answers.
+  /// The outcome of the call that a reply answers.
   init(_ reply: Reply) {
     switch reply.word {
     case "OK":
@@ -211,7 +211,7 @@ extension CallOutcome {
         return
       }
       self = .ok(
-        Told(
+        Confirmed(
           agent: members["agent"] as? String, token: members["token"] as? Int,
           ttlMs: members["ttl_ms"] as? Int, acquiredAt: members["acquired_at"] as? Int,
           renewed: members["renewed"] as? Bool, heldMs: members["held_ms"] as? Int,

@@ -4,28 +4,28 @@
 /// A rule that a run has broken.
 struct HistoryViolation: Sendable, Equatable, CustomStringConvertible {
   enum Rule: String, Sendable, CaseIterable {
-    /// A token is over, and nothing tells how it ended.
+    /// A token is over, and no event or reply says how it ended.
     case endingMissing
     /// A token has ended more than once.
     case endedTwice
-    /// A token was given back, and told as abandoned all the same.
+    /// A token was released, and reported as abandoned all the same.
     case abandonedAfterRelease
-    /// Told as abandoned before the deadline that its holder was promised last.
+    /// Reported as abandoned before the deadline that its holder was promised last.
     case abandonedEarly
-    /// Told as abandoned at a deadline that nobody was promised.
+    /// Reported as abandoned at a deadline that was never promised.
     case wrongDeadline
     case wrongAgent
     case wrongHeldMs
     /// An event about a token that no call can have been given.
     case unknownToken
-    /// An event that tells of a change that no call can have made.
+    /// An event of a change that no call can have made.
     case unexplainedEvent
     /// The log gives one entry twice, or not in its order.
     case logOutOfOrder
     case tokenReused
     case tokenNotGrowing
     case grantsOverlap
-    /// An UNLOCK was granted to somebody who held nothing.
+    /// An UNLOCK was granted to an agent that held nothing.
     case releasedByOther
     /// Two calls that contradict each other, such as two replies to one request id.
     case contradiction
@@ -39,7 +39,7 @@ struct HistoryViolation: Sendable, Equatable, CustomStringConvertible {
   var description: String { "\(rule.rawValue): \(device) \(token ?? 0): \(text)" }
 }
 
-/// What decides whether a run was in order.
+/// Decides that a run was in order, or finds the rules that it broke.
 ///
 /// A call whose outcome is unknown may have been done at any moment after it was made, or never;
 /// so it widens what is allowed, and nothing is concluded from it.
@@ -74,18 +74,18 @@ struct Tenure {
   let token: Int
   var agent: String?
   var acquiredAt: Int?
-  /// The call that was told of the grant; nil if none was.
+  /// The call whose reply reported the grant; nil if none did.
   var grant: CallRecord?
   /// Acknowledged renewals.
   var renewals: [CallRecord] = []
   var endings: [Ending] = []
 
-  /// The moment of its end, as far as its first ending tells.
+  /// The moment of its end by its first ending.
   var endsAt: Int? {
     switch endings.first {
     case .event(let event): event.at
     case .released(let call):
-      if let acquiredAt, let heldMs = call.told?.heldMs { acquiredAt + heldMs } else { nil }
+      if let acquiredAt, let heldMs = call.confirmed?.heldMs { acquiredAt + heldMs } else { nil }
     case nil: nil
     }
   }

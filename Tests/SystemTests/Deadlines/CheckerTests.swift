@@ -1,5 +1,5 @@
-// Owns: the tests of the checker itself: histories written by hand, in order and with one thing
-// wrong, which the checker has to find and to call by its name.
+// Owns: the tests of the checker itself: histories written by hand, correct ones and ones with one
+// fault, which the checker has to find and name.
 
 import Testing
 
@@ -21,7 +21,7 @@ private struct Scenario {
         returnedUs: (Scenario.start + to) * 1_000, outcome: outcome))
   }
 
-  /// A LOCK that was granted at a moment, and told a millisecond after it.
+  /// A LOCK that was granted at a moment, with its reply a millisecond after it.
   mutating func granted(_ agent: String, _ at: Int, token: Int, ttlMs: Int = 100) {
     call(.lock, agent, at - 1, at + 1, ttlMs: ttlMs, Scenario.granted(agent, at, token))
   }
@@ -77,7 +77,7 @@ extension SystemSuites.Deadlines {
       scenario.granted("a", 180, token: 3)
       scenario.call(.handoff, "a", 190, 195, receiver: "b", Scenario.granted("b", 193, 4))
       try scenario.event("lock.handed_off", "a", at: 193, token: 3, heldMs: 13, to: "b", late: 0)
-      var seized = CallOutcome.Told(
+      var seized = CallOutcome.Confirmed(
         agent: "c", token: 5, acquiredAt: Scenario.start + 200, renewed: false)
       seized.seizedFrom = "b"
       scenario.call(.seize, "c", 199, 201, .ok(seized))
@@ -91,7 +91,7 @@ extension SystemSuites.Deadlines {
     @Test func `an agent that seizes from itself ends its token without an event`() throws {
       var scenario = Scenario()
       scenario.granted("a", 10, token: 1)
-      var seized = CallOutcome.Told(
+      var seized = CallOutcome.Confirmed(
         agent: "a", token: 2, acquiredAt: Scenario.start + 100, renewed: false)
       seized.seizedFrom = "a"
       scenario.call(.seize, "a", 99, 101, .ok(seized))
@@ -111,19 +111,19 @@ extension SystemSuites.Deadlines {
       scenario.granted("a", 10, token: 1)
       #expect(scenario.rules() == [.endingMissing])
       #expect(scenario.rules(nothingIsLive: false) == [])
-      // Whoever comes after it shows that it is over.
+      // The next grant shows that it is over.
       scenario.granted("b", 200, token: 2)
       #expect(scenario.rules(nothingIsLive: false) == [.endingMissing])
     }
 
-    @Test func `a change that was done and is not told is missing an ending`() throws {
+    @Test func `a change without an event is missing an ending`() throws {
       var scenario = Scenario()
       scenario.granted("a", 10, token: 1)
       scenario.call(.handoff, "a", 20, 22, receiver: "b", Scenario.granted("b", 21, 2))
       #expect(scenario.rules(nothingIsLive: false) == [.endingMissing, .endingMissing])
     }
 
-    @Test func `an abandonment that is told twice has ended twice`() throws {
+    @Test func `an abandonment with two events has ended twice`() throws {
       var scenario = Scenario()
       scenario.granted("a", 10, token: 1)
       try scenario.event("lock.abandoned", "a", at: 110, token: 1, heldMs: 100)
@@ -154,7 +154,7 @@ extension SystemSuites.Deadlines {
       #expect(scenario.rules() == [.abandonedEarly])
     }
 
-    @Test func `an abandonment is not told before its deadline`() throws {
+    @Test func `an abandonment is not reported before its deadline`() throws {
       var scenario = Scenario()
       scenario.granted("a", 10, token: 1)
       try scenario.event("lock.abandoned", "a", at: 110, token: 1, heldMs: 100, late: -1)
@@ -197,7 +197,8 @@ extension SystemSuites.Deadlines {
       #expect(scenario.rules() == [.wrongDeadline])
     }
 
-    @Test func `a time-out that counts as a failure leaves a token that nobody was given`() throws {
+    @Test func `a time-out that counts as a failure leaves a token that was never granted`() throws
+    {
       for (outcome, rules) in [
         (CallOutcome.unknown, []), (.fail, [.unknownToken]),
       ] as [(CallOutcome, [HistoryViolation.Rule])] {
@@ -281,7 +282,7 @@ extension SystemSuites.Deadlines {
       #expect(scenario.rules() == [])
       scenario.released("a", 31, token: 2, heldMs: 10)
       #expect(scenario.rules() == [.releasedByOther])
-      // Nobody gives back what was over when the next one was granted.
+      // A lock that was over when the next one was granted cannot be released.
       var late = Scenario()
       late.granted("a", 10, token: 1)
       late.granted("b", 15, token: 2)

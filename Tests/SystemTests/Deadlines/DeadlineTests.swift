@@ -1,5 +1,5 @@
 // Owns: the attacks on deadlines themselves: ten thousand at once, renewals that race them, locks
-// that nobody has reaped; and what sees to deadlines, cause by cause.
+// without a reaper; and the ways in which deadlines are met, cause by cause.
 
 import Foundation
 import Testing
@@ -8,7 +8,7 @@ extension SystemSuites.Deadlines {
   @Suite struct Storms {
     private static let count = 10_000
 
-    /// Takes locks that all run out at one moment.
+    /// Takes locks that all expire at one moment.
     private static func lockAll(
       _ devices: ArraySlice<String>, _ client: LineClient, endsAt: Int
     ) throws -> [CallRecord] {
@@ -44,7 +44,7 @@ extension SystemSuites.Deadlines {
         return try Self.lockAll(
           devices[(index * half)..<((index + 1) * half)], cluster.connect(index), endsAt: endsAt)
       }.flatMap { $0 }
-      #expect(calls.allSatisfy { $0.told != nil })
+      #expect(calls.allSatisfy { $0.confirmed != nil })
       #expect(nowUnixMs() < endsAt, "the locks took too long to be taken")
       try cluster.awaitSilence(within: .seconds(20))
       let events = try cluster.connect().eventLog(of: devices)
@@ -68,7 +68,7 @@ extension SystemSuites.Deadlines {
     }
   }
 
-  /// A reaper that does nothing: deadlines are met only by whoever comes to the lock.
+  /// A reaper that does nothing: a deadline is met only by the next request to the lock.
   private static let noReaper = PlantedBug(
     "no reaper",
     [
@@ -94,7 +94,7 @@ extension SystemSuites.Deadlines {
       #expect(proxy.plantedCount > 0)
     }
 
-    /// A lock that is over and that nobody has seen the end of.
+    /// An expired lock whose end was not noticed yet.
     private func expired(_ client: LineClient) throws -> (device: String, grant: Grant) {
       let device = Lab.device("unreaped")
       let grant = try Grant(client.request("LOCK \(device) a ttl=20ms"))
@@ -110,7 +110,7 @@ extension SystemSuites.Deadlines {
         ("RENEW DEV a token=TOKEN", "NONE"), ("UNLOCK DEV a", "NONE"), ("HANDOFF DEV a b", "NONE"),
         ("SEIZE DEV b", "OK"), ("CLEAR DEV", "NONE"),
       ])
-    func `whoever comes to a lock that is over tells of its end first`(
+    func `a request to an expired lock writes the event of its end first`(
       request: String, word: String
     ) throws {
       defer {
@@ -134,15 +134,15 @@ extension SystemSuites.Deadlines {
       if request.hasPrefix("SEIZE") { #expect(try reply.json()["seized_from"] == .null) }
     }
 
-    @Test func `without any reaper callers tell of every end that they meet`() throws {
+    @Test func `without any reaper requests write the event of every end that they meet`() throws {
       defer {
         proxy.stop()
         cluster.stop()
       }
-      let workload = cluster.workload(.devices(12), "no reaper at all")
+      let workload = cluster.workload(.devices(12), "no reaper")
       try workload.awaitDone(400)
       let calls = try workload.stop()
-      // What nobody came back to is told by the first worker that can reap.
+      // Locks without a later request are ended by the first worker that can reap.
       let healthy = try WorkerProcess(on: cluster.redis, ["--events-max", "100000"])
       defer { healthy.kill() }
       try cluster.awaitSilence()
@@ -184,7 +184,7 @@ extension SystemSuites.Deadlines {
   }
 
   @Suite struct Causes {
-    /// Takes locks through a worker that is killed at once; another one must tell of their ends.
+    /// Takes locks through a worker that is killed at once; another one must write their endings.
     private func orphan(
       _ ttl: String, redis: [String], sweep: String, within limit: Duration
     ) throws -> (met: (String) throws -> Double, stop: () -> Void) {
@@ -206,7 +206,7 @@ extension SystemSuites.Deadlines {
       )
     }
 
-    @Test func `a notification tells of deadlines that a dead worker knew alone`() throws {
+    @Test func `a notification reports deadlines that a dead worker knew alone`() throws {
       let (met, stop) = try orphan(
         "200ms", redis: TestCluster.notifying, sweep: "10m", within: .milliseconds(2_500))
       defer { stop() }

@@ -3,6 +3,6 @@
 import Testing
 
 extension SystemSuites {
-  /// Nothing that expires is lost, late or told twice, whatever happens to whom.
+  /// No ending is lost, late or reported twice, through every fault.
   @Suite struct Deadlines {}
 }

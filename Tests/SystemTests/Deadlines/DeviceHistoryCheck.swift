@@ -43,14 +43,14 @@ struct DeviceHistoryCheck {
   ) -> [CallRecord] {
     var result = calls.filter { $0.req == nil }
     for (req, tries) in Dictionary(grouping: calls.filter { $0.req != nil }, by: \.req) {
-      let granted = tries.filter { $0.told != nil }
+      let granted = tries.filter { $0.confirmed != nil }
       guard
         var call = granted.min(by: { $0.returnedUs < $1.returnedUs })
           ?? tries.first(where: { $0.outcome == .unknown }) ?? tries.first
       else { continue }
       call.invokedUs = tries.map(\.invokedUs).min() ?? call.invokedUs
-      if let other = granted.first(where: { $0.told != call.told }) {
-        contradictions.append((other.told?.token, "two replies to req=\(req ?? "")"))
+      if let other = granted.first(where: { $0.confirmed != call.confirmed }) {
+        contradictions.append((other.confirmed?.token, "two replies to req=\(req ?? "")"))
       }
       result.append(call)
     }
@@ -63,26 +63,30 @@ struct DeviceHistoryCheck {
 extension DeviceHistoryCheck {
   private mutating func takeGrants() {
     for call in calls where call.grantee != nil {
-      guard let told = call.told, told.renewed == false, let token = told.token else { continue }
+      guard let confirmed = call.confirmed, confirmed.renewed == false, let token = confirmed.token
+      else { continue }
       if leases[token] != nil { blame(.tokenReused, token, "granted to \(call.agent) too") }
-      if told.agent != call.grantee { blame(.contradiction, token, "granted to somebody else") }
+      if confirmed.agent != call.grantee {
+        blame(.contradiction, token, "granted to another agent")
+      }
       leases[token] = Tenure(
-        token: token, agent: told.agent, acquiredAt: told.acquiredAt, grant: call)
+        token: token, agent: confirmed.agent, acquiredAt: confirmed.acquiredAt, grant: call)
     }
   }
 
   private mutating func takeRenewals() {
     for call in calls {
-      guard let told = call.told, told.renewed == true, let token = told.token else { continue }
+      guard let confirmed = call.confirmed, confirmed.renewed == true, let token = confirmed.token
+      else { continue }
       var lease = leases[token] ?? Tenure(token: token)
       if let agent = lease.agent, agent != call.agent {
         blame(.contradiction, token, "\(call.agent) renewed what \(agent) holds")
       }
-      if let acquiredAt = lease.acquiredAt, acquiredAt != told.acquiredAt {
+      if let acquiredAt = lease.acquiredAt, acquiredAt != confirmed.acquiredAt {
         blame(.contradiction, token, "a renewal changed acquired_at")
       }
       lease.agent = lease.agent ?? call.agent
-      lease.acquiredAt = lease.acquiredAt ?? told.acquiredAt
+      lease.acquiredAt = lease.acquiredAt ?? confirmed.acquiredAt
       lease.renewals.append(call)
       leases[token] = lease
     }
@@ -105,14 +109,15 @@ extension DeviceHistoryCheck {
 
   private mutating func takeReleases() {
     for call in calls where call.verb == .seize {
-      // An agent that seizes from itself ends its earlier token, and no event tells.
-      guard let told = call.told, told.seizedFrom == call.agent, let token = told.token,
+      // An agent that seizes from itself ends its earlier token, without an event.
+      guard let confirmed = call.confirmed, confirmed.seizedFrom == call.agent,
+        let token = confirmed.token,
         let before = inOrder.last(where: { $0.token < token }), before.endings.isEmpty
       else { continue }
       release(before.token, by: call)
     }
     var blind: [CallRecord] = []
-    for call in calls where call.verb == .unlock && call.told != nil {
+    for call in calls where call.verb == .unlock && call.confirmed != nil {
       if let token = call.token { release(token, by: call) } else { blind.append(call) }
     }
     // Which token each of the others gave back shows by how long that was held; where several will
@@ -138,7 +143,7 @@ extension DeviceHistoryCheck {
     if let agent = lease.agent, agent != call.agent {
       blame(.releasedByOther, token, "\(call.agent) gave back what \(agent) held")
     }
-    if let acquiredAt = lease.acquiredAt, let heldMs = call.told?.heldMs,
+    if let acquiredAt = lease.acquiredAt, let heldMs = call.confirmed?.heldMs,
       !(call.invokedMs...call.returnedMs).contains(acquiredAt + heldMs)
     {
       blame(.wrongHeldMs, token, "given back after \(heldMs) ms")
@@ -151,7 +156,7 @@ extension DeviceHistoryCheck {
   /// The tokens that an UNLOCK without one can have given back: none that was over by then, since
   /// the next one had been granted.
   private func candidates(for call: CallRecord) -> [Int] {
-    let heldMs = call.told?.heldMs ?? 0
+    let heldMs = call.confirmed?.heldMs ?? 0
     let leases = inOrder
     return leases.indices.filter { index in
       let lease = leases[index]
@@ -226,7 +231,7 @@ extension DeviceHistoryCheck {
       if lease.endings.isEmpty, next != nil || nothingIsLive,
         !mayHaveBeenReleased(lease, by: next?.acquiredAt ?? .max)
       {
-        blame(.endingMissing, lease.token, "held by \(lease.agent ?? "?"), and nothing tells more")
+        blame(.endingMissing, lease.token, "held by \(lease.agent ?? "?"), and no ending follows")
       }
       if lease.endings.count > 1 { checkTwice(lease) }
       for case .event(let event) in lease.endings { checkMembers(of: event, lease) }
@@ -255,7 +260,7 @@ extension DeviceHistoryCheck {
     if event.heldMs < 0 { blame(.wrongHeldMs, lease.token, "\(event.heldMs)") }
   }
 
-  /// Whether an UNLOCK of unknown outcome may have given it back, or a SEIZE from oneself ended it.
+  /// True if an UNLOCK of unknown outcome may have released it, or a SEIZE from oneself ended it.
   private func mayHaveBeenReleased(_ lease: Tenure, by ms: Int) -> Bool {
     calls.contains { call in
       [.unlock, .seize].contains(call.verb) && call.outcome == .unknown && call.invokedMs <= ms
@@ -271,10 +276,11 @@ extension DeviceHistoryCheck {
   private mutating func checkAbandonments() {
     for lease in inOrder {
       for case .event(let event) in lease.endings where event.type == "lock.abandoned" {
-        // Told by the same clock that the deadline is measured with.
+        // Measured by the same clock as the deadline.
         if event.place.ms < event.at {
           blame(
-            .abandonedEarly, lease.token, "told at \(event.place.ms), its deadline is \(event.at)")
+            .abandonedEarly, lease.token,
+            "reported at \(event.place.ms), its deadline is \(event.at)")
         }
         guard lease.grant != nil || !lease.renewals.isEmpty else { continue }
         let allowed = lease.deadlines(unsure: unsureRenewals(of: lease))
@@ -282,7 +288,7 @@ extension DeviceHistoryCheck {
         let earliest = allowed.map(\.lowerBound).min() ?? 0
         blame(
           event.at < earliest ? .abandonedEarly : .wrongDeadline, lease.token,
-          "its deadline is told as \(event.at), it was promised \(allowed)")
+          "its deadline is reported as \(event.at), it was promised \(allowed)")
       }
     }
   }
@@ -303,22 +309,22 @@ extension DeviceHistoryCheck {
     checkUnknownTokens()
     for event in events { checkCause(of: event) }
     for call in calls {
-      guard let told = call.told else { continue }
+      guard let confirmed = call.confirmed else { continue }
       switch call.verb {
       case .handoff:
         requireEvent("lock.handed_off", of: call) { event in
-          event.at == told.acquiredAt && event.receiver == call.receiver
+          event.at == confirmed.acquiredAt && event.receiver == call.receiver
             && event.agent == call.agent
         }
-      case .seize where told.seizedFrom != nil && told.seizedFrom != call.agent:
+      case .seize where confirmed.seizedFrom != nil && confirmed.seizedFrom != call.agent:
         requireEvent("lock.seized", of: call) { event in
-          event.at == told.acquiredAt && event.agent == told.seizedFrom
+          event.at == confirmed.acquiredAt && event.agent == confirmed.seizedFrom
             && event.receiver == call.agent
         }
       case .clear:
         requireEvent("lock.cleared", of: call) { event in
-          (call.invokedMs...call.returnedMs).contains(event.at) && event.agent == told.agent
-            && event.heldMs == told.heldMs
+          (call.invokedMs...call.returnedMs).contains(event.at) && event.agent == confirmed.agent
+            && event.heldMs == confirmed.heldMs
         }
       case .lock, .renew, .unlock, .seize: continue
       }
@@ -329,10 +335,11 @@ extension DeviceHistoryCheck {
     _ type: String, of call: CallRecord, _ fits: (EventRecord) -> Bool
   ) {
     guard !events.contains(where: { $0.type == type && fits($0) }) else { return }
-    blame(.endingMissing, call.told?.token, "\(call.verb.rawValue) was done, and no \(type) tells")
+    blame(
+      .endingMissing, call.confirmed?.token, "\(call.verb.rawValue) was done, without a \(type)")
   }
 
-  /// A token that nobody was told of must have been granted by a call of unknown outcome; each of
+  /// A token that no reply reported must have been granted by a call of unknown outcome; each of
   /// those can have granted one.
   private mutating func checkUnknownTokens() {
     var unsure = calls.filter { $0.outcome == .unknown && $0.grantee != nil }

@@ -1,10 +1,10 @@
 // Owns: the tests of reading events: of one device, with waiting, and by groups of consumers; and
-// of the figures that STATS and REPORT tell.
+// of the figures of STATS and REPORT.
 
 import Foundation
 import Testing
 
-/// What makes `count` events of a device, one after another: its lock is passed back and forth.
+/// Makes `count` events of a device, one after another: its lock is passed back and forth.
 private func passOn(_ device: String, times count: Int, _ client: LineClient) throws {
   let lines = (0..<count).map { number in
     let (from, to) = number % 2 == 0 ? ("a", "b") : ("b", "a")
@@ -78,7 +78,7 @@ extension SystemSuites.Deadlines {
       let events = try EventRecord.all(in: waiter.reply())
       #expect(events.count == 1 && events.first?.device == device)
       #expect(elapsedMs(since: before) < 1_000)
-      // What is there already is given at once.
+      // Events that are there already are returned at once.
       let again = ContinuousClock.now
       #expect(try EventRecord.all(in: waiter.request("EVENTS \(device) wait=10s")) == events)
       #expect(elapsedMs(since: again) < 1_000)
@@ -88,7 +88,7 @@ extension SystemSuites.Deadlines {
       (try? lab.worker.metric("latchkey_event_waiters")) ?? -1
     }
 
-    @Test func `callers who wait do not poll Redis`() throws {
+    @Test func `waiting reads do not poll Redis`() throws {
       let lab = try Lab.current
       let redis = try RedisClient(path: lab.redis.path)
       func commands() throws -> Int {
@@ -114,15 +114,15 @@ extension SystemSuites.Deadlines {
       try eventually("500 parked callers") { waitersNow(lab) >= alreadyParked }
       let parked = try inASecond()
       // Not even one a second for each of them.
-      #expect(parked < idle + 300, "\(idle) commands a second, \(parked) with 500 who wait")
+      #expect(parked < idle + 300, "\(idle) commands a second, \(parked) with 500 that wait")
       for client in clients { client.socket.reset() }
-      try eventually("nobody parked") { waitersNow(lab) == 0 }
+      try eventually("no parked reads") { waitersNow(lab) == 0 }
     }
   }
 
   @Suite(.lab(.init(extra: TestCluster.notifying), workers: [[], []])) struct Figures {
     /// Every way for a lock to end, a known number of times.
-    @Test func `STATS and REPORT tell what has happened`() throws {
+    @Test func `STATS and REPORT count what has happened`() throws {
       let lab = try Lab.current
       let client = try lab.connect()
       let devices = (0..<6).map { _ in Lab.device() }
@@ -158,8 +158,8 @@ extension SystemSuites.Deadlines {
       #expect((alice["held_ms_longest"]?.int ?? 0) >= 50)
       let bob = try client.request("REPORT agent=bob").json()
       #expect(bob["held"] == .int(2) && bob["ended"] == .int(0) && bob["abandoned"] == .int(0))
-      let nobody = try client.request("REPORT agent=nobody").json()
-      #expect(nobody["held"] == .int(0) && nobody["held_ms_mean"] == .int(0))
+      let unknown = try client.request("REPORT agent=unknown").json()
+      #expect(unknown["held"] == .int(0) && unknown["held_ms_mean"] == .int(0))
     }
   }
 }

@@ -29,7 +29,7 @@ private final class Maker {
   }
 }
 
-/// What a consumer got of a group.
+/// The deliveries of a group to a consumer.
 private struct Received: Sendable {
   var events: [EventRecord] = []
   /// How long after it became true each came, in ms.
@@ -123,7 +123,7 @@ extension SystemSuites.Deadlines {
       let lab = try Lab(workers: [[]])
       defer { lab.stop() }
       let (count, devices) = (5_000, (0..<10).map { _ in Lab.device() })
-      // What a new group begins with does not count as late.
+      // The first events of a new group do not count as late.
       #expect(try lab.connect().request("EVENTS * group=g").isOK)
       let consumer = Background { [worker = lab.worker] in
         var received = Received()

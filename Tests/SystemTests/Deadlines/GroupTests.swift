@@ -38,9 +38,9 @@ extension SystemSuites.Deadlines {
       "ACK \(group) " + events.map(\.id).joined(separator: " ")
     }
 
-    /// Makes events: locks of 10 ms that are taken and left.
+    /// Makes events: locks of 10 ms that are taken and abandoned.
     ///
-    /// Comes back when all are told.
+    /// Returns when all events are in the log.
     private func abandon(_ count: Int, _ client: LineClient) throws -> Set<String> {
       let devices = (0..<count).map { _ in Lab.device("left") }
       for device in devices { expect(try client.request("LOCK \(device) a ttl=10ms"), "OK") }
@@ -140,7 +140,7 @@ extension SystemSuites.Deadlines {
     @Test func `an unknown group, and ids of nothing, acknowledge nothing`() throws {
       let client = try Lab.current.connect()
       let group = try freshGroup(client)
-      #expect(try client.request("ACK nobody 000-1-1").int("acked") == 0)
+      #expect(try client.request("ACK unknown 000-1-1").int("acked") == 0)
       #expect(try client.request("ACK \(group) 000-1-1 0ff-2-2").int("acked") == 0)
       for id in ["x", "1-1", "zzz-1-1", "000-1", "100-1-1"] {
         expectBadRequest(try client.request("ACK \(group) \(id)"), naming: "id")

@@ -1,5 +1,5 @@
-// Owns: what the checker reads: the calls that clients made with what they were told, and the
-// events that stand in the log. Values; any thread.
+// Owns: the input of the checker: the calls of clients with their replies, and the events of the
+// log. Values; any thread.
 
 import Foundation
 import Glibc
@@ -14,17 +14,17 @@ enum Change: String, CaseIterable, Sendable {
   case clear = "CLEAR"
 }
 
-/// What a caller knows of what became of its call.
+/// The outcome of a call, as far as its caller knows it.
 enum CallOutcome: Sendable, Equatable {
   /// The reply was OK: it was done.
-  case ok(Told)
+  case ok(Confirmed)
   /// The reply said for sure that nothing was done.
   case fail
   /// No reply, or one that says so: it may have been done, or may still be.
   case unknown
 
-  /// What a reply of OK told.
-  struct Told: Sendable, Equatable {
+  /// The members of a reply of OK.
+  struct Confirmed: Sendable, Equatable {
     var agent: String?
     var token: Int?
     var ttlMs: Int?
@@ -44,7 +44,7 @@ struct CallRecord: Sendable {
   var req: String?
   var verb: Change
   var device: String
-  /// Who acts; empty for CLEAR.
+  /// The agent that acts; empty for CLEAR.
   var agent = ""
   /// To whom HANDOFF passes the lock.
   var receiver: String?
@@ -59,12 +59,12 @@ struct CallRecord: Sendable {
   var invokedMs: Int { invokedUs / 1_000 }
   var returnedMs: Int { returnedUs / 1_000 }
 
-  var told: CallOutcome.Told? {
-    guard case .ok(let told) = outcome else { return nil }
-    return told
+  var confirmed: CallOutcome.Confirmed? {
+    guard case .ok(let confirmed) = outcome else { return nil }
+    return confirmed
   }
 
-  /// Who holds the lock if this call was the one that granted it; nil for verbs that never grant.
+  /// The holder if this call granted the lock; nil for verbs that never grant.
   var grantee: String? {
     switch verb {
     case .lock, .seize: agent

@@ -1,5 +1,5 @@
-// Owns: what does not hold yet. Each test says what should be, and passes as long as it is not so;
-// once that is mended it fails, and its `withKnownIssue` is to be taken away.
+// Owns: known issues. Each test states the right behaviour, and passes while the issue exists; once
+// it is fixed the test fails, and its `withKnownIssue` is removed.
 
 import Foundation
 import Testing

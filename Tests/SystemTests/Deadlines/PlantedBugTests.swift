@@ -11,9 +11,9 @@ extension PlantedBug {
   /// None: the same run must pass.
   static let none = PlantedBug("none", [])
 
-  /// Each abandonment is told twice.
-  static let toldTwice = PlantedBug(
-    "abandoned told twice",
+  /// Each abandonment has two events.
+  static let writtenTwice = PlantedBug(
+    "abandoned written twice",
     [
       Change(
         within: "", find: tell,
@@ -25,9 +25,9 @@ extension PlantedBug {
           """)
     ])
 
-  /// Every other abandonment is not told.
-  static let notTold = PlantedBug(
-    "abandoned not told",
+  /// Every other abandonment has no event.
+  static let notWritten = PlantedBug(
+    "abandoned not written",
     [
       Change(
         within: "", find: tell,
@@ -39,8 +39,8 @@ extension PlantedBug {
           """)
     ])
 
-  /// UNLOCK gives back whoever holds it.
-  static let anybodyReleases = PlantedBug(
+  /// UNLOCK releases the lock for every agent.
+  static let anyAgentReleases = PlantedBug(
     "release without owner check",
     [
       Change(
@@ -60,7 +60,7 @@ extension PlantedBug {
   /// How the reaper looks whether a lock is held still.
   private static let stillHeld = "if ends_at > now_text then\n    watch_lock"
 
-  /// The reaper takes the index for the truth: whoever has renewed is abandoned all the same.
+  /// The reaper takes the index for the truth: a renewed lock is abandoned all the same.
   static let renewalsIgnored = PlantedBug(
     "abandon without looking at the lock",
     [
@@ -92,7 +92,7 @@ extension PlantedBug {
 
 extension SystemSuites.Deadlines {
   @Suite struct PlantedBugs {
-    /// A short workload on workers that have this bug, and what the checker finds.
+    /// A short workload on workers that have this bug, and the checker's findings.
     ///
     /// `attack` starts the workload, waits until it has done enough, and gives it back.
     private func rules(
@@ -121,8 +121,8 @@ extension SystemSuites.Deadlines {
 
     @Test(
       arguments: [
-        (.none, []), (.toldTwice, [.endedTwice]), (.notTold, [.endingMissing]),
-        (.anybodyReleases, [.releasedByOther]), (.renewalsForgotten, [.abandonedEarly]),
+        (.none, []), (.writtenTwice, [.endedTwice]), (.notWritten, [.endingMissing]),
+        (.anyAgentReleases, [.releasedByOther]), (.renewalsForgotten, [.abandonedEarly]),
         (.renewalsIgnored, [.abandonedEarly]), (.callerTrusted, [.abandonedEarly]),
       ] as [(PlantedBug, Set<HistoryViolation.Rule>)])
     func `the checker calls a planted bug by its name`(

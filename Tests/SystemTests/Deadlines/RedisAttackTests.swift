@@ -23,7 +23,7 @@ extension SystemSuites.Deadlines {
       try eventually("notifications that are heard again") {
         try cluster.metric("latchkey_notifications_live") == 3
       }
-      // Workers are mostly quicker than Redis' own look for what has run out; nobody looks here.
+      // Workers mostly find an expired lock before Redis' own expiry cycle does. This key is no lock.
       try cluster.redis.command("SET", "lk:{000}:lock:unknown", "1", "PX", "1")
       try eventually("a notification that is heard") {
         try cluster.metric("latchkey_expiry_notifications_total") > 0
@@ -61,7 +61,7 @@ extension SystemSuites.Deadlines {
       for _ in 0..<2 {
         try workload.awaitDone(200)
         cluster.redis.kill()
-        // What was held runs out while there is nobody to see it.
+        // The held locks expire while no worker has a Redis.
         try TestCluster.awaitDeadlines(workload.plan.ttlMs.upperBound)
         try cluster.redis.start()
       }

@@ -75,7 +75,7 @@ extension SystemSuites.Deadlines {
       defer { watch.stop() }
       let (watcher, maker, device) = (watch.watcher, watch.maker, watch.device)
       #expect(try watcher.request("WATCH *").raw == "OK")
-      // Where the device's log ends is told late; what happens meanwhile is shown by both watches.
+      // The reply with the end of the device's log is delayed; both watches show the events in between.
       watch.slow.play { reply in
         guard case .array(let items) = reply, items.count == 1, case .text(let text) = items[0],
           text.contains("-")
@@ -179,7 +179,7 @@ extension SystemSuites.Deadlines {
         let line = stats.split(whereSeparator: \.isNewline).first { $0.hasPrefix("expired_keys:") }
         return Int(line?.split(separator: ":").last ?? "") ?? 0 >= 300
       }
-      // What is announced later is heard later: an event made now comes after all of that.
+      // Notifications keep their order: an event made now comes after all of those.
       let device = Lab.device()
       expect(try client.request("LOCK \(device) a ttl=300ms"), "OK")
       expect(try client.request("EVENTS \(device) wait=3s"), "OK")

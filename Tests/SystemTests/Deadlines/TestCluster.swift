@@ -88,13 +88,13 @@ final class TestCluster: Sendable {
 // MARK: The end of a chaos workload
 
 extension TestCluster {
-  /// How many locks there are, those that nobody has seen the end of included.
+  /// How many locks there are, expired ones that were not ended yet included.
   func lockCount() throws -> Int {
     let client = try RedisClient(path: redis.path)
     return try TestCluster.keys("held:*", client).count
   }
 
-  /// How many locks have run out, and no worker has seen to it yet.
+  /// How many locks have expired and are not ended yet.
   func overdueCount() throws -> Int {
     let client = try RedisClient(path: redis.path)
     return try TestCluster.keys("due", client).reduce(0) { count, key in
@@ -112,12 +112,12 @@ extension TestCluster {
     return keys.compactMap(\.string)
   }
 
-  /// Waits until every lock is over and told of, with nobody calling any more.
+  /// Waits until every lock has ended with an event; no client calls any more.
   func awaitSilence(within limit: Duration = .seconds(10)) throws {
     try eventually("the end of every lock", within: limit, every: 20) { try lockCount() == 0 }
   }
 
-  /// Waits until all locks that these calls were promised have run out.
+  /// Waits until all locks that were granted with these TTLs have expired.
   static func awaitDeadlines(_ ttlMs: Int) throws {
     let end = nowUnixMs() + ttlMs
     try eventually("the end of the longest TTL") { nowUnixMs() > end }

@@ -24,7 +24,7 @@ extension SystemSuites.Deadlines {
       try cluster.judge(workload)
     }
 
-    @Test func `what falls due while no worker lives is told when one comes`() throws {
+    @Test func `locks that expire while no worker lives are ended when one comes`() throws {
       let cluster = try TestCluster()
       defer { cluster.stop() }
       let workload = cluster.workload(.devices(24), "killing all workers")
@@ -33,13 +33,13 @@ extension SystemSuites.Deadlines {
       let lines = orphans.map { "LOCK \($0) a ttl=300ms\n" }.joined()
       _ = try cluster.connect().exchange(Array(lines.utf8), lines: 64, within: .seconds(5))
       while !cluster.all.isEmpty { cluster.kill(0) }
-      try eventually("locks that run out unseen") { try cluster.overdueCount() >= 64 }
+      try eventually("locks that expire unnoticed") { try cluster.overdueCount() >= 64 }
       let fresh = try cluster.addWorker()
       try workload.awaitDone(200)
       try cluster.judge(workload)
-      let told = try fresh.connect().eventLog(of: orphans)
-      #expect(told.map(\.device).sorted() == orphans.sorted())
-      #expect(told.allSatisfy { $0.type == "lock.abandoned" && $0.heldMs == 300 })
+      let events = try fresh.connect().eventLog(of: orphans)
+      #expect(events.map(\.device).sorted() == orphans.sorted())
+      #expect(events.allSatisfy { $0.type == "lock.abandoned" && $0.heldMs == 300 })
       #expect(try fresh.metric("latchkey_deadlines_met_total", "cause=\"reconnect\"") > 0)
     }
 
@@ -56,11 +56,11 @@ extension SystemSuites.Deadlines {
         let grant = try Grant(cluster.connect(sleeper).request("LOCK \(device) a ttl=150ms"))
         let unknown = workload.unknownCount
         try cluster[sleeper].freeze()
-        let told: EventRecord = try eventually("another worker telling of the sleeper's lock") {
+        let event: EventRecord = try eventually("another worker's event of the sleeper's lock") {
           try cluster.connect(witness).eventLog(of: [device]).first
         }
-        #expect(told.type == "lock.abandoned" && told.token == grant.token)
-        #expect(told.at == grant.acquiredAt + 150 && told.heldMs == 150)
+        #expect(event.type == "lock.abandoned" && event.token == grant.token)
+        #expect(event.at == grant.acquiredAt + 150 && event.heldMs == 150)
         try workload.awaitDone(100)
         try eventually("a call that the sleeper does not answer") {
           workload.unknownCount > unknown
