@@ -5,7 +5,8 @@
 package enum Script: Int, CaseIterable, Sendable {
   case lock, renew, unlock, handoff, seize, clear, holder
   case open, get, set, touch, move, recover, recoverLatest, delete, listDevice
-  case chat, switchChat, chats, say, history, pop, forget
+  case chat, switchChat, chats, getChat, setChat, deleteChat, reportChat
+  case say, history, pop, forget
   case link, unlink, linkStatus, linkReserve, linkSettle, linkDone
   case linkPage, sessionPage, entry, digest, reportSession
   case export, `import`
@@ -102,9 +103,9 @@ package struct ScriptRow: Sendable {
     ScriptRow(.set, LuaSource("set", PackageResources.set_lua), 8, .writes),
     ScriptRow(.touch, LuaSource("touch", PackageResources.touch_lua), 4, .writes),
     ScriptRow(.move, LuaSource("move", PackageResources.move_lua), 7, .frees),
-    ScriptRow(.recover, LuaSource("recover", PackageResources.recover_lua), 4, .writes),
+    ScriptRow(.recover, LuaSource("recover", PackageResources.recover_lua), 5, .writes),
     ScriptRow(
-      .recoverLatest, LuaSource("recover_latest", PackageResources.recover_latest_lua), 11,
+      .recoverLatest, LuaSource("recover_latest", PackageResources.recover_latest_lua), 13,
       .writes),
     ScriptRow(.delete, LuaSource("delete", PackageResources.delete_lua), 4, .frees),
     ScriptRow(.listDevice, LuaSource("list_device", PackageResources.list_device_lua), 4, .reads),
@@ -114,6 +115,10 @@ package struct ScriptRow: Sendable {
     ScriptRow(.chat, LuaSource("chat", PackageResources.chat_lua), 6, .writes),
     ScriptRow(.switchChat, LuaSource("switch_chat", PackageResources.switch_chat_lua), 5, .writes),
     ScriptRow(.chats, LuaSource("chats", PackageResources.chats_lua), 2, .reads),
+    ScriptRow(.getChat, LuaSource("get_chat", PackageResources.get_chat_lua), 3, .reads),
+    ScriptRow(.setChat, LuaSource("set_chat", PackageResources.set_chat_lua), 8, .writes),
+    ScriptRow(.deleteChat, LuaSource("delete_chat", PackageResources.delete_chat_lua), 5, .frees),
+    ScriptRow(.reportChat, LuaSource("report_chat", PackageResources.report_chat_lua), 3, .reads),
     ScriptRow(.say, LuaSource("say", PackageResources.say_lua), 6, .writes),
     ScriptRow(.history, LuaSource("history", PackageResources.history_lua), 5, .reads),
     ScriptRow(.pop, LuaSource("pop", PackageResources.pop_lua), 5, .frees),

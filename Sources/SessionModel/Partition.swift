@@ -21,11 +21,16 @@ package struct Partition: Hashable, Sendable {
   /// The partition of an id: its 32-bit FNV-1a hash (Fowler, Noll, Vo), folded to eight bits.
   ///
   /// Folding, as the authors advise for sizes that are no full word, mixes in the upper bits.
-  package init(of id: UnsafeBufferPointer<UInt8>) {
+  package init(of id: UnsafeBufferPointer<UInt8>) { self.init(mark: Partition.mark(of: id)) }
+
+  /// The partition of the ids with this mark.
+  package init(mark: UInt16) { index = Int((mark ^ (mark >> 8)) & 0xFF) }
+
+  /// The hash of an id, folded to 16 bits.
+  package static func mark(of id: UnsafeBufferPointer<UInt8>) -> UInt16 {
     var hash: UInt32 = 0x811C_9DC5
     for byte in id { hash = (hash ^ UInt32(byte)) &* 0x0100_0193 }
-    let folded = hash ^ (hash >> 16)
-    index = Int((folded ^ (folded >> 8)) & 0xFF)
+    return UInt16(truncatingIfNeeded: hash ^ (hash >> 16))
   }
 
   /// The same for text.

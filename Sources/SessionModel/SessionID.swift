@@ -1,16 +1,13 @@
 // Owns: the ids of sessions. A value; any thread.
 
-/// Makes ULIDs: 48 bits of milliseconds and 80 random bits, in Crockford's base 32, so that ids
-/// sort by their time.
+/// ULIDs: 48 bits of milliseconds, 64 random bits and 16 bits of a hash of the device, in
+/// Crockford's base 32.
+///
+/// So ids sort by their time, and show whether they were made for a device.
 package enum SessionID {
   private static let digits = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8)
   /// How long one is, in characters.
   package static let length = 26
-
-  /// A new id; of the random bits, 16 come from `high` and 64 from `low`.
-  package static func make(ms: Int64, high: UInt16, low: UInt64) -> String {
-    text(UInt128(UInt64(ms)) << 80 | UInt128(high) << 64 | UInt128(low))
-  }
 
   fileprivate static func text(_ number: UInt128) -> String {
     var text = [UInt8](repeating: 0, count: length)
@@ -28,6 +25,24 @@ package enum SessionID {
   }
 }
 
+extension SessionID {
+  /// The bits of a device that stand at the end of its sessions' ids.
+  package static func mark(ofDevice device: UnsafeBufferPointer<UInt8>) -> UInt16 {
+    Partition.mark(of: device)
+  }
+
+  /// The bits of the device that an id was made for; nil if it is no id.
+  package static func mark(of id: UnsafeBufferPointer<UInt8>) -> UInt16? {
+    guard isOne(id) else { return nil }
+    var bits: UInt64 = 0
+    for byte in id.suffix(4) {
+      guard let digit = digits.firstIndex(of: byte) else { return nil }
+      bits = bits << 5 | UInt64(digit)
+    }
+    return UInt16(truncatingIfNeeded: bits)
+  }
+}
+
 /// Makes ids of which each is greater than the one before it, as the ULID specification's monotonic
 /// form has it: within a millisecond, and while the clock stands back, one is counted up from.
 package struct SessionIDs: Sendable {
@@ -35,10 +50,10 @@ package struct SessionIDs: Sendable {
 
   package init() {}
 
-  /// The next id; of the random bits, 16 come from `high` and 64 from `low`.
-  package mutating func next(ms: Int64, high: UInt16, low: UInt64) -> String {
-    let fresh = UInt128(UInt64(ms)) << 80 | UInt128(high) << 64 | UInt128(low)
-    last = fresh >> 80 > last >> 80 ? fresh : last + 1
-    return SessionID.text(last)
+  /// The next id, with so many random bits and the mark of its device.
+  package mutating func next(ms: Int64, random: UInt64, mark: UInt16) -> String {
+    let fresh = UInt128(UInt64(ms)) << 64 | UInt128(random)
+    last = fresh >> 64 > last >> 64 ? fresh : last + 1
+    return SessionID.text(last << 16 | UInt128(mark))
   }
 }

@@ -17,7 +17,7 @@ package enum ErrorCode: String, CaseIterable, Sendable {
   case forbidden
   /// The session is in a state that does not allow this; the text names both.
   case illegalState = "illegal_state"
-  /// The id of `req=` was used for another request.
+  /// The id of `req=` was used for another request, or a name is taken; the text says which.
   case conflict
   /// A limit on sessions, chats or fields is reached; the text names it.
   case quota

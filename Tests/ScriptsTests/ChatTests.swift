@@ -35,7 +35,11 @@ struct ChatTests {
 
   /// Compares every page of up to 3 messages with what is there.
   private func compare(_ seqs: [Int], latest: Int) throws {
-    for after in 0...(latest + 2) {
+    for after in [latest + 1, latest + 2] {
+      let reply = try bench.run(.history, "d", "S", "", "\(after)", "3")
+      #expect(reply.raw == "STALE {\"seq\":\(latest)}")
+    }
+    for after in 0...latest {
       let behind = seqs.filter { $0 > after }
       let page = try history(after: "\(after)", 3)
       #expect(page.seqs == Array(behind.prefix(3)), "after \(after) of \(seqs)")

@@ -112,7 +112,9 @@ struct ListTests {
   }
 
   private func recover(_ hint: String = "") throws -> ScriptReply {
-    let request = ["d", hint, "T", "\"t\"", "0 0 0 60000 60000 0", "no", "", "", "", "", ""]
+    let request = [
+      "d", hint, "", "", "T", "\"T\"", "0 0 0 60000 60000 0", "no", "", "", "", "", "",
+    ]
     return try bench.run(.recoverLatest, request)
   }
 

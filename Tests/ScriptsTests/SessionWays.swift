@@ -18,7 +18,7 @@ extension ReturnWordTests {
   private static func recoverRequest(
     _ hint: String, members: String = "", user: String = "", token: String = ""
   ) -> [String] {
-    ["d", hint, "T", "\"t\"", clocks, "no", members, user, "", token, ""]
+    ["d", hint, "", "", "T", "\"T\"", clocks, "no", members, user, "", token, ""]
   }
 
   private static let openedAndDeleted = [
@@ -29,9 +29,9 @@ extension ReturnWordTests {
   private static let closed = [open(), Step(.move, "d", "S", "CLOSE", "completed", "", "", "")]
   private static let said = [open(), Step(.say, "d", "S", "", "0 7 {\"a\":1}", "", "")]
   private static let record: Set = [
-    "session", "device", "state", "reason", "rev", "name", "thread", "phase", "step", "created_at",
-    "active_at", "idle_at", "abandon_at", "life_at", "keep_until", "chat", "chats", "messages",
-    "links", "fields",
+    "session", "device", "state", "reason", "rev", "name", "thread", "phase", "step", "policy",
+    "fenced", "created_at", "updated_at", "active_at", "idle_at", "abandon_at", "life_at",
+    "keep_until", "clocks", "chat", "chats", "messages", "links", "fields",
   ]
 
   static let sessionWays: [Way] = making + reading + changing + talking + linking
@@ -88,6 +88,19 @@ extension ReturnWordTests {
     Way(
       script: .history, before: said, request: ["d", "S", "9", "", "5"], word: "NONE"),
     Way(
+      script: .history, before: said, request: ["d", "S", "", "2", "5"], word: "STALE",
+      names: ["seq"]),
+    Way(
+      script: .getChat, before: [open()], request: ["d", "S", "1"], word: "OK",
+      names: ["chat", "name", "created_at", "messages", "last_at", "config"]),
+    Way(script: .getChat, before: [open()], request: ["d", "S", "2"], word: "NONE"),
+    Way(
+      script: .reportChat, before: [open()], request: ["d", "S", "current"], word: "OK",
+      names: [
+        "session", "device", "chat", "name", "age_ms", "last_at", "messages", "said",
+      ]),
+    Way(script: .reportChat, request: ["d", "S", "1"], word: "NONE"),
+    Way(
       script: .listDevice, before: [open()], request: ["d", "", "5", ""], word: "OK",
       names: ["sessions", "cursor"]),
   ]
@@ -109,12 +122,19 @@ extension ReturnWordTests {
   private static let changing =
     changes(.set, ["7 f:\"abc\"1 1", "", "", ""], names: ["rev"])
     + changes(.touch, names: ["idle_at", "life_at"])
-    + changes(.recover, before: paused, names: record)
+    + changes(.recover, before: paused, [""], names: record)
     + changes(.delete)
     + changes(.move, ["PAUSE", "paused", ""], names: record)
 
   private static let talking =
     changes(.chat, ["", ""], names: ["chat", "name"])
+    + changes(.setChat, ["1", "\"n\"", "", ""], names: ["chat", "name"])
+    + [
+      Way(
+        script: .setChat, before: [open()], request: ["d", "S", "1", "", "?", "", "", ""],
+        word: "MORE")
+    ]
+    + changes(.deleteChat, ["1"])
     + changes(.switchChat, ["1"], names: ["chat"])
     + changes(.say, ["", "0 7 {\"a\":1}"], names: ["seq", "chat"])
     + changes(.pop, before: said, [""], names: ["seq", "at", "message"])
@@ -184,7 +204,8 @@ extension ReturnWordTests {
       script: .export, before: said, request: ["d", "S", "9999"], word: "OK",
       names: [
         "format", "device", "session", "state", "reason", "rev", "clocks", "created_at",
-        "active_at", "born_at", "since", "warned", "thread", "fenced", "floor", "chat", "answers",
+        "updated_at", "ended_at", "active_at", "born_at", "since", "warned", "thread", "fenced",
+        "floor", "chat", "last_chat", "answers",
         "links", "spent", "members", "fields", "chats",
       ]),
     Way(script: .export, request: ["d", "S", "9999"], word: "NONE"),

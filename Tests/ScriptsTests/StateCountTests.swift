@@ -24,7 +24,7 @@ private struct SessionWalk {
     case 3: try note("ARCHIVE", session, .move, ["ARCHIVE", "archived", "", "", ""])
     case 4: try note("CLOSE", session, .move, ["CLOSE", "completed", "", "", ""])
     case 5: try note("CLOSE", session, .move, ["CLOSE", "failed", "", "", ""])
-    case 6: try note("RECOVER", session, .recover, ["", ""])
+    case 6: try note("RECOVER", session, .recover, ["", "", ""])
     case 7: try note("DELETE", session, .delete, ["", ""])
     case 8: try lose(session)
     case 9: try bringBack(session)

@@ -82,6 +82,23 @@ struct AccessTests {
     }
   }
 
+  @Test(
+    arguments: [
+      ("links=user=ada", ["ada"]), ("links=user=ada,tag=*", ["ada"]),
+      ("links=user=ada,user=bob", ["ada", "bob"]), ("links=user=a-*", [nil]),
+    ] as [(String, [String?])])
+  func `the users to whom links are limited are known`(links: String, users: [String?]) throws {
+    let principals = try PrincipalFile.parse(try Self.line("app", links).line)
+    #expect(principals["app"]?.users == users)
+  }
+
+  @Test(arguments: ["links=*", "links=user=*", "links=tag=x", "links=user=ada,*", ""])
+  func `links that name no user, or each, limit nothing`(links: String) throws {
+    let grants = links.isEmpty ? ["rights=read"] : [links]
+    let new = try NewPrincipal(name: "app", secret: nil, grants: grants)
+    #expect(try PrincipalFile.parse(new.line)["app"]?.users == nil)
+  }
+
   // MARK: Secrets
 
   @Test func `a new principal's secret is its own and nobody else's`() throws {

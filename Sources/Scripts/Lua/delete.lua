@@ -10,10 +10,9 @@ return each(4, function(base, i)
     return remove_corrupt(base, ARGV[i], ARGV[i + 1], ARGV[i + 2])
   end
   if not s then return refusal end
-  announce(s, 'deleted', now_ms)
-  for chat = 1, s.chats do call('DEL', s.key .. '/' .. chat) end
+  announce_deleted(s)
+  for _, chat in ipairs(s.chats) do call('DEL', s.key .. '/' .. chat) end
   call('DEL', s.key)
-  if LIVE[s.state] then add_live(base, s.device, -1) end
   owe_all(s)
   sweep_up(base, s.device, s.id, s.state)
   return 'OK'

@@ -8,6 +8,7 @@ return each(4, function(base, i)
   local s = load(base, ARGV[i], ARGV[i + 1])
   if not s or not has_link(s, ARGV[i + 2], ARGV[i + 3]) then return 'NONE' end
   local messages = 0
-  for chat = 1, s.chats do messages = messages + call('LLEN', log_of(s, chat)) end
-  return string.format('OK %d %d %d %.0f', LIVE[s.state] and 1 or 0, s.chats, messages, s.active)
+  for _, chat in ipairs(s.chats) do messages = messages + call('LLEN', log_of(s, chat)) end
+  return string.format('OK %d %d %d %.0f', LIVE[s.state] and 1 or 0, #s.chats, messages,
+    s.active)
 end)

@@ -23,14 +23,15 @@ return each(3, function(base, i)
   local most = tonumber(ARGV[i + 2])
   local row, _, size = show(base, ARGV[i], ARGV[i + 1])
   if row == 'NONE' then return row end
-  local device, id, flat, lengths = unpack(row, 2, 5)
-  local key, chats = base .. ':session:' .. device .. '/' .. id, {}
-  for chat = 1, #lengths do
+  local device, id, flat = unpack(row, 2, 4)
+  local key, chats, line = base .. ':session:' .. device .. '/' .. id, {}, nil
+  for n = 1, flat and #flat or 0, 2 do if flat[n] == 'chats' then line = flat[n + 1] end end
+  for n, chat in ipairs(chats_of(line)) do
     local lists, grown = all_messages(key .. '/' .. chat, most - size)
     if lists == nil then
       return 'ERR too_large the session has more than ' .. ARGV[i + 2] .. ' bytes'
     end
-    size, chats[chat] = size + grown, lists
+    size, chats[n] = size + grown, lists
   end
   return {'export', device, id, flat, chats, most}, nil, size
 end)

@@ -1,8 +1,8 @@
 -- HISTORY: messages of a chat, oldest first: those after a number, or the last ones.
--- USES: batch, requests, messages, session_index, session_json
+-- USES: batch, requests, messages, session_json, session_load
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, chat or empty, sequence number to begin after or empty, how many
--- RETURNS: OK, NONE
+-- RETURNS: OK, NONE, STALE
 
 -- So many entries are read at once: usually all, and never very much.
 local STEP = 32
@@ -31,8 +31,13 @@ return each(5, function(base, i)
   local chat = chat_of(s, ARGV[i + 2])
   if not chat then return 'NONE' end
   local after, limit, log = tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), log_of(s, chat)
-  local is_guess = chat == s.chat and not number_within(s.current, CHATS_READ_MAX) and 1 or 0
+  local is_guess = chat == s.chat and s.is_guess and 1 or 0
   local is_list = not after or type(attempt('LLEN', log)) == 'number'
+  if is_list and after then
+    -- Where it is corrupt which number was given out last, that is the newest message's.
+    local last = whole(call('HGET', s.key, 'q:' .. chat) or 0) or newest_seq(log)
+    if after > last then return 'STALE {"seq":' .. text(last) .. '}' end
+  end
   local lists, count, bytes, more
   if is_list then
     lists, count, bytes, more = read_entries(log, after and place_after(log, after), limit)

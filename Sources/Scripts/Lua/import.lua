@@ -2,20 +2,18 @@
 -- counts as now: where it was exported the clock may have been. Activity would bring such a
 -- deadline nearer, and the index be behind, which is written only where one moves away.
 -- USES: batch, requests, session_index, session_load, links, clocks, transitions, session_json,
---   session_changes, merge, messages, session_create, import_checks, removal
+--   session_changes, merge, messages, session_create, import_checks, removal, device_current
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, replace (yes or empty), fields of the record, messages (four parts for
 --   each: chat and number and time and JSON), token or empty, request id or empty
 -- RETURNS: OK, NONE, STALE, ERR
-local TIMES = {created = true, active = true, born = true, since = true}
-
 return each(7, function(base, i)
   local device, id, token = ARGV[i], ARGV[i + 1], ARGV[i + 5]
-  local key, fields, v = base .. ':session:' .. device .. '/' .. id, parts(ARGV[i + 3]), {}
-  for n = 1, #fields, 2 do
-    local is_time = TIMES[fields[n]] or cut(fields[n], 1, 2) == 't:'
-    if is_time and tonumber(fields[n + 1]) > now_ms then fields[n + 1] = now_text end
-    v[fields[n]] = fields[n + 1]
+  local key, fields = base .. ':session:' .. device .. '/' .. id, parts(ARGV[i + 3])
+  local v = in_the_past(fields)
+  -- It would be the latest session of its device for ever.
+  if made_at(id) > now_ms + 60000 then
+    return 'ERR bad_request IMPORT: the time of session ' .. id .. ' is more than 1 min ahead'
   end
   local ok, old = pcall(load, base, device, id)
   local is_bad = not ok and is_corrupt(old)
@@ -36,7 +34,7 @@ return each(7, function(base, i)
   if full then return full end
   if is_bad then remove_corrupt(base, device, id, token) end
   if old then
-    for chat = 1, old.chats do call('DEL', log_of(old, chat)) end
+    for _, chat in ipairs(old.chats) do call('DEL', log_of(old, chat)) end
     call('DEL', key)
     call('ZREM', base .. ':due', due_member(old))
     count(base, 'state:' .. old.state, -1)
@@ -56,8 +54,7 @@ return each(7, function(base, i)
     end
   end
   call('ZADD', base .. ':sessions', 0, device .. '/' .. id)
-  local _, current = device_line(base, device)
-  add_live(base, device, (LIVE[s.state] and 1 or 0) - (was_live and 1 or 0), current or id)
+  arrive(base, device, id, LIVE[s.state])
   count(base, 'state:' .. s.state, 1)
   set_ttl(s, gone_by(s))
   if not old then

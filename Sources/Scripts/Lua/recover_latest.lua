@@ -1,29 +1,59 @@
 -- RECOVER of a device: the hinted session if it can be recovered, else the latest that can, else
--- a new one. Of all that were closed meanwhile a thousand are looked at.
--- USES: requests, session_index, session_load, transitions, cleanup, session_json,
---   session_changes, session_create
+-- a new one; of one user or of one thread if such is asked for. Of all that were closed meanwhile a
+-- thousand are looked at.
+-- USES: batch, session_load, session_index, links, transitions, cleanup, session_changes,
+--   session_create, session_json, requests
 -- KEYS: the base key of each request's partition
--- ARGV: device, hint or empty, session, thread (JSON), clocks, fenced (yes or no), members, user or
---   empty, place taken (yes or empty), token or empty, request id or empty
+-- ARGV: device, hint or empty, elsewhere (if the hint is a session of another device) or empty,
+--   options that only a new one takes (JSON) or empty, session, thread (JSON), clocks, fenced (yes
+--   or no), members, user or empty, place taken (yes or empty), token or empty, request id or empty
 -- RETURNS: OK, NONE, STALE, ERR, MORE
 local LOOKED_AT_MAX = 1000
-return each(11, function(base, i)
-  local device, hint = ARGV[i], ARGV[i + 1]
-  local candidates = ids_of(base, device, '', LOOKED_AT_MAX)
-  if hint ~= '' then table.insert(candidates, 1, hint) end
-  for n, id in ipairs(candidates) do
-    -- One that is corrupt is in no other's way.
-    local ok, s = pcall(load, base, device, id)
-    if ok and s then
-      settle(s)
-      local refusal = fence(s, ARGV[i + 9])
-      if refusal and (LIVE[s.state] or s.state == 'abandoned') then return refusal end
-      if recover(s) then
-        return record(s, n == 1 and hint ~= '' and ',"how":"hint"' or ',"how":"latest"')
-      end
-    end
+
+-- Why a session does not count for this user and thread, either of which may be empty; or nil.
+local function unfit(s, user, thread)
+  if user ~= '' and not has_link(s, 'user', user) then return 'other_user' end
+  if thread == '' then return nil end
+  local own = call('HGET', s.key, 'thread') or '"' .. s.id .. '"'
+  return thread ~= own and 'other_thread' or nil
+end
+
+-- A candidate: recovered; or nil, why not, and the reply if that is the end of it.
+local function try(base, device, id, token, user, thread)
+  -- One that is corrupt is in no other's way.
+  local ok, s = pcall(load, base, device, id)
+  if not ok or not s then return nil, 'gone' end
+  settle(s)
+  if s.is_gone then return nil, 'gone' end
+  local why = unfit(s, user, thread)
+  if why then return nil, why end
+  if not LIVE[s.state] and s.state ~= 'abandoned' then return nil, 'ended' end
+  local refusal = fence(s, token)
+  if refusal then return nil, 'refused', refusal end
+  recover(s)
+  return s
+end
+
+return each(13, function(base, i)
+  local device, hint, ignored, token = ARGV[i], ARGV[i + 1], ARGV[i + 3], ARGV[i + 11]
+  local thread, user, why = ARGV[i + 5], ARGV[i + 9], nil
+  if thread == '"' .. ARGV[i + 4] .. '"' then thread = '' end
+  local function found(s, how, flat)
+    return record(s, ',"how":"' .. how .. '"' .. (why and ',"hint":"' .. why .. '"' or '')
+      .. (how ~= 'new' and ignored ~= '' and ',"ignored":' .. ignored or ''), flat)
   end
-  local s, refusal, flat = make(base, device, i + 2)
+  if hint ~= '' then
+    local s, unfit_hint, refusal = try(base, device, hint, token, user, thread)
+    if s then return found(s, 'hint') end
+    if refusal then return refusal end
+    why = unfit_hint == 'gone' and ARGV[i + 2] ~= '' and 'elsewhere' or unfit_hint
+  end
+  for _, id in ipairs(ids_of(base, device, '', LOOKED_AT_MAX)) do
+    local s, _, refusal = try(base, device, id, token, user, thread)
+    if s then return found(s, 'latest') end
+    if refusal then return refusal end
+  end
+  local s, refusal, flat = make(base, device, i + 4)
   if not s then return refusal end
-  return record(s, ',"how":"new"', flat)
+  return found(s, 'new', flat)
 end, true, show_again)

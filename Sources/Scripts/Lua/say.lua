@@ -1,5 +1,5 @@
 -- SAY: appends messages to a chat.
--- USES: batch, requests, clocks, session_changes, messages, session_load
+-- USES: batch, requests, clocks, session_changes, messages, session_load, chat_records
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, chat or empty, messages (each after whose it is), token or
 --   empty, request id or empty
@@ -8,6 +8,8 @@ return each(6, function(base, i)
   local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 4], 'SAY')
   if not s then return refusal end
   local chat = chat_of(s, ARGV[i + 2])
+  -- Where there is no chat at all, the current one is made.
+  if not chat and is_current_chat(ARGV[i + 2]) then chat = add_chat(s, 'null', 'null') end
   if not chat then return 'NONE' end
   local messages, entries, log = parts(ARGV[i + 3]), {}, log_of(s, chat)
   local seen = call('HMGET', s.key, 'q:' .. chat, 't:' .. chat, 'answers', 'answer_ms')

@@ -9,10 +9,12 @@ return each(8, function(base, i)
   local user = ARGV[i + 4]
   local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 6], 'SET')
   if not s then return refusal end
+  local seen_rev = tonumber(ARGV[i + 3])
+  if seen_rev and seen_rev > s.rev then return string.format('STALE {"rev":%d}', s.rev) end
   local full = user ~= '' and links_full(s, 'user', user, 'user')
   if full then return full end
   if user ~= '' and ARGV[i + 5] == '' and not has_link(s, 'user', user) then return more(s) end
-  refusal = merge(s, parts(ARGV[i + 2]), tonumber(ARGV[i + 3]))
+  refusal = merge(s, parts(ARGV[i + 2]), seen_rev)
   if refusal then return refusal end
   if user ~= '' then set_user(s, user) end
   return string.format('OK {"rev":%d}', s.rev)

@@ -59,6 +59,22 @@ extension Call {
     try authorizeOptions(verb, principal)
   }
 
+  /// Whether the caller may name every user, or none at all.
+  var mayNameAllUsers: Bool { !checksAccess || caller.principal?.users == nil }
+
+  /// The user of the sessions that RECOVER may give; nil if any session will do.
+  ///
+  /// As asked; or the only one whose sessions the caller may name.
+  func userOfRecovered() throws(RequestError) -> String? {
+    if option(.user) != nil { return text(.user) }
+    guard checksAccess, let users = caller.principal?.users else { return nil }
+    guard users.count == 1, let user = users[0] else {
+      throw RequestError(
+        .badRequest, "user= is missing: your links are those of several users, so name one")
+    }
+    return user
+  }
+
   /// The same for what a payload names.
   func authorize(device: String, links: [LinkName]) throws(RequestError) {
     guard checksAccess else { return }

@@ -43,6 +43,12 @@ struct Pattern: Sendable, Equatable {
       })
   }
 
+  /// The one id that it fits; nil if others do.
+  var id: String? {
+    let bytes = parts.compactMap { $0 }
+    return bytes.count == parts.count ? String(decoding: bytes, as: UTF8.self) : nil
+  }
+
   /// Goes back to the latest star where the text does not fit: each byte is looked at for as many
   /// times as the pattern is long, at the very most.
   func matches(_ id: UnsafeBufferPointer<UInt8>) -> Bool {
@@ -75,7 +81,7 @@ struct Pattern: Sendable, Equatable {
 /// The links of a kind whose refs look so.
 struct LinkPattern: Sendable, Equatable {
   private let kind: Pattern
-  private let ref: Pattern
+  let ref: Pattern
 
   /// `kind=ref`, either of them a pattern; or `*` for every link.
   init?(_ text: some StringProtocol) {
@@ -89,6 +95,8 @@ struct LinkPattern: Sendable, Equatable {
     }
     (self.kind, self.ref) = (kind, ref)
   }
+
+  func matches(kind: some StringProtocol) -> Bool { self.kind.matches(kind) }
 
   func matches(kind: some StringProtocol, ref: some StringProtocol) -> Bool {
     self.kind.matches(kind) && self.ref.matches(ref)

@@ -88,6 +88,13 @@ final class Principal: Sendable {
     seesAllDevices || device.withUnsafeBufferPointer { sees($0) }
   }
 
+  /// The users to whom its links are limited, nil for a pattern that more than one may fit; nil
+  /// if it names no user at all, or may name each.
+  var users: [String?]? {
+    let found = links.filter { $0.matches(kind: "user") }.map(\.ref)
+    return found.isEmpty || found.contains(where: \.isEverything) ? nil : found.map(\.id)
+  }
+
   func sees(kind: some StringProtocol, ref: some StringProtocol) -> Bool {
     links.contains { $0.matches(kind: kind, ref: ref) }
   }

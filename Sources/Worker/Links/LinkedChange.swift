@@ -23,12 +23,22 @@ final class LinkedChange {
   ///
   /// `dueInMs` as for `Call.run`.
   @discardableResult
-  init(
+  convenience init(
     _ call: borrowing Call, _ link: LinkName, dueInMs: Int64?,
     _ query: @escaping (_ isReserved: Bool, _ session: String?) -> ScriptQuery
   ) throws(RequestError) {
-    request = try HeldRequest(call)
-    device = String(decoding: call.device, as: UTF8.self)
+    let device = String(decoding: call.device, as: UTF8.self)
+    self.init(try HeldRequest(call), device, link, dueInMs: dueInMs, query)
+  }
+
+  /// The same for a request that has begun already.
+  @discardableResult
+  init(
+    _ request: HeldRequest, _ device: String, _ link: LinkName, dueInMs: Int64?,
+    _ query: @escaping (_ isReserved: Bool, _ session: String?) -> ScriptQuery
+  ) {
+    self.request = request
+    self.device = device
     self.link = link
     self.query = query
     self.dueInMs = dueInMs

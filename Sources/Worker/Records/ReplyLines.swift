@@ -15,6 +15,8 @@ extension RecordLine {
     case "record" where reply.count == 6: SessionRecord(reply).put(into: &self)
     case "history" where reply.count == 5: ChatHistory(reply).put(into: &self)
     case "chats" where reply.count == 3: ChatList(reply).put(into: &self)
+    case "chat" where reply.count == 2: ShownChat(reply: reply).put(into: &self)
+    case "chat_report" where reply.count == 6: ReportedChat(reply).put(into: &self)
     case "message" where reply.count == 2: PoppedMessage(reply).put(into: &self)
     case "list" where reply.count == 3: putList(reply)
     case "report" where reply.count == 6: ReportedSession(reply).put(into: &self)

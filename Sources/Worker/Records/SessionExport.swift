@@ -36,7 +36,10 @@ struct SessionExport {
     line.put(",\"fenced\":")
     line.put(stored[.fenced].map { $0.elementsEqual("yes".utf8) } == true ? "true" : "false")
     putNumber(",\"floor\":", "floor", stored.number(.floor).or(.known(0)), into: &line)
-    putNumber(",\"chat\":", "chat", stored.chat, into: &line)
+    let chat = stored.chat.or(.known(0))
+    putNumber(",\"chat\":", "chat", chat, into: &line)
+    let last = stored.chatNumbers.map { StoredNumber.known($0.last) } ?? .corrupt
+    putNumber(",\"last_chat\":", "last_chat", last, into: &line)
     putNumber(",\"answers\":[", "answers", stored.number(.answers).or(.known(0)), into: &line)
     putNumber(",", "answers", stored.number(.answerMs).or(.known(0)), into: &line)
     line.put("],\"links\":")
@@ -70,6 +73,8 @@ struct SessionExport {
   private func putTimes(into line: inout RecordLine) {
     putNumbers(",\"clocks\":[", .of("clocks"), stored.clocks, into: &line)
     putNumber("],\"created_at\":", "created_at", stored.created, into: &line)
+    putNumber(",\"updated_at\":", "updated_at", stored.updated, into: &line)
+    putNumber(",\"ended_at\":", "ended_at", stored.number(.ended).or(.known(0)), into: &line)
     let active = stored.number(.active).required
     putNumber(",\"active_at\":", "active_at", active, into: &line)
     putNumber(",\"born_at\":", "born_at", stored.born, into: &line)
@@ -158,8 +163,14 @@ struct SessionExport {
   }
 
   private func putChat(_ at: Int, into line: inout RecordLine) {
-    let chat = Int64(at + 1)
-    line.put(at == 0 ? "{\"seq\":" : ",{\"seq\":")
+    let numbers = stored.chatNumbers?.list ?? []
+    let chat = at < numbers.count ? numbers[at] : Int64(at + 1)
+    line.put(at == 0 ? "{\"chat\":" : ",{\"chat\":")
+    line.put(chat)
+    line.put(",\"created_at\":")
+    let created = StoredNumber(stored.value("b", ofChat: chat)).or(stored.created)
+    line.put(created, .of("chats", chat, "created_at"))
+    line.put(",\"seq\":")
     let seq = StoredNumber(stored.value("q", ofChat: chat)).or(.known(0))
     line.put(seq, .of("chats", chat, "seq"))
     line.put(",\"asked_at\":")

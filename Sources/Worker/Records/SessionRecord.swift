@@ -41,7 +41,10 @@ struct SessionRecord {
     putMember(.phase, "phase", into: &line)
     line.put(",\"step\":")
     putMember(.step, "step", into: &line)
+    line.put(",\"policy\":null,\"fenced\":")
+    putFenced(into: &line)
     putTimes(into: &line)
+    putClocks(into: &line)
     line.put(",\"chat\":")
     putNumber(stored.chat, "chat", into: &line)
     line.put(",\"chats\":")
@@ -110,6 +113,8 @@ struct SessionRecord {
     let isLive = state.map { $0 == .active || $0 == .paused }
     line.put(",\"created_at\":")
     putNumber(stored.created, "created_at", into: &line)
+    line.put(",\"updated_at\":")
+    putNumber(stored.updated, "updated_at", into: &line)
     line.put(",\"active_at\":")
     putNumber(active, "active_at", into: &line)
     line.put(",\"idle_at\":")
@@ -121,6 +126,27 @@ struct SessionRecord {
     line.put(",\"keep_until\":")
     let isKept = state.map { isLive == false && $0 != .abandoned }
     putDeadline("keep_until", stored.since, clocks[4], runs: isKept, into: &line)
+  }
+
+  /// Puts whether every change needs the lock's token.
+  private func putFenced(into line: inout RecordLine) {
+    guard stored.isReadable else { return line.put("null") }
+    line.put(stored[.fenced].map { $0.elementsEqual("yes".utf8) } == true ? "true" : "false")
+  }
+
+  /// Puts the lengths of the clocks in ms; 0 is off.
+  private func putClocks(into line: inout RecordLine) {
+    guard stored.isReadable else { return line.put(",\"clocks\":null") }
+    let names: [(before: StaticString, name: StaticString)] = [
+      (",\"clocks\":{\"idle_ms\":", "clocks.idle_ms"), (",\"abandon_ms\":", "clocks.abandon_ms"),
+      (",\"archive_ms\":", "clocks.archive_ms"), (",\"life_ms\":", "clocks.life_ms"),
+      (",\"keep_ms\":", "clocks.keep_ms"), (",\"warn_ms\":", "clocks.warn_ms"),
+    ]
+    for ((before, name), ms) in zip(names, clocks) {
+      line.put(before)
+      line.put(ms.map { .known($0) } ?? .corrupt, .of(name))
+    }
+    line.put("}")
   }
 
   private func putDeadline(

@@ -152,15 +152,21 @@ struct ChatList {
     line.put("{\"chats\":[")
     for at in 0..<reply[2].count {
       if at > 0 { line.put(",") }
-      put(reply[2][at], into: &line)
+      ChatList.put(reply[2][at], into: &line)
     }
     line.put("],\"current\":")
-    line.put(StoredNumber(reply[1].bytes), .of("current"))
+    let current = StoredNumber(reply[1].bytes)
+    line.put(current == .known(0) ? .missing : current, .of("current"))
     line.putDamaged()
     line.put("}")
   }
 
-  private func put(_ chat: RedisReply, into line: inout RecordLine) {
+  /// Puts a chat, from an array of what `chats` has of each.
+  ///
+  /// Alone, it says itself what of it is corrupt.
+  static func put(
+    _ chat: RedisReply, into line: inout RecordLine, isAlone: Bool = false
+  ) {
     let number = chat[0].integer ?? 0
     line.put("{\"chat\":")
     line.put(number)
@@ -168,17 +174,79 @@ struct ChatList {
     let isReadable = chat[1].kind != .integer
     let name = ValueName.of("chats", number, "name")
     if isReadable { line.put(string: chat[1].textIfAny, name) } else { line.putCorrupt(name) }
+    line.put(",\"created_at\":")
+    line.put(StoredNumber(chat[5].textIfAny).required, .of("chats", number, "created_at"))
     line.put(",\"messages\":")
-    let count = chat[3].kind == .integer ? chat[3].integer : nil
-    line.put(count.map { .known($0) } ?? .corrupt, .of("chats", number, "messages"))
+    line.put(messages(of: chat), .of("chats", number, "messages"))
     line.put(",\"last_at\":")
-    let newest = chat[4].textIfAny.map { StoredMessage($0) }
-    let lastAt: StoredNumber =
-      if let newest { newest.at.map { .known($0) } ?? .corrupt } else { .missing }
-    line.put(lastAt, .of("chats", number, "last_at"))
+    line.put(lastAt(of: chat), .of("chats", number, "last_at"))
     line.put(",\"config\":")
     let config = ValueName.of("chats", number, "config")
     if isReadable { line.put(json: chat[2].textIfAny, config) } else { line.putCorrupt(config) }
+    if isAlone { line.putDamaged() }
+    line.put("}")
+  }
+
+  /// How many messages a chat has.
+  fileprivate static func messages(of chat: RedisReply) -> StoredNumber {
+    let count = chat[3].kind == .integer ? chat[3].integer : nil
+    return count.map { .known($0) } ?? .corrupt
+  }
+
+  /// When its newest message was said.
+  fileprivate static func lastAt(of chat: RedisReply) -> StoredNumber {
+    guard let newest = chat[4].textIfAny else { return .missing }
+    return StoredMessage(newest).at.map { .known($0) } ?? .corrupt
+  }
+}
+
+/// One chat, as GET shows it.
+///
+/// From an array: `chat`, and what `chats` has of each.
+struct ShownChat {
+  let reply: RedisReply
+
+  func put(into line: inout RecordLine) {
+    ChatList.put(reply[1], into: &line, isAlone: true)
+  }
+}
+
+/// REPORT of a chat.
+///
+/// From an array: `chat_report`, device, session, what `chats` has of the chat, its latest number
+/// or -1 if the record is of another type, and the time of Redis in ms.
+struct ReportedChat {
+  private let reply: RedisReply
+
+  init(_ reply: RedisReply) { self.reply = reply }
+
+  func put(into line: inout RecordLine) {
+    let chat = reply[3]
+    line.put("{\"session\":")
+    line.put(id: reply[2].bytes, .of("session"))
+    line.put(",\"device\":")
+    line.put(id: reply[1].bytes, .of("device"))
+    line.put(",\"chat\":")
+    line.put(chat[0].integer ?? 0)
+    line.put(",\"name\":")
+    if chat[1].kind == .integer {
+      line.putCorrupt(.of("name"))
+    } else {
+      line.put(string: chat[1].textIfAny, .of("name"))
+    }
+    line.put(",\"age_ms\":")
+    // A clock may have gone back since.
+    let age = StoredNumber(chat[5].textIfAny).number.map { max(0, (reply[5].integer ?? 0) - $0) }
+    line.put(age.map { .known($0) } ?? .corrupt, .of("age_ms"))
+    line.put(",\"last_at\":")
+    line.put(ChatList.lastAt(of: chat), .of("last_at"))
+    line.put(",\"messages\":")
+    line.put(ChatList.messages(of: chat), .of("messages"))
+    line.put(",\"said\":")
+    let isReadable = reply[4].kind != .integer
+    let said = StoredNumber(reply[4].textIfAny).or(.known(0))
+    line.put(isReadable ? said : .corrupt, .of("said"))
+    line.putDamaged()
     line.put("}")
   }
 }

@@ -9,6 +9,7 @@ struct StoredSession {
   /// A member of which a record has one; their raw values are their names in Redis.
   enum Member: String, CaseIterable {
     case state, rev, clocks, created, active, links, fenced, thread, since, reason, born, warned
+    case updated, ended
     case name, phase, step, floor, answers, chat, chats
     case answerMs = "answer_ms"
 
@@ -63,8 +64,8 @@ struct StoredSession {
       .sorted { $0.name.lexicographicallyPrecedes($1.name) }
   }
 
-  /// What a chat has of a kind: `q` its latest number, `n` its name, `c` its configuration, `t`
-  /// when it was asked.
+  /// What a chat has of a kind: `q` its latest number, `n` its name, `c` its configuration, `b`
+  /// when it was made, `t` when it was asked.
   func value(_ kind: Character, ofChat chat: Int64) -> LentBytes? {
     named.first {
       $0.kind == kind.asciiValue && StoredNumber($0.name) == .known(chat)
@@ -76,18 +77,37 @@ struct StoredSession {
     self[.state].flatMap { SessionState(rawValue: String(decoding: $0, as: UTF8.self)) }
   }
 
-  /// How many chats there are, and which is the current one: above this a record is corrupt, as
-  /// `sessions.lua` has it.
-  var chats: StoredNumber { StoredSession.within(number(.chats)) }
-  var chat: StoredNumber { StoredSession.within(number(.chat)) }
+  /// How many chats there are; above this a record is corrupt, as `session_index.lua` has it.
+  var chats: StoredNumber { chatNumbers.map { .known(Int64($0.list.count)) } ?? .corrupt }
 
-  private static func within(_ number: StoredNumber) -> StoredNumber {
-    number.number.map { 1...1_000 ~= $0 } == false ? .corrupt : number.or(.known(1))
+  /// The current chat; missing while there is none.
+  var chat: StoredNumber {
+    let chat = number(.chat).or(.known(1))
+    guard let number = chat.number, number <= StoredSession.chatNumberMax else { return .corrupt }
+    return number == 0 ? .missing : chat
+  }
+
+  private static let chatsMax: Int64 = 1_000
+  private static let chatNumberMax: Int64 = 999_999
+
+  /// The numbers of the chats, in order, and the highest that was given out; nil if it is corrupt.
+  var chatNumbers: (list: [Int64], last: Int64)? {
+    guard let text = self[.chats] else { return ([1], 1) }
+    let words = text.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: true)
+    let numbers = words.compactMap { StoredNumber.parse($0) }
+    guard numbers.count == words.count, let last = numbers.first,
+      last <= StoredSession.chatNumberMax
+    else { return nil }
+    guard !text.contains(UInt8(ascii: " ")) else {
+      return numbers.count - 1 <= StoredSession.chatsMax ? (Array(numbers.dropFirst()), last) : nil
+    }
+    return 1...StoredSession.chatsMax ~= last ? (Array(1...last), last) : nil
   }
 
   // MARK: Times
 
   var created: StoredNumber { number(.created).required }
+  var updated: StoredNumber { number(.updated).or(created) }
   var since: StoredNumber { number(.since).or(created) }
   var born: StoredNumber { number(.born).or(created) }
 

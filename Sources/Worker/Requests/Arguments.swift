@@ -183,7 +183,8 @@ struct Arguments {
       if token.range.count == 1, text[token.start] == UInt8(ascii: "*") { break }
       try checkDevice(token, name, text)
     case .listed: try checkListed(token, name, text)
-    case .id, .linkKind, .linkRef, .group, .agent:
+    case .linkKind: try checkKind(token, text)
+    case .id, .linkRef, .group, .agent:
       let bytesMax = kind == .agent ? IDText.agentBytesMax : IDText.idBytesMax
       if let fault = IDText.fault(text, token, bytesMax: bytesMax) {
         throw RequestError(
@@ -234,8 +235,18 @@ struct Arguments {
       _ = try checkBare(token, .deviceOrAll, name, text)
       return
     }
-    try checkID(Token(start: token.start, end: equals, isQuoted: false), "kind", text)
+    try checkKind(Token(start: token.start, end: equals, isQuoted: false), text)
     try checkID(Token(start: equals + 1, end: token.end, isQuoted: false), "ref", text)
+  }
+
+  /// A kind of link; what has a meaning of its own for LIST is none.
+  private func checkKind(_ token: Token, _ text: Span<UInt8>) throws(RequestError) {
+    try checkID(token, "kind", text)
+    let kind = text.extracting(token.range).withUnsafeBufferPointer {
+      String(decoding: $0, as: UTF8.self)
+    }
+    guard LinkKind.reserved.contains(kind) else { return }
+    throw RequestError(.badRequest, LinkKind.whyReserved(kind))
   }
 
   private func checkAddress(
@@ -252,6 +263,13 @@ struct Arguments {
       start = at + 1
     }
     parts.append(start..<token.end)
+    if parts.count == 3, partsMax == 2 {
+      let chat = Token(start: parts[2].lowerBound, end: parts[2].upperBound, isQuoted: false)
+      throw RequestError(
+        .badRequest,
+        "\(name) \(EchoText.quoted(text, token)) goes on to a chat, but this is about a session: "
+          + "leave out '/' and \(EchoText.quoted(text, chat))")
+    }
     guard parts.count <= partsMax else { throw bad }
     let device = Token(start: parts[0].lowerBound, end: parts[0].upperBound, isQuoted: false)
     try checkDevice(device, name, text)

@@ -22,6 +22,8 @@ struct ExportedRecord {
   /// Where the payload begins in its line: what error texts count from.
   private let start: Int
   private let settings: Settings
+  /// No member was changed later.
+  private var latestRev: Int64 = 0
 
   init(
     _ payload: UnsafeBufferPointer<UInt8>, at start: Int, _ settings: Settings
@@ -82,7 +84,10 @@ struct ExportedRecord {
     set("thread", try text(try need(whole, "thread"), "thread"))
     let isFenced = whole["fenced"].map { text[$0].elementsEqual("true".utf8) } ?? false
     set("fenced", (isFenced ? "yes" : "no").utf8)
-    for name in ["rev", "floor"] { set(name, try number(whole, name)) }
+    let rev = try number(whole, "rev", 1...ExportedRecord.numberMax)
+    set("rev", rev)
+    set("floor", try number(whole, "floor", 0...rev))
+    latestRev = rev
     let answers = try numbers(whole, "answers", count: 2)
     set("answers", answers[0])
     set("answer_ms", answers[1])
@@ -105,6 +110,10 @@ struct ExportedRecord {
       ("created_at", "created"), ("active_at", "active"), ("born_at", "born"), ("since", "since"),
     ]
     for (name, field) in names { set(field, try number(whole, name)) }
+    for (name, field) in [("updated_at", "updated"), ("ended_at", "ended")] {
+      let at = try number(whole, name)
+      if at > 0 { set(field, at) }
+    }
     let warned = try numbers(whole, "warned", count: 2)
     set("warned", warned.map(String.init).joined(separator: " ").utf8)
   }
@@ -144,6 +153,9 @@ struct ExportedRecord {
       if let fault = IDText.fault(kind) {
         throw ExportedRecord.bad("a link's kind is not an id: \(fault)")
       }
+      guard !LinkKind.reserved.contains(kind) else {
+        throw ExportedRecord.bad(LinkKind.whyReserved(kind))
+      }
       for ref in try elements(refs, "links") {
         links.append(LinkName(kind: kind, ref: try id(ref, "a link's ref")))
       }
@@ -166,23 +178,66 @@ struct ExportedRecord {
 
   private mutating func readChats(_ whole: [String: Range<Int>]) throws(RequestError) {
     let chats = try elements(try need(whole, "chats"), "chats")
-    guard 1...settings.chatsMax ~= chats.count else {
-      throw RequestError(.quota, "a session may have 1 to \(settings.chatsMax) chats")
+    guard chats.count <= settings.chatsMax else {
+      throw RequestError(
+        .quota, "quota exceeded: \(chats.count) of \(settings.chatsMax) chats in this session")
     }
-    set("chats", Int64(chats.count))
-    set("chat", try number(whole, "chat", 1...Int64(chats.count)))
-    for (index, chat) in chats.enumerated() {
-      try readChat(index + 1, try object(chat, "a chat"))
+    var numbers: [Int64] = []
+    var names: Set<[UInt8]> = []
+    for range in chats {
+      let chat = try object(range, "a chat")
+      let next = (numbers.last ?? 0) + 1
+      let given =
+        try chat["chat"].map { range throws(RequestError) in
+          try self.number(range, "chat", 1...ExportedRecord.chatNumberMax)
+        }
+      let number = given ?? next
+      guard number >= next else {
+        throw ExportedRecord.bad("the numbers of chats must grow")
+      }
+      numbers.append(number)
+      if let name = try readChat(number, chat), !names.insert(name).inserted {
+        throw ExportedRecord.bad("two chats have one name")
+      }
     }
+    let highest = numbers.last ?? 1
+    let last =
+      try whole["last_chat"].map { range throws(RequestError) in
+        try number(range, "last_chat", highest...ExportedRecord.chatNumberMax)
+      } ?? highest
+    // As records keep them: which are left is said only once one was removed.
+    let isWhole = numbers.elementsEqual(1...last)
+    let list = numbers.isEmpty ? " " : numbers.map { " \($0)" }.joined()
+    set("chats", "\(last)\(isWhole ? "" : list)".utf8)
+    let current = try number(whole, "chat", 0...last)
+    guard numbers.contains(current) || numbers.isEmpty && current == 0 else {
+      throw ExportedRecord.bad("chat is none of the chats")
+    }
+    set("chat", current)
   }
 
+  /// An address has no greater number.
+  private static let chatNumberMax: Int64 = 999_999
+
+  /// Returns the chat's name, if it has one.
   private mutating func readChat(
-    _ chat: Int, _ members: [String: Range<Int>]
-  ) throws(RequestError) {
-    if let name = members["name"] { set("n:\(chat)", try text(name, "a chat's name")) }
-    if let config = members["config"] { set("c:\(chat)", try value(config)) }
+    _ chat: Int64, _ members: [String: Range<Int>]
+  ) throws(RequestError) -> [UInt8]? {
+    var name: [UInt8]?
+    if let range = members["name"], !isNull(range) {
+      _ = try text(range, "a chat's name")
+      // Written one way, for names are compared as they are written.
+      var json: [UInt8] = []
+      json.appendJSONString(Array(try string(range, "a chat's name").utf8).span)
+      set("n:\(chat)", json)
+      name = json
+    }
+    if let config = members["config"], !isNull(config) { set("c:\(chat)", try value(config)) }
     if let asked = members["asked_at"], !isNull(asked) {
       set("t:\(chat)", try number(asked, "asked_at"))
+    }
+    if let created = members["created_at"] {
+      set("b:\(chat)", try number(created, "created_at"))
     }
     let latest = try number(members, "seq")
     set("q:\(chat)", latest)
@@ -208,6 +263,7 @@ struct ExportedRecord {
       messages.add("\(try number(message, "at"))".utf8)
       messages.add(json)
     }
+    return name
   }
 }
 
@@ -307,7 +363,9 @@ extension ExportedRecord {
     _ allowed: ClosedRange<Int64> = 0...numberMax
   ) throws(RequestError) -> Int64 {
     guard let range = members[name] else {
-      guard name == "floor" else { throw ExportedRecord.bad("\(name) is missing") }
+      guard ["floor", "updated_at", "ended_at"].contains(name) else {
+        throw ExportedRecord.bad("\(name) is missing")
+      }
       return 0
     }
     return try number(range, name, allowed)
@@ -385,7 +443,8 @@ extension ExportedRecord {
     guard 1...2 ~= parts.count else {
       throw ExportedRecord.bad("a field is not a revision and a value")
     }
-    var line = Array("\(try number(parts[0], "a field's revision"))".utf8)
+    let rev = try number(parts[0], "a field's revision", 1...latestRev)
+    var line = Array("\(rev)".utf8)
     guard parts.count == 2 else { return (line, false) }
     guard !isNull(parts[1]) else {
       throw ExportedRecord.bad("a field is null: one that was removed has its revision alone")

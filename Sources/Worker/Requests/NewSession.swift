@@ -13,7 +13,7 @@ struct NewSession {
   let dueInMs: Int64?
 
   init(_ call: borrowing Call) throws(RequestError) {
-    let id = call.context.nextSessionID()
+    let id = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device))
     let thread = call.json(.thread).map { String(decoding: $0, as: UTF8.self) } ?? "\"\(id)\""
     var clocks: [Int64] = []
     for (option, ms) in zip(OptionName.clocks, call.shared.settings.clocks.inOrder) {

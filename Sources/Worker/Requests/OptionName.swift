@@ -10,7 +10,7 @@ enum OptionName: Int, CaseIterable, Sendable {
   case agent
   case user, name, thread, phase, step, reason
   case idle, abandon, archive, life, keep, warn
-  case fenced, rev, state, cursor, hint, last, replace
+  case fenced, rev, state, cursor, hint, last, replace, archived
 
   var text: String { OptionName.texts[rawValue] }
 
@@ -32,7 +32,7 @@ enum OptionName: Int, CaseIterable, Sendable {
     case .name, .thread, .phase, .step, .reason: .text(bytesMax: ValueKind.storedTextBytesMax)
     case .idle, .abandon, .archive, .life, .warn: .duration(allowsZero: true)
     case .keep: .duration(allowsZero: false)
-    case .fenced, .replace: .oneOf(["yes", "no"])
+    case .fenced, .replace, .archived: .oneOf(["yes", "no"])
     case .rev: .integer(0...((1 << 53) - 1))
     case .state: .oneOf(SessionState.allCases.map(\.rawValue))
     case .hint: .id
@@ -51,7 +51,7 @@ extension OptionName {
     case .req, .wait: false
     case .ttl, .token, .types, .after, .group, .limit, .agent, .user, .name, .thread, .phase, .step,
       .reason, .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor,
-      .hint, .last, .replace:
+      .hint, .last, .replace, .archived:
       true
     }
   }
@@ -66,7 +66,7 @@ extension OptionName {
     case .agent, .group: .everyDevice
     case .ttl, .token, .req, .types, .after, .limit, .wait, .name, .thread, .phase, .step, .reason,
       .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor, .hint, .last,
-      .replace:
+      .replace, .archived:
       .nothing
     }
   }

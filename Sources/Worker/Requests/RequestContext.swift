@@ -15,8 +15,8 @@ protocol RequestContext: AnyObject {
   var events: any EventService { get }
   /// Monotonic ms of this turn.
   var nowMs: Int64 { get }
-  /// The id of a session that is to be made.
-  func nextSessionID() -> String
+  /// The id of a session that is to be made, with the mark of its device.
+  func nextSessionID(mark: UInt16) -> String
   /// Answers with a whole reply line, its end included.
   func answer(_ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>)
   func answer(_ ticket: Ticket, _ error: RequestError)

@@ -53,11 +53,14 @@ struct WordRule: Sendable {
   static let device = WordRule(name: "device", kind: .device)
   static let deviceOrAll = WordRule(name: "device|*", kind: .deviceOrAll)
   static let listed = WordRule(name: "device|kind=ref|*", kind: .listed)
-  /// A session's address; one that goes on to a chat of it will do as well.
-  static let session = WordRule(name: "address", kind: .address(parts: 3))
-  static let sessionIfAny = WordRule(
-    name: "address", kind: .address(parts: 3), isOptional: true)
+  /// A session's address: a chat in it would mean nothing, and is refused.
+  static let session = WordRule(name: "address", kind: .address(parts: 2))
+  /// The address of a chat, or of a session, whose current chat is meant.
   static let chat = WordRule(name: "address", kind: .address(parts: 3))
+  /// The address of a session, or of one of its chats.
+  static let sessionOrChat = WordRule(name: "address", kind: .address(parts: 3))
+  static let sessionOrChatIfAny = WordRule(
+    name: "address", kind: .address(parts: 3), isOptional: true)
   static let agent = WordRule(name: "agent", kind: .agent)
   static let kind = WordRule(name: "kind", kind: .linkKind)
   static let ref = WordRule(name: "ref", kind: .linkRef)

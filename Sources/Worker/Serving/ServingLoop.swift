@@ -149,9 +149,8 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
   var workerID: String { shared.workerID }
   var tailRequests: Mailbox<TailRequest> { shared.tailRequests }
 
-  func nextSessionID() -> String {
-    sessionIDs.next(
-      ms: WallTime.nowMs(), high: .random(in: 0 ... .max), low: .random(in: 0 ... .max))
+  func nextSessionID(mark: UInt16) -> String {
+    sessionIDs.next(ms: WallTime.nowMs(), random: .random(in: 0 ... .max), mark: mark)
   }
 
   func answer(_ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>) { answer(ticket, line, nil) }

@@ -12,7 +12,7 @@ enum HistoryVerb {
     name: "HISTORY", rights: .read, words: [.chat],
     options: [.last, .after, .limit],
     summary: "Messages of a chat, oldest first: the last ones, or those after a number.",
-    replies: ["OK", "NONE"]
+    replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
     let (after, last, limit) = (try after(call), call.number(.last), call.number(.limit))

@@ -18,8 +18,8 @@ enum StatsVerb {
 
 enum ReportVerb {
   static let verb = Verb(
-    name: "REPORT", rights: .read, words: [.sessionIfAny], options: [.user, .agent],
-    summary: "Figures of one session, of one user's sessions, or of one agent's locks.",
+    name: "REPORT", rights: .read, words: [.sessionOrChatIfAny], options: [.user, .agent],
+    summary: "Figures of one session, chat, user or agent.",
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
     let agent = call.text(.agent)
@@ -27,9 +27,10 @@ enum ReportVerb {
     switch (isSession, call.option(.user) != nil, !agent.isEmpty) {
     case (true, false, false):
       let address = call.address
-      try call.run(.reportSession) { arguments in
+      try call.run(address.chat == nil ? .reportSession : .reportChat) { arguments in
         arguments.word(address.device)
         arguments.word(orEmpty: address.session)
+        if let chat = address.chat { arguments.word(chat) }
       }
     case (false, true, false): try UserReport(call, user: call.text(.user))
     case (false, false, true):

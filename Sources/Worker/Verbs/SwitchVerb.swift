@@ -12,6 +12,9 @@ enum SwitchVerb {
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
+    guard address.chat != nil else {
+      throw RequestError(.badRequest, "SWITCH needs a chat: write device/session/chat")
+    }
     try call.run(.switchChat) { arguments in
       arguments.word(address.device)
       arguments.word(orEmpty: address.session)

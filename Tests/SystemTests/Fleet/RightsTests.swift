@@ -197,6 +197,35 @@ extension SystemSuites.Fleet {
       }
     }
 
+    @Test func `RECOVER gives a caller of one user that user's sessions`() throws {
+      let (lab, file, root) = try start()
+      defer { lab.stop() }
+      for (name, users) in [
+        ("ada", "user=ada"), ("bob", "user=bob"), ("both", "user=ada,user=bob"),
+      ] {
+        try file.add(name, ["--rights", "read,write", "--links", users])
+      }
+      try file.write()
+      lab.worker.signal(SIGHUP)
+      let hers = try root.request("OPEN a-9 user=ada {\"secret\":1}").string("session")
+      let foreign = try root.request("OPEN a-8 user=ada").string("session")
+      try eventually("bob is known", within: .seconds(5)) {
+        try lab.connect().request("AUTH \(file.secret("bob"))").isOK
+      }
+      let bob = try file.connect(lab.worker, as: "bob")
+      let his = try bob.request("RECOVER a-9 hint=\(hers)")
+      #expect(try his.string("how") == "new" && his.string("hint") == "other_user")
+      #expect(his.raw.contains("\"links\":{\"user\":[\"bob\"]}") && !his.raw.contains("secret"))
+      #expect(try bob.request("RECOVER a-9").string("session") == his.string("session"))
+      #expect(try bob.request("RECOVER a-9 hint=\(foreign)").string("hint") == "gone")
+      expect(try bob.request("RECOVER a-9 user=ada"), "ERR", "forbidden")
+      let ada = try file.connect(lab.worker, as: "ada")
+      #expect(try ada.request("RECOVER a-9").string("session") == hers)
+      let both = try file.connect(lab.worker, as: "both")
+      expectBadRequest(try both.request("RECOVER a-9"), naming: "user")
+      #expect(try both.request("RECOVER a-9 user=ada").string("session") == hers)
+    }
+
     @Test func `a watch of all shows the events of the caller's devices`() throws {
       let (lab, file, root) = try start()
       defer { lab.stop() }

@@ -188,12 +188,18 @@ extension SystemSuites {
       let device = Lab.device()
       expect(try client.request("OPEN \(device) {\"a\":1}"), "OK")
       expect(try client.request("SAY \(device) {\"n\":1}"), "OK")
-      let exported = body(try client.request("EXPORT \(device)"))
+      let first = body(try client.request("EXPORT \(device)"))
       let most = "9999999999999"
+      // A field has no later revision than its session.
+      let late = first.replacing("\"rev\":1", with: "\"rev\":\(most)")
+      expect(
+        try client.request("IMPORT replace=yes \(first.replacing("\"a\":[1,", with: "\"a\":[2,"))"),
+        "ERR", "bad_request")
       let counts = [
-        ("\"rev\":1", "\"rev\":"), ("\"a\":[1,", "\"a\":["), ("\"seq\":1,", "\"seq\":"),
+        (first, "\"rev\":1", "\"rev\":"), (late, "\"a\":[1,", "\"a\":["),
+        (first, "\"seq\":1,", "\"seq\":"),
       ]
-      for (was, name) in counts {
+      for (exported, was, name) in counts {
         #expect(exported.contains(was), "\(exported)")
         let end = was.hasSuffix(",") ? "," : ""
         let over = exported.replacing(

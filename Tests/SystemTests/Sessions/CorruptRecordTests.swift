@@ -86,14 +86,22 @@ extension SystemSuites {
       ),
       (
         "redis.call('HSET', K, 'clocks', '1800000 x 604800000 86400000 2592000000 120000')",
-        ["abandon_at"], []
+        ["abandon_at", "clocks.abandon_ms"], []
       ),
-      ("redis.call('HDEL', K, 'clocks')", ["idle_at", "abandon_at", "life_at"], []),
+      (
+        "redis.call('HDEL', K, 'clocks')",
+        [
+          "idle_at", "abandon_at", "life_at", "clocks.idle_ms", "clocks.abandon_ms",
+          "clocks.archive_ms", "clocks.life_ms", "clocks.keep_ms", "clocks.warn_ms",
+        ], []
+      ),
       ("redis.call('HSET', K, 'active', 'now')", ["active_at", "idle_at", "abandon_at"], []),
       ("redis.call('HSET', K, 'created', '-1')", ["created_at", "life_at"], []),
+      ("redis.call('HSET', K, 'updated', 'x')", ["updated_at"], []),
       ("redis.call('HSET', K, 'rev', '1e400')", ["rev"], []),
       ("redis.call('HSET', K, 'chat', 'nan')", ["chat"], ["chat"]),
       ("redis.call('HSET', K, 'chats', '99999999999')", ["chats"], []),
+      ("redis.call('HSET', K, 'chats', '2 1 x')", ["chats"], []),
       ("redis.call('HSET', K, 'links', 'user \"x\\n')", ["links"], []),
       ("redis.call('DEL', K) redis.call('SET', K, 'x')", ["record", "messages"], ["chat"]),
       ("redis.call('DEL', K..'/1') redis.call('SADD', K..'/1', 'x')", ["messages"], ["messages"]),

@@ -88,13 +88,13 @@ extension SystemSuites {
         let reply = try client.request(list)
         #expect(reply.raw.contains("{\"session\":\"\(sessions[0])\""), "\(list): \(reply)")
         #expect(reply.raw.contains("{\"session\":\"\(sessions[1])\""), "\(list): \(reply)")
-        let damaged = "\"damaged\":[\"idle_at\",\"abandon_at\",\"life_at\"]"
+        let damaged = "\"damaged\":[\"idle_at\",\"abandon_at\",\"life_at\",\"clocks.idle_ms\","
         #expect(reply.raw.contains(damaged), "\(list): \(reply)")
       }
       let report = try client.request("REPORT user=\(user)")
       #expect(try report.int("sessions") == 1, "\(report)")
       #expect(report.shows("damaged", as: "[\"\(device)/\(sessions[0])\"]"), "\(report)")
-      #expect(try count() == before + 10)
+      #expect(try count() == before + 28)
       expect(try client.request("SET \(device)/\(sessions[0]) {}"), "ERR", "illegal_state")
       expect(try client.request("DELETE \(device)/\(sessions[0])"), "OK")
       #expect(try !client.request("LIST \(device)").raw.contains("damaged"))

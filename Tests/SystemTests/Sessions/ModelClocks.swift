@@ -31,6 +31,12 @@ extension ModelClocks {
     warn = ms("warn", warn)
   }
 
+  /// As a record shows them.
+  var json: String {
+    "{\"idle_ms\":\(idle),\"abandon_ms\":\(abandon),\"archive_ms\":\(archive)"
+      + ",\"life_ms\":\(life),\"keep_ms\":\(keep),\"warn_ms\":\(warn)}"
+  }
+
   /// What a session in this state will be in a moment, if one of its clocks is short.
   func soon(after state: String) -> String? {
     guard state == "active" || state == "paused" else { return nil }

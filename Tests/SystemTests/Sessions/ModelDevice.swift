@@ -5,8 +5,15 @@ import Foundation
 struct ModelDevice {
   let name: String
   var sessions: [ModelSession] = []
-  /// The session that was opened or recovered last; it may be gone.
-  var current: String?
+  /// The live session that was opened or recovered last; after its end the live one that was
+  /// active last; while none lives, the one that ended last.
+  private(set) var current: String?
+  /// Those of which any may be the current one: what they did last may have one and the same ms.
+  private(set) var candidates: [String] = []
+  /// A session of another device.
+  let elsewhere: String
+  /// Counts what was done.
+  private(set) var steps = 0
   var holder: String?
   var token: Int?
   var oldTokens: [Int] = []
@@ -28,11 +35,13 @@ struct ModelDevice {
   /// codes are told by their first words.
   mutating func answer(_ request: ModelRequest, _ reply: Reply) throws -> String {
     if let req = request.req, let first = kept[req] { return again(first, request, reply) }
+    steps += 1
     let wanted = try perform(request, reply)
     if let req = request.req, reply.isOK {
       let session = index(request.session).map { sessions[$0].id }
       kept[req] = KeptReply(request, reply, session)
     }
+    settleCurrent()
     return wanted
   }
 
@@ -49,7 +58,8 @@ struct ModelDevice {
       return "OK \(sessions[at].record.dropLast())\(more)}"
     case .chat(let id, let chat):
       guard let at = sessions.firstIndex(where: { $0.id == id }) else { return "NONE" }
-      return "OK {\"chat\":\(chat),\"name\":\(sessions[at].chats[chat - 1].name)}"
+      guard let place = sessions[at].place(of: "\(chat)") else { return "NONE" }
+      return "OK {\"chat\":\(chat),\"name\":\(sessions[at].chats[place].name)}"
     }
   }
 
@@ -59,16 +69,17 @@ struct ModelDevice {
     case "OPEN": return try open(request, reply)
     case "LIST": return try list(request, reply)
     case "RECOVER" where request.session == nil: return try recoverBest(request, reply)
-    case "GET", "CHATS", "HISTORY": return try read(request, reply)
+    case "GET", "CHATS", "HISTORY", "REPORT": return try read(request, reply)
     default: break
     }
     guard let at = index(request.session) else { return "NONE" }
     if let stale = fence(sessions[at], request.token) { return stale }
     switch request.verb {
-    case "DELETE":
-      events.append("session.deleted \(sessions[at].told)")
-      let id = sessions.remove(at: at).id
-      if sessions.isEmpty, current == id { current = nil }
+    case "DELETE" where request.chat == nil:
+      let gone = sessions.remove(at: at)
+      events.append(
+        "session.deleted \"session\":\"\(gone.id)\",\"state\":\"\(gone.state)\""
+          + ",\"reason\":null,\"links\":{}")
       return "OK"
     case "PAUSE", "RESUME", "CLOSE", "ARCHIVE", "RECOVER": return try move(request, at, reply)
     case "LINK", "UNLINK": return link(request, at)
@@ -76,10 +87,46 @@ struct ModelDevice {
     }
     guard sessions[at].isLive else { return illegal(request.verb, sessions[at]) }
     switch request.verb {
-    case "SET": return set(request, at)
+    case "SET" where request.chat == nil: return set(request, at)
     case "TOUCH": return try touch(at, reply)
     default: return try changeChats(request, at, reply)
     }
+  }
+
+  /// How many steps a device may have in one ms.
+  private static let stepsInOneMs = 2
+
+  /// What is current after a session came to its end, or went.
+  private mutating func settleCurrent() {
+    for at in sessions.indices where sessions[at].isLive { sessions[at].endedStep = 0 }
+    for at in sessions.indices where !sessions[at].isLive && sessions[at].endedStep == 0 {
+      sessions[at].endedStep = steps
+    }
+    candidates = []
+    let live = sessions.filter(\.isLive)
+    if let at = index(current), sessions[at].isLive || live.isEmpty && !sessions[at].isLive {
+      // The one that ended last, if it was not the current one, ended while that one lived.
+      return
+    }
+    let steps = { (session: ModelSession) in session.isLive ? session.activeStep : session.endedStep
+    }
+    let among = live.isEmpty ? sessions : live
+    let best = among.map(steps).max() ?? 0
+    candidates = among.filter { steps($0) + Self.stepsInOneMs >= best }.map(\.id)
+    current = among.first { steps($0) == best }?.id
+  }
+
+  /// Takes what the worker says is the current one, of several that it may be; false if it is none.
+  mutating func learnCurrent(_ id: String) -> Bool {
+    guard candidates.contains(id) else { return false }
+    (current, candidates) = (id, [])
+    return true
+  }
+
+  /// What short clocks of sessions did has been noted.
+  mutating func clocksHaveRun() {
+    steps += 1
+    settleCurrent()
   }
 
   private func illegal(_ verb: String, _ session: ModelSession) -> String {
@@ -144,6 +191,7 @@ struct ModelDevice {
     if let user = request.option("user") { session.links = [ModelLink(kind: "user", ref: user)] }
     events.append("session.opened \(session.told)")
     sessions.append(session)
+    sessions[sessions.count - 1].activeStep = steps
     current = id
     return "OK \(session.record)"
   }
@@ -161,25 +209,38 @@ struct ModelDevice {
   private mutating func read(_ request: ModelRequest, _ reply: Reply) throws -> String {
     guard let at = index(request.session) else { return "NONE" }
     switch request.verb {
-    case "GET":
+    case "GET" where request.chat == nil:
       learn(at, reply)
       return "OK \(sessions[at].record)"
     case "CHATS":
-      let list = sessions[at].chats.enumerated().map { index, chat in
-        "{\"chat\":\(index + 1),\"name\":\(chat.name),\"messages\":\(chat.messages.count)"
-          + ",\"last_at\":\(chat.messages.isEmpty ? "null" : "T"),\"config\":\(chat.config)}"
-      }
-      return "OK {\"chats\":[\(list.joined(separator: ","))],\"current\":\(sessions[at].chat)}"
-    default:
-      guard let number = sessions[at].number(of: request.chat) else { return "NONE" }
-      return history(sessions[at].chats[number - 1], request)
+      let list = sessions[at].chats.map(shown)
+      let current = sessions[at].chat.map { "\($0)" } ?? "null"
+      return "OK {\"chats\":[\(list.joined(separator: ","))],\"current\":\(current)}"
+    default: break
     }
+    guard let place = sessions[at].place(of: request.chat) else { return "NONE" }
+    let chat = sessions[at].chats[place]
+    switch request.verb {
+    case "GET": return "OK \(shown(chat))"
+    case "REPORT":
+      return "OK {\"session\":\"\(sessions[at].id)\",\"device\":\"\(name)\",\"chat\":\(chat.number)"
+        + ",\"name\":\(chat.name),\"age_ms\":N,\"last_at\":\(chat.messages.isEmpty ? "null" : "T")"
+        + ",\"messages\":\(chat.messages.count),\"said\":\(chat.seq)}"
+    default: return history(chat, request)
+    }
+  }
+
+  private func shown(_ chat: ModelChat) -> String {
+    "{\"chat\":\(chat.number),\"name\":\(chat.name),\"created_at\":T"
+      + ",\"messages\":\(chat.messages.count)"
+      + ",\"last_at\":\(chat.messages.isEmpty ? "null" : "T"),\"config\":\(chat.config)}"
   }
 
   private func history(_ chat: ModelChat, _ request: ModelRequest) -> String {
     var found = chat.messages
     let limit = Int(request.option("last") ?? request.option("limit") ?? "20") ?? 20
     if let after = request.option("after") {
+      guard Int(after) ?? 0 <= chat.seq else { return "STALE {\"seq\":\(chat.seq)}" }
       found = found.filter { $0.seq > Int(after) ?? 0 }
       let more = found.count > limit
       return messages(Array(found.prefix(limit)), more)
@@ -219,13 +280,15 @@ struct ModelDevice {
     switch (request.verb, state) {
     case ("PAUSE", "active"): move(at, to: "paused", reason: reason)
     case ("RESUME", "paused"):
-      sessions[at].touch()
+      touch(at)
       move(at, to: "active", reason: "null")
     case ("CLOSE", "active"), ("CLOSE", "paused"):
       move(at, to: request.word ?? "completed", reason: reason)
     case ("CLOSE", request.word ?? "completed"), ("ARCHIVE", "archived"): break
     case ("ARCHIVE", _): move(at, to: "archived", reason: "null")
     case ("RECOVER", "active"), ("RECOVER", "paused"), ("RECOVER", "abandoned"):
+      try recover(at, reply)
+    case ("RECOVER", "archived") where request.option("archived") == "yes":
       try recover(at, reply)
     default: return illegal(request.verb, sessions[at])
     }
@@ -239,28 +302,67 @@ struct ModelDevice {
 
   private mutating func recover(_ at: Int, _ reply: Reply) throws {
     let state = sessions[at].state
-    sessions[at].touch()
+    touch(at)
     if state != "active" { move(at, to: "active", reason: "null", as: "recovered") }
     learn(at, reply)
-    if state == "abandoned" { sessions[at].born = sessions[at].active }
+    if ["abandoned", "archived"].contains(state) { sessions[at].born = sessions[at].active }
     current = sessions[at].id
   }
 
   private mutating func recoverBest(_ request: ModelRequest, _ reply: Reply) throws -> String {
     let newest = sessions.indices.sorted { sessions[$0].id > sessions[$1].id }
-    let hinted = sessions.firstIndex { $0.id == request.option("hint") }
-    for at in [hinted].compactMap({ $0 }) + newest where !sessions[at].isEnded {
+    let hint = request.option("hint")
+    let hinted = sessions.firstIndex { $0.id == hint }
+    var members: [String] = []
+    if let hint, let why = whyNot(hinted, hint, request) { members = ["\"hint\":\"\(why)\""] }
+    let ignored = ignored(request)
+    for at in [hinted].compactMap({ $0 }) + newest where unfit(at, request) == nil {
       if let stale = fence(sessions[at], request.token) { return stale }
       try recover(at, reply)
-      return told(sessions[at], at == hinted ? "hint" : "latest")
+      members.insert("\"how\":\"\(at == hinted ? "hint" : "latest")\"", at: 0)
+      if !ignored.isEmpty { members.append("\"ignored\":[\(ignored.joined(separator: ","))]") }
+      return shown(sessions[at], members)
     }
     let answer = try open(request, reply)
     guard answer.hasPrefix("OK {"), let session = sessions.last else { return answer }
-    return told(session, "new")
+    return shown(session, ["\"how\":\"new\""] + members)
   }
 
-  private func told(_ session: ModelSession, _ how: String) -> String {
-    "OK \(session.record.dropLast()),\"how\":\"\(how)\"}"
+  /// Why a session cannot be recovered for this request, or nil.
+  private func unfit(_ at: Int, _ request: ModelRequest) -> String? {
+    let session = sessions[at]
+    if let user = request.option("user"),
+      !session.links.contains(ModelLink(kind: "user", ref: user))
+    {
+      return "other_user"
+    }
+    if let thread = request.option("thread"), thread != session.thread { return "other_thread" }
+    return session.isEnded ? "ended" : nil
+  }
+
+  private func whyNot(_ hinted: Int?, _ hint: String, _ request: ModelRequest) -> String? {
+    guard let hinted else { return hint == elsewhere ? "elsewhere" : "gone" }
+    return unfit(hinted, request)
+  }
+
+  /// What a session that is there already does not take.
+  private func ignored(_ request: ModelRequest) -> [String] {
+    let names = [
+      "name", "phase", "step", "idle", "abandon", "archive", "life", "keep", "warn", "fenced",
+    ]
+    return
+      (names.filter { request.option($0) != nil } + (request.members == nil ? [] : ["payload"]))
+      .map { "\"\($0)\"" }
+  }
+
+  private func shown(_ session: ModelSession, _ members: [String]) -> String {
+    "OK \(session.record.dropLast()),\(members.joined(separator: ","))}"
+  }
+
+  /// Notes activity.
+  private mutating func touch(_ at: Int) {
+    sessions[at].touch()
+    sessions[at].activeStep = steps
   }
 
   // MARK: Changing
@@ -279,6 +381,7 @@ struct ModelDevice {
 
   private mutating func set(_ request: ModelRequest, _ at: Int) -> String {
     let seen = request.option("rev").flatMap { Int($0) }
+    if let seen, seen > sessions[at].rev { return "STALE {\"rev\":\(sessions[at].rev)}" }
     let hasRoom = sessions[at].links.count { $0.kind != "user" } < ModelLimits.links
     guard request.option("user") == nil || hasRoom else { return "ERR quota" }
     if let refusal = sessions[at].merge(writes(of: request), seen: seen) { return refusal }
@@ -287,12 +390,12 @@ struct ModelDevice {
       for other in others { sessions[at].unlink(other) }
       sessions[at].link(ModelLink(kind: "user", ref: user))
     }
-    sessions[at].touch()
+    touch(at)
     return "OK {\"rev\":\(sessions[at].rev)}"
   }
 
   private mutating func touch(_ at: Int, _ reply: Reply) throws -> String {
-    sessions[at].touch()
+    touch(at)
     func time(_ at: Int?) -> String { at.map { "\($0)" } ?? "null" }
     let session = sessions[at]
     let life = session.clocks.life > 0 ? session.born.map { $0 + session.clocks.life } : nil
@@ -309,77 +412,61 @@ struct ModelDevice {
     _ request: ModelRequest, _ at: Int, _ reply: Reply
   ) throws -> String {
     if request.verb == "CHAT" {
-      guard sessions[at].chats.count < ModelLimits.chats else { return "ERR quota" }
       let name = request.option("name") ?? "null"
-      sessions[at].chats.append(ModelChat(name: name, config: request.texts.first ?? "null"))
-      sessions[at].chat = sessions[at].chats.count
-      sessions[at].rev += 1
-      sessions[at].touch()
-      return "OK {\"chat\":\(sessions[at].chat),\"name\":\(name)}"
+      guard name == "null" || !sessions[at].chats.contains(where: { $0.name == name }) else {
+        return "ERR conflict"
+      }
+      guard sessions[at].chats.count < ModelLimits.chats else { return "ERR quota" }
+      sessions[at].addChat(name, request.texts.first ?? "null")
+      touch(at)
+      return "OK {\"chat\":\(sessions[at].lastChat),\"name\":\(name)}"
     }
-    guard let number = sessions[at].number(of: request.chat) else { return "NONE" }
+    let isCurrent = request.chat == nil || request.chat == "current"
+    if request.verb == "SAY", isCurrent, sessions[at].chats.isEmpty {
+      sessions[at].addChat("null", "null")
+    }
+    guard let place = sessions[at].place(of: request.chat) else { return "NONE" }
+    let number = sessions[at].chats[place].number
     switch request.verb {
     case "SWITCH":
       if sessions[at].chat != number { sessions[at].rev += 1 }
       sessions[at].chat = number
-      sessions[at].touch()
+      touch(at)
       return "OK {\"chat\":\(number)}"
+    case "SET": return setChat(request, at, place)
+    case "DELETE":
+      sessions[at].chats.remove(at: place)
+      sessions[at].chat = sessions[at].chats.last?.number
+      sessions[at].rev += 1
+      return "OK"
     case "SAY":
-      let seq = sessions[at].say(request.texts, in: number)
-      sessions[at].touch()
+      let seq = sessions[at].say(request.texts, in: place)
+      touch(at)
       return "OK {\"seq\":\(seq),\"chat\":\(number)}"
     case "POP":
-      guard let last = sessions[at].chats[number - 1].messages.popLast() else { return "NONE" }
+      guard let last = sessions[at].chats[place].messages.popLast() else { return "NONE" }
       return "OK {\"seq\":\(last.seq),\"at\":T,\"message\":\(last.json)}"
     default:
-      let removed = sessions[at].chats[number - 1].messages.count
-      sessions[at].chats[number - 1].messages = []
+      let removed = sessions[at].chats[place].messages.count
+      sessions[at].chats[place].messages = []
       return "OK {\"removed\":\(removed)}"
     }
   }
-}
 
-/// What is kept of a reply under an idempotency key.
-struct KeptReply {
-  enum Shown {
-    /// The reply as it was.
-    case line(String)
-    /// A session as it is now, with the members that this reply had besides.
-    case record(session: String, more: String)
-    /// A chat as it is now.
-    case chat(session: String, chat: Int)
-  }
-
-  let request: [String]
-  let shows: Shown
-
-  /// `session` is the one that a request with an address has changed.
-  init(_ request: ModelRequest, _ reply: Reply, _ session: String?) {
-    self.request = KeptReply.essence(request)
-    let how = reply.raw.range(of: ",\"how\":", options: .backwards)
-    if let shown = ShownRecord.all(in: reply).first {
-      shows = .record(
-        session: shown.id, more: how.map { String(reply.raw[$0.lowerBound...].dropLast()) } ?? "")
-    } else if request.verb == "CHAT", let session, let chat = try? reply.int("chat") {
-      shows = .chat(session: session, chat: chat)
-    } else {
-      shows = .line(reply.raw)
+  /// A chat's name, and its configuration as a driver writes it: `{"k":N}` or null.
+  private mutating func setChat(_ request: ModelRequest, _ at: Int, _ place: Int) -> String {
+    let number = sessions[at].chats[place].number
+    if let name = request.option("name") {
+      let others = sessions[at].chats.filter { $0.number != number }
+      guard !others.contains(where: { $0.name == name }) else { return "ERR conflict" }
+      sessions[at].chats[place].name = name
     }
-  }
-
-  /// What makes two requests the same: not the order of their options.
-  static func essence(_ request: ModelRequest) -> [String] {
-    var plain = request
-    plain.options = []
-    return [plain.line("")] + request.options.map { "\($0.name)=\($0.value)" }.sorted()
-  }
-}
-
-extension Reply {
-  /// The cursor of a page, without reading what callers have stored.
-  var cursor: String? {
-    guard let found = raw.range(of: ",\"cursor\":\"", options: .backwards) else { return nil }
-    return String(raw[found.upperBound...].prefix { $0 != "\"" })
+    if let (key, json) = request.members?.first {
+      sessions[at].chats[place].merge(key, json)
+    }
+    if request.option("name") != nil || request.members != nil { sessions[at].rev += 1 }
+    touch(at)
+    return "OK {\"chat\":\(number),\"name\":\(sessions[at].chats[place].name)}"
   }
 }
 
@@ -396,14 +483,13 @@ extension ModelSession {
     rev += 1
   }
 
-  /// Appends messages to a chat; gives the last one's number.
-  fileprivate mutating func say(_ texts: [String], in number: Int) -> Int {
+  /// Appends messages to the chat in a place; gives the last one's number.
+  fileprivate mutating func say(_ texts: [String], in place: Int) -> Int {
     for json in texts {
-      chats[number - 1].seq += 1
-      chats[number - 1].messages.append((chats[number - 1].seq, json))
+      chats[place].seq += 1
+      chats[place].messages.append((chats[place].seq, json))
     }
-    let messages = chats[number - 1].messages
-    chats[number - 1].messages = messages.suffix(ModelLimits.messages)
-    return chats[number - 1].seq
+    chats[place].messages = chats[place].messages.suffix(ModelLimits.messages)
+    return chats[place].seq
   }
 }

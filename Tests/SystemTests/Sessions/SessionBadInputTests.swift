@@ -247,8 +247,9 @@ extension SystemSuites {
     private static func addressed(_ address: String) -> [String] {
       [
         "GET", "TOUCH", "PAUSE", "RESUME", "CLOSE", "RECOVER", "ARCHIVE", "DELETE", "CHAT",
-        "SWITCH", "CHATS", "HISTORY", "POP", "FORGET", "SET", "REPORT",
+        "CHATS", "HISTORY", "POP", "FORGET", "SET", "REPORT",
       ].map { "\($0) \(address)" }
+        + ["SWITCH \(address.contains("/") ? address : "\(address)/current")/1"]
         + ["SAY \(address) {}", "LINK \(address) tag t", "UNLINK \(address) tag t"]
     }
 

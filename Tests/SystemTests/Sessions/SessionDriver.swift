@@ -17,15 +17,15 @@ struct SessionDriver {
 
   /// `stranger` is a session of another device.
   init(_ device: String, stranger: String) {
-    model = ModelDevice(name: device)
+    model = ModelDevice(name: device, elsewhere: stranger)
     self.stranger = stranger
   }
 
   private static let verbs: [String] = [
     ("OPEN", 8), ("GET", 8), ("SET", 18), ("TOUCH", 5), ("PAUSE", 5), ("RESUME", 5), ("CLOSE", 4),
-    ("RECOVER", 7), ("ARCHIVE", 3), ("DELETE", 3), ("LIST", 4), ("CHAT", 7), ("SWITCH", 5),
+    ("RECOVER", 8), ("ARCHIVE", 3), ("DELETE", 5), ("LIST", 4), ("CHAT", 8), ("SWITCH", 5),
     ("CHATS", 4), ("SAY", 14), ("HISTORY", 7), ("POP", 5), ("FORGET", 2), ("LOCK", 4),
-    ("UNLOCK", 1), ("SEIZE", 2), ("LINK", 10), ("UNLINK", 2),
+    ("UNLOCK", 1), ("SEIZE", 2), ("LINK", 10), ("UNLINK", 2), ("REPORT", 2),
   ].flatMap { Array(repeating: $0.0, count: $0.1) }
 
   /// Sends one random request; throws with the whole history if the reply is not the model's.
@@ -44,6 +44,13 @@ struct SessionDriver {
     if request.req != nil { repeats.append(request) }
     if request.verb == "LIST" { turn(request, reply) }
     try awaitClocks(on: client)
+    guard model.candidates.count > 1 else { return }
+    let current = try client.request("GET \(model.name)/current").string("session")
+    guard model.learnCurrent(current) else {
+      throw Failure(
+        "\(current) is current, but it may be \(model.candidates):\n"
+          + history.joined(separator: "\n"))
+    }
   }
 
   private mutating func turn(_ request: ModelRequest, _ reply: Reply) {
@@ -61,8 +68,10 @@ struct SessionDriver {
       return reply.raw.hasPrefix(wanted + " ")
     }
     guard reply.raw.contains("at\":") else { return reply.raw == wanted }
-    return reply.raw == wanted
-      || reply.raw.replacing(/(?<name>"(?:at|last_at)":)[0-9]{13}/) { "\($0.name)T" } == wanted
+    let shown = reply.raw.replacing(/"updated_at":[0-9]{13}/) { _ in "\"updated_at\":U" }
+    if reply.raw == wanted || shown == wanted { return true }
+    return shown.replacing(/"age_ms":[0-9]+/) { _ in "\"age_ms\":N" }
+      .replacing(/(?<name>"(?:at|last_at|created_at)":)[0-9]{13}/) { "\($0.name)T" } == wanted
   }
 
   /// Waits for what a short clock of a session does, so that the next request finds it done.
@@ -79,6 +88,7 @@ struct SessionDriver {
         model.sessions[at].ended = session.born.map { $0 + session.clocks.life }
       }
       history.append("  (\(session.id) is \(next))")
+      model.clocksHaveRun()
     }
   }
 
@@ -121,7 +131,8 @@ struct SessionDriver {
     }
     var request = ModelRequest(verb: Self.verbs.randomElement(using: &random) ?? "GET")
     try fill(&request, &random)
-    guard !["GET", "CHATS", "HISTORY", "LIST", "LOCK", "UNLOCK"].contains(request.verb) else {
+    guard !["GET", "CHATS", "HISTORY", "REPORT", "LIST", "LOCK", "UNLOCK"].contains(request.verb)
+    else {
       return request
     }
     if chance(15, &random) { request.req = "r\(history.count)" }
@@ -142,7 +153,14 @@ struct SessionDriver {
     case "LIST": fillList(&request, &random)
     case "RECOVER" where chance(50, &random):
       fillOpen(&request, &random)
-      request.options.removeAll { $0.name == "fenced" }
+      if chance(50, &random) { request.options.removeAll { $0.name == "fenced" } }
+      if chance(70, &random) {
+        request.options.removeAll { $0.name == "user" || $0.name == "thread" }
+      }
+      if chance(20, &random), let session = model.sessions.randomElement(using: &random) {
+        request.options.removeAll { $0.name == "thread" }
+        request.options.append(("thread", session.thread))
+      }
       if chance(50, &random) {
         let hint = model.sessions.randomElement(using: &random)?.id ?? stranger
         request.options.append(("hint", hint))
@@ -185,7 +203,9 @@ struct SessionDriver {
 
   /// Mostly the current session or a live one; now and then one that is over, or is none.
   private func address(_ request: inout ModelRequest, _ random: inout Seeded) {
-    let hasChat = ["SAY", "HISTORY", "POP", "FORGET", "SWITCH"].contains(request.verb)
+    let hasChat = ["SAY", "HISTORY", "POP", "FORGET"].contains(request.verb)
+    let mayHaveChat = ["GET", "SET", "DELETE"].contains(request.verb)
+    let needsChat = ["SWITCH", "REPORT"].contains(request.verb)
     switch Int.random(in: 0..<20, using: &random) {
     case 0..<8: request.session = "current"
     case 8..<11 where request.verb != "RECOVER": request.session = nil
@@ -195,8 +215,10 @@ struct SessionDriver {
     case 17..<19: request.session = model.sessions.randomElement(using: &random)?.id ?? stranger
     default: request.session = stranger
     }
-    if hasChat, chance(50, &random) {
-      request.chat = chance(30, &random) ? "current" : "\(Int.random(in: 1...4, using: &random))"
+    if needsChat || hasChat && chance(50, &random) || mayHaveChat && chance(40, &random) {
+      let last = model.index(request.session).map { model.sessions[$0].lastChat } ?? 1
+      request.chat =
+        chance(30, &random) ? "current" : "\(Int.random(in: 1...(last + 1), using: &random))"
     }
   }
 
@@ -205,12 +227,22 @@ struct SessionDriver {
     case "LINK", "UNLINK":
       let kind = ["tag", "mission", "user"].randomElement(using: &random) ?? "tag"
       request.word = "\(kind) \(name(kind, &random))"
+    case "SET" where request.chat != nil:
+      if chance(50, &random) { request.options.append(("name", chatName(&random))) }
+      if chance(60, &random) {
+        let key = ["\"k\"", "\"l\"", "\"m\""].randomElement(using: &random) ?? "\"k\""
+        let json = ["null", "{\"x\":[ ]}", "1e400"].randomElement(using: &random) ?? "null"
+        request.members = [(key, json)]
+      }
+    case "RECOVER":
+      if chance(50, &random) { request.options.append(("archived", "yes")) }
     case "SET":
       fillTexts(&request, &random)
       if chance(15, &random) { request.options.append(("user", name("user", &random))) }
       guard let at = model.index(request.session), chance(40, &random) else { return }
       let rev = model.sessions[at].rev
-      let seen = chance(40, &random) ? rev : Int.random(in: max(0, rev - 9)...rev, using: &random)
+      let seen =
+        chance(40, &random) ? rev : Int.random(in: max(0, rev - 9)...(rev + 1), using: &random)
       request.options.append(("rev", "\(seen)"))
     case "PAUSE":
       if chance(50, &random) { request.options.append(("reason", "\"out \\\"for\\\" lunch\"")) }
@@ -218,8 +250,10 @@ struct SessionDriver {
       request.word = [nil, "completed", "failed"].randomElement(using: &random) ?? nil
       if chance(30, &random) { request.options.append(("reason", "\"done\"")) }
     case "CHAT":
-      if chance(50, &random) { request.options.append(("name", "\"chat é\"")) }
-      if chance(50, &random) { request.texts = [message(&random)] }
+      if chance(50, &random) { request.options.append(("name", chatName(&random))) }
+      if chance(50, &random), let one = ModelChat.configurations.randomElement(using: &random) {
+        request.texts = [one.text]
+      }
     case "SAY":
       let count = chance(70, &random) ? 1 : Int.random(in: 2...8, using: &random)
       request.texts = (0..<count).map { _ in message(&random) }
@@ -254,6 +288,11 @@ struct SessionDriver {
     request.members = (0..<Int.random(in: 1...5, using: &random)).map { _ in
       (names.randomElement(using: &random) ?? "", values.randomElement(using: &random) ?? "")
     }
+  }
+
+  /// One of a few, so that names meet.
+  private func chatName(_ random: inout Seeded) -> String {
+    ["\"chat é\"", "\"b\"", "\"c\""].randomElement(using: &random) ?? "\"b\""
   }
 
   private func message(_ random: inout Seeded) -> String {

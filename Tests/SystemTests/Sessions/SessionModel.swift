@@ -15,8 +15,11 @@ struct ModelLink: Equatable {
 }
 
 struct ModelChat {
+  var number = 1
   var name = "null"
   var config = "null"
+  /// The members of a configuration that was merged.
+  var settings: [(key: String, json: String)]?
   var seq = 0
   var messages: [(seq: Int, json: String)] = []
 }
@@ -67,8 +70,10 @@ struct ModelSession {
   var thread = "null"
   var members: [String: ModelMember] = [:]
   var chats = [ModelChat()]
-  /// The number of the current chat.
-  var chat = 1
+  /// The number of the current chat; nil while there is none.
+  var chat: Int? = 1
+  /// The highest number that a chat has had.
+  var lastChat = 1
   var links: [ModelLink] = []
 
   var created: Int?
@@ -80,6 +85,10 @@ struct ModelSession {
   var born: Int?
   /// When it came to be closed, expired or archived.
   var ended: Int?
+  /// The order in which things were done, by which ties of times are told apart: its latest
+  /// activity, and the end of its latest life.
+  var activeStep = 0
+  var endedStep = 0
 
   var isLive: Bool { state == "active" || state == "paused" }
   var isEnded: Bool { !isLive && state != "abandoned" }
@@ -111,6 +120,7 @@ struct ModelSession {
   /// The record, as JSON.
   var record: String {
     func text(_ name: String) -> String { members[name]?.json ?? "null" }
+    func number(_ value: Int?) -> String { value.map { "\($0)" } ?? "null" }
     func time(_ start: Int?, _ clock: Int, _ runs: Bool) -> String {
       runs && clock > 0 ? "\((start ?? -1) + clock)" : "null"
     }
@@ -119,11 +129,13 @@ struct ModelSession {
       .sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
     return "{\"session\":\"\(id)\",\"device\":\"\(device)\",\"state\":\"\(state)\""
       + ",\"reason\":\(reason),\"rev\":\(rev),\"name\":\(text("name")),\"thread\":\(thread)"
-      + ",\"phase\":\(text("phase")),\"step\":\(text("step")),\"created_at\":\(created ?? -1)"
+      + ",\"phase\":\(text("phase")),\"step\":\(text("step")),\"policy\":null"
+      + ",\"fenced\":\(isFenced),\"created_at\":\(created ?? -1),\"updated_at\":U"
       + ",\"active_at\":\(active ?? -1),\"idle_at\":\(time(active, clocks.idle, state == "active"))"
       + ",\"abandon_at\":\(time(active, clocks.abandon, isLive))"
       + ",\"life_at\":\(time(born, clocks.life, isLive))"
-      + ",\"keep_until\":\(time(ended, clocks.keep, isEnded)),\"chat\":\(chat)"
+      + ",\"keep_until\":\(time(ended, clocks.keep, isEnded)),\"clocks\":\(clocks.json)"
+      + ",\"chat\":\(number(chat))"
       + ",\"chats\":\(chats.count),\"messages\":\(chats.map(\.messages.count).reduce(0, +))"
       + ",\"links\":\(linksJSON),\"fields\":{\(fields.joined(separator: ","))}}"
   }
@@ -162,10 +174,18 @@ struct ModelSession {
     return nil
   }
 
-  /// The number of an addressed chat, or nil if there is none.
-  func number(of chat: String?) -> Int? {
-    guard let chat, chat != "current" else { return self.chat }
-    return Int(chat).flatMap { $0 <= chats.count ? $0 : nil }
+  /// The place of an addressed chat, or nil if there is none.
+  func place(of chat: String?) -> Int? {
+    let number = chat == nil || chat == "current" ? self.chat : chat.flatMap { Int($0) }
+    return chats.firstIndex { $0.number == number }
+  }
+
+  /// Makes a chat, which is the current one.
+  mutating func addChat(_ name: String, _ config: String) {
+    lastChat += 1
+    chats.append(ModelChat(number: lastChat, name: name, config: config))
+    chat = lastChat
+    rev += 1
   }
 }
 

@@ -15,10 +15,13 @@ extension SystemSuites {
       "OPEN OK", "OPEN STALE", "OPEN ERR quota", "GET OK", "GET NONE", "SET OK", "SET NONE",
       "SET STALE", "SET ERR illegal_state", "SET ERR quota", "TOUCH OK", "TOUCH ERR illegal_state",
       "PAUSE OK", "PAUSE ERR illegal_state", "RESUME OK", "RESUME ERR illegal_state", "CLOSE OK",
-      "CLOSE ERR illegal_state", "RECOVER OK", "RECOVER ERR illegal_state", "ARCHIVE OK",
-      "DELETE OK", "DELETE NONE", "LIST OK", "CHAT OK", "CHAT ERR quota", "SWITCH OK",
+      "CLOSE ERR illegal_state", "RECOVER OK", "RECOVER ERR illegal_state", "REPORT OK",
+      "REPORT NONE", "ARCHIVE OK",
+      "DELETE OK", "DELETE NONE", "LIST OK", "CHAT OK", "CHAT ERR quota", "CHAT ERR conflict",
+      "SET ERR conflict", "SWITCH OK",
       "SWITCH NONE", "CHATS OK", "SAY OK", "SAY NONE", "SAY STALE", "SAY ERR illegal_state",
-      "HISTORY OK", "HISTORY NONE", "POP OK", "POP NONE", "FORGET OK", "LINK OK", "LINK ERR quota",
+      "HISTORY OK", "HISTORY NONE", "HISTORY STALE", "POP OK", "POP NONE", "FORGET OK", "LINK OK",
+      "LINK ERR quota",
       "UNLINK OK",
     ]
 

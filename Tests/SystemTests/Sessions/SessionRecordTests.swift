@@ -19,8 +19,8 @@ extension SystemSuites {
       let reply = try client.request("OPEN \(device) name=\"a \\\"b\\\"\" {\"x\":[],\"y\":{}}")
       let wanted: Set = [
         "session", "device", "state", "reason", "rev", "name", "thread", "phase", "step",
-        "created_at", "active_at", "idle_at", "abandon_at", "life_at", "keep_until", "chat",
-        "chats", "messages", "links", "fields",
+        "policy", "fenced", "created_at", "updated_at", "active_at", "idle_at", "abandon_at",
+        "life_at", "keep_until", "clocks", "chat", "chats", "messages", "links", "fields",
       ]
       #expect(try reply.json().names == wanted)
       #expect(try reply.string("name") == "a \"b\"")
@@ -129,7 +129,7 @@ extension SystemSuites {
       } while !cursor.isEmpty
       #expect(seen.count == 3 && seen == seen.sorted(by: >))
       expect(try client.request("DELETE \(device)"), "OK")
-      expect(try client.request("GET \(device)"), "NONE")
+      #expect(try client.request("GET \(device)").string("session") == seen[1])
     }
 
     @Test func `a chat keeps its newest messages, in order, under numbers that only grow`() throws {

@@ -1,6 +1,6 @@
 -- What a session's clocks do when they run out, in the order of their times.
 -- USES: batch, event_log, session_index, session_load, links
--- GIVES: LETTERS, due_member, announce, set_ttl, gone_by, next_due
+-- GIVES: LETTERS, due_member, announce, announce_deleted, set_ttl, gone_by, next_due
 
 -- A session's member in the deadline index begins with its state's letter: when the record has
 -- gone by its TTL, nothing else says in which count it was. One text and one function: what a call
@@ -17,10 +17,16 @@ local function announce(s, kind, at_ms, rest)
     reason or 'null', links_json(s.links)) .. (rest or ''))
 end
 
+-- Nothing of what was deleted is left in the log.
+local function announce_deleted(s)
+  tell(s.base, 'session.deleted', s.device, string.format(
+    '"at":%.0f,"session":"%s","state":"%s","reason":null,"links":{}', now_ms, s.id, s.state))
+end
+
 -- Gives the record and its chats the time at which they go; nil keeps them.
 local function set_ttl(s, at_ms)
   local keys = {s.key}
-  for chat = 1, s.chats do
+  for _, chat in ipairs(s.chats) do
     keys[#keys + 1] = s.key .. '/' .. chat
   end
   for _, key in ipairs(keys) do

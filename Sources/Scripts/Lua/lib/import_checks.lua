@@ -1,12 +1,35 @@
 -- What IMPORT looks at before it writes a session that somebody brings.
 -- USES: batch, session_load, clocks, cleanup
--- GIVES: over_at, sweep_up_ghost
+-- GIVES: over_at, made_at, in_the_past, sweep_up_ghost
 
 -- When a session with these fields is gone by its clocks alone.
 local function over_at(v)
   local clocks, since, born = numbers_of(v.clocks), v.since or v.created, v.born or v.created
   return gone_by({state = v.state, since = tonumber(since), born = tonumber(born),
     abandon = clocks[2], archive = clocks[3], life = clocks[4], keep = clocks[5]})
+end
+
+-- The time of a session's id in ms: its first ten characters, of 32 digits; 0 if it is no such id.
+local DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+local function made_at(id)
+  if #id ~= 26 then return 0 end
+  local ms = 0
+  for at = 1, 10 do ms = ms * 32 + find(DIGITS, cut(id, at, at), 1, true) - 1 end
+  return ms
+end
+
+local TIMES = {created = true, updated = true, active = true, born = true, since = true,
+  ended = true}
+
+-- The members of names and values in turn, after each time that is ahead was made to be now.
+local function in_the_past(fields)
+  local v = {}
+  for n = 1, #fields, 2 do
+    local is_time = TIMES[fields[n]] or string.match(fields[n], '^[bt]:')
+    if is_time and tonumber(fields[n + 1]) > now_ms then fields[n + 1] = now_text end
+    v[fields[n]] = fields[n + 1]
+  end
+  return v
 end
 
 -- What a record has left that went by its TTL, and that no reaper has come for yet: all that tells

@@ -49,7 +49,7 @@ end
 
 local function write_links(s, lines)
   s.links, s.rev = lines, s.rev + 1
-  call('HSET', s.key, 'links', lines, 'rev', s.rev)
+  call('HSET', s.key, 'links', lines, 'rev', s.rev, 'updated', now_text)
 end
 
 local function add_link(s, kind, ref)

@@ -60,6 +60,7 @@ local function merge(s, list, seen_rev)
     whole(now[2] or 0) or s.rev)
   if not writes then return fields end
   s.rev, s.active = s.rev + 1, now_ms
-  call('HSET', s.key, 'rev', s.rev, 'fields', fields, 'active', now_text, unpack(writes))
+  call('HSET', s.key, 'rev', s.rev, 'fields', fields, 'active', now_text, 'updated', now_text,
+    unpack(writes))
   if removes then forget_removed(s) end
 end

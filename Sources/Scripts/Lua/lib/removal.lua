@@ -1,5 +1,6 @@
 -- How a session goes whose record is corrupt.
--- USES: batch, cleanup, clocks, links, session_changes, session_index, session_load, transitions
+-- USES: batch, clocks, links, session_changes, session_index, session_load, transitions,
+--   device_current
 -- GIVES: remove_corrupt
 
 -- Removes a session whose record is corrupt, and whatever the indexes have of it. Its state is the
@@ -17,14 +18,13 @@ local function remove_corrupt(base, device, asked, token)
   end
   local s = {base = base, device = device, id = id, key = key, state = state or 'deleted',
     reason = 'null', links = type(seen[2]) == 'string' and seen[2] or ''}
-  announce(s, 'deleted', now_ms)
+  announce_deleted(s)
   local keys = {key}
   for chat = 1, CHATS_READ_MAX do keys[chat + 1] = key .. '/' .. chat end
   call('DEL', unpack(keys))
   owe_all(s)
   if state then count(base, 'state:' .. state, -1) end
   call('ZREM', base .. ':sessions', device .. '/' .. id)
-  recount(base, device)
-  if #ids_of(base, device, '', 1) == 0 then call('HDEL', base .. ':devices', device) end
+  has_gone(base, device, id)
   return 'OK'
 end

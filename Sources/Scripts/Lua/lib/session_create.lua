@@ -1,13 +1,12 @@
 -- Making a session, with its first chat; it is the device's current one.
--- USES: batch, session_index, session_load, links, clocks, transitions, session_changes, merge
+-- USES: batch, session_load, links, clocks, transitions, session_changes, merge, device_lines
 -- GIVES: device_full, make
 
--- Why a device can have no further live session; or nil, and how many it has. Those whose time is
+-- Why a device can have no further live session; or nil. Those whose time is
 -- over count no more: they are among what is due in the partition, which is little beside all that
 -- a device may have.
 local function device_full(base, device)
-  local live = device_line(base, device)
-  if live < SESSIONS_MAX then return nil, live end
+  if count_live(base, device) < SESSIONS_MAX then return nil end
   local mine = ':' .. device .. '/'
   for _, member in ipairs(call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms)) do
     local is_live = string.match(member, '^[ap]:')
@@ -18,9 +17,16 @@ local function device_full(base, device)
       if ok and s then settle(s) end
     end
   end
-  live = device_line(base, device)
-  if live < SESSIONS_MAX then return nil, live end
-  return 'ERR quota a device may have ' .. SESSIONS_MAX .. ' live sessions'
+  local live = count_live(base, device)
+  if live < SESSIONS_MAX then return nil end
+  return 'ERR quota quota exceeded: ' .. live .. ' of ' .. SESSIONS_MAX
+    .. ' live sessions on this device'
+end
+
+-- A session from the members of its record.
+local function session_of(base, device, id, key, v)
+  return session(base, device, id, key, v.state, v.rev, v.clocks, v.active, v.created, v.born,
+    v.since, v.warned, v.chat, v.chats, v.fenced, v.links)
 end
 
 local OWN = {'state', 'rev', 'clocks', 'created', 'active', 'fields', 'links', 'fenced', 'thread'}
@@ -31,7 +37,7 @@ local OWN = {'state', 'rev', 'clocks', 'created', 'active', 'fields', 'links', '
 local function make(base, device, i)
   local id, user, token = ARGV[i], ARGV[i + 5], ARGV[i + 7]
   if token ~= '' and not is_current(base, device, token) then return nil, 'STALE {"rev":0}' end
-  local full, live = device_full(base, device)
+  local full = device_full(base, device)
   if full then return nil, full end
   if user ~= '' and ARGV[i + 6] == '' then return nil, 'MORE ' .. id .. ' live' end
   local writes, fields = merged(0, parts(ARGV[i + 4]), {}, 1, 0)
@@ -59,7 +65,7 @@ local function make(base, device, i)
   local s = session_of(base, device, id, key, v)
   s.reason = 'null'
   call('ZADD', base .. ':sessions', 0, device .. '/' .. id)
-  call('HSET', base .. ':devices', device, (live + 1) .. ' ' .. id)
+  make_current(base, device, id)
   count(base, 'state:active', 1)
   count(base, 'opened', 1)
   if gone_by(s) then call('PEXPIREAT', key, text(gone_by(s))) end

@@ -3,13 +3,14 @@
 -- `f:<member>` (`<rev> <JSON>`) for each of its fields, `c:<n>` for each chat. What is as in most
 -- sessions is left out, which saves a quarter of a small one.
 -- USES: batch
--- GIVES: LIVE, KEPT, CHATS_READ_MAX, corrupt, is_corrupt, ids_of, count_live, device_line,
---   add_live, idle_at, abandon_at, life_at, keep_until
+-- GIVES: LIVE, KEPT, CHATS_READ_MAX, CHAT_NUMBER_MAX, corrupt, is_corrupt, ids_of, chat_numbers,
+--   idle_at, abandon_at, life_at, keep_until
 local LIVE = {active = true, paused = true}
 local KEPT = {abandoned = true, archived = true, completed = true, failed = true, expired = true}
 
--- A session has a few chats. Where its record says more than this, it is corrupt.
-local CHATS_READ_MAX = 1000
+-- A session has a few chats. Where its record says more than this, it is corrupt. Their numbers go
+-- further, as those of chats that were removed never come again.
+local CHATS_READ_MAX, CHAT_NUMBER_MAX = 1000, 999999
 
 -- Ends a request because a record is corrupt, whatever it was about to do.
 local function corrupt(what) error({err = 'CORRUPT ' .. what}, 0) end
@@ -31,33 +32,19 @@ local function ids_of(base, device, from, most)
   return found
 end
 
--- How many sessions of a device are live by their records, and which is its newest one.
-local function count_live(base, device)
-  local live, ids = 0, ids_of(base, device, '', -1)
-  for _, id in ipairs(ids) do
-    if LIVE[attempt('HGET', base .. ':session:' .. device .. '/' .. id, 'state')] then
-      live = live + 1
-    end
+-- The numbers of a session's chats, in order, and the highest that was given out; nil if the text
+-- is none. It is the highest number, and behind it those that are left, once one was removed.
+local function chat_numbers(line)
+  local list, space, last = {}, find(line, ' ', 1, true), tonumber(string.match(line, '^%d+'))
+  if not last or last > CHAT_NUMBER_MAX or find(line, '[^%d ]') then return nil end
+  if not space then
+    if last < 1 or last > CHATS_READ_MAX then return nil end
+    for chat = 1, last do list[chat] = chat end
+    return list, last
   end
-  return live, ids[1]
-end
-
--- How many live sessions a device has, and which is its current one.
-local function device_line(base, device)
-  local line = call('HGET', base .. ':devices', device)
-  if not line then return 0, nil end
-  local live, current = string.match(line, '^(%d+) (.*)$')
-  if live then return tonumber(live), current, false end
-  -- A line that is corrupt is made anew by whatever writes it next.
-  live, current = count_live(base, device)
-  return live, current, true
-end
-
--- After the session's record has changed, or has gone.
-local function add_live(base, device, n, current)
-  local live, known, is_counted = device_line(base, device)
-  if is_counted then n = 0 end
-  call('HSET', base .. ':devices', device, (live + n) .. ' ' .. (current or known))
+  for chat in string.gmatch(cut(line, space), '%d+') do list[#list + 1] = tonumber(chat) end
+  if #list > CHATS_READ_MAX then return nil end
+  return list, last
 end
 
 -- When each clock runs out in the state that the session is in; nil where it does not run.

@@ -1,7 +1,7 @@
 -- How a session is shown: its members as they are stored, of which a worker makes the record. A
 -- text costs Lua by its length, and Redis has one core for all workers.
 -- USES: batch, session_index, session_load
--- GIVES: number_within, shown, record, show, show_again, for_chat
+-- GIVES: chats_of, shown, record, show, show_again, for_chat, chat_row
 
 -- A whole number from 1 to `most`; nil if the text is none.
 local function number_within(line, most)
@@ -9,25 +9,24 @@ local function number_within(line, most)
   return number and number >= 1 and number <= most and number % 1 == 0 and number or nil
 end
 
--- How many chats are read; where the record does not say it, all that there may be.
+-- Which chats are read; where the record does not say it, all that there may be.
 local function chats_of(line)
-  if not line then return 1 end
-  return number_within(line, CHATS_READ_MAX) or CHATS_MAX
+  return not line and {1} or chat_numbers(line) or chat_numbers(text(CHATS_MAX))
 end
 
 -- A session for the worker: names and values of its record in turn, how many messages each chat
 -- has, and what else the reply says, as JSON that begins with a comma; false for keys of another
 -- type. And what of it is kept under a request id, and how many bytes it has.
 local function shown(device, id, key, flat, rest)
-  local size, chats, lengths = 0, 1, {}
+  local size, chats, lengths = 0, nil, {}
   for n = 1, #flat, 2 do
     local value = flat[n + 1]
-    if flat[n] == 'chats' then chats = chats_of(value) end
+    if flat[n] == 'chats' then chats = value end
     size = size + #value
   end
-  for chat = 1, chats do
+  for n, chat in ipairs(chats_of(chats)) do
     local length = attempt('LLEN', key .. '/' .. chat)
-    lengths[chat] = type(length) == 'number' and length
+    lengths[n] = type(length) == 'number' and length
   end
   rest = rest or ''
   return {'record', device, id, not flat.err and flat, lengths, rest}, id .. rest, size
@@ -55,10 +54,25 @@ end
 -- What decides which chat is read of a session, whatever else of it is corrupt; or nil and NONE.
 local function for_chat(base, device, id)
   local found, key = find_session(base, device, id)
-  local seen = found and attempt('HMGET', key, 'state', 'chat', 'chats')
+  local seen = found and attempt('HMGET', key, 'state', 'chat', 'chats', 'created')
   if not seen or not seen[1] and call('EXISTS', key) == 0 then return nil, 'NONE' end
   local chats, current = chats_of(seen[3]), seen[2] or '1'
   if seen.err then current = '' end
-  return {key = key, chats = chats, current = current,
-    chat = number_within(current, CHATS_READ_MAX) or 1}
+  local chat = current == '0' and 0 or number_within(current, CHAT_NUMBER_MAX)
+  return {device = device, id = found, key = key, chats = chats, current = current,
+    chat = chat or 1, is_guess = not chat, created = seen[4]}
+end
+
+-- A chat for the worker: its number, name, configuration, how many messages it has, the beginning
+-- of the newest one's entry, and when it was made: with its session, if it does not say.
+local function chat_row(s, chat)
+  local seen = attempt('HMGET', s.key, 'n:' .. chat, 'c:' .. chat, 'b:' .. chat)
+  local length = attempt('LLEN', s.key .. '/' .. chat)
+  local is_list = type(length) == 'number'
+  local newest = is_list and call('LINDEX', s.key .. '/' .. chat, -1)
+  -- Its number and time are all that is shown.
+  newest = newest and cut(newest, 1, 64)
+  if seen.err then seen = {-1, -1} end
+  return {chat, seen[1], seen[2], is_list and length, newest, seen[3] or s.created or false},
+    #tostring(seen[1]) + #tostring(seen[2])
 end

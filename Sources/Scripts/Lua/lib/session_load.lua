@@ -1,6 +1,6 @@
 -- How a session is read: what decides its state, or its record whole.
 -- USES: batch, session_index
--- GIVES: numbers_of, whole, find_session, load, members_of, session_of
+-- GIVES: numbers_of, whole, session, find_session, load, members_of
 
 -- A line of numbers, each as a number; most sessions have the same clocks.
 local numbers
@@ -22,7 +22,8 @@ end
 -- What decides a session's state, from the members of its record as they are stored.
 local function session(base, device, id, key, state, rev, clocks, active, created, born, since,
     warned, chat, chats, fenced, links)
-  local ms, current, count = numbers_of(clocks or ''), tonumber(chat or 1), tonumber(chats or 1)
+  local ms, current, list, last = numbers_of(clocks or ''), tonumber(chat or 1), {1}, 1
+  if chats then list, last = chat_numbers(chats) end
   local used, made = active and tonumber(active), created and tonumber(created)
   local lives, stands = tonumber(born or created or ''), tonumber(since or created or '')
   local n = rev and tonumber(rev)
@@ -30,7 +31,7 @@ local function session(base, device, id, key, state, rev, clocks, active, create
   if #ms ~= 6 then corrupt('clocks') end
   if not (used and made and lives and stands) then corrupt('times') end
   if not n then corrupt('rev') end
-  if not (current and count and count <= CHATS_READ_MAX) then corrupt('chats') end
+  if not (current and list) then corrupt('chats') end
   -- What Lua does not count by: one of them is not a number, or without end, or below 0.
   if not (used + made + lives + stands + n + current < 9007199254740992)
     or math.min(used, made, lives, stands, n, current) < 0 then
@@ -39,8 +40,8 @@ local function session(base, device, id, key, state, rev, clocks, active, create
   return {base = base, device = device, id = id, key = key, state = state, rev = n,
     idle = ms[1], abandon = ms[2], archive = ms[3], life = ms[4], keep = ms[5], warn = ms[6],
     active = used, created = made, born = lives, since = stands,
-    warned = warned or '0 0', chat = current, chats = count, fenced = fenced == 'yes',
-    links = links or ''}
+    warned = warned or '0 0', chat = current, chats = list, last_chat = last,
+    fenced = fenced == 'yes', links = links or ''}
 end
 
 -- The id and the key of the addressed session, or nil if the device has none.
@@ -51,7 +52,8 @@ local function find_session(base, device, id)
     if not line then return nil end
     local space = find(line, ' ', 1, true)
     -- A line that is corrupt says nothing; the newest session is there all the same.
-    id = space and cut(line, space + 1) or ids_of(base, device, '', 1)[1]
+    local behind = space and find(line, ' ', space + 1, true)
+    id = space and cut(line, space + 1, behind and behind - 1) or ids_of(base, device, '', 1)[1]
     if not id then return nil end
   end
   return id, base .. ':session:' .. device .. '/' .. id
@@ -71,10 +73,4 @@ local function members_of(key)
   local flat, v = call('HGETALL', key), {}
   for i = 1, #flat, 2 do v[flat[i]] = flat[i + 1] end
   return v
-end
-
--- A session from the members of its record.
-local function session_of(base, device, id, key, v)
-  return session(base, device, id, key, v.state, v.rev, v.clocks, v.active, v.created, v.born,
-    v.since, v.warned, v.chat, v.chats, v.fenced, v.links)
 end

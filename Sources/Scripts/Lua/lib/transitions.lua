@@ -1,5 +1,5 @@
 -- Moving a session from state to state: the one place that does.
--- USES: batch, session_index, links, clocks, session_load
+-- USES: batch, session_index, links, clocks, session_load, device_lines, device_current
 -- GIVES: count, index, move, settle
 
 local EVENT = {active = 'resumed', paused = 'paused', abandoned = 'abandoned',
@@ -24,8 +24,10 @@ local function move(s, to, at_ms, reason, kind)
   s.state, s.since, s.rev, s.reason = to, at_ms, s.rev + 1, reason or 'null'
   -- First what a full Redis refuses: before Redis 7 it would do the removal all the same, and
   -- nobody would look at the session again.
-  call('HSET', s.key, 'state', to, 'since', text(at_ms), 'rev', s.rev,
-    'reason', s.reason)
+  -- An archived session keeps the time at which it ended.
+  local ended = to == 'archived' and {'ended', text(LIVE[from] and at_ms or since)} or {}
+  call('HSET', s.key, 'state', to, 'since', text(at_ms), 'rev', s.rev, 'reason', s.reason,
+    'updated', text(at_ms), unpack(ended))
   call('ZREM', s.base .. ':due', member)
   local spent = text(math.max(0, at_ms - since))
   -- A figure that is corrupt begins again.
@@ -35,7 +37,11 @@ local function move(s, to, at_ms, reason, kind)
   count(s.base, 'state:' .. from, -1)
   count(s.base, 'state:' .. to, 1)
   if (LIVE[from] or LIVE[to]) and not (LIVE[from] and LIVE[to]) then
-    add_live(s.base, s.device, LIVE[to] and 1 or -1)
+    if LIVE[to] then
+      make_current(s.base, s.device, s.id)
+    else
+      has_ended(s.base, s.device, s.id)
+    end
     -- Whether a session is live matters to a user's quota, and to no other link.
     owe_all(s, 'user')
   end

@@ -1,0 +1,64 @@
+-- What a session's record says of its chats: `chats` has their numbers; `n:<chat>`, `c:<chat>`,
+-- `b:<chat>`, `q:<chat>` and `t:<chat>` are what docs/keys.md says.
+-- USES: batch, messages, session_index, session_load
+-- GIVES: name_taken, add_chat, remove_chat, named, named_before
+
+-- Why a session cannot have a chat of this name (JSON), if another than `but` has it; or nil.
+local function name_taken(s, name, but)
+  local names = {}
+  for n, chat in ipairs(s.chats) do names[n] = 'n:' .. chat end
+  local seen = #names > 0 and call('HMGET', s.key, unpack(names)) or {}
+  for n, chat in ipairs(s.chats) do
+    if seen[n] == name and chat ~= but then
+      return 'ERR conflict chat ' .. chat .. ' of this session has the name already: take another'
+    end
+  end
+end
+
+-- Makes a chat, which is the current one; name and configuration are JSON, `null` for none.
+-- Returns its number, or nil and the reply that says why not.
+local function add_chat(s, name, config)
+  if #s.chats >= CHATS_MAX then
+    return nil, 'ERR quota quota exceeded: ' .. #s.chats .. ' of ' .. CHATS_MAX
+      .. ' chats in this session'
+  end
+  local chat = s.last_chat + 1
+  if chat > CHAT_NUMBER_MAX then
+    return nil, 'ERR quota quota exceeded: all ' .. CHAT_NUMBER_MAX .. ' numbers of chats are used'
+  end
+  local is_whole = #s.chats == s.last_chat
+  s.chats[#s.chats + 1] = chat
+  s.last_chat, s.chat, s.rev = chat, chat, s.rev + 1
+  local line = is_whole and text(chat) or chat .. ' ' .. table.concat(s.chats, ' ')
+  local writes = {}
+  if name ~= 'null' then writes = {'n:' .. chat, name} end
+  if config ~= 'null' then
+    writes[#writes + 1], writes[#writes + 2] = 'c:' .. chat, config
+  end
+  call('HSET', s.key, 'chats', line, 'chat', chat, 'rev', s.rev, 'updated', now_text,
+    'b:' .. chat, now_text, unpack(writes))
+  return chat
+end
+
+-- Takes a chat and its messages away. Of those left the highest is the current one.
+local function remove_chat(s, chat)
+  local left = {}
+  for _, other in ipairs(s.chats) do if other ~= chat then left[#left + 1] = other end end
+  s.chats, s.chat, s.rev = left, left[#left] or 0, s.rev + 1
+  call('DEL', log_of(s, chat))
+  call('HSET', s.key, 'chats', s.last_chat .. ' ' .. table.concat(left, ' '), 'chat', s.chat,
+    'rev', s.rev, 'updated', now_text)
+  call('HDEL', s.key, 'n:' .. chat, 'c:' .. chat, 'b:' .. chat, 'q:' .. chat, 't:' .. chat)
+end
+
+-- The reply of a change that shows a chat's name.
+local function named(chat, name) return 'OK {"chat":' .. chat .. ',"name":' .. name .. '}' end
+
+-- What is kept of it under an idempotency key is the session's id and the chat's number: a name may
+-- be long.
+local function named_before(base, device, kept)
+  local id, number = string.match(kept, '^(%w+) (%d+)$')
+  local s = load(base, device, id)
+  local chat = s and chat_of(s, number)
+  return chat and named(chat, call('HGET', s.key, 'n:' .. chat) or 'null') or 'NONE'
+end

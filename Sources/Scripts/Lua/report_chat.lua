@@ -1,0 +1,14 @@
+-- REPORT of a chat: what its age, its messages, and how many were said in all are read from.
+-- USES: batch, messages, requests, session_json
+-- KEYS: the base key of each request's partition
+-- ARGV: device, session or empty, chat
+-- RETURNS: OK, NONE
+return each(3, function(base, i)
+  local s = for_chat(base, ARGV[i], ARGV[i + 1])
+  local chat = s and chat_of(s, ARGV[i + 2])
+  if not chat then return 'NONE' end
+  local row, size = chat_row(s, chat)
+  local said = attempt('HGET', s.key, 'q:' .. chat)
+  if type(said) == 'table' then said = -1 end
+  return {'chat_report', s.device, s.id, row, said, now_ms}, nil, size
+end)

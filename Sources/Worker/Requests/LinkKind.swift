@@ -1,0 +1,21 @@
+// Owns: which words are no kinds of links. A constant; any thread.
+
+/// The kinds of links.
+enum LinkKind {
+  /// What is no kind, because LIST has, or will have, another meaning for it.
+  static let reserved: Set<String> = [
+    "agent", "device", "session", "chat", "thread", "state", "order", "since", "before", "fields",
+    "count", "limit", "cursor",
+  ]
+
+  /// What is wrong with such a kind, and what to do.
+  static func whyReserved(_ kind: String) -> String {
+    switch kind {
+    case "agent":
+      "kind 'agent' is reserved: sessions are linked to no agent; HOLDER device shows who holds "
+        + "a lock, and REPORT agent= an agent's locks"
+    case "device": "kind 'device' is reserved: LIST and the device lists its sessions"
+    default: "kind '\(kind)' is reserved: name the link otherwise"
+    }
+  }
+}

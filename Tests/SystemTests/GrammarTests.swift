@@ -1,0 +1,242 @@
+// Owns: the test that every option, optional word and payload that HELP names can change a reply or
+// what is stored. What HELP names and no row is about fails it.
+
+import Foundation
+import Testing
+
+/// What is asked with and without one part of a verb's grammar.
+///
+/// `D` is the device; `{S1}`, `{T}`,
+/// `{E}` and `{X}` are the first session, the latest token, the first event's id and the export
+/// that the replies so far have shown.
+private struct GrammarRow: Sendable, CustomTestStringConvertible {
+  enum Way: Sendable {
+    case plain
+    /// The probes are asked on a second connection while the request waits.
+    case waits
+    /// The probes are asked on a second connection, and one event is read.
+    case watches
+  }
+
+  let verb: String
+  /// An option's name, an optional word's, or `payload`.
+  let part: String
+  var setup: [String] = []
+  /// Without the part.
+  let request: String
+  /// As it is written.
+  let written: String
+  var probes: [String] = []
+  var way = Way.plain
+
+  var testDescription: String { "\(verb) \(part)" }
+
+  init(
+    _ verb: String, _ part: String, setup: [String] = [], _ request: String, _ written: String,
+    probes: [String] = [], way: Way = .plain
+  ) {
+    (self.verb, self.part, self.setup, self.request) = (verb, part, setup, request)
+    (self.written, self.probes, self.way) = (written, probes, way)
+  }
+
+  /// With the part, which stands before a payload unless it is one.
+  var whole: String {
+    guard part != "payload", let brace = request.range(of: " {") else {
+      return "\(request) \(written)"
+    }
+    return "\(request[..<brace.lowerBound]) \(written)\(request[brace.lowerBound...])"
+  }
+}
+
+// MARK: The rows
+
+extension GrammarRow {
+  private static let open = ["OPEN D"]
+  private static let said = ["OPEN D", "SAY D [{\"n\":1},{\"n\":2},{\"n\":3}]"]
+  private static let locked = ["LOCK D a"]
+
+  /// One request of each verb that takes a token or an id, after what it needs.
+  private static let changes: [(verb: String, setup: [String], request: String)] = [
+    ("LOCK", [], "LOCK D a"), ("RENEW", locked, "RENEW D a token={T}"),
+    ("UNLOCK", locked, "UNLOCK D a"), ("HANDOFF", locked, "HANDOFF D a b"),
+    ("SEIZE", [], "SEIZE D a"), ("CLEAR", locked, "CLEAR D"), ("OPEN", [], "OPEN D"),
+    ("SET", open, "SET D {\"a\":1}"), ("TOUCH", open, "TOUCH D"), ("PAUSE", open, "PAUSE D"),
+    ("RESUME", open + ["PAUSE D"], "RESUME D"), ("CLOSE", open, "CLOSE D"),
+    ("RECOVER", open, "RECOVER D"), ("ARCHIVE", open, "ARCHIVE D"), ("DELETE", open, "DELETE D"),
+    ("LINK", open, "LINK D tag t"), ("UNLINK", open, "UNLINK D tag t"), ("CHAT", open, "CHAT D"),
+    ("SWITCH", open, "SWITCH D/current/1"), ("SAY", open, "SAY D {\"a\":1}"),
+    ("POP", said, "POP D"), ("FORGET", said, "FORGET D"),
+    ("IMPORT", open + ["EXPORT D", "DELETE D"], "IMPORT {X}"),
+  ]
+
+  /// A token that no lock has is refused; an id gives its reply, or a conflict, to what is next.
+  private static let common: [GrammarRow] = changes.flatMap { verb, setup, request in
+    let isRenewal = verb == "RENEW"
+    return [
+      GrammarRow(
+        verb, "token", setup: setup, isRenewal ? "RENEW D a" : request,
+        isRenewal ? "token={T}" : "token=7"),
+      GrammarRow(
+        verb, "req", setup: setup, request, "req=r", probes: ["SAY D req=r {\"other\":1}"]),
+    ]
+  }
+
+  private static let new: [(part: String, written: String)] = [
+    ("user", "user=D"), ("name", "name=n"), ("thread", "thread=D"), ("phase", "phase=p"),
+    ("step", "step=s"), ("idle", "idle=1h"), ("abandon", "abandon=1h"), ("archive", "archive=1h"),
+    ("life", "life=1h"), ("keep", "keep=1h"), ("warn", "warn=1s"), ("fenced", "fenced=yes"),
+    ("payload", "{\"a\":1}"),
+  ]
+
+  private static let locks = [
+    GrammarRow("LOCK", "ttl", "LOCK D a", "ttl=5s"),
+    GrammarRow("RENEW", "ttl", setup: locked, "RENEW D a token={T}", "ttl=5s"),
+    GrammarRow("HANDOFF", "ttl", setup: locked, "HANDOFF D a b", "ttl=5s"),
+    GrammarRow(
+      "HANDOFF", "payload", setup: locked, "HANDOFF D a b", "{\"n\":1}",
+      probes: ["EVENTS D"]),
+    GrammarRow("SEIZE", "ttl", "SEIZE D a", "ttl=5s"),
+  ]
+
+  private static let sessions =
+    new.map { GrammarRow("OPEN", $0.part, "OPEN D", $0.written) }
+    + new.map { GrammarRow("RECOVER", $0.part, "RECOVER D", $0.written) }
+    + [
+      GrammarRow("RECOVER", "hint", setup: open + open, "RECOVER D", "hint={S1}"),
+      GrammarRow(
+        "RECOVER", "archived", setup: open + ["ARCHIVE D"], "RECOVER D/current", "archived=yes"),
+      GrammarRow("SET", "user", setup: open, "SET D", "user=D", probes: ["GET D"]),
+      GrammarRow("SET", "name", setup: open, "SET D", "name=n", probes: ["GET D"]),
+      GrammarRow("SET", "phase", setup: open, "SET D", "phase=p", probes: ["GET D"]),
+      GrammarRow("SET", "step", setup: open, "SET D", "step=s", probes: ["GET D"]),
+      GrammarRow("SET", "payload", setup: open, "SET D", "{\"a\":1}", probes: ["GET D"]),
+      GrammarRow("SET", "rev", setup: open, "SET D", "rev=9"),
+      GrammarRow("PAUSE", "reason", setup: open, "PAUSE D", "reason=x"),
+      GrammarRow("CLOSE", "reason", setup: open, "CLOSE D", "reason=x"),
+      GrammarRow("CLOSE", "completed|failed", setup: open, "CLOSE D", "failed"),
+      GrammarRow("LIST", "state", setup: open, "LIST D", "state=paused"),
+      GrammarRow("LIST", "limit", setup: open + open, "LIST D", "limit=1"),
+      GrammarRow("LIST", "cursor", setup: open + open, "LIST D", "cursor={S1}"),
+      GrammarRow("CHAT", "name", setup: open, "CHAT D", "name=n"),
+      GrammarRow("CHAT", "payload", setup: open, "CHAT D", "{\"a\":1}", probes: ["CHATS D"]),
+      GrammarRow("HISTORY", "last", setup: said, "HISTORY D", "last=1"),
+      GrammarRow("HISTORY", "after", setup: said, "HISTORY D", "after=2"),
+      GrammarRow("HISTORY", "limit", setup: said, "HISTORY D", "limit=1"),
+      GrammarRow("IMPORT", "replace", setup: open + ["EXPORT D"], "IMPORT {X}", "replace=yes"),
+    ]
+
+  private static let reports = [
+    GrammarRow(
+      "WATCH", "types", setup: open, "WATCH D", "types=session.resumed",
+      probes: ["PAUSE D", "RESUME D"], way: .watches),
+    GrammarRow("EVENTS", "after", setup: open + ["EVENTS D"], "EVENTS D", "after={E}"),
+    GrammarRow("EVENTS", "limit", setup: open + open, "EVENTS D", "limit=1"),
+    GrammarRow("EVENTS", "group", setup: open, "EVENTS *", "group=D"),
+    GrammarRow("EVENTS", "types", setup: open, "EVENTS * group=D", "types=lock.cleared"),
+    GrammarRow("EVENTS", "wait", "EVENTS D", "wait=10s", probes: open, way: .waits),
+    GrammarRow("REPORT", "address", setup: open, "REPORT", "D"),
+    GrammarRow("REPORT", "user", "REPORT", "user=D"),
+    GrammarRow("REPORT", "agent", "REPORT", "agent=D"),
+    GrammarRow("HELP", "verb", "HELP", "PING"),
+  ]
+
+  static let all = common + locks + sessions + reports
+
+  /// The parts of a usage line that may be left out, and those that must be given by name.
+  static func parts(of usage: String) -> Set<String> {
+    let optional = usage.matches(of: /\[([^\]]+)\]/).map { String($0.1) }
+    let required = usage.matches(of: /\s([a-z]+)=(?:\s|$)/).map { String($0.1) }
+    return Set(optional.map { $0.hasSuffix("=") ? String($0.dropLast()) : $0 } + required)
+  }
+}
+
+// MARK: Asking
+
+/// A run of one row on a device of its own.
+private struct GrammarRun {
+  private let client: LineClient
+  private let device = Lab.device()
+  private var replies: [String] = []
+
+  init() throws { client = try Lab.current.connect() }
+
+  /// What was answered, without what differs from device to device.
+  static func transcript(_ row: GrammarRow, _ request: String, isWhole: Bool) throws -> [String] {
+    var run = try GrammarRun()
+    for line in row.setup { try run.ask(line, on: run.client) }
+    let begin = run.replies.count
+    try run.ask(row, request, isWhole: isWhole)
+    return run.replies[begin...].map(run.plain)
+  }
+
+  private mutating func ask(_ line: String, on client: LineClient) throws {
+    replies.append(try client.request(filled(line), within: .seconds(20)).raw)
+  }
+
+  private mutating func ask(_ row: GrammarRow, _ request: String, isWhole: Bool) throws {
+    guard row.way != .plain else {
+      for line in [request] + row.probes { try ask(line, on: client) }
+      return
+    }
+    let other = try Lab.current.connect()
+    if row.way == .waits, isWhole {
+      try client.sendLine(filled(request))
+      for line in row.probes { _ = try other.request(filled(line)) }
+      replies.append(try client.reply(within: .seconds(20)).raw)
+      return
+    }
+    try ask(request, on: client)
+    for line in row.probes { _ = try other.request(filled(line)) }
+    if row.way == .watches { replies.append(try client.reply(within: .seconds(20)).raw) }
+  }
+
+  private func filled(_ line: String) throws -> String {
+    func first(_ pattern: Regex<(Substring, Substring)>) -> String {
+      replies.lazy.compactMap { $0.firstMatch(of: pattern) }.first.map { String($0.1) } ?? ""
+    }
+    let export = replies.first { $0.hasPrefix("OK {\"format\"") } ?? ""
+    return line.replacing("{S1}", with: first(/"session":"([0-9A-Z]{26})"/))
+      .replacing("{T}", with: first(/"token":([0-9]+)/))
+      .replacing("{E}", with: first(/"id":"([^"]+)"/))
+      .replacing(/\bD\b/, with: device).replacing("{X}", with: String(export.dropFirst(3)))
+  }
+
+  private func plain(_ reply: String) -> String {
+    reply.replacing(device, with: "D").replacing(/"id":"[^"]+"/, with: "\"id\":E")
+      .replacing(/[0-9A-HJKMNP-TV-Z]{26}/, with: "S").replacing(/[0-9]{10,}/, with: "N")
+      .replacing(/"(held_ms|age_ms|active)":[0-9]+/, with: "ms")
+  }
+}
+
+extension SystemSuites {
+  @Suite(.lab()) struct GrammarTests {
+    @Test func `each part that HELP names has its row, and each row is about such a part`() throws {
+      let client = try Lab.current.connect()
+      guard case .array(let verbs)? = try client.request("HELP").json()["verbs"] else {
+        throw Failure("HELP lists no verbs")
+      }
+      var named: Set<String> = []
+      for verb in verbs.compactMap(\.string) {
+        let usage = try client.request("HELP \(verb)").string("usage")
+        named.formUnion(GrammarRow.parts(of: usage).map { "\(verb) \($0)" })
+      }
+      let rows = Set(GrammarRow.all.map(\.testDescription))
+      #expect(named.count > 80)
+      #expect(named.subtracting(rows) == [], "no row")
+      let general = rows.subtracting(named).filter {
+        !$0.hasSuffix(" token") && !$0.hasSuffix(" req")
+      }
+      #expect(general == [], "HELP does not name it")
+    }
+
+    @Test(arguments: GrammarRow.all)
+    fileprivate func `each part that is accepted has an effect`(row: GrammarRow) throws {
+      let without = try GrammarRun.transcript(row, row.request, isWhole: false)
+      // What differs without the part would hide that it has no effect.
+      let again = try GrammarRun.transcript(row, row.request, isWhole: false)
+      if row.verb != "EVENTS" || !row.request.contains("*") { #expect(without == again) }
+      let with = try GrammarRun.transcript(row, row.whole, isWhole: true)
+      #expect(with != without, "\(row.whole): \(with)")
+    }
+  }
+}

@@ -1,0 +1,23 @@
+// How a chat's configuration is merged, as the model has it.
+
+extension ModelChat {
+  /// What drivers give new chats, and the members of each; nil for what is no object.
+  static let configurations: [(text: String, members: [(key: String, json: String)]?)] = [
+    ("{}", []), ("[1, 2]", nil), ("{\"k\": 1.0}", [("\"k\"", "1.0")]),
+    ("{\"l\":[{} ] ,\"k\":null}", [("\"l\"", "[{} ]"), ("\"k\"", "null")]),
+  ]
+
+  /// Merges one member; a null removes it.
+  mutating func merge(_ key: String, _ json: String) {
+    var members = settings ?? Self.configurations.first { $0.text == config }?.members ?? []
+    if json == "null" {
+      members.removeAll { $0.key == key }
+    } else if let at = members.firstIndex(where: { $0.key == key }) {
+      members[at].json = json
+    } else {
+      members.append((key, json))
+    }
+    settings = members
+    config = "{\(members.map { "\($0.key):\($0.json)" }.joined(separator: ","))}"
+  }
+}
