@@ -16,28 +16,28 @@ at_begin(function() asked, laters = {}, {} end)
 local function ask(terms)
   local ms = ms_of(terms)
   asked[terms] = ms and text(now_ms + ms) or find(terms, '^=%w+$') ~= nil
-  return asked[terms]
 end
 
 local function renew_by(rest)
   local ms = ms_of(string.match(rest, '^ (%w+)') or '')
   laters[rest] = ms and text(now_ms + ms) or false
-  return laters[rest]
 end
 
 -- The record after a renewal in the usual case, or nil in any other. From place `at` on the record
 -- has to say who asks, and nobody whose name only begins so.
 local function renewed(record, at, who, terms)
+  if asked[terms] == nil then ask(terms) end
   local stop, wanted = at + #who, asked[terms]
-  if wanted == nil then wanted = ask(terms) end
   if not wanted or not record or cut(record, at, stop - 1) ~= who then return nil end
   local rest = cut(record, stop)
+  if laters[rest] == nil then renew_by(rest) end
   local later, ends_at = laters[rest], cut(record, 1, 13)
-  if later == nil then later = renew_by(rest) end
-  -- A deadline that comes nearer changes the index as well, and another TTL the record's end.
+  local is_other = later and wanted ~= true and wanted ~= later
+  if is_other then later = wanted end
+  -- A deadline that comes nearer changes the index as well.
   if not later or ends_at <= now_text or later < ends_at then return nil end
-  if wanted ~= true and wanted ~= later then return nil end
-  return later .. cut(record, 14)
+  if not is_other then return later .. cut(record, 14) end
+  return later .. cut(record, 14, stop) .. terms .. string.match(rest, '^ %w+(.*)$')
 end
 
 -- Serves the requests in their order; `operate` serves those of other cases.
