@@ -33,6 +33,8 @@ package final class Batch {
   package fileprivate(set) var script: Script = .lock
   /// Grows with each batch that is opened; batches are sent in this order.
   package fileprivate(set) var sequence: UInt64 = 0
+  /// The latest batch that a request of this one's callers is in that came before; 0 if none is.
+  fileprivate(set) var follows: UInt64 = 0
   package fileprivate(set) var tickets: [Ticket] = []
   /// When its owner has sent it, in monotonic ns.
   package var sentNs: Int64 = 0
@@ -44,6 +46,7 @@ package final class Batch {
 
   fileprivate func recycle() {
     tickets.removeAll(keepingCapacity: true)
+    follows = 0
     keys.reset()
     arguments.reset()
   }
@@ -102,10 +105,12 @@ package struct Batcher {
   package mutating func batch(for script: Script, after: UInt64) -> Batch {
     for batch in open where batch.script == script && batch.sequence >= after {
       if batch.count < mostRequests[script.rawValue], batch.arguments.count < bytesMax {
+        if after < batch.sequence { batch.follows = max(batch.follows, after) }
         return batch
       }
     }
     let batch = spare.popLast() ?? Batch()
+    batch.follows = after
     batch.script = script
     batch.sequence = nextSequence
     nextSequence += 1

@@ -14,6 +14,7 @@ package struct RedisSetup: Sendable {
   package var requestTimeoutMs: Int64
   /// How long connecting and greeting may take, in ms.
   package var connectTimeoutMs: Int64 = 2_000
+  package var scriptWay = ScriptWay.auto
   /// Whether to load the scripts and check the namespace; a mere look at Redis does without.
   package var loadsScripts = true
 
@@ -34,6 +35,15 @@ package enum GreetingRefusal: Equatable, Sendable {
   case passing(String)
   /// It will not: the worker must not go on.
   case final(String)
+
+  /// What an error reply of Redis says, which may get better by itself.
+  init(passing message: String) {
+    switch StoreError(message) {
+    case .refused(let text): self = .passing(text)
+    case .corrupt, .failed: self = .passing("Redis said: \(message)")
+    case .scriptMissing: self = .passing("Redis forgot a script")
+    }
+  }
 }
 
 /// The dialogue at the beginning of a connection.
@@ -41,15 +51,11 @@ struct Greeting {
   private enum Step: Equatable {
     case hello
     case select
-    case load(Int)
-    case check
   }
 
   /// What the latest answer led to.
   enum Progress: Equatable {
     case awaitMore
-    /// Send what `secondWords` gives.
-    case sendSecond
     case done
     case refused(GreetingRefusal)
   }
@@ -57,8 +63,7 @@ struct Greeting {
   private let setup: RedisSetup
   private var steps: [Step]
   private(set) var redisVersion = ""
-  private(set) var hashes: [[UInt8]] = []
-  private(set) var texts: [[UInt8]] = []
+  var redisMajor: Int { Int(redisVersion.prefix { $0 != "." }) ?? 0 }
 
   init(_ setup: RedisSetup) {
     self.setup = setup
@@ -77,27 +82,6 @@ struct Greeting {
     return out
   }
 
-  /// All scripts, and the check of the namespace.
-  mutating func secondWords() -> CommandBuffer {
-    let major = Int(redisVersion.prefix { $0 != "." }) ?? 0
-    texts = Script.allCases.map { $0.text(setup.constants, redisMajor: major) }
-    var out = CommandBuffer()
-    for text in texts {
-      out.begin(words: 3)
-      out.word("SCRIPT")
-      out.word("LOAD")
-      out.word(text)
-    }
-    out.begin(words: 5)
-    out.word("EVAL")
-    out.word(texts[Script.hello.rawValue])
-    out.word("1")
-    out.word(setup.keyspace.layoutKey)
-    out.word(Layout.text)
-    steps = texts.indices.map { .load($0) } + [.check]
-    return out
-  }
-
   mutating func answered(_ reply: RedisReply) -> Progress {
     let step = steps.removeFirst()
     if reply.kind == .error { return .refused(refusal(step, reply.text)) }
@@ -113,24 +97,10 @@ struct Greeting {
       if setup.loadsScripts, let reason = UnfitMode.reason(mode) {
         return .refused(.passing(reason))
       }
-      return steps.isEmpty ? afterFirstWords : .awaitMore
-    case .select: return afterFirstWords
-    case .load:
-      hashes.append(Array(reply.bytes))
-      return .awaitMore
-    case .check:
-      guard reply.text == Layout.text else {
-        let text =
-          "the namespace \(setup.keyspace.namespace) in this Redis has "
-          + "\(Layout.words(reply.text)), this worker \(Layout.words): "
-          + "use another --namespace, or the version that made this one"
-        return .refused(.final(text))
-      }
-      return .done
+      return steps.isEmpty ? .done : .awaitMore
+    case .select: return .done
     }
   }
-
-  private var afterFirstWords: Progress { setup.loadsScripts ? .sendSecond : .done }
 
   private static let tooOld = GreetingRefusal.final(
     "this Redis is too old: Latchkey needs 6.2 or newer")
@@ -152,10 +122,6 @@ struct Greeting {
     if let password = setup.endpoint.password, !password.isEmpty, message.contains(password) {
       return .passing("the login was refused")
     }
-    switch StoreError(message) {
-    case .refused(let text): return .passing(text)
-    case .corrupt, .failed: return .passing("Redis said: \(message)")
-    case .scriptMissing: return .passing("Redis forgot a script")
-    }
+    return GreetingRefusal(passing: message)
   }
 }

@@ -25,34 +25,16 @@ package final class RedisConnection {
   /// A command outside of batches gets its reply, or learns that none will come.
   package typealias Handler = (Result<RedisReply, RedisFailure>) -> Void
 
-  private enum Expectation {
-    case greeting
-    case batch(Batch)
-    case call(Handler)
-    case script(ScriptCall)
-  }
-
-  /// A call of a script that serves one request, kept so that it can be sent again with its text.
-  private struct ScriptCall {
-    let script: Script
-    let keys: [String]
-    let arguments: [String]
-    let handler: Handler
-  }
-
-  private struct Pending {
-    let expectation: Expectation
-    let deadlineMs: Int64
-    /// Whether it was sent again already because its script was missing.
-    var isMended = false
-  }
-
   // MARK: What it is made of; the loop's thread
   private let loop: EventLoop
   private let setup: RedisSetup
   private unowned let owner: any RedisConnectionOwner
   private var machine = RedisConnectionMachine()
   private var greeting: Greeting
+  /// How Redis gets to know the scripts, as long as it does.
+  private var loading: ScriptLoading?
+  /// By which names the scripts are called.
+  private var scripts: ScriptNames?
   private var reader = ReplyReader()
   private var transport: Transport?
   private var watch: FileWatch?
@@ -63,7 +45,15 @@ package final class RedisConnection {
   // MARK: What is on its way; the loop's thread
   private var outbox = CommandBuffer()
   private var outboxSent = 0
-  private var pending = FIFO<Pending>()
+  private var pending = FIFO<PendingCall>()
+  /// Calls that are sent, in their order, when Redis knows the functions again that it has
+  /// forgotten, or when it has answered what was before them.
+  private var waiting: [PendingCall] = []
+  private var order = CallOrder()
+  /// When Redis was given the functions that it had forgotten.
+  private var loadedMs: Int64?
+  /// So often at most it is given them again: meanwhile each call goes with its text.
+  private static let loadsEveryMs: Int64 = 100
   private var setupDeadlineMs: Int64 = 0
   /// When the watchdog looks next; never later than the earliest deadline there is.
   private var watchdogAtMs = Int64.max
@@ -84,6 +74,12 @@ package final class RedisConnection {
   package private(set) var failures = 0
   /// The version that Redis gave when it was greeted.
   package var redisVersion: String { greeting.redisVersion }
+  /// How scripts are called, `function` or `script`; empty until that is known.
+  package var scriptWay: String { scripts?.kind.rawValue ?? "" }
+  /// The library of functions in use, and what the names of all of the namespace begin with.
+  package var library: (name: String, prefix: String)? { scripts?.library }
+  /// Why scripts are not called as functions though they might be.
+  package var scriptRemark: String? { scripts?.remark }
 
   package init(_ loop: EventLoop, _ setup: RedisSetup, owner: any RedisConnectionOwner) {
     self.loop = loop
@@ -123,10 +119,46 @@ extension RedisConnection {
   /// Only when ready.
   package func send(_ batches: [Batch]) {
     for batch in batches {
-      encode(batch, hash: greeting.hashes[batch.script.rawValue])
-      expect(.batch(batch), deadlineMs: deadline(of: batch))
+      ask(PendingCall(expectation: .batch(batch), deadlineMs: deadline(of: batch)))
       batchesInFlight += 1
     }
+  }
+
+  /// Puts a call into the outbox, or behind those that wait.
+  private func ask(_ next: PendingCall) {
+    guard waiting.isEmpty, let scripts, maySend(next) else {
+      waiting.append(next)
+      watch(untilMs: next.deadlineMs)
+      return
+    }
+    put(next, scripts)
+  }
+
+  /// Whether a call may be sent now: not while Redis is given the functions again, and by hash only
+  /// behind the answers to what was before it.
+  private func maySend(_ next: PendingCall) -> Bool {
+    loading == nil && (scripts?.kind == .function || order.maySend(next))
+  }
+
+  /// Sends what may be sent of what waits.
+  private func sendWaiting() {
+    guard let scripts, let first = waiting.first, maySend(first) else { return }
+    var count = 0
+    while count < waiting.count, maySend(waiting[count]) {
+      put(waiting[count], scripts)
+      count += 1
+    }
+    waiting.removeFirst(count)
+    flush()
+  }
+
+  private func put(_ next: PendingCall, _ scripts: ScriptNames) {
+    order.sent(next)
+    next.encode(into: &outbox) { script, outbox in
+      outbox.raw(scripts.command)
+      outbox.word(scripts.names[script.rawValue])
+    }
+    expect(next)
   }
 
   /// Puts one command into the outbox; `flush` sends it.
@@ -164,28 +196,8 @@ extension RedisConnection {
       handler(.failure(.notSent("Redis is not connected")))
       return
     }
-    let call = ScriptCall(script: script, keys: keys, arguments: arguments, handler: handler)
-    encode(call, hash: greeting.hashes[script.rawValue])
-    expect(.script(call), deadlineMs: loop.nowMs + timeoutMs)
-  }
-
-  private func encode(_ call: ScriptCall, hash: [UInt8]?) {
-    outbox.begin(words: 3 + call.keys.count + call.arguments.count)
-    beginScript(call.script, hash: hash)
-    outbox.word(Int64(call.keys.count))
-    for word in call.keys { outbox.word(word) }
-    for word in call.arguments { outbox.word(word) }
-  }
-
-  /// By its hash if Redis should know it, else with its whole text, which makes it known.
-  private func beginScript(_ script: Script, hash: [UInt8]?) {
-    if let hash {
-      outbox.word("EVALSHA")
-      outbox.word(hash)
-    } else {
-      outbox.word("EVAL")
-      outbox.word(greeting.texts[script.rawValue])
-    }
+    let call = SingleCall(script: script, keys: keys, arguments: arguments, handler: handler)
+    ask(PendingCall(expectation: .script(call), deadlineMs: loop.nowMs + timeoutMs))
   }
 
   /// Writes what is in the outbox; once a turn is enough.
@@ -210,25 +222,16 @@ extension RedisConnection {
     watch?.want(transport.wants.or(.read))
   }
 
-  private func encode(_ batch: Batch, hash: [UInt8]?) {
-    let words = 3 + batch.count + batch.count * batch.script.argumentsPerRequest
-    outbox.begin(words: words)
-    beginScript(batch.script, hash: hash)
-    outbox.word(Int64(batch.count))
-    outbox.encoded(batch.keys)
-    outbox.encoded(batch.arguments)
-  }
-
   private func deadline(of batch: Batch) -> Int64 {
     let oldest = batch.tickets.first.map { $0.arrivedNs / 1_000_000 } ?? loop.nowMs
     return oldest + setup.requestTimeoutMs
   }
 
-  private func expect(_ expectation: Expectation, deadlineMs: Int64) {
-    expect(Pending(expectation: expectation, deadlineMs: deadlineMs))
+  private func expect(_ expectation: PendingCall.Expectation, deadlineMs: Int64) {
+    expect(PendingCall(expectation: expectation, deadlineMs: deadlineMs))
   }
 
-  private func expect(_ next: Pending) {
+  private func expect(_ next: PendingCall) {
     pending.append(next)
     watch(untilMs: next.deadlineMs)
   }
@@ -292,7 +295,7 @@ extension RedisConnection: FileWatchOwner {
     }
   }
 
-  private func deliver(_ reply: RedisReply, to next: Pending) {
+  private func deliver(_ reply: RedisReply, to next: PendingCall) {
     if reply.kind == .error, StoreError(reply.text) == .scriptMissing, mend(next) { return }
     switch next.expectation {
     case .greeting: greetingAnswered(reply)
@@ -300,38 +303,87 @@ extension RedisConnection: FileWatchOwner {
     case .script(let call): call.handler(.success(reply))
     case .batch(let batch):
       batchesInFlight -= 1
+      order.answered(batch)
       owner.batchAnswered(self, batch, reply)
+      sendWaiting()
     }
   }
 
-  /// The one place where a missing script is mended: EVAL loads it and runs it in one step.
+  /// The one place where a missing script is mended: EVAL runs it from its text, which cannot be
+  /// missing.
   ///
-  /// What was pipelined around it has run and is not sent again.
-  private func mend(_ missed: Pending) -> Bool {
-    // EVAL cannot miss; a Redis that says so all the same is not asked for ever.
+  /// What was pipelined around it has run and is not sent again. Where it was a function, Redis is
+  /// given all of them again, under new names: what was sent behind it under the old ones comes
+  /// back as missing too, whoever loads them, so that the order holds; what is asked meanwhile
+  /// waits until the new names are known.
+  private func mend(_ missed: PendingCall) -> Bool {
+    // A Redis that misses a text too is not asked for ever.
     guard !missed.isMended else { return false }
     switch missed.expectation {
     case .greeting, .call: return false
-    case .script(let call): encode(call, hash: nil)
-    case .batch(let batch): encode(batch, hash: nil)
+    case .script, .batch: break
+    }
+    let (constants, major) = (setup.constants, greeting.redisMajor)
+    missed.encode(into: &outbox) { script, outbox in
+      outbox.word("EVAL")
+      outbox.word(script.text(constants, redisMajor: major))
     }
     scriptsMended += 1
-    expect(
-      Pending(
-        expectation: missed.expectation, deadlineMs: missed.deadlineMs, isMended: true))
+    var again = missed
+    again.isMended = true
+    expect(again)
+    let isDue = loadedMs.map { loop.nowMs - $0 >= RedisConnection.loadsEveryMs } ?? true
+    if loading == nil, scripts?.kind == .function, isDue {
+      loadedMs = loop.nowMs
+      loadScripts(hadFunctions: true)
+    }
+    flush()
     return true
   }
 
   private func greetingAnswered(_ reply: RedisReply) {
+    if var next = loading {
+      let progress = next.answered(reply)
+      loading = next
+      return loadingWent(progress)
+    }
     switch greeting.answered(reply) {
     case .awaitMore: return
-    case .sendSecond:
-      outbox.encoded(greeting.secondWords())
-      for _ in 0...Script.allCases.count { expect(.greeting, deadlineMs: setupDeadlineMs) }
-      flush()
+    case .done where setup.loadsScripts: loadScripts(hadFunctions: false)
     case .done: perform(machine.greeted())
-    case .refused(.passing(let reason)): lost(reason)
-    case .refused(.final(let reason)):
+    case .refused(let refusal): refused(refusal)
+    }
+  }
+
+  private func loadScripts(hadFunctions: Bool) {
+    var next = ScriptLoading(
+      setup, redisVersion: greeting.redisVersion, hadFunctions: hadFunctions)
+    let progress = next.begin()
+    loading = next
+    loadingWent(progress)
+  }
+
+  private func loadingWent(_ progress: ScriptLoading.Progress) {
+    switch progress {
+    case .awaitMore: return
+    case .send(let commands, let replies):
+      outbox.encoded(commands)
+      let deadlineMs = machine.isReady ? loop.nowMs + setup.requestTimeoutMs : setupDeadlineMs
+      for _ in 0..<replies { expect(.greeting, deadlineMs: deadlineMs) }
+      flush()
+    case .done(let names):
+      loading = nil
+      scripts = names
+      guard machine.isReady else { return perform(machine.greeted()) }
+      sendWaiting()
+    case .refused(let refusal): refused(refusal)
+    }
+  }
+
+  private func refused(_ refusal: GreetingRefusal) {
+    switch refusal {
+    case .passing(let reason): lost(reason)
+    case .final(let reason):
       perform(machine.stop())
       owner.redisRefused(self, reason: reason)
     }
@@ -341,7 +393,8 @@ extension RedisConnection: FileWatchOwner {
     watchdogAtMs = .max
     // All that is pending is looked at: a later request may have an earlier deadline. The watchdog
     // fires once per time-out at most, so going through a few hundred entries costs nothing.
-    let earliest = machine.isConnecting ? setupDeadlineMs : pending.elements.map(\.deadlineMs).min()
+    let calls = pending.elements + waiting
+    let earliest = machine.isConnecting ? setupDeadlineMs : calls.map(\.deadlineMs).min()
     guard let earliest else { return }
     guard earliest <= loop.nowMs else {
       watch(untilMs: earliest)
@@ -396,6 +449,8 @@ extension RedisConnection {
   private func greet() {
     reader = ReplyReader()
     greeting = Greeting(setup)
+    (loading, scripts, loadedMs) = (nil, nil, nil)
+    order.reset()
     outbox.reset()
     outboxSent = 0
     outbox.encoded(greeting.firstWords())
@@ -426,13 +481,18 @@ extension RedisConnection {
     outbox.reset()
     outboxSent = 0
     batchesInFlight = 0
-    while let next = pending.popFirst() {
-      switch next.expectation {
-      case .greeting: continue
-      case .call(let handler): handler(.failure(.noAnswer(reason)))
-      case .script(let call): call.handler(.failure(.noAnswer(reason)))
-      case .batch(let batch): owner.batchFailed(self, batch, .noAnswer(reason))
-      }
+    while let next = pending.popFirst() { fail(next, .noAnswer(reason)) }
+    let calls = waiting
+    waiting = []
+    for call in calls { fail(call, .notSent(reason)) }
+  }
+
+  private func fail(_ call: PendingCall, _ failure: RedisFailure) {
+    switch call.expectation {
+    case .greeting: return
+    case .call(let handler): handler(.failure(failure))
+    case .script(let call): call.handler(.failure(failure))
+    case .batch(let batch): owner.batchFailed(self, batch, failure)
     }
   }
 }

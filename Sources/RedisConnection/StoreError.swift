@@ -2,7 +2,8 @@
 
 /// What an error reply of Redis says about the command it answers.
 package enum StoreError: Equatable, Sendable {
-  /// Redis does not know the script (restart, promotion, SCRIPT FLUSH): load it and ask again.
+  /// Redis does not know the script or function (restart, promotion, SCRIPT FLUSH, FUNCTION FLUSH):
+  /// load it and ask again.
   case scriptMissing
   /// Redis refused before it did anything; the text says why, for the caller to read.
   case refused(String)
@@ -18,6 +19,7 @@ package enum StoreError: Equatable, Sendable {
     let word = text.prefix { $0 != " " }
     switch word {
     case "NOSCRIPT": self = .scriptMissing
+    case "ERR" where message == "ERR Function not found": self = .scriptMissing
     case "OOM": self = .refused("Redis is full (OOM)")
     case "READONLY": self = .refused("this Redis is a read-only replica (READONLY)")
     case "LOADING": self = .refused("Redis is loading its data (LOADING)")

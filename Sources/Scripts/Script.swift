@@ -12,7 +12,7 @@ package enum Script: Int, CaseIterable, Sendable {
   case export, `import`
   case events, readGroup, movePending, ack, tails
   case stats, reportAgent
-  case hello, heartbeat, goodbye, reap, trim
+  case hello, heartbeat, goodbye, staleLibraries, reap, trim
 
   package var row: ScriptRow { ScriptRow.table[rawValue] }
 
@@ -69,17 +69,26 @@ package struct ScriptRow: Sendable {
   /// How many arguments one request has; 0: the script serves one request a call.
   let arguments: Int
   let effect: Effect
-  var keysAreRecords = false
+  let keysAreRecords: Bool
+  /// Whether its keys may be of several partitions, which in a cluster are several slots.
+  let spansPartitions: Bool
 
   private init(
     _ script: Script, _ source: LuaSource, _ arguments: Int, _ effect: Effect,
-    keysAreRecords: Bool = false
+    keysAreRecords: Bool = false, spansPartitions: Bool = false
   ) {
     self.script = script
     self.source = source
     self.arguments = arguments
     self.effect = effect
     self.keysAreRecords = keysAreRecords
+    // Requests share a call whatever their partitions are.
+    self.spansPartitions = spansPartitions || arguments > 0
+  }
+
+  /// What Redis is told of it, by the names that Redis has for it.
+  var flags: [String] {
+    [effect.flag, spansPartitions ? "allow-cross-slot-keys" : nil].compactMap(\.self)
   }
 
   /// A row for each script, in the order of its cases.
@@ -149,20 +158,29 @@ package struct ScriptRow: Sendable {
 
   private static let events = [
     ScriptRow(.events, LuaSource("events", PackageResources.events_lua), 3, .reads),
-    ScriptRow(.readGroup, LuaSource("read_group", PackageResources.read_group_lua), 0, .frees),
     ScriptRow(
-      .movePending, LuaSource("move_pending", PackageResources.move_pending_lua), 0, .frees),
-    ScriptRow(.ack, LuaSource("ack", PackageResources.ack_lua), 0, .frees),
-    ScriptRow(.tails, LuaSource("tails", PackageResources.tails_lua), 0, .reads),
+      .readGroup, LuaSource("read_group", PackageResources.read_group_lua), 0, .frees,
+      spansPartitions: true),
+    ScriptRow(
+      .movePending, LuaSource("move_pending", PackageResources.move_pending_lua), 0, .frees,
+      spansPartitions: true),
+    ScriptRow(.ack, LuaSource("ack", PackageResources.ack_lua), 0, .frees, spansPartitions: true),
+    ScriptRow(
+      .tails, LuaSource("tails", PackageResources.tails_lua), 0, .reads, spansPartitions: true),
   ]
 
   private static let upkeep = [
-    ScriptRow(.stats, LuaSource("stats", PackageResources.stats_lua), 0, .reads),
     ScriptRow(
-      .reportAgent, LuaSource("report_agent", PackageResources.report_agent_lua), 0, .reads),
+      .stats, LuaSource("stats", PackageResources.stats_lua), 0, .reads, spansPartitions: true),
+    ScriptRow(
+      .reportAgent, LuaSource("report_agent", PackageResources.report_agent_lua), 0, .reads,
+      spansPartitions: true),
     ScriptRow(.hello, LuaSource("hello", PackageResources.hello_lua), 0, .frees),
     ScriptRow(.heartbeat, LuaSource("heartbeat", PackageResources.heartbeat_lua), 0, .frees),
     ScriptRow(.goodbye, LuaSource("goodbye", PackageResources.goodbye_lua), 0, .frees),
+    ScriptRow(
+      .staleLibraries, LuaSource("stale_libraries", PackageResources.stale_libraries_lua), 0,
+      .frees),
     ScriptRow(.reap, LuaSource("reap", PackageResources.reap_lua), 0, .frees),
     ScriptRow(.trim, LuaSource("trim", PackageResources.trim_lua), 0, .frees),
   ]

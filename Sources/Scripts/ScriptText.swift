@@ -8,16 +8,17 @@ extension Script {
   /// or read-only refuses it before it has written anything. Older ones would not compile it.
   package func text(_ constants: ScriptConstants, redisMajor: Int) -> [UInt8] {
     var out: [UInt8] = []
-    if redisMajor >= 7 { out.append("#!lua\(row.effect.flag.map { " flags=\($0)" } ?? "")\n") }
-    out.append(constants.lua)
-    let parts = LuaSource.closure(of: [row.source])
-    if !parts.isEmpty {
-      // The parts have names of their own for these.
-      out.append("local the_keys, the_arguments = KEYS, ARGV\n")
-      for part in parts { out += part.text }
-      out.append("begin(the_keys, the_arguments)\n")
+    if redisMajor >= 7 {
+      let flags = row.flags.joined(separator: ",")
+      out.append(flags.isEmpty ? "#!lua\n" : "#!lua flags=\(flags)\n")
     }
-    out += row.source.text
+    out.append(constants.lua)
+    out.append("local GENERATION = ''\n")
+    // The parts have names of their own for these.
+    out.append("local keys_of_call, arguments_of_call = KEYS, ARGV\n")
+    for part in LuaSource.closure(of: [row.source]) { out += part.text }
+    row.appendServer(to: &out)
+    out.append("return serve_call(keys_of_call, arguments_of_call)\n")
     return out
   }
 }
@@ -32,37 +33,48 @@ package struct FunctionLibrary: Sendable {
   package let prefix: String
   package let name: String
   private let suffix: String
-  private let body: [UInt8]
+  private let constants: ScriptConstants
 
   /// `user` is the namespace, with the number of its database.
   package init(_ constants: ScriptConstants, user: String) {
     let owner = FunctionLibrary.hash(Array(user.utf8))
+    let content = FunctionLibrary.hash(
+      FunctionLibrary.body(constants, generation: "") { $0.name })
     prefix = "latchkey_\(owner)_"
-    let content = FunctionLibrary.hash(FunctionLibrary.body(constants, suffix: ""))
-    suffix = "_\(owner)_\(content)"
     name = prefix + content
-    body = FunctionLibrary.body(constants, suffix: suffix)
+    suffix = "_\(owner)_\(content)"
+    self.constants = constants
   }
 
-  /// The name of a script's function.
-  package func function(_ script: Script) -> String { script.name + suffix }
+  /// The name of a script's function in a library of this generation; `hello`, which says the
+  /// generation, has the same in all.
+  package func function(_ script: Script, generation: String) -> String {
+    script == .hello ? script.name + suffix : "\(script.name)\(suffix)_\(generation)"
+  }
 
-  /// What FUNCTION LOAD is given.
-  package var text: [UInt8] { Array("#!lua name=\(name)\n".utf8) + body }
+  /// What FUNCTION LOAD is given; whoever loads it chooses a generation that was never used.
+  package func text(generation: String) -> [UInt8] {
+    Array("#!lua name=\(name)\n".utf8)
+      + FunctionLibrary.body(constants, generation: generation) {
+        function($0, generation: generation)
+      }
+  }
 
-  private static func body(_ constants: ScriptConstants, suffix: String) -> [UInt8] {
+  private static func body(
+    _ constants: ScriptConstants, generation: String, _ name: (Script) -> String
+  ) -> [UInt8] {
     var out: [UInt8] = []
     out.append(constants.lua)
+    out.append("local GENERATION = '\(generation)'\n")
     let sources = Script.allCases.map(\.row.source)
     for part in LuaSource.closure(of: sources) { out += part.text }
     for script in Script.allCases {
       // A block for each: Lua takes no more than 200 locals in one.
-      out.append("do\nlocal function run(KEYS, ARGV)\n")
-      if !script.row.source.uses.isEmpty { out.append("begin(KEYS, ARGV)\n") }
-      out += script.row.source.text
-      let flags = script.row.effect.flag.map { "'\($0)'" } ?? ""
-      out.append("end\nredis.register_function{function_name='\(script.name)\(suffix)', ")
-      out.append("callback=run, flags={\(flags)}}\nend\n")
+      out.append("do\n")
+      script.row.appendServer(to: &out)
+      let flags = script.row.flags.map { "'\($0)'" }.joined(separator: ", ")
+      out.append("redis.register_function{function_name='\(name(script))', ")
+      out.append("callback=serve_call, flags={\(flags)}}\nend\n")
     }
     return out
   }
@@ -73,6 +85,22 @@ package struct FunctionLibrary: Sendable {
     for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
     let text = String(hash, radix: 16)
     return String(repeating: "0", count: 16 - text.utf8.count) + text
+  }
+}
+
+extension ScriptRow {
+  /// Appends what makes `serve_call`, the function that serves a call.
+  ///
+  /// A file gives that function, which is made once. Where it uses the parts, they have to know of
+  /// the call first.
+  fileprivate func appendServer(to out: inout [UInt8]) {
+    out.append("local serve_call = (function()\n")
+    out += source.text
+    out.append("end)()\n")
+    guard !source.uses.isEmpty else { return }
+    out.append("local serve_requests = serve_call\n")
+    out.append("serve_call = function(keys, arguments)\nbegin(keys, arguments)\n")
+    out.append("return serve_requests(keys, arguments)\nend\n")
   }
 }
 

@@ -20,6 +20,9 @@ package struct Keyspace: Hashable, Sendable {
   /// Says with which layout the namespace was made.
   package var layoutKey: String { "\(namespace):partitions" }
 
+  /// The libraries of functions of this namespace, each with the time of its last use.
+  package var librariesKey: String { "\(namespace):libraries" }
+
   /// The log of events of a partition.
   package func events(_ partition: Partition) -> String { base(partition) + ":events" }
 

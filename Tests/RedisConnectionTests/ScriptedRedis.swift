@@ -39,12 +39,12 @@ final class ScriptedRedis: Sendable {
     let seen = Mutex<[FakeCommand]>([])
   }
 
-  /// The replies of a fit Redis of a version to a connection's greeting.
+  /// The replies of a fit Redis without functions of a version to a connection's greeting.
   static func greets(_ command: FakeCommand, version: String = "7.0.15") -> FakeAnswer {
     switch command.name {
     case "HELLO": .reply("*4\r\n+server\r\n+redis\r\n+version\r\n+\(version)\r\n")
     case "SCRIPT": .reply("$40\r\n" + String(repeating: "a", count: 40) + "\r\n")
-    case "EVAL": .reply("$5\r\n256 1\r\n")
+    case "EVAL": .reply("*2\r\n$5\r\n256 1\r\n$1\r\n0\r\n")
     case "SELECT": .reply("+OK\r\n")
     default: .reply("-ERR not played\r\n")
     }

@@ -2,6 +2,7 @@
 
 import RedisConnection
 import Scripts
+import Synchronization
 import Testing
 import TestSupport
 
@@ -110,6 +111,33 @@ struct ScriptedRedisTests {
     #expect(other.news.allSatisfy { $0.reason == nil })
   }
 
+  @Test func `a library that another worker has loaded is called by the names it has there`() throws
+  {
+    let layout = "*2\r\n$5\r\n256 1\r\n"
+    let isNew = Mutex(false)
+    let fake = try ScriptedRedis { command in
+      let isOld = command.name == "FCALL" && command.words[1].hasSuffix("_old")
+      switch command.name {
+      case "FUNCTION": return .reply("-ERR Library 'latchkey' already exists\r\n")
+      case "FCALL" where command.words[1].hasPrefix("hello_"):
+        let isFirst = isNew.withLock { was in
+          defer { was = true }
+          return !was
+        }
+        return .reply(layout + (isFirst ? "$3\r\nold\r\n" : "$3\r\nnew\r\n"))
+      case "FCALL" where isOld: return .reply("-ERR Function not found\r\n")
+      case "FCALL": return .reply("*1\r\n$3\r\nNEW\r\n")
+      case "EVAL" where command.words.count > 5: return .reply("*1\r\n$4\r\nTEXT\r\n")
+      default: return ScriptedRedis.greets(command)
+      }
+    }
+    let bench = try ConnectionBench(path: fake.path)
+    try bench.startServing()
+    #expect(try bench.request(.seize, slot: 1, "d", "a", "60000", "") == "TEXT")
+    #expect(try bench.request(.seize, slot: 2, "d", "a", "60000", "") == "NEW")
+    #expect(try bench.ask { $0.redis?.scriptsMended } == 1)
+  }
+
   @Test func `a Redis that always forgets the script is asked no more than it answers`() throws {
     let fake = try ScriptedRedis { command in
       switch command.name {
@@ -139,7 +167,11 @@ struct GreetingTests {
     let fake = try ScriptedRedis { command in
       command.name == name ? answer : ScriptedRedis.greets(command)
     }
-    let bench = try ConnectionBench(path: fake.path) { $0.connectTimeoutMs = connectTimeoutMs }
+    let bench = try ConnectionBench(path: fake.path) {
+      $0.connectTimeoutMs = connectTimeoutMs
+      // Else functions would be asked for too, and refused.
+      $0.scriptWay = .script
+    }
     bench.start()
     return (fake, bench)
   }
@@ -195,8 +227,10 @@ struct GreetingTests {
   }
 
   @Test(arguments: [
-    "$3\r\n256\r\n", "$5\r\n512 1\r\n", "$5\r\n256 2\r\n", "$6\r\n256 1 \r\n", ":256\r\n",
-    "$1\r\nx\r\n", "$-1\r\n", "*0\r\n", "$0\r\n\r\n",
+    "*2\r\n$3\r\n256\r\n$1\r\n0\r\n", "*2\r\n$5\r\n512 1\r\n$1\r\n0\r\n",
+    "*2\r\n$5\r\n256 2\r\n$1\r\n0\r\n", "*2\r\n$6\r\n256 1 \r\n$1\r\n0\r\n", ":256\r\n",
+    "*2\r\n$-1\r\n$1\r\n0\r\n", "*1\r\n$5\r\n256 1\r\n", "$5\r\n256 1\r\n", "$-1\r\n", "*0\r\n",
+    "$0\r\n\r\n",
   ])
   func `any layout but ours is refused for good`(answer: String) throws {
     let (fake, bench) = try bench("EVAL", .reply(answer))
@@ -238,7 +272,7 @@ struct GreetingTests {
     let words = fake.commands.map(\.words)
     #expect(words[0] == ["HELLO", "2", "AUTH", "ann", "s p\r\n*ü"])
     #expect(words[1] == ["SELECT", "7"])
-    #expect(words.last?.suffix(3) == ["1", "lk:partitions", "256 1"])
+    #expect(words.first { $0[0] == "EVAL" }?.suffix(3) == ["1", "lk:partitions", "256 1"])
     let plain = try ScriptedRedis { ScriptedRedis.greets($0) }
     let other = try ConnectionBench(path: plain.path) { $0.endpoint.password = "p" }
     try other.startServing()

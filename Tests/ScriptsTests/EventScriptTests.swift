@@ -273,7 +273,7 @@ struct FleetScriptTests {
   @Test func `a worker that is silent for too long is off the list`() throws {
     let keys = [bench.base + ":workers", bench.base + ":canary"]
     func beat(_ worker: String, deadMs: Int = 60_000) throws -> Set<String> {
-      let reply = try bench.call(.heartbeat, keys: keys, [worker, "\(deadMs)", "1000"])
+      let reply = try bench.call(.heartbeat, keys: keys, [worker, "\(deadMs)", "1000", ""])
       return Set(reply.items.compactMap(\.string))
     }
     #expect(try beat("w1") == ["w1"])

@@ -16,8 +16,11 @@ struct FunctionLibraryTests {
     redis = try BareRedisClient(path: server.path)
   }
 
-  private func load(_ library: FunctionLibrary) throws -> RedisAnswer {
-    try redis.command("FUNCTION", "LOAD", String(decoding: library.text, as: UTF8.self))
+  private func load(
+    _ library: FunctionLibrary, generation: String = "1"
+  ) throws -> RedisAnswer {
+    let text = String(decoding: library.text(generation: generation), as: UTF8.self)
+    return try redis.command("FUNCTION", "LOAD", text)
   }
 
   @Test func `Redis takes the library, with the flags of each script`() throws {
@@ -29,7 +32,8 @@ struct FunctionLibraryTests {
     #expect(functions.count == Script.allCases.count)
     for function in functions {
       let name = try #require(function.items[1].string)
-      let script = try #require(Script.allCases.first { library.function($0) == name })
+      let script = try #require(
+        Script.allCases.first { library.function($0, generation: "1") == name })
       let flags = Set(function.items[5].items.compactMap(\.string))
       #expect(flags.contains("no-writes") == script.isReadOnly, "\(name)")
       #expect(flags.contains("allow-oom") == script.isAllowedWhenFull, "\(name)")
@@ -48,11 +52,44 @@ struct FunctionLibraryTests {
     #expect(libraries[0].prefix == libraries[1].prefix)
     #expect(Set(libraries.map(\.prefix)).count == 3)
     let again = FunctionLibrary(Self.constants, user: "0 a")
-    #expect(again.name == libraries[0].name && again.text == libraries[0].text)
+    #expect(again.name == libraries[0].name)
     for library in libraries {
-      let name = library.function(.holder)
+      let name = library.function(.holder, generation: "1")
       #expect(try redis.command("FCALL", name, "1", "x:{000}", "d") == .array([.text("NONE")]))
     }
+  }
+
+  @Test func `a library is loaded once, and its names but for one end with who has loaded it`()
+    throws
+  {
+    let library = FunctionLibrary(Self.constants, user: "0 lk")
+    #expect(try load(library, generation: "a1") == .text(library.name))
+    #expect("\(try load(library, generation: "b2"))".contains("already exists"))
+    let hello = library.function(.hello, generation: "")
+    let answer = try redis.command("FCALL", hello, "1", "lk:partitions", "256 1")
+    #expect(answer == .array([.text("256 1"), .text("a1")]))
+    for (generation, isThere) in [("a1", true), ("b2", false)] {
+      let name = library.function(.holder, generation: generation)
+      let answer = try redis.command("FCALL", name, "1", "x:{000}", "d")
+      #expect(("\(answer)".contains("ERR Function not found")) == !isThere)
+    }
+  }
+
+  @Test func `a library is stale when no heartbeat has named it for long`() throws {
+    let bench = try ScriptBench()
+    let (workers, canary, key) = (bench.base + ":w", bench.base + ":c", bench.base + ":libraries")
+    func stale(_ names: String...) throws -> [String] {
+      try bench.call(.staleLibraries, keys: [key], ["60000"] + names).items.compactMap(\.string)
+    }
+    _ = try bench.call(.heartbeat, keys: [workers, canary, key], ["w", "3000", "250", "used"])
+    _ = try bench.call(.heartbeat, keys: [workers, canary, key], ["v", "3000", "250", ""])
+    try bench.redis.command("ZADD", key, "\(try bench.nowMs() - 61_000)", "old")
+    try bench.redis.command("ZADD", key, "\(try bench.nowMs() - 30_000)", "late")
+    #expect(try stale("used", "old", "late", "new") == ["old"])
+    // It was met for the first time, so that its worker may still come.
+    #expect(try stale("new") == [])
+    let names = try bench.redis.command("ZRANGE", key, "0", "-1").items.compactMap(\.string)
+    #expect(Set(names) == ["used", "late", "new"])
   }
 
   @Test func `a call finds nothing of the one before it, though that one failed`() throws {

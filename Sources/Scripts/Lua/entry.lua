@@ -4,7 +4,10 @@
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, kind or empty, ref or empty, state or empty
 -- RETURNS: OK, NONE, SKIP, LATER
-local size = 0
+
+local size
+at_begin(function() size = 0 end)
+
 return each(5, function(base, i)
   if size >= PAGE_BYTES then return 'LATER' end
   local device, id, kind, state = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 4]

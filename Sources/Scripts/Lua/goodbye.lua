@@ -3,4 +3,7 @@
 -- KEYS: the workers' sorted set
 -- ARGV: the worker
 -- RETURNS: how many were removed
-return redis.call('ZREM', KEYS[1], ARGV[1])
+
+return function(KEYS, ARGV)
+  return redis.call('ZREM', KEYS[1], ARGV[1])
+end

@@ -7,8 +7,8 @@
 -- ARGV: group, ms to acknowledge in, how many at most, types or empty, partition to begin at,
 --   how many groups there may be, the worker, ms that a worker may hold an event
 -- RETURNS: OK, ERR
-local group, limit, wanted, worker = ARGV[1], tonumber(ARGV[3]), ARGV[4], ARGV[7]
-local found, bytes, reply = {}, 0, {'', 0, -1}
+
+local group, limit, wanted, worker, found, bytes, reply
 -- So many are read at once. A page is to fit into what the kernel takes of one reply.
 local STEP, GROUP_PAGE_BYTES = 16, 1048576
 
@@ -53,24 +53,27 @@ local function give_fresh(base, log, is_new)
   end
 end
 
-for turn = 0, #KEYS - 1 do
-  if is_full() then break end
-  local base = KEYS[(ARGV[5] + turn) % #KEYS + 1]
-  local log = base .. ':events'
-  local consumers = redis.pcall('XINFO', 'CONSUMERS', log, group)
-  local is_new = consumers.err ~= nil
-  if is_new and not make_group(log) then
-    return 'ERR quota there are ' .. ARGV[6] .. ' groups already, and no more may be made'
+return function(KEYS, ARGV)
+  group, limit, wanted, worker = ARGV[1], tonumber(ARGV[3]), ARGV[4], ARGV[7]
+  found, bytes, reply = {}, 0, {'', 0, -1}
+  for turn = 0, #KEYS - 1 do
+    if is_full() then break end
+    local base = KEYS[(ARGV[5] + turn) % #KEYS + 1]
+    local log, pending, again_ms = base .. ':events', {}, -1
+    local consumers = redis.pcall('XINFO', 'CONSUMERS', log, group)
+    local is_new = consumers.err ~= nil
+    if is_new and not make_group(log) then
+      return 'ERR quota there are ' .. ARGV[6] .. ' groups already, and no more may be made'
+    end
+    if not is_new then pending, again_ms = claimable(log, consumers) end
+    if pending then
+      if again_ms >= 0 and (reply[3] < 0 or again_ms < reply[3]) then reply[3] = again_ms end
+      give_again(base, log, pending)
+      give_fresh(base, log, is_new)
+    else
+      reply[2] = 1
+    end
   end
-  local pending, again_ms = {}, -1
-  if not is_new then pending, again_ms = claimable(log, consumers) end
-  if pending then
-    if again_ms >= 0 and (reply[3] < 0 or again_ms < reply[3]) then reply[3] = again_ms end
-    give_again(base, log, pending)
-    give_fresh(base, log, is_new)
-  else
-    reply[2] = 1
-  end
+  reply[1] = 'OK {"events":[' .. table.concat(found, ',') .. ']}'
+  return reply
 end
-reply[1] = 'OK {"events":[' .. table.concat(found, ',') .. ']}'
-return reply

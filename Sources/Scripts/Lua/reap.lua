@@ -6,7 +6,8 @@
 -- ARGV: how many entries to take at most, ms after which a failed entry is tried again
 -- RETURNS: ms until the next deadline or -1, entries found due, how late each ending was in ms,
 --   what each failure said, what is to be told or asked in other partitions
-local base, late, failures, errands = KEYS[1], {}, {}, {}
+
+local base, late, failures, errands
 
 -- After so long an errand of a worker that has not come back is another worker's.
 local ERRAND_MS = 5000
@@ -57,15 +58,19 @@ local function errand(member, rest)
 end
 
 local REAP = {l = reap_lock, k = errand, r = errand}
-local due = call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms, 'LIMIT', 0, ARGV[1])
-for _, member in ipairs(due) do
-  local operate = REAP[string.sub(member, 1, 1)] or reap_session
-  local ok, failure = pcall(operate, member, string.sub(member, 3))
-  if not ok then
-    failures[#failures + 1] = type(failure) == 'table' and failure.err or tostring(failure)
-    call('ZADD', base .. ':due', now_ms + ARGV[2], member)
+
+return function(KEYS, ARGV)
+  base, late, failures, errands = KEYS[1], {}, {}, {}
+  local due = call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms, 'LIMIT', 0, ARGV[1])
+  for _, member in ipairs(due) do
+    local operate = REAP[string.sub(member, 1, 1)] or reap_session
+    local ok, failure = pcall(operate, member, string.sub(member, 3))
+    if not ok then
+      failures[#failures + 1] = type(failure) == 'table' and failure.err or tostring(failure)
+      call('ZADD', base .. ':due', now_ms + ARGV[2], member)
+    end
   end
+  local soonest = call('ZRANGE', base .. ':due', 0, 0, 'WITHSCORES')
+  local wait = soonest[2] and math.max(0, soonest[2] - now_ms) or -1
+  return {wait, #due, late, failures, errands}
 end
-local soonest = call('ZRANGE', base .. ':due', 0, 0, 'WITHSCORES')
-local wait = soonest[2] and math.max(0, soonest[2] - now_ms) or -1
-return {wait, #due, late, failures, errands}

@@ -3,9 +3,12 @@
 -- KEYS: the base keys of partitions
 -- ARGV: none
 -- RETURNS: the id of each log's latest event
-local tails = {}
-for item = 1, #KEYS do
-  local latest = redis.call('XREVRANGE', KEYS[item] .. ':events', '+', '-', 'COUNT', 1)
-  tails[item] = latest[1] and latest[1][1] or '0-0'
+
+return function(KEYS, ARGV)
+  local tails = {}
+  for item = 1, #KEYS do
+    local latest = redis.call('XREVRANGE', KEYS[item] .. ':events', '+', '-', 'COUNT', 1)
+    tails[item] = latest[1] and latest[1][1] or '0-0'
+  end
+  return tails
 end
-return tails

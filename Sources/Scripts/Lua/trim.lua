@@ -3,4 +3,7 @@
 -- KEYS: the partition's base key
 -- ARGV: how old events may be, in ms
 -- RETURNS: how many were dropped
-return call('XTRIM', KEYS[1] .. ':events', 'MINID', string.format('%.0f', now_ms - ARGV[1]))
+
+return function(KEYS, ARGV)
+  return call('XTRIM', KEYS[1] .. ':events', 'MINID', string.format('%.0f', now_ms - ARGV[1]))
+end

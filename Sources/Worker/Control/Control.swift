@@ -37,6 +37,7 @@ package final class Control {
   /// What the worker was last said to wait for.
   var waitingFor: [String] = []
   private var heartbeat: Heartbeat?
+  private var libraries: LibraryCleaner?
   private var reaper: Reaper?
   private var subscription: ExpirySubscription?
   private var tail: EventTail?
@@ -74,9 +75,11 @@ package final class Control {
     constants.messagesMax = settings.messagesMax
     constants.fieldsMax = settings.fieldsMax
     constants.linksMax = settings.linksMax
-    setup = RedisSetup(
+    var setup = RedisSetup(
       endpoint: endpoint, keyspace: Keyspace(namespace: settings.namespace),
       constants: constants, requestTimeoutMs: settings.requestTimeoutMs)
+    setup.scriptWay = settings.scriptWay
+    self.setup = setup
     do throws(SystemError) {
       shared = try SharedState(
         settings, log: log, workerID: Control.makeWorkerID(), threads: threads,
@@ -155,6 +158,7 @@ extension Control {
       shared.deadlineFigures.setPartitionsOwned(share.owned)
       reaper?.share(share)
     }
+    libraries = LibraryCleaner(loop, store, log: log)
     store.start()
   }
 
@@ -247,12 +251,15 @@ extension Control {
       redisWasUp = true
       if hasStartedServing { checkAgain() }
       configureRedis()
+      noteScriptWay()
       heartbeat?.start()
+      libraries?.start()
       reaper?.catchUp()
       startFollowing()
       startServing()
     case .down(let reason):
       heartbeat?.pause()
+      libraries?.pause()
       // Only the first of a row of failures says something new; and a Redis that was just started
       // beside this worker may take a moment.
       let isStarting = MonotonicTime.nowMs() - shared.startedAtMs < 1_000
@@ -263,6 +270,12 @@ extension Control {
       exitStatus = 1
       stopServing()
     }
+  }
+
+  /// A Redis that could run functions and does not lets each call cost it more.
+  private func noteScriptWay() {
+    guard let remark = store?.scriptRemark else { return }
+    log.warn("redis does not run functions: scripts are called by hash", ["error": remark])
   }
 
   private func startServing() {
@@ -356,6 +369,7 @@ extension Control {
 
   private func stopRedis() {
     fitness?.stop()
+    libraries?.pause()
     subscription?.stop()
     tail?.stop()
     guard let heartbeat else { return closeRedis() }

@@ -52,7 +52,10 @@ final class Heartbeat {
   private func beat() {
     store.callWorkers(
       .heartbeat,
-      [context.workerID, "\(Heartbeat.deadAfterMs)", "\(Heartbeat.canaryMs)"],
+      [
+        context.workerID, "\(Heartbeat.deadAfterMs)", "\(Heartbeat.canaryMs)",
+        store.library?.name ?? "",
+      ],
       canary: context.workerID
     ) { [unowned self] result in
       // A connection that failed begins again when it is back.

@@ -242,13 +242,25 @@ extension Examination {
     tryOut(Probe.others(keys, endsAtMs: endsAtMs)) { probe in
       canRemove ? probe.words : probe.harmless ?? probe.words
     } then: { [unowned self] in
+      tryFunctions()
+    }
+  }
+
+  private var redisMajor: Int {
+    ServerChecks.versionNumbers(seen.hello["version"] ?? "")?.major ?? 0
+  }
+
+  private func tryFunctions() {
+    guard redisMajor >= 7 else { return tryScript() }
+    tryOut(Probe.functions) {
+      $0.words
+    } then: { [unowned self] in
       tryScript()
     }
   }
 
   private func tryScript() {
-    let version = seen.hello["version"] ?? ""
-    let major = ServerChecks.versionNumbers(version)?.major ?? 0
+    let major = redisMajor
     look([Probe.writingScript(keys, redisMajor: major)]) { [unowned self] answers in
       seen.script = answers[0]
       guard !isBrief else { return cleanUp() }

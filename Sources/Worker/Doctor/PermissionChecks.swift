@@ -30,10 +30,11 @@ enum PermissionChecks {
 
   static func permissions(_ seen: Evidence) -> [Finding] {
     guard !seen.tried.isEmpty else { return [] }
-    let unknown = unique(seen.tried.filter { $0.answer.isUnknownCommand })
+    let unknown = unique(
+      seen.tried.filter { $0.answer.isUnknownCommand && !$0.probe.isOfFunctions })
     let needed = unique(seen.tried.filter { denial($0) == .command && !$0.probe.isOptional })
     var found = [
-      commands(seen, needed), keys(seen), unknownCommands(unknown), hearing(seen),
+      commands(seen, needed), keys(seen), unknownCommands(unknown), functions(seen), hearing(seen),
       configuration(seen),
     ].compactMap(\.self)
     let isSettled = found.contains { $0.level == .bad } || seen.ending != .whole
@@ -53,7 +54,8 @@ enum PermissionChecks {
   private static func surprises(_ seen: Evidence) -> [Finding] {
     guard seen.answer(to: "SET").map({ $0.errorText == nil }) == true else { return [] }
     return seen.tried.compactMap { tried in
-      guard let text = tried.answer.errorText, denial(tried) == nil else { return nil }
+      guard let text = tried.answer.errorText, denial(tried) == nil, !tried.probe.isOfFunctions
+      else { return nil }
       return Finding(
         tried.probe.isOptional ? .warn : .bad, .permissions,
         "\(tried.probe.name) does not work: \(text)",
@@ -98,6 +100,27 @@ enum PermissionChecks {
       .bad, .permissions,
       "user \(seen.user) may not touch all keys that begin with "
         + "\(seen.namespace):", fix: "ACL SETUSER \(seen.user) ~\(seen.namespace):*")
+  }
+
+  /// Without functions it works all the same, by the hashes of scripts.
+  private static func functions(_ seen: Evidence) -> Finding? {
+    let tried = seen.tried.filter(\.probe.isOfFunctions)
+    let cost = "each call goes by hash, which costs Redis up to 3 times as much"
+    let denied = unique(tried.filter { denial($0) == .command })
+    guard denied.isEmpty else {
+      // With the right to call it, functions that another worker has loaded will do.
+      let isCalled = !denied.contains { $0.name == "FCALL" || $0.name == "FUNCTION LOAD" }
+      return Finding(
+        .warn, .permissions,
+        "user \(seen.user) may not use \(names(denied)): "
+          + (isCalled ? "libraries of earlier versions stay in Redis" : cost),
+        fix: "ACL SETUSER \(seen.user) \(denied.map(\.rule).joined(separator: " "))")
+    }
+    guard let failed = tried.first(where: { $0.answer.errorText != nil }) else { return nil }
+    return Finding(
+      .warn, .permissions,
+      "\(failed.probe.name) does not work: \(failed.answer.errorText ?? ""): \(cost)",
+      fix: "see whether a proxy or a service that leaves functions out stands there")
   }
 
   /// Without announcements it works all the same, so their rights are asked for more softly.

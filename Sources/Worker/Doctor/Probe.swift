@@ -51,8 +51,10 @@ struct Probe: Sendable {
   /// What gives a user of Redis the right to it.
   var rule: String { "+" + String(name.lowercased().map { $0 == " " ? "|" : $0 }) }
 
-  /// Whether Latchkey works without it, only less promptly.
-  var isOptional: Bool { name.hasSuffix("SUBSCRIBE") }
+  /// Whether Latchkey works without it, only less promptly or at a higher price.
+  var isOptional: Bool { name.hasSuffix("SUBSCRIBE") || isOfFunctions }
+  /// Whether only functions need it, which Redis has from 7.0 on.
+  var isOfFunctions: Bool { name == "FCALL" || name.hasPrefix("FUNCTION ") }
 }
 
 extension Probe {
@@ -163,6 +165,19 @@ extension Probe {
       Probe("EVALSHA", smallScriptHash, "1", keys.script),
     ]
   }
+
+  /// A library of the doctor's own, which a run removes or the next one replaces.
+  static let functions = [
+    Probe("FUNCTION LOAD", "REPLACE", smallLibrary),
+    Probe("FCALL", "latchkey_doctor", "0"),
+    Probe("FUNCTION LIST", "LIBRARYNAME", "latchkey_doctor"),
+    Probe("FUNCTION DELETE", "latchkey_doctor"),
+  ]
+
+  private static let smallLibrary = """
+    #!lua name=latchkey_doctor
+    redis.register_function('latchkey_doctor', function() return 1 end)
+    """
 
   private static let smallScript = "return 1"
   /// The SHA-1 of `smallScript`, by which Redis knows it once it was loaded.

@@ -2,6 +2,7 @@
 // Must not know where a value came from; SettingsParse.swift and SettingsTable.swift do.
 
 package import Loop
+package import RedisConnection
 package import SessionModel
 
 /// A host and a port as they were given; port 0 stands for any free one.
@@ -67,6 +68,8 @@ package struct Settings: Sendable, Equatable {
   package var namespace = "lk"
   /// Whether the worker may change the configuration of a Redis that is not its own.
   package var configureRedis = false
+  /// How scripts are called.
+  package var scriptWay = ScriptWay.auto
   /// The most requests that one script call carries.
   package var batchMax = 64
 

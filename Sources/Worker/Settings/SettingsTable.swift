@@ -2,6 +2,7 @@
 // docs/config.md come. Must not know how any of these look. Any thread: it never changes.
 
 internal import Loop
+internal import RedisConnection
 internal import SessionModel
 
 extension Settings {
@@ -96,6 +97,12 @@ extension Settings {
         "--configure-redis", .redis, default: "0",
         "Lets the worker set what it needs (keyspace notifications) in a Redis that is not its "
           + "own. Without it, the worker only warns of what is missing."), \.configureRedis),
+    .word(
+      .init(
+        "--lua", .redis, default: "auto",
+        "How scripts are called: as functions (FCALL), which cost Redis least, or each by its hash "
+          + "(EVALSHA). By itself a worker uses functions where Redis has them (7.0 and newer) and "
+          + "lets it."), "WAY", ScriptWay.allCases.map { ($0.rawValue, $0) }, \.scriptWay),
     .count(
       .init(
         "--batch", .redis, default: "64",

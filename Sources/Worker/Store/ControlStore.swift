@@ -28,6 +28,11 @@ final class ControlStore: RedisConnectionOwner {
   }
 
   var isReady: Bool { redis?.isReady == true }
+  /// The library of functions in use, and what the names of all of the namespace begin with; nil
+  /// where scripts are called by their hashes.
+  var library: (name: String, prefix: String)? { redis?.library }
+  /// Why scripts are not called as functions though they might be.
+  var scriptRemark: String? { redis?.scriptRemark }
 
   func start() { redis?.start() }
   func stop() { redis?.stop() }
@@ -40,13 +45,22 @@ final class ControlStore: RedisConnectionOwner {
 
   /// Calls a script that keeps the list of workers.
   ///
-  /// With `canary` it also gets the key whose expiry shows that notifications come.
+  /// With `canary` it also gets the key whose expiry shows that notifications come, and that of the
+  /// libraries of functions in use.
   func callWorkers(
     _ script: Script, _ arguments: [String], canary: String? = nil,
     _ handler: @escaping RedisConnection.Handler
   ) {
-    let keys = [keyspace.workersKey] + (canary.map { [keyspace.canary($0)] } ?? [])
+    let more = canary.map { [keyspace.canary($0), keyspace.librariesKey] }
+    let keys = [keyspace.workersKey] + (more ?? [])
     call(script, keys, arguments, handler)
+  }
+
+  /// Asks which of these libraries of functions no heartbeat has named for so many ms.
+  func callStaleLibraries(
+    _ names: [String], unusedMs: Int64, _ handler: @escaping RedisConnection.Handler
+  ) {
+    call(.staleLibraries, [keyspace.librariesKey], ["\(unusedMs)"] + names, handler)
   }
 
   private func call(

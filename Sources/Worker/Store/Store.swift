@@ -72,6 +72,8 @@ final class Store {
   /// The state's name, for people.
   var stateWord: String { redis?.stateWord ?? "closed" }
   var redisVersion: String { redis?.redisVersion ?? "" }
+  /// How scripts are called, `function` or `script`; empty until that is known.
+  var scriptWay: String { redis?.scriptWay ?? "" }
 
   /// Refuses while Redis is away.
   func requireRedis() throws(RequestError) {

@@ -13,7 +13,7 @@ enum InfoVerb {
       "OK {\"version\":\"\(Version.text)\",\"protocol\":\(Version.wireProtocol),"
         + "\"worker\":\"\(shared.workerID)\","
         + "\"redis\":{\"state\":\"\(store.stateWord)\",\"mode\":\"\(shared.redisMode)\","
-        + "\"version\":\"\(store.redisVersion)\"},"
+        + "\"version\":\"\(store.redisVersion)\",\"lua\":\"\(store.scriptWay)\"},"
         + "\"notifications\":\(shared.deadlineFigures.notificationsLive),"
         + "\"workers\":\(shared.deadlineFigures.workers),"
         + "\"uptime_ms\":\(MonotonicTime.nowMs() - shared.startedAtMs),"

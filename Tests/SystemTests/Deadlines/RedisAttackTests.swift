@@ -33,7 +33,7 @@ extension SystemSuites.Deadlines {
     @Test func `scripts that are forgotten all the time lose nothing`() throws {
       let cluster = try TestCluster(workers: 2)
       defer { cluster.stop() }
-      let workload = cluster.workload(.devices(24), "SCRIPT FLUSH in a loop")
+      let workload = cluster.workload(.devices(24), "SCRIPT FLUSH and FUNCTION FLUSH in a loop")
       let isOver = Shared(false)
       defer { isOver.value = true }
       let path = cluster.redis.path
@@ -42,6 +42,7 @@ extension SystemSuites.Deadlines {
         var count = 0
         while !isOver.value {
           try client.command("SCRIPT", "FLUSH")
+          try client.command("FUNCTION", "FLUSH")
           count += 1
           pause(ms: 1)
         }

@@ -140,6 +140,7 @@ private struct Command {
     switch names.first {
     case "EVAL" where words.count > 1: scriptWord = 1
     case "SCRIPT" where names.last == "LOAD" && words.count > 2: scriptWord = 2
+    case "FUNCTION" where names.last == "LOAD" && words.count > 2: scriptWord = 2
     default: scriptWord = nil
     }
   }

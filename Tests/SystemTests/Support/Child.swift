@@ -174,7 +174,10 @@ final class Child: Sendable {
     posix_spawnattr_setflags(
       &attributes, Int16(POSIX_SPAWN_SETSIGDEF) | Int16(POSIX_SPAWN_SETSIGMASK))
 
-    let inherited = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("LATCHKEY_") }
+    let own = ProcessInfo.processInfo.environment
+    var inherited = own.filter { !$0.key.hasPrefix("LATCHKEY_") }
+    // How the workers of this run call scripts.
+    inherited["LATCHKEY_LUA"] = own["LATCHKEY_TEST_LUA"]
     let merged = inherited.merging(environment) { $1 }.map { "\($0.key)=\($0.value)" }
     let words = command.map { strdup($0) } + [nil]
     let variables = merged.map { strdup($0) } + [nil]

@@ -16,6 +16,12 @@ enum RedisValue: Equatable, Sendable {
     return text
   }
 
+  /// The elements of an array; none of anything else.
+  var items: [RedisValue] {
+    guard case .array(let items) = self else { return [] }
+    return items
+  }
+
   /// Reads one reply from the front of `bytes`; nil if it is not all there yet.
   static func parse(_ bytes: ArraySlice<UInt8>) throws -> (value: RedisValue, end: Int)? {
     guard let lineEnd = bytes.firstIndex(of: 0x0d), lineEnd + 1 < bytes.endIndex,

@@ -1,29 +1,25 @@
 -- The state of a call, which `begin` sets.
 -- USES: nothing
--- GIVES: call, attempt, cut, find, KEYS, ARGV, PAGE_BYTES, now_ms, now_us, now_text, text,
+-- GIVES: call, attempt, cut, find, KEYS, ARGV, now_ms, now_us, now_text, PAGE_BYTES, text,
 --   at_begin, begin
 
 -- As locals: each use of a global is two searches in tables. Taken at the first call, because Redis
 -- has no globals to give while it loads a library.
-local call, attempt, cut, find
-local KEYS, ARGV
+local call, attempt, cut, find, format
+
+-- The call's keys and arguments; its time, which is taken once: within a script TIME goes on while
+-- expiry stands still; and the texts of numbers that it has made.
+local KEYS, ARGV, now_ms, now_us, now_text, texts
 
 -- A page of a list, a history or a log ends when it has grown so large; the worker's lists have the
 -- same limit.
 local PAGE_BYTES = 4194304
 
--- Taken once: within a script TIME goes on while expiry stands still.
-local now_ms, now_us, now_text
-
 -- A whole number as text. Redis and Lua write one with '%.17g' and '%.14g', several times slower;
 -- and a call's requests have most of their times in common.
-local texts
 local function text(number)
-  local written = texts[number]
-  if not written then
-    written = string.format('%d', number)
-    texts[number] = written
-  end
+  local written = texts[number] or format('%d', number)
+  texts[number] = written
   return written
 end
 
@@ -34,7 +30,10 @@ local function at_begin(reset) resets[#resets + 1] = reset end
 -- Begins a call. A library outlives its calls, and nothing may pass from one to the next.
 local function begin(keys, arguments)
   KEYS, ARGV = keys, arguments
-  if not call then call, attempt, cut, find = redis.call, redis.pcall, string.sub, string.find end
+  if not call then
+    call, attempt, cut, find = redis.call, redis.pcall, string.sub, string.find
+    format = string.format
+  end
   local clock = call('TIME')
   now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
   now_us = clock[1] * 1000000 + clock[2]

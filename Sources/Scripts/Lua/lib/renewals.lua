@@ -41,7 +41,7 @@ local function renewed(record, at, who, terms)
 end
 
 -- Serves the requests in their order; `operate` serves those of other cases.
-local function each_record(at, operate)
+local function serve(at, operate)
   local records, replies = call('MGET', unpack(KEYS)), {}
   -- Records that have changed since they were read, false for those that are to be read again. And
   -- what is to be written, as MSET wants it, and how many requests had been served by the last one.
@@ -81,4 +81,9 @@ local function each_record(at, operate)
   end
   write_waiting(#KEYS)
   return replies
+end
+
+-- Gives the function that serves a call.
+local function each_record(at, operate)
+  return function() return serve(at, operate) end
 end

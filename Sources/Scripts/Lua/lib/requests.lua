@@ -48,14 +48,16 @@ local function answered(base, device, req, show, operate, ...)
   return 'ERR internal ' .. (type(reply) == 'table' and reply.err or tostring(reply))
 end
 
--- Runs `operate` for each request. With `changes`, a request's last argument is its idempotency key
--- and fingerprint, the first the device; `show` as for `once`.
+-- Gives the function that runs `operate` for each request of a call. With `changes`, a request's
+-- last argument is its idempotency key and fingerprint, the first the device; `show` as for `once`.
 local function each(stride, operate, changes, show)
-  local replies = {}
-  for item = 1, #KEYS do
-    local first = (item - 1) * stride + 1
-    local req = changes and ARGV[first + stride - 1] or ''
-    replies[item] = answered(KEYS[item], ARGV[first], req, show, operate, first)
+  return function()
+    local replies = {}
+    for item = 1, #KEYS do
+      local first = (item - 1) * stride + 1
+      local req = changes and ARGV[first + stride - 1] or ''
+      replies[item] = answered(KEYS[item], ARGV[first], req, show, operate, first)
+    end
+    return replies
   end
-  return replies
 end

@@ -2,14 +2,15 @@
 -- USES: batch, session_index
 -- GIVES: numbers_of, whole, session, find_session, load, members_of
 
--- A line of numbers, each as a number; most sessions have the same clocks.
-local numbers
-at_begin(function() numbers = {} end)
+-- A line of numbers, each as a number; most sessions have the same clocks. What is kept is true of
+-- every call, but not without end.
+local numbers, numbers_kept, NUMBERS_MAX = {}, 0, 256
 local function numbers_of(line)
   if numbers[line] then return numbers[line] end
   local list = {}
   for number in string.gmatch(line, '%d+') do list[#list + 1] = tonumber(number) end
-  numbers[line] = list
+  if numbers_kept == NUMBERS_MAX then numbers, numbers_kept = {}, 0 end
+  numbers[line], numbers_kept = list, numbers_kept + 1
   return list
 end
 

@@ -1,0 +1,72 @@
+// Owns: what a connection to Redis has to remember of what it was asked, and in which order calls
+// may be sent. Values; any thread.
+
+internal import Scripts
+
+/// A call of a script that serves one request, kept so that it can be sent again with its text.
+struct SingleCall {
+  let script: Script
+  let keys: [String]
+  let arguments: [String]
+  let handler: RedisConnection.Handler
+}
+
+/// Something that Redis is asked, or is to be asked, and by when its answer has to be there.
+struct PendingCall {
+  enum Expectation {
+    case greeting
+    case batch(Batch)
+    case call(RedisConnection.Handler)
+    case script(SingleCall)
+  }
+
+  let expectation: Expectation
+  let deadlineMs: Int64
+  /// Whether it was sent again already because its script was missing.
+  var isMended = false
+
+  /// Writes a call of a script; `begin` appends the command and how Redis finds the script.
+  func encode(into out: inout CommandBuffer, _ begin: (Script, inout CommandBuffer) -> Void) {
+    switch expectation {
+    case .batch(let batch):
+      out.begin(words: 3 + batch.count + batch.count * batch.script.argumentsPerRequest)
+      begin(batch.script, &out)
+      out.word(Int64(batch.count))
+      out.encoded(batch.keys)
+      out.encoded(batch.arguments)
+    case .script(let call):
+      out.begin(words: 3 + call.keys.count + call.arguments.count)
+      begin(call.script, &out)
+      out.word(Int64(call.keys.count))
+      for word in call.keys { out.word(word) }
+      for word in call.arguments { out.word(word) }
+    case .greeting, .call: preconditionFailure("what calls no script is not sent by its name")
+    }
+  }
+}
+
+/// Which calls may be sent, where scripts are called by hash.
+///
+/// Redis may have forgotten one script and not another. So a call is sent only when what its
+/// callers have asked before has been answered: else it might run, and what was before it come
+/// back as missing and run after it.
+struct CallOrder {
+  /// The sequences of the batches that are with Redis.
+  private var unanswered: [UInt64] = []
+
+  mutating func sent(_ call: PendingCall) {
+    if case .batch(let batch) = call.expectation { unanswered.append(batch.sequence) }
+  }
+
+  mutating func answered(_ batch: Batch) { unanswered.removeAll { $0 == batch.sequence } }
+
+  mutating func reset() { unanswered.removeAll(keepingCapacity: true) }
+
+  func maySend(_ call: PendingCall) -> Bool {
+    switch call.expectation {
+    case .batch(let batch): unanswered.allSatisfy { $0 > batch.follows }
+    case .script: unanswered.isEmpty
+    case .greeting, .call: true
+    }
+  }
+}

@@ -1,0 +1,24 @@
+// Owns: the tests of what callers see of a Redis that has forgotten the scripts: nothing.
+
+import Foundation
+import Testing
+
+extension SystemSuites.Deadlines {
+  @Suite struct ForgottenScripts {
+    @Test(arguments: ["function", "script"])
+    func `pipelined requests keep their order when scripts were forgotten`(way: String) throws {
+      let lab = try Lab(workers: [["--lua", way], ["--lua", way]])
+      defer { lab.stop() }
+      let (client, other) = (try lab.connect(0), try lab.connect(1))
+      for _ in 0..<20 {
+        let device = Lab.device()
+        try lab.redis.command("SCRIPT", "FLUSH")
+        try lab.redis.command("FUNCTION", "FLUSH")
+        // Now Redis knows UNLOCK's script again, and not LOCK's.
+        expect(try other.request("UNLOCK \(Lab.device()) a"), "NONE")
+        try client.sendLine("LOCK \(device) a ttl=1h\nUNLOCK \(device) a\nHOLDER \(device)")
+        #expect(try client.replies(3).map(\.word) == ["OK", "OK", "NONE"])
+      }
+    }
+  }
+}
