@@ -1,4 +1,5 @@
-// The admin port and the logs: what a worker tells its operators, and what it must not tell.
+// The admin port and the logs: a worker's reports to its operators, and the data that must not be in
+// them.
 
 import Foundation
 import Testing
@@ -78,7 +79,7 @@ extension SystemSuites {
       #expect(lab.worker.isRunning)
     }
 
-    @Test func `logs are logfmt and tell nothing of devices, tokens and notes`() throws {
+    @Test func `logs are logfmt, without devices, tokens and notes`() throws {
       let redis = try RedisServer()
       defer { redis.stop() }
       let worker = try WorkerProcess(on: redis)

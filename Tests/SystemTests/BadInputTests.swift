@@ -107,7 +107,7 @@ extension SystemSuites {
     }
 
     @Test(arguments: ["FROB", "FROB x y", "LOCKS d a", "LOC d a", "frob {}", "FROB =", "X"])
-    func `an unknown verb is told`(line: String) throws {
+    func `an unknown verb is rejected as such`(line: String) throws {
       let bench = try BadInputBench()
       expect(try bench.client.request(line), "ERR", "unknown_verb")
       #expect(try bench.client.request("PING").raw == "OK")

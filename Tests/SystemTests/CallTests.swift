@@ -14,7 +14,7 @@ extension SystemSuites {
         input: input)
     }
 
-    /// What GET says of a device's session.
+    /// The reply of GET for a device's session.
     private func record(_ device: String) throws -> Reply {
       try Lab.current.connect().request("GET \(device)")
     }

@@ -14,14 +14,14 @@ extension SystemSuites {
       #expect(try Lab.current.connect().request("PING").raw == "OK")
     }
 
-    @Test func `HELP tells all verbs`() throws {
+    @Test func `HELP lists all verbs`() throws {
       let reply = try Lab.current.connect().request("HELP")
       expect(reply, "OK")
       #expect(!(try reply.json().names.isEmpty))
       for verb in Self.verbs { #expect(reply.raw.contains(verb), "\(verb) is not in \(reply.raw)") }
     }
 
-    @Test(arguments: verbs) func `HELP tells of a verb`(verb: String) throws {
+    @Test(arguments: verbs) func `HELP describes a verb`(verb: String) throws {
       let client = try Lab.current.connect()
       let reply = try client.request("HELP \(verb)")
       expect(reply, "OK")
@@ -36,7 +36,7 @@ extension SystemSuites {
       expectBadRequest(try client.request("HELP LOCK UNLOCK"), naming: "UNLOCK")
     }
 
-    @Test func `INFO tells version, protocol, worker and Redis`() throws {
+    @Test func `INFO names version, protocol, worker and Redis`() throws {
       let lab = try Lab.current
       let client = try lab.connect(0)
       let reply = try client.request("INFO")
@@ -108,7 +108,7 @@ extension SystemSuites {
       ["--max-pipeline", "4", "--max-unread", "1KiB"],
     ])
   ) struct ConnectionLimits {
-    @Test func `a connection over the limit is told so, and the others go on`() throws {
+    @Test func `a connection over the limit is rejected, and the others go on`() throws {
       let lab = try Lab.current
       var clients = try (0..<5).map { _ in try lab.connect(0) }
       for client in clients { #expect(try client.request("PING").raw == "OK") }

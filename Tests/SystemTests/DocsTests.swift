@@ -30,7 +30,7 @@ private struct Page {
   }
 }
 
-/// What `pattern` finds first in each place of a text that it fits.
+/// The matches of `pattern` in a text.
 private func words<Output>(
   in lines: some Sequence<Substring>, _ pattern: some RegexComponent<Output>,
   _ word: (Output) -> Substring
@@ -101,7 +101,7 @@ private struct Placeholders {
     }
   }
 
-  /// Whether a line is what the page says; learns what its placeholders stand for.
+  /// True if a line is as the page says; learns the values of its placeholders.
   mutating func match(_ line: String, _ expected: String) throws -> Bool {
     var pattern = ""
     var names: [String] = []
@@ -136,7 +136,7 @@ private struct Placeholders {
     values[name] = value
   }
 
-  /// Whether it is the same one each time within a block.
+  /// True if a placeholder has the same value everywhere in a block.
   private static func isLasting(_ name: String) -> Bool {
     ["<token", "<id", "<at"].contains { name.hasPrefix($0) }
   }
@@ -205,7 +205,7 @@ extension SystemSuites {
         try DocExample.all(on: path).flatMap(\.steps).filter(\.isRequest).map { step in
           String(step.text.prefix { $0 != " " })
         })
-      // What the right column names, such as `SET` or `LIST user=id`, is a verb first.
+      // The right column's code, such as `SET` or `LIST user=id`, begins with a verb.
       let rows = try Page(path).tableRows.filter { $0.count == 2 }
       #expect(rows.count >= 8)
       let named = words(in: rows.map { $0[1][...] }, /`([A-Z]+)[` ]/) { $0.1 }
@@ -285,7 +285,7 @@ extension SystemSuites {
       let shown = Set(families.map { "\($0.name) \($0.type)" })
       #expect(shown.symmetricDifference(listed) == [])
       #expect(listed.count == Set(listed).count, "a metric stands there twice")
-      // What is said of them elsewhere on the page is of metrics that exist.
+      // Metrics that the rest of the page names exist, too.
       let named = words(in: page.lines, /\b(?:latchkey|process)_[a-z_]+\b/) { $0 }
       let series = families.map(\.name) + families.flatMap { $0.samples.map(\.name) }
       #expect(named.subtracting(series) == [])

@@ -62,7 +62,8 @@ extension SystemSuites {
       #expect(after.token > before.token)
     }
 
-    @Test func `a Redis that hangs delays nobody beyond the deadline and crosses no reply`() throws
+    @Test func `a Redis that hangs delays no request beyond its deadline and crosses no reply`()
+      throws
     {
       let lab = try Lab()
       defer { lab.stop() }

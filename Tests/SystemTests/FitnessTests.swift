@@ -55,7 +55,7 @@ extension SystemSuites {
       try expectRefused(redis.adminURL, "mode")
     }
 
-    @Test func `who is not let in, or may not do all that is needed, is refused`() throws {
+    @Test func `a user that Redis rejects, or that lacks a right, is refused`() throws {
       let redis = try RedisServer()
       defer { redis.stop() }
       try expectRefused("unix://latchkey:wrong-hush@\(redis.path)", "connection")

@@ -265,7 +265,7 @@ extension SystemSuites {
       #expect(Set(lines).count == 1 && lines[0].hasPrefix("OK "))
     }
 
-    @Test func `connections that are reset in the middle harm nobody`() throws {
+    @Test func `connections that are reset in the middle do not harm others`() throws {
       let lab = try Lab.current
       let bystander = try lab.connect()
       let device = Lab.device()

@@ -1,4 +1,4 @@
-// A link to Redis that stalls, garbles, cuts and refuses: no reply is ever somebody else's.
+// A connection to Redis that stalls, garbles, cuts and refuses: no reply goes to another request.
 
 import Foundation
 import Testing
@@ -49,7 +49,7 @@ private final class BadLink {
     if reply.code == "internal" { client = try worker.connect() }
     #expect(elapsedMs(since: start) < 600, "\(reply)", sourceLocation: place)
     if reply.isOK {
-      #expect(try reply.string("agent") == agent, "somebody else's reply", sourceLocation: place)
+      #expect(try reply.string("agent") == agent, "another request's reply", sourceLocation: place)
     } else {
       #expect(reply.word == "ERR", "\(reply)", sourceLocation: place)
     }
@@ -108,7 +108,7 @@ extension SystemSuites {
       "MISCONF Redis is configured to save RDB snapshots", "CLUSTERDOWN The cluster is down",
       "MASTERDOWN Link with MASTER is down", "BUSY Redis is busy running a script.",
     ])
-    func `an error of Redis is told as an outage`(error: String) throws {
+    func `an error of Redis is reported as an outage`(error: String) throws {
       let link = try BadLink()
       #expect(try link.lockFresh().isOK)
       link.fake.play(.replace("-\(error)\r\n"))
@@ -158,7 +158,7 @@ extension SystemSuites {
       try link.expectHealed()
     }
 
-    @Test func `a reply that comes after its deadline reaches nobody`() throws {
+    @Test func `a reply that comes after its deadline is discarded`() throws {
       let link = try BadLink()
       let late = Lab.device("late")
       link.fake.play(.hold(.milliseconds(900)))
@@ -198,9 +198,9 @@ extension SystemSuites {
       return text
     }
 
-    @Test func `a place whose taking is not answered is told as nothing done`() throws {
+    @Test func `a reservation without a reply counts as nothing done`() throws {
       let link = try BadLink()
-      // The reply to OPEN asks for a place; the next one says that it is taken.
+      // The reply to OPEN asks for a reservation; the next one says that it is made.
       link.fake.play { Self.text($0) == "OK" ? .swallow : .pass }
       let reply = try link.client.request("OPEN dev-1 user=ada")
       expect(reply, "ERR", "unavailable")

@@ -147,7 +147,7 @@ extension SystemSuites {
       arguments: [
         (.writtenTwice, ["abandonment_told_twice"]), (.unfenced, ["stale_write_accepted"]),
         (.forgetful, ["message_lost"]), (.notWritten, ["ending_not_told"]),
-        // Whoever comes first: the event, its holder, or the next one.
+        // Found at the first of these: the event, the old holder's call, or the next grant.
         (.renewalsIgnored, ["abandonment_told_too_early", "live_token_refused", "two_holders"]),
       ] as [(PlantedBug, Set<String>)])
     func `a planted bug ends the run with the history that shows it`(
@@ -162,7 +162,7 @@ extension SystemSuites {
         redis.stop()
       }
       let json = try file("figures.json")
-      // What is never told is waited for; what is told needs no waiting.
+      // A missing event is waited for; the other bugs need no waiting.
       let patience = bug.name == PlantedBug.notWritten.name ? "1s" : "15s"
       let run = try load(
         [worker],
@@ -183,7 +183,7 @@ extension SystemSuites {
       #expect(lines.allSatisfy { run.output.contains($0) })
     }
 
-    @Test func `callers say who they are, where workers ask`() throws {
+    @Test func `callers send AUTH, where workers require it`() throws {
       let file = try PrincipalsFile([("loader", ["--devices", "load-*"])])
       let lab = try Lab(workers: [["--auth", file.path]])
       defer { lab.stop() }
@@ -232,8 +232,8 @@ extension SystemSuites {
       let help = try ProgramRun(["load", "--help"])
       #expect(help.status == 0 && help.output.hasPrefix("usage: latchkey load"))
       let port = try TestSocket.freePort()
-      let nobody = try ProgramRun(["load", "--to", "127.0.0.1:\(port)", "--duration", "1s"])
-      #expect(nobody.status == 3 && nobody.errors.contains("cannot connect"), "\(nobody.errors)")
+      let refused = try ProgramRun(["load", "--to", "127.0.0.1:\(port)", "--duration", "1s"])
+      #expect(refused.status == 3 && refused.errors.contains("cannot connect"), "\(refused.errors)")
       let nowhere = try ProgramRun(["load", "--json", "/nonexistent/figures.json"])
       #expect(nowhere.status == 2 && nowhere.errors.contains("/nonexistent"), "\(nowhere.errors)")
     }

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 import struct TestSupport.Seeded
 
-/// What section 5 says of one device, when no clock runs out.
+/// The contract's section 5 for one device, while nothing expires.
 private struct ModelLock {
   var holder: String?
   var token = 0
@@ -15,7 +15,7 @@ private struct ModelLock {
   /// Tokens that are no longer current.
   var old: [Int] = []
 
-  /// The word that the contract wants for `verb` by `agent`, who shows `shown`.
+  /// The word that the contract wants for `verb` by `agent` with the token `shown`.
   func word(_ verb: String, _ agent: String, _ shown: Int?) -> String {
     switch verb {
     case "SEIZE": return "OK"

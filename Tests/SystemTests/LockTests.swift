@@ -171,7 +171,7 @@ extension SystemSuites {
       expect(try client.request("UNLOCK \(device) a\(token)"), "NONE")
     }
 
-    @Test func `UNLOCK by somebody else is HELD, with a wrong token STALE`() throws {
+    @Test func `UNLOCK by another agent is HELD, with a wrong token STALE`() throws {
       let client = try client()
       let (device, grant) = try held(on: client)
       for options in ["", " token=\(grant.token)"] {
@@ -262,7 +262,7 @@ extension SystemSuites {
 
     // MARK: SEIZE and CLEAR
 
-    @Test func `SEIZE takes the lock whoever holds it`() throws {
+    @Test func `SEIZE takes the lock from any holder`() throws {
       let client = try client()
       let device = Lab.device()
       let free = try client.request("SEIZE \(device) a ttl=1h")
@@ -283,7 +283,7 @@ extension SystemSuites {
         last = grant
       }
       expect(try client.request("UNLOCK \(device) c token=\(last.token)"), "OK")
-      // Nobody has lost anything by a SEIZE from nobody, or from oneself.
+      // A SEIZE of a free lock, or from oneself, ends no other agent's lock.
       let log = try client.request("EVENTS \(device)")
       #expect(log.raw.components(separatedBy: "\"type\":\"lock.seized\"").count == 3, "\(log)")
     }
@@ -315,7 +315,7 @@ extension SystemSuites {
       #expect(try client.request("HOLDER \(device)").shows("note", as: note(65_536)))
     }
 
-    @Test func `CLEAR frees the device whoever holds it`() throws {
+    @Test func `CLEAR frees the device from any holder`() throws {
       let client = try client()
       let (device, grant) = try held(by: "billing", on: client)
       let reply = try client.request("CLEAR \(device)")
@@ -329,7 +329,7 @@ extension SystemSuites {
 
     // MARK: HOLDER
 
-    @Test func `HOLDER tells who, since when and for how long, and changes nothing`() throws {
+    @Test func `HOLDER names the agent, its start and its TTL, and changes nothing`() throws {
       let client = try client()
       expect(try client.request("HOLDER \(Lab.device())"), "NONE")
       let (device, grant) = try held(on: client, " ttl=10s")

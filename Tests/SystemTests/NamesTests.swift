@@ -20,7 +20,7 @@ extension SystemSuites {
       "__proto__", "%2A", alphabet,
     ]
 
-    /// What is asked of every verb that has a name in it, with what has to come of it.
+    /// A request of every verb that takes a name, with the expected reply.
     private func use(_ name: String, _ client: LineClient, round: Int) throws {
       let (device, agent) = ("\(name)\(round)", String(name.prefix(120)))
       let shown = Comment(rawValue: name)
@@ -87,7 +87,8 @@ extension SystemSuites {
       }
     }
 
-    @Test func `a name of 512 bytes is one everywhere, and of 513 it is told how long it may be`()
+    @Test
+    func `a name of 512 bytes is accepted everywhere, and one of 513 is rejected with the limit`()
       throws
     {
       let client = try Lab.current.connect()
@@ -246,7 +247,7 @@ extension SystemSuites {
       try check()
       expect(try client.request("PAUSE \(device) reason=\(name)"), "OK")
       #expect(try client.request("GET \(device)").shows("reason", as: name))
-      // Outside of a string nobody sees it, so nobody means it.
+      // Outside of a string it is invisible, so it is rejected as a mistake.
       for line in [
         "PAUSE \(device) reason=\(raw)", "SAY \(device) {\(raw)}", "GET \(device)\(raw)",
       ] {

@@ -12,7 +12,7 @@ extension SystemSuites {
   struct OtherProtocols {
     private static let proxyHeader = "PROXY TCP4 10.0.0.1 127.0.0.1 80 5282\r\n"
 
-    /// What a browser sends for a form, with lines of the page's choice as its body.
+    /// The request of a browser for a form, with lines of the page's choice as its body.
     private static func post(_ body: String) -> String {
       "POST / HTTP/1.1\r\nHost: 127.0.0.1:5282\r\nContent-Type: text/plain\r\n"
         + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
@@ -83,7 +83,7 @@ extension SystemSuites {
       #expect(lab.workers[1].log.contains("from=10.0.0.1 "))
     }
 
-    @Test func `who has not said AUTH gets no further with a line that is too long`() throws {
+    @Test func `a caller without AUTH gets no further with a line that is too long`() throws {
       let file = try PrincipalsFile([("app", ["--rights", "read,write,operate"])])
       let worker = try WorkerProcess(on: Lab.current.redis, ["--auth", file.path])
       defer { worker.kill() }

@@ -34,7 +34,7 @@ extension SystemSuites {
       worker.kill()
     }
 
-    @Test func `a URL may have a user, a password and a database, and its secret is not told`()
+    @Test func `a URL may have a user, a password and a database, and its secret is not shown`()
       throws
     {
       let redis = try RedisServer(.init(listens: true))

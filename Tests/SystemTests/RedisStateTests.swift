@@ -114,7 +114,7 @@ extension SystemSuites {
       expect(try client.request("LOCK \(devices[0]) b"), "OK")
     }
 
-    @Test func `a Redis that is busy with a script is told as an outage`() throws {
+    @Test func `a Redis that is busy with a script is reported as an outage`() throws {
       let lab = try Lab()
       defer { lab.stop() }
       let redis = lab.redis

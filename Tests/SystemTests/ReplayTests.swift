@@ -1,4 +1,4 @@
-// Section 4: `req=` makes a retry safe. And what workers are told by flags about locks.
+// Section 4: `req=` makes a retry safe. And the flags of workers for locks.
 
 import Foundation
 import Testing
@@ -49,7 +49,7 @@ extension SystemSuites {
       #expect(try client.request("HOLDER \(device)").int("ttl_ms") > 3_000_000)
     }
 
-    @Test func `a replay tells what was, not what is, and changes nothing`() throws {
+    @Test func `a replay has the kept reply, not the present state, and changes nothing`() throws {
       let client = try Lab.current.connect()
       let device = Lab.device()
       let first = try client.request("LOCK \(device) a req=one")
@@ -110,7 +110,7 @@ extension SystemSuites {
       let open = try client.request("OPEN \(device) name=n step=s req=o {}").string("session")
       let again = try client.request("OPEN \(device) step=\"s\" req=o name=\"n\" {}")
       #expect(try again.string("session") == open)
-      // What stands in one option is not what stands in another.
+      // The same text in another option makes another request.
       expect(try client.request("OPEN \(device) name=s step=n req=o {}"), "ERR", "conflict")
     }
 
@@ -260,19 +260,19 @@ extension SystemSuites {
       func near(_ ms: Int) -> ClosedRange<Int> { (ms - 2_000)...ms }
       #expect(near(3_600_000).contains(try ttl("LOCK \(device) scheduling")))
       #expect(near(90_000).contains(try ttl("HANDOFF \(device) scheduling billing")))
-      #expect(near(7_200_000).contains(try ttl("SEIZE \(device) someone")))
+      #expect(near(7_200_000).contains(try ttl("SEIZE \(device) other")))
       let seized = try Grant(client.request("SEIZE \(device) scheduling"))
       #expect(near(3_600_000).contains(seized.ttlMs))
       let renew = "RENEW \(device) scheduling token=\(seized.token)"
       #expect(near(3_600_000).contains(try ttl(renew)))
       #expect(near(50_000).contains(try ttl("\(renew) ttl=50s")))
-      // From then on it is the length that was asked for last, whoever does not say another.
+      // From then on a request without a length gets the one that was asked for last.
       #expect(near(50_000).contains(try ttl(renew)))
       #expect(near(50_000).contains(try ttl("LOCK \(device) scheduling")))
       #expect(near(50_000).contains(try ttl("LOCK \(device) scheduling req=own")))
       #expect(near(60_000).contains(try ttl("LOCK \(device) scheduling ttl=60s")))
       #expect(near(60_000).contains(try ttl("\(renew) req=own-2")))
-      // Who takes it or is given it anew begins with its own.
+      // A new holder begins with its own.
       #expect(near(3_600_000).contains(try ttl("SEIZE \(device) scheduling")))
       #expect(near(90_000).contains(try ttl("HANDOFF \(device) scheduling billing")))
     }

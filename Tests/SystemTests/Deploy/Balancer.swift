@@ -16,7 +16,7 @@ final class Balancer: Sendable {
   private let child: Child
   private let log: String
 
-  /// `change` may rewrite the configuration, as its comments tell people to.
+  /// `change` may rewrite the configuration, as its comments advise.
   init(
     _ options: [String] = [], change: (String) throws -> String = { $0 }
   ) throws {
@@ -27,7 +27,7 @@ final class Balancer: Sendable {
     let path = "\(try Scratch.folder("balancer"))/haproxy.cfg"
     var text = try Project.text("\(Self.folder)/haproxy.cfg")
     if geteuid() != 0 {
-      // Only root can become somebody else.
+      // Only root can become another user.
       text = text.split(separator: "\n", omittingEmptySubsequences: false)
         .filter { $0 != "    user haproxy" && $0 != "    group haproxy" }.joined(separator: "\n")
     }
@@ -83,7 +83,7 @@ final class Balancer: Sendable {
   /// A connection through HAProxy.
   func connect() throws -> LineClient { try LineClient(port: port) }
 
-  /// The name that a worker tells in INFO.
+  /// The name of a worker in INFO.
   func name(_ index: Int) throws -> String {
     try self[index].connect().request("INFO").string("worker")
   }

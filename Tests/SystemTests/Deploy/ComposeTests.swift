@@ -19,7 +19,7 @@ extension SystemSuites.Deploy {
       service?.at("networks", "latchkey", "ipv4_address")?.string ?? "none"
     }
 
-    @Test func `three workers are told what they know, and get what their drain takes`() throws {
+    @Test func `three workers have settings that exist, and the time that a drain takes`() throws {
       let services = try services()
       let workers = services.filter { $0.key.hasPrefix("worker") }
       #expect(workers.count == 3)
@@ -38,7 +38,7 @@ extension SystemSuites.Deploy {
       }
     }
 
-    @Test func `HAProxy is told where the workers are, by names that it knows`() throws {
+    @Test func `HAProxy gets the workers' addresses, in variables that it reads`() throws {
       let services = try services()
       let settings = environment(services["haproxy"])
       let known = try Project.text("\(Balancer.folder)/haproxy.cfg")
@@ -55,7 +55,7 @@ extension SystemSuites.Deploy {
         guard let place = volume.string?.split(separator: ":").first, place.hasPrefix("./") else {
           continue
         }
-        // This one is made by whoever deploys, as the file's first lines say.
+        // The operator makes this one, as the file's first lines say.
         if place == "./principals" { continue }
         let path = Project.root.appending(path: "deploy/\(place.dropFirst(2))").path
         #expect(FileManager.default.fileExists(atPath: path), "\(path)")
@@ -89,7 +89,7 @@ extension SystemSuites.Deploy {
         return try? RedisClient(path: path)
       }
       guard case .error(let text) = try stranger.command("PING") else {
-        throw Failure("it lets everybody in")
+        throw Failure("it accepts clients without a secret")
       }
       #expect(text.hasPrefix("NOAUTH"))
       let worker = try WorkerProcess(["--redis", "unix://latchkey:5ec2e7@\(path)"])

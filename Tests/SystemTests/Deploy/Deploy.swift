@@ -26,7 +26,7 @@ enum Tool {
 /// A run of a program from its start to its end.
 struct ToolRun: Sendable, CustomTestStringConvertible {
   let status: Int32
-  /// What it wrote to standard output and standard error.
+  /// Its standard output and standard error.
   let output: String
 
   var testDescription: String { "status \(status): \(output)" }
@@ -49,7 +49,7 @@ struct ToolRun: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// What `latchkey serve --help` says of its flags.
+/// The flags of `latchkey serve --help`.
 struct ServeFlags: Sendable {
   private let defaults: [String: String]
   /// The names of its environment variables.

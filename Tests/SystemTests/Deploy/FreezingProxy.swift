@@ -37,7 +37,7 @@ final class FreezingProxy: Sendable {
   /// New connections go to this worker.
   func lead(to worker: WorkerProcess) { upstream.value = worker.listenPort }
 
-  /// From now on the present connections move nothing, and nobody is told.
+  /// From now on the present connections carry no bytes, without being closed.
   func freeze() { frozen.value = relay.acceptedCount }
 
   /// The next replies to requests that begin with a word are lost, and all after them on the same

@@ -62,7 +62,7 @@ final class FunctionProcess: Sendable {
 
   func end() { child.end() }
 
-  /// What a platform does with a function that nobody calls.
+  /// Stops it, as a platform does with a function between its invocations.
   func freeze() throws { try child.freeze() }
 
   func thaw() { child.signal(SIGCONT) }
@@ -85,7 +85,7 @@ final class FunctionProcess: Sendable {
     }
   }
 
-  /// What it wrote to standard error.
+  /// Its standard error.
   var errors: String { text("errors") }
 
   private func text(_ name: String) -> String {

@@ -1,5 +1,5 @@
-// HAProxy as it is deployed, before three workers: who is led where, and what callers notice when
-// workers die, hang, lose their Redis and are replaced.
+// HAProxy as it is deployed, before three workers: the distribution of callers, and the errors that
+// callers see when workers die, hang, lose their Redis and are replaced.
 
 import Foundation
 import Glibc
@@ -79,7 +79,7 @@ extension SystemSuites.Deploy {
       try expectKept(report.acknowledged, client)
     }
 
-    @Test func `with the PROXY protocol on both sides workers see who calls`() throws {
+    @Test func `with the PROXY protocol on both sides workers see the callers' addresses`() throws {
       let balancer = try Balancer(["--proxy-protocol"]) { text in
         let line = "\n    # default-server send-proxy-v2\n"
         try #require(text.contains(line))
@@ -89,14 +89,14 @@ extension SystemSuites.Deploy {
       for _ in 0..<6 {
         expect(try balancer.connect().request("LOCK \(Lab.device()) a"), "OK")
       }
-      // Whoever comes past HAProxy is not let in.
+      // A connection that bypasses HAProxy is rejected.
       let stranger = try balancer[0].connect()
       try stranger.sendLine("LOCK \(Lab.device()) a")
       expectBadRequest(try stranger.reply(), naming: "PROXY")
       #expect(stranger.isClosed(within: .seconds(10)))
     }
 
-    @Test func `a worker that hangs gets nobody new until it goes on`() throws {
+    @Test func `a worker that hangs gets no new caller until it goes on`() throws {
       let balancer = try Balancer()
       defer { balancer.stop() }
       let frozen = try balancer.name(0)
@@ -109,8 +109,7 @@ extension SystemSuites.Deploy {
       try balancer.awaitUp([true, true, true])
     }
 
-    @Test func `when Redis is away, those who are connected are told so and stay connected`() throws
-    {
+    @Test func `while Redis is away, connected callers get an error and stay connected`() throws {
       let balancer = try Balancer()
       defer { balancer.stop() }
       let client = try balancer.connect()

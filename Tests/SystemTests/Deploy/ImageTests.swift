@@ -73,7 +73,9 @@ extension SystemSuites.Deploy {
       }
     }
 
-    @Test func `it is nobody in particular, and is told to stop as the program expects`() throws {
+    @Test func `it runs as a user of its own, and is stopped by the signal that starts a drain`()
+      throws
+    {
       let all = try instructions()
       #expect(all.contains("USER 10001:10001") && all.contains("STOPSIGNAL SIGTERM"))
       let last = try #require(all.lastIndex { $0.hasPrefix("FROM ") })

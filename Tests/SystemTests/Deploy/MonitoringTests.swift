@@ -1,5 +1,5 @@
-// What watches the workers: Prometheus' configuration and rules, checked by its own tool, and the
-// dashboard, compared with what a real worker shows.
+// The monitoring of workers: Prometheus' configuration and rules, checked by its own tool, and the
+// dashboard, compared with the metrics of a real worker.
 
 import Foundation
 import Testing
@@ -22,7 +22,7 @@ private struct Selector {
 extension SystemSuites.Deploy {
   @Suite(.lab(.init(extra: TestCluster.notifying))) struct Monitoring {
     private static let folder = "deploy/prometheus"
-    /// What Prometheus itself puts on each series.
+    /// The labels that Prometheus itself puts on each series.
     private static let given: Set = ["job", "instance"]
 
     private static func promtool(_ words: String..., input: String = "/dev/null") throws -> ToolRun
@@ -60,7 +60,7 @@ extension SystemSuites.Deploy {
       return series
     }
 
-    /// What `outcome` may be: replies, and the codes of errors.
+    /// The values of `outcome`: replies, and the codes of errors.
     private static func outcomes() throws -> Set<String> {
       let codes = try Project.text("Sources/Wire/ErrorCode.swift").split(separator: "\n")
         .compactMap { $0.wholeMatch(of: /\s*case `?(\w+)`?(?: = "(\w+)")?/) }
@@ -68,7 +68,7 @@ extension SystemSuites.Deploy {
       return Set(codes + ["ok", "held", "none", "stale"])
     }
 
-    /// What an expression asks for that no worker shows.
+    /// The metrics and labels of an expression that no worker shows.
     private static func missing(
       in expression: String, _ shown: [String: [String: Set<String>]]
     ) throws -> [String] {

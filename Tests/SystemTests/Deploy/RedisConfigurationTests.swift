@@ -9,7 +9,7 @@ private final class DeployedRedis: Sendable {
   private let child: Child
   private let folder: String
 
-  /// Whether it was given secrets; without, it has the users file as it is deployed.
+  /// `withSecrets` inserts secrets into the users file; otherwise it is as it is deployed.
   init(withSecrets: Bool) throws {
     folder = try Scratch.folder("deployed")
     path = "\(folder)/redis.sock"
@@ -74,7 +74,7 @@ extension SystemSuites.Deploy {
       let url = redis.url("latchkey-doctor", "DOCTOR-secret")
       let doctor = try ProgramRun(["doctor"], environment: ["LATCHKEY_REDIS": url])
       #expect(doctor.status == 0, "\(doctor.output)\(doctor.errors)")
-      // What it says of times is about this machine, which may be busy.
+      // Warnings about times are about this machine, which may be busy.
       let warnings = doctor.output.split(separator: "\n").filter { $0.hasPrefix("warn ") }
         .filter { line in !["latency", "clock", "notifications"].contains { line.contains($0) } }
       #expect(warnings == [], "\(doctor.output)")
@@ -86,7 +86,9 @@ extension SystemSuites.Deploy {
       }
     }
 
-    @Test func `nobody gets in without a user, and a worker's user gets no further`() throws {
+    @Test func `a client without a user is rejected, and a worker's user has the least rights`()
+      throws
+    {
       let redis = try DeployedRedis(withSecrets: true)
       defer { redis.end() }
       try redis.awaitAnswer()

@@ -1,4 +1,4 @@
-// A rolling restart of three workers behind HAProxy, under load: nobody loses a request.
+// A rolling restart of three workers behind HAProxy, under load: no request is lost.
 
 import Foundation
 import Glibc
@@ -10,7 +10,7 @@ private final class OneShotLoad: Sendable {
   private let answered = Shared(0)
   private let threads: [Background<[String]>]
 
-  /// Each request is a LOCK of a device that nobody else asks for, so there is one right reply.
+  /// Each request is a LOCK of a device of its own, so there is one right reply.
   init(threads count: Int, _ connect: @escaping @Sendable () throws -> LineClient) {
     threads = (0..<count).map { [stopping, answered] _ in
       Background {
@@ -51,8 +51,8 @@ extension SystemSuites.Deploy {
       let balancer = try Balancer(["--drain-delay", "3s", "--drain-grace", "1s"])
       defer { balancer.stop() }
       let shots = OneShotLoad(threads: 4) { try balancer.connect() }
-      // Who stays connected may be told to go elsewhere, or be cut off where it was quiet for
-      // long; it asks again with the same req=, and has been heard once all the same.
+      // A caller that stays connected may get `draining`, or be closed where it was quiet for
+      // long; it asks again with the same req=, and the request is done once all the same.
       let device = Lab.device("kept")
       let isOver = Shared(false)
       defer { isOver.value = true }

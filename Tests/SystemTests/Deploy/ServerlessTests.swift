@@ -23,8 +23,8 @@ extension SystemSuites.Deploy {
       #expect(answer == expected, sourceLocation: place)
     }
 
-    /// Does what a platform does, which sends an event again until it is told what came of it; so
-    /// it does not matter how slow the machine is.
+    /// Sends an event again until its outcome is known, as a platform does; so the speed of the
+    /// machine does not matter.
     private func expectSaid(
       _ function: FunctionProcess, _ id: String, _ device: String, _ seq: Int
     ) throws {
@@ -63,7 +63,7 @@ extension SystemSuites.Deploy {
       #expect(again == .object(["status": .string("said")]))
       #expect(try messages(other) == 1)
       #expect(try function.invoke("e 5", device, "bad id")["status"] == .string("err"))
-      // What a user pasted, with characters of a console and half of a pair; ids of any text.
+      // Pasted text, with control characters and half of a surrogate pair; ids of any text.
       let pasted = #"\u007f\u0093quoted\u0094 \u009b31m\u2028\ud83d "#
       let encoded = "caf%C3%A9!*'()~"
       expectSaid(try function.invoke(encoded, "\(encoded)\(device)", pasted), 1)
@@ -115,7 +115,7 @@ extension SystemSuites.Deploy {
     }
 
     @Test(arguments: FunctionLanguage.allCases)
-    func `an unknown outcome is told as that, and the same event again settles it`(
+    func `an unknown outcome is reported as that, and the same event again settles it`(
       language: FunctionLanguage
     ) throws {
       let lab = try Lab.current
@@ -128,14 +128,14 @@ extension SystemSuites.Deploy {
       proxy.lose(.max, repliesTo: "SAY ")
       let unknown = JSON.object(["status": .string("unknown")])
       #expect(try function.invoke("e2", device, "message e2") == unknown)
-      try eventually("the message, though nobody was told") { try messages(device) == 2 }
+      try eventually("the message, though no reply came") { try messages(device) == 2 }
       proxy.lose(0, repliesTo: "SAY ")
       try expectSaid(function, "e2", device, 2)
       #expect(try messages(device) == 2)
     }
 
     @Test(arguments: FunctionLanguage.allCases)
-    func `a Redis that is away is told, and service goes on when it is back`(
+    func `a Redis that is away is reported, and service goes on when it is back`(
       language: FunctionLanguage
     ) throws {
       let lab = try Lab(.durable)
@@ -147,7 +147,7 @@ extension SystemSuites.Deploy {
       lab.redis.kill()
       let answer = try eventually("an answer without Redis", within: .seconds(30)) {
         let answer = try function.invoke("e2", device, "meanwhile")
-        // What was with Redis at that moment has an unknown outcome.
+        // A request that was with Redis at that moment has an unknown outcome.
         return answer["status"] == .string("unknown") ? nil : answer
       }
       #expect(answer["status"] == .string("err"))
@@ -159,7 +159,7 @@ extension SystemSuites.Deploy {
     }
 
     @Test(arguments: FunctionLanguage.allCases)
-    func `a function says who it is, on each connection that it makes`(
+    func `a function sends AUTH on each connection that it makes`(
       language: FunctionLanguage
     ) throws {
       let principals = try PrincipalsFile([("app", [])])

@@ -5,8 +5,8 @@ import Foundation
 import Glibc
 import Testing
 
-/// A socket on which a test hears what a worker tells its service manager.
-private final class NoticeEar {
+/// A socket on which a test receives a worker's notices to its service manager.
+private final class NoticeListener {
   let path: String
   private let descriptor: Int32
 
@@ -33,13 +33,13 @@ extension SystemSuites.Deploy {
   @Suite struct Systemd {
     private static let program = "/usr/local/bin/latchkey"
 
-    /// What the unit says for a key; a key that stands there twice has two values.
+    /// The values of a key in the unit; a key that stands there twice has two.
     private func values(_ key: String) throws -> [Substring] {
       try Project.text("deploy/systemd/latchkey@.service").split(separator: "\n")
         .filter { $0.hasPrefix("\(key)=") }.map { $0.dropFirst(key.count + 1) }
     }
 
-    /// What the unit puts into the environment.
+    /// The environment that the unit sets.
     private func environment() throws -> [String: String] {
       let pairs = try values("Environment").map { $0.split(separator: "=", maxSplits: 1) }
       return Dictionary(uniqueKeysWithValues: pairs.map { (String($0[0]), String($0[1])) })
@@ -107,17 +107,17 @@ extension SystemSuites.Deploy {
     @Test func `the service manager hears when a worker can serve, and when it stops`() throws {
       let redis = try RedisServer()
       defer { redis.stop() }
-      let ear = try NoticeEar()
+      let listener = try NoticeListener()
       redis.kill()
       let starting = try Starting(
-        ["--redis", redis.url], environment: ["NOTIFY_SOCKET": ear.path])
+        ["--redis", redis.url], environment: ["NOTIFY_SOCKET": listener.path])
       defer { starting.child.end() }
-      #expect(ear.hear(within: .milliseconds(300)) == nil, "without Redis it is not ready")
+      #expect(listener.hear(within: .milliseconds(300)) == nil, "without Redis it is not ready")
       try redis.start()
-      #expect(ear.hear(within: .seconds(20)) == "READY=1")
+      #expect(listener.hear(within: .seconds(20)) == "READY=1")
       #expect(try starting.awaitReadyLine(within: .seconds(10)).hasPrefix("ready "))
       starting.child.signal(SIGTERM)
-      #expect(ear.hear(within: .seconds(10)) == "STOPPING=1")
+      #expect(listener.hear(within: .seconds(10)) == "STOPPING=1")
       #expect(try starting.awaitEnd() == .exited(0))
     }
 
@@ -127,7 +127,7 @@ extension SystemSuites.Deploy {
       let environment = ["NOTIFY_SOCKET": "/nonexistent/notify"]
       let worker = try WorkerProcess(["--redis", redis.url], environment: environment)
       defer { worker.kill() }
-      try eventually("a word about it") { worker.log.contains("cannot be told") }
+      try eventually("a log line about it") { worker.log.contains("cannot be told") }
       #expect(try worker.terminate() == .exited(0))
     }
   }

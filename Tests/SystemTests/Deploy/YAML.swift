@@ -30,7 +30,7 @@ extension JSON {
     return members
   }
 
-  /// What is found by going down members; nil if one is not there.
+  /// The value at a path of members; nil if one is not there.
   func at(_ path: String...) -> JSON? {
     path.reduce(self) { $0?[$1] }
   }

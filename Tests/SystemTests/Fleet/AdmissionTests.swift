@@ -81,7 +81,7 @@ extension SystemSuites.Fleet {
       }
     }
 
-    @Test func `requests of callers who go away do not stay under way`() throws {
+    @Test func `requests of callers that go away do not stay under way`() throws {
       let lab = try Lab.current
       for _ in 0..<3 {
         let waiters = try (0..<4).map { _ in try lab.connect(1) }
@@ -92,7 +92,7 @@ extension SystemSuites.Fleet {
           try lab.workers[1].metric("latchkey_event_waiters") == 8
         }
         for client in waiters { client.socket.reset() }
-        try eventually("nobody who waits") {
+        try eventually("no waiting request") {
           try lab.workers[1].metric("latchkey_requests_in_flight") == 0
         }
       }
@@ -106,7 +106,7 @@ extension SystemSuites.Fleet {
       #expect(try quiet.request("PING").raw == "OK")
       try half.send(Array("PING\nLOCK half-a-li".utf8))
       #expect(try half.reply().raw == "OK")
-      // What is over the limit is thrown away as it comes, and has to end all the same.
+      // A line over the limit is discarded as it comes, and has to end all the same.
       try long.send([UInt8](repeating: 0x78, count: 2_000))
       expect(try long.reply(), "ERR", "too_large")
       for client in [half, long] {
@@ -120,7 +120,7 @@ extension SystemSuites.Fleet {
       #expect(try quiet.request("PING").raw == "OK")
     }
 
-    @Test func `who sends a byte now and then is not waited for for ever`() throws {
+    @Test func `a caller that sends a byte now and then times out`() throws {
       let client = try Lab.current.connect(2)
       var sent = 0
       try eventually("the end of the drip", every: 20) {
@@ -135,7 +135,7 @@ extension SystemSuites.Fleet {
       expectBadRequest(try client.reply(), naming: "300ms")
     }
 
-    @Test func `who reads nothing is cut off, and who reads slowly is not`() throws {
+    @Test func `a caller that reads nothing is cut off, and one that reads slowly is not`() throws {
       let lab = try Lab.current
       let worker = lab.workers[3]
       let deaf = try lab.connect(3)

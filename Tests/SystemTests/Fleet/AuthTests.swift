@@ -1,4 +1,4 @@
-// Owns: the tests of AUTH: who is let in, who is not, and what happens when that changes.
+// Owns: the tests of AUTH: accepted and rejected secrets, and principals that change.
 
 import Foundation
 import Glibc
@@ -42,7 +42,7 @@ extension SystemSuites.Fleet {
 
     // MARK: Getting in
 
-    @Test func `who has said a secret may ask, and who has not may not`() throws {
+    @Test func `a caller may ask only after it has sent a secret`() throws {
       let (lab, file) = try start([], [("app", Self.all)])
       defer { lab.stop() }
       let client = try lab.connect()
@@ -50,7 +50,7 @@ extension SystemSuites.Fleet {
       for line in ["LOCK d a", "INFO", "WATCH *", "STATS"] {
         expect(try client.request(line), "ERR", "auth_required")
       }
-      // What is sent behind the AUTH is done with its rights.
+      // Requests behind the AUTH are done with its rights.
       try client.send(Array("AUTH \(file.secret("app"))\nLOCK d a\n".utf8))
       #expect(try client.reply().raw == "OK {\"name\":\"app\"}")
       expect(try client.reply(), "OK")
@@ -69,7 +69,7 @@ extension SystemSuites.Fleet {
       for _ in 0..<3 { expect(try other.reply(), "OK") }
     }
 
-    @Test func `who floods and does not say who it is has to go as well`() throws {
+    @Test func `a caller that floods without AUTH is cut off as well`() throws {
       let (lab, _) = try start(
         ["--auth-timeout", "300ms", "--unread-timeout", "1s", "--max-unread", "64KiB"],
         [("app", Self.all)])
@@ -88,8 +88,8 @@ extension SystemSuites.Fleet {
       let client = try lab.connect()
       for _ in 0..<2 { expect(try client.request("AUTH app.hunter2"), "ERR", "forbidden") }
       #expect(try client.request("AUTH \(file.secret("app"))").isOK)
-      for _ in 0..<2 { expect(try client.request("AUTH nobody.hunter2"), "ERR", "forbidden") }
-      // Who is known stays so.
+      for _ in 0..<2 { expect(try client.request("AUTH unknown.hunter2"), "ERR", "forbidden") }
+      // The earlier principal stays in force.
       expect(try client.request("LOCK d a"), "OK")
       try client.send(Array("AUTH hunter2\nLOCK d b\n".utf8))
       expect(try client.reply(), "ERR", "forbidden")
@@ -99,12 +99,12 @@ extension SystemSuites.Fleet {
       #expect(lab.worker.log.contains("from=127.0.0.1"))
     }
 
-    @Test func `no secret is told again, whatever is wrong with the line`() throws {
+    @Test func `no secret is in a reply or a log, whatever is wrong with the line`() throws {
       let (lab, file) = try start([], [("app", Self.all)])
       defer { lab.stop() }
       let secret = file.secret("app")
       let random = String(secret.dropFirst(4))
-      var told = ""
+      var shown = ""
       for line in [
         "AUTH \(secret) more", "AUTH x \(random)", "AUTH a=b \(random)", "AUTH \(random)=x",
         "auth {\"\(random)\":1}", "AUTH \"\(random)", "AUTH \(random)", "AUTH  \(secret)",
@@ -113,13 +113,13 @@ extension SystemSuites.Fleet {
         let client = try lab.connect()
         let reply = try client.request(line)
         expect(reply, "ERR")
-        told += reply.raw
+        shown += reply.raw
       }
       let client = try file.connect(lab.worker, as: "app")
-      told += try client.request("INFO").raw + lab.worker.get("/metrics").body + lab.worker.log
-      #expect(!told.contains(random.prefix(16)))
+      shown += try client.request("INFO").raw + lab.worker.get("/metrics").body + lab.worker.log
+      #expect(!shown.contains(random.prefix(16)))
       let hash = try String(contentsOfFile: file.path, encoding: .utf8).split(separator: ":").last
-      #expect(!told.contains(try #require(hash).prefix(16)))
+      #expect(!shown.contains(try #require(hash).prefix(16)))
     }
 
     @Test func `before AUTH a line is short, and after it as long as any`() throws {
@@ -134,7 +134,7 @@ extension SystemSuites.Fleet {
       expect(try client.request("OPEN d {\"note\":\"\(note)\"}"), "OK")
     }
 
-    @Test func `who does not say who it is has to go, and who does may stay`() throws {
+    @Test func `a caller without AUTH is cut off in time, and one with it may stay`() throws {
       let (lab, file) = try start(["--auth-timeout", "1s"], [("app", Self.all)])
       defer { lab.stop() }
       let known = try file.connect(lab.worker, as: "app")
@@ -158,7 +158,7 @@ extension SystemSuites.Fleet {
 
     // MARK: Reading the file again
 
-    @Test func `a file that is read again drops nobody who is still in it`() throws {
+    @Test func `a reload keeps the connections of the principals that stay`() throws {
       let (lab, file) = try start(
         [], [("stays", Self.all), ("goes", Self.all), ("shrinks", Self.all)])
       defer { lab.stop() }
@@ -188,7 +188,7 @@ extension SystemSuites.Fleet {
       expect(try file.connect(lab.worker, as: "comes").request("SEIZE b-1 y"), "OK")
       #expect(try watchers[0].reply().string("type") == "lock.seized")
       #expect(try lab.worker.metric("latchkey_auth_reload_failed") == 0)
-      // Whoever is not known any more can come back in.
+      // A principal that was removed can be added again.
       try file.add("goes", Self.all)
       try file.write()
       try reload(lab.worker, "the principals were read again")

@@ -1,5 +1,5 @@
 // Owns: the attacks by callers, in a short form (scripts/soak has the long one): a worker's memory
-// stays bounded, whoever else calls is served, and it is all over when they are gone.
+// stays bounded, the other callers are served, and nothing is left when they are gone.
 
 import Foundation
 import Glibc
@@ -10,15 +10,15 @@ extension SystemSuites.Fleet {
     .lab(workers: [
       [
         "--line-timeout", "1s", "--unread-timeout", "1s", "--max-unread", "64KiB",
-        // Whoever is served is served, however busy the machine is.
+        // Other callers are served, however busy the machine is.
         "--request-timeout", "20s",
       ]
     ])
   ) struct CallerAttacks {
-    /// What a worker may grow by in an attack, in KiB; without limits it would be much more.
+    /// The most that a worker may grow in an attack, in KiB; without limits it would be much more.
     private static let growthKiBMax = 96 * 1_024
 
-    /// Runs an attack beside a calm caller, and looks at what is left of it.
+    /// Runs an attack beside a calm caller, and expects that nothing is left of it.
     private func runAttack(_ attack: (WorkerProcess) throws -> Void) throws {
       let worker = try Lab.current.worker
       expect(try worker.connect().request("LOCK \(Lab.device()) a"), "OK")
@@ -30,26 +30,26 @@ extension SystemSuites.Fleet {
       let grownKiB = worker.residentKiB - beforeKiB
       #expect(grownKiB < Self.growthKiBMax, "it has grown by \(grownKiB) KiB")
       try calm.stop()
-      // Redis may still have to answer what those asked who are gone.
-      try eventually("nobody and nothing being left", within: .seconds(10)) {
+      // Redis may still have to reply to requests of callers that are gone.
+      try eventually("no connection and no request being left", within: .seconds(10)) {
         let connections = try worker.metric("latchkey_connections")
         return try connections == 0 && worker.metric("latchkey_requests_in_flight") == 0
       }
       #expect(worker.isRunning)
     }
 
-    @Test func `callers who send a byte now and then`() throws {
+    @Test func `callers that send a byte now and then`() throws {
       try runAttack { worker in
         let before = try worker.metric(closed("stalled"))
         let drips = try (0..<200).map { _ in try worker.connect() }
-        try eventually("all of them being sent away", within: .seconds(20), every: 250) {
+        try eventually("all of them being closed", within: .seconds(20), every: 250) {
           for client in drips { try? client.send([0x4C]) }
           return try worker.metric(closed("stalled")) == before + 200
         }
       }
     }
 
-    @Test func `callers who connect and say nothing`() throws {
+    @Test func `callers that connect and send nothing`() throws {
       raiseDescriptorLimit()
       try runAttack { worker in
         let idle = try (0..<1_500).map { _ in try worker.connect() }
@@ -62,7 +62,7 @@ extension SystemSuites.Fleet {
       }
     }
 
-    @Test func `callers who ask and never read`() throws {
+    @Test func `callers that ask and never read`() throws {
       try runAttack { worker in
         let before = try worker.metric(closed("slow"))
         let deaf = try (0..<20).map { _ in try worker.connect() }
@@ -75,7 +75,7 @@ extension SystemSuites.Fleet {
       }
     }
 
-    @Test func `five thousand callers who connect, ask and go`() throws {
+    @Test func `five thousand callers that connect, ask and go`() throws {
       try runAttack { worker in
         let served = try inParallel(4) { index in
           try (0..<1_250).count { number in
@@ -87,7 +87,7 @@ extension SystemSuites.Fleet {
       }
     }
 
-    @Test func `callers who close their side and wait`() throws {
+    @Test func `callers that close their side and wait`() throws {
       try runAttack { worker in
         let device = Lab.device()
         let clients = try (0..<100).map { _ in try worker.connect() }
@@ -106,7 +106,7 @@ extension SystemSuites.Fleet {
       }
     }
 
-    @Test func `callers who vanish in the middle of what they ask`() throws {
+    @Test func `callers that vanish in the middle of a request`() throws {
       try runAttack { worker in
         for round in 0..<5 {
           let clients = try (0..<100).map { _ in try worker.connect() }
@@ -122,7 +122,7 @@ extension SystemSuites.Fleet {
       }
     }
 
-    @Test func `a Redis that hangs, with many who ask`() throws {
+    @Test func `a Redis that hangs, with many callers`() throws {
       let lab = try Lab()
       defer { lab.stop() }
       let worker = lab.worker

@@ -3,7 +3,7 @@
 import Foundation
 import Testing
 
-/// Takes and frees locks, one request at a time, until it is told to stop.
+/// Takes and frees locks, one request at a time, until it is stopped.
 final class CalmCaller: Sendable {
   private let stopping = Shared(false)
   private let count = Shared(0)

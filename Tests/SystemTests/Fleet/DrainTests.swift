@@ -1,4 +1,4 @@
-// Owns: the tests of a drain: nobody is refused too early, and nothing that was asked is lost.
+// Owns: the tests of a drain: no request is rejected too early, and no accepted one is lost.
 
 import Foundation
 import Glibc
@@ -11,7 +11,7 @@ extension SystemSuites.Fleet {
       try WorkerProcess(on: Lab.current.redis, ["--request-timeout", "10s"] + flags)
     }
 
-    @Test func `during the delay readyz says no and everybody is served as before`() throws {
+    @Test func `during the delay readyz says no and all callers are served as before`() throws {
       let worker = try start(["--drain-delay", "1m"])
       defer { worker.kill() }
       let watcher = try worker.connect()
@@ -25,7 +25,7 @@ extension SystemSuites.Fleet {
         #expect(try late.request("INFO").raw.contains("\"draining\":true"))
         #expect(try late.request("EVENTS \(Lab.device()) wait=10ms").raw == "OK {\"events\":[]}")
       }
-      #expect(try watcher.request("PING").raw == "OK", "a watcher was told too early")
+      #expect(try watcher.request("PING").raw == "OK", "a watcher was notified too early")
       worker.signal(SIGTERM)
       #expect(try worker.wait(within: .seconds(5)) == .exited(1))
     }
@@ -40,7 +40,7 @@ extension SystemSuites.Fleet {
       #expect(throws: Failure.self) { try worker.connect() }
     }
 
-    @Test func `who watches hears goodbye, and who waits is answered`() throws {
+    @Test func `a watch gets its end, and a waiting request its reply`() throws {
       let worker = try start()
       defer { worker.kill() }
       let device = Lab.device()
@@ -67,7 +67,7 @@ extension SystemSuites.Fleet {
       #expect(try worker.wait(within: .seconds(10)) == .exited(0))
     }
 
-    @Test func `who had been let in when it stopped is served, and so is what was sent`() throws {
+    @Test func `connections and requests that were accepted before the stop are served`() throws {
       let worker = try start()
       defer { worker.kill() }
       let idle = try (0..<50).map { _ in try worker.connect() }
@@ -103,10 +103,10 @@ extension SystemSuites.Fleet {
         #expect(client.isClosed())
         return
       }
-      Issue.record("no caller was ever told to go elsewhere")
+      Issue.record("no caller ever got 'draining'")
     }
 
-    /// How many requests were served until one was told to go elsewhere; nil if it came to neither.
+    /// How many requests were served before the first 'draining'; nil if none came.
     private func serve(_ client: LineClient) throws -> Int? {
       let device = Lab.device()
       var served = 0
@@ -118,7 +118,7 @@ extension SystemSuites.Fleet {
       return nil
     }
 
-    @Test func `half a line and replies that nobody reads do not outlast the grace`() throws {
+    @Test func `half a line and unread replies do not outlast the grace`() throws {
       let worker = try start(["--drain-grace", "300ms"])
       defer { worker.kill() }
       let (half, deaf) = (try worker.connect(), try worker.connect())

@@ -1,4 +1,4 @@
-// Owns: the tests of callers who come through a load balancer that tells whose they are.
+// Owns: the tests of callers behind a load balancer that sends their addresses.
 
 import Foundation
 import Testing
@@ -53,7 +53,7 @@ extension SystemSuites.Fleet {
       }
     }
 
-    @Test func `the address that the header tells is the one that is limited`() throws {
+    @Test func `the address of the header is the one that is limited`() throws {
       var clients = try (0..<2).map { _ in try connect(text("10.9.9.9"), "PING\n") }
       for client in clients { #expect(try client.reply().raw == "OK") }
       let device = Lab.device()

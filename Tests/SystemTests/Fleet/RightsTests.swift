@@ -1,15 +1,15 @@
-// Owns: the tests of who may do what: every verb of HELP, with and without the right and the
-// pattern that it needs.
+// Owns: the tests of rights: every verb of HELP, with and without the right and the pattern that it
+// needs.
 
 import Foundation
 import Testing
 
-/// What a test asks to find out whether a verb keeps to a principal's rights.
+/// The requests that test a verb against a principal's rights.
 private struct VerbCase: Sendable {
   let verb: String
-  /// About what the principal may see.
+  /// On devices and links that the principal may see.
   let own: [String]
-  /// About what it may not.
+  /// On those that it may not see.
   let foreign: [String]
 
   init(_ verb: String, own: [String], foreign: [String] = []) {
@@ -71,7 +71,7 @@ private struct VerbCase: Sendable {
       + #""chat":1,"links":\#(links),"fields":{},"chats":[{"seq":0,"messages":[]}]}"#
   }
 
-  /// Those that are open to everybody who connects.
+  /// Those that are open to every connection.
   static let open = ["PING", "AUTH", "HELP", "QUIT"]
 }
 
@@ -93,10 +93,10 @@ extension SystemSuites.Fleet {
       return (lab, file, try file.connect(lab.worker, as: "root"))
     }
 
-    /// What is known of a device that nobody but root may touch.
-    private func standing(_ root: LineClient) throws -> [String] {
+    /// The state of a device that only root may touch.
+    private func state(_ root: LineClient) throws -> [String] {
       try ["HOLDER b-1", "GET b-1", "CHATS b-1", "HISTORY b-1", "EVENTS b-1"].map { request in
-        // What is left of a time is less each time.
+        // The rest of a TTL is less each time.
         try root.request(request).raw.replacing(/"ttl_ms":[0-9]+/, with: "")
       }
     }
@@ -107,7 +107,7 @@ extension SystemSuites.Fleet {
       expect(try root.request("LOCK b-1 x"), "OK")
       expect(try root.request("OPEN b-1 user=b-u {\"k\":1}"), "OK")
       expect(try root.request("SAY b-1 {\"m\":1}"), "OK")
-      let before = try standing(root)
+      let before = try state(root)
       guard case .array(let names) = try root.request("HELP").json()["verbs"] else {
         throw Failure("HELP lists no verbs")
       }
@@ -120,12 +120,12 @@ extension SystemSuites.Fleet {
         for name in ["reader", "writer", "operator"] {
           try tryRights(test, of: name, rights, file, lab.worker)
         }
-        let nobody = try lab.connect()
+        let anonymous = try lab.connect()
         for request in test.own + test.foreign {
-          expect(try nobody.request(request), "ERR", "auth_required", "\(request)")
+          expect(try anonymous.request(request), "ERR", "auth_required", "\(request)")
         }
       }
-      #expect(try standing(root) == before, "somebody has touched what is not theirs")
+      #expect(try state(root) == before, "a principal has changed a device without the right")
     }
 
     private func tryPatterns(

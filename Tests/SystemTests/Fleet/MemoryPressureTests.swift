@@ -1,5 +1,5 @@
-// Owns: the tests of what a worker keeps for all callers together: who fills it is refused, who
-// asks little does not notice, and it is all over when they are gone.
+// Owns: the tests of memory pressure: large requests and replies are rejected, small ones are
+// served, and nothing is buffered when the callers are gone.
 
 import Foundation
 import Testing
@@ -24,7 +24,7 @@ extension SystemSuites.Fleet {
         "--line-timeout", "1s",
       ],
     ])
-  ) struct Crowd {
+  ) struct MemoryPressure {
     private static let most = 1 << 20
     private static let little = 4_096
 
@@ -40,16 +40,16 @@ extension SystemSuites.Fleet {
       try worker.metric("latchkey_connections_closed_total{reason=\"\(reason)\"}")
     }
 
-    /// Expects that nothing is kept any more, and that what is long has room again.
+    /// Expects that nothing is buffered any more, and that long requests have room again.
     private func expectRoom(_ worker: WorkerProcess) throws {
-      try eventually("nothing being kept", within: .seconds(20)) { try buffered(worker) == 0 }
+      try eventually("nothing being buffered", within: .seconds(20)) { try buffered(worker) == 0 }
       let (client, device) = (try worker.connect(), Lab.device())
       expect(try client.request("LOCK \(device) a"), "OK")
       expect(try client.request(handoff(device, bytes: 250_000)), "OK")
       #expect(try client.request("HOLDER \(device)").raw.utf8.count > 249_000)
     }
 
-    /// A caller who asks for what is long and does not read it, until too much is kept.
+    /// A caller that asks for long replies and does not read them, until the limit is reached.
     private final class Deaf {
       let client: LineClient
       let device = Lab.device()
@@ -67,7 +67,7 @@ extension SystemSuites.Fleet {
       }
     }
 
-    @Test func `who asks little is served while others have filled all room`() throws {
+    @Test func `small requests are served while others have filled all room`() throws {
       let worker = try Lab.current.workers[0]
       let deaf = try Deaf(worker)
       let calm = CalmCaller { try worker.connect() }
@@ -105,7 +105,7 @@ extension SystemSuites.Fleet {
       expect(try client.request("HOLDER \(device)"), "OK")
       #expect(try client.request("HELP").isOK)
 
-      // What was taken is answered, whatever was kept meanwhile.
+      // Accepted requests are answered, however much was buffered meanwhile.
       try calm.awaitServed(20)
       try calm.stop()
       #expect(try buffered(worker) > Self.most)
@@ -115,7 +115,7 @@ extension SystemSuites.Fleet {
       try expectRoom(worker)
     }
 
-    @Test func `who watches and does not read is cut off as soon as room is needed`() throws {
+    @Test func `a watch that does not read is cut off as soon as room is needed`() throws {
       let worker = try Lab.current.workers[0]
       let (deaf, watcher, client) = (try Deaf(worker), try worker.connect(), try worker.connect())
       let device = Lab.device()
@@ -137,7 +137,7 @@ extension SystemSuites.Fleet {
       try expectRoom(worker)
     }
 
-    @Test func `nobody keeps room for hours behind a request that waits`() throws {
+    @Test func `a request that waits does not keep room for hours`() throws {
       let worker = try Lab.current.workers[0]
       let (deaf, client) = (try Deaf(worker), try worker.connect())
       try client.sendLine("EVENTS \(Lab.device()) wait=10d")
@@ -153,7 +153,7 @@ extension SystemSuites.Fleet {
       try expectRoom(worker)
     }
 
-    @Test func `many who send a part of a line fill the room and no more`() throws {
+    @Test func `many parts of lines fill the room and no more`() throws {
       let worker = try Lab.current.workers[1]
       let (stalled, before) = (try closed("stalled", worker), try refused("request", worker))
       let calm = CalmCaller { try worker.connect() }
@@ -173,7 +173,7 @@ extension SystemSuites.Fleet {
       try expectRoom(worker)
     }
 
-    @Test func `many who ask and do not read fill the room and no more`() throws {
+    @Test func `many unread replies fill the room and no more`() throws {
       let worker = try Lab.current.workers[1]
       let (slow, before) = (try closed("slow", worker), try refused("reading", worker))
       let calm = CalmCaller { try worker.connect() }
@@ -197,7 +197,7 @@ extension SystemSuites.Fleet {
       try expectRoom(worker)
     }
 
-    @Test func `a long event is not kept for many who watch and do not read`() throws {
+    @Test func `a long event is not buffered for many watches that do not read`() throws {
       let worker = try Lab.current.workers[0]
       let (client, device, cutOff) = (
         try worker.connect(), Lab.device(), try refused("watch", worker)
@@ -210,7 +210,7 @@ extension SystemSuites.Fleet {
       {
         let handed = try client.request(handoff(device, bytes: 200_000))
         #expect(handed.isOK || handed.code == "overloaded", "\(handed)")
-        // When there is no room for a long one any more, a short one shows who does not read.
+        // When there is no room for a long one any more, a short one shows which watch does not read.
         expect(try client.request(handoff(device, bytes: 100)), "OK")
         most = max(most, try buffered(worker))
         return try refused("watch", worker) > cutOff
