@@ -1,4 +1,4 @@
-// Owns: the tests of patterns, of secrets' hashes, and of the file that says who may call.
+// Owns: the tests of patterns, of secrets' hashes, and of the principals' file.
 
 import Testing
 
@@ -101,7 +101,7 @@ struct AccessTests {
 
   // MARK: Secrets
 
-  @Test func `a new principal's secret is its own and nobody else's`() throws {
+  @Test func `a new principal's secret is valid for it alone`() throws {
     let new = try Self.line("app", "rights=read,write", "devices=d-*", "links=user=u*")
     let other = try Self.line("other", "rights=operate")
     let principals = try PrincipalFile.parse("\(new.line)\n\(other.line)\n")
@@ -111,7 +111,7 @@ struct AccessTests {
     #expect(authenticate(principals, other.secret)?.name == "other")
     for wrong in [
       "", "app", "app.", new.secret + "0", String(new.secret.dropLast()),
-      new.secret.replacing("app.", with: "other."), new.secret.uppercased(), "nobody.x", ".",
+      new.secret.replacing("app.", with: "other."), new.secret.uppercased(), "unknown.x", ".",
     ] {
       #expect(authenticate(principals, wrong) == nil, "\(wrong)")
     }
@@ -148,7 +148,7 @@ struct AccessTests {
 
   @Test func `what is granted is seen, and nothing else`() throws {
     let text = try """
-    # who may call
+    # the callers
 
     \(Self.line("all", "rights=read", "devices=*", "links=*").line)
     \t\(Self.line("some", "devices=a-*,b-1").line)\r
@@ -185,6 +185,6 @@ struct AccessTests {
       #expect(!text.contains("hunter2") && !text.contains(hash), "\(text)")
     }
     #expect(refusal("")?.contains("no principal") == true)
-    #expect(refusal("# nobody\n")?.contains("no principal") == true)
+    #expect(refusal("# none\n")?.contains("no principal") == true)
   }
 }

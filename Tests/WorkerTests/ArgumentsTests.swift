@@ -20,7 +20,7 @@ struct ArgumentsTests {
   private static let usual = verb([.device, .agent, note])
   private static let usage = "MADEUP device agent [note] [ttl=] [token=] [req=] [payload]"
 
-  /// What was bound, as text.
+  /// The bound arguments, as text.
   private struct Bound: Equatable {
     var words: [String] = []
     var options: [OptionName: String] = [:]
@@ -64,7 +64,7 @@ struct ArgumentsTests {
     return error.text
   }
 
-  // MARK: What is right
+  // MARK: Accepted
 
   @Test func `words, options and payload are where they stand`() throws {
     let bound = try bind(#"MADEUP d1 a n ttl=5s token=7 req=x:1 {"a":[1, 2]}"#)
@@ -142,7 +142,7 @@ struct ArgumentsTests {
     #expect(try refusal("MADEUP d a ttl=0ms").hasPrefix("ttl=0: a duration from 10ms"))
   }
 
-  // MARK: What is wrong
+  // MARK: Rejected
 
   /// Each with how its text begins: it names what is at fault.
   static let wrong: [(String, String)] = [

@@ -20,7 +20,7 @@ struct BufferedBytesTests {
     #expect(!bytes.isOver)
   }
 
-  @Test func `loops share what may be kept, and tell of what is worth it`() {
+  @Test func `loops share the limit, and report their bytes in large steps`() {
     let (total, step) = (BufferedTotal(), BufferedBytes.untoldMax)
     var (one, other) = (BufferedBytes(most: 3 * step, total), BufferedBytes(most: 3 * step, total))
     one.add(step - 1)
@@ -43,15 +43,15 @@ struct BufferedBytesTests {
   }
 }
 
-/// Answers each line with so many bytes, and is crowded when the test says so.
+/// Answers each line with so many bytes, and is under memory pressure when the test says so.
 private final class Owner: ConnectionOwner {
   let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 1)
   var isCrowded = false
   var replyBytes = 3
-  /// Whether replies are made; those that are not wait in `asked`.
+  /// True if requests are answered at once; otherwise they wait in `asked`.
   var answers = true
   var asked: [UInt64] = []
-  /// What it was told that is kept.
+  /// The reported number of buffered bytes.
   var bytes = 0
   var lineLengths: [Int] = []
   var refusals: [LineRefusal] = []
@@ -79,7 +79,7 @@ private final class Owner: ConnectionOwner {
     asked.append(connection.takeRequest())
     answer(connection, asked.count - 1)
   }
-  /// What a loop does at the end of a turn.
+  /// Does the work of a loop at the end of a turn.
   func endTurn(_ connection: Connection) {
     while withOutput || toResume {
       if toResume, !connection.isClosed { connection.resume() }
@@ -131,7 +131,7 @@ private struct BufferedLine {
       owner: owner, limits: settings)
   }
 
-  /// Sends bytes, which the connection reads at once, or a little at a time when it is crowded.
+  /// Sends bytes, which the connection reads at once, or a little at a time under memory pressure.
   func send(_ bytes: [UInt8]) {
     #expect(write(caller, bytes, bytes.count) == bytes.count)
     for _ in 0...(bytes.count / BufferedLine.little) where connection.hasUnreadInput {
@@ -166,7 +166,7 @@ private struct BufferedLine {
   }
 }
 
-struct CrowdedConnectionTests {
+struct MemoryPressureConnectionTests {
   private static let little = Connection.littleBytes
 
   @Test func `a line that is little is let come, and with one byte more it is refused`() throws {
@@ -226,7 +226,7 @@ struct CrowdedConnectionTests {
     line.end()
   }
 
-  @Test func `who leaves much unread is not read from until it has read`() throws {
+  @Test func `a connection with many unread bytes is not read from until it has read`() throws {
     let line = try BufferedLine()
     line.owner.isCrowded = true
     line.owner.replyBytes = 400_000
@@ -244,7 +244,7 @@ struct CrowdedConnectionTests {
     line.end()
   }
 
-  @Test func `who was held back goes on when there is room again`() throws {
+  @Test func `a connection under backpressure goes on when there is room again`() throws {
     let line = try BufferedLine()
     line.owner.answers = false
     line.owner.isCrowded = true
@@ -271,7 +271,7 @@ struct CrowdedConnectionTests {
     line.end()
   }
 
-  @Test func `what was sent is not kept for a caller who is always behind`() throws {
+  @Test func `sent bytes are not buffered for a caller that is always behind`() throws {
     let line = try BufferedLine()
     line.owner.replyBytes = 50_000
     var (received, most) = (0, 0)

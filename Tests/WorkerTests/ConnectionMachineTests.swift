@@ -7,9 +7,10 @@ import Testing
 struct ConnectionMachineTests {
   typealias Action = ConnectionMachine.Action
 
-  /// The states, with what is owed in them; two requests or 100 bytes park a connection.
+  /// The states, with their unanswered requests and unread bytes; two requests or 100 bytes park a
+  /// connection.
   enum State: String, CaseIterable, Codable, Sendable {
-    /// Nothing is owed.
+    /// All requests are answered and all bytes read.
     case readingQuiet
     /// One request is not answered.
     case readingBusy
@@ -21,7 +22,7 @@ struct ConnectionMachineTests {
     case parkedByBytes
     /// One request is not answered, and the caller has said QUIT.
     case finishing
-    /// The caller was told that nothing more comes.
+    /// The output is closed, and the input is drained.
     case lingering
     case closed
     /// Closed while one request was not answered.
@@ -80,7 +81,7 @@ struct ConnectionMachineTests {
     }
   }
 
-  /// What each state does with `Event.all`, in that order; nil is a trap.
+  /// The action of each state for `Event.all`, in that order; nil is a trap.
   static let table: [State: [Action?]] = [
     .readingQuiet: [
       .nothing, nil, nil, nil, .nothing, .nothing, .stopReading, .halfClose, .nothing,
@@ -169,9 +170,9 @@ struct ConnectionMachineTests {
     #expect(text.contains(reason), "\(text)")
   }
 
-  // MARK: What is owed
+  // MARK: Unanswered requests
 
-  @Test func `quiet is when nothing is owed`() {
+  @Test func `a connection is quiet while every request is answered`() {
     for state in State.allCases {
       let isQuiet = [.readingQuiet, .lingering, .closed].contains(state)
       #expect(state.machine.isQuiet == isQuiet, "\(state)")
@@ -200,7 +201,7 @@ struct ConnectionMachineTests {
     #expect(machine.isQuiet)
   }
 
-  @Test func `less may be unread where it is crowded, and no more than ever`() {
+  @Test func `memory pressure lowers the limit of unread bytes and never raises it`() {
     var machine = ConnectionMachine(
       unansweredMax: 9, unreadBytesMax: 100, crowdedUnreadBytesMax: 50)
     #expect(machine.outputChanged(unreadBytes: 99) == .nothing)

@@ -8,7 +8,7 @@ import Wire
 @testable import Worker
 
 struct ConnectionTurnTests {
-  /// Writes down what it is told, and does nothing by itself.
+  /// Records its callbacks, and does nothing by itself.
   private final class Owner: ConnectionOwner {
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 1)
     var lines: [String] = []
@@ -71,7 +71,7 @@ struct ConnectionTurnTests {
     #expect(connection.isNext(slot) && owner.outputSentCount == 1)
     let long = [UInt8](repeating: 0x78, count: 4 << 20) + [10]
     long.withUnsafeBufferPointer { connection.answer(slot, $0, isHandOver: true) }
-    // What comes behind it does not count.
+    // The reply behind it does not count.
     long.withUnsafeBufferPointer { connection.answer(later, $0) }
     var taken = 0
     var room = [UInt8](repeating: 0, count: 1 << 16)

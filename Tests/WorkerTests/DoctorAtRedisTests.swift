@@ -19,7 +19,7 @@ private final class PrivateRedis {
   private let hold = Pipe()
 
   init(_ lines: String...) throws {
-    // Free now; if somebody takes it in between, the start fails.
+    // Free now; if another process takes it in between, the start fails.
     let anyPort = Address.tcp(host: "127.0.0.1", port: 0)
     let socket = try SocketAddress.resolve(anyPort).bind(sharingPort: false)
     port = Int(try socket.localPort())
@@ -64,7 +64,7 @@ private final class PrivateRedis {
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// What the doctor says; `login` stands before the host.
+  /// The doctor's diagnosis; `login` stands before the host.
   func diagnosis(_ login: String = "", lookingMs: Int64 = 8_000) throws -> Diagnosis {
     try examined("redis://\(login)127.0.0.1:\(port)", lookingMs: lookingMs)
   }
@@ -77,7 +77,7 @@ private func examined(_ url: String, lookingMs: Int64 = 8_000) throws -> Diagnos
 }
 
 extension Diagnosis {
-  func told(_ level: Finding.Level, _ check: Finding.Check) -> String {
+  func finding(_ level: Finding.Level, _ check: Finding.Check) -> String {
     findings.filter { $0.level == level && $0.check == check }
       .map { "\($0.text) → \($0.fix ?? "")" }.joined(separator: "\n")
   }
@@ -91,7 +91,7 @@ extension Diagnosis {
     let before = try redis.command("CONFIG", "GET", "*")
     let diagnosis = try redis.diagnosis()
     #expect(diagnosis.problems + diagnosis.warnings == 0)
-    #expect(diagnosis.told(.ok, .notifications).contains("was announced"))
+    #expect(diagnosis.finding(.ok, .notifications).contains("was announced"))
     #expect(diagnosis.exitStatus == 0)
     #expect(try redis.command("DBSIZE") == "0\n")
     #expect(try redis.command("CONFIG", "GET", "*") == before)
@@ -100,14 +100,14 @@ extension Diagnosis {
   @Test func `one that throws keys away is unfit, and so are a full one and a replica`() throws {
     let redis = try PrivateRedis("maxmemory 100mb", "maxmemory-policy allkeys-lru")
     let forgetful = try redis.diagnosis()
-    #expect(forgetful.told(.bad, .eviction).contains("maxmemory-policy noeviction"))
+    #expect(forgetful.finding(.bad, .eviction).contains("maxmemory-policy noeviction"))
     #expect(forgetful.exitStatus == 1)
     try redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "1")
-    #expect(try redis.diagnosis().told(.bad, .writes).contains("OOM"))
+    #expect(try redis.diagnosis().finding(.bad, .writes).contains("OOM"))
     try redis.command("REPLICAOF", "127.0.0.1", "1")
     let replica = try redis.diagnosis()
-    #expect(replica.told(.bad, .role).contains("replica of 127.0.0.1:1"))
-    #expect(replica.told(.bad, .writes).contains("READONLY"))
+    #expect(replica.finding(.bad, .role).contains("replica of 127.0.0.1:1"))
+    #expect(replica.finding(.bad, .writes).contains("READONLY"))
     #expect(replica.exitStatus == 1)
   }
 
@@ -116,40 +116,42 @@ extension Diagnosis {
       Self.durable, "user ann on >quiet-word ~lk:* &* +@all -config -xadd",
       "user bob on >quiet-word ~lk:* &* +@all -del", "user eve on >quiet-word ~lk:* +info +hset")
     let ann = try redis.diagnosis("ann:quiet-word@")
-    #expect(ann.told(.bad, .permissions).hasSuffix("may not use XADD → ACL SETUSER ann +xadd"))
-    #expect(ann.told(.info, .permissions).contains("CONFIG GET"))
-    #expect(ann.told(.ok, .notifications).contains("cannot be seen"))
+    #expect(ann.finding(.bad, .permissions).hasSuffix("may not use XADD → ACL SETUSER ann +xadd"))
+    #expect(ann.finding(.info, .permissions).contains("CONFIG GET"))
+    #expect(ann.finding(.ok, .notifications).contains("cannot be seen"))
     let bob = try redis.diagnosis("bob:quiet-word@")
-    #expect(bob.told(.bad, .permissions).hasSuffix("+del"))
+    #expect(bob.finding(.bad, .permissions).hasSuffix("+del"))
     let eve = try redis.diagnosis("eve:quiet-word@")
-    let rules = eve.told(.bad, .permissions)
+    let rules = eve.finding(.bad, .permissions)
     #expect(rules.contains("EVALSHA") && rules.contains(" +evalsha") && !rules.contains("HSET,"))
-    #expect(eve.told(.warn, .permissions).contains("+subscribe"))
+    #expect(eve.finding(.warn, .permissions).contains("+subscribe"))
     for one in [ann, bob, eve] {
       #expect(one.exitStatus == 1 && !(one.json + one.text(isColoured: true)).contains("quiet"))
     }
-    // DBSIZE would count what has run out and was not yet removed.
+    // DBSIZE would count expired keys that were not removed yet.
     #expect(try redis.command("KEYS", "*") == "\n")
   }
 
   @Test func `one that does not let us in is unreachable`() throws {
     let redis = try PrivateRedis("requirepass quiet-word")
     let wrong = try redis.diagnosis(":wrong-word@")
-    #expect(wrong.told(.bad, .connection).contains("WRONGPASS"))
+    #expect(wrong.finding(.bad, .connection).contains("WRONGPASS"))
     #expect(wrong.verdict == .unreachable && wrong.exitStatus == 3)
     #expect(!(wrong.json + wrong.text(isColoured: false)).contains("wrong-word"))
-    #expect(try redis.diagnosis().told(.bad, .connection).contains("NOAUTH"))
+    #expect(try redis.diagnosis().finding(.bad, .connection).contains("NOAUTH"))
     #expect(try redis.diagnosis(":quiet-word@").exitStatus == 0)
     #expect(try examined("unix:///nowhere/redis.sock").exitStatus == 3)
   }
 
-  @Test func `notifications that are off are told, whether or not CONFIG can be asked`() throws {
+  @Test func `notifications that are off are reported, with and without the right to CONFIG`()
+    throws
+  {
     let redis = try PrivateRedis("user ann on nopass ~lk:* &* +@all -config")
     let open = try redis.diagnosis()
-    #expect(open.told(.warn, .notifications).contains("CONFIG SET notify-keyspace-events Ex"))
-    #expect(open.told(.warn, .persistence).contains("appendonly yes"))
+    #expect(open.finding(.warn, .notifications).contains("CONFIG SET notify-keyspace-events Ex"))
+    #expect(open.finding(.warn, .persistence).contains("appendonly yes"))
     #expect(open.exitStatus == 0)
-    let blind = try redis.diagnosis("ann:any@").told(.warn, .notifications)
+    let blind = try redis.diagnosis("ann:any@").finding(.warn, .notifications)
     #expect(blind.contains("not announced within 2 s"))
   }
 
@@ -157,7 +159,7 @@ extension Diagnosis {
     let redis = try PrivateRedis()
     try redis.command("CLIENT", "PAUSE", "60000", "WRITE")
     let found = try redis.diagnosis(lookingMs: 300)
-    #expect(found.told(.bad, .connection).contains("did not answer") && found.exitStatus == 1)
+    #expect(found.finding(.bad, .connection).contains("did not answer") && found.exitStatus == 1)
     try redis.command("CLIENT", "UNPAUSE")
     #expect(try redis.command("DBSIZE") == "0\n")
   }

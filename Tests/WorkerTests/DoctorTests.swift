@@ -7,7 +7,7 @@ import Testing
 @testable import Worker
 
 struct DoctorTests {
-  /// The INFO of a Redis that is fit, as far as anybody looks at it.
+  /// The INFO of a Redis that is fit, as far as the doctor reads it.
   private static let info = """
     # Server\r
     redis_version:7.0.15\r
@@ -51,11 +51,11 @@ struct DoctorTests {
       + [Probe.subscribe(database: 0), Probe.patternSubscribe(database: 0)]
   }
 
-  /// What is different from a fit Redis, and what must be found.
+  /// A difference from a fit Redis, and the expected finding.
   struct Case: Sendable, CustomTestStringConvertible {
     var level: Finding.Level
     var check: Finding.Check
-    /// What the finding must say, fix included.
+    /// Words of the finding and its fix.
     var words: [String]
     var info: [String: String]
     var config: [String: String]
@@ -230,15 +230,15 @@ struct DoctorTests {
   // MARK: Judging
 
   @Test(arguments: serverCases + storageCases + timingCases + permissionCases)
-  func `each difference is found, weighed and told with what to do`(_ one: Case) {
+  func `each difference is found, weighed and reported with its fix`(_ one: Case) {
     let diagnosis = Diagnosis(one.evidence)
-    let told = diagnosis.told(one.level, one.check)
-    #expect(one.words.allSatisfy { told.contains($0) }, "\(told)")
+    let text = diagnosis.finding(one.level, one.check)
+    #expect(one.words.allSatisfy { text.contains($0) }, "\(text)")
     if one.level == .bad { #expect(diagnosis.exitStatus != 0) }
     #expect(diagnosis.findings.allSatisfy { $0.level != .bad || $0.fix != nil })
   }
 
-  /// What a worker does about each problem; `refuse` is for what does not pass by itself.
+  /// A worker's course for each problem; `refuse` is for problems that do not pass by themselves.
   static let courses: [(Finding.Course, Case)] = [
     (.refuse, Case(.bad, .connection, []) { $0.ending = .unreachable("no (WRONGPASS)") }),
     (.refuse, Case(.bad, .connection, []) { $0.ending = .unreachable("no (NOAUTH)") }),
@@ -283,21 +283,21 @@ struct DoctorTests {
     let diagnosis = Diagnosis(Self.fit)
     #expect(diagnosis.problems + diagnosis.warnings == 0 && diagnosis.exitStatus == 0)
     #expect(diagnosis.text(isColoured: false).hasSuffix("\nfit\n"))
-    // What was not seen is not judged.
+    // Evidence that is missing is not judged.
     var lostEarly = Evidence()
     lostEarly.ending = .lost("x")
     #expect(Diagnosis(lostEarly).findings.map(\.check) == [.connection])
   }
 
-  // MARK: Telling
+  // MARK: Reporting
 
   @Test func `lines are aligned, on one line each, and coloured only if asked`() {
-    let bad = Finding(.bad, .eviction, "a\nb\u{1B}[2J", fix: "mend")
+    let bad = Finding(.bad, .eviction, "a\nb\u{1B}[2J", fix: "undo")
     let findings = [Finding(.ok, .version, "7.0.15"), bad]
     let diagnosis = Diagnosis("unix:///s", namespace: "lk", findings: findings)
     #expect(
       diagnosis.text(isColoured: false)
-        == "ok    version   7.0.15\nbad   eviction  a b [2J   → mend\nnot fit: 1 problem\n")
+        == "ok    version   7.0.15\nbad   eviction  a b [2J   → undo\nnot fit: 1 problem\n")
     #expect(
       diagnosis.text(isColoured: true).hasPrefix(
         "\u{1B}[32mok  \u{1B}[0m  version   7.0.15\n\u{1B}[31mbad \u{1B}[0m  eviction"))
@@ -352,9 +352,9 @@ struct DoctorTests {
     (["--namespace", "a:b", "--redis", "redis://h"], "--namespace takes"),
     ([], "'latchkey serve' sets up"),
   ])
-  func `a wrong command line is told, and no secret with it`(words: [String], why: String) {
-    let told = parsed(words)
-    #expect(told.contains(why), "\(told)")
-    #expect(!told.contains("secret-word"))
+  func `a wrong command line is reported without its secret`(words: [String], why: String) {
+    let text = parsed(words)
+    #expect(text.contains(why), "\(text)")
+    #expect(!text.contains("secret-word"))
   }
 }

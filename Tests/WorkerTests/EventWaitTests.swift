@@ -56,7 +56,7 @@ struct EventWaitTests {
   private static let asking = EventWait.State.asking(isStale: false)
   private static let stale = EventWait.State.asking(isStale: true)
 
-  /// What each event does to a read of a group; a pair that is not here traps.
+  /// The effect of each event on a read of a group; a pair that is not here traps.
   private static let group: [(EventWait.State, Cells)] = [
     (
       .queued,

@@ -99,7 +99,7 @@ struct MetricsPageTests {
     }
   }
 
-  @Test func `readiness and draining are told`() throws {
+  @Test func `readiness and draining are shown`() throws {
     #expect(try page(isReady: true)["latchkey_ready", [:]] == 1)
     #expect(try page(isReady: false)["latchkey_ready", [:]] == 0)
     #expect(try page()["latchkey_draining", [:]] == 0)
@@ -150,7 +150,7 @@ struct MetricsPageTests {
     }
   }
 
-  @Test func `connections and their ends are told`() throws {
+  @Test func `connections and their ends are counted`() throws {
     for counters in shared.counters {
       counters.set(3, .connectionsNow)
       counters.add(.connectionsOpened)
@@ -164,7 +164,7 @@ struct MetricsPageTests {
     for sample in closed { #expect(sample.value == (sample.labels["reason"] == "idle" ? 2 : 0)) }
   }
 
-  @Test func `what is kept for callers is told, and who was refused because of it`() throws {
+  @Test func `buffered bytes are shown, and the rejections under memory pressure`() throws {
     let refused: [Figure] = [.crowdedRequests, .crowdedReplies, .crowdedReadings, .crowdedWatches]
     for counters in shared.counters {
       counters.set(1_000, .bufferedBytes)

@@ -1,4 +1,4 @@
-// Owns: the tests of the order of replies, and of who has a connection's number.
+// Owns: the tests of the order of replies, and of connections' numbers.
 
 import Glibc
 import Loop
@@ -63,7 +63,7 @@ struct ReplyQueueTests {
 }
 
 struct ConnectionTableTests {
-  /// Serves nobody; only the numbers matter here.
+  /// Serves no requests; only the numbers matter here.
   private final class Owner: ConnectionOwner {
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 1)
     var closedCount = 0
@@ -128,7 +128,7 @@ struct ConnectionTableTests {
     #expect(table.count == 0 && table.all.isEmpty && owner.closedCount == 5)
   }
 
-  @Test func `a place that is used again has another generation, and the old number finds nobody`()
+  @Test func `a place that is used again has another generation, and the old number finds none`()
     throws
   {
     var table = ConnectionTable()
@@ -148,7 +148,7 @@ struct ConnectionTableTests {
     #expect(table.count == 0)
   }
 
-  @Test func `whatever comes and goes, the table has who is there`() throws {
+  @Test func `the table has the open connections, whatever comes and goes`() throws {
     var random = Seeded("connections that come and go")
     var table = ConnectionTable()
     var (here, gone) = (Set<ConnectionID>(), [ConnectionID]())

@@ -78,7 +78,7 @@ struct SettingsTests {
     Sample("--log-level", "debug", bad: ["", "INFO", "trace"]),
   ]
 
-  /// What parsing refuses, as text; nil if it does not refuse.
+  /// The error of parsing, as text; nil if there is none.
   private func refusal(
     _ arguments: [String], _ environment: [String: String] = [:]
   ) -> String? {
@@ -181,7 +181,7 @@ struct SettingsTests {
       #expect(text.hasPrefix("--max-buffered has to be at least four times --max-line and"))
       #expect(text.contains("\(SettingText.bytes(least)); it is \(least - 1)"))
     }
-    // What nobody has set makes room.
+    // A default makes room.
     let large = try Settings.parse(arguments: ["--max-record", "100MiB"], environment: [:])
     #expect(large.bufferedBytesMax == 400 << 20)
   }
@@ -322,7 +322,7 @@ struct SettingsTests {
     #expect(Settings.nearestVariable(to: typed) == meant)
   }
 
-  @Test func `variables that nothing reads are told by name, sorted`() throws {
+  @Test func `variables that nothing reads are reported by name, sorted`() throws {
     let settings = try Settings.parse(
       arguments: [],
       environment: [

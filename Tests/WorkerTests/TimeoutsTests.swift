@@ -69,7 +69,7 @@ struct DrainTests {
     #expect(drain.verdict(activity, nowMs: 1_600) == .finish)
   }
 
-  @Test func `one that was told to leave is finished as soon as it is quiet`() {
+  @Test func `a connection that must leave is finished as soon as it is quiet`() {
     var activity = ConnectionActivity(isQuiet: false, activeAtMs: 1_500, isToldToLeave: true)
     #expect(drain.verdict(activity, nowMs: 1_500) == .stays)
     activity.isQuiet = true
@@ -82,7 +82,7 @@ struct DrainTests {
     #expect(drain.verdict(busy, nowMs: 6_000) == .cutOff)
   }
 
-  @Test func `requests are told to go elsewhere in the last part of the grace`() {
+  @Test func `requests are shed in the last part of the grace`() {
     #expect(!drain.isShedding(nowMs: 5_499))
     #expect(drain.isShedding(nowMs: 5_500))
     // A short grace is halved.

@@ -43,7 +43,7 @@ extension SystemSuites {
       }
     }
 
-    /// Whether a line is a reply by the grammar of the protocol.
+    /// Expects a reply by the grammar of the protocol.
     private func check(_ reply: Reply, of request: String) {
       let rest = reply.raw.dropFirst(reply.word.utf8.count)
       switch reply.word {
@@ -62,7 +62,7 @@ extension SystemSuites {
       return names.compactMap(\.string)
     }
 
-    /// What is wrong, and what GET and HISTORY then name.
+    /// The corruption, and the members that GET and HISTORY then name.
     static let cases: [(lua: String, get: [String], history: [String])] = [
       ("redis.call('HSET', K, 'f:\"topic\"', '3 {\"a\":')", ["fields.topic"], []),
       ("redis.call('HSET', K, 'f:\"topic\"', '3 \\255\\254')", ["fields.topic"], []),

@@ -145,7 +145,7 @@ extension SystemSuites {
       }
     }
 
-    @Test func `a user has so many live sessions, whoever asks and however`() throws {
+    @Test func `a user's limit of live sessions holds for every caller and verb`() throws {
       let client = try Lab.current.connect()
       let user = Lab.device("user")
       let devices = (0..<4).map { _ in Lab.device() }
@@ -286,7 +286,7 @@ extension SystemSuites {
   }
 
   @Suite struct LinksHeal {
-    /// What lies in Redis of links: entries, live marks and users, and what is yet to be told.
+    /// The traces of links in Redis: entries, live marks, users, and entries of the outbox.
     private func traces(_ redis: RedisServer) throws -> [String: Int] {
       let client = try RedisClient(path: redis.path)
       var found: [String: Int] = [:]
@@ -311,7 +311,7 @@ extension SystemSuites {
       return found
     }
 
-    /// Has the only worker die at a moment of `OPEN user=`, and another one go on.
+    /// Lets the only worker die at a failpoint of `OPEN user=`, and another one go on.
     private func dieAt(_ failpoint: String) throws -> (Lab, WorkerProcess) {
       let lab = try Lab(workers: [])
       let doomed = try WorkerProcess(
@@ -322,7 +322,7 @@ extension SystemSuites {
       return (lab, try WorkerProcess(on: lab.redis, ["--sweep", "200ms"]))
     }
 
-    @Test func `a place without a session is given back`() throws {
+    @Test func `a reservation without a session is removed`() throws {
       let (lab, worker) = try dieAt("reserved")
       defer {
         worker.kill()
@@ -331,14 +331,14 @@ extension SystemSuites {
       let client = try worker.connect()
       expect(try client.request("GET dev-1"), "NONE")
       #expect(try client.request("LIST user=ada").raw == "OK {\"sessions\":[],\"cursor\":null}")
-      // Its session may still come, for all that others know; until its deadline.
+      // Its session may still be written, until the reservation's deadline.
       #expect(try traces(lab.redis) == ["entries": 1, "live": 1, "users": 1])
-      try eventually("a place that is given back", within: .seconds(30), every: 100) {
+      try eventually("a reservation that is removed", within: .seconds(30), every: 100) {
         try traces(lab.redis) == [:]
       }
     }
 
-    @Test func `a session whose place is not confirmed keeps it`() throws {
+    @Test func `a session keeps a reservation that was not confirmed`() throws {
       let (lab, worker) = try dieAt("linked")
       defer {
         worker.kill()
@@ -347,7 +347,7 @@ extension SystemSuites {
       let client = try worker.connect()
       expect(try client.request("GET dev-1"), "OK")
       let settled = ["entries": 1, "live": 1, "users": 1]
-      try eventually("the note of the link", within: .seconds(20)) {
+      try eventually("the outbox entry of the link", within: .seconds(20)) {
         try traces(lab.redis) == settled
       }
       expect(try client.request("DELETE dev-1"), "OK")
@@ -356,7 +356,7 @@ extension SystemSuites {
       }
     }
 
-    @Test func `the notes of UNLINK and DELETE are gone with the next sweep`() throws {
+    @Test func `the outbox entries of UNLINK and DELETE are delivered by the next sweep`() throws {
       let lab = try Lab(workers: [["--sweep", "2s"]])
       defer { lab.stop() }
       let client = try lab.connect()
@@ -364,20 +364,20 @@ extension SystemSuites {
         expect(try client.request("OPEN \(device) user=ada"), "OK")
         expect(try client.request("LINK \(device) tag red"), "OK")
       }
-      try eventually("four links that are told", within: .seconds(5)) {
+      try eventually("four links that are delivered", within: .seconds(5)) {
         try traces(lab.redis) == ["entries": 4, "live": 2, "users": 1]
       }
       expect(try client.request("UNLINK dev-1 tag red"), "OK")
       expect(try client.request("DELETE dev-2"), "OK")
-      // Told later, but nobody sees them meanwhile.
+      // Delivered later, but no LIST shows them meanwhile.
       #expect(try !client.request("LIST tag=red").raw.contains("dev-"))
       #expect(try !client.request("LIST user=ada").raw.contains("dev-2"))
-      try eventually("the end of their notes", within: .seconds(5)) {
+      try eventually("the end of their outbox entries", within: .seconds(5)) {
         try traces(lab.redis) == ["entries": 1, "live": 1, "users": 1]
       }
     }
 
-    @Test func `a note that was told and not taken away is told again`() throws {
+    @Test func `an outbox entry that was delivered and not removed is delivered again`() throws {
       let (lab, worker) = try dieAt("told")
       defer {
         worker.kill()
@@ -386,7 +386,7 @@ extension SystemSuites {
       let client = try worker.connect()
       expect(try client.request("CLOSE dev-1"), "OK")
       // Live no more, but kept: an entry without a mark.
-      try eventually("what the session is now", within: .seconds(20)) {
+      try eventually("the session's present state", within: .seconds(20)) {
         try traces(lab.redis) == ["entries": 1, "users": 1]
       }
     }

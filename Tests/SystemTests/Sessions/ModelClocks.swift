@@ -37,7 +37,7 @@ extension ModelClocks {
       + ",\"life_ms\":\(life),\"keep_ms\":\(keep),\"warn_ms\":\(warn)}"
   }
 
-  /// What a session in this state will be in a moment, if one of its clocks is short.
+  /// The next state of a session in this state, if one of its clocks is short.
   func soon(after state: String) -> String? {
     guard state == "active" || state == "paused" else { return nil }
     if abandon == 10 { return "abandoned" }
@@ -46,9 +46,9 @@ extension ModelClocks {
   }
 }
 
-/// What a session with these clocks goes through, if these things are done to it.
+/// The states of a session with these clocks under these acts.
 struct ModelCourse {
-  /// Something that a caller did at a moment which its reply told.
+  /// A request, and the moment that its reply reported.
   struct Act {
     let verb: String
     let atMs: Int

@@ -8,18 +8,18 @@ struct ModelDevice {
   /// The live session that was opened or recovered last; after its end the live one that was
   /// active last; while none lives, the one that ended last.
   private(set) var current: String?
-  /// Those of which any may be the current one: what they did last may have one and the same ms.
+  /// The sessions any of which may be the current one: their last activity may have the same ms.
   private(set) var candidates: [String] = []
   /// A session of another device.
   let elsewhere: String
-  /// Counts what was done.
+  /// The number of requests.
   private(set) var steps = 0
   var holder: String?
   var token: Int?
   var oldTokens: [Int] = []
-  /// What is kept of the replies to requests with an idempotency key.
+  /// The kept replies to requests with an idempotency key.
   var kept: [String: KeptReply] = [:]
-  /// What the log must have of the sessions, oldest first.
+  /// The events of the sessions that the log must have, oldest first.
   var events: [String] = []
 
   var live: Int { sessions.count { $0.isLive } }
@@ -29,10 +29,10 @@ struct ModelDevice {
     return sessions.firstIndex { $0.id == id }
   }
 
-  /// What the worker must answer, and what is true after it.
+  /// Applies a request; gives the reply that the worker must send.
   ///
-  /// Of the reply it only takes ids, tokens and times that could not be known; two replies with
-  /// codes are told by their first words.
+  /// Of the real reply it takes only ids, tokens and times that could not be known; replies with
+  /// error codes are compared by their first words.
   mutating func answer(_ request: ModelRequest, _ reply: Reply) throws -> String {
     if let req = request.req, let first = kept[req] { return again(first, request, reply) }
     steps += 1
@@ -45,7 +45,7 @@ struct ModelDevice {
     return wanted
   }
 
-  /// What the same request is answered again, or another one with its idempotency key.
+  /// The reply to the same request, or to another one with its idempotency key.
   private mutating func again(
     _ first: KeptReply, _ request: ModelRequest, _ reply: Reply
   ) -> String {
@@ -189,7 +189,7 @@ struct ModelDevice {
     }
     session.learn(shown)
     if let user = request.option("user") { session.links = [ModelLink(kind: "user", ref: user)] }
-    events.append("session.opened \(session.told)")
+    events.append("session.opened \(session.eventMembers)")
     sessions.append(session)
     sessions[sessions.count - 1].activeStep = steps
     current = id

@@ -1,4 +1,4 @@
-// Bad input to the verbs of sessions and chats: each is told clearly, and changes nothing.
+// Bad input to the verbs of sessions and chats: each is rejected clearly, and changes nothing.
 
 import Foundation
 import Testing
@@ -140,7 +140,7 @@ extension SystemSuites {
         return try client.request("SAY \(device) [\(messages)]")
       }
       expect(try said(10_001), "ERR", "too_large")
-      // As many as fit a line would stop Redis for everybody.
+      // As many as fit a line would block Redis for all requests.
       expect(try said(340_000), "ERR", "too_large")
       try bench.expectUntouched()
       #expect(try said(10_000).int("seq") == 10_001)
@@ -221,7 +221,7 @@ extension SystemSuites {
       for line in Self.addressed("\(other)/\(mine)") {
         expect(try client.request(line), "NONE", "", "\(line)")
       }
-      // As a hint it helps nobody: the device's own session is the one.
+      // As a hint it has no effect: the device's own session is found.
       let recovered = try client.request("RECOVER \(other) hint=\(mine)")
       #expect(try recovered.string("how") == "latest")
       try bench.expectUntouched()
@@ -260,7 +260,7 @@ extension SystemSuites {
       "d/current/01", "d/current/-1", "d/current/1.0", "d/current/1000000", "d/current/x",
       "\"d/current\\u0000\"", "d/current/１",
     ])
-    func `what is no address is told so`(address: String) throws {
+    func `an invalid address is rejected`(address: String) throws {
       let client = try Lab.current.connect()
       expectBadRequest(try client.request("HISTORY \(address)"))
     }
@@ -292,14 +292,15 @@ extension SystemSuites {
       }
     }
 
-    @Test func `an illegal transition is named, kept under no request id, and tells of nothing`()
+    @Test
+    func `an illegal transition is named, not kept under its idempotency key, and has no event`()
       throws
     {
       let bench = try Bench()
       let (client, device) = (bench.client, bench.device)
       expect(try client.request("RESUME \(device) req=a"), "ERR", "illegal_state")
       expect(try client.request("PAUSE \(device)"), "OK")
-      // What was refused then is allowed now: a refusal is not what the id stands for.
+      // The rejected request is allowed now: a rejection is not kept under the key.
       expect(try client.request("RESUME \(device) req=a"), "OK")
       expect(try client.request("PAUSE \(device)"), "OK")
       expect(try client.request("RESUME \(device) req=a"), "OK")

@@ -5,7 +5,7 @@ import Testing
 import struct TestSupport.Seeded
 
 extension SystemSuites {
-  /// Without the sweep, which would mend within seconds what was not told of.
+  /// Without the sweep, which would write missing events within seconds.
   @Suite(.lab(workers: [["--sweep", "10m"], ["--sweep", "10m"]])) struct SessionClocks {
     /// One session with random clocks, and what was done to it.
     private struct Trial {
@@ -68,18 +68,18 @@ extension SystemSuites {
       }
       course.run(untilMs: .max)
       let wanted = course.events.map { "\($0.type) \($0.atMs - trial.openedAtMs)" }
-      var told: [String] = []
-      // What the clocks do last may still be ahead.
+      var logged: [String] = []
+      // The clocks' last transition may still be ahead.
       let isThere: () throws -> Bool = {
         let log = try client.request("EVENTS \(trial.device)").json()
         guard case .array(let events)? = log["events"] else { return false }
-        told = events.map { event in
+        logged = events.map { event in
           "\(event["type"]?.string ?? "") \((event["at"]?.int ?? 0) - trial.openedAtMs)"
         }
-        return told.count >= wanted.count
+        return logged.count >= wanted.count
       }
       try? eventually("\(wanted.count) events", within: .seconds(10), until: isThere)
-      #expect(told == wanted, "\(trial)")
+      #expect(logged == wanted, "\(trial)")
       let record = try client.request("GET \(trial.address)")
       #expect(try record.string("state") == course.state, "\(trial)")
     }

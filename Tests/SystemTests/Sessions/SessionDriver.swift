@@ -37,7 +37,7 @@ struct SessionDriver {
     let wanted = try model.answer(request, reply)
     guard Self.agrees(reply, wanted, request.verb) else {
       throw Failure(
-        "the model wants: \(wanted)\nbut this device was told, in this order:\n"
+        "the model wants: \(wanted)\nbut the replies were, in this order:\n"
           + history.joined(separator: "\n"))
     }
     seen.insert("\(request.verb) \(reply.word)" + (reply.code.isEmpty ? "" : " \(reply.code)"))
@@ -59,7 +59,7 @@ struct SessionDriver {
     page = (cursor, last.id, request.option("state"))
   }
 
-  /// Whether a reply is what the model says, moments of messages aside.
+  /// True if a reply is as in the model, moments of messages aside.
   private static func agrees(_ reply: Reply, _ wanted: String, _ verb: String) -> Bool {
     if ["LOCK", "UNLOCK", "SEIZE"].contains(verb), !wanted.contains(" ") {
       return reply.word == wanted
@@ -94,7 +94,7 @@ struct SessionDriver {
 
   /// Holds the log against the events of the model: each once, and in order.
   func checkEvents(on client: LineClient) throws {
-    var told: [String] = []
+    var logged: [String] = []
     var after = ""
     while true {
       let page = try client.request("EVENTS \(model.name) limit=100\(after)", within: .seconds(20))
@@ -105,14 +105,14 @@ struct SessionDriver {
         let type = event.components(separatedBy: "\"type\":\"")[1].prefix { $0 != "\"" }
         guard let start = event.range(of: "\"session\":") else { throw Failure("\(event)") }
         let body = event[start.lowerBound...].prefix { $0 != "}" }
-        told.append("\(type) \(body)}")
+        logged.append("\(type) \(body)}")
       }
     }
-    guard told == model.events else {
-      let at = zip(told, model.events).prefix { $0 == $1 }.count
+    guard logged == model.events else {
+      let at = zip(logged, model.events).prefix { $0 == $1 }.count
       throw Failure(
-        "event \(at) of \(told.count), of the model's \(model.events.count):\n"
-          + "\(told.dropFirst(at).first ?? "none")\n\(model.events.dropFirst(at).first ?? "none")\n"
+        "event \(at) of \(logged.count), of the model's \(model.events.count):\n"
+          + "\(logged.dropFirst(at).first ?? "none")\n\(model.events.dropFirst(at).first ?? "none")\n"
           + history.joined(separator: "\n"))
     }
   }

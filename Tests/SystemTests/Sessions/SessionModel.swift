@@ -56,7 +56,7 @@ struct ShownRecord {
   }
 }
 
-/// What one session is.
+/// The state of one session.
 ///
 /// Times are learned from the first reply that shows them; from then on they must not differ.
 struct ModelSession {
@@ -85,7 +85,7 @@ struct ModelSession {
   var born: Int?
   /// When it came to be closed, expired or archived.
   var ended: Int?
-  /// The order in which things were done, by which ties of times are told apart: its latest
+  /// The order in which things were done, by which ties of times are eventMembers apart: its latest
   /// activity, and the end of its latest life.
   var activeStep = 0
   var endedStep = 0
@@ -99,14 +99,14 @@ struct ModelSession {
     active = nil
   }
 
-  /// Moves it; gives the event that tells of it.
+  /// Changes its state; gives the event of the transition.
   mutating func move(to next: String, reason: String, as kind: String? = nil) -> String {
     let kinds = ["active": "resumed", "completed": "closed", "failed": "closed"]
     state = next
     self.reason = reason
     rev += 1
     ended = nil
-    return "session.\(kind ?? kinds[next] ?? next) \(told)"
+    return "session.\(kind ?? kinds[next] ?? next) \(eventMembers)"
   }
 
   /// Takes times from a record that shows them for the first time.
@@ -151,8 +151,8 @@ struct ModelSession {
     return "{\(lists.joined(separator: ","))}"
   }
 
-  /// What an event that tells of the session says after its time.
-  var told: String {
+  /// The members of an event of the session after its time.
+  var eventMembers: String {
     "\"session\":\"\(id)\",\"state\":\"\(state)\",\"reason\":\(reason),\"links\":\(linksJSON)"
   }
 
@@ -194,7 +194,7 @@ struct ModelRequest {
   var verb: String
   var session: String?
   var chat: String?
-  /// What stands after the address.
+  /// The word after the address.
   var word: String?
   /// As text, in the order in which they are sent.
   var options: [(name: String, value: String)] = []

@@ -10,7 +10,7 @@ extension SystemSuites {
     private static let steps =
       ProcessInfo.processInfo.environment["LATCHKEY_TEST_STEPS"].flatMap { Int($0) } ?? 3_000
 
-    /// What a run must have seen, or it has shown little.
+    /// The replies that a run must have seen, or it has tested too little.
     private static let wanted: Set = [
       "OPEN OK", "OPEN STALE", "OPEN ERR quota", "GET OK", "GET NONE", "SET OK", "SET NONE",
       "SET STALE", "SET ERR illegal_state", "SET ERR quota", "TOUCH OK", "TOUCH ERR illegal_state",
@@ -102,7 +102,7 @@ extension SystemSuites {
       }
     }
 
-    @Test func `nothing that many write into one session is lost or done twice`() throws {
+    @Test func `concurrent writes to one session are neither lost nor done twice`() throws {
       let lab = try Lab.current
       let device = Lab.device()
       expect(try lab.connect().request("OPEN \(device) {\"n\":0}"), "OK")
@@ -111,7 +111,7 @@ extension SystemSuites {
         let client = try lab.connect(index % 2)
         var seqs: [Int] = []
         for round in 0..<rounds {
-          // Everybody counts one number up, having read it; who comes second tries again.
+          // Each writer reads a number and writes the next one; on a conflict it tries again.
           try eventually("one is added", within: .seconds(20), every: 0) {
             let record = try client.request("GET \(device)")
             let (rev, n) = (try record.int("rev"), try record.json()["fields"]?["n"]?.int ?? -1)
@@ -133,7 +133,7 @@ extension SystemSuites {
   }
 }
 
-/// What STATS says of sessions.
+/// The figures of sessions in STATS.
 private struct SessionFigures: Equatable {
   private var counts: [String: Int] = [:]
 
@@ -142,13 +142,13 @@ private struct SessionFigures: Equatable {
     for name in sessions?.names ?? [] { counts[name] = sessions?[name]?.int }
   }
 
-  /// The figures after what devices that are new since then have done.
+  /// The figures after the requests of new devices.
   func adding(_ drivers: [SessionDriver]) -> SessionFigures {
     var next = self
     for session in drivers.flatMap(\.model.sessions) where next.counts[session.state] != nil {
       next.counts[session.state, default: 0] += 1
     }
-    // What has ended but is no longer there, or has been archived since, is in the events.
+    // Sessions that were removed or archived after their end are in the events.
     next.counts["expired"] = counts["expired"]
     for event in drivers.flatMap(\.model.events) {
       let kind = event.prefix { $0 != " " }.dropFirst("session.".count)

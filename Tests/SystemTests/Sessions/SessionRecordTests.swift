@@ -54,7 +54,7 @@ extension SystemSuites {
       #expect(try client.request("GET \(device)").shows("a", as: "2"))
     }
 
-    @Test func `null removes a member, and whoever has not seen that conflicts`() throws {
+    @Test func `null removes a member, and a write of an earlier revision conflicts`() throws {
       let (client, device) = try opened(" {\"a\":1}")
       let rev = try client.request("GET \(device)").int("rev")
       expect(try client.request("SET \(device) {\"a\":null}"), "OK")

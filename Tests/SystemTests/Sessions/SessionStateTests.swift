@@ -9,7 +9,7 @@ extension SystemSuites {
       ["PAUSE", "RESUME", "CLOSE", "CLOSE failed", "RECOVER", "ARCHIVE"]
       + ["TOUCH", "SET", "SAY", "CHAT", "POP", "FORGET", "DELETE"]
 
-    /// What each state answers to each verb: the state after it, or nil for illegal_state.
+    /// The state after each verb in each state, or nil for illegal_state.
     private static let cells: [String: [String: String]] = [
       "active": [
         "PAUSE": "paused", "CLOSE": "completed", "CLOSE failed": "failed", "RECOVER": "active",
@@ -87,7 +87,10 @@ extension SystemSuites {
 
     private let LIVE = ["active", "paused"]
 
-    @Test func `the clocks move a session in stages, each told once and at its deadline`() throws {
+    @Test
+    func `the clocks change a session's state in stages, each with one event at its deadline`()
+      throws
+    {
       let client = try Lab.current.connect()
       let device = Lab.device()
       let opened = try client.request(

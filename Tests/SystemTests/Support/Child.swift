@@ -93,7 +93,7 @@ final class Child: Sendable {
     _ command: [String], folder: String, output: String, errors: String,
     environment: [String: String] = [:], input: String = "/dev/null"
   ) throws {
-    // A pipe with a name opens for reading only when somebody writes; for both, at once.
+    // A named pipe opens for reading only when a writer comes; for both, at once.
     let input = try Child.open(input, O_RDWR)
     let output = try Child.open(output, O_WRONLY | O_CREAT | O_APPEND)
     let errors = try Child.open(errors, O_WRONLY | O_CREAT | O_APPEND)

@@ -9,7 +9,7 @@ import Glibc
 
 /// A bad link to a real Redis, on a Unix socket of its own; a thread per connection.
 final class FakeRedis: Sendable {
-  /// What becomes of one reply of the real Redis.
+  /// The treatment of one reply of the real Redis.
   enum Answer: Sendable {
     case pass
     case swallow

@@ -1,4 +1,4 @@
-// JSON as values that can be compared and whose types can be told apart.
+// JSON as values that can be compared and that keep their types.
 
 import Foundation
 

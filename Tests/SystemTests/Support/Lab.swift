@@ -1,4 +1,4 @@
-// What a suite shares: one Redis and the workers on it, for as long as the suite runs.
+// The servers that a suite shares: one Redis and the workers on it, for as long as the suite runs.
 
 import Foundation
 import Testing

@@ -10,7 +10,7 @@ final class LineClient {
   private var start = 0
   private var ended = false
 
-  /// Connects, if told so from another address of this machine, such as 127.0.0.2.
+  /// Connects; `address` is another source address of this machine, such as 127.0.0.2.
   init(port: Int, from address: String? = nil, receiveBytes: Int32? = nil) throws {
     socket = try TestSocket(port: port, from: address, receiveBytes: receiveBytes)
   }

@@ -10,7 +10,7 @@ struct Acknowledged: Sendable {
   let token: Int
 }
 
-/// What came of a load.
+/// The result of a load.
 struct LockLoadReport: Sendable {
   var acknowledged: [Acknowledged] = []
   /// How often each error code came.
@@ -18,7 +18,7 @@ struct LockLoadReport: Sendable {
   /// `refused` stands for a connection that was not made, `lost` for one that ended without the
   /// reply to a request.
   var codes: [String: Int] = [:]
-  /// Replies that belong to somebody else, or that nothing explains.
+  /// Replies that belong to another request, or that nothing explains.
   var wrong: [String] = []
   var slowestMs = 0.0
 

@@ -24,13 +24,13 @@ final class RedisServer: Sendable {
   private let arguments: [String]
   private let child = Shared<Child?>(nil)
 
-  /// Its address for workers, who come as the user with the least rights of deploy/redis.
+  /// Its address for workers, with the user of least rights of deploy/redis.
   var url: String { RedisServer.url(path) }
 
   /// The same for whatever stands before it on another socket.
   static func url(_ path: String) -> String { "unix://latchkey:\(secret)@\(path)" }
 
-  /// Its address for those who may do everything, as the tests themselves.
+  /// Its address with all rights, for the tests themselves.
   var adminURL: String { "unix://\(path)" }
 
   private static let secret = "least-rights"
@@ -52,7 +52,7 @@ final class RedisServer: Sendable {
 
   deinit { stop() }
 
-  /// The users that are deployed; the default one, who is the tests, may do everything here.
+  /// The users that are deployed; the default one, for the tests, has all rights here.
   private static func users() throws -> String {
     let place = "#SHA256-OF-THE-WORKERS-SECRET"
     let lines = try Project.text("deploy/redis/users.acl").split(separator: "\n")
@@ -87,7 +87,7 @@ final class RedisServer: Sendable {
     child.value = nil
   }
 
-  /// Hangs: it keeps its connections and answers nobody.
+  /// Hangs: it keeps its connections and sends no replies.
   func freeze() throws { try child.value?.freeze() }
 
   func thaw() { child.value?.signal(SIGCONT) }

@@ -27,7 +27,7 @@ struct Reply: Sendable, CustomTestStringConvertible {
   /// True for an answer that says honestly that Redis did not answer.
   var isOutage: Bool { ["unavailable", "unknown_outcome"].contains(code) }
 
-  /// What follows the first word.
+  /// The value after the first word.
   func json() throws -> JSON {
     let body = raw.dropFirst(word.count + 1)
     guard word != "ERR", !body.isEmpty else { throw Failure("no JSON in: \(raw)") }
@@ -44,7 +44,7 @@ struct Reply: Sendable, CustomTestStringConvertible {
     return value
   }
 
-  /// Whether `member` stands in the reply as `"member":text`, byte for byte.
+  /// True if `member` stands in the reply as `"member":text`, byte for byte.
   func shows(_ member: String, as text: String) -> Bool {
     let shown = "\"\(member)\":\(text)"
     return raw.contains(shown + ",") || raw.contains(shown + "}")

@@ -1,4 +1,4 @@
-// A stream socket whose every call has a deadline. What all the clients here are made of.
+// A stream socket whose every call has a deadline, under all the clients here.
 
 import Foundation
 import Glibc
@@ -94,7 +94,7 @@ final class TestSocket {
     return 0
   }
 
-  /// What has come: nil when nothing comes in time, empty at the end of the stream.
+  /// The next bytes: nil when none come in time, empty at the end of the stream.
   func receive(within limit: Duration) throws -> [UInt8]? {
     guard try wait(for: Int16(POLLIN), Deadline(within: limit)) != 0 else { return nil }
     return try receiveSome()

@@ -6,7 +6,7 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// What a test could not do, in a sentence.
+/// A failure of a test, in a sentence.
 struct Failure: Error, CustomStringConvertible {
   let description: String
 
@@ -21,7 +21,7 @@ struct Deadline {
 
   var isOver: Bool { ContinuousClock.now >= end }
 
-  /// What is left, as `poll` wants it; rounded up, so that it never spins.
+  /// The remaining time, as `poll` wants it; rounded up, so that it never spins.
   var pollMs: Int32 {
     let left = ContinuousClock.now.duration(to: end)
     return left <= .zero ? 0 : Int32(min(milliseconds(left).rounded(.up), 3_600_000))
@@ -94,7 +94,7 @@ enum TestThreads {
   }
 }
 
-/// Work on a thread of its own, so that a call that blocks holds nobody else up.
+/// Work on a thread of its own, so that a blocking call delays no other.
 final class Background<Value: Sendable>: Sendable {
   private let outcome = Shared<Result<Value, any Error>?>(nil)
 

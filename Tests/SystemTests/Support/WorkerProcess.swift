@@ -18,7 +18,7 @@ final class WorkerProcess: Sendable {
     return found ?? "\(package)/.build/debug/latchkey"
   }()
 
-  /// What the worker wrote on standard output when it could serve.
+  /// The line on standard output that says that the worker serves.
   let readyLine: String
   let listenPort: Int
   let adminPort: Int
@@ -97,7 +97,7 @@ final class WorkerProcess: Sendable {
   }
 }
 
-/// A `latchkey serve` that may or may not come to serve; on free ports unless told otherwise.
+/// A `latchkey serve` that may or may not come to serve; on free ports by default.
 struct Starting {
   let child: Child
   let folder: String
