@@ -6,7 +6,7 @@ import Testing
 @testable import Load
 
 struct FiguresTests {
-  @Test func `a percentile is within 1,6 percent of what was counted`() {
+  @Test func `a percentile is within 1,6 percent of the exact one`() {
     var dice = Dice(11)
     var histogram = LatencyHistogram()
     var values: [Int64] = []
@@ -114,7 +114,7 @@ struct FiguresTests {
     #expect(flow.waitingCount == 0)
   }
 
-  @Test func `a seed repeats what the dice say`() {
+  @Test func `a seed repeats its random numbers`() {
     var one = Dice(7)
     var other = Dice(7)
     #expect((0..<100).allSatisfy { _ in one.next() == other.next() })

@@ -47,7 +47,7 @@ struct LoadArgumentsTests {
     #expect(options.secretFile == "s")
   }
 
-  @Test func `nothing has to be said`() throws {
+  @Test func `every flag has a default`() throws {
     let options = try parse("")
     #expect(options.targets == [.tcp(host: "127.0.0.1", port: 5282)])
     #expect(options.seed == 99 && options.rate == nil && options.secretFile == nil)
@@ -76,7 +76,7 @@ struct LoadArgumentsTests {
     ("--conversations", "needs a value"), ("--conversations 5 --conversations 6", "twice"),
     ("--colour red", "no flag '--colour'"), ("5000", "takes flags only"),
   ])
-  func `what is wrong is named, with what would be right`(line: String, words: String) {
+  func `an error names the wrong word and the right form`(line: String, words: String) {
     #expect(refusal(line).contains(words), "\(refusal(line))")
   }
 

@@ -43,11 +43,11 @@ struct PlantedBugTests {
     /* 5 */ .call(.history(last: 10), 25, 29, .read((1, 1), (2, 2))),
     /* 6 */ .call(LoadCall(.holder), 30, 33, .holder(agent: a, acquiredAtMs: Story.epochMs + 2)),
     /* 7 */ .call(.handoff(a, to: b, 100), 1_000, 1_004, .grant(101, b, at: 1_002)),
-    /* 8 */ .event(.told(.handedOff, 100, a, from: 2, at: 1_002), 1_006),
+    /* 8 */ .event(.reported(.handedOff, 100, a, from: 2, at: 1_002), 1_006),
     /* 9 */ .call(.say(3, a, 100), 1_010, 1_014, .stale),
     /* 10 */ .call(.lock(b), 5_000, 5_004, .grant(101, b, at: 1_002, renewed: true)),
     /* 11 */ .call(.say(4, b, 101), 5_010, 5_014, .said(seq: 3)),
-    /* 12 */ .event(.told(.abandoned, 101, b, from: 1_002, at: 15_002), 15_030),
+    /* 12 */ .event(.reported(.abandoned, 101, b, from: 1_002, at: 15_002), 15_030),
     /* 13 */ .call(.say(5, b, 101), 15_100, 15_104, .stale),
     /* 14 */ .call(.lock(c), 15_200, 15_204, .grant(105, c, at: 15_202)),
     /* 15 */ .call(.write(.touch, c, 105), 15_210, 15_214, .done),
@@ -137,31 +137,31 @@ struct PlantedBugTests {
       "the session is gone", .sessionLost, at: 4, .call(.say(2, a, 100), 20, 24, .none)),
     Planted("an abandonment has two events", .toldTwice) {
       $0.insert(
-        .event(.told(.abandoned, 101, b, from: 1_002, at: 15_002, id: "again"), 15_031), at: 13)
+        .event(.reported(.abandoned, 101, b, from: 1_002, at: 15_002, id: "again"), 15_031), at: 13)
     },
     Planted("one watch gets an event twice", .toldTwice) { $0.insert($0[12], at: 13) },
     Planted("an abandonment has no event", .notTold) { $0.remove(at: 12) },
     Planted("a handover has no event", .notTold) { $0.remove(at: 8) },
     Planted(
       "an abandonment's event has the deadline before the renewal", .toldTooEarly, at: 12,
-      .event(.told(.abandoned, 101, b, from: 1_002, at: 11_002), 15_030)),
+      .event(.reported(.abandoned, 101, b, from: 1_002, at: 11_002), 15_030)),
     Planted(
       "an abandonment's event comes before the deadline", .toldTooEarly, at: 12,
-      .event(.told(.abandoned, 101, b, from: 1_002, at: 15_002), 11_000)),
+      .event(.reported(.abandoned, 101, b, from: 1_002, at: 15_002), 11_000)),
     Planted("what was given back is abandoned too", .abandonedAfterRelease) {
-      $0.insert(.event(.told(.abandoned, 105, c, from: 15_202, at: 25_202), 25_210), at: 18)
+      $0.insert(.event(.reported(.abandoned, 105, c, from: 15_202, at: 25_202), 25_210), at: 18)
     },
     Planted("what was handed over is abandoned too", .abandonedAfterRelease) {
-      $0[8] = .event(.told(.abandoned, 100, a, from: 2, at: 10_002), 10_010)
+      $0[8] = .event(.reported(.abandoned, 100, a, from: 2, at: 10_002), 10_010)
     },
     Planted("an event names a token that was never granted", .unexplainedEvent) {
-      $0.insert(.event(.told(.abandoned, 103, b, from: 15_010, at: 15_100), 15_110), at: 13)
+      $0.insert(.event(.reported(.abandoned, 103, b, from: 15_010, at: 15_100), 15_110), at: 13)
     },
     Planted(
       "an event names another agent", .unexplainedEvent, at: 12,
-      .event(.told(.abandoned, 101, c, from: 1_002, at: 15_002), 15_030)),
+      .event(.reported(.abandoned, 101, c, from: 1_002, at: 15_002), 15_030)),
     Planted("an event reports a handover that no call made", .unexplainedEvent) {
-      $0[12] = .event(.told(.handedOff, 101, b, from: 1_002, at: 6_000), 15_030)
+      $0[12] = .event(.reported(.handedOff, 101, b, from: 1_002, at: 6_000), 15_030)
     },
   ]
 

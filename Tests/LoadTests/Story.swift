@@ -107,7 +107,7 @@ extension LoadOutcome {
 }
 
 extension LockEvent {
-  static func told(
+  static func reported(
     _ kind: Kind, _ token: Int64, _ agent: Int, from: Int64, at ms: Int64, id: String = "e"
   ) -> LockEvent {
     LockEvent(

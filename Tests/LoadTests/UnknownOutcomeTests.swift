@@ -37,7 +37,7 @@ struct UnknownOutcomeTests {
       [
         .call(.write(.unlock, a, 100), 10, 14, .released(heldMs: 10)),
         .call(.lock(b), 20, 30, .unknown),
-        .event(.told(.abandoned, 101, b, from: 25, at: 10_025), 10_030), .verdict(30_000),
+        .event(.reported(.abandoned, 101, b, from: 25, at: 10_025), 10_030), .verdict(30_000),
       ]
     ),
     (
@@ -46,7 +46,7 @@ struct UnknownOutcomeTests {
         .call(.write(.unlock, a, 100), 10, 14, .released(heldMs: 10)),
         .begin("lock", .lock(b), 20), .end("lock", 60, .grant(101, b, at: 25, renewed: true)),
         .call(.write(.touch, b, 101), 70, 74, .done),
-        .event(.told(.abandoned, 101, b, from: 25, at: 10_055), 10_070), .verdict(30_000),
+        .event(.reported(.abandoned, 101, b, from: 25, at: 10_055), 10_070), .verdict(30_000),
       ]
     ),
     (
@@ -54,7 +54,7 @@ struct UnknownOutcomeTests {
       [
         .call(.lock(a), 5_000, 5_010, .unknown),
         .call(.write(.touch, a, 100), 14_000, 14_004, .done),
-        .event(.told(.abandoned, 100, a, from: 2, at: 15_005), 15_010), .verdict(30_000),
+        .event(.reported(.abandoned, 100, a, from: 2, at: 15_005), 15_010), .verdict(30_000),
       ]
     ),
     (
@@ -86,7 +86,7 @@ struct UnknownOutcomeTests {
       [
         .call(.write(.unlock, a, 100), 10, 14, .released(heldMs: 10)),
         .begin("lock", .lock(b), 20),
-        .event(.told(.abandoned, 101, b, from: 25, at: 10_025), 10_030),
+        .event(.reported(.abandoned, 101, b, from: 25, at: 10_025), 10_030),
         .end("lock", 10_040, .grant(101, b, at: 25)), .verdict(30_000),
       ]
     ),
@@ -94,9 +94,9 @@ struct UnknownOutcomeTests {
       "the event of a handover comes before the reply",
       [
         .begin("handoff", .handoff(a, to: b, 100), 20),
-        .event(.told(.handedOff, 100, a, from: 2, at: 25), 28),
+        .event(.reported(.handedOff, 100, a, from: 2, at: 25), 28),
         .end("handoff", 30, .grant(101, b, at: 25)),
-        .event(.told(.abandoned, 101, b, from: 25, at: 10_025), 10_030), .verdict(30_000),
+        .event(.reported(.abandoned, 101, b, from: 25, at: 10_025), 10_030), .verdict(30_000),
       ]
     ),
     (
@@ -106,15 +106,15 @@ struct UnknownOutcomeTests {
         .call(.lock(b), 22, 26, .grant(101, b, at: 21, renewed: true)),
         .call(.write(.unlock, b, 101), 27, 29, .released(heldMs: 7)),
         .end("handoff", 30, .grant(101, b, at: 21)),
-        .event(.told(.handedOff, 100, a, from: 2, at: 21), 31), .verdict(30_000),
+        .event(.reported(.handedOff, 100, a, from: 2, at: 21), 31), .verdict(30_000),
       ]
     ),
     (
       "the log and two watches report the same event",
       [
-        .event(.told(.abandoned, 100, a, from: 2, at: 10_002), 10_010, watch: 1),
-        .event(.told(.abandoned, 100, a, from: 2, at: 10_002), 10_020, watch: 0),
-        .event(.told(.abandoned, 100, a, from: 2, at: 10_002), 10_030, watch: 2),
+        .event(.reported(.abandoned, 100, a, from: 2, at: 10_002), 10_010, watch: 1),
+        .event(.reported(.abandoned, 100, a, from: 2, at: 10_002), 10_020, watch: 0),
+        .event(.reported(.abandoned, 100, a, from: 2, at: 10_002), 10_030, watch: 2),
         .verdict(30_000),
       ]
     ),
@@ -123,7 +123,7 @@ struct UnknownOutcomeTests {
       [
         .begin("touch", .write(.touch, a, 100), 10),
         .call(.handoff(a, to: b, 100), 12, 16, .grant(101, b, at: 14)),
-        .end("touch", 20, .stale), .event(.told(.handedOff, 100, a, from: 2, at: 14), 21),
+        .end("touch", 20, .stale), .event(.reported(.handedOff, 100, a, from: 2, at: 14), 21),
       ]
     ),
     (
@@ -131,7 +131,7 @@ struct UnknownOutcomeTests {
       [
         .begin("touch", .write(.touch, a, 100), 10),
         .call(.handoff(a, to: b, 100), 12, 16, .grant(101, b, at: 14)),
-        .end("touch", 20, .done), .event(.told(.handedOff, 100, a, from: 2, at: 14), 21),
+        .end("touch", 20, .done), .event(.reported(.handedOff, 100, a, from: 2, at: 14), 21),
       ]
     ),
     (
@@ -143,7 +143,7 @@ struct UnknownOutcomeTests {
     ),
   ]
 
-  @Test(arguments: explained.indices) func `what can be explained is no violation`(index: Int) {
+  @Test(arguments: explained.indices) func `an explicable history is no violation`(index: Int) {
     let (name, sights) = Self.explained[index]
     let violation = Story(sights: Self.opening + sights).verdict()
     #expect(violation == nil, "\(name): \(String(describing: violation))")
@@ -155,7 +155,7 @@ struct UnknownOutcomeTests {
       .begin("lock", .lock(1), 20),
       .end("lock", 60, .grant(101, 1, at: 40), leavesLoose: true),
       .call(.write(.unlock, 1, 101), 70, 74, .released(heldMs: 32)),
-      .event(.told(.abandoned, 102, 1, from: 80, at: 10_080), 10_090), .verdict(30_000),
+      .event(.reported(.abandoned, 102, 1, from: 80, at: 10_080), 10_090), .verdict(30_000),
     ]
     #expect(Story(sights: Self.opening + late).verdict() == nil)
     var sure = late
@@ -191,12 +191,12 @@ struct UnknownOutcomeTests {
     #expect(try #require(check.overByNs) >= first + 4_999_000_000)
     #expect(
       check.told(
-        .told(.abandoned, 100, 0, from: 1, at: 15_001), nowNs: 15_010_000_000, watch: 1) == nil)
+        .reported(.abandoned, 100, 0, from: 1, at: 15_001), nowNs: 15_010_000_000, watch: 1) == nil)
     #expect(check.overByNs == nil)
     #expect(check.allIsTold && check.abandonments == 1)
   }
 
-  @Test func `a history shows what was seen, with times from the start`() {
+  @Test func `a history shows calls and events, with times from the start`() {
     var check = DeviceCheck()
     var call = LoadCall.lock(0)
     call.invokedNs = 1_500_000_000

@@ -1,4 +1,4 @@
-// Owns: the tests of what the harness sends and how it reads what comes back.
+// Owns: the tests of the harness' requests, and of its reading of replies.
 
 import Testing
 
@@ -23,7 +23,7 @@ struct WireTextTests {
       ("ERR draining", .error(code: "draining")), (#"EVENT {"id":"1"}"#, .event), ("", .garbage),
       ("HTTP/1.1 400 Bad Request", .garbage), ("-ERR", .garbage), ("OKAY", .garbage),
     ] as [(String, ReplyLine.Word)])
-  func `the first word says what a reply is`(text: String, word: ReplyLine.Word) {
+  func `the first word is the kind of a reply`(text: String, word: ReplyLine.Word) {
     #expect(read(text).word == word)
   }
 

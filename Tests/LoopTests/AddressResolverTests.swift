@@ -1,4 +1,4 @@
-// Owns: the tests of how addresses become socket addresses without holding up a loop.
+// Owns: the tests of resolving addresses without blocking a loop.
 
 import Glibc
 import Testing

@@ -1,4 +1,4 @@
-// Owns: the tests of turns: what runs in one, in which order, and at what time.
+// Owns: the tests of turns: the work in one, its order, and its time.
 
 import Glibc
 import Testing
@@ -36,7 +36,7 @@ struct EventLoopTests {
     for (one, next) in zip(turns, turns.dropFirst()) { #expect(next[0] - one[0] >= 3_000_000) }
   }
 
-  @Test func `what waits for the turn's end runs after all that was ready, in order`() throws {
+  @Test func `work for the turn's end runs after all ready callbacks, in order`() throws {
     let loop = try EventLoop()
     let pairs = try (0..<3).map { _ in try SocketPair() }
     var done: [String] = []

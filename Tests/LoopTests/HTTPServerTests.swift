@@ -72,7 +72,7 @@ struct HTTPServerTests {
     #expect(try get("/readyz").statusLine.hasPrefix("HTTP/1.1 503 "))
   }
 
-  @Test func `what is not there is 404`() throws {
+  @Test func `an unknown path is 404`() throws {
     let answer = try get("/nothing/here")
     #expect(answer.statusLine.hasPrefix("HTTP/1.1 404 "))
     #expect(answer.body == "no /nothing/here\n")
@@ -133,7 +133,7 @@ struct HTTPServerTests {
     #expect(bodies.count == 2 && bodies == bodies.sorted())
   }
 
-  @Test func `a port that is taken cannot be listened on`() throws {
+  @Test func `a port in use cannot be listened on`() throws {
     let loop = try EventLoop()
     let server = try HTTPServer(loop, host: "127.0.0.1", port: 0) { _ in
       HTTPAnswer(status: 200, body: "")

@@ -1,4 +1,4 @@
-// Owns: the tests of what stands in log lines.
+// Owns: the tests of the format of log lines.
 
 import Testing
 

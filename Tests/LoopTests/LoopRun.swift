@@ -1,4 +1,4 @@
-// Owns: what the tests here share: running a loop with a limit, and pairs of sockets.
+// Owns: the shared means of the tests here: running a loop with a limit, and pairs of sockets.
 
 import Foundation
 import Glibc

@@ -1,4 +1,4 @@
-// Owns: the tests of how threads speak to a loop.
+// Owns: the tests of letters from threads to a loop.
 
 import Testing
 

@@ -1,4 +1,4 @@
-// Owns: the tests of what reads, writes and connects come to.
+// Owns: the tests of the results of reads, writes and connects.
 
 import Glibc
 import Testing
@@ -6,7 +6,7 @@ import Testing
 @testable import Loop
 
 struct SocketTests {
-  @Test func `a read moves what is there, up to the room`() throws {
+  @Test func `a read moves the available bytes, up to the room`() throws {
     let pair = try SocketPair()
     #expect(pair.far.write("abcd") == .moved(4))
     #expect(pair.near.readText(room: 3) == (.moved(3), "abc"))
@@ -35,7 +35,7 @@ struct SocketTests {
     #expect(pair.far.readText() == (.moved(1), "x"))
   }
 
-  @Test func `a write moves what the kernel takes, then would block`() throws {
+  @Test func `a write moves the bytes that the kernel accepts, then would block`() throws {
     let pair = try SocketPair()
     let chunk = String(repeating: "x", count: 1 << 20)
     guard case .moved(let first) = pair.near.write(chunk) else {

@@ -1,4 +1,4 @@
-// Owns: the tests of what a transport is to its owners: here the plain one, which asks for nothing.
+// Owns: the tests of a transport: here the plain one, which wants nothing of its own.
 
 import Testing
 
@@ -40,7 +40,9 @@ struct TransportTests {
     (Readiness.none, Readiness.none, Readiness.none), (.read, .none, .read),
     (.none, .write, .write), (.read, .write, .both), (.both, .read, .both),
   ])
-  func `what two want is asked for together`(left: Readiness, right: Readiness, both: Readiness) {
+  func `the interests of two parties are combined`(
+    left: Readiness, right: Readiness, both: Readiness
+  ) {
     #expect(left.or(right) == both)
     #expect(right.or(left) == both)
   }

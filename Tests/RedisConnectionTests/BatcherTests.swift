@@ -1,4 +1,4 @@
-// Owns: the tests of how requests share script calls, and of the order that they keep.
+// Owns: the tests of batching: requests share script calls, and keep their order.
 
 import Scripts
 import Testing

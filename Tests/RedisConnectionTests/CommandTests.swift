@@ -1,4 +1,4 @@
-// Owns: the tests of commands as bytes, of the queue, and of what Redis' errors mean.
+// Owns: the tests of commands as bytes, of the queue, and of the kinds of Redis' errors.
 
 import Testing
 
@@ -42,7 +42,7 @@ struct CommandBufferTests {
     }
   }
 
-  @Test func `what another buffer holds is appended as it is`() {
+  @Test func `the bytes of another buffer are appended unchanged`() {
     var inner = CommandBuffer()
     for number in 0..<500 as Range<Int64> { inner.word(number) }
     #expect(text { $0.encoded(inner) } == String(decoding: inner.bytes, as: UTF8.self))
@@ -66,7 +66,7 @@ struct CommandBufferTests {
     #expect(text { $0.emptyWord() } == "$0\r\n\r\n")
   }
 
-  @Test func `what is encoded already is taken as it is`() {
+  @Test func `an encoded command is appended unchanged`() {
     var inner = CommandBuffer()
     inner.word("key")
     let whole = text {
@@ -109,7 +109,7 @@ struct FIFOTests {
     #expect(model == [] && queue.isEmpty && queue.first == nil)
   }
 
-  @Test func `what has come out is not kept`() {
+  @Test func `dequeued commands are not kept`() {
     final class Thing {}
     var queue = FIFO<Thing>()
     queue.append(Thing())
@@ -164,7 +164,7 @@ struct StoreErrorTests {
     ("@user_script: 9: -WRONGTYPE Operation", "a key of another type"),
     ("CORRUPT clocks", "its clocks"), ("CORRUPT", "its record"),
   ])
-  func `what is not as a worker writes it is corrupt`(message: String, what: String) {
+  func `a value that a worker does not write is corrupt`(message: String, what: String) {
     #expect(StoreError(message) == .corrupt(what))
   }
 

@@ -12,7 +12,7 @@ struct ConnectionLossTests {
 
   // MARK: Losing Redis
 
-  @Test func `what waits for a Redis that hangs fails in time, and the connection comes back`()
+  @Test func `requests to a Redis that hangs fail in time, and the connection comes back`()
     throws
   {
     let server = try BareRedis()
@@ -68,7 +68,7 @@ struct ConnectionLossTests {
     #expect(took < .milliseconds(1_500), "\(took)")
   }
 
-  @Test func `a Redis that dies fails what is on its way and is found again`() throws {
+  @Test func `requests in flight fail when Redis dies, and its successor is found`() throws {
     let server = try BareRedis()
     let bench = try ConnectionBench(path: server.path, timeoutMs: 20_000)
     try bench.startServing()
@@ -102,7 +102,7 @@ struct ConnectionLossTests {
     #expect(try bench.ask { $0.redis?.failures ?? 0 } >= 3)
   }
 
-  @Test func `a connection that is stopped fails what is on its way and tries no more`() throws {
+  @Test func `a stopped connection fails its requests in flight and does not reconnect`() throws {
     let server = try BareRedis()
     let bench = try ConnectionBench(path: server.path)
     try bench.startServing()

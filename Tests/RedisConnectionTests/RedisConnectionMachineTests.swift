@@ -75,7 +75,7 @@ struct RedisConnectionMachineTests {
   }.filter { legal[$0] == nil }
 
   @Test(arguments: State.allCases)
-  func `a state is named and says what it is`(state: State) {
+  func `a state has a name and a description`(state: State) {
     let machine = state.machine
     #expect(machine.word == state.rawValue)
     #expect(machine.isReady == (state == .ready))

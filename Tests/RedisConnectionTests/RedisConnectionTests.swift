@@ -1,4 +1,5 @@
-// Owns: the tests of a connection against a real redis-server: serving, reloading scripts, losing the connection, rejecting a server.
+// Owns: the tests of a connection against a real redis-server: serving, reloading scripts, losing
+// the connection, rejecting a server.
 
 import Loop
 import RedisConnection
@@ -67,7 +68,7 @@ struct RedisConnectionTests {
     #expect(bench.count(.serves) == 1)
   }
 
-  @Test func `what is asked in one turn goes in few calls and is answered in order`() throws {
+  @Test func `requests of one turn go in few calls and are answered in order`() throws {
     let bench = try ConnectionBench(path: server.path)
     try bench.startServing()
     let before = try calls("fcall")
@@ -166,7 +167,7 @@ struct RedisConnectionTests {
   }
 
   @Test(arguments: [ScriptWay.function, .script])
-  func `what is pipelined around a forgotten script runs once`(way: ScriptWay) throws {
+  func `requests pipelined around a lost script run once`(way: ScriptWay) throws {
     let bench = try ConnectionBench(path: server.path) { $0.scriptWay = way }
     try bench.startServing()
     try flush()

@@ -1,4 +1,4 @@
-// Owns: the tests of how a Redis URL is read, and of what is said about it.
+// Owns: the tests of parsing a Redis URL, and of its errors.
 
 import Loop
 import RedisConnection

@@ -1,4 +1,4 @@
-// Owns: the tests of a connection against a Redis that misbehaves, which a scripted fake plays.
+// Owns: the tests of a connection against a Redis that misbehaves, a scripted fake.
 
 import RedisConnection
 import Scripts
@@ -34,7 +34,7 @@ struct ScriptedRedisTests {
   ]
 
   @Test(arguments: garbage)
-  func `garbage ends the connection, fails what waits, and the next connection serves`(
+  func `garbage closes the connection, fails its requests, and the next connection serves`(
     bytes: String
   ) throws {
     let (bench, fake, reason) = try failure(.reply(bytes))
@@ -47,7 +47,7 @@ struct ScriptedRedisTests {
   }
 
   @Test(arguments: ["*1\r\n$4\r\nNO", "*1\r\n", "*", ""])
-  func `a reply that is cut fails what waits`(bytes: String) throws {
+  func `a truncated reply fails the waiting requests`(bytes: String) throws {
     let (bench, fake, reason) = try failure(.replyAndClose(bytes))
     #expect(reason == "Redis closed the connection")
     try bench.waitUntilServing(after: 2)
@@ -138,7 +138,7 @@ struct ScriptedRedisTests {
     #expect(try bench.ask { $0.redis?.scriptsMended } == 1)
   }
 
-  @Test func `a Redis that always forgets the script is asked no more than it answers`() throws {
+  @Test func `a Redis that always loses the script is asked no more than it answers`() throws {
     let fake = try ScriptedRedis { command in
       switch command.name {
       case "EVALSHA": .reply("-NOSCRIPT No matching script.\r\n")
@@ -240,7 +240,7 @@ struct GreetingTests {
   }
 
   @Test(arguments: [("6.2.14", false), ("7.0.0", true), ("7.2.4", true), ("8.0.1", true)])
-  func `scripts declare what they do where Redis is 7 or newer`(
+  func `scripts declare their flags where Redis is 7 or newer`(
     version: String, declares: Bool
   ) throws {
     let fake = try ScriptedRedis { ScriptedRedis.greets($0, version: version) }

@@ -1,5 +1,4 @@
-// Owns: the tests of chats as lists: that a place is found by a message's number, and what a chat
-// keeps.
+// Owns: the tests of chats as lists: a message is found by its number, and a chat has its limits.
 
 import Scripts
 import Testing
@@ -50,7 +49,7 @@ struct ChatTests {
     #expect(last.more == (seqs.count > 3))
   }
 
-  @Test func `each place is found by its number, whatever was taken away`() throws {
+  @Test func `each message is found by its number, whichever were removed`() throws {
     var random = Seeded("messages that come and go")
     var (seqs, latest) = ([Int](), 0)
     // How often such chats were met: the test shows nothing without.

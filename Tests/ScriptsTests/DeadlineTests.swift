@@ -142,7 +142,7 @@ struct DeadlineTests {
     #expect(try event.body.int("held_ms") == record.endsAt - record.acquiredAt)
   }
 
-  @Test func `HOLDER changes nothing, not even what is overdue`() throws {
+  @Test func `HOLDER changes nothing, not even an expired lock`() throws {
     _ = try expired()
     // The native key goes by itself; after that nothing here changes with time.
     try eventually("the end of the TTL key") { try bench.expiresAt("d") == -2 }
@@ -152,7 +152,7 @@ struct DeadlineTests {
     #expect(before.count == 3, "\(before.keys)")
   }
 
-  @Test func `HOLDER shows the time that is left and does not renew it`() throws {
+  @Test func `HOLDER shows the remaining TTL and does not renew it`() throws {
     let grant = try bench.run(.lock, "d", "a", "60000", "", "")
     let before = try bench.everything()
     let reply = try bench.run(.holder, "d")

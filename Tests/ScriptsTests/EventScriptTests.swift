@@ -1,4 +1,4 @@
-// Owns: the tests of the scripts that read the log of events, and of those of the whole fleet.
+// Owns: the tests of the scripts that read the event log, and of those of the whole fleet.
 
 import Foundation
 import Scripts
@@ -159,7 +159,7 @@ struct EventScriptTests {
     #expect(try read(group: "g1", groupsMax: 2).word == "OK")
   }
 
-  @Test func `what a worker holds keeps the next ones of the partition back`() throws {
+  @Test func `events that a worker holds delay the later ones of their partition`() throws {
     try seize("d1", "d2", "d3")
     let held = try page(limit: 1)
     #expect(held.ids.count == 1 && !held.isBlocked)
@@ -177,7 +177,7 @@ struct EventScriptTests {
     #expect(try devices(read(worker: "w-2")) == ["d2", "d3"])
   }
 
-  @Test func `what was given back comes first, in order, to the next that asks`() throws {
+  @Test func `returned events come first, in order, to the next consumer`() throws {
     try seize("d1", "d2", "d3", "d4", "d5")
     let first = try page(limit: 3)
     #expect(try move(first.ids, to: "returned") == 3)
@@ -190,7 +190,7 @@ struct EventScriptTests {
     #expect(try consumers() == ["w-1": 5, "w-2": 0, "returned": 0])
   }
 
-  @Test func `what a worker has held for too long is the next one's, in order`() throws {
+  @Test func `events that a worker held for too long go to the next one, in order`() throws {
     try seize("d1", "d2", "d3", "d4")
     let lost = try page(limit: 2)
     let given = try page(limit: 1, worker: "w-2", leaseMs: 60_000)

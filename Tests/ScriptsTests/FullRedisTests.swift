@@ -1,5 +1,4 @@
-// Owns: the tests of the scripts in a Redis that is full: nothing is taken, everything can be
-// freed.
+// Owns: the tests of the scripts in a full Redis: nothing can be acquired, everything can be freed.
 
 import Scripts
 import Testing
@@ -22,7 +21,7 @@ import TestSupport
       (.seize, ["d", "b", "60000", ""]), (.handoff, ["d", "a", "b", "60000", "", "", ""]),
       (.lock, ["over", "b", "60000", "", ""]),
     ] as [(Script, [String])])
-  func `what acquires is refused before anything is written`(
+  func `a script that acquires is rejected before it writes`(
     script: Script, request: [String]
   ) throws {
     try bench.run(.lock, "d", "a", "60000", "", "")
@@ -39,7 +38,7 @@ import TestSupport
     #expect(try bench.everything() == before)
   }
 
-  @Test func `what renews, frees, reaps or reads works`() throws {
+  @Test func `scripts that renew, free, reap or read work`() throws {
     let token = "\(try bench.run(.lock, "d", "a", "60000", "", "").int("token"))"
     for device in ["d2", "d3"] { try bench.run(.lock, device, "a", "60000", "", "") }
     try bench.run(.lock, "over", "a", "10", "", "")

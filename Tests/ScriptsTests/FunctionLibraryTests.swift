@@ -1,4 +1,4 @@
-// Owns: the tests of the library of functions: its names, what Redis makes of it, and that nothing
+// Owns: the tests of the library of functions: its names, its functions in Redis, and that no state
 // passes from one call to the next.
 
 import Scripts
@@ -59,7 +59,7 @@ struct FunctionLibraryTests {
     }
   }
 
-  @Test func `a library is loaded once, and its names but for one end with who has loaded it`()
+  @Test func `a library is loaded once, and all its names but one end with its loader`()
     throws
   {
     let library = FunctionLibrary(Self.constants, user: "0 lk")

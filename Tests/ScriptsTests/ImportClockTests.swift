@@ -1,4 +1,4 @@
-// Owns: the tests of what the clocks of an imported session do: they run from times that have been.
+// Owns: the tests of the clocks of an imported session, which run from times in the past.
 
 import Foundation
 import Scripts

@@ -1,5 +1,5 @@
-// Owns: the tests of a partition's ledger: what it counts adds up, whatever was done in whatever
-// order; a small model keeps the books beside it.
+// Owns: the tests of a partition's ledger: its figures add up after any requests in any order; a
+// small model keeps the books beside it.
 
 import Foundation
 import Scripts

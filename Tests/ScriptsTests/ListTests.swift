@@ -1,4 +1,4 @@
-// Owns: the tests of scripts that go through a device's sessions: what bounds one call.
+// Owns: the tests of scripts that go through a device's sessions: the bounds of one call.
 
 import Scripts
 import Testing
@@ -59,7 +59,7 @@ struct ListTests {
     (["HDEL", "", "state"], "state"), (["HSET", "", "active", "x"], "active_at"),
     (["SET", "/1", "x"], "messages"),
   ])
-  func `a corrupt session is listed with what is left of it, and hides no other`(
+  func `a corrupt session is listed with its valid parts, and hides no other`(
     damage: [String], name: String
   ) throws {
     for number in 1...4 { try open("S\(number)", clocks: "1000 0 0 60000 60000 0") }

@@ -45,7 +45,7 @@ struct LockRecordTests {
     "1795320092477 1795233692477761 a -1", "1795320092477 1795233692477761 a 12345678901234",
     "1795320092477 1795233692477761 a 60000 179523369250",
   ])
-  func `what is cut short is no record`(text: String) {
+  func `a truncated record is no record`(text: String) {
     #expect(line(text) == nil)
   }
 }

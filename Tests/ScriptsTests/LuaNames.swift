@@ -1,5 +1,5 @@
-// Owns: how the tests find the names that a Lua file declares and those that it takes from outside:
-// a reader of the language's scopes, which knows as much of it as our files use. Pure; any thread.
+// Owns: the search for the names that a Lua file declares and those that it takes from outside: a
+// reader of the language's scopes, as far as the project's files use them. Pure; any thread.
 
 import TestSupport
 

@@ -1,5 +1,5 @@
-// Owns: the tests of which names the Lua files share: what a file uses it says, what it says it
-// uses, and a script is sent with no part that it does without.
+// Owns: the tests of the names that Lua files share: a file declares exactly the names that it uses,
+// and a script is sent with exactly the parts that it needs.
 
 import Foundation
 import Scripts
@@ -38,7 +38,7 @@ struct LuaPartTests {
   }
 
   @Test(arguments: LuaFile.parts.map(\.name))
-  func `a part gives what others use, and no more`(name: String) throws {
+  func `a part defines the names that others use, and no more`(name: String) throws {
     let file = try Self.file(name)
     let gives = file.list("GIVES")
     let declared = try LuaNames(file.text).declared

@@ -19,7 +19,7 @@ struct ReapTests {
     return deadlines
   }
 
-  @Test func `a session whose record went while no worker lived gives its place back`() throws {
+  @Test func `a session whose record expired while no worker lived frees its reservation`() throws {
     let clocks = "0 0 0 60000 60000 0"
     for session in ["S1", "S2", "S3"] {
       let request = ["d", session, "\"t\"", clocks, "no", "", "", "", "", ""]
@@ -51,7 +51,7 @@ struct ReapTests {
     #expect(try bench.everything() == state)
   }
 
-  @Test func `what is due ends once, however often the reaper comes`() throws {
+  @Test func `a due entry ends once, however often it is reaped`() throws {
     let deadlines = try lock(["d": 10, "other": 60_000])
     let record = try bench.held("d")
     try bench.wait(until: record.endsAt)
@@ -112,14 +112,14 @@ struct ReapTests {
     #expect(try bench.events().map { try $0.body.int("at") } == deadlines.values.sorted())
   }
 
-  @Test func `an entry of the index without a lock is taken away`() throws {
+  @Test func `an index entry without a lock is removed`() throws {
     try bench.redis.command("ZADD", bench.base + ":due", "1", "l:orphan")
     let reaped = try bench.reap()
     #expect(reaped == .init(waitMs: -1, due: 1, lateMs: []))
     #expect(try bench.everything() == [:])
   }
 
-  @Test func `a lock that was freed and taken anew is not ended by its old deadline`() throws {
+  @Test func `a lock that was released and granted anew is not ended by its old deadline`() throws {
     try bench.run(.lock, "d", "a", "10", "", "")
     let first = try bench.held("d").endsAt
     try bench.run(.unlock, "d", "a", "", "")

@@ -1,4 +1,4 @@
-// Owns: the tests of what a record keeps of removed members: their revisions, until they are many.
+// Owns: the tests of the tombstones of removed members: their revisions, up to a limit.
 
 import Scripts
 import Testing
@@ -55,7 +55,7 @@ struct RemovedMemberTests {
     #expect(try set(["f:\"m99\"", "1"], seen: "4").word == "OK")
   }
 
-  @Test func `what an import brings of removed members is forgotten when it is much`() throws {
+  @Test func `imported tombstones are dropped when there are many`() throws {
     let now = try bench.nowMs()
     var fields = [
       "state", "active", "rev", "7", "clocks", "0 0 0 60000 60000 0", "thread", "\"t\"",

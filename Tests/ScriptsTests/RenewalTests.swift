@@ -1,5 +1,5 @@
-// Owns: the tests of what LOCK and RENEW do together in one call: reads and writes are shared, and
-// yet each request sees what those before it have done.
+// Owns: the tests of several LOCKs and RENEWs in one call: reads and writes are shared, and yet each
+// request sees the changes of those before it.
 
 import Scripts
 import TestSupport
@@ -65,7 +65,7 @@ struct RenewalTests {
     #expect(try (bench.due("d") ?? 0) <= first.endsAt - 50_000 + 1_000)
   }
 
-  @Test func `a lock taken in a call is renewed by the next request of the call`() throws {
+  @Test func `a lock granted in a call is renewed by the next request of the call`() throws {
     let replies = try call(
       .lock,
       [["d", "a", "60000", "", ""], ["d", "a", "61000", "", ""], ["d", "b", "1000", "", ""]])
@@ -101,7 +101,7 @@ struct RenewalTests {
     }
   }
 
-  @Test func `a record whose TTL is none fails alone`() throws {
+  @Test func `a record without a TTL fails its own request only`() throws {
     for device in ["d1", "d2", "d3"] { try bench.run(.lock, device, "a", "60000", "", "") }
     let record = try bench.redis.command("GET", bench.base + ":held:d2").string ?? ""
     try bench.redis.command("SET", bench.base + ":held:d2", record.replacing(" a ", with: " a x"))
@@ -214,7 +214,7 @@ struct RenewalTests {
     }
   }
 
-  @Test func `in a full Redis without script flags each renewal of the call hears that it failed`()
+  @Test func `in a full Redis without script flags each renewal of the call fails`()
     throws
   {
     let server = try BareRedis("--maxmemory-policy", "noeviction")
@@ -247,7 +247,7 @@ struct RenewalTests {
   }
 
   @Test(arguments: 1...20)
-  func `many requests in one call do what they do one by one`(part: Int) throws {
+  func `many requests in one call have the effects that they have one by one`(part: Int) throws {
     let (together, alone) = (try ScriptBench(), try ScriptBench())
     var random = Seeded("requests in one call, part \(part)")
     var (tokensTogether, tokensAlone): ([Int], [Int]) = ([], [])

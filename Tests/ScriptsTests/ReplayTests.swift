@@ -57,7 +57,7 @@ struct ReplayTests {
   }
 
   @Test(arguments: refusals)
-  func `what changed nothing is not kept, and its key may be used again`(refused: Case) throws {
+  func `a reply without a change is not kept, and its key may be used again`(refused: Case) throws {
     let bench = try ScriptBench()
     if refused.isHeld { try bench.run(.lock, Self.byA) }
     let before = try bench.everything()

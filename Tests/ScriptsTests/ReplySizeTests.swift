@@ -1,4 +1,4 @@
-// Owns: the tests of what bounds the replies of one call, however long messages and notes are.
+// Owns: the tests of the bounds of the replies of one call, however long messages and notes are.
 
 import Scripts
 import Testing
@@ -37,7 +37,7 @@ struct ReplySizeTests {
     #expect(try seqs(bench.run(.history, "d", "S", "", "30", "100")) == (Array(31...40), false))
   }
 
-  @Test func `a call whose replies have grown large answers nothing more, and does nothing more`()
+  @Test func `a call whose replies have grown large does and answers nothing more`()
     throws
   {
     let bench = try openLarge(32)

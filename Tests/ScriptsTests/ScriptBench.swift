@@ -1,4 +1,4 @@
-// Owns: how the tests here run scripts: on a real Redis, each test under base keys of its own.
+// Owns: running scripts in the tests here: on a real Redis, each test under base keys of its own.
 
 import Foundation
 @testable import RedisConnection

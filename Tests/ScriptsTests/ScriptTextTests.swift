@@ -141,7 +141,8 @@ struct ScriptTextTests {
     #expect(text(script, major: 8) == text(script, major: 7))
   }
 
-  @Test func `what frees, renews or reaps may run in a full Redis, what acquires may not`() {
+  @Test
+  func `scripts that free, renew or reap may run in a full Redis, those that acquire may not`() {
     let allowed = Set(Script.allCases.filter(\.isAllowedWhenFull))
     #expect(allowed.isSuperset(of: [.renew, .unlock, .clear, .reap]))
     #expect(allowed.isDisjoint(with: [.lock, .handoff, .seize]))

@@ -72,7 +72,7 @@ struct SessionCleanupTests {
     #expect(exported.raw.contains("\"spent\":{\"active\":0}"), "\(exported)")
   }
 
-  @Test func `a device is forgotten with its last session, whatever others are called`() throws {
+  @Test func `a device is removed with its last session, whatever others are named`() throws {
     let neighbours = ["d.", "d0", "d-", "dd", "D", "d:"]
     for device in neighbours { try open("N", of: device) }
     try open("S1", of: "d")

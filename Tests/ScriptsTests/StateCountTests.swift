@@ -1,5 +1,5 @@
-// Owns: the tests of the counts of sessions by state: a session that is gone is in none of them,
-// however it went.
+// Owns: the tests of the counts of sessions by state: a removed session is in none of them,
+// however it was removed.
 
 import Foundation
 import Scripts

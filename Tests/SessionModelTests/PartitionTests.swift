@@ -68,7 +68,7 @@ struct PartitionTests {
     "", "0", "00", "0000", "100", "fff", "0fg", "0x1", "+0a", "-00", "-01", " 0a", "0a ", "0a\n",
     "00\u{0}", "０ａ", "0é", "00ff", "{0a3}",
   ])
-  func `what is no tag is refused`(text: String) {
+  func `an invalid tag is rejected`(text: String) {
     #expect(Partition(tag: text) == nil)
   }
 

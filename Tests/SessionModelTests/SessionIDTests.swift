@@ -1,4 +1,4 @@
-// Owns: the tests of the ids of sessions: their order, and what they show of their device.
+// Owns: the tests of the ids of sessions: their order, and their mark of the device.
 
 import SessionModel
 import Testing
@@ -39,5 +39,5 @@ struct SessionIDTests {
   }
 
   @Test(arguments: ["", "x", "01ARZ3NDEKTSV4RRFFQ69G5FA", "81ARZ3NDEKTSV4RRFFQ69G5FAV"])
-  func `what is no id has no mark`(text: String) { #expect(mark(of: text) == nil) }
+  func `an invalid id has no mark`(text: String) { #expect(mark(of: text) == nil) }
 }

@@ -33,7 +33,7 @@ extension SystemSuites {
       }
     }
 
-    @Test func `readyz says no when Redis answers but runs no script`() throws {
+    @Test func `readyz is 503 when Redis answers but runs no script`() throws {
       let lab = try Lab.current
       try lab.redis.command("REPLICAOF", "127.0.0.1", "1")
       try eventually("readyz saying no, or yes for a Redis that can not be written") {
@@ -66,7 +66,7 @@ extension SystemSuites {
       #expect(!answer.body.contains("metered") && !answer.body.contains("watchful"))
     }
 
-    @Test func `the admin port survives what is not HTTP`() throws {
+    @Test func `the admin port survives bytes that are not HTTP`() throws {
       let lab = try Lab.current
       for text in ["PING\n", "GET\r\n\r\n", "\0\0\0\r\n\r\n", "GET /metrics HTTP/9.9\r\n\r\n"] {
         let socket = try TestSocket(port: lab.worker.adminPort)

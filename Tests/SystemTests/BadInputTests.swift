@@ -1,4 +1,4 @@
-// Requests that are lines but not requests: each gets one clear error, and all stays in step.
+// Lines that are no valid requests: each gets one clear error, and the connection stays in sync.
 
 import Foundation
 import Testing
@@ -114,7 +114,7 @@ extension SystemSuites {
     }
 
     @Test(arguments: ["héllo", "lock-d", "=", "*", "/", "-", "'PING'"])
-    func `what can not be a verb is an error`(line: String) throws {
+    func `a word that cannot be a verb is an error`(line: String) throws {
       let bench = try BadInputBench()
       let reply = try bench.client.request(line)
       #expect(["unknown_verb", "bad_request"].contains(reply.code), "\(reply)")
@@ -195,7 +195,7 @@ extension SystemSuites {
 
     // MARK: payloads
 
-    @Test func `what is almost JSON is refused`() throws {
+    @Test func `almost-JSON is rejected`() throws {
       let bench = try BadInputBench()
       #expect(PayloadCases.bad.count >= 60)
       for text in PayloadCases.bad {
@@ -204,7 +204,7 @@ extension SystemSuites {
       try bench.expectUntouched()
     }
 
-    @Test func `what is JSON is kept as it is`() throws {
+    @Test func `JSON is kept byte for byte`() throws {
       let bench = try BadInputBench()
       let (client, device) = (bench.client, bench.device)
       for text in PayloadCases.good {

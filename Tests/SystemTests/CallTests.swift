@@ -1,4 +1,4 @@
-// `latchkey call` from outside: how arguments become a request, its flags, and what it prints.
+// `latchkey call` from outside: its arguments, its flags and its output.
 
 import Foundation
 import Testing

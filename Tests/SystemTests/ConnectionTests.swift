@@ -61,7 +61,7 @@ extension SystemSuites {
       expect(try Lab.current.connect().request("HOLDER \(device)"), "NONE")
     }
 
-    @Test func `QUIT waits for what was asked before it`() throws {
+    @Test func `QUIT waits for the requests before it`() throws {
       let client = try Lab.current.connect()
       let device = Lab.device()
       let lines = (0..<500).map { "LOCK \(device)-\($0) a\n" }.joined() + "QUIT\n"

@@ -1,4 +1,4 @@
-// The manual against the program: every example is run, every list is compared with what it lists.
+// The manual against the program: every example is run, every list is compared with the program's.
 
 import Foundation
 import Testing
@@ -213,7 +213,9 @@ extension SystemSuites {
     }
 
     @Test(arguments: (try? examples.get()) ?? [])
-    private func `every example of the manual does what it shows`(example: DocExample) throws {
+    private func `every example of the manual has the output that it shows`(example: DocExample)
+      throws
+    {
       let lab = try Lab.current
       // Each block begins with nothing locked and no event in the log.
       try lab.redis.command("FLUSHALL")
@@ -221,8 +223,7 @@ extension SystemSuites {
       try conversation.run(example)
     }
 
-    @Test func `a line that differs is noticed, and placeholders hold what they stood for`() throws
-    {
+    @Test func `a different line is noticed, and placeholders keep their values`() throws {
       var placeholders = Placeholders()
       #expect(try placeholders.match("OK {\"token\":17}", "OK {\"token\":<token>}"))
       #expect(try placeholders.match("OK 17 17 9", "OK <token> <token> <ms>"))

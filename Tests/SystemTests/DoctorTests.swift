@@ -1,4 +1,4 @@
-// `latchkey doctor`: says whether a Redis is fit, what to change, and changes nothing itself.
+// `latchkey doctor`: finds that a Redis is fit, or its problems and their fixes, and changes nothing.
 
 import Foundation
 import Testing

@@ -76,7 +76,7 @@ extension SystemSuites {
       try expectRefused(redis.adminURL, "namespace")
     }
 
-    @Test func `without the right to INFO it serves, and warns of what it cannot see`() throws {
+    @Test func `without the right to INFO it serves, and warns of the missing figures`() throws {
       let redis = try RedisServer()
       defer { redis.stop() }
       try redis.command("ACL", "SETUSER", "latchkey", "-info")
@@ -86,7 +86,7 @@ extension SystemSuites {
       #expect(worker.log.contains("+info"), "\(worker.log)")
     }
 
-    @Test func `what it tries at its start leaves nothing behind`() throws {
+    @Test func `its checks at the start leave nothing behind`() throws {
       let redis = try RedisServer()
       defer { redis.stop() }
       let worker = try WorkerProcess(on: redis)
@@ -170,7 +170,7 @@ extension SystemSuites {
       ("redis://hush-word@h:1", "redis://USER:PASSWORD@HOST:PORT"), ("h:6379", "redis://"),
       ("\"redis://u:hush-word@h:1", "quote"), ("redis://u:hush-word%@h:1", "%25"),
     ])
-    func `a URL that cannot be used is refused with what to do, and without its secret`(
+    func `a URL that cannot be used is rejected with a remedy, and without its secret`(
       url: String, words: String
     ) throws {
       for command in ["serve", "doctor"] {

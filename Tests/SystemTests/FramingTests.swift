@@ -1,4 +1,4 @@
-// Section 1 over raw sockets: what a line is, how long it may be, how many may come at once.
+// Section 1 over raw sockets: the form of a line, its greatest length, and pipelining.
 
 import Foundation
 import Glibc
@@ -86,7 +86,7 @@ extension SystemSuites {
     }
 
     @Test(arguments: [(1, 1 << 10), (0, 1 << 20)])
-    func `the longest line is taken and one byte more is too_large`(
+    func `the longest line is accepted and one byte more is too_large`(
       worker: Int, bytesMax: Int
     ) throws {
       let lab = try Lab.current

@@ -1,10 +1,10 @@
-// Owns: the test that every option, optional word and payload that HELP names can change a reply or
-// what is stored. What HELP names and no row is about fails it.
+// Owns: the test that every option, optional word and payload of HELP can change a reply or the
+// stored record. A part of HELP without a row fails it.
 
 import Foundation
 import Testing
 
-/// What is asked with and without one part of a verb's grammar.
+/// A request with and without one part of a verb's grammar.
 ///
 /// `D` is the device; `{S1}`, `{T}`,
 /// `{E}` and `{X}` are the first session, the latest token, the first event's id and the export
@@ -160,7 +160,7 @@ private struct GrammarRun {
 
   init() throws { client = try Lab.current.connect() }
 
-  /// What was answered, without what differs from device to device.
+  /// The replies, without the parts that differ from device to device.
   static func transcript(_ row: GrammarRow, _ request: String, isWhole: Bool) throws -> [String] {
     var run = try GrammarRun()
     for line in row.setup { try run.ask(line, on: run.client) }
@@ -232,7 +232,7 @@ extension SystemSuites {
     @Test(arguments: GrammarRow.all)
     fileprivate func `each part that is accepted has an effect`(row: GrammarRow) throws {
       let without = try GrammarRun.transcript(row, row.request, isWhole: false)
-      // What differs without the part would hide that it has no effect.
+      // A difference without the part would hide that the part has no effect.
       let again = try GrammarRun.transcript(row, row.request, isWhole: false)
       if row.verb != "EVENTS" || !row.request.contains("*") { #expect(without == again) }
       let with = try GrammarRun.transcript(row, row.whole, isWhole: true)

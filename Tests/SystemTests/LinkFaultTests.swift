@@ -148,7 +148,7 @@ extension SystemSuites {
       expect(try link.client.request("UNLOCK \(device) a token=\(grant.token)"), "OK")
     }
 
-    @Test func `a link whose reply is overdue is closed and not used again`() throws {
+    @Test func `a connection whose reply is overdue is closed and not used again`() throws {
       let link = try BadLink()
       #expect(try link.lockFresh().isOK)
       let before = link.fake.closedCount

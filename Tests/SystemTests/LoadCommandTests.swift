@@ -226,7 +226,7 @@ extension SystemSuites {
       #expect(try text("\(folder)/err").contains("stopping"))
     }
 
-    @Test func `what cannot be done is said, with a status of its own`() throws {
+    @Test func `an impossible run is reported, with a status of its own`() throws {
       let usage = try ProgramRun(["load", "--conversations", "none"])
       #expect(usage.status == 2 && usage.errors.contains("1 to 200000"), "\(usage.errors)")
       let help = try ProgramRun(["load", "--help"])

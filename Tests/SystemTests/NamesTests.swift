@@ -1,5 +1,5 @@
-// Section 2 in every verb that takes a name: what it may be made of, how long it may be, and that
-// two spellings of one thing are one thing.
+// Section 2 in every verb that takes a name: its characters, its greatest length, and that two
+// spellings of one name are equal.
 
 import Foundation
 import Testing
@@ -61,7 +61,7 @@ extension SystemSuites {
       expect(try client.request("CLOSE \(device)"), "OK", "", shown)
     }
 
-    @Test func `what encodeURIComponent makes is a name in every verb`() throws {
+    @Test func `the output of encodeURIComponent is a name in every verb`() throws {
       let client = try Lab.current.connect()
       for (round, name) in Self.tricky.enumerated() where name != "current" {
         try use(name, client, round: round)
@@ -198,7 +198,7 @@ extension SystemSuites {
       }
     }
 
-    @Test func `a role counts as what it spells, however it is escaped`() throws {
+    @Test func `a role is compared unescaped`() throws {
       let client = try Lab.current.connect()
       let device = Lab.device()
       expect(try client.request("OPEN \(device)"), "OK")
@@ -214,7 +214,9 @@ extension SystemSuites {
 
     // MARK: JSON
 
-    @Test func `what JSON.stringify makes comes back byte for byte wherever it is stored`() throws {
+    @Test func `the output of JSON.stringify comes back byte for byte wherever it is stored`()
+      throws
+    {
       let client = try Lab.current.connect()
       let device = Lab.device()
       let raw = (UInt32(0x7F)...0x9F).compactMap { Unicode.Scalar($0) }.map { String($0) }.joined()

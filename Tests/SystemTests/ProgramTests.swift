@@ -63,7 +63,7 @@ extension SystemSuites {
       #expect(try redis.command("INFO", "keyspace").string?.contains("db3:") == true)
     }
 
-    @Test func `an address that is taken is an error that names it`() throws {
+    @Test func `an address in use is an error that names it`() throws {
       let taken = try TestSocket.listen()
       defer { close(taken.descriptor) }
       let address = "127.0.0.1:\(taken.port)"
@@ -112,7 +112,7 @@ extension SystemSuites {
       #expect(idle.isClosed())
     }
 
-    @Test func `SIGTERM answers what is in flight`() throws {
+    @Test func `SIGTERM answers the requests in flight`() throws {
       let redis = try RedisServer()
       defer { redis.stop() }
       let worker = try WorkerProcess(on: redis)
@@ -133,7 +133,7 @@ extension SystemSuites {
       #expect(try worker.wait(within: .seconds(5)) == .exited(0))
     }
 
-    @Test func `SIGTERM under load fails no request that was taken`() throws {
+    @Test func `SIGTERM under load fails no accepted request`() throws {
       let lab = try Lab.current
       let worker = try WorkerProcess(on: lab.redis, ["--drain-grace", "1s"])
       defer { worker.kill() }

@@ -96,7 +96,10 @@ extension SystemSuites {
       String(line).replacing(/[0-9]+/, with: "0")
     }
 
-    @Test func `the first screens do what they show, with only what scripts/up installs`() throws {
+    @Test
+    func `the first screens have the output that they show, with only the packages of scripts/up`()
+      throws
+    {
       let blocks = try ConsoleBlock.all()
       let newcomer = try Newcomer()
       // Other workers may be on this machine's port 5282; all else is as pasted.

@@ -1,4 +1,4 @@
-// A Redis that is there but says no: read-only, loading, full, busy, guarded, of another size.
+// A Redis that runs but rejects commands: read-only, loading, full, busy, guarded, of another size.
 
 import Foundation
 import Glibc

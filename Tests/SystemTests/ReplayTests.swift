@@ -63,7 +63,7 @@ extension SystemSuites {
       #expect(try client.request("HOLDER \(device)").string("agent") == "b")
     }
 
-    @Test func `what changed nothing is not kept, and the same id tries anew`() throws {
+    @Test func `a reply without a change is not kept, and the same key tries anew`() throws {
       let client = try Lab.current.connect()
       let device = Lab.device()
       expect(try client.request("UNLOCK \(device) a req=none"), "NONE")

@@ -1,4 +1,4 @@
-// Owns: the tests' own way to talk to Redis: RESP2, one command at a time, blocking.
+// Owns: the tests' own client of Redis: RESP2, one command at a time, blocking.
 
 import Foundation
 import Glibc

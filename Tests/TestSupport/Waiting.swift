@@ -1,4 +1,4 @@
-// Owns: waiting for what cannot call back: another process.
+// Owns: waiting for another process, which cannot call back.
 
 import Glibc
 

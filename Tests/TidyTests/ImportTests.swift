@@ -1,4 +1,4 @@
-// Owns: the table of which module may import which, and the test that holds the code to it.
+// Owns: the table of the allowed imports of each module, and the test that compares the code with it.
 
 import Testing
 
@@ -53,7 +53,7 @@ struct ImportTests {
     return (try? declaration.wholeMatch(in: line)).map { String($0.1) }
   }
 
-  @Test func `each module imports only what its row allows`() {
+  @Test func `each module imports only the modules of its row`() {
     var findings: [String] = []
     for swift in SourceTree.swiftCode where !swift.file.module.isEmpty {
       let file = swift.file

@@ -1,4 +1,4 @@
-// Owns: what every shell program of the project has to be and to answer.
+// Owns: the rules for every shell program of the project.
 
 import Foundation
 import Testing

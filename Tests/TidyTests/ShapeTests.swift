@@ -1,4 +1,4 @@
-// Owns: the limits on the sizes of files, functions and lines, and how a file begins.
+// Owns: the limits on the sizes of files, functions and lines, and the rule for a file's header.
 
 import Testing
 
@@ -32,7 +32,7 @@ struct ShapeTests {
       })
   }
 
-  @Test func `each Swift file opens with what it owns`() {
+  @Test func `each Swift file begins with the parts that it owns`() {
     report(
       SourceTree.swift.filter { $0.path != "Package.swift" }.compactMap { file in
         let comment = file.lines.prefix { $0.hasPrefix("//") }
@@ -41,7 +41,7 @@ struct ShapeTests {
       })
   }
 
-  @Test func `each Lua script is short and opens with what it uses and takes`() {
+  @Test func `each Lua script is short and begins with its uses and arguments`() {
     #expect(!SourceTree.lua.isEmpty)
     var findings: [String] = []
     for file in SourceTree.lua {

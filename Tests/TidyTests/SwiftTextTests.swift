@@ -1,4 +1,4 @@
-// Owns: the tests of what the tidy tests themselves stand on: reading Swift text.
+// Owns: the tests of the tidy tests' own ground: reading Swift text.
 
 import Testing
 

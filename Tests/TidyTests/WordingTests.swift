@@ -76,7 +76,7 @@ struct WordingTests {
     }
   }
 
-  @Test func `the rules find what they are for`() throws {
+  @Test func `each rule finds its word`() throws {
     let planted = [
       "x = try" + "! f()", "fatal" + "Error( )", "us" + "leep(5)", "Task.sle" + "ep(for: x)",
       "// TO" + "DO: later", "a /wo" + "rk/x", "\"/ho" + "me/me/x\"",

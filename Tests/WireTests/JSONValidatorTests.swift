@@ -1,4 +1,4 @@
-// Owns: the tests of what is JSON and what is not.
+// Owns: the tests of the JSON validator.
 
 import Testing
 import Wire
@@ -107,7 +107,7 @@ import Wire
     }
   }
 
-  @Test func `a fault says where it is and what was expected`() {
+  @Test func `a fault has its place and the expected text`() {
     #expect(fault("") == .syntax(at: 0, expected: .value))
     #expect(fault("[") == .syntax(at: 1, expected: .valueOrEnd))
     #expect(fault("[1") == .syntax(at: 2, expected: .commaOrBracket))

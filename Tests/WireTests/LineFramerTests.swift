@@ -1,4 +1,4 @@
-// Owns: the tests of how bytes become lines.
+// Owns: the tests of framing bytes into lines.
 
 import Testing
 import Wire
@@ -165,7 +165,7 @@ import Wire
     #expect(heard(&framer, ["\n".bytes, "x\n".bytes]) == [.tooLong, .line("x")])
   }
 
-  @Test func `what is held is freed by the call after a joined line`() {
+  @Test func `the held bytes are freed by the call after a joined line`() {
     var framer = LineFramer(lineBytesMax: 100)
     #expect(heard(&framer, ["PI".bytes]) == [])
     #expect(framer.holdsPartialLine)

@@ -1,4 +1,4 @@
-// Owns: the tests of what may be copied into a reply line.
+// Owns: the tests of text that may be copied into a reply line.
 
 import Testing
 import Wire
@@ -20,7 +20,7 @@ struct LineJSONTests {
     "", " ", "{\"a\":", "1 2", "'a'", "[1,]", "\"a\nb\"", "[1,\n2]", "[\t]", "\r1", "\"\0\"", "nul",
     String(repeating: "[", count: 65) + String(repeating: "]", count: 65),
   ])
-  func `what is none, or would end the line, does not`(text: String) {
+  func `text that is not JSON, or would end the line, does not`(text: String) {
     #expect(!isValue(Array(text.utf8)))
   }
 
@@ -28,7 +28,7 @@ struct LineJSONTests {
     arguments: [
       [0xFF], [0xC2], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xE2, 0x82],
     ] as [[UInt8]])
-  func `what is not UTF-8 does not`(bytes: [UInt8]) {
+  func `text that is not UTF-8 does not`(bytes: [UInt8]) {
     #expect(!isValue([0x22] + bytes + [0x22]))
     #expect(!isString([0x22] + bytes + [0x22]))
   }

@@ -1,4 +1,4 @@
-// Owns: the tests of which bytes a line may have.
+// Owns: the tests of the bytes that a line may have.
 
 import Testing
 import Wire

@@ -85,7 +85,7 @@ import Wire
     #expect(!lines.contains { $0.hasPrefix("other") })
   }
 
-  @Test func `an overlong first line is no line: what follows shows the protocol`() {
+  @Test func `an overlong first line is no line: the bytes after it show the protocol`() {
     let method = String(repeating: "A", count: 600)
     let request = "\(method) / HTTP/1.1\r\nHost: a\r\n\r\nCLEAR victim\n"
     for chunk in [1, 40, 10_000] {
@@ -98,7 +98,7 @@ import Wire
     }
   }
 
-  @Test func `each has a text that says what it is`() {
+  @Test func `each has a description`() {
     for other in OtherProtocol.allCases {
       #expect(other.error.code == .badRequest)
       #expect(

@@ -48,7 +48,7 @@ struct ProxyHeaderTests {
   ]
 
   @Test(arguments: good.indices)
-  func `a header is read whole, and with what comes behind it`(index: Int) {
+  func `a header is read whole, and with the bytes behind it`(index: Int) {
     let (header, source) = Self.good[index]
     let wanted = ProxyHeader.header(source: source, length: header.count)
     #expect(read(header) == wanted)
@@ -84,11 +84,11 @@ struct ProxyHeaderTests {
   ]
 
   @Test(arguments: bad.indices)
-  func `what is no header is refused`(index: Int) {
+  func `an invalid header is rejected`(index: Int) {
     #expect(read(Self.bad[index]) == .invalid)
   }
 
-  @Test func `the longest header is taken`() {
+  @Test func `the longest header is accepted`() {
     let rest = Array(Self.v4.dropFirst(16))
     let longest = Self.binary(0x21, 0x11, rest + [UInt8](repeating: 0, count: 4_080 - rest.count))
     #expect(longest.count == ProxyHeader.bytesMax)

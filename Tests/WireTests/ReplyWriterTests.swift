@@ -1,4 +1,4 @@
-// Owns: the tests of how replies are composed.
+// Owns: the tests of composing replies.
 
 import Testing
 import Wire

@@ -157,7 +157,7 @@ import Wire
     #expect(parts(parser, of: last) == RequestParts(verb: "GET", words: ["c"]))
   }
 
-  @Test func `what an error repeats is cut to sixty-four bytes between characters`() {
+  @Test func `the quoted text in an error is cut to sixty-four bytes between characters`() {
     let ascii = String(repeating: "x", count: 64)
     #expect(
       refusal("A k=v \(ascii)".bytes)

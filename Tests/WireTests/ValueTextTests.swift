@@ -36,7 +36,7 @@ import Wire
     "5y",
     "ms", "s", "5mss", "5sm", "5m5", "5ms5", "1h30m", "0x10", "five", "5μs", "m5", "5.", "1_000",
   ])
-  func `what is no duration is refused with what one looks like`(_ text: String) {
+  func `an invalid duration is rejected with the form of one`(_ text: String) {
     let echo = "'\(text)' is not a duration: digits and ms, s, m, h or d"
     #expect(throws: RequestError(.badRequest, echo)) { try durationMs(text) }
   }
@@ -65,7 +65,7 @@ import Wire
   @Test(arguments: [
     "", "-1", "+1", " 1", "1 ", "1e3", "1.0", "0x1", "a", "١", "00000000000000000001",
   ])
-  func `what is no number is refused`(_ text: String) {
+  func `an invalid number is rejected`(_ text: String) {
     let echo = "'\(text)' is not a number of 1 to 19 digits"
     #expect(throws: RequestError(.badRequest, echo)) { try number(text, in: 0...Int64.max) }
   }
@@ -113,7 +113,7 @@ import Wire
     #expect(!isID("a/b"))
   }
 
-  @Test func `what keeps a text from being an id is said with what to do`() {
+  @Test func `an invalid id is rejected with the reason and the remedy`() {
     let none = "is none of A-Z a-z 0-9 . _ : @ + - % ~ ! * ' ( ): percent-encode it"
     for (text, fault) in [
       ("", "it is empty, and an id has 1 to 512 bytes"), ("*", "* alone stands for all"),

@@ -66,7 +66,7 @@ struct AccessTests {
     "", "a b", "a/b", "ä", "a\"", "{a}", "a,b", "\\", "a\\", "\\a", "\\\\", "\\\\*",
     String(repeating: "a", count: 513),
   ])
-  func `what no id can look like is no pattern`(text: String) {
+  func `a pattern that no id can match is invalid`(text: String) {
     #expect(Pattern(text) == nil)
   }
 
@@ -87,7 +87,8 @@ struct AccessTests {
       ("links=user=ada", ["ada"]), ("links=user=ada,tag=*", ["ada"]),
       ("links=user=ada,user=bob", ["ada", "bob"]), ("links=user=a-*", [nil]),
     ] as [(String, [String?])])
-  func `the users to whom links are limited are known`(links: String, users: [String?]) throws {
+  func `the users of a principal's link patterns are known`(links: String, users: [String?]) throws
+  {
     let principals = try PrincipalFile.parse(try Self.line("app", links).line)
     #expect(principals["app"]?.users == users)
   }
@@ -146,7 +147,7 @@ struct AccessTests {
 
   // MARK: The file
 
-  @Test func `what is granted is seen, and nothing else`() throws {
+  @Test func `granted devices are visible, and no others`() throws {
     let text = try """
     # the callers
 
@@ -167,7 +168,7 @@ struct AccessTests {
     }
   }
 
-  @Test func `a line that is wrong is refused with its number and what is allowed`() throws {
+  @Test func `a wrong line is rejected with its number and the allowed form`() throws {
     let good = try Self.line("good").line
     let hash = good.split(separator: " ")[1]
     for (line, rule) in [

@@ -20,7 +20,7 @@ struct AddressCountsTests {
     #expect(counts.hosts == 2)
   }
 
-  @Test func `an address without connections is forgotten`() throws {
+  @Test func `an address without connections is removed`() throws {
     let counts = AddressCounts()
     let address = try #require(PeerAddress([10, 0, 0, 1]))
     for _ in 0..<2 { #expect(counts.admit(address, most: 2)) }

@@ -1,4 +1,4 @@
-// Owns: the tests of how lines become typed values, through verbs that are made up here.
+// Owns: the tests of binding lines to typed values, with verbs that are made up here.
 
 import Testing
 import Wire
@@ -88,7 +88,7 @@ struct ArgumentsTests {
       (#"MADEUP d a "\u00fc\t""#, ["d", "a", "ü\t"]), (#"MADEUP d a "日""#, ["d", "a", "日"]),
       (#"MADEUP d a "\ud83d\ude00""#, ["d", "a", "😀"]), (#"MADEUP d "\u0061" x"#, ["d", "a", "x"]),
     ] as [(String, [String])])
-  func `a quoted word is what it spells`(line: String, words: [String]) throws {
+  func `a quoted word is compared unquoted`(line: String, words: [String]) throws {
     #expect(try bind(line).words == words)
   }
 
@@ -182,7 +182,7 @@ struct ArgumentsTests {
   ]
 
   @Test(arguments: wrong)
-  func `what is wrong is named`(line: String, text: String) throws {
+  func `the wrong word is named`(line: String, text: String) throws {
     let given = try refusal(line)
     #expect(given.hasPrefix(text), "\(given)")
   }

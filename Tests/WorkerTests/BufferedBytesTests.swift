@@ -1,5 +1,5 @@
-// Owns: the tests of what is kept for callers: that it is counted, and what they get of it when it
-// is too much.
+// Owns: the tests of the bytes that are buffered for callers: their count, and the rejections at the
+// limit.
 
 import Glibc
 import Loop
@@ -290,7 +290,7 @@ struct MemoryPressureConnectionTests {
     line.end()
   }
 
-  @Test func `whatever a caller does, what is kept is counted, and nothing in the end`() throws {
+  @Test func `all buffered bytes are counted, and none are left in the end`() throws {
     var random = Seeded("what is kept for a caller")
     for _ in 0..<50 {
       var settings = Settings()

@@ -1,4 +1,4 @@
-// Owns: the tests of how often the log warns of what callers did.
+// Owns: the tests of the rate of warnings about callers in the log.
 
 import Testing
 import Wire

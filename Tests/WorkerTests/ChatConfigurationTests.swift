@@ -1,4 +1,4 @@
-// Owns: the tests of how a chat's configuration is merged.
+// Owns: the tests of merging a chat's configuration.
 
 import Testing
 

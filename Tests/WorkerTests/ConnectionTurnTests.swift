@@ -1,4 +1,4 @@
-// Owns: the tests of how much of one caller's lines a turn takes, and that none is lost or moved.
+// Owns: the tests of the limit on one caller's lines in a turn: none is lost or reordered.
 
 import Glibc
 import Loop

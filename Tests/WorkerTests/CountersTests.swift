@@ -1,4 +1,4 @@
-// Owns: the tests of the figures of a loop: what is counted where.
+// Owns: the tests of the counters of a loop.
 
 import Testing
 import Wire

@@ -1,4 +1,4 @@
-// Owns: the tests of the doctor at real redis-servers: what it finds there, and that it leaves them
+// Owns: the tests of the doctor at real redis-servers: its findings there, and that it leaves them
 // as they were.
 
 import Foundation
@@ -155,7 +155,7 @@ extension Diagnosis {
     #expect(blind.contains("not announced within 2 s"))
   }
 
-  @Test func `one that stalls is given up and nothing is left`() throws {
+  @Test func `a Redis that stalls is given up and nothing is left`() throws {
     let redis = try PrivateRedis()
     try redis.command("CLIENT", "PAUSE", "60000", "WRITE")
     let found = try redis.diagnosis(lookingMs: 300)

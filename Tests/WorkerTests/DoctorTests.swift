@@ -270,7 +270,7 @@ struct DoctorTests {
   ]
 
   @Test(arguments: courses)
-  func `a worker refuses what does not pass by itself, and waits for the rest`(
+  func `a worker refuses problems that do not pass by themselves, and waits for the others`(
     course: Finding.Course, one: Case
   ) {
     let diagnosis = Diagnosis(one.evidence)

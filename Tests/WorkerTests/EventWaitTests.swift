@@ -129,7 +129,7 @@ struct EventWaitTests {
     ),
   ]
 
-  @Test func `each state does with each event what the table says`() {
+  @Test func `each state and event has the action of the table`() {
     for (state, cells) in Self.group {
       for event in Event.allCases {
         guard let (action, next) = cells[event] else { continue }
@@ -184,7 +184,7 @@ struct EventWaitTests {
     #expect(wait.timerFired(nowMs: 5_101) == .answerNothing)
   }
 
-  @Test func `what others hold is asked for again soon, then less often`() {
+  @Test func `events that others hold are asked for again soon, then less often`() {
     var wait = wait(Self.asking)
     var nowMs: Int64 = 1_000
     var pauses: [Int64] = []
@@ -223,7 +223,7 @@ struct EventWaitTests {
     #expect(wait.timerFired(nowMs: 1_070) == .ask)
   }
 
-  @Test func `events that come too late are given back, and what is not written in time is cut`() {
+  @Test func `late events are returned, and a reply that is not written in time is cut off`() {
     var late = wait(Self.asking)
     #expect(late.answered(.events, nowMs: 3_000) == .giveBackAndAnswerNothing)
     #expect(late.isEnded)

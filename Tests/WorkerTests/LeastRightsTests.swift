@@ -1,5 +1,5 @@
 // Owns: the comparison of the rights in deploy/redis/users.acl with the commands that Latchkey
-// uses: no right is missing, and none is given that nothing needs.
+// uses: no right is missing, and no needless one is given.
 
 import Foundation
 import Testing

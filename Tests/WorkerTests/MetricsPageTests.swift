@@ -1,4 +1,4 @@
-// Owns: the tests of /metrics: a strict reader of Prometheus' text format, and what it finds.
+// Owns: the tests of /metrics, with a strict reader of Prometheus' text format.
 
 import Loop
 import Testing

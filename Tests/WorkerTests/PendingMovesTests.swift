@@ -1,4 +1,4 @@
-// Owns: the tests of which events a loop has yet to move in Redis.
+// Owns: the tests of the events that a loop still has to move in Redis.
 
 import SessionModel
 import Testing
@@ -16,7 +16,7 @@ struct PendingMovesTests {
     }
   }
 
-  @Test func `what goes to one place goes in one call, each partition's ids in order`() {
+  @Test func `ids with one target go in one call, each partition's in order`() {
     var moves = PendingMoves()
     #expect(moves.isEmpty && moves.take().isEmpty)
     moves.add(held("g", "00a-2-0", "001-9-1"), .given)

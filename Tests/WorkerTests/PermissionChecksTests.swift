@@ -1,4 +1,4 @@
-// Owns: the tests of which commands the doctor tries, and how it reads what Redis denies.
+// Owns: the tests of the commands that the doctor tries, and of its reading of denials.
 
 import Foundation
 import Testing
@@ -19,7 +19,7 @@ struct PermissionChecksTests {
     #expect(PermissionChecks.Denial(error) == kind.map { kinds[$0] })
   }
 
-  /// Whoever gives a script a new command has to give it to the doctor too.
+  /// A new command in a script must be added to the doctor, too.
   @Test func `every command of the scripts is tried`() throws {
     let sources = URL(filePath: #filePath).deletingLastPathComponent()
       .appending(path: "../../Sources/Scripts/Lua")

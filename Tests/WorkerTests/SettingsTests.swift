@@ -144,7 +144,7 @@ struct SettingsTests {
   }
 
   @Test(arguments: samples.map(\.flag))
-  func `a value that is not allowed is refused with its flag and what is allowed`(
+  func `an invalid value is rejected with its flag and the allowed values`(
     flag: String
   ) throws {
     let setting = try setting(flag)
@@ -172,7 +172,7 @@ struct SettingsTests {
     #expect(settings.sweepMs == 600_000)
   }
 
-  @Test func `what is kept for all callers has room for four of the longest lines`() throws {
+  @Test func `the buffers of all callers have room for four of the longest lines`() throws {
     for (longer, other) in [("--max-line", "--max-record"), ("--max-record", "--max-line")] {
       let given = ["\(longer)=2MiB", "\(other)=1KiB"]
       let least = 8 << 20
@@ -304,7 +304,7 @@ struct SettingsTests {
     #expect(text.utf8.count < 200)
   }
 
-  @Test func `no error repeats what may hold a password`() {
+  @Test func `no error repeats text that may hold a password`() {
     let secret = "redis://user:hunter2@h:1"
     for arguments in [
       [secret], ["--redsi=\(secret)"], ["--redis=x\(secret)"], ["--data", "x", secret],
@@ -344,7 +344,7 @@ struct SettingsTests {
   }
 
   /// `UPDATE_DOCS=1 swift test --filter SettingsTests` writes the page instead of comparing it.
-  @Test func `docs/config.md is what the table says`() throws {
+  @Test func `docs/config.md is as the table says`() throws {
     let root = URL(filePath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent().deletingLastPathComponent()
     let page = root.appending(path: "docs/config.md")

@@ -1,5 +1,4 @@
-// Owns: the tests of the times that callers have, of a drain's course, and of what a turn leaves
-// for its end.
+// Owns: the tests of callers' timeouts, of a drain's course, and of the work at a turn's end.
 
 import Testing
 
@@ -76,7 +75,7 @@ struct DrainTests {
     #expect(drain.verdict(activity, nowMs: 1_500) == .finish)
   }
 
-  @Test func `what is left at the end of the grace is cut off`() {
+  @Test func `connections left at the end of the grace are cut off`() {
     let busy = ConnectionActivity(isQuiet: false, activeAtMs: 5_999)
     #expect(drain.verdict(busy, nowMs: 5_999) == .stays)
     #expect(drain.verdict(busy, nowMs: 6_000) == .cutOff)
@@ -105,7 +104,7 @@ struct LingeringTests {
     #expect(found == wanted, sourceLocation: sourceLocation)
   }
 
-  @Test func `those whose time is over are given in order, each once`() {
+  @Test func `connections that timed out are given in order, each once`() {
     var lingering = Lingering()
     expectTaken(from: &lingering, nowMs: .max, [])
     #expect(lingering.nextMs == nil)

@@ -1,4 +1,4 @@
-// Owns: the tests of the list of verbs, and of how one is found.
+// Owns: the tests of the table of verbs, and of finding one.
 
 import Testing
 import Wire
@@ -40,7 +40,7 @@ struct VerbTableTests {
     "", "L", "LOC", "LOCKS", "LOCKLOCK", "LOCKLOCKLOCK", "PING ", "P1NG", "PIN_", "_PING", "pıng",
     "\u{4C}OC\u{2B}", "l\u{F}ck", "NOTAVERB", "MUCHTOOLONGAVERB",
   ])
-  func `what is no verb is not found`(name: String) {
+  func `an unknown verb is not found`(name: String) {
     #expect(index(name) == nil)
   }
 

@@ -1,5 +1,5 @@
-// Owns: the judgement over a history of calls and the log of events: what must hold for each token
-// that was granted. Knows nothing of processes, sockets or Redis. Values; any thread.
+// Owns: the judgement over a history of calls and the event log: the rules for each token that was
+// granted. Knows nothing of processes, sockets or Redis. Values; any thread.
 
 /// A rule that a run has broken.
 struct HistoryViolation: Sendable, Equatable, CustomStringConvertible {

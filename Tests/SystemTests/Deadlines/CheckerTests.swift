@@ -131,7 +131,7 @@ extension SystemSuites.Deadlines {
       #expect(scenario.rules() == [.endedTwice])
     }
 
-    @Test func `a lock that was given back is not abandoned`() throws {
+    @Test func `a released lock is not abandoned`() throws {
       var scenario = Scenario()
       scenario.granted("a", 10, token: 1)
       scenario.released("a", 50, token: 1, heldMs: 40)
@@ -139,7 +139,7 @@ extension SystemSuites.Deadlines {
       #expect(scenario.rules() == [.abandonedAfterRelease])
     }
 
-    @Test func `a lock that was given back twice has ended twice`() throws {
+    @Test func `a lock that was released twice has ended twice`() throws {
       var scenario = Scenario()
       scenario.granted("a", 10, token: 1)
       scenario.released("a", 50, token: 1, heldMs: 40)
@@ -254,7 +254,7 @@ extension SystemSuites.Deadlines {
       #expect(scenario.rules(nothingIsLive: false) == [.grantsOverlap])
     }
 
-    @Test func `only the holder gives back`() throws {
+    @Test func `only the holder releases`() throws {
       var byToken = Scenario()
       byToken.granted("a", 10, token: 1)
       byToken.released("b", 50, token: 1, heldMs: 40)

@@ -122,7 +122,7 @@ extension SystemSuites.Deadlines {
 
   @Suite(.lab(.init(extra: TestCluster.notifying), workers: [[], []])) struct Figures {
     /// Every way for a lock to end, a known number of times.
-    @Test func `STATS and REPORT count what has happened`() throws {
+    @Test func `STATS and REPORT count every change`() throws {
       let lab = try Lab.current
       let client = try lab.connect()
       let devices = (0..<6).map { _ in Lab.device() }

@@ -1,4 +1,4 @@
-// Owns: the tests of what callers see of a Redis that has forgotten the scripts: nothing.
+// Owns: the tests that callers do not notice a Redis that has lost the scripts.
 
 import Foundation
 import Testing
@@ -6,7 +6,7 @@ import Testing
 extension SystemSuites.Deadlines {
   @Suite struct ForgottenScripts {
     @Test(arguments: ["function", "script"])
-    func `pipelined requests keep their order when scripts were forgotten`(way: String) throws {
+    func `pipelined requests keep their order when scripts were lost`(way: String) throws {
       let lab = try Lab(workers: [["--lua", way], ["--lua", way]])
       defer { lab.stop() }
       let (client, other) = (try lab.connect(0), try lab.connect(1))

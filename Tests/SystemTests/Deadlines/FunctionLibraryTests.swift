@@ -1,4 +1,4 @@
-// Owns: the tests of how workers share a Redis' function libraries: side by side, and cleaned up.
+// Owns: the tests of workers that share a Redis' function libraries: side by side, and cleaned up.
 
 import Foundation
 import Testing

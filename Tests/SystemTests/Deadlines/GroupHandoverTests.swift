@@ -1,5 +1,5 @@
-// Owns: the tests of what becomes of a group's events that a worker has read, and whose caller does
-// not get them: the next consumer does, soon and in order.
+// Owns: the tests of a group's events that a worker has read and its caller does not get: the next
+// consumer gets them, soon and in order.
 
 import Foundation
 import Testing
@@ -146,7 +146,9 @@ extension SystemSuites.Deadlines {
       #expect(try lab.worker.metric("latchkey_group_lag_seconds_count") == Double(count))
     }
 
-    @Test func `what was read for a caller that is gone is the next one's at once`() throws {
+    @Test func `events that were read for a closed connection go to the next consumer at once`()
+      throws
+    {
       let bench = try Bent()
       defer { bench.stop() }
       let gone = try bench.bent.connect()
@@ -182,7 +184,7 @@ extension SystemSuites.Deadlines {
       }
     }
 
-    @Test func `what was read and never heard of is the next one's within 5 s`() throws {
+    @Test func `events whose worker fell silent go to the next consumer within 5 s`() throws {
       let bench = try Bent()
       defer { bench.stop() }
       let caller = try bench.bent.connect()
@@ -194,7 +196,9 @@ extension SystemSuites.Deadlines {
       #expect(try bench.next(within: 5_000, count: 4).count == 4)
     }
 
-    @Test func `what a killed worker had read and not written comes within 5 s, in order`() throws {
+    @Test func `events that a killed worker had read and not written come within 5 s, in order`()
+      throws
+    {
       let bench = try Bent()
       defer { bench.stop() }
       let doomed = try bench.bent.connect()
@@ -230,7 +234,7 @@ extension SystemSuites.Deadlines {
       #expect(try EventRecord.all(in: whole.reply()).count == 1)
     }
 
-    @Test func `what was written is its caller's, even if it closes`() throws {
+    @Test func `written events stay with their caller, even if it closes`() throws {
       let lab = try Lab(workers: [["--ack-timeout", "2s"], []])
       defer { lab.stop() }
       let (device, first, next) = (Lab.device(), try lab.connect(), try lab.connect())

@@ -104,7 +104,7 @@ extension SystemSuites.Deadlines {
       #expect(try take(group, first).isEmpty)
     }
 
-    @Test func `what a consumer that was killed had taken goes to another`() throws {
+    @Test func `events of a killed consumer go to another`() throws {
       let lab = try Lab.current
       let client = try lab.connect(1)
       let group = try freshGroup(client)

@@ -1,5 +1,5 @@
-// Owns: the tests that show that the checker catches what it is there for: the real binary, with
-// one bug planted in its scripts, under a chaos workload.
+// Owns: the tests that the checker catches bugs: the real binary with one bug planted in its
+// scripts, under a chaos workload.
 
 import Foundation
 import Testing

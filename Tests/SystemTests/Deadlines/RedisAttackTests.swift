@@ -1,5 +1,5 @@
-// Owns: the attacks on what is between workers and Redis: subscriptions cut, scripts forgotten,
-// Redis killed, notifications off or forged. After each, the checker judges.
+// Owns: the attacks on Redis and the connections to it: subscriptions cut, scripts lost, Redis
+// killed, notifications off or forged. After each, the checker judges.
 
 import Foundation
 import Testing
@@ -30,7 +30,7 @@ extension SystemSuites.Deadlines {
       }
     }
 
-    @Test func `scripts that are forgotten all the time lose nothing`() throws {
+    @Test func `scripts that are lost all the time lose no ending`() throws {
       let cluster = try TestCluster(workers: 2)
       defer { cluster.stop() }
       let workload = cluster.workload(.devices(24), "SCRIPT FLUSH and FUNCTION FLUSH in a loop")
@@ -85,7 +85,7 @@ extension SystemSuites.Deadlines {
       try cluster.judge(workload)
     }
 
-    @Test func `without notifications every deadline is met all the same`() throws {
+    @Test func `without notifications every deadline is still met`() throws {
       let cluster = try TestCluster(workers: 2, redis: [])
       defer { cluster.stop() }
       let workload = cluster.workload(.devices(24), "notifications that are off")

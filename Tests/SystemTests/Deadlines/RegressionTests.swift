@@ -1,4 +1,4 @@
-// Owns: what attacks have found once, each as small as it can be shown.
+// Owns: the bugs that attacks have found, each in its smallest form.
 
 import Foundation
 import Testing
@@ -33,7 +33,7 @@ private final class SlowWatch {
 
 extension SystemSuites.Deadlines {
   @Suite struct Regressions {
-    @Test func `what is not acknowledged comes again, however little is asked for`() throws {
+    @Test func `events that are not acknowledged come again, however small the limit`() throws {
       let lab = try Lab(workers: [["--ack-timeout", "100ms"]])
       defer { lab.stop() }
       let client = try lab.connect()
@@ -126,7 +126,8 @@ extension SystemSuites.Deadlines {
       }
     }
 
-    @Test func `what a dead worker knew alone is found when it is known to be dead`() throws {
+    @Test func `deadlines that a dead worker knew alone are met when its death is noticed`() throws
+    {
       let cluster = try TestCluster(workers: 0, redis: [], options: ["--sweep", "10m"])
       defer { cluster.stop() }
       for _ in 0..<2 { try cluster.addWorker() }

@@ -1,4 +1,4 @@
-// Owns: the suite of what is in deploy/, and how its tests run the programs that check it.
+// Owns: the suite of deploy/, and running the programs that check its files.
 
 import Foundation
 import Testing

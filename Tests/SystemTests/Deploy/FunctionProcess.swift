@@ -1,4 +1,4 @@
-// Owns: a process that runs one of the function handlers of deploy/serverless, as a platform does:
+// Owns: a process that runs one of the function handlers of deploy/serverless as a platform does:
 // it is kept between invocations, and gets one event after the other.
 
 import Foundation

@@ -1,5 +1,5 @@
-// The image: its Dockerfile is linted, what it copies and installs is held to what the build and
-// the program need, and its health check is run. No container engine builds it here.
+// The image: its Dockerfile is linted, its files and packages are compared with the needs of the
+// build and the program, and its health check is run. No container engine builds it here.
 
 import Foundation
 import Glibc
@@ -29,7 +29,7 @@ extension SystemSuites.Deploy {
       #expect(run.status == 0 && run.output.isEmpty, "\(run)")
     }
 
-    @Test func `what is copied is there, is let through, and is enough for a build`() throws {
+    @Test func `the copied files exist, pass .dockerignore, and are enough for a build`() throws {
       let copied = try instructions().filter { $0.hasPrefix("COPY ") && !$0.contains("--from=") }
         .map { String($0.split(separator: " ")[1]) }
       let folder = try Scratch.folder("context")

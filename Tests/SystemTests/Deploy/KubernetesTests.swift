@@ -1,5 +1,5 @@
-// The Kubernetes manifests: checked against the schema of two versions, and held to each other and
-// to the program. No cluster runs them here.
+// The Kubernetes manifests: checked against the schema of two versions, and compared with each other
+// and with the program. No cluster runs them here.
 
 import Foundation
 import Testing
@@ -89,7 +89,7 @@ extension SystemSuites.Deploy {
       #expect(try ServeFlags().variables.isSuperset(of: variables))
     }
 
-    @Test func `a pod gets what its drain takes`() throws {
+    @Test func `a pod gets the time that its drain takes`() throws {
       let grace = try #require(try pod()["terminationGracePeriodSeconds"]?.int)
       let command = try container().at("lifecycle", "preStop", "exec", "command")
       let words = (command?.items ?? []).compactMap(\.string)

@@ -122,7 +122,7 @@ extension SystemSuites.Deploy {
       }
     }
 
-    @Test func `alerts and panels ask for what a worker shows`() throws {
+    @Test func `alerts and panels use metrics that a worker shows`() throws {
       let shown = try Self.shown()
       let alerts = try Self.rules().compactMap { $0["expr"]?.string }
       let panels = try Self.dashboard().all("expr").compactMap(\.string)

@@ -1,5 +1,5 @@
-// The systemd units: checked by systemd itself, as far as that goes without running it, and held
-// to what the program does.
+// The systemd units: checked by systemd's own tools, as far as those go without running it, and
+// compared with the program.
 
 import Foundation
 import Glibc
@@ -71,7 +71,7 @@ extension SystemSuites.Deploy {
       #expect(run.output.contains("Overall exposure level"), "\(run)")
     }
 
-    @Test func `the worker gets what its drain takes, and its ports`() throws {
+    @Test func `the worker gets the time that its drain takes, and its ports`() throws {
       let flags = try ServeFlags()
       let stop = try #require(try values("TimeoutStopSec").first.flatMap(ServeFlags.milliseconds))
       #expect(try stop > flags.drainMs(environment()))
@@ -104,7 +104,8 @@ extension SystemSuites.Deploy {
       expect(try client.request("LOCK \(Lab.device()) a"), "OK")
     }
 
-    @Test func `the service manager hears when a worker can serve, and when it stops`() throws {
+    @Test func `the service manager is notified when a worker can serve, and when it stops`() throws
+    {
       let redis = try RedisServer()
       defer { redis.stop() }
       let listener = try NoticeListener()

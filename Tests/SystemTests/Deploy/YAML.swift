@@ -1,4 +1,4 @@
-// Owns: how tests read YAML: a tool turns it into JSON, so that nothing here has to know YAML.
+// Owns: reading YAML in tests: a tool turns it into JSON, so that nothing here has to parse YAML.
 
 import Foundation
 

@@ -99,7 +99,7 @@ extension SystemSuites.Fleet {
       expect(try lab.connect(1).request("LOCK \(Lab.device()) a"), "OK")
     }
 
-    @Test func `a line that is begun has to end in time, and a quiet connection has not`() throws {
+    @Test func `a partial line must end in time, and a quiet connection may stay`() throws {
       let lab = try Lab.current
       let worker = lab.workers[2]
       let (quiet, half, long) = (try lab.connect(2), try lab.connect(2), try lab.connect(2))

@@ -1,4 +1,4 @@
-// Owns: a caller that asks one thing after another beside an attack, and must not notice it.
+// Owns: a caller that sends one request after another beside an attack, and must not notice it.
 
 import Foundation
 import Testing

@@ -11,7 +11,7 @@ extension SystemSuites.Fleet {
       try WorkerProcess(on: Lab.current.redis, ["--request-timeout", "10s"] + flags)
     }
 
-    @Test func `during the delay readyz says no and all callers are served as before`() throws {
+    @Test func `during the delay readyz is 503 and all callers are served as before`() throws {
       let worker = try start(["--drain-delay", "1m"])
       defer { worker.kill() }
       let watcher = try worker.connect()
@@ -139,7 +139,7 @@ extension SystemSuites.Fleet {
       #expect(half.isClosed())
     }
 
-    @Test func `what comes after QUIT is thrown away and costs no reply`() throws {
+    @Test func `input after QUIT is discarded and costs no reply`() throws {
       let lab = try Lab.current
       let client = try lab.connect()
       let device = Lab.device()

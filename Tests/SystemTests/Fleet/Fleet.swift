@@ -1,4 +1,4 @@
-// Owns: the suite of what a worker is as one of a fleet: drained, limited, guarded, attacked.
+// Owns: the suite of a worker as one of a fleet: drained, limited, guarded, attacked.
 
 import Testing
 

@@ -101,7 +101,9 @@ extension SystemSuites.Fleet {
       }
     }
 
-    @Test func `each verb keeps to the devices, the links and the rights of a principal`() throws {
+    @Test func `each verb is limited to the devices, the links and the rights of a principal`()
+      throws
+    {
       let (lab, file, root) = try start()
       defer { lab.stop() }
       expect(try root.request("LOCK b-1 x"), "OK")
@@ -157,7 +159,7 @@ extension SystemSuites.Fleet {
       }
     }
 
-    @Test func `lists and reports show what the caller may see, and leave out the rest`() throws {
+    @Test func `lists and reports show only entries that the caller may see`() throws {
       let (lab, file, root) = try start()
       defer { lab.stop() }
       for number in 0..<5 {

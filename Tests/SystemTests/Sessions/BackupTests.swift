@@ -73,7 +73,7 @@ extension SystemSuites {
       #expect(events.raw.contains("session.opened"))
     }
 
-    @Test func `clocks that ran out meanwhile act at once, and what was over stays over`() throws {
+    @Test func `clocks that expired meanwhile act at once, and ended sessions stay ended`() throws {
       let client = try Lab.current.connect()
       let device = Lab.device()
       expect(try client.request("OPEN \(device) idle=10ms warn=0 abandon=0 life=0 keep=1h"), "OK")
@@ -100,7 +100,7 @@ extension SystemSuites {
       expect(try client.request("IMPORT replace=yes token=\(token) \(exported)"), "OK")
     }
 
-    @Test func `what does not fit is refused whole, and the connection goes on`() throws {
+    @Test func `an import over a limit is rejected whole, and the connection goes on`() throws {
       let client = try Lab.current.connect()
       let device = Lab.device()
       expect(try client.request("OPEN \(device)"), "OK")
@@ -150,7 +150,7 @@ extension SystemSuites {
       ("\"fields\":{", "\"fields\":{\"b\":[],"), ("\"links\":{", "\"links\":{\"a b\":[],"),
       ("\"created_at\":1", "\"created_at\":\"1\",\"x\":1"),
     ])
-    func `what no export would say is refused`(change: (was: String, is: String)) throws {
+    func `members that no export has are rejected`(change: (was: String, is: String)) throws {
       let client = try Lab.current.connect()
       let device = Lab.device()
       expect(try client.request("OPEN \(device) {\"a\":1}"), "OK")

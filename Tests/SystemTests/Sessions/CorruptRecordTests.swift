@@ -1,5 +1,5 @@
-// Keys of sessions that are corrupt in Redis, whatever is wrong with them: every reply is valid,
-// what is whole is shown, what is not is null and named, and DELETE removes it.
+// Keys of sessions that are corrupt in Redis, in any way: every reply is valid, valid members are
+// shown, corrupt ones are null and named, and DELETE removes the session.
 
 import Foundation
 import Testing
@@ -118,7 +118,7 @@ extension SystemSuites {
     ]
 
     @Test(arguments: cases)
-    func `what is corrupt is null and named, and all else is shown`(
+    func `corrupt members are null and named, and all others are shown`(
       lua: String, get: [String], history: [String]
     ) throws {
       let lab = try Lab.current

@@ -1,8 +1,8 @@
-// What the model of a device keeps of its replies under idempotency keys.
+// The replies that the model of a device keeps under idempotency keys.
 
 import Foundation
 
-/// What is kept of a reply under an idempotency key.
+/// A reply that is kept under an idempotency key.
 struct KeptReply {
   enum Shown {
     /// The reply as it was.
@@ -32,7 +32,7 @@ struct KeptReply {
     }
   }
 
-  /// What makes two requests the same: not the order of their options.
+  /// The words by which two requests are the same, in any order of their options.
   static func essence(_ request: ModelRequest) -> [String] {
     var plain = request
     plain.options = []

@@ -1,5 +1,5 @@
-// Links: users and their quota, tags, lists and reports; and entries that heal after a worker has
-// died between any two steps.
+// Links: users and their quota, tags, lists and reports; and entries that are reconciled after a
+// worker has died between any two steps.
 
 import Foundation
 import Testing
@@ -64,7 +64,7 @@ extension SystemSuites {
       }
     }
 
-    @Test func `a corrupt session is listed with what is left, beside whole ones`() throws {
+    @Test func `a corrupt session is listed with its valid parts, beside whole ones`() throws {
       let lab = try Lab.current
       let client = try lab.connect()
       let (device, user) = (Lab.device(), Lab.device("user"))
@@ -131,7 +131,7 @@ extension SystemSuites {
     @Test(arguments: [
       "*=x", "=x", "tag=", "tag", "tag=a b", "tag=a tag=b", "tag=a state=none", "tag=a limit=0",
     ])
-    func `what is no list is refused`(list: String) throws {
+    func `an invalid list is rejected`(list: String) throws {
       let reply = try Lab.current.connect().request("LIST \(list)")
       if list == "tag" { expect(reply, "OK") } else { expect(reply, "ERR", "bad_request") }
     }
@@ -254,7 +254,7 @@ extension SystemSuites {
       expect(try client.request("LINK \(device) t/g a"), "ERR", "bad_request")
     }
 
-    @Test func `requests behind one that takes several steps see what it did`() throws {
+    @Test func `requests behind one of several steps see its effect`() throws {
       let client = try Lab.current.connect()
       let (user, device) = (Lab.device("user"), Lab.device())
       try client.sendLine(

@@ -1,4 +1,4 @@
-// The clocks of a session by section 6 of the contract, as a list of what becomes true when.
+// The clocks of a session by section 6 of the contract, as a list of transitions and moments.
 
 import Foundation
 

@@ -1,4 +1,4 @@
-// A device with its sessions, its lock and its request ids, and what it must answer to a request.
+// A device with its sessions, its lock and its idempotency keys, and the right reply to a request.
 
 import Foundation
 
@@ -96,7 +96,7 @@ struct ModelDevice {
   /// How many steps a device may have in one ms.
   private static let stepsInOneMs = 2
 
-  /// What is current after a session came to its end, or went.
+  /// Sets the current session after one has ended or was removed.
   private mutating func settleCurrent() {
     for at in sessions.indices where sessions[at].isLive { sessions[at].endedStep = 0 }
     for at in sessions.indices where !sessions[at].isLive && sessions[at].endedStep == 0 {
@@ -123,7 +123,7 @@ struct ModelDevice {
     return true
   }
 
-  /// What short clocks of sessions did has been noted.
+  /// The transitions of short clocks have been applied.
   mutating func clocksHaveRun() {
     steps += 1
     settleCurrent()
@@ -345,7 +345,7 @@ struct ModelDevice {
     return unfit(hinted, request)
   }
 
-  /// What a session that is there already does not take.
+  /// The options that an existing session ignores.
   private func ignored(_ request: ModelRequest) -> [String] {
     let names = [
       "name", "phase", "step", "idle", "abandon", "archive", "life", "keep", "warn", "fenced",

@@ -29,7 +29,7 @@ extension SystemSuites {
     private static let stores = ["OPEN", "SET", "SAY", "CHAT", "RECOVER"]
 
     @Test(arguments: stores)
-    func `what is almost JSON is stored by none of the verbs`(verb: String) throws {
+    func `almost-JSON is stored by none of the verbs`(verb: String) throws {
       let bench = try Bench()
       for text in PayloadCases.bad {
         expectBadRequest(try bench.client.request("\(verb) \(bench.device) \(text)"))
@@ -119,7 +119,7 @@ extension SystemSuites {
       "idle=1h", "abandon=1h", "archive=1h", "life=1h", "keep=1h", "warn=1h", "fenced=yes",
       "{\"kept\":1}",
     ])
-    func `what a new session is made from is refused where one is named`(rest: String) throws {
+    func `options of a new session are rejected where a session is named`(rest: String) throws {
       let bench = try Bench()
       let (client, device) = (bench.client, bench.device)
       let session = try client.request("GET \(device)").string("session")

@@ -17,7 +17,7 @@ extension SystemSuites {
       var device: String { String(address.prefix { $0 != "/" }) }
     }
 
-    @Test func `whatever clocks a session has, they do what the model says, when it says`() throws {
+    @Test func `any set of clocks acts as in the model, at the model's moments`() throws {
       var random = Seeded("clocks of sessions")
       let lab = try Lab.current
       let clients = [try lab.connect(0), try lab.connect(1)]

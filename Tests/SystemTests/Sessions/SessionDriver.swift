@@ -1,4 +1,4 @@
-// Makes random requests for one device, sends each, and holds the reply against the model.
+// Makes random requests for one device, sends each, and compares the reply with the model.
 
 import Foundation
 import struct TestSupport.Seeded

@@ -1,5 +1,5 @@
-// Sessions and chats as sections 4, 6 and 7 of the contract have them: small enough to be read, and
-// without clocks, batches or Redis. It says what each reply must be, byte for byte.
+// Sessions and chats by sections 4, 6 and 7 of the contract: small enough to be read, and without
+// clocks, batches or Redis. It gives each reply, byte for byte.
 
 import Foundation
 

@@ -1,5 +1,5 @@
 // Owns: the tests that each part of an address or a request has its effect: chats in addresses, the
-// current session, what RECOVER looks for, and numbers that were never given out.
+// current session, the search of RECOVER, and numbers that were never given out.
 
 import Foundation
 import Testing
@@ -59,7 +59,7 @@ extension SystemSuites {
       for verb in ["HISTORY", "POP", "FORGET"] {
         expect(try client.request("\(verb) \(device)"), "NONE")
       }
-      // What is exported comes back with its chats' numbers.
+      // An imported session keeps its chats' numbers.
       let exported = try client.request("EXPORT \(device)").raw.dropFirst(3)
       expect(try client.request("IMPORT replace=yes \(exported)"), "OK")
       #expect(try client.request("SAY \(device) {}").int("chat") == 5)
@@ -99,7 +99,7 @@ extension SystemSuites {
       for index in 0..<writers { #expect(config?["w\(index)"]?.int == 9) }
     }
 
-    @Test func `what would be too large is not merged`() throws {
+    @Test func `a merge over the limit is rejected`() throws {
       let (client, device) = try opened()
       let text = String(repeating: "x", count: 150_000)
       expect(try client.request("SET \(device)/current/1 {\"a\":\"\(text)\"}"), "OK")
@@ -268,7 +268,7 @@ extension SystemSuites {
       #expect(try current(client, device) == id)
     }
 
-    @Test func `what no session can have is not imported`() throws {
+    @Test func `impossible sessions are not imported`() throws {
       let (client, device) = try opened(" {\"a\":1}")
       expect(try client.request("CHAT \(device) name=n"), "OK")
       let exported = String(try client.request("EXPORT \(device)").raw.dropFirst(3))
@@ -294,7 +294,7 @@ extension SystemSuites {
       "agent", "device", "session", "chat", "thread", "state", "order", "since", "before", "fields",
       "count", "limit", "cursor",
     ])
-    func `what is no kind of link is none anywhere`(kind: String) throws {
+    func `an invalid kind of link is invalid in every verb`(kind: String) throws {
       let (client, device) = try opened()
       expectBadRequest(try client.request("LINK \(device) \(kind) x"), naming: kind)
       expectBadRequest(try client.request("UNLINK \(device) \(kind) x"), naming: kind)

@@ -1,4 +1,4 @@
-// Records: members and their revisions, fencing, request ids, chats and messages, and their limits.
+// Records: members and their revisions, fencing, idempotency keys, chats, messages, and their limits.
 
 import Foundation
 import Testing

@@ -1,4 +1,4 @@
-// The few words of HTTP that the admin port needs.
+// The part of HTTP that the admin port needs.
 
 import Foundation
 

@@ -1,4 +1,4 @@
-// Clients that take locks as fast as they can, and remember what they were promised.
+// Clients that take locks as fast as they can, and record the grants.
 
 import Foundation
 import Testing

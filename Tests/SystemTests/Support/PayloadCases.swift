@@ -1,4 +1,4 @@
-// Texts that begin like a payload: JSON by RFC 8259, and what only looks like it.
+// Texts that begin like a payload: JSON by RFC 8259, and text that only looks like it.
 //
 // After the ideas of the public JSON test suite; all on one line and without control characters.
 

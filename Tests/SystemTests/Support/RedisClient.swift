@@ -1,4 +1,4 @@
-// The tests' own way to talk to Redis: RESP2, one command at a time.
+// The tests' own client of Redis: RESP2, one command at a time.
 
 import Foundation
 import Glibc

@@ -1,5 +1,5 @@
-// Owns: what every server that stands in front of another one here does: a thread that accepts, and
-// one for each connection, which moves what has come until either side has ended.
+// Owns: the common part of the proxies here: a thread that accepts, and one for each connection,
+// which moves bytes until either side has ended.
 
 import Foundation
 import Glibc

@@ -1,4 +1,4 @@
-// A reply line of the worker, and what the tests ask of it.
+// A reply line of the worker, with its parts.
 
 import Foundation
 import Testing

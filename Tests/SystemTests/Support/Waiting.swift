@@ -1,4 +1,4 @@
-// Deadlines and threads: what every test here waits with.
+// Deadlines and threads, with which every test here waits.
 // Nothing else in this target sleeps. Of TestSupport only the random numbers are imported here: the
 // rest of it has these names for what the tests of modules need.
 
