@@ -128,7 +128,7 @@ final class ConnectionBench: Sendable {
   /// Does something on the loop's thread, some time soon.
   func post(_ body: @escaping @Sendable (ConnectionSide) -> Void) { orders.post(Order(body: body)) }
 
-  /// Does something on the loop's thread and gives what it gives.
+  /// Runs a closure on the loop's thread and returns its result.
   func ask<Value: Sendable>(_ body: @escaping @Sendable (ConnectionSide) -> Value) throws -> Value {
     let place = Place<Value>()
     post { side in

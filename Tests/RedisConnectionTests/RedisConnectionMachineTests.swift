@@ -8,7 +8,7 @@ struct RedisConnectionMachineTests {
   enum State: String, CaseIterable, Codable, Sendable {
     case idle, connecting, greeting, ready, backingOff, closed
 
-    /// A machine that has come to this state; its tries wait 20 ms at first.
+    /// A machine in this state; its first retry waits 20 ms.
     var machine: RedisConnectionMachine {
       var machine = RedisConnectionMachine()
       let way: [Event] =

@@ -161,7 +161,7 @@ struct RedisConnectionTests {
     #expect(
       try bench.request(.seize, slot: 2, "d", "a", "60000", "").contains(#""seized_from":"a""#))
     #expect(try bench.ask { $0.redis?.scriptsMended } == 1)
-    // Redis counts a call of what it does not know as well.
+    // Redis counts calls of unknown scripts as well.
     #expect(try calls(word) == called + 2)
     #expect(try libraries().count == (way == .function ? 1 : 0))
   }

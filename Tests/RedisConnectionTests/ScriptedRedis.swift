@@ -1,4 +1,4 @@
-// Owns: a scripted fake Redis, for what a real one will not do on demand: garble, cut, stall.
+// Owns: a scripted fake Redis, for faults that a real one has not on demand: garble, cut, stall.
 // It reads commands and answers as the test says, on a Unix socket and a thread of its own.
 
 import Foundation
@@ -118,7 +118,7 @@ private final class FakeConnection {
 
   deinit { close(descriptor) }
 
-  /// Reads what is there and answers whole commands; false when the connection is over.
+  /// Reads the available bytes and answers whole commands; false when the connection is over.
   func serve(_ play: ScriptedRedis.Play) -> Bool {
     var room = [UInt8](repeating: 0, count: 1 << 18)
     let count = recv(descriptor, &room, room.count, 0)

@@ -42,7 +42,7 @@ struct ScriptedRedisTests {
     try bench.waitUntilServing(after: 2)
     #expect(try bench.request(.seize, slot: 2, "d", "a", "60000", "") == "NONE")
     #expect(fake.connectionCount == 2)
-    // S7: what was sent and not answered is not sent again.
+    // S7: a command that was sent and not answered is not sent again.
     #expect(fake.commands.count { $0.name == "EVALSHA" } == 2)
   }
 

@@ -32,7 +32,7 @@ struct ChatTests {
     return (messages.compactMap { $0["seq"] as? Int }, more)
   }
 
-  /// Compares every page of up to 3 messages with what is there.
+  /// Compares every page of up to 3 messages with the model.
   private func compare(_ seqs: [Int], latest: Int) throws {
     for after in [latest + 1, latest + 2] {
       let reply = try bench.run(.history, "d", "S", "", "\(after)", "3")

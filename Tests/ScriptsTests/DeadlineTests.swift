@@ -96,7 +96,7 @@ struct DeadlineTests {
 
   // MARK: Expired locks
 
-  /// Takes a lock of 10 ms and waits until it is over; what its event must say.
+  /// Takes a lock of 10 ms and waits until it has expired; gives its expected event.
   private func expired() throws -> (record: HeldLock, event: String) {
     try bench.run(.lock, "d", "a", "10", "", "")
     let record = try bench.held("d")

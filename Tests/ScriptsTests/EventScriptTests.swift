@@ -60,7 +60,7 @@ struct EventScriptTests {
       agesMs: stride(from: 1, to: rest.count, by: 2).compactMap { Int(rest[$0]) })
   }
 
-  /// Moves what a worker holds; `ids` are those of the protocol.
+  /// Moves events that a worker holds; `ids` are those of the protocol.
   @discardableResult private func move(
     _ ids: [String], to target: String, group: String = "g", worker: String = "w-1"
   ) throws -> Int {

@@ -48,7 +48,7 @@ struct ListTests {
     let first = try list("active")
     #expect(first == ([], "S1001"))
     #expect(try list("active", after: "S1001") == (["S1000"], nil))
-    // A page that is full ends at what it shows.
+    // A full page ends at its last entry.
     #expect(try list(limit: 2) == (["S2000", "S1999"], "S1999"))
     #expect(try list("completed", limit: 1, after: "S1002") == (["S1001"], nil))
     #expect(try list(limit: 1_000).cursor == "S1001")

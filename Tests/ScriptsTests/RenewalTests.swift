@@ -60,7 +60,7 @@ struct RenewalTests {
     let now = try bench.held("d")
     #expect(now.token == first.token && now.acquiredAt == first.acquiredAt)
     #expect(now.endsAt >= first.endsAt + 35_000)
-    // The shortest of them is when it is looked at.
+    // The shortest of them is its deadline in the index.
     #expect(try bench.due("d") == bench.expiresAt("d"))
     #expect(try (bench.due("d") ?? 0) <= first.endsAt - 50_000 + 1_000)
   }

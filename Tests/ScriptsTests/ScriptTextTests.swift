@@ -6,7 +6,7 @@ import SessionModel
 import Testing
 import TestSupport
 
-/// A Lua file of the project and what its header says.
+/// A Lua file of the project and its header.
 struct LuaFile: Sendable {
   let name: String
   let text: String

@@ -59,7 +59,7 @@ struct SessionCleanupTests {
     try lose(150..<200)
     _ = try calls("hget")
     #expect(try bench.reap().due == 51)
-    // Each of those that are left is looked at once, not fifty times.
+    // Each of the remaining ones is read once, not fifty times.
     #expect(try calls("hget") < 500)
     #expect(try line(of: "d") == .text("1 T2"))
   }

@@ -79,7 +79,7 @@ private struct DocExample: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// Lines with placeholders, as docs/protocol.md explains them, and what they have stood for so far.
+/// Lines with placeholders, as docs/protocol.md explains them, and their values so far.
 private struct Placeholders {
   private var values: [String: String] = [:]
 
@@ -91,7 +91,7 @@ private struct Placeholders {
     "n": "[0-9]+", "text": ".+?",
   ]
 
-  /// A request, with what its placeholders have stood for in the replies before it.
+  /// A request, with the values of its placeholders from the replies before it.
   func filled(_ request: String) throws -> String {
     try request.replacing(Self.pattern, maxReplacements: .max) { match in
       guard let value = values[String(match.0)] else {

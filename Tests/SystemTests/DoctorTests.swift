@@ -32,7 +32,7 @@ extension SystemSuites {
     ) throws {
       let redis = try RedisServer(Self.fit)
       defer { redis.stop() }
-      // Without a limit nothing is ever thrown away, whatever the policy.
+      // Without a limit nothing is evicted, whatever the policy.
       try redis.command("CONFIG", "SET", "maxmemory", "100mb")
       try redis.command("CONFIG", "SET", setting[0], setting[1])
       let run = try ProgramRun(["doctor", "--redis", redis.adminURL])

@@ -1,4 +1,4 @@
-// Processes that die, hang and come back, under load: what was acknowledged stays true.
+// Processes that die, hang and come back, under load: acknowledged writes persist.
 
 import Foundation
 import Testing

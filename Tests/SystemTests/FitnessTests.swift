@@ -16,7 +16,7 @@ extension SystemSuites {
         .map { ($0["text"] as? String ?? "", $0["fix"] as? String ?? "") }
     }
 
-    /// Expects that a worker does not start, and says of this check what the doctor says.
+    /// Expects that a worker does not start, with the doctor's text for this check.
     private func expectRefused(
       _ url: String, _ check: String, at place: SourceLocation = #_sourceLocation
     ) throws {

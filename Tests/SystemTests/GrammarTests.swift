@@ -55,7 +55,7 @@ extension GrammarRow {
   private static let said = ["OPEN D", "SAY D [{\"n\":1},{\"n\":2},{\"n\":3}]"]
   private static let locked = ["LOCK D a"]
 
-  /// One request of each verb that takes a token or an id, after what it needs.
+  /// One request of each verb that takes a token or an id, after the requests that it needs.
   private static let changes: [(verb: String, setup: [String], request: String)] = [
     ("LOCK", [], "LOCK D a"), ("RENEW", locked, "RENEW D a token={T}"),
     ("UNLOCK", locked, "UNLOCK D a"), ("HANDOFF", locked, "HANDOFF D a b"),

@@ -155,7 +155,7 @@ extension SystemSuites {
       // Of one device a request id is used once, however the device is spelt.
       let first = try client.request("SAY \(upper) req=r {}")
       #expect(try client.request("SAY \(lower) req=r {}").raw == first.raw)
-      // IMPORT of what another program wrote.
+      // IMPORT of another program's text.
       let export = String(try client.request("EXPORT \(upper)").raw.dropFirst(3))
       expect(try client.request("DELETE \(upper)"), "OK")
       let changed = export.replacing("\"device\":\"\(lower)\"", with: "\"device\":\"\(upper)\"")

@@ -37,7 +37,7 @@ extension SystemSuites {
       let request = Array(Self.post("CLEAR \(victim)\nCLEAR \(victim)\r\n").utf8)
       let client = try lab.connect()
       if isByteByByte {
-        // Once it is known what it is, the worker may be done with it.
+        // Once the protocol is known, the worker may close the connection.
         for byte in request.prefix(20) { try client.send([byte]) }
       } else {
         try client.send(request)
@@ -91,7 +91,7 @@ extension SystemSuites {
       let client = try worker.connect()
       try client.send(Array("GET /\(long) HTTP/1.1\r\nHost: a\r\n\r\nPING\n".utf8))
       try expectClosed(client, naming: "HTTP")
-      // A method that is longer than a line may be: what follows shows what it is.
+      // A method over the limit of a line: the bytes after it show the protocol.
       let other = try worker.connect()
       try other.send(Array("\(long) / HTTP/1.1\r\nHost: a\r\n\r\nPING\n".utf8))
       let reply = try other.reply()

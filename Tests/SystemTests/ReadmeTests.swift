@@ -36,7 +36,7 @@ private struct ConsoleBlock: Sendable {
   }
 }
 
-/// A copy of what a newcomer has after a clone and a build, and the tools that are there then.
+/// A copy of the files that a newcomer has after a clone and a build, and the tools of that machine.
 private struct Newcomer {
   let folder: String
   let tools: String
@@ -66,7 +66,7 @@ private struct Newcomer {
       guard let found else { throw Failure("this machine has no \(name)") }
       try files.createSymbolicLink(atPath: "\(tools)/\(name)", withDestinationPath: found)
     }
-    // The toolchain: what is built is built already.
+    // The toolchain: everything is built already.
     let swift = "#!/bin/sh\necho 'Swift version 6.2 (stand-in)'\n"
     try swift.write(toFile: tools + "/swift", atomically: true, encoding: .utf8)
     try files.setAttributes([.posixPermissions: 0o755], ofItemAtPath: tools + "/swift")
@@ -136,7 +136,7 @@ extension SystemSuites {
       try runProgram(on: String(place))
     }
 
-    /// Runs a block in one shell, and compares what each command prints with what is shown.
+    /// Runs a block in one shell, and compares each command's output with the page.
     private func paste(
       _ block: ConsoleBlock, _ newcomer: Newcomer, _ environment: [String: String]
     ) throws {

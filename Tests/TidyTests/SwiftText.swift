@@ -117,7 +117,7 @@ extension UInt8 {
   fileprivate static let backtick = UInt8(ascii: "`")
 }
 
-/// Replaces what is not code by spaces; line ends and the quotes of strings stay where they are.
+/// Replaces comments and literals by spaces; line ends and the quotes of strings stay.
 private struct Blanker {
   private let input: [UInt8]
   private var output: [UInt8] = []

@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 struct WordingTests {
-  /// A file may be named here with what it alone may do, and why.
+  /// Exceptions: a file, the word that it alone may have, and why.
   private static let exceptions: [String: String] = [
     // The one loop in which tests wait for what cannot call back: another process.
     "Tests/SystemTests/Support/Waiting.swift": "sle" + "ep("

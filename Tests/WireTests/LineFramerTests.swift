@@ -11,7 +11,7 @@ import Wire
     case other(OtherProtocol)
   }
 
-  /// Feeds chunks to a framer as a connection would and collects what it says.
+  /// Feeds chunks to a framer as a connection would and collects its frames.
   func heard(_ framer: inout LineFramer, _ chunks: [[UInt8]]) -> [Heard] {
     var all: [Heard] = []
     for chunk in chunks {

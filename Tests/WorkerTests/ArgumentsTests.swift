@@ -144,7 +144,7 @@ struct ArgumentsTests {
 
   // MARK: Rejected
 
-  /// Each with how its text begins: it names what is at fault.
+  /// Each with the begin of its text, which names the fault.
   static let wrong: [(String, String)] = [
     ("MADEUP", "missing word device: \(usage)"), ("MADEUP d", "missing word agent: \(usage)"),
     ("MADEUP d a n x", "extra word 'x' (quote a text that has spaces): \(usage)"),

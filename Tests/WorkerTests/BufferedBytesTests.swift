@@ -143,7 +143,7 @@ private struct BufferedLine {
   /// Sends so many bytes of a line that does not end.
   func sendPart(_ count: Int) { send([UInt8](repeating: 0x61, count: count)) }
 
-  /// Reads what has come, and at most so much; returns how much that was.
+  /// Reads at most `count` of the bytes that have come; returns how many it read.
   @discardableResult func receive(_ most: Int = .max) -> Int {
     var buffer = [UInt8](repeating: 0, count: min(most, 1 << 20))
     var all = 0
@@ -177,7 +177,7 @@ struct MemoryPressureConnectionTests {
     #expect(line.owner.refusals == [] && line.owner.bytes >= Self.little)
     line.sendPart(1)
     #expect(line.owner.refusals == [.crowded] && line.owner.bytes == 0)
-    // The rest of it is thrown away, with one answer for all of it, and the next line is read.
+    // The rest of it is discarded, with one answer for all of it, and the next line is read.
     line.sendPart(100_000)
     #expect(line.owner.refusals == [.crowded] && line.owner.bytes == 0)
     line.send(Array("end\nPING\n".utf8))

@@ -8,7 +8,7 @@ struct EventWaitTests {
   private static let nothing = EventAnswer.nothing(isBlocked: false, againMs: nil)
   private static let blocked = EventAnswer.nothing(isBlocked: true, againMs: nil)
 
-  /// An event at moment 1,000 or, where it says so, at another.
+  /// An event at moment 1,000 by default.
   private enum Event: String, CaseIterable {
     case tailRuns, eventsCame, foundNothing, foundEvents, failed, timerEarly, timerLate, written
     case closed, inputEnded, refused, cutShort

@@ -75,7 +75,7 @@ final class ChaosWorkload: Sendable {
     try eventually("\(more) more changes", within: limit) { count.value >= wanted }
   }
 
-  /// Ends the clients, each after the call it is in, and gives what they did.
+  /// Ends the clients, each after its present call, and gives their calls.
   func stop() throws -> [CallRecord] {
     stopping.value = true
     return try threads.flatMap { try $0.join() }

@@ -153,7 +153,7 @@ extension DeviceHistoryCheck {
     leases[token] = lease
   }
 
-  /// The tokens that an UNLOCK without one can have given back: none that was over by then, since
+  /// The tokens that an UNLOCK without one can have released: none that was over by then, since
   /// the next one had been granted.
   private func candidates(for call: CallRecord) -> [Int] {
     let heldMs = call.confirmed?.heldMs ?? 0

@@ -34,7 +34,7 @@ private struct Received: Sendable {
   var events: [EventRecord] = []
   /// How long after it became true each came, in ms.
   var latenessMs: [Int] = []
-  /// Those whose acknowledgement was on its way when a worker was killed: they may come twice.
+  /// Those whose acknowledgement was in flight when a worker was killed: they may come twice.
   var underWay: Set<String> = []
 
   mutating func take(_ more: [EventRecord]) {
@@ -158,7 +158,7 @@ extension SystemSuites.Deadlines {
       }
       bench.play(.hold(.milliseconds(400)))
       try bench.maker.make([bench.device, bench.device])
-      // It is gone while Redis' answer is on its way.
+      // It closes while the reply of Redis is in flight.
       try eventually("events that a worker holds") { try held(bench.redis) > 0 }
       gone.socket.reset()
       let events = try bench.next(within: 2_500, count: 2)

@@ -46,7 +46,7 @@ struct CallRecord: Sendable {
   var device: String
   /// The agent that acts; empty for CLEAR.
   var agent = ""
-  /// To whom HANDOFF passes the lock.
+  /// The agent to which HANDOFF passes the lock.
   var receiver: String?
   /// The token that was sent along.
   var token: Int?

@@ -68,7 +68,7 @@ extension PlantedBug {
         within: "ZRANGEBYSCORE", find: stillHeld, replacement: "if false then\n    watch_lock")
     ])
 
-  /// The reaper takes its call for the truth: what is in the index is over, now.
+  /// The reaper takes its call for the truth: each entry of the index is over, now.
   static let callerTrusted = PlantedBug(
     "a trusted notification",
     [

@@ -80,7 +80,7 @@ private final class ScriptLink {
     self.planted = planted
   }
 
-  /// Moves what has come; false when the connection is over.
+  /// Moves the received bytes; false when the connection is over.
   func turn() throws -> Bool {
     let readable = TestSocket.readable([worker, redis], within: .milliseconds(20))
     if readable[1], let bytes = try redis.receiveSome() {

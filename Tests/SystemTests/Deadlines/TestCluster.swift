@@ -106,7 +106,7 @@ extension TestCluster {
 
   /// The partitions' keys of one kind, a pattern.
   ///
-  /// Fit for tests only: it looks at every key.
+  /// For tests only: it scans every key.
   static func keys(_ kind: String, _ client: RedisClient) throws -> [String] {
     guard case .array(let keys) = try client.command("KEYS", "lk:{*}:\(kind)") else { return [] }
     return keys.compactMap(\.string)

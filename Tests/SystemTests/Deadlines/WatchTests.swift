@@ -111,7 +111,7 @@ extension SystemSuites.Deadlines {
     }
   }
 
-  /// A thread that reads what a watch shows.
+  /// A thread that reads the lines of a watch.
   private final class Watcher: Sendable {
     private let seen = Shared<[String]>([])
     private let thread: Background<Void>
@@ -177,7 +177,7 @@ extension SystemSuites.Deadlines {
       isOver.value = true
       #expect(try watcher.events().count == made)
       #expect(lab.worker.residentKiB < 400_000)
-      // It gets the end of the stream after what was under way.
+      // It gets the end of the stream after the lines that were under way.
       let deadline = Deadline(within: .seconds(10))
       while try sleeper.readLine(within: .seconds(5)) != nil { try #require(!deadline.isOver) }
       #expect(try maker.request("PING").raw == "OK")

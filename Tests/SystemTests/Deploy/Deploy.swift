@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 extension SystemSuites {
-  /// Everything in deploy/, run or checked by what it is made for.
+  /// Everything in deploy/, run or checked by the program that it is for.
   @Suite struct Deploy {}
 }
 

@@ -44,7 +44,7 @@ final class FreezingProxy: Sendable {
   /// connections.
   func lose(_ count: Int, repliesTo word: String) { losses.value = (count, word) }
 
-  /// Moves what has come; false when either side has ended.
+  /// Moves the received bytes; false when either side has ended.
   private static func move(
     _ client: TestSocket, _ worker: TestSocket, _ losses: Shared<(count: Int, word: String)>,
     _ isLosing: inout Bool

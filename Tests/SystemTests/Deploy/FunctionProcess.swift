@@ -67,7 +67,7 @@ final class FunctionProcess: Sendable {
 
   func thaw() { child.signal(SIGCONT) }
 
-  /// Gives it an event and waits for what it returns.
+  /// Gives it an event and waits for its result.
   func invoke(_ id: String, _ device: String, _ message: String) throws -> JSON {
     let event = #"{"id":"\#(id)","device":"\#(device)","message":{"text":"\#(message)"}}"# + "\n"
     let count = event.utf8.count

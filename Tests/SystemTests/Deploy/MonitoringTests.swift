@@ -4,7 +4,7 @@
 import Foundation
 import Testing
 
-/// A use of a metric in an expression: its name, and what is asked of its labels.
+/// A use of a metric in an expression: its name, and the conditions on its labels.
 private struct Selector {
   var name: String
   var labels: [(name: String, value: String)]
@@ -130,7 +130,7 @@ extension SystemSuites.Deploy {
       for expression in alerts + panels {
         #expect(try Self.missing(in: expression, shown) == [], "\(expression)")
       }
-      // The check finds what it is for.
+      // The check finds missing metrics.
       for (planted, found) in [
         ("sum(latchkey_nosuch)", "latchkey_nosuch"), ("1 + 1", "it asks for nothing"),
         ("latchkey_ready{nosuch=\"1\"}", "latchkey_ready{nosuch}"),
@@ -149,7 +149,7 @@ extension SystemSuites.Deploy {
       }
       let left = queries.filter { $0.contains("$") }
       #expect(left.isEmpty, "a variable that is not known")
-      // As rules, since that is what the tool checks; JSON is YAML too.
+      // As rules, since the tool checks those; JSON is YAML too.
       let rules = queries.enumerated().map { ["record": "q:\($0.offset)", "expr": $0.element] }
       let file = ["groups": [["name": "queries", "rules": rules]]] as [String: Any]
       let path = "\(try Scratch.folder("queries"))/queries.yml"

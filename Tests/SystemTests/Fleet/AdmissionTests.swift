@@ -72,7 +72,7 @@ extension SystemSuites.Fleet {
       lab.redis.thaw()
       for reply in try busy.replies(10) { #expect(reply.isOK || reply.isOutage, "\(reply)") }
       try eventually("service again") { try other.request("LOCK \(device)-x a").isOK }
-      // Callers have their replies a moment before the turn ends, which is when it is written down.
+      // Callers have their replies a moment before the turn ends, when it is counted.
       try eventually("nothing being under way") {
         try lab.workers[1].metric("latchkey_requests_in_flight") == 0
       }

@@ -73,7 +73,7 @@ extension SystemSuites.Fleet {
       let idle = try (0..<50).map { _ in try worker.connect() }
       for client in idle { #expect(try client.request("PING").raw == "OK") }
       try worker.freeze()
-      // The kernel lets these in, and holds what all of them send.
+      // The kernel accepts these, and buffers their requests.
       let late = try (0..<50).map { _ in try worker.connect() }
       let device = Lab.device()
       for (number, client) in (idle + late).enumerated() {
@@ -89,7 +89,7 @@ extension SystemSuites.Fleet {
     }
 
     @Test func `a caller that goes on asking is served, then sent elsewhere`() throws {
-      // A test that stands still for 100 ms counts as quiet, and hears the end instead.
+      // A test that pauses for 100 ms counts as quiet, and gets the end of the stream instead.
       for _ in 0..<5 {
         let worker = try start(["--drain-grace", "1s"])
         defer { worker.kill() }
@@ -146,7 +146,7 @@ extension SystemSuites.Fleet {
       try client.sendLine("QUIT")
       let more = Array(repeating: Array("LOCK \(device) a\n".utf8), count: 100).flatMap { $0 }
       for _ in 0..<10 { _ = try? client.send(more) }
-      // A connection that is reset forgets what its caller has not read.
+      // A reset connection drops the replies that its caller has not read.
       #expect(try client.reply().raw == "OK")
       #expect(client.isClosed())
       expect(try lab.connect().request("HOLDER \(device)"), "NONE")

@@ -37,7 +37,7 @@ extension SystemSuites {
       #expect(try client.request("EXPORT \(device)").raw == before.raw)
       #expect(try client.request("GET \(device)").raw == record.raw)
       #expect(try client.request("LIST user=\(user)").raw.contains(device))
-      // In the place of what it has become meanwhile.
+      // In the place of its changed version.
       expect(try client.request("SET \(device) {\"x\":2}"), "OK")
       expect(try client.request("FORGET \(device)"), "OK")
       #expect(try client.request("IMPORT replace=yes \(body(before))").raw == record.raw)

@@ -13,7 +13,7 @@ struct ModelClocks {
 }
 
 extension ModelClocks {
-  /// The defaults, but for what the request says.
+  /// The defaults, except for those that the request sets.
   init(_ request: ModelRequest) {
     func ms(_ name: String, _ standard: Int) -> Int {
       switch request.option(name) {
@@ -112,7 +112,7 @@ struct ModelCourse {
     }
   }
 
-  /// Does what a caller did; false if the state of that moment does not allow it.
+  /// Applies a request; false if the state of that moment does not allow it.
   mutating func act(_ act: Act) -> Bool {
     run(untilMs: act.atMs)
     switch (act.verb, state) {

@@ -116,7 +116,7 @@ struct ModelDevice {
     current = among.first { steps($0) == best }?.id
   }
 
-  /// Takes what the worker says is the current one, of several that it may be; false if it is none.
+  /// Takes the worker's choice of the current one among several; false if it is none of them.
   mutating func learnCurrent(_ id: String) -> Bool {
     guard candidates.contains(id) else { return false }
     (current, candidates) = (id, [])
@@ -133,7 +133,7 @@ struct ModelDevice {
     "ERR illegal_state \(verb): the session is \(session.state)"
   }
 
-  /// STALE, unless the request carries the current token, or none where none is asked for.
+  /// STALE, unless the request carries the current token, or none where none is required.
   private func fence(_ session: ModelSession, _ token: Int?) -> String? {
     guard let token else { return session.isFenced ? "STALE {\"rev\":\(session.rev)}" : nil }
     return token == self.token ? nil : "STALE {\"rev\":\(session.rev)}"

@@ -25,7 +25,7 @@ extension SystemSuites {
       }
     }
 
-    /// The requests that store what a caller sends, as far as the payload.
+    /// The requests that store a payload, up to it.
     private static let stores = ["OPEN", "SET", "SAY", "CHAT", "RECOVER"]
 
     @Test(arguments: stores)
@@ -85,7 +85,7 @@ extension SystemSuites {
       #expect(try client.request("LIST \(device)").raw == "OK {\"sessions\":[],\"cursor\":null}")
       expect(try client.request("OPEN \(device) name=n phase=p step=s {\(members)}"), "OK")
       #expect(try client.request("GET \(device)").shows("m127", as: "127"))
-      // More members than anything could take are refused before they are looked at.
+      // Too many members are rejected before they are parsed.
       let more = (0..<600).map { "\"m\($0)\":null" }.joined(separator: ",")
       expect(try client.request("SET \(device) {\(more)}"), "ERR", "quota")
       #expect(try client.request("GET \(device)").shows("m0", as: "0"))

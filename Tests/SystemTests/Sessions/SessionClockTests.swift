@@ -7,7 +7,7 @@ import struct TestSupport.Seeded
 extension SystemSuites {
   /// Without the sweep, which would write missing events within seconds.
   @Suite(.lab(workers: [["--sweep", "10m"], ["--sweep", "10m"]])) struct SessionClocks {
-    /// One session with random clocks, and what was done to it.
+    /// One session with random clocks, and the requests for it.
     private struct Trial {
       let address: String
       let clocks: ModelClocks
@@ -48,7 +48,7 @@ extension SystemSuites {
         openedAtMs: try opened.int("created_at"))
     }
 
-    /// Does something; what is refused has changed nothing.
+    /// Sends a random request; a rejected one has changed nothing.
     private func act(on trial: inout Trial, _ client: LineClient, _ random: inout Seeded) throws {
       let verb = ["TOUCH", "RESUME", "RECOVER"].randomElement(using: &random) ?? "TOUCH"
       let reply = try client.request("\(verb) \(trial.address)")

@@ -74,7 +74,7 @@ struct SessionDriver {
       .replacing(/(?<name>"(?:at|last_at|created_at)":)[0-9]{13}/) { "\($0.name)T" } == wanted
   }
 
-  /// Waits for what a short clock of a session does, so that the next request finds it done.
+  /// Waits for the transitions of short clocks, so that the next request finds them done.
   private mutating func awaitClocks(on client: LineClient) throws {
     for at in model.sessions.indices {
       let session = model.sessions[at]

@@ -140,7 +140,7 @@ struct ModelSession {
       + ",\"links\":\(linksJSON),\"fields\":{\(fields.joined(separator: ","))}}"
   }
 
-  /// Kinds and what they name, each in the order in which they came.
+  /// Kinds and their references, each in the order in which they came.
   private var linksJSON: String {
     var kinds: [String] = []
     for link in links where !kinds.contains(link.kind) { kinds.append(link.kind) }
@@ -156,7 +156,7 @@ struct ModelSession {
     "\"session\":\"\(id)\",\"state\":\"\(state)\",\"reason\":\(reason),\"links\":\(linksJSON)"
   }
 
-  /// Merges what a request writes; a word that is not OK if it may not.
+  /// Merges a request's members; gives a word other than OK if it must not.
   mutating func merge(_ writes: [(String, String)], seen: Int?) -> String? {
     // A member that stands twice counts as its last value.
     let last = Dictionary(writes) { $1 }

@@ -1,4 +1,4 @@
-// A fake Redis for what a real one will not do on demand: stall, garble, cut and refuse.
+// A fake Redis for faults that a real one has not on demand: stall, garble, cut and refuse.
 //
 // It does not know Redis' commands: it stands in front of a real server, passes on what the worker
 // asks, and a script decides what becomes of each reply. So whatever a worker does when it
@@ -70,7 +70,7 @@ private final class Link {
     self.endedByWorker = endedByWorker
   }
 
-  /// Moves what has come; false when the connection is over.
+  /// Moves the received bytes; false when the connection is over.
   func turn(_ script: FakeRedis.Script) throws -> Bool {
     let readable = TestSocket.readable([worker, redis], within: .milliseconds(20))
     if readable[0], let bytes = try worker.receiveSome() {

@@ -1,4 +1,4 @@
-// Owns: the project's own files, as tests read them. Knows nothing of what is in them.
+// Owns: the project's own files, as tests read them. Knows nothing of their contents.
 
 import Foundation
 

@@ -6,7 +6,7 @@ import Glibc
 
 /// Takes connections and joins each with one of its own to the real server, until it is stopped.
 final class Relay: Sendable {
-  /// Moves what has come; false when the connection is over.
+  /// Moves the received bytes; false when the connection is over.
   typealias Turn = () throws -> Bool
 
   private let stopping = Shared(false)

@@ -13,7 +13,7 @@ final class TestSocket {
     else { throw Failure("fcntl: errno \(errno)") }
   }
 
-  /// `receiveBytes` is the room that the kernel keeps for what was not read; it chooses without.
+  /// `receiveBytes` is the size of the kernel's receive buffer; nil leaves the choice to it.
   convenience init(port: Int, from source: String? = nil, receiveBytes: Int32? = nil) throws {
     let descriptor = try TestSocket.make(AF_INET)
     if var bytes = receiveBytes {
@@ -62,10 +62,10 @@ final class TestSocket {
     return descriptor
   }
 
-  /// Says that nothing more will be sent; what the peer sends can still be read.
+  /// Closes the sending direction; the peer's bytes can still be read.
   func halfClose() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-  /// Closes with a reset: what is under way in both directions is thrown away.
+  /// Closes with a reset: bytes under way in both directions are dropped.
   func reset() {
     var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
     let size = socklen_t(MemoryLayout<Glibc.linger>.size)

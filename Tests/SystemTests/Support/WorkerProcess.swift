@@ -97,7 +97,7 @@ final class WorkerProcess: Sendable {
   }
 }
 
-/// A `latchkey serve` that may or may not come to serve; on free ports by default.
+/// A `latchkey serve` that may fail to start; on free ports by default.
 struct Starting {
   let child: Child
   let folder: String
@@ -153,7 +153,7 @@ struct ProgramRun: Sendable {
     try self.init(command: ["/bin/sh", "-c", script, WorkerProcess.binary])
   }
 
-  /// The run of a command; `input` is what its standard input has, else nothing.
+  /// The run of a command; `input` is its standard input, empty by default.
   init(
     command: [String], environment: [String: String] = [:], input: String? = nil,
     folder place: String? = nil, within limit: Duration = .seconds(10)
