@@ -39,14 +39,14 @@ struct Bench {
 
     lateness: fills the Redis at SOCKET with other keys that have a TTL, takes locks by the
     workers that fall due one after another, and compares when each event was written with when
-    Redis announced the lock, and a key with the same deadline that nobody touched.
+    Redis announced the lock, and a key with the same deadline that was not touched.
 
       --keys N          other keys with a TTL (default 1000000)
       --locks N         locks that fall due (default 10000)
       --over-ms N       over how long they do (default 10000)
       --listen-ms N     how late an announcement may be to count (default 60000)
 
-    quiet: takes locks for a day by the workers, waits until all is quiet, and tells how much of
+    quiet: takes locks for a day by the workers, waits until all is quiet, and shows how much of
     a core processes use. Without locks no worker is needed.
 
       --locks N         locks that are held (default 10000)
@@ -55,7 +55,7 @@ struct Bench {
 
     memory: empties the Redis at SOCKET, which the worker must be using, and fills it with so many
     (default 100000) locks, sessions and messages, and with what Spring Session would write, one
-    kind after another; tells the bytes for one of each, or of the KINDs that are named.
+    kind after another; shows the bytes for one of each, or of the KINDs that are named.
 
     fill: takes locks for a day by the workers, and ends.
 

@@ -2,7 +2,7 @@
 
 import Loop
 
-/// What a load is made of.
+/// The options of a load.
 struct BenchOptions {
   /// A process whose processor time is to be reported.
   struct Observed {
@@ -23,11 +23,11 @@ struct BenchOptions {
   var scripts: Address?
   var observed: [Observed] = []
   var holds = false
-  /// What the callers ask of a worker.
+  /// The verb that the callers send.
   var verb = BenchVerb.lock
   /// How many messages `fill` gives each device's session.
   var messages = 20
-  /// What the devices' names begin with.
+  /// The prefix of the devices' names.
   var prefix = "device"
 
   /// Reads the command line; nil if it only asks for help.

@@ -1,6 +1,6 @@
-// Owns: the figures of a load, and the line that tells them. A value.
+// Owns: the figures of a load, and the line that shows them. A value.
 
-/// What a load came to.
+/// The result of a load.
 struct BenchReport {
   let options: BenchOptions
   /// Of each counted request, in ascending order.
@@ -30,7 +30,7 @@ struct BenchReport {
 
   /// One line.
   ///
-  /// It has no errors to tell: a load that met one has no report.
+  /// It has no errors: a load that met one has no report.
   var json: String {
     let requests = latenciesNs.count - unanswered
     let perSecond = seconds > 0 ? Int(Double(requests) / seconds) : 0

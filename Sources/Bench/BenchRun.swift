@@ -142,7 +142,7 @@ final class BenchRun: LoadOwner {
     end?.set(afterMs: 500)
   }
 
-  /// Sends what has become due while nobody was answered.
+  /// Sends the requests that have become due without a reply.
   private func paced() {
     guard phase != .over else { return }
     let nowNs = MonotonicTime.nowNs()
@@ -174,7 +174,7 @@ final class BenchRun: LoadOwner {
     loop.stop()
   }
 
-  /// Whoever waits at the end has waited at least that long; to leave them out would flatter.
+  /// Callers that wait at the end have waited at least that long; to leave them out would flatter.
   private func countUnanswered() {
     arrivals?.advance(endNs)
     let waiting = callers.compactMap(\.busySinceNs) + (arrivals?.due.waiting ?? [])

@@ -1,12 +1,13 @@
 // Owns: the least server that can be asked for a LOCK: it answers every line with the same one and
-// knows nothing. What it costs is the sockets' cost, below which no server comes that uses them so.
-// Main thread.
+// keeps nothing. Its cost is that of the sockets, a lower bound for servers that use them so. Main
+// thread.
 
 import CLinux
 import Glibc
 import Loop
 
-/// A server on bare epoll, without memory of anybody: one `recv` and one `send` for each request.
+/// A server on bare epoll, without memory of its callers: one `recv` and one `send` for each
+/// request.
 struct EchoServer {
   private let listener: Socket
   private let poller: Int32

@@ -5,7 +5,7 @@
 import Glibc
 import Loop
 
-/// What a caller needs from the load it is part of.
+/// The callbacks of a caller to its load.
 protocol LoadOwner: AnyObject {
   var readBuffer: UnsafeMutableRawBufferPointer { get }
   /// The caller is connected.
@@ -116,7 +116,7 @@ final class LoadCaller: FileWatchOwner {
     if let fromNs = owner.replied(self, sentNs: sentNs, nowNs: nowNs) { send(nowNs: fromNs) }
   }
 
-  /// What has come of the reply, with these bytes as its last ones.
+  /// The state of the reply, with these bytes as its last ones.
   private func state(_ bytes: UnsafeRawBufferPointer) -> ReplyState {
     if target == .webdis {
       return partial.isEmpty

@@ -4,7 +4,7 @@
 import Glibc
 import Loop
 
-/// What kind of server is under load.
+/// The kind of server under load.
 enum LoadTarget: String {
   case latchkey, redis
   /// Redis by HTTP.
@@ -12,7 +12,7 @@ enum LoadTarget: String {
 
   /// The smallest lock script that is correct: one holder at a time, a TTL, a token that grows.
   ///
-  /// It knows no deadlines index, no events, no notes and no request ids.
+  /// It knows no deadlines index, no events, no notes and no idempotency keys.
   static let script = """
     local held = redis.call('GET', KEYS[1])
     if not held then
@@ -43,7 +43,7 @@ enum LoadTarget: String {
         "EVALSHA", scriptHash, "2", "lock:\(device)", "token", agent, "86400000",
       ])
     case .webdis:
-      // What ends in .raw is answered in Redis' own words, which costs Webdis the least.
+      // A path that ends in .raw is answered in Redis' own words, which costs Webdis the least.
       Array(
         """
         GET /EVALSHA/\(scriptHash)/2/lock:\(device)/token/\(agent)/86400000.raw HTTP/1.1\r

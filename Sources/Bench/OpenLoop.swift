@@ -3,7 +3,7 @@
 
 import Glibc
 
-/// Whoever waits, first come, first served.
+/// A queue, first come, first served.
 struct WaitingLine<Element> {
   private var items: [Element] = []
   private var head = 0

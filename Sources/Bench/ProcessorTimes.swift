@@ -1,4 +1,4 @@
-// Owns: how much processor time processes have used, as the kernel tells. A value.
+// Owns: the processor time of processes, from the kernel. A value.
 
 import Glibc
 
@@ -7,7 +7,7 @@ struct ProcessorTimes {
   var ownUs = 0.0
   var observed: [(name: String, us: Double)] = []
 
-  /// What has been used up to now; a process that is gone has used nothing.
+  /// The time used up to now; a process that is gone has used nothing.
   static func now(of processes: [BenchOptions.Observed]) -> ProcessorTimes {
     var time = timespec()
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)

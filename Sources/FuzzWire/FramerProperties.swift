@@ -2,7 +2,7 @@
 
 import Wire
 
-/// What a connection would hear from its framer.
+/// The frames that a connection would get from its framer.
 enum Heard: Equatable {
   case line([UInt8])
   case tooLong
@@ -28,7 +28,7 @@ enum FramerProperties {
           if let broken = feed(chunk, to: &framer, into: &heard) { return broken }
           start = end
         }
-        // An overlong line without an end is heard of by the framer alone.
+        // An overlong line without an end is reported by the framer alone.
         let partialIsTooLong = heard.count == expected.count + 1 && heard.last == .tooLong
         if partialIsTooLong, framer.holdsPartialLine { heard.removeLast() }
         if heard != expected { return "frames at limit \(limit) differ from a plain split" }
@@ -60,7 +60,7 @@ enum FramerProperties {
       }
       let isPartialTooLong = heard.count == expected.count + 1 && heard.last == .tooLong
       if !isOther, !isPartialTooLong, heard != expected { return "looking changes the frames" }
-      // An overlong line may be told before or behind what shows the protocol.
+      // An overlong line may be reported before or behind the line that shows the protocol.
       let outcome = isOther ? [heard[heard.count - 1]] : heard
       if let first, lineBytesMax > OtherProtocol.bytesMax, first != outcome {
         return "another protocol is found or not as the bytes arrive"

@@ -9,7 +9,7 @@ package func fuzzOneInput(_ data: UnsafePointer<UInt8>?, _ count: Int) -> Int32 
   return 0
 }
 
-/// What must be true of the module Wire for every input.
+/// The properties of the module Wire for every input.
 package enum WireProperties {
   /// The first property that the input breaks, in words; nil if all hold.
   package static func broken(by input: [UInt8]) -> String? {

@@ -5,13 +5,13 @@ internal import Glibc
 internal import Loop
 internal import Wire
 
-/// What can go wrong between a caller and a worker.
+/// An error between a caller and a worker.
 public enum LatchkeyError: Error, Sendable, CustomStringConvertible {
   /// No connection could be made: nothing was asked.
   case cannotConnect(String)
-  /// The connection broke, or no reply came in time: what was asked may have been done.
+  /// The connection broke, or no reply came in time: the request may have been done.
   case noReply(String)
-  /// What came is not the protocol.
+  /// The bytes that came are not the protocol.
   case garbage(String)
 
   public var description: String {
@@ -92,7 +92,7 @@ public final class LatchkeyConnection {
     }
   }
 
-  /// Says who is calling; where the reply is not `OK`, nothing that needs rights will be done.
+  /// Authenticates; if the reply is not `OK`, requests that need rights will be refused.
   ///
   /// - Throws: `LatchkeyError.noReply`, as for `request`.
   public func authenticate(_ secret: String, timeoutMs: Int64 = 2_000) throws(LatchkeyError)

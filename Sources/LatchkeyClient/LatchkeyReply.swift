@@ -2,7 +2,7 @@
 
 /// The first word of a reply.
 public enum ReplyWord: String, Sendable, CaseIterable {
-  /// Done; the body says what came of it.
+  /// Done; the body has the result.
   case ok = "OK"
   /// Another agent holds the device; nothing changed.
   case held = "HELD"
@@ -33,7 +33,7 @@ public struct LatchkeyReply: Sendable, Equatable {
     self.word = word
   }
 
-  /// What follows the first word: JSON, or code and text of an error; empty if there is nothing.
+  /// The rest of the line: JSON, or code and text of an error; empty if there is nothing.
   public var body: Substring { line.dropFirst(word.rawValue.count + 1) }
 
   /// The code of an `ERR`, such as `unavailable`.

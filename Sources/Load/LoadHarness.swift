@@ -84,7 +84,7 @@ package enum LoadHarness {
     .cannotConnect(AuthText.refusal(line))
   }
 
-  /// What INFO says, in a few words.
+  /// The content of INFO, in a few words.
   private static func serverLine(_ info: Substring) -> String {
     let parts = info.split(separator: "\"")
     func value(after name: Substring, skipping: Int = 0) -> Substring? {

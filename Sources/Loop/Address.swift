@@ -17,7 +17,7 @@ package enum Address: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// A resolved address, as the kernel wants it.
+/// A resolved address, in the kernel's form.
 package struct SocketAddress: Sendable {
   private let storage: sockaddr_storage
   private let size: socklen_t
@@ -122,7 +122,7 @@ package struct SocketAddress: Sendable {
 }
 
 extension Socket {
-  /// Begins to take callers at the bound address.
+  /// Begins to accept connections at the bound address.
   package func listen(backlog: Int32) throws(SystemError) {
     try systemCall("listen") { Glibc.listen(descriptor, backlog) }
   }

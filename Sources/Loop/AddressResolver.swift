@@ -1,5 +1,5 @@
-// Owns: turning an address into a socket address without holding up the loop: what needs the
-// system's resolver runs on a thread of its own. Runs on the loop's thread.
+// Owns: the resolution of an address without holding up the loop: a look-up by the system's
+// resolver runs on a thread of its own. Runs on the loop's thread.
 
 internal import Glibc
 
@@ -19,7 +19,7 @@ package final class AddressResolver {
     do throws(SystemError) {
       let mailbox = try Mailbox<Outcome>()
       reader = MailboxReader(loop, mailbox, done)
-      // The thread outlives the resolver if the name server is slow; then nobody reads its letter.
+      // The thread outlives the resolver if the name server is slow; then its letter is not read.
       try LoopThread(name: "resolve") {
         mailbox.post(Result { () throws(SystemError) in try SocketAddress.resolve(address) })
       }.detach()

@@ -1,5 +1,5 @@
-// Owns: what is needed of OpenSSL: hashes with and without a key, a comparison that tells nothing
-// by the time it takes, and random bytes. Pure functions; any thread.
+// Owns: the functions that are used of OpenSSL: hashes with and without a key, a comparison in
+// constant time, and random bytes. Pure functions; any thread.
 
 internal import COpenSSL
 internal import Glibc
@@ -39,7 +39,7 @@ package enum Digest {
     left.count == right.count && CRYPTO_memcmp(left, right, left.count) == 0
   }
 
-  /// Bytes that nobody can guess.
+  /// Bytes that cannot be guessed.
   package static func randomBytes(_ count: Int) throws(SystemError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
     guard RAND_bytes(&bytes, Int32(count)) == 1 else { throw SystemError("RAND_bytes", EIO) }

@@ -27,7 +27,7 @@ package final class EventLoop {
   /// Monotonic milliseconds of this turn.
   package var nowMs: Int64 { nowNs / 1_000_000 }
 
-  /// Adds what is to run after the ready descriptors of a turn have all been served.
+  /// Adds an action that runs after the ready descriptors of a turn have all been served.
   ///
   /// This is where requests gathered in the turn leave in one write, and replies likewise.
   package func atTurnEnd(_ action: @escaping () -> Void) { turnEndings.append(action) }

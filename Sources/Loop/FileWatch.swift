@@ -3,7 +3,7 @@
 
 internal import CLibevent
 
-/// What a descriptor is ready for, or is asked about.
+/// The operations for which a descriptor is ready, or is watched.
 ///
 /// A set of its own kind: an OptionSet's literals and insertions are generic code that is not
 /// specialized in other modules, and took 760 instructions for each reply.
@@ -23,7 +23,7 @@ package struct Readiness: Equatable, Sendable {
 
   package var isEmpty: Bool { !canRead && !canWrite }
 
-  /// What either of them asks for.
+  /// The union of both.
   package func or(_ other: Readiness) -> Readiness {
     Readiness(read: canRead || other.canRead, write: canWrite || other.canWrite)
   }
@@ -33,7 +33,7 @@ package struct Readiness: Equatable, Sendable {
   }
 }
 
-/// Who is told when a watched descriptor is ready.
+/// The owner of a watched descriptor, called when that is ready.
 package protocol FileWatchOwner: AnyObject {
   func fileReady(_ readiness: Readiness)
 }
@@ -46,7 +46,7 @@ package final class FileWatch {
   private let event: UnsafeMutablePointer<CLibevent.event>
   private unowned let owner: any FileWatchOwner
 
-  /// What is asked for now; empty means that the poller does not know the descriptor.
+  /// The present interest; empty means that the poller does not know the descriptor.
   package private(set) var interest = Readiness.none
 
   package init(_ loop: EventLoop, _ descriptor: Int32, owner: any FileWatchOwner) {
@@ -62,7 +62,7 @@ package final class FileWatch {
     event.deallocate()
   }
 
-  /// Changes what is asked for; asking for nothing removes the descriptor from the poller.
+  /// Changes the interest; an empty one removes the descriptor from the poller.
   package func want(_ wanted: Readiness) {
     guard wanted != interest else { return }
     if !interest.isEmpty { event_del(event) }

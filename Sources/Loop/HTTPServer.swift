@@ -2,7 +2,7 @@
 
 internal import CLibevent
 
-/// What a GET is answered with.
+/// The answer to a GET.
 package struct HTTPAnswer: Sendable {
   package var status: Int32
   package var contentType: String

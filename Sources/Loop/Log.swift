@@ -1,5 +1,5 @@
 // Owns: the log: logfmt lines on standard error, one write each. Any thread.
-// S10: whoever logs gives no secret, no token, no session content; devices only at debug level.
+// S10: a log line has no secret, no token, no session content; devices only at debug level.
 
 internal import Glibc
 
@@ -25,7 +25,7 @@ package struct Log: Sendable {
 
   package init(level: LogLevel) { self.level = level }
 
-  /// Whether lines at debug are written; what makes such a line often asks first.
+  /// Whether lines at debug are written; frequent ones are made only after asking.
   package var isDebugging: Bool { level == .debug }
 
   package func debug(_ message: String, _ fields: KeyValuePairs<String, String> = [:]) {

@@ -1,4 +1,4 @@
-// Owns: a thread of the process. What runs on it is the caller's.
+// Owns: a thread of the process. Its work is the caller's.
 
 internal import CLinux
 internal import Glibc
@@ -40,7 +40,7 @@ package final class LoopThread: @unchecked Sendable {
   /// Call it once.
   package func join() { pthread_join(handle, nil) }
 
-  /// Lets the thread end by itself, with nobody waiting.
+  /// Lets the thread end by itself, without a `join`.
   ///
   /// Call it instead of `join`.
   package func detach() { pthread_detach(handle) }

@@ -1,4 +1,4 @@
-// Owns: the one way in which threads speak to a loop: values put in a box, and a wake-up.
+// Owns: the one way in which threads reach a loop: values put in a box, and a wake-up.
 
 internal import CLinux
 internal import Glibc

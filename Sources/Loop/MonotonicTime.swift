@@ -16,7 +16,7 @@ package enum MonotonicTime {
   package static func nowMs() -> Int64 { nowNs() / 1_000_000 }
 }
 
-/// What this process has used of the processors.
+/// The processor time that this process has used.
 package enum ProcessorClock {
   /// User and system time of all its threads, in ns.
   package static func nowNs() -> Int64 {

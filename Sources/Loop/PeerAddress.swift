@@ -1,4 +1,4 @@
-// Owns: the address of whoever is at the other end of a connection. A value; any thread.
+// Owns: the address of a connection's peer. A value; any thread.
 
 internal import Glibc
 
@@ -34,7 +34,7 @@ package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
 
   private var isIPv4: Bool { high == 0 && low >> 32 == 0xFFFF }
 
-  /// What one host can have: the address itself, or the first 64 bits of one of IPv6.
+  /// The part that one host has: the address itself, or the first 64 bits of one of IPv6.
   package var host: PeerAddress { isIPv4 ? self : PeerAddress(high: high, low: 0) }
 
   package var description: String {
@@ -49,7 +49,7 @@ package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Socket {
-  /// Who is at the other end; nil if it is gone already, or is no IP address.
+  /// The peer's address; nil if it is gone already, or has no IP address.
   package func peerAddress() -> PeerAddress? {
     var address = sockaddr_storage()
     var size = socklen_t(MemoryLayout<sockaddr_storage>.size)

@@ -1,13 +1,13 @@
-// Owns: what is told to the service manager that started the process (systemd, Type=notify): one
-// datagram to the socket that $NOTIFY_SOCKET names. Any thread; it never waits.
+// Owns: the messages to the service manager that started the process (systemd, Type=notify): one
+// datagram each, to the socket that $NOTIFY_SOCKET names. Any thread; it never waits.
 
 internal import Glibc
 
 /// Messages to the service manager; nothing happens where there is none.
 package enum ServiceNotice: String, Sendable {
-  /// It can serve: `systemctl start` returns, and what comes after it is started.
+  /// It can serve: `systemctl start` returns, and dependent units are started.
   case ready = "READY=1"
-  /// It was told to end, or has to, and finishes what it has begun.
+  /// It is stopping, and finishes what it has begun.
   case stopping = "STOPPING=1"
 
   /// Sends it to the socket that the environment names.

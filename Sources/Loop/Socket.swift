@@ -1,10 +1,10 @@
-// Owns: the system calls on stream sockets, all non-blocking and close-on-exec. 'Would block' is
-// a value here. What carries a connection's bytes is a `Transport`, which has TLS' seam.
+// Owns: the system calls on stream sockets, all non-blocking and close-on-exec. 'Would block' is a
+// value here. A connection's bytes go through a `Transport`, which has TLS' seam.
 
 internal import CLinux
 internal import Glibc
 
-/// What one read or write on a non-blocking socket came to.
+/// The result of one read or write on a non-blocking socket.
 package enum Transfer: Equatable, Sendable {
   /// So many bytes were moved, at least one.
   case moved(Int)
@@ -16,7 +16,7 @@ package enum Transfer: Equatable, Sendable {
   case broken(Int32)
 }
 
-/// A non-blocking stream socket; whoever holds it closes it.
+/// A non-blocking stream socket; its owner closes it.
 package struct Socket: Sendable {
   package let descriptor: Int32
 
@@ -43,7 +43,7 @@ package struct Socket: Sendable {
     }
   }
 
-  /// Whether bytes have come that nobody has read; the peer's end is none.
+  /// Whether input has come that was not read yet; the peer's end is none.
   package var hasInput: Bool {
     var byte: UInt8 = 0
     return recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) > 0
@@ -64,7 +64,7 @@ package struct Socket: Sendable {
       descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
   }
 
-  /// Tells the peer that nothing more will be written.
+  /// Ends the writing side, which the peer sees as the end of the stream.
   package func finishWriting() { shutdown(descriptor, Int32(SHUT_WR)) }
 
   /// Has `close` reset the connection instead of ending it in order.

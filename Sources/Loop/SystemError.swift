@@ -1,4 +1,4 @@
-// Owns: how a failed system call is told. Knows nothing of sockets, Redis or clients. Any thread.
+// Owns: the error of a failed system call. Knows nothing of sockets, Redis or clients. Any thread.
 
 internal import Glibc
 

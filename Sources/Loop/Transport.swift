@@ -1,6 +1,6 @@
-// Owns: what carries a connection's bytes: today the socket itself, with TLS a session on it. Its
-// owners ask it for everything that they would ask a socket, and what a socket has no word for.
-// Runs on its owner's thread.
+// Owns: the transport of a connection's bytes: today the socket itself, with TLS a session on it.
+// Its owners use it in place of a socket, and for what a socket has no call for. Runs on its
+// owner's thread.
 //
 // A struct around an enum and no protocol: a plain transport is its descriptor, so that a
 // connection pays one comparison for the choice, and neither an allocation nor a dynamic call.
@@ -11,11 +11,11 @@ package enum Handshake: Equatable, Sendable {
   case done
   /// The peer has to answer first; `wants` says for what the poller is to wait.
   case underWay
-  /// It will not come to pass; why, for the log.
+  /// It has failed; why, for the log.
   case failed(String)
 }
 
-/// The two ways of a stream of bytes, over a non-blocking socket; whoever holds it closes it.
+/// A duplex stream of bytes over a non-blocking socket; its owner closes it.
 package struct Transport: Sendable {
   private enum Kind {
     case plain(Socket)
@@ -26,14 +26,14 @@ package struct Transport: Sendable {
   /// Bytes go over the socket as they are.
   package init(plain socket: Socket) { kind = .plain(socket) }
 
-  /// The socket below: for the poller, and for what concerns the network alone.
+  /// The socket below: for the poller, and for options of the network.
   package var socket: Socket {
     switch kind {
     case .plain(let socket): socket
     }
   }
 
-  /// Goes on with what comes before the first byte, as far as it gets now.
+  /// Continues the handshake, as far as it gets now.
   ///
   /// To be called when the socket is connected, and at each readiness until it is over.
   package func shakeHands() -> Handshake {
@@ -42,7 +42,7 @@ package struct Transport: Sendable {
     }
   }
 
-  /// What the transport waits for on its own account, beside what its owner wants.
+  /// The readiness that the transport needs by itself, beside what its owner wants.
   ///
   /// An owner that polls asks for both. When one of them is ready it reads and writes again what
   /// would block before: a read may have had to write, and a write to read.
@@ -62,7 +62,7 @@ package struct Transport: Sendable {
     }
   }
 
-  /// Whether bytes have come that nobody has read; the peer's end is none.
+  /// Whether input has come that was not read yet; the peer's end is none.
   package var hasInput: Bool {
     switch kind {
     case .plain(let socket): socket.hasInput
@@ -85,7 +85,8 @@ package struct Transport: Sendable {
     }
   }
 
-  /// Tells the peer that nothing more will be written; bytes that come can still be read.
+  /// Ends the writing side, which the peer sees as the end of the stream; bytes that come can still
+  /// be read.
   package func finishWriting() {
     switch kind {
     case .plain(let socket): socket.finishWriting()

@@ -3,7 +3,7 @@
 
 package import Scripts
 
-/// Who waits for a reply; the connection hands it back and does not look inside.
+/// The address of a reply; the connection hands it back and does not look inside.
 package struct Ticket: Sendable {
   /// The connection, as its owner numbers them.
   package var client: UInt64
@@ -13,9 +13,10 @@ package struct Ticket: Sendable {
   package var verb: Int
   /// When the request came, in monotonic ns.
   package var arrivedNs: Int64
-  /// What the request sets runs out so many ms after it was done; negative: it sets nothing.
+  /// How many ms after it is done the request's change has its first deadline; negative: it has
+  /// none.
   package var dueInMs: Int64 = -1
-  /// The partition in which it does.
+  /// The partition of that deadline.
   package var partition = 0
   /// How many bytes of its line count as kept for its caller.
   package var keptBytes = 0
@@ -66,16 +67,16 @@ package struct Batcher {
   /// Replies of one call are in memory all at once, here and in Redis, and take the time that it
   /// takes to write them: some 10 ms for each MiB, of the caller and of all behind it.
   private let replyBytesMax = 4 << 20
-  /// What a reply of each script has taken lately.
+  /// The recent size of a reply of each script.
   ///
-  /// Those that may have a lot to tell are thought to until it is known.
+  /// Scripts with long replies are assumed to have them until it is known.
   private var replyBytes = Script.allCases.map { script in
     [.get, .history, .listDevice, .chats, .events].contains(script) ? 1 << 18 : 0
   }
   /// How many requests may share a call of each script, so that the replies are no more than that.
   private var mostRequests: [Int]
 
-  /// `requestsMax` bounds how long one call keeps Redis from everybody else.
+  /// `requestsMax` bounds how long one call occupies Redis.
   package init(requestsMax: Int) {
     self.requestsMax = requestsMax
     mostRequests = []
@@ -88,7 +89,7 @@ package struct Batcher {
 
   package var isEmpty: Bool { open.isEmpty }
 
-  /// Takes note of what the replies of a call took.
+  /// Counts the size of a call's replies.
   ///
   /// Longer ones count at once, shorter ones little by little.
   package mutating func answered(_ batch: Batch, replyBytes bytes: Int) {

@@ -5,7 +5,7 @@ internal import Scripts
 
 /// Bytes on their way to Redis.
 package struct CommandBuffer: Sendable {
-  /// What has been written, and room behind it.
+  /// The bytes that have been written, and room behind them.
   private var storage: [UInt8] = []
   package private(set) var count = 0
 

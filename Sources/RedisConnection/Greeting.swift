@@ -1,11 +1,11 @@
-// Owns: what a connection says to Redis before it serves, and how the answers are read. On the
-// connection's thread. Greeting a Redis shows that it runs our scripts and takes writes; anything
-// less is 'not ready'.
+// Owns: the dialogue with Redis before a connection serves, and how the answers are read. On the
+// connection's thread. The greeting shows that a Redis runs our scripts and takes writes; without
+// that the connection is 'not ready'.
 
 package import Scripts
 package import SessionModel
 
-/// What a connection loads and checks when it connects.
+/// The settings of a connection, and the scripts that it loads when it connects.
 package struct RedisSetup: Sendable {
   package var endpoint: RedisEndpoint
   package var keyspace: Keyspace
@@ -15,7 +15,7 @@ package struct RedisSetup: Sendable {
   /// How long connecting and greeting may take, in ms.
   package var connectTimeoutMs: Int64 = 2_000
   package var scriptWay = ScriptWay.auto
-  /// Whether to load the scripts and check the namespace; a mere look at Redis does without.
+  /// Whether to load the scripts and check the namespace; an examination of Redis does without.
   package var loadsScripts = true
 
   package init(
@@ -29,14 +29,14 @@ package struct RedisSetup: Sendable {
   }
 }
 
-/// Why Redis, though it answers, cannot be served from.
+/// Why a Redis that answers cannot be used.
 package enum GreetingRefusal: Equatable, Sendable {
   /// It may get better by itself.
   case passing(String)
   /// It will not: the worker must not go on.
   case final(String)
 
-  /// What an error reply of Redis says, which may get better by itself.
+  /// The refusal of an error reply, which may get better by itself.
   init(passing message: String) {
     switch StoreError(message) {
     case .refused(let text): self = .passing(text)
@@ -53,7 +53,7 @@ struct Greeting {
     case select
   }
 
-  /// What the latest answer led to.
+  /// The result of the latest answer.
   enum Progress: Equatable {
     case awaitMore
     case done
@@ -70,7 +70,7 @@ struct Greeting {
     steps = setup.endpoint.database == 0 ? [.hello] : [.hello, .select]
   }
 
-  /// Who we are, and which Redis this is.
+  /// HELLO: introduces the connection, and asks which Redis this is.
   func firstWords() -> CommandBuffer {
     var out = CommandBuffer()
     if let password = setup.endpoint.password {
@@ -107,7 +107,7 @@ struct Greeting {
 
   /// 6.2 brought SET with PXAT, and XAUTOCLAIM.
   ///
-  /// A mere look at Redis takes any.
+  /// An examination of Redis accepts any version.
   private var isNewEnough: Bool {
     let numbers = redisVersion.split(separator: ".").compactMap { Int($0) }
     guard setup.loadsScripts, numbers.count >= 2 else { return true }
@@ -118,7 +118,7 @@ struct Greeting {
     if step == .hello, message.contains("unknown command") {
       return Greeting.tooOld
     }
-    // What stands in front of Redis may repeat what it was sent, and HELLO carries the password.
+    // A proxy before Redis may repeat what it was sent, and HELLO carries the password.
     if let password = setup.endpoint.password, !password.isEmpty, message.contains(password) {
       return .passing("the login was refused")
     }

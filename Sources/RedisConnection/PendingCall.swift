@@ -1,5 +1,5 @@
-// Owns: what a connection to Redis has to remember of what it was asked, and in which order calls
-// may be sent. Values; any thread.
+// Owns: the calls that a connection has sent or will send, and the order in which they may be sent.
+// Values; any thread.
 
 internal import Scripts
 
@@ -11,7 +11,7 @@ struct SingleCall {
   let handler: RedisConnection.Handler
 }
 
-/// Something that Redis is asked, or is to be asked, and by when its answer has to be there.
+/// A call that is sent, or to be sent, and the deadline of its answer.
 struct PendingCall {
   enum Expectation {
     case greeting
@@ -23,7 +23,7 @@ struct PendingCall {
   let expectation: Expectation
   let deadlineMs: Int64
   /// Whether it was sent again already because its script was missing.
-  var isMended = false
+  var isReloaded = false
 
   /// Writes a call of a script; `begin` appends the command and how Redis finds the script.
   func encode(into out: inout CommandBuffer, _ begin: (Script, inout CommandBuffer) -> Void) {
@@ -45,11 +45,11 @@ struct PendingCall {
   }
 }
 
-/// Which calls may be sent, where scripts are called by hash.
+/// The calls that may be sent, where scripts are called by hash.
 ///
-/// Redis may have forgotten one script and not another. So a call is sent only when what its
-/// callers have asked before has been answered: else it might run, and what was before it come
-/// back as missing and run after it.
+/// Redis may have forgotten one script and not another. So a call is sent only when the earlier
+/// calls of its callers have been answered: else it might run, and an earlier one come back as
+/// missing and run after it.
 struct CallOrder {
   /// The sequences of the batches that are with Redis.
   private var unanswered: [UInt64] = []

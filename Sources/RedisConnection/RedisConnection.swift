@@ -1,12 +1,11 @@
-// Owns: one connection to Redis, for ever: connects, greets, sends, matches replies to what was
-// asked, notices silence, and tries again. Must not know what the requests mean.
-// Runs on its loop's thread.
+// Owns: one connection to Redis, for ever: connects, greets, sends, matches replies to requests,
+// notices silence, and reconnects. Must not know what the requests mean. Runs on its loop's thread.
 
 package import Loop
 package import Scripts
 internal import SessionModel
 
-/// Who uses a connection.
+/// The user of a connection.
 package protocol RedisConnectionOwner: AnyObject {
   /// The connection can serve now.
   func redisServes(_ redis: RedisConnection)
@@ -22,18 +21,18 @@ package protocol RedisConnectionOwner: AnyObject {
 
 /// A connection to Redis that reconnects by itself.
 package final class RedisConnection {
-  /// A command outside of batches gets its reply, or learns that none will come.
+  /// A command outside of batches gets its reply, or an error if none will come.
   package typealias Handler = (Result<RedisReply, RedisFailure>) -> Void
 
-  // MARK: What it is made of; the loop's thread
+  // MARK: Parts; the loop's thread
   private let loop: EventLoop
   private let setup: RedisSetup
   private unowned let owner: any RedisConnectionOwner
   private var machine = RedisConnectionMachine()
   private var greeting: Greeting
-  /// How Redis gets to know the scripts, as long as it does.
+  /// The loading of the scripts, while it lasts.
   private var loading: ScriptLoading?
-  /// By which names the scripts are called.
+  /// The names by which the scripts are called.
   private var scripts: ScriptNames?
   private var reader = ReplyReader()
   private var transport: Transport?
@@ -42,43 +41,43 @@ package final class RedisConnection {
   private var retryTimer: LoopTimer?
   private var resolver: AddressResolver?
 
-  // MARK: What is on its way; the loop's thread
+  // MARK: Requests on their way; the loop's thread
   private var outbox = CommandBuffer()
   private var outboxSent = 0
   private var pending = FIFO<PendingCall>()
-  /// Calls that are sent, in their order, when Redis knows the functions again that it has
-  /// forgotten, or when it has answered what was before them.
+  /// Calls that wait, in their order, until functions that Redis has forgotten are loaded again, or
+  /// until the calls before them are answered.
   private var waiting: [PendingCall] = []
   private var order = CallOrder()
-  /// When Redis was given the functions that it had forgotten.
+  /// When the forgotten functions were last loaded.
   private var loadedMs: Int64?
-  /// So often at most it is given them again: meanwhile each call goes with its text.
+  /// They are loaded again so often at most: meanwhile each call goes with its text.
   private static let loadsEveryMs: Int64 = 100
   private var setupDeadlineMs: Int64 = 0
-  /// When the watchdog looks next; never later than the earliest deadline there is.
+  /// When the watchdog checks next; never later than the earliest deadline there is.
   private var watchdogAtMs = Int64.max
   private var batchesInFlight = 0
   private var isReading = false
   private let readBuffer: UnsafeMutableRawBufferPointer
 
-  /// Who gets what Redis sends unasked, on a connection that subscribes.
+  /// Gets the messages that Redis sends unasked, on a connection that subscribes.
   ///
-  /// Without one, a reply that nobody asked for ends the connection: it would be taken for somebody
-  /// else's.
+  /// Without it, an unexpected reply ends the connection: it would be taken for another request's.
   package var pushReceived: ((RedisReply) -> Void)?
 
   // MARK: Figures; the loop's thread
   /// How often a script was missing and the batch was sent again.
-  package private(set) var scriptsMended = 0
+  package private(set) var scriptsReloaded = 0
   /// How often the connection was lost or could not be made.
   package private(set) var failures = 0
-  /// The version that Redis gave when it was greeted.
+  /// The version that Redis gave in the greeting.
   package var redisVersion: String { greeting.redisVersion }
-  /// How scripts are called, `function` or `script`; empty until that is known.
+  /// How scripts are called, `function` or `script`; empty until it is decided.
   package var scriptWay: String { scripts?.kind.rawValue ?? "" }
-  /// The library of functions in use, and what the names of all of the namespace begin with.
+  /// The library of functions in use, and the prefix of the names of all libraries of the
+  /// namespace.
   package var library: (name: String, prefix: String)? { scripts?.library }
-  /// Why scripts are not called as functions though they might be.
+  /// Why scripts are not called as functions, though they might be.
   package var scriptRemark: String? { scripts?.remark }
 
   package init(_ loop: EventLoop, _ setup: RedisSetup, owner: any RedisConnectionOwner) {
@@ -134,13 +133,13 @@ extension RedisConnection {
     put(next, scripts)
   }
 
-  /// Whether a call may be sent now: not while Redis is given the functions again, and by hash only
-  /// behind the answers to what was before it.
+  /// Whether a call may be sent now: not while the functions are loaded again, and by hash only
+  /// after the answers to the calls before it.
   private func maySend(_ next: PendingCall) -> Bool {
     loading == nil && (scripts?.kind == .function || order.maySend(next))
   }
 
-  /// Sends what may be sent of what waits.
+  /// Sends the waiting calls that may be sent.
   private func sendWaiting() {
     guard let scripts, let first = waiting.first, maySend(first) else { return }
     var count = 0
@@ -182,7 +181,7 @@ extension RedisConnection {
     if machine.isReady { write(&outbox) }
   }
 
-  /// Ends the connection as broken, and makes it again.
+  /// Ends the connection as broken, and connects again.
   package func reconnect(reason: String) {
     if machine.isReady { lost(reason) }
   }
@@ -236,7 +235,7 @@ extension RedisConnection {
     watch(untilMs: next.deadlineMs)
   }
 
-  /// Sees to it that the watchdog looks by then.
+  /// Makes sure that the watchdog checks by then.
   private func watch(untilMs: Int64) {
     guard untilMs < watchdogAtMs else { return }
     watchdogAtMs = untilMs
@@ -252,7 +251,7 @@ extension RedisConnection: FileWatchOwner {
       connectFinished()
       return
     }
-    // What the transport waits for by itself may be what reading, or writing, has to go on with.
+    // A readiness that the transport itself has asked for may let reading or writing go on.
     let wants = transport?.wants ?? .none
     if readiness.canRead || wants.canWrite {
       repeat { read() } while transport?.hasBufferedInput == true
@@ -287,7 +286,7 @@ extension RedisConnection: FileWatchOwner {
         deliver(reply, to: next)
       }
       switch outcome {
-      case .gave where unexpected: lost("Redis sent a reply that nobody asked for")
+      case .gave where unexpected: lost("Redis sent a reply without a request")
       case .gave: continue
       case .needMore: return
       case .garbage: lost("Redis sent what is not its protocol")
@@ -296,7 +295,7 @@ extension RedisConnection: FileWatchOwner {
   }
 
   private func deliver(_ reply: RedisReply, to next: PendingCall) {
-    if reply.kind == .error, StoreError(reply.text) == .scriptMissing, mend(next) { return }
+    if reply.kind == .error, StoreError(reply.text) == .scriptMissing, reload(next) { return }
     switch next.expectation {
     case .greeting: greetingAnswered(reply)
     case .call(let handler): handler(.success(reply))
@@ -309,16 +308,16 @@ extension RedisConnection: FileWatchOwner {
     }
   }
 
-  /// The one place where a missing script is mended: EVAL runs it from its text, which cannot be
+  /// The one place where a missing script is reloaded: EVAL runs it from its text, which cannot be
   /// missing.
   ///
-  /// What was pipelined around it has run and is not sent again. Where it was a function, Redis is
-  /// given all of them again, under new names: what was sent behind it under the old ones comes
-  /// back as missing too, whoever loads them, so that the order holds; what is asked meanwhile
-  /// waits until the new names are known.
-  private func mend(_ missed: PendingCall) -> Bool {
+  /// The requests that were pipelined around it have run and are not sent again. Where it was a
+  /// function, all of them are loaded again, under new names: calls that were sent behind it under
+  /// the old ones come back as missing too, whichever worker loads them, so that the order holds;
+  /// later calls wait until the new names are known.
+  private func reload(_ missed: PendingCall) -> Bool {
     // A Redis that misses a text too is not asked for ever.
-    guard !missed.isMended else { return false }
+    guard !missed.isReloaded else { return false }
     switch missed.expectation {
     case .greeting, .call: return false
     case .script, .batch: break
@@ -328,9 +327,9 @@ extension RedisConnection: FileWatchOwner {
       outbox.word("EVAL")
       outbox.word(script.text(constants, redisMajor: major))
     }
-    scriptsMended += 1
+    scriptsReloaded += 1
     var again = missed
-    again.isMended = true
+    again.isReloaded = true
     expect(again)
     let isDue = loadedMs.map { loop.nowMs - $0 >= RedisConnection.loadsEveryMs } ?? true
     if loading == nil, scripts?.kind == .function, isDue {
@@ -400,7 +399,7 @@ extension RedisConnection: FileWatchOwner {
       watch(untilMs: earliest)
       return
     }
-    // Closed and never reused: the reply that comes late would be taken for somebody else's.
+    // Closed and never reused: the late reply would be taken for another request's.
     lost("Redis did not answer in time")
   }
 }

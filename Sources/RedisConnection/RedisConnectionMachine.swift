@@ -1,13 +1,13 @@
-// Owns: the states of a connection to Redis and what moves them. A value without clock or socket;
-// the shell in RedisConnection.swift does what it says.
+// Owns: the states of a connection to Redis and their transitions. A value without clock or socket;
+// the shell in RedisConnection.swift performs its actions.
 
 /// The state machine of one connection: every event returns what to do now.
 package struct RedisConnectionMachine: Sendable {
-  /// What the connection is waiting for.
+  /// The event that the connection waits for.
   private enum State: Equatable {
     /// To be started. Goes to connecting, or closed.
     case idle
-    /// The kernel's word that we are connected. Goes to greeting, backingOff or closed.
+    /// The kernel's word that it is connected. Goes to greeting, backingOff or closed.
     case connecting
     /// The replies to our greeting. Goes to ready, backingOff or closed.
     case greeting
@@ -19,12 +19,12 @@ package struct RedisConnectionMachine: Sendable {
     case closed
   }
 
-  /// What the shell is to do.
+  /// The actions of the shell.
   package enum Action: Equatable, Sendable {
     case connect
     case greet
     case serve
-    /// Close the socket, fail what was asked, and try again after so many ms.
+    /// Close the socket, fail the requests, and try again after so many ms.
     case retry(afterMs: Int64)
     case close
     case nothing

@@ -65,7 +65,7 @@ struct ReplyReader: ~Copyable {
 
   deinit { redisReaderFree(reader) }
 
-  /// What came of looking for the next reply.
+  /// The result of looking for the next reply.
   enum Outcome {
     case gave
     case needMore

@@ -1,8 +1,8 @@
-// Owns: how the text of a Redis URL becomes an endpoint. A value; any thread.
+// Owns: the parsing of a Redis URL into an endpoint. A value; any thread.
 
 package import Loop
 
-/// Where Redis is and who we are there.
+/// The address of a Redis, and the login there.
 package struct RedisEndpoint: Sendable, Hashable {
   package var address: Address
   /// Nil means Redis' default user.
@@ -27,7 +27,7 @@ package struct RedisEndpoint: Sendable, Hashable {
   }
 }
 
-/// A Redis URL that is not one; the text says why and never holds the password.
+/// An invalid Redis URL; the text says why and never holds the password.
 package struct RedisURLError: Error, Sendable {
   package let text: String
 }
@@ -138,7 +138,8 @@ extension RedisEndpoint {
         text: "the user name is not valid percent-encoding: % itself is written %25")
     }
     guard secret.count == 2 else {
-      // Redis is never told a user without a password, and would take the worker for its default.
+      // Redis does not take a user without a password, and would treat the worker as its default
+      // user.
       guard name.isEmpty || name == "default" else {
         throw RedisURLError(
           text: "the URL names a user and no password: write redis://USER:PASSWORD@HOST:PORT, or "

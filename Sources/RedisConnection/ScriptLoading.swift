@@ -1,5 +1,5 @@
-// Owns: the dialogue by which Redis gets to know our scripts, at the beginning of a connection and
-// again when it has forgotten them. A value without clock or socket; any thread.
+// Owns: the dialogue that loads the scripts into Redis, at the beginning of a connection and again
+// when Redis has forgotten them. A value without clock or socket; any thread.
 
 internal import Scripts
 internal import SessionModel
@@ -14,7 +14,7 @@ package enum ScriptWay: String, Sendable, CaseIterable {
   case script
 }
 
-/// By which names a connection calls the scripts.
+/// The names by which a connection calls the scripts.
 struct ScriptNames {
   enum Kind: String {
     case function
@@ -24,7 +24,7 @@ struct ScriptNames {
   let kind: Kind
   /// The name of each script, by its number: of a function, or the hash of a text.
   let names: [[UInt8]]
-  /// The library that has them as functions, and what the names of all of the namespace begin with.
+  /// The library of functions, and the prefix of the names of all libraries of the namespace.
   var library: (name: String, prefix: String)?
   /// Why they are not functions, though they might be.
   var remark: String?
@@ -38,18 +38,18 @@ struct ScriptNames {
   }
 }
 
-/// What is said until Redis knows the scripts.
+/// The dialogue until Redis knows the scripts.
 struct ScriptLoading {
   private enum Step: Equatable {
     /// The check of the namespace.
     case evaluateHello
-    /// Whether the library is there, and its generation.
+    /// Reads the library's generation, if the library is there.
     case callHello
     case loadLibrary
     case loadScript
   }
 
-  /// What the latest answer led to.
+  /// The result of the latest answer.
   enum Progress {
     case awaitMore
     /// Send these commands, which get so many replies.
@@ -65,12 +65,12 @@ struct ScriptLoading {
   private let hadFunctions: Bool
   private let library: FunctionLibrary
   private var steps: [Step] = []
-  /// That of the library that is being loaded.
+  /// The generation of the library that is being loaded.
   private var generation = ""
   private var hashes: [[UInt8]] = []
   /// Why the scripts are not called as functions.
   private var remark: String?
-  /// How often the library was found missing; somebody may flush functions all the time.
+  /// How often the library was found missing; a client may flush functions all the time.
   private var loads = 0
   private static let loadsMax = 8
 

@@ -1,6 +1,6 @@
-// Owns: what Redis' error replies mean for us: one table from first word to meaning. Any thread.
+// Owns: the meaning of Redis' error replies: one table from first word to meaning. Any thread.
 
-/// What an error reply of Redis says about the command it answers.
+/// The meaning of an error reply for the command that it answers.
 package enum StoreError: Equatable, Sendable {
   /// Redis does not know the script or function (restart, promotion, SCRIPT FLUSH, FUNCTION FLUSH):
   /// load it and ask again.
@@ -55,7 +55,7 @@ package enum UnfitMode {
   package static let cluster = "Redis Cluster is not supported yet"
   package static let sentinel = "this is a Sentinel, which keeps no data"
 
-  /// What is wrong with the `mode` that HELLO gives; nil if it is right.
+  /// The fault of the `mode` that HELLO gives; nil if it can be used.
   package static func reason(_ mode: String) -> String? {
     switch mode {
     case "cluster": cluster

@@ -1,11 +1,11 @@
-// Owns: how texts and numbers are put one behind the other into memory that has room for them.
-// A value that points into what somebody else owns; any thread.
+// Owns: writing texts and numbers one behind the other into memory that has room for them. A value
+// that points into memory of its caller's; any thread.
 
-/// Where the next byte goes.
+/// The position of the next byte.
 ///
-/// Whoever makes one has made sure that there is room for all that is put. Inlined, because a word
-/// of a command is made of seven pieces: by `Array.append` each of them took 80 instructions and
-/// more, which was a quarter of what a worker spent on a LOCK.
+/// The caller has made sure that there is room for all that is put. Inlined, because a word of a
+/// command is made of seven pieces: by `Array.append` each of them took 80 instructions and more,
+/// which was a quarter of what a worker spent on a LOCK.
 @frozen @usableFromInline
 package struct ByteCursor {
   @usableFromInline package private(set) var next: UnsafeMutableRawPointer

@@ -1,7 +1,7 @@
-// Owns: what stands in the record of a lock (docs/keys.md), and the reply line that a worker makes
-// of it. A value that points into what was read; any thread.
+// Owns: the parts of a lock's record (docs/keys.md), and the reply line that a worker makes of it.
+// A value that points into what was read; any thread.
 
-/// What a renewal tells of a lock's record, as `lock_records.lua` writes it.
+/// The parts of a lock's record that a renewal reads, as `lock_records.lua` writes it.
 package struct LockRecord {
   package let token: Slice<UnsafeBufferPointer<UInt8>>
   package let agent: Slice<UnsafeBufferPointer<UInt8>>
@@ -13,7 +13,7 @@ package struct LockRecord {
   private static let timeBytes = 13
   private static let tokenBytes = 16
 
-  /// Takes a record apart, which is cut by place; nil if it is none.
+  /// Splits a record by position; nil if it is corrupt.
   package init?(_ record: UnsafeBufferPointer<UInt8>) {
     let tokenStart = LockRecord.timeBytes + 1
     let agentStart = tokenStart + LockRecord.tokenBytes + 1

@@ -1,5 +1,5 @@
-// Owns: the list of Lua scripts, and the table that says of each what it takes and what it may do.
-// docs/keys.md says what they write. A value; any thread.
+// Owns: the list of Lua scripts, and the table of what each takes and may do. docs/keys.md says
+// what they write. A value; any thread.
 
 /// One Lua script: an atomic operation, run by Redis.
 package enum Script: Int, CaseIterable, Sendable {
@@ -26,7 +26,7 @@ package enum Script: Int, CaseIterable, Sendable {
   /// partitions.
   package var keysAreRecords: Bool { row.keysAreRecords }
 
-  /// Whether what it is about is one session of a device.
+  /// Whether it concerns one session of a device.
   package var isOfSession: Bool {
     switch self {
     case .get, .set, .touch, .move, .recover, .delete, .chat, .switchChat, .chats, .say, .history,
@@ -43,9 +43,9 @@ package enum Script: Int, CaseIterable, Sendable {
   package var isAllowedWhenFull: Bool { row.effect == .frees }
 }
 
-/// What there is to know of a script apart from its text.
+/// The properties of a script apart from its text.
 package struct ScriptRow: Sendable {
-  /// What a script does to the data, which Redis is told as the script's flags.
+  /// The effect of a script on the data, which Redis gets as the script's flags.
   package enum Effect: Sendable {
     /// Nothing: no answer means that nothing was done.
     case reads
@@ -86,7 +86,7 @@ package struct ScriptRow: Sendable {
     self.spansPartitions = spansPartitions || arguments > 0
   }
 
-  /// What Redis is told of it, by the names that Redis has for it.
+  /// The flags of the script, by Redis' names for them.
   var flags: [String] {
     [effect.flag, spansPartitions ? "allow-cross-slot-keys" : nil].compactMap(\.self)
   }

@@ -1,8 +1,8 @@
-// Owns: how the Lua files become what Redis is given: a text for each script, or one function
+// Owns: how the Lua files become the text that Redis loads: one for each script, or one function
 // library with all of them. Pure functions; any thread.
 
 extension Script {
-  /// The script by itself, for EVALSHA: what it needs of the shared parts, and its file.
+  /// The script by itself, for EVALSHA: the shared parts that it uses, and its file.
   ///
   /// From Redis 7 on the first line declares what the script may do, so that a Redis that is full
   /// or read-only refuses it before it has written anything. Older ones would not compile it.
@@ -29,7 +29,7 @@ extension Script {
 /// The names carry a hash of the content and one of its user, so that workers of two versions or
 /// settings live side by side in one Redis, and none takes away what another one's namespace has.
 package struct FunctionLibrary: Sendable {
-  /// What the names of all libraries of a namespace begin with.
+  /// The prefix of the names of all libraries of a namespace.
   package let prefix: String
   package let name: String
   private let suffix: String
@@ -52,7 +52,7 @@ package struct FunctionLibrary: Sendable {
     script == .hello ? script.name + suffix : "\(script.name)\(suffix)_\(generation)"
   }
 
-  /// What FUNCTION LOAD is given; whoever loads it chooses a generation that was never used.
+  /// The argument of FUNCTION LOAD; the loading worker chooses a generation that was never used.
   package func text(generation: String) -> [UInt8] {
     Array("#!lua name=\(name)\n".utf8)
       + FunctionLibrary.body(constants, generation: generation) {
@@ -79,7 +79,7 @@ package struct FunctionLibrary: Sendable {
     return out
   }
 
-  /// FNV-1a, 64 bits: texts that differ get names that differ, and nobody chooses these texts.
+  /// FNV-1a, 64 bits: texts that differ get names that differ; the texts are the project's own.
   private static func hash(_ bytes: [UInt8]) -> String {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
@@ -89,10 +89,10 @@ package struct FunctionLibrary: Sendable {
 }
 
 extension ScriptRow {
-  /// Appends what makes `serve_call`, the function that serves a call.
+  /// Appends the code of `serve_call`, the function that serves a call.
   ///
-  /// A file gives that function, which is made once. Where it uses the parts, they have to know of
-  /// the call first.
+  /// A file gives that function, which is made once. Where it uses the parts, they get the call
+  /// first.
   fileprivate func appendServer(to out: inout [UInt8]) {
     out.append("local serve_call = (function()\n")
     out += source.text
@@ -108,7 +108,7 @@ extension [UInt8] {
   fileprivate mutating func append(_ text: String) { self += Array(text.utf8) }
 }
 
-/// What the operator has set that scripts need; written into their text when they are loaded.
+/// The settings that scripts need; written into their text when they are loaded.
 package struct ScriptConstants: Hashable, Sendable {
   /// How long the reply to a request with `req=` is kept, in ms.
   package var reqKeepMs: Int64

@@ -1,6 +1,6 @@
 // Owns: the names of events' types, and the ids of events. Values; any thread.
 
-/// What an event can tell of.
+/// The kinds of events.
 package enum EventType: String, CaseIterable, Sendable {
   case lockAbandoned = "lock.abandoned"
   case lockHandedOff = "lock.handed_off"

@@ -2,19 +2,19 @@
 
 /// The names of everything that one namespace keeps in Redis.
 package struct Keyspace: Hashable, Sendable {
-  /// What every key begins with.
+  /// The prefix of every key.
   package let namespace: String
 
   package init(namespace: String) { self.namespace = namespace }
 
-  /// What every key of a partition begins with, such as `lk:{0a3}`.
+  /// The prefix of every key of a partition, such as `lk:{0a3}`.
   ///
   /// The braces are Redis Cluster's hash tag: only what stands in them decides the slot. They
   /// come before any id, so no id can break the tag. Scripts get this name in KEYS, or a key that
   /// begins with it, and derive each key that they touch from it.
   package func base(_ partition: Partition) -> String { "\(namespace):{\(partition.tag)}" }
 
-  /// What the keys of a partition's lock records begin with; the device stands behind it.
+  /// The prefix of the keys of a partition's lock records; the device stands behind it.
   package func recordPrefix(_ partition: Partition) -> String { base(partition) + ":held:" }
 
   /// Says with which layout the namespace was made.

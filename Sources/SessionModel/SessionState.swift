@@ -1,13 +1,13 @@
-// Owns: the states of a session and its clocks' defaults. Values; any thread. What moves a
-// session from state to state is in Lua/lib/{clocks,transitions}.lua of Scripts: Redis decides.
+// Owns: the states of a session and its clocks' defaults. Values; any thread. The transitions
+// between states are in Lua/lib/{clocks,transitions}.lua of Scripts: Redis decides.
 
-/// Where a session stands.
+/// The state of a session.
 package enum SessionState: String, CaseIterable, Sendable {
   /// In use. Goes to paused, abandoned, expired, completed, failed or archived.
   case active
   /// Put aside. Goes to active, abandoned, expired, completed, failed or archived.
   case paused
-  /// Nobody came back to it. Goes to active or archived.
+  /// Its caller did not come back. Goes to active or archived.
   case abandoned
   /// Kept for the record, then gone.
   case archived
@@ -15,7 +15,7 @@ package enum SessionState: String, CaseIterable, Sendable {
   case completed
   /// Closed badly; kept, then gone or archived.
   case failed
-  /// Its life was over; kept, then gone or archived.
+  /// Its life has ended; kept, then gone or archived.
   case expired
 }
 

@@ -2,7 +2,7 @@
 
 /// Digits and an optional unit in lower case; bare digits are seconds.
 package enum DurationText {
-  /// The shortest duration other than zero: below it, a clock would run out in flight.
+  /// The shortest duration other than zero: below it, a clock would end in flight.
   package static let msMin: Int64 = 10
   /// The longest duration, 3650 days.
   package static let msMax: Int64 = 3650 * 86_400_000

@@ -11,13 +11,13 @@ package enum ErrorCode: String, CaseIterable, Sendable {
   case unknownVerb = "unknown_verb"
   /// A line, message or record is over its limit; the rest of such a line is thrown away.
   case tooLarge = "too_large"
-  /// The worker asks for a secret and this connection has not given one yet.
+  /// The worker requires a secret, and this connection has not authenticated.
   case authRequired = "auth_required"
   /// The secret was wrong, or it does not allow this verb.
   case forbidden
   /// The session is in a state that does not allow this; the text names both.
   case illegalState = "illegal_state"
-  /// The id of `req=` was used for another request, or a name is taken; the text says which.
+  /// The idempotency key of `req=` was used for another request.
   case conflict
   /// A limit on sessions, chats or fields is reached; the text names it.
   case quota

@@ -28,7 +28,7 @@ package enum IDText {
     }
   }
 
-  /// What keeps a token from being a name, and what to do about it; nil if it is one.
+  /// The reason why a token is no name, and the remedy; nil if it is one.
   package static func fault(_ bytes: Span<UInt8>, _ token: Token, bytesMax: Int) -> String? {
     if isID(bytes, token, bytesMax: bytesMax) { return nil }
     let count = token.end - token.start
@@ -67,7 +67,7 @@ package enum IDText {
       bytes.span, Token(start: 0, end: bytes.count, isQuoted: false), bytesMax: bytesMax)
   }
 
-  /// What keeps a text from being a name; nil if it is one.
+  /// The reason why a text is no name; nil if it is one.
   package static func fault(
     _ text: some StringProtocol, bytesMax: Int = idBytesMax
   ) -> String? {

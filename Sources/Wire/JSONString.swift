@@ -2,7 +2,7 @@
 
 /// Unescaping and escaping, both by appending to a buffer that the caller reuses.
 package enum JSONString {
-  /// What comes of half of a surrogate pair, which is valid JSON but no character.
+  /// The treatment of half of a surrogate pair, which is valid JSON but no character.
   package enum Halves: Sendable {
     /// It is refused: a text that is compared, shown and logged is UTF-8.
     case refused

@@ -1,7 +1,7 @@
 // Checks text against the grammar of RFC 8259 and builds nothing. It neither recurses nor
 // allocates, so a hostile payload costs time in proportion to its length and no memory.
 
-/// What the grammar wanted where the text broke it; the raw value is for people.
+/// The part that the grammar expects where the text breaks it; the raw value is for people.
 package enum JSONExpectation: String, Sendable {
   case value = "a value"
   case valueOrEnd = "a value or ']'"
@@ -25,7 +25,7 @@ package enum JSONFault: Error, Equatable, Sendable {
   /// The bracket at the offset would open one level more than is allowed.
   case tooDeep(at: Int)
 
-  /// The error that tells the caller about the fault in `part` of a line.
+  /// The caller's error for the fault in `part` of a line.
   ///
   /// `start` is where the bytes that were checked begin in the line: all texts count from there.
   package func requestError(
@@ -48,7 +48,7 @@ package struct JSONValidator {
   /// The deepest nesting that any caller may ask for, as the open brackets are bits of a number.
   package static let depthLimit = UInt128.bitWidth
 
-  /// What must come next, after white space.
+  /// The part that must come next, after white space.
   private enum Awaited {
     case value, firstElement, key, firstKey, separator
   }

@@ -3,11 +3,11 @@
 
 /// The framing state machine of one connection.
 ///
-/// The caller reads into a buffer of its own and asks for frames until it hears `needMore`. Lines
-/// that lie whole in the buffer are never copied. An overlong line is a state and not a failure,
-/// so that a client which sends one stays in sync: the newline that ends it is the next start.
+/// The caller reads into a buffer of its own and asks for frames until it gets `needMore`. Lines
+/// that lie whole in the buffer are never copied. An overlong line is a state and not a failure, so
+/// that a client which sends one stays in sync: the newline that ends it is the next start.
 package struct LineFramer: Sendable {
-  /// What the machine waits for.
+  /// The event that the machine waits for.
   private enum State: Sendable {
     /// The first byte of a line; leads to each of the others.
     case lineStart
@@ -21,7 +21,7 @@ package struct LineFramer: Sendable {
     case otherProtocol
   }
 
-  /// What a call found.
+  /// The result of a call.
   package enum Frame: Equatable, Sendable {
     /// A whole line within the chunk, without its newline and one carriage return; never empty.
     case line(Range<Int>)
@@ -29,7 +29,7 @@ package struct LineFramer: Sendable {
     case joinedLine
     /// A line passed the limit; said once per line, and what is left of the line is thrown away.
     case tooLong
-    /// The first line is another protocol's; nothing is looked at from here on.
+    /// The first line is another protocol's; nothing is parsed from here on.
     case otherProtocol(OtherProtocol)
     /// The chunk is used up; a line that it began has been copied into `held`.
     case needMore
@@ -61,7 +61,7 @@ package struct LineFramer: Sendable {
   /// Makes a framer at the start of a line.
   ///
   /// Lines that begin with `longLinePrefix` have a limit of their own. With `findsOtherProtocols`
-  /// the first line is looked at for whose it is.
+  /// the first line is checked for another protocol.
   package init(
     lineBytesMax: Int, longLinePrefix: StaticString = "", longLineBytesMax: Int = 0,
     findsOtherProtocols: Bool = false
@@ -81,10 +81,10 @@ package struct LineFramer: Sendable {
     }
   }
 
-  /// What the beginning of a line takes.
+  /// The memory that the beginning of a line takes.
   package var heldBytes: Int { held.capacity }
 
-  /// Lets go of the line that was begun or joined; what is still to come of it is thrown away.
+  /// Drops the line that was begun or joined; the rest of it is discarded.
   package mutating func discardLine() {
     held = []
     switch state {
@@ -117,7 +117,7 @@ package struct LineFramer: Sendable {
     return .needMore
   }
 
-  /// Whose the line is that stands in `held` and from `start` on, once that can be told.
+  /// The protocol of the line that `held` begins and that goes on at `start`, once it is known.
   private func otherProtocol(
     in chunk: Span<UInt8>, from start: Int, to newline: Int?
   ) -> OtherProtocol? {
@@ -135,7 +135,7 @@ package struct LineFramer: Sendable {
     return OtherProtocol.recognise(line.span, isWhole: isWhole)
   }
 
-  /// Takes the end of a line; nil says that there is nothing to tell, as for an empty line.
+  /// Takes the end of a line; nil if there is no frame to return, as for an empty line.
   private mutating func lineEnded(
     in chunk: Span<UInt8>, from start: Int, at newline: Int
   ) -> Frame? {

@@ -1,7 +1,7 @@
 // The check that a whole line is text before any of it is looked at: valid UTF-8 without the
 // control characters that not even a JSON string may have.
 
-/// What keeps a line from being text; the offset counts bytes of the line from 0.
+/// The reason why a line is no text; the offset counts bytes of the line from 0.
 package enum TextFault: Error, Equatable, Sendable {
   /// U+0000 to U+001F, which stand nowhere; or U+007F to U+009F outside of a JSON string.
   case controlCharacter(code: UInt8, at: Int)
@@ -72,7 +72,7 @@ package enum LineText {
     throw RequestError(.badRequest, "byte order mark of UTF-16 at byte 0: send UTF-8 without one")
   }
 
-  /// The error that tells the caller about a fault.
+  /// The caller's error for a fault.
   package static func error(_ fault: TextFault) -> RequestError {
     switch fault {
     case .controlCharacter(let code, let at):

@@ -15,11 +15,10 @@ package enum OtherProtocol: String, CaseIterable, Sendable {
   /// The header of a proxy, version 1, where none is asked for.
   case proxyHeader = "PROXY"
 
-  /// So much of a connection's first line is looked at: an HTTP method is known by the slash that
-  /// follows it.
+  /// So much of a connection's first line is checked: the slash after an HTTP method shows it.
   package static let bytesMax = 512
 
-  /// What the caller is told before its connection is closed.
+  /// The caller's error before its connection is closed.
   package var error: RequestError {
     let what =
       switch self {
@@ -36,7 +35,7 @@ package enum OtherProtocol: String, CaseIterable, Sendable {
   /// Recognises the beginning of a connection's first line.
   ///
   /// - Parameters:
-  ///   - start: What has come of the line, `bytesMax` bytes of it at most, without its end.
+  /// - start: The line up to now, `bytesMax` bytes of it at most, without its end.
   ///   - isWhole: Whether that is the whole line.
   /// - Returns: Nil for none that is known, or not yet.
   package static func recognise(_ start: Span<UInt8>, isWhole: Bool) -> OtherProtocol? {

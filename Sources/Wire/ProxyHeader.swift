@@ -1,7 +1,7 @@
-// Owns: the header of the PROXY protocol, versions 1 and 2, by which a load balancer tells whose
-// connection it passes on. Pure functions over bytes; any thread.
+// Owns: the header of the PROXY protocol, versions 1 and 2, in which a load balancer names the peer
+// of a connection. Pure functions over bytes; any thread.
 
-/// What stands at the beginning of a connection that comes through a proxy.
+/// The beginning of a connection that comes through a proxy.
 package enum ProxyHeader: Equatable, Sendable {
   /// More bytes have to come before it can be read.
   case needMore
@@ -11,7 +11,7 @@ package enum ProxyHeader: Equatable, Sendable {
   /// speaks for itself, as in a health check, or does not know.
   case header(source: [UInt8], length: Int)
 
-  /// Longer ones, with a lot of what nobody here reads, are refused.
+  /// Longer headers, with a lot of fields that are not read here, are refused.
   package static let bytesMax = 4_096
   /// CR and LF included.
   private static let textBytesMax = 107
@@ -20,7 +20,7 @@ package enum ProxyHeader: Equatable, Sendable {
     0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A,
   ]
 
-  /// Reads what has come so far.
+  /// Reads the bytes up to now.
   package static func read(_ bytes: Span<UInt8>) -> ProxyHeader {
     guard bytes.count > 0 else { return .needMore }
     if bytes[0] == signature[0] { return readBinary(bytes) }

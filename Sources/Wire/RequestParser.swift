@@ -50,7 +50,7 @@ package struct RequestParser: Sendable {
     options.reserveCapacity(Self.optionsMaxDefault)
   }
 
-  /// Finds the parts of a line, or says what is wrong with the first part that is.
+  /// Finds the parts of a line, or throws the error of the first part that is wrong.
   package mutating func parse(_ line: Span<UInt8>) throws(RequestError) {
     words.removeAll(keepingCapacity: true)
     options.removeAll(keepingCapacity: true)
@@ -175,7 +175,7 @@ package struct RequestParser: Sendable {
     return at
   }
 
-  /// The same, of a part that must not have what only a JSON string may have.
+  /// The same, of a part that must not have characters that only a JSON string may have.
   private func checkedEndOfBare(
     _ line: Span<UInt8>, from start: Int
   ) throws(RequestError) -> Int {

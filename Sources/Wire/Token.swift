@@ -1,5 +1,5 @@
 // The pieces that a request line is cut into. They are offsets into the line, so that parsing
-// copies nothing; whoever wants the text must still have the line.
+// copies nothing; reading the text needs the line.
 
 /// A word of a request, or the value of an option.
 package struct Token: Equatable, Sendable {

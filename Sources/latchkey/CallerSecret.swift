@@ -2,7 +2,7 @@
 
 import LatchkeyClient
 
-/// What proves who is calling; it never stands on a command line, which others can see.
+/// The caller's secret; it never stands on a command line, which others can see.
 enum CallerSecret {
   static let usage = """
       --secret-file F  says AUTH with the secret in that file first (or LATCHKEY_SECRET_FILE; the

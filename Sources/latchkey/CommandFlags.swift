@@ -10,7 +10,7 @@ struct CommandFlags {
     /// Those that take a value, and those that stand alone.
     var valued: [String]
     var switches: [String] = []
-    /// Whether flags end at the first word, since what follows it is another's.
+    /// Whether flags end at the first word, since the rest belongs to another command.
     var endsAtWord = false
   }
 
@@ -19,7 +19,7 @@ struct CommandFlags {
 
   /// Reads them; nil if help was asked for and has been printed.
   ///
-  /// A flag goes before its variable. What is wrong ends the program with status 2.
+  /// A flag goes before its variable. An error ends the program with status 2.
   init?(_ table: Table, _ arguments: [String], environment: [String: String]) {
     var rest = arguments[...]
     while let argument = rest.popFirst() {

@@ -1,4 +1,4 @@
-// Owns: what the program reads from its surroundings and writes to them. Main thread.
+// Owns: the program's access to its surroundings. Main thread.
 
 import Glibc
 
@@ -49,7 +49,7 @@ enum Console {
     exit(status)
   }
 
-  /// Writes all of a text at once; false if nobody reads it.
+  /// Writes all of a text at once; false if its reader is gone.
   static func write(_ text: String, to descriptor: Int32 = 1) -> Bool {
     var copy = text
     return copy.withUTF8 { bytes in
@@ -64,7 +64,7 @@ enum Console {
     }
   }
 
-  /// What stands in a file, or on standard input for `-`; nil if it cannot be read.
+  /// The content of a file, or standard input for `-`; nil if it cannot be read.
   static func text(ofFile path: String, bytesMax: Int) -> String? {
     let descriptor = path == "-" ? 0 : open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }

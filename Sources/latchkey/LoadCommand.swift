@@ -23,7 +23,7 @@ enum LoadCommand {
   }
 
   private static func run(_ options: LoadOptions) -> Int32 {
-    // Who cannot write at the end has run for nothing.
+    // A file that cannot be written at the end would waste the run.
     let paths = [options.jsonPath, options.reportPath].compactMap { $0 }
     for path in paths where !write("", to: path) {
       Console.fail("latchkey load: cannot write \(path): \(reason())\n", status: 2)

@@ -1,11 +1,11 @@
-// Owns: how the words of a command line become one request: what is quoted, what is a payload, and
-// what is read from standard input. Values; main thread.
+// Owns: how the words of a command line become one request: quoting, the payload, and the use of
+// standard input. Values; main thread.
 
 import Wire
 
 /// A request as it goes to a worker, made of the arguments of a command.
 struct RequestLine {
-  /// What cannot be made a request, in words for people.
+  /// A fault of the arguments, in words for people.
   struct Problem: Error {
     let text: String
   }
@@ -102,7 +102,7 @@ struct RequestLine {
     return String(decoding: out, as: UTF8.self)
   }
 
-  /// What `wait=` and `settle=` add to the time until the reply; the worker judges their values.
+  /// The time that `wait=` and `settle=` add until the reply; the worker judges their values.
   private static func waitMs(_ word: String) -> Int64 {
     let sides = word.split(separator: "=", maxSplits: 1)
     guard sides.count == 2, let ms = Duration.ms(sides[1]) else { return 0 }

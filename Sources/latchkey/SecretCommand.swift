@@ -17,7 +17,7 @@ enum SecretCommand {
       --devices LIST   ids with * for any characters (*)
       --links LIST     kind=ref with * for any characters, or * for all (*)
       --secret-file F  hashes the secret in that file, or on standard input for -, instead of
-                       making one: NAME, a point, and 32 or more characters that nobody can guess
+                       making one: NAME, a point, and 32 or more characters that cannot be guessed
 
     Each flag has a variable: LATCHKEY_RIGHTS, LATCHKEY_DEVICES, LATCHKEY_LINKS and
     LATCHKEY_SECRET_FILE.

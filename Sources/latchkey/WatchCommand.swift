@@ -71,7 +71,7 @@ enum EventText {
     let members = topLevelMembers(json)
     var values: [String: Substring] = [:]
     for (name, value) in members { values[String(name)] = value }
-    // What is in no log, as the goodbye of a worker that stops, has no time of its own.
+    // An event that is in no log, such as a worker's drain, has no time of its own.
     let at = clock(values["at"].flatMap { Int64($0) } ?? WallTime.nowMs())
     let known: Set = ["id", "type", "at", "device"]
     let more = members.filter { !known.contains(String($0.0)) }

@@ -62,7 +62,7 @@ struct FiguresTests {
   @Test func `the points of a long run are spread over all of it`() {
     var tally = Tally(startNs: 0, durationMs: 1_000)
     for second in 0..<10_000 {
-      tally.abandonmentTold(5, nowNs: Int64(second) * 1_000_000_000)
+      tally.abandonmentReported(5, nowNs: Int64(second) * 1_000_000_000)
     }
     let times = tally.latePoints.map(\.atS)
     #expect(tally.lateness.count == 10_000)

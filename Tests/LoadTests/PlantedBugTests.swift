@@ -135,18 +135,18 @@ struct PlantedBugTests {
       .call(.history(last: 10), 25, 29, .read((1, 1), (2, 2), (3, 7)))),
     Planted(
       "the session is gone", .sessionLost, at: 4, .call(.say(2, a, 100), 20, 24, .none)),
-    Planted("an abandonment has two events", .toldTwice) {
+    Planted("an abandonment has two events", .reportedTwice) {
       $0.insert(
         .event(.reported(.abandoned, 101, b, from: 1_002, at: 15_002, id: "again"), 15_031), at: 13)
     },
-    Planted("one watch gets an event twice", .toldTwice) { $0.insert($0[12], at: 13) },
-    Planted("an abandonment has no event", .notTold) { $0.remove(at: 12) },
-    Planted("a handover has no event", .notTold) { $0.remove(at: 8) },
+    Planted("one watch gets an event twice", .reportedTwice) { $0.insert($0[12], at: 13) },
+    Planted("an abandonment has no event", .notReported) { $0.remove(at: 12) },
+    Planted("a handover has no event", .notReported) { $0.remove(at: 8) },
     Planted(
-      "an abandonment's event has the deadline before the renewal", .toldTooEarly, at: 12,
+      "an abandonment's event has the deadline before the renewal", .reportedTooEarly, at: 12,
       .event(.reported(.abandoned, 101, b, from: 1_002, at: 11_002), 15_030)),
     Planted(
-      "an abandonment's event comes before the deadline", .toldTooEarly, at: 12,
+      "an abandonment's event comes before the deadline", .reportedTooEarly, at: 12,
       .event(.reported(.abandoned, 101, b, from: 1_002, at: 15_002), 11_000)),
     Planted("what was given back is abandoned too", .abandonedAfterRelease) {
       $0.insert(.event(.reported(.abandoned, 105, c, from: 15_202, at: 25_202), 25_210), at: 18)

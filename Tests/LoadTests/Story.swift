@@ -43,7 +43,7 @@ struct Story {
           call.id, outcome, triedNs: call.atMs * 1_000_000, nowNs: atMs * 1_000_000,
           leavesLoose: leavesLoose)
       case .event(let event, let atMs, let watch):
-        violation = check.told(event, nowNs: atMs * 1_000_000, watch: watch)
+        violation = check.reported(event, nowNs: atMs * 1_000_000, watch: watch)
       case .verdict(let atMs): violation = check.verdict(nowNs: atMs * 1_000_000)
       }
       if let violation { return violation }

@@ -167,7 +167,7 @@ struct UnknownOutcomeTests {
     var check = DeviceCheck()
     let lock = check.began(.lock(0))
     #expect(check.ended(lock, .grant(100, 0, at: 1), triedNs: 0, nowNs: 2_000_000) == nil)
-    #expect(!check.allIsTold)
+    #expect(!check.allIsReported)
     let unlock = check.began(.write(.unlock, 0, 100))
     #expect(check.ended(unlock, .unknown, triedNs: 3_000_000, nowNs: 4_000_000) == nil)
     #expect(check.verdict(nowNs: 60_000_000_000) == nil)
@@ -190,10 +190,10 @@ struct UnknownOutcomeTests {
         nowNs: 5_001_000_000) == nil)
     #expect(try #require(check.overByNs) >= first + 4_999_000_000)
     #expect(
-      check.told(
+      check.reported(
         .reported(.abandoned, 100, 0, from: 1, at: 15_001), nowNs: 15_010_000_000, watch: 1) == nil)
     #expect(check.overByNs == nil)
-    #expect(check.allIsTold && check.abandonments == 1)
+    #expect(check.allIsReported && check.abandonments == 1)
   }
 
   @Test func `a history shows calls and events, with times from the start`() {

@@ -86,7 +86,7 @@ struct ConnectionLossTests {
     }
     #expect(!reason.isEmpty && !reason.contains("in time"), "\(reason)")
     try bench.waitUntilServing(after: sofar)
-    #expect(try bench.ask { $0.redis?.scriptsMended } == 0)
+    #expect(try bench.ask { $0.redis?.scriptsReloaded } == 0)
     #expect(try bench.request(.seize, slot: 2, "d", "a", "60000", "").hasPrefix("OK "))
   }
 

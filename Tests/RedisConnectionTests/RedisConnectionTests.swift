@@ -62,7 +62,7 @@ struct RedisConnectionTests {
     #expect(lock.hasPrefix(#"OK {"agent":"a","token":"#))
     #expect(try bench.request(.holder, slot: 2, "d").hasPrefix(#"OK {"agent":"a","#))
     #expect(
-      try bench.ask { [$0.redis?.scriptsMended, $0.redis?.failures, $0.redis?.flight] } == [
+      try bench.ask { [$0.redis?.scriptsReloaded, $0.redis?.failures, $0.redis?.flight] } == [
         0, 0, 0,
       ])
     #expect(bench.count(.serves) == 1)
@@ -156,11 +156,11 @@ struct RedisConnectionTests {
     let word = way == .function ? "fcall" : "evalsha"
     let (before, called) = (try calls("eval"), try calls(word))
     #expect(try bench.request(.seize, slot: 1, "d", "a", "60000", "").hasPrefix("OK "))
-    #expect(try bench.ask { $0.redis?.scriptsMended } == 1)
+    #expect(try bench.ask { $0.redis?.scriptsReloaded } == 1)
     #expect(try calls("eval") == before + 1)
     #expect(
       try bench.request(.seize, slot: 2, "d", "a", "60000", "").contains(#""seized_from":"a""#))
-    #expect(try bench.ask { $0.redis?.scriptsMended } == 1)
+    #expect(try bench.ask { $0.redis?.scriptsReloaded } == 1)
     // Redis counts calls of unknown scripts as well.
     #expect(try calls(word) == called + 2)
     #expect(try libraries().count == (way == .function ? 1 : 0))
@@ -184,7 +184,7 @@ struct RedisConnectionTests {
       if case .answered(let slots, _) = $0 { slots == [11, 12, 13] } else { false }
     }
     // By hash the first script is known again, and the other one is not.
-    #expect(try bench.ask { $0.redis?.scriptsMended } == (way == .function ? 1 : 2))
+    #expect(try bench.ask { $0.redis?.scriptsReloaded } == (way == .function ? 1 : 2))
     // Three seizures of `d`: two of them took it from a holder.
     #expect(try client.command("HGET", "lk:{000}:ledger", "seized") == .text("2"))
     #expect(bench.news.allSatisfy { $0.reason == nil })
@@ -219,7 +219,7 @@ struct RedisConnectionTests {
       }
       #expect(lines.map { $0.prefix { $0 != " " } } == ["OK", "OK", "NONE"], "round \(round)")
     }
-    #expect(try bench.ask { $0.redis?.scriptsMended ?? 0 } >= 20)
+    #expect(try bench.ask { $0.redis?.scriptsReloaded ?? 0 } >= 20)
   }
 
   @Test func `where functions are not allowed, scripts are called by hash, and it says why`() throws

@@ -62,7 +62,7 @@ struct ScriptedRedisTests {
     try bench.startServing()
     #expect(try bench.request(.seize, slot: 1, "d", "a", "60000", "") == "NONE")
     try bench.wait("the end of the connection") {
-      $0.reason == "Redis sent a reply that nobody asked for"
+      $0.reason == "Redis sent a reply without a request"
     }
     try bench.waitUntilServing(after: 3)
     #expect(try bench.request(.seize, slot: 2, "d", "a", "60000", "") == "NONE")
@@ -135,7 +135,7 @@ struct ScriptedRedisTests {
     try bench.startServing()
     #expect(try bench.request(.seize, slot: 1, "d", "a", "60000", "") == "TEXT")
     #expect(try bench.request(.seize, slot: 2, "d", "a", "60000", "") == "NEW")
-    #expect(try bench.ask { $0.redis?.scriptsMended } == 1)
+    #expect(try bench.ask { $0.redis?.scriptsReloaded } == 1)
   }
 
   @Test func `a Redis that always loses the script is asked no more than it answers`() throws {
@@ -151,7 +151,7 @@ struct ScriptedRedisTests {
     for slot in 1...3 as ClosedRange<UInt64> {
       #expect(try bench.request(.seize, slot: slot, "d", "a", "60000", "") == "NONE")
     }
-    #expect(try bench.ask { $0.redis?.scriptsMended } == 3)
+    #expect(try bench.ask { $0.redis?.scriptsReloaded } == 3)
     let sent = fake.commands.filter { $0.words.contains("60000") }.map(\.name)
     #expect(sent == ["EVALSHA", "EVAL", "EVALSHA", "EVAL", "EVALSHA", "EVAL"])
   }

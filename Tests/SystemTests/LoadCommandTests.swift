@@ -79,7 +79,7 @@ extension SystemSuites {
       for name in ["said", "held", "handoffs", "vanished", "stale_refused", "sleepers"] {
         #expect(counts[name]?.int ?? 0 > 0, "\(name)")
       }
-      #expect(figures["abandonments"]?["told"]?.int ?? 0 > 0)
+      #expect(figures["abandonments"]?["reported"]?.int ?? 0 > 0)
       #expect(figures["own_cpu_us_per_request"] != nil && figures["errors"]?.names == [])
       let page = try text(report)
       #expect(page.hasPrefix("<!doctype html>") && page.hasSuffix("</html>\n"))
@@ -145,10 +145,12 @@ extension SystemSuites {
 
     @Test(
       arguments: [
-        (.writtenTwice, ["abandonment_told_twice"]), (.unfenced, ["stale_write_accepted"]),
-        (.forgetful, ["message_lost"]), (.notWritten, ["ending_not_told"]),
+        (.writtenTwice, ["abandonment_reported_twice"]), (.unfenced, ["stale_write_accepted"]),
+        (.forgetful, ["message_lost"]), (.notWritten, ["ending_not_reported"]),
         // Found at the first of these: the event, the old holder's call, or the next grant.
-        (.renewalsIgnored, ["abandonment_told_too_early", "live_token_refused", "two_holders"]),
+        (
+          .renewalsIgnored, ["abandonment_reported_too_early", "live_token_refused", "two_holders"]
+        ),
       ] as [(PlantedBug, Set<String>)])
     func `a planted bug ends the run with the history that shows it`(
       bug: PlantedBug, rules: Set<String>

@@ -21,7 +21,7 @@ struct BufferedBytesTests {
   }
 
   @Test func `loops share the limit, and report their bytes in large steps`() {
-    let (total, step) = (BufferedTotal(), BufferedBytes.untoldMax)
+    let (total, step) = (BufferedTotal(), BufferedBytes.unpublishedMax)
     var (one, other) = (BufferedBytes(most: 3 * step, total), BufferedBytes(most: 3 * step, total))
     one.add(step - 1)
     #expect(total.now == 0)
@@ -46,7 +46,7 @@ struct BufferedBytesTests {
 /// Answers each line with so many bytes, and is under memory pressure when the test says so.
 private final class Owner: ConnectionOwner {
   let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 1)
-  var isCrowded = false
+  var hasMemoryPressure = false
   var replyBytes = 3
   /// True if requests are answered at once; otherwise they wait in `asked`.
   var answers = true
@@ -55,7 +55,7 @@ private final class Owner: ConnectionOwner {
   var bytes = 0
   var lineLengths: [Int] = []
   var refusals: [LineRefusal] = []
-  var heldBackCount = 0
+  var readingPauses = 0
   var longLines = 0
   var closedWith: CloseReason?
   private var withOutput = false
@@ -89,7 +89,7 @@ private final class Owner: ConnectionOwner {
     }
   }
   func keeps(more count: Int) { bytes += count }
-  func heldBack(_ connection: Connection) { heldBackCount += 1 }
+  func readingPaused(_ connection: Connection) { readingPauses += 1 }
   func longLineBegins(_ connection: Connection) -> Bool {
     longLines += 1
     return longLines <= 1
@@ -171,15 +171,15 @@ struct MemoryPressureConnectionTests {
 
   @Test func `a line that is little is let come, and with one byte more it is refused`() throws {
     let line = try BufferedLine()
-    line.owner.isCrowded = true
+    line.owner.hasMemoryPressure = true
     line.sendPart(Self.little - 1)
     line.sendPart(1)
     #expect(line.owner.refusals == [] && line.owner.bytes >= Self.little)
     line.sendPart(1)
-    #expect(line.owner.refusals == [.crowded] && line.owner.bytes == 0)
+    #expect(line.owner.refusals == [.memoryLimit] && line.owner.bytes == 0)
     // The rest of it is discarded, with one answer for all of it, and the next line is read.
     line.sendPart(100_000)
-    #expect(line.owner.refusals == [.crowded] && line.owner.bytes == 0)
+    #expect(line.owner.refusals == [.memoryLimit] && line.owner.bytes == 0)
     line.send(Array("end\nPING\n".utf8))
     #expect(line.owner.lineLengths == [4])
     line.sendPart(Self.little)
@@ -192,15 +192,15 @@ struct MemoryPressureConnectionTests {
   @Test func `a line that has come before is kept, and refused when it grows`() throws {
     let line = try BufferedLine()
     line.sendPart(50_000)
-    line.owner.isCrowded = true
+    line.owner.hasMemoryPressure = true
     #expect(line.owner.bytes >= 50_000)
     line.send(Array("\n".utf8))
     #expect(line.owner.lineLengths == [50_000] && line.owner.bytes == 0)
-    line.owner.isCrowded = false
+    line.owner.hasMemoryPressure = false
     line.sendPart(50_000)
-    line.owner.isCrowded = true
+    line.owner.hasMemoryPressure = true
     line.sendPart(1)
-    #expect(line.owner.refusals == [.crowded] && line.owner.bytes == 0)
+    #expect(line.owner.refusals == [.memoryLimit] && line.owner.bytes == 0)
     line.end()
   }
 
@@ -211,15 +211,15 @@ struct MemoryPressureConnectionTests {
     line.send(Array("IMPORT ".utf8))
     line.sendPart(10_000)
     #expect(line.owner.longLines == 1)
-    line.owner.isCrowded = true
+    line.owner.hasMemoryPressure = true
     line.sendPart(1)
-    #expect(line.owner.refusals == [.crowded] && line.owner.longLines == 0)
+    #expect(line.owner.refusals == [.memoryLimit] && line.owner.longLines == 0)
     line.send([10])
-    line.owner.isCrowded = false
+    line.owner.hasMemoryPressure = false
     line.owner.longLines = 1
     line.send(Array("IMPORT ".utf8))
     line.sendPart(10_000)
-    #expect(line.owner.refusals == [.crowded, .longLines] && line.owner.bytes == 0)
+    #expect(line.owner.refusals == [.memoryLimit, .longLines] && line.owner.bytes == 0)
     line.send(Array("\nPING\n".utf8))
     #expect(line.owner.lineLengths == [4])
     line.owner.longLines = 0
@@ -228,16 +228,16 @@ struct MemoryPressureConnectionTests {
 
   @Test func `a connection with many unread bytes is not read from until it has read`() throws {
     let line = try BufferedLine()
-    line.owner.isCrowded = true
+    line.owner.hasMemoryPressure = true
     line.owner.replyBytes = 400_000
     line.send(Array("A\nB\n".utf8))
     #expect(line.owner.lineLengths.count == 1)
-    #expect(line.owner.heldBackCount == 1 && line.owner.bytes > 100_000)
+    #expect(line.owner.readingPauses == 1 && line.owner.bytes > 100_000)
     line.send(Array("C\n".utf8))
     #expect(line.owner.lineLengths.count == 1)
     while line.owner.lineLengths.count == 1 { try #require(line.receive() > 0, "it stands still") }
     #expect(line.owner.lineLengths.count == 2)
-    line.owner.isCrowded = false
+    line.owner.hasMemoryPressure = false
     line.receive()
     line.connection.fileReady(.read)
     #expect(line.owner.lineLengths.count == 3)
@@ -247,23 +247,23 @@ struct MemoryPressureConnectionTests {
   @Test func `a connection under backpressure goes on when there is room again`() throws {
     let line = try BufferedLine()
     line.owner.answers = false
-    line.owner.isCrowded = true
+    line.owner.hasMemoryPressure = true
     line.owner.replyBytes = Self.little - 1
     line.send(Array("A\nB\nC\n".utf8))
     // Behind the first, which waits, the caller cannot read the others.
     line.owner.answer(line.connection, 1)
     line.owner.endTurn(line.connection)
     line.send(Array("D\n".utf8))
-    #expect(line.owner.lineLengths.count == 4 && line.owner.heldBackCount == 0)
+    #expect(line.owner.lineLengths.count == 4 && line.owner.readingPauses == 0)
     line.owner.replyBytes = 2
     line.owner.answer(line.connection, 1)
     line.owner.endTurn(line.connection)
     line.send(Array("E\n".utf8))
-    #expect(line.owner.lineLengths.count == 4 && line.owner.heldBackCount == 1)
+    #expect(line.owner.lineLengths.count == 4 && line.owner.readingPauses == 1)
     line.connection.reconsider()
     line.owner.endTurn(line.connection)
-    #expect(line.owner.heldBackCount == 1)
-    line.owner.isCrowded = false
+    #expect(line.owner.readingPauses == 1)
+    line.owner.hasMemoryPressure = false
     line.connection.reconsider()
     line.owner.endTurn(line.connection)
     line.connection.fileReady(.read)
@@ -298,7 +298,7 @@ struct MemoryPressureConnectionTests {
       settings.pipelineMax = 20
       let line = try BufferedLine(settings)
       for _ in 0..<60 {
-        line.owner.isCrowded = Int.random(in: 0..<4, using: &random) == 0
+        line.owner.hasMemoryPressure = Int.random(in: 0..<4, using: &random) == 0
         line.owner.answers = Bool.random(using: &random)
         line.owner.replyBytes = Int.random(in: 2...20_000, using: &random)
         switch Int.random(in: 0..<5, using: &random) {

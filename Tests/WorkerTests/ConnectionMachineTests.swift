@@ -203,18 +203,18 @@ struct ConnectionMachineTests {
 
   @Test func `memory pressure lowers the limit of unread bytes and never raises it`() {
     var machine = ConnectionMachine(
-      unansweredMax: 9, unreadBytesMax: 100, crowdedUnreadBytesMax: 50)
+      unansweredMax: 9, unreadBytesMax: 100, pressureUnreadBytesMax: 50)
     #expect(machine.outputChanged(unreadBytes: 99) == .nothing)
-    #expect(machine.outputChanged(unreadBytes: 49, isCrowded: true) == .nothing)
-    #expect(machine.outputChanged(unreadBytes: 50, isCrowded: true) == .stopReading)
+    #expect(machine.outputChanged(unreadBytes: 49, hasMemoryPressure: true) == .nothing)
+    #expect(machine.outputChanged(unreadBytes: 50, hasMemoryPressure: true) == .stopReading)
     #expect(machine.held() == .nothing && machine.released() == .nothing)
-    #expect(machine.outputChanged(unreadBytes: 49, isCrowded: true) == .resumeReading)
+    #expect(machine.outputChanged(unreadBytes: 49, hasMemoryPressure: true) == .resumeReading)
     #expect(machine.requestTaken() == .nothing)
-    #expect(machine.answered(1, unreadBytes: 50, isCrowded: true) == .stopReading)
+    #expect(machine.answered(1, unreadBytes: 50, hasMemoryPressure: true) == .stopReading)
     #expect(machine.outputChanged(unreadBytes: 99) == .resumeReading)
-    var small = ConnectionMachine(unansweredMax: 9, unreadBytesMax: 9, crowdedUnreadBytesMax: 50)
-    #expect(small.outputChanged(unreadBytes: 8, isCrowded: true) == .nothing)
-    #expect(small.outputChanged(unreadBytes: 9, isCrowded: true) == .stopReading)
+    var small = ConnectionMachine(unansweredMax: 9, unreadBytesMax: 9, pressureUnreadBytesMax: 50)
+    #expect(small.outputChanged(unreadBytes: 8, hasMemoryPressure: true) == .nothing)
+    #expect(small.outputChanged(unreadBytes: 9, hasMemoryPressure: true) == .stopReading)
   }
 
   @Test func `a limit of one parks at each request and goes on at each answer`() {

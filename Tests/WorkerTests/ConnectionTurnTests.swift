@@ -25,9 +25,9 @@ struct ConnectionTurnTests {
     func longLineBegins(_ connection: Connection) -> Bool { true }
     func longLineEnded(_ connection: Connection) {}
     func lineRefused(_ connection: Connection, _ why: LineRefusal) {}
-    var isCrowded: Bool { false }
+    var hasMemoryPressure: Bool { false }
     func keeps(more bytes: Int) {}
-    func heldBack(_ connection: Connection) {}
+    func readingPaused(_ connection: Connection) {}
     func proxied(_ connection: Connection, from peer: PeerAddress?) {}
     func proxyHeaderMissing(_ connection: Connection) {}
     func hasOutput(_ connection: Connection) {}

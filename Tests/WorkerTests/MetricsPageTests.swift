@@ -165,7 +165,9 @@ struct MetricsPageTests {
   }
 
   @Test func `buffered bytes are shown, and the rejections under memory pressure`() throws {
-    let refused: [Figure] = [.crowdedRequests, .crowdedReplies, .crowdedReadings, .crowdedWatches]
+    let refused: [Figure] = [
+      .pressureRequests, .pressureReplies, .pressureReadPauses, .pressureWatches,
+    ]
     for counters in shared.counters {
       counters.set(1_000, .bufferedBytes)
       for (count, figure) in refused.enumerated() { counters.add(count + 1, figure) }

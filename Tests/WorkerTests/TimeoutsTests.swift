@@ -69,7 +69,7 @@ struct DrainTests {
   }
 
   @Test func `a connection that must leave is finished as soon as it is quiet`() {
-    var activity = ConnectionActivity(isQuiet: false, activeAtMs: 1_500, isToldToLeave: true)
+    var activity = ConnectionActivity(isQuiet: false, activeAtMs: 1_500, hasDrainNotice: true)
     #expect(drain.verdict(activity, nowMs: 1_500) == .stays)
     activity.isQuiet = true
     #expect(drain.verdict(activity, nowMs: 1_500) == .finish)

@@ -1,4 +1,4 @@
-// Owns: callers who misbehave, for as long as they are told to. Runs on the main thread, which is
+// Owns: callers that misbehave, for as long as the options say. Runs on the main thread, which is
 // the loop's.
 
 import Glibc
@@ -29,7 +29,7 @@ private final class Attacker: FileWatchOwner {
       watch = FileWatch(run.loop, socket.descriptor, owner: self)
       watch?.want(.write)
     } catch {
-      // Out of ports for a moment: whoever attacks tries again.
+      // Out of ports for a moment: the attacker tries again.
       run.counts.failed += 1
       again?.set(afterMs: 100)
     }
@@ -126,7 +126,7 @@ final class AttackRun {
   let loop: EventLoop
   let address: SocketAddress
   let shout = Array(repeating: Array("HELP\n".utf8), count: 4_096).flatMap { $0 }
-  /// What a large request is made of; a worker takes 1 MiB for one by default.
+  /// A part of a large request; a worker takes 1 MiB for one by default.
   let part = [UInt8](repeating: 0x78, count: 1 << 16)
   static let hoardedBytes = 1_000_000
   let secret: String?
@@ -156,7 +156,7 @@ final class AttackRun {
 
   deinit { readBuffer.deallocate() }
 
-  /// Attacks until its time is over, and tells what came of it in one line.
+  /// Attacks until its time is over, and returns the result in one line.
   func measure() -> String {
     attackers = (0..<options.connections).map { _ in Attacker(self) }
     for attacker in attackers { attacker.begin() }

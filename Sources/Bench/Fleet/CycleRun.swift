@@ -142,7 +142,7 @@ final class CycleRun {
 }
 
 extension LoadTarget {
-  /// What says who is calling; nothing where nobody asks.
+  /// The AUTH line; nothing without a secret.
   fileprivate func auth(_ secret: String?) -> [UInt8] {
     guard let secret else { return [] }
     return self == .latchkey

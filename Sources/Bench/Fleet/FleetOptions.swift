@@ -3,7 +3,7 @@
 import Glibc
 import Loop
 
-/// What callers do who mean no good, or do not know better.
+/// The kinds of callers that mean no good, or do not know better.
 enum Attack: String, CaseIterable {
   /// They send a byte now and then, and never a whole line.
   case drip
@@ -19,12 +19,12 @@ enum Attack: String, CaseIterable {
   case reset
 }
 
-/// What `cycles` and `attack` are told.
+/// The options of `cycles` and `attack`.
 struct FleetOptions {
   var address: Address
   var connections = 50
   var seconds = 3.0
-  /// What callers prove with who they are; nil where nobody asks.
+  /// The callers' secret; nil without authentication.
   var secret: String?
   var observed: [BenchOptions.Observed] = []
 

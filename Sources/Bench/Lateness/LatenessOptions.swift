@@ -2,7 +2,7 @@
 
 import Loop
 
-/// What is to be measured, and on whom.
+/// The options of the measurements.
 struct LatenessOptions {
   /// The socket of Redis; empty where only workers are needed.
   var redis = ""

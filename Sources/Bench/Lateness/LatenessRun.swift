@@ -10,7 +10,7 @@ struct LatenessRun {
   private let redis: PatientConnection
   private let subscriber: PatientConnection
   private let workers: [PatientConnection]
-  /// When each lock runs out, by Redis' clock.
+  /// When each lock expires, by Redis' clock.
   private var deadlines: [Int64] = []
   private var lockArrivals: [Int64] = []
   private var twinArrivals: [Int64] = []
@@ -67,9 +67,9 @@ struct LatenessRun {
     _ = try subscriber.exchange(PatientConnection.command(["SUBSCRIBE", channel]), lines: 6)
   }
 
-  /// Takes the locks by all workers, each with the TTL that lets it run out in its turn.
+  /// Takes the locks by all workers, each with the TTL that lets it expire in its turn.
   private mutating func takeLocks() throws(LoadFailure) {
-    // Time enough to take them all before the first runs out.
+    // Time enough to take them all before the first expires.
     let leadMs = 3_000 + Int64(options.locks) / 4
     let beginMs = WallTime.nowMs() + leadMs
     let step = 100
@@ -92,7 +92,7 @@ struct LatenessRun {
     }
   }
 
-  /// For each lock a plain key with the same deadline, which nobody touches.
+  /// For each lock a plain key with the same deadline, which is not touched.
   ///
   /// A worker that ends a lock touches its key, and Redis announces a key that is touched. So the
   /// locks' own announcements show Latchkey at work, and those of the twins what there would be
@@ -156,7 +156,7 @@ struct LatenessRun {
           let device = ReplyFigure.text("device", in: event), let number = Int(device.dropFirst(5))
         else { throw LoadFailure("not an event: \(event)") }
         guard late.updateValue(writtenMs - atMs, forKey: number) == nil else {
-          throw LoadFailure("\(device) was told twice")
+          throw LoadFailure("\(device) was reported twice")
         }
         guard atMs == deadlines[number] else { throw LoadFailure("\(device) ended at \(atMs)") }
       }

@@ -1,5 +1,5 @@
-// Owns: a connection for whoever has time: it sends a lot, waits, and reads line by line. For
-// setting up a measurement and for reading what came of it. Main thread.
+// Owns: a blocking connection: it sends a lot, waits, and reads line by line. For setting up a
+// measurement and for reading its result. Main thread.
 
 import Glibc
 import Loop
@@ -126,7 +126,7 @@ extension PatientConnection {
   }
 }
 
-/// Where to find what in a line of JSON whose shape is known.
+/// Finds values in a line of JSON whose shape is known.
 enum ReplyFigure {
   /// The whole number of a member.
   static func number(_ name: String, in text: Substring) -> Int64? {
@@ -149,7 +149,7 @@ struct Spread {
 
   var count: Int { sorted.count }
 
-  /// What a share of the values does not exceed.
+  /// The value that a share of the values does not exceed.
   func ms(_ share: Double) -> Int64 {
     guard !sorted.isEmpty else { return 0 }
     return sorted[min(sorted.count - 1, Int(share * Double(sorted.count)))]

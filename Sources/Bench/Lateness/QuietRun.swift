@@ -1,5 +1,5 @@
-// Owns: the measurement of what a fleet costs while nothing is due: many locks are held, and
-// nobody asks for anything. Main thread.
+// Owns: the measurement of an idle fleet's cost: many locks are held, and no requests are sent.
+// Main thread.
 
 import Loop
 

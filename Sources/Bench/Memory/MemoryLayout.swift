@@ -49,8 +49,8 @@ enum StoredThing: String, CaseIterable {
   }
 }
 
-/// What Spring Session's indexed repository writes for one session: the record, a key whose end
-/// Redis announces, an entry of what expires when, and an entry of whose it is.
+/// The writes of Spring Session's indexed repository for one session: the record, a key whose end
+/// Redis announces, an entry of the expiry index, and an entry of the owner's index.
 struct SpringSession {
   let number: Int
   let kind: StoredThing
@@ -69,7 +69,7 @@ struct SpringSession {
 
   private var createdMs: Int { Self.startMs + number }
 
-  /// Java's own serialization, which is what it uses unless told otherwise: a Long and an Integer
+  /// Java's own serialization, which is the default: a Long and an Integer
   /// have their classes' names with them, a String seven bytes.
   private func long(_ value: Int) -> String {
     kind == .springJDK ? String(repeating: "x", count: 82) : "\(value)"

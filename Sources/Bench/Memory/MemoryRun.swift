@@ -3,7 +3,7 @@
 
 import Loop
 
-/// What is to be measured, and where.
+/// The options of the measurement.
 struct MemoryOptions {
   /// The socket of a Redis that may be emptied.
   var redis = ""
@@ -58,13 +58,13 @@ struct MemoryRun {
   private func bytes(of thing: StoredThing) throws(LoadFailure) -> Double {
     _ = try command("FLUSHALL")
     let devices = options.count / thing.perDevice
-    // What is made once is no part of what one more takes.
+    // Keys that are made once are no part of the cost of one more.
     try ask("LOCK warm agent\nUNLOCK warm agent\nPING\n", lines: 3)
     if thing == .message { try fill(devices) { thing.preparation($0) } }
     let before = try usedBytes()
     if thing.isLatchkeys {
       try fill(devices) { thing.lines($0) }
-      // Until what one partition has to tell another is told, in the sweep at the latest.
+      // Until the partitions have informed each other, in the sweep at the latest.
       if thing == .userSession { try Pause.wait(ms: 7_000) }
     } else {
       try fillSpring(devices, thing)
@@ -102,7 +102,7 @@ struct MemoryRun {
     return reply
   }
 
-  /// What Redis uses without the log of events, which is bounded, and on its own in the manual.
+  /// The memory of Redis without the log of events, which is bounded, and on its own in the manual.
   private func usedBytes() throws(LoadFailure) -> Int {
     for tag in 0..<256 {
       let digits = String(String(0x1000 + tag, radix: 16).dropFirst())

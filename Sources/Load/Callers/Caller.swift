@@ -1,10 +1,10 @@
-// Owns: one connection to a worker: it connects, sends a request, hands on whole lines, and tells
-// when it is broken. Must not know what is asked. Runs on the loop's thread.
+// Owns: one connection to a worker: it connects, sends a request, passes on whole lines, and
+// reports when it is broken. Must not know what is asked. Runs on the loop's thread.
 
 internal import Loop
 internal import Wire
 
-/// What a connection tells.
+/// The callbacks of a connection.
 protocol CallerOwner: AnyObject {
   func connected(_ caller: Caller)
   /// A line has come, without its end; it is good during the call.
@@ -17,12 +17,12 @@ protocol CallerOwner: AnyObject {
 enum BreakReason: Equatable {
   /// It was never there: nothing can have been done.
   case cannotConnect(String)
-  /// What was asked and not answered may have been done.
+  /// Requests without a reply may have been done.
   case lost
 }
 
-/// What connections share: the loop, the place that is read into, and where dead ones wait for the
-/// end of the turn, since the poller may still be telling of them.
+/// The shared parts of connections: the loop, the buffer for reading, and the closed ones until the
+/// end of the turn, since the poller may still report them.
 final class CallerShop {
   let loop: EventLoop
   let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
@@ -48,7 +48,7 @@ final class Caller: FileWatchOwner {
   private var watch: FileWatch?
   private var state = State.connecting
   private var framer = LineFramer(lineBytesMax: 64 << 20)
-  /// What the socket did not take; requests are small, so this is rare.
+  /// Output that the socket did not take; requests are small, so this is rare.
   private var unsent: [UInt8] = []
 
   var isReady: Bool { state == .ready }
@@ -64,7 +64,7 @@ final class Caller: FileWatchOwner {
 
   deinit { close() }
 
-  /// Closes it; nothing is told.
+  /// Closes it, without a callback.
   func close() {
     guard state != .closed else { return }
     state = .closed
@@ -87,7 +87,7 @@ final class Caller: FileWatchOwner {
     case .moved(let count) where count == bytes.count: return
     case .moved(let count): unsent = Array(bytes[count...])
     case .wouldBlock: unsent = bytes
-    // The reader hears of it, once, and later than the sender's call.
+    // The reader reports it, once, and later than the sender's call.
     case .ended, .broken: return
     }
     watch?.want(.both)

@@ -1,9 +1,9 @@
-// Owns: how a reply line is read into the few numbers that the harness wants, without text where
-// it can be helped: the harness shares the machine with what it measures. Values; any thread.
+// Owns: how a reply line is read into the few numbers that the harness needs, without text where
+// possible: the harness shares the machine with the workers that it measures. Values; any thread.
 
 internal import Wire
 
-/// What a reply line says.
+/// The content of a reply line.
 struct ReplyLine {
   enum Word: Equatable {
     case ok, held, none, stale, event
@@ -24,13 +24,13 @@ struct ReplyLine {
   var hasMore = false
   var messages: [Message] = []
   var events: [LockEvent] = []
-  // Where texts stand that few replies have.
+  // The ranges of texts that few replies have.
   var session: String?
   var id: Range<Int>?
   var type: Range<Int>?
   var device: Range<Int>?
 
-  /// What no reply says.
+  /// Values that no reply has.
   init() {}
 
   init(_ line: Span<UInt8>) {
@@ -66,7 +66,7 @@ struct ReplyLine {
     line.extracting(range).withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
   }
 
-  /// Reads the members that somebody wants; each is told by its length and its first letter.
+  /// Reads the members that the harness needs; their lengths and first letters distinguish them.
   private mutating func read(_ line: Span<UInt8>, _ members: JSONMembers) {
     var members = members
     while let (key, value) = members.next(in: line) {

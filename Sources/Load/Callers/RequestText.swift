@@ -8,7 +8,8 @@ struct RequestText {
   let clocks: String
   let filler: [UInt8]
 
-  /// Clocks that outlast any pause of a conversation, and that remove what nobody deletes.
+  /// Clocks that outlast any pause of a conversation, and that remove sessions that are not
+  /// deleted.
   static func clocks(pauseMs: Int64) -> String {
     let idleMs = 300_000 + 2 * pauseMs
     return "idle=\(idleMs)ms abandon=\(2 * idleMs)ms archive=10m life=0 keep=10m warn=0"
@@ -16,8 +17,9 @@ struct RequestText {
 
   /// The text of messages, so that they come to about this many bytes.
   static func filler(messageBytes: Int) -> [UInt8] {
-    let words = Array("could you move my appointment to next tuesday please and tell me why ".utf8)
-    // What stands around it: {"n":12,"by":"scheduling","text":""}
+    let words = Array(
+      "could you move my appointment to next tuesday please and say why to me ".utf8)
+    // The rest of a message: {"n":12,"by":"scheduling","text":""}
     return (0..<max(1, messageBytes - 38)).map { words[$0 % words.count] }
   }
 
@@ -56,7 +58,7 @@ struct RequestText {
     }
   }
 
-  // MARK: - What the check asks
+  // MARK: - The check's requests
 
   func events(after: String?) -> [UInt8] {
     Array("EVENTS \(device)\(after.map { " after=\($0)" } ?? "") limit=1000\n".utf8)

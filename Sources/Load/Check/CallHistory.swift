@@ -1,4 +1,4 @@
-// Owns: the latest of what was seen of a device, kept short, and how people read it. A value; any
+// Owns: the latest observations of a device, kept short, and how they are printed. A value; any
 // thread.
 
 /// The latest observations of one device.
@@ -6,13 +6,13 @@ package struct CallHistory: Sendable {
   enum Entry: Sendable {
     case began(Int, LoadCall)
     case ended(Int, LoadOutcome, Int64)
-    case told(LockEvent, Int64, byWatch: Bool)
+    case reported(LockEvent, Int64, byWatch: Bool)
     case judged(Int64)
 
     var atNs: Int64 {
       switch self {
       case .began(_, let call): call.invokedNs
-      case .ended(_, _, let ns), .told(_, let ns, _), .judged(let ns): ns
+      case .ended(_, _, let ns), .reported(_, let ns, _), .judged(let ns): ns
       }
     }
   }
@@ -21,12 +21,12 @@ package struct CallHistory: Sendable {
   static let entriesMax = 160
 
   private var entries: [Entry] = []
-  /// Where the oldest entry stands once all places are taken.
+  /// The position of the oldest entry once the array is full.
   private var start = 0
 
   mutating func add(_ entry: Entry) {
     var entry = entry
-    // A history that was read is told by its end only: many of them would fill the memory.
+    // A history that was read is shown by its end only: many of them would fill the memory.
     if case .ended(let id, .messages(let messages), let ns) = entry {
       entry = .ended(id, .messages(Array(messages.suffix(3))), ns)
     }
@@ -51,7 +51,7 @@ package struct CallHistory: Sendable {
       case .ended(let id, let outcome, _):
         let verb = calls[id]?.verb.name ?? "?"
         return "\(time)  #\(id) ← \(verb): \(CallHistory.text(outcome))"
-      case .told(let event, _, let byWatch):
+      case .reported(let event, _, let byWatch):
         return "\(time)  \(byWatch ? "EVENT" : "log  ") \(event.kind.rawValue) \(event.id) "
           + "at=\(event.atMs) agent=\(Agents.name(event.agent)) token=\(event.token) "
           + "held_ms=\(event.heldMs)"

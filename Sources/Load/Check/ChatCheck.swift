@@ -1,10 +1,10 @@
-// Owns: what is known of the messages of one chat, and whether what is read of it fits. A value;
-// any thread.
+// Owns: the known messages of one chat, and whether what is read agrees with them. A value; any
+// thread.
 
 /// The check of one chat, whose messages its callers have numbered from 1.
 struct ChatCheck: Sendable {
-  private enum Place: Sendable, Equatable {
-    /// It is being said, or nobody knows what came of it.
+  private enum MessageState: Sendable, Equatable {
+    /// It is being said, or the outcome is unknown.
     case open
     /// It was refused, so it must never be there.
     case refused
@@ -12,8 +12,8 @@ struct ChatCheck: Sendable {
   }
 
   /// By a message's number, less one.
-  private var places: [Place] = []
-  /// The highest number that the server gave to a message, as far as anybody was told.
+  private var places: [MessageState] = []
+  /// The highest number of an acknowledged message.
   private(set) var highestSeq: Int64 = 0
 
   mutating func began(_ number: Int) {
@@ -74,7 +74,7 @@ struct ChatCheck: Sendable {
   private mutating func place(_ message: Message, _ nowNs: Int64) -> Violation? {
     guard places.indices.contains(message.number - 1) else {
       return Violation(
-        .unknownMessage, "seq \(message.seq) has a message that nobody has said", atNs: nowNs)
+        .unknownMessage, "seq \(message.seq) has a message that was never said", atNs: nowNs)
     }
     switch places[message.number - 1] {
     case .open:
@@ -93,7 +93,7 @@ struct ChatCheck: Sendable {
     }
   }
 
-  /// Whether a message that must be among those that were read is not.
+  /// Whether a message is missing that must be among those that were read.
   private func missing(
     _ messages: [Message], _ last: Int, _ seqBefore: Int64, _ nowNs: Int64
   ) -> Violation? {

@@ -1,10 +1,10 @@
-// Owns: the judgement over one device: a state machine that is fed with what its callers and its
-// watchers see, while it happens, and says at which observation a promise was broken. It knows
+// Owns: the judgement over one device: a state machine that gets the observations of its callers
+// and subscriptions, as they are made, and says at which of them a promise was broken. It knows
 // neither clock nor socket. A value; any thread.
 //
-// What is not known widens what is allowed: a call that is under way, or whose outcome nobody
-// knows, may have been done at any moment after it was sent. So nothing is called a violation that
-// some order of the unknown things would explain.
+// Unknowns widen what is allowed: a call that is under way, or whose outcome is unknown, may have
+// been done at any moment after it was sent. So nothing is called a violation that some order of
+// the unknown calls would explain.
 
 /// The check of one device, from its first call to its verdict.
 package struct DeviceCheck: Sendable {
@@ -12,7 +12,7 @@ package struct DeviceCheck: Sendable {
   struct OpenCall: Sendable {
     let id: Int
     let call: LoadCall
-    /// The highest token that anybody had been told of.
+    /// The highest token that had been reported.
     let tokenBefore: Int64
     /// The highest number of a message that had been acknowledged.
     let seqBefore: Int64
@@ -28,16 +28,16 @@ package struct DeviceCheck: Sendable {
   var leases: [Lease] = []
   var chat = ChatCheck()
   var open: [OpenCall] = []
-  /// Calls that were tried and of which nobody will ever know whether, and when, that was done.
+  /// Calls of which it will never be known whether, and when, they were done.
   var loose: [LooseCall] = []
-  /// By id: which watching connection told it last; 0 if only the log has.
+  /// By id: the connection whose subscription reported it last; 0 if only the log has it.
   private var seenEvents: [String: Int] = [:]
   private var nextID = 0
   private(set) var hasSession = false
 
-  /// What was seen, for a history that shows a violation.
+  /// The observations, for a history that shows a violation.
   package private(set) var history = CallHistory()
-  /// Endings of which it can never be known whether they should have been told.
+  /// Endings of which it can never be known whether they should have an event.
   package private(set) var unverifiable = 0
 
   package init() {}
@@ -76,24 +76,24 @@ package struct DeviceCheck: Sendable {
     return judgement
   }
 
-  /// An event was told, by the log or by a watch: the same one may be told by both.
+  /// An event was reported, by the log or by a subscription: the same one may come from both.
   ///
   /// `watch` is the number of the watching connection, from 1, and 0 for the log.
-  package mutating func told(_ event: LockEvent, nowNs: Int64, watch: Int) -> Violation? {
+  package mutating func reported(_ event: LockEvent, nowNs: Int64, watch: Int) -> Violation? {
     let seenBy = seenEvents[event.id]
     seenEvents[event.id] = max(seenBy ?? 0, watch)
     if seenBy == nil {
-      history.add(.told(event, nowNs, byWatch: watch > 0))
+      history.add(.reported(event, nowNs, byWatch: watch > 0))
       return judge(event, nowNs)
     }
     guard watch > 0, seenBy == watch else { return nil }
-    history.add(.told(event, nowNs, byWatch: true))
-    return Violation(.toldTwice, "one watch was sent event \(event.id) twice", atNs: nowNs)
+    history.add(.reported(event, nowNs, byWatch: true))
+    return Violation(.reportedTwice, "one watch was sent event \(event.id) twice", atNs: nowNs)
   }
 
-  /// Says what is missing, when all that can happen has happened and was seen.
+  /// Returns what is missing, after all that can happen has happened and was seen.
   ///
-  /// LoadCall it after `overByNs`, and when the events that were told by then were given to `told`.
+  /// Call it after `overByNs`, and when the events up to then were given to `reported`.
   package mutating func verdict(nowNs: Int64) -> Violation? {
     history.add(.judged(nowNs))
     for lease in leases where !lease.isReleased && lease.event == nil {
@@ -101,23 +101,24 @@ package struct DeviceCheck: Sendable {
         unverifiable += 1
         continue
       }
-      let how = lease.isHandedOff ? "was handed over" : "must have run out"
+      let how = lease.isHandedOff ? "was handed over" : "must have expired"
       return Violation(
-        .notTold, "token \(lease.token) of \(Agents.name(lease.agent)) \(how), and no event tells",
+        .notReported,
+        "token \(lease.token) of \(Agents.name(lease.agent)) \(how), and has no event",
         atNs: nowNs)
     }
     return nil
   }
 
-  // MARK: What a driver asks
+  // MARK: The driver's questions
 
-  /// Whether it is told, by a reply or an event, how each token has ended.
-  package var allIsTold: Bool {
+  /// Whether the end of each token has been reported, by a reply or an event.
+  package var allIsReported: Bool {
     !leases.contains { !$0.isReleased && $0.event == nil }
   }
 
-  /// The moment by which the last lock has run out, as far as can be known; nil if there is
-  /// nothing to wait for.
+  /// The moment by which the last lock has expired, as far as can be known; nil if there is nothing
+  /// to wait for.
   package var overByNs: Int64? {
     var latest: Int64?
     for lease in leases where !lease.isReleased && lease.event == nil {
@@ -131,11 +132,11 @@ package struct DeviceCheck: Sendable {
     return latest
   }
 
-  /// How many abandonments were told.
+  /// How many abandonments were reported.
   package var abandonments: Int { leases.count { $0.event?.kind == .abandoned } }
 }
 
-// MARK: - What may have happened unseen
+// MARK: - Unseen effects
 
 extension DeviceCheck {
   /// Whether a call that is under way or unknown may have ended a token.
@@ -172,8 +173,8 @@ extension DeviceCheck {
 
   /// The lease that must have been live from the call's beginning to now, if there is one.
   ///
-  /// It is the newest, was granted before the call began, cannot have run out yet, and nobody
-  /// can have ended it.
+  /// It is the newest, was granted before the call began, cannot have expired yet, and no other
+  /// call can have ended it.
   func surelyHeld(during call: OpenCall, nowNs: Int64) -> Lease? {
     guard let lease = leases.last, lease.token == call.tokenBefore, !lease.isOver,
       let earliestEndNs = lease.earliestEndNs, nowNs < earliestEndNs,
@@ -205,7 +206,7 @@ extension DeviceCheck {
     case .done:
       if call.verb == .open { hasSession = true }
       return call.token == 0 ? nil : staleAccepted(open, nowNs)
-    case .held, .none, .stale: return turnedAway(open, outcome, nowNs)
+    case .held, .none, .stale: return rejected(open, outcome, nowNs)
     case .refused:
       if call.verb == .say { chat.refused(call.message) }
       return nil
@@ -213,7 +214,7 @@ extension DeviceCheck {
     }
   }
 
-  private mutating func turnedAway(
+  private mutating func rejected(
     _ open: OpenCall, _ outcome: LoadOutcome, _ nowNs: Int64
   ) -> Violation? {
     let call = open.call

@@ -1,22 +1,22 @@
-// Owns: the tenure of one token: what is known of its beginning, its renewals and its end, and
-// which deadlines follow from that. A value; any thread.
+// Owns: the tenure of one token: its known beginning, renewals and end, and the deadlines that
+// follow from them. A value; any thread.
 //
 // Two clocks meet here. The server's gives `acquired_at` and the `at` of events, to the
 // millisecond; this machine's monotonic one says when a call was sent and answered. They are never
 // compared: only lengths of time measured on one are laid onto the other.
 
-/// What is known of one token.
+/// The facts that are known of one token.
 struct Lease: Sendable {
   let token: Int64
   let agent: Int
   /// By the server's clock; nil if only a renewal was seen.
   var acquiredAtMs: Int64?
   var ttlMs: Int64
-  /// Whether the call that made the grant was told of it; a renewal or an event may come before.
-  var isGrantTold = false
-  /// When the calls that were told of the grant and of the latest renewal were sent and answered.
+  /// Whether the call that made the grant has its reply; a renewal or an event may come before.
+  var isGrantReported = false
+  /// When the calls whose replies have the grant and the latest renewal were sent and answered.
   ///
-  /// Nil if only an event tells of this token.
+  /// Nil if only an event names this token.
   var grantedNs: ClosedRange<Int64>?
   var renewedNs: ClosedRange<Int64>?
 
@@ -27,7 +27,7 @@ struct Lease: Sendable {
   /// A HANDOFF of it was answered with OK.
   var isHandedOff = false
   var endedAtMs: Int64?
-  /// The event that tells of its end.
+  /// The event of its end.
   var event: LockEvent?
   /// From when on it was known here that it is over.
   var knownOverNs: Int64?
@@ -39,10 +39,10 @@ struct Lease: Sendable {
   /// A clock that is being set right by NTP may run half a percent fast or slow.
   static func slackMs(overMs: Int64) -> Int64 { 10 + overMs / 200 }
 
-  /// The earliest moment at which it can have run out, by this machine's clock.
+  /// The earliest moment at which it can have expired, by this machine's clock.
   ///
-  /// A call that was answered took effect after it was sent. So this is late enough to call
-  /// anybody's saying that it is over, before then, wrong.
+  /// A call that was answered took effect after it was sent. So a report before then that the lock
+  /// is over is wrong.
   var earliestEndNs: Int64? {
     guard let grantedNs else { return nil }
     let startNs = max(grantedNs.lowerBound, renewedNs?.lowerBound ?? .min)

@@ -1,7 +1,7 @@
-// Owns: what a grant, a renewal, a release, a look at the holder and an event say about the leases
-// of a device, and what of it cannot be. Values; any thread.
+// Owns: the conclusions from a grant, a renewal, a release, a HOLDER and an event about the leases
+// of a device, and the contradictions among them. Values; any thread.
 
-/// What the reply to LOCK or HANDOFF says.
+/// The content of the reply to LOCK or HANDOFF.
 struct LeaseGrant {
   let token: Int64
   let agent: Int
@@ -21,12 +21,12 @@ extension DeviceCheck {
     }
     let range = call.invokedNs...nowNs
     if let index = leaseIndex(of: reply.token) {
-      // An event or a renewal may have told of this token before the reply came; a grant can't.
-      guard !leases[index].isGrantTold else {
+      // An event or a renewal may have named this token before the reply came; a grant can't.
+      guard !leases[index].isGrantReported else {
         return Violation(
           .tokenNotGrowing, "token \(reply.token) was granted twice", atNs: nowNs)
       }
-      leases[index].isGrantTold = true
+      leases[index].isGrantReported = true
       leases[index].grantedNs = leases[index].grantedNs ?? range
       leases[index].acquiredAtMs = reply.acquiredAtMs
       leases[index].ttlMs = call.ttlMs
@@ -34,7 +34,7 @@ extension DeviceCheck {
       insert(
         Lease(
           token: reply.token, agent: reply.agent, acquiredAtMs: reply.acquiredAtMs,
-          ttlMs: call.ttlMs, isGrantTold: true, grantedNs: range))
+          ttlMs: call.ttlMs, isGrantReported: true, grantedNs: range))
     }
     return overlap(around: reply.token, nowNs)
   }
@@ -67,7 +67,7 @@ extension DeviceCheck {
         "token \(reply.token) was renewed after token \(open.tokenBefore) was granted", atNs: nowNs)
     }
     guard let index = leaseIndex(of: reply.token) else {
-      // An earlier LOCK of this agent was done, though nobody was told.
+      // An earlier LOCK of this agent was done, though its reply was lost.
       insert(
         Lease(
           token: reply.token, agent: reply.agent, acquiredAtMs: reply.acquiredAtMs,
@@ -99,7 +99,8 @@ extension DeviceCheck {
     if let event = leases[index].event {
       return Violation(
         event.kind == .abandoned ? .abandonedAfterRelease : .staleWriteAccepted,
-        "token \(open.call.token) was given back, and told as \(event.kind.rawValue)", atNs: nowNs)
+        "token \(open.call.token) was given back, and reported as \(event.kind.rawValue)",
+        atNs: nowNs)
     }
     leases[index].isReleased = true
     leases[index].endedAtMs = leases[index].acquiredAtMs.map { $0 + heldMs }
@@ -107,7 +108,7 @@ extension DeviceCheck {
     return overlap(around: open.call.token, nowNs)
   }
 
-  /// HOLDER has named somebody.
+  /// HOLDER has named an agent.
   func shown(
     _ open: OpenCall, _ agent: Int, _ acquiredAtMs: Int64, _ nowNs: Int64
   ) -> Violation? {
@@ -141,7 +142,7 @@ extension DeviceCheck {
     if let endedAtMs = first.endedAtMs {
       (untilMs, how) = (endedAtMs, "was held until")
     } else if !first.isOver, !mayHaveEnded(first), let deadlineMs = first.earliestDeadlineMs {
-      (untilMs, how) = (deadlineMs, "could not run out before")
+      (untilMs, how) = (deadlineMs, "could not expire before")
     } else {
       return nil
     }
@@ -161,7 +162,7 @@ extension DeviceCheck {
       guard mayHaveGranted(to: event.agent) else {
         return Violation(
           .unexplainedEvent,
-          "\(event.kind.rawValue) of token \(event.token), which nobody was granted", atNs: nowNs)
+          "\(event.kind.rawValue) of token \(event.token), which was never granted", atNs: nowNs)
       }
       insert(
         Lease(
@@ -172,8 +173,8 @@ extension DeviceCheck {
     let lease = leases[index]
     if let other = lease.event {
       return Violation(
-        .toldTwice,
-        "token \(event.token) is told as \(other.kind.rawValue) by \(other.id) and as "
+        .reportedTwice,
+        "token \(event.token) is reported as \(other.kind.rawValue) by \(other.id) and as "
           + "\(event.kind.rawValue) by \(event.id)", atNs: nowNs)
     }
     if let violation = contradiction(event, lease, nowNs) { return violation }
@@ -196,33 +197,35 @@ extension DeviceCheck {
       guard !lease.isReleased, !lease.isHandedOff else {
         return Violation(
           .abandonedAfterRelease,
-          "token \(event.token) was given back or handed over, and told as abandoned", atNs: nowNs)
+          "token \(event.token) was given back or handed over, and reported as abandoned",
+          atNs: nowNs)
       }
       return tooEarly(event, lease, nowNs)
     case .handedOff:
       guard !lease.isReleased, lease.isHandedOff || mayHaveEnded(lease) else {
         return Violation(
-          .unexplainedEvent, "token \(event.token) is told as handed over, and nobody did that",
+          .unexplainedEvent,
+          "token \(event.token) is reported as handed over, and no caller did that",
           atNs: nowNs)
       }
       return nil
     case .seized, .cleared:
       return Violation(
-        .unexplainedEvent, "\(event.kind.rawValue): somebody else uses this device", atNs: nowNs)
+        .unexplainedEvent, "\(event.kind.rawValue): another program uses this device", atNs: nowNs)
     }
   }
 
   private func tooEarly(_ event: LockEvent, _ lease: Lease, _ nowNs: Int64) -> Violation? {
     if let deadlineMs = lease.earliestDeadlineMs, event.atMs < deadlineMs {
       return Violation(
-        .toldTooEarly,
-        "token \(event.token) is told as abandoned at \(event.atMs), and its deadline was not "
+        .reportedTooEarly,
+        "token \(event.token) is reported as abandoned at \(event.atMs), and its deadline was not "
           + "before \(deadlineMs)", atNs: nowNs)
     }
     if let endNs = lease.earliestEndNs, nowNs < endNs {
       return Violation(
-        .toldTooEarly,
-        "token \(event.token) is told as abandoned \((endNs - nowNs) / 1_000_000) ms before its "
+        .reportedTooEarly,
+        "token \(event.token) is reported as abandoned \((endNs - nowNs) / 1_000_000) ms before its "
           + "deadline can have come", atNs: nowNs)
     }
     return nil

@@ -1,7 +1,7 @@
-// Owns: what callers can see of a device: the calls that they make, what comes of them, and the
-// events that are told. Knows nothing of sockets. Values; any thread.
+// Owns: the observations of a device: the calls of its callers, their outcomes, and its events.
+// Knows nothing of sockets. Values; any thread.
 
-/// What a caller asks for, as the figures name it.
+/// The kind of a call, as the figures name it.
 package enum LoadVerb: UInt8, Sendable, CaseIterable {
   /// The making of a connection, as if it were a request.
   case connect
@@ -39,16 +39,16 @@ package enum LoadVerb: UInt8, Sendable, CaseIterable {
   }
 }
 
-/// Who acts.
+/// The agents of callers.
 ///
 /// An agent is a number here; its name is looked up where it is written.
 package enum Agents {
   /// The names under which the harness' callers act.
   package static let names = ["scheduling", "billing", "support", "research", "triage"]
 
-  /// The name of an agent; those that are not of this run are all called somebody.
+  /// The name of an agent; those that are not of this run share one.
   package static func name(_ agent: Int) -> String {
-    names.indices.contains(agent) ? names[agent] : "somebody else"
+    names.indices.contains(agent) ? names[agent] : "another agent"
   }
 }
 
@@ -56,17 +56,17 @@ package enum Agents {
 package struct LoadCall: Sendable {
   package var verb: LoadVerb
   package var agent = 0
-  /// Who receives a HANDOFF.
+  /// The receiver of a HANDOFF.
   package var receiver = 0
   /// The token that was sent; 0 if none was.
   package var token: Int64 = 0
-  /// What LOCK and HANDOFF ask for.
+  /// The TTL of LOCK and HANDOFF.
   package var ttlMs: Int64 = 0
   /// The number of the message that SAY says, from 1.
   package var message = 0
   /// How many messages HISTORY asks for; 0 asks for all of them.
   package var last = 0
-  /// Whether it carries an id that lets it be done once only, however often it is sent.
+  /// Whether it carries an idempotency key, so that it is done once only, however often it is sent.
   package var isRepeatable: Bool
   /// When its first try was sent.
   package var invokedNs: Int64 = 0
@@ -77,13 +77,13 @@ package struct LoadCall: Sendable {
   }
 }
 
-/// What came of a call, when its last try was answered.
+/// The outcome of a call, when its last try was answered.
 package enum LoadOutcome: Sendable, Equatable {
   /// LOCK or HANDOFF: the lock is held under this token.
   case granted(token: Int64, agent: Int, acquiredAtMs: Int64, isRenewed: Bool)
   /// UNLOCK: it was held for so long.
   case released(heldMs: Int64)
-  /// HOLDER: somebody holds it.
+  /// HOLDER: the lock is held by this agent.
   case holder(agent: Int, acquiredAtMs: Int64)
   /// SAY: the message has this number now.
   case said(seq: Int64)

@@ -1,6 +1,6 @@
-// Owns: how a broken promise is told. A value; any thread.
+// Owns: the report of a broken promise. A value; any thread.
 
-/// A promise that was broken, and what shows it.
+/// A promise that was broken, and the observation that shows it.
 package struct Violation: Sendable, Equatable {
   /// The promise.
   package enum Rule: String, Sendable, CaseIterable {
@@ -12,14 +12,14 @@ package struct Violation: Sendable, Equatable {
     case messageDoubled = "message_doubled"
     case messageOutOfOrder = "message_out_of_order"
     case unknownMessage = "unknown_message"
-    case toldTwice = "abandonment_told_twice"
-    case notTold = "ending_not_told"
-    case toldTooEarly = "abandonment_told_too_early"
+    case reportedTwice = "abandonment_reported_twice"
+    case notReported = "ending_not_reported"
+    case reportedTooEarly = "abandonment_reported_too_early"
     case abandonedAfterRelease = "abandoned_after_release"
     case unexplainedEvent = "unexplained_event"
     case sessionLost = "session_lost"
 
-    /// What should have held.
+    /// The promise that was broken.
     package var promise: String {
       switch self {
       case .twoHolders: "a device has one holder at a time"
@@ -30,11 +30,11 @@ package struct Violation: Sendable, Equatable {
       case .messageDoubled: "a message is there once"
       case .messageOutOfOrder: "messages stand in the order in which they were said"
       case .unknownMessage: "a chat has only what was said in it"
-      case .toldTwice: "an ending is told once"
-      case .notTold: "each ending is told"
-      case .toldTooEarly: "no lock is abandoned before its deadline"
+      case .reportedTwice: "an ending is reported once"
+      case .notReported: "each ending is reported"
+      case .reportedTooEarly: "no lock is abandoned before its deadline"
       case .abandonedAfterRelease: "what was given back is not abandoned too"
-      case .unexplainedEvent: "events tell of what has happened"
+      case .unexplainedEvent: "events name what has happened"
       case .sessionLost: "a session that was opened is there"
       }
     }

@@ -1,7 +1,7 @@
-// Owns: what a run counts while it goes on: latencies by verb, errors, and both over time. Runs on
+// Owns: the counts of a run as it goes on: latencies by verb, errors, and both over time. Runs on
 // the loop's thread.
 
-/// What is counted of one verb.
+/// The figures of one verb.
 package struct VerbFigures: Sendable {
   package var latency = LatencyHistogram()
   /// Replies that are no errors, by their first word.
@@ -25,8 +25,8 @@ package struct Interval: Sendable {
   package var maxNs: Int64 = 0
 }
 
-/// An abandonment that was told.
-package struct ToldLate: Sendable {
+/// An abandonment that was reported.
+package struct ReportedLate: Sendable {
   package var atS: Double
   package var lateNs: Int64
 }
@@ -41,7 +41,7 @@ struct Tally {
   private(set) var latency = LatencyHistogram()
   private(set) var intervals: [Interval] = []
   private(set) var lateness = LatencyHistogram()
-  private(set) var latePoints: [ToldLate] = []
+  private(set) var latePoints: [ReportedLate] = []
   /// One abandonment in so many becomes a point.
   private var pointEvery = 1
 
@@ -98,14 +98,14 @@ struct Tally {
     recentErrors += 1
   }
 
-  mutating func abandonmentTold(_ lateNs: Int64, nowNs: Int64) {
+  mutating func abandonmentReported(_ lateNs: Int64, nowNs: Int64) {
     lateness.add(lateNs)
     guard lateness.count % pointEvery == 0 else { return }
     if latePoints.count == Tally.pointsMax {
       latePoints = latePoints.indices.filter { $0 % 2 == 1 }.map { latePoints[$0] }
       pointEvery *= 2
     }
-    latePoints.append(ToldLate(atS: Double(nowNs - startNs) / 1e9, lateNs: lateNs))
+    latePoints.append(ReportedLate(atS: Double(nowNs - startNs) / 1e9, lateNs: lateNs))
   }
 
   /// Closes intervals that are over; call it often.

@@ -3,7 +3,7 @@
 
 internal import Loop
 
-/// What the command line asks for.
+/// The request of the command line.
 package enum LoadArguments {
   case help
   case run(LoadOptions)
@@ -41,9 +41,9 @@ package enum LoadArguments {
     }
     if given.contains("--think"), options.rate != nil {
       throw LoadArgumentError(
-        "with --rate nobody thinks between messages: give --rate or --think, not both")
+        "with --rate there are no pauses between messages: give --rate or --think, not both")
     }
-    // A conversation that hears of no message for long would be put aside by its own clock.
+    // A conversation without a message for long would be paused by its own clock.
     if let rate = options.rate, Double(options.conversations) / rate > 300 {
       let gapS = NumberText.decimal(Double(options.conversations) / rate, 0)
       throw LoadArgumentError(

@@ -1,8 +1,8 @@
-// Owns: what a load is made of. A value; any thread.
+// Owns: the options of a load. A value; any thread.
 
 package import Loop
 
-/// What is wrong with the command line, and what to write instead.
+/// A fault in the command line, and the remedy.
 package struct LoadArgumentError: Error, Equatable {
   package let text: String
 
@@ -19,7 +19,7 @@ package struct LoadOptions: Sendable {
     case keep
   }
 
-  /// A command that is run every so often, to break something.
+  /// A command that is run every so often, to cause a fault.
   package struct Chaos: Sendable {
     package var command: String
     package var everyMs: Int64
@@ -35,14 +35,14 @@ package struct LoadOptions: Sendable {
   package var thinkMs: Int64 = 1_000
   package var ttlMs: Int64 = 10_000
   package var timeoutMs: Int64 = 2_000
-  /// How long an ending may go untold.
+  /// How long an ending may go unreported.
   package var patienceMs: Int64 = 15_000
   package var messageBytes = 200
   package var mix = Mix()
   package var seed: UInt64 = 0
-  /// Where the secret stands; whoever runs the load reads it.
+  /// The file with the secret; the load's caller reads it.
   package var secretFile: String?
-  /// What callers say AUTH with; nil if they need not.
+  /// The secret for AUTH; nil if there is no authentication.
   package var secret: String?
   package var chaosCommand: String?
   package var chaosEveryMs: Int64 = 10_000

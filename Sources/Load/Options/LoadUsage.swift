@@ -14,7 +14,7 @@ extension LoadArguments {
       Puts a fleet under the load of many conversations at once, as serverless callers have them,
       and checks meanwhile that it keeps its promises. Each conversation has a device of its own,
       with a name that no other run has. For each message a caller comes: it asks who holds the
-      device, locks it or is told who holds it, touches the session, says its message, saves
+      device, locks it or learns who holds it, touches the session, says its message, saves
       fields, reads the last messages. Sometimes it hands the conversation to another agent,
       sometimes it closes it, sometimes it is never heard of again.
 
@@ -41,8 +41,8 @@ extension LoadArguments {
       Each other flag has a variable, LATCHKEY_LOAD_DURATION for --duration; the flag goes before.
 
       The check, which is always on:
-        --patience TIME       how late the end of a lock may be told before it counts as not told
-                              at all; time in which no worker answers does not count (15s)
+        --patience TIME       how late the end of a lock may be reported before it counts as
+                              not reported; time in which no worker answers does not count (15s)
         --chaos COMMAND       a shell command that breaks something, such as 'redis-cli script
                               flush' or 'kill -9 …'; LATCHKEY_CHAOS_RUN counts its runs
         --chaos-every TIME    how often to run it (10s)
@@ -57,7 +57,7 @@ extension LoadArguments {
 
       Checked are: one holder for each device at a time by the server's clock; tokens that only
       grow; nothing accepted under a token that is over; messages in order, none lost, none
-      doubled; each abandonment told exactly once, and not before its deadline. What breaks one of
+      doubled; each abandonment reported exactly once, and not before its deadline. What breaks one of
       these ends the run, with the calls and events of that device that show it. Requests without
       an answer count as what they are: they may have been done.
 

@@ -17,11 +17,11 @@ package struct Mix: Sendable, Equatable {
   package var history = 50.0
   /// A caller of another agent wants the same device at the same time.
   package var rival = 10.0
-  /// Somebody writes under a token that is over.
+  /// A caller writes under a token that is over.
   package var stale = 5.0
   package var handoff = 5.0
   package var close = 5.0
-  /// The caller is never heard of again.
+  /// The caller never returns.
   package var vanish = 2.0
 
   package init() {}

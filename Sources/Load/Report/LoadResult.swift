@@ -1,6 +1,6 @@
 // Owns: all figures of a run that is over. A value; any thread.
 
-/// What a run came to.
+/// The result of a run.
 package struct LoadResult: Sendable {
   /// How it ended.
   package enum Verdict: Sendable {
@@ -22,7 +22,7 @@ package struct LoadResult: Sendable {
     }
   }
 
-  /// What is told of one verb.
+  /// The figures of one verb.
   package struct VerbRow: Sendable {
     package let verb: LoadVerb
     package let figures: VerbFigures
@@ -30,7 +30,7 @@ package struct LoadResult: Sendable {
 
   package let options: LoadOptions
   package let verdict: Verdict
-  /// What the worker says of itself.
+  /// The worker's description of itself.
   package let server: String
   package let startedAtMs: Int64
   package let seconds: Double
@@ -41,7 +41,7 @@ package struct LoadResult: Sendable {
   package let latency: LatencyHistogram
   package let intervals: [Interval]
   package let lateness: LatencyHistogram
-  package let latePoints: [ToldLate]
+  package let latePoints: [ReportedLate]
   package let clockErrorNs: Int64
   package let counts: RunCounts
   /// When the chaos command was run, from the beginning of the measured time.

@@ -174,14 +174,14 @@ package enum ReportPage {
     var items = [
       ("conversations", number(counts.conversations)), ("messages", number(counts.messages)),
       ("grants", number(counts.grants)), ("renewals", number(counts.renewals)),
-      ("told HELD", number(counts.heldReplies)), ("rivals", number(counts.rivals)),
+      ("HELD replies", number(counts.heldReplies)), ("rivals", number(counts.rivals)),
       ("handed over", number(counts.handoffs)), ("vanished", number(counts.vanished)),
       ("stale tokens refused", number(counts.staleRefused)),
       ("histories read", number(counts.historiesRead)),
       ("outcomes never known", number(counts.unknownOutcomes)),
-      ("endings nobody can know", number(counts.unverifiable)),
+      ("endings that cannot be known", number(counts.unverifiable)),
       ("messages given up", number(counts.failedMessages)),
-      ("told while not watching", number(counts.onlyInLog)),
+      ("seen in the log only", number(counts.onlyInLog)),
     ]
     if result.options.rate != nil {
       items.append(("waited for a free conversation", number(counts.waited)))

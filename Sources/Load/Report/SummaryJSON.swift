@@ -137,7 +137,7 @@ package enum SummaryJSON {
 
   private static func abandonments(_ result: LoadResult, _ json: inout JSONText) {
     json.object("abandonments") { json in
-      json.member("told", result.counts.abandonments)
+      json.member("reported", result.counts.abandonments)
       json.member("only_in_log", result.counts.onlyInLog)
       json.member("watched", result.lateness.count)
       latency(result.lateness, &json)

@@ -76,11 +76,11 @@ package enum SummaryText {
     var lines = [
       "\(number(counts.conversations)) conversations, \(number(counts.messages)) messages; "
         + "\(number(counts.grants)) grants, \(number(counts.renewals)) renewals, "
-        + "\(number(counts.heldReplies)) told HELD, \(number(counts.handoffs)) handed over, "
+        + "\(number(counts.heldReplies)) HELD replies, \(number(counts.handoffs)) handed over, "
         + "\(number(counts.vanished)) vanished"
     ]
     let late = result.lateness
-    var abandoned = "\(number(counts.abandonments)) abandonments told"
+    var abandoned = "\(number(counts.abandonments)) abandonments reported"
     if late.count > 0 {
       abandoned +=
         "; to a watching caller after p50 \(NumberText.ms(late.percentileNs(0.5)))"
@@ -103,7 +103,7 @@ package enum SummaryText {
       "checked: \(number(counts.checked)) conversations, \(number(counts.said)) messages said, "
         + "\(number(counts.staleRefused)) stale tokens refused, "
         + "\(number(counts.unknownOutcomes)) outcomes never known, "
-        + "\(number(counts.unverifiable)) endings that nobody can know"
+        + "\(number(counts.unverifiable)) endings that cannot be known"
     ]
   }
 

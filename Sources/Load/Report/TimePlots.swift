@@ -1,7 +1,7 @@
-// Owns: the plots over the time of a run: rate, latency, errors, and how late abandonments were
-// told. Values; any thread.
+// Owns: the plots over the time of a run: rate, latency, errors, and the lateness of abandonments.
+// Values; any thread.
 
-/// A plot, and what stands beside it.
+/// A plot and its legend.
 struct Plot {
   /// A mark and what it stands for.
   struct Key {
@@ -128,7 +128,7 @@ enum TimePlots {
     return Plot(
       title: "Errors a second",
       explanation: "By code. A caller tries again where the code allows it. 'no_reply' and "
-        + "'timeout' are outcomes that nobody knows; 'cannot_connect' is none.",
+        + "'timeout' are unknown outcomes; 'cannot_connect' is none.",
       keys: keys, drawing: drawing)
   }
 
@@ -155,7 +155,7 @@ enum TimePlots {
     guard let last = result.latePoints.map(\.atS).max() else {
       return Plot(
         title: "Lateness of abandonments",
-        explanation: "Nothing was told as abandoned while the harness watched: nobody vanished "
+        explanation: "No abandonment was reported while the harness watched: no caller vanished "
           + "for long enough.", keys: [], drawing: nil)
     }
     var drawing = Drawing(height: height, label: "lateness of abandonments over time")
@@ -180,7 +180,7 @@ enum TimePlots {
     return Plot(
       title: "Lateness of abandonments",
       explanation: "From a lock's deadline, by the server's clock, to the moment at which a "
-        + "watching caller is told. The clocks are compared to "
+        + "subscription reports it. The clocks are compared to "
         + "± \(NumberText.ms(result.clockErrorNs)) ms. "
         + (last > result.seconds ? "Those after the end of the load belong to it too." : ""),
       keys: [], drawing: drawing)

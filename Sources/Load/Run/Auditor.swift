@@ -1,20 +1,20 @@
-// Owns: what happens to conversations that are over: their locks run out, their events are awaited
-// and looked up in the log, their messages are read once more, their sessions are deleted, and the
+// Owns: the checks of conversations that are over: their locks expire, their events are awaited and
+// looked up in the log, their messages are read once more, their sessions are deleted, and the
 // verdict is given. Runs on the loop's thread.
 
 internal import Loop
 
-/// What an auditor needs from the run.
+/// The callbacks of an auditor.
 protocol AuditorOwner: VisitOwner {
   var watch: EventWatch? { get }
   var counts: RunCounts { get set }
   var lastTroubleNs: Int64 { get }
-  func abandonmentTold(_ event: LockEvent, nowNs: Int64)
+  func abandonmentReported(_ event: LockEvent, nowNs: Int64)
 }
 
 /// The conversations that are over and not yet judged, and all others by number.
 final class Auditor {
-  /// How many look at once.
+  /// How many visits run at once.
   private static let visitsMax = 8
   /// Of the conversations that need no look into the log, one in so many gets one.
   private static let sampleEvery = 8
@@ -22,13 +22,13 @@ final class Auditor {
   private static let sampleGapNs: Int64 = 50_000_000
   /// How long the watch is given before the log is asked.
   private static let watchAllowanceNs: Int64 = 400_000_000
-  /// How long after its verdict a conversation is kept: what is told of it still counts.
+  /// How long after its verdict a conversation is kept: its events still count.
   private static let lingeringNs: Int64 = 5_000_000_000
 
   private unowned let owner: any AuditorOwner
   private var known: [Int: Conversation] = [:]
   private var over: [Conversation] = []
-  /// Who waits for an auditor, oldest first, from `queueHead` on.
+  /// The conversations that wait for an auditor, oldest first, from `queueHead` on.
   private var queue: [Conversation] = []
   private var queueHead = 0
   private var free: [Visit]
@@ -58,23 +58,23 @@ final class Auditor {
 
   // MARK: - Events
 
-  func told(_ number: Int, _ event: LockEvent, watch: Int, nowNs: Int64) {
+  func reported(_ number: Int, _ event: LockEvent, watch: Int, nowNs: Int64) {
     guard let conversation = known[number] else { return }
     let before = conversation.check.abandonments
-    if let violation = conversation.check.told(event, nowNs: nowNs, watch: watch) {
+    if let violation = conversation.check.reported(event, nowNs: nowNs, watch: watch) {
       owner.broken(violation, in: conversation)
       return
     }
     guard conversation.check.abandonments > before else { return }
     owner.counts.abandonments += 1
     if watch > 0 {
-      owner.abandonmentTold(event, nowNs: nowNs)
+      owner.abandonmentReported(event, nowNs: nowNs)
     } else {
       owner.counts.onlyInLog += 1
     }
   }
 
-  // MARK: - Looks
+  // MARK: - Visits
 
   func look(_ nowNs: Int64) {
     for conversation in over where !conversation.isBeingChecked && !conversation.isBusy {
@@ -106,12 +106,12 @@ final class Auditor {
     guard let overNs = conversation.check.overByNs else { return nil }
     latestDeadlineNs = max(latestDeadlineNs, overNs)
     if nowNs < overNs { return overNs - nowNs }
-    if conversation.wantsSleeper || conversation.check.allIsTold { return nil }
+    if conversation.wantsSleeper || conversation.check.allIsReported { return nil }
     let sinceNs = nowNs - overNs
     return sinceNs < Auditor.watchAllowanceNs ? 100_000_000 : nil
   }
 
-  /// Whoever vanished comes back after the deadline and writes under the old token.
+  /// A caller that vanished comes back after the deadline and writes under the old token.
   private func wakesSleeper(_ conversation: Conversation, _ nowNs: Int64) -> Bool {
     guard conversation.wantsSleeper else { return false }
     conversation.wantsSleeper = false
@@ -139,7 +139,7 @@ final class Auditor {
   }
 
   private func needsLog(_ conversation: Conversation, _ nowNs: Int64) -> Bool {
-    if !conversation.check.allIsTold || conversation.check.overByNs != nil { return true }
+    if !conversation.check.allIsReported || conversation.check.overByNs != nil { return true }
     guard let sinceNs = owner.watch?.sinceNs, sinceNs <= conversation.beganNs else { return true }
     guard conversation.number % Auditor.sampleEvery == 0,
       nowNs - lastSampleNs >= Auditor.sampleGapNs
@@ -157,7 +157,7 @@ final class Auditor {
     case .events:
       owner.counts.logsRead += 1
       for event in reply.events {
-        told(conversation.number, event, watch: 0, nowNs: nowNs)
+        reported(conversation.number, event, watch: 0, nowNs: nowNs)
         conversation.lastEventID = event.id
       }
       if !visit.failed { conversation.logReadNs = nowNs }
@@ -181,7 +181,7 @@ final class Auditor {
   }
 
   private func judge(_ conversation: Conversation, _ nowNs: Int64) {
-    if !conversation.check.allIsTold {
+    if !conversation.check.allIsReported {
       // Time in which no worker answered does not count.
       let fromNs = max(conversation.check.overByNs ?? nowNs, owner.lastTroubleNs)
       guard let readNs = conversation.logReadNs,

@@ -1,4 +1,4 @@
-// Owns: one conversation: which messages come, what their callers do, who holds its device as far
+// Owns: one conversation: its messages, the steps of its callers, the holder of its device as far
 // as they know. The dice decide; the replies are judged elsewhere. Runs on the loop's thread.
 
 /// The steps of a caller, in the order in which they are taken.
@@ -17,7 +17,7 @@ struct Steps: OptionSet {
   static let handoff = Steps(rawValue: 1 << 8)
   static let close = Steps(rawValue: 1 << 9)
   static let unlock = Steps(rawValue: 1 << 10)
-  // What the check does when a conversation is over.
+  // The steps of the check when a conversation is over.
   static let events = Steps(rawValue: 1 << 11)
   static let readAll = Steps(rawValue: 1 << 12)
   static let delete = Steps(rawValue: 1 << 13)
@@ -41,7 +41,7 @@ final class Conversation {
   private var dice: Dice
   private let options: LoadOptions
 
-  // MARK: What its callers know
+  // MARK: The callers' knowledge
 
   var agent: Int
   /// 0 while it is not held, as far as they know.
@@ -86,7 +86,7 @@ final class Conversation {
     request = RequestText(device: device, clocks: clocks, filler: filler)
   }
 
-  /// What the caller of the next message does; `isLast` has it end the conversation.
+  /// The steps of the next message's caller; with `isLast` it ends the conversation.
   func plan(isLast: Bool) -> Steps {
     turns += 1
     let mix = options.mix
@@ -113,7 +113,7 @@ final class Conversation {
     return steps
   }
 
-  /// Whether somebody else comes at the same time.
+  /// Whether another agent comes at the same time.
   func rivalComes() -> Bool { dice.happens(options.mix.rival) }
 
   var rivalSteps: Steps { dice.happens(options.mix.holder) ? [.holder, .lock] : [.lock] }
@@ -129,7 +129,7 @@ final class Conversation {
   }
 
   func thinkMs() -> Int64 {
-    // Nobody thinks for longer than five times the mean, or the end of a run would wait for him.
+    // No pause is longer than five times the mean, or the end of a run would wait for it.
     let mean = Double(options.thinkMs)
     return Int64(min(dice.pause(mean: mean), 5 * mean))
   }

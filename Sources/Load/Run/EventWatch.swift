@@ -3,13 +3,13 @@
 
 internal import Loop
 
-/// What a watch tells.
+/// The callbacks of a watch.
 protocol EventWatchOwner: AnyObject {
   var shop: CallerShop { get }
   var options: LoadOptions { get }
   func nextAddress() -> SocketAddress
   /// An event about a lock of some device; `watch` numbers the connection.
-  func eventTold(_ device: String, _ event: LockEvent, watch: Int, nowNs: Int64)
+  func eventReported(_ device: String, _ event: LockEvent, watch: Int, nowNs: Int64)
   /// The watch has begun, or begun anew.
   func watching()
   func troubleSeen(_ nowNs: Int64)
@@ -81,7 +81,7 @@ final class EventWatch: CallerOwner {
     switch (state, reply.word) {
     case (_, .event):
       if let device = reply.device, let event = reply.lockEvent(line) {
-        owner.eventTold(ReplyLine.text(line, device), event, watch: number, nowNs: nowNs)
+        owner.eventReported(ReplyLine.text(line, device), event, watch: number, nowNs: nowNs)
       }
     case (.authenticating, .ok): ask()
     case (.asking, .ok):
@@ -115,7 +115,7 @@ final class EventWatch: CallerOwner {
     timer?.set(afterMs: 100)
   }
 
-  /// Looks, now and then, whether the other end is still there.
+  /// Checks, now and then, whether the other end is still there.
   func look(_ nowNs: Int64) {
     let limitNs = owner.options.timeoutMs * 1_000_000
     switch state {

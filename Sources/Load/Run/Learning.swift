@@ -2,10 +2,10 @@
 // in going on. Runs on the loop's thread.
 
 extension Visit {
-  /// How often a caller that is told HELD asks again.
+  /// How often a caller asks again after HELD.
   private static let lockTriesMax = 8
 
-  /// Takes note of what came of a step.
+  /// Takes note of the outcome of a step.
   func learn(_ outcome: LoadOutcome, _ reply: ReplyLine) {
     switch role {
     case .message: learnAsHolder(outcome, reply)

@@ -9,11 +9,11 @@ final class LoadRun: VisitOwner {
   private enum Phase {
     /// The watch is being set up; goes to running.
     case starting
-    /// Goes to closing when its time is over, or somebody asks for it.
+    /// Goes to closing when its time is over, or on a signal.
     case running
     /// Each conversation is brought to its end; goes to checking.
     case closing
-    /// What is over is checked; goes to over.
+    /// Conversations that are over are checked; goes to over.
     case checking
     case over
   }
@@ -346,7 +346,7 @@ final class LoadRun: VisitOwner {
     }
   }
 
-  /// A conversation is over: it is checked once its locks have run out, and another one begins.
+  /// A conversation is over: it is checked once its locks have expired, and another one begins.
   private func retire(_ conversation: Conversation, _ nowNs: Int64) {
     if conversation.ending == .vanished {
       counts.vanished += 1
@@ -363,7 +363,7 @@ final class LoadRun: VisitOwner {
     }
   }
 
-  // MARK: - What callers need
+  // MARK: - Callbacks of callers
 
   var isHurried: Bool { phase == .closing || phase == .checking }
 
@@ -399,15 +399,15 @@ final class LoadRun: VisitOwner {
 // MARK: - Events and figures
 
 extension LoadRun: EventWatchOwner, AuditorOwner {
-  func eventTold(_ device: String, _ event: LockEvent, watch: Int, nowNs: Int64) {
+  func eventReported(_ device: String, _ event: LockEvent, watch: Int, nowNs: Int64) {
     guard device.hasPrefix(devicePrefix), let number = Int(device.dropFirst(devicePrefix.count))
     else { return }
-    auditor?.told(number, event, watch: watch, nowNs: nowNs)
+    auditor?.reported(number, event, watch: watch, nowNs: nowNs)
   }
 
-  func abandonmentTold(_ event: LockEvent, nowNs: Int64) {
+  func abandonmentReported(_ event: LockEvent, nowNs: Int64) {
     if let lateNs = clock.lateNs(nowNs, after: event.atMs) {
-      tally.abandonmentTold(lateNs, nowNs: nowNs)
+      tally.abandonmentReported(lateNs, nowNs: nowNs)
     }
   }
 

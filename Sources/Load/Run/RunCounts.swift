@@ -1,4 +1,4 @@
-// Owns: what a run counts beside requests: what happened in its conversations, and how much was
+// Owns: the counts of a run beside requests: the course of its conversations, and how much was
 // checked. A value; the loop's thread.
 
 /// Counts of a run.
@@ -27,7 +27,7 @@ package struct RunCounts: Sendable {
   package var unchecked = 0
   package var unverifiable = 0
   package var abandonments = 0
-  /// Told while the watch was away: the log has it, but how late it came is not known.
+  /// Reported while the watch was away: the log has it, but its lateness is not known.
   package var onlyInLog = 0
   package var logsRead = 0
 

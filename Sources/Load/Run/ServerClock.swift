@@ -1,5 +1,5 @@
-// Owns: how far the server's clock is from this machine's monotonic one, as replies that carry a
-// time of the server's tell. A value; any thread.
+// Owns: the difference between the server's clock and this machine's monotonic one, from replies
+// with a time of the server. A value; any thread.
 
 /// An estimate of the server's time.
 ///
@@ -42,7 +42,7 @@ struct ServerClock: Sendable {
     }
   }
 
-  /// What to add to this machine's time to get the server's; nil while nothing is known.
+  /// The difference to add to this machine's time to get the server's; nil while nothing is known.
   var offsetNs: Int64? {
     guard !current.isEmpty || !previous.isEmpty else { return nil }
     var both = current

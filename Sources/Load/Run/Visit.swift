@@ -1,22 +1,22 @@
-// Owns: one caller at work: a function that has been called, or one that checks a conversation
-// which is over. It takes its steps one after the other over one connection, tries again where
-// that can help, and says what became of each. Runs on the loop's thread.
+// Owns: one caller at work: a function that has been called, or a check of a conversation that is
+// over. It takes its steps one after the other over one connection, tries again where that can
+// help, and reports the outcome of each. Runs on the loop's thread.
 
 internal import Loop
 
-/// What a caller needs from the run that it is part of.
+/// The callbacks of a caller to its run.
 protocol VisitOwner: AnyObject {
   var shop: CallerShop { get }
   var options: LoadOptions { get }
   var tally: Tally { get set }
-  /// Whether nobody should go on trying for long.
+  /// Whether no caller should go on trying for long.
   var isHurried: Bool { get }
   func nextAddress() -> SocketAddress
   /// A call was answered, or given up.
   func concluded(_ visit: Visit, _ outcome: LoadOutcome, _ reply: ReplyLine, _ nowNs: Int64)
-  /// A grant told a time of the server's clock.
+  /// A grant gave a time of the server's clock.
   func clockSeen(serverMs: Int64, invokedNs: Int64, returnedNs: Int64)
-  /// A caller met something that may keep an ending from being told.
+  /// A caller met an error that may keep an ending from being reported.
   func troubleSeen(_ nowNs: Int64)
   func broken(_ violation: Violation, in conversation: Conversation)
   func impossible(_ reason: String)
@@ -33,13 +33,13 @@ final class Visit: CallerOwner {
     case message
     /// Another agent's, at the same time.
     case rival
-    /// One that wakes up after its lock has run out.
+    /// One that wakes up after its lock has expired.
     case sleeper
     /// One that checks what is left of a conversation.
     case check
   }
 
-  /// What it waits for.
+  /// The event that it waits for.
   private enum State {
     case idle
     case connecting
@@ -77,7 +77,7 @@ final class Visit: CallerOwner {
   private var beganNs: Int64 = 0
   private var triedNs: Int64 = 0
   private var connectNs: Int64 = 0
-  /// What is read in several pages.
+  /// The messages of pages that were read.
   private var pages: [Message] = []
   private var hasFailed = false
 
@@ -94,7 +94,7 @@ final class Visit: CallerOwner {
   /// Whether a step could not be done at all.
   var failed: Bool { hasFailed }
   private(set) var agent = 0
-  /// What a rival holds.
+  /// The token of a rival.
   var ownToken: Int64 = 0
   var lockTries = 0
 
@@ -112,7 +112,7 @@ final class Visit: CallerOwner {
     advance()
   }
 
-  /// Ends it at once, with nothing said.
+  /// Ends it at once, without a callback.
   func drop() {
     connection?.retire()
     connection = nil
@@ -195,7 +195,7 @@ final class Visit: CallerOwner {
     owner.ended(self, nowNs)
   }
 
-  // MARK: - What the connection tells
+  // MARK: - Events of the connection
 
   func connected(_ caller: Caller) {
     let nowNs = MonotonicTime.nowNs()
@@ -221,7 +221,7 @@ final class Visit: CallerOwner {
       }
       attempt()
     case .reply: replied(reply, line, nowNs)
-    // Nothing was asked: `ERR overloaded`, said to a connection that is not let in.
+    // Nothing was asked: `ERR overloaded`, on a connection that was rejected.
     case .idle, .connecting, .retry: dropConnection()
     }
   }
@@ -237,7 +237,7 @@ final class Visit: CallerOwner {
     }
   }
 
-  /// Looks, now and then, whether it has waited too long.
+  /// Checks, now and then, whether it has waited too long.
   func look(_ nowNs: Int64) {
     let limitNs = owner.options.timeoutMs * 1_000_000
     switch state {
@@ -326,12 +326,12 @@ final class Visit: CallerOwner {
         "the worker does not take a request of this harness, so it may be older: \(text)")
     default:
       conversation.isCutShort = true
-      // What was tried before without an answer may have been done all the same.
+      // An earlier try without an answer may have been done all the same.
       conclude(hadUnknown ? .unknown : .refused, ReplyLine(), nowNs)
     }
   }
 
-  /// No reply came, so nobody knows whether it was done.
+  /// No reply came, so the outcome is unknown.
   private func unanswered(_ code: String, _ nowNs: Int64) {
     dropConnection()
     if role != .check { owner.tally.failed(call.verb, code) }
@@ -400,7 +400,7 @@ final class Visit: CallerOwner {
     }
     owner.concluded(self, outcome, reply, nowNs)
     if step == .lock, outcome == .held, steps.contains(.lock) {
-      // Told who holds it; the caller asks again in a moment, by a call of its own.
+      // The lock is held; the caller asks again in a moment, by a call of its own.
       asksAnew = true
       wait(conversation.jitterMs(40))
       return
@@ -409,7 +409,7 @@ final class Visit: CallerOwner {
   }
 }
 
-/// What is said about secrets.
+/// The errors about secrets.
 enum AuthText {
   static func line(_ secret: String) -> [UInt8] { Array("AUTH \(secret)\n".utf8) }
 

@@ -1,4 +1,5 @@
-// Owns: the one place that decides what a caller may do and see. Runs on the loop's thread.
+// Owns: the decision which requests a principal may make and what it may see. Runs on the loop's
+// thread.
 
 internal import Wire
 
@@ -45,7 +46,7 @@ extension Principal {
 }
 
 extension Call {
-  /// Refuses what the caller may not do; without `--auth` everybody may do everything.
+  /// Refuses what the caller has no right to; without `--auth` everything is allowed.
   ///
   /// Devices and links within a payload are the verb's to check.
   func authorize(_ verb: Verb) throws(RequestError) {

@@ -1,4 +1,5 @@
-// Owns: who may call, and what each may do and see. Values that never change; any thread.
+// Owns: the principals, each with its rights and what it may see. Values that never change; any
+// thread.
 
 internal import Loop
 
@@ -18,7 +19,7 @@ struct RightsSet: OptionSet, Sendable {
   }
 }
 
-/// A secret as it is kept: nothing by which it could be found out.
+/// A secret as it is kept: a salted hash, from which the secret cannot be derived.
 ///
 /// Secrets are 256 random bits, so a hash that is quick to make is as good as a slow one, and
 /// callers who connect for each request do not pay for a slow one each time.
@@ -48,8 +49,8 @@ struct SecretHash: Sendable, Equatable {
     Digest.areEqual(hash, Digest.hmacSHA256(key: salt, secret))
   }
 
-  /// What is compared where there is nothing to compare with, so that it takes as long.
-  static let ofNobody = SecretHash(
+  /// The hash that is compared when the name is unknown, so that the comparison takes as long.
+  static let placeholder = SecretHash(
     salt: [UInt8](repeating: 0, count: 16), hash: [UInt8](repeating: 0, count: 32))
 
   private init(salt: [UInt8], hash: [UInt8]) {
@@ -57,7 +58,7 @@ struct SecretHash: Sendable, Equatable {
   }
 }
 
-/// Somebody who may call.
+/// A named caller with rights.
 final class Principal: Sendable {
   let name: String
   /// Several while one of them is being replaced.
@@ -100,7 +101,7 @@ final class Principal: Sendable {
   }
 }
 
-/// All who may call.
+/// All principals.
 final class Principals: Sendable {
   private let byName: [String: Principal]
 
@@ -112,12 +113,12 @@ final class Principals: Sendable {
 
   subscript(name: String) -> Principal? { byName[name] }
 
-  /// Whose secret this is: `<name>.<random>`; nil if it is nobody's.
+  /// The principal with this secret, `<name>.<random>`; nil if the secret is invalid.
   func authenticate(_ secret: UnsafeBufferPointer<UInt8>) -> Principal? {
     let name = secret.prefix { $0 != UInt8(ascii: ".") }
     let principal = byName[String(decoding: name, as: UTF8.self)]
     var isRight = false
-    for hash in principal?.hashes ?? [.ofNobody] where hash.isOf(secret) { isRight = true }
+    for hash in principal?.hashes ?? [.placeholder] where hash.isOf(secret) { isRight = true }
     return isRight ? principal : nil
   }
 }

@@ -1,10 +1,10 @@
-// Owns: the file that says who may call: how it is read, and how a line of it is made. No error
-// repeats what stands in the file. Any thread.
+// Owns: the file of principals: reading it, and making a line of it. No error repeats what the file
+// contains. Any thread.
 
 internal import Glibc
 internal import Loop
 
-/// What is wrong with the file, and where; a sentence that says what is allowed.
+/// A fault in the file: a sentence with the line's number and the allowed form.
 package struct PrincipalFileError: Error, Sendable, CustomStringConvertible {
   package let description: String
 }
@@ -110,7 +110,7 @@ enum PrincipalFile {
   }
 }
 
-/// What a line grants.
+/// The grants of one line.
 private struct PrincipalGrant {
   var rights: RightsSet?
   var devices: [Pattern]?
@@ -151,7 +151,7 @@ private struct PrincipalGrant {
 
 // MARK: Making a line
 
-/// A new principal: its secret, which is told once, and its line in the file.
+/// A new principal: its secret, which is shown once, and its line in the file.
 package struct NewPrincipal: Sendable {
   package let secret: String
   package let line: String
@@ -183,11 +183,11 @@ package struct NewPrincipal: Sendable {
     else {
       throw PrincipalFileError(
         description: "a secret is the name, a point, and \(NewPrincipal.secretBytesMin) or more "
-          + "printable characters that nobody can guess")
+          + "printable characters that cannot be guessed")
     }
     let hash = Array(secret.utf8).withUnsafeBufferPointer { SecretHash(salt: salt, of: $0) }
     line = ([name, hash.text] + grants).joined(separator: " ")
-    // What it says has to be what a worker reads.
+    // A worker must be able to read the line.
     _ = try PrincipalFile.parse(line)
   }
 }

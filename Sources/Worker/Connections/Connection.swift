@@ -1,5 +1,5 @@
-// Owns: one client's socket, what it has sent that is no whole line yet, and what it has not read
-// yet. Must not know what requests mean. Runs on its loop's thread.
+// Owns: one client's socket, its input up to the end of a line, and its unread output. Must not
+// know what requests mean. Runs on its loop's thread.
 
 internal import Loop
 internal import Wire
@@ -16,7 +16,7 @@ final class Connection: FileWatchOwner, Subscriber {
   private var framer: LineFramer
   private var replies = ReplyQueue()
 
-  /// What has been read and not been looked at, because the connection was parked meanwhile.
+  /// Input that was read and not parsed yet, because the connection was parked meanwhile.
   private var backlog: [UInt8] = []
   private var inputHasEnded = false
   private let lineBytesMax: Int
@@ -24,37 +24,38 @@ final class Connection: FileWatchOwner, Subscriber {
   private let unreadBytesMax: Int
   /// Whether it has one of the places for lines that are longer than usual.
   private var hasLongLine = false
-  /// What has come of the header by which a proxy tells whose connection it is; nil once that is
-  /// known, or where there is no proxy.
+  /// The part of the proxy's header that has come so far; nil once the header is complete, or
+  /// without `--proxy-protocol`.
   private var proxyHeader: [UInt8]?
   private var output: [UInt8] = []
   private var outputSent = 0
-  /// Bytes up to the end of a reply whose hand-over is waited for; 0 if none is.
+  /// Bytes up to the end of a reply whose delivery to the kernel is awaited; 0 if none is.
   private var bytesToHandOver = 0
   /// Whether its owner waits for all output to be with the kernel.
   var announcesSent = false
-  /// What all of these take, as the loop was last told.
+  /// The bytes that this connection keeps, as last reported to the loop.
   private(set) var keptBytes = 0
   /// Whether it stands in the loop's list of those that have output.
   var isListedForOutput = false
 
-  /// Whether its caller was told that the worker is stopping.
-  var isToldToLeave = false
-  /// Whether its caller was not let in.
+  /// Whether its caller has been answered that the worker is draining.
+  var hasDrainNotice = false
+  /// Whether its caller was rejected by admission.
   var isRefused = false
-  /// Whose connection it counts as.
+  /// The host that it is counted for.
   var host: PeerAddress?
-  /// Where it comes from.
+  /// The address of its peer.
   var peer: PeerAddress?
-  /// Who its caller is; nil for nobody known.
+  /// The authenticated principal; nil before AUTH.
   var principal: Principal?
   /// Wrong secrets in a row.
   var authFailures = 0
-  /// Since when it is not known who its caller is.
+  /// Since when it has been unauthenticated, in monotonic ms.
   var unknownSinceMs: Int64
   /// When the latest bytes came, in monotonic ms.
   private(set) var activeAtMs: Int64
-  /// When the line was begun that has not ended yet; the time in which nobody reads is not counted.
+  /// When the line was begun that has not ended yet, in monotonic ms; time without reading is
+  /// excluded.
   private var lineSinceMs: Int64?
   /// Since when the kernel takes nothing of what the caller is to get; nil while it does.
   private(set) var blockedSinceMs: Int64?
@@ -69,7 +70,7 @@ final class Connection: FileWatchOwner, Subscriber {
     unreadBytesMax = limits.replyBytesMax
     machine = ConnectionMachine(
       unansweredMax: limits.pipelineMax, unreadBytesMax: unreadBytesMax,
-      crowdedUnreadBytesMax: Connection.littleBytes)
+      pressureUnreadBytesMax: Connection.littleBytes)
     lineBytesMax = limits.lineBytesMax
     longLineBytesMax = limits.importLineBytesMax
     framer = LineFramer(
@@ -89,9 +90,9 @@ final class Connection: FileWatchOwner, Subscriber {
   var isClosed: Bool { machine.isClosed }
   /// Whether it takes no more requests, for good.
   var isEnding: Bool { machine.isEnding }
-  /// Whether bytes of the caller wait in the kernel, which nobody has looked at.
+  /// Whether the kernel has input that was not read yet.
   var hasUnreadInput: Bool { transport.hasInput }
-  /// Whether nothing is owed to the caller and nothing of a request has come.
+  /// Whether the caller awaits nothing and no part of a request has come.
   var isQuiet: Bool { machine.isQuiet && !framer.holdsPartialLine && backlog.isEmpty }
 
   /// Counts a request and gives the slot of its reply.
@@ -120,12 +121,13 @@ final class Connection: FileWatchOwner, Subscriber {
 
   /// Sends a line that answers no request, after the reply of that slot.
   ///
-  /// A caller who does not read them is cut off: they are in the log, and nobody else must pay for
-  /// them. Returns whether it was, for want of room for others.
+  /// A caller that does not read them is disconnected: the events are in the log, and other callers
+  /// must not pay for them. Returns whether it was disconnected because of memory pressure.
   func push(after slot: UInt64, _ line: [UInt8]) -> Bool {
     guard !machine.isClosed, !machine.isLingering else { return false }
     // Much may come within one turn: what the socket takes is no sign of a slow reader.
-    let most = owner.isCrowded ? min(unreadBytesMax, Connection.littleBytes) : unreadBytesMax
+    let most =
+      owner.hasMemoryPressure ? min(unreadBytesMax, Connection.littleBytes) : unreadBytesMax
     if unreadBytes >= most { sendOutput() }
     guard !machine.isClosed, unreadBytes < most else {
       abort(.slow)
@@ -134,8 +136,8 @@ final class Connection: FileWatchOwner, Subscriber {
     if output.isEmpty { output = owner.takeBuffer() }
     if replies.push(after: slot, line, into: &output) { owner.hasOutput(self) } else { account() }
     outputChanged()
-    // However long the line is, where there is no room it is not kept for who does not read it.
-    guard unreadBytes >= Connection.littleBytes, owner.isCrowded else { return false }
+    // Under memory pressure no line, however long, is kept for a caller that does not read.
+    guard unreadBytes >= Connection.littleBytes, owner.hasMemoryPressure else { return false }
     sendOutput()
     guard !machine.isClosed, unreadBytes >= Connection.littleBytes else { return false }
     abort(.slow)
@@ -148,7 +150,7 @@ final class Connection: FileWatchOwner, Subscriber {
   /// Goes on after `hold`.
   func release() { perform(machine.released()) }
 
-  /// What it waits for, and since when.
+  /// Its waits, and since when.
   var waits: ConnectionWaits {
     ConnectionWaits(
       unreadSinceMs: blockedSinceMs, lineSinceMs: machine.takesRequests ? lineSinceMs : nil,
@@ -156,15 +158,15 @@ final class Connection: FileWatchOwner, Subscriber {
       isQuiet: isQuiet, isEnding: isEnding)
   }
 
-  /// What a drain asks of it.
+  /// Its activity, as a drain needs it.
   var activity: ConnectionActivity {
-    ConnectionActivity(isQuiet: isQuiet, activeAtMs: activeAtMs, isToldToLeave: isToldToLeave)
+    ConnectionActivity(isQuiet: isQuiet, activeAtMs: activeAtMs, hasDrainNotice: hasDrainNotice)
   }
 
-  /// Whether it has yet to be said whose it is.
+  /// Whether the header of its proxy is still to come.
   var awaitsProxyHeader: Bool { proxyHeader != nil }
 
-  /// Who has not said who it is has nothing long to say.
+  /// An unauthenticated connection may not send long lines.
   func setLineLimits(isKnown: Bool) {
     let bytesMax = isKnown ? Int.max : Connection.unknownBytesMax
     framer.lineBytesMax = min(lineBytesMax, bytesMax)
@@ -173,18 +175,18 @@ final class Connection: FileWatchOwner, Subscriber {
 
   private static let unknownBytesMax = 4_096
 
-  /// What a caller may have the worker keep when it is crowded: of a line, and of replies.
+  /// The bytes of a line, and of replies, that are kept for a connection under memory pressure.
   static let littleBytes = 4_096
 
   /// Sends a line that answers no request, then closes.
-  func turnAway(_ line: [UInt8], _ reason: CloseReason) {
+  func reject(_ line: [UInt8], _ reason: CloseReason) {
     output += line
     owner.hasOutput(self)
     perform(machine.outputChanged(unreadBytes: unreadBytes))
     finish(reason)
   }
 
-  /// Answers what is owed, then closes.
+  /// Answers what is outstanding, then closes.
   func finish(_ reason: CloseReason) { perform(machine.finish(reason)) }
 
   /// Its caller has had long enough to close its side.
@@ -195,7 +197,8 @@ final class Connection: FileWatchOwner, Subscriber {
 
   private var unreadBytes: Int { output.count - outputSent + replies.earlyBytes }
 
-  /// Tells the loop what has changed of what is kept: what it takes, not only what is in it.
+  /// Reports the change of the bytes that are kept to the loop: allocated bytes, not only used
+  /// ones.
   ///
   /// Not called for the usual request, which comes whole and whose reply is read: it keeps nothing.
   private func account() {
@@ -213,7 +216,7 @@ final class Connection: FileWatchOwner, Subscriber {
 extension Connection {
   func fileReady(_ readiness: Readiness) {
     if isShakingHands { return shakeHands() }
-    // What the transport waits for by itself may be what reading, or writing, has to go on with.
+    // A readiness that the transport itself has asked for may let reading or writing go on.
     let wants = transport.wants
     if readiness.canWrite || wants.canRead { sendOutput() }
     if readiness.canRead || wants.canWrite { readOn() }
@@ -246,8 +249,8 @@ extension Connection {
   }
 
   private func readInput() {
-    // What cannot be looked at now is kept.
-    let most = owner.isCrowded ? Connection.littleBytes : owner.readBuffer.count
+    // Input that cannot be parsed now is kept.
+    let most = owner.hasMemoryPressure ? Connection.littleBytes : owner.readBuffer.count
     switch transport.read(into: UnsafeMutableRawBufferPointer(rebasing: owner.readBuffer[..<most]))
     {
     case .moved(let count):
@@ -261,12 +264,12 @@ extension Connection {
     }
   }
 
-  /// Room for lines is limited in all, so that many of them cannot fill the memory: that for longer
-  /// ones than usual always, and that for all but short ones when it is crowded.
+  /// The total room for lines is limited, so that many of them cannot fill the memory: always for
+  /// longer ones than usual, and for all but short ones under memory pressure.
   private func checkPartialLine() {
     let bytes = framer.held.count
-    if bytes > Connection.littleBytes, owner.isCrowded {
-      refuseLine(.crowded)
+    if bytes > Connection.littleBytes, owner.hasMemoryPressure {
+      refuseLine(.memoryLimit)
     } else if bytes > lineBytesMax, !hasLongLine {
       hasLongLine = owner.longLineBegins(self)
       if !hasLongLine { refuseLine(.longLines) }
@@ -303,12 +306,11 @@ extension Connection {
     }
   }
 
-  /// Lines that are taken of one caller before others have their turn: with more, fifty callers who
-  /// send without end would hold up everybody for seconds.
+  /// Lines that are taken of one connection before the others have their turn: with more, fifty
+  /// callers that send without end would hold up all others for seconds.
   static let linesPerTurn = 128
 
-  /// Looks for lines, until there are none, the connection is parked, or others have to have their
-  /// turn.
+  /// Takes lines until there are none, the connection is parked, or the turn's share is used up.
   private func take(_ chunk: UnsafeBufferPointer<UInt8>) {
     var at = 0
     var lines = 0
@@ -416,14 +418,14 @@ extension Connection {
     if bytesToHandOver == 0 { owner.handedOver(self) }
   }
 
-  /// Of a caller who always leaves something unread the output would grow for ever.
+  /// The output of a caller that always leaves some of it unread would grow without end.
   private func forgetWhatWasSent() {
     guard outputSent > output.count / 2 else { return }
     output.removeFirst(outputSent)
     outputSent = 0
   }
 
-  /// What its caller has not read has changed, by so many answers or otherwise.
+  /// The unread output has changed, by so many answers or otherwise.
   ///
   /// A little of it is counted when it has been offered to the socket, which takes most of it.
   private func outputChanged(answers: Int = 0) {
@@ -432,12 +434,12 @@ extension Connection {
       return perform(machine.answered(answers, unreadBytes: unread))
     }
     account()
-    let (isCrowded, wasRead) = (owner.isCrowded, machine.takesRequests)
-    perform(machine.answered(answers, unreadBytes: unread, isCrowded: isCrowded))
-    if isCrowded, wasRead, unread < unreadBytesMax { owner.heldBack(self) }
+    let (hasMemoryPressure, wasRead) = (owner.hasMemoryPressure, machine.takesRequests)
+    perform(machine.answered(answers, unreadBytes: unread, hasMemoryPressure: hasMemoryPressure))
+    if hasMemoryPressure, wasRead, unread < unreadBytesMax { owner.readingPaused(self) }
   }
 
-  /// Looks again whether it may be read from, since others have made room.
+  /// Checks again whether it may be read, since memory has become free.
   func reconsider() { if unreadBytes >= Connection.littleBytes { outputChanged() } }
 
   private func watchAsNeeded() {
@@ -461,7 +463,7 @@ extension Connection {
 
   private func halfClose() {
     transport.finishWriting()
-    letGo()
+    teardown()
     watch?.want(.read)
     owner.lingers(self)
   }
@@ -469,12 +471,12 @@ extension Connection {
   private func close(_ reason: CloseReason) {
     watch = nil
     transport.close()
-    letGo()
+    teardown()
     owner.closed(self, reason)
   }
 
-  /// Nothing more is taken and nothing more is sent.
-  private func letGo() {
+  /// Drops all state of input and output.
+  private func teardown() {
     framer.discardLine()
     endLongLine()
     backlog = []

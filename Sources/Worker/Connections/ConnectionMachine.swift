@@ -1,9 +1,9 @@
-// Owns: the states of a client connection and what moves them. A value without clock or socket;
-// the shell in Connection.swift does what it says.
+// Owns: the states of a client connection and their transitions. A value without clock or socket;
+// the shell in Connection.swift performs its actions.
 
 /// The state machine of one connection: every event returns what to do now.
 struct ConnectionMachine {
-  /// What the connection is waiting for.
+  /// The event that the connection waits for.
   private enum State: Equatable {
     /// Requests. Goes to parked, finishing or closed.
     case reading
@@ -23,7 +23,7 @@ struct ConnectionMachine {
     case nothing
     case stopReading
     case resumeReading
-    /// Tell the caller that nothing more comes, and throw away what it still sends.
+    /// Shut down the writing side, and discard further input.
     case halfClose
     case close(CloseReason)
   }
@@ -32,18 +32,19 @@ struct ConnectionMachine {
   /// Requests whose answers have not been made yet.
   private(set) var unanswered = 0
   private var unreadBytes = 0
-  /// Whether the latest request takes several steps, which nothing of this caller's may overtake.
+  /// Whether the latest request takes several steps, which no later one of this caller may
+  /// overtake.
   private var isHeld = false
   private let unansweredMax: Int
   private let unreadBytesMax: Int
-  /// The same while the worker keeps too much for all its callers.
-  private let crowdedUnreadBytesMax: Int
-  private var isCrowded = false
+  /// The same under memory pressure.
+  private let pressureUnreadBytesMax: Int
+  private var hasMemoryPressure = false
 
-  init(unansweredMax: Int, unreadBytesMax: Int, crowdedUnreadBytesMax: Int = .max) {
+  init(unansweredMax: Int, unreadBytesMax: Int, pressureUnreadBytesMax: Int = .max) {
     self.unansweredMax = unansweredMax
     self.unreadBytesMax = unreadBytesMax
-    self.crowdedUnreadBytesMax = min(crowdedUnreadBytesMax, unreadBytesMax)
+    self.pressureUnreadBytesMax = min(pressureUnreadBytesMax, unreadBytesMax)
   }
 
   /// Whether lines that are there may be taken as requests.
@@ -61,7 +62,7 @@ struct ConnectionMachine {
     if case .lingering = state { return true }
     return false
   }
-  /// Whether nothing is owed to the caller.
+  /// Whether the caller awaits nothing.
   var isQuiet: Bool { unanswered == 0 && unreadBytes == 0 }
 
   /// A line was taken as a request that will be answered once.
@@ -87,20 +88,21 @@ struct ConnectionMachine {
   /// The request that held the others up has its answer.
   mutating func released() -> Action {
     isHeld = false
-    return outputChanged(unreadBytes: unreadBytes, isCrowded: isCrowded)
+    return outputChanged(unreadBytes: unreadBytes, hasMemoryPressure: hasMemoryPressure)
   }
 
   /// So many answers were put in order for sending; `unreadBytes` is what waits to be sent.
-  mutating func answered(_ count: Int, unreadBytes: Int, isCrowded: Bool = false) -> Action {
+  mutating func answered(_ count: Int, unreadBytes: Int, hasMemoryPressure: Bool = false) -> Action
+  {
     unanswered -= count
     precondition(unanswered >= 0, "more answers than requests")
-    return outputChanged(unreadBytes: unreadBytes, isCrowded: isCrowded)
+    return outputChanged(unreadBytes: unreadBytes, hasMemoryPressure: hasMemoryPressure)
   }
 
   /// Bytes were put out or taken by the kernel.
-  mutating func outputChanged(unreadBytes: Int, isCrowded: Bool = false) -> Action {
+  mutating func outputChanged(unreadBytes: Int, hasMemoryPressure: Bool = false) -> Action {
     self.unreadBytes = unreadBytes
-    self.isCrowded = isCrowded
+    self.hasMemoryPressure = hasMemoryPressure
     switch state {
     case .reading: return park()
     case .parked:
@@ -112,7 +114,7 @@ struct ConnectionMachine {
     }
   }
 
-  /// No more requests are to be taken: answer what is owed, then close.
+  /// No more requests are taken: answer what is outstanding, then close.
   mutating func finish(_ reason: CloseReason) -> Action {
     switch state {
     case .reading, .parked:
@@ -123,14 +125,14 @@ struct ConnectionMachine {
     }
   }
 
-  /// The caller has closed its side, or the time that is waited for that is over.
+  /// The caller has closed its side, or the time for that is over.
   mutating func lingeringEnded() -> Action {
     guard case .lingering(let reason) = state else { return .nothing }
     state = .closed
     return .close(reason)
   }
 
-  /// The connection is of no use any more.
+  /// The connection is useless.
   mutating func abort(_ reason: CloseReason) -> Action {
     switch state {
     case .reading, .parked, .finishing:
@@ -143,7 +145,7 @@ struct ConnectionMachine {
 
   private var mustWait: Bool {
     isHeld || unanswered >= unansweredMax
-      || unreadBytes >= (isCrowded ? crowdedUnreadBytesMax : unreadBytesMax)
+      || unreadBytes >= (hasMemoryPressure ? pressureUnreadBytesMax : unreadBytesMax)
   }
 
   private mutating func end(_ reason: CloseReason) -> Action {

@@ -3,15 +3,15 @@
 internal import Loop
 internal import Wire
 
-/// Why a line is thrown away that is within its limit.
+/// Why a line is discarded that is within its limit.
 enum LineRefusal {
   /// There are as many over the usual limit as there may be.
   case longLines
-  /// The worker keeps too much for its callers.
-  case crowded
+  /// Memory pressure.
+  case memoryLimit
 }
 
-/// What a connection needs from the loop that serves it.
+/// The callbacks of a connection to the loop that serves it.
 protocol ConnectionOwner: AnyObject {
   /// Bytes for reading into, good during one event.
   var readBuffer: UnsafeMutableRawBufferPointer { get }
@@ -21,19 +21,20 @@ protocol ConnectionOwner: AnyObject {
   func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol)
   /// A line was over its limit.
   func lineTooLong(_ connection: Connection, limitBytes: Int)
-  /// A line over the usual limit is coming, which its verb may have; whether there is room for it.
+  /// A line over the usual limit is coming, which its verb may have; returns whether there is room
+  /// for it.
   func longLineBegins(_ connection: Connection) -> Bool
-  /// What `longLineBegins` had room for is over.
+  /// The line that `longLineBegins` admitted is over.
   func longLineEnded(_ connection: Connection)
-  /// A line is thrown away because there is no room for it.
+  /// A line is discarded because there is no room for it.
   func lineRefused(_ connection: Connection, _ why: LineRefusal)
-  /// Whether the worker keeps too much for its callers, so that none may have more than a little.
-  var isCrowded: Bool { get }
+  /// Whether there is memory pressure, so that none may keep more than a little.
+  var hasMemoryPressure: Bool { get }
   /// So many bytes more than before are kept for a caller.
   func keeps(more bytes: Int)
-  /// It is not read from because it is crowded; call its `reconsider` now and then.
-  func heldBack(_ connection: Connection)
-  /// Its proxy has told whose it is; nil if the proxy speaks for itself.
+  /// It is not read because of memory pressure; call its `reconsider` now and then.
+  func readingPaused(_ connection: Connection)
+  /// Its proxy has named the peer; nil if the proxy speaks for itself.
   func proxied(_ connection: Connection, from peer: PeerAddress?)
   /// It has not begun with a proxy's header.
   func proxyHeaderMissing(_ connection: Connection)
@@ -47,9 +48,9 @@ protocol ConnectionOwner: AnyObject {
   func outputSent(_ connection: Connection)
   /// It has had its share of this turn; call its `release` in the next one.
   func yields(_ connection: Connection)
-  /// Its caller has closed its side, or has gone; which of the two cannot be told.
+  /// Its caller has closed its side, or the connection is broken; the two cannot be distinguished.
   func inputEnded(_ connection: Connection)
-  /// Its caller was told that nothing more comes; end it if it does not close its side soon.
+  /// Its caller has been sent the end of the stream; close it if it does not close its side soon.
   func lingers(_ connection: Connection)
   /// The connection is closed; forget it.
   func closed(_ connection: Connection, _ reason: CloseReason)

@@ -8,10 +8,10 @@ struct ReplyQueue {
   private var early: [UInt64: [UInt8]] = [:]
   /// How many bytes wait here.
   private(set) var earlyBytes = 0
-  /// What a waiting reply takes beside its bytes, roughly: its place and the array's header.
+  /// The overhead of a waiting reply, roughly: its entry and the array's header.
   private static let placeBytes = 64
 
-  /// What all that waits takes.
+  /// The bytes of all waiting replies, overhead included.
   var heldBytes: Int { earlyBytes + early.count * ReplyQueue.placeBytes }
 
   /// Whether the replies before that of this slot have gone out.
@@ -61,7 +61,7 @@ struct ReplyQueue {
       nextToAnswer += 1
       count += 1
     }
-    // Many places would be kept for as long as the connection is there.
+    // A large dictionary would be kept for as long as the connection is open.
     if early.isEmpty, early.capacity > 64 { early = [:] }
     return count
   }

@@ -1,9 +1,9 @@
-// Owns: what the admin port answers: health, readiness and metrics. Runs on the main thread.
+// Owns: the pages of the admin port: health, readiness and metrics. Runs on the main thread.
 
 internal import Loop
 
 enum AdminPages {
-  /// `unfitness` says why Redis is not fit to be served from, if it is not.
+  /// `unfitness` says why Redis is not fit, if it is not.
   static func answer(
     _ path: String, _ shared: SharedState, isReady: Bool, unfitness: String? = nil
   ) -> HTTPAnswer {

@@ -9,7 +9,7 @@ internal import SessionModel
 
 /// The control loop of a worker.
 package final class Control {
-  /// What serving threads tell the control loop.
+  /// The reports of serving threads to the control loop.
   enum Report: Sendable {
     /// A serving loop's connection to Redis is up for the first time.
     case serves
@@ -32,9 +32,9 @@ package final class Control {
   private var admin: HTTPServer?
   private var store: ControlStore?
   var fitness: FitnessCheck?
-  /// Why Redis is not fit to be served from, though it was at the start.
+  /// Why Redis is not fit any more, though it was at the start.
   var unfitness: String?
-  /// What the worker was last said to wait for.
+  /// The causes for which the worker waits, as last logged.
   var waitingFor: [String] = []
   private var heartbeat: Heartbeat?
   private var libraries: LibraryCleaner?
@@ -92,7 +92,7 @@ package final class Control {
     }
   }
 
-  /// Runs a worker until it is told to stop; returns the exit status.
+  /// Runs a worker until a signal stops it; returns the exit status.
   package static func run(_ settings: Settings) -> Int32 {
     let log = Log(level: settings.logLevel)
     signal(SIGPIPE, SIG_IGN)
@@ -149,7 +149,7 @@ extension Control {
 
   /// The control loop's own work with Redis: heartbeats, deadlines, notifications, the event tail.
   func startLink() {
-    let store = ControlStore(loop, setup) { [unowned self] in heard($0) }
+    let store = ControlStore(loop, setup) { [unowned self] in connectionChanged($0) }
     self.store = store
     reaper = Reaper(loop, store, shared.deadlineContext)
     heartbeat = Heartbeat(loop, store, shared.deadlineContext) { [unowned self] living in
@@ -162,7 +162,7 @@ extension Control {
     store.start()
   }
 
-  /// What is of use only once Redis has been reached.
+  /// Starts what needs a Redis that has been reached.
   private func startFollowing() {
     guard subscription == nil, let store else { return }
     subscription = ExpirySubscription(
@@ -179,7 +179,7 @@ extension Control {
     }
   }
 
-  /// Lets Redis announce what expires, on top of what it announces already.
+  /// Lets Redis announce expired keys, in addition to what it announces already.
   private func configureRedis() {
     guard settings.configureRedis else { return }
     let flag = "notify-keyspace-events"
@@ -206,7 +206,7 @@ extension Control {
   private static func bind(_ place: HostPort, count: Int) throws(StartError) -> [Socket] {
     do throws(SystemError) {
       // Sockets that share a port do so with those of any process: another worker on the same port
-      // would get a part of the callers, and neither would say a word.
+      // would get a part of the callers, without an error.
       if place.port != 0 {
         try SocketAddress.resolve(place.address).bind(sharingPort: false).close()
       }
@@ -245,8 +245,8 @@ extension Control {
     setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 
-  private func heard(_ news: ControlStore.News) {
-    switch news {
+  private func connectionChanged(_ event: ControlStore.ConnectionEvent) {
+    switch event {
     case .up:
       redisWasUp = true
       if hasStartedServing { checkAgain() }
@@ -306,14 +306,14 @@ extension Control {
     switch report {
     case .serves:
       threadsThatServe += 1
-      if threadsThatServe == listeners.count { tellReady() }
+      if threadsThatServe == listeners.count { announceReady() }
     case .ended:
       threadsThatRun -= 1
       if threadsThatRun == 0 { stopRedis() }
     }
   }
 
-  private func tellReady() {
+  private func announceReady() {
     guard let admin, !shared.isDraining else { return }
     let listen = Address.tcp(host: settings.listen.host, port: listenPort)
     let adminAddress = Address.tcp(host: settings.admin.host, port: admin.port)
@@ -323,10 +323,10 @@ extension Control {
     notify(.ready)
   }
 
-  /// A service manager that cannot be told waits in vain, and then ends this worker: say why.
+  /// A service manager that gets no notice waits in vain, and then ends this worker: log why.
   private func notify(_ notice: ServiceNotice) {
     do throws(SystemError) { try notice.send() } catch {
-      log.warn("the service manager cannot be told", ["of": "\(notice)", "error": "\(error)"])
+      log.warn("cannot notify the service manager", ["of": "\(notice)", "error": "\(error)"])
     }
   }
 }
@@ -341,18 +341,18 @@ extension Control {
 
   private func stopAsked() {
     guard !shared.isDraining else {
-      log.warn("told to stop a second time: ending at once")
+      log.warn("second stop signal: ending at once")
       _exit(1)
     }
-    log.info("told to stop: finishing what is in flight")
+    log.info("draining: finishing what is in flight")
     startDraining()
     guard settings.drainDelayMs > 0, threadsThatServe > 0 else { return stopServing() }
-    // /readyz says no from now on; whoever has not noticed yet is taken and served all the same.
+    // /readyz says 503 from now on; callers that still come are served.
     drainDelay = LoopTimer(loop) { [unowned self] in stopServing() }
     drainDelay?.set(afterMs: settings.drainDelayMs)
   }
 
-  /// From now on it is on its way out, and says so to whoever leads callers here or has started it.
+  /// From now on the worker is draining, and reports it to balancers and the service manager.
   private func startDraining() {
     guard !shared.isDraining else { return }
     shared.startDraining()
@@ -373,8 +373,8 @@ extension Control {
     subscription?.stop()
     tail?.stop()
     guard let heartbeat else { return closeRedis() }
-    // Off the list first, so that the partitions change hands at once.
-    heartbeat.sayGoodbye { [unowned self] in closeRedis() }
+    // Deregister first, so that the partitions change hands at once.
+    heartbeat.deregister { [unowned self] in closeRedis() }
   }
 
   private func closeRedis() {

@@ -1,11 +1,11 @@
-// Owns: who may call, as the control loop knows it: at the start, and when the file is read again.
-// Runs on the main thread.
+// Owns: the control loop's handling of the principals: at the start, and when their file is
+// reloaded. Runs on the main thread.
 
 internal import Loop
 internal import Synchronization
 
 extension Control {
-  /// Reads who may call; nil where everybody may, which other machines must not by accident.
+  /// Reads the principals; nil without `--auth`, which other machines must not reach by accident.
   static func principals(_ settings: Settings) throws(StartError) -> Principals? {
     guard let path = settings.authFile else {
       try requireLoopback(settings)
@@ -27,13 +27,13 @@ extension Control {
     guard !address.isLoopback else { return }
     throw StartError(
       text: "other machines can reach \(settings.listen), and without --auth all of them may call: "
-        + "give --auth FILE, or --insecure if nobody else is on that network")
+        + "give --auth FILE, or --insecure if only trusted machines are on that network")
   }
 
-  /// The file has changed, somebody says.
+  /// Reads the file of principals again, after SIGHUP.
   func reload() {
     guard let path = settings.authFile else {
-      log.info("told to reload: without --auth there is nothing to read again")
+      log.info("SIGHUP: without --auth there is nothing to reload")
       return
     }
     do throws(PrincipalFileError) {

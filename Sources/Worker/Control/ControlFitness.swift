@@ -1,18 +1,18 @@
-// Owns: what a worker does about a Redis that is not fit: it does not start, waits, or says that
-// it is not ready. Runs on the main thread.
+// Owns: the reaction to a Redis that is not fit: the worker does not start, waits, or is not ready.
+// Runs on the main thread.
 
 internal import Loop
 
 extension Control {
   private static let unfitAgainMs: Int64 = 1_000
 
-  /// Examines Redis; once it is fit, the links to it are made.
+  /// Examines Redis; the loops connect to it once it is fit.
   func startChecking() {
     fitness = FitnessCheck(loop, setup) { [unowned self] in judged($0) }
     fitness?.start()
   }
 
-  /// Another Redis, or another configuration, may stand behind a connection that was made anew.
+  /// A new connection may lead to another Redis, or to another configuration.
   func checkAgain() { fitness?.start() }
 
   private func judged(_ verdict: FitnessCheck.Verdict) {
@@ -27,7 +27,7 @@ extension Control {
     }
   }
 
-  /// Says what a worker that has not served yet waits for, once per cause.
+  /// Logs what a worker that has not served yet waits for, once per cause.
   private func waits(for findings: [Finding]) {
     let causes = findings.map(\.text)
     // A Redis that was just started beside this worker may take a moment.
@@ -46,7 +46,7 @@ extension Control {
       stopServing()
       return
     }
-    // Callers are led elsewhere by /readyz; those who come all the same are served.
+    // Balancers avoid this worker by /readyz; callers that still come are served.
     if unfitness != findings[0].text {
       for finding in findings { log.error("redis is not fit any more", finding.logFields) }
     }

@@ -1,5 +1,5 @@
-// Owns: the folder that an embedded Redis keeps its data in, and the locks that keep two of them
-// out of it. Runs on the main thread.
+// Owns: the data folder of an embedded Redis, and the locks that keep a second Redis out of it.
+// Runs on the main thread.
 
 internal import Glibc
 internal import Loop
@@ -9,10 +9,10 @@ package struct StartError: Error, Sendable {
   package let text: String
 }
 
-/// A data folder that is ours alone.
+/// A data folder that only this worker uses.
 ///
 /// Two locks, because two processes have to be kept out: another worker, for as long as this one
-/// lives; and a Redis that a killed worker has left behind, for as long as that one is writing.
+/// lives; and a Redis that a killed worker has left running, for as long as that one is writing.
 /// The second lock's descriptor is inherited by our Redis, so the kernel frees it with Redis.
 final class DataFolder {
   let path: String

@@ -1,5 +1,5 @@
-// Owns: whether Redis is fit to be served from, by the doctor's own checks: when each examination
-// is made, and what its findings come to. Runs on the main thread.
+// Owns: the check whether Redis is fit, by the doctor's own checks: when each examination is made,
+// and its verdict. Runs on the main thread.
 
 internal import Loop
 internal import RedisConnection
@@ -8,7 +8,7 @@ internal import SessionModel
 /// Examines Redis until it is fit, or until it is known that waiting does not help.
 final class FitnessCheck {
   enum Verdict {
-    /// Nothing stands against it; the warnings are of what could not be seen.
+    /// No objection; the warnings are of properties that could not be read.
     case fit(warnings: [Finding])
     /// These can pass by themselves: Redis is examined again after a moment.
     case waiting([Finding])
@@ -49,7 +49,7 @@ final class FitnessCheck {
   }
 
   private func nextFired() {
-    // The last one is let go of here, and not in a call of its own.
+    // The last examination is released here, and not within one of its own calls.
     examination?.stop()
     examination = nil
     guard isDue else { return }

@@ -1,4 +1,4 @@
-// Owns: what deadlines need of the worker around them. A value; the control loop's thread.
+// Owns: the surroundings of deadlines in the worker. A value; the control loop's thread.
 
 internal import Loop
 internal import SessionModel
@@ -7,15 +7,15 @@ internal import SessionModel
 struct DeadlineContext {
   /// Names this process among all that share a Redis.
   let workerID: String
-  /// Each partition is looked at this often, whatever is known of it.
+  /// How often each partition is reaped, whatever hints came.
   let sweepMs: Int64
   /// How long events are kept.
   let eventsAgeMs: Int64
   let requestTimeoutMs: Int64
   let log: Log
   let figures: DeadlineFigures
-  /// What serving loops know of deadlines.
-  let board: DeadlineBoard
-  /// The partitions of which the board has something new.
-  let news: Mailbox<Partition>
+  /// The deadlines that serving loops report.
+  let upcoming: UpcomingDeadlines
+  /// The partitions for which an earlier deadline was reported.
+  let mailbox: Mailbox<Partition>
 }

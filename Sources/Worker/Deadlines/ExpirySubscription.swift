@@ -1,11 +1,11 @@
-// Owns: the subscription to Redis' announcements of expired keys, and the knowledge whether they
-// come. An announcement is a hint and never a fact: anyone can publish one. Main thread.
+// Owns: the subscription to Redis' expiry notifications, and whether they come. A notification is a
+// hint and never a fact: any client can publish one. Main thread.
 
 internal import Loop
 internal import RedisConnection
 internal import SessionModel
 
-/// Hears which keys have expired.
+/// Subscribes to the expiry of keys.
 final class ExpirySubscription: RedisConnectionOwner {
   private let loop: EventLoop
   private let keyspace: Keyspace
@@ -18,13 +18,13 @@ final class ExpirySubscription: RedisConnectionOwner {
   private var heardAnythingAtMs: Int64 = 0
   private var heardCanaryAtMs: Int64?
   private var subscribedAtMs: Int64 = 0
-  private var hasTold = false
+  private var hasWarned = false
 
-  /// Without a word for so long, the connection is taken for dead.
+  /// After so long without a message, the connection is considered dead.
   private let silenceMs: Int64 = 3_000
 
-  /// `expired` gets the partition of each lock or session of ours; `resumed` is called when
-  /// announcements may have been missed and come again now.
+  /// `expired` gets the partition of each expired lock or session of this namespace; `resumed` is
+  /// called when notifications may have been missed and come again now.
   init(
     _ loop: EventLoop, _ setup: RedisSetup, _ context: DeadlineContext,
     expired: @escaping (Partition) -> Void, resumed: @escaping () -> Void
@@ -79,12 +79,12 @@ final class ExpirySubscription: RedisConnectionOwner {
     heardCanaryAtMs = loop.nowMs
     if !context.figures.notificationsLive {
       context.figures.setNotificationsLive(true)
-      if hasTold { context.log.info("keyspace notifications come again") }
-      hasTold = false
+      if hasWarned { context.log.info("keyspace notifications come again") }
+      hasWarned = false
     }
   }
 
-  /// Announcements that are off look like nothing expiring; the canary tells the two apart.
+  /// Notifications that are off look as if nothing expired; the canary distinguishes the two.
   private func checkSilence() {
     check?.set(afterMs: 1_000)
     let now = loop.nowMs
@@ -95,11 +95,11 @@ final class ExpirySubscription: RedisConnectionOwner {
     redis?.post { $0.command("PING") }
     guard now - (heardCanaryAtMs ?? subscribedAtMs) >= silenceMs else { return }
     context.figures.setNotificationsLive(false)
-    guard !hasTold else { return }
-    hasTold = true
+    guard !hasWarned else { return }
+    hasWarned = true
     context.log.warn(
       "keyspace notifications do not come; deadlines are met without them",
-      ["mend": "CONFIG SET notify-keyspace-events Ex, or start with --configure-redis"])
+      ["fix": "CONFIG SET notify-keyspace-events Ex, or start with --configure-redis"])
   }
 
   func redisFailed(_ redis: RedisConnection, reason: String) {

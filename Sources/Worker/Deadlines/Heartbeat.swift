@@ -1,12 +1,12 @@
-// Owns: this worker's heartbeat, and with it the answers to: does Redis answer a script, and who
-// else lives. Runs on the main thread.
+// Owns: this worker's heartbeat, which shows whether Redis runs scripts and which workers are
+// alive. Runs on the main thread.
 
 internal import Loop
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 
-/// Tells the others, twice a second, that this worker lives.
+/// Registers this worker as alive, twice a second.
 final class Heartbeat {
   private let loop: EventLoop
   private let store: ControlStore
@@ -16,12 +16,12 @@ final class Heartbeat {
   private var answeredAtMs: Int64?
 
   static let everyMs: Int64 = 500
-  /// A worker that was silent for so long is taken for dead: six heartbeats lost.
+  /// A worker without a heartbeat for so long is considered dead: six of them lost.
   static let deadAfterMs: Int64 = 3_000
-  /// The canary runs out well before the next heartbeat touches it.
+  /// The canary expires well before the next heartbeat touches it.
   static let canaryMs: Int64 = 250
 
-  /// `learned` gets the names of the living after each heartbeat.
+  /// `learned` gets the names of the live workers after each heartbeat.
   init(
     _ loop: EventLoop, _ store: ControlStore, _ context: DeadlineContext,
     learned: @escaping ([String]) -> Void
@@ -43,8 +43,8 @@ final class Heartbeat {
   func start() { beat() }
   func pause() { timer?.cancel() }
 
-  /// Takes this worker off the list; `done` follows whether or not that went well.
-  func sayGoodbye(_ done: @escaping () -> Void) {
+  /// Removes this worker from the list of live workers; `done` follows whether or not that worked.
+  func deregister(_ done: @escaping () -> Void) {
     timer?.cancel()
     store.callWorkers(.goodbye, [context.workerID]) { _ in done() }
   }

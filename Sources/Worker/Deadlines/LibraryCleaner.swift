@@ -4,7 +4,7 @@
 internal import Loop
 internal import RedisConnection
 
-/// Looks once a minute for libraries of this namespace that no worker uses, and removes them.
+/// Removes libraries of this namespace that no worker uses; it looks for them once a minute.
 ///
 /// A worker whose heartbeats are late keeps its library: it is removed only when none has named it
 /// for much longer than a worker may be silent. One that comes back even later finds its functions

@@ -1,12 +1,12 @@
-// Owns: how the live workers share the partitions among themselves, without talking. A value.
+// Owns: the division of the partitions among the live workers, without communication. A value.
 
 internal import SessionModel
 
-/// For each partition, this worker's place in the row of those who would act.
+/// For each partition, this worker's rank among the workers.
 ///
 /// Rendezvous hashing (Thaler and Ravishankar, 1998): each worker's weight for a partition is a
-/// hash of both names, and the heaviest acts. When a worker goes, only its partitions move, to
-/// whoever was next in their rows; nobody has to agree on anything but the list of the living.
+/// hash of both names, and the heaviest acts. When a worker leaves, only its partitions move, to
+/// the next in their ranks; the workers have to agree on nothing but the list of live workers.
 struct PartitionShare: Equatable {
   private let ranks: [Int]
   /// How many workers share the partitions.
@@ -24,7 +24,7 @@ struct PartitionShare: Equatable {
     }
   }
 
-  /// 0 for the partition's owner, 1 for who acts if the owner does not, and so on.
+  /// 0 for the partition's owner, 1 for the worker that acts if the owner does not, and so on.
   func rank(_ partition: Int) -> Int { ranks[partition] }
 
   /// How many partitions this worker owns.

@@ -1,9 +1,9 @@
-// Owns: when which partition is to be reaped, and why. A value without clock or Redis; the shell
-// in Reaper.swift does what it says.
+// Owns: the schedule of reaps: which partition, when, and why. A value without clock or Redis; the
+// shell in Reaper.swift performs it.
 
 internal import SessionModel
 
-/// The time table of all partitions.
+/// The schedule of all partitions.
 struct ReapSchedule {
   private struct Entry {
     var atMs: Int64
@@ -14,11 +14,11 @@ struct ReapSchedule {
   private var entries: [Entry]
   private var share: PartitionShare
   private let sweepMs: Int64
-  /// How much later than the one before it each worker in a partition's row acts.
+  /// How much later each worker acts than the one before it in a partition's ranks.
   private let stepMs: Int64 = 25
-  /// When a reap that could not be done is tried again.
+  /// When a failed reap is tried again.
   private let retryMs: Int64 = 500
-  /// Workers farther back in the row than this act only in their sweep.
+  /// Workers of a higher rank than this act only in their sweep.
   private let rankMax = 2
 
   /// Spreads the first sweep evenly over its time.
@@ -55,7 +55,7 @@ struct ReapSchedule {
     hasten(partition, nowMs + stepMs * Int64(rank), .notification)
   }
 
-  /// Nothing is known of what happened meanwhile: look everywhere.
+  /// Notifications may have been missed: reap every partition.
   mutating func reconnected(nowMs: Int64) {
     for index in entries.indices {
       entries[index].isRunning = false
@@ -63,10 +63,9 @@ struct ReapSchedule {
     }
   }
 
-  /// The workers that live are others than before.
+  /// The set of live workers has changed.
   ///
-  /// One that is gone may have been the only one to know of a deadline in any partition, not only
-  /// in its own.
+  /// A dead worker may have been the only one to know of a deadline, in any partition.
   mutating func shared(_ share: PartitionShare, nowMs: Int64) {
     let isOneGone = share.workers < self.share.workers
     for index in entries.indices {
@@ -99,14 +98,14 @@ struct ReapSchedule {
     }
   }
 
-  /// A reap could not be done: Redis is away, or refuses for the moment.
+  /// A reap failed: Redis is away, or refuses for the moment.
   mutating func failed(_ partition: Int, nowMs: Int64) {
     entries[partition].isRunning = false
     hasten(partition, nowMs + retryMs, entries[partition].cause)
   }
 
   private func sweepPeriodMs(_ partition: Int) -> Int64 {
-    // Those far back in the row sweep less often, so that a large fleet does not ask too much.
+    // Workers of a high rank sweep less often, so that a large fleet does not load Redis too much.
     share.rank(partition) <= rankMax ? sweepMs : sweepMs * 4
   }
 

@@ -1,25 +1,25 @@
-// Owns: the reaping of due deadlines: asks Redis when the schedule says so, and keeps the figures.
-// Runs on the main thread.
+// Owns: the reaping of due deadlines: calls Redis when the schedule says so, and counts the
+// results. Runs on the main thread.
 
 internal import Loop
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 
-/// Makes what is due happen.
+/// Ends locks and sessions whose deadlines have passed.
 final class Reaper {
   private let loop: EventLoop
   private let store: ControlStore
   private let context: DeadlineContext
-  private let errands: LinkErrands
+  private let reconciler: LinkReconciler
   private var schedule: ReapSchedule
   private var timer: LoopTimer?
-  private var news: MailboxReader<Partition>?
+  private var reader: MailboxReader<Partition>?
   private var running = 0
   private var causes = [ReapCause](repeating: .sweep, count: Partition.count)
   private var trimAtMs: Int64
 
-  /// Entries taken in one call: what bounds how long it keeps Redis from everybody else.
+  /// Entries taken in one call, which bounds how long it occupies Redis.
   private let entriesMax = 128
   /// Calls under way at once, so that a storm leaves room for callers in between.
   private let runningMax = 16
@@ -31,14 +31,14 @@ final class Reaper {
     self.loop = loop
     self.store = store
     self.context = context
-    errands = LinkErrands(store)
+    reconciler = LinkReconciler(store)
     trimAtMs = loop.nowMs + trimEveryMs
     schedule = ReapSchedule(
       sweepMs: context.sweepMs,
       share: PartitionShare(worker: context.workerID, living: []), nowMs: loop.nowMs)
     timer = LoopTimer(loop) { [unowned self] in run() }
-    news = MailboxReader(loop, context.news) { [unowned self] partition in
-      guard let atMs = context.board.take(partition) else { return }
+    reader = MailboxReader(loop, context.mailbox) { [unowned self] partition in
+      guard let atMs = context.upcoming.take(partition) else { return }
       schedule.deadlineKnown(partition.index, atMs: atMs, isOwn: true)
     }
     loop.atTurnEnd { [weak self] in self?.setTimer() }
@@ -49,10 +49,10 @@ final class Reaper {
     schedule.notified(partition.index, nowMs: loop.nowMs)
   }
 
-  /// Something was away, and nothing is known of what happened meanwhile.
+  /// Notifications may have been missed.
   func catchUp() { schedule.reconnected(nowMs: loop.nowMs) }
 
-  /// These workers live.
+  /// The live workers, as the heartbeat read them.
   func share(_ share: PartitionShare) { schedule.shared(share, nowMs: loop.nowMs) }
 
   private func setTimer() {
@@ -94,7 +94,7 @@ final class Reaper {
           "reaped",
           ["partition": "\(partition.index)", "cause": cause.label, "found": "\(found)"])
       }
-      for errand in reply[4].elements { errands.run(errand.text, from: partition) }
+      for entry in reply[4].elements { reconciler.run(entry.text, from: partition) }
       for failure in reply[3].elements {
         context.log.error(
           "a deadline could not be met", ["error": String(failure.text.prefix(200))])
@@ -103,7 +103,7 @@ final class Reaper {
   }
 
   private func failed(_ result: Result<RedisReply, RedisFailure>) {
-    // A lost connection is told by whoever owns it; what Redis refuses is worth a line.
+    // The owner of the connection logs its loss; a refusal by Redis is logged here.
     guard case .success(let reply) = result else { return }
     context.log.warn("a reap failed", ["error": reply.text])
   }

@@ -20,7 +20,7 @@ enum Answer: Equatable, Sendable {
     }
   }
 
-  /// What a text says, or an integer's digits; nil for anything else.
+  /// A text, or an integer's digits; nil for anything else.
   var word: String? {
     switch self {
     case .text(let text): text

@@ -1,13 +1,13 @@
 // Owns: which checks there are and in which order they are reported. A pure function; any thread.
 
 extension Diagnosis {
-  /// Judges what was seen.
+  /// Judges the evidence.
   init(_ seen: Evidence) {
     var findings = [ServerChecks.connection(seen)]
     switch seen.ending {
     case .unreachable, .unusable: break
     case .whole, .lost, .tooSlow:
-      // HELLO is answered first, and to everybody.
+      // HELLO is answered first, and to every user.
       if !seen.hello.isEmpty { findings += Diagnosis.whatWasSeen(seen) }
     }
     var isReachable = true
@@ -17,7 +17,7 @@ extension Diagnosis {
   }
 
   private static func whatWasSeen(_ seen: Evidence) -> [Finding] {
-    // A Sentinel has no data, and so nothing more to look at.
+    // A Sentinel has no data, so there is nothing more to check.
     if seen.hello["mode"] == "sentinel" {
       return [ServerChecks.version(seen), ServerChecks.mode(seen)]
     }

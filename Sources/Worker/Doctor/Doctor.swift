@@ -4,22 +4,22 @@
 internal import Loop
 package import RedisConnection
 
-/// What the doctor was asked to look at.
+/// The options of an examination.
 package struct DoctorOptions: Sendable {
   package var endpoint: RedisEndpoint
   package var namespace: String
   /// Whether the report is for a program.
   package var isJSON: Bool
-  /// How long looking may take; removing what was written comes on top.
+  /// The time limit of the examination; the cleanup comes on top.
   var lookingMs: Int64 = 8_000
-  /// Whether only that is looked at which can make a Redis unfit: no round trips are timed, and no
-  /// notification is waited for.
+  /// Whether only those checks are made that can find a Redis unfit: no round trips are timed, and
+  /// no notification is awaited.
   var isBrief = false
 }
 
 /// Examines a Redis.
 package enum Doctor {
-  /// Asks everything and judges it; leaves Redis as it was.
+  /// Runs all checks and judges them; leaves Redis as it was.
   package static func examine(_ options: DoctorOptions) -> Diagnosis {
     do throws(SystemError) {
       let loop = try EventLoop()

@@ -4,7 +4,7 @@
 internal import RedisConnection
 
 extension DoctorOptions {
-  /// What a command line asks for.
+  /// The request that a command line makes.
   package enum Request: Sendable {
     case help
     case examine(DoctorOptions)

@@ -1,7 +1,7 @@
-// Owns: everything that an examination has found out, before anybody judges it. A value; any
-// thread. Must not hold the password.
+// Owns: all results of an examination, before they are judged. A value; any thread. Must not hold
+// the password.
 
-/// What was asked and what Redis answered.
+/// The questions and the answers of Redis.
 struct Evidence: Sendable {
   /// How far the examination came.
   enum Ending: Equatable, Sendable {
@@ -15,29 +15,29 @@ struct Evidence: Sendable {
     case tooSlow(limitMs: Int64)
   }
 
-  /// What came of waiting for the announcement of an expired key of our own.
+  /// The result of waiting for the notification of an expired key of our own.
   enum Announcement: Equatable, Sendable {
     case notTried
     case heard
     case silent(waitedMs: Int64)
   }
 
-  /// A probe and what it was answered.
+  /// A probe and its answer.
   struct Tried: Sendable {
     var probe: Probe
     var answer: Answer
   }
 
-  // MARK: Who asks
+  // MARK: The user
 
   var place = ""
   var namespace = "lk"
   var database = 0
-  /// As whom Redis sees us.
+  /// The user name, as Redis sees it.
   var user = "default"
   var hasPassword = false
 
-  // MARK: What Redis says of itself
+  // MARK: The server's own words
 
   /// Of HELLO, which every user may ask: version, mode and role.
   var hello: [String: String] = [:]
@@ -46,25 +46,25 @@ struct Evidence: Sendable {
   var config: [String: String] = [:]
   /// Which of INFO and CONFIG GET were refused.
   var unanswered: [String] = []
-  /// What SELECT was answered, if there was anything to select.
+  /// The answer to SELECT, if there was a database to select.
   var selected: Answer?
-  /// What stands under the namespace's layout.
+  /// The value under the namespace's layout key.
   var layout: Answer?
 
-  // MARK: What was tried
+  // MARK: Probes
 
   var tried: [Tried] = []
-  /// What a script was answered that reads the clock, writes and reads.
+  /// The answer of a script that reads the clock, writes and reads.
   var script: Answer?
   var announcement = Announcement.notTried
-  /// What was written and is still there: for as long as its TTL runs.
+  /// Whether keys of the doctor are left, which expire with their TTL.
   var leftovers = false
   var roundTripsUs: [Int64] = []
   /// Redis' clock minus ours.
   var clockAheadMs: Int64?
   var ending = Ending.whole
 
-  /// What the first probe of this name was answered.
+  /// The answer to the first probe of this name.
   func answer(to name: String) -> Answer? { tried.first { $0.probe.name == name }?.answer }
 
   /// A setting by its name in CONFIG, which INFO may know too.

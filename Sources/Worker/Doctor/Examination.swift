@@ -1,4 +1,4 @@
-// Owns: one examination of a Redis: what is asked, in which order, and the removal of what was
+// Owns: one examination of a Redis: the questions, their order, and the cleanup of what was
 // written. Must not know what the answers mean. Runs on its loop's thread.
 
 internal import Loop
@@ -6,17 +6,17 @@ internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 
-/// Asks Redis, step by step, until all is known or time is up.
+/// Examines Redis, step by step, until all is known or the time is up.
 final class Examination: RedisConnectionOwner {
   private enum Phase {
     case connecting
     case looking
-    /// What was written is being removed, on a new connection if need be.
+    /// The doctor's keys are being removed, on a new connection if need be.
     case cleaning
     case over
   }
 
-  /// What the listening connection waits for.
+  /// The message that the subscribed connection waits for.
   private enum Hearing {
     case subscription
     case patternSubscription
@@ -54,7 +54,7 @@ final class Examination: RedisConnectionOwner {
     self.loop = loop
     self.ended = ended
     isBrief = options.isBrief
-    // The database is selected by us, so that a refusal can be told from a failed login.
+    // SELECT is sent here, so that its refusal can be distinguished from a failed login.
     var endpoint = options.endpoint
     endpoint.database = 0
     setup = Examination.setup(endpoint, options)
@@ -79,19 +79,19 @@ final class Examination: RedisConnectionOwner {
     return setup
   }
 
-  /// Begins; `ended` is called when it is over.
+  /// Begins; `ended` is called when the examination is over.
   func start() {
     limit?.set(afterMs: lookingMs)
     redis?.start()
   }
 
-  /// Sends what has been asked; to be called at the end of each turn of the loop.
+  /// Sends the commands that are queued; call it at the end of each turn of the loop.
   func flush() {
     redis?.flush()
     ear?.flush()
   }
 
-  /// Ends at once, without `ended`; what was written runs out by itself.
+  /// Ends at once, without `ended`; the doctor's keys expire by themselves.
   func stop() {
     phase = .over
     limit?.cancel()
@@ -117,7 +117,7 @@ final class Examination: RedisConnectionOwner {
 
   func redisFailed(_ redis: RedisConnection, reason: String) {
     if redis === ear {
-      // Whatever was learnt stays; announcements are not worth a second try.
+      // All results stay; notifications are not worth a second try.
       if phase == .looking { cleanUp() }
       return
     }
@@ -127,13 +127,13 @@ final class Examination: RedisConnectionOwner {
       finish()
     case .looking:
       seen.ending = .lost(reason)
-      // The connection connects again by itself, and then what was written is removed.
+      // The connection reconnects by itself, and then the keys are removed.
       cleanUp()
     case .cleaning, .over: break
     }
   }
 
-  /// What stands before Redis may answer a login by repeating it.
+  /// A proxy before Redis may answer a login by repeating it.
   private func withoutPassword(_ reason: String) -> String {
     guard let password = setup.endpoint.password, !password.isEmpty,
       reason.hasPrefix("Redis said:"), reason.contains(password)
@@ -152,7 +152,7 @@ final class Examination: RedisConnectionOwner {
 
   // MARK: Asking
 
-  /// Sends all commands in one write and goes on when the last of them is answered.
+  /// Sends all commands in one write and continues when the last of them is answered.
   ///
   /// If the connection fails on the way `then` is not called: `redisFailed` is.
   private func ask(_ commands: [[String]], _ then: @escaping ([Answer]) -> Void) {
@@ -169,7 +169,7 @@ final class Examination: RedisConnectionOwner {
     }
   }
 
-  /// Goes on unless time has run out meanwhile.
+  /// Continues unless the time is up.
   private func look(_ commands: [[String]], _ then: @escaping ([Answer]) -> Void) {
     ask(commands) { [unowned self] answers in
       if phase == .looking { then(answers) }
@@ -194,7 +194,8 @@ extension Examination {
     "stop-writes-on-bgsave-error", "min-replicas-to-write",
   ]
 
-  /// Asks who Redis is, and each setting by itself: Redis 6.2 takes one name at a time.
+  /// Asks for the server's identity, and for each setting by itself: Redis 6.2 takes one name at a
+  /// time.
   private func introduce() {
     let sentMs = WallTime.nowMs()
     let select = seen.database == 0 ? ["PING"] : ["SELECT", "\(seen.database)"]
@@ -237,7 +238,7 @@ extension Examination {
 
   private func tryOthers() {
     let endsAtMs = WallTime.nowMs() + (seen.clockAheadMs ?? 0) + ProbeKeys.ttlMs
-    // A user who may neither remove a key nor put another in its place makes none.
+    // A user that may neither remove a key nor overwrite it creates none.
     let canRemove = seen.tried.contains { $0.answer.errorWord != "NOPERM" }
     tryOut(Probe.others(keys, endsAtMs: endsAtMs)) { probe in
       canRemove ? probe.words : probe.harmless ?? probe.words
@@ -328,7 +329,7 @@ extension Examination {
     }
   }
 
-  /// Lets a key of our own expire, unless it is known that nobody would be told.
+  /// Lets a key of our own expire, unless notifications are known to be off.
   private func letKeyEnd() {
     let flags = seen.setting("notify-keyspace-events")
     guard flags.map(TimingChecks.announcesExpiry) ?? true else {
@@ -376,7 +377,7 @@ extension Examination {
     }
   }
 
-  /// Ends the looking; a connection that is lost has the time of one phase to come back.
+  /// Ends the examination; a lost connection has the time of one phase to come back.
   private func cleanUp() {
     guard phase == .looking else { return }
     phase = .cleaning
@@ -398,7 +399,7 @@ extension Examination {
         finish()
         return
       }
-      // Whoever may not remove a key may put one in its place that runs out at once.
+      // A user that may not remove a key may overwrite it with one that expires at once.
       ask(keys.written.map { ["SET", $0, "", "PX", "1"] }) { [unowned self] answers in
         seen.leftovers = answers.contains { $0.errorText != nil }
         finish()

@@ -1,7 +1,7 @@
-// Owns: what a doctor's finding is and what all of them come to. Must not know how anything is
+// Owns: the doctor's findings, and the verdict over all of them. Must not know how anything is
 // found out. Values; any thread.
 
-/// One thing that the doctor looked at: how it is, and what to change.
+/// One check of the doctor: its result, and what to change.
 package struct Finding: Equatable, Sendable {
   /// How much a finding matters, the least first.
   package enum Level: String, Sendable, CaseIterable {
@@ -15,17 +15,17 @@ package struct Finding: Equatable, Sendable {
     case bad
   }
 
-  /// What was looked at, in the order of the report.
+  /// The checks, in the order of the report.
   package enum Check: String, Sendable, CaseIterable {
     case connection, version, role, mode, loading, namespace, writes, scripts, permissions
     case eviction, memory, persistence, replicas, notifications, latency, clock, expiry
   }
 
-  /// What a worker does about a problem when it finds it at its start.
+  /// A worker's reaction to a problem that it finds at its start.
   package enum Course: Sendable {
-    /// It ends: the problem stays until it is mended by hand.
+    /// It ends: the problem stays until an operator fixes it.
     case refuse
-    /// It waits, and looks again: the problem may pass by itself.
+    /// It waits, and checks again: the problem may pass by itself.
     case wait
     /// It serves what can be served.
     case serve
@@ -35,9 +35,9 @@ package struct Finding: Equatable, Sendable {
   package let check: Check
   /// A sentence without a full stop.
   package let text: String
-  /// What to do about it: a command for Redis where there is one.
+  /// The remedy: a command for Redis where there is one.
   package let fix: String?
-  /// What a worker does about it; `serve` unless it is `bad`.
+  /// A worker's reaction; `serve` unless the finding is `bad`.
   package let course: Course
 
   /// A problem is final unless `course` says otherwise.
@@ -57,7 +57,7 @@ package struct Diagnosis: Sendable {
   package enum Verdict: String, Sendable {
     case fit = "fit"
     case notFit = "not fit"
-    /// There was no Redis to examine, or it did not let us in.
+    /// There was no Redis to examine, or it refused the login.
     case unreachable = "unreachable"
   }
 
@@ -74,7 +74,7 @@ package struct Diagnosis: Sendable {
     self.isReachable = isReachable
   }
 
-  /// What a worker has to end for, or else to wait for.
+  /// The findings for which a worker has to end, or else to wait.
   package func findings(_ course: Finding.Course) -> [Finding] {
     findings.filter { $0.level == .bad && $0.course == course }
   }
@@ -89,7 +89,7 @@ package struct Diagnosis: Sendable {
     return problems == 0 ? .fit : .notFit
   }
 
-  /// What the program ends with; 2 is left for a wrong command line.
+  /// The exit status of the program; 2 is left for a wrong command line.
   package var exitStatus: Int32 {
     switch verdict {
     case .fit: 0

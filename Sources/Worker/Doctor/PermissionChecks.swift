@@ -1,16 +1,16 @@
-// Owns: what the answers to the probes say about the rights of our user, and which rules give the
-// missing ones. Pure functions; any thread.
+// Owns: the judgement of the user's rights by the answers to the probes, and the ACL rules that
+// give the missing ones. Pure functions; any thread.
 
 internal import RedisConnection
 
 enum PermissionChecks {
-  /// What a user was denied.
+  /// The object of a denial.
   enum Denial: Equatable {
     /// The command itself.
     case command
-    /// The key it was to touch.
+    /// The key that the command touches.
     case key
-    /// The channel it was to hear.
+    /// The channel that the user subscribes to.
     case channel
 
     /// Reads a NOPERM of Redis 6.2 to 7.4; nil for any other error.
@@ -39,7 +39,7 @@ enum PermissionChecks {
     ].compactMap(\.self)
     let isSettled = found.contains { $0.level == .bad } || seen.ending != .whole
     guard !isSettled else { return found }
-    // What failed because something else was denied would only confuse.
+    // Failures that follow from another denial would only confuse.
     let surprises = surprises(seen)
     guard surprises.isEmpty else { return surprises + found }
     let count = Set(seen.tried.filter { !$0.probe.isOptional }.map(\.probe.name)).count
@@ -102,7 +102,7 @@ enum PermissionChecks {
         + "\(seen.namespace):", fix: "ACL SETUSER \(seen.user) ~\(seen.namespace):*")
   }
 
-  /// Without functions it works all the same, by the hashes of scripts.
+  /// Latchkey works without functions too, by the hashes of scripts.
   private static func functions(_ seen: Evidence) -> Finding? {
     let tried = seen.tried.filter(\.probe.isOfFunctions)
     let cost = "each call goes by hash, which costs Redis up to 3 times as much"
@@ -123,7 +123,7 @@ enum PermissionChecks {
       fix: "see whether a proxy or a service that leaves functions out stands there")
   }
 
-  /// Without announcements it works all the same, so their rights are asked for more softly.
+  /// Latchkey works without notifications too, so that their rights are only a warning.
   private static func hearing(_ seen: Evidence) -> Finding? {
     let optional = seen.tried.filter(\.probe.isOptional)
     let commands = unique(optional.filter { denial($0) == .command })

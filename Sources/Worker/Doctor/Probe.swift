@@ -1,4 +1,4 @@
-// Owns: the commands that Latchkey uses and how each is tried for real, on keys of the doctor's
+// Owns: the commands that Latchkey uses, each with a probe that runs it on keys of the doctor's
 // own. A test compares the table with the scripts. A value; any thread.
 
 internal import SessionModel
@@ -36,9 +36,9 @@ struct ProbeKeys: Sendable {
 struct Probe: Sendable {
   /// The command, and its subcommand where rights are given by it.
   let name: String
-  /// What is sent.
+  /// The command that is sent.
   let words: [String]
-  /// What asks for the same right and makes no key; nil if `words` makes none either.
+  /// A command that needs the same right and makes no key; nil if `words` makes none either.
   let harmless: [String]?
 
   init(_ name: String, _ words: String..., harmless: [String]? = nil) {
@@ -48,7 +48,7 @@ struct Probe: Sendable {
     self.harmless = harmless.map { command + $0 }
   }
 
-  /// What gives a user of Redis the right to it.
+  /// The ACL rule that grants the command.
   var rule: String { "+" + String(name.lowercased().map { $0 == " " ? "|" : $0 }) }
 
   /// Whether Latchkey works without it, only less promptly or at a higher price.
@@ -58,7 +58,7 @@ struct Probe: Sendable {
 }
 
 extension Probe {
-  /// What is tried first: whether what others write can be removed again.
+  /// The first probes: they show whether the keys of the later ones can be removed again.
   static func removers(_ keys: ProbeKeys) -> [Probe] {
     [
       Probe("SET", keys.text, "1", "PX", "\(ProbeKeys.ttlMs)"),
@@ -91,13 +91,13 @@ extension Probe {
       Probe("PING"),
       Probe("GET", keys.text),
       Probe("MGET", keys.text, keys.missing),
-      // Without a value for each key it is refused, but only after the right was looked at.
+      // It is refused without a value for each key, but only after the right was checked.
       Probe("MSET", keys.text, "1", harmless: [keys.text, "1", keys.text]),
       Probe("PEXPIREAT", keys.text, ends),
       Probe("EXISTS", keys.text),
-      // On a key that is never there, so that what was given a TTL keeps it.
+      // On a key that never exists, so that a key with a TTL keeps it.
       Probe("PERSIST", keys.missing),
-      // A field without a value is refused, but only after the right was looked at.
+      // It is refused without a value for the field, but only after the right was checked.
       Probe("HSET", hash, "a", "1", "b", "2", harmless: [hash, "a", "1", "b"]),
       Probe("PEXPIREAT", hash, ends),
       Probe("PEXPIRE", hash, "\(ProbeKeys.ttlMs)"),
@@ -180,7 +180,7 @@ extension Probe {
     """
 
   private static let smallScript = "return 1"
-  /// The SHA-1 of `smallScript`, by which Redis knows it once it was loaded.
+  /// The SHA-1 of `smallScript`, which names it in Redis once it is loaded.
   private static let smallScriptHash = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
 
   // MARK: On the subscribing connection

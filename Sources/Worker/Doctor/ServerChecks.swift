@@ -1,5 +1,5 @@
-// Owns: what is to be said of the server itself: who lets us in, its version, its role, whether
-// it can be written to. Pure functions; any thread.
+// Owns: the checks of the server itself: the login, its version, its role, whether it takes writes.
+// Pure functions; any thread.
 
 internal import RedisConnection
 internal import SessionModel
@@ -103,7 +103,7 @@ enum ServerChecks {
     return Finding(.ok, .mode, mode)
   }
 
-  /// Nothing to say unless the data is being loaded.
+  /// No finding unless the data is being loaded.
   static func loading(_ seen: Evidence) -> Finding? {
     let isLoading =
       seen.info["loading"] == "1" || seen.info["async_loading"] == "1"
@@ -153,7 +153,7 @@ enum ServerChecks {
     case nil where seen.leftovers:
       return Finding(
         .warn, .writes,
-        "keys are written, but the doctor's own could not be removed; they run out "
+        "keys are written, but the doctor's own could not be removed; they expire "
           + "in \(ProbeKeys.ttlMs / 1_000) s where they have a TTL")
     case nil: return Finding(.ok, .writes, "keys are written, read and removed")
     case "NOPERM", "LOADING", "MOVED", "CLUSTERDOWN": return nil
@@ -167,14 +167,14 @@ enum ServerChecks {
     guard let text = answer.errorText else {
       return Finding(.ok, .scripts, "a script runs, writes and reads")
     }
-    // What a plain SET is refused for, or the right to EVAL, has been told.
-    let told = ["LOADING", "MOVED", "NOPERM", seen.answer(to: "SET")?.errorWord]
-    let isTold = told.contains(answer.errorWord) || text.contains("executing the script")
-    if isTold || answer.isUnknownCommand { return nil }
+    // A refusal of a plain SET, or of EVAL, has a finding of its own.
+    let reported = ["LOADING", "MOVED", "NOPERM", seen.answer(to: "SET")?.errorWord]
+    let isReported = reported.contains(answer.errorWord) || text.contains("executing the script")
+    if isReported || answer.isUnknownCommand { return nil }
     return refusedWrite(text, .scripts, seen)
   }
 
-  /// Why Redis does not write, and what to do.
+  /// The reason why Redis does not write, and the remedy.
   private static func refusedWrite(
     _ error: String, _ check: Finding.Check, _ seen: Evidence
   ) -> Finding {

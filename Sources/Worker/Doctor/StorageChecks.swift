@@ -1,16 +1,16 @@
-// Owns: what is to be said of Redis' memory and disk: what it throws away, what a crash loses.
-// Pure functions; any thread.
+// Owns: the checks of Redis' memory and disk: eviction, and what a crash would lose. Pure
+// functions; any thread.
 
 enum StorageChecks {
   private static let unseen = "cannot be seen: this user may ask neither INFO nor CONFIG"
 
   // MARK: Memory
 
-  /// Whether Redis may throw away what Latchkey wrote.
+  /// Whether Redis may evict Latchkey's keys.
   ///
-  /// `volatile-*` is no better than `allkeys-*`: what has a TTL are the replies that are kept for
-  /// request ids, so that a retry would be applied twice, and the keys whose end tells of an
-  /// abandoned lock.
+  /// `volatile-*` is no better than `allkeys-*`: keys with a TTL are the kept replies of
+  /// idempotency keys, without which a retry would be applied twice, and the keys whose expiry
+  /// announces an abandoned lock.
   static func eviction(_ seen: Evidence) -> Finding {
     guard let policy = seen.setting("maxmemory-policy") else {
       return Finding(.warn, .eviction, unseen, fix: "ACL SETUSER \(seen.user) +info")
@@ -44,7 +44,7 @@ enum StorageChecks {
       let text = "\(size(used)) used, no limit"
       guard machine > 0 else { return Finding(.info, .memory, text) }
       let of = "\(text); its machine has \(size(machine))"
-      // Multiplied as numbers with a point: whole ones could overflow on nonsense.
+      // In floating point: integers could overflow on nonsense.
       guard Double(used) > 0.8 * Double(machine) else { return Finding(.info, .memory, of) }
       return Finding(.warn, .memory, of, fix: "give Redis more room, or CONFIG SET maxmemory")
     }
@@ -55,7 +55,7 @@ enum StorageChecks {
       fix: "CONFIG SET maxmemory to more")
   }
 
-  /// Bytes for people.
+  /// A size for people.
   static func size(_ bytes: Int64) -> String {
     let units: [(name: String, shift: Int64)] = [("GiB", 30), ("MiB", 20), ("KiB", 10)]
     guard let unit = units.first(where: { bytes >= 1 << $0.shift }) else { return "\(bytes) bytes" }
@@ -109,7 +109,7 @@ enum StorageChecks {
     return Finding(.warn, .persistence, text, fix: "CONFIG SET appendonly yes")
   }
 
-  /// What did not work the last time it was tried.
+  /// The latest saves that failed.
   private static func failures(_ seen: Evidence, isLogged: Bool) -> [Finding] {
     var found: [Finding] = []
     let disk = "see Redis' log; give its folder (CONFIG GET dir) space and rights"

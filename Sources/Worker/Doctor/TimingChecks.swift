@@ -1,5 +1,5 @@
-// Owns: what is to be said of notifications, round trips, clocks and expiry: how soon Latchkey
-// gets to know. Pure functions; any thread.
+// Owns: the checks of notifications, round trips, clocks and expiry: how soon Latchkey learns of a
+// change. Pure functions; any thread.
 
 enum TimingChecks {
   // MARK: Notifications
@@ -9,8 +9,8 @@ enum TimingChecks {
     flags.contains("E") && (flags.contains("x") || flags.contains("A"))
   }
 
-  /// The flags that are there, and those that are missing.
-  static func mended(_ flags: String) -> String {
+  /// The flags that are set, and those that are missing.
+  static func completed(_ flags: String) -> String {
     var flags = flags
     if !flags.contains("A"), !flags.contains("x") { flags += "x" }
     if !flags.contains("E") { flags += "E" }
@@ -27,7 +27,7 @@ enum TimingChecks {
       return Finding(
         .warn, .notifications,
         "notify-keyspace-events is \(shown) and does not announce expired keys: \(without)",
-        fix: "CONFIG SET notify-keyspace-events \(mended(flags)), or latchkey serve "
+        fix: "CONFIG SET notify-keyspace-events \(completed(flags)), or latchkey serve "
           + "--configure-redis")
     }
     switch seen.announcement {
@@ -56,7 +56,7 @@ enum TimingChecks {
       return Finding(
         .warn, .notifications,
         "\(unseen), and an expired key was not announced within \(waitedMs / 1_000) s: \(without)",
-        fix: "CONFIG SET notify-keyspace-events Ex, by somebody who may")
+        fix: "CONFIG SET notify-keyspace-events Ex, by a user with the right to")
     }
   }
 

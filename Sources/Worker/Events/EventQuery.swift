@@ -1,10 +1,10 @@
-// Owns: what EVENTS asks the log. A value; any thread.
+// Owns: what an EVENTS request reads. A value; any thread.
 
 internal import SessionModel
 
 /// One EVENTS request.
 struct EventQuery: Sendable {
-  /// What it reads: one device's events, or what a group's consumer is given.
+  /// The source: one device's events, or what a group's consumer is given.
   enum Source: Sendable {
     case device([UInt8], Partition)
     case group(String)

@@ -1,11 +1,11 @@
-// Owns: what verbs may ask about events, and what is needed for that of the loop and of its
-// connections. No state; the loop's thread.
+// Owns: the interface of events to verbs, and its needs of the loop and the connections. No state;
+// the loop's thread.
 
 internal import Loop
 internal import RedisConnection
 internal import Wire
 
-/// What verbs ask about events.
+/// The events, as verbs use them.
 protocol EventService: AnyObject {
   /// Begins a watch; it is answered when nothing can be missed any more.
   func watch(_ watch: Watch, _ ticket: Ticket) throws(RequestError)
@@ -15,7 +15,7 @@ protocol EventService: AnyObject {
   func query(_ query: EventQuery, _ ticket: Ticket, waitMs: Int64)
 }
 
-/// What a loop's subscriptions need from the loop.
+/// The callbacks of a loop's subscriptions to the loop.
 protocol SubscriptionsOwner: AnyObject {
   var loop: EventLoop { get }
   /// The name of this worker.
@@ -41,16 +41,16 @@ protocol SubscriptionsOwner: AnyObject {
   func forget(_ ticket: Ticket)
 }
 
-/// Whose request it is.
+/// The connection of a request.
 protocol RequestCaller: AnyObject {
   var id: ConnectionID { get }
-  /// Who it is; nil where that is not known.
+  /// The authenticated principal; nil before AUTH.
   var principal: Principal? { get }
   /// Takes no further request of this caller until `release`: the latest one takes several steps.
   func hold()
   /// Goes on after `hold`.
   func release()
-  /// Answers what is owed, then closes.
+  /// Answers what is outstanding, then closes.
   func finish(_ reason: CloseReason)
 }
 

@@ -1,6 +1,6 @@
-// Owns: what a loop does about events: sends them to the connections that watch, keeps requests
-// that wait with `wait=` until something comes or their time is over, and hands the events of
-// groups over, or gives them back. Runs on the loop's thread.
+// Owns: a loop's subscriptions to events: pushes events to connections that watch, keeps requests
+// that wait with `wait=` until an event comes or their time is over, and delivers the events of
+// groups, or returns them. Runs on the loop's thread.
 
 internal import Loop
 internal import RedisConnection
@@ -10,12 +10,12 @@ internal import Wire
 
 /// One loop's subscriptions to events.
 final class EventSubscriptions: EventService {
-  /// An EVENTS request for which something is owed: an answer, or the events that it holds.
+  /// An EVENTS request that awaits an answer, or holds events.
   struct Request {
     let ticket: Ticket
     let query: EventQuery
     var wait: EventWait
-    /// What was read for it and is not handed over yet.
+    /// The events that were read for it and are not delivered yet.
     var held: HeldEvents?
     var readAtMs: Int64 = 0
 
@@ -32,12 +32,12 @@ final class EventSubscriptions: EventService {
   private var waiting = 0
   private var timer: LoopTimer?
   private var timerAtMs = Int64.max
-  var moves = PendingMoves()
-  var movesRetry: LoopTimer?
+  var transfers = PendingTransfers()
+  var transferRetry: LoopTimer?
 
   /// Whether the worker is stopping: no request waits any more.
   private var isDraining = false
-  private let goodbye: [UInt8]
+  private let drainLine: [UInt8]
 
   static let watchesPerConnectionMax = 100
   private static let nothing = Array("OK {\"events\":[]}".utf8)
@@ -46,23 +46,25 @@ final class EventSubscriptions: EventService {
     self.server = server
     self.index = index
     let event = "EVENT {\"type\":\"worker.draining\",\"worker\":\"\(server.workerID)\"}\n"
-    goodbye = Array(event.utf8)
+    drainLine = Array(event.utf8)
     timer = LoopTimer(server.loop) { [unowned self] in timerFired() }
-    movesRetry = LoopTimer(server.loop) { [unowned self] in sendMoves() }
+    transferRetry = LoopTimer(server.loop) { [unowned self] in sendTransfers() }
   }
 
-  /// The worker is stopping: watching connections get its farewell, and waits end.
+  /// The worker is draining: watching connections get the final event, and waits end.
   func drain() {
     isDraining = true
-    for watch in watchers.onePerConnection { server.push(watch, goodbye) }
+    for watch in watchers.onePerConnection { server.push(watch, drainLine) }
     for number in Array(requests.keys) { advance(number) { $0.cutShort(nowMs: $1) } }
   }
 
-  /// Whether Redis knows of all events what became of them.
-  var isSettled: Bool { moves.isEmpty && !requests.values.contains { $0.wait.state == .leaving } }
+  /// Whether Redis knows the outcome of all events that were given to this loop.
+  var isSettled: Bool {
+    transfers.isEmpty && !requests.values.contains { $0.wait.state == .leaving }
+  }
 
   /// The tail runs as long as any loop has a connection that watches or waits.
-  private func tellNeed() {
+  private func publishNeed() {
     server.counters.set(watchers.count, .watches)
     server.counters.set(waiting, .waiters)
   }
@@ -88,7 +90,7 @@ extension EventSubscriptions {
       }
     let number = watchers.add(watch)
     starting[number] = ticket
-    tellNeed()
+    publishNeed()
     server.tailRequests.post(
       TailRequest(loop: index, watch: number, partition: partition))
   }
@@ -96,17 +98,17 @@ extension EventSubscriptions {
   /// Ends all watches of a connection; those that have not begun are answered all the same.
   func unwatch(_ connection: ConnectionID) {
     watchers.removeAll(of: connection)
-    tellNeed()
+    publishNeed()
   }
 
   func isWatching(_ connection: ConnectionID) -> Bool { watchers.count(of: connection) > 0 }
 
-  /// A caller has closed its side; it may be gone altogether.
+  /// A caller has closed its side; its connection may be broken.
   func inputEnded(_ connection: ConnectionID) {
     for number in numbers[connection] ?? [] { advance(number) { $0.inputEnded(nowMs: $1) } }
   }
 
-  /// Callers may see other things now, or nothing; what they wait for and may not see is over.
+  /// The principals have changed: requests and watches that are not allowed any more end.
   ///
   /// A watch ends with its connection, so that its caller notices.
   func accessChanged() {
@@ -134,14 +136,14 @@ extension EventSubscriptions {
   /// Redis has said where the logs end.
   func begun(_ answer: TailAnswer) {
     guard answer.watch & EventSubscriptions.waiterBit == 0 else {
-      // If the tail cannot run now, asking will tell the caller why.
+      // If the tail cannot run now, the read answers with the reason.
       advance(answer.watch ^ EventSubscriptions.waiterBit) { $0.tailRuns(nowMs: $1) }
       return
     }
     guard let ticket = starting.removeValue(forKey: answer.watch) else { return }
     let begun = watchers.begun(answer)
     guard answer.tails != nil else {
-      tellNeed()
+      publishNeed()
       server.answer(
         ticket, RequestError(.unavailable, "the event log cannot be read now; nothing was done"))
       return
@@ -151,7 +153,7 @@ extension EventSubscriptions {
     for event in begun.missed where server.maySee(begun.watch.connection, event.device) {
       server.push(begun.watch, event.line)
     }
-    if isDraining { server.push(begun.watch, goodbye) }
+    if isDraining { server.push(begun.watch, drainLine) }
   }
 
   /// Events have come, in the order of each log.
@@ -190,7 +192,7 @@ extension EventSubscriptions {
     }
   }
 
-  /// All that a connection is to be sent is with the kernel, as far as it is known.
+  /// All output of a connection, as far as it is known, is with the kernel.
   func outputSent(_ connection: any Subscriber) {
     for number in numbers[connection.id] ?? [] {
       guard let request = requests[number], request.wait.state == .queued else { continue }
@@ -209,15 +211,14 @@ extension EventSubscriptions {
     }
   }
 
-  /// Ends the waiting of those that have the worker keep much behind it: nothing else may end it
-  /// for days.
+  /// Ends the waits that keep much memory: nothing else may end them for days.
   func endWaits(_ keepsMuch: (ConnectionID) -> Bool) {
     for (number, request) in requests where keepsMuch(request.connection) {
       advance(number) { $0.cutShort(nowMs: $1) }
     }
   }
 
-  /// Has requests ask again for which there may be something now.
+  /// Wakes requests for which there may be an event now.
   func wake(_ isConcerned: (EventQuery) -> Bool) {
     for (number, request) in requests where isConcerned(request.query) {
       advance(number) { $0.eventsCame(nowMs: $1) }
@@ -237,14 +238,14 @@ extension EventSubscriptions {
     }
   }
 
-  /// Sees to it that the timer fires by then; once that it is not needed any more does no harm.
+  /// Sets the timer for then at the latest; a needless firing does no harm.
   private func setTimer(_ atMs: Int64) {
     guard atMs < timerAtMs else { return }
     timerAtMs = atMs
     timer?.set(afterMs: max(0, atMs - server.loop.nowMs))
   }
 
-  /// Lets a request's state settle after an event, then does what it says.
+  /// Settles a request's state after an event, then performs its action.
   private func advance(
     _ number: UInt64, _ event: (inout EventWait, Int64) -> EventWait.Action
   ) {
@@ -270,7 +271,7 @@ extension EventSubscriptions {
     let isWaiting = request.wait.isWaiting
     if isWaiting != wasWaiting {
       waiting += isWaiting ? 1 : -1
-      tellNeed()
+      publishNeed()
     }
     return (request, action)
   }

@@ -1,18 +1,18 @@
-// Owns: reading the logs of all partitions as they grow, once for the whole worker, for as long as
-// anybody watches or waits. Runs on the main thread.
+// Owns: the tail: reading the logs of all partitions as they grow, once for the whole worker, for
+// as long as there are watches or waits. Runs on the main thread.
 
 internal import Loop
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 
-/// Follows the event logs, and gives each event to the loops.
+/// Follows the event logs, and passes each event to the loops.
 final class EventTail: RedisConnectionOwner {
-  /// What the tail is waiting for.
+  /// The event that the tail waits for.
   private enum State {
-    /// Somebody who watches. Goes to positioning.
+    /// A subscription. Goes to positioning.
     case resting
-    /// Where the logs end now. Goes to reading or resting.
+    /// The present ends of the logs. Goes to reading or resting.
     case positioning
     /// New events. Goes to resting.
     case reading
@@ -31,13 +31,13 @@ final class EventTail: RedisConnectionOwner {
   private var positions: [StreamID] = []
   private var waiting: [TailRequest] = []
 
-  /// A read waits this long for events; then it is asked whether anybody still watches.
+  /// A read waits this long for events; then the tail checks whether it is still wanted.
   private let blockMs: Int64 = 5_000
   /// Reads follow each other after a pause, so that many events share one.
   private let pauseMs: Int64 = 4
   private let perPartitionMax = 64
 
-  /// `isWanted` says whether anybody watches; `give` gets events in the order of each log.
+  /// `isWanted` says whether there are subscriptions; `give` gets events in the order of each log.
   init(
     _ loop: EventLoop, _ setup: RedisSetup, _ control: ControlStore, log: Log,
     isWanted: @escaping () -> Bool, answer: @escaping (Int, TailAnswer) -> Void,
@@ -63,7 +63,7 @@ final class EventTail: RedisConnectionOwner {
     redis?.stop()
   }
 
-  /// Sees to it that the tail runs, then says where the logs end: nothing after that is missed.
+  /// Makes the tail run, then says where the logs end: nothing after that is missed.
   func request(_ request: TailRequest) {
     waiting.append(request)
     switch state {

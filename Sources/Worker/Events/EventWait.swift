@@ -1,7 +1,7 @@
-// Owns: the states of one EVENTS request and what moves them. A value without clock or Redis; the
-// shell in EventSubscriptions.swift does what it says.
+// Owns: the states of one EVENTS request and their transitions. A value without clock or Redis; the
+// shell in EventSubscriptions.swift performs its actions.
 
-/// What Redis answered to an EVENTS request.
+/// The answer of Redis to an EVENTS request.
 enum EventAnswer: Equatable {
   /// No events; `isBlocked` if a worker holds some that come before what this one may have, and
   /// `againMs` the time until an event may be given again.
@@ -12,7 +12,7 @@ enum EventAnswer: Equatable {
 
 /// The state machine of one EVENTS request: every event returns what to do now.
 struct EventWait {
-  /// What the request is waiting for.
+  /// The event that the request waits for.
   enum State: Equatable {
     /// The replies before its own to be with the caller. Goes to starting, asking or ended.
     case queued
@@ -23,7 +23,7 @@ struct EventWait {
     case asking(isStale: Bool)
     /// Events, or its time. Goes to asking or ended.
     case resting
-    /// Redis, which gives to a caller that is gone or refused. Goes to ended.
+    /// Redis, which gives to a closed connection or a refused caller. Goes to ended.
     case leaving
     /// The kernel, which has to take the reply. Goes to ended.
     case writing
@@ -62,13 +62,13 @@ struct EventWait {
   static let leaseMs: Int64 = 3_000
   /// So long a request without `wait=` waits for events that are being handed over.
   static let blockedMs: Int64 = 100
-  /// Groups are looked at so often at least, in case the tail cannot follow the logs.
+  /// Groups are read so often at least, in case the tail cannot follow the logs.
   static let askAgainMs: Int64 = 30_000
   /// How long a caller that has closed its side may wait at most.
   static let halfClosedWaitMs: Int64 = 60_000
 
   private(set) var state = State.queued
-  /// Whether what Redis gives is taken from others: a read of a group.
+  /// Whether the events that Redis gives are withheld from other consumers: a read of a group.
   private let takes: Bool
   private var waitMs: Int64
   private var beganAtMs: Int64 = 0
@@ -195,9 +195,9 @@ extension EventWait {
     }
   }
 
-  /// The caller has closed its side, or is gone; which of the two cannot be known.
+  /// The caller has closed its side, or its connection is broken; the two cannot be distinguished.
   ///
-  /// What a group has is not taken for it later on; a request that has just come is served.
+  /// Events of a group are not taken for it any more; a request that has just come is served.
   mutating func inputEnded(nowMs: Int64) -> Action {
     switch state {
     case .queued:
@@ -215,7 +215,7 @@ extension EventWait {
     }
   }
 
-  /// The caller may not see any more what it asked for.
+  /// The caller has lost the right to what it asked for.
   mutating func refused() -> Action {
     switch state {
     case .queued, .starting, .resting: return end(.refuse)
@@ -225,7 +225,7 @@ extension EventWait {
     }
   }
 
-  /// It may wait no longer: the worker stops, or needs the room.
+  /// Its wait ends early: the worker drains, or needs the memory.
   mutating func cutShort(nowMs: Int64) -> Action {
     switch state {
     case .queued:

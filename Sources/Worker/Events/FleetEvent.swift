@@ -1,4 +1,4 @@
-// Owns: one event on its way from the log to those who watch, and what loops say about watching.
+// Owns: one event between the log and its subscribers, and the messages about subscriptions.
 // Values; any thread.
 
 internal import RedisConnection
@@ -33,12 +33,12 @@ struct FleetEvent: Sendable {
   }
 }
 
-/// What somebody watches.
+/// The scope of a watch.
 enum WatchScope: Hashable, Sendable {
   case all
   case device([UInt8])
 
-  /// Whether this principal may watch it; of `all` it is shown what it may see.
+  /// Whether this principal may watch it; of `all` it gets the events that it may see.
   func isAllowed(_ principal: Principal?) -> Bool {
     guard let principal, principal.rights.contains(.read) else { return false }
     return switch self {
@@ -48,7 +48,7 @@ enum WatchScope: Hashable, Sendable {
   }
 }
 
-/// What a serving loop asks of the tail: tell me where the logs end, and every event after that.
+/// A serving loop's request to the tail: where do the logs end, and every event after that.
 struct TailRequest: Sendable {
   let loop: Int
   let watch: UInt64
@@ -56,7 +56,7 @@ struct TailRequest: Sendable {
   let partition: Partition?
 }
 
-/// What the tail answers.
+/// The answer of the tail.
 struct TailAnswer: Sendable {
   let watch: UInt64
   let partition: Partition?

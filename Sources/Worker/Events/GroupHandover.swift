@@ -1,10 +1,10 @@
-// Owns: what a page of a group's events is, and which events are on their way to another consumer
-// of their group. Values without Redis; the shell in EventSubscriptions.swift does what they say.
+// Owns: a page of a group's events, and the events on their way to another consumer of their group.
+// Values without Redis; the shell in EventSubscriptions.swift performs their actions.
 
 internal import RedisConnection
 internal import SessionModel
 
-/// Events of a group that this worker holds: read, and not handed over yet.
+/// Events of a group that this worker holds: read, and not delivered yet.
 struct HeldEvents: Equatable {
   let group: String
   /// In the order of each partition; those of one partition stand together.
@@ -13,7 +13,7 @@ struct HeldEvents: Equatable {
   var agesMs: [Int] = []
 }
 
-/// What `read_group` gives.
+/// A page as `read_group` gives it.
 struct GroupPage {
   let answer: EventAnswer
   let held: HeldEvents
@@ -40,7 +40,7 @@ struct GroupPage {
   }
 }
 
-/// Where events go that a worker held.
+/// The outcome of events that a worker held.
 enum GroupTarget: String {
   /// They are with a caller's connection: its own until `--ack-timeout`.
   case given
@@ -48,10 +48,10 @@ enum GroupTarget: String {
   case returned
 }
 
-/// The moves of events that Redis has yet to make; in whatever order, since no event is in two.
-struct PendingMoves {
-  /// Events of one group that move to one target.
-  struct Move: Equatable {
+/// The transfers of events that are not in Redis yet; in any order, since no event is in two.
+struct PendingTransfers {
+  /// Events of one group with the same outcome.
+  struct Transfer: Equatable {
     let group: String
     let target: GroupTarget
     var ids: [EventID]
@@ -60,42 +60,42 @@ struct PendingMoves {
   /// So many ids go in one call, unless one page has more.
   static let idsMax = 1_000
 
-  private var moves: [Move] = []
+  private var transfers: [Transfer] = []
   private var underWay = 0
 
   /// Whether Redis has made all of them.
-  var isEmpty: Bool { moves.isEmpty && underWay == 0 }
+  var isEmpty: Bool { transfers.isEmpty && underWay == 0 }
 
   mutating func add(_ held: HeldEvents, _ target: GroupTarget) {
     guard !held.ids.isEmpty else { return }
-    let like = moves.firstIndex { move in
-      move.group == held.group && move.target == target
-        && move.ids.count + held.ids.count <= PendingMoves.idsMax
+    let like = transfers.firstIndex { transfer in
+      transfer.group == held.group && transfer.target == target
+        && transfer.ids.count + held.ids.count <= PendingTransfers.idsMax
     }
     if let like {
-      moves[like].ids += held.ids
+      transfers[like].ids += held.ids
     } else {
-      moves.append(Move(group: held.group, target: target, ids: held.ids))
+      transfers.append(Transfer(group: held.group, target: target, ids: held.ids))
     }
   }
 
   /// The calls to send now; `finished` follows for each.
-  mutating func take() -> [Move] {
-    guard !moves.isEmpty else { return [] }
-    defer { moves = [] }
-    underWay += moves.count
-    return moves.map { move in
+  mutating func take() -> [Transfer] {
+    guard !transfers.isEmpty else { return [] }
+    defer { transfers = [] }
+    underWay += transfers.count
+    return transfers.map { transfer in
       // The script wants the ids of a partition together and in order.
-      var move = move
-      move.ids.sort { ($0.partition.index, $0.entry) < ($1.partition.index, $1.entry) }
-      return move
+      var transfer = transfer
+      transfer.ids.sort { ($0.partition.index, $0.entry) < ($1.partition.index, $1.entry) }
+      return transfer
     }
   }
 
-  /// Redis has made a move; or has not, and it is to be sent again.
-  mutating func finished(_ move: Move, isDone: Bool) {
-    precondition(underWay > 0, "no move is under way")
+  /// Redis has applied a transfer; or has not, and it is sent again.
+  mutating func finished(_ transfer: Transfer, isDone: Bool) {
+    precondition(underWay > 0, "no transfer is under way")
     underWay -= 1
-    if !isDone { moves.append(move) }
+    if !isDone { transfers.append(transfer) }
   }
 }

@@ -1,5 +1,5 @@
-// Owns: which clients of a loop watch what, and what each is to be sent. A value, without sockets;
-// the shell in EventSubscriptions.swift does what it says. Runs on the loop's thread.
+// Owns: the watches of a loop's clients, and which events each is sent. A value, without sockets;
+// the shell in EventSubscriptions.swift performs it. Runs on the loop's thread.
 
 internal import SessionModel
 
@@ -13,7 +13,7 @@ struct Watch {
   let ticketSlot: UInt64
   /// Where the logs ended when it began; nil until Redis has said.
   fileprivate var start: TailAnswer?
-  /// What came before Redis had said.
+  /// The events that came before Redis had said.
   fileprivate var early: [FleetEvent] = []
 
   init(
@@ -52,7 +52,7 @@ struct Watchers {
   /// The connections that watch anything.
   var connections: [ConnectionID] { Array(byConnection.keys) }
 
-  /// What a connection watches.
+  /// The scopes that a connection watches.
   func scopes(of connection: ConnectionID) -> [WatchScope] {
     (byConnection[connection] ?? []).compactMap { watches[$0]?.scope }
   }
@@ -82,7 +82,7 @@ struct Watchers {
     return (watch, missed)
   }
 
-  /// The watches that are to be sent the event, each connection once.
+  /// The watches to which the event is sent, each connection once.
   mutating func receivers(of event: FleetEvent) -> [Watch] {
     var seen: Set<ConnectionID> = []
     var found: [Watch] = []

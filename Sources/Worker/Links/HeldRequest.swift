@@ -1,6 +1,6 @@
 // Owns: the life of a request that takes several calls of Redis: its caller's next request waits,
-// its time is one for all steps, and it ends in one place. Must not know what the steps are.
-// Runs on a loop's thread.
+// all steps share one deadline, and it ends in one place. Must not know what the steps are. Runs on
+// a loop's thread.
 
 internal import Loop
 internal import RedisConnection
@@ -19,7 +19,7 @@ struct HeldRequest {
   private let timeoutMs: Int64
   private let untilMs: Int64
 
-  /// Begins; whoever has it has to `end` it once.
+  /// Begins; the caller of this initializer has to `end` it once.
   init(_ call: borrowing Call) throws(RequestError) {
     context = call.context
     store = call.store
@@ -31,12 +31,12 @@ struct HeldRequest {
     untilMs = call.ticket.arrivedNs / 1_000_000 + timeoutMs
     try store.requireRedis()
     caller.hold()
-    // What the caller has asked before is to be seen.
+    // The steps must see what the caller's earlier requests did.
     store.sendWaiting()
   }
 
-  /// Whether so little of its time is left that no further step is begun: a link that is overdue
-  /// is closed, and with it what others wait for.
+  /// Whether too little time is left to begin a further step: an overdue connection to Redis is
+  /// closed, and with it the requests of others.
   var isOver: Bool { context.nowMs >= untilMs - timeoutMs / 4 }
 
   /// How long Redis may take for the next step.

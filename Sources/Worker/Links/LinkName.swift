@@ -4,7 +4,7 @@
 internal import Scripts
 internal import SessionModel
 
-/// What sessions are linked to: a user, a tag, or what else callers name.
+/// The target of a link: a user, a tag, or another kind that callers name.
 struct LinkName: Hashable, Sendable {
   let kind: String
   let ref: String
@@ -63,19 +63,19 @@ struct SessionEntry: Hashable, Sendable {
   }
 }
 
-/// Where a session stands for one of its links, as its own partition said.
-struct LinkStanding: Sendable {
-  /// `live`, `kept`, `gone`, or `freed`: gone, as whoever took the place knows.
+/// The status of a session for one of its links, as its own partition gave it.
+struct LinkStatus: Sendable {
+  /// `live`, `kept`, `gone`, or `freed`: gone, as the maker of the reservation knows.
   var word: String
   /// When it was read, by Redis' clock.
   let readAtUs: Int64
 
-  /// How long what is known of an entry is believed without asking again.
+  /// How long the status of an entry is valid before it is checked again.
   static let checkAgainMs: Int64 = 86_400_000
-  /// How long a place may be taken for a session that does not say so itself.
+  /// How long a reservation lasts whose session does not confirm it.
   static let reservedMs: Int64 = 10_000
 
-  /// From the reply of `standing`, or the end of an errand.
+  /// From the reply of `standing`, or the end of an outbox entry.
   init?(words: some Collection<Substring>) {
     guard let word = words.first, let time = words.dropFirst().first.flatMap({ Int64($0) }) else {
       return nil
@@ -86,11 +86,10 @@ struct LinkStanding: Sendable {
 
   /// When the entry is to be checked next, in ms.
   ///
-  /// It grows with the time of reading to the microsecond, so that it tells which of two readings
-  /// is the later one.
+  /// It grows with the time of reading to the microsecond, which orders two readings.
   var checkAtText: String {
-    let us = readAtUs + LinkStanding.checkAgainMs * 1_000
-    // Never a whole ms: that is how a place looks that was taken and is not confirmed.
+    let us = readAtUs + LinkStatus.checkAgainMs * 1_000
+    // Never a whole ms: that marks a reservation that is not confirmed.
     let part = String(max(1, us % 1_000))
     return "\(us / 1_000).\(String(repeating: "0", count: 3 - part.count))\(part)"
   }
@@ -105,12 +104,12 @@ extension ScriptQuery {
   }
 
   static func settle(
-    _ entries: [(SessionEntry, LinkStanding)], of link: LinkName
+    _ entries: [(SessionEntry, LinkStatus)], of link: LinkName
   ) -> ScriptQuery {
     ScriptQuery(
       .linkSettle, over: entries.map { _ in link.partition },
-      entries.flatMap { entry, standing in
-        [link.text, entry.text, standing.word, standing.checkAtText]
+      entries.flatMap { entry, status in
+        [link.text, entry.text, status.word, status.checkAtText]
       })
   }
 }

@@ -1,9 +1,9 @@
 // Owns: a change that adds a link, step by step through two partitions. Runs on a loop's thread.
 //
-// The session's script says whether a place is needed; the place is taken in the link's partition,
-// where the user's quota is; then the session changes, and in the same step notes that the link's
-// partition is to be told. A worker that dies in between leaves a place without a session, which is
-// given back when it is looked after, or a session whose note is still there.
+// The session's script says whether a reservation is needed; it is made in the link's partition,
+// which has the user's quota; then the session changes, and in the same step writes an outbox entry
+// for the link's partition. A worker that dies in between leaves a reservation without a session,
+// which the reconciler removes, or a session whose outbox entry is still there.
 
 internal import Scripts
 internal import SessionModel
@@ -13,7 +13,7 @@ internal import Wire
 final class LinkedChange {
   private let request: HeldRequest
   private let link: LinkName
-  /// The session's script; `isReserved` when a place has been taken.
+  /// The session's script; `isReserved` when a reservation was made.
   private let query: (_ isReserved: Bool, _ session: String?) -> ScriptQuery
   private let device: String
   private let dueInMs: Int64?
@@ -60,14 +60,14 @@ final class LinkedChange {
       SessionEntry(device: device, session: String(words[1])), isLive: words[2] == "live")
   }
 
-  /// Takes a place in the link's partition; a user's places for live sessions are counted.
+  /// Makes a reservation in the link's partition; a user's live sessions are counted.
   private func reserve(_ entry: SessionEntry, isLive: Bool) {
     guard !request.isOver else { return giveUp() }
     let isCounted = isLive && link.kind == "user"
     let most = isCounted ? request.context.shared.settings.userSessionsMax : 0
     let query = ScriptQuery(
       .linkReserve, at: link.partition,
-      [link.text, entry.text, "\(most)", "\(LinkStanding.reservedMs)"])
+      [link.text, entry.text, "\(most)", "\(LinkStatus.reservedMs)"])
     store.call(query, timeoutMs: request.stepMs) { [self] outcome in
       switch outcome {
       case .failed(let error): notReserved(error)
@@ -79,14 +79,14 @@ final class LinkedChange {
     }
   }
 
-  /// Whether there is a place now or not, the session was not touched.
+  /// Whether a reservation was made or not, the session was not touched.
   private func notReserved(_ error: RequestError) {
     guard error.code == .unknownOutcome else { return finish(.failed(error)) }
     let reason = error.text.prefix { $0 != ";" }
     finish(.failed(RequestError(.unavailable, "\(reason); nothing was done")))
   }
 
-  /// All places are taken: those of sessions that are live no more are given back, once.
+  /// The quota is used up: reservations of sessions that are not live any more are freed, once.
   private func full(_ entry: SessionEntry, _ live: [SessionEntry], most: Int) {
     guard !hasCheckedLive else {
       finish(
@@ -94,7 +94,7 @@ final class LinkedChange {
           RequestError(.quota, "the user \(link.ref) may have \(most) live sessions")))
       return
     }
-    // Perhaps not all of them are live: that there is no place is not known.
+    // Not all of them may be live: it is not known that the quota is used up.
     guard !request.isOver else { return giveUp() }
     hasCheckedLive = true
     LinkCheck.run(store, live, of: link, timeoutMs: request.stepMs) { [self] in
@@ -107,9 +107,9 @@ final class LinkedChange {
     guard !request.isOver else { return giveUp() }
     store.call(query(true, entry.session), timeoutMs: request.stepMs) { [self] outcome in
       Failpoint.linked.hit()
-      // A place is confirmed at once, so that it comes free as soon as the session goes; that of a
-      // session that was not made, or not linked, is given back; also if the reply is that of
-      // another session, kept for its req= or recovered instead.
+      // A reservation is confirmed at once, so that it is freed as soon as the session ends; that
+      // of a session that was not made, or not linked, is freed; also if the reply is that of
+      // another session, kept under the idempotency key or recovered instead.
       let isDone =
         if case .line(let line) = outcome { LinkedChange.uses(entry, line) } else { false }
       let isUnknown =
@@ -122,7 +122,7 @@ final class LinkedChange {
     }
   }
 
-  /// Whether a reply tells that this session has the link now.
+  /// Whether a reply says that this session has the link now.
   private static func uses(_ entry: SessionEntry, _ line: UnsafeBufferPointer<UInt8>) -> Bool {
     guard line.starts(with: Array("OK".utf8)) else { return false }
     let record = Array("OK {\"session\":\"".utf8)
@@ -142,11 +142,11 @@ final class LinkedChange {
   }
 }
 
-/// Asks sessions where they stand, and has their link's partition know it.
+/// Reads sessions' statuses, and updates their link's partition.
 enum LinkCheck {
-  /// `done` is called when that has been tried; what could not be done is done by a later check.
+  /// `done` is called when that has been tried; a later check does what failed.
   ///
-  /// `isOwn`: the places were taken by who asks, for sessions that will not come.
+  /// `isOwn`: this request made the reservations, for sessions that will not come.
   static func run(
     _ store: Store, _ entries: [SessionEntry], of link: LinkName, isOwn: Bool = false,
     timeoutMs: Int64,
@@ -155,11 +155,11 @@ enum LinkCheck {
     guard !entries.isEmpty else { return done() }
     store.gather(.standing(entries, of: link), timeoutMs: timeoutMs) { result in
       guard case .success(let rows) = result else { return done() }
-      let settled: [(SessionEntry, LinkStanding)] = zip(entries, rows).compactMap { entry, row in
+      let settled: [(SessionEntry, LinkStatus)] = zip(entries, rows).compactMap { entry, row in
         let words = String(decoding: row, as: UTF8.self).split(separator: " ")
-        guard var standing = LinkStanding(words: words) else { return nil }
-        if isOwn, standing.word == "gone" { standing.word = "freed" }
-        return (entry, standing)
+        guard var status = LinkStatus(words: words) else { return nil }
+        if isOwn, status.word == "gone" { status.word = "freed" }
+        return (entry, status)
       }
       guard !settled.isEmpty else { return done() }
       store.gather(.settle(settled, of: link), timeoutMs: timeoutMs) { _ in done() }

@@ -14,8 +14,8 @@ final class SessionList {
     case all
   }
 
-  /// Where a list goes on.
-  private struct Place {
+  /// The position at which a list continues.
+  private struct Position {
     /// Of `all`: which partition.
     var partition = 0
     /// After this entry; nil for the beginning.
@@ -26,20 +26,20 @@ final class SessionList {
   private let source: Source
   private let state: String
   private let limit: Int
-  private var place: Place
-  /// Where the latest session stands that was found: cursors name no other, since it could be one
-  /// that the caller may not see.
-  private var shown = Place()
-  /// Whether the cursor is further than where this page began.
+  private var place: Position
+  /// The position of the latest session that was found: cursors name no other, since it could be
+  /// one that the caller may not see.
+  private var shown = Position()
+  /// Whether the cursor is past the beginning of this page.
   private var hasMoved = false
   private var found: [[UInt8]] = []
   private var foundBytes = 0
   /// How many of them count as kept for the caller.
   private var keptBytes = 0
 
-  /// Records fetched in one call: what bounds how long it keeps Redis from everybody else.
+  /// Records read in one call, which bounds how long it occupies Redis.
   private static let rowsMax = 50
-  /// Partitions looked at in one call.
+  /// Partitions read in one call.
   private static let partitionsMax = 16
   /// A page ends when it has grown so large; a call for its records does too.
   private static let pageBytesMax = 4 << 20
@@ -62,10 +62,10 @@ final class SessionList {
   /// Reads the next entries; or ends, if there are none, or the page is full.
   private func next() {
     let isFull = found.count >= limit || foundBytes >= SessionList.pageBytesMax
-    guard !isFull, !(request.context.isCrowded && !found.isEmpty) else {
+    guard !isFull, !(request.context.hasMemoryPressure && !found.isEmpty) else {
       return finish(isAtEnd: false)
     }
-    // What has been looked at need not be looked at again: the cursor says how far that was.
+    // The entries that were read need not be read again: the cursor is behind them.
     guard !request.isOver else {
       guard hasMoved else {
         return request.end(.failed(RequestError(.unavailable, "the list took too long; retry")))
@@ -85,7 +85,7 @@ final class SessionList {
     }
   }
 
-  /// Of several partitions in one call, the first that has entries is gone on with.
+  /// Of several partitions in one call, the list continues with the first that has entries.
   private func nextOfAll() {
     let range = place.partition..<min(Partition.count, place.partition + SessionList.partitionsMax)
     guard !range.isEmpty else { return finish(isAtEnd: true) }
@@ -99,11 +99,11 @@ final class SessionList {
       for (index, row) in zip(range, rows) {
         let entries = SessionEntry.texts(in: row).compactMap { SessionEntry(address: $0) }
         guard !entries.isEmpty else { continue }
-        if index != place.partition { place = Place(partition: index) }
+        if index != place.partition { place = Position(partition: index) }
         fetch(entries, isLast: false)
         return
       }
-      place = Place(partition: range.upperBound)
+      place = Position(partition: range.upperBound)
       if range.upperBound < Partition.count {
         shown = place
         hasMoved = true
@@ -136,7 +136,7 @@ final class SessionList {
     var dead: [SessionEntry] = []
     for (at, (entry, row)) in zip(entries, rows).enumerated() {
       if row.elementsEqual("LATER".utf8) {
-        bury(dead)
+        removeStale(dead)
         return next()
       }
       place.after = entry
@@ -150,22 +150,22 @@ final class SessionList {
       } else if row.elementsEqual("NONE".utf8) {
         dead.append(entry)
       } else if row.starts(with: Array("ERR ".utf8)) {
-        bury(dead)
+        removeStale(dead)
         return request.end(row.withUnsafeBufferPointer { store.outcome(of: .entry, $0) })
       }
       if found.count == limit || foundBytes >= SessionList.pageBytesMax {
         finish(isAtEnd: isLast && at == entries.count - 1 && entry == last)
-        bury(dead)
+        removeStale(dead)
         return
       }
     }
     place.after = last
-    bury(dead)
+    removeStale(dead)
     if isLast { finish(isAtEnd: true) } else { next() }
   }
 
-  /// A reader that meets a dead entry of a link has it removed.
-  private func bury(_ dead: [SessionEntry]) {
+  /// Has the stale entries of a link removed.
+  private func removeStale(_ dead: [SessionEntry]) {
     guard case .link(let link) = source else { return }
     LinkCheck.run(
       store, dead, of: link, timeoutMs: store.requestTimeoutMs
@@ -193,9 +193,9 @@ final class SessionList {
     }
   }
 
-  private static func place(_ cursor: String, _ source: Source) throws(RequestError) -> Place {
-    guard !cursor.isEmpty else { return Place() }
-    var place = Place()
+  private static func place(_ cursor: String, _ source: Source) throws(RequestError) -> Position {
+    guard !cursor.isEmpty else { return Position() }
+    var place = Position()
     var parts = cursor.split(
       separator: ".", maxSplits: 2, omittingEmptySubsequences: false)[...]
     if case .all = source {

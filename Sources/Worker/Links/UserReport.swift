@@ -18,7 +18,7 @@ final class UserReport {
   /// Sessions that cannot be read, and so are in no sum.
   private var damaged: [String] = []
 
-  /// Sessions looked at in one call.
+  /// Sessions read in one call.
   private static let rowsMax = 100
 
   /// Begins; the caller's next request waits for the answer.

@@ -4,7 +4,7 @@
 enum CloseReason: String, CaseIterable, Sendable {
   /// The caller has closed its side and has all its answers.
   case ended
-  /// The caller asked to.
+  /// The caller sent QUIT.
   case quit
   /// The network broke it.
   case broken
@@ -14,13 +14,13 @@ enum CloseReason: String, CaseIterable, Sendable {
   case slow
   /// A line was begun and not ended.
   case stalled
-  /// It was not let in.
+  /// It was rejected by admission.
   case refused
   /// It speaks another protocol.
   case otherProtocol = "other_protocol"
-  /// Its caller did not say who it is, or said wrong secrets.
+  /// It did not authenticate, or sent wrong secrets.
   case unauthenticated
-  /// It watches what its principal may not see any more.
+  /// It watches events that its principal may not see any more.
   case revoked
   /// The worker is stopping.
   case drained

@@ -1,8 +1,8 @@
-// Owns: the figures of one loop: written by that loop alone, read by whoever makes a report.
+// Owns: the figures of one loop: written by that loop alone, read by any thread.
 
 internal import Wire
 
-/// What a request can be answered with, for counting.
+/// The outcomes of a request, for counting.
 enum Outcome: Int, CaseIterable, Sendable {
   case ok, held, none, stale
   case badRequest, unknownVerb, tooLarge, authRequired, forbidden, illegalState, conflict
@@ -28,7 +28,7 @@ enum Outcome: Int, CaseIterable, Sendable {
       }
   }
 
-  /// The outcome that a script's reply line tells by its first letter.
+  /// The outcome of a script's reply line, by its first letter.
   init(line: UnsafeBufferPointer<UInt8>) {
     switch line.first {
     case UInt8(ascii: "O"): self = .ok
@@ -67,11 +67,11 @@ enum Outcome: Int, CaseIterable, Sendable {
 enum Figure: Int, CaseIterable, Sendable {
   case connectionsOpened, connectionsNow
   case requestsInFlight, turnedAtMs
-  case bufferedBytes, crowdedRequests, crowdedReplies, crowdedReadings, crowdedWatches
+  case bufferedBytes, pressureRequests, pressureReplies, pressureReadPauses, pressureWatches
   case authFailures
   case batches, batchedRequests
   case corruptValues
-  case redisConnectionFailures, redisReady, scriptsMended
+  case redisConnectionFailures, redisReady, scriptsReloaded
   case watches, waiters, eventsPushed, eventsGiven, eventsReturned
 }
 

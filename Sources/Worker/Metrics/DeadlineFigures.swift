@@ -29,7 +29,7 @@ struct DeadlineFigures: Sendable {
   func latenessCount(bucket: Int) -> Int { lateness[bucket] }
   var latenessSumMs: Int { lateness[Self.bucketsMs.count + 1] }
 
-  /// Notifications of keys of ours that were heard.
+  /// Expiry notifications received for keys of this namespace.
   var notifications: Int { single[0] }
   func addNotification() { single.add(1, at: 0) }
 

@@ -50,7 +50,7 @@ enum MetricsPage {
     page.sample("latchkey_build_info", "version=\"\(Version.text)\"", 1)
     page.single("latchkey_ready", "gauge", "1 if /readyz answers 200.", isReady ? 1 : 0)
     page.single(
-      "latchkey_draining", "gauge", "1 once the worker was told to stop.",
+      "latchkey_draining", "gauge", "1 while the worker drains.",
       shared.isDraining ? 1 : 0)
     requests(shared, &page)
     connections(shared, &page)
@@ -141,8 +141,8 @@ enum MetricsPage {
     page.family(
       family, "counter", "What clients were refused because that limit was passed, by what it was.")
     let figures: [(what: String, figure: Figure)] = [
-      ("request", .crowdedRequests), ("reply", .crowdedReplies), ("reading", .crowdedReadings),
-      ("watch", .crowdedWatches),
+      ("request", .pressureRequests), ("reply", .pressureReplies), ("reading", .pressureReadPauses),
+      ("watch", .pressureWatches),
     ]
     for (what, figure) in figures {
       page.sample(family, "what=\"\(what)\"", shared.sum(figure))
@@ -151,14 +151,14 @@ enum MetricsPage {
 
   private static func access(_ shared: SharedState, _ page: inout MetricsText) {
     page.single(
-      "latchkey_principals", "gauge", "Principals that may call; 0 where everybody may.",
+      "latchkey_principals", "gauge", "Principals; 0 without --auth.",
       shared.principals.withLock { $0?.count ?? 0 })
     page.single(
-      "latchkey_auth_failures_total", "counter", "AUTHs with a secret that is nobody's.",
+      "latchkey_auth_failures_total", "counter", "AUTH requests with an invalid secret.",
       shared.sum(.authFailures))
     page.single(
       "latchkey_auth_reload_failed", "gauge",
-      "1 if the principals were last told to be read again and could not be.",
+      "1 if the latest reload of the principals failed.",
       shared.hasReloadFailed ? 1 : 0)
   }
 
@@ -180,14 +180,14 @@ enum MetricsPage {
     page.single(
       "latchkey_scripts_reloaded_total", "counter",
       "Script calls sent again because Redis had forgotten the script.",
-      shared.sum(.scriptsMended))
+      shared.sum(.scriptsReloaded))
     page.single(
       "latchkey_corrupt_values_total", "counter",
       "Values shown as null, and requests refused, because keys in Redis are corrupt.",
       shared.sum(.corruptValues))
   }
 
-  /// What happens to requests between their callers and Redis.
+  /// The way of requests between their callers and Redis.
   private static func calls(_ shared: SharedState, _ page: inout MetricsText) {
     page.histogram(
       "latchkey_script_call_requests", "Requests carried by each script call.",

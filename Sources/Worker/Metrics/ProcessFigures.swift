@@ -1,4 +1,4 @@
-// Owns: what the kernel says of this process. Any thread.
+// Owns: the kernel's figures of this process. Any thread.
 
 internal import Glibc
 internal import Loop
@@ -7,7 +7,7 @@ enum ProcessFigures {
   /// User and system time.
   static func processorSeconds() -> Double { Double(ProcessorClock.nowNs()) / 1e9 }
 
-  /// What the kernel counts as resident, or nil where it does not say.
+  /// The resident memory in bytes, or nil where the kernel does not say.
   static func residentBytes() -> Int? {
     guard let file = fopen("/proc/self/statm", "re") else { return nil }
     defer { fclose(file) }
@@ -26,7 +26,7 @@ enum ProcessFigures {
     defer { closedir(folder) }
     var count = 0
     while readdir(folder) != nil { count += 1 }
-    // Two names that are none, and the folder itself.
+    // Without `.` and `..`, and the folder itself.
     return count - 3
   }
 

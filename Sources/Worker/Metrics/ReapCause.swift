@@ -1,6 +1,6 @@
-// Owns: why partitions are looked at. A value; any thread.
+// Owns: the causes of reaps. A value; any thread.
 
-/// What made a reap run; counted by this name.
+/// The cause of a reap; counted by this name.
 enum ReapCause: Int, CaseIterable, Sendable {
   /// A deadline that was known came.
   case deadline

@@ -1,11 +1,11 @@
-// Owns: why connections are not let in. A value; any thread.
+// Owns: the reasons of admission. A value; any thread.
 
-/// Why a connection is not let in; counted by this name.
+/// Why a connection is rejected; counted by this name.
 enum Refusal: String, CaseIterable, Sendable {
-  /// The worker has as many connections as it may have.
+  /// The limit of connections is reached.
   case connections
-  /// The caller's address has.
+  /// The limit of connections from the caller's address is reached.
   case address
-  /// It does not come through a proxy, as it has to with `--proxy-protocol`.
+  /// Its proxy's header is missing, with `--proxy-protocol`.
   case header = "proxy_header"
 }

@@ -1,6 +1,6 @@
-// Owns: a reply line that is put together from what stands in Redis: each value is checked before
-// it is copied, byte for byte; one that is corrupt is shown as null, and its name is kept for the
-// object's `damaged`. A value that is used again and again; on a loop's thread.
+// Owns: a reply line that is composed of values in Redis: each value is checked before it is
+// copied, byte for byte; a corrupt one is shown as null, and its name is kept for the object's
+// `damaged`. A value that is used again and again; on a loop's thread.
 
 internal import Wire
 
@@ -22,7 +22,7 @@ struct RecordLine {
     corruptCount = 0
   }
 
-  // MARK: What is not from a record
+  // MARK: The caller's and the worker's own parts
 
   mutating func put(_ text: StaticString) { bytes.append(text) }
 
@@ -39,7 +39,7 @@ struct RecordLine {
     bytes.removeLast()
   }
 
-  // MARK: What is from a record
+  // MARK: Parts of a record
 
   /// Puts null in a corrupt value's place, and keeps its name.
   mutating func putCorrupt(_ name: ValueName) {

@@ -1,5 +1,5 @@
-// Owns: what becomes of a script's reply that is no line: its first word says which one the worker
-// makes of it. On a loop's thread.
+// Owns: the conversion of a script's structured reply to a reply line; its first word selects the
+// form. On a loop's thread.
 
 internal import RedisConnection
 internal import Wire

@@ -70,7 +70,7 @@ struct SessionRecord {
     if isWhole { line.put(rest) } else { line.damage(.of("reply")) }
   }
 
-  /// Puts a number that a record always has; of a key that is no record nothing is known.
+  /// Puts a number that a record always has; of a key that is no record all are unknown.
   private func putNumber(
     _ number: StoredNumber, _ name: StaticString, into line: inout RecordLine
   ) {
@@ -105,8 +105,8 @@ struct SessionRecord {
     line.put(string: value.json, .of(name))
   }
 
-  /// Puts when the session was opened and used, and when its clocks run out: null where they do
-  /// not run.
+  /// Puts when the session was opened and used, and when its clocks end: null where they do not
+  /// run.
   private func putTimes(into line: inout RecordLine) {
     let active = stored.number(.active).required
     let state = stored.state

@@ -34,7 +34,7 @@ struct StoredMessage {
 
   /// Puts the members of the message's object, without its braces.
   ///
-  /// What is corrupt is named as `name` has it; without a number, as the place among those shown.
+  /// A corrupt value is named by `name`; without a number, by its index in the list.
   func put(
     into line: inout RecordLine, _ name: (_ seq: Int64?, _ member: StaticString) -> ValueName
   ) {

@@ -1,4 +1,4 @@
-// Owns: what stands in a session's hash (docs/keys.md), by name. A value that points into a reply
+// Owns: the members of a session's hash (docs/keys.md), by name. A value that points into a reply
 // of Redis; on a loop's thread.
 
 internal import RedisConnection
@@ -64,8 +64,8 @@ struct StoredSession {
       .sorted { $0.name.lexicographicallyPrecedes($1.name) }
   }
 
-  /// What a chat has of a kind: `q` its latest number, `n` its name, `c` its configuration, `b`
-  /// when it was made, `t` when it was asked.
+  /// The value of a kind for a chat: `q` its latest number, `n` its name, `c` its configuration,
+  /// `b` when it was made, `t` when it was asked.
   func value(_ kind: Character, ofChat chat: Int64) -> LentBytes? {
     named.first {
       $0.kind == kind.asciiValue && StoredNumber($0.name) == .known(chat)

@@ -27,7 +27,7 @@ struct Call: ~Copyable {
   let shared: SharedState
   let store: Store
   let caller: any RequestCaller
-  /// Whether there are principals, so that it matters who is calling.
+  /// Whether there are principals, so that requests need a check.
   let checksAccess: Bool
   let verb: Verb
   let ticket: Ticket
@@ -110,8 +110,9 @@ struct Call: ~Copyable {
 
   /// Sends the request to Redis within the turn's batch of this script.
   ///
-  /// The first word is the device, and decides the partition. `dueInMs`: what it sets runs out
-  /// after so long; 0 where only Redis knows when, so that the partition is looked at soon.
+  /// The first word is the device, and decides the partition. `dueInMs`: the time after which the
+  /// change has its first deadline; 0 where only Redis knows it, so that the partition is reaped
+  /// soon.
   func run(
     _ script: Script, dueInMs: Int64? = nil, _ write: (inout CommandBuffer) -> Void
   ) throws(RequestError) {
@@ -141,7 +142,7 @@ struct Call: ~Copyable {
 
   /// Takes the addressed session to a state, if the verb of this name may do that.
   ///
-  /// What `reason=` says is kept, of a verb that takes it.
+  /// The text of `reason=` is kept, if the verb takes it.
   func move(_ verb: String, to state: SessionState) throws(RequestError) {
     let address = address
     // Each state has other deadlines, and the partition is to look for them.

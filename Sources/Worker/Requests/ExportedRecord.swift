@@ -1,6 +1,6 @@
-// Owns: what an exported session looks like to IMPORT: which members it has, what may stand in
-// them, and how they become the fields of a record. Values that callers have stored are checked
-// and copied, never written anew. A value; on the loop's thread.
+// Owns: the form of an exported session for IMPORT: its members, their values, and how they become
+// the fields of a record. Values that callers have stored are checked and copied, never written
+// anew. A value; on the loop's thread.
 
 internal import Scripts
 internal import SessionModel

@@ -2,13 +2,13 @@
 
 /// The kinds of links.
 enum LinkKind {
-  /// What is no kind, because LIST has, or will have, another meaning for it.
+  /// The words that are no kinds, because LIST has, or will have, another meaning for them.
   static let reserved: Set<String> = [
     "agent", "device", "session", "chat", "thread", "state", "order", "since", "before", "fields",
     "count", "limit", "cursor",
   ]
 
-  /// What is wrong with such a kind, and what to do.
+  /// The fault of such a kind, and the remedy.
   static func whyReserved(_ kind: String) -> String {
     switch kind {
     case "agent":

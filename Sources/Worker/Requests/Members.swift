@@ -1,5 +1,5 @@
-// Owns: how a payload becomes what the session scripts take: parts, one after another in one
-// argument, each with its length before it. Values are not touched, byte for byte.
+// Owns: how a payload becomes an argument of the session scripts: parts, one after another, each
+// with its length before it. Values are not touched, byte for byte.
 
 internal import Wire
 
@@ -14,7 +14,7 @@ struct Parts {
   }
 }
 
-/// What one request changes of a session, by name; a repeated member counts as its last value.
+/// The changes of one request to a session, by name; a repeated member counts as its last value.
 struct Members {
   /// The size at most of what is stored in one piece, in bytes: a member, a message, a chat's
   /// configuration.
@@ -34,7 +34,7 @@ struct Members {
 
   init() {}
 
-  /// What the options and the payload of OPEN, SET or RECOVER say.
+  /// The members that the options and the payload of OPEN, SET or RECOVER name.
   init(_ call: borrowing Call) throws(RequestError) {
     for (name, option) in [("name", OptionName.name), ("phase", .phase), ("step", .step)] {
       if let json = call.json(option) { set(name.utf8, json) }
@@ -77,7 +77,7 @@ struct Members {
 
 /// The messages of a SAY.
 enum Messages {
-  /// So many in one request: what bounds how long it keeps Redis from everybody else.
+  /// So many in one request, which bounds how long it occupies Redis.
   static let countMax = 10_000
 
   /// An object is one message, an array of objects several.
@@ -117,7 +117,7 @@ enum Messages {
     parts.add(message)
   }
 
-  /// Whether a message is the user's or somebody else's, as its member `role` says; or empty.
+  /// Whether a message is the user's or another's, by its member `role`; empty without one.
   private static func whose(
     _ message: Slice<UnsafeBufferPointer<UInt8>>
   ) throws(RequestError) -> String {

@@ -44,8 +44,8 @@ enum OptionName: Int, CaseIterable, Sendable {
 }
 
 extension OptionName {
-  /// Whether it says what is to be done: with another value it is another request, which may not
-  /// have the same idempotency key.
+  /// Whether it is part of the request's fingerprint: with another value it is another request,
+  /// which may not have the same idempotency key.
   var isPartOfRequest: Bool {
     switch self {
     case .req, .wait: false
@@ -56,7 +56,7 @@ extension OptionName {
     }
   }
 
-  /// What an option gives access to.
+  /// The scope to which an option gives access.
   enum Reach { case nothing, user, everyDevice }
 
   var reach: Reach {

@@ -7,7 +7,7 @@ internal import Wire
 
 /// The surroundings of a request.
 protocol RequestContext: AnyObject {
-  /// What the whole worker shares: its settings, its name, its figures.
+  /// The shared state of the worker: its settings, its name, its figures.
   var shared: SharedState { get }
   /// The way to Redis.
   var store: Store { get }
@@ -22,18 +22,18 @@ protocol RequestContext: AnyObject {
   func answer(_ ticket: Ticket, _ error: RequestError)
   /// Answers with a reply line without its end.
   ///
-  /// One that `onlyReads` is refused when it is long and the worker crowded: nothing was changed.
+  /// One that `onlyReads` is refused if it is long under memory pressure: nothing was changed.
   func answerText(_ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>, onlyReads: Bool)
   /// Answers AUTH: says who is calling, or that the secret is invalid.
   func authenticate(_ ticket: Ticket, _ secret: UnsafeBufferPointer<UInt8>) throws(RequestError)
-  /// Whether the worker keeps too much for its callers, so that none may have more than a little.
-  var isCrowded: Bool { get }
+  /// Whether there is memory pressure, so that none may keep more than a little.
+  var hasMemoryPressure: Bool { get }
   /// So many bytes more than before are kept for a caller.
   func keeps(more bytes: Int)
 }
 
 extension RequestContext {
-  /// Notes that something in the partition runs out after so long.
+  /// Notes that something in the partition has a deadline after so long.
   ///
   /// Not before Redis has answered: a reap that overtakes the change finds nothing, and only the
   /// sweep comes again.

@@ -1,12 +1,12 @@
-// Owns: how a request with `req=` is known again: its idempotency key, and the fingerprint that
-// tells it from another request. Lives during one call of the verb, on the loop's thread.
+// Owns: the idempotency key of a request with `req=`, and its fingerprint. Lives during one call of
+// the verb, on the loop's thread.
 
 internal import Loop
 internal import Wire
 
 extension Call {
-  /// What the scripts take of a request with `req=`: its principal and its id, a space and its
-  /// fingerprint; nil without one.
+  /// The idempotency key as the scripts take it: the principal and its id, a space and the
+  /// fingerprint; nil without `req=`.
   ///
   /// An id is the principal's own. Without authentication all callers share their ids.
   var requestKey: [UInt8]? {
@@ -25,12 +25,12 @@ extension Call {
   var requestKeyText: String { requestKey.map { String(decoding: $0, as: UTF8.self) } ?? "" }
 }
 
-/// A hash of all that a request says: two requests with the same one are the same request.
+/// A hash of a request: two requests with the same one are the same request.
 enum RequestFingerprint {
   /// 32 hexadecimal digits, of the verb, its words, its options in any order, and its payload.
   ///
-  /// A value counts as what it means where that is a number: `ttl=60` and `ttl=1m` are the same.
-  /// A payload counts byte for byte.
+  /// Numbers are hashed by value: `ttl=60` and `ttl=1m` are the same. A payload is hashed byte for
+  /// byte.
   static func text(of call: borrowing Call) -> String {
     let (arguments, verb) = (call.arguments, call.verb)
     var parts = Parts()

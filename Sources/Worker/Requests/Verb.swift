@@ -10,7 +10,7 @@ enum PayloadRule: Sendable {
   case record
 }
 
-/// What a caller must be allowed to do.
+/// The right that a verb needs.
 enum Rights: String, Sendable {
   /// Nothing: it is part of every connection.
   case connection
@@ -22,13 +22,14 @@ enum Rights: String, Sendable {
   case operate
 }
 
-/// What a verb needs where it takes `*` or looks at more than the devices and links that it names.
+/// The scope of a verb with `*`, or of one that reads more than the devices and links that it
+/// names.
 enum Reach: Sendable {
   /// It shows what the caller may see, and nothing else.
   case shown
   /// The same, and only to operators.
   case shownToOperators
-  /// It tells of every device at once, so nothing of it can be hidden.
+  /// It covers every device at once, so that nothing of it can be hidden.
   case everyDevice
 }
 
@@ -46,9 +47,9 @@ final class Verb: Sendable {
   let payload: PayloadRule
   /// One sentence for HELP.
   let summary: String
-  /// What it needs with `*`, or without a word.
+  /// The scope with `*`, or without a word.
   let reach: Reach
-  /// What it can be answered with besides ERR.
+  /// The first words of its replies, besides ERR.
   let replies: [String]
   let run: @Sendable (borrowing Call) throws(RequestError) -> Void
 
@@ -70,7 +71,7 @@ final class Verb: Sendable {
     self.run = run
   }
 
-  /// Whether it is answered by the worker alone, without anything that can run out.
+  /// Whether the worker answers it by itself, and it needs no bounded resource.
   var isAboutConnection: Bool { rights == .connection || rights == .known }
 
   /// How it is written, such as `UNLOCK device agent [token=] [req=]`.

@@ -1,4 +1,4 @@
-// Owns: what the words of a verb can be. Values; any thread.
+// Owns: the kinds of words and options. Values; any thread.
 
 /// A kind of value that a word or an option can have, and how it is checked.
 enum ValueKind: Sendable, Equatable {
@@ -6,7 +6,7 @@ enum ValueKind: Sendable, Equatable {
   case device
   /// A device, or `*` for all.
   case deviceOrAll
-  /// What LIST lists: a device's sessions, those of a link (`kind=ref`), or all (`*`).
+  /// The scope of LIST: a device's sessions, those of a link (`kind=ref`), or all (`*`).
   case listed
   /// An id as `IDText` has it.
   case id

@@ -30,7 +30,7 @@ final class Acceptor: FileWatchOwner {
 
   func fileReady(_ readiness: Readiness) { takeSome(perTurn) }
 
-  /// Takes everybody who waits: closing the socket would reset those who do.
+  /// Accepts all waiting connections: closing the socket would reset them.
   func takeAll() { takeSome(queueMax) }
 
   private func takeSome(_ most: Int) {

@@ -1,19 +1,19 @@
-// Owns: why connections are not let in, and how many of those wait to read so. A value; the loop's
-// thread.
+// Owns: which connections are rejected, and how many of those wait until their callers have read
+// so. A value; the loop's thread.
 
-/// The connections of a loop that are not let in, for as long as they take to hear so.
+/// The rejected connections of a loop, until their callers have read the error.
 struct Admission {
-  /// So many of them are waited for until they have read why.
+  /// So many of them may wait until they have read the error.
   static let refusedMax = 256
 
   private(set) var refusedNow = 0
 
-  /// One is not let in; returns whether there are too many now to wait for this one.
+  /// A connection is rejected; returns whether there are too many now to wait for this one.
   mutating func refused() -> Bool {
     refusedNow += 1
     return refusedNow > Admission.refusedMax
   }
 
-  /// One of them has gone.
+  /// A rejected connection was closed.
   mutating func refusedLeft() { refusedNow -= 1 }
 }

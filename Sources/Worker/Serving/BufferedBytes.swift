@@ -1,9 +1,9 @@
-// Owns: how many bytes a worker keeps for its callers, of one loop and of all, and whether that is
-// too much. `BufferedBytes` is its loop's; `BufferedTotal` is shared by all threads.
+// Owns: how many bytes a worker keeps for its callers, per loop and in all, and whether the limit
+// is reached. `BufferedBytes` is its loop's; `BufferedTotal` is shared by all threads.
 
 internal import Synchronization
 
-/// What all loops keep, as far as they have told.
+/// The bytes that all loops keep, as last published.
 final class BufferedTotal: Sendable {
   private let bytes = Atomic(0)
 
@@ -16,14 +16,14 @@ final class BufferedTotal: Sendable {
 /// One loop's account of what it keeps for callers: lines that have not ended, large requests that
 /// are under way, replies that have not been read.
 struct BufferedBytes {
-  /// A loop tells the others of changes that come to so much: to tell of each would put a locked
-  /// instruction on the way of every request.
-  static let untoldMax = 1 << 16
+  /// A loop publishes its changes once they come to so much: publishing each would put a locked
+  /// instruction on the path of every request.
+  static let unpublishedMax = 1 << 16
 
-  /// What this loop keeps.
+  /// The bytes that this loop keeps.
   private(set) var own = 0
-  private var told = 0
-  /// What the others kept when it was last looked at.
+  private var published = 0
+  /// The bytes that the others kept when last read.
   private var others = 0
   private let most: Int
   private let total: BufferedTotal
@@ -33,21 +33,21 @@ struct BufferedBytes {
     self.total = total
   }
 
-  /// Whether all loops together keep more than they may.
+  /// Whether all loops together are over the limit.
   var isOver: Bool { own + others > most }
 
   mutating func add(_ delta: Int) {
     own += delta
-    guard abs(own - told) >= BufferedBytes.untoldMax else { return }
-    others = total.add(own - told) - own
-    told = own
+    guard abs(own - published) >= BufferedBytes.unpublishedMax else { return }
+    others = total.add(own - published) - own
+    published = own
   }
 
-  /// Takes up what the other loops have told, for which once a turn is often enough.
+  /// Reads the other loops' bytes, for which once a turn is often enough.
   ///
   /// Returns what this one keeps.
   @discardableResult mutating func look() -> Int {
-    others = total.now - told
+    others = total.now - published
     return own
   }
 }

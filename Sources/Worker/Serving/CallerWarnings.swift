@@ -1,9 +1,9 @@
-// Owns: the warnings that callers can cause as often as they like: how often each is logged, so
-// that they cannot fill the log. A value, without a clock; on its loop's thread.
+// Owns: the warnings that callers can cause as often as they like: each is logged at most once in a
+// while, so that they cannot fill the log. A value, without a clock; on its loop's thread.
 
 internal import Wire
 
-/// What a caller did that an operator wants to know of.
+/// An act of a caller that concerns an operator.
 enum CallerWarning: Hashable {
   case wrongSecret
   case otherProtocol(OtherProtocol)
@@ -18,7 +18,7 @@ enum CallerWarning: Hashable {
 
 /// At most one line for each cause within a while, with how many there were.
 struct CallerWarnings {
-  /// What has happened of one cause and is not in the log.
+  /// The occurrences of one cause that are not in the log.
   private struct Entry {
     var loggedAtMs: Int64
     var count = 0

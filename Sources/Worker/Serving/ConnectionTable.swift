@@ -1,7 +1,7 @@
 // Owns: which connections a loop has, and their numbers. Runs on the loop's thread.
 
-/// The connections of one loop; a number that is used again has another generation, so that a
-/// late reply finds nobody rather than somebody else.
+/// The connections of one loop; a number that is used again has another generation, so that a late
+/// reply finds no connection instead of a wrong one.
 struct ConnectionTable {
   private var places: [Connection?] = []
   private var generations: [UInt32] = []

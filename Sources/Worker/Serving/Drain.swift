@@ -1,20 +1,19 @@
-// Owns: the course of a worker's stop as its callers see it. A value without clock; the loop's
-// thread.
+// Owns: the course of a drain. A value without clock; the loop's thread.
 
-/// What a connection is doing, as far as a drain or a time-out asks.
+/// A connection's activity, for drains and time-outs.
 struct ConnectionActivity {
-  /// Whether nothing is owed to the caller and nothing of a request has come.
+  /// Whether the caller awaits nothing and no part of a request has come.
   var isQuiet = true
   /// When the latest bytes came, in monotonic ms.
   var activeAtMs: Int64 = 0
-  /// Whether its caller was told that the worker is stopping.
-  var isToldToLeave = false
+  /// Whether its caller has been answered that the worker is draining.
+  var hasDrainNotice = false
 }
 
-/// From the order to stop to the last connection's end.
+/// From the stop signal to the last connection's end.
 ///
-/// Within the grace callers are served, and a quiet connection is closed. In its last part callers
-/// who go on asking are told to go elsewhere, and closed once they have been; a connection that is
+/// Within the grace requests are served, and quiet connections are closed. In its last part further
+/// requests get ERR draining, and their connections are closed after that; a connection that is
 /// left when the grace is over, with half a line or replies that its caller does not read, is cut
 /// off.
 struct Drain {
@@ -23,20 +22,20 @@ struct Drain {
 
   /// A connection is closed once it has been quiet for so long.
   static let quietMs: Int64 = 100
-  /// In the last part of the grace callers are told to go elsewhere: for so long at most.
+  /// In the last part of the grace requests get ERR draining: for so long at most.
   static let sheddingMs: Int64 = 500
-  /// How often connections are looked at.
+  /// How often connections are checked.
   static let everyMs: Int64 = 20
 
-  /// What is to become of a connection now.
+  /// The decision about a connection.
   enum Verdict: Equatable {
     case stays
-    /// Answer what is owed, then close; unless bytes have come in this very moment.
+    /// Answer what is outstanding, then close; unless bytes have come in this very moment.
     case finish
     case cutOff
   }
 
-  /// Whether what comes now is told to go elsewhere.
+  /// Whether requests get ERR draining from now on.
   func isShedding(nowMs: Int64) -> Bool {
     nowMs - startedMs >= graceMs - min(Drain.sheddingMs, graceMs / 2)
   }
@@ -44,7 +43,7 @@ struct Drain {
   func verdict(_ activity: ConnectionActivity, nowMs: Int64) -> Verdict {
     guard nowMs - startedMs < graceMs else { return .cutOff }
     guard activity.isQuiet else { return .stays }
-    let isDone = activity.isToldToLeave || nowMs - activity.activeAtMs >= Drain.quietMs
+    let isDone = activity.hasDrainNotice || nowMs - activity.activeAtMs >= Drain.quietMs
     return isDone ? .finish : .stays
   }
 }

@@ -1,5 +1,5 @@
-// Owns: until when callers that were told that nothing more comes may take to close their side.
-// A value without clock; the loop's thread.
+// Owns: the deadlines of callers that have been sent the end of the stream and have to close their
+// side. A value without clock; the loop's thread.
 
 /// Connections that wait for their callers to close them, soonest end first.
 struct Lingering {

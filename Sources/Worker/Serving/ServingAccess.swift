@@ -36,7 +36,7 @@ extension ServingLoop {
     let wasKnown = connection.principal != nil
     connection.principal = principal
     connection.setLineLimits(isKnown: true)
-    // Who was nobody watches nothing and waits for nothing.
+    // A connection without a principal has no watches and no waits.
     if wasKnown { subscriptions.accessChanged() }
   }
 
@@ -56,12 +56,12 @@ extension ServingLoop {
     subscriptions.accessChanged()
   }
 
-  /// Ends a connection whose caller does not say who it is.
+  /// Closes a connection that has not authenticated in time.
   func authStalled(_ connection: Connection) {
     let most = SettingText.duration(ms: settings.authTimeoutMs)
     var line: [UInt8] = []
     line.appendError(RequestError(.authRequired, "AUTH has to come within \(most)"))
-    connection.turnAway(line, .unauthenticated)
+    connection.reject(line, .unauthenticated)
   }
 
   /// Whether events of the device may be shown on this connection.

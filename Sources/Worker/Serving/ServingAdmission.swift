@@ -1,4 +1,4 @@
-// Owns: who is let in, and how those are told who are not. Runs on the loop's thread.
+// Owns: the admission of connections, and the errors of rejected ones. Runs on the loop's thread.
 
 internal import Loop
 internal import Wire
@@ -11,7 +11,7 @@ extension ServingLoop {
       return
     }
     let peer = socket.peerAddress()
-    // Through a proxy all come from its address; whose they are is told by the header.
+    // Through a proxy all come from its address; the header names the caller's.
     let host = settings.takesProxyHeader ? nil : peer?.host
     if let host, !shared.addresses.admit(host, most: settings.connectionsPerAddressMax) {
       refuse(socket, .address, ServingLoop.tooManyOfAddress)
@@ -31,20 +31,20 @@ extension ServingLoop {
   private static let tooManyOfAddress = RequestError(
     .overloaded, "too many connections from your address")
 
-  /// A proxy has told whose connection it is; nil if it speaks for itself.
+  /// The header of a proxy has named the caller's address; nil if the proxy speaks for itself.
   func proxied(_ connection: Connection, from peer: PeerAddress?) {
     guard let peer else { return }
     connection.peer = peer
     if shared.addresses.admit(peer.host, most: settings.connectionsPerAddressMax) {
       connection.host = peer.host
     } else {
-      turnAway(connection, .address, ServingLoop.tooManyOfAddress)
+      reject(connection, .address, ServingLoop.tooManyOfAddress)
     }
   }
 
-  /// What should have told whose connection it is did not come, or was something else.
+  /// The header of the proxy is missing or wrong.
   func proxyHeaderMissing(_ connection: Connection) {
-    turnAway(
+    reject(
       connection, .header,
       RequestError(.badRequest, "this port takes connections with a PROXY protocol header only"))
   }
@@ -60,21 +60,21 @@ extension ServingLoop {
     }
   }
 
-  /// Says why, in one line, to somebody who is not let in.
+  /// Rejects a new socket with an error line.
   private func refuse(_ socket: Socket, _ refusal: Refusal, _ error: RequestError) {
-    turnAway(insert(socket), refusal, error)
+    reject(insert(socket), refusal, error)
   }
 
-  private func turnAway(_ connection: Connection, _ refusal: Refusal, _ error: RequestError) {
+  private func reject(_ connection: Connection, _ refusal: Refusal, _ error: RequestError) {
     counters.addRefused(refusal)
     let isOneTooMany = admission.refused()
     connection.isRefused = true
     countConnections()
     var line: [UInt8] = []
     line.appendError(error)
-    connection.turnAway(line, .refused)
+    connection.reject(line, .refused)
     guard isOneTooMany else { return }
-    // There are too many to wait for: some of them will hear of a reset only.
+    // There are too many to wait for: some of them will see a reset only.
     connection.sendOutput()
     connection.abort(.refused)
   }

@@ -1,5 +1,5 @@
-// Owns: what a serving loop does with its connections: their lines, what they wait for, their end.
-// Runs on the loop's thread.
+// Owns: a serving loop's handling of its connections: their lines, their waits, their end. Runs on
+// the loop's thread.
 
 internal import Loop
 internal import RedisConnection
@@ -31,7 +31,7 @@ extension ServingLoop: ConnectionOwner {
     var ticket = take(from: connection, lineBytes: line.count)
     do throws(RequestError) {
       if isShedding {
-        connection.isToldToLeave = true
+        connection.hasDrainNotice = true
         throw RequestError(.draining, "this worker is stopping; retry elsewhere")
       }
       try parser.parse(line.span)
@@ -45,9 +45,9 @@ extension ServingLoop: ConnectionOwner {
         throw RequestError(
           .overloaded, "too many requests are under way; nothing was done, retry after a pause")
       }
-      if line.count > Connection.littleBytes, isCrowded, !verb.isAboutConnection {
-        counters.add(.crowdedRequests)
-        throw ServingLoop.crowded("requests")
+      if line.count > Connection.littleBytes, hasMemoryPressure, !verb.isAboutConnection {
+        counters.add(.pressureRequests)
+        throw ServingLoop.memoryLimitReached("requests")
       }
       try run(verb, connection, ticket, line)
     } catch {
@@ -55,18 +55,18 @@ extension ServingLoop: ConnectionOwner {
     }
   }
 
-  /// What is told of requests, or replies, that are long while the worker is crowded.
-  static func crowded(_ what: String) -> RequestError {
+  /// The error for long requests, or replies, under memory pressure.
+  static func memoryLimitReached(_ what: String) -> RequestError {
     RequestError(
       .overloaded,
-      "the worker keeps too much for its callers: \(what) may have \(Connection.littleBytes) bytes "
-        + "at most now; nothing was done, retry after a pause")
+      "memory limit reached (--max-buffered): \(what) over \(Connection.littleBytes) bytes are "
+        + "refused for now; nothing was done, retry after a pause")
   }
 
   static let noAuthentication = RequestError(
     .badRequest, "no authentication is configured on this worker")
 
-  /// What is wrong with a line is told in its own words, but not with those of an AUTH.
+  /// The error of a line that cannot be parsed, without its text if the line is an AUTH.
   private static func withoutSecret(
     _ error: RequestError, _ line: UnsafeBufferPointer<UInt8>
   ) -> RequestError {
@@ -138,19 +138,19 @@ extension ServingLoop: ConnectionOwner {
       answer(
         take(from: connection),
         RequestError(.overloaded, "too many long lines of IMPORT at once; retry"))
-    case .crowded:
-      counters.add(.crowdedRequests)
-      answer(take(from: connection), ServingLoop.crowded("requests"))
+    case .memoryLimit:
+      counters.add(.pressureRequests)
+      answer(take(from: connection), ServingLoop.memoryLimitReached("requests"))
     }
   }
 
-  var isCrowded: Bool { buffered.isOver }
+  var hasMemoryPressure: Bool { buffered.isOver }
 
   func keeps(more bytes: Int) { buffered.add(bytes) }
 
-  func heldBack(_ connection: Connection) { counters.add(.crowdedReadings) }
+  func readingPaused(_ connection: Connection) { counters.add(.pressureReadPauses) }
 
-  /// A line was begun and not ended in time: that is told, and the end.
+  /// A line has not ended in time: answers with an error, then closes.
   func lineStalled(_ connection: Connection) {
     guard !connection.awaitsProxyHeader else { return proxyHeaderMissing(connection) }
     let most = SettingText.duration(ms: settings.lineTimeoutMs)
@@ -178,7 +178,7 @@ extension ServingLoop: ConnectionOwner {
     if isFirst { lingerEnd?.set(afterMs: ms) }
   }
 
-  /// Closes those who have not closed their side in time.
+  /// Closes the connections whose callers have not closed their side in time.
   func endLingering() {
     let now = loop.nowMs
     while let id = lingering.takeDue(nowMs: now) { connections[id]?.endLingering() }
@@ -194,7 +194,8 @@ extension ServingLoop: ConnectionOwner {
       shared.log.debug(
         "connection closed", ["connection": logName(connection), "reason": reason.rawValue])
     }
-    assert(connections.count + inFlight > 0 || buffered.own == 0, "bytes are kept for nobody")
+    assert(
+      connections.count + inFlight > 0 || buffered.own == 0, "bytes are kept without a connection")
   }
 
   func takeBuffer() -> [UInt8] { buffers.take() }

@@ -10,11 +10,11 @@ internal import SessionModel
 internal import Synchronization
 internal import Wire
 
-/// What the control loop tells a serving loop.
+/// The orders of the control loop to a serving loop.
 enum ServingOrder: Sendable {
   /// Finish what is there, take nothing new, then end.
   case drain
-  /// Other principals may call now.
+  /// The principals have changed.
   case principalsChanged
   /// End now.
   case stop
@@ -57,21 +57,21 @@ final class ServingLoop {
   var sessionIDs = SessionIDs()
   var timeoutCheck: LoopTimer?
   private var wakeup: LoopTimer?
-  /// Who may call; nil where everybody may.
+  /// The principals; nil without --auth.
   var principals: Principals?
-  /// What callers did that the log warns of.
+  /// The callers' acts that the log warns of.
   var warnings = CallerWarnings()
   var admission = Admission()
   /// Requests that were taken and have not been answered.
   var inFlight = 0
   let inFlightMax: Int
-  /// What is kept for callers, here and by all loops.
+  /// The bytes that are kept for callers, by this loop and by all.
   var buffered: BufferedBytes
   var lingering = Lingering()
   var lingerEnd: LoopTimer?
   /// Set when the worker is to stop.
   var drain: Drain?
-  /// Whether what comes now is told to go elsewhere.
+  /// Whether requests get ERR draining from now on.
   var isShedding = false
   private var listener: Socket?
   private var serves: (() -> Void)?
@@ -193,13 +193,13 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
 
   /// Answers with a reply line without its end.
   ///
-  /// One that `onlyReads` is refused when it is long and the worker crowded: nothing was changed.
+  /// One that `onlyReads` is refused if it is long under memory pressure: nothing was changed.
   func answerText(
     _ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>, onlyReads: Bool = false
   ) {
-    if text.count > Connection.littleBytes, onlyReads, isCrowded {
-      counters.add(.crowdedReplies)
-      return answer(ticket, ServingLoop.crowded("replies"))
+    if text.count > Connection.littleBytes, onlyReads, hasMemoryPressure {
+      counters.add(.pressureReplies)
+      return answer(ticket, ServingLoop.memoryLimitReached("replies"))
     }
     answerWhole(ticket, text)
   }
@@ -220,11 +220,11 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
 
   func subscriber(_ id: ConnectionID) -> (any Subscriber)? { connections[id] }
 
-  /// Sends an event to who watches.
+  /// Sends an event to a connection that watches.
   func push(_ watch: Watch, _ line: [UInt8]) {
     counters.add(.eventsPushed)
     guard let connection = connections[watch.connection] else { return }
-    if connection.push(after: watch.ticketSlot, line) { counters.add(.crowdedWatches) }
+    if connection.push(after: watch.ticketSlot, line) { counters.add(.pressureWatches) }
   }
 
   private func noteDeadline(of ticket: Ticket) {
@@ -256,7 +256,7 @@ extension ServingLoop: StoreOwner {
       return answerRenewal(ticket, script, reply)
     }
     noteDeadline(of: ticket)
-    // Only a text that is no error goes on as it is.
+    // Only a text that is no error is passed on as it is.
     if reply.isEmpty || reply[0] == UInt8(ascii: "E"),
       case .failed(let error) = store.outcome(of: script, reply)
     {
@@ -308,7 +308,7 @@ extension ServingLoop {
       }
       if !turnEnd.hasToResume { break }
     }
-    subscriptions.sendMoves()
+    subscriptions.sendTransfers()
     store.flush()
     if turnEnd.needsAnotherTurn { wakeup?.set(afterMs: 0) }
   }

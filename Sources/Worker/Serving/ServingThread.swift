@@ -1,10 +1,10 @@
-// Owns: what a serving thread does from its first to its last moment.
+// Owns: the life of a serving thread.
 
 internal import Loop
 internal import RedisConnection
 
 enum ServingThread {
-  /// Runs a serving loop on the calling thread until it is told to stop.
+  /// Runs a serving loop on the calling thread until it is stopped.
   static func run(
     index: Int, listener: Socket, shared: SharedState, setup: RedisSetup,
     orders: Mailbox<ServingOrder>, reports: Mailbox<Control.Report>

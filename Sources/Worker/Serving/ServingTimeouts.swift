@@ -1,11 +1,11 @@
-// Owns: what a serving loop looks at now and then: idle callers, and the course of a drain.
-// Runs on the loop's thread.
+// Owns: a serving loop's periodic checks: idle callers, and the course of a drain. Runs on the
+// loop's thread.
 
 internal import Loop
 internal import RedisConnection
 
 extension ServingLoop {
-  /// What has to be looked at now and then: idle callers, and the end of a drain.
+  /// Checks the time-outs, and the end of a drain.
   func checkTimeouts() {
     let now = loop.nowMs
     makeRoom()
@@ -15,10 +15,10 @@ extension ServingLoop {
     timeoutCheck?.set(afterMs: timeouts.everyMs)
   }
 
-  /// What is kept behind a request that waits has to go when others need the room; and those who
-  /// were held back for want of it go on.
+  /// Under memory pressure, ends waits that keep memory; without it, resumes connections that were
+  /// not read because of it.
   private func makeRoom() {
-    if isCrowded {
+    if hasMemoryPressure {
       subscriptions.endWaits { (connections[$0]?.keptBytes ?? 0) >= Connection.littleBytes }
     }
     for connection in connections.all { connection.reconsider() }
@@ -34,13 +34,13 @@ extension ServingLoop {
     case .line: lineStalled(connection)
     case .auth: authStalled(connection)
     case .idle:
-      // Who watches asks nothing for as long as nothing happens.
+      // A connection that watches sends no requests as long as nothing happens.
       if subscriptions.isWatching(connection.id) || connection.hasUnreadInput { return }
       connection.finish(.idle)
     }
   }
 
-  /// From now on nobody new comes in, and who is here is to leave.
+  /// From now on no connection is accepted, and the present ones are closed.
   func startDrain() {
     drain = Drain(startedMs: loop.nowMs, graceMs: settings.drainGraceMs)
     subscriptions.drain()
@@ -56,11 +56,12 @@ extension ServingLoop {
       case .stays: continue
       case .cutOff: connection.abort(.drained)
       case .finish:
-        // What has come in this very moment is answered; it would be lost otherwise.
+        // Requests that have come in this very moment are answered; they would be lost otherwise.
         if !connection.hasUnreadInput { connection.finish(.drained) }
       }
     }
-    // Redis has to know first which events the last callers got; if it is away, the lease ends.
+    // Redis has to know first which events the last callers got; if it is away, the lease ends
+    // them.
     let isLate = now - drain.startedMs >= drain.graceMs + settings.requestTimeoutMs
     if connections.count == 0, subscriptions.isSettled || isLate {
       store.stop()

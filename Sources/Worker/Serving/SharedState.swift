@@ -1,4 +1,4 @@
-// Owns: what the threads of a worker share: constants, and a few flags. Any thread.
+// Owns: the state that a worker's threads share: constants, and a few flags. Any thread.
 
 internal import Loop
 internal import SessionModel
@@ -10,7 +10,7 @@ package enum Version {
   package static let wireProtocol = 1
 }
 
-/// What all loops of a worker can see.
+/// The state that all loops of a worker see.
 final class SharedState: Sendable {
   let settings: Settings
   let log: Log
@@ -21,17 +21,17 @@ final class SharedState: Sendable {
   let redisMode: String
   /// One per serving loop.
   let counters: [Counters]
-  /// What serving loops know of deadlines, for the control loop.
-  let deadlines: DeadlineBoard
-  let deadlineNews: Mailbox<Partition>
+  /// The deadlines that serving loops report to the control loop.
+  let deadlines: UpcomingDeadlines
+  let deadlineMailbox: Mailbox<Partition>
   let deadlineFigures = DeadlineFigures()
-  /// What serving loops ask of the event tail.
+  /// The serving loops' requests to the event tail.
   let tailRequests: Mailbox<TailRequest>
   /// Whose connections there are.
   let addresses = AddressCounts()
-  /// What is kept for callers.
+  /// The bytes that are kept for callers.
   let buffered = BufferedTotal()
-  /// Who may call; nil where everybody may.
+  /// The principals; nil without --auth.
   let principals: Mutex<Principals?>
   private let draining = Atomic(false)
   private let reloadFailed = Atomic(false)
@@ -47,26 +47,26 @@ final class SharedState: Sendable {
     self.redisMode = redisMode
     self.principals = Mutex(principals)
     counters = (0..<threads).map { _ in Counters(verbs: verbs) }
-    deadlineNews = try Mailbox()
+    deadlineMailbox = try Mailbox()
     tailRequests = try Mailbox()
-    deadlines = DeadlineBoard(news: deadlineNews, horizonMs: 3 * settings.sweepMs)
+    deadlines = UpcomingDeadlines(mailbox: deadlineMailbox, horizonMs: 3 * settings.sweepMs)
   }
 
-  /// Whether the worker has been told to stop.
+  /// Whether the worker has been signalled to stop.
   var isDraining: Bool { draining.load(ordering: .relaxed) }
-  /// Whether the file of principals was told to be read again and could not be.
+  /// Whether the latest reload of the principals failed.
   var hasReloadFailed: Bool { reloadFailed.load(ordering: .relaxed) }
   func setReloadFailed(_ failed: Bool) { reloadFailed.store(failed, ordering: .relaxed) }
   func startDraining() { draining.store(true, ordering: .relaxed) }
 
   func sum(_ figure: Figure) -> Int { counters.reduce(0) { $0 + $1[figure] } }
 
-  /// What the control loop's work on deadlines needs of this.
+  /// The part of this state that the control loop's work on deadlines needs.
   var deadlineContext: DeadlineContext {
     DeadlineContext(
       workerID: workerID, sweepMs: settings.sweepMs, eventsAgeMs: settings.eventsAgeMs,
       requestTimeoutMs: settings.requestTimeoutMs, log: log, figures: deadlineFigures,
-      board: deadlines, news: deadlineNews)
+      upcoming: deadlines, mailbox: deadlineMailbox)
   }
 
   /// Open connections of all loops.

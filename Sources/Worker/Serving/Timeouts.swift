@@ -1,4 +1,4 @@
-// Owns: how long a caller may take for what. A value without clock; the loop's thread.
+// Owns: the time-outs of callers. A value without clock; the loop's thread.
 
 /// Since when a connection waits for its caller, in monotonic ms; nil where it does not.
 struct ConnectionWaits {
@@ -6,17 +6,17 @@ struct ConnectionWaits {
   var unreadSinceMs: Int64?
   /// For the end of a line.
   var lineSinceMs: Int64?
-  /// For it to say who it is.
+  /// For its authentication.
   var unknownSinceMs: Int64?
   /// For anything to come.
   var activeAtMs: Int64 = 0
-  /// Whether nothing is owed to the caller and nothing of a request has come.
+  /// Whether the caller awaits nothing and no part of a request has come.
   var isQuiet = true
   /// Whether it takes no more requests, for good.
   var isEnding = false
 }
 
-/// What a caller has taken too long for.
+/// The reason of a time-out.
 enum Timeout: Equatable {
   case unread, line, auth, idle
 }
@@ -35,7 +35,7 @@ struct Timeouts {
     idleMs = settings.idleTimeoutMs
   }
 
-  /// How often connections are looked at: a few times within the shortest time that one has.
+  /// How often connections are checked: a few times within the shortest time-out.
   var everyMs: Int64 {
     max(20, [idleMs, lineMs, unreadMs, authMs].filter { $0 > 0 }.reduce(4_000, min) / 4)
   }

@@ -1,7 +1,7 @@
 // Owns: which connections have something left to do at the end of a loop's turn. A value; the
 // loop's thread.
 
-/// What a turn has left for its end, each connection in the order in which it came.
+/// The work that a turn leaves for its end, each connection in the order in which it came.
 struct TurnEnd {
   private var withOutput: [Connection] = []
   private var toResume: [Connection] = []

@@ -4,7 +4,7 @@
 internal import RedisConnection
 internal import Wire
 
-/// What is wrong with a setting: a sentence that names the flag and says what is allowed.
+/// A wrong setting: a sentence that names the flag and says what is allowed.
 package struct SettingError: Error, Equatable, CustomStringConvertible {
   package let text: String
 
@@ -28,12 +28,12 @@ package struct Setting: Sendable {
 
   /// The flag with its dashes, such as `--lock-ttl`.
   package let flag: String
-  /// What stands for the value in the manual, such as DURATION; empty for a switch.
+  /// The value's name in the manual, such as DURATION; empty for a switch.
   package let valueName: String
   package let group: Group
   /// The default as a caller would write it; empty where the default is that there is none.
   package let defaultText: String
-  /// What is allowed, in words that can follow 'takes'.
+  /// The allowed values, in words that can follow 'takes'.
   package let rangeText: String
   /// One or two sentences.
   package let summary: String
@@ -59,7 +59,7 @@ extension Setting {
   /// Where a setting's value stands in the settings.
   typealias Field<Value> = any WritableKeyPath<Settings, Value> & Sendable
 
-  /// What the table says of every setting, whatever its kind.
+  /// The texts that every setting has, whatever its kind.
   struct Row: Sendable {
     var flag: String
     var group: Group
@@ -136,7 +136,7 @@ extension Setting {
       read: SettingText.hostPort)
   }
 
-  /// Where Redis is; what is wrong with a URL is said without repeating it.
+  /// Where Redis is; the error of a URL does not repeat it.
   static func redisURL(_ row: Row, _ path: Field<String?>) -> Setting {
     let range = "redis://[user:password@]host:port[/db] or unix://[user:password@]/path[?db=n]"
     return Setting(

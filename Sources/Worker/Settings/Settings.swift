@@ -36,7 +36,7 @@ package enum EmbeddedFsync: String, Sendable, CaseIterable {
   case everysec
 }
 
-/// Everything that a worker can be told at its start.
+/// All settings of a worker.
 package struct Settings: Sendable, Equatable {
   // MARK: Server
 
@@ -45,15 +45,15 @@ package struct Settings: Sendable, Equatable {
   /// Event loops, each a thread; 0 stands for one per core.
   package var threads = 0
   package var requestTimeoutMs: Int64 = 500
-  /// The file that says who may call; without one everybody may.
+  /// The file of principals; without one every request is allowed.
   package var authFile: String?
   /// Whether other machines may call without `authFile`.
   package var isInsecure = false
   /// By when a connection has to say who it is; 0 is never.
   package var authTimeoutMs: Int64 = 10_000
-  /// Whether each connection begins with a header by which a proxy tells whose it is.
+  /// Whether each connection begins with a header by which a proxy names its peer.
   package var takesProxyHeader = false
-  /// For how long connections are still taken once the worker was told to stop.
+  /// For how long connections are still accepted after the signal to stop.
   package var drainDelayMs: Int64 = 0
   /// How long what is in flight may take to finish after that.
   package var drainGraceMs: Int64 = 5_000
@@ -64,7 +64,7 @@ package struct Settings: Sendable, Equatable {
   package var redisURL: String?
   package var dataDirectory = "latchkey-data"
   package var embeddedFsync = EmbeddedFsync.always
-  /// What every key in Redis begins with.
+  /// The prefix of every key in Redis.
   package var namespace = "lk"
   /// Whether the worker may change the configuration of a Redis that is not its own.
   package var configureRedis = false
@@ -81,7 +81,7 @@ package struct Settings: Sendable, Equatable {
   package var deviceIDs = DeviceIDs.any
   /// How long the reply to a request with `req=` is kept.
   package var reqKeepMs: Int64 = 600_000
-  /// How often every partition is looked at, whether or not anything told of a deadline there.
+  /// How often every partition is reaped, whatever hints came.
   package var sweepMs: Int64 = 5_000
 
   // MARK: Sessions
@@ -122,7 +122,7 @@ package struct Settings: Sendable, Equatable {
   package var pipelineMax = 1_024
   /// The most bytes of unread replies of one connection.
   package var replyBytesMax = 1_048_576
-  /// The most bytes that are kept for all connections, after which none gets room for much.
+  /// The most bytes that are kept for all connections, after which each may keep only a little.
   package var bufferedBytesMax = 256 << 20
   package var connectionsMax = 20_000
   /// The most connections from one address.
@@ -131,7 +131,7 @@ package struct Settings: Sendable, Equatable {
   package var requestsMax = 65_536
   /// When a connection is closed whose line has begun and does not end; 0 is never.
   package var lineTimeoutMs: Int64 = 30_000
-  /// When a connection is cut off that takes nothing of what it is to get; 0 is never.
+  /// When a connection is cut off whose output does not move; 0 is never.
   package var unreadTimeoutMs: Int64 = 30_000
   /// When a connection without requests is closed; 0 is never.
   package var idleTimeoutMs: Int64 = 600_000
@@ -140,7 +140,7 @@ package struct Settings: Sendable, Equatable {
 
   package var logLevel = LogLevel.info
 
-  // MARK: What was not understood
+  // MARK: Unknown names
 
   /// The names of LATCHKEY_ variables in the environment that nothing reads, sorted.
   package var unknownEnvironment: [String] = []
@@ -149,11 +149,11 @@ package struct Settings: Sendable, Equatable {
 }
 
 extension Settings {
-  /// Sees to it that the longest line finds room while nobody else needs any; `isGiven` says
+  /// Makes sure that the longest line has room while no other connection needs any; `isGiven` says
   /// whether a setting was set.
   ///
-  /// It takes twice its length while it comes and is served, and others are to have as much. What
-  /// nobody has set makes room; a setting that is too small is refused.
+  /// A line takes twice its length while it comes and is served, and others are to have as much. A
+  /// default is raised; a setting that is too small is refused.
   mutating func makeRoom(isGiven: (Setting) -> Bool) throws(SettingError) {
     let least = 4 * max(lineBytesMax, recordBytesMax)
     guard bufferedBytesMax < least else { return }

@@ -51,19 +51,19 @@ extension Settings {
     .toggle(
       .init(
         "--proxy-protocol", .server, default: "0",
-        "Each connection begins with the header of the PROXY protocol, version 1 or 2, which tells "
+        "Each connection begins with the header of the PROXY protocol, version 1 or 2, which names "
           + "the caller's address. One without it is refused."), \.takesProxyHeader),
     .duration(
       .init(
         "--drain-delay", .server, default: "0",
         "How long connections are still taken after SIGTERM or SIGINT, while /readyz says 503, so "
-          + "that a load balancer notices before anybody is refused."),
+          + "that a load balancer notices before connections are refused."),
       10...3_600_000, zeroMeans: "no delay", \.drainDelayMs),
     .duration(
       .init(
         "--drain-grace", .server, default: "5s",
         "How long callers may take to leave after that. Until shortly before its end they are "
-          + "served, and then told to go elsewhere."),
+          + "served, and then answered with ERR draining."),
       10...3_600_000, zeroMeans: "no grace", \.drainGraceMs),
   ]
 
@@ -134,7 +134,7 @@ extension Settings {
     .duration(
       .init(
         "--sweep", .locks, default: "5s",
-        "How often every partition is looked at for deadlines that nothing else told of."),
+        "How often every partition is reaped, whatever hints of deadlines came."),
       100...600_000, \.sweepMs),
   ]
 
@@ -165,7 +165,7 @@ extension Settings {
     .duration(
       .init(
         "--warn", .sessions, default: "2m",
-        "So long before idle and life run out a session.expiring event is written."),
+        "So long before idle and life end a session.expiring event is written."),
       10...tenYearsMs, zeroMeans: "off", \.clocks.warnMs),
     .count(
       .init("--max-sessions", .sessions, default: "50", "The most live sessions of a device."),

@@ -1,14 +1,14 @@
-// Owns: the control loop's own way to Redis, apart from those that carry callers' requests. As
-// with theirs, its users name a partition and no key. Runs on the main thread.
+// Owns: the control loop's own way to Redis, apart from those that carry callers' requests. As with
+// theirs, its users name a partition and no key. Runs on the main thread.
 
 internal import Loop
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 
-/// What stands between Redis and what the worker does by itself.
+/// The control loop's access to Redis.
 final class ControlStore: RedisConnectionOwner {
-  enum News {
+  enum ConnectionEvent {
     case up
     case down(String)
     case refused(String)
@@ -16,19 +16,19 @@ final class ControlStore: RedisConnectionOwner {
 
   private let timeoutMs: Int64
   private let keyspace: Keyspace
-  private let tell: (News) -> Void
+  private let report: (ConnectionEvent) -> Void
   private var redis: RedisConnection?
 
-  init(_ loop: EventLoop, _ setup: RedisSetup, _ tell: @escaping (News) -> Void) {
+  init(_ loop: EventLoop, _ setup: RedisSetup, _ report: @escaping (ConnectionEvent) -> Void) {
     timeoutMs = setup.requestTimeoutMs
     keyspace = setup.keyspace
-    self.tell = tell
+    self.report = report
     redis = RedisConnection(loop, setup, owner: self)
     loop.atTurnEnd { [weak self] in self?.redis?.flush() }
   }
 
   var isReady: Bool { redis?.isReady == true }
-  /// The library of functions in use, and what the names of all of the namespace begin with; nil
+  /// The library of functions in use, and the prefix of the names of all of the namespace; nil
   /// where scripts are called by their hashes.
   var library: (name: String, prefix: String)? { redis?.library }
   /// Why scripts are not called as functions though they might be.
@@ -82,9 +82,9 @@ final class ControlStore: RedisConnectionOwner {
       }, handler)
   }
 
-  func redisServes(_ redis: RedisConnection) { tell(.up) }
-  func redisFailed(_ redis: RedisConnection, reason: String) { tell(.down(reason)) }
-  func redisRefused(_ redis: RedisConnection, reason: String) { tell(.refused(reason)) }
+  func redisServes(_ redis: RedisConnection) { report(.up) }
+  func redisFailed(_ redis: RedisConnection, reason: String) { report(.down(reason)) }
+  func redisRefused(_ redis: RedisConnection, reason: String) { report(.refused(reason)) }
   func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}
   func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {}
 }

@@ -9,7 +9,7 @@ internal import Scripts
 internal import SessionModel
 internal import Wire
 
-/// What a store needs from the loop that it serves.
+/// The callbacks of a store to its loop.
 protocol StoreOwner: AnyObject {
   /// Redis can be asked now.
   func storeServes()
@@ -21,7 +21,7 @@ protocol StoreOwner: AnyObject {
   func failed(_ tickets: [Ticket], _ error: RequestError, mayBeDone: Bool)
 }
 
-/// What stands between one loop and Redis.
+/// One loop's access to Redis.
 final class Store {
   let loop: EventLoop
   let log: Log
@@ -39,11 +39,11 @@ final class Store {
   private var latestBatches: [UInt64] = []
   /// Where lines are made of what scripts give.
   var recordLine = RecordLine()
-  /// When the log was told of corrupt records, and how many there were since.
+  /// When the log last reported corrupt records, in monotonic ms, and how many there were since.
   var corruptLoggedMs: Int64 = -1_000
   var corruptSinceLog = 0
   private var partitionTurn = 0
-  /// What callers are told while Redis is away.
+  /// The reason for callers while Redis is away.
   private(set) var reason = "Redis is not connected yet"
 
   /// How many batches may be with Redis before the next ones wait and grow: two keep Redis busy
@@ -93,8 +93,8 @@ final class Store {
 // MARK: Batches
 
 extension Store {
-  /// Puts a request about a device into the turn's batch of its script, behind what its caller has
-  /// asked before.
+  /// Adds a request about a device to the turn's batch of its script, behind its caller's earlier
+  /// requests.
   func enqueue(
     _ script: Script, _ device: UnsafeBufferPointer<UInt8>, _ ticket: Ticket,
     _ write: (inout CommandBuffer) -> Void
@@ -111,15 +111,15 @@ extension Store {
     }
   }
 
-  /// Sends what a turn has gathered, as far as Redis is to be given more now.
+  /// Sends the turn's batches, as far as Redis may be given more now.
   func endTurn() {
     guard let redis, redis.isReady else { return }
     if redis.flight < Store.flightMax { send(batcher.takeSome(), redis) }
     redis.flush()
-    counters.set(redis.scriptsMended, .scriptsMended)
+    counters.set(redis.scriptsReloaded, .scriptsReloaded)
   }
 
-  /// Sends what callers have asked in this turn, so that what is sent next comes after it.
+  /// Sends the callers' requests of this turn, so that later calls come after them.
   func sendWaiting() {
     if let redis, redis.isReady { send(batcher.takeAll(), redis) }
   }
@@ -141,7 +141,7 @@ extension Store {
     redis.send(batches)
   }
 
-  /// Refuses what has waited for so long that Redis would hardly answer it in time.
+  /// Refuses requests that have waited for so long that Redis would hardly answer them in time.
   ///
   /// A reply that does not come in time ends the connection, and with it all that is under way.
   private func shedIfLate(_ batch: Batch) -> Bool {
@@ -170,7 +170,7 @@ extension Store: RedisConnectionOwner {
     counters.add(.redisConnectionFailures)
     self.reason = "Redis is away: \(reason); nothing was done"
     for batch in batcher.takeAll() { batchFailed(redis, batch, .notSent(reason)) }
-    // Only the first of a row of failed tries is worth a line; the next ones say nothing new.
+    // Only the first of a series of failures is worth a line; the next ones say nothing new.
     if wasReady {
       log.warn("redis link is down", ["error": reason])
     } else {

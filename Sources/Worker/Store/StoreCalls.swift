@@ -1,12 +1,12 @@
-// Owns: script calls outside of a turn's batches, and what is told of those that fail: the one
-// table from what Redis says to what a caller reads. Runs on the loop's thread.
+// Owns: script calls outside of a turn's batches, and the errors of those that fail: the one table
+// from Redis' words to the caller's. Runs on the loop's thread.
 
 internal import Loop
 internal import RedisConnection
 internal import Scripts
 internal import Wire
 
-/// What came of a script call.
+/// The outcome of a script call.
 enum ScriptOutcome {
   /// Its reply line, without an end; good during the call.
   case line(UnsafeBufferPointer<UInt8>)
@@ -55,7 +55,7 @@ extension Store {
     }
   }
 
-  /// What a reply means that is not what its script replies with.
+  /// The error of a reply that is not one of the script's.
   func refusal(of reply: RedisReply, _ script: Script) -> RequestError {
     guard reply.kind == .text, case .failed(let error) = outcome(of: script, reply.bytes) else {
       return refusal(of: script, reply.text)
@@ -99,7 +99,7 @@ extension Store {
     return line.bytes.withUnsafeBufferPointer { body($0) }
   }
 
-  /// A script's reply line, or the error that it tells.
+  /// A script's reply line, or the error that it carries.
   func outcome(
     of script: Script, _ line: UnsafeBufferPointer<UInt8>
   ) -> ScriptOutcome {
@@ -134,7 +134,7 @@ extension Store {
     corruptSinceLog = 0
   }
 
-  /// What callers are told when Redis answers a script call with an error.
+  /// The caller's error for an error of Redis.
   func refusal(of script: Script, _ message: String) -> RequestError {
     switch StoreError(message) {
     case .refused(let reason): return RequestError(.unavailable, "\(reason); nothing was done")
@@ -148,7 +148,7 @@ extension Store {
     }
   }
 
-  /// What callers are told when no answer came.
+  /// The caller's error when no answer came.
   func error(for failure: RedisFailure, _ script: Script) -> RequestError {
     switch failure {
     case .notSent(let reason): RequestError(.unavailable, "\(reason); nothing was done")

@@ -3,12 +3,12 @@
 internal import RedisConnection
 internal import SessionModel
 
-/// What scripts get in KEYS.
+/// The keys of scripts.
 struct StoreKeys {
   private let bases: [String]
   /// The base keys as words for Redis.
   let baseWords: [[UInt8]]
-  /// What the keys of locks' records begin with in each partition.
+  /// The prefix of the keys of locks' records, in each partition.
   let recordPrefixes: [[UInt8]]
 
   init(_ keyspace: Keyspace) {

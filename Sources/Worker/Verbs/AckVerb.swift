@@ -10,7 +10,7 @@ enum AckVerb {
     words: [
       WordRule(name: "group", kind: .group), WordRule(name: "id", kind: .id, isRepeated: true),
     ],
-    summary: "Tells that a group is done with these events.", replies: ["OK"]
+    summary: "Acknowledges events of a group.", replies: ["OK"]
   ) { (call) throws(RequestError) in
     var partitions: [Partition] = []
     var arguments = [String(decoding: call.word(0), as: UTF8.self)]

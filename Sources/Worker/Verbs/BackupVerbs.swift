@@ -1,4 +1,4 @@
-// EXPORT and IMPORT: a session whole, out and back.
+// EXPORT and IMPORT: a whole session as JSON, and back.
 
 internal import Scripts
 internal import SessionModel
@@ -41,7 +41,7 @@ enum ImportVerb {
     run(try HeldRequest(call), query, record)
   }
 
-  /// Imports, and has the links' partitions know the session before its caller does.
+  /// Imports, and informs the links' partitions before the caller.
   private static func run(_ request: HeldRequest, _ query: ScriptQuery, _ record: ExportedRecord) {
     let entry = SessionEntry(device: record.device, session: record.session)
     request.store.call(query) { outcome in
@@ -50,18 +50,18 @@ enum ImportVerb {
         return request.end(outcome)
       }
       let reply = Array(line)
-      tell(record.links[...], of: entry, within: request) { request.end(reply) }
+      inform(record.links[...], of: entry, within: request) { request.end(reply) }
     }
   }
 
-  /// Those for which there is no time are told by the notes that the import has left.
-  private static func tell(
+  /// Those for which there is no time are informed by the import's outbox entries.
+  private static func inform(
     _ links: ArraySlice<LinkName>, of entry: SessionEntry, within request: HeldRequest,
     _ done: @escaping () -> Void
   ) {
     guard let link = links.first, !request.isOver else { return done() }
     LinkCheck.run(request.store, [entry], of: link, timeoutMs: request.stepMs) {
-      tell(links.dropFirst(), of: entry, within: request, done)
+      inform(links.dropFirst(), of: entry, within: request, done)
     }
   }
 }

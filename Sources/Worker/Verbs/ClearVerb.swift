@@ -1,4 +1,4 @@
-// CLEAR: the operator frees a lock whoever holds it.
+// CLEAR: the operator frees a lock, whichever agent holds it.
 
 internal import RedisConnection
 internal import Scripts
@@ -7,7 +7,7 @@ internal import Wire
 enum ClearVerb {
   static let verb = Verb(
     name: "CLEAR", rights: .operate, words: [.device], options: [.req],
-    summary: "Frees the device's lock whoever holds it; for operators.",
+    summary: "Frees the device's lock, whichever agent holds it; for operators.",
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
     try call.run(.clear) { arguments in

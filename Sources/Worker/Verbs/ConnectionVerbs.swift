@@ -12,7 +12,7 @@ enum AuthVerb {
   static let verb = Verb(
     name: "AUTH", rights: .connection,
     words: [WordRule(name: "secret", kind: .text(bytesMax: 1_024))],
-    summary: "Tells the worker who is calling.", replies: ["OK"]
+    summary: "Authenticates the connection with a secret.", replies: ["OK"]
   ) { (call) throws(RequestError) in try call.context.authenticate(call.ticket, call.word(0)) }
 }
 

@@ -1,18 +1,18 @@
-// HELP: lists the verbs, or tells how one is written.
+// HELP: lists the verbs, or shows the usage of one.
 
 internal import Wire
 
 enum HelpVerb {
-  /// Made once: whoever asks without end is not to cost others their time.
+  /// Made once: callers that ask without end must not cost others their time.
   private static let everything: String = {
     let names = VerbTable.all.map { "\"\($0.name)\"" }.joined(separator: ",")
-    return "OK {\"verbs\":[\(names)],\"usage\":\"HELP verb tells how one is written\"}"
+    return "OK {\"verbs\":[\(names)],\"usage\":\"HELP verb shows how one is written\"}"
   }()
 
   static let verb = Verb(
     name: "HELP", rights: .connection,
     words: [WordRule(name: "verb", kind: .text(bytesMax: 32), isOptional: true)],
-    summary: "Lists the verbs, or tells how one is written.", replies: ["OK"]
+    summary: "Lists the verbs, or shows the usage of one.", replies: ["OK"]
   ) { (call) throws(RequestError) in
     guard !call.arguments.words.isEmpty else {
       call.answer(everything)

@@ -1,4 +1,4 @@
-// INFO: tells which worker answers, and how it stands with Redis.
+// INFO: the worker that answers, and the state of its connection to Redis.
 
 internal import Loop
 internal import Wire
@@ -6,7 +6,8 @@ internal import Wire
 enum InfoVerb {
   static let verb = Verb(
     name: "INFO", rights: .known,
-    summary: "Tells the worker's version, its name and how it stands with Redis.", replies: ["OK"]
+    summary: "Shows the worker's version, its name and the state of its connection to Redis.",
+    replies: ["OK"]
   ) { (call) throws(RequestError) in
     let (shared, store) = (call.shared, call.store)
     call.answer(

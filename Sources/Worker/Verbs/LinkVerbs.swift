@@ -1,4 +1,4 @@
-// LINK and UNLINK: what a session belongs to, besides its device.
+// LINK and UNLINK: a session's relations to users, tags and more.
 
 internal import RedisConnection
 internal import Scripts

@@ -6,7 +6,7 @@ internal import SessionModel
 internal import Wire
 
 enum RecoverVerb {
-  /// What to look for, and what to make if there is nothing.
+  /// The options of the search, and those of a session to be made if there is none.
   private static let ofDevice: [OptionName] =
     [.hint, .user, .name, .thread, .phase, .step] + OptionName.clocks + [.fenced]
 
@@ -37,7 +37,7 @@ enum RecoverVerb {
     try recoverLatest(call, try NewSession(call))
   }
 
-  /// A session that is there is given nothing of what was said of a new one.
+  /// Refuses options for a new session where one is named: they would have no effect on it.
   private static func refuseMore(_ call: borrowing Call) throws(RequestError) {
     if let option = ofDevice.first(where: { call.option($0) != nil }) {
       throw RequestError(
@@ -49,7 +49,7 @@ enum RecoverVerb {
     }
   }
 
-  /// What a session that is there already does not take, as JSON; empty if there is nothing.
+  /// The options for a new session that an existing one ignores, as JSON; empty if there are none.
   private static func ignored(_ call: borrowing Call) -> String {
     let options: [OptionName] = [.name, .phase, .step] + OptionName.clocks + [.fenced]
     var names = options.filter { call.option($0) != nil }.map(\.text)
@@ -103,7 +103,7 @@ enum RecoverVerb {
   }
 }
 
-/// What the script of RECOVER of a device is asked.
+/// The arguments of the script for RECOVER of a device.
 private struct LatestQuery {
   let device: String
   let partition: Partition

@@ -1,4 +1,4 @@
-// SEIZE: takes a lock whoever holds it.
+// SEIZE: takes a lock, whichever agent holds it.
 
 internal import RedisConnection
 internal import Scripts
@@ -7,7 +7,7 @@ internal import Wire
 enum SeizeVerb {
   static let verb = Verb(
     name: "SEIZE", rights: .write, words: [.device, .agent], options: [.ttl, .req],
-    summary: "Takes the device's lock whoever holds it, under a new token.",
+    summary: "Takes the device's lock, whichever agent holds it, under a new token.",
     replies: ["OK"]
   ) { (call) throws(RequestError) in
     let agent = call.word(1)

@@ -54,7 +54,7 @@ private struct ChatChange {
   private let partition: Partition
   /// Device, session, chat and name.
   private let first: [String]
-  /// What is merged into the configuration; nil leaves it as it is.
+  /// The members to merge into the configuration; nil leaves it as it is.
   private let patch: [UInt8]?
   /// The lock's token and the request's id.
   private let last: [String]

@@ -128,7 +128,7 @@ extension SystemSuites.Deploy {
       let environment = ["NOTIFY_SOCKET": "/nonexistent/notify"]
       let worker = try WorkerProcess(["--redis", redis.url], environment: environment)
       defer { worker.kill() }
-      try eventually("a log line about it") { worker.log.contains("cannot be told") }
+      try eventually("a log line about it") { worker.log.contains("cannot notify") }
       #expect(try worker.terminate() == .exited(0))
     }
   }

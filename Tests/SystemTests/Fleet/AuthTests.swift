@@ -251,7 +251,7 @@ extension SystemSuites.Fleet {
     @Test func `SIGHUP does no harm to a worker that has no such file`() throws {
       let lab = try Lab()
       defer { lab.stop() }
-      try reload(lab.worker, "told to reload")
+      try reload(lab.worker, "SIGHUP")
       #expect(try lab.connect().request("PING").raw == "OK")
     }
 

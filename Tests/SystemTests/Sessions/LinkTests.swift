@@ -317,7 +317,7 @@ extension SystemSuites {
       let doomed = try WorkerProcess(
         ["--redis", lab.redis.url, "--sweep", "200ms"], environment: ["FAILPOINT": failpoint])
       let reply = try? doomed.connect().request("OPEN dev-1 user=ada")
-      if failpoint != "told" { #expect(reply == nil) }
+      if failpoint != "informed" { #expect(reply == nil) }
       #expect(try doomed.wait(within: .seconds(20)) == .signalled(SIGKILL))
       return (lab, try WorkerProcess(on: lab.redis, ["--sweep", "200ms"]))
     }
@@ -378,7 +378,7 @@ extension SystemSuites {
     }
 
     @Test func `an outbox entry that was delivered and not removed is delivered again`() throws {
-      let (lab, worker) = try dieAt("told")
+      let (lab, worker) = try dieAt("informed")
       defer {
         worker.kill()
         lab.stop()

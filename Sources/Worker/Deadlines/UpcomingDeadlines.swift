@@ -1,21 +1,21 @@
-// Owns: how serving loops tell the control loop of deadlines that their own clients have set.
+// Owns: the deadlines that serving loops report to the control loop, as set by their own clients.
 // Any thread.
 
 internal import Loop
 internal import SessionModel
 internal import Synchronization
 
-/// The earliest deadline per partition that nobody has looked at yet, in monotonic ms.
+/// The earliest deadline per partition that was not taken yet, in monotonic ms.
 ///
 /// Unchecked because a pointer to atomics is not known to be Sendable.
-final class DeadlineBoard: @unchecked Sendable {
+final class UpcomingDeadlines: @unchecked Sendable {
   private let earliest: UnsafeMutablePointer<Atomic<Int64>>
-  private let news: Mailbox<Partition>
+  private let mailbox: Mailbox<Partition>
   /// Deadlines farther ahead are left to the sweep, which comes several times before them.
   private let horizonMs: Int64
 
-  init(news: Mailbox<Partition>, horizonMs: Int64) {
-    self.news = news
+  init(mailbox: Mailbox<Partition>, horizonMs: Int64) {
+    self.mailbox = mailbox
     self.horizonMs = horizonMs
     earliest = .allocate(capacity: Partition.count)
     for index in 0..<Partition.count { (earliest + index).initialize(to: Atomic(Int64.max)) }
@@ -33,10 +33,10 @@ final class DeadlineBoard: @unchecked Sendable {
     let cell = earliest + partition.index
     guard atMs < cell.pointee.load(ordering: .relaxed) else { return }
     let (before, _) = cell.pointee.min(atMs, ordering: .relaxed)
-    if atMs < before { news.post(partition) }
+    if atMs < before { mailbox.post(partition) }
   }
 
-  /// Takes the partition's earliest deadline off the board; nil if there is none.
+  /// Takes the partition's earliest deadline; nil if there is none.
   func take(_ partition: Partition) -> Int64? {
     let atMs = earliest[partition.index].exchange(.max, ordering: .relaxed)
     return atMs == .max ? nil : atMs
