@@ -277,8 +277,8 @@ struct RenewalTests {
       let one = try together.call(script, keys: keys, requests(tokensTogether).flatMap(\.self))
       let replies = try one.items.map { try ScriptReply($0.string ?? "") }
       let others = try requests(tokensAlone).map { try alone.run(script, $0) }
-      let together = try replies.map { try Self.essence($0, &tokensTogether) }
-      #expect(together == (try others.map { try Self.essence($0, &tokensAlone) }))
+      let shared = try replies.map { try Self.essence($0, &tokensTogether) }
+      #expect(shared == (try others.map { try Self.essence($0, &tokensAlone) }))
       for device in ["d0", "d1", "d2"] {
         let (one, other) = (try together.record(device), try alone.record(device))
         #expect(one?.agent == other?.agent)
