@@ -28,7 +28,8 @@ struct ConnectionLossTests {
     try bench.wait("the failure of the call") { $0 == .callFailed("ping", late) }
     let took = ContinuousClock.now - start
     #expect(took > .milliseconds(150) && took < .seconds(2), "\(took)")
-    // The kernel accepts the connection, but no greeting comes: the attempt times out and is repeated.
+    // The kernel accepts the connection, but no greeting comes: the attempt times out and is
+    // repeated.
     let tries = bench.news.count
     try bench.wait("a greeting that was given up", after: tries) { $0.reason != nil }
     #expect(try bench.ask { $0.redis?.isReady } == false)

@@ -29,7 +29,8 @@ struct EventScriptTests {
     ).line
   }
 
-  /// The reply to a worker's read: the line; whether it was blocked; the ms until more; ids and ages.
+  /// The reply to a worker's read: the line; whether it was blocked; the ms until more; ids and
+  /// ages.
   private struct Page {
     let line: ScriptReply
     let isBlocked: Bool

@@ -1,5 +1,5 @@
-// Owns: the tests of the names that Lua files share: a file declares exactly the names that it uses,
-// and a script is sent with exactly the parts that it needs.
+// Owns: the tests of the names that Lua files share: a file declares exactly the names that it
+// uses, and a script is sent with exactly the parts that it needs.
 
 import Foundation
 import Scripts

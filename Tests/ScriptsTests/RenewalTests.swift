@@ -1,5 +1,5 @@
-// Owns: the tests of several LOCKs and RENEWs in one call: reads and writes are shared, and yet each
-// request sees the changes of those before it.
+// Owns: the tests of several LOCKs and RENEWs in one call: reads and writes are shared, and yet
+// each request sees the changes of those before it.
 
 import Scripts
 import TestSupport

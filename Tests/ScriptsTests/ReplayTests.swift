@@ -74,7 +74,7 @@ struct ReplayTests {
     let members = "5 f:\"a\"\(value.utf8.count) \(value)"
     let open = ["d", "S", "\"t\"", clocks, "no", members, "", "", "", "o f"]
     #expect(try bench.run(.open, open).raw.contains(value))
-    let recover = ["d", "", "T", "\"t\"", clocks, "no", "", "", "", "", "l f"]
+    let recover = ["d", "", "", "", "T", "\"t\"", clocks, "no", "", "", "", "", "l f"]
     #expect(try bench.run(.recoverLatest, recover).string("how") == "latest")
     try bench.run(.chat, "d", "", "\"two\"", "", "", "c f")
     let costs = ["o", "l", "c"].map { "\(bench.base):req:d/\($0)" }

@@ -1,4 +1,5 @@
-// Owns: the tests of the cleanup of a session, and of the keys that its device's other sessions keep.
+// Owns: the tests of the cleanup of a session, and of the keys that its device's other sessions
+// keep.
 
 import Scripts
 import Testing

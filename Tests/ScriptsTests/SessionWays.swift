@@ -46,7 +46,7 @@ extension ReturnWordTests {
     Way(
       script: .recoverLatest,
       before: [
-        Step(.recoverLatest, "d", "", "T", "\"t\"", clocks, "no", "", "", "", "", "r"),
+        Step(.recoverLatest, "d", "", "", "", "T", "\"t\"", clocks, "no", "", "", "", "", "r"),
         Step(.delete, "d", "T", "", ""),
       ], request: recoverRequest("").dropLast() + ["r"], word: "NONE"),
     Way(

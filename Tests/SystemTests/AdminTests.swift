@@ -1,5 +1,5 @@
-// The admin port and the logs: a worker's reports to its operators, and the data that must not be in
-// them.
+// The admin port and the logs: a worker's reports to its operators, and the data that must not be
+// in them.
 
 import Foundation
 import Testing

@@ -1,4 +1,5 @@
-// `latchkey doctor`: finds that a Redis is fit, or its problems and their fixes, and changes nothing.
+// `latchkey doctor`: finds that a Redis is fit, or its problems and their fixes, and changes
+// nothing.
 
 import Foundation
 import Testing

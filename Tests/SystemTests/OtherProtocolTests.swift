@@ -1,5 +1,5 @@
-// Connections that speak another protocol: a web page can have a browser send bytes of its choice to
-// a port of this machine, behind a request line of HTTP.
+// Connections that speak another protocol: a web page can have a browser send bytes of its choice
+// to a port of this machine, behind a request line of HTTP.
 
 import Foundation
 import Testing

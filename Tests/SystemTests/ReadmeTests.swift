@@ -36,7 +36,8 @@ private struct ConsoleBlock: Sendable {
   }
 }
 
-/// A copy of the files that a newcomer has after a clone and a build, and the tools of that machine.
+/// A copy of the files that a newcomer has after a clone and a build, and the tools of that
+/// machine.
 private struct Newcomer {
   let folder: String
   let tools: String

@@ -1,4 +1,5 @@
-// Owns: the table of the allowed imports of each module, and the test that compares the code with it.
+// Owns: the table of the allowed imports of each module, and the test that compares the code with
+// it.
 
 import Testing
 

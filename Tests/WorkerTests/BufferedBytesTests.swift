@@ -1,5 +1,5 @@
-// Owns: the tests of the bytes that are buffered for callers: their count, and the rejections at the
-// limit.
+// Owns: the tests of the bytes that are buffered for callers: their count, and the rejections at
+// the limit.
 
 import Glibc
 import Loop

@@ -225,8 +225,8 @@ extension DeviceCheck {
     if let endNs = lease.earliestEndNs, nowNs < endNs {
       return Violation(
         .reportedTooEarly,
-        "token \(event.token) is reported as abandoned \((endNs - nowNs) / 1_000_000) ms before its "
-          + "deadline can have come", atNs: nowNs)
+        "token \(event.token) is reported as abandoned \((endNs - nowNs) / 1_000_000) ms before "
+          + "its deadline can have come", atNs: nowNs)
     }
     return nil
   }

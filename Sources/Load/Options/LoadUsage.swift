@@ -57,9 +57,9 @@ extension LoadArguments {
 
       Checked are: one holder for each device at a time by the server's clock; tokens that only
       grow; nothing accepted under a token that is over; messages in order, none lost, none
-      doubled; each abandonment reported exactly once, and not before its deadline. What breaks one of
-      these ends the run, with the calls and events of that device that show it. Requests without
-      an answer count as what they are: they may have been done.
+      doubled; each abandonment reported exactly once, and not before its deadline. The first
+      violation ends the run, with the calls and events of that device that show it. Requests
+      without an answer may have been done; the check allows for both.
 
       Devices begin with 'load-'. Sessions are deleted when they have been checked, and those of a
       run that was killed go by their own clocks within the hour. Ctrl-C ends a run early, with its

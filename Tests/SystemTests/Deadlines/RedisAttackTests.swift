@@ -23,7 +23,8 @@ extension SystemSuites.Deadlines {
       try eventually("notifications that are heard again") {
         try cluster.metric("latchkey_notifications_live") == 3
       }
-      // Workers mostly find an expired lock before Redis' own expiry cycle does. This key is no lock.
+      // Workers mostly find an expired lock before Redis' own expiry cycle does. This key is no
+      // lock.
       try cluster.redis.command("SET", "lk:{000}:lock:unknown", "1", "PX", "1")
       try eventually("a notification that is heard") {
         try cluster.metric("latchkey_expiry_notifications_total") > 0

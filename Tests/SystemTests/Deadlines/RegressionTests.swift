@@ -75,7 +75,8 @@ extension SystemSuites.Deadlines {
       defer { watch.stop() }
       let (watcher, maker, device) = (watch.watcher, watch.maker, watch.device)
       #expect(try watcher.request("WATCH *").raw == "OK")
-      // The reply with the end of the device's log is delayed; both watches show the events in between.
+      // The reply with the end of the device's log is delayed; both watches show the events in
+      // between.
       watch.slow.play { reply in
         guard case .array(let items) = reply, items.count == 1, case .text(let text) = items[0],
           text.contains("-")

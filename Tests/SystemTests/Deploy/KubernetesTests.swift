@@ -1,5 +1,5 @@
-// The Kubernetes manifests: checked against the schema of two versions, and compared with each other
-// and with the program. No cluster runs them here.
+// The Kubernetes manifests: checked against the schema of two versions, and compared with each
+// other and with the program. No cluster runs them here.
 
 import Foundation
 import Testing

@@ -210,7 +210,8 @@ extension SystemSuites.Fleet {
       {
         let handed = try client.request(handoff(device, bytes: 200_000))
         #expect(handed.isOK || handed.code == "overloaded", "\(handed)")
-        // When there is no room for a long one any more, a short one shows which watch does not read.
+        // When there is no room for a long one any more, a short one shows which watch does not
+        // read.
         expect(try client.request(handoff(device, bytes: 100)), "OK")
         most = max(most, try buffered(worker))
         return try refused("watch", worker) > cutOff

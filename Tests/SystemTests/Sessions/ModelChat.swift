@@ -1,7 +1,8 @@
 // The merge of a chat's configuration in the model.
 
 extension ModelChat {
-  /// The configurations that drivers give new chats, and the members of each; nil if it is no object.
+  /// The configurations that drivers give new chats, and the members of each; nil if it is no
+  /// object.
   static let configurations: [(text: String, members: [(key: String, json: String)]?)] = [
     ("{}", []), ("[1, 2]", nil), ("{\"k\": 1.0}", [("\"k\"", "1.0")]),
     ("{\"l\":[{} ] ,\"k\":null}", [("\"l\"", "[{} ]"), ("\"k\"", "null")]),

@@ -112,8 +112,8 @@ struct SessionDriver {
       let at = zip(logged, model.events).prefix { $0 == $1 }.count
       throw Failure(
         "event \(at) of \(logged.count), of the model's \(model.events.count):\n"
-          + "\(logged.dropFirst(at).first ?? "none")\n\(model.events.dropFirst(at).first ?? "none")\n"
-          + history.joined(separator: "\n"))
+          + "\(logged.dropFirst(at).first ?? "none")\n"
+          + "\(model.events.dropFirst(at).first ?? "none")\n" + history.joined(separator: "\n"))
     }
   }
 

@@ -1,4 +1,5 @@
-// Records: members and their revisions, fencing, idempotency keys, chats, messages, and their limits.
+// Records: members and their revisions, fencing, idempotency keys, chats, messages, and their
+// limits.
 
 import Foundation
 import Testing

@@ -62,11 +62,9 @@ local function serve(at, operate)
     if record == nil then record = records[item] end
     local fresh = renewed(record, at, who, terms)
     if fresh then
-      newer[key] = fresh
-      words[2 * n + 1] = key
-      words[2 * n + 2] = fresh
+      newer[key], replies[item] = fresh, fresh
+      words[2 * n + 1], words[2 * n + 2] = key, fresh
       n = n + 1
-      replies[item] = fresh
     else
       if newer[key] then write_waiting(item - 1) end
       local before = find(key, ':held:', 1, true)
@@ -84,6 +82,4 @@ local function serve(at, operate)
 end
 
 -- Gives the function that serves a call.
-local function each_record(at, operate)
-  return function() return serve(at, operate) end
-end
+local function each_record(at, operate) return function() return serve(at, operate) end end
