@@ -27,7 +27,7 @@ struct LuaSource: Sendable {
       LuaSource("group_pending", PackageResources.group_pending_lua),
       LuaSource("import_checks", PackageResources.import_checks_lua),
       LuaSource("links", PackageResources.links_lua),
-      LuaSource("lock_endings", PackageResources.lock_endings_lua),
+      LuaSource("lock_closings", PackageResources.lock_closings_lua),
       LuaSource("lock_records", PackageResources.lock_records_lua),
       LuaSource("locks", PackageResources.locks_lua),
       LuaSource("merge", PackageResources.merge_lua),

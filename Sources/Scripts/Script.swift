@@ -4,15 +4,15 @@
 /// One Lua script: an atomic operation, run by Redis.
 package enum Script: Int, CaseIterable, Sendable {
   case lock, renew, unlock, handoff, seize, clear, holder
-  case open, get, set, touch, move, recover, recoverLatest, delete, listDevice
+  case open, get, set, touch, changeState, recover, recoverLatest, delete, listDevice
   case chat, switchChat, chats, getChat, setChat, deleteChat, reportChat
   case say, history, pop, forget
   case link, unlink, linkStatus, linkReserve, linkSettle, linkDone
   case linkPage, sessionPage, entry, digest, reportSession
   case export, `import`
-  case events, readGroup, movePending, ack, tails
+  case events, readGroup, transferPending, ack, tails
   case stats, reportAgent
-  case hello, heartbeat, goodbye, staleLibraries, reap, trim
+  case hello, heartbeat, deregister, staleLibraries, reap, trim
 
   package var row: ScriptRow { ScriptRow.table[rawValue] }
 
@@ -29,7 +29,8 @@ package enum Script: Int, CaseIterable, Sendable {
   /// Whether it concerns one session of a device.
   package var isOfSession: Bool {
     switch self {
-    case .get, .set, .touch, .move, .recover, .delete, .chat, .switchChat, .chats, .say, .history,
+    case .get, .set, .touch, .changeState, .recover, .delete, .chat, .switchChat, .chats, .say,
+      .history,
       .pop, .forget, .link, .unlink, .linkStatus, .entry, .digest, .reportSession, .export, .import:
       true
     default: false
@@ -111,7 +112,8 @@ package struct ScriptRow: Sendable {
     ScriptRow(.get, LuaSource("get", PackageResources.get_lua), 2, .reads),
     ScriptRow(.set, LuaSource("set", PackageResources.set_lua), 8, .writes),
     ScriptRow(.touch, LuaSource("touch", PackageResources.touch_lua), 4, .writes),
-    ScriptRow(.move, LuaSource("move", PackageResources.move_lua), 7, .frees),
+    ScriptRow(
+      .changeState, LuaSource("change_state", PackageResources.change_state_lua), 7, .frees),
     ScriptRow(.recover, LuaSource("recover", PackageResources.recover_lua), 5, .writes),
     ScriptRow(
       .recoverLatest, LuaSource("recover_latest", PackageResources.recover_latest_lua), 13,
@@ -162,7 +164,8 @@ package struct ScriptRow: Sendable {
       .readGroup, LuaSource("read_group", PackageResources.read_group_lua), 0, .frees,
       spansPartitions: true),
     ScriptRow(
-      .movePending, LuaSource("move_pending", PackageResources.move_pending_lua), 0, .frees,
+      .transferPending, LuaSource("transfer_pending", PackageResources.transfer_pending_lua), 0,
+      .frees,
       spansPartitions: true),
     ScriptRow(.ack, LuaSource("ack", PackageResources.ack_lua), 0, .frees, spansPartitions: true),
     ScriptRow(
@@ -177,7 +180,7 @@ package struct ScriptRow: Sendable {
       spansPartitions: true),
     ScriptRow(.hello, LuaSource("hello", PackageResources.hello_lua), 0, .frees),
     ScriptRow(.heartbeat, LuaSource("heartbeat", PackageResources.heartbeat_lua), 0, .frees),
-    ScriptRow(.goodbye, LuaSource("goodbye", PackageResources.goodbye_lua), 0, .frees),
+    ScriptRow(.deregister, LuaSource("deregister", PackageResources.deregister_lua), 0, .frees),
     ScriptRow(
       .staleLibraries, LuaSource("stale_libraries", PackageResources.stale_libraries_lua), 0,
       .frees),

@@ -67,8 +67,8 @@ struct EventScriptTests {
   ) throws -> Int {
     let keys = [String](repeating: bench.base, count: ids.count)
     let entries = ids.map { String($0.dropFirst(4)) }
-    let reply = try bench.call(.movePending, keys: keys, [group, worker, target] + entries)
-    guard let moved = reply.int else { throw TestFailure("move_pending: \(reply)") }
+    let reply = try bench.call(.transferPending, keys: keys, [group, worker, target] + entries)
+    guard let moved = reply.int else { throw TestFailure("transfer_pending: \(reply)") }
     return moved
   }
 
@@ -279,8 +279,8 @@ struct FleetScriptTests {
     }
     #expect(try beat("w1") == ["w1"])
     #expect(try beat("w2") == ["w1", "w2"])
-    #expect(try bench.call(.goodbye, keys: [keys[0]], ["w2"]) == .integer(1))
-    #expect(try bench.call(.goodbye, keys: [keys[0]], ["w2"]) == .integer(0))
+    #expect(try bench.call(.deregister, keys: [keys[0]], ["w2"]) == .integer(1))
+    #expect(try bench.call(.deregister, keys: [keys[0]], ["w2"]) == .integer(0))
     #expect(try beat("w1") == ["w1"])
     try bench.wait(until: try bench.nowMs() + 5)
     #expect(try beat("w3", deadMs: 1) == ["w3"])

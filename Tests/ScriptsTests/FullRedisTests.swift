@@ -77,7 +77,8 @@ import TestSupport
     #expect(try old.run(.open, request).word == "OK")
     let before = try old.everything()
     try old.redis.command("CONFIG", "SET", "maxmemory", "1")
-    let reply = try old.call(.move, keys: [old.base], ["d", "S1", "PAUSE", "paused", "", "", ""])
+    let reply = try old.call(
+      .changeState, keys: [old.base], ["d", "S1", "PAUSE", "paused", "", "", ""])
     #expect("\(reply)".contains("OOM "), "\(reply)")
     try old.redis.command("CONFIG", "SET", "maxmemory", "0")
     #expect(try old.everything() == before)

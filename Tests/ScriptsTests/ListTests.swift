@@ -26,7 +26,7 @@ struct ListTests {
     for number in numbers {
       try open("S\(number)")
       let move = ["d", "S\(number)", "CLOSE", "completed", "", "", ""]
-      #expect(try bench.run(.move, move).word == "OK")
+      #expect(try bench.run(.changeState, move).word == "OK")
     }
   }
 
@@ -120,7 +120,7 @@ struct ListTests {
 
   @Test func `of a thousand sessions that were closed since, the one before is found`() throws {
     try open("S1000")
-    #expect(try bench.run(.move, "d", "S1000", "PAUSE", "paused", "", "", "").word == "OK")
+    #expect(try bench.run(.changeState, "d", "S1000", "PAUSE", "paused", "", "", "").word == "OK")
     try openClosed(1_001...1_999)
     let found = try recover()
     #expect(try found.string("how") == "latest" && found.string("session") == "S1000")

@@ -75,7 +75,7 @@ struct ReplySizeTests {
       let given = ids(try ScriptReply(items.first?.string ?? ""))
       let keys = [String](repeating: bench.base, count: given.count)
       _ = try bench.call(
-        .movePending, keys: keys, ["g", "w-1", "given"] + given.map { String($0.dropFirst(4)) })
+        .transferPending, keys: keys, ["g", "w-1", "given"] + given.map { String($0.dropFirst(4)) })
       return given.count
     }
     #expect(counts == [16, 16, 16, 16, 6])

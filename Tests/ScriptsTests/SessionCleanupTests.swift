@@ -39,7 +39,7 @@ struct SessionCleanupTests {
     for number in 100..<300 {
       try open("S\(number)", of: "d")
       let close = ["d", "S\(number)", "CLOSE", "completed", "", "", ""]
-      #expect(try bench.run(.move, close).word == "OK")
+      #expect(try bench.run(.changeState, close).word == "OK")
     }
     func lose(_ sessions: Range<Int>) throws {
       for number in sessions {
@@ -68,7 +68,7 @@ struct SessionCleanupTests {
   @Test func `a state takes no less than no time, though the clock has gone back`() throws {
     try open("S", of: "d")
     try bench.redis.command("HSET", bench.base + ":session:d/S", "since", "9999999999000")
-    #expect(try bench.run(.move, "d", "S", "PAUSE", "paused", "", "", "").word == "OK")
+    #expect(try bench.run(.changeState, "d", "S", "PAUSE", "paused", "", "", "").word == "OK")
     let exported = try bench.run(.export, "d", "S", "99999")
     #expect(exported.raw.contains("\"spent\":{\"active\":0}"), "\(exported)")
   }

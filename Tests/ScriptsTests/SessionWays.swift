@@ -25,8 +25,10 @@ extension ReturnWordTests {
     Step(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "r"),
     Step(.delete, "d", "S", "", ""),
   ]
-  private static let paused = [open(), Step(.move, "d", "S", "PAUSE", "paused", "", "", "")]
-  private static let closed = [open(), Step(.move, "d", "S", "CLOSE", "completed", "", "", "")]
+  private static let paused = [open(), Step(.changeState, "d", "S", "PAUSE", "paused", "", "", "")]
+  private static let closed = [
+    open(), Step(.changeState, "d", "S", "CLOSE", "completed", "", "", ""),
+  ]
   private static let said = [open(), Step(.say, "d", "S", "", "0 7 {\"a\":1}", "", "")]
   private static let record: Set = [
     "session", "device", "state", "reason", "rev", "name", "thread", "phase", "step", "policy",
@@ -124,7 +126,7 @@ extension ReturnWordTests {
     + changes(.touch, names: ["idle_at", "life_at"])
     + changes(.recover, before: paused, [""], names: record)
     + changes(.delete)
-    + changes(.move, ["PAUSE", "paused", ""], names: record)
+    + changes(.changeState, ["PAUSE", "paused", ""], names: record)
 
   private static let talking =
     changes(.chat, ["", ""], names: ["chat", "name"])
@@ -164,7 +166,7 @@ extension ReturnWordTests {
     Way(script: .linkStatus, before: linked, request: ["d", "S", "tag", "red"], word: "live"),
     Way(
       script: .linkStatus,
-      before: linked + [Step(.move, "d", "S", "CLOSE", "completed", "", "", "")],
+      before: linked + [Step(.changeState, "d", "S", "CLOSE", "completed", "", "", "")],
       request: ["d", "S", "tag", "red"], word: "kept"),
     Way(script: .linkStatus, before: [open()], request: ["d", "S", "tag", "red"], word: "gone"),
     Way(script: .linkReserve, request: ["user/u", "S/d", "1", "10000"], word: "OK"),

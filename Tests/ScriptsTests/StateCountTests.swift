@@ -20,10 +20,10 @@ private struct SessionWalk {
     let session = exports.keys.sorted().randomElement(using: &random) ?? "S0"
     switch Int.random(in: 0..<11, using: &random) {
     case 0, 1: try open(device, &random)
-    case 2: try note("PAUSE", session, .move, ["PAUSE", "paused", "", "", ""])
-    case 3: try note("ARCHIVE", session, .move, ["ARCHIVE", "archived", "", "", ""])
-    case 4: try note("CLOSE", session, .move, ["CLOSE", "completed", "", "", ""])
-    case 5: try note("CLOSE", session, .move, ["CLOSE", "failed", "", "", ""])
+    case 2: try note("PAUSE", session, .changeState, ["PAUSE", "paused", "", "", ""])
+    case 3: try note("ARCHIVE", session, .changeState, ["ARCHIVE", "archived", "", "", ""])
+    case 4: try note("CLOSE", session, .changeState, ["CLOSE", "completed", "", "", ""])
+    case 5: try note("CLOSE", session, .changeState, ["CLOSE", "failed", "", "", ""])
     case 6: try note("RECOVER", session, .recover, ["", "", ""])
     case 7: try note("DELETE", session, .delete, ["", ""])
     case 8: try lose(session)
@@ -132,7 +132,7 @@ struct StateCountTests {
     for session in ["S1", "S2"] {
       try open(session, clocks: "0 0 0 0 \(session == "S1" ? 20 : 60_000) 0")
       let verb = state == "archived" ? "ARCHIVE" : "CLOSE"
-      #expect(try bench.run(.move, "d", session, verb, state, "", "", "").word == "OK")
+      #expect(try bench.run(.changeState, "d", session, verb, state, "", "", "").word == "OK")
     }
     #expect(try count(state) == "2")
     let key = bench.base + ":session:d/S1"
@@ -160,7 +160,7 @@ struct StateCountTests {
 
   @Test func `STATS leaves out sessions that went while no worker lived`() throws {
     for session in ["S1", "S2", "S3"] { try open(session, clocks: "0 0 60000 60000 60000 0") }
-    #expect(try bench.run(.move, "d", "S2", "PAUSE", "paused", "", "", "").word == "OK")
+    #expect(try bench.run(.changeState, "d", "S2", "PAUSE", "paused", "", "", "").word == "OK")
     for session in ["S1", "S2"] {
       try bench.redis.command("DEL", bench.base + ":session:d/\(session)")
     }
@@ -188,7 +188,7 @@ struct StateCountTests {
 
   @Test func `a session that its clocks let go on the way is none`() throws {
     let requests: [(Script, [String])] = [
-      (.move, ["ARCHIVE", "archived", "", "", ""]), (.touch, ["", ""]), (.delete, ["", ""]),
+      (.changeState, ["ARCHIVE", "archived", "", "", ""]), (.touch, ["", ""]), (.delete, ["", ""]),
     ]
     for number in requests.indices { try open("S\(number)", clocks: "0 20 20 60000 20 0") }
     try bench.wait(until: try bench.nowMs() + 70)

@@ -1,4 +1,4 @@
--- ACK: a consumer is done with events; they are not given to anyone of its group again.
+-- ACK: a consumer is done with events; they are not delivered again to its group.
 -- USES: nothing
 -- KEYS: the base key of each event's partition
 -- ARGV: group, then the stream id of each event

@@ -1,5 +1,5 @@
--- CLEAR: the operator frees the lock whoever holds it.
--- USES: batch, requests, lock_endings, locks
+-- CLEAR: the operator frees the lock, whichever agent holds it.
+-- USES: batch, requests, lock_closings, locks
 -- KEYS: the base key of each request's partition
 -- ARGV: device, request id or empty
 -- RETURNS: OK, NONE

@@ -1,4 +1,4 @@
--- DELETE: a session goes now, with its chats and messages; one whose record is corrupt, too.
+-- DELETE: removes a session, with its chats and messages; one whose record is corrupt, too.
 -- USES: batch, requests, session_index, links, clocks, cleanup, session_changes, removal
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, token or empty, request id or empty
@@ -13,7 +13,7 @@ return each(4, function(base, i)
   announce_deleted(s)
   for _, chat in ipairs(s.chats) do call('DEL', s.key .. '/' .. chat) end
   call('DEL', s.key)
-  owe_all(s)
-  sweep_up(base, s.device, s.id, s.state)
+  enqueue_all(s)
+  remove_entries(base, s.device, s.id, s.state)
   return 'OK'
 end, true)

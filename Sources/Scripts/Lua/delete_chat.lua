@@ -1,4 +1,4 @@
--- DELETE of a chat: it goes with its messages, and its number never comes again.
+-- DELETE of a chat: removes it with its messages; its number is not given again.
 -- USES: messages, chat_records, session_changes, requests
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, chat, token or empty, request id or empty

@@ -1,5 +1,5 @@
--- What a report of a user adds up over its sessions: whether one is live, its chats, its messages
--- and its last activity.
+-- A session's part in the report of a user: whether it is live, its chats, its messages and its
+-- last activity.
 -- USES: batch, requests, session_index, session_load, links, messages
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, kind, ref

@@ -1,4 +1,4 @@
--- EVENTS device: what the log has of one device, oldest first. A page ends when it has grown large.
+-- EVENTS device: the events of one device, oldest first. A page ends when it has grown large.
 -- USES: batch, requests, event_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, stream id to begin after, how many at most

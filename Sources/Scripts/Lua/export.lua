@@ -1,4 +1,4 @@
--- EXPORT: a session whole, as it is stored. It stops where it would grow too long, so that a large
+-- EXPORT: a whole session, as it is stored. It stops where it would grow too long, so that a large
 -- session does not hold Redis up.
 -- USES: batch, requests, session_json, messages
 -- KEYS: the base key of each request's partition

@@ -10,7 +10,7 @@ return each(5, function(base, i)
   if not chat then return 'NONE' end
   local removed = attempt('LLEN', log_of(s, chat))
   call('DEL', log_of(s, chat))
-  -- Of a key that is no list it is not known how many there were.
+  -- The number of messages is not known of a key that is no list.
   if type(removed) ~= 'number' then return 'OK {"removed":null,"damaged":["removed"]}' end
   return 'OK {"removed":' .. removed .. '}'
 end, true)

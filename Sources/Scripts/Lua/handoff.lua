@@ -1,5 +1,5 @@
 -- HANDOFF: passes the lock to another agent, with no moment in which it is free.
--- USES: batch, requests, lock_endings, locks
+-- USES: batch, requests, lock_closings, locks
 -- KEYS: the base key of each request's partition
 -- ARGV: device, from, to, ttl, token or empty, note (JSON) or empty, request id or empty
 -- RETURNS: OK, NONE, HELD, STALE

@@ -1,6 +1,6 @@
--- Says that a worker lives and which library it calls, and learns who else does. Also keeps a
--- canary: a key that runs out before the next heartbeat and is touched then, so that its
--- notification comes at once if notifications come at all.
+-- Registers a worker as alive, with the library that it calls, and reads the names of the live
+-- workers. Also keeps a canary: a key that expires before the next heartbeat and is touched then,
+-- so that its notification comes at once if notifications come at all.
 -- USES: nothing
 -- KEYS: the workers' sorted set, the worker's canary, the libraries' sorted set
 -- ARGV: the worker, ms after which a silent worker is taken for dead, ms the canary lives, the

@@ -34,7 +34,7 @@ return each(5, function(base, i)
   local is_guess = chat == s.chat and s.is_guess and 1 or 0
   local is_list = not after or type(attempt('LLEN', log)) == 'number'
   if is_list and after then
-    -- Where it is corrupt which number was given out last, that is the newest message's.
+    -- If the latest number is corrupt in the record, the newest message's counts.
     local last = whole(call('HGET', s.key, 'q:' .. chat) or 0) or newest_seq(log)
     if after > last then return 'STALE {"seq":' .. text(last) .. '}' end
   end

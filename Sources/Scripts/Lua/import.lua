@@ -1,6 +1,6 @@
--- IMPORT: makes a session as it was exported, or puts it in the place of one. A time that is ahead
--- counts as now: where it was exported the clock may have been. Activity would bring such a
--- deadline nearer, and the index be behind, which is written only where one moves away.
+-- IMPORT: makes a session as it was exported, or replaces one. A time that is ahead counts as now:
+-- the clock where it was exported may be ahead. Activity would bring such a deadline nearer, and
+-- the index, which is written only where a deadline moves away, would be behind.
 -- USES: batch, requests, session_index, session_load, links, clocks, transitions, session_json,
 --   session_changes, merge, messages, session_create, import_checks, removal, device_current
 -- KEYS: the base key of each request's partition
@@ -22,7 +22,7 @@ return each(7, function(base, i)
     return 'ERR illegal_state IMPORT: the session is there already; replace=yes overwrites it'
   end
   if is_bad then old = nil end
-  if old then settle(old) elseif not is_bad then sweep_up_ghost(base, device, id) end
+  if old then settle(old) elseif not is_bad then remove_stale(base, device, id) end
   local refusal = fence(old or {base = base, device = device, rev = 0}, token)
   if refusal then return refusal end
   local over = over_at(v)
@@ -38,7 +38,7 @@ return each(7, function(base, i)
     call('DEL', key)
     call('ZREM', base .. ':due', due_member(old))
     count(base, 'state:' .. old.state, -1)
-    owe_all(old)
+    enqueue_all(old)
   end
   for n = 1, #fields, 400 do
     call('HSET', key, unpack(fields, n, math.min(n + 399, #fields)))
@@ -62,6 +62,6 @@ return each(7, function(base, i)
     announce(s, 'opened', now_ms)
   end
   index(s)
-  owe_all(s)
+  enqueue_all(s)
   return record(s)
 end, true, show_again)

@@ -1,5 +1,5 @@
--- LINK: links a session. Without a place in the link's partition it asks for one (MORE, with the
--- session's id and whether it is live) and changes nothing.
+-- LINK: links a session. Without a reservation in the link's partition it asks for one (MORE, with
+-- the session's id and whether it is live) and changes nothing.
 -- USES: requests, links, session_changes
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, kind, ref, place taken (yes or empty), token or empty, request

@@ -1,7 +1,8 @@
--- Takes a note to a link's partition away, once it has been told; not if there is a newer one.
+-- Removes an outbox entry for a link's partition, once that is informed; not if there is a newer
+-- one.
 -- USES: nothing
 -- KEYS: the base key of the session's partition
--- ARGV: the note, the time at which it was to be told again
+-- ARGV: the entry, the time at which it was due again
 -- RETURNS: nothing
 
 return function(KEYS, ARGV)

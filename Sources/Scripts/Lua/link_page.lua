@@ -1,4 +1,4 @@
--- The sessions of a link, newest first, after an entry; dead ones too.
+-- The sessions of a link, newest first, after an entry; stale entries too.
 -- USES: batch, requests
 -- KEYS: the base key of the link's partition, for each request
 -- ARGV: kind/ref, entry to go on after or empty, how many

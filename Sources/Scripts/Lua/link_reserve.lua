@@ -1,11 +1,11 @@
--- Takes a place for a session among those of a link, before the session itself says so. The
--- place is looked after: if by its deadline the session does not have the link, it is given back.
+-- Makes a reservation for a session in the index of a link, before the session itself has the link.
+-- The reservation has a deadline: if the session does not have the link by then, it is removed.
 -- `link:<kind>/<ref>` has an entry `<session>/<device>` each, newest last; `live:<kind>/<ref>`
--- those of a user that are live, which is what a quota counts.
+-- those of a user that are live, which a quota counts.
 -- USES: batch, requests
 -- KEYS: the base key of the link's partition, for each request
--- ARGV: kind/ref, session/device, how many may be live or 0 if that does not matter, ms until it
---   is looked after
+-- ARGV: kind/ref, session/device, how many may be live or 0 if that does not matter, ms until the
+--   reservation is checked
 -- RETURNS: OK, FULL
 return each(4, function(base, i)
   local link, entry, most = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])

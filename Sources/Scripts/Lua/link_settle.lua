@@ -1,8 +1,8 @@
--- Writes into a link's partition where a session stands, as it was read in the session's. What
--- was read earlier than what is known already changes nothing: the entry's next check is set
--- from the time of reading, so it tells which of two is older. A session that is not there is gone,
--- unless its place was taken a moment ago: then it may be about to come, and only whoever took
--- the place knows that it will not (freed). Such an entry's check is at a whole ms.
+-- Writes a session's status into a link's partition, as it was read in the session's. A reading
+-- that is older than the last one changes nothing: the entry's next check is set from the time of
+-- reading, which orders the readings. A session that is not there is gone, unless its reservation
+-- was made a moment ago: then it may be about to come, and only the request that made the
+-- reservation knows that it will not (freed). Such an entry's check is at a whole ms.
 -- USES: batch, requests
 -- KEYS: the base key of the link's partition, for each request
 -- ARGV: kind/ref, session/device, live or kept or gone or freed, the next check in ms

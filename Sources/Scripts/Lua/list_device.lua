@@ -1,5 +1,5 @@
 -- LIST device: the device's sessions, newest first, from a place in that order on. A page ends when
--- it has grown large, or when so many were looked at that Redis has others to serve.
+-- it has grown large, or when so many were read that Redis has other requests to serve.
 -- USES: batch, requests, session_index, session_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, state or empty, how many, session to go on after or empty

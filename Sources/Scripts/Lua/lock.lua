@@ -1,7 +1,7 @@
 -- LOCK: acquires a free device's lock, or starts the TTL of its own holder again.
 -- USES: batch, locks, renewals
 -- KEYS: the record of each request's lock
--- ARGV: agent, terms
+-- ARGV: agent, lease
 -- RETURNS: OK, HELD, STALE
 return each_record(32, function(base, device, seen, agent, ttl, is_asked, token)
   local record, holder, current, acquired, ends_at = live(base, device, seen)

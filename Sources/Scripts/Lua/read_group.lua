@@ -1,7 +1,7 @@
 -- EVENTS * group=: reads a page of a group's events for a consumer: first those that are to be
--- given again, then fresh ones. A new group begins with the oldest event. Replies with a line, or
+-- delivered again, then new ones. A new group begins with the oldest event. Replies with a line, or
 -- an array: the line, 1 if some had to wait for another worker else 0, the ms until one may be
--- given again or -1, then the id of each event and its age in ms, -1 if it was given before.
+-- delivered again or -1, then the id of each event and its age in ms, -1 if it was given before.
 -- USES: batch, event_json, group_pending
 -- KEYS: the base keys of all partitions
 -- ARGV: group, ms to acknowledge in, how many at most, types or empty, partition to begin at,
@@ -25,7 +25,7 @@ local function add(base, entry, is_late)
   return true
 end
 
--- An event of another type stays with its consumer; one that was trimmed is done with.
+-- An event of another type stays with its consumer; one that was trimmed is done.
 local function give_again(base, log, pending)
   local claimed = {}
   for _, item in ipairs(pending) do
@@ -40,7 +40,7 @@ local function give_again(base, log, pending)
   claim(log, group, worker, claimed)
 end
 
--- Those of types that are not wanted are done with for this group.
+-- Events of unwanted types are done for this group.
 local function give_fresh(base, log, is_new)
   while not is_full() do
     local asked = math.min(STEP, limit - #found)

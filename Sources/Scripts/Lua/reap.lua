@@ -1,16 +1,17 @@
--- Does what is due in a partition, oldest first. It may run twice, or on two workers at once:
--- each record is ended by whoever comes first, and the other finds nothing. An entry that cannot
--- be ended, because somebody has damaged its record, is tried again later and holds up no other.
--- USES: batch, lock_records, lock_endings, locks, session_load, links, clocks, transitions, cleanup
+-- Ends what is due in a partition, oldest first. It may run twice, or on two workers at once: the
+-- first one ends a record, and the other finds nothing. An entry that cannot be ended, because its
+-- record is corrupt, is tried again later and holds up no other.
+-- USES: batch, lock_records, lock_closings, locks, session_load, links, clocks, transitions,
+--   cleanup
 -- KEYS: the partition's base key
 -- ARGV: how many entries to take at most, ms after which a failed entry is tried again
--- RETURNS: ms until the next deadline or -1, entries found due, how late each ending was in ms,
---   what each failure said, what is to be told or asked in other partitions
+-- RETURNS: ms until the next deadline or -1, entries found due, how late each ending was in ms, the
+--   text of each failure, the outbox entries for other partitions
 
-local base, late, failures, errands
+local base, late, failures, outbox
 
--- After so long an errand of a worker that has not come back is another worker's.
-local ERRAND_MS = 5000
+-- After so long, the outbox entry of a worker that has not finished it is due again.
+local OUTBOX_MS = 5000
 
 local function reap_lock(member, device)
   local record = call('GET', record_key(base, device))
@@ -32,35 +33,35 @@ local function reap_session(member, address)
   local device, id = string.match(address, '^(.+)/([^/]+)$')
   local s = load(base, device, id)
   if not s then
-    sweep_up(base, device, id, string.match(LETTERS, '(%l+)=' .. cut(member, 1, 1)))
+    remove_entries(base, device, id, string.match(LETTERS, '(%l+)=' .. cut(member, 1, 1)))
     return recount(base, device)
   end
-  -- Of another state than the record: whoever has changed one of them by hand has left this.
+  -- An entry of another state than the record's: one of them was changed by other means.
   if member ~= due_member(s) then call('ZREM', base .. ':due', member) end
   for _, ms in ipairs(settle(s)) do late[#late + 1] = ms end
   if not s.is_gone then return index(s) end
   call('DEL', s.key)
-  owe_all(s)
-  sweep_up(base, device, id, s.state)
+  enqueue_all(s)
+  remove_entries(base, device, id, s.state)
 end
 
--- What other partitions are to do with it is for the worker: until it has, or if it dies, the entry
--- stays, at a time that no other entry has because it is no whole number.
-local function errand(member, rest)
-  local again = string.format('%.1f', now_ms + ERRAND_MS + 0.5)
+-- The worker delivers an outbox entry to the other partition: until it has, or if it dies, the
+-- entry stays, at a time that no other entry has because it is no whole number.
+local function deliver(member, rest)
+  local again = string.format('%.1f', now_ms + OUTBOX_MS + 0.5)
   call('ZADD', base .. ':due', again, member)
   local word = member .. ' ' .. again
   if string.sub(member, 1, 1) == 'k' then
     local device, id, kind, ref = string.match(rest, '^(.+)/(.+) (.+)/(.+)$')
-    word = word .. ' ' .. standing(base, device, id, kind, ref) .. string.format(' %.0f', now_us)
+    word = word .. ' ' .. status_of(base, device, id, kind, ref) .. string.format(' %.0f', now_us)
   end
-  errands[#errands + 1] = word
+  outbox[#outbox + 1] = word
 end
 
-local REAP = {l = reap_lock, k = errand, r = errand}
+local REAP = {l = reap_lock, k = deliver, r = deliver}
 
 return function(KEYS, ARGV)
-  base, late, failures, errands = KEYS[1], {}, {}, {}
+  base, late, failures, outbox = KEYS[1], {}, {}, {}
   local due = call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms, 'LIMIT', 0, ARGV[1])
   for _, member in ipairs(due) do
     local operate = REAP[string.sub(member, 1, 1)] or reap_session
@@ -72,5 +73,5 @@ return function(KEYS, ARGV)
   end
   local soonest = call('ZRANGE', base .. ':due', 0, 0, 'WITHSCORES')
   local wait = soonest[2] and math.max(0, soonest[2] - now_ms) or -1
-  return {wait, #due, late, failures, errands}
+  return {wait, #due, late, failures, outbox}
 end

@@ -10,7 +10,8 @@
 -- RETURNS: OK, NONE, STALE, ERR, MORE
 local LOOKED_AT_MAX = 1000
 
--- Why a session does not count for this user and thread, either of which may be empty; or nil.
+-- The reason why a session does not count for this user and thread, either of which may be empty;
+-- or nil.
 local function unfit(s, user, thread)
   if user ~= '' and not has_link(s, 'user', user) then return 'other_user' end
   if thread == '' then return nil end
@@ -20,7 +21,7 @@ end
 
 -- A candidate: recovered; or nil, why not, and the reply if that is the end of it.
 local function try(base, device, id, token, user, thread)
-  -- One that is corrupt is in no other's way.
+  -- A corrupt one does not keep others from being recovered.
   local ok, s = pcall(load, base, device, id)
   if not ok or not s then return nil, 'gone' end
   settle(s)

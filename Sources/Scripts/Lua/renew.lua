@@ -1,7 +1,7 @@
 -- RENEW: starts the holder's TTL again; never acquires.
 -- USES: locks, renewals
 -- KEYS: the record of each request's lock
--- ARGV: token and agent, terms
+-- ARGV: token and agent, lease
 -- RETURNS: OK, NONE, HELD, STALE
 return each_record(15, function(base, device, seen, who, ttl, is_asked)
   local token, agent = string.match(who, '^(%d*) (.*)$')

@@ -1,4 +1,4 @@
--- REPORT of a chat: what its age, its messages, and how many were said in all are read from.
+-- REPORT of a chat: the members for its age, its messages, and how many were said in all.
 -- USES: batch, messages, requests, session_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, chat

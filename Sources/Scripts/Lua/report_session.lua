@@ -1,5 +1,5 @@
--- REPORT of a session: what its age, its messages, how long answers took, and for how long it was
--- in each state is read from.
+-- REPORT of a session: the members for its age, its messages, how long answers took, and for how
+-- long it was in each state.
 -- USES: batch, requests, session_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty

@@ -27,7 +27,7 @@ return each(6, function(base, i)
     writes[#writes + 1] = 'answer_ms'
     writes[#writes + 1] = text((whole(seen[4]) or 0) + ms)
   end
-  -- First what may fail, in a key that somebody has damaged; a full Redis refuses either.
+  -- First the write that may fail, in a corrupt key; a full Redis refuses either.
   local length = append(log, entries)
   call('HSET', s.key, 'active', now_text, 'q:' .. chat, text(seq), unpack(writes))
   if length > MESSAGES_MAX then call('LTRIM', log, -MESSAGES_MAX, -1) end

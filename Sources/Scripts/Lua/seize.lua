@@ -1,6 +1,6 @@
--- SEIZE: takes the lock whoever holds it. An agent that seizes from itself has a new token, and
--- nobody else has lost anything: that is counted, and is no event.
--- USES: batch, requests, lock_endings, locks
+-- SEIZE: takes the lock, whichever agent holds it. An agent that seizes from itself has a new
+-- token, and no other agent has lost anything: that is counted, and is no event.
+-- USES: batch, requests, lock_closings, locks
 -- KEYS: the base key of each request's partition
 -- ARGV: device, agent, ttl, request id or empty
 -- RETURNS: OK

@@ -1,5 +1,4 @@
--- SET: merges members into a session. A user that it does not have yet takes a place first, as in
--- link.lua.
+-- SET: merges members into a session. A new user needs a reservation first, as in link.lua.
 -- USES: requests, links, session_changes, merge
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, members, revision seen or empty, user or empty, place taken (yes

@@ -1,6 +1,6 @@
--- Which libraries of functions no worker uses any more: those that no heartbeat has named for long.
--- One that is met for the first time counts as used now: the worker that has loaded it may not have
--- sent a heartbeat yet.
+-- The libraries of functions that no worker uses any more: those that no heartbeat has named for
+-- long. One that is met for the first time counts as used now: the worker that has loaded it may
+-- not have sent a heartbeat yet.
 -- USES: nothing
 -- KEYS: the libraries' sorted set
 -- ARGV: ms without use after which a library is stale, then the name of each library

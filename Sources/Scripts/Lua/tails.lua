@@ -1,4 +1,4 @@
--- Where the logs end now: whoever reads on from here misses nothing that comes later.
+-- The present ends of the logs: a reader that begins here misses no later event.
 -- USES: nothing
 -- KEYS: the base keys of partitions
 -- ARGV: none

@@ -9,8 +9,8 @@ local function touched(idle_ends_at, life_ends_at)
     .. (life_ends_at and text(life_ends_at) or 'null') .. '}'
 end
 
--- The usual case, with half of the reading: an active session without a fence, of which nothing
--- is due and nothing is to be warned of. Gives the reply, or nil if it is any other case.
+-- The usual case, with half of the reading: an active session without a fence, of which nothing is
+-- due and no warning is due. Gives the reply, or nil if it is any other case.
 local function quick(base, device, id)
   local found, key = find_session(base, device, id)
   if not found then return nil end
@@ -18,7 +18,7 @@ local function quick(base, device, id)
   if seen[1] ~= 'active' or seen[6] or not seen[2] then return nil end
   local clocks, active, born = numbers_of(seen[2]), tonumber(seen[3]), tonumber(seen[5] or seen[4])
   local idle, abandon, life, warn = clocks[1], clocks[2], clocks[4], clocks[6]
-  -- Of a corrupt record nothing is done; reading it says so.
+  -- A corrupt record is not touched; reading it fails.
   if not (warn and active and born) then return nil end
   local quiet = now_ms + warn
   if idle > 0 and active + idle <= quiet or abandon > 0 and active + abandon <= now_ms

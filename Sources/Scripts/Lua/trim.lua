@@ -1,4 +1,4 @@
--- Drops what is too old from a partition's log of events.
+-- Drops old events from a partition's log.
 -- USES: batch
 -- KEYS: the partition's base key
 -- ARGV: how old events may be, in ms

@@ -1,4 +1,4 @@
--- UNLINK: takes a link away; one that is not there is no mistake.
+-- UNLINK: removes a link; a missing one is no error.
 -- USES: requests, links, session_changes
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, kind, ref, token or empty, request id or empty

@@ -1,5 +1,5 @@
--- UNLOCK: the holder gives the lock back.
--- USES: batch, requests, lock_endings, locks
+-- UNLOCK: the holder releases the lock.
+-- USES: batch, requests, lock_closings, locks
 -- KEYS: the base key of each request's partition
 -- ARGV: device, agent, token or empty, request id or empty
 -- RETURNS: OK, NONE, HELD, STALE

@@ -46,7 +46,7 @@ final class Heartbeat {
   /// Removes this worker from the list of live workers; `done` follows whether or not that worked.
   func deregister(_ done: @escaping () -> Void) {
     timer?.cancel()
-    store.callWorkers(.goodbye, [context.workerID]) { _ in done() }
+    store.callWorkers(.deregister, [context.workerID]) { _ in done() }
   }
 
   private func beat() {

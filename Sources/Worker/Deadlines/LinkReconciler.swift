@@ -37,7 +37,7 @@ final class LinkReconciler {
   ///
   /// A failure is retried: the entry is due again soon.
   private func check(_ entry: SessionEntry, of name: LinkName) {
-    store.call(.standing([entry], of: name)) { [self] result in
+    store.call(.status([entry], of: name)) { [self] result in
       guard case .success(let reply) = result, reply.count == 1,
         let status = LinkStatus(words: reply[0].text.split(separator: " "))
       else { return }

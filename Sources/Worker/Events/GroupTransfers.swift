@@ -31,7 +31,7 @@ extension EventSubscriptions {
     for transfer in transfers.take() {
       let arguments = [transfer.group, server.workerID, transfer.target.rawValue]
       let query = ScriptQuery(
-        .movePending, over: transfer.ids.map(\.partition),
+        .transferPending, over: transfer.ids.map(\.partition),
         arguments + transfer.ids.map(\.entry.description))
       server.store.call(raw: query) { [unowned self] result in transferred(transfer, result) }
     }
@@ -49,7 +49,7 @@ extension EventSubscriptions {
       transfers.finished(transfer, isDone: true)
       if reply.kind != .integer {
         // Redis gives them to the next consumer when the lease is over.
-        _ = server.store.refusal(of: reply, .movePending)
+        _ = server.store.refusal(of: reply, .transferPending)
       } else if transfer.target == .returned {
         wake { $0.group == transfer.group }
       }

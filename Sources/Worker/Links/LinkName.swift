@@ -75,7 +75,7 @@ struct LinkStatus: Sendable {
   /// How long a reservation lasts whose session does not confirm it.
   static let reservedMs: Int64 = 10_000
 
-  /// From the reply of `standing`, or the end of an outbox entry.
+  /// From the reply of `link_status`, or the end of an outbox entry.
   init?(words: some Collection<Substring>) {
     guard let word = words.first, let time = words.dropFirst().first.flatMap({ Int64($0) }) else {
       return nil
@@ -97,7 +97,7 @@ struct LinkStatus: Sendable {
 
 /// The script calls that keep links.
 extension ScriptQuery {
-  static func standing(_ entries: [SessionEntry], of link: LinkName) -> ScriptQuery {
+  static func status(_ entries: [SessionEntry], of link: LinkName) -> ScriptQuery {
     ScriptQuery(
       .linkStatus, over: entries.map(\.partition),
       entries.flatMap { [$0.device, $0.session, link.kind, link.ref] })

@@ -153,7 +153,7 @@ enum LinkCheck {
     _ done: @escaping () -> Void
   ) {
     guard !entries.isEmpty else { return done() }
-    store.gather(.standing(entries, of: link), timeoutMs: timeoutMs) { result in
+    store.gather(.status(entries, of: link), timeoutMs: timeoutMs) { result in
       guard case .success(let rows) = result else { return done() }
       let settled: [(SessionEntry, LinkStatus)] = zip(entries, rows).compactMap { entry, row in
         let words = String(decoding: row, as: UTF8.self).split(separator: " ")

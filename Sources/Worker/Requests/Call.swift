@@ -146,7 +146,7 @@ struct Call: ~Copyable {
   func move(_ verb: String, to state: SessionState) throws(RequestError) {
     let address = address
     // Each state has other deadlines, and the partition is to look for them.
-    try run(.move, dueInMs: 0) { arguments in
+    try run(.changeState, dueInMs: 0) { arguments in
       arguments.word(address.device)
       arguments.word(orEmpty: address.session)
       arguments.word(verb)

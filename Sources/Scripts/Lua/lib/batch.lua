@@ -23,7 +23,7 @@ local function text(number)
   return written
 end
 
--- What else keeps something for the length of a call: functions that forget it.
+-- The functions that forget other state of a call.
 local resets = {}
 local function at_begin(reset) resets[#resets + 1] = reset end
 

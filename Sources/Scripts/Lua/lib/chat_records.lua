@@ -1,5 +1,5 @@
--- What a session's record says of its chats: `chats` has their numbers; `n:<chat>`, `c:<chat>`,
--- `b:<chat>`, `q:<chat>` and `t:<chat>` are what docs/keys.md says.
+-- The chats in a session's record: `chats` has their numbers; `n:<chat>`, `c:<chat>`, `b:<chat>`,
+-- `q:<chat>` and `t:<chat>` are described in docs/keys.md.
 -- USES: batch, messages, session_index, session_load
 -- GIVES: name_taken, add_chat, remove_chat, named, named_before
 
@@ -40,7 +40,7 @@ local function add_chat(s, name, config)
   return chat
 end
 
--- Takes a chat and its messages away. Of those left the highest is the current one.
+-- Removes a chat and its messages. Of those left the highest is the current one.
 local function remove_chat(s, chat)
   local left = {}
   for _, other in ipairs(s.chats) do if other ~= chat then left[#left + 1] = other end end
@@ -54,8 +54,7 @@ end
 -- The reply of a change that shows a chat's name.
 local function named(chat, name) return 'OK {"chat":' .. chat .. ',"name":' .. name .. '}' end
 
--- What is kept of it under an idempotency key is the session's id and the chat's number: a name may
--- be long.
+-- The session's id and the chat's number are kept under an idempotency key: a name may be long.
 local function named_before(base, device, kept)
   local id, number = string.match(kept, '^(%w+) (%d+)$')
   local s = load(base, device, id)

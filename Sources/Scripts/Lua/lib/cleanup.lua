@@ -1,19 +1,19 @@
--- What a move leaves to be done: places in the indexes, and the way back to active.
+-- The cleanup after a transition: entries in the indexes, and the way back to active.
 -- USES: batch, session_index, clocks, transitions, device_lines, device_current
--- GIVES: sweep_up, recount, wrong_state, recover
+-- GIVES: remove_entries, recount, wrong_state, recover
 
--- What is left when a record has gone: its places in the count of its state and in the indexes.
-local function sweep_up(base, device, id, state)
-  -- First what a full Redis may refuse, as in `move`.
+-- Removes the entries of a record that has gone: in the count of its state and in the indexes.
+local function remove_entries(base, device, id, state)
+  -- First what a full Redis may refuse, as in `transition`.
   count(base, 'state:' .. state, -1)
   call('ZREM', base .. ':due', due_member({device = device, id = id, state = state}))
   call('ZREM', base .. ':sessions', device .. '/' .. id)
   has_gone(base, device, id)
 end
 
--- Looks at a device's live sessions anew: one whose record went by its TTL while no worker lived
--- never came to its end, and would be counted for ever. Once in a call: the records that are
--- gone are gone for all of it, however many of the device are met; most were closed, and kept.
+-- Counts a device's live sessions anew: one whose record went by its TTL while no worker lived has
+-- no ending, and would be counted for ever. Once in a call: the records that are gone are gone for
+-- all of it, however many of the device are met; most were closed, and kept.
 local recounted
 at_begin(function() recounted = {} end)
 local function recount(base, device)
@@ -43,7 +43,7 @@ local function recover(s, archived)
       call('HSET', s.key, 'born', now_text)
     end
     if s.state ~= 'active' then
-      move(s, 'active', now_ms, 'null', 'recovered')
+      transition(s, 'active', now_ms, 'null', 'recovered')
     end
     make_current(s.base, s.device, s.id)
     return true

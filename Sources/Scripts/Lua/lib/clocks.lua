@@ -1,10 +1,10 @@
--- What a session's clocks do when they run out, in the order of their times.
+-- The effects of a session's clocks when they end, in the order of their times.
 -- USES: batch, event_log, session_index, session_load, links
 -- GIVES: LETTERS, due_member, announce, announce_deleted, set_ttl, gone_by, next_due
 
--- A session's member in the deadline index begins with its state's letter: when the record has
--- gone by its TTL, nothing else says in which count it was. One text and one function: what a call
--- does not use costs it something too, for it is made anew each time.
+-- A session's member in the deadline index begins with its state's letter: when the record has gone
+-- by its TTL, only that letter shows in which count it was. One text and one function: parts that a
+-- call does not use cost it something too, since they are made anew each time.
 local LETTERS = 'active=a paused=p abandoned=b archived=z completed=c failed=f expired=e'
 local function due_member(s)
   return string.match(LETTERS, s.state .. '=(%l)') .. ':' .. s.device .. '/' .. s.id
@@ -12,14 +12,14 @@ end
 
 local function announce(s, kind, at_ms, rest)
   local reason = s.reason or call('HGET', s.key, 'reason')
-  tell(s.base, 'session.' .. kind, s.device, string.format(
+  publish(s.base, 'session.' .. kind, s.device, string.format(
     '"at":%.0f,"session":"%s","state":"%s","reason":%s,"links":%s', at_ms, s.id, s.state,
     reason or 'null', links_json(s.links)) .. (rest or ''))
 end
 
--- Nothing of what was deleted is left in the log.
+-- The log keeps no content of what was deleted.
 local function announce_deleted(s)
-  tell(s.base, 'session.deleted', s.device, string.format(
+  publish(s.base, 'session.deleted', s.device, string.format(
     '"at":%.0f,"session":"%s","state":"%s","reason":null,"links":{}', now_ms, s.id, s.state))
 end
 
@@ -34,8 +34,7 @@ local function set_ttl(s, at_ms)
   end
 end
 
--- The time by which a session is gone even if no worker ever lives again; nil if its clocks do
--- not say.
+-- The time by which a session is gone even without any worker; nil if its clocks do not say.
 local function gone_by(s)
   if keep_until(s) then return keep_until(s) end
   if s.state == 'abandoned' then return s.archive > 0 and s.since + s.archive + s.keep or nil end
@@ -43,7 +42,8 @@ local function gone_by(s)
   return s.born + s.life + s.archive + s.keep
 end
 
--- The next moment at which the session's clocks do anything, and what: a state, or a warning.
+-- The next moment at which the session's clocks have an effect, and the effect: a state, or a
+-- warning.
 local function next_due(s)
   if s.state == 'abandoned' then
     return s.archive > 0 and s.since + s.archive or nil, 'archived'

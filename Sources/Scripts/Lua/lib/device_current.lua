@@ -1,4 +1,4 @@
--- Which session of a device is the current one when another has ended, has gone, or was imported.
+-- The current session of a device after another has ended, has gone, or was imported.
 -- USES: batch, session_index, device_lines
 -- GIVES: settle_line, arrive, has_ended, has_gone
 
@@ -12,7 +12,7 @@ local function choose_live(base, device, ids)
   if best then table.insert(ids, 1, table.remove(ids, best)) end
 end
 
--- Of a device's sessions, of which none lives, the one that ended last; of its newest 1,000.
+-- Of a device's sessions, of which none is live, the one that ended last; of its newest 1,000.
 local function ended_last(base, device)
   local best, best_at
   for _, id in ipairs(ids_of(base, device, '', 1000)) do
@@ -23,7 +23,8 @@ local function ended_last(base, device)
   return best
 end
 
--- Writes the line of what is left: `ids` live; the first of them was the current one if `is_kept`.
+-- Writes the line of the sessions left: `ids` live; the first of them was the current one if
+-- `is_kept`.
 local function settle_line(base, device, ids, is_kept)
   if not is_kept then choose_live(base, device, ids) end
   local ended = #ids == 0 and ended_last(base, device)
@@ -31,7 +32,7 @@ local function settle_line(base, device, ids, is_kept)
   write_line(base, device, ids, ended)
 end
 
--- An imported session. It is the current one only if no other one lives, and it or none does.
+-- An imported session. It is the current one only if no other one is live, and it or none is.
 local function arrive(base, device, id, is_live)
   local before, current = live_ids(base, device)
   local ids = without(before, id)
@@ -39,7 +40,7 @@ local function arrive(base, device, id, is_live)
   settle_line(base, device, ids, ids[1] ~= nil and ids[1] == current)
 end
 
--- A session that does not live any more.
+-- A session that is not live any more.
 local function has_ended(base, device, id)
   local ids, current = live_ids(base, device)
   local rest = without(ids, id)

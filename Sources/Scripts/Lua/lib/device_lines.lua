@@ -1,6 +1,6 @@
 -- The line of a device: `<n> <current>`, and behind it those of the n live sessions that are not
--- the current one, the one opened or recovered last first. While any session lives, the current one
--- is live; else it is the one that ended last.
+-- the current one, the one opened or recovered last first. While any session is live, the current
+-- one is live; else it is the one that ended last.
 -- USES: batch, session_index
 -- GIVES: live_ids, count_live, without, write_line, make_current, peek
 
@@ -10,7 +10,7 @@ local function live_ids(base, device)
   local live, current, others = string.match(line, '^(%d+) (%S+)(.*)$')
   if not live then
     if line == '' then return ids, nil end
-    -- A line that is corrupt is made anew by whatever writes it next.
+    -- A corrupt line is made anew by the next script that writes it.
     local all = ids_of(base, device, '', -1)
     for _, id in ipairs(all) do
       if LIVE[attempt('HGET', base .. ':session:' .. device .. '/' .. id, 'state')] then
@@ -36,7 +36,7 @@ local function without(ids, id)
   return rest
 end
 
--- Writes the line; `ended` is the current session where none lives.
+-- Writes the line; `ended` is the current session where none is live.
 local function write_line(base, device, ids, ended)
   local line = #ids .. ' ' .. (#ids > 0 and table.concat(ids, ' ') or ended)
   call('HSET', base .. ':devices', device, line)
@@ -49,7 +49,7 @@ local function make_current(base, device, id)
   write_line(base, device, ids)
 end
 
--- What stands in the record of a session; nothing if it is of another type.
+-- The members of a session's record; nothing if it is of another type.
 local function peek(base, device, id, ...)
   local v = attempt('HMGET', base .. ':session:' .. device .. '/' .. id, ...)
   return v.err and {} or v

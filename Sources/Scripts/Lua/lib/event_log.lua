@@ -1,9 +1,9 @@
--- How a script writes an event: in the same step as the change that it tells of.
+-- How a script publishes an event: in the same step as the change.
 -- USES: batch
--- GIVES: tell
+-- GIVES: publish
 
 -- `body` is the inside of a JSON object: what comes after type and device.
-local function tell(base, kind, device, body)
+local function publish(base, kind, device, body)
   call('XADD', base .. ':events', 'MAXLEN', '~', EVENTS_MAX, '*',
     't', kind, 'd', device, 'b', body)
 end

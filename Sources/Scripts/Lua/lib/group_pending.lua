@@ -1,12 +1,12 @@
--- Which events of a group are pending, and which of them may be given now. A worker holds what it
--- has read under its own name as the consumer, until move_pending has moved it on: to 'given' once
--- it is with a consumer, to 'returned' if it could not be written. While a worker holds events of
--- a partition the next ones wait, so that a device's order holds; what it holds for longer than it
--- may is lost with it.
+-- The pending events of a group, and which of them may be delivered now. A worker holds the events
+-- that it has read under its own name as the consumer, until transfer_pending has passed them on:
+-- to 'given' once they are with a consumer, to 'returned' if they could not be written. While a
+-- worker holds events of a partition the next ones wait, so that a device's order holds; events
+-- that it holds for longer than it may are taken from it.
 -- USES: batch
 -- GIVES: claim, make_group, claimable
 
--- Pending entries of one consumer that are looked at in one call.
+-- Pending entries of one consumer that are read in one call.
 local PENDING_MAX = 1000
 
 local function comes_before(one, other)
@@ -44,8 +44,8 @@ local function next_overdue_ms(log)
   return math.max(1, ARGV[2] - oldest[3])
 end
 
--- What may be given now, oldest first, and the ms until more may be, or -1; nil while a worker
--- holds some. A worker's name that holds nothing is removed after a while.
+-- The events that may be delivered now, oldest first, and the ms until more may be, or -1; nil
+-- while a worker holds some. A worker's name that holds nothing is removed after a while.
 local function claimable(log, consumers)
   local found, again_ms, sources = {}, -1, 0
   for _, consumer in ipairs(consumers) do

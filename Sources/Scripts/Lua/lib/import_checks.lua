@@ -1,6 +1,6 @@
--- What IMPORT looks at before it writes a session that somebody brings.
+-- The checks of IMPORT before it writes a session.
 -- USES: batch, session_load, clocks, cleanup
--- GIVES: over_at, made_at, in_the_past, sweep_up_ghost
+-- GIVES: over_at, made_at, in_the_past, remove_stale
 
 -- When a session with these fields is gone by its clocks alone.
 local function over_at(v)
@@ -21,7 +21,7 @@ end
 local TIMES = {created = true, updated = true, active = true, born = true, since = true,
   ended = true}
 
--- The members of names and values in turn, after each time that is ahead was made to be now.
+-- The members of names and values in turn, after each time that is ahead was set to now.
 local function in_the_past(fields)
   local v = {}
   for n = 1, #fields, 2 do
@@ -32,12 +32,12 @@ local function in_the_past(fields)
   return v
 end
 
--- What a record has left that went by its TTL, and that no reaper has come for yet: all that tells
--- of it is its member, whose place the one of a session of the same name would take.
-local function sweep_up_ghost(base, device, id)
+-- Removes the entries of a record that went by its TTL and was not reaped yet: only its member in
+-- the index is left, and the one of a session of the same name would replace it.
+local function remove_stale(base, device, id)
   for state, letter in string.gmatch(LETTERS, '(%l+)=(%l)') do
     if call('ZSCORE', base .. ':due', letter .. ':' .. device .. '/' .. id) then
-      sweep_up(base, device, id, state)
+      remove_entries(base, device, id, state)
       recount(base, device)
     end
   end

@@ -1,14 +1,15 @@
--- A session's links to users, tags and whatever else callers name, as its record keeps them: lines
--- of kind and ref, neither of which needs escapes. The way back, from a link to its sessions, is
--- in the link's own partition, which a worker tells of each change: the deadline index says so.
+-- A session's links to users, tags and other kinds that callers name, as its record keeps them:
+-- lines of kind and ref, neither of which needs escapes. The link index, from a link to its
+-- sessions, is in the link's own partition, which a worker updates after each change: an outbox
+-- entry in the deadline index asks for that.
 -- USES: batch, session_index, session_load
--- GIVES: links_json, links_full, has_link, owe_all, add_link, drop_link, set_user,
---   standing, more
+-- GIVES: links_json, links_full, has_link, enqueue_all, add_link, drop_link, set_user,
+--   status_of, more
 
 local ID = "([%w%._:@%+%-%%~!%*'%(%)]+)"
 local function links_json(lines)
   local kinds, refs = {}, {}
-  -- What is no id is corrupt, and would corrupt the line.
+  -- A text that is no id is corrupt, and would corrupt the line.
   for kind, ref in string.gmatch(lines, ID .. ' ' .. ID .. '\n') do
     if not refs[kind] then kinds[#kinds + 1], refs[kind] = kind, {} end
     table.insert(refs[kind], '"' .. ref .. '"')
@@ -19,8 +20,9 @@ local function links_json(lines)
   return '{' .. table.concat(kinds, ',') .. '}'
 end
 
--- Why a session can have no link to `ref` besides those that it has, but for those of the kind
--- `but`; or false. The number is limited, and the bytes: each event of the session shows its links.
+-- The reason why a session can have no link to `ref` besides those that it has, but for those of
+-- the kind `but`; or false. The number is limited, and the bytes: each event of the session shows
+-- its links.
 local function links_full(s, kind, ref, but)
   local n, bytes = 0, #s.links + #kind + #ref + 2
   for other in string.gmatch(s.links, '(%S+) %S+\n') do if other ~= but then n = n + 1 end end
@@ -33,17 +35,17 @@ local function has_link(s, kind, ref)
   return string.find('\n' .. s.links, '\n' .. kind .. ' ' .. ref .. '\n', 1, true) ~= nil
 end
 
--- Notes that the link's partition is to be told where the session stands. A later note takes the
--- place of an earlier one, whose worker then does not take it away.
-local function owe(s, kind, ref)
+-- Adds an outbox entry: the link's partition is to be informed of the session's status. A later
+-- entry replaces an earlier one, whose worker then does not remove it.
+local function enqueue(s, kind, ref)
   call('ZADD', s.base .. ':due', now_text,
     'k:' .. s.device .. '/' .. s.id .. ' ' .. kind .. '/' .. ref)
 end
 
 -- The same for all of a session's links, or those of one kind.
-local function owe_all(s, only)
+local function enqueue_all(s, only)
   for kind, ref in string.gmatch(s.links, '(%S+) (%S+)\n') do
-    if not only or kind == only then owe(s, kind, ref) end
+    if not only or kind == only then enqueue(s, kind, ref) end
   end
 end
 
@@ -55,14 +57,14 @@ end
 local function add_link(s, kind, ref)
   if has_link(s, kind, ref) then return end
   write_links(s, s.links .. kind .. ' ' .. ref .. '\n')
-  owe(s, kind, ref)
+  enqueue(s, kind, ref)
 end
 
 local function drop_link(s, kind, ref)
   if not has_link(s, kind, ref) then return end
   local at = string.find('\n' .. s.links, '\n' .. kind .. ' ' .. ref .. '\n', 1, true)
   write_links(s, string.sub(s.links, 1, at - 1) .. string.sub(s.links, at + #kind + #ref + 2))
-  owe(s, kind, ref)
+  enqueue(s, kind, ref)
 end
 
 -- The session's one user from now on.
@@ -73,12 +75,12 @@ local function set_user(s, user)
   add_link(s, 'user', user)
 end
 
--- Where a session stands for one of its links: live, kept, or gone.
-local function standing(base, device, id, kind, ref)
+-- The status of a session for one of its links: live, kept, or gone.
+local function status_of(base, device, id, kind, ref)
   local s = load(base, device, id)
   if not s or not has_link(s, kind, ref) then return 'gone' end
   return LIVE[s.state] and 'live' or 'kept'
 end
 
--- What a worker is asked for before it adds a link: a place in the link's partition.
+-- The reply to a change that needs a reservation in the link's partition.
 local function more(s) return 'MORE ' .. s.id .. ' ' .. (LIVE[s.state] and 'live' or 'kept') end

@@ -1,19 +1,18 @@
--- The record of a lock: `<deadline> <token> <agent> <ttl>`, and where there is more to say
+-- The record of a lock: `<deadline> <token> <agent> <ttl>`, and where more has to be kept
 -- `<deadline> <token> <agent> <ttl> <acquired_at>[ +]`. The TTL is the one last asked for, which a
 -- renewal without ttl= starts again: `30s`, `1d`, in ms without a unit. Without acquired_at the
 -- lock was acquired at the token's millisecond, which is so unless the clock went back or two
 -- grants shared one. The `+` says that there is a note, in a key of its own: a record is read by
--- everybody who asks for the lock, and a note may be long.
--- Until the year 2286 times have 13 digits and tokens 16, so that a record can be cut by place and
--- times compare as texts.
+-- every request for the lock, and a note may be long. Until the year 2286 times have 13 digits and
+-- tokens 16, so that a record can be cut by place and times compare as texts.
 -- USES: batch
 -- GIVES: record_key, note_key, read_record, make_record
 
 local function record_key(base, device) return base .. ':held:' .. device end
 local function note_key(base, device) return base .. ':note:' .. device end
 
--- What stands in a record: deadline, token, agent, acquired_at and TTL as texts, and true if there
--- is a note.
+-- The parts of a record: deadline, token, agent, acquired_at and TTL as texts, and true if there is
+-- a note.
 local function read_record(record)
   -- Cut out by place: string.match took 1 us more.
   local ends_at, token = cut(record, 1, 13), cut(record, 15, 30)

@@ -1,12 +1,12 @@
--- What the scripts of the lock verbs share. A lock is a record, `held:<device>`, without a TTL: it
--- outlives its deadline, so that whoever comes next knows exactly when the lock ended. A lock
+-- The common parts of the scripts of the lock verbs. A lock is a record, `held:<device>`, without a
+-- TTL: it outlives its deadline, so that the next request knows exactly when the lock ended. A lock
 -- counts while its deadline is ahead. Beside it, `lock:<device>` has a native TTL, whose end Redis
--- announces; its value says nothing, and a small number is one that Redis has already.
--- USES: batch, lock_records, lock_endings
+-- announces; its value means nothing, and a small number is one that Redis has already.
+-- USES: batch, lock_records, lock_closings
 -- GIVES: live, watch_lock, ms_of, grant, extend, held_by, stale, granted
 
--- The live lock of a device: its record and what stands in it, or nil. One that has run out is
--- told as abandoned on the way, whoever comes first. `record` is what was read already, if it was.
+-- The live lock of a device: its record and its parts, or nil. One that has expired is ended as
+-- abandoned on the way. `record` is the record if it was read already.
 local function live(base, device, record)
   record = record or call('GET', record_key(base, device))
   if not record then return nil end
@@ -17,7 +17,7 @@ local function live(base, device, record)
   return nil
 end
 
--- Sets the times at which a lock is looked at: its entry in the index, and the key whose end Redis
+-- Sets the times at which a lock is reaped: its entry in the index, and the key whose end Redis
 -- announces.
 local function watch_lock(base, device, ends_at)
   call('SET', base .. ':lock:' .. device, 1, 'PXAT', ends_at)
@@ -32,9 +32,9 @@ local function ms_of(ttl)
   return n and n * (UNITS[unit] or 1)
 end
 
--- Makes `agent` the holder, under a token greater than all before it in this partition. The
--- clock makes it so even where Redis has lost its newest writes. `before` is the record of whoever
--- held the lock until now, or nil; the note, if there is one, is JSON.
+-- Makes `agent` the holder, under a token greater than all before it in this partition. The clock
+-- makes it so even where Redis has lost its newest writes. `before` is the record of the holder
+-- until now, or nil; the note, if there is one, is JSON.
 local function grant(base, device, agent, ttl, before, note)
   local ledger, held = base .. ':ledger', 'held:' .. agent
   local seen = call('HMGET', ledger, 'token', held)
@@ -58,9 +58,10 @@ end
 local function extend(base, device, record, asked)
   local ends_at, token, agent, acquired, ttl, has_note = read_record(record)
   ttl = asked or ttl
-  local later = text(now_ms + ms_of(ttl))
-  call('SET', record_key(base, device), make_record(later, token, agent, acquired, ttl, has_note))
-  if later < ends_at then watch_lock(base, device, later) end
+  local deadline = text(now_ms + ms_of(ttl))
+  local extended = make_record(deadline, token, agent, acquired, ttl, has_note)
+  call('SET', record_key(base, device), extended)
+  if deadline < ends_at then watch_lock(base, device, deadline) end
   return ttl
 end
 

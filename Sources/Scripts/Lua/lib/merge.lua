@@ -3,10 +3,10 @@
 -- USES: batch, session_load, session_changes
 -- GIVES: merged, forget_removed, merge
 
--- What is to be written of members, as names and lines in turn, and how many fields there are then;
--- or nil and a refusal, if one of them was changed after `seen_rev`, or there would be too many.
--- `list` is names and JSON in turn: `f:"<member>"`, `name`, `phase` or `step`; `now` has the line
--- of each, from place `from` on. Members without one count as changed at `floor`.
+-- The lines to be written of members, as names and lines in turn, and how many fields there are
+-- then; or nil and a refusal, if one of them was changed after `seen_rev`, or there would be too
+-- many. `list` is names and JSON in turn: `f:"<member>"`, `name`, `phase` or `step`; `now` has the
+-- line of each, from place `from` on. Members without one count as changed at `floor`.
 local function merged(rev, list, now, from, fields, seen_rev, floor)
   local writes = {}
   for i = 1, #list, 2 do
@@ -27,8 +27,8 @@ local function merged(rev, list, now, from, fields, seen_rev, floor)
   return writes, fields
 end
 
--- Forgets which members were removed, once they are many: whoever has seen none of the later
--- revisions conflicts with all of them.
+-- Drops the tombstones once they are many: a caller that has seen none of the later revisions
+-- conflicts with all of them.
 local function forget_removed(s)
   if call('HLEN', s.key) < 4 * FIELDS_MAX then return end
   for name, line in pairs(members_of(s.key)) do

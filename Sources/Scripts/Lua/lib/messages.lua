@@ -72,9 +72,9 @@ local function place_after(log, seq)
   return low
 end
 
--- The time from a user's message to the next message of somebody else is what answers take. From
--- whose each message is, and when the user's came that has no answer yet: the same after them, how
--- many are answers, and how long those took.
+-- The time from a user's message to the next message of another role is the time of an answer.
+-- `messages` has role and text in turn, `asked` is when the user's unanswered message came: returns
+-- the new `asked`, how many are answers, and how long those took.
 local function answers_in(messages, asked)
   local answers, ms = 0, 0
   for n = 1, #messages, 2 do

@@ -1,10 +1,10 @@
--- How a session goes whose record is corrupt.
+-- The removal of a session whose record is corrupt.
 -- USES: batch, clocks, links, session_changes, session_index, session_load, transitions,
 --   device_current
 -- GIVES: remove_corrupt
 
--- Removes a session whose record is corrupt, and whatever the indexes have of it. Its state is the
--- record's, or else what the deadline index says.
+-- Removes a session whose record is corrupt, and its entries in the indexes. Its state is the
+-- record's, or else that of the deadline index.
 local function remove_corrupt(base, device, asked, token)
   local id, key = find_session(base, device, asked)
   local seen = attempt('HMGET', key, 'state', 'links', 'fenced')
@@ -22,7 +22,7 @@ local function remove_corrupt(base, device, asked, token)
   local keys = {key}
   for chat = 1, CHATS_READ_MAX do keys[chat + 1] = key .. '/' .. chat end
   call('DEL', unpack(keys))
-  owe_all(s)
+  enqueue_all(s)
   if state then count(base, 'state:' .. state, -1) end
   call('ZREM', base .. ':sessions', device .. '/' .. id)
   has_gone(base, device, id)

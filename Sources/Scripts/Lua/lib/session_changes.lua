@@ -1,4 +1,4 @@
--- Who may change a session, and what a change arrives in.
+-- The right to change a session, and the form of a change.
 -- USES: batch, lock_records, session_index, session_load, transitions, cleanup
 -- GIVES: is_current, fence, open_for_change, open_live, touch, parts
 
@@ -23,7 +23,7 @@ local function open_for_change(base, device, id, token)
   local s = load(base, device, id)
   if not s then return nil, 'NONE' end
   settle(s)
-  -- Its clocks may have let it go on the way, if no reaper has come for long.
+  -- Its clocks may have removed it on the way, if it was not reaped for long.
   if s.is_gone then return nil, 'NONE' end
   local refusal = fence(s, token)
   if refusal then return nil, refusal end

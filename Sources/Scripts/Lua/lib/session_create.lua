@@ -2,9 +2,9 @@
 -- USES: batch, session_load, links, clocks, transitions, session_changes, merge, device_lines
 -- GIVES: device_full, make
 
--- Why a device can have no further live session; or nil. Those whose time is
--- over count no more: they are among what is due in the partition, which is little beside all that
--- a device may have.
+-- The reason why a device can have no further live session; or nil. Sessions whose time is over
+-- count no more: they are among the due entries of the partition, which are few beside all that a
+-- device may have.
 local function device_full(base, device)
   if count_live(base, device) < SESSIONS_MAX then return nil end
   local mine = ':' .. device .. '/'
@@ -47,7 +47,8 @@ local function make(base, device, i)
     fenced = ARGV[i + 3] == 'yes' and 'yes' or nil,
     links = user ~= '' and 'user ' .. user .. '\n' or nil,
     fields = fields > 0 and text(fields) or nil}
-  -- What is read most often comes first: Redis goes through a small hash from its beginning.
+  -- The members that are read most often come first: Redis goes through a small hash from its
+  -- beginning.
   local flat = {}
   for _, name in ipairs(OWN) do
     if v[name] then
@@ -71,6 +72,6 @@ local function make(base, device, i)
   if gone_by(s) then call('PEXPIREAT', key, text(gone_by(s))) end
   announce(s, 'opened', now_ms)
   index(s)
-  owe_all(s)
+  enqueue_all(s)
   return s, nil, flat
 end

@@ -1,7 +1,7 @@
--- What the scripts of sessions share: where a session stands, and what moves it. A session is a
+-- The common parts of the scripts of sessions: their states, records and indexes. A session is a
 -- hash: `state`, `rev`, `clocks` (idle abandon archive life keep warn, in ms, 0 is off), times,
--- `f:<member>` (`<rev> <JSON>`) for each of its fields, `c:<n>` for each chat. What is as in most
--- sessions is left out, which saves a quarter of a small one.
+-- `f:<member>` (`<rev> <JSON>`) for each of its fields, `c:<n>` for each chat. Members that are as
+-- in most sessions are left out, which saves a quarter of a small one.
 -- USES: batch
 -- GIVES: LIVE, KEPT, CHATS_READ_MAX, CHAT_NUMBER_MAX, corrupt, is_corrupt, ids_of, chat_numbers,
 --   idle_at, abandon_at, life_at, keep_until
@@ -47,7 +47,7 @@ local function chat_numbers(line)
   return list, last
 end
 
--- When each clock runs out in the state that the session is in; nil where it does not run.
+-- When each clock ends in the present state of the session; nil where it does not run.
 local function idle_at(s)
   return s.state == 'active' and s.idle > 0 and s.active + s.idle or nil
 end

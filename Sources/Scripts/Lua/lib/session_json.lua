@@ -9,7 +9,7 @@ local function number_within(line, most)
   return number and number >= 1 and number <= most and number % 1 == 0 and number or nil
 end
 
--- Which chats are read; where the record does not say it, all that there may be.
+-- The chats that are read; where the record does not say it, all that there may be.
 local function chats_of(line)
   return not line and {1} or chat_numbers(line) or chat_numbers(text(CHATS_MAX))
 end
@@ -51,7 +51,8 @@ local function show_again(base, device, kept)
   return show(base, device, id, rest)
 end
 
--- What decides which chat is read of a session, whatever else of it is corrupt; or nil and NONE.
+-- The part of a session that decides which chat is read, whatever else of it is corrupt; or nil and
+-- NONE.
 local function for_chat(base, device, id)
   local found, key = find_session(base, device, id)
   local seen = found and attempt('HMGET', key, 'state', 'chat', 'chats', 'created')

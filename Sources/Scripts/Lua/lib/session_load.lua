@@ -1,9 +1,9 @@
--- How a session is read: what decides its state, or its record whole.
+-- How a session is read: the part that decides its state, or its whole record.
 -- USES: batch, session_index
 -- GIVES: numbers_of, whole, session, find_session, load, members_of
 
--- A line of numbers, each as a number; most sessions have the same clocks. What is kept is true of
--- every call, but not without end.
+-- A line of numbers, each as a number; most sessions have the same clocks. The results are kept
+-- from call to call, but not without bound.
 local numbers, numbers_kept, NUMBERS_MAX = {}, 0, 256
 local function numbers_of(line)
   if numbers[line] then return numbers[line] end
@@ -20,7 +20,7 @@ local function whole(line)
   return number and number >= 0 and number < 9007199254740992 and number or nil
 end
 
--- What decides a session's state, from the members of its record as they are stored.
+-- The part that decides a session's state, from the members of its record as they are stored.
 local function session(base, device, id, key, state, rev, clocks, active, created, born, since,
     warned, chat, chats, fenced, links)
   local ms, current, list, last = numbers_of(clocks or ''), tonumber(chat or 1), {1}, 1
@@ -33,7 +33,7 @@ local function session(base, device, id, key, state, rev, clocks, active, create
   if not (used and made and lives and stands) then corrupt('times') end
   if not n then corrupt('rev') end
   if not (current and list) then corrupt('chats') end
-  -- What Lua does not count by: one of them is not a number, or without end, or below 0.
+  -- Values that Lua does not count by: one of them is not a number, or infinite, or below 0.
   if not (used + made + lives + stands + n + current < 9007199254740992)
     or math.min(used, made, lives, stands, n, current) < 0 then
     corrupt('numbers')
@@ -52,7 +52,7 @@ local function find_session(base, device, id)
     local line = call('HGET', base .. ':devices', device)
     if not line then return nil end
     local space = find(line, ' ', 1, true)
-    -- A line that is corrupt says nothing; the newest session is there all the same.
+    -- A corrupt line is ignored; the newest session is there all the same.
     local behind = space and find(line, ' ', space + 1, true)
     id = space and cut(line, space + 1, behind and behind - 1) or ids_of(base, device, '', 1)[1]
     if not id then return nil end

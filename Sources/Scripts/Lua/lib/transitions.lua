@@ -1,6 +1,6 @@
--- Moving a session from state to state: the one place that does.
+-- Transitions of a session from state to state: all of them go through this function.
 -- USES: batch, session_index, links, clocks, session_load, device_lines, device_current
--- GIVES: count, index, move, settle
+-- GIVES: count, index, transition, settle
 
 local EVENT = {active = 'resumed', paused = 'paused', abandoned = 'abandoned',
   archived = 'archived', expired = 'expired', completed = 'closed', failed = 'closed'}
@@ -17,13 +17,13 @@ local function index(s)
   end
 end
 
--- Changes the state, tells of it, and keeps every figure right. `reason` is JSON. A clock may have
--- gone back since the last change: no time was spent then.
-local function move(s, to, at_ms, reason, kind)
+-- Changes the state, publishes the event, and updates every figure. `reason` is JSON. A clock may
+-- have gone back since the last change: no time was spent then.
+local function transition(s, to, at_ms, reason, kind)
   local from, since, member = s.state, s.since, due_member(s)
   s.state, s.since, s.rev, s.reason = to, at_ms, s.rev + 1, reason or 'null'
-  -- First what a full Redis refuses: before Redis 7 it would do the removal all the same, and
-  -- nobody would look at the session again.
+  -- First the writes that a full Redis refuses: before Redis 7 it would do the removal all the
+  -- same, and the session would never be reaped again.
   -- An archived session keeps the time at which it ended.
   local ended = to == 'archived' and {'ended', text(LIVE[from] and at_ms or since)} or {}
   call('HSET', s.key, 'state', to, 'since', text(at_ms), 'rev', s.rev, 'reason', s.reason,
@@ -42,8 +42,8 @@ local function move(s, to, at_ms, reason, kind)
     else
       has_ended(s.base, s.device, s.id)
     end
-    -- Whether a session is live matters to a user's quota, and to no other link.
-    owe_all(s, 'user')
+    -- A user's quota counts live sessions; no other link does.
+    enqueue_all(s, 'user')
   end
   if EVENT[to] == 'closed' or to == 'expired' then count(s.base, EVENT[to], 1) end
   set_ttl(s, gone_by(s))
@@ -52,7 +52,7 @@ local function move(s, to, at_ms, reason, kind)
 end
 
 -- Does all that is due by now, oldest first. Returns how late each state change was. A session
--- whose keep has ended with it is gone, and whoever has it in hand is told so.
+-- whose keep has ended with it is gone: its caller checks `is_gone`.
 local function settle(s)
   local late, at, what = {}, next_due(s)
   while at and at <= now_ms and what ~= 'gone' do
@@ -64,7 +64,7 @@ local function settle(s)
       call('HSET', s.key, 'warned', s.warned)
       announce(s, 'expiring', at, string.format(',"clock":"%s","in_ms":%d', what, s.warn))
     else
-      move(s, what, at, what == 'paused' and '"idle"' or 'null')
+      transition(s, what, at, what == 'paused' and '"idle"' or 'null')
     end
     late[#late + 1] = now_ms - at
     at, what = next_due(s)

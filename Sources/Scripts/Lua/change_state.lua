@@ -1,4 +1,4 @@
--- PAUSE, RESUME, CLOSE and ARCHIVE: moves a session because the caller says so.
+-- PAUSE, RESUME, CLOSE and ARCHIVE: changes a session's state because the caller says so.
 -- USES: batch, requests, transitions, cleanup, session_json, session_changes
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, verb, state to go to, reason (JSON) or empty, token or empty,
@@ -16,6 +16,6 @@ return each(7, function(base, i)
   if s.state == to and (verb == 'CLOSE' or verb == 'ARCHIVE') then return record(s) end
   if not FROM[verb][s.state] then return wrong_state(s, verb) end
   if verb == 'RESUME' then touch(s) end
-  move(s, to, now_ms, reason ~= '' and reason or 'null')
+  transition(s, to, now_ms, reason ~= '' and reason or 'null')
   return record(s)
 end, true, show_again)

@@ -26,18 +26,18 @@ local function count_ending(base, ending, at_ms, acquired, agent)
   return held_ms
 end
 
--- Writes down that a token has ended, how and when: once, because its record goes with it.
+-- Writes that a token has ended, how and when: once, because its record goes with it.
 local function close(base, device, ending, at_ms, acquired, token, agent, more)
   local held_ms = count_ending(base, ending, at_ms, acquired, agent)
   if ending ~= 'released' then
-    tell(base, 'lock.' .. ending, device, string.format(
+    publish(base, 'lock.' .. ending, device, string.format(
       '"at":%.0f,"agent":"%s","token":%s,"held_ms":%.0f', at_ms, agent, token, held_ms)
       .. (more or ''))
   end
   return held_ms
 end
 
--- Takes a lock's record away, its note, its TTL key and its deadline too.
+-- Removes a lock's record, its note, its TTL key and its deadline.
 local function free(base, device)
   call('DEL', record_key(base, device), note_key(base, device), base .. ':lock:' .. device)
   call('ZREM', base .. ':due', 'l:' .. device)

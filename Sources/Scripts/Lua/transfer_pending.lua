@@ -1,10 +1,10 @@
--- Moves events that a worker has read for a group to another consumer of the group: to 'given' once
--- they were written to a caller's connection, to 'returned' if they could not be. Those that the
--- worker does not hold any more stay where they are.
+-- Transfers events that a worker has read for a group to another consumer of the group: to 'given'
+-- once they were written to a caller's connection, to 'returned' if they could not be. Events that
+-- the worker does not hold any more stay where they are.
 -- USES: group_pending
 -- KEYS: the base key of each event's partition; those of one partition stand together
--- ARGV: group, worker, consumer to move to, then the stream id of each event, in order
--- RETURNS: how many were moved
+-- ARGV: group, worker, consumer to transfer to, then the stream id of each event, in order
+-- RETURNS: how many were transferred
 
 return function(KEYS, ARGV)
   local group, worker, target = ARGV[1], ARGV[2], ARGV[3]

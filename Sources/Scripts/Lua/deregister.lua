@@ -1,4 +1,4 @@
--- Takes a worker that ends by itself off the list, so that its partitions change hands at once.
+-- Deregisters a worker that stops, so that its partitions change hands at once.
 -- USES: nothing
 -- KEYS: the workers' sorted set
 -- ARGV: the worker
