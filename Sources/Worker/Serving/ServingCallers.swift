@@ -78,16 +78,16 @@ extension ServingLoop: ConnectionOwner {
   private func run(
     _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>
   ) throws(RequestError) {
-    try arguments.current.bind(verb, parser, line.span)
-    guard !arguments.current.decoded.isEmpty else {
-      try run(makeCall(verb, connection, ticket, line))
+    try site.arguments.bind(verb, parser, line.span)
+    guard !site.arguments.decoded.isEmpty else {
+      try run(verb, makeCall(verb, connection, ticket, line))
       return
     }
     // Quoted words were decoded into a copy, which has to stay where it is during the call.
-    let decoded = arguments.current.decoded
+    let decoded = site.arguments.decoded
     let failure: RequestError? = decoded.withUnsafeBufferPointer { text in
       do throws(RequestError) {
-        try run(makeCall(verb, connection, ticket, text))
+        try run(verb, makeCall(verb, connection, ticket, text))
         return nil
       } catch {
         return error
@@ -100,14 +100,13 @@ extension ServingLoop: ConnectionOwner {
     _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>
   ) -> Call {
     Call(
-      context: self, shared: shared, store: store, caller: connection,
-      checksAccess: principals != nil, verb: verb, ticket: ticket, text: text,
-      bound: arguments)
+      context: self, caller: connection, verb: verb, site: site,
+      checksAccess: principals != nil, ticket: ticket, text: text)
   }
 
-  private func run(_ call: borrowing Call) throws(RequestError) {
-    try call.authorize(call.verb)
-    try call.verb.run(call)
+  private func run(_ verb: Verb, _ call: borrowing Call) throws(RequestError) {
+    try call.authorize(verb)
+    try verb.run(call)
   }
 
   func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {

@@ -30,7 +30,8 @@ final class ServingLoop {
   let settings: Settings
   let shared: SharedState
   let counters: Counters
-  private let setup: RedisSetup
+  let store: Store
+  let site: CallSite
   private let index: Int
   /// Whether each request gets a line in the log.
   private let logsRequests: Bool
@@ -41,13 +42,9 @@ final class ServingLoop {
   let loop: EventLoop
   let readBuffer: UnsafeMutableRawBufferPointer
   private var acceptor: Acceptor?
-  private(set) lazy var store = Store(
-    loop, setup, index: index, batchMax: settings.batchMax, log: shared.log, counters: counters,
-    owner: self)
   var connections = ConnectionTable()
   var parser = RequestParser(
     wordsMax: 1_001, deepVerb: "IMPORT", deepPayloadDepthMax: ExportedRecord.depthMax)
-  let arguments: BoundArguments
   var turnEnd = TurnEnd()
   var buffers = BufferPool()
   private var replyLine: [UInt8] = []
@@ -88,14 +85,17 @@ final class ServingLoop {
     self.serves = serves
     counters = shared.counters[index]
     principals = shared.principals.withLock { $0 }
-    arguments = BoundArguments(deviceIDs: shared.settings.deviceIDs)
+    store = Store(
+      loop, setup, index: index, batchMax: shared.settings.batchMax, log: shared.log,
+      counters: shared.counters[index])
+    site = CallSite(shared, store)
     timeouts = Timeouts(settings)
     inFlightMax = max(1, settings.requestsMax / shared.threads)
     buffered = BufferedBytes(most: settings.bufferedBytesMax, shared.buffered)
     readBuffer = .allocate(byteCount: 1 << 16, alignment: 16)
     self.index = index
     logsRequests = shared.log.isDebugging
-    self.setup = setup
+    store.owner = self
     loop.atTurnEnd { [unowned self] in turnEnded() }
     timeoutCheck = LoopTimer(loop) { [unowned self] in checkTimeouts() }
     wakeup = LoopTimer(loop) {}
@@ -277,7 +277,7 @@ extension ServingLoop: StoreOwner {
     }
     // The TTL may be the lock's own, of which only its record knows.
     note(Partition(index: ticket.partition), dueInMs: record.ttlMs)
-    record.withRenewal { answer(ticket, $0) }
+    record.withRenewal { answer(ticket, $0, nil) }
   }
 
   func failed(_ tickets: [Ticket], _ error: RequestError, mayBeDone: Bool) {

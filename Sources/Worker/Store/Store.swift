@@ -27,16 +27,13 @@ final class Store {
   let log: Log
   let counters: Counters
   let requestTimeoutMs: Int64
-  private unowned let owner: any StoreOwner
+  /// Set before `start`.
+  unowned var owner: (any StoreOwner)?
   /// The number of its loop, for the log.
   private let index: Int
   private let keys: StoreKeys
   private(set) var redis: RedisConnection?
-  private var batcher: Batcher
-  /// The sequence of the batch that holds each caller's latest request, by the caller's place.
-  ///
-  /// Batcher says what it is for. One that a place's last tenant has left behind does no harm.
-  private var latestBatches: [UInt64] = []
+  private var batches: TurnBatches
   /// Where lines are made of what scripts give.
   var recordLine = RecordLine()
   /// When the log last reported corrupt records, in monotonic ms, and how many there were since.
@@ -52,16 +49,15 @@ final class Store {
 
   init(
     _ loop: EventLoop, _ setup: RedisSetup, index: Int, batchMax: Int, log: Log,
-    counters: Counters, owner: any StoreOwner
+    counters: Counters
   ) {
     self.loop = loop
     self.index = index
     self.log = log
     self.counters = counters
-    self.owner = owner
     requestTimeoutMs = setup.requestTimeoutMs
     keys = StoreKeys(setup.keyspace)
-    batcher = Batcher(requestsMax: batchMax)
+    batches = TurnBatches(requestsMax: batchMax)
     redis = RedisConnection(loop, setup, owner: self)
   }
 
@@ -100,10 +96,7 @@ extension Store {
     _ write: (inout CommandBuffer) -> Void
   ) throws(RequestError) {
     guard let redis, redis.isReady else { throw RequestError(.unavailable, reason) }
-    let place = Int(ConnectionID(packed: ticket.client).place)
-    while latestBatches.count <= place { latestBatches.append(0) }
-    let batch = batcher.batch(for: script, after: latestBatches[place])
-    latestBatches[place] = batch.sequence
+    let batch = batches.batch(for: script, of: ConnectionID(packed: ticket.client))
     if script.keysAreRecords {
       batch.add(ticket, record: keys.recordPrefixes[ticket.partition], device, write)
     } else {
@@ -114,14 +107,14 @@ extension Store {
   /// Sends the turn's batches, as far as Redis may be given more now.
   func endTurn() {
     guard let redis, redis.isReady else { return }
-    if redis.flight < Store.flightMax { send(batcher.takeSome(), redis) }
+    if redis.flight < Store.flightMax { send(batches.batcher.takeSome(), redis) }
     redis.flush()
     counters.set(redis.scriptsReloaded, .scriptsReloaded)
   }
 
   /// Sends the callers' requests of this turn, so that later calls come after them.
   func sendWaiting() {
-    if let redis, redis.isReady { send(batcher.takeAll(), redis) }
+    if let redis, redis.isReady { send(batches.batcher.takeAll(), redis) }
   }
 
   /// Writes what was called for since the turn's batches.
@@ -149,8 +142,8 @@ extension Store {
     guard (loop.nowNs - oldestNs) / 1_000_000 >= requestTimeoutMs * 4 / 5 else { return false }
     let error = RequestError(
       .unavailable, "Redis is behind with what it was asked; nothing was done")
-    owner.failed(batch.tickets, error, mayBeDone: false)
-    batcher.recycle(batch)
+    owner?.failed(batch.tickets, error, mayBeDone: false)
+    batches.batcher.recycle(batch)
     return true
   }
 }
@@ -161,7 +154,7 @@ extension Store: RedisConnectionOwner {
   func redisServes(_ redis: RedisConnection) {
     counters.set(1, .redisReady)
     log.info("redis link is up", ["redis": redis.endpoint.publicText])
-    owner.storeServes()
+    owner?.storeServes()
   }
 
   func redisFailed(_ redis: RedisConnection, reason: String) {
@@ -169,7 +162,7 @@ extension Store: RedisConnectionOwner {
     counters.set(0, .redisReady)
     counters.add(.redisConnectionFailures)
     self.reason = "Redis is away: \(reason); nothing was done"
-    for batch in batcher.takeAll() { batchFailed(redis, batch, .notSent(reason)) }
+    for batch in batches.batcher.takeAll() { batchFailed(redis, batch, .notSent(reason)) }
     // Only the first of a series of failures is worth a line; the next ones say nothing new.
     if wasReady {
       log.warn("redis link is down", ["error": reason])
@@ -185,18 +178,18 @@ extension Store: RedisConnectionOwner {
   }
 
   func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {
-    defer { batcher.recycle(batch) }
+    defer { batches.batcher.recycle(batch) }
     counters.redisTimesUs.add(Int(loop.nowNs - batch.sentNs) / 1_000)
     guard reply.kind == .array, reply.count == batch.count else {
       // Redis answered the whole batch with an error.
-      owner.failed(batch.tickets, refusal(of: batch.script, reply.text), mayBeDone: false)
+      owner?.failed(batch.tickets, refusal(of: batch.script, reply.text), mayBeDone: false)
       return
     }
-    batcher.answered(batch, replyBytes: owner.answered(batch, reply))
+    batches.batcher.answered(batch, replyBytes: owner?.answered(batch, reply) ?? 0)
   }
 
   func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {
-    owner.failed(batch.tickets, error(for: failure, batch.script), mayBeDone: true)
-    batcher.recycle(batch)
+    owner?.failed(batch.tickets, error(for: failure, batch.script), mayBeDone: true)
+    batches.batcher.recycle(batch)
   }
 }

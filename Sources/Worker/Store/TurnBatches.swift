@@ -1,0 +1,25 @@
+// Owns: the batches of a turn, and which of them holds each caller's latest request. A value; the
+// loop's thread.
+
+internal import RedisConnection
+internal import Scripts
+
+/// A batcher that knows its callers by their places.
+struct TurnBatches {
+  var batcher: Batcher
+  /// The sequence of the batch that holds each caller's latest request, by the caller's place.
+  ///
+  /// Batcher says what it is for. One that a place's last tenant has left behind does no harm.
+  private var latest: [UInt64] = []
+
+  init(requestsMax: Int) { batcher = Batcher(requestsMax: requestsMax) }
+
+  /// The batch that a caller's next request joins.
+  mutating func batch(for script: Script, of caller: ConnectionID) -> Batch {
+    let place = Int(caller.place)
+    while latest.count <= place { latest.append(0) }
+    let batch = batcher.batch(for: script, after: latest[place])
+    latest[place] = batch.sequence
+    return batch
+  }
+}
