@@ -80,9 +80,15 @@ extension SystemSuites {
 
     // MARK: over-long lines
 
-    private func line(of count: Int, _ device: String, _ from: String, _ to: String) -> String {
-      let start = "HANDOFF \(device) \(from) \(to) [\""
-      return start + String(repeating: "x", count: count - start.utf8.count - 2) + "\"]"
+    /// A line of `count` bytes that says five messages.
+    private func line(of count: Int, _ device: String) -> String {
+      let (start, empty) = ("SAY \(device) [", #"{"text":""}"#)
+      let room = count - start.utf8.count - 1 - 5 * (empty.utf8.count + 1) + 1
+      let messages = (0..<5).map { index in
+        let text = String(repeating: "x", count: index == 0 ? room - room / 5 * 4 : room / 5)
+        return #"{"text":"\#(text)"}"#
+      }
+      return start + messages.joined(separator: ",") + "]"
     }
 
     @Test(arguments: [(1, 1 << 10), (0, 1 << 20)])
@@ -93,14 +99,14 @@ extension SystemSuites {
       let client = try lab.connect(worker)
       let bystander = try lab.connect(worker)
       let device = Lab.device()
-      expect(try client.request("LOCK \(device) a"), "OK")
-      expect(try client.request(line(of: bytesMax, device, "a", "b")), "OK")
-      expect(try client.request(line(of: bytesMax, device, "b", "a") + "\r"), "OK")
-      expect(try client.request(line(of: bytesMax + 1, device, "a", "b")), "ERR", "too_large")
+      expect(try client.request("OPEN \(device)"), "OK")
+      expect(try client.request(line(of: bytesMax, device)), "OK")
+      expect(try client.request(line(of: bytesMax, device) + "\r"), "OK")
+      expect(try client.request(line(of: bytesMax + 1, device)), "ERR", "too_large")
       try expectInSync(client, bystander)
-      expect(try client.request("LOCK \(device) a"), "OK")
-      let tooLong = line(of: bytesMax + 1, device, "a", "b")
-      try client.send(Array("PING\n\(tooLong)\nPING\n\(tooLong)\r\nHOLDER \(device)\n".utf8))
+      let tooLong = line(of: bytesMax + 1, device)
+      try client.send(
+        Array("PING\n\(tooLong)\nPING\n\(tooLong)\r\nHISTORY \(device) last=1\n".utf8))
       let words = try client.replies(5).map { $0.code.isEmpty ? $0.word : $0.code }
       #expect(words == ["OK", "too_large", "OK", "too_large", "OK"])
     }

@@ -105,7 +105,7 @@ extension SystemSuites.Deploy {
       for command in [
         ["SET", "other:x", "1"], ["GET", "other:x"], ["SUBSCRIBE", "news"], ["FLUSHALL"],
         ["CONFIG", "GET", "*"], ["ACL", "LIST"], ["KEYS", "*"], ["SCAN", "0"], ["SCRIPT", "FLUSH"],
-        ["INFO"], ["CLIENT", "KILL", "TYPE", "normal"], ["SHUTDOWN"], ["DEBUG", "SLEEP", "0"],
+        ["CLIENT", "KILL", "TYPE", "normal"], ["SHUTDOWN"], ["DEBUG", "SLEEP", "0"],
         ["REPLICAOF", "127.0.0.1", "1"], ["PUBLISH", "__keyevent@0__:expired", "lk:x"],
         ["EVAL", "return redis.call('GET', 'other:x')", "0"],
         ["EVAL", "return redis.call('RANDOMKEY')", "0"],

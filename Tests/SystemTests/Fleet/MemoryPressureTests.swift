@@ -10,6 +10,12 @@ private func handoff(_ device: String, bytes count: Int) -> String {
   return start + String(repeating: "x", count: count - start.utf8.count - 2) + "\"]"
 }
 
+/// A line of `count` bytes that says a message.
+private func say(_ device: String, bytes count: Int) -> String {
+  let start = "SAY \(device) {\"text\":\""
+  return start + String(repeating: "x", count: count - start.utf8.count - 2) + "\"}"
+}
+
 extension SystemSuites.Fleet {
   @Suite(
     .lab(workers: [
@@ -44,9 +50,9 @@ extension SystemSuites.Fleet {
     private func expectRoom(_ worker: WorkerProcess) throws {
       try eventually("nothing being buffered", within: .seconds(20)) { try buffered(worker) == 0 }
       let (client, device) = (try worker.connect(), Lab.device())
-      expect(try client.request("LOCK \(device) a"), "OK")
-      expect(try client.request(handoff(device, bytes: 250_000)), "OK")
-      #expect(try client.request("HOLDER \(device)").raw.utf8.count > 249_000)
+      expect(try client.request("OPEN \(device)"), "OK")
+      expect(try client.request(say(device, bytes: 250_000)), "OK")
+      #expect(try client.request("HISTORY \(device) last=1").raw.utf8.count > 249_000)
     }
 
     /// A caller that asks for long replies and does not read them, until the limit is reached.
@@ -57,12 +63,12 @@ extension SystemSuites.Fleet {
 
       init(_ worker: WorkerProcess) throws {
         client = try worker.connect()
-        expect(try client.request("LOCK \(device) a"), "OK")
-        expect(try client.request(handoff(device, bytes: 200_000)), "OK")
+        expect(try client.request("OPEN \(device)"), "OK")
+        expect(try client.request(say(device, bytes: 200_000)), "OK")
       }
 
       func ask() throws {
-        try client.sendLine("HOLDER \(device)")
+        try client.sendLine("HISTORY \(device) last=1")
         asked += 1
       }
     }
@@ -77,12 +83,12 @@ extension SystemSuites.Fleet {
       }
       try calm.awaitServed(20)
       let (client, device) = (try worker.connect(), Lab.device())
-      expect(try client.request("LOCK \(device) a"), "OK")
+      expect(try client.request("OPEN \(device)"), "OK")
 
       // A request, whole and in parts, at the most and one byte more.
       let before = try refused("request", worker)
       for (count, isServed) in [(Self.little, true), (Self.little + 1, false)] {
-        let line = handoff(device, bytes: count)
+        let line = say(device, bytes: count)
         for split in [0, 100, count - 1] {
           try client.send(Array(line.utf8.prefix(split)))
           if split > 0 { #expect(try worker.connect().request("PING").raw == "OK") }
@@ -97,12 +103,12 @@ extension SystemSuites.Fleet {
       #expect(try client.reply().raw == "OK")
       #expect(try refused("request", worker) == before + 4)
 
-      // A reply: the note's line is a little more than the lock's.
+      // A reply: it is a little longer than the line that said the message.
       let unread = try refused("reply", worker)
-      expect(try client.request("HOLDER \(deaf.device)"), "ERR", "overloaded")
+      expect(try client.request("HISTORY \(deaf.device) last=1"), "ERR", "overloaded")
       #expect(try refused("reply", worker) > unread)
-      expect(try client.request(handoff(device, bytes: Self.little - 200)), "OK")
-      expect(try client.request("HOLDER \(device)"), "OK")
+      expect(try client.request(say(device, bytes: Self.little - 200)), "OK")
+      expect(try client.request("HISTORY \(device) last=1"), "OK")
       #expect(try client.request("HELP").isOK)
 
       // Accepted requests are answered, however much was buffered meanwhile.
@@ -143,7 +149,7 @@ extension SystemSuites.Fleet {
       try client.sendLine("EVENTS \(Lab.device()) wait=10d")
       let small = try worker.connect()
       try small.sendLine("EVENTS \(Lab.device()) wait=10d")
-      for _ in 0..<20 { try client.sendLine("HOLDER \(deaf.device)") }
+      for _ in 0..<20 { try client.sendLine("HISTORY \(deaf.device) last=1") }
       #expect(try client.reply(within: .seconds(10)).raw == "OK {\"events\":[]}")
       let replies = try client.replies(20)
       #expect(replies.count { $0.isOK } >= 4 && replies.contains { $0.code == "overloaded" })
@@ -203,12 +209,14 @@ extension SystemSuites.Fleet {
         try worker.connect(), Lab.device(), try refused("watch", worker)
       )
       expect(try client.request("LOCK \(device) a"), "OK")
-      let deaf = try (0..<60).map { _ in try worker.connect() }
+      let deaf = try (0..<60).map { _ in
+        try LineClient(port: worker.listenPort, receiveBytes: 4_096)
+      }
       for watcher in deaf { #expect(try watcher.request("WATCH \(device)").raw == "OK") }
       var most = 0
       try eventually("one being cut off for whom there is no room", within: .seconds(20), every: 5)
       {
-        let handed = try client.request(handoff(device, bytes: 200_000))
+        let handed = try client.request(handoff(device, bytes: 60_000))
         #expect(handed.isOK || handed.code == "overloaded", "\(handed)")
         // When there is no room for a long one any more, a short one shows which watch does not
         // read.
