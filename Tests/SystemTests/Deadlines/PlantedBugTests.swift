@@ -6,7 +6,7 @@ import Testing
 
 extension PlantedBug {
   /// The line that begins the function which writes an event.
-  private static let tell = "local function tell(base, kind, device, body)"
+  private static let publish = "local function publish(base, kind, device, body)"
 
   /// None: the same run must pass.
   static let none = PlantedBug("none", [])
@@ -16,11 +16,11 @@ extension PlantedBug {
     "abandoned written twice",
     [
       Change(
-        within: "", find: tell,
+        within: "", find: publish,
         replacement: """
-          local function tell(base, kind, device, body, again)
+          local function publish(base, kind, device, body, again)
             if kind == 'lock.abandoned' and not again then
-              tell(base, kind, device, body, true)
+              publish(base, kind, device, body, true)
             end
           """)
     ])
@@ -30,9 +30,9 @@ extension PlantedBug {
     "abandoned not written",
     [
       Change(
-        within: "", find: tell,
+        within: "", find: publish,
         replacement: """
-          \(tell)
+          \(publish)
             if kind == 'lock.abandoned' and call('HINCRBY', 'lk:planted', 'n', 1) % 2 == 1 then
               return
             end
