@@ -45,7 +45,9 @@ struct SessionDriver {
     if request.verb == "LIST" { turn(request, reply) }
     try awaitClocks(on: client)
     guard model.candidates.count > 1 else { return }
-    let current = try client.request("GET \(model.name)/current").string("session")
+    // By its text: fields may hold what Foundation's decoder rejects, such as a lone surrogate.
+    let record = try client.request("GET \(model.name)/current").raw
+    let current = record.firstMatch(of: /"session":"([^"]+)"/).map { String($0.1) } ?? record
     guard model.learnCurrent(current) else {
       throw Failure(
         "\(current) is current, but it may be \(model.candidates):\n"
