@@ -181,7 +181,7 @@ struct Call: ~Copyable {
   }
 }
 
-/// What all calls of a loop have in common, reached by one reference and without a dynamic call.
+/// The common parts of all calls of a loop, reached by one reference and without a dynamic call.
 final class CallSite {
   let shared: SharedState
   let store: Store
