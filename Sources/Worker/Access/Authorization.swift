@@ -46,10 +46,16 @@ extension Principal {
 }
 
 extension Call {
+  /// Does what the request asks, if its caller may ask it.
+  func run() throws(RequestError) {
+    try authorize(verb)
+    try verb.run(self)
+  }
+
   /// Refuses what the caller has no right to; without `--auth` everything is allowed.
   ///
   /// Devices and links within a payload are the verb's to check.
-  func authorize(_ verb: Verb) throws(RequestError) {
+  private func authorize(_ verb: Verb) throws(RequestError) {
     guard checksAccess, verb.rights != .connection else { return }
     guard let principal = caller.principal else {
       throw RequestError(.authRequired, "say AUTH and your secret first")

@@ -80,14 +80,14 @@ extension ServingLoop: ConnectionOwner {
   ) throws(RequestError) {
     try site.arguments.bind(verb, parser, line.span)
     guard !site.arguments.decoded.isEmpty else {
-      try run(verb, makeCall(verb, connection, ticket, line))
+      try makeCall(verb, connection, ticket, line).run()
       return
     }
     // Quoted words were decoded into a copy, which has to stay where it is during the call.
     let decoded = site.arguments.decoded
     let failure: RequestError? = decoded.withUnsafeBufferPointer { text in
       do throws(RequestError) {
-        try run(verb, makeCall(verb, connection, ticket, text))
+        try makeCall(verb, connection, ticket, text).run()
         return nil
       } catch {
         return error
@@ -102,11 +102,6 @@ extension ServingLoop: ConnectionOwner {
     Call(
       context: self, caller: connection, verb: verb, site: site,
       checksAccess: principals != nil, ticket: ticket, text: text)
-  }
-
-  private func run(_ verb: Verb, _ call: borrowing Call) throws(RequestError) {
-    try call.authorize(verb)
-    try verb.run(call)
   }
 
   func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {
