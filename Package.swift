@@ -38,11 +38,40 @@ let package = Package(
       name: "Scripts", dependencies: ["SessionModel"],
       resources: [.embedInCode("Lua")], swiftSettings: strict),
     module("RedisConnection", ["CHiredis", "Loop", "Scripts", "SessionModel"]),
-    module("Worker", ["Loop", "RedisConnection", "Scripts", "SessionModel", "Wire"]),
+    module("Settings", ["Loop", "RedisConnection", "SessionModel", "Wire"]),
+    module("Metrics", ["Loop", "Wire"]),
+    module("Records", ["RedisConnection", "SessionModel", "Wire"]),
+    module(
+      "Store",
+      ["Loop", "Metrics", "Records", "RedisConnection", "Scripts", "SessionModel", "Wire"]),
+    module("Access", ["Loop", "Settings", "Wire"]),
+    module(
+      "Deadlines", ["Loop", "Metrics", "RedisConnection", "Scripts", "SessionModel", "Store"]),
+    module(
+      "Events",
+      [
+        "Access", "Loop", "Metrics", "RedisConnection", "Scripts", "SessionModel", "Store", "Wire",
+      ]),
+    module(
+      "Service",
+      [
+        "Access", "Deadlines", "Events", "Loop", "Metrics", "RedisConnection", "Scripts",
+        "SessionModel", "Settings", "Store", "Wire",
+      ]),
+    module("Doctor", ["Loop", "RedisConnection", "Scripts", "SessionModel", "Settings", "Wire"]),
+    module(
+      "Server",
+      [
+        "Access", "Deadlines", "Doctor", "Events", "Loop", "Metrics", "RedisConnection", "Scripts",
+        "Service", "SessionModel", "Settings", "Store", "Wire",
+      ]),
     module("LatchkeyClient", ["Loop", "Wire"]),
     module("Load", ["LatchkeyClient", "Loop", "Wire"]),
     .executableTarget(
-      name: "latchkey", dependencies: ["LatchkeyClient", "Load", "Loop", "Wire", "Worker"],
+      name: "latchkey",
+      dependencies: [
+        "Access", "Doctor", "LatchkeyClient", "Load", "Loop", "Server", "Settings", "Wire",
+      ],
       swiftSettings: strict),
     .executableTarget(name: "Bench", dependencies: ["CLinux", "Loop"], swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
@@ -51,9 +80,20 @@ let package = Package(
       swiftSettings: strict),
     tests("SessionModelTests", ["SessionModel", "TestSupport"]),
     tests("LoopTests", ["Loop"]),
-    tests("ScriptsTests", ["RedisConnection", "Scripts", "SessionModel", "TestSupport", "Worker"]),
+    tests(
+      "ScriptsTests", ["Records", "RedisConnection", "Scripts", "SessionModel", "TestSupport"]),
     tests("RedisConnectionTests", ["RedisConnection", "Loop", "TestSupport"]),
-    tests("WorkerTests", ["TestSupport", "Worker", "Wire"]),
+    tests("SettingsTests", ["Settings"]),
+    tests("MetricsTests", ["Metrics", "Wire"]),
+    tests("AccessTests", ["Access", "Settings"]),
+    tests("EventsTests", ["Events", "SessionModel"]),
+    tests("ServiceTests", ["Loop", "Service", "Settings", "Wire"]),
+    tests("DoctorTests", ["Doctor", "Loop", "RedisConnection", "Settings"]),
+    tests(
+      "ServerTests",
+      [
+        "Loop", "Metrics", "Server", "Service", "Settings", "Store", "TestSupport", "Wire",
+      ]),
     tests("LoadTests", ["Load", "Loop"]),
     tests("SystemTests", ["TestSupport"]),
     tests("TidyTests"),

@@ -1,7 +1,8 @@
 // Owns: `latchkey doctor`: prints what the doctor finds and ends with its verdict. Main thread.
 
+import Doctor
 import Glibc
-import Worker
+import Settings
 
 enum DoctorCommand {
   static func run(_ arguments: [String]) -> Int32 {

@@ -2,7 +2,8 @@
 
 import Glibc
 import LatchkeyClient
-import Worker
+import Server
+import Settings
 
 /// The program.
 @main

@@ -1,7 +1,7 @@
 // Owns: `latchkey secret`: makes a principal's secret, and its line in the file for --auth.
 
+import Access
 import Glibc
-import Worker
 
 enum SecretCommand {
   static let usage = """

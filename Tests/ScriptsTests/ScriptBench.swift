@@ -1,12 +1,13 @@
 // Owns: running scripts in the tests here: on a real Redis, each test under base keys of its own.
 
 import Foundation
-@testable import RedisConnection
 import Scripts
 import SessionModel
 import Synchronization
 import TestSupport
-@testable import Worker
+
+@testable import Records
+@testable import RedisConnection
 
 /// A reply line of a script, taken apart.
 struct ScriptReply: CustomStringConvertible {

@@ -1,0 +1,152 @@
+// Owns: the principals, each with its rights and what it may see. Values that never change; any
+// thread.
+
+internal import Loop
+
+/// The kinds of verbs that a principal may use.
+package struct RightsSet: OptionSet, Sendable {
+  package let rawValue: UInt8
+
+  package init(rawValue: UInt8) {
+    self.rawValue = rawValue
+  }
+
+  package static let read = RightsSet(rawValue: 1)
+  package static let write = RightsSet(rawValue: 2)
+  package static let operate = RightsSet(rawValue: 4)
+
+  package static let named: [(name: String, set: RightsSet)] = [
+    ("read", .read), ("write", .write), ("operate", .operate),
+  ]
+
+  package var text: String {
+    RightsSet.named.filter { contains($0.set) }.map(\.name).joined(separator: ",")
+  }
+}
+
+/// A secret as it is kept: a salted hash, from which the secret cannot be derived.
+///
+/// Secrets are 256 random bits, so a hash that is quick to make is as good as a slow one, and
+/// callers who connect for each request do not pay for a slow one each time.
+package struct SecretHash: Sendable, Equatable {
+  let salt: [UInt8]
+  package let hash: [UInt8]
+
+  private static let scheme = "hmac-sha256"
+
+  package init(salt: [UInt8], of secret: UnsafeBufferPointer<UInt8>) {
+    self.salt = salt
+    hash = Digest.hmacSHA256(key: salt, secret)
+  }
+
+  /// From `hmac-sha256:<salt>:<hash>`, both in hex.
+  package init?(_ text: some StringProtocol) {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 3, parts[0] == SecretHash.scheme, let salt = Hex.bytes(parts[1]),
+      let hash = Hex.bytes(parts[2]), 16...64 ~= salt.count, hash.count == 32
+    else { return nil }
+    (self.salt, self.hash) = (salt, hash)
+  }
+
+  package var text: String { "\(SecretHash.scheme):\(Hex.text(salt)):\(Hex.text(hash))" }
+
+  func isOf(_ secret: UnsafeBufferPointer<UInt8>) -> Bool {
+    Digest.areEqual(hash, Digest.hmacSHA256(key: salt, secret))
+  }
+
+  /// The hash that is compared when the name is unknown, so that the comparison takes as long.
+  static let placeholder = SecretHash(
+    salt: [UInt8](repeating: 0, count: 16), hash: [UInt8](repeating: 0, count: 32))
+
+  private init(salt: [UInt8], hash: [UInt8]) {
+    (self.salt, self.hash) = (salt, hash)
+  }
+}
+
+/// A named caller with rights.
+package final class Principal: Sendable {
+  package let name: String
+  /// Several while one of them is being replaced.
+  package let hashes: [SecretHash]
+  package let rights: RightsSet
+  private let devices: [Pattern]
+  private let links: [LinkPattern]
+  /// Whether no device is hidden from it.
+  package let seesAllDevices: Bool
+
+  package init(
+    name: String, hashes: [SecretHash], rights: RightsSet, devices: [Pattern],
+    links: [LinkPattern]
+  ) {
+    self.name = name
+    self.hashes = hashes
+    self.rights = rights
+    self.devices = devices
+    self.links = links
+    seesAllDevices = devices.contains { $0.isEverything }
+  }
+
+  package func sees(_ device: UnsafeBufferPointer<UInt8>) -> Bool {
+    seesAllDevices || devices.contains { $0.matches(device) }
+  }
+
+  package func sees(_ device: [UInt8]) -> Bool {
+    seesAllDevices || device.withUnsafeBufferPointer { sees($0) }
+  }
+
+  /// The users to whom its links are limited, nil for a pattern that more than one may fit; nil
+  /// if it names no user at all, or may name each.
+  package var users: [String?]? {
+    let found = links.filter { $0.matches(kind: "user") }.map(\.ref)
+    return found.isEmpty || found.contains(where: \.isEverything) ? nil : found.map(\.id)
+  }
+
+  package func sees(kind: some StringProtocol, ref: some StringProtocol) -> Bool {
+    links.contains { $0.matches(kind: kind, ref: ref) }
+  }
+}
+
+/// All principals.
+package final class Principals: Sendable {
+  private let byName: [String: Principal]
+
+  package init(_ principals: [Principal]) {
+    byName = Dictionary(principals.map { ($0.name, $0) }) { first, _ in first }
+  }
+
+  package var count: Int { byName.count }
+
+  package subscript(name: String) -> Principal? { byName[name] }
+
+  /// The principal with this secret, `<name>.<random>`; nil if the secret is invalid.
+  package func authenticate(_ secret: UnsafeBufferPointer<UInt8>) -> Principal? {
+    let name = secret.prefix { $0 != UInt8(ascii: ".") }
+    let principal = byName[String(decoding: name, as: UTF8.self)]
+    var isRight = false
+    for hash in principal?.hashes ?? [.placeholder] where hash.isOf(secret) { isRight = true }
+    return isRight ? principal : nil
+  }
+}
+
+/// Bytes as text.
+package enum Hex {
+  package static func text(_ bytes: [UInt8]) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    return String(
+      decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+  }
+
+  package static func bytes(_ text: some StringProtocol) -> [UInt8]? {
+    let digits = text.utf8.compactMap { digit($0) }
+    guard digits.count == text.utf8.count, digits.count.isMultiple(of: 2) else { return nil }
+    return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+  }
+
+  private static func digit(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,117 @@
+// Owns: the subscription to Redis' expiry notifications, and whether they come. A notification is a
+// hint and never a fact: any client can publish one. Main thread.
+
+package import Loop
+internal import Metrics
+package import RedisConnection
+package import SessionModel
+
+/// Subscribes to the expiry of keys.
+package final class ExpirySubscription: RedisConnectionOwner {
+  private let loop: EventLoop
+  private let keyspace: Keyspace
+  private let context: DeadlineContext
+  private let canary: String
+  private let expired: (Partition) -> Void
+  private let resumed: () -> Void
+  private var redis: RedisConnection?
+  private var check: LoopTimer?
+  private var heardAnythingAtMs: Int64 = 0
+  private var heardCanaryAtMs: Int64?
+  private var subscribedAtMs: Int64 = 0
+  private var hasWarned = false
+
+  /// After so long without a message, the connection is considered dead.
+  private let silenceMs: Int64 = 3_000
+
+  /// `expired` gets the partition of each expired lock or session of this namespace; `resumed` is
+  /// called when notifications may have been missed and come again now.
+  package init(
+    _ loop: EventLoop, _ setup: RedisSetup, _ context: DeadlineContext,
+    expired: @escaping (Partition) -> Void, resumed: @escaping () -> Void
+  ) {
+    self.loop = loop
+    self.context = context
+    self.expired = expired
+    self.resumed = resumed
+    keyspace = setup.keyspace
+    canary = setup.keyspace.canary(context.workerID)
+    var plain = setup
+    plain.loadsScripts = false
+    redis = RedisConnection(loop, plain, owner: self)
+    redis?.pushReceived = { [unowned self] in received($0) }
+    check = LoopTimer(loop) { [unowned self] in checkSilence() }
+    loop.atTurnEnd { [weak self] in self?.redis?.flush() }
+    redis?.start()
+  }
+
+  package func stop() {
+    check?.cancel()
+    redis?.stop()
+  }
+
+  package func redisServes(_ redis: RedisConnection) {
+    let channel = "__keyevent@\(redis.endpoint.database)__:expired"
+    redis.post { $0.command("SUBSCRIBE", channel) }
+    subscribedAtMs = loop.nowMs
+    heardAnythingAtMs = loop.nowMs
+    heardCanaryAtMs = nil
+    check?.set(afterMs: 1_000)
+    resumed()
+  }
+
+  private func received(_ reply: RedisReply) {
+    heardAnythingAtMs = loop.nowMs
+    if reply.kind == .error {
+      context.log.warn("redis refuses the subscription", ["error": reply.text])
+      return
+    }
+    guard reply.count == 3, reply[0].text == "message" else { return }
+    let key = reply[2].text
+    if key == canary {
+      heardCanary()
+    } else if let partition = keyspace.partition(ofKey: key), keyspace.hasDeadline(key) {
+      context.figures.addNotification()
+      expired(partition)
+    }
+  }
+
+  private func heardCanary() {
+    heardCanaryAtMs = loop.nowMs
+    if !context.figures.notificationsLive {
+      context.figures.setNotificationsLive(true)
+      if hasWarned { context.log.info("keyspace notifications come again") }
+      hasWarned = false
+    }
+  }
+
+  /// Notifications that are off look as if nothing expired; the canary distinguishes the two.
+  private func checkSilence() {
+    check?.set(afterMs: 1_000)
+    let now = loop.nowMs
+    guard now - heardAnythingAtMs < silenceMs else {
+      redis?.reconnect(reason: "the subscription does not answer")
+      return
+    }
+    redis?.post { $0.command("PING") }
+    guard now - (heardCanaryAtMs ?? subscribedAtMs) >= silenceMs else { return }
+    context.figures.setNotificationsLive(false)
+    guard !hasWarned else { return }
+    hasWarned = true
+    context.log.warn(
+      "keyspace notifications do not come; deadlines are met without them",
+      ["fix": "CONFIG SET notify-keyspace-events Ex, or start with --configure-redis"])
+  }
+
+  package func redisFailed(_ redis: RedisConnection, reason: String) {
+    check?.cancel()
+    context.figures.setNotificationsLive(false)
+  }
+
+  package func redisRefused(_ redis: RedisConnection, reason: String) {
+    context.log.error("redis cannot be subscribed to", ["error": reason])
+  }
+
+  package func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}
+  package func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {}
+}

@@ -1,0 +1,65 @@
+// Owns: `latchkey doctor` as a function: options in, diagnosis out. Runs on the caller's thread,
+// which it keeps for some ten seconds at most.
+
+internal import Loop
+package import RedisConnection
+
+/// The options of an examination.
+package struct DoctorOptions: Sendable {
+  package var endpoint: RedisEndpoint
+  package var namespace: String
+  /// Whether the report is for a program.
+  package var isJSON: Bool
+  /// The time limit of the examination; the cleanup comes on top.
+  var lookingMs: Int64 = 8_000
+  /// Whether only those checks are made that can find a Redis unfit: no round trips are timed, and
+  /// no notification is awaited.
+  package var isBrief = false
+
+  package init(
+    endpoint: RedisEndpoint, namespace: String, isJSON: Bool, lookingMs: Int64 = 8_000,
+    isBrief: Bool = false
+  ) {
+    self.endpoint = endpoint
+    self.namespace = namespace
+    self.isJSON = isJSON
+    self.lookingMs = lookingMs
+    self.isBrief = isBrief
+  }
+}
+
+/// Examines a Redis.
+package enum Doctor {
+  /// Runs all checks and judges them; leaves Redis as it was.
+  package static func examine(_ options: DoctorOptions) -> Diagnosis {
+    do throws(SystemError) {
+      let loop = try EventLoop()
+      // The loop has to outlive the timers that are registered with it.
+      defer { withExtendedLifetime(loop) {} }
+      return Diagnosis(evidence(loop, options))
+    } catch {
+      var seen = Evidence(options)
+      seen.ending = .unreachable(error.description)
+      return Diagnosis(seen)
+    }
+  }
+
+  private static func evidence(_ loop: EventLoop, _ options: DoctorOptions) -> Evidence {
+    let examination = Examination(loop, options) { loop.stop() }
+    loop.atTurnEnd { [weak examination] in examination?.flush() }
+    examination.start()
+    loop.run()
+    return examination.seen
+  }
+}
+
+extension Evidence {
+  package init(_ options: DoctorOptions) {
+    let endpoint = options.endpoint
+    place = endpoint.publicText
+    namespace = options.namespace
+    database = endpoint.database
+    hasPassword = endpoint.password != nil
+    if hasPassword { user = endpoint.user ?? user }
+  }
+}

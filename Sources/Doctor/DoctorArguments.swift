@@ -1,0 +1,132 @@
+// Owns: the command line and the environment of `latchkey doctor`, and its manual. Any thread:
+// pure functions.
+
+internal import RedisConnection
+package import Settings
+
+extension DoctorOptions {
+  /// The request that a command line makes.
+  package enum Request: Sendable {
+    case help
+    case examine(DoctorOptions)
+  }
+
+  package static let usage = """
+    usage: latchkey doctor [--redis URL] [--namespace NAME] [--json]
+
+    Says whether a Redis is fit for Latchkey and what to change, one finding a line:
+
+      ok    as it should be
+      info  good to know
+      warn  works, but loses something or is slower than need be
+      bad   Latchkey must not run on it before this is changed
+
+    It tries every command that Latchkey uses on keys of its own, NAME:{doctor}:..., and removes
+    them. It changes nothing else. What it proposes with CONFIG SET lasts until Redis restarts;
+    CONFIG REWRITE keeps it, and ACL SAVE keeps rights.
+
+      --redis URL       redis://[user:password@]host:port[/db], unix://[user:password@]/path[?db=n]
+                        (or LATCHKEY_REDIS, then REDIS_URL: a command line is seen by others)
+      --namespace NAME  what every key begins with (lk, or LATCHKEY_NAMESPACE)
+      --json            one JSON object instead of lines (or LATCHKEY_JSON=1)
+
+    The last line is 'fit' or 'not fit: N problems'. Colours only on a terminal, without NO_COLOR.
+    Exit status: 0 fit, with or without warnings · 1 not fit · 2 wrong usage · 3 no connection, or
+    not let in
+
+    """
+
+  /// Reads what follows `doctor` on the command line, and the environment.
+  package static func parse(
+    arguments: [String], environment: [String: String]
+  ) throws(SettingError) -> Request {
+    var given: [String: String] = [:]
+    var isJSON = false
+    var rest = arguments[...]
+    while let argument = rest.popFirst() {
+      switch argument {
+      case "-h", "--help": return .help
+      case "--json":
+        guard !isJSON else { throw SettingError("--json is given twice; it is allowed once") }
+        isJSON = true
+      default:
+        let (flag, value) = try pair(argument, &rest)
+        guard given.updateValue(value, forKey: flag) == nil else {
+          throw SettingError("\(flag) is given twice; it is allowed once")
+        }
+      }
+    }
+    if !isJSON { isJSON = try wantsJSON(environment["LATCHKEY_JSON"] ?? "") }
+    let namespace = try namespace(given, environment)
+    let endpoint = try endpoint(given, environment)
+    return .examine(DoctorOptions(endpoint: endpoint, namespace: namespace, isJSON: isJSON))
+  }
+
+  private static func wantsJSON(_ text: String) throws(SettingError) -> Bool {
+    switch text.lowercased() {
+    case "1", "true", "yes": return true
+    case "", "0", "false", "no": return false
+    default:
+      throw SettingError("LATCHKEY_JSON in the environment takes 1, true, yes, 0, false or no")
+    }
+  }
+
+  /// A flag and its value: after its `=`, or else the next argument.
+  private static func pair(
+    _ argument: String, _ rest: inout ArraySlice<String>
+  ) throws(SettingError) -> (flag: String, value: String) {
+    let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    let flag = String(parts.first ?? "")
+    guard ["--redis", "--namespace"].contains(flag) else {
+      throw SettingError("there is no flag \(SettingText.shown(argument))")
+    }
+    if parts.count == 2 { return (flag, String(parts[1])) }
+    guard let next = rest.first, !next.hasPrefix("--") else {
+      throw SettingError("\(flag) needs a value")
+    }
+    rest.removeFirst()
+    return (flag, next)
+  }
+
+  private static func namespace(
+    _ given: [String: String], _ environment: [String: String]
+  ) throws(SettingError) -> String {
+    let (name, text) =
+      value("--namespace", given, ["LATCHKEY_NAMESPACE"], environment) ?? ("", "lk")
+    guard SettingText.isNamespace(text) else {
+      throw SettingError(
+        "\(name) takes 1 to 32 of A-Z a-z 0-9 _ -; got \(SettingText.shown(text))")
+    }
+    return text
+  }
+
+  private static func endpoint(
+    _ given: [String: String], _ environment: [String: String]
+  ) throws(SettingError) -> RedisEndpoint {
+    let variables = ["LATCHKEY_REDIS", "REDIS_URL"]
+    guard let (name, url) = value("--redis", given, variables, environment) else {
+      throw SettingError(
+        """
+        which Redis? Give --redis URL, or set LATCHKEY_REDIS or REDIS_URL.
+        A worker without a URL runs a Redis of its own, which 'latchkey serve' sets up and looks \
+        after;
+        to examine that one while it runs: latchkey doctor --redis unix:///PATH-OF-DATA/redis.sock
+        """)
+    }
+    do throws(RedisURLError) { return try RedisEndpoint(url: url) } catch {
+      throw SettingError("\(name): \(error.text)")
+    }
+  }
+
+  /// The value of a flag, or of the first variable that is set to something, and where it stood.
+  private static func value(
+    _ flag: String, _ given: [String: String], _ variables: [String],
+    _ environment: [String: String]
+  ) -> (name: String, text: String)? {
+    if let text = given[flag] { return (flag, text) }
+    for name in variables {
+      if let text = environment[name], !text.isEmpty { return ("\(name) in the environment", text) }
+    }
+    return nil
+  }
+}

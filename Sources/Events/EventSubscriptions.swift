@@ -1,0 +1,371 @@
+// Owns: a loop's subscriptions to events: pushes events to connections that watch, keeps requests
+// that wait with `wait=` until an event comes or their time is over, and delivers the events of
+// groups, or returns them. Runs on the loop's thread.
+
+internal import Loop
+internal import Metrics
+package import RedisConnection
+internal import Scripts
+internal import SessionModel
+package import Store
+package import Wire
+
+/// One loop's subscriptions to events.
+package final class EventSubscriptions: EventService {
+  /// An EVENTS request that awaits an answer, or holds events.
+  package struct Request {
+    package let ticket: Ticket
+    package let query: EventQuery
+    package var wait: EventWait
+    /// The events that were read for it and are not delivered yet.
+    package var held: HeldEvents?
+    var readAtMs: Int64 = 0
+
+    package var connection: ConnectionID { ConnectionID(packed: ticket.client) }
+  }
+
+  package unowned let server: any SubscriptionsOwner
+  private let index: Int
+  private var watchers = Watchers()
+  private var starting: [UInt64: Ticket] = [:]
+  private var requests: [UInt64: Request] = [:]
+  private var numbers: [ConnectionID: [UInt64]] = [:]
+  private var nextNumber: UInt64 = 0
+  private var waiting = 0
+  private var timer: LoopTimer?
+  private var timerAtMs = Int64.max
+  var transfers = PendingTransfers()
+  var transferRetry: LoopTimer?
+
+  /// Whether the worker is stopping: no request waits any more.
+  private var isDraining = false
+  private let drainLine: [UInt8]
+
+  static let watchesPerConnectionMax = 100
+  private static let nothing = Array("OK {\"events\":[]}".utf8)
+
+  package init(_ server: any SubscriptionsOwner, index: Int) {
+    self.server = server
+    self.index = index
+    let event = "EVENT {\"type\":\"worker.draining\",\"worker\":\"\(server.workerID)\"}\n"
+    drainLine = Array(event.utf8)
+    timer = LoopTimer(server.loop) { [unowned self] in timerFired() }
+    transferRetry = LoopTimer(server.loop) { [unowned self] in sendTransfers() }
+  }
+
+  /// The worker is draining: watching connections get the final event, and waits end.
+  package func drain() {
+    isDraining = true
+    for watch in watchers.onePerConnection { server.push(watch, drainLine) }
+    for number in Array(requests.keys) { advance(number) { $0.cutShort(nowMs: $1) } }
+  }
+
+  /// Whether Redis knows the outcome of all events that were given to this loop.
+  package var isSettled: Bool {
+    transfers.isEmpty && !requests.values.contains { $0.wait.state == .leaving }
+  }
+
+  /// The tail runs as long as any loop has a connection that watches or waits.
+  private func publishNeed() {
+    server.counters.set(watchers.count, .watches)
+    server.counters.set(waiting, .waiters)
+  }
+}
+
+// MARK: Watching
+
+extension EventSubscriptions {
+  /// Begins a watch; it is answered when nothing can be missed any more.
+  package func watch(_ watch: Watch, _ ticket: Ticket) throws(RequestError) {
+    guard !isDraining else {
+      throw RequestError(.draining, "this worker is stopping; watch elsewhere")
+    }
+    guard watchers.count(of: watch.connection) < EventSubscriptions.watchesPerConnectionMax else {
+      throw RequestError(
+        .quota, "a connection may watch \(EventSubscriptions.watchesPerConnectionMax) times at most"
+      )
+    }
+    let partition: Partition? =
+      switch watch.scope {
+      case .all: nil
+      case .device(let device): device.withUnsafeBufferPointer { Partition(of: $0) }
+      }
+    let number = watchers.add(watch)
+    starting[number] = ticket
+    publishNeed()
+    server.tailRequests.post(
+      TailRequest(loop: index, watch: number, partition: partition))
+  }
+
+  /// Ends all watches of a connection; those that have not begun are answered all the same.
+  package func unwatch(_ connection: ConnectionID) {
+    watchers.removeAll(of: connection)
+    publishNeed()
+  }
+
+  package func isWatching(_ connection: ConnectionID) -> Bool { watchers.count(of: connection) > 0 }
+
+  /// A caller has closed its side; its connection may be broken.
+  package func inputEnded(_ connection: ConnectionID) {
+    for number in numbers[connection] ?? [] { advance(number) { $0.inputEnded(nowMs: $1) } }
+  }
+
+  /// The principals have changed: requests and watches that are not allowed any more end.
+  ///
+  /// A watch ends with its connection, so that its caller notices.
+  package func accessChanged() {
+    for (number, request) in requests {
+      let principal = server.subscriber(request.connection)?.principal
+      guard !request.query.isAllowed(principal) else { continue }
+      advance(number) { wait, _ in wait.refused() }
+    }
+    for id in watchers.connections {
+      guard let connection = server.subscriber(id) else { continue }
+      let principal = connection.principal
+      let isAllowed = watchers.scopes(of: id).allSatisfy { $0.isAllowed(principal) }
+      guard !isAllowed else { continue }
+      unwatch(id)
+      connection.finish(.revoked)
+    }
+  }
+
+  /// The connection is gone.
+  package func closed(_ connection: ConnectionID) {
+    if watchers.count(of: connection) > 0 { unwatch(connection) }
+    for number in numbers[connection] ?? [] { advance(number) { wait, _ in wait.closed() } }
+  }
+
+  /// Redis has said where the logs end.
+  package func begun(_ answer: TailAnswer) {
+    guard answer.watch & EventSubscriptions.waiterBit == 0 else {
+      // If the tail cannot run now, the read answers with the reason.
+      advance(answer.watch ^ EventSubscriptions.waiterBit) { $0.tailRuns(nowMs: $1) }
+      return
+    }
+    guard let ticket = starting.removeValue(forKey: answer.watch) else { return }
+    let begun = watchers.begun(answer)
+    guard answer.tails != nil else {
+      publishNeed()
+      server.answer(
+        ticket, RequestError(.unavailable, "the event log cannot be read now; nothing was done"))
+      return
+    }
+    Array("OK\n".utf8).withUnsafeBufferPointer { server.answer(ticket, $0) }
+    guard let begun else { return }
+    for event in begun.missed where server.maySee(begun.watch.connection, event.device) {
+      server.push(begun.watch, event.line)
+    }
+    if isDraining { server.push(begun.watch, drainLine) }
+  }
+
+  /// Events have come, in the order of each log.
+  package func received(_ events: [FleetEvent]) {
+    for event in events {
+      for watch in watchers.receivers(of: event)
+      where server.maySee(watch.connection, event.device) { server.push(watch, event.line) }
+    }
+    guard !requests.isEmpty else { return }
+    let devices = Set(events.map(\.device))
+    wake { $0.concerns(devices) }
+  }
+}
+
+// MARK: Asking
+
+extension EventSubscriptions {
+  /// Numbers of requests and of watches go to the tail in one field.
+  private static let waiterBit: UInt64 = 1 << 63
+
+  /// Answers a query, at once or when something comes within `waitMs`.
+  ///
+  /// A read of a group begins when the replies before its own are with the kernel: what it takes
+  /// from the group is then written at once.
+  package func query(_ query: EventQuery, _ ticket: Ticket, waitMs: Int64) {
+    nextNumber += 1
+    let number = nextNumber
+    let takes = query.group != nil
+    requests[number] = Request(
+      ticket: ticket, query: query,
+      wait: EventWait(takes: takes, waitMs: isDraining ? 0 : waitMs))
+    numbers[ConnectionID(packed: ticket.client), default: []].append(number)
+    guard takes else { return advance(number) { $0.turnCame(nowMs: $1) } }
+    if let connection = server.subscriber(ConnectionID(packed: ticket.client)) {
+      outputSent(connection)
+    }
+  }
+
+  /// All output of a connection, as far as it is known, is with the kernel.
+  package func outputSent(_ connection: any Subscriber) {
+    for number in numbers[connection.id] ?? [] {
+      guard let request = requests[number], request.wait.state == .queued else { continue }
+      if connection.isNext(request.ticket.slot) {
+        advance(number) { $0.turnCame(nowMs: $1) }
+      } else {
+        connection.announcesSent = true
+      }
+    }
+  }
+
+  /// The kernel has taken all of a reply with events.
+  package func handedOver(_ connection: ConnectionID) {
+    for number in numbers[connection] ?? [] where requests[number]?.wait.state == .writing {
+      advance(number) { wait, _ in wait.written() }
+    }
+  }
+
+  /// Ends the waits that keep much memory: nothing else may end them for days.
+  package func endWaits(_ keepsMuch: (ConnectionID) -> Bool) {
+    for (number, request) in requests where keepsMuch(request.connection) {
+      advance(number) { $0.cutShort(nowMs: $1) }
+    }
+  }
+
+  /// Wakes requests for which there may be an event now.
+  func wake(_ isConcerned: (EventQuery) -> Bool) {
+    for (number, request) in requests where isConcerned(request.query) {
+      advance(number) { $0.eventsCame(nowMs: $1) }
+    }
+  }
+
+  private func timerFired() {
+    timerAtMs = .max
+    let now = server.loop.nowMs
+    for (number, request) in requests {
+      guard let atMs = request.wait.timerAtMs else { continue }
+      if atMs <= now {
+        advance(number) { $0.timerFired(nowMs: $1) }
+      } else {
+        setTimer(atMs)
+      }
+    }
+  }
+
+  /// Sets the timer for then at the latest; a needless firing does no harm.
+  private func setTimer(_ atMs: Int64) {
+    guard atMs < timerAtMs else { return }
+    timerAtMs = atMs
+    timer?.set(afterMs: max(0, atMs - server.loop.nowMs))
+  }
+
+  /// Settles a request's state after an event, then performs its action.
+  private func advance(
+    _ number: UInt64, _ event: (inout EventWait, Int64) -> EventWait.Action
+  ) {
+    guard let (request, action) = settle(number, event) else { return }
+    perform(action, number, request)
+  }
+
+  /// Nil if the request has ended before.
+  private func settle(
+    _ number: UInt64, _ event: (inout EventWait, Int64) -> EventWait.Action
+  ) -> (request: Request, action: EventWait.Action)? {
+    guard var request = requests[number] else { return nil }
+    let wasWaiting = request.wait.isWaiting
+    let action = event(&request.wait, server.loop.nowMs)
+    if request.wait.isEnded {
+      requests[number] = nil
+      let left = numbers[request.connection]?.filter { $0 != number } ?? []
+      numbers[request.connection] = left.isEmpty ? nil : left
+    } else {
+      requests[number] = request
+      if let atMs = request.wait.timerAtMs { setTimer(atMs) }
+    }
+    let isWaiting = request.wait.isWaiting
+    if isWaiting != wasWaiting {
+      waiting += isWaiting ? 1 : -1
+      publishNeed()
+    }
+    return (request, action)
+  }
+
+  private func perform(_ action: EventWait.Action, _ number: UInt64, _ request: Request) {
+    switch action {
+    case .nothing: break
+    case .startTail:
+      // The tail must run before Redis is asked, or what comes in between would be missed.
+      server.tailRequests.post(
+        TailRequest(
+          loop: index, watch: number | EventSubscriptions.waiterBit,
+          partition: request.query.partition))
+    case .ask: ask(number, request.query)
+    case .answerNothing: answerNothing(request)
+    case .refuse:
+      server.answer(request.ticket, RequestError(.forbidden, "this is not yours any more"))
+    case .forget: server.forget(request.ticket)
+    case .markGiven: markGiven(request)
+    case .giveBack: giveBack(request.held)
+    case .cutOff: server.subscriber(request.connection)?.abort(.slow)
+    case .answerError, .deliver, .giveBackAndAnswerNothing:
+      preconditionFailure("\(action) without an answer of Redis")
+    }
+  }
+
+  private func answerNothing(_ request: Request) {
+    EventSubscriptions.nothing.withUnsafeBufferPointer {
+      server.answerText(request.ticket, $0, onlyReads: false)
+    }
+  }
+
+  private func ask(_ number: UInt64, _ query: EventQuery) {
+    guard let group = query.group else {
+      server.store.call(query.call) { [unowned self] outcome in read(number, outcome) }
+      return
+    }
+    server.store.call(raw: query.call) { [unowned self] result in
+      readGroup(number, group, result)
+    }
+  }
+}
+
+// MARK: Answers of Redis
+
+extension EventSubscriptions {
+  /// The log of a device was read.
+  private func read(_ number: UInt64, _ outcome: ScriptOutcome) {
+    switch outcome {
+    case .failed(let error): failed(number, error)
+    case .line(let line):
+      let isEmpty = line.elementsEqual(EventSubscriptions.nothing)
+      let answer = isEmpty ? EventAnswer.nothing(isBlocked: false, againMs: nil) : .events
+      guard let (request, action) = settle(number, { $0.answered(answer, nowMs: $1) }) else {
+        return
+      }
+      guard action == .deliver else { return perform(action, number, request) }
+      server.answerText(request.ticket, line, onlyReads: true)
+    }
+  }
+
+  private func failed(_ number: UInt64, _ error: RequestError) {
+    guard let (request, action) = settle(number, { $0.answered(.failed, nowMs: $1) }) else {
+      return
+    }
+    guard action == .answerError else { return perform(action, number, request) }
+    server.answer(request.ticket, error)
+  }
+
+  /// A group was read; what it gave is this worker's until it is handed over or given back.
+  private func readGroup(
+    _ number: UInt64, _ group: String, _ result: Result<RedisReply, RequestError>
+  ) {
+    switch result {
+    case .failure(let error): failed(number, error)
+    case .success(let reply):
+      guard let page = GroupPage(reply, group: group) else {
+        failed(number, server.store.refusal(of: reply, .readGroup))
+        return
+      }
+      requests[number]?.held = page.held
+      requests[number]?.readAtMs = server.loop.nowMs
+      guard let (request, action) = settle(number, { $0.answered(page.answer, nowMs: $1) }) else {
+        return giveBack(page.held)
+      }
+      switch action {
+      case .deliver: server.handOver(request.ticket, reply[0].bytes)
+      case .giveBackAndAnswerNothing:
+        giveBack(page.held)
+        answerNothing(request)
+      default: perform(action, number, request)
+      }
+    }
+  }
+}

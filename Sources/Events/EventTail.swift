@@ -1,0 +1,171 @@
+// Owns: the tail: reading the logs of all partitions as they grow, once for the whole worker, for
+// as long as there are watches or waits. Runs on the main thread.
+
+package import Loop
+package import RedisConnection
+internal import Scripts
+internal import SessionModel
+package import Store
+
+/// Follows the event logs, and passes each event to the loops.
+package final class EventTail: RedisConnectionOwner {
+  /// The event that the tail waits for.
+  private enum State {
+    /// A subscription. Goes to positioning.
+    case resting
+    /// The present ends of the logs. Goes to reading or resting.
+    case positioning
+    /// New events. Goes to resting.
+    case reading
+  }
+
+  private let loop: EventLoop
+  private let control: ControlStore
+  private let keyspace: Keyspace
+  private let give: ([FleetEvent]) -> Void
+  private let answer: (Int, TailAnswer) -> Void
+  private let isWanted: () -> Bool
+  private let log: Log
+  private var state = State.resting
+  private var redis: RedisConnection?
+  private var again: LoopTimer?
+  private var positions: [StreamID] = []
+  private var waiting: [TailRequest] = []
+
+  /// A read waits this long for events; then the tail checks whether it is still wanted.
+  private let blockMs: Int64 = 5_000
+  /// Reads follow each other after a pause, so that many events share one.
+  private let pauseMs: Int64 = 4
+  private let perPartitionMax = 64
+
+  /// `isWanted` says whether there are subscriptions; `give` gets events in the order of each log.
+  package init(
+    _ loop: EventLoop, _ setup: RedisSetup, _ control: ControlStore, log: Log,
+    isWanted: @escaping () -> Bool, answer: @escaping (Int, TailAnswer) -> Void,
+    give: @escaping ([FleetEvent]) -> Void
+  ) {
+    self.loop = loop
+    self.control = control
+    self.log = log
+    self.isWanted = isWanted
+    self.answer = answer
+    self.give = give
+    keyspace = setup.keyspace
+    var plain = setup
+    plain.loadsScripts = false
+    redis = RedisConnection(loop, plain, owner: self)
+    again = LoopTimer(loop) { [unowned self] in read() }
+    loop.atTurnEnd { [weak self] in self?.redis?.flush() }
+    redis?.start()
+  }
+
+  package func stop() {
+    again?.cancel()
+    redis?.stop()
+  }
+
+  /// Makes the tail run, then says where the logs end: nothing after that is missed.
+  package func request(_ request: TailRequest) {
+    waiting.append(request)
+    switch state {
+    case .resting: position()
+    case .positioning: break
+    case .reading: answerWaiting()
+    }
+  }
+
+  private func position() {
+    state = .positioning
+    control.call(ScriptQuery(.tails, over: Partition.all)) { [unowned self] result in
+      guard let tails = EventTail.tails(result), tails.count == Partition.count else {
+        state = .resting
+        refuseWaiting()
+        return
+      }
+      positions = tails
+      state = .reading
+      read()
+      answerWaiting()
+    }
+  }
+
+  private static func tails(_ result: Result<RedisReply, RedisFailure>) -> [StreamID]? {
+    guard case .success(let reply) = result, reply.kind == .array else { return nil }
+    let tails = reply.elements.compactMap { StreamID($0.text) }
+    return tails.count == reply.count ? tails : nil
+  }
+
+  private func answerWaiting() {
+    let requests = waiting
+    waiting = []
+    for request in requests {
+      let partitions = request.partition.map { [$0] } ?? Partition.all
+      control.call(ScriptQuery(.tails, over: partitions)) { [unowned self] result in
+        answer(
+          request.loop,
+          TailAnswer(
+            watch: request.watch, partition: request.partition, tails: EventTail.tails(result)))
+      }
+    }
+  }
+
+  private func refuseWaiting() {
+    let requests = waiting
+    waiting = []
+    for request in requests {
+      answer(
+        request.loop,
+        TailAnswer(watch: request.watch, partition: request.partition, tails: nil))
+    }
+  }
+}
+
+// MARK: Reading
+
+extension EventTail {
+  private func read() {
+    guard state == .reading, let redis, redis.isReady else { return }
+    guard isWanted() else {
+      state = .resting
+      return
+    }
+    redis.call(
+      timeoutMs: blockMs + 2_000,
+      { out in
+        out.begin(words: 6 + 2 * Partition.count)
+        for word in ["XREAD", "COUNT", "\(perPartitionMax)", "BLOCK", "\(blockMs)", "STREAMS"] {
+          out.word(word)
+        }
+        for index in 0..<Partition.count { out.word(keyspace.events(Partition(index: index))) }
+        for position in positions { out.word(position.description) }
+      },
+      { [unowned self] result in answered(result) })
+  }
+
+  private func answered(_ result: Result<RedisReply, RedisFailure>) {
+    guard case .success(let reply) = result else { return }
+    if reply.kind == .error { log.warn("the event logs cannot be read", ["error": reply.text]) }
+    let events = reply.elements.flatMap { eventsOf($0) }
+    if !events.isEmpty { give(events) }
+    again?.set(afterMs: reply.kind == .error ? 1_000 : pauseMs)
+  }
+
+  /// One stream's part of a reply: its name and its entries.
+  private func eventsOf(_ stream: RedisReply) -> [FleetEvent] {
+    guard stream.count == 2, let partition = keyspace.partition(ofKey: stream[0].text) else {
+      return []
+    }
+    let events = stream[1].elements.compactMap { FleetEvent(partition, $0) }
+    if let last = events.last { positions[partition.index] = last.id }
+    return events
+  }
+
+  /// The logs are read on from where the connection was lost: nothing is missed.
+  package func redisServes(_ redis: RedisConnection) { read() }
+  package func redisFailed(_ redis: RedisConnection, reason: String) { again?.cancel() }
+  package func redisRefused(_ redis: RedisConnection, reason: String) {
+    log.error("the event logs cannot be read", ["error": reason])
+  }
+  package func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}
+  package func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {}
+}

@@ -1,0 +1,72 @@
+// Owns: one event between the log and its subscribers, and the messages about subscriptions.
+// Values; any thread.
+
+internal import Access
+package import RedisConnection
+package import SessionModel
+
+/// An event as it was read from a partition's log.
+package struct FleetEvent: Sendable {
+  package let partition: Partition
+  package let id: StreamID
+  package let device: [UInt8]
+  package let type: [UInt8]
+  /// The whole `EVENT` line, its end included.
+  package let line: [UInt8]
+
+  /// Reads a stream's entry: its id, and `t`, `d` and `b` with their values.
+  package init?(_ partition: Partition, _ entry: RedisReply) {
+    guard entry.count == 2, let id = StreamID(entry[0].text), entry[1].count == 6 else {
+      return nil
+    }
+    self.partition = partition
+    self.id = id
+    type = Array(entry[1][1].bytes)
+    device = Array(entry[1][3].bytes)
+    var line = Array("EVENT {\"id\":\"\(partition.tag)-\(id)\",\"type\":\"".utf8)
+    line += type
+    line += Array("\",\"device\":\"".utf8)
+    line += device
+    line += Array("\",".utf8)
+    line += entry[1][5].bytes
+    line += Array("}\n".utf8)
+    self.line = line
+  }
+}
+
+/// The scope of a watch.
+package enum WatchScope: Hashable, Sendable {
+  case all
+  case device([UInt8])
+
+  /// Whether this principal may watch it; of `all` it gets the events that it may see.
+  func isAllowed(_ principal: Principal?) -> Bool {
+    guard let principal, principal.rights.contains(.read) else { return false }
+    return switch self {
+    case .all: true
+    case .device(let device): principal.sees(device)
+    }
+  }
+}
+
+/// A serving loop's request to the tail: where do the logs end, and every event after that.
+package struct TailRequest: Sendable {
+  package let loop: Int
+  package let watch: UInt64
+  /// Nil for all partitions.
+  package let partition: Partition?
+}
+
+/// The answer of the tail.
+package struct TailAnswer: Sendable {
+  package let watch: UInt64
+  package let partition: Partition?
+  /// Where each log asked for ended; nil if Redis did not say.
+  package let tails: [StreamID]?
+
+  /// Where a partition's log ended; zero for one that was not asked for.
+  package func tail(_ of: Partition) -> StreamID {
+    guard let tails else { return .zero }
+    return partition == nil ? tails[of.index] : tails[0]
+  }
+}

@@ -1,0 +1,102 @@
+// Owns: a page of a group's events, and the events on their way to another consumer of their group.
+// Values without Redis; the shell in EventSubscriptions.swift performs their actions.
+
+internal import Loop
+internal import RedisConnection
+internal import SessionModel
+
+/// Events of a group that this worker holds: read, and not delivered yet.
+package struct HeldEvents: Equatable {
+  package let group: String
+  /// In the order of each partition; those of one partition stand together.
+  let ids: [EventID]
+  /// The age of each in ms when it was read, of those that were not given before.
+  var agesMs: [Int] = []
+}
+
+/// A page as `read_group` gives it.
+struct GroupPage {
+  let answer: EventAnswer
+  let held: HeldEvents
+
+  /// Reads an array: the line, whether some had to wait, the ms until one may be given again, and
+  /// the id and the age of each event; nil if it is another reply.
+  init?(_ reply: RedisReply, group: String) {
+    let count = reply.count
+    guard count >= 3, count % 2 == 1 else { return nil }
+    var ids: [EventID] = []
+    var agesMs: [Int] = []
+    for index in stride(from: 3, to: count, by: 2) {
+      guard let id = EventID(reply[index].text), let ageMs = reply[index + 1].integer else {
+        return nil
+      }
+      ids.append(id)
+      if ageMs >= 0 { agesMs.append(Int(ageMs)) }
+    }
+    let againMs = reply[2].integer.flatMap { $0 >= 0 ? $0 : nil }
+    answer =
+      ids.isEmpty
+      ? .nothing(isBlocked: reply[1].integer == 1, againMs: againMs) : .events
+    held = HeldEvents(group: group, ids: ids, agesMs: agesMs)
+  }
+}
+
+/// The outcome of events that a worker held.
+enum GroupTarget: String {
+  /// They are with a caller's connection: its own until `--ack-timeout`.
+  case given
+  /// They could not be written: the next consumer gets them first.
+  case returned
+}
+
+/// The transfers of events that are not in Redis yet; in any order, since no event is in two.
+struct PendingTransfers {
+  /// Events of one group with the same outcome.
+  struct Transfer: Equatable {
+    let group: String
+    let target: GroupTarget
+    var ids: [EventID]
+  }
+
+  /// So many ids go in one call, unless one page has more.
+  static let idsMax = 1_000
+
+  private var transfers: [Transfer] = []
+  private var underWay = 0
+
+  /// Whether Redis has made all of them.
+  var isEmpty: Bool { transfers.isEmpty && underWay == 0 }
+
+  mutating func add(_ held: HeldEvents, _ target: GroupTarget) {
+    guard !held.ids.isEmpty else { return }
+    let like = transfers.firstIndex { transfer in
+      transfer.group == held.group && transfer.target == target
+        && transfer.ids.count + held.ids.count <= PendingTransfers.idsMax
+    }
+    if let like {
+      transfers[like].ids += held.ids
+    } else {
+      transfers.append(Transfer(group: held.group, target: target, ids: held.ids))
+    }
+  }
+
+  /// The calls to send now; `finished` follows for each.
+  mutating func take() -> [Transfer] {
+    guard !transfers.isEmpty else { return [] }
+    defer { transfers = [] }
+    underWay += transfers.count
+    return transfers.map { transfer in
+      // The script wants the ids of a partition together and in order.
+      var transfer = transfer
+      transfer.ids.sort { ($0.partition.index, $0.entry) < ($1.partition.index, $1.entry) }
+      return transfer
+    }
+  }
+
+  /// Redis has applied a transfer; or has not, and it is sent again.
+  mutating func finished(_ transfer: Transfer, isDone: Bool) {
+    precondition(underWay > 0, "no transfer is under way")
+    underWay -= 1
+    if !isDone { transfers.append(transfer) }
+  }
+}

@@ -1,0 +1,60 @@
+// Owns: how a loop reports the outcome of a group's events to Redis. Runs on the loop's thread.
+
+internal import Loop
+internal import Metrics
+internal import RedisConnection
+internal import Scripts
+internal import SessionModel
+internal import Store
+internal import Wire
+
+extension EventSubscriptions {
+  /// How soon failed transfers are tried again.
+  private static let retryMs: Int64 = 100
+
+  /// The events are with their caller's connection: its own until `--ack-timeout`.
+  func markGiven(_ request: Request) {
+    guard let held = request.held else { return }
+    let sinceReadMs = Int(server.loop.nowMs - request.readAtMs)
+    for ageMs in held.agesMs { server.counters.groupLagMs.add(max(0, ageMs) + sinceReadMs) }
+    server.counters.add(held.ids.count, .eventsGiven)
+    transfers.add(held, .given)
+  }
+
+  /// The events could not be written: the next consumer gets them.
+  package func giveBack(_ held: HeldEvents?) {
+    guard let held, !held.ids.isEmpty else { return }
+    server.counters.add(held.ids.count, .eventsReturned)
+    transfers.add(held, .returned)
+  }
+
+  /// Sends the pending transfers; call it at the end of each turn.
+  package func sendTransfers() {
+    for transfer in transfers.take() {
+      let arguments = [transfer.group, server.workerID, transfer.target.rawValue]
+      let query = ScriptQuery(
+        .transferPending, over: transfer.ids.map(\.partition),
+        arguments + transfer.ids.map(\.entry.description))
+      server.store.call(raw: query) { [unowned self] result in transferred(transfer, result) }
+    }
+  }
+
+  /// Without an answer it is sent again: a transfer that was applied already changes nothing.
+  private func transferred(
+    _ transfer: PendingTransfers.Transfer, _ result: Result<RedisReply, RequestError>
+  ) {
+    switch result {
+    case .failure:
+      transfers.finished(transfer, isDone: false)
+      if transferRetry?.isSet != true { transferRetry?.set(afterMs: EventSubscriptions.retryMs) }
+    case .success(let reply):
+      transfers.finished(transfer, isDone: true)
+      if reply.kind != .integer {
+        // Redis gives them to the next consumer when the lease is over.
+        _ = server.store.refusal(of: reply, .transferPending)
+      } else if transfer.target == .returned {
+        wake { $0.group == transfer.group }
+      }
+    }
+  }
+}

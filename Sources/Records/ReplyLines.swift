@@ -1,0 +1,44 @@
+// Owns: the conversion of a script's structured reply to a reply line; its first word selects the
+// form. On a loop's thread.
+
+package import RedisConnection
+internal import Wire
+
+extension RecordLine {
+  /// Becomes the reply line that an array of a script stands for, without its end; false if it is
+  /// none of them.
+  package mutating func make(of reply: RedisReply) -> Bool {
+    reset()
+    guard reply.count > 1, let word = reply[0].textIfAny else { return false }
+    put("OK ")
+    switch String(decoding: word, as: UTF8.self) {
+    case "record" where reply.count == 6: SessionRecord(reply).put(into: &self)
+    case "history" where reply.count == 5: ChatHistory(reply).put(into: &self)
+    case "chats" where reply.count == 3: ChatList(reply).put(into: &self)
+    case "chat" where reply.count == 2: ShownChat(reply: reply).put(into: &self)
+    case "chat_report" where reply.count == 6: ReportedChat(reply).put(into: &self)
+    case "message" where reply.count == 2: PoppedMessage(reply).put(into: &self)
+    case "list" where reply.count == 3: putList(reply)
+    case "report" where reply.count == 6: ReportedSession(reply).put(into: &self)
+    case "export" where reply.count == 6:
+      if let error = SessionExport(reply).put(into: &self) { refuse(error) }
+    default: return false
+    }
+    return true
+  }
+
+  /// Puts a page of a device's sessions, from an array: `list`, the session to go on after or
+  /// empty, and records.
+  private mutating func putList(_ reply: RedisReply) {
+    put("{\"sessions\":[")
+    for at in 0..<reply[2].count {
+      if at > 0 { put(",") }
+      SessionRecord(reply[2][at]).put(into: &self)
+    }
+    put("],\"cursor\":")
+    let cursor = reply[1].bytes
+    if cursor.isEmpty { put("null") } else { put(id: cursor, .of("cursor")) }
+    putDamaged()
+    put("}")
+  }
+}

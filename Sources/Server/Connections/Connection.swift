@@ -1,0 +1,494 @@
+// Owns: one client's socket, its input up to the end of a line, and its unread output. Must not
+// know what requests mean. Runs on its loop's thread.
+
+internal import Access
+internal import Events
+internal import Loop
+internal import Metrics
+internal import Settings
+internal import Store
+internal import Wire
+
+/// The shell of one client connection.
+final class Connection: FileWatchOwner, Subscriber {
+  let id: ConnectionID
+  private unowned let owner: any ConnectionOwner
+  private let transport: Transport
+  /// Whether the transport has yet to carry bytes.
+  private var isShakingHands = true
+  private var watch: FileWatch?
+  private var machine: ConnectionMachine
+  private var framer: LineFramer
+  private var replies = ReplyQueue()
+
+  /// Input that was read and not parsed yet, because the connection was parked meanwhile.
+  private var backlog: [UInt8] = []
+  private var inputHasEnded = false
+  private let lineBytesMax: Int
+  private let longLineBytesMax: Int
+  private let unreadBytesMax: Int
+  /// Whether it has one of the places for lines that are longer than usual.
+  private var hasLongLine = false
+  /// The part of the proxy's header that has come so far; nil once the header is complete, or
+  /// without `--proxy-protocol`.
+  private var proxyHeader: [UInt8]?
+  private var output: [UInt8] = []
+  private var outputSent = 0
+  /// Bytes up to the end of a reply whose delivery to the kernel is awaited; 0 if none is.
+  private var bytesToHandOver = 0
+  /// Whether its owner waits for all output to be with the kernel.
+  var announcesSent = false
+  /// The bytes that this connection keeps, as last reported to the loop.
+  private(set) var keptBytes = 0
+  /// Whether it stands in the loop's list of those that have output.
+  var isListedForOutput = false
+
+  /// Whether its caller has been answered that the worker is draining.
+  var hasDrainNotice = false
+  /// Whether its caller was rejected by admission.
+  var isRefused = false
+  /// The host that it is counted for.
+  var host: PeerAddress?
+  /// The address of its peer.
+  var peer: PeerAddress?
+  /// The authenticated principal; nil before AUTH.
+  var principal: Principal?
+  /// Wrong secrets in a row.
+  var authFailures = 0
+  /// Since when it has been unauthenticated, in monotonic ms.
+  var unknownSinceMs: Int64
+  /// When the latest bytes came, in monotonic ms.
+  private(set) var activeAtMs: Int64
+  /// When the line was begun that has not ended yet, in monotonic ms; time without reading is
+  /// excluded.
+  private var lineSinceMs: Int64?
+  /// Since when the kernel takes nothing of what the caller is to get; nil while it does.
+  private(set) var blockedSinceMs: Int64?
+
+  init(
+    _ id: ConnectionID, _ transport: Transport, loop: EventLoop, owner: any ConnectionOwner,
+    limits: Settings
+  ) {
+    self.id = id
+    self.transport = transport
+    self.owner = owner
+    unreadBytesMax = limits.replyBytesMax
+    machine = ConnectionMachine(
+      unansweredMax: limits.pipelineMax, unreadBytesMax: unreadBytesMax,
+      pressureUnreadBytesMax: Connection.littleBytes)
+    lineBytesMax = limits.lineBytesMax
+    longLineBytesMax = limits.importLineBytesMax
+    framer = LineFramer(
+      lineBytesMax: limits.lineBytesMax, longLinePrefix: "IMPORT ",
+      longLineBytesMax: limits.importLineBytesMax, findsOtherProtocols: true)
+    activeAtMs = loop.nowMs
+    unknownSinceMs = activeAtMs
+    if limits.takesProxyHeader {
+      proxyHeader = []
+      lineSinceMs = activeAtMs
+    }
+    watch = FileWatch(loop, transport.socket.descriptor, owner: self)
+    isShakingHands = transport.shakeHands() != .done
+    watch?.want(isShakingHands ? transport.wants.or(.read) : .read)
+  }
+
+  var isClosed: Bool { machine.isClosed }
+  /// Whether it takes no more requests, for good.
+  var isEnding: Bool { machine.isEnding }
+  /// Whether the kernel has input that was not read yet.
+  var hasUnreadInput: Bool { transport.hasInput }
+  /// Whether the caller awaits nothing and no part of a request has come.
+  var isQuiet: Bool { machine.isQuiet && !framer.holdsPartialLine && backlog.isEmpty }
+
+  /// Counts a request and gives the slot of its reply.
+  func takeRequest() -> UInt64 {
+    perform(machine.requestTaken())
+    return replies.ask()
+  }
+
+  /// Whether the replies before that of this slot are with the kernel, and nothing else waits.
+  func isNext(_ slot: UInt64) -> Bool { replies.isNext(slot) && outputSent == output.count }
+
+  /// Takes a whole reply line, its end included.
+  ///
+  /// With `isHandOver` its owner learns when the kernel has all of it; the slot has to be next.
+  func answer(
+    _ slot: UInt64, _ line: UnsafeBufferPointer<UInt8>, isHandOver: Bool = false
+  ) {
+    guard !machine.isClosed else { return }
+    if output.isEmpty { output = owner.takeBuffer() }
+    let count = replies.answer(slot, line, into: &output)
+    if count == 0 { account() }
+    if isHandOver { bytesToHandOver = output.count - outputSent }
+    owner.hasOutput(self)
+    outputChanged(answers: count)
+  }
+
+  /// Sends a line that answers no request, after the reply of that slot.
+  ///
+  /// A caller that does not read them is disconnected: the events are in the log, and other callers
+  /// must not pay for them. Returns whether it was disconnected because of memory pressure.
+  func push(after slot: UInt64, _ line: [UInt8]) -> Bool {
+    guard !machine.isClosed, !machine.isLingering else { return false }
+    // Much may come within one turn: what the socket takes is no sign of a slow reader.
+    let most =
+      owner.hasMemoryPressure ? min(unreadBytesMax, Connection.littleBytes) : unreadBytesMax
+    if unreadBytes >= most { sendOutput() }
+    guard !machine.isClosed, unreadBytes < most else {
+      abort(.slow)
+      return most < unreadBytesMax
+    }
+    if output.isEmpty { output = owner.takeBuffer() }
+    if replies.push(after: slot, line, into: &output) { owner.hasOutput(self) } else { account() }
+    outputChanged()
+    // Under memory pressure no line, however long, is kept for a caller that does not read.
+    guard unreadBytes >= Connection.littleBytes, owner.hasMemoryPressure else { return false }
+    sendOutput()
+    guard !machine.isClosed, unreadBytes >= Connection.littleBytes else { return false }
+    abort(.slow)
+    return true
+  }
+
+  /// Takes no further request until `release`: the latest one takes several steps.
+  func hold() { perform(machine.held()) }
+
+  /// Goes on after `hold`.
+  func release() { perform(machine.released()) }
+
+  /// Its waits, and since when.
+  var waits: ConnectionWaits {
+    ConnectionWaits(
+      unreadSinceMs: blockedSinceMs, lineSinceMs: machine.takesRequests ? lineSinceMs : nil,
+      unknownSinceMs: principal == nil ? unknownSinceMs : nil, activeAtMs: activeAtMs,
+      isQuiet: isQuiet, isEnding: isEnding)
+  }
+
+  /// Its activity, as a drain needs it.
+  var activity: ConnectionActivity {
+    ConnectionActivity(isQuiet: isQuiet, activeAtMs: activeAtMs, hasDrainNotice: hasDrainNotice)
+  }
+
+  /// Whether the header of its proxy is still to come.
+  var awaitsProxyHeader: Bool { proxyHeader != nil }
+
+  /// An unauthenticated connection may not send long lines.
+  func setLineLimits(isKnown: Bool) {
+    let bytesMax = isKnown ? Int.max : Connection.unknownBytesMax
+    framer.lineBytesMax = min(lineBytesMax, bytesMax)
+    framer.longLineBytesMax = min(longLineBytesMax, bytesMax)
+  }
+
+  private static let unknownBytesMax = 4_096
+
+  /// The bytes of a line, and of replies, that are kept for a connection under memory pressure.
+  static let littleBytes = 4_096
+
+  /// Sends a line that answers no request, then closes.
+  func reject(_ line: [UInt8], _ reason: CloseReason) {
+    output += line
+    owner.hasOutput(self)
+    perform(machine.outputChanged(unreadBytes: unreadBytes))
+    finish(reason)
+  }
+
+  /// Answers what is outstanding, then closes.
+  func finish(_ reason: CloseReason) { perform(machine.finish(reason)) }
+
+  /// Its caller has had long enough to close its side.
+  func endLingering() { perform(machine.lingeringEnded()) }
+
+  /// Closes now.
+  func abort(_ reason: CloseReason) { perform(machine.abort(reason)) }
+
+  private var unreadBytes: Int { output.count - outputSent + replies.earlyBytes }
+
+  /// Reports the change of the bytes that are kept to the loop: allocated bytes, not only used
+  /// ones.
+  ///
+  /// Not called for the usual request, which comes whole and whose reply is read: it keeps nothing.
+  private func account() {
+    let now =
+      framer.heldBytes + backlog.capacity + (proxyHeader?.capacity ?? 0) + output.capacity
+      + replies.heldBytes
+    guard now != keptBytes else { return }
+    owner.keeps(more: now - keptBytes)
+    keptBytes = now
+  }
+}
+
+// MARK: Input
+
+extension Connection {
+  func fileReady(_ readiness: Readiness) {
+    if isShakingHands { return shakeHands() }
+    // A readiness that the transport itself has asked for may let reading or writing go on.
+    let wants = transport.wants
+    if readiness.canWrite || wants.canRead { sendOutput() }
+    if readiness.canRead || wants.canWrite { readOn() }
+  }
+
+  private func shakeHands() {
+    switch transport.shakeHands() {
+    case .underWay: watchAsNeeded()
+    case .failed: abort(.broken)
+    case .done:
+      isShakingHands = false
+      sendOutput()
+      readOn()
+    }
+  }
+
+  /// Reads once, and again where the transport has more of which the poller knows nothing.
+  private func readOn() {
+    repeat {
+      if machine.takesRequests { readInput() } else if machine.isLingering { discardInput() }
+    } while (machine.takesRequests || machine.isLingering) && transport.hasBufferedInput
+  }
+
+  /// Throws away what comes after the end, until the caller closes its side.
+  private func discardInput() {
+    switch transport.read(into: owner.readBuffer) {
+    case .moved, .wouldBlock: break
+    case .ended, .broken: endLingering()
+    }
+  }
+
+  private func readInput() {
+    // Input that cannot be parsed now is kept.
+    let most = owner.hasMemoryPressure ? Connection.littleBytes : owner.readBuffer.count
+    switch transport.read(into: UnsafeMutableRawBufferPointer(rebasing: owner.readBuffer[..<most]))
+    {
+    case .moved(let count):
+      activeAtMs = MonotonicTime.nowMs()
+      let bytes = UnsafeRawBufferPointer(rebasing: owner.readBuffer[..<count])
+        .assumingMemoryBound(to: UInt8.self)
+      if proxyHeader == nil { take(bytes) } else { takeHeader(bytes) }
+    case .wouldBlock: return
+    case .ended: inputEnded()
+    case .broken: abort(.broken)
+    }
+  }
+
+  /// The total room for lines is limited, so that many of them cannot fill the memory: always for
+  /// longer ones than usual, and for all but short ones under memory pressure.
+  private func checkPartialLine() {
+    let bytes = framer.held.count
+    if bytes > Connection.littleBytes, owner.hasMemoryPressure {
+      refuseLine(.memoryLimit)
+    } else if bytes > lineBytesMax, !hasLongLine {
+      hasLongLine = owner.longLineBegins(self)
+      if !hasLongLine { refuseLine(.longLines) }
+    }
+  }
+
+  private func refuseLine(_ why: LineRefusal) {
+    endLongLine()
+    framer.discardLine()
+    account()
+    owner.lineRefused(self, why)
+  }
+
+  private func endLongLine() {
+    if hasLongLine { owner.longLineEnded(self) }
+    hasLongLine = false
+  }
+
+  /// Takes what comes before the first line.
+  private func takeHeader(_ chunk: UnsafeBufferPointer<UInt8>) {
+    let bytes = (proxyHeader ?? []) + chunk
+    switch ProxyHeader.read(bytes.span) {
+    case .needMore:
+      proxyHeader = bytes
+      account()
+    case .invalid:
+      proxyHeader = nil
+      owner.proxyHeaderMissing(self)
+    case .header(let source, let length):
+      proxyHeader = nil
+      lineSinceMs = nil
+      owner.proxied(self, from: PeerAddress(source))
+      if !machine.isClosed { bytes[length...].withUnsafeBufferPointer { take($0) } }
+    }
+  }
+
+  /// Lines that are taken of one connection before the others have their turn: with more, fifty
+  /// callers that send without end would hold up all others for seconds.
+  static let linesPerTurn = 128
+
+  /// Takes lines until there are none, the connection is parked, or the turn's share is used up.
+  private func take(_ chunk: UnsafeBufferPointer<UInt8>) {
+    var at = 0
+    var lines = 0
+    let bytes = chunk.span
+    while machine.takesRequests {
+      guard lines < Connection.linesPerTurn else {
+        hold()
+        owner.yields(self)
+        break
+      }
+      lines += 1
+      switch framer.next(in: bytes, at: &at) {
+      case .line(let range):
+        lineSinceMs = nil
+        owner.lineReceived(self, UnsafeBufferPointer(rebasing: chunk[range]))
+      case .joinedLine:
+        lineSinceMs = nil
+        framer.held.withUnsafeBufferPointer { owner.lineReceived(self, $0) }
+        framer.discardLine()
+        endLongLine()
+      case .otherProtocol(let other):
+        lineSinceMs = nil
+        endLongLine()
+        owner.otherProtocolFound(self, other)
+      case .tooLong:
+        let limitBytes = hasLongLine ? longLineBytesMax : framer.lineBytesMax
+        endLongLine()
+        owner.lineTooLong(self, limitBytes: limitBytes)
+      case .needMore:
+        let isPartial = framer.holdsPartialLine
+        lineSinceMs = isPartial ? lineSinceMs ?? activeAtMs : nil
+        if isPartial || keptBytes > 0 { account() }
+        if isPartial { checkPartialLine() }
+        return
+      }
+    }
+    if at < chunk.count, !machine.isEnding { backlog += chunk[at...] }
+    account()
+  }
+
+  /// Goes on where it was parked; reading from the socket waits until the backlog is done.
+  func resume() {
+    while machine.takesRequests, !backlog.isEmpty {
+      let chunk = backlog
+      backlog = []
+      chunk.withUnsafeBufferPointer { take($0) }
+    }
+    guard machine.takesRequests else { return }
+    if lineSinceMs != nil { lineSinceMs = MonotonicTime.nowMs() }
+    guard !inputHasEnded else { return finish(.ended) }
+    watchAsNeeded()
+    if transport.hasBufferedInput { readOn() }
+  }
+
+  /// The caller has closed its side: what it asked is answered.
+  ///
+  /// A line without an end is not a request; it may have been cut.
+  private func inputEnded() {
+    inputHasEnded = true
+    owner.inputEnded(self)
+    if backlog.isEmpty { finish(.ended) } else { watchAsNeeded() }
+  }
+}
+
+// MARK: Output
+
+extension Connection {
+  /// Writes what is there; called at the end of a turn and when the socket takes more.
+  func sendOutput() {
+    guard !isShakingHands else { return }
+    while outputSent < output.count {
+      let outcome = output.withUnsafeBytes { bytes in
+        transport.write(UnsafeRawBufferPointer(rebasing: bytes[outputSent...]))
+      }
+      switch outcome {
+      case .moved(let count):
+        outputSent += count
+        blockedSinceMs = nil
+        if bytesToHandOver > 0 { countHandOver(count) }
+      case .wouldBlock:
+        if blockedSinceMs == nil { blockedSinceMs = MonotonicTime.nowMs() }
+        forgetWhatWasSent()
+        account()
+        watchAsNeeded()
+        outputChanged()
+        return
+      case .ended, .broken:
+        abort(.broken)
+        return
+      }
+    }
+    outputSent = 0
+    owner.giveBack(&output)
+    if keptBytes > 0 { account() }
+    watchAsNeeded()
+    outputChanged()
+    guard announcesSent else { return }
+    announcesSent = false
+    owner.outputSent(self)
+  }
+
+  /// So many bytes more of a hand-over are with the kernel.
+  private func countHandOver(_ count: Int) {
+    bytesToHandOver = max(0, bytesToHandOver - count)
+    if bytesToHandOver == 0 { owner.handedOver(self) }
+  }
+
+  /// The output of a caller that always leaves some of it unread would grow without end.
+  private func forgetWhatWasSent() {
+    guard outputSent > output.count / 2 else { return }
+    output.removeFirst(outputSent)
+    outputSent = 0
+  }
+
+  /// The unread output has changed, by so many answers or otherwise.
+  ///
+  /// A little of it is counted when it has been offered to the socket, which takes most of it.
+  private func outputChanged(answers: Int = 0) {
+    let unread = unreadBytes
+    guard unread >= Connection.littleBytes else {
+      return perform(machine.answered(answers, unreadBytes: unread))
+    }
+    account()
+    let (hasMemoryPressure, wasRead) = (owner.hasMemoryPressure, machine.takesRequests)
+    perform(machine.answered(answers, unreadBytes: unread, hasMemoryPressure: hasMemoryPressure))
+    if hasMemoryPressure, wasRead, unread < unreadBytesMax { owner.readingPaused(self) }
+  }
+
+  /// Checks again whether it may be read, since memory has become free.
+  func reconsider() { if unreadBytes >= Connection.littleBytes { outputChanged() } }
+
+  private func watchAsNeeded() {
+    guard !machine.isClosed else { return }
+    watch?.want(
+      transport.wants.or(
+        Readiness(
+          read: machine.isLingering || (machine.takesRequests && !inputHasEnded),
+          write: outputSent < output.count && !isShakingHands)))
+  }
+
+  private func perform(_ action: ConnectionMachine.Action) {
+    switch action {
+    case .nothing: break
+    case .stopReading: watchAsNeeded()
+    case .resumeReading: owner.resumeLater(self)
+    case .halfClose: halfClose()
+    case .close(let reason): close(reason)
+    }
+  }
+
+  private func halfClose() {
+    transport.finishWriting()
+    teardown()
+    watch?.want(.read)
+    owner.lingers(self)
+  }
+
+  private func close(_ reason: CloseReason) {
+    watch = nil
+    transport.close()
+    teardown()
+    owner.closed(self, reason)
+  }
+
+  /// Drops all state of input and output.
+  private func teardown() {
+    framer.discardLine()
+    endLongLine()
+    backlog = []
+    proxyHeader = nil
+    replies = ReplyQueue()
+    owner.giveBack(&output)
+    outputSent = 0
+    account()
+  }
+}

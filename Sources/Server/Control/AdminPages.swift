@@ -1,0 +1,32 @@
+// Owns: the pages of the admin port: health, readiness and metrics. Runs on the main thread.
+
+internal import Loop
+internal import Service
+
+enum AdminPages {
+  /// `unfitness` says why Redis is not fit, if it is not.
+  static func answer(
+    _ path: String, _ shared: SharedState, isReady: Bool, unfitness: String? = nil
+  ) -> HTTPAnswer {
+    switch path {
+    case "/healthz": HTTPAnswer(status: 200, body: "ok\n")
+    case "/readyz":
+      if isReady {
+        HTTPAnswer(status: 200, body: "ready\n")
+      } else {
+        HTTPAnswer(status: 503, body: unreadyReason(shared, unfitness) + "\n")
+      }
+    case "/metrics":
+      HTTPAnswer(
+        status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8",
+        body: MetricsPage.text(shared, isReady: isReady))
+    default:
+      HTTPAnswer(status: 404, body: "there are /healthz, /readyz and /metrics\n")
+    }
+  }
+
+  private static func unreadyReason(_ shared: SharedState, _ unfitness: String?) -> String {
+    if shared.isDraining { return "draining" }
+    return unfitness.map { "redis is not fit: \($0)" } ?? "redis does not answer"
+  }
+}

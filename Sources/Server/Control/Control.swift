@@ -1,0 +1,391 @@
+// Owns: the life of a worker process: signals, the admin port, the embedded Redis, the serving
+// threads, and the order in which they start and stop. Runs on the main thread.
+
+internal import Deadlines
+internal import Events
+internal import Glibc
+package import Loop
+internal import Metrics
+package import RedisConnection
+internal import Scripts
+package import Service
+internal import SessionModel
+package import Settings
+internal import Store
+
+/// The control loop of a worker.
+package final class Control {
+  /// The reports of serving threads to the control loop.
+  enum Report: Sendable {
+    /// A serving loop's connection to Redis is up for the first time.
+    case serves
+    /// A serving thread has ended.
+    case ended
+  }
+
+  // MARK: Constants
+  package let loop: EventLoop
+  package let settings: Settings
+  package let log: Log
+  package let shared: SharedState
+  package let setup: RedisSetup
+  private let reports: Mailbox<Report>
+
+  // MARK: The main thread
+  private var listeners: [Socket] = []
+  private var listenPort: UInt16 = 0
+  private var embedded: EmbeddedRedis?
+  private var admin: HTTPServer?
+  private var store: ControlStore?
+  var fitness: FitnessCheck?
+  /// Why Redis is not fit any more, though it was at the start.
+  var unfitness: String?
+  /// The causes for which the worker waits, as last logged.
+  var waitingFor: [String] = []
+  private var heartbeat: Heartbeat?
+  private var libraries: LibraryCleaner?
+  private var reaper: Reaper?
+  private var subscription: ExpirySubscription?
+  private var tail: EventTail?
+  private var tailRequests: MailboxReader<TailRequest>?
+  private var reader: MailboxReader<Report>?
+  private var signals: [SignalWatch] = []
+  var serving: [Mailbox<ServingOrder>] = []
+  private var threadsThatServe = 0
+  private var threadsThatRun = 0
+  private var hasStartedServing = false
+  private var isStopping = false
+  private var drainDelay: LoopTimer?
+  package var exitStatus: Int32 = 0
+  private var redisWasUp = true
+
+  private init(_ loop: EventLoop, _ settings: Settings, log: Log) throws(StartError) {
+    self.loop = loop
+    self.settings = settings
+    self.log = log
+    let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    let threads = settings.threads == 0 ? min(cores, 64) : settings.threads
+    let principals = try Control.principals(settings)
+    listeners = try Control.bind(settings.listen, count: threads)
+    embedded = settings.redisURL == nil ? try EmbeddedRedis(loop, settings, log: log) : nil
+    let endpoint: RedisEndpoint
+    if let embedded {
+      endpoint = embedded.endpoint
+    } else {
+      endpoint = try Control.endpoint(settings.redisURL ?? "")
+    }
+    var constants = ScriptConstants(
+      reqKeepMs: settings.reqKeepMs, eventsMax: settings.eventsMax)
+    constants.sessionsMax = settings.sessionsMax
+    constants.chatsMax = settings.chatsMax
+    constants.messagesMax = settings.messagesMax
+    constants.fieldsMax = settings.fieldsMax
+    constants.linksMax = settings.linksMax
+    var setup = RedisSetup(
+      endpoint: endpoint, keyspace: Keyspace(namespace: settings.namespace),
+      constants: constants, requestTimeoutMs: settings.requestTimeoutMs)
+    setup.scriptWay = settings.scriptWay
+    self.setup = setup
+    do throws(SystemError) {
+      shared = try SharedState(
+        settings, log: log, workerID: Control.makeWorkerID(), threads: threads,
+        redisMode: embedded == nil ? "standalone" : "embedded", verbs: VerbTable.all.count,
+        principals: principals)
+      reports = try Mailbox()
+      listenPort = try listeners[0].localPort()
+    } catch {
+      throw StartError(text: error.description)
+    }
+  }
+
+  /// Runs a worker until a signal stops it; returns the exit status.
+  package static func run(_ settings: Settings) -> Int32 {
+    let log = Log(level: settings.logLevel)
+    signal(SIGPIPE, SIG_IGN)
+    raiseDescriptorLimit()
+    do throws(StartError) {
+      let loop: EventLoop
+      do throws(SystemError) { loop = try EventLoop() } catch {
+        throw StartError(text: error.description)
+      }
+      let control = try Control(loop, settings, log: log)
+      try control.start()
+      loop.run()
+      return control.exitStatus
+    } catch {
+      log.error("cannot start", ["error": error.text])
+      return 1
+    }
+  }
+}
+
+// MARK: Starting
+
+extension Control {
+  private func start() throws(StartError) {
+    for name in settings.unknownEnvironment {
+      let meant = Settings.nearestVariable(to: name) ?? ""
+      log.warn(
+        "an environment variable is not known and has no effect", ["name": name, "nearest": meant])
+    }
+    signals = [
+      SignalWatch(loop, SIGTERM) { [unowned self] in stopAsked() },
+      SignalWatch(loop, SIGINT) { [unowned self] in stopAsked() },
+      SignalWatch(loop, SIGHUP) { [unowned self] in reload() },
+      SignalWatch(loop, SIGCHLD) { [unowned self] in embedded?.childChanged() },
+    ]
+    reader = MailboxReader(loop, reports) { [unowned self] in received($0) }
+    do throws(SystemError) {
+      admin = try HTTPServer(loop, host: settings.admin.host, port: settings.admin.port) {
+        [unowned self] in AdminPages.answer($0, shared, isReady: isReady, unfitness: unfitness)
+      }
+    } catch {
+      throw StartError(text: "the admin port \(settings.admin) cannot be used: \(error)")
+    }
+    log.info(
+      "starting",
+      [
+        "version": Version.text, "worker": shared.workerID, "threads": "\(shared.threads)",
+        "redis": setup.endpoint.publicText,
+      ])
+    startChecking()
+  }
+
+  package var isConnected: Bool { store != nil }
+
+  /// The control loop's own work with Redis: heartbeats, deadlines, notifications, the event tail.
+  func startLink() {
+    let store = ControlStore(loop, setup) { [unowned self] in connectionChanged($0) }
+    self.store = store
+    reaper = Reaper(loop, store, shared.deadlineContext)
+    heartbeat = Heartbeat(loop, store, shared.deadlineContext) { [unowned self] living in
+      let share = PartitionShare(worker: shared.workerID, living: living)
+      shared.deadlineFigures.setWorkers(share.workers)
+      shared.deadlineFigures.setPartitionsOwned(share.owned)
+      reaper?.share(share)
+    }
+    libraries = LibraryCleaner(loop, store, log: log)
+    store.start()
+  }
+
+  /// Starts what needs a Redis that has been reached.
+  private func startFollowing() {
+    guard subscription == nil, let store else { return }
+    subscription = ExpirySubscription(
+      loop, setup, shared.deadlineContext,
+      expired: { [unowned self] in reaper?.notified($0) },
+      resumed: { [unowned self] in reaper?.catchUp() })
+    tail = EventTail(
+      loop, setup, store, log: log,
+      isWanted: { [unowned self] in shared.sum(.watches) + shared.sum(.waiters) > 0 },
+      answer: { [unowned self] in serving[$0].post(.tailAnswer($1)) },
+      give: { [unowned self] events in for orders in serving { orders.post(.events(events)) } })
+    tailRequests = MailboxReader(loop, shared.tailRequests) { [unowned self] in
+      tail?.request($0)
+    }
+  }
+
+  /// Lets Redis announce expired keys, in addition to what it announces already.
+  private func configureRedis() {
+    guard settings.configureRedis else { return }
+    let flag = "notify-keyspace-events"
+    store?.command(["CONFIG", "GET", flag]) { [unowned self] result in
+      guard case .success(let reply) = result, reply.count == 2 else {
+        log.warn("--configure-redis: CONFIG GET is not possible on this redis")
+        return
+      }
+      let now = reply[1].text
+      let covers: (Character) -> Bool = { now.contains($0) || ($0 == "x" && now.contains("A")) }
+      let wanted = now + "Ex".filter { !covers($0) }
+      guard wanted != now else { return }
+      store?.command(["CONFIG", "SET", flag, wanted]) { [unowned self] result in
+        if case .success(let reply) = result, reply.kind != .error {
+          log.info("keyspace notifications have been turned on", ["flags": wanted])
+        } else {
+          log.warn("--configure-redis: CONFIG SET is not possible on this redis")
+        }
+      }
+    }
+  }
+
+  /// Takes the addresses before anything else is started, and listens only when it can serve.
+  private static func bind(_ place: HostPort, count: Int) throws(StartError) -> [Socket] {
+    do throws(SystemError) {
+      // Sockets that share a port do so with those of any process: another worker on the same port
+      // would get a part of the callers, without an error.
+      if place.port != 0 {
+        try SocketAddress.resolve(place.address).bind(sharingPort: false).close()
+      }
+      let first = try SocketAddress.resolve(place.address).bind(sharingPort: true)
+      let port = try first.localPort()
+      var sockets = [first]
+      for _ in 1..<count {
+        let address = Address.tcp(host: place.host, port: port)
+        sockets.append(try SocketAddress.resolve(address).bind(sharingPort: true))
+      }
+      return sockets
+    } catch {
+      throw StartError(text: "cannot listen on \(place): \(error)")
+    }
+  }
+
+  private static func endpoint(_ url: String) throws(StartError) -> RedisEndpoint {
+    do throws(RedisURLError) { return try RedisEndpoint(url: url) } catch {
+      throw StartError(text: "--redis: \(error.text)")
+    }
+  }
+
+  private static func makeWorkerID() -> String {
+    var host = [CChar](repeating: 0, count: 65)
+    gethostname(&host, 64)
+    let name = host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+    let start = String(UInt32.random(in: .min ... .max), radix: 16)
+    return "\(String(decoding: name, as: UTF8.self))-\(getpid())-\(start)"
+  }
+
+  /// Lets the process have as many descriptors as the system allows it.
+  private static func raiseDescriptorLimit() {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  }
+
+  private func connectionChanged(_ event: ControlStore.ConnectionEvent) {
+    switch event {
+    case .up:
+      redisWasUp = true
+      if hasStartedServing { checkAgain() }
+      configureRedis()
+      noteScriptWay()
+      heartbeat?.start()
+      libraries?.start()
+      reaper?.catchUp()
+      startFollowing()
+      startServing()
+    case .down(let reason):
+      heartbeat?.pause()
+      libraries?.pause()
+      // Only the first of a row of failures says something new; and a Redis that was just started
+      // beside this worker may take a moment.
+      let isStarting = MonotonicTime.nowMs() - shared.startedAtMs < 1_000
+      if redisWasUp, !isStarting { log.warn("redis does not answer", ["error": reason]) }
+      if !isStarting { redisWasUp = false }
+    case .refused(let reason):
+      log.error("cannot serve from this redis", ["error": reason])
+      exitStatus = 1
+      stopServing()
+    }
+  }
+
+  /// A Redis that could run functions and does not lets each call cost it more.
+  private func noteScriptWay() {
+    guard let remark = store?.scriptRemark else { return }
+    log.warn("redis does not run functions: scripts are called by hash", ["error": remark])
+  }
+
+  private func startServing() {
+    guard !hasStartedServing, !shared.isDraining else { return }
+    hasStartedServing = true
+    do throws(SystemError) {
+      for index in listeners.indices { try startThread(index) }
+    } catch {
+      log.error("cannot start a serving thread", ["error": error.description])
+      exitStatus = 1
+      stopServing()
+    }
+  }
+
+  private func startThread(_ index: Int) throws(SystemError) {
+    let orders = try Mailbox<ServingOrder>()
+    let (listener, shared, setup, reports) = (listeners[index], shared, setup, reports)
+    threadsThatRun += 1
+    serving.append(orders)
+    try LoopThread(name: "serve-\(index)") {
+      ServingThread.run(
+        index: index, listener: listener, shared: shared, setup: setup, orders: orders,
+        reports: reports)
+    }.detach()
+  }
+
+  private func received(_ report: Report) {
+    switch report {
+    case .serves:
+      threadsThatServe += 1
+      if threadsThatServe == listeners.count { announceReady() }
+    case .ended:
+      threadsThatRun -= 1
+      if threadsThatRun == 0 { stopRedis() }
+    }
+  }
+
+  private func announceReady() {
+    guard let admin, !shared.isDraining else { return }
+    let listen = Address.tcp(host: settings.listen.host, port: listenPort)
+    let adminAddress = Address.tcp(host: settings.admin.host, port: admin.port)
+    let redis = embedded == nil ? setup.endpoint.publicText : "embedded"
+    var line = "ready listen=\(listen) admin=\(adminAddress) redis=\(redis)\n"
+    _ = line.withUTF8 { write(1, $0.baseAddress, $0.count) }
+    notify(.ready)
+  }
+
+  /// A service manager that gets no notice waits in vain, and then ends this worker: log why.
+  private func notify(_ notice: ServiceNotice) {
+    do throws(SystemError) { try notice.send() } catch {
+      log.warn("cannot notify the service manager", ["of": "\(notice)", "error": "\(error)"])
+    }
+  }
+}
+
+// MARK: Running and stopping
+
+extension Control {
+  private var isReady: Bool {
+    !shared.isDraining && unfitness == nil && heartbeat?.isFresh == true
+      && threadsThatServe == listeners.count && shared.sum(.redisReady) == listeners.count
+  }
+
+  private func stopAsked() {
+    guard !shared.isDraining else {
+      log.warn("second stop signal: ending at once")
+      _exit(1)
+    }
+    log.info("draining: finishing what is in flight")
+    startDraining()
+    guard settings.drainDelayMs > 0, threadsThatServe > 0 else { return stopServing() }
+    // /readyz says 503 from now on; callers that still come are served.
+    drainDelay = LoopTimer(loop) { [unowned self] in stopServing() }
+    drainDelay?.set(afterMs: settings.drainDelayMs)
+  }
+
+  /// From now on the worker is draining, and reports it to balancers and the service manager.
+  private func startDraining() {
+    guard !shared.isDraining else { return }
+    shared.startDraining()
+    notify(.stopping)
+  }
+
+  func stopServing() {
+    guard !isStopping else { return }
+    isStopping = true
+    startDraining()
+    for orders in serving { orders.post(.drain) }
+    if threadsThatRun == 0 { stopRedis() }
+  }
+
+  private func stopRedis() {
+    fitness?.stop()
+    libraries?.pause()
+    subscription?.stop()
+    tail?.stop()
+    guard let heartbeat else { return closeRedis() }
+    // Deregister first, so that the partitions change hands at once.
+    heartbeat.deregister { [unowned self] in closeRedis() }
+  }
+
+  private func closeRedis() {
+    store?.stop()
+    guard let embedded else { return loop.stop() }
+    embedded.stop { [unowned self] in loop.stop() }
+  }
+}

@@ -1,0 +1,55 @@
+// Owns: the control loop's handling of the principals: at the start, and when their file is
+// reloaded. Runs on the main thread.
+
+package import Access
+internal import Loop
+internal import Service
+package import Settings
+internal import Synchronization
+
+extension Control {
+  /// Reads the principals; nil without `--auth`, which other machines must not reach by accident.
+  package static func principals(_ settings: Settings) throws(StartError) -> Principals? {
+    guard let path = settings.authFile else {
+      try requireLoopback(settings)
+      return nil
+    }
+    do throws(PrincipalFileError) {
+      return try PrincipalFile.load(path, deviceIDs: settings.deviceIDs)
+    } catch {
+      throw StartError(text: "--auth: \(error)")
+    }
+  }
+
+  private static func requireLoopback(_ settings: Settings) throws(StartError) {
+    guard !settings.isInsecure else { return }
+    let address: SocketAddress
+    do throws(SystemError) { address = try SocketAddress.resolve(settings.listen.address) } catch {
+      throw StartError(text: "cannot listen on \(settings.listen): \(error)")
+    }
+    guard !address.isLoopback else { return }
+    throw StartError(
+      text: "other machines can reach \(settings.listen), and without --auth all of them may call: "
+        + "give --auth FILE, or --insecure if only trusted machines are on that network")
+  }
+
+  /// Reads the file of principals again, after SIGHUP.
+  package func reload() {
+    guard let path = settings.authFile else {
+      log.info("SIGHUP: without --auth there is nothing to reload")
+      return
+    }
+    do throws(PrincipalFileError) {
+      let principals = try PrincipalFile.load(path, deviceIDs: settings.deviceIDs)
+      shared.principals.withLock { $0 = principals }
+      shared.setReloadFailed(false)
+      for orders in serving { orders.post(.principalsChanged) }
+      log.info("the principals were read again", ["count": "\(principals.count)"])
+    } catch {
+      shared.setReloadFailed(true)
+      log.error(
+        "the principals could not be read again; those from before stay",
+        ["error": error.description])
+    }
+  }
+}

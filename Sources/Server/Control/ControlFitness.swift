@@ -1,0 +1,64 @@
+// Owns: the reaction to a Redis that is not fit: the worker does not start, waits, or is not ready.
+// Runs on the main thread.
+
+internal import Doctor
+internal import Loop
+internal import Service
+
+extension Control {
+  private static let unfitAgainMs: Int64 = 1_000
+
+  /// Examines Redis; the loops connect to it once it is fit.
+  func startChecking() {
+    fitness = FitnessCheck(loop, setup) { [unowned self] in judged($0) }
+    fitness?.start()
+  }
+
+  /// A new connection may lead to another Redis, or to another configuration.
+  func checkAgain() { fitness?.start() }
+
+  private func judged(_ verdict: FitnessCheck.Verdict) {
+    switch verdict {
+    case .fit(let warnings):
+      for finding in warnings { log.warn("redis may not be fit", finding.logFields) }
+      if unfitness != nil { log.info("redis is fit again") }
+      unfitness = nil
+      if !isConnected { startLink() }
+    case .waiting(let findings): waits(for: findings)
+    case .unfit(let findings): refuse(findings)
+    }
+  }
+
+  /// Logs what a worker that has not served yet waits for, once per cause.
+  private func waits(for findings: [Finding]) {
+    let causes = findings.map(\.text)
+    // A Redis that was just started beside this worker may take a moment.
+    let isStarting = MonotonicTime.nowMs() - shared.startedAtMs < 1_000
+    guard !isConnected, causes != waitingFor, !isStarting || findings[0].check != .connection else {
+      return
+    }
+    waitingFor = causes
+    for finding in findings { log.warn("waiting for redis", finding.logFields) }
+  }
+
+  private func refuse(_ findings: [Finding]) {
+    guard isConnected else {
+      for finding in findings { log.error("cannot serve from this redis", finding.logFields) }
+      exitStatus = 1
+      stopServing()
+      return
+    }
+    // Balancers avoid this worker by /readyz; callers that still come are served.
+    if unfitness != findings[0].text {
+      for finding in findings { log.error("redis is not fit any more", finding.logFields) }
+    }
+    unfitness = findings[0].text
+    fitness?.start(afterMs: Control.unfitAgainMs)
+  }
+}
+
+extension Finding {
+  fileprivate var logFields: KeyValuePairs<String, String> {
+    ["check": check.rawValue, "error": text, "fix": fix ?? ""]
+  }
+}

@@ -1,0 +1,295 @@
+// Owns: the text of /metrics, in Prometheus' exposition format. docs/operations.md names each.
+
+internal import Access
+internal import Glibc
+internal import Loop
+internal import Metrics
+internal import Service
+internal import Settings
+internal import Synchronization
+
+/// Composes metric families.
+struct MetricsText {
+  private(set) var text = ""
+
+  mutating func family(_ name: String, _ type: String, _ help: String) {
+    text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+  }
+
+  mutating func sample(_ name: String, _ labels: String = "", _ value: some CustomStringConvertible)
+  {
+    text += labels.isEmpty ? "\(name) \(value)\n" : "\(name){\(labels)} \(value)\n"
+  }
+
+  /// A histogram of all loops' values; `scale` turns them into the unit that the name says.
+  mutating func histogram(
+    _ name: String, _ help: String, _ parts: [Histogram], scale: Double = 1
+  ) {
+    family(name, "histogram", help)
+    guard let bounds = parts.first?.bounds else { return }
+    func text(_ value: Int) -> String { scale == 1 ? "\(value)" : "\(Double(value) / scale)" }
+    var seen = 0
+    for bucket in 0...bounds.count {
+      seen += parts.reduce(0) { $0 + $1.count(bucket: bucket) }
+      let bound = bucket < bounds.count ? text(bounds[bucket]) : "+Inf"
+      sample("\(name)_bucket", "le=\"\(bound)\"", seen)
+    }
+    sample("\(name)_sum", "", text(parts.reduce(0) { $0 + $1.sum }))
+    sample("\(name)_count", "", seen)
+  }
+
+  /// A family of one sample without labels.
+  mutating func single(
+    _ name: String, _ type: String, _ help: String, _ value: some CustomStringConvertible
+  ) {
+    family(name, type, help)
+    sample(name, "", value)
+  }
+}
+
+enum MetricsPage {
+  static func text(_ shared: SharedState, isReady: Bool) -> String {
+    var page = MetricsText()
+    page.family("latchkey_build_info", "gauge", "The version that runs.")
+    page.sample("latchkey_build_info", "version=\"\(Version.text)\"", 1)
+    page.single("latchkey_ready", "gauge", "1 if /readyz answers 200.", isReady ? 1 : 0)
+    page.single(
+      "latchkey_draining", "gauge", "1 while the worker drains.",
+      shared.isDraining ? 1 : 0)
+    requests(shared, &page)
+    connections(shared, &page)
+    buffers(shared, &page)
+    access(shared, &page)
+    redis(shared, &page)
+    calls(shared, &page)
+    deadlines(shared.deadlineFigures, &page)
+    events(shared, &page)
+    groups(shared, &page)
+    process(&page)
+    return page.text
+  }
+
+  private static func requests(_ shared: SharedState, _ page: inout MetricsText) {
+    let names = VerbTable.all.map(\.name) + ["unknown"]
+    page.family("latchkey_requests_total", "counter", "Requests answered, by verb and outcome.")
+    for (verb, name) in names.enumerated() {
+      for outcome in Outcome.allCases {
+        let count = shared.counters.reduce(0) { $0 + $1.requestCount(verb: verb, outcome) }
+        guard count > 0 else { continue }
+        let labels = "verb=\"\(name)\",outcome=\"\(outcome.label)\""
+        page.sample("latchkey_requests_total", labels, count)
+      }
+    }
+    page.single(
+      "latchkey_requests_in_flight", "gauge", "Requests taken and not answered yet.",
+      shared.sum(.requestsInFlight))
+    let family = "latchkey_request_duration_seconds"
+    page.family(family, "histogram", "From a request's arrival to its answer, by verb.")
+    for (verb, name) in names.enumerated() { latency(shared, verb, name, family, &page) }
+  }
+
+  private static func latency(
+    _ shared: SharedState, _ verb: Int, _ name: String, _ family: String,
+    _ page: inout MetricsText
+  ) {
+    var seen = 0
+    let buckets = (0...Counters.bucketsUs.count).map { bucket in
+      shared.counters.reduce(0) { $0 + $1.latencyCount(verb: verb, bucket: bucket) }
+    }
+    guard buckets.contains(where: { $0 > 0 }) else { return }
+    for (bucket, count) in buckets.enumerated() {
+      seen += count
+      let bounds = Counters.bucketsUs
+      let bound = bucket < bounds.count ? "\(Double(bounds[bucket]) / 1e6)" : "+Inf"
+      page.sample("\(family)_bucket", "verb=\"\(name)\",le=\"\(bound)\"", seen)
+    }
+    let sumUs = shared.counters.reduce(0) { $0 + $1.latencySumUs(verb: verb) }
+    page.sample("\(family)_sum", "verb=\"\(name)\"", Double(sumUs) / 1e6)
+    page.sample("\(family)_count", "verb=\"\(name)\"", seen)
+  }
+
+  private static func connections(_ shared: SharedState, _ page: inout MetricsText) {
+    page.single(
+      "latchkey_connections", "gauge", "Open client connections.", shared.connections)
+    page.single(
+      "latchkey_connections_limit", "gauge", "Client connections that there may be.",
+      shared.settings.connectionsMax)
+    page.single(
+      "latchkey_connections_opened_total", "counter", "Client connections taken.",
+      shared.sum(.connectionsOpened))
+    page.family(
+      "latchkey_connections_refused_total", "counter",
+      "Client connections that were not let in, by the limit that was reached.")
+    for refusal in Refusal.allCases {
+      let count = shared.counters.reduce(0) { $0 + $1.refusedCount(refusal) }
+      page.sample("latchkey_connections_refused_total", "limit=\"\(refusal.rawValue)\"", count)
+    }
+    page.family(
+      "latchkey_connections_closed_total", "counter", "Client connections closed, by reason.")
+    for reason in CloseReason.allCases {
+      let count = shared.counters.reduce(0) { $0 + $1.closedCount(reason) }
+      page.sample(
+        "latchkey_connections_closed_total", "reason=\"\(reason.rawValue)\"", count)
+    }
+  }
+
+  private static func buffers(_ shared: SharedState, _ page: inout MetricsText) {
+    page.single(
+      "latchkey_buffered_bytes", "gauge", "Bytes kept for clients: of requests and of replies.",
+      shared.sum(.bufferedBytes))
+    page.single(
+      "latchkey_buffered_bytes_limit", "gauge",
+      "Bytes kept for clients past which they get room for little only.",
+      shared.settings.bufferedBytesMax)
+    let family = "latchkey_buffer_refusals_total"
+    page.family(
+      family, "counter", "What clients were refused because that limit was passed, by what it was.")
+    let figures: [(what: String, figure: Figure)] = [
+      ("request", .pressureRequests), ("reply", .pressureReplies), ("reading", .pressureReadPauses),
+      ("watch", .pressureWatches),
+    ]
+    for (what, figure) in figures {
+      page.sample(family, "what=\"\(what)\"", shared.sum(figure))
+    }
+  }
+
+  private static func access(_ shared: SharedState, _ page: inout MetricsText) {
+    page.single(
+      "latchkey_principals", "gauge", "Principals; 0 without --auth.",
+      shared.principals.withLock { $0?.count ?? 0 })
+    page.single(
+      "latchkey_auth_failures_total", "counter", "AUTH requests with an invalid secret.",
+      shared.sum(.authFailures))
+    page.single(
+      "latchkey_auth_reload_failed", "gauge",
+      "1 if the latest reload of the principals failed.",
+      shared.hasReloadFailed ? 1 : 0)
+  }
+
+  private static func redis(_ shared: SharedState, _ page: inout MetricsText) {
+    page.single(
+      "latchkey_redis_links", "gauge", "Links to Redis that a serving loop needs.",
+      shared.threads)
+    page.single(
+      "latchkey_redis_links_up", "gauge", "Links to Redis that serve.", shared.sum(.redisReady))
+    page.single(
+      "latchkey_redis_link_failures_total", "counter",
+      "Times a link to Redis was lost or could not be made.", shared.sum(.redisConnectionFailures))
+    page.single(
+      "latchkey_script_calls_total", "counter", "Script calls sent to Redis.",
+      shared.sum(.batches))
+    page.single(
+      "latchkey_script_requests_total", "counter", "Requests carried by those calls.",
+      shared.sum(.batchedRequests))
+    page.single(
+      "latchkey_scripts_reloaded_total", "counter",
+      "Script calls sent again because Redis had forgotten the script.",
+      shared.sum(.scriptsReloaded))
+    page.single(
+      "latchkey_corrupt_values_total", "counter",
+      "Values shown as null, and requests refused, because keys in Redis are corrupt.",
+      shared.sum(.corruptValues))
+  }
+
+  /// The way of requests between their callers and Redis.
+  private static func calls(_ shared: SharedState, _ page: inout MetricsText) {
+    page.histogram(
+      "latchkey_script_call_requests", "Requests carried by each script call.",
+      shared.counters.map(\.batchSizes))
+    page.histogram(
+      "latchkey_queue_delay_seconds",
+      "From the arrival of a script call's oldest request to its being sent to Redis.",
+      shared.counters.map(\.queueDelaysUs), scale: 1e6)
+    page.histogram(
+      "latchkey_redis_call_duration_seconds",
+      "From a script call's being sent to Redis to its answer.",
+      shared.counters.map(\.redisTimesUs), scale: 1e6)
+    // A loop that turns does so within a second, if only to look after its connections.
+    let nowMs = MonotonicTime.nowMs()
+    let turns = shared.counters.map { $0[.turnedAtMs] }.filter { $0 > 0 }
+    page.single(
+      "latchkey_loop_stall_seconds", "gauge", "How long ago the slowest serving loop has turned.",
+      Double(turns.map { max(0, Int(nowMs) - $0) }.max() ?? 0) / 1e3)
+  }
+
+  private static func deadlines(_ figures: DeadlineFigures, _ page: inout MetricsText) {
+    page.family(
+      "latchkey_reaps_total", "counter",
+      "Looks at a partition's deadlines, by what caused them and whether anything was due.")
+    for cause in ReapCause.allCases {
+      for (result, isEmpty) in [("found", false), ("empty", true)] {
+        let labels = "cause=\"\(cause.label)\",result=\"\(result)\""
+        page.sample("latchkey_reaps_total", labels, figures.reapCount(cause, isEmpty: isEmpty))
+      }
+    }
+    page.family(
+      "latchkey_deadlines_met_total", "counter", "Deadlines acted on by this worker, by cause.")
+    for cause in ReapCause.allCases {
+      page.sample(
+        "latchkey_deadlines_met_total", "cause=\"\(cause.label)\"", figures.endingCount(cause))
+    }
+    let family = "latchkey_deadline_lateness_seconds"
+    page.family(family, "histogram", "From a deadline to its event, by Redis' clock.")
+    var seen = 0
+    for bucket in 0...DeadlineFigures.bucketsMs.count {
+      seen += figures.latenessCount(bucket: bucket)
+      let bounds = DeadlineFigures.bucketsMs
+      let bound = bucket < bounds.count ? "\(Double(bounds[bucket]) / 1e3)" : "+Inf"
+      page.sample("\(family)_bucket", "le=\"\(bound)\"", seen)
+    }
+    page.sample("\(family)_sum", "", Double(figures.latenessSumMs) / 1e3)
+    page.sample("\(family)_count", "", seen)
+    page.single(
+      "latchkey_expiry_notifications_total", "counter",
+      "Expiry notifications heard of keys in this namespace.", figures.notifications)
+    page.single(
+      "latchkey_notifications_live", "gauge",
+      "1 while Redis' expiry notifications come, as a canary key shows.",
+      figures.notificationsLive ? 1 : 0)
+    page.single(
+      "latchkey_workers", "gauge", "Workers that live, this one included.", figures.workers)
+    page.single(
+      "latchkey_partitions_owned", "gauge", "Partitions whose deadlines this worker acts on first.",
+      figures.partitionsOwned)
+  }
+
+  private static func events(_ shared: SharedState, _ page: inout MetricsText) {
+    page.single("latchkey_watches", "gauge", "WATCHes that are open.", shared.sum(.watches))
+    page.single(
+      "latchkey_event_waiters", "gauge", "EVENTS requests that wait with wait=.",
+      shared.sum(.waiters))
+    page.single(
+      "latchkey_events_pushed_total", "counter", "EVENT lines sent to those who watch.",
+      shared.sum(.eventsPushed))
+  }
+
+  private static func groups(_ shared: SharedState, _ page: inout MetricsText) {
+    page.single(
+      "latchkey_group_events_given_total", "counter",
+      "Events of groups written to a consumer's connection.", shared.sum(.eventsGiven))
+    page.single(
+      "latchkey_group_events_returned_total", "counter",
+      "Events of groups that could not be written, and were given back for the next consumer.",
+      shared.sum(.eventsReturned))
+    page.histogram(
+      "latchkey_group_lag_seconds",
+      "From an event to its being written to a consumer of a group for the first time.",
+      shared.counters.map(\.groupLagMs), scale: 1e3)
+  }
+
+  private static func process(_ page: inout MetricsText) {
+    page.single(
+      "process_cpu_seconds_total", "counter", "User and system time of the process.",
+      ProcessFigures.processorSeconds())
+    if let bytes = ProcessFigures.residentBytes() {
+      page.single(
+        "process_resident_memory_bytes", "gauge", "Resident memory of the process.", bytes)
+    }
+    if let count = ProcessFigures.openDescriptors() {
+      page.single("process_open_fds", "gauge", "Descriptors that the process has open.", count)
+    }
+    page.single(
+      "process_max_fds", "gauge", "Descriptors that the process may have.",
+      ProcessFigures.descriptorsMax())
+  }
+}

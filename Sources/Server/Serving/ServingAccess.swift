@@ -1,0 +1,78 @@
+// Owns: how connections get, keep and lose their principal. Runs on the loop's thread.
+
+internal import Access
+internal import Events
+internal import Loop
+internal import Metrics
+internal import RedisConnection
+internal import Service
+internal import SessionModel
+internal import Settings
+internal import Store
+internal import Synchronization
+internal import Wire
+
+extension ServingLoop {
+  /// Wrong secrets after which a connection is closed.
+  private var failuresMax: Int { 3 }
+
+  func authenticate(
+    _ ticket: Ticket, _ secret: UnsafeBufferPointer<UInt8>
+  ) throws(RequestError) {
+    guard let principals else {
+      throw ServingLoop.noAuthentication
+    }
+    guard let connection = connections[ConnectionID(packed: ticket.client)] else { return }
+    guard let principal = principals.authenticate(secret) else {
+      counters.add(.authFailures)
+      warn(.wrongSecret, connection)
+      connection.authFailures += 1
+      answer(ticket, RequestError(.forbidden, "invalid secret"))
+      if connection.authFailures >= failuresMax { connection.finish(.unauthenticated) }
+      return
+    }
+    connection.authFailures = 0
+    give(connection, principal)
+    Array("OK {\"name\":\"\(principal.name)\"}".utf8).withUnsafeBufferPointer {
+      answerText(ticket, $0)
+    }
+  }
+
+  private func give(_ connection: Connection, _ principal: Principal) {
+    let wasKnown = connection.principal != nil
+    connection.principal = principal
+    connection.setLineLimits(isKnown: true)
+    // A connection without a principal has no watches and no waits.
+    if wasKnown { subscriptions.accessChanged() }
+  }
+
+  /// The file was read again: connections keep their principal by its name.
+  func principalsChanged() {
+    principals = shared.principals.withLock { $0 }
+    guard let principals else { return }
+    for connection in connections.all {
+      guard let name = connection.principal?.name else { continue }
+      let principal = principals[name]
+      connection.principal = principal
+      if principal == nil {
+        connection.setLineLimits(isKnown: false)
+        connection.unknownSinceMs = loop.nowMs
+      }
+    }
+    subscriptions.accessChanged()
+  }
+
+  /// Closes a connection that has not authenticated in time.
+  func authStalled(_ connection: Connection) {
+    let most = SettingText.duration(ms: settings.authTimeoutMs)
+    var line: [UInt8] = []
+    line.appendError(RequestError(.authRequired, "AUTH has to come within \(most)"))
+    connection.reject(line, .unauthenticated)
+  }
+
+  /// Whether events of the device may be shown on this connection.
+  func maySee(_ connection: ConnectionID, _ device: [UInt8]) -> Bool {
+    guard principals != nil else { return true }
+    return connections[connection]?.principal?.sees(device) ?? false
+  }
+}

@@ -1,0 +1,95 @@
+// Owns: the admission of connections, and the errors of rejected ones. Runs on the loop's thread.
+
+internal import Loop
+internal import Metrics
+internal import Service
+internal import Settings
+internal import Wire
+
+extension ServingLoop {
+  func accepted(_ socket: Socket) {
+    guard shared.connections < settings.connectionsMax else {
+      refuse(
+        socket, .connections, RequestError(.overloaded, "too many connections; retry elsewhere"))
+      return
+    }
+    let peer = socket.peerAddress()
+    // Through a proxy all come from its address; the header names the caller's.
+    let host = settings.takesProxyHeader ? nil : peer?.host
+    if let host, !shared.addresses.admit(host, most: settings.connectionsPerAddressMax) {
+      refuse(socket, .address, ServingLoop.tooManyOfAddress)
+      return
+    }
+    let connection = insert(socket)
+    (connection.host, connection.peer) = (host, peer)
+    counters.add(.connectionsOpened)
+    if shared.log.isDebugging {
+      shared.log.debug(
+        "connection opened",
+        ["connection": logName(connection), "from": peer.map { "\($0.host)" } ?? "unknown"])
+    }
+    countConnections()
+  }
+
+  private static let tooManyOfAddress = RequestError(
+    .overloaded, "too many connections from your address")
+
+  /// The header of a proxy has named the caller's address; nil if the proxy speaks for itself.
+  func proxied(_ connection: Connection, from peer: PeerAddress?) {
+    guard let peer else { return }
+    connection.peer = peer
+    if shared.addresses.admit(peer.host, most: settings.connectionsPerAddressMax) {
+      connection.host = peer.host
+    } else {
+      reject(connection, .address, ServingLoop.tooManyOfAddress)
+    }
+  }
+
+  /// The header of the proxy is missing or wrong.
+  func proxyHeaderMissing(_ connection: Connection) {
+    reject(
+      connection, .header,
+      RequestError(.badRequest, "this port takes connections with a PROXY protocol header only"))
+  }
+
+  private func insert(_ socket: Socket) -> Connection {
+    socket.setNoDelay()
+    socket.setKeepAlive()
+    return connections.insert { id in
+      let connection = Connection(
+        id, Transport(plain: socket), loop: loop, owner: self, limits: settings)
+      if principals != nil { connection.setLineLimits(isKnown: false) }
+      return connection
+    }
+  }
+
+  /// Rejects a new socket with an error line.
+  private func refuse(_ socket: Socket, _ refusal: Refusal, _ error: RequestError) {
+    reject(insert(socket), refusal, error)
+  }
+
+  private func reject(_ connection: Connection, _ refusal: Refusal, _ error: RequestError) {
+    counters.addRefused(refusal)
+    let isOneTooMany = admission.refused()
+    connection.isRefused = true
+    countConnections()
+    var line: [UInt8] = []
+    line.appendError(error)
+    connection.reject(line, .refused)
+    guard isOneTooMany else { return }
+    // There are too many to wait for: some of them will see a reset only.
+    connection.sendOutput()
+    connection.abort(.refused)
+  }
+
+  /// A connection has ended.
+  func leave(_ connection: Connection) {
+    if connection.isRefused { admission.refusedLeft() }
+    if let host = connection.host { shared.addresses.release(host) }
+    countConnections()
+  }
+
+  private func countConnections() {
+    counters.set(connections.count - admission.refusedNow, .connectionsNow)
+  }
+}

@@ -1,0 +1,226 @@
+// Owns: a serving loop's handling of its connections: their lines, their waits, their end. Runs on
+// the loop's thread.
+
+internal import Events
+internal import Loop
+internal import Metrics
+internal import RedisConnection
+internal import Service
+internal import Settings
+internal import Store
+internal import Wire
+
+extension ServingLoop: ConnectionOwner {
+  /// Counts a request that is going to be answered.
+  ///
+  /// Its bytes count as kept if they are many; the small ones have their most in `--max-requests`.
+  private func take(from connection: Connection, lineBytes: Int = 0) -> Ticket {
+    inFlight += 1
+    var ticket = Ticket(
+      client: connection.id.packed, slot: connection.takeRequest(), verb: unknownVerbRow,
+      arrivedNs: loop.nowNs)
+    if lineBytes > Connection.littleBytes {
+      ticket.keptBytes = lineBytes
+      buffered.add(lineBytes)
+    }
+    return ticket
+  }
+
+  /// A request is answered, or its caller is gone.
+  func forget(_ ticket: Ticket) {
+    inFlight -= 1
+    if ticket.keptBytes > 0 { buffered.add(-ticket.keptBytes) }
+  }
+
+  func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {
+    var ticket = take(from: connection, lineBytes: line.count)
+    do throws(RequestError) {
+      if isShedding {
+        connection.hasDrainNotice = true
+        throw RequestError(.draining, "this worker is stopping; retry elsewhere")
+      }
+      try parser.parse(line.span)
+      guard let index = verbs.index(line.span, parser.verb) else {
+        let name = EchoText.quoted(line.span, parser.verb)
+        throw RequestError(.unknownVerb, "there is no verb \(name); HELP lists them")
+      }
+      ticket.verb = index
+      let verb = VerbTable.all[index]
+      guard inFlight <= inFlightMax || verb.isAboutConnection else {
+        throw RequestError(
+          .overloaded, "too many requests are under way; nothing was done, retry after a pause")
+      }
+      if line.count > Connection.littleBytes, hasMemoryPressure, !verb.isAboutConnection {
+        counters.add(.pressureRequests)
+        throw ServingLoop.memoryLimitReached("requests")
+      }
+      try run(verb, connection, ticket, line)
+    } catch {
+      answer(ticket, ServingLoop.withoutSecret(error, line))
+    }
+  }
+
+  /// The error for long requests, or replies, under memory pressure.
+  static func memoryLimitReached(_ what: String) -> RequestError {
+    RequestError(
+      .overloaded,
+      "memory limit reached (--max-buffered): \(what) over \(Connection.littleBytes) bytes are "
+        + "refused for now; nothing was done, retry after a pause")
+  }
+
+  static let noAuthentication = RequestError(
+    .badRequest, "no authentication is configured on this worker")
+
+  /// The error of a line that cannot be parsed, without its text if the line is an AUTH.
+  private static func withoutSecret(
+    _ error: RequestError, _ line: UnsafeBufferPointer<UInt8>
+  ) -> RequestError {
+    let isAuth = line.count >= 4 && zip(line, "AUTH".utf8).allSatisfy { $0 & 0xDF == $1 }
+    guard isAuth, error.code == .badRequest, error != noAuthentication else { return error }
+    return RequestError(.badRequest, "AUTH takes one word, the secret: \(AuthVerb.verb.usage)")
+  }
+
+  private func run(
+    _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>
+  ) throws(RequestError) {
+    try site.arguments.bind(verb, parser, line.span)
+    guard !site.arguments.decoded.isEmpty else {
+      try makeCall(verb, connection, ticket, line).run()
+      return
+    }
+    // Quoted words were decoded into a copy, which has to stay where it is during the call.
+    let decoded = site.arguments.decoded
+    let failure: RequestError? = decoded.withUnsafeBufferPointer { text in
+      do throws(RequestError) {
+        try makeCall(verb, connection, ticket, text).run()
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  private func makeCall(
+    _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>
+  ) -> Call {
+    Call(
+      context: self, caller: connection, verb: verb, site: site,
+      checksAccess: principals != nil, ticket: ticket, text: text)
+  }
+
+  func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {
+    answer(take(from: connection), other.error)
+    connection.finish(.otherProtocol)
+    warn(.otherProtocol(other), connection)
+  }
+
+  func lineTooLong(_ connection: Connection, limitBytes: Int) {
+    let isUnknown = principals != nil && connection.principal == nil
+    let room = "this line may have \(limitBytes) bytes at most"
+    answer(
+      take(from: connection),
+      RequestError(.tooLarge, isUnknown ? "\(room) before AUTH" : room))
+  }
+
+  func longLineBegins(_ connection: Connection) -> Bool {
+    guard longLinesNow < settings.longLinesMax else { return false }
+    longLinesNow += 1
+    return true
+  }
+
+  func longLineEnded(_ connection: Connection) { longLinesNow -= 1 }
+
+  func lineRefused(_ connection: Connection, _ why: LineRefusal) {
+    switch why {
+    case .longLines:
+      answer(
+        take(from: connection),
+        RequestError(.overloaded, "too many long lines of IMPORT at once; retry"))
+    case .memoryLimit:
+      counters.add(.pressureRequests)
+      answer(take(from: connection), ServingLoop.memoryLimitReached("requests"))
+    }
+  }
+
+  var hasMemoryPressure: Bool { buffered.isOver }
+
+  func keeps(more bytes: Int) { buffered.add(bytes) }
+
+  func readingPaused(_ connection: Connection) { counters.add(.pressureReadPauses) }
+
+  /// A line has not ended in time: answers with an error, then closes.
+  func lineStalled(_ connection: Connection) {
+    guard !connection.awaitsProxyHeader else { return proxyHeaderMissing(connection) }
+    let most = SettingText.duration(ms: settings.lineTimeoutMs)
+    answer(
+      take(from: connection), RequestError(.badRequest, "a line has to end within \(most)"))
+    connection.finish(.stalled)
+  }
+
+  func hasOutput(_ connection: Connection) { turnEnd.hasOutput(connection) }
+
+  func resumeLater(_ connection: Connection) { turnEnd.resumes(connection) }
+
+  func yields(_ connection: Connection) { turnEnd.rests(connection) }
+
+  func handedOver(_ connection: Connection) { subscriptions.handedOver(connection.id) }
+
+  func outputSent(_ connection: Connection) { subscriptions.outputSent(connection) }
+
+  func inputEnded(_ connection: Connection) { subscriptions.inputEnded(connection.id) }
+
+  func lingers(_ connection: Connection) {
+    let ms = drain == nil ? Lingering.usualMs : Lingering.drainMs
+    let isFirst = lingering.nextMs == nil
+    lingering.add(connection.id, untilMs: loop.nowMs + ms)
+    if isFirst { lingerEnd?.set(afterMs: ms) }
+  }
+
+  /// Closes the connections whose callers have not closed their side in time.
+  func endLingering() {
+    let now = loop.nowMs
+    while let id = lingering.takeDue(nowMs: now) { connections[id]?.endLingering() }
+    if let nextMs = lingering.nextMs { lingerEnd?.set(afterMs: max(1, nextMs - now)) }
+  }
+
+  func closed(_ connection: Connection, _ reason: CloseReason) {
+    connections.remove(connection.id)
+    subscriptions.closed(connection.id)
+    leave(connection)
+    counters.addClosed(reason)
+    if shared.log.isDebugging {
+      shared.log.debug(
+        "connection closed", ["connection": logName(connection), "reason": reason.rawValue])
+    }
+    assert(
+      connections.count + inFlight > 0 || buffered.own == 0, "bytes are kept without a connection")
+  }
+
+  func takeBuffer() -> [UInt8] { buffers.take() }
+
+  func giveBack(_ buffer: inout [UInt8]) { buffers.giveBack(&buffer) }
+}
+
+// MARK: Warnings
+
+extension ServingLoop {
+  /// Logs what a caller did, or counts it for a later line.
+  func warn(_ warning: CallerWarning, _ connection: Connection) {
+    let peer = connection.peer?.description ?? "?"
+    if let line = warnings.happened(warning, from: peer, nowMs: loop.nowMs) { log(line) }
+  }
+
+  /// Logs what was only counted, once it is time.
+  func logWarnings() { for line in warnings.due(nowMs: loop.nowMs) { log(line) } }
+
+  private func log(_ line: CallerWarnings.Line) {
+    let count = "\(line.count)"
+    switch line.warning {
+    case .wrongSecret: shared.log.warn(line.warning.text, ["from": line.peer, "count": count])
+    case .otherProtocol(let other):
+      shared.log.warn(
+        line.warning.text, ["protocol": other.rawValue, "from": line.peer, "count": count])
+    }
+  }
+}

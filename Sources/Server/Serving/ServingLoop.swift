@@ -1,0 +1,321 @@
+// Owns: one event loop of the worker: its listener, its clients, its connection to Redis, and the
+// order of a turn: read all that is ready, one write to Redis, replies fanned out, one write per
+// client. Must not know what verbs do. Runs on its own thread; nothing here is shared but
+// counters.
+
+internal import Access
+internal import Events
+internal import Loop
+internal import Metrics
+internal import RedisConnection
+internal import Scripts
+internal import Service
+internal import SessionModel
+internal import Settings
+internal import Store
+internal import Synchronization
+internal import Wire
+
+/// The orders of the control loop to a serving loop.
+enum ServingOrder: Sendable {
+  /// Finish what is there, take nothing new, then end.
+  case drain
+  /// The principals have changed.
+  case principalsChanged
+  /// End now.
+  case stop
+  /// Events have come.
+  case events([FleetEvent])
+  /// Where the logs end, as a watch had asked.
+  case tailAnswer(TailAnswer)
+}
+
+/// One thread's share of the worker.
+final class ServingLoop {
+  // MARK: Constants
+  let settings: Settings
+  let shared: SharedState
+  let counters: Counters
+  let store: Store
+  let site: CallSite
+  private let index: Int
+  /// Whether each request gets a line in the log.
+  private let logsRequests: Bool
+  let verbs = VerbTable()
+  let unknownVerbRow = VerbTable.all.count
+
+  // MARK: The loop's thread
+  let loop: EventLoop
+  let readBuffer: UnsafeMutableRawBufferPointer
+  private var acceptor: Acceptor?
+  var connections = ConnectionTable()
+  var parser = RequestParser(
+    wordsMax: 1_001, deepVerb: "IMPORT", deepPayloadDepthMax: ExportedRecord.depthMax)
+  var turnEnd = TurnEnd()
+  var buffers = BufferPool()
+  private var replyLine: [UInt8] = []
+  private(set) lazy var subscriptions = EventSubscriptions(self, index: index)
+  /// Lines over the usual limit that are coming now.
+  var longLinesNow = 0
+  var sessionIDs = SessionIDs()
+  var timeoutCheck: LoopTimer?
+  private var wakeup: LoopTimer?
+  /// The principals; nil without --auth.
+  var principals: Principals?
+  /// The callers' acts that the log warns of.
+  var warnings = CallerWarnings()
+  var admission = Admission()
+  /// Requests that were taken and have not been answered.
+  var inFlight = 0
+  let inFlightMax: Int
+  /// The bytes that are kept for callers, by this loop and by all.
+  var buffered: BufferedBytes
+  var lingering = Lingering()
+  var lingerEnd: LoopTimer?
+  /// Set when the worker is to stop.
+  var drain: Drain?
+  /// Whether requests get ERR draining from now on.
+  var isShedding = false
+  private var listener: Socket?
+  private var serves: (() -> Void)?
+  let timeouts: Timeouts
+
+  /// `serves` is called once, when the connection to Redis is up for the first time.
+  init(
+    _ loop: EventLoop, _ shared: SharedState, index: Int, setup: RedisSetup,
+    serves: @escaping () -> Void
+  ) {
+    self.loop = loop
+    self.shared = shared
+    settings = shared.settings
+    self.serves = serves
+    counters = shared.counters[index]
+    principals = shared.principals.withLock { $0 }
+    store = Store(
+      loop, setup, index: index, batchMax: shared.settings.batchMax, log: shared.log,
+      counters: shared.counters[index])
+    site = CallSite(shared, store)
+    timeouts = Timeouts(settings)
+    inFlightMax = max(1, settings.requestsMax / shared.threads)
+    buffered = BufferedBytes(most: settings.bufferedBytesMax, shared.buffered)
+    readBuffer = .allocate(byteCount: 1 << 16, alignment: 16)
+    self.index = index
+    logsRequests = shared.log.isDebugging
+    store.owner = self
+    loop.atTurnEnd { [unowned self] in turnEnded() }
+    timeoutCheck = LoopTimer(loop) { [unowned self] in checkTimeouts() }
+    wakeup = LoopTimer(loop) {}
+    lingerEnd = LoopTimer(loop) { [unowned self] in endLingering() }
+  }
+
+  deinit { readBuffer.deallocate() }
+
+  /// Connects to Redis; once that is done, takes callers from the bound socket.
+  func start(_ listener: Socket) {
+    self.listener = listener
+    store.start()
+    timeoutCheck?.set(afterMs: 100)
+  }
+
+  private func startListening() {
+    guard let listener else { return }
+    self.listener = nil
+    do throws(SystemError) {
+      try listener.listen(backlog: 4_096)
+    } catch {
+      shared.log.error("cannot listen", ["error": error.description])
+      return
+    }
+    acceptor = Acceptor(loop, listener) { [unowned self] in accepted($0) }
+    serves?()
+    serves = nil
+  }
+
+  func obey(_ order: ServingOrder) {
+    switch order {
+    case .drain:
+      listener?.close()
+      listener = nil
+      acceptor?.takeAll()
+      acceptor = nil
+      startDrain()
+    case .principalsChanged: principalsChanged()
+    case .stop: loop.stop()
+    case .events(let events): subscriptions.received(events)
+    case .tailAnswer(let answer): subscriptions.begun(answer)
+    }
+  }
+}
+
+// MARK: Answers
+
+extension ServingLoop: RequestContext, SubscriptionsOwner {
+  var events: any EventService { subscriptions }
+  var nowMs: Int64 { loop.nowMs }
+  var workerID: String { shared.workerID }
+  var tailRequests: Mailbox<TailRequest> { shared.tailRequests }
+
+  func nextSessionID(mark: UInt16) -> String {
+    sessionIDs.next(ms: WallTime.nowMs(), random: .random(in: 0 ... .max), mark: mark)
+  }
+
+  func answer(_ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>) { answer(ticket, line, nil) }
+
+  /// Answers with a whole reply line, its end included.
+  ///
+  /// With `isHandOver`, `handedOver` follows when the kernel has all of it.
+  func answer(
+    _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>, _ outcome: Outcome?,
+    isHandOver: Bool = false
+  ) {
+    let outcome = outcome ?? Outcome(line: line)
+    counters.addRequest(verb: ticket.verb, outcome, ns: loop.nowNs - ticket.arrivedNs)
+    if logsRequests { logRequest(ticket, outcome) }
+    forget(ticket)
+    connections[ConnectionID(packed: ticket.client)]?.answer(
+      ticket.slot, line, isHandOver: isHandOver)
+  }
+
+  /// A request's words may be secrets or content, so that only its verb and outcome are logged.
+  private func logRequest(_ ticket: Ticket, _ outcome: Outcome) {
+    let isKnown = ticket.verb < VerbTable.all.count
+    shared.log.debug(
+      "request",
+      [
+        "connection": "\(index).\(ticket.client)",
+        "verb": isKnown ? VerbTable.all[ticket.verb].name : "unknown", "outcome": outcome.label,
+        "us": "\((MonotonicTime.nowNs() - ticket.arrivedNs) / 1_000)",
+      ])
+  }
+
+  /// The name of a connection in the log.
+  func logName(_ connection: Connection) -> String { "\(index).\(connection.id.packed)" }
+
+  func answer(_ ticket: Ticket, _ error: RequestError) {
+    var line: [UInt8] = []
+    line.appendError(error)
+    line.withUnsafeBufferPointer { answer(ticket, $0, Outcome(error.code)) }
+  }
+
+  /// Answers with a reply line without its end.
+  ///
+  /// One that `onlyReads` is refused if it is long under memory pressure: nothing was changed.
+  func answerText(
+    _ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>, onlyReads: Bool = false
+  ) {
+    if text.count > Connection.littleBytes, onlyReads, hasMemoryPressure {
+      counters.add(.pressureReplies)
+      return answer(ticket, ServingLoop.memoryLimitReached("replies"))
+    }
+    answerWhole(ticket, text)
+  }
+
+  /// Answers with events of a group; `handedOver` follows when the kernel has all of them.
+  func handOver(_ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>) {
+    answerWhole(ticket, text, isHandOver: true)
+  }
+
+  private func answerWhole(
+    _ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>, isHandOver: Bool = false
+  ) {
+    replyLine.removeAll(keepingCapacity: true)
+    replyLine.append(contentsOf: text)
+    replyLine.appendLineEnd()
+    replyLine.withUnsafeBufferPointer { answer(ticket, $0, nil, isHandOver: isHandOver) }
+  }
+
+  func subscriber(_ id: ConnectionID) -> (any Subscriber)? { connections[id] }
+
+  /// Sends an event to a connection that watches.
+  func push(_ watch: Watch, _ line: [UInt8]) {
+    counters.add(.eventsPushed)
+    guard let connection = connections[watch.connection] else { return }
+    if connection.push(after: watch.ticketSlot, line) { counters.add(.pressureWatches) }
+  }
+
+  private func noteDeadline(of ticket: Ticket) {
+    guard ticket.dueInMs >= 0 else { return }
+    note(Partition(index: ticket.partition), dueInMs: ticket.dueInMs)
+  }
+}
+
+// MARK: Redis
+
+extension ServingLoop: StoreOwner {
+  func storeServes() { startListening() }
+
+  func answered(_ batch: Batch, _ reply: RedisReply) -> Int {
+    var replyBytes = 0
+    for index in 0..<batch.count {
+      store.withLine(of: reply[index]) { line in
+        replyBytes += line.count
+        answerBatched(batch.tickets[index], batch.script, line)
+      }
+    }
+    return replyBytes
+  }
+
+  private func answerBatched(
+    _ ticket: Ticket, _ script: Script, _ reply: UnsafeBufferPointer<UInt8>
+  ) {
+    if script.keysAreRecords, let first = reply.first, first <= UInt8(ascii: "9") {
+      return answerRenewal(ticket, script, reply)
+    }
+    noteDeadline(of: ticket)
+    // Only a text that is no error is passed on as it is.
+    if reply.isEmpty || reply[0] == UInt8(ascii: "E"),
+      case .failed(let error) = store.outcome(of: script, reply)
+    {
+      answer(ticket, error)
+    } else {
+      answerText(ticket, reply, onlyReads: script.isReadOnly)
+    }
+  }
+
+  /// The reply of a renewal is the lock's record: its line is made here, since a text costs Redis'
+  /// one core more than a worker's.
+  private func answerRenewal(
+    _ ticket: Ticket, _ script: Script, _ reply: UnsafeBufferPointer<UInt8>
+  ) {
+    guard let record = LockRecord(reply) else {
+      answer(ticket, store.scriptFailed(script, "a record that is none"))
+      return
+    }
+    // The TTL may be the lock's own, of which only its record knows.
+    note(Partition(index: ticket.partition), dueInMs: record.ttlMs)
+    record.withRenewal { answer(ticket, $0, nil) }
+  }
+
+  func failed(_ tickets: [Ticket], _ error: RequestError, mayBeDone: Bool) {
+    for ticket in tickets {
+      if mayBeDone { noteDeadline(of: ticket) }
+      answer(ticket, error)
+    }
+  }
+}
+
+// MARK: Turns
+
+extension ServingLoop {
+  private func turnEnded() {
+    defer {
+      counters.set(inFlight, .requestsInFlight)
+      counters.set(buffered.look(), .bufferedBytes)
+      counters.set(Int(loop.nowMs), .turnedAtMs)
+    }
+    for connection in turnEnd.takeRested() where !connection.isClosed { connection.release() }
+    // Going on with parked callers makes new requests, and sending frees parked callers: a few
+    // rounds settle nearly everything, and the next turn does the rest.
+    for _ in 0..<4 {
+      for connection in turnEnd.takeToResume() where !connection.isClosed { connection.resume() }
+      store.endTurn()
+      for connection in turnEnd.takeOutput() where !connection.isClosed {
+        connection.sendOutput()
+      }
+      if !turnEnd.hasToResume { break }
+    }
+    subscriptions.sendTransfers()
+    store.flush()
+    if turnEnd.needsAnotherTurn { wakeup?.set(afterMs: 0) }
+  }
+}

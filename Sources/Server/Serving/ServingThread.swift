@@ -1,0 +1,26 @@
+// Owns: the life of a serving thread.
+
+internal import Loop
+internal import RedisConnection
+internal import Service
+
+enum ServingThread {
+  /// Runs a serving loop on the calling thread until it is stopped.
+  static func run(
+    index: Int, listener: Socket, shared: SharedState, setup: RedisSetup,
+    orders: Mailbox<ServingOrder>, reports: Mailbox<Control.Report>
+  ) {
+    defer { reports.post(.ended) }
+    do throws(SystemError) {
+      let loop = try EventLoop()
+      let server = ServingLoop(loop, shared, index: index, setup: setup) {
+        reports.post(.serves)
+      }
+      let reader = MailboxReader(loop, orders) { server.obey($0) }
+      server.start(listener)
+      withExtendedLifetime(reader) { loop.run() }
+    } catch {
+      shared.log.error("a serving thread cannot run", ["error": error.description])
+    }
+  }
+}

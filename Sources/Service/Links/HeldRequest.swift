@@ -1,0 +1,89 @@
+// Owns: the life of a request that takes several calls of Redis: its caller's next request waits,
+// all steps share one deadline, and it ends in one place. Must not know what the steps are. Runs on
+// a loop's thread.
+
+internal import Access
+internal import Events
+internal import Loop
+internal import RedisConnection
+internal import Scripts
+internal import SessionModel
+internal import Settings
+internal import Store
+internal import Wire
+
+/// A request whose caller's next one waits until this one is answered.
+struct HeldRequest {
+  let context: any RequestContext
+  let store: Store
+  private let caller: any RequestCaller
+  private let checksAccess: Bool
+  private let ticket: Ticket
+  private let onlyReads: Bool
+  private let timeoutMs: Int64
+  private let untilMs: Int64
+
+  /// Begins; the caller of this initializer has to `end` it once.
+  init(_ call: borrowing Call) throws(RequestError) {
+    context = call.context
+    store = call.store
+    caller = call.caller
+    checksAccess = call.checksAccess
+    ticket = call.ticket
+    onlyReads = call.verb.rights == .read
+    timeoutMs = call.shared.settings.requestTimeoutMs
+    untilMs = call.ticket.arrivedNs / 1_000_000 + timeoutMs
+    try store.requireRedis()
+    caller.hold()
+    // The steps must see what the caller's earlier requests did.
+    store.sendWaiting()
+  }
+
+  /// Whether too little time is left to begin a further step: an overdue connection to Redis is
+  /// closed, and with it the requests of others.
+  var isOver: Bool { context.nowMs >= untilMs - timeoutMs / 4 }
+
+  /// How long Redis may take for the next step.
+  ///
+  /// A request may outlive its deadline by 100 ms.
+  var stepMs: Int64 { max(0, untilMs - context.nowMs) + 100 }
+
+  /// Whether sessions of the device may be shown to its caller.
+  func maySee(_ device: String) -> Bool {
+    !checksAccess || caller.principal?.sees(Array(device.utf8)) ?? false
+  }
+
+  /// Reads a row for each key of the query; if that fails, so has the request.
+  func read(_ query: ScriptQuery, _ done: @escaping ([[UInt8]]) -> Void) {
+    store.gather(query, timeoutMs: stepMs) { [self] result in
+      switch result {
+      case .success(let rows): done(rows)
+      case .failure(let error): end(.failed(error))
+      }
+    }
+  }
+
+  /// Reads the sessions of a link that come after an entry, as many as fit a page.
+  func readPage(
+    of link: LinkName, after entry: SessionEntry?, most: Int,
+    _ done: @escaping ([SessionEntry]) -> Void
+  ) {
+    let query = ScriptQuery(
+      .linkPage, at: link.partition, [link.text, entry?.text ?? "", "\(most)"])
+    read(query) { rows in
+      done(SessionEntry.texts(in: rows[0]).compactMap { SessionEntry(text: $0) })
+    }
+  }
+
+  /// Answers the caller, and lets it go on.
+  func end(_ outcome: ScriptOutcome) {
+    switch outcome {
+    case .line(let line): context.answerText(ticket, line, onlyReads: onlyReads)
+    case .failed(let error): context.answer(ticket, error)
+    }
+    caller.release()
+  }
+
+  /// The same, with a reply line that was made here.
+  func end(_ line: [UInt8]) { line.withUnsafeBufferPointer { end(.line($0)) } }
+}

@@ -1,0 +1,83 @@
+// Owns: the report of one user: figures added up over all sessions that are linked to it. Runs on
+// a loop's thread.
+
+internal import Scripts
+internal import SessionModel
+internal import Store
+internal import Wire
+
+/// One REPORT user= on its way.
+final class UserReport {
+  private let request: HeldRequest
+  private let link: LinkName
+  private var after: SessionEntry?
+  private var sessions = 0
+  private var live: Int64 = 0
+  private var chats: Int64 = 0
+  private var messages: Int64 = 0
+  private var activeAtMs: Int64?
+  /// Sessions that cannot be read, and so are in no sum.
+  private var damaged: [String] = []
+
+  /// Sessions read in one call.
+  private static let rowsMax = 100
+
+  /// Begins; the caller's next request waits for the answer.
+  @discardableResult
+  init(_ call: borrowing Call, user: String) throws(RequestError) {
+    request = try HeldRequest(call)
+    link = .user(user)
+    next()
+  }
+
+  private func next() {
+    guard !request.isOver else {
+      let text = "the report took too long; reading changes nothing, so retry"
+      return request.end(.failed(RequestError(.unavailable, text)))
+    }
+    request.readPage(of: link, after: after, most: UserReport.rowsMax) { [self] entries in
+      guard let last = entries.last else { return finish() }
+      after = last
+      add(
+        entries.filter { request.maySee($0.device) }, isLast: entries.count < UserReport.rowsMax)
+    }
+  }
+
+  private func add(_ entries: [SessionEntry], isLast: Bool) {
+    guard !entries.isEmpty else { return isLast ? finish() : next() }
+    let query = ScriptQuery(
+      .digest, over: entries.map(\.partition),
+      entries.flatMap { [$0.device, $0.session, link.kind, link.ref] })
+    request.read(query) { [self] rows in
+      for (entry, row) in zip(entries, rows) { take(row, of: entry) }
+      if isLast { finish() } else { next() }
+    }
+  }
+
+  private func take(_ row: [UInt8], of entry: SessionEntry) {
+    if row.starts(with: Array("ERR ".utf8)) {
+      damaged.append("\"\(entry.device)/\(entry.session)\"")
+    }
+    let numbers = String(decoding: row, as: UTF8.self).split(separator: " ").dropFirst()
+      .compactMap { Int64($0) }
+    guard numbers.count == 4 else { return }
+    sessions += 1
+    live += numbers[0]
+    chats += numbers[1]
+    messages += numbers[2]
+    activeAtMs = max(activeAtMs ?? 0, numbers[3])
+  }
+
+  private func finish() {
+    let active = activeAtMs.map { "\($0)" } ?? "null"
+    var line = Array("OK {\"user\":\"\(link.ref)\",\"sessions\":\(sessions),".utf8)
+    line += Array("\"live\":\(live),\"chats\":\(chats),\"messages\":\(messages),".utf8)
+    line += Array("\"active_at\":\(active)".utf8)
+    if !damaged.isEmpty {
+      line += Array(",\"damaged\":[\(damaged.joined(separator: ","))]".utf8)
+      request.store.noteCorrupt(damaged.count)
+    }
+    line.append(UInt8(ascii: "}"))
+    request.end(line)
+  }
+}

@@ -1,0 +1,315 @@
+// Owns: the step from a parsed line to typed values, as the verb declares them. Runs on the loop's
+// thread; one value is used again for every request.
+
+internal import SessionModel
+package import Settings
+package import Wire
+
+/// A checked value: where its text stands, and its number if it has one.
+package struct Argument {
+  package var token: Token
+  package var number: Int64
+}
+
+/// The checked words and options of one request.
+///
+/// Where devices are UUIDs, this is the one place that makes one spelling of a device's two: keys,
+/// partitions, rights and replies are made from what stands here.
+package struct Arguments {
+  package private(set) var words: [Argument] = []
+  private var options = [Argument?](repeating: nil, count: OptionName.allCases.count)
+  package private(set) var payload: Range<Int>?
+  /// The line with other texts behind it, where words were decoded or spelt anew; else empty.
+  package private(set) var decoded: [UInt8] = []
+  private let deviceIDs: DeviceIDs
+
+  package init(deviceIDs: DeviceIDs) { self.deviceIDs = deviceIDs }
+
+  package subscript(option: OptionName) -> Argument? { options[option.rawValue] }
+
+  /// Checks a parsed line against what the verb declares.
+  package mutating func bind(
+    _ verb: Verb, _ parser: RequestParser, _ line: Span<UInt8>
+  ) throws(RequestError) {
+    words.removeAll(keepingCapacity: true)
+    for index in options.indices { options[index] = nil }
+    decoded.removeAll(keepingCapacity: true)
+    payload = parser.payload
+    try bindWords(verb, parser, line)
+    try bindOptions(verb, parser, line)
+    try checkPayload(verb, line)
+  }
+
+  private mutating func bindWords(
+    _ verb: Verb, _ parser: RequestParser, _ line: Span<UInt8>
+  ) throws(RequestError) {
+    for (index, rule) in verb.words.enumerated() {
+      if index == 0, let link = Arguments.link(verb, parser, line) {
+        words.append(try check(link, rule.kind, rule.name, line))
+        continue
+      }
+      guard index < parser.words.count else {
+        if rule.isOptional { break }
+        throw RequestError(.badRequest, "missing word \(rule.name): \(verb.usage)")
+      }
+      words.append(try check(parser.words[index], rule.kind, rule.name, line))
+    }
+    if let last = verb.words.last, last.isRepeated, parser.words.count > verb.words.count {
+      for token in parser.words[verb.words.count...] {
+        words.append(try check(token, last.kind, last.name, line))
+      }
+    } else if parser.words.count > verb.words.count {
+      let extra = EchoText.quoted(line, parser.words[verb.words.count])
+      throw RequestError(
+        .badRequest, "extra word \(extra) (quote a text that has spaces): \(verb.usage)")
+    }
+  }
+
+  /// The link of `LIST kind=ref`, which looks like an option that no verb has.
+  private static func link(
+    _ verb: Verb, _ parser: RequestParser, _ line: Span<UInt8>
+  ) -> Token? {
+    guard verb.words.first?.kind == .listed, parser.words.isEmpty,
+      let first = parser.options.first, !first.value.isQuoted,
+      !verb.options.contains(where: { first.names($0.text, in: line) })
+    else { return nil }
+    return Token(start: first.keyStart, end: first.value.end, isQuoted: false)
+  }
+
+  private mutating func bindOptions(
+    _ verb: Verb, _ parser: RequestParser, _ line: Span<UInt8>
+  ) throws(RequestError) {
+    let isLinkFirst = Arguments.link(verb, parser, line) != nil
+    for given in parser.options.dropFirst(isLinkFirst ? 1 : 0) {
+      guard let option = verb.options.first(where: { given.names($0.text, in: line) }) else {
+        let name = EchoText.quoted(line, given.key)
+        throw RequestError(.badRequest, "unknown option \(name): \(verb.usage)")
+      }
+      options[option.rawValue] = try check(given.value, option.kind, option.text, line)
+    }
+    for option in verb.required where options[option.rawValue] == nil {
+      throw RequestError(.badRequest, "missing option \(option.text)=: \(verb.usage)")
+    }
+  }
+
+  private func checkPayload(_ verb: Verb, _ line: Span<UInt8>) throws(RequestError) {
+    guard let payload else {
+      guard [.any, .record].contains(verb.payload) else { return }
+      throw RequestError(.badRequest, "missing payload: \(verb.usage)")
+    }
+    switch verb.payload {
+    case .none: throw RequestError(.badRequest, "unexpected payload: \(verb.usage)")
+    case .optionalObject, .record:
+      guard line[payload.lowerBound] == UInt8(ascii: "{") else {
+        throw RequestError(.badRequest, "the payload of \(verb.name) must be an object")
+      }
+    case .any, .optionalAny: break
+    }
+  }
+
+  /// Checks one value.
+  ///
+  /// A quoted one is decoded first: behind a copy of the line, so that every token of the request
+  /// goes on pointing into one text.
+  private mutating func check(
+    _ given: Token, _ kind: ValueKind, _ name: String, _ line: Span<UInt8>
+  ) throws(RequestError) -> Argument {
+    guard given.isQuoted else {
+      let argument = try checkBare(given, kind, name, line)
+      guard let spelt = inSmallLetters(argument.token, kind, line) else { return argument }
+      return append(spelt, argument, line)
+    }
+    copyLine(line)
+    let start = decoded.count
+    try JSONString.decode(line, given, into: &decoded)
+    let token = Token(start: start, end: decoded.count, isQuoted: true)
+    let argument = try checkBare(token, kind, name, decoded.span)
+    guard let spelt = inSmallLetters(token, kind, decoded.span) else { return argument }
+    return append(spelt, argument, line)
+  }
+
+  private mutating func copyLine(_ line: Span<UInt8>) {
+    if decoded.isEmpty { line.withUnsafeBufferPointer { decoded.append(contentsOf: $0) } }
+  }
+
+  /// The bytes of a checked value with the device in it in small letters; nil where they are that
+  /// already, or devices are no UUIDs.
+  private func inSmallLetters(
+    _ token: Token, _ kind: ValueKind, _ text: Span<UInt8>
+  ) -> [UInt8]? {
+    guard deviceIDs == .uuid, let device = Arguments.device(token, kind, text),
+      IDText.hasCapitals(text, device)
+    else { return nil }
+    return text.extracting(token.range).withUnsafeBufferPointer { bytes in
+      bytes.enumerated().map { at, byte in
+        at < device.count && UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte ? byte | 0x20 : byte
+      }
+    }
+  }
+
+  /// The same value, spelt so: behind the copy of the line.
+  private mutating func append(
+    _ spelt: [UInt8], _ argument: Argument, _ line: Span<UInt8>
+  ) -> Argument {
+    copyLine(line)
+    let start = decoded.count
+    decoded += spelt
+    return Argument(
+      token: Token(start: start, end: decoded.count, isQuoted: argument.token.isQuoted),
+      number: argument.number)
+  }
+
+  /// Where the device of a checked value stands, at its beginning; nil if it has none.
+  private static func device(
+    _ token: Token, _ kind: ValueKind, _ text: Span<UInt8>
+  ) -> Range<Int>? {
+    switch kind {
+    case .device, .deviceOrAll: return token.range
+    case .address:
+      let slash = token.range.first { text[$0] == UInt8(ascii: "/") }
+      return token.start..<(slash ?? token.end)
+    case .listed:
+      return token.range.contains { text[$0] == UInt8(ascii: "=") } ? nil : token.range
+    case .id, .linkKind, .linkRef, .group, .agent, .text, .duration, .integer, .oneOf: return nil
+    }
+  }
+
+  private func checkBare(
+    _ token: Token, _ kind: ValueKind, _ name: String, _ text: Span<UInt8>
+  ) throws(RequestError) -> Argument {
+    switch kind {
+    case .device:
+      try checkDevice(token, name, text)
+    case .deviceOrAll:
+      if token.range.count == 1, text[token.start] == UInt8(ascii: "*") { break }
+      try checkDevice(token, name, text)
+    case .listed: try checkListed(token, name, text)
+    case .linkKind: try checkKind(token, text)
+    case .id, .linkRef, .group, .agent:
+      let bytesMax = kind == .agent ? IDText.agentBytesMax : IDText.idBytesMax
+      if let fault = IDText.fault(text, token, bytesMax: bytesMax) {
+        throw RequestError(
+          .badRequest, "\(name) \(EchoText.quoted(text, token)) is not an id: \(fault)")
+      }
+    case .text(let bytesMax):
+      guard 1...bytesMax ~= token.range.count else {
+        throw RequestError(.badRequest, "\(name) must have 1 to \(bytesMax) bytes")
+      }
+    case .address(let parts): try checkAddress(token, name, parts, text)
+    case .oneOf(let words):
+      let given = text.extracting(token.range).withUnsafeBufferPointer {
+        String(decoding: $0, as: UTF8.self)
+      }
+      guard words.contains(given) else {
+        let known = words.joined(separator: ", ")
+        throw RequestError(
+          .badRequest, "\(name)=\(EchoText.quoted(text, token)) is none of \(known)")
+      }
+    case .duration(let allowsZero):
+      let ms = try named(name) { () throws(RequestError) in try DurationText.parseMs(text, token) }
+      guard ms > 0 || allowsZero else {
+        throw RequestError(.badRequest, "\(name)=0: a duration from 10ms to 3650d is needed")
+      }
+      return Argument(token: token, number: ms)
+    case .integer(let range):
+      let number = try named(name) { () throws(RequestError) in
+        try IntegerText.parse(text, token, in: range)
+      }
+      return Argument(token: token, number: number)
+    }
+    return Argument(token: token, number: 0)
+  }
+
+  private func checkDevice(
+    _ token: Token, _ name: String, _ text: Span<UInt8>
+  ) throws(RequestError) {
+    try checkID(token, name, text)
+    guard deviceIDs == .uuid, !IDText.isUUID(text, token) else { return }
+    throw RequestError(
+      .badRequest, "\(name) \(EchoText.quoted(text, token)) is not a UUID, as this worker asks for")
+  }
+
+  private func checkListed(
+    _ token: Token, _ name: String, _ text: Span<UInt8>
+  ) throws(RequestError) {
+    guard let equals = token.range.first(where: { text[$0] == UInt8(ascii: "=") }) else {
+      _ = try checkBare(token, .deviceOrAll, name, text)
+      return
+    }
+    try checkKind(Token(start: token.start, end: equals, isQuoted: false), text)
+    try checkID(Token(start: equals + 1, end: token.end, isQuoted: false), "ref", text)
+  }
+
+  /// A kind of link; what has a meaning of its own for LIST is none.
+  private func checkKind(_ token: Token, _ text: Span<UInt8>) throws(RequestError) {
+    try checkID(token, "kind", text)
+    let kind = text.extracting(token.range).withUnsafeBufferPointer {
+      String(decoding: $0, as: UTF8.self)
+    }
+    guard LinkKind.reserved.contains(kind) else { return }
+    throw RequestError(.badRequest, LinkKind.whyReserved(kind))
+  }
+
+  private func checkAddress(
+    _ token: Token, _ name: String, _ partsMax: Int, _ text: Span<UInt8>
+  ) throws(RequestError) {
+    let bad = RequestError(
+      .badRequest,
+      "\(name) \(EchoText.quoted(text, token)) is not device"
+        + (partsMax == 2 ? " or device/session" : ", device/session or device/session/chat"))
+    var parts: [Range<Int>] = []
+    var start = token.start
+    for at in token.range where text[at] == UInt8(ascii: "/") {
+      parts.append(start..<at)
+      start = at + 1
+    }
+    parts.append(start..<token.end)
+    if parts.count == 3, partsMax == 2 {
+      let chat = Token(start: parts[2].lowerBound, end: parts[2].upperBound, isQuoted: false)
+      throw RequestError(
+        .badRequest,
+        "\(name) \(EchoText.quoted(text, token)) goes on to a chat, but this is about a session: "
+          + "leave out '/' and \(EchoText.quoted(text, chat))")
+    }
+    guard parts.count <= partsMax else { throw bad }
+    let device = Token(start: parts[0].lowerBound, end: parts[0].upperBound, isQuoted: false)
+    try checkDevice(device, name, text)
+    for (index, part) in parts.dropFirst().enumerated() {
+      let isGood = text.extracting(part).withUnsafeBufferPointer { bytes in
+        if bytes.elementsEqual("current".utf8) { return true }
+        if index == 0 { return SessionID.isOne(bytes) }
+        return 1...6 ~= bytes.count && bytes[0] != UInt8(ascii: "0")
+          && bytes.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+      }
+      guard isGood else { throw bad }
+    }
+  }
+
+  private func checkID(_ token: Token, _ name: String, _ text: Span<UInt8>) throws(RequestError) {
+    _ = try checkBare(token, .id, name, text)
+  }
+
+  /// Puts the option's name before what is wrong with its value.
+  private func named<Value>(
+    _ name: String, _ body: () throws(RequestError) -> Value
+  ) throws(RequestError) -> Value {
+    do throws(RequestError) {
+      return try body()
+    } catch {
+      throw RequestError(error.code, "\(name)=\(error.text)")
+    }
+  }
+}
+
+extension ParsedOption {
+  /// Whether this is the option of that name, in any case.
+  fileprivate func names(_ text: String, in line: Span<UInt8>) -> Bool {
+    guard text.utf8.count == key.count else { return false }
+    var at = keyStart
+    for byte in text.utf8 {
+      guard line[at] | 0x20 == byte else { return false }
+      at += 1
+    }
+    return true
+  }
+}

@@ -1,0 +1,134 @@
+// Owns: the decision which requests a principal may make and what it may see. Runs on the loop's
+// thread.
+
+internal import Access
+internal import Events
+internal import Store
+package import Wire
+
+extension Principal {
+  func require(_ rights: Rights) throws(RequestError) {
+    let needed: RightsSet =
+      switch rights {
+      case .connection, .known: []
+      case .read: .read
+      case .write: .write
+      case .operate: .operate
+      }
+    guard self.rights.isSuperset(of: needed) else {
+      throw RequestError(.forbidden, "this needs the right to \(rights.rawValue)")
+    }
+  }
+
+  func require(device: UnsafeBufferPointer<UInt8>) throws(RequestError) {
+    guard sees(device) else { throw RequestError(.forbidden, "this device is not yours") }
+  }
+
+  func require(device: String) throws(RequestError) {
+    guard sees(Array(device.utf8)) else {
+      throw RequestError(.forbidden, "this device is not yours")
+    }
+  }
+
+  func require(kind: some StringProtocol, ref: some StringProtocol) throws(RequestError) {
+    guard sees(kind: kind, ref: ref) else {
+      throw RequestError(.forbidden, "this link is not yours")
+    }
+  }
+
+  func require(_ reach: Reach) throws(RequestError) {
+    switch reach {
+    case .shown: break
+    case .shownToOperators: try require(Rights.operate)
+    case .everyDevice:
+      guard seesAllDevices else {
+        throw RequestError(.forbidden, "this is about all devices, and not all are yours")
+      }
+    }
+  }
+}
+
+extension Call {
+  /// Does what the request asks, if its caller may ask it.
+  package func run() throws(RequestError) {
+    try authorize(verb)
+    try verb.run(self)
+  }
+
+  /// Refuses what the caller has no right to; without `--auth` everything is allowed.
+  ///
+  /// Devices and links within a payload are the verb's to check.
+  private func authorize(_ verb: Verb) throws(RequestError) {
+    guard checksAccess, verb.rights != .connection else { return }
+    guard let principal = caller.principal else {
+      throw RequestError(.authRequired, "say AUTH and your secret first")
+    }
+    try principal.require(verb.rights)
+    if verb.words.isEmpty { try principal.require(verb.reach) }
+    try authorizeWords(verb, principal)
+    try authorizeOptions(verb, principal)
+  }
+
+  /// Whether the caller may name every user, or none at all.
+  var mayNameAllUsers: Bool { !checksAccess || caller.principal?.users == nil }
+
+  /// The user of the sessions that RECOVER may give; nil if any session will do.
+  ///
+  /// As asked; or the only one whose sessions the caller may name.
+  func userOfRecovered() throws(RequestError) -> String? {
+    if option(.user) != nil { return text(.user) }
+    guard checksAccess, let users = caller.principal?.users else { return nil }
+    guard users.count == 1, let user = users[0] else {
+      throw RequestError(
+        .badRequest, "user= is missing: your links are those of several users, so name one")
+    }
+    return user
+  }
+
+  /// The same for what a payload names.
+  func authorize(device: String, links: [LinkName]) throws(RequestError) {
+    guard checksAccess else { return }
+    guard let principal = caller.principal else {
+      throw RequestError(.authRequired, "say AUTH and your secret first")
+    }
+    try principal.require(device: device)
+    for link in links { try principal.require(kind: link.kind, ref: link.ref) }
+  }
+
+  private func authorizeWords(_ verb: Verb, _ principal: Principal) throws(RequestError) {
+    for index in arguments.words.indices {
+      switch verb.words[min(index, verb.words.count - 1)].kind {
+      case .device, .address: try principal.require(device: device(ofWord: index))
+      case .deviceOrAll, .listed: try authorize(scope: word(index), verb, principal)
+      case .linkRef: try principal.require(kind: text(index - 1), ref: text(index))
+      case .group: try principal.require(Reach.everyDevice)
+      case .linkKind, .id, .agent, .text, .duration, .integer, .oneOf: break
+      }
+    }
+  }
+
+  /// A device, `*`, or the link of a LIST.
+  private func authorize(
+    scope: UnsafeBufferPointer<UInt8>, _ verb: Verb, _ principal: Principal
+  ) throws(RequestError) {
+    if scope.elementsEqual([UInt8(ascii: "*")]) {
+      try principal.require(verb.reach)
+    } else if let equals = scope.firstIndex(of: UInt8(ascii: "=")) {
+      try principal.require(
+        kind: String(decoding: scope[..<equals], as: UTF8.self),
+        ref: String(decoding: scope[(equals + 1)...], as: UTF8.self))
+    } else {
+      try principal.require(device: scope)
+    }
+  }
+
+  private func authorizeOptions(_ verb: Verb, _ principal: Principal) throws(RequestError) {
+    for option in verb.options where arguments[option] != nil {
+      switch option.reach {
+      case .nothing: break
+      case .user: try principal.require(kind: "user", ref: text(option))
+      case .everyDevice: try principal.require(Reach.everyDevice)
+      }
+    }
+  }
+}

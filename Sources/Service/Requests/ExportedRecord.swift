@@ -1,0 +1,458 @@
+// Owns: the form of an exported session for IMPORT: its members, their values, and how they become
+// the fields of a record. Values that callers have stored are checked and copied, never written
+// anew. A value; on the loop's thread.
+
+internal import Scripts
+internal import SessionModel
+package import Settings
+package import Store
+package import Wire
+
+/// An exported session, checked.
+package struct ExportedRecord {
+  /// How deep a payload may nest: a message, which may nest 64 deep, lies five levels down.
+  package static let depthMax = RequestParser.payloadDepthMaxDefault + 5
+
+  package private(set) var device = ""
+  package private(set) var session = ""
+  /// The record's fields, names and values in turn.
+  package private(set) var fields = Parts()
+  /// Chat, number, time and JSON of each message.
+  package private(set) var messages = Parts()
+  package private(set) var links: [LinkName] = []
+  private let text: UnsafeBufferPointer<UInt8>
+  /// Where the payload begins in its line: what error texts count from.
+  private let start: Int
+  private let settings: Settings
+  /// No member was changed later.
+  private var latestRev: Int64 = 0
+
+  package init(
+    _ payload: UnsafeBufferPointer<UInt8>, at start: Int, _ settings: Settings
+  ) throws(RequestError) {
+    text = payload
+    self.start = start
+    self.settings = settings
+    guard payload.count <= settings.recordBytesMax else {
+      throw RequestError(
+        .tooLarge, "the session has more than \(settings.recordBytesMax) bytes")
+    }
+    let whole = try object(0..<payload.count, "the payload")
+    guard try number(whole, "format", 0...1_000) == 1 else {
+      throw ExportedRecord.bad("format is not 1: this was not made by this EXPORT")
+    }
+    device = try id(try need(whole, "device"), "device")
+    guard settings.deviceIDs == .any || IDText.isUUID(device) else {
+      throw ExportedRecord.bad("device is not a UUID, as this worker asks for")
+    }
+    // As in a word: in capitals it is the same device.
+    if settings.deviceIDs == .uuid { device = device.lowercased() }
+    session = try sessionID(whole)
+    try readState(whole)
+    try readTimes(whole)
+    try readMembers(whole)
+    try readLinks(whole)
+    try readChats(whole)
+  }
+
+  package static func bad(_ why: String) -> RequestError {
+    RequestError(.badRequest, "IMPORT: \(why)")
+  }
+
+  private mutating func set(_ name: String, _ value: some Collection<UInt8>) {
+    fields.add(name.utf8)
+    fields.add(value)
+  }
+
+  private mutating func set(_ name: String, _ value: Int64) { set(name, "\(value)".utf8) }
+
+  // MARK: The record's own parts
+
+  private func sessionID(_ whole: [String: Range<Int>]) throws(RequestError) -> String {
+    let session = try string(try need(whole, "session"), "session")
+    guard Array(session.utf8).withUnsafeBufferPointer({ SessionID.isOne($0) }) else {
+      throw ExportedRecord.bad("session is not a session's id")
+    }
+    return session
+  }
+
+  private mutating func readState(_ whole: [String: Range<Int>]) throws(RequestError) {
+    let state = try string(try need(whole, "state"), "state")
+    guard SessionState(rawValue: state) != nil else {
+      throw ExportedRecord.bad("state is none of a session's")
+    }
+    set("state", state.utf8)
+    if let reason = whole["reason"] { set("reason", try text(reason, "reason")) }
+    set("thread", try text(try need(whole, "thread"), "thread"))
+    let isFenced = whole["fenced"].map { text[$0].elementsEqual("true".utf8) } ?? false
+    set("fenced", (isFenced ? "yes" : "no").utf8)
+    let rev = try number(whole, "rev", 1...ExportedRecord.numberMax)
+    set("rev", rev)
+    set("floor", try number(whole, "floor", 0...rev))
+    latestRev = rev
+    let answers = try numbers(whole, "answers", count: 2)
+    set("answers", answers[0])
+    set("answer_ms", answers[1])
+    for (state, value) in try members(whole, "spent") {
+      guard SessionState(rawValue: state) != nil else {
+        throw ExportedRecord.bad("spent names a state that there is none of")
+      }
+      set("s:\(state)", try number(value, "spent"))
+    }
+  }
+
+  private mutating func readTimes(_ whole: [String: Range<Int>]) throws(RequestError) {
+    let clocks = try numbers(whole, "clocks", count: 6)
+    let tenYearsMs: Int64 = 3_650 * 86_400_000
+    guard clocks.allSatisfy({ $0 == 0 || 10...tenYearsMs ~= $0 }), clocks[4] > 0 else {
+      throw ExportedRecord.bad("clocks are not six durations in ms")
+    }
+    set("clocks", clocks.map(String.init).joined(separator: " ").utf8)
+    let names = [
+      ("created_at", "created"), ("active_at", "active"), ("born_at", "born"), ("since", "since"),
+    ]
+    for (name, field) in names { set(field, try number(whole, name)) }
+    for (name, field) in [("updated_at", "updated"), ("ended_at", "ended")] {
+      let at = try number(whole, name)
+      if at > 0 { set(field, at) }
+    }
+    let warned = try numbers(whole, "warned", count: 2)
+    set("warned", warned.map(String.init).joined(separator: " ").utf8)
+  }
+
+  /// `name`, `phase` and `step`, and the caller's own fields: revision and value each.
+  private mutating func readMembers(_ whole: [String: Range<Int>]) throws(RequestError) {
+    for (name, value) in try members(whole, "members") {
+      guard ["name", "phase", "step"].contains(name) else {
+        throw ExportedRecord.bad("members may be name, phase and step")
+      }
+      set(name, try versioned(value, isText: true).line)
+    }
+    var count = 0
+    for (name, value) in try fieldMembers(whole) {
+      let (line, hasValue) = try versioned(value, isText: false)
+      guard name.count <= Members.nameBytesMax else {
+        throw RequestError(
+          .tooLarge,
+          "a field's name may have \(Members.nameBytesMax) bytes, and this one has \(name.count)")
+      }
+      var field = Array("f:".utf8)
+      field.appendJSONString(name.span)
+      fields.add(field)
+      fields.add(line)
+      count += hasValue ? 1 : 0
+    }
+    guard count <= settings.fieldsMax else {
+      throw RequestError(.quota, "a session may have \(settings.fieldsMax) fields")
+    }
+    set("fields", Int64(count))
+  }
+
+  private mutating func readLinks(_ whole: [String: Range<Int>]) throws(RequestError) {
+    // In the order of the text, which a record shows.
+    let kinds = try members(whole, "links").sorted { $0.value.lowerBound < $1.value.lowerBound }
+    for (kind, refs) in kinds {
+      if let fault = IDText.fault(kind) {
+        throw ExportedRecord.bad("a link's kind is not an id: \(fault)")
+      }
+      guard !LinkKind.reserved.contains(kind) else {
+        throw ExportedRecord.bad(LinkKind.whyReserved(kind))
+      }
+      for ref in try elements(refs, "links") {
+        links.append(LinkName(kind: kind, ref: try id(ref, "a link's ref")))
+      }
+    }
+    guard links.count <= settings.linksMax else {
+      throw RequestError(.quota, "a session may have \(settings.linksMax) links")
+    }
+    guard Set(links).count == links.count else {
+      throw ExportedRecord.bad("a link stands there twice")
+    }
+    let lines = links.map { "\($0.kind) \($0.ref)\n" }.joined()
+    guard lines.utf8.count <= ScriptConstants.linkBytesMax else {
+      throw RequestError(
+        .quota, "all links may have \(ScriptConstants.linkBytesMax) bytes")
+    }
+    if !lines.isEmpty { set("links", lines.utf8) }
+  }
+
+  // MARK: Chats
+
+  private mutating func readChats(_ whole: [String: Range<Int>]) throws(RequestError) {
+    let chats = try elements(try need(whole, "chats"), "chats")
+    guard chats.count <= settings.chatsMax else {
+      throw RequestError(
+        .quota, "quota exceeded: \(chats.count) of \(settings.chatsMax) chats in this session")
+    }
+    var numbers: [Int64] = []
+    var names: Set<[UInt8]> = []
+    for range in chats {
+      let chat = try object(range, "a chat")
+      let next = (numbers.last ?? 0) + 1
+      let given =
+        try chat["chat"].map { range throws(RequestError) in
+          try self.number(range, "chat", 1...ExportedRecord.chatNumberMax)
+        }
+      let number = given ?? next
+      guard number >= next else {
+        throw ExportedRecord.bad("the numbers of chats must grow")
+      }
+      numbers.append(number)
+      if let name = try readChat(number, chat), !names.insert(name).inserted {
+        throw ExportedRecord.bad("two chats have one name")
+      }
+    }
+    let highest = numbers.last ?? 1
+    let last =
+      try whole["last_chat"].map { range throws(RequestError) in
+        try number(range, "last_chat", highest...ExportedRecord.chatNumberMax)
+      } ?? highest
+    // As records keep them: which are left is said only once one was removed.
+    let isWhole = numbers.elementsEqual(1...last)
+    let list = numbers.isEmpty ? " " : numbers.map { " \($0)" }.joined()
+    set("chats", "\(last)\(isWhole ? "" : list)".utf8)
+    let current = try number(whole, "chat", 0...last)
+    guard numbers.contains(current) || numbers.isEmpty && current == 0 else {
+      throw ExportedRecord.bad("chat is none of the chats")
+    }
+    set("chat", current)
+  }
+
+  /// An address has no greater number.
+  private static let chatNumberMax: Int64 = 999_999
+
+  /// Returns the chat's name, if it has one.
+  private mutating func readChat(
+    _ chat: Int64, _ members: [String: Range<Int>]
+  ) throws(RequestError) -> [UInt8]? {
+    var name: [UInt8]?
+    if let range = members["name"], !isNull(range) {
+      _ = try text(range, "a chat's name")
+      // Written one way, for names are compared as they are written.
+      var json: [UInt8] = []
+      json.appendJSONString(Array(try string(range, "a chat's name").utf8).span)
+      set("n:\(chat)", json)
+      name = json
+    }
+    if let config = members["config"], !isNull(config) { set("c:\(chat)", try value(config)) }
+    if let asked = members["asked_at"], !isNull(asked) {
+      set("t:\(chat)", try number(asked, "asked_at"))
+    }
+    if let created = members["created_at"] {
+      set("b:\(chat)", try number(created, "created_at"))
+    }
+    let latest = try number(members, "seq")
+    set("q:\(chat)", latest)
+    let list = try elements(try need(members, "messages"), "messages")
+    guard list.count <= settings.messagesMax else {
+      throw RequestError(
+        .quota, "a chat may have \(settings.messagesMax) messages, and this one has \(list.count)")
+    }
+    var before: Int64 = 0
+    for range in list {
+      let message = try object(range, "a message")
+      let seq = try number(message, "seq", 1...ExportedRecord.numberMax)
+      guard seq > before, seq <= latest else {
+        throw ExportedRecord.bad("the seq of messages must grow, up to their chat's seq")
+      }
+      before = seq
+      let json = try value(try need(message, "message"))
+      guard json.first == UInt8(ascii: "{") else {
+        throw ExportedRecord.bad("a message must be a JSON object")
+      }
+      messages.add("\(chat)".utf8)
+      messages.add("\(seq)".utf8)
+      messages.add("\(try number(message, "at"))".utf8)
+      messages.add(json)
+    }
+    return name
+  }
+}
+
+// MARK: Reading JSON
+
+extension ExportedRecord {
+  /// The greatest number of an export: thirteen digits, which times have until the year 2286.
+  ///
+  /// The scripts count on from what is imported, and write fourteen digits exactly.
+  private static let numberMax: Int64 = 9_999_999_999_999
+
+  private func isNull(_ range: Range<Int>) -> Bool { text[range].elementsEqual("null".utf8) }
+
+  private func need(
+    _ members: [String: Range<Int>], _ name: String
+  ) throws(RequestError) -> Range<Int> {
+    guard let range = members[name] else { throw ExportedRecord.bad("\(name) is missing") }
+    return range
+  }
+
+  /// The members of an object, in the order of the text.
+  private func list(
+    _ range: Range<Int>, _ name: String
+  ) throws(RequestError) -> [(String, Range<Int>)] {
+    guard text[range].first == UInt8(ascii: "{") else {
+      throw ExportedRecord.bad("\(name) is not an object")
+    }
+    var found: [(String, Range<Int>)] = []
+    var members = JSONMembers(range.lowerBound, range.upperBound)
+    while let (key, value) = members.next(in: text.span) {
+      found.append((String(decoding: try memberName(key), as: UTF8.self), value))
+    }
+    return found
+  }
+
+  /// The name of a member; half of a surrogate pair in it is kept as it is.
+  private func memberName(_ key: Token) throws(RequestError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    try JSONString.decode(text.span, key, halves: .kept, into: &bytes)
+    return bytes
+  }
+
+  /// The caller's own fields in the order of the text, each once, with its last value.
+  private func fieldMembers(
+    _ whole: [String: Range<Int>]
+  ) throws(RequestError) -> [(key: [UInt8], value: Range<Int>)] {
+    guard let range = whole["fields"] else { return [] }
+    guard text[range].first == UInt8(ascii: "{") else {
+      throw ExportedRecord.bad("fields is not an object")
+    }
+    var found: [[UInt8]: Range<Int>] = [:]
+    var members = JSONMembers(range.lowerBound, range.upperBound)
+    while let (key, value) = members.next(in: text.span) { found[try memberName(key)] = value }
+    return found.sorted { $0.value.lowerBound < $1.value.lowerBound }
+  }
+
+  private func object(
+    _ range: Range<Int>, _ name: String
+  ) throws(RequestError) -> [String: Range<Int>] {
+    Dictionary(try list(range, name)) { _, last in last }
+  }
+
+  /// The members of the object `name`; none if it is missing.
+  private func members(
+    _ whole: [String: Range<Int>], _ name: String
+  ) throws(RequestError) -> [(key: String, value: Range<Int>)] {
+    guard let range = whole[name] else { return [] }
+    // In the order of the text: what is written in another order is not the same byte for byte.
+    return try object(range, name).sorted { $0.value.lowerBound < $1.value.lowerBound }
+  }
+
+  private func elements(
+    _ range: Range<Int>, _ name: String
+  ) throws(RequestError) -> [Range<Int>] {
+    guard text[range].first == UInt8(ascii: "[") else {
+      throw ExportedRecord.bad("\(name) is not an array")
+    }
+    var found: [Range<Int>] = []
+    var elements = JSONElements(range.lowerBound, range.upperBound)
+    while let element = elements.next(in: text.span) { found.append(element) }
+    return found
+  }
+
+  private func number(
+    _ range: Range<Int>, _ name: String, _ allowed: ClosedRange<Int64> = 0...numberMax
+  ) throws(RequestError) -> Int64 {
+    let digits = text[range]
+    guard digits.count <= 16, digits.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }),
+      let number = Int64(String(decoding: digits, as: UTF8.self)), allowed ~= number
+    else { throw ExportedRecord.bad("\(name) is not a whole number in its range") }
+    return number
+  }
+
+  /// The number `name`; 0 if it is missing and may be.
+  private func number(
+    _ members: [String: Range<Int>], _ name: String,
+    _ allowed: ClosedRange<Int64> = 0...numberMax
+  ) throws(RequestError) -> Int64 {
+    guard let range = members[name] else {
+      guard ["floor", "updated_at", "ended_at"].contains(name) else {
+        throw ExportedRecord.bad("\(name) is missing")
+      }
+      return 0
+    }
+    return try number(range, name, allowed)
+  }
+
+  /// An array of so many numbers; zeros if it is missing and may be.
+  private func numbers(
+    _ members: [String: Range<Int>], _ name: String, count: Int
+  ) throws(RequestError) -> [Int64] {
+    guard let range = members[name] else {
+      guard name != "clocks" else { throw ExportedRecord.bad("clocks are missing") }
+      return Array(repeating: 0, count: count)
+    }
+    var found: [Int64] = []
+    for element in try elements(range, name) { found.append(try number(element, name)) }
+    guard found.count == count else {
+      throw ExportedRecord.bad("\(name) are not \(count) numbers")
+    }
+    return found
+  }
+
+  private func string(_ range: Range<Int>, _ name: String) throws(RequestError) -> String {
+    guard text[range].first == UInt8(ascii: "\""), range.count >= 2 else {
+      throw ExportedRecord.bad("\(name) is not a text")
+    }
+    var bytes: [UInt8] = []
+    let token = Token(start: range.lowerBound + 1, end: range.upperBound - 1, isQuoted: true)
+    do { try JSONString.decode(text.span, token, into: &bytes) } catch {
+      throw ExportedRecord.bad("\(name) has half of a surrogate pair")
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private func id(_ range: Range<Int>, _ name: String) throws(RequestError) -> String {
+    let id = try string(range, name)
+    if let fault = IDText.fault(id) { throw ExportedRecord.bad("\(name) is not an id: \(fault)") }
+    return id
+  }
+
+  /// A JSON text, or null, as it stands.
+  private func text(
+    _ range: Range<Int>, _ name: String
+  ) throws(RequestError) -> Slice<UnsafeBufferPointer<UInt8>> {
+    guard !isNull(range) else { return text[range] }
+    let bytesMax = ValueKind.storedTextBytesMax
+    guard try string(range, name).utf8.count <= bytesMax else {
+      throw ExportedRecord.bad("\(name) may have \(bytesMax) bytes")
+    }
+    return text[range]
+  }
+
+  /// Any value of the caller's, within the limits that it had when it was stored.
+  private func value(
+    _ range: Range<Int>
+  ) throws(RequestError) -> Slice<UnsafeBufferPointer<UInt8>> {
+    guard range.count <= Members.bytesMax else {
+      throw RequestError(.tooLarge, "a field or a message may have \(Members.bytesMax) bytes")
+    }
+    do {
+      try JSONValidator.validate(
+        text.span, from: range.lowerBound, to: range.upperBound,
+        depthMax: RequestParser.payloadDepthMaxDefault)
+    } catch {
+      throw error.requestError(
+        in: "a value of the payload", depthMax: RequestParser.payloadDepthMaxDefault, after: start)
+    }
+    return text[range]
+  }
+
+  /// `[revision]` or `[revision,value]`, as the record has it.
+  private func versioned(
+    _ range: Range<Int>, isText: Bool
+  ) throws(RequestError) -> (line: [UInt8], hasValue: Bool) {
+    let parts = try elements(range, "a field")
+    guard 1...2 ~= parts.count else {
+      throw ExportedRecord.bad("a field is not a revision and a value")
+    }
+    let rev = try number(parts[0], "a field's revision", 1...latestRev)
+    var line = Array("\(rev)".utf8)
+    guard parts.count == 2 else { return (line, false) }
+    guard !isNull(parts[1]) else {
+      throw ExportedRecord.bad("a field is null: one that was removed has its revision alone")
+    }
+    line.append(UInt8(ascii: " "))
+    line += isText ? try text(parts[1], "a member") : try value(parts[1])
+    return (line, true)
+  }
+}

@@ -1,0 +1,37 @@
+// Owns: what OPEN, and RECOVER where nothing can be recovered, make a session from. A value; on the
+// loop's thread.
+
+internal import SessionModel
+internal import Settings
+internal import Wire
+
+/// A session that is to be made.
+struct NewSession {
+  /// The id, the thread (JSON), the clocks in ms in the order in which a record keeps them,
+  /// whether it is fenced, and its members: as the scripts take them.
+  let words: [String]
+  /// When the first of its clocks does anything; nil if none runs.
+  let dueInMs: Int64?
+
+  init(_ call: borrowing Call) throws(RequestError) {
+    let id = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device))
+    let thread = call.json(.thread).map { String(decoding: $0, as: UTF8.self) } ?? "\"\(id)\""
+    var clocks: [Int64] = []
+    for (option, ms) in zip(OptionName.clocks, call.shared.settings.clocks.inOrder) {
+      clocks.append(call.number(option) ?? ms)
+    }
+    dueInMs = NewSession.firstDue(clocks)
+    let isFenced = call.option(.fenced)?.elementsEqual("yes".utf8) ?? false
+    let members = try Members(call)
+    words = [
+      id, thread, clocks.map(String.init).joined(separator: " "), isFenced ? "yes" : "no",
+      String(decoding: members.parts.bytes, as: UTF8.self),
+    ]
+  }
+
+  private static func firstDue(_ clocks: [Int64]) -> Int64? {
+    let (idle, abandon, life, warn) = (clocks[0], clocks[1], clocks[3], clocks[5])
+    let warned = [idle, life].map { $0 > warn ? $0 - warn : $0 }
+    return (warned + [abandon]).filter { $0 > 0 }.min()
+  }
+}

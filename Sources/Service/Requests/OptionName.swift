@@ -1,0 +1,73 @@
+// Owns: the options of the protocol and what each takes. Values; any thread.
+
+internal import SessionModel
+internal import Wire
+
+/// The options of the protocol: a name has the same kind wherever it stands.
+package enum OptionName: Int, CaseIterable, Sendable {
+  case ttl, token, req
+  case types, after, group, limit, wait
+  case agent
+  case user, name, thread, phase, step, reason
+  case idle, abandon, archive, life, keep, warn
+  case fenced, rev, state, cursor, hint, last, replace, archived
+
+  package var text: String { OptionName.texts[rawValue] }
+
+  private static let texts = allCases.map { "\($0)" }
+
+  /// The clocks of a session, in the order in which its record keeps them.
+  package static let clocks: [OptionName] = [.idle, .abandon, .archive, .life, .keep, .warn]
+
+  package var kind: ValueKind {
+    switch self {
+    case .ttl: .duration(allowsZero: false)
+    case .token: .integer(1...((1 << 53) - 1))
+    case .req, .after, .group: .id
+    case .types: .text(bytesMax: 1_024)
+    case .limit: .integer(1...1_000)
+    case .wait: .duration(allowsZero: true)
+    case .agent: .agent
+    case .user: .id
+    case .name, .thread, .phase, .step, .reason: .text(bytesMax: ValueKind.storedTextBytesMax)
+    case .idle, .abandon, .archive, .life, .warn: .duration(allowsZero: true)
+    case .keep: .duration(allowsZero: false)
+    case .fenced, .replace, .archived: .oneOf(["yes", "no"])
+    case .rev: .integer(0...((1 << 53) - 1))
+    case .state: .oneOf(SessionState.allCases.map(\.rawValue))
+    case .hint: .id
+    // A partition's tag, a session and a device, with points between them.
+    case .cursor: .text(bytesMax: IDText.idBytesMax + 64)
+    case .last: .integer(1...1_000)
+    }
+  }
+}
+
+extension OptionName {
+  /// Whether it is part of the request's fingerprint: with another value it is another request,
+  /// which may not have the same idempotency key.
+  var isPartOfRequest: Bool {
+    switch self {
+    case .req, .wait: false
+    case .ttl, .token, .types, .after, .group, .limit, .agent, .user, .name, .thread, .phase, .step,
+      .reason, .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor,
+      .hint, .last, .replace, .archived:
+      true
+    }
+  }
+
+  /// The scope to which an option gives access.
+  enum Reach { case nothing, user, everyDevice }
+
+  var reach: Reach {
+    switch self {
+    case .user: .user
+    // A report on an agent adds up its locks on all devices; a group takes events of all.
+    case .agent, .group: .everyDevice
+    case .ttl, .token, .req, .types, .after, .limit, .wait, .name, .thread, .phase, .step, .reason,
+      .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor, .hint, .last,
+      .replace, .archived:
+      .nothing
+    }
+  }
+}

@@ -1,0 +1,92 @@
+// Owns: how a verb declares itself: its words, its options, its rights and its text for HELP.
+// A value; any thread.
+
+internal import Wire
+
+/// Whether a verb takes a JSON payload.
+package enum PayloadRule: Sendable {
+  case none, optionalObject, any, optionalAny
+  /// An exported session: an object that may be longer, and nest deeper, than others.
+  case record
+}
+
+/// The right that a verb needs.
+package enum Rights: String, Sendable {
+  /// Nothing: it is part of every connection.
+  case connection
+  /// To have said who it is.
+  case known
+  case read
+  case write
+  /// The operator's.
+  case operate
+}
+
+/// The scope of a verb with `*`, or of one that reads more than the devices and links that it
+/// names.
+enum Reach: Sendable {
+  /// It shows what the caller may see, and nothing else.
+  case shown
+  /// The same, and only to operators.
+  case shownToOperators
+  /// It covers every device at once, so that nothing of it can be hidden.
+  case everyDevice
+}
+
+/// One verb of the protocol.
+///
+/// A class, so that handing it on costs one reference and not one for each of its texts.
+package final class Verb: Sendable {
+  /// In capitals; eight letters at most.
+  package let name: String
+  package let rights: Rights
+  package let words: [WordRule]
+  package let options: [OptionName]
+  /// Those of the options that must be given.
+  package let required: [OptionName]
+  package let payload: PayloadRule
+  /// One sentence for HELP.
+  package let summary: String
+  /// The scope with `*`, or without a word.
+  let reach: Reach
+  /// The first words of its replies, besides ERR.
+  package let replies: [String]
+  let run: @Sendable (borrowing Call) throws(RequestError) -> Void
+
+  init(
+    name: String, rights: Rights, words: [WordRule] = [], options: [OptionName] = [],
+    required: [OptionName] = [], payload: PayloadRule = .none, summary: String,
+    reach: Reach = .shown, replies: [String],
+    run: @escaping @Sendable (borrowing Call) throws(RequestError) -> Void
+  ) {
+    self.name = name
+    self.rights = rights
+    self.words = words
+    self.options = options
+    self.required = required
+    self.payload = payload
+    self.summary = summary
+    self.reach = reach
+    self.replies = replies
+    self.run = run
+  }
+
+  /// Whether the worker answers it by itself, and it needs no bounded resource.
+  package var isAboutConnection: Bool { rights == .connection || rights == .known }
+
+  /// How it is written, such as `UNLOCK device agent [token=] [req=]`.
+  package var usage: String {
+    var parts = [name]
+    parts += words.map { word in
+      let name = word.isRepeated ? "\(word.name)…" : word.name
+      return word.isOptional ? "[\(name)]" : name
+    }
+    parts += options.map { required.contains($0) ? "\($0.text)=" : "[\($0.text)=]" }
+    switch payload {
+    case .none: break
+    case .any, .record: parts.append("payload")
+    case .optionalObject, .optionalAny: parts.append("[payload]")
+    }
+    return parts.joined(separator: " ")
+  }
+}

@@ -1,0 +1,73 @@
+// Owns: the state that a worker's threads share: constants, and a few flags. Any thread.
+
+package import Access
+package import Deadlines
+package import Events
+package import Loop
+package import Metrics
+internal import SessionModel
+package import Settings
+package import Synchronization
+
+/// The state that all loops of a worker see.
+package final class SharedState: Sendable {
+  package let settings: Settings
+  package let log: Log
+  /// Names this process among all that share a Redis: host, process and start in one word.
+  package let workerID: String
+  package let startedAtMs = MonotonicTime.nowMs()
+  package let threads: Int
+  package let redisMode: String
+  /// One per serving loop.
+  package let counters: [Counters]
+  /// The deadlines that serving loops report to the control loop.
+  package let deadlines: UpcomingDeadlines
+  let deadlineMailbox: Mailbox<Partition>
+  package let deadlineFigures = DeadlineFigures()
+  /// The serving loops' requests to the event tail.
+  package let tailRequests: Mailbox<TailRequest>
+  /// Whose connections there are.
+  package let addresses = AddressCounts()
+  /// The bytes that are kept for callers.
+  package let buffered = BufferedTotal()
+  /// The principals; nil without --auth.
+  package let principals: Mutex<Principals?>
+  private let draining = Atomic(false)
+  private let reloadFailed = Atomic(false)
+
+  package init(
+    _ settings: Settings, log: Log, workerID: String, threads: Int, redisMode: String,
+    verbs: Int, principals: Principals? = nil
+  ) throws(SystemError) {
+    self.settings = settings
+    self.log = log
+    self.workerID = workerID
+    self.threads = threads
+    self.redisMode = redisMode
+    self.principals = Mutex(principals)
+    counters = (0..<threads).map { _ in Counters(verbs: verbs) }
+    deadlineMailbox = try Mailbox()
+    tailRequests = try Mailbox()
+    deadlines = UpcomingDeadlines(mailbox: deadlineMailbox, horizonMs: 3 * settings.sweepMs)
+  }
+
+  /// Whether the worker has been signalled to stop.
+  package var isDraining: Bool { draining.load(ordering: .relaxed) }
+  /// Whether the latest reload of the principals failed.
+  package var hasReloadFailed: Bool { reloadFailed.load(ordering: .relaxed) }
+  package func setReloadFailed(_ failed: Bool) { reloadFailed.store(failed, ordering: .relaxed) }
+  package func startDraining() { draining.store(true, ordering: .relaxed) }
+
+  package func sum(_ figure: Figure) -> Int { counters.reduce(0) { $0 + $1[figure] } }
+
+  /// The part of this state that the control loop's work on deadlines needs.
+  package var deadlineContext: DeadlineContext {
+    DeadlineContext(
+      workerID: workerID, sweepMs: settings.sweepMs, eventsAgeMs: settings.eventsAgeMs,
+      requestTimeoutMs: settings.requestTimeoutMs, log: log, figures: deadlineFigures,
+      upcoming: deadlines, mailbox: deadlineMailbox)
+  }
+
+  /// Open connections of all loops.
+  package var connections: Int { sum(.connectionsNow) }
+}

@@ -1,0 +1,27 @@
+// INFO: the worker that answers, and the state of its connection to Redis.
+
+internal import Loop
+internal import Metrics
+internal import Settings
+internal import Store
+internal import Wire
+
+enum InfoVerb {
+  static let verb = Verb(
+    name: "INFO", rights: .known,
+    summary: "Shows the worker's version, its name and the state of its connection to Redis.",
+    replies: ["OK"]
+  ) { (call) throws(RequestError) in
+    let (shared, store) = (call.shared, call.store)
+    call.answer(
+      "OK {\"version\":\"\(Version.text)\",\"protocol\":\(Version.wireProtocol),"
+        + "\"worker\":\"\(shared.workerID)\","
+        + "\"redis\":{\"state\":\"\(store.stateWord)\",\"mode\":\"\(shared.redisMode)\","
+        + "\"version\":\"\(store.redisVersion)\",\"lua\":\"\(store.scriptWay)\"},"
+        + "\"notifications\":\(shared.deadlineFigures.notificationsLive),"
+        + "\"workers\":\(shared.deadlineFigures.workers),"
+        + "\"uptime_ms\":\(MonotonicTime.nowMs() - shared.startedAtMs),"
+        + "\"draining\":\(shared.isDraining),"
+        + "\"threads\":\(shared.threads),\"connections\":\(shared.connections)}")
+  }
+}

@@ -1,0 +1,36 @@
+// LIST: sessions of a device, of a link, or all.
+
+internal import RedisConnection
+internal import Scripts
+internal import SessionModel
+internal import Store
+internal import Wire
+
+enum ListVerb {
+  static let verb = Verb(
+    name: "LIST", rights: .read, words: [.listed],
+    options: [.state, .limit, .cursor],
+    summary: "The sessions of a device or of a link, newest first; or all of them.",
+    reach: .shownToOperators, replies: ["OK"]
+  ) { (call) throws(RequestError) in
+    let listed = call.text(0)
+    guard listed != "*" else {
+      try SessionList(call, .all)
+      return
+    }
+    guard !listed.contains("=") else {
+      let parts = listed.split(separator: "=", maxSplits: 1).map(String.init)
+      try SessionList(call, .link(LinkName(kind: parts[0], ref: parts[1])))
+      return
+    }
+    if let cursor = call.option(.cursor), !SessionID.isOne(cursor) {
+      throw SessionList.forged(call.text(.cursor))
+    }
+    try call.run(.listDevice) { arguments in
+      arguments.word(call.word(0))
+      arguments.word(orEmpty: call.option(.state))
+      arguments.word(call.number(.limit) ?? 50)
+      arguments.word(orEmpty: call.option(.cursor))
+    }
+  }
+}

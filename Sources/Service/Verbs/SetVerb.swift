@@ -1,0 +1,118 @@
+// SET: merges members into a session, or into a chat's configuration.
+
+internal import RedisConnection
+internal import Scripts
+internal import SessionModel
+internal import Store
+internal import Wire
+
+enum SetVerb {
+  static let verb = Verb(
+    name: "SET", rights: .write, words: [.sessionOrChat],
+    options: [.user, .name, .phase, .step, .rev, .token, .req], payload: .optionalObject,
+    summary: "Merges members into a session or into a chat's configuration; null removes one.",
+    replies: ["OK", "NONE", "STALE"]
+  ) { (call) throws(RequestError) in
+    let address = call.address
+    guard address.chat == nil else {
+      try ChatChange.run(call)
+      return
+    }
+    let members = try Members(call)
+    guard call.option(.user) != nil else {
+      try call.run(.set) { arguments in
+        arguments.word(address.device)
+        arguments.word(orEmpty: address.session)
+        arguments.word(members.parts.bytes)
+        arguments.word(orEmpty: call.number(.rev))
+        arguments.emptyWord()
+        arguments.emptyWord()
+        arguments.word(orEmpty: call.number(.token))
+        arguments.word(orEmpty: call.requestKey)
+      }
+      return
+    }
+    let (partition, device, user) = (call.partition, address.deviceText, call.text(.user))
+    let first = [
+      String(decoding: members.parts.bytes, as: UTF8.self), call.numberText(.rev), user,
+    ]
+    let last = [call.numberText(.token), call.requestKeyText]
+    let asked = address.sessionText
+    try LinkedChange(call, .user(user), dueInMs: nil) { isReserved, session in
+      let place = isReserved ? "yes" : ""
+      return ScriptQuery(
+        .set, at: partition, [device, session ?? asked] + first + [place] + last)
+    }
+  }
+}
+
+/// One SET of a chat on its way.
+///
+/// The worker merges the configuration, and the script takes that only if it was made from what is
+/// there.
+private struct ChatChange {
+  private let request: HeldRequest
+  private let partition: Partition
+  /// Device, session, chat and name.
+  private let first: [String]
+  /// The members to merge into the configuration; nil leaves it as it is.
+  private let patch: [UInt8]?
+  /// The lock's token and the request's id.
+  private let last: [String]
+
+  /// Each try means that others have changed the same configuration meanwhile.
+  private static let triesMax = 16
+  /// Options of SET that a chat has nothing for.
+  private static let ofSession: [OptionName] = [.user, .phase, .step, .rev]
+
+  /// Begins; the caller's next request waits for the answer.
+  static func run(_ call: borrowing Call) throws(RequestError) {
+    if let option = ofSession.first(where: { call.option($0) != nil }) {
+      throw RequestError(
+        .badRequest, "\(option.text)= goes with SET of a session, not of a chat")
+    }
+    let change = try ChatChange(call)
+    change.send(mergedFrom: change.patch == nil ? "" : "?", "", triesLeft: triesMax)
+  }
+
+  private init(_ call: borrowing Call) throws(RequestError) {
+    let address = call.address
+    let chat = address.chat.map { String(decoding: $0, as: UTF8.self) } ?? ""
+    let name = call.json(.name).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    partition = call.partition
+    first = [address.deviceText, address.sessionText, chat, name]
+    patch = call.payload.map { Array($0) }
+    last = [call.numberText(.token), call.requestKeyText]
+    request = try HeldRequest(call)
+  }
+
+  private func send(mergedFrom hash: String, _ config: String, triesLeft: Int) {
+    let query = ScriptQuery(.setChat, at: partition, first + [hash, config] + last)
+    request.store.call(query, timeoutMs: request.stepMs) { outcome in
+      guard case .line(let line) = outcome, line.starts(with: Array("MORE ".utf8)) else {
+        return request.end(outcome)
+      }
+      merge(Array(line.dropFirst("MORE ".utf8.count)), triesLeft: triesLeft - 1)
+    }
+  }
+
+  /// Merges into what the script has said: a hash, and the configuration that it is of.
+  private func merge(_ found: [UInt8], triesLeft: Int) {
+    guard triesLeft > 0, !request.isOver else {
+      return request.end(
+        .failed(
+          RequestError(.overloaded, "the chat is changed too often; nothing was done, retry")))
+    }
+    let hash = found.prefix { $0 != UInt8(ascii: " ") }
+    let merged = ChatConfiguration.merged(
+      Array(found.dropFirst(hash.count + 1)), with: patch ?? [])
+    guard merged.count <= Members.bytesMax else {
+      return request.end(
+        .failed(
+          RequestError(.tooLarge, "a chat's configuration may have \(Members.bytesMax) bytes")))
+    }
+    send(
+      mergedFrom: String(decoding: hash, as: UTF8.self), String(decoding: merged, as: UTF8.self),
+      triesLeft: triesLeft)
+  }
+}

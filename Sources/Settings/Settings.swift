@@ -1,0 +1,168 @@
+// Owns: the values that a worker can be started with, and their defaults. Any thread: plain values.
+// Must not know where a value came from; SettingsParse.swift and SettingsTable.swift do.
+
+package import Loop
+package import RedisConnection
+package import SessionModel
+
+/// A host and a port as they were given; port 0 stands for any free one.
+package struct HostPort: Sendable, Hashable, CustomStringConvertible {
+  /// A name or a number; an IPv6 number stands here without its brackets.
+  package var host: String
+  package var port: UInt16
+
+  package init(host: String, port: UInt16) {
+    self.host = host
+    self.port = port
+  }
+
+  package var address: Address { .tcp(host: host, port: port) }
+  package var description: String { address.description }
+}
+
+/// Which device ids a worker accepts.
+package enum DeviceIDs: String, Sendable, CaseIterable {
+  /// Every id that the protocol allows.
+  case any
+  /// Only UUIDs; every other id is a bad request.
+  case uuid
+}
+
+/// When the private redis-server makes its writes safe against a crash of the machine.
+package enum EmbeddedFsync: String, Sendable, CaseIterable {
+  /// Before each reply: nothing acknowledged is ever lost.
+  case always
+  /// Once a second: faster, and a crash loses up to that much, now and then two seconds.
+  case everysec
+}
+
+/// All settings of a worker.
+package struct Settings: Sendable, Equatable {
+  // MARK: Server
+
+  package var listen = HostPort(host: "127.0.0.1", port: 5282)
+  package var admin = HostPort(host: "127.0.0.1", port: 5283)
+  /// Event loops, each a thread; 0 stands for one per core.
+  package var threads = 0
+  package var requestTimeoutMs: Int64 = 500
+  /// The file of principals; without one every request is allowed.
+  package var authFile: String?
+  /// Whether other machines may call without `authFile`.
+  package var isInsecure = false
+  /// By when a connection has to say who it is; 0 is never.
+  package var authTimeoutMs: Int64 = 10_000
+  /// Whether each connection begins with a header by which a proxy names its peer.
+  package var takesProxyHeader = false
+  /// For how long connections are still accepted after the signal to stop.
+  package var drainDelayMs: Int64 = 0
+  /// How long what is in flight may take to finish after that.
+  package var drainGraceMs: Int64 = 5_000
+
+  // MARK: Redis
+
+  /// Without one the worker runs a private redis-server; the URL may hold a password.
+  package var redisURL: String?
+  package var dataDirectory = "latchkey-data"
+  package var embeddedFsync = EmbeddedFsync.always
+  /// The prefix of every key in Redis.
+  package var namespace = "lk"
+  /// Whether the worker may change the configuration of a Redis that is not its own.
+  package var configureRedis = false
+  /// How scripts are called.
+  package var scriptWay = ScriptWay.auto
+  /// The most requests that one script call carries.
+  package var batchMax = 64
+
+  // MARK: Locks
+
+  package var lockTTLms: Int64 = 86_400_000
+  /// The agents whose locks have a TTL of their own.
+  package var agentTTLms: [String: Int64] = [:]
+  package var deviceIDs = DeviceIDs.any
+  /// How long the reply to a request with `req=` is kept.
+  package var reqKeepMs: Int64 = 600_000
+  /// How often every partition is reaped, whatever hints came.
+  package var sweepMs: Int64 = 5_000
+
+  // MARK: Sessions
+
+  package var clocks = SessionClocks()
+  /// The most live sessions of a device.
+  package var sessionsMax = 50
+  /// The most chats of a session.
+  package var chatsMax = 20
+  /// The most messages of a chat; the oldest go.
+  package var messagesMax = 1_000
+  /// The most fields of a session.
+  package var fieldsMax = 128
+  /// The most live sessions that are linked to one user.
+  package var userSessionsMax = 10
+  /// The most bytes of a session as JSON, which EXPORT gives and IMPORT takes.
+  package var recordBytesMax = 16 << 20
+  /// The longest line of IMPORT: what EXPORT gave has to fit beside the verb and its options, a
+  /// token and a request id among them.
+  package var importLineBytesMax: Int { recordBytesMax + 1_024 }
+  /// How many IMPORT lines over `lineBytesMax` each thread receives at once.
+  package var longLinesMax = 4
+  /// The most links of a session.
+  package var linksMax = 128
+
+  // MARK: Events
+
+  /// The most events that are kept per partition.
+  package var eventsMax = 4_000
+  package var eventsAgeMs: Int64 = 604_800_000
+  /// After how long an event that was not acknowledged goes to another consumer of its group.
+  package var ackTimeoutMs: Int64 = 60_000
+
+  // MARK: Limits
+
+  package var lineBytesMax = 1_048_576
+  /// The most unanswered requests of one connection.
+  package var pipelineMax = 1_024
+  /// The most bytes of unread replies of one connection.
+  package var replyBytesMax = 1_048_576
+  /// The most bytes that are kept for all connections, after which each may keep only a little.
+  package var bufferedBytesMax = 256 << 20
+  package var connectionsMax = 20_000
+  /// The most connections from one address.
+  package var connectionsPerAddressMax = 16_000
+  /// The most requests of all connections that are under way.
+  package var requestsMax = 65_536
+  /// When a connection is closed whose line has begun and does not end; 0 is never.
+  package var lineTimeoutMs: Int64 = 30_000
+  /// When a connection is cut off whose output does not move; 0 is never.
+  package var unreadTimeoutMs: Int64 = 30_000
+  /// When a connection without requests is closed; 0 is never.
+  package var idleTimeoutMs: Int64 = 600_000
+
+  // MARK: Logging
+
+  package var logLevel = LogLevel.info
+
+  // MARK: Unknown names
+
+  /// The names of LATCHKEY_ variables in the environment that nothing reads, sorted.
+  package var unknownEnvironment: [String] = []
+
+  package init() {}
+}
+
+extension Settings {
+  /// Makes sure that the longest line has room while no other connection needs any; `isGiven` says
+  /// whether a setting was set.
+  ///
+  /// A line takes twice its length while it comes and is served, and others are to have as much. A
+  /// default is raised; a setting that is too small is refused.
+  package mutating func makeRoom(isGiven: (Setting) -> Bool) throws(SettingError) {
+    let least = 4 * max(lineBytesMax, recordBytesMax)
+    guard bufferedBytesMax < least else { return }
+    guard Settings.table.contains(where: { $0.flag == "--max-buffered" && isGiven($0) }) else {
+      bufferedBytesMax = least
+      return
+    }
+    throw SettingError(
+      "--max-buffered has to be at least four times --max-line and --max-record, "
+        + "\(SettingText.bytes(least)); it is \(SettingText.bytes(bufferedBytesMax))")
+  }
+}

@@ -1,0 +1,197 @@
+// Owns: a loop's way to Redis: its connection, the names of keys, the turn's batches and how many
+// of them may be under way. Its callers name a partition; which key that is, which node has it
+// and which connection goes there is decided here and nowhere else. Must not know what the replies
+// mean. Runs on its loop's thread.
+
+package import Loop
+package import Metrics
+internal import Records
+package import RedisConnection
+package import Scripts
+internal import SessionModel
+package import Wire
+
+/// The callbacks of a store to its loop.
+package protocol StoreOwner: AnyObject {
+  /// Redis can be asked now.
+  func storeServes()
+  /// The requests of a batch have their replies, a line or more each, good during the call.
+  ///
+  /// Returns how many bytes the replies' lines take.
+  func answered(_ batch: Batch, _ reply: RedisReply) -> Int
+  /// These requests have no reply; `mayBeDone` where Redis may have done them all the same.
+  func failed(_ tickets: [Ticket], _ error: RequestError, mayBeDone: Bool)
+}
+
+/// One loop's access to Redis.
+package final class Store {
+  package let loop: EventLoop
+  package let log: Log
+  package let counters: Counters
+  package let requestTimeoutMs: Int64
+  /// Set before `start`.
+  package unowned var owner: (any StoreOwner)?
+  /// The number of its loop, for the log.
+  private let index: Int
+  private let keys: StoreKeys
+  package private(set) var redis: RedisConnection?
+  private var batches: TurnBatches
+  /// Where lines are made of what scripts give.
+  var recordLine = RecordLine()
+  /// When the log last reported corrupt records, in monotonic ms, and how many there were since.
+  var corruptLoggedMs: Int64 = -1_000
+  var corruptSinceLog = 0
+  private var partitionTurn = 0
+  /// The reason for callers while Redis is away.
+  package private(set) var reason = "Redis is not connected yet"
+
+  /// How many batches may be with Redis before the next ones wait and grow: two keep Redis busy
+  /// while replies travel, and what gathers meanwhile shares a call.
+  private static let flightMax = 2
+
+  package init(
+    _ loop: EventLoop, _ setup: RedisSetup, index: Int, batchMax: Int, log: Log,
+    counters: Counters
+  ) {
+    self.loop = loop
+    self.index = index
+    self.log = log
+    self.counters = counters
+    requestTimeoutMs = setup.requestTimeoutMs
+    keys = StoreKeys(setup.keyspace)
+    batches = TurnBatches(requestsMax: batchMax)
+    redis = RedisConnection(loop, setup, owner: self)
+  }
+
+  package func start() { redis?.start() }
+  package func stop() { redis?.stop() }
+
+  package var isReady: Bool { redis?.isReady == true }
+  /// The state's name, for people.
+  package var stateWord: String { redis?.stateWord ?? "closed" }
+  package var redisVersion: String { redis?.redisVersion ?? "" }
+  /// How scripts are called, `function` or `script`; empty until that is known.
+  package var scriptWay: String { redis?.scriptWay ?? "" }
+
+  /// Refuses while Redis is away.
+  package func requireRedis() throws(RequestError) {
+    guard isReady else { throw RequestError(.unavailable, reason) }
+  }
+
+  /// Partitions in turn, so that none is always the first to be looked at.
+  package func nextPartition() -> Int {
+    partitionTurn = (partitionTurn + 1) % Partition.count
+    return partitionTurn
+  }
+
+  /// The key that a script gets of each partition of a query.
+  package func keys(of query: ScriptQuery) -> [String] { query.partitions.map { keys.base($0) } }
+}
+
+// MARK: Batches
+
+extension Store {
+  /// Adds a request about a device to the turn's batch of its script, behind its caller's earlier
+  /// requests.
+  package func enqueue(
+    _ script: Script, _ device: UnsafeBufferPointer<UInt8>, _ ticket: Ticket,
+    _ write: (inout CommandBuffer) -> Void
+  ) throws(RequestError) {
+    guard let redis, redis.isReady else { throw RequestError(.unavailable, reason) }
+    let batch = batches.batch(for: script, of: ConnectionID(packed: ticket.client))
+    if script.keysAreRecords {
+      batch.add(ticket, record: keys.recordPrefixes[ticket.partition], device, write)
+    } else {
+      batch.add(ticket, base: keys.baseWords[ticket.partition], write)
+    }
+  }
+
+  /// Sends the turn's batches, as far as Redis may be given more now.
+  package func endTurn() {
+    guard let redis, redis.isReady else { return }
+    if redis.flight < Store.flightMax { send(batches.batcher.takeSome(), redis) }
+    redis.flush()
+    counters.set(redis.scriptsReloaded, .scriptsReloaded)
+  }
+
+  /// Sends the callers' requests of this turn, so that later calls come after them.
+  package func sendWaiting() {
+    if let redis, redis.isReady { send(batches.batcher.takeAll(), redis) }
+  }
+
+  /// Writes what was called for since the turn's batches.
+  package func flush() { redis?.flush() }
+
+  private func send(_ taken: [Batch], _ redis: RedisConnection) {
+    guard !taken.isEmpty else { return }
+    let batches = taken.filter { !shedIfLate($0) }
+    for batch in batches {
+      counters.add(batch.count, .batchedRequests)
+      counters.batchSizes.add(batch.count)
+      let arrivedNs = batch.tickets.first?.arrivedNs ?? loop.nowNs
+      counters.queueDelaysUs.add(Int(loop.nowNs - arrivedNs) / 1_000)
+      batch.sentNs = loop.nowNs
+    }
+    counters.add(batches.count, .batches)
+    redis.send(batches)
+  }
+
+  /// Refuses requests that have waited for so long that Redis would hardly answer them in time.
+  ///
+  /// A reply that does not come in time ends the connection, and with it all that is under way.
+  private func shedIfLate(_ batch: Batch) -> Bool {
+    let oldestNs = batch.tickets.first?.arrivedNs ?? loop.nowNs
+    guard (loop.nowNs - oldestNs) / 1_000_000 >= requestTimeoutMs * 4 / 5 else { return false }
+    let error = RequestError(
+      .unavailable, "Redis is behind with what it was asked; nothing was done")
+    owner?.failed(batch.tickets, error, mayBeDone: false)
+    batches.batcher.recycle(batch)
+    return true
+  }
+}
+
+// MARK: Redis
+
+extension Store: RedisConnectionOwner {
+  package func redisServes(_ redis: RedisConnection) {
+    counters.set(1, .redisReady)
+    log.info("redis link is up", ["redis": redis.endpoint.publicText])
+    owner?.storeServes()
+  }
+
+  package func redisFailed(_ redis: RedisConnection, reason: String) {
+    let wasReady = counters[.redisReady] == 1
+    counters.set(0, .redisReady)
+    counters.add(.redisConnectionFailures)
+    self.reason = "Redis is away: \(reason); nothing was done"
+    for batch in batches.batcher.takeAll() { batchFailed(redis, batch, .notSent(reason)) }
+    // Only the first of a series of failures is worth a line; the next ones say nothing new.
+    if wasReady {
+      log.warn("redis link is down", ["error": reason])
+    } else {
+      log.debug("redis link could not be made", ["loop": "\(index)", "error": reason])
+    }
+  }
+
+  package func redisRefused(_ redis: RedisConnection, reason: String) {
+    counters.set(0, .redisReady)
+    self.reason = reason
+    log.error("redis cannot be used", ["error": reason])
+  }
+
+  package func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {
+    defer { batches.batcher.recycle(batch) }
+    counters.redisTimesUs.add(Int(loop.nowNs - batch.sentNs) / 1_000)
+    guard reply.kind == .array, reply.count == batch.count else {
+      // Redis answered the whole batch with an error.
+      owner?.failed(batch.tickets, refusal(of: batch.script, reply.text), mayBeDone: false)
+      return
+    }
+    batches.batcher.answered(batch, replyBytes: owner?.answered(batch, reply) ?? 0)
+  }
+
+  package func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {
+    owner?.failed(batch.tickets, error(for: failure, batch.script), mayBeDone: true)
+    batches.batcher.recycle(batch)
+  }
+}

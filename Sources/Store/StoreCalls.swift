@@ -1,0 +1,164 @@
+// Owns: script calls outside of a turn's batches, and the errors of those that fail: the one table
+// from Redis' words to the caller's. Runs on the loop's thread.
+
+internal import Loop
+internal import Metrics
+internal import Records
+package import RedisConnection
+package import Scripts
+package import Wire
+
+/// The outcome of a script call.
+package enum ScriptOutcome {
+  /// Its reply line, without an end; good during the call.
+  case line(UnsafeBufferPointer<UInt8>)
+  case failed(RequestError)
+}
+
+extension Store {
+  /// Calls a script for one request, after all that its connection has asked before it.
+  ///
+  /// Without `timeoutMs` it has the time of a whole request.
+  package func call(
+    _ query: ScriptQuery, timeoutMs: Int64? = nil, _ done: @escaping (ScriptOutcome) -> Void
+  ) {
+    guard let redis, redis.isReady else {
+      done(.failed(RequestError(.unavailable, reason)))
+      return
+    }
+    sendWaiting()
+    redis.call(
+      query.script, timeoutMs: timeoutMs ?? requestTimeoutMs, keys: keys(of: query),
+      arguments: query.arguments
+    ) { [unowned self] result in
+      switch result {
+      case .success(let reply) where reply.kind == .text:
+        done(outcome(of: query.script, reply.bytes))
+      case .success(let reply) where reply.count == 1:
+        withLine(of: reply[0]) { done(outcome(of: query.script, $0)) }
+      case .success(let reply): done(.failed(refusal(of: query.script, reply.text)))
+      case .failure(let failure): done(.failed(error(for: failure, query.script)))
+      }
+    }
+  }
+
+  /// Calls a script whose reply has more than a line.
+  package func call(
+    raw query: ScriptQuery, _ done: @escaping (Result<RedisReply, RequestError>) -> Void
+  ) {
+    guard let redis, redis.isReady else {
+      done(.failure(RequestError(.unavailable, reason)))
+      return
+    }
+    redis.call(
+      query.script, timeoutMs: requestTimeoutMs, keys: keys(of: query), arguments: query.arguments
+    ) { [unowned self] result in
+      done(result.mapError { error(for: $0, query.script) })
+    }
+  }
+
+  /// The error of a reply that is not one of the script's.
+  package func refusal(of reply: RedisReply, _ script: Script) -> RequestError {
+    guard reply.kind == .text, case .failed(let error) = outcome(of: script, reply.bytes) else {
+      return refusal(of: script, reply.text)
+    }
+    return error
+  }
+
+  /// Calls a script that reads for several partitions at once; the reply has a line for each.
+  package func gather(
+    _ query: ScriptQuery, timeoutMs: Int64,
+    _ done: @escaping (Result<[[UInt8]], RequestError>) -> Void
+  ) {
+    guard let redis, redis.isReady else {
+      done(.failure(RequestError(.unavailable, reason)))
+      return
+    }
+    redis.call(
+      query.script, timeoutMs: timeoutMs, keys: keys(of: query), arguments: query.arguments
+    ) { [unowned self] result in
+      switch result {
+      case .success(let reply) where reply.kind == .array && reply.count == query.partitions.count:
+        done(.success(reply.elements.map { element in withLine(of: element) { Array($0) } }))
+      case .success(let reply): done(.failure(refusal(of: query.script, reply.text)))
+      case .failure(let failure): done(.failure(error(for: failure, query.script)))
+      }
+    }
+  }
+
+  /// Lends the line that an element of a script's reply is, or stands for; empty if it is none.
+  ///
+  /// Without its end.
+  package func withLine<Value>(of reply: RedisReply, _ body: (UnsafeBufferPointer<UInt8>) -> Value)
+    -> Value
+  {
+    guard reply.kind == .array else { return body(reply.bytes) }
+    // Taken out while it is lent: who gets it may ask for the next one.
+    var line = RecordLine()
+    swap(&line, &recordLine)
+    defer { swap(&line, &recordLine) }
+    if !line.make(of: reply) { line.reset() }
+    if line.corruptCount > 0 { noteCorrupt(line.corruptCount) }
+    return line.bytes.withUnsafeBufferPointer { body($0) }
+  }
+
+  /// A script's reply line, or the error that it carries.
+  package func outcome(
+    of script: Script, _ line: UnsafeBufferPointer<UInt8>
+  ) -> ScriptOutcome {
+    guard !line.isEmpty else { return .failed(scriptFailed(script, "a reply without a text")) }
+    guard line.starts(with: Array("ERR ".utf8)) else { return .line(line) }
+    let parts = String(decoding: line, as: UTF8.self).split(separator: " ", maxSplits: 2)
+    guard parts.count == 3, let code = ErrorCode(rawValue: String(parts[1])) else {
+      return .failed(scriptFailed(script, String(decoding: line, as: UTF8.self)))
+    }
+    // Before Redis 7 a full or read-only Redis refuses within the script, at its first write.
+    return .failed(
+      code == .internal
+        ? refusal(of: script, String(parts[2])) : RequestError(code, String(parts[2])))
+  }
+
+  /// A script failed on its way: a bug.
+  package func scriptFailed(_ script: Script, _ message: String) -> RequestError {
+    log.error(
+      "a script failed", ["script": script.name, "error": String(message.prefix(200))])
+    return RequestError(.internal, "the request failed inside Redis; see the log")
+  }
+
+  /// Values were shown as null, or a request was refused, because keys in Redis are corrupt.
+  ///
+  /// The log says so once a second at most: a list can be full of them.
+  package func noteCorrupt(_ count: Int, _ what: String = "values of records") {
+    counters.add(count, .corruptValues)
+    corruptSinceLog += count
+    guard loop.nowMs - corruptLoggedMs >= 1_000 else { return }
+    log.error("corrupt records in Redis", ["count": "\(corruptSinceLog)", "what": what])
+    corruptLoggedMs = loop.nowMs
+    corruptSinceLog = 0
+  }
+
+  /// The caller's error for an error of Redis.
+  package func refusal(of script: Script, _ message: String) -> RequestError {
+    switch StoreError(message) {
+    case .refused(let reason): return RequestError(.unavailable, "\(reason); nothing was done")
+    case .corrupt(let what) where script.isOfSession:
+      noteCorrupt(1, what)
+      return RequestError(
+        .illegalState,
+        "the session is corrupt in Redis (\(what)): GET shows what is left of it, DELETE removes it"
+      )
+    case .corrupt, .scriptMissing, .failed: return scriptFailed(script, message)
+    }
+  }
+
+  /// The caller's error when no answer came.
+  package func error(for failure: RedisFailure, _ script: Script) -> RequestError {
+    switch failure {
+    case .notSent(let reason): RequestError(.unavailable, "\(reason); nothing was done")
+    case .noAnswer(let reason) where script.isReadOnly:
+      RequestError(.unavailable, "\(reason); reading changes nothing, so retry")
+    case .noAnswer(let reason):
+      RequestError(.unknownOutcome, "\(reason); it may have been applied")
+    }
+  }
+}
