@@ -72,7 +72,9 @@ extension PlantedBug {
   static let callerTrusted = PlantedBug(
     "a trusted notification",
     [
-      Change(within: "ZRANGEBYSCORE", find: "'-inf', now_ms", replacement: "'-inf', '+inf'"),
+      Change(
+        within: "ZRANGEBYSCORE", find: "'-inf', now_ms, 'LIMIT'",
+        replacement: "'-inf', '+inf', 'LIMIT'"),
       Change(
         within: "ZRANGEBYSCORE", find: stillHeld, replacement: "if false then\n    watch_lock"),
       Change(
