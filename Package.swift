@@ -35,8 +35,7 @@ let package = Package(
     module("SessionModel"),
     module("Loop", ["CLibevent", "CLinux", "COpenSSL"]),
     .target(
-      name: "Scripts", dependencies: ["SessionModel"],
-      resources: [.embedInCode("Lua")], swiftSettings: strict),
+      name: "Scripts", resources: [.embedInCode("Lua")], swiftSettings: strict),
     module("RedisConnection", ["CHiredis", "Loop", "Scripts", "SessionModel"]),
     module("Settings", ["Loop", "RedisConnection", "SessionModel", "Wire"]),
     module("Metrics", ["Loop", "Wire"]),
