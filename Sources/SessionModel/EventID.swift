@@ -31,7 +31,7 @@ package struct StreamID: Hashable, Comparable, Sendable, CustomStringConvertible
   /// Before every entry.
   package static let zero = StreamID(ms: 0, number: 0)
 
-  /// Reads `<ms>-<number>`, digits only.
+  /// Reads `<ms>-<number>`, digits only, in the one spelling that Redis writes.
   package init?(_ text: some StringProtocol) {
     let parts = text.split(separator: "-", omittingEmptySubsequences: false)
     guard parts.count == 2, let ms = StreamID.number(parts[0]),
@@ -42,7 +42,8 @@ package struct StreamID: Hashable, Comparable, Sendable, CustomStringConvertible
 
   private static func number(_ text: some StringProtocol) -> UInt64? {
     let isDigits = text.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
-    return isDigits ? UInt64(text) : nil
+    let hasZero = text.hasPrefix("0") && text.utf8.count > 1
+    return isDigits && !hasZero ? UInt64(text) : nil
   }
 
   package static func < (left: StreamID, right: StreamID) -> Bool {

@@ -48,7 +48,8 @@ package struct Partition: Hashable, Sendable {
   /// The partition of a tag of three hexadecimal digits, if there is one.
   package init?(tag: some StringProtocol) {
     guard tag.utf8.count == 3, let index = Int(tag, radix: 16), 0..<Partition.count ~= index,
-      tag.utf8.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "-") })
+      tag.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "f") ~= $0 }),
+      tag.utf8.allSatisfy({ $0 <= UInt8(ascii: "9") || $0 >= UInt8(ascii: "a") })
     else { return nil }
     self.index = index
   }

@@ -15,9 +15,25 @@ package enum EchoText {
       while end > range.lowerBound, bytes[end] & 0xC0 == 0x80 { end -= 1 }
     }
     let piece = bytes.extracting(range.lowerBound..<end).withUnsafeBufferPointer {
-      String(decoding: $0, as: UTF8.self)
+      visible(String(decoding: $0, as: UTF8.self))
     }
     return end == range.upperBound ? "'\(piece)'" : "'\(piece)'..."
+  }
+
+  /// The text with the usual names of characters that cannot be seen, such as a byte order mark.
+  private static func visible(_ text: String) -> String {
+    guard text.unicodeScalars.contains(where: isInvisible) else { return text }
+    return text.unicodeScalars.reduce(into: "") { shown, scalar in
+      shown += isInvisible(scalar) ? "<\(name(of: scalar.value))>" : String(scalar)
+    }
+  }
+
+  private static func isInvisible(_ scalar: Unicode.Scalar) -> Bool {
+    guard scalar.value >= 0x7F else { return scalar.value < 0x20 }
+    switch scalar.properties.generalCategory {
+    case .control, .format, .spaceSeparator, .lineSeparator, .paragraphSeparator: return true
+    default: return false
+    }
   }
 
   /// The character at an offset: in single quotes if it can be seen in any font, else as U+ and its

@@ -42,6 +42,9 @@ struct RequestLine {
       throw Problem(text: "standard input cannot be read, is over 64 MiB, or is not valid UTF-8")
     }
     let text = input.trimmingSpace()
+    guard !text.hasPrefix("\u{FEFF}") else {
+      throw Problem(text: "standard input begins with a byte order mark (U+FEFF): leave it out")
+    }
     guard let first = text.first, "{[\"".contains(first) else {
       throw Problem(text: "standard input has no JSON object, array or string")
     }
@@ -49,7 +52,8 @@ struct RequestLine {
   }
 
   private static func encoded(_ word: String) throws(Problem) -> String {
-    if let first = word.first, "{[".contains(first) { return try onOneLine(word) }
+    let json = word.trimmingSpace()
+    if let first = json.first, "{[".contains(first) { return try onOneLine(json) }
     if isQuoted(word[...]) { return try onOneLine(word) }
     let name = word.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || "._-".contains($0)) }
     let rest = word[name.endIndex...]

@@ -108,6 +108,9 @@ struct ReturnWordTests {
       request: ["d"], word: "OK", names: ["agent", "ttl_ms", "acquired_at", "note"]),
     Way(script: .holder, request: ["d"], word: "NONE"),
     Way(script: .events, request: ["d", "0-0", "10"], word: "OK", names: ["events"]),
+    Way(
+      script: .events, before: byA + [Step(.seize, "d", "b", hour, "")],
+      request: ["d", "9999999999999-0", "10"], word: "STALE", names: ["id"]),
   ]
 
   static let ways = lock + renew + unlock + handoff + rest + sessionWays

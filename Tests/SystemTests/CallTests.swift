@@ -46,6 +46,8 @@ extension SystemSuites {
       #expect(said.output.contains("\"seq\":1"), "\(said.output)\(said.errors)")
       let history = try Lab.current.connect().request("HISTORY \(device)")
       #expect(history.raw.contains("grüß dich"), "\(history)")
+      #expect(try call(["SAY", device, "\n {\"text\":1}\n"]).output.contains("\"seq\":2"))
+      #expect(try call(["SAY", device, "-"], input: "\u{FEFF}{}").errors.contains("U+FEFF"))
       for input in ["", "word", "{\"a\":\"b\nc\"}"] {
         let run = try call(["SAY", device, "-"], input: input)
         #expect(run.status == 2 && run.output.isEmpty && !run.errors.isEmpty, "\(input)")

@@ -13,7 +13,12 @@ return each(7, function(base, i)
   local verb, to, reason = ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   local s, refusal = open_for_change(base, ARGV[i], ARGV[i + 1], ARGV[i + 5])
   if not s then return refusal end
-  if s.state == to and (verb == 'CLOSE' or verb == 'ARCHIVE') then return record(s) end
+  if s.state == to and (verb == 'CLOSE' or verb == 'ARCHIVE') then
+    -- The same again changes nothing; another reason would be lost.
+    local is_same = reason == '' or reason == call('HGET', s.key, 'reason')
+    if not is_same then return wrong_state(s, verb) .. ', for another reason' end
+    return record(s)
+  end
   if not FROM[verb][s.state] then return wrong_state(s, verb) end
   if verb == 'RESUME' then touch(s) end
   transition(s, to, now_ms, reason ~= '' and reason or 'null')

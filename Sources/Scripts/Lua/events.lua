@@ -1,13 +1,28 @@
--- EVENTS device: the events of one device, oldest first. A page ends when it has grown large.
+-- EVENTS device: the events of one device, oldest first. A page ends when it has grown large. An id
+-- after the log's newest entry is of another log, and what it waits for would not come.
 -- USES: batch, requests, event_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, stream id to begin after, how many at most
--- RETURNS: OK
+-- RETURNS: OK, STALE
 
 -- So many are read at once: an event may have a note as long as a line.
 local STEP = 32
 
+-- The id of the log's newest entry, if it is before this id.
+local function newest_before(base, id)
+  local last = id ~= '0-0' and call('XREVRANGE', base .. ':events', '+', '-', 'COUNT', 1)[1]
+  if not last then return nil end
+  local ms, n = string.match(id, '^(%d+)-(%d+)$')
+  local last_ms, last_n = string.match(last[1], '^(%d+)-(%d+)$')
+  local ahead = tonumber(ms) - tonumber(last_ms)
+  return (ahead > 0 or ahead == 0 and tonumber(n) > tonumber(last_n)) and last[1] or nil
+end
+
 return each(3, function(base, i)
+  local newest = newest_before(base, ARGV[i + 1])
+  if newest then
+    return string.format('STALE {"id":"%s-%s"}', string.match(base, '{(%x+)}$'), newest)
+  end
   local device, after, limit = ARGV[i], '(' .. ARGV[i + 1], tonumber(ARGV[i + 2])
   local found, bytes = {}, 0
   repeat

@@ -246,7 +246,7 @@ package struct Arguments {
     let kind = text.extracting(token.range).withUnsafeBufferPointer {
       String(decoding: $0, as: UTF8.self)
     }
-    guard LinkKind.reserved.contains(kind) else { return }
+    guard LinkKind.isReserved(kind) else { return }
     throw RequestError(.badRequest, LinkKind.whyReserved(kind))
   }
 

@@ -41,6 +41,7 @@ package struct ExportedRecord {
     guard try number(whole, "format", 0...1_000) == 1 else {
       throw ExportedRecord.bad("format is not 1: this was not made by this EXPORT")
     }
+    try requireKnown(whole, ExportedRecord.memberNames, "the session")
     device = try id(try need(whole, "device"), "device")
     guard settings.deviceIDs == .any || IDText.isUUID(device) else {
       throw ExportedRecord.bad("device is not a UUID, as this worker asks for")
@@ -57,6 +58,30 @@ package struct ExportedRecord {
 
   package static func bad(_ why: String) -> RequestError {
     RequestError(.badRequest, "IMPORT: \(why)")
+  }
+
+  /// The members of an export, of a chat in it, and of a message.
+  private static let memberNames: Set<String> = [
+    "format", "device", "session", "state", "reason", "rev", "clocks", "created_at", "updated_at",
+    "ended_at", "active_at", "born_at", "since", "warned", "thread", "fenced", "floor", "chat",
+    "last_chat", "answers", "links", "spent", "members", "fields", "chats",
+  ]
+  private static let chatNames: Set<String> = [
+    "chat", "created_at", "seq", "asked_at", "name", "config", "messages",
+  ]
+  private static let messageNames: Set<String> = ["seq", "at", "message"]
+
+  /// Refuses a member that would be dropped.
+  private func requireKnown(
+    _ members: [String: Range<Int>], _ names: Set<String>, _ what: String
+  ) throws(RequestError) {
+    guard let other = members.keys.filter({ !names.contains($0) }).min() else { return }
+    guard other != "damaged" else {
+      throw ExportedRecord.bad("put right the values that damaged names, and leave damaged out")
+    }
+    let name = Array(other.utf8)
+    throw ExportedRecord.bad(
+      "\(what) has a member that no export has: \(EchoText.quoted(name.span, 0..<name.count))")
   }
 
   private mutating func set(_ name: String, _ value: some Collection<UInt8>) {
@@ -155,7 +180,7 @@ package struct ExportedRecord {
       if let fault = IDText.fault(kind) {
         throw ExportedRecord.bad("a link's kind is not an id: \(fault)")
       }
-      guard !LinkKind.reserved.contains(kind) else {
+      guard !LinkKind.isReserved(kind) else {
         throw ExportedRecord.bad(LinkKind.whyReserved(kind))
       }
       for ref in try elements(refs, "links") {
@@ -188,6 +213,7 @@ package struct ExportedRecord {
     var names: Set<[UInt8]> = []
     for range in chats {
       let chat = try object(range, "a chat")
+      try requireKnown(chat, ExportedRecord.chatNames, "a chat")
       let next = (numbers.last ?? 0) + 1
       let given =
         try chat["chat"].map { range throws(RequestError) in
@@ -251,6 +277,7 @@ package struct ExportedRecord {
     var before: Int64 = 0
     for range in list {
       let message = try object(range, "a message")
+      try requireKnown(message, ExportedRecord.messageNames, "a message")
       let seq = try number(message, "seq", 1...ExportedRecord.numberMax)
       guard seq > before, seq <= latest else {
         throw ExportedRecord.bad("the seq of messages must grow, up to their chat's seq")

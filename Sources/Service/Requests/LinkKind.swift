@@ -8,9 +8,12 @@ enum LinkKind {
     "count", "limit", "cursor",
   ]
 
+  /// Whether a kind is reserved, in capitals or not, as the names of options are.
+  static func isReserved(_ kind: String) -> Bool { reserved.contains(kind.lowercased()) }
+
   /// The fault of such a kind, and the remedy.
   static func whyReserved(_ kind: String) -> String {
-    switch kind {
+    switch kind.lowercased() {
     case "agent":
       "kind 'agent' is reserved: sessions are linked to no agent; HOLDER device shows who holds "
         + "a lock, and REPORT agent= an agent's locks"

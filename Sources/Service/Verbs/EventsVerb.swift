@@ -16,7 +16,7 @@ enum EventsVerb {
     name: "EVENTS", rights: .read, words: [.deviceOrAll],
     options: [.after, .group, .limit, .wait, .types],
     summary: "Reads a device's events; or with * and group= takes those of the whole fleet.",
-    reach: .everyDevice, replies: ["OK"]
+    reach: .everyDevice, replies: ["OK", "STALE"]
   ) { (call) throws(RequestError) in
     let isAll = call.word(0).elementsEqual([UInt8(ascii: "*")])
     let query = isAll ? try group(call) : try device(call)

@@ -284,7 +284,10 @@ struct ModelDevice {
       move(at, to: "active", reason: "null")
     case ("CLOSE", "active"), ("CLOSE", "paused"):
       move(at, to: request.word ?? "completed", reason: reason)
-    case ("CLOSE", request.word ?? "completed"), ("ARCHIVE", "archived"): break
+    case ("CLOSE", request.word ?? "completed"), ("ARCHIVE", "archived"):
+      guard request.option("reason") == nil || reason == sessions[at].reason else {
+        return illegal(request.verb, sessions[at]) + ", for another reason"
+      }
     case ("ARCHIVE", _): move(at, to: "archived", reason: "null")
     case ("RECOVER", "active"), ("RECOVER", "paused"), ("RECOVER", "abandoned"):
       try recover(at, reply)

@@ -13,6 +13,50 @@ extension SystemSuites {
       return (client, device)
     }
 
+    @Test func `a reserved kind is reserved in capitals too`() throws {
+      let (client, device) = try opened()
+      for kind in ["Agent", "THREAD", "sTate"] {
+        expectBadRequest(try client.request("LINK \(device) \(kind) x"), naming: kind)
+        expectBadRequest(try client.request("LIST \(kind)=x"), naming: kind)
+      }
+    }
+
+    @Test func `another reason of a closed session is refused, and the same one is not`() throws {
+      let (client, device) = try opened()
+      for _ in 0..<2 { expect(try client.request("CLOSE \(device) failed reason=a"), "OK") }
+      expect(try client.request("CLOSE \(device) failed"), "OK")
+      expect(try client.request("CLOSE \(device) failed reason=b"), "ERR", "illegal_state")
+      #expect(try client.request("GET \(device)").string("reason") == "a")
+    }
+
+    @Test func `an event id that was never given out is stale, and has one spelling`() throws {
+      let (client, device) = try opened()
+      let first = try client.request("EVENTS \(device) limit=1")
+      let id = try #require(first.raw.firstMatch(of: /"id":"([^"]+)"/).map { String($0.1) })
+      let tag = id.prefix(3)
+      let ahead = try client.request("EVENTS \(device) after=\(tag)-9999999999999-0 wait=10s")
+      expect(ahead, "STALE")
+      #expect(try ahead.string("id").hasPrefix(tag))
+      for other in ["\(tag)-01-0", "\(tag)-1-00", "\(tag)-99999999999999999999-0"] {
+        expectBadRequest(try client.request("EVENTS \(device) after=\(other)"), naming: "after")
+        expectBadRequest(try client.request("ACK g \(other)"), naming: other)
+      }
+    }
+
+    @Test func `IMPORT refuses a member that it would drop, and names it`() throws {
+      let (client, device) = try opened(" {\"x\":1}")
+      let record = String(try client.request("EXPORT \(device)").raw.dropFirst(3))
+      for (find, more) in [
+        ("{\"format\":1", ",\"filds\":{}"), ("{\"format\":1", ",\"damaged\":[]"),
+        ("{\"chat\":1", ",\"junk\":1"),
+      ] {
+        let line = record.replacing(find, with: find + more, maxReplacements: 1)
+        let name = String(more.dropFirst(2).prefix { $0 != "\"" })
+        expectBadRequest(try client.request("IMPORT replace=yes \(line)"), naming: name)
+      }
+      expect(try client.request("IMPORT replace=yes \(record)"), "OK")
+    }
+
     // MARK: Chats
 
     @Test(arguments: [
