@@ -26,6 +26,7 @@ struct LuaSource: Sendable {
       LuaSource("event_log", PackageResources.event_log_lua),
       LuaSource("group_pending", PackageResources.group_pending_lua),
       LuaSource("import_checks", PackageResources.import_checks_lua),
+      LuaSource("ledger", PackageResources.ledger_lua),
       LuaSource("links", PackageResources.links_lua),
       LuaSource("lock_closings", PackageResources.lock_closings_lua),
       LuaSource("lock_records", PackageResources.lock_records_lua),

@@ -29,11 +29,14 @@ package enum Script: Int, CaseIterable, Sendable {
   /// Whether it concerns one session of a device.
   package var isOfSession: Bool {
     switch self {
-    case .get, .set, .touch, .changeState, .recover, .delete, .chat, .switchChat, .chats, .say,
-      .history,
-      .pop, .forget, .link, .unlink, .linkStatus, .entry, .digest, .reportSession, .export, .import:
+    case .open, .get, .set, .touch, .changeState, .recover, .recoverLatest, .delete, .chat,
+      .switchChat, .chats, .getChat, .setChat, .deleteChat, .reportChat, .say, .history, .pop,
+      .forget, .link, .unlink, .linkStatus, .entry, .digest, .reportSession, .export, .import:
       true
-    default: false
+    case .lock, .renew, .unlock, .handoff, .seize, .clear, .holder, .listDevice, .linkReserve,
+      .linkSettle, .linkDone, .linkPage, .sessionPage, .events, .readGroup, .transferPending, .ack,
+      .tails, .stats, .reportAgent, .hello, .heartbeat, .deregister, .staleLibraries, .reap, .trim:
+      false
     }
   }
 

@@ -33,9 +33,9 @@ extension Store {
     ) { [unowned self] result in
       switch result {
       case .success(let reply) where reply.kind == .text:
-        done(outcome(of: query.script, reply.bytes))
+        done(outcome(of: query.script, text: reply.bytes))
       case .success(let reply) where reply.count == 1:
-        withLine(of: reply[0]) { done(outcome(of: query.script, $0)) }
+        withOutcome(of: query.script, reply[0], done)
       case .success(let reply): done(.failed(refusal(of: query.script, reply.text)))
       case .failure(let failure): done(.failed(error(for: failure, query.script)))
       }
@@ -102,12 +102,38 @@ extension Store {
     return line.bytes.withUnsafeBufferPointer { body($0) }
   }
 
+  /// Lends the outcome that an element of a script's reply is, or stands for.
+  package func withOutcome(
+    of script: Script, _ reply: RedisReply, _ body: (ScriptOutcome) -> Void
+  ) {
+    guard reply.kind == .array else { return body(outcome(of: script, text: reply.bytes)) }
+    withLine(of: reply) { body(outcome(of: script, $0)) }
+  }
+
+  /// The outcome of a script whose reply is a text.
+  ///
+  /// A script may copy what it finds in Redis, and what was changed there by other means is no line:
+  /// it would put the connection out of step. Lines that are made here have no need of this check.
+  private func outcome(
+    of script: Script, text: UnsafeBufferPointer<UInt8>
+  ) -> ScriptOutcome {
+    let outcome = outcome(of: script, text)
+    guard case .line = outcome, !ReplyGrammar.allows(text.span) else { return outcome }
+    let isForWorker = Store.workerWords.contains { text.starts(with: $0) }
+    guard !isForWorker else { return outcome }
+    noteCorrupt(1, "the reply of \(script.name)")
+    return .failed(RequestError(.internal, "a key in Redis is corrupt; see the log"))
+  }
+
+  /// The first words of replies that ask for another step of the worker.
+  private static let workerWords = ["MORE ".utf8, "FULL ".utf8].map(Array.init)
+
   /// A script's reply line, or the error that it carries.
   package func outcome(
     of script: Script, _ line: UnsafeBufferPointer<UInt8>
   ) -> ScriptOutcome {
     guard !line.isEmpty else { return .failed(scriptFailed(script, "a reply without a text")) }
-    guard line.starts(with: Array("ERR ".utf8)) else { return .line(line) }
+    guard line[0] == UInt8(ascii: "E"), line.starts(with: "ERR ".utf8) else { return .line(line) }
     let parts = String(decoding: line, as: UTF8.self).split(separator: " ", maxSplits: 2)
     guard parts.count == 3, let code = ErrorCode(rawValue: String(parts[1])) else {
       return .failed(scriptFailed(script, String(decoding: line, as: UTF8.self)))

@@ -27,7 +27,7 @@ package enum LineJSON {
   }
 
   /// Whether the bytes are UTF-8 without U+0000 to U+001F; most values are printable ASCII.
-  private static func isText(_ bytes: Span<UInt8>) -> Bool {
+  static func isText(_ bytes: Span<UInt8>) -> Bool {
     guard ByteSearch.endOfPrintableASCII(in: bytes, from: 0) < bytes.count else { return true }
     for at in bytes.indices where bytes[at] < ASCII.space { return false }
     do {

@@ -1,8 +1,9 @@
 -- IMPORT: makes a session as it was exported, or replaces one. A time that is ahead counts as now:
 -- the clock where it was exported may be ahead. Activity would bring such a deadline nearer, and
 -- the index, which is written only where a deadline moves away, would be behind.
--- USES: batch, requests, session_index, session_load, links, clocks, transitions, session_json,
---   session_changes, merge, messages, session_create, import_checks, removal, device_current
+-- USES: batch, ledger, requests, session_index, session_load, links, clocks, transitions,
+--   session_json, session_changes, merge, messages, session_create, import_checks, removal,
+--   device_current
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, replace (yes or empty), fields of the record, messages (four parts for
 --   each: chat and number and time and JSON), token or empty, request id or empty

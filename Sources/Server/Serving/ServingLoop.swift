@@ -247,29 +247,29 @@ extension ServingLoop: StoreOwner {
   func answered(_ batch: Batch, _ reply: RedisReply) -> Int {
     var replyBytes = 0
     for index in 0..<batch.count {
-      store.withLine(of: reply[index]) { line in
-        replyBytes += line.count
-        answerBatched(batch.tickets[index], batch.script, line)
-      }
+      replyBytes += answerBatched(batch.tickets[index], batch.script, reply[index])
     }
     return replyBytes
   }
 
-  private func answerBatched(
-    _ ticket: Ticket, _ script: Script, _ reply: UnsafeBufferPointer<UInt8>
-  ) {
-    if script.keysAreRecords, let first = reply.first, first <= UInt8(ascii: "9") {
-      return answerRenewal(ticket, script, reply)
+  /// Returns how many bytes the reply's line has.
+  private func answerBatched(_ ticket: Ticket, _ script: Script, _ reply: RedisReply) -> Int {
+    let text = reply.bytes
+    if script.keysAreRecords, let first = text.first, first <= UInt8(ascii: "9") {
+      answerRenewal(ticket, script, text)
+      return text.count
     }
     noteDeadline(of: ticket)
-    // Only a text that is no error is passed on as it is.
-    if reply.isEmpty || reply[0] == UInt8(ascii: "E"),
-      case .failed(let error) = store.outcome(of: script, reply)
-    {
-      answer(ticket, error)
-    } else {
-      answerText(ticket, reply, onlyReads: script.isReadOnly)
+    var count = 0
+    store.withOutcome(of: script, reply) { outcome in
+      switch outcome {
+      case .failed(let error): answer(ticket, error)
+      case .line(let line):
+        count = line.count
+        answerText(ticket, line, onlyReads: script.isReadOnly)
+      }
     }
+    return count
   }
 
   /// The reply of a renewal is the lock's record: its line is made here, since a text costs Redis'

@@ -1,7 +1,7 @@
 -- The state of a call, which `begin` sets.
 -- USES: nothing
 -- GIVES: call, attempt, cut, find, KEYS, ARGV, now_ms, now_us, now_text, PAGE_BYTES, text,
---   at_begin, begin
+--   at_begin, begin, regardless
 
 -- As locals: each use of a global is two searches in tables. Taken at the first call, because Redis
 -- has no globals to give while it loads a library.
@@ -40,4 +40,15 @@ local function begin(keys, arguments)
   texts = {}
   now_text = text(now_ms)
   for n = 1, #resets do resets[n]() end
+end
+
+-- Does what keeps no operation from its end: an index, a figure or a log whose key is corrupt fails
+-- none. A Redis that refuses a write does so at the first one: that is an error.
+local function regardless(operate, ...)
+  local ok, failure = pcall(operate, ...)
+  if ok then return failure end
+  local message = type(failure) == 'table' and failure.err or tostring(failure)
+  for _, word in ipairs({'OOM', 'READONLY', 'MISCONF', 'NOREPLICAS', 'NOPERM'}) do
+    if find(message, word, 1, true) then error(failure, 0) end
+  end
 end

@@ -1,14 +1,15 @@
 -- The cleanup after a transition: entries in the indexes, and the way back to active.
--- USES: batch, session_index, clocks, transitions, device_lines, device_current
+-- USES: batch, ledger, session_index, clocks, transitions, device_lines, device_current
 -- GIVES: remove_entries, recount, wrong_state, recover
 
--- Removes the entries of a record that has gone: in the count of its state and in the indexes.
+-- Removes the entries of a record that has gone: in the count of its state and in the indexes. All
+-- that can be removed is, whatever keys are corrupt.
 local function remove_entries(base, device, id, state)
   -- First what a full Redis may refuse, as in `transition`.
   count(base, 'state:' .. state, -1)
-  call('ZREM', base .. ':due', due_member({device = device, id = id, state = state}))
-  call('ZREM', base .. ':sessions', device .. '/' .. id)
-  has_gone(base, device, id)
+  attempt('ZREM', base .. ':due', due_member({device = device, id = id, state = state}))
+  attempt('ZREM', base .. ':sessions', device .. '/' .. id)
+  regardless(has_gone, base, device, id)
 end
 
 -- Counts a device's live sessions anew: one whose record went by its TTL while no worker lived has
@@ -45,7 +46,7 @@ local function recover(s, archived)
     if s.state ~= 'active' then
       transition(s, 'active', now_ms, 'null', 'recovered')
     end
-    make_current(s.base, s.device, s.id)
+    regardless(make_current, s.base, s.device, s.id)
     return true
   end
   return false

@@ -12,14 +12,14 @@ end
 
 local function announce(s, kind, at_ms, rest)
   local reason = s.reason or call('HGET', s.key, 'reason')
-  publish(s.base, 'session.' .. kind, s.device, string.format(
+  regardless(publish, s.base, 'session.' .. kind, s.device, string.format(
     '"at":%.0f,"session":"%s","state":"%s","reason":%s,"links":%s', at_ms, s.id, s.state,
     reason or 'null', links_json(s.links)) .. (rest or ''))
 end
 
 -- The log keeps no content of what was deleted.
 local function announce_deleted(s)
-  publish(s.base, 'session.deleted', s.device, string.format(
+  regardless(publish, s.base, 'session.deleted', s.device, string.format(
     '"at":%.0f,"session":"%s","state":"%s","reason":null,"links":{}', now_ms, s.id, s.state))
 end
 

@@ -15,7 +15,7 @@ end
 -- Of a device's sessions, of which none is live, the one that ended last; of its newest 1,000.
 local function ended_last(base, device)
   local best, best_at
-  for _, id in ipairs(ids_of(base, device, '', 1000)) do
+  for _, id in ipairs(regardless(ids_of, base, device, '', 1000) or {}) do
     local v = peek(base, device, id, 'state', 'since', 'ended')
     local at = tonumber(v[1] == 'archived' and v[3] or v[2] or 0) or 0
     if v[1] and (not best or at > best_at) then best, best_at = id, at end

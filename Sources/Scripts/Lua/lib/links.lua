@@ -38,7 +38,7 @@ end
 -- Adds an outbox entry: the link's partition is to be informed of the session's status. A later
 -- entry replaces an earlier one, whose worker then does not remove it.
 local function enqueue(s, kind, ref)
-  call('ZADD', s.base .. ':due', now_text,
+  regardless(call, 'ZADD', s.base .. ':due', now_text,
     'k:' .. s.device .. '/' .. s.id .. ' ' .. kind .. '/' .. ref)
 end
 

@@ -1,5 +1,5 @@
 -- How a lock ends: once, because its record goes in the same step as the event is written.
--- USES: batch, event_log, lock_records
+-- USES: batch, ledger, event_log, lock_records
 -- GIVES: count_ending, close, free
 
 -- Counts that an agent's token has ended, how and when. Returns for how long it was held, in ms.
@@ -7,7 +7,8 @@ local function count_ending(base, ending, at_ms, acquired, agent)
   -- Not below zero, though the clock may have gone back since.
   local held_ms = math.max(0, at_ms - acquired)
   local ledger, tally = base .. ':ledger', 'agent:' .. agent
-  local seen = call('HMGET', ledger, ending, 'held_ms', 'held:' .. agent, tally)
+  local seen = attempt('HMGET', ledger, ending, 'held_ms', 'held:' .. agent, tally)
+  if seen.err then return held_ms end
   if not seen[4] and call('HLEN', ledger) > AGENTS_MAX then
     tally = 'agent:*'
     seen[4] = call('HGET', ledger, tally)
@@ -15,11 +16,12 @@ local function count_ending(base, ending, at_ms, acquired, agent)
   local n, sum, longest, lost = string.match(seen[4] or '', '^(%d+) (%d+) (%d+) (%d+)$')
   if not n then n, sum, longest, lost = 0, 0, 0, 0 end
   if ending == 'abandoned' then lost = lost + 1 end
-  call('HSET', ledger, ending, (seen[1] or 0) + 1,
-    'held_ms', string.format('%.0f', (seen[2] or 0) + held_ms), tally,
+  call('HSET', ledger, ending, string.format('%.0f', counted(seen[1], 1)),
+    'held_ms', string.format('%.0f', counted(seen[2], held_ms)), tally,
     string.format('%.0f %.0f %.0f %.0f', n + 1, sum + held_ms, math.max(longest, held_ms), lost))
-  if (tonumber(seen[3]) or 0) > 1 then
-    call('HSET', ledger, 'held:' .. agent, seen[3] - 1)
+  local held = counted(seen[3], -1)
+  if held > 0 then
+    call('HSET', ledger, 'held:' .. agent, string.format('%.0f', held))
   else
     call('HDEL', ledger, 'held:' .. agent)
   end
@@ -30,7 +32,7 @@ end
 local function close(base, device, ending, at_ms, acquired, token, agent, more)
   local held_ms = count_ending(base, ending, at_ms, acquired, agent)
   if ending ~= 'released' then
-    publish(base, 'lock.' .. ending, device, string.format(
+    regardless(publish, base, 'lock.' .. ending, device, string.format(
       '"at":%.0f,"agent":"%s","token":%s,"held_ms":%.0f', at_ms, agent, token, held_ms)
       .. (more or ''))
   end
@@ -40,5 +42,5 @@ end
 -- Removes a lock's record, its note, its TTL key and its deadline.
 local function free(base, device)
   call('DEL', record_key(base, device), note_key(base, device), base .. ':lock:' .. device)
-  call('ZREM', base .. ':due', 'l:' .. device)
+  attempt('ZREM', base .. ':due', 'l:' .. device)
 end

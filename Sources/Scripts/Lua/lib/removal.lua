@@ -1,7 +1,23 @@
 -- The removal of a session whose record is corrupt.
--- USES: batch, clocks, links, session_changes, session_index, session_load, transitions,
+-- USES: batch, ledger, clocks, links, session_changes, session_index, session_load,
 --   device_current
 -- GIVES: remove_corrupt
+
+-- Removes a record and the messages of its chats: those of the first numbers, of all numbers in
+-- `chats`, and of all members that are a chat's.
+local function remove_keys(key)
+  local numbers, chats = {}, attempt('HGET', key, 'chats')
+  for number in string.gmatch(type(chats) == 'string' and chats or '', '%d+') do
+    numbers[#numbers + 1] = number
+  end
+  for _, member in ipairs(attempt('HKEYS', key)) do
+    numbers[#numbers + 1] = string.match(member, '^%l:(%d+)$')
+  end
+  local keys = {key}
+  for chat = 1, CHATS_READ_MAX do keys[chat + 1] = key .. '/' .. chat end
+  call('DEL', unpack(keys))
+  for _, number in ipairs(numbers) do call('DEL', key .. '/' .. number) end
+end
 
 -- Removes a session whose record is corrupt, and its entries in the indexes. Its state is the
 -- record's, or else that of the deadline index.
@@ -14,17 +30,15 @@ local function remove_corrupt(base, device, asked, token)
   local state = (LIVE[seen[1]] or KEPT[seen[1]]) and seen[1]
   for name, letter in string.gmatch(LETTERS, '(%l+)=(%l)') do
     local member = letter .. ':' .. device .. '/' .. id
-    if call('ZREM', base .. ':due', member) == 1 then state = state or name end
+    if attempt('ZREM', base .. ':due', member) == 1 then state = state or name end
   end
   local s = {base = base, device = device, id = id, key = key, state = state or 'deleted',
     reason = 'null', links = type(seen[2]) == 'string' and seen[2] or ''}
   announce_deleted(s)
-  local keys = {key}
-  for chat = 1, CHATS_READ_MAX do keys[chat + 1] = key .. '/' .. chat end
-  call('DEL', unpack(keys))
+  remove_keys(key)
   enqueue_all(s)
   if state then count(base, 'state:' .. state, -1) end
-  call('ZREM', base .. ':sessions', device .. '/' .. id)
-  has_gone(base, device, id)
+  attempt('ZREM', base .. ':sessions', device .. '/' .. id)
+  regardless(has_gone, base, device, id)
   return 'OK'
 end

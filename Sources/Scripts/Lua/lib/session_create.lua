@@ -1,5 +1,6 @@
 -- Making a session, with its first chat; it is the device's current one.
--- USES: batch, session_load, links, clocks, transitions, session_changes, merge, device_lines
+-- USES: batch, ledger, session_load, links, clocks, transitions, session_changes, merge,
+--   device_lines
 -- GIVES: device_full, make
 
 -- The reason why a device can have no further live session; or nil. Sessions whose time is over
@@ -62,10 +63,11 @@ local function make(base, device, i)
     flat[#flat + 1] = writes[n + 1]
   end
   local key = base .. ':session:' .. device .. '/' .. id
+  -- First the indexes whose key may be corrupt: nothing was done then.
+  call('ZADD', base .. ':sessions', 0, device .. '/' .. id)
   call('HSET', key, unpack(flat))
   local s = session_of(base, device, id, key, v)
   s.reason = 'null'
-  call('ZADD', base .. ':sessions', 0, device .. '/' .. id)
   make_current(base, device, id)
   count(base, 'state:active', 1)
   count(base, 'opened', 1)

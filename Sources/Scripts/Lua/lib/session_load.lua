@@ -49,9 +49,9 @@ end
 local function find_session(base, device, id)
   if id == '' or id == 'current' then
     -- Cut out by place, as the device's line is read for each request.
-    local line = call('HGET', base .. ':devices', device)
+    local line = attempt('HGET', base .. ':devices', device)
     if not line then return nil end
-    local space = find(line, ' ', 1, true)
+    local space = type(line) == 'string' and find(line, ' ', 1, true)
     -- A corrupt line is ignored; the newest session is there all the same.
     local behind = space and find(line, ' ', space + 1, true)
     id = space and cut(line, space + 1, behind and behind - 1) or ids_of(base, device, '', 1)[1]

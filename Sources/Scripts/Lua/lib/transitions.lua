@@ -1,19 +1,17 @@
 -- Transitions of a session from state to state: all of them go through this function.
--- USES: batch, session_index, links, clocks, session_load, device_lines, device_current
--- GIVES: count, index, transition, settle
+-- USES: batch, ledger, session_index, links, clocks, session_load, device_lines, device_current
+-- GIVES: index, transition, settle
 
 local EVENT = {active = 'resumed', paused = 'paused', abandoned = 'abandoned',
   archived = 'archived', expired = 'expired', completed = 'closed', failed = 'closed'}
-
-local function count(base, name, n) call('HINCRBY', base .. ':ledger', name, n) end
 
 -- Puts the session's next deadline into the index.
 local function index(s)
   local at = next_due(s)
   if at then
-    call('ZADD', s.base .. ':due', text(at), due_member(s))
+    regardless(call, 'ZADD', s.base .. ':due', text(at), due_member(s))
   else
-    call('ZREM', s.base .. ':due', due_member(s))
+    regardless(call, 'ZREM', s.base .. ':due', due_member(s))
   end
 end
 
@@ -28,7 +26,7 @@ local function transition(s, to, at_ms, reason, kind)
   local ended = to == 'archived' and {'ended', text(LIVE[from] and at_ms or since)} or {}
   call('HSET', s.key, 'state', to, 'since', text(at_ms), 'rev', s.rev, 'reason', s.reason,
     'updated', text(at_ms), unpack(ended))
-  call('ZREM', s.base .. ':due', member)
+  regardless(call, 'ZREM', s.base .. ':due', member)
   local spent = text(math.max(0, at_ms - since))
   -- A figure that is corrupt begins again.
   if type(attempt('HINCRBY', s.key, 's:' .. from, spent)) == 'table' then
@@ -38,9 +36,9 @@ local function transition(s, to, at_ms, reason, kind)
   count(s.base, 'state:' .. to, 1)
   if (LIVE[from] or LIVE[to]) and not (LIVE[from] and LIVE[to]) then
     if LIVE[to] then
-      make_current(s.base, s.device, s.id)
+      regardless(make_current, s.base, s.device, s.id)
     else
-      has_ended(s.base, s.device, s.id)
+      regardless(has_ended, s.base, s.device, s.id)
     end
     -- A user's quota counts live sessions; no other link does.
     enqueue_all(s, 'user')
