@@ -103,6 +103,23 @@ extension SystemSuites {
     }
 
     @Test(arguments: [
+      "OK {\"held_ms\":\n1}", "OK {\"held_ms\":", "OK {\"a\":\"\u{1}\"}", "OK\nNONE", "NONE x",
+      "HELD", "STALE {\"rev\":x}", "WRONGTYPE of a key", "x",
+    ])
+    func `a text that is no reply line is an error, and the next reply is the next request's`(
+      text: String
+    ) throws {
+      let link = try BadLink()
+      link.fake.play(.replace("*1\r\n$\(text.utf8.count)\r\n\(text)\r\n"))
+      for _ in 0..<3 {
+        let reply = try link.client.request("UNLOCK \(Lab.device()) a")
+        #expect(reply.code == "internal", "\(reply)")
+        #expect(try link.client.request("PING").raw == "OK")
+      }
+      try link.expectHealed()
+    }
+
+    @Test(arguments: [
       "LOADING Redis is loading the dataset in memory", "NOAUTH Authentication required.",
       "READONLY You can't write against a read only replica.", "OOM command not allowed",
       "MISCONF Redis is configured to save RDB snapshots", "CLUSTERDOWN The cluster is down",
