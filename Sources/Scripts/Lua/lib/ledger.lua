@@ -1,5 +1,5 @@
--- The counters of a partition, in `ledger`. Counting fails no operation: a counter that is no number
--- begins again, and a ledger of another type counts nothing.
+-- The counters of a partition, in `ledger`. Counting fails no operation: a counter that is no
+-- number begins again, and a ledger of another type counts nothing.
 -- USES: batch
 -- GIVES: counted, count
 
