@@ -12,10 +12,7 @@ package struct RecordLine {
   /// The corrupt values of the object that is being written, as JSON strings with commas.
   private var names: [UInt8] = []
 
-  package init(bytes: [UInt8] = [], corruptCount: Int = 0) {
-    self.bytes = bytes
-    self.corruptCount = corruptCount
-  }
+  package init() {}
 
   /// More than this is not kept for the next line.
   private static let keptBytesMax = 1 << 18
