@@ -34,6 +34,9 @@ package struct RecordLine {
 
   mutating func endLine() { bytes.appendLineEnd() }
 
+  /// Counts a corrupt value that the line does not name.
+  mutating func noteCorrupt() { corruptCount += 1 }
+
   /// Replaces all that was put by an error, without the line's end.
   package mutating func refuse(_ error: RequestError) {
     reset()

@@ -18,6 +18,8 @@ extension RecordLine {
     case "chat" where reply.count == 2: ShownChat(reply: reply).put(into: &self)
     case "chat_report" where reply.count == 6: ReportedChat(reply).put(into: &self)
     case "message" where reply.count == 2: PoppedMessage(reply).put(into: &self)
+    case "holder" where reply.count == 5: ShownHolder(reply: reply).put(into: &self)
+    case "kept" where reply.count == 3: putKept(reply)
     case "list" where reply.count == 3: putList(reply)
     case "report" where reply.count == 6: ReportedSession(reply).put(into: &self)
     case "export" where reply.count == 6:

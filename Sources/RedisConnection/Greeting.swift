@@ -40,7 +40,7 @@ package enum GreetingRefusal: Equatable, Sendable {
   init(passing message: String) {
     switch StoreError(message) {
     case .refused(let text): self = .passing(text)
-    case .corrupt, .failed: self = .passing("Redis said: \(message)")
+    case .corrupt, .corruptLock, .failed: self = .passing("Redis said: \(message)")
     case .scriptMissing: self = .passing("Redis forgot a script")
     }
   }

@@ -9,6 +9,8 @@ package enum StoreError: Equatable, Sendable {
   case refused(String)
   /// A key, or a record in it, is not what a worker writes; the text says which.
   case corrupt(String)
+  /// The record of a device's lock, under this key, is corrupt.
+  case corruptLock(String)
   /// The command failed on its way: something may have been done. A bug.
   case failed(String)
 
@@ -34,6 +36,8 @@ package enum StoreError: Equatable, Sendable {
     // Scripts say so of a record, Redis of a key's type.
     case "CORRUPT":
       self = .corrupt("its \(text.split(separator: " ").dropFirst().first ?? "record")")
+    case "BADLOCK":
+      self = .corruptLock(text.split(separator: " ").dropFirst().first.map(String.init) ?? "")
     case "WRONGTYPE": self = .corrupt("a key of another type")
     default: self = .failed(message)
     }

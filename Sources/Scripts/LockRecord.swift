@@ -20,6 +20,9 @@ package struct LockRecord {
     guard record.count > agentStart else { return nil }
     token = record[tokenStart..<agentStart - 1]
     let space = UInt8(ascii: " ")
+    guard record[tokenStart - 1] == space, record[agentStart - 1] == space,
+      LockRecord.isNumber(token)
+    else { return nil }
     guard let agentEnd = record[agentStart...].firstIndex(of: space) else { return nil }
     agent = record[agentStart..<agentEnd]
     let ttl = record[(agentEnd + 1)...].prefix { $0 != space }
@@ -32,6 +35,13 @@ package struct LockRecord {
     let acquiredEnd = ttl.endIndex + 1 + LockRecord.timeBytes
     guard acquiredEnd <= record.count else { return nil }
     acquiredAt = record[ttl.endIndex + 1..<acquiredEnd]
+    guard LockRecord.isNumber(acquiredAt) else { return nil }
+  }
+
+  /// Whether the bytes may stand in a line as a number.
+  private static func isNumber(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+    text.first != UInt8(ascii: "0")
+      && text.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
   }
 
   /// Lends the reply line of a renewal, its end included.

@@ -33,7 +33,7 @@ package final class Store {
   package unowned var owner: (any StoreOwner)?
   /// The number of its loop, for the log.
   private let index: Int
-  private let keys: StoreKeys
+  let keys: StoreKeys
   package private(set) var redis: RedisConnection?
   private var batches: TurnBatches
   /// Where lines are made of what scripts give.

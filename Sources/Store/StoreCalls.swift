@@ -6,6 +6,7 @@ internal import Metrics
 internal import Records
 package import RedisConnection
 package import Scripts
+package import SessionModel
 package import Wire
 
 /// The outcome of a script call.
@@ -173,8 +174,22 @@ extension Store {
         .illegalState,
         "the session is corrupt in Redis (\(what)): GET shows what is left of it, DELETE removes it"
       )
+    case .corruptLock(let key):
+      return corruptLock(key)
     case .corrupt, .scriptMissing, .failed: return scriptFailed(script, message)
     }
+  }
+
+  /// The error of a renewal whose record is corrupt; which of the partition's is not known here.
+  package func corruptLock(in partition: Partition) -> RequestError {
+    corruptLock("\(keys.base(partition)):held:<device>")
+  }
+
+  private func corruptLock(_ key: String) -> RequestError {
+    noteCorrupt(1, "the record of a lock, \(key)")
+    return RequestError(
+      .illegalState,
+      "the lock's record is corrupt in Redis (\(key)): CLEAR frees the lock, SEIZE takes it")
   }
 
   /// The caller's error when no answer came.

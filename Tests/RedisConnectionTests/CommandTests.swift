@@ -168,6 +168,11 @@ struct StoreErrorTests {
     #expect(StoreError(message) == .corrupt(what))
   }
 
+  @Test func `the record of a lock is named by its key`() {
+    let message = "BADLOCK lk:{0a3}:held:d is corrupt; CLEAR or SEIZE repairs it"
+    #expect(StoreError(message) == .corruptLock("lk:{0a3}:held:d"))
+  }
+
   @Test(arguments: ["NOSCRIPT No matching script. Please use EVAL.", "NOSCRIPT"])
   func `a missing script is recognised`(message: String) {
     #expect(StoreError(message) == .scriptMissing)

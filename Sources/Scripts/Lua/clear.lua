@@ -1,10 +1,15 @@
--- CLEAR: the operator frees the lock, whichever agent holds it.
+-- CLEAR: the operator frees the lock, whichever agent holds it, and removes a record that is
+-- corrupt.
 -- USES: batch, requests, lock_closings, locks
 -- KEYS: the base key of each request's partition
 -- ARGV: device, request id or empty
 -- RETURNS: OK, NONE
 return each(2, function(base, i)
   local device = ARGV[i]
+  if is_corrupt_lock(base, device) then
+    close_corrupt(base, device, 'cleared')
+    return 'OK {"agent":null,"held_ms":null,"damaged":["agent","held_ms"]}'
+  end
   local record, holder, current, acquired = live(base, device)
   if not record then return 'NONE' end
   local held_ms = close(base, device, 'cleared', now_ms, acquired, current, holder)

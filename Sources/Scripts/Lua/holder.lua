@@ -1,16 +1,16 @@
--- HOLDER: says who holds the lock, and changes nothing, not even what is overdue.
+-- HOLDER: says who holds the lock, and changes nothing, not even what is overdue. The worker makes
+-- the line: the note is checked there.
 -- USES: batch, requests, lock_records
 -- KEYS: the base key of each request's partition
 -- ARGV: device
 -- RETURNS: OK, NONE
 return each(1, function(base, i)
-  local record = call('GET', record_key(base, ARGV[i]))
+  local record = fetch_record(base, ARGV[i])
   if not record then return 'NONE' end
   local ends_at, _, agent, acquired, _, has_note = read_record(record)
+  if not ends_at then return {'holder', '', '', '', 0}, nil, 0 end
   if ends_at <= now_text then return 'NONE' end
-  local reply = 'OK {"agent":"' .. agent .. '","ttl_ms":' .. text(ends_at - now_ms)
-    .. ',"acquired_at":' .. acquired
-  local note = has_note and call('GET', note_key(base, ARGV[i]))
-  if note then reply = reply .. ',"note":' .. note end
-  return reply .. '}'
+  -- Null where there is none: a nil would end the array.
+  local note = has_note and (fetch(note_key(base, ARGV[i])) or '') or false
+  return {'holder', agent, text(ends_at - now_ms), acquired, note}, nil, #(note or '')
 end)

@@ -14,12 +14,14 @@ local base, late, failures, outbox
 local OUTBOX_MS = 5000
 
 local function reap_lock(member, device)
-  local record = call('GET', record_key(base, device))
+  local record = fetch_record(base, device)
   if not record then
     call('ZREM', base .. ':due', member)
     return
   end
   local ends_at, token, agent, acquired = read_record(record)
+  -- When it ends is not known: CLEAR or SEIZE decides.
+  if not ends_at then corrupt_lock(base, device) end
   if ends_at > now_text then
     watch_lock(base, device, ends_at)
   else

@@ -1,11 +1,17 @@
 -- SEIZE: takes the lock, whichever agent holds it. An agent that seizes from itself has a new
--- token, and no other agent has lost anything: that is counted, and is no event.
+-- token, and no other agent has lost anything: that is counted, and is no event. A record that is
+-- corrupt is replaced: whose it was is not known, and no figure counts its end.
 -- USES: batch, requests, lock_closings, locks
 -- KEYS: the base key of each request's partition
 -- ARGV: device, agent, ttl, request id or empty
 -- RETURNS: OK
 return each(4, function(base, i)
   local device, agent, ttl = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if is_corrupt_lock(base, device) then
+    close_corrupt(base, device, 'seized', ',"to":"' .. agent .. '"')
+    local fresh = grant(base, device, agent, ttl)
+    return granted(agent, fresh, ttl, now_ms, 'false,"seized_from":null,"damaged":["seized_from"]}')
+  end
   local record, holder, current, acquired = live(base, device)
   local from = 'null'
   if record then

@@ -1,27 +1,46 @@
--- STATS: the figures of the whole fleet.
--- USES: nothing
+-- STATS: the figures of the whole fleet. Figures that are corrupt are left out and named.
+-- USES: batch, ledger
 -- KEYS: the base keys of all partitions
 -- ARGV: how many workers live
 -- RETURNS: OK
 
+-- The name of a figure in the reply.
+local function place(name)
+  if name == 'held_ms' then return 'locks.held_ms_mean' end
+  local of_session = string.match(name, '^state:(.+)$')
+    or string.match('opened closed expired', name)
+  return of_session and 'sessions.' .. of_session or 'locks.' .. name
+end
+
 return function(KEYS, ARGV)
+  local damaged = {}
+  local function damage(name)
+    if not damaged[name] then damaged[#damaged + 1] = '"' .. name .. '"' end
+    damaged[name] = true
+  end
   local sums = {released = 0, abandoned = 0, handed_off = 0, seized = 0, cleared = 0, held_ms = 0,
     ['state:active'] = 0, ['state:paused'] = 0, ['state:abandoned'] = 0, ['state:archived'] = 0,
     opened = 0, closed = 0, expired = 0}
   local held, devices, users, by_agent, names = 0, 0, 0, {}, {}
   for _, base in ipairs(KEYS) do
-    devices = devices + redis.call('HLEN', base .. ':devices')
-    users = users + redis.call('SCARD', base .. ':users')
-    local ledger = redis.call('HGETALL', base .. ':ledger')
+    devices = devices + call('HLEN', base .. ':devices')
+    users = users + call('SCARD', base .. ':users')
+    local ledger = attempt('HGETALL', base .. ':ledger')
+    if ledger.err then damage('ledger') end
     for i = 1, #ledger, 2 do
-      local name, value = ledger[i], ledger[i + 1]
-      local agent = string.match(name, '^held:(.+)$')
+      local name, value = ledger[i], known_figure(ledger[i + 1])
+      local agent = string.match(name, '^held:(.*)$')
       if sums[name] then
-        sums[name] = sums[name] + value
+        if not value then damage(place(name)) end
+        sums[name] = sums[name] + (value or 0)
+      elseif agent and not find(agent, "^[%w._:@+%-%%~!*'()]+$") then
+        -- A text that is no id would corrupt the line.
+        damage('locks.by_agent')
       elseif agent then
-        held = held + value
+        if not value then damage('locks.by_agent.' .. agent) end
+        held = held + (value or 0)
         if not by_agent[agent] then names[#names + 1] = agent end
-        by_agent[agent] = (by_agent[agent] or 0) + value
+        by_agent[agent] = (by_agent[agent] or 0) + (value or 0)
       end
     end
   end
@@ -34,9 +53,10 @@ return function(KEYS, ARGV)
   return string.format('OK {"locks":{"held":%d,"by_agent":{%s},"acquired":%.0f,"released":%.0f,'
     .. '"abandoned":%.0f,"handed_off":%.0f,"seized":%.0f,"cleared":%.0f,"held_ms_mean":%.0f},'
     .. '"sessions":{"active":%d,"paused":%d,"abandoned":%d,"archived":%d,"opened":%.0f,'
-    .. '"closed":%.0f,"expired":%.0f},"devices":%d,"users":%d,"workers":%d}',
+    .. '"closed":%.0f,"expired":%.0f},"devices":%d,"users":%d,"workers":%d%s}',
     held, table.concat(names, ','), held + tenures, sums.released, sums.abandoned, sums.handed_off,
     sums.seized, sums.cleared, tokens > 0 and sums.held_ms / tokens or 0, sums['state:active'],
     sums['state:paused'], sums['state:abandoned'], sums['state:archived'], sums.opened, sums.closed,
-    sums.expired, devices, users, ARGV[1])
+    sums.expired, devices, users, ARGV[1],
+    damaged[1] and ',"damaged":[' .. table.concat(damaged, ',') .. ']' or '')
 end

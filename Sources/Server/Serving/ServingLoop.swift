@@ -278,7 +278,7 @@ extension ServingLoop: StoreOwner {
     _ ticket: Ticket, _ script: Script, _ reply: UnsafeBufferPointer<UInt8>
   ) {
     guard let record = LockRecord(reply) else {
-      answer(ticket, store.scriptFailed(script, "a record that is none"))
+      answer(ticket, store.corruptLock(in: Partition(index: ticket.partition)))
       return
     }
     // The TTL may be the lock's own, of which only its record knows.

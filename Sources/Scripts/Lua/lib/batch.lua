@@ -1,6 +1,6 @@
 -- The state of a call, which `begin` sets.
 -- USES: nothing
--- GIVES: call, attempt, cut, find, KEYS, ARGV, now_ms, now_us, now_text, PAGE_BYTES, text,
+-- GIVES: call, attempt, cut, find, KEYS, ARGV, now_ms, now_us, now_text, PAGE_BYTES, text, fetch,
 --   at_begin, begin, regardless
 
 -- As locals: each use of a global is two searches in tables. Taken at the first call, because Redis
@@ -21,6 +21,15 @@ local function text(number)
   local written = texts[number] or format('%d', number)
   texts[number] = written
   return written
+end
+
+-- A text by its key: false if there is none, and empty, as no text of ours is, if the key is of
+-- another type.
+local function fetch(key)
+  local found = attempt('GET', key)
+  if type(found) ~= 'table' then return found end
+  if find(found.err, 'WRONGTYPE', 1, true) then return '' end
+  error(found, 0)
 end
 
 -- The functions that forget other state of a call.

@@ -1,6 +1,6 @@
 -- How a lock ends: once, because its record goes in the same step as the event is written.
 -- USES: batch, ledger, event_log, lock_records
--- GIVES: count_ending, close, free
+-- GIVES: count_ending, close, free, is_corrupt_lock, close_corrupt
 
 -- Counts that an agent's token has ended, how and when. Returns for how long it was held, in ms.
 local function count_ending(base, ending, at_ms, acquired, agent)
@@ -13,7 +13,7 @@ local function count_ending(base, ending, at_ms, acquired, agent)
     tally = 'agent:*'
     seen[4] = call('HGET', ledger, tally)
   end
-  local n, sum, longest, lost = string.match(seen[4] or '', '^(%d+) (%d+) (%d+) (%d+)$')
+  local n, sum, longest, lost = tally_of(seen[4])
   if not n then n, sum, longest, lost = 0, 0, 0, 0 end
   if ending == 'abandoned' then lost = lost + 1 end
   call('HSET', ledger, ending, string.format('%.0f', counted(seen[1], 1)),
@@ -43,4 +43,16 @@ end
 local function free(base, device)
   call('DEL', record_key(base, device), note_key(base, device), base .. ':lock:' .. device)
   attempt('ZREM', base .. ':due', 'l:' .. device)
+end
+
+local function is_corrupt_lock(base, device)
+  local record = fetch_record(base, device)
+  return record and not read_record(record)
+end
+
+-- Ends a lock whose record is corrupt: nothing of it is known.
+local function close_corrupt(base, device, ending, more)
+  regardless(publish, base, 'lock.' .. ending, device,
+    string.format('"at":%.0f,"agent":null,"token":null,"held_ms":null', now_ms) .. (more or ''))
+  free(base, device)
 end

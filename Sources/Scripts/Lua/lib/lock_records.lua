@@ -6,14 +6,34 @@
 -- every request for the lock, and a note may be long. Until the year 2286 times have 13 digits and
 -- tokens 16, so that a record can be cut by place and times compare as texts.
 -- USES: batch
--- GIVES: record_key, note_key, read_record, make_record
+-- GIVES: record_key, note_key, fetch_record, corrupt_lock, is_tail, read_record, make_record
 
 local function record_key(base, device) return base .. ':held:' .. device end
 local function note_key(base, device) return base .. ':note:' .. device end
 
+local function fetch_record(base, device) return fetch(record_key(base, device)) end
+
+-- Ends a request because a lock's record is corrupt: CLEAR and SEIZE repair it.
+local function corrupt_lock(base, device)
+  error({err = 'BADLOCK ' .. record_key(base, device) .. ' is corrupt; CLEAR or SEIZE repairs it'},
+    0)
+end
+
+-- Whether the end of a record, behind its TTL, is what it may be.
+local function is_tail(tail)
+  return tail == '' or #tail == 14 and find(tail, '^ [1-9]%d+$')
+    or #tail == 16 and find(tail, '^ [1-9]%d+ %+$')
+end
+
 -- The parts of a record: deadline, token, agent, acquired_at and TTL as texts, and true if there is
--- a note.
+-- a note; nil if the record is corrupt. A token is below 2^53.
+local FORM = "^[1-9]%d+() [1-9]%d+() [%w._:@+%-%%~!*'()]+ %d+[smhd]?()"
 local function read_record(record)
+  local ends_at_end, token_end, tail = string.match(record, FORM)
+  if ends_at_end ~= 14 or token_end ~= 31 or cut(record, 15, 30) > '9007199254740991'
+    or not is_tail(cut(record, tail)) then
+    return nil
+  end
   -- Cut out by place: string.match took 1 us more.
   local ends_at, token = cut(record, 1, 13), cut(record, 15, 30)
   local space = find(record, ' ', 32, true)

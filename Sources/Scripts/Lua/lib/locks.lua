@@ -2,15 +2,16 @@
 -- TTL: it outlives its deadline, so that the next request knows exactly when the lock ended. A lock
 -- counts while its deadline is ahead. Beside it, `lock:<device>` has a native TTL, whose end Redis
 -- announces; its value means nothing, and a small number is one that Redis has already.
--- USES: batch, lock_records, lock_closings
+-- USES: batch, ledger, lock_records, lock_closings
 -- GIVES: live, watch_lock, ms_of, grant, extend, held_by, stale, granted
 
 -- The live lock of a device: its record and its parts, or nil. One that has expired is ended as
 -- abandoned on the way. `record` is the record if it was read already.
 local function live(base, device, record)
-  record = record or call('GET', record_key(base, device))
+  record = record or fetch_record(base, device)
   if not record then return nil end
   local ends_at, token, agent, acquired = read_record(record)
+  if not ends_at then corrupt_lock(base, device) end
   if ends_at > now_text then return record, agent, token, acquired, ends_at end
   close(base, device, 'abandoned', tonumber(ends_at), acquired, token, agent)
   free(base, device)
@@ -26,26 +27,32 @@ end
 
 -- A TTL as scripts get it and records keep it, in ms: digits, and a unit for what is a whole number
 -- of one. At 44 bytes or less, which most records so have, Redis keeps a value in one piece.
+-- Nil if it is none, or longer than any TTL: 3650 d.
 local UNITS = {s = 1000, m = 60000, h = 3600000, d = 86400000}
 local function ms_of(ttl)
   local n, unit = string.match(ttl, '^(%d+)([smhd]?)$')
-  return n and n * (UNITS[unit] or 1)
+  local ms = n and n * (UNITS[unit] or 1)
+  return ms and ms <= 315360000000 and ms or nil
 end
 
 -- Makes `agent` the holder, under a token greater than all before it in this partition. The clock
--- makes it so even where Redis has lost its newest writes. `before` is the record of the holder
--- until now, or nil; the note, if there is one, is JSON.
+-- makes it so even where Redis has lost its newest writes, or the last token in the ledger is
+-- corrupt: none, or of a year after 2255. `before` is the record of the holder until now, or nil;
+-- the note, if there is one, is JSON.
+local TOKEN_MAX = 9000000000000000
 local function grant(base, device, agent, ttl, before, note)
   local ledger, held = base .. ':ledger', 'held:' .. agent
   local seen = call('HMGET', ledger, 'token', held)
-  local token, ends_at = text(math.max((seen[1] or 0) + 1, now_us)), text(now_ms + ms_of(ttl))
+  local last = counted(seen[1], 0)
+  if last > TOKEN_MAX then last = 0 end
+  local token, ends_at = text(math.max(last + 1, now_us)), text(now_ms + ms_of(ttl))
   local has_note = note and note ~= ''
   if has_note then
     call('SET', note_key(base, device), note)
   elseif before and cut(before, -2) == ' +' then
     call('DEL', note_key(base, device))
   end
-  call('HSET', ledger, 'token', token, held, (seen[2] or 0) + 1)
+  call('HSET', ledger, 'token', token, held, counted(seen[2], 1))
   call('SET', record_key(base, device),
     make_record(ends_at, token, agent, now_text, ttl, has_note))
   watch_lock(base, device, ends_at)
@@ -58,7 +65,9 @@ end
 local function extend(base, device, record, asked)
   local ends_at, token, agent, acquired, ttl, has_note = read_record(record)
   ttl = asked or ttl
-  local deadline = text(now_ms + ms_of(ttl))
+  local ms = ms_of(ttl)
+  if not ms then corrupt_lock(base, device) end
+  local deadline = text(now_ms + ms)
   local extended = make_record(deadline, token, agent, acquired, ttl, has_note)
   call('SET', record_key(base, device), extended)
   if deadline < ends_at then watch_lock(base, device, deadline) end

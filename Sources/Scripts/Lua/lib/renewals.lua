@@ -5,7 +5,7 @@
 -- The asking holder is an agent, or a token and an agent; the lease is a TTL (`=<ttl>` where none
 -- was asked for and this is what a grant gets), and where more is asked behind it ` <token or
 -- nothing> <idempotency key and fingerprint or nothing>`.
--- USES: batch, requests, locks
+-- USES: batch, requests, lock_records, locks
 -- GIVES: each_record
 
 -- Deadlines by the lease that is asked for; true where the record's own TTL counts, false where
@@ -19,8 +19,9 @@ local function ask(lease)
 end
 
 local function renew_by(rest)
-  local ms = ms_of(string.match(rest, '^ (%w+)') or '')
-  deadlines[rest] = ms and text(now_ms + ms) or false
+  local ttl, more = string.match(rest, '^ (%w+)(.*)$')
+  local ms = ttl and ms_of(ttl)
+  deadlines[rest] = ms and is_tail(more) and text(now_ms + ms) or false
 end
 
 -- The record after a renewal in the usual case, or nil in any other. From place `at` on the record

@@ -4,9 +4,10 @@
 
 -- Whether a token is the one of the device's live lock.
 local function is_current(base, device, token)
-  local record = call('GET', record_key(base, device))
+  local record = fetch_record(base, device)
   if not record then return false end
   local ends_at, current = read_record(record)
+  if not ends_at then corrupt_lock(base, device) end
   return ends_at > now_text and current == token
 end
 

@@ -45,9 +45,10 @@ local function show(base, device, id, rest)
   return shown(device, found, key, flat, rest)
 end
 
--- The reply of which this was kept: the session as it is now.
+-- The reply of which this was kept: the session as it is now; nil if what was kept is corrupt.
 local function show_again(base, device, kept)
-  local id, rest = string.match(kept, '^([^,]+)(.*)$')
+  local id, rest = string.match(kept, '^(%w+)(.*)$')
+  if not id or rest ~= '' and cut(rest, 1, 1) ~= ',' then return nil end
   return show(base, device, id, rest)
 end
 

@@ -1,0 +1,28 @@
+// Owns: how a lock's record and its note become what HOLDER gives. On a loop's thread.
+
+internal import RedisConnection
+internal import Wire
+
+/// The holder of a lock.
+///
+/// From an array: `holder`, the agent, its time left in ms and when it acquired the lock, all three
+/// empty if the record is corrupt, and the note; null for none, and empty if its key is missing or
+/// no text.
+struct ShownHolder {
+  let reply: RedisReply
+
+  func put(into line: inout RecordLine) {
+    line.put("{\"agent\":")
+    line.put(id: reply[1].bytes, .of("agent"))
+    line.put(",\"ttl_ms\":")
+    line.put(StoredNumber(reply[2].bytes), .of("ttl_ms"))
+    line.put(",\"acquired_at\":")
+    line.put(StoredNumber(reply[3].bytes), .of("acquired_at"))
+    if let note = reply[4].textIfAny {
+      line.put(",\"note\":")
+      line.put(json: note, .of("note"))
+    }
+    line.putDamaged()
+    line.put("}")
+  }
+}
