@@ -13,6 +13,7 @@ struct Bench {
            latchkey-bench lateness SOCKET HOST:PORT... [option...]
            latchkey-bench quiet HOST:PORT... [option...]
            latchkey-bench memory SOCKET HOST:PORT [--count N] [KIND...]
+           latchkey-bench calls NAME=SOCKET,HOST:PORT... [option...] [VERB...]
            latchkey-bench fill HOST:PORT... [option...]
            latchkey-bench cycles TARGET HOST:PORT [option...]
            latchkey-bench attack KIND HOST:PORT [option...]
@@ -56,6 +57,14 @@ struct Bench {
     memory: empties the Redis at SOCKET, which the worker must be using, and fills it with so many
     (default 100000) locks, sessions and messages, and with what Spring Session would write, one
     kind after another; shows the bytes for one of each, or of the KINDs that are named.
+
+    calls: the time of Redis per request, by its own count, on each worker in turns; SOCKET is that
+    of the Redis that this worker has for itself. VERBs are lock, touch, get, say, history, open
+    and recover (default: all).
+
+      --rounds N        rounds on each worker, of which the median counts (default 9)
+      --requests N      requests in a round, sent in one write (default 256)
+      --share N         how many share a call, which the workers' --batch decides (default 1)
 
     fill: takes locks for a day by the workers, and ends.
 
@@ -129,6 +138,11 @@ struct Bench {
       print(try server.readyLine())
       fflush(nil)
       try server.run()
+    case "calls":
+      try CallsRun(CallsOptions.parse(rest)).measure { line in
+        print(line)
+        fflush(nil)
+      }
     case "memory": print(try MemoryRun(MemoryOptions.parse(rest)).measure())
     case "quiet": print(try QuietRun(LatenessOptions.parse(rest, needsRedis: false)).measure())
     case "fill":

@@ -76,16 +76,19 @@ package struct ScriptRow: Sendable {
   let keysAreRecords: Bool
   /// Whether its keys may be of several partitions, which in a cluster are several slots.
   let spansPartitions: Bool
+  /// Whether it does without the time, which takes Redis as long as a small read.
+  let isTimeless: Bool
 
   private init(
     _ script: Script, _ source: LuaSource, _ arguments: Int, _ effect: Effect,
-    keysAreRecords: Bool = false, spansPartitions: Bool = false
+    keysAreRecords: Bool = false, spansPartitions: Bool = false, isTimeless: Bool = false
   ) {
     self.script = script
     self.source = source
     self.arguments = arguments
     self.effect = effect
     self.keysAreRecords = keysAreRecords
+    self.isTimeless = isTimeless
     // Requests share a call whatever their partitions are.
     self.spansPartitions = spansPartitions || arguments > 0
   }
@@ -112,7 +115,7 @@ package struct ScriptRow: Sendable {
 
   private static let sessions = [
     ScriptRow(.open, LuaSource("open", PackageResources.open_lua), 10, .writes),
-    ScriptRow(.get, LuaSource("get", PackageResources.get_lua), 2, .reads),
+    ScriptRow(.get, LuaSource("get", PackageResources.get_lua), 2, .reads, isTimeless: true),
     ScriptRow(.set, LuaSource("set", PackageResources.set_lua), 8, .writes),
     ScriptRow(.touch, LuaSource("touch", PackageResources.touch_lua), 4, .writes),
     ScriptRow(
@@ -128,13 +131,15 @@ package struct ScriptRow: Sendable {
   private static let chats = [
     ScriptRow(.chat, LuaSource("chat", PackageResources.chat_lua), 6, .writes),
     ScriptRow(.switchChat, LuaSource("switch_chat", PackageResources.switch_chat_lua), 5, .writes),
-    ScriptRow(.chats, LuaSource("chats", PackageResources.chats_lua), 2, .reads),
+    ScriptRow(
+      .chats, LuaSource("chats", PackageResources.chats_lua), 2, .reads, isTimeless: true),
     ScriptRow(.getChat, LuaSource("get_chat", PackageResources.get_chat_lua), 3, .reads),
     ScriptRow(.setChat, LuaSource("set_chat", PackageResources.set_chat_lua), 8, .writes),
     ScriptRow(.deleteChat, LuaSource("delete_chat", PackageResources.delete_chat_lua), 5, .frees),
     ScriptRow(.reportChat, LuaSource("report_chat", PackageResources.report_chat_lua), 3, .reads),
     ScriptRow(.say, LuaSource("say", PackageResources.say_lua), 6, .writes),
-    ScriptRow(.history, LuaSource("history", PackageResources.history_lua), 5, .reads),
+    ScriptRow(
+      .history, LuaSource("history", PackageResources.history_lua), 5, .reads, isTimeless: true),
     ScriptRow(.pop, LuaSource("pop", PackageResources.pop_lua), 5, .frees),
     ScriptRow(.forget, LuaSource("forget", PackageResources.forget_lua), 5, .frees),
   ]
@@ -153,7 +158,8 @@ package struct ScriptRow: Sendable {
     ScriptRow(.linkPage, LuaSource("link_page", PackageResources.link_page_lua), 3, .reads),
     ScriptRow(
       .sessionPage, LuaSource("session_page", PackageResources.session_page_lua), 2, .reads),
-    ScriptRow(.entry, LuaSource("entry", PackageResources.entry_lua), 5, .reads),
+    ScriptRow(
+      .entry, LuaSource("entry", PackageResources.entry_lua), 5, .reads, isTimeless: true),
     ScriptRow(.digest, LuaSource("digest", PackageResources.digest_lua), 4, .reads),
     ScriptRow(
       .reportSession, LuaSource("report_session", PackageResources.report_session_lua), 2, .reads),

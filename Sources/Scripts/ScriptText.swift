@@ -99,7 +99,8 @@ extension ScriptRow {
     out.append("end)()\n")
     guard !source.uses.isEmpty else { return }
     out.append("local serve_requests = serve_call\n")
-    out.append("serve_call = function(keys, arguments)\nbegin(keys, arguments)\n")
+    out.append("serve_call = function(keys, arguments)\n")
+    out.append("begin(keys, arguments, \(isTimeless))\n")
     out.append("return serve_requests(keys, arguments)\nend\n")
   }
 }

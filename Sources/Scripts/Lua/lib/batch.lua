@@ -36,19 +36,21 @@ end
 local resets = {}
 local function at_begin(reset) resets[#resets + 1] = reset end
 
--- Begins a call. A library outlives its calls, and nothing may pass from one to the next.
-local function begin(keys, arguments)
+-- Begins a call. A library outlives its calls, and nothing may pass from one to the next. With
+-- `is_timeless` the time is not asked for: that takes as long as a small read.
+local function begin(keys, arguments, is_timeless)
   KEYS, ARGV = keys, arguments
   if not call then
     call, attempt, cut, find = redis.call, redis.pcall, string.sub, string.find
     format = string.format
   end
+  texts, now_ms, now_us, now_text = {}, nil, nil, nil
+  for n = 1, #resets do resets[n]() end
+  if is_timeless then return end
   local clock = call('TIME')
   now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
   now_us = clock[1] * 1000000 + clock[2]
-  texts = {}
   now_text = text(now_ms)
-  for n = 1, #resets do resets[n]() end
 end
 
 -- Does what keeps no operation from its end: an index, a figure or a log whose key is corrupt fails

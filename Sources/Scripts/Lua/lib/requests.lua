@@ -16,7 +16,6 @@ at_begin(function() replied = 0 end)
 -- line. The worker checks a kept reply; one that is corrupt is an error, since the request may have
 -- been applied.
 local function once(base, device, req, show, operate, ...)
-  if req == '' then return operate(base, ...) end
   local id, fingerprint = string.match(req, '^(%S*) ?(.*)$')
   local key = base .. ':req:' .. device .. '/' .. id
   local line = fetch(key)
@@ -46,7 +45,12 @@ local function answered(base, device, req, show, operate, ...)
   if replied >= REPLIES_BYTES then
     return 'ERR overloaded too much was asked for at once; nothing was done, retry'
   end
-  local ok, reply, _, size = pcall(once, base, device, req, show, operate, ...)
+  local ok, reply, _, size
+  if req == '' then
+    ok, reply, _, size = pcall(operate, base, ...)
+  else
+    ok, reply, _, size = pcall(once, base, device, req, show, operate, ...)
+  end
   if ok then
     replied = replied + (size or #reply)
     return reply

@@ -1,0 +1,66 @@
+# The section 'calls' of scripts/bench: what a request costs Redis by its own count, by how many
+# share a script call, beside another revision of this project. Sourced by it, never run by itself;
+# uses its functions and what it has started.
+
+set -euo pipefail
+
+# Builds another revision's worker, in a tree of its own, and sets baseline_binary.
+build_baseline() {
+  local tree=$build_dir/baseline-$1
+  baseline_binary=$tree.build/release/latchkey
+  if [ -x "$baseline_binary" ]; then return; fi
+  git -C "$root" cat-file -e "$1^{commit}" 2>/dev/null || die "there is no revision $1 here"
+  say "build of $1"
+  rm -rf "$tree"
+  git -C "$root" worktree prune
+  git -C "$root" worktree add --quiet --detach "$tree" "$1"
+  swift build --package-path "$tree" --scratch-path "$tree.build" -c release --product latchkey
+  git -C "$root" worktree remove --force "$tree"
+}
+
+# start_calls_side NAME BINARY BATCH [FLAG...]: a Redis and a worker with one thread on it; adds to
+# sides. What is due is looked at seldom, so that Redis counts little but the requests.
+start_calls_side() {
+  local name=$1-$3
+  start_redis "calls-$name"
+  worker_binary=$2 start_worker "calls-$name" "unix://$folder/calls-$name.sock" \
+    --batch "$3" --max-sessions 10000 --sweep 10m "${@:4}"
+  sides+=("$1=$folder/calls-$name.sock,$worker_address")
+}
+
+calls_table() {
+  awk '
+    function figure(name,   at) {
+      at = index($0, "\"" name "\":")
+      return at ? substr($0, at + length(name) + 3) + 0 : 0
+    }
+    BEGIN {
+      printf "%-9s %8s %9s %9s %7s %9s %7s\n", "", "requests", "baseline", "FCALL", "ratio", \
+        "EVALSHA", "ratio"
+    }
+    {
+      split($0, words, "\"")
+      base = figure("baseline_us")
+      printf "%-9s %8d %9.1f %9.1f %7.2f %9.1f %7.2f\n", words[4], figure("requests"), base, \
+        figure("fcall_us"), figure("fcall_us") / base, figure("evalsha_us"), \
+        figure("evalsha_us") / base
+    }' "$1"
+}
+
+measure_calls() {
+  local share
+  local -a sides
+  build_baseline "$baseline"
+  for share in 1 4 16 64; do
+    sides=()
+    start_calls_side baseline "$baseline_binary" "$share"
+    start_calls_side fcall "$build_dir/release/latchkey" "$share" --lua function
+    start_calls_side evalsha "$build_dir/release/latchkey" "$share" --lua script
+    load calls "${sides[@]}" --share "$share" --rounds "$calls_rounds" \
+      --requests "$calls_requests" >>"$folder/calls.json"
+  done
+  printf '\nRedis us per request, by its own count, with so many requests in a script call;\n'
+  printf 'baseline is %s; %s rounds of %s requests in turns\n\n' "$baseline" "$calls_rounds" \
+    "$calls_requests"
+  calls_table "$folder/calls.json"
+}
