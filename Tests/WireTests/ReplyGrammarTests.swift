@@ -4,12 +4,14 @@ import Testing
 import Wire
 
 struct ReplyGrammarTests {
+  private func isReply(_ bytes: [UInt8]) -> Bool { ReplyGrammar.allows(bytes.span) }
+
   @Test(arguments: [
     "OK", "OK {}", "OK {\"a\":[1,\"ü\"]}", "NONE", "HELD {\"agent\":\"a\"}", "STALE {\"rev\":1}",
     "BUSY {}", "ERR internal x",
   ])
   func `a reply by the grammar is one`(text: String) {
-    #expect(ReplyGrammar.allows(Array(text.utf8).span))
+    #expect(isReply(Array(text.utf8)))
   }
 
   @Test(arguments: [
@@ -18,10 +20,10 @@ struct ReplyGrammarTests {
     "WRONGTYPE Operation", "OK {\"a\":\"\u{0}\"}",
   ])
   func `a text of another form is none`(text: String) {
-    #expect(!ReplyGrammar.allows(Array(text.utf8).span))
+    #expect(!isReply(Array(text.utf8)))
   }
 
   @Test func `a text that is not UTF-8 is none`() {
-    #expect(!ReplyGrammar.allows((Array("OK {\"a\":\"".utf8) + [0xFF] + Array("\"}".utf8)).span))
+    #expect(!isReply(Array("OK {\"a\":\"".utf8) + [0xFF] + Array("\"}".utf8)))
   }
 }
