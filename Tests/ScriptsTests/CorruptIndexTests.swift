@@ -88,6 +88,23 @@ struct CorruptIndexTests {
     }
   }
 
+  @Test(arguments: ["ledger", "due", "events"])
+  func `a lock is granted, passed on and freed though a key has another type`(
+    name: String
+  ) throws {
+    try bench.redis.command("SET", bench.base + ":" + name, "x")
+    #expect(try bench.run(.seize, "d", "a", "60s", "").word == "OK")
+    let first = try bench.held("d").token
+    #expect(try bench.run(.handoff, "d", "a", "b", "60s", "", "", "").word == "OK")
+    #expect(try bench.held("d").token > first)
+    #expect(try bench.run(.seize, "d", "c", "60s", "").word == "OK")
+    #expect(try bench.run(.unlock, "d", "c", "", "").word == "OK")
+    #expect(try bench.record("d") == nil)
+    #expect(try bench.run(.seize, "d", "a", "60s", "").word == "OK")
+    #expect(try bench.run(.clear, "d", "").word == "OK")
+    #expect(try bench.record("d") == nil)
+  }
+
   @Test func `a corrupt session is deleted with chats of any number`() throws {
     #expect(try open("S").word == "OK")
     let key = bench.base + ":session:d/S"

@@ -22,7 +22,7 @@ end
 -- announces.
 local function watch_lock(base, device, ends_at)
   call('SET', base .. ':lock:' .. device, 1, 'PXAT', ends_at)
-  call('ZADD', base .. ':due', ends_at, 'l:' .. device)
+  regardless(call, 'ZADD', base .. ':due', ends_at, 'l:' .. device)
 end
 
 -- A TTL as scripts get it and records keep it, in ms: digits, and a unit for what is a whole number
@@ -38,21 +38,23 @@ end
 -- Makes `agent` the holder, under a token greater than all before it in this partition. The clock
 -- makes it so even where Redis has lost its newest writes, or the last token in the ledger is
 -- corrupt: none, or of a year after 2255. `before` is the record of the holder until now, or nil;
--- the note, if there is one, is JSON.
-local TOKEN_MAX = 9000000000000000
+-- the note, if there is one, is JSON. `last_granted` is the call's last token: a ledger of another
+-- type keeps none.
+local TOKEN_MAX, last_granted = 9000000000000000, 0
+at_begin(function() last_granted = 0 end)
 local function grant(base, device, agent, ttl, before, note)
   local ledger, held = base .. ':ledger', 'held:' .. agent
-  local seen = call('HMGET', ledger, 'token', held)
+  local seen = attempt('HMGET', ledger, 'token', held)
   local last = counted(seen[1], 0)
-  if last > TOKEN_MAX then last = 0 end
-  local token, ends_at = text(math.max(last + 1, now_us)), text(now_ms + ms_of(ttl))
+  last_granted = math.max((last > TOKEN_MAX and 0 or last) + 1, last_granted + 1, now_us)
+  local token, ends_at = text(last_granted), text(now_ms + ms_of(ttl))
   local has_note = note and note ~= ''
   if has_note then
     call('SET', note_key(base, device), note)
   elseif before and cut(before, -2) == ' +' then
     call('DEL', note_key(base, device))
   end
-  call('HSET', ledger, 'token', token, held, counted(seen[2], 1))
+  regardless(call, 'HSET', ledger, 'token', token, held, counted(seen[2], 1))
   call('SET', record_key(base, device),
     make_record(ends_at, token, agent, now_text, ttl, has_note))
   watch_lock(base, device, ends_at)
@@ -65,8 +67,7 @@ end
 local function extend(base, device, record, asked)
   local ends_at, token, agent, acquired, ttl, has_note = read_record(record)
   ttl = asked or ttl
-  local ms = ms_of(ttl)
-  if not ms then corrupt_lock(base, device) end
+  local ms = ms_of(ttl) or corrupt_lock(base, device)
   local deadline = text(now_ms + ms)
   local extended = make_record(deadline, token, agent, acquired, ttl, has_note)
   call('SET', record_key(base, device), extended)
