@@ -53,8 +53,26 @@ struct HeldRequest {
     !checksAccess || caller.principal?.sees(Array(device.utf8)) ?? false
   }
 
-  /// Reads a row for each key of the query; if that fails, so has the request.
+  /// Reads a row for each key of the query; if that fails, or a row is an error, so has the request.
   func read(_ query: ScriptQuery, _ done: @escaping ([[UInt8]]) -> Void) {
+    readAll(query) { rows in
+      if let error = rows.lazy.compactMap({ error(in: $0, of: query.script) }).first {
+        return end(.failed(error))
+      }
+      done(rows)
+    }
+  }
+
+  /// The error that a row of a script carries; nil if it is none.
+  func error(in row: [UInt8], of script: Script) -> RequestError? {
+    row.withUnsafeBufferPointer { line in
+      guard case .failed(let error) = store.outcome(of: script, line) else { return nil }
+      return error
+    }
+  }
+
+  /// Reads a row for each key of the query, each of which may be an error of its own.
+  func readAll(_ query: ScriptQuery, _ done: @escaping ([[UInt8]]) -> Void) {
     store.gather(query, timeoutMs: stepMs) { [self] result in
       switch result {
       case .success(let rows): done(rows)

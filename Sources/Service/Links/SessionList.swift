@@ -125,7 +125,7 @@ final class SessionList {
     let query = ScriptQuery(
       .entry, over: entries.map(\.partition),
       entries.flatMap { [$0.device, $0.session] + words })
-    request.read(query) { [self] rows in
+    request.readAll(query) { [self] rows in
       take(rows, of: entries, upTo: all.last, isLast: isLast)
     }
   }
@@ -150,9 +150,9 @@ final class SessionList {
         keptBytes += row.count
       } else if row.elementsEqual("NONE".utf8) {
         dead.append(entry)
-      } else if row.starts(with: Array("ERR ".utf8)) {
+      } else if let error = request.error(in: row, of: .entry) {
         removeStale(dead)
-        return request.end(row.withUnsafeBufferPointer { store.outcome(of: .entry, $0) })
+        return request.end(.failed(error))
       }
       if found.count == limit || foundBytes >= SessionList.pageBytesMax {
         finish(isAtEnd: isLast && at == entries.count - 1 && entry == last)

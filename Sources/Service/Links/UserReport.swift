@@ -48,24 +48,30 @@ final class UserReport {
     let query = ScriptQuery(
       .digest, over: entries.map(\.partition),
       entries.flatMap { [$0.device, $0.session, link.kind, link.ref] })
-    request.read(query) { [self] rows in
-      for (entry, row) in zip(entries, rows) { take(row, of: entry) }
+    request.readAll(query) { [self] rows in
+      for (entry, row) in zip(entries, rows) {
+        if let error = take(row, of: entry) { return request.end(.failed(error)) }
+      }
       if isLast { finish() } else { next() }
     }
   }
 
-  private func take(_ row: [UInt8], of entry: SessionEntry) {
-    if row.starts(with: Array("ERR ".utf8)) {
+  /// Adds a session's figures; gives the error that is not of this session alone.
+  private func take(_ row: [UInt8], of entry: SessionEntry) -> RequestError? {
+    if let error = request.error(in: row, of: .digest) {
+      guard error.code == .illegalState else { return error }
       damaged.append("\"\(entry.device)/\(entry.session)\"")
+      return nil
     }
     let numbers = String(decoding: row, as: UTF8.self).split(separator: " ").dropFirst()
       .compactMap { Int64($0) }
-    guard numbers.count == 4 else { return }
+    guard numbers.count == 4 else { return nil }
     sessions += 1
     live += numbers[0]
     chats += numbers[1]
     messages += numbers[2]
     activeAtMs = max(activeAtMs ?? 0, numbers[3])
+    return nil
   }
 
   private func finish() {
@@ -75,7 +81,6 @@ final class UserReport {
     line += Array("\"active_at\":\(active)".utf8)
     if !damaged.isEmpty {
       line += Array(",\"damaged\":[\(damaged.joined(separator: ","))]".utf8)
-      request.store.noteCorrupt(damaged.count)
     }
     line.append(UInt8(ascii: "}"))
     request.end(line)
