@@ -37,6 +37,7 @@ struct LuaSource: Sendable {
       LuaSource("renewals", PackageResources.renewals_lua),
       LuaSource("session_changes", PackageResources.session_changes_lua),
       LuaSource("session_create", PackageResources.session_create_lua),
+      LuaSource("session_find", PackageResources.session_find_lua),
       LuaSource("session_index", PackageResources.session_index_lua),
       LuaSource("session_json", PackageResources.session_json_lua),
       LuaSource("session_load", PackageResources.session_load_lua),

@@ -3,7 +3,7 @@
 -- the index, which is written only where a deadline moves away, would be behind.
 -- USES: batch, ledger, requests, session_index, session_load, links, clocks, transitions,
 --   session_json, session_changes, merge, messages, session_create, import_checks, removal,
---   device_current
+--   device_lines, device_current
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, replace (yes or empty), fields of the record, messages (four parts for
 --   each: chat and number and time and JSON), token or empty, request id or empty
@@ -30,10 +30,11 @@ return each(7, function(base, i)
   if over and over <= now_ms then
     return 'ERR illegal_state IMPORT: the session was kept until ' .. text(over)
   end
-  local was_live = old and LIVE[old.state]
+  local was_live = is_bad and is_counted(base, device, id) or old and LIVE[old.state]
   local full = LIVE[v.state] and not was_live and device_full(base, device)
   if full then return full end
-  if is_bad then remove_corrupt(base, device, id, token) end
+  local removed = is_bad and remove_corrupt(base, device, id, token) or 'OK'
+  if removed ~= 'OK' then return removed end
   if old then
     for _, chat in ipairs(old.chats) do call('DEL', log_of(old, chat)) end
     call('DEL', key)

@@ -23,8 +23,9 @@ return function(KEYS, ARGV)
     opened = 0, closed = 0, expired = 0}
   local held, devices, users, by_agent, names = 0, 0, 0, {}, {}
   for _, base in ipairs(KEYS) do
-    devices = devices + call('HLEN', base .. ':devices')
-    users = users + call('SCARD', base .. ':users')
+    local listed, known = attempt('HLEN', base .. ':devices'), attempt('SCARD', base .. ':users')
+    if type(listed) == 'number' then devices = devices + listed else damage('devices') end
+    if type(known) == 'number' then users = users + known else damage('users') end
     local ledger = attempt('HGETALL', base .. ':ledger')
     if ledger.err then damage('ledger') end
     for i = 1, #ledger, 2 do

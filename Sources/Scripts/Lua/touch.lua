@@ -1,5 +1,5 @@
 -- TOUCH: notes activity.
--- USES: batch, requests, session_index, session_load, session_changes
+-- USES: batch, requests, session_index, session_find, session_load, session_changes
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, token or empty, request id or empty
 -- RETURNS: OK, NONE, STALE, ERR

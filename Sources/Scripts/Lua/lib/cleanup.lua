@@ -1,5 +1,6 @@
 -- The cleanup after a transition: entries in the indexes, and the way back to active.
--- USES: batch, ledger, session_index, clocks, transitions, device_lines, device_current
+-- USES: batch, ledger, session_index, session_find, clocks, transitions, device_lines,
+--   device_current
 -- GIVES: remove_entries, recount, wrong_state, recover
 
 -- Removes the entries of a record that has gone: in the count of its state and in the indexes. All
@@ -17,15 +18,18 @@ end
 -- all of it, however many of the device are met; most were closed, and kept.
 local recounted
 at_begin(function() recounted = {} end)
-local function recount(base, device)
-  local ids, current = live_ids(base, device)
+local function recount(base, device, is_full)
+  local ids, current, is_corrupt = live_ids(base, device)
   if not current or recounted[device] then return end
   recounted[device] = true
   local live = {}
   for _, id in ipairs(ids) do
     if LIVE[peek(base, device, id, 'state')[1]] then live[#live + 1] = id end
   end
-  if #live < #ids then settle_line(base, device, live, live[1] == current) end
+  if #live == #ids and not is_corrupt then return end
+  -- What the line says is not so: before a session is refused, all records are looked at.
+  if is_full then live = read_live(base, device, -1) end
+  settle_line(base, device, live, live[1] == current and not is_corrupt)
 end
 
 local function wrong_state(s, verb)

@@ -34,7 +34,7 @@ end
 
 -- An imported session. It is the current one only if no other one is live, and it or none is.
 local function arrive(base, device, id, is_live)
-  local before, current = live_ids(base, device)
+  local before, current = live_ids(base, device, true)
   local ids = without(before, id)
   if is_live then table.insert(ids, current == id and 1 or #ids + 1, id) end
   settle_line(base, device, ids, ids[1] ~= nil and ids[1] == current)
@@ -42,7 +42,7 @@ end
 
 -- A session that is not live any more.
 local function has_ended(base, device, id)
-  local ids, current = live_ids(base, device)
+  local ids, current = live_ids(base, device, true)
   local rest = without(ids, id)
   if current == id then choose_live(base, device, rest) end
   write_line(base, device, rest, id)

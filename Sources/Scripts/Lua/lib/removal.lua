@@ -1,5 +1,5 @@
 -- The removal of a session whose record is corrupt.
--- USES: batch, ledger, clocks, links, session_changes, session_index, session_load,
+-- USES: batch, ledger, clocks, links, session_changes, session_index, session_find,
 --   device_current
 -- GIVES: remove_corrupt
 
@@ -23,6 +23,10 @@ end
 -- record's, or else that of the deadline index.
 local function remove_corrupt(base, device, asked, token)
   local id, key = find_session(base, device, asked)
+  if call('EXISTS', key) == 0 then
+    id = find_other(base, device, asked, id) or id
+    key = base .. ':session:' .. device .. '/' .. id
+  end
   local seen = attempt('HMGET', key, 'state', 'links', 'fenced')
   if token ~= '' and not is_current(base, device, token) or token == '' and seen[3] == 'yes' then
     return 'STALE {"rev":null}'

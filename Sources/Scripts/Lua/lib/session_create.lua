@@ -1,5 +1,5 @@
 -- Making a session, with its first chat; it is the device's current one.
--- USES: batch, ledger, session_load, links, clocks, transitions, session_changes, merge,
+-- USES: batch, ledger, session_load, links, clocks, transitions, cleanup, session_changes, merge,
 --   device_lines
 -- GIVES: device_full, make
 
@@ -18,10 +18,11 @@ local function device_full(base, device)
       if ok and s then settle(s) end
     end
   end
+  -- The line may count sessions that are not there.
+  recount(base, device, true)
   local live = count_live(base, device)
-  if live < SESSIONS_MAX then return nil end
-  return 'ERR quota quota exceeded: ' .. live .. ' of ' .. SESSIONS_MAX
-    .. ' live sessions on this device'
+  return live >= SESSIONS_MAX and 'ERR quota quota exceeded: ' .. live .. ' of ' .. SESSIONS_MAX
+    .. ' live sessions on this device' or nil
 end
 
 -- A session from the members of its record.

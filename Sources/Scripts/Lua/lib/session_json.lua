@@ -1,6 +1,6 @@
 -- How a session is shown: its members as they are stored, of which a worker makes the record. A
 -- text costs Lua by its length, and Redis has one core for all workers.
--- USES: batch, session_index, session_load
+-- USES: batch, session_index, session_find
 -- GIVES: chats_of, shown, record, show, show_again, for_chat, chat_row
 
 -- A whole number from 1 to `most`; nil if the text is none.
@@ -41,8 +41,10 @@ end
 local function show(base, device, id, rest)
   local found, key = find_session(base, device, id)
   local flat = found and attempt('HGETALL', key)
-  if not flat or not flat.err and #flat == 0 then return 'NONE' end
-  return shown(device, found, key, flat, rest)
+  if flat and (flat.err or #flat > 0) then return shown(device, found, key, flat, rest) end
+  local other = find_other(base, device, id, found)
+  if other then return show(base, device, other, rest) end
+  return 'NONE'
 end
 
 -- The reply of which this was kept: the session as it is now; nil if what was kept is corrupt.
@@ -57,9 +59,12 @@ end
 local function for_chat(base, device, id)
   local found, key = find_session(base, device, id)
   local seen = found and attempt('HMGET', key, 'state', 'chat', 'chats', 'created')
-  if not seen or not seen[1] and call('EXISTS', key) == 0 then return nil, 'NONE' end
-  local chats, current = chats_of(seen[3]), seen[2] or '1'
-  if seen.err then current = '' end
+  if not seen or not seen[1] and call('EXISTS', key) == 0 then
+    local other = find_other(base, device, id, found)
+    if other then return for_chat(base, device, other) end
+    return nil, 'NONE'
+  end
+  local chats, current = chats_of(seen[3]), seen.err and '' or seen[2] or '1'
   local chat = current == '0' and 0 or number_within(current, CHAT_NUMBER_MAX)
   return {device = device, id = found, key = key, chats = chats, current = current,
     chat = chat or 1, is_guess = not chat, created = seen[4]}

@@ -1,6 +1,6 @@
 -- How a session is read: the part that decides its state, or its whole record.
--- USES: batch, session_index
--- GIVES: numbers_of, whole, session, find_session, load, members_of
+-- USES: batch, session_index, session_find
+-- GIVES: numbers_of, whole, session, load, members_of
 
 -- A line of numbers, each as a number; most sessions have the same clocks. The results are kept
 -- from call to call, but not without bound.
@@ -45,27 +45,16 @@ local function session(base, device, id, key, state, rev, clocks, active, create
     fenced = fenced == 'yes', links = links or ''}
 end
 
--- The id and the key of the addressed session, or nil if the device has none.
-local function find_session(base, device, id)
-  if id == '' or id == 'current' then
-    -- Cut out by place, as the device's line is read for each request.
-    local line = attempt('HGET', base .. ':devices', device)
-    if not line then return nil end
-    local space = type(line) == 'string' and find(line, ' ', 1, true)
-    -- A corrupt line is ignored; the newest session is there all the same.
-    local behind = space and find(line, ' ', space + 1, true)
-    id = space and cut(line, space + 1, behind and behind - 1) or ids_of(base, device, '', 1)[1]
-    if not id then return nil end
-  end
-  return id, base .. ':session:' .. device .. '/' .. id
-end
-
 -- The addressed session, or nil if there is no such session.
 local function load(base, device, id)
   local found, key = find_session(base, device, id)
   local v = found and call('HMGET', key, 'state', 'rev', 'clocks', 'active', 'created', 'born',
     'since', 'warned', 'chat', 'chats', 'fenced', 'links')
-  if not v or not v[1] and call('EXISTS', key) == 0 then return nil end
+  if not v then return nil end
+  if not v[1] and call('EXISTS', key) == 0 then
+    local other = find_other(base, device, id, found)
+    return other and load(base, device, other)
+  end
   return session(base, device, found, key, unpack(v, 1, 12))
 end
 
