@@ -16,7 +16,7 @@ local function unfit(s, user, thread)
   if user ~= '' and not has_link(s, 'user', user) then return 'other_user' end
   if thread == '' then return nil end
   local own = call('HGET', s.key, 'thread') or '"' .. s.id .. '"'
-  return thread ~= own and 'other_thread' or nil
+  return thread ~= own and 'elsewhere' or nil
 end
 
 -- A candidate: recovered; or nil, why not, and the reply if that is the end of it.

@@ -232,7 +232,7 @@ extension SystemSuites {
       let (client, device) = try opened(" thread=a")
       let first = try client.request("GET \(device)").string("session")
       let second = try client.request("RECOVER \(device) thread=b hint=\(first)")
-      #expect(try second.string("how") == "new" && second.string("hint") == "other_thread")
+      #expect(try second.string("how") == "new" && second.string("hint") == "elsewhere")
       #expect(try client.request("RECOVER \(device) thread=a").string("session") == first)
       // A session without a thread of its own goes by its id.
       let own = try open(client, device)
