@@ -13,9 +13,10 @@ extension RecordLine {
     put("OK ")
     switch String(decoding: word, as: UTF8.self) {
     case "record" where reply.count == 6: SessionRecord(reply).put(into: &self)
-    case "history" where reply.count == 5: ChatHistory(reply).put(into: &self)
+    case "history" where reply.count == 8: ChatHistory(reply).put(into: &self)
     case "chats" where reply.count == 3: ChatList(reply).put(into: &self)
     case "chat" where reply.count == 2: ShownChat(reply: reply).put(into: &self)
+    case "named" where reply.count == 3: NamedChat(reply).put(into: &self)
     case "chat_report" where reply.count == 6: ReportedChat(reply).put(into: &self)
     case "message" where reply.count == 2: PoppedMessage(reply).put(into: &self)
     case "holder" where reply.count == 5: ShownHolder(reply: reply).put(into: &self)

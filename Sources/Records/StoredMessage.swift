@@ -69,8 +69,10 @@ struct StoredMessage {
 /// A part of a chat on its way into a reply line.
 ///
 /// From an array: `history`, how many of the first entries are not to be shown, whether there is
-/// more, the entries as Redis gave them, list by list, or null if the chat's key is no list, and
-/// whether the record does not say which chat is the current one, so that the first was taken.
+/// more, the entries as Redis gave them, list by list, or null if the chat's key is no list,
+/// whether the record does not say which chat is the current one, so that the first was taken, the
+/// numbers of the oldest and the newest message or null, and whether messages behind the number
+/// that was asked for were dropped by a full chat.
 struct ChatHistory {
   private let reply: RedisReply
 
@@ -81,7 +83,7 @@ struct ChatHistory {
     guard reply[3].kind == .array else {
       line.put("{\"messages\":")
       line.putCorrupt(.of("messages"))
-      line.put(",\"more\":false")
+      line.put(",\"more\":false,\"first_seq\":null,\"last_seq\":null")
       line.putDamaged()
       return line.put("}")
     }
@@ -91,6 +93,11 @@ struct ChatHistory {
     }
     line.put("],\"more\":")
     line.put(reply[2].integer == 1 ? "true" : "false")
+    line.put(",\"first_seq\":")
+    line.put(reply[5].integer.map { .known($0) } ?? .missing, .of("first_seq"))
+    line.put(",\"last_seq\":")
+    line.put(reply[6].integer.map { .known($0) } ?? .missing, .of("last_seq"))
+    if reply[7].integer == 1 { line.put(",\"lost\":true") }
     line.putDamaged()
     line.put("}")
   }
@@ -197,6 +204,24 @@ struct ChatList {
   fileprivate static func lastAt(of chat: RedisReply) -> StoredNumber {
     guard let newest = chat[4].textIfAny else { return .missing }
     return StoredMessage(newest).at.map { .known($0) } ?? .corrupt
+  }
+}
+
+/// A chat's number and name, as a change of them shows it.
+///
+/// From an array: `named`, the number, and the name as JSON.
+struct NamedChat {
+  private let reply: RedisReply
+
+  init(_ reply: RedisReply) { self.reply = reply }
+
+  func put(into line: inout RecordLine) {
+    line.put("{\"chat\":")
+    line.put(reply[1].integer ?? 0)
+    line.put(",\"name\":")
+    line.put(string: reply[2].textIfAny, .of("name"))
+    line.putDamaged()
+    line.put("}")
   }
 }
 

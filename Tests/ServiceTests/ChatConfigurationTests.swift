@@ -22,6 +22,10 @@ struct ChatConfigurationTests {
     (#"{"\u0061":1}"#, #"{"a":null}"#, "{}"),
     (#"{"\ud800":1,"é":2}"#, #"{"\ud800":3}"#, #"{"\ud800":3,"é":2}"#),
     ("{}", #"{"gone":null}"#, "{}"),
+    // An old value that is no JSON counts as none.
+    (#"{"a":"#, #"{"b":1}"#, #"{"b":1}"#), (#"{"a":1,"b"}"#, #"{"b":1}"#, #"{"b":1}"#),
+    (#"{"a":1} x"#, #"{"b":1}"#, #"{"b":1}"#), ("{\"a\":\n1}", #"{"b":1}"#, #"{"b":1}"#),
+    ("", #"{"b":1}"#, #"{"b":1}"#),
   ])
   func `members are merged, and values stay as they are`(old: String, patch: String, new: String) {
     #expect(merged(old, patch) == new)

@@ -7,14 +7,17 @@ internal import Wire
 enum ChatConfiguration {
   /// The members of one object after those of another were merged into it.
   ///
-  /// A null removes; what is no object has no members. Values, and the names of members that
-  /// stay, are copied as they stand.
+  /// A null removes; what is no object has no members, and neither has an old value that is no
+  /// JSON. Values, and the names of members that stay, are copied as they stand.
   static func merged(_ old: [UInt8], with patch: [UInt8]) -> [UInt8] {
+    let isReadable = LineJSON.isValue(
+      old.span, depthMax: RequestParser.payloadDepthMaxDefault)
     var order: [[UInt8]] = []
     var members: [[UInt8]: (key: ArraySlice<UInt8>, value: ArraySlice<UInt8>)] = [:]
     // A null of the old one stays, for it may have been given with the chat.
     var removed: Set<[UInt8]> = []
-    for (text, removes) in [(old, false), (patch, true)] where text.first == UInt8(ascii: "{") {
+    for (text, removes) in [(isReadable ? old : [], false), (patch, true)]
+    where text.first == UInt8(ascii: "{") {
       var walk = JSONMembers(0, text.count)
       while let (key, value) = walk.next(in: text.span) {
         let name = name(text, key)

@@ -1,5 +1,5 @@
 -- The chats in a session's record: `chats` has their numbers; `n:<chat>`, `c:<chat>`, `b:<chat>`,
--- `q:<chat>` and `t:<chat>` are described in docs/keys.md.
+-- `q:<chat>`, `d:<chat>` and `t:<chat>` are described in docs/keys.md.
 -- USES: batch, messages, session_index, session_load
 -- GIVES: name_taken, add_chat, remove_chat, named, named_before
 
@@ -48,11 +48,12 @@ local function remove_chat(s, chat)
   call('DEL', log_of(s, chat))
   call('HSET', s.key, 'chats', s.last_chat .. ' ' .. table.concat(left, ' '), 'chat', s.chat,
     'rev', s.rev, 'updated', now_text)
-  call('HDEL', s.key, 'n:' .. chat, 'c:' .. chat, 'b:' .. chat, 'q:' .. chat, 't:' .. chat)
+  call('HDEL', s.key, 'n:' .. chat, 'c:' .. chat, 'b:' .. chat, 'q:' .. chat, 'd:' .. chat,
+    't:' .. chat)
 end
 
 -- The reply of a change that shows a chat's name.
-local function named(chat, name) return 'OK {"chat":' .. chat .. ',"name":' .. name .. '}' end
+local function named(chat, name) return {'named', chat, name} end
 
 -- The session's id and the chat's number are kept under an idempotency key: a name may be long.
 local function named_before(base, device, kept)
