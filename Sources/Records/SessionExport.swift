@@ -173,6 +173,9 @@ struct SessionExport {
     line.put(",\"seq\":")
     let seq = StoredNumber(stored.value("q", ofChat: chat)).or(.known(0))
     line.put(seq, .of("chats", chat, "seq"))
+    line.put(",\"dropped\":")
+    let dropped = StoredNumber(stored.value("d", ofChat: chat)).or(.known(0))
+    line.put(dropped, .of("chats", chat, "dropped"))
     line.put(",\"asked_at\":")
     let asked = stored.value("t", ofChat: chat).flatMap { $0.isEmpty ? nil : $0 }
     line.put(StoredNumber(asked), .of("chats", chat, "asked_at"))

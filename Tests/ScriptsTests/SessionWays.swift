@@ -86,7 +86,7 @@ extension ReturnWordTests {
     Way(script: .chats, request: ["d", ""], word: "NONE"),
     Way(
       script: .history, before: said, request: ["d", "S", "", "", "5"], word: "OK",
-      names: ["messages", "more"]),
+      names: ["messages", "more", "first_seq", "last_seq"]),
     Way(
       script: .history, before: said, request: ["d", "S", "9", "", "5"], word: "NONE"),
     Way(

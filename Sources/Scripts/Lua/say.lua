@@ -29,6 +29,10 @@ return each(6, function(base, i)
   end
   -- First the write that may fail, in a corrupt key; a full Redis refuses either.
   local length = append(log, entries)
+  if length > MESSAGES_MAX then
+    writes[#writes + 1] = 'd:' .. chat
+    writes[#writes + 1] = text(seq_at(log, length - MESSAGES_MAX) - 1)
+  end
   call('HSET', s.key, 'active', now_text, 'q:' .. chat, text(seq), unpack(writes))
   if length > MESSAGES_MAX then call('LTRIM', log, -MESSAGES_MAX, -1) end
   if length == #entries and gone_by(s) then call('PEXPIREAT', log, text(gone_by(s))) end

@@ -67,7 +67,7 @@ package struct ExportedRecord {
     "last_chat", "answers", "links", "spent", "members", "fields", "chats",
   ]
   private static let chatNames: Set<String> = [
-    "chat", "created_at", "seq", "asked_at", "name", "config", "messages",
+    "chat", "created_at", "seq", "dropped", "asked_at", "name", "config", "messages",
   ]
   private static let messageNames: Set<String> = ["seq", "at", "message"]
 
@@ -269,6 +269,9 @@ package struct ExportedRecord {
     }
     let latest = try number(members, "seq")
     set("q:\(chat)", latest)
+    if let dropped = members["dropped"] {
+      set("d:\(chat)", try number(dropped, "dropped", 0...latest))
+    }
     let list = try elements(try need(members, "messages"), "messages")
     guard list.count <= settings.messagesMax else {
       throw RequestError(

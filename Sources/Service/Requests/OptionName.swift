@@ -38,7 +38,7 @@ package enum OptionName: Int, CaseIterable, Sendable {
     case .hint: .id
     // A partition's tag, a session and a device, with points between them.
     case .cursor: .text(bytesMax: IDText.idBytesMax + 64)
-    case .last: .integer(1...1_000)
+    case .last: .integer(0...1_000)
     }
   }
 }

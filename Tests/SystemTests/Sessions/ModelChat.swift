@@ -1,4 +1,4 @@
-// The merge of a chat's configuration in the model.
+// The model's chats: the merge of a configuration, and the reply of HISTORY.
 
 extension ModelChat {
   /// The configurations that drivers give new chats, and the members of each; nil if it is no
@@ -20,5 +20,16 @@ extension ModelChat {
     }
     settings = members
     config = "{\(members.map { "\($0.key):\($0.json)" }.joined(separator: ","))}"
+  }
+
+  /// The reply of HISTORY that shows some of its messages.
+  func history(
+    _ list: [(seq: Int, json: String)], _ more: Bool, isLost: Bool = false
+  ) -> String {
+    let lines = list.map { "{\"seq\":\($0.seq),\"at\":T,\"message\":\($0.json)}" }
+    let first = messages.first.map { "\($0.seq)" } ?? "null"
+    let last = messages.last.map { "\($0.seq)" } ?? "null"
+    return "OK {\"messages\":[\(lines.joined(separator: ","))],\"more\":\(more)"
+      + ",\"first_seq\":\(first),\"last_seq\":\(last)\(isLost ? ",\"lost\":true" : "")}"
   }
 }

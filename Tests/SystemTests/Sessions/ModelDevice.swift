@@ -240,17 +240,13 @@ struct ModelDevice {
     var found = chat.messages
     let limit = Int(request.option("last") ?? request.option("limit") ?? "20") ?? 20
     if let after = request.option("after") {
-      guard Int(after) ?? 0 <= chat.seq else { return "STALE {\"seq\":\(chat.seq)}" }
-      found = found.filter { $0.seq > Int(after) ?? 0 }
-      let more = found.count > limit
-      return messages(Array(found.prefix(limit)), more)
+      let after = Int(after) ?? 0
+      guard after <= chat.seq else { return "STALE {\"seq\":\(chat.seq)}" }
+      found = found.filter { $0.seq > after }
+      let (more, isLost) = (found.count > limit, after < chat.dropped)
+      return chat.history(Array(found.prefix(limit)), more, isLost: isLost)
     }
-    return messages(Array(found.suffix(limit)), found.count > limit)
-  }
-
-  private func messages(_ list: [(seq: Int, json: String)], _ more: Bool) -> String {
-    let lines = list.map { "{\"seq\":\($0.seq),\"at\":T,\"message\":\($0.json)}" }
-    return "OK {\"messages\":[\(lines.joined(separator: ","))],\"more\":\(more)}"
+    return chat.history(Array(found.suffix(limit)), found.count > limit)
   }
 
   /// One page; what comes after the session that the cursor of the page before has named.
@@ -339,7 +335,7 @@ struct ModelDevice {
     {
       return "other_user"
     }
-    if let thread = request.option("thread"), thread != session.thread { return "other_thread" }
+    if let thread = request.option("thread"), thread != session.thread { return "elsewhere" }
     return session.isEnded ? "ended" : nil
   }
 
@@ -492,7 +488,11 @@ extension ModelSession {
       chats[place].seq += 1
       chats[place].messages.append((chats[place].seq, json))
     }
-    chats[place].messages = chats[place].messages.suffix(ModelLimits.messages)
+    let surplus = chats[place].messages.count - ModelLimits.messages
+    if surplus > 0 {
+      chats[place].dropped = chats[place].messages[surplus].seq - 1
+      chats[place].messages.removeFirst(surplus)
+    }
     return chats[place].seq
   }
 }

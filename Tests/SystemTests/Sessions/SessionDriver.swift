@@ -262,7 +262,7 @@ struct SessionDriver {
     case "HISTORY":
       let number = Int.random(in: 1...5, using: &random)
       switch Int.random(in: 0..<3, using: &random) {
-      case 0: request.options.append(("last", "\(number)"))
+      case 0: request.options.append(("last", "\(number - 1)"))
       case 1:
         request.options.append(("after", "\(Int.random(in: 0...30, using: &random))"))
         request.options.append(("limit", "\(number)"))

@@ -21,6 +21,8 @@ struct ModelChat {
   /// The members of a configuration that was merged.
   var settings: [(key: String, json: String)]?
   var seq = 0
+  /// The highest number that a full chat has dropped.
+  var dropped = 0
   var messages: [(seq: Int, json: String)] = []
 }
 

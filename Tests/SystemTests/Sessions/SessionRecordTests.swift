@@ -158,7 +158,8 @@ extension SystemSuites {
     }
 
     @Test(arguments: [
-      ("", [1, 2, 3, 4, 5]), ("last=2", [4, 5]), ("limit=2", [4, 5]), ("last=4 limit=2", [4, 5]),
+      ("", [1, 2, 3, 4, 5]), ("last=0", []), ("last=2", [4, 5]), ("limit=2", [4, 5]),
+      ("last=4 limit=2", [4, 5]),
       ("last=2 limit=4", [4, 5]), ("after=0", [1, 2, 3, 4, 5]), ("after=1 limit=2", [2, 3]),
       ("after=5", []), ("limit=1000", [1, 2, 3, 4, 5]),
     ])
@@ -168,6 +169,34 @@ extension SystemSuites {
       let reply = try client.request("HISTORY \(device)\(options.isEmpty ? "" : " \(options)")")
       let shown = reply.raw.matches(of: /"seq":([0-9]+)/).compactMap { Int($0.output.1) }
       #expect(shown == seqs, "\(reply)")
+    }
+
+    @Test func `what a full chat has dropped is said, and goes with an export`() throws {
+      let (client, device) = try opened()
+      func end(_ options: String) throws -> Substring {
+        let reply = try client.request("HISTORY \(device) \(options)").raw
+        guard let end = reply.range(of: "],\"more\":") else { return reply[...] }
+        return reply[end.upperBound...].dropLast()
+      }
+      #expect(try end("") == "false,\"first_seq\":null,\"last_seq\":null")
+      let thousand = "[\(Array(repeating: "{}", count: 1_000).joined(separator: ","))]"
+      expect(try client.request("SAY \(device) \(thousand)"), "OK")
+      #expect(try end("after=0 limit=1") == "true,\"first_seq\":1,\"last_seq\":1000")
+      expect(try client.request("SAY \(device) [{},{}]"), "OK")
+      let kept = "true,\"first_seq\":3,\"last_seq\":1002"
+      for _ in 0..<2 {
+        #expect(try end("last=0") == kept)
+        #expect(try end("after=1 limit=1") == kept + ",\"lost\":true")
+        #expect(try end("after=2 limit=1") == kept)
+        let exported = try client.request("EXPORT \(device)").raw.dropFirst(3)
+        expect(try client.request("IMPORT replace=yes \(exported)"), "OK")
+      }
+      // What is removed on purpose is not lost.
+      expect(try client.request("POP \(device)"), "OK")
+      #expect(try end("after=2 limit=1") == "true,\"first_seq\":3,\"last_seq\":1001")
+      expect(try client.request("FORGET \(device)"), "OK")
+      #expect(try end("after=1") == "false,\"first_seq\":null,\"last_seq\":null,\"lost\":true")
+      #expect(try end("after=2") == "false,\"first_seq\":null,\"last_seq\":null")
     }
 
     @Test func `a place in a history that is none is named`() throws {

@@ -2,8 +2,8 @@
 -- HISTORY shows it without its beginning: `<seq>,"at":<ms>,"message":<JSON>}`. Of entries as they
 -- are a worker makes the reply: Lua's time goes with the texts that it makes.
 -- USES: batch
--- GIVES: is_current_chat, chat_of, log_of, entry_of, newest_seq, bytes_of, append, place_after,
---   answers_in
+-- GIVES: is_current_chat, chat_of, log_of, entry_of, seq_at, newest_seq, bytes_of, append,
+--   place_after, answers_in
 
 -- Whether the current chat is addressed.
 local function is_current_chat(chat) return chat == '' or chat == 'current' end
