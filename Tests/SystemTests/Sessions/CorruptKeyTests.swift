@@ -138,18 +138,14 @@ extension SystemSuites {
         try Lab.current.redis.command("HGET", key, device) == .text("2 \(second) \(opened)"))
     }
 
-    @Test func `STATS shows what depends on no corrupt key`() throws {
+    @Test func `STATS names what depends on a corrupt key`() throws {
       let (client, device) = (try Lab.current.connect(), Lab.device())
       expect(try client.request("OPEN \(device)"), "OK")
-      try corrupting(linesKey(of: device)) {
-        let stats = try client.request("STATS")
-        #expect(stats.raw.contains("\"devices\":null,\"users\":"))
-        #expect(stats.raw.hasSuffix(",\"damaged\":[\"devices\"]}"))
-      }
-      try corrupting(key("ledger")) {
-        let stats = try client.request("STATS")
-        #expect(stats.raw.hasPrefix("OK {\"locks\":null,\"sessions\":null,\"devices\":"))
-        #expect(stats.raw.hasSuffix(",\"damaged\":[\"locks\",\"sessions\"]}"))
+      for (key, name) in [(try linesKey(of: device), "devices"), (try key("ledger"), "ledger")] {
+        try corrupting(key) {
+          let stats = try client.request("STATS")
+          #expect(stats.isOK && stats.raw.hasSuffix(",\"damaged\":[\"\(name)\"]}"), "\(stats)")
+        }
       }
       #expect(!(try client.request("STATS").raw.contains("damaged")))
     }
