@@ -49,7 +49,8 @@ let package = Package(
     module(
       "Events",
       [
-        "Access", "Loop", "Metrics", "RedisConnection", "Scripts", "SessionModel", "Store", "Wire",
+        "Access", "Loop", "Metrics", "Records", "RedisConnection", "Scripts", "SessionModel",
+        "Store", "Wire",
       ]),
     module(
       "Service",

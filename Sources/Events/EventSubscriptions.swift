@@ -356,16 +356,21 @@ extension EventSubscriptions {
       }
       requests[number]?.held = page.held
       requests[number]?.readAtMs = server.loop.nowMs
-      guard let (request, action) = settle(number, { $0.answered(page.answer, nowMs: $1) }) else {
-        return giveBack(page.held)
-      }
-      switch action {
-      case .deliver: server.handOver(request.ticket, reply[0].bytes)
-      case .giveBackAndAnswerNothing:
-        giveBack(page.held)
-        answerNothing(request)
-      default: perform(action, number, request)
-      }
+      server.store.withLine(of: reply[0]) { deliver(number, page, $0) }
+    }
+  }
+
+  /// A page of a group has come; its line is good during the call.
+  private func deliver(_ number: UInt64, _ page: GroupPage, _ line: UnsafeBufferPointer<UInt8>) {
+    guard let (request, action) = settle(number, { $0.answered(page.answer, nowMs: $1) }) else {
+      return giveBack(page.held)
+    }
+    switch action {
+    case .deliver: server.handOver(request.ticket, line)
+    case .giveBackAndAnswerNothing:
+      giveBack(page.held)
+      answerNothing(request)
+    default: perform(action, number, request)
     }
   }
 }

@@ -24,6 +24,7 @@ package final class EventTail: RedisConnectionOwner {
   private let keyspace: Keyspace
   private let give: ([FleetEvent]) -> Void
   private let answer: (Int, TailAnswer) -> Void
+  private let noteCorrupt: (Int) -> Void
   private let isWanted: () -> Bool
   private let log: Log
   private var state = State.resting
@@ -38,11 +39,12 @@ package final class EventTail: RedisConnectionOwner {
   private let pauseMs: Int64 = 4
   private let perPartitionMax = 64
 
-  /// `isWanted` says whether there are subscriptions; `give` gets events in the order of each log.
+  /// `isWanted` says whether there are subscriptions; `give` gets events in the order of each log,
+  /// and `corrupt` how many values of the log are.
   package init(
     _ loop: EventLoop, _ setup: RedisSetup, _ control: ControlStore, log: Log,
     isWanted: @escaping () -> Bool, answer: @escaping (Int, TailAnswer) -> Void,
-    give: @escaping ([FleetEvent]) -> Void
+    corrupt: @escaping (Int) -> Void, give: @escaping ([FleetEvent]) -> Void
   ) {
     self.loop = loop
     self.control = control
@@ -50,6 +52,7 @@ package final class EventTail: RedisConnectionOwner {
     self.isWanted = isWanted
     self.answer = answer
     self.give = give
+    noteCorrupt = corrupt
     keyspace = setup.keyspace
     var plain = setup
     plain.loadsScripts = false
@@ -145,19 +148,29 @@ extension EventTail {
   private func answered(_ result: Result<RedisReply, RedisFailure>) {
     guard case .success(let reply) = result else { return }
     if reply.kind == .error { log.warn("the event logs cannot be read", ["error": reply.text]) }
-    let events = reply.elements.flatMap { eventsOf($0) }
+    var (events, corrupt) = ([FleetEvent](), 0)
+    for stream in reply.elements { corrupt += take(stream, into: &events) }
+    if corrupt > 0 { noteCorrupt(corrupt) }
     if !events.isEmpty { give(events) }
     again?.set(afterMs: reply.kind == .error ? 1_000 : pauseMs)
   }
 
-  /// One stream's part of a reply: its name and its entries.
-  private func eventsOf(_ stream: RedisReply) -> [FleetEvent] {
+  /// Takes one stream's part of a reply, its name and its entries; returns how many values are
+  /// corrupt.
+  ///
+  /// The tail goes past an entry that is no event, or it would read it without end.
+  private func take(_ stream: RedisReply, into events: inout [FleetEvent]) -> Int {
     guard stream.count == 2, let partition = keyspace.partition(ofKey: stream[0].text) else {
-      return []
+      return 0
     }
-    let events = stream[1].elements.compactMap { FleetEvent(partition, $0) }
-    if let last = events.last { positions[partition.index] = last.id }
-    return events
+    var corrupt = 0
+    for entry in stream[1].elements where entry.count > 0 {
+      if let id = StreamID(entry[0].text) { positions[partition.index] = id }
+      let event = FleetEvent(partition, entry)
+      corrupt += event?.corruptCount ?? 1
+      if let event { events.append(event) }
+    }
+    return corrupt
   }
 
   /// The logs are read on from where the connection was lost: nothing is missed.

@@ -2,6 +2,7 @@
 // Values; any thread.
 
 internal import Access
+internal import Records
 package import RedisConnection
 package import SessionModel
 
@@ -13,24 +14,33 @@ package struct FleetEvent: Sendable {
   package let type: [UInt8]
   /// The whole `EVENT` line, its end included.
   package let line: [UInt8]
+  /// How many of its values are corrupt.
+  package let corruptCount: Int
 
-  /// Reads a stream's entry: its id, and `t`, `d` and `b` with their values.
+  /// Reads a stream's entry: its id, and `t`, `d` and `b` with their values; nil if it is no event.
   package init?(_ partition: Partition, _ entry: RedisReply) {
-    guard entry.count == 2, let id = StreamID(entry[0].text), entry[1].count == 6 else {
+    guard entry.count == 2, let id = StreamID(entry[0].text), FleetEvent.hasFields(entry[1]) else {
       return nil
     }
     self.partition = partition
     self.id = id
-    type = Array(entry[1][1].bytes)
-    device = Array(entry[1][3].bytes)
-    var line = Array("EVENT {\"id\":\"\(partition.tag)-\(id)\",\"type\":\"".utf8)
-    line += type
-    line += Array("\",\"device\":\"".utf8)
-    line += device
-    line += Array("\",".utf8)
-    line += entry[1][5].bytes
-    line += Array("}\n".utf8)
-    self.line = line
+    let (kind, device, members) = (entry[1][1].bytes, entry[1][3].bytes, entry[1][5].bytes)
+    type = Array(kind)
+    self.device = Array(device)
+    var line = RecordLine()
+    line.put("EVENT ")
+    Array("\(partition.tag)-\(id)".utf8).withUnsafeBufferPointer { name in
+      StoredEvent(id: name, type: kind, device: device, members: members).put(into: &line)
+    }
+    line.put("\n")
+    self.line = line.bytes
+    corruptCount = line.corruptCount
+  }
+
+  /// Whether these are an event's fields, as `event_entries.lua` has it.
+  private static func hasFields(_ fields: RedisReply) -> Bool {
+    fields.count == 6 && fields[0].bytes.elementsEqual("t".utf8)
+      && fields[2].bytes.elementsEqual("d".utf8) && fields[4].bytes.elementsEqual("b".utf8)
   }
 }
 

@@ -61,6 +61,19 @@ package struct RecordLine {
     names.append(UInt8(ascii: "\""))
   }
 
+  /// So many values are corrupt and have neither a place nor a name.
+  mutating func noteOmitted(_ count: Int) { corruptCount += count }
+
+  /// Whether what was put since `start` is one JSON value; an event's members may be payloads.
+  func isValue(from start: Int) -> Bool {
+    LineJSON.isValue(
+      bytes.span.extracting(start..<bytes.count),
+      depthMax: RequestParser.payloadDepthMaxDefault + 1)
+  }
+
+  /// Removes what was put after the first `count` bytes.
+  mutating func cut(to count: Int) { bytes.removeLast(bytes.count - count) }
+
   /// Puts a number, or null where there is none.
   package mutating func put(_ number: StoredNumber, _ name: ValueName) {
     switch number {

@@ -23,6 +23,7 @@ extension RecordLine {
     case "kept" where reply.count == 3: putKept(reply)
     case "list" where reply.count == 3: putList(reply)
     case "report" where reply.count == 6: ReportedSession(reply).put(into: &self)
+    case "events" where reply.count % 4 == 2: putEvents(reply)
     case "export" where reply.count == 6:
       if let error = SessionExport(reply).put(into: &self) { refuse(error) }
     default: return false
@@ -43,5 +44,20 @@ extension RecordLine {
     if cursor.isEmpty { put("null") } else { put(id: cursor, .of("cursor")) }
     putDamaged()
     put("}")
+  }
+
+  /// Puts a page of the event log, from an array: `events`, how many entries were omitted because
+  /// they are no events, and of each event its id, type, device and other members.
+  private mutating func putEvents(_ reply: RedisReply) {
+    put("{\"events\":[")
+    for at in stride(from: 2, to: reply.count, by: 4) {
+      if at > 2 { put(",") }
+      let event = StoredEvent(
+        id: reply[at].bytes, type: reply[at + 1].bytes, device: reply[at + 2].bytes,
+        members: reply[at + 3].bytes)
+      event.put(into: &self)
+    }
+    put("]}")
+    noteOmitted(Int(reply[1].integer ?? 0))
   }
 }

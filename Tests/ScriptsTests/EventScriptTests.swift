@@ -51,7 +51,9 @@ struct EventScriptTests {
       return Page(line: try ScriptReply(text), isBlocked: false, againMs: -1, ids: [], agesMs: [])
     }
     let items = reply.items
-    guard items.count >= 3, let line = items[0].string, let again = items[2].int else {
+    guard items.count >= 3, let line = try ScriptBench.line(items[0]).string,
+      let again = items[2].int
+    else {
       throw TestFailure("read_group: \(reply)")
     }
     let rest = items.dropFirst(3).map { $0.string ?? "" }
@@ -244,6 +246,53 @@ struct EventScriptTests {
     try bench.redis.command("XTRIM", bench.base + ":events", "MAXLEN", "1")
     #expect(try devices(read(worker: "w-2")) == ["d2"])
     #expect(try consumers()["returned"] == 0)
+  }
+
+  @Test func `entries that are no events are skipped, counted and done with for a group`() throws {
+    let log = bench.base + ":events"
+    let foreign = [
+      ["foo", "bar"], ["t", "lock.cleared", "d", "d1"],
+      ["t", "x", "d", "d1", "b", "", "more", "1"],
+      ["b", "\"at\":1", "d", "d1", "t", "lock.cleared"],
+    ]
+    try seize("d1")
+    for fields in foreign { try bench.redis.command(["XADD", log, "*"] + fields) }
+    try seize("d2")
+    let reply = try bench.call(
+      .readGroup, keys: [bench.base], ["g", "60000", "10", "", "0", "8", "w-1", "60000"])
+    let page = try #require(reply.items.first?.items)
+    #expect(page[1] == .integer(foreign.count) && page.count == 10, "\(page)")
+    #expect(try consumers() == ["w-1": 2])
+    #expect(try devices(bench.run(.events, "d1", "0-0", "10")) == ["d1"])
+    // One that was pending already, from a time before it was noticed.
+    let id = try #require(bench.redis.command(["XADD", log, "*"] + foreign[0]).string)
+    try bench.redis.command("XREADGROUP", "GROUP", "g", "returned", "STREAMS", log, ">")
+    try move(
+      [String(try #require(page[2].string)), String(try #require(page[6].string))], to: "given")
+    #expect(try consumers()["returned"] == 1, "\(id)")
+    #expect(try devices(read()) == [])
+    #expect(try consumers()["returned"] == 0)
+  }
+
+  @Test(arguments: ["garb", "", "\"at\":1},{\"id\":\"x\"", "\"at\":\"a\nb\""])
+  func `members that are corrupt are omitted, and the event is delivered`(members: String) throws {
+    let log = bench.base + ":events"
+    try bench.redis.command("XADD", log, "*", "t", "lock.cleared", "d", "d1", "b", members)
+    try seize("d2")
+    for reply in [try take(), try bench.run(.events, "d1", "0-0", "10")] {
+      let first = try #require(try events(reply).first)
+      #expect(Set(first.keys) == ["id", "type", "device", "damaged"])
+      #expect(first["damaged"] as? [String] == ["record"])
+      #expect(!reply.raw.contains("\n"))
+    }
+  }
+
+  @Test func `a type or a device that is no name is null`() throws {
+    let log = bench.base + ":events"
+    try bench.redis.command("XADD", log, "*", "t", "x\"y", "d", "d\n1", "b", "\"at\":1")
+    let event = try #require(try events(take()).first)
+    #expect(event["type"] is NSNull && event["device"] is NSNull && event["at"] as? Int == 1)
+    #expect(event["damaged"] as? [String] == ["type", "device"])
   }
 
   @Test func `the tail of a log is its newest event, or the beginning`() throws {

@@ -72,7 +72,8 @@ struct ReplySizeTests {
     let counts = try (0..<5).map { _ in
       let words = ["g", "60000", "1000", "", "0", "64", "w-1", "60000"]
       let items = try bench.call(.readGroup, keys: [bench.base], words).items
-      let given = ids(try ScriptReply(items.first?.string ?? ""))
+      let page = try ScriptBench.line(try #require(items.first))
+      let given = ids(try ScriptReply(page.string ?? ""))
       let keys = [String](repeating: bench.base, count: given.count)
       _ = try bench.call(
         .transferPending, keys: keys, ["g", "w-1", "given"] + given.map { String($0.dropFirst(4)) })

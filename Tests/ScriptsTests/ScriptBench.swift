@@ -191,7 +191,7 @@ final class ScriptBench {
   }
 
   /// The line that a worker makes of what stands for one.
-  private static func line(_ reply: RedisAnswer) throws -> RedisAnswer {
+  static func line(_ reply: RedisAnswer) throws -> RedisAnswer {
     guard case .array = reply else { return reply }
     let reader = ReplyReader()
     let bytes = resp(reply)

@@ -1,6 +1,8 @@
 -- EVENTS device: the events of one device, oldest first. A page ends when it has grown large. An id
--- after the log's newest entry is of another log, and what it waits for would not come.
--- USES: batch, requests, event_json
+-- after the log's newest entry is of another log, and what it waits for would not come. Replies
+-- with a line, or an array: `events`, how many entries were omitted because they are no events, and
+-- of each event its id, type, device and other members.
+-- USES: batch, requests, event_entries
 -- KEYS: the base key of each request's partition
 -- ARGV: device, stream id to begin after, how many at most
 -- RETURNS: OK, STALE
@@ -24,16 +26,18 @@ return each(3, function(base, i)
     return string.format('STALE {"id":"%s-%s"}', string.match(base, '{(%x+)}$'), newest)
   end
   local device, after, limit = ARGV[i], '(' .. ARGV[i + 1], tonumber(ARGV[i + 2])
-  local found, bytes = {}, 0
+  local page, found, bytes = {'events', 0}, 0, 0
   repeat
     local chunk = call('XRANGE', base .. ':events', after, '+', 'COUNT', STEP)
     for _, entry in ipairs(chunk) do
-      if entry[2][4] == device and #found < limit and bytes < PAGE_BYTES then
-        found[#found + 1] = as_json(base, entry[1], entry[2])
-        bytes = bytes + #found[#found]
+      if not is_event(entry[2]) then
+        page[2] = page[2] + 1
+      elseif entry[2][4] == device and found < limit and bytes < PAGE_BYTES then
+        local _, size = add_event(page, base, entry[1], entry[2])
+        found, bytes = found + 1, bytes + size
       end
     end
     if #chunk > 0 then after = '(' .. chunk[#chunk][1] end
-  until #chunk < STEP or #found >= limit or bytes >= PAGE_BYTES
-  return 'OK {"events":[' .. table.concat(found, ',') .. ']}'
+  until #chunk < STEP or found >= limit or bytes >= PAGE_BYTES
+  return page
 end)

@@ -1,39 +1,30 @@
 -- EVENTS * group=: reads a page of a group's events for a consumer: first those that are to be
--- delivered again, then new ones. A new group begins with the oldest event. Replies with a line, or
--- an array: the line, 1 if some had to wait for another worker else 0, the ms until one may be
--- delivered again or -1, then the id of each event and its age in ms, -1 if it was given before.
--- USES: batch, event_json, group_pending
+-- delivered again, then new ones. A new group begins with the oldest event. An entry that is no
+-- event is done for the group. Replies with a line, or an array: the page, which is `events`, how
+-- many entries were no events, and of each event its id, type, device and other members; 1 if some
+-- had to wait for another worker else 0, the ms until one may be delivered again or -1, then the id
+-- of each event and its age in ms, -1 if it was given before or the age is unknown.
+-- USES: batch, group_page, group_pending
 -- KEYS: the base keys of all partitions
 -- ARGV: group, ms to acknowledge in, how many at most, types or empty, partition to begin at,
 --   how many groups there may be, the worker, ms that a worker may hold an event
 -- RETURNS: OK, ERR
 
-local group, limit, wanted, worker, found, bytes, reply
--- So many are read at once. A page is to fit into what the kernel takes of one reply.
-local STEP, GROUP_PAGE_BYTES = 16, 1048576
+local group, worker
+-- So many are read at once.
+local STEP = 16
 
-local function is_full() return #found >= limit or bytes >= GROUP_PAGE_BYTES end
-
--- Adds an event to the page; false if its type is not wanted.
-local function add(base, entry, is_late)
-  local line, kind = as_json(base, entry[1], entry[2])
-  if not is_wanted(kind, wanted) then return false end
-  found[#found + 1] = line
-  bytes = bytes + #line
-  reply[#reply + 1] = string.match(line, '"id":"([^"]+)"')
-  reply[#reply + 1] = is_late and -1 or now_ms - string.match(line, '","at":(%d+)')
-  return true
-end
-
--- An event of another type stays with its consumer; one that was trimmed is done.
+-- An event of another type stays with its consumer; one that was trimmed, or is none, is done.
 local function give_again(base, log, pending)
   local claimed = {}
   for _, item in ipairs(pending) do
     if is_full() then break end
     local entry = call('XRANGE', log, item.id, item.id)[1]
-    if not entry then
+    local is_added
+    if entry then is_added = add_entry(base, entry, item.is_given) end
+    if is_added == nil then
       call('XACK', log, group, item.id)
-    elseif add(base, entry, item.is_given) then
+    elseif is_added then
       claimed[#claimed + 1] = item.id
     end
   end
@@ -43,19 +34,19 @@ end
 -- Events of unwanted types are done for this group.
 local function give_fresh(base, log, is_new)
   while not is_full() do
-    local asked = math.min(STEP, limit - #found)
+    local asked = math.min(STEP, room())
     local fresh = call('XREADGROUP', 'GROUP', group, worker, 'COUNT', asked, 'STREAMS', log, '>')
     if not fresh then return end
     for _, entry in ipairs(fresh[1][2]) do
-      if not add(base, entry, is_new) then call('XACK', log, group, entry[1]) end
+      if not add_entry(base, entry, is_new) then call('XACK', log, group, entry[1]) end
     end
     if #fresh[1][2] < asked then return end
   end
 end
 
 return function(KEYS, ARGV)
-  group, limit, wanted, worker = ARGV[1], tonumber(ARGV[3]), ARGV[4], ARGV[7]
-  found, bytes, reply = {}, 0, {'', 0, -1}
+  group, worker = ARGV[1], ARGV[7]
+  local reply = begin_page(tonumber(ARGV[3]), ARGV[4])
   for turn = 0, #KEYS - 1 do
     if is_full() then break end
     local base = KEYS[(ARGV[5] + turn) % #KEYS + 1]
@@ -74,6 +65,5 @@ return function(KEYS, ARGV)
       reply[2] = 1
     end
   end
-  reply[1] = 'OK {"events":[' .. table.concat(found, ',') .. ']}'
   return reply
 end

@@ -179,6 +179,7 @@ extension Control {
       loop, setup, store, log: log,
       isWanted: { [unowned self] in shared.sum(.watches) + shared.sum(.waiters) > 0 },
       answer: { [unowned self] in serving[$0].post(.tailAnswer($1)) },
+      corrupt: { [unowned self] in serving[0].post(.corruptEvents($0)) },
       give: { [unowned self] events in for orders in serving { orders.post(.events(events)) } })
     tailRequests = MailboxReader(loop, shared.tailRequests) { [unowned self] in
       tail?.request($0)

@@ -187,7 +187,7 @@ enum MetricsPage {
       shared.sum(.scriptsReloaded))
     page.single(
       "latchkey_corrupt_values_total", "counter",
-      "Values shown as null, and requests refused, because keys in Redis are corrupt.",
+      "Values shown as null or omitted, and requests refused, because keys in Redis are corrupt.",
       shared.sum(.corruptValues))
   }
 

@@ -26,6 +26,8 @@ enum ServingOrder: Sendable {
   case stop
   /// Events have come.
   case events([FleetEvent])
+  /// So many values of the event log are corrupt; one loop counts them.
+  case corruptEvents(Int)
   /// Where the logs end, as a watch had asked.
   case tailAnswer(TailAnswer)
 }
@@ -142,6 +144,7 @@ final class ServingLoop {
     case .principalsChanged: principalsChanged()
     case .stop: loop.stop()
     case .events(let events): subscriptions.received(events)
+    case .corruptEvents(let count): store.noteCorrupt(count, "entries of the event log")
     case .tailAnswer(let answer): subscriptions.begun(answer)
     }
   }

@@ -1,0 +1,46 @@
+// Owns: how entries of the event log become events (docs/keys.md), as EVENTS and WATCH show them.
+// Any thread.
+
+internal import Wire
+
+/// An event on its way into a line: its id in the protocol, and the values of its entry's fields.
+package struct StoredEvent {
+  private let id: LentBytes
+  private let type: LentBytes
+  private let device: LentBytes
+  /// The inside of a JSON object.
+  private let members: LentBytes
+
+  package init(id: LentBytes, type: LentBytes, device: LentBytes, members: LentBytes) {
+    self.id = id
+    self.type = type
+    self.device = device
+    self.members = members
+  }
+
+  /// Puts the event, braces included.
+  ///
+  /// Members that are corrupt are omitted as a whole, and `damaged` names the record: where one of
+  /// them ends is unknown.
+  package func put(into line: inout RecordLine) {
+    let start = line.bytes.count
+    line.put("{\"id\":")
+    line.put(id: id, .of("id"))
+    line.put(",\"type\":")
+    line.put(id: type, .of("type"))
+    line.put(",\"device\":")
+    line.put(id: device, .of("device"))
+    let end = line.bytes.count
+    line.put(",")
+    line.put(members)
+    line.put("}")
+    if line.isValue(from: start) {
+      line.cut(to: line.bytes.count - 1)
+    } else {
+      line.cut(to: end)
+      line.damage(.of("record"))
+    }
+    line.putDamaged()
+    line.put("}")
+  }
+}
