@@ -51,6 +51,8 @@ package protocol RequestCaller: AnyObject {
   var principal: Principal? { get }
   /// Takes no further request of this caller until `release`: the latest one takes several steps.
   func hold()
+  /// The same for a request that may wait for long: the caller's going away is noticed meanwhile.
+  func holdForWait()
   /// Goes on after `hold`.
   func release()
   /// Answers what is outstanding, then closes.

@@ -17,6 +17,8 @@ package final class EventSubscriptions: EventService {
     package let ticket: Ticket
     package let query: EventQuery
     package var wait: EventWait
+    /// Whether its caller's next request is begun after this one's reply.
+    let holdsCaller: Bool
     /// The events that were read for it and are not delivered yet.
     package var held: HeldEvents?
     var readAtMs: Int64 = 0
@@ -179,19 +181,22 @@ extension EventSubscriptions {
   /// Answers a query, at once or when something comes within `waitMs`.
   ///
   /// A read of a group begins when the replies before its own are with the kernel: what it takes
-  /// from the group is then written at once.
+  /// from the group is then written at once. The caller's next request is begun after the reply to
+  /// one that waits.
   package func query(_ query: EventQuery, _ ticket: Ticket, waitMs: Int64) {
     nextNumber += 1
     let number = nextNumber
     let takes = query.group != nil
+    let waits = waitMs > 0 && !isDraining
     requests[number] = Request(
-      ticket: ticket, query: query,
-      wait: EventWait(takes: takes, waitMs: isDraining ? 0 : waitMs))
-    numbers[ConnectionID(packed: ticket.client), default: []].append(number)
+      ticket: ticket, query: query, wait: EventWait(takes: takes, waitMs: waits ? waitMs : 0),
+      holdsCaller: waits)
+    let id = ConnectionID(packed: ticket.client)
+    numbers[id, default: []].append(number)
+    let connection = server.subscriber(id)
+    if waits { connection?.holdForWait() }
     guard takes else { return advance(number) { $0.turnCame(nowMs: $1) } }
-    if let connection = server.subscriber(ConnectionID(packed: ticket.client)) {
-      outputSent(connection)
-    }
+    if let connection { outputSent(connection) }
   }
 
   /// All output of a connection, as far as it is known, is with the kernel.
@@ -266,6 +271,8 @@ extension EventSubscriptions {
       requests[number] = nil
       let left = numbers[request.connection]?.filter { $0 != number } ?? []
       numbers[request.connection] = left.isEmpty ? nil : left
+      // The caller goes on at the end of the turn: after the reply.
+      if request.holdsCaller { server.subscriber(request.connection)?.release() }
     } else {
       requests[number] = request
       if let atMs = request.wait.timerAtMs { setTimer(atMs) }

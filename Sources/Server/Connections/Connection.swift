@@ -21,9 +21,7 @@ final class Connection: FileWatchOwner, Subscriber {
   private var framer: LineFramer
   private var replies = ReplyQueue()
 
-  /// Input that was read and not parsed yet, because the connection was parked meanwhile.
-  private var backlog: [UInt8] = []
-  private var inputHasEnded = false
+  private var backlog = Backlog()
   private let lineBytesMax: Int
   private let longLineBytesMax: Int
   private let unreadBytesMax: Int
@@ -61,7 +59,7 @@ final class Connection: FileWatchOwner, Subscriber {
   private(set) var activeAtMs: Int64
   /// When the line was begun that has not ended yet, in monotonic ms; time without reading is
   /// excluded.
-  private var lineSinceMs: Int64?
+  private(set) var lineSinceMs: Int64?
   /// Since when the kernel takes nothing of what the caller is to get; nil while it does.
   private(set) var blockedSinceMs: Int64?
 
@@ -93,12 +91,13 @@ final class Connection: FileWatchOwner, Subscriber {
   }
 
   var isClosed: Bool { machine.isClosed }
+  var takesRequests: Bool { machine.takesRequests }
   /// Whether it takes no more requests, for good.
   var isEnding: Bool { machine.isEnding }
   /// Whether the kernel has input that was not read yet.
   var hasUnreadInput: Bool { transport.hasInput }
   /// Whether the caller awaits nothing and no part of a request has come.
-  var isQuiet: Bool { machine.isQuiet && !framer.holdsPartialLine && backlog.isEmpty }
+  var isQuiet: Bool { machine.isQuiet && !framer.holdsPartialLine && backlog.bytes.isEmpty }
 
   /// Counts a request and gives the slot of its reply.
   func takeRequest() -> UInt64 {
@@ -152,20 +151,16 @@ final class Connection: FileWatchOwner, Subscriber {
   /// Takes no further request until `release`: the latest one takes several steps.
   func hold() { perform(machine.held()) }
 
-  /// Goes on after `hold`.
-  func release() { perform(machine.released()) }
-
-  /// Its waits, and since when.
-  var waits: ConnectionWaits {
-    ConnectionWaits(
-      unreadSinceMs: blockedSinceMs, lineSinceMs: machine.takesRequests ? lineSinceMs : nil,
-      unknownSinceMs: principal == nil ? unknownSinceMs : nil, activeAtMs: activeAtMs,
-      isQuiet: isQuiet, isEnding: isEnding)
+  /// The same for a request that may wait for long: its caller's going away is noticed.
+  func holdForWait() {
+    backlog.isWaiting = true
+    perform(machine.held())
   }
 
-  /// Its activity, as a drain needs it.
-  var activity: ConnectionActivity {
-    ConnectionActivity(isQuiet: isQuiet, activeAtMs: activeAtMs, hasDrainNotice: hasDrainNotice)
+  /// Goes on after a hold.
+  func release() {
+    backlog.isWaiting = false
+    perform(machine.released())
   }
 
   /// Whether the header of its proxy is still to come.
@@ -181,7 +176,12 @@ final class Connection: FileWatchOwner, Subscriber {
   private static let unknownBytesMax = 4_096
 
   /// The bytes of a line, and of replies, that are kept for a connection under memory pressure.
-  static let littleBytes = 4_096
+  static let littleBytes = Backlog.littleBytes
+
+  private var readsInput: Bool {
+    machine.takesRequests
+      || (!machine.isEnding && backlog.readsAhead(hasMemoryPressure: owner.hasMemoryPressure))
+  }
 
   /// Sends a line that answers no request, then closes.
   func reject(_ line: [UInt8], _ reason: CloseReason) {
@@ -208,7 +208,7 @@ final class Connection: FileWatchOwner, Subscriber {
   /// Not called for the usual request, which comes whole and whose reply is read: it keeps nothing.
   private func account() {
     let now =
-      framer.heldBytes + backlog.capacity + (proxyHeader?.capacity ?? 0) + output.capacity
+      framer.heldBytes + backlog.bytes.capacity + (proxyHeader?.capacity ?? 0) + output.capacity
       + replies.heldBytes
     guard now != keptBytes else { return }
     owner.keeps(more: now - keptBytes)
@@ -241,8 +241,9 @@ extension Connection {
   /// Reads once, and again where the transport has more of which the poller knows nothing.
   private func readOn() {
     repeat {
-      if machine.takesRequests { readInput() } else if machine.isLingering { discardInput() }
-    } while (machine.takesRequests || machine.isLingering) && transport.hasBufferedInput
+      if readsInput { readInput() } else if machine.isLingering { discardInput() }
+    } while (readsInput || machine.isLingering) && transport.hasBufferedInput
+    if backlog.isWaiting { watchAsNeeded() }
   }
 
   /// Throws away what comes after the end, until the caller closes its side.
@@ -262,6 +263,10 @@ extension Connection {
       activeAtMs = MonotonicTime.nowMs()
       let bytes = UnsafeRawBufferPointer(rebasing: owner.readBuffer[..<count])
         .assumingMemoryBound(to: UInt8.self)
+      guard machine.takesRequests else {
+        backlog.bytes += bytes
+        return account()
+      }
       if proxyHeader == nil { take(bytes) } else { takeHeader(bytes) }
     case .wouldBlock: return
     case .ended: inputEnded()
@@ -352,20 +357,21 @@ extension Connection {
         return
       }
     }
-    if at < chunk.count, !machine.isEnding { backlog += chunk[at...] }
+    if at < chunk.count, !machine.isEnding { backlog.bytes += chunk[at...] }
+    if backlog.isWaiting { watchAsNeeded() }
     account()
   }
 
   /// Goes on where it was parked; reading from the socket waits until the backlog is done.
   func resume() {
-    while machine.takesRequests, !backlog.isEmpty {
-      let chunk = backlog
-      backlog = []
+    while machine.takesRequests, !backlog.bytes.isEmpty {
+      let chunk = backlog.bytes
+      backlog.bytes = []
       chunk.withUnsafeBufferPointer { take($0) }
     }
     guard machine.takesRequests else { return }
     if lineSinceMs != nil { lineSinceMs = MonotonicTime.nowMs() }
-    guard !inputHasEnded else { return finish(.ended) }
+    guard !backlog.hasEnd else { return finish(.ended) }
     watchAsNeeded()
     if transport.hasBufferedInput { readOn() }
   }
@@ -374,9 +380,9 @@ extension Connection {
   ///
   /// A line without an end is not a request; it may have been cut.
   private func inputEnded() {
-    inputHasEnded = true
+    backlog.hasEnd = true
     owner.inputEnded(self)
-    if backlog.isEmpty { finish(.ended) } else { watchAsNeeded() }
+    if backlog.bytes.isEmpty { finish(.ended) } else { watchAsNeeded() }
   }
 }
 
@@ -452,7 +458,7 @@ extension Connection {
     watch?.want(
       transport.wants.or(
         Readiness(
-          read: machine.isLingering || (machine.takesRequests && !inputHasEnded),
+          read: machine.isLingering || (readsInput && !backlog.hasEnd),
           write: outputSent < output.count && !isShakingHands)))
   }
 
@@ -484,7 +490,7 @@ extension Connection {
   private func teardown() {
     framer.discardLine()
     endLongLine()
-    backlog = []
+    backlog.bytes = []
     proxyHeader = nil
     replies = ReplyQueue()
     owner.giveBack(&output)

@@ -10,6 +10,13 @@ struct ConnectionActivity {
   var hasDrainNotice = false
 }
 
+extension Connection {
+  /// Its activity, as a drain needs it.
+  var activity: ConnectionActivity {
+    ConnectionActivity(isQuiet: isQuiet, activeAtMs: activeAtMs, hasDrainNotice: hasDrainNotice)
+  }
+}
+
 /// From the stop signal to the last connection's end.
 ///
 /// Within the grace requests are served, and quiet connections are closed. In its last part further

@@ -18,6 +18,16 @@ struct ConnectionWaits {
   var isEnding = false
 }
 
+extension Connection {
+  /// Its waits, and since when.
+  var waits: ConnectionWaits {
+    ConnectionWaits(
+      unreadSinceMs: blockedSinceMs, lineSinceMs: takesRequests ? lineSinceMs : nil,
+      unknownSinceMs: principal == nil ? unknownSinceMs : nil, activeAtMs: activeAtMs,
+      isQuiet: isQuiet, isEnding: isEnding)
+  }
+}
+
 /// The reason of a time-out.
 enum Timeout: Equatable {
   case unread, line, auth, idle

@@ -84,6 +84,90 @@ extension SystemSuites.Deadlines {
       #expect(elapsedMs(since: again) < 1_000)
     }
 
+    @Test(arguments: ["EVENTS DEVICE wait=300ms", "EVENTS * group=GROUP wait=300ms"])
+    func `what is sent behind a request that waits begins after its reply`(request: String) throws {
+      let lab = try Lab.current
+      let (device, behind, group) = (Lab.device(), Lab.device(), Lab.device("group"))
+      let (waiter, other) = (try lab.connect(0), try lab.connect(0))
+      // The group has had all that there is.
+      while try !EventRecord.all(in: other.request("EVENTS * group=\(group) limit=1000")).isEmpty {}
+      let text = request.replacing("DEVICE", with: device).replacing("GROUP", with: group)
+      let (start, early) = (ContinuousClock.now, waitersNow(lab))
+      try waiter.sendLine("\(text)\nLOCK \(behind) a\n\(text)\nLOCK \(behind) b")
+      try eventually("a parked caller") { waitersNow(lab) == early + 1 }
+      #expect(try other.request("HOLDER \(behind)").raw == "NONE")
+      let replies = try waiter.replies(4)
+      #expect(elapsedMs(since: start) >= 600, "the second one's time began before its turn")
+      #expect(replies.map(\.word) == ["OK", "OK", "OK", "HELD"])
+      #expect(replies[0].raw == #"OK {"events":[]}"# && replies[2].raw == replies[0].raw)
+    }
+
+    @Test func `a waiting caller that goes away is noticed, with requests behind the wait`() throws
+    {
+      let lab = try Lab.current
+      let (device, behind) = (Lab.device(), Lab.device())
+      let client = try lab.connect(0)
+      let early = waitersNow(lab)
+      try client.sendLine("EVENTS \(device) wait=1h\nLOCK \(behind) a")
+      try eventually("a parked caller") { waitersNow(lab) == early + 1 }
+      client.socket.reset()
+      try eventually("no parked caller") { waitersNow(lab) == early }
+      #expect(try lab.connect(0).request("HOLDER \(behind)").raw == "NONE")
+    }
+
+    /// The log of a device that has an event.
+    private func log(of device: String, _ client: LineClient) throws -> String {
+      let id = try #require(try client.eventLog(of: [device]).last?.id)
+      return "lk:{\(id.prefix(3))}:events"
+    }
+
+    @Test func `entries that are no events hold up no group, no wait and no watch`() throws {
+      let lab = try Lab(workers: [[]])
+      defer { lab.stop() }
+      let (device, client, watcher) = (Lab.device(), try lab.connect(), try lab.connect())
+      try passOn(device, times: 1, client)
+      let log = try log(of: device, client)
+      #expect(try watcher.request("WATCH *").raw == "OK")
+      // More than the tail reads at once.
+      for _ in 0..<100 { try lab.redis.command("XADD", log, "*", "foo", "bar") }
+      let after = try #require(try client.eventLog(of: [device]).last?.id)
+      try client.sendLine("EVENTS \(device) after=\(after) wait=10s")
+      try eventually("a parked caller") { waitersNow(lab) == 1 }
+      try passOn(Lab.device(), times: 1, lab.connect())
+      expect(try lab.connect().request("CLEAR \(device)"), "OK")
+      #expect(try EventRecord.all(in: client.reply()).map(\.type) == ["lock.cleared"])
+      let seen = try (0..<2).map { _ in try watcher.reply().raw }
+      #expect(seen.contains { $0.contains("lock.handed_off") }, "\(seen)")
+      #expect(seen.contains { $0.contains("lock.cleared") }, "\(seen)")
+      let taken = try EventRecord.all(in: client.request("EVENTS * group=g limit=1000"))
+      #expect(taken.count == 3)
+      #expect(try lab.worker.metric("latchkey_corrupt_values_total") >= 200)
+    }
+
+    @Test func `corrupt events are lines of valid JSON`() throws {
+      let lab = try Lab(workers: [[]])
+      defer { lab.stop() }
+      let (device, client, watcher) = (Lab.device(), try lab.connect(), try lab.connect())
+      try passOn(device, times: 1, client)
+      let log = try log(of: device, client)
+      #expect(try watcher.request("WATCH *").raw == "OK")
+      try lab.redis.command("XADD", log, "*", "t", "x\"y", "d", device, "b", "garb")
+      let fake = "gar\nEVENT {\"fake\":1"
+      try lab.redis.command("XADD", log, "*", "t", "lock.cleared", "d", device, "b", fake)
+      let damaged = [#""damaged":["type","record"]"#, #""damaged":["record"]"#]
+      let pushed = try (0..<2).map { _ in try watcher.reply().raw }
+      for text in damaged { #expect(pushed.contains { $0.contains(text) }, "\(pushed)") }
+      #expect(try watcher.request("PING").raw == "OK", "another line came")
+      for request in ["EVENTS \(device)", "EVENTS * group=g"] {
+        let reply = try client.request(request)
+        guard case .array(let events) = try reply.json()["events"] else {
+          throw Failure("\(reply)")
+        }
+        #expect(events.count == 3)
+        for text in damaged { #expect(reply.raw.contains(text), "\(reply)") }
+      }
+    }
+
     private func waitersNow(_ lab: Lab) -> Double {
       (try? lab.worker.metric("latchkey_event_waiters")) ?? -1
     }

@@ -88,8 +88,8 @@ extension SystemSuites.Fleet {
         for client in waiters {
           try client.send(Array("EVENTS \(Lab.device()) wait=1h\nEVENTS d wait=1h\n".utf8))
         }
-        try eventually("eight that wait") {
-          try lab.workers[1].metric("latchkey_event_waiters") == 8
+        try eventually("four that wait") {
+          try lab.workers[1].metric("latchkey_event_waiters") == 4
         }
         for client in waiters { client.socket.reset() }
         try eventually("no waiting request") {
