@@ -26,6 +26,8 @@ return each(7, function(base, i)
   if old then settle(old) elseif not is_bad then remove_stale(base, device, id) end
   local refusal = fence(old or {base = base, device = device, rev = 0}, token)
   if refusal then return refusal end
+  -- An index of another type fails it here, where nothing was done.
+  call('ZSCORE', base .. ':sessions', device .. '/' .. id)
   local over = over_at(v)
   if over and over <= now_ms then
     return 'ERR illegal_state IMPORT: the session was kept until ' .. text(over)
@@ -38,7 +40,7 @@ return each(7, function(base, i)
   if old then
     for _, chat in ipairs(old.chats) do call('DEL', log_of(old, chat)) end
     call('DEL', key)
-    call('ZREM', base .. ':due', due_member(old))
+    regardless(call, 'ZREM', base .. ':due', due_member(old))
     count(base, 'state:' .. old.state, -1)
     enqueue_all(old)
   end
@@ -56,7 +58,7 @@ return each(7, function(base, i)
     end
   end
   call('ZADD', base .. ':sessions', 0, device .. '/' .. id)
-  arrive(base, device, id, LIVE[s.state])
+  regardless(arrive, base, device, id, LIVE[s.state])
   count(base, 'state:' .. s.state, 1)
   set_ttl(s, gone_by(s))
   if not old then
