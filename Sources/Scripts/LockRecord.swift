@@ -38,10 +38,18 @@ package struct LockRecord {
     guard LockRecord.isNumber(acquiredAt) else { return nil }
   }
 
-  /// Whether the bytes may stand in a line as a number.
+  /// Above this Lua does not count one by one; no token is greater.
+  private static let numberMax: Int64 = (1 << 53) - 1
+
+  /// Whether up to 16 bytes may stand in a line as a number.
   private static func isNumber(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
-    text.first != UInt8(ascii: "0")
-      && text.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+    let zero = UInt8(ascii: "0")
+    var number: Int64 = 0
+    for byte in text {
+      guard zero...UInt8(ascii: "9") ~= byte else { return false }
+      number = 10 * number + Int64(byte - zero)
+    }
+    return text.first != zero && number <= numberMax
   }
 
   /// Lends the reply line of a renewal, its end included.
