@@ -47,25 +47,39 @@ struct LuaSource: Sendable {
     return Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
   }()
 
-  /// The parts that this file names in its header: `-- USES: a, b`, and lines that go on with it.
+  /// The parts that this file names in its header.
   var uses: [LuaSource] {
+    names("USES").map { name in
+      guard let part = LuaSource.parts[name] else {
+        preconditionFailure("\(self.name).lua uses \(name), which is no part")
+      }
+      return part
+    }
+  }
+
+  /// The names of a list in the header: `-- USES: a, b`, and lines that go on with it.
+  private func names(_ list: String) -> [String] {
     var names: [Substring] = []
     for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
       guard line.hasPrefix("--") else { break }
-      if line.hasPrefix("-- USES: ") {
-        names = line.dropFirst("-- USES: ".utf8.count).split(separator: ", ")
+      if line.hasPrefix("-- \(list): ") {
+        names = line.dropFirst("-- \(list): ".utf8.count).split(separator: ", ")
       } else if names.last?.hasSuffix(",") == true {
         names += line.dropFirst(2).drop { $0 == " " }.split(separator: ", ")
       }
     }
-    return names.compactMap { name in
-      guard name != "nothing" else { return nil }
-      let key = name.hasSuffix(",") ? name.dropLast() : name
-      guard let part = LuaSource.parts[String(key)] else {
-        preconditionFailure("\(self.name).lua uses \(key), which is no part")
-      }
-      return part
-    }
+    return names.filter { $0 != "nothing" }
+      .map { String($0.hasSuffix(",") ? $0.dropLast() : $0) }
+  }
+
+  /// A part as the library has it: what it keeps to itself is in a function of its own.
+  ///
+  /// Lua takes no more than 200 locals in one. The state of a call stays as it is: it is written.
+  var enclosed: [UInt8] {
+    guard name != "batch" else { return text }
+    let gives = names("GIVES").joined(separator: ", ")
+    return Array("local \(gives) = (function()\n".utf8) + text
+      + Array("return \(gives)\nend)()\n".utf8)
   }
 
   /// All parts that files need, directly or not, each behind those that it needs itself.

@@ -67,7 +67,7 @@ package struct FunctionLibrary: Sendable {
     out.append(constants.lua)
     out.append("local GENERATION = '\(generation)'\n")
     let sources = Script.allCases.map(\.row.source)
-    for part in LuaSource.closure(of: sources) { out += part.text }
+    for part in LuaSource.closure(of: sources) { out += part.enclosed }
     for script in Script.allCases {
       // A block for each: Lua takes no more than 200 locals in one.
       out.append("do\n")
