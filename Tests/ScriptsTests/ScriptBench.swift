@@ -187,7 +187,7 @@ final class ScriptBench {
     let reply = try evaluate(
       script, keys: zip(renewals, keys).map { $0.key($1) }, renewals.flatMap(\.arguments))
     guard case .array(let items) = reply else { return reply }
-    return .array(try zip(renewals, items).map { try $0.line($1) })
+    return .array(try zip(renewals, items).map { try $0.line(ScriptBench.line($1)) })
   }
 
   /// The line that a worker makes of what stands for one.
