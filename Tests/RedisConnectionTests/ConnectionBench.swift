@@ -61,12 +61,18 @@ final class ConnectionSide: RedisConnectionOwner {
   func redisFailed(_ redis: RedisConnection, reason: String) { report(.failed(reason)) }
   func redisRefused(_ redis: RedisConnection, reason: String) { report(.refused(reason)) }
 
+  /// A reply as one text: the parts of an array with spaces between them.
+  private static func text(_ reply: RedisReply) -> String {
+    guard reply.kind == .array else { return reply.text }
+    return reply.elements.map(\.text).joined(separator: " ")
+  }
+
   func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {
     let slots = batch.tickets.map(\.slot)
     if reply.kind == .error {
       report(.rejected(slots, reply.text))
     } else {
-      report(.answered(slots, reply.elements.map(\.text)))
+      report(.answered(slots, reply.elements.map(ConnectionSide.text)))
     }
     batcher.recycle(batch)
   }
