@@ -87,8 +87,9 @@ extension PlantedBug {
     "token from INCR",
     [
       Change(
-        within: "'token'", find: "math.max((seen[1] or 0) + 1, now_us)",
-        replacement: "(seen[1] or 1000000000000000) + 1")
+        within: "'token'",
+        find: "math.max((last > TOKEN_MAX and 0 or last) + 1, last_granted + 1, now_us)",
+        replacement: "(last > 0 and last or 1000000000000000) + 1")
     ])
 }
 
