@@ -117,6 +117,17 @@ struct CorruptIndexTests {
     }
   }
 
+  @Test(arguments: ["active", "created", "born", "since", "rev", "chat"])
+  func `a number that is no whole one is corrupt, and ends no request in a loop`(
+    member: String
+  ) throws {
+    #expect(try open("S").word == "OK")
+    try bench.redis.command("HSET", bench.base + ":session:d/S", member, "1.5")
+    #expect(try bench.run(.touch, "d", "S", "1", "").raw == "ERR internal CORRUPT numbers")
+    try bench.reap()
+    #expect(try bench.run(.delete, "d", "S", "", "").raw == "OK")
+  }
+
   @Test func `a change of a chat names the session that is corrupt`() {
     for script in [
       Script.open, .recoverLatest, .getChat, .setChat, .deleteChat, .reportChat, .set,

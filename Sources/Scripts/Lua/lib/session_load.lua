@@ -33,9 +33,11 @@ local function session(base, device, id, key, state, rev, clocks, active, create
   if not (used and made and lives and stands) then corrupt('times') end
   if not n then corrupt('rev') end
   if not (current and list) then corrupt('chats') end
-  -- Values that Lua does not count by: one of them is not a number, or infinite, or below 0.
+  -- Values that Lua does not count by: one of them is not a number, or infinite, or below 0, or no
+  -- whole one: a warning is kept as whole ms, and would be due again for ever.
   if not (used + made + lives + stands + n + current < 9007199254740992)
-    or math.min(used, made, lives, stands, n, current) < 0 then
+    or math.min(used, made, lives, stands, n, current) < 0
+    or used % 1 + made % 1 + lives % 1 + stands % 1 + n % 1 + current % 1 > 0 then
     corrupt('numbers')
   end
   return {base = base, device = device, id = id, key = key, state = state, rev = n,
