@@ -113,8 +113,8 @@ extension Store {
 
   /// The outcome of a script whose reply is a text.
   ///
-  /// A script may copy what it finds in Redis, and what was changed there by other means is no line:
-  /// it would put the connection out of step. Lines that are made here have no need of this check.
+  /// A script may copy what it finds in Redis, and what was changed there by other means is no
+  /// line: it would put the connection out of step. Lines that are made here need no check.
   private func outcome(
     of script: Script, text: UnsafeBufferPointer<UInt8>
   ) -> ScriptOutcome {

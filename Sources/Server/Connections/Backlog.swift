@@ -1,5 +1,5 @@
-// Owns: the input of a connection that was read and not parsed yet, and how much of it is read ahead
-// while a request waits. A value; its loop's thread.
+// Owns: the input of a connection that was read and not parsed yet, and how much of it is read
+// ahead while a request waits. A value; its loop's thread.
 
 /// Input that came while the connection was parked, or had had its share of a turn.
 struct Backlog {

@@ -53,7 +53,9 @@ struct HeldRequest {
     !checksAccess || caller.principal?.sees(Array(device.utf8)) ?? false
   }
 
-  /// Reads a row for each key of the query; if that fails, or a row is an error, so has the request.
+  /// Reads a row for each key of the query.
+  ///
+  /// If that fails, or a row is an error, so has the request.
   func read(_ query: ScriptQuery, _ done: @escaping ([[UInt8]]) -> Void) {
     readAll(query) { rows in
       if let error = rows.lazy.compactMap({ error(in: $0, of: query.script) }).first {
