@@ -178,7 +178,7 @@ extension SystemSuites {
         guard let end = reply.range(of: "],\"more\":") else { return reply[...] }
         return reply[end.upperBound...].dropLast()
       }
-      #expect(try end("") == "false,\"first_seq\":null,\"last_seq\":null")
+      #expect(try end("last=20") == "false,\"first_seq\":null,\"last_seq\":null")
       let thousand = "[\(Array(repeating: "{}", count: 1_000).joined(separator: ","))]"
       expect(try client.request("SAY \(device) \(thousand)"), "OK")
       #expect(try end("after=0 limit=1") == "true,\"first_seq\":1,\"last_seq\":1000")
