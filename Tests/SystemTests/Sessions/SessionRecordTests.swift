@@ -179,11 +179,10 @@ extension SystemSuites {
         return reply[end.upperBound...].dropLast()
       }
       #expect(try end("last=20") == "false,\"first_seq\":null,\"last_seq\":null")
-      let thousand = "[\(Array(repeating: "{}", count: 1_000).joined(separator: ","))]"
-      expect(try client.request("SAY \(device) \(thousand)"), "OK")
-      #expect(try end("after=0 limit=1") == "true,\"first_seq\":1,\"last_seq\":1000")
+      expect(try client.request("SAY \(device) [{},{},{},{},{}]"), "OK")
+      #expect(try end("after=0 limit=1") == "true,\"first_seq\":1,\"last_seq\":5")
       expect(try client.request("SAY \(device) [{},{}]"), "OK")
-      let kept = "true,\"first_seq\":3,\"last_seq\":1002"
+      let kept = "true,\"first_seq\":3,\"last_seq\":7"
       for _ in 0..<2 {
         #expect(try end("last=0") == kept)
         #expect(try end("after=1 limit=1") == kept + ",\"lost\":true")
@@ -193,7 +192,7 @@ extension SystemSuites {
       }
       // What is removed on purpose is not lost.
       expect(try client.request("POP \(device)"), "OK")
-      #expect(try end("after=2 limit=1") == "true,\"first_seq\":3,\"last_seq\":1001")
+      #expect(try end("after=2 limit=1") == "true,\"first_seq\":3,\"last_seq\":6")
       expect(try client.request("FORGET \(device)"), "OK")
       #expect(try end("after=1") == "false,\"first_seq\":null,\"last_seq\":null,\"lost\":true")
       #expect(try end("after=2") == "false,\"first_seq\":null,\"last_seq\":null")
