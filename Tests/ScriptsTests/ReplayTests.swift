@@ -159,7 +159,7 @@ struct ReplayTests {
     let replies = try bench.call(.lock, keys: bases, requests).items.compactMap(\.string)
     try #require(replies.count == 3)
     #expect(replies[0].hasPrefix("OK ") && replies[2].hasPrefix("OK "))
-    #expect(replies[1].hasPrefix("ERR illegal_state "), "\(replies[1])")
+    #expect(replies[1].hasPrefix("ERR internal BADLOCK "), "\(replies[1])")
     #expect(replies[1].contains(bases[1] + ":held:d"), "\(replies[1])")
     #expect(!replies[1].contains("\n"))
     #expect(try bench.redis.command("EXISTS", bases[1] + ":ledger", bases[1] + ":due").int == 0)
