@@ -25,13 +25,7 @@ struct ReportedSession {
     line.put(id: reply[1].bytes, .of("device"))
     if !stored.isReadable { line.damage(.of("record")) }
     line.put(",\"state\":")
-    if let state = stored.state {
-      line.put("\"")
-      line.put(state.rawValue.utf8)
-      line.put("\"")
-    } else {
-      line.putCorrupt(.of("state"))
-    }
+    line.put(state: stored.state)
     line.put(",\"age_ms\":")
     line.put(since(stored.created), .of("age_ms"))
     line.put(",\"active_at\":")

@@ -58,13 +58,7 @@ struct SessionExport {
 
   private func putState(into line: inout RecordLine) {
     line.put(",\"state\":")
-    if let state = stored.state {
-      line.put("\"")
-      line.put(state.rawValue.utf8)
-      line.put("\"")
-    } else {
-      line.putCorrupt(.of("state"))
-    }
+    line.put(state: stored.state)
     line.put(",\"reason\":")
     line.put(string: stored[.reason], .of("reason"))
     putNumber(",\"rev\":", "rev", stored.number(.rev).required, into: &line)

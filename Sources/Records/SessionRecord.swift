@@ -79,10 +79,7 @@ struct SessionRecord {
 
   private func putState(into line: inout RecordLine) {
     guard stored.isReadable else { return line.put("null") }
-    guard let state = stored.state else { return line.putCorrupt(.of("state")) }
-    line.put("\"")
-    line.put(state.rawValue.utf8)
-    line.put("\"")
+    line.put(state: stored.state)
   }
 
   /// A session without a thread of its own goes by its id.

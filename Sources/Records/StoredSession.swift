@@ -132,3 +132,13 @@ struct StoredValue {
     json = LentBytes(rebasing: line[(space + 1)...])
   }
 }
+
+extension RecordLine {
+  /// Puts a session's state; null, and named as corrupt, where the stored one is none.
+  mutating func put(state: SessionState?) {
+    guard let state else { return putCorrupt(.of("state")) }
+    put("\"")
+    put(state.rawValue.utf8)
+    put("\"")
+  }
+}
