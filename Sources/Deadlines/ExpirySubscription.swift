@@ -63,7 +63,7 @@ package final class ExpirySubscription: RedisConnectionOwner {
   private func received(_ reply: RedisReply) {
     heardAnythingAtMs = loop.nowMs
     if reply.kind == .error {
-      context.log.warn("redis refuses the subscription", ["error": reply.text])
+      context.log.repeated(.warn, "redis refuses the subscription", ["error": reply.text])
       return
     }
     guard reply.count == 3, reply[0].text == "message" else { return }

@@ -98,8 +98,8 @@ package final class Reaper {
       }
       for entry in reply[4].elements { reconciler.run(entry.text, from: partition) }
       for failure in reply[3].elements {
-        context.log.error(
-          "a deadline could not be met", ["error": String(failure.text.prefix(200))])
+        context.log.repeated(
+          .error, "a deadline could not be met", ["error": String(failure.text.prefix(200))])
       }
     }
   }
@@ -107,7 +107,8 @@ package final class Reaper {
   private func failed(_ result: Result<RedisReply, RedisFailure>) {
     // The owner of the connection logs its loss; a refusal by Redis is logged here.
     guard case .success(let reply) = result else { return }
-    context.log.warn("a reap failed", ["error": reply.text])
+    context.log.repeated(
+      .warn, "a reap failed", cause: StoreError.firstWord(reply.text), ["error": reply.text])
   }
 
   private func count(_ cause: ReapCause, found: Int, late: RedisReply) {

@@ -147,7 +147,11 @@ extension EventTail {
 
   private func answered(_ result: Result<RedisReply, RedisFailure>) {
     guard case .success(let reply) = result else { return }
-    if reply.kind == .error { log.warn("the event logs cannot be read", ["error": reply.text]) }
+    if reply.kind == .error {
+      log.repeated(
+        .warn, "the event logs cannot be read", cause: StoreError.firstWord(reply.text),
+        ["error": reply.text])
+    }
     var (events, corrupt) = ([FleetEvent](), 0)
     for stream in reply.elements { corrupt += take(stream, into: &events) }
     if corrupt > 0 { noteCorrupt(corrupt) }
@@ -177,7 +181,7 @@ extension EventTail {
   package func redisServes(_ redis: RedisConnection) { read() }
   package func redisFailed(_ redis: RedisConnection, reason: String) { again?.cancel() }
   package func redisRefused(_ redis: RedisConnection, reason: String) {
-    log.error("the event logs cannot be read", ["error": reason])
+    log.repeated(.error, "the event logs cannot be read", ["error": reason])
   }
   package func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}
   package func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {}

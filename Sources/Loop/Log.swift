@@ -2,6 +2,7 @@
 // S10: a log line has no secret, no token, no session content; devices only at debug level.
 
 internal import Glibc
+internal import Synchronization
 
 /// How much a log line matters.
 package enum LogLevel: Int, Sendable, Comparable {
@@ -19,9 +20,23 @@ package enum LogLevel: Int, Sendable, Comparable {
   }
 }
 
+/// A name and a value of a line.
+struct LogField: Equatable {
+  let name: String
+  let value: String
+}
+
 /// Writes logfmt lines at or above a level.
+///
+/// Copies of a log share the counts of its repeated lines.
 package struct Log: Sendable {
+  /// The repeated lines of a log and its copies.
+  private final class Repeats: Sendable {
+    let lines = Mutex(RepeatedLines())
+  }
+
   package let level: LogLevel
+  private let repeats = Repeats()
 
   package init(level: LogLevel) { self.level = level }
 
@@ -46,12 +61,67 @@ package struct Log: Sendable {
 
   private func write(_ at: LogLevel, _ message: String, _ fields: KeyValuePairs<String, String>) {
     guard at >= level else { return }
+    write(at, message, fields.map { LogField(name: $0.key, value: $0.value) })
+  }
+
+  private func write(_ at: LogLevel, _ message: String, _ fields: [LogField]) {
     var line =
       "time=\(WallTime.text(ms: WallTime.nowMs())) level=\(at.word) msg=\(Log.quoted(message))"
-    for (key, value) in fields { line += " \(key)=\(Log.quoted(value))" }
+    for field in fields { line += " \(field.name)=\(Log.quoted(field.value))" }
     line += "\n"
     // A log line that standard error refuses has nowhere else to go.
     _ = line.withUTF8 { Glibc.write(2, $0.baseAddress, $0.count) }
+  }
+
+  // MARK: Repeated lines
+
+  /// Logs what a caller or a fault can cause as often as it likes: the first occurrence of a cause
+  /// at once, the next ones as a `count` every 10 s, and their end.
+  ///
+  /// `cause` distinguishes the causes of a message, and is one of few texts: no id, no address.
+  /// The fields are those of the latest occurrence; it stands for `count`.
+  package func repeated(
+    _ at: LogLevel, _ message: String, cause: String = "", count: Int = 1,
+    _ fields: KeyValuePairs<String, String> = [:]
+  ) {
+    guard at >= level else { return }
+    let key = RepeatedLines.Key(message: message, cause: cause)
+    let fields = fields.map { LogField(name: $0.key, value: $0.value) }
+    let nowMs = MonotonicTime.nowMs()
+    let line = repeats.lines.withLock {
+      $0.occurred(key, at, fields, count: count, nowMs: nowMs)
+    }
+    if let line { write(line) }
+  }
+
+  /// Writes the counts and the ends of repeated lines whose time has come; to be called every
+  /// second or so.
+  package func writeRepeats() {
+    let nowMs = MonotonicTime.nowMs()
+    for line in repeats.lines.withLock({ $0.due(nowMs: nowMs) }) { write(line) }
+  }
+
+  /// Writes the counts that are in no line yet, at the end of a process.
+  package func writeLastRepeats() {
+    for line in repeats.lines.withLock({ $0.rest() }) { write(line) }
+  }
+
+  /// How many occurrences had no line of their own.
+  package var suppressedLines: Int { repeats.lines.withLock { $0.suppressed } }
+
+  private func write(_ line: RepeatedLines.Line) {
+    guard line.level >= level else { return }
+    switch line.kind {
+    case .occurred(let count):
+      write(line.level, line.message, line.fields + [LogField(name: "count", value: "\(count)")])
+    case .ended(let total, let lastedMs):
+      let summary = [
+        LogField(name: "total", value: "\(total)"),
+        LogField(name: "seconds", value: "\(lastedMs / 1_000)"),
+      ]
+      let of = LogField(name: "of", value: line.message)
+      write(line.level, "no longer repeated", [of] + line.fields + summary)
+    }
   }
 
   /// A logfmt value: bare where that is unambiguous, else in double quotes.

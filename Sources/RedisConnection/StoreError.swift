@@ -18,7 +18,7 @@ package enum StoreError: Equatable, Sendable {
   /// prefix.
   package init(_ message: String) {
     let text = StoreError.withoutPlace(message)
-    let word = text.prefix { $0 != " " }
+    let word = StoreError.firstWord(message)
     switch word {
     case "NOSCRIPT": self = .scriptMissing
     case "ERR" where message == "ERR Function not found": self = .scriptMissing
@@ -41,6 +41,11 @@ package enum StoreError: Equatable, Sendable {
     case "WRONGTYPE": self = .corrupt("a key of another type")
     default: self = .failed(message)
     }
+  }
+
+  /// The word by which an error is classified, such as `READONLY`.
+  package static func firstWord(_ message: String) -> String {
+    String(withoutPlace(message).prefix { $0 != " " })
   }
 
   /// Without the place in the script that Redis 6 puts before what a command said:

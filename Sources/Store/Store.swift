@@ -38,9 +38,6 @@ package final class Store {
   private var batches: TurnBatches
   /// Where lines are made of what scripts give.
   var recordLine = RecordLine()
-  /// When the log last reported corrupt records, in monotonic ms, and how many there were since.
-  var corruptLoggedMs: Int64 = -1_000
-  var corruptSinceLog = 0
   private var partitionTurn = 0
   /// The reason for callers while Redis is away.
   package private(set) var reason = "Redis is not connected yet"

@@ -147,27 +147,30 @@ extension Store {
 
   /// A script failed on its way: a bug.
   package func scriptFailed(_ script: Script, _ message: String) -> RequestError {
-    log.error(
-      "a script failed", ["script": script.name, "error": String(message.prefix(200))])
+    log.repeated(
+      .error, "a script failed", cause: script.name,
+      ["script": script.name, "error": String(message.prefix(200))])
     return RequestError(.internal, "the request failed inside Redis; see the log")
   }
 
   /// Values were shown as null, or a request was refused, because keys in Redis are corrupt.
   ///
-  /// The log says so once a second at most: a list can be full of them.
-  package func noteCorrupt(_ count: Int, _ what: String = "values of records") {
+  /// `key` is the one of them, where that is known.
+  package func noteCorrupt(
+    _ count: Int, _ what: String = "values of records", key: String? = nil
+  ) {
     counters.add(count, .corruptValues)
-    corruptSinceLog += count
-    guard loop.nowMs - corruptLoggedMs >= 1_000 else { return }
-    log.error("corrupt records in Redis", ["count": "\(corruptSinceLog)", "what": what])
-    corruptLoggedMs = loop.nowMs
-    corruptSinceLog = 0
+    log.repeated(
+      .error, "corrupt records in Redis", cause: what, count: count,
+      ["what": what + (key.map { ", \($0)" } ?? "")])
   }
 
   /// The caller's error for an error of Redis.
   package func refusal(of script: Script, _ message: String) -> RequestError {
     switch StoreError(message) {
-    case .refused(let reason): return RequestError(.unavailable, "\(reason); nothing was done")
+    case .refused(let reason):
+      log.repeated(.warn, "redis refuses requests", cause: reason, ["error": reason])
+      return RequestError(.unavailable, "\(reason); nothing was done")
     case .corrupt(let what) where script.isOfSession:
       noteCorrupt(1, what)
       return RequestError(
@@ -186,7 +189,7 @@ extension Store {
   }
 
   private func corruptLock(_ key: String) -> RequestError {
-    noteCorrupt(1, "the record of a lock, \(key)")
+    noteCorrupt(1, "the record of a lock", key: key)
     return RequestError(
       .illegalState,
       "the lock's record is corrupt in Redis (\(key)): CLEAR frees the lock, SEIZE takes it")

@@ -55,4 +55,31 @@ struct LogTests {
     #expect(rests[0] == #"level=warn msg="this one" reason="two words" empty="" n=1"#)
     #expect(rests[1] == "level=error msg=oops text=\"a [0m 31m b c\"")
   }
+
+  @Test func `repeated lines are one line and a count, shared by a log's copies`() async throws {
+    let result = try await #require(
+      processExitsWith: .success, observing: [\.standardErrorContent]
+    ) {
+      let log = Log(level: .warn)
+      let copy = log
+      for number in 0..<100 {
+        copy.repeated(.warn, "it fails", cause: "A", ["error": "a \(number)"])
+        copy.repeated(.info, "not this")
+      }
+      log.repeated(.error, "it fails", cause: "B", count: 3)
+      log.writeRepeats()
+      log.writeLastRepeats()
+      log.error("suppressed", ["n": "\(log.suppressedLines)"])
+    }
+    let text = String(decoding: result.standardErrorContent, as: UTF8.self)
+    let lines = text.split(separator: "\n").filter { $0.hasPrefix("time=") }
+    let rests = lines.map { $0.split(separator: " ", maxSplits: 1)[1] }
+    #expect(
+      rests == [
+        #"level=warn msg="it fails" error="a 0" count=1"#,
+        #"level=error msg="it fails" count=3"#,
+        #"level=warn msg="it fails" error="a 99" count=99"#,
+        "level=error msg=suppressed n=99",
+      ])
+  }
 }

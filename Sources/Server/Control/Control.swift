@@ -56,8 +56,11 @@ package final class Control {
   private var hasStartedServing = false
   private var isStopping = false
   private var drainDelay: LoopTimer?
+  private var logCheck: LoopTimer?
   package var exitStatus: Int32 = 0
   private var redisWasUp = true
+
+  private static let logCheckMs: Int64 = 1_000
 
   private init(_ loop: EventLoop, _ settings: Settings, log: Log) throws(StartError) {
     self.loop = loop
@@ -111,6 +114,7 @@ package final class Control {
       let control = try Control(loop, settings, log: log)
       try control.start()
       loop.run()
+      log.writeLastRepeats()
       return control.exitStatus
     } catch {
       log.error("cannot start", ["error": error.text])
@@ -148,7 +152,14 @@ extension Control {
         "version": Version.text, "worker": shared.workerID, "threads": "\(shared.threads)",
         "redis": setup.endpoint.publicText,
       ])
+    logCheck = LoopTimer(loop) { [unowned self] in writeRepeats() }
+    writeRepeats()
     startChecking()
+  }
+
+  private func writeRepeats() {
+    log.writeRepeats()
+    logCheck?.set(afterMs: Control.logCheckMs)
   }
 
   package var isConnected: Bool { store != nil }
@@ -192,7 +203,7 @@ extension Control {
     let flag = "notify-keyspace-events"
     store?.command(["CONFIG", "GET", flag]) { [unowned self] result in
       guard case .success(let reply) = result, reply.count == 2 else {
-        log.warn("--configure-redis: CONFIG GET is not possible on this redis")
+        log.repeated(.warn, "--configure-redis: CONFIG GET is not possible on this redis")
         return
       }
       let now = reply[1].text
@@ -203,7 +214,7 @@ extension Control {
         if case .success(let reply) = result, reply.kind != .error {
           log.info("keyspace notifications have been turned on", ["flags": wanted])
         } else {
-          log.warn("--configure-redis: CONFIG SET is not possible on this redis")
+          log.repeated(.warn, "--configure-redis: CONFIG SET is not possible on this redis")
         }
       }
     }
@@ -270,7 +281,9 @@ extension Control {
       // Only the first of a row of failures says something new; and a Redis that was just started
       // beside this worker may take a moment.
       let isStarting = MonotonicTime.nowMs() - shared.startedAtMs < 1_000
-      if redisWasUp, !isStarting { log.warn("redis does not answer", ["error": reason]) }
+      if redisWasUp, !isStarting {
+        log.repeated(.warn, "redis does not answer", ["error": reason])
+      }
       if !isStarting { redisWasUp = false }
     case .refused(let reason):
       log.error("cannot serve from this redis", ["error": reason])
@@ -282,7 +295,8 @@ extension Control {
   /// A Redis that could run functions and does not lets each call cost it more.
   private func noteScriptWay() {
     guard let remark = store?.scriptRemark else { return }
-    log.warn("redis does not run functions: scripts are called by hash", ["error": remark])
+    log.repeated(
+      .warn, "redis does not run functions: scripts are called by hash", ["error": remark])
   }
 
   private func startServing() {

@@ -20,7 +20,10 @@ extension Control {
   private func judged(_ verdict: FitnessCheck.Verdict) {
     switch verdict {
     case .fit(let warnings):
-      for finding in warnings { log.warn("redis may not be fit", finding.logFields) }
+      for finding in warnings {
+        log.repeated(
+          .warn, "redis may not be fit", cause: finding.check.rawValue, finding.logFields)
+      }
       if unfitness != nil { log.info("redis is fit again") }
       unfitness = nil
       if !isConnected { startLink() }
@@ -38,7 +41,9 @@ extension Control {
       return
     }
     waitingFor = causes
-    for finding in findings { log.warn("waiting for redis", finding.logFields) }
+    for finding in findings {
+      log.repeated(.warn, "waiting for redis", cause: finding.check.rawValue, finding.logFields)
+    }
   }
 
   private func refuse(_ findings: [Finding]) {
@@ -50,7 +55,10 @@ extension Control {
     }
     // Balancers avoid this worker by /readyz; callers that still come are served.
     if unfitness != findings[0].text {
-      for finding in findings { log.error("redis is not fit any more", finding.logFields) }
+      for finding in findings {
+        log.repeated(
+          .error, "redis is not fit any more", cause: finding.check.rawValue, finding.logFields)
+      }
     }
     unfitness = findings[0].text
     fitness?.start(afterMs: Control.unfitAgainMs)

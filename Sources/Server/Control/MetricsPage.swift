@@ -65,7 +65,7 @@ enum MetricsPage {
     deadlines(shared.deadlineFigures, &page)
     events(shared, &page)
     groups(shared, &page)
-    process(&page)
+    process(&page, suppressedLines: shared.log.suppressedLines)
     return page.text
   }
 
@@ -277,7 +277,11 @@ enum MetricsPage {
       shared.counters.map(\.groupLagMs), scale: 1e3)
   }
 
-  private static func process(_ page: inout MetricsText) {
+  private static func process(_ page: inout MetricsText, suppressedLines: Int) {
+    page.single(
+      "latchkey_log_lines_suppressed_total", "counter",
+      "Log lines that were not written, since one line stands for many of the same cause.",
+      suppressedLines)
     page.single(
       "process_cpu_seconds_total", "counter", "User and system time of the process.",
       ProcessFigures.processorSeconds())

@@ -25,7 +25,8 @@ extension ServingLoop {
     guard let connection = connections[ConnectionID(packed: ticket.client)] else { return }
     guard let principal = principals.authenticate(secret) else {
       counters.add(.authFailures)
-      warn(.wrongSecret, connection)
+      shared.log.repeated(
+        .warn, "invalid secret", ["from": connection.peer?.description ?? "?"])
       connection.authFailures += 1
       answer(ticket, RequestError(.forbidden, "invalid secret"))
       if connection.authFailures >= failuresMax { connection.finish(.unauthenticated) }

@@ -65,11 +65,16 @@ extension ServingLoop {
 
   /// Rejects a new socket with an error line.
   private func refuse(_ socket: Socket, _ refusal: Refusal, _ error: RequestError) {
-    reject(insert(socket), refusal, error)
+    let connection = insert(socket)
+    connection.peer = socket.peerAddress()
+    reject(connection, refusal, error)
   }
 
   private func reject(_ connection: Connection, _ refusal: Refusal, _ error: RequestError) {
     counters.addRefused(refusal)
+    shared.log.repeated(
+      .warn, "a connection was refused", cause: refusal.rawValue,
+      ["limit": refusal.rawValue, "from": connection.peer?.description ?? "?"])
     let isOneTooMany = admission.refused()
     connection.isRefused = true
     countConnections()

@@ -112,7 +112,9 @@ extension ServingLoop: ConnectionOwner {
   func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {
     answer(take(from: connection), other.error)
     connection.finish(.otherProtocol)
-    warn(.otherProtocol(other), connection)
+    shared.log.repeated(
+      .warn, "a connection that speaks another protocol was closed", cause: other.rawValue,
+      ["protocol": other.rawValue, "from": connection.peer?.description ?? "?"])
   }
 
   func lineTooLong(_ connection: Connection, limitBytes: Int) {
@@ -200,27 +202,4 @@ extension ServingLoop: ConnectionOwner {
   func takeBuffer() -> [UInt8] { buffers.take() }
 
   func giveBack(_ buffer: inout [UInt8]) { buffers.giveBack(&buffer) }
-}
-
-// MARK: Warnings
-
-extension ServingLoop {
-  /// Logs what a caller did, or counts it for a later line.
-  func warn(_ warning: CallerWarning, _ connection: Connection) {
-    let peer = connection.peer?.description ?? "?"
-    if let line = warnings.happened(warning, from: peer, nowMs: loop.nowMs) { log(line) }
-  }
-
-  /// Logs what was only counted, once it is time.
-  func logWarnings() { for line in warnings.due(nowMs: loop.nowMs) { log(line) } }
-
-  private func log(_ line: CallerWarnings.Line) {
-    let count = "\(line.count)"
-    switch line.warning {
-    case .wrongSecret: shared.log.warn(line.warning.text, ["from": line.peer, "count": count])
-    case .otherProtocol(let other):
-      shared.log.warn(
-        line.warning.text, ["protocol": other.rawValue, "from": line.peer, "count": count])
-    }
-  }
 }

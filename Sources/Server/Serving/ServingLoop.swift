@@ -64,8 +64,6 @@ final class ServingLoop {
   private var wakeup: LoopTimer?
   /// The principals; nil without --auth.
   var principals: Principals?
-  /// The callers' acts that the log warns of.
-  var warnings = CallerWarnings()
   var admission = Admission()
   /// Requests that were taken and have not been answered.
   var inFlight = 0

@@ -13,7 +13,6 @@ extension ServingLoop {
   func checkTimeouts() {
     let now = loop.nowMs
     makeRoom()
-    logWarnings()
     if let drain { return goOn(drain, now) }
     for connection in connections.all { check(connection, now) }
     timeoutCheck?.set(afterMs: timeouts.everyMs)
