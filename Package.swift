@@ -81,7 +81,11 @@ let package = Package(
     tests("SessionModelTests", ["SessionModel", "TestSupport"]),
     tests("LoopTests", ["Loop"]),
     tests(
-      "ScriptsTests", ["Records", "RedisConnection", "Scripts", "SessionModel", "TestSupport"]),
+      "ScriptsTests",
+      [
+        "Deadlines", "Events", "Records", "RedisConnection", "Scripts", "Service", "SessionModel",
+        "Store", "TestSupport",
+      ]),
     tests("RedisConnectionTests", ["RedisConnection", "Loop", "TestSupport"]),
     tests("SettingsTests", ["Settings"]),
     tests("MetricsTests", ["Metrics", "Wire"]),

@@ -44,6 +44,8 @@ package final class Batch {
   var arguments = CommandBuffer()
 
   package var count: Int { tickets.count }
+  /// Whether each request has as many arguments as its script takes.
+  package var isWhole: Bool { arguments.wordCount == count * script.argumentsPerRequest }
 
   fileprivate func recycle() {
     tickets.removeAll(keepingCapacity: true)

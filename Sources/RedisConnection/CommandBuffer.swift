@@ -8,6 +8,8 @@ package struct CommandBuffer: Sendable {
   /// The bytes that have been written, and room behind them.
   private var storage: [UInt8] = []
   package private(set) var count = 0
+  /// How many words have been appended since the last reset, besides those that were RESP already.
+  package private(set) var wordCount = 0
 
   package init() {}
 
@@ -28,6 +30,7 @@ package struct CommandBuffer: Sendable {
   package mutating func reset() {
     if storage.count > 1 << 20 { storage = [] }
     count = 0
+    wordCount = 0
   }
 
   /// Begins a command of so many words.
@@ -37,6 +40,7 @@ package struct CommandBuffer: Sendable {
 
   /// Appends one word.
   package mutating func word(_ text: UnsafeBufferPointer<UInt8>) {
+    wordCount += 1
     write(CommandBuffer.frameBytesMax + text.count) { out in
       out.putHead("$", text.count)
       out.put(text)
@@ -46,6 +50,7 @@ package struct CommandBuffer: Sendable {
 
   /// Appends one word that is made of two texts.
   package mutating func word(_ prefix: [UInt8], _ text: UnsafeBufferPointer<UInt8>) {
+    wordCount += 1
     write(CommandBuffer.frameBytesMax + prefix.count + text.count) { out in
       out.putHead("$", prefix.count + text.count)
       prefix.withUnsafeBufferPointer { out.put($0) }
@@ -62,6 +67,7 @@ package struct CommandBuffer: Sendable {
   }
 
   package mutating func word(_ number: Int64) {
+    wordCount += 1
     write(CommandBuffer.frameBytesMax + ByteCursor.digitsMax) { out in
       out.putHead("$", ByteCursor.digits(of: number) + (number < 0 ? 1 : 0))
       out.put(number)
@@ -71,6 +77,7 @@ package struct CommandBuffer: Sendable {
 
   /// Appends one word that is made of a number, a space and a text.
   package mutating func word(_ number: Int64, _ text: UnsafeBufferPointer<UInt8>) {
+    wordCount += 1
     write(CommandBuffer.frameBytesMax + ByteCursor.digitsMax + 1 + text.count) { out in
       out.putHead("$", ByteCursor.digits(of: number) + (number < 0 ? 1 : 0) + 1 + text.count)
       out.put(number)
@@ -81,7 +88,10 @@ package struct CommandBuffer: Sendable {
   }
 
   /// Appends an empty word.
-  package mutating func emptyWord() { raw("$0\r\n\r\n") }
+  package mutating func emptyWord() {
+    wordCount += 1
+    raw("$0\r\n\r\n")
+  }
 
   /// Appends a whole command.
   package mutating func command(_ words: String...) {

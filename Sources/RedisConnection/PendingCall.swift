@@ -7,7 +7,8 @@ internal import Scripts
 struct SingleCall {
   let script: Script
   let keys: [String]
-  let arguments: [String]
+  /// The words behind the keys.
+  let arguments: CommandBuffer
   let handler: RedisConnection.Handler
 }
 
@@ -35,11 +36,11 @@ struct PendingCall {
       out.encoded(batch.keys)
       out.encoded(batch.arguments)
     case .script(let call):
-      out.begin(words: 3 + call.keys.count + call.arguments.count)
+      out.begin(words: 3 + call.keys.count + call.arguments.wordCount)
       begin(call.script, &out)
       out.word(Int64(call.keys.count))
       for word in call.keys { out.word(word) }
-      for word in call.arguments { out.word(word) }
+      out.encoded(call.arguments)
     case .greeting, .call: preconditionFailure("what calls no script is not sent by its name")
     }
   }

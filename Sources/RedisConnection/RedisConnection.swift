@@ -186,9 +186,9 @@ extension RedisConnection {
     if machine.isReady { lost(reason) }
   }
 
-  /// Puts a call of a script that serves one request into the outbox.
+  /// Puts a call of a script into the outbox that is in no batch.
   package func call(
-    _ script: Script, timeoutMs: Int64, keys: [String], arguments: [String],
+    _ script: Script, timeoutMs: Int64, keys: [String], arguments: CommandBuffer,
     _ handler: @escaping Handler
   ) {
     guard machine.isReady else {

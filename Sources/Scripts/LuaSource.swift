@@ -1,15 +1,54 @@
 // Owns: the Lua files as they were written, and which shared parts each of them needs. A value;
 // any thread.
 
+/// A parameter of a script, as its file's header lists it.
+package struct ScriptParameter: Sendable {
+  package let name: String
+  /// Whether the argument may be empty: `session?`.
+  package let isOptional: Bool
+  /// Whether it stands for all arguments that are left: `ids...`.
+  package let isList: Bool
+
+  /// From a header's list; a note in parentheses is for readers.
+  init(_ text: Substring) {
+    let name = text.prefix { $0.isLetter || $0 == "_" }
+    let rest = text.dropFirst(name.count)
+    self.name = String(name)
+    isOptional = rest.hasPrefix("?")
+    isList = rest.hasPrefix("...")
+  }
+}
+
 /// A Lua file: an operation, or a part that operations share.
 struct LuaSource: Sendable {
   /// The file's name without its ending.
   let name: String
   let text: [UInt8]
+  /// The lists of its header by their labels.
+  private let header: [String: String]
 
   init(_ name: String, _ text: [UInt8]) {
     self.name = name
     self.text = text
+    header = LuaSource.header(text)
+  }
+
+  /// The comment that a file begins with: `-- USES: a, b` and lines that go on with a list.
+  private static func header(_ text: [UInt8]) -> [String: String] {
+    var lists: [String: String] = [:]
+    var label: Substring?
+    for line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+      guard line.starts(with: "--".utf8) else { break }
+      let words = String(decoding: line.dropFirst(2), as: UTF8.self).drop { $0 == " " }
+      let begun = words.prefix { $0.isUppercase }
+      if words.dropFirst(begun.count).hasPrefix(": ") {
+        label = begun
+        lists[String(begun)] = String(words.dropFirst(begun.count + 2))
+      } else if let label {
+        lists[String(label)]? += " \(words)"
+      }
+    }
+    return lists
   }
 
   /// The shared parts, by name.
@@ -26,6 +65,7 @@ struct LuaSource: Sendable {
       LuaSource("event_log", PackageResources.event_log_lua),
       LuaSource("group_page", PackageResources.group_page_lua),
       LuaSource("group_pending", PackageResources.group_pending_lua),
+      LuaSource("idempotency", PackageResources.idempotency_lua),
       LuaSource("import_checks", PackageResources.import_checks_lua),
       LuaSource("ledger", PackageResources.ledger_lua),
       LuaSource("links", PackageResources.links_lua),
@@ -49,7 +89,7 @@ struct LuaSource: Sendable {
 
   /// The parts that this file names in its header.
   var uses: [LuaSource] {
-    names("USES").map { name in
+    list("USES").map(String.init).map { name in
       guard let part = LuaSource.parts[name] else {
         preconditionFailure("\(self.name).lua uses \(name), which is no part")
       }
@@ -57,19 +97,19 @@ struct LuaSource: Sendable {
     }
   }
 
-  /// The names of a list in the header: `-- USES: a, b`, and lines that go on with it.
-  private func names(_ list: String) -> [String] {
-    var names: [Substring] = []
-    for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
-      guard line.hasPrefix("--") else { break }
-      if line.hasPrefix("-- \(list): ") {
-        names = line.dropFirst("-- \(list): ".utf8.count).split(separator: ", ")
-      } else if names.last?.hasSuffix(",") == true {
-        names += line.dropFirst(2).drop { $0 == " " }.split(separator: ", ")
-      }
-    }
-    return names.filter { $0 != "nothing" }
-      .map { String($0.hasSuffix(",") ? $0.dropLast() : $0) }
+  /// The things that a list in the header has.
+  private func list(_ label: String) -> [Substring] {
+    let things = header[label]?.split(separator: ", ") ?? []
+    return things == ["nothing"] ? [] : things
+  }
+
+  /// The parameters of a script's function that are arguments of its call.
+  var parameters: [ScriptParameter] { list("ARGV").map { ScriptParameter($0) } }
+
+  /// Whether its function has its arguments as parameters.
+  var takesNames: Bool {
+    let text = String(decoding: text, as: UTF8.self)
+    return text.contains("return each(function(base, ") || text.contains("return function(keys")
   }
 
   /// A part as the library has it: what it keeps to itself is in a function of its own.
@@ -77,7 +117,7 @@ struct LuaSource: Sendable {
   /// Lua takes no more than 200 locals in one. The state of a call stays as it is: it is written.
   var enclosed: [UInt8] {
     guard name != "batch" else { return text }
-    let gives = names("GIVES").joined(separator: ", ")
+    let gives = list("GIVES").joined(separator: ", ")
     return Array("local \(gives) = (function()\n".utf8) + text
       + Array("return \(gives)\nend)()\n".utf8)
   }

@@ -22,23 +22,15 @@ package enum Script: Int, CaseIterable, Sendable {
   /// How many arguments one request has; 0 for scripts that serve one request a call.
   package var argumentsPerRequest: Int { row.arguments }
 
+  /// The arguments of a request, as the header of the file lists them.
+  package var parameters: [ScriptParameter] { row.parameters }
+
   /// Whether its keys are the records of its requests' locks; else they are the base keys of their
   /// partitions.
   package var keysAreRecords: Bool { row.keysAreRecords }
 
   /// Whether it concerns one session of a device.
-  package var isOfSession: Bool {
-    switch self {
-    case .open, .get, .set, .touch, .changeState, .recover, .recoverLatest, .delete, .chat,
-      .switchChat, .chats, .getChat, .setChat, .deleteChat, .reportChat, .say, .history, .pop,
-      .forget, .link, .unlink, .linkStatus, .entry, .digest, .reportSession, .export, .import:
-      true
-    case .lock, .renew, .unlock, .handoff, .seize, .clear, .holder, .listDevice, .linkReserve,
-      .linkSettle, .linkDone, .linkPage, .sessionPage, .events, .readGroup, .transferPending, .ack,
-      .tails, .stats, .reportAgent, .hello, .heartbeat, .deregister, .staleLibraries, .reap, .trim:
-      false
-    }
-  }
+  package var isOfSession: Bool { row.isOfSession }
 
   /// Whether it only reads: then no answer means that nothing was done.
   package var isReadOnly: Bool { row.effect == .reads }
@@ -70,27 +62,42 @@ package struct ScriptRow: Sendable {
 
   package let script: Script
   let source: LuaSource
+  let parameters: [ScriptParameter]
   /// How many arguments one request has; 0: the script serves one request a call.
   let arguments: Int
   let effect: Effect
+  let isOfSession: Bool
   let keysAreRecords: Bool
   /// Whether its keys may be of several partitions, which in a cluster are several slots.
   let spansPartitions: Bool
   /// Whether it does without the time, which takes Redis as long as a small read.
   let isTimeless: Bool
 
+  /// The file's header says the rest: its parameters, and by the part that it uses for that
+  /// whether many requests share a call.
   private init(
-    _ script: Script, _ source: LuaSource, _ arguments: Int, _ effect: Effect,
-    keysAreRecords: Bool = false, spansPartitions: Bool = false, isTimeless: Bool = false
+    _ script: Script, _ lua: [UInt8], _ effect: Effect, isOfSession: Bool = false,
+    spansPartitions: Bool = false, isTimeless: Bool = false
   ) {
     self.script = script
-    self.source = source
-    self.arguments = arguments
     self.effect = effect
-    self.keysAreRecords = keysAreRecords
+    self.isOfSession = isOfSession
     self.isTimeless = isTimeless
+    source = LuaSource(ScriptRow.fileName(of: script), lua)
+    parameters = source.parameters
+    let parts = Set(source.uses.map(\.name))
+    keysAreRecords = parts.contains("renewals")
+    let servesMany = keysAreRecords || parts.contains("requests")
+    arguments = servesMany ? parameters.count : 0
     // Requests share a call whatever their partitions are.
-    self.spansPartitions = spansPartitions || arguments > 0
+    self.spansPartitions = spansPartitions || servesMany
+  }
+
+  /// Files are named with underscores where Swift has capitals.
+  private static func fileName(of script: Script) -> String {
+    "\(script)".reduce(into: "") { name, letter in
+      name += letter.isUppercase ? "_" + letter.lowercased() : String(letter)
+    }
   }
 
   /// The flags of the script, by Redis' names for them.
@@ -102,98 +109,77 @@ package struct ScriptRow: Sendable {
   static let table: [ScriptRow] = locks + sessions + chats + links + lists + events + upkeep
 
   private static let locks = [
-    ScriptRow(
-      .lock, LuaSource("lock", PackageResources.lock_lua), 2, .writes, keysAreRecords: true),
-    ScriptRow(
-      .renew, LuaSource("renew", PackageResources.renew_lua), 2, .frees, keysAreRecords: true),
-    ScriptRow(.unlock, LuaSource("unlock", PackageResources.unlock_lua), 4, .frees),
-    ScriptRow(.handoff, LuaSource("handoff", PackageResources.handoff_lua), 7, .writes),
-    ScriptRow(.seize, LuaSource("seize", PackageResources.seize_lua), 4, .writes),
-    ScriptRow(.clear, LuaSource("clear", PackageResources.clear_lua), 2, .frees),
-    ScriptRow(.holder, LuaSource("holder", PackageResources.holder_lua), 1, .reads),
+    ScriptRow(.lock, PackageResources.lock_lua, .writes),
+    ScriptRow(.renew, PackageResources.renew_lua, .frees),
+    ScriptRow(.unlock, PackageResources.unlock_lua, .frees),
+    ScriptRow(.handoff, PackageResources.handoff_lua, .writes),
+    ScriptRow(.seize, PackageResources.seize_lua, .writes),
+    ScriptRow(.clear, PackageResources.clear_lua, .frees),
+    ScriptRow(.holder, PackageResources.holder_lua, .reads),
   ]
 
   private static let sessions = [
-    ScriptRow(.open, LuaSource("open", PackageResources.open_lua), 10, .writes),
-    ScriptRow(.get, LuaSource("get", PackageResources.get_lua), 2, .reads, isTimeless: true),
-    ScriptRow(.set, LuaSource("set", PackageResources.set_lua), 8, .writes),
-    ScriptRow(.touch, LuaSource("touch", PackageResources.touch_lua), 4, .writes),
-    ScriptRow(
-      .changeState, LuaSource("change_state", PackageResources.change_state_lua), 7, .frees),
-    ScriptRow(.recover, LuaSource("recover", PackageResources.recover_lua), 5, .writes),
-    ScriptRow(
-      .recoverLatest, LuaSource("recover_latest", PackageResources.recover_latest_lua), 13,
-      .writes),
-    ScriptRow(.delete, LuaSource("delete", PackageResources.delete_lua), 4, .frees),
-    ScriptRow(.listDevice, LuaSource("list_device", PackageResources.list_device_lua), 4, .reads),
+    ScriptRow(.open, PackageResources.open_lua, .writes, isOfSession: true),
+    ScriptRow(.get, PackageResources.get_lua, .reads, isOfSession: true, isTimeless: true),
+    ScriptRow(.set, PackageResources.set_lua, .writes, isOfSession: true),
+    ScriptRow(.touch, PackageResources.touch_lua, .writes, isOfSession: true),
+    ScriptRow(.changeState, PackageResources.change_state_lua, .frees, isOfSession: true),
+    ScriptRow(.recover, PackageResources.recover_lua, .writes, isOfSession: true),
+    ScriptRow(.recoverLatest, PackageResources.recover_latest_lua, .writes, isOfSession: true),
+    ScriptRow(.delete, PackageResources.delete_lua, .frees, isOfSession: true),
+    ScriptRow(.listDevice, PackageResources.list_device_lua, .reads),
   ]
 
   private static let chats = [
-    ScriptRow(.chat, LuaSource("chat", PackageResources.chat_lua), 6, .writes),
-    ScriptRow(.switchChat, LuaSource("switch_chat", PackageResources.switch_chat_lua), 5, .writes),
-    ScriptRow(
-      .chats, LuaSource("chats", PackageResources.chats_lua), 2, .reads, isTimeless: true),
-    ScriptRow(.getChat, LuaSource("get_chat", PackageResources.get_chat_lua), 3, .reads),
-    ScriptRow(.setChat, LuaSource("set_chat", PackageResources.set_chat_lua), 8, .writes),
-    ScriptRow(.deleteChat, LuaSource("delete_chat", PackageResources.delete_chat_lua), 5, .frees),
-    ScriptRow(.reportChat, LuaSource("report_chat", PackageResources.report_chat_lua), 3, .reads),
-    ScriptRow(.say, LuaSource("say", PackageResources.say_lua), 6, .writes),
-    ScriptRow(
-      .history, LuaSource("history", PackageResources.history_lua), 5, .reads, isTimeless: true),
-    ScriptRow(.pop, LuaSource("pop", PackageResources.pop_lua), 5, .frees),
-    ScriptRow(.forget, LuaSource("forget", PackageResources.forget_lua), 5, .frees),
+    ScriptRow(.chat, PackageResources.chat_lua, .writes, isOfSession: true),
+    ScriptRow(.switchChat, PackageResources.switch_chat_lua, .writes, isOfSession: true),
+    ScriptRow(.chats, PackageResources.chats_lua, .reads, isOfSession: true, isTimeless: true),
+    ScriptRow(.getChat, PackageResources.get_chat_lua, .reads, isOfSession: true),
+    ScriptRow(.setChat, PackageResources.set_chat_lua, .writes, isOfSession: true),
+    ScriptRow(.deleteChat, PackageResources.delete_chat_lua, .frees, isOfSession: true),
+    ScriptRow(.reportChat, PackageResources.report_chat_lua, .reads, isOfSession: true),
+    ScriptRow(.say, PackageResources.say_lua, .writes, isOfSession: true),
+    ScriptRow(.history, PackageResources.history_lua, .reads, isOfSession: true, isTimeless: true),
+    ScriptRow(.pop, PackageResources.pop_lua, .frees, isOfSession: true),
+    ScriptRow(.forget, PackageResources.forget_lua, .frees, isOfSession: true),
   ]
 
   private static let links = [
-    ScriptRow(.link, LuaSource("link", PackageResources.link_lua), 7, .writes),
-    ScriptRow(.unlink, LuaSource("unlink", PackageResources.unlink_lua), 6, .frees),
-    ScriptRow(.linkStatus, LuaSource("link_status", PackageResources.link_status_lua), 4, .reads),
-    ScriptRow(
-      .linkReserve, LuaSource("link_reserve", PackageResources.link_reserve_lua), 4, .writes),
-    ScriptRow(.linkSettle, LuaSource("link_settle", PackageResources.link_settle_lua), 4, .frees),
-    ScriptRow(.linkDone, LuaSource("link_done", PackageResources.link_done_lua), 0, .frees),
+    ScriptRow(.link, PackageResources.link_lua, .writes, isOfSession: true),
+    ScriptRow(.unlink, PackageResources.unlink_lua, .frees, isOfSession: true),
+    ScriptRow(.linkStatus, PackageResources.link_status_lua, .reads, isOfSession: true),
+    ScriptRow(.linkReserve, PackageResources.link_reserve_lua, .writes),
+    ScriptRow(.linkSettle, PackageResources.link_settle_lua, .frees),
+    ScriptRow(.linkDone, PackageResources.link_done_lua, .frees),
   ]
 
   private static let lists = [
-    ScriptRow(.linkPage, LuaSource("link_page", PackageResources.link_page_lua), 3, .reads),
-    ScriptRow(
-      .sessionPage, LuaSource("session_page", PackageResources.session_page_lua), 2, .reads),
-    ScriptRow(
-      .entry, LuaSource("entry", PackageResources.entry_lua), 5, .reads, isTimeless: true),
-    ScriptRow(.digest, LuaSource("digest", PackageResources.digest_lua), 4, .reads),
-    ScriptRow(
-      .reportSession, LuaSource("report_session", PackageResources.report_session_lua), 2, .reads),
-    ScriptRow(.export, LuaSource("export", PackageResources.export_lua), 3, .reads),
-    ScriptRow(.import, LuaSource("import", PackageResources.import_lua), 7, .writes),
+    ScriptRow(.linkPage, PackageResources.link_page_lua, .reads),
+    ScriptRow(.sessionPage, PackageResources.session_page_lua, .reads),
+    ScriptRow(.entry, PackageResources.entry_lua, .reads, isOfSession: true, isTimeless: true),
+    ScriptRow(.digest, PackageResources.digest_lua, .reads, isOfSession: true),
+    ScriptRow(.reportSession, PackageResources.report_session_lua, .reads, isOfSession: true),
+    ScriptRow(.export, PackageResources.export_lua, .reads, isOfSession: true),
+    ScriptRow(.import, PackageResources.import_lua, .writes, isOfSession: true),
   ]
 
   private static let events = [
-    ScriptRow(.events, LuaSource("events", PackageResources.events_lua), 3, .reads),
+    ScriptRow(.events, PackageResources.events_lua, .reads),
+    ScriptRow(.readGroup, PackageResources.read_group_lua, .frees, spansPartitions: true),
     ScriptRow(
-      .readGroup, LuaSource("read_group", PackageResources.read_group_lua), 0, .frees,
-      spansPartitions: true),
-    ScriptRow(
-      .transferPending, LuaSource("transfer_pending", PackageResources.transfer_pending_lua), 0,
-      .frees,
-      spansPartitions: true),
-    ScriptRow(.ack, LuaSource("ack", PackageResources.ack_lua), 0, .frees, spansPartitions: true),
-    ScriptRow(
-      .tails, LuaSource("tails", PackageResources.tails_lua), 0, .reads, spansPartitions: true),
+      .transferPending, PackageResources.transfer_pending_lua, .frees, spansPartitions: true),
+    ScriptRow(.ack, PackageResources.ack_lua, .frees, spansPartitions: true),
+    ScriptRow(.tails, PackageResources.tails_lua, .reads, spansPartitions: true),
   ]
 
   private static let upkeep = [
-    ScriptRow(
-      .stats, LuaSource("stats", PackageResources.stats_lua), 0, .reads, spansPartitions: true),
-    ScriptRow(
-      .reportAgent, LuaSource("report_agent", PackageResources.report_agent_lua), 0, .reads,
-      spansPartitions: true),
-    ScriptRow(.hello, LuaSource("hello", PackageResources.hello_lua), 0, .frees),
-    ScriptRow(.heartbeat, LuaSource("heartbeat", PackageResources.heartbeat_lua), 0, .frees),
-    ScriptRow(.deregister, LuaSource("deregister", PackageResources.deregister_lua), 0, .frees),
-    ScriptRow(
-      .staleLibraries, LuaSource("stale_libraries", PackageResources.stale_libraries_lua), 0,
-      .frees),
-    ScriptRow(.reap, LuaSource("reap", PackageResources.reap_lua), 0, .frees),
-    ScriptRow(.trim, LuaSource("trim", PackageResources.trim_lua), 0, .frees),
+    ScriptRow(.stats, PackageResources.stats_lua, .reads, spansPartitions: true),
+    ScriptRow(.reportAgent, PackageResources.report_agent_lua, .reads, spansPartitions: true),
+    ScriptRow(.hello, PackageResources.hello_lua, .frees),
+    ScriptRow(.heartbeat, PackageResources.heartbeat_lua, .frees),
+    ScriptRow(.deregister, PackageResources.deregister_lua, .frees),
+    ScriptRow(.staleLibraries, PackageResources.stale_libraries_lua, .frees),
+    ScriptRow(.reap, PackageResources.reap_lua, .frees),
+    ScriptRow(.trim, PackageResources.trim_lua, .frees),
   ]
 }

@@ -91,17 +91,43 @@ package struct FunctionLibrary: Sendable {
 extension ScriptRow {
   /// Appends the code of `serve_call`, the function that serves a call.
   ///
-  /// A file gives that function, which is made once. Where it uses the parts, they get the call
-  /// first.
+  /// A file gives a function, which is made once: of one that serves many requests, `each` makes
+  /// it when it has the length of a request; one that serves a whole call gets its parameters.
+  /// Where the file uses the parts, they get the call first.
   fileprivate func appendServer(to out: inout [UInt8]) {
-    out.append("local serve_call = (function()\n")
+    out.append("local serve = (function()\n")
     out += source.text
     out.append("end)()\n")
-    guard !source.uses.isEmpty else { return }
-    out.append("local serve_requests = serve_call\n")
-    out.append("serve_call = function(keys, arguments)\n")
-    out.append("begin(keys, arguments, \(isTimeless))\n")
-    out.append("return serve_requests(keys, arguments)\nend\n")
+    let servesMany = arguments > 0
+    if servesMany, !keysAreRecords, source.takesNames {
+      let hasKey = parameters.last?.name == "req"
+      out.append("serve = serve(\(arguments), \(hasKey))\n")
+    }
+    out.append("local function serve_call(keys, arguments)\n")
+    if !source.uses.isEmpty { out.append("begin(keys, arguments, \(isTimeless))\n") }
+    if servesMany {
+      out.append("return serve()\nend\n")
+    } else if source.takesNames {
+      appendArguments(to: &out)
+    } else {
+      out.append("return serve(keys, arguments)\nend\n")
+    }
+  }
+
+  /// Appends the arguments of the function that serves a whole call: each parameter, and the list
+  /// of all that are left.
+  private func appendArguments(to out: inout [UInt8]) {
+    var words = ["keys"]
+    for (place, parameter) in parameters.enumerated() {
+      guard parameter.isList else {
+        words.append("arguments[\(place + 1)]")
+        continue
+      }
+      out.append("local rest = {}\n")
+      out.append("for n = \(place + 1), #arguments do rest[n - \(place)] = arguments[n] end\n")
+      words.append("rest")
+    }
+    out.append("return serve(\(words.joined(separator: ", ")))\nend\n")
   }
 }
 

@@ -55,18 +55,24 @@ package final class ControlStore: RedisConnectionOwner {
   ) {
     let more = canary.map { [keyspace.canary($0), keyspace.librariesKey] }
     let keys = [keyspace.workersKey] + (more ?? [])
-    call(script, keys, arguments, handler)
+    call(script, keys, words(arguments), handler)
   }
 
   /// Asks which of these libraries of functions no heartbeat has named for so many ms.
   package func callStaleLibraries(
     _ names: [String], unusedMs: Int64, _ handler: @escaping RedisConnection.Handler
   ) {
-    call(.staleLibraries, [keyspace.librariesKey], ["\(unusedMs)"] + names, handler)
+    call(.staleLibraries, [keyspace.librariesKey], words(["\(unusedMs)"] + names), handler)
+  }
+
+  private func words(_ arguments: [String]) -> CommandBuffer {
+    var words = CommandBuffer()
+    for word in arguments { words.word(word) }
+    return words
   }
 
   private func call(
-    _ script: Script, _ keys: [String], _ arguments: [String],
+    _ script: Script, _ keys: [String], _ arguments: CommandBuffer,
     _ handler: @escaping RedisConnection.Handler
   ) {
     guard let redis else { return handler(.failure(.notSent("the worker is starting"))) }

@@ -101,6 +101,7 @@ extension Store {
     } else {
       batch.add(ticket, base: keys.baseWords[ticket.partition], write)
     }
+    assert(batch.isWhole, "a request for \(script.name) has too few words or too many")
   }
 
   /// Sends the turn's batches, as far as Redis may be given more now.

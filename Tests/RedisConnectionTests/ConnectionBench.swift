@@ -223,8 +223,10 @@ final class ConnectionBench: Sendable {
       log.news.withLock { $0.append(news) }
     }
     post { side in
+      var words = CommandBuffer()
+      for argument in arguments { words.word(argument) }
       side.redis?.call(
-        script, timeoutMs: timeoutMs, keys: keys, arguments: arguments,
+        script, timeoutMs: timeoutMs, keys: keys, arguments: words,
         ConnectionBench.handler(name, report))
     }
   }

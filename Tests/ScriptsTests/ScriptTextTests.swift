@@ -99,20 +99,6 @@ struct ScriptTextTests {
   }
 
   @Test(arguments: Script.allCases)
-  func `the header lists as many arguments as a request has`(script: Script) throws {
-    let file = try LuaFile.of(script)
-    let names = file.list("ARGV")
-    let strides = file.text.matches(of: /each\((\d+),/).compactMap { Int($0.1) }
-    guard script.argumentsPerRequest > 0 else {
-      #expect(strides == [], "\(script.name) serves several requests a call")
-      return
-    }
-    #expect(names.count == script.argumentsPerRequest, "\(names)")
-    #expect(strides == (script.keysAreRecords ? [] : [script.argumentsPerRequest]))
-    #expect(Set(names).count == names.count)
-  }
-
-  @Test(arguments: Script.allCases)
   func `the text has the file in it`(script: Script) throws {
     #expect(text(script, major: 6).contains(try LuaFile.of(script).text))
   }

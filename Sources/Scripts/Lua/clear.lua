@@ -2,10 +2,9 @@
 -- corrupt.
 -- USES: batch, requests, lock_closings, locks
 -- KEYS: the base key of each request's partition
--- ARGV: device, request id or empty
+-- ARGV: device, req?
 -- RETURNS: OK, NONE
-return each(2, function(base, i)
-  local device = ARGV[i]
+return each(function(base, device)
   if is_corrupt_lock(base, device) then
     close_corrupt(base, device, 'cleared')
     return 'OK {"agent":null,"held_ms":null,"damaged":["agent","held_ms"]}'
@@ -15,4 +14,4 @@ return each(2, function(base, i)
   local held_ms = close(base, device, 'cleared', now_ms, acquired, current, holder)
   free(base, device)
   return string.format('OK {"agent":"%s","held_ms":%.0f}', holder, held_ms)
-end, true)
+end)

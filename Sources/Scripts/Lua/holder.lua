@@ -4,13 +4,13 @@
 -- KEYS: the base key of each request's partition
 -- ARGV: device
 -- RETURNS: OK, NONE
-return each(1, function(base, i)
-  local record = fetch_record(base, ARGV[i])
+return each(function(base, device)
+  local record = fetch_record(base, device)
   if not record then return 'NONE' end
   local ends_at, _, agent, acquired, _, has_note = read_record(record)
   if not ends_at then return {'holder', '', '', '', 0}, nil, 0 end
   if ends_at <= now_text then return 'NONE' end
   -- Null where there is none: a nil would end the array.
-  local note = has_note and (fetch(note_key(base, ARGV[i])) or '') or false
+  local note = has_note and (fetch(note_key(base, device)) or '') or false
   return {'holder', agent, text(ends_at - now_ms), acquired, note}, nil, #(note or '')
 end)

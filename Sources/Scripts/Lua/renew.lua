@@ -1,10 +1,10 @@
 -- RENEW: starts the holder's TTL again; never acquires.
 -- USES: locks, renewals
 -- KEYS: the record of each request's lock
--- ARGV: token and agent, lease
+-- ARGV: claimant (token and agent), lease
 -- RETURNS: OK, NONE, HELD, STALE
-return each_record(15, function(base, device, seen, who, ttl, is_asked)
-  local token, agent = string.match(who, '^(%d*) (.*)$')
+return each_record(15, function(base, device, seen, claimant, ttl, is_asked)
+  local token, agent = string.match(claimant, '^(%d*) (.*)$')
   local record, holder, current, acquired, ends_at = live(base, device, seen)
   if not record then return 'NONE' end
   if holder ~= agent then return held_by(holder, ends_at) end

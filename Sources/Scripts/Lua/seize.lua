@@ -3,10 +3,9 @@
 -- corrupt is replaced: whose it was is not known, and no figure counts its end.
 -- USES: batch, requests, lock_closings, locks
 -- KEYS: the base key of each request's partition
--- ARGV: device, agent, ttl, request id or empty
+-- ARGV: device, agent, ttl, req?
 -- RETURNS: OK
-return each(4, function(base, i)
-  local device, agent, ttl = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+return each(function(base, device, agent, ttl)
   if is_corrupt_lock(base, device) then
     close_corrupt(base, device, 'seized', ',"to":"' .. agent .. '"')
     local fresh = grant(base, device, agent, ttl)
@@ -24,4 +23,4 @@ return each(4, function(base, i)
   end
   local fresh = grant(base, device, agent, ttl, record)
   return granted(agent, fresh, ttl, now_ms, 'false,"seized_from":' .. from .. '}')
-end, true)
+end)

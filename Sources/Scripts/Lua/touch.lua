@@ -1,7 +1,7 @@
 -- TOUCH: notes activity.
 -- USES: batch, requests, session_index, session_find, session_load, session_changes
 -- KEYS: the base key of each request's partition
--- ARGV: device, session or empty, token or empty, request id or empty
+-- ARGV: device, session?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
 
 local function touched(idle_ends_at, life_ends_at)
@@ -29,11 +29,11 @@ local function quick(base, device, id)
   return touched(idle > 0 and now_ms + idle, life > 0 and born + life)
 end
 
-return each(4, function(base, i)
-  local reply = ARGV[i + 2] == '' and quick(base, ARGV[i], ARGV[i + 1])
+return each(function(base, device, session, token)
+  local reply = token == '' and quick(base, device, session)
   if reply then return reply end
-  local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 2], 'TOUCH')
+  local s, refusal = open_live(base, device, session, token, 'TOUCH')
   if not s then return refusal end
   touch(s)
   return touched(idle_at(s), life_at(s))
-end, true)
+end)

@@ -11,13 +11,13 @@ package import Wire
 
 /// The parts of an address; what is not given is the current one.
 package struct SessionAddress {
-  package let device: UnsafeBufferPointer<UInt8>
-  package let session: UnsafeBufferPointer<UInt8>?
-  package let chat: UnsafeBufferPointer<UInt8>?
+  package let device: ArgumentText
+  package let session: ArgumentText?
+  package let chat: ArgumentText?
 
-  var deviceText: String { String(decoding: device, as: UTF8.self) }
+  var deviceText: String { device.string }
   /// Empty where it is not given.
-  var sessionText: String { session.map { String(decoding: $0, as: UTF8.self) } ?? "" }
+  var sessionText: String { session?.string ?? "" }
 }
 
 /// One request on its way through its verb.
@@ -75,6 +75,9 @@ package struct Call: ~Copyable {
     arguments.payload.map { UnsafeBufferPointer(rebasing: text[$0]) }
   }
 
+  /// The payload for a script.
+  var payloadText: ArgumentText? { payload.map { .lent($0) } }
+
   private func bytes(_ token: Token) -> UnsafeBufferPointer<UInt8> {
     UnsafeBufferPointer(rebasing: text[token.range])
   }
@@ -99,12 +102,18 @@ package struct Call: ~Copyable {
   /// The first word's parts: the device, and where given the session and the chat.
   package var address: SessionAddress {
     let parts = word(0).split(separator: UInt8(ascii: "/")).map {
-      UnsafeBufferPointer(rebasing: $0)
+      ArgumentText.lent(UnsafeBufferPointer(rebasing: $0))
     }
     return SessionAddress(
       device: parts[0], session: parts.count > 1 ? parts[1] : nil,
       chat: parts.count > 2 ? parts[2] : nil)
   }
+
+  /// A word, for a script.
+  subscript(index: Int) -> ArgumentText { .lent(word(index)) }
+
+  /// An option, for a script; nil if it is not given.
+  subscript(name: OptionName) -> ArgumentText? { option(name).map { .lent($0) } }
 
   /// A word, as text.
   package func text(_ index: Int) -> String { String(decoding: word(index), as: UTF8.self) }
@@ -128,6 +137,17 @@ package struct Call: ~Copyable {
     return json
   }
 
+  /// Sends the request to Redis within the turn's batch of its script.
+  ///
+  /// The first word is the device, and decides the partition. `dueInMs`: the time after which the
+  /// change has its first deadline; 0 where only Redis knows it, so that the partition is reaped
+  /// soon.
+  func run<Request: ScriptCall>(
+    _ request: Request, dueInMs: Int64? = nil
+  ) throws(RequestError) {
+    try run(Request.script, dueInMs: dueInMs) { request.write(to: &$0) }
+  }
+
   /// Sends the request to Redis within the turn's batch of this script.
   ///
   /// The first word is the device, and decides the partition. `dueInMs`: the time after which the
@@ -141,23 +161,6 @@ package struct Call: ~Copyable {
     ticket.partition = Partition(of: device).index
     ticket.dueInMs = dueInMs ?? -1
     try store.enqueue(script, device, ticket, write)
-  }
-
-  /// Sends a request of LOCK or RENEW: `who` writes who asks, as its script expects it.
-  func runRenewal(
-    _ script: Script, token: Int64?, _ who: (inout CommandBuffer) -> Void
-  ) throws(RequestError) {
-    let ttlMs = ttlMs(of: word(1))
-    let (ttl, isAsked) = (LockTTL.text(ofMs: ttlMs), option(.ttl) != nil)
-    try run(script, dueInMs: ttlMs) { arguments in
-      who(&arguments)
-      guard token != nil || option(.req) != nil else {
-        return arguments.word(isAsked ? ttl : "=\(ttl)")
-      }
-      // Rare: these are served one by one.
-      let token = token.map { "\($0)" } ?? ""
-      arguments.word("\(isAsked ? "" : "=")\(ttl) \(token) \(requestKeyText)")
-    }
   }
 
   /// Takes the addressed session to a state, if the verb of this name may do that.
@@ -214,6 +217,9 @@ package final class CallSite {
 }
 
 extension CommandBuffer {
+  /// Appends an optional word; absent is empty, as the scripts expect.
+  package mutating func word(orEmpty text: ArgumentText?) { word(text) }
+
   /// Appends an optional word; absent is empty, as the scripts expect.
   package mutating func word(orEmpty bytes: UnsafeBufferPointer<UInt8>?) {
     if let bytes { word(bytes) } else { emptyWord() }

@@ -4,6 +4,7 @@
 internal import Access
 internal import Events
 internal import Loop
+internal import RedisConnection
 internal import Wire
 
 extension Call {
@@ -22,6 +23,9 @@ extension Call {
     key.append(UInt8(ascii: " "))
     return key + Array(RequestFingerprint.text(of: self).utf8)
   }
+
+  /// The same for a script.
+  var req: ArgumentText? { requestKey.map { .owned($0) } }
 
   /// The same as text; empty without one.
   var requestKeyText: String { requestKey.map { String(decoding: $0, as: UTF8.self) } ?? "" }

@@ -10,9 +10,18 @@ enum ClearVerb {
     summary: "Frees the device's lock, whichever agent holds it; for operators.",
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
-    try call.run(.clear) { arguments in
-      arguments.word(call.word(0))
-      arguments.word(orEmpty: call.requestKey)
-    }
+    try call.run(ClearCall(device: call[0], req: call.req))
+  }
+}
+
+/// A request for clear.lua.
+struct ClearCall: ScriptCall {
+  static let script = Script.clear
+  let device: ArgumentText
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(req)
   }
 }

@@ -11,10 +11,26 @@ enum GetVerb {
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    try call.run(address.chat == nil ? .get : .getChat) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: address.session)
-      if let chat = address.chat { arguments.word(chat) }
+    guard let chat = address.chat else {
+      try call.run(GetCall(device: address.device, session: address.session))
+      return
     }
+    try call.run(.getChat) { arguments in
+      arguments.word(address.device)
+      arguments.word(address.session)
+      arguments.word(chat)
+    }
+  }
+}
+
+/// A request for get.lua.
+struct GetCall: ScriptCall {
+  static let script = Script.get
+  let device: ArgumentText
+  let session: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
   }
 }

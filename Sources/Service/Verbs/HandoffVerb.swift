@@ -20,16 +20,32 @@ enum HandoffVerb {
     guard call.payload?.count ?? 0 <= noteBytesMax else {
       throw RequestError(.tooLarge, "a note may have \(noteBytesMax) bytes at most")
     }
-    let receiver = call.word(2)
-    let ttlMs = call.ttlMs(of: receiver)
-    try call.run(.handoff, dueInMs: ttlMs) { arguments in
-      arguments.word(call.word(0))
-      arguments.word(call.word(1))
-      arguments.word(receiver)
-      arguments.word(LockTTL.text(ofMs: ttlMs))
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.payload)
-      arguments.word(orEmpty: call.requestKey)
-    }
+    let ttlMs = call.ttlMs(of: call.word(2))
+    try call.run(
+      HandoffCall(
+        device: call[0], from: call[1], to: call[2], ttl: LockLength(ms: ttlMs),
+        token: call.number(.token), note: call.payloadText, req: call.req), dueInMs: ttlMs)
+  }
+}
+
+/// A request for handoff.lua.
+struct HandoffCall: ScriptCall {
+  static let script = Script.handoff
+  let device: ArgumentText
+  let from: ArgumentText
+  let to: ArgumentText
+  let ttl: LockLength
+  let token: Int64?
+  let note: ArgumentText?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(from)
+    words.word(to)
+    words.word(ttl)
+    words.word(token)
+    words.word(note)
+    words.word(req)
   }
 }

@@ -10,6 +10,16 @@ enum HolderVerb {
     summary: "Says who holds the device's lock, and changes nothing.",
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
-    try call.run(.holder) { arguments in arguments.word(call.word(0)) }
+    try call.run(HolderCall(device: call[0]))
+  }
+}
+
+/// A request for holder.lua.
+struct HolderCall: ScriptCall {
+  static let script = Script.holder
+  let device: ArgumentText
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
   }
 }

@@ -10,6 +10,19 @@ enum LockVerb {
     summary: "Acquires the device's lock, or starts the TTL again for the agent that holds it.",
     replies: ["OK", "HELD", "STALE"]
   ) { (call) throws(RequestError) in
-    try call.runRenewal(.lock, token: call.number(.token)) { $0.word(call.word(1)) }
+    let lease = call.lease(token: call.number(.token))
+    try call.run(LockCall(agent: call[1], lease: lease), dueInMs: lease.ttl.ms)
+  }
+}
+
+/// A request for lock.lua; its key is the lock's record.
+struct LockCall: ScriptCall {
+  static let script = Script.lock
+  let agent: ArgumentText
+  let lease: LockLease
+
+  func write(to words: inout CommandBuffer) {
+    words.word(agent)
+    words.word(lease)
   }
 }

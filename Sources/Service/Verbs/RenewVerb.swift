@@ -11,7 +11,20 @@ enum RenewVerb {
     summary: "Starts the TTL of the agent's own lock again; never acquires a free one.",
     replies: ["OK", "NONE", "HELD", "STALE"]
   ) { (call) throws(RequestError) in
-    let token = call.number(.token) ?? 0
-    try call.runRenewal(.renew, token: nil) { $0.word(token, call.word(1)) }
+    let claimant = LockClaimant(token: call.number(.token) ?? 0, agent: call[1])
+    let lease = call.lease(token: nil)
+    try call.run(RenewCall(claimant: claimant, lease: lease), dueInMs: lease.ttl.ms)
+  }
+}
+
+/// A request for renew.lua; its key is the lock's record.
+struct RenewCall: ScriptCall {
+  static let script = Script.renew
+  let claimant: LockClaimant
+  let lease: LockLease
+
+  func write(to words: inout CommandBuffer) {
+    words.word(claimant)
+    words.word(lease)
   }
 }

@@ -10,13 +10,25 @@ enum SeizeVerb {
     summary: "Takes the device's lock, whichever agent holds it, under a new token.",
     replies: ["OK"]
   ) { (call) throws(RequestError) in
-    let agent = call.word(1)
-    let ttlMs = call.ttlMs(of: agent)
-    try call.run(.seize, dueInMs: ttlMs) { arguments in
-      arguments.word(call.word(0))
-      arguments.word(agent)
-      arguments.word(LockTTL.text(ofMs: ttlMs))
-      arguments.word(orEmpty: call.requestKey)
-    }
+    let ttlMs = call.ttlMs(of: call.word(1))
+    try call.run(
+      SeizeCall(device: call[0], agent: call[1], ttl: LockLength(ms: ttlMs), req: call.req),
+      dueInMs: ttlMs)
+  }
+}
+
+/// A request for seize.lua.
+struct SeizeCall: ScriptCall {
+  static let script = Script.seize
+  let device: ArgumentText
+  let agent: ArgumentText
+  let ttl: LockLength
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(agent)
+    words.word(ttl)
+    words.word(req)
   }
 }

@@ -77,7 +77,7 @@ private struct ChatChange {
 
   private init(_ call: borrowing Call) throws(RequestError) {
     let address = call.address
-    let chat = address.chat.map { String(decoding: $0, as: UTF8.self) } ?? ""
+    let chat = address.chat?.string ?? ""
     let name = call.json(.name).map { String(decoding: $0, as: UTF8.self) } ?? ""
     partition = call.partition
     first = [address.deviceText, address.sessionText, chat, name]

@@ -12,11 +12,25 @@ enum TouchVerb {
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    try call.run(.touch) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: address.session)
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.requestKey)
-    }
+    try call.run(
+      TouchCall(
+        device: address.device, session: address.session, token: call.number(.token),
+        req: call.req))
+  }
+}
+
+/// A request for touch.lua.
+struct TouchCall: ScriptCall {
+  static let script = Script.touch
+  let device: ArgumentText
+  let session: ArgumentText?
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(token)
+    words.word(req)
   }
 }

@@ -10,11 +10,23 @@ enum UnlockVerb {
     summary: "Frees the device's lock, if this agent holds it.",
     replies: ["OK", "NONE", "HELD", "STALE"]
   ) { (call) throws(RequestError) in
-    try call.run(.unlock) { arguments in
-      arguments.word(call.word(0))
-      arguments.word(call.word(1))
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.requestKey)
-    }
+    try call.run(
+      UnlockCall(device: call[0], agent: call[1], token: call.number(.token), req: call.req))
+  }
+}
+
+/// A request for unlock.lua.
+struct UnlockCall: ScriptCall {
+  static let script = Script.unlock
+  let device: ArgumentText
+  let agent: ArgumentText
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(agent)
+    words.word(token)
+    words.word(req)
   }
 }

@@ -1,0 +1,57 @@
+// Owns: the arguments that the scripts of locks have in common: lengths, leases and claimants.
+// Values; live during one call of the verb, on the loop's thread.
+
+internal import RedisConnection
+internal import Scripts
+
+/// For how long a lock is asked.
+struct LockLength {
+  let ms: Int64
+}
+
+/// What LOCK and RENEW ask for.
+///
+/// Nearly all of them ask for a length alone, and `renewals.lua` serves those together. So it is
+/// one argument: the length, with `=` before one that was not asked for, and where more is asked
+/// behind it the token and the idempotency key, either of which may be empty.
+struct LockLease {
+  let ttl: LockLength
+  let isAsked: Bool
+  let token: Int64?
+  let req: ArgumentText?
+}
+
+/// The agent that says it holds a lock, and the token that it was given.
+struct LockClaimant {
+  let token: Int64
+  let agent: ArgumentText
+}
+
+extension Call {
+  /// The lease that LOCK or RENEW asks for, for the agent of the second word.
+  func lease(token: Int64?) -> LockLease {
+    LockLease(
+      ttl: LockLength(ms: ttlMs(of: word(1))), isAsked: option(.ttl) != nil, token: token, req: req)
+  }
+}
+
+extension CommandBuffer {
+  mutating func word(_ length: LockLength) { word(LockTTL.text(ofMs: length.ms)) }
+
+  mutating func word(_ lease: LockLease) {
+    let ttl = LockTTL.text(ofMs: lease.ttl.ms)
+    guard lease.token != nil || lease.req != nil else {
+      return word(lease.isAsked ? ttl : "=\(ttl)")
+    }
+    // Rare: these are served one by one.
+    let token = lease.token.map { "\($0)" } ?? ""
+    word("\(lease.isAsked ? "" : "=")\(ttl) \(token) \(lease.req?.string ?? "")")
+  }
+
+  mutating func word(_ claimant: LockClaimant) {
+    guard case .lent(let agent) = claimant.agent else {
+      return word("\(claimant.token) \(claimant.agent.string)")
+    }
+    word(claimant.token, agent)
+  }
+}

@@ -1,0 +1,148 @@
+// Owns: the comparison of the two sides of each script: the properties of its call in Swift, the
+// header of its file, and the parameters of its function.
+
+import Scripts
+import SessionModel
+import TestSupport
+import Testing
+
+@testable import RedisConnection
+@testable import Service
+
+struct ScriptCallTests {
+  /// A call of each script, with a value in each property.
+  static var calls: [any ScriptCall] { locks + sessions }
+  static var scripts: [Script] { calls.map { type(of: $0).script } }
+
+  private static var lease: LockLease {
+    LockLease(ttl: LockLength(ms: 60_000), isAsked: false, token: 7, req: "r")
+  }
+
+  private static var locks: [any ScriptCall] {
+    [
+      LockCall(agent: "a", lease: lease),
+      RenewCall(claimant: LockClaimant(token: 7, agent: "a"), lease: lease),
+      UnlockCall(device: "d", agent: "a", token: 7, req: "r"),
+      HandoffCall(
+        device: "d", from: "a", to: "b", ttl: LockLength(ms: 60_000), token: 7, note: "1",
+        req: "r"),
+      SeizeCall(device: "d", agent: "a", ttl: LockLength(ms: 60_000), req: "r"),
+      ClearCall(device: "d", req: "r"),
+      HolderCall(device: "d"),
+    ]
+  }
+
+  private static var sessions: [any ScriptCall] {
+    [
+      GetCall(device: "d", session: "s"),
+      TouchCall(device: "d", session: "s", token: 7, req: "r"),
+    ]
+  }
+
+  /// A property of a call.
+  private struct Property {
+    let name: String
+    let value: Any
+
+    /// Lua's names have underscores where Swift's have capitals.
+    var luaName: String {
+      name.reduce(into: "") { name, letter in
+        name += letter.isUppercase ? "_" + letter.lowercased() : String(letter)
+      }
+    }
+
+    var mayBeEmpty: Bool { value is Bool || Mirror(reflecting: value).displayStyle == .optional }
+    var isList: Bool { value is [ArgumentText] }
+  }
+
+  private static func properties(of call: any ScriptCall) -> [Property] {
+    Mirror(reflecting: call).children.map { Property(name: $0.label ?? "", value: $0.value) }
+  }
+
+  private static func call(of script: Script) throws -> any ScriptCall {
+    try #require(calls.first { type(of: $0).script == script })
+  }
+
+  @Test func `no script has two calls`() {
+    #expect(Set(Self.scripts).count == Self.scripts.count)
+  }
+
+  @Test(arguments: scripts)
+  func `the properties of a call are the parameters of the header`(script: Script) throws {
+    let properties = Self.properties(of: try Self.call(of: script))
+    #expect(properties.map(\.luaName) == script.parameters.map(\.name))
+    #expect(properties.map(\.mayBeEmpty) == script.parameters.map(\.isOptional))
+    #expect(properties.map(\.isList) == script.parameters.map(\.isList))
+  }
+
+  /// A renewal's function gets what `renewals.lua` has taken apart; an idempotency key is for
+  /// `each` alone.
+  @Test(arguments: scripts)
+  func `the parameters of the function are those of the header`(script: Script) throws {
+    let names = script.parameters.map(\.name)
+    let found = try Self.function(of: script)
+    if script.keysAreRecords {
+      #expect(found.starts(with: ["base", "device", "seen", names[0]]))
+    } else if script.argumentsPerRequest > 0 {
+      #expect(found == ["base"] + names.filter { $0 != "req" })
+    } else {
+      #expect(found == ["keys"] + names)
+    }
+    let key = names.firstIndex(of: "req")
+    #expect(key == nil || names.first == "device" && key == names.count - 1)
+  }
+
+  /// The parameters of the function that a file gives.
+  private static func function(of script: Script) throws -> [String] {
+    let text = try LuaFile.of(script).text
+    let form = /\nreturn (?:each\(|each_record\(\d+, )?function\(([^)]*)\)/
+    let match = try #require(text.firstMatch(of: form))
+    return match.1.split { $0 == "," || $0.isWhitespace }.map(String.init)
+  }
+
+  @Test(arguments: scripts)
+  func `a call has a word for each property, in order`(script: Script) throws {
+    let call = try Self.call(of: script)
+    var written = CommandBuffer()
+    call.write(to: &written)
+    var expected = CommandBuffer()
+    for property in Self.properties(of: call) { try Self.put(property.value, into: &expected) }
+    #expect(
+      String(decoding: written.bytes, as: UTF8.self)
+        == String(decoding: expected.bytes, as: UTF8.self))
+    #expect(written.wordCount == expected.wordCount)
+  }
+
+  private static func put(_ value: Any, into words: inout CommandBuffer) throws {
+    switch value {
+    case let text as ArgumentText: words.word(text)
+    case let number as Int64: words.word(number)
+    case let flag as Bool: words.word(flag)
+    case let list as [ArgumentText]: for text in list { words.word(text) }
+    case let length as LockLength: words.word(length)
+    case let lease as LockLease: words.word(lease)
+    case let claimant as LockClaimant: words.word(claimant)
+    default: throw TestFailure("\(value) is no argument of a script")
+    }
+  }
+
+  @Test func `what is missing is an empty word`() {
+    var words = CommandBuffer()
+    TouchCall(device: "d", session: nil, token: nil, req: nil).write(to: &words)
+    #expect(words.bytes == Array("$1\r\nd\r\n$0\r\n\r\n$0\r\n\r\n$0\r\n\r\n".utf8))
+    words.reset()
+    words.word(false)
+    words.word(true)
+    #expect(words.bytes == Array("$0\r\n\r\n$3\r\nyes\r\n".utf8))
+  }
+
+  @Test func `a call of lent texts is known from one that may be kept`() {
+    Array("d".utf8).withUnsafeBufferPointer { line in
+      let lent = TouchCall(device: .lent(line), session: nil, token: nil, req: nil)
+      #expect(!lent.ownsItsTexts)
+      let kept = TouchCall(
+        device: ArgumentText.lent(line).kept, session: "s", token: nil, req: .owned([]))
+      #expect(kept.ownsItsTexts)
+    }
+  }
+}
