@@ -5,10 +5,10 @@
 -- ARGV: device, session, kind or empty, ref or empty, state or empty
 -- RETURNS: OK, NONE, SKIP, LATER
 
-local size
-at_begin(function() size = 0 end)
+local size, size_in = 0, 0
 
 return each(5, function(base, i)
+  if size_in ~= call_number then size_in, size = call_number, 0 end
   if size >= PAGE_BYTES then return 'LATER' end
   local device, id, kind, state = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 4]
   local key = base .. ':session:' .. device .. '/' .. id

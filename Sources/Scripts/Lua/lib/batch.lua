@@ -1,25 +1,30 @@
 -- The state of a call, which `begin` sets.
 -- USES: nothing
 -- GIVES: call, attempt, cut, find, KEYS, ARGV, now_ms, now_us, now_text, PAGE_BYTES, text, fetch,
---   at_begin, begin, regardless
+--   call_number, begin, regardless
 
 -- As locals: each use of a global is two searches in tables. Taken at the first call, because Redis
 -- has no globals to give while it loads a library.
 local call, attempt, cut, find, format
 
 -- The call's keys and arguments; its time, which is taken once: within a script TIME goes on while
--- expiry stands still; and the texts of numbers that it has made.
-local KEYS, ARGV, now_ms, now_us, now_text, texts
+-- expiry stands still.
+local KEYS, ARGV, now_ms, now_us, now_text
 
 -- A page of a list, a history or a log ends when it has grown so large; the worker's lists have the
 -- same limit.
 local PAGE_BYTES = 4194304
 
--- A whole number as text. Redis and Lua write one with '%.17g' and '%.14g', several times slower;
--- and a call's requests have most of their times in common.
+-- A whole number as text. As a command's argument and as part of a text it would be written with
+-- '%.17g' and '%.14g', several times slower; and a call's requests have most of their times in
+-- common. The results are kept from call to call, but not without bound.
+local texts, texts_kept, TEXTS_MAX = {}, 0, 256
 local function text(number)
-  local written = texts[number] or format('%d', number)
-  texts[number] = written
+  local written = texts[number]
+  if written then return written end
+  written = format('%d', number)
+  if texts_kept == TEXTS_MAX then texts, texts_kept = {}, 0 end
+  texts[number], texts_kept = written, texts_kept + 1
   return written
 end
 
@@ -32,9 +37,8 @@ local function fetch(key)
   error(found, 0)
 end
 
--- The functions that forget other state of a call.
-local resets = {}
-local function at_begin(reset) resets[#resets + 1] = reset end
+-- The number of this call among all: other state of a call counts as long as it is the same.
+local call_number = 0
 
 -- Begins a call. A library outlives its calls, and nothing may pass from one to the next. With
 -- `is_timeless` the time is not asked for: that takes as long as a small read.
@@ -44,12 +48,12 @@ local function begin(keys, arguments, is_timeless)
     call, attempt, cut, find = redis.call, redis.pcall, string.sub, string.find
     format = string.format
   end
-  texts, now_ms, now_us, now_text = {}, nil, nil, nil
-  for n = 1, #resets do resets[n]() end
+  now_ms, now_us, now_text = nil, nil, nil
+  call_number = call_number + 1
   if is_timeless then return end
   local clock = call('TIME')
-  now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
-  now_us = clock[1] * 1000000 + clock[2]
+  local seconds, us = tonumber(clock[1]), tonumber(clock[2])
+  now_ms, now_us = seconds * 1000 + (us - us % 1000) / 1000, seconds * 1000000 + us
   now_text = text(now_ms)
 end
 

@@ -16,10 +16,10 @@ end
 -- Counts a device's live sessions anew: one whose record went by its TTL while no worker lived has
 -- no ending, and would be counted for ever. Once in a call: the records that are gone are gone for
 -- all of it, however many of the device are met; most were closed, and kept.
-local recounted
-at_begin(function() recounted = {} end)
+local recounted, recounted_in = {}, 0
 local function recount(base, device, is_full)
   local ids, current, is_corrupt = live_ids(base, device)
+  if recounted_in ~= call_number then recounted_in, recounted = call_number, {} end
   if not current or recounted[device] then return end
   recounted[device] = true
   local live = {}

@@ -4,6 +4,6 @@
 
 -- `body` is the inside of a JSON object: what comes after type and device.
 local function publish(base, kind, device, body)
-  call('XADD', base .. ':events', 'MAXLEN', '~', EVENTS_MAX, '*',
+  call('XADD', base .. ':events', 'MAXLEN', '~', text(EVENTS_MAX), '*',
     't', kind, 'd', device, 'b', body)
 end

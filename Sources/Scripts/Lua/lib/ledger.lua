@@ -30,7 +30,7 @@ end
 
 local function count(base, name, n)
   local ledger = base .. ':ledger'
-  if type(attempt('HINCRBY', ledger, name, n)) == 'table' then
+  if type(attempt('HINCRBY', ledger, name, text(n))) == 'table' then
     regardless(call, 'HSET', ledger, name, math.max(n, 0))
   end
 end

@@ -40,9 +40,9 @@ end
 -- corrupt: none, or of a year after 2255. `before` is the record of the holder until now, or nil;
 -- the note, if there is one, is JSON. `last_granted` is the call's last token: a ledger of another
 -- type keeps none.
-local TOKEN_MAX, last_granted = 9000000000000000, 0
-at_begin(function() last_granted = 0 end)
+local TOKEN_MAX, last_granted, granted_in = 9000000000000000, 0, 0
 local function grant(base, device, agent, ttl, before, note)
+  if granted_in ~= call_number then granted_in, last_granted = call_number, 0 end
   local ledger, held = base .. ':ledger', 'held:' .. agent
   local seen = attempt('HMGET', ledger, 'token', held)
   local last = counted(seen[1], 0)

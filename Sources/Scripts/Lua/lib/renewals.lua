@@ -12,7 +12,6 @@
 -- more is asked. And deadlines by the rest of a record behind the agent, which begins with its TTL;
 -- false where it does not.
 local asked, deadlines
-at_begin(function() asked, deadlines = {}, {} end)
 local function ask(lease)
   local ms = ms_of(lease)
   asked[lease] = ms and text(now_ms + ms) or find(lease, '^=%w+$') ~= nil
@@ -43,6 +42,7 @@ end
 
 -- Serves the requests in their order; `operate` serves those of other cases.
 local function serve(at, operate)
+  asked, deadlines = {}, {}
   local records, replies = call('MGET', unpack(KEYS)), {}
   -- Records that have changed since they were read, false for those that are to be read again. And
   -- the words to be written, as MSET takes them, and how many requests had been served by the last

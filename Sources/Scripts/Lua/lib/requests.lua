@@ -5,12 +5,12 @@
 -- A call whose replies are larger than this answers no further request: they are in memory all at
 -- once, here and in a worker, which puts less into a call when it has seen that.
 local REPLIES_BYTES = 134217728
-local replied
-at_begin(function() replied = 0 end)
+local replied, replied_in = 0, 0
 
 -- The reply of one request, whose `req` is empty if it has no idempotency key. One that fails takes
 -- no other one with it.
 local function answered(base, device, req, show, operate, ...)
+  if replied_in ~= call_number then replied_in, replied = call_number, 0 end
   if replied >= REPLIES_BYTES then
     return 'ERR overloaded too much was asked for at once; nothing was done, retry'
   end
