@@ -1,5 +1,5 @@
 // Owns: the conversion of a script's structured reply to a reply line; its first word selects the
-// form. On a loop's thread.
+// form, or its last number. On a loop's thread.
 
 package import RedisConnection
 internal import Wire
@@ -9,11 +9,14 @@ extension RecordLine {
   /// none of them.
   package mutating func make(of reply: RedisReply) -> Bool {
     reset()
-    guard reply.count > 1, let word = reply[0].textIfAny else { return false }
+    guard reply.count > 1 else { return false }
     put("OK ")
+    if let form = RowForm(reply) {
+      put(reply, as: form)
+      return true
+    }
+    guard let word = reply[0].textIfAny else { return false }
     switch String(decoding: word, as: UTF8.self) {
-    case "record" where reply.count == 6: SessionRecord(reply).put(into: &self)
-    case "history" where reply.count == 8: ChatHistory(reply).put(into: &self)
     case "chats" where reply.count == 3: ChatList(reply).put(into: &self)
     case "chat" where reply.count == 2: ShownChat(reply: reply).put(into: &self)
     case "named" where reply.count == 3: NamedChat(reply).put(into: &self)
@@ -22,13 +25,20 @@ extension RecordLine {
     case "holder" where reply.count == 5: ShownHolder(reply: reply).put(into: &self)
     case "kept" where reply.count == 3: putKept(reply)
     case "list" where reply.count == 3: putList(reply)
-    case "report" where reply.count == 6: ReportedSession(reply).put(into: &self)
     case "events" where reply.count % 4 == 2: putEvents(reply)
     case "export" where reply.count == 6:
       if let error = SessionExport(reply).put(into: &self) { refuse(error) }
     default: return false
     }
     return true
+  }
+
+  private mutating func put(_ reply: RedisReply, as form: RowForm) {
+    switch form {
+    case .record: SessionRecord(reply).put(into: &self)
+    case .history: ChatHistory(reply).put(into: &self)
+    case .report: ReportedSession(reply).put(into: &self)
+    }
   }
 
   /// Puts a page of a device's sessions, from an array: `list`, the session to go on after or
@@ -59,5 +69,28 @@ extension RecordLine {
     }
     put("]}")
     noteOmitted(Int(reply[1].integer ?? 0))
+  }
+}
+
+/// The forms of replies that begin with what Redis holds, as one list: a list within a list costs
+/// Redis more than three of its values.
+///
+/// Such a reply ends with its form's number: what Redis holds are texts, none of which can be taken
+/// for it. The scripts that make them have the same numbers.
+enum RowForm: Int64 {
+  case record = -1
+  case history = -2
+  case report = -3
+
+  /// How many elements follow what Redis holds.
+  var extraCount: Int { self == .history ? 8 : 5 }
+
+  /// The form of a reply; nil if it has another one.
+  init?(_ reply: RedisReply) {
+    let last = reply[reply.count - 1]
+    guard last.kind == .integer, let form = last.integer.flatMap({ RowForm(rawValue: $0) }),
+      reply.count >= form.extraCount
+    else { return nil }
+    self = form
   }
 }

@@ -6,7 +6,7 @@ internal import Wire
 
 /// REPORT of a session.
 ///
-/// From an array as that of a record, with the time of Redis in ms in the last place.
+/// From a row as that of a record, with the time of Redis in ms in place of what else a reply says.
 struct ReportedSession {
   private let reply: RedisReply
   private let stored: StoredSession
@@ -14,15 +14,15 @@ struct ReportedSession {
 
   init(_ reply: RedisReply) {
     self.reply = reply
-    stored = StoredSession(reply[3])
-    nowMs = reply[5].integer ?? 0
+    stored = StoredSession(row: reply, .report)
+    nowMs = reply[reply.count - 4].integer ?? 0
   }
 
   func put(into line: inout RecordLine) {
     line.put("{\"session\":")
-    line.put(id: reply[2].bytes, .of("session"))
+    line.put(id: reply[reply.count - 3].bytes, .of("session"))
     line.put(",\"device\":")
-    line.put(id: reply[1].bytes, .of("device"))
+    line.put(id: reply[reply.count - 2].bytes, .of("device"))
     if !stored.isReadable { line.damage(.of("record")) }
     line.put(",\"state\":")
     line.put(state: stored.state)
@@ -33,7 +33,7 @@ struct ReportedSession {
     line.put(",\"chats\":")
     line.put(stored.chats, .of("chats"))
     line.put(",\"messages\":")
-    line.put(SessionRecord.sum(reply[4]), .of("messages"))
+    line.put(SessionRecord.messages(of: reply), .of("messages"))
     line.put(",\"said\":")
     line.put(said, .of("said"))
     putAnswers(into: &line)

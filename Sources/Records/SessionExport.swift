@@ -180,7 +180,7 @@ struct SessionExport {
     line.put(",\"messages\":")
     if reply[4][at].kind == .array {
       line.put("[")
-      StoredMessages.put(reply[4][at], skipping: 0, into: &line) { _, _, _ in
+      StoredMessages.put(reply[4][at], into: &line) { _, _, _ in
         .of("chats", chat, "messages")
       }
       line.put("]")

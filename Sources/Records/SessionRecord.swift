@@ -6,9 +6,9 @@ internal import Wire
 
 /// A session on its way into a reply line.
 ///
-/// From an array: `record`, device, session, members and values in turn, how many messages each
-/// chat has, and what else the reply says, which begins with a comma or is empty. A key of another
-/// type than it should have is null.
+/// From a row: members and values in turn, how many messages it has, what else the reply says,
+/// which begins with a comma or is empty, session, device, and the form's number. Of a key of
+/// another type than it should have there are no members, or the number of messages is null.
 struct SessionRecord {
   private let reply: RedisReply
   private let stored: StoredSession
@@ -16,16 +16,24 @@ struct SessionRecord {
 
   init(_ reply: RedisReply) {
     self.reply = reply
-    stored = StoredSession(reply[3])
+    stored = StoredSession(row: reply, .record)
     clocks = stored.clocks
+  }
+
+  private var device: LentBytes { reply[reply.count - 2].bytes }
+  private var session: LentBytes { reply[reply.count - 3].bytes }
+
+  /// How many messages a row says that its session has.
+  static func messages(of row: RedisReply) -> StoredNumber {
+    row[row.count - 5].integerIfAny.map { .known($0) } ?? .corrupt
   }
 
   /// Puts the record, braces included.
   func put(into line: inout RecordLine) {
     line.put("{\"session\":")
-    line.put(id: reply[2].bytes, .of("session"))
+    line.put(id: session, .of("session"))
     line.put(",\"device\":")
-    line.put(id: reply[1].bytes, .of("device"))
+    line.put(id: device, .of("device"))
     if !stored.isReadable { line.damage(.of("record")) }
     line.put(",\"state\":")
     putState(into: &line)
@@ -50,7 +58,7 @@ struct SessionRecord {
     line.put(",\"chats\":")
     putNumber(stored.chats, "chats", into: &line)
     line.put(",\"messages\":")
-    putNumber(SessionRecord.sum(reply[4]), "messages", into: &line)
+    putNumber(SessionRecord.messages(of: reply), "messages", into: &line)
     line.put(",\"links\":")
     StoredLinks.put(stored[.links], into: &line)
     line.put(",\"fields\":{")
@@ -63,7 +71,7 @@ struct SessionRecord {
 
   /// Puts what else the reply says; under a request id it is kept in Redis, too.
   private func putRest(into line: inout RecordLine) {
-    let rest = reply[5].bytes
+    let rest = reply[reply.count - 4].bytes
     guard !rest.isEmpty else { return }
     let object = Array("{".utf8) + rest.dropFirst() + Array("}".utf8)
     let isWhole = rest[0] == UInt8(ascii: ",") && LineJSON.isValue(object.span, depthMax: 4)
@@ -88,7 +96,7 @@ struct SessionRecord {
     if let thread = stored[.thread] {
       line.put(string: thread, .of("thread"))
     } else {
-      line.put(id: reply[2].bytes, .of("thread"))
+      line.put(id: session, .of("thread"))
     }
   }
 
@@ -171,18 +179,6 @@ struct SessionRecord {
       let name = ValueName.of("fields", field.name)
       if value.rev == .corrupt { line.putCorrupt(name) } else { line.put(json: value.json, name) }
     }
-  }
-
-  /// The sum of integers; corrupt if one is none.
-  static func sum(_ numbers: RedisReply) -> StoredNumber {
-    var sum: Int64 = 0
-    for at in 0..<numbers.count {
-      guard let number = numbers[at].kind == .integer ? numbers[at].integer : nil else {
-        return .corrupt
-      }
-      sum += number
-    }
-    return .known(sum)
   }
 }
 

@@ -68,19 +68,24 @@ struct StoredMessage {
 
 /// A part of a chat on its way into a reply line.
 ///
-/// From an array: `history`, how many of the first entries are not to be shown, whether there is
-/// more, the entries as Redis gave them, list by list, or null if the chat's key is no list,
-/// whether the record does not say which chat is the current one, so that the first was taken, the
-/// numbers of the oldest and the newest message or null, and whether messages behind the number
-/// that was asked for were dropped by a full chat.
+/// From a row: the entries as Redis gave them; null if the chat's key is no list, how many of the
+/// first entries are not to be shown, whether there is more, whether the record does not say which
+/// chat is the current one, so that the first was taken, the numbers of the oldest and the newest
+/// message or null, whether messages behind the number that was asked for were dropped by a full
+/// chat, and the form's number.
 struct ChatHistory {
   private let reply: RedisReply
+  /// How many entries there are.
+  private let count: Int
 
-  init(_ reply: RedisReply) { self.reply = reply }
+  init(_ reply: RedisReply) {
+    self.reply = reply
+    count = reply.count - RowForm.history.extraCount
+  }
 
   func put(into line: inout RecordLine) {
-    if reply[4].integer == 1 { line.damage(.of("chat")) }
-    guard reply[3].kind == .array else {
+    if extra(3).integer == 1 { line.damage(.of("chat")) }
+    guard extra(0).kind == .integer else {
       line.put("{\"messages\":")
       line.putCorrupt(.of("messages"))
       line.put(",\"more\":false,\"first_seq\":null,\"last_seq\":null")
@@ -88,19 +93,26 @@ struct ChatHistory {
       return line.put("}")
     }
     line.put("{\"messages\":[")
-    StoredMessages.put(reply[3], skipping: reply[1].integer ?? 0, into: &line) { seq, place, part in
-      seq.map { .of("messages", $0, part) } ?? .of("messages.at", place, part)
+    var place: Int64 = 0
+    for index in min(count, Int(extra(1).integer ?? 0))..<count {
+      StoredMessages.put(reply[index], place, into: &line) { seq, place, part in
+        seq.map { .of("messages", $0, part) } ?? .of("messages.at", place, part)
+      }
+      place += 1
     }
     line.put("],\"more\":")
-    line.put(reply[2].integer == 1 ? "true" : "false")
+    line.put(extra(2).integer == 1 ? "true" : "false")
     line.put(",\"first_seq\":")
-    line.put(reply[5].integer.map { .known($0) } ?? .missing, .of("first_seq"))
+    line.put(extra(4).integerIfAny.map { .known($0) } ?? .missing, .of("first_seq"))
     line.put(",\"last_seq\":")
-    line.put(reply[6].integer.map { .known($0) } ?? .missing, .of("last_seq"))
-    if reply[7].integer == 1 { line.put(",\"lost\":true") }
+    line.put(extra(5).integerIfAny.map { .known($0) } ?? .missing, .of("last_seq"))
+    if extra(6).integer == 1 { line.put(",\"lost\":true") }
     line.putDamaged()
     line.put("}")
   }
+
+  /// What follows the entries.
+  private func extra(_ index: Int) -> RedisReply { reply[count + index] }
 }
 
 /// Entries, in lists as Redis gives them.
@@ -110,22 +122,28 @@ enum StoredMessages {
   /// A corrupt value is named by `name`, from the message's number or its place among those shown;
   /// of a message that has its number the message alone is meant unless a part is named.
   static func put(
-    _ lists: RedisReply, skipping: Int64, into line: inout RecordLine,
+    _ lists: RedisReply, into line: inout RecordLine,
     _ name: (_ seq: Int64?, _ place: Int64, _ part: StaticString) -> ValueName
   ) {
-    var place: Int64 = -skipping
+    var place: Int64 = 0
     for at in 0..<lists.count {
-      let list = lists[at]
-      for index in 0..<list.count {
-        defer { place += 1 }
-        guard place >= 0 else { continue }
-        line.put(place == 0 ? "{" : ",{")
-        StoredMessage(list[index].bytes).put(into: &line) { seq, part in
-          name(seq, place, seq != nil && "\(part)" == "message" ? "" : part)
-        }
-        line.put("}")
+      for index in 0..<lists[at].count {
+        put(lists[at][index], place, into: &line, name)
+        place += 1
       }
     }
+  }
+
+  /// Puts one of them: the entry at a place.
+  static func put(
+    _ entry: RedisReply, _ place: Int64, into line: inout RecordLine,
+    _ name: (_ seq: Int64?, _ place: Int64, _ part: StaticString) -> ValueName
+  ) {
+    line.put(place == 0 ? "{" : ",{")
+    StoredMessage(entry.bytes).put(into: &line) { seq, part in
+      name(seq, place, seq != nil && "\(part)" == "message" ? "" : part)
+    }
+    line.put("}")
   }
 }
 
@@ -279,4 +297,7 @@ struct ReportedChat {
 extension RedisReply {
   /// The bytes of a text; nil if it is none.
   var textIfAny: LentBytes? { kind == .text ? bytes : nil }
+
+  /// An integer; nil for anything else.
+  var integerIfAny: Int64? { kind == .integer ? integer : nil }
 }

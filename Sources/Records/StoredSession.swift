@@ -35,8 +35,19 @@ struct StoredSession {
 
   /// From names and values in turn; what is no such list is a key of another type.
   init(_ flat: RedisReply) {
-    isReadable = flat.kind == .array
-    for at in stride(from: 0, to: flat.count - 1, by: 2) {
+    self.init(flat, count: flat.count, isReadable: flat.kind == .array)
+  }
+
+  /// From names and values in turn at the beginning of a row; without any, the key is of another
+  /// type.
+  init(row: RedisReply, _ form: RowForm) {
+    let count = row.count - form.extraCount
+    self.init(row, count: count, isReadable: count > 0)
+  }
+
+  private init(_ flat: RedisReply, count: Int, isReadable: Bool) {
+    self.isReadable = isReadable
+    for at in stride(from: 0, to: count - 1, by: 2) {
       take(flat[at].bytes, flat[at + 1].bytes)
     }
   }

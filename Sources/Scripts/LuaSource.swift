@@ -57,6 +57,7 @@ struct LuaSource: Sendable {
       LuaSource("batch", PackageResources.batch_lua),
       LuaSource("requests", PackageResources.requests_lua),
       LuaSource("clocks", PackageResources.clocks_lua),
+      LuaSource("chat_json", PackageResources.chat_json_lua),
       LuaSource("chat_records", PackageResources.chat_records_lua),
       LuaSource("cleanup", PackageResources.cleanup_lua),
       LuaSource("device_current", PackageResources.device_current_lua),

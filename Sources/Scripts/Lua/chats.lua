@@ -1,5 +1,5 @@
 -- CHATS: the chats of a session.
--- USES: requests, session_json
+-- USES: requests, chat_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty
 -- RETURNS: OK, NONE

@@ -21,11 +21,10 @@ end
 
 return each(3, function(base, i)
   local most = tonumber(ARGV[i + 2])
-  local row, _, size = show(base, ARGV[i], ARGV[i + 1])
-  if row == 'NONE' then return row end
-  local device, id, flat = unpack(row, 2, 4)
-  local key, chats, line = base .. ':session:' .. device .. '/' .. id, {}, nil
-  for n = 1, flat and #flat or 0, 2 do if flat[n] == 'chats' then line = flat[n + 1] end end
+  local id, key, flat = find_members(base, ARGV[i], ARGV[i + 1])
+  if not id then return 'NONE' end
+  local line, size = survey(flat)
+  local chats = {}
   for n, chat in ipairs(chats_of(line)) do
     local lists, grown = all_messages(key .. '/' .. chat, most - size)
     if lists == nil then
@@ -33,5 +32,5 @@ return each(3, function(base, i)
     end
     size, chats[n] = size + grown, lists
   end
-  return {'export', device, id, flat, chats, most}, nil, size
+  return {'export', ARGV[i], id, not flat.err and flat, chats, most}, nil, size
 end)

@@ -1,5 +1,5 @@
 -- GET of a chat.
--- USES: messages, requests, session_json
+-- USES: messages, requests, chat_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, chat
 -- RETURNS: OK, NONE

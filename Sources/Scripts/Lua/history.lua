@@ -1,5 +1,5 @@
 -- HISTORY: messages of a chat, oldest first: those after a number, or the last ones.
--- USES: batch, requests, messages, session_json, session_load
+-- USES: batch, requests, messages, chat_json, session_load
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty, chat or empty, sequence number to begin after or empty, how many
 -- RETURNS: OK, NONE, STALE
@@ -7,21 +7,56 @@
 -- So many entries are read at once: usually all, and never very much.
 local STEP = 32
 
--- Entries from a place on, or the newest ones if there is none, as lists in their order: one entry
--- more than `limit`, unless there are no more or they are a page already. How many there are, how
--- many bytes, and whether there are more behind a page.
+-- Entries from a place on, or the newest ones if there is none, in their order: one more than
+-- `limit`, unless there are no more or they are a page already. How many bytes they have, and
+-- whether there are more behind a page. An error if the key is of another type.
 local function read_entries(log, place, limit)
-  local lists, count, bytes = {}, 0, 0
-  while count <= limit and bytes < PAGE_BYTES do
-    local n = math.min(STEP, limit + 1 - count)
-    local from = place and place + count or -count - n
-    local list = call('LRANGE', log, from, from + n - 1)
-    table.insert(lists, place and #lists + 1 or 1, list)
-    count, bytes = count + #list, bytes + bytes_of(list)
-    if #list < n then break end
+  local all, bytes = {}, 0
+  while #all <= limit and bytes < PAGE_BYTES do
+    local n = math.min(STEP, limit + 1 - #all)
+    local from = place and place + #all or -#all - n
+    local list = attempt('LRANGE', log, text(from), text(from + n - 1))
+    if list.err then return list end
+    local count = #list
+    bytes = bytes + bytes_of(list)
+    local before, behind = all, list
+    if not place then before, behind = list, all end
+    for at = 1, #behind do before[#before + 1] = behind[at] end
+    all = before
+    if count < n then break end
   end
-  local more = bytes >= PAGE_BYTES and call('LLEN', log) > (place or 0) + count
-  return lists, count, bytes, more
+  local more = bytes >= PAGE_BYTES and call('LLEN', log) > (place or 0) + #all
+  return all, bytes, more
+end
+
+-- The reply: in one list, as each list costs Redis, the entries, none if the chat's key is of
+-- another type; what is not in them; and the form's number, which no text in Redis can be taken
+-- for. `first` is the number of the oldest message, `latest` of the newest; false if there is none.
+local HISTORY = -2
+local function flag(is_so) return is_so and 1 or 0 end
+local function page(entries, is_list, skipped, more, is_guess, first, latest, is_lost, bytes)
+  local last = #entries
+  entries[last + 1], entries[last + 2], entries[last + 3] = is_list, flag(skipped), flag(more)
+  entries[last + 4], entries[last + 5], entries[last + 6] = flag(is_guess), first, latest
+  entries[last + 7], entries[last + 8] = flag(is_lost), HISTORY
+  return entries, nil, bytes
+end
+
+local function no_list(guess) return page({}, false, nil, nil, guess, false, false, nil, 0) end
+
+-- The messages behind a number.
+local function behind(s, chat, log, after, limit, is_guess)
+  local length = attempt('LLEN', log)
+  if type(length) ~= 'number' then return no_list(is_guess) end
+  local first, latest = length > 0 and seq_at(log, 0), length > 0 and seq_at(log, length - 1)
+  -- If the latest number is corrupt in the record, the newest message's counts.
+  local seen = attempt('HMGET', s.key, 'q:' .. text(chat), 'd:' .. text(chat))
+  local last = whole(seen.err and '' or seen[1] or 0) or latest or 0
+  if after > last then return 'STALE {"seq":' .. text(last) .. '}' end
+  local is_lost = after < (whole(seen[2] or 0) or 0)
+  local entries, bytes, more = read_entries(log, place_after(log, after), limit)
+  if #entries > limit then more, entries[#entries] = true, nil end
+  return page(entries, 1, false, more, is_guess, first, latest, is_lost, bytes)
 end
 
 return each(5, function(base, i)
@@ -30,22 +65,17 @@ return each(5, function(base, i)
   local chat = chat_of(s, ARGV[i + 2])
   if not chat then return 'NONE' end
   local after, limit, log = tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), log_of(s, chat)
-  local is_guess = chat == s.chat and s.is_guess and 1 or 0
-  local length, is_lost = attempt('LLEN', log), 0
-  if type(length) ~= 'number' then
-    return {'history', 0, 0, false, is_guess, false, false, 0}, nil, 0
+  local is_guess = chat == s.chat and s.is_guess
+  if after then return behind(s, chat, log, after, limit, is_guess) end
+  local entries, bytes, more = read_entries(log, nil, limit)
+  if entries.err then return no_list(is_guess) end
+  local count = #entries
+  local skipped, first, latest = count > limit, false, false
+  more = more or skipped
+  -- What the entries show is not read again.
+  if count > 0 then
+    first = not more and seq_of(entries[1]) or seq_at(log, 0)
+    latest = seq_of(entries[count]) or newest_seq(log)
   end
-  local oldest, newest = length > 0 and seq_at(log, 0), length > 0 and newest_seq(log)
-  if after then
-    -- If the latest number is corrupt in the record, the newest message's counts.
-    local seen = attempt('HMGET', s.key, 'q:' .. chat, 'd:' .. chat)
-    local last = whole(seen.err and '' or seen[1] or 0) or newest or 0
-    if after > last then return 'STALE {"seq":' .. text(last) .. '}' end
-    is_lost = after < (whole(seen[2] or 0) or 0) and 1 or 0
-  end
-  local lists, count, bytes, more = read_entries(log, after and place_after(log, after), limit)
-  local skipped = count > limit and not after and 1 or 0
-  if count > limit and after then table.remove(lists[#lists]) end
-  more = (more or count > limit) and 1 or 0
-  return {'history', skipped, more, lists, is_guess, oldest, newest, is_lost}, nil, bytes
+  return page(entries, 1, skipped, more, is_guess, first, latest, false, bytes)
 end)

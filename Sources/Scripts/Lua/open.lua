@@ -7,5 +7,5 @@
 return each(10, function(base, i)
   local s, refusal, flat = make(base, ARGV[i], i + 1)
   if not s then return refusal end
-  return record(s, nil, flat)
+  return record(s, nil, flat, 0)
 end, true, show_again)

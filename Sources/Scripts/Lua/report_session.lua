@@ -4,9 +4,11 @@
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session or empty
 -- RETURNS: OK, NONE
+local REPORT = -3
 return each(2, function(base, i)
   local row, _, size = show(base, ARGV[i], ARGV[i + 1])
   if row == 'NONE' then return row end
-  row[1], row[6] = 'report', now_ms
+  local last = #row
+  row[last - 3], row[last] = now_ms, REPORT
   return row, nil, size
 end)

@@ -2,7 +2,7 @@
 -- HISTORY shows it without its beginning: `<seq>,"at":<ms>,"message":<JSON>}`. Of entries as they
 -- are a worker makes the reply: Lua's time goes with the texts that it makes.
 -- USES: batch
--- GIVES: is_current_chat, chat_of, log_of, entry_of, seq_at, newest_seq, bytes_of, append,
+-- GIVES: is_current_chat, chat_of, log_of, entry_of, seq_of, seq_at, newest_seq, bytes_of, append,
 --   place_after, answers_in
 
 -- Whether the current chat is addressed.
@@ -17,7 +17,7 @@ local function chat_of(s, chat)
   return nil
 end
 
-local function log_of(s, chat) return s.key .. '/' .. chat end
+local function log_of(s, chat) return s.key .. '/' .. text(chat) end
 
 local function entry_of(seq, at, json)
   return seq .. ',"at":' .. at .. ',"message":' .. json .. '}'
@@ -29,7 +29,7 @@ local function seq_of(entry) return tonumber(string.match(entry, '^%d+')) end
 -- The number of the entry at a place; of one that is corrupt, by those before it.
 local function seq_at(log, place)
   for back = 0, math.min(place, 63) do
-    local seq = seq_of(call('LINDEX', log, place - back))
+    local seq = seq_of(call('LINDEX', log, text(place - back)))
     if seq then return seq + back end
   end
   return place
