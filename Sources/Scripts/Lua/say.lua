@@ -5,36 +5,42 @@
 --   empty, request id or empty
 -- RETURNS: OK, NONE, STALE, ERR
 return each(6, function(base, i)
-  local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 4], 'SAY')
+  local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 4], 'SAY', 'q:1', 't:1',
+    'answers', 'answer_ms')
   if not s then return refusal end
   local chat = chat_of(s, ARGV[i + 2])
   -- Where there is no chat at all, the current one is made.
   if not chat and is_current_chat(ARGV[i + 2]) then chat = add_chat(s, 'null', 'null') end
   if not chat then return 'NONE' end
-  local messages, entries, log = parts(ARGV[i + 3]), {}, log_of(s, chat)
-  local seen = call('HMGET', s.key, 'q:' .. chat, 't:' .. chat, 'answers', 'answer_ms')
+  local messages, entries, log, number = parts(ARGV[i + 3]), {}, log_of(s, chat), text(chat)
+  -- Most sessions have one chat: its members came with the session's own.
+  local seq, asked_at, answered_n, answered_ms = unpack(s.members, 13, 16)
+  if chat ~= 1 then
+    seq, asked_at = unpack(call('HMGET', s.key, 'q:' .. number, 't:' .. number), 1, 2)
+  end
   -- Figures that are corrupt begin again; the number goes on from the newest message's.
-  local seq, was_asked = whole(seen[1] or 0) or newest_seq(log), whole(seen[2])
+  local was_asked = whole(asked_at)
+  seq = whole(seq or 0) or newest_seq(log)
   for n = 2, #messages, 2 do
     seq = seq + 1
     entries[n / 2] = entry_of(text(seq), now_text, messages[n])
   end
   local writes, asked, answers, ms = {}, answers_in(messages, was_asked)
-  if asked ~= was_asked then writes = {'t:' .. chat, asked and now_text or ''} end
+  if asked ~= was_asked then writes = {'t:' .. number, asked and now_text or ''} end
   if answers > 0 then
     writes[#writes + 1] = 'answers'
-    writes[#writes + 1] = text((whole(seen[3]) or 0) + answers)
+    writes[#writes + 1] = text((whole(answered_n) or 0) + answers)
     writes[#writes + 1] = 'answer_ms'
-    writes[#writes + 1] = text((whole(seen[4]) or 0) + ms)
+    writes[#writes + 1] = text((whole(answered_ms) or 0) + ms)
   end
   -- First the write that may fail, in a corrupt key; a full Redis refuses either.
   local length = append(log, entries)
   if length > MESSAGES_MAX then
-    writes[#writes + 1] = 'd:' .. chat
+    writes[#writes + 1] = 'd:' .. number
     writes[#writes + 1] = text(seq_at(log, length - MESSAGES_MAX) - 1)
   end
-  call('HSET', s.key, 'active', now_text, 'q:' .. chat, text(seq), unpack(writes))
-  if length > MESSAGES_MAX then call('LTRIM', log, -MESSAGES_MAX, -1) end
+  call('HSET', s.key, 'active', now_text, 'q:' .. number, text(seq), unpack(writes))
+  if length > MESSAGES_MAX then call('LTRIM', log, text(-MESSAGES_MAX), '-1') end
   if length == #entries and gone_by(s) then call('PEXPIREAT', log, text(gone_by(s))) end
-  return 'OK {"seq":' .. text(seq) .. ',"chat":' .. chat .. '}'
+  return 'OK {"seq":' .. text(seq) .. ',"chat":' .. number .. '}'
 end, true)

@@ -7,14 +7,15 @@
 -- call does not use cost it something too, since they are made anew each time.
 local LETTERS = 'active=a paused=p abandoned=b archived=z completed=c failed=f expired=e'
 local function due_member(s)
-  return string.match(LETTERS, s.state .. '=(%l)') .. ':' .. s.device .. '/' .. s.id
+  local letter = s.state == 'active' and 'a' or string.match(LETTERS, s.state .. '=(%l)')
+  return letter .. ':' .. s.device .. '/' .. s.id
 end
 
 local function announce(s, kind, at_ms, rest)
   local reason = s.reason or call('HGET', s.key, 'reason')
-  regardless(publish, s.base, 'session.' .. kind, s.device, string.format(
-    '"at":%.0f,"session":"%s","state":"%s","reason":%s,"links":%s', at_ms, s.id, s.state,
-    reason or 'null', links_json(s.links)) .. (rest or ''))
+  regardless(publish, s.base, 'session.' .. kind, s.device, '"at":' .. text(at_ms)
+    .. ',"session":"' .. s.id .. '","state":"' .. s.state .. '","reason":' .. (reason or 'null')
+    .. ',"links":' .. links_json(s.links) .. (rest or ''))
 end
 
 -- The log keeps no content of what was deleted.

@@ -2,28 +2,25 @@
 -- the current one, the one opened or recovered last first. While any session is live, the current
 -- one is live; else it is the one that ended last.
 -- USES: batch, session_find
--- GIVES: live_ids, count_live, without, is_counted, write_line, make_current, peek
+-- GIVES: live_ids, without, is_counted, write_line, make_current, peek
 
 -- The ids of the live sessions, the current one first, and the current one; nil if there is none.
 -- And whether the line is corrupt: then the records say it, until a script writes the line anew.
--- With `checks` the current one's record must be there.
-local function live_ids(base, device, checks)
+-- With `checks` the current one's record must be there; that of the id `known` is.
+local function live_ids(base, device, checks, known)
   local line, ids = call('HGET', base .. ':devices', device), {}
   if not line then return ids, nil end
   local live, listed = string.match(line, '^(%d+) ([^/]+)$')
   for id in string.gmatch(listed or '', '%S+') do ids[#ids + 1] = id end
   local current = ids[1]
   local is_good = current and (tonumber(live) == #ids or live == '0' and #ids == 1)
-  if is_good and checks then
+  if is_good and checks and current ~= known then
     is_good = call('EXISTS', base .. ':session:' .. device .. '/' .. current) == 1
   end
   if is_good then return live == '0' and {} or ids, current end
   ids, current = read_live(base, device, -1)
   return ids, current, true
 end
-
--- How many live sessions a device has.
-local function count_live(base, device) return #live_ids(base, device) end
 
 local function without(ids, id)
   local rest = {}
@@ -43,9 +40,13 @@ local function write_line(base, device, ids, ended)
   call('HSET', base .. ':devices', device, line)
 end
 
--- A live session that was opened or recovered: the current one from now on.
-local function make_current(base, device, id)
-  local ids = without(live_ids(base, device, true), id)
+-- A live session that was opened or recovered: the current one from now on. `live` are the ids of
+-- the live ones, if they are known.
+local function make_current(base, device, id, live)
+  local ids, _, is_corrupt = live, nil, nil
+  if not live then ids, _, is_corrupt = live_ids(base, device, true, id) end
+  if ids[1] == id and not is_corrupt then return end
+  ids = without(ids, id)
   table.insert(ids, 1, id)
   write_line(base, device, ids)
 end

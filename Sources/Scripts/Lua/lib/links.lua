@@ -8,6 +8,7 @@
 
 local ID = "([%w%._:@%+%-%%~!%*'%(%)]+)"
 local function links_json(lines)
+  if lines == '' then return '{}' end
   local kinds, refs = {}, {}
   -- A text that is no id is corrupt, and would corrupt the line.
   for kind, ref in string.gmatch(lines, ID .. ' ' .. ID .. '\n') do

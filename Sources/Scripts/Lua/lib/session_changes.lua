@@ -19,9 +19,10 @@ local function fence(s, token)
 end
 
 -- A session that is to be changed: brought up to now, and the caller's right to change it
--- checked. Returns the session, or nil and the reply that says why not.
-local function open_for_change(base, device, id, token)
-  local s = load(base, device, id)
+-- checked; further members as for `load`. Returns the session, or nil and the reply that says why
+-- not.
+local function open_for_change(base, device, id, token, ...)
+  local s = load(base, device, id, ...)
   if not s then return nil, 'NONE' end
   settle(s)
   -- Its clocks may have removed it on the way, if it was not reaped for long.
@@ -32,8 +33,8 @@ local function open_for_change(base, device, id, token)
 end
 
 -- The same, for changes that only a live session allows.
-local function open_live(base, device, id, token, verb)
-  local s, refusal = open_for_change(base, device, id, token)
+local function open_live(base, device, id, token, verb, ...)
+  local s, refusal = open_for_change(base, device, id, token, ...)
   if not s then return nil, refusal end
   if not LIVE[s.state] then return nil, wrong_state(s, verb) end
   return s
@@ -49,9 +50,9 @@ end
 local function parts(blob)
   local at, list = 1, {}
   while at <= #blob do
-    local space = string.find(blob, ' ', at, true)
-    local n = tonumber(string.sub(blob, at, space - 1))
-    list[#list + 1] = string.sub(blob, space + 1, space + n)
+    local space = find(blob, ' ', at, true)
+    local n = tonumber(cut(blob, at, space - 1))
+    list[#list + 1] = cut(blob, space + 1, space + n)
     at = space + n + 1
   end
   return list

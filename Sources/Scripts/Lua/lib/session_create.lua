@@ -3,11 +3,12 @@
 --   device_lines
 -- GIVES: device_full, make
 
--- The reason why a device can have no further live session; or nil. Sessions whose time is over
--- count no more: they are among the due entries of the partition, which are few beside all that a
--- device may have.
+-- The reason why a device can have no further live session; or nil, and the ids of those that it
+-- has. Sessions whose time is over count no more: they are among the due entries of the partition,
+-- which are few beside all that a device may have.
 local function device_full(base, device)
-  if count_live(base, device) < SESSIONS_MAX then return nil end
+  local ids = live_ids(base, device, true)
+  if #ids < SESSIONS_MAX then return nil, ids end
   local mine = ':' .. device .. '/'
   for _, member in ipairs(call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms)) do
     local is_live = string.match(member, '^[ap]:')
@@ -20,9 +21,9 @@ local function device_full(base, device)
   end
   -- The line may count sessions that are not there.
   recount(base, device, true)
-  local live = count_live(base, device)
-  return live >= SESSIONS_MAX and 'ERR quota quota exceeded: ' .. live .. ' of ' .. SESSIONS_MAX
-    .. ' live sessions on this device' or nil
+  ids = live_ids(base, device, true)
+  return #ids >= SESSIONS_MAX and 'ERR quota quota exceeded: ' .. #ids .. ' of ' .. SESSIONS_MAX
+    .. ' live sessions on this device' or nil, ids
 end
 
 -- A session from the members of its record.
@@ -34,12 +35,12 @@ end
 local OWN = {'state', 'rev', 'clocks', 'created', 'active', 'fields', 'links', 'fenced', 'thread'}
 
 -- From arguments: session, thread (JSON), clocks, fenced, members, user, place taken and token, at
--- `i`. Returns the session, nil, and names and values of its record in
--- turn; or nil and the reply that says why not.
+-- `i`. Returns the session, nil, and names and values of its record in turn; or nil and the reply
+-- that says why not.
 local function make(base, device, i)
   local id, user, token = ARGV[i], ARGV[i + 5], ARGV[i + 7]
   if token ~= '' and not is_current(base, device, token) then return nil, 'STALE {"rev":0}' end
-  local full = device_full(base, device)
+  local full, live = device_full(base, device)
   if full then return nil, full end
   if user ~= '' and ARGV[i + 6] == '' then return nil, 'MORE ' .. id .. ' live' end
   local writes, fields = merged(0, parts(ARGV[i + 4]), {}, 1, 0)
@@ -54,22 +55,20 @@ local function make(base, device, i)
   local flat = {}
   for _, name in ipairs(OWN) do
     if v[name] then
-      flat[#flat + 1] = name
-      flat[#flat + 1] = v[name]
+      flat[#flat + 1], flat[#flat + 2] = name, v[name]
     end
   end
   for n = 1, #writes, 2 do
     v[writes[n]] = writes[n + 1]
-    flat[#flat + 1] = writes[n]
-    flat[#flat + 1] = writes[n + 1]
+    flat[#flat + 1], flat[#flat + 2] = writes[n], writes[n + 1]
   end
   local key = base .. ':session:' .. device .. '/' .. id
   -- First the indexes whose key may be corrupt: nothing was done then.
-  call('ZADD', base .. ':sessions', 0, device .. '/' .. id)
+  call('ZADD', base .. ':sessions', '0', device .. '/' .. id)
   call('HSET', key, unpack(flat))
   local s = session_of(base, device, id, key, v)
   s.reason = 'null'
-  make_current(base, device, id)
+  make_current(base, device, id, live)
   count(base, 'state:active', 1)
   count(base, 'opened', 1)
   if gone_by(s) then call('PEXPIREAT', key, text(gone_by(s))) end

@@ -36,7 +36,7 @@ local function session(base, device, id, key, state, rev, clocks, active, create
   -- Values that Lua does not count by: one of them is not a number, or infinite, or below 0, or no
   -- whole one: a warning is kept as whole ms, and would be due again for ever.
   if not (used + made + lives + stands + n + current < 9007199254740992)
-    or math.min(used, made, lives, stands, n, current) < 0
+    or used < 0 or made < 0 or lives < 0 or stands < 0 or n < 0 or current < 0
     or used % 1 + made % 1 + lives % 1 + stands % 1 + n % 1 + current % 1 > 0 then
     corrupt('numbers')
   end
@@ -47,17 +47,20 @@ local function session(base, device, id, key, state, rev, clocks, active, create
     fenced = fenced == 'yes', links = links or ''}
 end
 
--- The addressed session, or nil if there is no such session.
-local function load(base, device, id)
+-- The addressed session, or nil if there is no such session. Further members that are asked for are
+-- in `members`, from place 13 on.
+local function load(base, device, id, ...)
   local found, key = find_session(base, device, id)
   local v = found and call('HMGET', key, 'state', 'rev', 'clocks', 'active', 'created', 'born',
-    'since', 'warned', 'chat', 'chats', 'fenced', 'links')
+    'since', 'warned', 'chat', 'chats', 'fenced', 'links', ...)
   if not v then return nil end
   if not v[1] and call('EXISTS', key) == 0 then
     local other = find_other(base, device, id, found)
-    return other and load(base, device, other)
+    return other and load(base, device, other, ...)
   end
-  return session(base, device, found, key, unpack(v, 1, 12))
+  local s = session(base, device, found, key, unpack(v, 1, 12))
+  s.members = v
+  return s
 end
 
 -- The members of a record by their names.
