@@ -40,12 +40,4 @@ package struct EventQuery: Sendable {
     case .group: principal.seesAllDevices
     }
   }
-
-  /// Whether new events of these devices may answer it.
-  package func concerns(_ devices: Set<[UInt8]>) -> Bool {
-    switch source {
-    case .device(let device, _): devices.contains(device)
-    case .group: true
-    }
-  }
 }

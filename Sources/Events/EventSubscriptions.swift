@@ -12,28 +12,11 @@ package import Wire
 
 /// One loop's subscriptions to events.
 package final class EventSubscriptions: EventService {
-  /// An EVENTS request that awaits an answer, or holds events.
-  package struct Request {
-    package let ticket: Ticket
-    package let query: EventQuery
-    package var wait: EventWait
-    /// Whether its caller's next request is begun after this one's reply.
-    let holdsCaller: Bool
-    /// The events that were read for it and are not delivered yet.
-    package var held: HeldEvents?
-    var readAtMs: Int64 = 0
-
-    package var connection: ConnectionID { ConnectionID(packed: ticket.client) }
-  }
-
   package unowned let server: any SubscriptionsOwner
   private let index: Int
   private var watchers = Watchers()
   private var starting: [UInt64: Ticket] = [:]
-  private var requests: [UInt64: Request] = [:]
-  private var numbers: [ConnectionID: [UInt64]] = [:]
-  private var nextNumber: UInt64 = 0
-  private var waiting = 0
+  private var requests = EventRequests()
   private var timer: LoopTimer?
   private var timerAtMs = Int64.max
   var transfers = PendingTransfers()
@@ -59,18 +42,18 @@ package final class EventSubscriptions: EventService {
   package func drain() {
     isDraining = true
     for watch in watchers.onePerConnection { server.push(watch, drainLine) }
-    for number in Array(requests.keys) { advance(number) { $0.cutShort(nowMs: $1) } }
+    for number in requests.numbers { advance(number) { $0.cutShort(nowMs: $1) } }
   }
 
   /// Whether Redis knows the outcome of all events that were given to this loop.
   package var isSettled: Bool {
-    transfers.isEmpty && !requests.values.contains { $0.wait.state == .leaving }
+    transfers.isEmpty && !requests.isAnyLeaving
   }
 
   /// The tail runs as long as any loop has a connection that watches or waits.
   private func publishNeed() {
     server.counters.set(watchers.count, .watches)
-    server.counters.set(waiting, .waiters)
+    server.counters.set(requests.waiting, .waiters)
   }
 }
 
@@ -109,14 +92,15 @@ extension EventSubscriptions {
 
   /// A caller has closed its side; its connection may be broken.
   package func inputEnded(_ connection: ConnectionID) {
-    for number in numbers[connection] ?? [] { advance(number) { $0.inputEnded(nowMs: $1) } }
+    for number in requests.numbers(of: connection) { advance(number) { $0.inputEnded(nowMs: $1) } }
   }
 
   /// The principals have changed: requests and watches that are not allowed any more end.
   ///
   /// A watch ends with its connection, so that its caller notices.
   package func accessChanged() {
-    for (number, request) in requests {
+    for number in requests.numbers {
+      guard let request = requests[number] else { continue }
       let principal = server.subscriber(request.connection)?.principal
       guard !request.query.isAllowed(principal) else { continue }
       advance(number) { wait, _ in wait.refused() }
@@ -134,7 +118,9 @@ extension EventSubscriptions {
   /// The connection is gone.
   package func closed(_ connection: ConnectionID) {
     if watchers.count(of: connection) > 0 { unwatch(connection) }
-    for number in numbers[connection] ?? [] { advance(number) { wait, _ in wait.closed() } }
+    for number in requests.numbers(of: connection) {
+      advance(number) { wait, _ in wait.closed() }
+    }
   }
 
   /// Redis has said where the logs end.
@@ -167,8 +153,7 @@ extension EventSubscriptions {
       where server.maySee(watch.connection, event.device) { server.push(watch, event.line) }
     }
     guard !requests.isEmpty else { return }
-    let devices = Set(events.map(\.device))
-    wake { $0.concerns(devices) }
+    wake(requests.numbers(concerning: Set(events.map(\.device))))
   }
 }
 
@@ -184,15 +169,13 @@ extension EventSubscriptions {
   /// from the group is then written at once. The caller's next request is begun after the reply to
   /// one that waits.
   package func query(_ query: EventQuery, _ ticket: Ticket, waitMs: Int64) {
-    nextNumber += 1
-    let number = nextNumber
     let takes = query.group != nil
     let waits = waitMs > 0 && !isDraining
-    requests[number] = Request(
-      ticket: ticket, query: query, wait: EventWait(takes: takes, waitMs: waits ? waitMs : 0),
-      holdsCaller: waits)
+    let number = requests.add(
+      EventRequest(
+        ticket: ticket, query: query, wait: EventWait(takes: takes, waitMs: waits ? waitMs : 0),
+        holdsCaller: waits))
     let id = ConnectionID(packed: ticket.client)
-    numbers[id, default: []].append(number)
     let connection = server.subscriber(id)
     if waits { connection?.holdForWait() }
     guard takes else { return advance(number) { $0.turnCame(nowMs: $1) } }
@@ -201,7 +184,7 @@ extension EventSubscriptions {
 
   /// All output of a connection, as far as it is known, is with the kernel.
   package func outputSent(_ connection: any Subscriber) {
-    for number in numbers[connection.id] ?? [] {
+    for number in requests.numbers(of: connection.id) {
       guard let request = requests[number], request.wait.state == .queued else { continue }
       if connection.isNext(request.ticket.slot) {
         advance(number) { $0.turnCame(nowMs: $1) }
@@ -213,41 +196,38 @@ extension EventSubscriptions {
 
   /// The kernel has taken all of a reply with events.
   package func handedOver(_ connection: ConnectionID) {
-    for number in numbers[connection] ?? [] where requests[number]?.wait.state == .writing {
+    for number in requests.numbers(of: connection)
+    where requests[number]?.wait.state == .writing {
       advance(number) { wait, _ in wait.written() }
     }
   }
 
   /// Ends the waits that keep much memory: nothing else may end them for days.
   package func endWaits(_ keepsMuch: (ConnectionID) -> Bool) {
-    for (number, request) in requests where keepsMuch(request.connection) {
+    for number in requests.numbers {
+      guard let request = requests[number], keepsMuch(request.connection) else { continue }
       advance(number) { $0.cutShort(nowMs: $1) }
     }
   }
 
-  /// Wakes requests for which there may be an event now.
-  func wake(_ isConcerned: (EventQuery) -> Bool) {
-    for (number, request) in requests where isConcerned(request.query) {
-      advance(number) { $0.eventsCame(nowMs: $1) }
-    }
+  /// Wakes the requests of a group, for which there may be an event now.
+  func wake(group: String) { wake(requests.numbers(ofGroup: group)) }
+
+  private func wake(_ numbers: [UInt64]) {
+    for number in numbers { advance(number) { $0.eventsCame(nowMs: $1) } }
   }
 
   private func timerFired() {
     timerAtMs = .max
-    let now = server.loop.nowMs
-    for (number, request) in requests {
-      guard let atMs = request.wait.timerAtMs else { continue }
-      if atMs <= now {
-        advance(number) { $0.timerFired(nowMs: $1) }
-      } else {
-        setTimer(atMs)
-      }
-    }
+    var due: [UInt64] = []
+    while let number = requests.takeDue(nowMs: server.loop.nowMs) { due.append(number) }
+    for number in due { advance(number) { $0.timerFired(nowMs: $1) } }
+    setTimer()
   }
 
-  /// Sets the timer for then at the latest; a needless firing does no harm.
-  private func setTimer(_ atMs: Int64) {
-    guard atMs < timerAtMs else { return }
+  /// Sets the timer for the first deadline; a needless firing does no harm.
+  private func setTimer() {
+    guard let atMs = requests.nextDeadlineMs, atMs < timerAtMs else { return }
     timerAtMs = atMs
     timer?.set(afterMs: max(0, atMs - server.loop.nowMs))
   }
@@ -263,29 +243,21 @@ extension EventSubscriptions {
   /// Nil if the request has ended before.
   private func settle(
     _ number: UInt64, _ event: (inout EventWait, Int64) -> EventWait.Action
-  ) -> (request: Request, action: EventWait.Action)? {
-    guard var request = requests[number] else { return nil }
-    let wasWaiting = request.wait.isWaiting
-    let action = event(&request.wait, server.loop.nowMs)
-    if request.wait.isEnded {
-      requests[number] = nil
-      let left = numbers[request.connection]?.filter { $0 != number } ?? []
-      numbers[request.connection] = left.isEmpty ? nil : left
+  ) -> (request: EventRequest, action: EventWait.Action)? {
+    let (now, wereWaiting) = (server.loop.nowMs, requests.waiting)
+    guard let (request, action) = requests.change(number, { event(&$0.wait, now) }) else {
+      return nil
+    }
+    if request.wait.isEnded, request.holdsCaller {
       // The caller goes on at the end of the turn: after the reply.
-      if request.holdsCaller { server.subscriber(request.connection)?.release() }
-    } else {
-      requests[number] = request
-      if let atMs = request.wait.timerAtMs { setTimer(atMs) }
+      server.subscriber(request.connection)?.release()
     }
-    let isWaiting = request.wait.isWaiting
-    if isWaiting != wasWaiting {
-      waiting += isWaiting ? 1 : -1
-      publishNeed()
-    }
+    setTimer()
+    if requests.waiting != wereWaiting { publishNeed() }
     return (request, action)
   }
 
-  private func perform(_ action: EventWait.Action, _ number: UInt64, _ request: Request) {
+  private func perform(_ action: EventWait.Action, _ number: UInt64, _ request: EventRequest) {
     switch action {
     case .nothing: break
     case .startTail:
@@ -307,7 +279,7 @@ extension EventSubscriptions {
     }
   }
 
-  private func answerNothing(_ request: Request) {
+  private func answerNothing(_ request: EventRequest) {
     EventSubscriptions.nothing.withUnsafeBufferPointer {
       server.answerText(request.ticket, $0, onlyReads: false)
     }
@@ -361,8 +333,8 @@ extension EventSubscriptions {
         failed(number, server.store.refusal(of: reply, .readGroup))
         return
       }
-      requests[number]?.held = page.held
-      requests[number]?.readAtMs = server.loop.nowMs
+      let now = server.loop.nowMs
+      _ = requests.change(number) { ($0.held, $0.readAtMs) = (page.held, now) }
       server.store.withLine(of: reply[0]) { deliver(number, page, $0) }
     }
   }

@@ -13,7 +13,7 @@ extension EventSubscriptions {
   private static let retryMs: Int64 = 100
 
   /// The events are with their caller's connection: its own until `--ack-timeout`.
-  func markGiven(_ request: Request) {
+  func markGiven(_ request: EventRequest) {
     guard let held = request.held else { return }
     let sinceReadMs = Int(server.loop.nowMs - request.readAtMs)
     for ageMs in held.agesMs { server.counters.groupLagMs.add(max(0, ageMs) + sinceReadMs) }
@@ -53,7 +53,7 @@ extension EventSubscriptions {
         // Redis gives them to the next consumer when the lease is over.
         _ = server.store.refusal(of: reply, .transferPending)
       } else if transfer.target == .returned {
-        wake { $0.group == transfer.group }
+        wake(group: transfer.group)
       }
     }
   }

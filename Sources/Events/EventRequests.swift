@@ -1,0 +1,169 @@
+// Owns: the EVENTS requests of a loop, and how each is found: by its number, by its connection, by
+// the events that may answer it, and by its deadline. A value, without Redis or a clock; the shell
+// in EventSubscriptions.swift performs what they ask for. Runs on the loop's thread.
+//
+// Thousands of requests may wait, and leave together: none of these ways goes through all of them.
+
+internal import Loop
+internal import Metrics
+package import RedisConnection
+package import Store
+
+/// An EVENTS request that awaits an answer, or holds events.
+package struct EventRequest {
+  package let ticket: Ticket
+  package let query: EventQuery
+  package var wait: EventWait
+  /// Whether its caller's next request is begun after this one's reply.
+  let holdsCaller: Bool
+  /// The events that were read for it and are not delivered yet.
+  package var held: HeldEvents?
+  var readAtMs: Int64 = 0
+  /// The deadline by which it is found now; nil for none.
+  fileprivate var notedMs: Int64?
+
+  package init(ticket: Ticket, query: EventQuery, wait: EventWait, holdsCaller: Bool) {
+    self.ticket = ticket
+    self.query = query
+    self.wait = wait
+    self.holdsCaller = holdsCaller
+  }
+
+  package var connection: ConnectionID { ConnectionID(packed: ticket.client) }
+}
+
+/// All EVENTS requests of a loop.
+package struct EventRequests {
+  /// The source that a request reads, as events concern it.
+  private enum Source: Hashable {
+    case device([UInt8])
+    /// Every event concerns a group.
+    case group(String)
+
+    init(_ query: EventQuery) {
+      self =
+        switch query.source {
+        case .device(let device, _): .device(device)
+        case .group(let name): .group(name)
+        }
+    }
+  }
+
+  private struct Deadline: Comparable {
+    let atMs: Int64
+    let number: UInt64
+
+    static func < (left: Deadline, right: Deadline) -> Bool {
+      (left.atMs, left.number) < (right.atMs, right.number)
+    }
+  }
+
+  private var requests: [UInt64: EventRequest] = [:]
+  private var byConnection: [ConnectionID: [UInt64]] = [:]
+  private var bySource: [Source: Set<UInt64>] = [:]
+  private var groups: Set<String> = []
+  /// An entry that its request has no more is passed over when its time has come.
+  private var deadlines = Heap<Deadline>()
+  private var lastNumber: UInt64 = 0
+  /// How many wait with `wait=`, for which the tail has to run.
+  package private(set) var waiting = 0
+
+  package init() {}
+
+  package var isEmpty: Bool { requests.isEmpty }
+  package var count: Int { requests.count }
+  /// Every number, for what concerns all: a drain, a change of rights.
+  package var numbers: [UInt64] { Array(requests.keys) }
+  /// Whether Redis gives to a request whose caller is gone.
+  package var isAnyLeaving: Bool { requests.values.contains { $0.wait.state == .leaving } }
+
+  package subscript(number: UInt64) -> EventRequest? { requests[number] }
+
+  /// The requests of a connection, in their order.
+  package func numbers(of connection: ConnectionID) -> [UInt64] { byConnection[connection] ?? [] }
+
+  /// The requests that events of these devices may answer.
+  package func numbers(concerning devices: Set<[UInt8]>) -> [UInt64] {
+    devices.flatMap { bySource[.device($0)] ?? [] } + groups.flatMap { numbers(ofGroup: $0) }
+  }
+
+  package func numbers(ofGroup name: String) -> [UInt64] { Array(bySource[.group(name)] ?? []) }
+
+  /// Takes a request and gives its number.
+  package mutating func add(_ request: EventRequest) -> UInt64 {
+    lastNumber += 1
+    let number = lastNumber
+    byConnection[request.connection, default: []].append(number)
+    bySource[Source(request.query), default: []].insert(number)
+    if let group = request.query.group { groups.insert(group) }
+    waiting += request.wait.isWaiting ? 1 : 0
+    store(number, request)
+    return number
+  }
+
+  /// Changes a request, and forgets it if it has ended; nil if there is none of this number.
+  package mutating func change<Result>(
+    _ number: UInt64, _ body: (inout EventRequest) -> Result
+  ) -> (request: EventRequest, result: Result)? {
+    guard var request = requests[number] else { return nil }
+    let wasWaiting = request.wait.isWaiting
+    let result = body(&request)
+    if wasWaiting != request.wait.isWaiting { waiting += wasWaiting ? -1 : 1 }
+    if request.wait.isEnded { remove(number, request) } else { store(number, request) }
+    return (request, result)
+  }
+
+  private mutating func store(_ number: UInt64, _ request: EventRequest) {
+    var request = request
+    if let atMs = request.wait.timerAtMs, atMs != request.notedMs {
+      deadlines.insert(Deadline(atMs: atMs, number: number))
+    }
+    request.notedMs = request.wait.timerAtMs
+    requests[number] = request
+    dropPassedOver()
+  }
+
+  private mutating func remove(_ number: UInt64, _ request: EventRequest) {
+    requests[number] = nil
+    let connection = request.connection
+    if let at = byConnection[connection]?.firstIndex(of: number) {
+      byConnection[connection]?.remove(at: at)
+    }
+    if byConnection[connection]?.isEmpty == true { byConnection[connection] = nil }
+    let source = Source(request.query)
+    bySource[source]?.remove(number)
+    if bySource[source]?.isEmpty == true {
+      bySource[source] = nil
+      if let group = request.query.group { groups.remove(group) }
+    }
+    dropPassedOver()
+  }
+
+  // MARK: Deadlines
+
+  /// When the first of them may be due.
+  package var nextDeadlineMs: Int64? { deadlines.least?.atMs }
+
+  /// The entries that are kept for deadlines, those without a request included.
+  package var deadlineEntries: Int { deadlines.count }
+
+  /// Takes a request whose deadline has come.
+  package mutating func takeDue(nowMs: Int64) -> UInt64? {
+    while let first = deadlines.least, first.atMs <= nowMs {
+      _ = deadlines.popLeast()
+      guard requests[first.number]?.notedMs == first.atMs else { continue }
+      requests[first.number]?.notedMs = nil
+      return first.number
+    }
+    return nil
+  }
+
+  /// Entries of requests that have ended take no more room than the others.
+  private mutating func dropPassedOver() {
+    guard deadlines.count > 2 * requests.count + 64 else { return }
+    deadlines = Heap(
+      requests.compactMap { number, request in
+        request.notedMs.map { Deadline(atMs: $0, number: number) }
+      })
+  }
+}
