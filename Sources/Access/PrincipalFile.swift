@@ -21,24 +21,9 @@ package enum PrincipalFile {
   }
 
   private static func read(_ path: String) throws(PrincipalFileError) -> String {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      throw PrincipalFileError(description: SystemError("open \(path)", errno).description)
-    }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 65_536)
-    while true {
-      let count = Glibc.read(descriptor, &chunk, chunk.count)
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else {
-        throw PrincipalFileError(description: SystemError("read \(path)", errno).description)
-      }
-      if count == 0 { break }
-      bytes += chunk[..<count]
-      guard bytes.count <= bytesMax else {
-        throw PrincipalFileError(description: "\(path) has more than \(bytesMax) bytes")
-      }
+    let bytes: [UInt8]
+    do throws(FileError) { bytes = try RegularFile.read(path, bytesMax: bytesMax) } catch {
+      throw PrincipalFileError(description: error.description)
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw PrincipalFileError(description: "\(path) is not UTF-8")

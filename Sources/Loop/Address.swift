@@ -1,5 +1,6 @@
 // Owns: socket addresses, and the sockets that listen on them or connect to them. Any thread.
 
+internal import CLinux
 internal import Glibc
 
 /// Where a socket listens or connects.
@@ -125,6 +126,15 @@ extension Socket {
   /// Begins to accept connections at the bound address.
   package func listen(backlog: Int32) throws(SystemError) {
     try systemCall("listen") { Glibc.listen(descriptor, backlog) }
+  }
+
+  /// Has the kernel drop requests for further connections; those that it has begun are completed.
+  ///
+  /// Their peers ask again a second later. A listening socket that is closed resets connections
+  /// that were not accepted, so all have to be, and no other may come meanwhile.
+  package func dropConnectionRequests() {
+    // Where the kernel does not let it be, the moment of closing is as it always was.
+    _ = drop_connection_requests(descriptor)
   }
 
   /// The port that a listening TCP socket got.

@@ -27,8 +27,9 @@ package final class ChildProcess {
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    // A pipe at that path would hold up this process until it has a reader.
     posix_spawn_file_actions_addopen(
-      &actions, 1, outputPath, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+      &actions, 1, outputPath, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0o600)
     posix_spawn_file_actions_adddup2(&actions, 1, 2)
 
     var attributes = posix_spawnattr_t()

@@ -65,7 +65,7 @@ package enum Outcome: Int, CaseIterable, Sendable {
 
 /// Single figures of a loop.
 package enum Figure: Int, CaseIterable, Sendable {
-  case connectionsOpened, connectionsNow
+  case connectionsOpened, connectionsNow, acceptPauses
   case requestsInFlight, turnedAtMs
   case bufferedBytes, pressureRequests, pressureReplies, pressureReadPauses, pressureWatches
   case authFailures

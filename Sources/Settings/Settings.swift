@@ -125,6 +125,10 @@ package struct Settings: Sendable, Equatable {
   /// The most bytes that are kept for all connections, after which each may keep only a little.
   package var bufferedBytesMax = 256 << 20
   package var connectionsMax = 20_000
+  /// The most connections to the admin port.
+  package var adminConnectionsMax = 64
+  /// How long a connection to the admin port may take for a request and its answer.
+  package var adminTimeoutMs: Int64 = 10_000
   /// The most connections from one address.
   package var connectionsPerAddressMax = 16_000
   /// The most requests of all connections that are under way.

@@ -244,8 +244,21 @@ extension Settings {
     .count(
       .init(
         "--max-connections", .limits, default: "20000",
-        "The most clients at once. A further one gets ERR overloaded and is closed."),
+        "The most clients at once. A further one gets ERR overloaded and is closed. Fewer where "
+          + "the system does not allow as many open files: the log says so at the start."),
       1...1_000_000, \.connectionsMax),
+    .count(
+      .init(
+        "--max-admin-connections", .limits, default: "64",
+        "The most connections to --admin at once. For a further one, that which has the least time "
+          + "left is closed."),
+      4...10_000, \.adminConnectionsMax),
+    .duration(
+      .init(
+        "--admin-timeout", .limits, default: "10s",
+        "After how long a connection to --admin is closed whose request is not complete, or not "
+          + "answered, and how long it may be silent between two requests."),
+      1_000...600_000, \.adminTimeoutMs),
     .count(
       .init(
         "--max-connections-per-address", .limits, default: "16000",

@@ -133,6 +133,53 @@ struct HTTPServerTests {
     #expect(bodies.count == 2 && bodies == bodies.sorted())
   }
 
+  /// Sends to a server of its own, on so many connections, and gives what each got until its end.
+  private func crowd(
+    _ requests: [String], connectionsMax: Int, limited: @escaping (HTTPLimit) -> Void
+  ) throws -> [String] {
+    let loop = try EventLoop()
+    let server = try HTTPServer(
+      loop, host: "127.0.0.1", port: 0, connectionsMax: connectionsMax, timeoutMs: 1_000,
+      limited: limited
+    ) { _ in HTTPAnswer(status: 200, body: "ok\n") }
+    let answers = try Mailbox<(Int, [UInt8])>()
+    var got = [String?](repeating: nil, count: requests.count)
+    let reader = MailboxReader(loop, answers) { index, bytes in
+      got[index] = String(decoding: bytes, as: UTF8.self)
+      if !got.contains(nil) { loop.stop() }
+    }
+    let port = server.port
+    let clients = try requests.enumerated().map { index, request in
+      try LoopThread(name: "client") {
+        answers.post((index, converse(port, Array(request.utf8), thenEnds: false)))
+      }
+    }
+    run(loop, keeping: server, reader, within: 30_000)
+    for client in clients { client.join() }
+    return got.map { $0 ?? "" }
+  }
+
+  @Test func `a connection that does not end its request is closed in time`() throws {
+    var slow = 0
+    let got = try crowd(["GET /healthz HTTP/1.1\r\nX: ", ""], connectionsMax: 4) {
+      if case .slow(let count) = $0 { slow += count }
+    }
+    #expect(got.allSatisfy { !$0.contains(" 200 ") })
+    // libevent closes what is silent for as long, and may be the first to do so.
+    #expect(slow <= 2)
+  }
+
+  @Test func `of too many connections those with the least time left are ended`() throws {
+    var full = 0
+    let whole = "GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    let dawdlers = Array(repeating: "GET /healthz HTTP/1.1\r\n", count: 12)
+    let got = try crowd(dawdlers + [whole], connectionsMax: 4) {
+      if case .full = $0 { full += 1 }
+    }
+    #expect(full >= 8)
+    #expect(got.dropLast().allSatisfy { !$0.contains(" 200 ") })
+  }
+
   @Test func `a port in use cannot be listened on`() throws {
     let loop = try EventLoop()
     let server = try HTTPServer(loop, host: "127.0.0.1", port: 0) { _ in

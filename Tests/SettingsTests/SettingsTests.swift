@@ -70,6 +70,8 @@ struct SettingsTests {
     Sample("--max-unread", "1KiB", bad: ["1023", "1073741825"]),
     Sample("--max-buffered", "64MiB", bad: ["1048575", "65537MiB"]),
     Sample("--max-connections", "1000000", bad: ["0", "1000001"]),
+    Sample("--max-admin-connections", "4", bad: ["3", "10001"]),
+    Sample("--admin-timeout", "1s", bad: ["0", "999ms"]),
     Sample("--max-connections-per-address", "1", bad: ["0", "1000001"]),
     Sample("--max-requests", "1", bad: ["0", "10000001"]),
     Sample("--line-timeout", "0", bad: ["9ms", "3600001ms"]),

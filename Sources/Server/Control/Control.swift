@@ -62,14 +62,16 @@ package final class Control {
 
   private static let logCheckMs: Int64 = 1_000
 
-  private init(_ loop: EventLoop, _ settings: Settings, log: Log) throws(StartError) {
+  private init(_ loop: EventLoop, _ asked: Settings, log: Log) throws(StartError) {
     self.loop = loop
-    self.settings = settings
     self.log = log
+    var settings = asked
     let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     let threads = settings.threads == 0 ? min(cores, 64) : settings.threads
     let principals = try Control.principals(settings)
     listeners = try Control.bind(settings.listen, count: threads)
+    let budget = try Control.divideDescriptors(&settings, threads: threads, log)
+    self.settings = settings
     embedded = settings.redisURL == nil ? try EmbeddedRedis(loop, settings, log: log) : nil
     let endpoint: RedisEndpoint
     if let embedded {
@@ -93,7 +95,7 @@ package final class Control {
       shared = try SharedState(
         settings, log: log, workerID: Control.makeWorkerID(), threads: threads,
         redisMode: embedded == nil ? "standalone" : "embedded", verbs: VerbTable.all.count,
-        principals: principals)
+        descriptorsMax: budget.callers, principals: principals)
       reports = try Mailbox()
       listenPort = try listeners[0].localPort()
     } catch {
@@ -105,7 +107,6 @@ package final class Control {
   package static func run(_ settings: Settings) -> Int32 {
     let log = Log(level: settings.logLevel)
     signal(SIGPIPE, SIG_IGN)
-    raiseDescriptorLimit()
     do throws(StartError) {
       let loop: EventLoop
       do throws(SystemError) { loop = try EventLoop() } catch {
@@ -140,8 +141,12 @@ extension Control {
     ]
     reader = MailboxReader(loop, reports) { [unowned self] in received($0) }
     do throws(SystemError) {
-      admin = try HTTPServer(loop, host: settings.admin.host, port: settings.admin.port) {
-        [unowned self] in AdminPages.answer($0, shared, isReady: isReady, unfitness: unfitness)
+      admin = try HTTPServer(
+        loop, host: settings.admin.host, port: settings.admin.port,
+        connectionsMax: settings.adminConnectionsMax, timeoutMs: settings.adminTimeoutMs,
+        limited: { [unowned self] in adminLimited($0) }
+      ) { [unowned self] in
+        AdminPages.answer($0, shared, isReady: isReady, unfitness: unfitness)
       }
     } catch {
       throw StartError(text: "the admin port \(settings.admin) cannot be used: \(error)")
@@ -253,14 +258,6 @@ extension Control {
     let name = host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
     let start = String(UInt32.random(in: .min ... .max), radix: 16)
     return "\(String(decoding: name, as: UTF8.self))-\(getpid())-\(start)"
-  }
-
-  /// Lets the process have as many descriptors as the system allows it.
-  private static func raiseDescriptorLimit() {
-    var limit = rlimit()
-    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-    limit.rlim_cur = limit.rlim_max
-    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 
   private func connectionChanged(_ event: ControlStore.ConnectionEvent) {

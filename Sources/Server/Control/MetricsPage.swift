@@ -58,6 +58,7 @@ enum MetricsPage {
       shared.isDraining ? 1 : 0)
     requests(shared, &page)
     connections(shared, &page)
+    descriptors(shared, &page)
     buffers(shared, &page)
     access(shared, &page)
     redis(shared, &page)
@@ -131,6 +132,24 @@ enum MetricsPage {
       page.sample(
         "latchkey_connections_closed_total", "reason=\"\(reason.rawValue)\"", count)
     }
+  }
+
+  private static func descriptors(_ shared: SharedState, _ page: inout MetricsText) {
+    page.single(
+      "latchkey_caller_descriptors", "gauge", "Descriptors of client connections.",
+      shared.descriptors.now)
+    page.single(
+      "latchkey_caller_descriptors_limit", "gauge",
+      "Descriptors that client connections may have; the others are for Redis and the admin port.",
+      shared.descriptors.most)
+    page.single(
+      "latchkey_accept_pauses_total", "counter",
+      "Times that no client connection was taken for a moment, for want of a descriptor.",
+      shared.sum(.acceptPauses))
+    page.single(
+      "latchkey_admin_connections_closed_total", "counter",
+      "Connections to the admin port that were closed because of its limits.",
+      shared.adminEnded.load(ordering: .relaxed))
   }
 
   private static func buffers(_ shared: SharedState, _ page: inout MetricsText) {

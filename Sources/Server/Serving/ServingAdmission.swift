@@ -31,6 +31,21 @@ extension ServingLoop {
     countConnections()
   }
 
+  /// No caller is taken for a moment: there is no descriptor for one.
+  func acceptPaused(_ why: Acceptor.Pause) {
+    counters.add(.acceptPauses)
+    switch why {
+    case .noDescriptors:
+      shared.log.repeated(
+        .warn, "callers wait: no descriptor is left for them", cause: "limit",
+        ["descriptors": "\(shared.descriptors.most)", "fix": DescriptorBudget.fix])
+    case .failed(let error):
+      shared.log.repeated(
+        .warn, "callers wait: a connection could not be accepted", cause: error.description,
+        ["error": error.description])
+    }
+  }
+
   private static let tooManyOfAddress = RequestError(
     .overloaded, "too many connections from your address")
 
@@ -89,6 +104,7 @@ extension ServingLoop {
 
   /// A connection has ended.
   func leave(_ connection: Connection) {
+    shared.descriptors.giveBack()
     if connection.isRefused { admission.refusedLeft() }
     if let host = connection.host { shared.addresses.release(host) }
     countConnections()

@@ -126,7 +126,11 @@ final class ServingLoop {
       shared.log.error("cannot listen", ["error": error.description])
       return
     }
-    acceptor = Acceptor(loop, listener) { [unowned self] in accepted($0) }
+    acceptor = Acceptor(loop, listener, shared.descriptors) { [unowned self] in
+      accepted($0)
+    } paused: { [unowned self] in
+      acceptPaused($0)
+    }
     serves?()
     serves = nil
   }

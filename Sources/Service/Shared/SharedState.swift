@@ -30,6 +30,10 @@ package final class SharedState: Sendable {
   package let addresses = AddressCounts()
   /// The bytes that are kept for callers.
   package let buffered = BufferedTotal()
+  /// The descriptors of callers' connections.
+  package let descriptors: DescriptorPool
+  /// The connections to the admin port that were ended because of its limits.
+  package let adminEnded = Atomic(0)
   /// The principals; nil without --auth.
   package let principals: Mutex<Principals?>
   private let draining = Atomic(false)
@@ -37,7 +41,7 @@ package final class SharedState: Sendable {
 
   package init(
     _ settings: Settings, log: Log, workerID: String, threads: Int, redisMode: String,
-    verbs: Int, principals: Principals? = nil
+    verbs: Int, descriptorsMax: Int = .max, principals: Principals? = nil
   ) throws(SystemError) {
     self.settings = settings
     self.log = log
@@ -45,6 +49,7 @@ package final class SharedState: Sendable {
     self.threads = threads
     self.redisMode = redisMode
     self.principals = Mutex(principals)
+    descriptors = DescriptorPool(most: descriptorsMax)
     counters = (0..<threads).map { _ in Counters(verbs: verbs) }
     deadlineMailbox = try Mailbox()
     tailRequests = try Mailbox()

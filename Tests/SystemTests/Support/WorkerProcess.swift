@@ -27,10 +27,10 @@ final class WorkerProcess: Sendable {
 
   /// Starts `serve` on free ports and waits for its ready line.
   init(
-    _ arguments: [String], environment: [String: String] = [:],
+    _ arguments: [String], environment: [String: String] = [:], openFiles: Int? = nil,
     within limit: Duration = .seconds(10)
   ) throws {
-    let starting = try Starting(arguments, environment: environment)
+    let starting = try Starting(arguments, environment: environment, openFiles: openFiles)
     readyLine = try starting.awaitReadyLine(within: limit)
     listenPort = try WorkerProcess.port("listen", in: readyLine)
     adminPort = try WorkerProcess.port("admin", in: readyLine)
@@ -38,10 +38,12 @@ final class WorkerProcess: Sendable {
     child = starting.child
   }
 
-  convenience init(on redis: RedisServer, _ more: [String] = []) throws {
+  convenience init(
+    on redis: RedisServer, _ more: [String] = [], openFiles: Int? = nil
+  ) throws {
     // The rights that are deployed are on the keys of the default namespace.
     let url = more.contains("--namespace") ? redis.adminURL : redis.url
-    try self.init(["--redis", url] + more)
+    try self.init(["--redis", url] + more, openFiles: openFiles)
   }
 
   var pid: pid_t { child.pid }
@@ -102,15 +104,19 @@ struct Starting {
   let child: Child
   let folder: String
 
-  init(_ arguments: [String], environment: [String: String] = [:]) throws {
+  /// `openFiles` is how many descriptors the worker may have.
+  init(
+    _ arguments: [String], environment: [String: String] = [:], openFiles: Int? = nil
+  ) throws {
     let binary = WorkerProcess.binary
     guard FileManager.default.isExecutableFile(atPath: binary) else {
       throw Failure("no worker at \(binary): build it, or set LATCHKEY_BINARY")
     }
     folder = try Scratch.folder("worker")
     let ports = ["--listen", "--admin"].filter { !arguments.contains($0) }
+    let limit = openFiles.map { ["/usr/bin/prlimit", "--nofile=\($0):\($0)"] } ?? []
     child = try Child(
-      [binary, "serve"] + ports.flatMap { [$0, "127.0.0.1:0"] } + arguments, folder: folder,
+      limit + [binary, "serve"] + ports.flatMap { [$0, "127.0.0.1:0"] } + arguments, folder: folder,
       output: "\(folder)/stdout",
       errors: "\(folder)/stderr", environment: environment)
   }

@@ -1,0 +1,56 @@
+// Owns: how the descriptors that the process may have are divided among callers, the admin port
+// and the worker's own needs. A value; the main thread, at the start.
+
+internal import Glibc
+internal import Metrics
+internal import Settings
+
+/// The division of the process' descriptors.
+struct DescriptorBudget: Equatable {
+  /// The descriptors for connections of callers, refused ones included.
+  let callers: Int
+  /// Connections to the admin port.
+  let admin: Int
+  /// The most connections that are served.
+  let connectionsMax: Int
+  /// What the limit has to be for all that was asked for.
+  let wantedLimit: Int
+
+  /// What an operator can do.
+  static let fix = "allow more open files (ulimit -n, LimitNOFILE=) or lower --max-connections"
+
+  /// The descriptors of a serving thread: poller, mailbox, Redis, and a resolver's mailbox.
+  private static let perThread = 5
+  /// Those of the control loop: four connections to Redis and their resolvers, and files that are
+  /// open for a moment.
+  private static let control = 16
+  /// Refused callers for whom there is room beside those who are served, for each thread.
+  private static let refusedPerThread = 32
+
+  /// Divides `limit` descriptors, of which `openNow` are in use at the start.
+  ///
+  /// The admin port gets an eighth of a small limit at most. Callers get what is left; nil if there
+  /// is nothing.
+  init?(limit: Int, openNow: Int, threads: Int, settings: Settings) {
+    admin = max(4, min(settings.adminConnectionsMax, limit / 8))
+    let own = openNow + threads * DescriptorBudget.perThread + DescriptorBudget.control
+    let refused = threads * DescriptorBudget.refusedPerThread
+    wantedLimit = own + settings.adminConnectionsMax + settings.connectionsMax + refused
+    callers = limit - own - admin
+    guard callers > 0 else { return nil }
+    connectionsMax = min(settings.connectionsMax, max(1, callers - min(refused, callers / 8)))
+  }
+
+  /// How many are in use at the start, where the kernel does not say.
+  static let openAtStart = 32
+
+  /// Lets the process have as many descriptors as the system allows it; returns how many that is.
+  static func raiseLimit() -> Int {
+    var limit = rlimit()
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    guard getrlimit(resource, &limit) == 0 else { return 1_024 }
+    limit.rlim_cur = limit.rlim_max
+    setrlimit(resource, &limit)
+    return ProcessFigures.descriptorsMax()
+  }
+}
