@@ -20,7 +20,7 @@ final class LinkReconciler {
       let name = LinkName(text: words[1]), let status = LinkStatus(words: words[3...])
     {
       let note = "\(words[0]) \(words[1])"
-      settle(entry, status, of: name) { [self] in
+      settle(LinkEntry(name, entry), status) { [self] in
         Failpoint.informed.hit()
         store.call(
           ScriptQuery(.linkDone, at: partition, [note, String(words[2])])
@@ -30,27 +30,26 @@ final class LinkReconciler {
       let entry = SessionEntry(text: words[1])
     {
       Failpoint.due.hit()
-      check(entry, of: name)
+      check(LinkEntry(name, entry))
     }
   }
 
   /// Reads the session's status.
   ///
   /// A failure is retried: the entry is due again soon.
-  private func check(_ entry: SessionEntry, of name: LinkName) {
-    store.call(.status([entry], of: name)) { [self] result in
+  private func check(_ entry: LinkEntry) {
+    store.call(.status([entry])) { [self] result in
       guard case .success(let reply) = result, reply.count == 1,
         let status = LinkStatus(words: reply[0].text.split(separator: " "))
       else { return }
-      settle(entry, status, of: name) {}
+      settle(entry, status) {}
     }
   }
 
   private func settle(
-    _ entry: SessionEntry, _ status: LinkStatus, of name: LinkName,
-    _ done: @escaping () -> Void
+    _ entry: LinkEntry, _ status: LinkStatus, _ done: @escaping () -> Void
   ) {
-    store.call(.settle([(entry, status)], of: name)) { result in
+    store.call(.settle([(entry, status)])) { result in
       guard case .success(let reply) = result, reply.kind == .array else { return }
       done()
     }

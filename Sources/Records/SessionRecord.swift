@@ -186,6 +186,8 @@ struct SessionRecord {
 enum StoredLinks {
   /// Puts them as an object of lists, by kind in the order in which the kinds came; null if a line
   /// is none.
+  ///
+  /// The link by which a thread is reserved is none of the caller's.
   static func put(_ text: LentBytes?, into line: inout RecordLine) {
     guard let text, !text.isEmpty else { return line.put("{}") }
     guard let kinds = byKind(text) else { return line.putCorrupt(.of("links")) }
@@ -216,6 +218,7 @@ enum StoredLinks {
       guard words.count == 2,
         words.allSatisfy({ !$0.isEmpty && $0.allSatisfy(IDText.isIDByte) })
       else { return nil }
+      guard !words[0].elementsEqual("thread".utf8) else { continue }
       if let at = kinds.firstIndex(where: { $0.name.elementsEqual(words[0]) }) {
         kinds[at].refs.append(words[1])
       } else {

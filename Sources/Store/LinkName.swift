@@ -3,6 +3,7 @@
 
 internal import Scripts
 package import SessionModel
+internal import Wire
 
 /// The target of a link: a user, a tag, or another kind that callers name.
 package struct LinkName: Hashable, Sendable {
@@ -11,9 +12,30 @@ package struct LinkName: Hashable, Sendable {
 
   /// As Redis has it.
   package var text: String { "\(kind)/\(ref)" }
+  /// As the record of a session has it.
+  package var line: String { "\(kind) \(ref)\n" }
   package var partition: Partition { Partition(of: "\(kind):\(ref)") }
 
   package static func user(_ id: String) -> LinkName { LinkName(kind: "user", ref: id) }
+
+  /// The kind of the links of threads, which callers cannot name.
+  package static let threadKind = "thread"
+
+  /// The link by which a thread is reserved for its session.
+  ///
+  /// Its ref is the text with all percent-encoded that is no character of an id, and `%`.
+  package static func thread(_ text: some Sequence<UInt8>) -> LinkName {
+    var ref: [UInt8] = []
+    for byte in text {
+      if byte != UInt8(ascii: "%"), IDText.isIDByte(byte) {
+        ref.append(byte)
+      } else {
+        ref.append(UInt8(ascii: "%"))
+        ref += [byte >> 4, byte & 15].map { $0 + ($0 < 10 ? 48 : 55) }
+      }
+    }
+    return LinkName(kind: threadKind, ref: String(decoding: ref, as: UTF8.self))
+  }
 
   package init(kind: String, ref: String) {
     self.kind = kind
@@ -63,6 +85,17 @@ package struct SessionEntry: Hashable, Sendable {
   }
 }
 
+/// A session's entry in the index of one of its links; first of all it is a reservation.
+package struct LinkEntry: Hashable, Sendable {
+  package let link: LinkName
+  package let session: SessionEntry
+
+  package init(_ link: LinkName, _ session: SessionEntry) {
+    self.link = link
+    self.session = session
+  }
+}
+
 /// The status of a session for one of its links, as its own partition gave it.
 package struct LinkStatus: Sendable {
   /// `live`, `kept`, `gone`, or `freed`: gone, as the maker of the reservation knows.
@@ -95,21 +128,19 @@ package struct LinkStatus: Sendable {
   }
 }
 
-/// The script calls that keep links.
+/// The script calls that keep links; each entry is in a partition of its own.
 extension ScriptQuery {
-  package static func status(_ entries: [SessionEntry], of link: LinkName) -> ScriptQuery {
+  package static func status(_ entries: [LinkEntry]) -> ScriptQuery {
     ScriptQuery(
-      .linkStatus, over: entries.map(\.partition),
-      entries.flatMap { [$0.device, $0.session, link.kind, link.ref] })
+      .linkStatus, over: entries.map(\.session.partition),
+      entries.flatMap { [$0.session.device, $0.session.session, $0.link.kind, $0.link.ref] })
   }
 
-  package static func settle(
-    _ entries: [(SessionEntry, LinkStatus)], of link: LinkName
-  ) -> ScriptQuery {
+  package static func settle(_ entries: [(LinkEntry, LinkStatus)]) -> ScriptQuery {
     ScriptQuery(
-      .linkSettle, over: entries.map { _ in link.partition },
+      .linkSettle, over: entries.map(\.0.link.partition),
       entries.flatMap { entry, status in
-        [link.text, entry.text, status.word, status.checkAtText]
+        [entry.link.text, entry.session.text, status.word, status.checkAtText]
       })
   }
 }

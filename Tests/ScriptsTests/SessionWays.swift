@@ -10,15 +10,15 @@ extension ReturnWordTests {
   }
 
   private static func openRequest(
-    _ session: String, user: String = "", token: String = ""
+    _ session: String, links: String = "", token: String = ""
   ) -> [String] {
-    ["d", session, "\"t\"", clocks, "no", "", user, "", token, ""]
+    ["d", session, "\"t\"", clocks, "no", "", links, "", token, ""]
   }
 
   private static func recoverRequest(
-    _ hint: String, members: String = "", user: String = "", token: String = ""
+    _ hint: String, members: String = "", links: String = "", token: String = ""
   ) -> [String] {
-    ["d", hint, "", "", "T", "\"T\"", clocks, "no", members, user, "", token, ""]
+    ["d", hint, "", "", "T", "\"T\"", clocks, "no", members, links, "", token, ""]
   }
 
   private static let openedAndDeleted = [
@@ -60,8 +60,8 @@ extension ReturnWordTests {
     Way(
       script: .recoverLatest, request: recoverRequest(""), word: "OK",
       names: record.union(["how"])),
-    Way(script: .recoverLatest, request: recoverRequest("", user: "u"), word: "MORE"),
-    Way(script: .open, request: openRequest("S", user: "u"), word: "MORE"),
+    Way(script: .recoverLatest, request: recoverRequest("", links: "user u\n"), word: "MORE"),
+    Way(script: .open, request: openRequest("S", links: "user u\nthread t\n"), word: "MORE"),
     Way(
       script: .recoverLatest, before: paused,
       request: recoverRequest("", token: "1"), word: "STALE", names: ["rev"]),
@@ -124,7 +124,7 @@ extension ReturnWordTests {
   private static let changing =
     changes(.set, ["7 f:\"abc\"1 1", "", "", ""], names: ["rev"])
     + changes(.touch, names: ["idle_at", "life_at"])
-    + changes(.recover, before: paused, [""], names: record)
+    + changes(.recover, before: paused, ["", ""], names: record)
     + changes(.delete)
     + changes(.changeState, ["PAUSE", "paused", ""], names: record)
 
@@ -142,20 +142,22 @@ extension ReturnWordTests {
     + changes(.pop, before: said, [""], names: ["seq", "at", "message"])
     + changes(.forget, before: said, [""], names: ["removed"])
 
-  private static let linked = [open(), Step(.link, "d", "S", "tag", "red", "yes", "", "")]
+  private static let linked = [open(), Step(.link, "d", "S", "tag", "red", made, "", "")]
+  private static let made = " tag/red "
 
   private static let linking = [
-    Way(script: .link, before: [open()], request: link("yes"), word: "OK"),
+    Way(script: .link, before: [open()], request: link(made), word: "OK"),
     Way(script: .link, before: linked, request: link(""), word: "OK"),
     Way(script: .link, before: [open()], request: link(""), word: "MORE"),
-    Way(script: .link, request: link("yes"), word: "NONE"),
+    Way(script: .link, request: link(made), word: "NONE"),
     Way(
-      script: .link, before: [open()], request: link("yes", token: "1"), word: "STALE",
+      script: .link, before: [open()], request: link(made, token: "1"), word: "STALE",
       names: ["rev"]),
     Way(
       script: .link,
-      before: [open()] + (0..<128).map { Step(.link, "d", "S", "tag", "\($0)", "yes", "", "") },
-      request: link("yes"), word: "ERR"),
+      before: [open()]
+        + (0..<128).map { Step(.link, "d", "S", "tag", "\($0)", " tag/\($0) ", "", "") },
+      request: link(made), word: "ERR"),
     Way(script: .unlink, before: linked, request: ["d", "S", "tag", "red", "", ""], word: "OK"),
     Way(script: .unlink, request: ["d", "S", "tag", "red", "", ""], word: "NONE"),
     Way(
@@ -173,6 +175,18 @@ extension ReturnWordTests {
     Way(
       script: .linkReserve, before: [Step(.linkReserve, "user/u", "S/d", "1", "10000")],
       request: ["user/u", "T/d", "1", "10000"], word: "FULL"),
+    Way(
+      script: .linkReserve, before: [Step(.linkReserve, "thread/t", "S/d", "0", "10000")],
+      request: ["thread/t", "T/e", "0", "10000"], word: "FULL"),
+    Way(
+      script: .linkReserve, before: [Step(.linkReserve, "thread/t", "S/d", "0", "10000")],
+      request: ["thread/t", "S/d", "0", "10000"], word: "OK"),
+    Way(
+      script: .recover,
+      before: [
+        Step(.open, "d", "S", "\"t\"", clocks, "no", "", "user u\n", " user/u ", "", ""),
+        Step(.changeState, "d", "S", "ARCHIVE", "archived", "", "", ""),
+      ], request: ["d", "S", "yes", "", "", ""], word: "MORE"),
     Way(script: .linkSettle, request: ["user/u", "S/d", "live", "5.001"], word: "OK"),
     Way(
       script: .linkSettle, before: [Step(.linkSettle, "user/u", "S/d", "live", "5.001")],
@@ -219,16 +233,20 @@ extension ReturnWordTests {
       word: "NONE"),
     Way(
       script: .import, request: imported.dropLast(2) + ["1", ""], word: "STALE", names: ["rev"]),
+    Way(script: .import, request: imported(["links", "thread t\n"]), word: "MORE"),
   ]
 
-  private static let imported = [
-    "d", "S", "",
-    [
+  private static let imported = imported([])
+
+  private static func imported(_ more: [String]) -> [String] {
+    let fields = [
       "state", "active", "rev", "1", "clocks", clocks, "created", "1795233692477", "active",
       "1795233692477", "born", "1795233692477", "since", "1795233692477", "thread", "\"t\"", "chat",
       "1", "chats", "1", "fenced", "no",
-    ].map { "\($0.utf8.count) \($0)" }.joined(), "", "", "",
-  ]
+    ]
+    let parts = (fields + more).map { "\($0.utf8.count) \($0)" }.joined()
+    return ["d", "S", "", parts, "", "", "", ""]
+  }
 
   private static func link(_ place: String, token: String = "") -> [String] {
     ["d", "S", "tag", "red", place, token, ""]

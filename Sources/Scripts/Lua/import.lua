@@ -2,14 +2,15 @@
 -- the clock where it was exported may be ahead. Activity would bring such a deadline nearer, and
 -- the index, which is written only where a deadline moves away, would be behind.
 -- USES: batch, ledger, requests, session_index, session_load, links, clocks, transitions,
---   session_json, session_changes, merge, messages, session_create, import_checks, removal,
---   device_lines, device_current
+--   session_json, session_changes, merge, messages, live_quota, reservations, import_checks,
+--   removal, device_lines, device_current
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, replace (yes or empty), fields of the record, messages (four parts for
---   each: chat and number and time and JSON), token or empty, request id or empty
--- RETURNS: OK, NONE, STALE, ERR
-return each(7, function(base, i)
-  local device, id, token = ARGV[i], ARGV[i + 1], ARGV[i + 5]
+--   each: chat and number and time and JSON), reservations made (each between spaces) or empty,
+--   token or empty, request id or empty
+-- RETURNS: OK, NONE, STALE, ERR, MORE
+return each(8, function(base, i)
+  local device, id, token = ARGV[i], ARGV[i + 1], ARGV[i + 6]
   local key, fields = base .. ':session:' .. device .. '/' .. id, parts(ARGV[i + 3])
   local v = in_the_past(fields)
   -- It would be the latest session of its device for ever.
@@ -34,7 +35,8 @@ return each(7, function(base, i)
   end
   local was_live = is_bad and is_counted(base, device, id) or old and LIVE[old.state]
   local full = LIVE[v.state] and not was_live and device_full(base, device)
-  if full then return full end
+  local more = full or unreserved(id, v.state, reservations_of(v.links or ''), ARGV[i + 5])
+  if more then return more end
   local removed = is_bad and remove_corrupt(base, device, id, token) or 'OK'
   if removed ~= 'OK' then return removed end
   if old then

@@ -2,11 +2,12 @@
 -- a new one; of one user or of one thread if such is asked for. Of all that were closed meanwhile a
 -- thousand are looked at.
 -- USES: batch, session_load, session_index, links, transitions, cleanup, session_changes,
---   session_create, session_json, requests
+--   session_create, live_quota, session_json, requests
 -- KEYS: the base key of each request's partition
 -- ARGV: device, hint or empty, elsewhere (if the hint is a session of another device) or empty,
 --   options that only a new one takes (JSON) or empty, session, thread (JSON), clocks, fenced (yes
---   or no), members, user or empty, place taken (yes or empty), token or empty, request id or empty
+--   or no), members, links (a line each), reservations made (each between spaces) or empty, token
+--   or empty, request id or empty
 -- RETURNS: OK, NONE, STALE, ERR, MORE
 local LOOKED_AT_MAX = 1000
 
@@ -20,7 +21,7 @@ local function unfit(s, user, thread)
 end
 
 -- A candidate: recovered; or nil, why not, and the reply if that is the end of it.
-local function try(base, device, id, token, user, thread)
+local function try(base, device, id, token, user, thread, made)
   -- A corrupt one does not keep others from being recovered.
   local ok, s = pcall(load, base, device, id)
   if not ok or not s then return nil, 'gone' end
@@ -28,8 +29,8 @@ local function try(base, device, id, token, user, thread)
   if s.is_gone then return nil, 'gone' end
   local why = unfit(s, user, thread)
   if why then return nil, why end
-  if not LIVE[s.state] and s.state ~= 'abandoned' then return nil, 'ended' end
-  local refusal = fence(s, token)
+  if not recoverable(s) then return nil, 'ended' end
+  local refusal = fence(s, token) or not_to_live(s, made)
   if refusal then return nil, 'refused', refusal end
   recover(s)
   return s
@@ -37,20 +38,21 @@ end
 
 return each(13, function(base, i)
   local device, hint, ignored, token = ARGV[i], ARGV[i + 1], ARGV[i + 3], ARGV[i + 11]
-  local thread, user, why = ARGV[i + 5], ARGV[i + 9], nil
+  local thread, made, why = ARGV[i + 5], ARGV[i + 10], nil
+  local user = string.match('\n' .. ARGV[i + 9], '\nuser (%S+)') or ''
   if thread == '"' .. ARGV[i + 4] .. '"' then thread = '' end
   local function found(s, how, flat)
     return record(s, ',"how":"' .. how .. '"' .. (why and ',"hint":"' .. why .. '"' or '')
       .. (how ~= 'new' and ignored ~= '' and ',"ignored":' .. ignored or ''), flat)
   end
   if hint ~= '' then
-    local s, unfit_hint, refusal = try(base, device, hint, token, user, thread)
+    local s, unfit_hint, refusal = try(base, device, hint, token, user, thread, made)
     if s then return found(s, 'hint') end
     if refusal then return refusal end
     why = unfit_hint == 'gone' and ARGV[i + 2] ~= '' and 'elsewhere' or unfit_hint
   end
   for _, id in ipairs(ids_of(base, device, '', LOOKED_AT_MAX)) do
-    local s, _, refusal = try(base, device, id, token, user, thread)
+    local s, _, refusal = try(base, device, id, token, user, thread, made)
     if s then return found(s, 'latest') end
     if refusal then return refusal end
   end

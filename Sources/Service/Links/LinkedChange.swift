@@ -1,9 +1,10 @@
-// Owns: a change that adds a link, step by step through two partitions. Runs on a loop's thread.
+// Owns: a change that adds links, step by step through several partitions. Runs on a loop's thread.
 //
-// The session's script says whether a reservation is needed; it is made in the link's partition,
-// which has the user's quota; then the session changes, and in the same step writes an outbox entry
-// for the link's partition. A worker that dies in between leaves a reservation without a session,
-// which the reconciler removes, or a session whose outbox entry is still there.
+// The session's script says which reservations are needed; they are made in the links' partitions,
+// which have the users' quotas and the names of threads; then the session changes, and in the same
+// step writes an outbox entry for each link's partition. A worker that dies in between leaves
+// reservations without a session, which the reconciler removes, or a session whose outbox entries
+// are still there.
 
 internal import Scripts
 internal import SessionModel
@@ -11,126 +12,194 @@ internal import Settings
 internal import Store
 internal import Wire
 
-/// One request that adds a link.
+/// The reservations of one change.
+struct Reservations {
+  /// All that were made, for whichever session the script has named.
+  private(set) var all: [LinkEntry] = []
+  /// The session that the script has named last.
+  private var entry: SessionEntry?
+
+  /// The session that is to be changed; nil before the script has named it.
+  var session: String? { entry?.session }
+
+  /// Those of this session, as the scripts take them: each between spaces; empty without any.
+  var text: String {
+    let links = all.filter { $0.session == entry }.map(\.link.text)
+    return links.isEmpty ? "" : " \(links.joined(separator: " ")) "
+  }
+
+  /// Those of an ask that are still to be made.
+  fileprivate mutating func missing(_ ask: ReservationAsk) -> [LinkEntry] {
+    entry = ask.entry
+    return ask.links.map { LinkEntry($0, ask.entry) }.filter { !all.contains($0) }
+  }
+
+  fileprivate mutating func add(_ made: [LinkEntry]) { all += made }
+}
+
+/// A script's reply that asks for reservations.
+private struct ReservationAsk {
+  let entry: SessionEntry
+  /// Whether the session is live once it is changed.
+  let isLive: Bool
+  let links: [LinkName]
+
+  /// From `MORE <session> live|kept <kind>/<ref>…`; nil if a line is none.
+  init?(_ line: String, device: String) {
+    let words = line.split(separator: " ")
+    guard words.count > 3, words[0] == "MORE" else { return nil }
+    entry = SessionEntry(device: device, session: String(words[1]))
+    isLive = words[2] == "live"
+    links = words[3...].compactMap { LinkName(text: $0) }
+    guard links.count == words.count - 3 else { return nil }
+  }
+}
+
+/// One request that adds links, or makes live a session that has some.
 final class LinkedChange {
   private let request: HeldRequest
-  private let link: LinkName
-  /// The session's script; `isReserved` when a reservation was made.
-  private let query: (_ isReserved: Bool, _ session: String?) -> ScriptQuery
   private let device: String
   private let dueInMs: Int64?
-  private var hasCheckedLive = false
+  /// Whether the script looks for a session first, and may find one that was made meanwhile.
+  private let isSearch: Bool
+  /// The session's script, with the reservations that were made so far.
+  private let query: (Reservations) -> ScriptQuery
+  private var reservations = Reservations()
+  private var asksLeft = 3
+
+  /// How often entries that keep a reservation from being made are checked against their sessions.
+  private static let checksMax = 3
 
   /// Does the first step; the caller's next request waits until the last one is done.
   ///
-  /// `dueInMs` as for `Call.run`.
+  /// `device` is that of the first word unless given; `dueInMs` as for `Call.run`.
   @discardableResult
   convenience init(
-    _ call: borrowing Call, _ link: LinkName, dueInMs: Int64?,
-    _ query: @escaping (_ isReserved: Bool, _ session: String?) -> ScriptQuery
+    _ call: borrowing Call, _ device: String? = nil, dueInMs: Int64?,
+    _ query: @escaping (Reservations) -> ScriptQuery
   ) throws(RequestError) {
-    let device = String(decoding: call.device, as: UTF8.self)
-    self.init(try HeldRequest(call), device, link, dueInMs: dueInMs, query)
+    let device = device ?? String(decoding: call.device, as: UTF8.self)
+    self.init(try HeldRequest(call), device, dueInMs: dueInMs, query)
   }
 
   /// The same for a request that has begun already.
   @discardableResult
   init(
-    _ request: HeldRequest, _ device: String, _ link: LinkName, dueInMs: Int64?,
-    _ query: @escaping (_ isReserved: Bool, _ session: String?) -> ScriptQuery
+    _ request: HeldRequest, _ device: String, dueInMs: Int64?, isSearch: Bool = false,
+    _ query: @escaping (Reservations) -> ScriptQuery
   ) {
     self.request = request
+    self.isSearch = isSearch
     self.device = device
-    self.link = link
-    self.query = query
     self.dueInMs = dueInMs
-    let first = query(false, nil)
-    store.call(first) { self.asked($0, first.script) }
+    self.query = query
+    ask(timeoutMs: nil)
   }
 
   private var store: Store { request.store }
 
-  private func asked(_ outcome: ScriptOutcome, _ script: Script) {
-    guard case .line(let line) = outcome, line.starts(with: Array("MORE ".utf8)) else {
-      finish(outcome)
-      return
+  private func ask(timeoutMs: Int64?) {
+    let query = query(reservations)
+    store.call(query, timeoutMs: timeoutMs) { [self] outcome in
+      if !reservations.all.isEmpty { Failpoint.linked.hit() }
+      guard case .line(let line) = outcome, line.starts(with: Array("MORE ".utf8)) else {
+        return finish(outcome)
+      }
+      let text = String(decoding: line, as: UTF8.self)
+      guard let ask = ReservationAsk(text, device: device) else {
+        return finish(.failed(store.refusal(of: query.script, text)))
+      }
+      guard asksLeft > 0 else {
+        let why = "the session is changed too often; nothing was done, retry"
+        return finish(.failed(RequestError(.overloaded, why)))
+      }
+      asksLeft -= 1
+      reserve(reservations.missing(ask), isLive: ask.isLive, checksLeft: LinkedChange.checksMax)
     }
-    let text = String(decoding: line, as: UTF8.self)
-    let words = text.split(separator: " ")
-    guard words.count == 3 else { return finish(.failed(store.refusal(of: script, text))) }
-    reserve(
-      SessionEntry(device: device, session: String(words[1])), isLive: words[2] == "live")
   }
 
-  /// Makes a reservation in the link's partition; a user's live sessions are counted.
-  private func reserve(_ entry: SessionEntry, isLive: Bool) {
+  // MARK: Reservations
+
+  /// Makes reservations, and goes on to the change.
+  private func reserve(_ entries: [LinkEntry], isLive: Bool, checksLeft: Int) {
     guard !request.isOver else { return giveUp() }
-    let isCounted = isLive && link.kind == "user"
-    let most = isCounted ? request.context.shared.settings.userSessionsMax : 0
     let query = ScriptQuery(
-      .linkReserve, at: link.partition,
-      [link.text, entry.text, "\(most)", "\(LinkStatus.reservedMs)"])
-    store.call(query, timeoutMs: request.stepMs) { [self] outcome in
-      switch outcome {
-      case .failed(let error): notReserved(error)
-      case .line(let line) where line.starts(with: Array("FULL".utf8)):
-        let live = SessionEntry.texts(in: line).compactMap { SessionEntry(text: $0) }
-        full(entry, live, most: most)
-      case .line: change(entry)
+      .linkReserve, over: entries.map(\.link.partition),
+      entries.flatMap {
+        let most = isLive ? quota(of: $0.link) : 0
+        return [$0.link.text, $0.session.text, "\(most)", "\(LinkStatus.reservedMs)"]
+      })
+    store.gather(query, timeoutMs: request.stepMs) { [self] result in
+      switch result {
+      case .success(let rows):
+        reserved(entries, rows, isLive: isLive, checksLeft: checksLeft)
+      case .failure(let error):
+        // They may have been made all the same.
+        reservations.add(entries)
+        finish(.failed(LinkedChange.notReserved(error)))
       }
     }
   }
 
-  /// Whether a reservation was made or not, the session was not touched.
-  private func notReserved(_ error: RequestError) {
-    guard error.code == .unknownOutcome else { return finish(.failed(error)) }
-    let reason = error.text.prefix { $0 != ";" }
-    finish(.failed(RequestError(.unavailable, "\(reason); nothing was done")))
+  /// How many live sessions a link may have; 0 if that does not matter.
+  private func quota(of link: LinkName) -> Int {
+    link.kind == "user" ? request.context.shared.settings.userSessionsMax : 0
   }
 
-  /// The quota is used up: reservations of sessions that are not live any more are freed, once.
-  private func full(_ entry: SessionEntry, _ live: [SessionEntry], most: Int) {
-    guard !hasCheckedLive else {
-      finish(
-        .failed(
-          RequestError(.quota, "the user \(link.ref) may have \(most) live sessions")))
-      return
+  /// Whether reservations were made or not, the session was not touched.
+  private static func notReserved(_ error: RequestError) -> RequestError {
+    guard error.code == .unknownOutcome else { return error }
+    return RequestError(.unavailable, "\(error.text.prefix { $0 != ";" }); nothing was done")
+  }
+
+  private func reserved(
+    _ entries: [LinkEntry], _ rows: [[UInt8]], isLive: Bool, checksLeft: Int
+  ) {
+    var made: [LinkEntry] = []
+    var full: [FullLink] = []
+    var failure: RequestError?
+    for (entry, row) in zip(entries, rows) {
+      if row.starts(with: Array("FULL".utf8)) {
+        full.append(FullLink(entry, row, quota: quota(of: entry.link)))
+      } else if let error = request.error(in: row, of: .linkReserve) {
+        failure = failure ?? error
+      } else {
+        made.append(entry)
+      }
     }
-    // Not all of them may be live: it is not known that the quota is used up.
+    reservations.add(made)
+    if let failure { return finish(.failed(failure)) }
+    guard !full.isEmpty else { return change() }
+    check(full, isLive: isLive, checksLeft: checksLeft)
+  }
+
+  /// Some have no room: entries whose sessions are gone, or not live any more, make some.
+  private func check(_ full: [FullLink], isLive: Bool, checksLeft: Int) {
+    // What keeps them was not checked now: it is not known that there is no room.
     guard !request.isOver else { return giveUp() }
-    hasCheckedLive = true
-    LinkCheck.run(store, live, of: link, timeoutMs: request.stepMs) { [self] in
-      reserve(entry, isLive: true)
+    let others = full.flatMap(\.others)
+    LinkCheck.run(store, others, timeoutMs: request.stepMs) { [self] statuses in
+      let known = Dictionary(zip(others, statuses)) { first, _ in first }
+      for link in full {
+        let held = link.others.map { known[$0] ?? nil }
+        guard let error = link.refusal(held, isLast: checksLeft == 1) else { continue }
+        // Another request may have made the session that this one looks for.
+        let isOwn = zip(link.others, held).contains {
+          $0.session.device == device && $1?.word != "gone"
+        }
+        return isSearch && isOwn && asksLeft > 0 ? change() : finish(.failed(error))
+      }
+      reserve(full.map(\.entry), isLive: isLive, checksLeft: checksLeft - 1)
     }
   }
 
-  private func change(_ entry: SessionEntry) {
+  private func change() {
     Failpoint.reserved.hit()
     guard !request.isOver else { return giveUp() }
-    store.call(query(true, entry.session), timeoutMs: request.stepMs) { [self] outcome in
-      Failpoint.linked.hit()
-      // A reservation is confirmed at once, so that it is freed as soon as the session ends; that
-      // of a session that was not made, or not linked, is freed; also if the reply is that of
-      // another session, kept under the idempotency key or recovered instead.
-      let isDone =
-        if case .line(let line) = outcome { LinkedChange.uses(entry, line) } else { false }
-      let isUnknown =
-        if case .failed(let error) = outcome { error.code == .unknownOutcome } else { false }
-      finish(outcome)
-      guard !isUnknown else { return }
-      LinkCheck.run(
-        store, [entry], of: link, isOwn: !isDone, timeoutMs: store.requestTimeoutMs
-      ) {}
-    }
+    ask(timeoutMs: request.stepMs)
   }
 
-  /// Whether a reply says that this session has the link now.
-  private static func uses(_ entry: SessionEntry, _ line: UnsafeBufferPointer<UInt8>) -> Bool {
-    guard line.starts(with: Array("OK".utf8)) else { return false }
-    let record = Array("OK {\"session\":\"".utf8)
-    return !line.starts(with: record)
-      || line.dropFirst(record.count).starts(with: entry.session.utf8)
-  }
+  // MARK: The end
 
   /// There is no time for the next step, and the session was not touched.
   private func giveUp() {
@@ -138,33 +207,81 @@ final class LinkedChange {
       .failed(RequestError(.unavailable, "the request's time was over; nothing was done")))
   }
 
+  /// Answers, and settles the reservations: those of a change that was done are confirmed at once,
+  /// so that they end as soon as the session does; all others are given back.
   private func finish(_ outcome: ScriptOutcome) {
     if let dueInMs { request.context.note(Partition(of: device), dueInMs: dueInMs) }
+    let isUnknown =
+      if case .failed(let error) = outcome { error.code == .unknownOutcome } else { false }
     request.end(outcome)
+    // What may have been done is for the reconciler to find.
+    guard !isUnknown else { return }
+    LinkCheck.run(
+      store, reservations.all, isOwn: true, timeoutMs: store.requestTimeoutMs
+    ) { _ in }
   }
 }
 
-/// Reads sessions' statuses, and updates their link's partition.
+/// A link that had no room for a reservation.
+private struct FullLink {
+  /// The reservation that could not be made.
+  let entry: LinkEntry
+  /// The sessions that there are instead.
+  let others: [LinkEntry]
+  /// How many of them may be live.
+  private let quota: Int
+
+  /// From `FULL <session>/<device>…`.
+  init(_ entry: LinkEntry, _ row: [UInt8], quota: Int) {
+    self.entry = entry
+    self.quota = quota
+    others = SessionEntry.texts(in: row).compactMap { SessionEntry(text: $0) }
+      .map { LinkEntry(entry.link, $0) }
+  }
+
+  /// The reason to try no more, by the statuses of the others as far as they could be read; nil
+  /// while there may be room.
+  func refusal(_ statuses: [LinkStatus?], isLast: Bool) -> RequestError? {
+    guard entry.link.kind == LinkName.threadKind else {
+      let live = statuses.filter { $0.map { $0.word == "live" } ?? true }.count
+      guard isLast || live >= quota else { return nil }
+      return RequestError(
+        .quota, "quota exceeded: \(quota) of \(quota) live sessions of user \(entry.link.ref)")
+    }
+    if statuses.contains(where: { $0.map { $0.word != "gone" } ?? true }) {
+      return RequestError(
+        .conflict, "thread= is taken: its session is kept, on this device or another; take another")
+    }
+    guard isLast else { return nil }
+    return RequestError(
+      .unavailable, "thread= is reserved by a request that was cut off; nothing was done, retry")
+  }
+}
+
+/// Reads sessions' statuses, and updates their links' partitions.
 enum LinkCheck {
-  /// `done` is called when that has been tried; a later check does what failed.
+  /// `done` is called when that has been tried, with each status that could be read; a later check
+  /// does what failed.
   ///
-  /// `isOwn`: this request made the reservations, for sessions that will not come.
+  /// `isOwn`: this request made the reservations, and is over: no session is about to come.
   static func run(
-    _ store: Store, _ entries: [SessionEntry], of link: LinkName, isOwn: Bool = false,
-    timeoutMs: Int64,
-    _ done: @escaping () -> Void
+    _ store: Store, _ entries: [LinkEntry], isOwn: Bool = false, timeoutMs: Int64,
+    _ done: @escaping ([LinkStatus?]) -> Void
   ) {
-    guard !entries.isEmpty else { return done() }
-    store.gather(.status(entries, of: link), timeoutMs: timeoutMs) { result in
-      guard case .success(let rows) = result else { return done() }
-      let settled: [(SessionEntry, LinkStatus)] = zip(entries, rows).compactMap { entry, row in
-        let words = String(decoding: row, as: UTF8.self).split(separator: " ")
-        guard var status = LinkStatus(words: words) else { return nil }
+    let unknown = [LinkStatus?](repeating: nil, count: entries.count)
+    guard !entries.isEmpty else { return done(unknown) }
+    store.gather(.status(entries), timeoutMs: timeoutMs) { result in
+      guard case .success(let rows) = result else { return done(unknown) }
+      let statuses = rows.map { row in
+        LinkStatus(words: String(decoding: row, as: UTF8.self).split(separator: " "))
+      }
+      let settled: [(LinkEntry, LinkStatus)] = zip(entries, statuses).compactMap { entry, read in
+        guard var status = read else { return nil }
         if isOwn, status.word == "gone" { status.word = "freed" }
         return (entry, status)
       }
-      guard !settled.isEmpty else { return done() }
-      store.gather(.settle(settled, of: link), timeoutMs: timeoutMs) { _ in done() }
+      guard !settled.isEmpty else { return done(statuses) }
+      store.gather(.settle(settled), timeoutMs: timeoutMs) { _ in done(statuses) }
     }
   }
 }

@@ -168,9 +168,8 @@ final class SessionList {
   /// Has the stale entries of a link removed.
   private func removeStale(_ dead: [SessionEntry]) {
     guard case .link(let link) = source else { return }
-    LinkCheck.run(
-      store, dead, of: link, timeoutMs: store.requestTimeoutMs
-    ) {}
+    let entries = dead.map { LinkEntry(link, $0) }
+    LinkCheck.run(store, entries, timeoutMs: store.requestTimeoutMs) { _ in }
   }
 
   private func finish(isAtEnd: Bool) {

@@ -3,6 +3,7 @@
 
 internal import SessionModel
 package import Settings
+internal import Store
 package import Wire
 
 /// A checked value: where its text stands, and its number if it has one.
@@ -236,8 +237,16 @@ package struct Arguments {
       _ = try checkBare(token, .deviceOrAll, name, text)
       return
     }
-    try checkKind(Token(start: token.start, end: equals, isQuoted: false), text)
-    try checkID(Token(start: equals + 1, end: token.end, isQuoted: false), "ref", text)
+    let kind = Token(start: token.start, end: equals, isQuoted: false)
+    let ref = Token(start: equals + 1, end: token.end, isQuoted: false)
+    if text.extracting(kind.range).withUnsafeBufferPointer({
+      $0.elementsEqual(LinkName.threadKind.utf8)
+    }) {
+      _ = try checkBare(ref, OptionName.thread.kind, OptionName.thread.text, text)
+      return
+    }
+    try checkKind(kind, text)
+    try checkID(ref, "ref", text)
   }
 
   /// A kind of link; what has a meaning of its own for LIST is none.

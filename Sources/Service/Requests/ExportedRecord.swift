@@ -19,7 +19,10 @@ package struct ExportedRecord {
   package private(set) var fields = Parts()
   /// Chat, number, time and JSON of each message.
   package private(set) var messages = Parts()
+  /// The caller's links.
   package private(set) var links: [LinkName] = []
+  /// The thread, unless it is the session's id.
+  private var thread: LinkName?
   private let text: UnsafeBufferPointer<UInt8>
   /// Where the payload begins in its line: what error texts count from.
   private let start: Int
@@ -41,7 +44,7 @@ package struct ExportedRecord {
     guard try number(whole, "format", 0...1_000) == 1 else {
       throw ExportedRecord.bad("format is not 1: this was not made by this EXPORT")
     }
-    try requireKnown(whole, ExportedRecord.memberNames, "the session")
+    try requireKnown(whole, ExportedNames.ofSession, "the session")
     device = try id(try need(whole, "device"), "device")
     guard settings.deviceIDs == .any || IDText.isUUID(device) else {
       throw ExportedRecord.bad("device is not a UUID, as this worker asks for")
@@ -56,20 +59,12 @@ package struct ExportedRecord {
     try readChats(whole)
   }
 
+  /// Whether nothing needs a reservation.
+  package var isWithoutLinks: Bool { links.isEmpty && thread == nil }
+
   package static func bad(_ why: String) -> RequestError {
     RequestError(.badRequest, "IMPORT: \(why)")
   }
-
-  /// The members of an export, of a chat in it, and of a message.
-  private static let memberNames: Set<String> = [
-    "format", "device", "session", "state", "reason", "rev", "clocks", "created_at", "updated_at",
-    "ended_at", "active_at", "born_at", "since", "warned", "thread", "fenced", "floor", "chat",
-    "last_chat", "answers", "links", "spent", "members", "fields", "chats",
-  ]
-  private static let chatNames: Set<String> = [
-    "chat", "created_at", "seq", "dropped", "asked_at", "name", "config", "messages",
-  ]
-  private static let messageNames: Set<String> = ["seq", "at", "message"]
 
   /// Refuses a member that would be dropped.
   private func requireKnown(
@@ -108,7 +103,7 @@ package struct ExportedRecord {
     }
     set("state", state.utf8)
     if let reason = whole["reason"] { set("reason", try text(reason, "reason")) }
-    set("thread", try text(try need(whole, "thread"), "thread"))
+    try readThread(try need(whole, "thread"))
     let isFenced = whole["fenced"].map { text[$0].elementsEqual("true".utf8) } ?? false
     set("fenced", (isFenced ? "yes" : "no").utf8)
     let rev = try number(whole, "rev", 1...ExportedRecord.numberMax)
@@ -124,6 +119,20 @@ package struct ExportedRecord {
       }
       set("s:\(state)", try number(value, "spent"))
     }
+  }
+
+  /// A thread that is not the session's id is reserved, and so has one spelling.
+  private mutating func readThread(_ range: Range<Int>) throws(RequestError) {
+    guard !isNull(range) else { return }
+    let text = Array(try string(range, "thread").utf8)
+    guard !text.elementsEqual(session.utf8) else { return }
+    guard 1...IDText.idBytesMax ~= text.count else {
+      throw ExportedRecord.bad("thread must have 1 to \(IDText.idBytesMax) bytes")
+    }
+    var json: [UInt8] = []
+    json.appendJSONString(text.span)
+    set("thread", json)
+    thread = .thread(text)
   }
 
   private mutating func readTimes(_ whole: [String: Range<Int>]) throws(RequestError) {
@@ -193,12 +202,13 @@ package struct ExportedRecord {
     guard Set(links).count == links.count else {
       throw ExportedRecord.bad("a link stands there twice")
     }
-    let lines = links.map { "\($0.kind) \($0.ref)\n" }.joined()
+    let lines = links.map(\.line).joined()
     guard lines.utf8.count <= ScriptConstants.linkBytesMax else {
       throw RequestError(
         .quota, "all links may have \(ScriptConstants.linkBytesMax) bytes")
     }
-    if !lines.isEmpty { set("links", lines.utf8) }
+    let reserved = thread?.line ?? ""
+    if !isWithoutLinks { set("links", (lines + reserved).utf8) }
   }
 
   // MARK: Chats
@@ -213,7 +223,7 @@ package struct ExportedRecord {
     var names: Set<[UInt8]> = []
     for range in chats {
       let chat = try object(range, "a chat")
-      try requireKnown(chat, ExportedRecord.chatNames, "a chat")
+      try requireKnown(chat, ExportedNames.ofChat, "a chat")
       let next = (numbers.last ?? 0) + 1
       let given =
         try chat["chat"].map { range throws(RequestError) in
@@ -280,7 +290,7 @@ package struct ExportedRecord {
     var before: Int64 = 0
     for range in list {
       let message = try object(range, "a message")
-      try requireKnown(message, ExportedRecord.messageNames, "a message")
+      try requireKnown(message, ExportedNames.ofMessage, "a message")
       let seq = try number(message, "seq", 1...ExportedRecord.numberMax)
       guard seq > before, seq <= latest else {
         throw ExportedRecord.bad("the seq of messages must grow, up to their chat's seq")

@@ -3,17 +3,21 @@
 
 internal import SessionModel
 internal import Settings
+internal import Store
 internal import Wire
 
 /// A session that is to be made.
 struct NewSession {
-  /// The id, the thread (JSON), the clocks in ms in the order in which a record keeps them,
-  /// whether it is fenced, and its members: as the scripts take them.
-  let words: [String]
+  /// The links that it begins with, its thread included: each is reserved before it is made.
+  let links: [LinkName]
   /// When the first of its clocks does anything; nil if none runs.
   let dueInMs: Int64?
+  /// The id, the thread (JSON), the clocks in ms in the order in which a record keeps them,
+  /// whether it is fenced, its members, and its links.
+  private let words: [String]
 
-  init(_ call: borrowing Call) throws(RequestError) {
+  /// `user` is the user that it is linked to; nil without one.
+  init(_ call: borrowing Call, user: String?) throws(RequestError) {
     let id = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device))
     let thread = call.json(.thread).map { String(decoding: $0, as: UTF8.self) } ?? "\"\(id)\""
     var clocks: [Int64] = []
@@ -23,10 +27,16 @@ struct NewSession {
     dueInMs = NewSession.firstDue(clocks)
     let isFenced = call.option(.fenced)?.elementsEqual("yes".utf8) ?? false
     let members = try Members(call)
+    links = (user.map { [.user($0)] } ?? []) + (call.option(.thread).map { [.thread($0)] } ?? [])
     words = [
       id, thread, clocks.map(String.init).joined(separator: " "), isFenced ? "yes" : "no",
-      String(decoding: members.parts.bytes, as: UTF8.self),
+      String(decoding: members.parts.bytes, as: UTF8.self), links.map(\.line).joined(),
     ]
+  }
+
+  /// As the scripts take them, with the reservations that were made for it.
+  func words(_ reservations: Reservations = Reservations()) -> [String] {
+    words + [reservations.text]
   }
 
   private static func firstDue(_ clocks: [Int64]) -> Int64? {

@@ -29,7 +29,8 @@ package enum OptionName: Int, CaseIterable, Sendable {
     case .wait: .duration(allowsZero: true)
     case .agent: .agent
     case .user: .id
-    case .name, .thread, .phase, .step, .reason: .text(bytesMax: ValueKind.storedTextBytesMax)
+    case .name, .phase, .step, .reason: .text(bytesMax: ValueKind.storedTextBytesMax)
+    case .thread: .text(bytesMax: IDText.idBytesMax)
     case .idle, .abandon, .archive, .life, .warn: .duration(allowsZero: true)
     case .keep: .duration(allowsZero: false)
     case .fenced, .replace, .archived: .oneOf(["yes", "no"])

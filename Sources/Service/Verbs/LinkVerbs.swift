@@ -15,8 +15,9 @@ enum LinkVerb {
     let (device, asked) = (address.deviceText, address.sessionText)
     let link = LinkName(kind: call.text(1), ref: call.text(2))
     let last = [call.numberText(.token), call.requestKeyText]
-    try LinkedChange(call, link, dueInMs: nil) { isReserved, session in
-      let first = [device, session ?? asked, link.kind, link.ref, isReserved ? "yes" : ""]
+    try LinkedChange(call, dueInMs: nil) { reservations in
+      let session = reservations.session ?? asked
+      let first = [device, session, link.kind, link.ref, reservations.text]
       return ScriptQuery(.link, at: partition, first + last)
     }
   }

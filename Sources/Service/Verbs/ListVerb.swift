@@ -20,7 +20,9 @@ enum ListVerb {
     }
     guard !listed.contains("=") else {
       let parts = listed.split(separator: "=", maxSplits: 1).map(String.init)
-      try SessionList(call, .link(LinkName(kind: parts[0], ref: parts[1])))
+      let isThread = parts[0] == LinkName.threadKind
+      let link = isThread ? .thread(parts[1].utf8) : LinkName(kind: parts[0], ref: parts[1])
+      try SessionList(call, .link(link))
       return
     }
     if let cursor = call.option(.cursor), !SessionID.isOne(cursor) {

@@ -14,23 +14,20 @@ enum OpenVerb {
     summary: "Makes a session, now the device's current one; the payload's members are its fields.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
-    let new = try NewSession(call)
-    guard call.option(.user) != nil else {
+    let new = try NewSession(call, user: call.option(.user).map { _ in call.text(.user) })
+    guard !new.links.isEmpty else {
       try call.run(.open, dueInMs: new.dueInMs) { arguments in
         arguments.word(call.word(0))
-        for word in new.words { arguments.word(word) }
-        arguments.emptyWord()
-        arguments.emptyWord()
+        for word in new.words() { arguments.word(word) }
         arguments.word(orEmpty: call.number(.token))
         arguments.word(orEmpty: call.requestKey)
       }
       return
     }
-    let (partition, device, user) = (call.partition, call.text(0), call.text(.user))
-    let (token, req) = (call.numberText(.token), call.requestKeyText)
-    try LinkedChange(call, .user(user), dueInMs: new.dueInMs) { isReserved, _ in
-      let rest = [user, isReserved ? "yes" : "", token, req]
-      return ScriptQuery(.open, at: partition, [device] + new.words + rest)
+    let (partition, device) = (call.partition, call.text(0))
+    let last = [call.numberText(.token), call.requestKeyText]
+    try LinkedChange(call, dueInMs: new.dueInMs) { reservations in
+      ScriptQuery(.open, at: partition, [device] + new.words(reservations) + last)
     }
   }
 }

@@ -22,12 +22,12 @@ enum RecoverVerb {
     let isArchivedToo = call.text(.archived) == "yes"
     guard address.session == nil else {
       try refuseMore(call)
-      try call.run(.recover, dueInMs: 0) { arguments in
-        arguments.word(address.device)
-        arguments.word(orEmpty: address.session)
-        arguments.word(isArchivedToo ? "yes" : "")
-        arguments.word(orEmpty: call.number(.token))
-        arguments.word(orEmpty: call.requestKey)
+      let (partition, device, asked) = (call.partition, address.deviceText, address.sessionText)
+      let last = [call.numberText(.token), call.requestKeyText]
+      try LinkedChange(call, dueInMs: 0) { reservations in
+        let session = reservations.session ?? asked
+        let first = [device, session, isArchivedToo ? "yes" : "", reservations.text]
+        return ScriptQuery(.recover, at: partition, first + last)
       }
       return
     }
@@ -35,7 +35,7 @@ enum RecoverVerb {
       throw RequestError(
         .badRequest, "archived= goes with RECOVER of a session, not of a device")
     }
-    try recoverLatest(call, try NewSession(call))
+    try recoverLatest(call, try NewSession(call, user: try call.userOfRecovered()))
   }
 
   /// Refuses options for a new session where one is named: they would have no effect on it.
@@ -62,44 +62,26 @@ enum RecoverVerb {
   {
     let query = LatestQuery(
       device: call.text(0), partition: call.partition, hint: call.text(.hint),
-      ignored: ignored(call),
-      new: new, user: try call.userOfRecovered() ?? "", token: call.numberText(.token),
-      req: call.requestKeyText)
+      ignored: ignored(call), new: new, token: call.numberText(.token), req: call.requestKeyText)
     let mark = call.option(.hint).flatMap { SessionID.mark(of: $0) }
-    if let mark, mark != SessionID.mark(ofDevice: call.device), call.mayNameAllUsers {
-      let request = try HeldRequest(call)
-      HintSearch.run(request, query.hint, in: Partition(mark: mark)) { isElsewhere in
-        recover(request, query, isElsewhere: isElsewhere)
-      }
-      return
+    let isOfOther = mark.map { $0 != SessionID.mark(ofDevice: call.device) } ?? false
+    let mayAsk = call.mayNameAllUsers
+    let request = try HeldRequest(call)
+    guard let mark, isOfOther, mayAsk else {
+      return recover(request, query, isElsewhere: false)
     }
-    guard query.user.isEmpty else {
-      recover(try HeldRequest(call), query, isElsewhere: false)
-      return
-    }
-    try call.run(.recoverLatest, dueInMs: 0) { arguments in
-      for word in query.words(isElsewhere: false, isReserved: false) { arguments.word(word) }
+    HintSearch.run(request, query.hint, in: Partition(mark: mark)) { isElsewhere in
+      recover(request, query, isElsewhere: isElsewhere)
     }
   }
 
-  /// As a request of several steps.
   private static func recover(
     _ request: HeldRequest, _ query: LatestQuery, isElsewhere: Bool
   ) {
-    let script = { (isReserved: Bool) in
+    LinkedChange(request, query.device, dueInMs: 0, isSearch: true) { reservations in
       ScriptQuery(
         .recoverLatest, at: query.partition,
-        query.words(isElsewhere: isElsewhere, isReserved: isReserved))
-    }
-    guard query.user.isEmpty else {
-      LinkedChange(request, query.device, .user(query.user), dueInMs: 0) { isReserved, _ in
-        script(isReserved)
-      }
-      return
-    }
-    request.store.call(script(false), timeoutMs: request.stepMs) { outcome in
-      request.context.note(query.partition, dueInMs: 0)
-      request.end(outcome)
+        query.words(isElsewhere: isElsewhere, reservations))
     }
   }
 }
@@ -111,13 +93,12 @@ private struct LatestQuery {
   let hint: String
   let ignored: String
   let new: NewSession
-  let user: String
   let token: String
   let req: String
 
-  func words(isElsewhere: Bool, isReserved: Bool) -> [String] {
-    [device, hint, isElsewhere ? "elsewhere" : "", ignored] + new.words
-      + [user, isReserved ? "yes" : "", token, req]
+  func words(isElsewhere: Bool, _ reservations: Reservations) -> [String] {
+    [device, hint, isElsewhere ? "elsewhere" : "", ignored] + new.words(reservations)
+      + [token, req]
   }
 }
 

@@ -38,10 +38,10 @@ enum SetVerb {
     ]
     let last = [call.numberText(.token), call.requestKeyText]
     let asked = address.sessionText
-    try LinkedChange(call, .user(user), dueInMs: nil) { isReserved, session in
-      let place = isReserved ? "yes" : ""
+    try LinkedChange(call, dueInMs: nil) { reservations in
+      let session = reservations.session ?? asked
       return ScriptQuery(
-        .set, at: partition, [device, session ?? asked] + first + [place] + last)
+        .set, at: partition, [device, session] + first + [reservations.text] + last)
     }
   }
 }

@@ -176,6 +176,10 @@ struct ModelDevice {
   private mutating func open(_ request: ModelRequest, _ reply: Reply) throws -> String {
     if let token = request.token, token != self.token { return "STALE {\"rev\":0}" }
     guard live < ModelLimits.sessions else { return "ERR quota" }
+    if let thread = request.option("thread"), sessions.contains(where: { $0.givenThread == thread })
+    {
+      return "ERR conflict"
+    }
     let shown = ShownRecord.all(in: reply).first
     let id = shown?.id ?? ""
     var session = ModelSession(id: id, device: name, clocks: ModelClocks(request))
@@ -285,9 +289,11 @@ struct ModelDevice {
         return illegal(request.verb, sessions[at]) + ", for another reason"
       }
     case ("ARCHIVE", _): move(at, to: "archived", reason: "null")
-    case ("RECOVER", "active"), ("RECOVER", "paused"), ("RECOVER", "abandoned"):
+    case ("RECOVER", "active"), ("RECOVER", "paused"):
       try recover(at, reply)
-    case ("RECOVER", "archived") where request.option("archived") == "yes":
+    case ("RECOVER", "abandoned"),
+      ("RECOVER", "archived") where request.option("archived") == "yes" || state == "abandoned":
+      guard live < ModelLimits.sessions else { return "ERR quota" }
       try recover(at, reply)
     default: return illegal(request.verb, sessions[at])
     }
@@ -314,9 +320,10 @@ struct ModelDevice {
     let hinted = sessions.firstIndex { $0.id == hint }
     var members: [String] = []
     if let hint, let why = whyNot(hinted, hint, request) { members = ["\"hint\":\"\(why)\""] }
-    let ignored = ignored(request)
+    let ignored = request.ignoredOptions
     for at in [hinted].compactMap({ $0 }) + newest where unfit(at, request) == nil {
       if let stale = fence(sessions[at], request.token) { return stale }
+      guard sessions[at].isLive || live < ModelLimits.sessions else { return "ERR quota" }
       try recover(at, reply)
       members.insert("\"how\":\"\(at == hinted ? "hint" : "latest")\"", at: 0)
       if !ignored.isEmpty { members.append("\"ignored\":[\(ignored.joined(separator: ","))]") }
@@ -342,16 +349,6 @@ struct ModelDevice {
   private func whyNot(_ hinted: Int?, _ hint: String, _ request: ModelRequest) -> String? {
     guard let hinted else { return hint == elsewhere ? "elsewhere" : "gone" }
     return unfit(hinted, request)
-  }
-
-  /// The options that an existing session ignores.
-  private func ignored(_ request: ModelRequest) -> [String] {
-    let names = [
-      "name", "phase", "step", "idle", "abandon", "archive", "life", "keep", "warn", "fenced",
-    ]
-    return
-      (names.filter { request.option($0) != nil } + (request.members == nil ? [] : ["payload"]))
-      .map { "\"\($0)\"" }
   }
 
   private func shown(_ session: ModelSession, _ members: [String]) -> String {

@@ -175,7 +175,11 @@ struct SessionDriver {
 
   private func fillOpen(_ request: inout ModelRequest, _ random: inout Seeded) {
     fillTexts(&request, &random)
-    if chance(30, &random) { request.options.append(("thread", "\"t \(history.count)\"")) }
+    if chance(30, &random) {
+      let taken = model.sessions.randomElement(using: &random).flatMap { $0.givenThread }
+      let fresh = "\"t \(model.name) \(history.count)\""
+      request.options.append(("thread", chance(40, &random) ? taken ?? fresh : fresh))
+    }
     if chance(15, &random) { request.options.append(("fenced", "yes")) }
     if chance(25, &random) { request.options.append(("user", name("user", &random))) }
     for clock in ["idle", "abandon", "archive", "life", "keep", "warn"] where chance(10, &random) {

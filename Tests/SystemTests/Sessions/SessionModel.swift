@@ -92,6 +92,8 @@ struct ModelSession {
   var activeStep = 0
   var endedStep = 0
 
+  /// The thread that it was given; nil if its id is its thread.
+  var givenThread: String? { thread == "\"\(id)\"" ? nil : thread }
   var isLive: Bool { state == "active" || state == "paused" }
   var isEnded: Bool { !isLive && state != "abandoned" }
   var fieldCount: Int { members.count { $0.key.hasPrefix("f:") && $0.value.json != nil } }
@@ -210,6 +212,15 @@ struct ModelRequest {
   var req: String?
 
   func option(_ name: String) -> String? { options.first { $0.name == name }?.value }
+
+  /// The options of RECOVER that an existing session ignores.
+  var ignoredOptions: [String] {
+    let names = [
+      "name", "phase", "step", "idle", "abandon", "archive", "life", "keep", "warn", "fenced",
+    ]
+    return (names.filter { option($0) != nil } + (members == nil ? [] : ["payload"]))
+      .map { "\"\($0)\"" }
+  }
 
   func line(_ device: String) -> String {
     let address = [device, session ?? (chat == nil ? nil : "current"), chat].compactMap { $0 }

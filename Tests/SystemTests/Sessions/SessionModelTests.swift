@@ -12,10 +12,12 @@ extension SystemSuites {
 
     /// The replies that a run must have seen, or it has tested too little.
     private static let wanted: Set = [
-      "OPEN OK", "OPEN STALE", "OPEN ERR quota", "GET OK", "GET NONE", "SET OK", "SET NONE",
+      "OPEN OK", "OPEN STALE", "OPEN ERR quota", "OPEN ERR conflict", "GET OK", "GET NONE",
+      "SET OK", "SET NONE",
       "SET STALE", "SET ERR illegal_state", "SET ERR quota", "TOUCH OK", "TOUCH ERR illegal_state",
       "PAUSE OK", "PAUSE ERR illegal_state", "RESUME OK", "RESUME ERR illegal_state", "CLOSE OK",
-      "CLOSE ERR illegal_state", "RECOVER OK", "RECOVER ERR illegal_state", "REPORT OK",
+      "CLOSE ERR illegal_state", "RECOVER OK", "RECOVER ERR illegal_state", "RECOVER ERR quota",
+      "RECOVER ERR conflict", "REPORT OK",
       "REPORT NONE", "ARCHIVE OK",
       "DELETE OK", "DELETE NONE", "LIST OK", "CHAT OK", "CHAT ERR quota", "CHAT ERR conflict",
       "SET ERR conflict", "SWITCH OK",

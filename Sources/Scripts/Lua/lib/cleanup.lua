@@ -1,7 +1,7 @@
 -- The cleanup after a transition: entries in the indexes, and the way back to active.
 -- USES: batch, ledger, session_index, session_find, clocks, transitions, device_lines,
 --   device_current
--- GIVES: remove_entries, recount, wrong_state, recover
+-- GIVES: remove_entries, recount, wrong_state, recoverable, recover
 
 -- Removes the entries of a record that has gone: in the count of its state and in the indexes. All
 -- that can be removed is, whatever keys are corrupt.
@@ -29,29 +29,30 @@ local function recount(base, device, is_full)
   if #live == #ids and not is_corrupt then return end
   -- What the line says is not so: before a session is refused, all records are looked at.
   if is_full then live = read_live(base, device, -1) end
-  settle_line(base, device, live, live[1] == current and not is_corrupt)
+  regardless(settle_line, base, device, live, live[1] == current and not is_corrupt)
 end
 
 local function wrong_state(s, verb)
   return string.format('ERR illegal_state %s: the session is %s', verb, s.state)
 end
 
--- Makes a paused or abandoned session active again, or notes activity of an active one. False
--- if its state does not allow that. Its life begins again only if it did not live any more.
--- `archived` allows an archived one too.
-local function recover(s, archived)
-  if LIVE[s.state] or s.state == 'abandoned' or archived and s.state == 'archived' then
-    s.active = now_ms
-    call('HSET', s.key, 'active', now_text)
-    if not LIVE[s.state] then
-      s.born = now_ms
-      call('HSET', s.key, 'born', now_text)
-    end
-    if s.state ~= 'active' then
-      transition(s, 'active', now_ms, 'null', 'recovered')
-    end
-    regardless(make_current, s.base, s.device, s.id)
-    return true
+-- Whether a session's state allows that it becomes active again; `archived` allows an archived one
+-- too.
+local function recoverable(s, archived)
+  return LIVE[s.state] or s.state == 'abandoned' or archived and s.state == 'archived'
+end
+
+-- Makes a session active again, or notes activity of an active one. Its life begins again only if
+-- it did not live any more.
+local function recover(s)
+  s.active = now_ms
+  call('HSET', s.key, 'active', now_text)
+  if not LIVE[s.state] then
+    s.born = now_ms
+    call('HSET', s.key, 'born', now_text)
   end
-  return false
+  if s.state ~= 'active' then
+    transition(s, 'active', now_ms, 'null', 'recovered')
+  end
+  regardless(make_current, s.base, s.device, s.id)
 end

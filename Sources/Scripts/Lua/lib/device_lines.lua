@@ -8,9 +8,10 @@
 -- And whether the line is corrupt: then the records say it, until a script writes the line anew.
 -- With `checks` the current one's record must be there; that of the id `known` is.
 local function live_ids(base, device, checks, known)
-  local line, ids = call('HGET', base .. ':devices', device), {}
+  local line, ids = attempt('HGET', base .. ':devices', device), {}
   if not line then return ids, nil end
-  local live, listed = string.match(line, '^(%d+) ([^/]+)$')
+  -- A key of another type has no line.
+  local live, listed = string.match(line.err and '' or line, '^(%d+) ([^/]+)$')
   for id in string.gmatch(listed or '', '%S+') do ids[#ids + 1] = id end
   local current = ids[1]
   local is_good = current and (tonumber(live) == #ids or live == '0' and #ids == 1)

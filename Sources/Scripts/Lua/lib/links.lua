@@ -1,10 +1,10 @@
 -- A session's links to users, tags and other kinds that callers name, as its record keeps them:
 -- lines of kind and ref, neither of which needs escapes. The link index, from a link to its
 -- sessions, is in the link's own partition, which a worker updates after each change: an outbox
--- entry in the deadline index asks for that.
+-- entry in the deadline index asks for that. A thread that was given is a link of the kind
+-- `thread`, which callers neither make nor see.
 -- USES: batch, session_index, session_load
--- GIVES: links_json, links_full, has_link, enqueue_all, add_link, drop_link, set_user,
---   status_of, more
+-- GIVES: links_json, links_full, has_link, enqueue_all, add_link, drop_link, set_user, status_of
 
 local ID = "([%w%._:@%+%-%%~!%*'%(%)]+)"
 local function links_json(lines)
@@ -12,7 +12,8 @@ local function links_json(lines)
   local kinds, refs = {}, {}
   -- A text that is no id is corrupt, and would corrupt the line.
   for kind, ref in string.gmatch(lines, ID .. ' ' .. ID .. '\n') do
-    if not refs[kind] then kinds[#kinds + 1], refs[kind] = kind, {} end
+    if not refs[kind] then refs[kind] = {} end
+    if #refs[kind] == 0 and kind ~= 'thread' then kinds[#kinds + 1] = kind end
     table.insert(refs[kind], '"' .. ref .. '"')
   end
   for i, kind in ipairs(kinds) do
@@ -25,8 +26,11 @@ end
 -- the kind `but`; or false. The number is limited, and the bytes: each event of the session shows
 -- its links.
 local function links_full(s, kind, ref, but)
-  local n, bytes = 0, #s.links + #kind + #ref + 2
-  for other in string.gmatch(s.links, '(%S+) %S+\n') do if other ~= but then n = n + 1 end end
+  local n, bytes = 0, #kind + #ref + 2
+  for other, to in string.gmatch(s.links, '(%S+) (%S+)\n') do
+    if other ~= 'thread' then bytes = bytes + #other + #to + 2 end
+    if other ~= 'thread' and other ~= but then n = n + 1 end
+  end
   return n >= LINKS_MAX and 'ERR quota a session may have ' .. LINKS_MAX .. ' links'
     or bytes > LINK_BYTES_MAX and 'ERR quota all links may have ' .. LINK_BYTES_MAX .. ' bytes'
 end
@@ -64,7 +68,7 @@ end
 local function drop_link(s, kind, ref)
   if not has_link(s, kind, ref) then return end
   local at = string.find('\n' .. s.links, '\n' .. kind .. ' ' .. ref .. '\n', 1, true)
-  write_links(s, string.sub(s.links, 1, at - 1) .. string.sub(s.links, at + #kind + #ref + 2))
+  write_links(s, cut(s.links, 1, at - 1) .. cut(s.links, at + #kind + #ref + 2))
   enqueue(s, kind, ref)
 end
 
@@ -82,6 +86,3 @@ local function status_of(base, device, id, kind, ref)
   if not s or not has_link(s, kind, ref) then return 'gone' end
   return LIVE[s.state] and 'live' or 'kept'
 end
-
--- The reply to a change that needs a reservation in the link's partition.
-local function more(s) return 'MORE ' .. s.id .. ' ' .. (LIVE[s.state] and 'live' or 'kept') end

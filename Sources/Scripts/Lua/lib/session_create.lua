@@ -1,30 +1,7 @@
 -- Making a session, with its first chat; it is the device's current one.
--- USES: batch, ledger, session_load, links, clocks, transitions, cleanup, session_changes, merge,
---   device_lines
--- GIVES: device_full, make
-
--- The reason why a device can have no further live session; or nil, and the ids of those that it
--- has. Sessions whose time is over count no more: they are among the due entries of the partition,
--- which are few beside all that a device may have.
-local function device_full(base, device)
-  local ids = live_ids(base, device, true)
-  if #ids < SESSIONS_MAX then return nil, ids end
-  local mine = ':' .. device .. '/'
-  for _, member in ipairs(call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms)) do
-    local is_live = string.match(member, '^[ap]:')
-    local id = is_live and cut(member, 2, #mine + 1) == mine and cut(member, #mine + 2)
-    if id then
-      -- One that is corrupt stays as it is, and refuses no other.
-      local ok, s = pcall(load, base, device, id)
-      if ok and s then settle(s) end
-    end
-  end
-  -- The line may count sessions that are not there.
-  recount(base, device, true)
-  ids = live_ids(base, device, true)
-  return #ids >= SESSIONS_MAX and 'ERR quota quota exceeded: ' .. #ids .. ' of ' .. SESSIONS_MAX
-    .. ' live sessions on this device' or nil, ids
-end
+-- USES: batch, ledger, session_load, links, clocks, transitions, session_changes, merge,
+--   device_lines, reservations, live_quota
+-- GIVES: make
 
 -- A session from the members of its record.
 local function session_of(base, device, id, key, v)
@@ -34,21 +11,22 @@ end
 
 local OWN = {'state', 'rev', 'clocks', 'created', 'active', 'fields', 'links', 'fenced', 'thread'}
 
--- From arguments: session, thread (JSON), clocks, fenced, members, user, place taken and token, at
--- `i`. Returns the session, nil, and names and values of its record in turn; or nil and the reply
--- that says why not.
+-- From arguments: session, thread (JSON), clocks, fenced, members, links, reservations made and
+-- token, at `i`. Returns the session, nil, and names and values of its record in turn; or nil and
+-- the reply that says why not.
 local function make(base, device, i)
-  local id, user, token = ARGV[i], ARGV[i + 5], ARGV[i + 7]
+  local id, links, token = ARGV[i], ARGV[i + 5], ARGV[i + 7]
   if token ~= '' and not is_current(base, device, token) then return nil, 'STALE {"rev":0}' end
   local full, live = device_full(base, device)
   if full then return nil, full end
-  if user ~= '' and ARGV[i + 6] == '' then return nil, 'MORE ' .. id .. ' live' end
+  local more = unreserved(id, 'active', reservations_of(links), ARGV[i + 6])
+  if more then return nil, more end
   local writes, fields = merged(0, parts(ARGV[i + 4]), {}, 1, 0)
   if not writes then return nil, fields end
   local v = {state = 'active', rev = '1', clocks = ARGV[i + 2], created = now_text,
     active = now_text, thread = ARGV[i + 1] ~= '"' .. id .. '"' and ARGV[i + 1] or nil,
     fenced = ARGV[i + 3] == 'yes' and 'yes' or nil,
-    links = user ~= '' and 'user ' .. user .. '\n' or nil,
+    links = links ~= '' and links or nil,
     fields = fields > 0 and text(fields) or nil}
   -- The members that are read most often come first: Redis goes through a small hash from its
   -- beginning.
@@ -68,7 +46,7 @@ local function make(base, device, i)
   call('HSET', key, unpack(flat))
   local s = session_of(base, device, id, key, v)
   s.reason = 'null'
-  make_current(base, device, id, live)
+  regardless(make_current, base, device, id, live)
   count(base, 'state:active', 1)
   count(base, 'opened', 1)
   if gone_by(s) then call('PEXPIREAT', key, text(gone_by(s))) end

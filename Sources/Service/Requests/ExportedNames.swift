@@ -1,0 +1,14 @@
+// Owns: the names of the members that an export has. A constant; any thread.
+
+/// The members of an export, of a chat in it, and of a message.
+enum ExportedNames {
+  static let ofSession: Set<String> = [
+    "format", "device", "session", "state", "reason", "rev", "clocks", "created_at", "updated_at",
+    "ended_at", "active_at", "born_at", "since", "warned", "thread", "fenced", "floor", "chat",
+    "last_chat", "answers", "links", "spent", "members", "fields", "chats",
+  ]
+  static let ofChat: Set<String> = [
+    "chat", "created_at", "seq", "dropped", "asked_at", "name", "config", "messages",
+  ]
+  static let ofMessage: Set<String> = ["seq", "at", "message"]
+}
