@@ -20,8 +20,8 @@ extension SystemSuites {
         self.lab = lab
         good = try client.request("OPEN \(device) user=\(user) {\"g\":1}").string("session")
         let opened = try client.request(
-          "OPEN \(device) user=\(user) name=Ada phase=p step=s thread=t {\"topic\":\"x\",\"n\":[1]}"
-        )
+          "OPEN \(device) user=\(user) name=Ada phase=p step=s thread=\(device) "
+            + "{\"topic\":\"x\",\"n\":[1]}")
         bad = try opened.string("session")
         expect(try client.request("CHAT \(device)/\(bad) name=two {\"m\":1}"), "OK")
         expect(try client.request("SWITCH \(device)/\(bad)/1"), "OK")
