@@ -9,11 +9,10 @@
 local ID = "([%w%._:@%+%-%%~!%*'%(%)]+)"
 local function links_json(lines)
   if lines == '' then return '{}' end
-  local kinds, refs = {}, {}
   -- A text that is no id is corrupt, and would corrupt the line.
+  local kinds, refs = {}, {thread = {}}
   for kind, ref in string.gmatch(lines, ID .. ' ' .. ID .. '\n') do
-    if not refs[kind] then refs[kind] = {} end
-    if #refs[kind] == 0 and kind ~= 'thread' then kinds[#kinds + 1] = kind end
+    if not refs[kind] then kinds[#kinds + 1], refs[kind] = kind, {} end
     table.insert(refs[kind], '"' .. ref .. '"')
   end
   for i, kind in ipairs(kinds) do
