@@ -47,23 +47,45 @@ package final class Heartbeat {
   /// Removes this worker from the list of live workers; `done` follows whether or not that worked.
   package func deregister(_ done: @escaping () -> Void) {
     timer?.cancel()
-    store.callWorkers(.deregister, [context.workerID]) { _ in done() }
+    store.callWorkers(DeregisterCall(worker: ArgumentText(context.workerID))) { _ in done() }
   }
 
   private func beat() {
-    store.callWorkers(
-      .heartbeat,
-      [
-        context.workerID, "\(Heartbeat.deadAfterMs)", "\(Heartbeat.canaryMs)",
-        store.library?.name ?? "",
-      ],
-      canary: context.workerID
-    ) { [unowned self] result in
+    let call = HeartbeatCall(
+      worker: ArgumentText(context.workerID), deadAfterMs: Heartbeat.deadAfterMs,
+      canaryMs: Heartbeat.canaryMs, library: store.library.map { ArgumentText($0.name) })
+    store.callWorkers(call, canary: context.workerID) { [unowned self] result in
       // A connection that failed begins again when it is back.
       if store.isReady { timer?.set(afterMs: Heartbeat.everyMs) }
       guard case .success(let reply) = result, reply.kind == .array else { return }
       answeredAtMs = loop.nowMs
       learned(reply.elements.map(\.text))
     }
+  }
+}
+
+/// A request for heartbeat.lua.
+struct HeartbeatCall: ScriptCall {
+  static let script = Script.heartbeat
+  let worker: ArgumentText
+  let deadAfterMs: Int64
+  let canaryMs: Int64
+  let library: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(worker)
+    words.word(deadAfterMs)
+    words.word(canaryMs)
+    words.word(library)
+  }
+}
+
+/// A request for deregister.lua.
+struct DeregisterCall: ScriptCall {
+  static let script = Script.deregister
+  let worker: ArgumentText
+
+  func write(to words: inout CommandBuffer) {
+    words.word(worker)
   }
 }

@@ -3,6 +3,7 @@
 
 package import Loop
 internal import RedisConnection
+internal import Scripts
 package import Store
 
 /// Removes libraries of this namespace that no worker uses; it looks for them once a minute.
@@ -44,7 +45,9 @@ package final class LibraryCleaner {
   }
 
   private func findStale(_ names: [String]) {
-    store.callStaleLibraries(names, unusedMs: LibraryCleaner.unusedMs) { [unowned self] result in
+    let call = StaleLibrariesCall(
+      unusedMs: LibraryCleaner.unusedMs, names: names.map { ArgumentText($0) })
+    store.callLibraries(call) { [unowned self] result in
       for name in answer(result)?.elements.map(\.text) ?? [] { remove(name) }
     }
   }
@@ -67,5 +70,17 @@ package final class LibraryCleaner {
       log.warn("unused libraries of functions stay in redis", ["error": reply.text])
     }
     return nil
+  }
+}
+
+/// A request for stale_libraries.lua.
+struct StaleLibrariesCall: ScriptCall {
+  static let script = Script.staleLibraries
+  let unusedMs: Int64
+  let names: [ArgumentText]
+
+  func write(to words: inout CommandBuffer) {
+    words.word(unusedMs)
+    for name in names { words.word(name) }
   }
 }

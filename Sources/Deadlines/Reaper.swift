@@ -26,7 +26,7 @@ package final class Reaper {
   /// Calls under way at once, so that a storm leaves room for callers in between.
   private let runningMax = 16
   /// When an entry that could not be ended is tried again.
-  private let retryMs = 60_000
+  private let retryMs: Int64 = 60_000
   private let trimEveryMs: Int64 = 60_000
 
   package init(_ loop: EventLoop, _ store: ControlStore, _ context: DeadlineContext) {
@@ -77,7 +77,7 @@ package final class Reaper {
     running += 1
     causes[partition.index] = cause
     store.call(
-      ScriptQuery(.reap, at: partition, ["\(entriesMax)", "\(retryMs)"])
+      ScriptQuery(ReapCall(limit: Int64(entriesMax), retryMs: retryMs), at: partition)
     ) { [unowned self] result in
       running -= 1
       guard case .success(let reply) = result, reply.count == 5, let wait = reply[0].integer,
@@ -129,5 +129,17 @@ package final class Reaper {
         if case .success(let reply) = result, reply.kind == .error { failed(result) }
       }
     }
+  }
+}
+
+/// A request for reap.lua.
+struct ReapCall: ScriptCall {
+  static let script = Script.reap
+  let limit: Int64
+  let retryMs: Int64
+
+  func write(to words: inout CommandBuffer) {
+    words.word(limit)
+    words.word(retryMs)
   }
 }

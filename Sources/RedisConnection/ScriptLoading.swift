@@ -108,7 +108,7 @@ struct ScriptLoading {
   // MARK: The namespace
 
   private mutating func evaluateHello(_ out: inout CommandBuffer) {
-    out.begin(words: 5)
+    out.begin(words: 4 + HelloCall.wordCount)
     out.word("EVAL")
     out.word(Script.hello.text(setup.constants, redisMajor: redisMajor))
     helloArguments(&out)
@@ -118,7 +118,7 @@ struct ScriptLoading {
   private func helloArguments(_ out: inout CommandBuffer) {
     out.word("1")
     out.word(setup.keyspace.layoutKey)
-    out.word(Layout.text)
+    HelloCall(layout: ArgumentText(Layout.text)).write(to: &out)
   }
 
   private mutating func helloEvaluated(_ reply: RedisReply) -> Progress {
@@ -137,7 +137,7 @@ struct ScriptLoading {
   // MARK: Functions
 
   private mutating func callHello(_ out: inout CommandBuffer) {
-    out.begin(words: 5)
+    out.begin(words: 4 + HelloCall.wordCount)
     out.word("FCALL")
     out.word(library.function(.hello, generation: ""))
     helloArguments(&out)
@@ -230,5 +230,16 @@ extension RedisSetup {
   /// The scripts as functions: a namespace of one database has its own.
   var library: FunctionLibrary {
     FunctionLibrary(constants, user: "\(endpoint.database) \(keyspace.namespace)")
+  }
+}
+
+/// A request for hello.lua.
+struct HelloCall: ScriptCall {
+  static let script = Script.hello
+  static let wordCount = 1
+  let layout: ArgumentText
+
+  func write(to words: inout CommandBuffer) {
+    words.word(layout)
   }
 }

@@ -3,7 +3,7 @@
 
 package import Loop
 package import RedisConnection
-package import Scripts
+internal import Scripts
 internal import SessionModel
 
 /// The control loop's access to Redis.
@@ -49,26 +49,28 @@ package final class ControlStore: RedisConnectionOwner {
   ///
   /// With `canary` it also gets the key whose expiry shows that notifications come, and that of the
   /// libraries of functions in use.
-  package func callWorkers(
-    _ script: Script, _ arguments: [String], canary: String? = nil,
+  package func callWorkers<Request: ScriptCall>(
+    _ request: Request, canary: String? = nil,
     _ handler: @escaping RedisConnection.Handler
   ) {
     let more = canary.map { [keyspace.canary($0), keyspace.librariesKey] }
     let keys = [keyspace.workersKey] + (more ?? [])
-    call(script, keys, words(arguments), handler)
+    call(request, keys, handler)
   }
 
-  /// Asks which of these libraries of functions no heartbeat has named for so many ms.
-  package func callStaleLibraries(
-    _ names: [String], unusedMs: Int64, _ handler: @escaping RedisConnection.Handler
+  /// Calls a script that looks at the list of libraries of functions.
+  package func callLibraries<Request: ScriptCall>(
+    _ request: Request, _ handler: @escaping RedisConnection.Handler
   ) {
-    call(.staleLibraries, [keyspace.librariesKey], words(["\(unusedMs)"] + names), handler)
+    call(request, [keyspace.librariesKey], handler)
   }
 
-  private func words(_ arguments: [String]) -> CommandBuffer {
+  private func call<Request: ScriptCall>(
+    _ request: Request, _ keys: [String], _ handler: @escaping RedisConnection.Handler
+  ) {
     var words = CommandBuffer()
-    for word in arguments { words.word(word) }
-    return words
+    request.write(to: &words)
+    call(Request.script, keys, words, handler)
   }
 
   private func call(

@@ -6,12 +6,13 @@ import SessionModel
 import TestSupport
 import Testing
 
+@testable import Deadlines
 @testable import RedisConnection
 @testable import Service
 
 struct ScriptCallTests {
   /// A call of each script, with a value in each property.
-  static var calls: [any ScriptCall] { locks + sessions }
+  static var calls: [any ScriptCall] { locks + sessions + chats + links + upkeep }
   static var scripts: [Script] { calls.map { type(of: $0).script } }
 
   private static var lease: LockLease {
@@ -36,6 +37,45 @@ struct ScriptCallTests {
     [
       GetCall(device: "d", session: "s"),
       TouchCall(device: "d", session: "s", token: 7, req: "r"),
+      ChangeStateCall(
+        device: "d", session: "s", verb: "v", to: "t", reason: "x", token: 7, req: "r"),
+      DeleteCall(device: "d", session: "s", token: 7, req: "r"),
+      DigestCall(device: "d", session: "s", kind: "k", ref: "f"),
+      ReportSessionCall(device: "d", session: "s"),
+    ]
+  }
+
+  private static var chats: [any ScriptCall] {
+    [
+      ChatCall(device: "d", session: "s", name: "n", config: "c", token: 7, req: "r"),
+      SwitchChatCall(device: "d", session: "s", chat: "1", token: 7, req: "r"),
+      ChatsCall(device: "d", session: "s"),
+      GetChatCall(device: "d", session: "s", chat: "1"),
+      SetChatCall(
+        device: "d", session: "s", chat: "1", name: "n", mergedFrom: "h", merged: "c", token: 7,
+        req: "r"),
+      DeleteChatCall(device: "d", session: "s", chat: "1", token: 7, req: "r"),
+      ReportChatCall(device: "d", session: "s", chat: "1"),
+      SayCall(device: "d", session: "s", chat: "1", messages: "m", token: 7, req: "r"),
+      HistoryCall(device: "d", session: "s", chat: "1", after: 3, limit: 5),
+      PopCall(device: "d", session: "s", chat: "1", token: 7, req: "r"),
+      ForgetCall(device: "d", session: "s", chat: "1", token: 7, req: "r"),
+    ]
+  }
+
+  private static var links: [any ScriptCall] {
+    [UnlinkCall(device: "d", session: "s", kind: "k", ref: "f", token: 7, req: "r")]
+  }
+
+  private static var upkeep: [any ScriptCall] {
+    [
+      StatsCall(workers: 3),
+      ReportAgentCall(agent: "a"),
+      HelloCall(layout: "256 1"),
+      HeartbeatCall(worker: "w", deadAfterMs: 3, canaryMs: 1, library: "l"),
+      DeregisterCall(worker: "w"),
+      StaleLibrariesCall(unusedMs: 5, names: ["l", "m"]),
+      ReapCall(limit: 128, retryMs: 5),
     ]
   }
 

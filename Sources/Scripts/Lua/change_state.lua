@@ -1,17 +1,15 @@
 -- PAUSE, RESUME, CLOSE and ARCHIVE: changes a session's state because the caller says so.
 -- USES: batch, requests, transitions, cleanup, session_json, session_changes
 -- KEYS: the base key of each request's partition
--- ARGV: device, session or empty, verb, state to go to, reason (JSON) or empty, token or empty,
---   request id or empty
+-- ARGV: device, session?, verb, to, reason? (JSON), token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
 local FROM = {
   PAUSE = {active = true}, RESUME = {paused = true}, CLOSE = {active = true, paused = true},
   ARCHIVE = {active = true, paused = true, abandoned = true, completed = true, failed = true,
     expired = true},
 }
-return each(7, function(base, i)
-  local verb, to, reason = ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
-  local s, refusal = open_for_change(base, ARGV[i], ARGV[i + 1], ARGV[i + 5])
+return each(function(base, device, session, verb, to, reason, token)
+  local s, refusal = open_for_change(base, device, session, token)
   if not s then return refusal end
   if s.state == to and (verb == 'CLOSE' or verb == 'ARCHIVE') then
     -- The same again changes nothing; another reason would be lost.
@@ -23,4 +21,4 @@ return each(7, function(base, i)
   if verb == 'RESUME' then touch(s) end
   transition(s, to, now_ms, reason ~= '' and reason or 'null')
   return record(s)
-end, true, show_again)
+end, show_again)

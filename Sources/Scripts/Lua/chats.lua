@@ -1,10 +1,10 @@
 -- CHATS: the chats of a session.
 -- USES: requests, chat_json
 -- KEYS: the base key of each request's partition
--- ARGV: device, session or empty
+-- ARGV: device, session?
 -- RETURNS: OK, NONE
-return each(2, function(base, i)
-  local s, refusal = for_chat(base, ARGV[i], ARGV[i + 1])
+return each(function(base, device, session)
+  local s, refusal = for_chat(base, device, session)
   if not s then return refusal end
   local list, size, bytes = {}, 0, 0
   for n, chat in ipairs(s.chats) do

@@ -1,13 +1,13 @@
 -- DELETE: removes a session, with its chats and messages; one whose record is corrupt, too.
 -- USES: batch, requests, session_index, links, clocks, cleanup, session_changes, removal
 -- KEYS: the base key of each request's partition
--- ARGV: device, session or empty, token or empty, request id or empty
+-- ARGV: device, session?, token?, req?
 -- RETURNS: OK, NONE, STALE
-return each(4, function(base, i)
-  local ok, s, refusal = pcall(open_for_change, base, ARGV[i], ARGV[i + 1], ARGV[i + 2])
+return each(function(base, device, session, token)
+  local ok, s, refusal = pcall(open_for_change, base, device, session, token)
   if not ok then
     if not is_corrupt(s) then error(s, 0) end
-    return remove_corrupt(base, ARGV[i], ARGV[i + 1], ARGV[i + 2])
+    return remove_corrupt(base, device, session, token)
   end
   if not s then return refusal end
   announce_deleted(s)
@@ -16,4 +16,4 @@ return each(4, function(base, i)
   enqueue_all(s)
   remove_entries(base, s.device, s.id, s.state)
   return 'OK'
-end, true)
+end)

@@ -1,13 +1,13 @@
 -- DELETE of a chat: removes it with its messages; its number is not given again.
 -- USES: messages, chat_records, session_changes, requests
 -- KEYS: the base key of each request's partition
--- ARGV: device, session or empty, chat, token or empty, request id or empty
+-- ARGV: device, session?, chat, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
-return each(5, function(base, i)
-  local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 3], 'DELETE')
+return each(function(base, device, session, chat, token)
+  local s, refusal = open_live(base, device, session, token, 'DELETE')
   if not s then return refusal end
-  local chat = chat_of(s, ARGV[i + 2])
+  chat = chat_of(s, chat)
   if not chat then return 'NONE' end
   remove_chat(s, chat)
   return 'OK'
-end, true)
+end)

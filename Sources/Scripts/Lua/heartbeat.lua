@@ -3,18 +3,18 @@
 -- so that its notification comes at once if notifications come at all.
 -- USES: nothing
 -- KEYS: the workers' sorted set, the worker's canary, the libraries' sorted set
--- ARGV: the worker, ms after which a silent worker is taken for dead, ms the canary lives, the
---   worker's library of functions or empty
+-- ARGV: worker, dead_after_ms, canary_ms, library?
 -- RETURNS: the names of the workers that live
 
-return function(KEYS, ARGV)
+return function(keys, worker, dead_after_ms, canary_ms, library)
   local clock = redis.call('TIME')
   local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
-  redis.call('ZADD', KEYS[1], now_ms, ARGV[1])
-  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now_ms - ARGV[2])
-  redis.call('PEXPIRE', KEYS[1], ARGV[2] * 10)
-  redis.call('GET', KEYS[2])
-  redis.call('SET', KEYS[2], now_ms, 'PX', ARGV[3])
-  if ARGV[4] ~= '' then redis.call('ZADD', KEYS[3], now_ms, ARGV[4]) end
-  return redis.call('ZRANGE', KEYS[1], 0, -1)
+  local workers, canary, libraries = keys[1], keys[2], keys[3]
+  redis.call('ZADD', workers, now_ms, worker)
+  redis.call('ZREMRANGEBYSCORE', workers, '-inf', now_ms - dead_after_ms)
+  redis.call('PEXPIRE', workers, dead_after_ms * 10)
+  redis.call('GET', canary)
+  redis.call('SET', canary, now_ms, 'PX', canary_ms)
+  if library ~= '' then redis.call('ZADD', libraries, now_ms, library) end
+  return redis.call('ZRANGE', workers, 0, -1)
 end

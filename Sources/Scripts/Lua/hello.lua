@@ -2,14 +2,11 @@
 -- namespace was made with the layout that the worker knows.
 -- USES: nothing
 -- KEYS: the key of the layout
--- ARGV: the worker's layout (number of partitions and version)
+-- ARGV: layout
 -- RETURNS: the layout in force, the generation of the library or nothing
 
-return function(KEYS, ARGV)
-  local layout = redis.call('GET', KEYS[1])
-  if not layout then
-    layout = ARGV[1]
-    redis.call('SET', KEYS[1], layout)
-  end
-  return {layout, GENERATION}
+return function(keys, layout)
+  local found = redis.call('GET', keys[1])
+  if not found then redis.call('SET', keys[1], layout) end
+  return {found or layout, GENERATION}
 end

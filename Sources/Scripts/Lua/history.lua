@@ -1,7 +1,8 @@
--- HISTORY: messages of a chat, oldest first: those after a number, or the last ones.
+-- HISTORY: messages of a chat, oldest first: those after the number `after`, or the last ones;
+-- `limit` at most.
 -- USES: batch, requests, messages, chat_json, session_load
 -- KEYS: the base key of each request's partition
--- ARGV: device, session or empty, chat or empty, sequence number to begin after or empty, how many
+-- ARGV: device, session?, chat?, after?, limit
 -- RETURNS: OK, NONE, STALE
 
 -- So many entries are read at once: usually all, and never very much.
@@ -59,13 +60,13 @@ local function behind(s, chat, log, after, limit, is_guess)
   return page(entries, 1, false, more, is_guess, first, latest, is_lost, bytes)
 end
 
-return each(5, function(base, i)
-  local s, refusal = for_chat(base, ARGV[i], ARGV[i + 1])
+return each(function(base, device, session, chat, after, limit)
+  local s, refusal = for_chat(base, device, session)
   if not s then return refusal end
-  local chat = chat_of(s, ARGV[i + 2])
+  chat = chat_of(s, chat)
   if not chat then return 'NONE' end
-  local after, limit, log = tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), log_of(s, chat)
-  local is_guess = chat == s.chat and s.is_guess
+  after, limit = tonumber(after), tonumber(limit)
+  local log, is_guess = log_of(s, chat), chat == s.chat and s.is_guess
   if after then return behind(s, chat, log, after, limit, is_guess) end
   local entries, bytes, more = read_entries(log, nil, limit)
   if entries.err then return no_list(is_guess) end

@@ -4,7 +4,7 @@
 -- USES: batch, lock_records, lock_closings, locks, session_load, links, clocks, transitions,
 --   cleanup
 -- KEYS: the partition's base key
--- ARGV: how many entries to take at most, ms after which a failed entry is tried again
+-- ARGV: limit, retry_ms
 -- RETURNS: ms until the next deadline or -1, entries found due, how late each ending was in ms, the
 --   text of each failure, the outbox entries for other partitions
 
@@ -62,15 +62,15 @@ end
 
 local REAP = {l = reap_lock, k = deliver, r = deliver}
 
-return function(KEYS, ARGV)
-  base, late, failures, outbox = KEYS[1], {}, {}, {}
-  local due = call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms, 'LIMIT', 0, ARGV[1])
+return function(keys, limit, retry_ms)
+  base, late, failures, outbox = keys[1], {}, {}, {}
+  local due = call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms, 'LIMIT', 0, limit)
   for _, member in ipairs(due) do
     local operate = REAP[string.sub(member, 1, 1)] or reap_session
     local ok, failure = pcall(operate, member, string.sub(member, 3))
     if not ok then
       failures[#failures + 1] = type(failure) == 'table' and failure.err or tostring(failure)
-      call('ZADD', base .. ':due', now_ms + ARGV[2], member)
+      call('ZADD', base .. ':due', now_ms + retry_ms, member)
     end
   end
   local soonest = call('ZRANGE', base .. ':due', 0, 0, 'WITHSCORES')

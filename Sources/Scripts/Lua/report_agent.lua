@@ -5,10 +5,10 @@
 -- ARGV: agent
 -- RETURNS: OK
 
-return function(KEYS, ARGV)
+return function(keys, agent)
   local held, ended, sum, longest, lost, damaged = 0, 0, 0, 0, 0, {'', ''}
-  for _, base in ipairs(KEYS) do
-    local seen = attempt('HMGET', base .. ':ledger', 'held:' .. ARGV[1], 'agent:' .. ARGV[1])
+  for _, base in ipairs(keys) do
+    local seen = attempt('HMGET', base .. ':ledger', 'held:' .. agent, 'agent:' .. agent)
     if seen.err then seen = {'', ''} end
     local now_held, n, ms, most, gone = known_figure(seen[1]), tally_of(seen[2])
     held = held + (now_held or 0)
@@ -22,6 +22,6 @@ return function(KEYS, ARGV)
   end
   local names = cut(damaged[1] .. damaged[2], 2)
   return string.format('OK {"agent":"%s","held":%d,"ended":%.0f,"abandoned":%.0f,'
-    .. '"held_ms_mean":%.0f,"held_ms_longest":%.0f%s}', ARGV[1], held, ended, lost,
+    .. '"held_ms_mean":%.0f,"held_ms_longest":%.0f%s}', agent, held, ended, lost,
     ended > 0 and sum / ended or 0, longest, names ~= '' and ',"damaged":[' .. names .. ']' or '')
 end

@@ -1,11 +1,11 @@
 -- REPORT of a chat: the members for its age, its messages, and how many were said in all.
 -- USES: batch, messages, requests, chat_json
 -- KEYS: the base key of each request's partition
--- ARGV: device, session or empty, chat
+-- ARGV: device, session?, chat
 -- RETURNS: OK, NONE
-return each(3, function(base, i)
-  local s = for_chat(base, ARGV[i], ARGV[i + 1])
-  local chat = s and chat_of(s, ARGV[i + 2])
+return each(function(base, device, session, chat)
+  local s = for_chat(base, device, session)
+  chat = s and chat_of(s, chat)
   if not chat then return 'NONE' end
   local row, size = chat_row(s, chat)
   local said = attempt('HGET', s.key, 'q:' .. chat)

@@ -1,18 +1,19 @@
--- SAY: appends messages to a chat.
+-- SAY: appends messages to a chat; they are parts, each after whose it is.
 -- USES: batch, requests, clocks, session_changes, messages, session_load, chat_records
 -- KEYS: the base key of each request's partition
--- ARGV: device, session or empty, chat or empty, messages (each after whose it is), token or
---   empty, request id or empty
+-- ARGV: device, session?, chat?, messages, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
-return each(6, function(base, i)
-  local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 4], 'SAY', 'q:1', 't:1',
-    'answers', 'answer_ms')
+return each(function(base, device, session, chat, messages, token)
+  local s, refusal = open_live(base, device, session, token, 'SAY', 'q:1', 't:1', 'answers',
+    'answer_ms')
   if not s then return refusal end
-  local chat = chat_of(s, ARGV[i + 2])
+  local is_current = is_current_chat(chat)
+  chat = chat_of(s, chat)
   -- Where there is no chat at all, the current one is made.
-  if not chat and is_current_chat(ARGV[i + 2]) then chat = add_chat(s, 'null', 'null') end
+  if not chat and is_current then chat = add_chat(s, 'null', 'null') end
   if not chat then return 'NONE' end
-  local messages, entries, log, number = parts(ARGV[i + 3]), {}, log_of(s, chat), text(chat)
+  messages = parts(messages)
+  local entries, log, number = {}, log_of(s, chat), text(chat)
   -- Most sessions have one chat: its members came with the session's own.
   local seq, asked_at, answered_n, answered_ms = unpack(s.members, 13, 16)
   if chat ~= 1 then
@@ -43,4 +44,4 @@ return each(6, function(base, i)
   if length > MESSAGES_MAX then call('LTRIM', log, text(-MESSAGES_MAX), '-1') end
   if length == #entries and gone_by(s) then call('PEXPIREAT', log, text(gone_by(s))) end
   return 'OK {"seq":' .. text(seq) .. ',"chat":' .. number .. '}'
-end, true)
+end)

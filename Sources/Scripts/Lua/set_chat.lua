@@ -2,15 +2,13 @@
 -- SHA-1 of another configuration than there is, the reply has the one that there is (MORE).
 -- USES: batch, messages, chat_records, session_changes, requests
 -- KEYS: the base key of each request's partition
--- ARGV: device, session or empty, chat, name (JSON) or empty, SHA-1 of the configuration that was
---   merged or empty, merged configuration, token or empty, request id or empty
+-- ARGV: device, session?, chat, name? (JSON), merged_from? (SHA-1 or ?), merged?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE
-return each(8, function(base, i)
-  local s, refusal = open_live(base, ARGV[i], ARGV[i + 1], ARGV[i + 6], 'SET')
+return each(function(base, device, session, chat, name, merged_from, merged, token)
+  local s, refusal = open_live(base, device, session, token, 'SET')
   if not s then return refusal end
-  local chat = chat_of(s, ARGV[i + 2])
+  chat = chat_of(s, chat)
   if not chat then return 'NONE' end
-  local name, merged_from = ARGV[i + 3], ARGV[i + 4]
   local taken = name ~= '' and name_taken(s, name, chat)
   if taken then return taken end
   local seen, writes = call('HMGET', s.key, 'n:' .. chat, 'c:' .. chat), {}
@@ -18,7 +16,7 @@ return each(8, function(base, i)
   if merged_from ~= '' then
     local hash = redis.sha1hex(config)
     if hash ~= merged_from then return 'MORE ' .. hash .. ' ' .. config end
-    writes = {'c:' .. chat, ARGV[i + 5]}
+    writes = {'c:' .. chat, merged}
   end
   if name ~= '' then
     writes[#writes + 1], writes[#writes + 2] = 'n:' .. chat, name
@@ -29,4 +27,4 @@ return each(8, function(base, i)
   end
   touch(s)
   return named(chat, name ~= '' and name or seen[1] or 'null'), s.id .. ' ' .. chat
-end, true, named_before)
+end, named_before)

@@ -3,20 +3,20 @@
 -- not have sent a heartbeat yet.
 -- USES: nothing
 -- KEYS: the libraries' sorted set
--- ARGV: ms without use after which a library is stale, then the name of each library
+-- ARGV: unused_ms, names...
 -- RETURNS: the names of the stale ones
 
-return function(KEYS, ARGV)
+return function(keys, unused_ms, names)
   local clock = redis.call('TIME')
   local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
-  local stale = {}
-  for n = 2, #ARGV do
-    local used_ms = redis.call('ZSCORE', KEYS[1], ARGV[n])
+  local libraries, stale = keys[1], {}
+  for _, name in ipairs(names) do
+    local used_ms = redis.call('ZSCORE', libraries, name)
     if not used_ms then
-      redis.call('ZADD', KEYS[1], now_ms, ARGV[n])
-    elseif now_ms - used_ms > tonumber(ARGV[1]) then
-      redis.call('ZREM', KEYS[1], ARGV[n])
-      stale[#stale + 1] = ARGV[n]
+      redis.call('ZADD', libraries, now_ms, name)
+    elseif now_ms - used_ms > tonumber(unused_ms) then
+      redis.call('ZREM', libraries, name)
+      stale[#stale + 1] = name
     end
   end
   return stale

@@ -1,7 +1,7 @@
 -- STATS: the figures of the whole fleet. Figures that are corrupt are left out and named.
 -- USES: batch, ledger
 -- KEYS: the base keys of all partitions
--- ARGV: how many workers live
+-- ARGV: workers
 -- RETURNS: OK
 
 -- The name of a figure in the reply.
@@ -12,7 +12,7 @@ local function place(name)
   return of_session and 'sessions.' .. of_session or 'locks.' .. name
 end
 
-return function(KEYS, ARGV)
+return function(keys, workers)
   local damaged = {}
   local function damage(name)
     if not damaged[name] then damaged[#damaged + 1] = '"' .. name .. '"' end
@@ -22,7 +22,7 @@ return function(KEYS, ARGV)
     ['state:active'] = 0, ['state:paused'] = 0, ['state:abandoned'] = 0, ['state:archived'] = 0,
     opened = 0, closed = 0, expired = 0}
   local held, devices, users, by_agent, names = 0, 0, 0, {}, {}
-  for _, base in ipairs(KEYS) do
+  for _, base in ipairs(keys) do
     local listed, known = attempt('HLEN', base .. ':devices'), attempt('SCARD', base .. ':users')
     if type(listed) == 'number' then devices = devices + listed else damage('devices') end
     if type(known) == 'number' then users = users + known else damage('users') end
@@ -58,6 +58,6 @@ return function(KEYS, ARGV)
     held, table.concat(names, ','), held + tenures, sums.released, sums.abandoned, sums.handed_off,
     sums.seized, sums.cleared, tokens > 0 and sums.held_ms / tokens or 0, sums['state:active'],
     sums['state:paused'], sums['state:abandoned'], sums['state:archived'], sums.opened, sums.closed,
-    sums.expired, devices, users, ARGV[1],
+    sums.expired, devices, users, workers,
     damaged[1] and ',"damaged":[' .. table.concat(damaged, ',') .. ']' or '')
 end

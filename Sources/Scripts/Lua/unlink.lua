@@ -1,11 +1,11 @@
 -- UNLINK: removes a link; a missing one is no error.
 -- USES: requests, links, session_changes
 -- KEYS: the base key of each request's partition
--- ARGV: device, session or empty, kind, ref, token or empty, request id or empty
+-- ARGV: device, session?, kind, ref, token?, req?
 -- RETURNS: OK, NONE, STALE
-return each(6, function(base, i)
-  local s, refusal = open_for_change(base, ARGV[i], ARGV[i + 1], ARGV[i + 4])
+return each(function(base, device, session, kind, ref, token)
+  local s, refusal = open_for_change(base, device, session, token)
   if not s then return refusal end
-  drop_link(s, ARGV[i + 2], ARGV[i + 3])
+  drop_link(s, kind, ref)
   return 'OK'
-end, true)
+end)

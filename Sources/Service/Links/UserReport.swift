@@ -1,6 +1,7 @@
 // Owns: the report of one user: figures added up over all sessions that are linked to it. Runs on
 // a loop's thread.
 
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 internal import Store
@@ -45,9 +46,13 @@ final class UserReport {
 
   private func add(_ entries: [SessionEntry], isLast: Bool) {
     guard !entries.isEmpty else { return isLast ? finish() : next() }
+    let (kind, ref) = (ArgumentText(link.kind), ArgumentText(link.ref))
     let query = ScriptQuery(
-      .digest, over: entries.map(\.partition),
-      entries.flatMap { [$0.device, $0.session, link.kind, link.ref] })
+      entries.map { entry in
+        let (device, session) = (ArgumentText(entry.device), ArgumentText(entry.session))
+        let call = DigestCall(device: device, session: session, kind: kind, ref: ref)
+        return (entry.partition, call)
+      })
     request.readAll(query) { [self] rows in
       for (entry, row) in zip(entries, rows) {
         if let error = take(row, of: entry) { return request.end(.failed(error)) }
@@ -84,5 +89,21 @@ final class UserReport {
     }
     line.append(UInt8(ascii: "}"))
     request.end(line)
+  }
+}
+
+/// A request for digest.lua.
+struct DigestCall: ScriptCall {
+  static let script = Script.digest
+  let device: ArgumentText
+  let session: ArgumentText
+  let kind: ArgumentText
+  let ref: ArgumentText
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(kind)
+    words.word(ref)
   }
 }

@@ -137,6 +137,9 @@ package struct Call: ~Copyable {
     return json
   }
 
+  /// The text of an option as a JSON string, for a script.
+  func quoted(_ name: OptionName) -> ArgumentText? { json(name).map { .owned($0) } }
+
   /// Sends the request to Redis within the turn's batch of its script.
   ///
   /// The first word is the device, and decides the partition. `dueInMs`: the time after which the
@@ -163,21 +166,17 @@ package struct Call: ~Copyable {
     try store.enqueue(script, device, ticket, write)
   }
 
-  /// Takes the addressed session to a state, if the verb of this name may do that.
+  /// Takes the addressed session to a state, if the verb may do that.
   ///
   /// The text of `reason=` is kept, if the verb takes it.
-  func move(_ verb: String, to state: SessionState) throws(RequestError) {
+  func move(to state: SessionState) throws(RequestError) {
     let address = address
     // Each state has other deadlines, and the partition is to look for them.
-    try run(.changeState, dueInMs: 0) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: address.session)
-      arguments.word(verb)
-      arguments.word(state.rawValue)
-      arguments.word(orEmpty: json(.reason))
-      arguments.word(orEmpty: number(.token))
-      arguments.word(orEmpty: requestKey)
-    }
+    try run(
+      ChangeStateCall(
+        device: address.device, session: address.session, verb: ArgumentText(verb.name),
+        to: ArgumentText(state.rawValue), reason: quoted(.reason), token: number(.token), req: req),
+      dueInMs: 0)
   }
 
   /// Sends the request to Redis in a script call of its own, and its reply line to the caller.

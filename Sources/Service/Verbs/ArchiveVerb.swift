@@ -9,5 +9,5 @@ enum ArchiveVerb {
     options: [.token, .req],
     summary: "Archives a session now.",
     replies: ["OK", "NONE", "STALE"]
-  ) { (call) throws(RequestError) in try call.move("ARCHIVE", to: .archived) }
+  ) { (call) throws(RequestError) in try call.move(to: .archived) }
 }

@@ -16,13 +16,29 @@ enum ChatVerb {
       throw RequestError(
         .tooLarge, "a chat's configuration may have \(Members.bytesMax) bytes")
     }
-    try call.run(.chat) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: address.session)
-      arguments.word(orEmpty: call.json(.name))
-      arguments.word(orEmpty: call.payload)
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.requestKey)
-    }
+    try call.run(
+      ChatCall(
+        device: address.device, session: address.session, name: call.quoted(.name),
+        config: call.payloadText, token: call.number(.token), req: call.req))
+  }
+}
+
+/// A request for chat.lua.
+struct ChatCall: ScriptCall {
+  static let script = Script.chat
+  let device: ArgumentText
+  let session: ArgumentText?
+  let name: ArgumentText?
+  let config: ArgumentText?
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(name)
+    words.word(config)
+    words.word(token)
+    words.word(req)
   }
 }

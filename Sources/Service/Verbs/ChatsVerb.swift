@@ -11,9 +11,18 @@ enum ChatsVerb {
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    try call.run(.chats) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: address.session)
-    }
+    try call.run(ChatsCall(device: address.device, session: address.session))
+  }
+}
+
+/// A request for chats.lua.
+struct ChatsCall: ScriptCall {
+  static let script = Script.chats
+  let device: ArgumentText
+  let session: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
   }
 }

@@ -15,6 +15,6 @@ enum CloseVerb {
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let isFailed = call.arguments.words.count > 1 && call.word(1).elementsEqual("failed".utf8)
-    try call.move("CLOSE", to: isFailed ? .failed : .completed)
+    try call.move(to: isFailed ? .failed : .completed)
   }
 }

@@ -12,21 +12,50 @@ enum DeleteVerb {
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    guard address.chat == nil else {
-      try call.run(.deleteChat) { arguments in
-        arguments.word(address.device)
-        arguments.word(orEmpty: address.session)
-        arguments.word(orEmpty: address.chat)
-        arguments.word(orEmpty: call.number(.token))
-        arguments.word(orEmpty: call.requestKey)
-      }
-      return
+    if let chat = address.chat {
+      try call.run(
+        DeleteChatCall(
+          device: address.device, session: address.session, chat: chat,
+          token: call.number(.token), req: call.req))
+    } else {
+      try call.run(
+        DeleteCall(
+          device: address.device, session: address.session, token: call.number(.token),
+          req: call.req))
     }
-    try call.run(.delete) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: address.session)
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.requestKey)
-    }
+  }
+}
+
+/// A request for delete.lua.
+struct DeleteCall: ScriptCall {
+  static let script = Script.delete
+  let device: ArgumentText
+  let session: ArgumentText?
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(token)
+    words.word(req)
+  }
+}
+
+/// A request for delete_chat.lua.
+struct DeleteChatCall: ScriptCall {
+  static let script = Script.deleteChat
+  let device: ArgumentText
+  let session: ArgumentText?
+  let chat: ArgumentText
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(chat)
+    words.word(token)
+    words.word(req)
   }
 }

@@ -11,14 +11,10 @@ enum GetVerb {
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    guard let chat = address.chat else {
+    if let chat = address.chat {
+      try call.run(GetChatCall(device: address.device, session: address.session, chat: chat))
+    } else {
       try call.run(GetCall(device: address.device, session: address.session))
-      return
-    }
-    try call.run(.getChat) { arguments in
-      arguments.word(address.device)
-      arguments.word(address.session)
-      arguments.word(chat)
     }
   }
 }
@@ -32,5 +28,19 @@ struct GetCall: ScriptCall {
   func write(to words: inout CommandBuffer) {
     words.word(device)
     words.word(session)
+  }
+}
+
+/// A request for get_chat.lua.
+struct GetChatCall: ScriptCall {
+  static let script = Script.getChat
+  let device: ArgumentText
+  let session: ArgumentText?
+  let chat: ArgumentText
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(chat)
   }
 }

@@ -22,24 +22,38 @@ enum HistoryVerb {
     let most =
       after == nil
       ? min(last ?? limit ?? lastDefault, limit ?? .max) : limit ?? limitDefault
-    try call.run(.history) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: address.session)
-      arguments.word(orEmpty: address.chat)
-      arguments.word(orEmpty: after)
-      arguments.word(most)
-    }
+    try call.run(
+      HistoryCall(
+        device: address.device, session: address.session, chat: address.chat, after: after,
+        limit: most))
   }
 
   /// The number behind which to begin; what `EVENTS` takes here is an id.
-  private static func after(_ call: borrowing Call) throws(RequestError) -> [UInt8]? {
+  private static func after(_ call: borrowing Call) throws(RequestError) -> Int64? {
     guard let bytes = call.option(.after) else { return nil }
     do throws(RequestError) {
       let token = Token(start: 0, end: bytes.count, isQuoted: false)
-      let number = try IntegerText.parse(bytes.span, token, in: 0...(1 << 53))
-      return Array(String(number).utf8)
+      return try IntegerText.parse(bytes.span, token, in: 0...(1 << 53))
     } catch {
       throw RequestError(error.code, "after=\(error.text)")
     }
+  }
+}
+
+/// A request for history.lua.
+struct HistoryCall: ScriptCall {
+  static let script = Script.history
+  let device: ArgumentText
+  let session: ArgumentText?
+  let chat: ArgumentText?
+  let after: Int64?
+  let limit: Int64
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(chat)
+    words.word(after)
+    words.word(limit)
   }
 }

@@ -30,13 +30,29 @@ enum UnlinkVerb {
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    try call.run(.unlink) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: address.session)
-      arguments.word(call.word(1))
-      arguments.word(call.word(2))
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.requestKey)
-    }
+    try call.run(
+      UnlinkCall(
+        device: address.device, session: address.session, kind: call[1], ref: call[2],
+        token: call.number(.token), req: call.req))
+  }
+}
+
+/// A request for unlink.lua.
+struct UnlinkCall: ScriptCall {
+  static let script = Script.unlink
+  let device: ArgumentText
+  let session: ArgumentText?
+  let kind: ArgumentText
+  let ref: ArgumentText
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(kind)
+    words.word(ref)
+    words.word(token)
+    words.word(req)
   }
 }

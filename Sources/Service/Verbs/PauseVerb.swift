@@ -9,5 +9,5 @@ enum PauseVerb {
     options: [.token, .req, .reason],
     summary: "Puts an active session aside.",
     replies: ["OK", "NONE", "STALE"]
-  ) { (call) throws(RequestError) in try call.move("PAUSE", to: .paused) }
+  ) { (call) throws(RequestError) in try call.move(to: .paused) }
 }

@@ -12,12 +12,27 @@ enum PopVerb {
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    try call.run(.pop) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: address.session)
-      arguments.word(orEmpty: address.chat)
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.requestKey)
-    }
+    try call.run(
+      PopCall(
+        device: address.device, session: address.session, chat: address.chat,
+        token: call.number(.token), req: call.req))
+  }
+}
+
+/// A request for pop.lua.
+struct PopCall: ScriptCall {
+  static let script = Script.pop
+  let device: ArgumentText
+  let session: ArgumentText?
+  let chat: ArgumentText?
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(chat)
+    words.word(token)
+    words.word(req)
   }
 }

@@ -12,9 +12,8 @@ enum StatsVerb {
     name: "STATS", rights: .read, summary: "Figures of the whole fleet.",
     reach: .everyDevice, replies: ["OK"]
   ) { (call) throws(RequestError) in
-    try call.forward(
-      ScriptQuery(
-        .stats, over: Partition.all, ["\(call.shared.deadlineFigures.workers)"]))
+    let figures = call.shared.deadlineFigures
+    try call.forward(ScriptQuery(StatsCall(workers: Int64(figures.workers)), over: Partition.all))
   }
 }
 
@@ -29,18 +28,64 @@ enum ReportVerb {
     switch (isSession, call.option(.user) != nil, !agent.isEmpty) {
     case (true, false, false):
       let address = call.address
-      try call.run(address.chat == nil ? .reportSession : .reportChat) { arguments in
-        arguments.word(address.device)
-        arguments.word(orEmpty: address.session)
-        if let chat = address.chat { arguments.word(chat) }
+      if let chat = address.chat {
+        try call.run(ReportChatCall(device: address.device, session: address.session, chat: chat))
+      } else {
+        try call.run(ReportSessionCall(device: address.device, session: address.session))
       }
     case (false, true, false): try UserReport(call, user: call.text(.user))
     case (false, false, true):
       try call.forward(
-        ScriptQuery(.reportAgent, over: Partition.all, [agent]))
+        ScriptQuery(ReportAgentCall(agent: ArgumentText(agent)), over: Partition.all))
     default:
       throw RequestError(
         .badRequest, "REPORT takes one of an address, user= and agent=")
     }
+  }
+}
+
+/// A request for stats.lua.
+struct StatsCall: ScriptCall {
+  static let script = Script.stats
+  let workers: Int64
+
+  func write(to words: inout CommandBuffer) {
+    words.word(workers)
+  }
+}
+
+/// A request for report_session.lua.
+struct ReportSessionCall: ScriptCall {
+  static let script = Script.reportSession
+  let device: ArgumentText
+  let session: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+  }
+}
+
+/// A request for report_chat.lua.
+struct ReportChatCall: ScriptCall {
+  static let script = Script.reportChat
+  let device: ArgumentText
+  let session: ArgumentText?
+  let chat: ArgumentText
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(chat)
+  }
+}
+
+/// A request for report_agent.lua.
+struct ReportAgentCall: ScriptCall {
+  static let script = Script.reportAgent
+  let agent: ArgumentText
+
+  func write(to words: inout CommandBuffer) {
+    words.word(agent)
   }
 }

@@ -9,5 +9,5 @@ enum ResumeVerb {
     options: [.token, .req],
     summary: "Goes on with a paused session.",
     replies: ["OK", "NONE", "STALE"]
-  ) { (call) throws(RequestError) in try call.move("RESUME", to: .active) }
+  ) { (call) throws(RequestError) in try call.move(to: .active) }
 }

@@ -14,13 +14,29 @@ enum SayVerb {
     let address = call.address
     let payload = call.payload ?? UnsafeBufferPointer(start: nil, count: 0)
     let messages = try Messages.parts(payload)
-    try call.run(.say) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: address.session)
-      arguments.word(orEmpty: address.chat)
-      arguments.word(messages.bytes)
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.requestKey)
-    }
+    try call.run(
+      SayCall(
+        device: address.device, session: address.session, chat: address.chat,
+        messages: .owned(messages.bytes), token: call.number(.token), req: call.req))
+  }
+}
+
+/// A request for say.lua.
+struct SayCall: ScriptCall {
+  static let script = Script.say
+  let device: ArgumentText
+  let session: ArgumentText?
+  let chat: ArgumentText?
+  let messages: ArgumentText
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(chat)
+    words.word(messages)
+    words.word(token)
+    words.word(req)
   }
 }

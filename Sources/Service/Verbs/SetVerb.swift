@@ -14,8 +14,8 @@ enum SetVerb {
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    guard address.chat == nil else {
-      try ChatChange.run(call)
+    if let chat = address.chat {
+      try ChatChange.run(call, chat)
       return
     }
     let members = try Members(call)
@@ -53,12 +53,10 @@ enum SetVerb {
 private struct ChatChange {
   private let request: HeldRequest
   private let partition: Partition
-  /// Device, session, chat and name.
-  private let first: [String]
+  /// The call, in texts of its own; what was merged is put in.
+  private let change: SetChatCall
   /// The members to merge into the configuration; nil leaves it as it is.
   private let patch: [UInt8]?
-  /// The lock's token and the request's id.
-  private let last: [String]
 
   /// Each try means that others have changed the same configuration meanwhile.
   private static let triesMax = 16
@@ -66,28 +64,29 @@ private struct ChatChange {
   private static let ofSession: [OptionName] = [.user, .phase, .step, .rev]
 
   /// Begins; the caller's next request waits for the answer.
-  static func run(_ call: borrowing Call) throws(RequestError) {
+  static func run(_ call: borrowing Call, _ chat: ArgumentText) throws(RequestError) {
     if let option = ofSession.first(where: { call.option($0) != nil }) {
       throw RequestError(
         .badRequest, "\(option.text)= goes with SET of a session, not of a chat")
     }
-    let change = try ChatChange(call)
-    change.send(mergedFrom: change.patch == nil ? "" : "?", "", triesLeft: triesMax)
+    let change = try ChatChange(call, chat)
+    change.send(change.change, triesLeft: triesMax)
   }
 
-  private init(_ call: borrowing Call) throws(RequestError) {
+  private init(_ call: borrowing Call, _ chat: ArgumentText) throws(RequestError) {
     let address = call.address
-    let chat = address.chat?.string ?? ""
-    let name = call.json(.name).map { String(decoding: $0, as: UTF8.self) } ?? ""
     partition = call.partition
-    first = [address.deviceText, address.sessionText, chat, name]
     patch = call.payload.map { Array($0) }
-    last = [call.numberText(.token), call.requestKeyText]
+    change = SetChatCall(
+      device: address.device.kept, session: address.session?.kept, chat: chat.kept,
+      name: call.quoted(.name), mergedFrom: patch == nil ? nil : "?", merged: nil,
+      token: call.number(.token), req: call.req)
+    assert(change.ownsItsTexts)
     request = try HeldRequest(call)
   }
 
-  private func send(mergedFrom hash: String, _ config: String, triesLeft: Int) {
-    let query = ScriptQuery(.setChat, at: partition, first + [hash, config] + last)
+  private func send(_ change: SetChatCall, triesLeft: Int) {
+    let query = ScriptQuery(change, at: partition)
     request.store.call(query, timeoutMs: request.stepMs) { outcome in
       guard case .line(let line) = outcome, line.starts(with: Array("MORE ".utf8)) else {
         return request.end(outcome)
@@ -111,8 +110,33 @@ private struct ChatChange {
         .failed(
           RequestError(.tooLarge, "a chat's configuration may have \(Members.bytesMax) bytes")))
     }
-    send(
-      mergedFrom: String(decoding: hash, as: UTF8.self), String(decoding: merged, as: UTF8.self),
-      triesLeft: triesLeft)
+    var next = change
+    next.mergedFrom = .owned(Array(hash))
+    next.merged = .owned(merged)
+    send(next, triesLeft: triesLeft)
+  }
+}
+
+/// A request for set_chat.lua.
+struct SetChatCall: ScriptCall {
+  static let script = Script.setChat
+  let device: ArgumentText
+  let session: ArgumentText?
+  let chat: ArgumentText
+  let name: ArgumentText?
+  var mergedFrom: ArgumentText?
+  var merged: ArgumentText?
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(chat)
+    words.word(name)
+    words.word(mergedFrom)
+    words.word(merged)
+    words.word(token)
+    words.word(req)
   }
 }

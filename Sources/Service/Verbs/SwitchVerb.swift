@@ -12,15 +12,30 @@ enum SwitchVerb {
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    guard address.chat != nil else {
+    guard let chat = address.chat else {
       throw RequestError(.badRequest, "SWITCH needs a chat: write device/session/chat")
     }
-    try call.run(.switchChat) { arguments in
-      arguments.word(address.device)
-      arguments.word(orEmpty: address.session)
-      arguments.word(orEmpty: address.chat)
-      arguments.word(orEmpty: call.number(.token))
-      arguments.word(orEmpty: call.requestKey)
-    }
+    try call.run(
+      SwitchChatCall(
+        device: address.device, session: address.session, chat: chat, token: call.number(.token),
+        req: call.req))
+  }
+}
+
+/// A request for switch_chat.lua.
+struct SwitchChatCall: ScriptCall {
+  static let script = Script.switchChat
+  let device: ArgumentText
+  let session: ArgumentText?
+  let chat: ArgumentText
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(chat)
+    words.word(token)
+    words.word(req)
   }
 }
