@@ -1,0 +1,77 @@
+"""Latchkey's client: agent locks and session records for functions, over one line of TCP.
+
+    client = latchkey.Client()
+    with client.lock("dev-1", "scheduling", ttl="15m") as lock:
+        session = client.session("dev-1", token=lock.token)
+        session.say({"role": "user", "text": "hello"})
+
+`AsyncClient` has the same methods as coroutines. It is loaded when it is first used, since asyncio
+takes longer to import than all else here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .client import Client
+from .errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    Held,
+    IllegalState,
+    LatchkeyError,
+    LockLost,
+    NotFound,
+    ProtocolError,
+    Quota,
+    Refused,
+    Stale,
+    Unavailable,
+    UnknownOutcome,
+)
+from .lock import Lock
+from .names import ALL, Address, Duration, RawId
+from .session import Session
+
+if TYPE_CHECKING:
+    from .aio import AsyncClient, AsyncLock, AsyncSession
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ALL",
+    "Address",
+    "AsyncClient",
+    "AsyncLock",
+    "AsyncSession",
+    "BadRequest",
+    "Client",
+    "Conflict",
+    "Duration",
+    "Forbidden",
+    "Held",
+    "IllegalState",
+    "LatchkeyError",
+    "Lock",
+    "LockLost",
+    "NotFound",
+    "ProtocolError",
+    "Quota",
+    "RawId",
+    "Refused",
+    "Session",
+    "Stale",
+    "Unavailable",
+    "UnknownOutcome",
+]
+
+_LAZY = {"AsyncClient", "AsyncLock", "AsyncSession"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from . import aio
+
+        return getattr(aio, name)
+    raise AttributeError(f"module 'latchkey' has no attribute {name!r}")

@@ -1,0 +1,278 @@
+"""The client for coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from .. import endpoints, names, verbs
+from ..asking import Awaiting
+from ..attempts import Attempts, Done, Pause, Try
+from ..channel import UnreachedError
+from ..errors import LatchkeyError
+from ..feed import Feed
+from ..names import ALL, Address, All, Duration
+from ..request import Request
+from ..results import Event, Recovered
+from ..table import Verbs
+from ..waiting import Idle
+from . import following
+from .channel import Channel
+from .lock import LockCall
+from .session import AsyncSession
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class RecoveredSession(Generic[P]):
+    """`session`: RECOVER of a device, with a session as its result."""
+
+    def __init__(self, build: Callable[Concatenate[str, P], Request[Recovered]]) -> None:
+        self._build = build
+        self.__doc__ = build.__doc__
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> Self: ...
+    @overload
+    def __get__(
+        self, owner: AsyncClient, kind: type
+    ) -> Callable[Concatenate[str, P], Coroutine[Any, Any, AsyncSession]]: ...
+    def __get__(self, owner: AsyncClient | None, kind: type) -> Any:
+        if owner is None:
+            return self
+        client, build = owner, self._build
+
+        async def session(device: str, *args: P.args, **kwargs: P.kwargs) -> AsyncSession:
+            request = build(device, *args, **kwargs)
+            record = await client.ask(request)
+            where = Address(device, record["session"])
+            return AsyncSession(client, where, token=request.token, record=record)
+
+        session.__doc__ = build.__doc__
+        return session
+
+
+class AsyncClient(Verbs, Awaiting):
+    """A client of a fleet of workers, for the tasks of any number of event loops.
+
+    Each running event loop has a connection of its own, which its tasks share; requests that wait
+    have others. Connections are kept between calls, and replaced when they have ended, were idle
+    for long, or belong to the parent of a forked process. Close the client in the loop that uses
+    it, by `close` or `async with`.
+    """
+
+    def __init__(
+        self,
+        to: str | Sequence[str] | None = None,
+        *,
+        secret: str | Callable[[], str | Awaitable[str]] | None = None,
+        timeout: Duration = 5,
+        reply_timeout: Duration = 1,
+        idle: Duration = 60,
+    ) -> None:
+        """As `latchkey.Client`; a `secret` that is a function may be a coroutine function."""
+        self.options = endpoints.resolve(
+            to, secret, names.seconds(timeout), names.seconds(reply_timeout), names.seconds(idle)
+        )
+        self._loops = _Loops(self.options)
+        self._own: Channel | None = None
+
+    session = RecoveredSession(verbs.recover)
+
+    def attach(
+        self, device: str, session: str | None = None, *, token: int | None = None
+    ) -> AsyncSession:
+        """A handle for a session whose id is known, or for the device's current one.
+
+        Sends nothing, so the session need not exist."""
+        return AsyncSession(self, Address(device, session), token=token)
+
+    def lock(
+        self,
+        device: str,
+        agent: str,
+        *,
+        ttl: Duration | None = None,
+        token: int | None = None,
+        req: str | None = None,
+        release: bool = True,
+    ) -> LockCall:
+        """Acquires the device's lock, or renews it for the agent that holds it already.
+
+        With `await` the lock is returned; with `async with` it is renewed meanwhile and released
+        at the end, unless `release` is false. If the task is cancelled before the reply is there,
+        the lock may have been granted; it ends by its TTL. Raises Held; with `token` Stale."""
+        request = verbs.lock(device, agent, ttl=ttl, token=token, req=req)
+        return LockCall(self, device, request, release)
+
+    def watch(
+        self,
+        device: str | All = ALL,
+        *,
+        types: str | Sequence[str] | None = None,
+        after: str | None = None,
+        idle: Duration | None = None,
+    ) -> AsyncIterator[Event]:
+        """As `Client.watch`, for `async for`."""
+        return following.watch(self, Feed(device, types, after), Idle(idle, time.monotonic()))
+
+    def consume(
+        self,
+        group: str,
+        *,
+        types: str | Sequence[str] | None = None,
+        limit: int = 10,
+        idle: Duration | None = None,
+        ack: bool = True,
+    ) -> AsyncIterator[Event]:
+        """As `Client.consume`, for `async for`."""
+        verbs.events(ALL, group=group, limit=limit, types=types)  # raises for what is no parameter
+        return following.consume(self, group, types, limit, Idle(idle, time.monotonic()), ack)
+
+    def within(self, timeout: Duration) -> AsyncClient:
+        """This client with another total deadline for its calls; the connections are shared."""
+        made = self._copy()
+        made.options = self.options._replace(timeout_s=names.seconds(timeout))
+        return made
+
+    def over(self, channel: Channel) -> AsyncClient:
+        """This client over one channel; for the iterators of the package."""
+        made = self._copy()
+        made._own = channel
+        return made
+
+    def _copy(self) -> AsyncClient:
+        made = AsyncClient.__new__(AsyncClient)
+        vars(made).update(vars(self))
+        return made
+
+    async def ask(self, request: Request[R]) -> R:
+        """The result of a request, after as many attempts as are needed and the deadline allows."""
+        if self._own is not None:
+            return await self._attempt(request, self._own)
+        channels = self._loops.channels()
+        if request.wait_s <= 0:
+            return await self._attempt(request, channels.shared)
+        channel = channels.take()
+        try:
+            return await self._attempt(request, channel)
+        finally:
+            channels.give(channel)
+
+    async def _attempt(self, request: Request[R], channel: Channel) -> R:
+        options, line = self.options, request.line()
+        attempts = Attempts(
+            request,
+            time.monotonic(),
+            timeout_s=options.timeout_s,
+            reply_s=options.reply_s,
+            workers=len(options.endpoints),
+            jitter=endpoints.jitter(),
+            can_refresh=callable(options.secret),
+        )
+        step = attempts.begin(time.monotonic())
+        while True:
+            if self._loops.is_closed:
+                raise LatchkeyError(f"{request.verb}: the client was closed")
+            if isinstance(step, Try):
+                try:
+                    reply = await channel.exchange(line, step.until)
+                except UnreachedError as error:
+                    step = attempts.unreached(time.monotonic(), str(error))
+                except OSError as error:
+                    step = attempts.lost(time.monotonic(), str(error))
+                else:
+                    step = attempts.replied(time.monotonic(), reply)
+            elif isinstance(step, Pause):
+                await asyncio.sleep(step.seconds)
+                step = attempts.resumed(time.monotonic())
+            elif isinstance(step, Done):
+                return request.result(step.reply)
+            else:
+                raise step.error
+
+    async def close(self) -> None:
+        """Closes the connections of the running loop. Later calls raise LatchkeyError."""
+        self._loops.close()
+        await asyncio.sleep(0)  # the transports tell their protocols in the loop's next turn
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+_SPARE_MAX = 4
+
+
+class _Channels:
+    """The channels of one event loop: the shared one, and those for requests that wait."""
+
+    def __init__(self, options: endpoints.Options) -> None:
+        self._options = options
+        self._spare: list[Channel] = []
+        self._taken: set[Channel] = set()
+        self.shared = Channel(options, is_shared=True)
+
+    def take(self) -> Channel:
+        """A channel for a request that waits; it is given back by `give`."""
+        channel = self._spare.pop() if self._spare else Channel(self._options, is_shared=False)
+        self._taken.add(channel)
+        return channel
+
+    def give(self, channel: Channel) -> None:
+        """Keeps up to four for later requests."""
+        self._taken.discard(channel)
+        if len(self._spare) < _SPARE_MAX:
+            self._spare.append(channel)
+        else:
+            channel.close()
+
+    def close(self) -> None:
+        """Closes all."""
+        for channel in [self.shared, *self._spare, *self._taken]:
+            channel.close()
+
+
+class _Loops:
+    """The channels of a client, for each event loop that used it."""
+
+    def __init__(self, options: endpoints.Options) -> None:
+        self._options = options
+        self._mutex = threading.Lock()
+        self._all: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Channels] = (
+            weakref.WeakKeyDictionary()
+        )
+        self.is_closed = False
+
+    def channels(self) -> _Channels:
+        """Those of the running loop."""
+        loop = asyncio.get_running_loop()
+        with self._mutex:
+            found = self._all.get(loop)
+            if found is None:
+                found = self._all[loop] = _Channels(self._options)
+            return found
+
+    def close(self) -> None:
+        """Closes those of the running loop. Other loops' end with their loops."""
+        self.is_closed = True
+        with self._mutex:
+            found = self._all.pop(asyncio.get_running_loop(), None)
+        if found is not None:
+            found.close()

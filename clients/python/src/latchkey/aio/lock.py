@@ -1,0 +1,147 @@
+"""A lock that this process holds, renewed by a task inside an `async with` block."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from .. import results, verbs
+from ..errors import Held, LatchkeyError, NotFound, Stale
+from ..lease import HeldLock, Moment, note
+from ..names import Duration
+from ..request import Request
+
+if TYPE_CHECKING:
+    from .client import AsyncClient
+
+
+class AsyncLock(HeldLock):
+    """A lock that was granted. `async with` renews it meanwhile, and releases it at the end.
+
+    At the end of the block LockLost is raised if the lock was lost in it, or another LatchkeyError
+    if it cannot be released; but never in place of the block's own exception.
+    """
+
+    def __init__(
+        self, client: AsyncClient, device: str, grant: results.Grant, asked: Moment
+    ) -> None:
+        super().__init__(device, grant, asked)
+        self._client = client
+        self._task: asyncio.Task[None] | None = None
+
+    async def renew(self, ttl: Duration | None = None) -> None:
+        """Renews it now. Raises LockLost if it is not held, Unavailable, UnknownOutcome."""
+        await self._renew(self._client, ttl)
+        self.check()
+
+    async def release(self) -> None:
+        """Ends it. Raises LockLost if it had ended before, Unavailable, UnknownOutcome."""
+        await self.stop()
+        self.check()
+        try:
+            await self._client.ask(verbs.unlock(self.device, self.agent, token=self.token))
+        except (NotFound, Held, Stale) as error:
+            self._lease.failed(error)
+            self.check()
+        self._lease.is_released = True
+
+    async def handoff(
+        self, to: str, note: dict[str, Any] | Sequence[Any] | None = None
+    ) -> results.Grant:
+        """Passes it to another agent; it is then not this process's any more.
+
+        Returns the receiver's grant. Raises LockLost, Unavailable, UnknownOutcome."""
+        await self.stop()
+        self.check()
+        request = verbs.handoff(self.device, self.agent, to, note, token=self.token)
+        try:
+            grant = await self._client.ask(request)
+        except (NotFound, Held, Stale) as error:
+            self._lease.failed(error)
+            raise self._lease.lost_error(self.device) from error
+        self._lease.is_released = True
+        return grant
+
+    def start(self) -> None:
+        """Begins to renew it in a task of the running loop."""
+        self._task = asyncio.get_running_loop().create_task(self._keep(), name="latchkey-lock")
+
+    async def stop(self) -> None:
+        """Ends the task; a renewal that is under way is given up."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    async def finish(self, body: BaseException | None, *, release: bool) -> None:
+        """The end of the block."""
+        if self._lease.is_forked or self._lease.is_released:
+            return
+        try:
+            if release:
+                await self.release()
+            else:
+                await self.stop()
+                self.check()
+        except LatchkeyError as error:
+            if body is None:
+                raise
+            note(body, error)
+
+    async def _keep(self) -> None:
+        """The task: renews until the block ends or the lock is lost."""
+        while True:
+            await asyncio.sleep(self._lease.next_s(Moment.now()))
+            left_s = self._lease.left_s(Moment.now())
+            if left_s <= 0:
+                return
+            try:
+                timeout_s = min(left_s, self._client.options.timeout_s)
+                await self._renew(self._client.within(timeout_s))
+            except LatchkeyError as error:
+                self._lease.failed(error)
+
+    async def _renew(self, client: AsyncClient, ttl: Duration | None = None) -> None:
+        asked = Moment.now()
+        try:
+            request = verbs.renew(self.device, self.agent, token=self.token, ttl=ttl)
+            self._lease.renewed((await client.ask(request))["ttl_ms"], asked)
+        except (NotFound, Held, Stale) as error:
+            self._lease.failed(error)
+
+
+class LockCall:
+    """`await` it for the lock, or use it in `async with`."""
+
+    def __init__(
+        self, client: AsyncClient, device: str, request: Request[results.Grant], release: bool
+    ) -> None:
+        self._client = client
+        self._device = device
+        self._request = request
+        self._release = release
+        self._lock: AsyncLock | None = None
+
+    async def _acquire(self) -> AsyncLock:
+        asked = Moment.now()
+        grant = await self._client.ask(self._request)
+        return AsyncLock(self._client, self._device, grant, asked)
+
+    def __await__(self) -> Generator[Any, None, AsyncLock]:
+        return self._acquire().__await__()
+
+    async def __aenter__(self) -> AsyncLock:
+        self._lock = await self._acquire()
+        self._lock.start()
+        return self._lock
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        body: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._lock is not None:
+            await self._lock.finish(body, release=self._release)

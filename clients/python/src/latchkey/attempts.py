@@ -1,0 +1,135 @@
+"""The retry policy: which step is next for one request. A value without a clock or a socket.
+
+A client asks for a step, takes it, and reports what came of it. All attempts send the same line,
+with the same idempotency key, so a change is applied once however often it is sent.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .errors import LatchkeyError, Unavailable, UnknownOutcome
+from .reply import RETRYABLE, Reply
+from .request import Request
+
+_PAUSE_FIRST_S = 0.05
+_PAUSE_MAX_S = 1.0
+
+
+class Try(NamedTuple):
+    """Send the line over a live connection, or a new one, and wait for the reply."""
+
+    until: float
+    """The moment at which the attempt is given up, by the monotonic clock."""
+
+
+class Pause(NamedTuple):
+    """Wait, then call `resumed`."""
+
+    seconds: float
+
+
+class Done(NamedTuple):
+    """The reply is definite."""
+
+    reply: Reply
+
+
+class Failed(NamedTuple):
+    """The deadline leaves no time for another attempt."""
+
+    error: LatchkeyError
+
+
+Step = Try | Pause | Done | Failed
+
+
+class Attempts:
+    """The attempts at one request, within one deadline over all workers."""
+
+    __slots__ = (
+        "_can_refresh",
+        "_deadline",
+        "_failures",
+        "_is_unknown",
+        "_jitter",
+        "_last",
+        "_request",
+        "_try_s",
+        "_workers",
+    )
+
+    def __init__(
+        self,
+        request: Request[object],
+        now: float,
+        *,
+        timeout_s: float,
+        reply_s: float,
+        workers: int,
+        jitter: float,
+        can_refresh: bool = False,
+    ) -> None:
+        """`timeout_s` is for all attempts, `reply_s` for each; the request's own `wait_s` is
+        added to both. `jitter`, from 0 to 1, spreads the pauses of many callers. `can_refresh`
+        allows one more attempt after the secret was rejected."""
+        self._request = request
+        self._deadline = now + timeout_s + request.wait_s
+        self._try_s = reply_s + request.wait_s
+        self._workers = workers
+        self._jitter = jitter
+        self._can_refresh = can_refresh
+        self._failures = 0
+        self._is_unknown = False
+        self._last = "no worker answered"
+
+    def begin(self, now: float) -> Step:
+        """The first step."""
+        return self.resumed(now)
+
+    def resumed(self, now: float) -> Step:
+        """After a pause."""
+        if now >= self._deadline:
+            return self._give_up()
+        return Try(min(self._deadline, now + self._try_s))
+
+    def unreached(self, now: float, why: str) -> Step:
+        """No connection could be made: nothing was sent."""
+        self._last = why
+        return self._again(now)
+
+    def lost(self, now: float, why: str) -> Step:
+        """The line was sent, in part at least, and no reply came."""
+        self._is_unknown = True
+        self._last = why
+        return self._again(now)
+
+    def replied(self, now: float, reply: Reply) -> Step:
+        """A reply came, to the request or to the authentication before it."""
+        code = reply.code
+        if code in ("auth_required", "forbidden") and self._can_refresh:
+            self._can_refresh = False
+            return self.resumed(now)
+        if reply.word != "ERR" or code not in RETRYABLE:
+            return Done(reply)
+        self._is_unknown = self._is_unknown or code == "unknown_outcome"
+        self._last = reply.rest
+        return self._again(now)
+
+    def _again(self, now: float) -> Step:
+        """Other workers are tried at once; before each further round there is a pause."""
+        self._failures += 1
+        rounds = self._failures // self._workers
+        if self._failures % self._workers:
+            return self.resumed(now)
+        pause_s = min(_PAUSE_MAX_S, _PAUSE_FIRST_S * 2.0 ** min(rounds - 1, 10))
+        pause_s *= 0.5 + 0.5 * self._jitter
+        return Pause(pause_s) if now + pause_s < self._deadline else self._give_up()
+
+    def _give_up(self) -> Step:
+        verb = self._request.verb
+        if self._is_unknown and self._request.is_change:
+            text = f"{verb}: it is not known whether this was applied: {self._last}"
+            body = {"req": self._request.req}
+            return Failed(UnknownOutcome(text, "unknown_outcome", body))
+        return Failed(Unavailable(f"{verb}: nothing was done: {self._last}", "unavailable"))

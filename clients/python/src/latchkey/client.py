@@ -1,0 +1,277 @@
+"""The blocking client."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from . import endpoints, names, verbs
+from .asking import Blocking
+from .attempts import Attempts, Done, Pause, Try
+from .channel import Channel, UnreachedError
+from .errors import LatchkeyError
+from .lease import Moment
+from .lock import Lock
+from .names import ALL, Address, All, Duration
+from .request import Request
+from .results import Event, Recovered
+from .session import Session
+from .table import Verbs
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class RecoveredSession(Generic[P]):
+    """`session`: RECOVER of a device, with a session as its result."""
+
+    def __init__(self, build: Callable[Concatenate[str, P], Request[Recovered]]) -> None:
+        self._build = build
+        self.__doc__ = build.__doc__
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> Self: ...
+    @overload
+    def __get__(self, owner: Client, kind: type) -> Callable[Concatenate[str, P], Session]: ...
+    def __get__(self, owner: Client | None, kind: type) -> Any:
+        if owner is None:
+            return self
+        client, build = owner, self._build
+
+        def session(device: str, *args: P.args, **kwargs: P.kwargs) -> Session:
+            request = build(device, *args, **kwargs)
+            record = client.ask(request)
+            where = Address(device, record["session"])
+            return Session(client, where, token=request.token, record=record)
+
+        session.__doc__ = build.__doc__
+        return session
+
+
+class Client(Verbs, Blocking):
+    """A client of a fleet of workers, for any number of threads.
+
+    Each thread has a connection of its own, made when it is first needed, kept between calls, and
+    replaced when it has ended, was idle for long, or belongs to the parent of a forked process.
+    Every call is answered, or raises Unavailable or UnknownOutcome, within `timeout`.
+    """
+
+    def __init__(
+        self,
+        to: str | Sequence[str] | None = None,
+        *,
+        secret: str | Callable[[], str] | None = None,
+        timeout: Duration = 5,
+        reply_timeout: Duration = 1,
+        idle: Duration = 60,
+    ) -> None:
+        """No connection is made yet.
+
+        `to`: `HOST:PORT,...`, else LATCHKEY_TO, else 127.0.0.1:5282.
+        `secret`: for AUTH, or a function that returns it, called for each new connection; else
+        LATCHKEY_SECRET, else none.
+        `timeout`: for a call with all its attempts. `reply_timeout`: for each attempt; more than
+        the workers' `--request-timeout`. Both are without the time of `wait=`.
+        `idle`: a connection that was idle for longer is not used again; less than the workers'
+        `--idle-timeout`, and than what a network between forgets.
+        Raises ValueError if `to` is malformed."""
+        self.options = endpoints.resolve(
+            to, secret, names.seconds(timeout), names.seconds(reply_timeout), names.seconds(idle)
+        )
+        self.stopped = threading.Event()
+        self._own: Channel | None = None
+        self._threads = _Threads(self.options)
+
+    session = RecoveredSession(verbs.recover)
+
+    def attach(
+        self, device: str, session: str | None = None, *, token: int | None = None
+    ) -> Session:
+        """A handle for a session whose id is known, or for the device's current one.
+
+        Sends nothing, so the session need not exist."""
+        return Session(self, Address(device, session), token=token)
+
+    def lock(
+        self,
+        device: str,
+        agent: str,
+        *,
+        ttl: Duration | None = None,
+        token: int | None = None,
+        req: str | None = None,
+        release: bool = True,
+    ) -> Lock:
+        """Acquires the device's lock, or renews it for the agent that holds it already.
+
+        As a context manager, the lock is renewed meanwhile and released at the end; with
+        `release=False` it stays the agent's until its TTL ends. Raises Held; with `token`, which
+        never acquires a free device, Stale."""
+        asked = Moment.now()
+        grant = self.ask(verbs.lock(device, agent, ttl=ttl, token=token, req=req))
+        return Lock(self, device, grant, asked, release=release)
+
+    def watch(
+        self,
+        device: str | All = ALL,
+        *,
+        types: str | Sequence[str] | None = None,
+        after: str | None = None,
+        idle: Duration | None = None,
+    ) -> Iterator[Event]:
+        """The events of a device, or of all, as they happen.
+
+        It reconnects when a connection ends. For a device it goes on after the last event, or
+        begins after the event `after`. `{"type": "watch.lost"}` says that events may be missing
+        there. With `idle` the iteration ends when no event came for that long. Raises Refused."""
+        from .following import watch
+
+        return watch(self, device, types, after, idle)
+
+    def consume(
+        self,
+        group: str,
+        *,
+        types: str | Sequence[str] | None = None,
+        limit: int = 10,
+        idle: Duration | None = None,
+        ack: bool = True,
+    ) -> Iterator[Event]:
+        """The events of the whole fleet, as a consumer of a group, each at least once.
+
+        An event is acknowledged when the next one is asked for; the one at which a loop ends, by
+        `break` or an exception, is not, and comes again to a consumer of the group. Up to `limit`
+        are taken at a time; handle that many within the workers' `--ack-timeout` (60 s). With
+        `idle` the iteration ends when there was no event for that long, with 0 when there is none.
+        With `ack=False` nothing is acknowledged: call `ack`. Raises Refused."""
+        from .following import consume
+
+        return consume(self, group, types, limit, idle, ack)
+
+    def within(self, timeout: Duration) -> Client:
+        """This client with another total deadline for its calls; the connections are shared."""
+        made = self._copy()
+        made.options = self.options._replace(timeout_s=names.seconds(timeout))
+        return made
+
+    def over(self, channel: Channel, timeout_s: float, stopped: threading.Event) -> Client:
+        """This client over one channel, until it is stopped; for a thread of the package."""
+        made = self._copy()
+        made.options = self.options._replace(timeout_s=min(timeout_s, self.options.timeout_s))
+        made._own = channel
+        made.stopped = stopped
+        return made
+
+    def _copy(self) -> Client:
+        made = Client.__new__(Client)
+        vars(made).update(vars(self))
+        return made
+
+    def ask(self, request: Request[R]) -> R:
+        """The result of a request, after as many attempts as are needed and the deadline allows."""
+        channel = self._own or self._threads.channel()
+        options, line = self.options, request.line()
+        attempts = Attempts(
+            request,
+            time.monotonic(),
+            timeout_s=options.timeout_s,
+            reply_s=options.reply_s,
+            workers=len(options.endpoints),
+            jitter=endpoints.jitter(),
+            can_refresh=callable(options.secret),
+        )
+        step = attempts.begin(time.monotonic())
+        while True:
+            if self.stopped.is_set():
+                raise LatchkeyError(f"{request.verb}: the client was closed")
+            if isinstance(step, Try):
+                try:
+                    reply = channel.exchange(line, step.until)
+                except UnreachedError as error:
+                    step = attempts.unreached(time.monotonic(), str(error))
+                except OSError as error:
+                    step = attempts.lost(time.monotonic(), str(error))
+                else:
+                    step = attempts.replied(time.monotonic(), reply)
+            elif isinstance(step, Pause):
+                self.stopped.wait(step.seconds)
+                step = attempts.resumed(time.monotonic())
+            elif isinstance(step, Done):
+                return request.result(step.reply)
+            else:
+                raise step.error
+
+    def rest(self, seconds: float) -> None:
+        """Waits. Raises LatchkeyError if the client is closed meanwhile."""
+        if self.stopped.wait(seconds):
+            raise LatchkeyError("the client was closed")
+
+    def close(self) -> None:
+        """Closes the connections of all threads. Later calls raise LatchkeyError."""
+        self.stopped.set()
+        self._threads.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Threads:
+    """The channels of a client, one for each thread."""
+
+    def __init__(self, options: endpoints.Options) -> None:
+        self._options = options
+        self._local = threading.local()
+        self._all: weakref.WeakSet[Channel] = weakref.WeakSet()
+        self._mutex = threading.Lock()
+        _living.add(self)
+
+    def channel(self) -> Channel:
+        """The calling thread's channel."""
+        channel: Channel | None = getattr(self._local, "channel", None)
+        if channel is None:
+            channel = self._local.channel = Channel(self._options)
+            with self._mutex:
+                self._all.add(channel)
+        return channel
+
+    def close(self) -> None:
+        """Closes all channels; a request that another thread waits for ends with an error."""
+        with self._mutex:
+            channels = list(self._all)
+        for channel in channels:
+            channel.close()
+
+    def forked(self) -> None:
+        """In a child process: begins anew. The parent's threads, which may have had a mutex, are
+        not there; its connections stay its own, since closing them here does not end them."""
+        self._local = threading.local()
+        self._all = weakref.WeakSet()
+        self._mutex = threading.Lock()
+
+
+_living: weakref.WeakSet[_Threads] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for threads in list(_living):
+        threads.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

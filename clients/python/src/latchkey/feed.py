@@ -1,0 +1,143 @@
+"""A subscription that survives its connections. Without a socket or a clock.
+
+For a device, what was missed between two connections is read from the event log, from the last
+event on; events that come both ways are given once. For all devices there is no such log.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import cast
+
+from . import results, verbs
+from .names import All
+from .reply import Reply, parse_reply
+from .request import Request
+from .results import Event
+
+_PAGE = 1000
+_SEEN_MAX = 4096
+
+LOST = "watch.lost"
+"""The type of the entry that a feed gives where events may be missing. It is no event: its id and
+its time are empty."""
+
+
+class Draining(ConnectionError):
+    """The worker stops, and closes the connection."""
+
+
+class Feed:
+    """The lines to send and the events to give, over any number of connections in turn."""
+
+    def __init__(
+        self, device: str | All, types: str | Sequence[str] | None, after: str | None
+    ) -> None:
+        """`after`: the id of the event to begin after, else with the next one that happens."""
+        if isinstance(device, All) and after is not None:
+            raise ValueError("after= needs a device: there is no log of all devices in one order")
+        self._device = device
+        self._types = types.split(",") if isinstance(types, str) else types
+        self._last = after
+        self._begins_after = after
+        self._is_first = True
+        self._seen: dict[str, None] = {}
+        self._pushed: list[Event] = []
+        self._awaited: deque[Request[object]] = deque()
+
+    def opened(self) -> bytes:
+        """A connection is there; the line to send."""
+        self._pushed.clear()
+        self._awaited.clear()
+        return self._send(verbs.watch(self._device, types=self._types))
+
+    def quiet(self) -> bytes:
+        """Nothing came for a while; the line that shows whether the worker still answers."""
+        return self._send(verbs.ping())
+
+    @property
+    def is_awaiting(self) -> bool:
+        """True if the worker has to reply to something."""
+        return bool(self._awaited)
+
+    @property
+    def is_live(self) -> bool:
+        """True once the subscription has begun."""
+        return not self._is_first and not self._awaited
+
+    def received(self, line: bytes) -> tuple[bytes, list[Event]]:
+        """A line came. Returns a line to send, or none, and the events to give.
+
+        Raises Draining, ProtocolError, and the error of a rejected request."""
+        reply = parse_reply(line)
+        if reply.word == "EVENT":
+            event = results.event(reply.rest)
+            if event["type"] == "worker.draining":
+                raise Draining("the worker is stopping")
+            if any(request.verb != "PING" for request in self._awaited):
+                self._pushed.append(event)
+                return b"", []
+            return b"", self._new([event])
+        if not self._awaited:
+            raise reply.error("WATCH")
+        request = self._awaited.popleft()
+        if request.verb == "WATCH":
+            request.result(reply)
+            return self._subscribed()
+        if request.verb == "EVENTS":
+            return self._page(request, reply)
+        request.result(reply)
+        return b"", []
+
+    def _send(self, request: Request[object]) -> bytes:
+        self._awaited.append(request)
+        return request.line()
+
+    def _subscribed(self) -> tuple[bytes, list[Event]]:
+        if not isinstance(self._device, All):
+            return self._send(verbs.events(self._device, after=self._last, limit=_PAGE)), []
+        given: list[Event] = [] if self._is_first else [self._lost()]
+        self._is_first = False
+        return b"", given + self._flush()
+
+    def _page(self, request: Request[object], reply: Reply) -> tuple[bytes, list[Event]]:
+        """A page of the device's log came: of what was missed, or at first of what is past."""
+        if reply.word == "STALE":  # another Redis, or one that lost its newest writes
+            self._last = reply.body.get("id")
+            self._is_first = False
+            return b"", [self._lost(), *self._flush()]
+        page = cast("results.Events", request.result(reply))
+        given: list[Event] = []
+        if self._is_first and self._begins_after is None:
+            if page["events"]:
+                self._last = page["events"][-1]["id"]
+        else:
+            given = [self._lost()] if page.get("lost") else []
+            given += self._new(page["events"])
+        if page["events"]:
+            return self._send(verbs.events(self._device, after=self._last, limit=_PAGE)), given
+        self._is_first = False
+        return b"", given + self._flush()
+
+    def _lost(self) -> Event:
+        device = "" if isinstance(self._device, All) else self._device
+        return {"id": "", "type": LOST, "device": device, "at": 0}
+
+    def _flush(self) -> list[Event]:
+        pushed, self._pushed = self._pushed, []
+        return self._new(pushed)
+
+    def _new(self, events: list[Event]) -> list[Event]:
+        """Those of the events that were not given before; they are now."""
+        given: list[Event] = []
+        for event in events:
+            if event["id"] in self._seen:
+                continue
+            self._seen[event["id"]] = None
+            if len(self._seen) > _SEEN_MAX:
+                del self._seen[next(iter(self._seen))]
+            self._last = event["id"]
+            if not self._types or event["type"] in self._types:
+                given.append(event)
+        return given

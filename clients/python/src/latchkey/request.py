@@ -1,0 +1,91 @@
+"""A request as a value: its line, and how its reply becomes a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+from .names import encode_id, new_req, number, utf8
+from .reply import Reply
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Request(Generic[R_co]):
+    """One request. It is made once and sent as often as needed, each time as the same line.
+
+    A request that changes something has the option `req`, its idempotency key.
+    """
+
+    __slots__ = ("_read", "is_optional", "options", "payload", "verb", "wait_s", "words")
+
+    def __init__(
+        self,
+        verb: str,
+        words: tuple[str, ...] = (),
+        options: Mapping[str, str | None] | None = None,
+        payload: str | None = None,
+        *,
+        read: Callable[[str], R_co],
+        is_optional: bool = False,
+        wait_s: float = 0.0,
+    ) -> None:
+        """`words`, `options` and `payload` are texts for the wire; options that are None are left
+        out. `read` makes the result from the text of an `OK`'s JSON. With `is_optional` it is
+        given `null` for a `NONE`, which is an error otherwise. `wait_s` is the time that the
+        worker may wait before it replies."""
+        self.verb = verb
+        self.words = words
+        self.options = {name: value for name, value in (options or {}).items() if value is not None}
+        self.payload = payload
+        self.is_optional = is_optional
+        self.wait_s = wait_s
+        self._read = read
+
+    @property
+    def req(self) -> str | None:
+        """The idempotency key, as it is on the wire."""
+        return self.options.get("req")
+
+    @property
+    def token(self) -> int | None:
+        """The lock's token, if the change is to happen only under it."""
+        token = self.options.get("token")
+        return None if token is None else int(token)
+
+    @property
+    def is_change(self) -> bool:
+        """True if the outcome matters: the request changes something."""
+        return "req" in self.options
+
+    def line(self) -> bytes:
+        """The line, with its end."""
+        parts = [self.verb, *self.words]
+        parts += [f"{name}={value}" for name, value in self.options.items()]
+        if self.payload is not None:
+            parts.append(self.payload)
+        return utf8(" ".join(parts) + "\n")
+
+    def bind_token(self, token: int) -> None:
+        """Adds the lock's token to a change that has none."""
+        if self.is_change and "token" not in self.options:
+            self.options["token"] = number(token)
+
+    def result(self, reply: Reply) -> R_co:
+        """The result of a reply. Raises the reply's error if it is not `OK`."""
+        if reply.word == "OK":
+            return self._read(reply.rest)
+        if reply.word == "NONE" and self.is_optional:
+            return self._read("null")
+        raise reply.error(self.verb)
+
+
+def change(
+    options: Mapping[str, str | None], *, token: int | None, req: str | None
+) -> dict[str, str | None]:
+    """The options of a request that changes something: with the key `req`, or a new one."""
+    return {
+        **options,
+        "token": None if token is None else number(token),
+        "req": new_req() if req is None else encode_id(req),
+    }

@@ -1,0 +1,315 @@
+"""The results of the verbs: the JSON of the replies, with ids decoded.
+
+Their names are those of the manual's protocol page. Times (`..._at`, `at`) are Unix milliseconds
+by Redis' clock, durations (`..._ms`) milliseconds. A result may have more members than are listed.
+Where a value is corrupt in Redis it is None, and its name is in the result's list `damaged`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypedDict, TypeVar, cast
+
+from .names import decode_id, load
+
+T = TypeVar("T")
+
+
+class Grant(TypedDict):
+    """A lock that was acquired, renewed or passed on."""
+
+    agent: str
+    token: int
+    ttl_ms: int
+    acquired_at: int
+    renewed: bool
+
+
+class Seizure(Grant):
+    """A lock that was seized, and from which agent."""
+
+    seized_from: str | None
+
+
+class Released(TypedDict):
+    """A lock that ended, and for how long it was held."""
+
+    held_ms: int
+
+
+class Cleared(Released):
+    """A lock that an operator ended, and its holder."""
+
+    agent: str
+
+
+class _Holder(TypedDict):
+    agent: str
+    ttl_ms: int
+    acquired_at: int
+
+
+class Holder(_Holder, total=False):
+    """The agent that holds a device, and the note of the handoff, if there was one."""
+
+    note: Any
+
+
+class Clocks(TypedDict):
+    """The lengths of a session's clocks; 0 is off."""
+
+    idle_ms: int
+    abandon_ms: int
+    archive_ms: int
+    life_ms: int
+    keep_ms: int
+    warn_ms: int
+
+
+class Record(TypedDict):
+    """A session."""
+
+    session: str
+    device: str
+    state: str
+    reason: str | None
+    rev: int
+    name: str | None
+    thread: str
+    phase: str | None
+    step: str | None
+    policy: str | None
+    fenced: bool
+    created_at: int
+    updated_at: int
+    active_at: int
+    idle_at: int | None
+    abandon_at: int | None
+    life_at: int | None
+    keep_until: int | None
+    clocks: Clocks
+    chat: int | None
+    chats: int
+    messages: int
+    links: dict[str, list[str]]
+    fields: dict[str, Any]
+
+
+class _Recovered(Record):
+    how: str
+
+
+class Recovered(_Recovered, total=False):
+    """A session that was recovered: `how` is `hint`, `latest` or `new`.
+
+    `hint` gives the reason why the hinted session was not taken; `ignored` lists the options that
+    only a new session takes. A request for one session has none of the three.
+    """
+
+    hint: str
+    ignored: list[str]
+
+
+class Chat(TypedDict):
+    """A chat of a session. `config` is None if the chat has none."""
+
+    chat: int
+    name: str | None
+    created_at: int
+    messages: int
+    last_at: int | None
+    config: dict[str, Any] | None
+
+
+class Chats(TypedDict):
+    """All chats of a session, and the number of the current one."""
+
+    chats: list[Chat]
+    current: int | None
+
+
+class ChatName(TypedDict):
+    """A chat's number and name."""
+
+    chat: int
+    name: str | None
+
+
+class ChatNumber(TypedDict):
+    """A chat's number."""
+
+    chat: int
+
+
+class Revised(TypedDict):
+    """The new revision of a session."""
+
+    rev: int
+
+
+class Touched(TypedDict):
+    """When a session will pause and expire unless it is touched again; None is never."""
+
+    idle_at: int | None
+    life_at: int | None
+
+
+class Sessions(TypedDict):
+    """A page of sessions; `cursor` gets the next one, None if this is the last."""
+
+    sessions: list[Record]
+    cursor: str | None
+
+
+class Said(TypedDict):
+    """The number of the last message that was said, and its chat."""
+
+    seq: int
+    chat: int
+
+
+class Message(TypedDict):
+    """A message with its number and the time at which it was said."""
+
+    seq: int
+    at: int
+    message: dict[str, Any]
+
+
+class _History(TypedDict):
+    messages: list[Message]
+    more: bool
+    first_seq: int | None
+    last_seq: int | None
+
+
+class History(_History, total=False):
+    """Messages of a chat, oldest first. `lost` is true if some were dropped after `after`."""
+
+    lost: bool
+
+
+class Removed(TypedDict):
+    """How many messages were removed."""
+
+    removed: int
+
+
+class _Event(TypedDict):
+    id: str
+    type: str
+    device: str
+    at: int
+
+
+class Event(_Event, total=False):
+    """Something that happened to a lock or a session; see the manual for each type's members."""
+
+    agent: str | None
+    token: int | None
+    held_ms: int | None
+    to: str
+    note: Any
+    session: str
+    state: str
+    reason: str | None
+    links: dict[str, list[str]]
+    clock: str
+    in_ms: int
+
+
+class _Events(TypedDict):
+    events: list[Event]
+
+
+class Events(_Events, total=False):
+    """Events, oldest first. `lost` is true if the log no longer has some that were asked for."""
+
+    lost: bool
+
+
+class Acknowledged(TypedDict):
+    """How many of the events were pending before they were acknowledged."""
+
+    acked: int
+
+
+# --- readers: from the text of a reply's JSON to a result ------------------------------------
+
+_IDS = ("device", "agent", "to", "seized_from", "user")
+
+
+def _ids(body: dict[str, Any]) -> dict[str, Any]:
+    """Decodes the ids among an object's members."""
+    for name in _IDS:
+        if isinstance(body.get(name), str):
+            body[name] = decode_id(body[name])
+    links = body.get("links")
+    if isinstance(links, dict):
+        body["links"] = {
+            decode_id(kind): [decode_id(ref) for ref in refs] if isinstance(refs, list) else refs
+            for kind, refs in links.items()
+        }
+    return body
+
+
+def _body(text: str) -> dict[str, Any]:
+    return cast("dict[str, Any]", load(text)) if text else {}
+
+
+def reader(shape: Callable[..., T]) -> Callable[[str], T]:
+    """A reader of an object with ids; `shape` is its type."""
+    del shape
+    return cast("Callable[[str], T]", lambda text: _ids(_body(text)))
+
+
+def optional(shape: Callable[..., T]) -> Callable[[str], T | None]:
+    """A reader of an object with ids, or of None."""
+    del shape
+    return cast(
+        "Callable[[str], T | None]", lambda text: None if text == "null" else _ids(_body(text))
+    )
+
+
+def nothing(text: str) -> None:
+    """The reader of an `OK` without JSON."""
+
+
+def raw(text: str) -> str:
+    """A reader that leaves JSON as it came, byte for byte."""
+    return text
+
+
+def any_object(text: str) -> dict[str, Any]:
+    """A reader of an object whose members are not listed here."""
+    return _ids(_body(text))
+
+
+def sessions(text: str) -> Sessions:
+    """The reader of a page of sessions."""
+    body = _body(text)
+    for record in body["sessions"]:
+        _ids(record)
+    return cast("Sessions", body)
+
+
+def events(text: str) -> Events:
+    """The reader of a page of events."""
+    body = _body(text)
+    for event in body["events"]:
+        _ids(event)
+    return cast("Events", body)
+
+
+def event(text: str) -> Event:
+    """The reader of an event."""
+    return cast("Event", _ids(_body(text)))
+
+
+def stats(text: str) -> dict[str, Any]:
+    """The reader of statistics, in which agents are names of members."""
+    body = _body(text)
+    by_agent = body.get("locks", {}).get("by_agent")
+    if isinstance(by_agent, dict):
+        body["locks"]["by_agent"] = {decode_id(agent): n for agent, n in by_agent.items()}
+    return body

@@ -1,0 +1,42 @@
+"""A session as an object: its verbs, without the address and the token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from .asking import BlockingBound
+from .names import Address
+from .request import Request
+from .results import Record
+from .table import SessionVerbs
+
+if TYPE_CHECKING:
+    from .client import Client
+
+R = TypeVar("R")
+
+
+class Session(BlockingBound, SessionVerbs):
+    """A session of a device. It is a handle: making one sends nothing."""
+
+    def __init__(
+        self,
+        client: Client,
+        address: Address,
+        *,
+        token: int | None = None,
+        record: Record | None = None,
+    ) -> None:
+        """`record` is that of the reply which named the session. With `token` every change
+        happens only under the lock of that token."""
+        super().__init__(address, token, record)
+        self._client = client
+
+    def at(self, chat: int | str) -> Session:
+        """The same session, with a chat for the verbs that have one: a number or `'current'`."""
+        where = Address(self.device, self.id, chat)
+        return Session(self._client, where, token=self.token, record=self.record)
+
+    def ask(self, request: Request[R]) -> R:
+        """The result of a request."""
+        return self._client.ask(request)

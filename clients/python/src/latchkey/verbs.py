@@ -1,0 +1,687 @@
+"""The verbs: one function for each, which makes its request. Neither a socket nor a clock.
+
+The clients have a method of the same name and parameters for each of them, and their docstrings
+are these. Parameters that occur in many verbs:
+
+- `where`: a device's id, any text; or `Address(device, session, chat)`.
+- `token`: the fencing token of the device's lock. The change happens only under this lock.
+- `req`: the idempotency key, any text. Each change has one; without this parameter it is random,
+  and protects the call's own retries. Derive it from the id of the event that causes the change,
+  so that a second delivery of the event is applied once, too.
+- durations: seconds (int, float, timedelta) or a text such as `'30s'`.
+
+Every call may raise `Unavailable`, every change `UnknownOutcome`, and every call a subclass of
+`Refused`. The other errors are named with each verb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import names, results
+from .names import ALL, Address, All, Duration, encode_id
+from .request import Request, change
+
+Where = str | Address
+Json = Mapping[str, Any]
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else names.word(value)
+
+
+def _id(value: str | None) -> str | None:
+    return None if value is None else encode_id(value)
+
+
+def _time(value: Duration | None) -> str | None:
+    return None if value is None else names.duration(value)
+
+
+def _int(value: int | None) -> str | None:
+    return None if value is None else names.number(value)
+
+
+def _words(value: str | Sequence[str] | None) -> str | None:
+    return None if value is None else names.words(value if isinstance(value, str) else [*value])
+
+
+def _flag(value: bool | None) -> str | None:
+    return None if value is None else names.flag(value)
+
+
+def _object(value: Json | None) -> str | None:
+    return None if value is None else names.dump(dict(value))
+
+
+def _session(where: Where, instead: str) -> str:
+    """An address without a chat."""
+    if isinstance(where, Address) and where.chat is not None:
+        raise TypeError(f"the address of a session is needed; for a chat there is {instead}")
+    return names.address(where)
+
+
+def _device(device: str | All) -> str:
+    return "*" if isinstance(device, All) else encode_id(device)
+
+
+# --- locks -----------------------------------------------------------------------------------
+
+
+def lock(
+    device: str,
+    agent: str,
+    *,
+    ttl: Duration | None = None,
+    token: int | None = None,
+    req: str | None = None,
+) -> Request[results.Grant]:
+    """Acquires the device's lock, or starts the TTL again for the agent that holds it.
+
+    Raises Held; with `token`, which never acquires a free device, Stale."""
+    return Request(
+        "LOCK",
+        (encode_id(device), encode_id(agent)),
+        change({"ttl": _time(ttl)}, token=token, req=req),
+        read=results.reader(results.Grant),
+    )
+
+
+def renew(
+    device: str,
+    agent: str,
+    *,
+    token: int,
+    ttl: Duration | None = None,
+    req: str | None = None,
+) -> Request[results.Grant]:
+    """Starts the TTL of the agent's own lock again; never acquires a free one.
+
+    Raises NotFound, Held, Stale."""
+    return Request(
+        "RENEW",
+        (encode_id(device), encode_id(agent)),
+        change({"ttl": _time(ttl)}, token=token, req=req),
+        read=results.reader(results.Grant),
+    )
+
+
+def unlock(
+    device: str, agent: str, *, token: int | None = None, req: str | None = None
+) -> Request[results.Released]:
+    """Releases the device's lock, if this agent holds it.
+
+    Raises NotFound, Held, Stale."""
+    return Request(
+        "UNLOCK",
+        (encode_id(device), encode_id(agent)),
+        change({}, token=token, req=req),
+        read=results.reader(results.Released),
+    )
+
+
+def handoff(
+    device: str,
+    agent: str,
+    to: str,
+    note: Json | Sequence[Any] | None = None,
+    *,
+    token: int | None = None,
+    ttl: Duration | None = None,
+    req: str | None = None,
+) -> Request[results.Grant]:
+    """Passes the lock from its holder to another agent in one step; the grant is the receiver's.
+
+    `note` is JSON of 64 KiB at most, shown by `holder`. Raises NotFound, Held, Stale."""
+    return Request(
+        "HANDOFF",
+        (encode_id(device), encode_id(agent), encode_id(to)),
+        change({"ttl": _time(ttl)}, token=token, req=req),
+        None if note is None else names.dump(note),
+        read=results.reader(results.Grant),
+    )
+
+
+def seize(
+    device: str, agent: str, *, ttl: Duration | None = None, req: str | None = None
+) -> Request[results.Seizure]:
+    """Takes the device's lock, whichever agent holds it, under a new token."""
+    return Request(
+        "SEIZE",
+        (encode_id(device), encode_id(agent)),
+        change({"ttl": _time(ttl)}, token=None, req=req),
+        read=results.reader(results.Seizure),
+    )
+
+
+def clear(device: str, *, req: str | None = None) -> Request[results.Cleared]:
+    """Ends the device's lock, whichever agent holds it; for operators. Raises NotFound."""
+    return Request(
+        "CLEAR",
+        (encode_id(device),),
+        change({}, token=None, req=req),
+        read=results.reader(results.Cleared),
+    )
+
+
+def holder(device: str) -> Request[results.Holder | None]:
+    """The agent that holds the device's lock, or None; changes nothing."""
+    return Request(
+        "HOLDER", (encode_id(device),), read=results.optional(results.Holder), is_optional=True
+    )
+
+
+# --- sessions --------------------------------------------------------------------------------
+
+
+def open(
+    device: str,
+    fields: Json | None = None,
+    *,
+    user: str | None = None,
+    name: str | None = None,
+    thread: str | None = None,
+    phase: str | None = None,
+    step: str | None = None,
+    idle: Duration | None = None,
+    abandon: Duration | None = None,
+    archive: Duration | None = None,
+    life: Duration | None = None,
+    keep: Duration | None = None,
+    warn: Duration | None = None,
+    fenced: bool | None = None,
+    token: int | None = None,
+    req: str | None = None,
+) -> Request[results.Record]:
+    """Makes a session, now the device's current one.
+
+    Raises Stale; Quota if the device or the user has too many; NotFound if this is a retry and
+    the session is gone."""
+    options = {
+        "user": _id(user),
+        "name": _text(name),
+        "thread": _text(thread),
+        "phase": _text(phase),
+        "step": _text(step),
+        "idle": _time(idle),
+        "abandon": _time(abandon),
+        "archive": _time(archive),
+        "life": _time(life),
+        "keep": _time(keep),
+        "warn": _time(warn),
+        "fenced": _flag(fenced),
+    }
+    return Request(
+        "OPEN",
+        (encode_id(device),),
+        change(options, token=token, req=req),
+        _object(fields),
+        read=results.reader(results.Record),
+    )
+
+
+def recover(
+    where: Where,
+    fields: Json | None = None,
+    *,
+    archived: bool | None = None,
+    hint: str | None = None,
+    user: str | None = None,
+    name: str | None = None,
+    thread: str | None = None,
+    phase: str | None = None,
+    step: str | None = None,
+    idle: Duration | None = None,
+    abandon: Duration | None = None,
+    archive: Duration | None = None,
+    life: Duration | None = None,
+    keep: Duration | None = None,
+    warn: Duration | None = None,
+    fenced: bool | None = None,
+    token: int | None = None,
+    req: str | None = None,
+) -> Request[results.Recovered]:
+    """With a session's address, makes it active; with a device, its hinted or latest session.
+
+    If a device has none that can be recovered, a new one is made of the other parameters, which
+    are those of `open`. Raises NotFound, Stale, IllegalState, Quota."""
+    opened = open(
+        "-",
+        fields,
+        user=user,
+        name=name,
+        thread=thread,
+        phase=phase,
+        step=step,
+        idle=idle,
+        abandon=abandon,
+        archive=archive,
+        life=life,
+        keep=keep,
+        warn=warn,
+        fenced=fenced,
+        token=token,
+        req=req,
+    )
+    return Request(
+        "RECOVER",
+        (names.address(where),),
+        {"archived": _flag(archived), "hint": _id(hint), **opened.options},
+        opened.payload,
+        read=results.reader(results.Recovered),
+    )
+
+
+def get(where: Where) -> Request[results.Record | None]:
+    """A session's record, or None if there is none."""
+    return Request(
+        "GET",
+        (_session(where, "get_chat"),),
+        read=results.optional(results.Record),
+        is_optional=True,
+    )
+
+
+def get_chat(where: Where) -> Request[results.Chat | None]:
+    """A chat of a session, or None if there is none; `where` has a chat, such as `'current'`."""
+    return Request(
+        "GET", (names.address(where),), read=results.optional(results.Chat), is_optional=True
+    )
+
+
+def set(
+    where: Where,
+    fields: Json | None = None,
+    *,
+    user: str | None = None,
+    name: str | None = None,
+    phase: str | None = None,
+    step: str | None = None,
+    rev: int | None = None,
+    token: int | None = None,
+    req: str | None = None,
+) -> Request[results.Revised]:
+    """Merges members into a session's fields; None removes one.
+
+    With `rev` it changes nothing if one of the members was changed after that revision.
+    Raises NotFound, Stale, IllegalState, Quota."""
+    options = {
+        "user": _id(user),
+        "name": _text(name),
+        "phase": _text(phase),
+        "step": _text(step),
+        "rev": _int(rev),
+    }
+    return Request(
+        "SET",
+        (_session(where, "set_chat"),),
+        change(options, token=token, req=req),
+        _object(fields),
+        read=results.reader(results.Revised),
+    )
+
+
+def set_chat(
+    where: Where,
+    config: Json | None = None,
+    *,
+    name: str | None = None,
+    token: int | None = None,
+    req: str | None = None,
+) -> Request[results.ChatName]:
+    """Sets a chat's name and merges members into its configuration; None removes one.
+
+    `where` has a chat, such as `'current'`. Raises NotFound, Stale, IllegalState; Conflict if the
+    name is taken."""
+    return Request(
+        "SET",
+        (names.address(where),),
+        change({"name": _text(name)}, token=token, req=req),
+        _object(config),
+        read=results.reader(results.ChatName),
+    )
+
+
+def touch(
+    where: Where, *, token: int | None = None, req: str | None = None
+) -> Request[results.Touched]:
+    """Records activity; cheap. Raises NotFound, Stale, IllegalState."""
+    return Request(
+        "TOUCH",
+        (names.address(where),),
+        change({}, token=token, req=req),
+        read=results.reader(results.Touched),
+    )
+
+
+def _transition(
+    verb: str,
+    where: Where,
+    outcome: tuple[str, ...],
+    reason: str | None,
+    token: int | None,
+    req: str | None,
+) -> Request[results.Record]:
+    return Request(
+        verb,
+        (names.address(where), *outcome),
+        change({"reason": _text(reason)}, token=token, req=req),
+        read=results.reader(results.Record),
+    )
+
+
+def pause(
+    where: Where, *, reason: str | None = None, token: int | None = None, req: str | None = None
+) -> Request[results.Record]:
+    """Pauses an active session. Raises NotFound, Stale, IllegalState."""
+    return _transition("PAUSE", where, (), reason, token, req)
+
+
+def resume(
+    where: Where, *, token: int | None = None, req: str | None = None
+) -> Request[results.Record]:
+    """Makes a paused session active. Raises NotFound, Stale, IllegalState."""
+    return _transition("RESUME", where, (), None, token, req)
+
+
+def close(
+    where: Where,
+    outcome: str = "completed",
+    *,
+    reason: str | None = None,
+    token: int | None = None,
+    req: str | None = None,
+) -> Request[results.Record]:
+    """Ends a session: `completed` or `failed`. Raises NotFound, Stale, IllegalState."""
+    return _transition("CLOSE", where, (names.word(outcome),), reason, token, req)
+
+
+def archive(
+    where: Where, *, token: int | None = None, req: str | None = None
+) -> Request[results.Record]:
+    """Archives a session now, in any state. Raises NotFound, Stale."""
+    return _transition("ARCHIVE", where, (), None, token, req)
+
+
+def delete(where: Where, *, token: int | None = None, req: str | None = None) -> Request[None]:
+    """Removes a session with its chats, messages and links; or one chat.
+
+    Raises NotFound, Stale."""
+    return Request(
+        "DELETE",
+        (names.address(where),),
+        change({}, token=token, req=req),
+        read=results.nothing,
+    )
+
+
+def link(
+    where: Where, kind: str, ref: str, *, token: int | None = None, req: str | None = None
+) -> Request[None]:
+    """Links a session to an object of the caller's, such as `'mission', 'm-17'`.
+
+    Raises NotFound, Stale, Quota; BadRequest if the kind is reserved."""
+    return Request(
+        "LINK",
+        (names.address(where), encode_id(kind), encode_id(ref)),
+        change({}, token=token, req=req),
+        read=results.nothing,
+    )
+
+
+def unlink(
+    where: Where, kind: str, ref: str, *, token: int | None = None, req: str | None = None
+) -> Request[None]:
+    """Removes a link; one that does not exist is no error. Raises NotFound, Stale."""
+    return Request(
+        "UNLINK",
+        (names.address(where), encode_id(kind), encode_id(ref)),
+        change({}, token=token, req=req),
+        read=results.nothing,
+    )
+
+
+def list(
+    device: str | All | None = None,
+    *,
+    state: str | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
+    **link: str,
+) -> Request[results.Sessions]:
+    """A page of sessions: of a device, of a link (`user='ada'`, any kind), or all (`ALL`).
+
+    Those of a device or a link come newest first. `state` selects one state. `cursor`
+    is that of the page before."""
+    if len(link) + (device is not None) != 1:
+        raise TypeError("list: give a device, ALL, or one link such as user='ada'")
+    if device is not None:
+        what = _device(device)
+    else:
+        ((kind, ref),) = link.items()
+        what = f"{encode_id(kind)}={encode_id(ref)}"
+    return Request(
+        "LIST",
+        (what,),
+        {"state": _text(state), "limit": _int(limit), "cursor": _text(cursor)},
+        read=results.sessions,
+    )
+
+
+# --- chats -----------------------------------------------------------------------------------
+
+
+def chat(
+    where: Where,
+    config: Json | None = None,
+    *,
+    name: str | None = None,
+    token: int | None = None,
+    req: str | None = None,
+) -> Request[results.ChatName]:
+    """Adds a chat, now the current one; `config` is its configuration.
+
+    Raises NotFound, Stale, IllegalState, Quota; Conflict if the name is taken."""
+    return Request(
+        "CHAT",
+        (names.address(where),),
+        change({"name": _text(name)}, token=token, req=req),
+        _object(config),
+        read=results.reader(results.ChatName),
+    )
+
+
+def switch(
+    where: Where, *, token: int | None = None, req: str | None = None
+) -> Request[results.ChatNumber]:
+    """Makes the chat in the address the current one. Raises NotFound, Stale, IllegalState."""
+    return Request(
+        "SWITCH",
+        (names.address(where),),
+        change({}, token=token, req=req),
+        read=results.reader(results.ChatNumber),
+    )
+
+
+def chats(where: Where) -> Request[results.Chats]:
+    """The chats of a session. Raises NotFound."""
+    return Request("CHATS", (names.address(where),), read=results.reader(results.Chats))
+
+
+def say(
+    where: Where,
+    message: Json | Sequence[Json],
+    *,
+    token: int | None = None,
+    req: str | None = None,
+) -> Request[results.Said]:
+    """Appends one message, or several in one step, to a chat; a message is a JSON object.
+
+    Raises NotFound, Stale, IllegalState."""
+    payload = dict(message) if isinstance(message, Mapping) else [dict(one) for one in message]
+    return Request(
+        "SAY",
+        (names.address(where),),
+        change({}, token=token, req=req),
+        names.dump(payload),
+        read=results.reader(results.Said),
+    )
+
+
+def history(
+    where: Where,
+    *,
+    last: int | None = None,
+    after: int | None = None,
+    limit: int | None = None,
+) -> Request[results.History]:
+    """Messages of a chat, oldest first: the newest `last` (20), or those after a number.
+
+    `limit` (100) is the most that are returned with `after`. Raises NotFound; Stale if the chat
+    has not reached `after`."""
+    return Request(
+        "HISTORY",
+        (names.address(where),),
+        {"last": _int(last), "after": _int(after), "limit": _int(limit)},
+        read=results.reader(results.History),
+    )
+
+
+def pop(
+    where: Where, *, token: int | None = None, req: str | None = None
+) -> Request[results.Message | None]:
+    """Removes the newest message of a chat and returns it, or None if there is none.
+
+    Raises Stale, IllegalState."""
+    return Request(
+        "POP",
+        (names.address(where),),
+        change({}, token=token, req=req),
+        read=results.optional(results.Message),
+        is_optional=True,
+    )
+
+
+def forget(
+    where: Where, *, token: int | None = None, req: str | None = None
+) -> Request[results.Removed]:
+    """Removes all messages of a chat. Raises NotFound, Stale, IllegalState."""
+    return Request(
+        "FORGET",
+        (names.address(where),),
+        change({}, token=token, req=req),
+        read=results.reader(results.Removed),
+    )
+
+
+# --- events ----------------------------------------------------------------------------------
+
+
+def events(
+    device: str | All,
+    *,
+    after: str | None = None,
+    group: str | None = None,
+    limit: int | None = None,
+    wait: Duration | None = None,
+    types: str | Sequence[str] | None = None,
+) -> Request[results.Events]:
+    """A page of a device's event log; or with `ALL` and `group`, events for this consumer.
+
+    `wait` is how long to wait for an event if there is none. Raises Stale if `after` is not from
+    this log."""
+    return Request(
+        "EVENTS",
+        (_device(device),),
+        {
+            "after": _text(after),
+            "group": _id(group),
+            "limit": _int(limit),
+            "wait": _time(wait),
+            "types": _words(types),
+        },
+        read=results.events,
+        wait_s=0.0 if wait is None else names.seconds(wait),
+    )
+
+
+def ack(group: str, *ids: str) -> Request[results.Acknowledged]:
+    """Acknowledges up to 1,000 events of a group."""
+    return Request(
+        "ACK",
+        (encode_id(group), *(names.word(one) for one in ids)),
+        read=results.reader(results.Acknowledged),
+    )
+
+
+# --- reports and backup ----------------------------------------------------------------------
+
+
+def stats() -> Request[dict[str, Any]]:
+    """Statistics of the whole fleet."""
+    return Request("STATS", read=results.stats)
+
+
+def report(
+    where: Where | None = None, *, user: str | None = None, agent: str | None = None
+) -> Request[dict[str, Any]]:
+    """Figures of one session, chat, user or agent. Raises NotFound."""
+    return Request(
+        "REPORT",
+        () if where is None else (names.address(where),),
+        {"user": _id(user), "agent": _id(agent)},
+        read=results.any_object,
+    )
+
+
+def export(where: Where) -> Request[str]:
+    """A session with its chats and messages as the text of one JSON object. Raises NotFound."""
+    return Request("EXPORT", (names.address(where),), read=results.raw)
+
+
+def import_(
+    exported: str,
+    *,
+    replace: bool | None = None,
+    token: int | None = None,
+    req: str | None = None,
+) -> Request[results.Record]:
+    """Creates a session from what `export` returned, byte for byte.
+
+    Raises Stale; IllegalState if it exists already and `replace` is not true."""
+    if "\n" in exported or "\r" in exported:
+        raise ValueError("an export is one line")
+    return Request(
+        "IMPORT",
+        (),
+        change({"replace": _flag(replace)}, token=token, req=req),
+        exported,
+        read=results.reader(results.Record),
+    )
+
+
+# --- the connection --------------------------------------------------------------------------
+
+
+def ping() -> Request[None]:
+    """Shows that a worker answers; does not ask Redis."""
+    return Request("PING", read=results.nothing)
+
+
+def info() -> Request[dict[str, Any]]:
+    """The worker's version and id, and the state of its connection to Redis."""
+    return Request("INFO", read=results.any_object)
+
+
+def help(verb: str | None = None) -> Request[dict[str, Any]]:
+    """The worker's verbs, or how one is written."""
+    return Request("HELP", () if verb is None else (names.word(verb),), read=results.any_object)
+
+
+def watch(device: str | All, *, types: str | Sequence[str] | None = None) -> Request[None]:
+    """Subscribes a connection to the events of a device, or of all with `ALL`."""
+    return Request("WATCH", (_device(device),), {"types": _words(types)}, read=results.nothing)
+
+
+__all__ = ["ALL", "Address", "All", "Where"]
