@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -83,7 +83,11 @@ class Fleet:
     def __init__(self, folder: Path) -> None:
         self.redis = Redis(folder / "redis")
         self.workers = [
-            Worker(folder / f"worker-{n}", redis=self.redis.url, options=["--threads", "1"])
+            Worker(
+                folder / f"worker-{n}",
+                redis=self.redis.url,
+                options=["--threads", "1", "--drain-grace", "1s"],
+            )
             for n in range(2)
         ]
 
@@ -114,12 +118,19 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
         made.stop()
 
 
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Worker]:
+    """A worker of the test's own, whose connections can be counted."""
+    with Worker(tmp_path / "worker", options=["--threads", "1"]) as made:
+        yield made
+
+
 class Scripted:
     """A worker of the test's own, which answers as it is scripted to.
 
     The script has one entry for each line that comes: a reply; None for a connection that is closed
     without one; or `...` for no reply at all. It goes on over new connections. `AUTH` is answered
-    by `auth`."""
+    by `auth`, and other lines before it by an error, if that is given."""
 
     def __init__(self, script: list[Any], auth: list[str] | None = None) -> None:
         self._script = [*script]
@@ -129,6 +140,8 @@ class Scripted:
         self.lines: list[str] = []
         """The lines that came, AUTH included."""
         self.connections = 0
+        self.ended = 0
+        """How many connections the client has closed."""
         self.to = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
@@ -144,17 +157,29 @@ class Scripted:
             threading.Thread(target=self._serve, args=(made,), daemon=True).start()
 
     def _serve(self, made: socket.socket) -> None:
+        is_known = not self._auth
         with made, made.makefile("rb") as incoming:
-            for line in incoming:
+            while line := self._line(incoming):
                 self.lines.append(line.decode().rstrip("\n"))
                 if line.startswith(b"AUTH"):
                     reply: Any = self._auth.pop(0)
+                    is_known = reply.startswith("OK")
+                elif not is_known:
+                    reply = "ERR auth_required AUTH comes first"
                 else:
                     reply = self._script.pop(0)
                 if reply is None:
                     return
                 if reply is not ...:
                     made.sendall(reply.encode() + b"\n")
+        self.ended += 1
+
+    @staticmethod
+    def _line(incoming: BinaryIO) -> bytes:
+        try:
+            return incoming.readline()
+        except OSError:
+            return b""
 
     def close(self) -> None:
         """Ends it, and its connections."""

@@ -112,11 +112,22 @@ def test_a_rejected_secret_is_asked_for_once_more() -> None:
     rejected = Reply("ERR", "forbidden invalid secret")
     made = attempts(can_refresh=True)
     made.begin(100.0)
-    assert isinstance(made.replied(100.1, rejected), Try)
-    assert made.replied(100.2, rejected) == Done(rejected)
+    assert isinstance(made.rejected(100.1, rejected), Try)
+    assert made.rejected(100.2, rejected) == Done(rejected)
     fixed = attempts(can_refresh=False)
     fixed.begin(100.0)
-    assert fixed.replied(100.1, rejected) == Done(rejected)
+    assert fixed.rejected(100.1, rejected) == Done(rejected)
+    assert isinstance(fixed.rejected(100.1, Reply("ERR", "overloaded x")), Pause)
+
+
+def test_a_missing_right_is_no_reason_for_another_secret() -> None:
+    forbidden = Reply("ERR", "forbidden LIST * requires the right operate")
+    made = attempts(can_refresh=True)
+    made.begin(100.0)
+    assert made.replied(100.1, forbidden) == Done(forbidden)
+    assert isinstance(made.replied(100.1, Reply("ERR", "auth_required x")), Try)
+    required = Reply("ERR", "auth_required x")
+    assert made.replied(100.2, required) == Done(required)
 
 
 def test_a_request_is_the_same_line_each_time() -> None:

@@ -105,9 +105,9 @@ class Attempts:
         return self._again(now)
 
     def replied(self, now: float, reply: Reply) -> Step:
-        """A reply came, to the request or to the authentication before it."""
+        """A reply came."""
         code = reply.code
-        if code in ("auth_required", "forbidden") and self._can_refresh:
+        if code == "auth_required" and self._can_refresh:  # the principal is gone
             self._can_refresh = False
             return self.resumed(now)
         if reply.word != "ERR" or code not in RETRYABLE:
@@ -115,6 +115,13 @@ class Attempts:
         self._is_unknown = self._is_unknown or code == "unknown_outcome"
         self._last = reply.rest
         return self._again(now)
+
+    def rejected(self, now: float, reply: Reply) -> Step:
+        """A reply other than `OK` came to AUTH: the request was not looked at."""
+        if reply.code == "forbidden" and self._can_refresh:
+            self._can_refresh = False
+            return self.resumed(now)
+        return self.replied(now, reply)
 
     def _again(self, now: float) -> Step:
         """Other workers are tried at once; before each further round there is a pause."""

@@ -11,7 +11,7 @@ import time
 
 from .endpoints import AUTH_PIPELINED_MAX, Endpoint, Freshness, Options, auth_line
 from .errors import ProtocolError
-from .reply import ENDING, LineBuffer, Reply, parse_reply
+from .reply import ENDING, LineBuffer, RejectedError, Reply, parse_reply
 
 
 class UnreachedError(OSError):
@@ -131,10 +131,11 @@ class Channel:
             connection.abort()
 
     def exchange(self, line: bytes, until: float) -> Reply:
-        """The reply to a line, or to the AUTH before it if that was rejected.
+        """The reply to a line.
 
-        Raises UnreachedError if nothing was sent, other OSErrors if no reply came, and
-        ProtocolError. The connection is then closed: its next line would be a late reply."""
+        Raises UnreachedError if nothing was sent, RejectedError if AUTH was not accepted, other
+        OSErrors if no reply came, and ProtocolError. The connection is then closed: its next line
+        would be a late reply."""
         with self._busy:
             connection, auth = self._fit(until)
             is_over = True
@@ -158,7 +159,7 @@ class Channel:
             connection.send(auth + together, until)
             reply = parse_reply(connection.read_line(until))
             if reply.word != "OK":
-                return reply
+                raise RejectedError(reply)
             if not together:
                 connection.send(line, until)
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import weakref
@@ -15,9 +14,11 @@ from .asking import Blocking
 from .attempts import Attempts, Done, Pause, Try
 from .channel import Channel, UnreachedError
 from .errors import LatchkeyError
+from .forking import Forked
 from .lease import Moment
 from .lock import Lock
 from .names import ALL, Address, All, Duration
+from .reply import RejectedError
 from .request import Request
 from .results import Event, Recovered
 from .session import Session
@@ -162,6 +163,10 @@ class Client(Verbs, Blocking):
         made.options = self.options._replace(timeout_s=names.seconds(timeout))
         return made
 
+    def channel(self) -> Channel:
+        """A channel that is closed with the client; for the package's iterators and locks."""
+        return self._threads.new()
+
     def over(self, channel: Channel, timeout_s: float, stopped: threading.Event) -> Client:
         """This client over one channel, until it is stopped; for a thread of the package."""
         made = self._copy()
@@ -197,6 +202,8 @@ class Client(Verbs, Blocking):
                     reply = channel.exchange(line, step.until)
                 except UnreachedError as error:
                     step = attempts.unreached(time.monotonic(), str(error))
+                except RejectedError as error:
+                    step = attempts.rejected(time.monotonic(), error.reply)
                 except OSError as error:
                     step = attempts.lost(time.monotonic(), str(error))
                 else:
@@ -231,23 +238,28 @@ class Client(Verbs, Blocking):
         self.close()
 
 
-class _Threads:
-    """The channels of a client, one for each thread."""
+class _Threads(Forked):
+    """The channels of a client: one for each thread, and those of its iterators and locks."""
 
     def __init__(self, options: endpoints.Options) -> None:
+        super().__init__()
         self._options = options
         self._local = threading.local()
         self._all: weakref.WeakSet[Channel] = weakref.WeakSet()
         self._mutex = threading.Lock()
-        _living.add(self)
 
     def channel(self) -> Channel:
         """The calling thread's channel."""
         channel: Channel | None = getattr(self._local, "channel", None)
         if channel is None:
-            channel = self._local.channel = Channel(self._options)
-            with self._mutex:
-                self._all.add(channel)
+            channel = self._local.channel = self.new()
+        return channel
+
+    def new(self) -> Channel:
+        """Another channel, which is closed with the client."""
+        channel = Channel(self._options)
+        with self._mutex:
+            self._all.add(channel)
         return channel
 
     def close(self) -> None:
@@ -263,15 +275,3 @@ class _Threads:
         self._local = threading.local()
         self._all = weakref.WeakSet()
         self._mutex = threading.Lock()
-
-
-_living: weakref.WeakSet[_Threads] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for threads in list(_living):
-        threads.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -37,7 +37,7 @@ def watch(
 
 
 def _watch(client: Client, feed: Feed, idle: Idle) -> Iterator[Event]:
-    channel = Channel(client.options)
+    channel = client.channel()
     backoff = Backoff(can_refresh=callable(client.options.secret))
     try:
         while True:
@@ -108,7 +108,7 @@ def _consume(
     idle: Idle,
     ack: bool,
 ) -> Iterator[Event]:
-    channel = Channel(client.options)
+    channel = client.channel()
     consumer = client.over(channel, client.options.timeout_s, client.stopped)
     backoff = Backoff(can_refresh=False)
     unacknowledged = Unacknowledged()

@@ -43,7 +43,7 @@ class Lock(HeldLock):
         self._channel: Channel | None = None
 
     def renew(self, ttl: Duration | None = None) -> None:
-        """Renews it now. Raises LockLost if it is not held, Unavailable, UnknownOutcome."""
+        """Renews it now. Raises LockLost if it is not held, Unavailable."""
         self._renew(self._client, ttl)
         self.check()
 
@@ -74,7 +74,7 @@ class Lock(HeldLock):
         return grant
 
     def __enter__(self) -> Self:
-        self._channel = Channel(self._client.options)
+        self._channel = self._client.channel()
         self._thread = threading.Thread(
             target=self._keep, args=(self._channel,), name="latchkey-lock", daemon=True
         )
@@ -127,7 +127,7 @@ class Lock(HeldLock):
     def _renew(self, client: Client, ttl: Duration | None = None) -> None:
         asked = Moment.now()
         try:
-            request = verbs.renew(self.device, self.agent, token=self.token, ttl=ttl)
+            request = verbs.renew(self.device, self.agent, token=self.token, ttl=ttl).without_req()
             self._lease.renewed(client.ask(request)["ttl_ms"], asked)
         except (NotFound, Held, Stale) as error:
             self._lease.failed(error)

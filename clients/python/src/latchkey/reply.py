@@ -53,6 +53,14 @@ def _sentence(word: str, verb: str, body: dict[str, Any]) -> str:
     return f"{verb}: the given token, revision or number is not current: {members or 'unknown'}"
 
 
+class RejectedError(Exception):
+    """AUTH was not answered with `OK`; what was sent behind it did nothing."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply)
+        self.reply = reply
+
+
 WORDS = frozenset({"OK", "HELD", "NONE", "STALE", "ERR", "EVENT"})
 
 

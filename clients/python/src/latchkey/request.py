@@ -66,6 +66,12 @@ class Request(Generic[R_co]):
             parts.append(self.payload)
         return utf8(" ".join(parts) + "\n")
 
+    def without_req(self) -> Request[R_co]:
+        """The same request without its key, where a repetition has the same effect anyway: Redis
+        then keeps no reply. Its outcome is not reported as unknown."""
+        self.options.pop("req", None)
+        return self
+
     def bind_token(self, token: int) -> None:
         """Adds the lock's token to a change that has none."""
         if self.is_change and "token" not in self.options:

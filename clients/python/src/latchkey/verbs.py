@@ -519,6 +519,8 @@ def say(
     """Appends one message, or several in one step, to a chat; a message is a JSON object.
 
     Raises NotFound, Stale, IllegalState."""
+    if isinstance(message, (str, bytes)):
+        raise TypeError("a message is a mapping, or a sequence of them")
     payload = dict(message) if isinstance(message, Mapping) else [dict(one) for one in message]
     return Request(
         "SAY",

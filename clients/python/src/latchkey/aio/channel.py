@@ -16,7 +16,7 @@ from typing import Any, cast
 from ..channel import UnreachedError
 from ..endpoints import AUTH_PIPELINED_MAX, Endpoint, Freshness, Options, auth_line
 from ..errors import ProtocolError
-from ..reply import ENDING, LineBuffer, Reply, parse_reply
+from ..reply import ENDING, LineBuffer, RejectedError, Reply, parse_reply
 
 _UNREAD_MAX = 1000
 _SETTLED_S = 0.01
@@ -157,10 +157,11 @@ class Channel:
             connection.close()
 
     async def exchange(self, line: bytes, until: float) -> Reply:
-        """The reply to a line, or to the AUTH before it if that was rejected.
+        """The reply to a line.
 
-        Raises UnreachedError if nothing was sent, other OSErrors if no reply came, and
-        ProtocolError. The connection is then closed: its next line would be a late reply."""
+        Raises UnreachedError if nothing was sent, RejectedError if AUTH was not accepted, other
+        OSErrors if no reply came, and ProtocolError. The connection is then closed: its next line
+        would be a late reply."""
         connection = await self._fit(until)
         is_over = True
         try:
@@ -179,16 +180,12 @@ class Channel:
     async def _asked(self, connection: Connection, line: bytes, until: float) -> Reply:
         auth = connection.auth
         if auth is not None and (len(line) > AUTH_PIPELINED_MAX or auth.done()):
-            reply = parse_reply(await _shared(auth, until))
-            if reply.word != "OK":
-                return reply
+            _accepted(await _shared(auth, until))
             auth = None
         connection.send(line)
         future = connection.expect()
         if auth is not None:
-            reply = parse_reply(await _shared(auth, until))
-            if reply.word != "OK":
-                return reply
+            _accepted(await _shared(auth, until))
         reply = parse_reply(await _own(future, until))
         if reply.word == "EVENT":
             raise ProtocolError("an event came where a reply was expected")
@@ -241,6 +238,13 @@ class Channel:
         connection.close()
         if self._connection is connection:
             self._connection = None
+
+
+def _accepted(line: bytes) -> None:
+    """Raises RejectedError unless this is the `OK` of AUTH."""
+    reply = parse_reply(line)
+    if reply.word != "OK":
+        raise RejectedError(reply)
 
 
 async def _own(future: asyncio.Future[bytes], until: float) -> bytes:

@@ -16,7 +16,9 @@ from ..attempts import Attempts, Done, Pause, Try
 from ..channel import UnreachedError
 from ..errors import LatchkeyError
 from ..feed import Feed
+from ..forking import Forked
 from ..names import ALL, Address, All, Duration
+from ..reply import RejectedError
 from ..request import Request
 from ..results import Event, Recovered
 from ..table import Verbs
@@ -144,6 +146,15 @@ class AsyncClient(Verbs, Awaiting):
         made.options = self.options._replace(timeout_s=names.seconds(timeout))
         return made
 
+    def channel(self) -> Channel:
+        """A channel of the running loop that is closed with the client; for the iterators."""
+        return self._loops.channels().take()
+
+    def drop(self, channel: Channel) -> None:
+        """Closes a channel that `channel` made."""
+        channel.close()
+        self._loops.channels().taken.discard(channel)
+
     def over(self, channel: Channel) -> AsyncClient:
         """This client over one channel; for the iterators of the package."""
         made = self._copy()
@@ -188,6 +199,8 @@ class AsyncClient(Verbs, Awaiting):
                     reply = await channel.exchange(line, step.until)
                 except UnreachedError as error:
                     step = attempts.unreached(time.monotonic(), str(error))
+                except RejectedError as error:
+                    step = attempts.rejected(time.monotonic(), error.reply)
                 except OSError as error:
                     step = attempts.lost(time.monotonic(), str(error))
                 else:
@@ -199,6 +212,12 @@ class AsyncClient(Verbs, Awaiting):
                 return request.result(step.reply)
             else:
                 raise step.error
+
+    async def rest(self, seconds: float) -> None:
+        """Waits. Raises LatchkeyError if the client is closed meanwhile."""
+        await asyncio.sleep(0 if self._loops.is_closed else seconds)
+        if self._loops.is_closed:
+            raise LatchkeyError("the client was closed")
 
     async def close(self) -> None:
         """Closes the connections of the running loop. Later calls raise LatchkeyError."""
@@ -226,18 +245,18 @@ class _Channels:
     def __init__(self, options: endpoints.Options) -> None:
         self._options = options
         self._spare: list[Channel] = []
-        self._taken: set[Channel] = set()
+        self.taken: set[Channel] = set()
         self.shared = Channel(options, is_shared=True)
 
     def take(self) -> Channel:
         """A channel for a request that waits; it is given back by `give`."""
         channel = self._spare.pop() if self._spare else Channel(self._options, is_shared=False)
-        self._taken.add(channel)
+        self.taken.add(channel)
         return channel
 
     def give(self, channel: Channel) -> None:
         """Keeps up to four for later requests."""
-        self._taken.discard(channel)
+        self.taken.discard(channel)
         if len(self._spare) < _SPARE_MAX:
             self._spare.append(channel)
         else:
@@ -245,20 +264,26 @@ class _Channels:
 
     def close(self) -> None:
         """Closes all."""
-        for channel in [self.shared, *self._spare, *self._taken]:
+        for channel in [self.shared, *self._spare, *self.taken]:
             channel.close()
 
 
-class _Loops:
+class _Loops(Forked):
     """The channels of a client, for each event loop that used it."""
 
     def __init__(self, options: endpoints.Options) -> None:
+        super().__init__()
         self._options = options
         self._mutex = threading.Lock()
         self._all: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Channels] = (
             weakref.WeakKeyDictionary()
         )
         self.is_closed = False
+
+    def forked(self) -> None:
+        """In a child process: begins anew; the parent's connections stay its own."""
+        self._mutex = threading.Lock()
+        self._all = weakref.WeakKeyDictionary()
 
     def channels(self) -> _Channels:
         """Those of the running loop."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 async def watch(client: AsyncClient, feed: Feed, idle: Idle) -> AsyncIterator[Event]:
     """See `Client.watch`."""
-    channel = Channel(client.options, is_shared=False)
+    channel = client.channel()
     backoff = Backoff(can_refresh=callable(client.options.secret))
     try:
         while True:
@@ -36,11 +35,11 @@ async def watch(client: AsyncClient, feed: Feed, idle: Idle) -> AsyncIterator[Ev
             except (OSError, Unavailable, Forbidden) as error:
                 if feed.is_live:
                     backoff.reset()
-                await asyncio.sleep(backoff.failed(error, idle.left_s(time.monotonic()), jitter()))
+                await client.rest(backoff.failed(error, idle.left_s(time.monotonic()), jitter()))
             finally:
                 channel.close()
     finally:
-        channel.close()
+        client.drop(channel)
 
 
 async def _connected(
@@ -85,7 +84,7 @@ async def consume(
     ack: bool,
 ) -> AsyncIterator[Event]:
     """See `Client.consume`."""
-    channel = Channel(client.options, is_shared=False)
+    channel = client.channel()
     consumer = client.over(channel)
     backoff = Backoff(can_refresh=False)
     unacknowledged = Unacknowledged()
@@ -99,7 +98,7 @@ async def consume(
                 )
                 backoff.reset()
             except Unavailable as error:
-                await asyncio.sleep(backoff.failed(error, idle.left_s(time.monotonic()), jitter()))
+                await client.rest(backoff.failed(error, idle.left_s(time.monotonic()), jitter()))
                 continue
             for event in page["events"]:
                 yield event
@@ -109,7 +108,7 @@ async def consume(
             if not page["events"] and idle.left_s(time.monotonic()) < 0.01:
                 return
     finally:
-        channel.close()
+        client.drop(channel)
 
 
 async def _acknowledge(

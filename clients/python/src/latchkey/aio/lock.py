@@ -32,7 +32,7 @@ class AsyncLock(HeldLock):
         self._task: asyncio.Task[None] | None = None
 
     async def renew(self, ttl: Duration | None = None) -> None:
-        """Renews it now. Raises LockLost if it is not held, Unavailable, UnknownOutcome."""
+        """Renews it now. Raises LockLost if it is not held, Unavailable."""
         await self._renew(self._client, ttl)
         self.check()
 
@@ -106,7 +106,7 @@ class AsyncLock(HeldLock):
     async def _renew(self, client: AsyncClient, ttl: Duration | None = None) -> None:
         asked = Moment.now()
         try:
-            request = verbs.renew(self.device, self.agent, token=self.token, ttl=ttl)
+            request = verbs.renew(self.device, self.agent, token=self.token, ttl=ttl).without_req()
             self._lease.renewed((await client.ask(request))["ttl_ms"], asked)
         except (NotFound, Held, Stale) as error:
             self._lease.failed(error)
