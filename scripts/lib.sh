@@ -127,14 +127,14 @@ switch_off_new() {
   fi
 }
 
-# --- tools for the tests of deploy/ -----------------------------------------------------------
+# --- tools for the tests of deploy/ and clients/ ----------------------------------------------
 
 # Puts promtool, and what scripts/tools.txt names, into the build folder, once.
 need_tools() {
   local tools=$build_dir/tools wanted
   wanted=$(sha256sum "$root/scripts/tools.txt" "$root/scripts/lib.sh" | sha256sum)
   if [ "$(cat "$tools/made-of" 2>/dev/null || true)" = "$wanted" ]; then return 0; fi
-  say "installing the tools that check deploy/: scripts/tools.txt, and promtool"
+  say "installing the tools that check deploy/ and clients/: scripts/tools.txt, and promtool"
   rm -rf "$tools"
   mkdir -p "$tools/bin"
   need_python_tools "$tools"

@@ -153,15 +153,16 @@ extension SystemSuites {
       #expect(newcomer.text("paste.err").isEmpty, "\(newcomer.text("paste.err"))")
     }
 
-    /// The program in Python, which a newcomer has to have.
+    /// The function in Python, with the client of the project.
     private func runProgram(on place: String) throws {
       let text = try Project.text("README.md")
       let program = try #require(text.firstMatch(of: /```python\n([\s\S]*?)```/)).1
-      let port = place.split(separator: ":").last ?? ""
-      let code = String(program).replacing("5282", with: port)
-      let run = try ProgramRun(command: ["/usr/bin/env", "python3", "-c", code])
+      let client = Project.root.appending(path: "clients/python/src").path
+      let run = try ProgramRun(
+        command: ["/usr/bin/env", "python3", "-B", "-c", String(program)],
+        environment: ["LATCHKEY_TO": place, "PYTHONPATH": client])
       #expect(run.status == 0 && run.errors.isEmpty, "\(run.errors)")
-      #expect(run.output.hasPrefix("mine; the fencing token is "), "\(run.output)")
+      #expect(run.output == "You said: Tuesday?\n", "\(run.output)")
     }
 
     @Test func `several workers on one Redis start as it is shown`() throws {

@@ -1,0 +1,93 @@
+"""The pages that show the client at work: each block is run, in the order of its page."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import latchkey
+from latchkey.testing import Worker
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [ROOT / "docs" / "python.md", ROOT / "clients" / "python" / "README.md"]
+
+
+def blocks(page: Path) -> Iterator[tuple[str, str]]:
+    """The language and the text of each fenced block."""
+    for match in re.finditer(r"^```(\w*)\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S):
+        yield match[1], match[2]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_block_of_a_page_runs(
+    page: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LATCHKEY_TO", worker.to)
+    names: dict[str, Any] = {}
+    languages = []
+    for language, text in blocks(page):
+        languages.append(language)
+        if language == "python":
+            exec(compile(text, str(page), "exec"), names)
+            for name in [name for name in names if name.startswith("test_")]:
+                _run_test(names.pop(name), worker)
+        elif language == "pycon":
+            _run_session(text, names, page)
+    assert "python" in languages
+    for value in names.values():
+        if isinstance(value, latchkey.Client):
+            value.close()
+
+
+def _run_session(text: str, names: dict[str, Any], page: Path) -> None:
+    test = doctest.DocTestParser().get_doctest(text, names, page.name, str(page), 0)
+    found: list[str] = []
+    runner = doctest.DocTestRunner(verbose=False)
+    runner.run(test, out=found.append, clear_globs=False)
+    names.update(test.globs)
+    assert runner.tries > 0
+    assert runner.failures == 0, "".join(found)
+
+
+def _run_test(test: Any, worker: Worker) -> None:
+    """A test that a page shows, with the fixtures that it names."""
+    wanted = test.__code__.co_varnames[: test.__code__.co_argcount]
+    with worker.client() as client:
+        fixtures = {"latchkey_worker": worker, "latchkey_client": client}
+        test(**{name: fixtures[name] for name in wanted})
+
+
+def test_the_page_lists_each_error() -> None:
+    text = PAGES[0].read_text("utf-8")
+    errors = {
+        name
+        for name, value in vars(latchkey).items()
+        if isinstance(value, type) and issubclass(value, Exception)
+    }
+    section = text.split("\n## Errors\n")[1].split("\n## ")[0]
+    listed = set(re.findall(r"^\| `(\w+)` \|", section, re.M))
+    assert listed | {"LatchkeyError"} == errors
+
+
+def test_all_that_is_exported_is_there() -> None:
+    for name in latchkey.__all__:
+        assert getattr(latchkey, name)
+    with pytest.raises(AttributeError):
+        latchkey.Nothing  # noqa: B018
+
+
+def test_the_blocking_client_does_not_load_asyncio() -> None:
+    import subprocess
+
+    code = "import sys, latchkey; latchkey.Client(); print('asyncio' in sys.modules)"
+    path = str(Path(latchkey.__file__).parents[1])
+    made = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert (made.stdout, made.stderr) == ("False\n", "")
