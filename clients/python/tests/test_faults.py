@@ -199,7 +199,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used(
     assert worker.connections == 2
 
 
-def test_a_line_that_nobody_asked_for_ends_the_connection(
+def test_a_line_that_was_not_asked_for_ends_the_connection(
     drive: Callable[..., Driver], scripted: Callable[..., Scripted]
 ) -> None:
     worker = scripted('OK\nOK {"late":1}', 'OK {"version":"x"}', "EVENT {}", "hello")

@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
             waiting = self._waiting.popleft()
             if not waiting.done():
                 waiting.set_exception(self._ending)
-                waiting.exception()  # its task may be gone; then this is no news to anyone
+                waiting.exception()  # its task may be gone, and asyncio would warn
 
     # What a channel calls.
 

@@ -222,7 +222,7 @@ class AsyncClient(Verbs, Awaiting):
     async def close(self) -> None:
         """Closes the connections of the running loop. Later calls raise LatchkeyError."""
         self._loops.close()
-        await asyncio.sleep(0)  # the transports tell their protocols in the loop's next turn
+        await asyncio.sleep(0)  # transports end in the next turn of the loop
 
     async def __aenter__(self) -> Self:
         return self
