@@ -160,6 +160,19 @@ need_python_tools() {
   ln -s "$node/bin/node" "$tools/bin/node"
 }
 
+# Makes a Python environment of a list of pinned packages in the build folder, once.
+need_python_packages() {
+  local list=$1 python=$2 wanted
+  wanted=$(sha256sum "$list" | sha256sum)
+  if [ "$(cat "$python/made-of" 2>/dev/null || true)" = "$wanted" ]; then return 0; fi
+  say "installing what scripts/${list##*/} names"
+  rm -rf "$python"
+  python3 -m venv "$python" >&2 || die "python3 cannot make a venv; see above."
+  "$python/bin/pip" install -q --disable-pip-version-check --no-deps --only-binary :all: \
+    -r "$list" >&2 || die "pip could not install what ${list##*/} names; its own words are above."
+  printf '%s\n' "$wanted" >"$python/made-of"
+}
+
 # Debian's promtool is in the package of a server that is not needed: only promtool is extracted.
 need_promtool() {
   local tools=$1 folder
