@@ -22,9 +22,9 @@ final class LinkReconciler {
       let note = "\(words[0]) \(words[1])"
       settle(LinkEntry(name, entry), status) { [self] in
         Failpoint.informed.hit()
-        store.call(
-          ScriptQuery(.linkDone, at: partition, [note, String(words[2])])
-        ) { _ in }
+        let call = LinkDoneCall(
+          entry: ArgumentText(note), dueAt: ArgumentText(String(words[2])))
+        store.call(ScriptQuery(call, at: partition)) { _ in }
       }
     } else if words.count == 3, let name = LinkName(text: words[0].dropFirst(2)),
       let entry = SessionEntry(text: words[1])
@@ -53,5 +53,17 @@ final class LinkReconciler {
       guard case .success(let reply) = result, reply.kind == .array else { return }
       done()
     }
+  }
+}
+
+/// A request for link_done.lua.
+struct LinkDoneCall: ScriptCall {
+  static let script = Script.linkDone
+  let entry: ArgumentText
+  let dueAt: ArgumentText
+
+  func write(to words: inout CommandBuffer) {
+    words.word(entry)
+    words.word(dueAt)
   }
 }

@@ -20,10 +20,7 @@ extension ScriptCall {
   ///
   /// For assertions: it looks at the properties by reflection.
   package var ownsItsTexts: Bool {
-    Mirror(reflecting: self).children.allSatisfy { property in
-      guard case .lent? = property.value as? ArgumentText else { return true }
-      return false
-    }
+    ArgumentText.isOwned(self)
   }
 }
 
@@ -45,6 +42,15 @@ package enum ArgumentText {
     case .literal(let text):
       body(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
+  }
+
+  /// Whether a value, and all that it is made of, is lent nothing.
+  fileprivate static func isOwned(_ value: Any) -> Bool {
+    if let text = value as? ArgumentText {
+      if case .lent = text { return false }
+      return true
+    }
+    return Mirror(reflecting: value).children.allSatisfy { isOwned($0.value) }
   }
 
   /// The same as a text of its own.

@@ -1,6 +1,7 @@
 // Owns: how a link and its entries are written: `<kind>/<ref>` and `<session>/<device>`. Ids have
 // no slash, so neither can be taken for anything else. Values; any thread.
 
+internal import RedisConnection
 internal import Scripts
 package import SessionModel
 internal import Wire
@@ -132,15 +133,53 @@ package struct LinkStatus: Sendable {
 extension ScriptQuery {
   package static func status(_ entries: [LinkEntry]) -> ScriptQuery {
     ScriptQuery(
-      .linkStatus, over: entries.map(\.session.partition),
-      entries.flatMap { [$0.session.device, $0.session.session, $0.link.kind, $0.link.ref] })
+      entries.map { entry in
+        let call = LinkStatusCall(
+          device: ArgumentText(entry.session.device), session: ArgumentText(entry.session.session),
+          kind: ArgumentText(entry.link.kind), ref: ArgumentText(entry.link.ref))
+        return (entry.session.partition, call)
+      })
   }
 
   package static func settle(_ entries: [(LinkEntry, LinkStatus)]) -> ScriptQuery {
     ScriptQuery(
-      .linkSettle, over: entries.map(\.0.link.partition),
-      entries.flatMap { entry, status in
-        [entry.link.text, entry.session.text, status.word, status.checkAtText]
+      entries.map { entry, status in
+        let call = LinkSettleCall(
+          link: ArgumentText(entry.link.text), entry: ArgumentText(entry.session.text),
+          status: ArgumentText(status.word), checkAt: ArgumentText(status.checkAtText))
+        return (entry.link.partition, call)
       })
+  }
+}
+
+/// A request for link_status.lua.
+struct LinkStatusCall: ScriptCall {
+  static let script = Script.linkStatus
+  let device: ArgumentText
+  let session: ArgumentText
+  let kind: ArgumentText
+  let ref: ArgumentText
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(kind)
+    words.word(ref)
+  }
+}
+
+/// A request for link_settle.lua.
+struct LinkSettleCall: ScriptCall {
+  static let script = Script.linkSettle
+  let link: ArgumentText
+  let entry: ArgumentText
+  let status: ArgumentText
+  let checkAt: ArgumentText
+
+  func write(to words: inout CommandBuffer) {
+    words.word(link)
+    words.word(entry)
+    words.word(status)
+    words.word(checkAt)
   }
 }

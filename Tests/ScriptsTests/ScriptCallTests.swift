@@ -9,6 +9,7 @@ import Testing
 @testable import Deadlines
 @testable import RedisConnection
 @testable import Service
+@testable import Store
 
 struct ScriptCallTests {
   /// A call of each script, with a value in each property.
@@ -42,6 +43,23 @@ struct ScriptCallTests {
       DeleteCall(device: "d", session: "s", token: 7, req: "r"),
       DigestCall(device: "d", session: "s", kind: "k", ref: "f"),
       ReportSessionCall(device: "d", session: "s"),
+      OpenCall(device: "d", new: new, reserved: " user/u ", token: 7, req: "r"),
+      RecoverLatestCall(
+        device: "d", hint: "h", isElsewhere: true, ignored: "[]", new: new, reserved: " user/u ",
+        token: 7, req: "r"),
+      RecoverCall(
+        device: "d", session: "s", allowsArchived: true, reserved: " user/u ", token: 7, req: "r"),
+      SetCall(
+        device: "d", session: "s", members: "m", seenRev: 2, user: "u", reserved: " user/u ",
+        token: 7, req: "r"),
+      ListDeviceCall(device: "d", state: "active", limit: 5, from: "s"),
+      ExportCall(device: "d", session: "s", bytesMax: 9),
+      ImportCall(
+        device: "d", session: "s", isReplacing: true, fields: "f",
+        messages: ImportedMessages(parts: [109], areSent: true), reserved: " user/u ", token: 7,
+        req: "r"),
+      EntryCall(device: "d", session: "s", kind: "k", ref: "f", state: "active"),
+      SessionPageCall(from: "d/s", limit: 5),
     ]
   }
 
@@ -64,7 +82,16 @@ struct ScriptCallTests {
   }
 
   private static var links: [any ScriptCall] {
-    [UnlinkCall(device: "d", session: "s", kind: "k", ref: "f", token: 7, req: "r")]
+    [
+      LinkCall(
+        device: "d", session: "s", kind: "k", ref: "f", reserved: " k/f ", token: 7, req: "r"),
+      UnlinkCall(device: "d", session: "s", kind: "k", ref: "f", token: 7, req: "r"),
+      LinkStatusCall(device: "d", session: "s", kind: "k", ref: "f"),
+      LinkReserveCall(link: "k/f", entry: "s/d", quota: 3, checkAfterMs: 5),
+      LinkSettleCall(link: "k/f", entry: "s/d", status: "live", checkAt: "5.001"),
+      LinkDoneCall(entry: "k:d/s k/f", dueAt: "5.5"),
+      LinkPageCall(link: "k/f", from: "s/d", limit: 5),
+    ]
   }
 
   private static var upkeep: [any ScriptCall] {
@@ -79,6 +106,12 @@ struct ScriptCallTests {
     ]
   }
 
+  private static var new: NewSession {
+    NewSession(
+      session: "s", thread: "\"t\"", clocks: "1 2 3 4 5 6", isFenced: true, members: "m",
+      links: "user u\n")
+  }
+
   /// A property of a call.
   private struct Property {
     let name: String
@@ -91,12 +124,19 @@ struct ScriptCallTests {
       }
     }
 
-    var mayBeEmpty: Bool { value is Bool || Mirror(reflecting: value).displayStyle == .optional }
+    var mayBeEmpty: Bool {
+      value is Bool || value is ImportedMessages
+        || Mirror(reflecting: value).displayStyle == .optional
+    }
     var isList: Bool { value is [ArgumentText] }
   }
 
-  private static func properties(of call: any ScriptCall) -> [Property] {
-    Mirror(reflecting: call).children.map { Property(name: $0.label ?? "", value: $0.value) }
+  /// Those of a session that is to be made count as the call's own.
+  private static func properties(of call: Any) -> [Property] {
+    Mirror(reflecting: call).children.flatMap { child in
+      child.value is NewSession
+        ? properties(of: child.value) : [Property(name: child.label ?? "", value: child.value)]
+    }
   }
 
   private static func call(of script: Script) throws -> any ScriptCall {
@@ -162,6 +202,7 @@ struct ScriptCallTests {
     case let length as LockLength: words.word(length)
     case let lease as LockLease: words.word(lease)
     case let claimant as LockClaimant: words.word(claimant)
+    case let messages as ImportedMessages: words.word(messages)
     default: throw TestFailure("\(value) is no argument of a script")
     }
   }

@@ -2,22 +2,21 @@
 -- it is in another state than the one asked for, LATER if the records of this call are a page.
 -- USES: batch, requests, links, session_json
 -- KEYS: the base key of each request's partition
--- ARGV: device, session, kind or empty, ref or empty, state or empty
+-- ARGV: device, session, kind?, ref?, state?
 -- RETURNS: OK, NONE, SKIP, LATER
 
 local size, size_in = 0, 0
 
-return each(5, function(base, i)
+return each(function(base, device, session, kind, ref, state)
   if size_in ~= call_number then size_in, size = call_number, 0 end
   if size >= PAGE_BYTES then return 'LATER' end
-  local device, id, kind, state = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 4]
-  local key = base .. ':session:' .. device .. '/' .. id
+  local key = base .. ':session:' .. device .. '/' .. session
   local seen = (kind ~= '' or state ~= '') and attempt('HMGET', key, 'links', 'state')
   if seen and not seen.err and kind ~= ''
-    and not has_link({links = seen[1] or ''}, kind, ARGV[i + 3]) then
+    and not has_link({links = seen[1] or ''}, kind, ref) then
     return 'NONE'
   end
-  local row, _, bytes = show(base, device, id)
+  local row, _, bytes = show(base, device, session)
   if row == 'NONE' then return row end
   if state ~= '' and seen[2] ~= state then return 'SKIP' end
   size = size + bytes

@@ -2,7 +2,7 @@
 -- session does not hold Redis up.
 -- USES: batch, requests, session_json, messages
 -- KEYS: the base key of each request's partition
--- ARGV: device, session or empty, how many bytes the object may have
+-- ARGV: device, session?, bytes_max
 -- RETURNS: OK, NONE, ERR
 
 -- The entries of a chat, list by list, and how many bytes they are; nil where there is no room for
@@ -19,18 +19,17 @@ local function all_messages(log, room)
   end
 end
 
-return each(3, function(base, i)
-  local most = tonumber(ARGV[i + 2])
-  local id, key, flat = find_members(base, ARGV[i], ARGV[i + 1])
+return each(function(base, device, session, bytes_max)
+  local id, key, flat = find_members(base, device, session)
   if not id then return 'NONE' end
   local line, size = survey(flat)
   local chats = {}
   for n, chat in ipairs(chats_of(line)) do
-    local lists, grown = all_messages(key .. '/' .. chat, most - size)
+    local lists, grown = all_messages(key .. '/' .. chat, bytes_max - size)
     if lists == nil then
-      return 'ERR too_large the session has more than ' .. ARGV[i + 2] .. ' bytes'
+      return 'ERR too_large the session has more than ' .. bytes_max .. ' bytes'
     end
     size, chats[n] = size + grown, lists
   end
-  return {'export', ARGV[i], id, not flat.err and flat, chats, most}, nil, size
+  return {'export', device, id, not flat.err and flat, chats, tonumber(bytes_max)}, nil, size
 end)

@@ -1,43 +1,42 @@
 -- IMPORT: makes a session as it was exported, or replaces one. A time that is ahead counts as now:
 -- the clock where it was exported may be ahead. Activity would bring such a deadline nearer, and
--- the index, which is written only where a deadline moves away, would be behind.
+-- the index, which is written only where a deadline moves away, would be behind. `fields` are names
+-- and values of the record in turn, `messages` four parts each: chat, number, time and JSON.
 -- USES: batch, ledger, requests, session_index, session_load, links, clocks, transitions,
 --   session_json, session_changes, merge, messages, live_quota, reservations, import_checks,
 --   removal, device_lines, device_current
 -- KEYS: the base key of each request's partition
--- ARGV: device, session, replace (yes or empty), fields of the record, messages (four parts for
---   each: chat and number and time and JSON), reservations made (each between spaces) or empty,
---   token or empty, request id or empty
+-- ARGV: device, session, is_replacing?, fields, messages?, reserved?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE
-return each(8, function(base, i)
-  local device, id, token = ARGV[i], ARGV[i + 1], ARGV[i + 6]
-  local key, fields = base .. ':session:' .. device .. '/' .. id, parts(ARGV[i + 3])
+return each(function(base, device, session, is_replacing, fields, messages, reserved, token)
+  local key = base .. ':session:' .. device .. '/' .. session
+  fields, messages = parts(fields), parts(messages)
   local v = in_the_past(fields)
   -- It would be the latest session of its device for ever.
-  if made_at(id) > now_ms + 60000 then
-    return 'ERR bad_request IMPORT: the time of session ' .. id .. ' is more than 1 min ahead'
+  if made_at(session) > now_ms + 60000 then
+    return 'ERR bad_request IMPORT: the time of session ' .. session .. ' is more than 1 min ahead'
   end
-  local ok, old = pcall(load, base, device, id)
+  local ok, old = pcall(load, base, device, session)
   local is_bad = not ok and is_corrupt(old)
   if not ok and not is_bad then error(old, 0) end
-  if old and ARGV[i + 2] == '' then
+  if old and is_replacing == '' then
     return 'ERR illegal_state IMPORT: the session is there already; replace=yes overwrites it'
   end
   if is_bad then old = nil end
-  if old then settle(old) elseif not is_bad then remove_stale(base, device, id) end
+  if old then settle(old) elseif not is_bad then remove_stale(base, device, session) end
   local refusal = fence(old or {base = base, device = device, rev = 0}, token)
   if refusal then return refusal end
   -- An index of another type fails it here, where nothing was done.
-  call('ZSCORE', base .. ':sessions', device .. '/' .. id)
+  call('ZSCORE', base .. ':sessions', device .. '/' .. session)
   local over = over_at(v)
   if over and over <= now_ms then
     return 'ERR illegal_state IMPORT: the session was kept until ' .. text(over)
   end
-  local was_live = is_bad and is_counted(base, device, id) or old and LIVE[old.state]
+  local was_live = is_bad and is_counted(base, device, session) or old and LIVE[old.state]
   local full = LIVE[v.state] and not was_live and device_full(base, device)
-  local more = full or unreserved(id, v.state, reservations_of(v.links or ''), ARGV[i + 5])
+  local more = full or unreserved(session, v.state, reservations_of(v.links or ''), reserved)
   if more then return more end
-  local removed = is_bad and remove_corrupt(base, device, id, token) or 'OK'
+  local removed = is_bad and remove_corrupt(base, device, session, token) or 'OK'
   if removed ~= 'OK' then return removed end
   if old then
     for _, chat in ipairs(old.chats) do call('DEL', log_of(old, chat)) end
@@ -49,7 +48,7 @@ return each(8, function(base, i)
   for n = 1, #fields, 400 do
     call('HSET', key, unpack(fields, n, math.min(n + 399, #fields)))
   end
-  local s, messages, entries = load(base, device, id), parts(ARGV[i + 4]), {}
+  local s, entries = load(base, device, session), {}
   forget_removed(s)
   for n = 1, #messages, 4 do
     local chat = messages[n]
@@ -59,8 +58,8 @@ return each(8, function(base, i)
       entries = {}
     end
   end
-  call('ZADD', base .. ':sessions', 0, device .. '/' .. id)
-  regardless(arrive, base, device, id, LIVE[s.state])
+  call('ZADD', base .. ':sessions', 0, device .. '/' .. session)
+  regardless(arrive, base, device, session, LIVE[s.state])
   count(base, 'state:' .. s.state, 1)
   set_ttl(s, gone_by(s))
   if not old then
@@ -70,4 +69,4 @@ return each(8, function(base, i)
   index(s)
   enqueue_all(s)
   return record(s)
-end, true, show_again)
+end, show_again)

@@ -2,11 +2,11 @@
 -- one.
 -- USES: nothing
 -- KEYS: the base key of the session's partition
--- ARGV: the entry, the time at which it was due again
+-- ARGV: entry, due_at
 -- RETURNS: nothing
 
-return function(KEYS, ARGV)
-  local due = KEYS[1] .. ':due'
-  if redis.call('ZSCORE', due, ARGV[1]) == ARGV[2] then redis.call('ZREM', due, ARGV[1]) end
+return function(keys, entry, due_at)
+  local due = keys[1] .. ':due'
+  if redis.call('ZSCORE', due, entry) == due_at then redis.call('ZREM', due, entry) end
   return redis.status_reply('OK')
 end

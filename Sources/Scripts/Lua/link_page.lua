@@ -1,11 +1,11 @@
--- The sessions of a link, newest first, after an entry; stale entries too.
+-- The sessions of a link, newest first, after the entry `from`; stale entries too. A link is
+-- <kind>/<ref>.
 -- USES: batch, requests
 -- KEYS: the base key of the link's partition, for each request
--- ARGV: kind/ref, entry to go on after or empty, how many
+-- ARGV: link, from?, limit
 -- RETURNS: OK
-return each(3, function(base, i)
-  local from = ARGV[i + 1] == '' and '+' or '(' .. ARGV[i + 1]
-  local found = call('ZREVRANGEBYLEX', base .. ':link:' .. ARGV[i], from, '-',
-    'LIMIT', 0, ARGV[i + 2])
+return each(function(base, link, from, limit)
+  from = from == '' and '+' or '(' .. from
+  local found = call('ZREVRANGEBYLEX', base .. ':link:' .. link, from, '-', 'LIMIT', 0, limit)
   return 'OK ' .. table.concat(found, ' ')
 end)

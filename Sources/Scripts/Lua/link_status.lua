@@ -4,7 +4,7 @@
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, kind, ref
 -- RETURNS: live, kept, gone
-return each(4, function(base, i)
-  return status_of(base, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+return each(function(base, device, session, kind, ref)
+  return status_of(base, device, session, kind, ref)
     .. string.format(' %.0f', now_us)
 end)

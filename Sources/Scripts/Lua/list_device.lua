@@ -1,12 +1,12 @@
--- LIST device: the device's sessions, newest first, from a place in that order on. A page ends when
+-- LIST device: the device's sessions, newest first, from the session `from` on. A page ends when
 -- it has grown large, or when so many were read that Redis has other requests to serve.
 -- USES: batch, requests, session_index, session_json
 -- KEYS: the base key of each request's partition
--- ARGV: device, state or empty, how many, session to go on after or empty
+-- ARGV: device, state?, limit, from?
 -- RETURNS: OK
 local LOOKED_AT_MAX = 1000
-return each(4, function(base, i)
-  local device, state, limit, from = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
+return each(function(base, device, state, limit, from)
+  limit = tonumber(limit)
   local ids = ids_of(base, device, from, LOOKED_AT_MAX + 1)
   local found, size, last, cursor = {}, 0, nil, ''
   for n, id in ipairs(ids) do

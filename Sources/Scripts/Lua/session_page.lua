@@ -1,10 +1,10 @@
--- The sessions of a partition, by device, after an entry.
+-- The sessions of a partition, by device, after the entry `from`.
 -- USES: batch, requests
 -- KEYS: the base key of each request's partition
--- ARGV: entry to go on after or empty, how many
+-- ARGV: from?, limit
 -- RETURNS: OK
-return each(2, function(base, i)
-  local from = ARGV[i] == '' and '-' or '(' .. ARGV[i]
-  local found = call('ZRANGEBYLEX', base .. ':sessions', from, '+', 'LIMIT', 0, ARGV[i + 1])
+return each(function(base, from, limit)
+  from = from == '' and '-' or '(' .. from
+  local found = call('ZRANGEBYLEX', base .. ':sessions', from, '+', 'LIMIT', 0, limit)
   return 'OK ' .. table.concat(found, ' ')
 end)

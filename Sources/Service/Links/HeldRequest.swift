@@ -88,9 +88,9 @@ struct HeldRequest {
     of link: LinkName, after entry: SessionEntry?, most: Int,
     _ done: @escaping ([SessionEntry]) -> Void
   ) {
-    let query = ScriptQuery(
-      .linkPage, at: link.partition, [link.text, entry?.text ?? "", "\(most)"])
-    read(query) { rows in
+    let page = LinkPageCall(
+      link: ArgumentText(link.text), from: entry.map { ArgumentText($0.text) }, limit: Int64(most))
+    read(ScriptQuery(page, at: link.partition)) { rows in
       done(SessionEntry.texts(in: rows[0]).compactMap { SessionEntry(text: $0) })
     }
   }
@@ -106,4 +106,18 @@ struct HeldRequest {
 
   /// The same, with a reply line that was made here.
   func end(_ line: [UInt8]) { line.withUnsafeBufferPointer { end(.line($0)) } }
+}
+
+/// A request for link_page.lua.
+struct LinkPageCall: ScriptCall {
+  static let script = Script.linkPage
+  let link: ArgumentText
+  let from: ArgumentText?
+  let limit: Int64
+
+  func write(to words: inout CommandBuffer) {
+    words.word(link)
+    words.word(from)
+    words.word(limit)
+  }
 }

@@ -6,11 +6,24 @@
 // reservations without a session, which the reconciler removes, or a session whose outbox entries
 // are still there.
 
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 internal import Settings
 internal import Store
 internal import Wire
+
+/// A call of a session's script that asks for reservations, and is made again with them.
+protocol LinkingCall: ScriptCall {
+  /// Those that were made, each between spaces.
+  var reserved: ArgumentText? { get set }
+  /// Takes the session that the script has named, and the reservations.
+  mutating func take(_ reservations: Reservations)
+}
+
+extension LinkingCall {
+  mutating func take(_ reservations: Reservations) { reserved = ArgumentText(reservations.text) }
+}
 
 /// The reservations of one change.
 struct Reservations {
@@ -74,25 +87,29 @@ final class LinkedChange {
   ///
   /// `device` is that of the first word unless given; `dueInMs` as for `Call.run`.
   @discardableResult
-  convenience init(
-    _ call: borrowing Call, _ device: String? = nil, dueInMs: Int64?,
-    _ query: @escaping (Reservations) -> ScriptQuery
+  convenience init<Change: LinkingCall>(
+    _ call: borrowing Call, _ change: Change, device: String? = nil, dueInMs: Int64?
   ) throws(RequestError) {
     let device = device ?? String(decoding: call.device, as: UTF8.self)
-    self.init(try HeldRequest(call), device, dueInMs: dueInMs, query)
+    self.init(try HeldRequest(call), change, device, dueInMs: dueInMs)
   }
 
   /// The same for a request that has begun already.
   @discardableResult
-  init(
-    _ request: HeldRequest, _ device: String, dueInMs: Int64?, isSearch: Bool = false,
-    _ query: @escaping (Reservations) -> ScriptQuery
+  init<Change: LinkingCall>(
+    _ request: HeldRequest, _ change: Change, _ device: String, dueInMs: Int64?,
+    isSearch: Bool = false
   ) {
+    assert(change.ownsItsTexts, "\(change)")
     self.request = request
     self.isSearch = isSearch
     self.device = device
     self.dueInMs = dueInMs
-    self.query = query
+    query = { reservations in
+      var change = change
+      change.take(reservations)
+      return ScriptQuery(change, at: Partition(of: device))
+    }
     ask(timeoutMs: nil)
   }
 
@@ -124,10 +141,11 @@ final class LinkedChange {
   private func reserve(_ entries: [LinkEntry], isLive: Bool, checksLeft: Int) {
     guard !request.isOver else { return giveUp() }
     let query = ScriptQuery(
-      .linkReserve, over: entries.map(\.link.partition),
-      entries.flatMap {
-        let most = isLive ? quota(of: $0.link) : 0
-        return [$0.link.text, $0.session.text, "\(most)", "\(LinkStatus.reservedMs)"]
+      entries.map { entry in
+        let call = LinkReserveCall(
+          link: ArgumentText(entry.link.text), entry: ArgumentText(entry.session.text),
+          quota: isLive ? quota(of: entry.link) : 0, checkAfterMs: LinkStatus.reservedMs)
+        return (entry.link.partition, call)
       })
     store.gather(query, timeoutMs: request.stepMs) { [self] result in
       switch result {
@@ -142,8 +160,8 @@ final class LinkedChange {
   }
 
   /// How many live sessions a link may have; 0 if that does not matter.
-  private func quota(of link: LinkName) -> Int {
-    link.kind == "user" ? request.context.shared.settings.userSessionsMax : 0
+  private func quota(of link: LinkName) -> Int64 {
+    link.kind == "user" ? Int64(request.context.shared.settings.userSessionsMax) : 0
   }
 
   /// Whether reservations were made or not, the session was not touched.
@@ -229,10 +247,10 @@ private struct FullLink {
   /// The sessions that there are instead.
   let others: [LinkEntry]
   /// How many of them may be live.
-  private let quota: Int
+  private let quota: Int64
 
   /// From `FULL <session>/<device>…`.
-  init(_ entry: LinkEntry, _ row: [UInt8], quota: Int) {
+  init(_ entry: LinkEntry, _ row: [UInt8], quota: Int64) {
     self.entry = entry
     self.quota = quota
     others = SessionEntry.texts(in: row).compactMap { SessionEntry(text: $0) }
@@ -283,5 +301,21 @@ enum LinkCheck {
       guard !settled.isEmpty else { return done(statuses) }
       store.gather(.settle(settled), timeoutMs: timeoutMs) { _ in done(statuses) }
     }
+  }
+}
+
+/// A request for link_reserve.lua.
+struct LinkReserveCall: ScriptCall {
+  static let script = Script.linkReserve
+  let link: ArgumentText
+  let entry: ArgumentText
+  let quota: Int64
+  let checkAfterMs: Int64
+
+  func write(to words: inout CommandBuffer) {
+    words.word(link)
+    words.word(entry)
+    words.word(quota)
+    words.word(checkAfterMs)
   }
 }

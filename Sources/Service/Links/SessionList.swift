@@ -1,6 +1,7 @@
 // Owns: the lists of sessions that lie in many partitions: those of a link, and all. The entries
 // come from one place, the records from each device's. Runs on a loop's thread.
 
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 internal import Store
@@ -90,11 +91,12 @@ final class SessionList {
   private func nextOfAll() {
     let range = place.partition..<min(Partition.count, place.partition + SessionList.partitionsMax)
     guard !range.isEmpty else { return finish(isAtEnd: true) }
-    let after = place.after.map { "\($0.device)/\($0.session)" } ?? ""
+    let after = place.after.map { ArgumentText("\($0.device)/\($0.session)") }
     let query = ScriptQuery(
-      .sessionPage, over: range.map { Partition(index: $0) },
-      range.flatMap {
-        [$0 == place.partition ? after : "", "\(SessionList.rowsMax)"]
+      range.map { index in
+        let page = SessionPageCall(
+          from: index == place.partition ? after : nil, limit: Int64(SessionList.rowsMax))
+        return (Partition(index: index), page)
       })
     request.read(query) { [self] rows in
       for (index, row) in zip(range, rows) {
@@ -120,11 +122,15 @@ final class SessionList {
       if isLast { finish(isAtEnd: true) } else { next() }
       return
     }
-    let words: [String] =
-      if case .link(let link) = source { [link.kind, link.ref, state] } else { ["", "", state] }
+    let link: LinkName? = if case .link(let link) = source { link } else { nil }
+    let (kind, ref) = (link.map { ArgumentText($0.kind) }, link.map { ArgumentText($0.ref) })
     let query = ScriptQuery(
-      .entry, over: entries.map(\.partition),
-      entries.flatMap { [$0.device, $0.session] + words })
+      entries.map { entry in
+        let (device, session) = (ArgumentText(entry.device), ArgumentText(entry.session))
+        let call = EntryCall(
+          device: device, session: session, kind: kind, ref: ref, state: ArgumentText(state))
+        return (entry.partition, call)
+      })
     request.readAll(query) { [self] rows in
       take(rows, of: entries, upTo: all.last, isLast: isLast)
     }
@@ -216,5 +222,35 @@ final class SessionList {
 
   static func forged(_ cursor: String) -> RequestError {
     RequestError(.badRequest, "cursor=\(cursor.prefix(64)) is none that this LIST gave")
+  }
+}
+
+/// A request for session_page.lua.
+struct SessionPageCall: ScriptCall {
+  static let script = Script.sessionPage
+  let from: ArgumentText?
+  let limit: Int64
+
+  func write(to words: inout CommandBuffer) {
+    words.word(from)
+    words.word(limit)
+  }
+}
+
+/// A request for entry.lua.
+struct EntryCall: ScriptCall {
+  static let script = Script.entry
+  let device: ArgumentText
+  let session: ArgumentText
+  let kind: ArgumentText?
+  let ref: ArgumentText?
+  let state: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(kind)
+    words.word(ref)
+    words.word(state)
   }
 }

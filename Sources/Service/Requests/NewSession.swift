@@ -1,42 +1,57 @@
 // Owns: what OPEN, and RECOVER where nothing can be recovered, make a session from. A value; on the
 // loop's thread.
 
+internal import RedisConnection
 internal import SessionModel
 internal import Settings
 internal import Store
 internal import Wire
 
-/// A session that is to be made.
+/// A session that is to be made: parameters that open.lua and recover_latest.lua have in common.
 struct NewSession {
-  /// The links that it begins with, its thread included: each is reserved before it is made.
-  let links: [LinkName]
+  let session: ArgumentText
+  /// JSON; the session's own id without `thread=`.
+  let thread: ArgumentText
+  /// Their lengths in ms, in the order in which a record keeps them.
+  let clocks: ArgumentText
+  let isFenced: Bool
+  /// Parts, names and values in turn.
+  let members: ArgumentText
+  /// Those that it begins with, its thread included, each a line; each is reserved before it is
+  /// made.
+  let links: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(session)
+    words.word(thread)
+    words.word(clocks)
+    words.word(isFenced)
+    words.word(members)
+    words.word(links)
+  }
+}
+
+/// What OPEN and RECOVER ask for.
+struct NewSessionOptions {
+  let new: NewSession
   /// When the first of its clocks does anything; nil if none runs.
   let dueInMs: Int64?
-  /// The id, the thread (JSON), the clocks in ms in the order in which a record keeps them,
-  /// whether it is fenced, its members, and its links.
-  private let words: [String]
-
   /// `user` is the user that it is linked to; nil without one.
   init(_ call: borrowing Call, user: String?) throws(RequestError) {
     let id = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device))
-    let thread = call.json(.thread).map { String(decoding: $0, as: UTF8.self) } ?? "\"\(id)\""
     var clocks: [Int64] = []
     for (option, ms) in zip(OptionName.clocks, call.shared.settings.clocks.inOrder) {
       clocks.append(call.number(option) ?? ms)
     }
-    dueInMs = NewSession.firstDue(clocks)
-    let isFenced = call.option(.fenced)?.elementsEqual("yes".utf8) ?? false
-    let members = try Members(call)
-    links = (user.map { [.user($0)] } ?? []) + (call.option(.thread).map { [.thread($0)] } ?? [])
-    words = [
-      id, thread, clocks.map(String.init).joined(separator: " "), isFenced ? "yes" : "no",
-      String(decoding: members.parts.bytes, as: UTF8.self), links.map(\.line).joined(),
-    ]
-  }
-
-  /// As the scripts take them, with the reservations that were made for it.
-  func words(_ reservations: Reservations = Reservations()) -> [String] {
-    words + [reservations.text]
+    dueInMs = NewSessionOptions.firstDue(clocks)
+    let links: [LinkName] =
+      (user.map { [.user($0)] } ?? []) + (call.option(.thread).map { [.thread($0)] } ?? [])
+    new = NewSession(
+      session: ArgumentText(id), thread: call.quoted(.thread) ?? ArgumentText("\"\(id)\""),
+      clocks: ArgumentText(clocks.map(String.init).joined(separator: " ")),
+      isFenced: call.option(.fenced)?.elementsEqual("yes".utf8) ?? false,
+      members: .owned(try Members(call).parts.bytes),
+      links: links.isEmpty ? nil : ArgumentText(links.map(\.line).joined()))
   }
 
   private static func firstDue(_ clocks: [Int64]) -> Int64? {

@@ -1,5 +1,6 @@
 // EXPORT and IMPORT: a whole session as JSON, and back.
 
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 internal import Settings
@@ -13,12 +14,10 @@ enum ExportVerb {
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    try call.forward(
-      ScriptQuery(
-        .export, at: call.partition,
-        [
-          address.deviceText, address.sessionText, "\(call.shared.settings.recordBytesMax)",
-        ]))
+    let export = ExportCall(
+      device: address.device, session: address.session,
+      bytesMax: Int64(call.shared.settings.recordBytesMax))
+    try call.forward(ScriptQuery(export, at: call.partition))
   }
 }
 
@@ -32,19 +31,70 @@ enum ImportVerb {
     let start = call.arguments.payload?.lowerBound ?? 0
     let record = try ExportedRecord(payload, at: start, call.shared.settings)
     try call.authorize(device: record.device, links: record.links)
-    let (partition, isReplacing) = (Partition(of: record.device), call.text(.replace) == "yes")
-    let first = [
-      record.device, record.session, isReplacing ? "yes" : "",
-      String(decoding: record.fields.bytes, as: UTF8.self),
-    ]
-    let messages = String(decoding: record.messages.bytes, as: UTF8.self)
-    let last = [call.numberText(.token), call.requestKeyText]
-    try LinkedChange(call, record.device, dueInMs: 0) { reservations in
-      // Without its reservations no record is made: the messages would be sent twice.
-      let isAsking = !record.isWithoutLinks && reservations.text.isEmpty
-      return ScriptQuery(
-        .import, at: partition,
-        first + [isAsking ? "" : messages, reservations.text] + last)
-    }
+    let change = ImportCall(
+      device: ArgumentText(record.device), session: ArgumentText(record.session),
+      isReplacing: call.text(.replace) == "yes", fields: .owned(record.fields.bytes),
+      messages: ImportedMessages(
+        parts: record.messages.bytes, areSent: record.isWithoutLinks),
+      token: call.number(.token), req: call.req)
+    try LinkedChange(call, change, device: record.device, dueInMs: 0)
+  }
+}
+
+/// A request for export.lua.
+struct ExportCall: ScriptCall {
+  static let script = Script.export
+  let device: ArgumentText
+  let session: ArgumentText?
+  let bytesMax: Int64
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(bytesMax)
+  }
+}
+
+/// The messages of an import: empty until its reservations are made.
+///
+/// Without those no record is made, and they would be sent twice.
+struct ImportedMessages {
+  /// Four parts each.
+  let parts: [UInt8]
+  var areSent: Bool
+}
+
+extension CommandBuffer {
+  mutating func word(_ messages: ImportedMessages) {
+    if messages.areSent { word(messages.parts) } else { emptyWord() }
+  }
+}
+
+/// A request for import.lua.
+struct ImportCall: LinkingCall {
+  static let script = Script.import
+  let device: ArgumentText
+  let session: ArgumentText
+  let isReplacing: Bool
+  let fields: ArgumentText
+  var messages: ImportedMessages
+  var reserved: ArgumentText?
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(isReplacing)
+    words.word(fields)
+    words.word(messages)
+    words.word(reserved)
+    words.word(token)
+    words.word(req)
+  }
+
+  mutating func take(_ reservations: Reservations) {
+    reserved = ArgumentText(reservations.text)
+    if !reservations.text.isEmpty { messages.areSent = true }
   }
 }

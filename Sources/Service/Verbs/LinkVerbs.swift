@@ -11,15 +11,11 @@ enum LinkVerb {
     summary: "Links a session to a user, a tag, or whatever else the kind names.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
-    let (partition, address) = (call.partition, call.address)
-    let (device, asked) = (address.deviceText, address.sessionText)
-    let link = LinkName(kind: call.text(1), ref: call.text(2))
-    let last = [call.numberText(.token), call.requestKeyText]
-    try LinkedChange(call, dueInMs: nil) { reservations in
-      let session = reservations.session ?? asked
-      let first = [device, session, link.kind, link.ref, reservations.text]
-      return ScriptQuery(.link, at: partition, first + last)
-    }
+    let address = call.address
+    let link = LinkCall(
+      device: address.device.kept, session: address.session?.kept, kind: call[1].kept,
+      ref: call[2].kept, token: call.number(.token), req: call.req)
+    try LinkedChange(call, link, dueInMs: nil)
   }
 }
 
@@ -54,5 +50,32 @@ struct UnlinkCall: ScriptCall {
     words.word(ref)
     words.word(token)
     words.word(req)
+  }
+}
+
+/// A request for link.lua.
+struct LinkCall: LinkingCall {
+  static let script = Script.link
+  let device: ArgumentText
+  var session: ArgumentText?
+  let kind: ArgumentText
+  let ref: ArgumentText
+  var reserved: ArgumentText?
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(kind)
+    words.word(ref)
+    words.word(reserved)
+    words.word(token)
+    words.word(req)
+  }
+
+  mutating func take(_ reservations: Reservations) {
+    if let session = reservations.session { self.session = ArgumentText(session) }
+    reserved = ArgumentText(reservations.text)
   }
 }

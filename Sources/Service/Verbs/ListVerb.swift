@@ -28,11 +28,25 @@ enum ListVerb {
     if let cursor = call.option(.cursor), !SessionID.isOne(cursor) {
       throw SessionList.forged(call.text(.cursor))
     }
-    try call.run(.listDevice) { arguments in
-      arguments.word(call.word(0))
-      arguments.word(orEmpty: call.option(.state))
-      arguments.word(call.number(.limit) ?? 50)
-      arguments.word(orEmpty: call.option(.cursor))
-    }
+    try call.run(
+      ListDeviceCall(
+        device: call[0], state: call[.state], limit: call.number(.limit) ?? 50,
+        from: call[.cursor]))
+  }
+}
+
+/// A request for list_device.lua.
+struct ListDeviceCall: ScriptCall {
+  static let script = Script.listDevice
+  let device: ArgumentText
+  let state: ArgumentText?
+  let limit: Int64
+  let from: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(state)
+    words.word(limit)
+    words.word(from)
   }
 }

@@ -14,20 +14,32 @@ enum OpenVerb {
     summary: "Makes a session, now the device's current one; the payload's members are its fields.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
-    let new = try NewSession(call, user: call.option(.user).map { _ in call.text(.user) })
-    guard !new.links.isEmpty else {
-      try call.run(.open, dueInMs: new.dueInMs) { arguments in
-        arguments.word(call.word(0))
-        for word in new.words() { arguments.word(word) }
-        arguments.word(orEmpty: call.number(.token))
-        arguments.word(orEmpty: call.requestKey)
-      }
-      return
+    let options = try NewSessionOptions(
+      call, user: call.option(.user).map { _ in call.text(.user) })
+    let open = OpenCall(
+      device: call[0].kept, new: options.new, token: call.number(.token), req: call.req)
+    if options.new.links == nil {
+      try call.run(open, dueInMs: options.dueInMs)
+    } else {
+      try LinkedChange(call, open, dueInMs: options.dueInMs)
     }
-    let (partition, device) = (call.partition, call.text(0))
-    let last = [call.numberText(.token), call.requestKeyText]
-    try LinkedChange(call, dueInMs: new.dueInMs) { reservations in
-      ScriptQuery(.open, at: partition, [device] + new.words(reservations) + last)
-    }
+  }
+}
+
+/// A request for open.lua.
+struct OpenCall: LinkingCall {
+  static let script = Script.open
+  let device: ArgumentText
+  let new: NewSession
+  var reserved: ArgumentText?
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    new.write(to: &words)
+    words.word(reserved)
+    words.word(token)
+    words.word(req)
   }
 }

@@ -19,23 +19,19 @@ enum RecoverVerb {
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    let isArchivedToo = call.text(.archived) == "yes"
     guard address.session == nil else {
       try refuseMore(call)
-      let (partition, device, asked) = (call.partition, address.deviceText, address.sessionText)
-      let last = [call.numberText(.token), call.requestKeyText]
-      try LinkedChange(call, dueInMs: 0) { reservations in
-        let session = reservations.session ?? asked
-        let first = [device, session, isArchivedToo ? "yes" : "", reservations.text]
-        return ScriptQuery(.recover, at: partition, first + last)
-      }
+      let recover = RecoverCall(
+        device: address.device.kept, session: address.session?.kept,
+        allowsArchived: call.text(.archived) == "yes", token: call.number(.token), req: call.req)
+      try LinkedChange(call, recover, dueInMs: 0)
       return
     }
     guard call.option(.archived) == nil else {
       throw RequestError(
         .badRequest, "archived= goes with RECOVER of a session, not of a device")
     }
-    try recoverLatest(call, try NewSession(call, user: try call.userOfRecovered()))
+    try recoverLatest(call)
   }
 
   /// Refuses options for a new session where one is named: they would have no effect on it.
@@ -50,55 +46,32 @@ enum RecoverVerb {
     }
   }
 
-  /// The options for a new session that an existing one ignores, as JSON; empty if there are none.
-  private static func ignored(_ call: borrowing Call) -> String {
+  /// The options for a new session that an existing one ignores, as JSON; nil if there are none.
+  private static func ignored(_ call: borrowing Call) -> ArgumentText? {
     let options: [OptionName] = [.name, .phase, .step] + OptionName.clocks + [.fenced]
     var names = options.filter { call.option($0) != nil }.map(\.text)
     if call.payload != nil { names.append("payload") }
-    return names.isEmpty ? "" : "[\"\(names.joined(separator: "\",\""))\"]"
+    return names.isEmpty ? nil : ArgumentText("[\"\(names.joined(separator: "\",\""))\"]")
   }
 
-  private static func recoverLatest(_ call: borrowing Call, _ new: NewSession) throws(RequestError)
-  {
-    let query = LatestQuery(
-      device: call.text(0), partition: call.partition, hint: call.text(.hint),
-      ignored: ignored(call), new: new, token: call.numberText(.token), req: call.requestKeyText)
+  private static func recoverLatest(_ call: borrowing Call) throws(RequestError) {
+    let (device, hint) = (call.text(0), call.text(.hint))
+    let options = try NewSessionOptions(call, user: try call.userOfRecovered())
+    var recover = RecoverLatestCall(
+      device: call[0].kept, hint: call[.hint]?.kept, isElsewhere: false, ignored: ignored(call),
+      new: options.new, token: call.number(.token), req: call.req)
     let mark = call.option(.hint).flatMap { SessionID.mark(of: $0) }
     let isOfOther = mark.map { $0 != SessionID.mark(ofDevice: call.device) } ?? false
     let mayAsk = call.mayNameAllUsers
     let request = try HeldRequest(call)
     guard let mark, isOfOther, mayAsk else {
-      return recover(request, query, isElsewhere: false)
+      LinkedChange(request, recover, device, dueInMs: 0, isSearch: true)
+      return
     }
-    HintSearch.run(request, query.hint, in: Partition(mark: mark)) { isElsewhere in
-      recover(request, query, isElsewhere: isElsewhere)
+    HintSearch.run(request, hint, in: Partition(mark: mark)) { isElsewhere in
+      recover.isElsewhere = isElsewhere
+      LinkedChange(request, recover, device, dueInMs: 0, isSearch: true)
     }
-  }
-
-  private static func recover(
-    _ request: HeldRequest, _ query: LatestQuery, isElsewhere: Bool
-  ) {
-    LinkedChange(request, query.device, dueInMs: 0, isSearch: true) { reservations in
-      ScriptQuery(
-        .recoverLatest, at: query.partition,
-        query.words(isElsewhere: isElsewhere, reservations))
-    }
-  }
-}
-
-/// The arguments of the script for RECOVER of a device.
-private struct LatestQuery {
-  let device: String
-  let partition: Partition
-  let hint: String
-  let ignored: String
-  let new: NewSession
-  let token: String
-  let req: String
-
-  func words(isElsewhere: Bool, _ reservations: Reservations) -> [String] {
-    [device, hint, isElsewhere ? "elsewhere" : "", ignored] + new.words(reservations)
-      + [token, req]
   }
 }
 
@@ -114,11 +87,12 @@ private enum HintSearch {
   private static let callsMax = 16
 
   static func run(
-    _ request: HeldRequest, _ session: String, in partition: Partition, after: String = "",
+    _ request: HeldRequest, _ session: String, in partition: Partition, after: String? = nil,
     callsLeft: Int = callsMax, _ done: @escaping (_ isElsewhere: Bool) -> Void
   ) {
     guard callsLeft > 0, !request.isOver else { return done(true) }
-    let query = ScriptQuery(.sessionPage, at: partition, [after, "\(rowsMax)"])
+    let page = SessionPageCall(from: after.map { ArgumentText($0) }, limit: Int64(rowsMax))
+    let query = ScriptQuery(page, at: partition)
     request.read(query) { rows in
       let entries = SessionEntry.texts(in: rows[0])
       if let found = entries.first(where: { $0.hasSuffix("/\(session)") }) {
@@ -128,5 +102,55 @@ private enum HintSearch {
       run(
         request, session, in: partition, after: String(last), callsLeft: callsLeft - 1, done)
     }
+  }
+}
+
+/// A request for recover.lua.
+struct RecoverCall: LinkingCall {
+  static let script = Script.recover
+  let device: ArgumentText
+  var session: ArgumentText?
+  let allowsArchived: Bool
+  var reserved: ArgumentText?
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(allowsArchived)
+    words.word(reserved)
+    words.word(token)
+    words.word(req)
+  }
+
+  mutating func take(_ reservations: Reservations) {
+    if let session = reservations.session { self.session = ArgumentText(session) }
+    reserved = ArgumentText(reservations.text)
+  }
+}
+
+/// A request for recover_latest.lua.
+struct RecoverLatestCall: LinkingCall {
+  static let script = Script.recoverLatest
+  let device: ArgumentText
+  let hint: ArgumentText?
+  /// Whether the hint is a session of another device.
+  var isElsewhere: Bool
+  let ignored: ArgumentText?
+  let new: NewSession
+  var reserved: ArgumentText?
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(hint)
+    words.word(isElsewhere)
+    words.word(ignored)
+    new.write(to: &words)
+    words.word(reserved)
+    words.word(token)
+    words.word(req)
   }
 }

@@ -18,30 +18,14 @@ enum SetVerb {
       try ChatChange.run(call, chat)
       return
     }
-    let members = try Members(call)
-    guard call.option(.user) != nil else {
-      try call.run(.set) { arguments in
-        arguments.word(address.device)
-        arguments.word(orEmpty: address.session)
-        arguments.word(members.parts.bytes)
-        arguments.word(orEmpty: call.number(.rev))
-        arguments.emptyWord()
-        arguments.emptyWord()
-        arguments.word(orEmpty: call.number(.token))
-        arguments.word(orEmpty: call.requestKey)
-      }
-      return
-    }
-    let (partition, device, user) = (call.partition, address.deviceText, call.text(.user))
-    let first = [
-      String(decoding: members.parts.bytes, as: UTF8.self), call.numberText(.rev), user,
-    ]
-    let last = [call.numberText(.token), call.requestKeyText]
-    let asked = address.sessionText
-    try LinkedChange(call, dueInMs: nil) { reservations in
-      let session = reservations.session ?? asked
-      return ScriptQuery(
-        .set, at: partition, [device, session] + first + [reservations.text] + last)
+    let change = SetCall(
+      device: address.device.kept, session: address.session?.kept,
+      members: .owned(try Members(call).parts.bytes), seenRev: call.number(.rev),
+      user: call[.user]?.kept, token: call.number(.token), req: call.req)
+    if change.user == nil {
+      try call.run(change)
+    } else {
+      try LinkedChange(call, change, dueInMs: nil)
     }
   }
 }
@@ -138,5 +122,34 @@ struct SetChatCall: ScriptCall {
     words.word(merged)
     words.word(token)
     words.word(req)
+  }
+}
+
+/// A request for set.lua.
+struct SetCall: LinkingCall {
+  static let script = Script.set
+  let device: ArgumentText
+  var session: ArgumentText?
+  let members: ArgumentText
+  let seenRev: Int64?
+  let user: ArgumentText?
+  var reserved: ArgumentText?
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(members)
+    words.word(seenRev)
+    words.word(user)
+    words.word(reserved)
+    words.word(token)
+    words.word(req)
+  }
+
+  mutating func take(_ reservations: Reservations) {
+    if let session = reservations.session { self.session = ArgumentText(session) }
+    reserved = ArgumentText(reservations.text)
   }
 }

@@ -11,21 +11,19 @@ end
 
 local OWN = {'state', 'rev', 'clocks', 'created', 'active', 'fields', 'links', 'fenced', 'thread'}
 
--- From arguments: session, thread (JSON), clocks, fenced, members, links, reservations made and
--- token, at `i`. Returns the session, nil, and names and values of its record in turn; or nil and
--- the reply that says why not.
-local function make(base, device, i)
-  local id, links, token = ARGV[i], ARGV[i + 5], ARGV[i + 7]
+-- Makes a session of the parameters of OPEN. Returns the session, nil, and names and values of its
+-- record in turn; or nil and the reply that says why not.
+local function make(base, device, id, thread, clocks, is_fenced, members, links, reserved, token)
   if token ~= '' and not is_current(base, device, token) then return nil, 'STALE {"rev":0}' end
   local full, live = device_full(base, device)
   if full then return nil, full end
-  local more = unreserved(id, 'active', reservations_of(links), ARGV[i + 6])
+  local more = unreserved(id, 'active', reservations_of(links), reserved)
   if more then return nil, more end
-  local writes, fields = merged(0, parts(ARGV[i + 4]), {}, 1, 0)
+  local writes, fields = merged(0, parts(members), {}, 1, 0)
   if not writes then return nil, fields end
-  local v = {state = 'active', rev = '1', clocks = ARGV[i + 2], created = now_text,
-    active = now_text, thread = ARGV[i + 1] ~= '"' .. id .. '"' and ARGV[i + 1] or nil,
-    fenced = ARGV[i + 3] == 'yes' and 'yes' or nil,
+  local v = {state = 'active', rev = '1', clocks = clocks, created = now_text,
+    active = now_text, thread = thread ~= '"' .. id .. '"' and thread or nil,
+    fenced = is_fenced == 'yes' and 'yes' or nil,
     links = links ~= '' and links or nil,
     fields = fields > 0 and text(fields) or nil}
   -- The members that are read most often come first: Redis goes through a small hash from its
