@@ -67,8 +67,8 @@ def test_the_page_lists_each_error() -> None:
     text = PAGES[0].read_text("utf-8")
     errors = {
         name
-        for name, value in vars(latchkey).items()
-        if isinstance(value, type) and issubclass(value, Exception)
+        for name in latchkey.__all__
+        if isinstance(value := getattr(latchkey, name), type) and issubclass(value, Exception)
     }
     section = text.split("\n## Errors\n")[1].split("\n## ")[0]
     listed = set(re.findall(r"^\| `(\w+)` \|", section, re.M))

@@ -110,10 +110,13 @@ def test_a_change_without_a_definite_reply_is_unknown_and_safe_to_repeat(
     worker = scripted(None, "ERR unknown_outcome no answer in time", *[...] * 50)
     client = drive(worker.to, timeout=0.5, reply_timeout=0.2)
     with pytest.raises(UnknownOutcome) as unknown:
+        client.say("d", {"n": 1}, req="event 1")
+    assert unknown.value.req == "event 1"
+    assert set(worker.lines) == {'SAY d req=event%201 {"n":1}'}
+    with pytest.raises(UnknownOutcome) as unknown:
         client.say("d", {"n": 1})
-    req = unknown.value.req
-    assert req
-    assert set(worker.lines) == {f'SAY d req={req} {{"n":1}}'}
+    assert unknown.value.req
+    assert worker.lines[-1] == f'SAY d req={unknown.value.req} {{"n":1}}'
     with pytest.raises(Unavailable):
         client.history("d")  # a read is never unknown
 

@@ -36,6 +36,8 @@ from .session import Session
 
 if TYPE_CHECKING:
     from .aio import AsyncClient, AsyncLock, AsyncSession
+    from .behind import AutoSave, WriteBehind
+    from .outbox import QueueFull
 
 __version__ = "0.1.0"
 
@@ -45,6 +47,7 @@ __all__ = [
     "AsyncClient",
     "AsyncLock",
     "AsyncSession",
+    "AutoSave",
     "BadRequest",
     "Client",
     "Conflict",
@@ -57,6 +60,7 @@ __all__ = [
     "LockLost",
     "NotFound",
     "ProtocolError",
+    "QueueFull",
     "Quota",
     "RawId",
     "Refused",
@@ -64,14 +68,22 @@ __all__ = [
     "Stale",
     "Unavailable",
     "UnknownOutcome",
+    "WriteBehind",
 ]
 
-_LAZY = {"AsyncClient", "AsyncLock", "AsyncSession"}
+_LAZY = {
+    "AsyncClient": "aio",
+    "AsyncLock": "aio",
+    "AsyncSession": "aio",
+    "AutoSave": "behind",
+    "QueueFull": "outbox",
+    "WriteBehind": "behind",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        from . import aio
+        from importlib import import_module
 
-        return getattr(aio, name)
+        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module 'latchkey' has no attribute {name!r}")

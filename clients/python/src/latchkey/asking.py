@@ -40,6 +40,9 @@ class Awaiting(ABC):
 class Bound:
     """An address, and the lock's token under which its changes happen."""
 
+    is_stateless = False
+    """True if this is not a session in Redis, but one in the memory of this process."""
+
     def __init__(self, address: Address, token: int | None, record: Record | None) -> None:
         self.address = address
         self.token = token
@@ -72,6 +75,31 @@ class BlockingBound(Bound, Blocking):
 
 class AwaitingBound(Bound, Awaiting):
     """A session for coroutines."""
+
+
+class Queued(ABC):
+    """Takes requests, and sends them later."""
+
+    @abstractmethod
+    def put(self, request: Request[Any]) -> None:
+        """Adds a request."""
+
+
+class QueuedVerb(Generic[P]):
+    """A verb that is sent later: it takes the same parameters and returns nothing."""
+
+    def __init__(self, build: Callable[P, Request[Any]]) -> None:
+        self._build = build
+        self.__doc__ = build.__doc__
+
+    def __get__(self, owner: Queued, kind: type) -> Callable[P, None]:
+        build = self._build
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> None:
+            owner.put(build(*args, **kwargs))
+
+        call.__doc__ = build.__doc__
+        return call
 
 
 class Verb(Generic[P, R]):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .errors import LatchkeyError, Unavailable, UnknownOutcome
+from .names import decode_id
 from .reply import RETRYABLE, Reply
 from .request import Request
 
@@ -137,6 +138,6 @@ class Attempts:
         verb = self._request.verb
         if self._is_unknown and self._request.is_change:
             text = f"{verb}: it is not known whether this was applied: {self._last}"
-            body = {"req": self._request.req}
+            body = {"req": decode_id(self._request.req or "")}
             return Failed(UnknownOutcome(text, "unknown_outcome", body))
         return Failed(Unavailable(f"{verb}: nothing was done: {self._last}", "unavailable"))

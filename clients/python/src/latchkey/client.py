@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
@@ -26,6 +26,8 @@ from .table import Verbs
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from .behind import WriteBehind
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,7 +64,8 @@ class Client(Verbs, Blocking):
 
     Each thread has a connection of its own, made when it is first needed, kept between calls, and
     replaced when it has ended, was idle for long, or belongs to the parent of a forked process.
-    Every call is answered, or raises Unavailable or UnknownOutcome, within `timeout`.
+    Every call is answered, or raises Unavailable or UnknownOutcome, within `timeout`; only the
+    system's look-up of a host's name may take longer.
     """
 
     def __init__(
@@ -101,6 +104,17 @@ class Client(Verbs, Blocking):
         Sends nothing, so the session need not exist."""
         return Session(self, Address(device, session), token=token)
 
+    def stateless(self, device: str, fields: Mapping[str, Any] | None = None) -> Session:
+        """A session in the memory of this process, for a function that would rather answer without
+        memory than fail: use it where `session` raised Unavailable.
+
+        It has GET, SET, TOUCH, SAY, HISTORY, POP and FORGET, other verbs raise Unavailable. Its
+        `is_stateless` is true, and so is the member `stateless` of each result. Nothing of it is
+        stored."""
+        from .stateless import StatelessSession
+
+        return StatelessSession(self, device, fields)
+
     def lock(
         self,
         device: str,
@@ -127,7 +141,7 @@ class Client(Verbs, Blocking):
         types: str | Sequence[str] | None = None,
         after: str | None = None,
         idle: Duration | None = None,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """The events of a device, or of all, as they happen.
 
         It reconnects when a connection ends. For a device it goes on after the last event, or
@@ -145,7 +159,7 @@ class Client(Verbs, Blocking):
         limit: int = 10,
         idle: Duration | None = None,
         ack: bool = True,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """The events of the whole fleet, as a consumer of a group, each at least once.
 
         An event is acknowledged when the next one is asked for; the one at which a loop ends, by
@@ -156,6 +170,21 @@ class Client(Verbs, Blocking):
         from .following import consume
 
         return consume(self, group, types, limit, idle, ack)
+
+    def write_behind(
+        self,
+        *,
+        count_max: int = 1000,
+        bytes_max: int = 8 << 20,
+        on_error: Callable[[LatchkeyError], None] | None = None,
+    ) -> WriteBehind:
+        """A queue of changes that a thread sends in order, while the caller goes on. Use `with`.
+
+        `count_max`, `bytes_max`: beyond them QueueFull is raised. `on_error`: called by the thread
+        for each change that is refused; without it the next call raises the error."""
+        from .behind import WriteBehind
+
+        return WriteBehind(self, count_max=count_max, bytes_max=bytes_max, on_error=on_error)
 
     def within(self, timeout: Duration) -> Client:
         """This client with another total deadline for its calls; the connections are shared."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 from . import verbs
@@ -31,12 +31,12 @@ def watch(
     types: str | Sequence[str] | None,
     after: str | None,
     idle: Duration | None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """See `Client.watch`."""
     return _watch(client, Feed(device, types, after), Idle(idle, time.monotonic()))
 
 
-def _watch(client: Client, feed: Feed, idle: Idle) -> Iterator[Event]:
+def _watch(client: Client, feed: Feed, idle: Idle) -> Generator[Event, None, None]:
     channel = client.channel()
     backoff = Backoff(can_refresh=callable(client.options.secret))
     try:
@@ -55,7 +55,9 @@ def _watch(client: Client, feed: Feed, idle: Idle) -> Iterator[Event]:
         channel.close()
 
 
-def _connected(client: Client, channel: Channel, feed: Feed, idle: Idle) -> Iterator[Event]:
+def _connected(
+    client: Client, channel: Channel, feed: Feed, idle: Idle
+) -> Generator[Event, None, None]:
     """The events of one connection, which ends with an error, or when it was idle for too long."""
     reply_s = client.options.reply_s
     connection = channel.subscribe(time.monotonic() + reply_s)
@@ -94,7 +96,7 @@ def consume(
     limit: int,
     idle: Duration | None,
     ack: bool,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """See `Client.consume`."""
     verbs.events(ALL, group=group, limit=limit, types=types)  # raises for what is no parameter
     return _consume(client, group, types, limit, Idle(idle, time.monotonic()), ack)
@@ -107,7 +109,7 @@ def _consume(
     limit: int,
     idle: Idle,
     ack: bool,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     channel = client.channel()
     consumer = client.over(channel, client.options.timeout_s, client.stopped)
     backoff = Backoff(can_refresh=False)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from .asking import BlockingBound
-from .names import Address
+from .errors import LatchkeyError
+from .names import Address, Duration
 from .request import Request
 from .results import Record
 from .table import SessionVerbs
 
 if TYPE_CHECKING:
+    from .behind import AutoSave
     from .client import Client
 
 R = TypeVar("R")
@@ -36,6 +39,29 @@ class Session(BlockingBound, SessionVerbs):
         """The same session, with a chat for the verbs that have one: a number or `'current'`."""
         where = Address(self.device, self.id, chat)
         return Session(self._client, where, token=self.token, record=self.record)
+
+    def autosave(
+        self,
+        *,
+        quiet: Duration = 2,
+        longest: Duration = 30,
+        on_error: Callable[[LatchkeyError], None] | None = None,
+    ) -> AutoSave:
+        """Changes of fields that a thread saves together. Use it in `with`.
+
+        They are saved when nothing changed for `quiet`, and `longest` after the first of them at
+        the latest; the end of the block saves the rest. `on_error`: called by the thread for a save
+        that is refused; without it the next call raises the error."""
+        from .behind import AutoSave
+
+        return AutoSave(
+            self._client,
+            self.address,
+            token=self.token,
+            quiet=quiet,
+            longest=longest,
+            on_error=on_error,
+        )
 
     def ask(self, request: Request[R]) -> R:
         """The result of a request."""

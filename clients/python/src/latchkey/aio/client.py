@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
@@ -24,9 +24,11 @@ from ..results import Event, Recovered
 from ..table import Verbs
 from ..waiting import Idle
 from . import following
+from .behind import AsyncWriteBehind
 from .channel import Channel
 from .lock import LockCall
 from .session import AsyncSession
+from .stateless import AsyncStatelessSession
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -98,6 +100,10 @@ class AsyncClient(Verbs, Awaiting):
         Sends nothing, so the session need not exist."""
         return AsyncSession(self, Address(device, session), token=token)
 
+    def stateless(self, device: str, fields: Mapping[str, Any] | None = None) -> AsyncSession:
+        """As `Client.stateless`; its methods are coroutines."""
+        return AsyncStatelessSession(self, device, fields)
+
     def lock(
         self,
         device: str,
@@ -123,7 +129,7 @@ class AsyncClient(Verbs, Awaiting):
         types: str | Sequence[str] | None = None,
         after: str | None = None,
         idle: Duration | None = None,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """As `Client.watch`, for `async for`."""
         return following.watch(self, Feed(device, types, after), Idle(idle, time.monotonic()))
 
@@ -135,10 +141,20 @@ class AsyncClient(Verbs, Awaiting):
         limit: int = 10,
         idle: Duration | None = None,
         ack: bool = True,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """As `Client.consume`, for `async for`."""
         verbs.events(ALL, group=group, limit=limit, types=types)  # raises for what is no parameter
         return following.consume(self, group, types, limit, Idle(idle, time.monotonic()), ack)
+
+    def write_behind(
+        self,
+        *,
+        count_max: int = 1000,
+        bytes_max: int = 8 << 20,
+        on_error: Callable[[LatchkeyError], None] | None = None,
+    ) -> AsyncWriteBehind:
+        """As `Client.write_behind`, for `async with`."""
+        return AsyncWriteBehind(self, count_max=count_max, bytes_max=bytes_max, on_error=on_error)
 
     def within(self, timeout: Duration) -> AsyncClient:
         """This client with another total deadline for its calls; the connections are shared."""

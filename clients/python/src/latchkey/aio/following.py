@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING
 
 from .. import verbs
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .client import AsyncClient
 
 
-async def watch(client: AsyncClient, feed: Feed, idle: Idle) -> AsyncIterator[Event]:
+async def watch(client: AsyncClient, feed: Feed, idle: Idle) -> AsyncGenerator[Event, None]:
     """See `Client.watch`."""
     channel = client.channel()
     backoff = Backoff(can_refresh=callable(client.options.secret))
@@ -44,7 +44,7 @@ async def watch(client: AsyncClient, feed: Feed, idle: Idle) -> AsyncIterator[Ev
 
 async def _connected(
     client: AsyncClient, channel: Channel, feed: Feed, idle: Idle
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """The events of one connection, which ends with an error, or when it was idle for too long."""
     reply_s = client.options.reply_s
     connection = await channel.subscribe(time.monotonic() + reply_s)
@@ -82,7 +82,7 @@ async def consume(
     limit: int,
     idle: Idle,
     ack: bool,
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """See `Client.consume`."""
     channel = client.channel()
     consumer = client.over(channel)

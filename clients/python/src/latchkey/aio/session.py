@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ..asking import AwaitingBound
-from ..names import Address
+from ..errors import LatchkeyError
+from ..names import Address, Duration
 from ..request import Request
 from ..results import Record
 from ..table import SessionVerbs
+from .behind import AsyncAutoSave
 
 if TYPE_CHECKING:
     from .client import AsyncClient
@@ -35,6 +38,23 @@ class AsyncSession(AwaitingBound, SessionVerbs):
         """The same session, with a chat for the verbs that have one: a number or `'current'`."""
         where = Address(self.device, self.id, chat)
         return AsyncSession(self._client, where, token=self.token, record=self.record)
+
+    def autosave(
+        self,
+        *,
+        quiet: Duration = 2,
+        longest: Duration = 30,
+        on_error: Callable[[LatchkeyError], None] | None = None,
+    ) -> AsyncAutoSave:
+        """As `Session.autosave`, for `async with`."""
+        return AsyncAutoSave(
+            self._client,
+            self.address,
+            token=self.token,
+            quiet=quiet,
+            longest=longest,
+            on_error=on_error,
+        )
 
     async def ask(self, request: Request[R]) -> R:
         """The result of a request."""

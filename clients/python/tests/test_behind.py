@@ -1,0 +1,258 @@
+"""Changes that are sent in the background: in order, once, bounded, and with no error lost."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import Fleet, Scripted, eventually
+
+import latchkey
+from latchkey import AsyncClient, Client, QueueFull, verbs
+from latchkey.outbox import RETRIED_S, Draft, Queue
+from latchkey.testing import Worker
+
+SAID = 'OK {"seq":1,"chat":1}'
+
+
+def test_changes_are_sent_in_order_while_the_caller_goes_on(
+    latchkey_client: Client, device: str
+) -> None:
+    latchkey_client.open(device)
+    with latchkey_client.write_behind() as behind:
+        for n in range(100):
+            behind.say(device, {"n": n})
+        behind.set(device, {"done": True})
+        behind.link(device, "tag", "t")
+        behind.touch(device)
+    messages = latchkey_client.history(device, last=1000)["messages"]
+    assert [m["message"]["n"] for m in messages] == list(range(100))
+    record = latchkey_client.get(device)
+    assert record is not None
+    assert record["fields"] == {"done": True}
+    assert record["links"] == {"tag": ["t"]}
+
+
+def test_changes_wait_for_a_worker_and_are_applied_once(fleet: Fleet, device: str) -> None:
+    with Client(fleet.to, timeout=0.5, reply_timeout=0.3) as client:
+        client.open(device)
+        behind = client.write_behind()
+        for round_ in range(3):
+            for worker in fleet.workers:
+                worker.kill()
+            for n in range(5):
+                behind.say(device, {"n": round_ * 5 + n})
+            with pytest.raises(latchkey.Unavailable, match="5 changes"):
+                behind.flush(0.1)
+            for worker in fleet.workers:
+                worker.restart()
+            behind.flush(10)
+        behind.close()
+        messages = client.history(device, last=100)["messages"]
+        assert [m["message"]["n"] for m in messages] == list(range(15))
+
+
+def test_the_queue_is_bounded(scripted: Callable[..., Scripted]) -> None:
+    worker = scripted(*[...] * 9)
+    with Client(worker.to, timeout=0.3, reply_timeout=0.2) as client:
+        behind = client.write_behind(count_max=3)
+        for _ in range(3):
+            behind.touch("d")
+        with pytest.raises(QueueFull, match="3 of 3"):
+            behind.touch("d")
+        assert behind.count == 3
+        with pytest.raises(latchkey.Unavailable):
+            behind.close(0.05)
+        with pytest.raises(latchkey.LatchkeyError, match="closed"):
+            behind.touch("d")
+        small = client.write_behind(bytes_max=200)
+        small.say("d", {"n": 1})
+        with pytest.raises(QueueFull, match="bytes"):
+            small.say("d", {"text": "x" * 200})
+        with pytest.raises(latchkey.Unavailable):
+            small.close(0)
+
+
+def test_the_error_of_a_refused_change_is_raised_by_the_next_call(
+    scripted: Callable[..., Scripted],
+) -> None:
+    refused = "ERR illegal_state SAY: the session is completed"
+    worker = scripted(refused, SAID, 'STALE {"rev":3}', SAID)
+    with Client(worker.to) as client:
+        behind = client.write_behind()
+        behind.say("d", {"n": 1})
+        eventually(lambda: not behind.count)
+        with pytest.raises(latchkey.IllegalState):
+            behind.say("d", {"n": 2})
+        behind.say("d", {"n": 3})  # the call that raised did not take its change
+        behind.flush()
+        behind.say("d", {"n": 4})
+        with pytest.raises(latchkey.Stale):
+            behind.close()
+    assert [line.rpartition(" ")[2] for line in worker.lines] == ['{"n":1}', '{"n":3}', '{"n":4}']
+
+
+def test_or_it_is_given_to_a_function(scripted: Callable[..., Scripted]) -> None:
+    worker = scripted("NONE", SAID)
+    errors: list[latchkey.LatchkeyError] = []
+    with Client(worker.to) as client, client.write_behind(on_error=errors.append) as behind:
+        behind.say("d", {"n": 1})
+        behind.say("d", {"n": 2})
+    assert [type(error) for error in errors] == [latchkey.NotFound]
+
+
+def test_the_exception_of_the_block_is_the_one_that_is_raised(
+    scripted: Callable[..., Scripted],
+) -> None:
+    worker = scripted("NONE")
+    with Client(worker.to) as client, pytest.raises(ZeroDivisionError) as raised:  # noqa: SIM117
+        with client.write_behind() as behind:
+            behind.touch("d")
+            raise ZeroDivisionError
+    assert "NotFound" in getattr(raised.value, "__notes__", ["NotFound"])[0]
+
+
+def test_a_forked_child_sends_nothing(latchkey_client: Client, device: str) -> None:
+    latchkey_client.open(device)
+    with latchkey_client.write_behind() as behind:
+        behind.say(device, {"n": 1})
+        child = os.fork()
+        if child == 0:
+            try:
+                try:
+                    behind.say(device, {"n": 2})
+                except latchkey.LatchkeyError:
+                    behind.close()
+                    os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert latchkey_client.history(device)["last_seq"] == 1
+
+
+def test_fields_are_saved_together_when_they_pause(latchkey_client: Client, device: str) -> None:
+    lock = latchkey_client.lock(device, "a")
+    session = latchkey_client.session(device, {"old": 1}, fenced=True, token=lock.token)
+    with session.autosave(quiet=0.05) as draft:
+        for n in range(20):
+            draft.set({"n": n, "old": None})
+        assert not draft.is_saved
+        eventually(lambda: draft.is_saved)
+        record = session.get()
+        assert record is not None
+        assert record["fields"] == {"n": 19}
+        assert record["rev"] == 2
+        draft.set({"last": True})
+        with pytest.raises(ValueError, match="JSON"):
+            draft.set({"n": math.nan})
+    record = session.get()
+    assert record is not None
+    assert record["fields"] == {"n": 19, "last": True}
+    with pytest.raises(latchkey.Stale), session.autosave() as draft:
+        latchkey_client.seize(device, "b")
+        draft.set({"n": 0})
+
+
+def test_the_same_for_coroutines(latchkey_worker: Worker, fleet: Fleet, device: str) -> None:
+    async def main() -> None:
+        async with AsyncClient(fleet.to, timeout=0.5, reply_timeout=0.3) as client:
+            session = await client.session(device)
+            async with client.write_behind() as behind:
+                for n in range(20):
+                    behind.say(device, {"n": n})
+                assert behind.count == 20
+                await behind.flush()
+                for worker in fleet.workers:
+                    worker.kill()
+                behind.say(device, {"n": 20})
+                with pytest.raises(latchkey.Unavailable):
+                    await behind.flush(0.1)
+                for worker in fleet.workers:
+                    worker.restart()
+                await behind.flush(10)
+            history = await client.history(device, last=100)
+            assert [m["message"]["n"] for m in history["messages"]] == list(range(21))
+            async with session.autosave(quiet=0.05, longest=1) as draft:
+                draft.set({"a": 1})
+                draft.set({"b": 2})
+                while not draft.is_saved:
+                    await asyncio.sleep(0.005)
+                draft.set({"a": None})
+            record = await session.get()
+            assert record is not None
+            assert (record["fields"], record["rev"]) == ({"b": 2}, 3)
+            await client.delete(device)
+            behind = client.write_behind(count_max=1)
+            behind.touch(device)
+            with pytest.raises(QueueFull):
+                behind.touch(device)
+            with pytest.raises(latchkey.NotFound):
+                await behind.close()
+            with pytest.raises(latchkey.LatchkeyError, match="closed"):
+                behind.touch(device)
+            errors: list[Any] = []
+            async with client.write_behind(on_error=errors.append) as other:
+                other.touch(device)
+            assert [type(error) for error in errors] == [latchkey.NotFound]
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+# The parts without a thread.
+
+
+def test_a_draft_is_due_when_it_paused_or_has_waited_for_long() -> None:
+    draft = Draft(lambda members: verbs.set("d", members, req="r"), 2, 5)
+    assert draft.wait_s(100.0) == math.inf
+    assert draft.next(100.0, is_closing=True) is None
+    draft.change({"a": 1}, 100.0)
+    assert draft.wait_s(100.0) == 2.0
+    draft.change({"a": 2, "b": 1}, 101.0)
+    assert draft.wait_s(101.0) == 2.0
+    for now in (102.5, 104.0):
+        draft.change({"b": now}, now)
+    assert draft.next(104.9, is_closing=False) is None
+    assert draft.wait_s(104.9) == pytest.approx(0.1)  # since the first change
+    request = draft.next(105.0, is_closing=False)
+    assert request is not None
+    assert request.payload == '{"a":2,"b":104.0}'
+    draft.change({"c": 1}, 105.1)
+    assert draft.next(200.0, is_closing=True) is request  # it may have been applied: the same again
+    assert draft.count == 2
+    draft.settle()
+    following = draft.next(200.0, is_closing=False)
+    assert following is not None
+    assert following.payload == '{"c":1}'
+    draft.settle()
+    assert draft.count == 0
+
+
+def test_a_change_is_not_repeated_for_longer_than_its_key_is_kept() -> None:
+    queue = Queue(9, 999)
+    queue.put(verbs.touch("d"))
+    assert not queue.is_too_late(0.0)
+    queue.attempt(100.0)
+    queue.attempt(500.0)
+    assert not queue.is_too_late(100.0 + RETRIED_S)
+    assert queue.is_too_late(100.1 + RETRIED_S)
+    queue.settle()
+    assert not queue.is_too_late(1e9)
+
+
+def test_many_threads_may_add_changes(latchkey_client: Client, device: str) -> None:
+    latchkey_client.open(device)
+    with latchkey_client.write_behind(count_max=1000) as behind:
+        threads = [
+            threading.Thread(target=lambda n=n: behind.say(device, [{"n": n}] * 3))
+            for n in range(20)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert latchkey_client.history(device, last=0)["last_seq"] == 60
