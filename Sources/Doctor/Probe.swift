@@ -134,6 +134,7 @@ extension Probe {
       Probe("LINDEX", list, "-1"),
       Probe("LRANGE", list, "0", "-1"),
       Probe("LTRIM", list, "0", "0"),
+      Probe("LREM", list, "-1", "none"),
       Probe("RPOP", list),
     ]
   }

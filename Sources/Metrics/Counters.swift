@@ -4,7 +4,7 @@ package import Wire
 
 /// The outcomes of a request, for counting.
 package enum Outcome: Int, CaseIterable, Sendable {
-  case ok, held, none, stale
+  case ok, held, busy, none, stale
   case badRequest, unknownVerb, tooLarge, authRequired, forbidden, illegalState, conflict
   case quota
   case unavailable, unknownOutcome, overloaded, draining, `internal`
@@ -33,6 +33,7 @@ package enum Outcome: Int, CaseIterable, Sendable {
     switch line.first {
     case UInt8(ascii: "O"): self = .ok
     case UInt8(ascii: "H"): self = .held
+    case UInt8(ascii: "B"): self = .busy
     case UInt8(ascii: "N"): self = .none
     case UInt8(ascii: "S"): self = .stale
     default: self = .internal
@@ -44,6 +45,7 @@ package enum Outcome: Int, CaseIterable, Sendable {
     switch self {
     case .ok: "ok"
     case .held: "held"
+    case .busy: "busy"
     case .none: "none"
     case .stale: "stale"
     case .badRequest: ErrorCode.badRequest.rawValue

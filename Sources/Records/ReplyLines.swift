@@ -23,6 +23,8 @@ extension RecordLine {
     case "chat_report" where reply.count == 6: ReportedChat(reply).put(into: &self)
     case "message" where reply.count == 2: PoppedMessage(reply).put(into: &self)
     case "holder" where reply.count == 5: ShownHolder(reply: reply).put(into: &self)
+    case "turn" where reply.count == 5: ShownTurn(reply).put(into: &self)
+    case "done" where reply.count == 3: GivenMessages(reply: reply).put(into: &self)
     case "kept" where reply.count == 3: putKept(reply)
     case "list" where reply.count == 3: putList(reply)
     case "events" where reply.count % 4 == 2: putEvents(reply)
@@ -69,28 +71,5 @@ extension RecordLine {
     }
     put("]}")
     noteOmitted(Int(reply[1].integer ?? 0))
-  }
-}
-
-/// The forms of replies that begin with what Redis holds, as one list: a list within a list costs
-/// Redis more than three of its values.
-///
-/// Such a reply ends with its form's number: what Redis holds are texts, none of which can be taken
-/// for it. The scripts that make them have the same numbers.
-enum RowForm: Int64 {
-  case record = -1
-  case history = -2
-  case report = -3
-
-  /// How many elements follow what Redis holds.
-  var extraCount: Int { self == .history ? 8 : 5 }
-
-  /// The form of a reply; nil if it has another one.
-  init?(_ reply: RedisReply) {
-    let last = reply[reply.count - 1]
-    guard last.kind == .integer, let form = last.integer.flatMap({ RowForm(rawValue: $0) }),
-      reply.count >= form.extraCount
-    else { return nil }
-    self = form
   }
 }

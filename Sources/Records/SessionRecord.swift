@@ -42,13 +42,13 @@ struct SessionRecord {
     line.put(",\"rev\":")
     putNumber(stored.number(.rev).required, "rev", into: &line)
     line.put(",\"name\":")
-    putMember(.name, "name", into: &line)
+    SessionFields.put(stored, .name, "name", into: &line)
     line.put(",\"thread\":")
     putThread(into: &line)
     line.put(",\"phase\":")
-    putMember(.phase, "phase", into: &line)
+    SessionFields.put(stored, .phase, "phase", into: &line)
     line.put(",\"step\":")
-    putMember(.step, "step", into: &line)
+    SessionFields.put(stored, .step, "step", into: &line)
     line.put(",\"policy\":null,\"fenced\":")
     putFenced(into: &line)
     putTimes(into: &line)
@@ -62,7 +62,7 @@ struct SessionRecord {
     line.put(",\"links\":")
     StoredLinks.put(stored[.links], into: &line)
     line.put(",\"fields\":{")
-    putFields(into: &line)
+    SessionFields.put(stored, into: &line)
     line.put("}")
     putRest(into: &line)
     line.putDamaged()
@@ -98,16 +98,6 @@ struct SessionRecord {
     } else {
       line.put(id: session, .of("thread"))
     }
-  }
-
-  /// Puts a text that has a revision.
-  private func putMember(
-    _ member: StoredSession.Member, _ name: StaticString, into line: inout RecordLine
-  ) {
-    guard let text = stored[member] else { return line.put("null") }
-    let value = StoredValue(text)
-    guard value.rev != .corrupt else { return line.putCorrupt(.of(name)) }
-    line.put(string: value.json, .of(name))
   }
 
   /// Puts when the session was opened and used, and when its clocks end: null where they do not
@@ -163,7 +153,23 @@ struct SessionRecord {
     putNumber(isKnown ? start + .known(length ?? 0) : .corrupt, name, into: &line)
   }
 
-  private func putFields(into line: inout RecordLine) {
+  /// The sum of integers; corrupt if one is none.
+  static func sum(_ numbers: RedisReply) -> StoredNumber {
+    var sum: Int64 = 0
+    for at in 0..<numbers.count {
+      guard let number = numbers[at].kind == .integer ? numbers[at].integer : nil else {
+        return .corrupt
+      }
+      sum += number
+    }
+    return .known(sum)
+  }
+}
+
+/// The members of a record that callers have set.
+enum SessionFields {
+  /// Puts the fields, without their object's braces.
+  static func put(_ stored: StoredSession, into line: inout RecordLine) {
     var isFirst = true
     for field in stored.named("f") {
       let value = StoredValue(field.value)
@@ -179,6 +185,17 @@ struct SessionRecord {
       let name = ValueName.of("fields", field.name)
       if value.rev == .corrupt { line.putCorrupt(name) } else { line.put(json: value.json, name) }
     }
+  }
+
+  /// Puts a text that has a revision.
+  static func put(
+    _ stored: StoredSession, _ member: StoredSession.Member, _ name: StaticString,
+    into line: inout RecordLine
+  ) {
+    guard let text = stored[member] else { return line.put("null") }
+    let value = StoredValue(text)
+    guard value.rev != .corrupt else { return line.putCorrupt(.of(name)) }
+    line.put(string: value.json, .of(name))
   }
 }
 

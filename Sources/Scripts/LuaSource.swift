@@ -59,6 +59,7 @@ struct LuaSource: Sendable {
       LuaSource("clocks", PackageResources.clocks_lua),
       LuaSource("chat_json", PackageResources.chat_json_lua),
       LuaSource("chat_records", PackageResources.chat_records_lua),
+      LuaSource("chat_writes", PackageResources.chat_writes_lua),
       LuaSource("cleanup", PackageResources.cleanup_lua),
       LuaSource("device_current", PackageResources.device_current_lua),
       LuaSource("device_lines", PackageResources.device_lines_lua),
@@ -80,12 +81,19 @@ struct LuaSource: Sendable {
       LuaSource("renewals", PackageResources.renewals_lua),
       LuaSource("reservations", PackageResources.reservations_lua),
       LuaSource("session_changes", PackageResources.session_changes_lua),
+      LuaSource("session_choice", PackageResources.session_choice_lua),
       LuaSource("session_create", PackageResources.session_create_lua),
       LuaSource("session_find", PackageResources.session_find_lua),
       LuaSource("session_index", PackageResources.session_index_lua),
       LuaSource("session_json", PackageResources.session_json_lua),
       LuaSource("session_load", PackageResources.session_load_lua),
+      LuaSource("tokens", PackageResources.tokens_lua),
       LuaSource("transitions", PackageResources.transitions_lua),
+      LuaSource("turn_begin", PackageResources.turn_begin_lua),
+      LuaSource("turn_ends", PackageResources.turn_ends_lua),
+      LuaSource("turn_messages", PackageResources.turn_messages_lua),
+      LuaSource("turn_records", PackageResources.turn_records_lua),
+      LuaSource("turn_rollback", PackageResources.turn_rollback_lua),
     ]
     return Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
   }()
@@ -115,7 +123,7 @@ struct LuaSource: Sendable {
     return text.contains("return each(function(base, ") || text.contains("return function(keys")
   }
 
-  /// A part as the library has it: what it keeps to itself is in a function of its own.
+  /// A part as it is sent: what it keeps to itself is in a function of its own.
   ///
   /// Lua takes no more than 200 locals in one. The state of a call stays as it is: it is written.
   var enclosed: [UInt8] {

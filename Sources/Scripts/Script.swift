@@ -4,6 +4,7 @@
 /// One Lua script: an atomic operation, run by Redis.
 package enum Script: Int, CaseIterable, Sendable {
   case lock, renew, unlock, handoff, seize, clear, holder
+  case turn, done
   case open, get, set, touch, changeState, recover, recoverLatest, delete, listDevice
   case chat, switchChat, chats, getChat, setChat, deleteChat, reportChat
   case say, history, pop, forget
@@ -106,7 +107,7 @@ package struct ScriptRow: Sendable {
   }
 
   /// A row for each script, in the order of its cases.
-  static let table: [ScriptRow] = locks + sessions + chats + links + lists + events + upkeep
+  static let table: [ScriptRow] = locks + turns + sessions + chats + links + lists + events + upkeep
 
   private static let locks = [
     ScriptRow(.lock, PackageResources.lock_lua, .writes),
@@ -116,6 +117,11 @@ package struct ScriptRow: Sendable {
     ScriptRow(.seize, PackageResources.seize_lua, .writes),
     ScriptRow(.clear, PackageResources.clear_lua, .frees),
     ScriptRow(.holder, PackageResources.holder_lua, .reads),
+  ]
+
+  private static let turns = [
+    ScriptRow(.turn, PackageResources.turn_lua, .writes, isOfSession: true),
+    ScriptRow(.done, PackageResources.done_lua, .writes, isOfSession: true),
   ]
 
   private static let sessions = [

@@ -16,7 +16,7 @@ extension Script {
     out.append("local GENERATION = ''\n")
     // The parts have names of their own for these.
     out.append("local keys_of_call, arguments_of_call = KEYS, ARGV\n")
-    for part in LuaSource.closure(of: [row.source]) { out += part.text }
+    for part in LuaSource.closure(of: [row.source]) { out += part.enclosed }
     row.appendServer(to: &out)
     out.append("return serve_call(keys_of_call, arguments_of_call)\n")
     return out

@@ -6,6 +6,7 @@ package enum EventType: String, CaseIterable, Sendable {
   case lockHandedOff = "lock.handed_off"
   case lockSeized = "lock.seized"
   case lockCleared = "lock.cleared"
+  case turnAbandoned = "turn.abandoned"
   case sessionOpened = "session.opened"
   case sessionPaused = "session.paused"
   case sessionResumed = "session.resumed"

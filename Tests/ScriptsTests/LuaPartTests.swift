@@ -54,9 +54,11 @@ struct LuaPartTests {
     let all = try LuaFile.parts.flatMap { try LuaNames($0.text).declared }
     let twice = Dictionary(grouping: all) { $0 }.filter { $0.value.count > 1 }.keys
     #expect(twice.isEmpty)
-    // Lua 5.1 takes 200; the constants are some of them. The library has what a part gives.
-    let given = LuaFile.parts.flatMap { $0.list("GIVES") }
-    #expect(given.count + Self.given.count < 180)
+    // Lua 5.1 takes 200. The library has the constants, what a part gives, and of the state of a
+    // call all.
+    let parts = LuaFile.parts.filter { $0.name != "batch" }
+    let state = try LuaNames(Self.file("batch").text).declared
+    #expect(parts.flatMap { $0.list("GIVES") }.count + state.count + Self.given.count <= 198)
   }
 
   @Test(arguments: Script.allCases)

@@ -21,11 +21,14 @@ struct ReturnWordTests {
     var testDescription: String { "\(script.name) \(request) -> \(word)" }
   }
 
-  /// A step of the preparation; `TOKEN` stands for the token of the latest grant.
+  /// A step of the preparation; `TOKEN` stands for the token of the latest grant, `TURN` for the
+  /// number of the latest turn.
   struct Step: Sendable {
     var script: Script
     var arguments: [String]
-    init(_ script: Script, _ arguments: String...) {
+    init(_ script: Script, _ arguments: String...) { self.init(script, arguments) }
+
+    init(_ script: Script, _ arguments: [String]) {
       self.script = script
       self.arguments = arguments
     }
@@ -113,18 +116,19 @@ struct ReturnWordTests {
       request: ["d", "9999999999999-0", "10"], word: "STALE", names: ["id"]),
   ]
 
-  static let ways = lock + renew + unlock + handoff + rest + sessionWays
+  static let ways = lock + renew + unlock + handoff + rest + turnWays + sessionWays
 
   @Test(arguments: ways)
   func `a request is answered with its word`(way: Way) throws {
     let bench = try ScriptBench()
-    var token = "0"
+    var (token, turn) = ("0", "0")
     for step in way.before {
-      let reply = try bench.run(step.script, step.arguments)
+      let reply = try bench.run(step.script, step.arguments.map { $0 == "TURN" ? turn : $0 })
       try #require(reply.word == "OK", "\(reply)")
       if reply.names.contains("token") { token = "\(try reply.int("token"))" }
+      if reply.names.contains("turn") { turn = "\(try reply.int("turn"))" }
     }
-    let request = way.request.map { $0 == "TOKEN" ? token : $0 }
+    let request = way.request.map { ["TOKEN": token, "TURN": turn][$0] ?? $0 }
     let reply =
       try way.ahead.isEmpty
       ? bench.run(way.script, request) : run(request, of: way.script, behind: way.ahead, bench)

@@ -13,7 +13,7 @@ import Testing
 
 struct ScriptCallTests {
   /// A call of each script, with a value in each property.
-  static var calls: [any ScriptCall] { locks + sessions + chats + links + upkeep }
+  static var calls: [any ScriptCall] { locks + turns + sessions + chats + links + upkeep }
   static var scripts: [Script] { calls.map { type(of: $0).script } }
 
   private static var lease: LockLease {
@@ -34,29 +34,42 @@ struct ScriptCallTests {
     ]
   }
 
+  private static var turns: [any ScriptCall] {
+    [
+      TurnCall(
+        device: "d", policy: "join", agent: "a", lockTtl: LockLength(ms: 60_000), ttlMs: 60_000,
+        last: 20, messages: "0 2 {}", ignored: "[]", new: new, reserved: " user/u ", token: 7,
+        req: "r"),
+      DoneCall(
+        device: "d", turn: 7, seen: 1, isLast: true, messages: "0 2 {}", members: "", req: "r"),
+    ]
+  }
+
   private static var sessions: [any ScriptCall] {
     [
       GetCall(device: "d", session: "s"),
-      TouchCall(device: "d", session: "s", token: 7, req: "r"),
+      TouchCall(device: "d", session: "s", token: .token(7), req: "r"),
       ChangeStateCall(
-        device: "d", session: "s", verb: "v", to: "t", reason: "x", token: 7, req: "r"),
-      DeleteCall(device: "d", session: "s", token: 7, req: "r"),
+        device: "d", session: "s", verb: "v", to: "t", reason: "x", token: .token(7), req: "r"),
+      DeleteCall(device: "d", session: "s", token: .token(7), req: "r"),
       DigestCall(device: "d", session: "s", kind: "k", ref: "f"),
       ReportSessionCall(device: "d", session: "s"),
-      OpenCall(device: "d", new: new, reserved: " user/u ", token: 7, req: "r"),
+      OpenCall(device: "d", new: new, reserved: " user/u ", token: .token(7), req: "r"),
       RecoverLatestCall(
         device: "d", hint: "h", isElsewhere: true, ignored: "[]", new: new, reserved: " user/u ",
-        token: 7, req: "r"),
+        token: .token(7), req: "r"),
       RecoverCall(
-        device: "d", session: "s", allowsArchived: true, reserved: " user/u ", token: 7, req: "r"),
+        device: "d", session: "s", allowsArchived: true, reserved: " user/u ", token: .token(7),
+        req: "r"),
       SetCall(
         device: "d", session: "s", members: "m", seenRev: 2, user: "u", reserved: " user/u ",
-        token: 7, req: "r"),
+        token: .token(7), req: "r"),
       ListDeviceCall(device: "d", state: "active", limit: 5, from: "s"),
       ExportCall(device: "d", session: "s", bytesMax: 9),
       ImportCall(
         device: "d", session: "s", isReplacing: true, fields: "f",
-        messages: ImportedMessages(parts: [109], areSent: true), reserved: " user/u ", token: 7,
+        messages: ImportedMessages(parts: [109], areSent: true), reserved: " user/u ",
+        token: .token(7),
         req: "r"),
       EntryCall(device: "d", session: "s", kind: "k", ref: "f", state: "active"),
       SessionPageCall(from: "d/s", limit: 5),
@@ -65,27 +78,29 @@ struct ScriptCallTests {
 
   private static var chats: [any ScriptCall] {
     [
-      ChatCall(device: "d", session: "s", name: "n", config: "c", token: 7, req: "r"),
-      SwitchChatCall(device: "d", session: "s", chat: "1", token: 7, req: "r"),
+      ChatCall(device: "d", session: "s", name: "n", config: "c", token: .token(7), req: "r"),
+      SwitchChatCall(device: "d", session: "s", chat: "1", token: .token(7), req: "r"),
       ChatsCall(device: "d", session: "s"),
       GetChatCall(device: "d", session: "s", chat: "1"),
       SetChatCall(
-        device: "d", session: "s", chat: "1", name: "n", mergedFrom: "h", merged: "c", token: 7,
+        device: "d", session: "s", chat: "1", name: "n", mergedFrom: "h", merged: "c",
+        token: .token(7),
         req: "r"),
-      DeleteChatCall(device: "d", session: "s", chat: "1", token: 7, req: "r"),
+      DeleteChatCall(device: "d", session: "s", chat: "1", token: .token(7), req: "r"),
       ReportChatCall(device: "d", session: "s", chat: "1"),
-      SayCall(device: "d", session: "s", chat: "1", messages: "m", token: 7, req: "r"),
+      SayCall(device: "d", session: "s", chat: "1", messages: "m", token: .token(7), req: "r"),
       HistoryCall(device: "d", session: "s", chat: "1", after: 3, limit: 5),
-      PopCall(device: "d", session: "s", chat: "1", token: 7, req: "r"),
-      ForgetCall(device: "d", session: "s", chat: "1", token: 7, req: "r"),
+      PopCall(device: "d", session: "s", chat: "1", token: .token(7), req: "r"),
+      ForgetCall(device: "d", session: "s", chat: "1", token: .token(7), req: "r"),
     ]
   }
 
   private static var links: [any ScriptCall] {
     [
       LinkCall(
-        device: "d", session: "s", kind: "k", ref: "f", reserved: " k/f ", token: 7, req: "r"),
-      UnlinkCall(device: "d", session: "s", kind: "k", ref: "f", token: 7, req: "r"),
+        device: "d", session: "s", kind: "k", ref: "f", reserved: " k/f ", token: .token(7),
+        req: "r"),
+      UnlinkCall(device: "d", session: "s", kind: "k", ref: "f", token: .token(7), req: "r"),
       LinkStatusCall(device: "d", session: "s", kind: "k", ref: "f"),
       LinkReserveCall(link: "k/f", entry: "s/d", quota: 3, checkAfterMs: 5),
       LinkSettleCall(link: "k/f", entry: "s/d", status: "live", checkAt: "5.001"),
@@ -201,6 +216,7 @@ struct ScriptCallTests {
     case let list as [ArgumentText]: for text in list { words.word(text) }
     case let length as LockLength: words.word(length)
     case let lease as LockLease: words.word(lease)
+    case let fence as Fence: words.word(fence)
     case let claimant as LockClaimant: words.word(claimant)
     case let messages as ImportedMessages: words.word(messages)
     default: throw TestFailure("\(value) is no argument of a script")

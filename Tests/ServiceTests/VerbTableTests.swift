@@ -7,7 +7,7 @@ import Wire
 
 struct VerbTableTests {
   /// Beside ERR, which every verb can be answered with.
-  private static let replyWords: Set = ["OK", "HELD", "NONE", "STALE", "EVENT"]
+  private static let replyWords: Set = ["OK", "HELD", "BUSY", "NONE", "STALE", "EVENT"]
 
   private let table = VerbTable()
 

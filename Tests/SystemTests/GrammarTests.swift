@@ -6,9 +6,8 @@ import Testing
 
 /// A request with and without one part of a verb's grammar.
 ///
-/// `D` is the device; `{S1}`, `{T}`,
-/// `{E}` and `{X}` are the first session, the latest token, the first event's id and the export
-/// that the replies so far have shown.
+/// `D` is the device; `{S1}`, `{T}`, `{N}`, `{E}` and `{X}` are the first session, the token, the
+/// turn, the first event's id and the export that the replies so far have shown.
 private struct GrammarRow: Sendable, CustomTestStringConvertible {
   enum Way: Sendable {
     case plain
@@ -59,7 +58,8 @@ extension GrammarRow {
   private static let changes: [(verb: String, setup: [String], request: String)] = [
     ("LOCK", [], "LOCK D a"), ("RENEW", locked, "RENEW D a token={T}"),
     ("UNLOCK", locked, "UNLOCK D a"), ("HANDOFF", locked, "HANDOFF D a b"),
-    ("SEIZE", [], "SEIZE D a"), ("CLEAR", locked, "CLEAR D"), ("OPEN", [], "OPEN D"),
+    ("TURN", [], "TURN D"), ("DONE", turned, "DONE D turn={N}"), ("SEIZE", [], "SEIZE D a"),
+    ("CLEAR", locked, "CLEAR D"), ("OPEN", [], "OPEN D"),
     ("SET", open, "SET D {\"a\":1}"), ("TOUCH", open, "TOUCH D"), ("PAUSE", open, "PAUSE D"),
     ("RESUME", open + ["PAUSE D"], "RESUME D"), ("CLOSE", open, "CLOSE D"),
     ("RECOVER", open, "RECOVER D"), ("ARCHIVE", open, "ARCHIVE D"), ("DELETE", open, "DELETE D"),
@@ -68,6 +68,36 @@ extension GrammarRow {
     ("POP", said, "POP D"), ("FORGET", said, "FORGET D"),
     ("IMPORT", open + ["EXPORT D", "DELETE D"], "IMPORT {X}"),
   ]
+
+  private static let turned = ["TURN D {\"n\":1}"]
+
+  /// Verbs about locks take no turn, those about turns no other one.
+  private static let withoutTurn: Set = [
+    "LOCK", "RENEW", "UNLOCK", "HANDOFF", "SEIZE", "CLEAR", "TURN", "DONE",
+  ]
+
+  /// A turn that does not run is refused.
+  private static let fences = changes.filter { !withoutTurn.contains($0.verb) }.map {
+    GrammarRow($0.verb, "turn", setup: $0.setup, $0.request, "turn=7")
+  }
+
+  private static let turns =
+    new.filter { $0.part != "payload" && $0.part != "fenced" }
+    .map { GrammarRow("TURN", $0.part, "TURN D", $0.written, probes: ["GET D"]) }
+    + [
+      GrammarRow("TURN", "fenced", "TURN D agent=a", "fenced=yes", probes: ["GET D"]),
+      GrammarRow("TURN", "agent", "TURN D", "agent=a"),
+      GrammarRow("TURN", "policy", setup: turned, "TURN D", "policy=interrupt"),
+      GrammarRow("TURN", "ttl", "TURN D", "ttl=5s"),
+      GrammarRow("TURN", "last", setup: said, "TURN D", "last=1"),
+      GrammarRow("TURN", "payload", "TURN D", "{\"n\":1}"),
+      GrammarRow("DONE", "turn", setup: turned, "DONE D", "turn={N}"),
+      GrammarRow("DONE", "phase", setup: turned, "DONE D turn={N}", "phase=p"),
+      GrammarRow("DONE", "step", setup: turned, "DONE D turn={N}", "step=p"),
+      GrammarRow("DONE", "seen", setup: turned, "DONE D turn={N}", "seen=9"),
+      GrammarRow("DONE", "last", setup: turned, "DONE D turn={N}", "last=yes"),
+      GrammarRow("DONE", "payload", setup: turned, "DONE D turn={N}", "{\"say\":{\"n\":1}}"),
+    ]
 
   /// A token that no lock has is refused; an id gives its reply, or a conflict, to what is next.
   private static let common: [GrammarRow] = changes.flatMap { verb, setup, request in
@@ -140,7 +170,7 @@ extension GrammarRow {
     GrammarRow("HELP", "verb", "HELP", "PING"),
   ]
 
-  static let all = common + locks + sessions + reports
+  static let all = common + fences + locks + turns + sessions + reports
 
   /// The parts of a usage line that may be left out, and those that must be given by name.
   static func parts(of usage: String) -> Set<String> {
@@ -197,6 +227,7 @@ private struct GrammarRun {
     let export = replies.first { $0.hasPrefix("OK {\"format\"") } ?? ""
     return line.replacing("{S1}", with: first(/"session":"([0-9A-Z]{26})"/))
       .replacing("{T}", with: first(/"token":([0-9]+)/))
+      .replacing("{N}", with: first(/"turn":([0-9]+)/))
       .replacing("{E}", with: first(/"id":"([^"]+)"/))
       .replacing(/\bD\b/, with: device).replacing("{X}", with: String(export.dropFirst(3)))
   }
@@ -205,6 +236,7 @@ private struct GrammarRun {
     reply.replacing(device, with: "D").replacing(/"id":"[^"]+"/, with: "\"id\":E")
       .replacing(/[0-9A-HJKMNP-TV-Z]{26}/, with: "S").replacing(/[0-9]{10,}/, with: "N")
       .replacing(/"(held_ms|age_ms|active)":[0-9]+/, with: "ms")
+      .replacing(/BUSY \{"agent":null,"ttl_ms":[0-9]+/, with: "BUSY")
   }
 }
 

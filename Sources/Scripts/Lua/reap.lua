@@ -2,7 +2,7 @@
 -- first one ends a record, and the other finds nothing. An entry that cannot be ended, because its
 -- record is corrupt, is tried again later and holds up no other.
 -- USES: batch, lock_records, lock_closings, locks, session_load, links, clocks, transitions,
---   cleanup
+--   cleanup, turn_ends
 -- KEYS: the partition's base key
 -- ARGV: limit, retry_ms
 -- RETURNS: ms until the next deadline or -1, entries found due, how late each ending was in ms, the
@@ -60,7 +60,8 @@ local function deliver(member, rest)
   outbox[#outbox + 1] = word
 end
 
-local REAP = {l = reap_lock, k = deliver, r = deliver}
+local REAP = {l = reap_lock, k = deliver, r = deliver,
+  t = function(member, device) late[#late + 1] = reap_turn(base, member, device) end}
 
 return function(keys, limit, retry_ms)
   base, late, failures, outbox = keys[1], {}, {}, {}

@@ -1,7 +1,8 @@
--- SEIZE: takes the lock, whichever agent holds it. An agent that seizes from itself has a new
--- token, and no other agent has lost anything: that is counted, and is no event. A record that is
--- corrupt is replaced: whose it was is not known, and no figure counts its end.
--- USES: batch, requests, lock_closings, locks
+-- SEIZE: takes the lock, whichever agent holds it, and interrupts the turn of an agent. An agent
+-- that seizes from itself has a new token, and no other agent has lost anything: that is counted,
+-- and is no event. A record that is corrupt is replaced: whose it was is not known, and no figure
+-- counts its end.
+-- USES: batch, requests, lock_closings, locks, turn_ends
 -- KEYS: the base key of each request's partition
 -- ARGV: device, agent, ttl, req?
 -- RETURNS: OK
@@ -9,6 +10,7 @@ return each(function(base, device, agent, ttl)
   if is_corrupt_lock(base, device) then
     close_corrupt(base, device, 'seized', ',"to":"' .. agent .. '"')
     local fresh = grant(base, device, agent, ttl)
+    interrupt_turn(base, device)
     return granted(agent, fresh, ttl, now_ms, 'false,"seized_from":null,"damaged":["seized_from"]}')
   end
   local record, holder, current, acquired = live(base, device)
@@ -22,5 +24,6 @@ return each(function(base, device, agent, ttl)
     end
   end
   local fresh = grant(base, device, agent, ttl, record)
+  interrupt_turn(base, device)
   return granted(agent, fresh, ttl, now_ms, 'false,"seized_from":' .. from .. '}')
 end)

@@ -7,6 +7,8 @@
 -- The name of a figure in the reply.
 local function place(name)
   if name == 'held_ms' then return 'locks.held_ms_mean' end
+  local of_turn = string.match(name, '^turns_(.+)$')
+  if of_turn then return 'turns.' .. of_turn end
   local of_session = string.match(name, '^state:(.+)$')
     or string.match('opened closed expired', name)
   return of_session and 'sessions.' .. of_session or 'locks.' .. name
@@ -20,7 +22,8 @@ return function(keys, workers)
   end
   local sums = {released = 0, abandoned = 0, handed_off = 0, seized = 0, cleared = 0, held_ms = 0,
     ['state:active'] = 0, ['state:paused'] = 0, ['state:abandoned'] = 0, ['state:archived'] = 0,
-    opened = 0, closed = 0, expired = 0}
+    opened = 0, closed = 0, expired = 0, turns_running = 0, turns_begun = 0, turns_abandoned = 0,
+    turns_interrupted = 0}
   local held, devices, users, by_agent, names = 0, 0, 0, {}, {}
   for _, base in ipairs(keys) do
     local listed, known = attempt('HLEN', base .. ':devices'), attempt('SCARD', base .. ':users')
@@ -53,10 +56,12 @@ return function(keys, workers)
   local tokens = tenures + sums.handed_off + sums.seized
   return string.format('OK {"locks":{"held":%d,"by_agent":{%s},"acquired":%.0f,"released":%.0f,'
     .. '"abandoned":%.0f,"handed_off":%.0f,"seized":%.0f,"cleared":%.0f,"held_ms_mean":%.0f},'
+    .. '"turns":{"running":%d,"begun":%.0f,"abandoned":%.0f,"interrupted":%.0f},'
     .. '"sessions":{"active":%d,"paused":%d,"abandoned":%d,"archived":%d,"opened":%.0f,'
     .. '"closed":%.0f,"expired":%.0f},"devices":%d,"users":%d,"workers":%d%s}',
     held, table.concat(names, ','), held + tenures, sums.released, sums.abandoned, sums.handed_off,
-    sums.seized, sums.cleared, tokens > 0 and sums.held_ms / tokens or 0, sums['state:active'],
+    sums.seized, sums.cleared, tokens > 0 and sums.held_ms / tokens or 0, sums.turns_running,
+    sums.turns_begun, sums.turns_abandoned, sums.turns_interrupted, sums['state:active'],
     sums['state:paused'], sums['state:abandoned'], sums['state:archived'], sums.opened, sums.closed,
     sums.expired, devices, users, workers,
     damaged[1] and ',"damaged":[' .. table.concat(damaged, ',') .. ']' or '')

@@ -1,5 +1,6 @@
--- TOUCH: notes activity.
--- USES: batch, requests, session_index, session_find, session_load, session_changes
+-- TOUCH: notes activity. A turn's starts its TTL again.
+-- USES: batch, requests, session_index, session_find, session_load, session_changes, turn_records,
+--   turn_messages, turn_begin
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
@@ -32,8 +33,14 @@ end
 return each(function(base, device, session, token)
   local reply = token == '' and quick(base, device, session)
   if reply then return reply end
-  local s, refusal = open_live(base, device, session, token, 'TOUCH')
+  -- Where only the device is named, the turn's own session is meant.
+  local number = turn_of_fence(token)
+  local t = number and session == '' and running_turn(base, device, number)
+  local s, refusal = open_live(base, device, t and t.session or session, token, 'TOUCH')
   if not s then return refusal end
   touch(s)
-  return touched(idle_at(s), life_at(s))
+  local line = touched(idle_at(s), life_at(s))
+  if not s.turn then return line end
+  return cut(line, 1, -2) .. ',"ttl_ms":' .. text(go_on(s.turn)) .. ',"joined":'
+    .. #joined_seqs(s.turn, 0) .. '}'
 end)

@@ -52,6 +52,7 @@ extension Call {
   /// Does what the request asks, if its caller may ask it.
   package func run() throws(RequestError) {
     try authorize(verb)
+    try checkFence()
     try verb.run(self)
   }
 
@@ -67,6 +68,12 @@ extension Call {
     if verb.words.isEmpty { try principal.require(verb.reach) }
     try authorizeWords(verb, principal)
     try authorizeOptions(verb, principal)
+  }
+
+  /// Refuses a request that its verb asks for more than its words and options show.
+  func require(_ reach: Reach) throws(RequestError) {
+    guard checksAccess, let principal = caller.principal else { return }
+    try principal.require(reach)
   }
 
   /// Whether the caller may name every user, or none at all.

@@ -175,7 +175,7 @@ package struct Call: ~Copyable {
     try run(
       ChangeStateCall(
         device: address.device, session: address.session, verb: ArgumentText(verb.name),
-        to: ArgumentText(state.rawValue), reason: quoted(.reason), token: number(.token), req: req),
+        to: ArgumentText(state.rawValue), reason: quoted(.reason), token: fence, req: req),
       dueInMs: 0)
   }
 
@@ -194,7 +194,11 @@ package struct Call: ~Copyable {
 
   /// How long a lock of this agent lasts: as asked, as set for the agent, or the default.
   package func ttlMs(of agent: UnsafeBufferPointer<UInt8>) -> Int64 {
-    if let ms = number(.ttl) { return ms }
+    number(.ttl) ?? lockTTLms(of: agent)
+  }
+
+  /// How long a lock of this agent lasts where no length is asked for.
+  func lockTTLms(of agent: UnsafeBufferPointer<UInt8>) -> Int64 {
     guard !shared.settings.agentTTLms.isEmpty else { return shared.settings.lockTTLms }
     let name = String(decoding: agent, as: UTF8.self)
     return shared.settings.agentTTLms[name] ?? shared.settings.lockTTLms

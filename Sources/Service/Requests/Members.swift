@@ -36,10 +36,15 @@ struct Members {
 
   /// The members that the options and the payload of OPEN, SET or RECOVER name.
   init(_ call: borrowing Call) throws(RequestError) {
+    self.init(options: call)
+    if let payload = call.payload { try add(payload: payload) }
+  }
+
+  /// The members that the options name.
+  init(options call: borrowing Call) {
     for (name, option) in [("name", OptionName.name), ("phase", .phase), ("step", .step)] {
       if let json = call.json(option) { set(name.utf8, json) }
     }
-    if let payload = call.payload { try add(payload: payload) }
   }
 
   /// Adds the members of a payload, each as a field.

@@ -36,8 +36,15 @@ struct NewSessionOptions {
   let new: NewSession
   /// When the first of its clocks does anything; nil if none runs.
   let dueInMs: Int64?
-  /// `user` is the user that it is linked to; nil without one.
+
+  /// From the options and the payload of OPEN or RECOVER; `user` is the user that it is linked to,
+  /// nil without one.
   init(_ call: borrowing Call, user: String?) throws(RequestError) {
+    self.init(call, user: user, try Members(call))
+  }
+
+  /// From the options, with these members.
+  init(_ call: borrowing Call, user: String?, _ members: Members) {
     let id = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device))
     var clocks: [Int64] = []
     for (option, ms) in zip(OptionName.clocks, call.shared.settings.clocks.inOrder) {
@@ -50,8 +57,17 @@ struct NewSessionOptions {
       session: ArgumentText(id), thread: call.quoted(.thread) ?? ArgumentText("\"\(id)\""),
       clocks: ArgumentText(clocks.map(String.init).joined(separator: " ")),
       isFenced: call.option(.fenced)?.elementsEqual("yes".utf8) ?? false,
-      members: .owned(try Members(call).parts.bytes),
+      members: .owned(members.parts.bytes),
       links: links.isEmpty ? nil : ArgumentText(links.map(\.line).joined()))
+  }
+
+  /// The options for a new session that an existing one ignores, as JSON; nil if there are none.
+  ///
+  /// `more` names other parts of the request that it ignores.
+  static func ignored(_ call: borrowing Call, more: [String] = []) -> ArgumentText? {
+    let options: [OptionName] = [.name, .phase, .step] + OptionName.clocks + [.fenced]
+    let names = options.filter { call.option($0) != nil }.map(\.text) + more
+    return names.isEmpty ? nil : ArgumentText("[\"\(names.joined(separator: "\",\""))\"]")
   }
 
   private static func firstDue(_ clocks: [Int64]) -> Int64? {

@@ -11,10 +11,13 @@ package enum OptionName: Int, CaseIterable, Sendable {
   case user, name, thread, phase, step, reason
   case idle, abandon, archive, life, keep, warn
   case fenced, rev, state, cursor, hint, last, replace, archived
+  case turn, policy, seen
+  /// `last=yes` of DONE; elsewhere `last` is a number.
+  case isLast
 
   package var text: String { OptionName.texts[rawValue] }
 
-  private static let texts = allCases.map { "\($0)" }
+  private static let texts = allCases.map { $0 == .isLast ? "last" : "\($0)" }
 
   /// The clocks of a session, in the order in which its record keeps them.
   package static let clocks: [OptionName] = [.idle, .abandon, .archive, .life, .keep, .warn]
@@ -22,7 +25,7 @@ package enum OptionName: Int, CaseIterable, Sendable {
   package var kind: ValueKind {
     switch self {
     case .ttl: .duration(allowsZero: false)
-    case .token: .integer(1...((1 << 53) - 1))
+    case .token, .turn: .integer(1...((1 << 53) - 1))
     case .req, .after, .group: .id
     case .types: .text(bytesMax: 1_024)
     case .limit: .integer(1...1_000)
@@ -33,8 +36,9 @@ package enum OptionName: Int, CaseIterable, Sendable {
     case .thread: .text(bytesMax: IDText.idBytesMax)
     case .idle, .abandon, .archive, .life, .warn: .duration(allowsZero: true)
     case .keep: .duration(allowsZero: false)
-    case .fenced, .replace, .archived: .oneOf(["yes", "no"])
-    case .rev: .integer(0...((1 << 53) - 1))
+    case .fenced, .replace, .archived, .isLast: .oneOf(["yes", "no"])
+    case .policy: .oneOf(TurnPolicy.allCases.map(\.rawValue))
+    case .rev, .seen: .integer(0...((1 << 53) - 1))
     case .state: .oneOf(SessionState.allCases.map(\.rawValue))
     case .hint: .id
     // A partition's tag, a session and a device, with points between them.
@@ -52,7 +56,7 @@ extension OptionName {
     case .req, .wait: false
     case .ttl, .token, .types, .after, .group, .limit, .agent, .user, .name, .thread, .phase, .step,
       .reason, .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor,
-      .hint, .last, .replace, .archived:
+      .hint, .last, .replace, .archived, .turn, .policy, .seen, .isLast:
       true
     }
   }
@@ -63,11 +67,12 @@ extension OptionName {
   var reach: Reach {
     switch self {
     case .user: .user
-    // A report on an agent adds up its locks on all devices; a group takes events of all.
-    case .agent, .group: .everyDevice
-    case .ttl, .token, .req, .types, .after, .limit, .wait, .name, .thread, .phase, .step, .reason,
+    // A group takes events of all devices.
+    case .group: .everyDevice
+    case .agent, .ttl, .token, .req, .types, .after, .limit, .wait, .name, .thread, .phase, .step,
+      .reason,
       .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor, .hint, .last,
-      .replace, .archived:
+      .replace, .archived, .turn, .policy, .seen, .isLast:
       .nothing
     }
   }

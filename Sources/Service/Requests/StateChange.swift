@@ -12,7 +12,7 @@ struct ChangeStateCall: ScriptCall {
   let verb: ArgumentText
   let to: ArgumentText
   let reason: ArgumentText?
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {

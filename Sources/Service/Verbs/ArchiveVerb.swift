@@ -6,7 +6,7 @@ internal import Wire
 enum ArchiveVerb {
   static let verb = Verb(
     name: "ARCHIVE", rights: .write, words: [.session],
-    options: [.token, .req],
+    options: [.token, .turn, .req],
     summary: "Archives a session now.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in try call.move(to: .archived) }

@@ -23,7 +23,7 @@ enum ExportVerb {
 
 enum ImportVerb {
   static let verb = Verb(
-    name: "IMPORT", rights: .write, options: [.replace, .token, .req], payload: .record,
+    name: "IMPORT", rights: .write, options: [.replace, .token, .turn, .req], payload: .record,
     summary: "Makes a session from what EXPORT gave, here or elsewhere.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
@@ -36,7 +36,7 @@ enum ImportVerb {
       isReplacing: call.text(.replace) == "yes", fields: .owned(record.fields.bytes),
       messages: ImportedMessages(
         parts: record.messages.bytes, areSent: record.isWithoutLinks),
-      token: call.number(.token), req: call.req)
+      token: call.fence, req: call.req)
     try LinkedChange(call, change, device: record.device, dueInMs: 0)
   }
 }
@@ -79,7 +79,7 @@ struct ImportCall: LinkingCall {
   let fields: ArgumentText
   var messages: ImportedMessages
   var reserved: ArgumentText?
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {

@@ -7,7 +7,7 @@ internal import Wire
 enum ChatVerb {
   static let verb = Verb(
     name: "CHAT", rights: .write, words: [.session],
-    options: [.name, .token, .req], payload: .optionalAny,
+    options: [.name, .token, .turn, .req], payload: .optionalAny,
     summary: "Adds a chat, now the current one; the payload is its configuration.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
@@ -19,7 +19,7 @@ enum ChatVerb {
     try call.run(
       ChatCall(
         device: address.device, session: address.session, name: call.quoted(.name),
-        config: call.payloadText, token: call.number(.token), req: call.req))
+        config: call.payloadText, token: call.fence, req: call.req))
   }
 }
 
@@ -30,7 +30,7 @@ struct ChatCall: ScriptCall {
   let session: ArgumentText?
   let name: ArgumentText?
   let config: ArgumentText?
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {

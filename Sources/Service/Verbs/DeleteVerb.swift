@@ -7,7 +7,7 @@ internal import Wire
 enum DeleteVerb {
   static let verb = Verb(
     name: "DELETE", rights: .write, words: [.sessionOrChat],
-    options: [.token, .req],
+    options: [.token, .turn, .req],
     summary: "Removes a session now, with its chats, messages and links; or one chat.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
@@ -16,11 +16,11 @@ enum DeleteVerb {
       try call.run(
         DeleteChatCall(
           device: address.device, session: address.session, chat: chat,
-          token: call.number(.token), req: call.req))
+          token: call.fence, req: call.req))
     } else {
       try call.run(
         DeleteCall(
-          device: address.device, session: address.session, token: call.number(.token),
+          device: address.device, session: address.session, token: call.fence,
           req: call.req))
     }
   }
@@ -31,7 +31,7 @@ struct DeleteCall: ScriptCall {
   static let script = Script.delete
   let device: ArgumentText
   let session: ArgumentText?
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
@@ -48,7 +48,7 @@ struct DeleteChatCall: ScriptCall {
   let device: ArgumentText
   let session: ArgumentText?
   let chat: ArgumentText
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {

@@ -7,7 +7,7 @@ internal import Wire
 enum ForgetVerb {
   static let verb = Verb(
     name: "FORGET", rights: .write, words: [.chat],
-    options: [.token, .req],
+    options: [.token, .turn, .req],
     summary: "Removes all messages of a chat.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
@@ -15,7 +15,7 @@ enum ForgetVerb {
     try call.run(
       ForgetCall(
         device: address.device, session: address.session, chat: address.chat,
-        token: call.number(.token), req: call.req))
+        token: call.fence, req: call.req))
   }
 }
 
@@ -25,7 +25,7 @@ struct ForgetCall: ScriptCall {
   let device: ArgumentText
   let session: ArgumentText?
   let chat: ArgumentText?
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {

@@ -7,21 +7,21 @@ internal import Wire
 
 enum LinkVerb {
   static let verb = Verb(
-    name: "LINK", rights: .write, words: [.session, .kind, .ref], options: [.token, .req],
+    name: "LINK", rights: .write, words: [.session, .kind, .ref], options: [.token, .turn, .req],
     summary: "Links a session to a user, a tag, or whatever else the kind names.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
     let link = LinkCall(
       device: address.device.kept, session: address.session?.kept, kind: call[1].kept,
-      ref: call[2].kept, token: call.number(.token), req: call.req)
+      ref: call[2].kept, token: call.fence, req: call.req)
     try LinkedChange(call, link, dueInMs: nil)
   }
 }
 
 enum UnlinkVerb {
   static let verb = Verb(
-    name: "UNLINK", rights: .write, words: [.session, .kind, .ref], options: [.token, .req],
+    name: "UNLINK", rights: .write, words: [.session, .kind, .ref], options: [.token, .turn, .req],
     summary: "Takes a link away.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
@@ -29,7 +29,7 @@ enum UnlinkVerb {
     try call.run(
       UnlinkCall(
         device: address.device, session: address.session, kind: call[1], ref: call[2],
-        token: call.number(.token), req: call.req))
+        token: call.fence, req: call.req))
   }
 }
 
@@ -40,7 +40,7 @@ struct UnlinkCall: ScriptCall {
   let session: ArgumentText?
   let kind: ArgumentText
   let ref: ArgumentText
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
@@ -61,7 +61,7 @@ struct LinkCall: LinkingCall {
   let kind: ArgumentText
   let ref: ArgumentText
   var reserved: ArgumentText?
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {

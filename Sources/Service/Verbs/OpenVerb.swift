@@ -9,7 +9,9 @@ internal import Wire
 enum OpenVerb {
   static let verb = Verb(
     name: "OPEN", rights: .write, words: [.device],
-    options: [.user, .name, .thread, .phase, .step] + OptionName.clocks + [.fenced, .token, .req],
+    options: [.user, .name, .thread, .phase, .step] + OptionName.clocks + [
+      .fenced, .token, .turn, .req,
+    ],
     payload: .optionalObject,
     summary: "Makes a session, now the device's current one; the payload's members are its fields.",
     replies: ["OK", "NONE", "STALE"]
@@ -17,7 +19,7 @@ enum OpenVerb {
     let options = try NewSessionOptions(
       call, user: call.option(.user).map { _ in call.text(.user) })
     let open = OpenCall(
-      device: call[0].kept, new: options.new, token: call.number(.token), req: call.req)
+      device: call[0].kept, new: options.new, token: call.fence, req: call.req)
     if options.new.links == nil {
       try call.run(open, dueInMs: options.dueInMs)
     } else {
@@ -32,7 +34,7 @@ struct OpenCall: LinkingCall {
   let device: ArgumentText
   let new: NewSession
   var reserved: ArgumentText?
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {

@@ -6,7 +6,7 @@ internal import Wire
 enum PauseVerb {
   static let verb = Verb(
     name: "PAUSE", rights: .write, words: [.session],
-    options: [.token, .req, .reason],
+    options: [.token, .turn, .req, .reason],
     summary: "Puts an active session aside.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in try call.move(to: .paused) }

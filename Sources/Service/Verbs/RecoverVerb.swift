@@ -13,7 +13,7 @@ enum RecoverVerb {
 
   static let verb = Verb(
     name: "RECOVER", rights: .write, words: [.session],
-    options: [.archived] + ofDevice + [.token, .req],
+    options: [.archived] + ofDevice + [.token, .turn, .req],
     payload: .optionalObject,
     summary: "Makes a paused or abandoned session active; with a device alone, the best one.",
     replies: ["OK", "NONE", "STALE"]
@@ -23,7 +23,7 @@ enum RecoverVerb {
       try refuseMore(call)
       let recover = RecoverCall(
         device: address.device.kept, session: address.session?.kept,
-        allowsArchived: call.text(.archived) == "yes", token: call.number(.token), req: call.req)
+        allowsArchived: call.text(.archived) == "yes", token: call.fence, req: call.req)
       try LinkedChange(call, recover, dueInMs: 0)
       return
     }
@@ -46,20 +46,13 @@ enum RecoverVerb {
     }
   }
 
-  /// The options for a new session that an existing one ignores, as JSON; nil if there are none.
-  private static func ignored(_ call: borrowing Call) -> ArgumentText? {
-    let options: [OptionName] = [.name, .phase, .step] + OptionName.clocks + [.fenced]
-    var names = options.filter { call.option($0) != nil }.map(\.text)
-    if call.payload != nil { names.append("payload") }
-    return names.isEmpty ? nil : ArgumentText("[\"\(names.joined(separator: "\",\""))\"]")
-  }
-
   private static func recoverLatest(_ call: borrowing Call) throws(RequestError) {
     let (device, hint) = (call.text(0), call.text(.hint))
     let options = try NewSessionOptions(call, user: try call.userOfRecovered())
     var recover = RecoverLatestCall(
-      device: call[0].kept, hint: call[.hint]?.kept, isElsewhere: false, ignored: ignored(call),
-      new: options.new, token: call.number(.token), req: call.req)
+      device: call[0].kept, hint: call[.hint]?.kept, isElsewhere: false,
+      ignored: NewSessionOptions.ignored(call, more: call.payload == nil ? [] : ["payload"]),
+      new: options.new, token: call.fence, req: call.req)
     let mark = call.option(.hint).flatMap { SessionID.mark(of: $0) }
     let isOfOther = mark.map { $0 != SessionID.mark(ofDevice: call.device) } ?? false
     let mayAsk = call.mayNameAllUsers
@@ -112,7 +105,7 @@ struct RecoverCall: LinkingCall {
   var session: ArgumentText?
   let allowsArchived: Bool
   var reserved: ArgumentText?
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
@@ -140,7 +133,7 @@ struct RecoverLatestCall: LinkingCall {
   let ignored: ArgumentText?
   let new: NewSession
   var reserved: ArgumentText?
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {

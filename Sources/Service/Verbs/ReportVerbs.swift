@@ -35,6 +35,8 @@ enum ReportVerb {
       }
     case (false, true, false): try UserReport(call, user: call.text(.user))
     case (false, false, true):
+      // It adds up the agent's locks on all devices.
+      try call.require(.everyDevice)
       try call.forward(
         ScriptQuery(ReportAgentCall(agent: ArgumentText(agent)), over: Partition.all))
     default:

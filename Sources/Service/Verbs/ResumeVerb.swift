@@ -6,7 +6,7 @@ internal import Wire
 enum ResumeVerb {
   static let verb = Verb(
     name: "RESUME", rights: .write, words: [.session],
-    options: [.token, .req],
+    options: [.token, .turn, .req],
     summary: "Goes on with a paused session.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in try call.move(to: .active) }

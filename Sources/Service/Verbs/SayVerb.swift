@@ -7,7 +7,7 @@ internal import Wire
 enum SayVerb {
   static let verb = Verb(
     name: "SAY", rights: .write, words: [.chat],
-    options: [.token, .req], payload: .any,
+    options: [.token, .turn, .req], payload: .any,
     summary: "Appends a message, or an array of messages together, to a chat.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
@@ -17,7 +17,7 @@ enum SayVerb {
     try call.run(
       SayCall(
         device: address.device, session: address.session, chat: address.chat,
-        messages: .owned(messages.bytes), token: call.number(.token), req: call.req))
+        messages: .owned(messages.bytes), token: call.fence, req: call.req))
   }
 }
 
@@ -28,7 +28,7 @@ struct SayCall: ScriptCall {
   let session: ArgumentText?
   let chat: ArgumentText?
   let messages: ArgumentText
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {

@@ -9,7 +9,7 @@ internal import Wire
 enum SetVerb {
   static let verb = Verb(
     name: "SET", rights: .write, words: [.sessionOrChat],
-    options: [.user, .name, .phase, .step, .rev, .token, .req], payload: .optionalObject,
+    options: [.user, .name, .phase, .step, .rev, .token, .turn, .req], payload: .optionalObject,
     summary: "Merges members into a session or into a chat's configuration; null removes one.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
@@ -21,7 +21,7 @@ enum SetVerb {
     let change = SetCall(
       device: address.device.kept, session: address.session?.kept,
       members: .owned(try Members(call).parts.bytes), seenRev: call.number(.rev),
-      user: call[.user]?.kept, token: call.number(.token), req: call.req)
+      user: call[.user]?.kept, token: call.fence, req: call.req)
     if change.user == nil {
       try call.run(change)
     } else {
@@ -64,7 +64,7 @@ private struct ChatChange {
     change = SetChatCall(
       device: address.device.kept, session: address.session?.kept, chat: chat.kept,
       name: call.quoted(.name), mergedFrom: patch == nil ? nil : "?", merged: nil,
-      token: call.number(.token), req: call.req)
+      token: call.fence, req: call.req)
     assert(change.ownsItsTexts)
     request = try HeldRequest(call)
   }
@@ -110,7 +110,7 @@ struct SetChatCall: ScriptCall {
   let name: ArgumentText?
   var mergedFrom: ArgumentText?
   var merged: ArgumentText?
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
@@ -134,7 +134,7 @@ struct SetCall: LinkingCall {
   let seenRev: Int64?
   let user: ArgumentText?
   var reserved: ArgumentText?
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {

@@ -7,7 +7,7 @@ internal import Wire
 enum SwitchVerb {
   static let verb = Verb(
     name: "SWITCH", rights: .write, words: [.chat],
-    options: [.token, .req],
+    options: [.token, .turn, .req],
     summary: "Makes a chat the current one.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
@@ -17,7 +17,7 @@ enum SwitchVerb {
     }
     try call.run(
       SwitchChatCall(
-        device: address.device, session: address.session, chat: chat, token: call.number(.token),
+        device: address.device, session: address.session, chat: chat, token: call.fence,
         req: call.req))
   }
 }
@@ -28,7 +28,7 @@ struct SwitchChatCall: ScriptCall {
   let device: ArgumentText
   let session: ArgumentText?
   let chat: ArgumentText
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {

@@ -7,14 +7,14 @@ internal import Wire
 enum TouchVerb {
   static let verb = Verb(
     name: "TOUCH", rights: .write, words: [.session],
-    options: [.token, .req],
+    options: [.token, .turn, .req],
     summary: "Notes activity; cheap, meant for every keystroke.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
     try call.run(
       TouchCall(
-        device: address.device, session: address.session, token: call.number(.token),
+        device: address.device, session: address.session, token: call.fence,
         req: call.req))
   }
 }
@@ -24,7 +24,7 @@ struct TouchCall: ScriptCall {
   static let script = Script.touch
   let device: ArgumentText
   let session: ArgumentText?
-  let token: Int64?
+  let token: Fence?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {

@@ -26,6 +26,10 @@ private struct VerbCase: Sendable {
     device("HANDOFF", " x y"), device("SEIZE", " x"), device("CLEAR"), device("HOLDER"),
     VerbCase(
       "OPEN", own: ["OPEN a-1", "OPEN a-1 user=a-u"], foreign: ["OPEN b-1", "OPEN a-1 user=b-u"]),
+    VerbCase(
+      "TURN", own: ["TURN a-1", "TURN a-1 user=a-u", "TURN a-1 agent=x"],
+      foreign: ["TURN b-1", "TURN a-1 user=b-u"]),
+    device("DONE", " turn=1"),
     device("GET"),
     VerbCase(
       "SET", own: ["SET a-1 {\"k\":1}"],

@@ -2,7 +2,7 @@
 -- TTL: it outlives its deadline, so that the next request knows exactly when the lock ended. A lock
 -- counts while its deadline is ahead. Beside it, `lock:<device>` has a native TTL, whose end Redis
 -- announces; its value means nothing, and a small number is one that Redis has already.
--- USES: batch, ledger, lock_records, lock_closings
+-- USES: batch, ledger, tokens, lock_records, lock_closings
 -- GIVES: live, watch_lock, ms_of, grant, extend, held_by, stale, granted
 
 -- The live lock of a device: its record and its parts, or nil. One that has expired is ended as
@@ -35,19 +35,12 @@ local function ms_of(ttl)
   return ms and ms <= 315360000000 and ms or nil
 end
 
--- Makes `agent` the holder, under a token greater than all before it in this partition. The clock
--- makes it so even where Redis has lost its newest writes, or the last token in the ledger is
--- corrupt: none, or of a year after 2255. `before` is the record of the holder until now, or nil;
--- the note, if there is one, is JSON. `last_granted` is the call's last token: a ledger of another
--- type keeps none.
-local TOKEN_MAX, last_granted, granted_in = 9000000000000000, 0, 0
+-- Makes `agent` the holder, under a token greater than all before it in this partition. `before` is
+-- the record of the holder until now, or nil; the note, if there is one, is JSON.
 local function grant(base, device, agent, ttl, before, note)
-  if granted_in ~= call_number then granted_in, last_granted = call_number, 0 end
   local ledger, held = base .. ':ledger', 'held:' .. agent
   local seen = attempt('HMGET', ledger, 'token', held)
-  local last = counted(seen[1], 0)
-  last_granted = math.max((last > TOKEN_MAX and 0 or last) + 1, last_granted + 1, now_us)
-  local token, ends_at = text(last_granted), text(now_ms + ms_of(ttl))
+  local token, ends_at = next_token(seen[1]), text(now_ms + ms_of(ttl))
   local has_note = note and note ~= ''
   if has_note then
     call('SET', note_key(base, device), note)

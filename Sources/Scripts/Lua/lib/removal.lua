@@ -28,9 +28,9 @@ local function remove_corrupt(base, device, asked, token)
     key = base .. ':session:' .. device .. '/' .. id
   end
   local seen = attempt('HMGET', key, 'state', 'links', 'fenced')
-  if token ~= '' and not is_current(base, device, token) or token == '' and seen[3] == 'yes' then
-    return 'STALE {"rev":null}'
-  end
+  local refusal = token == '' and seen[3] == 'yes' and 'STALE {"rev":null}'
+    or check_fence(base, device, token, 'null')
+  if refusal then return refusal end
   local state = (LIVE[seen[1]] or KEPT[seen[1]]) and seen[1]
   for name, letter in string.gmatch(LETTERS, '(%l+)=(%l)') do
     local member = letter .. ':' .. device .. '/' .. id

@@ -1,21 +1,31 @@
 -- The right to change a session, and the form of a change.
--- USES: batch, lock_records, session_index, session_load, transitions, cleanup
--- GIVES: is_current, fence, open_for_change, open_live, touch, parts
+-- USES: batch, lock_records, turn_records, session_index, session_load, transitions, cleanup
+-- GIVES: check_fence, fence, open_for_change, open_live, touch, parts
 
--- Whether a token is the one of the device's live lock.
-local function is_current(base, device, token)
+-- Checks a fence: empty, the token of the device's live lock, or the number of its running turn.
+-- Returns a refusal, of a session at this revision (JSON), or nil and the turn of a turn's.
+local function check_fence(base, device, token, rev)
+  if token == '' then return nil end
+  local number, body = turn_of_fence(token), '"rev":' .. rev
+  if number then
+    local t = running_turn(base, device, number)
+    return not t and stale_turn(base, device, number, body) or nil, t
+  end
   local record = fetch_record(base, device)
-  if not record then return false end
-  local ends_at, current = read_record(record)
-  if not ends_at then corrupt_lock(base, device) end
-  return ends_at > now_text and current == token
+  local ends_at, current
+  if record then ends_at, current = read_record(record) end
+  if record and not ends_at then corrupt_lock(base, device) end
+  local is_current = ends_at and ends_at > now_text and current == token
+  return not is_current and 'STALE {' .. body .. '}' or nil
 end
 
--- Refuses a change whose token is not current, or missing where the session asks for one.
+-- Refuses a change whose fence is not current, or missing where the session asks for one. The turn
+-- of a turn's is `s.turn` from then on.
 local function fence(s, token)
-  if token == '' and not s.fenced then return nil end
-  if token ~= '' and is_current(s.base, s.device, token) then return nil end
-  return string.format('STALE {"rev":%d}', s.rev)
+  if token == '' then return s.fenced and string.format('STALE {"rev":%d}', s.rev) or nil end
+  local refusal
+  refusal, s.turn = check_fence(s.base, s.device, token, text(s.rev))
+  return refusal
 end
 
 -- A session that is to be changed: brought up to now, and the caller's right to change it

@@ -14,9 +14,9 @@ local OWN = {'state', 'rev', 'clocks', 'created', 'active', 'fields', 'links', '
 -- Makes a session of the parameters of OPEN. Returns the session, nil, and names and values of its
 -- record in turn; or nil and the reply that says why not.
 local function make(base, device, id, thread, clocks, is_fenced, members, links, reserved, token)
-  if token ~= '' and not is_current(base, device, token) then return nil, 'STALE {"rev":0}' end
-  local full, live = device_full(base, device)
-  if full then return nil, full end
+  local refusal, live = check_fence(base, device, token, '0'), nil
+  if not refusal then refusal, live = device_full(base, device) end
+  if refusal then return nil, refusal end
   local more = unreserved(id, 'active', reservations_of(links), reserved)
   if more then return nil, more end
   local writes, fields = merged(0, parts(members), {}, 1, 0)

@@ -1,0 +1,74 @@
+-- DONE: applies the last changes of a turn to its own session and chat, and ends it; or gives it
+-- the messages that were joined to it meanwhile, and it goes on.
+-- USES: batch, requests, session_load, session_changes, merge, messages,
+--   chat_writes, turn_records, turn_ends, turn_messages, turn_begin
+-- KEYS: the base key of each request's partition
+-- ARGV: device, turn, seen? (the newest message's number), is_last?, messages? (each after whose it
+--   is), members?, req?
+-- RETURNS: OK, NONE, STALE, ERR
+
+-- The newest number and the revision of a session's chat; nulls if it is gone.
+local function standing(t)
+  local key = t.base .. ':session:' .. t.device .. '/' .. t.session
+  local v = attempt('HMGET', key, 'rev', 'q:' .. t.chat)
+  if v.err or not whole(v[1]) then return 'null', 'null' end
+  return text(whole(v[2] or 0) or newest_seq(key .. '/' .. t.chat)), text(whole(v[1]))
+end
+
+-- Applies the changes. Returns a refusal, or nil.
+local function apply(t, messages, members)
+  local s, refusal = open_live(t.base, t.device, t.session, 't' .. t.turn, 'DONE')
+  if not s then return refusal end
+  if #messages > 0 then
+    if not chat_of(s, text(t.chat)) then return 'NONE' end
+    -- A corrupt key fails this before anything is written.
+    call('LLEN', log_of(s, t.chat))
+  end
+  refusal = merge(s, members)
+  if refusal then return refusal end
+  if #messages > 0 then say(s, t.chat, messages) end
+end
+
+-- A reply with messages that were joined; they may be gone when it is shown again.
+local function given(t, seq, rev, entries)
+  return {'done', '"seq":' .. seq .. ',"rev":' .. rev .. ',"turn":' .. t.turn, entries}, nil,
+    bytes_of(entries)
+end
+
+local function given_again(base, device, kept)
+  local id, chat, turn, seq, rev, seqs = string.match(kept,
+    '^(%w+) (%d+) (%d+) (%w+) (%w+) ([%d ]+)$')
+  if not id then return string.match(kept, '^OK {') and kept end
+  local entries = joined_entries(base .. ':session:' .. device .. '/' .. id .. '/' .. chat,
+    joined_seqs({joined = seqs}, 0))
+  return given({turn = turn}, seq, rev, entries)
+end
+
+return each(function(base, device, turn, seen, is_last, messages, members)
+  local t = live_turn(base, device)
+  if not t or t.turn ~= turn then return stale_turn(base, device, turn) end
+  local newest = standing(t)
+  seen = tonumber(seen) or 0
+  if seen > (tonumber(newest) or 0) then return 'STALE {"seq":' .. newest .. '}' end
+  if messages ~= '' or members ~= '' then
+    local refusal = apply(t, parts(messages), parts(members))
+    if refusal then return refusal end
+  end
+  local seq, rev = standing(t)
+  local waiting, entries, left = joined_seqs(t, seen), {}, {}
+  if #waiting > 0 and is_last == '' then
+    local key = base .. ':session:' .. device .. '/' .. t.session
+    entries, left = joined_entries(log_of({key = key}, t.chat), waiting)
+  end
+  if #entries > 0 then
+    call('HSET', turn_key(base, device), 'joined', table.concat(left, ' '))
+    go_on(t)
+    local reply, _, size = given(t, seq, rev, entries)
+    local kept = {t.session, text(t.chat), turn, seq, rev,
+      table.concat(waiting, ' ', 1, #waiting - #left)}
+    return reply, table.concat(kept, ' '), size
+  end
+  end_turn(t, 'done')
+  local joined = is_last ~= '' and ',"joined":' .. #waiting or ''
+  return 'OK {"seq":' .. seq .. ',"rev":' .. rev .. joined .. '}'
+end, given_again)

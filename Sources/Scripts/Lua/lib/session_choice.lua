@@ -1,0 +1,43 @@
+-- Which of a device's sessions RECOVER and TURN take. Of all that were closed meanwhile a thousand
+-- are looked at.
+-- USES: batch, session_index, session_load, links, transitions, cleanup
+-- GIVES: choose
+local CANDIDATES_MAX = 1000
+
+-- The reason why a session does not count for this user and thread (JSON), either of which may be
+-- empty; or nil.
+local function unfit(s, user, thread)
+  if user ~= '' and not has_link(s, 'user', user) then return 'other_user' end
+  if thread == '' then return nil end
+  local own = call('HGET', s.key, 'thread') or '"' .. s.id .. '"'
+  return thread ~= own and 'elsewhere' or nil
+end
+
+-- A candidate that can be recovered; or nil and why not.
+local function candidate(base, device, id, user, thread)
+  -- A corrupt one does not keep others from being recovered.
+  local ok, s = pcall(load, base, device, id)
+  if not ok or not s then return nil, 'gone' end
+  settle(s)
+  if s.is_gone then return nil, 'gone' end
+  local why = unfit(s, user, thread)
+  if why then return nil, why end
+  if not recoverable(s) then return nil, 'ended' end
+  return s
+end
+
+-- The hinted session if it can be recovered, else the latest that can, else nil; how it was found,
+-- and why the hint was not taken. It is not recovered yet. `links` are those of a new one, of which
+-- the user counts.
+local function choose(base, device, hint, links, thread)
+  local user, s, why = string.match('\n' .. links, '\nuser (%S+)') or '', nil, nil
+  if hint ~= '' then
+    s, why = candidate(base, device, hint, user, thread)
+    if s then return s, 'hint' end
+  end
+  for _, id in ipairs(ids_of(base, device, '', CANDIDATES_MAX)) do
+    s = candidate(base, device, id, user, thread)
+    if s then return s, 'latest', why end
+  end
+  return nil, 'new', why
+end

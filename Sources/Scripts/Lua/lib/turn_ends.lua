@@ -1,0 +1,70 @@
+-- How a turn ends: once, because its record goes in the same step.
+-- USES: batch, ledger, event_log, turn_records
+-- GIVES: end_turn, live_turn, interrupt_turn, reap_turn
+
+-- The numbers of the messages that a turn has said in its own chat; of very many the newest.
+local SEQS_MAX = 1000
+local function seqs_said(t)
+  local seqs, place = {}, t.session .. '/' .. t.chat
+  for at, first, last in string.gmatch(t.said, '(%S+) (%d+) (%d+)\n') do
+    if at == place then
+      for seq = math.max(tonumber(first), last - SEQS_MAX + 1), tonumber(last) do
+        seqs[#seqs + 1] = text(seq)
+      end
+    end
+  end
+  return table.concat(seqs, ',', math.max(1, #seqs - SEQS_MAX + 1))
+end
+
+-- Remembers for ten minutes that a turn was interrupted; of a device's turns the newest 16.
+local REMEMBERED_MS, REMEMBERED_MAX = 600000, 16
+local function remember_interrupted(t)
+  local key, numbers = t.base .. ':interrupted:' .. t.device, {t.turn}
+  for other in string.gmatch(fetch(key) or '', '%d+') do
+    if #numbers < REMEMBERED_MAX then numbers[#numbers + 1] = other end
+  end
+  call('SET', key, table.concat(numbers, ' '), 'PX', REMEMBERED_MS)
+end
+
+-- Ends a turn: it is `done`, `abandoned` or `interrupted`.
+local function end_turn(t, ending)
+  call('DEL', turn_key(t.base, t.device))
+  attempt('ZREM', t.base .. ':due', 't:' .. t.device)
+  count(t.base, 'turns_running', -1)
+  if ending == 'done' then return end
+  count(t.base, 'turns_' .. ending, 1)
+  if ending == 'interrupted' then return remember_interrupted(t) end
+  regardless(publish, t.base, 'turn.abandoned', t.device, string.format(
+    '"at":%.0f,"turn":%s,"agent":%s,"session":"%s","chat":%.0f,"seqs":[%s]', t.ends_at, t.turn,
+    t.agent ~= '' and '"' .. t.agent .. '"' or 'null', t.session, t.chat, seqs_said(t)))
+end
+
+-- The device's turn, or nil; one that has expired is ended as abandoned on the way.
+local function live_turn(base, device)
+  local t = fetch_turn(base, device)
+  if t and t.ends_at <= now_ms then
+    end_turn(t, 'abandoned')
+    return nil
+  end
+  return t
+end
+
+-- Interrupts the device's turn if it was begun with an agent: its lock is another's now.
+local function interrupt_turn(base, device)
+  local t = live_turn(base, device)
+  if t and t.agent ~= '' then end_turn(t, 'interrupted') end
+end
+
+-- Ends the device's turn if it has expired, or enters its deadline in the index anew. Returns how
+-- late the ending was, in ms, or nil.
+local function reap_turn(base, member, device)
+  local t = fetch_turn(base, device)
+  if t and t.ends_at > now_ms then
+    call('ZADD', base .. ':due', text(t.ends_at), member)
+  elseif t then
+    end_turn(t, 'abandoned')
+    return now_ms - t.ends_at
+  else
+    call('ZREM', base .. ':due', member)
+  end
+end

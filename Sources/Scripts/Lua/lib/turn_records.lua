@@ -1,0 +1,64 @@
+-- The record of a device's turn: a hash, `turn:<device>`, without a TTL: it outlives its deadline,
+-- so that the event says when exactly the turn ended. A record that is corrupt counts as none, and
+-- the next turn replaces it. `said` has a line for each run of messages that the turn has said,
+-- `<session>/<chat> <first> <last>`; `joined` the numbers of the messages that wait for its DONE.
+-- USES: batch, ledger
+-- GIVES: turn_key, fetch_turn, running_turn, turn_of_fence, stale_turn, note_said,
+--   renew_turn
+
+local function turn_key(base, device) return base .. ':turn:' .. device end
+
+-- The turn of a device as its record says it, whatever its deadline; nil without one.
+local function fetch_turn(base, device)
+  local v = attempt('HMGET', turn_key(base, device), 'turn', 'ends', 'ttl', 'agent', 'session',
+    'chat', 'said', 'joined')
+  if v.err or not v[1] then return nil end
+  local ends_at, ttl_ms, chat = known_figure(v[2]), known_figure(v[3]), known_figure(v[6])
+  if not find(v[1], '^[1-9]%d*$') or not (ends_at and ttl_ms and chat) then return nil end
+  return {base = base, device = device, turn = v[1], ends_at = ends_at, ttl_ms = ttl_ms,
+    agent = v[4] or '', session = v[5] or '', chat = chat, said = v[7] or '',
+    joined = v[8] or ''}
+end
+
+-- The device's turn of that number, if it runs; or nil.
+local function running_turn(base, device, number)
+  local t = fetch_turn(base, device)
+  return t and t.turn == number and t.ends_at > now_ms and t or nil
+end
+
+-- The number of a fence that is a turn's, `t<number>`; nil if it is a lock's token or empty.
+local function turn_of_fence(fence) return string.match(fence, '^t(%d+)$') end
+
+-- The reply to a request of a turn that does not run, which says whether it was interrupted;
+-- `rest` is what else the reply says of one that was not.
+local function stale_turn(base, device, number, rest)
+  local line = fetch(base .. ':interrupted:' .. device) or ''
+  if find(' ' .. line .. ' ', ' ' .. number .. ' ', 1, true) then
+    return 'STALE {"interrupted":true}'
+  end
+  return 'STALE {' .. (rest or '"interrupted":false') .. '}'
+end
+
+-- Adds what a turn has said in a chat. Messages without a gap between them share a line. Returns
+-- nil, and writes nothing, if there are too many lines.
+local RUNS_MAX = 1000
+local function note_said(t, id, chat, first, last)
+  local place = id .. '/' .. chat
+  local kept, at, from, to = string.match(t.said, '^(.-)([^\n]+) (%d+) (%d+)\n$')
+  if at and find(kept, '[^\n]$') then kept, at = nil, nil end
+  if at == place and to + 1 == first then
+    t.said = kept .. place .. ' ' .. from .. ' ' .. text(last) .. '\n'
+  else
+    local _, runs = string.gsub(t.said, '\n', '\n')
+    if runs >= RUNS_MAX then return nil end
+    t.said = t.said .. place .. ' ' .. text(first) .. ' ' .. text(last) .. '\n'
+  end
+  call('HSET', turn_key(t.base, t.device), 'said', t.said)
+  return true
+end
+
+-- Starts the turn's TTL again. The deadline only moves away, so the index is not written.
+local function renew_turn(t)
+  t.ends_at = math.max(t.ends_at, now_ms + t.ttl_ms)
+  call('HSET', turn_key(t.base, t.device), 'ends', text(t.ends_at))
+end

@@ -1,0 +1,21 @@
+-- How the messages of a turn are taken back.
+-- USES: batch, session_load, messages
+-- GIVES: roll_back
+
+-- Removes messages of a chat by their numbers, the newest first: those stand near the end.
+local function unsay(log, first, last)
+  for seq = last, first, -1 do
+    local entry = call('LINDEX', log, place_after(log, seq - 1))
+    if entry and find(entry, '^' .. text(seq) .. ',') then call('LREM', log, -1, entry) end
+  end
+end
+
+-- Removes all that a turn has said. Of a session or a chat that is gone nothing is left to remove.
+local function roll_back(t)
+  for id, chat, first, last in string.gmatch(t.said, '(%w+)/(%d+) (%d+) (%d+)\n') do
+    local ok, s = pcall(load, t.base, t.device, id)
+    if ok and s and chat_of(s, chat) then
+      unsay(log_of(s, chat), tonumber(first), tonumber(last))
+    end
+  end
+end

@@ -1,0 +1,93 @@
+// TURN: begins a turn, with its message.
+
+internal import RedisConnection
+internal import Scripts
+internal import SessionModel
+internal import Store
+internal import Wire
+
+enum TurnVerb {
+  fileprivate static let ttlMsDefault: Int64 = 60_000
+  fileprivate static let lastDefault: Int64 = 20
+
+  static let verb = Verb(
+    name: "TURN", rights: .write, words: [.device],
+    options: [.agent, .token, .user, .policy, .ttl, .last, .name, .thread, .phase, .step]
+      + OptionName.clocks + [.fenced, .req],
+    payload: .optionalAny,
+    summary: "Begins a turn: one function at a time works on the device's messages.",
+    replies: ["OK", "HELD", "BUSY", "NONE", "STALE"]
+  ) { (call) throws(RequestError) in
+    let turn = try TurnCall(call)
+    let device = call.text(0)
+    LinkedChange(try HeldRequest(call), turn, device, dueInMs: 0, isSearch: true)
+  }
+
+  /// Refuses what has no effect, or could have none later.
+  fileprivate static func check(
+    _ call: borrowing Call, _ policy: TurnPolicy
+  ) throws(RequestError) {
+    if policy == .join, call.payload == nil {
+      throw RequestError(.badRequest, "policy=join needs a message to join: \(verb.usage)")
+    }
+    if call.text(.fenced) == "yes", call.option(.agent) == nil, call.option(.token) == nil {
+      throw RequestError(.badRequest, "a fenced session takes a turn with agent= or token= only")
+    }
+  }
+}
+
+/// A request for turn.lua.
+struct TurnCall: LinkingCall {
+  static let script = Script.turn
+  let device: ArgumentText
+  let policy: ArgumentText
+  let agent: ArgumentText?
+  /// For how long the agent holds the lock, if it does not hold it already.
+  let lockTtl: LockLength
+  let ttlMs: Int64
+  /// How many messages it shows.
+  let last: Int64
+  /// Parts, each message after whose it is.
+  let messages: ArgumentText?
+  let ignored: ArgumentText?
+  let new: NewSession
+  var reserved: ArgumentText?
+  let token: Int64?
+  let req: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(policy)
+    words.word(agent)
+    words.word(lockTtl)
+    words.word(ttlMs)
+    words.word(last)
+    words.word(messages)
+    words.word(ignored)
+    new.write(to: &words)
+    words.word(reserved)
+    words.word(token)
+    words.word(req)
+  }
+}
+
+extension TurnCall {
+  /// From the words and options of TURN; all its texts are its own.
+  fileprivate init(_ call: borrowing Call) throws(RequestError) {
+    let policy = TurnPolicy(rawValue: call.text(.policy)) ?? .enqueue
+    try TurnVerb.check(call, policy)
+    let messages = try call.payload.map { (payload) throws(RequestError) in
+      try Messages.parts(payload).bytes
+    }
+    let ttlMs = call.number(.ttl) ?? TurnVerb.ttlMsDefault
+    let lockMs = call.option(.agent).map { call.lockTTLms(of: $0) } ?? 0
+    let user = try call.userOfRecovered()
+    self.init(
+      device: call[0].kept, policy: ArgumentText(policy.rawValue), agent: call[.agent]?.kept,
+      lockTtl: LockLength(ms: max(ttlMs, lockMs)), ttlMs: ttlMs,
+      last: call.number(.last) ?? TurnVerb.lastDefault, messages: messages.map { .owned($0) },
+      ignored: NewSessionOptions.ignored(call),
+      new: NewSessionOptions(call, user: user, Members(options: call)).new,
+      token: call.number(.token), req: call.req)
+  }
+}

@@ -1,0 +1,356 @@
+// Section 6 of the contract: turns that do not wait, their policies, their fences and their ends.
+
+import Foundation
+import Testing
+
+/// A turn as TURN shows it.
+struct BegunTurn {
+  let number: Int
+  let reply: Reply
+  let body: JSON
+
+  init(_ reply: Reply) throws {
+    expect(reply, "OK")
+    self.reply = reply
+    body = try reply.json()
+    number = try reply.int("turn")
+  }
+
+  /// The texts of the messages that it shows.
+  var texts: [String] { get throws { try TurnTexts.of(body) } }
+}
+
+/// The texts of messages such as `{"t":"one"}`.
+enum TurnTexts {
+  static func of(_ body: JSON) throws -> [String] {
+    guard case .array(let messages)? = body["messages"] else {
+      throw Failure("no messages: \(body)")
+    }
+    return messages.map { $0["message"]?["t"]?.string ?? "?" }
+  }
+
+  static func of(_ device: String, _ client: LineClient) throws -> [String] {
+    try of(client.request("HISTORY \(device) last=1000").json())
+  }
+}
+
+extension SystemSuites {
+  @Suite(.lab()) struct Turns {
+    private func client() throws -> LineClient { try Lab.current.connect() }
+
+    private func turn(
+      _ device: String, _ rest: String = "", _ client: LineClient
+    ) throws -> BegunTurn {
+      try BegunTurn(client.request("TURN \(device)\(rest)"))
+    }
+
+    private func events(
+      _ device: String, _ type: String, _ client: LineClient
+    ) throws -> [JSON] {
+      guard
+        case .array(let events)? = try client.request("EVENTS \(device) limit=1000")
+          .json()["events"]
+      else { throw Failure("no events") }
+      return events.filter { $0["type"]?.string == type }
+    }
+
+    // MARK: TURN
+
+    @Test func `a turn has the session, the newest messages and the fields in one reply`() throws {
+      let (client, device) = (try client(), Lab.device())
+      let first = try turn(device, " phase=p name=n {\"t\":\"one\"}", client)
+      #expect(try first.texts == ["one"])
+      #expect(try first.reply.string("how") == "new")
+      #expect(try first.reply.string("phase") == "p")
+      #expect(try first.reply.int("ttl_ms") == 60_000)
+      expect(
+        try client.request(
+          "DONE \(device) turn=\(first.number) {\"say\":[{\"t\":\"two\"}],\"set\":{\"k\":1.50}}"),
+        "OK")
+      let session = try first.reply.string("session")
+      expect(try client.request("PAUSE \(device)"), "OK")
+      let second = try turn(
+        device, " phase=q last=2 ttl=5s [{\"t\":\"three\"},{\"t\":\"four\"}]", client)
+      #expect(try second.reply.string("session") == session)
+      #expect(try second.reply.string("how") == "latest")
+      #expect(try second.texts == ["three", "four"])
+      #expect(second.reply.shows("more", as: "true"))
+      #expect(second.reply.shows("fields", as: "{\"k\":1.50}"))
+      #expect(second.reply.shows("ignored", as: "[\"phase\"]"))
+      #expect(try second.reply.int("seq") == 4)
+      #expect(second.number > first.number)
+      #expect(try client.request("GET \(device)").string("state") == "active")
+    }
+
+    @Test(arguments: ["", " policy=enqueue", " policy=reject"])
+    func `a second turn is BUSY and says nothing`(policy: String) throws {
+      let (client, device) = (try client(), Lab.device())
+      let first = try turn(device, " agent=a {\"t\":\"one\"}", client)
+      let busy = try client.request("TURN \(device)\(policy) {\"t\":\"two\"}")
+      expect(busy, "BUSY")
+      #expect(try busy.string("agent") == "a")
+      #expect(try busy.int("ahead") == 0)
+      #expect(1...60_000 ~= (try busy.int("ttl_ms")))
+      #expect(!busy.raw.contains("\(first.number)"))
+      #expect(try TurnTexts.of(device, client) == ["one"])
+    }
+
+    @Test func `a turn of an agent takes the lock, which lives as long, and is HELD by others`()
+      throws
+    {
+      let (client, device) = (try client(), Lab.device())
+      let lock = try Grant(client.request("LOCK \(device) a ttl=5s"))
+      let turn = try turn(device, " agent=a ttl=30s", client)
+      #expect(try turn.reply.int("token") == lock.token)
+      #expect(try client.request("HOLDER \(device)").int("ttl_ms") > 25_000)
+      expect(try client.request("TURN \(device) agent=b"), "HELD")
+      expect(try client.request("DONE \(device) turn=\(turn.number)"), "OK")
+      expect(try client.request("TURN \(device) agent=b"), "HELD")
+      expect(try client.request("TURN \(device) token=7"), "STALE")
+      expect(try client.request("TURN \(device) token=\(lock.token)"), "OK")
+    }
+
+    @Test func `a fenced session takes a turn with its agent or token only`() throws {
+      let (client, device) = (try client(), Lab.device())
+      expect(try client.request("OPEN \(device) fenced=yes"), "OK")
+      expect(try client.request("TURN \(device)"), "STALE")
+      expectBadRequest(try client.request("TURN \(device) fenced=yes"), naming: "agent=")
+      let turn = try turn(device, " agent=a {\"t\":\"one\"}", client)
+      expect(try client.request("SAY \(device) {\"t\":\"two\"}"), "STALE")
+      expect(try client.request("SAY \(device) turn=\(turn.number) {\"t\":\"two\"}"), "OK")
+      expect(try client.request("DONE \(device) turn=\(turn.number) {\"set\":{\"a\":1}}"), "OK")
+    }
+
+    @Test func `a turn counts sessions of its user and thread alone, and links what it makes`()
+      throws
+    {
+      let (client, device) = (try client(), Lab.device())
+      let (ada, bob) = (Lab.device("ada"), Lab.device("bob"))
+      var sessions: [String] = []
+      for user in [ada, bob, ada] {
+        let turn = try turn(device, " user=\(user) {\"t\":\"x\"}", client)
+        sessions.append(try turn.reply.string("session"))
+        expect(try client.request("DONE \(device) turn=\(turn.number)"), "OK")
+      }
+      #expect(sessions[0] == sessions[2] && sessions[0] != sessions[1])
+      #expect(try client.request("LIST user=\(bob)").raw.contains(sessions[1]))
+    }
+
+    // MARK: Policies
+
+    @Test func `joined messages are said at once, and given by DONE until they are answered`()
+      throws
+    {
+      let (client, device) = (try client(), Lab.device())
+      let turn = try turn(device, " {\"t\":\"one\"}", client)
+      for text in ["two", "three"] {
+        let reply = try client.request("TURN \(device) policy=join {\"t\":\"\(text)\"}")
+        #expect(try reply.int("joined") == turn.number)
+      }
+      #expect(try client.request("TOUCH \(device) turn=\(turn.number)").int("joined") == 2)
+      let goesOn = try client.request(
+        "DONE \(device) turn=\(turn.number) seen=2 {\"say\":{\"t\":\"to two\"}}")
+      #expect(try TurnTexts.of(goesOn.json()) == ["three"])
+      #expect(try goesOn.int("turn") == turn.number)
+      expect(try client.request("TURN \(device) policy=join {\"t\":\"four\"}"), "OK")
+      let last = try client.request("DONE \(device) turn=\(turn.number) last=yes")
+      #expect(try last.int("joined") == 1)
+      expect(try client.request("DONE \(device) turn=\(turn.number)"), "STALE")
+      #expect(try TurnTexts.of(device, client) == ["one", "two", "three", "to two", "four"])
+      // With nothing running it begins a turn.
+      #expect(try self.turn(device, " policy=join {\"t\":\"five\"}", client).number > turn.number)
+      expectBadRequest(try client.request("TURN \(device) policy=join"), naming: "message")
+    }
+
+    @Test func `a message for another session does not join the turn`() throws {
+      let (client, device) = (try client(), Lab.device())
+      let first = try turn(device, " thread=t1 {\"t\":\"one\"}", client)
+      expect(try client.request("TURN \(device) thread=t2 policy=join {\"t\":\"two\"}"), "BUSY")
+      expect(try client.request("TURN \(device) thread=t1 policy=join {\"t\":\"two\"}"), "OK")
+      expect(try client.request("CLOSE \(device)"), "OK")
+      expect(try client.request("TURN \(device) thread=t1 policy=join {\"t\":\"three\"}"), "BUSY")
+      expect(try client.request("DONE \(device) turn=\(first.number) last=yes"), "OK")
+    }
+
+    @Test func `an interrupted turn's writes are STALE, and its messages stay`() throws {
+      let (client, device) = (try client(), Lab.device())
+      let first = try turn(device, " {\"t\":\"one\"}", client)
+      expect(try client.request("SAY \(device) turn=\(first.number) {\"t\":\"tool\"}"), "OK")
+      let second = try turn(device, " policy=interrupt {\"t\":\"two\"}", client)
+      #expect(try second.texts == ["one", "tool", "two"])
+      let stale = "STALE {\"interrupted\":true}"
+      for line in ["DONE \(device)", "TOUCH \(device)", "SET \(device)", "OPEN \(device)"] {
+        #expect(try client.request("\(line) turn=\(first.number)").raw == stale, "\(line)")
+      }
+      expect(try client.request("DONE \(device) turn=\(second.number)"), "OK")
+      // Also when the one that interrupted it has ended.
+      #expect(try client.request("DONE \(device) turn=\(first.number)").raw == stale)
+      #expect(
+        try client.request("DONE \(device) turn=\(second.number)").raw
+          == "STALE {\"interrupted\":false}")
+    }
+
+    @Test func `rollback removes what the turn has said, and nothing else`() throws {
+      let (client, device) = (try client(), Lab.device())
+      expect(try client.request("OPEN \(device)"), "OK")
+      expect(try client.request("CHAT \(device)"), "OK")
+      expect(try client.request("SAY \(device) {\"t\":\"zero\"}"), "OK")
+      let first = try turn(device, " [{\"t\":\"one\"},{\"t\":\"two\"}]", client)
+      let fence = "turn=\(first.number)"
+      expect(try client.request("TURN \(device) policy=join {\"t\":\"joined\"}"), "OK")
+      expect(try client.request("SAY \(device) \(fence) [{\"t\":\"a\"},{\"t\":\"b\"}]"), "OK")
+      expect(try client.request("SAY \(device) {\"t\":\"other\"}"), "OK")
+      expect(try client.request("SAY \(device) \(fence) {\"t\":\"c\"}"), "OK")
+      expect(try client.request("SAY \(device)/current/1 \(fence) {\"t\":\"d\"}"), "OK")
+      expect(try client.request("SET \(device) \(fence) {\"k\":1}"), "OK")
+      let second = try turn(device, " policy=rollback {\"t\":\"new\"}", client)
+      #expect(try second.texts == ["zero", "joined", "other", "new"])
+      #expect(second.reply.shows("fields", as: "{\"k\":1}"))
+      #expect(try TurnTexts.of("\(device)/current/1", client) == [])
+      // The numbers of the removed messages do not come again.
+      #expect(try second.reply.int("seq") == 9)
+    }
+
+    // MARK: The end
+
+    @Test func `DONE that cannot be applied changes nothing, and the turn goes on`() throws {
+      let (client, device) = (try client(), Lab.device())
+      let turn = try turn(device, " {\"t\":\"one\"}", client)
+      let many = (0..<129).map { "\"k\($0)\":1" }.joined(separator: ",")
+      let refused = try client.request(
+        "DONE \(device) turn=\(turn.number) {\"say\":{\"t\":\"two\"},\"set\":{\(many)}}")
+      expect(refused, "ERR", "quota")
+      #expect(try TurnTexts.of(device, client) == ["one"])
+      expect(try client.request("CLOSE \(device)"), "OK")
+      expect(
+        try client.request("DONE \(device) turn=\(turn.number) {\"say\":{\"t\":\"two\"}}"), "ERR",
+        "illegal_state")
+      expect(try client.request("DELETE \(device)"), "OK")
+      expect(
+        try client.request("DONE \(device) turn=\(turn.number) {\"say\":{\"t\":\"two\"}}"), "NONE")
+      let done = try client.request("DONE \(device) turn=\(turn.number)")
+      #expect(done.raw == "OK {\"seq\":null,\"rev\":null}")
+    }
+
+    @Test func `DONE applies say, set, phase and step in one step`() throws {
+      let (client, device) = (try client(), Lab.device())
+      let turn = try turn(device, " {\"t\":\"one\"}", client)
+      let done = try client.request(
+        "DONE \(device) turn=\(turn.number) step=s {\"say\":[],\"set\":{\"a\":[],\"b\":null},"
+          + "\"phase\":\"p\"}")
+      #expect(done.raw == "OK {\"seq\":1,\"rev\":2}")
+      let record = try client.request("GET \(device)")
+      #expect(record.shows("fields", as: "{\"a\":[]}"))
+      #expect(try record.string("phase") == "p" && record.string("step") == "s")
+    }
+
+    @Test(arguments: [
+      ("{\"put\":{}}", "put"), ("{\"say\":1}", "message"), ("{\"set\":[]}", "set"),
+      ("{\"phase\":1}", "phase"), ("{\"say\":[1]}", "message"), ("[1]", "object"),
+    ])
+    func `a payload that DONE does not know is refused`(payload: String, name: String) throws {
+      let (client, device) = (try client(), Lab.device())
+      let turn = try turn(device, "", client)
+      expectBadRequest(
+        try client.request("DONE \(device) turn=\(turn.number) \(payload)"), naming: name)
+      expect(try client.request("DONE \(device) turn=\(turn.number)"), "OK")
+    }
+
+    @Test func `a turn whose TTL ends is abandoned once, with the numbers of what it said`() throws
+    {
+      let (client, device) = (try client(), Lab.device())
+      expect(try client.request("OPEN \(device)"), "OK")
+      expect(try client.request("SAY \(device) {\"t\":\"zero\"}"), "OK")
+      let turn = try turn(device, " ttl=300ms agent=a {\"t\":\"one\"}", client)
+      expect(try client.request("SAY \(device) {\"t\":\"other\"}"), "OK")
+      expect(try client.request("SAY \(device) turn=\(turn.number) {\"t\":\"two\"}"), "OK")
+      let began = ContinuousClock.now
+      let event = try eventually("turn.abandoned") {
+        try events(device, "turn.abandoned", client).first
+      }
+      #expect(elapsedMs(since: began) > 100)
+      #expect(event["turn"]?.int == turn.number && event["agent"]?.string == "a")
+      #expect(event["session"]?.string == (try turn.reply.string("session")))
+      #expect(event["chat"]?.int == 1)
+      #expect(event["seqs"] == .array([.int(2), .int(4)]))
+      expect(try client.request("DONE \(device) turn=\(turn.number)"), "STALE")
+      let next = try self.turn(device, " agent=a", client)
+      #expect(next.number > turn.number)
+      #expect(try events(device, "turn.abandoned", client).count == 1)
+    }
+
+    @Test func `TOUCH with the turn keeps it running`() throws {
+      let (client, device) = (try client(), Lab.device())
+      let turn = try turn(device, " ttl=400ms {\"t\":\"one\"}", client)
+      let began = ContinuousClock.now
+      while elapsedMs(since: began) < 1_000 {
+        let touched = try client.request("TOUCH \(device) turn=\(turn.number)")
+        #expect(try touched.int("ttl_ms") == 400)
+        pause(ms: 50)
+      }
+      expect(try client.request("DONE \(device) turn=\(turn.number)"), "OK")
+      #expect(try events(device, "turn.abandoned", client).isEmpty)
+    }
+
+    @Test(arguments: [("SEIZE", " b"), ("CLEAR", "")])
+    func `a lock that is taken away interrupts the turn of an agent`(
+      verb: String, agent: String
+    ) throws {
+      let (client, device) = (try client(), Lab.device())
+      let first = try turn(device, " agent=a", client)
+      expect(try client.request("\(verb) \(device)\(agent)"), "OK")
+      #expect(
+        try client.request("DONE \(device) turn=\(first.number)").raw
+          == "STALE {\"interrupted\":true}")
+      let second = try turn(device, "", client)
+      _ = try client.request("\(verb) \(device)\(agent)")
+      expect(try client.request("DONE \(device) turn=\(second.number)"), "OK")
+    }
+
+    @Test(arguments: ["UNLOCK {d} a", "HANDOFF {d} a b"])
+    func `a lock that its agent gives away leaves the turn alone`(line: String) throws {
+      let (client, device) = (try client(), Lab.device())
+      let turn = try turn(device, " agent=a", client)
+      expect(try client.request(line.replacing("{d}", with: device)), "OK")
+      expect(try client.request("DONE \(device) turn=\(turn.number)"), "OK")
+    }
+
+    // MARK: Retries
+
+    @Test func `a retry shows the turn again, and says nothing twice`() throws {
+      let (client, device) = (try client(), Lab.device())
+      let line = "TURN \(device) req=r1 {\"t\":\"one\"}"
+      let first = try turn(device, " req=r1 {\"t\":\"one\"}", client)
+      let again = try BegunTurn(client.request(line))
+      #expect(again.number == first.number)
+      #expect(try again.texts == ["one"])
+      expect(try client.request("TURN \(device) policy=join req=j {\"t\":\"two\"}"), "OK")
+      expect(try client.request("TURN \(device) policy=join req=j {\"t\":\"two\"}"), "OK")
+      let done = "DONE \(device) turn=\(first.number) req=d1 {\"say\":{\"t\":\"answer\"}}"
+      let goesOn = try client.request(done)
+      #expect(try TurnTexts.of(goesOn.json()) == ["two"])
+      #expect(try client.request(done).raw == goesOn.raw)
+      let end = "DONE \(device) turn=\(first.number) req=d2"
+      #expect(try client.request(end).raw == (try client.request(end).raw))
+      #expect(try BegunTurn(client.request(line)).reply.int("ttl_ms") == 0)
+      expect(try client.request("TURN \(device) req=r1 {\"t\":\"other\"}"), "ERR", "conflict")
+      #expect(try TurnTexts.of(device, client) == ["one", "two", "answer"])
+      expect(try client.request("DELETE \(device)"), "OK")
+      expect(try client.request(line), "NONE")
+    }
+
+    @Test func `STATS counts turns`() throws {
+      let (client, device) = (try client(), Lab.device())
+      func counts() throws -> [Int] {
+        let turns = try client.request("STATS").json()["turns"]
+        return ["running", "begun", "interrupted"].map { turns?[$0]?.int ?? -1 }
+      }
+      let before = try counts()
+      _ = try turn(device, "", client)
+      let turn = try turn(device, " policy=interrupt", client)
+      #expect(try counts() == zip(before, [1, 2, 1]).map { $0 + $1 })
+      expect(try client.request("DONE \(device) turn=\(turn.number)"), "OK")
+      #expect(try counts() == zip(before, [0, 2, 1]).map { $0 + $1 })
+    }
+  }
+}
