@@ -21,6 +21,7 @@ from latchkey import AsyncClient, Client
 from latchkey.asking import Bound
 from latchkey.lease import HeldLock
 from latchkey.results import Event
+from latchkey.running import RunningTurn
 from latchkey.testing import Worker
 
 # The adapters' tests run where their framework is installed: `scripts/test --all` has one for each.
@@ -176,9 +177,17 @@ class Scripted:
                     reply = self._script.pop(0)
                 if reply is None:
                     return
-                if reply is not ...:
-                    made.sendall(reply.encode() + b"\n")
+                if reply is not ... and not self._sent(made, reply.encode() + b"\n"):
+                    break
         self.ended += 1
+
+    @staticmethod
+    def _sent(made: socket.socket, data: bytes) -> bool:
+        try:
+            made.sendall(data)
+        except OSError:
+            return False
+        return True
 
     @staticmethod
     def _line(incoming: BinaryIO) -> bytes:
@@ -231,15 +240,15 @@ class Driver:
             return found
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            return self.done(found(*args, **kwargs))
+            return self.result_of(found(*args, **kwargs))
 
         return call
 
-    def done(self, result: Any) -> Any:
+    def result_of(self, result: Any) -> Any:
         """The result, awaited if it has to be."""
         if self._loop is not None and isinstance(result, Awaitable):
             result = self._loop.run_until_complete(_awaited(result))
-        is_ours = isinstance(result, (Bound, HeldLock))
+        is_ours = isinstance(result, (Bound, HeldLock, RunningTurn))
         return Driver(result, self._loop) if is_ours else result
 
     def take(self, events: Any, count: int) -> list[Event]:
@@ -247,7 +256,7 @@ class Driver:
         found: list[Event] = []
         while len(found) < count:
             try:
-                found.append(next(events) if self._loop is None else self.done(anext(events)))
+                found.append(next(events) if self._loop is None else self.result_of(anext(events)))
             except (StopIteration, StopAsyncIteration):
                 break
         return found
@@ -257,7 +266,7 @@ class Driver:
         if self._loop is None:
             events.close()
         else:
-            self.done(events.aclose())
+            self.result_of(events.aclose())
 
 
 async def _awaited(result: Awaitable[Any]) -> Any:

@@ -20,7 +20,7 @@ ELSEWHERE = {"AUTH": "secret=", "QUIT": "close()", "UNWATCH": "the end of the it
 NAMED = {"get_chat": "GET", "set_chat": "SET", "import_": "IMPORT"}
 
 # The names of payloads, and of words that are no option.
-PAYLOADS = {"fields", "config", "note", "message", "exported"}
+PAYLOADS = {"fields", "config", "note", "message", "changes", "exported"}
 
 
 def functions() -> dict[str, Callable[..., Any]]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .client import Client
 from .errors import (
     BadRequest,
+    Busy,
     Conflict,
     Forbidden,
     Held,
@@ -27,15 +28,17 @@ from .errors import (
     Quota,
     Refused,
     Stale,
+    TurnLost,
     Unavailable,
     UnknownOutcome,
 )
 from .lock import Lock
 from .names import ALL, Address, Duration, RawId
 from .session import Session
+from .turn import Turn
 
 if TYPE_CHECKING:
-    from .aio import AsyncClient, AsyncLock, AsyncSession
+    from .aio import AsyncClient, AsyncLock, AsyncSession, AsyncTurn
     from .behind import AutoSave, WriteBehind
     from .outbox import QueueFull
 
@@ -47,8 +50,10 @@ __all__ = [
     "AsyncClient",
     "AsyncLock",
     "AsyncSession",
+    "AsyncTurn",
     "AutoSave",
     "BadRequest",
+    "Busy",
     "Client",
     "Conflict",
     "Duration",
@@ -66,6 +71,8 @@ __all__ = [
     "Refused",
     "Session",
     "Stale",
+    "Turn",
+    "TurnLost",
     "Unavailable",
     "UnknownOutcome",
     "WriteBehind",
@@ -75,6 +82,7 @@ _LAZY = {
     "AsyncClient": "aio",
     "AsyncLock": "aio",
     "AsyncSession": "aio",
+    "AsyncTurn": "aio",
     "AutoSave": "behind",
     "QueueFull": "outbox",
     "WriteBehind": "behind",

@@ -38,14 +38,21 @@ class Awaiting(ABC):
 
 
 class Bound:
-    """An address, and the lock's token under which its changes happen."""
+    """An address, and the lock's token or the turn's number under which its changes happen."""
 
     is_stateless = False
     """True if this is not a session in Redis, but one in the memory of this process."""
 
-    def __init__(self, address: Address, token: int | None, record: Record | None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        token: int | None,
+        turn: int | None,
+        record: Record | None,
+    ) -> None:
         self.address = address
         self.token = token
+        self.turn = turn
         self.record = record
         """The record as it was when the session was recovered; `get` returns the present one."""
 
@@ -60,9 +67,8 @@ class Bound:
         return self.address.session
 
     def bind(self, request: Request[R]) -> Request[R]:
-        """Adds the token to a change that has none."""
-        if self.token is not None:
-            request.bind_token(self.token)
+        """Adds the token, or the turn's number, to a change that has none."""
+        request.bind(token=self.token, turn=self.turn)
         return request
 
     def __repr__(self) -> str:

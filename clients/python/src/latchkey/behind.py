@@ -212,6 +212,7 @@ class AutoSave(Sender):
         address: Address,
         *,
         token: int | None,
+        turn: int | None,
         quiet: Duration,
         longest: Duration,
         on_error: OnError | None,
@@ -219,7 +220,7 @@ class AutoSave(Sender):
         """See `Session.autosave`."""
 
         def build(members: Mapping[str, Any]) -> Request[Any]:
-            return verbs.set(address, members, token=token)
+            return verbs.set(address, members, token=token, turn=turn)
 
         self._draft = Draft(build, quiet, longest)
         super().__init__(client, self._draft, on_error)

@@ -20,9 +20,10 @@ from .lock import Lock
 from .names import ALL, Address, All, Duration
 from .reply import RejectedError
 from .request import Request
-from .results import Event, Recovered
+from .results import Begun, Event, Recovered
 from .session import Session
 from .table import Verbs
+from .turn import Turn
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -53,10 +54,35 @@ class RecoveredSession(Generic[P]):
             request = build(device, *args, **kwargs)
             record = client.ask(request)
             where = Address(device, record["session"])
-            return Session(client, where, token=request.token, record=record)
+            return Session(client, where, token=request.token, turn=request.turn, record=record)
 
         session.__doc__ = build.__doc__
         return session
+
+
+class BegunTurn(Generic[P]):
+    """`turn`: TURN, with an object for the turn as its result."""
+
+    def __init__(self, build: Callable[Concatenate[str, P], Request[Begun]]) -> None:
+        self._build = build
+        self.__doc__ = build.__doc__
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> Callable[Concatenate[str, P], Request[Begun]]: ...
+    @overload
+    def __get__(self, owner: Client, kind: type) -> Callable[Concatenate[str, P], Turn]: ...
+    def __get__(self, owner: Client | None, kind: type) -> Any:
+        build = self._build
+        if owner is None:
+            return build
+        client = owner
+
+        def turn(device: str, *args: P.args, **kwargs: P.kwargs) -> Turn:
+            asked = Moment.now()
+            return Turn(client, device, client.ask(build(device, *args, **kwargs)), asked)
+
+        turn.__doc__ = build.__doc__
+        return turn
 
 
 class Client(Verbs, Blocking):
@@ -95,14 +121,20 @@ class Client(Verbs, Blocking):
         self._threads = _Threads(self.options)
 
     session = RecoveredSession(verbs.recover)
+    turn = BegunTurn(verbs.turn)
 
     def attach(
-        self, device: str, session: str | None = None, *, token: int | None = None
+        self,
+        device: str,
+        session: str | None = None,
+        *,
+        token: int | None = None,
+        turn: int | None = None,
     ) -> Session:
         """A handle for a session whose id is known, or for the device's current one.
 
         Sends nothing, so the session need not exist."""
-        return Session(self, Address(device, session), token=token)
+        return Session(self, Address(device, session), token=token, turn=turn)
 
     def stateless(self, device: str, fields: Mapping[str, Any] | None = None) -> Session:
         """A session in the memory of this process, for a function that would rather answer without

@@ -36,8 +36,27 @@ class Held(LatchkeyError):
         return self.body.get("ttl_ms") or 0
 
 
+class Busy(LatchkeyError):
+    """Another turn of the device is running; nothing changed."""
+
+    @property
+    def agent(self) -> str | None:
+        """The agent of the running turn, or None if it has none."""
+        return self.body.get("agent")
+
+    @property
+    def ttl_ms(self) -> int:
+        """The milliseconds until the running turn expires unless it is renewed."""
+        return self.body.get("ttl_ms") or 0
+
+    @property
+    def ahead(self) -> int:
+        """How many requests for a turn wait before this one."""
+        return self.body.get("ahead") or 0
+
+
 class Stale(LatchkeyError):
-    """The token, revision or message number that was sent is not current; nothing changed."""
+    """The token, turn, revision or message number that was sent is not current; nothing changed."""
 
     @property
     def rev(self) -> int | None:
@@ -48,6 +67,11 @@ class Stale(LatchkeyError):
     def seq(self) -> int | None:
         """The chat's newest message number, where it was a chat that was read."""
         return self.body.get("seq")
+
+    @property
+    def interrupted(self) -> bool:
+        """True if the turn that was sent was ended by another one, or by SEIZE or CLEAR."""
+        return bool(self.body.get("interrupted"))
 
 
 class NotFound(LatchkeyError):
@@ -98,12 +122,17 @@ class LockLost(LatchkeyError):
     """The lock ended while it was needed: it expired, or another agent or process has it."""
 
 
+class TurnLost(LatchkeyError):
+    """The turn ended while it was needed: it expired, or another one interrupted it."""
+
+
 class ProtocolError(LatchkeyError):
     """The peer sent a line that is no reply of a Latchkey worker."""
 
 
 ERRORS: dict[str, type[LatchkeyError]] = {
     "HELD": Held,
+    "BUSY": Busy,
     "STALE": Stale,
     "NONE": NotFound,
     "bad_request": BadRequest,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import results, verbs
-from .channel import Channel
 from .errors import Held, LatchkeyError, NotFound, Stale
+from .keeper import Keeper
 from .lease import HeldLock, Moment, note
 from .names import Duration
 
@@ -38,9 +37,7 @@ class Lock(HeldLock):
         super().__init__(device, grant, asked)
         self._client = client
         self._release = release
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._channel: Channel | None = None
+        self._keeper = Keeper(client, self._lease, self._renew)
 
     def renew(self, ttl: Duration | None = None) -> None:
         """Renews it now. Raises LockLost if it is not held, Unavailable."""
@@ -49,7 +46,7 @@ class Lock(HeldLock):
 
     def release(self) -> None:
         """Ends it. Raises LockLost if it had ended before, Unavailable, UnknownOutcome."""
-        self._stop()
+        self._keeper.stop()
         self.check()
         try:
             self._client.ask(verbs.unlock(self.device, self.agent, token=self.token))
@@ -62,7 +59,7 @@ class Lock(HeldLock):
         """Passes it to another agent; it is then not this process's any more.
 
         Returns the receiver's grant. Raises LockLost, Unavailable, UnknownOutcome."""
-        self._stop()
+        self._keeper.stop()
         self.check()
         request = verbs.handoff(self.device, self.agent, to, note, token=self.token)
         try:
@@ -74,11 +71,7 @@ class Lock(HeldLock):
         return grant
 
     def __enter__(self) -> Self:
-        self._channel = self._client.channel()
-        self._thread = threading.Thread(
-            target=self._keep, args=(self._channel,), name="latchkey-lock", daemon=True
-        )
-        self._thread.start()
+        self._keeper.start()
         return self
 
     def __exit__(
@@ -93,36 +86,12 @@ class Lock(HeldLock):
             if self._release:
                 self.release()
             else:
-                self._stop()
+                self._keeper.stop()
                 self.check()
         except LatchkeyError as error:
             if body is None:
                 raise
             note(body, error)
-
-    def _stop(self) -> None:
-        """Ends the thread; a renewal that is under way is given up."""
-        thread, self._thread = self._thread, None
-        if thread is None or self._lease.is_forked:
-            return
-        self._stopped.set()
-        if self._channel is not None:
-            self._channel.abort()
-        thread.join(self._client.options.reply_s)
-
-    def _keep(self, channel: Channel) -> None:
-        """The thread: renews until the block ends or the lock is lost."""
-        try:
-            while not self._stopped.wait(self._lease.next_s(Moment.now())):
-                left_s = self._lease.left_s(Moment.now())
-                if left_s <= 0:
-                    return
-                try:
-                    self._renew(self._client.over(channel, left_s, self._stopped))
-                except LatchkeyError as error:
-                    self._lease.failed(error)
-        finally:
-            channel.close()
 
     def _renew(self, client: Client, ttl: Duration | None = None) -> None:
         asked = Moment.now()

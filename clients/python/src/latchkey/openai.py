@@ -43,6 +43,7 @@ class LatchkeySession:
         chat: int | None = None,
         user: str | None = None,
         token: int | None = None,
+        turn: int | None = None,
         idle: Duration = 0,
         abandon: Duration = 0,
         life: Duration = 0,
@@ -51,8 +52,9 @@ class LatchkeySession:
 
         `session_settings`: a `SessionSettings`, or a dict of its members.
         `chat`: a chat of the session, else the current one. `user`: a user to link a new session
-        to, and to recover only sessions of. `token`: the device's lock, under which each change
-        happens; else changes need none. `idle`, `abandon`, `life`: clocks of a new session."""
+        to, and to recover only sessions of. `token` or `turn`: the device's lock or its running
+        turn, under which each change happens; else changes need none. `idle`, `abandon`, `life`:
+        clocks of a new session."""
         settings = importlib.import_module("agents.memory.session_settings")
         self.session_id = session_id
         self.session_settings: Any = (
@@ -64,7 +66,7 @@ class LatchkeySession:
         self._client = client or AsyncClient()
         self._is_own = client is None
         self._where = Address(session_id, None, chat) if chat is not None else Address(session_id)
-        self._token = token
+        self._under: dict[str, Any] = {"token": token, "turn": turn}
         self._opening: dict[str, Any] = {
             "user": user,
             "idle": idle,
@@ -110,12 +112,12 @@ class LatchkeySession:
 
     async def _say(self, items: list[Any]) -> None:
         try:
-            await self._client.say(self._where, items, token=self._token)
+            await self._client.say(self._where, items, **self._under)
         except (NotFound, IllegalState):
             # There is none yet, or it was abandoned. Of several tasks that come here at once one
             # makes the session, the others recover it.
-            await self._client.recover(self._where.device, token=self._token, **self._opening)
-            await self._client.say(self._where, items, token=self._token)
+            await self._client.recover(self._where.device, **self._under, **self._opening)
+            await self._client.say(self._where, items, **self._under)
 
     async def pop_item(self) -> Any | None:
         """Removes the newest item and returns it; None if there is none. Raises LatchkeyError."""
@@ -124,7 +126,7 @@ class LatchkeySession:
 
     async def _pop(self) -> Any | None:
         while True:
-            popped = await self._client.pop(self._where, token=self._token)
+            popped = await self._client.pop(self._where, **self._under)
             # An item that is corrupt in Redis is removed and hides no other.
             if popped is None or popped["message"] is not None:
                 return None if popped is None else popped["message"]
@@ -136,7 +138,7 @@ class LatchkeySession:
 
     async def _clear(self) -> None:
         try:
-            await self._client.forget(self._where, token=self._token)
+            await self._client.forget(self._where, **self._under)
         except NotFound:
             return  # nothing was ever added
 

@@ -18,7 +18,7 @@ class Reply(NamedTuple):
     """One line from the worker."""
 
     word: str
-    """`OK`, `HELD`, `NONE`, `STALE`, `ERR` or `EVENT`."""
+    """`OK`, `HELD`, `BUSY`, `NONE`, `STALE`, `ERR` or `EVENT`."""
     rest: str
     """What follows the word, as it came: JSON, or for `ERR` a code and a text."""
 
@@ -47,10 +47,15 @@ def _sentence(word: str, verb: str, body: dict[str, Any]) -> str:
     if word == "HELD":
         ttl_s = (body.get("ttl_ms") or 0) / 1000
         return f"{verb}: the device is held by {body.get('agent')!r} for {ttl_s:g} s more"
+    if word == "BUSY":
+        ttl_s = (body.get("ttl_ms") or 0) / 1000
+        return f"{verb}: another turn of the device is running, for {ttl_s:g} s more at most"
     if word == "NONE":
         return f"{verb}: there is no such lock, session, chat or message"
     members = ", ".join(f"{name}={value!r}" for name, value in body.items())
-    return f"{verb}: the given token, revision or number is not current: {members or 'unknown'}"
+    return (
+        f"{verb}: the given token, turn, revision or number is not current: {members or 'unknown'}"
+    )
 
 
 class RejectedError(Exception):
@@ -61,7 +66,7 @@ class RejectedError(Exception):
         self.reply = reply
 
 
-WORDS = frozenset({"OK", "HELD", "NONE", "STALE", "ERR", "EVENT"})
+WORDS = frozenset({"OK", "HELD", "BUSY", "NONE", "STALE", "ERR", "EVENT"})
 
 
 def parse_reply(line: bytes) -> Reply:

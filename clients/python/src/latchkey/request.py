@@ -54,6 +54,12 @@ class Request(Generic[R_co]):
         return None if token is None else int(token)
 
     @property
+    def turn(self) -> int | None:
+        """The turn's number, if the change is to happen only while it runs."""
+        turn = self.options.get("turn")
+        return None if turn is None else int(turn)
+
+    @property
     def is_change(self) -> bool:
         """True if the outcome matters: the request changes something."""
         return "req" in self.options
@@ -72,9 +78,13 @@ class Request(Generic[R_co]):
         self.options.pop("req", None)
         return self
 
-    def bind_token(self, token: int) -> None:
-        """Adds the lock's token to a change that has none."""
-        if self.is_change and "token" not in self.options:
+    def bind(self, *, token: int | None, turn: int | None) -> None:
+        """Adds the lock's token or the turn's number to a change that has none of them."""
+        if not self.is_change or "token" in self.options or "turn" in self.options:
+            return
+        if turn is not None:
+            self.options["turn"] = number(turn)
+        elif token is not None:
             self.options["token"] = number(token)
 
     def result(self, reply: Reply) -> R_co:
@@ -87,11 +97,16 @@ class Request(Generic[R_co]):
 
 
 def change(
-    options: Mapping[str, str | None], *, token: int | None, req: str | None
+    options: Mapping[str, str | None],
+    *,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None,
 ) -> dict[str, str | None]:
     """The options of a request that changes something: with the key `req`, or a new one."""
     return {
         **options,
         "token": None if token is None else number(token),
+        "turn": None if turn is None else number(turn),
         "req": new_req() if req is None else encode_id(req),
     }

@@ -110,6 +110,47 @@ class Recovered(_Recovered, total=False):
     ignored: list[str]
 
 
+class _Begun(TypedDict):
+    turn: int
+    ttl_ms: int
+    session: str
+    how: str
+    chat: int
+    seq: int | None
+    messages: list[Message]
+    more: bool
+    fields: dict[str, Any]
+    phase: str | None
+    step: str | None
+    waited_ms: int
+
+
+class Begun(_Begun, total=False):
+    """A turn that has begun, or a message that was joined to the running one.
+
+    `token` is that of the lock, with `agent`. With `joined`, the number of the running turn, only
+    `seq` is there besides."""
+
+    token: int
+    ignored: list[str]
+    joined: int
+
+
+class _Ended(TypedDict):
+    seq: int | None
+    rev: int | None
+
+
+class Ended(_Ended, total=False):
+    """A turn that has ended; or, with `turn`, that goes on because of the joined `messages`.
+
+    `joined` is the number of messages that are left without an answer."""
+
+    turn: int
+    messages: list[Message]
+    joined: int
+
+
 class Chat(TypedDict):
     """A chat of a session. `config` is None if the chat has none."""
 
@@ -147,11 +188,18 @@ class Revised(TypedDict):
     rev: int
 
 
-class Touched(TypedDict):
-    """When a session will pause and expire unless it is touched again; None is never."""
-
+class _Touched(TypedDict):
     idle_at: int | None
     life_at: int | None
+
+
+class Touched(_Touched, total=False):
+    """When a session will pause and expire unless it is touched again; None is never.
+
+    Of a turn also its `ttl_ms`, and how many messages are `joined` to it."""
+
+    ttl_ms: int
+    joined: int
 
 
 class Sessions(TypedDict):

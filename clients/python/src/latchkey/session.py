@@ -28,17 +28,18 @@ class Session(BlockingBound, SessionVerbs):
         address: Address,
         *,
         token: int | None = None,
+        turn: int | None = None,
         record: Record | None = None,
     ) -> None:
         """`record` is that of the reply which named the session. With `token` every change
-        happens only under the lock of that token."""
-        super().__init__(address, token, record)
+        happens only under the lock of that token, with `turn` only while that turn runs."""
+        super().__init__(address, token, turn, record)
         self._client = client
 
     def at(self, chat: int | str) -> Session:
         """The same session, with a chat for the verbs that have one: a number or `'current'`."""
         where = Address(self.device, self.id, chat)
-        return Session(self._client, where, token=self.token, record=self.record)
+        return Session(self._client, where, token=self.token, turn=self.turn, record=self.record)
 
     def autosave(
         self,
@@ -58,6 +59,7 @@ class Session(BlockingBound, SessionVerbs):
             self._client,
             self.address,
             token=self.token,
+            turn=self.turn,
             quiet=quiet,
             longest=longest,
             on_error=on_error,

@@ -7,7 +7,7 @@ from .asking import SessionVerb, Verb
 
 
 class Verbs:
-    """The verbs that both clients have. `lock` and `watch` are the clients' own."""
+    """The verbs that both clients have. `lock`, `turn` and `watch` are the clients' own."""
 
     renew = Verb(verbs.renew)
     unlock = Verb(verbs.unlock)
@@ -15,6 +15,7 @@ class Verbs:
     seize = Verb(verbs.seize)
     clear = Verb(verbs.clear)
     holder = Verb(verbs.holder)
+    done = Verb(verbs.done)
     open = Verb(verbs.open)
     get = Verb(verbs.get)
     get_chat = Verb(verbs.get_chat)

@@ -5,6 +5,7 @@ are these. Parameters that occur in many verbs:
 
 - `where`: a device's id, any text; or `Address(device, session, chat)`.
 - `token`: the fencing token of the device's lock. The change happens only under this lock.
+- `turn`: the number of the device's running turn, in place of `token`.
 - `req`: the idempotency key, any text. Each change has one; without this parameter it is random,
   and protects the call's own retries. Derive it from the id of the event that causes the change,
   so that a second delivery of the event is applied once, too.
@@ -53,6 +54,15 @@ def _flag(value: bool | None) -> str | None:
 
 def _object(value: Json | None) -> str | None:
     return None if value is None else names.dump(dict(value))
+
+
+def _messages(message: Json | Sequence[Json]) -> str:
+    """One message, or several."""
+    if isinstance(message, (str, bytes)):
+        raise TypeError("a message is a mapping, or a sequence of them")
+    if isinstance(message, Mapping):
+        return names.dump(dict(message))
+    return names.dump([dict(one) for one in message])
 
 
 def _session(where: Where, instead: str) -> str:
@@ -172,6 +182,97 @@ def holder(device: str) -> Request[results.Holder | None]:
     )
 
 
+# --- turns --------------------------------------------------------------------------------------
+
+
+def turn(
+    device: str,
+    message: Json | Sequence[Json] | None = None,
+    *,
+    agent: str | None = None,
+    token: int | None = None,
+    user: str | None = None,
+    policy: str | None = None,
+    ttl: Duration | None = None,
+    last: int | None = None,
+    name: str | None = None,
+    thread: str | None = None,
+    phase: str | None = None,
+    step: str | None = None,
+    idle: Duration | None = None,
+    abandon: Duration | None = None,
+    archive: Duration | None = None,
+    life: Duration | None = None,
+    keep: Duration | None = None,
+    warn: Duration | None = None,
+    fenced: bool | None = None,
+    req: str | None = None,
+) -> Request[results.Begun]:
+    """Begins a turn: the device's session is recovered or made, and the message is said in it.
+
+    `policy` says what to do while another turn runs: `enqueue`, `reject`, `join`, `interrupt` or
+    `rollback`. `agent` acquires the device's lock too. `last` (20) is how many of the newest
+    messages are returned. The other parameters are those of `open`. Raises Busy, Held, Stale,
+    Quota; NotFound if this is a retry and the session is gone."""
+    opened = open(
+        "-",
+        user=user,
+        name=name,
+        thread=thread,
+        phase=phase,
+        step=step,
+        idle=idle,
+        abandon=abandon,
+        archive=archive,
+        life=life,
+        keep=keep,
+        warn=warn,
+        fenced=fenced,
+        token=token,
+        req=req,
+    )
+    own = {"agent": _id(agent), "policy": _text(policy), "ttl": _time(ttl), "last": _int(last)}
+    return Request(
+        "TURN",
+        (encode_id(device),),
+        {**own, **opened.options},
+        None if message is None else _messages(message),
+        read=results.reader(results.Begun),
+    )
+
+
+def done(
+    device: str,
+    changes: Json | None = None,
+    *,
+    turn: int,
+    phase: str | None = None,
+    step: str | None = None,
+    seen: int | None = None,
+    last: bool | None = None,
+    req: str | None = None,
+) -> Request[results.Ended]:
+    """Applies a turn's last changes in one step, and ends it.
+
+    `changes` has the members `say`, `set`, `phase` and `step`, each of which may be missing. If
+    messages were joined to the turn after number `seen`, it goes on, and the result has them;
+    `last` ends it all the same. Raises Stale if the turn does not run any more, Quota,
+    IllegalState."""
+    options = {
+        "phase": _text(phase),
+        "step": _text(step),
+        "seen": _int(seen),
+        "last": _flag(last),
+    }
+    return Request(
+        "DONE",
+        (encode_id(device),),
+        change(options, turn=turn, req=req),
+        _object(changes),
+        read=results.reader(results.Ended),
+    )
+
+
 # --- sessions --------------------------------------------------------------------------------
 
 
@@ -192,6 +293,7 @@ def open(
     warn: Duration | None = None,
     fenced: bool | None = None,
     token: int | None = None,
+    turn: int | None = None,
     req: str | None = None,
 ) -> Request[results.Record]:
     """Makes a session, now the device's current one.
@@ -215,7 +317,7 @@ def open(
     return Request(
         "OPEN",
         (encode_id(device),),
-        change(options, token=token, req=req),
+        change(options, token=token, turn=turn, req=req),
         _object(fields),
         read=results.reader(results.Record),
     )
@@ -240,6 +342,7 @@ def recover(
     warn: Duration | None = None,
     fenced: bool | None = None,
     token: int | None = None,
+    turn: int | None = None,
     req: str | None = None,
 ) -> Request[results.Recovered]:
     """With a session's address, makes it active; with a device, its hinted or latest session.
@@ -262,6 +365,7 @@ def recover(
         warn=warn,
         fenced=fenced,
         token=token,
+        turn=turn,
         req=req,
     )
     return Request(
@@ -300,6 +404,7 @@ def set(
     step: str | None = None,
     rev: int | None = None,
     token: int | None = None,
+    turn: int | None = None,
     req: str | None = None,
 ) -> Request[results.Revised]:
     """Merges members into a session's fields; None removes one.
@@ -316,7 +421,7 @@ def set(
     return Request(
         "SET",
         (_session(where, "set_chat"),),
-        change(options, token=token, req=req),
+        change(options, token=token, turn=turn, req=req),
         _object(fields),
         read=results.reader(results.Revised),
     )
@@ -328,6 +433,7 @@ def set_chat(
     *,
     name: str | None = None,
     token: int | None = None,
+    turn: int | None = None,
     req: str | None = None,
 ) -> Request[results.ChatName]:
     """Sets a chat's name and merges members into its configuration; None removes one.
@@ -337,20 +443,20 @@ def set_chat(
     return Request(
         "SET",
         (names.address(where),),
-        change({"name": _text(name)}, token=token, req=req),
+        change({"name": _text(name)}, token=token, turn=turn, req=req),
         _object(config),
         read=results.reader(results.ChatName),
     )
 
 
 def touch(
-    where: Where, *, token: int | None = None, req: str | None = None
+    where: Where, *, token: int | None = None, turn: int | None = None, req: str | None = None
 ) -> Request[results.Touched]:
     """Records activity; cheap. Raises NotFound, Stale, IllegalState."""
     return Request(
         "TOUCH",
         (names.address(where),),
-        change({}, token=token, req=req),
+        change({}, token=token, turn=turn, req=req),
         read=results.reader(results.Touched),
     )
 
@@ -361,28 +467,34 @@ def _transition(
     outcome: tuple[str, ...],
     reason: str | None,
     token: int | None,
+    turn: int | None,
     req: str | None,
 ) -> Request[results.Record]:
     return Request(
         verb,
         (names.address(where), *outcome),
-        change({"reason": _text(reason)}, token=token, req=req),
+        change({"reason": _text(reason)}, token=token, turn=turn, req=req),
         read=results.reader(results.Record),
     )
 
 
 def pause(
-    where: Where, *, reason: str | None = None, token: int | None = None, req: str | None = None
+    where: Where,
+    *,
+    reason: str | None = None,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
 ) -> Request[results.Record]:
     """Pauses an active session. Raises NotFound, Stale, IllegalState."""
-    return _transition("PAUSE", where, (), reason, token, req)
+    return _transition("PAUSE", where, (), reason, token, turn, req)
 
 
 def resume(
-    where: Where, *, token: int | None = None, req: str | None = None
+    where: Where, *, token: int | None = None, turn: int | None = None, req: str | None = None
 ) -> Request[results.Record]:
     """Makes a paused session active. Raises NotFound, Stale, IllegalState."""
-    return _transition("RESUME", where, (), None, token, req)
+    return _transition("RESUME", where, (), None, token, turn, req)
 
 
 def close(
@@ -391,33 +503,42 @@ def close(
     *,
     reason: str | None = None,
     token: int | None = None,
+    turn: int | None = None,
     req: str | None = None,
 ) -> Request[results.Record]:
     """Ends a session: `completed` or `failed`. Raises NotFound, Stale, IllegalState."""
-    return _transition("CLOSE", where, (names.word(outcome),), reason, token, req)
+    return _transition("CLOSE", where, (names.word(outcome),), reason, token, turn, req)
 
 
 def archive(
-    where: Where, *, token: int | None = None, req: str | None = None
+    where: Where, *, token: int | None = None, turn: int | None = None, req: str | None = None
 ) -> Request[results.Record]:
     """Archives a session now, in any state. Raises NotFound, Stale."""
-    return _transition("ARCHIVE", where, (), None, token, req)
+    return _transition("ARCHIVE", where, (), None, token, turn, req)
 
 
-def delete(where: Where, *, token: int | None = None, req: str | None = None) -> Request[None]:
+def delete(
+    where: Where, *, token: int | None = None, turn: int | None = None, req: str | None = None
+) -> Request[None]:
     """Removes a session with its chats, messages and links; or one chat.
 
     Raises NotFound, Stale."""
     return Request(
         "DELETE",
         (names.address(where),),
-        change({}, token=token, req=req),
+        change({}, token=token, turn=turn, req=req),
         read=results.nothing,
     )
 
 
 def link(
-    where: Where, kind: str, ref: str, *, token: int | None = None, req: str | None = None
+    where: Where,
+    kind: str,
+    ref: str,
+    *,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
 ) -> Request[None]:
     """Links a session to an object of the caller's, such as `'mission', 'm-17'`.
 
@@ -425,19 +546,25 @@ def link(
     return Request(
         "LINK",
         (names.address(where), encode_id(kind), encode_id(ref)),
-        change({}, token=token, req=req),
+        change({}, token=token, turn=turn, req=req),
         read=results.nothing,
     )
 
 
 def unlink(
-    where: Where, kind: str, ref: str, *, token: int | None = None, req: str | None = None
+    where: Where,
+    kind: str,
+    ref: str,
+    *,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
 ) -> Request[None]:
     """Removes a link; one that does not exist is no error. Raises NotFound, Stale."""
     return Request(
         "UNLINK",
         (names.address(where), encode_id(kind), encode_id(ref)),
-        change({}, token=token, req=req),
+        change({}, token=token, turn=turn, req=req),
         read=results.nothing,
     )
 
@@ -478,6 +605,7 @@ def chat(
     *,
     name: str | None = None,
     token: int | None = None,
+    turn: int | None = None,
     req: str | None = None,
 ) -> Request[results.ChatName]:
     """Adds a chat, now the current one; `config` is its configuration.
@@ -486,20 +614,20 @@ def chat(
     return Request(
         "CHAT",
         (names.address(where),),
-        change({"name": _text(name)}, token=token, req=req),
+        change({"name": _text(name)}, token=token, turn=turn, req=req),
         _object(config),
         read=results.reader(results.ChatName),
     )
 
 
 def switch(
-    where: Where, *, token: int | None = None, req: str | None = None
+    where: Where, *, token: int | None = None, turn: int | None = None, req: str | None = None
 ) -> Request[results.ChatNumber]:
     """Makes the chat in the address the current one. Raises NotFound, Stale, IllegalState."""
     return Request(
         "SWITCH",
         (names.address(where),),
-        change({}, token=token, req=req),
+        change({}, token=token, turn=turn, req=req),
         read=results.reader(results.ChatNumber),
     )
 
@@ -514,19 +642,17 @@ def say(
     message: Json | Sequence[Json],
     *,
     token: int | None = None,
+    turn: int | None = None,
     req: str | None = None,
 ) -> Request[results.Said]:
     """Appends one message, or several in one step, to a chat; a message is a JSON object.
 
     Raises NotFound, Stale, IllegalState."""
-    if isinstance(message, (str, bytes)):
-        raise TypeError("a message is a mapping, or a sequence of them")
-    payload = dict(message) if isinstance(message, Mapping) else [dict(one) for one in message]
     return Request(
         "SAY",
         (names.address(where),),
-        change({}, token=token, req=req),
-        names.dump(payload),
+        change({}, token=token, turn=turn, req=req),
+        _messages(message),
         read=results.reader(results.Said),
     )
 
@@ -551,7 +677,7 @@ def history(
 
 
 def pop(
-    where: Where, *, token: int | None = None, req: str | None = None
+    where: Where, *, token: int | None = None, turn: int | None = None, req: str | None = None
 ) -> Request[results.Message | None]:
     """Removes the newest message of a chat and returns it, or None if there is none.
 
@@ -559,20 +685,20 @@ def pop(
     return Request(
         "POP",
         (names.address(where),),
-        change({}, token=token, req=req),
+        change({}, token=token, turn=turn, req=req),
         read=results.optional(results.Message),
         is_optional=True,
     )
 
 
 def forget(
-    where: Where, *, token: int | None = None, req: str | None = None
+    where: Where, *, token: int | None = None, turn: int | None = None, req: str | None = None
 ) -> Request[results.Removed]:
     """Removes all messages of a chat. Raises NotFound, Stale, IllegalState."""
     return Request(
         "FORGET",
         (names.address(where),),
-        change({}, token=token, req=req),
+        change({}, token=token, turn=turn, req=req),
         read=results.reader(results.Removed),
     )
 
@@ -647,6 +773,7 @@ def import_(
     *,
     replace: bool | None = None,
     token: int | None = None,
+    turn: int | None = None,
     req: str | None = None,
 ) -> Request[results.Record]:
     """Creates a session from what `export` returned, byte for byte.
@@ -657,7 +784,7 @@ def import_(
     return Request(
         "IMPORT",
         (),
-        change({"replace": _flag(replace)}, token=token, req=req),
+        change({"replace": _flag(replace)}, token=token, turn=turn, req=req),
         exported,
         read=results.reader(results.Record),
     )

@@ -3,5 +3,6 @@
 from .client import AsyncClient
 from .lock import AsyncLock
 from .session import AsyncSession
+from .turn import AsyncTurn
 
-__all__ = ["AsyncClient", "AsyncLock", "AsyncSession"]
+__all__ = ["AsyncClient", "AsyncLock", "AsyncSession", "AsyncTurn"]

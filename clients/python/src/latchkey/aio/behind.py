@@ -182,6 +182,7 @@ class AsyncAutoSave(Sender):
         address: Address,
         *,
         token: int | None,
+        turn: int | None,
         quiet: Duration,
         longest: Duration,
         on_error: OnError | None,
@@ -189,7 +190,7 @@ class AsyncAutoSave(Sender):
         """See `Session.autosave`."""
 
         def build(members: Mapping[str, Any]) -> Request[Any]:
-            return verbs.set(address, members, token=token)
+            return verbs.set(address, members, token=token, turn=turn)
 
         self._draft = Draft(build, quiet, longest)
         super().__init__(client, self._draft, on_error)

@@ -20,7 +20,7 @@ from ..forking import Forked
 from ..names import ALL, Address, All, Duration
 from ..reply import RejectedError
 from ..request import Request
-from ..results import Event, Recovered
+from ..results import Begun, Event, Recovered
 from ..table import Verbs
 from ..waiting import Idle
 from . import following
@@ -29,6 +29,7 @@ from .channel import Channel
 from .lock import LockCall
 from .session import AsyncSession
 from .stateless import AsyncStatelessSession
+from .turn import TurnCall
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -59,10 +60,38 @@ class RecoveredSession(Generic[P]):
             request = build(device, *args, **kwargs)
             record = await client.ask(request)
             where = Address(device, record["session"])
-            return AsyncSession(client, where, token=request.token, record=record)
+            return AsyncSession(
+                client, where, token=request.token, turn=request.turn, record=record
+            )
 
         session.__doc__ = build.__doc__
         return session
+
+
+class BegunTurn(Generic[P]):
+    """`turn`: TURN, with an object for the turn as its result."""
+
+    def __init__(self, build: Callable[Concatenate[str, P], Request[Begun]]) -> None:
+        self._build = build
+        self.__doc__ = build.__doc__
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> Callable[Concatenate[str, P], Request[Begun]]: ...
+    @overload
+    def __get__(
+        self, owner: AsyncClient, kind: type
+    ) -> Callable[Concatenate[str, P], TurnCall]: ...
+    def __get__(self, owner: AsyncClient | None, kind: type) -> Any:
+        build = self._build
+        if owner is None:
+            return build
+        client = owner
+
+        def turn(device: str, *args: P.args, **kwargs: P.kwargs) -> TurnCall:
+            return TurnCall(client, device, build(device, *args, **kwargs))
+
+        turn.__doc__ = build.__doc__
+        return turn
 
 
 class AsyncClient(Verbs, Awaiting):
@@ -91,14 +120,20 @@ class AsyncClient(Verbs, Awaiting):
         self._own: Channel | None = None
 
     session = RecoveredSession(verbs.recover)
+    turn = BegunTurn(verbs.turn)
 
     def attach(
-        self, device: str, session: str | None = None, *, token: int | None = None
+        self,
+        device: str,
+        session: str | None = None,
+        *,
+        token: int | None = None,
+        turn: int | None = None,
     ) -> AsyncSession:
         """A handle for a session whose id is known, or for the device's current one.
 
         Sends nothing, so the session need not exist."""
-        return AsyncSession(self, Address(device, session), token=token)
+        return AsyncSession(self, Address(device, session), token=token, turn=turn)
 
     def stateless(self, device: str, fields: Mapping[str, Any] | None = None) -> AsyncSession:
         """As `Client.stateless`; its methods are coroutines."""

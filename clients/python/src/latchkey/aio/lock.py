@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from ..errors import Held, LatchkeyError, NotFound, Stale
 from ..lease import HeldLock, Moment, note
 from ..names import Duration
 from ..request import Request
+from .keeper import Keeper
 
 if TYPE_CHECKING:
     from .client import AsyncClient
@@ -29,7 +29,7 @@ class AsyncLock(HeldLock):
     ) -> None:
         super().__init__(device, grant, asked)
         self._client = client
-        self._task: asyncio.Task[None] | None = None
+        self._keeper = Keeper(client, self._lease, self._renew)
 
     async def renew(self, ttl: Duration | None = None) -> None:
         """Renews it now. Raises LockLost if it is not held, Unavailable."""
@@ -38,7 +38,7 @@ class AsyncLock(HeldLock):
 
     async def release(self) -> None:
         """Ends it. Raises LockLost if it had ended before, Unavailable, UnknownOutcome."""
-        await self.stop()
+        await self._keeper.stop()
         self.check()
         try:
             await self._client.ask(verbs.unlock(self.device, self.agent, token=self.token))
@@ -53,7 +53,7 @@ class AsyncLock(HeldLock):
         """Passes it to another agent; it is then not this process's any more.
 
         Returns the receiver's grant. Raises LockLost, Unavailable, UnknownOutcome."""
-        await self.stop()
+        await self._keeper.stop()
         self.check()
         request = verbs.handoff(self.device, self.agent, to, note, token=self.token)
         try:
@@ -66,14 +66,7 @@ class AsyncLock(HeldLock):
 
     def start(self) -> None:
         """Begins to renew it in a task of the running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._keep(), name="latchkey-lock")
-
-    async def stop(self) -> None:
-        """Ends the task; a renewal that is under way is given up."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait((task,))
+        self._keeper.start()
 
     async def finish(self, body: BaseException | None, *, release: bool) -> None:
         """The end of the block."""
@@ -83,25 +76,12 @@ class AsyncLock(HeldLock):
             if release:
                 await self.release()
             else:
-                await self.stop()
+                await self._keeper.stop()
                 self.check()
         except LatchkeyError as error:
             if body is None:
                 raise
             note(body, error)
-
-    async def _keep(self) -> None:
-        """The task: renews until the block ends or the lock is lost."""
-        while True:
-            await asyncio.sleep(self._lease.next_s(Moment.now()))
-            left_s = self._lease.left_s(Moment.now())
-            if left_s <= 0:
-                return
-            try:
-                timeout_s = min(left_s, self._client.options.timeout_s)
-                await self._renew(self._client.within(timeout_s))
-            except LatchkeyError as error:
-                self._lease.failed(error)
 
     async def _renew(self, client: AsyncClient, ttl: Duration | None = None) -> None:
         asked = Moment.now()

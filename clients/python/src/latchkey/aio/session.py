@@ -28,16 +28,19 @@ class AsyncSession(AwaitingBound, SessionVerbs):
         address: Address,
         *,
         token: int | None = None,
+        turn: int | None = None,
         record: Record | None = None,
     ) -> None:
         """As `latchkey.Session`."""
-        super().__init__(address, token, record)
+        super().__init__(address, token, turn, record)
         self._client = client
 
     def at(self, chat: int | str) -> AsyncSession:
         """The same session, with a chat for the verbs that have one: a number or `'current'`."""
         where = Address(self.device, self.id, chat)
-        return AsyncSession(self._client, where, token=self.token, record=self.record)
+        return AsyncSession(
+            self._client, where, token=self.token, turn=self.turn, record=self.record
+        )
 
     def autosave(
         self,
@@ -51,6 +54,7 @@ class AsyncSession(AwaitingBound, SessionVerbs):
             self._client,
             self.address,
             token=self.token,
+            turn=self.turn,
             quiet=quiet,
             longest=longest,
             on_error=on_error,
