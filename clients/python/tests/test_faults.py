@@ -228,6 +228,8 @@ def test_a_secret_is_sent_first_and_asked_for_again_when_it_is_rejected(
     fixed = scripted(auth=["ERR forbidden invalid secret"])
     with pytest.raises(latchkey.Forbidden):
         drive(fixed.to, secret="wrong").ping()
+    with pytest.raises(TypeError, match="secret"):
+        drive(fixed.to, secret=lambda: "").ping()
     big = scripted('OK {"seq":1,"chat":1}', auth=["OK"])
     drive(big.to, secret="s").say("d", {"text": "x" * 5000})
     assert [line[:4] for line in big.lines] == ["AUTH", "SAY "]

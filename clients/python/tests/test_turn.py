@@ -134,6 +134,18 @@ def test_an_event_that_was_handled_is_not_handled_again(
     assert texts(latchkey_client, device) == ["move my visit", "answer"]
 
 
+def test_a_number_that_was_not_said_does_not_end_the_turn(
+    latchkey_client: Client, device: str
+) -> None:
+    with latchkey_client.turn(device, USER) as turn:
+        turn.say({"text": "answer"})
+        with pytest.raises(latchkey.Stale) as stale:
+            turn.done(seen=9)
+        assert stale.value.seq == 1
+        assert not turn.lost
+    assert texts(latchkey_client, device) == ["move my visit", "answer"]
+
+
 def test_an_end_that_is_refused_raises_and_the_turn_goes_on(
     latchkey_client: Client, device: str
 ) -> None:

@@ -42,6 +42,7 @@ class Feed:
         self._last = after
         self._begins_after = after
         self._is_first = True
+        self._is_caught_up = False
         self._seen: dict[str, None] = {}
         self._pushed: list[Event] = []
         self._awaited: deque[Request[object]] = deque()
@@ -50,6 +51,7 @@ class Feed:
         """A connection is there; the line to send."""
         self._pushed.clear()
         self._awaited.clear()
+        self._is_caught_up = False
         return self._send(verbs.watch(self._device, types=self._types))
 
     def quiet(self) -> bytes:
@@ -63,8 +65,8 @@ class Feed:
 
     @property
     def is_live(self) -> bool:
-        """True once the subscription has begun."""
-        return not self._is_first and not self._awaited
+        """True once the subscription of this connection has begun and nothing is missed."""
+        return self._is_caught_up
 
     def received(self, line: bytes) -> tuple[bytes, list[Event]]:
         """A line came. Returns a line to send, or none, and the events to give.
@@ -125,6 +127,7 @@ class Feed:
         return {"id": "", "type": LOST, "device": device, "at": 0}
 
     def _flush(self) -> list[Event]:
+        self._is_caught_up = True
         pushed, self._pushed = self._pushed, []
         return self._new(pushed)
 

@@ -227,7 +227,7 @@ class Channel:
         except UnreachedError:
             self._options.endpoints.failed(endpoint)
             raise
-        if secret:
+        if self._options.secret:
             connection.send(auth_line(secret))
             connection.auth = connection.expect()
         self._connection = connection

@@ -41,6 +41,8 @@ class AsyncTurn(RunningTurn):
         try:
             ended = await self._client.ask(self._done(seen=seen, last=last))
         except (Stale, NotFound) as error:
+            if error.body.get("seq") is not None:
+                raise  # of `seen`: the turn goes on
             raise self._failed(error) from error
         if self._ended(ended, asked):
             await self._keeper.stop()
