@@ -10,6 +10,9 @@ package enum Address: Sendable, Hashable, CustomStringConvertible {
   /// A path of 107 bytes at most: the kernel's limit.
   case unix(path: String)
 
+  /// How long the path of a Unix socket may be: the kernel's limit.
+  package static let unixPathBytesMax = 107
+
   package var description: String {
     switch self {
     case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
@@ -45,9 +48,9 @@ package struct SocketAddress: Sendable {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     let bytes = Array(path.utf8)
-    let room = MemoryLayout.size(ofValue: address.sun_path) - 1
-    guard !bytes.isEmpty, bytes.count <= room else {
-      throw SystemError("unix socket path of \(bytes.count) bytes (1 to \(room))", ENAMETOOLONG)
+    let most = Address.unixPathBytesMax
+    guard !bytes.isEmpty, bytes.count <= most else {
+      throw SystemError("unix socket path of \(bytes.count) bytes (1 to \(most))", ENAMETOOLONG)
     }
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
     return withUnsafeBytes(of: &address) { bytes in

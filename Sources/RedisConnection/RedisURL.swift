@@ -81,6 +81,11 @@ extension RedisEndpoint {
     guard parts[0] != "/" else {
       throw RedisURLError(text: "unix:// needs the path of a socket: unix:///run/redis.sock")
     }
+    guard parts[0].utf8.count <= Address.unixPathBytesMax else {
+      throw RedisURLError(
+        text: "the path of the socket has \(parts[0].utf8.count) bytes, and a Unix socket's may "
+          + "have \(Address.unixPathBytesMax): use a shorter one, such as a symbolic link to it")
+    }
     var database = 0
     if parts.count == 2 {
       guard let number = parts[1].dropping("db=").flatMap({ digits($0) }), number < 65_536 else {

@@ -44,6 +44,15 @@ struct RedisURLTests {
     ("unix:///with space/ü%20", RedisEndpoint(address: .unix(path: "/with space/ü%20"))),
   ]
 
+  @Test func `a path that no socket can have is rejected with its length`() throws {
+    let longest = "/" + String(repeating: "x", count: 106)
+    #expect(try RedisEndpoint(url: "unix://\(longest)").address == .unix(path: longest))
+    let error = #expect(throws: RedisURLError.self) {
+      try RedisEndpoint(url: "unix://\(longest)x?db=1")
+    }
+    #expect(error?.text.contains("108 bytes") == true)
+  }
+
   @Test(arguments: good)
   func `a good URL is read`(url: String, endpoint: RedisEndpoint) throws {
     #expect(try RedisEndpoint(url: url) == endpoint)

@@ -142,5 +142,67 @@ extension SystemSuites {
       expect(try again.connect().request("RENEW \(device) a token=\(grant.token)"), "OK")
       #expect(try again.terminate() == .exited(0))
     }
+
+    // MARK: One that cannot start
+
+    /// Expects that a worker ends by itself with status 1, and that its log has these words.
+    private func expectGivesUp(
+      _ path: String, _ words: [String], at place: SourceLocation = #_sourceLocation
+    ) throws {
+      let starting = try Starting(["--data", path])
+      defer { starting.child.end() }
+      #expect(try starting.awaitEnd(within: .seconds(20)) == .exited(1), sourceLocation: place)
+      #expect(starting.output.isEmpty, sourceLocation: place)
+      for word in words {
+        #expect(starting.log.contains(word), "\(starting.log)", sourceLocation: place)
+      }
+      #expect(Scratch.processes(named: "redis-server", in: path).isEmpty, sourceLocation: place)
+    }
+
+    @Test func `a path that is too long for a socket is refused at the start`() throws {
+      let data = try EmbeddedFolder()
+      let room = 107 - "/redis.sock".utf8.count - data.path.utf8.count - 1
+      let longest = data.path + "/" + String(repeating: "x", count: room)
+      let worker = try WorkerProcess(["--data", longest], within: .seconds(20))
+      #expect(try worker.terminate() == .exited(0))
+      try expectGivesUp(longest + "x", ["the data folder's path is too long", "108 bytes"])
+    }
+
+    @Test(arguments: [("a folder", true), ("no socket", false)])
+    func `a thing in the place of the socket is refused and left alone`(
+      what: String, isFolder: Bool
+    ) throws {
+      let data = try EmbeddedFolder()
+      let place = data.path + "/redis.sock"
+      if isFolder {
+        try FileManager.default.createDirectory(
+          atPath: place, withIntermediateDirectories: false)
+      } else {
+        try "mine".write(toFile: place, atomically: true, encoding: .utf8)
+      }
+      try expectGivesUp(data.path, ["redis.sock is \(what)", "remove it"])
+      #expect(FileManager.default.fileExists(atPath: place))
+    }
+
+    @Test func `a corrupt append-only file is named in Redis' words, with what to do`() throws {
+      let data = try EmbeddedFolder()
+      let worker = try data.start()
+      for _ in 0..<20 { expect(try worker.connect().request("LOCK \(Lab.device()) a"), "OK") }
+      #expect(try worker.terminate() == .exited(0))
+      let folder = data.path + "/appendonlydir"
+      let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+      let name = try #require(names.first { $0.contains(".incr.") })
+      var bytes = try Data(contentsOf: URL(filePath: "\(folder)/\(name)"))
+      bytes.replaceSubrange(40..<60, with: Data(repeating: 0x21, count: 20))
+      try bytes.write(to: URL(filePath: "\(folder)/\(name)"))
+      try expectGivesUp(
+        data.path,
+        [
+          "the embedded redis-server does not start: giving up", "Bad file format", name,
+          "redis-check-aof --fix",
+        ])
+      // The data is as it was.
+      #expect(try Data(contentsOf: URL(filePath: "\(folder)/\(name)")) == bytes)
+    }
   }
 }
