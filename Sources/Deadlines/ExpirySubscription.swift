@@ -60,6 +60,13 @@ package final class ExpirySubscription: RedisConnectionOwner {
     resumed()
   }
 
+  /// The control loop has a new connection, maybe to another server than this one's.
+  package func serverMayHaveChanged() {
+    if !context.figures.notificationsLive {
+      redis?.reconnect(reason: "another server may be there")
+    }
+  }
+
   private func received(_ reply: RedisReply) {
     heardAnythingAtMs = loop.nowMs
     if reply.kind == .error {
@@ -80,7 +87,7 @@ package final class ExpirySubscription: RedisConnectionOwner {
     heardCanaryAtMs = loop.nowMs
     if !context.figures.notificationsLive {
       context.figures.setNotificationsLive(true)
-      if hasWarned { context.log.info("keyspace notifications come again") }
+      if hasWarned { context.log.repeated(.info, "keyspace notifications come again") }
       hasWarned = false
     }
   }
@@ -96,11 +103,17 @@ package final class ExpirySubscription: RedisConnectionOwner {
     redis?.post { $0.command("PING") }
     guard now - (heardCanaryAtMs ?? subscribedAtMs) >= silenceMs else { return }
     context.figures.setNotificationsLive(false)
-    guard !hasWarned else { return }
-    hasWarned = true
-    context.log.warn(
-      "keyspace notifications do not come; deadlines are met without them",
-      ["fix": "CONFIG SET notify-keyspace-events Ex, or start with --configure-redis"])
+    if !hasWarned {
+      hasWarned = true
+      context.log.repeated(
+        .warn, "keyspace notifications do not come; deadlines are met without them",
+        ["fix": "CONFIG SET notify-keyspace-events Ex, or start with --configure-redis"])
+    }
+    // They came and do not come any more: the server may be a replica by now, which announces no
+    // expiry. Only a new connection can ask.
+    if heardCanaryAtMs != nil {
+      redis?.reconnect(reason: "notifications do not come any more")
+    }
   }
 
   package func redisFailed(_ redis: RedisConnection, reason: String) {

@@ -76,6 +76,7 @@ package final class Examination: RedisConnectionOwner {
       endpoint: endpoint, keyspace: Keyspace(namespace: options.namespace),
       constants: ScriptConstants(reqKeepMs: 0, eventsMax: 0), requestTimeoutMs: options.lookingMs)
     setup.loadsScripts = false
+    setup.takesAnyServer = true
     return setup
   }
 

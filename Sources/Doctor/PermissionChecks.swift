@@ -65,10 +65,7 @@ enum PermissionChecks {
   }
 
   /// Whether the error is of a state that Redis can leave by itself.
-  private static func isPassing(_ error: String) -> Bool {
-    if case .refused = StoreError(error) { return true }
-    return false
-  }
+  private static func isPassing(_ error: String) -> Bool { StoreError(error).refusal != nil }
 
   private static func denial(_ tried: Evidence.Tried) -> Denial? {
     tried.answer.errorText.flatMap { Denial($0) }

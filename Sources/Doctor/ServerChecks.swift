@@ -92,12 +92,12 @@ enum ServerChecks {
     let mode = seen.hello["mode"] ?? seen.info["redis_mode"] ?? "unknown"
     if mode == "cluster" || seen.info["cluster_enabled"] == "1" {
       return Finding(
-        .bad, .mode, UnfitMode.cluster,
+        .bad, .mode, UnfitServer.cluster,
         fix: "use a Redis that is not part of a cluster")
     }
     if mode == "sentinel" {
       return Finding(
-        .bad, .mode, UnfitMode.sentinel,
+        .bad, .mode, UnfitServer.sentinel,
         fix: "give --redis the URL of the master that it watches")
     }
     return Finding(.ok, .mode, mode)

@@ -156,6 +156,8 @@ extension EventTail {
     for stream in reply.elements { corrupt += take(stream, into: &events) }
     if corrupt > 0 { noteCorrupt(corrupt) }
     if !events.isEmpty { give(events) }
+    // A connection that has ended on its way reads on when it is back.
+    guard redis?.isReady == true else { return }
     again?.set(afterMs: reply.kind == .error ? 1_000 : pauseMs)
   }
 

@@ -67,11 +67,22 @@ package struct Socket: Sendable {
   /// Ends the writing side, which the peer sees as the end of the stream.
   package func finishWriting() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-  /// Has `close` reset the connection instead of ending it in order.
-  package func resetOnClose() {
-    var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
+  /// Has `close`, and the end of the process, reset the connection instead of ending it in order:
+  /// what the peer's kernel has not got yet is never delivered.
+  ///
+  /// A Unix socket has nothing of that kind.
+  package func resetOnClose(_ isOn: Bool = true) {
+    var linger = Glibc.linger(l_onoff: isOn ? 1 : 0, l_linger: 0)
     let size = socklen_t(MemoryLayout<Glibc.linger>.size)
     setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, size)
+  }
+
+  /// Has the kernel end a TCP connection whose peer's kernel confirms nothing for so long, though
+  /// this process may be stopped and not close it.
+  package func setUserTimeout(ms: Int64) {
+    var value = UInt32(clamping: ms)
+    let size = socklen_t(MemoryLayout<UInt32>.size)
+    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &value, size)
   }
 
   package func close() { Glibc.close(descriptor) }

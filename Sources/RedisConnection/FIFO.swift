@@ -8,6 +8,7 @@ struct FIFO<Element> {
   var isEmpty: Bool { head == places.count }
   /// All elements, the first one first.
   var elements: [Element] { places[head...].compactMap { $0 } }
+  var last: Element? { isEmpty ? nil : places[places.count - 1] }
   var first: Element? { isEmpty ? nil : places[head] }
 
   mutating func append(_ element: Element) { places.append(element) }

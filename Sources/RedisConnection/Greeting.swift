@@ -15,8 +15,14 @@ package struct RedisSetup: Sendable {
   /// How long connecting and greeting may take, in ms.
   package var connectTimeoutMs: Int64 = 2_000
   package var scriptWay = ScriptWay.auto
-  /// Whether to load the scripts and check the namespace; an examination of Redis does without.
+  /// Whether to load the scripts and check the namespace.
   package var loadsScripts = true
+  /// Whether a server is connected to that is too old, or not a master: to examine it.
+  package var takesAnyServer = false
+  /// How often a server is asked whether it is still a master, in ms.
+  package var roleCheckMs: Int64 = 2_000
+  /// Where the connection counts; copies share it.
+  package var figures = ConnectionFigures()
 
   package init(
     endpoint: RedisEndpoint, keyspace: Keyspace, constants: ScriptConstants,
@@ -33,6 +39,8 @@ package struct RedisSetup: Sendable {
 package enum GreetingRefusal: Equatable, Sendable {
   /// It may get better by itself.
   case passing(String)
+  /// It is not the server for work; another one may stand at the address soon.
+  case wrongServer(String)
   /// It will not: the worker must not go on.
   case final(String)
 
@@ -40,6 +48,7 @@ package enum GreetingRefusal: Equatable, Sendable {
   init(passing message: String) {
     switch StoreError(message) {
     case .refused(let text): self = .passing(text)
+    case .wrongServer(let text): self = .wrongServer(text)
     case .corrupt, .corruptLock, .failed: self = .passing("Redis said: \(message)")
     case .scriptMissing: self = .passing("Redis forgot a script")
     }
@@ -62,7 +71,8 @@ struct Greeting {
 
   private let setup: RedisSetup
   private var steps: [Step]
-  private(set) var redisVersion = ""
+  private(set) var identity = ServerIdentity()
+  var redisVersion: String { identity.version }
   var redisMajor: Int { Int(redisVersion.prefix { $0 != "." }) ?? 0 }
 
   init(_ setup: RedisSetup) {
@@ -87,15 +97,11 @@ struct Greeting {
     if reply.kind == .error { return .refused(refusal(step, reply.text)) }
     switch step {
     case .hello:
-      var mode = ""
-      for at in stride(from: 0, to: reply.count - 1, by: 2) {
-        if reply[at].text == "version" { redisVersion = reply[at + 1].text }
-        if reply[at].text == "mode" { mode = reply[at + 1].text }
-      }
-      guard isNewEnough else { return .refused(Greeting.tooOld) }
-      // Another server may stand there tomorrow: a worker that serves already waits for it.
-      if setup.loadsScripts, let reason = UnfitMode.reason(mode) {
-        return .refused(.passing(reason))
+      identity = ServerIdentity(reply)
+      if !setup.takesAnyServer {
+        guard identity.isNewEnough else { return .refused(Greeting.tooOld) }
+        // Another server may stand there tomorrow: a worker that serves already waits for it.
+        if let reason = UnfitServer.reason(identity) { return .refused(.wrongServer(reason)) }
       }
       return steps.isEmpty ? .done : .awaitMore
     case .select: return .done
@@ -104,15 +110,6 @@ struct Greeting {
 
   private static let tooOld = GreetingRefusal.final(
     "this Redis is too old: Latchkey needs 6.2 or newer")
-
-  /// 6.2 brought SET with PXAT, and XAUTOCLAIM.
-  ///
-  /// An examination of Redis accepts any version.
-  private var isNewEnough: Bool {
-    let numbers = redisVersion.split(separator: ".").compactMap { Int($0) }
-    guard setup.loadsScripts, numbers.count >= 2 else { return true }
-    return (numbers[0], numbers[1]) >= (6, 2)
-  }
 
   private func refusal(_ step: Step, _ message: String) -> GreetingRefusal {
     if step == .hello, message.contains("unknown command") {

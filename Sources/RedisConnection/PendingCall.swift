@@ -16,6 +16,8 @@ struct SingleCall {
 struct PendingCall {
   enum Expectation {
     case greeting
+    /// What the server says it is, on a connection that serves.
+    case identity
     case batch(Batch)
     case call(RedisConnection.Handler)
     case script(SingleCall)
@@ -25,6 +27,16 @@ struct PendingCall {
   let deadlineMs: Int64
   /// Whether it was sent again already because its script was missing.
   var isReloaded = false
+
+  /// The failure in place of a reply that is no error, of a server that is not the one for work;
+  /// nil if the reply counts all the same: the server has made a change.
+  func failure(ofServer reason: String) -> RedisFailure? {
+    switch expectation {
+    case .greeting, .identity, .call: .noAnswer(reason)
+    case .batch(let batch): batch.script.isReadOnly ? .notSent(reason) : nil
+    case .script(let call): call.script.isReadOnly ? .notSent(reason) : nil
+    }
+  }
 
   /// Writes a call of a script; `begin` appends the command and how Redis finds the script.
   func encode(into out: inout CommandBuffer, _ begin: (Script, inout CommandBuffer) -> Void) {
@@ -41,7 +53,8 @@ struct PendingCall {
       out.word(Int64(call.keys.count))
       for word in call.keys { out.word(word) }
       out.encoded(call.arguments)
-    case .greeting, .call: preconditionFailure("what calls no script is not sent by its name")
+    case .greeting, .identity, .call:
+      preconditionFailure("what calls no script is not sent by its name")
     }
   }
 }
@@ -67,7 +80,7 @@ struct CallOrder {
     switch call.expectation {
     case .batch(let batch): unanswered.allSatisfy { $0 > batch.follows }
     case .script: unanswered.isEmpty
-    case .greeting, .call: true
+    case .greeting, .identity, .call: true
     }
   }
 }

@@ -9,7 +9,10 @@ internal import SessionModel
 package protocol RedisConnectionOwner: AnyObject {
   /// The connection can serve now.
   func redisServes(_ redis: RedisConnection)
-  /// The connection cannot serve any more; what it carried has been failed before this call.
+  /// The connection cannot serve any more.
+  ///
+  /// What it carried has been failed before this call, unless this is not the server for work: then
+  /// replies to it may still follow.
   func redisFailed(_ redis: RedisConnection, reason: String)
   /// This Redis cannot be worked with, and waiting will not help.
   func redisRefused(_ redis: RedisConnection, reason: String)
@@ -39,6 +42,7 @@ package final class RedisConnection {
   private var watch: FileWatch?
   private var watchdog: LoopTimer?
   private var retryTimer: LoopTimer?
+  private var roleTimer: LoopTimer?
   private var resolver: AddressResolver?
 
   // MARK: Requests on their way; the loop's thread
@@ -57,6 +61,9 @@ package final class RedisConnection {
   /// When the watchdog checks next; never later than the earliest deadline there is.
   private var watchdogAtMs = Int64.max
   private var batchesInFlight = 0
+  private var isAskingRole = false
+  /// Why the server is not the one for work, once that is known.
+  private var disowned: String?
   private var isReading = false
   private let readBuffer: UnsafeMutableRawBufferPointer
 
@@ -88,6 +95,7 @@ package final class RedisConnection {
     readBuffer = .allocate(byteCount: 1 << 16, alignment: 16)
     watchdog = LoopTimer(loop) { [unowned self] in watchdogFired() }
     retryTimer = LoopTimer(loop) { [unowned self] in perform(machine.retryTimerFired()) }
+    roleTimer = LoopTimer(loop) { [unowned self] in askRole() }
   }
 
   deinit {
@@ -186,6 +194,17 @@ extension RedisConnection {
     if machine.isReady { lost(reason) }
   }
 
+  /// Ends the connection since its server is not the one for work, once all that was sent there has
+  /// its reply, and connects again.
+  ///
+  /// Nothing more is sent there. A reply that shows facts of that server is not passed on.
+  package func leave(reason: String) {
+    guard machine.isReady else { return }
+    setup.figures.addWrongServer()
+    disowned = reason
+    perform(machine.disowned())
+  }
+
   /// Puts a call of a script into the outbox that is in no batch.
   package func call(
     _ script: Script, timeoutMs: Int64, keys: [String], arguments: CommandBuffer,
@@ -212,13 +231,14 @@ extension RedisConnection {
         watch?.want(transport.wants.or(.both))
         return
       case .ended, .broken:
-        lost("Redis closed the connection")
+        lost("Redis closed the connection", byPeer: true)
         return
       }
     }
     outbox.reset()
     outboxSent = 0
     watch?.want(transport.wants.or(.read))
+    endIfLeft()
   }
 
   private func deadline(of batch: Batch) -> Int64 {
@@ -269,7 +289,7 @@ extension RedisConnection: FileWatchOwner {
       }
       deliverReplies()
     case .wouldBlock: return
-    case .ended, .broken: lost("Redis closed the connection")
+    case .ended, .broken: lost("Redis closed the connection", byPeer: true)
     }
   }
 
@@ -295,9 +315,12 @@ extension RedisConnection: FileWatchOwner {
   }
 
   private func deliver(_ reply: RedisReply, to next: PendingCall) {
-    if reply.kind == .error, StoreError(reply.text) == .scriptMissing, reload(next) { return }
+    defer { endIfLeft() }
+    if reply.kind == .error, isAboutServer(reply.text, next) { return }
+    if let disowned, let failure = next.failure(ofServer: disowned) { return fail(next, failure) }
     switch next.expectation {
     case .greeting: greetingAnswered(reply)
+    case .identity: identityAnswered(reply)
     case .call(let handler): handler(.success(reply))
     case .script(let call): call.handler(.success(reply))
     case .batch(let batch):
@@ -306,6 +329,22 @@ extension RedisConnection: FileWatchOwner {
       owner.batchAnswered(self, batch, reply)
       sendWaiting()
     }
+  }
+
+  /// Acts on an error that is about the server and not about the request; true if the request needs
+  /// nothing more.
+  private func isAboutServer(_ message: String, _ next: PendingCall) -> Bool {
+    switch StoreError(message) {
+    case .scriptMissing where disowned == nil: return reload(next)
+    case .scriptMissing: break
+    case .wrongServer where setup.takesAnyServer: return false
+    case .wrongServer(let reason) where machine.isReady: leave(reason: reason)
+    case .wrongServer where disowned != nil: break
+    case .wrongServer, .refused, .corrupt, .corruptLock, .failed: return false
+    }
+    // Nothing was done.
+    if let disowned { fail(next, .notSent(disowned)) }
+    return true
   }
 
   /// The one place where a missing script is reloaded: EVAL runs it from its text, which cannot be
@@ -319,7 +358,7 @@ extension RedisConnection: FileWatchOwner {
     // A Redis that misses a text too is not asked for ever.
     guard !missed.isReloaded else { return false }
     switch missed.expectation {
-    case .greeting, .call: return false
+    case .greeting, .identity, .call: return false
     case .script, .batch: break
     }
     let (constants, major) = (setup.constants, greeting.redisMajor)
@@ -382,6 +421,9 @@ extension RedisConnection: FileWatchOwner {
   private func refused(_ refusal: GreetingRefusal) {
     switch refusal {
     case .passing(let reason): lost(reason)
+    case .wrongServer(let reason):
+      setup.figures.addWrongServer()
+      lost(reason)
     case .final(let reason):
       perform(machine.stop())
       owner.redisRefused(self, reason: reason)
@@ -404,6 +446,35 @@ extension RedisConnection: FileWatchOwner {
   }
 }
 
+// MARK: The server's role
+
+extension RedisConnection {
+  /// A master can become a replica without a connection's end, and go on answering what it knew.
+  private func askRole() {
+    guard machine.isReady else { return }
+    roleTimer?.set(afterMs: setup.roleCheckMs)
+    // The reply stands behind those to all earlier commands, one of which may wait for events.
+    guard !isAskingRole else { return }
+    isAskingRole = true
+    outbox.command("HELLO", "2")
+    let behindMs = max(loop.nowMs, pending.last?.deadlineMs ?? 0)
+    expect(.identity, deadlineMs: behindMs + setup.connectTimeoutMs)
+    flush()
+  }
+
+  private func identityAnswered(_ reply: RedisReply) {
+    isAskingRole = false
+    guard reply.kind != .error else { return }
+    if let reason = UnfitServer.reason(ServerIdentity(reply)) { return leave(reason: reason) }
+    perform(machine.confirmed())
+  }
+
+  /// Ends a connection to a server that is not the one for work, when it owes no reply any more.
+  private func endIfLeft() {
+    if machine.isLeaving, pending.isEmpty, let disowned { lost(disowned) }
+  }
+}
+
 // MARK: Connecting and losing
 
 extension RedisConnection {
@@ -411,7 +482,13 @@ extension RedisConnection {
     switch action {
     case .connect: connect()
     case .greet: greet()
-    case .serve: owner.redisServes(self)
+    case .serve:
+      // A connection that subscribes takes no such question; its owner listens for a sign of life.
+      if !setup.takesAnyServer, pushReceived == nil { roleTimer?.set(afterMs: setup.roleCheckMs) }
+      owner.redisServes(self)
+    case .leave:
+      failWaiting(.notSent(disowned ?? ""))
+      owner.redisFailed(self, reason: disowned ?? "")
     case .retry(let ms): retryTimer?.set(afterMs: ms)
     case .close: dropConnection("the worker is stopping")
     case .nothing: break
@@ -425,6 +502,9 @@ extension RedisConnection {
     resolver = AddressResolver(loop, setup.endpoint.address) { [unowned self] result in
       do throws(SystemError) {
         let socket = try result.get().connect()
+        // Also a worker that is killed, or stopped, is not to have requests delivered later.
+        socket.resetOnClose()
+        socket.setUserTimeout(ms: 2 * setup.requestTimeoutMs)
         transport = Transport(plain: socket)
         watch = FileWatch(loop, socket.descriptor, owner: self)
         watch?.want(.write)
@@ -460,35 +540,56 @@ extension RedisConnection {
   }
 
   /// The one way in which a connection ends that is to be made again.
-  private func lost(_ reason: String) {
+  private func lost(_ reason: String, byPeer: Bool = false) {
     guard !machine.isClosed else { return }
     failures += 1
+    let isKnown = machine.isLeaving
     let action = machine.failed(random: Double.random(in: 0..<1))
-    dropConnection(reason)
+    dropConnection(reason, byPeer: byPeer)
     perform(action)
-    owner.redisFailed(self, reason: reason)
+    if !isKnown { owner.redisFailed(self, reason: reason) }
   }
 
-  private func dropConnection(_ reason: String) {
+  private func dropConnection(_ reason: String, byPeer: Bool = false) {
     resolver = nil
     retryTimer?.cancel()
+    roleTimer?.cancel()
     watchdog?.cancel()
     watchdogAtMs = .max
     watch = nil
-    transport?.close()
-    transport = nil
+    close(byPeer: byPeer)
     outbox.reset()
     outboxSent = 0
     batchesInFlight = 0
+    isAskingRole = false
+    disowned = nil
     while let next = pending.popFirst() { fail(next, .noAnswer(reason)) }
+    failWaiting(.notSent(reason))
+  }
+
+  /// Closes the connection: with a reset if requests are under way, so that the kernel forgets what
+  /// it has not delivered.
+  ///
+  /// It would deliver that later, long after their callers were given up: a SEIZE was seen to be
+  /// applied 54 s late.
+  private func close(byPeer: Bool) {
+    guard let transport else { return }
+    let isGivenUp = !pending.isEmpty && !byPeer
+    if isGivenUp { setup.figures.addReset() }
+    transport.socket.resetOnClose(isGivenUp)
+    transport.close()
+    self.transport = nil
+  }
+
+  private func failWaiting(_ failure: RedisFailure) {
     let calls = waiting
     waiting = []
-    for call in calls { fail(call, .notSent(reason)) }
+    for call in calls { fail(call, failure) }
   }
 
   private func fail(_ call: PendingCall, _ failure: RedisFailure) {
     switch call.expectation {
-    case .greeting: return
+    case .greeting, .identity: return
     case .call(let handler): handler(.failure(failure))
     case .script(let call): call.handler(.failure(failure))
     case .batch(let batch): owner.batchFailed(self, batch, failure)

@@ -11,8 +11,11 @@ package struct RedisConnectionMachine: Sendable {
     case connecting
     /// The replies to our greeting. Goes to ready, backingOff or closed.
     case greeting
-    /// Requests, and their replies. Goes to backingOff or closed.
+    /// Requests, and their replies. Goes to leaving, backingOff or closed.
     case ready
+    /// The replies to what was sent to a server that is not the one for work: nothing more is sent
+    /// there. Goes to backingOff or closed.
+    case leaving
     /// The time of the next try. Goes to connecting or closed.
     case backingOff
     /// Nothing; the end.
@@ -24,6 +27,8 @@ package struct RedisConnectionMachine: Sendable {
     case connect
     case greet
     case serve
+    /// Send nothing more, and end the connection when all that was sent has its reply.
+    case leave
     /// Close the socket, fail the requests, and try again after so many ms.
     case retry(afterMs: Int64)
     case close
@@ -32,6 +37,8 @@ package struct RedisConnectionMachine: Sendable {
 
   private var state = State.idle
   private var failuresInARow = 0
+  /// The failures before the connection served, until the server has proved to be the right one.
+  private var failuresBefore = 0
   private let retryMs: ClosedRange<Int64>
 
   /// The wait doubles from the range's lower to its upper bound, with jitter.
@@ -40,6 +47,7 @@ package struct RedisConnectionMachine: Sendable {
   package var isReady: Bool { state == .ready }
   package var isClosed: Bool { state == .closed }
   package var isConnecting: Bool { state == .connecting }
+  package var isLeaving: Bool { state == .leaving }
 
   /// The word for logs, metrics and INFO.
   package var word: String { "\(state)" }
@@ -50,7 +58,7 @@ package struct RedisConnectionMachine: Sendable {
       state = .connecting
       return .connect
     case .closed: return .nothing
-    case .connecting, .greeting, .ready, .backingOff: trap("start")
+    case .connecting, .greeting, .ready, .leaving, .backingOff: trap("start")
     }
   }
 
@@ -59,7 +67,7 @@ package struct RedisConnectionMachine: Sendable {
     case .connecting:
       state = .greeting
       return .greet
-    case .idle, .greeting, .ready, .backingOff, .closed: trap("connected")
+    case .idle, .greeting, .ready, .leaving, .backingOff, .closed: trap("connected")
     }
   }
 
@@ -67,9 +75,36 @@ package struct RedisConnectionMachine: Sendable {
     switch state {
     case .greeting:
       state = .ready
-      failuresInARow = 0
+      (failuresBefore, failuresInARow) = (failuresInARow, 0)
       return .serve
-    case .idle, .connecting, .ready, .backingOff, .closed: trap("greeted")
+    case .idle, .connecting, .ready, .leaving, .backingOff, .closed: trap("greeted")
+    }
+  }
+
+  /// The server says that it is the one for work, a while after it was connected to.
+  package mutating func confirmed() -> Action {
+    switch state {
+    case .ready:
+      failuresBefore = 0
+      return .nothing
+    case .leaving: return .nothing
+    case .idle, .connecting, .greeting, .backingOff, .closed: trap("confirmed")
+    }
+  }
+
+  /// The server is not the one for work, or not any more.
+  ///
+  /// One that says so soon after each connection is asked less and less often, like one that
+  /// refuses connections.
+  package mutating func disowned() -> Action {
+    switch state {
+    case .ready:
+      state = .leaving
+      failuresInARow = failuresBefore
+      return .leave
+    // It was known already, or the connection has ended on its way.
+    case .connecting, .greeting, .leaving, .backingOff, .closed: return .nothing
+    case .idle: trap("disowned")
     }
   }
 
@@ -79,7 +114,7 @@ package struct RedisConnectionMachine: Sendable {
   /// stormed ('full jitter', upper half).
   package mutating func failed(random: Double) -> Action {
     switch state {
-    case .connecting, .greeting, .ready:
+    case .connecting, .greeting, .ready, .leaving:
       state = .backingOff
       let doubled = retryMs.lowerBound << min(failuresInARow, 16)
       failuresInARow += 1
@@ -96,13 +131,13 @@ package struct RedisConnectionMachine: Sendable {
       state = .connecting
       return .connect
     case .closed: return .nothing
-    case .idle, .connecting, .greeting, .ready: trap("retryTimerFired")
+    case .idle, .connecting, .greeting, .ready, .leaving: trap("retryTimerFired")
     }
   }
 
   package mutating func stop() -> Action {
     switch state {
-    case .idle, .connecting, .greeting, .ready, .backingOff:
+    case .idle, .connecting, .greeting, .ready, .leaving, .backingOff:
       state = .closed
       return .close
     case .closed: return .nothing

@@ -7,6 +7,9 @@ package enum StoreError: Equatable, Sendable {
   case scriptMissing
   /// Redis refused before it did anything; the text says why, for the caller to read.
   case refused(String)
+  /// The same, because this is not the server for work, or not any more: the connection ends, and
+  /// the name is looked up again.
+  case wrongServer(String)
   /// A key, or a record in it, is not what a worker writes; the text says which.
   case corrupt(String)
   /// The record of a device's lock, under this key, is corrupt.
@@ -23,14 +26,19 @@ package enum StoreError: Equatable, Sendable {
     case "NOSCRIPT": self = .scriptMissing
     case "ERR" where message == "ERR Function not found": self = .scriptMissing
     case "OOM": self = .refused("Redis is full (OOM)")
-    case "READONLY": self = .refused("this Redis is a read-only replica (READONLY)")
-    case "LOADING": self = .refused("Redis is loading its data (LOADING)")
+    case "READONLY": self = .wrongServer("\(UnfitServer.replica) (READONLY)")
+    case "MASTERDOWN":
+      self = .wrongServer("this Redis is a replica that has lost its master (MASTERDOWN)")
+    // To a client that was blocked, when a master becomes a replica.
+    case "UNBLOCKED": self = .wrongServer("this Redis has become a replica (UNBLOCKED)")
+    // A server that loads while it is connected to is a replica, or has lost what it had.
+    case "LOADING": self = .wrongServer("Redis is loading its data (LOADING)")
+    case "MOVED", "ASK", "CROSSSLOT", "TRYAGAIN", "CLUSTERDOWN":
+      self = .wrongServer("\(UnfitServer.cluster) (\(word))")
     case "MISCONF": self = .refused("Redis cannot write to its disk (MISCONF)")
-    case "BUSY": self = .refused("Redis is busy with another script (BUSY)")
-    case "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS":
-      self = .refused("Redis cannot serve now (\(word))")
-    case "MOVED", "ASK", "CROSSSLOT":
-      self = .refused("\(UnfitMode.cluster) (\(word))")
+    case "BUSY", "UNKILLABLE": self = .refused("Redis is busy with another script (\(word))")
+    // The right server: it still reads, and writes again when its replicas are back.
+    case "NOREPLICAS": self = .refused("too few replicas follow this Redis (NOREPLICAS)")
     case "NOAUTH", "WRONGPASS", "NOPERM", "DENIED":
       self = .refused("Redis does not let this worker in (\(word))")
     // Scripts say so of a record, Redis of a key's type.
@@ -40,6 +48,14 @@ package enum StoreError: Equatable, Sendable {
       self = .corruptLock(text.split(separator: " ").dropFirst().first.map(String.init) ?? "")
     case "WRONGTYPE": self = .corrupt("a key of another type")
     default: self = .failed(message)
+    }
+  }
+
+  /// Why Redis refused before it did anything; nil if it did not.
+  package var refusal: String? {
+    switch self {
+    case .refused(let reason), .wrongServer(let reason): reason
+    case .scriptMissing, .corrupt, .corruptLock, .failed: nil
     }
   }
 
@@ -56,21 +72,6 @@ package enum StoreError: Equatable, Sendable {
       message.hasPrefix("@user_script") || message.hasPrefix("ERR Error running script")
     guard isPlaced, let dash = message.firstIndex(of: "-") else { return message[...] }
     return message[message.index(after: dash)...]
-  }
-}
-
-/// Why a server cannot be used whose mode is not a single Redis.
-package enum UnfitMode {
-  package static let cluster = "Redis Cluster is not supported yet"
-  package static let sentinel = "this is a Sentinel, which keeps no data"
-
-  /// The fault of the `mode` that HELLO gives; nil if it can be used.
-  package static func reason(_ mode: String) -> String? {
-    switch mode {
-    case "cluster": cluster
-    case "sentinel": sentinel
-    default: nil
-    }
   }
 }
 

@@ -153,7 +153,7 @@ extension Store {
 extension Store: RedisConnectionOwner {
   package func redisServes(_ redis: RedisConnection) {
     counters.set(1, .redisReady)
-    log.info("redis link is up", ["redis": redis.endpoint.publicText])
+    log.repeated(.info, "redis connection is up", ["redis": redis.endpoint.publicText])
     owner?.storeServes()
   }
 
@@ -165,9 +165,9 @@ extension Store: RedisConnectionOwner {
     for batch in batches.batcher.takeAll() { batchFailed(redis, batch, .notSent(reason)) }
     // Only the first of a series of failures is worth a line; the next ones say nothing new.
     if wasReady {
-      log.warn("redis link is down", ["error": reason])
+      log.repeated(.warn, "redis connection is down", cause: reason, ["error": reason])
     } else {
-      log.debug("redis link could not be made", ["loop": "\(index)", "error": reason])
+      log.debug("redis connection could not be made", ["loop": "\(index)", "error": reason])
     }
   }
 

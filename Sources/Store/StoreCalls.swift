@@ -171,6 +171,10 @@ extension Store {
     case .refused(let reason):
       log.repeated(.warn, "redis refuses requests", cause: reason, ["error": reason])
       return RequestError(.unavailable, "\(reason); nothing was done")
+    // Redis 6.2 says so within the reply of a script.
+    case .wrongServer(let reason):
+      redis?.leave(reason: reason)
+      return RequestError(.unavailable, "\(reason); nothing was done")
     case .corrupt(let what) where script.isOfSession:
       noteCorrupt(1, what)
       return RequestError(

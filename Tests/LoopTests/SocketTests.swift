@@ -72,6 +72,37 @@ struct SocketTests {
     #expect(outcomes.last == .broken(ECONNRESET))
   }
 
+  @Test(arguments: [true, false])
+  func `what the peer has not got yet is delivered after a close in order, not after a reset`(
+    isReset: Bool
+  ) throws {
+    let place = try listen()
+    let caller = try SocketAddress.resolve(place.address).connect()
+    let taken = try accept(place.socket)
+    defer { taken.close() }
+    caller.setUserTimeout(ms: 5_000)
+    caller.resetOnClose()
+    if !isReset { caller.resetOnClose(false) }
+    // More than fits into the peer's buffer waits in this side's.
+    let chunk = String(repeating: "x", count: 1 << 16)
+    var sent = 0
+    while case .moved(let count) = caller.write(chunk) { sent += count }
+    caller.close()
+    var (received, last) = (0, Transfer.wouldBlock)
+    while true {
+      last = taken.readText(room: 1 << 20).0
+      if case .moved(let count) = last {
+        received += count
+      } else if last == .wouldBlock {
+        awaitReady(taken, POLLIN)
+      } else {
+        break
+      }
+    }
+    #expect(last == (isReset ? .broken(ECONNRESET) : .ended))
+    #expect(isReset ? received < sent : received == sent, "\(received) of \(sent)")
+  }
+
   @Test func `a read from a descriptor that is none is broken`() {
     #expect(Loop.Socket(adopting: -1).readText().0 == .broken(EBADF))
     #expect(Loop.Socket(adopting: -1).write("x") == .broken(EBADF))

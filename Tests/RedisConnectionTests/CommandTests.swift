@@ -133,6 +133,8 @@ struct StoreErrorTests {
     ("MOVED 866 127.0.0.1:7001", "MOVED"), ("ASK 866 127.0.0.1:7001", "ASK"),
     ("CROSSSLOT Keys in request do not hash to the same slot", "CROSSSLOT"),
     ("TRYAGAIN Multiple keys request during rehashing of slot", "TRYAGAIN"),
+    ("UNBLOCKED force unblock from blocking operation, instance state changed", "UNBLOCKED"),
+    ("UNKILLABLE Sorry the script already executed write commands", "UNKILLABLE"),
     ("NOREPLICAS Not enough good replicas to write.", "NOREPLICAS"),
     ("NOAUTH Authentication required.", "NOAUTH"),
     ("WRONGPASS invalid username-password pair or user is disabled.", "WRONGPASS"),
@@ -151,11 +153,25 @@ struct StoreErrorTests {
   func `an error that precedes any effect counts as rejected`(
     message: String, word: String
   ) {
-    guard case .refused(let text) = StoreError(message) else {
+    guard let text = StoreError(message).refusal else {
       Issue.record("\(message) is \(StoreError(message))")
       return
     }
     #expect(text.contains("(\(word))"), "\(text)")
+  }
+
+  @Test(arguments: refusals)
+  func `an error that means another server is distinguished from one of the right server`(
+    message: String, word: String
+  ) {
+    let ofRightServer = [
+      "OOM", "MISCONF", "BUSY", "UNKILLABLE", "NOREPLICAS", "NOAUTH", "WRONGPASS", "NOPERM",
+    ]
+    guard case .wrongServer = StoreError(message) else {
+      #expect(ofRightServer.contains(word))
+      return
+    }
+    #expect(!ofRightServer.contains(word))
   }
 
   @Test(arguments: [

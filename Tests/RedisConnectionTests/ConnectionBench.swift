@@ -104,11 +104,17 @@ final class ConnectionBench: Sendable {
   }
 
   /// Makes a connection to a Unix socket.
-  init(
+  convenience init(
     path: String, timeoutMs: Int64 = 10_000, _ change: (inout RedisSetup) -> Void = { _ in }
   ) throws {
+    try self.init(at: .unix(path: path), timeoutMs: timeoutMs, change)
+  }
+
+  init(
+    at address: Address, timeoutMs: Int64 = 10_000, _ change: (inout RedisSetup) -> Void = { _ in }
+  ) throws {
     var setup = RedisSetup(
-      endpoint: RedisEndpoint(address: .unix(path: path)), keyspace: Keyspace(namespace: "lk"),
+      endpoint: RedisEndpoint(address: address), keyspace: Keyspace(namespace: "lk"),
       constants: ScriptConstants(reqKeepMs: 600_000, eventsMax: 1_000),
       requestTimeoutMs: timeoutMs)
     change(&setup)

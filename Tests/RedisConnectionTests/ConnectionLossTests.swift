@@ -155,7 +155,7 @@ struct ConnectionLossTests {
     try client.command("REPLICAOF", "127.0.0.1", "1")
     let bench = try ConnectionBench(path: server.path)
     bench.start()
-    let why = "this Redis is a read-only replica (READONLY)"
+    let why = "this Redis is a read-only replica"
     try bench.wait("the refusal") { $0.reason == why }
     try eventually("another try") { bench.news.count >= 2 }
     #expect(bench.news.allSatisfy { $0.reason == why })

@@ -6,7 +6,7 @@ import TestSupport
 
 struct RedisConnectionMachineTests {
   enum State: String, CaseIterable, Codable, Sendable {
-    case idle, connecting, greeting, ready, backingOff, closed
+    case idle, connecting, greeting, ready, leaving, backingOff, closed
 
     /// A machine in this state; its first retry waits 20 ms.
     var machine: RedisConnectionMachine {
@@ -17,6 +17,7 @@ struct RedisConnectionMachineTests {
         case .connecting: [.start]
         case .greeting: [.start, .connected]
         case .ready: [.start, .connected, .greeted]
+        case .leaving: [.start, .connected, .greeted, .disowned]
         case .backingOff: [.start, .failed]
         case .closed: [.stop]
         }
@@ -26,13 +27,15 @@ struct RedisConnectionMachineTests {
   }
 
   enum Event: String, CaseIterable, Codable, Sendable {
-    case start, connected, greeted, failed, retryTimerFired, stop
+    case start, connected, greeted, confirmed, disowned, failed, retryTimerFired, stop
 
     func happen(to machine: inout RedisConnectionMachine) -> RedisConnectionMachine.Action {
       switch self {
       case .start: machine.start()
       case .connected: machine.connected()
       case .greeted: machine.greeted()
+      case .confirmed: machine.confirmed()
+      case .disowned: machine.disowned()
       case .failed: machine.failed(random: 1)
       case .retryTimerFired: machine.retryTimerFired()
       case .stop: machine.stop()
@@ -60,6 +63,16 @@ struct RedisConnectionMachineTests {
     Cell(.greeting, .greeted): (.serve, .ready),
     Cell(.greeting, .failed): (.retry(afterMs: 20), .backingOff),
     Cell(.greeting, .stop): (.close, .closed),
+    Cell(.connecting, .disowned): (.nothing, .connecting),
+    Cell(.greeting, .disowned): (.nothing, .greeting),
+    Cell(.ready, .confirmed): (.nothing, .ready),
+    Cell(.ready, .disowned): (.leave, .leaving),
+    Cell(.leaving, .confirmed): (.nothing, .leaving),
+    Cell(.leaving, .disowned): (.nothing, .leaving),
+    Cell(.leaving, .failed): (.retry(afterMs: 20), .backingOff),
+    Cell(.leaving, .stop): (.close, .closed),
+    Cell(.backingOff, .disowned): (.nothing, .backingOff),
+    Cell(.closed, .disowned): (.nothing, .closed),
     Cell(.ready, .failed): (.retry(afterMs: 20), .backingOff),
     Cell(.ready, .stop): (.close, .closed),
     Cell(.backingOff, .retryTimerFired): (.connect, .connecting),
@@ -81,6 +94,7 @@ struct RedisConnectionMachineTests {
     #expect(machine.isReady == (state == .ready))
     #expect(machine.isClosed == (state == .closed))
     #expect(machine.isConnecting == (state == .connecting))
+    #expect(machine.isLeaving == (state == .leaving))
   }
 
   @Test(arguments: Array(legal.keys))
@@ -105,8 +119,8 @@ struct RedisConnectionMachineTests {
   }
 
   @Test func `all cells are tested`() {
-    #expect(Self.legal.count + Self.illegal.count == 36)
-    #expect(Self.illegal.count == 20)
+    #expect(Self.legal.count + Self.illegal.count == 56)
+    #expect(Self.illegal.count == 30)
   }
 
   // MARK: Waiting
@@ -149,6 +163,20 @@ struct RedisConnectionMachineTests {
     var machine = RedisConnectionMachine(retryMs: 1_000...60_000)
     _ = machine.start()
     #expect(waits(10_000, random: 1, &machine).suffix(9_990).allSatisfy { $0 == 60_000 })
+  }
+
+  @Test func `a server that is disowned after each connection is asked less and less often`() {
+    var machine = State.connecting.machine
+    let disowned = (0..<8).map { _ -> Int64 in
+      for event in [Event.connected, .greeted, .disowned] { _ = event.happen(to: &machine) }
+      return waits(1, random: 1, &machine)[0]
+    }
+    #expect(disowned == [20, 40, 80, 160, 320, 640, 1_000, 1_000])
+    // One that has confirmed its role is asked at once.
+    for event in [Event.connected, .greeted, .confirmed, .disowned] {
+      _ = event.happen(to: &machine)
+    }
+    #expect(waits(2, random: 1, &machine) == [20, 40])
   }
 
   @Test func `only a connection that has served starts again with the shortest wait`() {

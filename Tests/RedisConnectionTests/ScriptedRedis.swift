@@ -1,5 +1,6 @@
 // Owns: a scripted fake Redis, for faults that a real one has not on demand: garble, cut, stall.
-// It reads commands and answers as the test says, on a Unix socket and a thread of its own.
+// It reads commands and answers as the test says, on a Unix socket or a loopback port, and a thread
+// of its own.
 
 import Foundation
 import Glibc
@@ -28,6 +29,8 @@ final class ScriptedRedis: Sendable {
   typealias Play = @Sendable (FakeCommand) -> FakeAnswer
 
   let path: String
+  /// The loopback port; 0 on a Unix socket.
+  let port: UInt16
   private let folder: String
   private let listener: Int32
   private let state = State()
@@ -37,6 +40,7 @@ final class ScriptedRedis: Sendable {
     let isStopping = Mutex(false)
     let isOver = Mutex(false)
     let seen = Mutex<[FakeCommand]>([])
+    let resets = Mutex(0)
   }
 
   /// The replies of a fit Redis without functions of a version to a connection's greeting.
@@ -50,21 +54,12 @@ final class ScriptedRedis: Sendable {
     }
   }
 
-  init(_ play: @escaping Play) throws {
+  init(onPort: Bool = false, _ play: @escaping Play) throws {
     var template = Array("/tmp/lk-fake-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw TestFailure("mkdtemp: errno \(errno)") }
     folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     path = folder + "/fake.sock"
-    listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-    let bound = withUnsafePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(listener, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-      }
-    }
-    guard bound == 0, listen(listener, 16) == 0 else { throw TestFailure("bind: errno \(errno)") }
+    (listener, port) = onPort ? try Self.listenOnPort() : (try Self.listen(path), 0)
     Thread.detachNewThread { [state, listener] in
       var connections: [Int: FakeConnection] = [:]
       var count = 0
@@ -83,6 +78,7 @@ final class ScriptedRedis: Sendable {
             state.seen.withLock { $0.append(command) }
             return play(command)
           }
+          if connection.wasReset { state.resets.withLock { $0 += 1 } }
           if !isOpen { connections[connection.number] = nil }
         }
       }
@@ -99,6 +95,38 @@ final class ScriptedRedis: Sendable {
     try? FileManager.default.removeItem(atPath: folder)
   }
 
+  private static func listen(_ path: String) throws -> Int32 {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    return try withUnsafeBytes(of: &address) { try listen(AF_UNIX, $0) }
+  }
+
+  private static func listenOnPort() throws -> (Int32, UInt16) {
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    let descriptor = try withUnsafeBytes(of: &address) { try listen(AF_INET, $0) }
+    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+    withUnsafeMutablePointer(to: &address) { pointer in
+      _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        getsockname(descriptor, $0, &size)
+      }
+    }
+    return (descriptor, UInt16(bigEndian: address.sin_port))
+  }
+
+  private static func listen(_ family: Int32, _ address: UnsafeRawBufferPointer) throws -> Int32 {
+    let descriptor = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    guard let start = address.assumingMemoryBound(to: sockaddr.self).baseAddress,
+      bind(descriptor, start, socklen_t(address.count)) == 0, Glibc.listen(descriptor, 16) == 0
+    else { throw TestFailure("bind: errno \(errno)") }
+    return descriptor
+  }
+
+  /// How many connections were ended by a reset.
+  var resets: Int { state.resets.withLock { $0 } }
+
   /// All commands so far.
   var commands: [FakeCommand] { state.seen.withLock { $0 } }
 
@@ -109,6 +137,7 @@ final class ScriptedRedis: Sendable {
 private final class FakeConnection {
   let descriptor: Int32
   let number: Int
+  private(set) var wasReset = false
   private var buffer: [UInt8] = []
 
   init(_ descriptor: Int32, number: Int) {
@@ -122,7 +151,10 @@ private final class FakeConnection {
   func serve(_ play: ScriptedRedis.Play) -> Bool {
     var room = [UInt8](repeating: 0, count: 1 << 18)
     let count = recv(descriptor, &room, room.count, 0)
-    guard count > 0 else { return false }
+    guard count > 0 else {
+      wasReset = count < 0 && errno == ECONNRESET
+      return false
+    }
     buffer += room[..<count]
     while let words = nextCommand() {
       switch play(FakeCommand(connection: number, words: words)) {

@@ -183,6 +183,7 @@ struct GreetingTests {
     ("HELLO", "garbage\r\n", "not its protocol"),
     ("HELLO", "*4\r\n+version\r\n+7.0.15\r\n+mode\r\n+cluster\r\n", "Redis Cluster"),
     ("HELLO", "*4\r\n+mode\r\n+sentinel\r\n+version\r\n+7.0.15\r\n", "Sentinel"),
+    ("HELLO", "*4\r\n+role\r\n+replica\r\n+version\r\n+7.0.15\r\n", "read-only replica"),
     ("HELLO", "-DENIED Redis is running in protected mode\r\n", "(DENIED)"),
     ("EVAL", "-MOVED 866 127.0.0.1:7001\r\n", "Redis Cluster"),
     ("EVAL", "-CLUSTERDOWN Hash slot not served\r\n", "(CLUSTERDOWN)"),

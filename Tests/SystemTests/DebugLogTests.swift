@@ -1,5 +1,5 @@
-// The log at debug: it shows the life of a connection, its requests, the links and the reaps, and
-// nothing that a log must not have.
+// The log at debug: it shows the life of a connection, its requests, the connections to Redis and
+// the reaps, and nothing that a log must not have.
 
 import Foundation
 import Testing
@@ -63,8 +63,8 @@ extension SystemSuites {
         _ = try client.request(request)
       }
       redis.kill()
-      try eventually("a failed link in the log") {
-        !lines(worker.log, "redis link could not be made").isEmpty
+      try eventually("a failed connection in the log") {
+        !lines(worker.log, "redis connection could not be made").isEmpty
       }
       let log = worker.log.lowercased()
       #expect(!log.contains("hush"), "\(log)")

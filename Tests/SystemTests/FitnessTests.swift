@@ -139,6 +139,30 @@ extension SystemSuites {
       expect(try worker.connect().request("LOCK \(Lab.device()) a"), "OK")
     }
 
+    @Test func `an eviction policy that is set while a worker runs is noticed without a reconnect`()
+      throws
+    {
+      let redis = try RedisServer()
+      defer { redis.stop() }
+      let worker = try WorkerProcess(on: redis)
+      defer { worker.kill() }
+      try eventually("readiness") { try worker.get("/readyz").status == 200 }
+      #expect(try worker.metric("latchkey_redis_fit", "") == 1)
+      try redis.command("CONFIG", "SET", "maxmemory", "100mb", "maxmemory-policy", "volatile-lru")
+      try eventually("the policy on /readyz", within: .seconds(10)) {
+        try worker.get("/readyz").body.contains("maxmemory-policy is volatile-lru")
+      }
+      #expect(try worker.metric("latchkey_redis_fit", "") == 0)
+      #expect(worker.log.contains("redis is not fit any more"), "\(worker.log)")
+      // Callers that still come are served.
+      expect(try worker.connect().request("LOCK \(Lab.device()) a"), "OK")
+      try redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+      try eventually("readiness again", within: .seconds(10)) {
+        try worker.get("/readyz").status == 200
+      }
+      #expect(try worker.metric("latchkey_redis_fit", "") == 1)
+    }
+
     @Test func `a cluster node in the place of its Redis is not served from`() throws {
       let redis = try RedisServer()
       defer { redis.stop() }

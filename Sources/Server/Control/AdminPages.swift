@@ -4,9 +4,10 @@ internal import Loop
 internal import Service
 
 enum AdminPages {
-  /// `unfitness` says why Redis is not fit, if it is not.
+  /// `unfitness` says why Redis is not fit, and `outage` why it cannot be asked, if that is known.
   static func answer(
-    _ path: String, _ shared: SharedState, isReady: Bool, unfitness: String? = nil
+    _ path: String, _ shared: SharedState, isReady: Bool, unfitness: String? = nil,
+    outage: String? = nil
   ) -> HTTPAnswer {
     switch path {
     case "/healthz": HTTPAnswer(status: 200, body: "ok\n")
@@ -14,19 +15,22 @@ enum AdminPages {
       if isReady {
         HTTPAnswer(status: 200, body: "ready\n")
       } else {
-        HTTPAnswer(status: 503, body: unreadyReason(shared, unfitness) + "\n")
+        HTTPAnswer(status: 503, body: unreadyReason(shared, unfitness, outage) + "\n")
       }
     case "/metrics":
       HTTPAnswer(
         status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8",
-        body: MetricsPage.text(shared, isReady: isReady))
+        body: MetricsPage.text(shared, isReady: isReady, isFit: unfitness == nil))
     default:
       HTTPAnswer(status: 404, body: "there are /healthz, /readyz and /metrics\n")
     }
   }
 
-  private static func unreadyReason(_ shared: SharedState, _ unfitness: String?) -> String {
+  private static func unreadyReason(
+    _ shared: SharedState, _ unfitness: String?, _ outage: String?
+  ) -> String {
     if shared.isDraining { return "draining" }
-    return unfitness.map { "redis is not fit: \($0)" } ?? "redis does not answer"
+    if let unfitness { return "redis is not fit: \(unfitness)" }
+    return "redis does not answer" + (outage.map { ": \($0)" } ?? "")
   }
 }

@@ -38,6 +38,7 @@ package final class Control {
   private var admin: HTTPServer?
   private var store: ControlStore?
   var fitness: FitnessCheck?
+  var policyCheck: LoopTimer?
   /// Why Redis is not fit any more, though it was at the start.
   var unfitness: String?
   /// The causes for which the worker waits, as last logged.
@@ -59,6 +60,8 @@ package final class Control {
   private var logCheck: LoopTimer?
   package var exitStatus: Int32 = 0
   private var redisWasUp = true
+  /// Why the control loop has no connection to Redis.
+  private var outage: String?
 
   private static let logCheckMs: Int64 = 1_000
 
@@ -95,7 +98,7 @@ package final class Control {
       shared = try SharedState(
         settings, log: log, workerID: Control.makeWorkerID(), threads: threads,
         redisMode: embedded == nil ? "standalone" : "embedded", verbs: VerbTable.all.count,
-        descriptorsMax: budget.callers, principals: principals)
+        descriptorsMax: budget.callers, principals: principals, redisFigures: setup.figures)
       reports = try Mailbox()
       listenPort = try listeners[0].localPort()
     } catch {
@@ -139,6 +142,10 @@ extension Control {
       SignalWatch(loop, SIGHUP) { [unowned self] in reload() },
       SignalWatch(loop, SIGCHLD) { [unowned self] in embedded?.childChanged() },
     ]
+    embedded?.givenUp = { [unowned self] in
+      exitStatus = 1
+      stopServing()
+    }
     reader = MailboxReader(loop, reports) { [unowned self] in received($0) }
     do throws(SystemError) {
       admin = try HTTPServer(
@@ -146,7 +153,7 @@ extension Control {
         connectionsMax: settings.adminConnectionsMax, timeoutMs: settings.adminTimeoutMs,
         limited: { [unowned self] in adminLimited($0) }
       ) { [unowned self] in
-        AdminPages.answer($0, shared, isReady: isReady, unfitness: unfitness)
+        AdminPages.answer($0, shared, isReady: isReady, unfitness: unfitness, outage: outage)
       }
     } catch {
       throw StartError(text: "the admin port \(settings.admin) cannot be used: \(error)")
@@ -169,8 +176,13 @@ extension Control {
 
   package var isConnected: Bool { store != nil }
 
+  /// Sends a plain command over the control loop's connection.
+  func askRedis(_ words: [String], _ done: @escaping RedisConnection.Handler) {
+    store?.command(words, done)
+  }
+
   /// The control loop's own work with Redis: heartbeats, deadlines, notifications, the event tail.
-  func startLink() {
+  func connect() {
     let store = ControlStore(loop, setup) { [unowned self] in connectionChanged($0) }
     self.store = store
     reaper = Reaper(loop, store, shared.deadlineContext)
@@ -264,17 +276,23 @@ extension Control {
     switch event {
     case .up:
       redisWasUp = true
+      outage = nil
+      embedded?.served()
+      subscription?.serverMayHaveChanged()
       if hasStartedServing { checkAgain() }
       configureRedis()
       noteScriptWay()
+      watchPolicy()
       heartbeat?.start()
       libraries?.start()
       reaper?.catchUp()
       startFollowing()
       startServing()
     case .down(let reason):
+      outage = reason
       heartbeat?.pause()
       libraries?.pause()
+      policyCheck?.cancel()
       // Only the first of a row of failures says something new; and a Redis that was just started
       // beside this worker may take a moment.
       let isStarting = MonotonicTime.nowMs() - shared.startedAtMs < 1_000
@@ -387,6 +405,7 @@ extension Control {
 
   private func stopRedis() {
     fitness?.stop()
+    policyCheck?.cancel()
     libraries?.pause()
     subscription?.stop()
     tail?.stop()

@@ -3,15 +3,35 @@
 
 internal import Doctor
 internal import Loop
+internal import RedisConnection
 internal import Service
 
 extension Control {
   private static let unfitAgainMs: Int64 = 1_000
+  /// How often a running worker looks whether Redis may evict keys.
+  private static let policyCheckMs: Int64 = 5_000
 
   /// Examines Redis; the loops connect to it once it is fit.
   func startChecking() {
     fitness = FitnessCheck(loop, setup) { [unowned self] in judged($0) }
     fitness?.start()
+  }
+
+  /// Looks at the eviction policy from now on: it can be changed while Redis runs, and then held
+  /// locks are given away.
+  func watchPolicy() {
+    policyCheck = policyCheck ?? LoopTimer(loop) { [unowned self] in checkPolicy() }
+    policyCheck?.set(afterMs: Control.policyCheckMs)
+  }
+
+  private func checkPolicy() {
+    policyCheck?.set(afterMs: Control.policyCheckMs)
+    guard unfitness == nil, !shared.isDraining else { return }
+    // Without the right to INFO there is an error, and the log has said so at the start.
+    askRedis(["INFO", "memory"]) { [unowned self] result in
+      guard case .success(let reply) = result, reply.kind == .text else { return }
+      if MemoryPolicy(info: reply.text).mayEvict { checkAgain() }
+    }
   }
 
   /// A new connection may lead to another Redis, or to another configuration.
@@ -26,7 +46,7 @@ extension Control {
       }
       if unfitness != nil { log.info("redis is fit again") }
       unfitness = nil
-      if !isConnected { startLink() }
+      if !isConnected { connect() }
     case .waiting(let findings): waits(for: findings)
     case .unfit(let findings): refuse(findings)
     }

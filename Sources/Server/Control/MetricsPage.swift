@@ -4,6 +4,7 @@ internal import Access
 internal import Glibc
 internal import Loop
 internal import Metrics
+internal import RedisConnection
 internal import Service
 internal import Settings
 internal import Synchronization
@@ -48,7 +49,7 @@ struct MetricsText {
 }
 
 enum MetricsPage {
-  static func text(_ shared: SharedState, isReady: Bool) -> String {
+  static func text(_ shared: SharedState, isReady: Bool, isFit: Bool = true) -> String {
     var page = MetricsText()
     page.family("latchkey_build_info", "gauge", "The version that runs.")
     page.sample("latchkey_build_info", "version=\"\(Version.text)\"", 1)
@@ -56,6 +57,9 @@ enum MetricsPage {
     page.single(
       "latchkey_draining", "gauge", "1 while the worker drains.",
       shared.isDraining ? 1 : 0)
+    page.single(
+      "latchkey_redis_fit", "gauge", "0 while the doctor finds a cause for which Redis is unfit.",
+      isFit ? 1 : 0)
     requests(shared, &page)
     connections(shared, &page)
     descriptors(shared, &page)
@@ -187,13 +191,23 @@ enum MetricsPage {
 
   private static func redis(_ shared: SharedState, _ page: inout MetricsText) {
     page.single(
-      "latchkey_redis_links", "gauge", "Links to Redis that a serving loop needs.",
+      "latchkey_redis_connections", "gauge", "Connections to Redis that serving loops need.",
       shared.threads)
     page.single(
-      "latchkey_redis_links_up", "gauge", "Links to Redis that serve.", shared.sum(.redisReady))
+      "latchkey_redis_connections_up", "gauge", "Connections to Redis that serve.",
+      shared.sum(.redisReady))
     page.single(
-      "latchkey_redis_link_failures_total", "counter",
-      "Times a link to Redis was lost or could not be made.", shared.sum(.redisConnectionFailures))
+      "latchkey_redis_connection_failures_total", "counter",
+      "Times a connection to Redis was lost or could not be made.",
+      shared.sum(.redisConnectionFailures))
+    page.single(
+      "latchkey_redis_wrong_server_total", "counter",
+      "Times a server was no master, or not a single Redis, when it was connected to or later.",
+      shared.redisFigures.wrongServers)
+    page.single(
+      "latchkey_redis_connection_resets_total", "counter",
+      "Connections to Redis given up, and reset, with requests under way.",
+      shared.redisFigures.resets)
     page.single(
       "latchkey_script_calls_total", "counter", "Script calls sent to Redis.",
       shared.sum(.batches))

@@ -5,6 +5,7 @@ package import Deadlines
 package import Events
 package import Loop
 package import Metrics
+package import RedisConnection
 internal import SessionModel
 package import Settings
 package import Synchronization
@@ -24,6 +25,8 @@ package final class SharedState: Sendable {
   package let deadlines: UpcomingDeadlines
   let deadlineMailbox: Mailbox<Partition>
   package let deadlineFigures = DeadlineFigures()
+  /// Those of all connections to Redis.
+  package let redisFigures: ConnectionFigures
   /// The serving loops' requests to the event tail.
   package let tailRequests: Mailbox<TailRequest>
   /// Whose connections there are.
@@ -41,13 +44,15 @@ package final class SharedState: Sendable {
 
   package init(
     _ settings: Settings, log: Log, workerID: String, threads: Int, redisMode: String,
-    verbs: Int, descriptorsMax: Int = .max, principals: Principals? = nil
+    verbs: Int, descriptorsMax: Int = .max, principals: Principals? = nil,
+    redisFigures: ConnectionFigures = ConnectionFigures()
   ) throws(SystemError) {
     self.settings = settings
     self.log = log
     self.workerID = workerID
     self.threads = threads
     self.redisMode = redisMode
+    self.redisFigures = redisFigures
     self.principals = Mutex(principals)
     descriptors = DescriptorPool(most: descriptorsMax)
     counters = (0..<threads).map { _ in Counters(verbs: verbs) }

@@ -7,7 +7,7 @@
 import Foundation
 import Glibc
 
-/// A bad link to a real Redis, on a Unix socket of its own; a thread per connection.
+/// A faulty way to a real Redis, on a Unix socket of its own; a thread per connection.
 final class FakeRedis: Sendable {
   /// The treatment of one reply of the real Redis.
   enum Answer: Sendable {
@@ -43,8 +43,8 @@ final class FakeRedis: Sendable {
       try TestSocket.listen(path: path),
       to: { [upstream = redis.path] in try TestSocket(path: upstream) }
     ) { worker, redis, _ in
-      let link = Link(worker: worker, redis: redis) { closedByWorker.update { $0 += 1 } }
-      return { try link.turn(script.value) }
+      let joint = Joint(worker: worker, redis: redis) { closedByWorker.update { $0 += 1 } }
+      return { try joint.turn(script.value) }
     }
   }
 
@@ -58,7 +58,7 @@ final class FakeRedis: Sendable {
 }
 
 /// The two ends of one connection through the fake; belongs to its thread.
-private final class Link {
+private final class Joint {
   private let worker: TestSocket
   private let redis: TestSocket
   private let endedByWorker: () -> Void

@@ -12,6 +12,8 @@ final class RedisServer: Sendable {
     var appendOnly = false
     /// Listens on a free loopback port too.
     var listens = false
+    /// The command that it is started with, such as one that runs it elsewhere.
+    var command: [String] = []
     /// More words for redis-server's command line.
     var extra: [String] = []
 
@@ -30,6 +32,9 @@ final class RedisServer: Sendable {
   /// The same for whatever stands before it on another socket.
   static func url(_ path: String) -> String { "unix://latchkey:\(secret)@\(path)" }
 
+  /// The same over TCP.
+  func url(host: String) -> String { "redis://latchkey:\(RedisServer.secret)@\(host):\(port)" }
+
   /// Its address with all rights, for the tests themselves.
   var adminURL: String { "unix://\(path)" }
 
@@ -40,7 +45,7 @@ final class RedisServer: Sendable {
     path = "\(folder)/redis.sock"
     port = options.listens ? try TestSocket.freePort() : 0
     arguments =
-      [
+      options.command + [
         "redis-server", "--bind", "127.0.0.1", "--port", "\(port)", "--unixsocket", path,
         "--dir", folder, "--save", "", "--appendonly", options.appendOnly ? "yes" : "no",
         "--appendfsync", "always", "--loglevel", "warning", "--logfile", "\(folder)/redis.log",

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 /// A worker behind a fake that stands before a real Redis.
-private final class BadLink {
+private final class FaultyRedis {
   let redis: RedisServer
   let fake: FakeRedis
   let worker: WorkerProcess
@@ -58,14 +58,14 @@ private final class BadLink {
 }
 
 extension SystemSuites {
-  @Suite struct LinkFaults {
+  @Suite struct RedisFaults {
     @Test func `replies that come in pieces of one byte are understood`() throws {
-      let link = try BadLink()
-      link.fake.play(.dribble)
-      for _ in 0..<20 { #expect(try link.lockFresh().isOK) }
+      let faulty = try FaultyRedis()
+      faulty.fake.play(.dribble)
+      for _ in 0..<20 { #expect(try faulty.lockFresh().isOK) }
       let device = Lab.device()
       let lines = (0..<20).map { "LOCK \(device)-\($0) a\($0)\n" }.joined()
-      let replies = try link.client.exchange(Array(lines.utf8), lines: 20, within: .seconds(10))
+      let replies = try faulty.client.exchange(Array(lines.utf8), lines: 20, within: .seconds(10))
       let wrong = replies.indices.filter { number in
         !Reply(raw: replies[number]).shows("agent", as: "\"a\(number)\"")
       }
@@ -77,15 +77,15 @@ extension SystemSuites {
       "$5\r\nabc\r\nxx",
       "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", "\r\n", "+", ":x\r\n",
     ])
-    func `garbage closes the link and nothing else`(garbage: String) throws {
-      let link = try BadLink()
-      #expect(try link.lockFresh().isOK)
-      link.fake.play(.replace(garbage))
+    func `garbage closes the connection and nothing else`(garbage: String) throws {
+      let faulty = try FaultyRedis()
+      #expect(try faulty.lockFresh().isOK)
+      faulty.fake.play(.replace(garbage))
       for _ in 0..<3 {
-        let reply = try link.lockFresh()
+        let reply = try faulty.lockFresh()
         #expect(reply.isOutage || reply.code == "internal", "\(reply)")
       }
-      try link.expectHealed()
+      try faulty.expectHealed()
     }
 
     @Test(arguments: [
@@ -95,11 +95,11 @@ extension SystemSuites {
     func `a reply of another form than the script's is an error, not a crash`(
       shape: String
     ) throws {
-      let link = try BadLink()
-      #expect(try link.lockFresh().isOK)
-      link.fake.play(.replace(shape))
-      for _ in 0..<3 { #expect(try !link.lockFresh().isOK) }
-      try link.expectHealed()
+      let faulty = try FaultyRedis()
+      #expect(try faulty.lockFresh().isOK)
+      faulty.fake.play(.replace(shape))
+      for _ in 0..<3 { #expect(try !faulty.lockFresh().isOK) }
+      try faulty.expectHealed()
     }
 
     @Test(arguments: [
@@ -109,14 +109,14 @@ extension SystemSuites {
     func `a text that is no reply line is an error, and the next reply is the next request's`(
       text: String
     ) throws {
-      let link = try BadLink()
-      link.fake.play(.replace("*1\r\n$\(text.utf8.count)\r\n\(text)\r\n"))
+      let faulty = try FaultyRedis()
+      faulty.fake.play(.replace("*1\r\n$\(text.utf8.count)\r\n\(text)\r\n"))
       for _ in 0..<3 {
-        let reply = try link.client.request("UNLOCK \(Lab.device()) a")
+        let reply = try faulty.client.request("UNLOCK \(Lab.device()) a")
         #expect(reply.code == "internal", "\(reply)")
-        #expect(try link.client.request("PING").raw == "OK")
+        #expect(try faulty.client.request("PING").raw == "OK")
       }
-      try link.expectHealed()
+      try faulty.expectHealed()
     }
 
     @Test(arguments: [
@@ -126,83 +126,83 @@ extension SystemSuites {
       "MASTERDOWN Link with MASTER is down", "BUSY Redis is busy running a script.",
     ])
     func `an error of Redis is reported as an outage`(error: String) throws {
-      let link = try BadLink()
-      #expect(try link.lockFresh().isOK)
-      link.fake.play(.replace("-\(error)\r\n"))
+      let faulty = try FaultyRedis()
+      #expect(try faulty.lockFresh().isOK)
+      faulty.fake.play(.replace("-\(error)\r\n"))
       for _ in 0..<3 {
-        let reply = try link.lockFresh()
+        let reply = try faulty.lockFresh()
         #expect(reply.isOutage, "\(error): \(reply)")
       }
-      try link.expectHealed()
+      try faulty.expectHealed()
     }
 
     @Test func `a script that is never there is an error and no endless loop`() throws {
-      let link = try BadLink()
-      #expect(try link.lockFresh().isOK)
+      let faulty = try FaultyRedis()
+      #expect(try faulty.lockFresh().isOK)
       let asked = Shared(0)
-      link.fake.play { _ in
+      faulty.fake.play { _ in
         asked.update { $0 += 1 }
         return .replace("-NOSCRIPT No matching script. Please use EVAL.\r\n")
       }
-      for _ in 0..<3 { #expect(try !link.lockFresh().isOK) }
+      for _ in 0..<3 { #expect(try !faulty.lockFresh().isOK) }
       #expect(asked.value < 1_000, "\(asked.value) tries")
-      try link.expectHealed()
+      try faulty.expectHealed()
     }
 
     @Test(arguments: [true, false])
     func `a reply that is cut or missing has an unknown outcome`(isCut: Bool) throws {
-      let link = try BadLink()
+      let faulty = try FaultyRedis()
       let device = Lab.device()
-      link.fake.play(isCut ? .cut : .hangUp)
+      faulty.fake.play(isCut ? .cut : .hangUp)
       let line = "LOCK \(device) a req=cut"
-      expect(try link.client.request(line), "ERR", "unknown_outcome")
-      try link.expectHealed()
+      expect(try faulty.client.request(line), "ERR", "unknown_outcome")
+      try faulty.expectHealed()
       // Redis had done it: the retry gets the reply that was lost, and it is one grant.
-      let retried = try link.client.request(line)
+      let retried = try faulty.client.request(line)
       let grant = try Grant(retried)
       #expect(!grant.renewed)
-      #expect(try link.client.request(line).raw == retried.raw)
-      expect(try link.client.request("UNLOCK \(device) a token=\(grant.token)"), "OK")
+      #expect(try faulty.client.request(line).raw == retried.raw)
+      expect(try faulty.client.request("UNLOCK \(device) a token=\(grant.token)"), "OK")
     }
 
     @Test func `a connection whose reply is overdue is closed and not used again`() throws {
-      let link = try BadLink()
-      #expect(try link.lockFresh().isOK)
-      let before = link.fake.closedCount
-      link.fake.play(.swallow)
-      #expect(try link.lockFresh().code == "unknown_outcome")
-      try eventually("the worker closing the link") { link.fake.closedCount > before }
-      try link.expectHealed()
+      let faulty = try FaultyRedis()
+      #expect(try faulty.lockFresh().isOK)
+      let before = faulty.fake.closedCount
+      faulty.fake.play(.swallow)
+      #expect(try faulty.lockFresh().code == "unknown_outcome")
+      try eventually("the worker closing the connection") { faulty.fake.closedCount > before }
+      try faulty.expectHealed()
     }
 
     @Test func `a reply that comes after its deadline is discarded`() throws {
-      let link = try BadLink()
+      let faulty = try FaultyRedis()
       let late = Lab.device("late")
-      link.fake.play(.hold(.milliseconds(900)))
-      expect(try link.client.request("LOCK \(late) late-agent"), "ERR", "unknown_outcome")
-      link.fake.play(.pass)
+      faulty.fake.play(.hold(.milliseconds(900)))
+      expect(try faulty.client.request("LOCK \(late) late-agent"), "ERR", "unknown_outcome")
+      faulty.fake.play(.pass)
       let deadline = Deadline(within: .milliseconds(1_200))
       while !deadline.isOver {
-        let reply = try link.lockFresh()
+        let reply = try faulty.lockFresh()
         #expect(reply.isOK || reply.isOutage, "\(reply)")
         #expect(!reply.raw.contains("late-agent"))
       }
-      try link.expectHealed()
-      #expect(try link.client.request("HOLDER \(late)").string("agent") == "late-agent")
+      try faulty.expectHealed()
+      #expect(try faulty.client.request("HOLDER \(late)").string("agent") == "late-agent")
     }
 
     @Test func `a Redis that accepts and never greets is an outage, and heals`() throws {
-      let link = try BadLink()
-      #expect(try link.lockFresh().isOK)
-      link.fake.play(.hangUp)
-      #expect(try !link.lockFresh().isOK)
-      link.fake.play(.swallow)
+      let faulty = try FaultyRedis()
+      #expect(try faulty.lockFresh().isOK)
+      faulty.fake.play(.hangUp)
+      #expect(try !faulty.lockFresh().isOK)
+      faulty.fake.play(.swallow)
       let deadline = Deadline(within: .seconds(3))
       while !deadline.isOver {
-        #expect(try link.lockFresh().isOutage)
+        #expect(try faulty.lockFresh().isOutage)
         pause(ms: 20)
       }
-      try link.expectHealed()
+      try faulty.expectHealed()
     }
 
     // MARK: Requests of several steps
@@ -216,22 +216,22 @@ extension SystemSuites {
     }
 
     @Test func `a reservation without a reply counts as nothing done`() throws {
-      let link = try BadLink()
+      let faulty = try FaultyRedis()
       // The reply to OPEN asks for a reservation; the next one says that it is made.
-      link.fake.play { Self.text($0) == "OK" ? .swallow : .pass }
-      let reply = try link.client.request("OPEN dev-1 user=ada")
+      faulty.fake.play { Self.text($0) == "OK" ? .swallow : .pass }
+      let reply = try faulty.client.request("OPEN dev-1 user=ada")
       expect(reply, "ERR", "unavailable")
       #expect(reply.raw.hasSuffix("; nothing was done") && !reply.raw.contains("may"), "\(reply)")
-      try link.expectHealed()
-      expect(try link.client.request("GET dev-1"), "NONE")
-      expect(try link.client.request("OPEN dev-1 user=ada"), "OK")
+      try faulty.expectHealed()
+      expect(try faulty.client.request("GET dev-1"), "NONE")
+      expect(try faulty.client.request("OPEN dev-1 user=ada"), "OK")
     }
 
     @Test func `a quota that there was no time to look into is not called full`() throws {
-      let link = try BadLink(["--max-user-sessions", "1"])
-      let client = link.client
+      let faulty = try FaultyRedis(["--max-user-sessions", "1"])
+      let client = faulty.client
       expect(try client.request("OPEN dev-1 user=ada"), "OK")
-      link.fake.play { reply in
+      faulty.fake.play { reply in
         guard let text = Self.text(reply) else { return .pass }
         // A step gets 100 ms at least, so the second reply comes when the time is over.
         if text.hasPrefix("MORE") { return .hold(.milliseconds(420)) }
@@ -239,19 +239,19 @@ extension SystemSuites {
       }
       let reply = try client.request("OPEN dev-2 user=ada")
       #expect(reply.isOutage, "\(reply)")
-      try link.expectHealed()
-      expect(try link.client.request("OPEN dev-2 user=ada"), "ERR", "quota")
+      try faulty.expectHealed()
+      expect(try faulty.client.request("OPEN dev-2 user=ada"), "ERR", "quota")
     }
 
     @Test(arguments: ["MORE ", "MORE x", "MORE x live y"])
     func `a question that no script asks is an error, not a crash`(text: String) throws {
-      let link = try BadLink()
-      link.fake.play { reply in
+      let faulty = try FaultyRedis()
+      faulty.fake.play { reply in
         guard Self.text(reply)?.hasPrefix("MORE") == true else { return .pass }
         return .replace("*1\r\n$\(text.utf8.count)\r\n\(text)\r\n")
       }
-      expect(try link.client.request("OPEN dev-1 user=ada"), "ERR", "internal")
-      try link.expectHealed()
+      expect(try faulty.client.request("OPEN dev-1 user=ada"), "ERR", "internal")
+      try faulty.expectHealed()
     }
   }
 }
