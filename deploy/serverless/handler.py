@@ -16,7 +16,7 @@ TRIES = 3
 # A name has 512 bytes at most; the suffixes of req= need some of them.
 NAME = re.compile(r"[0-9A-Za-z._:@+%~!*'()-]{1,500}")
 AGAIN = {"unavailable", "unknown_outcome", "overloaded", "draining"}
-link, replies, used_at = None, None, 0.0
+connection, replies, used_at = None, None, 0.0
 
 
 class Answer(Exception):
@@ -28,15 +28,15 @@ class Unknown(Exception):
 
 
 def drop():
-    global link
-    if link:
+    global connection
+    if connection:
         replies.close()
-        link.close()
-    link = None
+        connection.close()
+    connection = None
 
 
 def exchange(line):
-    link.sendall(line.encode() + b"\n")
+    connection.sendall(line.encode() + b"\n")
     reply = replies.readline()
     if not reply.endswith(b"\n"):
         raise ConnectionResetError("closed before the reply")
@@ -46,13 +46,15 @@ def exchange(line):
 
 def connect():
     """Keeps the connection, unless it was idle for long, or has something to read: its end."""
-    global link, replies
-    if link and (time.time() - used_at > IDLE_S or select.select([link], [], [], 0)[0]):
+    global connection, replies
+    is_idle = time.time() - used_at > IDLE_S
+    if connection and (is_idle or select.select([connection], [], [], 0)[0]):
         drop()
-    if not link:
-        link = socket.create_connection((HOST, int(PORT)), REPLY_S)  # the time-out of reads too
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        replies = link.makefile("rb")
+    if not connection:
+        # The time-out of reads too.
+        connection = socket.create_connection((HOST, int(PORT)), REPLY_S)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        replies = connection.makefile("rb")
         if SECRET and (answer := exchange(f"AUTH {json.dumps(SECRET)}"))[0] != "OK":
             drop()
             raise Answer(*answer)

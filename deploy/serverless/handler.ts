@@ -18,7 +18,7 @@ const name = /^[0-9A-Za-z._:@+%~!*'()-]{1,500}$/;
 const again = ["unavailable", "unknown_outcome", "overloaded", "draining"];
 
 type Body = Record<string, any>;
-let link: net.Socket | undefined;
+let connection: net.Socket | undefined;
 let usedAt = 0;
 
 /** A reply other than OK. */
@@ -34,8 +34,8 @@ class Answer extends Error {
 class Unknown extends Error {}
 
 function drop(): void {
-  link?.destroy();
-  link = undefined;
+  connection?.destroy();
+  connection = undefined;
 }
 
 /** Waits for a line, or for the connection if none is sent, for replyMs at most. */
@@ -46,7 +46,7 @@ function exchange(socket: net.Socket, line?: string): Promise<string> {
     const finish = (error?: Error) => {
       clearTimeout(timer);
       for (const name of ["connect", "data", "error", "close"]) socket.removeAllListeners(name);
-      socket.on("error", drop).on("close", () => link === socket && drop());
+      socket.on("error", drop).on("close", () => connection === socket && drop());
       if (error) reject(error);
       else resolve(text.slice(0, -1));
     };
@@ -59,11 +59,13 @@ function exchange(socket: net.Socket, line?: string): Promise<string> {
 
 /** The kept connection, unless it has ended or was idle for long. */
 async function connect(): Promise<net.Socket> {
-  if (link && (link.destroyed || !link.readable || Date.now() - usedAt > idleMs)) drop();
-  if (!link) {
+  const isIdle = Date.now() - usedAt > idleMs;
+  if (connection && (connection.destroyed || !connection.readable || isIdle)) drop();
+  if (!connection) {
     // An idle connection must not keep the process: without events, it may end.
-    link = net.connect({ host, port: Number(port), noDelay: true }).setEncoding("utf8").unref();
-    const made = link;
+    connection = net.connect({ host, port: Number(port), noDelay: true });
+    connection.setEncoding("utf8").unref();
+    const made = connection;
     await exchange(made);
     const reply = secret ? await exchange(made, `AUTH ${JSON.stringify(secret)}`) : "OK";
     if (!reply.startsWith("OK")) {
@@ -71,7 +73,7 @@ async function connect(): Promise<net.Socket> {
       throw new Answer("ERR", reply.slice(4));
     }
   }
-  return link;
+  return connection;
 }
 
 /** The body of an OK. Tries again while that can help, so a line may come twice. */
