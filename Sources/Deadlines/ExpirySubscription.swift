@@ -122,7 +122,7 @@ package final class ExpirySubscription: RedisConnectionOwner {
   }
 
   package func redisRefused(_ redis: RedisConnection, reason: String) {
-    context.log.error("redis cannot be subscribed to", ["error": reason])
+    context.log.repeated(.error, "redis cannot be subscribed to", ["error": reason])
   }
 
   package func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}

@@ -87,6 +87,8 @@ public final class LatchkeyConnection {
       try send(line)
       return try readReply(timeoutMs: timeoutMs)
     } catch {
+      // Reset, so that the kernel does not deliver a request that was given up, after a cut.
+      if !isClosed { transport.socket.resetOnClose() }
       close()
       throw error
     }

@@ -174,7 +174,7 @@ extension Store: RedisConnectionOwner {
   package func redisRefused(_ redis: RedisConnection, reason: String) {
     counters.set(0, .redisReady)
     self.reason = reason
-    log.error("redis cannot be used", ["error": reason])
+    log.repeated(.error, "redis cannot be used", ["error": reason])
   }
 
   package func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {

@@ -1,6 +1,7 @@
 // `latchkey call` from outside: its arguments, its flags and its output.
 
 import Foundation
+import Glibc
 import Testing
 
 extension SystemSuites {
@@ -52,6 +53,21 @@ extension SystemSuites {
         let run = try call(["SAY", device, "-"], input: input)
         #expect(run.status == 2 && run.output.isEmpty && !run.errors.isEmpty, "\(input)")
       }
+    }
+
+    @Test func `a request that it gives up is not delivered later: the connection is reset`() throws
+    {
+      let listener = try TestSocket.listen()
+      defer { close(listener.descriptor) }
+      let run = Background {
+        try ProgramRun(["call", "--to", "127.0.0.1:\(listener.port)", "--timeout", "50ms", "PING"])
+      }
+      let worker = try #require(
+        try TestSocket.accept(listener.descriptor, within: .seconds(10)))
+      #expect(try worker.receive(within: .seconds(10)) == Array("PING\n".utf8))
+      // ECONNRESET is 104; an end in order would be no bytes.
+      #expect(throws: Failure.self) { try worker.receive(within: .seconds(10)) }
+      #expect(try run.join().status == 3)
     }
 
     @Test func `text that is not UTF-8 is refused and nothing is stored`() throws {
