@@ -5,67 +5,49 @@ package import Loop
 package import Scripts
 internal import SessionModel
 
-/// The user of a connection.
-package protocol RedisConnectionOwner: AnyObject {
-  /// The connection can serve now.
-  func redisServes(_ redis: RedisConnection)
-  /// The connection cannot serve any more.
-  ///
-  /// What it carried has been failed before this call, unless this is not the server for work: then
-  /// replies to it may still follow.
-  func redisFailed(_ redis: RedisConnection, reason: String)
-  /// This Redis cannot be worked with, and waiting will not help.
-  func redisRefused(_ redis: RedisConnection, reason: String)
-  /// A batch's reply: an array with a reply line per request, or an error.
-  func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply)
-  /// A batch that has no reply and will have none.
-  func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure)
-}
-
 /// A connection to Redis that reconnects by itself.
 package final class RedisConnection {
   /// A command outside of batches gets its reply, or an error if none will come.
   package typealias Handler = (Result<RedisReply, RedisFailure>) -> Void
 
   // MARK: Parts; the loop's thread
-  private let loop: EventLoop
-  private let setup: RedisSetup
-  private unowned let owner: any RedisConnectionOwner
-  private var machine = RedisConnectionMachine()
-  private var greeting: Greeting
+  let loop: EventLoop
+  let setup: RedisSetup
+  unowned let owner: any RedisConnectionOwner
+  var machine = RedisConnectionMachine()
+  var greeting: Greeting
   /// The loading of the scripts, while it lasts.
-  private var loading: ScriptLoading?
+  var loading: ScriptLoading?
   /// The names by which the scripts are called.
-  private var scripts: ScriptNames?
-  private var reader = ReplyReader()
-  private var transport: Transport?
-  private var watch: FileWatch?
-  private var watchdog: LoopTimer?
-  private var retryTimer: LoopTimer?
-  private var roleTimer: LoopTimer?
-  private var resolver: AddressResolver?
+  var scripts: ScriptNames?
+  var reader = ReplyReader()
+  var transport: Transport?
+  var watch: FileWatch?
+  var watchdog: LoopTimer?
+  var retryTimer: LoopTimer?
+  var roleTimer: LoopTimer?
+  var resolver: AddressResolver?
 
   // MARK: Requests on their way; the loop's thread
-  private var outbox = CommandBuffer()
-  private var outboxSent = 0
-  private var pending = FIFO<PendingCall>()
+  var outbox = CommandBuffer()
+  var outboxSent = 0
+  var pending = FIFO<PendingCall>()
   /// Calls that wait, in their order, until functions that Redis has forgotten are loaded again, or
   /// until the calls before them are answered.
-  private var waiting: [PendingCall] = []
-  private var order = CallOrder()
+  var waiting: [PendingCall] = []
+  var order = CallOrder()
   /// When the forgotten functions were last loaded.
-  private var loadedMs: Int64?
+  var loadedMs: Int64?
   /// They are loaded again so often at most: meanwhile each call goes with its text.
-  private static let loadsEveryMs: Int64 = 100
-  private var setupDeadlineMs: Int64 = 0
+  static let loadsEveryMs: Int64 = 100
+  var setupDeadlineMs: Int64 = 0
   /// When the watchdog checks next; never later than the earliest deadline there is.
-  private var watchdogAtMs = Int64.max
-  private var batchesInFlight = 0
-  private var isAskingRole = false
+  var watchdogAtMs = Int64.max
+  var batchesInFlight = 0
+  var isAskingRole = false
   /// Why the server is not the one for work, once that is known.
-  private var disowned: String?
-  private var isReading = false
-  private let readBuffer: UnsafeMutableRawBufferPointer
+  var disowned: String?
+  let readBuffer: UnsafeMutableRawBufferPointer
 
   /// Gets the messages that Redis sends unasked, on a connection that subscribes.
   ///
@@ -76,7 +58,7 @@ package final class RedisConnection {
   /// How often a script was missing and the batch was sent again.
   package private(set) var scriptsReloaded = 0
   /// How often the connection was lost or could not be made.
-  package private(set) var failures = 0
+  package internal(set) var failures = 0
   /// The version that Redis gave in the greeting.
   package var redisVersion: String { greeting.redisVersion }
   /// How scripts are called, `function` or `script`; empty until it is decided.
@@ -148,7 +130,7 @@ extension RedisConnection {
   }
 
   /// Sends the waiting calls that may be sent.
-  private func sendWaiting() {
+  func sendWaiting() {
     guard let scripts, let first = waiting.first, maySend(first) else { return }
     var count = 0
     while count < waiting.count, maySend(waiting[count]) {
@@ -231,7 +213,7 @@ extension RedisConnection {
         watch?.want(transport.wants.or(.both))
         return
       case .ended, .broken:
-        lost("Redis closed the connection", byPeer: true)
+        ended(outcome)
         return
       }
     }
@@ -246,17 +228,17 @@ extension RedisConnection {
     return oldest + setup.requestTimeoutMs
   }
 
-  private func expect(_ expectation: PendingCall.Expectation, deadlineMs: Int64) {
+  func expect(_ expectation: PendingCall.Expectation, deadlineMs: Int64) {
     expect(PendingCall(expectation: expectation, deadlineMs: deadlineMs))
   }
 
-  private func expect(_ next: PendingCall) {
+  func expect(_ next: PendingCall) {
     pending.append(next)
     watch(untilMs: next.deadlineMs)
   }
 
   /// Makes sure that the watchdog checks by then.
-  private func watch(untilMs: Int64) {
+  func watch(untilMs: Int64) {
     guard untilMs < watchdogAtMs else { return }
     watchdogAtMs = untilMs
     watchdog?.set(afterMs: untilMs - loop.nowMs)
@@ -281,7 +263,8 @@ extension RedisConnection: FileWatchOwner {
 
   private func read() {
     guard let transport else { return }
-    switch transport.read(into: readBuffer) {
+    let outcome = transport.read(into: readBuffer)
+    switch outcome {
     case .moved(let count):
       guard reader.feed(UnsafeRawBufferPointer(rebasing: readBuffer[..<count])) else {
         lost("Redis sent what is not its protocol")
@@ -289,7 +272,7 @@ extension RedisConnection: FileWatchOwner {
       }
       deliverReplies()
     case .wouldBlock: return
-    case .ended, .broken: lost("Redis closed the connection", byPeer: true)
+    case .ended, .broken: ended(outcome)
     }
   }
 
@@ -377,222 +360,5 @@ extension RedisConnection: FileWatchOwner {
     }
     flush()
     return true
-  }
-
-  private func greetingAnswered(_ reply: RedisReply) {
-    if var next = loading {
-      let progress = next.answered(reply)
-      loading = next
-      return loadingWent(progress)
-    }
-    switch greeting.answered(reply) {
-    case .awaitMore: return
-    case .done where setup.loadsScripts: loadScripts(hadFunctions: false)
-    case .done: perform(machine.greeted())
-    case .refused(let refusal): refused(refusal)
-    }
-  }
-
-  private func loadScripts(hadFunctions: Bool) {
-    var next = ScriptLoading(
-      setup, redisVersion: greeting.redisVersion, hadFunctions: hadFunctions)
-    let progress = next.begin()
-    loading = next
-    loadingWent(progress)
-  }
-
-  private func loadingWent(_ progress: ScriptLoading.Progress) {
-    switch progress {
-    case .awaitMore: return
-    case .send(let commands, let replies):
-      outbox.encoded(commands)
-      let deadlineMs = machine.isReady ? loop.nowMs + setup.requestTimeoutMs : setupDeadlineMs
-      for _ in 0..<replies { expect(.greeting, deadlineMs: deadlineMs) }
-      flush()
-    case .done(let names):
-      loading = nil
-      scripts = names
-      guard machine.isReady else { return perform(machine.greeted()) }
-      sendWaiting()
-    case .refused(let refusal): refused(refusal)
-    }
-  }
-
-  private func refused(_ refusal: GreetingRefusal) {
-    switch refusal {
-    case .passing(let reason): lost(reason)
-    case .wrongServer(let reason):
-      setup.figures.addWrongServer()
-      lost(reason)
-    case .final(let reason):
-      perform(machine.stop())
-      owner.redisRefused(self, reason: reason)
-    }
-  }
-
-  private func watchdogFired() {
-    watchdogAtMs = .max
-    // All that is pending is looked at: a later request may have an earlier deadline. The watchdog
-    // fires once per time-out at most, so going through a few hundred entries costs nothing.
-    let calls = pending.elements + waiting
-    let earliest = machine.isConnecting ? setupDeadlineMs : calls.map(\.deadlineMs).min()
-    guard let earliest else { return }
-    guard earliest <= loop.nowMs else {
-      watch(untilMs: earliest)
-      return
-    }
-    // Closed and never reused: the late reply would be taken for another request's.
-    lost("Redis did not answer in time")
-  }
-}
-
-// MARK: The server's role
-
-extension RedisConnection {
-  /// A master can become a replica without a connection's end, and go on answering what it knew.
-  private func askRole() {
-    guard machine.isReady else { return }
-    roleTimer?.set(afterMs: setup.roleCheckMs)
-    // The reply stands behind those to all earlier commands, one of which may wait for events.
-    guard !isAskingRole else { return }
-    isAskingRole = true
-    outbox.command("HELLO", "2")
-    let behindMs = max(loop.nowMs, pending.last?.deadlineMs ?? 0)
-    expect(.identity, deadlineMs: behindMs + setup.connectTimeoutMs)
-    flush()
-  }
-
-  private func identityAnswered(_ reply: RedisReply) {
-    isAskingRole = false
-    guard reply.kind != .error else { return }
-    if let reason = UnfitServer.reason(ServerIdentity(reply)) { return leave(reason: reason) }
-    perform(machine.confirmed())
-  }
-
-  /// Ends a connection to a server that is not the one for work, when it owes no reply any more.
-  private func endIfLeft() {
-    if machine.isLeaving, pending.isEmpty, let disowned { lost(disowned) }
-  }
-}
-
-// MARK: Connecting and losing
-
-extension RedisConnection {
-  private func perform(_ action: RedisConnectionMachine.Action) {
-    switch action {
-    case .connect: connect()
-    case .greet: greet()
-    case .serve:
-      // A connection that subscribes takes no such question; its owner listens for a sign of life.
-      if !setup.takesAnyServer, pushReceived == nil { roleTimer?.set(afterMs: setup.roleCheckMs) }
-      owner.redisServes(self)
-    case .leave:
-      failWaiting(.notSent(disowned ?? ""))
-      owner.redisFailed(self, reason: disowned ?? "")
-    case .retry(let ms): retryTimer?.set(afterMs: ms)
-    case .close: dropConnection("the worker is stopping")
-    case .nothing: break
-    }
-  }
-
-  private func connect() {
-    setupDeadlineMs = loop.nowMs + setup.connectTimeoutMs
-    watch(untilMs: setupDeadlineMs)
-    // Names are resolved anew at each try: after a failover they may point elsewhere.
-    resolver = AddressResolver(loop, setup.endpoint.address) { [unowned self] result in
-      do throws(SystemError) {
-        let socket = try result.get().connect()
-        // Also a worker that is killed, or stopped, is not to have requests delivered later.
-        socket.resetOnClose()
-        socket.setUserTimeout(ms: 2 * setup.requestTimeoutMs)
-        transport = Transport(plain: socket)
-        watch = FileWatch(loop, socket.descriptor, owner: self)
-        watch?.want(.write)
-      } catch {
-        lost(error.description)
-      }
-    }
-  }
-
-  private func connectFinished() {
-    guard let transport else { return }
-    let outcome = transport.socket.connectOutcome()
-    guard outcome == 0 else { return lost(SystemError("connect", outcome).description) }
-    switch transport.shakeHands() {
-    case .done: perform(machine.connected())
-    case .underWay: watch?.want(transport.wants)
-    case .failed(let reason): lost(reason)
-    }
-  }
-
-  private func greet() {
-    reader = ReplyReader()
-    greeting = Greeting(setup)
-    (loading, scripts, loadedMs) = (nil, nil, nil)
-    order.reset()
-    outbox.reset()
-    outboxSent = 0
-    outbox.encoded(greeting.firstWords())
-    let replies = setup.endpoint.database == 0 ? 1 : 2
-    for _ in 0..<replies { expect(.greeting, deadlineMs: setupDeadlineMs) }
-    watch?.want(.read)
-    flush()
-  }
-
-  /// The one way in which a connection ends that is to be made again.
-  private func lost(_ reason: String, byPeer: Bool = false) {
-    guard !machine.isClosed else { return }
-    failures += 1
-    let isKnown = machine.isLeaving
-    let action = machine.failed(random: Double.random(in: 0..<1))
-    dropConnection(reason, byPeer: byPeer)
-    perform(action)
-    if !isKnown { owner.redisFailed(self, reason: reason) }
-  }
-
-  private func dropConnection(_ reason: String, byPeer: Bool = false) {
-    resolver = nil
-    retryTimer?.cancel()
-    roleTimer?.cancel()
-    watchdog?.cancel()
-    watchdogAtMs = .max
-    watch = nil
-    close(byPeer: byPeer)
-    outbox.reset()
-    outboxSent = 0
-    batchesInFlight = 0
-    isAskingRole = false
-    disowned = nil
-    while let next = pending.popFirst() { fail(next, .noAnswer(reason)) }
-    failWaiting(.notSent(reason))
-  }
-
-  /// Closes the connection: with a reset if requests are under way, so that the kernel forgets what
-  /// it has not delivered.
-  ///
-  /// It would deliver that later, long after their callers were given up: a SEIZE was seen to be
-  /// applied 54 s late.
-  private func close(byPeer: Bool) {
-    guard let transport else { return }
-    let isGivenUp = !pending.isEmpty && !byPeer
-    if isGivenUp { setup.figures.addReset() }
-    transport.socket.resetOnClose(isGivenUp)
-    transport.close()
-    self.transport = nil
-  }
-
-  private func failWaiting(_ failure: RedisFailure) {
-    let calls = waiting
-    waiting = []
-    for call in calls { fail(call, failure) }
-  }
-
-  private func fail(_ call: PendingCall, _ failure: RedisFailure) {
-    switch call.expectation {
-    case .greeting, .identity: return
-    case .call(let handler): handler(.failure(failure))
-    case .script(let call): call.handler(.failure(failure))
-    case .batch(let batch): owner.batchFailed(self, batch, failure)
-    }
   }
 }

@@ -24,7 +24,7 @@ extension Settings {
     .count(
       .init(
         "--threads", .server, default: "0",
-        "Event loops, each a thread of its own with its own connection to Redis; 0 is one per core."),
+        "Event loops, each a thread with its own connection to Redis; 0 is one per core."),
       0...64, \.threads),
     .duration(
       .init(

@@ -3,7 +3,7 @@
 
 /// The restarts of an embedded Redis.
 struct RestartPolicy {
-  /// So many ends in a row without having served are a fault that restarting does not mend.
+  /// So many ends in a row without having served have a cause that no restart removes.
   static let failedStartsMax = 7
   /// One that has run for longer is started again at once.
   static let shortRunMs: Int64 = 5_000

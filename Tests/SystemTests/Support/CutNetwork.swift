@@ -1,11 +1,11 @@
-// Owns: a network of its own for a Redis, whose packets can be dropped: nothing is reset, nothing is
-// refused, and the kernels on both sides know nothing of it.
+// Owns: a network of its own for a Redis, whose packets can be dropped: nothing is reset, nothing
+// is refused, and the kernels on both sides know nothing of it.
 
 import Foundation
 
 /// A network namespace with one link to this machine.
 ///
-/// It is cut by addresses of the link layer that nobody has: packets leave and are not taken.
+/// It is cut by addresses of the link layer that no device has: packets leave and are not taken.
 final class CutNetwork: Sendable {
   /// The address in the namespace, and that on this machine.
   let inside: String
