@@ -181,7 +181,7 @@ extension SystemSuites {
       redis.stop()
       let starting = try Starting(["--redis", redis.url])
       defer { starting.child.end() }
-      try eventually("a word of the worker about it") { !starting.log.isEmpty }
+      try eventually("the worker's start") { starting.log.contains("msg=starting") }
       starting.child.signal(SIGTERM)
       #expect(try starting.awaitEnd(within: .seconds(3)) == .exited(0))
       #expect(starting.output.isEmpty)

@@ -265,6 +265,23 @@ extension SystemSuites.Deadlines {
       #expect(Set(blind.rules()) == [.releasedByOther, .endingMissing])
     }
 
+    @Test func `a seizure from oneself may end a grant that no caller has seen`() throws {
+      for (outcome, rules) in [
+        (CallOutcome.unknown, []), (.fail, [HistoryViolation.Rule.releasedByOther]),
+      ] {
+        var scenario = Scenario()
+        scenario.granted("a", 10, token: 1)
+        scenario.released("a", 20, token: nil, heldMs: 10)
+        scenario.call(.lock, "b", 25, 30, outcome)
+        var seized = CallOutcome.Confirmed(
+          agent: "b", token: 3, acquiredAt: Scenario.start + 40, renewed: false)
+        seized.seizedFrom = "b"
+        scenario.call(.seize, "b", 39, 41, .ok(seized))
+        scenario.released("b", 50, token: 3, heldMs: 10)
+        #expect(Set(scenario.rules()) == Set(rules))
+      }
+    }
+
     @Test func `a release without a token is known by how long it was held`() throws {
       var scenario = Scenario()
       scenario.granted("a", 10, token: 1)

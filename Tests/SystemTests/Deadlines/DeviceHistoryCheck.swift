@@ -114,6 +114,9 @@ extension DeviceHistoryCheck {
         let token = confirmed.token,
         let before = inOrder.last(where: { $0.token < token }), before.endings.isEmpty
       else { continue }
+      // What it has ended may be a grant whose token no caller has seen.
+      let isOthers = before.agent.map { $0 != call.agent } ?? false
+      if isOthers, mayHaveBeenGranted(to: call.agent, by: call.returnedUs) { continue }
       release(before.token, by: call)
     }
     var blind: [CallRecord] = []
