@@ -143,7 +143,7 @@ def test_a_timed_out_connection_is_not_reused(scripted: Callable[..., Scripted])
     worker = scripted(..., 'OK {"version":"x"}')
 
     async def main() -> None:
-        async with AsyncClient(worker.to, reply_timeout=0.05) as client:
+        async with AsyncClient(worker.to, reply_timeout=0.5) as client:
             assert await client.info() == {"version": "x"}
             assert worker.connections == 2
 

@@ -39,7 +39,7 @@ def test_changes_are_sent_in_order_while_the_caller_goes_on(
 
 
 def test_changes_wait_for_a_worker_and_are_applied_once(fleet: Fleet, device: str) -> None:
-    with Client(fleet.to, timeout=0.5, reply_timeout=0.3) as client:
+    with Client(fleet.to, timeout=3, reply_timeout=1) as client:
         client.open(device)
         behind = client.write_behind()
         for round_ in range(3):
@@ -160,7 +160,7 @@ def test_fields_are_saved_together_when_they_pause(latchkey_client: Client, devi
 
 def test_the_same_for_coroutines(latchkey_worker: Worker, fleet: Fleet, device: str) -> None:
     async def main() -> None:
-        async with AsyncClient(fleet.to, timeout=0.5, reply_timeout=0.3) as client:
+        async with AsyncClient(fleet.to, timeout=3, reply_timeout=1) as client:
             session = await client.session(device)
             async with client.write_behind() as behind:
                 for n in range(20):

@@ -164,7 +164,7 @@ def test_a_silent_worker_is_left(
     event = 'EVENT {"id":"1","type":"lock.cleared","device":"d%2F1","at":1}'
     page = 'OK {"events":[]}'
     worker = scripted("OK", page, ..., "OK", f"{event}\n{page}")
-    client = drive(worker.to, reply_timeout=0.1)
+    client = drive(worker.to, reply_timeout=0.7)
     events = client.subject.watch("d/1", idle=10)
     (found,) = client.take(events, 1)
     client.end(events)

@@ -33,17 +33,17 @@ def test_a_killed_worker_is_replaced_by_the_other(
 def test_a_frozen_worker_costs_one_attempt(
     fleet: Fleet, drive: Callable[..., Driver], device: str
 ) -> None:
-    client = drive(fleet.to, reply_timeout=0.3)
+    client = drive(fleet.to)
     client.open(device)
     serving = fleet.serving(client.subject)
     serving.freeze()
     try:
         began = time.monotonic()
         assert client.say(device, {"n": 1})["seq"] == 1
-        assert 0.29 < time.monotonic() - began < 2
+        assert 0.99 < time.monotonic() - began < 4
         began = time.monotonic()
         assert client.say(device, {"n": 2})["seq"] == 2  # the other one serves from now on
-        assert time.monotonic() - began < 0.29
+        assert time.monotonic() - began < 0.99
     finally:
         serving.thaw()
     assert client.history(device)["last_seq"] == 2

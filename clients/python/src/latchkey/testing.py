@@ -67,8 +67,10 @@ class Worker:
         return Client(self.to, timeout=timeout, reply_timeout=reply_timeout)
 
     def freeze(self) -> None:
-        """Stops it in its tracks, as SIGSTOP does; its connections stay open."""
+        """Stops it as it is (SIGSTOP), and waits until it stands; its connections stay open."""
         os.kill(self.pid, signal.SIGSTOP)
+        if hasattr(os, "waitid"):  # not on every system
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """Lets a frozen worker go on."""
