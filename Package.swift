@@ -35,7 +35,8 @@ let package = Package(
     module("SessionModel"),
     module("Loop", ["CLibevent", "CLinux", "COpenSSL"]),
     .target(
-      name: "Scripts", resources: [.embedInCode("Lua")], swiftSettings: strict),
+      name: "Scripts", dependencies: ["SessionModel"], resources: [.embedInCode("Lua")],
+      swiftSettings: strict),
     module("RedisConnection", ["CHiredis", "Loop", "Scripts", "SessionModel"]),
     module("Settings", ["Loop", "RedisConnection", "SessionModel", "Wire"]),
     module("Metrics", ["Loop", "Wire"]),
@@ -91,7 +92,7 @@ let package = Package(
     tests("MetricsTests", ["Metrics", "Wire"]),
     tests("AccessTests", ["Access", "Settings"]),
     tests("EventsTests", ["Events", "SessionModel"]),
-    tests("ServiceTests", ["Loop", "Service", "Settings", "Wire"]),
+    tests("ServiceTests", ["Loop", "Service", "SessionModel", "Settings", "Wire"]),
     tests("DoctorTests", ["Doctor", "Loop", "RedisConnection", "Settings"]),
     tests(
       "ServerTests",

@@ -65,7 +65,7 @@ struct SessionExport {
   }
 
   private func putTimes(into line: inout RecordLine) {
-    putNumbers(",\"clocks\":[", .of("clocks"), stored.clocks, into: &line)
+    putNumbers(",\"clocks\":[", .of("clocks"), stored.clocks.lengthsMs, into: &line)
     putNumber("],\"created_at\":", "created_at", stored.created, into: &line)
     putNumber(",\"updated_at\":", "updated_at", stored.updated, into: &line)
     putNumber(",\"ended_at\":", "ended_at", stored.number(.ended).or(.known(0)), into: &line)

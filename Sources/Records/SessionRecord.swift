@@ -12,7 +12,7 @@ internal import Wire
 struct SessionRecord {
   private let reply: RedisReply
   private let stored: StoredSession
-  private let clocks: [Int64?]
+  private let clocks: StoredClocks
 
   init(_ reply: RedisReply) {
     self.reply = reply
@@ -113,14 +113,14 @@ struct SessionRecord {
     line.put(",\"active_at\":")
     putNumber(active, "active_at", into: &line)
     line.put(",\"idle_at\":")
-    putDeadline("idle_at", active, clocks[0], runs: state.map { $0 == .active }, into: &line)
+    putDeadline("idle_at", active, clocks[.idle], runs: state.map { $0 == .active }, into: &line)
     line.put(",\"abandon_at\":")
-    putDeadline("abandon_at", active, clocks[1], runs: isLive, into: &line)
+    putDeadline("abandon_at", active, clocks[.abandon], runs: isLive, into: &line)
     line.put(",\"life_at\":")
-    putDeadline("life_at", stored.born, clocks[3], runs: isLive, into: &line)
+    putDeadline("life_at", stored.born, clocks[.life], runs: isLive, into: &line)
     line.put(",\"keep_until\":")
     let isKept = state.map { isLive == false && $0 != .abandoned }
-    putDeadline("keep_until", stored.since, clocks[4], runs: isKept, into: &line)
+    putDeadline("keep_until", stored.since, clocks[.keep], runs: isKept, into: &line)
   }
 
   /// Puts whether every change needs the lock's token.
@@ -132,14 +132,15 @@ struct SessionRecord {
   /// Puts the lengths of the clocks in ms; 0 is off.
   private func putClocks(into line: inout RecordLine) {
     guard stored.isReadable else { return line.put(",\"clocks\":null") }
-    let names: [(before: StaticString, name: StaticString)] = [
-      (",\"clocks\":{\"idle_ms\":", "clocks.idle_ms"), (",\"abandon_ms\":", "clocks.abandon_ms"),
-      (",\"archive_ms\":", "clocks.archive_ms"), (",\"life_ms\":", "clocks.life_ms"),
-      (",\"keep_ms\":", "clocks.keep_ms"), (",\"warn_ms\":", "clocks.warn_ms"),
-    ]
-    for ((before, name), ms) in zip(names, clocks) {
-      line.put(before)
-      line.put(ms.map { .known($0) } ?? .corrupt, .of(name))
+    line.put(",\"clocks\":{")
+    for (place, clock) in SessionClock.allCases.enumerated() {
+      if place > 0 { line.put(",") }
+      var name = "\"\(clock.shownName)\""
+      name.withUTF8 { name in
+        line.put(name)
+        line.put(":")
+        line.put(clocks[clock].map { .known($0) } ?? .corrupt, .of("clocks", name))
+      }
     }
     line.put("}")
   }

@@ -122,9 +122,10 @@ struct StoredSession {
   var since: StoredNumber { number(.since).or(created) }
   var born: StoredNumber { number(.born).or(created) }
 
-  /// The lengths of the clocks in the order of `SessionClocks`, in ms; nil for those that are
-  /// corrupt.
-  var clocks: [Int64?] { StoredNumber.list(self[.clocks], count: 6) }
+  var clocks: StoredClocks {
+    StoredClocks(
+      lengthsMs: StoredNumber.list(self[.clocks], count: SessionClock.allCases.count))
+  }
 }
 
 /// A member's line in a record: the revision of its latest change, and its JSON unless it was
@@ -152,4 +153,12 @@ extension RecordLine {
     put(state.rawValue.utf8)
     put("\"")
   }
+}
+
+/// The lengths of a session's clocks, in ms; nil for those that are corrupt.
+struct StoredClocks {
+  /// In the order of the clocks.
+  let lengthsMs: [Int64?]
+
+  subscript(clock: SessionClock) -> Int64? { lengthsMs[clock.place] }
 }

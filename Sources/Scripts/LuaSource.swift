@@ -77,6 +77,7 @@ struct LuaSource: Sendable {
       LuaSource("locks", PackageResources.locks_lua),
       LuaSource("merge", PackageResources.merge_lua),
       LuaSource("messages", PackageResources.messages_lua),
+      LuaSource("numbers", PackageResources.numbers_lua),
       LuaSource("removal", PackageResources.removal_lua),
       LuaSource("renewals", PackageResources.renewals_lua),
       LuaSource("reservations", PackageResources.reservations_lua),

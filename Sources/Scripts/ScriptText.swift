@@ -1,6 +1,8 @@
 // Owns: how the Lua files become the text that Redis loads: one for each script, or one function
 // library with all of them. Pure functions; any thread.
 
+internal import SessionModel
+
 extension Script {
   /// The script by itself, for EVALSHA: the shared parts that it uses, and its file.
   ///
@@ -163,12 +165,16 @@ package struct ScriptConstants: Hashable, Sendable {
   /// the session shows them, and a log is limited by the number of its events.
   package static let linkBytesMax = 32 << 10
 
+  /// The names of a session's clocks, in the order in which its record keeps them.
+  private static let clocks = SessionClock.allCases.map(\.rawValue).joined(separator: " ")
+
   fileprivate var lua: String {
     """
     local REQ_KEEP_MS, EVENTS_MAX, AGENTS_MAX = \(reqKeepMs), \(eventsMax), \(agentsMax)
     local SESSIONS_MAX, CHATS_MAX, MESSAGES_MAX = \(sessionsMax), \(chatsMax), \(messagesMax)
     local FIELDS_MAX, LINKS_MAX = \(fieldsMax), \(linksMax)
     local LINK_BYTES_MAX = \(ScriptConstants.linkBytesMax)
+    local CLOCKS = '\(ScriptConstants.clocks)'
 
     """
   }

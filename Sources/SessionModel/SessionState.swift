@@ -1,5 +1,5 @@
-// Owns: the states of a session and its clocks' defaults. Values; any thread. The transitions
-// between states are in Lua/lib/{clocks,transitions}.lua of Scripts: Redis decides.
+// Owns: the states of a session. Values; any thread. The transitions between states are in
+// Lua/lib/{clocks,transitions}.lua of Scripts: Redis decides.
 
 /// The state of a session.
 package enum SessionState: String, CaseIterable, Sendable {
@@ -17,19 +17,4 @@ package enum SessionState: String, CaseIterable, Sendable {
   case failed
   /// Its life has ended; kept, then gone or archived.
   case expired
-}
-
-/// How long each clock of a session runs, in ms; 0 turns one off, except `keep`.
-package struct SessionClocks: Hashable, Sendable {
-  package var idleMs: Int64 = 30 * 60_000
-  package var abandonMs: Int64 = 24 * 3_600_000
-  package var archiveMs: Int64 = 7 * 86_400_000
-  package var lifeMs: Int64 = 24 * 3_600_000
-  package var keepMs: Int64 = 30 * 86_400_000
-  package var warnMs: Int64 = 2 * 60_000
-
-  package init() {}
-
-  /// In the order in which a record keeps them.
-  package var inOrder: [Int64] { [idleMs, abandonMs, archiveMs, lifeMs, keepMs, warnMs] }
 }

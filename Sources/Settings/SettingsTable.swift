@@ -8,7 +8,8 @@ internal import SessionModel
 extension Settings {
   /// Every setting there is, in the order of the manual.
   package static let table: [Setting] =
-    serverTable + redisTable + locksTable + sessionsTable + eventsTable + limitsTable + loggingTable
+    serverTable + redisTable + locksTable + clocksTable + sessionsTable + eventsTable + limitsTable
+    + loggingTable
 
   private static let tenYearsMs: Int64 = 3_650 * 86_400_000
 
@@ -138,35 +139,14 @@ extension Settings {
       100...600_000, \.sweepMs),
   ]
 
+  private static let clocksTable: [Setting] = SessionClock.allCases.map { clock in
+    .duration(
+      .init(
+        "--\(clock.rawValue)", .sessions, default: clock.row.defaultText, clock.row.summary),
+      SessionClock.allowedMs, zeroMeans: clock.row.canBeOff ? "off" : nil, \.clocks[clock])
+  }
+
   private static let sessionsTable: [Setting] = [
-    .duration(
-      .init(
-        "--idle", .sessions, default: "30m",
-        "Without activity for so long an active session is paused."),
-      10...tenYearsMs, zeroMeans: "off", \.clocks.idleMs),
-    .duration(
-      .init(
-        "--abandon", .sessions, default: "24h",
-        "Without activity for so long a session is abandoned."),
-      10...tenYearsMs, zeroMeans: "off", \.clocks.abandonMs),
-    .duration(
-      .init("--archive", .sessions, default: "7d", "An abandoned session is archived after this."),
-      10...tenYearsMs, zeroMeans: "off", \.clocks.archiveMs),
-    .duration(
-      .init(
-        "--life", .sessions, default: "24h",
-        "A session expires so long after it was opened, or recovered from being abandoned."),
-      10...tenYearsMs, zeroMeans: "off", \.clocks.lifeMs),
-    .duration(
-      .init(
-        "--keep", .sessions, default: "30d",
-        "A closed, expired or archived session is kept for so long."),
-      10...tenYearsMs, \.clocks.keepMs),
-    .duration(
-      .init(
-        "--warn", .sessions, default: "2m",
-        "So long before idle and life end a session.expiring event is written."),
-      10...tenYearsMs, zeroMeans: "off", \.clocks.warnMs),
     .count(
       .init("--max-sessions", .sessions, default: "50", "The most live sessions of a device."),
       1...10_000, \.sessionsMax),

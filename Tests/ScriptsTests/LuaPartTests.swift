@@ -12,7 +12,7 @@ struct LuaPartTests {
   private static let constants = ScriptBench.constants
   private static let given: Set<String> = [
     "REQ_KEEP_MS", "EVENTS_MAX", "AGENTS_MAX", "SESSIONS_MAX", "CHATS_MAX", "MESSAGES_MAX",
-    "FIELDS_MAX", "LINKS_MAX", "LINK_BYTES_MAX", "GENERATION",
+    "FIELDS_MAX", "LINKS_MAX", "LINK_BYTES_MAX", "CLOCKS", "GENERATION",
   ]
 
   private static func file(_ name: String) throws -> LuaFile {

@@ -1,5 +1,6 @@
 // Owns: the tests of the table of verbs, and of finding one.
 
+import SessionModel
 import Testing
 import Wire
 
@@ -83,5 +84,12 @@ struct VerbTableTests {
     for option in OptionName.allCases {
       #expect(option.text.utf8.allSatisfy { UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 })
     }
+  }
+
+  @Test(arguments: SessionClock.allCases)
+  func `the option of a clock has its name and its lengths`(clock: SessionClock) {
+    #expect(clock.option.text == clock.rawValue)
+    #expect(clock.option.kind == .duration(allowsZero: clock.row.canBeOff))
+    for verb in [OpenVerb.verb, RecoverVerb.verb] { #expect(verb.options.contains(clock.option)) }
   }
 }

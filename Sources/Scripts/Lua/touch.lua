@@ -1,5 +1,5 @@
 -- TOUCH: notes activity. A turn's starts its TTL again.
--- USES: batch, requests, session_index, session_find, session_load, session_changes, turn_records,
+-- USES: batch, requests, session_index, session_find, numbers, session_changes, turn_records,
 --   turn_messages, turn_begin
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, token?, req?
@@ -17,11 +17,11 @@ local function quick(base, device, id)
   if not found then return nil end
   local seen = call('HMGET', key, 'state', 'clocks', 'active', 'created', 'born', 'fenced')
   if seen[1] ~= 'active' or seen[6] or not seen[2] then return nil end
-  local clocks, active, born = numbers_of(seen[2]), tonumber(seen[3]), tonumber(seen[5] or seen[4])
-  local idle, abandon, life, warn = clocks[1], clocks[2], clocks[4], clocks[6]
+  local clocks, active, born = clocks_of(seen[2]), tonumber(seen[3]), tonumber(seen[5] or seen[4])
   -- A corrupt record is not touched; reading it fails.
-  if not (warn and active and born) then return nil end
-  local quiet = now_ms + warn
+  if not (clocks and active and born) then return nil end
+  local idle, abandon, life = clocks.idle, clocks.abandon, clocks.life
+  local quiet = now_ms + clocks.warn
   if idle > 0 and active + idle <= quiet or abandon > 0 and active + abandon <= now_ms
     or life > 0 and born + life <= quiet then
     return nil

@@ -136,10 +136,11 @@ package struct ExportedRecord {
   }
 
   private mutating func readTimes(_ whole: [String: Range<Int>]) throws(RequestError) {
-    let clocks = try numbers(whole, "clocks", count: 6)
-    let tenYearsMs: Int64 = 3_650 * 86_400_000
-    guard clocks.allSatisfy({ $0 == 0 || 10...tenYearsMs ~= $0 }), clocks[4] > 0 else {
-      throw ExportedRecord.bad("clocks are not six durations in ms")
+    let known = SessionClock.allCases
+    let clocks = try numbers(whole, "clocks", count: known.count)
+    guard zip(known, clocks).allSatisfy({ $0.allows($1) }) else {
+      let names = known.map(\.rawValue).joined(separator: ", ")
+      throw ExportedRecord.bad("clocks are not durations in ms: \(names)")
     }
     set("clocks", clocks.map(String.init).joined(separator: " ").utf8)
     let names = [

@@ -46,16 +46,16 @@ struct NewSessionOptions {
   /// From the options, with these members.
   init(_ call: borrowing Call, user: String?, _ members: Members) {
     let id = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device))
-    var clocks: [Int64] = []
-    for (option, ms) in zip(OptionName.clocks, call.shared.settings.clocks.inOrder) {
-      clocks.append(call.number(option) ?? ms)
+    var clocks = call.shared.settings.clocks
+    for clock in SessionClock.allCases {
+      if let ms = call.number(clock.option) { clocks[clock] = ms }
     }
     dueInMs = NewSessionOptions.firstDue(clocks)
     let links: [LinkName] =
       (user.map { [.user($0)] } ?? []) + (call.option(.thread).map { [.thread($0)] } ?? [])
     new = NewSession(
       session: ArgumentText(id), thread: call.quoted(.thread) ?? ArgumentText("\"\(id)\""),
-      clocks: ArgumentText(clocks.map(String.init).joined(separator: " ")),
+      clocks: ArgumentText(clocks.text),
       isFenced: call.option(.fenced)?.elementsEqual("yes".utf8) ?? false,
       members: .owned(members.parts.bytes),
       links: links.isEmpty ? nil : ArgumentText(links.map(\.line).joined()))
@@ -70,9 +70,9 @@ struct NewSessionOptions {
     return names.isEmpty ? nil : ArgumentText("[\"\(names.joined(separator: "\",\""))\"]")
   }
 
-  private static func firstDue(_ clocks: [Int64]) -> Int64? {
-    let (idle, abandon, life, warn) = (clocks[0], clocks[1], clocks[3], clocks[5])
-    let warned = [idle, life].map { $0 > warn ? $0 - warn : $0 }
-    return (warned + [abandon]).filter { $0 > 0 }.min()
+  private static func firstDue(_ clocks: SessionClocks) -> Int64? {
+    let warn = clocks[.warn]
+    let warned = [clocks[.idle], clocks[.life]].map { $0 > warn ? $0 - warn : $0 }
+    return (warned + [clocks[.abandon]]).filter { $0 > 0 }.min()
   }
 }

@@ -20,7 +20,7 @@ package enum OptionName: Int, CaseIterable, Sendable {
   private static let texts = allCases.map { $0 == .isLast ? "last" : "\($0)" }
 
   /// The clocks of a session, in the order in which its record keeps them.
-  package static let clocks: [OptionName] = [.idle, .abandon, .archive, .life, .keep, .warn]
+  package static let clocks: [OptionName] = SessionClock.allCases.map(\.option)
 
   package var kind: ValueKind {
     switch self {
@@ -34,8 +34,8 @@ package enum OptionName: Int, CaseIterable, Sendable {
     case .user: .id
     case .name, .phase, .step, .reason: .text(bytesMax: ValueKind.storedTextBytesMax)
     case .thread: .text(bytesMax: IDText.idBytesMax)
-    case .idle, .abandon, .archive, .life, .warn: .duration(allowsZero: true)
-    case .keep: .duration(allowsZero: false)
+    case .idle, .abandon, .archive, .life, .keep, .warn:
+      .duration(allowsZero: SessionClock(rawValue: text)?.row.canBeOff ?? false)
     case .fenced, .replace, .archived, .isLast: .oneOf(["yes", "no"])
     case .policy: .oneOf(TurnPolicy.allCases.map(\.rawValue))
     case .rev, .seen: .integer(0...((1 << 53) - 1))
@@ -74,6 +74,20 @@ extension OptionName {
       .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor, .hint, .last,
       .replace, .archived, .turn, .policy, .seen, .isLast:
       .nothing
+    }
+  }
+}
+
+extension SessionClock {
+  /// The option that sets it, which has its name.
+  var option: OptionName {
+    switch self {
+    case .idle: .idle
+    case .abandon: .abandon
+    case .archive: .archive
+    case .life: .life
+    case .keep: .keep
+    case .warn: .warn
     }
   }
 }

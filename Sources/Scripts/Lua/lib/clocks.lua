@@ -1,5 +1,5 @@
 -- The effects of a session's clocks when they end, in the order of their times.
--- USES: batch, event_log, session_index, session_load, links
+-- USES: batch, event_log, session_index, numbers, links
 -- GIVES: LETTERS, due_member, announce, announce_deleted, set_ttl, gone_by, next_due
 
 -- A session's member in the deadline index begins with its state's letter: when the record has gone
@@ -38,29 +38,33 @@ end
 -- The time by which a session is gone even without any worker; nil if its clocks do not say.
 local function gone_by(s)
   if keep_until(s) then return keep_until(s) end
-  if s.state == 'abandoned' then return s.archive > 0 and s.since + s.archive + s.keep or nil end
-  if s.life == 0 or (s.abandon > 0 and s.archive == 0) then return nil end
-  return s.born + s.life + s.archive + s.keep
+  local clocks = s.clocks
+  local archive, life = clocks.archive, clocks.life
+  if s.state == 'abandoned' then return archive > 0 and s.since + archive + clocks.keep or nil end
+  if life == 0 or (clocks.abandon > 0 and archive == 0) then return nil end
+  return s.born + life + archive + clocks.keep
 end
 
 -- The next moment at which the session's clocks have an effect, and the effect: a state, or a
 -- warning.
 local function next_due(s)
   if s.state == 'abandoned' then
-    return s.archive > 0 and s.since + s.archive or nil, 'archived'
+    local archive = s.clocks.archive
+    return archive > 0 and s.since + archive or nil, 'archived'
   end
   if keep_until(s) then return keep_until(s), 'gone' end
   local at, what = abandon_at(s), 'abandoned'
   local life, idle = life_at(s), idle_at(s)
   if life and (not at or life < at) then at, what = life, 'expired' end
   if idle and (not at or idle < at) then at, what = idle, 'paused' end
-  if s.warn > 0 then
+  local warn = s.clocks.warn
+  if warn > 0 then
     local warned = numbers_of(s.warned)
-    if idle and s.warn < s.idle and warned[1] ~= idle and idle - s.warn < at then
-      at, what = idle - s.warn, 'idle'
+    if idle and warn < s.clocks.idle and warned[1] ~= idle and idle - warn < at then
+      at, what = idle - warn, 'idle'
     end
-    if life and s.warn < s.life and warned[2] ~= life and life - s.warn < at then
-      at, what = life - s.warn, 'life'
+    if life and warn < s.clocks.life and warned[2] ~= life and life - warn < at then
+      at, what = life - warn, 'life'
     end
   end
   return at, what

@@ -1,12 +1,12 @@
 -- The checks of IMPORT before it writes a session.
--- USES: batch, session_load, clocks, cleanup
+-- USES: batch, numbers, clocks, cleanup
 -- GIVES: over_at, made_at, in_the_past, remove_stale
 
 -- When a session with these fields is gone by its clocks alone.
 local function over_at(v)
-  local clocks, since, born = numbers_of(v.clocks), v.since or v.created, v.born or v.created
+  local since, born = v.since or v.created, v.born or v.created
   return gone_by({state = v.state, since = tonumber(since), born = tonumber(born),
-    abandon = clocks[2], archive = clocks[3], life = clocks[4], keep = clocks[5]})
+    clocks = clocks_of(v.clocks)})
 end
 
 -- The time of a session's id in ms: its first ten characters, of 32 digits; 0 if it is no such id.

@@ -49,15 +49,15 @@ end
 
 -- When each clock ends in the present state of the session; nil where it does not run.
 local function idle_at(s)
-  return s.state == 'active' and s.idle > 0 and s.active + s.idle or nil
+  return s.state == 'active' and s.clocks.idle > 0 and s.active + s.clocks.idle or nil
 end
 local function abandon_at(s)
-  return LIVE[s.state] and s.abandon > 0 and s.active + s.abandon or nil
+  return LIVE[s.state] and s.clocks.abandon > 0 and s.active + s.clocks.abandon or nil
 end
 local function life_at(s)
-  return LIVE[s.state] and s.life > 0 and s.born + s.life or nil
+  return LIVE[s.state] and s.clocks.life > 0 and s.born + s.clocks.life or nil
 end
 local function keep_until(s)
   if LIVE[s.state] or s.state == 'abandoned' then return nil end
-  return s.since + s.keep
+  return s.since + s.clocks.keep
 end

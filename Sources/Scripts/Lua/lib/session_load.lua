@@ -1,18 +1,6 @@
 -- How a session is read: the part that decides its state, or its whole record.
--- USES: batch, session_index, session_find
--- GIVES: numbers_of, whole, session, load, members_of
-
--- A line of numbers, each as a number; most sessions have the same clocks. The results are kept
--- from call to call, but not without bound.
-local numbers, numbers_kept, NUMBERS_MAX = {}, 0, 256
-local function numbers_of(line)
-  if numbers[line] then return numbers[line] end
-  local list = {}
-  for number in string.gmatch(line, '%d+') do list[#list + 1] = tonumber(number) end
-  if numbers_kept == NUMBERS_MAX then numbers, numbers_kept = {}, 0 end
-  numbers[line], numbers_kept = list, numbers_kept + 1
-  return list
-end
+-- USES: batch, numbers, session_index, session_find
+-- GIVES: whole, session, load, members_of
 
 -- A whole number that Lua can count by; nil if the text is none.
 local function whole(line)
@@ -23,13 +11,13 @@ end
 -- The part that decides a session's state, from the members of its record as they are stored.
 local function session(base, device, id, key, state, rev, clocks, active, created, born, since,
     warned, chat, chats, fenced, links)
-  local ms, current, list, last = numbers_of(clocks or ''), tonumber(chat or 1), {1}, 1
+  local current, list, last = tonumber(chat or 1), {1}, 1
   if chats then list, last = chat_numbers(chats) end
   local used, made = active and tonumber(active), created and tonumber(created)
   local lives, stands = tonumber(born or created or ''), tonumber(since or created or '')
-  local n = rev and tonumber(rev)
+  local n, lengths = rev and tonumber(rev), clocks_of(clocks or '')
   if not LIVE[state] and not KEPT[state] then corrupt('state') end
-  if #ms ~= 6 then corrupt('clocks') end
+  if not lengths then corrupt('clocks') end
   if not (used and made and lives and stands) then corrupt('times') end
   if not n then corrupt('rev') end
   if not (current and list) then corrupt('chats') end
@@ -41,8 +29,7 @@ local function session(base, device, id, key, state, rev, clocks, active, create
     corrupt('numbers')
   end
   return {base = base, device = device, id = id, key = key, state = state, rev = n,
-    idle = ms[1], abandon = ms[2], archive = ms[3], life = ms[4], keep = ms[5], warn = ms[6],
-    active = used, created = made, born = lives, since = stands,
+    clocks = lengths, active = used, created = made, born = lives, since = stands,
     warned = warned or '0 0', chat = current, chats = list, last_chat = last,
     fenced = fenced == 'yes', links = links or ''}
 end

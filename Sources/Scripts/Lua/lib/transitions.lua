@@ -1,5 +1,5 @@
 -- Transitions of a session from state to state: all of them go through this function.
--- USES: batch, ledger, session_index, links, clocks, session_load, device_lines, device_current
+-- USES: batch, ledger, session_index, links, clocks, numbers, device_lines, device_current
 -- GIVES: index, transition, settle
 
 local EVENT = {active = 'resumed', paused = 'paused', abandoned = 'abandoned',
@@ -60,7 +60,7 @@ local function settle(s)
       if what == 'idle' then idle = idle_at(s) else life = life_at(s) end
       s.warned = string.format('%.0f %.0f', idle, life)
       call('HSET', s.key, 'warned', s.warned)
-      announce(s, 'expiring', at, string.format(',"clock":"%s","in_ms":%d', what, s.warn))
+      announce(s, 'expiring', at, string.format(',"clock":"%s","in_ms":%d', what, s.clocks.warn))
     else
       transition(s, what, at, what == 'paused' and '"idle"' or 'null')
     end
