@@ -76,7 +76,7 @@ package struct Log: Sendable {
   // MARK: Repeated lines
 
   /// Logs what a caller or a fault can cause as often as it likes: the first occurrence of a cause
-  /// at once, the next ones as a `count` every 10 s, and their end.
+  /// at once, the next ones every 10 s as a `count` within so many `seconds`, and their end.
   ///
   /// `cause` distinguishes the causes of a message, and is one of few texts: no id, no address.
   /// The fields are those of the latest occurrence; it stands for `count`.
@@ -103,7 +103,8 @@ package struct Log: Sendable {
 
   /// Writes the counts that are in no line yet, at the end of a process.
   package func writeLastRepeats() {
-    for line in repeats.lines.withLock({ $0.rest() }) { write(line) }
+    let nowMs = MonotonicTime.nowMs()
+    for line in repeats.lines.withLock({ $0.rest(nowMs: nowMs) }) { write(line) }
   }
 
   /// How many occurrences had no line of their own.
@@ -114,6 +115,12 @@ package struct Log: Sendable {
     switch line.kind {
     case .occurred(let count):
       write(line.level, line.message, line.fields + [LogField(name: "count", value: "\(count)")])
+    case .repeated(let count, let withinMs):
+      let summary = [
+        LogField(name: "count", value: "\(count)"),
+        LogField(name: "seconds", value: "\(withinMs / 1_000)"),
+      ]
+      write(line.level, line.message, line.fields + summary)
     case .ended(let total, let lastedMs):
       let summary = [
         LogField(name: "total", value: "\(total)"),

@@ -15,8 +15,10 @@ struct RepeatedLines {
   /// A line to be written.
   struct Line: Equatable {
     enum Kind: Equatable {
-      /// So many occurrences since the line before, this one included.
+      /// The first occurrence of a cause, which stands for so many.
       case occurred(Int)
+      /// So many occurrences since the line before, that many ms ago.
+      case repeated(Int, withinMs: Int64)
       /// There were none for an interval, after so many within so many ms.
       case ended(total: Int, lastedMs: Int64)
     }
@@ -87,9 +89,9 @@ struct RepeatedLines {
   }
 
   /// The counts that are in no line yet; all causes begin anew.
-  mutating func rest() -> [Line] {
+  mutating func rest(nowMs: Int64) -> [Line] {
     take { key, entry in
-      let kind = Line.Kind.occurred(entry.pending)
+      let kind = Line.Kind.repeated(entry.pending, withinMs: nowMs - entry.writtenMs)
       let line = Line(
         level: entry.level, message: key.message, fields: entry.fields, kind: kind)
       return (entry.pending > 0 ? line : nil, stays: false)
@@ -116,6 +118,6 @@ struct RepeatedLines {
     defer { (entry.pending, entry.writtenMs) = (0, nowMs) }
     return Line(
       level: entry.level, message: key.message, fields: entry.fields,
-      kind: .occurred(entry.pending))
+      kind: .repeated(entry.pending, withinMs: nowMs - entry.writtenMs))
   }
 }

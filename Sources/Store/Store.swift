@@ -153,7 +153,9 @@ extension Store {
 extension Store: RedisConnectionOwner {
   package func redisServes(_ redis: RedisConnection) {
     counters.set(1, .redisReady)
-    log.repeated(.info, "redis connection is up", ["redis": redis.endpoint.publicText])
+    log.repeated(
+      .info, "redis connection is up", cause: "\(index)",
+      ["loop": "\(index)", "redis": redis.endpoint.publicText])
     owner?.storeServes()
   }
 
@@ -165,7 +167,9 @@ extension Store: RedisConnectionOwner {
     for batch in batches.batcher.takeAll() { batchFailed(redis, batch, .notSent(reason)) }
     // Only the first of a series of failures is worth a line; the next ones say nothing new.
     if wasReady {
-      log.repeated(.warn, "redis connection is down", cause: reason, ["error": reason])
+      log.repeated(
+        .warn, "redis connection is down", cause: "\(index)",
+        ["loop": "\(index)", "error": reason])
     } else {
       log.debug("redis connection could not be made", ["loop": "\(index)", "error": reason])
     }

@@ -25,7 +25,8 @@ struct RepeatedLinesTests {
     }
     #expect(lines.suppressed == 94)
     #expect(lines.due(nowMs: 4 + intervalMs).isEmpty)
-    #expect(lines.due(nowMs: 5 + intervalMs) == [line(.occurred(188), "b")])
+    let counted = line(.repeated(188, withinMs: intervalMs), "b")
+    #expect(lines.due(nowMs: 5 + intervalMs) == [counted])
     #expect(lines.due(nowMs: 6 + intervalMs).isEmpty)
   }
 
@@ -34,7 +35,7 @@ struct RepeatedLinesTests {
     _ = lines.occurred(key, .warn, fields("a"), count: 1, nowMs: 0)
     #expect(lines.occurred(key, .warn, fields("b"), count: 1, nowMs: 1) == nil)
     let next = lines.occurred(key, .error, fields("c"), count: 1, nowMs: intervalMs)
-    #expect(next == line(.occurred(2), "c", .error))
+    #expect(next == line(.repeated(2, withinMs: intervalMs), "c", .error))
     #expect(lines.occurred(key, .warn, fields("d"), count: 1, nowMs: intervalMs + 1) == nil)
   }
 
@@ -52,7 +53,7 @@ struct RepeatedLinesTests {
     var lines = RepeatedLines()
     _ = lines.occurred(key, .warn, fields("a"), count: 1, nowMs: 0)
     _ = lines.occurred(key, .warn, fields("b"), count: 4, nowMs: 3_000)
-    #expect(lines.due(nowMs: intervalMs) == [line(.occurred(4), "b")])
+    #expect(lines.due(nowMs: intervalMs) == [line(.repeated(4, withinMs: intervalMs), "b")])
     let ended = line(.ended(total: 5, lastedMs: 3_000), "b", .info)
     #expect(lines.due(nowMs: intervalMs + 3_000) == [ended])
     #expect(lines.due(nowMs: 9 * intervalMs).isEmpty)
@@ -92,7 +93,7 @@ struct RepeatedLinesTests {
   @Test func `what is in no line yet is written at the end of a process`() {
     var lines = RepeatedLines()
     for at in Int64(0)..<10 { _ = lines.occurred(key, .warn, fields("a"), count: 1, nowMs: at) }
-    #expect(lines.rest() == [line(.occurred(9), "a")])
-    #expect(lines.rest().isEmpty)
+    #expect(lines.rest(nowMs: 90) == [line(.repeated(9, withinMs: 90), "a")])
+    #expect(lines.rest(nowMs: 91).isEmpty)
   }
 }

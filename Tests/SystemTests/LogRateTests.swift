@@ -8,7 +8,9 @@ import Testing
 extension SystemSuites {
   @Suite struct LogRates {
     /// The fields by which causes differ.
-    private static let causes = ["error", "check", "limit", "protocol", "script", "what", "msg"]
+    private static let causes = [
+      "error", "check", "limit", "protocol", "script", "what", "loop", "msg",
+    ]
 
     /// The lines of a log, each as its fields.
     private func lines(_ log: Substring) -> [[String: String]] {

@@ -169,6 +169,10 @@ extension SystemSuites {
       try load.awaitAcknowledged(200)
       let report = try load.stop()
       #expect(report.wrong.isEmpty, "\(report.wrong.prefix(5))")
+      // The load may have had one loop only, and the other one waits for its next try.
+      try eventually("readiness", within: Pair.servesWithin) {
+        try worker.get("/readyz").status == 200
+      }
       try expectKept(report.acknowledged, worker.connect())
     }
   }
