@@ -1,5 +1,6 @@
 // Owns: the address of a connection's peer. A value; any thread.
 
+internal import CLinux
 internal import Glibc
 
 /// An IP address without a port; one of IPv4 counts as itself, however it was written.

@@ -1,6 +1,7 @@
 // Owns: the messages to the service manager that started the process (systemd, Type=notify): one
 // datagram each, to the socket that $NOTIFY_SOCKET names. Any thread; it never waits.
 
+internal import CLinux
 internal import Glibc
 
 /// Messages to the service manager; nothing happens where there is none.
