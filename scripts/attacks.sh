@@ -32,7 +32,7 @@ cycles_row() {
   local ratio
   ratio=$(awk -v a="$(median "$2" 1)" -v b="$(median "$folder/direct.cycles" 1)" \
     'BEGIN { printf "%.2f", a / b }')
-  printf '%-28s %9s %6s %9s %9s %9s %9s\n' "$1" "$(median "$2" 1)" "$ratio" \
+  row "$1" "$(median "$2" 1)" "$ratio" \
     "$(median "$2" 2)" "$(median "$2" 3)" "$(median "$2" 4)" "$(median "$2" 5)"
 }
 
@@ -55,8 +55,8 @@ measure_cycles() {
   done
   printf '\nconnect, AUTH, LOCK, close: 50 callers, %s rounds of %s s in turns; ' "$rounds" \
     "$seconds"
-  printf 'Redis, worker: CPU us per cycle\n'
-  printf '%-28s %9s %6s %9s %9s %9s %9s\n' "" cycles/s ratio "p50 us" "p99 us" Redis worker
+  printf 'Redis, worker: CPU us per cycle\n\n'
+  head_row side cycles/s ratio "p50 us" "p99 us" Redis worker
   cycles_row "on Redis" "$folder/direct.cycles"
   cycles_row "on a worker before a Redis" "$folder/worker.cycles"
   kill "$worker_pid" "$direct_pid" "$behind_pid"
@@ -69,7 +69,8 @@ measure_attacks() {
   start_worker attacks "redis://127.0.0.1:$redis_port" --line-timeout 5s --unread-timeout 5s
   printf '\none caller that asks for one LOCK after another, for %s s, beside attackers\n' \
     "$seconds"
-  printf '%-12s %9s %9s %9s %9s %12s %12s\n' attack attackers LOCK/s "p50 us" "p99 us" \
+  printf '\n'
+  head_row attack attackers LOCK/s "p50 us" "p99 us" \
     "their conns" "worker KiB"
   for line in "alone 0" "${attack_kinds[@]}" "alone 0"; do
     read -r kind callers <<<"$line"
@@ -83,7 +84,7 @@ measure_attacks() {
     fi
     report=$(load latchkey "$worker_address" --connections 1 --devices 100 --seconds "$seconds")
     if [ -n "$attack_pid" ]; then wait "$attack_pid"; else echo '{}' >"$folder/attack.json"; fi
-    printf '%-12s %9s %9s %9s %9s %12s %12s\n' "$kind" "$callers" \
+    row "$kind" "$callers" \
       "$(figure "$report" requests_per_s)" "$(figure "$report" p50_us)" \
       "$(figure "$report" p99_us)" "$(figure "$(cat "$folder/attack.json")" opened)" \
       "$(own_memory_kib "$worker_pid")"

@@ -35,7 +35,7 @@ stop_fleet() {
 }
 
 lateness_row() {
-  printf '%-42s %8s %8s %8s %8s\n' "$1" "$(figure "$2" "$3_count")" "$(figure "$2" "$3_p50_ms")" \
+  row "$1" "$(figure "$2" "$3_count")" "$(figure "$2" "$3_p50_ms")" \
     "$(figure "$2" "$3_p99_ms")" "$(figure "$2" "$3_max_ms")"
 }
 
@@ -46,11 +46,12 @@ measure_lateness() {
     --locks "$lateness_locks" --over-ms "$lateness_over_ms" --listen-ms "$lateness_listen_ms")
   printf '\nlateness: %s locks fall due over %s s beside %s other keys with a TTL, two workers\n' \
     "$lateness_locks" "$((lateness_over_ms / 1000))" "$lateness_keys"
-  printf '%-42s %8s %8s %8s %8s\n' "" count "p50 ms" "p99 ms" "max ms"
+  printf '\n'
+  head_row event count "p50 ms" "p99 ms" "max ms"
   lateness_row "events in the log" "$report" event
   lateness_row "announced by Redis within $((lateness_listen_ms / 1000)) s: the locks" "$report" \
     lock_heard
-  lateness_row "  the same deadlines, untouched keys" "$report" twin_heard
+  lateness_row "the same deadlines, untouched keys" "$report" twin_heard
   stop_fleet
   kill "$fleet_redis_pid"
 }
@@ -62,10 +63,11 @@ measure_quiet() {
     --pid "first=${fleet_pids[0]}" --pid "second=${fleet_pids[1]}")
   stop_fleet
   without=$(load quiet --locks 0 --pid "redis=$fleet_redis_pid")
-  printf '\nnothing due, %s locks held: %% of a core over 10 s\n' "$quiet_locks"
-  printf '%-42s %8s\n' "a worker" "$(figure "$with" first_cpu_percent)" \
-    "another one" "$(figure "$with" second_cpu_percent)" \
-    "Redis with both" "$(figure "$with" redis_cpu_percent)" \
-    "Redis with neither" "$(figure "$without" redis_cpu_percent)"
+  printf '\nnothing due, %s locks held: %% of a core over 10 s\n\n' "$quiet_locks"
+  head_row process CPU
+  row "a worker" "$(figure "$with" first_cpu_percent)"
+  row "another one" "$(figure "$with" second_cpu_percent)"
+  row "Redis with both" "$(figure "$with" redis_cpu_percent)"
+  row "Redis with neither" "$(figure "$without" redis_cpu_percent)"
   kill "$fleet_redis_pid"
 }

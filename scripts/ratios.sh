@@ -100,7 +100,7 @@ measure_through() {
       --pid "redis=$behind_pid" --pid "worker=$front_pid"
     measure_rival
   done
-  printf '\n%s callers %s, %s rounds of %s s in turns; worker: CPU of %s too\n' \
+  printf '\n%s callers %s, %s rounds of %s s in turns; worker: CPU of %s too\n\n' \
     "$ratio_callers" "$3" "$rounds" "$seconds" "$name"
   table "$name" tcp
   kill "$front_pid" "$behind_pid" "$rival_pid" "$rival_redis_pid"
@@ -122,7 +122,7 @@ measure_floor() {
   done
   printf '\n%s callers of a server that answers each line and does nothing, %s rounds of %s s ' \
     "$ratio_callers" "$rounds" "$seconds"
-  printf 'in turns\n'
+  printf 'in turns\n\n'
   table echo tcp
   kill "$echo_pid" "$rival_pid" "$rival_redis_pid"
 }
@@ -152,7 +152,7 @@ measure_openloop() {
   done
   printf '\nopen loop: %s LOCK/s by %s connections, half of the %s that these callers get from ' \
     "$((most / 2))" "$ratio_callers" "$most"
-  printf 'Redis directly;\n%s rounds of %s s in turns; latency counts from when each was due\n' \
+  printf 'Redis directly;\n%s rounds of %s s in turns; latency counts from when each was due\n\n' \
     "$rounds" "$seconds"
   table direct tcp
   kill "$direct_pid" "$rival_pid" "$rival_redis_pid"
@@ -177,7 +177,7 @@ measure_million() {
   done
   printf '\n%s locks held (few) and %s (many), of which %s callers renew %s and %s; ' \
     "$few" "$many_locks" "$ratio_callers" "$few" "$many_devices"
-  printf '%s rounds of %s s in turns\n' "$rounds" "$seconds"
+  printf '%s rounds of %s s in turns\n\n' "$rounds" "$seconds"
   table few many
   kill "$few_pid" "$few_redis_pid" "$rival_pid" "$rival_redis_pid"
 }

@@ -44,15 +44,15 @@ verbs_table() {
     FNR == 1 { side++; name[side] = FILENAME; sub(/.*\//, "", name[side]) }
     { for (c = 1; c <= NF; c++) data[side, FNR, c] = $c }
     END {
-      head = "%-10s %10s %7s %13s %9s %7s %9s %9s %9s\n"
-      printf head, "", "requests/s", "ratio", "of pairs", "Redis us", "ratio", "worker us", \
-        "p50 us", "p99 us"
+      print "| verb | requests/s | ratio | of pairs | Redis | ratio | worker | p50 us | p99 us |"
+      print "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
       for (s = 1; s <= side; s++) {
         sub(/\.verbs/, "", name[s])
         for (i = 1; i <= rounds; i++) r[i] = data[s, i, 1] / data[1, i, 1]
         sorted(r, rounds)
         pairs = sprintf("%.2f-%.2f", r[1], r[rounds])
-        printf "%-10s %10d %7.2f %13s %9.2f %7.2f %9.2f %9d %9d\n", name[s], pick(s, 1), \
+        line = "| %s | %d | %.2f | %s | %.2f | %.2f | %.2f | %d | %d |\n"
+        printf line, toupper(name[s]), pick(s, 1), \
           pick(s, 1) / pick(1, 1), pairs, pick(s, 2), pick(s, 2) / pick(1, 2), pick(s, 3), \
           pick(s, 4), pick(s, 5)
       }
@@ -79,7 +79,7 @@ measure_verbs() {
   printf '\neach verb through one worker with one thread: 500 callers, 20,000 devices with a\n'
   printf 'session of three fields each, %s rounds of %s s in turns; Redis, worker: CPU us per\n' \
     "$rounds" "$seconds"
-  printf 'request\n'
+  printf 'request\n\n'
   verbs_table "${verb_names[@]}"
   kill "$worker_pid" "$verbs_redis_pid"
 }
@@ -106,13 +106,13 @@ measure_long_chats() {
       count_verb "$length" "${callers[@]}" --verb say
     done
   done
-  printf '\nSAY into 50 chats of 10 and of 10,000 messages, each full: 50 callers\n'
+  printf '\nSAY into 50 chats of 10 and of 10,000 messages, each full: 50 callers\n\n'
   verbs_table 10 10000
   # shellcheck disable=SC2154 # set by eval above
   kill "$worker_pid_10" "$worker_pid_10000" "$verbs_redis_pid"
 }
 
-memory_row() { printf '%-58s %10s\n' "$1" "$(figure "$2" "$3_bytes")"; }
+memory_row() { row "$1" "$(figure "$2" "$3_bytes")"; }
 
 measure_memory() {
   local report locks
@@ -120,7 +120,8 @@ measure_memory() {
   start_worker memory "unix://$folder/memory.sock" --request-timeout 10s
   report=$(load memory "$folder/memory.sock" "$worker_address" --count "$memory_count")
   locks=$(load memory "$folder/memory.sock" "$worker_address" --count "$memory_locks" lock)
-  printf '\nbytes of memory in Redis for one of %s, all overheads included\n' "$memory_count"
+  printf '\nbytes of memory in Redis for one of %s, all overheads included\n\n' "$memory_count"
+  head_row "one of these" bytes
   memory_row "held lock" "$report" lock
   memory_row "held lock, of $memory_locks" "$locks" lock
   memory_row "session with three small fields" "$report" session

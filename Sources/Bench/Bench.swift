@@ -58,11 +58,11 @@ struct Bench {
     (default 100000) locks, sessions and messages, and with what Spring Session would write, one
     kind after another; shows the bytes for one of each, or of the KINDs that are named.
 
-    calls: the time of Redis per request, by its own count, on each worker in turns; SOCKET is that
-    of the Redis that this worker has for itself. VERBs are lock, touch, get, say, history, open
-    and recover (default: all).
+    calls: the time of Redis per request, by its own count and by its processor time, on each worker
+    in turns; SOCKET is that of the Redis that this worker has for itself. VERBs are lock, touch,
+    get, say, history, open and recover (default: all).
 
-      --rounds N        rounds on each worker, of which the median counts (default 9)
+      --rounds N        rounds on each worker, of which the least counts (default 41)
       --requests N      requests in a round, sent in one write (default 256)
       --share N         how many share a call, which the workers' --batch decides (default 1)
 

@@ -1,5 +1,6 @@
 // Owns: the measurement of what a request costs Redis, by how many requests share a script call:
-// Redis' own count of the time in script calls, on several workers in turns. Main thread.
+// Redis' own count of the time in script calls, and its processor time, on several workers in
+// turns. Main thread.
 
 import Loop
 
@@ -25,7 +26,7 @@ struct CallsSide {
 /// What is measured, and how often.
 struct CallsOptions {
   var sides: [CallsSide] = []
-  var rounds = 9
+  var rounds = 41
   /// Requests of a verb in each round, which are sent in one write.
   var requests = 256
   /// How many requests share a call, by the workers' `--batch`.
@@ -99,21 +100,23 @@ final class CallsRun {
     }
   }
 
-  /// A line of JSON for each verb.
+  /// A line of JSON for each verb: of each side the least and the median of Redis' own count, and
+  /// the least processor time.
+  ///
+  /// Other programs on the machine only add to a round's time, so that the least of many rounds is
+  /// what repeats.
   func measure(_ print: (String) -> Void) throws(LoadFailure) {
     for verb in options.verbs {
-      var figures = [[Double]](repeating: [], count: sites.count)
-      var carried = [[Double]](repeating: [], count: sites.count)
+      var rounds = [[Round]](repeating: [], count: sites.count)
       for _ in 0..<options.rounds {
-        for index in sites.indices {
-          let (us, perCall) = try round(sites[index], verb)
-          figures[index].append(us)
-          carried[index].append(perCall)
-        }
+        for index in sites.indices { rounds[index].append(try round(sites[index], verb)) }
       }
       let parts = sites.indices.map { index in
-        "\"\(sites[index].side.name)_us\":\(CallsRun.median(figures[index])),"
-          + "\"\(sites[index].side.name)_per_call\":\(CallsRun.median(carried[index]))"
+        let (name, own) = (sites[index].side.name, rounds[index])
+        return "\"\(name)_us\":\(CallsRun.least(own.map(\.us))),"
+          + "\"\(name)_median_us\":\(CallsRun.median(own.map(\.us))),"
+          + "\"\(name)_cpu_us\":\(CallsRun.least(own.map(\.cpuUs))),"
+          + "\"\(name)_per_call\":\(CallsRun.median(own.map(\.perCall)))"
       }
       let head = "\"verb\":\"\(verb.rawValue)\",\"requests\":\(options.share)"
       print("{\(head),\(parts.joined(separator: ","))}")
@@ -135,20 +138,28 @@ final class CallsRun {
     guard reply.hasPrefix("OK") else { throw LoadFailure("\(line): \(reply)") }
   }
 
-  /// Redis' time for each request, in us, and how many requests came in a call.
-  private func round(_ site: Site, _ verb: Verb) throws(LoadFailure) -> (
-    us: Double, perCall: Double
-  ) {
-    let before = try scriptTime(site)
+  /// The figures of a round, for each request.
+  private struct Round {
+    /// The time in script calls, in us.
+    let us: Double
+    /// The processor time of Redis, for all that it does, in us.
+    let cpuUs: Double
+    /// How many requests came in a call.
+    let perCall: Double
+  }
+
+  private func round(_ site: Site, _ verb: Verb) throws(LoadFailure) -> Round {
+    let before = try spent(site)
     let lines = (0..<options.requests).map { line(verb, $0) }
     let replies = try site.worker.exchange(
       lines.map { $0 + "\n" }.joined(), lines: lines.count)
     for (reply, line) in zip(replies, lines) { try CallsRun.expectOK(reply, line) }
-    let after = try scriptTime(site)
+    let after = try spent(site)
     let requests = Double(lines.count)
-    return (
-      Double(after.us - before.us) / requests, requests / Double(max(1, after.calls - before.calls))
-    )
+    return Round(
+      us: Double(after.us - before.us) / requests,
+      cpuUs: (after.cpuSeconds - before.cpuSeconds) * 1e6 / requests,
+      perCall: requests / Double(max(1, after.calls - before.calls)))
   }
 
   private func line(_ verb: Verb, _ index: Int) -> String {
@@ -166,20 +177,29 @@ final class CallsRun {
     }
   }
 
-  /// What Redis has spent in calls of scripts that the worker's requests may be in, in us.
+  private struct Spent {
+    var (calls, us) = (0, 0)
+    var cpuSeconds = 0.0
+  }
+
+  /// What Redis has spent in calls of scripts that the worker's requests may be in, and in all.
   ///
   /// Its heartbeats and reaps are in there too: a few calls among hundreds.
-  private func scriptTime(_ site: Site) throws(LoadFailure) -> (calls: Int, us: Int) {
-    try site.redis.post(
-      PatientConnection.command(["INFO", "commandstats"]) + PatientConnection.command(["PING"]))
+  private func spent(_ site: Site) throws(LoadFailure) -> Spent {
+    let words = [["INFO", "commandstats"], ["INFO", "cpu"], ["PING"]]
+    try site.redis.post(words.map(PatientConnection.command).joined())
     let untilMs = MonotonicTime.nowMs() + 10_000
-    var (calls, us) = (0, 0)
+    var spent = Spent()
     while let line = try site.redis.readLine(untilMs: untilMs) {
-      if line == "+PONG" { return (calls, us) }
+      if line == "+PONG" { return spent }
+      let isProcess = ["used_cpu_sys:", "used_cpu_user:"].contains { line.hasPrefix($0) }
+      if isProcess, let seconds = line.split(separator: ":").last.flatMap({ Double($0) }) {
+        spent.cpuSeconds += seconds
+      }
       let isScript = ["fcall", "evalsha", "eval"].contains { line.hasPrefix("cmdstat_\($0):") }
       guard isScript else { continue }
-      calls += number("calls=", in: line)
-      us += number("usec=", in: line)
+      spent.calls += number("calls=", in: line)
+      spent.us += number("usec=", in: line)
     }
     throw LoadFailure("\(site.side.redis) does not answer")
   }
@@ -189,8 +209,11 @@ final class CallsRun {
     return Int(line[found.upperBound...].prefix { $0.isNumber }) ?? 0
   }
 
+  private static func least(_ values: [Double]) -> Double { rounded(values.min() ?? 0) }
+
   private static func median(_ values: [Double]) -> Double {
-    let middle = values.sorted()[values.count / 2]
-    return (middle * 100).rounded() / 100
+    rounded(values.sorted()[values.count / 2])
   }
+
+  private static func rounded(_ value: Double) -> Double { (value * 100).rounded() / 100 }
 }
