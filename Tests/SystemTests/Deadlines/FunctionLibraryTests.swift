@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 extension SystemSuites.Deadlines {
-  @Suite struct FunctionLibraries {
+  @Suite(.enabled(if: Engine.hasFunctions)) struct FunctionLibraries {
     /// The libraries whose names begin so.
     private func libraries(_ redis: RedisServer, _ prefix: String = "latchkey_") throws -> [String]
     {
