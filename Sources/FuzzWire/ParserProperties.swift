@@ -4,7 +4,7 @@
 import Wire
 
 /// Runs line after line through one parser, as a connection does.
-struct ParserProperties {
+struct ParserProperties: ~Copyable {
   private var parser = RequestParser()
 
   /// The first property that the line breaks; nil if all hold.

@@ -78,7 +78,10 @@ package enum Figure: Int, CaseIterable, Sendable {
 }
 
 /// The figures of one serving loop.
-package struct Counters: Sendable {
+///
+/// A class, so that handing it on costs one reference: as a value its nine parts were copied twice
+/// for each request.
+package final class Counters: Sendable {
   /// Upper bounds of the latency histogram's buckets, in microseconds; the last has none.
   package static let bucketsUs = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,

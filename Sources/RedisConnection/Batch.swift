@@ -31,7 +31,11 @@ package struct Ticket: Sendable {
 
 /// Several requests for one script, sent in one call.
 package final class Batch {
-  package fileprivate(set) var script: Script = .lock
+  package fileprivate(set) var script: Script = .lock {
+    didSet { keysAreRecords = script.keysAreRecords }
+  }
+  /// Whether the script's keys are the records of its requests' locks.
+  package private(set) var keysAreRecords = Script.lock.keysAreRecords
   /// Grows with each batch that is opened; batches are sent in this order.
   package fileprivate(set) var sequence: UInt64 = 0
   /// The latest batch that a request of this one's callers is in that came before; 0 if none is.

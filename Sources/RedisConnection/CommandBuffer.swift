@@ -75,6 +75,19 @@ package struct CommandBuffer: Sendable {
     }
   }
 
+  /// Appends one word that is made of a number and a byte on either side, or none.
+  package mutating func word(before: UInt8?, _ number: Int64, behind: UInt8?) {
+    wordCount += 1
+    write(CommandBuffer.frameBytesMax + ByteCursor.digitsMax + 2) { out in
+      let digits = ByteCursor.digits(of: number) + (number < 0 ? 1 : 0)
+      out.putHead("$", digits + (before == nil ? 0 : 1) + (behind == nil ? 0 : 1))
+      if let before { out.put(before) }
+      out.put(number)
+      if let behind { out.put(behind) }
+      out.put("\r\n")
+    }
+  }
+
   /// Appends one word that is made of a number, a space and a text.
   package mutating func word(_ number: Int64, _ text: UnsafeBufferPointer<UInt8>) {
     wordCount += 1

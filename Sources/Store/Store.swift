@@ -96,7 +96,7 @@ extension Store {
   ) throws(RequestError) {
     guard let redis, redis.isReady else { throw RequestError(.unavailable, reason) }
     let batch = batches.batch(for: script, of: ConnectionID(packed: ticket.client))
-    if script.keysAreRecords {
+    if batch.keysAreRecords {
       batch.add(ticket, record: keys.recordPrefixes[ticket.partition], device, write)
     } else {
       batch.add(ticket, base: keys.baseWords[ticket.partition], write)

@@ -65,8 +65,10 @@ package enum LineText {
 
   /// Refuses a line that begins with the byte order mark of UTF-8 or UTF-16.
   static func refuseByteOrderMark(_ bytes: Span<UInt8>) throws(RequestError) {
+    // All of them begin with a byte that no verb begins with.
+    guard let first = bytes.isEmpty ? nil : bytes[0], first >= 0xEF else { return }
     if isByteOrderMark(bytes, 0) { throw byteOrderMark(at: 0) }
-    guard bytes.count >= 2, bytes[0] ^ bytes[1] == 1, min(bytes[0], bytes[1]) == 0xFE else {
+    guard bytes.count >= 2, first ^ bytes[1] == 1, min(first, bytes[1]) == 0xFE else {
       return
     }
     throw RequestError(.badRequest, "byte order mark of UTF-16 at byte 0: send UTF-8 without one")

@@ -6,7 +6,7 @@
 ///
 /// After `parse` has returned, the parts describe that line until the next call; after it has
 /// thrown they mean nothing.
-package struct RequestParser: Sendable {
+package struct RequestParser: ~Copyable {
   /// The most words after the verb, unless the parser is made with another number.
   package static let wordsMaxDefault = 8
   /// The most options of a request, unless the parser is made with another number.
@@ -105,13 +105,21 @@ package struct RequestParser: Sendable {
   private mutating func parseBareOrOption(
     _ line: Span<UInt8>, from start: Int
   ) throws(RequestError) -> Int {
-    var at = start
-    while at < line.count, ASCII.isKeyByte(line[at]) { at += 1 }
-    if at > start, at < line.count, line[at] == ASCII.equals {
-      return try parseOption(line, key: start..<at)
+    // As a buffer: a span's subscript checks its bounds for each byte.
+    let (keyEnd, end) = line.withUnsafeBufferPointer { bytes in
+      var at = start
+      while at < bytes.count, ASCII.isKeyByte(bytes[at]) { at += 1 }
+      let keyEnd = at
+      while at < bytes.count, bytes[at] != ASCII.space { at += 1 }
+      return (keyEnd, at)
     }
-    if LineText.isByteOrderMark(line, start) { throw LineText.byteOrderMark(at: start) }
-    let end = try checkedEndOfBare(line, from: at)
+    if keyEnd > start, keyEnd < end, line[keyEnd] == ASCII.equals {
+      return try parseOption(line, key: start..<keyEnd)
+    }
+    if keyEnd == start, LineText.isByteOrderMark(line, start) {
+      throw LineText.byteOrderMark(at: start)
+    }
+    if hasHighControls { try LineText.refuseHighControls(line, keyEnd..<end) }
     try appendWord(Token(start: start, end: end, isQuoted: false), of: line)
     return end
   }
@@ -170,9 +178,12 @@ package struct RequestParser: Sendable {
   }
 
   private func endOfBare(_ line: Span<UInt8>, from start: Int) -> Int {
-    var at = start
-    while at < line.count, line[at] != ASCII.space { at += 1 }
-    return at
+    // As a buffer: a span's subscript checks its bounds for each byte.
+    line.withUnsafeBufferPointer { bytes in
+      var at = start
+      while at < bytes.count, bytes[at] != ASCII.space { at += 1 }
+      return at
+    }
   }
 
   /// The same, of a part that must not have characters that only a JSON string may have.

@@ -15,7 +15,7 @@ import Wire
 
 struct BufferedBytesTests {
   @Test func `as much as may be kept is not too much, and one byte more is`() {
-    var bytes = BufferedBytes(most: 100, BufferedTotal())
+    let bytes = BufferedBytes(most: 100, BufferedTotal())
     bytes.add(100)
     #expect(!bytes.isOver)
     bytes.add(1)
@@ -26,7 +26,7 @@ struct BufferedBytesTests {
 
   @Test func `loops share the limit, and report their bytes in large steps`() {
     let (total, step) = (BufferedTotal(), BufferedBytes.unpublishedMax)
-    var (one, other) = (BufferedBytes(most: 3 * step, total), BufferedBytes(most: 3 * step, total))
+    let (one, other) = (BufferedBytes(most: 3 * step, total), BufferedBytes(most: 3 * step, total))
     one.add(step - 1)
     #expect(total.now == 0)
     one.add(1)

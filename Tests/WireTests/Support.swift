@@ -29,7 +29,7 @@ func parse(_ line: [UInt8]) throws(RequestError) -> RequestParts {
 }
 
 /// The parts that a parser has found in a line.
-func parts(_ parser: RequestParser, of line: [UInt8]) -> RequestParts {
+func parts(_ parser: borrowing RequestParser, of line: [UInt8]) -> RequestParts {
   func text(_ token: Token) -> String {
     token.isQuoted ? "\"" + Array(line[token.range]).text + "\"" : Array(line[token.range]).text
   }

@@ -115,6 +115,7 @@ final class Connection: FileWatchOwner, Subscriber {
     _ slot: UInt64, _ line: UnsafeBufferPointer<UInt8>, isHandOver: Bool = false
   ) {
     guard !machine.isClosed else { return }
+    let owner = owner
     if output.isEmpty { output = owner.takeBuffer() }
     let count = replies.answer(slot, line, into: &output)
     if count == 0 { account() }
@@ -255,14 +256,14 @@ extension Connection {
   }
 
   private func readInput() {
-    // Input that cannot be parsed now is kept.
-    let most = owner.hasMemoryPressure ? Connection.littleBytes : owner.readBuffer.count
-    switch transport.read(into: UnsafeMutableRawBufferPointer(rebasing: owner.readBuffer[..<most]))
-    {
+    // Taken once: each use counts references. Input that cannot be parsed now is kept.
+    let (owner, room) = (owner, owner.readBuffer)
+    let most = owner.hasMemoryPressure ? Connection.littleBytes : room.count
+    switch transport.read(into: UnsafeMutableRawBufferPointer(rebasing: room[..<most])) {
     case .moved(let count):
       activeAtMs = MonotonicTime.nowMs()
-      let bytes = UnsafeRawBufferPointer(rebasing: owner.readBuffer[..<count])
-        .assumingMemoryBound(to: UInt8.self)
+      let bytes = UnsafeRawBufferPointer(rebasing: room[..<count]).assumingMemoryBound(
+        to: UInt8.self)
       guard machine.takesRequests else {
         backlog.bytes += bytes
         return account()

@@ -5,8 +5,12 @@ internal import Store
 /// The connections of one loop; a number that is used again has another generation, so that a late
 /// reply finds no connection instead of a wrong one.
 struct ConnectionTable {
-  private var places: [Connection?] = []
-  private var generations: [UInt32] = []
+  private struct Slot {
+    var connection: Connection?
+    var generation: UInt32 = 0
+  }
+
+  private var places: [Slot] = []
   private var free: [UInt32] = []
   private(set) var count = 0
 
@@ -18,29 +22,28 @@ struct ConnectionTable {
       place = known
     } else {
       place = UInt32(places.count)
-      places.append(nil)
-      generations.append(0)
+      places.append(Slot())
     }
-    let id = ConnectionID(place: place, generation: generations[Int(place)])
+    let id = ConnectionID(place: place, generation: places[Int(place)].generation)
     let connection = make(id)
-    places[Int(place)] = connection
+    places[Int(place)].connection = connection
     count += 1
     return connection
   }
 
   subscript(id: ConnectionID) -> Connection? {
-    guard generations[Int(id.place)] == id.generation else { return nil }
-    return places[Int(id.place)]
+    let place = places[Int(id.place)]
+    return place.generation == id.generation ? place.connection : nil
   }
 
   mutating func remove(_ id: ConnectionID) {
-    guard generations[Int(id.place)] == id.generation, places[Int(id.place)] != nil else { return }
-    places[Int(id.place)] = nil
-    generations[Int(id.place)] &+= 1
+    guard self[id] != nil else { return }
+    places[Int(id.place)].connection = nil
+    places[Int(id.place)].generation &+= 1
     free.append(id.place)
     count -= 1
   }
 
   /// All connections now; closing one while going through them is fine.
-  var all: [Connection] { places.compactMap { $0 } }
+  var all: [Connection] { places.compactMap(\.connection) }
 }

@@ -4,6 +4,7 @@
 // counters.
 
 internal import Access
+internal import Deadlines
 internal import Events
 internal import Loop
 internal import Metrics
@@ -69,7 +70,7 @@ final class ServingLoop {
   var inFlight = 0
   let inFlightMax: Int
   /// The bytes that are kept for callers, by this loop and by all.
-  var buffered: BufferedBytes
+  let buffered: BufferedBytes
   var lingering = Lingering()
   var lingerEnd: LoopTimer?
   /// Set when the worker is to stop.
@@ -240,7 +241,12 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
 
   private func noteDeadline(of ticket: Ticket) {
     guard ticket.dueInMs >= 0 else { return }
-    note(Partition(index: ticket.partition), dueInMs: ticket.dueInMs)
+    note(ticket.partition, dueInMs: ticket.dueInMs)
+  }
+
+  /// Notes a deadline in a partition, as verbs do, without a call by way of the protocol.
+  private func note(_ partition: Int, dueInMs ms: Int64) {
+    shared.deadlines.note(Partition(index: partition), inMs: ms, nowMs: loop.nowMs)
   }
 }
 
@@ -252,16 +258,16 @@ extension ServingLoop: StoreOwner {
   func answered(_ batch: Batch, _ reply: RedisReply) -> Int {
     var replyBytes = 0
     for index in 0..<batch.count {
-      replyBytes += answerBatched(batch.tickets[index], batch.script, reply[index])
+      replyBytes += answerBatched(batch.tickets[index], batch, reply[index])
     }
     return replyBytes
   }
 
   /// Returns how many bytes the reply's line has.
-  private func answerBatched(_ ticket: Ticket, _ script: Script, _ reply: RedisReply) -> Int {
-    let text = reply.bytes
-    if script.keysAreRecords, let first = text.first, first <= UInt8(ascii: "9") {
-      answerRenewal(ticket, script, text)
+  private func answerBatched(_ ticket: Ticket, _ batch: Batch, _ reply: RedisReply) -> Int {
+    let (text, script) = (reply.bytes, batch.script)
+    if batch.keysAreRecords, let first = text.first, first <= UInt8(ascii: "9") {
+      answerRenewal(ticket, text)
       return text.count
     }
     noteDeadline(of: ticket)
@@ -279,15 +285,13 @@ extension ServingLoop: StoreOwner {
 
   /// The reply of a renewal is the lock's record: its line is made here, since a text costs Redis'
   /// one core more than a worker's.
-  private func answerRenewal(
-    _ ticket: Ticket, _ script: Script, _ reply: UnsafeBufferPointer<UInt8>
-  ) {
+  private func answerRenewal(_ ticket: Ticket, _ reply: UnsafeBufferPointer<UInt8>) {
     guard let record = LockRecord(reply) else {
       answer(ticket, store.corruptLock(in: Partition(index: ticket.partition)))
       return
     }
     // The TTL may be the lock's own, of which only its record knows.
-    note(Partition(index: ticket.partition), dueInMs: record.ttlMs)
+    note(ticket.partition, dueInMs: record.ttlMs)
     record.withRenewal { answer(ticket, $0, nil) }
   }
 

@@ -19,21 +19,25 @@ package struct Argument {
 package struct Arguments {
   package private(set) var words: [Argument] = []
   private var options = [Argument?](repeating: nil, count: OptionName.allCases.count)
+  /// Those of the options that are given, which most requests do without.
+  private var given: [Int] = []
   package private(set) var payload: Range<Int>?
   /// The line with other texts behind it, where words were decoded or spelt anew; else empty.
   package private(set) var decoded: [UInt8] = []
-  private let deviceIDs: DeviceIDs
+  /// Whether devices are UUIDs.
+  private let devicesAreUUIDs: Bool
 
-  package init(deviceIDs: DeviceIDs) { self.deviceIDs = deviceIDs }
+  package init(deviceIDs: DeviceIDs) { devicesAreUUIDs = deviceIDs == .uuid }
 
   package subscript(option: OptionName) -> Argument? { options[option.rawValue] }
 
   /// Checks a parsed line against what the verb declares.
   package mutating func bind(
-    _ verb: Verb, _ parser: RequestParser, _ line: Span<UInt8>
+    _ verb: Verb, _ parser: borrowing RequestParser, _ line: Span<UInt8>
   ) throws(RequestError) {
     words.removeAll(keepingCapacity: true)
-    for index in options.indices { options[index] = nil }
+    for index in given { options[index] = nil }
+    given.removeAll(keepingCapacity: true)
     decoded.removeAll(keepingCapacity: true)
     payload = parser.payload
     try bindWords(verb, parser, line)
@@ -42,7 +46,7 @@ package struct Arguments {
   }
 
   private mutating func bindWords(
-    _ verb: Verb, _ parser: RequestParser, _ line: Span<UInt8>
+    _ verb: Verb, _ parser: borrowing RequestParser, _ line: Span<UInt8>
   ) throws(RequestError) {
     for (index, rule) in verb.words.enumerated() {
       if index == 0, let link = Arguments.link(verb, parser, line) {
@@ -68,7 +72,7 @@ package struct Arguments {
 
   /// The link of `LIST kind=ref`, which looks like an option that no verb has.
   private static func link(
-    _ verb: Verb, _ parser: RequestParser, _ line: Span<UInt8>
+    _ verb: Verb, _ parser: borrowing RequestParser, _ line: Span<UInt8>
   ) -> Token? {
     guard verb.words.first?.kind == .listed, parser.words.isEmpty,
       let first = parser.options.first, !first.value.isQuoted,
@@ -78,7 +82,7 @@ package struct Arguments {
   }
 
   private mutating func bindOptions(
-    _ verb: Verb, _ parser: RequestParser, _ line: Span<UInt8>
+    _ verb: Verb, _ parser: borrowing RequestParser, _ line: Span<UInt8>
   ) throws(RequestError) {
     let isLinkFirst = Arguments.link(verb, parser, line) != nil
     for given in parser.options.dropFirst(isLinkFirst ? 1 : 0) {
@@ -87,6 +91,7 @@ package struct Arguments {
         throw RequestError(.badRequest, "unknown option \(name): \(verb.usage)")
       }
       options[option.rawValue] = try check(given.value, option.kind, option.text, line)
+      self.given.append(option.rawValue)
     }
     for option in verb.required where options[option.rawValue] == nil {
       throw RequestError(.badRequest, "missing option \(option.text)=: \(verb.usage)")
@@ -117,7 +122,9 @@ package struct Arguments {
   ) throws(RequestError) -> Argument {
     guard given.isQuoted else {
       let argument = try checkBare(given, kind, name, line)
-      guard let spelt = inSmallLetters(argument.token, kind, line) else { return argument }
+      guard devicesAreUUIDs, let spelt = inSmallLetters(argument.token, kind, line) else {
+        return argument
+      }
       return append(spelt, argument, line)
     }
     copyLine(line)
@@ -138,7 +145,7 @@ package struct Arguments {
   private func inSmallLetters(
     _ token: Token, _ kind: ValueKind, _ text: Span<UInt8>
   ) -> [UInt8]? {
-    guard deviceIDs == .uuid, let device = Arguments.device(token, kind, text),
+    guard devicesAreUUIDs, let device = Arguments.device(token, kind, text),
       IDText.hasCapitals(text, device)
     else { return nil }
     return text.extracting(token.range).withUnsafeBufferPointer { bytes in
@@ -188,7 +195,9 @@ package struct Arguments {
     case .linkKind: try checkKind(token, text)
     case .id, .linkRef, .group, .agent:
       let bytesMax = kind == .agent ? IDText.agentBytesMax : IDText.idBytesMax
-      if let fault = IDText.fault(text, token, bytesMax: bytesMax) {
+      if !IDText.isID(text, token, bytesMax: bytesMax),
+        let fault = IDText.fault(text, token, bytesMax: bytesMax)
+      {
         throw RequestError(
           .badRequest, "\(name) \(EchoText.quoted(text, token)) is not an id: \(fault)")
       }
@@ -225,7 +234,7 @@ package struct Arguments {
     _ token: Token, _ name: String, _ text: Span<UInt8>
   ) throws(RequestError) {
     try checkID(token, name, text)
-    guard deviceIDs == .uuid, !IDText.isUUID(text, token) else { return }
+    guard devicesAreUUIDs, !IDText.isUUID(text, token) else { return }
     throw RequestError(
       .badRequest, "\(name) \(EchoText.quoted(text, token)) is not a UUID, as this worker asks for")
   }

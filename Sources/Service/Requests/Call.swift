@@ -40,7 +40,8 @@ package struct Call: ~Copyable {
   package let text: UnsafeBufferPointer<UInt8>
 
   package init(
-    context: any RequestContext, caller: any RequestCaller, verb: Verb, site: CallSite,
+    context: __shared any RequestContext, caller: __shared any RequestCaller, verb: __shared Verb,
+    site: CallSite,
     checksAccess: Bool, ticket: Ticket, text: UnsafeBufferPointer<UInt8>
   ) {
     self.context = context

@@ -19,6 +19,16 @@ struct LockLease {
   let isAsked: Bool
   let token: Int64?
   let req: ArgumentText?
+  /// Whether it asks for a length alone.
+  let isPlain: Bool
+
+  init(ttl: LockLength, isAsked: Bool, token: Int64?, req: ArgumentText?) {
+    self.ttl = ttl
+    self.isAsked = isAsked
+    self.token = token
+    self.req = req
+    isPlain = token == nil && req == nil
+  }
 }
 
 /// The agent that says it holds a lock, and the token that it was given.
@@ -39,11 +49,12 @@ extension CommandBuffer {
   mutating func word(_ length: LockLength) { word(LockTTL.text(ofMs: length.ms)) }
 
   mutating func word(_ lease: LockLease) {
-    let ttl = LockTTL.text(ofMs: lease.ttl.ms)
-    guard lease.token != nil || lease.req != nil else {
-      return word(lease.isAsked ? ttl : "=\(ttl)")
+    guard !lease.isPlain else {
+      let (number, unit) = LockTTL.parts(ofMs: lease.ttl.ms)
+      return word(before: lease.isAsked ? nil : UInt8(ascii: "="), number, behind: unit)
     }
     // Rare: these are served one by one.
+    let ttl = LockTTL.text(ofMs: lease.ttl.ms)
     let token = lease.token.map { "\($0)" } ?? ""
     word("\(lease.isAsked ? "" : "=")\(ttl) \(token) \(lease.req?.string ?? "")")
   }

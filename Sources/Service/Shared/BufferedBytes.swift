@@ -15,7 +15,9 @@ package final class BufferedTotal: Sendable {
 
 /// One loop's account of what it keeps for callers: lines that have not ended, large requests that
 /// are under way, replies that have not been read.
-package struct BufferedBytes {
+///
+/// A class: as a value it was copied for each look at it, some 100 instructions for a request.
+package final class BufferedBytes {
   /// A loop publishes its changes once they come to so much: publishing each would put a locked
   /// instruction on the path of every request.
   static let unpublishedMax = 1 << 16
@@ -36,7 +38,7 @@ package struct BufferedBytes {
   /// Whether all loops together are over the limit.
   package var isOver: Bool { own + others > most }
 
-  package mutating func add(_ delta: Int) {
+  package func add(_ delta: Int) {
     own += delta
     guard abs(own - published) >= BufferedBytes.unpublishedMax else { return }
     others = total.add(own - published) - own
@@ -46,7 +48,7 @@ package struct BufferedBytes {
   /// Reads the other loops' bytes, for which once a turn is often enough.
   ///
   /// Returns what this one keeps.
-  @discardableResult package mutating func look() -> Int {
+  @discardableResult package func look() -> Int {
     others = total.now - published
     return own
   }

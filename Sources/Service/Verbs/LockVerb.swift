@@ -11,7 +11,8 @@ enum LockVerb {
     replies: ["OK", "HELD", "STALE"]
   ) { (call) throws(RequestError) in
     let lease = call.lease(token: call.number(.token))
-    try call.run(LockCall(agent: call[1], lease: lease), dueInMs: lease.ttl.ms)
+    let ms = lease.ttl.ms
+    try call.run(LockCall(agent: call[1], lease: consume lease), dueInMs: ms)
   }
 }
 

@@ -13,7 +13,8 @@ enum RenewVerb {
   ) { (call) throws(RequestError) in
     let claimant = LockClaimant(token: call.number(.token) ?? 0, agent: call[1])
     let lease = call.lease(token: nil)
-    try call.run(RenewCall(claimant: claimant, lease: lease), dueInMs: lease.ttl.ms)
+    let ms = lease.ttl.ms
+    try call.run(RenewCall(claimant: claimant, lease: consume lease), dueInMs: ms)
   }
 }
 
