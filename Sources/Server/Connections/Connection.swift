@@ -115,7 +115,6 @@ final class Connection: FileWatchOwner, Subscriber {
     _ slot: UInt64, _ line: UnsafeBufferPointer<UInt8>, isHandOver: Bool = false
   ) {
     guard !machine.isClosed else { return }
-    let owner = owner
     if output.isEmpty { output = owner.takeBuffer() }
     let count = replies.answer(slot, line, into: &output)
     if count == 0 { account() }
