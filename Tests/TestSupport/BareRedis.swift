@@ -34,8 +34,8 @@ package final class BareRedis: Sendable {
 
   deinit { stop() }
 
-  /// The shell script that starts the server, or the one that LATCHKEY_TEST_REDIS names, waits for a
-  /// word or the pipe's end, and kills it.
+  /// The shell script that starts the server, or the one that LATCHKEY_TEST_REDIS names, waits for
+  /// a word or the pipe's end, and kills it.
   private static let script = """
     trap '' INT TERM HUP
     "${LATCHKEY_TEST_REDIS:-redis-server}" "$@" >>"$0/redis.log" 2>&1 &
