@@ -65,13 +65,18 @@ package enum StoreError: Equatable, Sendable {
   }
 
   /// Without the place in the script that Redis 6 puts before what a command said:
-  /// `@user_script: 240: -OOM command not allowed …`, at the caller with
-  /// `ERR Error running script (call to f_…): ` before that.
+  /// `@user_script: 240: -OOM command not allowed …`, or `=[C]: -1: -OOM …` where the call is the
+  /// last of a function; at the caller with `ERR Error running script (call to f_…): ` before that.
   private static func withoutPlace(_ message: String) -> Substring {
-    let isPlaced =
-      message.hasPrefix("@user_script") || message.hasPrefix("ERR Error running script")
-    guard isPlaced, let dash = message.firstIndex(of: "-") else { return message[...] }
-    return message[message.index(after: dash)...]
+    let isPlaced = ["@user_script", "=[C]", "ERR Error running script"].contains {
+      message.hasPrefix($0)
+    }
+    guard isPlaced else { return message[...] }
+    // A word of an error follows ": -", and the number of a line may do so too.
+    let start = message.indices.first { at in
+      message[at...].hasPrefix(": -") && message[at...].dropFirst(3).first?.isUppercase == true
+    }
+    return start.map { message[$0...].dropFirst(3) } ?? message[...]
   }
 }
 

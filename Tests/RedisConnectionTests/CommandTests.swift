@@ -142,6 +142,9 @@ struct StoreErrorTests {
     ("OOM", "OOM"), ("READONLY", "READONLY"),
     ("OOM command not allowed. script: abc, on @user_script:1.", "OOM"),
     // As Redis 6.2 has them, where the script catches the error and where it does not.
+    ("=[C]: -1: -READONLY You can't write against a read only replica. \n", "READONLY"),
+    ("=[C]: -1: -OOM command not allowed when used memory > 'maxmemory'.\r\n", "OOM"),
+    ("=[C]: -1: -MISCONF Redis is configured to save RDB snapshots", "MISCONF"),
     ("@user_script: 240: -OOM command not allowed when used memory > 'maxmemory'.\r\n", "OOM"),
     (
       "ERR Error running script (call to f_0a1b): @user_script:7: @user_script: 7: "
@@ -198,7 +201,8 @@ struct StoreErrorTests {
     "ERR unknown command", "", " ", "ERR", "noscript",
     "NOSCRIPTX", "OOMX", "BUSYGROUP Consumer Group name already exists", "ERR NOSCRIPT", "ERR OOM",
     "EXECABORT", "MOVEDX 1 h:1", "err oom",
-    "@user_script:12: attempt to index a nil value", "CORRUPTED",
+    "@user_script:12: attempt to index a nil value", "=[C]: -1: bad argument",
+    "@user_script: 3: -1 is no -number", "CORRUPTED",
   ])
   func `anything else failed on its way`(message: String) {
     #expect(StoreError(message) == .failed(message))
