@@ -79,19 +79,23 @@ package struct Log: Sendable {
   /// at once, the next ones every 10 s as a `count` within so many `seconds`, and their end.
   ///
   /// `cause` distinguishes the causes of a message, and is one of few texts: no id, no address.
-  /// The fields are those of the latest occurrence; it stands for `count`.
+  /// The fields are those of the latest occurrence; it stands for `count`. Returns whether it has a
+  /// line of its own.
+  @discardableResult
   package func repeated(
     _ at: LogLevel, _ message: String, cause: String = "", count: Int = 1,
     _ fields: KeyValuePairs<String, String> = [:]
-  ) {
-    guard at >= level else { return }
+  ) -> Bool {
+    guard at >= level else { return false }
     let key = RepeatedLines.Key(message: message, cause: cause)
     let fields = fields.map { LogField(name: $0.key, value: $0.value) }
     let nowMs = MonotonicTime.nowMs()
     let line = repeats.lines.withLock {
       $0.occurred(key, at, fields, count: count, nowMs: nowMs)
     }
-    if let line { write(line) }
+    guard let line else { return false }
+    write(line)
+    return true
   }
 
   /// Writes the counts and the ends of repeated lines whose time has come; to be called every

@@ -39,6 +39,8 @@ package final class Store {
   /// Where lines are made of what scripts give.
   var recordLine = RecordLine()
   private var partitionTurn = 0
+  /// Whether the log has a line of its own on the latest loss of the connection.
+  private var isLossLogged = true
   /// The reason for callers while Redis is away.
   package private(set) var reason = "Redis is not connected yet"
 
@@ -153,10 +155,20 @@ extension Store {
 extension Store: RedisConnectionOwner {
   package func redisServes(_ redis: RedisConnection) {
     counters.set(1, .redisReady)
-    log.repeated(
-      .info, "redis connection is up", cause: "\(index)",
-      ["loop": "\(index)", "redis": redis.endpoint.publicText])
+    noteUp(redis)
     owner?.storeServes()
+  }
+
+  /// The return of a connection is logged at once where its loss was.
+  private func noteUp(_ redis: RedisConnection) {
+    let message = "redis connection is up"
+    if isLossLogged {
+      log.info(message, ["loop": "\(index)", "redis": redis.endpoint.publicText])
+    } else {
+      log.repeated(
+        .info, message, cause: "\(index)",
+        ["loop": "\(index)", "redis": redis.endpoint.publicText])
+    }
   }
 
   package func redisFailed(_ redis: RedisConnection, reason: String) {
@@ -167,7 +179,7 @@ extension Store: RedisConnectionOwner {
     for batch in batches.batcher.takeAll() { batchFailed(redis, batch, .notSent(reason)) }
     // Only the first of a series of failures is worth a line; the next ones say nothing new.
     if wasReady {
-      log.repeated(
+      isLossLogged = log.repeated(
         .warn, "redis connection is down", cause: "\(index)",
         ["loop": "\(index)", "error": reason])
     } else {
