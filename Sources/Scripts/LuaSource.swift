@@ -128,10 +128,20 @@ struct LuaSource: Sendable {
   ///
   /// Lua takes no more than 200 locals in one. The state of a call stays as it is: it is written.
   var enclosed: [UInt8] {
+    enclosing(text, Set(list("GIVES").map(String.init)))
+  }
+
+  /// A text of this part in a function of its own, with those of the names that it gives.
+  func enclosing(_ text: [UInt8], _ names: Set<String>) -> [UInt8] {
     guard name != "batch" else { return text }
-    let gives = list("GIVES").joined(separator: ", ")
+    let gives = list("GIVES").filter { names.contains(String($0)) }.joined(separator: ", ")
     return Array("local \(gives) = (function()\n".utf8) + text
       + Array("return \(gives)\nend)()\n".utf8)
+  }
+
+  /// The statements of each part, by its name.
+  static let statements: [String: [LuaStatement]] = parts.mapValues {
+    LuaStatement.all(in: $0.text)
   }
 
   /// All parts that files need, directly or not, each behind those that it needs itself.

@@ -4,7 +4,7 @@
 internal import SessionModel
 
 extension Script {
-  /// The script by itself, for EVALSHA: the shared parts that it uses, and its file.
+  /// The script by itself, for EVALSHA: what it uses of the shared parts, and its file.
   ///
   /// From Redis 7 on the first line declares what the script may do, so that a Redis that is full
   /// or read-only refuses it before it has written anything. Older ones would not compile it.
@@ -18,8 +18,9 @@ extension Script {
     out.append("local GENERATION = ''\n")
     // The parts have names of their own for these.
     out.append("local keys_of_call, arguments_of_call = KEYS, ARGV\n")
-    for part in LuaSource.closure(of: [row.source]) { out += part.enclosed }
-    row.appendServer(to: &out)
+    var server: [UInt8] = []
+    row.appendServer(to: &server)
+    out += LuaSource.pruned(LuaSource.closure(of: [row.source]), for: server) + server
     out.append("return serve_call(keys_of_call, arguments_of_call)\n")
     return out
   }

@@ -62,15 +62,17 @@ struct LuaPartTests {
   }
 
   @Test(arguments: Script.allCases)
-  func `a script is sent with the parts that it needs, and no other`(script: Script) throws {
-    var needed: Set<String> = []
-    var open = Self.uses(try LuaFile.of(script))
-    while let name = open.popLast() {
-      if needed.insert(name).inserted { open += Self.uses(try Self.file(name)) }
-    }
+  func `a script is sent with what it needs of the parts, and with no other function`(
+    script: Script
+  ) throws {
     let text = String(decoding: script.text(Self.constants, redisMajor: 6), as: UTF8.self)
-    for part in LuaFile.parts {
-      #expect(text.contains(part.text) == needed.contains(part.name), "\(part.name).lua")
+    let names = try LuaNames(text)
+    let missing = names.free.subtracting(LuaNames.builtins).subtracting(["KEYS", "ARGV"])
+    #expect(missing.isEmpty, "\(missing)")
+    let words = text.matches(of: /[A-Za-z_][A-Za-z0-9_]*/).map { String($0.output) }
+    let counts = words.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+    for function in text.matches(of: /local function ([A-Za-z_]+)/).map({ String($0.1) }) {
+      #expect(counts[function, default: 0] > 1, "\(function) is not used")
     }
   }
 }
