@@ -13,13 +13,13 @@ from . import endpoints, names, verbs
 from .asking import Blocking
 from .attempts import Attempts, Done, Pause, Try
 from .channel import Channel, UnreachedError
-from .errors import Busy, LatchkeyError
+from .errors import LatchkeyError
 from .forking import Forked
 from .lease import Moment
 from .lock import Lock
 from .names import ALL, Address, All, Duration
 from .reply import RejectedError
-from .request import REPEAT_S, Request
+from .request import Request
 from .results import Begun, Event, Recovered
 from .session import Session
 from .table import Verbs
@@ -78,16 +78,8 @@ class BegunTurn(Generic[P]):
         client = owner
 
         def turn(device: str, *args: P.args, **kwargs: P.kwargs) -> Turn:
-            request = build(device, *args, **kwargs)
-            while True:
-                asked = Moment.now()
-                try:
-                    return Turn(client, device, client.ask(request), asked)
-                except Busy:
-                    # A worker that drains answers so before the time is over.
-                    if not request.waits_again(Moment.now().since(asked)):
-                        raise
-                    client.rest(REPEAT_S)
+            asked = Moment.now()
+            return Turn(client, device, client.ask(build(device, *args, **kwargs)), asked)
 
         turn.__doc__ = build.__doc__
         return turn

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from .names import duration, encode_id, new_req, number, utf8
+from .names import encode_id, new_req, number, utf8
 from .reply import Reply
 
 R_co = TypeVar("R_co", covariant=True)
-
-REPEAT_S = 0.05
-"""The pause before a wait that was cut short is asked for again."""
-
-_WAIT_MIN_S = 0.1
-"""A shorter wait is not asked for again."""
 
 
 class Request(Generic[R_co]):
@@ -83,18 +77,6 @@ class Request(Generic[R_co]):
         then keeps no reply. Its outcome is not reported as unknown."""
         self.options.pop("req", None)
         return self
-
-    def waits_again(self, waited_s: float) -> bool:
-        """Shortens the request's wait by the time that it has waited.
-
-        False if nothing worth asking for is left of it. Its key stays the same, and with it the
-        place in the queue: workers do not count the wait among what makes a request another."""
-        left_s = self.wait_s - waited_s - REPEAT_S
-        if left_s < _WAIT_MIN_S:
-            return False
-        self.wait_s = left_s
-        self.options["wait"] = duration(left_s)
-        return True
 
     def bind(self, *, token: int | None, turn: int | None) -> None:
         """Adds the lock's token or the turn's number to a change that has none of them."""

@@ -193,7 +193,6 @@ def turn(
     token: int | None = None,
     user: str | None = None,
     policy: str | None = None,
-    wait: Duration | None = None,
     ttl: Duration | None = None,
     last: int | None = None,
     name: str | None = None,
@@ -212,9 +211,8 @@ def turn(
     """Begins a turn: the device's session is recovered or made, and the message is said in it.
 
     `policy` says what to do while another turn runs: `enqueue`, `reject`, `join`, `interrupt` or
-    `rollback`. `wait` is how long to wait for its end, in the order of asking. `agent` acquires
-    the device's lock too. `last` (20) is how many of the newest messages are returned. The other
-    parameters are those of `open`. Raises Busy, Held, Stale,
+    `rollback`. `agent` acquires the device's lock too. `last` (20) is how many of the newest
+    messages are returned. The other parameters are those of `open`. Raises Busy, Held, Stale,
     Quota; NotFound if this is a retry and the session is gone."""
     opened = open(
         "-",
@@ -233,20 +231,13 @@ def turn(
         token=token,
         req=req,
     )
-    own = {
-        "agent": _id(agent),
-        "policy": _text(policy),
-        "wait": _time(wait),
-        "ttl": _time(ttl),
-        "last": _int(last),
-    }
+    own = {"agent": _id(agent), "policy": _text(policy), "ttl": _time(ttl), "last": _int(last)}
     return Request(
         "TURN",
         (encode_id(device),),
         {**own, **opened.options},
         None if message is None else _messages(message),
         read=results.reader(results.Begun),
-        wait_s=0.0 if wait is None else names.seconds(wait),
     )
 
 
