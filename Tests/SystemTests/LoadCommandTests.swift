@@ -11,17 +11,21 @@ extension PlantedBug {
     "tokens of writes are not looked at",
     [
       .init(
-        within: "", find: "if token ~= '' and is_current(s.base, s.device, token) then",
-        replacement: "if token ~= '' then")
+        within: "",
+        find: "local is_current = ends_at and ends_at > now_text and current == token",
+        replacement: "local is_current = true")
     ])
+
+  /// How SAY begins its reply.
+  private static let said = "return 'OK {\"seq\":' .. text(seq) .. ',\"chat\":'"
 
   /// Every fifth message is acknowledged and forgotten.
   fileprivate static let forgetful = PlantedBug(
     "messages are lost",
     [
       .init(
-        within: "append(log, entries)", find: "return 'OK {\"seq\":'",
-        replacement: "if seq % 5 == 4 then call('RPOP', log) end return 'OK {\"seq\":'")
+        within: "", find: Self.said,
+        replacement: "if seq % 5 == 4 then call('RPOP', log_of(s, chat)) end \(Self.said)")
     ])
 }
 

@@ -87,8 +87,8 @@ extension PlantedBug {
     "token from INCR",
     [
       Change(
-        within: "'token'",
-        find: "math.max((last > TOKEN_MAX and 0 or last) + 1, last_granted + 1, now_us)",
+        within: "",
+        find: "math.max((last > TOKEN_MAX and 0 or last) + 1, last_given + 1, now_us)",
         replacement: "(last > 0 and last or 1000000000000000) + 1")
     ])
 }
