@@ -99,6 +99,7 @@ let package = Package(
       [
         "Loop", "Metrics", "Server", "Service", "Settings", "Store", "TestSupport", "Wire",
       ]),
+    tests("LatchkeyClientTests", ["LatchkeyClient", "Loop"]),
     tests("LoadTests", ["Load", "Loop"]),
     tests("SystemTests", ["TestSupport"]),
     tests("TidyTests"),

@@ -24,46 +24,74 @@ public enum LatchkeyError: Error, Sendable, CustomStringConvertible {
 }
 
 /// A connection to a worker, or to a load balancer in front of many.
+///
+/// A worker that is stopping ends its connections, and the next request goes over a new one:
+/// `request` makes it, and authenticates it as the one before. It sends nothing twice unless the
+/// worker has said that nothing was done.
 public final class LatchkeyConnection {
-  private let transport: Transport
-  private var framer: LineFramer
+  private let host: String
+  private let port: UInt16
+  private let connectTimeoutMs: Int64
+  private var transport: Transport
+  private var framer = LatchkeyConnection.makeFramer()
   private var chunk: [UInt8] = []
   private var chunkAt = 0
   private var isClosed = false
+  /// Requests whose replies were not read yet.
+  private var outstanding = 0
+  /// Whether lines may come that answer no request.
+  private var watches = false
+  /// The secret that the worker has accepted.
+  private var secret: String?
 
   /// Connects within `timeoutMs` milliseconds.
   ///
   /// - Throws: `LatchkeyError.cannotConnect`.
   public init(host: String, port: UInt16, timeoutMs: Int64 = 2_000) throws(LatchkeyError) {
+    self.host = host
+    self.port = port
+    connectTimeoutMs = timeoutMs
+    transport = try LatchkeyConnection.connect(host, port, timeoutMs)
+  }
+
+  /// A reply may be as long as the longest export.
+  private static func makeFramer() -> LineFramer { LineFramer(lineBytesMax: 64 << 20) }
+
+  private static func connect(
+    _ host: String, _ port: UInt16, _ timeoutMs: Int64
+  ) throws(LatchkeyError) -> Transport {
     let giveUpMs = MonotonicTime.nowMs() + timeoutMs
+    let transport: Transport
     do throws(SystemError) {
       let address = try SocketAddress.resolve(.tcp(host: host, port: port))
       transport = Transport(plain: try address.connect())
     } catch {
       throw .cannotConnect(error.description)
     }
-    // A reply may be as long as the longest export.
-    framer = LineFramer(lineBytesMax: 64 << 20)
-    let late = LatchkeyError.cannotConnect("\(host):\(port) did not answer within \(timeoutMs) ms")
-    guard wait(.write, untilMs: giveUpMs) else {
-      close()
-      throw late
+    do throws(LatchkeyError) {
+      try finishConnecting(transport, "\(host):\(port)", giveUpMs: giveUpMs, timeoutMs: timeoutMs)
+      return transport
+    } catch {
+      transport.close()
+      throw error
     }
+  }
+
+  private static func finishConnecting(
+    _ transport: Transport, _ place: String, giveUpMs: Int64, timeoutMs: Int64
+  ) throws(LatchkeyError) {
+    let late = LatchkeyError.cannotConnect("\(place) did not answer within \(timeoutMs) ms")
+    guard wait(transport, .write, untilMs: giveUpMs) else { throw late }
     let outcome = transport.socket.connectOutcome()
     guard outcome == 0 else {
-      close()
-      throw .cannotConnect(SystemError("\(host):\(port)", outcome).description)
+      throw .cannotConnect(SystemError(place, outcome).description)
     }
     while true {
       switch transport.shakeHands() {
       case .done: return
-      case .failed(let why):
-        close()
-        throw .cannotConnect("\(host):\(port): \(why)")
-      case .underWay where wait(.none, untilMs: giveUpMs): continue
-      case .underWay:
-        close()
-        throw late
+      case .failed(let why): throw .cannotConnect("\(place): \(why)")
+      case .underWay where wait(transport, .none, untilMs: giveUpMs): continue
+      case .underWay: throw late
       }
     }
   }
@@ -78,11 +106,34 @@ public final class LatchkeyConnection {
 
   /// Sends one request and waits for its reply.
   ///
+  /// If the worker has ended the connection meanwhile, or answers that it is stopping, the request
+  /// goes over a new connection, once.
+  ///
   /// - Throws: `LatchkeyError.noReply` if the outcome is unknown; the connection is closed then,
-  ///   since a late reply would be taken for the next one's.
+  ///   since a late reply would be taken for the next one's. `cannotConnect` if a new connection
+  ///   cannot be made: nothing was asked.
   public func request(_ line: String, timeoutMs: Int64 = 2_000) throws(LatchkeyError)
     -> LatchkeyReply
   {
+    if hasEnded() { try reconnect(timeoutMs: timeoutMs) }
+    let reply = try ask(line, timeoutMs: timeoutMs)
+    guard reply.errorCode == "draining", outstanding == 0, !watches else { return reply }
+    try reconnect(timeoutMs: timeoutMs)
+    return try ask(line, timeoutMs: timeoutMs)
+  }
+
+  /// Authenticates; if the reply is not `OK`, requests that need rights will be refused.
+  ///
+  /// - Throws: `LatchkeyError.noReply`, as for `request`.
+  public func authenticate(_ secret: String, timeoutMs: Int64 = 2_000) throws(LatchkeyError)
+    -> LatchkeyReply
+  {
+    let reply = try request("AUTH \(secret)", timeoutMs: timeoutMs)
+    if reply.word == .ok { self.secret = secret }
+    return reply
+  }
+
+  private func ask(_ line: String, timeoutMs: Int64) throws(LatchkeyError) -> LatchkeyReply {
     do throws(LatchkeyError) {
       try send(line)
       return try readReply(timeoutMs: timeoutMs)
@@ -94,13 +145,28 @@ public final class LatchkeyConnection {
     }
   }
 
-  /// Authenticates; if the reply is not `OK`, requests that need rights will be refused.
+  /// Whether the worker has ended the connection: nothing was asked, and yet there is something to
+  /// read, its end or its last line.
   ///
-  /// - Throws: `LatchkeyError.noReply`, as for `request`.
-  public func authenticate(_ secret: String, timeoutMs: Int64 = 2_000) throws(LatchkeyError)
-    -> LatchkeyReply
-  {
-    try request("AUTH \(secret)", timeoutMs: timeoutMs)
+  /// Waits for that within `timeoutMs`.
+  func hasEnded(within timeoutMs: Int64 = 0) -> Bool {
+    guard !isClosed, outstanding == 0, !watches else { return false }
+    return chunkAt < chunk.count || transport.hasBufferedInput
+      || wait(.read, untilMs: MonotonicTime.nowMs() + timeoutMs)
+  }
+
+  private func reconnect(timeoutMs: Int64) throws(LatchkeyError) {
+    transport.close()
+    isClosed = true
+    transport = try LatchkeyConnection.connect(host, port, connectTimeoutMs)
+    (isClosed, chunk, chunkAt) = (false, [], 0)
+    framer = LatchkeyConnection.makeFramer()
+    guard let secret else { return }
+    let reply = try ask("AUTH \(secret)", timeoutMs: timeoutMs)
+    guard reply.word == .ok else {
+      close()
+      throw .cannotConnect("the secret is not accepted any more: \(reply.line)")
+    }
   }
 
   /// Sends one request without waiting for its reply.
@@ -108,6 +174,8 @@ public final class LatchkeyConnection {
   /// - Throws: `LatchkeyError.noReply` if the connection is broken.
   public func send(_ line: String) throws(LatchkeyError) {
     guard !isClosed else { throw .noReply("the connection is closed") }
+    outstanding += 1
+    if line.prefix(6).lowercased() == "watch " { watches = true }
     let bytes = Array(line.utf8) + [10]
     var sent = 0
     while sent < bytes.count {
@@ -132,6 +200,7 @@ public final class LatchkeyConnection {
     let (untilMs, overflow) = MonotonicTime.nowMs().addingReportingOverflow(timeoutMs)
     let line = try readLine(untilMs: overflow ? .max : untilMs)
     guard let reply = LatchkeyReply(line: line) else { throw .garbage(line) }
+    if reply.word != .event { outstanding = max(0, outstanding - 1) }
     return reply
   }
 
@@ -166,9 +235,15 @@ public final class LatchkeyConnection {
     }
   }
 
+  private func wait(_ readiness: Readiness, untilMs: Int64) -> Bool {
+    LatchkeyConnection.wait(transport, readiness, untilMs: untilMs)
+  }
+
   /// Waits until the socket is ready, also for what the transport wants; false if it is not in
   /// time.
-  private func wait(_ readiness: Readiness, untilMs: Int64) -> Bool {
+  private static func wait(
+    _ transport: Transport, _ readiness: Readiness, untilMs: Int64
+  ) -> Bool {
     let wanted = transport.wants.or(readiness)
     let events = (wanted.canRead ? POLLIN : 0) | (wanted.canWrite ? POLLOUT : 0)
     while true {

@@ -67,7 +67,7 @@ package enum Outcome: Int, CaseIterable, Sendable {
 
 /// Single figures of a loop.
 package enum Figure: Int, CaseIterable, Sendable {
-  case connectionsOpened, connectionsNow, acceptPauses
+  case connectionsOpened, connectionsNow, acceptPauses, drainDismissals
   case requestsInFlight, turnedAtMs
   case bufferedBytes, pressureRequests, pressureReplies, pressureReadPauses, pressureWatches
   case authFailures

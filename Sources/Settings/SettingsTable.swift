@@ -21,7 +21,7 @@ extension Settings {
     .hostPort(
       .init(
         "--admin", .server, default: "127.0.0.1:5283",
-        "Where /healthz, /readyz and /metrics are served by HTTP."), \.admin),
+        "Where /healthz, /readyz, /acceptz and /metrics are served by HTTP."), \.admin),
     .count(
       .init(
         "--threads", .server, default: "0",
@@ -64,7 +64,7 @@ extension Settings {
       .init(
         "--drain-grace", .server, default: "5s",
         "How long callers may take to leave after that. Until shortly before its end they are "
-          + "served, and then answered with ERR draining."),
+          + "served, and then answered with ERR draining; connections that go on asking end so."),
       10...3_600_000, zeroMeans: "no grace", \.drainGraceMs),
   ]
 

@@ -62,7 +62,7 @@ struct TimeoutsTests {
 }
 
 struct DrainTests {
-  private let drain = Drain(startedMs: 1_000, graceMs: 5_000)
+  private let drain = Drain(startedMs: 1_000, graceMs: 5_000, replyMs: 500)
 
   @Test func `a quiet connection is finished once it has been quiet for a while`() {
     let activity = ConnectionActivity(isQuiet: true, activeAtMs: 1_500)
@@ -77,20 +77,50 @@ struct DrainTests {
     #expect(drain.verdict(activity, nowMs: 1_500) == .finish)
   }
 
+  @Test func `a connection without a request has time for its first one`() {
+    let activity = ConnectionActivity(isQuiet: true, activeAtMs: 1_500, hasAsked: false)
+    #expect(drain.verdict(activity, nowMs: 2_499) == .stays)
+    #expect(drain.verdict(activity, nowMs: 2_500) == .finish)
+  }
+
+  @Test func `a caller that goes on asking is dismissed in a pause, or when requests are shed`() {
+    var activity = ConnectionActivity(isQuiet: true, activeAtMs: 1_500, asksOn: true)
+    #expect(drain.verdict(activity, nowMs: 1_999) == .stays)
+    #expect(drain.verdict(activity, nowMs: 2_000) == .dismiss)
+    activity.activeAtMs = 5_499
+    #expect(drain.verdict(activity, nowMs: 5_499) == .stays)
+    #expect(drain.verdict(activity, nowMs: 5_500) == .dismiss)
+    activity.isQuiet = false
+    #expect(drain.verdict(activity, nowMs: 5_500) == .stays)
+    activity = ConnectionActivity(isQuiet: true, hasDrainNotice: true, asksOn: true)
+    #expect(drain.verdict(activity, nowMs: 5_500) == .finish, "it knows already")
+  }
+
   @Test func `connections left at the end of the grace are cut off`() {
     let busy = ConnectionActivity(isQuiet: false, activeAtMs: 5_999)
     #expect(drain.verdict(busy, nowMs: 5_999) == .stays)
     #expect(drain.verdict(busy, nowMs: 6_000) == .cutOff)
   }
 
+  @Test func `requests that are with Redis at the end of the grace are answered`() {
+    var activity = ConnectionActivity(isQuiet: false, awaitsReplies: true, activeAtMs: 5_999)
+    #expect(drain.verdict(activity, nowMs: 6_000) == .finish)
+    #expect(drain.verdict(activity, nowMs: 6_499) == .finish)
+    #expect(drain.verdict(activity, nowMs: 6_500) == .cutOff)
+    activity.asksOn = true
+    #expect(drain.verdict(activity, nowMs: 6_000) == .dismiss)
+    activity.isLingering = true
+    #expect(drain.verdict(activity, nowMs: 6_000) == .stays, "it has a time of its own")
+  }
+
   @Test func `requests are shed in the last part of the grace`() {
     #expect(!drain.isShedding(nowMs: 5_499))
     #expect(drain.isShedding(nowMs: 5_500))
     // A short grace is halved.
-    let short = Drain(startedMs: 0, graceMs: 400)
+    let short = Drain(startedMs: 0, graceMs: 400, replyMs: 500)
     #expect(!short.isShedding(nowMs: 199))
     #expect(short.isShedding(nowMs: 200))
-    #expect(Drain(startedMs: 0, graceMs: 0).isShedding(nowMs: 0))
+    #expect(Drain(startedMs: 0, graceMs: 0, replyMs: 500).isShedding(nowMs: 0))
   }
 }
 

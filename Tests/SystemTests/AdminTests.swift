@@ -33,6 +33,26 @@ extension SystemSuites {
       }
     }
 
+    @Test func `acceptz says whether callers are accepted and answered, whatever Redis does`()
+      throws
+    {
+      let lab = try Lab.current
+      #expect(try lab.worker.get("/acceptz").body == "accepting\n")
+      lab.redis.kill()
+      try eventually("readyz saying no") { try lab.worker.get("/readyz").status == 503 }
+      #expect(try lab.worker.get("/acceptz").status == 200)
+      let admin = try TestSocket.freePort()
+      let starting = try Starting(["--redis", lab.redis.url, "--admin", "127.0.0.1:\(admin)"])
+      defer { starting.child.end() }
+      try eventually("the admin port") { (try? HTTPReply.get("/healthz", port: admin)) != nil }
+      #expect(try HTTPReply.get("/acceptz", port: admin).body == "starting\n")
+      #expect(try HTTPReply.get("/acceptz", port: admin).status == 503)
+      try lab.redis.start()
+      _ = try starting.awaitReadyLine(within: .seconds(10))
+      #expect(try HTTPReply.get("/acceptz", port: admin).status == 200)
+      try eventually("readyz saying yes again") { try lab.worker.get("/readyz").status == 200 }
+    }
+
     @Test func `readyz is 503 when Redis answers but runs no script`() throws {
       let lab = try Lab.current
       try lab.redis.command("REPLICAOF", "127.0.0.1", "1")

@@ -17,9 +17,9 @@ final class Connection: FileWatchOwner, Subscriber {
   /// Whether the transport has yet to carry bytes.
   private var isShakingHands = true
   private var watch: FileWatch?
-  private var machine: ConnectionMachine
+  private(set) var machine: ConnectionMachine
   private var framer: LineFramer
-  private var replies = ReplyQueue()
+  private(set) var replies = ReplyQueue()
 
   private var backlog = Backlog()
   private let lineBytesMax: Int
@@ -27,8 +27,7 @@ final class Connection: FileWatchOwner, Subscriber {
   private let unreadBytesMax: Int
   /// Whether it has one of the places for lines that are longer than usual.
   private var hasLongLine = false
-  /// The part of the proxy's header that has come so far; nil once the header is complete, or
-  /// without `--proxy-protocol`.
+  /// The part of the proxy's header that has come; nil without one, and once it is complete.
   private var proxyHeader: [UInt8]?
   private var output: [UInt8] = []
   private var outputSent = 0
@@ -41,8 +40,10 @@ final class Connection: FileWatchOwner, Subscriber {
   /// Whether it stands in the loop's list of those that have output.
   var isListedForOutput = false
 
-  /// Whether its caller has been answered that the worker is draining.
-  var hasDrainNotice = false
+  /// Its requests since the signal to stop, and their replies.
+  var drainTally = DrainTally()
+  /// What is sent before the end, when all replies are with the kernel.
+  var lastLine: [UInt8] = []
   /// Whether its caller was rejected by admission.
   var isRefused = false
   /// The host that it is counted for.
@@ -57,8 +58,7 @@ final class Connection: FileWatchOwner, Subscriber {
   var unknownSinceMs: Int64
   /// When the latest bytes came, in monotonic ms.
   private(set) var activeAtMs: Int64
-  /// When the line was begun that has not ended yet, in monotonic ms; time without reading is
-  /// excluded.
+  /// When the line began that has not ended, in monotonic ms; without the time of not reading.
   private(set) var lineSinceMs: Int64?
   /// Since when the kernel takes nothing of what the caller is to get; nil while it does.
   private(set) var blockedSinceMs: Int64?
@@ -174,7 +174,6 @@ final class Connection: FileWatchOwner, Subscriber {
   }
 
   private static let unknownBytesMax = 4_096
-
   /// The bytes of a line, and of replies, that are kept for a connection under memory pressure.
   static let littleBytes = Backlog.littleBytes
 
@@ -473,6 +472,7 @@ extension Connection {
   }
 
   private func halfClose() {
+    if !lastLine.isEmpty { _ = lastLine.withUnsafeBytes { transport.write($0) } }
     transport.finishWriting()
     teardown()
     watch?.want(.read)

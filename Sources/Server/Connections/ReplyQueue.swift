@@ -14,6 +14,9 @@ struct ReplyQueue {
   /// The bytes of all waiting replies, overhead included.
   var heldBytes: Int { earlyBytes + early.count * ReplyQueue.placeBytes }
 
+  /// Whether any request was asked.
+  var hasBegun: Bool { nextToAsk > 0 }
+
   /// Whether the replies before that of this slot have gone out.
   func isNext(_ slot: UInt64) -> Bool { slot == nextToAnswer }
 

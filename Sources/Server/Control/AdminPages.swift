@@ -6,8 +6,8 @@ internal import Service
 enum AdminPages {
   /// `unfitness` says why Redis is not fit, and `outage` why it cannot be asked, if that is known.
   static func answer(
-    _ path: String, _ shared: SharedState, isReady: Bool, unfitness: String? = nil,
-    outage: String? = nil
+    _ path: String, _ shared: SharedState, isReady: Bool, isAccepting: Bool,
+    unfitness: String? = nil, outage: String? = nil
   ) -> HTTPAnswer {
     switch path {
     case "/healthz": HTTPAnswer(status: 200, body: "ok\n")
@@ -17,12 +17,18 @@ enum AdminPages {
       } else {
         HTTPAnswer(status: 503, body: unreadyReason(shared, unfitness, outage) + "\n")
       }
+    case "/acceptz":
+      if isAccepting {
+        HTTPAnswer(status: 200, body: "accepting\n")
+      } else {
+        HTTPAnswer(status: 503, body: shared.isDraining ? "draining\n" : "starting\n")
+      }
     case "/metrics":
       HTTPAnswer(
         status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8",
         body: MetricsPage.text(shared, isReady: isReady, isFit: unfitness == nil))
     default:
-      HTTPAnswer(status: 404, body: "there are /healthz, /readyz and /metrics\n")
+      HTTPAnswer(status: 404, body: "there are /healthz, /readyz, /acceptz and /metrics\n")
     }
   }
 

@@ -153,7 +153,9 @@ extension Control {
         connectionsMax: settings.adminConnectionsMax, timeoutMs: settings.adminTimeoutMs,
         limited: { [unowned self] in adminLimited($0) }
       ) { [unowned self] in
-        AdminPages.answer($0, shared, isReady: isReady, unfitness: unfitness, outage: outage)
+        AdminPages.answer(
+          $0, shared, isReady: isReady, isAccepting: isAccepting, unfitness: unfitness,
+          outage: outage)
       }
     } catch {
       throw StartError(text: "the admin port \(settings.admin) cannot be used: \(error)")
@@ -375,6 +377,9 @@ extension Control {
       && threadsThatServe == listeners.count && shared.sum(.redisReady) == listeners.count
   }
 
+  /// Whether callers are accepted and answered, if only with the error that Redis is away.
+  private var isAccepting: Bool { !shared.isDraining && threadsThatServe == listeners.count }
+
   private func stopAsked() {
     guard !shared.isDraining else {
       log.warn("second stop signal: ending at once")
@@ -392,6 +397,7 @@ extension Control {
   private func startDraining() {
     guard !shared.isDraining else { return }
     shared.startDraining()
+    for orders in serving { orders.post(.stopping) }
     notify(.stopping)
   }
 

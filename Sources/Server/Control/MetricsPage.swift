@@ -54,9 +54,7 @@ enum MetricsPage {
     page.family("latchkey_build_info", "gauge", "The version that runs.")
     page.sample("latchkey_build_info", "version=\"\(Version.text)\"", 1)
     page.single("latchkey_ready", "gauge", "1 if /readyz answers 200.", isReady ? 1 : 0)
-    page.single(
-      "latchkey_draining", "gauge", "1 while the worker drains.",
-      shared.isDraining ? 1 : 0)
+    drain(shared, &page)
     page.single(
       "latchkey_redis_fit", "gauge", "0 while the doctor finds a cause for which Redis is unfit.",
       isFit ? 1 : 0)
@@ -136,6 +134,15 @@ enum MetricsPage {
       page.sample(
         "latchkey_connections_closed_total", "reason=\"\(reason.rawValue)\"", count)
     }
+  }
+
+  private static func drain(_ shared: SharedState, _ page: inout MetricsText) {
+    page.single(
+      "latchkey_draining", "gauge", "1 while the worker drains.", shared.isDraining ? 1 : 0)
+    page.single(
+      "latchkey_drain_dismissals_total", "counter",
+      "Client connections that were in use until the end of a drain, and ended with ERR draining.",
+      shared.sum(.drainDismissals))
   }
 
   private static func descriptors(_ shared: SharedState, _ page: inout MetricsText) {

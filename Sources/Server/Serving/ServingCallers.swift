@@ -35,9 +35,10 @@ extension ServingLoop: ConnectionOwner {
   func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {
     var ticket = take(from: connection, lineBytes: line.count)
     do throws(RequestError) {
+      if isStopping { connection.drainTally.requests += 1 }
       if isShedding {
-        connection.hasDrainNotice = true
-        throw RequestError(.draining, "this worker is stopping; retry elsewhere")
+        connection.drainTally.hasNotice = true
+        throw ServingLoop.draining
       }
       try parser.parse(line.span)
       guard let index = verbs.index(line.span, parser.verb) else {
@@ -67,6 +68,9 @@ extension ServingLoop: ConnectionOwner {
       "memory limit reached (--max-buffered): \(what) over \(Connection.littleBytes) bytes are "
         + "refused for now; nothing was done, retry after a pause")
   }
+
+  static let draining = RequestError(
+    .draining, "this worker is stopping; nothing was done, retry on a new connection")
 
   static let noAuthentication = RequestError(
     .badRequest, "no authentication is configured on this worker")

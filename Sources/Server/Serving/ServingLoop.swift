@@ -19,6 +19,8 @@ internal import Wire
 
 /// The orders of the control loop to a serving loop.
 enum ServingOrder: Sendable {
+  /// The worker has been signalled to stop, and goes on for a while.
+  case stopping
   /// Finish what is there, take nothing new, then end.
   case drain
   /// The principals have changed.
@@ -51,6 +53,9 @@ final class ServingLoop {
   let loop: EventLoop
   let readBuffer: UnsafeMutableRawBufferPointer
   private var acceptor: Acceptor?
+  private var acceptEnd: LoopTimer?
+  /// Whether connections may still come.
+  var isAccepting: Bool { acceptor != nil }
   var connections = ConnectionTable()
   var parser = RequestParser(
     wordsMax: 1_001, deepVerb: "IMPORT", deepPayloadDepthMax: ExportedRecord.depthMax)
@@ -75,6 +80,8 @@ final class ServingLoop {
   var lingerEnd: LoopTimer?
   /// Set when the worker is to stop.
   var drain: Drain?
+  /// Whether the worker has been signalled to stop.
+  var isStopping = false
   /// Whether requests get ERR draining from now on.
   var isShedding = false
   private var listener: Socket?
@@ -107,6 +114,10 @@ final class ServingLoop {
     timeoutCheck = LoopTimer(loop) { [unowned self] in checkTimeouts() }
     wakeup = LoopTimer(loop) {}
     lingerEnd = LoopTimer(loop) { [unowned self] in endLingering() }
+    acceptEnd = LoopTimer(loop) { [unowned self] in
+      acceptor?.takeAll()
+      acceptor = nil
+    }
   }
 
   deinit { readBuffer.deallocate() }
@@ -138,11 +149,12 @@ final class ServingLoop {
 
   func obey(_ order: ServingOrder) {
     switch order {
+    case .stopping: isStopping = true
     case .drain:
       listener?.close()
       listener = nil
-      acceptor?.takeAll()
-      acceptor = nil
+      acceptor?.refuseNewOnes()
+      acceptEnd?.set(afterMs: Drain.acceptMs)
       startDrain()
     case .principalsChanged: principalsChanged()
     case .stop: loop.stop()

@@ -7,6 +7,7 @@ internal import Metrics
 internal import RedisConnection
 internal import Settings
 internal import Store
+internal import Wire
 
 extension ServingLoop {
   /// Checks the time-outs, and the end of a drain.
@@ -45,11 +46,23 @@ extension ServingLoop {
 
   /// From now on no connection is accepted, and the present ones are closed.
   func startDrain() {
-    drain = Drain(startedMs: loop.nowMs, graceMs: settings.drainGraceMs)
+    isStopping = true
+    drain = Drain(
+      startedMs: loop.nowMs, graceMs: settings.drainGraceMs, replyMs: settings.requestTimeoutMs)
     subscriptions.drain()
     lingering.hurry(untilMs: loop.nowMs + Lingering.drainMs)
     endLingering()
     timeoutCheck?.set(afterMs: 0)
+  }
+
+  /// Ends the connection of a caller that goes on asking, once it has its replies.
+  private func dismiss(_ connection: Connection) {
+    // One that watches has had its last event.
+    if connection.lastLine.isEmpty, !subscriptions.isWatching(connection.id) {
+      counters.add(.drainDismissals)
+      connection.lastLine.appendError(ServingLoop.draining)
+    }
+    connection.finish(.drained)
   }
 
   private func goOn(_ drain: Drain, _ now: Int64) {
@@ -60,13 +73,15 @@ extension ServingLoop {
       case .cutOff: connection.abort(.drained)
       case .finish:
         // Requests that have come in this very moment are answered; they would be lost otherwise.
-        if !connection.hasUnreadInput { connection.finish(.drained) }
+        if connection.awaitsReplies || !connection.hasUnreadInput { connection.finish(.drained) }
+      case .dismiss:
+        if connection.awaitsReplies || !connection.hasUnreadInput { dismiss(connection) }
       }
     }
     // Redis has to know first which events the last callers got; if it is away, the lease ends
     // them.
     let isLate = now - drain.startedMs >= drain.graceMs + settings.requestTimeoutMs
-    if connections.count == 0, subscriptions.isSettled || isLate {
+    if connections.count == 0, !isAccepting, subscriptions.isSettled || isLate {
       store.stop()
       loop.stop()
     }

@@ -47,6 +47,32 @@ private final class OneShotLoad: Sendable {
 
 extension SystemSuites.Deploy {
   @Suite struct RollingRestart {
+    /// With LATCHKEY_TEST_CALLERS as many callers as that.
+    private static let callers =
+      ProcessInfo.processInfo.environment["LATCHKEY_TEST_CALLERS"].flatMap { Int($0) } ?? 60
+
+    @Test func `busy callers that keep their connections are answered, each of them`() throws {
+      let balancer = try Balancer(["--drain-delay", "3s", "--drain-grace", "2s"])
+      defer { balancer.stop() }
+      let port = balancer.port
+      // Pauses that are longer than a connection has to be quiet, and that end at any moment.
+      let busy = BusyCallers(Self.callers, pauseMs: 300) { try TestSocket(port: port) }
+      try busy.awaitAnswered(10 * Self.callers)
+      for index in 0..<3 {
+        #expect(try balancer[index].terminate(within: .seconds(30)) == .exited(0))
+        try balancer.restart(index)
+        try balancer.awaitUp([true, true, true])
+        try busy.awaitAnswered(5 * Self.callers)
+      }
+      let report = try busy.stop()
+      #expect(report.unanswered == 0, "\(report)")
+      #expect(report.refused == 0 && report.wrong.isEmpty, "\(report)")
+      #expect(report.drainingAtFirst == 0, "\(report)")
+      // Callers that are led to a worker which is replaced later meet a drain again.
+      #expect(report.draining <= 3 * Self.callers, "\(report)")
+      print("rolling restart, \(Self.callers) callers: \(report)")
+    }
+
     @Test func `three workers are replaced under load, and no request is lost`() throws {
       let balancer = try Balancer(["--drain-delay", "3s", "--drain-grace", "1s"])
       defer { balancer.stop() }

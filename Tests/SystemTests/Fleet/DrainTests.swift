@@ -19,6 +19,8 @@ extension SystemSuites.Fleet {
       worker.signal(SIGTERM)
       try eventually("readyz saying no") { try worker.get("/readyz").status == 503 }
       #expect(try worker.get("/readyz").body == "draining\n")
+      #expect(try worker.get("/acceptz").status == 503)
+      #expect(try worker.get("/healthz").status == 200)
       for _ in 0..<20 {
         let late = try worker.connect()
         expect(try late.request("LOCK \(Lab.device()) a"), "OK")
@@ -104,6 +106,53 @@ extension SystemSuites.Fleet {
         return
       }
       Issue.record("no caller ever got 'draining'")
+    }
+
+    @Test func `a request that crosses the end of its connection has its answer`() throws {
+      let lab = try Lab.current
+      let worker = try start(["--drain-delay", "300ms", "--drain-grace", "10s"])
+      defer { worker.kill() }
+      let client = try worker.connect()
+      let device = Lab.device()
+      expect(try client.request("LOCK \(device) a"), "OK")
+      worker.signal(SIGTERM)
+      try eventually("the signal") { try client.request("INFO").raw.contains("\"draining\":true") }
+      for _ in 0..<3 { expect(try client.request("LOCK \(device) a"), "OK") }
+      // It pauses, and the worker ends the connection; its request is under way.
+      let events = try client.socket.wait(for: Int16(POLLIN), Deadline(within: .seconds(10)))
+      #expect(events != 0, "the connection was not ended")
+      let other = Lab.device()
+      try client.sendLine("LOCK \(other) a")
+      expect(try client.reply(), "ERR", "draining")
+      #expect(client.isClosed())
+      #expect(try worker.wait(within: .seconds(10)) == .exited(0))
+      expect(try lab.connect().request("HOLDER \(other)"), "NONE")
+    }
+
+    @Test func `a connection that is asked for while the worker stops is served or refused`() throws
+    {
+      let worker = try start(["--drain-grace", "1s"])
+      defer { worker.kill() }
+      let port = worker.listenPort
+      let isOver = Shared(false)
+      defer { isOver.value = true }
+      let callers = (0..<4).map { _ in
+        Background { () throws -> (served: Int, lost: Int) in
+          var (served, lost) = (0, 0)
+          while !isOver.value {
+            guard let client = try? LineClient(port: port) else { break }
+            let reply = try? client.request("PING")
+            if reply?.isOK == true { served += 1 } else { lost += 1 }
+          }
+          return (served, lost)
+        }
+      }
+      try eventually("callers") { try worker.metric("latchkey_connections_opened_total") > 50 }
+      #expect(try worker.terminate() == .exited(0))
+      for caller in callers {
+        let (served, lost) = try caller.join()
+        #expect(served > 0 && lost == 0, "\(lost) lost")
+      }
     }
 
     /// How many requests were served before the first 'draining'; nil if none came.
