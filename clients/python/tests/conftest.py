@@ -89,14 +89,15 @@ class Fleet:
 
     def __init__(self, folder: Path) -> None:
         self.redis = Redis(folder / "redis")
-        self.workers = [
-            Worker(
-                folder / f"worker-{n}",
-                redis=self.redis.url,
-                options=["--threads", "1", "--drain-grace", "1s"],
-            )
-            for n in range(2)
-        ]
+        self.workers: list[Worker] = []
+        options = ["--threads", "1", "--drain-grace", "1s"]
+        try:
+            for n in range(2):
+                place = folder / f"worker-{n}"
+                self.workers.append(Worker(place, redis=self.redis.url, options=options))
+        except BaseException:
+            self.stop()
+            raise
 
     @property
     def to(self) -> str:
