@@ -7,6 +7,7 @@
 // are still there.
 
 internal import RedisConnection
+internal import Loop
 internal import Scripts
 internal import SessionModel
 internal import Settings
@@ -80,8 +81,14 @@ final class LinkedChange {
   private var reservations = Reservations()
   private var asksLeft = 3
 
+  /// Until the entries that keep a reservation from being made are checked again.
+  private var pause: LoopTimer?
+
   /// How often entries that keep a reservation from being made are checked against their sessions.
-  private static let checksMax = 3
+  ///
+  /// At once, then after 5, 10, 20, 40 and 80 ms. A request that has answered gives back what it
+  /// did not need a moment later.
+  private static let checksMax = 7
 
   /// Does the first step; the caller's next request waits until the last one is done.
   ///
@@ -138,10 +145,16 @@ final class LinkedChange {
   // MARK: Reservations
 
   /// Makes reservations, and goes on to the change.
+  ///
+  /// Threads come first, and users' quotas after them: of the requests that race for a thread only
+  /// its winner counts for its user, so no two of them can refuse each other.
   private func reserve(_ entries: [LinkEntry], isLive: Bool, checksLeft: Int) {
     guard !request.isOver else { return giveUp() }
+    let threads = entries.filter { $0.link.kind == LinkName.threadKind }
+    let first = threads.isEmpty ? entries : threads
+    let later = threads.isEmpty ? [] : entries.filter { $0.link.kind != LinkName.threadKind }
     let query = ScriptQuery(
-      entries.map { entry in
+      first.map { entry in
         let call = LinkReserveCall(
           link: ArgumentText(entry.link.text), entry: ArgumentText(entry.session.text),
           quota: isLive ? quota(of: entry.link) : 0, checkAfterMs: LinkStatus.reservedMs)
@@ -150,10 +163,17 @@ final class LinkedChange {
     store.gather(query, timeoutMs: request.stepMs) { [self] result in
       switch result {
       case .success(let rows):
-        reserved(entries, rows, isLive: isLive, checksLeft: checksLeft)
+        guard let full = reserved(first, rows) else { return }
+        if !full.isEmpty {
+          check(full, later, isLive: isLive, checksLeft: checksLeft)
+        } else if later.isEmpty {
+          change()
+        } else {
+          reserve(later, isLive: isLive, checksLeft: checksLeft)
+        }
       case .failure(let error):
         // They may have been made all the same.
-        reservations.add(entries)
+        reservations.add(first)
         finish(.failed(LinkedChange.notReserved(error)))
       }
     }
@@ -170,9 +190,8 @@ final class LinkedChange {
     return RequestError(.unavailable, "\(error.text.prefix { $0 != ";" }); nothing was done")
   }
 
-  private func reserved(
-    _ entries: [LinkEntry], _ rows: [[UInt8]], isLive: Bool, checksLeft: Int
-  ) {
+  /// Takes the replies; returns the links that had no room, or nil if the request has failed.
+  private func reserved(_ entries: [LinkEntry], _ rows: [[UInt8]]) -> [FullLink]? {
     var made: [LinkEntry] = []
     var full: [FullLink] = []
     var failure: RequestError?
@@ -186,13 +205,17 @@ final class LinkedChange {
       }
     }
     reservations.add(made)
-    if let failure { return finish(.failed(failure)) }
-    guard !full.isEmpty else { return change() }
-    check(full, isLive: isLive, checksLeft: checksLeft)
+    guard let failure else { return full }
+    finish(.failed(failure))
+    return nil
   }
 
   /// Some have no room: entries whose sessions are gone, or not live any more, make some.
-  private func check(_ full: [FullLink], isLive: Bool, checksLeft: Int) {
+  ///
+  /// `later` are the reservations that are to be made after these.
+  private func check(
+    _ full: [FullLink], _ later: [LinkEntry], isLive: Bool, checksLeft: Int
+  ) {
     // What keeps them was not checked now: it is not known that there is no room.
     guard !request.isOver else { return giveUp() }
     let others = full.flatMap(\.others)
@@ -207,8 +230,21 @@ final class LinkedChange {
         }
         return isSearch && isOwn && asksLeft > 0 ? change() : finish(.failed(error))
       }
-      reserve(full.map(\.entry), isLive: isLive, checksLeft: checksLeft - 1)
+      after(checks: LinkedChange.checksMax - checksLeft) { [self] in
+        reserve(full.map(\.entry) + later, isLive: isLive, checksLeft: checksLeft - 1)
+      }
     }
+  }
+
+  /// Goes on at once after the first check, which may have made room; else in a moment.
+  private func after(checks: Int, _ goOn: @escaping () -> Void) {
+    guard checks > 0 else { return goOn() }
+    let timer = LoopTimer(store.loop) { [self] in
+      pause = nil
+      goOn()
+    }
+    pause = timer
+    timer.set(afterMs: 5 << (checks - 1))
   }
 
   private func change() {
@@ -262,9 +298,15 @@ private struct FullLink {
   func refusal(_ statuses: [LinkStatus?], isLast: Bool) -> RequestError? {
     guard entry.link.kind == LinkName.threadKind else {
       let live = statuses.filter { $0.map { $0.word == "live" } ?? true }.count
-      guard isLast || live >= quota else { return nil }
+      guard live < quota else {
+        return RequestError(
+          .quota, "quota exceeded: \(quota) of \(quota) live sessions of user \(entry.link.ref)")
+      }
+      guard isLast else { return nil }
       return RequestError(
-        .quota, "quota exceeded: \(quota) of \(quota) live sessions of user \(entry.link.ref)")
+        .unavailable,
+        "user \(entry.link.ref) has \(quota) sessions with those of requests that are under way or "
+          + "were cut off; nothing was done, retry")
     }
     if statuses.contains(where: { $0.map { $0.word != "gone" } ?? true }) {
       return RequestError(
