@@ -151,7 +151,7 @@ struct WrongServerTests {
     }
     let bench = try ConnectionBench(path: fake.path) {
       // The first HELLO, which is answered, has a password.
-      ($0.endpoint.password, $0.roleCheckMs, $0.connectTimeoutMs) = ("p", 20, 100)
+      ($0.endpoint.password, $0.roleCheckMs, $0.connectTimeoutMs) = ("p", 20, 1_000)
     }
     try bench.startServing()
     try bench.wait("the end of the connection") { $0.reason == "Redis did not answer in time" }
