@@ -175,13 +175,14 @@ extension SystemSuites.Deadlines {
     @Test func `waiting reads do not poll Redis`() throws {
       let lab = try Lab.current
       let redis = try RedisClient(path: lab.redis.path)
-      func commands() throws -> Int {
-        let stats = try redis.command("INFO", "stats").string ?? ""
-        let line = stats.split(whereSeparator: \.isNewline).first {
-          $0.hasPrefix("total_commands_processed:")
-        }
-        return Int(line?.split(separator: ":").last ?? "") ?? 0
+      /// The number that stands behind this in a section of INFO; 0 if it is not there.
+      func figure(_ section: String, _ prefix: String) throws -> Int {
+        let text = try redis.command("INFO", section).string ?? ""
+        let line = text.split(whereSeparator: \.isNewline).first { $0.hasPrefix(prefix) }
+        return Int(line?.dropFirst(prefix.count).prefix { $0.isNumber } ?? "") ?? 0
       }
+      func commands() throws -> Int { try figure("stats", "total_commands_processed:") }
+      func reads() throws -> Int { try figure("commandstats", "cmdstat_xrange:calls=") }
       /// How many commands Redis is sent while as many heartbeats pass as a second has.
       func inASecond() throws -> Int {
         let before = try commands()
@@ -189,13 +190,16 @@ extension SystemSuites.Deadlines {
         return try commands() - before
       }
       let idle = try inASecond()
+      let readsBefore = try reads()
       let clients = try (0..<500).map { number in
         let client = try lab.connect()
         try client.sendLine("EVENTS \(Lab.device())-\(number) wait=20s")
         return client
       }
       let alreadyParked = Double(clients.count)
-      try eventually("500 parked callers") { waitersNow(lab) >= alreadyParked }
+      try eventually("500 callers whose first read has found nothing") {
+        try waitersNow(lab) >= alreadyParked && reads() >= readsBefore + clients.count
+      }
       let parked = try inASecond()
       // Not even one a second for each of them.
       #expect(parked < idle + 300, "\(idle) commands a second, \(parked) with 500 that wait")
