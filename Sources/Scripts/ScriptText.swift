@@ -1,7 +1,8 @@
 // Owns: how the Lua files become the text that Redis loads: one for each script, or one function
-// library with all of them. Pure functions; any thread.
+// library with all of them. Each is made once; any thread.
 
 internal import SessionModel
+internal import Synchronization
 
 extension Script {
   /// The script by itself, for EVALSHA: what it uses of the shared parts, and its file.
@@ -18,11 +19,26 @@ extension Script {
     out.append("local GENERATION = ''\n")
     // The parts have names of their own for these.
     out.append("local keys_of_call, arguments_of_call = KEYS, ARGV\n")
-    var server: [UInt8] = []
-    row.appendServer(to: &server)
-    out += LuaSource.pruned(LuaSource.closure(of: [row.source]), for: server) + server
+    out += body
     out.append("return serve_call(keys_of_call, arguments_of_call)\n")
     return out
+  }
+
+  /// The bodies that were made already.
+  ///
+  /// A worker sends a script again as often as other clients flush it.
+  private static let bodies = Mutex<[Script: [UInt8]]>([:])
+
+  /// What the script uses of the shared parts, and its own file.
+  private var body: [UInt8] {
+    Script.bodies.withLock { bodies in
+      if let made = bodies[self] { return made }
+      var server: [UInt8] = []
+      row.appendServer(to: &server)
+      let made = LuaSource.pruned(LuaSource.closure(of: [row.source]), for: server) + server
+      bodies[self] = made
+      return made
+    }
   }
 }
 
@@ -36,7 +52,10 @@ package struct FunctionLibrary: Sendable {
   package let prefix: String
   package let name: String
   private let suffix: String
-  private let constants: ScriptConstants
+  /// The text without its first line, cut where the generation stands.
+  ///
+  /// Made once: a worker loads the library again as often as other clients flush it.
+  private let pieces: [[UInt8]]
 
   /// `user` is the namespace, with the number of its database.
   package init(_ constants: ScriptConstants, user: String) {
@@ -45,22 +64,32 @@ package struct FunctionLibrary: Sendable {
       FunctionLibrary.body(constants, generation: "") { $0.name })
     prefix = "latchkey_\(owner)_"
     name = prefix + content
-    suffix = "_\(owner)_\(content)"
-    self.constants = constants
+    let suffix = "_\(owner)_\(content)"
+    self.suffix = suffix
+    let text = FunctionLibrary.body(constants, generation: "\u{1}") { script in
+      FunctionLibrary.function(script, suffix, generation: "\u{1}")
+    }
+    pieces = text.split(separator: 1, omittingEmptySubsequences: false).map(Array.init)
   }
 
   /// The name of a script's function in a library of this generation; `hello`, which says the
   /// generation, has the same in all.
   package func function(_ script: Script, generation: String) -> String {
+    FunctionLibrary.function(script, suffix, generation: generation)
+  }
+
+  private static func function(_ script: Script, _ suffix: String, generation: String) -> String {
     script == .hello ? script.name + suffix : "\(script.name)\(suffix)_\(generation)"
   }
 
   /// The argument of FUNCTION LOAD; the loading worker chooses a generation that was never used.
   package func text(generation: String) -> [UInt8] {
-    Array("#!lua name=\(name)\n".utf8)
-      + FunctionLibrary.body(constants, generation: generation) {
-        function($0, generation: generation)
-      }
+    var out = Array("#!lua name=\(name)\n".utf8)
+    for (number, piece) in pieces.enumerated() {
+      if number > 0 { out.append(generation) }
+      out += piece
+    }
+    return out
   }
 
   private static func body(
@@ -102,7 +131,7 @@ extension ScriptRow {
     out += source.text
     out.append("end)()\n")
     let servesMany = arguments > 0
-    if servesMany, !keysAreRecords, source.takesNames {
+    if servesMany, !keysAreRecords {
       let hasKey = parameters.last?.name == "req"
       out.append("serve = serve(\(arguments), \(hasKey))\n")
     }
@@ -110,10 +139,8 @@ extension ScriptRow {
     if !source.uses.isEmpty { out.append("begin(keys, arguments, \(isTimeless))\n") }
     if servesMany {
       out.append("return serve()\nend\n")
-    } else if source.takesNames {
-      appendArguments(to: &out)
     } else {
-      out.append("return serve(keys, arguments)\nend\n")
+      appendArguments(to: &out)
     }
   }
 
