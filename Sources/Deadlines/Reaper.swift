@@ -124,7 +124,7 @@ package final class Reaper {
     trimAtMs = loop.nowMs + trimEveryMs
     for partition in Partition.all {
       store.call(
-        ScriptQuery(.trim, at: partition, ["\(context.eventsAgeMs)"])
+        ScriptQuery(TrimCall(ageMaxMs: Int64(context.eventsAgeMs)), at: partition)
       ) { [unowned self] result in
         if case .success(let reply) = result, reply.kind == .error { failed(result) }
       }
@@ -142,4 +142,12 @@ struct ReapCall: ScriptCall {
     words.word(limit)
     words.word(retryMs)
   }
+}
+
+/// A request for trim.lua.
+struct TrimCall: ScriptCall {
+  static let script = Script.trim
+  let ageMaxMs: Int64
+
+  func write(to words: inout CommandBuffer) { words.word(ageMaxMs) }
 }

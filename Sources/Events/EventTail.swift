@@ -79,7 +79,7 @@ package final class EventTail: RedisConnectionOwner {
 
   private func position() {
     state = .positioning
-    control.call(ScriptQuery(.tails, over: Partition.all)) { [unowned self] result in
+    control.call(ScriptQuery(TailsCall(), over: Partition.all)) { [unowned self] result in
       guard let tails = EventTail.tails(result), tails.count == Partition.count else {
         state = .resting
         refuseWaiting()
@@ -103,7 +103,7 @@ package final class EventTail: RedisConnectionOwner {
     waiting = []
     for request in requests {
       let partitions = request.partition.map { [$0] } ?? Partition.all
-      control.call(ScriptQuery(.tails, over: partitions)) { [unowned self] result in
+      control.call(ScriptQuery(TailsCall(), over: partitions)) { [unowned self] result in
         answer(
           request.loop,
           TailAnswer(
@@ -187,4 +187,11 @@ extension EventTail {
   }
   package func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}
   package func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {}
+}
+
+/// A request for tails.lua.
+struct TailsCall: ScriptCall {
+  static let script = Script.tails
+
+  func write(to words: inout CommandBuffer) {}
 }

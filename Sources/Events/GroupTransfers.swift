@@ -31,10 +31,11 @@ extension EventSubscriptions {
   /// Sends the pending transfers; call it at the end of each turn.
   package func sendTransfers() {
     for transfer in transfers.take() {
-      let arguments = [transfer.group, server.workerID, transfer.target.rawValue]
-      let query = ScriptQuery(
-        .transferPending, over: transfer.ids.map(\.partition),
-        arguments + transfer.ids.map(\.entry.description))
+      let call = TransferPendingCall(
+        group: ArgumentText(transfer.group), worker: ArgumentText(server.workerID),
+        target: ArgumentText(transfer.target.rawValue),
+        ids: transfer.ids.map { ArgumentText($0.entry.description) })
+      let query = ScriptQuery(call, over: transfer.ids.map(\.partition))
       server.store.call(raw: query) { [unowned self] result in transferred(transfer, result) }
     }
   }
@@ -56,5 +57,21 @@ extension EventSubscriptions {
         wake(group: transfer.group)
       }
     }
+  }
+}
+
+/// A request for transfer_pending.lua.
+struct TransferPendingCall: ScriptCall {
+  static let script = Script.transferPending
+  let group: ArgumentText
+  let worker: ArgumentText
+  let target: ArgumentText
+  let ids: [ArgumentText]
+
+  func write(to words: inout CommandBuffer) {
+    words.word(group)
+    words.word(worker)
+    words.word(target)
+    for id in ids { words.word(id) }
   }
 }

@@ -118,12 +118,6 @@ struct LuaSource: Sendable {
   /// The parameters of a script's function that are arguments of its call.
   var parameters: [ScriptParameter] { list("ARGV").map { ScriptParameter($0) } }
 
-  /// Whether its function has its arguments as parameters.
-  var takesNames: Bool {
-    let text = String(decoding: text, as: UTF8.self)
-    return text.contains("return each(function(base, ") || text.contains("return function(keys")
-  }
-
   /// A part as it is sent: what it keeps to itself is in a function of its own.
   ///
   /// Lua takes no more than 200 locals in one. The state of a call stays as it is: it is written.

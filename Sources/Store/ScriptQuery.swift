@@ -34,18 +34,4 @@ package struct ScriptQuery: Sendable {
     for request in requests { request.call.write(to: &words) }
     arguments = words
   }
-
-  /// About one partition.
-  package init(_ script: Script, at partition: Partition, _ arguments: [String]) {
-    self.init(script, over: [partition], arguments)
-  }
-
-  /// About several, or all.
-  package init(_ script: Script, over partitions: [Partition], _ arguments: [String] = []) {
-    self.script = script
-    self.partitions = partitions
-    var words = CommandBuffer()
-    for word in arguments { words.word(word) }
-    self.arguments = words
-  }
 }

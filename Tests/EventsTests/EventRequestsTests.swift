@@ -15,7 +15,7 @@ struct EventRequestsTests {
     nowMs: Int64 = 0
   ) -> EventRequest {
     let ticket = Ticket(client: client, slot: 0, verb: 0, arrivedNs: 0)
-    let call = ScriptQuery(.tails, over: Partition.all)
+    let call = ScriptQuery(TailsCall(), over: Partition.all)
     guard let device else {
       return EventRequest(
         ticket: ticket, query: EventQuery(source: .group(group), call: call),

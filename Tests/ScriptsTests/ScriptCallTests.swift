@@ -7,13 +7,16 @@ import TestSupport
 import Testing
 
 @testable import Deadlines
+@testable import Events
 @testable import RedisConnection
 @testable import Service
 @testable import Store
 
 struct ScriptCallTests {
   /// A call of each script, with a value in each property.
-  static var calls: [any ScriptCall] { locks + turns + sessions + chats + links + upkeep }
+  static var calls: [any ScriptCall] {
+    locks + turns + sessions + chats + links + events + upkeep
+  }
   static var scripts: [Script] { calls.map { type(of: $0).script } }
 
   private static var lease: LockLease {
@@ -109,8 +112,21 @@ struct ScriptCallTests {
     ]
   }
 
+  private static var events: [any ScriptCall] {
+    [
+      EventsCall(device: "d", after: "0-0", limit: 5),
+      ReadGroupCall(
+        group: "g", ackTimeoutMs: 60_000, limit: 5, types: "lock.abandoned", first: 7,
+        groupsMax: 64, worker: "w", leaseMs: 3_000),
+      TransferPendingCall(group: "g", worker: "w", target: "given", ids: ["1-1", "1-2"]),
+      AckCall(group: "g", ids: ["1-1", "1-2"]),
+      TailsCall(),
+    ]
+  }
+
   private static var upkeep: [any ScriptCall] {
     [
+      TrimCall(ageMaxMs: 5),
       StatsCall(workers: 3),
       ReportAgentCall(agent: "a"),
       HelloCall(layout: "256 1"),
@@ -158,8 +174,9 @@ struct ScriptCallTests {
     try #require(calls.first { type(of: $0).script == script })
   }
 
-  @Test func `no script has two calls`() {
-    #expect(Set(Self.scripts).count == Self.scripts.count)
+  @Test func `each script has one call`() {
+    #expect(Set(Self.scripts) == Set(Script.allCases))
+    #expect(Self.scripts.count == Script.allCases.count)
   }
 
   @Test(arguments: scripts)

@@ -4,7 +4,7 @@
 -- of each event its id, type, device and other members.
 -- USES: batch, requests, event_entries
 -- KEYS: the base key of each request's partition
--- ARGV: device, stream id to begin after, how many at most
+-- ARGV: device, after (a stream id), limit
 -- RETURNS: OK, STALE
 
 -- So many are read at once: an event may have a note as long as a line.
@@ -20,12 +20,12 @@ local function newest_before(base, id)
   return (ahead > 0 or ahead == 0 and tonumber(n) > tonumber(last_n)) and last[1] or nil
 end
 
-return each(3, function(base, i)
-  local newest = newest_before(base, ARGV[i + 1])
+return each(function(base, device, after, limit)
+  local newest = newest_before(base, after)
   if newest then
     return string.format('STALE {"id":"%s-%s"}', string.match(base, '{(%x+)}$'), newest)
   end
-  local device, after, limit = ARGV[i], '(' .. ARGV[i + 1], tonumber(ARGV[i + 2])
+  after, limit = '(' .. after, tonumber(limit)
   local page, found, bytes = {'events', 0}, 0, 0
   repeat
     local chunk = call('XRANGE', base .. ':events', after, '+', 'COUNT', STEP)

@@ -6,11 +6,12 @@
 -- of each event and its age in ms, -1 if it was given before or the age is unknown.
 -- USES: batch, group_page, group_pending
 -- KEYS: the base keys of all partitions
--- ARGV: group, ms to acknowledge in, how many at most, types or empty, partition to begin at,
---   how many groups there may be, the worker, ms that a worker may hold an event
+-- ARGV: group, ack_timeout_ms, limit, types?, first (the partition to begin at), groups_max,
+--   worker, lease_ms (how long a worker may hold an event)
 -- RETURNS: OK, ERR
 
-local group, worker
+-- The group that is read, as the part of pending events takes it.
+local reading
 -- So many are read at once.
 local STEP = 16
 
@@ -23,40 +24,41 @@ local function give_again(base, log, pending)
     local is_added
     if entry then is_added = add_entry(base, entry, item.is_given) end
     if is_added == nil then
-      call('XACK', log, group, item.id)
+      call('XACK', log, reading.group, item.id)
     elseif is_added then
       claimed[#claimed + 1] = item.id
     end
   end
-  claim(log, group, worker, claimed)
+  claim(log, reading.group, reading.worker, claimed)
 end
 
 -- Events of unwanted types are done for this group.
 local function give_fresh(base, log, is_new)
   while not is_full() do
     local asked = math.min(STEP, room())
-    local fresh = call('XREADGROUP', 'GROUP', group, worker, 'COUNT', asked, 'STREAMS', log, '>')
+    local fresh = call('XREADGROUP', 'GROUP', reading.group, reading.worker, 'COUNT', asked,
+      'STREAMS', log, '>')
     if not fresh then return end
     for _, entry in ipairs(fresh[1][2]) do
-      if not add_entry(base, entry, is_new) then call('XACK', log, group, entry[1]) end
+      if not add_entry(base, entry, is_new) then call('XACK', log, reading.group, entry[1]) end
     end
     if #fresh[1][2] < asked then return end
   end
 end
 
-return function(KEYS, ARGV)
-  group, worker = ARGV[1], ARGV[7]
-  local reply = begin_page(tonumber(ARGV[3]), ARGV[4])
-  for turn = 0, #KEYS - 1 do
+return function(keys, group, ack_timeout_ms, limit, types, first, groups_max, worker, lease_ms)
+  reading = {group = group, worker = worker, ack_timeout_ms = ack_timeout_ms, lease_ms = lease_ms}
+  local reply = begin_page(tonumber(limit), types)
+  for turn = 0, #keys - 1 do
     if is_full() then break end
-    local base = KEYS[(ARGV[5] + turn) % #KEYS + 1]
+    local base = keys[(first + turn) % #keys + 1]
     local log, pending, again_ms = base .. ':events', {}, -1
     local consumers = redis.pcall('XINFO', 'CONSUMERS', log, group)
     local is_new = consumers.err ~= nil
-    if is_new and not make_group(log) then
-      return 'ERR quota there are ' .. ARGV[6] .. ' groups already, and no more may be made'
+    if is_new and not make_group(log, group, tonumber(groups_max)) then
+      return 'ERR quota there are ' .. groups_max .. ' groups already, and no more may be made'
     end
-    if not is_new then pending, again_ms = claimable(log, consumers) end
+    if not is_new then pending, again_ms = claimable(log, reading, consumers) end
     if pending then
       if again_ms >= 0 and (reply[3] < 0 or again_ms < reply[3]) then reply[3] = again_ms end
       give_again(base, log, pending)

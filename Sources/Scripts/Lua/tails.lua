@@ -1,13 +1,13 @@
 -- The present ends of the logs: a reader that begins here misses no later event.
 -- USES: nothing
 -- KEYS: the base keys of partitions
--- ARGV: none
+-- ARGV: nothing
 -- RETURNS: the id of each log's latest event
 
-return function(KEYS, ARGV)
+return function(keys)
   local tails = {}
-  for item = 1, #KEYS do
-    local latest = redis.call('XREVRANGE', KEYS[item] .. ':events', '+', '-', 'COUNT', 1)
+  for item = 1, #keys do
+    local latest = redis.call('XREVRANGE', keys[item] .. ':events', '+', '-', 'COUNT', 1)
     tails[item] = latest[1] and latest[1][1] or '0-0'
   end
   return tails

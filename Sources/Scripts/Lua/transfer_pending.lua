@@ -3,28 +3,27 @@
 -- the worker does not hold any more stay where they are.
 -- USES: group_pending
 -- KEYS: the base key of each event's partition; those of one partition stand together
--- ARGV: group, worker, consumer to transfer to, then the stream id of each event, in order
+-- ARGV: group, worker, target (a consumer), ids... (stream ids in order)
 -- RETURNS: how many were transferred
 
-return function(KEYS, ARGV)
-  local group, worker, target = ARGV[1], ARGV[2], ARGV[3]
+return function(keys, group, worker, target, ids)
   local moved, first = 0, 1
-  while first <= #KEYS do
+  while first <= #keys do
     local last = first
     local asked = {}
     repeat
-      asked[ARGV[3 + last]] = true
+      asked[ids[last]] = true
       last = last + 1
-    until KEYS[last] ~= KEYS[first]
-    local log = KEYS[first] .. ':events'
-    local held = redis.pcall('XPENDING', log, group, ARGV[3 + first], ARGV[2 + last], 10000, worker)
-    local ids = {}
+    until keys[last] ~= keys[first]
+    local log = keys[first] .. ':events'
+    local held = redis.pcall('XPENDING', log, group, ids[first], ids[last - 1], 10000, worker)
+    local found = {}
     if not held.err then
       for _, entry in ipairs(held) do
-        if asked[entry[1]] then ids[#ids + 1] = entry[1] end
+        if asked[entry[1]] then found[#found + 1] = entry[1] end
       end
     end
-    moved = moved + claim(log, group, target, ids)
+    moved = moved + claim(log, group, target, found)
     first = last
   end
   return moved

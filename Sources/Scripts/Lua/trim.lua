@@ -1,9 +1,9 @@
 -- Drops old events from a partition's log.
 -- USES: batch
 -- KEYS: the partition's base key
--- ARGV: how old events may be, in ms
+-- ARGV: age_max_ms
 -- RETURNS: how many were dropped
 
-return function(KEYS, ARGV)
-  return call('XTRIM', KEYS[1] .. ':events', 'MINID', string.format('%.0f', now_ms - ARGV[1]))
+return function(keys, age_max_ms)
+  return call('XTRIM', keys[1] .. ':events', 'MINID', string.format('%.0f', now_ms - age_max_ms))
 end

@@ -3,11 +3,11 @@
 
 package import Events
 package import RedisConnection
-package import Scripts
+internal import Scripts
 package import SessionModel
 internal import Settings
 package import Store
-package import Wire
+internal import Wire
 
 /// The parts of an address; what is not given is the current one.
 package struct SessionAddress {
@@ -149,22 +149,11 @@ package struct Call: ~Copyable {
   func run<Request: ScriptCall>(
     _ request: Request, dueInMs: Int64? = nil
   ) throws(RequestError) {
-    try run(Request.script, dueInMs: dueInMs) { request.write(to: &$0) }
-  }
-
-  /// Sends the request to Redis within the turn's batch of this script.
-  ///
-  /// The first word is the device, and decides the partition. `dueInMs`: the time after which the
-  /// change has its first deadline; 0 where only Redis knows it, so that the partition is reaped
-  /// soon.
-  package func run(
-    _ script: Script, dueInMs: Int64? = nil, _ write: (inout CommandBuffer) -> Void
-  ) throws(RequestError) {
     let device = device
     var ticket = ticket
     ticket.partition = Partition(of: device).index
     ticket.dueInMs = dueInMs ?? -1
-    try store.enqueue(script, device, ticket, write)
+    try store.enqueue(Request.script, device, ticket) { request.write(to: &$0) }
   }
 
   /// Takes the addressed session to a state, if the verb may do that.
@@ -217,25 +206,5 @@ package final class CallSite {
     self.shared = shared
     self.store = store
     arguments = Arguments(deviceIDs: shared.settings.deviceIDs)
-  }
-}
-
-extension CommandBuffer {
-  /// Appends an optional word; absent is empty, as the scripts expect.
-  package mutating func word(orEmpty text: ArgumentText?) { word(text) }
-
-  /// Appends an optional word; absent is empty, as the scripts expect.
-  package mutating func word(orEmpty bytes: UnsafeBufferPointer<UInt8>?) {
-    if let bytes { word(bytes) } else { emptyWord() }
-  }
-
-  /// Appends an optional word; absent is empty.
-  package mutating func word(orEmpty bytes: [UInt8]?) {
-    if let bytes { word(bytes) } else { emptyWord() }
-  }
-
-  /// Appends an optional number; absent is empty.
-  package mutating func word(orEmpty number: Int64?) {
-    if let number { word(number) } else { emptyWord() }
   }
 }

@@ -1,5 +1,6 @@
 // ACK: a consumer is done with events.
 
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 internal import Store
@@ -14,15 +15,28 @@ enum AckVerb {
     summary: "Acknowledges events of a group.", replies: ["OK"]
   ) { (call) throws(RequestError) in
     var partitions: [Partition] = []
-    var arguments = [String(decoding: call.word(0), as: UTF8.self)]
+    var ids: [ArgumentText] = []
     for index in 1..<call.arguments.words.count {
       let text = String(decoding: call.word(index), as: UTF8.self)
       guard let id = EventID(text) else {
         throw RequestError(.badRequest, "id '\(text)' is no id of an event")
       }
       partitions.append(id.partition)
-      arguments.append(id.entry.description)
+      ids.append(ArgumentText(id.entry.description))
     }
-    try call.forward(ScriptQuery(.ack, over: partitions, arguments))
+    let ack = AckCall(group: .lent(call.word(0)), ids: ids)
+    try call.forward(ScriptQuery(ack, over: partitions))
+  }
+}
+
+/// A request for ack.lua.
+struct AckCall: ScriptCall {
+  static let script = Script.ack
+  let group: ArgumentText
+  let ids: [ArgumentText]
+
+  func write(to words: inout CommandBuffer) {
+    words.word(group)
+    for id in ids { words.word(id) }
   }
 }

@@ -1,6 +1,7 @@
 // EVENTS: reads the log of one device, or takes events for a consumer of a group.
 
 internal import Events
+internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 internal import Settings
@@ -36,13 +37,11 @@ enum EventsVerb {
       else { throw RequestError(.badRequest, "after= is no id of an event of this device") }
       after = id.entry
     }
-    let arguments = [
-      String(decoding: device, as: UTF8.self), after.description,
-      "\(call.number(.limit) ?? limitDefault)",
-    ]
+    let events = EventsCall(
+      device: .lent(device), after: ArgumentText(after.description),
+      limit: call.number(.limit) ?? limitDefault)
     return EventQuery(
-      source: .device(Array(device), partition),
-      call: ScriptQuery(.events, at: partition, arguments))
+      source: .device(Array(device), partition), call: ScriptQuery(events, at: partition))
   }
 
   private static func group(_ call: borrowing Call) throws(RequestError) -> EventQuery {
@@ -53,14 +52,53 @@ enum EventsVerb {
       throw RequestError(.badRequest, "after= goes with a device; a group keeps its own place")
     }
     let group = String(decoding: name, as: UTF8.self)
-    let types = try call.types?.map(\.rawValue).joined(separator: ",") ?? ""
-    let arguments = [
-      group, "\(call.shared.settings.ackTimeoutMs)", "\(call.number(.limit) ?? limitDefault)",
-      types, "\(call.store.nextPartition())", "\(groupsMax)", call.shared.workerID,
-      "\(EventWait.leaseMs)",
-    ]
-    return EventQuery(
-      source: .group(group),
-      call: ScriptQuery(.readGroup, over: Partition.all, arguments))
+    let types = try call.types?.map(\.rawValue).joined(separator: ",")
+    let read = ReadGroupCall(
+      group: .lent(name), ackTimeoutMs: Int64(call.shared.settings.ackTimeoutMs),
+      limit: call.number(.limit) ?? limitDefault, types: types.map { ArgumentText($0) },
+      first: Int64(call.store.nextPartition()), groupsMax: Int64(groupsMax),
+      worker: ArgumentText(call.shared.workerID), leaseMs: Int64(EventWait.leaseMs))
+    return EventQuery(source: .group(group), call: ScriptQuery(read, over: Partition.all))
+  }
+}
+
+/// A request for events.lua.
+struct EventsCall: ScriptCall {
+  static let script = Script.events
+  let device: ArgumentText
+  let after: ArgumentText
+  let limit: Int64
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(after)
+    words.word(limit)
+  }
+}
+
+/// A request for read_group.lua.
+struct ReadGroupCall: ScriptCall {
+  static let script = Script.readGroup
+  let group: ArgumentText
+  let ackTimeoutMs: Int64
+  let limit: Int64
+  /// With commas between them; nil for all.
+  let types: ArgumentText?
+  /// The partition to begin at.
+  let first: Int64
+  let groupsMax: Int64
+  let worker: ArgumentText
+  /// How long a worker may hold an event.
+  let leaseMs: Int64
+
+  func write(to words: inout CommandBuffer) {
+    words.word(group)
+    words.word(ackTimeoutMs)
+    words.word(limit)
+    words.word(types)
+    words.word(first)
+    words.word(groupsMax)
+    words.word(worker)
+    words.word(leaseMs)
   }
 }

@@ -25,43 +25,45 @@ local function claim(log, group, consumer, ids)
 end
 
 -- False if there are as many groups as there may be.
-local function make_group(log)
+local function make_group(log, group, groups_max)
   local known = redis.pcall('XINFO', 'GROUPS', log)
-  if not known.err and #known >= tonumber(ARGV[6]) then return false end
-  call('XGROUP', 'CREATE', log, ARGV[1], '0', 'MKSTREAM')
+  if not known.err and #known >= groups_max then return false end
+  call('XGROUP', 'CREATE', log, group, '0', 'MKSTREAM')
   return true
 end
 
 -- The entries that a consumer has had for so many ms, oldest first.
-local function overdue(log, name, idle_ms, count)
+local function overdue(log, group, name, idle_ms, count)
   count = math.min(count, PENDING_MAX)
-  return call('XPENDING', log, ARGV[1], 'IDLE', idle_ms, '-', '+', count, name)
+  return call('XPENDING', log, group, 'IDLE', idle_ms, '-', '+', count, name)
 end
 
 -- The ms until the oldest entry of 'given' is overdue.
-local function next_overdue_ms(log)
-  local oldest = call('XPENDING', log, ARGV[1], '-', '+', 1, 'given')[1]
-  return math.max(1, ARGV[2] - oldest[3])
+local function next_overdue_ms(log, reading)
+  local oldest = call('XPENDING', log, reading.group, '-', '+', 1, 'given')[1]
+  return math.max(1, reading.ack_timeout_ms - oldest[3])
 end
 
 -- The events that may be delivered now, oldest first, and the ms until more may be, or -1; nil
--- while a worker holds some. A worker's name that holds nothing is removed after a while.
-local function claimable(log, consumers)
+-- while a worker holds some. A worker's name that holds nothing is removed after a while. `reading`
+-- has the group's name, the worker that reads, `ack_timeout_ms` and `lease_ms`.
+local function claimable(log, reading, consumers)
   local found, again_ms, sources = {}, -1, 0
   for _, consumer in ipairs(consumers) do
     local name, pending, idle_ms = consumer[2], consumer[4], consumer[6]
     local is_worker = name ~= 'given' and name ~= 'returned'
     if pending > 0 then
-      local after_ms = is_worker and ARGV[8] or name == 'given' and ARGV[2] or 0
-      local old = overdue(log, name, after_ms, pending)
+      local after_ms = is_worker and reading.lease_ms
+        or name == 'given' and reading.ack_timeout_ms or 0
+      local old = overdue(log, reading.group, name, after_ms, pending)
       if is_worker and #old < math.min(pending, PENDING_MAX) then return nil end
-      if name == 'given' and #old == 0 then again_ms = next_overdue_ms(log) end
+      if name == 'given' and #old == 0 then again_ms = next_overdue_ms(log, reading) end
       if #old > 0 then sources = sources + 1 end
       for _, entry in ipairs(old) do
         found[#found + 1] = {id = entry[1], is_given = name == 'given'}
       end
-    elseif is_worker and name ~= ARGV[7] and idle_ms > ARGV[8] * 20 then
-      call('XGROUP', 'DELCONSUMER', log, ARGV[1], name)
+    elseif is_worker and name ~= reading.worker and idle_ms > reading.lease_ms * 20 then
+      call('XGROUP', 'DELCONSUMER', log, reading.group, name)
     end
   end
   if sources > 1 then table.sort(found, comes_before) end

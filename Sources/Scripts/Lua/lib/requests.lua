@@ -31,20 +31,7 @@ end
 -- script's header. `operate` gets the base key of each request and its parameters. Where the last
 -- one is an idempotency key, that is used here, and the first one is the device; `show` as for
 -- `once`.
-local function each(operate, show, changes, show_old)
-  -- One script still counts its arguments.
-  if operate == 3 then
-    local stride = operate
-    return function()
-      local replies = {}
-      for item = 1, #KEYS do
-        local first = (item - 1) * stride + 1
-        local req = changes and ARGV[first + stride - 1] or ''
-        replies[item] = answered(KEYS[item], ARGV[first], req, show_old, show, first)
-      end
-      return replies
-    end
-  end
+local function each(operate, show)
   return function(stride, has_key)
     return function()
       local replies = {}
