@@ -118,11 +118,25 @@ struct LuaSource: Sendable {
   /// The parameters of a script's function that are arguments of its call.
   var parameters: [ScriptParameter] { list("ARGV").map { ScriptParameter($0) } }
 
-  /// A part as it is sent: what it keeps to itself is in a function of its own.
+  /// A part as a library has it: its names go into the table GIVEN, from which all who use them
+  /// take them when the library is loaded.
   ///
-  /// Lua takes no more than 200 locals in one. The state of a call stays as it is: it is written.
-  var enclosed: [UInt8] {
-    enclosing(text, Set(list("GIVES").map(String.init)))
+  /// Lua takes no more than 200 locals at once, and all parts together give more names. The state
+  /// of a call stays as it is: it is written.
+  var given: [UInt8] {
+    guard name != "batch" else { return text }
+    let names = list("GIVES")
+    let fields = names.map { "GIVEN.\($0)" }.joined(separator: ", ")
+    return Array("do\n".utf8) + taken + Array("\(fields) = (function()\n".utf8) + text
+      + Array("return \(names.joined(separator: ", "))\nend)()\nend\n".utf8)
+  }
+
+  /// The names that this file uses of parts, taken out of GIVEN.
+  var taken: [UInt8] {
+    let names = uses.filter { $0.name != "batch" }.flatMap { $0.list("GIVES") }
+    guard !names.isEmpty else { return [] }
+    let fields = names.map { "GIVEN.\($0)" }.joined(separator: ", ")
+    return Array("local \(names.joined(separator: ", ")) = \(fields)\n".utf8)
   }
 
   /// A text of this part in a function of its own, with those of the names that it gives.

@@ -97,12 +97,11 @@ package struct FunctionLibrary: Sendable {
   ) -> [UInt8] {
     var out: [UInt8] = []
     out.append(constants.lua)
-    out.append("local GENERATION = '\(generation)'\n")
-    let sources = Script.allCases.map(\.row.source)
-    for part in LuaSource.closure(of: sources) { out += part.enclosed }
+    out.append("local GENERATION = '\(generation)'\nlocal GIVEN = {}\n")
+    for part in LuaSource.closure(of: Script.allCases.map(\.row.source)) { out += part.given }
     for script in Script.allCases {
-      // A block for each: Lua takes no more than 200 locals in one.
       out.append("do\n")
+      out += script.row.source.taken
       script.row.appendServer(to: &out)
       let flags = script.row.flags.map { "'\($0)'" }.joined(separator: ", ")
       out.append("redis.register_function{function_name='\(name(script))', ")
