@@ -25,6 +25,8 @@ package enum StoreError: Equatable, Sendable {
     switch word {
     case "NOSCRIPT": self = .scriptMissing
     case "ERR" where message == "ERR Function not found": self = .scriptMissing
+    case "ERR" where StoreError.isDenial(text):
+      self = .refused("Redis does not let this worker in (NOPERM)")
     case "OOM": self = .refused("Redis is full (OOM)")
     case "READONLY": self = .wrongServer("\(UnfitServer.replica) (READONLY)")
     case "MASTERDOWN":
@@ -39,6 +41,9 @@ package enum StoreError: Equatable, Sendable {
     case "BUSY", "UNKILLABLE": self = .refused("Redis is busy with another script (\(word))")
     // The right server: it still reads, and writes again when its replicas are back.
     case "NOREPLICAS": self = .refused("too few replicas follow this Redis (NOREPLICAS)")
+    case "NOPERM" where text.hasPrefix("NOPERM no right to "):
+      let command = text.split(separator: " ")[4].prefix { $0 != "," }
+      self = .refused("Redis gives this worker no right to \(command) (NOPERM)")
     case "NOAUTH", "WRONGPASS", "NOPERM", "DENIED":
       self = .refused("Redis does not let this worker in (\(word))")
     // Scripts say so of a record, Redis of a key's type.
@@ -62,6 +67,19 @@ package enum StoreError: Equatable, Sendable {
   /// The word by which an error is classified, such as `READONLY`.
   package static func firstWord(_ message: String) -> String {
     String(withoutPlace(message).prefix { $0 != " " })
+  }
+
+  /// Whether a script was refused a command on its way, without having asked about its rights.
+  ///
+  /// It cannot before Redis 7.0; and rights may change in the ms after it has asked.
+  package static func isCutOff(_ message: String) -> Bool {
+    let text = withoutPlace(message)
+    return isDenial(text) || text.hasPrefix("NOPERM") && !text.hasSuffix("nothing was done")
+  }
+
+  /// Redis 7.0 refuses a script a command in words of its own.
+  private static func isDenial(_ text: Substring) -> Bool {
+    text.hasPrefix("ERR The user executing the script can't ")
   }
 
   /// Without the place in the script that Redis 6 puts before what a command said:

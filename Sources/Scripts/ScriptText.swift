@@ -134,8 +134,20 @@ extension ScriptRow {
       let hasKey = parameters.last?.name == "req"
       out.append("serve = serve(\(arguments), \(hasKey))\n")
     }
+    let checksRights = effect != .reads && !source.uses.isEmpty
+    if checksRights {
+      let texts = (LuaSource.closure(of: [source]) + [source]).map(\.text)
+      out.append(ScriptRights.function("missing_right", of: texts))
+    }
     out.append("local function serve_call(keys, arguments)\n")
-    if !source.uses.isEmpty { out.append("begin(keys, arguments, \(isTimeless))\n") }
+    if !source.uses.isEmpty {
+      let right = checksRights ? "missing_right" : "nil"
+      out.append("begin(keys, arguments, \(isTimeless), \(right))\n")
+    }
+    if checksRights, !servesMany {
+      out.append("local refusal = unpermitted()\n")
+      out.append("if refusal then return redis.error_reply(refusal) end\n")
+    }
     if servesMany {
       out.append("return serve()\nend\n")
     } else {

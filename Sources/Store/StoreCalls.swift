@@ -139,10 +139,15 @@ extension Store {
     guard parts.count == 3, let code = ErrorCode(rawValue: String(parts[1])) else {
       return .failed(scriptFailed(script, String(decoding: line, as: UTF8.self)))
     }
-    // Before Redis 7 a full or read-only Redis refuses within the script, at its first write.
-    return .failed(
-      code == .internal
-        ? refusal(of: script, String(parts[2])) : RequestError(code, String(parts[2])))
+    guard code == .internal else { return .failed(RequestError(code, String(parts[2]))) }
+    // Before Redis 7 a full or read-only Redis refuses within the script, at its first write. But a
+    // command without a right is refused where it stands.
+    if !script.isReadOnly, StoreError.isCutOff(String(parts[2])) {
+      return .failed(
+        RequestError(
+          .unknownOutcome, "Redis refused a part of it (NOPERM); it may have been applied"))
+    }
+    return .failed(refusal(of: script, String(parts[2])))
   }
 
   /// A script failed on its way: a bug.

@@ -14,6 +14,8 @@ local function answered(base, device, req, show, operate, ...)
   if replied >= REPLIES_BYTES then
     return 'ERR overloaded too much was asked for at once; nothing was done, retry'
   end
+  local refusal = unpermitted()
+  if refusal then return 'ERR internal ' .. refusal end
   local ok, reply, _, size
   if req == '' then
     ok, reply, _, size = pcall(operate, base, ...)

@@ -1,0 +1,50 @@
+// Owns: the rights that a script needs in Redis: which commands its text has. Pure functions; any
+// thread.
+
+/// The commands of scripts, as Redis is asked about the right to them.
+///
+/// Redis refuses a command when a script comes to it, and keeps what the script has written before.
+/// So a script that writes asks about all of its commands first; from Redis 7.0 on it can.
+enum ScriptRights {
+  /// The commands that have their key at another place than the first, with words around it.
+  private static let forms: [String: [String]] = [
+    "TIME": ["'TIME'"],
+    "XGROUP": ["'XGROUP', 'CREATE', key", "'XGROUP', 'DELCONSUMER', key"],
+    "XINFO": ["'XINFO', 'GROUPS', key", "'XINFO', 'CONSUMERS', key"],
+    "XREADGROUP": ["'XREADGROUP', 'GROUP', 'g', 'c', 'STREAMS', key, '>'"],
+  ]
+
+  /// All other commands that the scripts have.
+  private static let commands: Set<String> = [
+    "DEL", "EXISTS", "GET", "HDEL", "HGET", "HGETALL", "HINCRBY", "HKEYS", "HLEN", "HMGET", "HSET",
+    "LINDEX", "LLEN", "LRANGE", "LTRIM", "MGET", "MSET", "PERSIST", "PEXPIRE", "PEXPIREAT", "RPOP",
+    "RPUSH", "SADD", "SCARD", "SET", "SISMEMBER", "SMEMBERS", "SREM", "XACK", "XADD", "XCLAIM",
+    "XPENDING", "XRANGE", "XREVRANGE", "XTRIM", "ZADD", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE",
+    "ZREM", "ZREMRANGEBYSCORE", "ZREVRANGEBYLEX", "ZSCORE",
+  ]
+
+  /// The Lua function that returns the first command of these texts to which the user has no right;
+  /// nil if there is none, or Redis cannot say.
+  static func function(_ name: String, of texts: [[UInt8]]) -> String {
+    let words = Set(texts.flatMap(quotedWords))
+    let calls = words.sorted().flatMap { word in
+      forms[word] ?? (commands.contains(word) ? ["'\(word)', key"] : [])
+    }
+    let checks = calls.map { "not may(\($0)) and \($0.prefix { $0 != "," })" }
+    return """
+      local function \(name)(key)
+      local may = redis.acl_check_cmd
+      return may and (\((["nil"] + checks).joined(separator: "\nor ")))
+      end
+
+      """
+  }
+
+  /// The words in capitals that stand between quotes.
+  private static func quotedWords(_ text: [UInt8]) -> [String] {
+    text.split(separator: UInt8(ascii: "'")).compactMap { part in
+      let isWord = part.allSatisfy { UInt8(ascii: "A")...UInt8(ascii: "Z") ~= $0 }
+      return isWord ? String(decoding: part, as: UTF8.self) : nil
+    }
+  }
+}

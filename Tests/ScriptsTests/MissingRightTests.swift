@@ -1,0 +1,92 @@
+// Owns: the test that a script whose user lacks a right does nothing at all, whichever right it is.
+
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Scripts
+
+struct MissingRightTests {
+  /// The first way to an answer of OK of each script that writes.
+  private static let ways: [ReturnWordTests.Way] = {
+    var seen: Set<Script> = []
+    return ReturnWordTests.ways.filter { way in
+      !way.script.isReadOnly && way.word == "OK" && !way.request.contains("TOKEN")
+        && seen.insert(way.script).inserted
+    }
+  }()
+
+  /// The commands in the text of a script and of its parts, as ACL rules name them.
+  private func commands(of script: Script) throws -> [String] {
+    let text = String(decoding: script.text(ScriptBench.constants, redisMajor: 7), as: UTF8.self)
+    let all = try ScriptBench().redis.command("COMMAND", "LIST").items.compactMap(\.string)
+    let known = Set(all.map { $0.lowercased() })
+    // A verb and an error are no commands, though Redis has some of these names.
+    let words = Set(text.matches(of: /'([A-Z]{3,})'/).map { $0.1.lowercased() })
+    return words.intersection(known).subtracting(["touch", "readonly"]).sorted()
+  }
+
+  @Test(arguments: ways)
+  func `a script whose user lacks a right says so before it writes`(
+    way: ReturnWordTests.Way
+  ) throws {
+    let bench = try ScriptBench()
+    let user = "limited-" + bench.base.filter(\.isNumber)
+    defer { _ = try? bench.redis.command("ACL", "DELUSER", user) }
+    for step in way.before { try bench.run(step.script, step.arguments) }
+    let commands = try commands(of: way.script)
+    #expect(commands.count > 3, "\(commands)")
+    let before = try bench.everything()
+    for command in commands {
+      _ = try bench.redis.command(
+        "ACL", "SETUSER", user, "on", ">x", "~*", "&*", "+@all", "-\(command)")
+      // It is asked about once in a ms.
+      let now = try bench.nowMs()
+      try bench.wait(until: now)
+      _ = try bench.redis.command("AUTH", user, "x")
+      let reply = Result { try bench.run(way.script, way.request) }
+      _ = try bench.redis.command("AUTH", "default", "x")
+      let text = "\(reply)"
+      // What every call begins with is refused by itself.
+      let isFirst = ["time", "mget"].contains(command)
+      #expect(
+        text.contains(isFirst ? "The user executing the script can" : "NOPERM no right to "),
+        "\(command): \(text)")
+      #expect(try bench.everything() == before, "\(command)")
+    }
+    #expect(try bench.run(way.script, way.request).word == "OK")
+  }
+
+  @Test func `a renewal needs no more rights than its own commands`() throws {
+    let bench = try ScriptBench()
+    let user = "renewing-" + bench.base.filter(\.isNumber)
+    defer { _ = try? bench.redis.command("ACL", "DELUSER", user) }
+    let request = ["d", "a", "3600000", "", ""]
+    #expect(try bench.run(.lock, request).word == "OK")
+    let rules = "+fcall +evalsha +time +mget +mset +auth".split(separator: " ").map(String.init)
+    _ = try bench.redis.command(
+      ["ACL", "SETUSER", user, "on", ">x", "~*", "&*", "-@all"] + rules)
+    _ = try bench.redis.command("AUTH", user, "x")
+    let renewed = try bench.run(.lock, request)
+    _ = try bench.redis.command("AUTH", "default", "x")
+    #expect(renewed.body["renewed"] as? Bool == true, "\(renewed)")
+  }
+
+  @Test func `a reap without a right ends nothing`() throws {
+    let bench = try ScriptBench()
+    let user = "reaping-" + bench.base.filter(\.isNumber)
+    defer { _ = try? bench.redis.command("ACL", "DELUSER", user) }
+    #expect(try bench.run(.lock, "d", "a", "10", "", "").word == "OK")
+    try bench.wait(until: try bench.held("d").endsAt)
+    let before = try bench.everything().filter { !$0.key.contains(":lock:") }
+    _ = try bench.redis.command("ACL", "SETUSER", user, "on", ">x", "~*", "&*", "+@all", "-xadd")
+    let now = try bench.nowMs()
+    try bench.wait(until: now)
+    _ = try bench.redis.command("AUTH", user, "x")
+    let reply = try bench.call(.reap, keys: [bench.base], ["128", "1000"])
+    _ = try bench.redis.command("AUTH", "default", "x")
+    #expect("\(reply)".contains("no right to XADD"), "\(reply)")
+    #expect(try bench.everything() == before)
+    #expect(try bench.reap().lateMs.count == 1)
+  }
+}
