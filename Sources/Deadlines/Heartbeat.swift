@@ -57,9 +57,17 @@ package final class Heartbeat {
     store.callWorkers(call, canary: context.workerID) { [unowned self] result in
       // A connection that failed begins again when it is back.
       if store.isReady { timer?.set(afterMs: Heartbeat.everyMs) }
-      guard case .success(let reply) = result, reply.kind == .array else { return }
+      guard case .success(let reply) = result else { return }
+      guard reply.kind == .array, reply.count > 0 else {
+        return context.log.repeated(.warn, "the heartbeat failed", ["error": reply.text])
+      }
       answeredAtMs = loop.nowMs
-      learned(reply.elements.map(\.text))
+      if reply[0].integer != 0 {
+        context.log.repeated(
+          .error, "a list of workers or libraries in Redis was of another type, and was made anew",
+          [:])
+      }
+      learned(reply.elements.dropFirst().map(\.text))
     }
   }
 }

@@ -78,6 +78,7 @@ struct LuaSource: Sendable {
       LuaSource("merge", PackageResources.merge_lua),
       LuaSource("messages", PackageResources.messages_lua),
       LuaSource("numbers", PackageResources.numbers_lua),
+      LuaSource("reindex", PackageResources.reindex_lua),
       LuaSource("removal", PackageResources.removal_lua),
       LuaSource("renewals", PackageResources.renewals_lua),
       LuaSource("reservations", PackageResources.reservations_lua),

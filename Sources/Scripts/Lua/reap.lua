@@ -2,7 +2,7 @@
 -- first one ends a record, and the other finds nothing. An entry that cannot be ended, because its
 -- record is corrupt, is tried again later and holds up no other.
 -- USES: batch, lock_records, lock_closings, locks, session_load, links, clocks, transitions,
---   cleanup, turn_ends
+--   cleanup, reindex, turn_ends
 -- KEYS: the partition's base key
 -- ARGV: limit, retry_ms
 -- RETURNS: ms until the next deadline or -1, entries found due, how late each ending was in ms, the
@@ -19,10 +19,12 @@ local function reap_lock(member, device)
     call('ZREM', base .. ':due', member)
     return
   end
-  local ends_at, token, agent, acquired = read_record(record)
+  local ends_at, token, agent, acquired, ttl = read_record(record)
   -- When it ends is not known: CLEAR or SEIZE decides.
   if not ends_at then corrupt_lock(base, device) end
-  if ends_at > now_text then
+  if is_ahead(ends_at, ttl) then
+    extend(base, device, record)
+  elseif ends_at > now_text then
     watch_lock(base, device, ends_at)
   else
     close(base, device, 'abandoned', tonumber(ends_at), acquired, token, agent)
@@ -40,6 +42,7 @@ local function reap_session(member, address)
   end
   -- An entry of another state than the record's: one of them was changed by other means.
   if member ~= due_member(s) then call('ZREM', base .. ':due', member) end
+  set_back(s)
   for _, ms in ipairs(settle(s)) do late[#late + 1] = ms end
   if not s.is_gone then return index(s) end
   call('DEL', s.key)
@@ -65,7 +68,13 @@ local REAP = {l = reap_lock, k = deliver, r = deliver,
 
 return function(keys, limit, retry_ms)
   base, late, failures, outbox = keys[1], {}, {}, {}
-  local due = call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms, 'LIMIT', 0, limit)
+  note_clock(base)
+  local due = attempt('ZRANGEBYSCORE', base .. ':due', '-inf', now_text, 'LIMIT', 0, limit)
+  if due.err then
+    failures[1] = base .. ':due is of another type and was made anew'
+    rebuild_index(base)
+    due = call('ZRANGEBYSCORE', base .. ':due', '-inf', now_text, 'LIMIT', 0, limit)
+  end
   for _, member in ipairs(due) do
     local operate = REAP[string.sub(member, 1, 1)] or reap_session
     local ok, failure = pcall(operate, member, string.sub(member, 3))

@@ -12,7 +12,8 @@ return function(keys, unused_ms, names)
   local libraries, stale = keys[1], {}
   for _, name in ipairs(names) do
     local used_ms = redis.call('ZSCORE', libraries, name)
-    if not used_ms then
+    -- A time that is ahead is of a clock that has gone back since.
+    if not used_ms or used_ms - now_ms > 60000 then
       redis.call('ZADD', libraries, now_ms, name)
     elseif now_ms - used_ms > tonumber(unused_ms) then
       redis.call('ZREM', libraries, name)

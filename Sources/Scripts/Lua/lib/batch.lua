@@ -1,7 +1,7 @@
 -- The state of a call, which `begin` sets.
 -- USES: nothing
 -- GIVES: call, attempt, cut, find, KEYS, ARGV, now_ms, now_us, now_text, PAGE_BYTES, text, fetch,
---   call_number, unpermitted, begin, regardless
+--   call_number, unpermitted, is_plausible, begin, regardless
 
 -- As locals: each use of a global is two searches in tables. Taken at the first call, because Redis
 -- has no globals to give while it loads a library.
@@ -53,6 +53,10 @@ local function unpermitted()
   checked, checked_ms = missing_right, now_ms
 end
 
+-- Whether the clock may be right: it is after the year 2023. What is kept is not corrected by a
+-- clock that is not, such as one that begins in 1970.
+local function is_plausible() return now_ms >= 1700000000000 end
+
 -- Begins a call. A library outlives its calls, and nothing may pass from one to the next. With
 -- `is_timeless` the time is not asked for: that takes as long as a small read.
 local function begin(keys, arguments, is_timeless, missing)
@@ -66,6 +70,8 @@ local function begin(keys, arguments, is_timeless, missing)
   if is_timeless then return end
   local clock = call('TIME')
   local seconds, us = tonumber(clock[1]), tonumber(clock[2])
+  -- Before September 2001 a time would have fewer digits than records have for it.
+  if seconds < 1000000000 then seconds = 1000000000 + seconds % 10000000 end
   now_ms, now_us = seconds * 1000 + (us - us % 1000) / 1000, seconds * 1000000 + us
   now_text = text(now_ms)
 end

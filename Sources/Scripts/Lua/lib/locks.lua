@@ -3,20 +3,7 @@
 -- counts while its deadline is ahead. Beside it, `lock:<device>` has a native TTL, whose end Redis
 -- announces; its value means nothing, and a small number is one that Redis has already.
 -- USES: batch, ledger, tokens, lock_records, lock_closings
--- GIVES: live, watch_lock, ms_of, grant, extend, held_by, stale, granted
-
--- The live lock of a device: its record and its parts, or nil. One that has expired is ended as
--- abandoned on the way. `record` is the record if it was read already.
-local function live(base, device, record)
-  record = record or fetch_record(base, device)
-  if not record then return nil end
-  local ends_at, token, agent, acquired = read_record(record)
-  if not ends_at then corrupt_lock(base, device) end
-  if ends_at > now_text then return record, agent, token, acquired, ends_at end
-  close(base, device, 'abandoned', tonumber(ends_at), acquired, token, agent)
-  free(base, device)
-  return nil
-end
+-- GIVES: watch_lock, ms_of, grant, is_ahead, extend, live, held_by, stale, granted
 
 -- Sets the times at which a lock is reaped: its entry in the index, and the key whose end Redis
 -- announces.
@@ -54,6 +41,13 @@ local function grant(base, device, agent, ttl, before, note)
   return token
 end
 
+-- Whether a deadline is further away than its lock's TTL: Redis' clock has gone back since it was
+-- set, and the lock is to end after its TTL from now on.
+local function is_ahead(ends_at, ttl)
+  local ms = ms_of(ttl)
+  return ms and ends_at - now_ms > ms + 1000 and is_plausible()
+end
+
 -- Starts the holder's TTL again: a new deadline in the record, by the TTL that is asked for or, if
 -- none is, the record's own. The index and the native TTL are written only if the deadline comes
 -- nearer: a reaper that comes too early sets both to what it finds. Returns the TTL.
@@ -62,10 +56,28 @@ local function extend(base, device, record, asked)
   ttl = asked or ttl
   local ms = ms_of(ttl) or corrupt_lock(base, device)
   local deadline = text(now_ms + ms)
+  if deadline < ends_at and not is_plausible() then deadline = ends_at end
   local extended = make_record(deadline, token, agent, acquired, ttl, has_note)
   call('SET', record_key(base, device), extended)
   if deadline < ends_at then watch_lock(base, device, deadline) end
   return ttl
+end
+
+-- The live lock of a device: its record and its parts, or nil. One that has expired is ended as
+-- abandoned on the way. `record` is the record if it was read already.
+local function live(base, device, record)
+  record = record or fetch_record(base, device)
+  if not record then return nil end
+  local ends_at, token, agent, acquired, ttl = read_record(record)
+  if not ends_at then corrupt_lock(base, device) end
+  if is_ahead(ends_at, ttl) then
+    extend(base, device, record)
+    return live(base, device)
+  end
+  if ends_at > now_text then return record, agent, token, acquired, ends_at end
+  close(base, device, 'abandoned', tonumber(ends_at), acquired, token, agent)
+  free(base, device)
+  return nil
 end
 
 local function held_by(agent, ends_at)
