@@ -73,6 +73,7 @@ struct LuaSource: Sendable {
       LuaSource("links", PackageResources.links_lua),
       LuaSource("live_quota", PackageResources.live_quota_lua),
       LuaSource("lock_closings", PackageResources.lock_closings_lua),
+      LuaSource("lock_deadlines", PackageResources.lock_deadlines_lua),
       LuaSource("lock_records", PackageResources.lock_records_lua),
       LuaSource("locks", PackageResources.locks_lua),
       LuaSource("merge", PackageResources.merge_lua),

@@ -17,7 +17,8 @@ enum ScriptRights {
   /// All other commands that the scripts have.
   private static let commands: Set<String> = [
     "DEL", "EXISTS", "GET", "HDEL", "HGET", "HGETALL", "HINCRBY", "HKEYS", "HLEN", "HMGET", "HSET",
-    "LINDEX", "LLEN", "LRANGE", "LTRIM", "MGET", "MSET", "PERSIST", "PEXPIRE", "PEXPIREAT", "RPOP",
+    "LINDEX", "LLEN", "LRANGE", "LREM", "LTRIM", "MGET", "MSET", "PERSIST", "PEXPIRE", "PEXPIREAT",
+    "RPOP",
     "RPUSH", "SADD", "SCARD", "SET", "SISMEMBER", "SMEMBERS", "SREM", "XACK", "XADD", "XCLAIM",
     "XPENDING", "XRANGE", "XREVRANGE", "XTRIM", "ZADD", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE",
     "ZREM", "ZREMRANGEBYSCORE", "ZREVRANGEBYLEX", "ZSCORE",

@@ -324,7 +324,7 @@ struct FleetScriptTests {
     let keys = [bench.base + ":workers", bench.base + ":canary"]
     func beat(_ worker: String, deadMs: Int = 60_000) throws -> Set<String> {
       let reply = try bench.call(.heartbeat, keys: keys, [worker, "\(deadMs)", "1000", ""])
-      return Set(reply.items.compactMap(\.string))
+      return Set(reply.items.dropFirst().compactMap(\.string))
     }
     #expect(try beat("w1") == ["w1"])
     #expect(try beat("w2") == ["w1", "w2"])

@@ -135,7 +135,15 @@ final class ScriptBench {
   enum Way: Equatable {
     case functions
     case scripts(redisMajor: Int)
+    /// The same, with the clock of a test: `setClock` sets it.
+    case clock
   }
+
+  /// The key whose value is the time of a bench with a clock of its own, in s.
+  private var clockKey: String { base + ":test-clock" }
+
+  /// Sets the clock, in s; it stands still.
+  func setClock(_ seconds: Int) throws { _ = try redis.command("SET", clockKey, "\(seconds)") }
 
   let redis: BareRedisClient
   let base: String
@@ -152,7 +160,11 @@ final class ScriptBench {
     }
     redis = try BareRedisClient(path: try server?.path ?? ScriptBench.shared.get().path)
     base = "t\(number):{0a3}"
-    guard case .scripts(let redisMajor) = way else {
+    let redisMajor: Int
+    switch way {
+    case .scripts(let major): redisMajor = major
+    case .clock: redisMajor = 7
+    case .functions:
       let library = FunctionLibrary(constants, user: "tests")
       self.library = library
       let text = String(decoding: library.text(generation: "1"), as: UTF8.self)
@@ -163,8 +175,13 @@ final class ScriptBench {
       return
     }
     library = nil
+    let clock = "{redis.call('GET', '\(base):test-clock'), '0'}"
     for script in Script.allCases {
-      let text = String(decoding: script.text(constants, redisMajor: redisMajor), as: UTF8.self)
+      var text = String(decoding: script.text(constants, redisMajor: redisMajor), as: UTF8.self)
+      if way == .clock {
+        text = text.replacing("redis.call('TIME')", with: "call('TIME')")
+          .replacing("call('TIME')", with: clock)
+      }
       let reply = try redis.command("SCRIPT", "LOAD", text)
       guard case .text(let hash) = reply else { throw TestFailure("\(script.name): \(reply)") }
       hashes[script] = hash
@@ -297,12 +314,14 @@ extension ScriptBench {
     return try redis.command("KEYS", pattern).items.count
   }
 
+  /// The counters, without the time of the latest reap.
   func ledger() throws -> [String: String] {
     let words = try redis.command("HGETALL", base + ":ledger").items.compactMap(\.string)
-    return Dictionary(
+    let members = Dictionary(
       uniqueKeysWithValues: stride(from: 0, to: words.count, by: 2).map {
         (words[$0], words[$0 + 1])
       })
+    return members.filter { $0.key != "clock" }
   }
 
   /// The log of events, oldest first.

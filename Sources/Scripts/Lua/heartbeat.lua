@@ -1,8 +1,8 @@
 -- Registers a worker as alive, with the library that it calls, and reads the names of the live
 -- workers. Also keeps a canary: a key that expires before the next heartbeat and is touched then,
 -- so that its notification comes at once if notifications come at all.
--- Names whose time is ahead, because Redis' clock has gone back since, are dropped: each worker that
--- lives enters its name again. A key of another type is made anew.
+-- Names whose time is ahead, because Redis' clock has gone back since, are dropped: each worker
+-- that lives enters its name again. A key of another type is made anew.
 -- USES: nothing
 -- KEYS: the workers' sorted set, the worker's canary, the libraries' sorted set
 -- ARGV: worker, dead_after_ms, canary_ms, library?

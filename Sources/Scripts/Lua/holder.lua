@@ -1,6 +1,6 @@
 -- HOLDER: says who holds the lock, and changes nothing, not even what is overdue. The worker makes
 -- the line: the note is checked there.
--- USES: batch, requests, lock_records, locks
+-- USES: batch, requests, lock_records, lock_deadlines
 -- KEYS: the base key of each request's partition
 -- ARGV: device
 -- RETURNS: OK, NONE

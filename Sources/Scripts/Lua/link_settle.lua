@@ -19,11 +19,11 @@ return each(function(base, link, entry, status, check_at)
   if status == 'live' or status == 'kept' then
     call('ZADD', entries, 0, entry)
     call('ZADD', due, check_at, member)
-    if user then call('SADD', base .. ':users', user) end
+    if user then regardless(call, 'SADD', base .. ':users', user) end
     return 'OK'
   end
   call('ZREM', due, member)
   call('ZREM', entries, entry)
-  if user and call('EXISTS', entries) == 0 then call('SREM', base .. ':users', user) end
+  if user and call('EXISTS', entries) == 0 then regardless(call, 'SREM', base .. ':users', user) end
   return 'OK'
 end)

@@ -1,5 +1,5 @@
 -- LOCK: acquires a free device's lock, or starts the TTL of its own holder again.
--- USES: batch, locks, renewals
+-- USES: batch, lock_deadlines, locks, renewals
 -- KEYS: the record of each request's lock
 -- ARGV: agent, lease
 -- RETURNS: OK, HELD, STALE

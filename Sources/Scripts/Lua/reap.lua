@@ -1,8 +1,8 @@
 -- Ends what is due in a partition, oldest first. It may run twice, or on two workers at once: the
 -- first one ends a record, and the other finds nothing. An entry that cannot be ended, because its
 -- record is corrupt, is tried again later and holds up no other.
--- USES: batch, lock_records, lock_closings, locks, session_load, links, clocks, transitions,
---   cleanup, reindex, turn_ends
+-- USES: batch, lock_records, lock_closings, lock_deadlines, session_load, links, clocks,
+--   transitions, cleanup, reindex, turn_ends
 -- KEYS: the partition's base key
 -- ARGV: limit, retry_ms
 -- RETURNS: ms until the next deadline or -1, entries found due, how late each ending was in ms, the
@@ -15,10 +15,7 @@ local OUTBOX_MS = 5000
 
 local function reap_lock(member, device)
   local record = fetch_record(base, device)
-  if not record then
-    call('ZREM', base .. ':due', member)
-    return
-  end
+  if not record then return call('ZREM', base .. ':due', member) end
   local ends_at, token, agent, acquired, ttl = read_record(record)
   -- When it ends is not known: CLEAR or SEIZE decides.
   if not ends_at then corrupt_lock(base, device) end
@@ -67,14 +64,9 @@ local REAP = {l = reap_lock, k = deliver, r = deliver,
   t = function(member, device) late[#late + 1] = reap_turn(base, member, device) end}
 
 return function(keys, limit, retry_ms)
-  base, late, failures, outbox = keys[1], {}, {}, {}
-  note_clock(base)
-  local due = attempt('ZRANGEBYSCORE', base .. ':due', '-inf', now_text, 'LIMIT', 0, limit)
-  if due.err then
-    failures[1] = base .. ':due is of another type and was made anew'
-    rebuild_index(base)
-    due = call('ZRANGEBYSCORE', base .. ':due', '-inf', now_text, 'LIMIT', 0, limit)
-  end
+  base, late, outbox = keys[1], {}, {}
+  local due, failure = due_members(base, limit)
+  failures = {failure}
   for _, member in ipairs(due) do
     local operate = REAP[string.sub(member, 1, 1)] or reap_session
     local ok, failure = pcall(operate, member, string.sub(member, 3))
@@ -84,6 +76,6 @@ return function(keys, limit, retry_ms)
     end
   end
   local soonest = call('ZRANGE', base .. ':due', 0, 0, 'WITHSCORES')
-  local wait = soonest[2] and math.max(0, soonest[2] - now_ms) or -1
+  local wait = soonest[2] and math.max(0, (note_clock(base) or soonest[2]) - now_ms) or -1
   return {wait, #due, late, failures, outbox}
 end

@@ -1,5 +1,5 @@
 -- RENEW: starts the holder's TTL again; never acquires.
--- USES: locks, renewals
+-- USES: lock_deadlines, locks, renewals
 -- KEYS: the record of each request's lock
 -- ARGV: claimant (token and agent), lease
 -- RETURNS: OK, NONE, HELD, STALE

@@ -2,7 +2,7 @@
 -- the deadline index was of another type. Their entries are due at once, and `reap` enters each
 -- where it belongs.
 -- USES: batch, session_index, clocks
--- GIVES: rebuild_index, note_clock, set_back
+-- GIVES: due_members, note_clock, set_back
 
 -- A clock that goes back by less delays deadlines by as little.
 local JUMP_MS = 60000
@@ -17,7 +17,8 @@ local function make_due(base, members)
   end
 end
 
--- Makes an index that is of another type anew: of all sessions, and of the locks of their devices.
+-- Makes an index that is of another type anew: of all sessions, and of the locks and turns of their
+-- devices.
 local function rebuild_index(base)
   local members, seen, listed = {}, {}, attempt('ZRANGE', base .. ':sessions', 0, -1)
   for _, address in ipairs(listed) do
@@ -26,7 +27,9 @@ local function rebuild_index(base)
     local is_known = LIVE[state] or KEPT[state]
     members[#members + 1] = is_known and due_member({state = state, device = device,
       id = cut(address, #device + 2)}) or 'a:' .. address
-    if not seen[device] then members[#members + 1] = 'l:' .. device end
+    if not seen[device] then
+      members[#members + 1], members[#members + 2] = 'l:' .. device, 't:' .. device
+    end
     seen[device] = true
   end
   call('DEL', base .. ':due')
@@ -34,17 +37,29 @@ local function rebuild_index(base)
 end
 
 -- Notes the time of this reap; where it is before the last one's, all deadlines that are ahead are
--- looked at again.
+-- looked at again: returns the time, else nil.
 local function note_clock(base)
-  if not is_plausible() then return end
+  if not is_plausible() then return nil end
   local noted = attempt('HGET', base .. ':ledger', 'clock')
   local last = type(noted) == 'string' and tonumber(noted) or 0
   if last > now_ms + JUMP_MS then
     make_due(base, call('ZRANGEBYSCORE', base .. ':due', '(' .. now_text, '+inf'))
+    last = nil
   elseif now_ms - last < 1000 then
-    return
+    return nil
   end
   attempt('HSET', base .. ':ledger', 'clock', now_text)
+  return not last and now_ms or nil
+end
+
+-- The members of the index that are due, and what was wrong with it, or nil.
+local function due_members(base, limit)
+  local range = {'ZRANGEBYSCORE', base .. ':due', '-inf', now_text, 'LIMIT', 0, limit}
+  local due = attempt(unpack(range))
+  if not due.err then return due end
+  if not find(due.err, 'WRONGTYPE', 1, true) then error(due, 0) end
+  rebuild_index(base)
+  return call(unpack(range)), base .. ':due was of another type, and was made anew'
 end
 
 -- Sets times of a session to now that are ahead, because the clock has gone back since.

@@ -5,7 +5,7 @@
 -- The asking holder is an agent, or a token and an agent; the lease is a TTL (`=<ttl>` where none
 -- was asked for and this is what a grant gets), and where more is asked behind it ` <token or
 -- nothing> <idempotency key and fingerprint or nothing>`.
--- USES: batch, requests, lock_records, locks
+-- USES: batch, requests, lock_records, lock_deadlines
 -- GIVES: each_record
 
 -- Deadlines by the lease that is asked for; true where the record's own TTL counts, false where

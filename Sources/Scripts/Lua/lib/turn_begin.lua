@@ -1,6 +1,6 @@
 -- How a turn begins, and how one is shown.
--- USES: batch, ledger, tokens, locks, lock_records, session_load, messages, turn_records,
---   turn_messages
+-- USES: batch, ledger, tokens, lock_deadlines, locks, lock_records, session_load, messages,
+--   turn_records, turn_messages
 -- GIVES: go_on, begin_turn, shown_turn, shown_again, busy
 
 -- Makes an agent the holder of the device's lock, or starts the TTL of its own again; the lock

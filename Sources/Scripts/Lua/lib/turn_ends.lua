@@ -46,6 +46,12 @@ local function live_turn(base, device)
     end_turn(t, 'abandoned')
     return nil
   end
+  -- Further away than its TTL, it was set by a clock that has gone back since.
+  if t and t.ends_at - now_ms > t.ttl_ms + 1000 and is_plausible() then
+    t.ends_at = now_ms + t.ttl_ms
+    call('HSET', turn_key(base, device), 'ends', text(t.ends_at))
+    regardless(call, 'ZADD', base .. ':due', text(t.ends_at), 't:' .. device)
+  end
   return t
 end
 
@@ -58,12 +64,11 @@ end
 -- Ends the device's turn if it has expired, or enters its deadline in the index anew. Returns how
 -- late the ending was, in ms, or nil.
 local function reap_turn(base, member, device)
-  local t = fetch_turn(base, device)
-  if t and t.ends_at > now_ms then
+  local before, t = fetch_turn(base, device), live_turn(base, device)
+  if t then
     call('ZADD', base .. ':due', text(t.ends_at), member)
-  elseif t then
-    end_turn(t, 'abandoned')
-    return now_ms - t.ends_at
+  elseif before then
+    return now_ms - before.ends_at
   else
     call('ZREM', base .. ':due', member)
   end

@@ -1,0 +1,42 @@
+-- The deadlines of locks, and the TTLs that they come from.
+-- USES: batch, lock_records
+-- GIVES: watch_lock, ms_of, is_ahead, extend
+
+-- Sets the times at which a lock is reaped: its entry in the index, and the key whose end Redis
+-- announces.
+local function watch_lock(base, device, ends_at)
+  call('SET', base .. ':lock:' .. device, 1, 'PXAT', ends_at)
+  regardless(call, 'ZADD', base .. ':due', ends_at, 'l:' .. device)
+end
+
+-- A TTL as scripts get it and records keep it, in ms: digits, and a unit for what is a whole number
+-- of one. At 44 bytes or less, which most records so have, Redis keeps a value in one piece.
+-- Nil if it is none, or longer than any TTL: 3650 d.
+local UNITS = {s = 1000, m = 60000, h = 3600000, d = 86400000}
+local function ms_of(ttl)
+  local n, unit = string.match(ttl, '^(%d+)([smhd]?)$')
+  local ms = n and n * (UNITS[unit] or 1)
+  return ms and ms <= 315360000000 and ms or nil
+end
+
+-- Whether a deadline is further away than its lock's TTL: Redis' clock has gone back since it was
+-- set, and the lock is to end after its TTL from now on.
+local function is_ahead(ends_at, ttl)
+  local ms = ms_of(ttl)
+  return ms and ends_at - now_ms > ms + 1000 and is_plausible()
+end
+
+-- Starts the holder's TTL again: a new deadline in the record, by the TTL that is asked for or, if
+-- none is, the record's own. The index and the native TTL are written only if the deadline comes
+-- nearer: a reaper that comes too early sets both to what it finds. Returns the TTL.
+local function extend(base, device, record, asked)
+  local ends_at, token, agent, acquired, ttl, has_note = read_record(record)
+  ttl = asked or ttl
+  local ms = ms_of(ttl) or corrupt_lock(base, device)
+  local deadline = text(now_ms + ms)
+  if deadline < ends_at and not is_plausible() then deadline = ends_at end
+  local extended = make_record(deadline, token, agent, acquired, ttl, has_note)
+  call('SET', record_key(base, device), extended)
+  if deadline < ends_at then watch_lock(base, device, deadline) end
+  return ttl
+end
