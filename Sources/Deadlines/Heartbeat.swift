@@ -59,7 +59,8 @@ package final class Heartbeat {
       if store.isReady { timer?.set(afterMs: Heartbeat.everyMs) }
       guard case .success(let reply) = result else { return }
       guard reply.kind == .array, reply.count > 0 else {
-        return context.log.repeated(.warn, "the heartbeat failed", ["error": reply.text])
+        context.log.repeated(.warn, "the heartbeat failed", ["error": reply.text])
+        return
       }
       answeredAtMs = loop.nowMs
       if reply[0].integer != 0 {
