@@ -105,6 +105,7 @@ extension Probe {
       Probe("HGET", hash, "a"),
       Probe("HMGET", hash, "a", "b"),
       Probe("HGETALL", hash),
+      Probe("HKEYS", hash),
       Probe("HLEN", hash),
       Probe("HDEL", hash, "b"),
       Probe("ZADD", sorted, "1", "a", "2", "b", harmless: [sorted, "XX", "1", "a"]),
