@@ -31,7 +31,9 @@ struct MissingRightTests {
   func `a script whose user lacks a right says so before it writes`(
     way: ReturnWordTests.Way
   ) throws {
-    let bench = try ScriptBench()
+    // A server of its own: a call of another user in the same ms has asked for all users.
+    let server = try BareRedis()
+    let bench = try ScriptBench(on: server)
     let user = "limited-" + bench.base.filter(\.isNumber)
     defer { _ = try? bench.redis.command("ACL", "DELUSER", user) }
     for step in way.before { try bench.run(step.script, step.arguments) }
@@ -74,7 +76,8 @@ struct MissingRightTests {
   }
 
   @Test func `a reap without a right ends nothing`() throws {
-    let bench = try ScriptBench()
+    let server = try BareRedis()
+    let bench = try ScriptBench(on: server)
     let user = "reaping-" + bench.base.filter(\.isNumber)
     defer { _ = try? bench.redis.command("ACL", "DELUSER", user) }
     #expect(try bench.run(.lock, "d", "a", "10", "", "").word == "OK")
