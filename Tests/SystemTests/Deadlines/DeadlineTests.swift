@@ -73,8 +73,8 @@ extension SystemSuites.Deadlines {
     "no reaper",
     [
       .init(
-        within: "", find: "local due = call('ZRANGEBYSCORE'",
-        replacement: "do return {-1, 0, {}, {}} end local due = call('ZRANGEBYSCORE'")
+        within: "", find: "local due, failure = due_members(base, limit)",
+        replacement: "do return {-1, 0, {}, {}, {}} end local due, failure")
     ])
 
   @Suite struct Unreaped {

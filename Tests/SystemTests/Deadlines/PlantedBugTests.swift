@@ -73,7 +73,7 @@ extension PlantedBug {
     "a trusted notification",
     [
       Change(
-        within: "ZRANGEBYSCORE", find: "'-inf', now_ms, 'LIMIT'",
+        within: "ZRANGEBYSCORE", find: "'-inf', now_text, 'LIMIT'",
         replacement: "'-inf', '+inf', 'LIMIT'"),
       Change(
         within: "ZRANGEBYSCORE", find: stillHeld, replacement: "if false then\n    watch_lock"),
