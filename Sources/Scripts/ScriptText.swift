@@ -120,12 +120,24 @@ package struct FunctionLibrary: Sendable {
 }
 
 extension ScriptRow {
+  /// The code of each script's `serve_call`, in the order of the scripts.
+  ///
+  /// Made once: a worker loads the library again as often as other clients flush it.
+  private static let servers: [[UInt8]] = table.map { row in
+    var out: [UInt8] = []
+    row.makeServer(&out)
+    return out
+  }
+
   /// Appends the code of `serve_call`, the function that serves a call.
+  fileprivate func appendServer(to out: inout [UInt8]) { out += ScriptRow.servers[script.rawValue] }
+
+  /// Makes the code of `serve_call`.
   ///
   /// A file gives a function, which is made once: of one that serves many requests, `each` makes
   /// it when it has the length of a request; one that serves a whole call gets its parameters.
   /// Where the file uses the parts, they get the call first.
-  fileprivate func appendServer(to out: inout [UInt8]) {
+  private func makeServer(_ out: inout [UInt8]) {
     out.append("local serve = (function()\n")
     out += source.text
     out.append("end)()\n")
