@@ -154,6 +154,11 @@ struct LuaSource: Sendable {
     LuaStatement.all(in: $0.text)
   }
 
+  /// The words in capitals that each part has between quotes, by its name.
+  static let quotedWords: [String: [String]] = parts.mapValues {
+    ScriptRights.quotedWords($0.text)
+  }
+
   /// All parts that files need, directly or not, each behind those that it needs itself.
   static func closure(of sources: [LuaSource]) -> [LuaSource] {
     var found: [LuaSource] = []

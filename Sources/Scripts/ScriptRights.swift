@@ -18,16 +18,16 @@ enum ScriptRights {
   private static let commands: Set<String> = [
     "DEL", "EXISTS", "GET", "HDEL", "HGET", "HGETALL", "HINCRBY", "HKEYS", "HLEN", "HMGET", "HSET",
     "LINDEX", "LLEN", "LRANGE", "LREM", "LTRIM", "MGET", "MSET", "PERSIST", "PEXPIRE", "PEXPIREAT",
-    "RPOP",
-    "RPUSH", "SADD", "SCARD", "SET", "SISMEMBER", "SMEMBERS", "SREM", "XACK", "XADD", "XCLAIM",
-    "XPENDING", "XRANGE", "XREVRANGE", "XTRIM", "ZADD", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE",
-    "ZREM", "ZREMRANGEBYSCORE", "ZREVRANGEBYLEX", "ZSCORE",
+    "RPOP", "RPUSH", "SADD", "SCARD", "SET", "SISMEMBER", "SMEMBERS", "SREM", "XACK", "XADD",
+    "XCLAIM", "XPENDING", "XRANGE", "XREVRANGE", "XTRIM", "ZADD", "ZRANGE", "ZRANGEBYLEX",
+    "ZRANGEBYSCORE", "ZREM", "ZREMRANGEBYSCORE", "ZREVRANGEBYLEX", "ZSCORE",
   ]
 
-  /// The Lua function that returns the first command of these texts to which the user has no right;
-  /// nil if there is none, or Redis cannot say.
-  static func function(_ name: String, of texts: [[UInt8]]) -> String {
-    let words = Set(texts.flatMap(quotedWords))
+  /// The Lua function that returns the first command of a script and its parts to which the user
+  /// has no right; nil if there is none, or Redis cannot say.
+  static func function(_ name: String, of script: LuaSource) -> String {
+    let parts = LuaSource.closure(of: [script]).flatMap { LuaSource.quotedWords[$0.name] ?? [] }
+    let words = Set(quotedWords(script.text)).union(parts)
     let calls = words.sorted().flatMap { word in
       forms[word] ?? (commands.contains(word) ? ["'\(word)', key"] : [])
     }
@@ -42,7 +42,7 @@ enum ScriptRights {
   }
 
   /// The words in capitals that stand between quotes.
-  private static func quotedWords(_ text: [UInt8]) -> [String] {
+  static func quotedWords(_ text: [UInt8]) -> [String] {
     text.split(separator: UInt8(ascii: "'")).compactMap { part in
       let isWord = part.allSatisfy { UInt8(ascii: "A")...UInt8(ascii: "Z") ~= $0 }
       return isWord ? String(decoding: part, as: UTF8.self) : nil

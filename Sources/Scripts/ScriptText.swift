@@ -148,8 +148,7 @@ extension ScriptRow {
     }
     let checksRights = effect != .reads && !source.uses.isEmpty
     if checksRights {
-      let texts = (LuaSource.closure(of: [source]) + [source]).map(\.text)
-      out.append(ScriptRights.function("missing_right", of: texts))
+      out.append(ScriptRights.function("missing_right", of: source))
     }
     out.append("local function serve_call(keys, arguments)\n")
     if !source.uses.isEmpty {

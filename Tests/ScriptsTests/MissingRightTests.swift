@@ -27,6 +27,14 @@ struct MissingRightTests {
     return words.intersection(known).subtracting(["touch", "readonly"]).sorted()
   }
 
+  @Test(arguments: Script.allCases.filter { !$0.isReadOnly && !$0.row.source.uses.isEmpty })
+  func `a script that writes asks about each of its commands`(script: Script) throws {
+    let text = String(decoding: script.text(ScriptBench.constants, redisMajor: 7), as: UTF8.self)
+    for command in try commands(of: script) {
+      #expect(text.contains("may('\(command.uppercased())'"), "\(command)")
+    }
+  }
+
   @Test(arguments: ways)
   func `a script whose user lacks a right says so before it writes`(
     way: ReturnWordTests.Way

@@ -41,16 +41,17 @@ end
 local call_number = 0
 
 -- What gives the first command that the call's script has and its user may not use; nil where the
--- script only reads. And for which script that was asked last, and when.
-local missing_right, checked, checked_ms
+-- script only reads. And of each script, when that was asked last.
+local missing_right
+local checked_ms = {}
 
 -- The reason why this call can serve nothing, or nil: it says so before anything is written. Redis
 -- refuses a command only when it comes to it. Asked once in a ms, as it takes 0.1 us per command.
 local function unpermitted()
-  if not missing_right or checked == missing_right and checked_ms == now_ms then return nil end
+  if not missing_right or checked_ms[missing_right] == now_ms then return nil end
   local command = missing_right(KEYS[1])
   if command then return 'NOPERM no right to ' .. command .. ', so nothing was done' end
-  checked, checked_ms = missing_right, now_ms
+  checked_ms[missing_right] = now_ms
 end
 
 -- Whether the clock may be right: it is after the year 2023. What is kept is not corrected by a
