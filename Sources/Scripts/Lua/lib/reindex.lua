@@ -2,7 +2,7 @@
 -- the deadline index was of another type. Their entries are due at once, and `reap` enters each
 -- where it belongs.
 -- USES: batch, session_index, clocks
--- GIVES: due_members, note_clock, set_back
+-- GIVES: note_clock, due_members, set_back
 
 -- A clock that goes back by less delays deadlines by as little.
 local JUMP_MS = 60000
