@@ -13,7 +13,8 @@ struct WrongTypeTests {
   private static let ways: [ReturnWordTests.Way] = {
     var seen: Set<Script> = []
     return ReturnWordTests.ways.filter { way in
-      !way.script.isReadOnly && way.word == "OK" && !way.request.contains { ["TOKEN", "TURN"].contains($0) }
+      !way.script.isReadOnly && way.word == "OK"
+        && !way.request.contains { ["TOKEN", "TURN"].contains($0) }
         && seen.insert(way.script).inserted
     }
   }()
