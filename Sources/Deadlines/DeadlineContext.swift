@@ -10,8 +10,6 @@ package struct DeadlineContext {
   package let workerID: String
   /// How often each partition is reaped, whatever hints came.
   package let sweepMs: Int64
-  /// How long events are kept.
-  package let eventsAgeMs: Int64
   package let requestTimeoutMs: Int64
   package let log: Log
   package let figures: DeadlineFigures
@@ -21,12 +19,11 @@ package struct DeadlineContext {
   package let mailbox: Mailbox<Partition>
 
   package init(
-    workerID: String, sweepMs: Int64, eventsAgeMs: Int64, requestTimeoutMs: Int64, log: Log,
+    workerID: String, sweepMs: Int64, requestTimeoutMs: Int64, log: Log,
     figures: DeadlineFigures, upcoming: UpcomingDeadlines, mailbox: Mailbox<Partition>
   ) {
     self.workerID = workerID
     self.sweepMs = sweepMs
-    self.eventsAgeMs = eventsAgeMs
     self.requestTimeoutMs = requestTimeoutMs
     self.log = log
     self.figures = figures

@@ -19,7 +19,6 @@ package final class Reaper {
   private var reader: MailboxReader<Partition>?
   private var running = 0
   private var causes = [ReapCause](repeating: .sweep, count: Partition.count)
-  private var trimAtMs: Int64
 
   /// Entries taken in one call, which bounds how long it occupies Redis.
   private let entriesMax = 128
@@ -27,14 +26,12 @@ package final class Reaper {
   private let runningMax = 16
   /// When an entry that could not be ended is tried again.
   private let retryMs: Int64 = 60_000
-  private let trimEveryMs: Int64 = 60_000
 
   package init(_ loop: EventLoop, _ store: ControlStore, _ context: DeadlineContext) {
     self.loop = loop
     self.store = store
     self.context = context
     reconciler = LinkReconciler(store)
-    trimAtMs = loop.nowMs + trimEveryMs
     schedule = ReapSchedule(
       sweepMs: context.sweepMs,
       share: PartitionShare(worker: context.workerID, living: []), nowMs: loop.nowMs)
@@ -70,7 +67,6 @@ package final class Reaper {
     for (index, cause) in schedule.take(nowMs: loop.nowMs, most: runningMax - running) {
       reap(Partition(index: index), cause)
     }
-    if loop.nowMs >= trimAtMs { trim() }
   }
 
   private func reap(_ partition: Partition, _ cause: ReapCause) {
@@ -118,18 +114,6 @@ package final class Reaper {
       figures.addEnding(cause, lateMs: Int(element.integer ?? 0))
     }
   }
-
-  /// Drops old events, a partition at a time, all within one turn of once a minute.
-  private func trim() {
-    trimAtMs = loop.nowMs + trimEveryMs
-    for partition in Partition.all {
-      store.call(
-        ScriptQuery(TrimCall(ageMaxMs: Int64(context.eventsAgeMs)), at: partition)
-      ) { [unowned self] result in
-        if case .success(let reply) = result, reply.kind == .error { failed(result) }
-      }
-    }
-  }
 }
 
 /// A request for reap.lua.
@@ -142,12 +126,4 @@ struct ReapCall: ScriptCall {
     words.word(limit)
     words.word(retryMs)
   }
-}
-
-/// A request for trim.lua.
-struct TrimCall: ScriptCall {
-  static let script = Script.trim
-  let ageMaxMs: Int64
-
-  func write(to words: inout CommandBuffer) { words.word(ageMaxMs) }
 }

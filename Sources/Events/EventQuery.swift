@@ -12,12 +12,29 @@ package struct EventQuery: Sendable {
     case group(String)
   }
 
+  /// How Redis gets to know that a group asks: the log waits for it then.
+  package struct Note: Sendable {
+    /// The query's call, which also notes that.
+    let call: ScriptQuery
+    /// How often a loop notes it, in ms.
+    let everyMs: Int64
+
+    /// `groupKeepMs` is how long the log waits for a group that does not ask any more.
+    package init(call: ScriptQuery, groupKeepMs: Int64) {
+      self.call = call
+      everyMs = min(60_000, groupKeepMs / 4)
+    }
+  }
+
   package let source: Source
   package let call: ScriptQuery
+  /// Nil when it reads a device's events.
+  let note: Note?
 
-  package init(source: Source, call: ScriptQuery) {
+  package init(source: Source, call: ScriptQuery, note: Note? = nil) {
     self.source = source
     self.call = call
+    self.note = note
   }
 
   /// The partition that it reads; nil for all.

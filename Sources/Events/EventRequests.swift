@@ -19,6 +19,8 @@ package struct EventRequest {
   /// The events that were read for it and are not delivered yet.
   package var held: HeldEvents?
   var readAtMs: Int64 = 0
+  /// Whether events after the one that it began after may have been dropped.
+  var hasLost = false
   /// The deadline by which it is found now; nil for none.
   fileprivate var notedMs: Int64?
 

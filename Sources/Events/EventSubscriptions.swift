@@ -19,6 +19,8 @@ package final class EventSubscriptions: EventService {
   private var requests = EventRequests()
   private var timer: LoopTimer?
   private var timerAtMs = Int64.max
+  /// When this loop has noted of a group that it asks.
+  private var notedAtMs: [String: Int64] = [:]
   var transfers = PendingTransfers()
   var transferRetry: LoopTimer?
 
@@ -28,6 +30,7 @@ package final class EventSubscriptions: EventService {
 
   static let watchesPerConnectionMax = 100
   private static let nothing = Array("OK {\"events\":[]}".utf8)
+  private static let nothingLeft = Array("OK {\"events\":[],\"lost\":true}".utf8)
 
   package init(_ server: any SubscriptionsOwner, index: Int) {
     self.server = server
@@ -173,7 +176,10 @@ extension EventSubscriptions {
     let waits = waitMs > 0 && !isDraining
     let number = requests.add(
       EventRequest(
-        ticket: ticket, query: query, wait: EventWait(takes: takes, waitMs: waits ? waitMs : 0),
+        ticket: ticket, query: query,
+        wait: EventWait(
+          takes: takes, waitMs: waits ? waitMs : 0,
+          askAgainMs: min(EventWait.askAgainMs, query.note?.everyMs ?? .max)),
         holdsCaller: waits))
     let id = ConnectionID(packed: ticket.client)
     let connection = server.subscriber(id)
@@ -280,7 +286,8 @@ extension EventSubscriptions {
   }
 
   private func answerNothing(_ request: EventRequest) {
-    EventSubscriptions.nothing.withUnsafeBufferPointer {
+    let line = request.hasLost ? EventSubscriptions.nothingLeft : EventSubscriptions.nothing
+    line.withUnsafeBufferPointer {
       server.answerText(request.ticket, $0, onlyReads: false)
     }
   }
@@ -290,9 +297,22 @@ extension EventSubscriptions {
       server.store.call(query.call) { [unowned self] outcome in read(number, outcome) }
       return
     }
-    server.store.call(raw: query.call) { [unowned self] result in
+    let askedAtMs = server.loop.nowMs
+    let note = query.note.flatMap { note in
+      askedAtMs - (notedAtMs[group] ?? .min / 2) >= note.everyMs ? note : nil
+    }
+    server.store.call(raw: note?.call ?? query.call) { [unowned self] result in
+      if let note, case .success(let reply) = result, reply.kind == .array {
+        noted(group, askedAtMs, everyMs: note.everyMs)
+      }
       readGroup(number, group, result)
     }
+  }
+
+  /// Redis knows that a group asks; groups that have not asked for long are forgotten here.
+  private func noted(_ group: String, _ atMs: Int64, everyMs: Int64) {
+    notedAtMs = notedAtMs.filter { atMs - $0.value < everyMs }
+    notedAtMs[group] = atMs
   }
 }
 
@@ -304,7 +324,11 @@ extension EventSubscriptions {
     switch outcome {
     case .failed(let error): failed(number, error)
     case .line(let line):
-      let isEmpty = line.elementsEqual(EventSubscriptions.nothing)
+      let hasLost = line.elementsEqual(EventSubscriptions.nothingLeft)
+      let isEmpty = hasLost || line.elementsEqual(EventSubscriptions.nothing)
+      // A request that waits learns it at the end of its wait: callers that ignore it would ask
+      // again at once.
+      if hasLost { _ = requests.change(number) { $0.hasLost = true } }
       let answer = isEmpty ? EventAnswer.nothing(isBlocked: false, againMs: nil) : .events
       guard let (request, action) = settle(number, { $0.answered(answer, nowMs: $1) }) else {
         return
@@ -333,6 +357,7 @@ extension EventSubscriptions {
         failed(number, server.store.refusal(of: reply, .readGroup))
         return
       }
+      for partition in page.corrupt { server.store.log.corruptEventLog(of: partition) }
       let now = server.loop.nowMs
       _ = requests.change(number) { ($0.held, $0.readAtMs) = (page.held, now) }
       server.store.withLine(of: reply[0]) { deliver(number, page, $0) }

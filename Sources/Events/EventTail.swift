@@ -31,6 +31,10 @@ package final class EventTail: RedisConnectionOwner {
   private var redis: RedisConnection?
   private var again: LoopTimer?
   private var positions: [StreamID] = []
+  /// The partitions whose log is corrupt: one of them would keep all from being read.
+  private var corrupt: Set<Int> = []
+  private var looksAtMs: Int64 = 0
+  private var isReading = false
   private var waiting: [TailRequest] = []
 
   /// A read waits this long for events; then the tail checks whether it is still wanted.
@@ -38,6 +42,8 @@ package final class EventTail: RedisConnectionOwner {
   /// Reads follow each other after a pause, so that many events share one.
   private let pauseMs: Int64 = 4
   private let perPartitionMax = 64
+  /// How often it is looked whether corrupt logs are sound again.
+  private let lookEveryMs: Int64 = 5_000
 
   /// `isWanted` says whether there are subscriptions; `give` gets events in the order of each log,
   /// and `corrupt` how many values of the log are.
@@ -85,17 +91,29 @@ package final class EventTail: RedisConnectionOwner {
         refuseWaiting()
         return
       }
-      positions = tails
+      positions = tails.map { $0 ?? .zero }
+      found(tails)
       state = .reading
       read()
       answerWaiting()
     }
   }
 
-  private static func tails(_ result: Result<RedisReply, RedisFailure>) -> [StreamID]? {
+  /// The ends of logs, each nil if the log is corrupt; nil if Redis did not say.
+  private static func tails(_ result: Result<RedisReply, RedisFailure>) -> [StreamID?]? {
     guard case .success(let reply) = result, reply.kind == .array else { return nil }
-    let tails = reply.elements.compactMap { StreamID($0.text) }
-    return tails.count == reply.count ? tails : nil
+    let texts = reply.elements.map(\.text)
+    let isWhole = texts.allSatisfy { $0.isEmpty || StreamID($0) != nil }
+    return isWhole ? texts.map { StreamID($0) } : nil
+  }
+
+  /// Leaves out the corrupt logs, until they are sound.
+  ///
+  /// A log that is sound again is read on from where it was, or from its beginning.
+  private func found(_ tails: [StreamID?]) {
+    corrupt = Set(tails.indices.filter { tails[$0] == nil })
+    looksAtMs = loop.nowMs + lookEveryMs
+    for index in corrupt { log.corruptEventLog(of: Partition(index: index)) }
   }
 
   private func answerWaiting() {
@@ -107,7 +125,8 @@ package final class EventTail: RedisConnectionOwner {
         answer(
           request.loop,
           TailAnswer(
-            watch: request.watch, partition: request.partition, tails: EventTail.tails(result)))
+            watch: request.watch, partition: request.partition,
+            tails: EventTail.tails(result)?.map { $0 ?? .zero }))
       }
     }
   }
@@ -127,38 +146,54 @@ package final class EventTail: RedisConnectionOwner {
 
 extension EventTail {
   private func read() {
-    guard state == .reading, let redis, redis.isReady else { return }
+    guard state == .reading, !isReading, let redis, redis.isReady else { return }
     guard isWanted() else {
       state = .resting
       return
     }
+    let sound = (0..<Partition.count).filter { !corrupt.contains($0) }
+    guard !sound.isEmpty, corrupt.isEmpty || loop.nowMs < looksAtMs else { return look() }
+    isReading = true
     redis.call(
       timeoutMs: blockMs + 2_000,
       { out in
-        out.begin(words: 6 + 2 * Partition.count)
+        out.begin(words: 6 + 2 * sound.count)
         for word in ["XREAD", "COUNT", "\(perPartitionMax)", "BLOCK", "\(blockMs)", "STREAMS"] {
           out.word(word)
         }
-        for index in 0..<Partition.count { out.word(keyspace.events(Partition(index: index))) }
-        for position in positions { out.word(position.description) }
+        for index in sound { out.word(keyspace.events(Partition(index: index))) }
+        for index in sound { out.word(positions[index].description) }
       },
       { [unowned self] result in answered(result) })
   }
 
   private func answered(_ result: Result<RedisReply, RedisFailure>) {
+    isReading = false
     guard case .success(let reply) = result else { return }
-    if reply.kind == .error {
+    let error = reply.kind == .error ? StoreError.firstWord(reply.text) : ""
+    guard error != "WRONGTYPE" else { return look() }
+    if !error.isEmpty {
       log.repeated(
-        .warn, "the event logs cannot be read", cause: StoreError.firstWord(reply.text),
-        ["error": reply.text])
+        .warn, "the event logs cannot be read", cause: error, ["error": reply.text])
     }
-    var (events, corrupt) = ([FleetEvent](), 0)
-    for stream in reply.elements { corrupt += take(stream, into: &events) }
-    if corrupt > 0 { noteCorrupt(corrupt) }
+    var (events, corruptValues) = ([FleetEvent](), 0)
+    for stream in reply.elements { corruptValues += take(stream, into: &events) }
+    if corruptValues > 0 { noteCorrupt(corruptValues) }
     if !events.isEmpty { give(events) }
     // A connection that has ended on its way reads on when it is back.
     guard redis?.isReady == true else { return }
-    again?.set(afterMs: reply.kind == .error ? 1_000 : pauseMs)
+    again?.set(afterMs: error.isEmpty ? pauseMs : 1_000)
+  }
+
+  /// Finds out which logs are corrupt, then reads on.
+  private func look() {
+    isReading = true
+    control.call(ScriptQuery(TailsCall(), over: Partition.all)) { [unowned self] result in
+      isReading = false
+      let tails = EventTail.tails(result)
+      if let tails, tails.count == Partition.count { found(tails) }
+      again?.set(afterMs: tails == nil || corrupt.count == Partition.count ? 1_000 : pauseMs)
+    }
   }
 
   /// Takes one stream's part of a reply, its name and its entries; returns how many values are

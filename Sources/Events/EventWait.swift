@@ -62,8 +62,9 @@ package struct EventWait {
   package static let leaseMs: Int64 = 3_000
   /// So long a request without `wait=` waits for events that are being handed over.
   static let blockedMs: Int64 = 100
-  /// Groups are read so often at least, in case the tail cannot follow the logs.
-  static let askAgainMs: Int64 = 30_000
+  /// Groups are read so often at least, in case the tail cannot follow the logs, and so that the
+  /// log knows that they still ask.
+  package static let askAgainMs: Int64 = 30_000
   /// How long a caller that has closed its side may wait at most.
   static let halfClosedWaitMs: Int64 = 60_000
 
@@ -71,6 +72,7 @@ package struct EventWait {
   /// Whether the events that Redis gives are withheld from other consumers: a read of a group.
   private let takes: Bool
   private var waitMs: Int64
+  private let askAgainMs: Int64
   private var beganAtMs: Int64 = 0
   private var untilMs: Int64 = 0
   private var askedAtMs: Int64 = 0
@@ -78,9 +80,10 @@ package struct EventWait {
   private var askAgainAtMs: Int64?
   private var blockedTries: Int64 = 0
 
-  package init(takes: Bool, waitMs: Int64) {
+  package init(takes: Bool, waitMs: Int64, askAgainMs: Int64 = EventWait.askAgainMs) {
     self.takes = takes
     self.waitMs = waitMs
+    self.askAgainMs = askAgainMs
   }
 
   var isEnded: Bool { state == .ended }
@@ -256,7 +259,7 @@ extension EventWait {
     if isStale, !isBlocked { return ask(nowMs) }
     state = .resting
     // A worker holds events for a moment only, unless its caller does not take them.
-    let blockedForMs = isBlocked ? min(250, 5 << min(blockedTries, 6)) : EventWait.askAgainMs
+    let blockedForMs = isBlocked ? min(250, 5 << min(blockedTries, 6)) : askAgainMs
     askAgainAtMs = takes ? nowMs + min(blockedForMs, againMs ?? .max) : nil
     return .nothing
   }

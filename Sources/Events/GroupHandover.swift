@@ -10,6 +10,8 @@ package struct HeldEvents: Equatable {
   package let group: String
   /// In the order of each partition; those of one partition stand together.
   let ids: [EventID]
+  /// The partitions of which the page says that the group has lost events.
+  var losses: [Partition] = []
   /// The age of each in ms when it was read, of those that were not given before.
   var agesMs: [Int] = []
 }
@@ -19,14 +21,20 @@ struct GroupPage {
   let answer: EventAnswer
   let held: HeldEvents
 
-  /// Reads an array: the line, whether some had to wait, the ms until one may be given again, and
-  /// the id and the age of each event; nil if it is another reply.
+  /// The partitions whose log is corrupt.
+  let corrupt: [Partition]
+
+  /// Reads an array: the line, whether some had to wait, the ms until one may be given again, the
+  /// partitions with losses, those that are corrupt, and the id and the age of each event; nil if
+  /// it is another reply.
   init?(_ reply: RedisReply, group: String) {
     let count = reply.count
-    guard count >= 3, count % 2 == 1 else { return nil }
+    guard count >= 5, count % 2 == 1, let losses = GroupPage.partitions(reply[3]),
+      let corrupt = GroupPage.partitions(reply[4])
+    else { return nil }
     var ids: [EventID] = []
     var agesMs: [Int] = []
-    for index in stride(from: 3, to: count, by: 2) {
+    for index in stride(from: 5, to: count, by: 2) {
       guard let id = EventID(reply[index].text), let ageMs = reply[index + 1].integer else {
         return nil
       }
@@ -35,9 +43,20 @@ struct GroupPage {
     }
     let againMs = reply[2].integer.flatMap { $0 >= 0 ? $0 : nil }
     answer =
-      ids.isEmpty
+      ids.isEmpty && losses.isEmpty
       ? .nothing(isBlocked: reply[1].integer == 1, againMs: againMs) : .events
-    held = HeldEvents(group: group, ids: ids, agesMs: agesMs)
+    held = HeldEvents(group: group, ids: ids, losses: losses, agesMs: agesMs)
+    self.corrupt = corrupt
+  }
+
+  /// Partitions by their indexes; nil if one is none.
+  private static func partitions(_ reply: RedisReply) -> [Partition]? {
+    let found = reply.elements.map { element in
+      element.integer.flatMap { index in
+        0..<Int64(Partition.count) ~= index ? Partition(index: Int(index)) : nil
+      }
+    }
+    return found.contains { $0 == nil } ? nil : found.compactMap(\.self)
   }
 }
 
@@ -55,6 +74,7 @@ struct PendingTransfers {
   struct Transfer: Equatable {
     let group: String
     let target: GroupTarget
+    /// A loss has the entry 0-0.
     var ids: [EventID]
   }
 
@@ -68,15 +88,16 @@ struct PendingTransfers {
   var isEmpty: Bool { transfers.isEmpty && underWay == 0 }
 
   mutating func add(_ held: HeldEvents, _ target: GroupTarget) {
-    guard !held.ids.isEmpty else { return }
+    let ids = held.losses.map { EventID(partition: $0, entry: .zero) } + held.ids
+    guard !ids.isEmpty else { return }
     let like = transfers.firstIndex { transfer in
       transfer.group == held.group && transfer.target == target
-        && transfer.ids.count + held.ids.count <= PendingTransfers.idsMax
+        && transfer.ids.count + ids.count <= PendingTransfers.idsMax
     }
     if let like {
-      transfers[like].ids += held.ids
+      transfers[like].ids += ids
     } else {
-      transfers.append(Transfer(group: held.group, target: target, ids: held.ids))
+      transfers.append(Transfer(group: held.group, target: target, ids: ids))
     }
   }
 

@@ -18,12 +18,13 @@ extension EventSubscriptions {
     let sinceReadMs = Int(server.loop.nowMs - request.readAtMs)
     for ageMs in held.agesMs { server.counters.groupLagMs.add(max(0, ageMs) + sinceReadMs) }
     server.counters.add(held.ids.count, .eventsGiven)
+    if !held.losses.isEmpty { server.counters.add(.lossesGiven) }
     transfers.add(held, .given)
   }
 
   /// The events could not be written: the next consumer gets them.
   package func giveBack(_ held: HeldEvents?) {
-    guard let held, !held.ids.isEmpty else { return }
+    guard let held else { return }
     server.counters.add(held.ids.count, .eventsReturned)
     transfers.add(held, .returned)
   }

@@ -74,7 +74,7 @@ package enum Figure: Int, CaseIterable, Sendable {
   case batches, batchedRequests
   case corruptValues
   case redisConnectionFailures, redisReady, scriptsReloaded
-  case watches, waiters, eventsPushed, eventsGiven, eventsReturned
+  case watches, waiters, eventsPushed, eventsGiven, eventsReturned, lossesGiven
 }
 
 /// The figures of one serving loop.

@@ -27,7 +27,7 @@ extension RecordLine {
     case "done" where reply.count == 3: GivenMessages(reply: reply).put(into: &self)
     case "kept" where reply.count == 3: putKept(reply)
     case "list" where reply.count == 3: putList(reply)
-    case "events" where reply.count % 4 == 2: putEvents(reply)
+    case "events" where reply.count % 4 == 3: putEvents(reply)
     case "export" where reply.count == 6:
       if let error = SessionExport(reply).put(into: &self) { refuse(error) }
     default: return false
@@ -59,17 +59,26 @@ extension RecordLine {
   }
 
   /// Puts a page of the event log, from an array: `events`, how many entries were omitted because
-  /// they are no events, and of each event its id, type, device and other members.
+  /// they are no events or -1 if the log is corrupt, 1 if events were lost, and of each event its
+  /// id, type, device and other members.
   private mutating func putEvents(_ reply: RedisReply) {
+    let omitted = Int(reply[1].integer ?? 0)
+    guard omitted >= 0 else {
+      put("{\"events\":null")
+      damage(.of("events"))
+      putDamaged()
+      put("}")
+      return
+    }
     put("{\"events\":[")
-    for at in stride(from: 2, to: reply.count, by: 4) {
-      if at > 2 { put(",") }
+    for at in stride(from: 3, to: reply.count, by: 4) {
+      if at > 3 { put(",") }
       let event = StoredEvent(
         id: reply[at].bytes, type: reply[at + 1].bytes, device: reply[at + 2].bytes,
         members: reply[at + 3].bytes)
       event.put(into: &self)
     }
-    put("]}")
-    noteOmitted(Int(reply[1].integer ?? 0))
+    put(reply[2].integer == 1 ? "],\"lost\":true}" : "]}")
+    noteOmitted(omitted)
   }
 }

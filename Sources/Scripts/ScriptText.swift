@@ -191,8 +191,12 @@ extension [UInt8] {
 package struct ScriptConstants: Hashable, Sendable {
   /// How long the reply to a request with `req=` is kept, in ms.
   package var reqKeepMs: Int64
-  /// About how many events a partition's log keeps.
+  /// About how many events a partition's log keeps that all groups have acknowledged.
   package var eventsMax: Int
+  /// The bytes up to which a partition's log waits for its groups.
+  package var eventBytesMax = 4 << 20
+  /// How long a log waits for a group that does not ask for events any more, in ms.
+  package var groupKeepMs: Int64 = 604_800_000
   /// How many agents a partition keeps figures of; the rest share one entry.
   package var agentsMax = 1_000
 
@@ -212,7 +216,7 @@ package struct ScriptConstants: Hashable, Sendable {
   /// The most links of a session.
   package var linksMax = 128
   /// The most bytes of a session's links together, each with its kind and two more: every event of
-  /// the session shows them, and a log is limited by the number of its events.
+  /// the session shows them.
   package static let linkBytesMax = 32 << 10
 
   /// The names of a session's clocks, in the order in which its record keeps them.
@@ -224,6 +228,8 @@ package struct ScriptConstants: Hashable, Sendable {
     local SESSIONS_MAX, CHATS_MAX, MESSAGES_MAX = \(sessionsMax), \(chatsMax), \(messagesMax)
     local FIELDS_MAX, LINKS_MAX = \(fieldsMax), \(linksMax)
     local LINK_BYTES_MAX = \(ScriptConstants.linkBytesMax)
+    local EVENT_BYTES_MAX, EVENT_SHARE_MAX = \(eventBytesMax), \(eventBytesMax / 16)
+    local ATTEND_BYTES, GROUP_KEEP_MS = \(min(16_384, eventBytesMax / 256)), \(groupKeepMs)
     local CLOCKS = '\(ScriptConstants.clocks)'
 
     """

@@ -59,6 +59,11 @@ package struct EventID: Hashable, Sendable, CustomStringConvertible {
   package let partition: Partition
   package let entry: StreamID
 
+  package init(partition: Partition, entry: StreamID) {
+    self.partition = partition
+    self.entry = entry
+  }
+
   /// Reads `<tag>-<ms>-<number>`.
   package init?(_ text: some StringProtocol) {
     guard let dash = text.firstIndex(of: "-"),

@@ -109,8 +109,10 @@ package struct Settings: Sendable, Equatable {
 
   // MARK: Events
 
-  /// The most events that are kept per partition.
+  /// The most events that are kept per partition once all groups have acknowledged them.
   package var eventsMax = 4_000
+  package var eventBytesMax = 4 << 20
+  package var groupKeepMs: Int64 = 604_800_000
   package var eventsAgeMs: Int64 = 604_800_000
   /// After how long an event that was not acknowledged goes to another consumer of its group.
   package var ackTimeoutMs: Int64 = 60_000

@@ -175,10 +175,25 @@ extension Settings {
     .count(
       .init(
         "--events-max", .events, default: "4000",
-        "The most events kept in each of the 256 partitions; the oldest go."),
+        "The most events kept in each of the 256 partitions, beside those that a group in use has "
+          + "not acknowledged; the oldest go."),
       100...1_000_000, \.eventsMax),
+    .bytes(
+      .init(
+        "--events-max-bytes", .events, default: "4MiB",
+        "The memory that the log of each partition may have. Below it the log waits for its "
+          + "groups; at it devices with over a sixteenth of it get ERR quota, or the oldest "
+          + "events go."),
+      65_536...1_073_741_824, \.eventBytesMax),
     .duration(
-      .init("--events-age", .events, default: "7d", "How long an event is kept at most."),
+      .init(
+        "--group-keep", .events, default: "7d",
+        "How long the log waits for a group of which no consumer asks for events."),
+      1_000...tenYearsMs, \.groupKeepMs),
+    .duration(
+      .init(
+        "--events-age", .events, default: "7d",
+        "How long an event is kept at most that no group in use has yet to acknowledge."),
       1_000...tenYearsMs, \.eventsAgeMs),
     .duration(
       .init(

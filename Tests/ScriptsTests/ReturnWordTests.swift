@@ -17,6 +17,9 @@ struct ReturnWordTests {
     var request: [String]
     var word: String
     var names: Set<String> = []
+    /// Whether a group keeps the event log at its bound, with more than its share from the device
+    /// `d`, which the agent `a` holds.
+    var isLogFull = false
 
     var testDescription: String { "\(script.name) \(request) -> \(word)" }
   }
@@ -52,6 +55,9 @@ struct ReturnWordTests {
     Way(
       script: .lock, before: byA, request: ["d", "a", hour, "1", ""], word: "STALE", names: other),
     Way(script: .lock, request: ["d", "a", hour, "1", ""], word: "STALE", names: ["agent"]),
+    Way(
+      script: .lock, before: [Step(.unlock, "d", "a", "", "")],
+      request: ["d", "a", hour, "", ""], word: "ERR", isLogFull: true),
   ]
 
   private static let renew = [
@@ -92,6 +98,8 @@ struct ReturnWordTests {
     Way(
       script: .handoff, before: byA, request: ["d", "a", "b", hour, "1", "", ""], word: "STALE",
       names: other),
+    Way(
+      script: .handoff, request: ["d", "a", "b", hour, "", "", ""], word: "ERR", isLogFull: true),
   ]
 
   private static let rest = [
@@ -101,6 +109,7 @@ struct ReturnWordTests {
     Way(
       script: .seize, before: byA, request: ["d", "b", hour, ""], word: "OK",
       names: granted.union(["seized_from"])),
+    Way(script: .seize, request: ["d", "b", hour, ""], word: "ERR", isLogFull: true),
     Way(script: .clear, before: byA, request: ["d", ""], word: "OK", names: ["agent", "held_ms"]),
     Way(script: .clear, request: ["d", ""], word: "NONE"),
     Way(
@@ -120,7 +129,7 @@ struct ReturnWordTests {
 
   @Test(arguments: ways)
   func `a request is answered with its word`(way: Way) throws {
-    let bench = try ScriptBench()
+    let bench = try way.isLogFull ? LogBench.full(by: "d", holder: "a") : ScriptBench()
     var (token, turn) = ("0", "0")
     for step in way.before {
       let reply = try bench.run(step.script, step.arguments.map { $0 == "TURN" ? turn : $0 })

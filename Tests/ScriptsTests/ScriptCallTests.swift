@@ -117,7 +117,7 @@ struct ScriptCallTests {
       EventsCall(device: "d", after: "0-0", limit: 5),
       ReadGroupCall(
         group: "g", ackTimeoutMs: 60_000, limit: 5, types: "lock.abandoned", first: 7,
-        groupsMax: 64, worker: "w", leaseMs: 3_000),
+        groupsMax: 64, worker: "w", leaseMs: 3_000, isNoted: true),
       TransferPendingCall(group: "g", worker: "w", target: "given", ids: ["1-1", "1-2"]),
       AckCall(group: "g", ids: ["1-1", "1-2"]),
       TailsCall(),

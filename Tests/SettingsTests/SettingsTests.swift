@@ -61,6 +61,8 @@ struct SettingsTests {
     Sample("--max-messages", "1", bad: ["0", "1000001"]),
     Sample("--max-fields", "1", bad: ["0", "1001"]),
     Sample("--events-max", "100", bad: ["99", "1000001"]),
+    Sample("--events-max-bytes", "64KiB", bad: ["65535", "2GiB", "0"]),
+    Sample("--group-keep", "1h", bad: ["999ms", "0", "3651d"]),
     Sample("--events-age", "3650d", bad: ["999ms", "0", "3651d"]),
     Sample("--ack-timeout", "100ms", bad: ["99ms", "0", "86400001ms"]),
     Sample(

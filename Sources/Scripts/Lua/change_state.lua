@@ -1,5 +1,6 @@
 -- PAUSE, RESUME, CLOSE and ARCHIVE: changes a session's state because the caller says so.
--- USES: batch, requests, transitions, cleanup, session_json, session_changes
+-- USES: batch, requests, session_index, transitions, cleanup, session_json, session_changes,
+--   log_quota
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, verb, to, reason? (JSON), token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
@@ -18,6 +19,8 @@ return each(function(base, device, session, verb, to, reason, token)
     return record(s)
   end
   if not FROM[verb][s.state] then return wrong_state(s, verb) end
+  local full = LIVE[to] and log_refusal(base, s.device)
+  if full then return full end
   if verb == 'RESUME' then touch(s) end
   transition(s, to, now_ms, reason ~= '' and reason or 'null')
   return record(s)

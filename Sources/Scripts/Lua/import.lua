@@ -4,7 +4,7 @@
 -- and values of the record in turn, `messages` four parts each: chat, number, time and JSON.
 -- USES: batch, ledger, requests, session_index, session_load, links, clocks, transitions,
 --   session_json, session_changes, merge, messages, live_quota, reservations, import_checks,
---   removal, device_lines, device_current
+--   removal, device_lines, device_current, log_quota
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, is_replacing?, fields, messages?, reserved?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE
@@ -25,6 +25,7 @@ return each(function(base, device, session, is_replacing, fields, messages, rese
   if is_bad then old = nil end
   if old then settle(old) elseif not is_bad then remove_stale(base, device, session) end
   local refusal = fence(old or {base = base, device = device, rev = 0}, token)
+  refusal = refusal or not old and log_refusal(base, device)
   if refusal then return refusal end
   -- An index of another type fails it here, where nothing was done.
   call('ZSCORE', base .. ':sessions', device .. '/' .. session)
@@ -33,11 +34,10 @@ return each(function(base, device, session, is_replacing, fields, messages, rese
     return 'ERR illegal_state IMPORT: the session was kept until ' .. text(over)
   end
   local was_live = is_bad and is_counted(base, device, session) or old and LIVE[old.state]
-  local full = LIVE[v.state] and not was_live and device_full(base, device)
-  local more = full or unreserved(session, v.state, reservations_of(v.links or ''), reserved)
-  if more then return more end
-  local removed = is_bad and remove_corrupt(base, device, session, token) or 'OK'
-  if removed ~= 'OK' then return removed end
+  local refused = LIVE[v.state] and not was_live and device_full(base, device)
+    or unreserved(session, v.state, reservations_of(v.links or ''), reserved)
+    or is_bad and remove_corrupt(base, device, session, token)
+  if refused and refused ~= 'OK' then return refused end
   if old then
     for _, chat in ipairs(old.chats) do call('DEL', log_of(old, chat)) end
     call('DEL', key)

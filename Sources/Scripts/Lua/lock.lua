@@ -2,13 +2,13 @@
 -- USES: batch, lock_deadlines, locks, renewals
 -- KEYS: the record of each request's lock
 -- ARGV: agent, lease
--- RETURNS: OK, HELD, STALE
+-- RETURNS: OK, HELD, STALE, ERR
 return each_record(32, function(base, device, seen, agent, ttl, is_asked, token)
   local record, holder, current, acquired, ends_at = live(base, device, seen)
   if not record then
     if token ~= '' then return 'STALE {"agent":null}' end
-    local fresh = grant(base, device, agent, ttl)
-    return granted(agent, fresh, ttl, now_text, 'false}')
+    local fresh, refusal = grant(base, device, agent, ttl)
+    return refusal or granted(agent, fresh, ttl, now_text, 'false}')
   end
   if holder ~= agent then return held_by(holder, ends_at) end
   if token ~= '' and token ~= current then return stale(holder, ends_at) end

@@ -1,13 +1,17 @@
 -- EVENTS * group=: reads a page of a group's events for a consumer: first those that are to be
 -- delivered again, then new ones. A new group begins with the oldest event. An entry that is no
--- event is done for the group. Replies with a line, or an array: the page, which is `events`, how
--- many entries were no events, and of each event its id, type, device and other members; 1 if some
--- had to wait for another worker else 0, the ms until one may be delivered again or -1, then the id
--- of each event and its age in ms, -1 if it was given before or the age is unknown.
--- USES: batch, group_page, group_pending
+-- event is done for the group. A partition whose log is corrupt is passed over. Once a loss of the
+-- group is met, those of all partitions are reported with it. Replies with a line, or an array: the
+-- page, which is `events`, how many entries were no events, 1 if the group has lost events else 0,
+-- and of each event its id, type, device and other members; 1 if some had to wait for another
+-- worker else 0, the ms until one may be delivered again or -1, the partitions with losses and
+-- those that are corrupt, by their place from 0 on; then the id of each event and its age in ms, -1
+-- if it was given before or the age is unknown.
+-- USES: batch, group_asks, group_losses, group_page, group_pending
 -- KEYS: the base keys of all partitions
 -- ARGV: group, ack_timeout_ms, limit, types?, first (the partition to begin at), groups_max,
---   worker, lease_ms (how long a worker may hold an event)
+--   worker, lease_ms (how long a worker may hold an event), is_noted? (whether to note that the
+--   group has asked)
 -- RETURNS: OK, ERR
 
 -- The group that is read, as the part of pending events takes it.
@@ -21,8 +25,7 @@ local function give_again(base, log, pending)
   for _, item in ipairs(pending) do
     if is_full() then break end
     local entry = call('XRANGE', log, item.id, item.id)[1]
-    local is_added
-    if entry then is_added = add_entry(base, entry, item.is_given) end
+    local is_added = entry and add_entry(base, entry, item.is_given)
     if is_added == nil then
       call('XACK', log, reading.group, item.id)
     elseif is_added then
@@ -46,26 +49,38 @@ local function give_fresh(base, log, is_new)
   end
 end
 
-return function(keys, group, ack_timeout_ms, limit, types, first, groups_max, worker, lease_ms)
-  reading = {group = group, worker = worker, ack_timeout_ms = ack_timeout_ms, lease_ms = lease_ms}
+-- Gives what a partition has for the group, or notes why there is nothing; returns a line if there
+-- can be no further group.
+local function give(base, log, item, consumers)
+  local is_new, pending, again_ms = consumers.err ~= nil, {}, -1
+  if is_new and string.find(consumers.err, 'WRONGTYPE', 1, true) then
+    return add_corrupt(item)
+  elseif is_new and not make_group(log, reading.group, reading.groups_max) then
+    return string.format('ERR quota there are %d groups already, and no more may be made',
+      reading.groups_max)
+  end
+  if not is_new then pending, again_ms = claimable(log, reading, consumers) end
+  if not pending then return add_blocked() end
+  add_again(again_ms)
+  give_again(base, log, pending)
+  give_fresh(base, log, is_new)
+end
+
+return function(keys, group, ack_timeout_ms, limit, types, first, groups_max, worker, lease_ms,
+    is_noted)
+  reading = {group = group, worker = worker, ack_timeout_ms = ack_timeout_ms, lease_ms = lease_ms,
+    groups_max = tonumber(groups_max)}
   local reply = begin_page(tonumber(limit), types)
   for turn = 0, #keys - 1 do
-    if is_full() then break end
-    local base = keys[(first + turn) % #keys + 1]
-    local log, pending, again_ms = base .. ':events', {}, -1
+    if is_full() and #reply[4] == 0 then break end
+    local item = (first + turn) % #keys
+    local base = keys[item + 1]
+    local log = base .. ':events'
     local consumers = redis.pcall('XINFO', 'CONSUMERS', log, group)
-    local is_new = consumers.err ~= nil
-    if is_new and not make_group(log, group, tonumber(groups_max)) then
-      return 'ERR quota there are ' .. groups_max .. ' groups already, and no more may be made'
-    end
-    if not is_new then pending, again_ms = claimable(log, reading, consumers) end
-    if pending then
-      if again_ms >= 0 and (reply[3] < 0 or again_ms < reply[3]) then reply[3] = again_ms end
-      give_again(base, log, pending)
-      give_fresh(base, log, is_new)
-    else
-      reply[2] = 1
-    end
+    if not consumers.err and group_losses.claim(log, reading, consumers) then add_loss(item) end
+    local refusal = not is_full() and give(base, log, item, consumers)
+    if refusal then return refusal end
   end
+  if is_noted == 'yes' then group_asks.note(keys, group) end
   return reply
 end

@@ -2,14 +2,16 @@
 -- that seizes from itself has a new token, and no other agent has lost anything: that is counted,
 -- and is no event. A record that is corrupt is replaced: whose it was is not known, and no figure
 -- counts its end.
--- USES: batch, requests, lock_closings, locks, turn_ends
+-- USES: batch, requests, lock_closings, locks, log_quota, turn_ends
 -- KEYS: the base key of each request's partition
 -- ARGV: device, agent, ttl, req?
--- RETURNS: OK
+-- RETURNS: OK, ERR
 return each(function(base, device, agent, ttl)
+  local refusal = log_refusal(base, device)
+  if refusal then return refusal end
   if is_corrupt_lock(base, device) then
     close_corrupt(base, device, 'seized', ',"to":"' .. agent .. '"')
-    local fresh = grant(base, device, agent, ttl)
+    local fresh = grant(base, device, agent, ttl, false)
     interrupt_turn(base, device)
     return granted(agent, fresh, ttl, now_ms, 'false,"seized_from":null,"damaged":["seized_from"]}')
   end
@@ -23,7 +25,7 @@ return each(function(base, device, agent, ttl)
       close(base, device, 'seized', now_ms, acquired, current, holder, ',"to":"' .. agent .. '"')
     end
   end
-  local fresh = grant(base, device, agent, ttl, record)
+  local fresh = grant(base, device, agent, ttl, record or false)
   interrupt_turn(base, device)
   return granted(agent, fresh, ttl, now_ms, 'false,"seized_from":' .. from .. '}')
 end)

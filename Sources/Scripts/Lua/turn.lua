@@ -1,8 +1,8 @@
 -- TURN: begins a turn of a device, in a session that is recovered or made for it, and says its
 -- message; or joins the message to the turn that runs.
 -- USES: batch, requests, locks, session_index, session_choice, cleanup, session_changes,
---   session_create, live_quota, messages, chat_records, chat_writes, turn_records, turn_ends,
---   turn_rollback, turn_messages, turn_begin
+--   session_create, live_quota, log_quota, messages, chat_records, chat_writes, turn_records,
+--   turn_ends, turn_rollback, turn_messages, turn_begin
 -- KEYS: the base key of each request's partition
 -- ARGV: device, policy, agent?, lock_ttl, ttl_ms, last, messages? (each after whose it is),
 --   ignored? (JSON), session, thread (JSON), clocks, is_fenced?, members, links?, reserved?,
@@ -47,6 +47,8 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
   local s, how = choose(base, device, '', links, wanted)
   if s and s.fenced and agent == '' and token == '' then return fence(s, '') end
   if t and policy == 'join' then return join(t, s, messages) or busy(t, 0) end
+  refusal = log_refusal(base, device)
+  if refusal then return refusal end
   if s then
     refusal = not_to_live(s, reserved)
   else

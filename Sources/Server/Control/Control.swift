@@ -46,6 +46,7 @@ package final class Control {
   private var heartbeat: Heartbeat?
   private var libraries: LibraryCleaner?
   private var reaper: Reaper?
+  private var logUpkeep: LogUpkeep?
   private var subscription: ExpirySubscription?
   private var tail: EventTail?
   private var tailRequests: MailboxReader<TailRequest>?
@@ -84,6 +85,8 @@ package final class Control {
     }
     var constants = ScriptConstants(
       reqKeepMs: settings.reqKeepMs, eventsMax: settings.eventsMax)
+    constants.eventBytesMax = settings.eventBytesMax
+    constants.groupKeepMs = settings.groupKeepMs
     constants.sessionsMax = settings.sessionsMax
     constants.chatsMax = settings.chatsMax
     constants.messagesMax = settings.messagesMax
@@ -188,6 +191,8 @@ extension Control {
     let store = ControlStore(loop, setup) { [unowned self] in connectionChanged($0) }
     self.store = store
     reaper = Reaper(loop, store, shared.deadlineContext)
+    logUpkeep = LogUpkeep(
+      loop, store, eventsAgeMs: settings.eventsAgeMs, log: log, figures: shared.logFigures)
     heartbeat = Heartbeat(loop, store, shared.deadlineContext) { [unowned self] living in
       let share = PartitionShare(worker: shared.workerID, living: living)
       shared.deadlineFigures.setWorkers(share.workers)

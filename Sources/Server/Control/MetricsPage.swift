@@ -67,6 +67,7 @@ enum MetricsPage {
     calls(shared, &page)
     deadlines(shared.deadlineFigures, &page)
     events(shared, &page)
+    logs(shared, &page)
     groups(shared, &page)
     process(&page, suppressedLines: shared.log.suppressedLines)
     return page.text
@@ -303,6 +304,33 @@ enum MetricsPage {
       shared.sum(.eventsPushed))
   }
 
+  /// The event logs of all partitions; each worker says the same.
+  private static func logs(_ shared: SharedState, _ page: inout MetricsText) {
+    let figures = shared.logFigures
+    let bytes = figures.bytes
+    page.single(
+      "latchkey_event_log_bytes", "gauge", "Memory of the event logs in Redis.", bytes.sum)
+    page.single(
+      "latchkey_event_log_bytes_max", "gauge", "Memory of the largest partition's event log.",
+      bytes.most)
+    page.single(
+      "latchkey_event_log_bytes_limit", "gauge", "Memory that each partition's event log may have.",
+      shared.settings.eventBytesMax)
+    page.single(
+      "latchkey_event_logs_full", "gauge",
+      "Partitions that refuse devices because their event log waits for a group.", figures.full)
+    page.single(
+      "latchkey_event_logs_corrupt", "gauge", "Partitions whose event log is corrupt in Redis.",
+      figures.corrupt)
+    page.single(
+      "latchkey_events_lost_total", "counter",
+      "Events that were dropped before a group in use had acknowledged them.", figures.lost)
+    page.single(
+      "latchkey_groups_behind_seconds", "gauge",
+      "The age of the oldest event that a group in use has not acknowledged.",
+      Double(figures.behindMs) / 1e3)
+  }
+
   private static func groups(_ shared: SharedState, _ page: inout MetricsText) {
     page.single(
       "latchkey_group_events_given_total", "counter",
@@ -311,6 +339,9 @@ enum MetricsPage {
       "latchkey_group_events_returned_total", "counter",
       "Events of groups that could not be written, and were given back for the next consumer.",
       shared.sum(.eventsReturned))
+    page.single(
+      "latchkey_group_losses_reported_total", "counter",
+      "Replies that reported a loss of events to a consumer of a group.", shared.sum(.lossesGiven))
     page.histogram(
       "latchkey_group_lag_seconds",
       "From an event to its being written to a consumer of a group for the first time.",

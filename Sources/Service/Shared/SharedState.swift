@@ -25,6 +25,7 @@ package final class SharedState: Sendable {
   package let deadlines: UpcomingDeadlines
   let deadlineMailbox: Mailbox<Partition>
   package let deadlineFigures = DeadlineFigures()
+  package let logFigures = LogFigures(partitions: Partition.count)
   /// Those of all connections to Redis.
   package let redisFigures: ConnectionFigures
   /// The serving loops' requests to the event tail.
@@ -73,7 +74,7 @@ package final class SharedState: Sendable {
   /// The part of this state that the control loop's work on deadlines needs.
   package var deadlineContext: DeadlineContext {
     DeadlineContext(
-      workerID: workerID, sweepMs: settings.sweepMs, eventsAgeMs: settings.eventsAgeMs,
+      workerID: workerID, sweepMs: settings.sweepMs,
       requestTimeoutMs: settings.requestTimeoutMs, log: log, figures: deadlineFigures,
       upcoming: deadlines, mailbox: deadlineMailbox)
   }

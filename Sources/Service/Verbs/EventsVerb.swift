@@ -53,12 +53,19 @@ enum EventsVerb {
     }
     let group = String(decoding: name, as: UTF8.self)
     let types = try call.types?.map(\.rawValue).joined(separator: ",")
-    let read = ReadGroupCall(
-      group: .lent(name), ackTimeoutMs: Int64(call.shared.settings.ackTimeoutMs),
+    let settings = call.shared.settings
+    var read = ReadGroupCall(
+      group: .lent(name), ackTimeoutMs: Int64(settings.ackTimeoutMs),
       limit: call.number(.limit) ?? limitDefault, types: types.map { ArgumentText($0) },
       first: Int64(call.store.nextPartition()), groupsMax: Int64(groupsMax),
-      worker: ArgumentText(call.shared.workerID), leaseMs: Int64(EventWait.leaseMs))
-    return EventQuery(source: .group(group), call: ScriptQuery(read, over: Partition.all))
+      worker: ArgumentText(call.shared.workerID), leaseMs: Int64(EventWait.leaseMs),
+      isNoted: false)
+    let plain = ScriptQuery(read, over: Partition.all)
+    read.isNoted = true
+    return EventQuery(
+      source: .group(group), call: plain,
+      note: EventQuery.Note(
+        call: ScriptQuery(read, over: Partition.all), groupKeepMs: settings.groupKeepMs))
   }
 }
 
@@ -90,6 +97,8 @@ struct ReadGroupCall: ScriptCall {
   let worker: ArgumentText
   /// How long a worker may hold an event.
   let leaseMs: Int64
+  /// Whether Redis is to note that the group asks.
+  var isNoted: Bool
 
   func write(to words: inout CommandBuffer) {
     words.word(group)
@@ -100,5 +109,6 @@ struct ReadGroupCall: ScriptCall {
     words.word(groupsMax)
     words.word(worker)
     words.word(leaseMs)
+    words.word(isNoted)
   }
 }

@@ -3,18 +3,11 @@
 -- to 'given' once they are with a consumer, to 'returned' if they could not be written. While a
 -- worker holds events of a partition the next ones wait, so that a device's order holds; events
 -- that it holds for longer than it may are taken from it.
--- USES: batch
+-- USES: batch, stream_ids, group_losses
 -- GIVES: claim, make_group, claimable
 
 -- Pending entries of one consumer that are read in one call.
 local PENDING_MAX = 1000
-
-local function comes_before(one, other)
-  local ms, number = string.match(one.id, '(%d+)-(%d+)')
-  local other_ms, other_number = string.match(other.id, '(%d+)-(%d+)')
-  if ms ~= other_ms then return tonumber(ms) < tonumber(other_ms) end
-  return tonumber(number) < tonumber(other_number)
-end
 
 local function claim(log, group, consumer, ids)
   if #ids == 0 then return 0 end
@@ -62,10 +55,13 @@ local function claimable(log, reading, consumers)
       for _, entry in ipairs(old) do
         found[#found + 1] = {id = entry[1], is_given = name == 'given'}
       end
-    elseif is_worker and name ~= reading.worker and idle_ms > reading.lease_ms * 20 then
+    elseif is_worker and name ~= reading.worker and idle_ms > reading.lease_ms * 20
+      and not group_losses.is(name) then
       call('XGROUP', 'DELCONSUMER', log, reading.group, name)
     end
   end
-  if sources > 1 then table.sort(found, comes_before) end
+  if sources > 1 then
+    table.sort(found, function(one, other) return is_before(one.id, other.id) end)
+  end
   return found, again_ms
 end

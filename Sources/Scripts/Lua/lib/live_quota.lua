@@ -1,5 +1,6 @@
 -- The quota of a device's live sessions.
--- USES: batch, session_index, session_load, transitions, cleanup, device_lines, reservations
+-- USES: batch, session_index, session_load, transitions, cleanup, device_lines, reservations,
+--   log_quota
 -- GIVES: device_full, not_to_live
 
 -- The reason why a device can have no further live session; or nil, and the ids of those that it
@@ -25,10 +26,12 @@ local function device_full(base, device)
     .. ' live sessions on this device' or nil, ids
 end
 
--- The reason why a session cannot become live again now: the quota of its device, or reservations
--- for those of its users that are not made yet; nil if it can, or is live.
+-- The reason why a session cannot become active again now: the event log, or where it is not live
+-- the quota of its device, or reservations for those of its users that are not made yet; nil if it
+-- can, or is active.
 local function not_to_live(s, made)
-  if LIVE[s.state] then return nil end
+  local refusal = s.state ~= 'active' and log_refusal(s.base, s.device)
+  if refusal or LIVE[s.state] then return refusal or nil end
   return (device_full(s.base, s.device))
     or unreserved(s.id, 'active', reservations_of(s.links, 'user'), made)
 end

@@ -2,14 +2,18 @@
 -- TTL: it outlives its deadline, so that the next request knows exactly when the lock ended. A lock
 -- counts while its deadline is ahead. Beside it, `lock:<device>` has a native TTL, whose end Redis
 -- announces; its value means nothing, and a small number is one that Redis has already.
--- USES: batch, ledger, tokens, lock_records, lock_deadlines, lock_closings
+-- USES: batch, ledger, tokens, lock_records, lock_deadlines, lock_closings, log_quota
 -- GIVES: grant, live, held_by, stale, granted
 
 -- Makes `agent` the holder, under a token greater than all before it in this partition. `before` is
--- the record of the holder until now, or nil; the note, if there is one, is JSON.
+-- the record of the holder until now, or false; nil if the device was free, and it was not checked
+-- yet whether the log refuses it: then nil and the reason may be the result. The note, if there is
+-- one, is JSON.
 local function grant(base, device, agent, ttl, before, note)
   local ledger, held = base .. ':ledger', 'held:' .. agent
-  local seen = attempt('HMGET', ledger, 'token', held)
+  local seen = attempt('HMGET', ledger, 'token', held, 'log_full')
+  local refusal = before == nil and log_refusal(base, device, seen[3] or false)
+  if refusal then return nil, refusal end
   local token, ends_at = next_token(seen[1]), text(now_ms + ms_of(ttl))
   local has_note = note and note ~= ''
   if has_note then

@@ -1,6 +1,6 @@
 -- Making a session, with its first chat; it is the device's current one.
 -- USES: batch, ledger, session_load, links, clocks, transitions, session_changes, merge,
---   device_lines, reservations, live_quota
+--   device_lines, reservations, live_quota, log_quota
 -- GIVES: make
 
 -- A session from the members of its record.
@@ -16,6 +16,7 @@ local OWN = {'state', 'rev', 'clocks', 'created', 'active', 'fields', 'links', '
 local function make(base, device, id, thread, clocks, is_fenced, members, links, reserved, token)
   local refusal, live = check_fence(base, device, token, '0'), nil
   if not refusal then refusal, live = device_full(base, device) end
+  refusal = refusal or log_refusal(base, device)
   if refusal then return nil, refusal end
   local more = unreserved(id, 'active', reservations_of(links), reserved)
   if more then return nil, more end

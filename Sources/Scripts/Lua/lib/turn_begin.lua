@@ -7,7 +7,7 @@
 -- lives as long as the turn, at least. Returns the token.
 local function take_lock(base, device, agent, ttl, turn_ms)
   local record, _, current = live(base, device)
-  if not record then return grant(base, device, agent, ttl) end
+  if not record then return grant(base, device, agent, ttl, false) end
   local _, _, _, _, own = read_record(record)
   local is_short = (ms_of(own) or corrupt_lock(base, device)) < turn_ms
   extend(base, device, record, is_short and text(turn_ms))
