@@ -9,7 +9,10 @@ enum ScriptRights {
   /// The commands that have their key at another place than the first, with words around it.
   private static let forms: [String: [String]] = [
     "TIME": ["'TIME'"],
-    "XGROUP": ["'XGROUP', 'CREATE', key", "'XGROUP', 'DELCONSUMER', key"],
+    "MEMORY": ["'MEMORY', 'USAGE', key"],
+    "XGROUP": [
+      "'XGROUP', 'CREATE', key", "'XGROUP', 'CREATECONSUMER', key", "'XGROUP', 'DELCONSUMER', key",
+    ],
     "XINFO": ["'XINFO', 'GROUPS', key", "'XINFO', 'CONSUMERS', key"],
     "XREADGROUP": ["'XREADGROUP', 'GROUP', 'g', 'c', 'STREAMS', key, '>'"],
   ]
@@ -19,7 +22,7 @@ enum ScriptRights {
     "DEL", "EXISTS", "GET", "HDEL", "HGET", "HGETALL", "HINCRBY", "HKEYS", "HLEN", "HMGET", "HSET",
     "LINDEX", "LLEN", "LRANGE", "LREM", "LTRIM", "MGET", "MSET", "PERSIST", "PEXPIRE", "PEXPIREAT",
     "RPOP", "RPUSH", "SADD", "SCARD", "SET", "SISMEMBER", "SMEMBERS", "SREM", "XACK", "XADD",
-    "XCLAIM", "XPENDING", "XRANGE", "XREVRANGE", "XTRIM", "ZADD", "ZRANGE", "ZRANGEBYLEX",
+    "XCLAIM", "XLEN", "XPENDING", "XRANGE", "XREVRANGE", "XTRIM", "ZADD", "ZRANGE", "ZRANGEBYLEX",
     "ZRANGEBYSCORE", "ZREM", "ZREMRANGEBYSCORE", "ZREVRANGEBYLEX", "ZSCORE",
   ]
 

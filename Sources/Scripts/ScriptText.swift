@@ -222,6 +222,9 @@ package struct ScriptConstants: Hashable, Sendable {
   /// The names of a session's clocks, in the order in which its record keeps them.
   private static let clocks = SessionClock.allCases.map(\.rawValue).joined(separator: " ")
 
+  /// How many bytes of events are written, on average, until a log is attended to.
+  private var attendBytes: Int { max(1, min(16_384, eventBytesMax / 256, eventsMax * 32)) }
+
   fileprivate var lua: String {
     """
     local REQ_KEEP_MS, EVENTS_MAX, AGENTS_MAX = \(reqKeepMs), \(eventsMax), \(agentsMax)
@@ -229,7 +232,7 @@ package struct ScriptConstants: Hashable, Sendable {
     local FIELDS_MAX, LINKS_MAX = \(fieldsMax), \(linksMax)
     local LINK_BYTES_MAX = \(ScriptConstants.linkBytesMax)
     local EVENT_BYTES_MAX, EVENT_SHARE_MAX = \(eventBytesMax), \(eventBytesMax / 16)
-    local ATTEND_BYTES, GROUP_KEEP_MS = \(min(16_384, eventBytesMax / 256)), \(groupKeepMs)
+    local ATTEND_BYTES, GROUP_KEEP_MS = \(attendBytes), \(groupKeepMs)
     local CLOCKS = '\(ScriptConstants.clocks)'
 
     """
