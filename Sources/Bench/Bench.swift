@@ -78,12 +78,12 @@ struct Bench {
       --pid NAME=PID    as above
 
     attack: callers who misbehave. KIND is drip (a byte every 250 ms), idle, deaf (they ask and
-    never read), hoard (most of a large request, and not its end), storm (connect, ask, close) or
-    reset (gone in the middle of a request).
+    never read), hoard (most of a large request, and not its end), large (imports of 15 MB that are
+    refused at their end), storm (connect, ask, close) or reset (gone in the middle of a request).
 
       --connections N   attackers, each with one connection at a time (default 50)
       --seconds N       for how long (default 3)
-      --secret-file F   what those who hoard say AUTH with (default: they do not)
+      --secret-file F   what hoard and large say AUTH with (default: they do not)
 
     echo: no load, but a server that answers every line as a LOCK is answered, and does nothing
     else; it prints where it listens, and serves until it is ended.

@@ -27,6 +27,13 @@ package final class Mailbox<Letter: Sendable>: Sendable {
     if wasEmpty { eventfd_write(wakeup, 1) }
   }
 
+  /// Waits until there are letters, and takes them all; for a thread without a loop.
+  package func awaitLetters() -> [Letter] {
+    var entry = pollfd(fd: wakeup, events: Int16(POLLIN), revents: 0)
+    while poll(&entry, 1, -1) < 0, errno == EINTR {}
+    return takeAll()
+  }
+
   fileprivate func takeAll() -> [Letter] {
     var count: eventfd_t = 0
     eventfd_read(wakeup, &count)

@@ -24,6 +24,8 @@ package enum JSONFault: Error, Equatable, Sendable {
   case syntax(at: Int, expected: JSONExpectation)
   /// The bracket at the offset would open one level more than is allowed.
   case tooDeep(at: Int)
+  /// The text has more of something than its limits allow.
+  case overLimit(RequestError)
 
   /// The caller's error for the fault in `part` of a line.
   ///
@@ -39,6 +41,7 @@ package enum JSONFault: Error, Equatable, Sendable {
     case .tooDeep(let at):
       RequestError(
         .badRequest, "\(part) is nested deeper than \(depthMax) levels at byte \(start + at)")
+    case .overLimit(let error): error
     }
   }
 }
@@ -56,6 +59,16 @@ package struct JSONValidator {
   private var at: Int
   private let end: Int
   private let depthMax: Int
+  private let limits: JSONLimits
+  /// Where the text has to have ended.
+  private var lastByte = Int.max
+  /// How many members or elements the value at depth 1 may still have, and that at depth 2.
+  private var outerLeft = Int.max
+  private var innerLeft = Int.max
+  /// Which of the limits of parts holds for the value at depth 2.
+  private var innerLimit: Int?
+  /// The name of the latest member at depth 1.
+  private var name = 0..<0
   private var depth = 0
   private var deepest = 0
   /// One bit per open bracket, the innermost lowest; a set bit is an object.
@@ -71,30 +84,41 @@ package struct JSONValidator {
     _ bytes: Span<UInt8>, from: Int, to: Int, depthMax: Int
   ) throws(JSONFault) -> Int {
     precondition(depthMax <= depthLimit, "JSONValidator: the depth limit is \(depthLimit)")
-    var validator = JSONValidator(at: from, end: to, depthMax: depthMax)
+    var validator = JSONValidator(at: from, end: to, depthMax: depthMax, .usual)
     try validator.run(bytes)
     return validator.deepest
+  }
+
+  /// The same of a value that has limits: the first part that is one too many ends the check.
+  package static func validate(
+    _ bytes: Span<UInt8>, from: Int, to: Int, _ limits: JSONLimits
+  ) throws(JSONFault) {
+    var validator = JSONValidator(at: from, end: to, depthMax: limits.depthMax, limits)
+    if let most = limits.bytes { validator.lastByte = from + most.most }
+    try validator.run(bytes)
   }
 
   /// Checks the string whose opening quote is at `from` and returns the offset after it.
   package static func endOfString(
     _ bytes: Span<UInt8>, from: Int, to: Int
   ) throws(JSONFault) -> Int {
-    var validator = JSONValidator(at: from, end: to, depthMax: 0)
+    var validator = JSONValidator(at: from, end: to, depthMax: 0, .usual)
     try validator.string(bytes)
     return validator.at
   }
 
-  private init(at: Int, end: Int, depthMax: Int) {
+  private init(at: Int, end: Int, depthMax: Int, _ limits: JSONLimits) {
     self.at = at
     self.end = end
     self.depthMax = depthMax
+    self.limits = limits
   }
 
   private mutating func run(_ bytes: Span<UInt8>) throws(JSONFault) {
     var awaited = Awaited.value
     while true {
       skipSpace(bytes)
+      if at > lastByte, let most = limits.bytes { throw .overLimit(most.error) }
       if at == end {
         if case .separator = awaited, depth == 0 { return }
         throw .syntax(at: at, expected: expectation(awaited))
@@ -104,11 +128,13 @@ package struct JSONValidator {
       case .firstElement where byte == ASCII.closeBracket, .firstKey where byte == ASCII.closeBrace:
         awaited = close()
       case .value, .firstElement:
+        if 1...2 ~= depth, objects & 1 == 0 { try countPart() }
         awaited = try value(bytes, orElse: awaited)
       case .key, .firstKey:
         guard byte == ASCII.quote else {
           throw .syntax(at: at, expected: expectation(awaited))
         }
+        if depth <= 2 { try countPart() }
         awaited = try key(bytes)
       case .separator:
         awaited = try separator(byte)
@@ -131,8 +157,8 @@ package struct JSONValidator {
     _ bytes: Span<UInt8>, orElse awaited: Awaited
   ) throws(JSONFault) -> Awaited {
     switch bytes[at] {
-    case ASCII.openBrace: return try open(object: true)
-    case ASCII.openBracket: return try open(object: false)
+    case ASCII.openBrace: return try open(bytes, object: true)
+    case ASCII.openBracket: return try open(bytes, object: false)
     case ASCII.quote: try string(bytes)
     case ASCII.minus, ASCII.zero...ASCII.nine: try number(bytes)
     case UInt8(ascii: "t"): try literal(bytes, "true")
@@ -143,13 +169,47 @@ package struct JSONValidator {
     return .separator
   }
 
-  private mutating func open(object: Bool) throws(JSONFault) -> Awaited {
+  private mutating func open(
+    _ bytes: Span<UInt8>, object: Bool
+  ) throws(JSONFault) -> Awaited {
     if depth == depthMax { throw .tooDeep(at: at) }
     depth += 1
+    if depth == 1 {
+      outerLeft = (object ? limits.members : limits.elements)?.most ?? .max
+    } else if depth == 2 {
+      innerLimit = limitOfPart(bytes)
+      innerLeft = innerLimit.map { limits.parts[$0].limit.most } ?? .max
+    }
     deepest = max(deepest, depth)
     objects = objects << 1 | (object ? 1 : 0)
     at += 1
     return object ? .firstKey : .firstElement
+  }
+
+  /// Which of the limits of parts holds for the value that opens at depth 2 as a member's.
+  private func limitOfPart(_ bytes: Span<UInt8>) -> Int? {
+    guard !limits.parts.isEmpty, objects & 1 == 1 else { return nil }
+    return limits.parts.indices.first { index in
+      let word = limits.parts[index].name
+      guard word.utf8CodeUnitCount == name.count else { return false }
+      for at in 0..<name.count where bytes[name.lowerBound + at] != word.utf8Start[at] {
+        return false
+      }
+      return true
+    }
+  }
+
+  /// Counts a member or an element of the value at depth 1 or 2.
+  private mutating func countPart() throws(JSONFault) {
+    guard depth == 1 else {
+      innerLeft -= 1
+      guard innerLeft < 0, let innerLimit else { return }
+      throw .overLimit(limits.parts[innerLimit].limit.error)
+    }
+    outerLeft -= 1
+    guard outerLeft < 0 else { return }
+    let limit = objects & 1 == 1 ? limits.members : limits.elements
+    if let limit { throw .overLimit(limit.error) }
   }
 
   private mutating func close() -> Awaited {
@@ -160,7 +220,9 @@ package struct JSONValidator {
   }
 
   private mutating func key(_ bytes: Span<UInt8>) throws(JSONFault) -> Awaited {
+    let start = at + 1
     try string(bytes)
+    if depth == 1 { name = start..<at - 1 }
     skipSpace(bytes)
     guard at < end, bytes[at] == ASCII.colon else { throw .syntax(at: at, expected: .colon) }
     at += 1

@@ -94,6 +94,15 @@ package struct LineFramer: Sendable {
     }
   }
 
+  /// Gives away the joined line that `held` is, without a copy.
+  package mutating func takeJoinedLine() -> [UInt8] {
+    guard case .joinedLineRead = state else {
+      preconditionFailure("LineFramer: there is no joined line to give away")
+    }
+    defer { startLine() }
+    return held
+  }
+
   /// Finds the next frame of `chunk` and moves `offset` past what it used.
   package mutating func next(in chunk: Span<UInt8>, at offset: inout Int) -> Frame {
     if case .joinedLineRead = state { startLine() }

@@ -25,8 +25,9 @@ package struct RequestParser: ~Copyable {
 
   private let wordsMax: Int
   private let optionsMax: Int
-  private let deepVerb: StaticString
-  private let deepPayloadDepthMax: Int
+  /// The limits of a payload, by the line, its verb and its words.
+  package typealias PayloadLimits = (Span<UInt8>, Range<Int>, [Token]) -> JSONLimits
+  private let limits: PayloadLimits
   /// Whether the line has characters that only a JSON string may have.
   private var hasHighControls = false
 
@@ -36,16 +37,13 @@ package struct RequestParser: ~Copyable {
   }
 
   /// Makes a parser with other limits.
-  ///
-  /// The payload of `deepVerb`, in any case, may nest deeper than others, 128 deep at most.
   package init(
-    wordsMax: Int, optionsMax: Int = Self.optionsMaxDefault, deepVerb: StaticString = "",
-    deepPayloadDepthMax: Int = Self.payloadDepthMaxDefault
+    wordsMax: Int, optionsMax: Int = Self.optionsMaxDefault,
+    limits: @escaping PayloadLimits = { _, _, _ in .usual }
   ) {
     self.wordsMax = wordsMax
     self.optionsMax = optionsMax
-    self.deepVerb = deepVerb
-    self.deepPayloadDepthMax = deepPayloadDepthMax
+    self.limits = limits
     words.reserveCapacity(Self.wordsMaxDefault)
     options.reserveCapacity(Self.optionsMaxDefault)
   }
@@ -215,12 +213,11 @@ package struct RequestParser: ~Copyable {
   private mutating func parsePayload(
     _ line: Span<UInt8>, from start: Int
   ) throws(RequestError) -> Int {
-    let isDeep = CaseInsensitive.equal(line, verb, deepVerb)
-    let depthMax = isDeep ? deepPayloadDepthMax : Self.payloadDepthMaxDefault
+    let limits = limits(line, verb, words)
     do {
-      try JSONValidator.validate(line, from: start, to: line.count, depthMax: depthMax)
+      try JSONValidator.validate(line, from: start, to: line.count, limits)
     } catch {
-      throw RequestParser.error(error, in: "payload", of: line, depthMax: depthMax)
+      throw RequestParser.error(error, in: "payload", of: line, depthMax: limits.depthMax)
     }
     payload = start..<line.count
     return line.count

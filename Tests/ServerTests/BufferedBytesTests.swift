@@ -94,6 +94,13 @@ private final class Owner: ConnectionOwner {
   }
   func keeps(more count: Int) { bytes += count }
   func readingPaused(_ connection: Connection) { readingPauses += 1 }
+  /// Large lines that are being read.
+  var large: [[UInt8]] = []
+  func largeLineReceived(_ connection: Connection, _ line: [UInt8]) {
+    large.append(line)
+    asked.append(connection.takeRequest())
+    connection.hold()
+  }
   func longLineBegins(_ connection: Connection) -> Bool {
     longLines += 1
     return longLines <= 1
@@ -145,7 +152,12 @@ private struct BufferedLine {
   }
 
   /// Sends so many bytes of a line that does not end.
-  func sendPart(_ count: Int) { send([UInt8](repeating: 0x61, count: count)) }
+  func sendPart(_ count: Int) {
+    // The kernel takes no more than 200 KiB at once.
+    for start in stride(from: 0, to: count, by: 100_000) {
+      send([UInt8](repeating: 0x61, count: min(100_000, count - start)))
+    }
+  }
 
   /// Reads at most `count` of the bytes that have come; returns how many it read.
   @discardableResult func receive(_ most: Int = .max) -> Int {
@@ -228,6 +240,47 @@ struct MemoryPressureConnectionTests {
     #expect(line.owner.lineLengths == [4])
     line.owner.longLines = 0
     line.end()
+  }
+
+  @Test func `a large line is given away, and what is behind it waits until it was read`() throws {
+    var settings = Settings()
+    settings.lineBytesMax = 8_192
+    let line = try BufferedLine(settings)
+    let length = Connection.largeLineBytes
+    line.send(Array("IMPORT ".utf8))
+    line.sendPart(length - 7)
+    line.send(Array("\n".utf8))
+    #expect(line.owner.lineLengths == [length] && line.owner.large.isEmpty)
+    line.send(Array("IMPORT ".utf8))
+    line.sendPart(length - 6)
+    #expect(line.owner.longLines == 1 && line.owner.bytes > length)
+    line.send(Array("\nPING\nPI".utf8))
+    #expect(line.owner.large.map(\.count) == [length + 1])
+    #expect(line.owner.lineLengths == [length], "a request overtook the one before it")
+    #expect(line.owner.longLines == 1, "its place is free before it was read")
+    #expect(line.owner.bytes < 1_024, "it is counted twice")
+    line.connection.largeLineRead()
+    #expect(line.owner.longLines == 0)
+    line.owner.answer(line.connection, 0)
+    line.owner.endTurn(line.connection)
+    #expect(line.owner.lineLengths == [length, 4])
+    line.send(Array("NG\n".utf8))
+    #expect(line.owner.lineLengths == [length, 4, 4] && line.owner.bytes == 0)
+    line.end()
+  }
+
+  @Test func `a connection that ends gives the place of its large line back, once`() throws {
+    var settings = Settings()
+    settings.lineBytesMax = 8_192
+    let line = try BufferedLine(settings)
+    line.send(Array("IMPORT ".utf8))
+    line.sendPart(Connection.largeLineBytes)
+    line.send(Array("\n".utf8))
+    #expect(line.owner.large.count == 1 && line.owner.longLines == 1)
+    line.connection.abort(.broken)
+    #expect(line.owner.longLines == 0 && line.owner.bytes == 0)
+    line.connection.largeLineRead()
+    #expect(line.owner.longLines == 0 && line.owner.closedWith == .broken)
   }
 
   @Test func `a connection with many unread bytes is not read from until it has read`() throws {

@@ -25,6 +25,7 @@ struct ConnectionTurnTests {
     }
     func lineTooLong(_ connection: Connection, limitBytes: Int) {}
     func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {}
+    func largeLineReceived(_ connection: Connection, _ line: [UInt8]) {}
     func longLineBegins(_ connection: Connection) -> Bool { true }
     func longLineEnded(_ connection: Connection) {}
     func lineRefused(_ connection: Connection, _ why: LineRefusal) {}

@@ -33,7 +33,7 @@ struct DescriptorBudgetTests {
       #expect(limit < 64)
       return
     }
-    #expect(budget.callers + budget.admin + 15 + 5 * threads + 16 == limit)
+    #expect(budget.callers + budget.admin + 15 + 6 * threads + 16 == limit)
     #expect(1...budget.callers ~= budget.connectionsMax)
     #expect(budget.admin >= 4 && budget.admin <= max(4, limit / 8))
   }

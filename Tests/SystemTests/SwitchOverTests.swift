@@ -173,7 +173,8 @@ extension SystemSuites {
       let pair = try Pair()
       let worker = pair.worker
       let load = LockLoad { try worker.connect() }
-      for _ in 0..<3 {
+      var rounds = Rounds(3)
+      while rounds.next() {
         try load.awaitAcknowledged(100)
         try pair.switchOver(losesNothing: true)
       }

@@ -36,6 +36,20 @@ import Wire
     return heard(&framer, [text.bytes])
   }
 
+  @Test func `a joined line is given away once, and the framer goes on behind it`() {
+    var framer = LineFramer(lineBytesMax: 100)
+    var offset = 0
+    #expect(framer.next(in: "a long ".bytes.span, at: &offset) == .needMore)
+    offset = 0
+    let rest = "line\r\nnext\nlast".bytes
+    #expect(framer.next(in: rest.span, at: &offset) == .joinedLine)
+    #expect(framer.takeJoinedLine().text == "a long line")
+    #expect(framer.held.isEmpty && framer.heldBytes == 0 && !framer.holdsPartialLine)
+    #expect(framer.next(in: rest.span, at: &offset) == .line(6..<10))
+    #expect(framer.next(in: rest.span, at: &offset) == .needMore)
+    #expect(framer.held.text == "last")
+  }
+
   @Test(arguments: [1, 2, 7, 100])
   func `lines that begin with the prefix have a limit of their own`(chunk: Int) {
     let text = "import 78901\nIMPORT 789012\nIMPORTS 9\n123456789\nIMPOR\nB\nIMPORT 78\r\nC\n"

@@ -132,7 +132,10 @@ import Wire
     func nested(_ depth: Int) -> [UInt8] {
       ("A " + String(repeating: "[", count: depth) + String(repeating: "]", count: depth)).bytes
     }
-    var parser = RequestParser(wordsMax: 8, deepVerb: "DEEP", deepPayloadDepthMax: 72)
+    let deepest = JSONLimits(depthMax: 72)
+    var parser = RequestParser(wordsMax: 8) { line, verb, _ in
+      CaseInsensitive.equal(line, verb, "DEEP") ? deepest : .usual
+    }
     try parser.parse(nested(64).span)
     for count in [65, 70, 100_000] {
       let text = "payload is nested deeper than 64 levels at byte 66"

@@ -11,8 +11,9 @@ private final class Attacker: FileWatchOwner {
   private var watch: FileWatch?
   private var isConnected = false
   private var again: LoopTimer?
-  /// How much of a large request is still to be sent.
+  /// How much of a large request is still to be sent, and how much of it was.
   private var toHoard = 0
+  private var hoarded = 0
 
   init(_ run: AttackRun) {
     self.run = run
@@ -43,9 +44,12 @@ private final class Attacker: FileWatchOwner {
       run.counts.opened += 1
       return connected(socket)
     }
-    if readiness.canWrite { return run.attack == .hoard ? hoard(socket) : shout(socket) }
+    if readiness.canWrite { return run.attack == .deaf ? shout(socket) : hoard(socket) }
     switch socket.read(into: run.readBuffer) {
-    case .moved: if run.attack == .storm { restart(isByWorker: false) }
+    case .moved:
+      if run.attack == .storm { restart(isByWorker: false) }
+      // The reply to AUTH, or to the whole import.
+      if run.attack == .large, toHoard == 0 { beginImport(socket) }
     case .wouldBlock: break
     case .ended, .broken: restart(isByWorker: true)
     }
@@ -61,6 +65,9 @@ private final class Attacker: FileWatchOwner {
       if let secret = run.secret { send("AUTH \(secret)\n", socket) }
       toHoard = AttackRun.hoardedBytes
       watch?.want(.write)
+    case .large:
+      toHoard = 0
+      send(run.secret.map { "AUTH \($0)\n" } ?? "PING\n", socket)
     case .reset:
       send("LOCK attack-\(run.counts.opened % 1_000) a ttl=1s\nEVENTS d wait=1m\nLOCK half", socket)
       socket.resetOnClose()
@@ -82,17 +89,30 @@ private final class Attacker: FileWatchOwner {
     }
   }
 
-  /// Sends what goes out of a large request, and when that is most of it, waits.
+  private func beginImport(_ socket: Socket) {
+    send("IMPORT {\"x\":[", socket)
+    (toHoard, hoarded) = (AttackRun.importedBytes, 0)
+    watch?.want(.write)
+  }
+
+  /// Sends what goes out of a large request and, when that is most of it, waits or ends an import.
   private func hoard(_ socket: Socket) {
-    let outcome = run.part.withUnsafeBytes { bytes in
-      socket.write(UnsafeRawBufferPointer(rebasing: bytes[..<min(bytes.count, toHoard)]))
+    let part = run.attack == .large ? run.importPart : run.part
+    let from = hoarded % AttackRun.importUnit.count
+    let outcome = part.withUnsafeBytes { bytes in
+      let to = min(bytes.count, from + toHoard)
+      return socket.write(UnsafeRawBufferPointer(rebasing: bytes[from..<to]))
     }
     switch outcome {
-    case .moved(let count): toHoard -= count
+    case .moved(let count):
+      toHoard -= count
+      hoarded += count
     case .wouldBlock: break
     case .ended, .broken: return restart(isByWorker: true)
     }
-    if toHoard == 0 { watch?.want(.read) }
+    guard toHoard == 0 else { return }
+    if run.attack == .large { send("0]}\n", socket) }
+    watch?.want(.read)
   }
 
   private func send(_ text: String, _ socket: Socket) {
@@ -129,6 +149,10 @@ final class AttackRun {
   /// A part of a large request; a worker takes 1 MiB for one by default.
   let part = [UInt8](repeating: 0x78, count: 1 << 16)
   static let hoardedBytes = 1_000_000
+  /// What an import has many of, and a part of it.
+  static let importUnit = Array("[],".utf8)
+  let importPart = Array(repeating: importUnit, count: 1 << 14).flatMap { $0 }
+  static let importedBytes = 5_000_000 * importUnit.count
   let secret: String?
   let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
   var counts = Counts()

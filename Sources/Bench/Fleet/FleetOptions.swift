@@ -13,6 +13,8 @@ enum Attack: String, CaseIterable {
   case deaf
   /// They send most of a large request, and never its end.
   case hoard
+  /// They import one session after another that takes long to read and is refused.
+  case large
   /// They connect, ask once and go, one after another.
   case storm
   /// They break the connection in the middle of what they ask.

@@ -90,10 +90,6 @@ final class Connection: FileWatchOwner, Subscriber {
     watch?.want(isShakingHands ? transport.wants.or(.read) : .read)
   }
 
-  var isClosed: Bool { machine.isClosed }
-  var takesRequests: Bool { machine.takesRequests }
-  /// Whether it takes no more requests, for good.
-  var isEnding: Bool { machine.isEnding }
   /// Whether the kernel has input that was not read yet.
   var hasUnreadInput: Bool { transport.hasInput }
   /// Whether the caller awaits nothing and no part of a request has come.
@@ -172,10 +168,6 @@ final class Connection: FileWatchOwner, Subscriber {
     framer.lineBytesMax = min(lineBytesMax, bytesMax)
     framer.longLineBytesMax = min(longLineBytesMax, bytesMax)
   }
-
-  private static let unknownBytesMax = 4_096
-  /// The bytes of a line, and of replies, that are kept for a connection under memory pressure.
-  static let littleBytes = Backlog.littleBytes
 
   private var readsInput: Bool {
     machine.takesRequests
@@ -315,9 +307,11 @@ extension Connection {
     }
   }
 
-  /// Lines that are taken of one connection before the others have their turn: with more, fifty
-  /// callers that send without end would hold up all others for seconds.
-  static let linesPerTurn = 128
+  /// The large line is read, and the connection goes on.
+  func largeLineRead() {
+    endLongLine()
+    release()
+  }
 
   /// Takes lines until there are none, the connection is parked, or the turn's share is used up.
   private func take(_ chunk: UnsafeBufferPointer<UInt8>) {
@@ -337,6 +331,12 @@ extension Connection {
         owner.lineReceived(self, UnsafeBufferPointer(rebasing: chunk[range]))
       case .joinedLine:
         lineSinceMs = nil
+        guard framer.held.count <= Connection.largeLineBytes else {
+          let line = framer.takeJoinedLine()
+          account()
+          owner.largeLineReceived(self, line)
+          continue
+        }
         framer.held.withUnsafeBufferPointer { owner.lineReceived(self, $0) }
         framer.discardLine()
         endLongLine()

@@ -18,6 +18,8 @@ protocol ConnectionOwner: AnyObject {
   var readBuffer: UnsafeMutableRawBufferPointer { get }
   /// A line is there; the bytes are good during the call.
   func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>)
+  /// A line over `Connection.largeLineBytes` is there; call its `largeLineRead` when that was read.
+  func largeLineReceived(_ connection: Connection, _ line: [UInt8])
   /// It has begun as another protocol's; nothing that it has sent may be taken for a request.
   func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol)
   /// A line was over its limit.

@@ -19,8 +19,9 @@ struct DescriptorBudget: Equatable {
   /// What an operator can do.
   static let fix = "allow more open files (ulimit -n, LimitNOFILE=) or lower --max-connections"
 
-  /// The descriptors of a serving thread: poller, mailbox, Redis, and a resolver's mailbox.
-  private static let perThread = 5
+  /// The descriptors of a serving thread: poller, mailbox, Redis, a resolver's mailbox, and that of
+  /// its line reader.
+  private static let perThread = 6
   /// Those of the control loop: four connections to Redis and their resolvers, and files that are
   /// open for a moment.
   private static let control = 16

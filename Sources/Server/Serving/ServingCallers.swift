@@ -35,21 +35,13 @@ extension ServingLoop: ConnectionOwner {
   func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {
     var ticket = take(from: connection, lineBytes: line.count)
     do throws(RequestError) {
-      if isStopping { connection.drainTally.requests += 1 }
-      if isShedding {
-        connection.drainTally.hasNotice = true
-        throw ServingLoop.draining
-      }
+      try shedIfDraining(connection)
       try parser.parse(line.span)
-      guard let index = verbs.index(line.span, parser.verb) else {
-        let name = EchoText.quoted(line.span, parser.verb)
-        throw RequestError(.unknownVerb, "there is no verb \(name); HELP lists them")
-      }
+      let index = try verbs.find(line.span, parser.verb)
       ticket.verb = index
       let verb = VerbTable.all[index]
       guard inFlight <= inFlightMax || verb.isAboutConnection else {
-        throw RequestError(
-          .overloaded, "too many requests are under way; nothing was done, retry after a pause")
+        throw ServingLoop.tooManyRequests
       }
       if line.count > Connection.littleBytes, hasMemoryPressure, !verb.isAboutConnection {
         counters.add(.pressureRequests)
@@ -60,6 +52,17 @@ extension ServingLoop: ConnectionOwner {
       answer(ticket, ServingLoop.withoutSecret(error, line))
     }
   }
+
+  /// Counts a request during a drain, and refuses it in the drain's last part.
+  private func shedIfDraining(_ connection: Connection) throws(RequestError) {
+    if isStopping { connection.drainTally.requests += 1 }
+    guard isShedding else { return }
+    connection.drainTally.hasNotice = true
+    throw ServingLoop.draining
+  }
+
+  private static let tooManyRequests = RequestError(
+    .overloaded, "too many requests are under way; nothing was done, retry after a pause")
 
   /// The error for long requests, or replies, under memory pressure.
   static func memoryLimitReached(_ what: String) -> RequestError {
@@ -88,15 +91,23 @@ extension ServingLoop: ConnectionOwner {
     _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>
   ) throws(RequestError) {
     try site.arguments.bind(verb, parser, line.span)
+    try runBound(verb, connection, ticket, line)
+  }
+
+  /// Runs a request whose words and options are the site's now.
+  private func runBound(
+    _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>,
+    _ read: ReadRequest? = nil
+  ) throws(RequestError) {
     guard !site.arguments.decoded.isEmpty else {
-      try makeCall(verb, connection, ticket, line).run()
+      try makeCall(verb, connection, ticket, line, read).run()
       return
     }
     // Quoted words were decoded into a copy, which has to stay where it is during the call.
     let decoded = site.arguments.decoded
     let failure: RequestError? = decoded.withUnsafeBufferPointer { text in
       do throws(RequestError) {
-        try makeCall(verb, connection, ticket, text).run()
+        try makeCall(verb, connection, ticket, text, read).run()
         return nil
       } catch {
         return error
@@ -106,11 +117,60 @@ extension ServingLoop: ConnectionOwner {
   }
 
   private func makeCall(
-    _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>
+    _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>,
+    _ read: ReadRequest?
   ) -> Call {
     Call(
       context: self, caller: connection, verb: verb, site: site,
-      checksAccess: principals != nil, ticket: ticket, text: text)
+      checksAccess: principals != nil, ticket: ticket, text: text, read: read)
+  }
+
+  func largeLineReceived(_ connection: Connection, _ line: [UInt8]) {
+    let ticket = take(from: connection, lineBytes: line.capacity)
+    do throws(RequestError) {
+      try shedIfDraining(connection)
+      guard inFlight <= inFlightMax else { throw ServingLoop.tooManyRequests }
+      guard !hasMemoryPressure else {
+        counters.add(.pressureRequests)
+        throw ServingLoop.memoryLimitReached("requests")
+      }
+      // The requests behind it must see what it does.
+      connection.hold()
+      lineReader.read(
+        LargeLine(
+          ticket: ticket, bytes: line, beginsByMs: loop.nowMs + settings.requestTimeoutMs))
+    } catch {
+      connection.largeLineRead()
+      answer(ticket, error)
+    }
+  }
+
+  /// Goes on with a large request; its time starts now.
+  func lineRead(_ line: ReadLine) {
+    var ticket = line.ticket
+    ticket.arrivedNs = loop.nowNs
+    guard let connection = connections[ConnectionID(packed: ticket.client)], !connection.isClosed
+    else { return forget(ticket) }
+    // A request of several steps holds it again.
+    connection.largeLineRead()
+    do throws(RequestError) {
+      let read = try line.outcome.get()
+      site.arguments = read.arguments
+      // They may have a copy of the line.
+      defer { site.arguments = Arguments(deviceIDs: settings.deviceIDs) }
+      let failure: RequestError? = line.bytes.withUnsafeBufferPointer { bytes in
+        do throws(RequestError) {
+          try runBound(VerbTable.all[ticket.verb], connection, ticket, bytes, read)
+          return nil
+        } catch {
+          return error
+        }
+      }
+      if let failure { throw failure }
+    } catch {
+      let failure = line.bytes.withUnsafeBufferPointer { ServingLoop.withoutSecret(error, $0) }
+      answer(ticket, failure)
+    }
   }
 
   func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {

@@ -33,6 +33,8 @@ enum ServingOrder: Sendable {
   case corruptEvents(Int)
   /// Where the logs end, as a watch had asked.
   case tailAnswer(TailAnswer)
+  /// A large line was read.
+  case lineRead(ReadLine)
 }
 
 /// One thread's share of the worker.
@@ -57,8 +59,9 @@ final class ServingLoop {
   /// Whether connections may still come.
   var isAccepting: Bool { acceptor != nil }
   var connections = ConnectionTable()
-  var parser = RequestParser(
-    wordsMax: 1_001, deepVerb: "IMPORT", deepPayloadDepthMax: ExportedRecord.depthMax)
+  var parser = VerbTable().makeParser()
+  /// Reads large lines on a thread of its own.
+  let lineReader: LineReader
   var turnEnd = TurnEnd()
   var buffers = BufferPool()
   private var replyLine: [UInt8] = []
@@ -91,12 +94,13 @@ final class ServingLoop {
   /// `serves` is called once, when the connection to Redis is up for the first time.
   init(
     _ loop: EventLoop, _ shared: SharedState, index: Int, setup: RedisSetup,
-    serves: @escaping () -> Void
+    _ lineReader: LineReader, serves: @escaping () -> Void
   ) {
     self.loop = loop
     self.shared = shared
     settings = shared.settings
     self.serves = serves
+    self.lineReader = lineReader
     counters = shared.counters[index]
     principals = shared.principals.withLock { $0 }
     store = Store(
@@ -161,6 +165,7 @@ final class ServingLoop {
     case .events(let events): subscriptions.received(events)
     case .corruptEvents(let count): store.noteCorrupt(count, "entries of the event log")
     case .tailAnswer(let answer): subscriptions.begun(answer)
+    case .lineRead(let line): lineRead(line)
     }
   }
 }

@@ -13,7 +13,13 @@ enum ServingThread {
     defer { reports.post(.ended) }
     do throws(SystemError) {
       let loop = try EventLoop()
-      let server = ServingLoop(loop, shared, index: index, setup: setup) {
+      let lineReader = try LineReader(shared.settings) { orders.post(.lineRead($0)) }
+      let reading = try lineReader.start(index: index)
+      defer {
+        lineReader.stop()
+        reading.join()
+      }
+      let server = ServingLoop(loop, shared, index: index, setup: setup, lineReader) {
         reports.post(.serves)
       }
       let reader = MailboxReader(loop, orders) { server.obey($0) }

@@ -1,5 +1,5 @@
 // Owns: the step from a parsed line to typed values, as the verb declares them. Runs on the loop's
-// thread; one value is used again for every request.
+// thread, where one value is used again for every request, or its line reader's.
 
 internal import SessionModel
 package import Settings
@@ -7,7 +7,7 @@ internal import Store
 package import Wire
 
 /// A checked value: where its text stands, and its number if it has one.
-package struct Argument {
+package struct Argument: Sendable {
   package var token: Token
   package var number: Int64
 }
@@ -16,7 +16,7 @@ package struct Argument {
 ///
 /// Where devices are UUIDs, this is the one place that makes one spelling of a device's two: keys,
 /// partitions, rights and replies are made from what stands here.
-package struct Arguments {
+package struct Arguments: Sendable {
   package private(set) var words: [Argument] = []
   private var options = [Argument?](repeating: nil, count: OptionName.allCases.count)
   /// Those of the options that are given, which most requests do without.
@@ -278,6 +278,8 @@ package struct Arguments {
     var parts: [Range<Int>] = []
     var start = token.start
     for at in token.range where text[at] == UInt8(ascii: "/") {
+      // A line of slashes is not kept.
+      guard parts.count < 3 else { throw bad }
       parts.append(start..<at)
       start = at + 1
     }
@@ -329,5 +331,25 @@ extension ParsedOption {
       at += 1
     }
     return true
+  }
+}
+
+/// What was made of a payload for its verb.
+protocol ReadPayload: Sendable {}
+
+/// A large request that was read beside its loop.
+///
+/// A class, so that a call keeps one reference.
+package final class ReadRequest: Sendable {
+  package let arguments: Arguments
+  /// The payload of a verb whose payload takes long to read.
+  let payload: (any ReadPayload)?
+  /// That of a request with `req=`.
+  let fingerprint: String?
+
+  init(_ arguments: Arguments, _ payload: (any ReadPayload)?, _ fingerprint: String?) {
+    self.arguments = arguments
+    self.payload = payload
+    self.fingerprint = fingerprint
   }
 }

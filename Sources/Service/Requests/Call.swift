@@ -38,11 +38,13 @@ package struct Call: ~Copyable {
   package let ticket: Ticket
   /// The line, or its copy with decoded words: what the arguments' tokens point into.
   package let text: UnsafeBufferPointer<UInt8>
+  /// What the line reader has made of a large request; nil for others.
+  package let read: ReadRequest?
 
   package init(
     context: __shared any RequestContext, caller: __shared any RequestCaller, verb: __shared Verb,
     site: CallSite,
-    checksAccess: Bool, ticket: Ticket, text: UnsafeBufferPointer<UInt8>
+    checksAccess: Bool, ticket: Ticket, text: UnsafeBufferPointer<UInt8>, read: ReadRequest? = nil
   ) {
     self.context = context
     self.caller = caller
@@ -51,6 +53,7 @@ package struct Call: ~Copyable {
     self.checksAccess = checksAccess
     self.ticket = ticket
     self.text = text
+    self.read = read
   }
 
   package var shared: SharedState { site.shared }

@@ -5,6 +5,10 @@ internal import Wire
 
 /// How a chat's configuration is merged: at the top level, as RFC 7396 has it.
 enum ChatConfiguration {
+  static let limit = JSONLimit(
+    Members.bytesMax,
+    RequestError(.tooLarge, "a chat's configuration may have \(Members.bytesMax) bytes"))
+
   /// The members of one object after those of another were merged into it.
   ///
   /// A null removes; what is no object has no members, and neither has an old value that is no

@@ -9,7 +9,9 @@ package import Store
 package import Wire
 
 /// An exported session, checked.
-package struct ExportedRecord {
+///
+/// Unchecked because of its payload, which it has only while it is made.
+package struct ExportedRecord: ReadPayload, @unchecked Sendable {
   /// How deep a payload may nest: a message, which may nest 64 deep, lies five levels down.
   package static let depthMax = RequestParser.payloadDepthMaxDefault + 5
 
@@ -23,12 +25,13 @@ package struct ExportedRecord {
   package private(set) var links: [LinkName] = []
   /// The thread, unless it is the session's id.
   private var thread: LinkName?
-  private let text: UnsafeBufferPointer<UInt8>
+  /// The payload while the record is made, then nothing.
+  private(set) var text: UnsafeBufferPointer<UInt8>
   /// Where the payload begins in its line: what error texts count from.
-  private let start: Int
-  private let settings: Settings
+  let start: Int
+  let settings: Settings
   /// No member was changed later.
-  private var latestRev: Int64 = 0
+  private(set) var latestRev: Int64 = 0
 
   package init(
     _ payload: UnsafeBufferPointer<UInt8>, at start: Int, _ settings: Settings
@@ -57,6 +60,7 @@ package struct ExportedRecord {
     try readMembers(whole)
     try readLinks(whole)
     try readChats(whole)
+    text = UnsafeBufferPointer(start: nil, count: 0)
   }
 
   /// Whether nothing needs a reservation.
@@ -195,10 +199,10 @@ package struct ExportedRecord {
       }
       for ref in try elements(refs, "links") {
         links.append(LinkName(kind: kind, ref: try id(ref, "a link's ref")))
+        guard links.count <= settings.linksMax else {
+          throw RequestError(.quota, "a session may have \(settings.linksMax) links")
+        }
       }
-    }
-    guard links.count <= settings.linksMax else {
-      throw RequestError(.quota, "a session may have \(settings.linksMax) links")
     }
     guard Set(links).count == links.count else {
       throw ExportedRecord.bad("a link stands there twice")
@@ -215,7 +219,7 @@ package struct ExportedRecord {
   // MARK: Chats
 
   private mutating func readChats(_ whole: [String: Range<Int>]) throws(RequestError) {
-    let chats = try elements(try need(whole, "chats"), "chats")
+    let chats = try elements(try need(whole, "chats"), "chats", most: settings.chatsMax)
     guard chats.count <= settings.chatsMax else {
       throw RequestError(
         .quota, "quota exceeded: \(chats.count) of \(settings.chatsMax) chats in this session")
@@ -283,10 +287,10 @@ package struct ExportedRecord {
     if let dropped = members["dropped"] {
       set("d:\(chat)", try number(dropped, "dropped", 0...latest))
     }
-    let list = try elements(try need(members, "messages"), "messages")
+    let list = try elements(try need(members, "messages"), "messages", most: settings.messagesMax)
     guard list.count <= settings.messagesMax else {
       throw RequestError(
-        .quota, "a chat may have \(settings.messagesMax) messages, and this one has \(list.count)")
+        .quota, "a chat may have \(settings.messagesMax) messages, and this one has more")
     }
     var before: Int64 = 0
     for range in list {
@@ -307,193 +311,5 @@ package struct ExportedRecord {
       messages.add(json)
     }
     return name
-  }
-}
-
-// MARK: Reading JSON
-
-extension ExportedRecord {
-  /// The greatest number of an export: thirteen digits, which times have until the year 2286.
-  ///
-  /// The scripts count on from what is imported, and write fourteen digits exactly.
-  private static let numberMax: Int64 = 9_999_999_999_999
-
-  private func isNull(_ range: Range<Int>) -> Bool { text[range].elementsEqual("null".utf8) }
-
-  private func need(
-    _ members: [String: Range<Int>], _ name: String
-  ) throws(RequestError) -> Range<Int> {
-    guard let range = members[name] else { throw ExportedRecord.bad("\(name) is missing") }
-    return range
-  }
-
-  /// The members of an object, in the order of the text.
-  private func list(
-    _ range: Range<Int>, _ name: String
-  ) throws(RequestError) -> [(String, Range<Int>)] {
-    guard text[range].first == UInt8(ascii: "{") else {
-      throw ExportedRecord.bad("\(name) is not an object")
-    }
-    var found: [(String, Range<Int>)] = []
-    var members = JSONMembers(range.lowerBound, range.upperBound)
-    while let (key, value) = members.next(in: text.span) {
-      found.append((String(decoding: try memberName(key), as: UTF8.self), value))
-    }
-    return found
-  }
-
-  /// The name of a member; half of a surrogate pair in it is kept as it is.
-  private func memberName(_ key: Token) throws(RequestError) -> [UInt8] {
-    var bytes: [UInt8] = []
-    try JSONString.decode(text.span, key, halves: .kept, into: &bytes)
-    return bytes
-  }
-
-  /// The caller's own fields in the order of the text, each once, with its last value.
-  private func fieldMembers(
-    _ whole: [String: Range<Int>]
-  ) throws(RequestError) -> [(key: [UInt8], value: Range<Int>)] {
-    guard let range = whole["fields"] else { return [] }
-    guard text[range].first == UInt8(ascii: "{") else {
-      throw ExportedRecord.bad("fields is not an object")
-    }
-    var found: [[UInt8]: Range<Int>] = [:]
-    var members = JSONMembers(range.lowerBound, range.upperBound)
-    while let (key, value) = members.next(in: text.span) { found[try memberName(key)] = value }
-    return found.sorted { $0.value.lowerBound < $1.value.lowerBound }
-  }
-
-  private func object(
-    _ range: Range<Int>, _ name: String
-  ) throws(RequestError) -> [String: Range<Int>] {
-    Dictionary(try list(range, name)) { _, last in last }
-  }
-
-  /// The members of the object `name`; none if it is missing.
-  private func members(
-    _ whole: [String: Range<Int>], _ name: String
-  ) throws(RequestError) -> [(key: String, value: Range<Int>)] {
-    guard let range = whole[name] else { return [] }
-    // In the order of the text: what is written in another order is not the same byte for byte.
-    return try object(range, name).sorted { $0.value.lowerBound < $1.value.lowerBound }
-  }
-
-  private func elements(
-    _ range: Range<Int>, _ name: String
-  ) throws(RequestError) -> [Range<Int>] {
-    guard text[range].first == UInt8(ascii: "[") else {
-      throw ExportedRecord.bad("\(name) is not an array")
-    }
-    var found: [Range<Int>] = []
-    var elements = JSONElements(range.lowerBound, range.upperBound)
-    while let element = elements.next(in: text.span) { found.append(element) }
-    return found
-  }
-
-  private func number(
-    _ range: Range<Int>, _ name: String, _ allowed: ClosedRange<Int64> = 0...numberMax
-  ) throws(RequestError) -> Int64 {
-    let digits = text[range]
-    guard digits.count <= 16, digits.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }),
-      let number = Int64(String(decoding: digits, as: UTF8.self)), allowed ~= number
-    else { throw ExportedRecord.bad("\(name) is not a whole number in its range") }
-    return number
-  }
-
-  /// The number `name`; 0 if it is missing and may be.
-  private func number(
-    _ members: [String: Range<Int>], _ name: String,
-    _ allowed: ClosedRange<Int64> = 0...numberMax
-  ) throws(RequestError) -> Int64 {
-    guard let range = members[name] else {
-      guard ["floor", "updated_at", "ended_at"].contains(name) else {
-        throw ExportedRecord.bad("\(name) is missing")
-      }
-      return 0
-    }
-    return try number(range, name, allowed)
-  }
-
-  /// An array of so many numbers; zeros if it is missing and may be.
-  private func numbers(
-    _ members: [String: Range<Int>], _ name: String, count: Int
-  ) throws(RequestError) -> [Int64] {
-    guard let range = members[name] else {
-      guard name != "clocks" else { throw ExportedRecord.bad("clocks are missing") }
-      return Array(repeating: 0, count: count)
-    }
-    var found: [Int64] = []
-    for element in try elements(range, name) { found.append(try number(element, name)) }
-    guard found.count == count else {
-      throw ExportedRecord.bad("\(name) are not \(count) numbers")
-    }
-    return found
-  }
-
-  private func string(_ range: Range<Int>, _ name: String) throws(RequestError) -> String {
-    guard text[range].first == UInt8(ascii: "\""), range.count >= 2 else {
-      throw ExportedRecord.bad("\(name) is not a text")
-    }
-    var bytes: [UInt8] = []
-    let token = Token(start: range.lowerBound + 1, end: range.upperBound - 1, isQuoted: true)
-    do { try JSONString.decode(text.span, token, into: &bytes) } catch {
-      throw ExportedRecord.bad("\(name) has half of a surrogate pair")
-    }
-    return String(decoding: bytes, as: UTF8.self)
-  }
-
-  private func id(_ range: Range<Int>, _ name: String) throws(RequestError) -> String {
-    let id = try string(range, name)
-    if let fault = IDText.fault(id) { throw ExportedRecord.bad("\(name) is not an id: \(fault)") }
-    return id
-  }
-
-  /// A JSON text, or null, as it stands.
-  private func text(
-    _ range: Range<Int>, _ name: String
-  ) throws(RequestError) -> Slice<UnsafeBufferPointer<UInt8>> {
-    guard !isNull(range) else { return text[range] }
-    let bytesMax = ValueKind.storedTextBytesMax
-    guard try string(range, name).utf8.count <= bytesMax else {
-      throw ExportedRecord.bad("\(name) may have \(bytesMax) bytes")
-    }
-    return text[range]
-  }
-
-  /// Any value of the caller's, within the limits that it had when it was stored.
-  private func value(
-    _ range: Range<Int>
-  ) throws(RequestError) -> Slice<UnsafeBufferPointer<UInt8>> {
-    guard range.count <= Members.bytesMax else {
-      throw RequestError(.tooLarge, "a field or a message may have \(Members.bytesMax) bytes")
-    }
-    do {
-      try JSONValidator.validate(
-        text.span, from: range.lowerBound, to: range.upperBound,
-        depthMax: RequestParser.payloadDepthMaxDefault)
-    } catch {
-      throw error.requestError(
-        in: "a value of the payload", depthMax: RequestParser.payloadDepthMaxDefault, after: start)
-    }
-    return text[range]
-  }
-
-  /// `[revision]` or `[revision,value]`, as the record has it.
-  private func versioned(
-    _ range: Range<Int>, isText: Bool
-  ) throws(RequestError) -> (line: [UInt8], hasValue: Bool) {
-    let parts = try elements(range, "a field")
-    guard 1...2 ~= parts.count else {
-      throw ExportedRecord.bad("a field is not a revision and a value")
-    }
-    let rev = try number(parts[0], "a field's revision", 1...latestRev)
-    var line = Array("\(rev)".utf8)
-    guard parts.count == 2 else { return (line, false) }
-    guard !isNull(parts[1]) else {
-      throw ExportedRecord.bad("a field is null: one that was removed has its revision alone")
-    }
-    line.append(UInt8(ascii: " "))
-    line += isText ? try text(parts[1], "a member") : try value(parts[1])
-    return (line, true)
   }
 }

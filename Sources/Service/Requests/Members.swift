@@ -21,8 +21,10 @@ struct Members {
   static let bytesMax = 256 << 10
   /// The most bytes of a member's name.
   static let nameBytesMax = 1_024
-  /// More than this in one request is refused before anything else is looked at.
+  /// More than this in one request is refused while it is read.
   static let countMax = 512
+  static let limit = JSONLimit(
+    countMax, RequestError(.quota, "one request may write \(countMax) fields"))
 
   private var order: [[UInt8]] = []
   private var values: [[UInt8]: [UInt8]] = [:]
@@ -63,9 +65,7 @@ struct Members {
       var field = Array("f:".utf8)
       field.appendJSONString(name.span)
       set(field, payload[value])
-      guard order.count <= Members.countMax else {
-        throw RequestError(.quota, "one request may write \(Members.countMax) fields")
-      }
+      guard order.count <= Members.countMax else { throw Members.limit.error }
     }
   }
 
@@ -84,6 +84,8 @@ struct Members {
 enum Messages {
   /// So many in one request, which bounds how long it occupies Redis.
   static let countMax = 10_000
+  static let limit = JSONLimit(
+    countMax, RequestError(.tooLarge, "one request may say \(countMax) messages"))
 
   /// An object is one message, an array of objects several.
   ///
@@ -99,9 +101,7 @@ enum Messages {
     while let range = elements.next(in: payload.span) {
       try add(payload[range], to: &parts)
       count += 1
-      guard count <= countMax else {
-        throw RequestError(.tooLarge, "one request may say \(countMax) messages")
-      }
+      guard count <= countMax else { throw limit.error }
     }
     guard count > 0 else {
       throw RequestError(.badRequest, "an array of messages must have at least one")

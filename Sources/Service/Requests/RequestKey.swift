@@ -1,5 +1,5 @@
 // Owns: the idempotency key of a request with `req=`, and its fingerprint. Lives during one call of
-// the verb, on the loop's thread.
+// the verb, on the loop's thread; the fingerprint of a large request is its line reader's.
 
 internal import Access
 internal import Events
@@ -21,7 +21,8 @@ extension Call {
     }
     key += id
     key.append(UInt8(ascii: " "))
-    return key + Array(RequestFingerprint.text(of: self).utf8)
+    let fingerprint = read?.fingerprint ?? RequestFingerprint.text(of: verb, arguments, text)
+    return key + Array(fingerprint.utf8)
   }
 
   /// The same for a script.
@@ -37,22 +38,28 @@ enum RequestFingerprint {
   ///
   /// Numbers are hashed by value: `ttl=60` and `ttl=1m` are the same. A payload is hashed byte for
   /// byte.
-  static func text(of call: borrowing Call) -> String {
-    let (arguments, verb) = (call.arguments, call.verb)
+  ///
+  /// `text` is what the arguments' tokens point into.
+  static func text(
+    of verb: Verb, _ arguments: Arguments, _ text: UnsafeBufferPointer<UInt8>
+  ) -> String {
+    func bytes(_ range: Range<Int>) -> UnsafeBufferPointer<UInt8> {
+      UnsafeBufferPointer(rebasing: text[range])
+    }
     var parts = Parts()
     parts.add(verb.name.utf8)
     parts.add("\(arguments.words.count)".utf8)
-    for index in arguments.words.indices { parts.add(call.word(index)) }
+    for word in arguments.words { parts.add(bytes(word.token.range)) }
     for option in OptionName.allCases where option.isPartOfRequest {
       guard let argument = arguments[option] else { continue }
       parts.add(option.text.utf8)
       if option.kind.isNumber {
         parts.add("\(argument.number)".utf8)
-      } else if let bytes = call.option(option) {
-        parts.add(bytes)
+      } else {
+        parts.add(bytes(argument.token.range))
       }
     }
-    let payload = call.payload ?? UnsafeBufferPointer(start: nil, count: 0)
+    let payload = bytes(arguments.payload ?? 0..<0)
     return parts.bytes.withUnsafeBufferPointer { Hex.text(Digest.sha256Prefix($0, payload)) }
   }
 }

@@ -4,6 +4,16 @@ internal import Wire
 
 /// What a request changes in one session: messages that are said and members that are set.
 struct SessionChanges {
+  static let limits = JSONLimits(
+    members: JSONLimit(
+      countMax,
+      RequestError(
+        .badRequest, "the payload has over \(countMax) members: give each of \(names) once")),
+    parts: [("say", Messages.limit), ("set", Members.limit)])
+  /// More than there are names, for one that is repeated counts as its last value.
+  private static let countMax = 16
+  private static let names = "say, set, phase, step"
+
   private(set) var messages = Parts()
   private(set) var members: Members
 
@@ -25,8 +35,8 @@ struct SessionChanges {
       default:
         let shown = EchoText.quoted(name.span, name.indices)
         throw RequestError(
-          .badRequest, "the payload has the member \(shown), which is none of say, set, phase, step"
-        )
+          .badRequest,
+          "the payload has the member \(shown), which is none of \(SessionChanges.names)")
       }
     }
   }

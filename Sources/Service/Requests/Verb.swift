@@ -1,7 +1,7 @@
 // Owns: how a verb declares itself: its words, its options, its rights and its text for HELP.
 // A value; any thread.
 
-internal import Wire
+package import Wire
 
 /// Whether a verb takes a JSON payload.
 package enum PayloadRule: Sendable {
@@ -45,6 +45,10 @@ package final class Verb: Sendable {
   /// Those of the options that must be given.
   package let required: [OptionName]
   package let payload: PayloadRule
+  /// The limits of the payload that are checked while it is read.
+  private let limits: JSONLimits
+  /// The same where the first word is the address of a chat.
+  private let limitsOfChat: JSONLimits?
   /// One sentence for HELP.
   package let summary: String
   /// The scope with `*`, or without a word.
@@ -55,7 +59,8 @@ package final class Verb: Sendable {
 
   init(
     name: String, rights: Rights, words: [WordRule] = [], options: [OptionName] = [],
-    required: [OptionName] = [], payload: PayloadRule = .none, summary: String,
+    required: [OptionName] = [], payload: PayloadRule = .none,
+    limits: JSONLimits = .usual, limitsOfChat: JSONLimits? = nil, summary: String,
     reach: Reach = .shown, replies: [String],
     run: @escaping @Sendable (borrowing Call) throws(RequestError) -> Void
   ) {
@@ -65,6 +70,8 @@ package final class Verb: Sendable {
     self.options = options
     self.required = required
     self.payload = payload
+    self.limits = limits
+    self.limitsOfChat = limitsOfChat
     self.summary = summary
     self.reach = reach
     self.replies = replies
@@ -73,6 +80,14 @@ package final class Verb: Sendable {
 
   /// Whether the worker answers it by itself, and it needs no bounded resource.
   package var isAboutConnection: Bool { rights == .connection || rights == .known }
+
+  /// The limits of a request's payload.
+  package func limits(_ line: Span<UInt8>, _ words: [Token]) -> JSONLimits {
+    guard let limitsOfChat, let address = words.first else { return limits }
+    var slashes = 0
+    for at in address.range where line[at] == UInt8(ascii: "/") { slashes += 1 }
+    return slashes < 2 ? limits : limitsOfChat
+  }
 
   /// How it is written, such as `UNLOCK device agent [token=] [req=]`.
   package var usage: String {

@@ -1,9 +1,12 @@
 // Owns: the list of verbs and how one is found. A constant; any thread.
 
-internal import Wire
+package import Wire
 
 /// All verbs of the protocol that this worker knows.
 package struct VerbTable: Sendable {
+  /// The most words behind a verb: ACK takes a group and 1,000 ids.
+  private static let wordsMax = 1_001
+
   /// In the order in which HELP lists them.
   package static let all: [Verb] = [
     LockVerb.verb, RenewVerb.verb, UnlockVerb.verb, HandoffVerb.verb, SeizeVerb.verb,
@@ -35,6 +38,26 @@ package struct VerbTable: Sendable {
     keys = rows.map(\.key)
     indices = rows.map(\.index)
     precondition(Set(keys).count == keys.count, "a verb stands twice in the table")
+  }
+
+  /// A parser with the limits of these verbs.
+  package func makeParser() -> RequestParser {
+    let table = self
+    return RequestParser(wordsMax: VerbTable.wordsMax) { table.limits($0, $1, $2) }
+  }
+
+  /// The number of the verb at the beginning of a line.
+  package func find(_ line: Span<UInt8>, _ range: Range<Int>) throws(RequestError) -> Int {
+    if let index = index(line, range) { return index }
+    let name = EchoText.quoted(line, range)
+    throw RequestError(.unknownVerb, "there is no verb \(name); HELP lists them")
+  }
+
+  /// The limits of a payload, as its verb declares them.
+  private func limits(
+    _ line: Span<UInt8>, _ verb: Range<Int>, _ words: [Token]
+  ) -> JSONLimits {
+    index(line, verb).map { VerbTable.all[$0].limits(line, words) } ?? .usual
   }
 
   /// The number of a verb, in any case, or nil.

@@ -24,12 +24,18 @@ enum ExportVerb {
 enum ImportVerb {
   static let verb = Verb(
     name: "IMPORT", rights: .write, options: [.replace, .token, .turn, .req], payload: .record,
+    limits: JSONLimits(depthMax: ExportedRecord.depthMax),
     summary: "Makes a session from what EXPORT gave, here or elsewhere.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     guard let payload = call.payload else { return }
-    let start = call.arguments.payload?.lowerBound ?? 0
-    let record = try ExportedRecord(payload, at: start, call.shared.settings)
+    let record: ExportedRecord
+    if let read = call.read?.payload as? ExportedRecord {
+      record = read
+    } else {
+      let start = call.arguments.payload?.lowerBound ?? 0
+      record = try ExportedRecord(payload, at: start, call.shared.settings)
+    }
     try call.authorize(device: record.device, links: record.links)
     let change = ImportCall(
       device: ArgumentText(record.device), session: ArgumentText(record.session),

@@ -8,14 +8,11 @@ enum ChatVerb {
   static let verb = Verb(
     name: "CHAT", rights: .write, words: [.session],
     options: [.name, .token, .turn, .req], payload: .optionalAny,
+    limits: JSONLimits(bytes: ChatConfiguration.limit),
     summary: "Adds a chat, now the current one; the payload is its configuration.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    guard call.payload?.count ?? 0 <= Members.bytesMax else {
-      throw RequestError(
-        .tooLarge, "a chat's configuration may have \(Members.bytesMax) bytes")
-    }
     try call.run(
       ChatCall(
         device: address.device, session: address.session, name: call.quoted(.name),

@@ -8,7 +8,7 @@ enum DoneVerb {
   static let verb = Verb(
     name: "DONE", rights: .write, words: [.device],
     options: [.turn, .phase, .step, .seen, .isLast, .req], required: [.turn],
-    payload: .optionalObject,
+    payload: .optionalObject, limits: SessionChanges.limits,
     summary: "Applies a turn's last changes and ends it, unless messages were joined meanwhile.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in

@@ -7,19 +7,18 @@ internal import Wire
 enum HandoffVerb {
   /// The most bytes of a note, which the log of events keeps too.
   static let noteBytesMax = 64 << 10
+  private static let limit = JSONLimit(
+    noteBytesMax, RequestError(.tooLarge, "a note may have \(noteBytesMax) bytes at most"))
 
   static let verb = Verb(
     name: "HANDOFF", rights: .write,
     words: [
       .device, WordRule(name: "from", kind: .agent), WordRule(name: "to", kind: .agent),
     ],
-    options: [.token, .ttl, .req], payload: .optionalAny,
+    options: [.token, .ttl, .req], payload: .optionalAny, limits: JSONLimits(bytes: limit),
     summary: "Passes the lock to another agent; the payload is a note that HOLDER shows.",
     replies: ["OK", "NONE", "HELD", "STALE"]
   ) { (call) throws(RequestError) in
-    guard call.payload?.count ?? 0 <= noteBytesMax else {
-      throw RequestError(.tooLarge, "a note may have \(noteBytesMax) bytes at most")
-    }
     let ttlMs = call.ttlMs(of: call.word(2))
     try call.run(
       HandoffCall(

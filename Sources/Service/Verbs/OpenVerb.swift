@@ -12,7 +12,7 @@ enum OpenVerb {
     options: [.user, .name, .thread, .phase, .step] + OptionName.clocks + [
       .fenced, .token, .turn, .req,
     ],
-    payload: .optionalObject,
+    payload: .optionalObject, limits: JSONLimits(members: Members.limit),
     summary: "Makes a session, now the device's current one; the payload's members are its fields.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in

@@ -14,7 +14,7 @@ enum RecoverVerb {
   static let verb = Verb(
     name: "RECOVER", rights: .write, words: [.session],
     options: [.archived] + ofDevice + [.token, .turn, .req],
-    payload: .optionalObject,
+    payload: .optionalObject, limits: JSONLimits(members: Members.limit),
     summary: "Makes a paused or abandoned session active; with a device alone, the best one.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in

@@ -8,6 +8,7 @@ enum SayVerb {
   static let verb = Verb(
     name: "SAY", rights: .write, words: [.chat],
     options: [.token, .turn, .req], payload: .any,
+    limits: JSONLimits(elements: Messages.limit),
     summary: "Appends a message, or an array of messages together, to a chat.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in

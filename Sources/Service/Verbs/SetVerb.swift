@@ -10,6 +10,8 @@ enum SetVerb {
   static let verb = Verb(
     name: "SET", rights: .write, words: [.sessionOrChat],
     options: [.user, .name, .phase, .step, .rev, .token, .turn, .req], payload: .optionalObject,
+    limits: JSONLimits(members: Members.limit),
+    limitsOfChat: JSONLimits(bytes: ChatConfiguration.limit),
     summary: "Merges members into a session or into a chat's configuration; null removes one.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
@@ -92,7 +94,7 @@ private struct ChatChange {
     guard merged.count <= Members.bytesMax else {
       return request.end(
         .failed(
-          RequestError(.tooLarge, "a chat's configuration may have \(Members.bytesMax) bytes")))
+          ChatConfiguration.limit.error))
     }
     var next = change
     next.mergedFrom = .owned(Array(hash))

@@ -14,7 +14,7 @@ enum TurnVerb {
     name: "TURN", rights: .write, words: [.device],
     options: [.agent, .token, .user, .policy, .ttl, .last, .name, .thread, .phase, .step]
       + OptionName.clocks + [.fenced, .req],
-    payload: .optionalAny,
+    payload: .optionalAny, limits: JSONLimits(elements: Messages.limit),
     summary: "Begins a turn: one function at a time works on the device's messages.",
     replies: ["OK", "HELD", "BUSY", "NONE", "STALE"]
   ) { (call) throws(RequestError) in

@@ -46,6 +46,9 @@ extension Call {
           let known = EventType.allCases.map(\.rawValue).joined(separator: ", ")
           throw RequestError(.badRequest, "types= has no event's type; there are \(known)")
         }
+        guard !types.contains(type) else {
+          throw RequestError(.badRequest, "types= has \(name) twice: give it once")
+        }
         types.append(type)
       }
       return types

@@ -10,7 +10,8 @@ extension SystemSuites.Deadlines {
       let lab = try Lab(workers: [["--lua", way], ["--lua", way]])
       defer { lab.stop() }
       let (client, other) = (try lab.connect(0), try lab.connect(1))
-      for _ in 0..<20 {
+      var rounds = Rounds(20)
+      while rounds.next() {
         let device = Lab.device()
         try lab.redis.command("SCRIPT", "FLUSH")
         if Engine.hasFunctions { try lab.redis.command("FUNCTION", "FLUSH") }

@@ -41,6 +41,8 @@ extension SystemSuites.Deadlines {
       let wanted = shown.filter { $0.type != "lock.handed_off" }.map(\.id)
       #expect(Set(chosen.map(\.id)) == Set(wanted))
       expectBadRequest(try maker.request("WATCH * types=lock.eaten"), naming: "types")
+      let twice = "types=lock.seized,lock.cleared,lock.seized"
+      expectBadRequest(try maker.request("WATCH * \(twice)"), naming: "lock.seized twice")
       expectBadRequest(try maker.request("WATCH"), naming: "device")
     }
 

@@ -116,6 +116,15 @@ extension SystemSuites.Deploy {
         let client = try balancer.connect()
         return try client.request("INFO").string("worker") == balancer.name(1) ? client : nil
       }
+      var rounds = Rounds(1)
+      while rounds.next() {
+        try expectErrorsWhileRedisIsAway(balancer, client)
+      }
+    }
+
+    private func expectErrorsWhileRedisIsAway(
+      _ balancer: Balancer, _ client: LineClient
+    ) throws {
       expect(try client.request("LOCK \(Lab.device()) a"), "OK")
       balancer.redis.kill()
       // New callers too, also while HAProxy notices it of one worker after another.

@@ -75,6 +75,28 @@ final class Lab: Sendable {
   }
 }
 
+/// Rounds of a test: so many, and with LATCHKEY_TEST_SECONDS for at least as long.
+struct Rounds {
+  private let least: Int
+  private let deadline: Deadline?
+  private var done = 0
+
+  init(_ least: Int) {
+    self.least = least
+    let seconds = ProcessInfo.processInfo.environment["LATCHKEY_TEST_SECONDS"].flatMap { Int($0) }
+    deadline = seconds.map { Deadline(within: .seconds($0)) }
+  }
+
+  /// Whether there is another round.
+  mutating func next() -> Bool {
+    guard done >= least else {
+      done += 1
+      return true
+    }
+    return deadline.map { !$0.isOver } ?? false
+  }
+}
+
 /// Starts a lab before the suite and ends it after, also when tests fail.
 struct LabTrait: SuiteTrait, TestScoping {
   let redis: RedisServer.Options
