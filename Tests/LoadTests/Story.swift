@@ -84,6 +84,27 @@ extension LoadCall {
     return call
   }
 
+  static func turn(_ message: Int, _ policy: AskedPolicy = .reject) -> LoadCall {
+    var call = LoadCall(.turn)
+    call.message = message
+    call.policy = policy
+    call.ttlMs = Story.ttlMs
+    call.last = 10
+    return call
+  }
+
+  /// A request of a turn; `message` is the one that it says, 0 for none.
+  static func inTurn(
+    _ verb: LoadVerb, _ turn: Int64, _ message: Int = 0, seen: Int64 = 0, last: Bool = false
+  ) -> LoadCall {
+    var call = LoadCall(verb)
+    call.turn = turn
+    call.message = message
+    call.seen = seen
+    call.isLast = last
+    return call
+  }
+
   static func history(last: Int) -> LoadCall {
     var call = LoadCall(.history)
     call.last = last
@@ -104,6 +125,20 @@ extension LoadOutcome {
   static func read(_ pairs: (Int64, Int)...) -> LoadOutcome {
     .messages(pairs.map { Message(seq: $0.0, number: $0.1) })
   }
+
+  /// A turn that began at a moment, with the messages by seq and number; the last is its own.
+  static func began(
+    _ turn: Int64, at ms: Int64, session: String = "S", _ pairs: (Int64, Int)...
+  ) -> LoadOutcome {
+    .began(
+      TurnGrant(
+        turn: turn, session: session, seq: pairs.last?.0 ?? 0,
+        messages: pairs.map { Message(seq: $0.0, number: $0.1, atMs: Story.epochMs + ms) }))
+  }
+
+  static func goesOn(_ seq: Int64, _ pairs: (Int64, Int)...) -> LoadOutcome {
+    .goesOn(seq: seq, messages: pairs.map { Message(seq: $0.0, number: $0.1) })
+  }
 }
 
 extension LockEvent {
@@ -113,5 +148,11 @@ extension LockEvent {
     LockEvent(
       id: "\(id)\(token)", kind: kind, atMs: Story.epochMs + ms, agent: agent, token: token,
       heldMs: ms - from)
+  }
+
+  static func turnAbandoned(_ turn: Int64, at ms: Int64, id: String = "t") -> LockEvent {
+    LockEvent(
+      id: "\(id)\(turn)", kind: .turnAbandoned, atMs: Story.epochMs + ms, agent: -1, token: turn,
+      heldMs: 0)
   }
 }

@@ -31,9 +31,45 @@ struct WireTextTests {
     let reply = read(
       #"OK {"messages":[{"seq":3,"at":5,"message":{"n":7,"by":"a","text":"{\"seq\":9}"}},"#
         + #"{"seq":4,"at":5,"message":{"hello":"n"}}],"more":true}"#)
-    #expect(reply.messages == [Message(seq: 3, number: 7), Message(seq: 4, number: 0)])
+    #expect(
+      reply.messages == [Message(seq: 3, number: 7, atMs: 5), Message(seq: 4, number: 0, atMs: 5)])
     #expect(reply.hasMore)
     #expect(!read(#"OK {"messages":[],"more":false}"#).hasMore)
+  }
+
+  @Test func `the replies to TURN and DONE are read`() {
+    let begun = read(
+      #"OK {"turn":77,"ttl_ms":1000,"session":"S1","how":"new","chat":1,"seq":4,"waited_ms":0,"#
+        + #""messages":[{"seq":4,"at":9,"message":{"n":2}}],"more":true,"fields":{"turn":5}}"#)
+    #expect(begun.turn == 77 && begun.session == "S1" && begun.seq == 4 && begun.joined == 0)
+    #expect(begun.messages == [Message(seq: 4, number: 2, atMs: 9)])
+    let joined = read(#"OK {"joined":77,"seq":5}"#)
+    #expect(joined.joined == 77 && joined.seq == 5 && joined.turn == 0)
+    let goesOn = read(#"OK {"seq":6,"rev":2,"turn":77,"messages":[{"seq":5,"message":{"n":3}}]}"#)
+    #expect(goesOn.turn == 77 && goesOn.messages == [Message(seq: 5, number: 3)])
+    #expect(read(#"OK {"seq":null,"rev":null,"joined":2}"#).joined == 2)
+    #expect(read(#"BUSY {"agent":null,"ttl_ms":5,"ahead":0}"#).word == .busy)
+    let line = Array(
+      #"EVENT {"id":"1","type":"turn.abandoned","device":"d","at":3,"turn":77,"agent":null}"#.utf8)
+    let event = ReplyLine(line.span).lockEvent(line.span)
+    #expect(event?.kind == .turnAbandoned && event?.token == 77 && event?.agent == -1)
+  }
+
+  @Test func `the requests of turns are written`() {
+    var request = RequestText(device: "d", clocks: "idle=1ms", filler: [])
+    let words = { (call: LoadCall) in String(decoding: request.line(call, 5), as: UTF8.self) }
+    #expect(
+      words(.turn(3, .join))
+        == "TURN d policy=join ttl=10000ms last=10 idle=1ms req=c5 "
+        + #"{"n":3,"by":"scheduling","text":""}"# + "\n")
+    request.session = "S1"
+    #expect(!String(decoding: request.line(.turn(3), 5), as: UTF8.self).contains("idle="))
+    #expect(
+      String(decoding: request.line(.inTurn(.done, 77, 4, seen: 9, last: true), 5), as: UTF8.self)
+        == "DONE d turn=77 seen=9 last=yes req=c5 "
+        + #"{"say":{"n":4,"by":"scheduling","text":""},"set":{"by":"scheduling","turn":5}}"# + "\n")
+    #expect(
+      String(decoding: request.line(.inTurn(.touch, 77), 5), as: UTF8.self) == "TOUCH d turn=77\n")
   }
 
   @Test func `events are read, one or many, and those about sessions are passed over`() {

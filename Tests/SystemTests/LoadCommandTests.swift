@@ -27,6 +27,46 @@ extension PlantedBug {
         within: "", find: Self.said,
         replacement: "if seq % 5 == 4 then call('RPOP', log_of(s, chat)) end \(Self.said)")
     ])
+
+  /// A message that should be BUSY ends the running turn.
+  fileprivate static let impatient = PlantedBug(
+    "a second turn begins while one is running",
+    [
+      .init(
+        within: "", find: "if t and (policy == 'reject' or policy == 'enqueue') then",
+        replacement: "if false then")
+    ])
+
+  /// DONE ends a turn whatever was joined to it.
+  fileprivate static let deaf = PlantedBug(
+    "joined messages are not given",
+    [
+      .init(
+        within: "", find: "if #waiting > 0 and is_last == '' then", replacement: "if false then")
+    ])
+
+  /// DONE leaves the turn running.
+  fileprivate static let endless = PlantedBug(
+    "DONE does not end the turn", [.init(within: "", find: "end_turn(t, 'done')", replacement: "")])
+
+  /// DONE of an interrupted turn is taken for one of the turn that runs.
+  fileprivate static let anyTurn = PlantedBug(
+    "turns are not fenced",
+    [.init(within: "", find: "if not t or t.turn ~= turn then", replacement: "if not t then")])
+
+  /// A rollback leaves the messages.
+  fileprivate static let halfRollback = PlantedBug(
+    "a rollback removes nothing",
+    [.init(within: "", find: "if policy == 'rollback' then", replacement: "if false then")])
+
+  /// A rollback removes the next message, too.
+  fileprivate static let deepRollback = PlantedBug(
+    "a rollback removes too much",
+    [
+      .init(
+        within: "", find: "unsay(log_of(s, chat), tonumber(first), tonumber(last))",
+        replacement: "unsay(log_of(s, chat), tonumber(first), tonumber(last) + 1)")
+    ])
 }
 
 extension SystemSuites {
@@ -34,7 +74,7 @@ extension SystemSuites {
     /// Much of what happens seldom, in little time.
     private static let busy = [
       "--think", "100ms", "--ttl", "800ms", "--mix",
-      "vanish=10,handoff=15,stale=30,rival=20,close=10", "--seed", "11",
+      "vanish=10,handoff=15,stale=30,rival=20,close=10,double=40", "--seed", "11",
     ]
 
     private func load(
@@ -62,12 +102,13 @@ extension SystemSuites {
         ])
       #expect(run.status == 0, "\(run.output)\(run.errors)")
       #expect(run.output.contains("All promises were kept."))
+      #expect(run.output.hasPrefix("messages given up: "))
       let figures = try JSON(try text(json))
       #expect(figures["verdict"]?.string == "kept" && figures["violation"] == .null)
       let verbs = figures["verbs"]?.names ?? []
       let wanted: Set = [
         "connect", "HOLDER", "LOCK", "OPEN", "TOUCH", "SAY", "SET", "HISTORY", "HANDOFF", "CLOSE",
-        "UNLOCK", "message",
+        "UNLOCK", "TURN", "DONE", "message",
       ]
       #expect(verbs == wanted)
       for verb in verbs {
@@ -80,7 +121,10 @@ extension SystemSuites {
       #expect(counts["checked"] == counts["conversations"])
       #expect(counts["unchecked"]?.int == 0)
       // A run in which these are zero has shown nothing.
-      for name in ["said", "held", "handoffs", "vanished", "stale_refused", "sleepers"] {
+      for name in [
+        "said", "held", "handoffs", "vanished", "stale_refused", "sleepers", "turns", "busy",
+        "joined", "gone_on", "interrupted",
+      ] {
         #expect(counts[name]?.int ?? 0 > 0, "\(name)")
       }
       #expect(figures["abandonments"]?["reported"]?.int ?? 0 > 0)
@@ -155,6 +199,12 @@ extension SystemSuites {
         (
           .renewalsIgnored, ["abandonment_reported_too_early", "live_token_refused", "two_holders"]
         ),
+        // Found at the reply to the second TURN, or at that of the turn which it has ended.
+        (.impatient, ["two_turns", "live_token_refused"]),
+        (.deaf, ["joined_message_unanswered"]),
+        (.endless, ["busy_without_turn", "abandoned_after_release"]),
+        (.anyTurn, ["stale_write_accepted", "live_token_refused", "answer_out_of_turn"]),
+        (.halfRollback, ["rolled_back_message_there"]), (.deepRollback, ["message_lost"]),
       ] as [(PlantedBug, Set<String>)])
     func `a planted bug ends the run with the history that shows it`(
       bug: PlantedBug, rules: Set<String>
@@ -185,7 +235,8 @@ extension SystemSuites {
         return
       }
       let lines = history.compactMap(\.string)
-      #expect(lines.contains { $0.contains("→ LOCK by ") }, "\(lines)")
+      #expect(
+        lines.contains { $0.contains("→ LOCK by ") || $0.contains("→ TURN by ") }, "\(lines)")
       #expect(lines.allSatisfy { run.output.contains($0) })
     }
 

@@ -6,7 +6,7 @@ internal import Wire
 /// The content of a reply line.
 struct ReplyLine {
   enum Word: Equatable {
-    case ok, held, none, stale, event
+    case ok, held, busy, none, stale, event
     case error(code: String)
     /// The line is no reply of the protocol.
     case garbage
@@ -18,6 +18,10 @@ struct ReplyLine {
   var atMs: Int64 = 0
   var heldMs: Int64 = 0
   var seq: Int64 = 0
+  /// TURN and DONE: the turn that runs; events: the turn that has ended.
+  var turn: Int64 = 0
+  /// TURN: the turn that the message was joined to; TOUCH and DONE: how many messages wait for it.
+  var joined: Int64 = 0
   /// -1 if it is not one of this run.
   var agent = -1
   var isRenewed = false
@@ -42,6 +46,8 @@ struct ReplyLine {
       if bodyStart < line.count { read(line, JSONMembers(bodyStart, line.count)) }
     } else if ReplyLine.begins(line, wordEnd, "HELD") {
       word = .held
+    } else if ReplyLine.begins(line, wordEnd, "BUSY") {
+      word = .busy
     } else if ReplyLine.begins(line, wordEnd, "STALE") {
       word = .stale
     } else if ReplyLine.begins(line, wordEnd, "NONE") {
@@ -81,7 +87,13 @@ struct ReplyLine {
       case (4, UInt8(ascii: "m")): hasMore = line[value.lowerBound] == UInt8(ascii: "t")
       case (7, UInt8(ascii: "s")): session = ReplyLine.text(line, ReplyLine.inside(value))
       case (2, UInt8(ascii: "i")): id = ReplyLine.inside(value)
-      case (4, UInt8(ascii: "t")): type = ReplyLine.inside(value)
+      case (4, UInt8(ascii: "t")):
+        if line[key.start + 1] == UInt8(ascii: "u") {
+          turn = ReplyLine.number(line, value)
+        } else {
+          type = ReplyLine.inside(value)
+        }
+      case (6, UInt8(ascii: "j")): joined = ReplyLine.number(line, value)
       case (6, UInt8(ascii: "d")): device = ReplyLine.inside(value)
       case (8, UInt8(ascii: "m")) where line[value.lowerBound] == UInt8(ascii: "["):
         readMessages(line, value)
@@ -100,6 +112,8 @@ struct ReplyLine {
       while let (key, value) = members.next(in: line) {
         if key.range.count == 3, line[key.start] == UInt8(ascii: "s") {
           message.seq = ReplyLine.number(line, value)
+        } else if key.range.count == 2 {
+          message.atMs = ReplyLine.number(line, value)
         } else if key.range.count == 7 {
           message.number = ReplyLine.messageNumber(line, value)
         }
@@ -124,14 +138,14 @@ struct ReplyLine {
     }
   }
 
-  /// The event about a lock that was read; nil if it is another event.
+  /// The event about a lock or a turn that was read; nil if it is another event.
   func lockEvent(_ line: Span<UInt8>) -> LockEvent? {
     guard let id, let type, let kind = LockEvent.Kind(rawValue: ReplyLine.text(line, type)) else {
       return nil
     }
     return LockEvent(
-      id: ReplyLine.text(line, id), kind: kind, atMs: atMs, agent: agent, token: token,
-      heldMs: heldMs)
+      id: ReplyLine.text(line, id), kind: kind, atMs: atMs, agent: agent,
+      token: kind == .turnAbandoned ? turn : token, heldMs: heldMs)
   }
 
   // MARK: - Values

@@ -28,7 +28,8 @@ struct RequestText {
   /// A request with its line end; the same each time it is written for one call.
   func line(_ call: LoadCall, _ id: Int) -> [UInt8] {
     let agent = Agents.name(call.agent)
-    let token = call.token > 0 ? " token=\(call.token)" : ""
+    let token =
+      call.turn > 0 ? " turn=\(call.turn)" : call.token > 0 ? " token=\(call.token)" : ""
     switch call.verb {
     case .holder: return Array("HOLDER \(device)\n".utf8)
     case .lock:
@@ -36,13 +37,18 @@ struct RequestText {
       return Array("LOCK \(device) \(agent) ttl=\(call.ttlMs)ms\(req)\n".utf8)
     case .open:
       return Array("OPEN \(device) \(clocks)\(token) req=c\(id) {\"by\":\"\(agent)\"}\n".utf8)
-    case .touch: return Array("TOUCH \(address)\(token)\n".utf8)
-    case .say:
-      let members = "{\"n\":\(call.message),\"by\":\"\(agent)\",\"text\":\""
-      var bytes = Array("SAY \(address)\(token) req=c\(id) \(members)".utf8)
-      bytes += filler
-      bytes += Array("\"}\n".utf8)
-      return bytes
+    // A device alone means the session of the turn.
+    case .touch: return Array("TOUCH \(call.turn > 0 ? device : address)\(token)\n".utf8)
+    case .say: return said("SAY \(address)\(token) req=c\(id) ", call, agent, "\n")
+    case .turn:
+      let new = session == nil ? " \(clocks)" : ""
+      let line = "TURN \(device) policy=\(call.policy.rawValue) ttl=\(call.ttlMs)ms"
+      return said("\(line) last=\(call.last)\(new) req=c\(id) ", call, agent, "\n")
+    case .done:
+      let seen = call.seen > 0 ? " seen=\(call.seen)" : ""
+      let line = "DONE \(device)\(token)\(seen)\(call.isLast ? " last=yes" : "") req=c\(id) "
+      return said(
+        "\(line){\"say\":", call, agent, ",\"set\":{\"by\":\"\(agent)\",\"turn\":\(id)}}\n")
     case .set:
       let members = "{\"by\":\"\(agent)\",\"turn\":\(id),\"open\":true}"
       return Array("SET \(address)\(token) \(members)\n".utf8)
@@ -56,6 +62,14 @@ struct RequestText {
     case .unlock: return Array("UNLOCK \(device) \(agent)\(token) req=c\(id)\n".utf8)
     case .connect, .auth, .message: preconditionFailure("\(call.verb.name) is no request")
     }
+  }
+
+  /// A request around a message.
+  private func said(_ head: String, _ call: LoadCall, _ agent: String, _ end: String) -> [UInt8] {
+    var bytes = Array("\(head){\"n\":\(call.message),\"by\":\"\(agent)\",\"text\":\"".utf8)
+    bytes += filler
+    bytes += Array("\"}\(end)".utf8)
+    return bytes
   }
 
   // MARK: - The check's requests

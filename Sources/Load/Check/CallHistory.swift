@@ -27,8 +27,13 @@ package struct CallHistory: Sendable {
   mutating func add(_ entry: Entry) {
     var entry = entry
     // A history that was read is shown by its end only: many of them would fill the memory.
-    if case .ended(let id, .messages(let messages), let ns) = entry {
+    switch entry {
+    case .ended(let id, .messages(let messages), let ns):
       entry = .ended(id, .messages(Array(messages.suffix(3))), ns)
+    case .ended(let id, .began(var grant), let ns):
+      grant.messages = Array(grant.messages.suffix(3))
+      entry = .ended(id, .began(grant), ns)
+    default: break
     }
     guard entries.count == CallHistory.entriesMax else {
       entries.append(entry)
@@ -64,6 +69,10 @@ package struct CallHistory: Sendable {
     var text = "\(call.verb.name) by \(Agents.name(call.agent))"
     if call.verb == .handoff { text += " to \(Agents.name(call.receiver))" }
     if call.token > 0 { text += " token=\(call.token)" }
+    if call.turn > 0 { text += " turn=\(call.turn)" }
+    if call.verb == .turn { text += " policy=\(call.policy.rawValue)" }
+    if call.seen > 0 { text += " seen=\(call.seen)" }
+    if call.isLast { text += " last=yes" }
     if call.ttlMs > 0 { text += " ttl=\(call.ttlMs)ms" }
     if call.message > 0 { text += " message \(call.message)" }
     if call.verb == .history { text += call.last > 0 ? " last=\(call.last)" : " of all" }
@@ -80,15 +89,25 @@ package struct CallHistory: Sendable {
       "OK agent=\(Agents.name(agent)) acquired_at=\(acquiredAtMs)"
     case .said(let seq): "OK seq=\(seq)"
     case .messages(let messages):
-      messages.isEmpty
-        ? "OK, no messages"
-        : "OK … " + messages.map { "seq \($0.seq): message \($0.number)" }.joined(separator: ", ")
+      messages.isEmpty ? "OK, no messages" : "OK … \(CallHistory.text(messages))"
+    case .began(let grant):
+      "OK turn=\(grant.turn) session=\(grant.session) seq=\(grant.seq) … "
+        + CallHistory.text(grant.messages)
+    case .joined(let turn, let seq): "OK joined=\(turn) seq=\(seq)"
+    case .ended(let seq, let left): "OK seq=\(seq)" + (left > 0 ? " joined=\(left)" : "")
+    case .goesOn(let seq, let messages):
+      "OK seq=\(seq), the turn goes on with \(CallHistory.text(messages))"
     case .done: "OK"
     case .held: "HELD"
+    case .busy: "BUSY"
     case .none: "NONE"
     case .stale: "STALE"
     case .refused: "an error that says that nothing was done"
     case .unknown: "unknown: it may have been done"
     }
+  }
+
+  private static func text(_ messages: [Message]) -> String {
+    messages.map { "seq \($0.seq): message \($0.number)" }.joined(separator: ", ")
   }
 }

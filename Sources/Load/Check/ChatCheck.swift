@@ -9,6 +9,8 @@ struct ChatCheck: Sendable {
     /// It was refused, so it must never be there.
     case refused
     case at(seq: Int64)
+    /// It was rolled back, which was known from then on.
+    case removed(sinceNs: Int64)
   }
 
   /// By a message's number, less one.
@@ -22,6 +24,22 @@ struct ChatCheck: Sendable {
 
   mutating func refused(_ number: Int) {
     if places[number - 1] == .open { places[number - 1] = .refused }
+  }
+
+  /// A message was rolled back with its turn.
+  mutating func removed(_ number: Int, nowNs: Int64) {
+    switch places[number - 1] {
+    case .open, .at: places[number - 1] = .removed(sinceNs: nowNs)
+    case .refused, .removed: break
+    }
+  }
+
+  /// The number of a message in its chat; nil if it is not known to be there.
+  func seq(of number: Int) -> Int64? {
+    guard places.indices.contains(number - 1), case .at(let seq) = places[number - 1] else {
+      return nil
+    }
+    return seq
   }
 
   /// A message was acknowledged; `seqBefore` was known when its call began.
@@ -43,16 +61,20 @@ struct ChatCheck: Sendable {
         "message \(number) got seq \(seq), and seq \(seqBefore) was acknowledged before that",
         atNs: nowNs)
     }
-    places[number - 1] = .at(seq: seq)
     highestSeq = max(highestSeq, seq)
+    // The reply of a turn's message may come after that of the request which has rolled it back.
+    if case .removed = places[number - 1] { return nil }
+    places[number - 1] = .at(seq: seq)
     return nil
   }
 
   /// Messages were read: the `last` ones, or all if that is 0.
   ///
-  /// `seqBefore`: what had been acknowledged when the call began must be there.
+  /// `seqBefore`: what had been acknowledged when the call began must be there, but for messages
+  /// that `mayBeGone`. What was known at `asOfNs` to be rolled back must not be there.
   mutating func read(
-    _ messages: [Message], last: Int, seqBefore: Int64, nowNs: Int64
+    _ messages: [Message], last: Int, seqBefore: Int64, asOfNs: Int64, nowNs: Int64,
+    mayBeGone: (Int) -> Bool = { _ in false }
   ) -> Violation? {
     var before: Message?
     for (index, message) in messages.enumerated() {
@@ -66,12 +88,14 @@ struct ChatCheck: Sendable {
         return Violation(
           .messageDoubled, "message \(message.number) is there twice", atNs: nowNs)
       }
-      if let violation = place(message, nowNs) { return violation }
+      if let violation = place(message, asOfNs, nowNs) { return violation }
     }
-    return missing(messages, last, seqBefore, nowNs)
+    return missing(messages, last, seqBefore, nowNs, mayBeGone)
   }
 
-  private mutating func place(_ message: Message, _ nowNs: Int64) -> Violation? {
+  private mutating func place(
+    _ message: Message, _ asOfNs: Int64, _ nowNs: Int64
+  ) -> Violation? {
     guard places.indices.contains(message.number - 1) else {
       return Violation(
         .unknownMessage, "seq \(message.seq) has a message that was never said", atNs: nowNs)
@@ -90,18 +114,26 @@ struct ChatCheck: Sendable {
         : Violation(
           .messageDoubled, "message \(message.number) is at seq \(message.seq), and was at \(seq)",
           atNs: nowNs)
+    case .removed(let sinceNs):
+      return sinceNs > asOfNs
+        ? nil
+        : Violation(
+          .rolledBackThere,
+          "message \(message.number) is at seq \(message.seq), and its turn was "
+            + "rolled back", atNs: nowNs)
     }
   }
 
   /// Whether a message is missing that must be among those that were read.
   private func missing(
-    _ messages: [Message], _ last: Int, _ seqBefore: Int64, _ nowNs: Int64
+    _ messages: [Message], _ last: Int, _ seqBefore: Int64, _ nowNs: Int64,
+    _ mayBeGone: (Int) -> Bool
   ) -> Violation? {
     let isCut = last > 0 && messages.count >= last
     let fromSeq = isCut ? messages.first?.seq ?? 0 : 0
     for (index, place) in places.enumerated() {
       guard case .at(let seq) = place, seq >= fromSeq, seq <= seqBefore,
-        !messages.contains(where: { $0.number == index + 1 })
+        !messages.contains(where: { $0.number == index + 1 }), !mayBeGone(index + 1)
       else { continue }
       return Violation(
         .messageLost, "message \(index + 1), acknowledged as seq \(seq), is not there", atNs: nowNs)

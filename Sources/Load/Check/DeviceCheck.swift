@@ -16,6 +16,8 @@ package struct DeviceCheck: Sendable {
     let tokenBefore: Int64
     /// The highest number of a message that had been acknowledged.
     let seqBefore: Int64
+    /// The highest number of a turn that had been reported.
+    let turnBefore: Int64
   }
 
   /// A call with a try that may still be done, and when that try was sent.
@@ -26,6 +28,7 @@ package struct DeviceCheck: Sendable {
 
   /// In the order of their tokens.
   var leases: [Lease] = []
+  var turns = TurnRegister()
   var chat = ChatCheck()
   var open: [OpenCall] = []
   /// Calls of which it will never be known whether, and when, they were done.
@@ -33,12 +36,14 @@ package struct DeviceCheck: Sendable {
   /// By id: the connection whose subscription reported it last; 0 if only the log has it.
   private var seenEvents: [String: Int] = [:]
   private var nextID = 0
-  private(set) var hasSession = false
+  var hasSession = false
+  /// The session of the turns; nil until one has begun.
+  var session: String?
 
   /// The observations, for a history that shows a violation.
   package private(set) var history = CallHistory()
   /// Endings of which it can never be known whether they should have an event.
-  package private(set) var unverifiable = 0
+  package internal(set) var unverifiable = 0
 
   package init() {}
 
@@ -51,8 +56,10 @@ package struct DeviceCheck: Sendable {
     open.append(
       OpenCall(
         id: nextID, call: call, tokenBefore: leases.last { $0.grantedNs != nil }?.token ?? 0,
-        seqBefore: chat.highestSeq))
-    if call.verb == .say { chat.began(call.message) }
+        seqBefore: chat.highestSeq,
+        turnBefore: turns.all.last { $0.lease.grantedNs != nil }?.number ?? 0))
+    if call.message > 0 { chat.began(call.message) }
+    turns.began(call)
     return nextID
   }
 
@@ -107,14 +114,14 @@ package struct DeviceCheck: Sendable {
         "token \(lease.token) of \(Agents.name(lease.agent)) \(how), and has no event",
         atNs: nowNs)
     }
-    return nil
+    return turnVerdict(nowNs)
   }
 
   // MARK: The driver's questions
 
   /// Whether the end of each token has been reported, by a reply or an event.
   package var allIsReported: Bool {
-    !leases.contains { !$0.isReleased && $0.event == nil }
+    !leases.contains { !$0.isReleased && $0.event == nil } && !turns.hasUnreported
   }
 
   /// The moment by which the last lock has expired, as far as can be known; nil if there is nothing
@@ -125,7 +132,8 @@ package struct DeviceCheck: Sendable {
       guard let endNs = lease.latestEndNs else { continue }
       latest = max(latest ?? endNs, endNs)
     }
-    for unknown in loose where unknown.call.verb == .lock || unknown.call.verb == .handoff {
+    for endNs in turns.unreportedEndsNs { latest = max(latest ?? endNs, endNs) }
+    for unknown in loose where [.lock, .handoff, .turn].contains(unknown.call.verb) {
       let endNs = unknown.triedNs + (unknown.call.ttlMs + 1_000) * 1_000_000
       latest = max(latest ?? endNs, endNs)
     }
@@ -133,7 +141,9 @@ package struct DeviceCheck: Sendable {
   }
 
   /// How many abandonments were reported.
-  package var abandonments: Int { leases.count { $0.event?.kind == .abandoned } }
+  package var abandonments: Int {
+    leases.count { $0.event?.kind == .abandoned } + turns.all.count { $0.lease.event != nil }
+  }
 }
 
 // MARK: - Unseen effects
@@ -158,8 +168,9 @@ extension DeviceCheck {
     }
   }
 
-  private func anyUnseen(_ matches: (LoadCall) -> Bool) -> Bool {
-    open.contains { matches($0.call) } || loose.contains { matches($0.call) }
+  /// Whether a call that is under way or unknown is one of these; `besides` is not looked at.
+  func anyUnseen(besides id: Int = 0, _ matches: (LoadCall) -> Bool) -> Bool {
+    open.contains { $0.id != id && matches($0.call) } || loose.contains { matches($0.call) }
   }
 
   /// Whether any but this call may have taken the lock from a lease.
@@ -199,16 +210,21 @@ extension DeviceCheck {
     case .released(let heldMs): return released(open, heldMs, nowNs)
     case .holder(let agent, let acquiredAtMs): return shown(open, agent, acquiredAtMs, nowNs)
     case .said(let seq):
-      return staleAccepted(open, nowNs)
+      return staleAccepted(open, nowNs) ?? staleTurnAccepted(open, nowNs)
         ?? chat.said(call.message, seq, seqBefore: open.seqBefore, nowNs: nowNs)
-    case .messages(let messages):
-      return chat.read(messages, last: call.last, seqBefore: open.seqBefore, nowNs: nowNs)
+    case .messages(let messages): return read(messages, open, asOfNs: call.invokedNs, nowNs)
+    case .began(let grant): return turnBegan(open, grant, triedNs, nowNs)
+    case .joined(let turn, let seq): return joined(open, turn, seq, nowNs)
+    case .ended(let seq, let left): return turnEnded(open, seq, left, nowNs)
+    case .goesOn(let seq, let messages):
+      return turnGoesOn(open, seq, messages, triedNs, nowNs)
     case .done:
       if call.verb == .open { hasSession = true }
+      if call.turn > 0 { return turnTouched(open, triedNs, nowNs) }
       return call.token == 0 ? nil : staleAccepted(open, nowNs)
-    case .held, .none, .stale: return rejected(open, outcome, nowNs)
+    case .held, .none, .stale, .busy: return rejected(open, outcome, nowNs)
     case .refused:
-      if call.verb == .say { chat.refused(call.message) }
+      if call.message > 0 { chat.refused(call.message) }
       return nil
     case .unknown: return nil
     }
@@ -218,13 +234,15 @@ extension DeviceCheck {
     _ open: OpenCall, _ outcome: LoadOutcome, _ nowNs: Int64
   ) -> Violation? {
     let call = open.call
-    let aboutSession = [.touch, .say, .set, .history, .close].contains(call.verb)
+    let aboutSession = [.touch, .say, .set, .history, .close, .turn, .done].contains(call.verb)
     if outcome == .none, aboutSession {
       return hasSession
         ? Violation(
           .sessionLost, "\(call.verb.name) finds no session, and one was opened", atNs: nowNs) : nil
     }
-    if call.verb == .say { chat.refused(call.message) }
+    if call.message > 0 { chat.refused(call.message) }
+    if outcome == .busy { return busyWithoutTurn(open, nowNs) }
+    if call.turn > 0 { return liveTurnRefused(open, nowNs) }
     guard let lease = surelyHeld(during: open, nowNs: nowNs) else { return nil }
     let concerns =
       switch call.verb {

@@ -158,6 +158,7 @@ extension DeviceCheck {
 
 extension DeviceCheck {
   mutating func judge(_ event: LockEvent, _ nowNs: Int64) -> Violation? {
+    if event.kind == .turnAbandoned { return turnAbandoned(event, nowNs) }
     if leaseIndex(of: event.token) == nil {
       guard mayHaveGranted(to: event.agent) else {
         return Violation(
@@ -200,7 +201,7 @@ extension DeviceCheck {
           "token \(event.token) was given back or handed over, and reported as abandoned",
           atNs: nowNs)
       }
-      return tooEarly(event, lease, nowNs)
+      return tooEarly(event, lease, "token \(event.token)", nowNs)
     case .handedOff:
       guard !lease.isReleased, lease.isHandedOff || mayHaveEnded(lease) else {
         return Violation(
@@ -209,24 +210,27 @@ extension DeviceCheck {
           atNs: nowNs)
       }
       return nil
-    case .seized, .cleared:
+    case .seized, .cleared, .turnAbandoned:
       return Violation(
         .unexplainedEvent, "\(event.kind.rawValue): another program uses this device", atNs: nowNs)
     }
   }
 
-  private func tooEarly(_ event: LockEvent, _ lease: Lease, _ nowNs: Int64) -> Violation? {
+  /// Whether an abandonment is reported before it can have come; `named` is what has ended.
+  func tooEarly(
+    _ event: LockEvent, _ lease: Lease, _ named: String, _ nowNs: Int64
+  ) -> Violation? {
     if let deadlineMs = lease.earliestDeadlineMs, event.atMs < deadlineMs {
       return Violation(
         .reportedTooEarly,
-        "token \(event.token) is reported as abandoned at \(event.atMs), and its deadline was not "
-          + "before \(deadlineMs)", atNs: nowNs)
+        "\(named) is reported as abandoned at \(event.atMs), and its deadline was not before "
+          + "\(deadlineMs)", atNs: nowNs)
     }
     if let endNs = lease.earliestEndNs, nowNs < endNs {
       return Violation(
         .reportedTooEarly,
-        "token \(event.token) is reported as abandoned \((endNs - nowNs) / 1_000_000) ms before "
-          + "its deadline can have come", atNs: nowNs)
+        "\(named) is reported as abandoned \((endNs - nowNs) / 1_000_000) ms before its deadline "
+          + "can have come", atNs: nowNs)
     }
     return nil
   }

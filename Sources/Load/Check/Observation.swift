@@ -16,6 +16,8 @@ package enum LoadVerb: UInt8, Sendable, CaseIterable {
   case handoff
   case close
   case unlock
+  case turn
+  case done
   /// A whole message: all requests of one call of a function, from when it was due to its end.
   case message
 
@@ -34,6 +36,8 @@ package enum LoadVerb: UInt8, Sendable, CaseIterable {
     case .handoff: "HANDOFF"
     case .close: "CLOSE"
     case .unlock: "UNLOCK"
+    case .turn: "TURN"
+    case .done: "DONE"
     case .message: "message"
     }
   }
@@ -52,6 +56,14 @@ package enum Agents {
   }
 }
 
+/// The policy of a TURN: its effect while another turn is running.
+package enum AskedPolicy: String, Sendable, CaseIterable {
+  case enqueue, reject, join, interrupt, rollback
+
+  /// Whether it ends the turn that is running.
+  package var ends: Bool { self == .interrupt || self == .rollback }
+}
+
 /// One call of a caller, with all the tries that it takes.
 package struct LoadCall: Sendable {
   package var verb: LoadVerb
@@ -60,9 +72,17 @@ package struct LoadCall: Sendable {
   package var receiver = 0
   /// The token that was sent; 0 if none was.
   package var token: Int64 = 0
-  /// The TTL of LOCK and HANDOFF.
+  /// The turn that was sent; 0 if none was.
+  package var turn: Int64 = 0
+  /// TURN's.
+  package var policy = AskedPolicy.enqueue
+  /// DONE: the newest message that the caller has read itself, and whether this ends the turn
+  /// whatever was joined to it.
+  package var seen: Int64 = 0
+  package var isLast = false
+  /// The TTL of LOCK, HANDOFF and TURN.
   package var ttlMs: Int64 = 0
-  /// The number of the message that SAY says, from 1.
+  /// The number of the message that SAY, TURN or DONE says, from 1.
   package var message = 0
   /// How many messages HISTORY asks for; 0 asks for all of them.
   package var last = 0
@@ -73,7 +93,7 @@ package struct LoadCall: Sendable {
 
   package init(_ verb: LoadVerb) {
     self.verb = verb
-    isRepeatable = [.open, .say, .handoff, .close, .unlock].contains(verb)
+    isRepeatable = [.open, .say, .handoff, .close, .unlock, .turn, .done].contains(verb)
   }
 }
 
@@ -89,9 +109,19 @@ package enum LoadOutcome: Sendable, Equatable {
   case said(seq: Int64)
   /// HISTORY: these are the messages.
   case messages([Message])
+  /// TURN: a turn has begun.
+  case began(TurnGrant)
+  /// TURN: the message was joined to this turn, and has this number now.
+  case joined(turn: Int64, seq: Int64)
+  /// DONE: the turn has ended; `seq` is the newest message, 0 if there is no chat any more, and
+  /// `left` how many joined messages have no answer.
+  case ended(seq: Int64, left: Int)
+  /// DONE: the turn goes on with these messages, which were joined to it.
+  case goesOn(seq: Int64, messages: [Message])
   /// Any other OK.
   case done
   case held
+  case busy
   case none
   case stale
   /// An error that says that nothing was done.
@@ -105,20 +135,40 @@ package struct Message: Sendable, Equatable {
   package var seq: Int64
   /// The number that its sender gave it; 0 if there is none in it.
   package var number: Int
+  /// When it was said, by the server's clock; 0 if that was not shown.
+  package var atMs: Int64
 
-  package init(seq: Int64, number: Int) {
+  package init(seq: Int64, number: Int, atMs: Int64 = 0) {
     self.seq = seq
     self.number = number
+    self.atMs = atMs
   }
 }
 
-/// An event about a lock.
+/// The content of the reply to TURN when a turn has begun.
+package struct TurnGrant: Sendable, Equatable {
+  package var turn: Int64
+  package var session: String
+  /// The number of the message that the turn began with.
+  package var seq: Int64
+  package var messages: [Message]
+
+  package init(turn: Int64, session: String, seq: Int64, messages: [Message]) {
+    self.turn = turn
+    self.session = session
+    self.seq = seq
+    self.messages = messages
+  }
+}
+
+/// An event about a lock or a turn.
 package struct LockEvent: Sendable, Equatable {
   package enum Kind: String, Sendable {
     case abandoned = "lock.abandoned"
     case handedOff = "lock.handed_off"
     case seized = "lock.seized"
     case cleared = "lock.cleared"
+    case turnAbandoned = "turn.abandoned"
   }
 
   package var id: String
@@ -126,6 +176,7 @@ package struct LockEvent: Sendable, Equatable {
   /// By the server's clock.
   package var atMs: Int64
   package var agent: Int
+  /// The lock's token, or the turn's number.
   package var token: Int64
   package var heldMs: Int64
 

@@ -18,6 +18,11 @@ package struct Violation: Sendable, Equatable {
     case abandonedAfterRelease = "abandoned_after_release"
     case unexplainedEvent = "unexplained_event"
     case sessionLost = "session_lost"
+    case twoTurns = "two_turns"
+    case busyWithoutTurn = "busy_without_turn"
+    case answerOutOfTurn = "answer_out_of_turn"
+    case joinedUnanswered = "joined_message_unanswered"
+    case rolledBackThere = "rolled_back_message_there"
 
     /// The promise that was broken.
     package var promise: String {
@@ -32,10 +37,15 @@ package struct Violation: Sendable, Equatable {
       case .unknownMessage: "a chat has only what was said in it"
       case .reportedTwice: "an ending is reported once"
       case .notReported: "each ending is reported"
-      case .reportedTooEarly: "no lock is abandoned before its deadline"
+      case .reportedTooEarly: "nothing is abandoned before its deadline"
       case .abandonedAfterRelease: "what was given back is not abandoned too"
       case .unexplainedEvent: "events name what has happened"
       case .sessionLost: "a session that was opened is there"
+      case .twoTurns: "a device has one running turn at a time"
+      case .busyWithoutTurn: "a device without a running turn takes one"
+      case .answerOutOfTurn: "a turn's messages stand between its first one and the next turn's"
+      case .joinedUnanswered: "a joined message is given to the turn that it was joined to"
+      case .rolledBackThere: "a rollback removes what the turn has said, and all of it"
       }
     }
   }

@@ -4,7 +4,7 @@ extension LoadArguments {
   /// The help text.
   package static var usage: String {
     let mix = Mix.parts.map { part in
-      "  \(NumberText.filled(part.name, 8)) "
+      "  \(NumberText.filled(part.name, 9)) "
         + NumberText.padded(NumberText.decimal(Mix()[keyPath: part.field], 0), 3)
         + "   \(part.meaning)"
     }.joined(separator: "\n")
@@ -16,7 +16,8 @@ extension LoadArguments {
       with a name that no other run has. For each message a caller comes: it asks who holds the
       device, locks it or learns who holds it, touches the session, says its message, saves
       fields, reads the last messages. Sometimes it hands the conversation to another agent,
-      sometimes it closes it, sometimes it is never heard of again.
+      sometimes it closes it, sometimes it is never heard of again. Other conversations have no
+      lock: each message is a turn, and further ones join, interrupt or undo it.
 
       The load:
         --to HOST:PORT,…      workers, or load balancers before them, used in turn
@@ -57,7 +58,8 @@ extension LoadArguments {
 
       Checked are: one holder for each device at a time by the server's clock; tokens that only
       grow; nothing accepted under a token that is over; messages in order, none lost, none
-      doubled; each abandonment reported exactly once, and not before its deadline. The first
+      doubled; each abandonment reported exactly once, and not before its deadline; one turn at a
+      time, joined messages given to it, its messages removed by a rollback. The first
       violation ends the run, with the calls and events of that device that show it. Requests
       without an answer may have been done; the check allows for both.
 

@@ -23,6 +23,16 @@ package struct Mix: Sendable, Equatable {
   package var close = 5.0
   /// The caller never returns.
   package var vanish = 2.0
+  /// Conversations whose messages are handled in turns, without a lock.
+  package var turns = 50.0
+  /// A turn says a message of its own before the answer.
+  package var tool = 30.0
+  /// Further messages come while a turn is at work.
+  package var double = 20.0
+  /// The policies of further messages; the rest are rejected or wait.
+  package var join = 40.0
+  package var interrupt = 20.0
+  package var rollback = 15.0
 
   package init() {}
 
@@ -37,6 +47,12 @@ package struct Mix: Sendable, Equatable {
     Part(name: "handoff", field: \.handoff, meaning: "hand the conversation to another agent"),
     Part(name: "close", field: \.close, meaning: "close the session, unlock, and end"),
     Part(name: "vanish", field: \.vanish, meaning: "go away without a word, and end"),
+    Part(name: "turns", field: \.turns, meaning: "of conversations: TURN and DONE, without a lock"),
+    Part(name: "tool", field: \.tool, meaning: "say a message in the turn, before the answer"),
+    Part(name: "double", field: \.double, meaning: "up to 3 further messages come meanwhile"),
+    Part(name: "join", field: \.join, meaning: "of further messages: answered by the same turn"),
+    Part(name: "interrupt", field: \.interrupt, meaning: "of further messages: end the turn"),
+    Part(name: "rollback", field: \.rollback, meaning: "of further messages: undo the turn, too"),
   ]
 
   /// Reads `say=80,vanish=5`; what is not named stays as it is.
@@ -55,6 +71,9 @@ package struct Mix: Sendable, Equatable {
         throw LoadArgumentError("--mix: \(part.name) takes 0 to 100 percent, not '\(sides[1])'")
       }
       mix[keyPath: part.field] = share
+    }
+    guard mix.join + mix.interrupt + mix.rollback <= 100 else {
+      throw LoadArgumentError("--mix: join, interrupt and rollback are more than 100 percent")
     }
     guard mix.close + mix.vanish <= 100 else {
       throw LoadArgumentError("--mix: close and vanish are more than 100 percent together")

@@ -172,15 +172,18 @@ package enum ReportPage {
   private static func conversations(_ result: LoadResult) -> String {
     let counts = result.counts
     var items = [
+      ("messages given up", number(counts.givenUp)),
       ("conversations", number(counts.conversations)), ("messages", number(counts.messages)),
       ("grants", number(counts.grants)), ("renewals", number(counts.renewals)),
       ("HELD replies", number(counts.heldReplies)), ("rivals", number(counts.rivals)),
       ("handed over", number(counts.handoffs)), ("vanished", number(counts.vanished)),
+      ("turns", number(counts.turns)), ("BUSY replies", number(counts.busyReplies)),
+      ("messages joined", number(counts.joined)), ("turns that went on", number(counts.goneOn)),
+      ("turns interrupted", number(counts.interrupted)),
       ("stale tokens refused", number(counts.staleRefused)),
       ("histories read", number(counts.historiesRead)),
       ("outcomes never known", number(counts.unknownOutcomes)),
       ("endings that cannot be known", number(counts.unverifiable)),
-      ("messages given up", number(counts.failedMessages)),
       ("seen in the log only", number(counts.onlyInLog)),
     ]
     if result.options.rate != nil {

@@ -5,13 +5,21 @@ internal import Loop
 /// The summary of a run.
 package enum SummaryText {
   package static func text(_ result: LoadResult) -> String {
-    var lines = [head(result), ""]
+    var lines = [givenUp(result), head(result), ""]
     lines += table(result)
     lines.append("")
     lines += events(result)
     lines += check(result)
     lines += verdict(result)
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// What users felt most: messages that were never handled to their end.
+  private static func givenUp(_ result: LoadResult) -> String {
+    let (count, all) = (result.counts.givenUp, result.counts.messages)
+    let share = NumberText.decimal(Double(count) * 100 / Double(max(1, all)), 2)
+    return "messages given up: \(NumberText.grouped(count)) of \(NumberText.grouped(all)) "
+      + "(\(share) %)"
   }
 
   private static func head(_ result: LoadResult) -> String {
@@ -74,10 +82,13 @@ package enum SummaryText {
     let counts = result.counts
     func number(_ value: Int) -> String { NumberText.grouped(value) }
     var lines = [
-      "\(number(counts.conversations)) conversations, \(number(counts.messages)) messages; "
-        + "\(number(counts.grants)) grants, \(number(counts.renewals)) renewals, "
+      "\(number(counts.conversations)) conversations, \(number(counts.messages)) messages",
+      "locks: \(number(counts.grants)) grants, \(number(counts.renewals)) renewals, "
         + "\(number(counts.heldReplies)) HELD replies, \(number(counts.handoffs)) handed over, "
-        + "\(number(counts.vanished)) vanished"
+        + "\(number(counts.vanished)) vanished",
+      "turns: \(number(counts.turns)) begun, \(number(counts.busyReplies)) BUSY replies, "
+        + "\(number(counts.joined)) messages joined, \(number(counts.goneOn)) answered on, "
+        + "\(number(counts.interrupted)) interrupted",
     ]
     let late = result.lateness
     var abandoned = "\(number(counts.abandonments)) abandonments reported"

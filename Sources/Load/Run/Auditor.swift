@@ -53,7 +53,10 @@ final class Auditor {
   /// Closes what is open.
   func stop() {
     for visit in free { visit.drop() }
-    for conversation in over { conversation.rival?.drop() }
+    for conversation in over {
+      conversation.rival?.drop()
+      for visit in conversation.seconds { visit.drop() }
+    }
   }
 
   // MARK: - Events
@@ -115,11 +118,12 @@ final class Auditor {
   private func wakesSleeper(_ conversation: Conversation, _ nowNs: Int64) -> Bool {
     guard conversation.wantsSleeper else { return false }
     conversation.wantsSleeper = false
-    guard let stale = conversation.stale, conversation.request.session != nil else { return false }
+    let agent = conversation.overTurn > 0 ? conversation.agent : conversation.stale?.agent
+    guard let agent, conversation.request.session != nil else { return false }
     owner.counts.sleepers += 1
     let visit = Visit(.sleeper, owner: owner)
     conversation.rival = visit
-    visit.start(conversation, stale.agent, .stale, dueNs: nowNs)
+    visit.start(conversation, agent, .stale, dueNs: nowNs)
     return true
   }
 

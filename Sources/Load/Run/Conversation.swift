@@ -3,28 +3,30 @@
 
 /// The steps of a caller, in the order in which they are taken.
 struct Steps: OptionSet {
-  let rawValue: UInt16
+  let rawValue: UInt32
 
   static let holder = Steps(rawValue: 1 << 0)
   static let lock = Steps(rawValue: 1 << 1)
-  static let open = Steps(rawValue: 1 << 2)
-  static let touch = Steps(rawValue: 1 << 3)
-  static let say = Steps(rawValue: 1 << 4)
-  static let set = Steps(rawValue: 1 << 5)
-  static let history = Steps(rawValue: 1 << 6)
-  /// A SAY under a token that is over.
-  static let stale = Steps(rawValue: 1 << 7)
-  static let handoff = Steps(rawValue: 1 << 8)
-  static let close = Steps(rawValue: 1 << 9)
-  static let unlock = Steps(rawValue: 1 << 10)
+  static let turn = Steps(rawValue: 1 << 2)
+  static let open = Steps(rawValue: 1 << 3)
+  static let touch = Steps(rawValue: 1 << 4)
+  static let say = Steps(rawValue: 1 << 5)
+  static let set = Steps(rawValue: 1 << 6)
+  static let history = Steps(rawValue: 1 << 7)
+  /// A SAY under a token that is over, or in a turn that is.
+  static let stale = Steps(rawValue: 1 << 8)
+  static let done = Steps(rawValue: 1 << 9)
+  static let handoff = Steps(rawValue: 1 << 10)
+  static let close = Steps(rawValue: 1 << 11)
+  static let unlock = Steps(rawValue: 1 << 12)
   // The steps of the check when a conversation is over.
-  static let events = Steps(rawValue: 1 << 11)
-  static let readAll = Steps(rawValue: 1 << 12)
-  static let delete = Steps(rawValue: 1 << 13)
+  static let events = Steps(rawValue: 1 << 13)
+  static let readAll = Steps(rawValue: 1 << 14)
+  static let delete = Steps(rawValue: 1 << 15)
 
   /// The first one, or nil if there are none.
   var first: Steps? {
-    rawValue == 0 ? nil : Steps(rawValue: 1 << UInt16(rawValue.trailingZeroBitCount))
+    rawValue == 0 ? nil : Steps(rawValue: 1 << UInt32(rawValue.trailingZeroBitCount))
   }
 }
 
@@ -48,7 +50,13 @@ final class Conversation {
   var token: Int64 = 0
   /// A token that is over, and whose it was.
   var stale: (token: Int64, agent: Int)?
-  private(set) var turns = 0
+  /// Its messages are handled in turns, without a lock.
+  let takesTurns: Bool
+  /// A turn that has ended, or whose caller is never heard of again; 0 if there is none.
+  var overTurn: Int64 = 0
+  /// How many further messages come while the current one is handled.
+  private(set) var doubles = 0
+  private(set) var messages = 0
   private(set) var saidCount = 0
   private(set) var ending: Ending?
   /// A caller met an answer after which there is no going on.
@@ -58,7 +66,11 @@ final class Conversation {
 
   var caller: Visit?
   var rival: Visit?
-  var isBusy: Bool { caller?.isActive ?? false || rival?.isActive ?? false }
+  /// The callers of further messages.
+  var seconds: [Visit] = []
+  var isBusy: Bool {
+    caller?.isActive ?? false || rival?.isActive ?? false || seconds.contains { $0.isActive }
+  }
 
   // MARK: Its check, once it is over
 
@@ -83,12 +95,14 @@ final class Conversation {
     beganNs = nowNs
     dice = Dice(options.seed &+ UInt64(number) &* 0x2545_f491_4f6c_dd1d)
     agent = dice.below(Agents.names.count)
+    takesTurns = dice.happens(options.mix.turns)
     request = RequestText(device: device, clocks: clocks, filler: filler)
   }
 
   /// The steps of the next message's caller; with `isLast` it ends the conversation.
   func plan(isLast: Bool) -> Steps {
-    turns += 1
+    messages += 1
+    if takesTurns { return turnPlan(isLast: isLast) }
     let mix = options.mix
     var steps: Steps = [.lock]
     if dice.happens(mix.holder) { steps.insert(.holder) }
@@ -101,7 +115,7 @@ final class Conversation {
     if triesStale, stale != nil { steps.insert(.stale) }
     let end = dice.fraction() * 100
     let handsOff = dice.happens(mix.handoff)
-    if isLast || turns >= LoadOptions.messagesMax || end < mix.close {
+    if isLast || messages >= LoadOptions.messagesMax || end < mix.close {
       steps.formUnion([.close, .unlock])
       ending = .closed
     } else if end < mix.close + mix.vanish {
@@ -111,6 +125,66 @@ final class Conversation {
       steps.insert(.handoff)
     }
     return steps
+  }
+
+  private func turnPlan(isLast: Bool) -> Steps {
+    let mix = options.mix
+    var steps: Steps = [.turn, .done]
+    if dice.happens(mix.touch) { steps.insert(.touch) }
+    if dice.happens(mix.tool) { steps.insert(.say) }
+    let triesStale = dice.happens(mix.stale)
+    if triesStale, overTurn > 0 { steps.insert(.stale) }
+    doubles = !isLast && dice.happens(mix.double) ? 1 + dice.below(Conversation.doublesMax) : 0
+    let end = dice.fraction() * 100
+    if isLast || messages >= LoadOptions.messagesMax || end < mix.close {
+      ending = .closed
+    } else if end < mix.close + mix.vanish {
+      // Only this caller, or all of them.
+      steps.subtract([.done, .stale])
+      if dice.happens(50) {
+        ending = .vanished
+        wantsSleeper = triesStale || dice.happens(50)
+      }
+    }
+    return steps
+  }
+
+  /// How many further messages come at once at most.
+  private static let doublesMax = 3
+
+  var secondSteps: Steps {
+    dice.happens(options.mix.tool) ? [.turn, .say, .done] : [.turn, .done]
+  }
+
+  /// Whether a turn that learns of joined messages reads them before it answers.
+  func readsJoined() -> Bool { dice.happens(50) }
+
+  /// Adds what is said in a turn, and its policy.
+  func complete(_ call: inout LoadCall, for visit: Visit) {
+    switch call.verb {
+    case .turn: call.policy = visit.role == .second ? secondPolicy() : firstPolicy(visit.asked)
+    case .done:
+      call.turn = visit.turn
+      call.seen = visit.seen
+      call.isLast = visit.isLastDone
+    case .say where visit.step == .stale: call.turn = overTurn
+    case .say, .touch: call.turn = visit.turn
+    default: break
+    }
+  }
+
+  private func secondPolicy() -> AskedPolicy {
+    let mix = options.mix
+    let choice = dice.fraction() * 100
+    if choice < mix.join { return .join }
+    if choice < mix.join + mix.interrupt { return .interrupt }
+    if choice < mix.join + mix.interrupt + mix.rollback { return .rollback }
+    return dice.happens(50) ? .enqueue : .reject
+  }
+
+  /// After some time the turn that is running is taken for dead.
+  private func firstPolicy(_ asked: Int) -> AskedPolicy {
+    asked > 4 ? .interrupt : dice.happens(50) ? .enqueue : .reject
   }
 
   /// Whether another agent comes at the same time.
@@ -147,11 +221,13 @@ final class Conversation {
       // Only a LOCK that may make a holder needs an id: renewing twice does no harm.
       call.isRepeatable = token == 0
     case .open: call = LoadCall(.open)
+    case .turn:
+      call = LoadCall(.turn)
+      call.ttlMs = options.ttlMs
+      call.last = 10
+    case .done: call = LoadCall(.done)
     case .touch: call = LoadCall(.touch)
-    case .say, .stale:
-      call = LoadCall(.say)
-      saidCount += 1
-      call.message = saidCount
+    case .say, .stale: call = LoadCall(.say)
     case .set: call = LoadCall(.set)
     case .history:
       call = LoadCall(.history)
@@ -165,9 +241,13 @@ final class Conversation {
     case .readAll: call = LoadCall(.history)
     default: return nil
     }
+    if [.say, .turn, .done].contains(call.verb) {
+      saidCount += 1
+      call.message = saidCount
+    }
     call.agent = agent
     call.token = step == .stale ? stale?.token ?? 0 : token
-    if [.holder, .lock, .history].contains(call.verb) { call.token = 0 }
+    if [.holder, .lock, .history, .turn].contains(call.verb) { call.token = 0 }
     if step == .stale { call.agent = stale?.agent ?? agent }
     return call
   }

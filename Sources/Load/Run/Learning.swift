@@ -2,12 +2,15 @@
 // in going on. Runs on the loop's thread.
 
 extension Visit {
-  /// How often a caller asks again after HELD.
-  private static let lockTriesMax = 8
+  /// How often a caller asks again after HELD or BUSY.
+  private static let triesMax = 8
+  /// How many messages that were joined to it a turn answers before it ends all the same.
+  private static let donesMax = 4
 
   /// Takes note of the outcome of a step.
   func learn(_ outcome: LoadOutcome, _ reply: ReplyLine) {
     switch role {
+    case .message where conversation.takesTurns, .second: learnInTurn(outcome, reply)
     case .message: learnAsHolder(outcome, reply)
     case .rival:
       guard step == .lock, case .granted(let token, _, _, _) = outcome else { return }
@@ -25,10 +28,8 @@ extension Visit {
     case (.lock, .granted(let token, let agent, _, _)),
       (.handoff, .granted(let token, let agent, _, _)):
       conversation.held(token, by: agent)
-      lockTries = 0
-    case (.lock, .held):
-      lockTries += 1
-      if lockTries < Visit.lockTriesMax { steps.insert(.lock) } else { leave() }
+      asked = 0
+    case (.lock, .held): askAgain(.lock)
     case (.open, .done): conversation.request.session = reply.session
     case (.unlock, _):
       conversation.lost()
@@ -40,9 +41,45 @@ extension Visit {
     }
   }
 
+  private func learnInTurn(_ outcome: LoadOutcome, _ reply: ReplyLine) {
+    let conversation = conversation
+    switch (step, outcome) {
+    case (.stale, _), (.say, .said): return
+    case (.turn, .began(let grant)):
+      turn = grant.turn
+      conversation.request.session = grant.session
+      asked = 0
+      // This caller is never heard of again.
+      if !steps.contains(.done) { conversation.overTurn = turn }
+    case (.turn, .busy): askAgain(.turn)
+    // The turn that is running answers it.
+    case (.turn, .joined): steps = []
+    case (.touch, .done):
+      if reply.joined > 0, conversation.readsJoined() { steps.insert(.history) }
+    case (.history, .messages(let messages)): seen = messages.last?.seq ?? seen
+    case (.done, .goesOn):
+      asked += 1
+      isLastDone = asked >= Visit.donesMax
+      steps.insert(.done)
+    case (.done, .ended): conversation.overTurn = turn
+    case (_, .stale):
+      // Another message has interrupted it, which is then the one to be answered.
+      conversation.overTurn = turn
+      wasInterrupted = true
+      steps = []
+    default: leave()
+    }
+  }
+
+  private func askAgain(_ step: Steps) {
+    asked += 1
+    if asked < Visit.triesMax { steps.insert(step) } else { leave() }
+  }
+
   /// The rest of the message makes no sense any more.
   private func leave() {
     steps = []
-    lockTries = 0
+    asked = 0
+    hasGivenUp = true
   }
 }

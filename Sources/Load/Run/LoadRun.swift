@@ -304,7 +304,9 @@ final class LoadRun: VisitOwner {
     conversation.caller = visit
     let isLast = phase == .closing
     let steps = conversation.plan(isLast: isLast)
-    if !isLast, conversation.rivalComes(), conversation.rival?.isActive != true {
+    if !isLast, !conversation.takesTurns, conversation.rivalComes(),
+      conversation.rival?.isActive != true
+    {
       let rival = conversation.rival ?? Visit(.rival, owner: self)
       conversation.rival = rival
       counts.rivals += 1
@@ -321,8 +323,9 @@ final class LoadRun: VisitOwner {
     case .check: auditor?.checked(visit, nowNs)
     case .sleeper: break
     case .rival: break
+    case .second: count(visit)
     case .message:
-      counts.failedMessages += visit.failed ? 1 : 0
+      count(visit)
       if conversation.isCutShort { conversation.cutShort() }
       if conversation.ending != nil || (visit.failed && phase == .closing) {
         retire(conversation, nowNs)
@@ -331,6 +334,25 @@ final class LoadRun: VisitOwner {
       } else {
         waitForNext(conversation.slot, nowNs)
       }
+    }
+  }
+
+  private func count(_ visit: Visit) {
+    counts.givenUp += visit.failed || visit.hasGivenUp ? 1 : 0
+    counts.interrupted += visit.wasInterrupted ? 1 : 0
+  }
+
+  /// Further messages come while a turn is at work on one.
+  private func startSeconds(_ conversation: Conversation) {
+    for index in 0..<conversation.doubles {
+      if index == conversation.seconds.count {
+        conversation.seconds.append(Visit(.second, owner: self))
+      }
+      let visit = conversation.seconds[index]
+      guard !visit.isActive else { continue }
+      counts.messages += 1
+      visit.start(
+        conversation, conversation.agent, conversation.secondSteps, dueNs: MonotonicTime.nowNs())
     }
   }
 
@@ -392,6 +414,7 @@ final class LoadRun: VisitOwner {
   func concluded(_ visit: Visit, _ outcome: LoadOutcome, _ reply: ReplyLine, _ nowNs: Int64) {
     counts.count(visit.step, outcome)
     visit.learn(outcome, reply)
+    if visit.role == .message, case .began = outcome { startSeconds(visit.conversation) }
     if visit.role == .check { auditor?.learned(visit, outcome, reply, nowNs) }
   }
 }

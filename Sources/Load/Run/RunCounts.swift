@@ -7,8 +7,8 @@
 package struct RunCounts: Sendable {
   package var conversations = 0
   package var messages = 0
-  /// Messages whose caller gave up.
-  package var failedMessages = 0
+  /// Messages whose caller gave up: they were never said, or never handled to their end.
+  package var givenUp = 0
   package var rivals = 0
   package var vanished = 0
   package var sleepers = 0
@@ -20,6 +20,16 @@ package struct RunCounts: Sendable {
   package var staleRefused = 0
   package var unknownOutcomes = 0
   package var historiesRead = 0
+
+  // MARK: Turns
+
+  package var turns = 0
+  package var busyReplies = 0
+  package var joined = 0
+  /// Replies to DONE with messages that were joined meanwhile.
+  package var goneOn = 0
+  /// Turns that another message has interrupted, or rolled back.
+  package var interrupted = 0
 
   // MARK: The check
 
@@ -52,11 +62,15 @@ package struct RunCounts: Sendable {
         grants += 1
       }
     case .held: heldReplies += 1
+    case .began: turns += 1
+    case .busy: busyReplies += 1
+    case .joined: joined += 1
+    case .goesOn: goneOn += 1
     case .said: said += 1
     case .stale: staleRefused += 1
     case .messages: historiesRead += 1
     case .unknown: unknownOutcomes += 1
-    case .released, .holder, .done, .none, .refused: break
+    case .released, .holder, .ended, .done, .none, .refused: break
     }
   }
 }

@@ -31,6 +31,8 @@ final class Visit: CallerOwner {
   enum Role {
     /// The caller of a message.
     case message
+    /// The caller of a further message, while the first one is being handled.
+    case second
     /// Another agent's, at the same time.
     case rival
     /// One that wakes up after its lock has expired.
@@ -96,7 +98,17 @@ final class Visit: CallerOwner {
   private(set) var agent = 0
   /// The token of a rival.
   var ownToken: Int64 = 0
-  var lockTries = 0
+  /// How often it has asked for the lock or the turn, and then how often it has said DONE.
+  var asked = 0
+  /// Its turn; 0 while it has none.
+  var turn: Int64 = 0
+  /// The newest message that it has read since its turn began.
+  var seen: Int64 = 0
+  /// Whether its next DONE ends the turn whatever was joined to it.
+  var isLastDone = false
+  /// Whether the message was not handled to its end.
+  var hasGivenUp = false
+  var wasInterrupted = false
 
   /// Begins; latency counts from when it was due.
   func start(_ conversation: Conversation, _ agent: Int, _ steps: Steps, dueNs: Int64) {
@@ -104,6 +116,12 @@ final class Visit: CallerOwner {
     conversationOrNil = conversation
     self.agent = agent
     ownToken = 0
+    asked = 0
+    turn = 0
+    seen = 0
+    isLastDone = false
+    hasGivenUp = false
+    wasInterrupted = false
     self.steps = steps
     self.dueNs = dueNs
     isFirst = true
@@ -143,9 +161,10 @@ final class Visit: CallerOwner {
     case .delete: line = conversation.request.delete
     default:
       let token = role == .message ? conversation.token : ownToken
-      guard let call = conversation.call(next, by: agent, token: token) else {
+      guard var call = conversation.call(next, by: agent, token: token) else {
         preconditionFailure("no call for step \(next.rawValue)")
       }
+      if conversation.takesTurns { conversation.complete(&call, for: self) }
       self.call = call
       line = next == .readAll ? conversation.request.messages(after: 0) : []
     }
@@ -274,7 +293,7 @@ final class Visit: CallerOwner {
     case .error(let code): refused(code, ReplyLine.text(text, 0..<text.count), nowNs)
     case .garbage, .event:
       owner.impossible("this is no reply of Latchkey: \(ReplyLine.text(text, 0..<text.count))")
-    case .ok, .held, .none, .stale: answered(reply, nowNs)
+    case .ok, .held, .busy, .none, .stale: answered(reply, nowNs)
     }
   }
 
@@ -293,6 +312,7 @@ final class Visit: CallerOwner {
   private func outcome(of reply: ReplyLine) -> LoadOutcome {
     switch reply.word {
     case .held: return .held
+    case .busy: return .busy
     case .none: return .none
     case .stale: return .stale
     default: break
@@ -305,6 +325,15 @@ final class Visit: CallerOwner {
     case .unlock: return .released(heldMs: reply.heldMs)
     case .holder: return .holder(agent: reply.agent, acquiredAtMs: reply.acquiredAtMs)
     case .say, .stale: return .said(seq: reply.seq)
+    case .turn:
+      if reply.joined > 0 { return .joined(turn: reply.joined, seq: reply.seq) }
+      return .began(
+        TurnGrant(
+          turn: reply.turn, session: reply.session ?? "", seq: reply.seq, messages: reply.messages))
+    case .done:
+      return reply.turn > 0
+        ? .goesOn(seq: reply.seq, messages: reply.messages)
+        : .ended(seq: reply.seq, left: Int(reply.joined))
     case .history: return .messages(reply.messages)
     case .readAll: return .messages(pages)
     default: return .done
@@ -394,18 +423,28 @@ final class Visit: CallerOwner {
         owner.broken(violation, in: conversation)
         return
       }
-      if case .granted(_, _, let serverMs, false) = outcome, tries == 1 {
+      if tries == 1, let serverMs = serverMs(of: outcome) {
         owner.clockSeen(serverMs: serverMs, invokedNs: triedNs, returnedNs: nowNs)
       }
     }
     owner.concluded(self, outcome, reply, nowNs)
-    if step == .lock, outcome == .held, steps.contains(.lock) {
-      // The lock is held; the caller asks again in a moment, by a call of its own.
+    if outcome == .held || outcome == .busy, steps.contains(step) {
+      // The caller asks again in a moment, by a call of its own.
       asksAnew = true
       wait(conversation.jitterMs(40))
       return
     }
     advance()
+  }
+
+  /// When a call was done, by the server's clock; nil if its reply does not say.
+  private func serverMs(of outcome: LoadOutcome) -> Int64? {
+    switch outcome {
+    case .granted(_, _, let serverMs, false): serverMs
+    case .began(let grant):
+      grant.messages.last { $0.number == call.message && $0.atMs > 0 }?.atMs
+    default: nil
+    }
   }
 }
 
