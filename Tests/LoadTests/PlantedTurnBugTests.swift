@@ -17,14 +17,16 @@ struct PlantedTurnBugTests {
     /* 5 */ .call(.inTurn(.done, 100, 5), 30, 34, .ended(seq: 4, left: 0)),
     /* 6 */ .call(.turn(6), 40, 44, .began(110, at: 42, (1, 1), (2, 3), (3, 4), (4, 5), (5, 6))),
     /* 7 */ .call(.inTurn(.say, 110, 7), 45, 48, .said(seq: 6)),
-    /* 8 */ .call(.turn(8, .interrupt), 50, 54, .began(111, at: 52, (5, 6), (6, 7), (7, 8))),
+    /* 8 */ .call(
+      .turn(8, .interrupt, last: 3), 50, 54, .began(111, at: 52, (5, 6), (6, 7), (7, 8))),
     /* 9 */ .call(.inTurn(.done, 110, 9), 55, 58, .stale),
     /* 10 */ .call(.inTurn(.say, 111, 10), 60, 64, .said(seq: 8)),
-    /* 11 */ .call(.turn(11, .rollback), 70, 74, .began(112, at: 72, (5, 6), (6, 7), (9, 11))),
+    /* 11 */ .call(
+      .turn(11, .rollback, last: 3), 70, 74, .began(112, at: 72, (5, 6), (6, 7), (9, 11))),
     /* 12 */ .call(.history(last: 3), 75, 78, .read((5, 6), (6, 7), (9, 11))),
     /* 13 */ .event(.turnAbandoned(112, at: 10_072), 10_080),
     /* 14 */ .call(.inTurn(.done, 112, 12), 10_200, 10_204, .stale),
-    /* 15 */ .call(.turn(13), 10_300, 10_304, .began(120, at: 10_302, (10, 13))),
+    /* 15 */ .call(.turn(13, last: 1), 10_300, 10_304, .began(120, at: 10_302, (10, 13))),
     /* 16 */ .call(.inTurn(.done, 120, 14), 10_310, 10_314, .ended(seq: 11, left: 0)),
     /* 17 */ .call(
       .history(last: 0), 10_400, 10_404,
@@ -43,7 +45,7 @@ struct PlantedTurnBugTests {
       .call(.turn(2), 5, 8, .began(101, at: 7, (1, 1), (2, 2)))),
     Planted(
       "a turn begins before the one before has expired", .twoTurns, at: 15,
-      .call(.turn(13), 10_300, 10_304, .began(120, at: 10_070, (10, 13)))),
+      .call(.turn(13, last: 1), 10_300, 10_304, .began(120, at: 10_070, (10, 13)))),
     Planted(
       "a turn's number comes again", .tokenNotGrowing, at: 6,
       .call(.turn(6), 40, 44, .began(100, at: 42, (5, 6)))),
@@ -73,13 +75,13 @@ struct PlantedTurnBugTests {
       .call(.inTurn(.done, 100, 6), 40, 44, .ended(seq: 5, left: 0))),
     Planted(
       "a BUSY message is there", .staleWriteAccepted, at: 6,
-      .call(.turn(6), 40, 44, .began(110, at: 42, (4, 5), (5, 2), (6, 6)))),
+      .call(.turn(6, last: 3), 40, 44, .began(110, at: 42, (4, 5), (5, 2), (6, 6)))),
     Planted(
       "a running turn is refused", .liveTokenRefused, at: 3,
       .call(.inTurn(.touch, 100), 15, 18, .stale)),
     Planted(
       "a message of an interrupted turn is lost", .messageLost, at: 8,
-      .call(.turn(8, .interrupt), 50, 54, .began(111, at: 52, (5, 6), (7, 8)))),
+      .call(.turn(8, .interrupt, last: 2), 50, 54, .began(111, at: 52, (5, 6), (7, 8)))),
     Planted(
       "a rollback removes a joined message", .messageLost, at: 17,
       .call(
@@ -87,7 +89,7 @@ struct PlantedTurnBugTests {
         .read((1, 1), (3, 4), (4, 5), (5, 6), (6, 7), (9, 11), (10, 13), (11, 14)))),
     Planted(
       "a rollback removes a message of another turn", .messageLost, at: 11,
-      .call(.turn(11, .rollback), 70, 74, .began(112, at: 72, (5, 6), (9, 11)))),
+      .call(.turn(11, .rollback, last: 2), 70, 74, .began(112, at: 72, (5, 6), (9, 11)))),
     Planted("an answer stands behind the next turn's message", .answerOutOfTurn) {
       $0[9] = .begin("done", .inTurn(.done, 110, 9), 51)
       $0[10] = .end("done", 64, .ended(seq: 8, left: 0))
@@ -112,7 +114,7 @@ struct PlantedTurnBugTests {
       .call(.inTurn(.done, 100, 5), 30, 34, .goesOn(4, (2, 3)))),
     Planted(
       "a rolled back message is there still", .rolledBackThere, at: 11,
-      .call(.turn(11, .rollback), 70, 74, .began(112, at: 72, (6, 7), (7, 8), (9, 11)))),
+      .call(.turn(11, .rollback, last: 3), 70, 74, .began(112, at: 72, (6, 7), (7, 8), (9, 11)))),
     Planted(
       "a rolled back message is there again", .rolledBackThere, at: 12,
       .call(.history(last: 3), 75, 78, .read((6, 7), (8, 10), (9, 11)))),
@@ -175,7 +177,7 @@ struct PlantedTurnBugTests {
       [
         .call(.turn(1), 0, 4, .began(100, at: 2, (1, 1))),
         .begin("say", .inTurn(.say, 100, 2), 10),
-        .call(.turn(3, .rollback), 11, 15, .began(101, at: 13, (3, 3))),
+        .call(.turn(3, .rollback, last: 1), 11, 15, .began(101, at: 13, (3, 3))),
         .end("say", 16, .said(seq: 2)),
         .call(.history(last: 0), 20, 24, .read((3, 3))),
         .call(.inTurn(.done, 101, 4), 25, 29, .ended(seq: 4, left: 0)), .verdict(30_000),

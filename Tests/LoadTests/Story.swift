@@ -84,12 +84,12 @@ extension LoadCall {
     return call
   }
 
-  static func turn(_ message: Int, _ policy: AskedPolicy = .reject) -> LoadCall {
+  static func turn(_ message: Int, _ policy: AskedPolicy = .reject, last: Int = 10) -> LoadCall {
     var call = LoadCall(.turn)
     call.message = message
     call.policy = policy
     call.ttlMs = Story.ttlMs
-    call.last = 10
+    call.last = last
     return call
   }
 

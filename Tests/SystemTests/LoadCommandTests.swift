@@ -42,7 +42,8 @@ extension PlantedBug {
     "joined messages are not given",
     [
       .init(
-        within: "", find: "if #waiting > 0 and is_last == '' then", replacement: "if false then")
+        within: "", find: "local goes_on = #waiting > 0 and is_last == ''",
+        replacement: "local goes_on = false")
     ])
 
   /// DONE leaves the turn running.
@@ -202,7 +203,11 @@ extension SystemSuites {
         // Found at the reply to the second TURN, or at that of the turn which it has ended.
         (.impatient, ["two_turns", "live_token_refused"]),
         (.deaf, ["joined_message_unanswered"]),
-        (.endless, ["busy_without_turn", "abandoned_after_release"]),
+        // Found by the next message: it is BUSY, or joins.
+        (
+          .endless,
+          ["busy_without_turn", "abandoned_after_release", "joined_message_unanswered"]
+        ),
         (.anyTurn, ["stale_write_accepted", "live_token_refused", "answer_out_of_turn"]),
         (.halfRollback, ["rolled_back_message_there"]), (.deepRollback, ["message_lost"]),
       ] as [(PlantedBug, Set<String>)])

@@ -15,8 +15,10 @@ local function standing(t)
   return text(whole(v[2] or 0) or newest_seq(key .. '/' .. t.chat)), text(whole(v[1]))
 end
 
--- Applies the changes. Returns a refusal, or nil.
-local function apply(t, messages, members)
+-- Applies the changes; if the turn goes on, what it says is noted for a rollback. Returns a
+-- refusal, or nil.
+local function apply(t, messages, members, goes_on)
+  if goes_on and not has_room(t) then return 'ERR quota a turn may say messages in 1000 pieces' end
   local s, refusal = open_live(t.base, t.device, t.session, 't' .. t.turn, 'DONE')
   if not s then return refusal end
   if #messages > 0 then
@@ -26,7 +28,7 @@ local function apply(t, messages, members)
   end
   refusal = merge(s, members)
   if refusal then return refusal end
-  if #messages > 0 then say(s, t.chat, messages) end
+  if #messages > 0 then say(s, t.chat, messages, goes_on and t or nil) end
 end
 
 -- A reply with messages that were joined; they may be gone when it is shown again.
@@ -50,13 +52,13 @@ return each(function(base, device, turn, seen, is_last, messages, members)
   local newest = standing(t)
   seen = tonumber(seen) or 0
   if seen > (tonumber(newest) or 0) then return 'STALE {"seq":' .. newest .. '}' end
-  if messages ~= '' or members ~= '' then
-    local refusal = apply(t, parts(messages), parts(members))
-    if refusal then return refusal end
-  end
-  local seq, rev = standing(t)
   local waiting, entries, left = joined_seqs(t, seen), {}, {}
-  if #waiting > 0 and is_last == '' then
+  local goes_on = #waiting > 0 and is_last == ''
+  local has_changes = messages ~= '' or members ~= ''
+  local refusal = has_changes and apply(t, parts(messages), parts(members), goes_on)
+  if refusal then return refusal end
+  local seq, rev = standing(t)
+  if goes_on then
     local key = base .. ':session:' .. device .. '/' .. t.session
     entries, left = joined_entries(log_of({key = key}, t.chat), waiting)
   end

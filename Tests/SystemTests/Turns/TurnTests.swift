@@ -211,6 +211,18 @@ extension SystemSuites {
       #expect(try second.reply.int("seq") == 9)
     }
 
+    @Test func `rollback removes what DONE has said in a turn that goes on`() throws {
+      let (client, device) = (try client(), Lab.device())
+      let first = try turn(device, " {\"t\":\"one\"}", client)
+      expect(try client.request("TURN \(device) policy=join {\"t\":\"joined\"}"), "OK")
+      let goesOn = try client.request(
+        "DONE \(device) turn=\(first.number) {\"say\":{\"t\":\"to one\"},\"set\":{\"k\":1}}")
+      #expect(try goesOn.int("turn") == first.number)
+      let second = try turn(device, " policy=rollback {\"t\":\"two\"}", client)
+      #expect(try second.texts == ["joined", "two"])
+      #expect(second.reply.shows("fields", as: "{\"k\":1}"))
+    }
+
     // MARK: The end
 
     @Test func `DONE that cannot be applied changes nothing, and the turn goes on`() throws {

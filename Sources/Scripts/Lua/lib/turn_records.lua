@@ -3,8 +3,8 @@
 -- the next turn replaces it. `said` has a line for each run of messages that the turn has said,
 -- `<session>/<chat> <first> <last>`; `joined` the numbers of the messages that wait for its DONE.
 -- USES: batch, ledger
--- GIVES: turn_key, fetch_turn, running_turn, turn_of_fence, stale_turn, note_said,
---   renew_turn
+-- GIVES: turn_key, fetch_turn, running_turn, turn_of_fence, stale_turn, has_room,
+--   note_said, renew_turn
 
 local function turn_key(base, device) return base .. ':turn:' .. device end
 
@@ -39,9 +39,15 @@ local function stale_turn(base, device, number, rest)
   return 'STALE {' .. (rest or '"interrupted":false') .. '}'
 end
 
+-- Whether what a turn says next can be noted: there is a limit on the lines.
+local RUNS_MAX = 1000
+local function has_room(t)
+  local _, runs = string.gsub(t.said, '\n', '\n')
+  return runs < RUNS_MAX
+end
+
 -- Adds what a turn has said in a chat. Messages without a gap between them share a line. Returns
 -- nil, and writes nothing, if there are too many lines.
-local RUNS_MAX = 1000
 local function note_said(t, id, chat, first, last)
   local place = id .. '/' .. chat
   local kept, at, from, to = string.match(t.said, '^(.-)([^\n]+) (%d+) (%d+)\n$')
@@ -49,8 +55,7 @@ local function note_said(t, id, chat, first, last)
   if at == place and to + 1 == first then
     t.said = kept .. place .. ' ' .. from .. ' ' .. text(last) .. '\n'
   else
-    local _, runs = string.gsub(t.said, '\n', '\n')
-    if runs >= RUNS_MAX then return nil end
+    if not has_room(t) then return nil end
     t.said = t.said .. place .. ' ' .. text(first) .. ' ' .. text(last) .. '\n'
   end
   call('HSET', turn_key(t.base, t.device), 'said', t.said)
