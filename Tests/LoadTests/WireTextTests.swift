@@ -72,11 +72,44 @@ struct WireTextTests {
       String(decoding: request.line(.inTurn(.touch, 77), 5), as: UTF8.self) == "TOUCH d turn=77\n")
   }
 
-  @Test func `events are read, one or many, and those about sessions are passed over`() {
+  @Test func `records, lists and events of sessions are read`() {
+    let record = read(
+      #"OK {"session":"S1","device":"d","state":"active","reason":null,"active_at":77,"#
+        + #""idle_at":99,"chat":2,"chats":2,"messages":7,"fields":{"session":"x"},"how":"hint"}"#)
+    #expect(record.session == "S1" && record.activeAtMs == 77 && record.idleAtMs == 99)
+    #expect(read(#"OK {"chat":3,"name":"c5"}"#).chat == 3)
+    #expect(
+      read(#"OK {"sessions":[{"session":"S1","fields":{}},{"session":"S2"}],"cursor":null}"#)
+        .sessions == ["S1", "S2"])
+    let line = Array(
+      (#"EVENT {"id":"0a3-1-0","type":"session.paused","device":"d","at":3,"session":"S1","#
+        + #""state":"paused","reason":"idle","links":{}}"#).utf8)
+    let event = ReplyLine(line.span).lockEvent(line.span)
+    #expect(event?.kind == .sessionPaused && event?.session == "S1" && event?.isIdle == true)
+  }
+
+  @Test func `the requests of sessions are written`() {
+    let clocks = SessionClocks(idleMs: 1, abandonMs: 2, archiveMs: 3)
+    var request = RequestText(device: "d", clocks: RequestText.clocks(clocks), filler: [])
+    let words = { (verb: LoadVerb) in
+      String(decoding: request.line(LoadCall(verb), 5), as: UTF8.self)
+    }
+    let options = "idle=1ms abandon=2ms archive=3ms life=0 keep=10m warn=0 req=c5\n"
+    #expect(words(.recover) == "RECOVER d \(options)")
+    request.session = "S1"
+    request.chat = "/1"
+    #expect(words(.recover) == "RECOVER d hint=S1 \(options)")
+    #expect(words(.pause) == "PAUSE d/S1 req=c5\n" && words(.resume) == "RESUME d/S1 req=c5\n")
+    #expect(words(.chat) == "CHAT d/S1 name=c5 req=c5\n")
+    #expect(words(.link) == "LINK d/S1 load d req=c5\n" && words(.list) == "LIST load=d\n")
+    #expect(words(.history).hasPrefix("HISTORY d/S1/1 "))
+  }
+
+  @Test func `events are read, one or many, and those about other things are passed over`() {
     let lock =
       #"{"id":"0a3-1-0","type":"lock.abandoned","device":"load-x-7","at":12,"agent":"support","#
       + #""token":5,"held_ms":10}"#
-    let session = #"{"id":"0a3-2-0","type":"session.paused","device":"load-x-7","at":13}"#
+    let session = #"{"id":"0a3-2-0","type":"session.opened","device":"load-x-7","at":13}"#
     let event = LockEvent(
       id: "0a3-1-0", kind: .abandoned, atMs: 12, agent: 2, token: 5, heldMs: 10)
     let line = Array("EVENT \(lock)".utf8)

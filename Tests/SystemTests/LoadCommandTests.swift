@@ -60,6 +60,59 @@ extension PlantedBug {
     "a rollback removes nothing",
     [.init(within: "", find: "if policy == 'rollback' then", replacement: "if false then")])
 
+  /// Idle clocks end before their time.
+  fileprivate static let hasty = PlantedBug(
+    "idle clocks end early",
+    [
+      .init(
+        within: "", find: "(not at or idle < at) then at, what = idle, 'paused' end",
+        replacement: "(not at or idle < at) then at, what = idle - 100, 'paused' end")
+    ])
+
+  /// Each change of a session's state has two events.
+  fileprivate static let stuttering = PlantedBug(
+    "transitions are reported twice",
+    [
+      .init(
+        within: "", find: "announce(s, kind or EVENT[to], at_ms)",
+        replacement: "announce(s, kind or EVENT[to], at_ms) announce(s, kind or EVENT[to], at_ms)")
+    ])
+
+  /// Sessions can be changed in every state.
+  fileprivate static let undead = PlantedBug(
+    "abandoned sessions are changed",
+    [
+      .init(
+        within: "", find: "if not LIVE[s.state] then return nil, wrong_state(s, verb) end",
+        replacement: "")
+    ])
+
+  /// RECOVER and TURN make a session, whatever there is.
+  fileprivate static let forgetting = PlantedBug(
+    "sessions are not recovered",
+    [
+      .init(within: "", find: "if s then return s, 'hint' end", replacement: ""),
+      .init(within: "", find: "if s then return s, 'latest', why end", replacement: ""),
+    ])
+
+  /// The third chat gets the number of the second.
+  fileprivate static let recounting = PlantedBug(
+    "a chat's number comes again",
+    [
+      .init(
+        within: "", find: "local chat = s.last_chat + 1",
+        replacement: "local chat = s.last_chat > 1 and s.last_chat or s.last_chat + 1")
+    ])
+
+  /// The quota of chats is used up after half of them.
+  fileprivate static let stingy = PlantedBug(
+    "a quota is refused early",
+    [
+      .init(
+        within: "", find: "if #s.chats >= CHATS_MAX then",
+        replacement: "if #s.chats >= CHATS_MAX / 2 then")
+    ])
+
   /// A rollback removes the next message, too.
   fileprivate static let deepRollback = PlantedBug(
     "a rollback removes too much",
@@ -75,7 +128,8 @@ extension SystemSuites {
     /// Much of what happens seldom, in little time.
     private static let busy = [
       "--think", "100ms", "--ttl", "800ms", "--mix",
-      "vanish=10,handoff=15,stale=30,rival=20,close=10,double=40", "--seed", "11",
+      "vanish=10,handoff=15,stale=30,rival=20,close=10,double=40,"
+        + "chat=30,quota=10", "--seed", "11",
     ]
 
     private func load(
@@ -109,7 +163,7 @@ extension SystemSuites {
       let verbs = figures["verbs"]?.names ?? []
       let wanted: Set = [
         "connect", "HOLDER", "LOCK", "OPEN", "TOUCH", "SAY", "SET", "HISTORY", "HANDOFF", "CLOSE",
-        "UNLOCK", "TURN", "DONE", "message",
+        "UNLOCK", "TURN", "DONE", "RECOVER", "PAUSE", "RESUME", "CHAT", "LINK", "LIST", "message",
       ]
       #expect(verbs == wanted)
       for verb in verbs {
@@ -124,7 +178,7 @@ extension SystemSuites {
       // A run in which these are zero has shown nothing.
       for name in [
         "said", "held", "handoffs", "vanished", "stale_refused", "sleepers", "turns", "busy",
-        "joined", "gone_on", "interrupted",
+        "joined", "gone_on", "interrupted", "recovered", "paused", "chats", "over_quota", "listed",
       ] {
         #expect(counts[name]?.int ?? 0 > 0, "\(name)")
       }
@@ -210,6 +264,9 @@ extension SystemSuites {
         ),
         (.anyTurn, ["stale_write_accepted", "live_token_refused", "answer_out_of_turn"]),
         (.halfRollback, ["rolled_back_message_there"]), (.deepRollback, ["message_lost"]),
+        (.hasty, ["session_clock_too_early"]), (.stuttering, ["session_transition_wrong"]),
+        (.undead, ["dead_session_accepted"]), (.forgetting, ["session_lost"]),
+        (.recounting, ["chat_number_reused"]), (.stingy, ["quota_wrong"]),
       ] as [(PlantedBug, Set<String>)])
     func `a planted bug ends the run with the history that shows it`(
       bug: PlantedBug, rules: Set<String>
@@ -240,8 +297,8 @@ extension SystemSuites {
         return
       }
       let lines = history.compactMap(\.string)
-      #expect(
-        lines.contains { $0.contains("→ LOCK by ") || $0.contains("→ TURN by ") }, "\(lines)")
+      let first = #/→ (LOCK|TURN|RECOVER) by /#
+      #expect(lines.contains { $0.contains(first) }, "\(lines)")
       #expect(lines.allSatisfy { run.output.contains($0) })
     }
 

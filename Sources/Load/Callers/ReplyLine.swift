@@ -24,15 +24,21 @@ struct ReplyLine {
   var joined: Int64 = 0
   /// -1 if it is not one of this run.
   var agent = -1
+  var idleAtMs: Int64 = 0
+  var activeAtMs: Int64 = 0
+  var chat: Int64 = 0
   var isRenewed = false
   var hasMore = false
   var messages: [Message] = []
+  /// LIST's.
+  var sessions: [String] = []
   var events: [LockEvent] = []
   // The ranges of texts that few replies have.
   var session: String?
   var id: Range<Int>?
   var type: Range<Int>?
   var device: Range<Int>?
+  var reason: Range<Int>?
 
   /// Values that no reply has.
   init() {}
@@ -94,6 +100,12 @@ struct ReplyLine {
           type = ReplyLine.inside(value)
         }
       case (6, UInt8(ascii: "j")): joined = ReplyLine.number(line, value)
+      case (6, UInt8(ascii: "r")): reason = ReplyLine.inside(value)
+      case (7, UInt8(ascii: "i")): idleAtMs = ReplyLine.number(line, value)
+      case (9, UInt8(ascii: "a")): activeAtMs = ReplyLine.number(line, value)
+      case (4, UInt8(ascii: "c")): chat = ReplyLine.number(line, value)
+      case (8, UInt8(ascii: "s")) where line[value.lowerBound] == UInt8(ascii: "["):
+        readSessions(line, value)
       case (6, UInt8(ascii: "d")): device = ReplyLine.inside(value)
       case (8, UInt8(ascii: "m")) where line[value.lowerBound] == UInt8(ascii: "["):
         readMessages(line, value)
@@ -138,14 +150,25 @@ struct ReplyLine {
     }
   }
 
-  /// The event about a lock or a turn that was read; nil if it is another event.
+  private mutating func readSessions(_ line: Span<UInt8>, _ list: Range<Int>) {
+    var elements = JSONElements(list.lowerBound, list.upperBound)
+    while let element = elements.next(in: line) {
+      var one = ReplyLine()
+      one.read(line, JSONMembers(element.lowerBound, element.upperBound))
+      if let session = one.session { sessions.append(session) }
+    }
+  }
+
+  /// The event about a lock, a turn or a session's state that was read; nil if it is another event.
   func lockEvent(_ line: Span<UInt8>) -> LockEvent? {
     guard let id, let type, let kind = LockEvent.Kind(rawValue: ReplyLine.text(line, type)) else {
       return nil
     }
     return LockEvent(
       id: ReplyLine.text(line, id), kind: kind, atMs: atMs, agent: agent,
-      token: kind == .turnAbandoned ? turn : token, heldMs: heldMs)
+      token: kind == .turnAbandoned ? turn : token, heldMs: heldMs,
+      session: kind.isOfSession ? session ?? "" : "",
+      isIdle: kind.isOfSession && reason.map { ReplyLine.text(line, $0) } == "idle")
   }
 
   // MARK: - Values

@@ -6,6 +6,8 @@ struct RequestText {
   /// Nil until one was opened.
   var session: String?
   let clocks: String
+  /// The chat in which messages are said; empty for the current one.
+  var chat = ""
   let filler: [UInt8]
 
   /// Clocks that outlast any pause of a conversation, and that remove sessions that are not
@@ -21,6 +23,12 @@ struct RequestText {
       "could you move my appointment to next tuesday please and say why to me ".utf8)
     // The rest of a message: {"n":12,"by":"scheduling","text":""}
     return (0..<max(1, messageBytes - 38)).map { words[$0 % words.count] }
+  }
+
+  /// The same for clocks that end while the conversation is checked.
+  static func clocks(_ clocks: SessionClocks) -> String {
+    "idle=\(clocks.idleMs)ms abandon=\(clocks.abandonMs)ms archive=\(clocks.archiveMs)ms "
+      + "life=0 keep=10m warn=0"
   }
 
   private var address: String { "\(device)/\(session ?? "current")" }
@@ -39,7 +47,7 @@ struct RequestText {
       return Array("OPEN \(device) \(clocks)\(token) req=c\(id) {\"by\":\"\(agent)\"}\n".utf8)
     // A device alone means the session of the turn.
     case .touch: return Array("TOUCH \(call.turn > 0 ? device : address)\(token)\n".utf8)
-    case .say: return said("SAY \(address)\(token) req=c\(id) ", call, agent, "\n")
+    case .say: return said("SAY \(address)\(chat)\(token) req=c\(id) ", call, agent, "\n")
     case .turn:
       let new = session == nil ? " \(clocks)" : ""
       let line = "TURN \(device) policy=\(call.policy.rawValue) ttl=\(call.ttlMs)ms"
@@ -52,7 +60,7 @@ struct RequestText {
     case .set:
       let members = "{\"by\":\"\(agent)\",\"turn\":\(id),\"open\":true}"
       return Array("SET \(address)\(token) \(members)\n".utf8)
-    case .history: return Array("HISTORY \(address) last=\(call.last)\n".utf8)
+    case .history: return Array("HISTORY \(address)\(chat) last=\(call.last)\n".utf8)
     case .handoff:
       let to = Agents.name(call.receiver)
       return Array(
@@ -60,6 +68,15 @@ struct RequestText {
           .utf8)
     case .close: return Array("CLOSE \(address) completed\(token) req=c\(id)\n".utf8)
     case .unlock: return Array("UNLOCK \(device) \(agent)\(token) req=c\(id)\n".utf8)
+    case .recover:
+      let hint = session.map { " hint=\($0)" } ?? ""
+      return Array("RECOVER \(device)\(hint) \(clocks) req=c\(id)\n".utf8)
+    case .pause: return Array("PAUSE \(address) req=c\(id)\n".utf8)
+    case .resume: return Array("RESUME \(address) req=c\(id)\n".utf8)
+    case .chat: return Array("CHAT \(address) name=c\(id) req=c\(id)\n".utf8)
+    // Each conversation has a link of its own.
+    case .link: return Array("LINK \(address) load \(device) req=c\(id)\n".utf8)
+    case .list: return Array("LIST load=\(device)\n".utf8)
     case .connect, .auth, .message: preconditionFailure("\(call.verb.name) is no request")
     }
   }
@@ -79,7 +96,7 @@ struct RequestText {
   }
 
   func messages(after seq: Int64) -> [UInt8] {
-    Array("HISTORY \(address) after=\(seq) limit=1000\n".utf8)
+    Array("HISTORY \(address)\(chat) after=\(seq) limit=1000\n".utf8)
   }
 
   var delete: [UInt8] { Array("DELETE \(address)\n".utf8) }

@@ -57,8 +57,12 @@ package struct CallHistory: Sendable {
         let verb = calls[id]?.verb.name ?? "?"
         return "\(time)  #\(id) ← \(verb): \(CallHistory.text(outcome))"
       case .reported(let event, _, let byWatch):
-        return "\(time)  \(byWatch ? "EVENT" : "log  ") \(event.kind.rawValue) \(event.id) "
-          + "at=\(event.atMs) agent=\(Agents.name(event.agent)) token=\(event.token) "
+        let head = "\(time)  \(byWatch ? "EVENT" : "log  ") \(event.kind.rawValue) \(event.id) "
+        guard !event.kind.isOfSession else {
+          return head + "at=\(event.atMs) session=\(event.session)"
+            + (event.isIdle ? " reason=idle" : "")
+        }
+        return head + "at=\(event.atMs) agent=\(Agents.name(event.agent)) token=\(event.token) "
           + "held_ms=\(event.heldMs)"
       case .judged: return "\(time)  the verdict: nothing more can come"
       }
@@ -75,6 +79,9 @@ package struct CallHistory: Sendable {
     if call.isLast { text += " last=yes" }
     if call.ttlMs > 0 { text += " ttl=\(call.ttlMs)ms" }
     if call.message > 0 { text += " message \(call.message)" }
+    if let clocks = call.clocks {
+      text += " idle=\(clocks.idleMs)ms abandon=\(clocks.abandonMs)ms archive=\(clocks.archiveMs)ms"
+    }
     if call.verb == .history { text += call.last > 0 ? " last=\(call.last)" : " of all" }
     return text
   }
@@ -97,11 +104,17 @@ package struct CallHistory: Sendable {
     case .ended(let seq, let left): "OK seq=\(seq)" + (left > 0 ? " joined=\(left)" : "")
     case .goesOn(let seq, let messages):
       "OK seq=\(seq), the turn goes on with \(CallHistory.text(messages))"
+    case .session(let shown): "OK session=\(shown.session) active_at=\(shown.activeAtMs)"
+    case .touched(let atMs): "OK, active at \(atMs)"
+    case .chatAdded(let number): "OK chat=\(number)"
+    case .listed(let sessions): "OK " + sessions.joined(separator: " ")
     case .done: "OK"
     case .held: "HELD"
     case .busy: "BUSY"
     case .none: "NONE"
     case .stale: "STALE"
+    case .wrongState: "ERR illegal_state"
+    case .overQuota(let limit): "ERR quota \(limit)"
     case .refused: "an error that says that nothing was done"
     case .unknown: "unknown: it may have been done"
     }

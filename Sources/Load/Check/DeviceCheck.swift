@@ -18,6 +18,10 @@ package struct DeviceCheck: Sendable {
     let seqBefore: Int64
     /// The highest number of a turn that had been reported.
     let turnBefore: Int64
+    /// The highest number of a chat that had been acknowledged.
+    let chatBefore: Int
+    /// Whether a LINK had been acknowledged.
+    let hadLink: Bool
   }
 
   /// A call with a try that may still be done, and when that try was sent.
@@ -39,6 +43,12 @@ package struct DeviceCheck: Sendable {
   var hasSession = false
   /// The session of the turns; nil until one has begun.
   var session: String?
+  /// The session that its own clocks end; nil if there is none.
+  var track: SessionTrack?
+  /// Events that came before the reply which names their session.
+  var earlyEvents: [LockEvent] = []
+  var chats = AddedChats()
+  private var isLinked = false
 
   /// The observations, for a history that shows a violation.
   package private(set) var history = CallHistory()
@@ -57,7 +67,8 @@ package struct DeviceCheck: Sendable {
       OpenCall(
         id: nextID, call: call, tokenBefore: leases.last { $0.grantedNs != nil }?.token ?? 0,
         seqBefore: chat.highestSeq,
-        turnBefore: turns.all.last { $0.lease.grantedNs != nil }?.number ?? 0))
+        turnBefore: turns.all.last { $0.lease.grantedNs != nil }?.number ?? 0,
+        chatBefore: chats.highest, hadLink: isLinked))
     if call.message > 0 { chat.began(call.message) }
     turns.began(call)
     return nextID
@@ -114,7 +125,7 @@ package struct DeviceCheck: Sendable {
         "token \(lease.token) of \(Agents.name(lease.agent)) \(how), and has no event",
         atNs: nowNs)
     }
-    return turnVerdict(nowNs)
+    return turnVerdict(nowNs) ?? sessionVerdict(nowNs)
   }
 
   // MARK: The driver's questions
@@ -122,6 +133,7 @@ package struct DeviceCheck: Sendable {
   /// Whether the end of each token has been reported, by a reply or an event.
   package var allIsReported: Bool {
     !leases.contains { !$0.isReleased && $0.event == nil } && !turns.hasUnreported
+      && sessionIsReported
   }
 
   /// The moment by which the last lock has expired, as far as can be known; nil if there is nothing
@@ -132,6 +144,7 @@ package struct DeviceCheck: Sendable {
       guard let endNs = lease.latestEndNs else { continue }
       latest = max(latest ?? endNs, endNs)
     }
+    if let endNs = sessionOverByNs { latest = max(latest ?? endNs, endNs) }
     for endNs in turns.unreportedEndsNs { latest = max(latest ?? endNs, endNs) }
     for unknown in loose where [.lock, .handoff, .turn].contains(unknown.call.verb) {
       let endNs = unknown.triedNs + (unknown.call.ttlMs + 1_000) * 1_000_000
@@ -211,6 +224,7 @@ extension DeviceCheck {
     case .holder(let agent, let acquiredAtMs): return shown(open, agent, acquiredAtMs, nowNs)
     case .said(let seq):
       return staleAccepted(open, nowNs) ?? staleTurnAccepted(open, nowNs)
+        ?? accepted(open, atMs: nil, triedNs, nowNs)
         ?? chat.said(call.message, seq, seqBefore: open.seqBefore, nowNs: nowNs)
     case .messages(let messages): return read(messages, open, asOfNs: call.invokedNs, nowNs)
     case .began(let grant): return turnBegan(open, grant, triedNs, nowNs)
@@ -218,23 +232,38 @@ extension DeviceCheck {
     case .ended(let seq, let left): return turnEnded(open, seq, left, nowNs)
     case .goesOn(let seq, let messages):
       return turnGoesOn(open, seq, messages, triedNs, nowNs)
+    case .session(let shown):
+      return call.verb == .recover
+        ? recovered(open, shown, triedNs, nowNs)
+        : accepted(open, atMs: shown.activeAtMs, triedNs, nowNs)
+    case .touched(let atMs): return accepted(open, atMs: atMs, triedNs, nowNs)
+    case .chatAdded(let number):
+      return accepted(open, atMs: nil, triedNs, nowNs) ?? chatAdded(open, number, nowNs)
+    case .listed(let sessions): return listed(open, sessions, nowNs)
     case .done:
       if call.verb == .open { hasSession = true }
+      if call.verb == .link { isLinked = true }
+      if let violation = accepted(open, atMs: nil, triedNs, nowNs) { return violation }
       if call.turn > 0 { return turnTouched(open, triedNs, nowNs) }
       return call.token == 0 ? nil : staleAccepted(open, nowNs)
     case .held, .none, .stale, .busy: return rejected(open, outcome, nowNs)
-    case .refused:
+    case .wrongState, .overQuota, .refused:
       if call.message > 0 { chat.refused(call.message) }
-      return nil
+      if case .overQuota(let limit) = outcome { return chatRefused(open, limit, nowNs) }
+      return outcome == .wrongState ? wrongState(open, nowNs) : nil
     case .unknown: return nil
     }
   }
+
+  private static let aboutSession: Set<LoadVerb> = [
+    .touch, .say, .set, .history, .close, .turn, .done, .recover, .pause, .resume, .chat, .link,
+  ]
 
   private mutating func rejected(
     _ open: OpenCall, _ outcome: LoadOutcome, _ nowNs: Int64
   ) -> Violation? {
     let call = open.call
-    let aboutSession = [.touch, .say, .set, .history, .close, .turn, .done].contains(call.verb)
+    let aboutSession = DeviceCheck.aboutSession.contains(call.verb)
     if outcome == .none, aboutSession {
       return hasSession
         ? Violation(

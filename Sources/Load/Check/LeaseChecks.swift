@@ -159,6 +159,7 @@ extension DeviceCheck {
 extension DeviceCheck {
   mutating func judge(_ event: LockEvent, _ nowNs: Int64) -> Violation? {
     if event.kind == .turnAbandoned { return turnAbandoned(event, nowNs) }
+    if event.kind.isOfSession { return sessionEvent(event, nowNs) }
     if leaseIndex(of: event.token) == nil {
       guard mayHaveGranted(to: event.agent) else {
         return Violation(
@@ -210,7 +211,7 @@ extension DeviceCheck {
           atNs: nowNs)
       }
       return nil
-    case .seized, .cleared, .turnAbandoned:
+    default:
       return Violation(
         .unexplainedEvent, "\(event.kind.rawValue): another program uses this device", atNs: nowNs)
     }

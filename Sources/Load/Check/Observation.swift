@@ -18,6 +18,12 @@ package enum LoadVerb: UInt8, Sendable, CaseIterable {
   case unlock
   case turn
   case done
+  case recover
+  case pause
+  case resume
+  case chat
+  case link
+  case list
   /// A whole message: all requests of one call of a function, from when it was due to its end.
   case message
 
@@ -38,6 +44,12 @@ package enum LoadVerb: UInt8, Sendable, CaseIterable {
     case .unlock: "UNLOCK"
     case .turn: "TURN"
     case .done: "DONE"
+    case .recover: "RECOVER"
+    case .pause: "PAUSE"
+    case .resume: "RESUME"
+    case .chat: "CHAT"
+    case .link: "LINK"
+    case .list: "LIST"
     case .message: "message"
     }
   }
@@ -84,6 +96,10 @@ package struct LoadCall: Sendable {
   package var ttlMs: Int64 = 0
   /// The number of the message that SAY, TURN or DONE says, from 1.
   package var message = 0
+  /// RECOVER: the clocks of the session that it makes.
+  package var clocks: SessionClocks?
+  /// LIST: the session was deleted before.
+  package var isDeleted = false
   /// How many messages HISTORY asks for; 0 asks for all of them.
   package var last = 0
   /// Whether it carries an idempotency key, so that it is done once only, however often it is sent.
@@ -93,8 +109,14 @@ package struct LoadCall: Sendable {
 
   package init(_ verb: LoadVerb) {
     self.verb = verb
-    isRepeatable = [.open, .say, .handoff, .close, .unlock, .turn, .done].contains(verb)
+    isRepeatable = LoadCall.repeatable.contains(verb)
   }
+}
+
+extension LoadCall {
+  fileprivate static let repeatable: Set<LoadVerb> = [
+    .open, .say, .handoff, .close, .unlock, .turn, .done, .recover, .pause, .resume, .chat, .link,
+  ]
 }
 
 /// The outcome of a call, when its last try was answered.
@@ -118,12 +140,24 @@ package enum LoadOutcome: Sendable, Equatable {
   case ended(seq: Int64, left: Int)
   /// DONE: the turn goes on with these messages, which were joined to it.
   case goesOn(seq: Int64, messages: [Message])
+  /// RECOVER, PAUSE or RESUME: this is the session.
+  case session(ShownSession)
+  /// TOUCH of a session that its clocks end: the moment of activity, by the server's clock.
+  case touched(atMs: Int64)
+  /// CHAT: the number of the new chat.
+  case chatAdded(Int)
+  /// LIST: the ids of sessions.
+  case listed([String])
   /// Any other OK.
   case done
   case held
   case busy
   case none
   case stale
+  /// `ERR illegal_state`: the session's state does not allow it.
+  case wrongState
+  /// `ERR quota`: there are so many already as there may be.
+  case overQuota(limit: Int)
   /// An error that says that nothing was done.
   case refused
   /// The caller has given up: it may have been done, may still be done, or never.
@@ -161,14 +195,35 @@ package struct TurnGrant: Sendable, Equatable {
   }
 }
 
-/// An event about a lock or a turn.
+/// A session, as far as the harness looks at its record.
+package struct ShownSession: Sendable, Equatable {
+  package var session: String
+  /// Its latest activity by the server's clock.
+  package var activeAtMs: Int64
+
+  package init(session: String, activeAtMs: Int64) {
+    self.session = session
+    self.activeAtMs = activeAtMs
+  }
+}
+
+/// An event about a lock, a turn or the state of a session.
 package struct LockEvent: Sendable, Equatable {
-  package enum Kind: String, Sendable {
+  package enum Kind: String, Sendable, CaseIterable {
     case abandoned = "lock.abandoned"
     case handedOff = "lock.handed_off"
     case seized = "lock.seized"
     case cleared = "lock.cleared"
     case turnAbandoned = "turn.abandoned"
+    case sessionPaused = "session.paused"
+    case sessionResumed = "session.resumed"
+    case sessionRecovered = "session.recovered"
+    case sessionExpired = "session.expired"
+    case sessionAbandoned = "session.abandoned"
+    case sessionArchived = "session.archived"
+
+    /// Whether it is about a session.
+    package var isOfSession: Bool { rawValue.hasPrefix("session.") }
   }
 
   package var id: String
@@ -179,10 +234,17 @@ package struct LockEvent: Sendable, Equatable {
   /// The lock's token, or the turn's number.
   package var token: Int64
   package var heldMs: Int64
+  /// The session that it is about; empty if it is about a lock.
+  package var session: String
+  /// Whether the session's `idle` clock is the reason.
+  package var isIdle: Bool
 
   package init(
-    id: String, kind: Kind, atMs: Int64, agent: Int, token: Int64, heldMs: Int64
+    id: String, kind: Kind, atMs: Int64, agent: Int = -1, token: Int64 = 0, heldMs: Int64 = 0,
+    session: String = "", isIdle: Bool = false
   ) {
+    self.session = session
+    self.isIdle = isIdle
     self.id = id
     self.kind = kind
     self.atMs = atMs

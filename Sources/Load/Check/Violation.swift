@@ -23,6 +23,13 @@ package struct Violation: Sendable, Equatable {
     case answerOutOfTurn = "answer_out_of_turn"
     case joinedUnanswered = "joined_message_unanswered"
     case rolledBackThere = "rolled_back_message_there"
+    case clockTooEarly = "session_clock_too_early"
+    case wrongTransition = "session_transition_wrong"
+    case deadSessionAccepted = "dead_session_accepted"
+    case liveSessionRefused = "live_session_refused"
+    case chatNumberReused = "chat_number_reused"
+    case quotaWrong = "quota_wrong"
+    case listWrong = "list_wrong"
 
     /// The promise that was broken.
     package var promise: String {
@@ -45,6 +52,13 @@ package struct Violation: Sendable, Equatable {
       case .busyWithoutTurn: "a device without a running turn takes one"
       case .answerOutOfTurn: "a turn's messages stand between its first one and the next turn's"
       case .joinedUnanswered: "a joined message is given to the turn that it was joined to"
+      case .clockTooEarly: "no clock of a session ends before its time"
+      case .wrongTransition: "a session's events lead from state to state, each change once"
+      case .deadSessionAccepted: "nothing is accepted in a session that was abandoned"
+      case .liveSessionRefused: "nothing is refused in a session that lives"
+      case .chatNumberReused: "a chat's number comes once, and they grow"
+      case .quotaWrong: "a quota is neither exceeded nor refused before it is used up"
+      case .listWrong: "a list has the sessions that are linked, and none that is gone"
       case .rolledBackThere: "a rollback removes what the turn has said, and all of it"
       }
     }

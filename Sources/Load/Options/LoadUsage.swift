@@ -17,7 +17,8 @@ extension LoadArguments {
       device, locks it or learns who holds it, touches the session, says its message, saves
       fields, reads the last messages. Sometimes it hands the conversation to another agent,
       sometimes it closes it, sometimes it is never heard of again. Other conversations have no
-      lock: each message is a turn, and further ones join, interrupt or undo it.
+      lock: each message is a turn, and further ones join, interrupt or undo it; or they recover
+      a session with short clocks, add chats to it, link it, pause it, and leave it to its clocks.
 
       The load:
         --to HOST:PORT,…      workers, or load balancers before them, used in turn
@@ -59,7 +60,8 @@ extension LoadArguments {
       Checked are: one holder for each device at a time by the server's clock; tokens that only
       grow; nothing accepted under a token that is over; messages in order, none lost, none
       doubled; each abandonment reported exactly once, and not before its deadline; one turn at a
-      time, joined messages given to it, its messages removed by a rollback. The first
+      time, joined messages given to it, its messages removed by a rollback; no clock of a session
+      early, each change of its state reported once, quotas and lists right. The first
       violation ends the run, with the calls and events of that device that show it. Requests
       without an answer may have been done; the check allows for both.
 

@@ -24,7 +24,7 @@ package struct Mix: Sendable, Equatable {
   /// The caller never returns.
   package var vanish = 2.0
   /// Conversations whose messages are handled in turns, without a lock.
-  package var turns = 50.0
+  package var turns = 40.0
   /// A turn says a message of its own before the answer.
   package var tool = 30.0
   /// Further messages come while a turn is at work.
@@ -33,6 +33,13 @@ package struct Mix: Sendable, Equatable {
   package var join = 40.0
   package var interrupt = 20.0
   package var rollback = 15.0
+  /// Conversations without lock and turn, whose sessions are ended by their own clocks.
+  package var sessions = 20.0
+  package var pause = 20.0
+  package var chat = 10.0
+  /// Chats are added until the quota is used up.
+  package var quota = 1.0
+  package var link = 20.0
 
   package init() {}
 
@@ -53,6 +60,11 @@ package struct Mix: Sendable, Equatable {
     Part(name: "join", field: \.join, meaning: "of further messages: answered by the same turn"),
     Part(name: "interrupt", field: \.interrupt, meaning: "of further messages: end the turn"),
     Part(name: "rollback", field: \.rollback, meaning: "of further messages: undo the turn, too"),
+    Part(name: "sessions", field: \.sessions, meaning: "of conversations: RECOVER, short clocks"),
+    Part(name: "pause", field: \.pause, meaning: "there: PAUSE, then RESUME or RECOVER"),
+    Part(name: "chat", field: \.chat, meaning: "there: add a chat"),
+    Part(name: "quota", field: \.quota, meaning: "there: add chats until one is refused"),
+    Part(name: "link", field: \.link, meaning: "there: link the session, and list by the link"),
   ]
 
   /// Reads `say=80,vanish=5`; what is not named stays as it is.
@@ -71,6 +83,9 @@ package struct Mix: Sendable, Equatable {
         throw LoadArgumentError("--mix: \(part.name) takes 0 to 100 percent, not '\(sides[1])'")
       }
       mix[keyPath: part.field] = share
+    }
+    guard mix.turns + mix.sessions <= 100 else {
+      throw LoadArgumentError("--mix: turns and sessions are more than 100 percent together")
     }
     guard mix.join + mix.interrupt + mix.rollback <= 100 else {
       throw LoadArgumentError("--mix: join, interrupt and rollback are more than 100 percent")

@@ -89,6 +89,9 @@ package enum SummaryText {
       "turns: \(number(counts.turns)) begun, \(number(counts.busyReplies)) BUSY replies, "
         + "\(number(counts.joined)) messages joined, \(number(counts.goneOn)) answered on, "
         + "\(number(counts.interrupted)) interrupted",
+      "sessions: \(number(counts.recovered)) recovered, \(number(counts.paused)) paused, "
+        + "\(number(counts.chats)) chats added, \(number(counts.overQuota)) refused by a quota, "
+        + "\(number(counts.listed)) lists",
     ]
     let late = result.lateness
     var abandoned = "\(number(counts.abandonments)) abandonments reported"

@@ -118,12 +118,13 @@ final class Auditor {
   private func wakesSleeper(_ conversation: Conversation, _ nowNs: Int64) -> Bool {
     guard conversation.wantsSleeper else { return false }
     conversation.wantsSleeper = false
-    let agent = conversation.overTurn > 0 ? conversation.agent : conversation.stale?.agent
-    guard let agent, conversation.request.session != nil else { return false }
+    guard let (agent, step) = conversation.sleeper, conversation.request.session != nil else {
+      return false
+    }
     owner.counts.sleepers += 1
     let visit = Visit(.sleeper, owner: owner)
     conversation.rival = visit
-    visit.start(conversation, agent, .stale, dueNs: nowNs)
+    visit.start(conversation, agent, step, dueNs: nowNs)
     return true
   }
 
@@ -133,6 +134,7 @@ final class Auditor {
     if needsLog(conversation, nowNs) { steps.insert(.events) }
     if !conversation.chatIsChecked, conversation.request.session != nil {
       steps.formUnion([.readAll, .delete])
+      if conversation.kind == .sessions { steps.insert(.listGone) }
     }
     guard steps.isEmpty else {
       conversation.auditSteps = steps

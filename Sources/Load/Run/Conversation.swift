@@ -9,20 +9,28 @@ struct Steps: OptionSet {
   static let lock = Steps(rawValue: 1 << 1)
   static let turn = Steps(rawValue: 1 << 2)
   static let open = Steps(rawValue: 1 << 3)
-  static let touch = Steps(rawValue: 1 << 4)
-  static let say = Steps(rawValue: 1 << 5)
-  static let set = Steps(rawValue: 1 << 6)
-  static let history = Steps(rawValue: 1 << 7)
+  static let recover = Steps(rawValue: 1 << 4)
+  static let touch = Steps(rawValue: 1 << 5)
+  static let say = Steps(rawValue: 1 << 6)
+  static let set = Steps(rawValue: 1 << 7)
+  static let history = Steps(rawValue: 1 << 8)
+  static let chat = Steps(rawValue: 1 << 9)
+  static let link = Steps(rawValue: 1 << 10)
+  static let list = Steps(rawValue: 1 << 11)
+  static let pause = Steps(rawValue: 1 << 12)
+  static let resume = Steps(rawValue: 1 << 13)
   /// A SAY under a token that is over, or in a turn that is.
-  static let stale = Steps(rawValue: 1 << 8)
-  static let done = Steps(rawValue: 1 << 9)
-  static let handoff = Steps(rawValue: 1 << 10)
-  static let close = Steps(rawValue: 1 << 11)
-  static let unlock = Steps(rawValue: 1 << 12)
+  static let stale = Steps(rawValue: 1 << 14)
+  static let done = Steps(rawValue: 1 << 15)
+  static let handoff = Steps(rawValue: 1 << 16)
+  static let close = Steps(rawValue: 1 << 17)
+  static let unlock = Steps(rawValue: 1 << 18)
   // The steps of the check when a conversation is over.
-  static let events = Steps(rawValue: 1 << 13)
-  static let readAll = Steps(rawValue: 1 << 14)
-  static let delete = Steps(rawValue: 1 << 15)
+  static let events = Steps(rawValue: 1 << 19)
+  static let readAll = Steps(rawValue: 1 << 20)
+  static let delete = Steps(rawValue: 1 << 21)
+  /// A LIST that must not show the deleted session.
+  static let listGone = Steps(rawValue: 1 << 22)
 
   /// The first one, or nil if there are none.
   var first: Steps? {
@@ -34,6 +42,16 @@ struct Steps: OptionSet {
 final class Conversation {
   /// How it ended.
   enum Ending { case closed, vanished }
+
+  /// The way in which its messages are handled.
+  enum Kind {
+    /// The device's lock is held over many messages.
+    case locks
+    /// Each message is a turn.
+    case turns
+    /// A session without either, which its own clocks end.
+    case sessions
+  }
 
   let number: Int
   let slot: Int
@@ -50,8 +68,11 @@ final class Conversation {
   var token: Int64 = 0
   /// A token that is over, and whose it was.
   var stale: (token: Int64, agent: Int)?
-  /// Its messages are handled in turns, without a lock.
-  let takesTurns: Bool
+  let kind: Kind
+  /// The clocks of a session that they end.
+  let sessionClocks: SessionClocks
+  /// Whether chats are added to it until the quota is used up.
+  private(set) var fillsChats = false
   /// A turn that has ended, or whose caller is never heard of again; 0 if there is none.
   var overTurn: Int64 = 0
   /// How many further messages come while the current one is handled.
@@ -95,14 +116,30 @@ final class Conversation {
     beganNs = nowNs
     dice = Dice(options.seed &+ UInt64(number) &* 0x2545_f491_4f6c_dd1d)
     agent = dice.below(Agents.names.count)
-    takesTurns = dice.happens(options.mix.turns)
-    request = RequestText(device: device, clocks: clocks, filler: filler)
+    let choice = dice.fraction() * 100
+    kind =
+      choice < options.mix.turns
+      ? .turns : choice < options.mix.turns + options.mix.sessions ? .sessions : .locks
+    sessionClocks = SessionClocks(
+      idleMs: options.ttlMs / 2, abandonMs: options.ttlMs, archiveMs: options.ttlMs / 2)
+    request = RequestText(
+      device: device, clocks: kind == .sessions ? RequestText.clocks(sessionClocks) : clocks,
+      filler: filler)
+    // Further chats are added, and become the current one.
+    if kind == .sessions { request.chat = "/1" }
   }
 
   /// The steps of the next message's caller; with `isLast` it ends the conversation.
   func plan(isLast: Bool) -> Steps {
     messages += 1
-    if takesTurns { return turnPlan(isLast: isLast) }
+    switch kind {
+    case .locks: return lockPlan(isLast: isLast)
+    case .turns: return turnPlan(isLast: isLast)
+    case .sessions: return sessionPlan(isLast: isLast)
+    }
+  }
+
+  private func lockPlan(isLast: Bool) -> Steps {
     let mix = options.mix
     var steps: Steps = [.lock]
     if dice.happens(mix.holder) { steps.insert(.holder) }
@@ -145,6 +182,29 @@ final class Conversation {
         ending = .vanished
         wantsSleeper = triesStale || dice.happens(50)
       }
+    }
+    return steps
+  }
+
+  private func sessionPlan(isLast: Bool) -> Steps {
+    let mix = options.mix
+    var steps: Steps = [.recover]
+    if dice.happens(mix.touch) { steps.insert(.touch) }
+    if dice.happens(mix.say) { steps.insert(.say) }
+    if dice.happens(mix.set) { steps.insert(.set) }
+    if dice.happens(mix.history) { steps.insert(.history) }
+    if dice.happens(mix.chat) { steps.insert(.chat) }
+    fillsChats = dice.happens(mix.quota)
+    if dice.happens(mix.link) { steps.insert(.link) }
+    if dice.happens(mix.link) { steps.insert(.list) }
+    if dice.happens(mix.pause) { steps.formUnion(dice.happens(50) ? .pause : [.pause, .resume]) }
+    let end = dice.fraction() * 100
+    if isLast || messages >= LoadOptions.messagesMax || end < mix.close {
+      steps.insert(.close)
+      ending = .closed
+    } else if end < mix.close + mix.vanish {
+      ending = .vanished
+      wantsSleeper = dice.happens(50)
     }
     return steps
   }
@@ -226,6 +286,16 @@ final class Conversation {
       call.ttlMs = options.ttlMs
       call.last = 10
     case .done: call = LoadCall(.done)
+    case .recover:
+      call = LoadCall(.recover)
+      call.clocks = sessionClocks
+    case .pause: call = LoadCall(.pause)
+    case .resume: call = LoadCall(.resume)
+    case .chat: call = LoadCall(.chat)
+    case .link: call = LoadCall(.link)
+    case .list, .listGone:
+      call = LoadCall(.list)
+      call.isDeleted = step == .listGone
     case .touch: call = LoadCall(.touch)
     case .say, .stale: call = LoadCall(.say)
     case .set: call = LoadCall(.set)
@@ -247,9 +317,18 @@ final class Conversation {
     }
     call.agent = agent
     call.token = step == .stale ? stale?.token ?? 0 : token
-    if [.holder, .lock, .history, .turn].contains(call.verb) { call.token = 0 }
+    if [.holder, .lock, .history, .turn, .list].contains(call.verb) { call.token = 0 }
     if step == .stale { call.agent = stale?.agent ?? agent }
     return call
+  }
+
+  /// The agent and the step of a caller that wakes up too late; nil if it has nothing to do.
+  var sleeper: (agent: Int, step: Steps)? {
+    switch kind {
+    case .locks: stale.map { ($0.agent, .stale) }
+    case .turns: overTurn > 0 ? (agent, .stale) : nil
+    case .sessions: (agent, .touch)
+    }
   }
 
   /// Its callers learn that the lock is not theirs any more.

@@ -8,7 +8,7 @@ protocol EventWatchOwner: AnyObject {
   var shop: CallerShop { get }
   var options: LoadOptions { get }
   func nextAddress() -> SocketAddress
-  /// An event about a lock or a turn of some device; `watch` numbers the connection.
+  /// An event of some device; `watch` numbers the connection.
   func eventReported(_ device: String, _ event: LockEvent, watch: Int, nowNs: Int64)
   /// The watch has begun, or begun anew.
   func watching()
@@ -69,7 +69,7 @@ final class EventWatch: CallerOwner {
 
   private func ask() {
     state = .asking
-    let types = "lock.abandoned,lock.handed_off,lock.seized,lock.cleared,turn.abandoned"
+    let types = LockEvent.Kind.allCases.map(\.rawValue).joined(separator: ",")
     connection?.send(Array("WATCH * types=\(types)\n".utf8))
   }
 

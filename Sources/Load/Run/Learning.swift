@@ -10,7 +10,8 @@ extension Visit {
   /// Takes note of the outcome of a step.
   func learn(_ outcome: LoadOutcome, _ reply: ReplyLine) {
     switch role {
-    case .message where conversation.takesTurns, .second: learnInTurn(outcome, reply)
+    case .message where conversation.kind == .sessions: learnInSession(outcome)
+    case .message where conversation.kind == .turns, .second: learnInTurn(outcome, reply)
     case .message: learnAsHolder(outcome, reply)
     case .rival:
       guard step == .lock, case .granted(let token, _, _, _) = outcome else { return }
@@ -67,6 +68,28 @@ extension Visit {
       conversation.overTurn = turn
       wasInterrupted = true
       steps = []
+    default: leave()
+    }
+  }
+
+  private func learnInSession(_ outcome: LoadOutcome) {
+    let conversation = conversation
+    switch (step, outcome) {
+    case (.recover, .session(let shown)):
+      if let known = conversation.request.session, known != shown.session {
+        // The clocks have ended the one before; its conversation is over with it.
+        conversation.cutShort()
+        leave()
+      } else {
+        conversation.request.session = shown.session
+      }
+    // One more, until the quota is used up.
+    case (.chat, .chatAdded): if conversation.fillsChats { steps.insert(.chat) }
+    // A clock may have come first.
+    case (.pause, .wrongState), (.resume, .wrongState): return
+    case (.chat, .overQuota), (_, .session), (_, .touched), (_, .said), (_, .messages),
+      (_, .listed), (_, .done):
+      return
     default: leave()
     }
   }

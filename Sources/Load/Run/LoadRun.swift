@@ -304,7 +304,7 @@ final class LoadRun: VisitOwner {
     conversation.caller = visit
     let isLast = phase == .closing
     let steps = conversation.plan(isLast: isLast)
-    if !isLast, !conversation.takesTurns, conversation.rivalComes(),
+    if !isLast, conversation.kind == .locks, conversation.rivalComes(),
       conversation.rival?.isActive != true
     {
       let rival = conversation.rival ?? Visit(.rival, owner: self)

@@ -31,6 +31,14 @@ package struct RunCounts: Sendable {
   /// Turns that another message has interrupted, or rolled back.
   package var interrupted = 0
 
+  // MARK: Sessions
+
+  package var recovered = 0
+  package var paused = 0
+  package var chats = 0
+  package var listed = 0
+  package var overQuota = 0
+
   // MARK: The check
 
   package var checked = 0
@@ -66,11 +74,15 @@ package struct RunCounts: Sendable {
     case .busy: busyReplies += 1
     case .joined: joined += 1
     case .goesOn: goneOn += 1
+    case .session: if step == .recover { recovered += 1 } else if step == .pause { paused += 1 }
+    case .chatAdded: chats += 1
+    case .listed: listed += 1
+    case .overQuota: overQuota += 1
     case .said: said += 1
     case .stale: staleRefused += 1
     case .messages: historiesRead += 1
     case .unknown: unknownOutcomes += 1
-    case .released, .holder, .ended, .done, .none, .refused: break
+    case .released, .holder, .ended, .touched, .done, .none, .wrongState, .refused: break
     }
   }
 }

@@ -164,7 +164,7 @@ final class Visit: CallerOwner {
       guard var call = conversation.call(next, by: agent, token: token) else {
         preconditionFailure("no call for step \(next.rawValue)")
       }
-      if conversation.takesTurns { conversation.complete(&call, for: self) }
+      if conversation.kind == .turns { conversation.complete(&call, for: self) }
       self.call = call
       line = next == .readAll ? conversation.request.messages(after: 0) : []
     }
@@ -336,6 +336,13 @@ final class Visit: CallerOwner {
         : .ended(seq: reply.seq, left: Int(reply.joined))
     case .history: return .messages(reply.messages)
     case .readAll: return .messages(pages)
+    case .recover, .pause, .resume:
+      return .session(
+        ShownSession(session: reply.session ?? "", activeAtMs: reply.activeAtMs))
+    case .touch where conversation.kind == .sessions:
+      return .touched(atMs: reply.idleAtMs - conversation.sessionClocks.idleMs)
+    case .chat: return .chatAdded(Int(reply.chat))
+    case .list, .listGone: return .listed(reply.sessions)
     default: return .done
     }
   }
@@ -353,6 +360,12 @@ final class Visit: CallerOwner {
     case "bad_request", "unknown_verb":
       owner.impossible(
         "the worker does not take a request of this harness, so it may be older: \(text)")
+    case "illegal_state" where conversation.kind == .sessions:
+      conclude(.wrongState, ReplyLine(), nowNs)
+    case "quota" where step == .chat:
+      // quota exceeded: 20 of 20 chats …
+      let limit = text.split(separator: " of ").dropFirst().first?.prefix { $0.isNumber }
+      conclude(.overQuota(limit: limit.flatMap { Int($0) } ?? 0), ReplyLine(), nowNs)
     default:
       conversation.isCutShort = true
       // An earlier try without an answer may have been done all the same.
@@ -389,7 +402,7 @@ final class Visit: CallerOwner {
 
   private func giveUp(_ nowNs: Int64) {
     hasFailed = true
-    let changes = step != .holder && step != .history && step != .readAll
+    let changes = ![.holder, .history, .list, .readAll, .listGone].contains(step)
     let outcome: LoadOutcome = hadUnknown && changes ? .unknown : .refused
     if callID == 0 {
       // It never came to a call.
