@@ -8,7 +8,7 @@ import Testing
 extension LoadCall {
   fileprivate static var recover: LoadCall {
     var call = LoadCall(.recover)
-    call.clocks = SessionClocks(idleMs: 5_000, abandonMs: 10_000, archiveMs: 5_000)
+    call.clocks = ShortClocks(idleMs: 5_000, abandonMs: 10_000, archiveMs: 5_000)
     return call
   }
 

@@ -91,7 +91,8 @@ struct PlantedTurnBugTests {
       "a rollback removes a message of another turn", .messageLost, at: 11,
       .call(.turn(11, .rollback, last: 2), 70, 74, .began(112, at: 72, (5, 6), (9, 11)))),
     Planted("an answer stands behind the next turn's message", .answerOutOfTurn) {
-      $0[9] = .begin("done", .inTurn(.done, 110, 9), 51)
+      $0[9] = $0[8]
+      $0[8] = .begin("done", .inTurn(.done, 110, 9), 49)
       $0[10] = .end("done", 64, .ended(seq: 8, left: 0))
       $0[11] = .call(.history(last: 3), 66, 70, .read((6, 7), (7, 8), (8, 9)))
     },

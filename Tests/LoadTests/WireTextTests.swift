@@ -89,7 +89,7 @@ struct WireTextTests {
   }
 
   @Test func `the requests of sessions are written`() {
-    let clocks = SessionClocks(idleMs: 1, abandonMs: 2, archiveMs: 3)
+    let clocks = ShortClocks(idleMs: 1, abandonMs: 2, archiveMs: 3)
     var request = RequestText(device: "d", clocks: RequestText.clocks(clocks), filler: [])
     let words = { (verb: LoadVerb) in
       String(decoding: request.line(LoadCall(verb), 5), as: UTF8.self)

@@ -26,7 +26,7 @@ struct RequestText {
   }
 
   /// The same for clocks that end while the conversation is checked.
-  static func clocks(_ clocks: SessionClocks) -> String {
+  static func clocks(_ clocks: ShortClocks) -> String {
     "idle=\(clocks.idleMs)ms abandon=\(clocks.abandonMs)ms archive=\(clocks.archiveMs)ms "
       + "life=0 keep=10m warn=0"
   }

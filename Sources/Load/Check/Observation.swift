@@ -97,7 +97,7 @@ package struct LoadCall: Sendable {
   /// The number of the message that SAY, TURN or DONE says, from 1.
   package var message = 0
   /// RECOVER: the clocks of the session that it makes.
-  package var clocks: SessionClocks?
+  package var clocks: ShortClocks?
   /// LIST: the session was deleted before.
   package var isDeleted = false
   /// How many messages HISTORY asks for; 0 asks for all of them.

@@ -2,7 +2,7 @@
 // how its state has changed, and what follows from both. A value; any thread.
 
 /// The clocks of a session, in ms.
-package struct SessionClocks: Sendable, Equatable {
+package struct ShortClocks: Sendable, Equatable {
   package var idleMs: Int64
   package var abandonMs: Int64
   package var archiveMs: Int64
@@ -17,7 +17,7 @@ package struct SessionClocks: Sendable, Equatable {
 /// The known life of a session.
 struct SessionTrack: Sendable {
   let id: String
-  let clocks: SessionClocks
+  let clocks: ShortClocks
   /// Moments of activity by the server's clock.
   private(set) var activeMs: [Int64] = []
   /// When the calls of the latest activity were sent, and the latest moment at which one was
@@ -31,7 +31,7 @@ struct SessionTrack: Sendable {
   var resumed = 0
   var isClosed = false
 
-  init(_ id: String, _ clocks: SessionClocks) {
+  init(_ id: String, _ clocks: ShortClocks) {
     self.id = id
     self.clocks = clocks
   }

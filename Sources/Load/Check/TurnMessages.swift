@@ -15,7 +15,7 @@ extension DeviceCheck {
     chat = ChatCheck()
     let violation = read.read(
       messages, last: open.call.last, seqBefore: open.seqBefore, asOfNs: asOfNs, nowNs: nowNs,
-      mayBeGone: { mayBeRolledBack($0) })
+      mayBeGone: { mayBeRolledBack($0, besides: open.id) })
     chat = read
     return violation ?? outOfTurn(messages, nowNs) ?? rolledBackInPart(messages, open, nowNs)
   }
@@ -37,7 +37,7 @@ extension DeviceCheck {
   }
 
   /// Whether a message may have been removed with its turn.
-  private func mayBeRolledBack(_ message: Int) -> Bool {
+  private func mayBeRolledBack(_ message: Int, besides id: Int) -> Bool {
     guard turns.rollbackTried, !turns.joined.contains(message) else { return false }
     guard let number = turns.owners[message], let index = turns.index(of: number) else {
       return turns.asked.contains(message)
@@ -45,7 +45,7 @@ extension DeviceCheck {
     let lease = turns[index].lease
     if lease.isReleased || lease.event != nil { return false }
     if let next = turns.successor(of: index), next.policy ?? .rollback == .rollback { return true }
-    return anyUnseen { $0.verb == .turn && $0.policy == .rollback }
+    return anyUnseen(besides: id) { $0.verb == .turn && $0.policy == .rollback }
   }
 
   /// A message of a turn that stands behind one of a later turn.

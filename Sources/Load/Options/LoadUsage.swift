@@ -13,12 +13,11 @@ extension LoadArguments {
 
       Puts a fleet under the load of many conversations at once, as serverless callers have them,
       and checks meanwhile that it keeps its promises. Each conversation has a device of its own,
-      with a name that no other run has. For each message a caller comes: it asks who holds the
-      device, locks it or learns who holds it, touches the session, says its message, saves
-      fields, reads the last messages. Sometimes it hands the conversation to another agent,
-      sometimes it closes it, sometimes it is never heard of again. Other conversations have no
-      lock: each message is a turn, and further ones join, interrupt or undo it; or they recover
-      a session with short clocks, add chats to it, link it, pause it, and leave it to its clocks.
+      with a name that no other run has. For each message a caller comes. In some conversations it
+      locks the device or learns who holds it, says its message, saves fields, hands over to another
+      agent. In others each message is a turn, and further ones join, interrupt or undo it. In the
+      rest it recovers a session with short clocks, adds chats, links it, pauses it, and leaves it to
+      its clocks. Sometimes it closes the conversation, sometimes it is never heard of again.
 
       The load:
         --to HOST:PORT,…      workers, or load balancers before them, used in turn
@@ -57,11 +56,10 @@ extension LoadArguments {
       --mix, in percent of messages, with the defaults:
       \(mix)
 
-      Checked are: one holder for each device at a time by the server's clock; tokens that only
-      grow; nothing accepted under a token that is over; messages in order, none lost, none
-      doubled; each abandonment reported exactly once, and not before its deadline; one turn at a
-      time, joined messages given to it, its messages removed by a rollback; no clock of a session
-      early, each change of its state reported once, quotas and lists right. The first
+      Checked are: one holder and one turn for each device at a time by the server's clock; tokens
+      that only grow; nothing accepted under one that is over; messages in order, none lost, none
+      doubled, joined ones answered, rolled back ones gone; each abandonment and each change of a
+      session's state reported exactly once, and not before its time; quotas and lists. The first
       violation ends the run, with the calls and events of that device that show it. Requests
       without an answer may have been done; the check allows for both.
 

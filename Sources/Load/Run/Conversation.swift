@@ -70,7 +70,7 @@ final class Conversation {
   var stale: (token: Int64, agent: Int)?
   let kind: Kind
   /// The clocks of a session that they end.
-  let sessionClocks: SessionClocks
+  let sessionClocks: ShortClocks
   /// Whether chats are added to it until the quota is used up.
   private(set) var fillsChats = false
   /// A turn that has ended, or whose caller is never heard of again; 0 if there is none.
@@ -120,7 +120,7 @@ final class Conversation {
     kind =
       choice < options.mix.turns
       ? .turns : choice < options.mix.turns + options.mix.sessions ? .sessions : .locks
-    sessionClocks = SessionClocks(
+    sessionClocks = ShortClocks(
       idleMs: options.ttlMs / 2, abandonMs: options.ttlMs, archiveMs: options.ttlMs / 2)
     request = RequestText(
       device: device, clocks: kind == .sessions ? RequestText.clocks(sessionClocks) : clocks,

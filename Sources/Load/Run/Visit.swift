@@ -282,7 +282,7 @@ final class Visit: CallerOwner {
     if case .event = reply.word { return }
     if role != .check, step != .readAll {
       let fromNs = isFirst ? dueNs : triedNs
-      if case .error(let code) = reply.word {
+      if case .error(let code) = reply.word, !isExpected(code) {
         owner.tally.failed(call.verb, code)
       } else {
         owner.tally.answered(call.verb, nowNs - fromNs, reply.word)
@@ -360,9 +360,8 @@ final class Visit: CallerOwner {
     case "bad_request", "unknown_verb":
       owner.impossible(
         "the worker does not take a request of this harness, so it may be older: \(text)")
-    case "illegal_state" where conversation.kind == .sessions:
-      conclude(.wrongState, ReplyLine(), nowNs)
-    case "quota" where step == .chat:
+    case "illegal_state" where isExpected(code): conclude(.wrongState, ReplyLine(), nowNs)
+    case "quota" where isExpected(code):
       // quota exceeded: 20 of 20 chats …
       let limit = text.split(separator: " of ").dropFirst().first?.prefix { $0.isNumber }
       conclude(.overQuota(limit: limit.flatMap { Int($0) } ?? 0), ReplyLine(), nowNs)
@@ -371,6 +370,11 @@ final class Visit: CallerOwner {
       // An earlier try without an answer may have been done all the same.
       conclude(hadUnknown ? .unknown : .refused, ReplyLine(), nowNs)
     }
+  }
+
+  /// Whether an error is one of the replies that the conversation provokes.
+  private func isExpected(_ code: String) -> Bool {
+    code == "illegal_state" && conversation.kind == .sessions || code == "quota" && step == .chat
   }
 
   /// No reply came, so the outcome is unknown.
