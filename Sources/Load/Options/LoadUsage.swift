@@ -16,8 +16,8 @@ extension LoadArguments {
       with a name that no other run has. For each message a caller comes. In some conversations it
       locks the device or learns who holds it, says its message, saves fields, hands over to another
       agent. In others each message is a turn, and further ones join, interrupt or undo it. In the
-      rest it recovers a session with short clocks, adds chats, links it, pauses it, and leaves it to
-      its clocks. Sometimes it closes the conversation, sometimes it is never heard of again.
+      rest it recovers a session with short clocks, adds chats, links it, pauses it, and leaves it
+      to its clocks. Sometimes it closes the conversation, sometimes it is never heard of again.
 
       The load:
         --to HOST:PORT,…      workers, or load balancers before them, used in turn
