@@ -49,6 +49,7 @@ measure_lateness() {
   printf '\n'
   head_row event count "p50 ms" "p99 ms" "max ms"
   lateness_row "events in the log" "$report" event
+  lateness_row "with a group's consumer that waits, from the log on" "$report" group
   lateness_row "announced by Redis within $((lateness_listen_ms / 1000)) s: the locks" "$report" \
     lock_heard
   lateness_row "the same deadlines, untouched keys" "$report" twin_heard

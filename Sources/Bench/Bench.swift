@@ -11,6 +11,7 @@ struct Bench {
   static let usage = """
     usage: latchkey-bench TARGET HOST:PORT [option...]
            latchkey-bench lateness SOCKET HOST:PORT... [option...]
+           latchkey-bench groups SOCKET HOST:PORT... [option...]
            latchkey-bench quiet HOST:PORT... [option...]
            latchkey-bench memory SOCKET HOST:PORT [--count N] [KIND...]
            latchkey-bench calls NAME=SOCKET,HOST:PORT... [option...] [VERB...]
@@ -46,6 +47,13 @@ struct Bench {
       --locks N         locks that fall due (default 10000)
       --over-ms N       over how long they do (default 10000)
       --listen-ms N     how late an announcement may be to count (default 60000)
+
+    groups: writes events by the workers, each by a SEIZE, while one group reads and acknowledges
+    them and another one sleeps; shows what both got, and the memory of the largest event log.
+
+      --events N        how many (default 1000000)
+      --devices N       of how many devices (default 20000)
+      --ahead N         by how many the writers may be ahead of the reading group (default 100000)
 
     quiet: takes locks for a day by the workers, waits until all is quiet, and shows how much of
     a core processes use. Without locks no worker is needed.
@@ -144,6 +152,9 @@ struct Bench {
         fflush(nil)
       }
     case "memory": print(try MemoryRun(MemoryOptions.parse(rest)).measure())
+    case "groups":
+      var run = try GroupsRun(GroupsOptions.parse(rest))
+      print(try run.measure())
     case "quiet": print(try QuietRun(LatenessOptions.parse(rest, needsRedis: false)).measure())
     case "fill":
       let options = try LatenessOptions.parse(rest, needsRedis: false)

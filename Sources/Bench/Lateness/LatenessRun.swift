@@ -1,5 +1,6 @@
 // Owns: the measurement of lateness: many locks fall due among many other keys; how late is each
-// event, and how late is Redis' own announcement? Main thread.
+// event, how late is a group's consumer that waits for it, and how late is Redis' own announcement?
+// Main thread.
 
 import Glibc
 import Loop
@@ -10,12 +11,18 @@ struct LatenessRun {
   private let redis: PatientConnection
   private let subscriber: PatientConnection
   private let workers: [PatientConnection]
+  /// The consumer of a group that waits for each event.
+  private let consumer: PatientConnection
   /// When each lock expires, by Redis' clock.
   private var deadlines: [Int64] = []
   private var lockArrivals: [Int64] = []
   private var twinArrivals: [Int64] = []
   /// Locks and twins that have been announced; each is counted once.
   private var announced: Set<String> = []
+  /// How late each event was, by the number of its lock: from its deadline to its place in the log.
+  private var late: [Int: Int64] = [:]
+  /// From an event's place in the log to its being with the consumer.
+  private var lags: [Int64] = []
 
   init(_ options: LatenessOptions) throws(LoadFailure) {
     self.options = options
@@ -23,8 +30,9 @@ struct LatenessRun {
     subscriber = try PatientConnection(.unix(path: options.redis))
     var workers: [PatientConnection] = []
     for address in options.workers { workers.append(try PatientConnection(address)) }
-    guard !workers.isEmpty else { throw LoadFailure("no worker is named") }
+    guard let last = options.workers.last else { throw LoadFailure("no worker is named") }
     self.workers = workers
+    consumer = try PatientConnection(last)
   }
 
   mutating func measure() throws(LoadFailure) -> String {
@@ -33,10 +41,10 @@ struct LatenessRun {
     try takeLocks()
     try makeTwins()
     try listen()
-    let late = try readEvents()
     return "{\"keys\":\(options.keys),\"locks\":\(options.locks),\"over_ms\":\(options.overMs),"
       + "\"listen_ms\":\(options.listenMs),"
-      + late.json("event") + "," + Spread(lockArrivals).json("lock_heard") + ","
+      + Spread(Array(late.values)).json("event") + "," + Spread(lags).json("group") + ","
+      + Spread(lockArrivals).json("lock_heard") + ","
       + Spread(twinArrivals).json("twin_heard") + "}"
   }
 
@@ -116,17 +124,24 @@ struct LatenessRun {
     }
   }
 
-  /// Hears announcements until the last one that counts.
+  /// Hears announcements until the last one that counts, and takes the events as they come.
   private mutating func listen() throws(LoadFailure) {
     let lastMs = (deadlines.max() ?? 0) + options.listenMs
+    try consumer.post(LatenessRun.ask)
     while true {
       let leftMs = lastMs - WallTime.nowMs()
       guard leftMs > 0 else { return }
       let untilMs = MonotonicTime.nowMs() + min(leftMs, 1_000)
-      guard let key = try subscriber.readLine(untilMs: untilMs) else { continue }
-      hear(key)
+      guard
+        let (place, line) = try PatientConnection.firstLine(
+          of: [subscriber, consumer], untilMs: untilMs)
+      else { continue }
+      let text = String(decoding: line, as: UTF8.self)
+      if place == 0 { hear(text) } else { try take(text) }
     }
   }
+
+  private static let ask = "EVENTS * group=lateness limit=1000 wait=1s types=lock.abandoned\n"
 
   /// A line of a message; only the key itself looks like one.
   private mutating func hear(_ line: String) {
@@ -141,26 +156,26 @@ struct LatenessRun {
     if isTwin { twinArrivals.append(lateMs) } else { lockArrivals.append(lateMs) }
   }
 
-  /// How late each event was: from its deadline to its place in the log, both by Redis' clock.
-  private func readEvents() throws(LoadFailure) -> Spread {
-    var late: [Int: Int64] = [:]
-    while late.count < options.locks {
-      let reply = try workers[0].request("EVENTS * group=lateness limit=1000 types=lock.abandoned")
-      guard reply.hasPrefix("OK") else { throw LoadFailure("EVENTS: \(reply)") }
-      let events = reply.split(separator: "{").filter { $0.contains("\"type\":\"lock.abandoned\"") }
-      guard !events.isEmpty else { break }
-      for event in events {
-        guard let id = ReplyFigure.text("id", in: event),
-          let atMs = ReplyFigure.number("at", in: event),
-          let writtenMs = Int64(id.split(separator: "-")[1]),
-          let device = ReplyFigure.text("device", in: event), let number = Int(device.dropFirst(5))
-        else { throw LoadFailure("not an event: \(event)") }
-        guard late.updateValue(writtenMs - atMs, forKey: number) == nil else {
-          throw LoadFailure("\(device) was reported twice")
-        }
-        guard atMs == deadlines[number] else { throw LoadFailure("\(device) ended at \(atMs)") }
+  /// Takes the events in a reply to the consumer, acknowledges them and asks for the next ones.
+  private mutating func take(_ reply: String) throws(LoadFailure) {
+    guard !reply.hasPrefix("OK {\"acked\"") else { return }
+    guard reply.hasPrefix("OK") else { throw LoadFailure("EVENTS: \(reply)") }
+    let nowMs = WallTime.nowMs()
+    var ids: [Substring] = []
+    for event in reply.split(separator: "{") where event.contains("\"type\":\"lock.abandoned\"") {
+      guard let id = ReplyFigure.text("id", in: event),
+        let atMs = ReplyFigure.number("at", in: event),
+        let writtenMs = Int64(id.split(separator: "-")[1]),
+        let device = ReplyFigure.text("device", in: event), let number = Int(device.dropFirst(5))
+      else { throw LoadFailure("not an event: \(event)") }
+      guard late.updateValue(writtenMs - atMs, forKey: number) == nil else {
+        throw LoadFailure("\(device) was reported twice")
       }
+      guard atMs == deadlines[number] else { throw LoadFailure("\(device) ended at \(atMs)") }
+      lags.append(nowMs - writtenMs)
+      ids.append(id)
     }
-    return Spread(Array(late.values))
+    let ack = ids.isEmpty ? "" : "ACK lateness \(ids.joined(separator: " "))\n"
+    try consumer.post(ack + LatenessRun.ask)
   }
 }

@@ -55,15 +55,50 @@ final class PatientConnection {
   /// Sends what is answered later, or never.
   func post(_ text: String) throws(LoadFailure) {
     let bytes = Array(text.utf8)
-    guard try send(bytes[...]) == bytes.count else { throw LoadFailure("too much to send at once") }
+    let untilMs = MonotonicTime.nowMs() + limitMs
+    var sent = try send(bytes[...])
+    while sent < bytes.count {
+      guard try wait(for: POLLOUT, untilMs: untilMs) != 0 else {
+        throw LoadFailure("\(sent) of \(bytes.count) bytes were taken, then none")
+      }
+      sent += try send(bytes[sent...])
+    }
   }
 
   /// The next line, without its end; nil if none comes by then.
   func readLine(untilMs: Int64) throws(LoadFailure) -> String? {
+    try PatientConnection.firstLine(of: [self], untilMs: untilMs)
+      .map { String(decoding: $0.line, as: UTF8.self) }
+  }
+
+  /// The next line, without its end.
+  func line() throws(LoadFailure) -> [UInt8] {
+    let untilMs = MonotonicTime.nowMs() + limitMs
+    guard let (_, line) = try PatientConnection.firstLine(of: [self], untilMs: untilMs) else {
+      throw LoadFailure("no reply came")
+    }
+    return line
+  }
+
+  /// The next line of any of these, without its end, and its connection's place among them; nil if
+  /// none comes by then.
+  static func firstLine(
+    of connections: [PatientConnection], untilMs: Int64
+  ) throws(LoadFailure) -> (place: Int, line: [UInt8])? {
+    var requests = connections.map {
+      pollfd(fd: $0.socket.descriptor, events: Int16(POLLIN), revents: 0)
+    }
     while true {
-      if let line = takeLine() { return line }
-      guard try wait(for: POLLIN, untilMs: untilMs) != 0 else { return nil }
-      try fill()
+      for (place, connection) in connections.enumerated() {
+        if let line = connection.takeBytes() { return (place, line) }
+      }
+      let leftMs = max(0, untilMs - MonotonicTime.nowMs())
+      let count = poll(&requests, nfds_t(requests.count), Int32(min(leftMs, 60_000)))
+      if count == 0, leftMs == 0 { return nil }
+      if count < 0, errno != EINTR { throw LoadFailure(SystemError("poll", errno)) }
+      for (place, request) in requests.enumerated() where count > 0 && request.revents != 0 {
+        try connections[place].fill()
+      }
     }
   }
 
@@ -110,10 +145,14 @@ final class PatientConnection {
   }
 
   private func takeLine() -> String? {
+    takeBytes().map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  private func takeBytes() -> [UInt8]? {
     guard let end = input[start...].firstIndex(of: UInt8(ascii: "\n")) else { return nil }
     var last = end
     if last > start, input[last - 1] == UInt8(ascii: "\r") { last -= 1 }
-    let line = String(decoding: input[start..<last], as: UTF8.self)
+    let line = Array(input[start..<last])
     start = end + 1
     return line
   }
@@ -132,6 +171,23 @@ enum ReplyFigure {
   static func number(_ name: String, in text: Substring) -> Int64? {
     guard let found = text.firstRange(of: "\"\(name)\":") else { return nil }
     return Int64(text[found.upperBound...].prefix { $0.isNumber || $0 == "-" })
+  }
+
+  /// The texts of all members of this name, which have nothing escaped.
+  static func texts(_ name: String, in line: [UInt8]) -> [String] {
+    let mark = Array("\"\(name)\":\"".utf8)
+    var found: [String] = []
+    var place = 0
+    while place + mark.count <= line.count {
+      guard line[place] == mark[0], line[place..<place + mark.count].elementsEqual(mark) else {
+        place += 1
+        continue
+      }
+      let text = line[(place + mark.count)...].prefix { $0 != UInt8(ascii: "\"") }
+      found.append(String(decoding: text, as: UTF8.self))
+      place = text.endIndex
+    }
+    return found
   }
 
   /// The text of a member that has nothing escaped.
