@@ -224,6 +224,28 @@ def test_a_consumer_may_acknowledge_by_itself(
     assert latchkey_client.ack(group, *ids) == {"acked": len(ids)}
 
 
+def test_a_consumer_learns_that_its_group_has_lost_events(
+    scripted: Callable[..., Scripted], drive: Callable[..., Driver]
+) -> None:
+    cleared = '{"id":"0a3-1-0","type":"lock.cleared","device":"d","at":1}'
+    worker = scripted(
+        f'OK {{"events":[{cleared}],"lost":true}}',
+        'OK {"acked":1}',
+        'OK {"events":[],"lost":true}',
+    )
+    client = drive(worker.to)
+    found = client.take(client.subject.consume("g", idle=0), 9)
+    assert [event["type"] for event in found] == [LOST, "lock.cleared", LOST]
+    assert [line for line in worker.lines if line.startswith("ACK")] == ["ACK g 0a3-1-0"]
+
+
+def test_a_corrupt_log_has_no_events(
+    scripted: Callable[..., Scripted], drive: Callable[..., Driver]
+) -> None:
+    worker = scripted('OK {"events":null,"damaged":["events"]}')
+    assert drive(worker.to).events("d") == {"events": [], "damaged": ["events"]}
+
+
 def test_consumers_lose_nothing_when_workers_are_killed(
     fleet: Fleet, drive: Callable[..., Driver], device: str
 ) -> None:

@@ -198,7 +198,8 @@ class Client(Verbs, Blocking):
         `break` or an exception, is not, and comes again to a consumer of the group. Up to `limit`
         are taken at a time; handle that many within the workers' `--ack-timeout` (60 s). With
         `idle` the iteration ends when there was no event for that long, with 0 when there is none.
-        With `ack=False` nothing is acknowledged: call `ack`. Raises Refused."""
+        `{"type": "watch.lost"}` says that the group has lost events, since it was behind for too
+        long. With `ack=False` nothing is acknowledged: call `ack`. Raises Refused."""
         from .following import consume
 
         return consume(self, group, types, limit, idle, ack)

@@ -20,8 +20,13 @@ _PAGE = 1000
 _SEEN_MAX = 4096
 
 LOST = "watch.lost"
-"""The type of the entry that a feed gives where events may be missing. It is no event: its id and
-its time are empty."""
+"""The type of the entry that a feed or a consumer gets where events may be missing. It is no event:
+its id and its time are empty."""
+
+
+def lost(device: str = "") -> Event:
+    """The entry that says that events may be missing here."""
+    return {"id": "", "type": LOST, "device": device, "at": 0}
 
 
 class Draining(ConnectionError):
@@ -123,8 +128,7 @@ class Feed:
         return b"", given + self._flush()
 
     def _lost(self) -> Event:
-        device = "" if isinstance(self._device, All) else self._device
-        return {"id": "", "type": LOST, "device": device, "at": 0}
+        return lost("" if isinstance(self._device, All) else self._device)
 
     def _flush(self) -> list[Event]:
         self._is_caught_up = True

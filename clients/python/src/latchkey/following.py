@@ -10,7 +10,7 @@ from . import verbs
 from .channel import Channel
 from .endpoints import jitter
 from .errors import Forbidden, LatchkeyError, Unavailable
-from .feed import Feed
+from .feed import Feed, lost
 from .names import ALL, All, Duration
 from .results import Event
 from .waiting import Backoff, Idle, Unacknowledged
@@ -126,6 +126,8 @@ def _consume(
             except Unavailable as error:
                 client.rest(backoff.failed(error, idle.left_s(time.monotonic()), jitter()))
                 continue
+            if page.get("lost"):
+                yield lost()
             for event in page["events"]:
                 yield event
                 if ack:

@@ -271,9 +271,12 @@ class _Events(TypedDict):
 
 
 class Events(_Events, total=False):
-    """Events, oldest first. `lost` is true if the log no longer has some that were asked for."""
+    """Events, oldest first. `lost` is true if the log no longer has some that were asked for.
+
+    `damaged` names `events` if the log is corrupt in Redis; then there are none."""
 
     lost: bool
+    damaged: list[str]
 
 
 class Acknowledged(TypedDict):
@@ -344,6 +347,7 @@ def sessions(text: str) -> Sessions:
 def events(text: str) -> Events:
     """The reader of a page of events."""
     body = _body(text)
+    body["events"] = body["events"] or []
     for event in body["events"]:
         _ids(event)
     return cast("Events", body)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import verbs
 from ..endpoints import jitter
 from ..errors import Forbidden, LatchkeyError, Unavailable
-from ..feed import Feed
+from ..feed import Feed, lost
 from ..following import PING_S, WAIT_S
 from ..names import ALL
 from ..results import Event
@@ -100,6 +100,8 @@ async def consume(
             except Unavailable as error:
                 await client.rest(backoff.failed(error, idle.left_s(time.monotonic()), jitter()))
                 continue
+            if page.get("lost"):
+                yield lost()
             for event in page["events"]:
                 yield event
                 if ack:
