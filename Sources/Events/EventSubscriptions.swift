@@ -21,6 +21,7 @@ package final class EventSubscriptions: EventService {
   private var timerAtMs = Int64.max
   /// When this loop has noted of a group that it asks.
   private var notedAtMs: [String: Int64] = [:]
+  private var starts = GroupStarts()
   var transfers = PendingTransfers()
   var transferRetry: LoopTimer?
 
@@ -171,6 +172,8 @@ extension EventSubscriptions {
   /// A read of a group begins when the replies before its own are with the kernel: what it takes
   /// from the group is then written at once. The caller's next request is begun after the reply to
   /// one that waits.
+  package func firstPartition(of group: String) -> Int { starts.start(of: group) }
+
   package func query(_ query: EventQuery, _ ticket: Ticket, waitMs: Int64) {
     let takes = query.group != nil
     let waits = waitMs > 0 && !isDraining
@@ -358,6 +361,7 @@ extension EventSubscriptions {
         return
       }
       for partition in page.corrupt { server.store.log.corruptEventLog(of: partition) }
+      if let last = page.held.ids.last { starts.ended(group, in: last.partition) }
       let now = server.loop.nowMs
       _ = requests.change(number) { ($0.held, $0.readAtMs) = (page.held, now) }
       server.store.withLine(of: reply[0]) { deliver(number, page, $0) }

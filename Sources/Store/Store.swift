@@ -38,7 +38,6 @@ package final class Store {
   private var batches: TurnBatches
   /// Where lines are made of what scripts give.
   var recordLine = RecordLine()
-  private var partitionTurn = 0
   /// Whether the log has a line of its own on the latest loss of the connection.
   private var isLossLogged = true
   /// The reason for callers while Redis is away.
@@ -75,12 +74,6 @@ package final class Store {
   /// Refuses while Redis is away.
   package func requireRedis() throws(RequestError) {
     guard isReady else { throw RequestError(.unavailable, reason) }
-  }
-
-  /// Partitions in turn, so that none is always the first to be looked at.
-  package func nextPartition() -> Int {
-    partitionTurn = (partitionTurn + 1) % Partition.count
-    return partitionTurn
   }
 
   /// The key that a script gets of each partition of a query.

@@ -35,7 +35,7 @@ struct GroupReader {
     guard line.starts(with: "OK {\"events\"".utf8) else {
       throw LoadFailure("EVENTS: \(String(decoding: line.prefix(200), as: UTF8.self))")
     }
-    if line.suffix(13).elementsEqual("\"lost\":true}".utf8) { losses += 1 }
+    if line.suffix(12).elementsEqual("\"lost\":true}".utf8) { losses += 1 }
     let ids = ReplyFigure.texts("id", in: line)
     for id in ids { count(id) }
     if !ids.isEmpty {

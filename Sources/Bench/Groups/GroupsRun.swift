@@ -1,5 +1,5 @@
 // Owns: the measurement of the event log under many events: what a group that keeps asking gets,
-// what the logs take while another one sleeps, and what that one learns when it wakes. Main thread.
+// what Redis takes while another one sleeps, and what that one learns when it wakes. Main thread.
 
 import Loop
 
@@ -14,8 +14,8 @@ struct GroupsRun {
   private var sent = 0
   private var open: [Int]
   private var aheadMost = 0
-  /// The memory of the largest log at any look, and when the next look is due, in events.
-  private var logBytesMost = 0
+  /// The most memory of Redis at any look, and when the next look is due, in events.
+  private var bytesMost = 0
   private var nextLook = 0
 
   /// A writer sends so many requests in one write, and the next ones after their replies.
@@ -40,13 +40,12 @@ struct GroupsRun {
     try write()
     let elapsedMs = MonotonicTime.nowMs() - startMs
     try look()
-    let grown = try redisBytes() - before
     try sleeper.drain()
     return "{\"events\":\(sent),\"devices\":\(options.devices),\"elapsed_ms\":\(elapsedMs),"
       + "\"per_s\":\(sent * 1_000 / max(1, Int(elapsedMs))),"
       + "\"keeper_events\":\(keeper.taken),\"keeper_losses\":\(keeper.losses),"
       + "\"keeper_out_of_order\":\(keeper.outOfOrder),\"ahead_most\":\(aheadMost),"
-      + "\"log_bytes_most\":\(logBytesMost),\"redis_bytes_grown\":\(grown),"
+      + "\"bytes_grown\":\(bytesMost - before),"
       + "\"sleeper_events\":\(sleeper.taken),\"sleeper_losses\":\(sleeper.losses),"
       + "\"sleeper_out_of_order\":\(sleeper.outOfOrder)}"
   }
@@ -102,22 +101,10 @@ struct GroupsRun {
     try writers[place].post(text)
   }
 
-  /// Notes the memory of the largest log; a hundred times in a run.
+  /// Notes how much Redis has; a hundred times in a run.
   private mutating func look() throws(LoadFailure) {
     nextLook = keeper.taken + max(1, options.events / 100)
-    let commands = (0..<256).reduce("") { text, number in
-      let digits = String(number, radix: 16)
-      let tag = String(repeating: "0", count: 3 - digits.count) + digits
-      return text
-        + PatientConnection.command([
-          "MEMORY", "USAGE", "lk:{\(tag)}:events", "SAMPLES", "0",
-        ])
-    }
-    for reply in try redis.exchange(commands, lines: 256) {
-      // A log without an entry is `$-1`.
-      guard reply.hasPrefix(":"), let bytes = Int(reply.dropFirst()) else { continue }
-      logBytesMost = max(logBytesMost, bytes)
-    }
+    bytesMost = max(bytesMost, try redisBytes())
   }
 
   private func redisBytes() throws(LoadFailure) -> Int {

@@ -57,7 +57,7 @@ enum EventsVerb {
     var read = ReadGroupCall(
       group: .lent(name), ackTimeoutMs: Int64(settings.ackTimeoutMs),
       limit: call.number(.limit) ?? limitDefault, types: types.map { ArgumentText($0) },
-      first: Int64(call.store.nextPartition()), groupsMax: Int64(groupsMax),
+      first: Int64(call.context.events.firstPartition(of: group)), groupsMax: Int64(groupsMax),
       worker: ArgumentText(call.shared.workerID), leaseMs: Int64(EventWait.leaseMs),
       isNoted: false)
     let plain = ScriptQuery(read, over: Partition.all)
