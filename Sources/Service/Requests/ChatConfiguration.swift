@@ -16,45 +16,73 @@ enum ChatConfiguration {
   static func merged(_ old: [UInt8], with patch: [UInt8]) -> [UInt8] {
     let isReadable = LineJSON.isValue(
       old.span, depthMax: RequestParser.payloadDepthMaxDefault)
-    var order: [[UInt8]] = []
-    var members: [[UInt8]: (key: ArraySlice<UInt8>, value: ArraySlice<UInt8>)] = [:]
+    var members: [Member] = []
+    var places: [MemberName: Int] = [:]
     // A null of the old one stays, for it may have been given with the chat.
-    var removed: Set<[UInt8]> = []
     for (text, removes) in [(isReadable ? old : [], false), (patch, true)]
     where text.first == UInt8(ascii: "{") {
       var walk = JSONMembers(0, text.count)
       while let (key, value) = walk.next(in: text.span) {
-        let name = name(text, key)
-        let member = (text[key.range], text[value])
-        if members.updateValue(member, forKey: name) == nil { order.append(name) }
-        if removes, text[value].elementsEqual("null".utf8) {
-          removed.insert(name)
+        let isNull = value.count == 4 && text[value].elementsEqual("null".utf8)
+        let member = Member(
+          key: text[key.range], value: text[value], isRemoved: removes && isNull)
+        let name = MemberName(text, key)
+        if let place = places[name] {
+          members[place] = member
         } else {
-          removed.remove(name)
+          places[name] = members.count
+          members.append(member)
         }
       }
     }
+    return object(of: members)
+  }
+
+  private static func object(of members: [Member]) -> [UInt8] {
     var merged: [UInt8] = [UInt8(ascii: "{")]
-    for name in order where !removed.contains(name) {
-      guard let (key, value) = members[name] else { continue }
+    for member in members where !member.isRemoved {
       if merged.count > 1 { merged.append(UInt8(ascii: ",")) }
       merged.append(UInt8(ascii: "\""))
-      merged += key
-      merged += Array("\":".utf8)
-      merged += value
+      merged += member.key
+      merged.append(UInt8(ascii: "\""))
+      merged.append(UInt8(ascii: ":"))
+      merged += member.value
     }
     merged.append(UInt8(ascii: "}"))
     return merged
   }
 
+  /// A member as it stands in the text that was the last to name it.
+  private struct Member {
+    let key: ArraySlice<UInt8>
+    let value: ArraySlice<UInt8>
+    let isRemoved: Bool
+  }
+
   /// A member's name, however it is escaped; one with half of a pair, which is no text, as it is.
-  private static func name(_ text: [UInt8], _ key: Token) -> [UInt8] {
-    var name: [UInt8] = []
-    do throws(RequestError) {
-      try JSONString.decode(text.span, key, into: &name)
-      return name
-    } catch {
-      return Array(text[key.range])
+  ///
+  /// Hashed in one piece: a configuration of 256 KiB has 40,000 of them, which took 20 ms byte by
+  /// byte.
+  private struct MemberName: Hashable {
+    private let bytes: ArraySlice<UInt8>
+
+    init(_ text: [UInt8], _ key: Token) {
+      let written = text[key.range]
+      guard written.contains(UInt8(ascii: "\\")) else {
+        bytes = written
+        return
+      }
+      var name: [UInt8] = []
+      do throws(RequestError) {
+        try JSONString.decode(text.span, key, into: &name)
+        bytes = name[...]
+      } catch {
+        bytes = written
+      }
+    }
+
+    func hash(into hasher: inout Hasher) {
+      bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
     }
   }
 }
