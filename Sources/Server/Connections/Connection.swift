@@ -20,7 +20,6 @@ final class Connection: FileWatchOwner, Subscriber {
   private(set) var machine: ConnectionMachine
   private var framer: LineFramer
   private(set) var replies = ReplyQueue()
-
   private var backlog = Backlog()
   private let lineBytesMax: Int
   private let longLineBytesMax: Int
@@ -104,15 +103,16 @@ final class Connection: FileWatchOwner, Subscriber {
   /// Whether the replies before that of this slot are with the kernel, and nothing else waits.
   func isNext(_ slot: UInt64) -> Bool { replies.isNext(slot) && outputSent == output.count }
 
-  /// Takes a whole reply line, its end included.
+  /// Takes a reply line, its end included unless it is not `isWhole`.
   ///
   /// With `isHandOver` its owner learns when the kernel has all of it; the slot has to be next.
   func answer(
-    _ slot: UInt64, _ line: UnsafeBufferPointer<UInt8>, isHandOver: Bool = false
+    _ slot: UInt64, _ line: UnsafeBufferPointer<UInt8>, isWhole: Bool = true,
+    isHandOver: Bool = false
   ) {
     guard !machine.isClosed else { return }
     if output.isEmpty { output = owner.takeBuffer() }
-    let count = replies.answer(slot, line, into: &output)
+    let count = replies.answer(slot, line, isWhole: isWhole, into: &output)
     if count == 0 { account() }
     if isHandOver { bytesToHandOver = output.count - outputSent }
     owner.hasOutput(self)

@@ -1,5 +1,7 @@
 // Owns: the order of a connection's replies: that of its requests, whenever they become known.
 
+internal import Wire
+
 /// Puts replies in the order of their requests.
 struct ReplyQueue {
   private var nextToAsk: UInt64 = 0
@@ -42,19 +44,23 @@ struct ReplyQueue {
     return false
   }
 
-  /// Takes a reply line (with its end) and appends to `out` all that is in turn now.
+  /// Takes a reply line and appends to `out` all that is in turn now; a line that is not `isWhole`
+  /// gets its end here.
   ///
   /// Returns how many replies that were.
   mutating func answer(
-    _ slot: UInt64, _ line: UnsafeBufferPointer<UInt8>, into out: inout [UInt8]
+    _ slot: UInt64, _ line: UnsafeBufferPointer<UInt8>, isWhole: Bool = true,
+    into out: inout [UInt8]
   ) -> Int {
     precondition(slot < nextToAsk && slot >= nextToAnswer, "slot \(slot) was answered already")
     guard slot == nextToAnswer else {
-      early[slot] = Array(line)
-      earlyBytes += line.count
+      var waiting: [UInt8] = []
+      ReplyQueue.append(line, isWhole: isWhole, to: &waiting)
+      earlyBytes += waiting.count
+      early[slot] = waiting
       return 0
     }
-    out.append(contentsOf: line)
+    ReplyQueue.append(line, isWhole: isWhole, to: &out)
     nextToAnswer += 1
     guard !early.isEmpty else { return 1 }
     var count = 1
@@ -67,5 +73,16 @@ struct ReplyQueue {
     // A large dictionary would be kept for as long as the connection is open.
     if early.isEmpty, early.capacity > 64 { early = [:] }
     return count
+  }
+
+  /// Appends a line once, however long it is: a copy of 16 MiB takes milliseconds.
+  private static func append(
+    _ line: UnsafeBufferPointer<UInt8>, isWhole: Bool, to out: inout [UInt8]
+  ) {
+    guard !isWhole else { return out.append(contentsOf: line) }
+    // Room for the end too, or it would be what makes the array twice as large.
+    if out.isEmpty { out.reserveCapacity(line.count + 1) }
+    out.append(contentsOf: line)
+    out.appendLineEnd()
   }
 }

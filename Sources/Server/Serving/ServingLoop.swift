@@ -64,7 +64,6 @@ final class ServingLoop {
   let lineReader: LineReader
   var turnEnd = TurnEnd()
   var buffers = BufferPool()
-  private var replyLine: [UInt8] = []
   private(set) lazy var subscriptions = EventSubscriptions(self, index: index)
   /// Lines over the usual limit that are coming now.
   var longLinesNow = 0
@@ -184,19 +183,19 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
 
   func answer(_ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>) { answer(ticket, line, nil) }
 
-  /// Answers with a whole reply line, its end included.
+  /// Answers with a reply line, its end included unless it is not `isWhole`.
   ///
   /// With `isHandOver`, `handedOver` follows when the kernel has all of it.
   func answer(
     _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>, _ outcome: Outcome?,
-    isHandOver: Bool = false
+    isWhole: Bool = true, isHandOver: Bool = false
   ) {
     let outcome = outcome ?? Outcome(line: line)
     counters.addRequest(verb: ticket.verb, outcome, ns: loop.nowNs - ticket.arrivedNs)
     if logsRequests { logRequest(ticket, outcome) }
     forget(ticket)
     connections[ConnectionID(packed: ticket.client)]?.answer(
-      ticket.slot, line, isHandOver: isHandOver)
+      ticket.slot, line, isWhole: isWhole, isHandOver: isHandOver)
   }
 
   /// A request's words may be secrets or content, so that only its verb and outcome are logged.
@@ -230,21 +229,12 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
       counters.add(.pressureReplies)
       return answer(ticket, ServingLoop.memoryLimitReached("replies"))
     }
-    answerWhole(ticket, text)
+    answer(ticket, text, nil, isWhole: false)
   }
 
   /// Answers with events of a group; `handedOver` follows when the kernel has all of them.
   func handOver(_ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>) {
-    answerWhole(ticket, text, isHandOver: true)
-  }
-
-  private func answerWhole(
-    _ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>, isHandOver: Bool = false
-  ) {
-    replyLine.removeAll(keepingCapacity: true)
-    replyLine.append(contentsOf: text)
-    replyLine.appendLineEnd()
-    replyLine.withUnsafeBufferPointer { answer(ticket, $0, nil, isHandOver: isHandOver) }
+    answer(ticket, text, nil, isWhole: false, isHandOver: true)
   }
 
   func subscriber(_ id: ConnectionID) -> (any Subscriber)? { connections[id] }
