@@ -13,6 +13,8 @@ package final class ExpirySubscription: RedisConnectionOwner {
   private let context: DeadlineContext
   private let canary: String
   private let expired: (Partition) -> Void
+  private let informed: (String) -> Void
+  private let channel: String
   private let resumed: () -> Void
   private var redis: RedisConnection?
   private var check: LoopTimer?
@@ -25,14 +27,18 @@ package final class ExpirySubscription: RedisConnectionOwner {
   private let silenceMs: Int64 = 3_000
 
   /// `expired` gets the partition of each expired lock or session of this namespace; `resumed` is
-  /// called when notifications may have been missed and come again now.
+  /// called when notifications may have been missed and come again now; `informed` gets what scripts
+  /// publish for this worker.
   package init(
     _ loop: EventLoop, _ setup: RedisSetup, _ context: DeadlineContext,
-    expired: @escaping (Partition) -> Void, resumed: @escaping () -> Void
+    expired: @escaping (Partition) -> Void, informed: @escaping (String) -> Void,
+    resumed: @escaping () -> Void
   ) {
     self.loop = loop
     self.context = context
     self.expired = expired
+    self.informed = informed
+    channel = setup.keyspace.channel(toWorker: context.workerID)
     self.resumed = resumed
     keyspace = setup.keyspace
     canary = setup.keyspace.canary(context.workerID)
@@ -51,8 +57,9 @@ package final class ExpirySubscription: RedisConnectionOwner {
   }
 
   package func redisServes(_ redis: RedisConnection) {
-    let channel = "__keyevent@\(redis.endpoint.database)__:expired"
     redis.post { $0.command("SUBSCRIBE", channel) }
+    let expiries = "__keyevent@\(redis.endpoint.database)__:expired"
+    redis.post { $0.command("SUBSCRIBE", expiries) }
     subscribedAtMs = loop.nowMs
     heardAnythingAtMs = loop.nowMs
     heardCanaryAtMs = nil
@@ -74,6 +81,7 @@ package final class ExpirySubscription: RedisConnectionOwner {
       return
     }
     guard reply.count == 3, reply[0].text == "message" else { return }
+    guard reply[1].text != channel else { return informed(reply[2].text) }
     let key = reply[2].text
     if key == canary {
       heardCanary()

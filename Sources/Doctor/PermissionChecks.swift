@@ -34,7 +34,8 @@ enum PermissionChecks {
       seen.tried.filter { $0.answer.isUnknownCommand && !$0.probe.isOfFunctions })
     let needed = unique(seen.tried.filter { denial($0) == .command && !$0.probe.isOptional })
     var found = [
-      commands(seen, needed), keys(seen), unknownCommands(unknown), functions(seen), hearing(seen),
+      commands(seen, needed), keys(seen), channels(seen), unknownCommands(unknown), functions(seen),
+      hearing(seen),
       configuration(seen),
     ].compactMap(\.self)
     let isSettled = found.contains { $0.level == .bad } || seen.ending != .whole
@@ -86,6 +87,16 @@ enum PermissionChecks {
     return Finding(
       .bad, .permissions, "user \(seen.user) may not use \(names(denied))",
       fix: "ACL SETUSER \(seen.user) \(denied.map(\.rule).joined(separator: " "))")
+  }
+
+  /// Scripts inform workers of the callers that wait there.
+  private static func channels(_ seen: Evidence) -> Finding? {
+    let denied = seen.tried.contains { !$0.probe.isOptional && denial($0) == .channel }
+    guard denied else { return nil }
+    let channels = "\(seen.namespace):to:*"
+    return Finding(
+      .bad, .permissions, "user \(seen.user) may not use the channels \(channels)",
+      fix: "ACL SETUSER \(seen.user) &\(channels)")
   }
 
   private static func keys(_ seen: Evidence) -> Finding? {

@@ -8,11 +8,14 @@ internal import SessionModel
 struct ProbeKeys: Sendable {
   private let base: String
   let layout: String
+  /// A channel as workers have one each.
+  let channel: String
   /// How long a key may live that could not be removed.
   static let ttlMs: Int64 = 20_000
 
   init(namespace: String, run: String) {
     base = "\(namespace):{doctor}:\(run)"
+    channel = "\(namespace):to:doctor"
     layout = Keyspace(namespace: namespace).layoutKey
   }
 
@@ -115,6 +118,9 @@ extension Probe {
       Probe("ZRANGEBYLEX", sorted, "-", "+"),
       Probe("ZREVRANGEBYLEX", sorted, "+", "-", "LIMIT", "0", "9"),
       Probe("ZSCORE", sorted, "a"),
+      Probe("ZRANK", sorted, "a"),
+      Probe("ZCARD", sorted),
+      Probe("PUBLISH", keys.channel, "probe"),
       Probe("ZREM", sorted, "a"),
       Probe("ZREMRANGEBYSCORE", sorted, "-inf", "0"),
       Probe("SADD", set, "a", "b", harmless: [keys.text, "a"]),

@@ -22,7 +22,7 @@ extension RecordLine {
     case "named" where reply.count == 3: NamedChat(reply).put(into: &self)
     case "chat_report" where reply.count == 6: ReportedChat(reply).put(into: &self)
     case "message" where reply.count == 2: PoppedMessage(reply).put(into: &self)
-    case "holder" where reply.count == 5: ShownHolder(reply: reply).put(into: &self)
+    case "holder" where reply.count == 7: ShownHolder(reply: reply).put(into: &self)
     case "turn" where reply.count == 5: ShownTurn(reply).put(into: &self)
     case "done" where reply.count == 3: GivenMessages(reply: reply).put(into: &self)
     case "kept" where reply.count == 3: putKept(reply)

@@ -6,8 +6,8 @@ internal import Wire
 /// The holder of a lock.
 ///
 /// From an array: `holder`, the agent, its time left in ms and when it acquired the lock, all three
-/// empty if the record is corrupt, and the note; null for none, and empty if its key is missing or
-/// no text.
+/// empty if the record is corrupt, the note, null for none, and empty if its key is missing or no
+/// text; the agent to whom the lock goes back, null for none; and how many callers wait for it.
 struct ShownHolder {
   let reply: RedisReply
 
@@ -22,6 +22,12 @@ struct ShownHolder {
       line.put(",\"note\":")
       line.put(json: note, .of("note"))
     }
+    if let agent = reply[5].textIfAny {
+      line.put(",\"returns_to\":")
+      line.put(id: agent, .of("returns_to"))
+    }
+    line.put(",\"waiting\":")
+    line.put(reply[6].integer ?? 0)
     line.putDamaged()
     line.put("}")
   }

@@ -3,8 +3,8 @@
 
 /// One Lua script: an atomic operation, run by Redis.
 package enum Script: Int, CaseIterable, Sendable {
-  case lock, renew, unlock, handoff, seize, clear, holder
-  case turn, done
+  case lock, awaitLock, leaveLock, renew, unlock, handoff, seize, clear, holder
+  case turn, settleTurn, done, leaveTurn
   case open, get, set, touch, changeState, recover, recoverLatest, delete, listDevice
   case chat, switchChat, chats, getChat, setChat, deleteChat, reportChat
   case say, history, pop, forget
@@ -111,6 +111,8 @@ package struct ScriptRow: Sendable {
 
   private static let locks = [
     ScriptRow(.lock, PackageResources.lock_lua, .writes),
+    ScriptRow(.awaitLock, PackageResources.await_lock_lua, .writes),
+    ScriptRow(.leaveLock, PackageResources.leave_lock_lua, .frees),
     ScriptRow(.renew, PackageResources.renew_lua, .frees),
     ScriptRow(.unlock, PackageResources.unlock_lua, .frees),
     ScriptRow(.handoff, PackageResources.handoff_lua, .writes),
@@ -121,7 +123,9 @@ package struct ScriptRow: Sendable {
 
   private static let turns = [
     ScriptRow(.turn, PackageResources.turn_lua, .writes, isOfSession: true),
+    ScriptRow(.settleTurn, PackageResources.settle_turn_lua, .writes, isOfSession: true),
     ScriptRow(.done, PackageResources.done_lua, .writes, isOfSession: true),
+    ScriptRow(.leaveTurn, PackageResources.leave_turn_lua, .frees),
   ]
 
   private static let sessions = [

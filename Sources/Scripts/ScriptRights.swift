@@ -6,8 +6,10 @@
 /// Redis refuses a command when a script comes to it, and keeps what the script has written before.
 /// So a script that writes asks about all of its commands first; from Redis 7.0 on it can.
 enum ScriptRights {
-  /// The commands that have their key at another place than the first, with words around it.
+  /// The commands that have their key at another place than the first, with words around it, and
+  /// the one that has the channel of a worker.
   private static let forms: [String: [String]] = [
+    "PUBLISH": ["'PUBLISH', (string.match(key, '^(.-):{') or key) .. ':to:', ''"],
     "TIME": ["'TIME'"],
     "MEMORY": ["'MEMORY', 'USAGE', key"],
     "XGROUP": [
@@ -22,8 +24,8 @@ enum ScriptRights {
     "DEL", "EXISTS", "GET", "HDEL", "HGET", "HGETALL", "HINCRBY", "HKEYS", "HLEN", "HMGET", "HSET",
     "LINDEX", "LLEN", "LRANGE", "LREM", "LTRIM", "MGET", "MSET", "PERSIST", "PEXPIRE", "PEXPIREAT",
     "RPOP", "RPUSH", "SADD", "SCARD", "SET", "SISMEMBER", "SMEMBERS", "SREM", "XACK", "XADD",
-    "XCLAIM", "XLEN", "XPENDING", "XRANGE", "XREVRANGE", "XTRIM", "ZADD", "ZRANGE", "ZRANGEBYLEX",
-    "ZRANGEBYSCORE", "ZREM", "ZREMRANGEBYSCORE", "ZREVRANGEBYLEX", "ZSCORE",
+    "XCLAIM", "XLEN", "XPENDING", "XRANGE", "XREVRANGE", "XTRIM", "ZADD", "ZCARD", "ZRANGE",
+    "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZRANK", "ZREM", "ZREMRANGEBYSCORE", "ZREVRANGEBYLEX", "ZSCORE",
   ]
 
   /// The Lua function that returns the first command of a script and its parts to which the user

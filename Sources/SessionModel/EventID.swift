@@ -4,6 +4,7 @@
 package enum EventType: String, CaseIterable, Sendable {
   case lockAbandoned = "lock.abandoned"
   case lockHandedOff = "lock.handed_off"
+  case lockReturned = "lock.returned"
   case lockSeized = "lock.seized"
   case lockCleared = "lock.cleared"
   case turnAbandoned = "turn.abandoned"

@@ -29,6 +29,9 @@ package struct Keyspace: Hashable, Sendable {
   /// The key whose expiry shows a worker that notifications come.
   package func canary(_ worker: String) -> String { "\(namespace):canary:\(worker)" }
 
+  /// The channel on which scripts inform a worker about the callers that wait there.
+  package func channel(toWorker worker: String) -> String { "\(namespace):to:\(worker)" }
+
   /// The partition of a key of ours, if it is one that belongs to a partition.
   package func partition(ofKey key: String) -> Partition? {
     let prefix = namespace + ":{"

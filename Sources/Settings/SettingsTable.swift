@@ -159,6 +159,11 @@ extension Settings {
       .init("--max-links", .sessions, default: "128", "The most links of a session."),
       1...1_000, \.linksMax),
     .count(
+      .init(
+        "--max-waiting", .sessions, default: "10000",
+        "The most callers that wait for the turn of one device."),
+      1...10_000, \.waitingMax),
+    .count(
       .init("--max-chats", .sessions, default: "20", "The most chats of a session."),
       1...1_000, \.chatsMax),
     .count(

@@ -127,7 +127,9 @@ extension Store {
   }
 
   /// The first words of replies that ask for another step of the worker.
-  private static let workerWords = ["MORE ".utf8, "FULL ".utf8].map(Array.init)
+  private static let workerWords = [
+    "MORE ".utf8, "FULL ".utf8, "WAIT".utf8, "MINE".utf8, "SETTLE ".utf8,
+  ].map(Array.init)
 
   /// A script's reply line, or the error that it carries.
   package func outcome(

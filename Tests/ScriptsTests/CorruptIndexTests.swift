@@ -59,7 +59,7 @@ struct CorruptIndexTests {
         case "unlock": #expect(try bench.run(.unlock, "d", "a", "", "").word == "OK", "\(bad)")
         case "handoff":
           #expect(
-            try bench.run(.handoff, "d", "a", "b", "60s", "", "", "").word == "OK", "\(bad)")
+            try bench.run(.handoff, "d", "a", "b", "60s", "", "", "", "").word == "OK", "\(bad)")
         case "seize": #expect(try bench.run(.seize, "d", "b", "60s", "").word == "OK", "\(bad)")
         default: #expect(try clear() == "OK", "\(bad)")
         }
@@ -95,7 +95,7 @@ struct CorruptIndexTests {
     try bench.redis.command("SET", bench.base + ":" + name, "x")
     #expect(try bench.run(.seize, "d", "a", "60s", "").word == "OK")
     let first = try bench.held("d").token
-    #expect(try bench.run(.handoff, "d", "a", "b", "60s", "", "", "").word == "OK")
+    #expect(try bench.run(.handoff, "d", "a", "b", "60s", "", "", "", "").word == "OK")
     #expect(try bench.held("d").token > first)
     #expect(try bench.run(.seize, "d", "c", "60s", "").word == "OK")
     #expect(try bench.run(.unlock, "d", "c", "", "").word == "OK")

@@ -71,8 +71,8 @@ struct DeadlineTests {
   }
 
   @Test(arguments: [
-    (Script.handoff, ["d", "a", "b", "30000", "", "", ""]), (.seize, ["d", "b", "30000", ""]),
-    (.handoff, ["d", "a", "b", "90000", "", "", ""]), (.seize, ["d", "b", "90000", ""]),
+    (Script.handoff, ["d", "a", "b", "30000", "", "", "", ""]), (.seize, ["d", "b", "30000", ""]),
+    (.handoff, ["d", "a", "b", "90000", "", "", "", ""]), (.seize, ["d", "b", "90000", ""]),
   ])
   func `a new holder's deadline replaces the old one everywhere`(
     script: Script, request: [String]
@@ -88,7 +88,7 @@ struct DeadlineTests {
     script: Script, request: [String]
   ) throws {
     try bench.run(.lock, "d", "b", "60000", "", "")
-    try bench.run(.handoff, "d", "b", "a", "60000", "", "[1]", "")
+    try bench.run(.handoff, "d", "b", "a", "60000", "", "[1]", "", "")
     #expect(try bench.run(script, request).word == "OK")
     let left = Set(try bench.everything().keys)
     #expect(left.isSubset(of: [bench.base + ":ledger", bench.base + ":events"]), "\(left)")
@@ -112,7 +112,7 @@ struct DeadlineTests {
     arguments: [
       (.lock, ["d", "b", "60000", "", ""]), (.lock, ["d", "a", "60000", "", ""]),
       (.lock, ["d", "a", "60000", "1", ""]), (.renew, ["d", "a", "60000", "1", ""]),
-      (.unlock, ["d", "a", "", ""]), (.handoff, ["d", "a", "b", "60000", "", "", ""]),
+      (.unlock, ["d", "a", "", ""]), (.handoff, ["d", "a", "b", "60000", "", "", "", ""]),
       (.seize, ["d", "b", "60000", ""]), (.clear, ["d", ""]),
     ] as [(Script, [String])])
   func `the first script that finds it writes one event, with its deadline`(

@@ -349,7 +349,7 @@ struct FleetScriptTests {
     try bench.run(.unlock, "d2", "a", "", "")
     try bench.run(.seize, "d1", "b", "3600000", "")
     _ = try bench.call(.lock, keys: [other], ["d3", "b", "3600000", "", ""])
-    _ = try bench.call(.handoff, keys: [other], ["d3", "b", "c", "3600000", "", "", ""])
+    _ = try bench.call(.handoff, keys: [other], ["d3", "b", "c", "3600000", "", "", "", ""])
     _ = try bench.call(.lock, keys: [other], ["d4", "b", "3600000", "", ""])
     _ = try bench.call(.clear, keys: [other], ["d4", ""])
     let empty = bench.base + "-empty"

@@ -18,7 +18,7 @@ import TestSupport
   @Test(
     arguments: [
       (.lock, ["free", "a", "60000", "", "r"]), (.lock, ["d", "a", "60000", "", ""]),
-      (.seize, ["d", "b", "60000", ""]), (.handoff, ["d", "a", "b", "60000", "", "", ""]),
+      (.seize, ["d", "b", "60000", ""]), (.handoff, ["d", "a", "b", "60000", "", "", "", ""]),
       (.lock, ["over", "b", "60000", "", ""]),
     ] as [(Script, [String])])
   func `a script that acquires is rejected before it writes`(

@@ -131,7 +131,7 @@ private struct Walk {
     _ device: String, _ from: String, _ to: String, _ ttl: Int
   ) throws {
     try noticeOverdue(device)
-    let reply = try bench.run(.handoff, device, from, to, "\(ttl)", "", "[1]", "")
+    let reply = try bench.run(.handoff, device, from, to, "\(ttl)", "", "[1]", "", "")
     guard let lock = books.locks[device] else {
       #expect(reply.word == "NONE")
       return
@@ -208,7 +208,7 @@ struct LedgerTests {
   @Test func `a figure is as the events say`() throws {
     let bench = try ScriptBench()
     try bench.run(.lock, "d", "a", "60000", "", "")
-    try bench.run(.handoff, "d", "a", "b", "60000", "", "", "")
+    try bench.run(.handoff, "d", "a", "b", "60000", "", "", "", "")
     try bench.run(.seize, "d", "c", "60000", "")
     try bench.run(.clear, "d", "")
     let events = try bench.events()

@@ -15,7 +15,7 @@ struct LogLimitTests {
     let note = more > 0 ? "\"\(String(repeating: "n", count: more))\"" : ""
     for start in stride(from: 0, to: count, by: 60) {
       let size = min(60, count - start)
-      let words = (0..<size).flatMap { _ in [device, "a", "a", Self.hour, "", note, ""] }
+      let words = (0..<size).flatMap { _ in [device, "a", "a", Self.hour, "", note, "", ""] }
       let keys = [String](repeating: bench.base, count: size)
       let replies = try bench.call(.handoff, keys: keys, words).items
       try #require(replies.allSatisfy { $0.string?.hasPrefix("OK ") == true }, "\(replies)")
@@ -82,7 +82,7 @@ struct LogLimitTests {
     let (before, holder) = (try bench.logLength(), try bench.held("d").agent)
     for request in [
       (Script.seize, ["d", "z", Self.hour, ""]),
-      (.handoff, ["d", holder, "z", Self.hour, "", "", ""]),
+      (.handoff, ["d", holder, "z", Self.hour, "", "", "", ""]),
     ] {
       let reply = try bench.run(request.0, request.1)
       #expect(reply.raw.hasPrefix("ERR quota quota exceeded: "), "\(reply)")

@@ -130,7 +130,7 @@ struct RenewalTests {
   @Test(arguments: [Script.lock, .renew])
   func `a renewal keeps the note and the time of acquisition`(script: Script) throws {
     try bench.run(.lock, "d", "a", "60000", "", "")
-    try bench.run(.handoff, "d", "a", "b", "60000", "", #"{"why": "lunch break"}"#, "")
+    try bench.run(.handoff, "d", "a", "b", "60000", "", #"{"why": "lunch break"}"#, "", "")
     let before = try bench.held("d")
     #expect(before.note == #"{"why": "lunch break"}"#)
     let reply = try bench.run(script, "d", "b", "90000", "\(before.token)", "")
@@ -149,18 +149,18 @@ struct RenewalTests {
   @Test func `a note is not in the replies to other agents`() throws {
     let note = "[\"" + String(repeating: "n", count: 1_000_000) + "\"]"
     try bench.run(.lock, "d", "a", "60000", "", "")
-    try bench.run(.handoff, "d", "a", "b", "60000", "", note, "")
+    try bench.run(.handoff, "d", "a", "b", "60000", "", note, "", "")
     #expect(try bench.redis.command("STRLEN", bench.base + ":held:d").int ?? .max < 128)
     #expect(try bench.run(.holder, "d").raw.utf8.count > 1_000_000)
     // It goes with its lock, in whatever way.
-    try bench.run(.handoff, "d", "b", "c", "60000", "", "", "")
+    try bench.run(.handoff, "d", "b", "c", "60000", "", "", "", "")
     #expect(try bench.held("d").note == nil)
-    try bench.run(.handoff, "d", "c", "d", "60000", "", "[1]", "")
-    try bench.run(.handoff, "d", "d", "e", "60000", "", "[2]", "")
+    try bench.run(.handoff, "d", "c", "d", "60000", "", "[1]", "", "")
+    try bench.run(.handoff, "d", "d", "e", "60000", "", "[2]", "", "")
     #expect(try bench.held("d").note == "[2]")
     try bench.run(.seize, "d", "f", "60000", "")
     #expect(try bench.held("d").note == nil)
-    try bench.run(.handoff, "d", "f", "g", "60000", "", "[3]", "")
+    try bench.run(.handoff, "d", "f", "g", "60000", "", "[3]", "", "")
     try bench.run(.unlock, "d", "g", "", "")
     #expect(try bench.redis.command("EXISTS", bench.base + ":note:d").int == 0)
   }

@@ -59,7 +59,7 @@ struct ReplySizeTests {
     let bench = try ScriptBench(constants)
     try bench.run(.lock, "d", "a", "60000", "", "")
     for _ in 0..<70 {
-      try bench.run(.handoff, "d", "a", "a", "60000", "", "\"\(Self.text)\"", "")
+      try bench.run(.handoff, "d", "a", "a", "60000", "", "\"\(Self.text)\"", "", "")
     }
     func ids(_ reply: ScriptReply) -> [String] {
       (reply.body["events"] as? [[String: Any]] ?? []).compactMap { $0["id"] as? String }

@@ -25,7 +25,7 @@ struct ReturnWordTests {
   }
 
   /// A step of the preparation; `TOKEN` stands for the token of the latest grant, `TURN` for the
-  /// number of the latest turn.
+  /// number of the latest turn, `BEGUN` for what the latest SETTLE names.
   struct Step: Sendable {
     var script: Script
     var arguments: [String]
@@ -86,20 +86,21 @@ struct ReturnWordTests {
 
   private static let handoff = [
     Way(
-      script: .handoff, before: byA, request: ["d", "a", "b", hour, "", "", ""], word: "OK",
+      script: .handoff, before: byA, request: ["d", "a", "b", hour, "", "", "", ""], word: "OK",
       names: granted),
     Way(
-      script: .handoff, before: byA, request: ["d", "a", "a", hour, "TOKEN", "[1]", ""],
+      script: .handoff, before: byA, request: ["d", "a", "a", hour, "TOKEN", "[1]", "", ""],
       word: "OK", names: granted),
-    Way(script: .handoff, request: ["d", "a", "b", hour, "", "", ""], word: "NONE"),
+    Way(script: .handoff, request: ["d", "a", "b", hour, "", "", "", ""], word: "NONE"),
     Way(
-      script: .handoff, before: byA, request: ["d", "b", "c", hour, "", "", ""], word: "HELD",
+      script: .handoff, before: byA, request: ["d", "b", "c", hour, "", "", "", ""], word: "HELD",
       names: other),
     Way(
-      script: .handoff, before: byA, request: ["d", "a", "b", hour, "1", "", ""], word: "STALE",
+      script: .handoff, before: byA, request: ["d", "a", "b", hour, "1", "", "", ""], word: "STALE",
       names: other),
     Way(
-      script: .handoff, request: ["d", "a", "b", hour, "", "", ""], word: "ERR", isLogFull: true),
+      script: .handoff, request: ["d", "a", "b", hour, "", "", "", ""], word: "ERR",
+      isLogFull: true),
   ]
 
   private static let rest = [
@@ -114,10 +115,10 @@ struct ReturnWordTests {
     Way(script: .clear, request: ["d", ""], word: "NONE"),
     Way(
       script: .holder, before: byA, request: ["d"], word: "OK",
-      names: ["agent", "ttl_ms", "acquired_at"]),
+      names: ["agent", "ttl_ms", "acquired_at", "waiting"]),
     Way(
-      script: .holder, before: byA + [Step(.handoff, "d", "a", "b", hour, "", "{}", "")],
-      request: ["d"], word: "OK", names: ["agent", "ttl_ms", "acquired_at", "note"]),
+      script: .holder, before: byA + [Step(.handoff, "d", "a", "b", hour, "", "{}", "", "")],
+      request: ["d"], word: "OK", names: ["agent", "ttl_ms", "acquired_at", "note", "waiting"]),
     Way(script: .holder, request: ["d"], word: "NONE"),
     Way(script: .events, request: ["d", "0-0", "10"], word: "OK", names: ["events"]),
     Way(
@@ -125,19 +126,23 @@ struct ReturnWordTests {
       request: ["d", "9999999999999-0", "10"], word: "STALE", names: ["id"]),
   ]
 
-  static let ways = lock + renew + unlock + handoff + rest + turnWays + sessionWays
+  static let ways = lock + renew + unlock + handoff + rest + waitingWays + turnWays + sessionWays
 
   @Test(arguments: ways)
   func `a request is answered with its word`(way: Way) throws {
     let bench = try way.isLogFull ? LogBench.full(by: "d", holder: "a") : ScriptBench()
-    var (token, turn) = ("0", "0")
+    var (token, turn, begun) = ("0", "0", "0")
     for step in way.before {
-      let reply = try bench.run(step.script, step.arguments.map { $0 == "TURN" ? turn : $0 })
-      try #require(reply.word == "OK", "\(reply)")
+      let reply = try bench.run(
+        step.script, step.arguments.map { ["TURN": turn, "BEGUN": begun][$0] ?? $0 })
+      try #require(["OK", "WAIT", "SETTLE"].contains(reply.word), "\(reply)")
+      if reply.word == "SETTLE" {
+        begun = String(reply.raw.split(separator: " ", maxSplits: 2)[2])
+      }
       if reply.names.contains("token") { token = "\(try reply.int("token"))" }
       if reply.names.contains("turn") { turn = "\(try reply.int("turn"))" }
     }
-    let request = way.request.map { ["TOKEN": token, "TURN": turn][$0] ?? $0 }
+    let request = way.request.map { ["TOKEN": token, "TURN": turn, "BEGUN": begun][$0] ?? $0 }
     let reply =
       try way.ahead.isEmpty
       ? bench.run(way.script, request) : run(request, of: way.script, behind: way.ahead, bench)
@@ -170,7 +175,7 @@ struct ReturnWordTests {
     arguments: [
       (.lock, ["d", "b", hour, "", ""], "OK"), (.renew, ["d", "a", hour, "TOKEN", ""], "NONE"),
       (.unlock, ["d", "a", "TOKEN", ""], "NONE"),
-      (.handoff, ["d", "a", "b", hour, "TOKEN", "", ""], "NONE"),
+      (.handoff, ["d", "a", "b", hour, "TOKEN", "", "", ""], "NONE"),
       (.seize, ["d", "b", hour, ""], "OK"), (.clear, ["d", ""], "NONE"), (.holder, ["d"], "NONE"),
       (.lock, ["d", "a", hour, "TOKEN", ""], "STALE"),
     ] as [(Script, [String], String)])

@@ -26,11 +26,15 @@ struct ScriptCallTests {
   private static var locks: [any ScriptCall] {
     [
       LockCall(agent: "a", lease: lease),
+      AwaitLockCall(
+        device: "d", agent: "a", ttl: LockLength(ms: 60_000), isAsked: true, isFresh: true,
+        ticket: "w 0.1 - a -", waitMs: 1, req: "r"),
+      LeaveLockCall(device: "d", ticket: "w 0.1 - a -", isGone: true),
       RenewCall(claimant: LockClaimant(token: 7, agent: "a"), lease: lease),
       UnlockCall(device: "d", agent: "a", token: 7, req: "r"),
       HandoffCall(
         device: "d", from: "a", to: "b", ttl: LockLength(ms: 60_000), token: 7, note: "1",
-        req: "r"),
+        returnTtl: LockLength(ms: 60_000), req: "r"),
       SeizeCall(device: "d", agent: "a", ttl: LockLength(ms: 60_000), req: "r"),
       ClearCall(device: "d", req: "r"),
       HolderCall(device: "d"),
@@ -41,10 +45,12 @@ struct ScriptCallTests {
     [
       TurnCall(
         device: "d", policy: "join", agent: "a", lockTtl: LockLength(ms: 60_000), ttlMs: 60_000,
-        last: 20, messages: "0 2 {}", ignored: "[]", new: new, reserved: " user/u ", token: 7,
-        req: "r"),
+        last: 20, messages: "0 2 {}", ignored: "[]", ticket: "w 0.1 -", waitMs: 1,
+        waitedMs: 1, settleMs: 1, new: new, reserved: " user/u ", token: 7, req: "r"),
+      SettleTurnCall(device: "d", begun: "s 1 20 7 ,", isOver: true, waitedMs: 1, keptAs: "r"),
       DoneCall(
         device: "d", turn: 7, seen: 1, isLast: true, messages: "0 2 {}", members: "", req: "r"),
+      LeaveTurnCall(device: "d", ticket: "w 0.1 -", isGone: true),
     ]
   }
 

@@ -21,8 +21,8 @@ struct TokenTests {
     var tokens = [try lock()]
     try bench.run(.unlock, "d", "a", "", "")
     tokens.append(try lock("d", "b"))
-    tokens.append(try bench.run(.handoff, "d", "b", "c", "3600000", "", "", "").int("token"))
-    tokens.append(try bench.run(.handoff, "d", "c", "c", "3600000", "", "", "").int("token"))
+    tokens.append(try bench.run(.handoff, "d", "b", "c", "3600000", "", "", "", "").int("token"))
+    tokens.append(try bench.run(.handoff, "d", "c", "c", "3600000", "", "", "", "").int("token"))
     tokens.append(try bench.run(.seize, "d", "a", "3600000", "").int("token"))
     tokens.append(try bench.run(.seize, "d", "a", "20", "").int("token"))
     try bench.wait(until: try bench.held("d").endsAt)
@@ -82,7 +82,7 @@ struct TokenTests {
     #expect(try bench.run(.renew, "d", "a", "1000", first, "").word == "STALE")
     #expect(try bench.run(.unlock, "d", "a", first, "").word == "STALE")
     #expect(try bench.run(.lock, "d", "a", "1000", first, "").word == "STALE")
-    #expect(try bench.run(.handoff, "d", "a", "b", "1000", first, "", "").word == "STALE")
+    #expect(try bench.run(.handoff, "d", "a", "b", "1000", first, "", "", "").word == "STALE")
     #expect(try bench.held("d").token == Int(second))
   }
 }

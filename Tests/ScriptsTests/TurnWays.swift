@@ -8,10 +8,11 @@ extension ReturnWordTests {
   /// The arguments of a TURN with a message; its session is S if it is new.
   private static func turn(
     _ policy: String = "enqueue", agent: String = "", token: String = "", links: String = "",
-    members: String = "", req: String = ""
+    members: String = "", req: String = "", ticket: String = "", settle: String = "0"
   ) -> [String] {
     [
-      "d", policy, agent, "1d", "60000", "20", "0 7 {\"a\":1}", "", "S", "\"S\"", clocks, "no",
+      "d", policy, agent, "1d", "60000", "20", "0 7 {\"a\":1}", "", ticket, "9000",
+      "0", settle, "S", "\"S\"", clocks, "no",
       members, links, "", token, req,
     ]
   }
@@ -26,7 +27,7 @@ extension ReturnWordTests {
   /// More fields than a session may have.
   private static let tooMany = (0..<129).map { "8 f:\"m\(100 + $0)\"1 1" }.joined()
 
-  static let turnWays: [Way] = beginning + ending
+  static let turnWays: [Way] = beginning + settling + ending
 
   private static let beginning = [
     Way(script: .turn, request: turn(), word: "OK", names: shown),
@@ -36,6 +37,13 @@ extension ReturnWordTests {
     Way(script: .turn, before: begun, request: turn("rollback"), word: "OK", names: shown),
     Way(script: .turn, before: begun, request: turn(), word: "BUSY", names: busy),
     Way(script: .turn, before: begun, request: turn("reject"), word: "BUSY", names: busy),
+    Way(script: .turn, before: begun, request: turn(ticket: "w 0.1 -"), word: "WAIT"),
+    Way(
+      script: .leaveTurn,
+      before: begun + [Step(.turn, turn(ticket: "w 0.1 -")), Step(.done, done())],
+      request: ["d", "w 0.1 -", ""], word: "MINE"),
+    Way(
+      script: .leaveTurn, before: begun, request: ["d", "w 0.1 -", ""], word: "BUSY", names: busy),
     Way(
       script: .turn, before: [Step(.lock, "d", "b", "3600000", "", "")],
       request: turn(agent: "a"), word: "HELD", names: ["agent", "ttl_ms"]),
@@ -47,6 +55,26 @@ extension ReturnWordTests {
       script: .turn,
       before: [Step(.turn, turn(req: "r f")), Step(.delete, "d", "S", "", "")],
       request: turn(req: "r f"), word: "NONE"),
+  ]
+
+  private static let settles = [Step(.turn, turn("join", settle: "60000"))]
+
+  private static let settling = [
+    Way(script: .turn, request: turn("join", settle: "60000"), word: "SETTLE"),
+    Way(
+      script: .turn, before: settles, request: turn("join", settle: "60000"), word: "OK",
+      names: ["joined", "seq"]),
+    Way(
+      script: .settleTurn, before: settles, request: ["d", "BEGUN", "", "0", ""], word: "SETTLE"),
+    Way(
+      script: .settleTurn, before: settles, request: ["d", "BEGUN", "yes", "0", "r f"], word: "OK",
+      names: shown),
+    Way(
+      script: .settleTurn, before: settles + [Step(.turn, turn("interrupt"))],
+      request: ["d", "BEGUN", "", "0", ""], word: "STALE", names: ["interrupted"]),
+    Way(
+      script: .settleTurn, before: settles + [Step(.delete, "d", "S", "", "")],
+      request: ["d", "BEGUN", "yes", "0", ""], word: "NONE"),
   ]
 
   private static func done(

@@ -56,7 +56,7 @@ struct VerbTableTests {
     for verb in VerbTable.all where [.write, .operate].contains(verb.rights) {
       #expect(verb.options.contains(.req), "\(verb.name)")
     }
-    #expect(OptionName.allCases.filter { !$0.isPartOfRequest } == [.req, .wait])
+    #expect(OptionName.allCases.filter { !$0.isPartOfRequest } == [.req, .wait, .settle])
   }
 
   @Test func `each verb declares itself well`() {

@@ -55,6 +55,7 @@ struct SettingsTests {
     Sample("--max-sessions", "1", bad: ["0", "10001"]),
     Sample("--max-user-sessions", "1", bad: ["0", "10001"]),
     Sample("--max-links", "1", bad: ["0", "1001"]),
+    Sample("--max-waiting", "1", bad: ["0", "10001"]),
     Sample("--max-record", "1024", bad: ["1023", "268435457"]),
     Sample("--max-imports", "1", bad: ["0", "1001"]),
     Sample("--max-chats", "1000", bad: ["0", "1001"]),

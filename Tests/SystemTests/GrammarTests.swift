@@ -89,6 +89,10 @@ extension GrammarRow {
       GrammarRow("TURN", "agent", "TURN D", "agent=a"),
       GrammarRow("TURN", "policy", setup: turned, "TURN D", "policy=interrupt"),
       GrammarRow("TURN", "ttl", "TURN D", "ttl=5s"),
+      GrammarRow(
+        "TURN", "wait", setup: turned, "TURN D", "wait=10s",
+        probes: ["SEIZE D a", "DONE D turn={N}"], way: .waits),
+      GrammarRow("TURN", "settle", "TURN D {\"n\":1}", "settle=50ms"),
       GrammarRow("TURN", "last", setup: said, "TURN D", "last=1"),
       GrammarRow("TURN", "payload", "TURN D", "{\"n\":1}"),
       GrammarRow("DONE", "turn", setup: turned, "DONE D", "turn={N}"),
@@ -126,6 +130,11 @@ extension GrammarRow {
       "HANDOFF", "payload", setup: locked, "HANDOFF D a b", "{\"n\":1}",
       probes: ["EVENTS D"]),
     GrammarRow("SEIZE", "ttl", "SEIZE D a", "ttl=5s"),
+    GrammarRow("LOCK", "fresh", setup: locked, "LOCK D a", "fresh=yes"),
+    GrammarRow(
+      "LOCK", "wait", setup: locked, "LOCK D b", "wait=10s", probes: ["CLEAR D"], way: .waits),
+    GrammarRow(
+      "HANDOFF", "return", setup: locked, "HANDOFF D a b", "return=5s", probes: ["HOLDER D"]),
   ]
 
   private static let sessions =

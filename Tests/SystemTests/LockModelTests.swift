@@ -14,10 +14,13 @@ private struct ModelLock {
   var last = 0
   /// Tokens that are no longer current.
   var old: [Int] = []
+  /// The agent to whom it goes back, and for how long it has it then.
+  var back: (agent: String, ttlMs: Int)?
 
   /// The word that the contract wants for `verb` by `agent` with the token `shown`.
-  func word(_ verb: String, _ agent: String, _ shown: Int?) -> String {
+  func word(_ verb: String, _ agent: String, _ shown: Int?, isFresh: Bool = false) -> String {
     switch verb {
+    case "LOCK" where isFresh && holder != nil: return "HELD"
     case "SEIZE": return "OK"
     case "CLEAR", "HOLDER": return holder == nil ? "NONE" : "OK"
     case "LOCK" where holder == nil: return shown == nil ? "OK" : "STALE"
@@ -39,7 +42,7 @@ private struct ModelLock {
 
   mutating func free() {
     if holder != nil { old.append(token) }
-    holder = nil
+    (holder, back) = (nil, nil)
   }
 }
 
@@ -63,9 +66,12 @@ extension SystemSuites {
         let shown = showing(verb, lock, &random)
         let takesTTL = ["LOCK", "RENEW", "HANDOFF", "SEIZE"].contains(verb)
         let ttlMs = takesTTL ? [nil, 3_600_000, 90_500].randomElement(using: &random) ?? nil : nil
+        let isFresh = verb == "LOCK" && shown == nil && Int.random(in: 0..<4, using: &random) == 0
+        let returns = verb == "HANDOFF" && Int.random(in: 0..<4, using: &random) > 0
         let hasKey = verb != "HOLDER" && Int.random(in: 0..<5, using: &random) == 0
         let line =
           request(verb, device, agent, shown) + (ttlMs.map { " ttl=\($0)ms" } ?? "")
+          + (isFresh ? " fresh=yes" : "") + (returns ? " return=\(600_000 + step)ms" : "")
           + (hasKey ? " req=r\(step)" : "")
         let reply = try client.request(line)
         if hasKey, let other = clients.randomElement(using: &random) {
@@ -74,18 +80,36 @@ extension SystemSuites {
             reply.isOK ? again.raw == reply.raw : again.word == reply.word,
             "step \(step): \(line): \(reply), then \(again)")
         }
-        #expect(reply.word == lock.word(verb, agent, shown), "step \(step): \(line): \(reply)")
+        let word = lock.word(verb, agent, shown, isFresh: isFresh)
+        #expect(reply.word == word, "step \(step): \(line): \(reply)")
         words["\(verb) \(reply.word)", default: 0] += 1
         if reply.isOK, takesTTL {
           let isRenewed = lock.holder == agent && ["LOCK", "RENEW"].contains(verb)
           lock.ttlMs = ttlMs ?? (isRenewed ? lock.ttlMs : ModelLock.ttlDefaultMs)
           #expect(try Grant(reply).ttlMs == lock.ttlMs, "step \(step): \(line): \(reply)")
         }
+        let back = returns ? (agent: agent, ttlMs: 600_000 + step) : lock.back
         try apply(reply, of: verb, by: agent, to: &lock)
+        if verb == "HANDOFF", reply.isOK { lock.back = back }
+        if verb == "UNLOCK", reply.isOK, let back {
+          words["returned", default: 0] += 1
+          try giveBack(to: back, &lock, device, client)
+        }
         model[device] = lock
       }
       // All 20 pairs of a verb and a reply word were seen, or this run has shown little.
-      #expect(words.count == 20, "\(words)")
+      #expect(words.count == 21 && words["returned", default: 0] > 2, "\(words)")
+    }
+
+    /// The lock has gone back, under a token that its agent learns now.
+    private func giveBack(
+      to back: (agent: String, ttlMs: Int), _ lock: inout ModelLock, _ device: String,
+      _ client: LineClient
+    ) throws {
+      let grant = try Grant(client.request("LOCK \(device) \(back.agent)"))
+      #expect(grant.renewed && grant.token > lock.last && grant.ttlMs == back.ttlMs)
+      lock.give(grant.agent, grant.token)
+      lock.ttlMs = back.ttlMs
     }
 
     /// The token that the request carries: none, the current one or one that is over.

@@ -1,7 +1,7 @@
 -- DONE: applies the last changes of a turn to its own session and chat, and ends it; or gives it
 -- the messages that were joined to it meanwhile, and it goes on.
 -- USES: batch, requests, session_load, session_changes, merge, messages,
---   chat_writes, turn_records, turn_ends, turn_messages, turn_begin
+--   chat_writes, turn_records, turn_grants, turn_ends, turn_messages, turn_begin
 -- KEYS: the base key of each request's partition
 -- ARGV: device, turn, seen? (the newest message's number), is_last?, messages? (each after whose it
 --   is), members?, req?
@@ -48,7 +48,7 @@ end
 
 return each(function(base, device, turn, seen, is_last, messages, members)
   local t = live_turn(base, device)
-  if not t or t.turn ~= turn then return stale_turn(base, device, turn) end
+  if not t or t.turn ~= turn or t.ticket ~= '' then return stale_turn(base, device, turn) end
   local newest = standing(t)
   seen = tonumber(seen) or 0
   if seen > (tonumber(newest) or 0) then return 'STALE {"seq":' .. newest .. '}' end
@@ -71,6 +71,7 @@ return each(function(base, device, turn, seen, is_last, messages, members)
     return reply, table.concat(kept, ' '), size
   end
   end_turn(t, 'done')
+  turn_grants.next(base, device)
   local joined = is_last ~= '' and ',"joined":' .. #waiting or ''
   return 'OK {"seq":' .. seq .. ',"rev":' .. rev .. joined .. '}'
 end, given_again)

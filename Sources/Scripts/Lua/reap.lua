@@ -1,7 +1,7 @@
 -- Ends what is due in a partition, oldest first. It may run twice, or on two workers at once: the
 -- first one ends a record, and the other finds nothing. An entry that cannot be ended, because its
 -- record is corrupt, is tried again later and holds up no other.
--- USES: batch, lock_records, lock_closings, lock_deadlines, session_load, links, clocks,
+-- USES: batch, lock_records, lock_deadlines, lock_ends, session_load, links, clocks,
 --   transitions, cleanup, reindex, turn_ends
 -- KEYS: the partition's base key
 -- ARGV: limit, retry_ms
@@ -16,7 +16,7 @@ local OUTBOX_MS = 5000
 local function reap_lock(member, device)
   local record = fetch_record(base, device)
   if not record then return call('ZREM', base .. ':due', member) end
-  local ends_at, token, agent, acquired, ttl = read_record(record)
+  local ends_at, _, _, _, ttl, mark = read_record(record)
   -- When it ends is not known: CLEAR or SEIZE decides.
   if not ends_at then corrupt_lock(base, device) end
   if is_ahead(ends_at, ttl) then
@@ -24,9 +24,8 @@ local function reap_lock(member, device)
   elseif ends_at > now_text then
     watch_lock(base, device, ends_at)
   else
-    close(base, device, 'abandoned', tonumber(ends_at), acquired, token, agent)
-    free(base, device)
-    late[#late + 1] = now_ms - ends_at
+    expire_lock(base, device, record)
+    if mark ~= '*' then late[#late + 1] = now_ms - ends_at end
   end
 end
 

@@ -20,10 +20,10 @@ return function(keys, workers)
     if not damaged[name] then damaged[#damaged + 1] = '"' .. name .. '"' end
     damaged[name] = true
   end
-  local sums = {released = 0, abandoned = 0, handed_off = 0, seized = 0, cleared = 0, held_ms = 0,
+  local sums = {released = 0, abandoned = 0, handed_off = 0, returned = 0, seized = 0, cleared = 0,
     ['state:active'] = 0, ['state:paused'] = 0, ['state:abandoned'] = 0, ['state:archived'] = 0,
-    opened = 0, closed = 0, expired = 0, turns_running = 0, turns_begun = 0, turns_abandoned = 0,
-    turns_interrupted = 0}
+    opened = 0, closed = 0, expired = 0, held_ms = 0, turns_running = 0, turns_waiting = 0,
+    turns_begun = 0, turns_abandoned = 0, turns_interrupted = 0}
   local held, devices, users, by_agent, names = 0, 0, 0, {}, {}
   for _, base in ipairs(keys) do
     local listed, known = attempt('HLEN', base .. ':devices'), attempt('SCARD', base .. ':users')
@@ -53,16 +53,19 @@ return function(keys, workers)
   -- A lock's tenure begins when it is free and is taken, and ends when it is free again: passing
   -- it on ends one token and begins another.
   local tenures = sums.released + sums.abandoned + sums.cleared
-  local tokens = tenures + sums.handed_off + sums.seized
+  local tokens = tenures + sums.handed_off + sums.returned + sums.seized
   return string.format('OK {"locks":{"held":%d,"by_agent":{%s},"acquired":%.0f,"released":%.0f,'
-    .. '"abandoned":%.0f,"handed_off":%.0f,"seized":%.0f,"cleared":%.0f,"held_ms_mean":%.0f},'
-    .. '"turns":{"running":%d,"begun":%.0f,"abandoned":%.0f,"interrupted":%.0f},'
+    .. '"abandoned":%.0f,"handed_off":%.0f,"returned":%.0f,"seized":%.0f,"cleared":%.0f,'
+    .. '"held_ms_mean":%.0f},'
+    .. '"turns":{"running":%d,"waiting":%d,"begun":%.0f,"abandoned":%.0f,"interrupted":%.0f},'
     .. '"sessions":{"active":%d,"paused":%d,"abandoned":%d,"archived":%d,"opened":%.0f,'
     .. '"closed":%.0f,"expired":%.0f},"devices":%d,"users":%d,"workers":%d%s}',
     held, table.concat(names, ','), held + tenures, sums.released, sums.abandoned, sums.handed_off,
-    sums.seized, sums.cleared, tokens > 0 and sums.held_ms / tokens or 0, sums.turns_running,
-    sums.turns_begun, sums.turns_abandoned, sums.turns_interrupted, sums['state:active'],
-    sums['state:paused'], sums['state:abandoned'], sums['state:archived'], sums.opened, sums.closed,
+    sums.returned, sums.seized, sums.cleared, tokens > 0 and sums.held_ms / tokens or 0,
+    sums.turns_running,
+    sums.turns_waiting, sums.turns_begun, sums.turns_abandoned, sums.turns_interrupted,
+    sums['state:active'], sums['state:paused'], sums['state:abandoned'], sums['state:archived'],
+    sums.opened, sums.closed,
     sums.expired, devices, users, workers,
     damaged[1] and ',"damaged":[' .. table.concat(damaged, ',') .. ']' or '')
 end

@@ -1,73 +1,74 @@
 -- TURN: begins a turn of a device, in a session that is recovered or made for it, and says its
 -- message; or joins the message to the turn that runs.
--- USES: batch, requests, locks, session_index, session_choice, cleanup, session_changes,
---   session_create, live_quota, log_quota, messages, chat_records, chat_writes, turn_records,
---   turn_ends, turn_rollback, turn_messages, turn_begin
+-- USES: batch, requests, session_choice, cleanup, session_changes, session_create, live_quota,
+--   log_quota, messages, chat_records, chat_writes, queue, queue_entry, turn_grants, turn_ends,
+--   turn_policies, turn_settling, turn_begin
 -- KEYS: the base key of each request's partition
 -- ARGV: device, policy, agent?, lock_ttl, ttl_ms, last, messages? (each after whose it is),
---   ignored? (JSON), session, thread (JSON), clocks, is_fenced?, members, links?, reserved?,
---   token?, req?
--- RETURNS: OK, HELD, BUSY, NONE, STALE, ERR, MORE
-local JOINED_MAX = 1000
+--   ignored? (JSON), ticket?, wait_ms, waited_ms, settle_ms, session, thread (JSON), clocks,
+--   is_fenced?, members, links?, reserved?, token?, req?
+-- RETURNS: OK, HELD, BUSY, NONE, STALE, ERR, MORE, WAIT, SETTLE
 
--- Why the lock does not allow the turn; or nil.
-local function lock_refusal(base, device, agent, token)
-  if agent == '' and token == '' then return nil end
-  local record, holder, current, _, ends_at = live(base, device)
-  if record and agent ~= '' and holder ~= agent then return held_by(holder, ends_at) end
-  if token == '' or token == current then return nil end
-  return record and stale(holder, ends_at) or 'STALE {"agent":null}'
+-- The reply to a request that cannot begin now: it waits if it has a ticket.
+local function wait(t, ticket, wait_ms)
+  if ticket ~= '' then return enter_queue(t.base, 't', t.device, ticket, tonumber(wait_ms)) end
+  return busy(t, queue.length(t.base, 't', t.device))
 end
 
--- Says the messages in the chat of the running turn; nil if that is not where they belong.
-local function join(t, s, messages)
-  if not s or s.id ~= t.session or not LIVE[s.state] or not chat_of(s, text(t.chat)) then
-    return nil
+-- Answers a request that begins no turn and waits no more: a turn that was granted to it goes to
+-- the next one. Not if it asks for reservations, and comes again.
+local function answer(base, device, taken, ticket, reply)
+  if cut(reply, 1, 5) == 'MORE ' then return reply end
+  if taken then
+    end_turn(taken, 'done')
+    turn_grants.next(base, device)
+  elseif ticket ~= '' then
+    queue.leave(base, 't', device, ticket)
   end
-  local waiting = joined_seqs(t, 0)
-  if #waiting + #messages / 2 > JOINED_MAX then
-    return 'ERR quota quota exceeded: ' .. #waiting .. ' of ' .. JOINED_MAX
-      .. ' messages that wait for the running turn'
-  end
-  local seq = say(s, t.chat, messages)
-  for n = seq - #messages / 2 + 1, seq do waiting[#waiting + 1] = text(n) end
-  call('HSET', turn_key(t.base, t.device), 'joined', table.concat(waiting, ' '))
-  return 'OK {"joined":' .. t.turn .. ',"seq":' .. text(seq) .. '}'
+  return reply
 end
 
-return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messages, ignored,
-    session, thread, clocks, is_fenced, members, links, reserved, token)
+return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messages, ignored, ticket,
+    wait_ms, waited_ms, settle_ms, session, thread, clocks, is_fenced, members, links, reserved,
+    token)
   messages = parts(messages)
+  -- Callers wait where no turn runs only if its record was removed by other means.
+  local t, taken = live_turn(base, device) or turn_grants.next(base, device), nil
+  if t and t.ticket ~= '' and t.ticket == ticket then t, taken = nil, t end
   local refusal = lock_refusal(base, device, agent, token)
-  if refusal then return refusal end
-  local t = live_turn(base, device)
-  if t and (policy == 'reject' or policy == 'enqueue') then return busy(t, 0) end
+  if refusal then return answer(base, device, taken, ticket, refusal) end
+  if t and (policy == 'reject' or policy == 'enqueue') then return wait(t, ticket, wait_ms) end
   -- A new one's own id is no thread to look for.
   local wanted = thread ~= '"' .. session .. '"' and thread or ''
   local s, how = choose(base, device, '', links, wanted)
-  if s and s.fenced and agent == '' and token == '' then return fence(s, '') end
-  if t and policy == 'join' then return join(t, s, messages) or busy(t, 0) end
+  if s and s.fenced and agent == '' and token == '' then
+    return answer(base, device, taken, ticket, fence(s, ''))
+  end
+  if t and policy == 'join' then
+    local joined = join_turn(t, s, messages)
+    return joined and answer(base, device, nil, ticket, joined) or wait(t, ticket, wait_ms)
+  end
   refusal = log_refusal(base, device)
-  if refusal then return refusal end
+  if refusal then return answer(base, device, taken, ticket, refusal) end
   if s then
     refusal = not_to_live(s, reserved)
   else
     s, refusal = make(base, device, session, thread, clocks, is_fenced, members, links, reserved,
       '')
   end
-  if refusal then return refusal end
-  if t then
-    if policy == 'rollback' then roll_back(t) end
-    end_turn(t, 'interrupted')
-  end
+  if refusal then return answer(base, device, taken, ticket, refusal) end
+  if t then replace_turn(t, policy) end
   if how ~= 'new' then recover(s) end
   local chat, lock = s.chat > 0 and s.chat or add_chat(s, 'null', 'null'), nil
-  t, lock = begin_turn(base, device, agent, lock_ttl, tonumber(ttl_ms), s, chat)
+  t, lock = begin_turn(base, device, agent, lock_ttl, tonumber(ttl_ms), tonumber(settle_ms), s,
+    chat, taken)
   local seq = #messages > 0 and say(s, chat, messages, t) or newest_seq(log_of(s, chat))
   local rest = (lock and ',"token":' .. lock or '') .. ',"session":"' .. s.id .. '","how":"' .. how
-    .. '","chat":' .. text(chat) .. ',"seq":' .. text(seq) .. ',"waited_ms":0'
+    .. '","chat":' .. text(chat) .. ',"seq":' .. text(seq)
     .. (how ~= 'new' and ignored ~= '' and ',"ignored":' .. ignored or '')
+  local kept = table.concat({s.id, text(chat), last, t.turn, rest}, ' ')
+  if t.settle ~= '' then return turn_settling.reply(t, kept), kept end
   local reply, size = shown_turn(s, chat, tonumber(last),
-    '"turn":' .. t.turn .. ',"ttl_ms":' .. ttl_ms .. rest)
-  return reply, table.concat({s.id, text(chat), last, t.turn, rest}, ' '), size
+    '"turn":' .. t.turn .. ',"ttl_ms":' .. ttl_ms .. rest .. ',"waited_ms":' .. waited_ms)
+  return reply, kept, size
 end, shown_again)

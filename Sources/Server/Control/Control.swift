@@ -92,6 +92,7 @@ package final class Control {
     constants.messagesMax = settings.messagesMax
     constants.fieldsMax = settings.fieldsMax
     constants.linksMax = settings.linksMax
+    constants.waitingMax = settings.waitingMax
     var setup = RedisSetup(
       endpoint: endpoint, keyspace: Keyspace(namespace: settings.namespace),
       constants: constants, requestTimeoutMs: settings.requestTimeoutMs)
@@ -209,7 +210,15 @@ extension Control {
     subscription = ExpirySubscription(
       loop, setup, shared.deadlineContext,
       expired: { [unowned self] in reaper?.notified($0) },
-      resumed: { [unowned self] in reaper?.catchUp() })
+      informed: { [unowned self] in
+        guard let message = TicketMessage($0), serving.indices.contains(message.loop)
+        else { return }
+        serving[message.loop].post(.ticket(message))
+      },
+      resumed: { [unowned self] in
+        reaper?.catchUp()
+        for orders in serving { orders.post(.askForTickets) }
+      })
     tail = EventTail(
       loop, setup, store, log: log,
       isWanted: { [unowned self] in shared.sum(.watches) + shared.sum(.waiters) > 0 },

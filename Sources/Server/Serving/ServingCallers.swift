@@ -234,7 +234,10 @@ extension ServingLoop: ConnectionOwner {
 
   func outputSent(_ connection: Connection) { subscriptions.outputSent(connection) }
 
-  func inputEnded(_ connection: Connection) { subscriptions.inputEnded(connection.id) }
+  func inputEnded(_ connection: Connection) {
+    subscriptions.inputEnded(connection.id)
+    waits.inputEnded(connection.id)
+  }
 
   func lingers(_ connection: Connection) {
     let ms = drain == nil ? Lingering.usualMs : Lingering.drainMs
@@ -253,6 +256,7 @@ extension ServingLoop: ConnectionOwner {
   func closed(_ connection: Connection, _ reason: CloseReason) {
     connections.remove(connection.id)
     subscriptions.closed(connection.id)
+    waits.closed(connection.id)
     leave(connection)
     counters.addClosed(reason)
     if shared.log.isDebugging {

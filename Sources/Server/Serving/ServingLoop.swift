@@ -33,6 +33,10 @@ enum ServingOrder: Sendable {
   case corruptEvents(Int)
   /// Where the logs end, as a watch had asked.
   case tailAnswer(TailAnswer)
+  /// A script has said something about a caller that waits.
+  case ticket(TicketMessage)
+  /// Messages of that kind may have been lost.
+  case askForTickets
   /// A large line was read.
   case lineRead(ReadLine)
 }
@@ -65,6 +69,9 @@ final class ServingLoop {
   var turnEnd = TurnEnd()
   var buffers = BufferPool()
   private(set) lazy var subscriptions = EventSubscriptions(self, index: index)
+  private(set) lazy var waits = WaitQueue(
+    loop, store, workerID: shared.workerID, index: index
+  ) { [unowned self] in note($0, dueInMs: $1) }
   /// Lines over the usual limit that are coming now.
   var longLinesNow = 0
   var sessionIDs = SessionIDs()
@@ -164,6 +171,8 @@ final class ServingLoop {
     case .events(let events): subscriptions.received(events)
     case .corruptEvents(let count): store.noteCorrupt(count, "entries of the event log")
     case .tailAnswer(let answer): subscriptions.begun(answer)
+    case .ticket(let message): waits.informed(message)
+    case .askForTickets: waits.askAgain()
     case .lineRead(let line): lineRead(line)
     }
   }

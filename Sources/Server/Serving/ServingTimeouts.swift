@@ -5,6 +5,7 @@ internal import Events
 internal import Loop
 internal import Metrics
 internal import RedisConnection
+internal import Service
 internal import Settings
 internal import Store
 internal import Wire
@@ -23,7 +24,11 @@ extension ServingLoop {
   /// not read because of it.
   private func makeRoom() {
     if hasMemoryPressure {
-      subscriptions.endWaits { (connections[$0]?.keptBytes ?? 0) >= Connection.littleBytes }
+      let keepsMuch = { [self] (id: ConnectionID) in
+        (connections[id]?.keptBytes ?? 0) >= Connection.littleBytes
+      }
+      subscriptions.endWaits(keepsMuch)
+      waits.endWaits(keepsMuch)
     }
     for connection in connections.all { connection.reconsider() }
   }
@@ -50,6 +55,7 @@ extension ServingLoop {
     drain = Drain(
       startedMs: loop.nowMs, graceMs: settings.drainGraceMs, replyMs: settings.requestTimeoutMs)
     subscriptions.drain()
+    waits.drain()
     lingering.hurry(untilMs: loop.nowMs + Lingering.drainMs)
     endLingering()
     timeoutCheck?.set(afterMs: 0)
@@ -81,7 +87,8 @@ extension ServingLoop {
     // Redis has to know first which events the last callers got; if it is away, the lease ends
     // them.
     let isLate = now - drain.startedMs >= drain.graceMs + settings.requestTimeoutMs
-    if connections.count == 0, !isAccepting, subscriptions.isSettled || isLate {
+    let isSettled = subscriptions.isSettled && waits.isSettled
+    if connections.count == 0, !isAccepting, isSettled || isLate {
       store.stop()
       loop.stop()
     }

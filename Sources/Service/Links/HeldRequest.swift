@@ -21,10 +21,12 @@ struct HeldRequest {
   private let ticket: Ticket
   private let onlyReads: Bool
   private let timeoutMs: Int64
-  private let untilMs: Int64
+  private var untilMs: Int64
 
   /// Begins; the caller of this initializer has to `end` it once.
-  init(_ call: borrowing Call) throws(RequestError) {
+  ///
+  /// `waits`: it may wait for long, and its caller's going away is to be noticed meanwhile.
+  init(_ call: borrowing Call, waits: Bool = false) throws(RequestError) {
     context = call.context
     store = call.store
     caller = call.caller
@@ -34,9 +36,16 @@ struct HeldRequest {
     timeoutMs = call.shared.settings.requestTimeoutMs
     untilMs = call.ticket.arrivedNs / 1_000_000 + timeoutMs
     try store.requireRedis()
-    caller.hold()
+    if waits { caller.holdForWait() } else { caller.hold() }
     // The steps must see what the caller's earlier requests did.
     store.sendWaiting()
+  }
+
+  /// The same request after a wait: its next step has the time of a request that comes now.
+  func afterWait() -> HeldRequest {
+    var request = self
+    request.untilMs = context.nowMs + timeoutMs
+    return request
   }
 
   /// Whether too little time is left to begin a further step: an overdue connection to Redis is

@@ -78,6 +78,8 @@ final class LinkedChange {
   private let isSearch: Bool
   /// The session's script, with the reservations that were made so far.
   private let query: (Reservations) -> ScriptQuery
+  /// Gets the outcome.
+  private let end: (ScriptOutcome) -> Void
   private var reservations = Reservations()
   private var asksLeft = 3
 
@@ -101,17 +103,18 @@ final class LinkedChange {
     self.init(try HeldRequest(call), change, device, dueInMs: dueInMs)
   }
 
-  /// The same for a request that has begun already.
+  /// The same for a request that has begun already; `end` gets the outcome in place of its caller.
   @discardableResult
   init<Change: LinkingCall>(
     _ request: HeldRequest, _ change: Change, _ device: String, dueInMs: Int64?,
-    isSearch: Bool = false
+    isSearch: Bool = false, end: ((ScriptOutcome) -> Void)? = nil
   ) {
     assert(change.ownsItsTexts, "\(change)")
     self.request = request
     self.isSearch = isSearch
     self.device = device
     self.dueInMs = dueInMs
+    self.end = end ?? { request.end($0) }
     query = { reservations in
       var change = change
       change.take(reservations)
@@ -267,7 +270,7 @@ final class LinkedChange {
     if let dueInMs { request.context.note(Partition(of: device), dueInMs: dueInMs) }
     let isUnknown =
       if case .failed(let error) = outcome { error.code == .unknownOutcome } else { false }
-    request.end(outcome)
+    end(outcome)
     // What may have been done is for the reconciler to find.
     guard !isUnknown else { return }
     LinkCheck.run(

@@ -46,6 +46,10 @@ extension Call {
 }
 
 extension CommandBuffer {
+  mutating func word(_ length: LockLength?) {
+    if let length { word(length) } else { emptyWord() }
+  }
+
   mutating func word(_ length: LockLength) { word(LockTTL.text(ofMs: length.ms)) }
 
   mutating func word(_ lease: LockLease) {

@@ -11,7 +11,7 @@ package enum OptionName: Int, CaseIterable, Sendable {
   case user, name, thread, phase, step, reason
   case idle, abandon, archive, life, keep, warn
   case fenced, rev, state, cursor, hint, last, replace, archived
-  case turn, policy, seen
+  case turn, policy, seen, fresh, settle, `return`
   /// `last=yes` of DONE; elsewhere `last` is a number.
   case isLast
 
@@ -24,19 +24,19 @@ package enum OptionName: Int, CaseIterable, Sendable {
 
   package var kind: ValueKind {
     switch self {
-    case .ttl: .duration(allowsZero: false)
+    case .ttl, .return: .duration(allowsZero: false)
     case .token, .turn: .integer(1...((1 << 53) - 1))
     case .req, .after, .group: .id
     case .types: .text(bytesMax: 1_024)
     case .limit: .integer(1...1_000)
-    case .wait: .duration(allowsZero: true)
+    case .wait, .settle: .duration(allowsZero: true)
     case .agent: .agent
     case .user: .id
     case .name, .phase, .step, .reason: .text(bytesMax: ValueKind.storedTextBytesMax)
     case .thread: .text(bytesMax: IDText.idBytesMax)
     case .idle, .abandon, .archive, .life, .keep, .warn:
       .duration(allowsZero: SessionClock(rawValue: text)?.row.canBeOff ?? false)
-    case .fenced, .replace, .archived, .isLast: .oneOf(["yes", "no"])
+    case .fenced, .replace, .archived, .isLast, .fresh: .oneOf(["yes", "no"])
     case .policy: .oneOf(TurnPolicy.allCases.map(\.rawValue))
     case .rev, .seen: .integer(0...((1 << 53) - 1))
     case .state: .oneOf(SessionState.allCases.map(\.rawValue))
@@ -53,10 +53,10 @@ extension OptionName {
   /// which may not have the same idempotency key.
   var isPartOfRequest: Bool {
     switch self {
-    case .req, .wait: false
+    case .req, .wait, .settle: false
     case .ttl, .token, .types, .after, .group, .limit, .agent, .user, .name, .thread, .phase, .step,
       .reason, .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor,
-      .hint, .last, .replace, .archived, .turn, .policy, .seen, .isLast:
+      .hint, .last, .replace, .archived, .turn, .policy, .seen, .isLast, .fresh, .return:
       true
     }
   }
@@ -72,7 +72,8 @@ extension OptionName {
     case .agent, .ttl, .token, .req, .types, .after, .limit, .wait, .name, .thread, .phase, .step,
       .reason,
       .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor, .hint, .last,
-      .replace, .archived, .turn, .policy, .seen, .isLast:
+      .replace, .archived, .turn, .policy, .seen, .isLast, .fresh, .settle,
+      .return:
       .nothing
     }
   }

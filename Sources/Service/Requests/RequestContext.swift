@@ -16,6 +16,8 @@ package protocol RequestContext: AnyObject {
   var store: Store { get }
   /// Watching and waiting for events.
   var events: any EventService { get }
+  /// Waiting for turns.
+  var waits: WaitQueue { get }
   /// Monotonic ms of this turn.
   var nowMs: Int64 { get }
   /// The id of a session that is to be made, with the mark of its device.

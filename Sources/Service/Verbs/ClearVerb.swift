@@ -10,7 +10,7 @@ enum ClearVerb {
     summary: "Frees the device's lock, whichever agent holds it; for operators.",
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
-    try call.run(ClearCall(device: call[0], req: call.req))
+    try call.run(ClearCall(device: call[0], req: call.req), dueInMs: WaitQueue.grantMs)
   }
 }
 

@@ -17,7 +17,8 @@ enum DoneVerb {
       DoneCall(
         device: call[0], turn: call.number(.turn) ?? 0, seen: call.number(.seen),
         isLast: call.text(.isLast) == "yes", messages: .owned(changes.messages.bytes),
-        members: .owned(changes.members.parts.bytes), req: call.req))
+        members: .owned(changes.members.parts.bytes), req: call.req),
+      dueInMs: WaitQueue.grantMs)
   }
 }
 

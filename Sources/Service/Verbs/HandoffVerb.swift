@@ -15,7 +15,8 @@ enum HandoffVerb {
     words: [
       .device, WordRule(name: "from", kind: .agent), WordRule(name: "to", kind: .agent),
     ],
-    options: [.token, .ttl, .req], payload: .optionalAny, limits: JSONLimits(bytes: limit),
+    options: [.token, .ttl, .return, .req], payload: .optionalAny,
+    limits: JSONLimits(bytes: limit),
     summary: "Passes the lock to another agent; the payload is a note that HOLDER shows.",
     replies: ["OK", "NONE", "HELD", "STALE"]
   ) { (call) throws(RequestError) in
@@ -23,7 +24,8 @@ enum HandoffVerb {
     try call.run(
       HandoffCall(
         device: call[0], from: call[1], to: call[2], ttl: LockLength(ms: ttlMs),
-        token: call.number(.token), note: call.payloadText, req: call.req), dueInMs: ttlMs)
+        token: call.number(.token), note: call.payloadText,
+        returnTtl: call.number(.return).map { LockLength(ms: $0) }, req: call.req), dueInMs: ttlMs)
   }
 }
 
@@ -36,6 +38,8 @@ struct HandoffCall: ScriptCall {
   let ttl: LockLength
   let token: Int64?
   let note: ArgumentText?
+  /// For how long the lock runs that goes back; nil if it does not.
+  let returnTtl: LockLength?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
@@ -45,6 +49,7 @@ struct HandoffCall: ScriptCall {
     words.word(ttl)
     words.word(token)
     words.word(note)
+    words.word(returnTtl)
     words.word(req)
   }
 }

@@ -13,7 +13,7 @@ enum SeizeVerb {
     let ttlMs = call.ttlMs(of: call.word(1))
     try call.run(
       SeizeCall(device: call[0], agent: call[1], ttl: LockLength(ms: ttlMs), req: call.req),
-      dueInMs: ttlMs)
+      dueInMs: min(ttlMs, WaitQueue.grantMs))
   }
 }
 

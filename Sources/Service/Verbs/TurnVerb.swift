@@ -1,5 +1,6 @@
 // TURN: begins a turn, with its message.
 
+internal import Events
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
@@ -12,15 +13,41 @@ enum TurnVerb {
 
   static let verb = Verb(
     name: "TURN", rights: .write, words: [.device],
-    options: [.agent, .token, .user, .policy, .ttl, .last, .name, .thread, .phase, .step]
+    options: [
+      .agent, .token, .user, .policy, .wait, .settle, .ttl, .last, .name, .thread, .phase, .step,
+    ]
       + OptionName.clocks + [.fenced, .req],
     payload: .optionalAny, limits: JSONLimits(elements: Messages.limit),
     summary: "Begins a turn: one function at a time works on the device's messages.",
     replies: ["OK", "HELD", "BUSY", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let turn = try TurnCall(call)
-    let device = call.text(0)
-    LinkedChange(try HeldRequest(call), turn, device, dueInMs: 0, isSearch: true)
+    let (device, waitMs) = (call.text(0), call.number(.wait) ?? 0)
+    guard waitMs > 0 || turn.settleMs > 0 else {
+      LinkedChange(try HeldRequest(call), turn, device, dueInMs: 0, isSearch: true)
+      return
+    }
+    let request = try HeldRequest(call, waits: true)
+    request.context.waits.begin(
+      WaitingRequest(
+        connection: call.caller.id, kind: .turn, device: device, rest: turn.req.ticketID,
+        waitMs: waitMs,
+        ask: { ticket, waitedMs, done in
+          var ask = turn
+          if waitMs > 0 { ask.ticket = ArgumentText(ticket) }
+          (ask.waitMs, ask.waitedMs) = (waitMs, waitedMs)
+          LinkedChange(
+            request.afterWait(), ask, device, dueInMs: 0, isSearch: true, end: done)
+        },
+        finish: { begun, isOver, waitedMs, done in
+          let finish = SettleTurnCall(
+            device: ArgumentText(device), begun: ArgumentText(begun), isOver: isOver,
+            waitedMs: waitedMs, keptAs: turn.req)
+          request.store.call(ScriptQuery(finish, at: Partition(of: device))) { outcome in
+            request.context.note(Partition(of: device), dueInMs: 0)
+            done(outcome)
+          }
+        }, end: { request.end($0) }))
   }
 
   /// Refuses what has no effect, or could have none later.
@@ -29,6 +56,9 @@ enum TurnVerb {
   ) throws(RequestError) {
     if policy == .join, call.payload == nil {
       throw RequestError(.badRequest, "policy=join needs a message to join: \(verb.usage)")
+    }
+    if policy == .reject, call.option(.wait) != nil {
+      throw RequestError(.badRequest, "wait= does not go with policy=reject: \(verb.usage)")
     }
     if call.text(.fenced) == "yes", call.option(.agent) == nil, call.option(.token) == nil {
       throw RequestError(.badRequest, "a fenced session takes a turn with agent= or token= only")
@@ -50,6 +80,13 @@ struct TurnCall: LinkingCall {
   /// Parts, each message after whose it is.
   let messages: ArgumentText?
   let ignored: ArgumentText?
+  /// The name under which it waits; nil if it does not.
+  var ticket: ArgumentText?
+  var waitMs: Int64 = 0
+  /// How long it has waited so far.
+  var waitedMs: Int64 = 0
+  /// For how long nothing is joined before its reply.
+  let settleMs: Int64
   let new: NewSession
   var reserved: ArgumentText?
   let token: Int64?
@@ -64,10 +101,33 @@ struct TurnCall: LinkingCall {
     words.word(last)
     words.word(messages)
     words.word(ignored)
+    words.word(ticket)
+    words.word(waitMs)
+    words.word(waitedMs)
+    words.word(settleMs)
     new.write(to: &words)
     words.word(reserved)
     words.word(token)
     words.word(req)
+  }
+}
+
+/// A request for settle_turn.lua.
+struct SettleTurnCall: ScriptCall {
+  static let script = Script.settleTurn
+  let device: ArgumentText
+  /// What the reply of the turn names.
+  let begun: ArgumentText
+  let isOver: Bool
+  let waitedMs: Int64
+  let keptAs: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(begun)
+    words.word(isOver)
+    words.word(waitedMs)
+    words.word(keptAs)
   }
 }
 
@@ -80,13 +140,15 @@ extension TurnCall {
       try Messages.parts(payload).bytes
     }
     let ttlMs = call.number(.ttl) ?? TurnVerb.ttlMsDefault
+    let settleMs = call.number(.settle) ?? 0
+    let settleMsMax = settleMs > 0 ? 4 * settleMs + 5_000 : 0
     let lockMs = call.option(.agent).map { call.lockTTLms(of: $0) } ?? 0
     let user = try call.userOfRecovered()
     self.init(
       device: call[0].kept, policy: ArgumentText(policy.rawValue), agent: call[.agent]?.kept,
-      lockTtl: LockLength(ms: max(ttlMs, lockMs)), ttlMs: ttlMs,
+      lockTtl: LockLength(ms: max(ttlMs, settleMsMax, lockMs)), ttlMs: ttlMs,
       last: call.number(.last) ?? TurnVerb.lastDefault, messages: messages.map { .owned($0) },
-      ignored: NewSessionOptions.ignored(call),
+      ignored: NewSessionOptions.ignored(call), settleMs: settleMs,
       new: NewSessionOptions(call, user: user, Members(options: call)).new,
       token: call.number(.token), req: call.req)
   }

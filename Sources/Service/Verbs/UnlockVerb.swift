@@ -11,7 +11,8 @@ enum UnlockVerb {
     replies: ["OK", "NONE", "HELD", "STALE"]
   ) { (call) throws(RequestError) in
     try call.run(
-      UnlockCall(device: call[0], agent: call[1], token: call.number(.token), req: call.req))
+      UnlockCall(device: call[0], agent: call[1], token: call.number(.token), req: call.req),
+      dueInMs: WaitQueue.grantMs)
   }
 }
 

@@ -45,7 +45,8 @@ extension PlantedBug {
     [
       Change(
         within: "'released'",
-        find: "if holder ~= agent then return held_by(holder, ends_at) end", replacement: "")
+        find: "if holder ~= agent or is_grant then return held_by(holder, ends_at) end",
+        replacement: "")
     ])
 
   /// Renewals are promised, and not written.

@@ -1,16 +1,29 @@
 -- How a change is made at most once per idempotency key.
 -- USES: batch
--- GIVES: once
+-- GIVES: keep_reply, once
+
+-- The key of a kept reply, and the fingerprint of its request.
+local function kept_at(base, device, req)
+  local id, fingerprint = string.match(req, '^(%S*) ?(.*)$')
+  return base .. ':req:' .. device .. '/' .. id, fingerprint
+end
+
+-- Keeps a reply, or what stands for it.
+local function keep_reply(base, device, req, kept)
+  local key, fingerprint = kept_at(base, device, req)
+  call('SET', key, fingerprint .. ' ' .. kept, 'PX', REQ_KEEP_MS)
+end
 
 -- `req` is the key, a space and the request's fingerprint: the same request again gets the first
--- one's reply, another one is refused. Only OK is kept, for nothing else has changed anything.
+-- one's reply, another one is refused. Only OK is kept, for nothing else has changed anything, and
+-- SETTLE, as OK is its end.
 -- Where a reply is long, is no line, or shows what may change, `operate` gives as its second
 -- result what is kept instead, of which `show` makes the reply anew, or nil if it is corrupt; the
 -- third result is how many bytes a reply has that is no line. The worker checks a kept reply; one
 -- that is corrupt is an error, since the request may have been applied.
+local KEPT_WORDS = {OK = true, SETTLE = true}
 local function once(base, device, req, show, operate, ...)
-  local id, fingerprint = string.match(req, '^(%S*) ?(.*)$')
-  local key = base .. ':req:' .. device .. '/' .. id
+  local key, fingerprint = kept_at(base, device, req)
   local line = fetch(key)
   if line then
     local first, kept = string.match(line, '^(%S*) (.+)$')
@@ -26,8 +39,8 @@ local function once(base, device, req, show, operate, ...)
     return {'kept', key, kept}, nil, #kept
   end
   local reply, kept, size = operate(base, ...)
-  if type(reply) == 'table' or string.match(reply, '^%u+') == 'OK' then
-    call('SET', key, fingerprint .. ' ' .. (kept or reply), 'PX', REQ_KEEP_MS)
+  if type(reply) == 'table' or KEPT_WORDS[string.match(reply, '^%u+')] then
+    keep_reply(base, device, req, kept or reply)
   end
   return reply, kept, size
 end

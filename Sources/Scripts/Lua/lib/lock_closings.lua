@@ -41,7 +41,7 @@ end
 
 -- Removes a lock's record, its note, its TTL key and its deadline.
 local function free(base, device)
-  call('DEL', record_key(base, device), note_key(base, device), base .. ':lock:' .. device)
+  drop_record(base, device)
   attempt('ZREM', base .. ':due', 'l:' .. device)
 end
 

@@ -30,12 +30,12 @@ end
 -- none is, the record's own. The index and the native TTL are written only if the deadline comes
 -- nearer: a reaper that comes too early sets both to what it finds. Returns the TTL.
 local function extend(base, device, record, asked)
-  local ends_at, token, agent, acquired, ttl, has_note = read_record(record)
+  local ends_at, token, agent, acquired, ttl, mark = read_record(record)
   ttl = asked or ttl
   local ms = ms_of(ttl) or corrupt_lock(base, device)
   local deadline = text(now_ms + ms)
   if deadline < ends_at and not is_plausible() then deadline = ends_at end
-  local extended = make_record(deadline, token, agent, acquired, ttl, has_note)
+  local extended = make_record(deadline, token, agent, acquired, ttl, mark)
   call('SET', record_key(base, device), extended)
   if deadline < ends_at then watch_lock(base, device, deadline) end
   return ttl

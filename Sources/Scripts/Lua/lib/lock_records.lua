@@ -1,15 +1,19 @@
 -- The record of a lock: `<deadline> <token> <agent> <ttl>`, and where more has to be kept
--- `<deadline> <token> <agent> <ttl> <acquired_at>[ +]`. The TTL is the one last asked for, which a
--- renewal without ttl= starts again: `30s`, `1d`, in ms without a unit. Without acquired_at the
--- lock was acquired at the token's millisecond, which is so unless the clock went back or two
--- grants shared one. The `+` says that there is a note, in a key of its own: a record is read by
--- every request for the lock, and a note may be long. Until the year 2286 times have 13 digits and
--- tokens 16, so that a record can be cut by place and times compare as texts.
+-- `<deadline> <token> <agent> <ttl> <acquired_at>[ <mark>]`. The TTL is the one last asked for,
+-- which a renewal without ttl= starts again: `30s`, `1d`, in ms without a unit. Without
+-- acquired_at the lock was acquired at the token's millisecond, which is so unless the clock went
+-- back or two grants shared one. The mark `+` says that there is more, in keys of its own: a note,
+-- and an agent to whom the lock goes back. A record is read by every request for the lock, and a
+-- note may be long. With `*` in its place it is no lock yet but a grant to a caller that waits,
+-- see lock_grants.lua. Until the year 2286 times have 13 digits and tokens 16, so that a record
+-- can be cut by place and times compare as texts.
 -- USES: batch
--- GIVES: record_key, note_key, fetch_record, corrupt_lock, is_tail, read_record, make_record
+-- GIVES: record_key, fetch_record, corrupt_lock, is_tail, read_record, make_record, keep_more,
+--   fetch_more, drop_record
 
 local function record_key(base, device) return base .. ':held:' .. device end
 local function note_key(base, device) return base .. ':note:' .. device end
+local function back_key(base, device) return base .. ':return:' .. device end
 
 local function fetch_record(base, device) return fetch(record_key(base, device)) end
 
@@ -19,19 +23,22 @@ local function corrupt_lock(base, device)
     0)
 end
 
--- Whether the end of a record, behind its TTL, is what it may be.
+-- Whether the end of a lock's record, behind its TTL, is what it may be.
 local function is_tail(tail)
   return tail == '' or #tail == 14 and find(tail, '^ [1-9]%d+$')
     or #tail == 16 and find(tail, '^ [1-9]%d+ %+$')
 end
 
--- The parts of a record: deadline, token, agent, acquired_at and TTL as texts, and true if there is
--- a note; nil if the record is corrupt. A token is below 2^53.
+-- The same of a grant's.
+local function is_grant_tail(tail) return #tail == 16 and find(tail, '^ [1-9]%d+ %*$') end
+
+-- The parts of a record: deadline, token, agent, acquired_at, TTL and mark as texts, the last empty
+-- or nil without one; nil if the record is corrupt. A token is below 2^53.
 local FORM = "^[1-9]%d+() [1-9]%d+() [%w._:@+%-%%~!*'()]+ %d+[smhd]?()"
 local function read_record(record)
   local ends_at_end, token_end, tail = string.match(record, FORM)
   if ends_at_end ~= 14 or token_end ~= 31 or cut(record, 15, 30) > '9007199254740991'
-    or not is_tail(cut(record, tail)) then
+    or not (is_tail(cut(record, tail)) or is_grant_tail(cut(record, tail))) then
     return nil
   end
   -- Cut out by place: string.match took 1 us more.
@@ -40,11 +47,38 @@ local function read_record(record)
   local agent, stop = cut(record, 32, space - 1), find(record, ' ', space + 1, true)
   if not stop then return ends_at, token, agent, cut(token, 1, 13), cut(record, space + 1) end
   return ends_at, token, agent, cut(record, stop + 1, stop + 13), cut(record, space + 1, stop - 1),
-    cut(record, stop + 15) == '+'
+    cut(record, stop + 15)
 end
 
-local function make_record(ends_at, token, agent, acquired, ttl, has_note)
+local function make_record(ends_at, token, agent, acquired, ttl, mark)
   local record = ends_at .. ' ' .. token .. ' ' .. agent .. ' ' .. ttl
-  if has_note then return record .. ' ' .. acquired .. ' +' end
+  if mark and mark ~= '' then return record .. ' ' .. acquired .. ' ' .. mark end
   return cut(token, 1, 13) == acquired and record or record .. ' ' .. acquired
+end
+
+-- Keeps what a lock has besides its record: a note, and an agent to whom it goes back with a TTL.
+-- What the record `before` it had is removed. Returns the mark of the record, or nil.
+local function keep_more(base, device, before, note, back)
+  if before and cut(before, -2) == ' +' then
+    call('DEL', note_key(base, device), back_key(base, device))
+  end
+  local has_note, goes_back = note and note ~= '', back and back ~= ''
+  if has_note then call('SET', note_key(base, device), note) end
+  if goes_back then call('SET', back_key(base, device), back) end
+  return (has_note or goes_back) and '+' or nil
+end
+
+-- What a lock has besides its record: the note, or nil; and the agent to whom it goes back with the
+-- TTL that it has then, or nil. A note that is missing although there has to be one is empty.
+local function fetch_more(base, device, record)
+  if cut(record, -2) ~= ' +' then return nil end
+  local note, back = fetch(note_key(base, device)), fetch(back_key(base, device))
+  local agent, ttl = string.match(back or '', "^([%w._:@+%-%%~!*'()]+) (%d+[smhd]?)$")
+  return note or not back and '' or nil, agent, ttl
+end
+
+-- Removes a lock's record, and what it has besides.
+local function drop_record(base, device)
+  call('DEL', record_key(base, device), note_key(base, device), back_key(base, device),
+    base .. ':lock:' .. device)
 end

@@ -1,5 +1,5 @@
 -- How a turn ends: once, because its record goes in the same step.
--- USES: batch, ledger, event_log, turn_records
+-- USES: batch, ledger, event_log, turn_records, turn_grants
 -- GIVES: end_turn, live_turn, interrupt_turn, reap_turn
 
 -- The numbers of the messages that a turn has said in its own chat; of very many the newest.
@@ -39,15 +39,19 @@ local function end_turn(t, ending)
     t.agent ~= '' and '"' .. t.agent .. '"' or 'null', t.session, t.chat, seqs_said(t)))
 end
 
+-- Ends a turn whose time is over, and grants the next one, which it returns.
+local function expire(t)
+  if t.ticket ~= '' then turn_grants.pass_over(t) end
+  end_turn(t, t.ticket == '' and 'abandoned' or 'done')
+  return turn_grants.next(t.base, t.device)
+end
+
 -- The device's turn, or nil; one that has expired is ended as abandoned on the way.
 local function live_turn(base, device)
   local t = fetch_turn(base, device)
-  if t and t.ends_at <= now_ms then
-    end_turn(t, 'abandoned')
-    return nil
-  end
+  if t and t.ends_at <= now_ms then return expire(t) end
   -- Further away than its TTL, it was set by a clock that has gone back since.
-  if t and t.ends_at - now_ms > t.ttl_ms + 1000 and is_plausible() then
+  if t and t.settle == '' and t.ends_at - now_ms > t.ttl_ms + 1000 and is_plausible() then
     t.ends_at = now_ms + t.ttl_ms
     call('HSET', turn_key(base, device), 'ends', text(t.ends_at))
     regardless(call, 'ZADD', base .. ':due', text(t.ends_at), 't:' .. device)
@@ -58,18 +62,16 @@ end
 -- Interrupts the device's turn if it was begun with an agent: its lock is another's now.
 local function interrupt_turn(base, device)
   local t = live_turn(base, device)
-  if t and t.agent ~= '' then end_turn(t, 'interrupted') end
+  if not t or t.agent == '' then return end
+  end_turn(t, 'interrupted')
+  turn_grants.next(base, device)
 end
 
 -- Ends the device's turn if it has expired, or enters its deadline in the index anew. Returns how
 -- late the ending was, in ms, or nil.
 local function reap_turn(base, member, device)
   local before, t = fetch_turn(base, device), live_turn(base, device)
-  if t then
-    call('ZADD', base .. ':due', text(t.ends_at), member)
-  elseif before then
-    return now_ms - before.ends_at
-  else
-    call('ZREM', base .. ':due', member)
-  end
+  if t then call('ZADD', base .. ':due', text(t.ends_at), member) end
+  if not t and not before then call('ZREM', base .. ':due', member) end
+  return before and before.ends_at <= now_ms and now_ms - before.ends_at or nil
 end

@@ -2,6 +2,8 @@
 -- so that the event says when exactly the turn ended. A record that is corrupt counts as none, and
 -- the next turn replaces it. `said` has a line for each run of messages that the turn has said,
 -- `<session>/<chat> <first> <last>`; `joined` the numbers of the messages that wait for its DONE.
+-- A turn with a `ticket` is a grant, see turn_grants.lua; one with `settle` has a caller without
+-- its reply, see turn_settling.lua.
 -- USES: batch, ledger
 -- GIVES: turn_key, fetch_turn, running_turn, turn_of_fence, stale_turn, has_room,
 --   note_said, renew_turn
@@ -11,19 +13,20 @@ local function turn_key(base, device) return base .. ':turn:' .. device end
 -- The turn of a device as its record says it, whatever its deadline; nil without one.
 local function fetch_turn(base, device)
   local v = attempt('HMGET', turn_key(base, device), 'turn', 'ends', 'ttl', 'agent', 'session',
-    'chat', 'said', 'joined')
+    'chat', 'said', 'joined', 'ticket', 'place', 'settle')
   if v.err or not v[1] then return nil end
   local ends_at, ttl_ms, chat = known_figure(v[2]), known_figure(v[3]), known_figure(v[6])
   if not find(v[1], '^[1-9]%d*$') or not (ends_at and ttl_ms and chat) then return nil end
   return {base = base, device = device, turn = v[1], ends_at = ends_at, ttl_ms = ttl_ms,
     agent = v[4] or '', session = v[5] or '', chat = chat, said = v[7] or '',
-    joined = v[8] or ''}
+    joined = v[8] or '', ticket = v[9] or '', place = v[10] or '',
+    settle = v[11] or ''}
 end
 
--- The device's turn of that number, if it runs; or nil.
+-- The device's turn of that number, if it runs and is no grant; or nil.
 local function running_turn(base, device, number)
   local t = fetch_turn(base, device)
-  return t and t.turn == number and t.ends_at > now_ms and t or nil
+  return t and t.turn == number and t.ends_at > now_ms and t.ticket == '' and t or nil
 end
 
 -- The number of a fence that is a turn's, `t<number>`; nil if it is a lock's token or empty.

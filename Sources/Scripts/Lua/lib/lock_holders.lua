@@ -1,0 +1,20 @@
+-- How an agent becomes the holder of a lock.
+-- USES: batch, ledger, tokens, lock_records, lock_deadlines, log_quota
+-- GIVES: grant
+
+-- Makes `agent` the holder, under a token greater than all before it in this partition. `before` is
+-- the record of the holder until now, or false; nil if the device was free, and it was not checked
+-- yet whether the log refuses it: then nil and the reason may be the result. The lock may have a
+-- note, which is JSON, and an agent to whom it goes back, `<agent> <ttl>`.
+local function grant(base, device, agent, ttl, before, note, back)
+  local ledger, held = base .. ':ledger', 'held:' .. agent
+  local seen = attempt('HMGET', ledger, 'token', held, 'log_full')
+  local refusal = before == nil and log_refusal(base, device, seen[3] or false)
+  if refusal then return nil, refusal end
+  local token, ends_at = next_token(seen[1]), text(now_ms + ms_of(ttl))
+  local mark = keep_more(base, device, before, note, back)
+  regardless(call, 'HSET', ledger, 'token', token, held, counted(seen[2], 1))
+  call('SET', record_key(base, device), make_record(ends_at, token, agent, now_text, ttl, mark))
+  watch_lock(base, device, ends_at)
+  return token
+end
