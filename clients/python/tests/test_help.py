@@ -19,9 +19,6 @@ ELSEWHERE = {"AUTH": "secret=", "QUIT": "close()", "UNWATCH": "the end of the it
 # Functions whose names differ from the verb's, or that are one form of it.
 NAMED = {"get_chat": "GET", "set_chat": "SET", "import_": "IMPORT"}
 
-# Options that a worker may have before the client does.
-COMING = {"TURN": {"wait"}}
-
 # The names of payloads, and of words that are no option.
 PAYLOADS = {"fields", "config", "note", "message", "changes", "exported"}
 
@@ -63,9 +60,11 @@ def test_each_option_of_the_worker_is_one_of_the_client_and_the_reverse(
         for function, signature in [(n, inspect.signature(f)) for n, f in functions().items()]:
             if verb(function) == name:
                 client |= {
-                    p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY
+                    p.name.rstrip("_")
+                    for p in signature.parameters.values()
+                    if p.kind is p.KEYWORD_ONLY
                 }
-        assert client == worker - COMING.get(name, set()), name
+        assert client == worker, name
         assert ("payload" in usage) == bool(PAYLOADS & set(parameters(name))), name
 
 

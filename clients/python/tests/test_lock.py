@@ -33,6 +33,45 @@ def test_a_lock_is_renewed_in_its_block_and_released_at_the_end(
     assert not lock.lost  # it was released
 
 
+def test_functions_wait_for_a_lock_in_their_order(latchkey_client: Client, device: str) -> None:
+    order: list[int] = []
+
+    def work(n: int) -> None:
+        with latchkey_client.lock(device, "a", fresh=True, wait=30, ttl=1) as lock:
+            assert lock.ttl_s > 0.5
+            order.append(n)
+
+    def waiting() -> int:
+        holder = latchkey_client.holder(device)
+        return -1 if holder is None else holder["waiting"]
+
+    with latchkey_client.lock(device, "a", ttl=5):
+        threads = []
+        for n in range(3):
+            threads.append(threading.Thread(target=work, args=(n,)))
+            threads[-1].start()
+            eventually(lambda: waiting() == len(threads))
+        with pytest.raises(latchkey.Held):
+            latchkey_client.lock(device, "a", fresh=True, wait=0.05)
+        began = time.monotonic()
+        eventually(lambda: time.monotonic() - began > 0.3)
+    for thread in threads:
+        thread.join(30)
+    assert order == [0, 1, 2]
+
+
+def test_a_coroutine_waits_for_a_lock(latchkey_worker: Worker, device: str) -> None:
+    async def work() -> tuple[int, int]:
+        async with AsyncClient(latchkey_worker.to) as client:
+            first = await client.lock(device, "a", ttl=0.4)
+            async with client.lock(device, "b", ttl=1, wait=10) as lock:
+                assert lock.ttl_s > 0.5
+                return first.token, lock.token
+
+    first, second = asyncio.run(work())
+    assert second > first
+
+
 def test_a_lock_without_a_block_is_not_renewed(latchkey_client: Client, device: str) -> None:
     lock = latchkey_client.lock(device, "a", ttl=0.1)
     assert not lock.lost

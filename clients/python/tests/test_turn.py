@@ -82,6 +82,85 @@ def test_an_interrupted_turn_is_lost(latchkey_client: Client, device: str) -> No
     assert texts(latchkey_client, device) == ["no, Monday", "Monday it is"]
 
 
+def test_a_function_waits_for_its_turn(latchkey_client: Client, device: str) -> None:
+    order: list[int] = []
+    begun: list[float] = []
+
+    def work(n: int) -> None:
+        with latchkey_client.turn(device, {"text": f"{n}?"}, wait=30, ttl=1) as turn:
+            begun.append(turn.begun["waited_ms"])
+            assert not turn.lost
+            order.append(n)
+            turn.say({"text": f"{n}!"})
+
+    with latchkey_client.turn(device, {"text": "first?"}, ttl=5) as turn:
+        threads = []
+        for n in range(3):
+            threads.append(threading.Thread(target=work, args=(n,)))
+            threads[-1].start()
+            eventually(lambda: latchkey_client.stats()["turns"]["waiting"] == len(threads))
+        with pytest.raises(latchkey.Busy):
+            latchkey_client.turn(device, wait=0.05)
+        turn.say({"text": "first!"})
+    for thread in threads:
+        thread.join(30)
+    assert order == [0, 1, 2]
+    assert all(waited > 0 for waited in begun)
+    said = texts(latchkey_client, device)
+    assert said == ["first?", "first!", "0?", "0!", "1?", "1!", "2?", "2!"]
+
+
+def test_a_burst_of_messages_is_one_turn(latchkey_client: Client, device: str) -> None:
+    shown: list[list[str]] = []
+
+    def work() -> None:
+        with latchkey_client.turn(device, {"text": "0"}, policy="join", settle=0.5, ttl=1) as turn:
+            assert not turn.lost
+            shown.append([message["message"]["text"] for message in turn.messages])
+
+    latchkey_client.open(device)
+    thread = threading.Thread(target=work)
+    thread.start()
+    eventually(lambda: texts(latchkey_client, device) == ["0"])
+    joined = latchkey_client.turn(device, {"text": "1"}, policy="join", settle=0.5)
+    assert joined.is_joined
+    thread.join(10)
+    assert shown == [["0", "1"]]
+
+
+def test_a_wait_goes_on_at_another_worker(fleet: Fleet, device: str) -> None:
+    with Client(fleet.to) as client, Client(fleet.to) as other:
+        first = other.turn(device, {"text": "first?"}, ttl=30)
+        answers: list[int] = []
+
+        def work() -> None:
+            with client.turn(device, {"text": "second?"}, wait=20) as turn:
+                answers.append(turn.number)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        eventually(lambda: other.stats()["turns"]["waiting"] == 1)
+        serving = fleet.serving(client)
+        serving.drain()
+        serving.stop()
+        eventually(lambda: other.stats()["turns"]["waiting"] == 1)
+        first.done()
+        thread.join(10)
+        assert len(answers) == 1
+        assert texts(other, device) == ["first?", "second?"]
+
+
+def test_a_wait_that_was_cut_short_goes_on(scripted: Callable[..., Scripted]) -> None:
+    busy = 'BUSY {"agent":null,"ttl_ms":1500,"ahead":0}'
+    worker = scripted(busy, busy, BEGUN % 60_000)
+    with Client(worker.to) as client:
+        client.turn("d", USER, wait=5)
+    waits = [line.split("wait=")[1].split()[0] for line in worker.lines]
+    assert waits[0] == "5s"
+    assert all(4000 < int(wait[:-2]) < 5000 for wait in waits[1:])
+    assert len({line.split("req=")[1] for line in worker.lines}) == 1
+
+
 def test_joined_messages_are_answered_in_the_same_turn(
     latchkey_client: Client, device: str
 ) -> None:

@@ -71,12 +71,12 @@ class Attempts:
         jitter: float,
         can_refresh: bool = False,
     ) -> None:
-        """`timeout_s` is for all attempts, `reply_s` for each; the request's own `wait_s` is
+        """`timeout_s` is for all attempts, `reply_s` for each; the request's own `held_s` is
         added to both. `jitter`, from 0 to 1, spreads the pauses of many callers. `can_refresh`
         allows one more attempt after the secret was rejected."""
         self._request = request
-        self._deadline = now + timeout_s + request.wait_s
-        self._try_s = reply_s + request.wait_s
+        self._deadline = now + timeout_s + request.held_s
+        self._try_s = reply_s + request.held_s
         self._workers = workers
         self._jitter = jitter
         self._can_refresh = can_refresh

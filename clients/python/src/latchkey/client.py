@@ -13,13 +13,13 @@ from . import endpoints, names, verbs
 from .asking import Blocking
 from .attempts import Attempts, Done, Pause, Try
 from .channel import Channel, UnreachedError
-from .errors import LatchkeyError
+from .errors import Busy, Held, LatchkeyError
 from .forking import Forked
-from .lease import Moment
+from .lease import Moment, is_long
 from .lock import Lock
 from .names import ALL, Address, All, Duration
 from .reply import RejectedError
-from .request import Request
+from .request import REPEAT_S, Request
 from .results import Begun, Event, Recovered
 from .session import Session
 from .table import Verbs
@@ -78,8 +78,16 @@ class BegunTurn(Generic[P]):
         client = owner
 
         def turn(device: str, *args: P.args, **kwargs: P.kwargs) -> Turn:
-            asked = Moment.now()
-            return Turn(client, device, client.ask(build(device, *args, **kwargs)), asked)
+            request = build(device, *args, **kwargs)
+            while True:
+                asked = Moment.now()
+                try:
+                    return Turn(client, device, client.ask(request), asked)
+                except Busy:
+                    # A worker that drains answers so before the time is over.
+                    if not request.waits_again(Moment.now().since(asked)):
+                        raise
+                    client.rest(REPEAT_S)
 
         turn.__doc__ = build.__doc__
         return turn
@@ -153,6 +161,8 @@ class Client(Verbs, Blocking):
         agent: str,
         *,
         ttl: Duration | None = None,
+        fresh: bool | None = None,
+        wait: Duration | None = None,
         token: int | None = None,
         req: str | None = None,
         release: bool = True,
@@ -160,11 +170,26 @@ class Client(Verbs, Blocking):
         """Acquires the device's lock, or renews it for the agent that holds it already.
 
         As a context manager, the lock is renewed meanwhile and released at the end; with
-        `release=False` it stays the agent's until its TTL ends. Raises Held; with `token`, which
-        never acquires a free device, Stale."""
-        asked = Moment.now()
-        grant = self.ask(verbs.lock(device, agent, ttl=ttl, token=token, req=req))
-        return Lock(self, device, grant, asked, release=release)
+        `release=False` it stays the agent's until its TTL ends. `fresh` shares no lock with another
+        function of the same agent. `wait` is how long to wait for the end of the lock, in the order
+        of asking. Raises Held; with `token`, which never acquires a free device, Stale."""
+        request = verbs.lock(device, agent, ttl=ttl, fresh=fresh, wait=wait, token=token, req=req)
+        while True:
+            asked = Moment.now()
+            try:
+                grant = self.ask(request)
+                break
+            except Held:
+                # A worker that drains answers so before the time is over.
+                if not request.waits_again(Moment.now().since(asked)):
+                    raise
+                self.rest(REPEAT_S)
+        now = Moment.now()
+        if not request.wait_s or not is_long(grant, now.since(asked)):
+            return Lock(self, device, grant, asked, release=release)
+        lock = Lock(self, device, grant, now, release=release)
+        lock.renew()
+        return lock
 
     def watch(
         self,

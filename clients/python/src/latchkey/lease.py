@@ -117,6 +117,12 @@ class HeldLock:
             raise self._lease.lost_error(self.device) from self._lease.cause
 
 
+def is_long(grant: Grant, waited_s: float) -> bool:
+    """True if a wait took a part of the TTL that matters. When in it the lock was granted is not
+    known, so that its time has to begin again."""
+    return waited_s * 1000 > grant["ttl_ms"] / 10
+
+
 def note(body: BaseException, error: LatchkeyError) -> None:
     """Adds to the exception of a `with` block that the lock could not be released as well.
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from .names import encode_id, new_req, number, utf8
+from .names import duration, encode_id, new_req, number, utf8
 from .reply import Reply
 
 R_co = TypeVar("R_co", covariant=True)
+
+REPEAT_S = 0.05
+"""The pause before a wait that was cut short is asked for again."""
+
+_WAIT_MIN_S = 0.1
+"""A shorter wait is not asked for again."""
 
 
 class Request(Generic[R_co]):
@@ -17,7 +23,16 @@ class Request(Generic[R_co]):
     A request that changes something has the option `req`, its idempotency key.
     """
 
-    __slots__ = ("_read", "is_optional", "options", "payload", "verb", "wait_s", "words")
+    __slots__ = (
+        "_read",
+        "is_optional",
+        "options",
+        "payload",
+        "settle_s",
+        "verb",
+        "wait_s",
+        "words",
+    )
 
     def __init__(
         self,
@@ -29,18 +44,25 @@ class Request(Generic[R_co]):
         read: Callable[[str], R_co],
         is_optional: bool = False,
         wait_s: float = 0.0,
+        settle_s: float = 0.0,
     ) -> None:
         """`words`, `options` and `payload` are texts for the wire; options that are None are left
         out. `read` makes the result from the text of an `OK`'s JSON. With `is_optional` it is
         given `null` for a `NONE`, which is an error otherwise. `wait_s` is the time that the
-        worker may wait before it replies."""
+        worker may wait for others before it replies, `settle_s` that for more messages."""
         self.verb = verb
         self.words = words
         self.options = {name: value for name, value in (options or {}).items() if value is not None}
         self.payload = payload
         self.is_optional = is_optional
+        self.settle_s = settle_s
         self.wait_s = wait_s
         self._read = read
+
+    @property
+    def held_s(self) -> float:
+        """The time that the worker may take before it replies."""
+        return self.wait_s + self.settle_s
 
     @property
     def req(self) -> str | None:
@@ -77,6 +99,18 @@ class Request(Generic[R_co]):
         then keeps no reply. Its outcome is not reported as unknown."""
         self.options.pop("req", None)
         return self
+
+    def waits_again(self, waited_s: float) -> bool:
+        """Shortens the request's wait by the time that it has waited.
+
+        False if nothing worth asking for is left of it. Its key stays the same, and with it the
+        place in the queue: workers do not count the wait among what makes a request another."""
+        left_s = self.wait_s - waited_s - REPEAT_S
+        if left_s < _WAIT_MIN_S:
+            return False
+        self.wait_s = left_s
+        self.options["wait"] = duration(left_s)
+        return True
 
     def bind(self, *, token: int | None, turn: int | None) -> None:
         """Adds the lock's token or the turn's number to a change that has none of them."""

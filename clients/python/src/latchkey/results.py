@@ -47,12 +47,15 @@ class _Holder(TypedDict):
     agent: str
     ttl_ms: int
     acquired_at: int
+    waiting: int
 
 
 class Holder(_Holder, total=False):
-    """The agent that holds a device, and the note of the handoff, if there was one."""
+    """The agent that holds a device, how many wait for the lock, and the note of the handoff, if
+    there was one."""
 
     note: Any
+    returns_to: str
 
 
 class Clocks(TypedDict):
@@ -258,6 +261,7 @@ class Event(_Event, total=False):
     held_ms: int | None
     to: str
     note: Any
+    returns_to: str
     session: str
     state: str
     reason: str | None

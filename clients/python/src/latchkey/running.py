@@ -40,7 +40,9 @@ class RunningTurn:
         """What an exception of the block does: end the turn, so that the next may begin; or leave
         it to expire, so that the same event, delivered again with the same `req`, goes on with it
         meanwhile. In either case nothing is said."""
-        self._lease = Lease(0 if self.is_joined else begun["ttl_ms"], asked)
+        ttl_ms = 0 if self.is_joined else begun["ttl_ms"]
+        # It was granted when the request had waited, not when it was sent.
+        self._lease = Lease(ttl_ms + begun.get("waited_ms", 0), asked)
         self._lease.is_released = self.is_joined or not begun["ttl_ms"]
         self._say: list[dict[str, Any]] = []
         self._changes: dict[str, Any] = {}

@@ -84,17 +84,24 @@ def lock(
     agent: str,
     *,
     ttl: Duration | None = None,
+    fresh: bool | None = None,
+    wait: Duration | None = None,
     token: int | None = None,
     req: str | None = None,
 ) -> Request[results.Grant]:
     """Acquires the device's lock, or starts the TTL again for the agent that holds it.
 
-    Raises Held; with `token`, which never acquires a free device, Stale."""
+    `fresh` shares no lock with another function of the same agent. `wait` is how long to wait for
+    the end of the lock, in the order of asking. Raises Held; with `token`, which never acquires a
+    free device, Stale."""
     return Request(
         "LOCK",
         (encode_id(device), encode_id(agent)),
-        change({"ttl": _time(ttl)}, token=token, req=req),
+        change(
+            {"ttl": _time(ttl), "fresh": _flag(fresh), "wait": _time(wait)}, token=token, req=req
+        ),
         read=results.reader(results.Grant),
+        wait_s=0.0 if wait is None else names.seconds(wait),
     )
 
 
@@ -139,15 +146,17 @@ def handoff(
     *,
     token: int | None = None,
     ttl: Duration | None = None,
+    return_: Duration | None = None,
     req: str | None = None,
 ) -> Request[results.Grant]:
     """Passes the lock from its holder to another agent in one step; the grant is the receiver's.
 
-    `note` is JSON of 64 KiB at most, shown by `holder`. Raises NotFound, Held, Stale."""
+    `note` is JSON of 64 KiB at most, shown by `holder`. With `return_` the lock goes back to
+    `agent`, for so long, when the receiver's ends. Raises NotFound, Held, Stale."""
     return Request(
         "HANDOFF",
         (encode_id(device), encode_id(agent), encode_id(to)),
-        change({"ttl": _time(ttl)}, token=token, req=req),
+        change({"ttl": _time(ttl), "return": _time(return_)}, token=token, req=req),
         None if note is None else names.dump(note),
         read=results.reader(results.Grant),
     )
@@ -193,6 +202,8 @@ def turn(
     token: int | None = None,
     user: str | None = None,
     policy: str | None = None,
+    wait: Duration | None = None,
+    settle: Duration | None = None,
     ttl: Duration | None = None,
     last: int | None = None,
     name: str | None = None,
@@ -211,8 +222,10 @@ def turn(
     """Begins a turn: the device's session is recovered or made, and the message is said in it.
 
     `policy` says what to do while another turn runs: `enqueue`, `reject`, `join`, `interrupt` or
-    `rollback`. `agent` acquires the device's lock too. `last` (20) is how many of the newest
-    messages are returned. The other parameters are those of `open`. Raises Busy, Held, Stale,
+    `rollback`. `wait` is how long to wait for its end, in the order of asking. With
+    `settle` it is returned when no more messages were joined for so long. `agent` acquires
+    the device's lock too. `last` (20) is how many of the newest messages are returned. The other
+    parameters are those of `open`. Raises Busy, Held, Stale,
     Quota; NotFound if this is a retry and the session is gone."""
     opened = open(
         "-",
@@ -231,13 +244,22 @@ def turn(
         token=token,
         req=req,
     )
-    own = {"agent": _id(agent), "policy": _text(policy), "ttl": _time(ttl), "last": _int(last)}
+    own = {
+        "agent": _id(agent),
+        "policy": _text(policy),
+        "wait": _time(wait),
+        "settle": _time(settle),
+        "ttl": _time(ttl),
+        "last": _int(last),
+    }
     return Request(
         "TURN",
         (encode_id(device),),
         {**own, **opened.options},
         None if message is None else _messages(message),
         read=results.reader(results.Begun),
+        wait_s=0.0 if wait is None else names.seconds(wait),
+        settle_s=0.0 if settle is None else 4 * names.seconds(settle),
     )
 
 

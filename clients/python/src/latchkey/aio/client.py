@@ -145,6 +145,8 @@ class AsyncClient(Verbs, Awaiting):
         agent: str,
         *,
         ttl: Duration | None = None,
+        fresh: bool | None = None,
+        wait: Duration | None = None,
         token: int | None = None,
         req: str | None = None,
         release: bool = True,
@@ -153,8 +155,9 @@ class AsyncClient(Verbs, Awaiting):
 
         With `await` the lock is returned; with `async with` it is renewed meanwhile and released
         at the end, unless `release` is false. If the task is cancelled before the reply is there,
-        the lock may have been granted; it ends by its TTL. Raises Held; with `token` Stale."""
-        request = verbs.lock(device, agent, ttl=ttl, token=token, req=req)
+        the lock may have been granted; it ends by its TTL. `fresh` and `wait` as for
+        `Client.lock`. Raises Held; with `token` Stale."""
+        request = verbs.lock(device, agent, ttl=ttl, fresh=fresh, wait=wait, token=token, req=req)
         return LockCall(self, device, request, release)
 
     def watch(
@@ -222,7 +225,7 @@ class AsyncClient(Verbs, Awaiting):
         if self._own is not None:
             return await self._attempt(request, self._own)
         channels = self._loops.channels()
-        if request.wait_s <= 0:
+        if request.held_s <= 0:
             return await self._attempt(request, channels.shared)
         channel = channels.take()
         try:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import results, verbs
 from ..errors import Held, LatchkeyError, NotFound, Stale
-from ..lease import HeldLock, Moment, note
+from ..lease import HeldLock, Moment, is_long, note
 from ..names import Duration
-from ..request import Request
+from ..request import REPEAT_S, Request
 from .keeper import Keeper
 
 if TYPE_CHECKING:
@@ -105,9 +105,22 @@ class LockCall:
         self._lock: AsyncLock | None = None
 
     async def _acquire(self) -> AsyncLock:
-        asked = Moment.now()
-        grant = await self._client.ask(self._request)
-        return AsyncLock(self._client, self._device, grant, asked)
+        while True:
+            asked = Moment.now()
+            try:
+                grant = await self._client.ask(self._request)
+                break
+            except Held:
+                # A worker that drains answers so before the time is over.
+                if not self._request.waits_again(Moment.now().since(asked)):
+                    raise
+                await self._client.rest(REPEAT_S)
+        now = Moment.now()
+        if not self._request.wait_s or not is_long(grant, now.since(asked)):
+            return AsyncLock(self._client, self._device, grant, asked)
+        lock = AsyncLock(self._client, self._device, grant, now)
+        await lock.renew()
+        return lock
 
     def __await__(self) -> Generator[Any, None, AsyncLock]:
         return self._acquire().__await__()

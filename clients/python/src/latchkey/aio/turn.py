@@ -6,10 +6,10 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LatchkeyError, NotFound, Stale
+from ..errors import Busy, LatchkeyError, NotFound, Stale
 from ..lease import Moment, note
 from ..names import Address
-from ..request import Request
+from ..request import REPEAT_S, Request
 from ..results import Begun
 from ..running import RunningTurn
 from ..verbs import done
@@ -86,9 +86,16 @@ class TurnCall:
         self._turn: AsyncTurn | None = None
 
     async def _begin(self) -> AsyncTurn:
-        asked = Moment.now()
-        begun = await self._client.ask(self._request)
-        return AsyncTurn(self._client, self._device, begun, asked)
+        while True:
+            asked = Moment.now()
+            try:
+                begun = await self._client.ask(self._request)
+                return AsyncTurn(self._client, self._device, begun, asked)
+            except Busy:
+                # A worker that drains answers so before the time is over.
+                if not self._request.waits_again(Moment.now().since(asked)):
+                    raise
+                await self._client.rest(REPEAT_S)
 
     def __await__(self) -> Generator[Any, None, AsyncTurn]:
         return self._begin().__await__()
