@@ -27,8 +27,8 @@ package final class ExpirySubscription: RedisConnectionOwner {
   private let silenceMs: Int64 = 3_000
 
   /// `expired` gets the partition of each expired lock or session of this namespace; `resumed` is
-  /// called when notifications may have been missed and come again now; `informed` gets what scripts
-  /// publish for this worker.
+  /// called when notifications may have been missed and come again now; `informed` gets what
+  /// scripts publish for this worker.
   package init(
     _ loop: EventLoop, _ setup: RedisSetup, _ context: DeadlineContext,
     expired: @escaping (Partition) -> Void, informed: @escaping (String) -> Void,

@@ -136,7 +136,7 @@ package final class WaitQueue {
     }
   }
 
-  /// What was granted has no caller, whose request has failed or was cut off: it is for the next one.
+  /// What was granted has no caller, whose request has failed or was cut off: the next one gets it.
   private func decline(_ message: TicketMessage) {
     guard message.word == .granted else { return }
     let query = leaving(
