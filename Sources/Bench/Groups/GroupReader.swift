@@ -25,7 +25,7 @@ struct GroupReader {
   func ask() throws(LoadFailure) { try connection.post(request(wait: " wait=1s")) }
 
   private func request(wait: String) -> String {
-    "EVENTS * group=\(name) limit=1000\(wait)\n"
+    "EVENTS * group=\(name) limit=100\(wait)\n"
   }
 
   /// Counts a reply, and acknowledges its events; returns how many it has, and nil if it is that to
