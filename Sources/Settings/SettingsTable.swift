@@ -161,7 +161,7 @@ extension Settings {
     .count(
       .init(
         "--max-waiting", .sessions, default: "10000",
-        "The most callers that wait for the turn of one device."),
+        "The most callers that wait for the turn, or for the lock, of one device."),
       1...10_000, \.waitingMax),
     .count(
       .init("--max-chats", .sessions, default: "20", "The most chats of a session."),
