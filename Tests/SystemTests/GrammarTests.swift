@@ -246,6 +246,7 @@ private struct GrammarRun {
       .replacing(/[0-9A-HJKMNP-TV-Z]{26}/, with: "S").replacing(/[0-9]{10,}/, with: "N")
       .replacing(/"(held_ms|age_ms|active)":[0-9]+/, with: "ms")
       .replacing(/BUSY \{"agent":null,"ttl_ms":[0-9]+/, with: "BUSY")
+      .replacing(/HELD \{"agent":"a","ttl_ms":[0-9]+/, with: "HELD")
   }
 }
 
