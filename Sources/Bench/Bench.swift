@@ -53,7 +53,7 @@ struct Bench {
 
       --events N        how many (default 1000000)
       --devices N       of how many devices (default 20000)
-      --ahead N         by how many the writers may be ahead of the reading group (default 100000)
+      --ahead N         by how many the writers may be ahead of the reading group (default 10000)
 
     quiet: takes locks for a day by the workers, waits until all is quiet, and shows how much of
     a core processes use. Without locks no worker is needed.

@@ -10,7 +10,7 @@ struct GroupsOptions {
   var events = 1_000_000
   var devices = 20_000
   /// By how many events writing may be ahead of the group that keeps asking.
-  var ahead = 100_000
+  var ahead = 10_000
 
   /// The number that a flag sets; nil if it is none.
   private static func number(_ flag: String) -> WritableKeyPath<GroupsOptions, Int>? {
