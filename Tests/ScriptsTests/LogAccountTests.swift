@@ -27,6 +27,7 @@ struct LogAccountTests {
     }
     var has = Dictionary(uniqueKeysWithValues: pairs)
     has["upto"] = nil
+    has["scale"] = nil
     var should = ["n": 0, "bytes": 0, "heavy": 0]
     for event in try bench.events() {
       let size = (22 + event.kind.count + event.device.count + event.text.count) * 6 / 5

@@ -178,6 +178,21 @@ struct LogLimitTests {
     #expect(try lost(bench.ask(group: "g")))
   }
 
+  @Test func `what a group has just read of a log at its bound is not dropped as it is pending`()
+    throws
+  {
+    let bench = try LogBench.make()
+    try bench.ask(group: "g")
+    for number in 0..<1_800 { try write(1, of: "d\(number)", in: bench) }
+    let before = try bench.trim()[3]
+    #expect(before > 0)
+    let page = try bench.ask(group: "g", limit: 50)
+    #expect(try lost(page) && ids(page).count == 50)
+    try hand(page, over: "given", group: "g", in: bench)
+    for _ in 0..<3 { #expect(try bench.trim()[3] == before) }
+    #expect(try !lost(bench.ask(group: "g", limit: 0)))
+  }
+
   @Test func `a loss that a killed worker was about to report is reported by the next one`() throws
   {
     let bench = try LogBench.make()

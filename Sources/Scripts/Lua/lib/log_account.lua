@@ -1,19 +1,21 @@
 -- The account of a large log: how many of its bytes are each device's. `upto` is the newest entry
--- that it has, `n` the number and `bytes` the size of them all, `heavy` the number of devices with
--- more than EVENT_SHARE_MAX, and `d:<device>` the bytes of each. What is corrupt is made anew.
+-- that it has, `n` the number and `bytes` the size of them all, `scale` how many thousandths of it
+-- Redis took for them when none was pending, `heavy` the number of devices with more than
+-- EVENT_SHARE_MAX, and `d:<device>` the bytes of each. What is corrupt is made anew.
 -- USES: batch, event_entries
 -- GIVES: log_account
 
 local function load_account(base)
   local key = base .. ':shares'
-  local seen = attempt('HMGET', key, 'upto', 'n', 'bytes', 'heavy')
+  local seen = attempt('HMGET', key, 'upto', 'n', 'bytes', 'heavy', 'scale')
   local upto = type(seen[1]) == 'string' and string.match(seen[1], '^%d+-%d+$')
   local n, bytes, heavy = tonumber(seen[2] or ''), tonumber(seen[3] or ''), tonumber(seen[4] or '')
   if not (upto and n and bytes and heavy) then
     call('DEL', key)
     upto, n, bytes, heavy = '0-0', 0, 0, 0
   end
-  return {key = key, upto = upto, n = n, bytes = bytes, heavy = heavy, changes = {}}
+  return {key = key, upto = upto, n = n, bytes = bytes, heavy = heavy, changes = {},
+    scale = tonumber(seen[5] or '') or 1000}
 end
 
 -- Adds an entry to the account, or takes it out; returns about how many bytes of Redis' memory it
@@ -50,7 +52,7 @@ local function save_account(account)
     end
   end
   call('HSET', account.key, 'upto', account.upto, 'n', text(account.n), 'bytes',
-    text(account.bytes), 'heavy', text(account.heavy))
+    text(account.bytes), 'heavy', text(account.heavy), 'scale', text(account.scale))
   account.changes = {}
 end
 

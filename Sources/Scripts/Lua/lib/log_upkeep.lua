@@ -4,7 +4,8 @@
 -- USES: batch, group_asks, log_groups, log_account, log_shares, log_trim
 -- GIVES: attend_log
 
--- What a pending entry takes, and for how much at most MEMORY USAGE takes it.
+-- What a pending entry takes, and for how much at most MEMORY USAGE takes it. Up to EVENT_SHARE_MAX
+-- they do not count: a group that reads a log at its bound would lose what it has just been given.
 local PENDING_BYTES, PENDING_BYTES_MAX = 160, 1100
 
 -- The memory of a log; as much as it may have, where Redis does not say.
@@ -35,8 +36,12 @@ local function attend_log(base, old)
       account = log_account.load(base)
       is_whole = count_entries(account, log)
     end
+    if is_whole and pending == 0 and account.bytes > 0 then
+      account.scale = math.floor(bytes * 1000 / account.bytes)
+    end
     bytes = is_whole and pending > 0
-      and math.min(bytes, account.bytes + pending * PENDING_BYTES)
+      and math.min(bytes, account.bytes * account.scale / 1000
+        + math.max(0, pending * PENDING_BYTES - EVENT_SHARE_MAX))
       or math.max(0, bytes - pending * PENDING_BYTES_MAX)
     is_full, lost =
       trim_large(base, log, account, is_whole, length, bytes, groups, held, old)
