@@ -33,7 +33,7 @@ struct LoadArgumentsTests {
       """
       --to a:1,[::1]:2 --conversations 5000 --duration 2m --warmup 500ms --connect keep \
       --rate 125.5 --mix say=80,vanish=0 --size 400 --ttl 3s --timeout 1s --seed 7 --patience 5s \
-      --chaos x --chaos-every 4s --json j --report r --secret-file s
+      --chaos x --chaos-every 4s --json j --report r --secret-file s --group g
       """)
     #expect(options.targets == [.tcp(host: "a", port: 1), .tcp(host: "::1", port: 2)])
     #expect(options.conversations == 5_000)
@@ -44,7 +44,7 @@ struct LoadArgumentsTests {
     #expect(options.mix.say == 80 && options.mix.vanish == 0 && options.mix.close == 5)
     #expect(options.seed == 7 && options.chaosCommand == "x")
     #expect(options.jsonPath == "j" && options.reportPath == "r")
-    #expect(options.secretFile == "s")
+    #expect(options.secretFile == "s" && options.group == "g")
   }
 
   @Test func `every flag has a default`() throws {
@@ -71,7 +71,7 @@ struct LoadArgumentsTests {
     ("--mix say", "NAME=PERCENT"), ("--mix sing=1", "there are holder, touch"),
     ("--mix say=101", "0 to 100"), ("--mix close=60,vanish=50", "more than 100"),
     ("--seed -1", "whole number"), ("--size 10", "50 to 65536"),
-    ("--chaos-every 5s", "give a --chaos too"), ("--chaos=", "empty"),
+    ("--chaos-every 5s", "give a --chaos too"), ("--chaos=", "empty"), ("--group=a/b", "not 'a/b'"),
     ("--rate 5 --think 1s", "not both"), ("--rate 0.01", "fewer --conversations"),
     ("--conversations", "needs a value"), ("--conversations 5 --conversations 6", "twice"),
     ("--colour red", "no flag '--colour'"), ("5000", "takes flags only"),

@@ -173,7 +173,9 @@ struct PlantedBugTests {
   }
 
   @Test func `each promise has a bug that breaks it`() {
-    let bugs = Self.bugs + PlantedTurnBugTests.bugs + PlantedSessionBugTests.bugs
+    let bugs =
+      Self.bugs + PlantedTurnBugTests.bugs + PlantedSessionBugTests.bugs
+      + PlantedGroupBugTests.bugs
     #expect(Set(bugs.map(\.rule)) == Set(Violation.Rule.allCases))
   }
 }

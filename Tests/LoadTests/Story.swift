@@ -11,6 +11,10 @@ enum Sight {
   case begin(String, LoadCall, Int64)
   case end(String, Int64, LoadOutcome, leavesLoose: Bool = false)
   case event(LockEvent, Int64, watch: Int = 1)
+  /// An event's delivery to the group, by a request that was sent and answered at these moments.
+  case delivery(LockEvent, Int64, Int64)
+  case acknowledged(LockEvent, Int64)
+  case groupVerdict(Int64)
   case verdict(Int64)
 }
 
@@ -44,6 +48,13 @@ struct Story {
           leavesLoose: leavesLoose)
       case .event(let event, let atMs, let watch):
         violation = check.reported(event, nowNs: atMs * 1_000_000, watch: watch)
+      case .delivery(let event, let from, let to):
+        violation = check.delivered(
+          event, askedNs: from * 1_000_000, isInOrder: true, nowNs: to * 1_000_000)
+      case .acknowledged(let event, let atMs):
+        check.acknowledged(event.id, nowNs: atMs * 1_000_000)
+        violation = nil
+      case .groupVerdict(let atMs): violation = check.groupVerdict(nowNs: atMs * 1_000_000)
       case .verdict(let atMs): violation = check.verdict(nowNs: atMs * 1_000_000)
       }
       if let violation { return violation }

@@ -104,6 +104,15 @@ extension PlantedBug {
         replacement: "local chat = s.last_chat > 1 and s.last_chat or s.last_chat + 1")
     ])
 
+  /// Acknowledgements of groups are counted, and not written.
+  fileprivate static let unacknowledged = PlantedBug(
+    "acknowledgements are forgotten",
+    [
+      .init(
+        within: "", find: "attempt('XACK', keys[item] .. ':events', group, ids[item])",
+        replacement: "1")
+    ])
+
   /// The quota of chats is used up after half of them.
   fileprivate static let stingy = PlantedBug(
     "a quota is refused early",
@@ -154,6 +163,7 @@ extension SystemSuites {
         lab.workers,
         Self.busy + [
           "--conversations", "50", "--duration", "2s", "--json", json, "--report", report,
+          "--group", "load",
         ])
       #expect(run.status == 0, "\(run.output)\(run.errors)")
       #expect(run.output.contains("All promises were kept."))
@@ -179,6 +189,7 @@ extension SystemSuites {
       for name in [
         "said", "held", "handoffs", "vanished", "stale_refused", "sleepers", "turns", "busy",
         "joined", "gone_on", "interrupted", "recovered", "paused", "chats", "over_quota", "listed",
+        "delivered",
       ] {
         #expect(counts[name]?.int ?? 0 > 0, "\(name)")
       }
@@ -267,13 +278,16 @@ extension SystemSuites {
         (.hasty, ["session_clock_too_early"]), (.stuttering, ["session_transition_wrong"]),
         (.undead, ["dead_session_accepted"]), (.forgetting, ["session_lost"]),
         (.recounting, ["chat_number_reused"]), (.stingy, ["quota_wrong"]),
+        (.unacknowledged, ["acknowledged_event_again"]),
       ] as [(PlantedBug, Set<String>)])
     func `a planted bug ends the run with the history that shows it`(
       bug: PlantedBug, rules: Set<String>
     ) throws {
       let redis = try RedisServer()
       let proxy = try ScriptProxy(before: redis, bug)
-      let worker = try WorkerProcess(["--redis", proxy.url])
+      let hasGroup = bug.name == PlantedBug.unacknowledged.name
+      let worker = try WorkerProcess(
+        ["--redis", proxy.url] + (hasGroup ? ["--ack-timeout", "1s"] : []))
       defer {
         worker.kill()
         proxy.stop()
@@ -286,7 +300,7 @@ extension SystemSuites {
         [worker],
         Self.busy + [
           "--conversations", "20", "--duration", "10s", "--json", json, "--patience", patience,
-        ])
+        ] + (hasGroup ? ["--group", "load"] : []))
       #expect(proxy.plantedCount > 0)
       #expect(run.status == 1, "\(run.output)\(run.errors)")
       #expect(run.output.contains("BROKEN: "))

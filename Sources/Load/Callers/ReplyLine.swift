@@ -168,7 +168,8 @@ struct ReplyLine {
       id: ReplyLine.text(line, id), kind: kind, atMs: atMs, agent: agent,
       token: kind == .turnAbandoned ? turn : token, heldMs: heldMs,
       session: kind.isOfSession ? session ?? "" : "",
-      isIdle: kind.isOfSession && reason.map { ReplyLine.text(line, $0) } == "idle")
+      isIdle: kind.isOfSession && reason.map { ReplyLine.text(line, $0) } == "idle",
+      device: device.map { ReplyLine.text(line, $0) } ?? "")
   }
 
   // MARK: - Values

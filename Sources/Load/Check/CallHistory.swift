@@ -7,12 +7,13 @@ package struct CallHistory: Sendable {
     case began(Int, LoadCall)
     case ended(Int, LoadOutcome, Int64)
     case reported(LockEvent, Int64, byWatch: Bool)
+    case delivered(String, Int64)
     case judged(Int64)
 
     var atNs: Int64 {
       switch self {
       case .began(_, let call): call.invokedNs
-      case .ended(_, _, let ns), .reported(_, let ns, _), .judged(let ns): ns
+      case .ended(_, _, let ns), .reported(_, let ns, _), .delivered(_, let ns), .judged(let ns): ns
       }
     }
   }
@@ -64,6 +65,7 @@ package struct CallHistory: Sendable {
         }
         return head + "at=\(event.atMs) agent=\(Agents.name(event.agent)) token=\(event.token) "
           + "held_ms=\(event.heldMs)"
+      case .delivered(let id, _): return "\(time)  group \(id)"
       case .judged: return "\(time)  the verdict: nothing more can come"
       }
     }

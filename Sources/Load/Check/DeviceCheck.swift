@@ -38,7 +38,10 @@ package struct DeviceCheck: Sendable {
   /// Calls of which it will never be known whether, and when, they were done.
   var loose: [LooseCall] = []
   /// By id: the connection whose subscription reported it last; 0 if only the log has it.
-  private var seenEvents: [String: Int] = [:]
+  private(set) var seenEvents: [String: Int] = [:]
+  /// When one was reported first.
+  private(set) var latestEventNs: Int64 = 0
+  var deliveries = GroupDeliveries()
   private var nextID = 0
   var hasSession = false
   /// The session of the turns; nil until one has begun.
@@ -51,7 +54,7 @@ package struct DeviceCheck: Sendable {
   private var isLinked = false
 
   /// The observations, for a history that shows a violation.
-  package private(set) var history = CallHistory()
+  package internal(set) var history = CallHistory()
   /// Endings of which it can never be known whether they should have an event.
   package internal(set) var unverifiable = 0
 
@@ -101,6 +104,7 @@ package struct DeviceCheck: Sendable {
     let seenBy = seenEvents[event.id]
     seenEvents[event.id] = max(seenBy ?? 0, watch)
     if seenBy == nil {
+      latestEventNs = nowNs
       history.add(.reported(event, nowNs, byWatch: watch > 0))
       return judge(event, nowNs)
     }

@@ -228,6 +228,8 @@ package struct LockEvent: Sendable, Equatable {
 
   package var id: String
   package var kind: Kind
+  /// Empty where the device is known otherwise.
+  package var device: String
   /// By the server's clock.
   package var atMs: Int64
   package var agent: Int
@@ -241,8 +243,9 @@ package struct LockEvent: Sendable, Equatable {
 
   package init(
     id: String, kind: Kind, atMs: Int64, agent: Int = -1, token: Int64 = 0, heldMs: Int64 = 0,
-    session: String = "", isIdle: Bool = false
+    session: String = "", isIdle: Bool = false, device: String = ""
   ) {
+    self.device = device
     self.session = session
     self.isIdle = isIdle
     self.id = id

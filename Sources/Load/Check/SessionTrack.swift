@@ -47,14 +47,8 @@ struct SessionTrack: Sendable {
 
   /// An event has come: before the others if its id is lower.
   mutating func add(_ event: LockEvent) {
-    let index = events.firstIndex { SessionTrack.order($0.id) > SessionTrack.order(event.id) }
+    let index = events.firstIndex { EventOrder($0.id) > EventOrder(event.id) }
     events.insert(event, at: index ?? events.endIndex)
-  }
-
-  /// The place of an event in its log: `partition-ms-number`.
-  private static func order(_ id: String) -> (Int64, Int64) {
-    let parts = id.split(separator: "-").map { Int64($0) ?? 0 }
-    return parts.count < 2 ? (0, 0) : (parts[parts.count - 2], parts[parts.count - 1])
   }
 
   // MARK: Conclusions

@@ -128,6 +128,13 @@ package enum LoadArguments {
     "--secret-file": { (o, v) throws(LoadArgumentError) in
       o.secretFile = try path("--secret-file", v)
     },
+    "--group": { (o, v) throws(LoadArgumentError) in
+      guard v.wholeMatch(of: /[A-Za-z0-9._:-]{1,128}/) != nil else {
+        throw LoadArgumentError(
+          "--group takes the name of a group, 1 to 128 letters, digits and ._:-, not '\(v)'")
+      }
+      o.group = v
+    },
     "--chaos": { (o, v) throws(LoadArgumentError) in o.chaosCommand = try path("--chaos", v) },
     "--chaos-every": { (o, v) throws(LoadArgumentError) in
       o.chaosEveryMs = try ms("--chaos-every", v, 100...3_600_000)

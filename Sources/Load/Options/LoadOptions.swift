@@ -44,6 +44,8 @@ package struct LoadOptions: Sendable {
   package var secretFile: String?
   /// The secret for AUTH; nil if there is no authentication.
   package var secret: String?
+  /// The consumer group that reads all events; nil if none does.
+  package var group: String?
   package var chaosCommand: String?
   package var chaosEveryMs: Int64 = 10_000
   package var jsonPath: String?

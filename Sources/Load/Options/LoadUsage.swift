@@ -44,6 +44,7 @@ extension LoadArguments {
       The check, which is always on:
         --patience TIME       how late the end of a lock may be reported before it counts as
                               not reported; time in which no worker answers does not count (15s)
+        --group NAME          two consumers of this group read all events, and acknowledge them
         --chaos COMMAND       a shell command that breaks something, such as 'redis-cli script
                               flush' or 'kill -9 …'; LATCHKEY_CHAOS_RUN counts its runs
         --chaos-every TIME    how often to run it (10s)

@@ -218,6 +218,7 @@ package enum ReportPage {
     items += Mix.parts.map { part in
       ("mix: \(part.name)", "\(NumberText.decimal(options.mix[keyPath: part.field], 1)) %")
     }
+    if let group = options.group { items.append(("--group", group)) }
     if let chaos = options.chaos {
       items.append(("--chaos", chaos.command))
       items.append(("--chaos-every", LoadArguments.duration(chaos.everyMs)))

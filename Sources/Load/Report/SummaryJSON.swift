@@ -69,6 +69,7 @@ package enum SummaryJSON {
       json.member("message_bytes", options.messageBytes)
       json.member("mix", options.mix.text)
       json.member("seed", "\(options.seed)")
+      if let group = options.group { json.member("group", group) }
       if let chaos = options.chaos {
         json.member("chaos", chaos.command)
         json.member("chaos_every_ms", chaos.everyMs)
@@ -132,6 +133,8 @@ package enum SummaryJSON {
       json.member("chats", counts.chats)
       json.member("over_quota", counts.overQuota)
       json.member("listed", counts.listed)
+      json.member("delivered", counts.delivered)
+      json.member("consumers_lost", counts.consumersLost)
       json.member("said", counts.said)
       json.member("histories_read", counts.historiesRead)
       json.member("stale_refused", counts.staleRefused)

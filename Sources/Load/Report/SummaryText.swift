@@ -102,6 +102,11 @@ package enum SummaryText {
         + " (± \(NumberText.ms(result.clockErrorNs)))"
     }
     lines.append(abandoned)
+    if result.options.group != nil {
+      lines.append(
+        "group: \(number(counts.delivered)) events delivered, "
+          + "\(number(counts.consumersLost)) connections of consumers lost")
+    }
     if !result.chaosAtS.isEmpty {
       lines.append(
         "chaos: the command was run \(number(result.chaosAtS.count)) times, and failed "

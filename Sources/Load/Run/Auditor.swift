@@ -77,6 +77,36 @@ final class Auditor {
     }
   }
 
+  func delivered(
+    _ number: Int, _ event: LockEvent, askedNs: Int64, isInOrder: Bool, nowNs: Int64
+  ) {
+    guard let conversation = known[number] else { return }
+    if let violation = conversation.check.delivered(
+      event, askedNs: askedNs, isInOrder: isInOrder, nowNs: nowNs)
+    {
+      owner.broken(violation, in: conversation)
+    }
+  }
+
+  func acknowledged(_ number: Int, _ id: String, nowNs: Int64) {
+    known[number]?.check.acknowledged(id, nowNs: nowNs)
+  }
+
+  /// Whether the group has got all events of a conversation; it is broken if they are missing for
+  /// too long. After a consumer was lost they are not waited for.
+  private func isDelivered(_ conversation: Conversation, _ nowNs: Int64) -> Bool {
+    guard owner.options.group != nil, owner.counts.consumersLost == 0,
+      !conversation.check.undelivered.isEmpty
+    else { return true }
+    let sinceNs = nowNs - max(conversation.check.latestEventNs, owner.lastTroubleNs)
+    if sinceNs > owner.options.patienceMs * 1_000_000,
+      let violation = conversation.check.groupVerdict(nowNs: nowNs)
+    {
+      owner.broken(violation, in: conversation)
+    }
+    return false
+  }
+
   // MARK: - Visits
 
   func look(_ nowNs: Int64) {
@@ -196,6 +226,10 @@ final class Auditor {
         lookAgain(conversation, nowNs)
         return
       }
+    }
+    guard isDelivered(conversation, nowNs) else {
+      lookAgain(conversation, nowNs)
+      return
     }
     if let violation = conversation.check.verdict(nowNs: nowNs) {
       owner.broken(violation, in: conversation)

@@ -9,7 +9,7 @@ protocol EventWatchOwner: AnyObject {
   var options: LoadOptions { get }
   func nextAddress() -> SocketAddress
   /// An event of some device; `watch` numbers the connection.
-  func eventReported(_ device: String, _ event: LockEvent, watch: Int, nowNs: Int64)
+  func eventReported(_ event: LockEvent, watch: Int, nowNs: Int64)
   /// The watch has begun, or begun anew.
   func watching()
   func troubleSeen(_ nowNs: Int64)
@@ -80,8 +80,8 @@ final class EventWatch: CallerOwner {
     let reply = ReplyLine(line)
     switch (state, reply.word) {
     case (_, .event):
-      if let device = reply.device, let event = reply.lockEvent(line) {
-        owner.eventReported(ReplyLine.text(line, device), event, watch: number, nowNs: nowNs)
+      if let event = reply.lockEvent(line) {
+        owner.eventReported(event, watch: number, nowNs: nowNs)
       }
     case (.authenticating, .ok): ask()
     case (.asking, .ok):

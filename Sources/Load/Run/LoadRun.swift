@@ -50,6 +50,7 @@ final class LoadRun: VisitOwner {
 
   private(set) var watch: EventWatch?
   private var auditor: Auditor?
+  private var readers: [GroupReader] = []
   private var monkey: ChaosMonkey?
   private let progress: ProgressLine
   private var signals: [SignalWatch] = []
@@ -100,6 +101,7 @@ final class LoadRun: VisitOwner {
     loop.run()
     monkey?.stop()
     watch.stop()
+    for reader in readers { reader.stop() }
     auditor?.stop()
     for visit in active { visit.drop() }
     progress.finish()
@@ -120,6 +122,10 @@ final class LoadRun: VisitOwner {
       thinkers[slot] = LoopTimer(loop) { [unowned self] in messageDue(slot) }
     }
     occupied = slots.count
+    if let group = options.group {
+      readers = (0..<GroupReader.count).map { _ in GroupReader(group, owner: self) }
+      for reader in readers { reader.connect() }
+    }
     begin(nowNs)
   }
 
@@ -147,6 +153,7 @@ final class LoadRun: VisitOwner {
     let nowNs = MonotonicTime.nowNs()
     for visit in active { visit.look(nowNs) }
     watch?.look(nowNs)
+    for reader in readers { reader.look(nowNs) }
     tally.tick(nowNs)
     switch phase {
     case .starting:
@@ -421,11 +428,29 @@ final class LoadRun: VisitOwner {
 
 // MARK: - Events and figures
 
-extension LoadRun: EventWatchOwner, AuditorOwner {
-  func eventReported(_ device: String, _ event: LockEvent, watch: Int, nowNs: Int64) {
-    guard device.hasPrefix(devicePrefix), let number = Int(device.dropFirst(devicePrefix.count))
-    else { return }
+extension LoadRun: EventWatchOwner, GroupReaderOwner, AuditorOwner {
+  func eventReported(_ event: LockEvent, watch: Int, nowNs: Int64) {
+    guard let number = number(event) else { return }
     auditor?.reported(number, event, watch: watch, nowNs: nowNs)
+  }
+
+  func eventDelivered(_ event: LockEvent, askedNs: Int64, nowNs: Int64) {
+    guard let number = number(event) else { return }
+    counts.delivered += 1
+    auditor?.delivered(
+      number, event, askedNs: askedNs, isInOrder: counts.consumersLost == 0, nowNs: nowNs)
+  }
+
+  func eventAcknowledged(_ event: LockEvent, nowNs: Int64) {
+    if let number = number(event) { auditor?.acknowledged(number, event.id, nowNs: nowNs) }
+  }
+
+  func consumerLost(_ nowNs: Int64) { counts.consumersLost += 1 }
+
+  /// The number of the conversation that an event is about; nil if it is not one of this run.
+  private func number(_ event: LockEvent) -> Int? {
+    guard event.device.hasPrefix(devicePrefix) else { return nil }
+    return Int(event.device.dropFirst(devicePrefix.count))
   }
 
   func abandonmentReported(_ event: LockEvent, nowNs: Int64) {

@@ -39,6 +39,11 @@ package struct RunCounts: Sendable {
   package var listed = 0
   package var overQuota = 0
 
+  // MARK: The group
+
+  package var delivered = 0
+  package var consumersLost = 0
+
   // MARK: The check
 
   package var checked = 0
