@@ -12,6 +12,13 @@ extension LoadCall {
     return call
   }
 
+  fileprivate static var fill: LoadCall {
+    var call = LoadCall(.open)
+    call.isOfUser = true
+    call.clocks = ShortClocks(idleMs: 5_000, abandonMs: 10_000, archiveMs: 5_000)
+    return call
+  }
+
   fileprivate static var listGone: LoadCall {
     var call = LoadCall(.list)
     call.isDeleted = true
@@ -120,6 +127,15 @@ struct PlantedSessionBugTests {
     Planted(
       "a quota is refused early", .quotaWrong, at: 4,
       .call(LoadCall(.chat), 35, 38, .overQuota(limit: 5))),
+    Planted("a user's quota is refused early", .quotaWrong) {
+      $0.insert(.call(.fill, 39, 40, .done), at: 5)
+      $0.insert(.call(.fill, 39, 40, .overQuota(limit: 2)), at: 6)
+    },
+    Planted("a user's quota is exceeded", .quotaWrong) {
+      $0.insert(.call(.fill, 39, 40, .done), at: 5)
+      $0.insert(.call(.fill, 39, 40, .overQuota(limit: 1)), at: 6)
+      $0.insert(.call(.fill, 39, 40, .done), at: 7)
+    },
     Planted("a quota is exceeded", .quotaWrong) {
       $0.insert(.call(LoadCall(.chat), 38, 39, .chatAdded(3)), at: 5)
     },
@@ -179,6 +195,15 @@ struct PlantedSessionBugTests {
         .call(.recover, 5_030, 5_034, .session(at: 5_032)),
         .event(.of(.sessionRecovered, 20, at: 5_032), 5_036),
         .call(LoadCall(.close), 5_040, 5_044, .done), .verdict(40_000),
+      ]
+    ),
+    (
+      "a user's sessions that have ended make room, and one may be of an unknown call",
+      [
+        .call(.recover, 0, 4, .session(at: 2)), .call(.fill, 10, 14, .done),
+        .call(.fill, 15, 18, .unknown), .call(.fill, 20, 24, .overQuota(limit: 2)),
+        .call(.fill, 12_000, 12_004, .done), .call(.fill, 12_005, 12_010, .done),
+        .call(LoadCall(.close), 12_020, 12_024, .wrongState),
       ]
     ),
     (

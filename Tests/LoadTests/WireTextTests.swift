@@ -99,6 +99,10 @@ struct WireTextTests {
     request.session = "S1"
     request.chat = "/1"
     #expect(words(.recover) == "RECOVER d hint=S1 \(options)")
+    var fill = LoadCall(.open)
+    fill.isOfUser = true
+    let open = String(decoding: request.line(fill, 5), as: UTF8.self)
+    #expect(open == "OPEN d user=d \(options)")
     #expect(words(.pause) == "PAUSE d/S1 req=c5\n" && words(.resume) == "RESUME d/S1 req=c5\n")
     #expect(words(.chat) == "CHAT d/S1 name=c5 req=c5\n")
     #expect(words(.link) == "LINK d/S1 load d req=c5\n" && words(.list) == "LIST load=d\n")

@@ -43,6 +43,9 @@ struct RequestText {
     case .lock:
       let req = call.isRepeatable ? " req=c\(id)" : ""
       return Array("LOCK \(device) \(agent) ttl=\(call.ttlMs)ms\(req)\n".utf8)
+    // Each conversation has a user of its own.
+    case .open where call.isOfUser:
+      return Array("OPEN \(device) user=\(device) \(clocks) req=c\(id)\n".utf8)
     case .open:
       return Array("OPEN \(device) \(clocks)\(token) req=c\(id) {\"by\":\"\(agent)\"}\n".utf8)
     // A device alone means the session of the turn.

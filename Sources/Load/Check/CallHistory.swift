@@ -81,6 +81,7 @@ package struct CallHistory: Sendable {
     if call.isLast { text += " last=yes" }
     if call.ttlMs > 0 { text += " ttl=\(call.ttlMs)ms" }
     if call.message > 0 { text += " message \(call.message)" }
+    if call.isOfUser { text += " for the user" }
     if let clocks = call.clocks {
       text += " idle=\(clocks.idleMs)ms abandon=\(clocks.abandonMs)ms archive=\(clocks.archiveMs)ms"
     }

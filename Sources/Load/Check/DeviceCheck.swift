@@ -51,6 +51,7 @@ package struct DeviceCheck: Sendable {
   /// Events that came before the reply which names their session.
   var earlyEvents: [LockEvent] = []
   var chats = AddedChats()
+  var users = UserSessions()
   private var isLinked = false
 
   /// The observations, for a history that shows a violation.
@@ -245,6 +246,7 @@ extension DeviceCheck {
       return accepted(open, atMs: nil, triedNs, nowNs) ?? chatAdded(open, number, nowNs)
     case .listed(let sessions): return listed(open, sessions, nowNs)
     case .done:
+      if call.isOfUser { return userOpened(open, nowNs) }
       if call.verb == .open { hasSession = true }
       if call.verb == .link { isLinked = true }
       if let violation = accepted(open, atMs: nil, triedNs, nowNs) { return violation }
@@ -253,7 +255,10 @@ extension DeviceCheck {
     case .held, .none, .stale, .busy: return rejected(open, outcome, nowNs)
     case .wrongState, .overQuota, .refused:
       if call.message > 0 { chat.refused(call.message) }
-      if case .overQuota(let limit) = outcome { return chatRefused(open, limit, nowNs) }
+      if case .overQuota(let limit) = outcome {
+        return call.isOfUser
+          ? userRefused(open, limit, nowNs) : chatRefused(open, limit, nowNs)
+      }
       return outcome == .wrongState ? wrongState(open, nowNs) : nil
     case .unknown: return nil
     }

@@ -98,6 +98,8 @@ package struct LoadCall: Sendable {
   package var message = 0
   /// RECOVER: the clocks of the session that it makes.
   package var clocks: ShortClocks?
+  /// OPEN: the session is one more of the conversation's user, with these clocks.
+  package var isOfUser = false
   /// LIST: the session was deleted before.
   package var isDeleted = false
   /// How many messages HISTORY asks for; 0 asks for all of them.

@@ -13,7 +13,50 @@ struct AddedChats: Sendable {
   mutating func add(_ number: Int) { numbers.append(number) }
 }
 
+/// The sessions that were opened for the user of a conversation, which no caller ends.
+struct UserSessions: Sendable {
+  /// When the calls were sent that opened them; a clock ends each `abandonMs` later.
+  private(set) var sentNs: [Int64] = []
+  /// How many live sessions the user may have; nil until one was refused.
+  var limit: Int?
+
+  mutating func add(sentNs sent: Int64) { sentNs.append(sent) }
+
+  /// How many of them live for certain.
+  func living(_ clocks: ShortClocks, nowNs: Int64) -> Int {
+    let ms = clocks.abandonMs - Lease.slackMs(overMs: clocks.abandonMs)
+    return sentNs.count { nowNs < $0 + ms * 1_000_000 }
+  }
+}
+
 extension DeviceCheck {
+  /// OPEN of one more session of the user was answered with OK.
+  mutating func userOpened(_ open: OpenCall, _ nowNs: Int64) -> Violation? {
+    users.add(sentNs: open.call.invokedNs)
+    guard let limit = users.limit, let clocks = open.call.clocks,
+      users.living(clocks, nowNs: nowNs) > limit
+    else { return nil }
+    return Violation(
+      .quotaWrong,
+      "the user has \(users.living(clocks, nowNs: nowNs)) live sessions, and may have "
+        + "\(limit)", atNs: nowNs)
+  }
+
+  /// OPEN was refused because the user has so many live sessions as it may have.
+  mutating func userRefused(_ open: OpenCall, _ limit: Int, _ nowNs: Int64) -> Violation? {
+    users.limit = limit
+    let isOne = { (call: LoadCall) in call.verb == .open && call.isOfUser }
+    let unknown =
+      (self.open.count { $0.id != open.id && isOne($0.call) }) + loose.count { isOne($0.call) }
+    if users.sentNs.count + unknown < limit {
+      return Violation(
+        .quotaWrong,
+        "OPEN is refused after \(users.sentNs.count) sessions of the user, who may have "
+          + "\(limit)", atNs: nowNs)
+    }
+    return nil
+  }
+
   /// CHAT was answered with the number of a new chat.
   mutating func chatAdded(_ open: OpenCall, _ number: Int, _ nowNs: Int64) -> Violation? {
     guard number > open.chatBefore, !chats.numbers.contains(number) else {

@@ -37,7 +37,7 @@ package struct Mix: Sendable, Equatable {
   package var sessions = 20.0
   package var pause = 20.0
   package var chat = 10.0
-  /// Chats are added until the quota is used up.
+  /// Chats are added, or a user's sessions opened, until the quota is used up.
   package var quota = 1.0
   package var link = 20.0
 
@@ -63,7 +63,9 @@ package struct Mix: Sendable, Equatable {
     Part(name: "sessions", field: \.sessions, meaning: "of conversations: RECOVER, short clocks"),
     Part(name: "pause", field: \.pause, meaning: "there: PAUSE, then RESUME or RECOVER"),
     Part(name: "chat", field: \.chat, meaning: "there: add a chat"),
-    Part(name: "quota", field: \.quota, meaning: "there: add chats until one is refused"),
+    Part(
+      name: "quota", field: \.quota, meaning: "there: add chats, open sessions until one is refused"
+    ),
     Part(name: "link", field: \.link, meaning: "there: link the session, and list by the link"),
   ]
 

@@ -15,22 +15,24 @@ struct Steps: OptionSet {
   static let set = Steps(rawValue: 1 << 7)
   static let history = Steps(rawValue: 1 << 8)
   static let chat = Steps(rawValue: 1 << 9)
-  static let link = Steps(rawValue: 1 << 10)
-  static let list = Steps(rawValue: 1 << 11)
-  static let pause = Steps(rawValue: 1 << 12)
-  static let resume = Steps(rawValue: 1 << 13)
+  /// One more session of a user, until the quota is used up.
+  static let fill = Steps(rawValue: 1 << 10)
+  static let link = Steps(rawValue: 1 << 11)
+  static let list = Steps(rawValue: 1 << 12)
+  static let pause = Steps(rawValue: 1 << 13)
+  static let resume = Steps(rawValue: 1 << 14)
   /// A SAY under a token that is over, or in a turn that is.
-  static let stale = Steps(rawValue: 1 << 14)
-  static let done = Steps(rawValue: 1 << 15)
-  static let handoff = Steps(rawValue: 1 << 16)
-  static let close = Steps(rawValue: 1 << 17)
-  static let unlock = Steps(rawValue: 1 << 18)
+  static let stale = Steps(rawValue: 1 << 15)
+  static let done = Steps(rawValue: 1 << 16)
+  static let handoff = Steps(rawValue: 1 << 17)
+  static let close = Steps(rawValue: 1 << 18)
+  static let unlock = Steps(rawValue: 1 << 19)
   // The steps of the check when a conversation is over.
-  static let events = Steps(rawValue: 1 << 19)
-  static let readAll = Steps(rawValue: 1 << 20)
-  static let delete = Steps(rawValue: 1 << 21)
+  static let events = Steps(rawValue: 1 << 20)
+  static let readAll = Steps(rawValue: 1 << 21)
+  static let delete = Steps(rawValue: 1 << 22)
   /// A LIST that must not show the deleted session.
-  static let listGone = Steps(rawValue: 1 << 22)
+  static let listGone = Steps(rawValue: 1 << 23)
 
   /// The first one, or nil if there are none.
   var first: Steps? {
@@ -195,6 +197,7 @@ final class Conversation {
     if dice.happens(mix.history) { steps.insert(.history) }
     if dice.happens(mix.chat) { steps.insert(.chat) }
     fillsChats = dice.happens(mix.quota)
+    if dice.happens(mix.quota) { steps.insert(.fill) }
     if dice.happens(mix.link) { steps.insert(.link) }
     if dice.happens(mix.link) { steps.insert(.list) }
     if dice.happens(mix.pause) { steps.formUnion(dice.happens(50) ? .pause : [.pause, .resume]) }
@@ -288,6 +291,10 @@ final class Conversation {
     case .done: call = LoadCall(.done)
     case .recover:
       call = LoadCall(.recover)
+      call.clocks = sessionClocks
+    case .fill:
+      call = LoadCall(.open)
+      call.isOfUser = true
       call.clocks = sessionClocks
     case .pause: call = LoadCall(.pause)
     case .resume: call = LoadCall(.resume)

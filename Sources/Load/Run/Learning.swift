@@ -85,9 +85,10 @@ extension Visit {
       }
     // One more, until the quota is used up.
     case (.chat, .chatAdded): if conversation.fillsChats { steps.insert(.chat) }
+    case (.fill, .done): steps.insert(.fill)
     // A clock may have come first.
     case (.pause, .wrongState), (.resume, .wrongState): return
-    case (.chat, .overQuota), (_, .session), (_, .touched), (_, .said), (_, .messages),
+    case (_, .overQuota), (_, .session), (_, .touched), (_, .said), (_, .messages),
       (_, .listed), (_, .done):
       return
     default: leave()

@@ -374,7 +374,8 @@ final class Visit: CallerOwner {
 
   /// Whether an error is one of the replies that the conversation provokes.
   private func isExpected(_ code: String) -> Bool {
-    code == "illegal_state" && conversation.kind == .sessions || code == "quota" && step == .chat
+    code == "illegal_state" && conversation.kind == .sessions
+      || code == "quota" && (step == .chat || step == .fill)
   }
 
   /// No reply came, so the outcome is unknown.
