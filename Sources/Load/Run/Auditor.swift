@@ -92,8 +92,10 @@ final class Auditor {
     known[number]?.check.acknowledged(id, nowNs: nowNs)
   }
 
-  /// Whether the group has got all events of a conversation; it is broken if they are missing for
-  /// too long. After a consumer was lost they are not waited for.
+  /// Whether the group has got all events of a conversation.
+  ///
+  /// It is broken if they are missing for too long. After a consumer was lost they are not waited
+  /// for.
   private func isDelivered(_ conversation: Conversation, _ nowNs: Int64) -> Bool {
     guard owner.options.group != nil, owner.counts.consumersLost == 0,
       !conversation.check.undelivered.isEmpty
