@@ -197,6 +197,19 @@ package struct TurnGrant: Sendable, Equatable {
   }
 }
 
+/// The clocks of a session, in ms.
+package struct ShortClocks: Sendable, Equatable {
+  package var idleMs: Int64
+  package var abandonMs: Int64
+  package var archiveMs: Int64
+
+  package init(idleMs: Int64, abandonMs: Int64, archiveMs: Int64) {
+    self.idleMs = idleMs
+    self.abandonMs = abandonMs
+    self.archiveMs = archiveMs
+  }
+}
+
 /// A session, as far as the harness looks at its record.
 package struct ShownSession: Sendable, Equatable {
   package var session: String

@@ -1,19 +1,6 @@
 // Owns: the known life of one session that its own clocks end: when it was active, which events say
 // how its state has changed, and what follows from both. A value; any thread.
 
-/// The clocks of a session, in ms.
-package struct ShortClocks: Sendable, Equatable {
-  package var idleMs: Int64
-  package var abandonMs: Int64
-  package var archiveMs: Int64
-
-  package init(idleMs: Int64, abandonMs: Int64, archiveMs: Int64) {
-    self.idleMs = idleMs
-    self.abandonMs = abandonMs
-    self.archiveMs = archiveMs
-  }
-}
-
 /// The known life of a session.
 struct SessionTrack: Sendable {
   let id: String

@@ -14,10 +14,9 @@ extension LoadArguments {
       Puts a fleet under the load of many conversations at once, as serverless callers have them,
       and checks meanwhile that it keeps its promises. Each conversation has a device of its own,
       with a name that no other run has. For each message a caller comes. In some conversations it
-      locks the device or learns who holds it, says its message, saves fields, hands over to another
-      agent. In others each message is a turn, and further ones join, interrupt or undo it. In the
-      rest it recovers a session with short clocks, adds chats, links it, pauses it, and leaves it
-      to its clocks. Sometimes it closes the conversation, sometimes it is never heard of again.
+      locks the device, says its message, saves fields, hands over to another agent. In others each
+      message is a turn, and further ones join, interrupt or undo it. In the rest it recovers a
+      session with short clocks, adds chats, links it, pauses it, and leaves it to its clocks.
 
       The load:
         --to HOST:PORT,…      workers, or load balancers before them, used in turn
