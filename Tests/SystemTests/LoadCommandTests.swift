@@ -53,7 +53,7 @@ extension PlantedBug {
   /// DONE of an interrupted turn is taken for one of the turn that runs.
   fileprivate static let anyTurn = PlantedBug(
     "turns are not fenced",
-    [.init(within: "", find: "if not t or t.turn ~= turn then", replacement: "if not t then")])
+    [.init(within: "", find: "if not t or t.turn ~= turn", replacement: "if not t")])
 
   /// A user may have three sessions more than the quota says.
   fileprivate static let generous = PlantedBug(
@@ -136,8 +136,8 @@ extension PlantedBug {
     "a rollback removes too much",
     [
       .init(
-        within: "", find: "unsay(log_of(s, chat), tonumber(first), tonumber(last))",
-        replacement: "unsay(log_of(s, chat), tonumber(first), tonumber(last) + 1)")
+        within: "", find: "for seq = last, first, -1 do",
+        replacement: "for seq = last + 1, first, -1 do")
     ])
 }
 
