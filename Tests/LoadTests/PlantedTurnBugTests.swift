@@ -10,7 +10,7 @@ struct PlantedTurnBugTests {
   /// one whose caller vanishes, and the next one.
   static let good: [Sight] = [
     /* 0 */ .call(.turn(1), 0, 4, .began(100, at: 2, (1, 1))),
-    /* 1 */ .call(.turn(2), 5, 8, .busy),
+    /* 1 */ .call(.turn(2), 5, 8, .busy(ahead: 0)),
     /* 2 */ .call(.turn(3, .join), 10, 14, .joined(turn: 100, seq: 2)),
     /* 3 */ .call(.inTurn(.touch, 100), 15, 18, .done),
     /* 4 */ .call(.inTurn(.done, 100, 4), 20, 24, .goesOn(3, (2, 3))),
@@ -60,10 +60,10 @@ struct PlantedTurnBugTests {
       .call(.inTurn(.say, 110, 7), 45, 48, .none)),
     Planted(
       "a turn that was done is BUSY still", .busyWithoutTurn, at: 6,
-      .call(.turn(6), 40, 44, .busy)),
+      .call(.turn(6), 40, 44, .busy(ahead: 0))),
     Planted(
       "a turn that has expired is BUSY still", .busyWithoutTurn, at: 15,
-      .call(.turn(13), 10_300, 10_304, .busy)),
+      .call(.turn(13), 10_300, 10_304, .busy(ahead: 0))),
     Planted(
       "DONE of an interrupted turn is accepted", .staleWriteAccepted, at: 9,
       .call(.inTurn(.done, 110, 9), 55, 58, .ended(seq: 8, left: 0))),
@@ -144,11 +144,52 @@ struct PlantedTurnBugTests {
     #expect(violation?.rule == bug.rule, "\(String(describing: violation))")
   }
 
+  /// A turn, two callers that wait, one that is rejected and sees them, one more that waits, and
+  /// the turns of all in the order in which they asked.
+  static let waiting: [Sight] = [
+    /* 0 */ .call(.turn(1), 0, 4, .began(100, at: 2, (1, 1))),
+    /* 1 */ .begin("a", .turn(2, .enqueue, wait: 1_000), 5),
+    /* 2 */ .begin("b", .turn(3, .enqueue, wait: 1_000), 6),
+    /* 3 */ .call(.turn(4), 10, 14, .busy(ahead: 2)),
+    /* 4 */ .begin("c", .turn(5, .enqueue, wait: 1_000), 15),
+    /* 5 */ .call(.inTurn(.done, 100, 6), 20, 24, .ended(seq: 2, left: 0)),
+    /* 6 */ .end("b", 30, .began(101, at: 25, (1, 1), (2, 6), (3, 3))),
+    /* 7 */ .call(.inTurn(.done, 101, 7), 31, 34, .ended(seq: 4, left: 0)),
+    /* 8 */ .end("a", 40, .began(102, at: 35, (1, 1), (2, 6), (3, 3), (4, 7), (5, 2))),
+    /* 9 */ .call(.inTurn(.done, 102, 8), 41, 44, .ended(seq: 6, left: 0)),
+    /* 10 */ .end(
+      "c", 50, .began(103, at: 45, (1, 1), (2, 6), (3, 3), (4, 7), (5, 2), (6, 8), (7, 5))),
+    /* 11 */ .call(.inTurn(.done, 103, 9), 51, 54, .ended(seq: 8, left: 0)),
+    /* 12 */ .verdict(30_000),
+  ]
+
+  @Test func `turns are granted in the order in which callers asked, as far as it can be known`() {
+    #expect(Story(sights: Self.waiting).verdict() == nil)
+    // The third caller is granted its turn before the first one.
+    var late = Self.waiting
+    late[8] = .end("c", 40, .began(102, at: 35, (1, 1), (2, 6), (3, 3), (4, 7), (5, 5)))
+    late[10] = .end(
+      "a", 50, .began(103, at: 45, (1, 1), (2, 6), (3, 3), (4, 7), (5, 5), (6, 8), (7, 2)))
+    #expect(Story(sights: late).verdict()?.rule == .turnOutOfOrder)
+    // Nothing is known if the reply to the rejected one does not show both.
+    var unseen = late
+    unseen[3] = .call(.turn(4), 10, 14, .busy(ahead: 1))
+    #expect(Story(sights: unseen).verdict() == nil)
+    // Nor if the grant may have been passed on because it was not begun.
+    var slow = late
+    slow[8] = .end("c", 1_200, .began(102, at: 1_190, (1, 1), (2, 6), (3, 3), (4, 7), (5, 5)))
+    slow[9] = .call(.inTurn(.done, 102, 8), 1_201, 1_204, .ended(seq: 6, left: 0))
+    slow[10] = .end(
+      "a", 1_300, .began(103, at: 1_210, (1, 1), (2, 6), (3, 3), (4, 7), (5, 5), (6, 8), (7, 2)))
+    slow[11] = .call(.inTurn(.done, 103, 9), 1_301, 1_304, .ended(seq: 8, left: 0))
+    #expect(Story(sights: slow).verdict() == nil)
+  }
+
   private static let explained: [(String, [Sight])] = [
     (
       "a TURN whose answer is lost, which was done after all",
       [
-        .call(.turn(1), 0, 10, .unknown), .call(.turn(2), 20, 24, .busy),
+        .call(.turn(1), 0, 10, .unknown), .call(.turn(2), 20, 24, .busy(ahead: 0)),
         .event(.turnAbandoned(100, at: 10_005), 10_010), .verdict(30_000),
       ]
     ),

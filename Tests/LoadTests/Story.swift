@@ -95,12 +95,15 @@ extension LoadCall {
     return call
   }
 
-  static func turn(_ message: Int, _ policy: AskedPolicy = .reject, last: Int = 10) -> LoadCall {
+  static func turn(
+    _ message: Int, _ policy: AskedPolicy = .reject, last: Int = 10, wait: Int64 = 0
+  ) -> LoadCall {
     var call = LoadCall(.turn)
     call.message = message
     call.policy = policy
     call.ttlMs = Story.ttlMs
     call.last = last
+    call.waitMs = wait
     return call
   }
 

@@ -48,7 +48,8 @@ struct WireTextTests {
     let goesOn = read(#"OK {"seq":6,"rev":2,"turn":77,"messages":[{"seq":5,"message":{"n":3}}]}"#)
     #expect(goesOn.turn == 77 && goesOn.messages == [Message(seq: 5, number: 3)])
     #expect(read(#"OK {"seq":null,"rev":null,"joined":2}"#).joined == 2)
-    #expect(read(#"BUSY {"agent":null,"ttl_ms":5,"ahead":0}"#).word == .busy)
+    let busy = read(#"BUSY {"agent":null,"ttl_ms":5,"ahead":3}"#)
+    #expect(busy.word == .busy && busy.ahead == 3)
     let line = Array(
       #"EVENT {"id":"1","type":"turn.abandoned","device":"d","at":3,"turn":77,"agent":null}"#.utf8)
     let event = ReplyLine(line.span).lockEvent(line.span)
@@ -63,6 +64,7 @@ struct WireTextTests {
         == "TURN d policy=join ttl=10000ms last=10 idle=1ms req=c5 "
         + #"{"n":3,"by":"scheduling","text":""}"# + "\n")
     request.session = "S1"
+    #expect(words(.turn(3, .enqueue, wait: 500)).hasPrefix("TURN d policy=enqueue wait=500ms ttl="))
     #expect(!String(decoding: request.line(.turn(3), 5), as: UTF8.self).contains("idle="))
     #expect(
       String(decoding: request.line(.inTurn(.done, 77, 4, seen: 9, last: true), 5), as: UTF8.self)

@@ -64,6 +64,15 @@ extension PlantedBug {
         replacement: "call('SCARD', live) >= quota + 3 then")
     ])
 
+  /// The caller that asked last is served first.
+  fileprivate static let lastFirst = PlantedBug(
+    "the queue is served from its end",
+    [
+      .init(
+        within: "", find: "local at = from_end and '-1' or '0'",
+        replacement: "local at = from_end and '0' or '-1'")
+    ])
+
   /// A rollback leaves the messages.
   fileprivate static let halfRollback = PlantedBug(
     "a rollback removes nothing",
@@ -147,7 +156,7 @@ extension SystemSuites {
     private static let busy = [
       "--think", "100ms", "--ttl", "800ms", "--mix",
       "vanish=10,handoff=15,stale=30,rival=20,close=10,double=40,"
-        + "chat=30,quota=10", "--seed", "11",
+        + "chat=30,quota=10,join=20,interrupt=10,rollback=10", "--seed", "11",
     ]
 
     private func load(
@@ -276,7 +285,7 @@ extension SystemSuites {
         ),
         // Found at the reply to the second TURN, or at that of the turn which it has ended.
         (.impatient, ["two_turns", "live_token_refused"]),
-        (.deaf, ["joined_message_unanswered"]),
+        (.deaf, ["joined_message_unanswered"]), (.lastFirst, ["turn_out_of_order"]),
         // Found by the next message: it is BUSY, or joins.
         (
           .endless,

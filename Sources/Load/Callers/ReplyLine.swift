@@ -29,6 +29,8 @@ struct ReplyLine {
   var chat: Int64 = 0
   var isRenewed = false
   var hasMore = false
+  /// BUSY: how many wait.
+  var ahead: Int64 = 0
   var messages: [Message] = []
   /// LIST's.
   var sessions: [String] = []
@@ -54,6 +56,7 @@ struct ReplyLine {
       word = .held
     } else if ReplyLine.begins(line, wordEnd, "BUSY") {
       word = .busy
+      read(line, JSONMembers(bodyStart, line.count))
     } else if ReplyLine.begins(line, wordEnd, "STALE") {
       word = .stale
     } else if ReplyLine.begins(line, wordEnd, "NONE") {
@@ -83,7 +86,12 @@ struct ReplyLine {
     var members = members
     while let (key, value) = members.next(in: line) {
       switch (key.range.count, line[key.start]) {
-      case (5, UInt8(ascii: "a")): agent = ReplyLine.agent(line, value)
+      case (5, UInt8(ascii: "a")):
+        if line[key.start + 1] == UInt8(ascii: "h") {
+          ahead = ReplyLine.number(line, value)
+        } else {
+          agent = ReplyLine.agent(line, value)
+        }
       case (5, UInt8(ascii: "t")): token = ReplyLine.number(line, value)
       case (11, UInt8(ascii: "a")): acquiredAtMs = ReplyLine.number(line, value)
       case (2, UInt8(ascii: "a")): atMs = ReplyLine.number(line, value)

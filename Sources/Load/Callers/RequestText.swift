@@ -53,7 +53,8 @@ struct RequestText {
     case .say: return said("SAY \(address)\(chat)\(token) req=c\(id) ", call, agent, "\n")
     case .turn:
       let new = session == nil ? " \(clocks)" : ""
-      let line = "TURN \(device) policy=\(call.policy.rawValue) ttl=\(call.ttlMs)ms"
+      let wait = call.waitMs > 0 ? " wait=\(call.waitMs)ms" : ""
+      let line = "TURN \(device) policy=\(call.policy.rawValue)\(wait) ttl=\(call.ttlMs)ms"
       return said("\(line) last=\(call.last)\(new) req=c\(id) ", call, agent, "\n")
     case .done:
       let seen = call.seen > 0 ? " seen=\(call.seen)" : ""

@@ -77,6 +77,7 @@ package struct CallHistory: Sendable {
     if call.token > 0 { text += " token=\(call.token)" }
     if call.turn > 0 { text += " turn=\(call.turn)" }
     if call.verb == .turn { text += " policy=\(call.policy.rawValue)" }
+    if call.waitMs > 0 { text += " wait=\(call.waitMs)ms" }
     if call.seen > 0 { text += " seen=\(call.seen)" }
     if call.isLast { text += " last=yes" }
     if call.ttlMs > 0 { text += " ttl=\(call.ttlMs)ms" }
@@ -113,7 +114,7 @@ package struct CallHistory: Sendable {
     case .listed(let sessions): "OK " + sessions.joined(separator: " ")
     case .done: "OK"
     case .held: "HELD"
-    case .busy: "BUSY"
+    case .busy(let ahead): "BUSY ahead=\(ahead)"
     case .none: "NONE"
     case .stale: "STALE"
     case .wrongState: "ERR illegal_state"

@@ -22,6 +22,8 @@ package struct DeviceCheck: Sendable {
     let chatBefore: Int
     /// Whether a LINK had been acknowledged.
     let hadLink: Bool
+    /// When it was known that it waits for a turn; nil while that is not known.
+    var waitsSinceNs: Int64?
   }
 
   /// A call with a try that may still be done, and when that try was sent.
@@ -53,6 +55,8 @@ package struct DeviceCheck: Sendable {
   var chats = AddedChats()
   var users = UserSessions()
   private var isLinked = false
+  /// When a TURN that waited was answered last.
+  private(set) var waiterEndedNs: Int64 = .min
 
   /// The observations, for a history that shows a violation.
   package internal(set) var history = CallHistory()
@@ -92,6 +96,7 @@ package struct DeviceCheck: Sendable {
     let ended = open[index]
     let judgement = judge(ended, outcome, triedNs, nowNs)
     open.remove(at: index)
+    if ended.call.waitMs > 0 { waiterEndedNs = nowNs }
     if outcome == .unknown || leavesLoose {
       loose.append(LooseCall(call: ended.call, triedNs: triedNs))
     }
@@ -279,7 +284,10 @@ extension DeviceCheck {
           .sessionLost, "\(call.verb.name) finds no session, and one was opened", atNs: nowNs) : nil
     }
     if call.message > 0 { chat.refused(call.message) }
-    if outcome == .busy { return busyWithoutTurn(open, nowNs) }
+    if case .busy(let ahead) = outcome {
+      noteWaiting(open, ahead, nowNs)
+      return busyWithoutTurn(open, nowNs)
+    }
     if call.turn > 0 { return liveTurnRefused(open, nowNs) }
     guard let lease = surelyHeld(during: open, nowNs: nowNs) else { return nil }
     let concerns =

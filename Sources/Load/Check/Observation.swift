@@ -88,6 +88,8 @@ package struct LoadCall: Sendable {
   package var turn: Int64 = 0
   /// TURN's.
   package var policy = AskedPolicy.enqueue
+  /// TURN: how long it waits while another turn is running.
+  package var waitMs: Int64 = 0
   /// DONE: the newest message that the caller has read itself, and whether this ends the turn
   /// whatever was joined to it.
   package var seen: Int64 = 0
@@ -153,7 +155,8 @@ package enum LoadOutcome: Sendable, Equatable {
   /// Any other OK.
   case done
   case held
-  case busy
+  /// TURN: another one is running; so many wait.
+  case busy(ahead: Int)
   case none
   case stale
   /// `ERR illegal_state`: the session's state does not allow it.

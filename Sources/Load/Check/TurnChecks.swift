@@ -38,7 +38,11 @@ extension DeviceCheck {
     for earlier in turns.all.indices.dropLast() where turns[earlier].lease.knownOverNs == nil {
       turns[earlier].lease.knownOverNs = nowNs
     }
-    if let violation = turnOverlap(around: index, besides: open.id, nowNs) { return violation }
+    if let violation = turnOverlap(around: index, besides: open.id, nowNs)
+      ?? outOfOrder(open, grant.turn, triedNs, nowNs)
+    {
+      return violation
+    }
     rollBack(before: index, open, nowNs)
     return chat.said(call.message, grant.seq, seqBefore: open.seqBefore, nowNs: nowNs)
       ?? read(grant.messages, open, asOfNs: nowNs, nowNs)
@@ -130,7 +134,8 @@ extension DeviceCheck {
     turns[index].lease.isReleased = true
     turns[index].lease.knownOverNs = lease.knownOverNs ?? nowNs
     turns[index].seen = max(turns[index].seen, call.seen)
-    turns[index].lastDone = PlayedTurn.LastDone(seq: seq, isLast: call.isLast, left: left)
+    turns[index].lastDone = PlayedTurn.LastDone(
+      seq: seq, isLast: call.isLast, left: left, sentNs: call.invokedNs)
     if call.message > 0, seq > 0,
       let violation = chat.said(call.message, seq, seqBefore: open.seqBefore, nowNs: nowNs)
     {

@@ -15,6 +15,8 @@ struct PlayedTurn: Sendable {
     let isLast: Bool
     /// How many joined messages it has left without an answer.
     let left: Int
+    /// When it was sent: the turn had not ended before.
+    let sentNs: Int64
   }
 
   /// Its time from TURN to its end; it is released by DONE.

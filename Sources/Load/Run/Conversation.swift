@@ -21,18 +21,20 @@ struct Steps: OptionSet {
   static let list = Steps(rawValue: 1 << 12)
   static let pause = Steps(rawValue: 1 << 13)
   static let resume = Steps(rawValue: 1 << 14)
+  /// A turn is at work for a moment.
+  static let work = Steps(rawValue: 1 << 15)
   /// A SAY under a token that is over, or in a turn that is.
-  static let stale = Steps(rawValue: 1 << 15)
-  static let done = Steps(rawValue: 1 << 16)
-  static let handoff = Steps(rawValue: 1 << 17)
-  static let close = Steps(rawValue: 1 << 18)
-  static let unlock = Steps(rawValue: 1 << 19)
+  static let stale = Steps(rawValue: 1 << 16)
+  static let done = Steps(rawValue: 1 << 17)
+  static let handoff = Steps(rawValue: 1 << 18)
+  static let close = Steps(rawValue: 1 << 19)
+  static let unlock = Steps(rawValue: 1 << 20)
   // The steps of the check when a conversation is over.
-  static let events = Steps(rawValue: 1 << 20)
-  static let readAll = Steps(rawValue: 1 << 21)
-  static let delete = Steps(rawValue: 1 << 22)
+  static let events = Steps(rawValue: 1 << 21)
+  static let readAll = Steps(rawValue: 1 << 22)
+  static let delete = Steps(rawValue: 1 << 23)
   /// A LIST that must not show the deleted session.
-  static let listGone = Steps(rawValue: 1 << 23)
+  static let listGone = Steps(rawValue: 1 << 24)
 
   /// The first one, or nil if there are none.
   var first: Steps? {
@@ -174,6 +176,7 @@ final class Conversation {
     let triesStale = dice.happens(mix.stale)
     if triesStale, overTurn > 0 { steps.insert(.stale) }
     doubles = !isLast && dice.happens(mix.double) ? 1 + dice.below(Conversation.doublesMax) : 0
+    if doubles > 0 { steps.insert(.work) }
     let end = dice.fraction() * 100
     if isLast || messages >= LoadOptions.messagesMax || end < mix.close {
       ending = .closed
@@ -213,7 +216,13 @@ final class Conversation {
   }
 
   /// How many further messages come at once at most.
-  private static let doublesMax = 3
+  private static let doublesMax = 4
+
+  /// How long a turn is at work while further messages come.
+  func workMs() -> Int64 { jitterMs(20) }
+
+  /// When a further message comes after the one before.
+  func gapMs() -> Int64 { Int64(dice.below(8)) }
 
   var secondSteps: Steps {
     dice.happens(options.mix.tool) ? [.turn, .say, .done] : [.turn, .done]
@@ -225,7 +234,9 @@ final class Conversation {
   /// Adds what is said in a turn, and its policy.
   func complete(_ call: inout LoadCall, for visit: Visit) {
     switch call.verb {
-    case .turn: call.policy = visit.role == .second ? secondPolicy() : firstPolicy(visit.asked)
+    case .turn:
+      call.policy = visit.role == .second ? secondPolicy() : firstPolicy(visit.asked)
+      if call.policy == .enqueue { call.waitMs = min(1_000, options.timeoutMs / 2) }
     case .done:
       call.turn = visit.turn
       call.seen = visit.seen

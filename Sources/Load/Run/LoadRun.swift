@@ -351,7 +351,9 @@ final class LoadRun: VisitOwner {
 
   /// Further messages come while a turn is at work on one.
   private func startSeconds(_ conversation: Conversation) {
+    var afterMs: Int64 = 0
     for index in 0..<conversation.doubles {
+      afterMs += conversation.gapMs()
       if index == conversation.seconds.count {
         conversation.seconds.append(Visit(.second, owner: self))
       }
@@ -359,7 +361,8 @@ final class LoadRun: VisitOwner {
       guard !visit.isActive else { continue }
       counts.messages += 1
       visit.start(
-        conversation, conversation.agent, conversation.secondSteps, dueNs: MonotonicTime.nowNs())
+        conversation, conversation.agent, conversation.secondSteps,
+        dueNs: MonotonicTime.nowNs() + afterMs * 1_000_000, afterMs: afterMs)
     }
   }
 

@@ -25,6 +25,8 @@ package struct RunCounts: Sendable {
 
   package var turns = 0
   package var busyReplies = 0
+  /// Turns that began after their callers had waited.
+  package var waitedTurns = 0
   package var joined = 0
   /// Replies to DONE with messages that were joined meanwhile.
   package var goneOn = 0

@@ -110,8 +110,10 @@ final class Visit: CallerOwner {
   var hasGivenUp = false
   var wasInterrupted = false
 
-  /// Begins; latency counts from when it was due.
-  func start(_ conversation: Conversation, _ agent: Int, _ steps: Steps, dueNs: Int64) {
+  /// Begins at once or a moment later; latency counts from when it was due.
+  func start(
+    _ conversation: Conversation, _ agent: Int, _ steps: Steps, dueNs: Int64, afterMs: Int64 = 0
+  ) {
     precondition(state == .idle, "a visit began while another one was under way")
     conversationOrNil = conversation
     self.agent = agent
@@ -127,7 +129,12 @@ final class Visit: CallerOwner {
     isFirst = true
     hasFailed = false
     owner.started(self)
-    advance()
+    guard afterMs > 0 else {
+      advance()
+      return
+    }
+    asksAnew = true
+    wait(afterMs)
   }
 
   /// Ends it at once, without a callback.
@@ -157,6 +164,11 @@ final class Visit: CallerOwner {
     callID = 0
     let conversation = conversation
     switch next {
+    case .work:
+      steps.remove(.work)
+      asksAnew = true
+      wait(conversation.workMs())
+      return
     case .events: line = conversation.request.events(after: conversation.lastEventID)
     case .delete: line = conversation.request.delete
     default:
@@ -312,7 +324,7 @@ final class Visit: CallerOwner {
   private func outcome(of reply: ReplyLine) -> LoadOutcome {
     switch reply.word {
     case .held: return .held
-    case .busy: return .busy
+    case .busy: return .busy(ahead: Int(reply.ahead))
     case .none: return .none
     case .stale: return .stale
     default: break
@@ -446,7 +458,7 @@ final class Visit: CallerOwner {
       }
     }
     owner.concluded(self, outcome, reply, nowNs)
-    if outcome == .held || outcome == .busy, steps.contains(step) {
+    if step == .lock || step == .turn, steps.contains(step) {
       // The caller asks again in a moment, by a call of its own.
       asksAnew = true
       wait(conversation.jitterMs(40))
