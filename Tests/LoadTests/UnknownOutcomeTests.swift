@@ -196,6 +196,27 @@ struct UnknownOutcomeTests {
     #expect(check.allIsReported && check.abandonments == 1)
   }
 
+  @Test func `the events of a session that was closed are waited for`() {
+    var check = DeviceCheck()
+    var recover = LoadCall(.recover)
+    recover.clocks = ShortClocks(idleMs: 5_000, abandonMs: 10_000, archiveMs: 5_000)
+    let outcomes: [(LoadCall, LoadOutcome)] = [
+      (recover, .session(ShownSession(session: "S", activeAtMs: Story.epochMs))),
+      (LoadCall(.pause), .session(ShownSession(session: "S", activeAtMs: Story.epochMs))),
+      (LoadCall(.close), .done),
+    ]
+    for (call, outcome) in outcomes {
+      let id = check.began(call)
+      #expect(check.ended(id, outcome, triedNs: 0, nowNs: 7_000_000) == nil)
+    }
+    #expect(!check.allIsReported && check.overByNs == 7_000_000)
+    let paused = LockEvent(
+      id: "0a3-1-0", kind: .sessionPaused, atMs: Story.epochMs + 5, session: "S")
+    #expect(check.reported(paused, nowNs: 9_000_000, watch: 1) == nil)
+    #expect(check.allIsReported && check.overByNs == nil)
+    #expect(check.verdict(nowNs: 9_000_000) == nil)
+  }
+
   @Test func `a history shows calls and events, with times from the start`() {
     var check = DeviceCheck()
     var call = LoadCall.lock(0)

@@ -17,7 +17,7 @@ extension DeviceCheck {
     let call = open.call
     hasSession = true
     if let track, track.id != shown.session {
-      let mayBeNew = nowNs >= track.earliestArchiveNs || track.isClosed || mayHaveEnded()
+      let mayBeNew = nowNs >= track.earliestArchiveNs || track.closedNs != nil || mayHaveEnded()
       return mayBeNew
         ? nil
         : Violation(
@@ -47,7 +47,7 @@ extension DeviceCheck {
     switch open.call.verb {
     case .pause: self.track?.paused += 1
     case .resume: self.track?.resumed += 1
-    case .close: self.track?.isClosed = true
+    case .close: self.track?.closedNs = nowNs
     default: break
     }
     guard DeviceCheck.activity.contains(open.call.verb) else { return nil }
@@ -64,7 +64,7 @@ extension DeviceCheck {
 
   /// A request was answered with `ERR illegal_state`.
   func wrongState(_ open: OpenCall, _ nowNs: Int64) -> Violation? {
-    guard let track, [.touch, .say, .set, .chat].contains(open.call.verb), !track.isClosed,
+    guard let track, [.touch, .say, .set, .chat].contains(open.call.verb), track.closedNs == nil,
       !mayHaveEnded(), nowNs < track.earliestEndNs
     else { return nil }
     return Violation(
@@ -116,7 +116,7 @@ extension DeviceCheck {
   private func counted(
     _ track: SessionTrack, _ kind: LockEvent.Kind, _ verb: LoadVerb, _ calls: Int, _ nowNs: Int64
   ) -> Violation? {
-    let events = track.events.count { $0.kind == kind && !$0.isIdle }
+    let events = track.count(kind)
     let unknown = loose.count { $0.call.verb == verb }
     if events < calls {
       return Violation(
@@ -140,11 +140,12 @@ extension DeviceCheck {
   private func mayHaveEnded() -> Bool { anyUnseen { $0.verb == .close } }
 
   /// Whether no event of the session can come any more.
-  var sessionIsReported: Bool { track?.isOver ?? true }
+  var sessionIsReported: Bool { track?.isReported ?? true }
 
   /// The moment by which its clocks have ended; nil if there is none to wait for.
   var sessionOverByNs: Int64? {
-    guard let track, !track.isOver else { return nil }
+    guard let track, !track.isReported else { return nil }
+    if track.isOver { return track.closedNs ?? track.latestArchiveNs }
     let looseNs = loose.lazy.filter { DeviceCheck.activity.contains($0.call.verb) }
       .map(\.triedNs).max()
     let extraNs = looseNs.map { max(0, $0 + 1_000_000_000 - track.answeredNs) } ?? 0

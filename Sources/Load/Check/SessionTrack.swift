@@ -16,7 +16,8 @@ struct SessionTrack: Sendable {
   /// The PAUSE and RESUME calls that were answered with OK.
   var paused = 0
   var resumed = 0
-  var isClosed = false
+  /// When CLOSE was answered; nil while no caller has closed it.
+  var closedNs: Int64?
 
   init(_ id: String, _ clocks: ShortClocks) {
     self.id = id
@@ -79,8 +80,16 @@ struct SessionTrack: Sendable {
     return nil
   }
 
-  /// Whether no further event can come.
-  var isOver: Bool { isClosed || events.last?.kind == .sessionArchived }
+  /// Whether no further event can be written.
+  var isOver: Bool { closedNs != nil || events.last?.kind == .sessionArchived }
+
+  /// The events that callers have made, of one kind.
+  func count(_ kind: LockEvent.Kind) -> Int { events.count { $0.kind == kind && !$0.isIdle } }
+
+  /// Whether all events that must come are there.
+  var isReported: Bool {
+    isOver && count(.sessionPaused) >= paused && count(.sessionResumed) >= resumed
+  }
 
   /// The moment from which on it can be abandoned, and that by which it is for certain.
   var earliestEndNs: Int64 { end(sentNs, clocks.abandonMs, -1) }
