@@ -237,6 +237,16 @@ struct PlantedTurnBugTests {
       ]
     ),
     (
+      "a place of a caller that has asked again is granted a turn, which keeps others waiting",
+      [
+        .call(.turn(1), 0, 4, .began(100, at: 2, (1, 1))),
+        .begin("a", .turn(2, .enqueue, wait: 1_000), 5),
+        .call(.inTurn(.done, 100, 3), 10, 14, .ended(seq: 2, left: 0)),
+        .end("a", 900, .busy(ahead: 0), triedMs: 800),
+        .call(.turn(4), 1_000, 1_004, .busy(ahead: 0)), .verdict(30_000),
+      ]
+    ),
+    (
       "a turn that was interrupted near its deadline has an event, or none",
       [
         .call(.turn(1), 0, 4, .began(100, at: 2, (1, 1))),

@@ -9,7 +9,8 @@ enum Sight {
   case call(LoadCall, Int64, Int64, LoadOutcome)
   /// A call that overlaps what follows: its begin, and its end by the same name.
   case begin(String, LoadCall, Int64)
-  case end(String, Int64, LoadOutcome, leavesLoose: Bool = false)
+  /// The end; `triedMs` is when its last try was sent, if that was not its first.
+  case end(String, Int64, LoadOutcome, leavesLoose: Bool = false, triedMs: Int64? = nil)
   case event(LockEvent, Int64, watch: Int = 1)
   /// An event's delivery to the group, by a request that was sent and answered at these moments.
   case delivery(LockEvent, Int64, Int64)
@@ -41,10 +42,10 @@ struct Story {
         call.invokedNs = atMs * 1_000_000
         open[name] = (check.began(call), atMs)
         violation = nil
-      case .end(let name, let atMs, let outcome, let leavesLoose):
+      case .end(let name, let atMs, let outcome, let leavesLoose, let triedMs):
         guard let call = open[name] else { preconditionFailure("no call \(name)") }
         violation = check.ended(
-          call.id, outcome, triedNs: call.atMs * 1_000_000, nowNs: atMs * 1_000_000,
+          call.id, outcome, triedNs: (triedMs ?? call.atMs) * 1_000_000, nowNs: atMs * 1_000_000,
           leavesLoose: leavesLoose)
       case .event(let event, let atMs, let watch):
         violation = check.reported(event, nowNs: atMs * 1_000_000, watch: watch)

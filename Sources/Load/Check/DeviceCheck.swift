@@ -57,6 +57,8 @@ package struct DeviceCheck: Sendable {
   private var isLinked = false
   /// When a TURN that waited was answered last.
   private(set) var waiterEndedNs: Int64 = .min
+  /// Until when a place that its caller has given up may still be granted a turn.
+  private(set) var strayGrantsUntilNs: Int64 = .min
 
   /// The observations, for a history that shows a violation.
   package internal(set) var history = CallHistory()
@@ -64,6 +66,9 @@ package struct DeviceCheck: Sendable {
   package internal(set) var unverifiable = 0
 
   package init() {}
+
+  /// How long a place of a caller that has gone may stay: it is passed over before that.
+  private static let strayGrantsNs: Int64 = 10_000_000_000
 
   // MARK: Observations
 
@@ -96,7 +101,12 @@ package struct DeviceCheck: Sendable {
     let ended = open[index]
     let judgement = judge(ended, outcome, triedNs, nowNs)
     open.remove(at: index)
-    if ended.call.waitMs > 0 { waiterEndedNs = nowNs }
+    if ended.call.waitMs > 0 {
+      waiterEndedNs = nowNs
+      if outcome == .unknown || triedNs != ended.call.invokedNs {
+        strayGrantsUntilNs = nowNs + DeviceCheck.strayGrantsNs
+      }
+    }
     if outcome == .unknown || leavesLoose {
       loose.append(LooseCall(call: ended.call, triedNs: triedNs))
     }
@@ -257,7 +267,7 @@ extension DeviceCheck {
       if let violation = accepted(open, atMs: nil, triedNs, nowNs) { return violation }
       if call.turn > 0 { return turnTouched(open, triedNs, nowNs) }
       return call.token == 0 ? nil : staleAccepted(open, nowNs)
-    case .held, .none, .stale, .busy: return rejected(open, outcome, nowNs)
+    case .held, .none, .stale, .busy: return rejected(open, outcome, triedNs, nowNs)
     case .wrongState, .overQuota, .refused:
       if call.message > 0 { chat.refused(call.message) }
       if case .overQuota(let limit) = outcome {
@@ -274,7 +284,7 @@ extension DeviceCheck {
   ]
 
   private mutating func rejected(
-    _ open: OpenCall, _ outcome: LoadOutcome, _ nowNs: Int64
+    _ open: OpenCall, _ outcome: LoadOutcome, _ triedNs: Int64, _ nowNs: Int64
   ) -> Violation? {
     let call = open.call
     let aboutSession = DeviceCheck.aboutSession.contains(call.verb)
@@ -286,7 +296,7 @@ extension DeviceCheck {
     if call.message > 0 { chat.refused(call.message) }
     if case .busy(let ahead) = outcome {
       noteWaiting(open, ahead, nowNs)
-      return busyWithoutTurn(open, nowNs)
+      return triedNs == call.invokedNs ? busyWithoutTurn(open, nowNs) : nil
     }
     if call.turn > 0 { return liveTurnRefused(open, nowNs) }
     guard let lease = surelyHeld(during: open, nowNs: nowNs) else { return nil }

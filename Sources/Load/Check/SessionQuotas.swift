@@ -1,5 +1,5 @@
-// Owns: the counts that quotas limit: the chats of a session, the live sessions of a user. Values; any
-// thread.
+// Owns: the counts that quotas limit: the chats of a session, the live sessions of a user. Values;
+// any thread.
 
 /// The chats that were added to a session, beside its first one.
 struct AddedChats: Sendable {

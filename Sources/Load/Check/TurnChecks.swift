@@ -78,9 +78,12 @@ extension DeviceCheck {
     return unanswered(index, nowNs)
   }
 
-  /// TURN was answered with BUSY.
+  /// TURN was answered with BUSY, at its first try.
   func busyWithoutTurn(_ open: OpenCall, _ nowNs: Int64) -> Violation? {
-    guard !anyUnseen(besides: open.id, { $0.verb == .turn }) else { return nil }
+    // A turn that was granted to a caller that waits, or has gone, counts as running.
+    guard !anyUnseen(besides: open.id, { $0.verb == .turn }), waiterEndedNs < open.call.invokedNs,
+      strayGrantsUntilNs < nowNs
+    else { return nil }
     for turn in turns.all {
       if let overNs = turn.lease.knownOverNs {
         if overNs > open.call.invokedNs { return nil }

@@ -50,7 +50,7 @@ final class LoadRun: VisitOwner {
 
   private(set) var watch: EventWatch?
   private var auditor: Auditor?
-  private var readers: [GroupReader] = []
+  private var readers: [GroupConsumer] = []
   private var monkey: ChaosMonkey?
   private let progress: ProgressLine
   private var signals: [SignalWatch] = []
@@ -123,7 +123,7 @@ final class LoadRun: VisitOwner {
     }
     occupied = slots.count
     if let group = options.group {
-      readers = (0..<GroupReader.count).map { _ in GroupReader(group, owner: self) }
+      readers = (0..<GroupConsumer.count).map { _ in GroupConsumer(group, owner: self) }
       for reader in readers { reader.connect() }
     }
     begin(nowNs)
@@ -431,7 +431,7 @@ final class LoadRun: VisitOwner {
 
 // MARK: - Events and figures
 
-extension LoadRun: EventWatchOwner, GroupReaderOwner, AuditorOwner {
+extension LoadRun: EventWatchOwner, GroupConsumerOwner, AuditorOwner {
   func eventReported(_ event: LockEvent, watch: Int, nowNs: Int64) {
     guard let number = number(event) else { return }
     auditor?.reported(number, event, watch: watch, nowNs: nowNs)

@@ -4,7 +4,7 @@
 internal import Loop
 
 /// The callbacks of a consumer.
-protocol GroupReaderOwner: AnyObject {
+protocol GroupConsumerOwner: AnyObject {
   var shop: CallerShop { get }
   var options: LoadOptions { get }
   func nextAddress() -> SocketAddress
@@ -17,7 +17,7 @@ protocol GroupReaderOwner: AnyObject {
 }
 
 /// A consumer of the group, which connects anew when its connection breaks.
-final class GroupReader: CallerOwner {
+final class GroupConsumer: CallerOwner {
   private enum State {
     case connecting, authenticating, reading, acknowledging, waiting
   }
@@ -26,7 +26,7 @@ final class GroupReader: CallerOwner {
   static let count = 2
   private static let waitMs: Int64 = 1_000
 
-  private unowned let owner: any GroupReaderOwner
+  private unowned let owner: any GroupConsumerOwner
   private let group: String
   private var connection: Caller?
   private var state = State.waiting
@@ -34,7 +34,7 @@ final class GroupReader: CallerOwner {
   private var askedNs: Int64 = 0
   private var pending: [LockEvent] = []
 
-  init(_ group: String, owner: any GroupReaderOwner) {
+  init(_ group: String, owner: any GroupConsumerOwner) {
     self.group = group
     self.owner = owner
     timer = LoopTimer(owner.shop.loop) { [unowned self] in connect() }
@@ -72,7 +72,8 @@ final class GroupReader: CallerOwner {
     askedNs = MonotonicTime.nowNs()
     let types = LockEvent.Kind.allCases.map(\.rawValue).joined(separator: ",")
     connection?.send(
-      Array("EVENTS * group=\(group) limit=500 wait=\(GroupReader.waitMs)ms types=\(types)\n".utf8))
+      Array(
+        "EVENTS * group=\(group) limit=500 wait=\(GroupConsumer.waitMs)ms types=\(types)\n".utf8))
   }
 
   func lineReceived(_ caller: Caller, _ line: Span<UInt8>) {
@@ -126,7 +127,7 @@ final class GroupReader: CallerOwner {
 
   /// Checks, now and then, whether it has waited too long.
   func look(_ nowNs: Int64) {
-    let limitNs = (owner.options.timeoutMs + GroupReader.waitMs) * 1_000_000
+    let limitNs = (owner.options.timeoutMs + GroupConsumer.waitMs) * 1_000_000
     guard state != .waiting, nowNs - askedNs > limitNs else { return }
     lost()
   }
