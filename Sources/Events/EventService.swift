@@ -57,6 +57,10 @@ package protocol RequestCaller: AnyObject {
   func holdForWait()
   /// Goes on after `hold`.
   func release()
+  /// The latest request, of a verb and a device, may take more steps: until `endStep` only those of
+  /// the same verb for other devices are taken.
+  func beginStep(verb: Int, _ device: String)
+  func endStep()
   /// Answers what is outstanding, then closes.
   func finish(_ reason: CloseReason)
 }

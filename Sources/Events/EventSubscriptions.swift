@@ -326,7 +326,7 @@ extension EventSubscriptions {
   private func read(_ number: UInt64, _ outcome: ScriptOutcome) {
     switch outcome {
     case .failed(let error): failed(number, error)
-    case .line(let line):
+    case .line(let line, _):
       let hasLost = line.elementsEqual(EventSubscriptions.nothingLeft)
       let isEmpty = hasLost || line.elementsEqual(EventSubscriptions.nothing)
       // A request that waits learns it at the end of its wait: callers that ignore it would ask

@@ -9,6 +9,9 @@ package struct RecordLine {
   package private(set) var bytes: [UInt8] = []
   /// How many values were corrupt.
   package private(set) var corruptCount = 0
+  /// How long after its latest change the session that is shown has its next deadline; nil if it
+  /// has none, or no session is shown.
+  package internal(set) var dueInMs: Int64?
   /// The corrupt values of the object that is being written, as JSON strings with commas.
   private var names: [UInt8] = []
 
@@ -22,6 +25,7 @@ package struct RecordLine {
     bytes.removeAll(keepingCapacity: true)
     names.removeAll(keepingCapacity: true)
     corruptCount = 0
+    dueInMs = nil
   }
 
   // MARK: The caller's and the worker's own parts

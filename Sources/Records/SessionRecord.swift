@@ -30,6 +30,7 @@ struct SessionRecord {
 
   /// Puts the record, braces included.
   func put(into line: inout RecordLine) {
+    line.dueInMs = stored.dueInMs(clocks)
     line.put("{\"session\":")
     line.put(id: session, .of("session"))
     line.put(",\"device\":")

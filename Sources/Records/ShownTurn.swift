@@ -17,6 +17,7 @@ struct ShownTurn {
   }
 
   func put(into line: inout RecordLine) {
+    line.dueInMs = stored.dueInMs(stored.clocks)
     line.put("{")
     TurnParts.put(members: reply[1].bytes, into: &line)
     line.put(",\"messages\":[")

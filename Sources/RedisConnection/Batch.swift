@@ -16,8 +16,10 @@ package struct Ticket: Sendable {
   /// How many ms after it is done the request's change has its first deadline; negative: it has
   /// none.
   package var dueInMs: Int64 = -1
-  /// The partition of that deadline.
+  /// The partition of its device.
   package var partition = 0
+  /// Whether the outcome goes to the next step of a request that takes several, not to its caller.
+  package var isStep = false
   /// How many bytes of its line count as kept for its caller.
   package var keptBytes = 0
 
@@ -77,8 +79,11 @@ package struct Batcher {
   ///
   /// Scripts with long replies are assumed to have them until it is known.
   private var replyBytes = Script.allCases.map { script in
-    [.get, .history, .listDevice, .chats, .events].contains(script) ? 1 << 18 : 0
+    Batcher.withLongReplies.contains(script) ? 1 << 18 : 0
   }
+  private static let withLongReplies: Set<Script> = [
+    .get, .history, .listDevice, .chats, .events, .recover, .recoverLatest, .changeState, .turn,
+  ]
   /// How many requests may share a call of each script, so that the replies are no more than that.
   private var mostRequests: [Int]
 

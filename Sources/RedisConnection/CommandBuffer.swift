@@ -117,8 +117,9 @@ package struct CommandBuffer: Sendable {
     write(other.count) { out in other.withUnsafeBufferPointer { out.put($0) } }
   }
 
-  /// Appends what another buffer holds.
+  /// Appends the words that another buffer holds.
   package mutating func encoded(_ other: CommandBuffer) {
+    wordCount += other.wordCount
     other.withBytes { bytes in
       write(bytes.count) { $0.put(bytes.assumingMemoryBound(to: UInt8.self)) }
     }

@@ -19,7 +19,8 @@ package protocol StoreOwner: AnyObject {
   ///
   /// Returns how many bytes the replies' lines take.
   func answered(_ batch: Batch, _ reply: RedisReply) -> Int
-  /// These requests have no reply; `mayBeDone` where Redis may have done them all the same.
+  /// These requests have no reply; `mayBeDone` where Redis may have done what changes something all
+  /// the same.
   func failed(_ tickets: [Ticket], _ error: RequestError, mayBeDone: Bool)
 }
 
@@ -36,6 +37,8 @@ package final class Store {
   let keys: StoreKeys
   package private(set) var redis: RedisConnection?
   private var batches: TurnBatches
+  /// The next steps of requests in batches, by the batch's sequence and the place in it.
+  private var steps: [UInt64: [Int: (ScriptOutcome) -> Void]] = [:]
   /// Where lines are made of what scripts give.
   var recordLine = RecordLine()
   /// Whether the log has a line of its own on the latest loss of the connection.
@@ -99,6 +102,50 @@ extension Store {
     assert(batch.isWhole, "a request for \(script.name) has too few words or too many")
   }
 
+  /// Adds the first step of a request that may take several to the turn's batch of its script,
+  /// behind its caller's earlier requests.
+  ///
+  /// `next` gets the outcome, exactly once.
+  package func enqueue(
+    _ query: ScriptQuery, _ ticket: Ticket, _ next: @escaping (ScriptOutcome) -> Void
+  ) {
+    guard let redis, redis.isReady else {
+      return next(.failed(RequestError(.unavailable, reason)))
+    }
+    var ticket = ticket
+    ticket.isStep = true
+    // Its request may have waited; the step begins now.
+    ticket.arrivedNs = loop.nowNs
+    ticket.partition = query.partitions[0].index
+    let batch = batches.batch(for: query.script, of: ConnectionID(packed: ticket.client))
+    steps[batch.sequence, default: [:]][batch.count] = next
+    batch.add(ticket, base: keys.baseWords[ticket.partition]) { $0.encoded(query.arguments) }
+    assert(batch.isWhole, "a request for \(query.script.name) has too few words or too many")
+  }
+
+  /// Gives the reply of a batch's request that is a step to the next one.
+  ///
+  /// Returns how many bytes the reply's line has.
+  package func goOn(_ place: Int, of batch: Batch, _ reply: RedisReply) -> Int {
+    var count = 0
+    guard let next = steps[batch.sequence]?[place] else { return count }
+    withOutcome(of: batch.script, reply) { outcome in
+      if case .line(let line, _) = outcome { count = line.count }
+      next(outcome)
+    }
+    return count
+  }
+
+  /// The requests of a batch have no reply.
+  private func fail(_ batch: Batch, _ error: RequestError, mayBeDone: Bool) {
+    let steps = steps.removeValue(forKey: batch.sequence) ?? [:]
+    owner?.failed(
+      batch.tickets.filter { !$0.isStep }, error,
+      mayBeDone: mayBeDone && !batch.script.isReadOnly)
+    for (_, next) in steps.sorted(by: { $0.key < $1.key }) { next(.failed(error)) }
+    batches.batcher.recycle(batch)
+  }
+
   /// Sends the turn's batches, as far as Redis may be given more now.
   package func endTurn() {
     guard let redis, redis.isReady else { return }
@@ -137,8 +184,7 @@ extension Store {
     guard (loop.nowNs - oldestNs) / 1_000_000 >= requestTimeoutMs * 4 / 5 else { return false }
     let error = RequestError(
       .unavailable, "Redis is behind with what it was asked; nothing was done")
-    owner?.failed(batch.tickets, error, mayBeDone: false)
-    batches.batcher.recycle(batch)
+    fail(batch, error, mayBeDone: false)
     return true
   }
 }
@@ -187,18 +233,17 @@ extension Store: RedisConnectionOwner {
   }
 
   package func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {
-    defer { batches.batcher.recycle(batch) }
     counters.redisTimesUs.add(Int(loop.nowNs - batch.sentNs) / 1_000)
     guard reply.kind == .array, reply.count == batch.count else {
       // Redis answered the whole batch with an error.
-      owner?.failed(batch.tickets, refusal(of: batch.script, reply.text), mayBeDone: false)
-      return
+      return fail(batch, refusal(of: batch.script, reply.text), mayBeDone: false)
     }
     batches.batcher.answered(batch, replyBytes: owner?.answered(batch, reply) ?? 0)
+    if !steps.isEmpty { steps[batch.sequence] = nil }
+    batches.batcher.recycle(batch)
   }
 
   package func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {
-    owner?.failed(batch.tickets, error(for: failure, batch.script), mayBeDone: true)
-    batches.batcher.recycle(batch)
+    fail(batch, error(for: failure, batch.script), mayBeDone: true)
   }
 }

@@ -12,7 +12,10 @@ package import Wire
 /// The outcome of a script call.
 package enum ScriptOutcome {
   /// Its reply line, without an end; good during the call.
-  case line(UnsafeBufferPointer<UInt8>)
+  ///
+  /// `dueInMs`: after a change, when the session that it shows has its next deadline, if there is
+  /// one.
+  case line(UnsafeBufferPointer<UInt8>, dueInMs: Int64? = nil)
   case failed(RequestError)
 }
 
@@ -94,13 +97,21 @@ extension Store {
     -> Value
   {
     guard reply.kind == .array else { return body(reply.bytes) }
+    return withMade(of: reply) { line, _ in body(line) }
+  }
+
+  /// Lends the line that a list stands for, and says when the session that it shows has its next
+  /// deadline.
+  private func withMade<Value>(
+    of reply: RedisReply, _ body: (UnsafeBufferPointer<UInt8>, Int64?) -> Value
+  ) -> Value {
     // Taken out while it is lent: who gets it may ask for the next one.
     var line = RecordLine()
     swap(&line, &recordLine)
     defer { swap(&line, &recordLine) }
     if !line.make(of: reply) { line.reset() }
     if line.corruptCount > 0 { noteCorrupt(line.corruptCount) }
-    return line.bytes.withUnsafeBufferPointer { body($0) }
+    return line.bytes.withUnsafeBufferPointer { body($0, line.dueInMs) }
   }
 
   /// Lends the outcome that an element of a script's reply is, or stands for.
@@ -108,7 +119,11 @@ extension Store {
     of script: Script, _ reply: RedisReply, _ body: (ScriptOutcome) -> Void
   ) {
     guard reply.kind == .array else { return body(outcome(of: script, text: reply.bytes)) }
-    withLine(of: reply) { body(outcome(of: script, $0)) }
+    withMade(of: reply) { line, dueInMs in
+      let outcome = outcome(of: script, line)
+      guard !script.isReadOnly, case .line = outcome else { return body(outcome) }
+      body(.line(line, dueInMs: dueInMs))
+    }
   }
 
   /// The outcome of a script whose reply is a text.

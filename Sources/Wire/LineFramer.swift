@@ -81,6 +81,11 @@ package struct LineFramer: Sendable {
     }
   }
 
+  /// Whether `held` is a line that was joined, and is to be taken.
+  package var hasJoinedLine: Bool {
+    if case .joinedLineRead = state { true } else { false }
+  }
+
   /// The memory that the beginning of a line takes.
   package var heldBytes: Int { held.capacity }
 

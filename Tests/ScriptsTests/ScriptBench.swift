@@ -210,6 +210,20 @@ final class ScriptBench {
   /// The line that a worker makes of what stands for one.
   static func line(_ reply: RedisAnswer) throws -> RedisAnswer {
     guard case .array = reply else { return reply }
+    return .text(String(decoding: try made(of: reply).bytes, as: UTF8.self))
+  }
+
+  /// Runs one request of a script that shows a session; gives the line as a worker makes it.
+  @discardableResult
+  func show(_ script: Script, _ arguments: String...) throws -> RecordLine {
+    let reply = try evaluate(script, keys: [base], arguments)
+    guard let shown = reply.items.first, case .array = shown else {
+      throw TestFailure("\(script.name): \(reply)")
+    }
+    return try ScriptBench.made(of: shown)
+  }
+
+  private static func made(of reply: RedisAnswer) throws -> RecordLine {
     let reader = ReplyReader()
     let bytes = resp(reply)
     let isTaken = bytes.withUnsafeBytes { reader.feed($0) }
@@ -217,7 +231,7 @@ final class ScriptBench {
     var isMade = false
     _ = reader.next { isMade = line.make(of: $0) }
     guard isTaken, isMade else { throw TestFailure("no line: \(reply)") }
-    return .text(String(decoding: line.bytes, as: UTF8.self))
+    return line
   }
 
   /// A reply as Redis sent it.

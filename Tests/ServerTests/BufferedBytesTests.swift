@@ -67,6 +67,7 @@ private final class Owner: ConnectionOwner {
 
   deinit { readBuffer.deallocate() }
 
+  func mayFollow(_ run: StepRun, _ line: UnsafeBufferPointer<UInt8>) -> Bool { true }
   func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {
     lineLengths.append(line.count)
     asked.append(connection.takeRequest())

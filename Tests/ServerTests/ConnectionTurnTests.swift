@@ -18,10 +18,16 @@ struct ConnectionTurnTests {
     var yieldedCount = 0
     var resumesCount = 0
     deinit { readBuffer.deallocate() }
+    /// Whether each line is a device of a request that goes on after its first step.
+    var takesSteps = false
     func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {
       let slot = connection.takeRequest()
       lines.append(String(decoding: line, as: UTF8.self))
+      if takesSteps { connection.beginStep(verb: 1, String(decoding: line, as: UTF8.self)) }
       Array("OK\n".utf8).withUnsafeBufferPointer { connection.answer(slot, $0) }
+    }
+    func mayFollow(_ run: StepRun, _ line: UnsafeBufferPointer<UInt8>) -> Bool {
+      run.allows(verb: 1, line)
     }
     func lineTooLong(_ connection: Connection, limitBytes: Int) {}
     func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {}
@@ -126,5 +132,31 @@ struct ConnectionTurnTests {
     #expect(owner.lines == wanted)
     #expect(turns == count / Connection.linesPerTurn)
     #expect(!connection.isQuiet, "the half line is forgotten")
+  }
+
+  @Test func `requests for other devices follow one that takes steps, and one for its own waits`()
+    throws
+  {
+    let bytes = Array("a\nb\nA\nb\n\nc\r\n".utf8)
+    for cut in 0...bytes.count {
+      let (loop, owner) = (try EventLoop(), Owner())
+      let (connection, peer) = try connect(loop, owner)
+      defer { close(peer) }
+      defer { connection.abort(.ended) }
+      owner.takesSteps = true
+      for part in [bytes[..<cut], bytes[cut...]] where !part.isEmpty {
+        #expect(write(peer, Array(part), part.count) == part.count)
+        connection.fileReady(.read)
+      }
+      #expect(owner.lines == ["a", "b"], "cut at \(cut)")
+      connection.endStep()
+      connection.resume()
+      #expect(owner.lines == ["a", "b"], "one of them goes on")
+      connection.endStep()
+      #expect(owner.resumesCount == 1)
+      connection.resume()
+      connection.fileReady(.read)
+      #expect(owner.lines == ["a", "b", "A", "b", "c"], "cut at \(cut)")
+    }
   }
 }

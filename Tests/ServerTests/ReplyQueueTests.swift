@@ -75,6 +75,7 @@ struct ConnectionTableTests {
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 1)
     var closedCount = 0
     deinit { readBuffer.deallocate() }
+    func mayFollow(_ run: StepRun, _ line: UnsafeBufferPointer<UInt8>) -> Bool { true }
     func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {}
     func lineTooLong(_ connection: Connection, limitBytes: Int) {}
     func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {}

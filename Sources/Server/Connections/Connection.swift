@@ -12,15 +12,17 @@ internal import Wire
 /// The shell of one client connection.
 final class Connection: FileWatchOwner, Subscriber {
   let id: ConnectionID
-  private unowned let owner: any ConnectionOwner
+  unowned let owner: any ConnectionOwner
   private let transport: Transport
   /// Whether the transport has yet to carry bytes.
   private var isShakingHands = true
   private var watch: FileWatch?
   private(set) var machine: ConnectionMachine
-  private var framer: LineFramer
+  var framer: LineFramer
   private(set) var replies = ReplyQueue()
   private var backlog = Backlog()
+  /// Its latest requests that may take more steps.
+  var steps = StepRun()
   private let lineBytesMax: Int
   private let longLineBytesMax: Int
   private let unreadBytesMax: Int
@@ -197,7 +199,7 @@ final class Connection: FileWatchOwner, Subscriber {
   /// ones.
   ///
   /// Not called for the usual request, which comes whole and whose reply is read: it keeps nothing.
-  private func account() {
+  func account() {
     let now =
       framer.heldBytes + backlog.bytes.capacity + (proxyHeader?.capacity ?? 0) + output.capacity
       + replies.heldBytes
@@ -284,7 +286,7 @@ extension Connection {
     owner.lineRefused(self, why)
   }
 
-  private func endLongLine() {
+  func endLongLine() {
     if hasLongLine { owner.longLineEnded(self) }
     hasLongLine = false
   }
@@ -307,12 +309,6 @@ extension Connection {
     }
   }
 
-  /// The large line is read, and the connection goes on.
-  func largeLineRead() {
-    endLongLine()
-    release()
-  }
-
   /// Takes lines until there are none, the connection is parked, or the turn's share is used up.
   private func take(_ chunk: UnsafeBufferPointer<UInt8>) {
     var at = 0
@@ -328,18 +324,10 @@ extension Connection {
       switch framer.next(in: bytes, at: &at) {
       case .line(let range):
         lineSinceMs = nil
-        owner.lineReceived(self, UnsafeBufferPointer(rebasing: chunk[range]))
+        if !take(line: UnsafeBufferPointer(rebasing: chunk[range])) { at = range.lowerBound }
       case .joinedLine:
         lineSinceMs = nil
-        guard framer.held.count <= Connection.largeLineBytes else {
-          let line = framer.takeJoinedLine()
-          account()
-          owner.largeLineReceived(self, line)
-          continue
-        }
-        framer.held.withUnsafeBufferPointer { owner.lineReceived(self, $0) }
-        framer.discardLine()
-        endLongLine()
+        takeJoinedLine()
       case .otherProtocol(let other):
         lineSinceMs = nil
         endLongLine()
@@ -363,6 +351,7 @@ extension Connection {
 
   /// Goes on where it was parked; reading from the socket waits until the backlog is done.
   func resume() {
+    if machine.takesRequests, framer.hasJoinedLine { takeJoinedLine() }
     while machine.takesRequests, !backlog.bytes.isEmpty {
       let chunk = backlog.bytes
       backlog.bytes = []

@@ -20,6 +20,8 @@ protocol ConnectionOwner: AnyObject {
   func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>)
   /// A line over `Connection.largeLineBytes` is there; call its `largeLineRead` when that was read.
   func largeLineReceived(_ connection: Connection, _ line: [UInt8])
+  /// Whether a line may be taken as a request while those of a run are under way.
+  func mayFollow(_ run: StepRun, _ line: UnsafeBufferPointer<UInt8>) -> Bool
   /// It has begun as another protocol's; nothing that it has sent may be taken for a request.
   func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol)
   /// A line was over its limit.

@@ -53,6 +53,17 @@ extension ServingLoop: ConnectionOwner {
     }
   }
 
+  func mayFollow(_ run: StepRun, _ line: UnsafeBufferPointer<UInt8>) -> Bool {
+    do throws(RequestError) {
+      try parser.parse(line.span)
+      let verb = try verbs.find(line.span, parser.verb)
+      guard let word = parser.words.first, !word.isQuoted else { return false }
+      return run.allows(verb: verb, line[word.range].prefix { $0 != UInt8(ascii: "/") })
+    } catch {
+      return false
+    }
+  }
+
   /// Counts a request during a drain, and refuses it in the drain's last part.
   private func shedIfDraining(_ connection: Connection) throws(RequestError) {
     if isStopping { connection.drainTally.requests += 1 }

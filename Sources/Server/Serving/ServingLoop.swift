@@ -274,7 +274,10 @@ extension ServingLoop: StoreOwner {
   func answered(_ batch: Batch, _ reply: RedisReply) -> Int {
     var replyBytes = 0
     for index in 0..<batch.count {
-      replyBytes += answerBatched(batch.tickets[index], batch, reply[index])
+      let ticket = batch.tickets[index]
+      replyBytes +=
+        ticket.isStep
+        ? store.goOn(index, of: batch, reply[index]) : answerBatched(ticket, batch, reply[index])
     }
     return replyBytes
   }
@@ -291,8 +294,9 @@ extension ServingLoop: StoreOwner {
     store.withOutcome(of: script, reply) { outcome in
       switch outcome {
       case .failed(let error): answer(ticket, error)
-      case .line(let line):
+      case .line(let line, let dueInMs):
         count = line.count
+        if let dueInMs { note(ticket.partition, dueInMs: dueInMs) }
         answerText(ticket, line, onlyReads: script.isReadOnly)
       }
     }
@@ -313,7 +317,8 @@ extension ServingLoop: StoreOwner {
 
   func failed(_ tickets: [Ticket], _ error: RequestError, mayBeDone: Bool) {
     for ticket in tickets {
-      if mayBeDone { noteDeadline(of: ticket) }
+      // What was done, and so the deadline, is not known.
+      if mayBeDone { note(ticket.partition, dueInMs: 0) }
       answer(ticket, error)
     }
   }

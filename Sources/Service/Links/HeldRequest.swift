@@ -20,13 +20,19 @@ struct HeldRequest {
   private let checksAccess: Bool
   private let ticket: Ticket
   private let onlyReads: Bool
+  /// Whether its first step is in a batch with others'.
+  private let isStep: Bool
   private let timeoutMs: Int64
   private var untilMs: Int64
 
   /// Begins; the caller of this initializer has to `end` it once.
   ///
-  /// `waits`: it may wait for long, and its caller's going away is to be noticed meanwhile.
-  init(_ call: borrowing Call, waits: Bool = false) throws(RequestError) {
+  /// With `device` its first step, about that, is in the turn's batch, and comes behind the
+  /// requests before it by its place there. `waits`: it may wait for long, and its caller's going
+  /// away is to be noticed meanwhile.
+  init(
+    _ call: borrowing Call, batchedFor device: String? = nil, waits: Bool = false
+  ) throws(RequestError) {
     context = call.context
     store = call.store
     caller = call.caller
@@ -35,10 +41,20 @@ struct HeldRequest {
     onlyReads = call.verb.rights == .read
     timeoutMs = call.shared.settings.requestTimeoutMs
     untilMs = call.ticket.arrivedNs / 1_000_000 + timeoutMs
+    isStep = device != nil
     try store.requireRedis()
-    if waits { caller.holdForWait() } else { caller.hold() }
-    // The steps must see what the caller's earlier requests did.
-    store.sendWaiting()
+    if let device {
+      caller.beginStep(verb: ticket.verb, device)
+    } else {
+      if waits { caller.holdForWait() } else { caller.hold() }
+      // The steps must see what the caller's earlier requests did.
+      store.sendWaiting()
+    }
+  }
+
+  /// Does the first step in the turn's batch of its script.
+  func enqueue(_ query: ScriptQuery, _ next: @escaping (ScriptOutcome) -> Void) {
+    store.enqueue(query, ticket, next)
   }
 
   /// The same request after a wait: its next step has the time of a request that comes now.
@@ -107,10 +123,10 @@ struct HeldRequest {
   /// Answers the caller, and lets it go on.
   func end(_ outcome: ScriptOutcome) {
     switch outcome {
-    case .line(let line): context.answerText(ticket, line, onlyReads: onlyReads)
+    case .line(let line, _): context.answerText(ticket, line, onlyReads: onlyReads)
     case .failed(let error): context.answer(ticket, error)
     }
-    caller.release()
+    if isStep { caller.endStep() } else { caller.release() }
   }
 
   /// The same, with a reply line that was made here.

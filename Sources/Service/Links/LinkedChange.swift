@@ -92,21 +92,22 @@ final class LinkedChange {
   /// did not need a moment later.
   private static let checksMax = 7
 
-  /// Does the first step; the caller's next request waits until the last one is done.
+  /// Does the first step; the caller's next request waits until the last one is done, unless it is
+  /// of the same verb for another device.
   ///
   /// `device` is that of the first word unless given; `dueInMs` as for `Call.run`.
   @discardableResult
   convenience init<Change: LinkingCall>(
-    _ call: borrowing Call, _ change: Change, device: String? = nil, dueInMs: Int64?
+    _ call: borrowing Call, _ change: Change, device: String? = nil, dueInMs: Int64? = nil
   ) throws(RequestError) {
     let device = device ?? String(decoding: call.device, as: UTF8.self)
-    self.init(try HeldRequest(call), change, device, dueInMs: dueInMs)
+    self.init(try HeldRequest(call, batchedFor: device), change, device, dueInMs: dueInMs)
   }
 
   /// The same for a request that has begun already; `end` gets the outcome in place of its caller.
   @discardableResult
   init<Change: LinkingCall>(
-    _ request: HeldRequest, _ change: Change, _ device: String, dueInMs: Int64?,
+    _ request: HeldRequest, _ change: Change, _ device: String, dueInMs: Int64? = nil,
     isSearch: Bool = false, end: ((ScriptOutcome) -> Void)? = nil
   ) {
     assert(change.ownsItsTexts, "\(change)")
@@ -120,29 +121,27 @@ final class LinkedChange {
       change.take(reservations)
       return ScriptQuery(change, at: Partition(of: device))
     }
-    ask(timeoutMs: nil)
+    let query = query(reservations)
+    request.enqueue(query) { [self] in asked(query.script, $0) }
   }
 
   private var store: Store { request.store }
 
-  private func ask(timeoutMs: Int64?) {
-    let query = query(reservations)
-    store.call(query, timeoutMs: timeoutMs) { [self] outcome in
-      if !reservations.all.isEmpty { Failpoint.linked.hit() }
-      guard case .line(let line) = outcome, line.starts(with: Array("MORE ".utf8)) else {
-        return finish(outcome)
-      }
-      let text = String(decoding: line, as: UTF8.self)
-      guard let ask = ReservationAsk(text, device: device) else {
-        return finish(.failed(store.refusal(of: query.script, text)))
-      }
-      guard asksLeft > 0 else {
-        let why = "the session is changed too often; nothing was done, retry"
-        return finish(.failed(RequestError(.overloaded, why)))
-      }
-      asksLeft -= 1
-      reserve(reservations.missing(ask), isLive: ask.isLive, checksLeft: LinkedChange.checksMax)
+  private func asked(_ script: Script, _ outcome: ScriptOutcome) {
+    if !reservations.all.isEmpty { Failpoint.linked.hit() }
+    guard case .line(let line, _) = outcome, line.starts(with: Array("MORE ".utf8)) else {
+      return finish(outcome)
     }
+    let text = String(decoding: line, as: UTF8.self)
+    guard let ask = ReservationAsk(text, device: device) else {
+      return finish(.failed(store.refusal(of: script, text)))
+    }
+    guard asksLeft > 0 else {
+      let why = "the session is changed too often; nothing was done, retry"
+      return finish(.failed(RequestError(.overloaded, why)))
+    }
+    asksLeft -= 1
+    reserve(reservations.missing(ask), isLive: ask.isLive, checksLeft: LinkedChange.checksMax)
   }
 
   // MARK: Reservations
@@ -253,7 +252,8 @@ final class LinkedChange {
   private func change() {
     Failpoint.reserved.hit()
     guard !request.isOver else { return giveUp() }
-    ask(timeoutMs: request.stepMs)
+    let query = query(reservations)
+    store.call(query, timeoutMs: request.stepMs) { [self] in asked(query.script, $0) }
   }
 
   // MARK: The end
@@ -267,15 +267,27 @@ final class LinkedChange {
   /// Answers, and settles the reservations: those of a change that was done are confirmed at once,
   /// so that they end as soon as the session does; all others are given back.
   private func finish(_ outcome: ScriptOutcome) {
-    if let dueInMs { request.context.note(Partition(of: device), dueInMs: dueInMs) }
     let isUnknown =
       if case .failed(let error) = outcome { error.code == .unknownOutcome } else { false }
+    noteDeadline(outcome, isUnknown: isUnknown)
     end(outcome)
     // What may have been done is for the reconciler to find.
     guard !isUnknown else { return }
     LinkCheck.run(
       store, reservations.all, isOwn: true, timeoutMs: store.requestTimeoutMs
     ) { _ in }
+  }
+}
+
+extension LinkedChange {
+  /// Notes when the change has its first deadline; at once if it may have been done, or was not
+  /// done but may have ended something on the way.
+  private func noteDeadline(_ outcome: ScriptOutcome, isUnknown: Bool) {
+    var ms: Int64? = isUnknown ? 0 : dueInMs.map { _ in 0 }
+    if case .line(let line, let shownMs) = outcome, line.starts(with: "OK".utf8) {
+      ms = [dueInMs, shownMs].compactMap(\.self).min()
+    }
+    if let ms { request.context.note(Partition(of: device), dueInMs: ms) }
   }
 }
 

@@ -147,8 +147,7 @@ package struct Call: ~Copyable {
   /// Sends the request to Redis within the turn's batch of its script.
   ///
   /// The first word is the device, and decides the partition. `dueInMs`: the time after which the
-  /// change has its first deadline; 0 where only Redis knows it, so that the partition is reaped
-  /// soon.
+  /// change has its first deadline, unless the reply shows a session, whose record says it.
   func run<Request: ScriptCall>(
     _ request: Request, dueInMs: Int64? = nil
   ) throws(RequestError) {
@@ -164,12 +163,10 @@ package struct Call: ~Copyable {
   /// The text of `reason=` is kept, if the verb takes it.
   func move(to state: SessionState) throws(RequestError) {
     let address = address
-    // Each state has other deadlines, and the partition is to look for them.
     try run(
       ChangeStateCall(
         device: address.device, session: address.session, verb: ArgumentText(verb.name),
-        to: ArgumentText(state.rawValue), reason: quoted(.reason), token: fence, req: req),
-      dueInMs: 0)
+        to: ArgumentText(state.rawValue), reason: quoted(.reason), token: fence, req: req))
   }
 
   /// Sends the request to Redis in a script call of its own, and its reply line to the caller.
@@ -178,7 +175,7 @@ package struct Call: ~Copyable {
     let (context, ticket) = (context, ticket)
     store.call(query) { outcome in
       switch outcome {
-      case .line(let line):
+      case .line(let line, _):
         context.answerText(ticket, line, onlyReads: query.script.isReadOnly)
       case .failed(let error): context.answer(ticket, error)
       }

@@ -31,12 +31,7 @@ struct NewSession {
   }
 }
 
-/// What OPEN and RECOVER ask for.
-struct NewSessionOptions {
-  let new: NewSession
-  /// When the first of its clocks does anything; nil if none runs.
-  let dueInMs: Int64?
-
+extension NewSession {
   /// From the options and the payload of OPEN or RECOVER; `user` is the user that it is linked to,
   /// nil without one.
   init(_ call: borrowing Call, user: String?) throws(RequestError) {
@@ -50,10 +45,9 @@ struct NewSessionOptions {
     for clock in SessionClock.allCases {
       if let ms = call.number(clock.option) { clocks[clock] = ms }
     }
-    dueInMs = NewSessionOptions.firstDue(clocks)
     let links: [LinkName] =
       (user.map { [.user($0)] } ?? []) + (call.option(.thread).map { [.thread($0)] } ?? [])
-    new = NewSession(
+    self.init(
       session: ArgumentText(id), thread: call.quoted(.thread) ?? ArgumentText("\"\(id)\""),
       clocks: ArgumentText(clocks.text),
       isFenced: call.option(.fenced)?.elementsEqual("yes".utf8) ?? false,
@@ -68,11 +62,5 @@ struct NewSessionOptions {
     let options: [OptionName] = [.name, .phase, .step] + OptionName.clocks + [.fenced]
     let names = options.filter { call.option($0) != nil }.map(\.text) + more
     return names.isEmpty ? nil : ArgumentText("[\"\(names.joined(separator: "\",\""))\"]")
-  }
-
-  private static func firstDue(_ clocks: SessionClocks) -> Int64? {
-    let warn = clocks[.warn]
-    let warned = [clocks[.idle], clocks[.life]].map { $0 > warn ? $0 - warn : $0 }
-    return (warned + [clocks[.abandon]]).filter { $0 > 0 }.min()
   }
 }

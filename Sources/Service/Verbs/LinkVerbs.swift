@@ -15,7 +15,7 @@ enum LinkVerb {
     let link = LinkCall(
       device: address.device.kept, session: address.session?.kept, kind: call[1].kept,
       ref: call[2].kept, token: call.fence, req: call.req)
-    try LinkedChange(call, link, dueInMs: nil)
+    try LinkedChange(call, link)
   }
 }
 

@@ -16,14 +16,12 @@ enum OpenVerb {
     summary: "Makes a session, now the device's current one; the payload's members are its fields.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
-    let options = try NewSessionOptions(
-      call, user: call.option(.user).map { _ in call.text(.user) })
-    let open = OpenCall(
-      device: call[0].kept, new: options.new, token: call.fence, req: call.req)
-    if options.new.links == nil {
-      try call.run(open, dueInMs: options.dueInMs)
+    let new = try NewSession(call, user: call.option(.user).map { _ in call.text(.user) })
+    let open = OpenCall(device: call[0].kept, new: new, token: call.fence, req: call.req)
+    if new.links == nil {
+      try call.run(open)
     } else {
-      try LinkedChange(call, open, dueInMs: options.dueInMs)
+      try LinkedChange(call, open)
     }
   }
 }

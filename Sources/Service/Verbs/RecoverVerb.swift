@@ -24,7 +24,7 @@ enum RecoverVerb {
       let recover = RecoverCall(
         device: address.device.kept, session: address.session?.kept,
         allowsArchived: call.text(.archived) == "yes", token: call.fence, req: call.req)
-      try LinkedChange(call, recover, dueInMs: 0)
+      try LinkedChange(call, recover)
       return
     }
     guard call.option(.archived) == nil else {
@@ -48,22 +48,23 @@ enum RecoverVerb {
 
   private static func recoverLatest(_ call: borrowing Call) throws(RequestError) {
     let (device, hint) = (call.text(0), call.text(.hint))
-    let options = try NewSessionOptions(call, user: try call.userOfRecovered())
+    let new = try NewSession(call, user: try call.userOfRecovered())
     var recover = RecoverLatestCall(
       device: call[0].kept, hint: call[.hint]?.kept, isElsewhere: false,
-      ignored: NewSessionOptions.ignored(call, more: call.payload == nil ? [] : ["payload"]),
-      new: options.new, token: call.fence, req: call.req)
+      ignored: NewSession.ignored(call, more: call.payload == nil ? [] : ["payload"]),
+      new: new, token: call.fence, req: call.req)
     let mark = call.option(.hint).flatMap { SessionID.mark(of: $0) }
     let isOfOther = mark.map { $0 != SessionID.mark(ofDevice: call.device) } ?? false
     let mayAsk = call.mayNameAllUsers
-    let request = try HeldRequest(call)
     guard let mark, isOfOther, mayAsk else {
-      LinkedChange(request, recover, device, dueInMs: 0, isSearch: true)
+      let request = try HeldRequest(call, batchedFor: device)
+      LinkedChange(request, recover, device, isSearch: true)
       return
     }
+    let request = try HeldRequest(call)
     HintSearch.run(request, hint, in: Partition(mark: mark)) { isElsewhere in
       recover.isElsewhere = isElsewhere
-      LinkedChange(request, recover, device, dueInMs: 0, isSearch: true)
+      LinkedChange(request, recover, device, isSearch: true)
     }
   }
 }

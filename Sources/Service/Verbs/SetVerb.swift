@@ -27,7 +27,7 @@ enum SetVerb {
     if change.user == nil {
       try call.run(change)
     } else {
-      try LinkedChange(call, change, dueInMs: nil)
+      try LinkedChange(call, change)
     }
   }
 }
@@ -74,7 +74,7 @@ private struct ChatChange {
   private func send(_ change: SetChatCall, triesLeft: Int) {
     let query = ScriptQuery(change, at: partition)
     request.store.call(query, timeoutMs: request.stepMs) { outcome in
-      guard case .line(let line) = outcome, line.starts(with: Array("MORE ".utf8)) else {
+      guard case .line(let line, _) = outcome, line.starts(with: Array("MORE ".utf8)) else {
         return request.end(outcome)
       }
       merge(Array(line.dropFirst("MORE ".utf8.count)), triesLeft: triesLeft - 1)

@@ -24,7 +24,8 @@ enum TurnVerb {
     let turn = try TurnCall(call)
     let (device, waitMs) = (call.text(0), call.number(.wait) ?? 0)
     guard waitMs > 0 || turn.settleMs > 0 else {
-      LinkedChange(try HeldRequest(call), turn, device, dueInMs: 0, isSearch: true)
+      let request = try HeldRequest(call, batchedFor: device)
+      LinkedChange(request, turn, device, dueInMs: turn.ttlMs, isSearch: true)
       return
     }
     let request = try HeldRequest(call, waits: true)
@@ -148,8 +149,8 @@ extension TurnCall {
       device: call[0].kept, policy: ArgumentText(policy.rawValue), agent: call[.agent]?.kept,
       lockTtl: LockLength(ms: max(ttlMs, settleMsMax, lockMs)), ttlMs: ttlMs,
       last: call.number(.last) ?? TurnVerb.lastDefault, messages: messages.map { .owned($0) },
-      ignored: NewSessionOptions.ignored(call), settleMs: settleMs,
-      new: NewSessionOptions(call, user: user, Members(options: call)).new,
+      ignored: NewSession.ignored(call), settleMs: settleMs,
+      new: NewSession(call, user: user, Members(options: call)),
       token: call.number(.token), req: call.req)
   }
 }

@@ -244,7 +244,7 @@ package final class WaitQueue {
   private func ask(_ number: UInt64) {
     guard let entry = entries[number] else { return }
     entry.request.ask(entry.ticket, loop.nowMs - entry.beganAtMs) { [unowned self] outcome in
-      guard case .line(let line) = outcome else {
+      guard case .line(let line, _) = outcome else {
         settle(number, outcome) { $0.failed() }
         // It may have a ticket or a grant, which are of no use now.
         if entry.request.waitMs > 0 { store.call(leaving(entry, isGone: true)) { _ in } }
@@ -272,7 +272,7 @@ package final class WaitQueue {
       preconditionFailure("a request that cannot settle")
     }
     finish(entry.begun, isOver, loop.nowMs - entry.beganAtMs) { [unowned self] outcome in
-      guard case .line(let line) = outcome else {
+      guard case .line(let line, _) = outcome else {
         return settle(number, outcome) { $0.failed() }
       }
       received(number, line)
@@ -283,7 +283,7 @@ package final class WaitQueue {
     guard let entry = entries[number] else { return }
     store.call(leaving(entry, isGone: isGone)) { [unowned self] outcome in
       note(Partition(of: entry.request.device), WaitQueue.grantMs)
-      guard case .line(let line) = outcome else {
+      guard case .line(let line, _) = outcome else {
         return settle(number, outcome) { $0.failed() }
       }
       let answer = line.elementsEqual("MINE".utf8) ? WaitAnswer.granted : .left
