@@ -1,20 +1,19 @@
-"""A function that adds a message to a device's conversation, if its agent owns the device.
+"""A function that answers a message of a device's conversation, one message at a time.
 
 Its connection outlives an invocation, as everything at module scope does while the platform keeps
 the process. In between the process may be frozen, and the connection may end unnoticed.
 """
 
-import json, os, re, select, socket, time
+import json, os, select, socket, time
+from urllib.parse import quote
 
 HOST, _, PORT = os.environ.get("LATCHKEY_TO", "127.0.0.1:5282").rpartition(":")
 SECRET = os.environ.get("LATCHKEY_SECRET")  # where workers require one
 AGENT = os.environ.get("LATCHKEY_AGENT", "scheduling")
 REPLY_S = float(os.environ.get("LATCHKEY_REPLY_S", "1"))  # more than --request-timeout
+WAIT_S = int(os.environ.get("LATCHKEY_WAIT_S", "5"))  # for the device's other messages
 IDLE_S = 60.0  # less than what a network between forgets, and than --idle-timeout
 TRIES = 3
-# Other bytes would break the request line; urllib.parse.quote(text, safe="") encodes any text.
-# A name has 512 bytes at most; the suffixes of req= need some of them.
-NAME = re.compile(r"[0-9A-Za-z._:@+%~!*'()-]{1,500}")
 AGAIN = {"unavailable", "unknown_outcome", "overloaded", "draining"}
 connection, replies, used_at = None, None, 0.0
 
@@ -35,7 +34,8 @@ def drop():
     connection = None
 
 
-def exchange(line):
+def exchange(line, wait_s=0):
+    connection.settimeout(REPLY_S + wait_s)
     connection.sendall(line.encode() + b"\n")
     reply = replies.readline()
     if not reply.endswith(b"\n"):
@@ -51,7 +51,6 @@ def connect():
     if connection and (is_idle or select.select([connection], [], [], 0)[0]):
         drop()
     if not connection:
-        # The time-out of reads too.
         connection = socket.create_connection((HOST, int(PORT)), REPLY_S)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         replies = connection.makefile("rb")
@@ -60,7 +59,7 @@ def connect():
             raise Answer(*answer)
 
 
-def ask(line):
+def ask(line, wait_s=0):
     """The body of an OK. Tries again while that can help, so a line may come twice."""
     global used_at
     is_unknown = False
@@ -68,7 +67,7 @@ def ask(line):
         time.sleep(0.1 * tried)
         try:
             connect()
-            word, rest = exchange(line)
+            word, rest = exchange(line, wait_s)
         except OSError as error:  # refused, reset, closed, or out of time
             is_unknown |= not isinstance(error, ConnectionRefusedError)
             drop()  # its next line would be the answer to this request
@@ -84,23 +83,25 @@ def ask(line):
     raise Unknown() if is_unknown else Answer("ERR", "unavailable no worker can serve")
 
 
+def reply(messages):
+    """Your agent: the message that answers the newest ones of the conversation."""
+    return {"role": "assistant", "text": f"You said: {messages[-1]['message']['text']}"}
+
+
 def handler(event, context=None):
     """`event` has an id that is the same when the platform sends it again, a device, a message."""
-    device, req = event["device"], event["id"]
-    if not all(NAME.fullmatch(str(name)) for name in (device, req)):
-        return {"status": "err", "detail": "device and id: 1 to 500 of what encodeURIComponent makes"}
+    # As encodeURIComponent does it: other bytes would break the request line.
+    device, req = (quote(event[key], safe="!*'()") for key in ("device", "id"))
     try:
-        # These two do the same each time: the agent's own lock is renewed, the session recovered.
-        lock = ask(f"LOCK {device} {AGENT} ttl=15m")
-        session = ask(f"RECOVER {device} token={lock['token']}")
-        place = f"{device}/{session['session']} token={lock['token']} req={req}"
-        said = ask(f"SAY {place} {json.dumps(event['message'])}")
-        return {"status": "said", "seq": said["seq"]}
+        options = f"agent={AGENT} wait={WAIT_S}s req={req}-turn"
+        turn = ask(f"TURN {device} {options} {json.dumps(event['message'])}", WAIT_S)
+        if turn["ttl_ms"] == 0:  # an earlier delivery has ended it, or it ran out with its function
+            return {"status": "over", "seq": turn["seq"]}
+        changes = json.dumps({"say": [reply(turn["messages"])]})
+        done = ask(f"DONE {device} turn={turn['turn']} last=yes req={req}-done {changes}")
+        return {"status": "answered", "seq": done["seq"]}
     except Answer as answer:
-        if answer.args[1].startswith("conflict "):
-            # An earlier delivery has said it, under another lock or in another session.
-            return {"status": "said"}
-        # Held by another agent, stale, an error: the same event may succeed later.
+        # Busy, held by another agent, stale, an error: the same event may succeed later.
         return {"status": answer.args[0].lower(), "detail": answer.args[1]}
     except Unknown:  # have the platform send the event again: what was done is not done twice
         return {"status": "unknown"}

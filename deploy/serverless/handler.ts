@@ -1,4 +1,4 @@
-// A function that adds a message to a device's conversation, if its agent owns the device.
+// A function that answers a message of a device's conversation, one message at a time.
 //
 // Its connection outlives an invocation, as everything at module scope does while the platform
 // keeps the process. In between the process may be frozen, and the connection may end unnoticed.
@@ -10,11 +10,9 @@ const [, host, port] = /^(.*):(\d+)$/.exec(process.env.LATCHKEY_TO ?? "127.0.0.1
 const secret = process.env.LATCHKEY_SECRET; // where workers require one
 const agent = process.env.LATCHKEY_AGENT ?? "scheduling";
 const replyMs = 1_000 * Number(process.env.LATCHKEY_REPLY_S ?? 1); // more than --request-timeout
+const waitS = Number(process.env.LATCHKEY_WAIT_S ?? 5); // for the device's other messages
 const idleMs = 60_000; // less than what a network between forgets, and than --idle-timeout
 const tries = 3;
-// Other bytes would break the request line; encodeURIComponent encodes any text. A name has 512
-// bytes at most; the suffixes of req= need some of them.
-const name = /^[0-9A-Za-z._:@+%~!*'()-]{1,500}$/;
 const again = ["unavailable", "unknown_outcome", "overloaded", "draining"];
 
 type Body = Record<string, any>;
@@ -38,11 +36,11 @@ function drop(): void {
   connection = undefined;
 }
 
-/** Waits for a line, or for the connection if none is sent, for replyMs at most. */
-function exchange(socket: net.Socket, line?: string): Promise<string> {
+/** Waits for a line, or for the connection if none is sent. */
+function exchange(socket: net.Socket, line?: string, ms = replyMs): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = "";
-    const timer = setTimeout(() => socket.destroy(new Error("out of time")), replyMs);
+    const timer = setTimeout(() => socket.destroy(new Error("out of time")), ms);
     const finish = (error?: Error) => {
       clearTimeout(timer);
       for (const name of ["connect", "data", "error", "close"]) socket.removeAllListeners(name);
@@ -77,13 +75,13 @@ async function connect(): Promise<net.Socket> {
 }
 
 /** The body of an OK. Tries again while that can help, so a line may come twice. */
-async function ask(line: string): Promise<Body> {
+async function ask(line: string, waitMs = 0): Promise<Body> {
   let isUnknown = false;
   for (let tried = 0; tried < tries; tried++) {
     await sleep(100 * tried);
     let reply: string;
     try {
-      reply = await exchange(await connect(), line);
+      reply = await exchange(await connect(), line, replyMs + waitMs);
     } catch (error) {
       if (error instanceof Answer) throw error;
       isUnknown ||= (error as NodeJS.ErrnoException).code !== "ECONNREFUSED";
@@ -101,22 +99,26 @@ async function ask(line: string): Promise<Body> {
   throw isUnknown ? new Unknown() : new Answer("ERR", "unavailable no worker can serve");
 }
 
+/** Your agent: the message that answers the newest ones of the conversation. */
+function answer(messages: Body[]): Body {
+  return { role: "assistant", text: `You said: ${messages.at(-1)?.message.text}` };
+}
+
 /** `event` has an id that is the same when the platform sends it again, a device, a message. */
 export async function handler(event: Body): Promise<Body> {
-  const { id, device, message } = event;
-  if (![id, device].every((text) => name.test(text)))
-    return { status: "err", detail: "device and id: 1 to 500 of what encodeURIComponent makes" };
+  // Other bytes would break the request line.
+  const [device, req] = [event.device, event.id].map(encodeURIComponent);
   try {
-    // These two do the same each time: the agent's own lock is renewed, the session recovered.
-    const { token } = await ask(`LOCK ${device} ${agent} ttl=15m`);
-    const { session } = await ask(`RECOVER ${device} token=${token}`);
-    const options = `token=${token} req=${id}`;
-    const said = await ask(`SAY ${device}/${session} ${options} ${JSON.stringify(message)}`);
-    return { status: "said", seq: said.seq };
+    const options = `agent=${agent} wait=${waitS}s req=${req}-turn`;
+    const said = JSON.stringify(event.message);
+    const turn = await ask(`TURN ${device} ${options} ${said}`, 1_000 * waitS);
+    // An earlier delivery has ended it, or it ran out with its function.
+    if (turn.ttl_ms === 0) return { status: "over", seq: turn.seq };
+    const changes = JSON.stringify({ say: [answer(turn.messages)] });
+    const done = await ask(`DONE ${device} turn=${turn.turn} last=yes req=${req}-done ${changes}`);
+    return { status: "answered", seq: done.seq };
   } catch (error) {
-    // An earlier delivery has said it, under another lock or in another session.
-    if (error instanceof Answer && error.message.startsWith("conflict ")) return { status: "said" };
-    // Held by another agent, stale, an error: the same event may succeed later.
+    // Busy, held by another agent, stale, an error: the same event may succeed later.
     if (error instanceof Answer) return { status: error.word.toLowerCase(), detail: error.message };
     // Have the platform send the event again: what was done is not done twice.
     if (error instanceof Unknown) return { status: "unknown" };

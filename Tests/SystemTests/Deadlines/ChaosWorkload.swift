@@ -37,6 +37,7 @@ final class ChaosWorkload: Sendable {
   let plan: Plan
   private let stopping = Shared(false)
   private let count = Shared(0)
+  private let renewed = Shared(0)
   private let unknown = Shared(0)
   private let threads: [Background<[CallRecord]>]
 
@@ -49,14 +50,16 @@ final class ChaosWorkload: Sendable {
     var random = Seeded(purpose)
     let holdings = Shared<[String: Holding]>([:])
     let sources = (0..<plan.threads).map { _ in random.fork() }
-    threads = sources.enumerated().map { [stopping, count, unknown] index, source in
+    threads = sources.enumerated().map { [stopping, count, renewed, unknown] index, source in
       Background {
         let client = ChaosClient(index, plan, source, holdings) { try connect(index, $0) }
         while !stopping.value {
-          let before = (client.doneCount, client.unknownCount)
+          let before = (client.doneCount, client.unknownCount, client.renewedCount)
           client.turn()
           let (done, lost) = (client.doneCount - before.0, client.unknownCount - before.1)
+          let again = client.renewedCount - before.2
           if done > 0 { count.update { $0 += done } }
+          if again > 0 { renewed.update { $0 += again } }
           if lost > 0 { unknown.update { $0 += lost } }
         }
         return client.calls
@@ -73,6 +76,12 @@ final class ChaosWorkload: Sendable {
   func awaitDone(_ more: Int, within limit: Duration = .seconds(20)) throws {
     let wanted = count.value + more
     try eventually("\(more) more changes", within: limit) { count.value >= wanted }
+  }
+
+  /// Waits until that many more renewals have been acknowledged.
+  func awaitRenewed(_ more: Int, within limit: Duration = .seconds(60)) throws {
+    let wanted = renewed.value + more
+    try eventually("\(more) more renewals", within: limit) { renewed.value >= wanted }
   }
 
   /// Ends the clients, each after its present call, and gives their calls.
@@ -94,6 +103,7 @@ private final class ChaosClient {
   private(set) var calls: [CallRecord] = []
   private(set) var unknownCount = 0
   private(set) var doneCount = 0
+  private(set) var renewedCount = 0
 
   init(
     _ index: Int, _ plan: ChaosWorkload.Plan, _ random: Seeded,
@@ -180,6 +190,7 @@ private final class ChaosClient {
     if reply == nil || reply?.code == "draining" { self.client = nil }
     if call.outcome == .unknown { unknownCount += 1 }
     if call.confirmed != nil { doneCount += 1 }
+    if call.confirmed?.renewed == true { renewedCount += 1 }
     if let confirmed = call.confirmed, let token = confirmed.token, let agent = confirmed.agent {
       let (device, holding) = (call.device, ChaosWorkload.Holding(agent: agent, token: token))
       holdings.update { $0[device] = holding }
