@@ -134,7 +134,8 @@ extension GrammarRow {
     GrammarRow(
       "LOCK", "wait", setup: locked, "LOCK D b", "wait=10s", probes: ["CLEAR D"], way: .waits),
     GrammarRow(
-      "HANDOFF", "return", setup: locked, "HANDOFF D a b", "return=5s", probes: ["HOLDER D"]),
+      "HANDOFF", "return", setup: locked, "HANDOFF D a b", "return=5s",
+      probes: ["UNLOCK D b", "LOCK D a"]),
   ]
 
   private static let sessions =
