@@ -23,12 +23,17 @@ extension RecordLine {
     case "chat_report" where reply.count == 6: ReportedChat(reply).put(into: &self)
     case "message" where reply.count == 2: PoppedMessage(reply).put(into: &self)
     case "holder" where reply.count == 7: ShownHolder(reply: reply).put(into: &self)
+    case "messages" where reply.count == 2: PoppedMessages(reply: reply).put(into: &self)
+    case "documents" where reply.count % 4 == 3:
+      StoredDocuments(reply, isPage: false).put(into: &self)
+    case "page" where reply.count % 4 == 3: StoredDocuments(reply, isPage: true).put(into: &self)
+    case "profile" where reply.count == 2: ShownProfile(reply: reply).put(into: &self)
     case "turn" where reply.count == 5: ShownTurn(reply).put(into: &self)
     case "done" where reply.count == 3: GivenMessages(reply: reply).put(into: &self)
     case "kept" where reply.count == 3: putKept(reply)
     case "list" where reply.count == 3: putList(reply)
     case "events" where reply.count % 4 == 3: putEvents(reply)
-    case "export" where reply.count == 6:
+    case "export" where reply.count == 7:
       if let error = SessionExport(reply).put(into: &self) { refuse(error) }
     default: return false
     }

@@ -6,8 +6,9 @@ internal import Wire
 
 /// EXPORT of a session.
 ///
-/// From an array: `export`, device, session, members and values in turn, and of each chat the
-/// entries, list by list, or null if its key is no list; and how many bytes the object may have.
+/// From an array: `export`, device, session, members and values in turn, of each chat the entries,
+/// list by list, or null if its key is no list, of each document key, revision, time, deadline or
+/// empty, and value; and how many bytes the object may have.
 struct SessionExport {
   private let reply: RedisReply
   private let stored: StoredSession
@@ -48,10 +49,11 @@ struct SessionExport {
     putMembers(into: &line)
     line.put(",\"chats\":[")
     for at in 0..<reply[4].count { putChat(at, into: &line) }
-    line.put("]")
+    line.put("],\"documents\":")
+    ExportedDocuments(reply: reply[5]).put(into: &line)
     line.putDamaged()
     line.put("}")
-    let most = reply[5].integer ?? 0
+    let most = reply[6].integer ?? 0
     guard line.bytes.count - before > most else { return nil }
     return RequestError(.tooLarge, "the session has more than \(most) bytes")
   }
@@ -156,6 +158,17 @@ struct SessionExport {
     line.put("]")
   }
 
+  /// Puts a chat's own limits, if it has any.
+  private func putLimits(_ limits: LentBytes?, _ chat: Int64, into line: inout RecordLine) {
+    guard let limits else { return }
+    let words = limits.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+    let most = words.count == 2 ? StoredNumber.parse(words[0]) : nil
+    line.put(",\"max_messages\":")
+    line.put(most.map { .known($0) } ?? .corrupt, .of("chats", chat, "max_messages"))
+    line.put(",\"full\":")
+    line.put(words.last?.elementsEqual("refuse".utf8) == true ? "\"refuse\"" : "\"trim\"")
+  }
+
   private func putChat(_ at: Int, into line: inout RecordLine) {
     let numbers = stored.chatNumbers?.list ?? []
     let chat = at < numbers.count ? numbers[at] : Int64(at + 1)
@@ -177,6 +190,7 @@ struct SessionExport {
     line.put(string: stored.value("n", ofChat: chat), .of("chats", chat, "name"))
     line.put(",\"config\":")
     line.put(json: stored.value("c", ofChat: chat), .of("chats", chat, "config"))
+    putLimits(stored.value("o", ofChat: chat), chat, into: &line)
     line.put(",\"messages\":")
     if reply[4][at].kind == .array {
       line.put("[")

@@ -75,7 +75,8 @@ struct SessionRecord {
     let rest = reply[reply.count - 4].bytes
     guard !rest.isEmpty else { return }
     let object = Array("{".utf8) + rest.dropFirst() + Array("}".utf8)
-    let isWhole = rest[0] == UInt8(ascii: ",") && LineJSON.isValue(object.span, depthMax: 4)
+    let depthMax = RequestParser.payloadDepthMaxDefault + 4
+    let isWhole = rest[0] == UInt8(ascii: ",") && LineJSON.isValue(object.span, depthMax: depthMax)
     if isWhole { line.put(rest) } else { line.damage(.of("reply")) }
   }
 

@@ -72,7 +72,8 @@ struct StoredMessage {
 /// first entries are not to be shown, whether there is more, whether the record does not say which
 /// chat is the current one, so that the first was taken, the numbers of the oldest and the newest
 /// message or null, whether messages behind the number that was asked for were dropped by a full
-/// chat, and the form's number.
+/// chat, the number at which the search for a role ended before its end or null, and the form's
+/// number.
 struct ChatHistory {
   private let reply: RedisReply
   /// How many entries there are.
@@ -107,6 +108,10 @@ struct ChatHistory {
     line.put(",\"last_seq\":")
     line.put(extra(5).integerIfAny.map { .known($0) } ?? .missing, .of("last_seq"))
     if extra(6).integer == 1 { line.put(",\"lost\":true") }
+    if let readTo = extra(7).integerIfAny {
+      line.put(",\"read_to\":")
+      line.put(readTo)
+    }
     line.putDamaged()
     line.put("}")
   }
@@ -158,6 +163,25 @@ struct PoppedMessage {
   func put(into line: inout RecordLine) {
     line.put("{")
     StoredMessage(reply[1].bytes).put(into: &line) { _, part in .of(part) }
+    line.putDamaged()
+    line.put("}")
+  }
+}
+
+/// The messages that POP removed, oldest first.
+///
+/// From an array: `messages`, and their entries.
+struct PoppedMessages {
+  let reply: RedisReply
+
+  func put(into line: inout RecordLine) {
+    line.put("{\"messages\":[")
+    for at in 0..<reply[1].count {
+      StoredMessages.put(reply[1][at], Int64(at), into: &line) { seq, place, part in
+        seq.map { .of("messages", $0, part) } ?? .of("messages.at", place, part)
+      }
+    }
+    line.put("]")
     line.putDamaged()
     line.put("}")
   }

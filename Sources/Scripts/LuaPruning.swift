@@ -88,7 +88,8 @@ extension LuaSource {
     return kept.reversed().flatMap { part, statements in
       let text = statements.flatMap(\.lines).flatMap { $0 + [UInt8(ascii: "\n")] }
       guard locals > localsMax, !statements.isEmpty else { return text }
-      return part.enclosing(text, needed)
+      // Another part may have the name of a statement that was left out, for something of its own.
+      return part.enclosing(text, needed.intersection(statements.flatMap(\.declared)))
     }
   }
 }

@@ -3,11 +3,13 @@
 
 /// One Lua script: an atomic operation, run by Redis.
 package enum Script: Int, CaseIterable, Sendable {
-  case lock, awaitLock, leaveLock, renew, unlock, handoff, seize, clear, holder
+  case lock, awaitLock, leaveLock, renew, unlock, handoff, seize, clear, holder, locksPage
   case turn, settleTurn, done, leaveTurn
   case open, get, set, touch, changeState, recover, recoverLatest, delete, listDevice
   case chat, switchChat, chats, getChat, setChat, deleteChat, reportChat
-  case say, history, pop, forget
+  case say, history, pop, forget, amend
+  case put, take, drop, keys, apply
+  case profile, setProfile, look
   case link, unlink, linkStatus, linkReserve, linkSettle, linkDone
   case linkPage, sessionPage, entry, digest, reportSession
   case export, `import`
@@ -107,7 +109,8 @@ package struct ScriptRow: Sendable {
   }
 
   /// A row for each script, in the order of its cases.
-  static let table: [ScriptRow] = locks + turns + sessions + chats + links + lists + events + upkeep
+  static let table: [ScriptRow] =
+    locks + turns + sessions + chats + documents + links + lists + events + upkeep
 
   private static let locks = [
     ScriptRow(.lock, PackageResources.lock_lua, .writes),
@@ -119,6 +122,7 @@ package struct ScriptRow: Sendable {
     ScriptRow(.seize, PackageResources.seize_lua, .writes),
     ScriptRow(.clear, PackageResources.clear_lua, .frees),
     ScriptRow(.holder, PackageResources.holder_lua, .reads),
+    ScriptRow(.locksPage, PackageResources.locks_page_lua, .reads),
   ]
 
   private static let turns = [
@@ -152,6 +156,18 @@ package struct ScriptRow: Sendable {
     ScriptRow(.history, PackageResources.history_lua, .reads, isOfSession: true, isTimeless: true),
     ScriptRow(.pop, PackageResources.pop_lua, .frees, isOfSession: true),
     ScriptRow(.forget, PackageResources.forget_lua, .frees, isOfSession: true),
+    ScriptRow(.amend, PackageResources.amend_lua, .writes, isOfSession: true),
+  ]
+
+  private static let documents = [
+    ScriptRow(.put, PackageResources.put_lua, .writes, isOfSession: true),
+    ScriptRow(.take, PackageResources.take_lua, .reads, isOfSession: true),
+    ScriptRow(.drop, PackageResources.drop_lua, .frees, isOfSession: true),
+    ScriptRow(.keys, PackageResources.keys_lua, .reads, isOfSession: true),
+    ScriptRow(.apply, PackageResources.apply_lua, .writes, isOfSession: true),
+    ScriptRow(.profile, PackageResources.profile_lua, .reads, isTimeless: true),
+    ScriptRow(.setProfile, PackageResources.set_profile_lua, .writes),
+    ScriptRow(.look, PackageResources.look_lua, .reads, isOfSession: true, isTimeless: true),
   ]
 
   private static let links = [

@@ -22,10 +22,12 @@ enum ScriptRights {
   /// All other commands that the scripts have.
   private static let commands: Set<String> = [
     "DEL", "EXISTS", "GET", "HDEL", "HGET", "HGETALL", "HINCRBY", "HKEYS", "HLEN", "HMGET", "HSET",
-    "LINDEX", "LLEN", "LRANGE", "LREM", "LTRIM", "MGET", "MSET", "PERSIST", "PEXPIRE", "PEXPIREAT",
+    "LINDEX", "LLEN", "LRANGE", "LREM", "LSET", "LTRIM", "MGET", "MSET", "PERSIST", "PEXPIRE",
+    "PEXPIREAT",
     "RPOP", "RPUSH", "SADD", "SCARD", "SET", "SISMEMBER", "SMEMBERS", "SREM", "XACK", "XADD",
     "XCLAIM", "XLEN", "XPENDING", "XRANGE", "XREVRANGE", "XTRIM", "ZADD", "ZCARD", "ZRANGE",
-    "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZRANK", "ZREM", "ZREMRANGEBYSCORE", "ZREVRANGEBYLEX", "ZSCORE",
+    "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZRANK", "ZREM", "ZREMRANGEBYLEX", "ZREMRANGEBYSCORE",
+    "ZREVRANGEBYLEX", "ZSCORE",
   ]
 
   /// The Lua function that returns the first command of a script and its parts to which the user

@@ -213,6 +213,8 @@ package struct ScriptConstants: Hashable, Sendable {
   package var messagesMax = 1_000
   /// The most callers that wait for one device.
   package var waitingMax = 10_000
+  /// The most documents of a session.
+  package var documentsMax = 10_000
   /// The most fields of a session.
   package var fieldsMax = 128
   /// The most links of a session.
@@ -232,6 +234,7 @@ package struct ScriptConstants: Hashable, Sendable {
     local REQ_KEEP_MS, EVENTS_MAX, AGENTS_MAX = \(reqKeepMs), \(eventsMax), \(agentsMax)
     local SESSIONS_MAX, CHATS_MAX, MESSAGES_MAX = \(sessionsMax), \(chatsMax), \(messagesMax)
     local FIELDS_MAX, LINKS_MAX, WAITING_MAX = \(fieldsMax), \(linksMax), \(waitingMax)
+    local DOCUMENTS_MAX = \(documentsMax)
     local LINK_BYTES_MAX = \(ScriptConstants.linkBytesMax)
     local EVENT_BYTES_MAX, EVENT_SHARE_MAX = \(eventBytesMax), \(eventBytesMax / 16)
     local ATTEND_BYTES, GROUP_KEEP_MS = \(attendBytes), \(groupKeepMs)

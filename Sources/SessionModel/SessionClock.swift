@@ -18,7 +18,7 @@ package enum SessionClock: String, CaseIterable, Sendable {
     package let summary: String
 
     /// As a caller writes it, such as `30m`.
-    package var defaultText: String { "\(length)\(unit.rawValue)" }
+    package var defaultText: String { length == 0 ? "0" : "\(length)\(unit.rawValue)" }
     package var defaultMs: Int64 { length * unit.ms }
 
     fileprivate init(
@@ -52,7 +52,7 @@ package enum SessionClock: String, CaseIterable, Sendable {
     case .archive: Row(7, .days, "An abandoned session is archived after this.")
     case .life:
       Row(
-        24, .hours,
+        0, .hours,
         "A session expires so long after it was opened, or recovered from being abandoned.")
     case .keep:
       Row(

@@ -93,12 +93,21 @@ package struct Settings: Sendable, Equatable {
   package var chatsMax = 20
   /// The most messages of a chat; the oldest go.
   package var messagesMax = 1_000
+  /// How long a profile is kept after its latest write.
+  package var profileKeepMs: Int64 = 7_776_000_000
+  /// The most documents of a session.
+  package var documentsMax = 10_000
+  /// The most bytes of what is stored in one piece: a field, a message, a document, a chat's
+  /// configuration.
+  package var valueBytesMax = 256 << 10
   /// The most fields of a session.
   package var fieldsMax = 128
   /// The most live sessions that are linked to one user.
   package var userSessionsMax = 10
   /// The most bytes of a session as JSON, which EXPORT gives and IMPORT takes.
   package var recordBytesMax = 16 << 20
+  /// The most bytes of the documents that one TAKE gives: the largest value has room.
+  package var documentsReplyBytesMax: Int { max(16 << 20, valueBytesMax) }
   /// The longest line of IMPORT: what EXPORT gave has to fit beside the verb and its options, a
   /// token and a request id among them.
   package var importLineBytesMax: Int { recordBytesMax + 1_024 }
@@ -163,14 +172,32 @@ extension Settings {
   /// A line takes twice its length while it comes and is served, and others are to have as much. A
   /// default is raised; a setting that is too small is refused.
   package mutating func makeRoom(isGiven: (Setting) -> Bool) throws(SettingError) {
+    func isSet(_ flag: String) -> Bool {
+      Settings.table.contains { $0.flag == flag && isGiven($0) }
+    }
+    if isSet("--max-value") { try makeRoomForValues(isLineGiven: isSet("--max-line")) }
     let least = 4 * max(lineBytesMax, recordBytesMax)
     guard bufferedBytesMax < least else { return }
-    guard Settings.table.contains(where: { $0.flag == "--max-buffered" && isGiven($0) }) else {
+    guard isSet("--max-buffered") else {
       bufferedBytesMax = least
       return
     }
     throw SettingError(
       "--max-buffered has to be at least four times --max-line and --max-record, "
         + "\(SettingText.bytes(least)); it is \(SettingText.bytes(bufferedBytesMax))")
+  }
+
+  /// A line has to hold the largest value that was asked for, beside a verb, an address, options
+  /// and escapes.
+  private mutating func makeRoomForValues(isLineGiven: Bool) throws(SettingError) {
+    let least = valueBytesMax + (64 << 10)
+    guard lineBytesMax < least else { return }
+    guard isLineGiven else {
+      lineBytesMax = least
+      return
+    }
+    throw SettingError(
+      "--max-line has to be at least --max-value and 64KiB more, \(SettingText.bytes(least)); "
+        + "it is \(SettingText.bytes(lineBytesMax))")
   }
 }

@@ -171,6 +171,20 @@ extension Settings {
         "--max-messages", .sessions, default: "1000",
         "The most messages of a chat; the oldest go."),
       1...1_000_000, \.messagesMax),
+    .duration(
+      .init(
+        "--profile-keep", .sessions, default: "90d",
+        "How long the profile of a user, or of another link, is kept after its latest write."),
+      1_000...tenYearsMs, \.profileKeepMs),
+    .count(
+      .init("--max-documents", .sessions, default: "10000", "The most documents of a session."),
+      1...1_000_000, \.documentsMax),
+    .bytes(
+      .init(
+        "--max-value", .sessions, default: "256KiB",
+        "The most bytes of a field, a message, a document or a chat's configuration. --max-line "
+          + "has to be 64KiB more at least, and its default is raised."),
+      1_024...16_777_216, \.valueBytesMax),
     .count(
       .init("--max-fields", .sessions, default: "128", "The most fields of a session."),
       1...1_000, \.fieldsMax),

@@ -29,10 +29,14 @@ enum ASCII {
   static func isLetter(_ byte: UInt8) -> Bool { (byte | 0x20) &- UInt8(ascii: "a") < 26 }
 
   /// The bytes of an option's key.
-  static func isKeyByte(_ byte: UInt8) -> Bool { isLetter(byte) || byte == underscore }
+  static func isKeyByte(_ byte: UInt8) -> Bool {
+    isLetter(byte) || byte == underscore || byte == UInt8(ascii: "-")
+  }
 
   /// The bytes of a verb.
-  static func isVerbByte(_ byte: UInt8) -> Bool { isKeyByte(byte) || isDigit(byte) }
+  static func isVerbByte(_ byte: UInt8) -> Bool {
+    isLetter(byte) || byte == underscore || isDigit(byte)
+  }
 
   static func lowercased(_ byte: UInt8) -> UInt8 { isLetter(byte) ? byte | 0x20 : byte }
 

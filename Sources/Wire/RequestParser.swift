@@ -23,11 +23,17 @@ package struct RequestParser: ~Copyable {
   /// The JSON object or array at the end of the line.
   package private(set) var payload: Range<Int>?
 
+  /// The JSON string that ends a line of the string verb: it may be a value and no word.
+  ///
+  /// Behind an option it is none of the words.
+  package private(set) var lastString: Token?
+
   private let wordsMax: Int
   private let optionsMax: Int
   /// The limits of a payload, by the line, its verb and its words.
   package typealias PayloadLimits = (Span<UInt8>, Range<Int>, [Token]) -> JSONLimits
   private let limits: PayloadLimits
+  private let stringVerb: StaticString
   /// Whether the line has characters that only a JSON string may have.
   private var hasHighControls = false
 
@@ -37,12 +43,15 @@ package struct RequestParser: ~Copyable {
   }
 
   /// Makes a parser with other limits.
+  ///
+  /// The payload of `stringVerb`, in any case, may be a string.
   package init(
     wordsMax: Int, optionsMax: Int = Self.optionsMaxDefault,
-    limits: @escaping PayloadLimits = { _, _, _ in .usual }
+    stringVerb: StaticString = "", limits: @escaping PayloadLimits = { _, _, _ in .usual }
   ) {
     self.wordsMax = wordsMax
     self.optionsMax = optionsMax
+    self.stringVerb = stringVerb
     self.limits = limits
     words.reserveCapacity(Self.wordsMaxDefault)
     options.reserveCapacity(Self.optionsMaxDefault)
@@ -53,6 +62,7 @@ package struct RequestParser: ~Copyable {
     words.removeAll(keepingCapacity: true)
     options.removeAll(keepingCapacity: true)
     payload = nil
+    lastString = nil
     try LineText.refuseByteOrderMark(line)
     do { hasHighControls = try LineText.check(line) } catch { throw LineText.error(error) }
     try checkEnds(line)
@@ -93,6 +103,10 @@ package struct RequestParser: ~Copyable {
       return try parsePayload(line, from: start)
     case ASCII.quote:
       let word = try quotedToken(line, from: start)
+      if word.end + 1 == line.count, CaseInsensitive.equal(line, verb, stringVerb) {
+        lastString = word
+        if !options.isEmpty { return word.end + 1 }
+      }
       try appendWord(word, of: line)
       return word.end + 1
     default:

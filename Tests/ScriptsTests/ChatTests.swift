@@ -21,11 +21,11 @@ struct ChatTests {
 
   private func say(_ count: Int) throws -> Int {
     let messages = String(repeating: "0 2 {}", count: count)
-    return try bench.run(.say, "d", "S", "", messages, "", "").int("seq")
+    return try bench.run(.say, "d", "S", "", messages, "", "", "", "", "", "").int("seq")
   }
 
   private func history(after: String, _ limit: Int) throws -> (seqs: [Int], more: Bool) {
-    let reply = try bench.run(.history, "d", "S", "", after, "\(limit)")
+    let reply = try bench.run(.history, "d", "S", "", after, "", "", "", "\(limit)")
     guard let messages = reply.body["messages"] as? [[String: Any]],
       let more = reply.body["more"] as? Bool
     else { throw TestFailure("no history: \(reply.raw)") }
@@ -35,7 +35,7 @@ struct ChatTests {
   /// Compares every page of up to 3 messages with the model.
   private func compare(_ seqs: [Int], latest: Int) throws {
     for after in [latest + 1, latest + 2] {
-      let reply = try bench.run(.history, "d", "S", "", "\(after)", "3")
+      let reply = try bench.run(.history, "d", "S", "", "\(after)", "", "", "", "3")
       #expect(reply.raw == "STALE {\"seq\":\(latest)}")
     }
     for after in 0...latest {
@@ -58,7 +58,7 @@ struct ChatTests {
     for _ in 0..<60 {
       if Int.random(in: 0..<3, using: &random) == 0 {
         for _ in 0..<Int.random(in: 1...4, using: &random) {
-          let word = try bench.run(.pop, "d", "S", "", "", "").word
+          let word = try bench.run(.pop, "d", "S", "", "", "", "", "").word
           #expect(word == (seqs.popLast() == nil ? "NONE" : "OK"))
         }
       } else {
@@ -90,7 +90,7 @@ struct ChatTests {
     let before = try bench.redis.command("HGETALL", key).items.compactMap(\.string)
     try bench.redis.command("RENAME", key + "/1", key + "/aside")
     try bench.redis.command("SET", key + "/1", "no list")
-    let reply = try bench.run(.say, "d", "S", "", "4 user2 {}", "", "")
+    let reply = try bench.run(.say, "d", "S", "", "4 user2 {}", "", "", "", "", "", "")
     #expect(reply.raw.hasPrefix("ERR internal "))
     #expect(try bench.redis.command("HGETALL", key).items.compactMap(\.string) == before)
     try bench.redis.command("RENAME", key + "/aside", key + "/1")

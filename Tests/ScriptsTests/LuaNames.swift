@@ -13,7 +13,8 @@ struct LuaNames {
   private(set) var parameters: [[String]] = []
 
   static let builtins: Set<String> = [
-    "assert", "error", "ipairs", "math", "next", "pairs", "pcall", "redis", "select", "string",
+    "assert", "cjson", "error", "ipairs", "math", "next", "pairs", "pcall", "redis", "select",
+    "string",
     "table", "tonumber", "tostring", "type", "unpack",
   ]
 

@@ -12,7 +12,8 @@ struct LuaPartTests {
   private static let constants = ScriptBench.constants
   private static let given: Set<String> = [
     "REQ_KEEP_MS", "EVENTS_MAX", "AGENTS_MAX", "SESSIONS_MAX", "CHATS_MAX", "MESSAGES_MAX",
-    "FIELDS_MAX", "LINKS_MAX", "WAITING_MAX", "LINK_BYTES_MAX", "CLOCKS", "GENERATION",
+    "FIELDS_MAX", "DOCUMENTS_MAX", "LINKS_MAX", "WAITING_MAX", "LINK_BYTES_MAX", "CLOCKS",
+    "GENERATION",
     "EVENT_BYTES_MAX", "EVENT_SHARE_MAX", "ATTEND_BYTES", "GROUP_KEEP_MS",
   ]
 

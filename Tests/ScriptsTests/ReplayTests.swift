@@ -76,22 +76,22 @@ struct ReplayTests {
     #expect(try bench.run(.open, open).raw.contains(value))
     let recover = ["d", "", "", "", "T", "\"t\"", clocks, "no", "", "", "", "", "l f"]
     #expect(try bench.run(.recoverLatest, recover).string("how") == "latest")
-    try bench.run(.chat, "d", "", "\"two\"", "", "", "c f")
+    try bench.run(.chat, "d", "", "\"two\"", "", "", "", "c f")
     let costs = ["o", "l", "c"].map { "\(bench.base):req:d/\($0)" }
     for key in costs {
       #expect(try bench.redis.command("MEMORY", "USAGE", key).int ?? .max < 1_024)
     }
-    try bench.run(.set, "d", "", "4 name5 \"new\"", "", "", "", "", "")
+    try bench.run(.set, "d", "", "4 name5 \"new\"", "", "", "", "", "", "")
     let again = try bench.run(.open, open)
     #expect(try again.string("name") == "new" && again.int("rev") == 3 && again.int("chats") == 2)
     let found = try bench.run(.recoverLatest, recover)
     #expect(try found.string("how") == "latest" && found.int("rev") == 3)
-    #expect(try bench.run(.chat, "d", "", "\"two\"", "", "", "c f").string("name") == "two")
+    #expect(try bench.run(.chat, "d", "", "\"two\"", "", "", "", "c f").string("name") == "two")
     #expect(try bench.run(.get, "d", "").int("rev") == 3, "nothing was done again")
     try bench.run(.delete, "d", "", "", "")
     #expect(try bench.run(.open, open).raw == "NONE")
     #expect(try bench.run(.recoverLatest, recover).raw == "NONE")
-    #expect(try bench.run(.chat, "d", "", "\"two\"", "", "", "c f").raw == "NONE")
+    #expect(try bench.run(.chat, "d", "", "\"two\"", "", "", "", "c f").raw == "NONE")
     #expect(try bench.events().map(\.kind) == ["session.opened", "session.deleted"])
   }
 

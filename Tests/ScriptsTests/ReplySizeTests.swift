@@ -17,7 +17,8 @@ struct ReplySizeTests {
     try bench.run(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "")
     let message = "{\"t\":\"\(Self.text)\"}"
     for _ in 0..<messages {
-      try bench.run(.say, "d", "S", "", "0 \(message.utf8.count) \(message)", "", "")
+      try bench.run(
+        .say, "d", "S", "", "0 \(message.utf8.count) \(message)", "", "", "", "", "", "")
     }
     return bench
   }
@@ -31,10 +32,16 @@ struct ReplySizeTests {
 
   @Test func `a page of HISTORY ends when it has grown large`() throws {
     let bench = try openLarge(40)
-    #expect(try seqs(bench.run(.history, "d", "S", "", "", "100")) == (Array(9...40), true))
-    #expect(try seqs(bench.run(.history, "d", "S", "", "0", "100")) == (Array(1...32), true))
-    #expect(try seqs(bench.run(.history, "d", "S", "", "8", "100")) == (Array(9...40), false))
-    #expect(try seqs(bench.run(.history, "d", "S", "", "30", "100")) == (Array(31...40), false))
+    #expect(
+      try seqs(bench.run(.history, "d", "S", "", "", "", "", "", "100")) == (Array(9...40), true))
+    #expect(
+      try seqs(bench.run(.history, "d", "S", "", "0", "", "", "", "100")) == (Array(1...32), true))
+    #expect(
+      try seqs(bench.run(.history, "d", "S", "", "8", "", "", "", "100")) == (Array(9...40), false))
+    #expect(
+      try seqs(bench.run(.history, "d", "S", "", "30", "", "", "", "100")) == (
+        Array(31...40), false
+      ))
   }
 
   @Test func `a call whose replies have grown large does and answers nothing more`()
@@ -42,7 +49,7 @@ struct ReplySizeTests {
   {
     let bench = try openLarge(32)
     let keys = Array(repeating: bench.base, count: 18)
-    let requests = (0..<18).flatMap { _ in ["d", "S", "", "", "100"] }
+    let requests = (0..<18).flatMap { _ in ["d", "S", "", "", "", "", "", "100"] }
     let words = try bench.call(.history, keys: keys, requests).items.map {
       try ScriptReply($0.string ?? "").raw.split(separator: " ").prefix(2).joined(separator: " ")
     }

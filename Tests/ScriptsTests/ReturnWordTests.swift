@@ -120,6 +120,7 @@ struct ReturnWordTests {
       script: .holder, before: byA + [Step(.handoff, "d", "a", "b", hour, "", "{}", "", "")],
       request: ["d"], word: "OK", names: ["agent", "ttl_ms", "acquired_at", "note", "waiting"]),
     Way(script: .holder, request: ["d"], word: "NONE"),
+    Way(script: .locksPage, before: byA, request: ["", "", "5"], word: "OK"),
     Way(script: .events, request: ["d", "0-0", "10"], word: "OK", names: ["events"]),
     Way(
       script: .events, before: byA + [Step(.seize, "d", "b", hour, "")],

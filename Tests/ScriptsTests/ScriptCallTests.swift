@@ -15,7 +15,7 @@ import Testing
 struct ScriptCallTests {
   /// A call of each script, with a value in each property.
   static var calls: [any ScriptCall] {
-    locks + turns + sessions + chats + links + events + upkeep
+    locks + turns + sessions + chats + documents + links + events + upkeep
   }
   static var scripts: [Script] { calls.map { type(of: $0).script } }
 
@@ -38,6 +38,7 @@ struct ScriptCallTests {
       SeizeCall(device: "d", agent: "a", ttl: LockLength(ms: 60_000), req: "r"),
       ClearCall(device: "d", req: "r"),
       HolderCall(device: "d"),
+      LocksPageCall(from: "d", agent: "a", limit: 5),
     ]
   }
 
@@ -49,7 +50,9 @@ struct ScriptCallTests {
         waitedMs: 1, settleMs: 1, new: new, reserved: " user/u ", token: 7, req: "r"),
       SettleTurnCall(device: "d", begun: "s 1 20 7 ,", isOver: true, waitedMs: 1, keptAs: "r"),
       DoneCall(
-        device: "d", turn: 7, seen: 1, isLast: true, messages: "0 2 {}", members: "", req: "r"),
+        device: "d", turn: 7, seen: 1, isLast: true, messages: "0 2 {}", members: "",
+        puts: "1 k2 {}",
+        drops: "1 l", req: "r"),
       LeaveTurnCall(device: "d", ticket: "w 0.1 -", isGone: true),
     ]
   }
@@ -72,12 +75,13 @@ struct ScriptCallTests {
         req: "r"),
       SetCall(
         device: "d", session: "s", members: "m", seenRev: 2, user: "u", reserved: " user/u ",
-        token: .token(7), req: "r"),
+        lengths: "5 - - - - -", token: .token(7), req: "r"),
       ListDeviceCall(device: "d", state: "active", limit: 5, from: "s"),
       ExportCall(device: "d", session: "s", bytesMax: 9),
       ImportCall(
         device: "d", session: "s", isReplacing: true, fields: "f",
-        messages: ImportedMessages(parts: [109], areSent: true), reserved: " user/u ",
+        messages: ImportedMessages(parts: [109], areSent: true),
+        documents: ImportedMessages(parts: [110], areSent: true), reserved: " user/u ",
         token: .token(7),
         req: "r"),
       EntryCall(device: "d", session: "s", kind: "k", ref: "f", state: "active"),
@@ -87,7 +91,9 @@ struct ScriptCallTests {
 
   private static var chats: [any ScriptCall] {
     [
-      ChatCall(device: "d", session: "s", name: "n", config: "c", token: .token(7), req: "r"),
+      ChatCall(
+        device: "d", session: "s", name: "n", config: "c", limits: "5 trim", token: .token(7),
+        req: "r"),
       SwitchChatCall(device: "d", session: "s", chat: "1", token: .token(7), req: "r"),
       ChatsCall(device: "d", session: "s"),
       GetChatCall(device: "d", session: "s", chat: "1"),
@@ -97,10 +103,38 @@ struct ScriptCallTests {
         req: "r"),
       DeleteChatCall(device: "d", session: "s", chat: "1", token: .token(7), req: "r"),
       ReportChatCall(device: "d", session: "s", chat: "1"),
-      SayCall(device: "d", session: "s", chat: "1", messages: "m", token: .token(7), req: "r"),
-      HistoryCall(device: "d", session: "s", chat: "1", after: 3, limit: 5),
-      PopCall(device: "d", session: "s", chat: "1", token: .token(7), req: "r"),
-      ForgetCall(device: "d", session: "s", chat: "1", token: .token(7), req: "r"),
+      SayCall(
+        device: "d", session: "s", chat: "1", messages: "m", seen: 3, id: "uuid", after: 2, last: 4,
+        token: .token(7), req: "r"),
+      HistoryCall(
+        device: "d", session: "s", chat: "1", after: 3, before: 4, since: 6, role: "user",
+        limit: 5),
+      PopCall(
+        device: "d", session: "s", chat: "1", count: 2, last: 3, token: .token(7), req: "r"),
+      ForgetCall(
+        device: "d", session: "s", chat: "1", after: 2, seq: 3, token: .token(7), req: "r"),
+      AmendCall(
+        device: "d", session: "s", chat: "1", seq: 3, message: "{}", token: .token(7), req: "r"),
+    ]
+  }
+
+  private static var documents: [any ScriptCall] {
+    [
+      PutCall(
+        device: "d", session: "s", key: "k", ttlMs: 5, wanted: "absent", seenRev: 2, value: "{}",
+        token: .token(7), req: "r"),
+      TakeCall(device: "d", session: "s", names: "1 k", bytesMax: 9),
+      DropCall(
+        device: "d", session: "s", names: "1 k", low: "-", high: "+", before: 3, token: .token(7),
+        req: "r"),
+      KeysCall(
+        device: "d", session: "s", low: "-", high: "+", isNewest: true, hasValues: true, limit: 5),
+      ProfileCall(device: "user/u"),
+      LookCall(device: "d", session: "s", fields: "none", last: 2),
+      SetProfileCall(device: "user/u", members: "m", seenRev: 2, keepMs: 5, req: "r"),
+      ApplyCall(
+        device: "d", session: "s", chat: "1", seen: 2, seenRev: 3, messages: "0 2 {}", members: "m",
+        puts: "1 k2 {}", drops: "1 l", token: .token(7), req: "r"),
     ]
   }
 

@@ -29,14 +29,16 @@ extension ReturnWordTests {
   private static let closed = [
     open(), Step(.changeState, "d", "S", "CLOSE", "completed", "", "", ""),
   ]
-  private static let said = [open(), Step(.say, "d", "S", "", "0 7 {\"a\":1}", "", "")]
+  private static let said = [
+    open(), Step(.say, "d", "S", "", "0 7 {\"a\":1}", "", "", "", "", "", ""),
+  ]
   private static let record: Set = [
     "session", "device", "state", "reason", "rev", "name", "thread", "phase", "step", "policy",
     "fenced", "created_at", "updated_at", "active_at", "idle_at", "abandon_at", "life_at",
     "keep_until", "clocks", "chat", "chats", "messages", "links", "fields",
   ]
 
-  static let sessionWays: [Way] = making + reading + changing + talking + linking
+  static let sessionWays: [Way] = making + reading + changing + talking + keeping + linking
 
   private static let making = [
     Way(script: .open, request: openRequest("S"), word: "OK", names: record),
@@ -85,12 +87,12 @@ extension ReturnWordTests {
       names: ["chats", "current"]),
     Way(script: .chats, request: ["d", ""], word: "NONE"),
     Way(
-      script: .history, before: said, request: ["d", "S", "", "", "5"], word: "OK",
+      script: .history, before: said, request: ["d", "S", "", "", "", "", "", "5"], word: "OK",
       names: ["messages", "more", "first_seq", "last_seq"]),
     Way(
-      script: .history, before: said, request: ["d", "S", "9", "", "5"], word: "NONE"),
+      script: .history, before: said, request: ["d", "S", "9", "", "", "", "", "5"], word: "NONE"),
     Way(
-      script: .history, before: said, request: ["d", "S", "", "2", "5"], word: "STALE",
+      script: .history, before: said, request: ["d", "S", "", "2", "", "", "", "5"], word: "STALE",
       names: ["seq"]),
     Way(
       script: .getChat, before: [open()], request: ["d", "S", "1"], word: "OK",
@@ -122,14 +124,14 @@ extension ReturnWordTests {
   }
 
   private static let changing =
-    changes(.set, ["7 f:\"abc\"1 1", "", "", ""], names: ["rev"])
+    changes(.set, ["7 f:\"abc\"1 1", "", "", "", ""], names: ["rev"])
     + changes(.touch, names: ["idle_at", "life_at"])
     + changes(.recover, before: paused, ["", ""], names: record)
     + changes(.delete)
     + changes(.changeState, ["PAUSE", "paused", ""], names: record)
 
   private static let talking =
-    changes(.chat, ["", ""], names: ["chat", "name"])
+    changes(.chat, ["", "", ""], names: ["chat", "name"])
     + changes(.setChat, ["1", "\"n\"", "", ""], names: ["chat", "name"])
     + [
       Way(
@@ -138,9 +140,47 @@ extension ReturnWordTests {
     ]
     + changes(.deleteChat, ["1"])
     + changes(.switchChat, ["1"], names: ["chat"])
-    + changes(.say, ["", "0 7 {\"a\":1}"], names: ["seq", "chat"])
-    + changes(.pop, before: said, [""], names: ["seq", "at", "message"])
-    + changes(.forget, before: said, [""], names: ["removed"])
+    + changes(.say, ["", "0 7 {\"a\":1}", "", "", "", ""], names: ["seq", "chat"])
+    + changes(.pop, before: said, ["", "", ""], names: ["seq", "at", "message"])
+    + changes(.forget, before: said, ["", "", ""], names: ["removed"])
+    + changes(.amend, before: said, ["", "1", "{}"])
+
+  private static let kept = [open(), Step(.put, "d", "S", "k", "", "", "", "{}", "", "")]
+
+  private static let many = (0...1_000).map { n in
+    Step(.put, "d", "S", "k\(n)", "", "", "", "{}", "", "")
+  }
+
+  private static let keeping =
+    changes(.apply, ["", "", "", "0 2 {}", "", "1 k2 {}", ""], names: ["seq", "rev"])
+    + changes(.put, ["k", "", "", "", "{}"], names: ["rev", "created"])
+    + changes(.drop, before: kept, ["1 k", "", "", "0"], names: ["removed"])
+    + [
+      Way(
+        script: .drop, before: [open()] + many, request: ["d", "S", "", "-", "+", "0", "", ""],
+        word: "MORE"),
+      Way(
+        script: .take, before: kept, request: ["d", "S", "1 k1 l", "99"], word: "OK",
+        names: ["documents"]),
+      Way(script: .take, before: kept, request: ["d", "S", "1 k", "1"], word: "ERR"),
+      Way(script: .take, request: ["d", "S", "1 k", "99"], word: "NONE"),
+      Way(
+        script: .keys, before: kept, request: ["d", "S", "-", "+", "", "yes", "5"], word: "OK",
+        names: ["documents", "cursor"]),
+      Way(script: .keys, request: ["d", "S", "-", "+", "", "", "5"], word: "NONE"),
+      Way(
+        script: .look, before: said, request: ["d", "S", "none", "2"], word: "OK",
+        names: record.union(["recent"])),
+      Way(script: .look, request: ["d", "S", "none", ""], word: "NONE"),
+      Way(script: .profile, request: ["user/u"], word: "OK", names: ["rev", "fields"]),
+      Way(
+        script: .setProfile, request: ["user/u", "7 f:\"abc\"1 1", "", "60000", ""], word: "OK",
+        names: ["rev"]),
+      Way(
+        script: .setProfile, request: ["user/u", "7 f:\"abc\"1 1", "9", "60000", ""],
+        word: "STALE", names: ["rev"]),
+      Way(script: .setProfile, request: ["user/u", tooMany, "", "60000", ""], word: "ERR"),
+    ]
 
   private static let linked = [open(), Step(.link, "d", "S", "tag", "red", made, "", "")]
   private static let made = " tag/red "
@@ -164,7 +204,8 @@ extension ReturnWordTests {
       script: .unlink, before: linked, request: ["d", "S", "tag", "red", "1", ""], word: "STALE",
       names: ["rev"]),
     Way(
-      script: .set, before: [open()], request: ["d", "S", "", "", "u", "", "", ""], word: "MORE"),
+      script: .set, before: [open()], request: ["d", "S", "", "", "u", "", "", "", ""], word: "MORE"
+    ),
     Way(script: .linkStatus, before: linked, request: ["d", "S", "tag", "red"], word: "live"),
     Way(
       script: .linkStatus,
@@ -205,7 +246,7 @@ extension ReturnWordTests {
     Way(script: .entry, before: linked, request: ["d", "S", "tag", "blue", ""], word: "NONE"),
     Way(script: .entry, before: linked, request: ["d", "S", "", "", "paused"], word: "SKIP"),
     Way(
-      script: .entry, before: [open(), Step(.set, "d", "S", large, "", "", "", "", "")],
+      script: .entry, before: [open(), Step(.set, "d", "S", large, "", "", "", "", "", "")],
       ahead: [["d", "S", "", "", ""]], request: ["d", "S", "", "", ""], word: "LATER"),
     Way(script: .digest, before: linked, request: ["d", "S", "tag", "red"], word: "OK"),
     Way(script: .digest, before: linked, request: ["d", "S", "tag", "blue"], word: "NONE"),
@@ -222,7 +263,7 @@ extension ReturnWordTests {
         "format", "device", "session", "state", "reason", "rev", "clocks", "created_at",
         "updated_at", "ended_at", "active_at", "born_at", "since", "warned", "thread", "fenced",
         "floor", "chat", "last_chat", "answers",
-        "links", "spent", "members", "fields", "chats",
+        "links", "spent", "members", "fields", "chats", "documents",
       ]),
     Way(script: .export, request: ["d", "S", "9999"], word: "NONE"),
     Way(script: .export, before: said, request: ["d", "S", "99"], word: "ERR"),
@@ -245,7 +286,7 @@ extension ReturnWordTests {
       "1", "chats", "1", "fenced", "no",
     ]
     let parts = (fields + more).map { "\($0.utf8.count) \($0)" }.joined()
-    return ["d", "S", "", parts, "", "", "", ""]
+    return ["d", "S", "", parts, "", "", "", "", ""]
   }
 
   private static func link(_ place: String, token: String = "") -> [String] {

@@ -81,7 +81,7 @@ extension ReturnWordTests {
     _ turn: String = "TURN", seen: String = "", last: String = "", messages: String = "",
     members: String = ""
   ) -> [String] {
-    ["d", turn, seen, last, messages, members, ""]
+    ["d", turn, seen, last, messages, members, "", "", ""]
   }
 
   private static let ending = [

@@ -54,7 +54,7 @@ struct PayloadLimitTests {
     #expect(error("DONE d turn=1 {\(phases)}") == nil)
     let refusal = RequestError(
       .badRequest,
-      "the payload has over 16 members: give each of say, set, phase, step once")
+      "the payload has over 16 members: give each of say, set, put, drop, phase, step once")
     #expect(error("DONE d turn=1 {\(phases),\"x\":") == refusal)
   }
 

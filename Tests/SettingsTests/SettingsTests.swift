@@ -61,6 +61,9 @@ struct SettingsTests {
     Sample("--max-chats", "1000", bad: ["0", "1001"]),
     Sample("--max-messages", "1", bad: ["0", "1000001"]),
     Sample("--max-fields", "1", bad: ["0", "1001"]),
+    Sample("--profile-keep", "1s", bad: ["999ms", "0", "3651d"]),
+    Sample("--max-documents", "1", bad: ["0", "1000001"]),
+    Sample("--max-value", "16MiB", bad: ["1023", "16777217", "0"]),
     Sample("--events-max", "100", bad: ["99", "1000001"]),
     Sample("--events-max-bytes", "64KiB", bad: ["65535", "2GiB", "0"]),
     Sample("--group-keep", "1h", bad: ["999ms", "0", "3651d"]),
@@ -189,6 +192,15 @@ struct SettingsTests {
     // A default makes room.
     let large = try Settings.parse(arguments: ["--max-record", "100MiB"], environment: [:])
     #expect(large.bufferedBytesMax == 400 << 20)
+  }
+
+  @Test func `a line has room for the largest value that is asked for`() throws {
+    let large = try Settings.parse(arguments: ["--max-value", "2MiB"], environment: [:])
+    #expect(large.lineBytesMax == (2 << 20) + (64 << 10))
+    #expect(
+      refusal(["--max-value=2MiB", "--max-line=2MiB"])?.hasPrefix("--max-line has to be") == true)
+    #expect(refusal(["--max-value=2MiB", "--max-line=3MiB"]) == nil)
+    #expect(refusal(["--max-line=1KiB"]) == nil)
   }
 
   @Test(

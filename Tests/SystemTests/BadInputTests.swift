@@ -106,7 +106,7 @@ extension SystemSuites {
       try bench.expectUntouched()
     }
 
-    @Test(arguments: ["FROB", "FROB x y", "LOCKS d a", "LOC d a", "frob {}", "FROB =", "X"])
+    @Test(arguments: ["FROB", "FROB x y", "LOCKZ d a", "LOC d a", "frob {}", "FROB =", "X"])
     func `an unknown verb is rejected as such`(line: String) throws {
       let bench = try BadInputBench()
       expect(try bench.client.request(line), "ERR", "unknown_verb")

@@ -18,7 +18,7 @@ import Wire
       "LIST kind=ref state=active limit=50",
       RequestParts(verb: "LIST", options: ["kind=ref", "state=active", "limit=50"])
     ),
-    ("LIST my-kind=ref", RequestParts(verb: "LIST", words: ["my-kind=ref"])),
+    ("LIST my.kind=ref", RequestParts(verb: "LIST", words: ["my.kind=ref"])),
     ("REPORT user=u1", RequestParts(verb: "REPORT", options: ["user=u1"])),
     ("A =x a1=x é=x", RequestParts(verb: "A", words: ["=x", "a1=x", "é=x"])),
     ("A _a_B=x", RequestParts(verb: "A", options: ["_a_B=x"])),

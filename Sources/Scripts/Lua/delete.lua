@@ -11,8 +11,7 @@ return each(function(base, device, session, token)
   end
   if not s then return refusal end
   announce_deleted(s)
-  for _, chat in ipairs(s.chats) do call('DEL', s.key .. '/' .. chat) end
-  call('DEL', s.key)
+  call('DEL', unpack(keys_of(s)))
   enqueue_all(s)
   remove_entries(base, s.device, s.id, s.state)
   return 'OK'

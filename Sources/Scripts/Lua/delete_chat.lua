@@ -1,5 +1,5 @@
 -- DELETE of a chat: removes it with its messages; its number is not given again.
--- USES: messages, chat_records, session_changes, requests
+-- USES: chat_address, chat_records, session_changes, requests
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, chat, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR

@@ -1,10 +1,10 @@
 -- DONE: applies the last changes of a turn to its own session and chat, and ends it; or gives it
 -- the messages that were joined to it meanwhile, and it goes on.
--- USES: batch, requests, session_load, session_changes, merge, messages,
---   chat_writes, turn_records, turn_grants, turn_ends, turn_messages, turn_begin
+-- USES: batch, requests, session_load, session_changes, session_apply, chat_address, messages,
+--   turn_records, turn_grants, turn_ends, turn_messages, turn_begin
 -- KEYS: the base key of each request's partition
 -- ARGV: device, turn, seen? (the newest message's number), is_last?, messages? (each after whose it
---   is), members?, req?
+--   is), members?, puts? (key and value in turn), drops?, req?
 -- RETURNS: OK, NONE, STALE, ERR
 
 -- The newest number and the revision of a session's chat; nulls if it is gone.
@@ -16,37 +16,30 @@ local function standing(t)
 end
 
 -- Applies the changes; if the turn goes on, what it says is noted for a rollback. Returns a
--- refusal, or nil.
-local function apply(t, messages, members, goes_on)
-  if goes_on and not has_room(t) then return 'ERR quota a turn may say messages in 1000 pieces' end
+-- refusal, or nil and further members of the reply.
+local function apply(t, messages, members, puts, drops, goes_on)
   local s, refusal = open_live(t.base, t.device, t.session, 't' .. t.turn, 'DONE')
   if not s then return refusal end
-  if #messages > 0 then
-    if not chat_of(s, text(t.chat)) then return 'NONE' end
-    -- A corrupt key fails this before anything is written.
-    call('LLEN', log_of(s, t.chat))
-  end
-  refusal = merge(s, members)
-  if refusal then return refusal end
-  if #messages > 0 then say(s, t.chat, messages, goes_on and t or nil) end
+  if #messages > 0 and not chat_of(s, text(t.chat)) then return 'NONE' end
+  return apply_changes(s, t.chat, goes_on and t or nil, messages, members, puts, drops)
 end
 
 -- A reply with messages that were joined; they may be gone when it is shown again.
-local function given(t, seq, rev, entries)
-  return {'done', '"seq":' .. seq .. ',"rev":' .. rev .. ',"turn":' .. t.turn, entries}, nil,
-    bytes_of(entries)
+local function given(t, seq, rev, trimmed, entries)
+  local members = '"seq":' .. seq .. ',"rev":' .. rev .. trimmed .. ',"turn":' .. t.turn
+  return {'done', members, entries}, nil, bytes_of(entries)
 end
 
 local function given_again(base, device, kept)
-  local id, chat, turn, seq, rev, seqs = string.match(kept,
-    '^(%w+) (%d+) (%d+) (%w+) (%w+) ([%d ]+)$')
+  local id, chat, turn, seq, rev, trimmed, seqs = string.match(kept,
+    '^(%w+) (%d+) (%d+) (%w+) (%w+) ([^ ]*) ([%d ]+)$')
   if not id then return string.match(kept, '^OK {') and kept end
   local entries = joined_entries(base .. ':session:' .. device .. '/' .. id .. '/' .. chat,
     joined_seqs({joined = seqs}, 0))
-  return given({turn = turn}, seq, rev, entries)
+  return given({turn = turn}, seq, rev, trimmed, entries)
 end
 
-return each(function(base, device, turn, seen, is_last, messages, members)
+return each(function(base, device, turn, seen, is_last, messages, members, puts, drops)
   local t = live_turn(base, device)
   if not t or t.turn ~= turn or t.ticket ~= '' then return stale_turn(base, device, turn) end
   local newest = standing(t)
@@ -54,9 +47,12 @@ return each(function(base, device, turn, seen, is_last, messages, members)
   if seen > (tonumber(newest) or 0) then return 'STALE {"seq":' .. newest .. '}' end
   local waiting, entries, left = joined_seqs(t, seen), {}, {}
   local goes_on = #waiting > 0 and is_last == ''
-  local has_changes = messages ~= '' or members ~= ''
-  local refusal = has_changes and apply(t, parts(messages), parts(members), goes_on)
-  if refusal then return refusal end
+  local refusal, trimmed = nil, ''
+  if messages .. members .. puts .. drops ~= '' then
+    refusal, trimmed = apply(t, parts(messages), parts(members), parts(puts), parts(drops),
+      goes_on)
+    if refusal then return refusal end
+  end
   local seq, rev = standing(t)
   if goes_on then
     local key = base .. ':session:' .. device .. '/' .. t.session
@@ -65,13 +61,13 @@ return each(function(base, device, turn, seen, is_last, messages, members)
   if #entries > 0 then
     call('HSET', turn_key(base, device), 'joined', table.concat(left, ' '))
     go_on(t)
-    local reply, _, size = given(t, seq, rev, entries)
-    local kept = {t.session, text(t.chat), turn, seq, rev,
+    local reply, _, size = given(t, seq, rev, trimmed, entries)
+    local kept = {t.session, text(t.chat), turn, seq, rev, trimmed,
       table.concat(waiting, ' ', 1, #waiting - #left)}
     return reply, table.concat(kept, ' '), size
   end
   end_turn(t, 'done')
   turn_grants.next(base, device)
   local joined = is_last ~= '' and ',"joined":' .. #waiting or ''
-  return 'OK {"seq":' .. seq .. ',"rev":' .. rev .. joined .. '}'
+  return 'OK {"seq":' .. seq .. ',"rev":' .. rev .. trimmed .. joined .. '}'
 end, given_again)

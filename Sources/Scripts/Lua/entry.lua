@@ -1,5 +1,5 @@
 -- A session of a list: its record, NONE if it is gone or does not have the link any more, SKIP if
--- it is in another state than the one asked for, LATER if the records of this call are a page.
+-- it is in another state than those asked for, LATER if the records of this call are a page.
 -- USES: batch, requests, links, session_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, kind?, ref?, state?
@@ -18,7 +18,7 @@ return each(function(base, device, session, kind, ref, state)
   end
   local row, _, bytes = show(base, device, session)
   if row == 'NONE' then return row end
-  if state ~= '' and seen[2] ~= state then return 'SKIP' end
+  if state ~= '' and not is_among(seen[2], state) then return 'SKIP' end
   size = size + bytes
   return row, nil, bytes
 end)

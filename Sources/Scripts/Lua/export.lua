@@ -1,6 +1,6 @@
 -- EXPORT: a whole session, as it is stored. It stops where it would grow too long, so that a large
 -- session does not hold Redis up.
--- USES: batch, requests, session_json, messages
+-- USES: batch, requests, session_json, messages, documents
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, bytes_max
 -- RETURNS: OK, NONE, ERR
@@ -19,6 +19,28 @@ local function all_messages(log, room)
   end
 end
 
+-- The documents, five values each, and how many bytes they are; nil where there is no room for
+-- them, and false where the key is of another type.
+local function all_documents(key, room)
+  local found, size, low, list = {}, 0, '-', nil
+  repeat
+    list = attempt('ZRANGEBYLEX', key .. '/docs', low, '+', 'LIMIT', '0', '32')
+    if list.err then return false, 0 end
+    for _, entry in ipairs(list) do
+      local d, last = document_of(entry), #found
+      if not d.is_over then
+        local value = value_of(key, d)
+        found[last + 1], found[last + 2], found[last + 3] = d.name, d.rev or '', d.at or ''
+        found[last + 4], found[last + 5] = d.ends_at or '', value
+        size = size + #entry + (value and #value or 0)
+        if size > room then return nil, size end
+      end
+      low = '(' .. entry
+    end
+  until #list < 32
+  return found, size
+end
+
 return each(function(base, device, session, bytes_max)
   local id, key, flat = find_members(base, device, session)
   if not id then return 'NONE' end
@@ -31,5 +53,10 @@ return each(function(base, device, session, bytes_max)
     end
     size, chats[n] = size + grown, lists
   end
-  return {'export', device, id, not flat.err and flat, chats, tonumber(bytes_max)}, nil, size
+  local documents, grown = all_documents(key, bytes_max - size)
+  if documents == nil then
+    return 'ERR too_large the session has more than ' .. bytes_max .. ' bytes'
+  end
+  return {'export', device, id, not flat.err and flat, chats, documents, tonumber(bytes_max)}, nil,
+    size + grown
 end)

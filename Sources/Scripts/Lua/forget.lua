@@ -1,15 +1,34 @@
--- FORGET: removes all messages of a chat.
--- USES: batch, requests, session_changes, messages
+-- FORGET: removes messages of a chat: those after a number, one, or all.
+-- USES: batch, requests, session_changes, chat_address, messages, chat_ids, chat_removal
 -- KEYS: the base key of each request's partition
--- ARGV: device, session?, chat?, token?, req?
+-- ARGV: device, session?, chat?, after?, seq?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
-return each(function(base, device, session, chat, token)
+
+local function remove_one(log, seq)
+  local place, entry = place_of_seq(log, seq)
+  if not place then return 0 end
+  call('LREM', log, '1', entry)
+  sync_ids(log, seq)
+  return 1
+end
+
+return each(function(base, device, session, chat, after, seq, token)
   local s, refusal = open_live(base, device, session, token, 'FORGET')
   if not s then return refusal end
   chat = chat_of(s, chat)
   if not chat then return 'NONE' end
-  local removed = attempt('LLEN', log_of(s, chat))
-  call('DEL', log_of(s, chat))
+  local log, removed = log_of(s, chat), nil
+  if after ~= '' then
+    refusal = ahead(s, chat, tonumber(after))
+    if refusal then return refusal end
+    removed = remove_after(log, tonumber(after))
+  elseif seq ~= '' then
+    removed = remove_one(log, tonumber(seq))
+  else
+    removed = attempt('LLEN', log)
+    call('DEL', log)
+    sync_ids(log)
+  end
   -- The number of messages is not known of a key that is no list.
   if type(removed) ~= 'number' then return 'OK {"removed":null,"damaged":["removed"]}' end
   return 'OK {"removed":' .. removed .. '}'

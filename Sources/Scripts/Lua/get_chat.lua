@@ -1,5 +1,5 @@
 -- GET of a chat.
--- USES: messages, requests, chat_json
+-- USES: chat_address, requests, chat_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, chat
 -- RETURNS: OK, NONE

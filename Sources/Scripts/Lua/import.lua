@@ -1,14 +1,16 @@
 -- IMPORT: makes a session as it was exported, or replaces one. A time that is ahead counts as now:
 -- the clock where it was exported may be ahead. Activity would bring such a deadline nearer, and
 -- the index, which is written only where a deadline moves away, would be behind. `fields` are names
--- and values of the record in turn, `messages` four parts each: chat, number, time and JSON.
+-- and values of the record in turn, `messages` four parts each: chat, number, time and JSON,
+-- `documents` five: key, revision, time, deadline and JSON.
 -- USES: batch, ledger, requests, session_index, session_load, links, clocks, transitions,
 --   session_json, session_changes, merge, messages, live_quota, reservations, import_checks,
---   removal, device_lines, device_current, log_quota
+--   removal, device_lines, device_current, log_quota, documents
 -- KEYS: the base key of each request's partition
--- ARGV: device, session, is_replacing?, fields, messages?, reserved?, token?, req?
+-- ARGV: device, session, is_replacing?, fields, messages?, documents?, reserved?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE
-return each(function(base, device, session, is_replacing, fields, messages, reserved, token)
+return each(function(base, device, session, is_replacing, fields, messages, documents, reserved,
+    token)
   local key = base .. ':session:' .. device .. '/' .. session
   fields, messages = parts(fields), parts(messages)
   local v = in_the_past(fields)
@@ -39,8 +41,7 @@ return each(function(base, device, session, is_replacing, fields, messages, rese
     or is_bad and remove_corrupt(base, device, session, token)
   if refused and refused ~= 'OK' then return refused end
   if old then
-    for _, chat in ipairs(old.chats) do call('DEL', log_of(old, chat)) end
-    call('DEL', key)
+    call('DEL', unpack(keys_of(old)))
     regardless(call, 'ZREM', base .. ':due', due_member(old))
     count(base, 'state:' .. old.state, -1)
     enqueue_all(old)
@@ -51,13 +52,13 @@ return each(function(base, device, session, is_replacing, fields, messages, rese
   local s, entries = load(base, device, session), {}
   forget_removed(s)
   for n = 1, #messages, 4 do
-    local chat = messages[n]
     entries[#entries + 1] = entry_of(messages[n + 1], messages[n + 2], messages[n + 3])
-    if messages[n + 4] ~= chat then
-      append(log_of(s, chat), entries)
+    if messages[n + 4] ~= messages[n] then
+      append(log_of(s, messages[n]), entries)
       entries = {}
     end
   end
+  restore_documents(s, parts(documents))
   call('ZADD', base .. ':sessions', 0, device .. '/' .. session)
   regardless(arrive, base, device, session, LIVE[s.state])
   count(base, 'state:' .. s.state, 1)

@@ -15,7 +15,8 @@ return each(function(base, device, state, limit, from)
       break
     end
     local key = base .. ':session:' .. device .. '/' .. id
-    local flat = (state == '' or attempt('HGET', key, 'state') == state) and attempt('HGETALL', key)
+    local flat = (state == '' or is_among(attempt('HGET', key, 'state'), state))
+      and attempt('HGETALL', key)
     if flat and (flat.err or #flat > 0) then
       if #found == limit or size >= PAGE_BYTES then
         cursor = last

@@ -1,8 +1,8 @@
 -- Ends what is due in a partition, oldest first. It may run twice, or on two workers at once: the
 -- first one ends a record, and the other finds nothing. An entry that cannot be ended, because its
 -- record is corrupt, is tried again later and holds up no other.
--- USES: batch, lock_records, lock_deadlines, lock_ends, session_load, links, clocks,
---   transitions, cleanup, reindex, turn_ends
+-- USES: batch, lock_records, lock_deadlines, lock_ends, session_index, session_load, links, clocks,
+--   transitions, cleanup, reindex, turn_ends, documents
 -- KEYS: the partition's base key
 -- ARGV: limit, retry_ms
 -- RETURNS: ms until the next deadline or -1, entries found due, how late each ending was in ms, the
@@ -41,7 +41,7 @@ local function reap_session(member, address)
   set_back(s)
   for _, ms in ipairs(settle(s)) do late[#late + 1] = ms end
   if not s.is_gone then return index(s) end
-  call('DEL', s.key)
+  call('DEL', unpack(keys_of(s)))
   enqueue_all(s)
   remove_entries(base, device, id, s.state)
 end
@@ -59,7 +59,7 @@ local function deliver(member, rest)
   outbox[#outbox + 1] = word
 end
 
-local REAP = {l = reap_lock, k = deliver, r = deliver,
+local REAP = {l = reap_lock, k = deliver, r = deliver, d = reap_documents,
   t = function(member, device) late[#late + 1] = reap_turn(base, member, device) end}
 
 return function(keys, limit, retry_ms)
@@ -68,7 +68,7 @@ return function(keys, limit, retry_ms)
   failures = {failure}
   for _, member in ipairs(due) do
     local operate = REAP[string.sub(member, 1, 1)] or reap_session
-    local ok, failure = pcall(operate, member, string.sub(member, 3))
+    local ok, failure = pcall(operate, member, string.sub(member, 3), base)
     if not ok then
       failures[#failures + 1] = type(failure) == 'table' and failure.err or tostring(failure)
       call('ZADD', base .. ':due', now_ms + retry_ms, member)

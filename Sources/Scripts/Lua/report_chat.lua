@@ -1,5 +1,5 @@
 -- REPORT of a chat: the members for its age, its messages, and how many were said in all.
--- USES: batch, messages, requests, chat_json
+-- USES: batch, chat_address, requests, chat_json
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, chat
 -- RETURNS: OK, NONE

@@ -1,18 +1,43 @@
--- SAY: appends messages to a chat; they are parts, each after whose it is.
--- USES: batch, requests, session_changes, messages, chat_records, chat_writes
+-- SAY: appends messages to a chat; they are parts, each after whose it is. `seen` and `last` are
+-- the newest message's number as the caller has seen it, `id` the member by which messages are
+-- known; what is newer than `after` goes first.
+-- USES: batch, requests, session_changes, chat_address, messages, chat_records, chat_removal,
+--   chat_writes
 -- KEYS: the base key of each request's partition
--- ARGV: device, session?, chat?, messages, token?, req?
+-- ARGV: device, session?, chat?, messages?, seen?, id?, after?, last?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
-return each(function(base, device, session, chat, messages, token)
+
+-- The refusal of a request that has seen another state of the chat than there is; or nil.
+local function unseen(s, chat, seen, after, last)
+  local newest = chat and newest_seq(log_of(s, chat)) or 0
+  if seen ~= '' and tonumber(seen) ~= newest or last ~= '' and tonumber(last) ~= newest
+    or after ~= '' and not chat and after ~= '0' then
+    return 'STALE {"seq":' .. text(newest) .. '}'
+  end
+  return after ~= '' and chat and ahead(s, chat, tonumber(after)) or nil
+end
+
+local function reply_of(seq, chat, rest)
+  return 'OK {"seq":' .. text(seq) .. ',"chat":' .. (chat and text(chat) or 'null') .. rest .. '}'
+end
+
+return each(function(base, device, session, chat, messages, seen, id, after, last, token)
   local s, refusal = open_live(base, device, session, token, 'SAY', 'q:1', 't:1', 'answers',
-    'answer_ms')
+    'answer_ms', 'i:1', 'o:1')
   if not s then return refusal end
-  local is_current = is_current_chat(chat)
+  local asked, name = chat, cut(chat, 1, 1) == '@' and cut(chat, 2) or nil
   chat = chat_of(s, chat)
-  -- Where there is no chat at all, the current one is made.
-  if not chat and is_current then chat = add_chat(s, 'null', 'null') end
-  if not chat then return 'NONE' end
-  local seq, full = say(s, chat, parts(messages), s.turn)
-  if not seq then return full end
-  return 'OK {"seq":' .. text(seq) .. ',"chat":' .. text(chat) .. '}'
+  if not chat and not name and not is_current_chat(asked) then return 'NONE' end
+  refusal = (seen ~= '' or after ~= '') and unseen(s, chat, seen, after, last)
+  if refusal then return refusal end
+  if messages == '' then
+    if chat and after ~= '' and remove_after(log_of(s, chat), tonumber(after)) > 0 then touch(s) end
+    return reply_of(chat and newest_seq(log_of(s, chat)) or 0, chat, '')
+  end
+  -- A chat is made by its name, and the current one where there is none.
+  if not chat then chat, refusal = add_chat(s, name or 'null', 'null', '', name) end
+  if not chat then return refusal end
+  local seq, rest = say(s, chat, parts(messages), s.turn, id ~= '' and id or nil, tonumber(after))
+  if not seq then return rest end
+  return reply_of(seq, chat, rest)
 end)

@@ -1,10 +1,29 @@
 -- SET: merges members into a session: parts, names and values in turn. A new user needs a
--- reservation first, as in link.lua.
--- USES: requests, links, reservations, session_changes, merge
+-- reservation first, as in link.lua. `lengths` has a word for each clock in the order of records:
+-- its new length in ms, or `-`.
+-- USES: batch, requests, numbers, clocks, transitions, links, reservations, session_changes, merge
 -- KEYS: the base key of each request's partition
--- ARGV: device, session?, members, seen_rev?, user?, reserved?, token?, req?
+-- ARGV: device, session?, members, seen_rev?, user?, reserved?, lengths?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE
-return each(function(base, device, session, members, seen_rev, user, reserved, token)
+
+-- Changes the lengths of clocks, and moves the deadlines. The first change of a request makes the
+-- revision.
+local function set_clocks(s, lengths, is_first)
+  local line, words = {}, {}
+  for length in string.gmatch(lengths, '%S+') do words[#words + 1] = length end
+  for name in string.gmatch(CLOCKS, '%l+') do
+    local length = words[#line + 1]
+    line[#line + 1] = length ~= '-' and length or text(s.clocks[name])
+  end
+  line = table.concat(line, ' ')
+  if is_first then s.rev = s.rev + 1 end
+  s.clocks = clocks_of(line)
+  call('HSET', s.key, 'clocks', line, 'rev', text(s.rev), 'updated', now_text)
+  index(s)
+  set_ttl(s, gone_by(s))
+end
+
+return each(function(base, device, session, members, seen_rev, user, reserved, lengths, token)
   local s, refusal = open_live(base, device, session, token, 'SET')
   if not s then return refusal end
   seen_rev = tonumber(seen_rev)
@@ -16,6 +35,7 @@ return each(function(base, device, session, members, seen_rev, user, reserved, t
   if more then return more end
   refusal = merge(s, parts(members), seen_rev)
   if refusal then return refusal end
+  if lengths ~= '' then set_clocks(s, lengths, members == '') end
   if user ~= '' then set_user(s, user) end
   return string.format('OK {"rev":%d}', s.rev)
 end)

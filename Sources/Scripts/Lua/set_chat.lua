@@ -1,6 +1,6 @@
 -- SET of a chat: its name, and its configuration. The worker merges that: asked with `?` or the
 -- SHA-1 of another configuration than there is, the reply has the one that there is (MORE).
--- USES: batch, messages, chat_records, session_changes, requests
+-- USES: batch, chat_address, chat_records, session_changes, requests
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, chat, name? (JSON), merged_from? (SHA-1 or ?), merged?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE

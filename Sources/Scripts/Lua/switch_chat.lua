@@ -1,5 +1,5 @@
 -- SWITCH: makes a chat the current one.
--- USES: batch, requests, session_changes, messages
+-- USES: batch, requests, session_changes, chat_address
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, chat, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR

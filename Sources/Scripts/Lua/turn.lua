@@ -1,8 +1,8 @@
 -- TURN: begins a turn of a device, in a session that is recovered or made for it, and says its
 -- message; or joins the message to the turn that runs.
 -- USES: batch, requests, session_choice, cleanup, session_changes, session_create, live_quota,
---   log_quota, messages, chat_records, chat_writes, queue, queue_entry, turn_grants, turn_ends,
---   turn_policies, turn_settling, turn_begin
+--   log_quota, messages, chat_records, chat_limits, chat_writes, queue, queue_entry,
+--   turn_grants, turn_ends, turn_policies, turn_settling, turn_begin
 -- KEYS: the base key of each request's partition
 -- ARGV: device, policy, agent?, lock_ttl, ttl_ms, last, messages? (each after whose it is),
 --   ignored? (JSON), ticket?, wait_ms, waited_ms, settle_ms, session, thread (JSON), clocks,
@@ -52,6 +52,7 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
   if refusal then return answer(base, device, taken, ticket, refusal) end
   if s then
     refusal = not_to_live(s, reserved)
+      or #messages > 0 and s.chat > 0 and full_for(s, s.chat, #messages / 2)
   else
     s, refusal = make(base, device, session, thread, clocks, is_fenced, members, links, reserved,
       '')
@@ -59,12 +60,13 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
   if refusal then return answer(base, device, taken, ticket, refusal) end
   if t then replace_turn(t, policy) end
   if how ~= 'new' then recover(s) end
-  local chat, lock = s.chat > 0 and s.chat or add_chat(s, 'null', 'null'), nil
+  local chat, lock = s.chat > 0 and s.chat or add_chat(s, 'null', 'null', ''), nil
   t, lock = begin_turn(base, device, agent, lock_ttl, tonumber(ttl_ms), tonumber(settle_ms), s,
     chat, taken)
-  local seq = #messages > 0 and say(s, chat, messages, t) or newest_seq(log_of(s, chat))
+  local seq, trimmed = newest_seq(log_of(s, chat)), ''
+  if #messages > 0 then seq, trimmed = say(s, chat, messages, t) end
   local rest = (lock and ',"token":' .. lock or '') .. ',"session":"' .. s.id .. '","how":"' .. how
-    .. '","chat":' .. text(chat) .. ',"seq":' .. text(seq)
+    .. '","chat":' .. text(chat) .. ',"seq":' .. text(seq) .. trimmed
     .. (how ~= 'new' and ignored ~= '' and ',"ignored":' .. ignored or '')
   local kept = table.concat({s.id, text(chat), last, t.turn, rest}, ' ')
   if t.settle ~= '' then return turn_settling.reply(t, kept), kept end

@@ -90,6 +90,7 @@ package final class Control {
     constants.sessionsMax = settings.sessionsMax
     constants.chatsMax = settings.chatsMax
     constants.messagesMax = settings.messagesMax
+    constants.documentsMax = settings.documentsMax
     constants.fieldsMax = settings.fieldsMax
     constants.linksMax = settings.linksMax
     constants.waitingMax = settings.waitingMax

@@ -78,6 +78,15 @@ struct HeldRequest {
     !checksAccess || caller.principal?.sees(Array(device.utf8)) ?? false
   }
 
+  /// Refuses links that its caller may not make.
+  func authorize(_ links: [LinkName]) throws(RequestError) {
+    guard checksAccess else { return }
+    guard let principal = caller.principal else {
+      throw RequestError(.authRequired, "say AUTH and your secret first")
+    }
+    for link in links { try principal.require(kind: link.kind, ref: link.ref) }
+  }
+
   /// Reads a row for each key of the query.
   ///
   /// If that fails, or a row is an error, so has the request.

@@ -40,30 +40,44 @@ package struct Arguments: Sendable {
     given.removeAll(keepingCapacity: true)
     decoded.removeAll(keepingCapacity: true)
     payload = parser.payload
-    try bindWords(verb, parser, line)
+    let count = takeString(verb, parser)
+    try bindWords(verb, parser, count, line)
     try bindOptions(verb, parser, line)
     try checkPayload(verb, line)
   }
 
+  /// Takes a string at the end of the line as the payload, if the verb may have one; gives how
+  /// many words are left.
+  private mutating func takeString(_ verb: Verb, _ parser: borrowing RequestParser) -> Int {
+    let count = parser.words.count
+    guard verb.payload == .document, payload == nil, let string = parser.lastString else {
+      return count
+    }
+    let isWord = parser.words.last == string
+    guard !isWord || count > verb.words.count else { return count }
+    payload = string.start - 1..<string.end + 1
+    return isWord ? count - 1 : count
+  }
+
   private mutating func bindWords(
-    _ verb: Verb, _ parser: borrowing RequestParser, _ line: Span<UInt8>
+    _ verb: Verb, _ parser: borrowing RequestParser, _ count: Int, _ line: Span<UInt8>
   ) throws(RequestError) {
     for (index, rule) in verb.words.enumerated() {
       if index == 0, let link = Arguments.link(verb, parser, line) {
         words.append(try check(link, rule.kind, rule.name, line))
         continue
       }
-      guard index < parser.words.count else {
+      guard index < count else {
         if rule.isOptional { break }
         throw RequestError(.badRequest, "missing word \(rule.name): \(verb.usage)")
       }
       words.append(try check(parser.words[index], rule.kind, rule.name, line))
     }
-    if let last = verb.words.last, last.isRepeated, parser.words.count > verb.words.count {
+    if let last = verb.words.last, last.isRepeated, count > verb.words.count {
       for token in parser.words[verb.words.count...] {
         words.append(try check(token, last.kind, last.name, line))
       }
-    } else if parser.words.count > verb.words.count {
+    } else if count > verb.words.count {
       let extra = EchoText.quoted(line, parser.words[verb.words.count])
       throw RequestError(
         .badRequest, "extra word \(extra) (quote a text that has spaces): \(verb.usage)")
@@ -100,16 +114,16 @@ package struct Arguments: Sendable {
 
   private func checkPayload(_ verb: Verb, _ line: Span<UInt8>) throws(RequestError) {
     guard let payload else {
-      guard [.any, .record].contains(verb.payload) else { return }
+      guard [.any, .object, .record, .document].contains(verb.payload) else { return }
       throw RequestError(.badRequest, "missing payload: \(verb.usage)")
     }
     switch verb.payload {
     case .none: throw RequestError(.badRequest, "unexpected payload: \(verb.usage)")
-    case .optionalObject, .record:
+    case .optionalObject, .object, .record:
       guard line[payload.lowerBound] == UInt8(ascii: "{") else {
         throw RequestError(.badRequest, "the payload of \(verb.name) must be an object")
       }
-    case .any, .optionalAny: break
+    case .any, .optionalAny, .document: break
     }
   }
 
@@ -178,7 +192,8 @@ package struct Arguments: Sendable {
       return token.start..<(slash ?? token.end)
     case .listed:
       return token.range.contains { text[$0] == UInt8(ascii: "=") } ? nil : token.range
-    case .id, .linkKind, .linkRef, .group, .agent, .text, .duration, .integer, .oneOf: return nil
+    case .id, .linkKind, .linkRef, .group, .agent, .text, .duration, .integer, .oneOf, .someOf:
+      return nil
     }
   }
 
@@ -206,15 +221,15 @@ package struct Arguments: Sendable {
         throw RequestError(.badRequest, "\(name) must have 1 to \(bytesMax) bytes")
       }
     case .address(let parts): try checkAddress(token, name, parts, text)
-    case .oneOf(let words):
-      let given = text.extracting(token.range).withUnsafeBufferPointer {
-        String(decoding: $0, as: UTF8.self)
+    case .oneOf(let words): try check([token], among: words, name, text)
+    case .someOf(let words):
+      var (tokens, start) = ([Token](), token.start)
+      for at in token.range where text[at] == UInt8(ascii: ",") {
+        tokens.append(Token(start: start, end: at, isQuoted: false))
+        start = at + 1
       }
-      guard words.contains(given) else {
-        let known = words.joined(separator: ", ")
-        throw RequestError(
-          .badRequest, "\(name)=\(EchoText.quoted(text, token)) is none of \(known)")
-      }
+      tokens.append(Token(start: start, end: token.end, isQuoted: false))
+      try check(tokens, among: words, name, text)
     case .duration(let allowsZero):
       let ms = try named(name) { () throws(RequestError) in try DurationText.parseMs(text, token) }
       guard ms > 0 || allowsZero else {
@@ -228,6 +243,22 @@ package struct Arguments: Sendable {
       return Argument(token: token, number: number)
     }
     return Argument(token: token, number: 0)
+  }
+
+  /// Refuses a value of which a part is none of the words.
+  private func check(
+    _ tokens: [Token], among words: [String], _ name: String, _ text: Span<UInt8>
+  ) throws(RequestError) {
+    for token in tokens {
+      let given = text.extracting(token.range).withUnsafeBufferPointer {
+        String(decoding: $0, as: UTF8.self)
+      }
+      guard words.contains(given) else {
+        let known = words.joined(separator: ", ")
+        throw RequestError(
+          .badRequest, "\(name)=\(EchoText.quoted(text, token)) is none of \(known)")
+      }
+    }
   }
 
   private func checkDevice(
@@ -298,6 +329,7 @@ package struct Arguments: Sendable {
       let isGood = text.extracting(part).withUnsafeBufferPointer { bytes in
         if bytes.elementsEqual("current".utf8) { return true }
         if index == 0 { return SessionID.isOne(bytes) }
+        if bytes.first == UInt8(ascii: "@") { return ChatName.decoded(bytes.dropFirst()) != nil }
         return 1...6 ~= bytes.count && bytes[0] != UInt8(ascii: "0")
           && bytes.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
       }

@@ -76,6 +76,12 @@ extension Call {
     try principal.require(reach)
   }
 
+  /// Refuses a request that needs another right than its verb does.
+  func require(_ rights: Rights) throws(RequestError) {
+    guard checksAccess, let principal = caller.principal else { return }
+    try principal.require(rights)
+  }
+
   /// Whether the caller may name every user, or none at all.
   var mayNameAllUsers: Bool { !checksAccess || caller.principal?.users == nil }
 
@@ -109,7 +115,7 @@ extension Call {
       case .deviceOrAll, .listed: try authorize(scope: word(index), verb, principal)
       case .linkRef: try principal.require(kind: text(index - 1), ref: text(index))
       case .group: try principal.require(Reach.everyDevice)
-      case .linkKind, .id, .agent, .text, .duration, .integer, .oneOf: break
+      case .linkKind, .id, .agent, .text, .duration, .integer, .oneOf, .someOf: break
       }
     }
   }

@@ -105,12 +105,12 @@ package struct Call: ~Copyable {
 
   /// The first word's parts: the device, and where given the session and the chat.
   package var address: SessionAddress {
-    let parts = word(0).split(separator: UInt8(ascii: "/")).map {
-      ArgumentText.lent(UnsafeBufferPointer(rebasing: $0))
-    }
+    let pieces = word(0).split(separator: UInt8(ascii: "/"))
+    let parts = pieces.map { ArgumentText.lent(UnsafeBufferPointer(rebasing: $0)) }
+    let name = pieces.count > 2 ? ChatName.word(pieces[2]) : nil
     return SessionAddress(
       device: parts[0], session: parts.count > 1 ? parts[1] : nil,
-      chat: parts.count > 2 ? parts[2] : nil)
+      chat: parts.count > 2 ? name.map { .owned($0) } ?? parts[2] : nil)
   }
 
   /// A word, for a script.

@@ -5,9 +5,9 @@ internal import Wire
 
 /// How a chat's configuration is merged: at the top level, as RFC 7396 has it.
 enum ChatConfiguration {
+  static let bytesMax = 256 << 10
   static let limit = JSONLimit(
-    Members.bytesMax,
-    RequestError(.tooLarge, "a chat's configuration may have \(Members.bytesMax) bytes"))
+    bytesMax, RequestError(.tooLarge, "a chat's configuration may have \(bytesMax) bytes"))
 
   /// The members of one object after those of another were merged into it.
   ///

@@ -178,8 +178,9 @@ extension ExportedRecord {
   func value(
     _ range: Range<Int>
   ) throws(RequestError) -> Slice<UnsafeBufferPointer<UInt8>> {
-    guard range.count <= Members.bytesMax else {
-      throw RequestError(.tooLarge, "a field or a message may have \(Members.bytesMax) bytes")
+    guard range.count <= settings.valueBytesMax else {
+      throw RequestError(
+        .tooLarge, "a field, message or document may have \(settings.valueBytesMax) bytes")
     }
     do {
       try JSONValidator.validate(

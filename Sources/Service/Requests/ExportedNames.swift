@@ -6,9 +6,12 @@ enum ExportedNames {
     "format", "device", "session", "state", "reason", "rev", "clocks", "created_at", "updated_at",
     "ended_at", "active_at", "born_at", "since", "warned", "thread", "fenced", "floor", "chat",
     "last_chat", "answers", "links", "spent", "members", "fields", "chats",
+    "documents",
   ]
   static let ofChat: Set<String> = [
     "chat", "created_at", "seq", "dropped", "asked_at", "name", "config", "messages",
+    "max_messages", "full",
   ]
+  static let ofDocument: Set<String> = ["key", "rev", "at", "expires_at", "value"]
   static let ofMessage: Set<String> = ["seq", "at", "message"]
 }

@@ -21,10 +21,14 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
   package private(set) var fields = Parts()
   /// Chat, number, time and JSON of each message.
   package private(set) var messages = Parts()
+  /// Key, revision, time, deadline or empty, and JSON of each.
+  package private(set) var documents = Parts()
   /// The caller's links.
   package private(set) var links: [LinkName] = []
   /// The thread, unless it is the session's id.
   private var thread: LinkName?
+  /// Whether it is a copy: the thread stays with the original.
+  private let isCopy: Bool
   /// The payload while the record is made, then nothing.
   private(set) var text: UnsafeBufferPointer<UInt8>
   /// Where the payload begins in its line: what error texts count from.
@@ -34,8 +38,10 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
   private(set) var latestRev: Int64 = 0
 
   package init(
-    _ payload: UnsafeBufferPointer<UInt8>, at start: Int, _ settings: Settings
+    _ payload: UnsafeBufferPointer<UInt8>, at start: Int, _ settings: Settings,
+    isCopy: Bool = false
   ) throws(RequestError) {
+    self.isCopy = isCopy
     text = payload
     self.start = start
     self.settings = settings
@@ -60,6 +66,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     try readMembers(whole)
     try readLinks(whole)
     try readChats(whole)
+    documents = try readDocuments(whole)
     text = UnsafeBufferPointer(start: nil, count: 0)
   }
 
@@ -71,7 +78,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
   }
 
   /// Refuses a member that would be dropped.
-  private func requireKnown(
+  func requireKnown(
     _ members: [String: Range<Int>], _ names: Set<String>, _ what: String
   ) throws(RequestError) {
     guard let other = members.keys.filter({ !names.contains($0) }).min() else { return }
@@ -108,15 +115,14 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     set("state", state.utf8)
     if let reason = whole["reason"] { set("reason", try text(reason, "reason")) }
     try readThread(try need(whole, "thread"))
-    let isFenced = whole["fenced"].map { text[$0].elementsEqual("true".utf8) } ?? false
-    set("fenced", (isFenced ? "yes" : "no").utf8)
+    let isFenced = whole["fenced"].map { text[$0].elementsEqual("true".utf8) }
+    set("fenced", (isFenced == true ? "yes" : "no").utf8)
     let rev = try number(whole, "rev", 1...ExportedRecord.numberMax)
     set("rev", rev)
     set("floor", try number(whole, "floor", 0...rev))
     latestRev = rev
     let answers = try numbers(whole, "answers", count: 2)
-    set("answers", answers[0])
-    set("answer_ms", answers[1])
+    for (name, number) in zip(["answers", "answer_ms"], answers) { set(name, number) }
     for (state, value) in try members(whole, "spent") {
       guard SessionState(rawValue: state) != nil else {
         throw ExportedRecord.bad("spent names a state that there is none of")
@@ -127,7 +133,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
 
   /// A thread that is not the session's id is reserved, and so has one spelling.
   private mutating func readThread(_ range: Range<Int>) throws(RequestError) {
-    guard !isNull(range) else { return }
+    guard !isNull(range), !isCopy else { return }
     let text = Array(try string(range, "thread").utf8)
     guard !text.elementsEqual(session.utf8) else { return }
     guard 1...IDText.idBytesMax ~= text.count else {
@@ -232,7 +238,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
       let next = (numbers.last ?? 0) + 1
       let given =
         try chat["chat"].map { range throws(RequestError) in
-          try self.number(range, "chat", 1...ExportedRecord.chatNumberMax)
+          try self.number(range, "chat", 1...ImportedChats.numberMax)
         }
       let number = given ?? next
       guard number >= next else {
@@ -246,21 +252,18 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     let highest = numbers.last ?? 1
     let last =
       try whole["last_chat"].map { range throws(RequestError) in
-        try number(range, "last_chat", highest...ExportedRecord.chatNumberMax)
+        try number(range, "last_chat", highest...ImportedChats.numberMax)
       } ?? highest
     // As records keep them: which are left is said only once one was removed.
     let isWhole = numbers.elementsEqual(1...last)
     let list = numbers.isEmpty ? " " : numbers.map { " \($0)" }.joined()
     set("chats", "\(last)\(isWhole ? "" : list)".utf8)
     let current = try number(whole, "chat", 0...last)
-    guard numbers.contains(current) || numbers.isEmpty && current == 0 else {
+    guard numbers.contains(current) || current == 0 else {
       throw ExportedRecord.bad("chat is none of the chats")
     }
     set("chat", current)
   }
-
-  /// An address has no greater number.
-  private static let chatNumberMax: Int64 = 999_999
 
   /// Returns the chat's name, if it has one.
   private mutating func readChat(
@@ -282,6 +285,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     if let created = members["created_at"] {
       set("b:\(chat)", try number(created, "created_at"))
     }
+    if let limits = try limits(of: members) { set("o:\(chat)", limits.utf8) }
     let latest = try number(members, "seq")
     set("q:\(chat)", latest)
     if let dropped = members["dropped"] {

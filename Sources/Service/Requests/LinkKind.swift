@@ -16,7 +16,7 @@ enum LinkKind {
     switch kind.lowercased() {
     case "agent":
       "kind 'agent' is reserved: sessions are linked to no agent; HOLDER device shows who holds "
-        + "a lock, and REPORT agent= an agent's locks"
+        + "a lock, and LOCKS agent= lists an agent's locks"
     case "device": "kind 'device' is reserved: LIST and the device lists its sessions"
     default: "kind '\(kind)' is reserved: name the link otherwise"
     }

@@ -1,6 +1,7 @@
 // Owns: how a payload becomes an argument of the session scripts: parts, one after another, each
 // with its length before it. Values are not touched, byte for byte.
 
+internal import Settings
 internal import Wire
 
 /// Parts for a script, `<n> <n bytes>` each.
@@ -16,11 +17,8 @@ package struct Parts {
 
 /// The changes of one request to a session, by name; a repeated member counts as its last value.
 struct Members {
-  /// The size at most of what is stored in one piece, in bytes: a member, a message, a chat's
-  /// configuration.
-  static let bytesMax = 256 << 10
   /// The most bytes of a member's name.
-  static let nameBytesMax = 1_024
+  static let nameBytesMax = ValueKind.memberNameBytesMax
   /// More than this in one request is refused while it is read.
   static let countMax = 512
   static let limit = JSONLimit(
@@ -39,7 +37,9 @@ struct Members {
   /// The members that the options and the payload of OPEN, SET or RECOVER name.
   init(_ call: borrowing Call) throws(RequestError) {
     self.init(options: call)
-    if let payload = call.payload { try add(payload: payload) }
+    if let payload = call.payload {
+      try add(payload: payload, bytesMax: call.shared.settings.valueBytesMax)
+    }
   }
 
   /// The members that the options name.
@@ -50,16 +50,20 @@ struct Members {
   }
 
   /// Adds the members of a payload, each as a field.
-  mutating func add(payload: UnsafeBufferPointer<UInt8>) throws(RequestError) {
+  ///
+  /// Each may have `bytesMax` bytes.
+  mutating func add(
+    payload: UnsafeBufferPointer<UInt8>, bytesMax: Int
+  ) throws(RequestError) {
     var members = JSONMembers(0, payload.count)
     let text = payload.span
     while let (key, value) = members.next(in: text) {
       var name: [UInt8] = []
       try JSONString.decode(text, key, halves: .kept, into: &name)
-      guard value.count <= Members.bytesMax, name.count <= Members.nameBytesMax else {
+      guard value.count <= bytesMax, name.count <= Members.nameBytesMax else {
         throw RequestError(
           .tooLarge,
-          "a field may have \(Members.bytesMax) bytes, its name \(Members.nameBytesMax)")
+          "a field may have \(bytesMax) bytes, its name \(Members.nameBytesMax)")
       }
       // Names are written one way, however the caller has escaped them.
       var field = Array("f:".utf8)
@@ -89,37 +93,46 @@ enum Messages {
 
   /// An object is one message, an array of objects several.
   ///
-  /// Before each stands whose it is.
-  static func parts(_ payload: UnsafeBufferPointer<UInt8>) throws(RequestError) -> Parts {
+  /// Before each, of `bytesMax` bytes at most, stands whose it is.
+  static func parts(
+    _ payload: UnsafeBufferPointer<UInt8>, bytesMax: Int, mayBeNone: Bool = false
+  ) throws(RequestError) -> Parts {
     var parts = Parts()
     guard payload.first == UInt8(ascii: "[") else {
-      try add(payload[...], to: &parts)
+      try add(payload[...], bytesMax, to: &parts)
       return parts
     }
     var elements = JSONElements(0, payload.count)
     var count = 0
     while let range = elements.next(in: payload.span) {
-      try add(payload[range], to: &parts)
+      try add(payload[range], bytesMax, to: &parts)
       count += 1
       guard count <= countMax else { throw limit.error }
     }
-    guard count > 0 else {
+    guard count > 0 || mayBeNone else {
       throw RequestError(.badRequest, "an array of messages must have at least one")
     }
     return parts
   }
 
   private static func add(
-    _ message: Slice<UnsafeBufferPointer<UInt8>>, to parts: inout Parts
+    _ message: Slice<UnsafeBufferPointer<UInt8>>, _ bytesMax: Int, to parts: inout Parts
+  ) throws(RequestError) {
+    try check(message, bytesMax)
+    parts.add(try whose(message).utf8)
+    parts.add(message)
+  }
+
+  /// Refuses what is no message.
+  static func check(
+    _ message: Slice<UnsafeBufferPointer<UInt8>>, _ bytesMax: Int
   ) throws(RequestError) {
     guard message.first == UInt8(ascii: "{") else {
       throw RequestError(.badRequest, "a message must be a JSON object")
     }
-    guard message.count <= Members.bytesMax else {
-      throw RequestError(.tooLarge, "a message may have \(Members.bytesMax) bytes at most")
+    guard message.count <= bytesMax else {
+      throw RequestError(.tooLarge, "a message may have \(bytesMax) bytes at most")
     }
-    parts.add(try whose(message).utf8)
-    parts.add(message)
   }
 
   /// Whether a message is the user's or another's, by its member `role`; empty without one.

@@ -15,7 +15,7 @@ struct NewSession {
   /// Their lengths in ms, in the order in which a record keeps them.
   let clocks: ArgumentText
   let isFenced: Bool
-  /// Parts, names and values in turn.
+  /// Parts, names and values in turn; the last may be `chat`, the first chat's name or `none`.
   let members: ArgumentText
   /// Those that it begins with, its thread included, each a line; each is reserved before it is
   /// made.
@@ -40,6 +40,10 @@ extension NewSession {
 
   /// From the options, with these members.
   init(_ call: borrowing Call, user: String?, _ members: Members) {
+    var members = members
+    if let name = call.json(.chat) {
+      members.set("chat".utf8, call.text(.chat) == "none" ? Array("none".utf8) : name)
+    }
     let id = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device))
     var clocks = call.shared.settings.clocks
     for clock in SessionClock.allCases {
@@ -59,7 +63,7 @@ extension NewSession {
   ///
   /// `more` names other parts of the request that it ignores.
   static func ignored(_ call: borrowing Call, more: [String] = []) -> ArgumentText? {
-    let options: [OptionName] = [.name, .phase, .step] + OptionName.clocks + [.fenced]
+    let options: [OptionName] = [.name, .phase, .step] + OptionName.clocks + [.fenced, .chat]
     let names = options.filter { call.option($0) != nil }.map(\.text) + more
     return names.isEmpty ? nil : ArgumentText("[\"\(names.joined(separator: "\",\""))\"]")
   }

@@ -12,12 +12,28 @@ package enum OptionName: Int, CaseIterable, Sendable {
   case idle, abandon, archive, life, keep, warn
   case fenced, rev, state, cursor, hint, last, replace, archived
   case turn, policy, seen, fresh, settle, `return`
+  case seq, id, before, since, role, count
+  case prefix, from, to, newest, values
+  case chat, maxMessages, full, fields
+  /// `if=` of PUT.
+  case condition
   /// `last=yes` of DONE; elsewhere `last` is a number.
   case isLast
+  /// Where `after` and `last` are numbers of messages; elsewhere `after` is an event's id, and
+  /// `last` says how many.
+  case afterSeq, lastSeq
 
   package var text: String { OptionName.texts[rawValue] }
 
-  private static let texts = allCases.map { $0 == .isLast ? "last" : "\($0)" }
+  private static let texts = allCases.map { option in
+    switch option {
+    case .isLast, .lastSeq: "last"
+    case .afterSeq: "after"
+    case .condition: "if"
+    case .maxMessages: "max-messages"
+    default: "\(option)"
+    }
+  }
 
   /// The clocks of a session, in the order in which its record keeps them.
   package static let clocks: [OptionName] = SessionClock.allCases.map(\.option)
@@ -36,10 +52,19 @@ package enum OptionName: Int, CaseIterable, Sendable {
     case .thread: .text(bytesMax: IDText.idBytesMax)
     case .idle, .abandon, .archive, .life, .keep, .warn:
       .duration(allowsZero: SessionClock(rawValue: text)?.row.canBeOff ?? false)
-    case .fenced, .replace, .archived, .isLast, .fresh: .oneOf(["yes", "no"])
+    case .fenced, .replace, .archived, .isLast, .fresh, .newest, .values: .oneOf(["yes", "no"])
+    case .condition: .oneOf(["absent", "present"])
+    case .chat: .text(bytesMax: ValueKind.storedTextBytesMax)
+    case .maxMessages: .integer(1...1_000_000)
+    case .full: .oneOf(["trim", "refuse"])
+    case .fields: .text(bytesMax: ValueKind.storedTextBytesMax)
+    case .prefix, .from, .to: .text(bytesMax: DocumentKey.bytesMax)
     case .policy: .oneOf(TurnPolicy.allCases.map(\.rawValue))
-    case .rev, .seen: .integer(0...((1 << 53) - 1))
-    case .state: .oneOf(SessionState.allCases.map(\.rawValue))
+    case .rev, .seen, .seq, .before, .since, .afterSeq, .lastSeq: .integer(0...((1 << 53) - 1))
+    case .id: .text(bytesMax: ValueKind.memberNameBytesMax)
+    case .role: .text(bytesMax: IDText.idBytesMax)
+    case .count: .integer(1...1_000)
+    case .state: .someOf(SessionState.allCases.map(\.rawValue))
     case .hint: .id
     // A partition's tag, a session and a device, with points between them.
     case .cursor: .text(bytesMax: IDText.idBytesMax + 64)
@@ -56,7 +81,10 @@ extension OptionName {
     case .req, .wait, .settle: false
     case .ttl, .token, .types, .after, .group, .limit, .agent, .user, .name, .thread, .phase, .step,
       .reason, .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor,
-      .hint, .last, .replace, .archived, .turn, .policy, .seen, .isLast, .fresh, .return:
+      .hint, .last, .replace, .archived, .turn, .policy, .seen, .seq, .id, .before, .since, .role,
+      .count, .isLast, .afterSeq, .lastSeq, .prefix, .from, .to, .newest, .values, .condition,
+      .chat,
+      .maxMessages, .full, .fields, .fresh, .return:
       true
     }
   }
@@ -72,8 +100,10 @@ extension OptionName {
     case .agent, .ttl, .token, .req, .types, .after, .limit, .wait, .name, .thread, .phase, .step,
       .reason,
       .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor, .hint, .last,
-      .replace, .archived, .turn, .policy, .seen, .isLast, .fresh, .settle,
-      .return:
+      .replace, .archived, .turn, .policy, .seen, .seq, .id, .before, .since, .role, .count,
+      .isLast,
+      .afterSeq, .lastSeq, .prefix, .from, .to, .newest, .values, .condition, .chat,
+      .maxMessages, .full, .fields, .fresh, .settle, .return:
       .nothing
     }
   }

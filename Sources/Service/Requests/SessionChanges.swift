@@ -1,35 +1,51 @@
 // Owns: the payload that changes a session in several ways at once. A value; on the loop's thread.
 
+internal import Settings
 internal import Wire
 
-/// What a request changes in one session: messages that are said and members that are set.
+/// What a request changes in one session: messages that are said, members that are set, documents
+/// that are written and removed.
 struct SessionChanges {
   static let limits = JSONLimits(
     members: JSONLimit(
       countMax,
       RequestError(
         .badRequest, "the payload has over \(countMax) members: give each of \(names) once")),
-    parts: [("say", Messages.limit), ("set", Members.limit)])
+    parts: [
+      ("say", Messages.limit), ("set", Members.limit), ("put", documentsLimit),
+      ("drop", documentsLimit),
+    ])
+  private static let documentsLimit = JSONLimit(
+    TakeVerb.keysMax,
+    RequestError(.quota, "one request may write \(TakeVerb.keysMax) documents"))
   /// More than there are names, for one that is repeated counts as its last value.
   private static let countMax = 16
-  private static let names = "say, set, phase, step"
+  private static let names = "say, set, put, drop, phase, step"
 
   private(set) var messages = Parts()
   private(set) var members: Members
+  /// Keys and values in turn.
+  private(set) var puts = Parts()
+  private(set) var drops = Parts()
+  /// The keys of both, each of which may stand there once.
+  private var keys: Set<[UInt8]> = []
 
-  /// From the options `phase` and `step`, and the payload: an object with `say`, `set`, `phase` and
-  /// `step`, each of which may be missing.
+  /// From the options `phase` and `step`, and the payload: an object with `say`, `set`, `put`,
+  /// `drop`, `phase` and `step`, each of which may be missing.
   init(_ call: borrowing Call) throws(RequestError) {
     members = Members(options: call)
     guard let payload = call.payload else { return }
+    let bytesMax = call.shared.settings.valueBytesMax
     var walk = JSONMembers(0, payload.count)
     while let (key, range) = walk.next(in: payload.span) {
       var name: [UInt8] = []
       try JSONString.decode(payload.span, key, halves: .kept, into: &name)
       let value = UnsafeBufferPointer(rebasing: payload[range])
       switch String(decoding: name, as: UTF8.self) {
-      case "say": messages = try SessionChanges.messages(value)
-      case "set": try set(value)
+      case "say": messages = try SessionChanges.messages(value, bytesMax)
+      case "set": try set(value, bytesMax)
+      case "put": try put(value, bytesMax)
+      case "drop": try drop(value)
       case "phase": try set("phase", .phase, value, call)
       case "step": try set("step", .step, value, call)
       default:
@@ -41,18 +57,74 @@ struct SessionChanges {
     }
   }
 
-  private static func messages(_ value: UnsafeBufferPointer<UInt8>) throws(RequestError) -> Parts {
+  private static func messages(
+    _ value: UnsafeBufferPointer<UInt8>, _ bytesMax: Int
+  ) throws(RequestError) -> Parts {
     // No messages are nothing to say.
     var elements = JSONElements(0, value.count)
     if value.first == UInt8(ascii: "["), elements.next(in: value.span) == nil { return Parts() }
-    return try Messages.parts(value)
+    return try Messages.parts(value, bytesMax: bytesMax)
   }
 
-  private mutating func set(_ value: UnsafeBufferPointer<UInt8>) throws(RequestError) {
+  private mutating func set(
+    _ value: UnsafeBufferPointer<UInt8>, _ bytesMax: Int
+  ) throws(RequestError) {
     guard value.first == UInt8(ascii: "{") else {
       throw RequestError(.badRequest, "the payload's member set must be an object")
     }
-    try members.add(payload: value)
+    try members.add(payload: value, bytesMax: bytesMax)
+  }
+
+  private mutating func put(
+    _ value: UnsafeBufferPointer<UInt8>, _ bytesMax: Int
+  ) throws(RequestError) {
+    guard value.first == UInt8(ascii: "{") else {
+      throw RequestError(.badRequest, "the payload's member put must be an object")
+    }
+    var walk = JSONMembers(0, value.count)
+    while let (key, range) = walk.next(in: value.span) {
+      puts.add(try take(key, of: value))
+      guard let first = value[range].first, "{[\"".utf8.contains(first) else {
+        throw RequestError(
+          .badRequest, "a document must be an object, an array or a string; drop removes one")
+      }
+      guard range.count <= bytesMax else {
+        throw RequestError(.tooLarge, "a document may have \(bytesMax) bytes at most")
+      }
+      puts.add(value[range])
+    }
+  }
+
+  private mutating func drop(_ value: UnsafeBufferPointer<UInt8>) throws(RequestError) {
+    let isList = value.first == UInt8(ascii: "[")
+    var walk = JSONElements(0, value.count)
+    while isList, let range = walk.next(in: value.span) {
+      guard value[range.lowerBound] == UInt8(ascii: "\"") else {
+        throw RequestError(.badRequest, "the payload's member drop must be an array of keys")
+      }
+      let key = Token(start: range.lowerBound + 1, end: range.upperBound - 1, isQuoted: true)
+      drops.add(try take(key, of: value))
+    }
+    guard isList else {
+      throw RequestError(.badRequest, "the payload's member drop must be an array of keys")
+    }
+  }
+
+  /// A document's key, as it stands in Redis.
+  private mutating func take(
+    _ key: Token, of value: UnsafeBufferPointer<UInt8>
+  ) throws(RequestError) -> [UInt8] {
+    var name: [UInt8] = []
+    try JSONString.decode(value.span, key, into: &name)
+    guard 1...DocumentKey.bytesMax ~= name.count else {
+      throw RequestError(.badRequest, "key must have 1 to \(DocumentKey.bytesMax) bytes")
+    }
+    guard keys.insert(name).inserted else {
+      let shown = EchoText.quoted(name.span, name.indices)
+      throw RequestError(.badRequest, "the payload has the document \(shown) twice")
+    }
+    guard keys.count <= TakeVerb.keysMax else { throw SessionChanges.documentsLimit.error }
+    return DocumentKey.escaped(name)
   }
 
   /// Sets a text of the session, or removes it with null.

@@ -5,7 +5,9 @@ package import Wire
 
 /// Whether a verb takes a JSON payload.
 package enum PayloadRule: Sendable {
-  case none, optionalObject, any, optionalAny
+  case none, optionalObject, object, any, optionalAny
+  /// A document: an object, an array, or a string at the end of the line.
+  case document
   /// An exported session: an object that may be longer, and nest deeper, than others.
   case record
 }
@@ -99,7 +101,8 @@ package final class Verb: Sendable {
     parts += options.map { required.contains($0) ? "\($0.text)=" : "[\($0.text)=]" }
     switch payload {
     case .none: break
-    case .any, .record: parts.append("payload")
+    case .any, .object, .record: parts.append("payload")
+    case .document: parts.append("value")
     case .optionalObject, .optionalAny: parts.append("[payload]")
     }
     return parts.joined(separator: " ")

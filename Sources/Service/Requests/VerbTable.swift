@@ -10,15 +10,17 @@ package struct VerbTable: Sendable {
   /// In the order in which HELP lists them.
   package static let all: [Verb] = [
     LockVerb.verb, RenewVerb.verb, UnlockVerb.verb, HandoffVerb.verb, SeizeVerb.verb,
-    ClearVerb.verb, HolderVerb.verb,
+    ClearVerb.verb, HolderVerb.verb, LocksVerb.verb,
     TurnVerb.verb, DoneVerb.verb,
     OpenVerb.verb, GetVerb.verb, SetVerb.verb, TouchVerb.verb, PauseVerb.verb, ResumeVerb.verb,
     CloseVerb.verb, RecoverVerb.verb, ArchiveVerb.verb, DeleteVerb.verb,
-    LinkVerb.verb, UnlinkVerb.verb, ListVerb.verb,
+    LinkVerb.verb, UnlinkVerb.verb, ListVerb.verb, ProfileVerb.verb,
     ChatVerb.verb, SwitchVerb.verb, ChatsVerb.verb, SayVerb.verb, HistoryVerb.verb, PopVerb.verb,
-    ForgetVerb.verb,
+    ForgetVerb.verb, AmendVerb.verb,
+    PutVerb.verb, TakeVerb.verb, DropVerb.verb, KeysVerb.verb,
+    ApplyVerb.verb,
     WatchVerb.verb, UnwatchVerb.verb, EventsVerb.verb, AckVerb.verb,
-    StatsVerb.verb, ReportVerb.verb, ExportVerb.verb, ImportVerb.verb,
+    StatsVerb.verb, ReportVerb.verb, ExportVerb.verb, ImportVerb.verb, CopyVerb.verb,
     PingVerb.verb, AuthVerb.verb, HelpVerb.verb, InfoVerb.verb, QuitVerb.verb,
   ]
 
@@ -43,7 +45,9 @@ package struct VerbTable: Sendable {
   /// A parser with the limits of these verbs.
   package func makeParser() -> RequestParser {
     let table = self
-    return RequestParser(wordsMax: VerbTable.wordsMax) { table.limits($0, $1, $2) }
+    return RequestParser(wordsMax: VerbTable.wordsMax, stringVerb: "PUT") {
+      table.limits($0, $1, $2)
+    }
   }
 
   /// The number of the verb at the beginning of a line.

@@ -27,17 +27,21 @@ package enum ValueKind: Sendable, Equatable {
   case integer(ClosedRange<Int64>)
   /// One of these words.
   case oneOf([String])
+  /// Some of these words, with commas between them.
+  case someOf([String])
 
   /// Whether a value is what number it means, however it is written.
   package var isNumber: Bool {
     switch self {
     case .duration, .integer: true
     case .device, .deviceOrAll, .listed, .id, .linkKind, .linkRef, .group, .address, .agent, .text,
-      .oneOf:
+      .oneOf, .someOf:
       false
     }
   }
 
+  /// The most bytes of the name of a member.
+  static let memberNameBytesMax = 1_024
   /// The most bytes of a text that a session keeps, such as its name.
   static let storedTextBytesMax = 4_096
 }
@@ -53,6 +57,7 @@ package struct WordRule: Sendable {
   package static let device = WordRule(name: "device", kind: .device)
   static let deviceOrAll = WordRule(name: "device|*", kind: .deviceOrAll)
   static let listed = WordRule(name: "device|kind=ref|*", kind: .listed)
+  static let link = WordRule(name: "kind=ref", kind: .listed)
   /// A session's address: a chat in it would mean nothing, and is refused.
   package static let session = WordRule(name: "address", kind: .address(parts: 2))
   /// The address of a chat, or of a session, whose current chat is meant.
@@ -61,6 +66,11 @@ package struct WordRule: Sendable {
   static let sessionOrChat = WordRule(name: "address", kind: .address(parts: 3))
   static let sessionOrChatIfAny = WordRule(
     name: "address", kind: .address(parts: 3), isOptional: true)
+  static let documentKey = WordRule(name: "key", kind: .text(bytesMax: DocumentKey.bytesMax))
+  static let documentKeys = WordRule(
+    name: "key", kind: .text(bytesMax: DocumentKey.bytesMax), isRepeated: true)
+  static let documentKeysIfAny = WordRule(
+    name: "key", kind: .text(bytesMax: DocumentKey.bytesMax), isOptional: true, isRepeated: true)
   package static let agent = WordRule(name: "agent", kind: .agent)
   package static let kind = WordRule(name: "kind", kind: .linkKind)
   package static let ref = WordRule(name: "ref", kind: .linkRef)

@@ -42,6 +42,8 @@ enum ImportVerb {
       isReplacing: call.text(.replace) == "yes", fields: .owned(record.fields.bytes),
       messages: ImportedMessages(
         parts: record.messages.bytes, areSent: record.isWithoutLinks),
+      documents: ImportedMessages(
+        parts: record.documents.bytes, areSent: record.isWithoutLinks),
       token: call.fence, req: call.req)
     try LinkedChange(call, change, device: record.device, dueInMs: 0)
   }
@@ -61,11 +63,11 @@ struct ExportCall: ScriptCall {
   }
 }
 
-/// The messages of an import: empty until its reservations are made.
+/// The messages, or the documents, of an import: empty until its reservations are made.
 ///
 /// Without those no record is made, and they would be sent twice.
 struct ImportedMessages {
-  /// Four parts each.
+  /// Four parts each, of documents five.
   let parts: [UInt8]
   var areSent: Bool
 }
@@ -84,6 +86,7 @@ struct ImportCall: LinkingCall {
   let isReplacing: Bool
   let fields: ArgumentText
   var messages: ImportedMessages
+  var documents: ImportedMessages
   var reserved: ArgumentText?
   let token: Fence?
   let req: ArgumentText?
@@ -94,6 +97,7 @@ struct ImportCall: LinkingCall {
     words.word(isReplacing)
     words.word(fields)
     words.word(messages)
+    words.word(documents)
     words.word(reserved)
     words.word(token)
     words.word(req)
@@ -101,6 +105,8 @@ struct ImportCall: LinkingCall {
 
   mutating func take(_ reservations: Reservations) {
     reserved = ArgumentText(reservations.text)
-    if !reservations.text.isEmpty { messages.areSent = true }
+    guard !reservations.text.isEmpty else { return }
+    messages.areSent = true
+    documents.areSent = true
   }
 }

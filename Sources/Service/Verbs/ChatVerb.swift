@@ -2,12 +2,13 @@
 
 internal import RedisConnection
 internal import Scripts
+internal import Settings
 internal import Wire
 
 enum ChatVerb {
   static let verb = Verb(
     name: "CHAT", rights: .write, words: [.session],
-    options: [.name, .token, .turn, .req], payload: .optionalAny,
+    options: [.name, .maxMessages, .full, .token, .turn, .req], payload: .optionalAny,
     limits: JSONLimits(bytes: ChatConfiguration.limit),
     summary: "Adds a chat, now the current one; the payload is its configuration.",
     replies: ["OK", "NONE", "STALE"]
@@ -16,7 +17,23 @@ enum ChatVerb {
     try call.run(
       ChatCall(
         device: address.device, session: address.session, name: call.quoted(.name),
-        config: call.payloadText, token: call.fence, req: call.req))
+        config: call.payloadText, limits: try limits(call), token: call.fence, req: call.req))
+  }
+}
+
+extension ChatVerb {
+  /// The chat's own limits as its record has them: how many messages, 0 for the server's number,
+  /// and what it does when it is full; nil without any.
+  private static func limits(_ call: borrowing Call) throws(RequestError) -> ArgumentText? {
+    let (most, full) = (call.number(.maxMessages), call.option(.full))
+    guard most != nil || full != nil else { return nil }
+    let messagesMax = call.shared.settings.messagesMax
+    guard most ?? 0 <= messagesMax else {
+      throw RequestError(
+        .badRequest,
+        "max-messages=\(most ?? 0): a chat may have \(messagesMax) messages (--max-messages)")
+    }
+    return ArgumentText("\(most ?? 0) \(full == nil ? "trim" : call.text(.full))")
   }
 }
 
@@ -27,6 +44,7 @@ struct ChatCall: ScriptCall {
   let session: ArgumentText?
   let name: ArgumentText?
   let config: ArgumentText?
+  let limits: ArgumentText?
   let token: Fence?
   let req: ArgumentText?
 
@@ -35,6 +53,7 @@ struct ChatCall: ScriptCall {
     words.word(session)
     words.word(name)
     words.word(config)
+    words.word(limits)
     words.word(token)
     words.word(req)
   }

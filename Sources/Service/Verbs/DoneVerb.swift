@@ -17,7 +17,8 @@ enum DoneVerb {
       DoneCall(
         device: call[0], turn: call.number(.turn) ?? 0, seen: call.number(.seen),
         isLast: call.text(.isLast) == "yes", messages: .owned(changes.messages.bytes),
-        members: .owned(changes.members.parts.bytes), req: call.req),
+        members: .owned(changes.members.parts.bytes), puts: .owned(changes.puts.bytes),
+        drops: .owned(changes.drops.bytes), req: call.req),
       dueInMs: WaitQueue.grantMs)
   }
 }
@@ -31,6 +32,8 @@ struct DoneCall: ScriptCall {
   let isLast: Bool
   let messages: ArgumentText?
   let members: ArgumentText?
+  let puts: ArgumentText?
+  let drops: ArgumentText?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
@@ -40,6 +43,8 @@ struct DoneCall: ScriptCall {
     words.word(isLast)
     words.word(messages)
     words.word(members)
+    words.word(puts)
+    words.word(drops)
     words.word(req)
   }
 }

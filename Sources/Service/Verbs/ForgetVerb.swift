@@ -1,4 +1,4 @@
-// FORGET: removes all messages of a chat.
+// FORGET: removes messages of a chat.
 
 internal import RedisConnection
 internal import Scripts
@@ -7,15 +7,18 @@ internal import Wire
 enum ForgetVerb {
   static let verb = Verb(
     name: "FORGET", rights: .write, words: [.chat],
-    options: [.token, .turn, .req],
-    summary: "Removes all messages of a chat.",
+    options: [.afterSeq, .seq, .token, .turn, .req],
+    summary: "Removes all messages of a chat, those after a number, or one.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
+    guard call.option(.afterSeq) == nil || call.option(.seq) == nil else {
+      throw RequestError(.badRequest, "after= and seq= exclude each other")
+    }
     let address = call.address
     try call.run(
       ForgetCall(
         device: address.device, session: address.session, chat: address.chat,
-        token: call.fence, req: call.req))
+        after: call.number(.afterSeq), seq: call.number(.seq), token: call.fence, req: call.req))
   }
 }
 
@@ -25,6 +28,8 @@ struct ForgetCall: ScriptCall {
   let device: ArgumentText
   let session: ArgumentText?
   let chat: ArgumentText?
+  let after: Int64?
+  let seq: Int64?
   let token: Fence?
   let req: ArgumentText?
 
@@ -32,6 +37,8 @@ struct ForgetCall: ScriptCall {
     words.word(device)
     words.word(session)
     words.word(chat)
+    words.word(after)
+    words.word(seq)
     words.word(token)
     words.word(req)
   }

@@ -6,16 +6,58 @@ internal import Wire
 
 enum GetVerb {
   static let verb = Verb(
-    name: "GET", rights: .read, words: [.sessionOrChat],
+    name: "GET", rights: .read, words: [.sessionOrChat], options: [.fields, .last],
     summary: "A session's record, or one of its chats.",
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
     let address = call.address
     if let chat = address.chat {
+      try refuseMore(call)
       try call.run(GetChatCall(device: address.device, session: address.session, chat: chat))
+    } else if call.option(.fields) != nil || call.option(.last) != nil {
+      try call.run(
+        LookCall(
+          device: address.device, session: address.session, fields: fields(call),
+          last: call.number(.last)))
     } else {
       try call.run(GetCall(device: address.device, session: address.session))
     }
+  }
+
+  /// Refuses options of a session where a chat is named.
+  private static func refuseMore(_ call: borrowing Call) throws(RequestError) {
+    for option in [OptionName.fields, .last] where call.option(option) != nil {
+      throw RequestError(.badRequest, "\(option.text)= goes with GET of a session, not of a chat")
+    }
+  }
+
+  /// The names of the fields as a script takes them; nil for all.
+  private static func fields(_ call: borrowing Call) -> ArgumentText? {
+    guard let names = call.option(.fields) else { return nil }
+    guard !names.elementsEqual("none".utf8) else { return "none" }
+    var parts = Parts()
+    for name in names.split(separator: UInt8(ascii: ",")) {
+      var json: [UInt8] = []
+      json.appendJSONString(UnsafeBufferPointer(rebasing: name).span)
+      parts.add(json)
+    }
+    return .owned(parts.bytes)
+  }
+}
+
+/// A request for look.lua.
+struct LookCall: ScriptCall {
+  static let script = Script.look
+  let device: ArgumentText
+  let session: ArgumentText?
+  let fields: ArgumentText?
+  let last: Int64?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(fields)
+    words.word(last)
   }
 }
 

@@ -10,33 +10,25 @@ enum HistoryVerb {
 
   static let verb = Verb(
     name: "HISTORY", rights: .read, words: [.chat],
-    options: [.last, .after, .limit],
-    summary: "Messages of a chat, oldest first: the last ones, or those after a number.",
+    options: [.last, .afterSeq, .before, .since, .role, .limit],
+    summary: "Messages of a chat, oldest first: the last ones, or those after or before a number.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    let (after, last, limit) = (try after(call), call.number(.last), call.number(.limit))
-    guard after == nil || last == nil else {
-      throw RequestError(.badRequest, "last= and after= exclude each other")
+    let last = call.number(.last)
+    let starts: [OptionName] = [.last, .afterSeq, .before, .since]
+    let given = starts.filter { call.option($0) != nil }
+    guard given.count <= 1 else {
+      let names = given.map { "\($0.text)=" }.joined(separator: " and ")
+      throw RequestError(.badRequest, "\(names) exclude each other")
     }
-    let most =
-      after == nil
-      ? min(last ?? limit ?? lastDefault, limit ?? .max) : limit ?? limitDefault
+    let (limit, isFromStart) = (call.number(.limit), given.isEmpty || last != nil)
+    let most = isFromStart ? min(last ?? limit ?? lastDefault, limit ?? .max) : limit
     try call.run(
       HistoryCall(
-        device: address.device, session: address.session, chat: address.chat, after: after,
-        limit: most))
-  }
-
-  /// The number behind which to begin; what `EVENTS` takes here is an id.
-  private static func after(_ call: borrowing Call) throws(RequestError) -> Int64? {
-    guard let bytes = call.option(.after) else { return nil }
-    do throws(RequestError) {
-      let token = Token(start: 0, end: bytes.count, isQuoted: false)
-      return try IntegerText.parse(bytes.span, token, in: 0...(1 << 53))
-    } catch {
-      throw RequestError(error.code, "after=\(error.text)")
-    }
+        device: address.device, session: address.session, chat: address.chat,
+        after: call.number(.afterSeq), before: call.number(.before), since: call.number(.since),
+        role: call[.role], limit: most ?? limitDefault))
   }
 }
 
@@ -47,6 +39,9 @@ struct HistoryCall: ScriptCall {
   let session: ArgumentText?
   let chat: ArgumentText?
   let after: Int64?
+  let before: Int64?
+  let since: Int64?
+  let role: ArgumentText?
   let limit: Int64
 
   func write(to words: inout CommandBuffer) {
@@ -54,6 +49,9 @@ struct HistoryCall: ScriptCall {
     words.word(session)
     words.word(chat)
     words.word(after)
+    words.word(before)
+    words.word(since)
+    words.word(role)
     words.word(limit)
   }
 }

@@ -10,7 +10,7 @@ enum OpenVerb {
   static let verb = Verb(
     name: "OPEN", rights: .write, words: [.device],
     options: [.user, .name, .thread, .phase, .step] + OptionName.clocks + [
-      .fenced, .token, .turn, .req,
+      .fenced, .chat, .token, .turn, .req,
     ],
     payload: .optionalObject, limits: JSONLimits(members: Members.limit),
     summary: "Makes a session, now the device's current one; the payload's members are its fields.",

@@ -9,7 +9,7 @@ internal import Wire
 enum RecoverVerb {
   /// The options of the search, and those of a session to be made if there is none.
   private static let ofDevice: [OptionName] =
-    [.hint, .user, .name, .thread, .phase, .step] + OptionName.clocks + [.fenced]
+    [.hint, .user, .name, .thread, .phase, .step] + OptionName.clocks + [.fenced, .chat]
 
   static let verb = Verb(
     name: "RECOVER", rights: .write, words: [.session],

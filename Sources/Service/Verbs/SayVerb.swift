@@ -2,23 +2,30 @@
 
 internal import RedisConnection
 internal import Scripts
+internal import Settings
 internal import Wire
 
 enum SayVerb {
   static let verb = Verb(
     name: "SAY", rights: .write, words: [.chat],
-    options: [.token, .turn, .req], payload: .any,
+    options: [.seq, .id, .afterSeq, .lastSeq, .token, .turn, .req], payload: .any,
     limits: JSONLimits(elements: Messages.limit),
     summary: "Appends a message, or an array of messages together, to a chat.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
+    guard call.option(.lastSeq) == nil || call.option(.afterSeq) != nil else {
+      throw RequestError(.badRequest, "last= goes with after=; alone, seq= says the same")
+    }
     let address = call.address
     let payload = call.payload ?? UnsafeBufferPointer(start: nil, count: 0)
-    let messages = try Messages.parts(payload)
+    let bytesMax = call.shared.settings.valueBytesMax
+    let messages = try Messages.parts(payload, bytesMax: bytesMax, mayBeNone: true).bytes
     try call.run(
       SayCall(
         device: address.device, session: address.session, chat: address.chat,
-        messages: .owned(messages.bytes), token: call.fence, req: call.req))
+        messages: messages.isEmpty ? nil : .owned(messages), seen: call.number(.seq),
+        id: call[.id], after: call.number(.afterSeq), last: call.number(.lastSeq),
+        token: call.fence, req: call.req))
   }
 }
 
@@ -28,7 +35,11 @@ struct SayCall: ScriptCall {
   let device: ArgumentText
   let session: ArgumentText?
   let chat: ArgumentText?
-  let messages: ArgumentText
+  let messages: ArgumentText?
+  let seen: Int64?
+  let id: ArgumentText?
+  let after: Int64?
+  let last: Int64?
   let token: Fence?
   let req: ArgumentText?
 
@@ -37,6 +48,10 @@ struct SayCall: ScriptCall {
     words.word(session)
     words.word(chat)
     words.word(messages)
+    words.word(seen)
+    words.word(id)
+    words.word(after)
+    words.word(last)
     words.word(token)
     words.word(req)
   }

@@ -3,13 +3,15 @@
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
+internal import Settings
 internal import Store
 internal import Wire
 
 enum SetVerb {
   static let verb = Verb(
     name: "SET", rights: .write, words: [.sessionOrChat],
-    options: [.user, .name, .phase, .step, .rev, .token, .turn, .req], payload: .optionalObject,
+    options: [.user, .name, .phase, .step] + OptionName.clocks + [.rev, .token, .turn, .req],
+    payload: .optionalObject,
     limits: JSONLimits(members: Members.limit),
     limitsOfChat: JSONLimits(bytes: ChatConfiguration.limit),
     summary: "Merges members into a session or into a chat's configuration; null removes one.",
@@ -23,12 +25,20 @@ enum SetVerb {
     let change = SetCall(
       device: address.device.kept, session: address.session?.kept,
       members: .owned(try Members(call).parts.bytes), seenRev: call.number(.rev),
-      user: call[.user]?.kept, token: call.fence, req: call.req)
+      user: call[.user]?.kept, lengths: lengths(call), token: call.fence, req: call.req)
     if change.user == nil {
-      try call.run(change)
+      // A clock that is shorter now may be due before anything was known to be.
+      try call.run(change, dueInMs: change.lengths == nil ? nil : 0)
     } else {
-      try LinkedChange(call, change)
+      try LinkedChange(call, change, dueInMs: change.lengths == nil ? nil : 0)
     }
+  }
+
+  /// A word for each clock in the order of records: its new length in ms, or `-`; nil if none is
+  /// changed.
+  private static func lengths(_ call: borrowing Call) -> ArgumentText? {
+    let words = OptionName.clocks.map { clock in call.number(clock).map { "\($0)" } ?? "-" }
+    return words.allSatisfy { $0 == "-" } ? nil : ArgumentText(words.joined(separator: " "))
   }
 }
 
@@ -47,7 +57,7 @@ private struct ChatChange {
   /// Each try means that others have changed the same configuration meanwhile.
   private static let triesMax = 16
   /// Options of SET that a chat has nothing for.
-  private static let ofSession: [OptionName] = [.user, .phase, .step, .rev]
+  private static let ofSession: [OptionName] = [.user, .phase, .step, .rev] + OptionName.clocks
 
   /// Begins; the caller's next request waits for the answer.
   static func run(_ call: borrowing Call, _ chat: ArgumentText) throws(RequestError) {
@@ -91,7 +101,7 @@ private struct ChatChange {
     let hash = found.prefix { $0 != UInt8(ascii: " ") }
     let merged = ChatConfiguration.merged(
       Array(found.dropFirst(hash.count + 1)), with: patch ?? [])
-    guard merged.count <= Members.bytesMax else {
+    guard merged.count <= ChatConfiguration.bytesMax else {
       return request.end(
         .failed(
           ChatConfiguration.limit.error))
@@ -136,6 +146,7 @@ struct SetCall: LinkingCall {
   let seenRev: Int64?
   let user: ArgumentText?
   var reserved: ArgumentText?
+  let lengths: ArgumentText?
   let token: Fence?
   let req: ArgumentText?
 
@@ -146,6 +157,7 @@ struct SetCall: LinkingCall {
     words.word(seenRev)
     words.word(user)
     words.word(reserved)
+    words.word(lengths)
     words.word(token)
     words.word(req)
   }

@@ -4,6 +4,7 @@ internal import Events
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
+internal import Settings
 internal import Store
 internal import Wire
 
@@ -16,7 +17,7 @@ enum TurnVerb {
     options: [
       .agent, .token, .user, .policy, .wait, .settle, .ttl, .last, .name, .thread, .phase, .step,
     ]
-      + OptionName.clocks + [.fenced, .req],
+      + OptionName.clocks + [.fenced, .chat, .req],
     payload: .optionalAny, limits: JSONLimits(elements: Messages.limit),
     summary: "Begins a turn: one function at a time works on the device's messages.",
     replies: ["OK", "HELD", "BUSY", "NONE", "STALE"]
@@ -60,6 +61,9 @@ enum TurnVerb {
     }
     if policy == .reject, call.option(.wait) != nil {
       throw RequestError(.badRequest, "wait= does not go with policy=reject: \(verb.usage)")
+    }
+    if call.text(.chat) == "none" {
+      throw RequestError(.badRequest, "chat=none: a turn needs a chat to say its messages in")
     }
     if call.text(.fenced) == "yes", call.option(.agent) == nil, call.option(.token) == nil {
       throw RequestError(.badRequest, "a fenced session takes a turn with agent= or token= only")
@@ -138,7 +142,7 @@ extension TurnCall {
     let policy = TurnPolicy(rawValue: call.text(.policy)) ?? .enqueue
     try TurnVerb.check(call, policy)
     let messages = try call.payload.map { (payload) throws(RequestError) in
-      try Messages.parts(payload).bytes
+      try Messages.parts(payload, bytesMax: call.shared.settings.valueBytesMax).bytes
     }
     let ttlMs = call.number(.ttl) ?? TurnVerb.ttlMsDefault
     let settleMs = call.number(.settle) ?? 0

@@ -48,12 +48,15 @@ private struct VerbCase: Sendable {
     VerbCase(
       "LIST", own: ["LIST a-1", "LIST user=a-u"], foreign: ["LIST b-1", "LIST user=b-u"]),
     device("CHAT"), device("SWITCH", "/current/1"), device("CHATS"), device("SAY", " {\"m\":1}"),
-    device("HISTORY"), device("POP"), device("FORGET"),
+    device("HISTORY"), device("POP"), device("FORGET"), device("AMEND", " seq=1 {\"m\":2}"),
+    device("APPLY", " {\"set\":{\"m\":1}}"), device("PUT", " k {\"m\":1}"), device("TAKE", " k"),
+    device("DROP", " k"), device("KEYS"),
     VerbCase("WATCH", own: ["WATCH a-1", "WATCH *"], foreign: ["WATCH b-1"]),
     VerbCase("UNWATCH", own: ["UNWATCH"]),
     VerbCase("EVENTS", own: ["EVENTS a-1"], foreign: ["EVENTS b-1", "EVENTS * group=g"]),
     VerbCase("ACK", own: [], foreign: ["ACK g 0a3-1-1"]),
     VerbCase("STATS", own: [], foreign: ["STATS"]),
+    VerbCase("LOCKS", own: [], foreign: ["LOCKS"]),
     VerbCase(
       "REPORT", own: ["REPORT a-1", "REPORT user=a-u"],
       foreign: ["REPORT b-1", "REPORT user=b-u", "REPORT agent=x"]),
@@ -65,6 +68,11 @@ private struct VerbCase: Sendable {
         exported("a-1", links: #"{"tag":["a-u"]}"#),
       ]),
     VerbCase("INFO", own: ["INFO"]),
+    VerbCase(
+      "COPY", own: ["COPY a-1 a-2"], foreign: ["COPY b-1 a-1", "COPY a-1 b-1", "COPY b-1 b-2"]),
+    VerbCase(
+      "PROFILE", own: ["PROFILE user=a-u"],
+      foreign: ["PROFILE user=b-u", "PROFILE tag=a-u", "PROFILE user=b-u {\"n\":1}"]),
   ]
 
   /// A session as EXPORT gives it.

@@ -18,9 +18,10 @@ extension SystemSuites {
 
       init(_ lab: Lab, _ client: LineClient) throws {
         self.lab = lab
-        good = try client.request("OPEN \(device) user=\(user) {\"g\":1}").string("session")
+        good = try client.request("OPEN \(device) life=24h user=\(user) {\"g\":1}").string(
+          "session")
         let opened = try client.request(
-          "OPEN \(device) user=\(user) name=Ada phase=p step=s thread=\(device) "
+          "OPEN \(device) life=24h user=\(user) name=Ada phase=p step=s thread=\(device) "
             + "{\"topic\":\"x\",\"n\":[1]}")
         bad = try opened.string("session")
         expect(try client.request("CHAT \(device)/\(bad) name=two {\"m\":1}"), "OK")

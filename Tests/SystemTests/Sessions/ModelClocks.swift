@@ -7,7 +7,7 @@ struct ModelClocks {
   var idle = 1_800_000
   var abandon = 86_400_000
   var archive = 604_800_000
-  var life = 86_400_000
+  var life = 0
   var keep = 2_592_000_000
   var warn = 120_000
 }

@@ -230,7 +230,7 @@ struct ModelDevice {
       return "OK {\"session\":\"\(sessions[at].id)\",\"device\":\"\(name)\",\"chat\":\(chat.number)"
         + ",\"name\":\(chat.name),\"age_ms\":N,\"last_at\":\(chat.messages.isEmpty ? "null" : "T")"
         + ",\"messages\":\(chat.messages.count),\"said\":\(chat.seq)}"
-    default: return history(chat, request)
+    default: return chat.history(request)
     }
   }
 
@@ -238,19 +238,6 @@ struct ModelDevice {
     "{\"chat\":\(chat.number),\"name\":\(chat.name),\"created_at\":T"
       + ",\"messages\":\(chat.messages.count)"
       + ",\"last_at\":\(chat.messages.isEmpty ? "null" : "T"),\"config\":\(chat.config)}"
-  }
-
-  private func history(_ chat: ModelChat, _ request: ModelRequest) -> String {
-    var found = chat.messages
-    let limit = Int(request.option("last") ?? request.option("limit") ?? "20") ?? 20
-    if let after = request.option("after") {
-      let after = Int(after) ?? 0
-      guard after <= chat.seq else { return "STALE {\"seq\":\(chat.seq)}" }
-      found = found.filter { $0.seq > after }
-      let (more, isLost) = (found.count > limit, after < chat.dropped)
-      return chat.history(Array(found.prefix(limit)), more, isLost: isLost)
-    }
-    return chat.history(Array(found.suffix(limit)), found.count > limit)
   }
 
   /// One page; what comes after the session that the cursor of the page before has named.
@@ -417,9 +404,10 @@ struct ModelDevice {
       touch(at)
       return "OK {\"chat\":\(sessions[at].lastChat),\"name\":\(name)}"
     }
-    let isCurrent = request.chat == nil || request.chat == "current"
-    if request.verb == "SAY", isCurrent, sessions[at].chats.isEmpty {
-      sessions[at].addChat("null", "null")
+    if ["SAY", "POP", "FORGET", "AMEND"].contains(request.verb) {
+      let (reply, isActivity) = sessions[at].changeMessages(request)
+      if isActivity { touch(at) }
+      return reply
     }
     guard let place = sessions[at].place(of: request.chat) else { return "NONE" }
     let number = sessions[at].chats[place].number
@@ -430,22 +418,11 @@ struct ModelDevice {
       touch(at)
       return "OK {\"chat\":\(number)}"
     case "SET": return setChat(request, at, place)
-    case "DELETE":
+    default:
       sessions[at].chats.remove(at: place)
       sessions[at].chat = sessions[at].chats.last?.number
       sessions[at].rev += 1
       return "OK"
-    case "SAY":
-      let seq = sessions[at].say(request.texts, in: place)
-      touch(at)
-      return "OK {\"seq\":\(seq),\"chat\":\(number)}"
-    case "POP":
-      guard let last = sessions[at].chats[place].messages.popLast() else { return "NONE" }
-      return "OK {\"seq\":\(last.seq),\"at\":T,\"message\":\(last.json)}"
-    default:
-      let removed = sessions[at].chats[place].messages.count
-      sessions[at].chats[place].messages = []
-      return "OK {\"removed\":\(removed)}"
     }
   }
 
@@ -477,19 +454,5 @@ extension ModelSession {
     guard links.contains(link) else { return }
     links.removeAll { $0 == link }
     rev += 1
-  }
-
-  /// Appends messages to the chat in a place; gives the last one's number.
-  fileprivate mutating func say(_ texts: [String], in place: Int) -> Int {
-    for json in texts {
-      chats[place].seq += 1
-      chats[place].messages.append((chats[place].seq, json))
-    }
-    let surplus = chats[place].messages.count - ModelLimits.messages
-    if surplus > 0 {
-      chats[place].dropped = chats[place].messages[surplus].seq - 1
-      chats[place].messages.removeFirst(surplus)
-    }
-    return chats[place].seq
   }
 }

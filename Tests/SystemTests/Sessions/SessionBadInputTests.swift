@@ -202,7 +202,7 @@ extension SystemSuites {
       let rev = try client.request("GET \(device)").int("rev")
       #expect(try client.request("SET \(device) {}").int("rev") == rev)
       #expect(try client.request("SET \(device)").int("rev") == rev)
-      for rest in ["OPEN % []", "SET % []", "SET % [{}]", "RECOVER % []", "SAY % []", "SAY % [[]]"]
+      for rest in ["OPEN % []", "SET % []", "SET % [{}]", "RECOVER % []", "SAY % [[]]"]
         + ["SAY % [{},1]", "SAY % [null]", "SAY %"]
       {
         expectBadRequest(try client.request(rest.replacing("%", with: device)))
@@ -250,7 +250,10 @@ extension SystemSuites {
         "CHATS", "HISTORY", "POP", "FORGET", "SET", "REPORT",
       ].map { "\($0) \(address)" }
         + ["SWITCH \(address.contains("/") ? address : "\(address)/current")/1"]
-        + ["SAY \(address) {}", "LINK \(address) tag t", "UNLINK \(address) tag t"]
+        + [
+          "SAY \(address) {}", "AMEND \(address) seq=1 {}", "LINK \(address) tag t",
+          "UNLINK \(address) tag t",
+        ]
     }
 
     @Test(arguments: [

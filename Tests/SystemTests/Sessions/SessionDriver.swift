@@ -24,7 +24,7 @@ struct SessionDriver {
   private static let verbs: [String] = [
     ("OPEN", 8), ("GET", 8), ("SET", 18), ("TOUCH", 5), ("PAUSE", 5), ("RESUME", 5), ("CLOSE", 4),
     ("RECOVER", 8), ("ARCHIVE", 3), ("DELETE", 5), ("LIST", 4), ("CHAT", 8), ("SWITCH", 5),
-    ("CHATS", 4), ("SAY", 14), ("HISTORY", 7), ("POP", 5), ("FORGET", 2), ("LOCK", 4),
+    ("CHATS", 4), ("SAY", 14), ("HISTORY", 7), ("POP", 5), ("FORGET", 5), ("AMEND", 5), ("LOCK", 4),
     ("UNLOCK", 1), ("SEIZE", 2), ("LINK", 10), ("UNLINK", 2), ("REPORT", 2),
   ].flatMap { Array(repeating: $0.0, count: $0.1) }
 
@@ -66,7 +66,7 @@ struct SessionDriver {
     if ["LOCK", "UNLOCK", "SEIZE"].contains(verb), !wanted.contains(" ") {
       return reply.word == wanted
     }
-    if ["ERR quota", "ERR conflict"].contains(wanted) {
+    if ["ERR quota", "ERR conflict", "ERR bad_request"].contains(wanted) {
       return reply.raw.hasPrefix(wanted + " ")
     }
     guard reply.raw.contains("at\":") else { return reply.raw == wanted }
@@ -209,7 +209,7 @@ struct SessionDriver {
 
   /// Mostly the current session or a live one; now and then one that is over, or is none.
   private func address(_ request: inout ModelRequest, _ random: inout Seeded) {
-    let hasChat = ["SAY", "HISTORY", "POP", "FORGET"].contains(request.verb)
+    let hasChat = ["SAY", "HISTORY", "POP", "FORGET", "AMEND"].contains(request.verb)
     let mayHaveChat = ["GET", "SET", "DELETE"].contains(request.verb)
     let needsChat = ["SWITCH", "REPORT"].contains(request.verb)
     switch Int.random(in: 0..<20, using: &random) {
@@ -260,18 +260,7 @@ struct SessionDriver {
       if chance(50, &random), let one = ModelChat.configurations.randomElement(using: &random) {
         request.texts = [one.text]
       }
-    case "SAY":
-      let count = chance(70, &random) ? 1 : Int.random(in: 2...8, using: &random)
-      request.texts = (0..<count).map { _ in message(&random) }
-    case "HISTORY":
-      let number = Int.random(in: 1...5, using: &random)
-      switch Int.random(in: 0..<3, using: &random) {
-      case 0: request.options.append(("last", "\(number - 1)"))
-      case 1:
-        request.options.append(("after", "\(Int.random(in: 0...30, using: &random))"))
-        request.options.append(("limit", "\(number)"))
-      default: break
-      }
+    case "SAY", "HISTORY", "POP", "FORGET", "AMEND": fillMessages(&request, &random)
     default: break
     }
   }
@@ -301,19 +290,12 @@ struct SessionDriver {
     ["\"chat é\"", "\"b\"", "\"c\""].randomElement(using: &random) ?? "\"b\""
   }
 
-  private func message(_ random: inout Seeded) -> String {
-    [
-      "{}", "{\"n\":\(history.count)}", "{\"role\":\"user\",\"text\":\"hé\"}",
-      "{\"role\":\"agent\",\"x\":[1e400, {} ]}", "{\"a\":1,\"a\":2}", "{\"s\":\"\\ud800\\n\"}",
-    ].randomElement(using: &random) ?? "{}"
-  }
-
   /// One of the few things that sessions of this run are linked to.
   private func name(_ kind: String, _ random: inout Seeded) -> String {
     "\(kind)-\(stranger)-\(Int.random(in: 1...3, using: &random))"
   }
 
-  private func chance(_ percent: Int, _ random: inout Seeded) -> Bool {
+  func chance(_ percent: Int, _ random: inout Seeded) -> Bool {
     Int.random(in: 0..<100, using: &random) < percent
   }
 }

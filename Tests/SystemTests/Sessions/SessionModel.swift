@@ -23,6 +23,8 @@ struct ModelChat {
   var seq = 0
   /// The highest number that a full chat has dropped.
   var dropped = 0
+  /// The member by which it is indexed.
+  var idMember: String?
   var messages: [(seq: Int, json: String)] = []
 }
 
@@ -217,6 +219,7 @@ struct ModelRequest {
   var ignoredOptions: [String] {
     let names = [
       "name", "phase", "step", "idle", "abandon", "archive", "life", "keep", "warn", "fenced",
+      "chat",
     ]
     return (names.filter { option($0) != nil } + (members == nil ? [] : ["payload"]))
       .map { "\"\($0)\"" }
@@ -235,6 +238,8 @@ struct ModelRequest {
       parts.append(texts[0])
     } else if texts.count > 1 {
       parts.append("[" + texts.joined(separator: ", ") + "]")
+    } else if verb == "SAY" {
+      parts.append("[]")
     }
     return parts.joined(separator: " ")
   }

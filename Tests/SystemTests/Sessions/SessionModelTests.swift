@@ -23,6 +23,7 @@ extension SystemSuites {
       "SET ERR conflict", "SWITCH OK",
       "SWITCH NONE", "CHATS OK", "SAY OK", "SAY NONE", "SAY STALE", "SAY ERR illegal_state",
       "HISTORY OK", "HISTORY NONE", "HISTORY STALE", "POP OK", "POP NONE", "FORGET OK", "LINK OK",
+      "AMEND OK", "AMEND NONE", "SAY ERR bad_request", "POP STALE", "FORGET STALE",
       "LINK ERR quota",
       "UNLINK OK",
     ]

@@ -224,7 +224,6 @@ extension SystemSuites {
       }
       expectBadRequest(try client.request("GET \(device)/current/0"))
       expect(try client.request("GET \(device)/current/current"), "OK")
-      expectBadRequest(try client.request("SAY \(device) []"))
       expectBadRequest(try client.request("SAY \(device) [1]"))
     }
   }

@@ -7,19 +7,21 @@ extension SystemSuites {
   @Suite(.lab()) struct SessionStates {
     private static let verbs =
       ["PAUSE", "RESUME", "CLOSE", "CLOSE failed", "RECOVER", "ARCHIVE"]
-      + ["TOUCH", "SET", "SAY", "CHAT", "POP", "FORGET", "DELETE"]
+      + ["TOUCH", "SET", "SAY", "CHAT", "POP", "FORGET", "AMEND", "PUT", "DROP", "APPLY", "DELETE"]
 
     /// The state after each verb in each state, or nil for illegal_state.
     private static let cells: [String: [String: String]] = [
       "active": [
         "PAUSE": "paused", "CLOSE": "completed", "CLOSE failed": "failed", "RECOVER": "active",
         "ARCHIVE": "archived", "TOUCH": "active", "SET": "active", "SAY": "active",
-        "CHAT": "active", "POP": "active", "FORGET": "active", "DELETE": "gone",
+        "CHAT": "active", "POP": "active", "FORGET": "active", "AMEND": "active",
+        "PUT": "active", "DROP": "active", "APPLY": "active", "DELETE": "gone",
       ],
       "paused": [
         "RESUME": "active", "CLOSE": "completed", "CLOSE failed": "failed", "RECOVER": "active",
         "ARCHIVE": "archived", "TOUCH": "paused", "SET": "paused", "SAY": "paused",
-        "CHAT": "paused", "POP": "paused", "FORGET": "paused", "DELETE": "gone",
+        "CHAT": "paused", "POP": "paused", "FORGET": "paused", "AMEND": "paused",
+        "PUT": "paused", "DROP": "paused", "APPLY": "paused", "DELETE": "gone",
       ],
       "abandoned": ["RECOVER": "active", "ARCHIVE": "archived", "DELETE": "gone"],
       "archived": ["ARCHIVE": "archived", "DELETE": "gone"],
@@ -51,7 +53,12 @@ extension SystemSuites {
     private func line(_ verb: String, _ address: String) -> String {
       let words = verb.split(separator: " ")
       let start = ([String(words[0]), address] + words.dropFirst().map(String.init))
-      let payload = ["SET": " {\"a\":1}", "SAY": " {\"text\":\"hi\"}"][verb] ?? ""
+      let payload =
+        [
+          "SET": " {\"a\":1}", "SAY": " {\"text\":\"hi\"}",
+          "AMEND": " seq=1 {\"n\":2}", "PUT": " k {\"n\":2}", "DROP": " k",
+          "APPLY": " {\"say\":{}}",
+        ][verb] ?? ""
       return start.joined(separator: " ") + payload
     }
 
@@ -64,7 +71,7 @@ extension SystemSuites {
       let client = try Lab.current.connect()
       for verb in Self.verbs {
         let address = try session(in: state, on: client)
-        if verb == "POP", LIVE.contains(state) {
+        if ["POP", "AMEND"].contains(verb), LIVE.contains(state) {
           expect(try client.request("SAY \(address) {\"n\":1}"), "OK")
         }
         let reply = try client.request(line(verb, address))

@@ -257,7 +257,8 @@ extension SystemSuites {
     }
 
     @Test(arguments: [
-      ("{\"put\":{}}", "put"), ("{\"say\":1}", "message"), ("{\"set\":[]}", "set"),
+      ("{\"put\":[]}", "put"), ("{\"puts\":{}}", "puts"), ("{\"say\":1}", "message"),
+      ("{\"set\":[]}", "set"),
       ("{\"phase\":1}", "phase"), ("{\"say\":[1]}", "message"), ("[1]", "object"),
     ])
     func `a payload that DONE does not know is refused`(payload: String, name: String) throws {

@@ -252,7 +252,7 @@ class Driver:
         is_ours = isinstance(result, (Bound, HeldLock, RunningTurn))
         return Driver(result, self._loop) if is_ours else result
 
-    def take(self, events: Any, count: int) -> list[Event]:
+    def collect(self, events: Any, count: int) -> list[Event]:
         """The next events of an iterator, which stays open; fewer if it ends."""
         found: list[Event] = []
         while len(found) < count:

@@ -54,7 +54,7 @@ def test_a_subscription_gets_the_events_of_its_device(
     acting = later(act)
     events = client.subject.watch(device, types="lock.cleared", idle=10)
     while len(found) < 5:
-        found += client.take(events, 1)
+        found += client.collect(events, 1)
     acting.join()
     client.end(events)
     log = [event["id"] for event in other.events(device, limit=1000)["events"]]
@@ -71,7 +71,7 @@ def test_a_subscription_begins_after_an_event(
     clear(latchkey_client, device, 4)
     first = latchkey_client.events(device, limit=1)["events"][0]["id"]
     events = client.subject.watch(device, after=first, idle=0.2)
-    assert len(client.take(events, 9)) == 3  # then it was idle
+    assert len(client.collect(events, 9)) == 3  # then it was idle
 
 
 def test_a_subscription_to_all_devices(
@@ -87,7 +87,7 @@ def test_a_subscription_to_all_devices(
     acting = later(act)
     events = client.subject.watch(types=["lock.cleared"], idle=10)
     while not any(event["device"] == device for event in found):
-        found += client.take(events, 1)
+        found += client.collect(events, 1)
     acting.join()
     client.end(events)
     with pytest.raises(ValueError, match="after="):
@@ -106,14 +106,14 @@ def test_a_subscription_goes_on_over_killed_and_drained_workers(
     found: list[Event] = []
     for number in range(4):
         clear(other, device, 2)
-        found += client.take(events, 2)
+        found += client.collect(events, 2)
         serving = fleet.serving(client.subject)
         if number % 2:
             serving.drain()
         else:
             serving.kill()
         clear(other, device, 2)  # while the subscription has no connection, or may have none
-        found += client.take(events, 2)
+        found += client.collect(events, 2)
         serving.stop()
         serving.restart()
     client.end(events)
@@ -136,10 +136,10 @@ def test_a_subscription_to_all_says_where_events_may_be_missing(
 
     acting = later(act)
     events = client.subject.watch(types="lock.cleared", idle=15)
-    found += client.take(events, 1)
+    found += client.collect(events, 1)
     fleet.serving(client.subject).kill()
     while LOST not in [event["type"] for event in found] or found[-1]["type"] == LOST:
-        found += client.take(events, 1)
+        found += client.collect(events, 1)
     stop.set()
     acting.join()
     client.end(events)
@@ -152,7 +152,7 @@ def test_an_idle_subscription_ends_and_asks_whether_the_worker_lives(
     monkeypatch.setattr("latchkey.following.PING_S", 0.02)
     monkeypatch.setattr("latchkey.aio.following.PING_S", 0.02)
     began = time.monotonic()
-    assert client.take(client.subject.watch(device, idle=0.3), 1) == []
+    assert client.collect(client.subject.watch(device, idle=0.3), 1) == []
     assert 0.29 < time.monotonic() - began < 2
 
 
@@ -166,7 +166,7 @@ def test_a_silent_worker_is_left(
     worker = scripted("OK", page, ..., "OK", f"{event}\n{page}")
     client = drive(worker.to, reply_timeout=0.7)
     events = client.subject.watch("d/1", idle=10)
-    (found,) = client.take(events, 1)
+    (found,) = client.collect(events, 1)
     client.end(events)
     assert found["device"] == "d/1"
     assert worker.lines == ["WATCH d%2F1", "EVENTS d%2F1 limit=1000", "PING",
@@ -179,34 +179,34 @@ def test_a_subscription_that_is_refused_is_an_error(
     worker = scripted("ERR forbidden no", auth=[])
     client = drive(worker.to)
     with pytest.raises(latchkey.Forbidden):
-        client.take(client.subject.watch("d"), 1)
+        client.collect(client.subject.watch("d"), 1)
     with pytest.raises(latchkey.BadRequest):
-        client.take(drive(scripted("ERR bad_request types=").to).subject.watch("d"), 1)
+        client.collect(drive(scripted("ERR bad_request types=").to).subject.watch("d"), 1)
 
 
 def test_without_a_worker_an_idle_limit_is_an_error(drive: Callable[..., Driver]) -> None:
     client = drive("127.0.0.1:1", timeout=0.1)
     with pytest.raises(latchkey.Unavailable):
-        client.take(client.subject.watch("d", idle=0.2), 1)
+        client.collect(client.subject.watch("d", idle=0.2), 1)
     with pytest.raises(latchkey.Unavailable):
-        client.take(client.subject.consume("g", idle=0.2), 1)
+        client.collect(client.subject.consume("g", idle=0.2), 1)
 
 
 def test_a_consumer_acknowledges_what_was_handled(
     client: Driver, latchkey_client: latchkey.Client, device: str, request: Any
 ) -> None:
     group = f"group {device}"
-    client.take(client.subject.consume(group, types="lock.handed_off", idle=0), 999)
+    client.collect(client.subject.consume(group, types="lock.handed_off", idle=0), 999)
     for to in "bcd":
         latchkey_client.seize(device, "a")
         latchkey_client.handoff(device, "a", to)
     events = client.subject.consume(group, types="lock.handed_off", limit=2, idle=5)
-    found = client.take(events, 2)
+    found = client.collect(events, 2)
     client.end(events)  # at the second: it is not acknowledged
     assert [event["to"] for event in found] == ["b", "c"]
     assert latchkey_client.ack(group, found[0]["id"]) == {"acked": 0}
     assert latchkey_client.ack(group, found[1]["id"]) == {"acked": 1}
-    rest = client.take(client.subject.consume(group, types="lock.handed_off", idle=0), 9)
+    rest = client.collect(client.subject.consume(group, types="lock.handed_off", idle=0), 9)
     assert [event["to"] for event in rest] == ["d"]
     assert latchkey_client.ack(group, rest[0]["id"]) == {"acked": 0}
 
@@ -218,7 +218,7 @@ def test_a_consumer_may_acknowledge_by_itself(
     latchkey_client.open(device)
     found: list[Event] = []
     events = client.subject.consume(group, types="session.opened", idle=0, limit=1000, ack=False)
-    found = client.take(events, 100_000)
+    found = client.collect(events, 100_000)
     assert device in {event["device"] for event in found}
     ids = [event["id"] for event in found]
     assert latchkey_client.ack(group, *ids) == {"acked": len(ids)}
@@ -234,7 +234,7 @@ def test_a_consumer_learns_that_its_group_has_lost_events(
         'OK {"events":[],"lost":true}',
     )
     client = drive(worker.to)
-    found = client.take(client.subject.consume("g", idle=0), 9)
+    found = client.collect(client.subject.consume("g", idle=0), 9)
     assert [event["type"] for event in found] == [LOST, "lock.cleared", LOST]
     assert [line for line in worker.lines if line.startswith("ACK")] == ["ACK g 0a3-1-0"]
 
@@ -255,15 +255,15 @@ def test_consumers_lose_nothing_when_workers_are_killed(
     events = client.subject.consume("g", types="lock.cleared", idle=10, limit=3)
     for _ in range(3):
         clear(other, device, 5)
-        seen += client.take(events, 4)
+        seen += client.collect(events, 4)
         serving = fleet.serving(client.subject)
         serving.kill()
         clear(other, device, 5)
-        seen += client.take(events, 4)
+        seen += client.collect(events, 4)
         serving.restart()
     made = {event["id"] for event in other.events(device, limit=100)["events"]}
     while made - {event["id"] for event in seen}:
-        more = client.take(events, 1)
+        more = client.collect(events, 1)
         assert more, "an event was lost"
         seen += more
     client.end(events)

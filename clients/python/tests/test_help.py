@@ -17,10 +17,10 @@ from latchkey.testing import Worker
 ELSEWHERE = {"AUTH": "secret=", "QUIT": "close()", "UNWATCH": "the end of the iterator"}
 
 # Functions whose names differ from the verb's, or that are one form of it.
-NAMED = {"get_chat": "GET", "set_chat": "SET", "import_": "IMPORT"}
+NAMED = {"get_chat": "GET", "set_chat": "SET", "pop_many": "POP", "import_": "IMPORT"}
 
 # The names of payloads, and of words that are no option.
-PAYLOADS = {"fields", "config", "note", "message", "changes", "exported"}
+PAYLOADS = {"fields", "config", "note", "message", "changes", "exported", "value"}
 
 
 def functions() -> dict[str, Callable[..., Any]]:
@@ -60,12 +60,14 @@ def test_each_option_of_the_worker_is_one_of_the_client_and_the_reverse(
         for function, signature in [(n, inspect.signature(f)) for n, f in functions().items()]:
             if verb(function) == name:
                 client |= {
-                    p.name.rstrip("_")
+                    p.name.rstrip("_").replace("_", "-")
                     for p in signature.parameters.values()
                     if p.kind is p.KEYWORD_ONLY
                 }
         assert client == worker, name
-        assert ("payload" in usage) == bool(PAYLOADS & set(parameters(name))), name
+        assert ("payload" in usage or " value" in usage) == bool(
+            PAYLOADS & set(parameters(name)) - worker
+        ), name
 
 
 def parameters(name: str) -> list[str]:
@@ -82,7 +84,9 @@ def test_each_word_of_the_worker_is_one_of_the_client(usages: dict[str, str]) ->
         if name in ELSEWHERE:
             continue
         words = [part for part in usage.split()[1:] if "=" not in part.replace("kind=ref", "")]
-        words = [word for word in words if "payload" not in word]
+        # A link is a keyword argument.
+        words = [word for word in words if word != "kind=ref"]
+        words = [word for word in words if "payload" not in word and word != "value"]
         for function, made in functions().items():
             if verb(function) != name:
                 continue

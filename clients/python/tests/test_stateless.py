@@ -72,6 +72,10 @@ def test_it_is_marked_and_has_no_more_than_it_can_answer(drive: Callable[..., Dr
         session.autosave,
         lambda: session.at(2),
         lambda: session.link("tag", "t"),
+        lambda: session.say({"n": 2}, seq=1),
+        lambda: session.history(role="user"),
+        lambda: session.pop_many(count=2),
+        lambda: session.forget(after=1),
     ):
         with pytest.raises(latchkey.Unavailable, match="stateless"):
             call()

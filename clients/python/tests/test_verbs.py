@@ -295,3 +295,96 @@ def test_a_key_of_the_callers_own_is_applied_once(client: Driver, device: str) -
     with pytest.raises(latchkey.Conflict):
         client.say(device, {"n": 2}, req="event/ü 1")
     assert client.history(device)["last_seq"] == 1
+
+
+def test_messages_on_conditions(client: Driver, device: str) -> None:
+    client.open(device)
+    assert client.say(device, [{"u": 1}, {"u": 2}], id="u")["seq"] == 2
+    assert client.say(device, [{"u": 2}, {"u": 3}], id="u")["known"] == 1
+    with pytest.raises(latchkey.Stale) as stale:
+        client.say(device, {"n": 1}, seq=2)
+    assert stale.value.seq == 3
+    assert client.say(device, {"role": "user"}, after=1, last=3)["seq"] == 4
+    client.amend(device, {"role": "user", "n": 2}, seq=4)
+    with pytest.raises(latchkey.NotFound):
+        client.amend(device, {}, seq=3)
+    page = client.history(device, before=4)
+    assert [message["seq"] for message in page["messages"]] == [1]
+    page = client.history(device, role="user")
+    assert page["messages"][0]["message"] == {"role": "user", "n": 2}
+    assert client.forget(device, seq=1)["removed"] == 1
+    popped = client.pop_many(device, count=3, last=4)
+    assert [message["seq"] for message in popped["messages"]] == [4]
+    assert client.pop_many(device, count=3) is None
+
+
+def test_documents(client: Driver, device: str) -> None:
+    client.open(device)
+    first = client.put(device, "run 1", {"n": 1.5}, if_="absent")
+    assert first["created"]
+    with pytest.raises(latchkey.Stale):
+        client.put(device, "run 1", {}, if_="absent")
+    assert not client.put(device, "run 1", [1, "é"], rev=first["rev"], ttl=60)["created"]
+    client.put(device, "x\0y", "YQ==")
+    taken = client.take(device, "x\0y", "none", "run 1")["documents"]
+    assert [document and document["value"] for document in taken] == ["YQ==", None, [1, "é"]]
+    page = client.keys(device, prefix="run", newest=True, limit=1)
+    assert [document["key"] for document in page["documents"]] == ["run 1"]
+    page = client.keys(device, from_="s", values=True)
+    assert [document["value"] for document in page["documents"]] == ["YQ=="]
+    assert client.drop(device, "run 1", "none")["removed"] == 1
+    assert client.drop(device, prefix="x")["removed"] == 1
+
+
+def test_changes_in_one_step_and_chats_by_name(client: Driver, device: str) -> None:
+    client.open(device, chat="none")
+    assert client.apply(device, {"say": {"n": 1}, "put": {"k": "v"}, "set": {"a": 1}})["seq"] == 1
+    with pytest.raises(latchkey.Stale):
+        client.apply(device, {"say": {"n": 2}}, seq=0)
+    side = Address(device, "current", "@side notes")
+    assert client.say(side, {"n": 1})["chat"] == 2
+    assert client.get_chat(side)["name"] == "side notes"
+    client.chat(device, max_messages=1, full="refuse")
+    with pytest.raises(latchkey.Quota):
+        client.say(device, [{}, {}])
+    client.set(device, idle=0, life="8h")
+    record = client.get(device)
+    assert record["idle_at"] is None
+    assert record["clocks"]["life_ms"] == 28_800_000
+
+
+def test_a_profile(client: Driver, device: str) -> None:
+    assert client.profile(user=device)["fields"] == {}
+    assert client.profile({"lang": "en", "n": 1}, user=device)["rev"] == 1
+    with pytest.raises(latchkey.Stale):
+        client.profile({"n": 2}, rev=9, user=device)
+    client.profile({"n": None}, rev=1, user=device)
+    assert client.profile(user=device) == {"rev": 2, "fields": {"lang": "en"}}
+
+
+def test_the_held_locks(client: Driver, device: str) -> None:
+    client.lock(device, "agent ü")
+    (held,) = [one for one in client.locks(agent="agent ü")["locks"] if one["device"] == device]
+    assert held["agent"] == "agent ü"
+    assert client.locks(agent=device)["locks"] == []
+
+
+def test_a_copy(client: Driver, device: str) -> None:
+    session = client.open(device, {"a": 1})["session"]
+    client.say(device, {"n": 1})
+    copy = client.copy(Address(device, session), device + "/2")
+    assert (copy["device"], copy["fields"], copy["messages"]) == (device + "/2", {"a": 1}, 1)
+    assert copy["session"] != session
+    with pytest.raises(latchkey.NotFound):
+        client.copy(device + "/none", device)
+
+
+def test_parts_of_a_record_and_of_a_list(client: Driver, device: str) -> None:
+    client.open(device, {"a": 1, "b": 2})
+    client.say(device, [{"n": 1}, {"n": 2}])
+    assert client.get(device, fields="none")["fields"] == {}
+    assert client.get(device, fields=["b", "c"])["fields"] == {"b": 2}
+    assert [message["seq"] for message in client.get(device, last=1)["recent"]] == [2]
+    client.pause(device)
+    client.open(device)
+    assert len(client.list(device, state=["active", "paused"])["sessions"]) == 2

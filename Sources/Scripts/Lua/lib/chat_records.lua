@@ -1,23 +1,20 @@
 -- The chats in a session's record: `chats` has their numbers; `n:<chat>`, `c:<chat>`, `b:<chat>`,
--- `q:<chat>`, `d:<chat>` and `t:<chat>` are described in docs/keys.md.
--- USES: batch, messages, session_index, session_load
+-- `q:<chat>`, `d:<chat>`, `t:<chat>`, `i:<chat>` and `o:<chat>` are described in docs/keys.md.
+-- USES: batch, chat_address, messages, session_index, session_load
 -- GIVES: name_taken, add_chat, remove_chat, named, named_before
 
 -- Why a session cannot have a chat of this name (JSON), if another than `but` has it; or nil.
 local function name_taken(s, name, but)
-  local names = {}
-  for n, chat in ipairs(s.chats) do names[n] = 'n:' .. chat end
-  local seen = #names > 0 and call('HMGET', s.key, unpack(names)) or {}
-  for n, chat in ipairs(s.chats) do
-    if seen[n] == name and chat ~= but then
-      return 'ERR conflict chat ' .. chat .. ' of this session has the name already: take another'
-    end
+  local chat = chat_named(s, name)
+  if chat and chat ~= but then
+    return 'ERR conflict chat ' .. chat .. ' of this session has the name already: take another'
   end
 end
 
--- Makes a chat, which is the current one; name and configuration are JSON, `null` for none.
--- Returns its number, or nil and the reply that says why not.
-local function add_chat(s, name, config)
+-- Makes a chat, which is the current one unless it is to stand aside; name and configuration are
+-- JSON, `null` for none; `limits` as `o:<chat>` has them, empty for none. Returns its number, or
+-- nil and the reply that says why not.
+local function add_chat(s, name, config, limits, is_aside)
   if #s.chats >= CHATS_MAX then
     return nil, 'ERR quota quota exceeded: ' .. #s.chats .. ' of ' .. CHATS_MAX
       .. ' chats in this session'
@@ -28,14 +25,16 @@ local function add_chat(s, name, config)
   end
   local is_whole = #s.chats == s.last_chat
   s.chats[#s.chats + 1] = chat
-  s.last_chat, s.chat, s.rev = chat, chat, s.rev + 1
+  s.last_chat, s.rev = chat, s.rev + 1
+  if not is_aside then s.chat = chat end
   local line = is_whole and text(chat) or chat .. ' ' .. table.concat(s.chats, ' ')
   local writes = {}
-  if name ~= 'null' then writes = {'n:' .. chat, name} end
-  if config ~= 'null' then
-    writes[#writes + 1], writes[#writes + 2] = 'c:' .. chat, config
+  for letter, value in pairs({n = name, c = config, o = limits}) do
+    if value ~= 'null' and value ~= '' then
+      writes[#writes + 1], writes[#writes + 2] = letter .. ':' .. chat, value
+    end
   end
-  call('HSET', s.key, 'chats', line, 'chat', chat, 'rev', s.rev, 'updated', now_text,
+  call('HSET', s.key, 'chats', line, 'chat', s.chat, 'rev', s.rev, 'updated', now_text,
     'b:' .. chat, now_text, unpack(writes))
   return chat
 end
@@ -45,11 +44,11 @@ local function remove_chat(s, chat)
   local left = {}
   for _, other in ipairs(s.chats) do if other ~= chat then left[#left + 1] = other end end
   s.chats, s.chat, s.rev = left, left[#left] or 0, s.rev + 1
-  call('DEL', log_of(s, chat))
+  call('DEL', log_of(s, chat), log_of(s, chat) .. '/ids')
   call('HSET', s.key, 'chats', s.last_chat .. ' ' .. table.concat(left, ' '), 'chat', s.chat,
     'rev', s.rev, 'updated', now_text)
   call('HDEL', s.key, 'n:' .. chat, 'c:' .. chat, 'b:' .. chat, 'q:' .. chat, 'd:' .. chat,
-    't:' .. chat)
+    't:' .. chat, 'i:' .. chat, 'o:' .. chat)
 end
 
 -- The reply of a change that shows a chat's name.

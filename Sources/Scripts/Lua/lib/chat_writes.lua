@@ -1,27 +1,47 @@
 -- How messages are appended to a chat.
--- USES: batch, clocks, session_load, messages, turn_records
+-- USES: batch, clocks, session_load, messages, turn_records, chat_ids, chat_limits, chat_removal
 -- GIVES: say
 
 -- Appends messages to a chat of a session, each behind whose it is; those of a turn `t` are noted
--- there. A session that was loaded with `q:1`, `t:1`, `answers` and `answer_ms` is not read again.
--- Returns the newest number, or nil and a refusal.
-local function say(s, chat, messages, t)
+-- there; with `member` those whose value of it is in the chat already are left out; those after the
+-- number `after` are removed first. A session that was loaded with `q:1`, `t:1`, `answers`,
+-- `answer_ms`, `i:1` and `o:1` is not read again. Returns the newest number and further members of
+-- the reply, or nil and a refusal.
+local function say(s, chat, messages, t, member, after)
   local entries, log, number = {}, log_of(s, chat), text(chat)
   -- Most sessions have one chat: its members may have come with the session's own.
-  local seq, asked_at, answered_n, answered_ms = unpack(s.members or {}, 13, 16)
+  local seq, asked_at, answered_n, answered_ms, indexed, line = unpack(s.members or {}, 13, 18)
   if chat ~= 1 or seq == nil then
-    seq, asked_at, answered_n, answered_ms = unpack(call('HMGET', s.key, 'q:' .. number,
-      't:' .. number, 'answers', 'answer_ms'), 1, 4)
+    seq, asked_at, answered_n, answered_ms, indexed, line = unpack(call('HMGET', s.key,
+      'q:' .. number, 't:' .. number, 'answers', 'answer_ms', 'i:' .. number, 'o:' .. number), 1, 6)
   end
+  -- A corrupt key fails this before anything is written.
+  call('LLEN', log)
+  local rest = ''
+  if member then
+    local known
+    messages, known = without_known(s, chat, messages, member, indexed, after)
+    if not messages then return nil, known end
+    if known > 0 then rest = ',"known":' .. text(known) end
+    if #messages == 0 then
+      if after and remove_after(log, after) > 0 then call('HSET', s.key, 'active', now_text) end
+      return newest_seq(log), rest
+    end
+  end
+  local most, full = MESSAGES_MAX, nil
+  if line then most, full = limits_of(line), full_chat(log, line, #messages / 2, after) end
   -- Figures that are corrupt begin again; the number goes on from the newest message's.
   local was_asked = whole(asked_at)
   seq = whole(seq or 0) or newest_seq(log)
   for n = 2, #messages, 2 do entries[n / 2] = entry_of(text(seq + n / 2), now_text, messages[n]) end
-  -- A corrupt key fails this before anything is written.
-  call('LLEN', log)
-  if t and not note_said(t, s.id, chat, seq + 1, seq + #entries) then
-    return nil, 'ERR quota a turn may say messages in 1000 pieces'
+  if not full and t and not note_said(t, s.id, chat, seq + 1, seq + #entries) then
+    full = 'ERR quota a turn may say messages in 1000 pieces'
   end
+  if full then
+    if member then call('DEL', log .. '/ids') end
+    return nil, full
+  end
+  if after then remove_after(log, after) end
   seq = seq + #entries
   local writes, asked, answers, ms = {}, answers_in(messages, was_asked)
   if asked ~= was_asked then writes = {'t:' .. number, asked and now_text or ''} end
@@ -32,12 +52,19 @@ local function say(s, chat, messages, t)
     writes[#writes + 1] = text((whole(answered_ms) or 0) + ms)
   end
   local length = append(log, entries)
-  if length > MESSAGES_MAX then
+  if length > most then
     writes[#writes + 1] = 'd:' .. number
-    writes[#writes + 1] = text(seq_at(log, length - MESSAGES_MAX) - 1)
+    writes[#writes + 1] = text(seq_at(log, length - most) - 1)
   end
   call('HSET', s.key, 'active', now_text, 'q:' .. number, text(seq), unpack(writes))
-  if length > MESSAGES_MAX then call('LTRIM', log, text(-MESSAGES_MAX), '-1') end
+  if length > most then
+    call('LTRIM', log, text(-most), '-1')
+    rest = rest .. ',"trimmed":' .. text(length - most)
+  end
+  if member or indexed then
+    note_ids(log, seq - #entries + 1, messages, member or indexed)
+    if length > most then sync_ids(log) end
+  end
   if length == #entries and gone_by(s) then call('PEXPIREAT', log, text(gone_by(s))) end
-  return seq
+  return seq, rest
 end

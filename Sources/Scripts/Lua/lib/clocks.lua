@@ -24,13 +24,9 @@ local function announce_deleted(s)
     '"at":%.0f,"session":"%s","state":"%s","reason":null,"links":{}', now_ms, s.id, s.state))
 end
 
--- Gives the record and its chats the time at which they go; nil keeps them.
+-- Gives the keys of a session the time at which they go; nil keeps them.
 local function set_ttl(s, at_ms)
-  local keys = {s.key}
-  for _, chat in ipairs(s.chats) do
-    keys[#keys + 1] = s.key .. '/' .. chat
-  end
-  for _, key in ipairs(keys) do
+  for _, key in ipairs(keys_of(s)) do
     if at_ms then call('PEXPIREAT', key, text(at_ms)) else call('PERSIST', key) end
   end
 end

@@ -2,20 +2,8 @@
 -- HISTORY shows it without its beginning: `<seq>,"at":<ms>,"message":<JSON>}`. Of entries as they
 -- are a worker makes the reply: Lua's time goes with the texts that it makes.
 -- USES: batch
--- GIVES: is_current_chat, chat_of, log_of, entry_of, seq_of, seq_at, newest_seq, bytes_of, append,
+-- GIVES: log_of, entry_of, seq_of, seq_at, newest_seq, bytes_of, append,
 --   place_after, answers_in
-
--- Whether the current chat is addressed.
-local function is_current_chat(chat) return chat == '' or chat == 'current' end
-
--- The number of the addressed chat, or nil if there is no such chat: its session has none at all if
--- the current one's number is 0.
-local function chat_of(s, chat)
-  if is_current_chat(chat) then return s.chat > 0 and s.chat or nil end
-  local number = tonumber(chat)
-  for _, other in ipairs(s.chats) do if other == number then return number end end
-  return nil
-end
 
 local function log_of(s, chat) return s.key .. '/' .. text(chat) end
 

@@ -17,8 +17,8 @@ local function make_due(base, members)
   end
 end
 
--- Makes an index that is of another type anew: of all sessions, and of the locks and turns of their
--- devices.
+-- Makes an index that is of another type anew: of all sessions and their documents, and of the
+-- locks and turns of their devices.
 local function rebuild_index(base)
   local members, seen, listed = {}, {}, attempt('ZRANGE', base .. ':sessions', 0, -1)
   for _, address in ipairs(listed) do
@@ -30,6 +30,7 @@ local function rebuild_index(base)
     if not seen[device] then
       members[#members + 1], members[#members + 2] = 'l:' .. device, 't:' .. device
     end
+    members[#members + 1] = 'd:' .. address
     seen[device] = true
   end
   call('DEL', base .. ':due')

@@ -3,7 +3,7 @@
 --   device_current
 -- GIVES: remove_corrupt
 
--- Removes a record and the messages of its chats: those of the first numbers, of all numbers in
+-- Removes a record and the keys of its chats: those of the first numbers, of all numbers in
 -- `chats`, and of all members that are a chat's.
 local function remove_keys(key)
   local numbers, chats = {}, attempt('HGET', key, 'chats')
@@ -13,10 +13,12 @@ local function remove_keys(key)
   for _, member in ipairs(attempt('HKEYS', key)) do
     numbers[#numbers + 1] = string.match(member, '^%l:(%d+)$')
   end
-  local keys = {key}
-  for chat = 1, CHATS_READ_MAX do keys[chat + 1] = key .. '/' .. chat end
-  call('DEL', unpack(keys))
-  for _, number in ipairs(numbers) do call('DEL', key .. '/' .. number) end
+  local chats_read = {}
+  for chat = 1, CHATS_READ_MAX do chats_read[chat] = chat end
+  call('DEL', unpack(keys_of({key = key, chats = chats_read})))
+  for _, number in ipairs(numbers) do
+    call('DEL', key .. '/' .. number, key .. '/' .. number .. '/ids')
+  end
 end
 
 -- Removes a session whose record is corrupt, and its entries in the indexes. Its state is the

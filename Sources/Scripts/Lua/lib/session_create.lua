@@ -9,7 +9,17 @@ local function session_of(base, device, id, key, v)
     v.since, v.warned, v.chat, v.chats, v.fenced, v.links)
 end
 
-local OWN = {'state', 'rev', 'clocks', 'created', 'active', 'fields', 'links', 'fenced', 'thread'}
+local OWN = {'state', 'rev', 'clocks', 'created', 'active', 'fields', 'links', 'fenced', 'thread',
+  'chat', 'chats', 'n:1'}
+
+-- The members of a new session without the last one, `chat`, if there is that; and its value, the
+-- first chat's name as JSON or `none`.
+local function without_chat(list)
+  if list[#list - 1] ~= 'chat' then return list end
+  local chat = table.remove(list)
+  table.remove(list)
+  return list, chat
+end
 
 -- Makes a session of the parameters of OPEN. Returns the session, nil, and names and values of its
 -- record in turn; or nil and the reply that says why not.
@@ -20,13 +30,16 @@ local function make(base, device, id, thread, clocks, is_fenced, members, links,
   if refusal then return nil, refusal end
   local more = unreserved(id, 'active', reservations_of(links), reserved)
   if more then return nil, more end
-  local writes, fields = merged(0, parts(members), {}, 1, 0)
+  local list, chat = without_chat(parts(members))
+  local writes, fields = merged(0, list, {}, 1, 0)
   if not writes then return nil, fields end
   local v = {state = 'active', rev = '1', clocks = clocks, created = now_text,
     active = now_text, thread = thread ~= '"' .. id .. '"' and thread or nil,
     fenced = is_fenced == 'yes' and 'yes' or nil,
     links = links ~= '' and links or nil,
-    fields = fields > 0 and text(fields) or nil}
+    fields = fields > 0 and text(fields) or nil,
+    ['n:1'] = chat ~= 'none' and chat or nil, chat = chat == 'none' and '0' or nil,
+    chats = chat == 'none' and '0 ' or nil}
   -- The members that are read most often come first: Redis goes through a small hash from its
   -- beginning.
   local flat = {}

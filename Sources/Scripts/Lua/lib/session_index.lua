@@ -4,7 +4,7 @@
 -- in most sessions are left out, which saves a quarter of a small one.
 -- USES: batch
 -- GIVES: LIVE, KEPT, CHATS_READ_MAX, CHAT_NUMBER_MAX, corrupt, is_corrupt, ids_of, chat_numbers,
---   idle_at, abandon_at, life_at, keep_until
+--   keys_of, idle_at, abandon_at, life_at, keep_until
 local LIVE = {active = true, paused = true}
 local KEPT = {abandoned = true, archived = true, completed = true, failed = true, expired = true}
 
@@ -45,6 +45,16 @@ local function chat_numbers(line)
   for chat in string.gmatch(cut(line, space), '%d+') do list[#list + 1] = tonumber(chat) end
   if #list > CHATS_READ_MAX then return nil end
   return list, last
+end
+
+-- All keys of a session: its record, its documents, and of each chat its messages and its index.
+local function keys_of(s)
+  local keys = {s.key, s.key .. '/docs', s.key .. '/values', s.key .. '/ttl'}
+  for _, chat in ipairs(s.chats) do
+    local log = s.key .. '/' .. text(chat)
+    keys[#keys + 1], keys[#keys + 2] = log, log .. '/ids'
+  end
+  return keys
 end
 
 -- When each clock ends in the present state of the session; nil where it does not run.

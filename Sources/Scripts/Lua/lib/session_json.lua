@@ -1,7 +1,12 @@
 -- How a session is shown: its members as they are stored, of which a worker makes the record. A
 -- text costs Lua by its length, and Redis has one core for all workers.
 -- USES: batch, session_index, session_find
--- GIVES: chats_of, survey, shown, record, find_members, show, show_again
+-- GIVES: is_among, chats_of, survey, shown, record, find_members, show, show_again
+
+-- Whether a state is one of those in a list with commas.
+local function is_among(state, list)
+  return type(state) == 'string' and find(',' .. list .. ',', ',' .. state .. ',', 1, true)
+end
 
 -- The chats that are read; where the record does not say it, all that there may be.
 local function chats_of(line)

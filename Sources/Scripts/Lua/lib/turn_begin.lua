@@ -1,6 +1,6 @@
 -- How a turn begins, and how one is shown.
 -- USES: batch, ledger, tokens, lock_deadlines, lock_holders, locks, lock_records, session_load,
---   messages, turn_records, turn_settling, turn_messages
+--   chat_address, messages, turn_records, turn_settling, turn_messages
 -- GIVES: go_on, begin_turn, shown_turn, shown_again, busy
 
 -- Makes an agent the holder of the device's lock, or starts the TTL of its own again; the lock

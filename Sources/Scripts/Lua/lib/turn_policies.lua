@@ -1,5 +1,5 @@
 -- What a request for a turn does with the lock, and with the turn that is running.
--- USES: batch, locks, session_index, messages, chat_writes, turn_records, turn_grants,
+-- USES: batch, locks, session_index, chat_address, chat_writes, turn_records, turn_grants,
 --   turn_settling, turn_ends, turn_rollback, turn_messages
 -- GIVES: lock_refusal, replace_turn, join_turn
 local JOINED_MAX = 1000
@@ -28,16 +28,19 @@ local function join_turn(t, s, messages)
     return nil
   end
   if t.settle ~= '' then
+    local seq, rest = say(s, t.chat, messages)
+    if not seq then return rest end
     turn_settling.put_off(t)
-    return 'OK {"joined":' .. t.turn .. ',"seq":' .. text(say(s, t.chat, messages)) .. '}'
+    return 'OK {"joined":' .. t.turn .. ',"seq":' .. text(seq) .. rest .. '}'
   end
   local waiting = joined_seqs(t, 0)
   if #waiting + #messages / 2 > JOINED_MAX then
     return 'ERR quota quota exceeded: ' .. #waiting .. ' of ' .. JOINED_MAX
       .. ' messages that wait for the running turn'
   end
-  local seq = say(s, t.chat, messages)
+  local seq, rest = say(s, t.chat, messages)
+  if not seq then return rest end
   for n = seq - #messages / 2 + 1, seq do waiting[#waiting + 1] = text(n) end
   call('HSET', turn_key(t.base, t.device), 'joined', table.concat(waiting, ' '))
-  return 'OK {"joined":' .. t.turn .. ',"seq":' .. text(seq) .. '}'
+  return 'OK {"joined":' .. t.turn .. ',"seq":' .. text(seq) .. rest .. '}'
 end

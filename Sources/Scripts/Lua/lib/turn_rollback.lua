@@ -1,12 +1,15 @@
 -- How the messages of a turn are taken back.
--- USES: batch, session_load, messages
+-- USES: batch, session_load, chat_address, messages, chat_ids, chat_removal
 -- GIVES: roll_back
 
 -- Removes messages of a chat by their numbers, the newest first: those stand near the end.
 local function unsay(log, first, last)
   for seq = last, first, -1 do
-    local entry = call('LINDEX', log, place_after(log, seq - 1))
-    if entry and find(entry, '^' .. text(seq) .. ',') then call('LREM', log, -1, entry) end
+    local place, entry = place_of_seq(log, seq)
+    if place then
+      call('LREM', log, '-1', entry)
+      sync_ids(log, seq)
+    end
   end
 end
 

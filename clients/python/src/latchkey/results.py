@@ -58,6 +58,22 @@ class Holder(_Holder, total=False):
     returns_to: str
 
 
+class HeldLock(TypedDict):
+    """A lock that is held."""
+
+    device: str
+    agent: str
+    acquired_at: int
+    ttl_ms: int
+
+
+class Locks(TypedDict):
+    """A page of held locks; `cursor` gets the next one, None if this is the last."""
+
+    locks: list[HeldLock]
+    cursor: str | None
+
+
 class Clocks(TypedDict):
     """The lengths of a session's clocks; 0 is off."""
 
@@ -96,6 +112,12 @@ class Record(TypedDict):
     messages: int
     links: dict[str, list[str]]
     fields: dict[str, Any]
+
+
+class Shown(Record, total=False):
+    """A session; with `recent`, the newest messages of its current chat."""
+
+    recent: list[Message]
 
 
 class _Recovered(Record):
@@ -137,6 +159,7 @@ class Begun(_Begun, total=False):
     token: int
     ignored: list[str]
     joined: int
+    trimmed: int
 
 
 class _Ended(TypedDict):
@@ -152,6 +175,7 @@ class Ended(_Ended, total=False):
     turn: int
     messages: list[Message]
     joined: int
+    trimmed: int
 
 
 class Chat(TypedDict):
@@ -212,11 +236,20 @@ class Sessions(TypedDict):
     cursor: str | None
 
 
-class Said(TypedDict):
-    """The number of the last message that was said, and its chat."""
-
+class _Said(TypedDict):
     seq: int
     chat: int
+
+
+class Said(_Said, total=False):
+    """The number of the last message that was said, and its chat.
+
+    `known` is how many messages were left out because the chat has them, `trimmed` how many old
+    ones the full chat has dropped.
+    """
+
+    known: int
+    trimmed: int
 
 
 class Message(TypedDict):
@@ -227,6 +260,12 @@ class Message(TypedDict):
     message: dict[str, Any]
 
 
+class Messages(TypedDict):
+    """Messages, oldest first."""
+
+    messages: list[Message]
+
+
 class _History(TypedDict):
     messages: list[Message]
     more: bool
@@ -235,15 +274,69 @@ class _History(TypedDict):
 
 
 class History(_History, total=False):
-    """Messages of a chat, oldest first. `lost` is true if some were dropped after `after`."""
+    """Messages of a chat, oldest first. `lost` is true if some were dropped after `after`.
+
+    `read_to` is where a search for a role has ended before it found all."""
 
     lost: bool
+    read_to: int
 
 
 class Removed(TypedDict):
     """How many messages were removed."""
 
     removed: int
+
+
+class _Applied(TypedDict):
+    seq: int
+    rev: int
+
+
+class Applied(_Applied, total=False):
+    """The number of the chat's newest message, 0 without one, and the session's revision."""
+
+    trimmed: int
+
+
+class Profile(TypedDict, total=False):
+    """The fields of a link, and their revision; after a change, the revision alone."""
+
+    rev: int
+    fields: dict[str, Any]
+
+
+class Written(TypedDict):
+    """The new revision of a document, and whether it was made."""
+
+    rev: int
+    created: bool
+
+
+class _Document(TypedDict):
+    key: str
+    rev: int
+    at: int
+
+
+class Document(_Document, total=False):
+    """A document of a session, with the time at which it was written; a page of keys may have no
+    values."""
+
+    value: Any
+
+
+class Documents(TypedDict):
+    """Documents in the order in which they were asked for; None for one that is not there."""
+
+    documents: list[Document | None]
+
+
+class DocumentPage(TypedDict):
+    """A page of documents; `cursor` gets the next one, None if this is the last."""
+
+    documents: list[Document]
+    cursor: str | None
 
 
 class _Event(TypedDict):
@@ -333,6 +426,24 @@ def nothing(text: str) -> None:
 def raw(text: str) -> str:
     """A reader that leaves JSON as it came, byte for byte."""
     return text
+
+
+def locks(text: str) -> Locks:
+    """The reader of a page of held locks."""
+    body = _body(text)
+    for held in body["locks"]:
+        _ids(held)
+    return cast("Locks", body)
+
+
+def documents(text: str) -> Documents:
+    """The reader of documents, whose values are the caller's own."""
+    return cast("Documents", _body(text))
+
+
+def document_page(text: str) -> DocumentPage:
+    """The reader of a page of documents."""
+    return cast("DocumentPage", _body(text))
 
 
 def any_object(text: str) -> dict[str, Any]:

@@ -26,6 +26,14 @@ R = TypeVar("R")
 STATELESS = "stateless"
 """The session's id, and `how` in its record."""
 
+BEYOND = {
+    "SAY": ("seq", "id", "after", "last"),
+    "HISTORY": ("before", "since", "role"),
+    "POP": ("count", "last"),
+    "FORGET": ("after", "seq"),
+}
+"""Options that a session without a worker does not take."""
+
 
 class LocalSession:
     """Answers the requests of one session: GET, SET, TOUCH, SAY, HISTORY, POP and FORGET."""
@@ -54,6 +62,9 @@ class LocalSession:
         }
         if request.verb not in answers:
             raise refused(request.verb)
+        for name in BEYOND.get(request.verb, ()):
+            if request.options.get(name) is not None:
+                raise refused(f"{request.verb} {name}=")
         body = answers[request.verb](request)
         return Reply("NONE", "") if body is None else Reply("OK", dump({**body, STATELESS: True}))
 

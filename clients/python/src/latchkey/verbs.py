@@ -191,6 +191,16 @@ def holder(device: str) -> Request[results.Holder | None]:
     )
 
 
+def locks(
+    *, agent: str | None = None, limit: int | None = None, cursor: str | None = None
+) -> Request[results.Locks]:
+    """A page of the locks that are held on all devices, or by one agent; for operators.
+
+    `cursor` is that of the page before."""
+    options = {"agent": _id(agent), "limit": _int(limit), "cursor": _text(cursor)}
+    return Request("LOCKS", (), options, read=results.locks)
+
+
 # --- turns --------------------------------------------------------------------------------------
 
 
@@ -217,6 +227,7 @@ def turn(
     keep: Duration | None = None,
     warn: Duration | None = None,
     fenced: bool | None = None,
+    chat: str | None = None,
     req: str | None = None,
 ) -> Request[results.Begun]:
     """Begins a turn: the device's session is recovered or made, and the message is said in it.
@@ -241,6 +252,7 @@ def turn(
         keep=keep,
         warn=warn,
         fenced=fenced,
+        chat=chat,
         token=token,
         req=req,
     )
@@ -276,7 +288,7 @@ def done(
 ) -> Request[results.Ended]:
     """Applies a turn's last changes in one step, and ends it.
 
-    `changes` has the members `say`, `set`, `phase` and `step`, each of which may be missing. If
+    `changes` has the members of `apply`, each of which may be missing. If
     messages were joined to the turn after number `seen`, it goes on, and the result has them;
     `last` ends it all the same. Raises Stale if the turn does not run any more, Quota,
     IllegalState."""
@@ -314,6 +326,7 @@ def open(
     keep: Duration | None = None,
     warn: Duration | None = None,
     fenced: bool | None = None,
+    chat: str | None = None,
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
@@ -335,6 +348,7 @@ def open(
         "keep": _time(keep),
         "warn": _time(warn),
         "fenced": _flag(fenced),
+        "chat": _text(chat),
     }
     return Request(
         "OPEN",
@@ -363,6 +377,7 @@ def recover(
     keep: Duration | None = None,
     warn: Duration | None = None,
     fenced: bool | None = None,
+    chat: str | None = None,
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
@@ -386,6 +401,7 @@ def recover(
         keep=keep,
         warn=warn,
         fenced=fenced,
+        chat=chat,
         token=token,
         turn=turn,
         req=req,
@@ -399,12 +415,18 @@ def recover(
     )
 
 
-def get(where: Where) -> Request[results.Record | None]:
-    """A session's record, or None if there is none."""
+def get(
+    where: Where, *, fields: str | Sequence[str] | None = None, last: int | None = None
+) -> Request[results.Shown | None]:
+    """A session's record, or None if there is none.
+
+    With `fields` those of its fields alone, with `"none"` no fields; with `last` the newest
+    messages of the current chat as `recent`, in the same snapshot."""
     return Request(
         "GET",
         (_session(where, "get_chat"),),
-        read=results.optional(results.Record),
+        {"fields": _words(fields), "last": _int(last)},
+        read=results.optional(results.Shown),
         is_optional=True,
     )
 
@@ -424,12 +446,18 @@ def set(
     name: str | None = None,
     phase: str | None = None,
     step: str | None = None,
+    idle: Duration | None = None,
+    abandon: Duration | None = None,
+    archive: Duration | None = None,
+    life: Duration | None = None,
+    keep: Duration | None = None,
+    warn: Duration | None = None,
     rev: int | None = None,
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
 ) -> Request[results.Revised]:
-    """Merges members into a session's fields; None removes one.
+    """Merges members into a session's fields; None removes one. Clocks move their deadlines.
 
     With `rev` it changes nothing if one of the members was changed after that revision.
     Raises NotFound, Stale, IllegalState, Quota."""
@@ -438,6 +466,12 @@ def set(
         "name": _text(name),
         "phase": _text(phase),
         "step": _text(step),
+        "idle": _time(idle),
+        "abandon": _time(abandon),
+        "archive": _time(archive),
+        "life": _time(life),
+        "keep": _time(keep),
+        "warn": _time(warn),
         "rev": _int(rev),
     }
     return Request(
@@ -594,14 +628,14 @@ def unlink(
 def list(
     device: str | All | None = None,
     *,
-    state: str | None = None,
+    state: str | Sequence[str] | None = None,
     limit: int | None = None,
     cursor: str | None = None,
     **link: str,
 ) -> Request[results.Sessions]:
     """A page of sessions: of a device, of a link (`user='ada'`, any kind), or all (`ALL`).
 
-    Those of a device or a link come newest first. `state` selects one state. `cursor`
+    Those of a device or a link come newest first. `state` selects one state, or several. `cursor`
     is that of the page before."""
     if len(link) + (device is not None) != 1:
         raise TypeError("list: give a device, ALL, or one link such as user='ada'")
@@ -613,8 +647,31 @@ def list(
     return Request(
         "LIST",
         (what,),
-        {"state": _text(state), "limit": _int(limit), "cursor": _text(cursor)},
+        {"state": _words(state), "limit": _int(limit), "cursor": _text(cursor)},
         read=results.sessions,
+    )
+
+
+def profile(
+    fields: Json | None = None,
+    *,
+    rev: int | None = None,
+    req: str | None = None,
+    **link: str,
+) -> Request[results.Profile]:
+    """The fields of a link, such as `user='ada'`; with `fields` they are merged, None removes one.
+
+    With `rev` nothing is changed if one of the members was changed after that revision. Raises
+    Stale, Quota."""
+    if len(link) != 1:
+        raise TypeError("profile: give one link such as user='ada'")
+    ((kind, ref),) = link.items()
+    return Request(
+        "PROFILE",
+        (f"{encode_id(kind)}={encode_id(ref)}",),
+        {} if fields is None else change({"rev": _int(rev)}, token=None, req=req),
+        _object(fields),
+        read=results.reader(results.Profile),
     )
 
 
@@ -626,17 +683,26 @@ def chat(
     config: Json | None = None,
     *,
     name: str | None = None,
+    max_messages: int | None = None,
+    full: str | None = None,
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
 ) -> Request[results.ChatName]:
     """Adds a chat, now the current one; `config` is its configuration.
 
+    It keeps `max_messages`; a full one drops its oldest, or with `full="refuse"` refuses more.
+
     Raises NotFound, Stale, IllegalState, Quota; Conflict if the name is taken."""
     return Request(
         "CHAT",
         (names.address(where),),
-        change({"name": _text(name)}, token=token, turn=turn, req=req),
+        change(
+            {"name": _text(name), "max-messages": _int(max_messages), "full": _text(full)},
+            token=token,
+            turn=turn,
+            req=req,
+        ),
         _object(config),
         read=results.reader(results.ChatName),
     )
@@ -663,17 +729,25 @@ def say(
     where: Where,
     message: Json | Sequence[Json],
     *,
+    seq: int | None = None,
+    id: str | None = None,
+    after: int | None = None,
+    last: int | None = None,
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
 ) -> Request[results.Said]:
     """Appends one message, or several in one step, to a chat; a message is a JSON object.
 
-    Raises NotFound, Stale, IllegalState."""
+    With `seq` only if that is the number of the newest message, 0 in an empty chat. `id` names a
+    member: messages whose value of it is in the chat already are left out. With `after` the
+    messages after that number are removed in the same step, with `last` only if that is still the
+    newest one. Raises NotFound, Stale, IllegalState."""
+    options = {"seq": _int(seq), "id": _text(id), "after": _int(after), "last": _int(last)}
     return Request(
         "SAY",
         (names.address(where),),
-        change({}, token=token, turn=turn, req=req),
+        change(options, token=token, turn=turn, req=req),
         _messages(message),
         read=results.reader(results.Said),
     )
@@ -684,45 +758,222 @@ def history(
     *,
     last: int | None = None,
     after: int | None = None,
+    before: int | None = None,
+    since: int | None = None,
+    role: str | None = None,
     limit: int | None = None,
 ) -> Request[results.History]:
-    """Messages of a chat, oldest first: the newest `last` (20), or those after a number.
+    """Messages of a chat, oldest first: the newest `last` (20), or those after or before a number,
+    or from the time `since` on; with `role` those of one role.
 
-    `limit` (100) is the most that are returned with `after`. Raises NotFound; Stale if the chat
-    has not reached `after`."""
+    `limit` (100) is the most that are returned. Raises NotFound; Stale if the chat has not reached
+    the number."""
+    options = {
+        "last": _int(last),
+        "after": _int(after),
+        "before": _int(before),
+        "since": _int(since),
+        "role": _text(role),
+        "limit": _int(limit),
+    }
     return Request(
-        "HISTORY",
-        (names.address(where),),
-        {"last": _int(last), "after": _int(after), "limit": _int(limit)},
-        read=results.reader(results.History),
+        "HISTORY", (names.address(where),), options, read=results.reader(results.History)
     )
 
 
 def pop(
-    where: Where, *, token: int | None = None, turn: int | None = None, req: str | None = None
+    where: Where,
+    *,
+    last: int | None = None,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
 ) -> Request[results.Message | None]:
     """Removes the newest message of a chat and returns it, or None if there is none.
 
-    Raises Stale, IllegalState."""
+    With `last` only if that is its number. Raises Stale, IllegalState."""
     return Request(
         "POP",
         (names.address(where),),
-        change({}, token=token, turn=turn, req=req),
+        change({"last": _int(last)}, token=token, turn=turn, req=req),
         read=results.optional(results.Message),
         is_optional=True,
     )
 
 
+def pop_many(
+    where: Where,
+    *,
+    count: int,
+    last: int | None = None,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
+) -> Request[results.Messages | None]:
+    """Removes up to `count` of the newest messages in one step and returns them, oldest first.
+
+    None if there is none. With `last` only if that is the newest one's number. Raises Stale,
+    IllegalState."""
+    return Request(
+        "POP",
+        (names.address(where),),
+        change({"count": _int(count), "last": _int(last)}, token=token, turn=turn, req=req),
+        read=results.optional(results.Messages),
+        is_optional=True,
+    )
+
+
 def forget(
-    where: Where, *, token: int | None = None, turn: int | None = None, req: str | None = None
+    where: Where,
+    *,
+    after: int | None = None,
+    seq: int | None = None,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
 ) -> Request[results.Removed]:
-    """Removes all messages of a chat. Raises NotFound, Stale, IllegalState."""
+    """Removes all messages of a chat, those after a number, or one.
+
+    Raises NotFound, Stale, IllegalState."""
     return Request(
         "FORGET",
         (names.address(where),),
-        change({}, token=token, turn=turn, req=req),
+        change({"after": _int(after), "seq": _int(seq)}, token=token, turn=turn, req=req),
         read=results.reader(results.Removed),
     )
+
+
+def amend(
+    where: Where,
+    message: Json,
+    *,
+    seq: int,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
+) -> Request[None]:
+    """Replaces the message of a number in its place.
+
+    Raises NotFound if it is gone, Stale, IllegalState."""
+    return Request(
+        "AMEND",
+        (names.address(where),),
+        change({"seq": _int(seq)}, token=token, turn=turn, req=req),
+        _object(message),
+        read=results.nothing,
+    )
+
+
+def apply(
+    where: Where,
+    changes: Json,
+    *,
+    seq: int | None = None,
+    rev: int | None = None,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
+) -> Request[results.Applied]:
+    """Makes several changes of a session in one step, all or none of them.
+
+    `changes` has the members `say`, `set`, `put` (documents by their keys), `drop` (keys), `phase`
+    and `step`, each of which may be missing. With `seq` only if that is the number of the newest
+    message, with `rev` as for `set`. Raises NotFound, Stale, IllegalState, Quota."""
+    return Request(
+        "APPLY",
+        (names.address(where),),
+        change({"seq": _int(seq), "rev": _int(rev)}, token=token, turn=turn, req=req),
+        _object(changes),
+        read=results.reader(results.Applied),
+    )
+
+
+# --- documents -------------------------------------------------------------------------------
+
+
+def put(
+    where: Where,
+    key: str,
+    value: Json | Sequence[Any] | str,
+    *,
+    ttl: Duration | None = None,
+    if_: str | None = None,
+    rev: int | None = None,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
+) -> Request[results.Written]:
+    """Writes a document of a session under a key, any text.
+
+    `ttl` is the time for which it is kept. With `if_` only if it is `absent`, or `present`; with
+    `rev` only if that is its revision, 0 if there is none. Raises NotFound, Stale, IllegalState,
+    Quota."""
+    options = {"ttl": _time(ttl), "if": _text(if_), "rev": _int(rev)}
+    return Request(
+        "PUT",
+        (names.address(where), names.word(key)),
+        change(options, token=token, turn=turn, req=req),
+        names.dump(value),
+        read=results.reader(results.Written),
+    )
+
+
+def take(where: Where, *key: str) -> Request[results.Documents]:
+    """Documents by their keys, in one snapshot; None for one that is not there.
+
+    Raises NotFound if there is no session."""
+    return Request(
+        "TAKE",
+        (names.address(where), *(names.word(one) for one in key)),
+        read=results.documents,
+    )
+
+
+def drop(
+    where: Where,
+    *key: str,
+    prefix: str | None = None,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
+) -> Request[results.Removed]:
+    """Removes documents by their keys, or all whose keys begin with a prefix.
+
+    Raises NotFound, Stale, IllegalState."""
+    return Request(
+        "DROP",
+        (names.address(where), *(names.word(one) for one in key)),
+        change({"prefix": _text(prefix)}, token=token, turn=turn, req=req),
+        read=results.reader(results.Removed),
+    )
+
+
+def keys(
+    where: Where,
+    *,
+    prefix: str | None = None,
+    from_: str | None = None,
+    to: str | None = None,
+    newest: bool | None = None,
+    values: bool | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Request[results.DocumentPage]:
+    """A page of documents in the order of their keys: those with a prefix, from one key on, up to
+    but without another.
+
+    `newest` begins with the greatest key, `values` shows the values. `cursor` is that of the page
+    before. Raises NotFound if there is no session."""
+    options = {
+        "prefix": _text(prefix),
+        "from": _text(from_),
+        "to": _text(to),
+        "newest": _flag(newest),
+        "values": _flag(values),
+        "limit": _int(limit),
+        "cursor": _text(cursor),
+    }
+    return Request("KEYS", (names.address(where),), options, read=results.document_page)
 
 
 # --- events ----------------------------------------------------------------------------------
@@ -808,6 +1059,18 @@ def import_(
         (),
         change({"replace": _flag(replace)}, token=token, turn=turn, req=req),
         exported,
+        read=results.reader(results.Record),
+    )
+
+
+def copy(where: Where, device: str, *, req: str | None = None) -> Request[results.Record]:
+    """Makes a session again under a new id, with its chats, messages and documents.
+
+    Raises NotFound, Quota."""
+    return Request(
+        "COPY",
+        (names.address(where), encode_id(device)),
+        change({}, token=None, req=req),
         read=results.reader(results.Record),
     )
 

@@ -204,7 +204,7 @@ class AsyncClient(Verbs, Awaiting):
         """A channel of the running loop that is closed with the client; for the iterators."""
         return self._loops.channels().take()
 
-    def drop(self, channel: Channel) -> None:
+    def discard(self, channel: Channel) -> None:
         """Closes a channel that `channel` made."""
         channel.close()
         self._loops.channels().taken.discard(channel)

@@ -39,7 +39,7 @@ async def watch(client: AsyncClient, feed: Feed, idle: Idle) -> AsyncGenerator[E
             finally:
                 channel.close()
     finally:
-        client.drop(channel)
+        client.discard(channel)
 
 
 async def _connected(
@@ -110,7 +110,7 @@ async def consume(
             if not page["events"] and idle.left_s(time.monotonic()) < 0.01:
                 return
     finally:
-        client.drop(channel)
+        client.discard(channel)
 
 
 async def _acknowledge(

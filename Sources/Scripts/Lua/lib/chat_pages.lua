@@ -1,0 +1,47 @@
+-- A page of a chat's messages, and the reply that shows one.
+-- USES: batch, messages
+-- GIVES: read_entries, shown_page, no_list
+
+-- So many entries are read at once: usually all, and never very much.
+local PAGE_STEP = 32
+
+-- Entries from a place on, or the newest ones if there is none, in their order: one more than
+-- `limit`, unless there are no more or they are a page already. How many bytes they have, and
+-- whether there are more behind a page. An error if the key is of another type.
+local function read_entries(log, place, limit)
+  local all, bytes = {}, 0
+  while #all <= limit and bytes < PAGE_BYTES do
+    local n = math.min(PAGE_STEP, limit + 1 - #all)
+    local from = place and place + #all or -#all - n
+    local list = attempt('LRANGE', log, text(from), text(from + n - 1))
+    if list.err then return list end
+    local count = #list
+    bytes = bytes + bytes_of(list)
+    local before, behind = all, list
+    if not place then before, behind = list, all end
+    for at = 1, #behind do before[#before + 1] = behind[at] end
+    all = before
+    if count < n then break end
+  end
+  local more = bytes >= PAGE_BYTES and call('LLEN', log) > (place or 0) + #all
+  return all, bytes, more
+end
+
+-- The reply: in one list, as each list costs Redis, the entries, none if the chat's key is of
+-- another type; what is not in them; and the form's number, which no text in Redis can be taken
+-- for. `first` is the number of the oldest message, `latest` of the newest; false if there is none.
+local HISTORY = -2
+local function flag(is_so) return is_so and 1 or 0 end
+local function shown_page(entries, is_list, skipped, more, is_guess, first, latest, is_lost, bytes,
+    read_to)
+  local last = #entries
+  entries[last + 1], entries[last + 2], entries[last + 3] = is_list, flag(skipped), flag(more)
+  entries[last + 4], entries[last + 5], entries[last + 6] = flag(is_guess), first, latest
+  entries[last + 7], entries[last + 8] = flag(is_lost), read_to or false
+  entries[last + 9] = HISTORY
+  return entries, nil, bytes
+end
+
+local function no_list(guess)
+  return shown_page({}, false, nil, nil, guess, false, false, nil, 0)
+end

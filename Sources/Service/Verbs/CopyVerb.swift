@@ -1,0 +1,48 @@
+// COPY: a session again, under a new id.
+
+internal import RedisConnection
+internal import Scripts
+internal import SessionModel
+internal import Settings
+internal import Store
+internal import Wire
+
+enum CopyVerb {
+  static let verb = Verb(
+    name: "COPY", rights: .write, words: [.session, .device], options: [.req],
+    summary: "A session with its chats, messages and documents again, under a new id.",
+    replies: ["OK", "NONE"]
+  ) { (call) throws(RequestError) in
+    let address = call.address
+    let settings = call.shared.settings
+    let (device, req) = (call.text(1), call.req)
+    let session = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device(ofWord: 1)))
+    let export = ExportCall(
+      device: address.device.kept, session: address.session?.kept,
+      bytesMax: Int64(settings.recordBytesMax))
+    let request = try HeldRequest(call)
+    request.store.call(ScriptQuery(export, at: call.partition), timeoutMs: request.stepMs) {
+      outcome in
+      guard case .line(let line, _) = outcome, line.starts(with: "OK {".utf8) else {
+        return request.end(outcome)
+      }
+      do throws(RequestError) {
+        let record = try ExportedRecord(
+          UnsafeBufferPointer(rebasing: line.dropFirst("OK ".utf8.count)), at: 0, settings,
+          isCopy: true)
+        try request.authorize(record.links)
+        let copy = ImportCall(
+          device: ArgumentText(device), session: ArgumentText(session), isReplacing: false,
+          fields: .owned(record.fields.bytes),
+          messages: ImportedMessages(
+            parts: record.messages.bytes, areSent: record.isWithoutLinks),
+          documents: ImportedMessages(
+            parts: record.documents.bytes, areSent: record.isWithoutLinks),
+          token: nil, req: req)
+        LinkedChange(request, copy, device, dueInMs: 0, isSearch: false)
+      } catch {
+        request.end(.failed(error))
+      }
+    }
+  }
+}
