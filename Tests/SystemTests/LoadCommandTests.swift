@@ -291,7 +291,13 @@ extension SystemSuites {
           .endless,
           ["busy_without_turn", "abandoned_after_release", "joined_message_unanswered"]
         ),
-        (.anyTurn, ["stale_write_accepted", "live_token_refused", "answer_out_of_turn"]),
+        (
+          .anyTurn,
+          [
+            "stale_write_accepted", "live_token_refused", "answer_out_of_turn",
+            "joined_message_unanswered",
+          ]
+        ),
         (.halfRollback, ["rolled_back_message_there"]), (.deepRollback, ["message_lost"]),
         (.hasty, ["session_clock_too_early"]), (.stuttering, ["session_transition_wrong"]),
         (.undead, ["dead_session_accepted"]), (.forgetting, ["session_lost"]),
