@@ -207,6 +207,16 @@ struct PlantedSessionBugTests {
       ]
     ),
     (
+      "an abandoned session is linked",
+      [
+        .call(.recover, 0, 4, .session(at: 2)),
+        .event(.of(.sessionPaused, 10, at: 5_002, idle: true), 5_010),
+        .event(.of(.sessionAbandoned, 20, at: 10_002), 10_010),
+        .call(LoadCall(.link), 12_000, 12_004, .done),
+        .event(.of(.sessionArchived, 30, at: 15_002), 15_010), .verdict(40_000),
+      ]
+    ),
+    (
       "a session that was archived is followed by another",
       [
         .call(.recover, 0, 4, .session(at: 2)),

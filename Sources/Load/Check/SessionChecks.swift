@@ -38,7 +38,8 @@ extension DeviceCheck {
   ) -> Violation? {
     guard let track else { return nil }
     let isOver = track.latestEndNs < open.call.invokedNs && !mayBeActive(besides: open.id)
-    if isOver {
+    // A session can be linked in every state.
+    if isOver, open.call.verb != .link {
       return Violation(
         .deadSessionAccepted,
         "\(open.call.verb.name) was accepted, and the session must have been "
