@@ -7,7 +7,7 @@ import Testing
 struct SessionClockTests {
   @Test func `a clock has the default of its row until another length is set`() {
     var clocks = SessionClocks()
-    #expect(clocks.text == "1800000 86400000 604800000 86400000 2592000000 120000")
+    #expect(clocks.text == "1800000 86400000 604800000 0 2592000000 120000")
     #expect(SessionClock.allCases.allSatisfy { clocks[$0] == $0.row.defaultMs })
     clocks[.life] = 5
     #expect(clocks.text == "1800000 86400000 604800000 5 2592000000 120000")
@@ -16,7 +16,7 @@ struct SessionClockTests {
 
   @Test func `a default is written as a caller writes it`() {
     let texts = SessionClock.allCases.map(\.row.defaultText)
-    #expect(texts == ["30m", "24h", "7d", "24h", "30d", "2m"])
+    #expect(texts == ["30m", "24h", "7d", "0", "30d", "2m"])
   }
 
   @Test(arguments: SessionClock.allCases)
