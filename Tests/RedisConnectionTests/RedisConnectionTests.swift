@@ -124,7 +124,7 @@ struct RedisConnectionTests {
       for slot in 0..<40 as Range<UInt64> {
         side.ask(
           .seize, slot: slot, client: slot, base: "lk:{000}", ["d\(slot)", "a", "60000", ""])
-        let handoff = ["d\(slot)", "a", "b", "60000", "", note, ""]
+        let handoff = ["d\(slot)", "a", "b", "60000", "", note, "", ""]
         side.ask(.handoff, slot: 100 + slot, client: slot, base: "lk:{000}", handoff)
         side.ask(.holder, slot: 200 + slot, client: slot, base: "lk:{000}", ["d\(slot)"])
       }
