@@ -102,11 +102,13 @@ extension SystemSuites.Deploy {
       let worker = try RedisClient(path: redis.path)
       #expect(try worker.command("AUTH", "latchkey", "WORKER-secret") == .text("OK"))
       #expect(try refusal(worker, "SET", "lk:x", "1") == "")
+      // Redis has one list of channels for subscribing and publishing, so a worker's user may forge
+      // notifications; the attacks on Redis show that these end nothing.
       for command in [
         ["SET", "other:x", "1"], ["GET", "other:x"], ["SUBSCRIBE", "news"], ["FLUSHALL"],
         ["CONFIG", "GET", "*"], ["ACL", "LIST"], ["KEYS", "*"], ["SCAN", "0"], ["SCRIPT", "FLUSH"],
         ["CLIENT", "KILL", "TYPE", "normal"], ["SHUTDOWN"], ["DEBUG", "SLEEP", "0"],
-        ["REPLICAOF", "127.0.0.1", "1"], ["PUBLISH", "__keyevent@0__:expired", "lk:x"],
+        ["REPLICAOF", "127.0.0.1", "1"], ["PUBLISH", "news", "x"],
         ["EVAL", "return redis.call('GET', 'other:x')", "0"],
         ["EVAL", "return redis.call('RANDOMKEY')", "0"],
       ] {
