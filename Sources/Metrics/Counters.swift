@@ -28,16 +28,23 @@ package enum Outcome: Int, CaseIterable, Sendable {
       }
   }
 
-  /// The outcome of a script's reply line, by its first letter.
-  package init(line: UnsafeBufferPointer<UInt8>) {
+  /// The outcome of a script's reply line, by its first word; nil if that is none for callers.
+  package init?(line: UnsafeBufferPointer<UInt8>) {
+    let word: StaticString
     switch line.first {
-    case UInt8(ascii: "O"): self = .ok
-    case UInt8(ascii: "H"): self = .held
-    case UInt8(ascii: "B"): self = .busy
-    case UInt8(ascii: "N"): self = .none
-    case UInt8(ascii: "S"): self = .stale
-    default: self = .internal
+    case UInt8(ascii: "O"): (self, word) = (.ok, "OK")
+    case UInt8(ascii: "H"): (self, word) = (.held, "HELD")
+    case UInt8(ascii: "B"): (self, word) = (.busy, "BUSY")
+    case UInt8(ascii: "N"): (self, word) = (.none, "NONE")
+    case UInt8(ascii: "S"): (self, word) = (.stale, "STALE")
+    case UInt8(ascii: "E"): (self, word) = (.internal, "ERR")
+    default: return nil
     }
+    let count = word.utf8CodeUnitCount
+    guard line.count >= count, line.count == count || line[count] <= UInt8(ascii: " ") else {
+      return nil
+    }
+    for at in 0..<count where line[at] != word.utf8Start[at] { return nil }
   }
 
   /// The label in metrics.

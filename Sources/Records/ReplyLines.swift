@@ -28,7 +28,7 @@ extension RecordLine {
       StoredDocuments(reply, isPage: false).put(into: &self)
     case "page" where reply.count % 4 == 3: StoredDocuments(reply, isPage: true).put(into: &self)
     case "profile" where reply.count == 2: ShownProfile(reply: reply).put(into: &self)
-    case "turn" where reply.count == 5: ShownTurn(reply).put(into: &self)
+    case "turn" where reply.count == 6: ShownTurn(reply).put(into: &self)
     case "done" where reply.count == 3: GivenMessages(reply: reply).put(into: &self)
     case "kept" where reply.count == 3: putKept(reply)
     case "list" where reply.count == 3: putList(reply)

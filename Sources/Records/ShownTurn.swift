@@ -6,7 +6,8 @@ internal import Wire
 /// A turn that has begun.
 ///
 /// From an array: `turn`, members of the reply as JSON, the names and values of the session's
-/// record in turn, entries of its chat, and whether there are older ones.
+/// record in turn, entries of its chat, whether there are older ones, and for how many ms its
+/// caller has waited.
 struct ShownTurn {
   private let reply: RedisReply
   private let stored: StoredSession
@@ -30,6 +31,8 @@ struct ShownTurn {
     SessionFields.put(stored, .phase, "phase", into: &line)
     line.put(",\"step\":")
     SessionFields.put(stored, .step, "step", into: &line)
+    line.put(",\"waited_ms\":")
+    line.put(reply[5].integer ?? 0)
     line.putDamaged()
     line.put("}")
   }

@@ -39,8 +39,9 @@ struct WireTextTests {
 
   @Test func `the replies to TURN and DONE are read`() {
     let begun = read(
-      #"OK {"turn":77,"ttl_ms":1000,"session":"S1","how":"new","chat":1,"seq":4,"waited_ms":0,"#
-        + #""messages":[{"seq":4,"at":9,"message":{"n":2}}],"more":true,"fields":{"turn":5}}"#)
+      #"OK {"turn":77,"ttl_ms":1000,"session":"S1","how":"new","chat":1,"seq":4,"#
+        + #""messages":[{"seq":4,"at":9,"message":{"n":2}}],"more":true,"fields":{"turn":5},"#
+        + #""phase":null,"step":null,"waited_ms":0}"#)
     #expect(begun.turn == 77 && begun.session == "S1" && begun.seq == 4 && begun.joined == 0)
     #expect(begun.messages == [Message(seq: 4, number: 2, atMs: 9)])
     let joined = read(#"OK {"joined":77,"seq":5}"#)

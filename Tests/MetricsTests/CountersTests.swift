@@ -103,10 +103,19 @@ struct CountersTests {
   @Test func `an outcome is read off the reply's first word`() {
     for (line, outcome) in [
       ("OK {}", Outcome.ok), ("OK", .ok), ("HELD {}", .held), ("NONE", .none), ("STALE {}", .stale),
-      ("ERR internal x", .internal), ("", .internal), ("?", .internal),
+      ("BUSY {}", .busy), ("NONE\n", .none), ("ERR internal x", .internal),
     ] {
       #expect(Array(line.utf8).withUnsafeBufferPointer { Outcome(line: $0) } == outcome, "\(line)")
     }
+  }
+
+  @Test(
+    arguments: [
+      "", "?", "SETTLE 498 01M8 1 20 17 ,\"session\":1", "MORE S live user/u", "FULL d/S", "WAIT",
+      "MINE", "O", "OKAY", "STAL", "EVENT {}",
+    ])
+  func `what a script says to the worker alone is no outcome`(line: String) {
+    #expect(Array(line.utf8).withUnsafeBufferPointer { Outcome(line: $0) } == nil)
   }
 
   @Test func `each error code has its outcome, and labels are unlike`() {

@@ -45,8 +45,14 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
     return answer(base, device, taken, ticket, fence(s, ''))
   end
   if t and policy == 'join' then
+    refusal = agent ~= '' and log_refusal(base, device)
+    if refusal then return answer(base, device, nil, ticket, refusal) end
     local joined = join_turn(t, s, messages)
-    return joined and answer(base, device, nil, ticket, joined) or wait(t, ticket, wait_ms)
+    if not joined then return wait(t, ticket, wait_ms) end
+    if agent ~= '' and cut(joined, 1, 3) == 'OK ' then
+      take_lock(base, device, agent, lock_ttl, t.ends_at - now_ms)
+    end
+    return answer(base, device, nil, ticket, joined)
   end
   refusal = log_refusal(base, device)
   if refusal then return answer(base, device, taken, ticket, refusal) end
@@ -66,11 +72,11 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
   local seq, trimmed = newest_seq(log_of(s, chat)), ''
   if #messages > 0 then seq, trimmed = say(s, chat, messages, t) end
   local rest = (lock and ',"token":' .. lock or '') .. ',"session":"' .. s.id .. '","how":"' .. how
-    .. '","chat":' .. text(chat) .. ',"seq":' .. text(seq) .. trimmed
-    .. (how ~= 'new' and ignored ~= '' and ',"ignored":' .. ignored or '')
+    .. '"' .. (how ~= 'new' and ignored ~= '' and ',"ignored":' .. ignored or '')
+    .. ',"chat":' .. text(chat) .. ',"seq":' .. text(seq) .. trimmed
   local kept = table.concat({s.id, text(chat), last, t.turn, rest}, ' ')
   if t.settle ~= '' then return turn_settling.reply(t, kept), kept end
   local reply, size = shown_turn(s, chat, tonumber(last),
-    '"turn":' .. t.turn .. ',"ttl_ms":' .. ttl_ms .. rest .. ',"waited_ms":' .. waited_ms)
+    '"turn":' .. t.turn .. ',"ttl_ms":' .. ttl_ms .. rest, waited_ms)
   return reply, kept, size
 end, shown_again)

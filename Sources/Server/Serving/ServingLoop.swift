@@ -199,7 +199,7 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
     _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>, _ outcome: Outcome?,
     isWhole: Bool = true, isHandOver: Bool = false
   ) {
-    let outcome = outcome ?? Outcome(line: line)
+    let outcome = outcome ?? Outcome(line: line) ?? .internal
     counters.addRequest(verb: ticket.verb, outcome, ns: loop.nowNs - ticket.arrivedNs)
     if logsRequests { logRequest(ticket, outcome) }
     forget(ticket)
@@ -238,12 +238,26 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
       counters.add(.pressureReplies)
       return answer(ticket, ServingLoop.memoryLimitReached("replies"))
     }
-    answer(ticket, text, nil, isWhole: false)
+    guard let outcome = Outcome(line: text) else { return withhold(ticket, text) }
+    answer(ticket, text, outcome, isWhole: false)
+  }
+
+  /// A bug: what a script says to the worker alone would reach a caller.
+  private func withhold(_ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>) {
+    let isKnown = ticket.verb < VerbTable.all.count
+    let verb = isKnown ? VerbTable.all[ticket.verb].name : "unknown"
+    let word = String(decoding: text.prefix { $0 > UInt8(ascii: " ") }.prefix(20), as: UTF8.self)
+    shared.log.repeated(
+      .error, "a reply is none for callers", cause: verb, ["verb": verb, "word": word])
+    answer(
+      ticket,
+      RequestError(.internal, "the request may have been applied, its reply is lost; see the log"))
   }
 
   /// Answers with events of a group; `handedOver` follows when the kernel has all of them.
   func handOver(_ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>) {
-    answer(ticket, text, nil, isWhole: false, isHandOver: true)
+    guard let outcome = Outcome(line: text) else { return withhold(ticket, text) }
+    answer(ticket, text, outcome, isWhole: false, isHandOver: true)
   }
 
   func subscriber(_ id: ConnectionID) -> (any Subscriber)? { connections[id] }

@@ -26,30 +26,44 @@ enum TurnVerb {
     let (device, waitMs) = (call.text(0), call.number(.wait) ?? 0)
     guard waitMs > 0 || turn.settleMs > 0 else {
       let request = try HeldRequest(call, batchedFor: device)
-      LinkedChange(request, turn, device, dueInMs: turn.ttlMs, isSearch: true)
+      let connection = call.caller.id
+      LinkedChange(request, turn, device, dueInMs: turn.ttlMs, isSearch: true) { outcome in
+        // A retry may come while the turn of its first call settles.
+        guard case .line(let line, _) = outcome, let settling = SettlingTurn(line) else {
+          return request.end(outcome)
+        }
+        request.context.waits.settle(waiting(request, turn, connection, device, 0), settling)
+      }
       return
     }
     let request = try HeldRequest(call, waits: true)
-    request.context.waits.begin(
-      WaitingRequest(
-        connection: call.caller.id, kind: .turn, device: device, rest: turn.req.ticketID,
-        waitMs: waitMs,
-        ask: { ticket, waitedMs, done in
-          var ask = turn
-          if waitMs > 0 { ask.ticket = ArgumentText(ticket) }
-          (ask.waitMs, ask.waitedMs) = (waitMs, waitedMs)
-          LinkedChange(
-            request.afterWait(), ask, device, dueInMs: 0, isSearch: true, end: done)
-        },
-        finish: { begun, isOver, waitedMs, done in
-          let finish = SettleTurnCall(
-            device: ArgumentText(device), begun: ArgumentText(begun), isOver: isOver,
-            waitedMs: waitedMs, keptAs: turn.req)
-          request.store.call(ScriptQuery(finish, at: Partition(of: device))) { outcome in
-            request.context.note(Partition(of: device), dueInMs: 0)
-            done(outcome)
-          }
-        }, end: { request.end($0) }))
+    request.context.waits.begin(waiting(request, turn, call.caller.id, device, waitMs))
+  }
+
+  /// The request as one that may wait, for so long.
+  private static func waiting(
+    _ request: HeldRequest, _ turn: TurnCall, _ connection: ConnectionID, _ device: String,
+    _ waitMs: Int64
+  ) -> WaitingRequest {
+    WaitingRequest(
+      connection: connection, kind: .turn, device: device, rest: turn.req.ticketID,
+      waitMs: waitMs,
+      ask: { ticket, waitedMs, done in
+        var ask = turn
+        if waitMs > 0 { ask.ticket = ArgumentText(ticket) }
+        (ask.waitMs, ask.waitedMs) = (waitMs, waitedMs)
+        LinkedChange(
+          request.afterWait(), ask, device, dueInMs: 0, isSearch: true, end: done)
+      },
+      finish: { begun, isOver, waitedMs, done in
+        let finish = SettleTurnCall(
+          device: ArgumentText(device), begun: ArgumentText(begun), isOver: isOver,
+          waitedMs: waitedMs, keptAs: turn.req)
+        request.store.call(ScriptQuery(finish, at: Partition(of: device))) { outcome in
+          request.context.note(Partition(of: device), dueInMs: 0)
+          done(outcome)
+        }
+      }, end: { request.end($0) })
   }
 
   /// Refuses what has no effect, or could have none later.

@@ -82,7 +82,8 @@ package final class WaitQueue {
   /// Notes that a partition has a deadline after so many ms.
   private let note: (Partition, Int64) -> Void
   private var entries: [UInt64: Entry] = [:]
-  private var numbers: [ConnectionID: UInt64] = [:]
+  /// A connection has several where requests that did not ask to wait have to.
+  private var numbers: [ConnectionID: Set<UInt64>] = [:]
   private var nextNumber: UInt64 = 0
   private var isDraining = false
   /// Those of requests that have ended are passed over when their time has come.
@@ -114,14 +115,26 @@ package final class WaitQueue {
 
   /// Begins a request, which may have to wait.
   func begin(_ request: WaitingRequest) {
-    nextNumber += 1
-    let number = nextNumber
-    let ticket = "\(workerID) \(index).\(number) \(request.rest)"
-    entries[number] = Entry(request: request, ticket: ticket, beganAtMs: loop.nowMs)
-    numbers[request.connection] = number
+    let number = enter(request)
     setDeadline(number)
     ask(number)
     if isDraining { advance(number) { $0.cutShort() } }
+  }
+
+  /// Begins a request that was asked for already: its turn has begun, and settles.
+  func settle(_ request: WaitingRequest, _ turn: SettlingTurn) {
+    let number = enter(request)
+    settles(number, turn)
+    advance(number) { $0.answered(.settling) }
+    if isDraining { advance(number) { $0.cutShort() } }
+  }
+
+  private func enter(_ request: WaitingRequest) -> UInt64 {
+    nextNumber += 1
+    let ticket = "\(workerID) \(index).\(nextNumber) \(request.rest)"
+    entries[nextNumber] = Entry(request: request, ticket: ticket, beganAtMs: loop.nowMs)
+    numbers[request.connection, default: []].insert(nextNumber)
+    return nextNumber
   }
 
   // MARK: Events
@@ -151,12 +164,12 @@ package final class WaitQueue {
 
   /// A caller has closed its side: it may be gone, and would do nothing with a grant.
   package func inputEnded(_ connection: ConnectionID) {
-    if let number = numbers[connection] { advance(number) { $0.inputEnded() } }
+    for number in numbers[connection] ?? [] { advance(number) { $0.inputEnded() } }
   }
 
   /// The connection is gone.
   package func closed(_ connection: ConnectionID) {
-    if let number = numbers[connection] { advance(number) { $0.closed() } }
+    for number in numbers[connection] ?? [] { advance(number) { $0.closed() } }
   }
 
   /// The worker is draining: no caller waits here any more.
@@ -236,7 +249,10 @@ package final class WaitQueue {
 
   private func end(_ number: UInt64, _ outcome: ScriptOutcome) {
     guard let entry = entries.removeValue(forKey: number) else { return }
-    numbers[entry.request.connection] = nil
+    numbers[entry.request.connection]?.remove(number)
+    if numbers[entry.request.connection]?.isEmpty ?? false {
+      numbers[entry.request.connection] = nil
+    }
     dropPassedOver()
     entry.request.end(outcome)
   }
@@ -262,9 +278,13 @@ package final class WaitQueue {
     guard let turn = SettlingTurn(line) else {
       return settle(number, .line(line)) { $0.answered(.reply) }
     }
+    settles(number, turn)
+    advance(number) { $0.answered(.settling) }
+  }
+
+  private func settles(_ number: UInt64, _ turn: SettlingTurn) {
     entries[number]?.begun = turn.begun
     entries[number]?.quietAtMs = loop.nowMs + turn.ms
-    settle(number, .line(line)) { $0.answered(.settling) }
   }
 
   private func finish(_ number: UInt64, isOver: Bool) {

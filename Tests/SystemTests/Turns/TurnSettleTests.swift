@@ -91,6 +91,47 @@ extension SystemSuites {
       expect(try client.request("DONE \(device) turn=\(turn.number)"), "OK")
     }
 
+    @Test(arguments: ["", "settle=0", "wait=5s", "settle=50ms"])
+    func `a retry waits for the settling of its first call, whatever its own times`(
+      times: String
+    ) throws {
+      let (client, device) = (try Lab.current.connect(), Lab.device())
+      let began = ContinuousClock.now
+      let first = try send(device, "one", "settle=600ms req=r1")
+      try awaitSaid(1, device, client)
+      // A retry does not hold up a turn of another device behind it.
+      try client.sendLine("TURN \(device) policy=join \(times) req=r1 {\"t\":\"one\"}")
+      let other = Lab.device()
+      try client.sendLine("TURN \(other) {\"t\":\"other\"}")
+      let joined = try Lab.current.connect().request("TURN \(device) policy=join {\"t\":\"two\"}")
+      let turn = try BegunTurn(client.reply())
+      #expect(elapsedMs(since: began) >= 600)
+      #expect(try turn.texts == ["one", "two"] && turn.number == joined.int("joined"))
+      #expect(try BegunTurn(client.reply()).texts == ["other"])
+      #expect(try BegunTurn(first.reply()).number == turn.number)
+      expect(try client.request("DONE \(device) turn=\(turn.number)"), "OK")
+    }
+
+    @Test func `retries of several turns that settle share a connection, and may go away with it`()
+      throws
+    {
+      let (client, devices) = (try Lab.current.connect(), [Lab.device(), Lab.device()])
+      let firsts = try devices.map { try send($0, "one", "settle=500ms req=r1") }
+      for device in devices { try awaitSaid(1, device, client) }
+      let gone = try Lab.current.connect()
+      for retrying in [client, gone] {
+        let lines = devices.map { "TURN \($0) policy=join req=r1 {\"t\":\"one\"}" }
+        try retrying.sendLine(lines.joined(separator: "\n"))
+      }
+      gone.socket.close()
+      for first in firsts { #expect(try BegunTurn(first.reply()).texts == ["one"]) }
+      for device in devices {
+        let turn = try BegunTurn(client.reply())
+        #expect(try turn.texts == ["one"])
+        expect(try Lab.current.connect().request("DONE \(device) turn=\(turn.number)"), "OK")
+      }
+    }
+
     @Test func `a turn settles with its lock, and after a wait`() throws {
       let (client, device) = (try Lab.current.connect(), Lab.device())
       let first = try BegunTurn(client.request("TURN \(device)"))

@@ -78,6 +78,13 @@ extension SystemSuites {
       #expect(second.reply.shows("fields", as: "{\"k\":1.50}"))
       #expect(second.reply.shows("ignored", as: "[\"phase\"]"))
       #expect(try second.reply.int("seq") == 4)
+      // Its members come in the order of docs/protocol.md.
+      let members = try second.reply.body.matches(of: #/(?:OK \{|,)"(\w+)":/#).map { String($0.1) }
+      let order = [
+        "turn", "ttl_ms", "session", "how", "ignored", "chat", "seq", "messages", "more", "fields",
+        "phase", "step", "waited_ms",
+      ]
+      #expect(members.filter(order.contains) == order)
       #expect(second.number > first.number)
       #expect(try client.request("GET \(device)").string("state") == "active")
     }
@@ -188,6 +195,58 @@ extension SystemSuites {
       #expect(
         try client.request("DONE \(device) turn=\(second.number)").raw
           == "STALE {\"interrupted\":false}")
+    }
+
+    @Test func `a turn that does not run is STALE with whether it was interrupted, in every verb`()
+      throws
+    {
+      let (client, device) = (try client(), Lab.device())
+      let first = try turn(device, " {\"t\":\"one\"}", client)
+      expect(try client.request("DONE \(device) turn=\(first.number)"), "OK")
+      for line in [
+        "TOUCH \(device)", "SET \(device)", "OPEN \(device)", "POP \(device)", "FORGET \(device)",
+        "CLOSE \(device)", "DELETE \(device)/current", "DONE \(device)", "CHAT \(device)",
+        "SAY \(device)",
+      ] {
+        let payload = line.hasPrefix("SAY") ? " {\"t\":1}" : ""
+        for number in [first.number, first.number + 1_000] {
+          #expect(
+            try client.request("\(line) turn=\(number)\(payload)").raw
+              == "STALE {\"interrupted\":false}", "\(line)")
+        }
+      }
+      // A lock's token is STALE with the revision, as before.
+      #expect(try client.request("TOUCH \(device) token=5").raw == "STALE {\"rev\":1}")
+    }
+
+    @Test func `the newest 16 interrupted turns of a device are remembered`() throws {
+      let (client, device) = (try client(), Lab.device())
+      let numbers = try (0...17).map { _ in
+        try turn(device, " policy=interrupt {\"t\":1}", client).number
+      }
+      let interrupted = try numbers.map {
+        try client.request("TOUCH \(device) turn=\($0)").shows("interrupted", as: "true")
+      }
+      #expect(interrupted == [false] + Array(repeating: true, count: 16) + [false])
+      expect(try client.request("DONE \(device) turn=\(numbers[17])"), "OK")
+    }
+
+    @Test func `a message that joins takes or renews the lock of its agent`() throws {
+      let (client, device) = (try client(), Lab.device())
+      let first = try turn(device, " ttl=50s {\"t\":\"one\"}", client)
+      let join = "TURN \(device) agent=a policy=join"
+      expect(try client.request("\(join) {\"t\":\"two\"}"), "OK")
+      let holder = try client.request("HOLDER \(device)")
+      #expect(try holder.string("agent") == "a" && holder.int("ttl_ms") > 86_000_000)
+      // One's own lock lives as long as the turn, at least.
+      expect(try client.request("LOCK \(device) a ttl=5s"), "OK")
+      expect(try client.request("\(join) {\"t\":\"three\"}"), "OK")
+      #expect(try client.request("HOLDER \(device)").int("ttl_ms") > 40_000)
+      // Another agent's keeps the message away, and so does a full log the lock.
+      expect(
+        try client.request("TURN \(device) agent=b policy=join {\"t\":\"four\"}"), "HELD")
+      #expect(try TurnTexts.of(device, client) == ["one", "two", "three"])
+      expect(try client.request("DONE \(device) turn=\(first.number) last=yes"), "OK")
     }
 
     @Test func `rollback removes what the turn has said, and nothing else`() throws {

@@ -6,17 +6,17 @@
 -- Returns a refusal, of a session at this revision (JSON), or nil and the turn of a turn's.
 local function check_fence(base, device, token, rev)
   if token == '' then return nil end
-  local number, body = turn_of_fence(token), '"rev":' .. rev
+  local number = turn_of_fence(token)
   if number then
     local t = running_turn(base, device, number)
-    return not t and stale_turn(base, device, number, body) or nil, t
+    return not t and stale_turn(base, device, number) or nil, t
   end
   local record = fetch_record(base, device)
   local ends_at, current
   if record then ends_at, current = read_record(record) end
   if record and not ends_at then corrupt_lock(base, device) end
   local is_current = ends_at and ends_at > now_text and current == token
-  return not is_current and 'STALE {' .. body .. '}' or nil
+  return not is_current and 'STALE {"rev":' .. rev .. '}' or nil
 end
 
 -- Refuses a change whose fence is not current, or missing where the session asks for one. The turn

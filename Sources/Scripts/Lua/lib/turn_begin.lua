@@ -1,7 +1,7 @@
 -- How a turn begins, and how one is shown.
 -- USES: batch, ledger, tokens, lock_deadlines, lock_holders, locks, lock_records, session_load,
 --   chat_address, messages, turn_records, turn_settling, turn_messages
--- GIVES: go_on, begin_turn, shown_turn, shown_again, busy
+-- GIVES: take_lock, go_on, begin_turn, shown_turn, shown_again, busy
 
 -- Makes an agent the holder of the device's lock, or starts the TTL of its own again; the lock
 -- lives as long as the turn, at least. Returns the token.
@@ -46,12 +46,13 @@ local function begin_turn(base, device, agent, lock_ttl, ttl_ms, settle_ms, s, c
   return t, token
 end
 
--- A turn for the worker: members of its line as JSON, the session's record, and messages.
-local function shown_turn(s, chat, limit, members)
+-- A turn for the worker: members of its line as JSON, the session's record, messages, and for how
+-- long its caller has waited.
+local function shown_turn(s, chat, limit, members, waited_ms)
   local entries, more = newest_entries(log_of(s, chat), limit)
   local flat, size = attempt('HGETALL', s.key), 0
   for n = 1, #flat do size = size + #flat[n] end
-  return {'turn', members, flat, entries, more and 1 or 0}, size + bytes_of(entries)
+  return {'turn', members, flat, entries, more and 1 or 0, tonumber(waited_ms)}, size + bytes_of(entries)
 end
 
 -- The reply of which this was kept, with the session and the messages as they are now. A retry has
@@ -66,8 +67,7 @@ local function shown_again(base, device, kept, waited_ms)
   local t = running_turn(base, device, number)
   if t and t.settle ~= '' then return turn_settling.reply(t, kept) end
   local members = '"turn":' .. number .. ',"ttl_ms":' .. text(t and t.ends_at - now_ms or 0) .. rest
-    .. ',"waited_ms":' .. (waited_ms or '0')
-  local reply, size = shown_turn(s, chat, tonumber(limit), members)
+  local reply, size = shown_turn(s, chat, tonumber(limit), members, waited_ms or 0)
   return reply, nil, size
 end
 

@@ -32,14 +32,11 @@ end
 -- The number of a fence that is a turn's, `t<number>`; nil if it is a lock's token or empty.
 local function turn_of_fence(fence) return string.match(fence, '^t(%d+)$') end
 
--- The reply to a request of a turn that does not run, which says whether it was interrupted;
--- `rest` is what else the reply says of one that was not.
-local function stale_turn(base, device, number, rest)
+-- The reply to a request of a turn that does not run, which says whether it was interrupted.
+local function stale_turn(base, device, number)
   local line = fetch(base .. ':interrupted:' .. device) or ''
-  if find(' ' .. line .. ' ', ' ' .. number .. ' ', 1, true) then
-    return 'STALE {"interrupted":true}'
-  end
-  return 'STALE {' .. (rest or '"interrupted":false') .. '}'
+  local was = find(' ' .. line .. ' ', ' ' .. number .. ' ', 1, true)
+  return 'STALE {"interrupted":' .. (was and 'true' or 'false') .. '}'
 end
 
 -- Whether what a turn says next can be noted: there is a limit on the lines.
