@@ -30,14 +30,14 @@ package enum Outcome: Int, CaseIterable, Sendable {
 
   /// The outcome of a script's reply line, by its first word; nil if that is none for callers.
   package init?(line: UnsafeBufferPointer<UInt8>) {
-    let word: StaticString
+    let (outcome, word): (Outcome, StaticString)
     switch line.first {
-    case UInt8(ascii: "O"): (self, word) = (.ok, "OK")
-    case UInt8(ascii: "H"): (self, word) = (.held, "HELD")
-    case UInt8(ascii: "B"): (self, word) = (.busy, "BUSY")
-    case UInt8(ascii: "N"): (self, word) = (.none, "NONE")
-    case UInt8(ascii: "S"): (self, word) = (.stale, "STALE")
-    case UInt8(ascii: "E"): (self, word) = (.internal, "ERR")
+    case UInt8(ascii: "O"): (outcome, word) = (.ok, "OK")
+    case UInt8(ascii: "H"): (outcome, word) = (.held, "HELD")
+    case UInt8(ascii: "B"): (outcome, word) = (.busy, "BUSY")
+    case UInt8(ascii: "N"): (outcome, word) = (.none, "NONE")
+    case UInt8(ascii: "S"): (outcome, word) = (.stale, "STALE")
+    case UInt8(ascii: "E"): (outcome, word) = (.internal, "ERR")
     default: return nil
     }
     let count = word.utf8CodeUnitCount
@@ -45,6 +45,7 @@ package enum Outcome: Int, CaseIterable, Sendable {
       return nil
     }
     for at in 0..<count where line[at] != word.utf8Start[at] { return nil }
+    self = outcome
   }
 
   /// The label in metrics.

@@ -20,7 +20,8 @@ extension ReturnWordTests {
   private static let begun = [Step(.turn, turn())]
   private static let joined = [Step(.turn, turn()), Step(.turn, turn("join"))]
   private static let shown: Set = [
-    "turn", "ttl_ms", "session", "how", "chat", "seq", "messages", "more", "fields", "phase", "step",
+    "turn", "ttl_ms", "session", "how", "chat", "seq", "messages", "more", "fields", "phase",
+    "step",
     "waited_ms",
   ]
   private static let busy: Set = ["agent", "ttl_ms", "ahead"]

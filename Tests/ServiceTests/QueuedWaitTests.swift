@@ -115,6 +115,21 @@ struct QueuedWaitTests {
     #expect(wait.answered(.settling) == .finish(isOver: true))
   }
 
+  @Test func `a turn that ends while it settles is asked for at once`() {
+    var wait = Self.settling
+    #expect(wait.turnEnded() == .finish(isOver: false))
+    #expect(wait.turnEnded() == .nothing)
+    #expect(wait.answered(.reply) == .answer)
+    // The message may overtake the reply to the request.
+    wait = QueuedWait()
+    #expect(wait.turnEnded() == .nothing)
+    #expect(wait.answered(.settling) == .finish(isOver: false))
+    wait = Self.finishing
+    #expect(wait.turnEnded() == .nothing)
+    #expect(wait.answered(.settling) == .finish(isOver: false))
+    #expect(wait.answered(.reply) == .answer)
+  }
+
   @Test func `a turn whose caller goes away while it settles is left to its end`() {
     var wait = Self.settling
     #expect(wait.closed() == .drop)
@@ -149,6 +164,7 @@ struct QueuedWaitTests {
     arguments: [
       ("ready t d-1 0.17 -", TicketMessage.Word.granted, 0, 17),
       ("replaced t d:2 3.1 r1", .replaced, 3, 1), ("passed t d 1.2 r a fresh", .passed, 1, 2),
+      ("ended t d 0.2 -", .ended, 0, 2),
     ] as [(String, TicketMessage.Word, Int, UInt64)])
   func `a message names a device, a loop and a ticket`(
     text: String, word: TicketMessage.Word, loop: Int, number: UInt64

@@ -9,10 +9,11 @@
 --   is_fenced?, members, links?, reserved?, token?, req?
 -- RETURNS: OK, HELD, BUSY, NONE, STALE, ERR, MORE, WAIT, SETTLE
 
--- The reply to a request that cannot begin now: it waits if it has a ticket.
+-- The reply to a request that cannot begin now: it waits if it has a ticket and time. The ticket of
+-- one that only settles says whose turn that is.
 local function wait(t, ticket, wait_ms)
-  if ticket ~= '' then return enter_queue(t.base, 't', t.device, ticket, tonumber(wait_ms)) end
-  return busy(t, queue.length(t.base, 't', t.device))
+  return ticket ~= '' and wait_ms ~= '0' and enter_queue(t.base, 't', t.device, ticket, wait_ms)
+    or busy(t, queue.length(t.base, 't', t.device))
 end
 
 -- Answers a request that begins no turn and waits no more: a turn that was granted to it goes to
@@ -44,18 +45,13 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
   if s and s.fenced and agent == '' and token == '' then
     return answer(base, device, taken, ticket, fence(s, ''))
   end
-  if t and policy == 'join' then
-    refusal = agent ~= '' and log_refusal(base, device)
-    if refusal then return answer(base, device, nil, ticket, refusal) end
-    local joined = join_turn(t, s, messages)
-    if not joined then return wait(t, ticket, wait_ms) end
-    if agent ~= '' and cut(joined, 1, 3) == 'OK ' then
-      take_lock(base, device, agent, lock_ttl, t.ends_at - now_ms)
-    end
-    return answer(base, device, nil, ticket, joined)
-  end
-  refusal = log_refusal(base, device)
+  local joins = t and policy == 'join'
+  refusal = (agent ~= '' or not joins) and log_refusal(base, device)
   if refusal then return answer(base, device, taken, ticket, refusal) end
+  if joins then
+    local joined = join_turn(t, s, messages, agent, lock_ttl)
+    return joined and answer(base, device, nil, ticket, joined) or wait(t, ticket, wait_ms)
+  end
   if s then
     refusal = not_to_live(s, reserved)
       or #messages > 0 and s.chat > 0 and full_for(s, s.chat, #messages / 2)
@@ -68,7 +64,7 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
   if how ~= 'new' then recover(s) end
   local chat, lock = s.chat > 0 and s.chat or add_chat(s, 'null', 'null', ''), nil
   t, lock = begin_turn(base, device, agent, lock_ttl, tonumber(ttl_ms), tonumber(settle_ms), s,
-    chat, taken)
+    chat, taken, ticket)
   local seq, trimmed = newest_seq(log_of(s, chat)), ''
   if #messages > 0 then seq, trimmed = say(s, chat, messages, t) end
   local rest = (lock and ',"token":' .. lock or '') .. ',"session":"' .. s.id .. '","how":"' .. how

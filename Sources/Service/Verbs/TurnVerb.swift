@@ -50,8 +50,7 @@ enum TurnVerb {
       waitMs: waitMs,
       ask: { ticket, waitedMs, done in
         var ask = turn
-        if waitMs > 0 { ask.ticket = ArgumentText(ticket) }
-        (ask.waitMs, ask.waitedMs) = (waitMs, waitedMs)
+        (ask.ticket, ask.waitMs, ask.waitedMs) = (ArgumentText(ticket), waitMs, waitedMs)
         LinkedChange(
           request.afterWait(), ask, device, dueInMs: 0, isSearch: true, end: done)
       },
@@ -99,7 +98,7 @@ struct TurnCall: LinkingCall {
   /// Parts, each message after whose it is.
   let messages: ArgumentText?
   let ignored: ArgumentText?
-  /// The name under which it waits; nil if it does not.
+  /// The name under which it waits or settles; nil if it does neither.
   var ticket: ArgumentText?
   var waitMs: Int64 = 0
   /// How long it has waited so far.

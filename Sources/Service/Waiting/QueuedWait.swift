@@ -56,6 +56,8 @@ package struct QueuedWait {
   private var isCut = false
   /// Whether its caller is gone.
   private var isGone = false
+  /// Whether its turn has ended, though it settles.
+  private var hasTurnEnded = false
   /// Whether its caller sends no more, and may be gone.
   private var hasClosedItsSide = false
 
@@ -80,7 +82,7 @@ extension QueuedWait {
     case (.asking, .settling), (.finishing, .settling):
       state = .settling
       if isGone || hasClosedItsSide { return drop() }
-      return isCut ? finish() : .settle
+      return isCut || hasTurnEnded ? finish() : .settle
     case (.leaving, .granted): return ask()
     case (.asking, .left), (.asking, .granted), (.leaving, .reply), (.leaving, .queued),
       (.leaving, .settling), (.finishing, .queued), (.finishing, .left), (.finishing, .granted),
@@ -119,6 +121,12 @@ extension QueuedWait {
 
   /// The moment has come at which nothing may have been joined for a while.
   package mutating func mayBeQuiet() -> Action { state == .settling ? finish() : .nothing }
+
+  /// The turn has ended while it settled: Redis says why.
+  package mutating func turnEnded() -> Action {
+    hasTurnEnded = true
+    return state == .settling ? finish() : .nothing
+  }
 
   /// Another request of its caller has its place, the worker drains, or the caller reads no more.
   package mutating func cutShort() -> Action {

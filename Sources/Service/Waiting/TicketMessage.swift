@@ -13,6 +13,8 @@ package struct TicketMessage: Sendable, Equatable {
     case passed
     /// Another request of the same caller has its place.
     case replaced
+    /// Its turn has ended, though it settled.
+    case ended
   }
 
   package let word: Word

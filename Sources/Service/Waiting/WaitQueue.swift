@@ -146,6 +146,7 @@ package final class WaitQueue {
     switch message.word {
     case .granted, .passed: advance(message.number) { $0.mayBeGranted() }
     case .replaced: advance(message.number) { $0.cutShort() }
+    case .ended: advance(message.number) { $0.turnEnded() }
     }
   }
 

@@ -75,6 +75,26 @@ extension SystemSuites {
       #expect(try first.reply().raw == "STALE {\"interrupted\":true}")
     }
 
+    @Test(arguments: [
+      "TURN <d> policy=interrupt", "TURN <d> policy=rollback", "SEIZE <d> b", "CLEAR <d>",
+      "DONE <d> turn=<n>",
+    ])
+    func `a caller hears at once that its turn has ended while it settles`(line: String) throws {
+      let client = try Lab.current.connect()
+      for rest in ["settle=1h", "wait=5s settle=1h"] {
+        let device = Lab.device()
+        let first = try send(device, "one", "agent=a \(rest)")
+        try awaitSaid(1, device, client)
+        let joined = try client.request("TURN \(device) policy=join {\"t\":\"two\"}")
+        let ending = line.replacing("<d>", with: device)
+          .replacing("<n>", with: "\(try joined.int("joined"))")
+        expect(try client.request(ending), "OK")
+        #expect(
+          try first.reply(within: .seconds(5)).raw
+            == "STALE {\"interrupted\":\(!line.hasPrefix("DONE"))}")
+      }
+    }
+
     @Test func `a retry gets the reply whose caller has gone, with what was joined`() throws {
       let (client, device) = (try Lab.current.connect(), Lab.device())
       let line = "settle=500ms req=r1"
@@ -91,7 +111,7 @@ extension SystemSuites {
       expect(try client.request("DONE \(device) turn=\(turn.number)"), "OK")
     }
 
-    @Test(arguments: ["", "settle=0", "wait=5s", "settle=50ms"])
+    @Test(arguments: ["", " settle=0", " wait=5s", " settle=50ms"])
     func `a retry waits for the settling of its first call, whatever its own times`(
       times: String
     ) throws {
@@ -100,7 +120,7 @@ extension SystemSuites {
       let first = try send(device, "one", "settle=600ms req=r1")
       try awaitSaid(1, device, client)
       // A retry does not hold up a turn of another device behind it.
-      try client.sendLine("TURN \(device) policy=join \(times) req=r1 {\"t\":\"one\"}")
+      try client.sendLine("TURN \(device) policy=join\(times) req=r1 {\"t\":\"one\"}")
       let other = Lab.device()
       try client.sendLine("TURN \(other) {\"t\":\"other\"}")
       let joined = try Lab.current.connect().request("TURN \(device) policy=join {\"t\":\"two\"}")

@@ -79,7 +79,7 @@ extension SystemSuites {
       #expect(second.reply.shows("ignored", as: "[\"phase\"]"))
       #expect(try second.reply.int("seq") == 4)
       // Its members come in the order of docs/protocol.md.
-      let members = try second.reply.body.matches(of: #/(?:OK \{|,)"(\w+)":/#).map { String($0.1) }
+      let members = second.reply.raw.matches(of: #/(?:OK \{|,)"(\w+)":/#).map { String($0.1) }
       let order = [
         "turn", "ttl_ms", "session", "how", "ignored", "chat", "seq", "messages", "more", "fields",
         "phase", "step", "waited_ms",
@@ -242,7 +242,7 @@ extension SystemSuites {
       expect(try client.request("LOCK \(device) a ttl=5s"), "OK")
       expect(try client.request("\(join) {\"t\":\"three\"}"), "OK")
       #expect(try client.request("HOLDER \(device)").int("ttl_ms") > 40_000)
-      // Another agent's keeps the message away, and so does a full log the lock.
+      // Another agent's keeps the message away.
       expect(
         try client.request("TURN \(device) agent=b policy=join {\"t\":\"four\"}"), "HELD")
       #expect(try TurnTexts.of(device, client) == ["one", "two", "three"])

@@ -17,7 +17,7 @@ from latchkey.testing import Worker
 USER = {"role": "user", "text": "move my visit"}
 BEGUN = (
     'OK {"turn":7,"ttl_ms":%d,"session":"01J0000000000000000000000A","how":"new","chat":1,"seq":1,'
-    '"waited_ms":0,"messages":[],"more":false,"fields":{},"phase":null,"step":null}'
+    '"messages":[],"more":false,"fields":{},"phase":null,"step":null,"waited_ms":0}'
 )
 
 

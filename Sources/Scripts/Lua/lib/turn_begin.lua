@@ -26,8 +26,8 @@ local function go_on(t)
 end
 
 -- Begins a turn in a session's chat, with the lock of its agent; it may have been granted, and it
--- may have to settle first. Returns it, and the lock's token.
-local function begin_turn(base, device, agent, lock_ttl, ttl_ms, settle_ms, s, chat, taken)
+-- may have to settle first, with its caller under this ticket. Returns it, and the lock's token.
+local function begin_turn(base, device, agent, lock_ttl, ttl_ms, settle_ms, s, chat, taken, ticket)
   local length = settle_ms > 0 and turn_settling.length(settle_ms) or ttl_ms
   local token = agent ~= '' and take_lock(base, device, agent, lock_ttl, length)
   local ledger = base .. ':ledger'
@@ -42,7 +42,7 @@ local function begin_turn(base, device, agent, lock_ttl, ttl_ms, settle_ms, s, c
   call('HSET', turn_key(base, device), 'turn', number, 'ends', text(t.ends_at), 'ttl',
     text(ttl_ms), 'agent', agent, 'session', s.id, 'chat', text(chat))
   regardless(call, 'ZADD', base .. ':due', text(t.ends_at), 't:' .. device)
-  if settle_ms > 0 then turn_settling.begin(t, settle_ms) end
+  if settle_ms > 0 then turn_settling.begin(t, settle_ms, ticket) end
   return t, token
 end
 
@@ -52,7 +52,8 @@ local function shown_turn(s, chat, limit, members, waited_ms)
   local entries, more = newest_entries(log_of(s, chat), limit)
   local flat, size = attempt('HGETALL', s.key), 0
   for n = 1, #flat do size = size + #flat[n] end
-  return {'turn', members, flat, entries, more and 1 or 0, tonumber(waited_ms)}, size + bytes_of(entries)
+  return {'turn', members, flat, entries, more and 1 or 0, tonumber(waited_ms)},
+    size + bytes_of(entries)
 end
 
 -- The reply of which this was kept, with the session and the messages as they are now. A retry has

@@ -1,7 +1,8 @@
 -- How a turn waits for more messages before its caller has its reply: until nothing was joined for
--- a while, or the longest time is over. `settle` in its record is `<quiet at> <latest> <length>`,
--- in ms: the moment at which it is quiet if nothing more comes, the latest one, and the while.
--- USES: batch, messages, turn_records
+-- a while, or the longest time is over. `settle` in its record is `<quiet at> <latest> <length>
+-- <ticket>`, in ms: the moment at which it is quiet if nothing more comes, the latest one, and the
+-- while; and the ticket of its caller, or nothing.
+-- USES: batch, messages, turn_records, queue
 -- GIVES: turn_settling
 
 -- Of the length, so many times is the longest.
@@ -12,19 +13,26 @@ local RETRY_MS = 5000
 -- How long a turn that settles may run at most before its reply.
 local function length_of(settle_ms) return LONGEST * settle_ms + RETRY_MS end
 
-local function write(t, quiet_at, latest, length)
-  t.settle = text(quiet_at) .. ' ' .. latest .. ' ' .. length
+local function write(t, quiet_at, rest)
+  t.settle = text(quiet_at) .. ' ' .. rest
   call('HSET', turn_key(t.base, t.device), 'settle', t.settle)
 end
 
-local function begin_settling(t, settle_ms)
-  write(t, now_ms + settle_ms, text(now_ms + LONGEST * settle_ms), text(settle_ms))
+local function begin_settling(t, settle_ms, ticket)
+  write(t, now_ms + settle_ms,
+    text(now_ms + LONGEST * settle_ms) .. ' ' .. text(settle_ms) .. ' ' .. ticket)
 end
 
 -- Something was joined: the while begins again.
 local function put_off(t)
-  local latest, length = string.match(t.settle, '^%d+ (%d+) (%d+)$')
-  if latest then write(t, math.min(now_ms + length, tonumber(latest)), latest, length) end
+  local rest, latest, length = string.match(t.settle, '^%d+ ((%d+) (%d+) .*)$')
+  if rest then write(t, math.min(now_ms + length, tonumber(latest)), rest) end
+end
+
+-- A turn ends while it settles: informs the worker that has its caller.
+local function end_settling(t)
+  local ticket = string.match(t.settle, '^%d+ %d+ %d+ (.+)$')
+  if ticket then queue.inform(t.base, 't', t.device, ticket, 'ended') end
 end
 
 -- How many ms a turn still settles at least; 0 if it is quiet or settles no more.
@@ -55,4 +63,4 @@ local function finish(t, begun)
 end
 
 local turn_settling = {length = length_of, begin = begin_settling, put_off = put_off,
-  left = left_of, reply = settling, finish = finish}
+  left = left_of, reply = settling, finish = finish, ended = end_settling}
