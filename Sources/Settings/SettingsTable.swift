@@ -182,8 +182,8 @@ extension Settings {
     .bytes(
       .init(
         "--max-value", .sessions, default: "256KiB",
-        "The most bytes of a field, a message, a document or a chat's configuration. --max-line "
-          + "has to be 64KiB more at least, and its default is raised."),
+        "The most bytes of a field, a message or a document. --max-line has to be 64KiB more at "
+          + "least, and its default is raised."),
       1_024...16_777_216, \.valueBytesMax),
     .count(
       .init("--max-fields", .sessions, default: "128", "The most fields of a session."),
