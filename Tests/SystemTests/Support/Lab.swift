@@ -3,7 +3,9 @@
 import Foundation
 import Testing
 
-/// All system tests run one after another: they time things and share a small machine.
+/// The system tests of a process run one after another.
+///
+/// They time things and share a small machine; `scripts/test` runs them in two processes.
 @Suite(.serialized, ThreadsEndTrait()) struct SystemSuites {}
 
 /// Waits after each test for the threads that it started, which would go on into the next one.

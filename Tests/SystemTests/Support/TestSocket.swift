@@ -200,10 +200,49 @@ extension TestSocket {
     return (descriptor, Int(in_port_t(bigEndian: address.sin_port)))
   }
 
-  /// A port that was free a moment ago.
+  /// A port that is free, and is given to no other test while this process runs.
+  ///
+  /// It is outside of the range from which the kernel takes ports for connections. The tests that
+  /// run beside these agree on it by a name of a socket that only one process can have.
   static func freePort() throws -> Int {
-    let listener = try listen()
-    Glibc.close(listener.descriptor)
-    return listener.port
+    for _ in 0..<1000 {
+      let port = Int.random(in: 20_000..<32_000)
+      guard let name = try reserve(port) else { continue }
+      if try isFree(port) { return port }
+      Glibc.close(name)
+    }
+    throw Failure("of 1,000 ports between 20,000 and 32,000 none is free")
+  }
+
+  /// The descriptor that holds the reservation, kept open until the process ends; nil if another
+  /// process has reserved the port, or this one.
+  private static func reserve(_ port: Int) throws -> Int32? {
+    let descriptor = try make(AF_UNIX)
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    // An abstract name begins with a zero byte and leaves no file behind.
+    let name = [0] + Array("latchkey-test-port-\(port)".utf8)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: name) }
+    let size = socklen_t(MemoryLayout<sa_family_t>.size + name.count)
+    let code = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.bind(descriptor, $0, size) }
+    }
+    if code == 0 { return descriptor }
+    let reason = errno
+    Glibc.close(descriptor)
+    guard reason == EADDRINUSE else { throw Failure("bind: errno \(reason)") }
+    return nil
+  }
+
+  private static func isFree(_ port: Int) throws -> Bool {
+    let descriptor = try make(AF_INET)
+    defer { Glibc.close(descriptor) }
+    let address = loopback(port: port)
+    let code = withUnsafePointer(to: address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        Glibc.bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    return code == 0
   }
 }
