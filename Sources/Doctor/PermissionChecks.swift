@@ -35,8 +35,7 @@ enum PermissionChecks {
     let needed = unique(seen.tried.filter { denial($0) == .command && !$0.probe.isOptional })
     var found = [
       commands(seen, needed), keys(seen), channels(seen), unknownCommands(unknown), functions(seen),
-      hearing(seen),
-      configuration(seen),
+      hearing(seen), configuration(seen),
     ].compactMap(\.self)
     let isSettled = found.contains { $0.level == .bad } || seen.ending != .whole
     guard !isSettled else { return found }
@@ -89,11 +88,11 @@ enum PermissionChecks {
       fix: "ACL SETUSER \(seen.user) \(denied.map(\.rule).joined(separator: " "))")
   }
 
-  /// Scripts inform workers of the callers that wait there.
+  /// Scripts inform workers of the callers that wait there, and of changes.
   private static func channels(_ seen: Evidence) -> Finding? {
     let denied = seen.tried.contains { !$0.probe.isOptional && denial($0) == .channel }
     guard denied else { return nil }
-    let channels = "\(seen.namespace):to:*"
+    let channels = "\(seen.namespace):*"
     return Finding(
       .bad, .permissions, "user \(seen.user) may not use the channels \(channels)",
       fix: "ACL SETUSER \(seen.user) &\(channels)")

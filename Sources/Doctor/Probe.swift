@@ -10,12 +10,15 @@ struct ProbeKeys: Sendable {
   let layout: String
   /// A channel as workers have one each.
   let channel: String
+  /// A channel of the changes of a partition.
+  let changes: String
   /// How long a key may live that could not be removed.
   static let ttlMs: Int64 = 20_000
 
   init(namespace: String, run: String) {
     base = "\(namespace):{doctor}:\(run)"
     channel = "\(namespace):to:doctor"
+    changes = "\(namespace):{doctor}:changes"
     layout = Keyspace(namespace: namespace).layoutKey
   }
 
@@ -55,7 +58,7 @@ struct Probe: Sendable {
   var rule: String { "+" + String(name.lowercased().map { $0 == " " ? "|" : $0 }) }
 
   /// Whether Latchkey works without it, only less promptly or at a higher price.
-  var isOptional: Bool { name.hasSuffix("SUBSCRIBE") || isOfFunctions }
+  var isOptional: Bool { ["SUBSCRIBE", "PSUBSCRIBE"].contains(name) || isOfFunctions }
   /// Whether only functions need it, which Redis has from 7.0 on.
   var isOfFunctions: Bool { name == "FCALL" || name.hasPrefix("FUNCTION ") }
 }
@@ -121,6 +124,9 @@ extension Probe {
       Probe("ZRANK", sorted, "a"),
       Probe("ZCARD", sorted),
       Probe("PUBLISH", keys.channel, "probe"),
+      Probe("ZMSCORE", sorted, "a", "b"),
+      Probe("PUBLISH", keys.changes, "probe"),
+      Probe("UNSUBSCRIBE", keys.changes),
       Probe("ZREM", sorted, "a"),
       Probe("ZREMRANGEBYSCORE", sorted, "-inf", "0"),
       Probe("ZREMRANGEBYLEX", sorted, "[b", "(b"),

@@ -1,6 +1,7 @@
-// Owns: the EVENTS requests of a loop, and how each is found: by its number, by its connection, by
-// the events that may answer it, and by its deadline. A value, without Redis or a clock; the shell
-// in EventSubscriptions.swift performs what they ask for. Runs on the loop's thread.
+// Owns: the EVENTS requests of a loop and its reads that wait for a change, and how each is found:
+// by its number, by its connection, by what may answer it, and by its deadline. A value, without
+// Redis or a clock; the shell in EventSubscriptions.swift performs what they ask for. Runs on the
+// loop's thread.
 //
 // Thousands of requests may wait, and leave together: none of these ways goes through all of them.
 
@@ -9,7 +10,7 @@ internal import Metrics
 package import RedisConnection
 package import Store
 
-/// An EVENTS request that awaits an answer, or holds events.
+/// A request that awaits an answer, or holds events.
 package struct EventRequest {
   package let ticket: Ticket
   package let query: EventQuery
@@ -19,8 +20,10 @@ package struct EventRequest {
   /// The events that were read for it and are not delivered yet.
   package var held: HeldEvents?
   var readAtMs: Int64 = 0
-  /// Whether events after the one that it began after may have been dropped.
-  var hasLost = false
+  /// The latest answer of Redis that said that there is nothing yet, as a line without its end.
+  var nothing: [UInt8] = EventQuery.noEvents
+  /// Whether it counts among those who want its device's changes.
+  var wantsChanges = false
   /// The deadline by which it is found now; nil for none.
   fileprivate var notedMs: Int64?
 
@@ -34,11 +37,13 @@ package struct EventRequest {
   package var connection: ConnectionID { ConnectionID(packed: ticket.client) }
 }
 
-/// All EVENTS requests of a loop.
+/// All requests of a loop that read events, or wait for a change.
 package struct EventRequests {
   /// The source that a request reads, as events concern it.
   private enum Source: Hashable {
     case device([UInt8])
+    /// Changes of the device concern it.
+    case changes([UInt8])
     /// Every event concerns a group.
     case group(String)
 
@@ -47,6 +52,7 @@ package struct EventRequests {
         switch query.source {
         case .device(let device, _): .device(device)
         case .group(let name): .group(name)
+        case .changes(let scope, _): .changes(scope.device)
         }
     }
   }
@@ -67,8 +73,10 @@ package struct EventRequests {
   /// An entry that its request has no more is passed over when its time has come.
   private var deadlines = Heap<Deadline>()
   private var lastNumber: UInt64 = 0
-  /// How many wait with `wait=`, for which the tail has to run.
+  /// How many wait with `wait=` for events, for which the tail has to run.
   package private(set) var waiting = 0
+  /// How many wait for a change.
+  package private(set) var waitingForChanges = 0
 
   package init() {}
 
@@ -89,6 +97,11 @@ package struct EventRequests {
     devices.flatMap { bySource[.device($0)] ?? [] } + groups.flatMap { numbers(ofGroup: $0) }
   }
 
+  /// The reads that changes of a device may answer.
+  package func numbers(waitingForChangesOf device: [UInt8]) -> [UInt64] {
+    Array(bySource[.changes(device)] ?? [])
+  }
+
   package func numbers(ofGroup name: String) -> [UInt64] { Array(bySource[.group(name)] ?? []) }
 
   /// Takes a request and gives its number.
@@ -98,7 +111,7 @@ package struct EventRequests {
     byConnection[request.connection, default: []].append(number)
     bySource[Source(request.query), default: []].insert(number)
     if let group = request.query.group { groups.insert(group) }
-    waiting += request.wait.isWaiting ? 1 : 0
+    if request.wait.isWaiting { count(request, 1) }
     store(number, request)
     return number
   }
@@ -110,9 +123,13 @@ package struct EventRequests {
     guard var request = requests[number] else { return nil }
     let wasWaiting = request.wait.isWaiting
     let result = body(&request)
-    if wasWaiting != request.wait.isWaiting { waiting += wasWaiting ? -1 : 1 }
+    if wasWaiting != request.wait.isWaiting { count(request, wasWaiting ? -1 : 1) }
     if request.wait.isEnded { remove(number, request) } else { store(number, request) }
     return (request, result)
+  }
+
+  private mutating func count(_ request: EventRequest, _ change: Int) {
+    if request.query.scope == nil { waiting += change } else { waitingForChanges += change }
   }
 
   private mutating func store(_ number: UInt64, _ request: EventRequest) {

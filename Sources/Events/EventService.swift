@@ -27,6 +27,8 @@ package protocol SubscriptionsOwner: AnyObject {
   var workerID: String { get }
   /// The way to the tail of the logs.
   var tailRequests: Mailbox<TailRequest> { get }
+  /// The way to the subscription to changes.
+  var changeRequests: Mailbox<ChangeRequest> { get }
   var counters: Counters { get }
   var store: Store { get }
   /// The connection of this number; nil if it is gone.
@@ -71,6 +73,8 @@ package protocol Subscriber: RequestCaller {
   var announcesSent: Bool { get set }
   /// Whether the replies before that of this slot are with the kernel, and nothing else waits.
   func isNext(_ slot: UInt64) -> Bool
+  /// Whether a push that may be left out is to be kept for the caller: it reads what it is sent.
+  func hasRoom() -> Bool
   /// Closes now.
   func abort(_ reason: CloseReason)
 }

@@ -13,10 +13,13 @@ package import Wire
 /// One loop's subscriptions to events.
 package final class EventSubscriptions: EventService {
   package unowned let server: any SubscriptionsOwner
-  private let index: Int
-  private var watchers = Watchers()
+  let index: Int
+  var watchers = Watchers()
   private var starting: [UInt64: Ticket] = [:]
-  private var requests = EventRequests()
+  /// The connections that took no more changes, and have not learned yet that some are lost.
+  var overrun: Set<ConnectionID> = []
+  var requests = EventRequests()
+  var interest = ChangeInterest()
   private var timer: LoopTimer?
   private var timerAtMs = Int64.max
   /// When this loop has noted of a group that it asks.
@@ -30,8 +33,6 @@ package final class EventSubscriptions: EventService {
   private let drainLine: [UInt8]
 
   static let watchesPerConnectionMax = 100
-  private static let nothing = Array("OK {\"events\":[]}".utf8)
-  private static let nothingLeft = Array("OK {\"events\":[],\"lost\":true}".utf8)
 
   package init(_ server: any SubscriptionsOwner, index: Int) {
     self.server = server
@@ -58,6 +59,7 @@ package final class EventSubscriptions: EventService {
   private func publishNeed() {
     server.counters.set(watchers.count, .watches)
     server.counters.set(requests.waiting, .waiters)
+    server.counters.set(requests.waitingForChanges, .changeWaiters)
   }
 }
 
@@ -74,21 +76,35 @@ extension EventSubscriptions {
         .quota, "a connection may watch \(EventSubscriptions.watchesPerConnectionMax) times at most"
       )
     }
-    let partition: Partition? =
-      switch watch.scope {
-      case .all: nil
-      case .device(let device): device.withUnsafeBufferPointer { Partition(of: $0) }
-      }
     let number = watchers.add(watch)
     starting[number] = ticket
     publishNeed()
+    guard watch.wantsChanges else { return startTail(number, watch.scope) }
+    interest.add(watch.scope.source)
+    server.changeRequests.post(.want(watch.scope.source, loop: index, number: number))
+  }
+
+  /// The changes of a watch come, or cannot come now.
+  func changesCome(_ number: UInt64, _ source: ChangeSource, comes: Bool) {
+    guard let watch = watchers[number] else {
+      // It was ended before it began; its WATCH is answered all the same.
+      return begun(TailAnswer(watch: number, partition: nil, tails: comes ? [] : nil))
+    }
+    guard comes else {
+      return begun(TailAnswer(watch: number, partition: watch.scope.partition, tails: nil))
+    }
+    startTail(number, watch.scope)
+  }
+
+  private func startTail(_ number: UInt64, _ scope: WatchScope) {
     server.tailRequests.post(
-      TailRequest(loop: index, watch: number, partition: partition))
+      TailRequest(loop: index, watch: number, partition: scope.partition))
   }
 
   /// Ends all watches of a connection; those that have not begun are answered all the same.
   package func unwatch(_ connection: ConnectionID) {
-    watchers.removeAll(of: connection)
+    for watch in watchers.removeAll(of: connection) { releaseChanges(watch) }
+    overrun.remove(connection)
     publishNeed()
   }
 
@@ -135,15 +151,15 @@ extension EventSubscriptions {
       return
     }
     guard let ticket = starting.removeValue(forKey: answer.watch) else { return }
-    let begun = watchers.begun(answer)
     guard answer.tails != nil else {
+      if let watch = watchers.remove(answer.watch) { releaseChanges(watch) }
       publishNeed()
       server.answer(
         ticket, RequestError(.unavailable, "the event log cannot be read now; nothing was done"))
       return
     }
     Array("OK\n".utf8).withUnsafeBufferPointer { server.answer(ticket, $0) }
-    guard let begun else { return }
+    guard let begun = watchers.begun(answer) else { return }
     for event in begun.missed where server.maySee(begun.watch.connection, event.device) {
       server.push(begun.watch, event.line)
     }
@@ -165,7 +181,7 @@ extension EventSubscriptions {
 
 extension EventSubscriptions {
   /// Numbers of requests and of watches go to the tail in one field.
-  private static let waiterBit: UInt64 = 1 << 63
+  static let waiterBit: UInt64 = 1 << 63
 
   /// Answers a query, at once or when something comes within `waitMs`.
   ///
@@ -188,11 +204,17 @@ extension EventSubscriptions {
     let connection = server.subscriber(id)
     if waits { connection?.holdForWait() }
     guard takes else { return advance(number) { $0.turnCame(nowMs: $1) } }
-    if let connection { outputSent(connection) }
+    if let connection { beginReads(connection) }
   }
 
   /// All output of a connection, as far as it is known, is with the kernel.
   package func outputSent(_ connection: any Subscriber) {
+    resumeChanges(connection.id)
+    beginReads(connection)
+  }
+
+  /// Begins the reads of groups whose turn has come.
+  private func beginReads(_ connection: any Subscriber) {
     for number in requests.numbers(of: connection.id) {
       guard let request = requests[number], request.wait.state == .queued else { continue }
       if connection.isNext(request.ticket.slot) {
@@ -242,7 +264,7 @@ extension EventSubscriptions {
   }
 
   /// Settles a request's state after an event, then performs its action.
-  private func advance(
+  func advance(
     _ number: UInt64, _ event: (inout EventWait, Int64) -> EventWait.Action
   ) {
     guard let (request, action) = settle(number, event) else { return }
@@ -253,7 +275,8 @@ extension EventSubscriptions {
   private func settle(
     _ number: UInt64, _ event: (inout EventWait, Int64) -> EventWait.Action
   ) -> (request: EventRequest, action: EventWait.Action)? {
-    let (now, wereWaiting) = (server.loop.nowMs, requests.waiting)
+    let now = server.loop.nowMs
+    let wereWaiting = (requests.waiting, requests.waitingForChanges)
     guard let (request, action) = requests.change(number, { event(&$0.wait, now) }) else {
       return nil
     }
@@ -261,8 +284,9 @@ extension EventSubscriptions {
       // The caller goes on at the end of the turn: after the reply.
       server.subscriber(request.connection)?.release()
     }
+    if request.wait.isEnded { releaseChanges(request) }
     setTimer()
-    if requests.waiting != wereWaiting { publishNeed() }
+    if (requests.waiting, requests.waitingForChanges) != wereWaiting { publishNeed() }
     return (request, action)
   }
 
@@ -270,7 +294,9 @@ extension EventSubscriptions {
     switch action {
     case .nothing: break
     case .startTail:
-      // The tail must run before Redis is asked, or what comes in between would be missed.
+      // The tail must run before Redis is asked, or what comes in between would be missed; and so
+      // must changes come.
+      if let scope = request.query.scope { return wantChanges(number, scope) }
       server.tailRequests.post(
         TailRequest(
           loop: index, watch: number | EventSubscriptions.waiterBit,
@@ -289,8 +315,7 @@ extension EventSubscriptions {
   }
 
   private func answerNothing(_ request: EventRequest) {
-    let line = request.hasLost ? EventSubscriptions.nothingLeft : EventSubscriptions.nothing
-    line.withUnsafeBufferPointer {
+    request.nothing.withUnsafeBufferPointer {
       server.answerText(request.ticket, $0, onlyReads: false)
     }
   }
@@ -322,16 +347,13 @@ extension EventSubscriptions {
 // MARK: Answers of Redis
 
 extension EventSubscriptions {
-  /// The log of a device was read.
+  /// The log of a device was read, or what changes concern.
   private func read(_ number: UInt64, _ outcome: ScriptOutcome) {
     switch outcome {
     case .failed(let error): failed(number, error)
     case .line(let line, _):
-      let hasLost = line.elementsEqual(EventSubscriptions.nothingLeft)
-      let isEmpty = hasLost || line.elementsEqual(EventSubscriptions.nothing)
-      // A request that waits learns it at the end of its wait: callers that ignore it would ask
-      // again at once.
-      if hasLost { _ = requests.change(number) { $0.hasLost = true } }
+      let isEmpty = requests[number]?.query.isNothing(line) == true
+      if isEmpty { _ = requests.change(number) { $0.nothing = Array(line) } }
       let answer = isEmpty ? EventAnswer.nothing(isBlocked: false, againMs: nil) : .events
       guard let (request, action) = settle(number, { $0.answered(answer, nowMs: $1) }) else {
         return

@@ -12,6 +12,9 @@ package struct FleetEvent: Sendable {
   package let id: StreamID
   package let device: [UInt8]
   package let type: [UInt8]
+  /// The session and the chat that it names.
+  let session: [UInt8]?
+  let chat: [UInt8]?
   /// The whole `EVENT` line, its end included.
   package let line: [UInt8]
   /// How many of its values are corrupt.
@@ -27,6 +30,7 @@ package struct FleetEvent: Sendable {
     let (kind, device, members) = (entry[1][1].bytes, entry[1][3].bytes, entry[1][5].bytes)
     type = Array(kind)
     self.device = Array(device)
+    (session, chat) = FleetEvent.place(kind, members)
     var line = RecordLine()
     line.put("EVENT ")
     Array("\(partition.tag)-\(id)".utf8).withUnsafeBufferPointer { name in
@@ -35,6 +39,29 @@ package struct FleetEvent: Sendable {
     line.put("\n")
     self.line = line.bytes
     corruptCount = line.corruptCount
+  }
+
+  /// The session and the chat that the members of a session's or a turn's event name.
+  ///
+  /// Before these come numbers, an agent and a state at most: no payload that might have the same
+  /// text in it.
+  private static func place(
+    _ type: UnsafeBufferPointer<UInt8>, _ members: UnsafeBufferPointer<UInt8>
+  ) -> (session: [UInt8]?, chat: [UInt8]?) {
+    guard !type.starts(with: "lock.".utf8),
+      let session = value(of: "\"session\":\"", in: members[...], until: UInt8(ascii: "\""))
+    else { return (nil, nil) }
+    let chat =
+      type.starts(with: "turn.".utf8)
+      ? value(of: "\"chat\":", in: members[session.endIndex...], until: UInt8(ascii: ",")) : nil
+    return (Array(session), chat.map(Array.init))
+  }
+
+  private static func value(
+    of name: String, in members: Slice<UnsafeBufferPointer<UInt8>>, until end: UInt8
+  ) -> Slice<UnsafeBufferPointer<UInt8>>? {
+    guard let at = members.firstRange(of: Array(name.utf8)) else { return nil }
+    return members[at.upperBound...].prefix { $0 != end }
   }
 
   /// Whether these are an event's fields, as `event_entries.lua` has it.
@@ -47,14 +74,37 @@ package struct FleetEvent: Sendable {
 /// The scope of a watch.
 package enum WatchScope: Hashable, Sendable {
   case all
-  case device([UInt8])
+  /// A device, a session or a chat.
+  case part(ChangeScope)
+
+  /// The source of its changes.
+  var source: ChangeSource {
+    switch self {
+    case .all: .all
+    case .part(let scope): .device(scope.device)
+    }
+  }
+
+  /// The partition of its events; nil for all.
+  var partition: Partition? {
+    guard case .part(let scope) = self else { return nil }
+    return scope.device.withUnsafeBufferPointer { Partition(of: $0) }
+  }
+
+  /// Whether an event of this session and chat, of its device, belongs to it.
+  ///
+  /// A session has what names it; a chat has what names its session and no other chat.
+  func has(session: [UInt8]?, chat: [UInt8]?) -> Bool {
+    guard case .part(let scope) = self, let mine = scope.session else { return true }
+    return mine == session && (scope.chat == nil || chat == nil || scope.chat == chat)
+  }
 
   /// Whether this principal may watch it; of `all` it gets the events that it may see.
   func isAllowed(_ principal: Principal?) -> Bool {
     guard let principal, principal.rights.contains(.read) else { return false }
     return switch self {
     case .all: true
-    case .device(let device): principal.sees(device)
+    case .part(let scope): principal.sees(scope.device)
     }
   }
 }

@@ -1,5 +1,5 @@
-// Owns: the watches of a loop's clients, and which events each is sent. A value, without sockets;
-// the shell in EventSubscriptions.swift performs it. Runs on the loop's thread.
+// Owns: the watches of a loop's clients, and which events and changes each is sent. A value,
+// without sockets; the shell in EventSubscriptions.swift performs it. Runs on the loop's thread.
 
 internal import SessionModel
 package import Store
@@ -10,6 +10,8 @@ package struct Watch {
   package let scope: WatchScope
   /// Nil for all types.
   package let types: Set<[UInt8]>?
+  /// Whether it is also sent changes, which are in no log.
+  package let wantsChanges: Bool
   /// Which of the connection's replies the WATCH's own is: events come after it.
   package let ticketSlot: UInt64
   /// Where the logs ended when it began; nil until Redis has said.
@@ -18,24 +20,36 @@ package struct Watch {
   fileprivate var early: [FleetEvent] = []
 
   package init(
-    connection: ConnectionID, scope: WatchScope, types: Set<[UInt8]>?, ticketSlot: UInt64
+    connection: ConnectionID, scope: WatchScope, types: Set<[UInt8]>?, wantsChanges: Bool,
+    ticketSlot: UInt64
   ) {
     self.connection = connection
     self.scope = scope
     self.types = types
+    self.wantsChanges = wantsChanges
     self.ticketSlot = ticketSlot
   }
 
   fileprivate func wants(_ event: FleetEvent) -> Bool {
     guard let start else { return false }
-    return event.id > start.tail(event.partition) && (types?.contains(event.type) ?? true)
+    return event.id > start.tail(event.partition) && has(event)
+  }
+
+  fileprivate func has(_ event: FleetEvent) -> Bool {
+    types?.contains(event.type) ?? true && scope.has(session: event.session, chat: event.chat)
+  }
+
+  fileprivate func wants(_ change: DeviceChange) -> Bool {
+    wantsChanges && start != nil && types?.contains(change.type) ?? true
+      && scope.has(session: change.session, chat: change.chat)
   }
 }
 
 /// All watches of a loop.
 struct Watchers {
   private var watches: [UInt64: Watch] = [:]
-  private var byScope: [WatchScope: Set<UInt64>] = [:]
+  private var ofAll: Set<UInt64> = []
+  private var byDevice: [[UInt8]: Set<UInt64>] = [:]
   private var byConnection: [ConnectionID: Set<UInt64>] = [:]
   private var nextNumber: UInt64 = 0
 
@@ -44,9 +58,12 @@ struct Watchers {
   func count(of connection: ConnectionID) -> Int { byConnection[connection]?.count ?? 0 }
 
   /// A watch that has begun of each connection that has one.
-  var onePerConnection: [Watch] {
-    byConnection.values.compactMap { numbers in
-      numbers.lazy.compactMap { watches[$0] }.first { $0.start != nil }
+  var onePerConnection: [Watch] { byConnection.keys.compactMap { oneBegun(of: $0) { _ in true } } }
+
+  /// One of a connection's watches that have begun, if there is such a one.
+  private func oneBegun(of connection: ConnectionID, _ isIt: (Watch) -> Bool) -> Watch? {
+    (byConnection[connection] ?? []).lazy.compactMap { watches[$0] }.first {
+      $0.start != nil && isIt($0)
     }
   }
 
@@ -58,11 +75,16 @@ struct Watchers {
     (byConnection[connection] ?? []).compactMap { watches[$0]?.scope }
   }
 
+  subscript(number: UInt64) -> Watch? { watches[number] }
+
   /// Adds a watch that is to be begun; returns its number.
   mutating func add(_ watch: Watch) -> UInt64 {
     nextNumber += 1
     watches[nextNumber] = watch
-    byScope[watch.scope, default: []].insert(nextNumber)
+    switch watch.scope {
+    case .all: ofAll.insert(nextNumber)
+    case .part(let scope): byDevice[scope.device, default: []].insert(nextNumber)
+    }
     byConnection[watch.connection, default: []].insert(nextNumber)
     return nextNumber
   }
@@ -72,10 +94,6 @@ struct Watchers {
   /// Returns the watch, and what it has missed since; nil if it has been ended meanwhile.
   mutating func begun(_ answer: TailAnswer) -> (watch: Watch, missed: [FleetEvent])? {
     guard var watch = watches[answer.watch] else { return nil }
-    guard answer.tails != nil else {
-      remove(answer.watch)
-      return (watch, [])
-    }
     watch.start = answer
     let missed = watch.early.filter { watch.wants($0) }
     watch.early = []
@@ -88,8 +106,8 @@ struct Watchers {
     var seen: Set<ConnectionID> = []
     var found: [Watch] = []
     var beginning: [UInt64] = []
-    for scope in [WatchScope.all, .device(event.device)] {
-      for number in byScope[scope] ?? [] {
+    for numbers in [ofAll, byDevice[event.device] ?? []] {
+      for number in numbers {
         guard let watch = watches[number] else { continue }
         if watch.start == nil {
           beginning.append(number)
@@ -101,7 +119,7 @@ struct Watchers {
     // A watch that has yet to begin keeps what its connection is not sent by another one; of
     // several such watches one keeps it.
     for number in beginning {
-      guard let watch = watches[number], watch.types?.contains(event.type) ?? true,
+      guard let watch = watches[number], watch.has(event),
         seen.insert(watch.connection).inserted
       else { continue }
       watches[number]?.early.append(event)
@@ -109,16 +127,53 @@ struct Watchers {
     return found
   }
 
-  /// Ends all watches of a connection.
-  mutating func removeAll(of connection: ConnectionID) {
-    for number in byConnection[connection] ?? [] { remove(number) }
+  /// The watches to which a change is sent that has come from this source, each connection once.
+  ///
+  /// A connection that watches all devices too has it from there.
+  func receivers(of change: DeviceChange, from source: ChangeSource) -> [Watch] {
+    var seen: Set<ConnectionID> = []
+    let numbers = source == .all ? ofAll : byDevice[change.device] ?? []
+    return numbers.compactMap { watches[$0] }.filter { watch in
+      guard watch.wants(change), seen.insert(watch.connection).inserted else { return false }
+      return source == .all || ofAll.isEmpty
+        || oneBegun(of: watch.connection) { $0.scope == .all && $0.wants(change) } == nil
+    }
   }
 
-  private mutating func remove(_ number: UInt64) {
-    guard let watch = watches.removeValue(forKey: number) else { return }
-    byScope[watch.scope]?.remove(number)
-    if byScope[watch.scope]?.isEmpty == true { byScope[watch.scope] = nil }
+  /// One watch of each connection that is sent changes of this source.
+  func receivers(from source: ChangeSource) -> [Watch] {
+    var seen: Set<ConnectionID> = []
+    let numbers: Set<UInt64> =
+      switch source {
+      case .all: ofAll
+      case .device(let device): byDevice[device] ?? []
+      }
+    return numbers.compactMap { watches[$0] }.filter {
+      $0.wantsChanges && $0.start != nil && seen.insert($0.connection).inserted
+    }
+  }
+
+  /// A watch of this connection that is sent changes.
+  func receiver(_ connection: ConnectionID) -> Watch? {
+    oneBegun(of: connection) { $0.wantsChanges }
+  }
+
+  /// Ends all watches of a connection; returns them.
+  mutating func removeAll(of connection: ConnectionID) -> [Watch] {
+    (byConnection[connection] ?? []).compactMap { remove($0) }
+  }
+
+  /// Ends a watch; returns it.
+  mutating func remove(_ number: UInt64) -> Watch? {
+    guard let watch = watches.removeValue(forKey: number) else { return nil }
+    switch watch.scope {
+    case .all: ofAll.remove(number)
+    case .part(let scope):
+      byDevice[scope.device]?.remove(number)
+      if byDevice[scope.device]?.isEmpty == true { byDevice[scope.device] = nil }
+    }
     byConnection[watch.connection]?.remove(number)
     if byConnection[watch.connection]?.isEmpty == true { byConnection[watch.connection] = nil }
+    return watch
   }
 }

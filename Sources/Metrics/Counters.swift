@@ -82,7 +82,8 @@ package enum Figure: Int, CaseIterable, Sendable {
   case batches, batchedRequests
   case corruptValues
   case redisConnectionFailures, redisReady, scriptsReloaded
-  case watches, waiters, eventsPushed, eventsGiven, eventsReturned, lossesGiven
+  case watches, waiters, changeWaiters, changesDropped
+  case eventsPushed, eventsGiven, eventsReturned, lossesGiven
 }
 
 /// The figures of one serving loop.

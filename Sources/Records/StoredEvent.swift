@@ -4,14 +4,16 @@
 internal import Wire
 
 /// An event on its way into a line: its id in the protocol, and the values of its entry's fields.
+///
+/// One that is in no log has no id.
 package struct StoredEvent {
-  private let id: LentBytes
+  private let id: LentBytes?
   private let type: LentBytes
   private let device: LentBytes
   /// The inside of a JSON object.
   private let members: LentBytes
 
-  package init(id: LentBytes, type: LentBytes, device: LentBytes, members: LentBytes) {
+  package init(id: LentBytes?, type: LentBytes, device: LentBytes, members: LentBytes) {
     self.id = id
     self.type = type
     self.device = device
@@ -24,9 +26,13 @@ package struct StoredEvent {
   /// them ends is unknown.
   package func put(into line: inout RecordLine) {
     let start = line.bytes.count
-    line.put("{\"id\":")
-    line.put(id: id, .of("id"))
-    line.put(",\"type\":")
+    line.put("{")
+    if let id {
+      line.put("\"id\":")
+      line.put(id: id, .of("id"))
+      line.put(",")
+    }
+    line.put("\"type\":")
     line.put(id: type, .of("type"))
     line.put(",\"device\":")
     line.put(id: device, .of("device"))

@@ -85,11 +85,13 @@ extension LuaSource {
       kept.append((part, statements.reversed()))
     }
     let locals = kept.reduce(0) { $0 + $1.statements.flatMap(\.declared).count }
-    return kept.reversed().flatMap { part, statements in
+    let isEnclosed = locals > localsMax
+    let text = kept.reversed().flatMap { part, statements in
       let text = statements.flatMap(\.lines).flatMap { $0 + [UInt8(ascii: "\n")] }
-      guard locals > localsMax, !statements.isEmpty else { return text }
+      guard isEnclosed, !statements.isEmpty else { return text }
       // Another part may have the name of a statement that was left out, for something of its own.
       return part.enclosing(text, needed.intersection(statements.flatMap(\.declared)))
     }
+    return isEnclosed ? Array("local GIVEN = {}\n".utf8) + text + taking(parts, for: code) : text
   }
 }

@@ -56,6 +56,8 @@ struct LuaSource: Sendable {
     let all = [
       LuaSource("batch", PackageResources.batch_lua),
       LuaSource("requests", PackageResources.requests_lua),
+      LuaSource("changes", PackageResources.changes_lua),
+      LuaSource("pushes", PackageResources.pushes_lua),
       LuaSource("clocks", PackageResources.clocks_lua),
       LuaSource("chat_address", PackageResources.chat_address_lua),
       LuaSource("chat_ids", PackageResources.chat_ids_lua),
@@ -171,12 +173,24 @@ struct LuaSource: Sendable {
     return Array("local \(names.joined(separator: ", ")) = \(fields)\n".utf8)
   }
 
-  /// A text of this part in a function of its own, with those of the names that it gives.
-  func enclosing(_ text: [UInt8], _ names: Set<String>) -> [UInt8] {
+  /// A text of this part in a function of its own: it takes what it uses of others out of GIVEN,
+  /// and puts there what others need of it.
+  func enclosing(_ text: [UInt8], _ needed: Set<String>) -> [UInt8] {
     guard name != "batch" else { return text }
-    let gives = list("GIVES").filter { names.contains(String($0)) }.joined(separator: ", ")
-    return Array("local \(gives) = (function()\n".utf8) + text
-      + Array("return \(gives)\nend)()\n".utf8)
+    let names = list("GIVES").map(String.init).filter(needed.contains)
+    let fields = names.map { "GIVEN.\($0)" }.joined(separator: ", ")
+    return Array("\(fields) = (function()\n".utf8) + LuaSource.taking(uses, for: text) + text
+      + Array("return \(names.joined(separator: ", "))\nend)()\n".utf8)
+  }
+
+  /// The names of these parts that are words of a text, taken out of GIVEN.
+  static func taking(_ parts: [LuaSource], for text: [UInt8]) -> [UInt8] {
+    let words = Set(LuaStatement.words(text))
+    let names = parts.filter { $0.name != "batch" }
+      .flatMap { $0.list("GIVES").map(String.init).filter(words.contains) }
+    guard !names.isEmpty else { return [] }
+    let fields = names.map { "GIVEN.\($0)" }.joined(separator: ", ")
+    return Array("local \(names.joined(separator: ", ")) = \(fields)\n".utf8)
   }
 
   /// The statements of each part, by its name.

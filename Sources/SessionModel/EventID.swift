@@ -20,6 +20,23 @@ package enum EventType: String, CaseIterable, Sendable {
   case sessionDeleted = "session.deleted"
 }
 
+/// The kinds of changes that are pushed to watchers and are in no log.
+package enum ChangeType: String, CaseIterable, Sendable {
+  case lockAcquired = "lock.acquired"
+  case lockReleased = "lock.released"
+  case turnBegan = "turn.began"
+  case turnEnded = "turn.ended"
+  case sessionChanged = "session.changed"
+  case chatAdded = "chat.added"
+  case chatChanged = "chat.changed"
+  case chatRemoved = "chat.removed"
+  case chatSaid = "chat.said"
+  case chatAmended = "chat.amended"
+  case chatUnsaid = "chat.unsaid"
+  case linkAdded = "link.added"
+  case linkRemoved = "link.removed"
+}
+
 /// The id of an entry of a Redis stream: milliseconds and a number within them.
 package struct StreamID: Hashable, Comparable, Sendable, CustomStringConvertible {
   package let ms: UInt64

@@ -32,6 +32,11 @@ package struct Keyspace: Hashable, Sendable {
   /// The channel on which scripts inform a worker about the callers that wait there.
   package func channel(toWorker worker: String) -> String { "\(namespace):to:\(worker)" }
 
+  /// The channel of the changes of all devices of a partition, or those of one of its devices.
+  package func changes(_ partition: Partition, of device: String? = nil) -> String {
+    base(partition) + ":changes" + (device.map { ":" + $0 } ?? "")
+  }
+
   /// The partition of a key of ours, if it is one that belongs to a partition.
   package func partition(ofKey key: String) -> Partition? {
     let prefix = namespace + ":{"

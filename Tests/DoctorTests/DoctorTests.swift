@@ -190,14 +190,14 @@ struct DoctorTests {
   ]
 
   static let permissionCases: [Case] = [
-    Case(.ok, .permissions, ["all 63 commands", "lk:*"]),
+    Case(.ok, .permissions, ["all 65 commands", "lk:*"]),
     Case(.bad, .permissions, ["XADD, SCRIPT LOAD", "SETUSER default +xadd +script|load"]) {
       answer(&$0, ["XADD", "SCRIPT LOAD"], .error(noRight))
     },
     Case(.bad, .permissions, ["SETUSER default ~lk:*"]) {
       answer(&$0, ["HGET"], .error("NOPERM No permissions to access a key"))
     },
-    Case(.bad, .permissions, ["channels lk:to:*", "SETUSER default &lk:to:*"]) {
+    Case(.bad, .permissions, ["channels lk:*", "SETUSER default &lk:*"]) {
       answer(&$0, ["PUBLISH"], .error("NOPERM No permissions to access a channel"))
     },
     Case(.warn, .permissions, ["+subscribe +psubscribe &__keyevent@0__:expired"]) {

@@ -19,7 +19,7 @@ struct LeastRightsTests {
     let own = (probes + [Probe.subscribe(database: 0)]).map(\.rule) + ["+info"]
     let rules = Set(own).sorted()
     let rights =
-      "resetkeys ~lk:* resetchannels &\(Probe.channel(database: 0)) &lk:to:* -@all "
+      "resetkeys ~lk:* resetchannels &\(Probe.channel(database: 0)) &lk:* -@all "
       + rules.joined(separator: " ")
     return """
       user default off resetchannels -@all

@@ -121,6 +121,10 @@ struct ReturnWordTests {
       request: ["d"], word: "OK", names: ["agent", "ttl_ms", "acquired_at", "note", "waiting"]),
     Way(script: .holder, request: ["d"], word: "NONE"),
     Way(script: .locksPage, before: byA, request: ["", "", "5"], word: "OK"),
+    Way(script: .watchChanges, request: ["d", "60000"], word: "NEW"),
+    Way(
+      script: .watchChanges, before: [Step(.watchChanges, "*", "60000")], request: ["*", "60000"],
+      word: "OK"),
     Way(script: .events, request: ["d", "0-0", "10"], word: "OK", names: ["events"]),
     Way(
       script: .events, before: byA + [Step(.seize, "d", "b", hour, "")],
@@ -136,7 +140,7 @@ struct ReturnWordTests {
     for step in way.before {
       let reply = try bench.run(
         step.script, step.arguments.map { ["TURN": turn, "BEGUN": begun][$0] ?? $0 })
-      try #require(["OK", "WAIT", "SETTLE"].contains(reply.word), "\(reply)")
+      try #require(["OK", "WAIT", "SETTLE", "NEW"].contains(reply.word), "\(reply)")
       if reply.word == "SETTLE" {
         begun = String(reply.raw.split(separator: " ", maxSplits: 2)[2])
       }

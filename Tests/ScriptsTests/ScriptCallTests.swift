@@ -59,7 +59,7 @@ struct ScriptCallTests {
 
   private static var sessions: [any ScriptCall] {
     [
-      GetCall(device: "d", session: "s"),
+      GetCall(device: "d", session: "s", seenRev: 1),
       TouchCall(device: "d", session: "s", token: .token(7), req: "r"),
       ChangeStateCall(
         device: "d", session: "s", verb: "v", to: "t", reason: "x", token: .token(7), req: "r"),
@@ -130,7 +130,7 @@ struct ScriptCallTests {
       KeysCall(
         device: "d", session: "s", low: "-", high: "+", isNewest: true, hasValues: true, limit: 5),
       ProfileCall(device: "user/u"),
-      LookCall(device: "d", session: "s", fields: "none", last: 2),
+      LookCall(device: "d", session: "s", fields: "none", last: 2, seenRev: 1),
       SetProfileCall(device: "user/u", members: "m", seenRev: 2, keepMs: 5, req: "r"),
       ApplyCall(
         device: "d", session: "s", chat: "1", seen: 2, seenRev: 3, messages: "0 2 {}", members: "m",
@@ -161,6 +161,9 @@ struct ScriptCallTests {
       TransferPendingCall(group: "g", worker: "w", target: "given", ids: ["1-1", "1-2"]),
       AckCall(group: "g", ids: ["1-1", "1-2"]),
       TailsCall(),
+      WatchChangesCall(device: "d", lengthMs: 60_000),
+      ResolveCall(device: "d", session: "s", chat: "1"),
+      PushEventCall(device: "d", session: "s", chat: "1", kind: "k", payload: "{}"),
     ]
   }
 

@@ -80,8 +80,17 @@ extension ReturnWordTests {
   }()
 
   private static let reading = [
-    Way(script: .get, before: [open()], request: ["d", ""], word: "OK", names: record),
-    Way(script: .get, request: ["d", "S"], word: "NONE"),
+    Way(script: .get, before: [open()], request: ["d", "", ""], word: "OK", names: record),
+    Way(script: .get, before: [open()], request: ["d", "", "1"], word: "OK", names: ["unchanged"]),
+    Way(script: .get, before: [open()], request: ["d", "", "2"], word: "OK", names: record),
+    Way(script: .get, request: ["d", "S", "1"], word: "NONE"),
+    Way(script: .pushEvent, request: ["d", "", "", "k", "{}"], word: "OK"),
+    Way(script: .pushEvent, before: [open()], request: ["d", "S", "1", "k", "{}"], word: "OK"),
+    Way(script: .pushEvent, before: [open()], request: ["d", "S", "2", "k", "{}"], word: "NONE"),
+    Way(script: .resolve, before: [open()], request: ["d", "", ""], word: "FOUND"),
+    Way(script: .resolve, before: [open()], request: ["d", "S", "1"], word: "FOUND"),
+    Way(script: .resolve, before: [open()], request: ["d", "S", "2"], word: "NONE"),
+    Way(script: .resolve, request: ["d", "current", ""], word: "NONE"),
     Way(
       script: .chats, before: [open()], request: ["d", "S"], word: "OK",
       names: ["chats", "current"]),
@@ -169,9 +178,9 @@ extension ReturnWordTests {
         names: ["documents", "cursor"]),
       Way(script: .keys, request: ["d", "S", "-", "+", "", "", "5"], word: "NONE"),
       Way(
-        script: .look, before: said, request: ["d", "S", "none", "2"], word: "OK",
+        script: .look, before: said, request: ["d", "S", "none", "2", ""], word: "OK",
         names: record.union(["recent"])),
-      Way(script: .look, request: ["d", "S", "none", ""], word: "NONE"),
+      Way(script: .look, request: ["d", "S", "none", "", ""], word: "NONE"),
       Way(script: .profile, request: ["user/u"], word: "OK", names: ["rev", "fields"]),
       Way(
         script: .setProfile, request: ["user/u", "7 f:\"abc\"1 1", "", "60000", ""], word: "OK",

@@ -245,7 +245,7 @@ extension SystemSuites {
         throw Failure("HELP lists no verbs")
       }
       let verbs = names.compactMap(\.string)
-      #expect(verbs.count == 51)
+      #expect(verbs.count == 52)
       for verb in verbs {
         let help = try client.request("HELP \(verb)")
         let section = page.section("### \(verb)")

@@ -214,6 +214,13 @@ extension GrammarRow {
       GrammarRow("KEYS", "limit", setup: put, "KEYS D", "limit=1"),
       GrammarRow("KEYS", "cursor", setup: put, "KEYS D", "cursor=k"),
       GrammarRow("AMEND", "seq", setup: said, "AMEND D {\"n\":1}", "seq=1"),
+      GrammarRow(
+        "HISTORY", "wait", setup: said, "HISTORY D after=3", "wait=10s",
+        probes: ["SAY D {\"n\":4}"], way: .waits),
+      GrammarRow("GET", "rev", setup: open, "GET D", "rev=1"),
+      GrammarRow(
+        "GET", "wait", setup: open, "GET D rev=1", "wait=10s", probes: ["SET D {\"a\":1}"],
+        way: .waits),
       GrammarRow("IMPORT", "replace", setup: open + ["EXPORT D"], "IMPORT {X}", "replace=yes"),
     ]
 
@@ -221,6 +228,9 @@ extension GrammarRow {
     GrammarRow(
       "WATCH", "types", setup: open, "WATCH D", "types=session.resumed",
       probes: ["PAUSE D", "RESUME D"], way: .watches),
+    GrammarRow(
+      "WATCH", "changes", setup: open, "WATCH D", "changes=yes",
+      probes: ["SAY D {\"n\":1}", "PAUSE D"], way: .watches),
     GrammarRow("EVENTS", "after", setup: open + ["EVENTS D"], "EVENTS D", "after={E}"),
     GrammarRow("EVENTS", "limit", setup: open + open, "EVENTS D", "limit=1"),
     GrammarRow("EVENTS", "group", setup: open, "EVENTS *", "group=D"),

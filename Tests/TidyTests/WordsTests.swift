@@ -23,7 +23,10 @@ struct WordsTests {
   /// Words that stand nowhere: in names, comments, messages, logs, metrics and pages.
   static let everywhere: [Rule] = [
     Rule("somebody|someone|nobody|whoever|everybody|anybody", say: "the caller, the worker, …"),
-    Rule("told|tells?|telling", say: "reported, said, published, names"),
+    // TELL is a verb of the protocol.
+    Rule(
+      "told|tells|telling|(?-i:(?<![.#`])tell(?! = |\\()|Tell(?! Verb))",
+      say: "reported, said, published, names"),
     Rule("crowded|crowding", say: "memory pressure"),
     Rule("mended|mends?|mending", say: "repaired, reloaded, fixed"),
     Rule("held back|holds back", say: "backpressure"),

@@ -1,6 +1,6 @@
 -- DROP: removes documents: those of the given keys, or the first ones between two bounds as
 -- ZRANGEBYLEX takes them; MORE if others are left. `before` is how many went in earlier steps.
--- USES: batch, requests, session_changes, documents
+-- USES: batch, changes, requests, session_changes, documents
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, names?, low?, high?, before, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE
@@ -29,6 +29,7 @@ return each(function(base, device, session, names, low, high, before, token)
   if removed > 0 then
     s.rev = s.rev + 1
     call('HSET', s.key, 'rev', text(s.rev), 'updated', now_text)
+    push(base, device, 'session.changed', s.id, nil, ',"rev":%.0f,"members":["documents"]', s.rev)
   end
   removed = text(removed + before)
   return has_more and 'MORE ' .. removed or 'OK {"removed":' .. removed .. '}'

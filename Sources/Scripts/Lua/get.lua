@@ -1,6 +1,10 @@
--- GET: a session's record. Reading is not activity and changes nothing.
+-- GET: a session's record, unless it has the revision that its caller has seen. Reading is not
+-- activity and changes nothing.
 -- USES: requests, session_json
 -- KEYS: the base key of each request's partition
--- ARGV: device, session?
+-- ARGV: device, session?, seen_rev?
 -- RETURNS: OK, NONE
-return each(function(base, device, session) return show(base, device, session) end)
+return each(function(base, device, session, seen_rev)
+  if has_revision(base, device, session, seen_rev) then return 'OK {"unchanged":true}' end
+  return show(base, device, session)
+end)

@@ -3,7 +3,7 @@
 -- the index, which is written only where a deadline moves away, would be behind. `fields` are names
 -- and values of the record in turn, `messages` four parts each: chat, number, time and JSON,
 -- `documents` five: key, revision, time, deadline and JSON.
--- USES: batch, ledger, requests, session_index, session_load, links, clocks, transitions,
+-- USES: batch, changes, ledger, requests, session_index, session_load, links, clocks, transitions,
 --   session_json, session_changes, merge, messages, live_quota, reservations, import_checks,
 --   removal, device_lines, device_current, log_quota, documents
 -- KEYS: the base key of each request's partition
@@ -24,8 +24,7 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
   if old and is_replacing == '' then
     return 'ERR illegal_state IMPORT: the session is there already; replace=yes overwrites it'
   end
-  if is_bad then old = nil end
-  if old then settle(old) elseif not is_bad then remove_stale(base, device, session) end
+  if is_bad then old = nil elseif old then settle(old) else remove_stale(base, device, session) end
   local refusal = fence(old or {base = base, device = device, rev = 0}, token)
   refusal = refusal or not old and log_refusal(base, device)
   if refusal then return refusal end
@@ -45,6 +44,7 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
     regardless(call, 'ZREM', base .. ':due', due_member(old))
     count(base, 'state:' .. old.state, -1)
     enqueue_all(old)
+    push(base, device, 'session.changed', session, nil, ',"rev":%s,"members":null', v.rev)
   end
   for n = 1, #fields, 400 do
     call('HSET', key, unpack(fields, n, math.min(n + 399, #fields)))

@@ -2,7 +2,7 @@
 -- snapshot. `fields` are their names as JSON, parts, or `none`.
 -- USES: batch, requests, session_json, session_changes, turn_messages
 -- KEYS: the base key of each request's partition
--- ARGV: device, session?, fields?, last?
+-- ARGV: device, session?, fields?, last?, seen_rev?
 -- RETURNS: OK, NONE
 
 -- The members of a record, names and values in turn, with those of the fields that are asked for.
@@ -32,7 +32,8 @@ local function recent(key, flat, last)
   return ',"recent":[' .. table.concat(entries, ',') .. ']'
 end
 
-return each(function(base, device, session, fields, last)
+return each(function(base, device, session, fields, last, seen_rev)
+  if has_revision(base, device, session, seen_rev) then return 'OK {"unchanged":true}' end
   local found, key, flat = find_members(base, device, session)
   if not found then return 'NONE' end
   local rest = recent(key, flat, last)

@@ -1,6 +1,6 @@
 -- POP: removes and returns the newest message of a chat; with `count` the newest ones, as many of
 -- them as a page has, oldest first. `last` is the newest one's number as the caller has seen it.
--- USES: batch, requests, session_changes, chat_address, messages, chat_ids
+-- USES: batch, pushes, requests, session_changes, chat_address, messages, chat_ids
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, chat?, count?, last?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
@@ -43,11 +43,13 @@ return each(function(base, device, session, chat, count, last, token)
   if count == '' then
     newest = call('RPOP', log)
     sync_ids(log)
+    push_unsaid(s, chat, seq_of(newest), seq_of(newest))
     return {'message', newest}, newest, #newest
   end
   local entries, bytes = newest_of(log, tonumber(count))
   call('LTRIM', log, '0', text(-#entries - 1))
   sync_ids(log)
+  push_unsaid(s, chat, seq_of(entries[1]), seq_of(entries[#entries]))
   return popped(entries, bytes)
 end, function(_, _, kept)
   if cut(kept, 1, 8) ~= 'several ' then return {'message', kept}, nil, #kept end

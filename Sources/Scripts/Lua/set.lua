@@ -1,7 +1,8 @@
 -- SET: merges members into a session: parts, names and values in turn. A new user needs a
 -- reservation first, as in link.lua. `lengths` has a word for each clock in the order of records:
 -- its new length in ms, or `-`.
--- USES: batch, requests, numbers, clocks, transitions, links, reservations, session_changes, merge
+-- USES: batch, changes, pushes, requests, numbers, clocks, transitions, links, reservations,
+--   session_changes, merge
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, members, seen_rev?, user?, reserved?, lengths?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE
@@ -9,11 +10,15 @@
 -- Changes the lengths of clocks, and moves the deadlines. The first change of a request makes the
 -- revision.
 local function set_clocks(s, lengths, is_first)
-  local line, words = {}, {}
+  local line, words, changed = {}, {}, {}
   for length in string.gmatch(lengths, '%S+') do words[#words + 1] = length end
   for name in string.gmatch(CLOCKS, '%l+') do
     local length = words[#line + 1]
     line[#line + 1] = length ~= '-' and length or text(s.clocks[name])
+    if length ~= '-' then
+      changed[#changed + 1] = name
+      changed[#changed + 1] = length
+    end
   end
   line = table.concat(line, ' ')
   if is_first then s.rev = s.rev + 1 end
@@ -21,6 +26,7 @@ local function set_clocks(s, lengths, is_first)
   call('HSET', s.key, 'clocks', line, 'rev', text(s.rev), 'updated', now_text)
   index(s)
   set_ttl(s, gone_by(s))
+  if is_watched(s.base, s.device) then push_changed(s, changed) end
 end
 
 return each(function(base, device, session, members, seen_rev, user, reserved, lengths, token)

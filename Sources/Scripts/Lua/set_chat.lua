@@ -1,6 +1,6 @@
 -- SET of a chat: its name, and its configuration. The worker merges that: asked with `?` or the
 -- SHA-1 of another configuration than there is, the reply has the one that there is (MORE).
--- USES: batch, chat_address, chat_records, session_changes, requests
+-- USES: batch, changes, chat_address, chat_records, session_changes, requests
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, chat, name? (JSON), merged_from? (SHA-1 or ?), merged?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE
@@ -24,6 +24,8 @@ return each(function(base, device, session, chat, name, merged_from, merged, tok
   if #writes > 0 then
     s.rev = s.rev + 1
     call('HSET', s.key, 'rev', s.rev, 'updated', now_text, unpack(writes))
+    push(base, device, 'chat.changed', s.id, chat, ',"name":%s,"rev":%.0f',
+      name ~= '' and name or seen[1] or 'null', s.rev)
   end
   touch(s)
   return named(chat, name ~= '' and name or seen[1] or 'null'), s.id .. ' ' .. chat

@@ -1,5 +1,5 @@
 -- SWITCH: makes a chat the current one.
--- USES: batch, requests, session_changes, chat_address
+-- USES: batch, changes, requests, session_changes, chat_address
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, chat, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
@@ -11,6 +11,7 @@ return each(function(base, device, session, chat, token)
   if chat ~= s.chat then
     s.rev = s.rev + 1
     call('HSET', s.key, 'chat', chat, 'rev', s.rev, 'updated', now_text)
+    push(base, device, 'session.changed', s.id, nil, ',"rev":%.0f,"members":["chat"]', s.rev)
   end
   touch(s)
   return 'OK {"chat":' .. chat .. '}'

@@ -25,7 +25,7 @@ final class Connection: FileWatchOwner, Subscriber {
   var steps = StepRun()
   private let lineBytesMax: Int
   private let longLineBytesMax: Int
-  private let unreadBytesMax: Int
+  let unreadBytesMax: Int
   /// Whether it has one of the places for lines that are longer than usual.
   private var hasLongLine = false
   /// The part of the proxy's header that has come; nil without one, and once it is complete.
@@ -193,7 +193,7 @@ final class Connection: FileWatchOwner, Subscriber {
   /// Closes now.
   func abort(_ reason: CloseReason) { perform(machine.abort(reason)) }
 
-  private var unreadBytes: Int { output.count - outputSent + replies.earlyBytes }
+  var unreadBytes: Int { output.count - outputSent + replies.earlyBytes }
 
   /// Reports the change of the bytes that are kept to the loop: allocated bytes, not only used
   /// ones.

@@ -50,6 +50,8 @@ package final class Control {
   private var subscription: ExpirySubscription?
   private var tail: EventTail?
   private var tailRequests: MailboxReader<TailRequest>?
+  private var changes: ChangeSubscription?
+  private var changeRequests: MailboxReader<ChangeRequest>?
   private var reader: MailboxReader<Report>?
   private var signals: [SignalWatch] = []
   var serving: [Mailbox<ServingOrder>] = []
@@ -229,6 +231,12 @@ extension Control {
     tailRequests = MailboxReader(loop, shared.tailRequests) { [unowned self] in
       tail?.request($0)
     }
+    changes = ChangeSubscription(loop, setup, store, log: log) { [unowned self] in
+      serving[$0].post(.changes($1))
+    }
+    changeRequests = MailboxReader(loop, shared.changeRequests) { [unowned self] in
+      changes?.request($0)
+    }
   }
 
   /// Lets Redis announce expired keys, in addition to what it announces already.
@@ -296,6 +304,7 @@ extension Control {
       outage = nil
       embedded?.served()
       subscription?.serverMayHaveChanged()
+      changes?.serverMayHaveChanged()
       if hasStartedServing { checkAgain() }
       configureRedis()
       noteScriptWay()
@@ -430,6 +439,7 @@ extension Control {
     libraries?.pause()
     subscription?.stop()
     tail?.stop()
+    changes?.stop()
     guard let heartbeat else { return closeRedis() }
     // Deregister first, so that the partitions change hands at once.
     heartbeat.deregister { [unowned self] in closeRedis() }

@@ -300,6 +300,13 @@ enum MetricsPage {
       "latchkey_event_waiters", "gauge", "EVENTS requests that wait with wait=.",
       shared.sum(.waiters))
     page.single(
+      "latchkey_change_waiters", "gauge", "HISTORY and GET requests that wait with wait=.",
+      shared.sum(.changeWaiters))
+    page.single(
+      "latchkey_changes_dropped_total", "counter",
+      "Watching connections that took no more changes, and got changes.lost.",
+      shared.sum(.changesDropped))
+    page.single(
       "latchkey_events_pushed_total", "counter", "EVENT lines sent to those who watch.",
       shared.sum(.eventsPushed))
   }

@@ -39,6 +39,8 @@ enum ServingOrder: Sendable {
   case askForTickets
   /// A large line was read.
   case lineRead(ReadLine)
+  /// What the subscription to changes has for the loop.
+  case changes(ChangeNotice)
 }
 
 /// One thread's share of the worker.
@@ -174,6 +176,7 @@ final class ServingLoop {
     case .ticket(let message): waits.informed(message)
     case .askForTickets: waits.askAgain()
     case .lineRead(let line): lineRead(line)
+    case .changes(let notice): subscriptions.noticed(notice)
     }
   }
 }
@@ -185,6 +188,7 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
   var nowMs: Int64 { loop.nowMs }
   var workerID: String { shared.workerID }
   var tailRequests: Mailbox<TailRequest> { shared.tailRequests }
+  var changeRequests: Mailbox<ChangeRequest> { shared.changeRequests }
 
   func nextSessionID(mark: UInt16) -> String {
     sessionIDs.next(ms: WallTime.nowMs(), random: .random(in: 0 ... .max), mark: mark)

@@ -129,6 +129,12 @@ struct HeldRequest {
     }
   }
 
+  /// Gives the request to what will answer it, and lets its caller go on.
+  func pass(_ take: (Ticket) throws(RequestError) -> Void) {
+    do throws(RequestError) { try take(ticket) } catch { context.answer(ticket, error) }
+    caller.release()
+  }
+
   /// Answers the caller, and lets it go on.
   func end(_ outcome: ScriptOutcome) {
     switch outcome {

@@ -187,7 +187,7 @@ package struct Arguments: Sendable {
   ) -> Range<Int>? {
     switch kind {
     case .device, .deviceOrAll: return token.range
-    case .address:
+    case .address, .addressOrAll:
       let slash = token.range.first { text[$0] == UInt8(ascii: "/") }
       return token.start..<(slash ?? token.end)
     case .listed:
@@ -206,6 +206,9 @@ package struct Arguments: Sendable {
     case .deviceOrAll:
       if token.range.count == 1, text[token.start] == UInt8(ascii: "*") { break }
       try checkDevice(token, name, text)
+    case .addressOrAll:
+      if token.range.count == 1, text[token.start] == UInt8(ascii: "*") { break }
+      try checkAddress(token, name, 3, text)
     case .listed: try checkListed(token, name, text)
     case .linkKind: try checkKind(token, text)
     case .id, .linkRef, .group, .agent:

@@ -112,7 +112,9 @@ extension Call {
     for index in arguments.words.indices {
       switch verb.words[min(index, verb.words.count - 1)].kind {
       case .device, .address: try principal.require(device: device(ofWord: index))
-      case .deviceOrAll, .listed: try authorize(scope: word(index), verb, principal)
+      case .addressOrAll where word(index).first != UInt8(ascii: "*") || word(index).count > 1:
+        try principal.require(device: device(ofWord: index))
+      case .deviceOrAll, .addressOrAll, .listed: try authorize(scope: word(index), verb, principal)
       case .linkRef: try principal.require(kind: text(index - 1), ref: text(index))
       case .group: try principal.require(Reach.everyDevice)
       case .linkKind, .id, .agent, .text, .duration, .integer, .oneOf, .someOf: break

@@ -158,6 +158,25 @@ package struct Call: ~Copyable {
     try store.enqueue(Request.script, device, ticket) { request.write(to: &$0) }
   }
 
+  /// Sends a request that reads what is addressed, and again with each change of it until there is
+  /// an answer, for so long at most.
+  func read<Request: ScriptCall>(
+    _ request: Request, until nothing: EventQuery.Unchanged, waitMs: Int64?
+  ) throws(RequestError) {
+    guard let waitMs, waitMs > 0 else { return try run(request) }
+    let address = address
+    // Changes name a session by its id and a chat by its number: `current` and a name may be any.
+    let isNumber = { (part: String) in part.utf8.allSatisfy { (48...57).contains($0) } }
+    let scope = ChangeScope(
+      device: Array(device),
+      session: address.session.map(\.string).flatMap { $0 == "current" ? nil : Array($0.utf8) },
+      chat: address.chat.map(\.string).flatMap { isNumber($0) ? Array($0.utf8) : nil })
+    try store.requireRedis()
+    context.events.query(
+      EventQuery(source: .changes(scope, nothing), call: ScriptQuery(request, at: partition)),
+      ticket, waitMs: waitMs)
+  }
+
   /// Takes the addressed session to a state, if the verb may do that.
   ///
   /// The text of `reason=` is kept, if the verb takes it.

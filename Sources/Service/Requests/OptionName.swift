@@ -6,7 +6,7 @@ internal import Wire
 /// The options of the protocol: a name has the same kind wherever it stands.
 package enum OptionName: Int, CaseIterable, Sendable {
   case ttl, token, req
-  case types, after, group, limit, wait
+  case types, after, group, limit, wait, changes
   case agent
   case user, name, thread, phase, step, reason
   case idle, abandon, archive, life, keep, warn
@@ -52,7 +52,8 @@ package enum OptionName: Int, CaseIterable, Sendable {
     case .thread: .text(bytesMax: IDText.idBytesMax)
     case .idle, .abandon, .archive, .life, .keep, .warn:
       .duration(allowsZero: SessionClock(rawValue: text)?.row.canBeOff ?? false)
-    case .fenced, .replace, .archived, .isLast, .fresh, .newest, .values: .oneOf(["yes", "no"])
+    case .fenced, .replace, .archived, .isLast, .fresh, .newest, .values, .changes:
+      .oneOf(["yes", "no"])
     case .condition: .oneOf(["absent", "present"])
     case .chat: .text(bytesMax: ValueKind.storedTextBytesMax)
     case .maxMessages: .integer(1...1_000_000)
@@ -79,7 +80,8 @@ extension OptionName {
   var isPartOfRequest: Bool {
     switch self {
     case .req, .wait, .settle: false
-    case .ttl, .token, .types, .after, .group, .limit, .agent, .user, .name, .thread, .phase, .step,
+    case .ttl, .token, .types, .after, .group, .limit, .changes, .agent, .user, .name, .thread,
+      .phase, .step,
       .reason, .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor,
       .hint, .last, .replace, .archived, .turn, .policy, .seen, .seq, .id, .before, .since, .role,
       .count, .isLast, .afterSeq, .lastSeq, .prefix, .from, .to, .newest, .values, .condition,
@@ -97,7 +99,8 @@ extension OptionName {
     case .user: .user
     // A group takes events of all devices.
     case .group: .everyDevice
-    case .agent, .ttl, .token, .req, .types, .after, .limit, .wait, .name, .thread, .phase, .step,
+    case .agent, .ttl, .token, .req, .types, .after, .limit, .wait, .changes, .name, .thread,
+      .phase, .step,
       .reason,
       .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor, .hint, .last,
       .replace, .archived, .turn, .policy, .seen, .seq, .id, .before, .since, .role, .count,

@@ -19,7 +19,7 @@ package struct VerbTable: Sendable {
     ForgetVerb.verb, AmendVerb.verb,
     PutVerb.verb, TakeVerb.verb, DropVerb.verb, KeysVerb.verb,
     ApplyVerb.verb,
-    WatchVerb.verb, UnwatchVerb.verb, EventsVerb.verb, AckVerb.verb,
+    WatchVerb.verb, UnwatchVerb.verb, TellVerb.verb, EventsVerb.verb, AckVerb.verb,
     StatsVerb.verb, ReportVerb.verb, ExportVerb.verb, ImportVerb.verb, CopyVerb.verb,
     PingVerb.verb, AuthVerb.verb, HelpVerb.verb, InfoVerb.verb, QuitVerb.verb,
   ]

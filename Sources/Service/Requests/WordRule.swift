@@ -6,6 +6,8 @@ package enum ValueKind: Sendable, Equatable {
   case device
   /// A device, or `*` for all.
   case deviceOrAll
+  /// An address as below with up to three parts, or `*` for all devices.
+  case addressOrAll
   /// The scope of LIST: a device's sessions, those of a link (`kind=ref`), or all (`*`).
   case listed
   /// An id as `IDText` has it.
@@ -34,7 +36,8 @@ package enum ValueKind: Sendable, Equatable {
   package var isNumber: Bool {
     switch self {
     case .duration, .integer: true
-    case .device, .deviceOrAll, .listed, .id, .linkKind, .linkRef, .group, .address, .agent, .text,
+    case .device, .deviceOrAll, .addressOrAll, .listed, .id, .linkKind, .linkRef, .group, .address,
+      .agent, .text,
       .oneOf, .someOf:
       false
     }
@@ -56,6 +59,7 @@ package struct WordRule: Sendable {
 
   package static let device = WordRule(name: "device", kind: .device)
   static let deviceOrAll = WordRule(name: "device|*", kind: .deviceOrAll)
+  static let addressOrAll = WordRule(name: "address|*", kind: .addressOrAll)
   static let listed = WordRule(name: "device|kind=ref|*", kind: .listed)
   static let link = WordRule(name: "kind=ref", kind: .listed)
   /// A session's address: a chat in it would mean nothing, and is refused.

@@ -30,6 +30,8 @@ package final class SharedState: Sendable {
   package let redisFigures: ConnectionFigures
   /// The serving loops' requests to the event tail.
   package let tailRequests: Mailbox<TailRequest>
+  /// Their requests to the subscription to changes.
+  package let changeRequests: Mailbox<ChangeRequest>
   /// Whose connections there are.
   package let addresses = AddressCounts()
   /// The bytes that are kept for callers.
@@ -59,6 +61,7 @@ package final class SharedState: Sendable {
     counters = (0..<threads).map { _ in Counters(verbs: verbs) }
     deadlineMailbox = try Mailbox()
     tailRequests = try Mailbox()
+    changeRequests = try Mailbox()
     deadlines = UpcomingDeadlines(mailbox: deadlineMailbox, horizonMs: 3 * settings.sweepMs)
   }
 

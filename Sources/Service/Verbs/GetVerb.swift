@@ -1,32 +1,38 @@
 // GET: a session's record, or one chat.
 
+internal import Events
 internal import RedisConnection
 internal import Scripts
 internal import Wire
 
 enum GetVerb {
   static let verb = Verb(
-    name: "GET", rights: .read, words: [.sessionOrChat], options: [.fields, .last],
-    summary: "A session's record, or one of its chats.",
+    name: "GET", rights: .read, words: [.sessionOrChat], options: [.fields, .last, .rev, .wait],
+    summary: "A session's record, at once or when its revision differs, or one of its chats.",
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
     let address = call.address
+    let (rev, waitMs) = (call.number(.rev), call.number(.wait))
+    guard rev != nil || waitMs == nil else {
+      throw RequestError(.badRequest, "wait= goes with rev=: \(call.verb.usage)")
+    }
     if let chat = address.chat {
       try refuseMore(call)
       try call.run(GetChatCall(device: address.device, session: address.session, chat: chat))
     } else if call.option(.fields) != nil || call.option(.last) != nil {
-      try call.run(
-        LookCall(
-          device: address.device, session: address.session, fields: fields(call),
-          last: call.number(.last)))
+      let look = LookCall(
+        device: address.device, session: address.session, fields: fields(call),
+        last: call.number(.last), seenRev: rev)
+      try call.read(look, until: .record, waitMs: waitMs)
     } else {
-      try call.run(GetCall(device: address.device, session: address.session))
+      let get = GetCall(device: address.device, session: address.session, seenRev: rev)
+      try call.read(get, until: .record, waitMs: waitMs)
     }
   }
 
   /// Refuses options of a session where a chat is named.
   private static func refuseMore(_ call: borrowing Call) throws(RequestError) {
-    for option in [OptionName.fields, .last] where call.option(option) != nil {
+    for option in [OptionName.fields, .last, .rev] where call.option(option) != nil {
       throw RequestError(.badRequest, "\(option.text)= goes with GET of a session, not of a chat")
     }
   }
@@ -52,12 +58,15 @@ struct LookCall: ScriptCall {
   let session: ArgumentText?
   let fields: ArgumentText?
   let last: Int64?
+  /// The revision that its caller has seen.
+  let seenRev: Int64?
 
   func write(to words: inout CommandBuffer) {
     words.word(device)
     words.word(session)
     words.word(fields)
     words.word(last)
+    words.word(seenRev)
   }
 }
 
@@ -66,10 +75,13 @@ struct GetCall: ScriptCall {
   static let script = Script.get
   let device: ArgumentText
   let session: ArgumentText?
+  /// The revision that its caller has seen.
+  let seenRev: Int64?
 
   func write(to words: inout CommandBuffer) {
     words.word(device)
     words.word(session)
+    words.word(seenRev)
   }
 }
 

@@ -1,5 +1,6 @@
 // HISTORY: messages of a chat.
 
+internal import Events
 internal import RedisConnection
 internal import Scripts
 internal import Wire
@@ -10,7 +11,7 @@ enum HistoryVerb {
 
   static let verb = Verb(
     name: "HISTORY", rights: .read, words: [.chat],
-    options: [.last, .afterSeq, .before, .since, .role, .limit],
+    options: [.last, .afterSeq, .before, .since, .role, .limit, .wait],
     summary: "Messages of a chat, oldest first: the last ones, or those after or before a number.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
@@ -23,12 +24,17 @@ enum HistoryVerb {
       throw RequestError(.badRequest, "\(names) exclude each other")
     }
     let (limit, isFromStart) = (call.number(.limit), given.isEmpty || last != nil)
-    let most = isFromStart ? min(last ?? limit ?? lastDefault, limit ?? .max) : limit
-    try call.run(
-      HistoryCall(
-        device: address.device, session: address.session, chat: address.chat,
-        after: call.number(.afterSeq), before: call.number(.before), since: call.number(.since),
-        role: call[.role], limit: most ?? limitDefault))
+    let (most, waitMs) = (
+      isFromStart ? min(last ?? limit ?? lastDefault, limit ?? .max) : limit, call.number(.wait)
+    )
+    guard call.option(.afterSeq) != nil || waitMs == nil else {
+      throw RequestError(.badRequest, "wait= goes with after=: \(call.verb.usage)")
+    }
+    let history = HistoryCall(
+      device: address.device, session: address.session, chat: address.chat,
+      after: call.number(.afterSeq), before: call.number(.before), since: call.number(.since),
+      role: call[.role], limit: most ?? limitDefault)
+    try call.read(history, until: .history, waitMs: waitMs)
   }
 }
 

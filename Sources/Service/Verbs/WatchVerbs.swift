@@ -1,25 +1,78 @@
-// WATCH and UNWATCH: events as they happen, between other replies.
+// WATCH and UNWATCH: events as they happen, between other replies; with changes=yes also changes,
+// which are in no log.
 
 internal import Events
 internal import RedisConnection
+internal import Scripts
 package import SessionModel
 internal import Store
 internal import Wire
 
 enum WatchVerb {
   static let verb = Verb(
-    name: "WATCH", rights: .read, words: [.deviceOrAll], options: [.types],
-    summary: "Sends EVENT lines of a device, or of all with *, as they happen.",
-    replies: ["OK", "EVENT"]
+    name: "WATCH", rights: .read, words: [.addressOrAll], options: [.types, .changes],
+    summary:
+      "Sends EVENT lines of a device, a session or a chat, or of all with *, as they happen.",
+    replies: ["OK", "NONE", "EVENT"]
   ) { (call) throws(RequestError) in
-    let word = call.word(0)
-    let isAll = word.elementsEqual([UInt8(ascii: "*")])
-    let watch = Watch(
-      connection: call.caller.id, scope: isAll ? .all : .device(Array(word)),
-      types: try call.types.map { Set($0.map { Array($0.rawValue.utf8) }) },
-      ticketSlot: call.ticket.slot)
-    try call.store.requireRedis()
-    try call.context.events.watch(watch, call.ticket)
+    let (caller, wantsChanges) = (call.caller.id, call.text(.changes) == "yes")
+    let types = try call.watchedTypes(wantsChanges: wantsChanges)
+    let watch = { (scope: WatchScope, ticket: Ticket) in
+      Watch(
+        connection: caller, scope: scope, types: types, wantsChanges: wantsChanges,
+        ticketSlot: ticket.slot)
+    }
+    let isAll = call.word(0).elementsEqual([UInt8(ascii: "*")])
+    guard !isAll, call.address.session != nil else {
+      let device = ChangeScope(device: Array(call.word(0)), session: nil, chat: nil)
+      try call.store.requireRedis()
+      return try call.context.events.watch(
+        watch(isAll ? .all : .part(device), call.ticket), call.ticket)
+    }
+    try resolve(call, watch)
+  }
+
+  /// Begins the watch of a session or a chat, `current` being the one that it is now.
+  private static func resolve(
+    _ call: borrowing Call, _ watch: @escaping (WatchScope, Ticket) -> Watch
+  ) throws(RequestError) {
+    let (address, device) = (call.address, Array(call.device))
+    let query = ScriptQuery(
+      ResolveCall(device: address.device, session: address.session, chat: address.chat),
+      at: call.partition)
+    let request = try HeldRequest(call)
+    request.store.call(query, timeoutMs: request.stepMs) { outcome in
+      guard case .line(let line, _) = outcome, let scope = scope(device, line) else {
+        return request.end(outcome)
+      }
+      request.pass { (ticket) throws(RequestError) in
+        try request.context.events.watch(watch(.part(scope), ticket), ticket)
+      }
+    }
+  }
+
+  /// What `FOUND <session> <chat or ->` names; nil for another reply.
+  private static func scope(
+    _ device: [UInt8], _ line: UnsafeBufferPointer<UInt8>
+  ) -> ChangeScope? {
+    let words = line.split(separator: UInt8(ascii: " "))
+    guard words.count == 3, words[0].elementsEqual("FOUND".utf8) else { return nil }
+    let chat = words[2].elementsEqual("-".utf8) ? nil : Array(words[2])
+    return ChangeScope(device: device, session: Array(words[1]), chat: chat)
+  }
+}
+
+/// A request for resolve.lua.
+struct ResolveCall: ScriptCall {
+  static let script = Script.resolve
+  let device: ArgumentText
+  let session: ArgumentText?
+  let chat: ArgumentText?
+
+  func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(session)
+    words.word(chat)
   }
 }
 
@@ -37,21 +90,52 @@ extension Call {
   /// The types that `types=` names; nil without it.
   package var types: [EventType]? {
     get throws(RequestError) {
-      guard let bytes = option(.types) else { return nil }
+      guard let names = try typeNames else { return nil }
       var types: [EventType] = []
-      for name in String(decoding: bytes, as: UTF8.self)
-        .split(separator: ",", omittingEmptySubsequences: false)
-      {
-        guard let type = EventType(rawValue: String(name)) else {
-          let known = EventType.allCases.map(\.rawValue).joined(separator: ", ")
-          throw RequestError(.badRequest, "types= has no event's type; there are \(known)")
-        }
-        guard !types.contains(type) else {
-          throw RequestError(.badRequest, "types= has \(name) twice: give it once")
-        }
+      for name in names {
+        guard let type = EventType(rawValue: name) else { throw Call.unknownType(false) }
         types.append(type)
       }
       return types
     }
+  }
+
+  /// The types that a WATCH is sent, those of changes among them; nil for all.
+  fileprivate func watchedTypes(wantsChanges: Bool) throws(RequestError) -> Set<[UInt8]>? {
+    guard let names = try typeNames else { return nil }
+    for name in names where EventType(rawValue: name) == nil {
+      guard ChangeType(rawValue: name) != nil || Call.isCustom(name) else {
+        throw Call.unknownType(wantsChanges)
+      }
+      guard wantsChanges else {
+        throw RequestError(.badRequest, "types=\(name) is a change's: it needs changes=yes")
+      }
+    }
+    return Set(names.map { Array($0.utf8) })
+  }
+
+  /// The names in `types=`, each once.
+  private var typeNames: [String]? {
+    get throws(RequestError) {
+      guard let bytes = option(.types) else { return nil }
+      let names = String(decoding: bytes, as: UTF8.self)
+        .split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+      for (index, name) in names.enumerated() where names[..<index].contains(name) {
+        throw RequestError(.badRequest, "types= has \(name) twice: give it once")
+      }
+      return names
+    }
+  }
+
+  /// Whether it is the type of a caller's own events.
+  private static func isCustom(_ name: String) -> Bool {
+    name.hasPrefix("custom.") && IDText.isID(name.dropFirst(7), bytesMax: IDText.agentBytesMax)
+  }
+
+  private static func unknownType(_ wantsChanges: Bool) -> RequestError {
+    let changes = wantsChanges ? ChangeType.allCases.map(\.rawValue) : []
+    let own = wantsChanges ? ["custom.TYPE"] : []
+    let known = (EventType.allCases.map(\.rawValue) + changes + own).joined(separator: ", ")
+    return RequestError(.badRequest, "types= has no event's type; there are \(known)")
   }
 }

@@ -43,7 +43,7 @@ extension SystemSuites.Deadlines {
       expectBadRequest(try maker.request("WATCH * types=lock.eaten"), naming: "types")
       let twice = "types=lock.seized,lock.cleared,lock.seized"
       expectBadRequest(try maker.request("WATCH * \(twice)"), naming: "lock.seized twice")
-      expectBadRequest(try maker.request("WATCH"), naming: "device")
+      expectBadRequest(try maker.request("WATCH"), naming: "address")
     }
 
     /// The next events of these devices; other tests' locks may end at any time.

@@ -53,6 +53,7 @@ private struct VerbCase: Sendable {
     device("DROP", " k"), device("KEYS"),
     VerbCase("WATCH", own: ["WATCH a-1", "WATCH *"], foreign: ["WATCH b-1"]),
     VerbCase("UNWATCH", own: ["UNWATCH"]),
+    VerbCase("TELL", own: ["TELL a-1 t {}"], foreign: ["TELL b-1 t {}"]),
     VerbCase("EVENTS", own: ["EVENTS a-1"], foreign: ["EVENTS b-1", "EVENTS * group=g"]),
     VerbCase("ACK", own: [], foreign: ["ACK g 0a3-1-1"]),
     VerbCase("STATS", own: [], foreign: ["STATS"]),

@@ -344,6 +344,20 @@ def test_a_feed_says_where_events_may_be_missing() -> None:
     assert ids(every.received(b"OK")[1]) == [LOST]
 
 
+def test_a_feed_of_changes_gives_them_without_an_id_and_says_what_is_lost() -> None:
+    feed = Feed("d", None, "3", changes=True)
+    assert feed.opened() == b"WATCH d changes=yes\n"
+    feed.received(b"OK")
+    change = b'EVENT {"type":"chat.said","device":"d","at":1,"session":"S","chat":1,"seq":1}'
+    assert feed.received(change) == (b"", [])
+    assert ids(feed.received(b'OK {"events":[]}')[1]) == ["chat.said"]
+    assert ids(feed.received(change)[1]) == ["chat.said"]
+    lost = feed.received(b'EVENT {"type":"changes.lost"}')[1]
+    assert lost == [{"id": "", "type": "changes.lost", "device": "d", "at": 0}]
+    feed.opened()
+    assert ids(feed.received(b"OK")[1]) == ["changes.lost"]
+
+
 def test_a_feed_ends_with_its_worker() -> None:
     feed = Feed("d", None, None)
     feed.opened()

@@ -20,7 +20,7 @@ ELSEWHERE = {"AUTH": "secret=", "QUIT": "close()", "UNWATCH": "the end of the it
 NAMED = {"get_chat": "GET", "set_chat": "SET", "pop_many": "POP", "import_": "IMPORT"}
 
 # The names of payloads, and of words that are no option.
-PAYLOADS = {"fields", "config", "note", "message", "changes", "exported", "value"}
+PAYLOADS = {"fields", "config", "note", "message", "changes", "exported", "value", "payload"}
 
 
 def functions() -> dict[str, Callable[..., Any]]:
@@ -75,7 +75,8 @@ def parameters(name: str) -> list[str]:
         parameter
         for function, made in functions().items()
         if verb(function) == name
-        for parameter in inspect.signature(made).parameters
+        for parameter, kind in inspect.signature(made).parameters.items()
+        if kind.kind is not kind.KEYWORD_ONLY
     ]
 
 

@@ -1,5 +1,6 @@
 -- How messages are appended to a chat.
--- USES: batch, clocks, session_load, messages, turn_records, chat_ids, chat_limits, chat_removal
+-- USES: batch, changes, pushes, clocks, session_load, messages, turn_records, chat_ids,
+--   chat_limits, chat_removal
 -- GIVES: say
 
 -- Appends messages to a chat of a session, each behind whose it is; those of a turn `t` are noted
@@ -51,10 +52,11 @@ local function say(s, chat, messages, t, member, after)
     writes[#writes + 1] = 'answer_ms'
     writes[#writes + 1] = text((whole(answered_ms) or 0) + ms)
   end
-  local length = append(log, entries)
+  local length, first = append(log, entries), nil
   if length > most then
+    first = seq_at(log, length - most)
     writes[#writes + 1] = 'd:' .. number
-    writes[#writes + 1] = text(seq_at(log, length - most) - 1)
+    writes[#writes + 1] = text(first - 1)
   end
   call('HSET', s.key, 'active', now_text, 'q:' .. number, text(seq), unpack(writes))
   if length > most then
@@ -66,5 +68,6 @@ local function say(s, chat, messages, t, member, after)
     if length > most then sync_ids(log) end
   end
   if length == #entries and gone_by(s) then call('PEXPIREAT', log, text(gone_by(s))) end
+  if is_watched(s.base, s.device) then push_said(s, chat, seq, entries, first) end
   return seq, rest
 end

@@ -1,5 +1,5 @@
 -- The cleanup after a transition: entries in the indexes, and the way back to active.
--- USES: batch, ledger, session_index, session_find, clocks, transitions, device_lines,
+-- USES: batch, changes, ledger, session_index, session_find, clocks, transitions, device_lines,
 --   device_current
 -- GIVES: remove_entries, recount, wrong_state, recoverable, recover
 
@@ -8,6 +8,7 @@
 local function remove_entries(base, device, id, state)
   -- First what a full Redis may refuse, as in `transition`.
   count(base, 'state:' .. state, -1)
+  push(base, device, 'log', id, nil, '')
   attempt('ZREM', base .. ':due', due_member({device = device, id = id, state = state}))
   attempt('ZREM', base .. ':sessions', device .. '/' .. id)
   regardless(has_gone, base, device, id)

@@ -1,5 +1,5 @@
 -- The effects of a session's clocks when they end, in the order of their times.
--- USES: batch, event_log, session_index, numbers, links
+-- USES: batch, changes, event_log, session_index, numbers, links
 -- GIVES: LETTERS, due_member, announce, announce_deleted, set_ttl, gone_by, next_due
 
 -- A session's member in the deadline index begins with its state's letter: when the record has gone
@@ -16,12 +16,15 @@ local function announce(s, kind, at_ms, rest)
   regardless(publish, s.base, 'session.' .. kind, s.device, '"at":' .. text(at_ms)
     .. ',"session":"' .. s.id .. '","state":"' .. s.state .. '","reason":' .. (reason or 'null')
     .. ',"links":' .. links_json(s.links) .. (rest or ''))
+  -- Watchers have the event; reads that wait look again.
+  push(s.base, s.device, 'log', s.id, nil, '')
 end
 
 -- The log keeps no content of what was deleted.
 local function announce_deleted(s)
   regardless(publish, s.base, 'session.deleted', s.device, string.format(
     '"at":%.0f,"session":"%s","state":"%s","reason":null,"links":{}', now_ms, s.id, s.state))
+  push(s.base, s.device, 'log', s.id, nil, '')
 end
 
 -- Gives the keys of a session the time at which they go; nil keeps them.

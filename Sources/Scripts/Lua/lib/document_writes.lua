@@ -1,5 +1,5 @@
 -- How documents are written together, and the quota of a session's documents.
--- USES: batch, documents
+-- USES: batch, changes, documents
 -- GIVES: no_room, no_room_for, write_documents
 
 -- The refusal of so many documents more; or nil. Those whose time is over do not count.
@@ -29,4 +29,6 @@ local function write_documents(s, puts, drops, is_all)
     write_document(s, puts[n], text(s.rev), now_text, '', puts[n + 1], before)
   end
   call('HSET', s.key, 'rev', text(s.rev), 'active', now_text, 'updated', now_text)
+  push(s.base, s.device, 'session.changed', s.id, nil, ',"rev":%.0f,"members":["documents"]',
+    s.rev)
 end

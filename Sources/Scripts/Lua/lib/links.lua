@@ -3,7 +3,7 @@
 -- sessions, is in the link's own partition, which a worker updates after each change: an outbox
 -- entry in the deadline index asks for that. A thread that was given is a link of the kind
 -- `thread`, which callers neither make nor see.
--- USES: batch, session_index, session_load
+-- USES: batch, changes, session_index, session_load
 -- GIVES: links_json, links_full, has_link, enqueue_all, add_link, drop_link, set_user, status_of
 
 local ID = "([%w%._:@%+%-%%~!%*'%(%)]+)"
@@ -34,9 +34,10 @@ local function links_full(s, kind, ref, but)
     or bytes > LINK_BYTES_MAX and 'ERR quota all links may have ' .. LINK_BYTES_MAX .. ' bytes'
 end
 
--- A line more at each end, so that no link is found within another.
+-- The place of a link in the lines, or nil. A line more at each end, so that no link is found
+-- within another.
 local function has_link(s, kind, ref)
-  return string.find('\n' .. s.links, '\n' .. kind .. ' ' .. ref .. '\n', 1, true) ~= nil
+  return (find('\n' .. s.links, '\n' .. kind .. ' ' .. ref .. '\n', 1, true))
 end
 
 -- Adds an outbox entry: the link's partition is to be informed of the session's status. A later
@@ -53,22 +54,22 @@ local function enqueue_all(s, only)
   end
 end
 
-local function write_links(s, lines)
+local function write_links(s, lines, kind, ref, change)
   s.links, s.rev = lines, s.rev + 1
   call('HSET', s.key, 'links', lines, 'rev', s.rev, 'updated', now_text)
+  push(s.base, s.device, change, s.id, nil, ',"kind":"%s","ref":"%s","rev":%.0f', kind, ref, s.rev)
+  enqueue(s, kind, ref)
 end
 
 local function add_link(s, kind, ref)
   if has_link(s, kind, ref) then return end
-  write_links(s, s.links .. kind .. ' ' .. ref .. '\n')
-  enqueue(s, kind, ref)
+  write_links(s, s.links .. kind .. ' ' .. ref .. '\n', kind, ref, 'link.added')
 end
 
 local function drop_link(s, kind, ref)
-  if not has_link(s, kind, ref) then return end
-  local at = string.find('\n' .. s.links, '\n' .. kind .. ' ' .. ref .. '\n', 1, true)
-  write_links(s, cut(s.links, 1, at - 1) .. cut(s.links, at + #kind + #ref + 2))
-  enqueue(s, kind, ref)
+  local at = has_link(s, kind, ref)
+  local rest = at and cut(s.links, 1, at - 1) .. cut(s.links, at + #kind + #ref + 2)
+  if rest then write_links(s, rest, kind, ref, 'link.removed') end
 end
 
 -- The session's one user from now on.

@@ -1,5 +1,5 @@
 -- How a lock ends: once, because its record goes in the same step as the event is written.
--- USES: batch, ledger, event_log, lock_records
+-- USES: batch, changes, ledger, event_log, lock_records
 -- GIVES: count_ending, close, free, is_corrupt_lock, close_corrupt
 
 -- Counts that an agent's token has ended, how and when. Returns for how long it was held, in ms.
@@ -31,7 +31,9 @@ end
 -- Writes that a token has ended, how and when: once, because its record goes with it.
 local function close(base, device, ending, at_ms, acquired, token, agent, more)
   local held_ms = count_ending(base, ending, at_ms, acquired, agent)
-  if ending ~= 'released' then
+  if ending == 'released' then
+    push(base, device, 'lock.released', nil, nil, ',"agent":"%s","held_ms":%.0f', agent, held_ms)
+  else
     regardless(publish, base, 'lock.' .. ending, device, string.format(
       '"at":%.0f,"agent":"%s","token":%s,"held_ms":%.0f', at_ms, agent, token, held_ms)
       .. (more or ''))

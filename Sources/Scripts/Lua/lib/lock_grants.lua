@@ -2,7 +2,7 @@
 -- second for the first ticket, and the ticket's worker acquires the lock in a step of its own. Such
 -- a ticket has two words more than a turn's: the agent, and `fresh` for a caller that shares no
 -- lock with others of its agent, or `-`. `ticket:<device>` has the ticket's score and the ticket.
--- USES: batch, ledger, tokens, lock_records, lock_deadlines, queue,
+-- USES: batch, changes, ledger, tokens, lock_records, lock_deadlines, queue,
 --   queue_entry
 -- GIVES: lock_grants
 
@@ -73,6 +73,7 @@ local function acquire(base, device, record, ttl)
   regardless(call, 'HSET', ledger, held, counted(attempt('HMGET', ledger, held)[1], 1))
   call('SET', record_key(base, device), make_record(ends_at, token, agent, now_text, ttl))
   watch_lock(base, device, ends_at)
+  push(base, device, 'lock.acquired', nil, nil, ',"agent":"%s","ttl_ms":%.0f', agent, ms_of(ttl))
   return token
 end
 

@@ -1,5 +1,5 @@
 -- How an agent becomes the holder of a lock.
--- USES: batch, ledger, tokens, lock_records, lock_deadlines, log_quota
+-- USES: batch, changes, ledger, tokens, lock_records, lock_deadlines, log_quota
 -- GIVES: grant
 
 -- Makes `agent` the holder, under a token greater than all before it in this partition. `before` is
@@ -11,10 +11,12 @@ local function grant(base, device, agent, ttl, before, note, back)
   local seen = attempt('HMGET', ledger, 'token', held, 'log_full')
   local refusal = before == nil and log_refusal(base, device, seen[3] or false)
   if refusal then return nil, refusal end
-  local token, ends_at = next_token(seen[1]), text(now_ms + ms_of(ttl))
+  local token, ttl_ms = next_token(seen[1]), ms_of(ttl)
+  local ends_at = text(now_ms + ttl_ms)
   local mark = keep_more(base, device, before, note, back)
   regardless(call, 'HSET', ledger, 'token', token, held, counted(seen[2], 1))
   call('SET', record_key(base, device), make_record(ends_at, token, agent, now_text, ttl, mark))
   watch_lock(base, device, ends_at)
+  push(base, device, 'lock.acquired', nil, nil, ',"agent":"%s","ttl_ms":%.0f', agent, ttl_ms)
   return token
 end

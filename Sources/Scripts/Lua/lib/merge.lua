@@ -1,6 +1,6 @@
 -- How members are written: merged at the top level (RFC 7396), each with the revision at which
 -- it was changed. A removed one leaves its revision behind, so that a conflict with it is seen.
--- USES: batch, session_load, session_changes
+-- USES: batch, changes, pushes, session_load, session_changes
 -- GIVES: merged, forget_removed, merge
 
 -- The lines to be written of members, as names and lines in turn, and how many fields there are
@@ -63,4 +63,6 @@ local function merge(s, list, seen_rev)
   call('HSET', s.key, 'rev', s.rev, 'fields', fields, 'active', now_text, 'updated', now_text,
     unpack(writes))
   if removes then forget_removed(s) end
+  -- A profile belongs to no device.
+  if s.base and is_watched(s.base, s.device) then push_changed(s, list) end
 end

@@ -1,7 +1,8 @@
 -- How a session is shown: its members as they are stored, of which a worker makes the record. A
 -- text costs Lua by its length, and Redis has one core for all workers.
 -- USES: batch, session_index, session_find
--- GIVES: is_among, chats_of, survey, shown, record, find_members, show, show_again
+-- GIVES: is_among, chats_of, survey, shown, record, find_members, show, show_again,
+--   has_revision
 
 -- Whether a state is one of those in a list with commas.
 local function is_among(state, list)
@@ -79,4 +80,11 @@ local function show_again(base, device, kept)
   local id, rest = string.match(kept, '^(%w+)(.*)$')
   if not id or rest ~= '' and cut(rest, 1, 1) ~= ',' then return nil end
   return show(base, device, id, rest)
+end
+
+-- Whether a session has a revision that a caller has seen; false without one.
+local function has_revision(base, device, id, seen_rev)
+  if seen_rev == '' then return false end
+  local found, key = find_session(base, device, id)
+  return found and attempt('HGET', key, 'rev') == seen_rev
 end

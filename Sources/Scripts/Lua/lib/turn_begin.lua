@@ -1,6 +1,6 @@
 -- How a turn begins, and how one is shown.
--- USES: batch, ledger, tokens, lock_deadlines, lock_holders, locks, lock_records, session_load,
---   chat_address, messages, turn_records, turn_settling, turn_messages
+-- USES: batch, pushes, ledger, tokens, lock_deadlines, lock_holders, locks, lock_records,
+--   session_load, chat_address, messages, turn_records, turn_settling, turn_messages
 -- GIVES: take_lock, go_on, begin_turn, shown_turn, shown_again, busy
 
 -- Makes an agent the holder of the device's lock, or starts the TTL of its own again; the lock
@@ -30,19 +30,19 @@ end
 local function begin_turn(base, device, agent, lock_ttl, ttl_ms, settle_ms, s, chat, taken, ticket)
   local length = settle_ms > 0 and turn_settling.length(settle_ms) or ttl_ms
   local token = agent ~= '' and take_lock(base, device, agent, lock_ttl, length)
-  local ledger = base .. ':ledger'
-  local seen = attempt('HMGET', ledger, 'token', 'turns_running', 'turns_begun')
+  local seen = attempt('HMGET', base .. ':ledger', 'token', 'turns_running', 'turns_begun')
   local number = taken and taken.turn or next_token(seen[1])
   local t = {base = base, device = device, turn = number, ends_at = now_ms + length,
     ttl_ms = ttl_ms, agent = agent, session = s.id, chat = chat, said = '', joined = '',
     ticket = '', place = '', settle = ''}
-  regardless(call, 'HSET', ledger, 'token', taken and seen[1] or number, 'turns_running',
-    counted(seen[2], taken and 0 or 1), 'turns_begun', counted(seen[3], 1))
+  regardless(call, 'HSET', base .. ':ledger', 'token', taken and seen[1] or number,
+    'turns_running', counted(seen[2], taken and 0 or 1), 'turns_begun', counted(seen[3], 1))
   call('DEL', turn_key(base, device))
   call('HSET', turn_key(base, device), 'turn', number, 'ends', text(t.ends_at), 'ttl',
     text(ttl_ms), 'agent', agent, 'session', s.id, 'chat', text(chat))
   regardless(call, 'ZADD', base .. ':due', text(t.ends_at), 't:' .. device)
   if settle_ms > 0 then turn_settling.begin(t, settle_ms, ticket) end
+  push_began(t)
   return t, token
 end
 

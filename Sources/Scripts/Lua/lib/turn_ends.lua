@@ -1,5 +1,5 @@
 -- How a turn ends: once, because its record goes in the same step.
--- USES: batch, ledger, event_log, turn_records, turn_settling, turn_grants
+-- USES: batch, pushes, ledger, event_log, turn_records, turn_settling, turn_grants
 -- GIVES: end_turn, live_turn, interrupt_turn, reap_turn
 
 -- The numbers of the messages that a turn has said in its own chat; of very many the newest.
@@ -32,6 +32,8 @@ local function end_turn(t, ending)
   attempt('ZREM', t.base .. ':due', 't:' .. t.device)
   count(t.base, 'turns_running', -1)
   turn_settling.ended(t)
+  -- What has expired is an event of the log.
+  if ending ~= 'abandoned' and t.session ~= '' then push_ended(t, ending) end
   if ending == 'done' then return end
   count(t.base, 'turns_' .. ending, 1)
   if ending == 'interrupted' then return remember_interrupted(t) end

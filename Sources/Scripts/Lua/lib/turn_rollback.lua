@@ -1,5 +1,5 @@
 -- How the messages of a turn are taken back.
--- USES: batch, session_load, chat_address, messages, chat_ids, chat_removal
+-- USES: batch, pushes, session_load, chat_address, messages, chat_ids, chat_removal
 -- GIVES: roll_back
 
 -- Removes messages of a chat by their numbers, the newest first: those stand near the end.
@@ -18,7 +18,9 @@ local function roll_back(t)
   for id, chat, first, last in string.gmatch(t.said, '(%w+)/(%d+) (%d+) (%d+)\n') do
     local ok, s = pcall(load, t.base, t.device, id)
     if ok and s and chat_of(s, chat) then
-      unsay(log_of(s, chat), tonumber(first), tonumber(last))
+      first, last = tonumber(first), tonumber(last)
+      unsay(log_of(s, chat), first, last)
+      push_unsaid(s, tonumber(chat), first, last)
     end
   end
 end

@@ -198,15 +198,18 @@ class Client(Verbs, Blocking):
         types: str | Sequence[str] | None = None,
         after: str | None = None,
         idle: Duration | None = None,
+        changes: bool = False,
     ) -> Generator[Event, None, None]:
         """The events of a device, or of all, as they happen.
 
+        With `changes` also what is in no log, such as messages that are said: entries with an empty
+        id. `{"type": "changes.lost"}` says that some may be missing: read anew what you follow.
         It reconnects when a connection ends. For a device it goes on after the last event, or
         begins after the event `after`. `{"type": "watch.lost"}` says that events may be missing
         there. With `idle` the iteration ends when no event came for that long. Raises Refused."""
         from .following import watch
 
-        return watch(self, device, types, after, idle)
+        return watch(self, device, types, after, idle, changes)
 
     def consume(
         self,

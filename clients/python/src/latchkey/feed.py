@@ -23,10 +23,13 @@ LOST = "watch.lost"
 """The type of the entry that a feed or a consumer gets where events may be missing. It is no event:
 its id and its time are empty."""
 
+CHANGES_LOST = "changes.lost"
+"""The same for changes, which are in no log."""
 
-def lost(device: str = "") -> Event:
-    """The entry that says that events may be missing here."""
-    return {"id": "", "type": LOST, "device": device, "at": 0}
+
+def lost(device: str = "", kind: str = LOST) -> Event:
+    """The entry that says that events, or changes, may be missing here."""
+    return {"id": "", "type": kind, "device": device, "at": 0}
 
 
 class Draining(ConnectionError):
@@ -37,13 +40,19 @@ class Feed:
     """The lines to send and the events to give, over any number of connections in turn."""
 
     def __init__(
-        self, device: str | All, types: str | Sequence[str] | None, after: str | None
+        self,
+        device: str | All,
+        types: str | Sequence[str] | None,
+        after: str | None,
+        changes: bool = False,
     ) -> None:
-        """`after`: the id of the event to begin after, else with the next one that happens."""
+        """`after`: the id of the event to begin after, else with the next one that happens;
+        `changes`: whether to give those too, which have no id."""
         if isinstance(device, All) and after is not None:
             raise ValueError("after= needs a device: there is no log of all devices in one order")
         self._device = device
         self._types = types.split(",") if isinstance(types, str) else types
+        self._changes = changes or None
         self._last = after
         self._begins_after = after
         self._is_first = True
@@ -57,7 +66,8 @@ class Feed:
         self._pushed.clear()
         self._awaited.clear()
         self._is_caught_up = False
-        return self._send(verbs.watch(self._device, types=self._types))
+        watch = verbs.watch(self._device, types=self._types, changes=self._changes)
+        return self._send(watch)
 
     def quiet(self) -> bytes:
         """Nothing came for a while; the line that shows whether the worker still answers."""
@@ -79,7 +89,7 @@ class Feed:
         Raises Draining, ProtocolError, and the error of a rejected request."""
         reply = parse_reply(line)
         if reply.word == "EVENT":
-            event = results.event(reply.rest)
+            event = self._whole(results.event(reply.rest))
             if event["type"] == "worker.draining":
                 raise Draining("the worker is stopping")
             if any(request.verb != "PING" for request in self._awaited):
@@ -102,9 +112,13 @@ class Feed:
         return request.line()
 
     def _subscribed(self) -> tuple[bytes, list[Event]]:
+        given: list[Event] = []
+        if self._changes and not self._is_first:
+            given = [self._lost(CHANGES_LOST)]
         if not isinstance(self._device, All):
-            return self._send(verbs.events(self._device, after=self._last, limit=_PAGE)), []
-        given: list[Event] = [] if self._is_first else [self._lost()]
+            return self._send(verbs.events(self._device, after=self._last, limit=_PAGE)), given
+        if not self._is_first:
+            given = [self._lost(), *given]
         self._is_first = False
         return b"", given + self._flush()
 
@@ -127,8 +141,12 @@ class Feed:
         self._is_first = False
         return b"", given + self._flush()
 
-    def _lost(self) -> Event:
-        return lost("" if isinstance(self._device, All) else self._device)
+    def _lost(self, kind: str = LOST) -> Event:
+        return lost("" if isinstance(self._device, All) else self._device, kind)
+
+    def _whole(self, event: Event) -> Event:
+        """A change has no id, and the loss of some neither a device nor a time."""
+        return cast("Event", {**self._lost(), **event})
 
     def _flush(self) -> list[Event]:
         self._is_caught_up = True
@@ -139,6 +157,9 @@ class Feed:
         """Those of the events that were not given before; they are now."""
         given: list[Event] = []
         for event in events:
+            if not event["id"]:
+                given.append(event)
+                continue
             if event["id"] in self._seen:
                 continue
             self._seen[event["id"]] = None

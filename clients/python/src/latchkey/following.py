@@ -31,9 +31,10 @@ def watch(
     types: str | Sequence[str] | None,
     after: str | None,
     idle: Duration | None,
+    changes: bool,
 ) -> Generator[Event, None, None]:
     """See `Client.watch`."""
-    return _watch(client, Feed(device, types, after), Idle(idle, time.monotonic()))
+    return _watch(client, Feed(device, types, after, changes), Idle(idle, time.monotonic()))
 
 
 def _watch(client: Client, feed: Feed, idle: Idle) -> Generator[Event, None, None]:

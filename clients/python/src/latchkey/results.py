@@ -115,8 +115,10 @@ class Record(TypedDict):
 
 
 class Shown(Record, total=False):
-    """A session; with `recent`, the newest messages of its current chat."""
+    """A session; with `recent`, the newest messages of its current chat. Or `unchanged` alone, if
+    it has the revision that was asked about."""
 
+    unchanged: bool
     recent: list[Message]
 
 

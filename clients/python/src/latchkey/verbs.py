@@ -416,18 +416,25 @@ def recover(
 
 
 def get(
-    where: Where, *, fields: str | Sequence[str] | None = None, last: int | None = None
+    where: Where,
+    *,
+    fields: str | Sequence[str] | None = None,
+    last: int | None = None,
+    rev: int | None = None,
+    wait: Duration | None = None,
 ) -> Request[results.Shown | None]:
     """A session's record, or None if there is none.
 
     With `fields` those of its fields alone, with `"none"` no fields; with `last` the newest
-    messages of the current chat as `recent`, in the same snapshot."""
+    messages of the current chat as `recent`, in the same snapshot. Of a session that still has the
+    revision `rev` the result is `{"unchanged": True}`; `wait` is how long to wait for another."""
     return Request(
         "GET",
         (_session(where, "get_chat"),),
-        {"fields": _words(fields), "last": _int(last)},
+        {"fields": _words(fields), "last": _int(last), "rev": _int(rev), "wait": _time(wait)},
         read=results.optional(results.Shown),
         is_optional=True,
+        wait_s=0.0 if wait is None else names.seconds(wait),
     )
 
 
@@ -762,12 +769,13 @@ def history(
     since: int | None = None,
     role: str | None = None,
     limit: int | None = None,
+    wait: Duration | None = None,
 ) -> Request[results.History]:
     """Messages of a chat, oldest first: the newest `last` (20), or those after or before a number,
     or from the time `since` on; with `role` those of one role.
 
-    `limit` (100) is the most that are returned. Raises NotFound; Stale if the chat has not reached
-    the number."""
+    `limit` (100) is the most that are returned, and `wait` is how long to wait for a message if
+    there is none after `after`. Raises NotFound; Stale if the chat has not reached the number."""
     options = {
         "last": _int(last),
         "after": _int(after),
@@ -775,9 +783,14 @@ def history(
         "since": _int(since),
         "role": _text(role),
         "limit": _int(limit),
+        "wait": _time(wait),
     }
     return Request(
-        "HISTORY", (names.address(where),), options, read=results.reader(results.History)
+        "HISTORY",
+        (names.address(where),),
+        options,
+        read=results.reader(results.History),
+        wait_s=0.0 if wait is None else names.seconds(wait),
     )
 
 
@@ -1016,6 +1029,18 @@ def ack(group: str, *ids: str) -> Request[results.Acknowledged]:
     )
 
 
+def tell(where: Where, kind: str, payload: Json) -> Request[None]:
+    """Pushes an event `custom.<kind>` of your own to those who watch with `changes`.
+
+    It is kept nowhere. Raises NotFound if the session or the chat is not there."""
+    return Request(
+        "TELL",
+        (names.address(where), encode_id(kind)),
+        payload=names.dump(dict(payload)),
+        read=results.nothing,
+    )
+
+
 # --- reports and backup ----------------------------------------------------------------------
 
 
@@ -1093,9 +1118,21 @@ def help(verb: str | None = None) -> Request[dict[str, Any]]:
     return Request("HELP", () if verb is None else (names.word(verb),), read=results.any_object)
 
 
-def watch(device: str | All, *, types: str | Sequence[str] | None = None) -> Request[None]:
-    """Subscribes a connection to the events of a device, or of all with `ALL`."""
-    return Request("WATCH", (_device(device),), {"types": _words(types)}, read=results.nothing)
+def watch(
+    device: str | All,
+    *,
+    types: str | Sequence[str] | None = None,
+    changes: bool | None = None,
+) -> Request[None]:
+    """Subscribes a connection to the events of a device, or of all with `ALL`.
+
+    With `changes` also to what is in no log."""
+    return Request(
+        "WATCH",
+        (_device(device),),
+        {"types": _words(types), "changes": _flag(changes)},
+        read=results.nothing,
+    )
 
 
 __all__ = ["ALL", "Address", "All", "Where"]

@@ -167,9 +167,11 @@ class AsyncClient(Verbs, Awaiting):
         types: str | Sequence[str] | None = None,
         after: str | None = None,
         idle: Duration | None = None,
+        changes: bool = False,
     ) -> AsyncGenerator[Event, None]:
         """As `Client.watch`, for `async for`."""
-        return following.watch(self, Feed(device, types, after), Idle(idle, time.monotonic()))
+        feed = Feed(device, types, after, changes)
+        return following.watch(self, feed, Idle(idle, time.monotonic()))
 
     def consume(
         self,

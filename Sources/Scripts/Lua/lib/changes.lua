@@ -1,0 +1,40 @@
+-- Changes: what is published for watchers of a device in the step that makes the change, and kept
+-- nowhere. `watched` has the devices that workers watch, or `*` for all of the partition, each with
+-- the time until which they do. Nothing is published for other devices.
+-- USES: batch
+-- GIVES: is_watched, push
+
+-- Whether anything is watched in a partition, by its base key; in this call.
+local partitions, partitions_in = {}, 0
+
+-- Whether the partition is watched, and whether the device is.
+local function watches_of(base, device)
+  if partitions_in ~= call_number then partitions_in, partitions = call_number, {} end
+  if partitions[base] == nil then
+    partitions[base] = attempt('EXISTS', base .. ':watched') ~= 0
+  end
+  if not partitions[base] then return false, false end
+  local seen = attempt('ZMSCORE', base .. ':watched', '*', device)
+  -- A key of another type says nothing: no watcher is to miss a change.
+  if seen.err then return true, true end
+  return tonumber(seen[1] or 0) > now_ms, tonumber(seen[2] or 0) > now_ms
+end
+
+local function is_watched(base, device)
+  local all, one = watches_of(base, device)
+  return all or one
+end
+
+-- Publishes a change, of a session's chat where these are given. `form` and what follows it are the
+-- JSON of its other members, each with a comma before it, as for string.format. The message has
+-- its type, device, session and chat in front, for those that select.
+local function push(base, device, kind, id, chat, form, ...)
+  local all, one = watches_of(base, device)
+  if not (all or one) then return end
+  local place = chat and text(chat)
+  local message = table.concat({kind, device, id or '-', place or '-', '"at":' .. now_text}, ' ')
+    .. (id and ',"session":"' .. id .. '"' or '') .. (place and ',"chat":' .. place or '')
+    .. string.format(form, ...)
+  if all then regardless(call, 'PUBLISH', base .. ':changes', message) end
+  if one then regardless(call, 'PUBLISH', base .. ':changes:' .. device, message) end
+end
