@@ -96,6 +96,8 @@ extension Probe {
       Probe("TIME"),
       Probe("PING"),
       Probe("GET", keys.text),
+      Probe("STRLEN", keys.text),
+      Probe("APPEND", keys.text, "1"),
       Probe("MGET", keys.text, keys.missing),
       // It is refused without a value for each key, but only after the right was checked.
       Probe("MSET", keys.text, "1", harmless: [keys.text, "1", keys.text]),

@@ -72,8 +72,8 @@ struct StoredMessage {
 /// first entries are not to be shown, whether there is more, whether the record does not say which
 /// chat is the current one, so that the first was taken, the numbers of the oldest and the newest
 /// message or null, whether messages behind the number that was asked for were dropped by a full
-/// chat, the number at which the search for a role ended before its end or null, and the form's
-/// number.
+/// chat, the number at which the search for a role ended before its end or null, the draft of an
+/// answer and the number of its turn or null for both, and the form's number.
 struct ChatHistory {
   private let reply: RedisReply
   /// How many entries there are.
@@ -107,6 +107,7 @@ struct ChatHistory {
     line.put(extra(4).integerIfAny.map { .known($0) } ?? .missing, .of("first_seq"))
     line.put(",\"last_seq\":")
     line.put(extra(5).integerIfAny.map { .known($0) } ?? .missing, .of("last_seq"))
+    putDraft(into: &line)
     if extra(6).integer == 1 { line.put(",\"lost\":true") }
     if let readTo = extra(7).integerIfAny {
       line.put(",\"read_to\":")
@@ -114,6 +115,18 @@ struct ChatHistory {
     }
     line.putDamaged()
     line.put("}")
+  }
+
+  /// Puts what a turn has written of its answer so far: an array of the pieces.
+  private func putDraft(into line: inout RecordLine) {
+    guard let draft = extra(8).textIfAny, let turn = extra(9).textIfAny else { return }
+    line.put(",\"draft\":")
+    let depthMax = RequestParser.payloadDepthMaxDefault + 1
+    let isArray =
+      draft.first == UInt8(ascii: "[") && LineJSON.isValue(draft.span, depthMax: depthMax)
+    if isArray { line.put(draft) } else { line.putCorrupt(.of("draft")) }
+    line.put(",\"draft_turn\":")
+    line.put(StoredNumber(turn), .of("draft_turn"))
   }
 
   /// What follows the entries.

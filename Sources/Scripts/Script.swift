@@ -4,7 +4,7 @@
 /// One Lua script: an atomic operation, run by Redis.
 package enum Script: Int, CaseIterable, Sendable {
   case lock, awaitLock, leaveLock, renew, unlock, handoff, seize, clear, holder, locksPage
-  case turn, settleTurn, done, leaveTurn
+  case turn, settleTurn, done, part, leaveTurn
   case open, get, set, touch, changeState, recover, recoverLatest, delete, listDevice
   case chat, switchChat, chats, getChat, setChat, deleteChat, reportChat
   case say, history, pop, forget, amend
@@ -130,6 +130,7 @@ package struct ScriptRow: Sendable {
     ScriptRow(.turn, PackageResources.turn_lua, .writes, isOfSession: true),
     ScriptRow(.settleTurn, PackageResources.settle_turn_lua, .writes, isOfSession: true),
     ScriptRow(.done, PackageResources.done_lua, .writes, isOfSession: true),
+    ScriptRow(.part, PackageResources.part_lua, .writes, isOfSession: true),
     ScriptRow(.leaveTurn, PackageResources.leave_turn_lua, .frees),
   ]
 

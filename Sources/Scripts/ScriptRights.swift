@@ -21,10 +21,12 @@ enum ScriptRights {
 
   /// All other commands that the scripts have.
   private static let commands: Set<String> = [
-    "DEL", "EXISTS", "GET", "HDEL", "HGET", "HGETALL", "HINCRBY", "HKEYS", "HLEN", "HMGET", "HSET",
+    "APPEND", "DEL", "EXISTS", "GET", "HDEL", "HGET", "HGETALL", "HINCRBY", "HKEYS", "HLEN",
+    "HMGET", "HSET",
     "LINDEX", "LLEN", "LRANGE", "LREM", "LSET", "LTRIM", "MGET", "MSET", "PERSIST", "PEXPIRE",
     "PEXPIREAT",
-    "RPOP", "RPUSH", "SADD", "SCARD", "SET", "SISMEMBER", "SMEMBERS", "SREM", "XACK", "XADD",
+    "RPOP", "RPUSH", "SADD", "SCARD", "SET", "SISMEMBER", "SMEMBERS", "SREM", "STRLEN", "XACK",
+    "XADD",
     "XCLAIM", "XLEN", "XPENDING", "XRANGE", "XREVRANGE", "XTRIM", "ZADD", "ZCARD", "ZMSCORE",
     "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZRANK", "ZREM", "ZREMRANGEBYLEX",
     "ZREMRANGEBYSCORE", "ZREVRANGEBYLEX", "ZSCORE",

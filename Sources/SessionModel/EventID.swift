@@ -33,6 +33,7 @@ package enum ChangeType: String, CaseIterable, Sendable {
   case chatSaid = "chat.said"
   case chatAmended = "chat.amended"
   case chatUnsaid = "chat.unsaid"
+  case chatPart = "chat.part"
   case linkAdded = "link.added"
   case linkRemoved = "link.removed"
 }

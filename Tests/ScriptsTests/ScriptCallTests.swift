@@ -53,6 +53,7 @@ struct ScriptCallTests {
         device: "d", turn: 7, seen: 1, isLast: true, messages: "0 2 {}", members: "",
         puts: "1 k2 {}",
         drops: "1 l", req: "r"),
+      PartCall(device: "d", turn: 7, piece: "{}", req: "r"),
       LeaveTurnCall(device: "d", ticket: "w 0.1 -", isGone: true),
     ]
   }

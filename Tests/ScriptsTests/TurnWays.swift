@@ -28,7 +28,7 @@ extension ReturnWordTests {
   /// More fields than a session may have.
   private static let tooMany = (0..<129).map { "8 f:\"m\(100 + $0)\"1 1" }.joined()
 
-  static let turnWays: [Way] = beginning + settling + ending
+  static let turnWays: [Way] = beginning + settling + ending + drafting
 
   private static let beginning = [
     Way(script: .turn, request: turn(), word: "OK", names: shown),
@@ -76,6 +76,20 @@ extension ReturnWordTests {
     Way(
       script: .settleTurn, before: settles + [Step(.delete, "d", "S", "", "")],
       request: ["d", "BEGUN", "yes", "0", ""], word: "NONE"),
+  ]
+
+  private static let drafting = [
+    Way(script: .part, before: begun, request: ["d", "TURN", "{}", ""], word: "OK"),
+    Way(
+      script: .part, before: begun, request: ["d", "7", "{}", ""], word: "STALE",
+      names: ["interrupted"]),
+    Way(
+      script: .part, before: begun + [Step(.delete, "d", "S", "", "")],
+      request: ["d", "TURN", "{}", ""], word: "NONE"),
+    Way(
+      script: .part,
+      before: begun + [Step(.changeState, "d", "S", "CLOSE", "completed", "", "", "")],
+      request: ["d", "TURN", "{}", ""], word: "ERR"),
   ]
 
   private static func done(

@@ -58,7 +58,8 @@ extension GrammarRow {
   private static let changes: [(verb: String, setup: [String], request: String)] = [
     ("LOCK", [], "LOCK D a"), ("RENEW", locked, "RENEW D a token={T}"),
     ("UNLOCK", locked, "UNLOCK D a"), ("HANDOFF", locked, "HANDOFF D a b"),
-    ("TURN", [], "TURN D"), ("DONE", turned, "DONE D turn={N}"), ("SEIZE", [], "SEIZE D a"),
+    ("TURN", [], "TURN D"), ("DONE", turned, "DONE D turn={N}"),
+    ("PART", turned, "PART D turn={N} {\"a\":1}"), ("SEIZE", [], "SEIZE D a"),
     ("CLEAR", locked, "CLEAR D"), ("OPEN", [], "OPEN D"),
     ("SET", open, "SET D {\"a\":1}"), ("TOUCH", open, "TOUCH D"), ("PAUSE", open, "PAUSE D"),
     ("RESUME", open + ["PAUSE D"], "RESUME D"), ("CLOSE", open, "CLOSE D"),
@@ -77,7 +78,7 @@ extension GrammarRow {
 
   /// Verbs about locks take no turn, those about turns no other one.
   private static let withoutTurn: Set = [
-    "LOCK", "RENEW", "UNLOCK", "HANDOFF", "SEIZE", "CLEAR", "TURN", "DONE",
+    "LOCK", "RENEW", "UNLOCK", "HANDOFF", "SEIZE", "CLEAR", "TURN", "DONE", "PART",
   ]
 
   /// A turn that does not run is refused.
@@ -101,6 +102,7 @@ extension GrammarRow {
       GrammarRow("TURN", "last", setup: said, "TURN D", "last=1"),
       GrammarRow("TURN", "payload", "TURN D", "{\"n\":1}"),
       GrammarRow("DONE", "turn", setup: turned, "DONE D", "turn={N}"),
+      GrammarRow("PART", "turn", setup: turned, "PART D {\"a\":1}", "turn={N}"),
       GrammarRow("DONE", "phase", setup: turned, "DONE D turn={N}", "phase=p"),
       GrammarRow("DONE", "step", setup: turned, "DONE D turn={N}", "step=p"),
       GrammarRow("DONE", "seen", setup: turned, "DONE D turn={N}", "seen=9"),

@@ -21,6 +21,8 @@ private struct ModelQueue {
   var waiting: [ModelWaiter] = []
   /// The texts that a chat of turns has.
   var texts: [String] = []
+  /// The steps at which the running turn has shown a piece of its answer.
+  var parts: [Int] = []
 }
 
 extension SystemSuites {
@@ -156,6 +158,7 @@ extension SystemSuites {
           let waiter = ModelWaiter(client: other, agent: "", isFresh: true, text: "\(step)")
           if model.holder == nil { try begin(waiter, &model) } else { model.waiting.append(waiter) }
         case "leave": leave(&model, &random)
+        case "PART": try part(step, &model, device, client)
         case "DONE":
           let reply = try client.request("DONE \(device) turn=\(max(1, model.number))")
           guard model.holder != nil else {
@@ -163,24 +166,26 @@ extension SystemSuites {
             break
           }
           expect(reply, "OK")
-          model.holder = nil
+          (model.holder, model.parts) = (nil, [])
           if !model.waiting.isEmpty { try begin(model.waiting.removeFirst(), &model) }
         default:
           let line = "TURN \(device) policy=\(verb) last=0 {\"t\":\"\(step)\"}"
           let turn = try BegunTurn(client.request(line))
           #expect(turn.number > model.number)
           if verb == "rollback", let text = model.holder { model.texts.removeAll { $0 == text } }
-          (model.holder, model.number) = ("\(step)", turn.number)
+          (model.holder, model.number, model.parts) = ("\(step)", turn.number, [])
           model.texts.append("\(step)")
         }
         try checkTurn(model, device, client)
       }
-      #expect(done.count == 5 && done.values.allSatisfy { $0 > 5 }, "\(done)")
+      #expect(done.count == 6 && done.values.allSatisfy { $0 > 5 }, "\(done)")
       #expect(try TurnTexts.of(device, client) == model.texts)
     }
 
     private func turnVerb(_ model: ModelQueue, _ random: inout Seeded) -> String {
-      let verbs = ["wait", "wait", "wait", "leave", "DONE", "DONE", "interrupt", "rollback"]
+      let verbs = [
+        "wait", "wait", "wait", "leave", "DONE", "DONE", "interrupt", "rollback", "PART", "PART",
+      ]
       let verb = verbs.randomElement(using: &random) ?? "wait"
       return verb == "wait" && model.waiting.count >= 8 ? "DONE" : verb
     }
@@ -188,11 +193,21 @@ extension SystemSuites {
     private func begin(_ waiter: ModelWaiter, _ model: inout ModelQueue) throws {
       let turn = try BegunTurn(waiter.client.reply())
       #expect(turn.number > model.number)
-      (model.holder, model.number) = (waiter.text, turn.number)
+      (model.holder, model.number, model.parts) = (waiter.text, turn.number, [])
       model.texts.append(waiter.text)
     }
 
+    private func part(
+      _ step: Int, _ model: inout ModelQueue, _ device: String, _ client: LineClient
+    ) throws {
+      let reply = try client.request("PART \(device) turn=\(max(1, model.number)) {\"p\":\(step)}")
+      expect(reply, model.holder == nil ? "STALE" : "OK")
+      if model.holder != nil { model.parts.append(step) }
+    }
+
     private func checkTurn(_ model: ModelQueue, _ device: String, _ client: LineClient) throws {
+      let shown = try client.request("HISTORY \(device) last=0").raw
+      #expect(shown.matches(of: /\{"p":(\d+)\}/).compactMap { Int($0.1) } == model.parts)
       guard model.holder != nil else { return }
       try awaitWaiting(model) {
         let busy = try client.request("TURN \(device) policy=reject")

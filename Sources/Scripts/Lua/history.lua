@@ -36,16 +36,8 @@ local function from(s, chat, log, after, before, since, role, limit, is_guess)
   return shown_page(entries, 1, false, more, is_guess, first, latest, is_lost, bytes, ended)
 end
 
-return each(function(base, device, session, chat, after, before, since, role, limit)
-  local s, refusal = for_chat(base, device, session)
-  if not s then return refusal end
-  chat = chat_of(s, chat)
-  if not chat then return 'NONE' end
-  after, before, since, limit = tonumber(after), tonumber(before), tonumber(since), tonumber(limit)
-  local log, is_guess = log_of(s, chat), chat == s.chat and s.is_guess
-  if after or before or since or role ~= '' then
-    return from(s, chat, log, after, before, since, role, limit, is_guess)
-  end
+-- The newest messages.
+local function newest(log, limit, is_guess)
   local entries, bytes, more = read_entries(log, nil, limit)
   if entries.err then return no_list(is_guess) end
   local count = #entries
@@ -57,4 +49,20 @@ return each(function(base, device, session, chat, after, before, since, role, li
     latest = seq_of(entries[count]) or newest_seq(log)
   end
   return shown_page(entries, 1, skipped, more, is_guess, first, latest, false, bytes)
+end
+
+return each(function(base, device, session, chat, after, before, since, role, limit)
+  local s, refusal = for_chat(base, device, session)
+  if not s then return refusal end
+  chat = chat_of(s, chat)
+  if not chat then return 'NONE' end
+  after, before, since, limit = tonumber(after), tonumber(before), tonumber(since), tonumber(limit)
+  local log, is_guess = log_of(s, chat), chat == s.chat and s.is_guess
+  local page, _, bytes
+  if after or before or since or role ~= '' then
+    page, _, bytes = from(s, chat, log, after, before, since, role, limit, is_guess)
+  else
+    page, _, bytes = newest(log, limit, is_guess)
+  end
+  return page, nil, (bytes or 0) + add_draft(page, base, device, s.id, chat)
 end)

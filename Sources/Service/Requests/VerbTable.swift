@@ -11,7 +11,7 @@ package struct VerbTable: Sendable {
   package static let all: [Verb] = [
     LockVerb.verb, RenewVerb.verb, UnlockVerb.verb, HandoffVerb.verb, SeizeVerb.verb,
     ClearVerb.verb, HolderVerb.verb, LocksVerb.verb,
-    TurnVerb.verb, DoneVerb.verb,
+    TurnVerb.verb, DoneVerb.verb, PartVerb.verb,
     OpenVerb.verb, GetVerb.verb, SetVerb.verb, TouchVerb.verb, PauseVerb.verb, ResumeVerb.verb,
     CloseVerb.verb, RecoverVerb.verb, ArchiveVerb.verb, DeleteVerb.verb,
     LinkVerb.verb, UnlinkVerb.verb, ListVerb.verb, ProfileVerb.verb,

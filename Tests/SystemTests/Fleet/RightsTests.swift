@@ -30,6 +30,7 @@ private struct VerbCase: Sendable {
       "TURN", own: ["TURN a-1", "TURN a-1 user=a-u", "TURN a-1 agent=x"],
       foreign: ["TURN b-1", "TURN a-1 user=b-u"]),
     device("DONE", " turn=1"),
+    device("PART", " turn=1 {}"),
     device("GET"),
     VerbCase(
       "SET", own: ["SET a-1 {\"k\":1}"],

@@ -238,6 +238,21 @@ def test_an_end_that_is_refused_raises_and_the_turn_goes_on(
     assert latchkey_client.done(device, turn=turn.number)["seq"] == 1
 
 
+def test_pieces_of_an_answer_are_in_the_draft_until_the_turn_ends(
+    latchkey_client: Client, device: str
+) -> None:
+    with latchkey_client.turn(device, USER) as turn:
+        turn.part({"d": "Hel"})
+        turn.part({"d": "lo"})
+        seen = latchkey_client.history(device)
+        assert seen["draft"] == [{"d": "Hel"}, {"d": "lo"}]
+        assert seen["draft_turn"] == turn.number
+        turn.say({"text": "Hello"})
+    assert "draft" not in latchkey_client.history(device)
+    with pytest.raises(latchkey.Stale):
+        latchkey_client.part(device, {"d": "!"}, turn=turn.number)
+
+
 def test_a_lost_reply_to_the_end_is_asked_for_again(scripted: Callable[..., Scripted]) -> None:
     worker = scripted(BEGUN % 60_000, None, 'OK {"seq":2,"rev":1}')
     with Client(worker.to) as client, client.turn("d", USER) as turn:

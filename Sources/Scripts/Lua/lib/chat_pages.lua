@@ -1,6 +1,6 @@
 -- A page of a chat's messages, and the reply that shows one.
--- USES: batch, messages
--- GIVES: read_entries, shown_page, no_list
+-- USES: batch, messages, turn_records
+-- GIVES: read_entries, shown_page, no_list, add_draft
 
 -- So many entries are read at once: usually all, and never very much.
 local PAGE_STEP = 32
@@ -38,10 +38,23 @@ local function shown_page(entries, is_list, skipped, more, is_guess, first, late
   entries[last + 1], entries[last + 2], entries[last + 3] = is_list, flag(skipped), flag(more)
   entries[last + 4], entries[last + 5], entries[last + 6] = flag(is_guess), first, latest
   entries[last + 7], entries[last + 8] = flag(is_lost), read_to or false
-  entries[last + 9] = HISTORY
+  -- Of a draft, see below.
+  entries[last + 9], entries[last + 10] = false, false
+  entries[last + 11] = HISTORY
   return entries, nil, bytes
 end
 
 local function no_list(guess)
   return shown_page({}, false, nil, nil, guess, false, false, nil, 0)
+end
+
+-- Adds to a page what the running turn has written in this chat so far, and the turn's number.
+-- Returns its bytes.
+local function add_draft(page, base, device, id, chat)
+  local draft = type(page) == 'table' and fetch(draft_key(base, device))
+  if not draft then return 0 end
+  local turn, place, pieces = string.match(draft, '^(%d+) (%w+ %d+)\n(.+)$')
+  if place ~= id .. ' ' .. text(chat) then return 0 end
+  page[#page - 2], page[#page - 1] = '[' .. pieces .. ']', turn
+  return #pieces
 end

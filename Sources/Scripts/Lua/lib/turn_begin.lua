@@ -37,7 +37,7 @@ local function begin_turn(base, device, agent, lock_ttl, ttl_ms, settle_ms, s, c
     ticket = '', place = '', settle = ''}
   regardless(call, 'HSET', base .. ':ledger', 'token', taken and seen[1] or number,
     'turns_running', counted(seen[2], taken and 0 or 1), 'turns_begun', counted(seen[3], 1))
-  call('DEL', turn_key(base, device))
+  call('DEL', turn_key(base, device), draft_key(base, device))
   call('HSET', turn_key(base, device), 'turn', number, 'ends', text(t.ends_at), 'ttl',
     text(ttl_ms), 'agent', agent, 'session', s.id, 'chat', text(chat))
   regardless(call, 'ZADD', base .. ':due', text(t.ends_at), 't:' .. device)

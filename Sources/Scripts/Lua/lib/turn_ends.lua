@@ -28,7 +28,7 @@ end
 
 -- Ends a turn: it is `done`, `abandoned` or `interrupted`.
 local function end_turn(t, ending)
-  call('DEL', turn_key(t.base, t.device))
+  call('DEL', turn_key(t.base, t.device), draft_key(t.base, t.device))
   attempt('ZREM', t.base .. ':due', 't:' .. t.device)
   count(t.base, 'turns_running', -1)
   turn_settling.ended(t)

@@ -5,10 +5,14 @@
 -- A turn with a `ticket` is a grant, see turn_grants.lua; one with `settle` has a caller without
 -- its reply, see turn_settling.lua.
 -- USES: batch, ledger
--- GIVES: turn_key, fetch_turn, running_turn, turn_of_fence, stale_turn, has_room,
+-- GIVES: turn_key, draft_key, fetch_turn, running_turn, turn_of_fence, stale_turn, has_room,
 --   note_said, renew_turn
 
 local function turn_key(base, device) return base .. ':turn:' .. device end
+
+-- The pieces of an answer that a turn writes: `<turn> <session> <chat>`, a new line, and their JSON
+-- with commas between. It goes with its turn, at its deadline too.
+local function draft_key(base, device) return base .. ':draft:' .. device end
 
 -- The turn of a device as its record says it, whatever its deadline; nil without one.
 local function fetch_turn(base, device)
@@ -66,4 +70,5 @@ end
 local function renew_turn(t)
   t.ends_at = math.max(t.ends_at, now_ms + t.ttl_ms)
   call('HSET', turn_key(t.base, t.device), 'ends', text(t.ends_at))
+  call('PEXPIREAT', draft_key(t.base, t.device), text(t.ends_at))
 end

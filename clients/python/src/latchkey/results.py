@@ -278,10 +278,13 @@ class _History(TypedDict):
 class History(_History, total=False):
     """Messages of a chat, oldest first. `lost` is true if some were dropped after `after`.
 
-    `read_to` is where a search for a role has ended before it found all."""
+    `read_to` is where a search for a role has ended before it found all. `draft` has the pieces of
+    the answer that the turn `draft_turn` is writing in this chat."""
 
     lost: bool
     read_to: int
+    draft: list[dict[str, Any]]
+    draft_turn: int
 
 
 class Removed(TypedDict):

@@ -10,7 +10,7 @@ from .lease import Lease, Moment
 from .names import dump
 from .request import Request
 from .results import Begun, Ended, Message, Touched
-from .verbs import Json, done, touch
+from .verbs import Json, done, part, touch
 
 
 class RunningTurn:
@@ -104,6 +104,10 @@ class RunningTurn:
             return False
         self._lease.is_released = True
         return True
+
+    def _part(self, payload: Json) -> Request[None]:
+        self._open()
+        return part(self.device, payload, turn=self.number)
 
     def _touch(self) -> Request[Touched]:
         return touch(self.device, turn=self.number).without_req()

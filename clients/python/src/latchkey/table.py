@@ -17,6 +17,7 @@ class Verbs:
     holder = Verb(verbs.holder)
     locks = Verb(verbs.locks)
     done = Verb(verbs.done)
+    part = Verb(verbs.part)
     open = Verb(verbs.open)
     get = Verb(verbs.get)
     get_chat = Verb(verbs.get_chat)

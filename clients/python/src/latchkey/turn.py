@@ -12,7 +12,7 @@ from .names import Address
 from .results import Begun
 from .running import RunningTurn
 from .session import Session
-from .verbs import done
+from .verbs import Json, done
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -56,6 +56,14 @@ class Turn(RunningTurn):
         if self._ended(ended, asked):
             self._keeper.stop()
         return self.is_over
+
+    def part(self, payload: Json) -> None:
+        """Shows a piece of the answer to those who watch; see `Client.part`. Raises TurnLost."""
+        self.check()
+        try:
+            self._client.ask(self._part(payload))
+        except (Stale, NotFound) as error:
+            raise self._failed(error) from error
 
     def __enter__(self) -> Self:
         if not self.is_over:

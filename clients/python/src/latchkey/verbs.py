@@ -307,6 +307,20 @@ def done(
     )
 
 
+def part(device: str, payload: Json, *, turn: int, req: str | None = None) -> Request[None]:
+    """Pushes a piece of the answer that a turn is writing to those who watch with `changes`.
+
+    `history` has it in `draft` until the turn ends. Raises Stale if the turn does not run any more,
+    Quota beyond 256 KiB, IllegalState."""
+    return Request(
+        "PART",
+        (encode_id(device),),
+        change({}, turn=turn, req=req),
+        names.dump(dict(payload)),
+        read=results.nothing,
+    )
+
+
 # --- sessions --------------------------------------------------------------------------------
 
 

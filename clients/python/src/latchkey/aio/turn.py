@@ -12,7 +12,7 @@ from ..names import Address
 from ..request import REPEAT_S, Request
 from ..results import Begun
 from ..running import RunningTurn
-from ..verbs import done
+from ..verbs import Json, done
 from .keeper import Keeper
 from .session import AsyncSession
 
@@ -47,6 +47,14 @@ class AsyncTurn(RunningTurn):
         if self._ended(ended, asked):
             await self._keeper.stop()
         return self.is_over
+
+    async def part(self, payload: Json) -> None:
+        """As `Turn.part`."""
+        self.check()
+        try:
+            await self._client.ask(self._part(payload))
+        except (Stale, NotFound) as error:
+            raise self._failed(error) from error
 
     def start(self) -> None:
         """Begins to renew it in a task of the running loop."""
