@@ -4,7 +4,7 @@
 
 set -euo pipefail
 
-verb_names=(lock open get set touch say history)
+verb_names=(lock open get set touch say history put take)
 
 # Sets how much is stored; with 'quick' a tenth.
 memory_size() {
@@ -68,6 +68,7 @@ measure_verbs() {
   local -a callers=("$worker_address" --connections 500)
   load latchkey "${callers[@]}" --verb open --requests 0 >/dev/null
   load latchkey "${callers[@]}" --verb fill --messages 20 --requests 0 >/dev/null
+  load latchkey "${callers[@]}" --verb put --requests 0 >/dev/null
   for ((round = 1; round <= rounds; round++)); do
     for name in "${verb_names[@]}"; do
       # The sessions that OPEN makes are kept apart from those of the other verbs.
@@ -112,6 +113,28 @@ measure_long_chats() {
   kill "$worker_pid_10" "$worker_pid_10000" "$verbs_redis_pid"
 }
 
+# KEYS newest=yes limit=1 of sessions with 10 and with 10,000 documents.
+measure_documents() {
+  local round count
+  rm -f "$folder"/*.verbs
+  start_redis documents
+  verbs_redis_pid=$redis_pid
+  start_worker documents "redis://127.0.0.1:$redis_port"
+  for ((round = 1; round <= rounds; round++)); do
+    for count in 10 10000; do
+      local -a callers=("$worker_address" --connections 50 --devices 50 --prefix "documents-$count")
+      if [ "$round" = 1 ]; then
+        load latchkey "${callers[@]}" --verb open --requests 0 >/dev/null
+        load latchkey "${callers[@]}" --verb documents --messages "$count" --requests 0 >/dev/null
+      fi
+      count_verb "$count" "${callers[@]}" --verb keys
+    done
+  done
+  printf '\nKEYS newest=yes limit=1 in 50 sessions of 10 and of 10,000 documents: 50 callers\n\n'
+  verbs_table 10 10000
+  kill "$worker_pid" "$verbs_redis_pid"
+}
+
 memory_row() { row "$1" "$(figure "$2" "$3_bytes")"; }
 
 measure_memory() {
@@ -127,6 +150,8 @@ measure_memory() {
   memory_row "session with three small fields" "$report" session
   memory_row "  linked to a user of its own" "$report" user_session
   memory_row "message of 50 bytes, in a chat of 100" "$report" message
+  memory_row "document of 50 bytes, key of 8, in a session of 100" "$report" document
+  memory_row "document of 1,024 bytes, key of 8, in a session of 100" "$report" long_document
   memory_row "Spring Session, values as text: a set for each minute" "$report" spring_text
   memory_row "  one sorted set instead" "$report" spring_text_sorted
   memory_row "  a set for each minute, values as Java serializes them" "$report" spring_jdk

@@ -27,7 +27,8 @@ struct Bench {
       --devices N       devices in all, spread over the callers (default 20000)
       --seconds N       how long to count (default 3)
       --verb NAME       what is asked of Latchkey: lock (default), open, get, set, touch, say,
-                        history; or fill, which says --messages N (default 20) to each session
+                        history, put, take, keys; or fill, which says --messages N (default 20) to
+                        each session, or documents, which writes as many documents
       --prefix TEXT     what the devices' names begin with (default device)
       --requests N      stop counting after so many requests; 0 counts none (default: no limit)
       --rate N          requests a second in all, sent at random moments whatever the replies
@@ -63,8 +64,8 @@ struct Bench {
       --pid NAME=PID    the process to look at; repeatable
 
     memory: empties the Redis at SOCKET, which the worker must be using, and fills it with so many
-    (default 100000) locks, sessions and messages, and with what Spring Session would write, one
-    kind after another; shows the bytes for one of each, or of the KINDs that are named.
+    (default 100000) locks, sessions, messages and documents, and with what Spring Session would
+    write, one kind after another; shows the bytes for one of each, or of the KINDs that are named.
 
     calls: the time of Redis per request, by its own count and by its processor time, on each worker
     in turns; SOCKET is that of the Redis that this worker has for itself. VERBs are lock, touch,

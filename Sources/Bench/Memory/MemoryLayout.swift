@@ -8,16 +8,22 @@ enum StoredThing: String, CaseIterable {
   case userSession = "user_session"
   /// One message of a chat that has 100.
   case message
+  /// A document of a session that has 100: 50 bytes of JSON, and 1 KiB of it.
+  case document
+  case longDocument = "long_document"
   case springText = "spring_text"
   case springTextSorted = "spring_text_sorted"
   case springJDK = "spring_jdk"
 
   /// Things of one kind are written with so many requests each, sent together.
-  var perDevice: Int { self == .message ? 100 : 1 }
+  var perDevice: Int { needsSession ? 100 : 1 }
+
+  /// Whether it is in a session that is there before anything is counted.
+  var needsSession: Bool { [.message, .document, .longDocument].contains(self) }
 
   var isLatchkeys: Bool {
     switch self {
-    case .lock, .session, .userSession, .message: true
+    case .lock, .session, .userSession, .message, .document, .longDocument: true
     case .springText, .springTextSorted, .springJDK: false
     }
   }
@@ -30,7 +36,7 @@ enum StoredThing: String, CaseIterable {
 
   /// The lines that a worker is sent before anything is counted.
   func preparation(_ number: Int) -> String {
-    self == .message ? "OPEN device-\(Self.padded(number))\n" : ""
+    needsSession ? "OPEN device-\(Self.padded(number))\n" : ""
   }
 
   /// The lines that a worker is sent for one device.
@@ -41,6 +47,10 @@ enum StoredThing: String, CaseIterable {
     case .lock: return "LOCK \(device) agent-\(1_000 + number % 100)\n"
     case .session: return "OPEN \(device) {\(fields)}\n"
     case .userSession: return "OPEN \(device) user=user-\(Self.padded(number)) {\(fields)}\n"
+    case .document, .longDocument:
+      let text = String(repeating: "x", count: (self == .document ? 50 : 1_024) - 11)
+      return (0..<perDevice).map { "PUT \(device) run/\(1_000 + $0) {\"text\":\"\(text)\"}\n" }
+        .joined()
     default:
       let message = "{\"role\":\"other\",\"text\":\"How can I help you?\"}"
       let list = repeatElement(message, count: perDevice).joined(separator: ",")

@@ -60,7 +60,7 @@ struct MemoryRun {
     let devices = options.count / thing.perDevice
     // Keys that are made once are no part of the cost of one more.
     try ask("LOCK warm agent\nUNLOCK warm agent\nPING\n", lines: 3)
-    if thing == .message { try fill(devices) { thing.preparation($0) } }
+    if thing.needsSession { try fill(devices) { thing.preparation($0) } }
     let before = try usedBytes()
     if thing.isLatchkeys {
       try fill(devices) { thing.lines($0) }
@@ -73,9 +73,11 @@ struct MemoryRun {
   }
 
   private func fill(_ count: Int, _ lines: (Int) -> String) throws(LoadFailure) {
-    for first in stride(from: 0, to: count, by: 200) {
-      let numbers = first..<min(first + 200, count)
-      try ask(numbers.reduce("") { $0 + lines($1) }, lines: numbers.count)
+    // Some hundred lines at once, of which a device may have many.
+    let step = max(1, 200 / max(1, lines(0).count { $0 == "\n" }))
+    for first in stride(from: 0, to: count, by: step) {
+      let text = (first..<min(first + step, count)).map(lines).joined()
+      try ask(text, lines: text.count { $0 == "\n" })
     }
   }
 

@@ -3,9 +3,10 @@
 
 /// One kind of request, the same for all callers of a load.
 enum BenchVerb: String, CaseIterable {
-  case lock, open, get, set, touch, say, history
-  /// Not measured: so many messages for each device's session, many in one request.
-  case fill
+  case lock, open, get, set, touch, say, history, put, take, keys
+  /// Not measured: so many messages for each device's session, many in one request; and so many
+  /// documents.
+  case fill, documents
 
   /// How many messages one SAY of `fill` carries at most.
   private static let fillStep = 500
@@ -20,9 +21,17 @@ enum BenchVerb: String, CaseIterable {
     case .touch: [line("TOUCH \(device)")]
     case .say: [line("SAY \(device) {\"role\":\"other\",\"text\":\"How can I help you?\"}")]
     case .history: [line("HISTORY \(device) last=20")]
+    case .put: [line("PUT \(device) draft \(BenchVerb.document)")]
+    case .take: [line("TAKE \(device) draft")]
+    case .keys: [line("KEYS \(device) newest=yes limit=1")]
     case .fill: fill(device, messages)
+    case .documents:
+      (1_000_000..<1_000_000 + messages).map { line("PUT \(device) run/\($0) {\"n\":\($0)}") }
     }
   }
+
+  /// A document of 1 KiB.
+  static let document = "{\"text\":\"\(String(repeating: "x", count: 1_024 - 11))\"}"
 
   private func fill(_ device: String, _ messages: Int) -> [[UInt8]] {
     stride(from: 0, to: messages, by: BenchVerb.fillStep).map { first in
