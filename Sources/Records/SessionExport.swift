@@ -158,9 +158,9 @@ struct SessionExport {
     line.put("]")
   }
 
-  /// Puts a chat's own limits, if it has any.
+  /// Puts a chat's own limits, if it has any but the server's.
   private func putLimits(_ limits: LentBytes?, _ chat: Int64, into line: inout RecordLine) {
-    guard let limits else { return }
+    guard let limits, !limits.elementsEqual("0 trim".utf8) else { return }
     let words = limits.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
     let most = words.count == 2 ? StoredNumber.parse(words[0]) : nil
     line.put(",\"max_messages\":")

@@ -3,6 +3,7 @@
 
 internal import Glibc
 internal import Loop
+package import Scripts
 
 // MARK: Greeting
 
@@ -44,6 +45,12 @@ extension RedisConnection {
       sendWaiting()
     case .refused(let refusal): refused(refusal)
     }
+  }
+
+  /// A message of Redis about a script, in which places are those of the Lua files.
+  package func located(_ message: String, in script: Script) -> String {
+    script.located(
+      setup.library.located(message), setup.constants, redisMajor: greeting.redisMajor)
   }
 
   private func refused(_ refusal: GreetingRefusal) {

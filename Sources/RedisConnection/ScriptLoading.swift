@@ -229,7 +229,7 @@ struct ScriptLoading {
 extension RedisSetup {
   /// The scripts as functions: a namespace of one database has its own.
   var library: FunctionLibrary {
-    FunctionLibrary(constants, user: "\(endpoint.database) \(keyspace.namespace)")
+    FunctionLibrary.of(constants, user: "\(endpoint.database) \(keyspace.namespace)")
   }
 }
 

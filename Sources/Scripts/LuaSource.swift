@@ -1,6 +1,8 @@
 // Owns: the Lua files as they were written, and which shared parts each of them needs. A value;
 // any thread.
 
+internal import Synchronization
+
 /// A parameter of a script, as its file's header lists it.
 package struct ScriptParameter: Sendable {
   package let name: String
@@ -24,12 +26,15 @@ struct LuaSource: Sendable {
   /// The file's name without its ending.
   let name: String
   let text: [UInt8]
+  /// The text as a library has it, behind its mark.
+  let packed: [UInt8]
   /// The lists of its header by their labels.
   private let header: [String: String]
 
   init(_ name: String, _ text: [UInt8]) {
     self.name = name
     self.text = text
+    packed = LuaText.mark(name) + LuaText.packed(text)
     header = LuaSource.header(text)
   }
 
@@ -144,7 +149,7 @@ struct LuaSource: Sendable {
   }
 
   /// The things that a list in the header has.
-  private func list(_ label: String) -> [Substring] {
+  func list(_ label: String) -> [Substring] {
     let things = header[label]?.split(separator: ", ") ?? []
     return things == ["nothing"] ? [] : things
   }
@@ -155,47 +160,60 @@ struct LuaSource: Sendable {
   /// A part as a library has it: its names go into the table GIVEN, from which all who use them
   /// take them when the library is loaded.
   ///
-  /// Lua takes no more than 200 locals at once, and all parts together give more names. The state
-  /// of a call stays as it is: it is written.
+  /// Lua takes no more than 200 locals at once, and all parts together give more names.
   var given: [UInt8] {
-    guard name != "batch" else { return text }
-    let names = list("GIVES")
-    let fields = names.map { "GIVEN.\($0)" }.joined(separator: ", ")
-    return Array("do\n".utf8) + taken + Array("\(fields) = (function()\n".utf8) + text
-      + Array("return \(names.joined(separator: ", "))\nend)()\nend\n".utf8)
+    guard name != "batch" else { return packed }
+    return enclosing(packed, gives, taking: Set(uses.filter(\.isEnclosed).flatMap(\.gives)))
   }
 
   /// The names that this file uses of parts, taken out of GIVEN.
   var taken: [UInt8] {
-    let names = uses.filter { $0.name != "batch" }.flatMap { $0.list("GIVES") }
-    guard !names.isEmpty else { return [] }
-    let fields = names.map { "GIVEN.\($0)" }.joined(separator: ", ")
-    return Array("local \(names.joined(separator: ", ")) = \(fields)\n".utf8)
+    let parts = uses.filter(\.isEnclosed)
+    return LuaSource.taking(parts, Set(parts.flatMap(\.gives)), for: packed)
   }
 
-  /// A text of this part in a function of its own: it takes what it uses of others out of GIVEN,
-  /// and puts there what others need of it.
-  func enclosing(_ text: [UInt8], _ needed: Set<String>) -> [UInt8] {
-    guard name != "batch" else { return text }
-    let names = list("GIVES").map(String.init).filter(needed.contains)
+  /// The settings and numbers that scripts have, as a part that all others may use.
+  static func constants(_ constants: ScriptConstants) -> LuaSource {
+    LuaSource("constants", Array("\(constants.lua)local GENERATION = ''\n".utf8))
+  }
+
+  /// Whether it may be in a function of its own: the state of a call is written.
+  var isEnclosed: Bool { name != "batch" && name != "constants" }
+
+  /// The names that it gives.
+  var gives: [String] { list("GIVES").map(String.init) }
+
+  /// A text of this part in a function of its own, which takes what it uses of `given` out of
+  /// GIVEN, and puts these names there.
+  func enclosing(_ text: [UInt8], _ names: [String], taking given: Set<String>) -> [UInt8] {
     let fields = names.map { "GIVEN.\($0)" }.joined(separator: ", ")
-    return Array("\(fields) = (function()\n".utf8) + LuaSource.taking(uses, for: text) + text
+    let inside = LuaSource.taking(uses, given, for: text) + text
+    guard !names.isEmpty else { return Array("do\n".utf8) + inside + Array("end\n".utf8) }
+    return Array("\(fields) = (function()\n".utf8) + inside
       + Array("return \(names.joined(separator: ", "))\nend)()\n".utf8)
   }
 
-  /// The names of these parts that are words of a text, taken out of GIVEN.
-  static func taking(_ parts: [LuaSource], for text: [UInt8]) -> [UInt8] {
-    let words = Set(LuaStatement.words(text))
-    let names = parts.filter { $0.name != "batch" }
-      .flatMap { $0.list("GIVES").map(String.init).filter(words.contains) }
+  /// The names of `given` that these parts give and that stand in a text, taken out of GIVEN.
+  static func taking(_ parts: [LuaSource], _ given: Set<String>, for text: [UInt8]) -> [UInt8] {
+    let names = LuaText.words(parts.flatMap(\.gives).filter(given.contains), in: text)
     guard !names.isEmpty else { return [] }
     let fields = names.map { "GIVEN.\($0)" }.joined(separator: ", ")
     return Array("local \(names.joined(separator: ", ")) = \(fields)\n".utf8)
   }
 
-  /// The statements of each part, by its name.
-  static let statements: [String: [LuaStatement]] = parts.mapValues {
-    LuaStatement.all(in: $0.text)
+  /// The statements of parts, by their names: those that were asked for already.
+  private static let statementsOfParts = Mutex<[String: [LuaStatement]]>([:])
+
+  /// The statements of a part.
+  var statements: [LuaStatement] {
+    // They differ from worker to worker.
+    if name == "constants" { return LuaStatement.all(in: text) }
+    return LuaSource.statementsOfParts.withLock { found in
+      if let known = found[name] { return known }
+      let all = LuaStatement.all(in: text, of: name)
+      found[name] = all
+      return all
+    }
   }
 
   /// The words in capitals that each part has between quotes, by its name.

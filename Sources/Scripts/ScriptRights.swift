@@ -32,14 +32,19 @@ enum ScriptRights {
     "ZREMRANGEBYSCORE", "ZREVRANGEBYLEX", "ZSCORE",
   ]
 
-  /// The Lua function that returns the first command of a script and its parts to which the user
-  /// has no right; nil if there is none, or Redis cannot say.
-  static func function(_ name: String, of script: LuaSource) -> String {
+  /// The commands of a script and its parts, in order.
+  private static func commands(of script: LuaSource) -> [String] {
     let parts = LuaSource.closure(of: [script]).flatMap { LuaSource.quotedWords[$0.name] ?? [] }
     let words = Set(quotedWords(script.text)).union(parts)
-    let calls = words.sorted().flatMap { word in
-      forms[word] ?? (commands.contains(word) ? ["'\(word)', key"] : [])
-    }
+    return words.filter { forms[$0] != nil || commands.contains($0) }.sorted()
+  }
+
+  /// The Lua function that returns the first command of a script and its parts to which the user
+  /// has no right; nil if there is none, or Redis cannot say.
+  ///
+  /// All in one expression, as nothing is kept from call to call.
+  static func function(_ name: String, of script: LuaSource) -> String {
+    let calls = commands(of: script).flatMap { forms[$0] ?? ["'\($0)', key"] }
     let checks = calls.map { "not may(\($0)) and \($0.prefix { $0 != "," })" }
     return """
       local function \(name)(key)
@@ -49,6 +54,41 @@ enum ScriptRights {
 
       """
   }
+
+  /// The same in a library, by the script's list of commands and what `library` has for all.
+  static func listed(_ name: String, of script: LuaSource) -> String {
+    let list = commands(of: script).map { "'\($0)'" }.joined(separator: ", ")
+    return "local \(name) = right_to({\(list)})\n"
+  }
+
+  /// What asks for the rights to a list of commands: for each of them once in a ms, whichever
+  /// scripts have it.
+  static let library: String = {
+    let special = forms.sorted { $0.key < $1.key }.map { command, calls in
+      let asks = calls.map { "may(\($0))" }.joined(separator: " and ")
+      return "if command == '\(command)' then return \(asks) end\n"
+    }
+    return """
+      local permitted_ms = {}
+      local function is_permitted(command, key)
+      local may = redis.acl_check_cmd
+      \(special.joined())return may(command, key)
+      end
+      local function right_to(commands)
+      return function(key)
+      if not redis.acl_check_cmd then return nil end
+      for n = 1, #commands do
+      local command = commands[n]
+      if permitted_ms[command] ~= now_ms then
+      if not is_permitted(command, key) then return command end
+      permitted_ms[command] = now_ms
+      end
+      end
+      end
+      end
+
+      """
+  }()
 
   /// The words in capitals that stand between quotes.
   static func quotedWords(_ text: [UInt8]) -> [String] {

@@ -15,28 +15,35 @@ extension Script {
       let flags = row.flags.joined(separator: ",")
       out.append(flags.isEmpty ? "#!lua\n" : "#!lua flags=\(flags)\n")
     }
-    out.append(constants.lua)
-    out.append("local GENERATION = ''\n")
     // The parts have names of their own for these.
     out.append("local keys_of_call, arguments_of_call = KEYS, ARGV\n")
-    out += body
+    out += body(constants)
     out.append("return serve_call(keys_of_call, arguments_of_call)\n")
     return out
+  }
+
+  /// A message of Redis in which a place in this script's text is that in a file.
+  package func located(
+    _ message: String, _ constants: ScriptConstants, redisMajor: Int
+  ) -> String {
+    LuaText.located(message, after: "user_script:", in: text(constants, redisMajor: redisMajor))
   }
 
   /// The bodies that were made already.
   ///
   /// A worker sends a script again as often as other clients flush it.
-  private static let bodies = Mutex<[Script: [UInt8]]>([:])
+  private static let bodies = Mutex<[Script: [ScriptConstants: [UInt8]]]>([:])
 
   /// What the script uses of the shared parts, and its own file.
-  private var body: [UInt8] {
+  private func body(_ constants: ScriptConstants) -> [UInt8] {
     Script.bodies.withLock { bodies in
-      if let made = bodies[self] { return made }
-      var server: [UInt8] = []
-      row.appendServer(to: &server)
-      let made = LuaSource.pruned(LuaSource.closure(of: [row.source]), for: server) + server
-      bodies[self] = made
+      if let made = bodies[self]?[constants] { return made }
+      let source = row.source
+      let server = row.server(
+        LuaText.mark(source.name) + source.text, ScriptRights.function("missing_right", of: source))
+      let parts = [LuaSource.constants(constants)] + LuaSource.closure(of: [source])
+      let made = LuaText.packed(LuaSource.pruned(parts, for: source, server))
+      bodies[self, default: [:]][constants] = made
       return made
     }
   }
@@ -57,8 +64,28 @@ package struct FunctionLibrary: Sendable {
   /// Made once: a worker loads the library again as often as other clients flush it.
   private let pieces: [[UInt8]]
 
-  /// `user` is the namespace, with the number of its database.
-  package init(_ constants: ScriptConstants, user: String) {
+  /// The libraries that were made already.
+  private static let made = Mutex<[Key: FunctionLibrary]>([:])
+
+  private struct Key: Hashable {
+    let constants: ScriptConstants
+    let user: String
+  }
+
+  /// The library of these settings, made once for all connections.
+  ///
+  /// Its user is the namespace, with the number of the database.
+  package static func of(_ constants: ScriptConstants, user: String) -> FunctionLibrary {
+    made.withLock { made in
+      let key = Key(constants: constants, user: user)
+      if let library = made[key] { return library }
+      let library = FunctionLibrary(constants, user: user)
+      made[key] = library
+      return library
+    }
+  }
+
+  private init(_ constants: ScriptConstants, user: String) {
     let owner = FunctionLibrary.hash(Array(user.utf8))
     let content = FunctionLibrary.hash(
       FunctionLibrary.body(constants, generation: "") { $0.name })
@@ -82,6 +109,11 @@ package struct FunctionLibrary: Sendable {
     script == .hello ? script.name + suffix : "\(script.name)\(suffix)_\(generation)"
   }
 
+  /// A message of Redis in which a place in the library is that in a file, such as `locks.lua:12`.
+  package func located(_ message: String) -> String {
+    LuaText.located(message, after: "user_function:", in: text(generation: ""))
+  }
+
   /// The argument of FUNCTION LOAD; the loading worker chooses a generation that was never used.
   package func text(generation: String) -> [UInt8] {
     var out = Array("#!lua name=\(name)\n".utf8)
@@ -98,7 +130,11 @@ package struct FunctionLibrary: Sendable {
     var out: [UInt8] = []
     out.append(constants.lua)
     out.append("local GENERATION = '\(generation)'\nlocal GIVEN = {}\n")
-    for part in LuaSource.closure(of: Script.allCases.map(\.row.source)) { out += part.given }
+    for part in LuaSource.closure(of: Script.allCases.map(\.row.source)) {
+      out += part.given
+      // It has the call's time, and no part needs this.
+      if part.name == "batch" { out.append(ScriptRights.library) }
+    }
     for script in Script.allCases {
       out.append("do\n")
       out += script.row.source.taken
@@ -120,26 +156,25 @@ package struct FunctionLibrary: Sendable {
 }
 
 extension ScriptRow {
-  /// The code of each script's `serve_call`, in the order of the scripts.
+  /// The code of each script's `serve_call` in a library, in the order of the scripts.
   ///
   /// Made once: a worker loads the library again as often as other clients flush it.
   private static let servers: [[UInt8]] = table.map { row in
-    var out: [UInt8] = []
-    row.makeServer(&out)
-    return out
+    row.server(row.source.packed, ScriptRights.listed("missing_right", of: row.source))
   }
 
   /// Appends the code of `serve_call`, the function that serves a call.
   fileprivate func appendServer(to out: inout [UInt8]) { out += ScriptRow.servers[script.rawValue] }
 
-  /// Makes the code of `serve_call`.
+  /// The code of `serve_call`, of the file's text and of the function that asks for rights.
   ///
   /// A file gives a function, which is made once: of one that serves many requests, `each` makes
   /// it when it has the length of a request; one that serves a whole call gets its parameters.
   /// Where the file uses the parts, they get the call first.
-  private func makeServer(_ out: inout [UInt8]) {
+  fileprivate func server(_ text: [UInt8], _ rights: @autoclosure () -> String) -> [UInt8] {
+    var out: [UInt8] = []
     out.append("local serve = (function()\n")
-    out += source.text
+    out += text
     out.append("end)()\n")
     let servesMany = arguments > 0
     if servesMany, !keysAreRecords {
@@ -147,9 +182,7 @@ extension ScriptRow {
       out.append("serve = serve(\(arguments), \(hasKey))\n")
     }
     let checksRights = effect != .reads && !source.uses.isEmpty
-    if checksRights {
-      out.append(ScriptRights.function("missing_right", of: source))
-    }
+    if checksRights { out.append(rights()) }
     out.append("local function serve_call(keys, arguments)\n")
     if !source.uses.isEmpty {
       let right = checksRights ? "missing_right" : "nil"
@@ -164,6 +197,7 @@ extension ScriptRow {
     } else {
       appendArguments(to: &out)
     }
+    return out
   }
 
   /// Appends the arguments of the function that serves a whole call: each parameter, and the list
@@ -223,13 +257,16 @@ package struct ScriptConstants: Hashable, Sendable {
   /// the session shows them.
   package static let linkBytesMax = 32 << 10
 
-  /// The names of a session's clocks, in the order in which its record keeps them.
-  private static let clocks = SessionClock.allCases.map(\.rawValue).joined(separator: " ")
+  /// The names of a session's clocks, in the order in which its record keeps them, and the form of
+  /// their lengths there.
+  private static let clocks = SessionClock.allCases.map { "'\($0.rawValue)'" }
+    .joined(separator: ", ")
+  private static let clocksForm = SessionClock.allCases.map { _ in "(%d+)" }.joined(separator: " ")
 
   /// How many bytes of events are written, on average, until a log is attended to.
   private var attendBytes: Int { max(1, min(16_384, eventBytesMax / 256, eventsMax * 32)) }
 
-  fileprivate var lua: String {
+  var lua: String {
     """
     local REQ_KEEP_MS, EVENTS_MAX, AGENTS_MAX = \(reqKeepMs), \(eventsMax), \(agentsMax)
     local SESSIONS_MAX, CHATS_MAX, MESSAGES_MAX = \(sessionsMax), \(chatsMax), \(messagesMax)
@@ -238,7 +275,8 @@ package struct ScriptConstants: Hashable, Sendable {
     local LINK_BYTES_MAX = \(ScriptConstants.linkBytesMax)
     local EVENT_BYTES_MAX, EVENT_SHARE_MAX = \(eventBytesMax), \(eventBytesMax / 16)
     local ATTEND_BYTES, GROUP_KEEP_MS = \(attendBytes), \(groupKeepMs)
-    local CLOCKS = '\(ScriptConstants.clocks)'
+    local CLOCKS = {\(ScriptConstants.clocks)}
+    local CLOCKS_FORM = '^\(ScriptConstants.clocksForm)$'
 
     """
   }

@@ -169,9 +169,10 @@ extension Store {
 
   /// A script failed on its way: a bug.
   package func scriptFailed(_ script: Script, _ message: String) -> RequestError {
+    let located = redis?.located(message, in: script) ?? message
     log.repeated(
       .error, "a script failed", cause: script.name,
-      ["script": script.name, "error": String(message.prefix(200))])
+      ["script": script.name, "error": String(located.prefix(200))])
     return RequestError(.internal, "the request failed inside Redis; see the log")
   }
 

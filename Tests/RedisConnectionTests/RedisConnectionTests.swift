@@ -48,7 +48,7 @@ struct RedisConnectionTests {
     #expect(try bench.ask { $0.redis?.scriptWay } == (way == .script ? "script" : "function"))
     #expect(try bench.ask { $0.redis?.scriptRemark } == nil)
     let constants = ScriptConstants(reqKeepMs: 600_000, eventsMax: 1_000)
-    let library = FunctionLibrary(constants, user: "0 lk")
+    let library = FunctionLibrary.of(constants, user: "0 lk")
     #expect(try libraries() == (way == .script ? [] : [library.name]))
     for script in Script.allCases where way == .script {
       let hash = try sha1(script.text(constants, redisMajor: 7))

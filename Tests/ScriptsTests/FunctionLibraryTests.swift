@@ -24,7 +24,7 @@ struct FunctionLibraryTests {
   }
 
   @Test func `Redis takes the library, with the flags of each script`() throws {
-    let library = FunctionLibrary(Self.constants, user: "0 lk")
+    let library = FunctionLibrary.of(Self.constants, user: "0 lk")
     #expect(try load(library) == .text(library.name))
     let list = try redis.command("FUNCTION", "LIST", "LIBRARYNAME", library.prefix + "*").items
     #expect(list.count == 1)
@@ -44,14 +44,15 @@ struct FunctionLibraryTests {
     var other = Self.constants
     other.sessionsMax = 2
     let libraries = [
-      FunctionLibrary(Self.constants, user: "0 a"), FunctionLibrary(other, user: "0 a"),
-      FunctionLibrary(Self.constants, user: "0 b"), FunctionLibrary(Self.constants, user: "1 a"),
+      FunctionLibrary.of(Self.constants, user: "0 a"), FunctionLibrary.of(other, user: "0 a"),
+      FunctionLibrary.of(Self.constants, user: "0 b"),
+      FunctionLibrary.of(Self.constants, user: "1 a"),
     ]
     for library in libraries { #expect(try load(library) == .text(library.name)) }
     #expect(Set(libraries.map(\.name)).count == 4)
     #expect(libraries[0].prefix == libraries[1].prefix)
     #expect(Set(libraries.map(\.prefix)).count == 3)
-    let again = FunctionLibrary(Self.constants, user: "0 a")
+    let again = FunctionLibrary.of(Self.constants, user: "0 a")
     #expect(again.name == libraries[0].name)
     for library in libraries {
       let name = library.function(.holder, generation: "1")
@@ -62,7 +63,7 @@ struct FunctionLibraryTests {
   @Test func `a library is loaded once, and all its names but one end with its loader`()
     throws
   {
-    let library = FunctionLibrary(Self.constants, user: "0 lk")
+    let library = FunctionLibrary.of(Self.constants, user: "0 lk")
     #expect(try load(library, generation: "a1") == .text(library.name))
     #expect("\(try load(library, generation: "b2"))".contains("already exists"))
     let hello = library.function(.hello, generation: "")

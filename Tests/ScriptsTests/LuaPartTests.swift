@@ -13,7 +13,7 @@ struct LuaPartTests {
   private static let given: Set<String> = [
     "REQ_KEEP_MS", "EVENTS_MAX", "AGENTS_MAX", "SESSIONS_MAX", "CHATS_MAX", "MESSAGES_MAX",
     "FIELDS_MAX", "DOCUMENTS_MAX", "LINKS_MAX", "WAITING_MAX", "LINK_BYTES_MAX", "CLOCKS",
-    "GENERATION",
+    "CLOCKS_FORM", "GENERATION",
     "EVENT_BYTES_MAX", "EVENT_SHARE_MAX", "ATTEND_BYTES", "GROUP_KEEP_MS",
   ]
 
@@ -37,6 +37,14 @@ struct LuaPartTests {
       wanted.subtract(gives)
     }
     #expect(wanted.isEmpty, "\(name).lua does not say where it has \(wanted.sorted()) from")
+  }
+
+  @Test(arguments: LuaFile.all.map(\.name))
+  func `what a file lists as rare is something that it uses`(name: String) throws {
+    let file = try Self.file(name)
+    let names = try LuaNames(file.text)
+    let used = names.free.union(names.declared)
+    #expect(Set(file.list("RARELY")).isSubset(of: used))
   }
 
   @Test(arguments: LuaFile.parts.map(\.name))

@@ -165,7 +165,7 @@ final class ScriptBench {
     case .scripts(let major): redisMajor = major
     case .clock: redisMajor = 7
     case .functions:
-      let library = FunctionLibrary(constants, user: "tests")
+      let library = FunctionLibrary.of(constants, user: "tests")
       self.library = library
       let text = String(decoding: library.text(generation: "1"), as: UTF8.self)
       let reply = try redis.command("FUNCTION", "LOAD", text)

@@ -2,6 +2,7 @@
 -- `before`, from the time `since` on, or the last ones; `limit` at most, and of one role if that is
 -- given.
 -- USES: batch, requests, chat_address, messages, chat_json, chat_pages, chat_search, session_load
+-- RARELY: place_after, newest_seq, whole, no_list, search_chat, place_since
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, chat?, after?, before?, since?, role?, limit
 -- RETURNS: OK, NONE, STALE
@@ -56,11 +57,12 @@ return each(function(base, device, session, chat, after, before, since, role, li
   if not s then return refusal end
   chat = chat_of(s, chat)
   if not chat then return 'NONE' end
-  after, before, since, limit = tonumber(after), tonumber(before), tonumber(since), tonumber(limit)
+  limit = tonumber(limit)
   local log, is_guess = log_of(s, chat), chat == s.chat and s.is_guess
   local page, _, bytes
-  if after or before or since or role ~= '' then
-    page, _, bytes = from(s, chat, log, after, before, since, role, limit, is_guess)
+  if after .. before .. since .. role ~= '' then
+    page, _, bytes = from(s, chat, log, tonumber(after), tonumber(before), tonumber(since), role,
+      limit, is_guess)
   else
     page, _, bytes = newest(log, limit, is_guess)
   end

@@ -1,5 +1,6 @@
 -- LOCK: acquires a free device's lock, or starts the TTL of its own holder again.
 -- USES: batch, lock_deadlines, lock_holders, locks, renewals
+-- RARELY: live, grant, held_by, stale, extend, granted
 -- KEYS: the record of each request's lock
 -- ARGV: agent, lease
 -- RETURNS: OK, HELD, STALE, ERR

@@ -1,6 +1,7 @@
 -- RECOVER of one session: a paused or abandoned one becomes active, an active one is touched; an
 -- archived one becomes active if that is asked for.
 -- USES: requests, cleanup, live_quota, session_json, session_changes
+-- RARELY: wrong_state
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, allows_archived?, reserved?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE

@@ -4,6 +4,7 @@
 -- made of is as for OPEN.
 -- USES: session_choice, cleanup, session_changes, session_create, live_quota, session_json,
 --   requests
+-- RARELY: make
 -- KEYS: the base key of each request's partition
 -- ARGV: device, hint?, is_elsewhere?, ignored? (JSON), session, thread (JSON), clocks,
 --   is_fenced?, members, links?, reserved?, token?, req?

@@ -1,5 +1,6 @@
 -- RENEW: starts the holder's TTL again; never acquires.
 -- USES: lock_deadlines, locks, renewals
+-- RARELY: live, held_by, stale, extend, granted
 -- KEYS: the record of each request's lock
 -- ARGV: claimant (token and agent), lease
 -- RETURNS: OK, NONE, HELD, STALE

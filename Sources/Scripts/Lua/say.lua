@@ -3,6 +3,7 @@
 -- known; what is newer than `after` goes first.
 -- USES: batch, requests, session_changes, chat_address, messages, chat_records, chat_removal,
 --   chat_writes
+-- RARELY: add_chat, newest_seq, ahead, remove_after, touch, is_current_chat, chat_of
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, chat?, messages?, seen?, id?, after?, last?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
@@ -23,11 +24,17 @@ end
 
 return each(function(base, device, session, chat, messages, seen, id, after, last, token)
   local s, refusal = open_live(base, device, session, token, 'SAY', 'q:1', 't:1', 'answers',
-    'answer_ms', 'i:1', 'o:1')
+    'answer_ms', 'o:1')
   if not s then return refusal end
-  local asked, name = chat, cut(chat, 1, 1) == '@' and cut(chat, 2) or nil
-  chat = chat_of(s, chat)
-  if not chat and not name and not is_current_chat(asked) then return 'NONE' end
+  local name
+  if chat == '' then
+    chat = s.chat > 0 and s.chat
+  else
+    local is_current = is_current_chat(chat)
+    name = cut(chat, 1, 1) == '@' and cut(chat, 2) or nil
+    chat = chat_of(s, chat)
+    if not chat and not name and not is_current then return 'NONE' end
+  end
   refusal = (seen ~= '' or after ~= '') and unseen(s, chat, seen, after, last)
   if refusal then return refusal end
   if messages == '' then

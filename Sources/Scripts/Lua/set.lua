@@ -3,6 +3,7 @@
 -- its new length in ms, or `-`.
 -- USES: batch, changes, pushes, requests, numbers, clocks, transitions, links, reservations,
 --   session_changes, merge
+-- RARELY: set_user, links_full, has_link, index, set_ttl, gone_by, push_changed
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, members, seen_rev?, user?, reserved?, lengths?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE
@@ -12,7 +13,7 @@
 local function set_clocks(s, lengths, is_first)
   local line, words, changed = {}, {}, {}
   for length in string.gmatch(lengths, '%S+') do words[#words + 1] = length end
-  for name in string.gmatch(CLOCKS, '%l+') do
+  for _, name in ipairs(CLOCKS) do
     local length = words[#line + 1]
     line[#line + 1] = length ~= '-' and length or text(s.clocks[name])
     if length ~= '-' then

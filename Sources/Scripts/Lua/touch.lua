@@ -1,6 +1,7 @@
 -- TOUCH: notes activity. A turn's starts its TTL again.
 -- USES: batch, requests, session_index, session_find, numbers, session_changes, turn_records,
 --   turn_messages, turn_begin
+-- RARELY: idle_at, life_at, open_live, touch, turn_of_fence, running_turn, joined_seqs, go_on
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
@@ -12,7 +13,8 @@ end
 
 -- The usual case, with half of the reading: an active session without a fence, of which nothing is
 -- due and no warning is due. Gives the reply, or nil if it is any other case.
-local function quick(base, device, id)
+local function quick(base, device, id, token)
+  if token ~= '' then return nil end
   local found, key = find_session(base, device, id)
   if not found then return nil end
   local seen = call('HMGET', key, 'state', 'clocks', 'active', 'created', 'born', 'fenced')
@@ -31,8 +33,6 @@ local function quick(base, device, id)
 end
 
 return each(function(base, device, session, token)
-  local reply = token == '' and quick(base, device, session)
-  if reply then return reply end
   -- Where only the device is named, the turn's own session is meant.
   local number = turn_of_fence(token)
   local t = number and session == '' and running_turn(base, device, number)
@@ -43,4 +43,4 @@ return each(function(base, device, session, token)
   if not s.turn then return line end
   return cut(line, 1, -2) .. ',"ttl_ms":' .. text(go_on(s.turn)) .. ',"joined":'
     .. #joined_seqs(s.turn, 0) .. '}'
-end)
+end, nil, quick)

@@ -1,5 +1,6 @@
 -- Which chat of a session is addressed: by its number or its name, or the current one.
 -- USES: batch
+-- RARELY: chat_named
 -- GIVES: is_current_chat, chat_named, chat_of
 
 -- Whether the current chat is addressed.

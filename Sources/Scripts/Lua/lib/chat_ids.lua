@@ -4,7 +4,7 @@
 -- knows the newer one only.
 -- USES: batch, messages, json_members, clocks
 -- GIVES: without_known, note_ids, sync_ids
-local TWICE = '='
+local TWICE, BUILD_STEP = '=', 32
 
 -- A value that is a string or a number, as it stands in the index; nil for others.
 local function id_of(json, member)
@@ -19,7 +19,6 @@ local function note(ids, seq, json, member)
 end
 
 -- Makes the index from the messages of a chat up to a number, a few at a time.
-local BUILD_STEP = 32
 local function build(s, log, member, last)
   local ids, place, list = log .. '/ids', 0, nil
   call('DEL', ids)
@@ -37,14 +36,16 @@ end
 
 -- The messages of a request, each behind whose it is, whose value of a member is not in the chat
 -- yet, and how many others there are; or nil and a refusal. `indexed` is the member by which the
--- chat is indexed, if it is; what is behind the number `after` does not count.
-local function without_known(s, chat, messages, member, indexed, after)
+-- chat is indexed, if it is, and `line` has its limits: one that is indexed has some, so that SAY
+-- need not ask for both. What is behind the number `after` does not count.
+local function without_known(s, chat, messages, member, indexed, line, after)
   if indexed and indexed ~= member then
     return nil, 'ERR bad_request id=: this chat is indexed by another member'
   end
   local log, fresh, known, seen = log_of(s, chat), {}, 0, {}
   local ids, last = log .. '/ids', after or math.huge
-  if not indexed then call('HSET', s.key, 'i:' .. text(chat), member) end
+  local members = {'i:' .. text(chat), member, 'o:' .. text(chat), line or '0 trim'}
+  if not indexed then call('HSET', s.key, unpack(members)) end
   if not indexed or not attempt('ZSCORE', ids, '') or after and call('ZSCORE', ids, TWICE) then
     build(s, log, member, last)
   end

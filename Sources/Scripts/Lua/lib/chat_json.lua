@@ -1,5 +1,6 @@
 -- How a session's chats are read, and shown: the parts of their keys as they are stored.
 -- USES: batch, session_index, session_find, session_json
+-- RARELY: find_other
 -- GIVES: for_chat, chat_row
 
 -- A whole number from 1 to `most`; nil if the text is none.

@@ -1,27 +1,31 @@
 -- How messages are appended to a chat.
 -- USES: batch, changes, pushes, clocks, session_load, messages, turn_records, chat_ids,
 --   chat_limits, chat_removal
+-- RARELY: gone_by, newest_seq, seq_at, note_said, without_known, note_ids, sync_ids, limits_of,
+--   full_chat, remove_after, push_said
 -- GIVES: say
 
 -- Appends messages to a chat of a session, each behind whose it is; those of a turn `t` are noted
 -- there; with `member` those whose value of it is in the chat already are left out; those after the
 -- number `after` are removed first. A session that was loaded with `q:1`, `t:1`, `answers`,
--- `answer_ms`, `i:1` and `o:1` is not read again. Returns the newest number and further members of
--- the reply, or nil and a refusal.
+-- `answer_ms` and `o:1` is not read again. Returns the newest number and further members of the
+-- reply, or nil and a refusal.
 local function say(s, chat, messages, t, member, after)
   local entries, log, number = {}, log_of(s, chat), text(chat)
   -- Most sessions have one chat: its members may have come with the session's own.
-  local seq, asked_at, answered_n, answered_ms, indexed, line = unpack(s.members or {}, 13, 18)
+  local seq, asked_at, answered_n, answered_ms, line = unpack(s.members or {}, 13, 17)
   if chat ~= 1 or seq == nil then
-    seq, asked_at, answered_n, answered_ms, indexed, line = unpack(call('HMGET', s.key,
-      'q:' .. number, 't:' .. number, 'answers', 'answer_ms', 'i:' .. number, 'o:' .. number), 1, 6)
+    seq, asked_at, answered_n, answered_ms, line = unpack(call('HMGET', s.key, 'q:' .. number,
+      't:' .. number, 'answers', 'answer_ms', 'o:' .. number), 1, 5)
   end
-  -- A corrupt key fails this before anything is written.
-  call('LLEN', log)
+  -- A chat with an index has a line of limits.
+  local indexed = line and call('HGET', s.key, 'i:' .. number)
+  -- A corrupt key fails this before anything is written: else its first command is the append.
+  if t or member then call('LLEN', log) end
   local rest = ''
   if member then
     local known
-    messages, known = without_known(s, chat, messages, member, indexed, after)
+    messages, known = without_known(s, chat, messages, member, indexed, line, after)
     if not messages then return nil, known end
     if known > 0 then rest = ',"known":' .. text(known) end
     if #messages == 0 then
@@ -47,10 +51,9 @@ local function say(s, chat, messages, t, member, after)
   local writes, asked, answers, ms = {}, answers_in(messages, was_asked)
   if asked ~= was_asked then writes = {'t:' .. number, asked and now_text or ''} end
   if answers > 0 then
-    writes[#writes + 1] = 'answers'
-    writes[#writes + 1] = text((whole(answered_n) or 0) + answers)
-    writes[#writes + 1] = 'answer_ms'
-    writes[#writes + 1] = text((whole(answered_ms) or 0) + ms)
+    local last = #writes
+    writes[last + 1], writes[last + 2] = 'answers', text((whole(answered_n) or 0) + answers)
+    writes[last + 3], writes[last + 4] = 'answer_ms', text((whole(answered_ms) or 0) + ms)
   end
   local length, first = append(log, entries), nil
   if length > most then

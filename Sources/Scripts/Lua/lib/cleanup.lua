@@ -1,6 +1,7 @@
 -- The cleanup after a transition: entries in the indexes, and the way back to active.
 -- USES: batch, changes, ledger, session_index, session_find, clocks, transitions, device_lines,
 --   device_current
+-- RARELY: transition
 -- GIVES: remove_entries, recount, wrong_state, recoverable, recover
 
 -- Removes the entries of a record that has gone: in the count of its state and in the indexes. All

@@ -2,6 +2,7 @@
 -- the current one, the one opened or recovered last first. While any session is live, the current
 -- one is live; else it is the one that ended last.
 -- USES: batch, session_find
+-- RARELY: read_live
 -- GIVES: live_ids, without, is_counted, write_line, make_current, peek
 
 -- The ids of the live sessions, the current one first, and the current one; nil if there is none.

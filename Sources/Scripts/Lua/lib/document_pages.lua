@@ -2,6 +2,7 @@
 -- whether values are shown, the key to go on from or empty, and of each document key, revision,
 -- time and value; four times false for one that is not there.
 -- USES: batch, session_find, documents
+-- RARELY: find_other
 -- GIVES: key_of_session, add_document
 
 -- The key of a session that is only read; or nil.

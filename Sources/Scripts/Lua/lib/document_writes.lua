@@ -1,5 +1,6 @@
 -- How documents are written together, and the quota of a session's documents.
 -- USES: batch, changes, documents
+-- RARELY: drop_expired
 -- GIVES: no_room, no_room_for, write_documents
 
 -- The refusal of so many documents more; or nil. Those whose time is over do not count.

@@ -3,6 +3,7 @@
 -- value is in the hash `…/values` instead, so that what orders and lists documents is short;
 -- `…/ttl` has the deadlines. Keys come from the worker with `\0` and `\1` escaped.
 -- USES: batch, clocks
+-- RARELY: drop_document, gone_by, regardless
 -- GIVES: document_of, find_document, value_of, drop_document, write_document, restore_documents,
 --   drop_expired, reap_documents
 
@@ -30,11 +31,11 @@ local function value_of(key, d)
   return d.json ~= '' and d.json or call('HGET', key .. '/values', d.name)
 end
 
--- Removes what there is under a key.
-local function drop_document(key, name)
+-- Removes what there is under a key; `d` is the document, if it was read.
+local function drop_document(key, name, d)
   call('ZREMRANGEBYLEX', key .. '/docs', '[' .. name .. '\0', '(' .. name .. '\1')
-  call('HDEL', key .. '/values', name)
-  call('ZREM', key .. '/ttl', name)
+  if not d or d.json == '' then call('HDEL', key .. '/values', name) end
+  if not d or d.ends_at ~= '' then call('ZREM', key .. '/ttl', name) end
 end
 
 -- Gives a key that has just been made the time at which its session goes.
@@ -46,7 +47,7 @@ end
 -- empty.
 local function write_document(s, name, rev, at, ends_at, json, before)
   local docs, values, ttl = s.key .. '/docs', s.key .. '/values', s.key .. '/ttl'
-  if before then drop_document(s.key, name) end
+  if before then drop_document(s.key, name, before) end
   local entry = name .. '\0' .. rev .. ' ' .. at .. ' ' .. ends_at .. ' '
   local is_long = #json > INLINE_BYTES
   call('ZADD', docs, '0', is_long and entry or entry .. json)

@@ -1,5 +1,6 @@
 -- How a script publishes an event: in the same step as the change.
 -- USES: batch, log_upkeep
+-- RARELY: attend_log
 -- GIVES: publish
 
 -- The log is attended to once in ATTEND_BYTES on average: how many of them a call may write before

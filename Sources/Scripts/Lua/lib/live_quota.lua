@@ -1,6 +1,7 @@
 -- The quota of a device's live sessions.
 -- USES: batch, session_index, session_load, transitions, cleanup, device_lines, reservations,
 --   log_quota
+-- RARELY: device_full, load, settle, recount, unreserved, reservations_of
 -- GIVES: device_full, not_to_live
 
 -- The reason why a device can have no further live session; or nil, and the ids of those that it

@@ -1,6 +1,6 @@
 -- The deadlines of locks, and the TTLs that they come from.
 -- USES: batch, lock_records
--- GIVES: watch_lock, ms_of, is_ahead, extend
+-- GIVES: watch_lock, ttl_in, ms_of, is_ahead, extend
 
 -- Sets the times at which a lock is reaped: its entry in the index, and the key whose end Redis
 -- announces.
@@ -13,11 +13,12 @@ end
 -- of one. At 44 bytes or less, which most records so have, Redis keeps a value in one piece.
 -- Nil if it is none, or longer than any TTL: 3650 d.
 local UNITS = {s = 1000, m = 60000, h = 3600000, d = 86400000}
-local function ms_of(ttl)
-  local n, unit = string.match(ttl, '^(%d+)([smhd]?)$')
-  local ms = n and n * (UNITS[unit] or 1)
+local function ttl_in(digits, unit)
+  local ms = digits and digits * (UNITS[unit] or 1)
   return ms and ms <= 315360000000 and ms or nil
 end
+
+local function ms_of(ttl) return ttl_in(string.match(ttl, '^(%d+)([smhd]?)$')) end
 
 -- Whether a deadline is further away than its lock's TTL: Redis' clock has gone back since it was
 -- set, and the lock is to end after its TTL from now on.

@@ -1,5 +1,6 @@
 -- Who is refused while a group keeps a log at its bound: a device with more than its share of it.
 -- USES: batch, log_upkeep
+-- RARELY: attend_log
 -- GIVES: log_refusal
 
 -- A full log is looked at again after so many ms, since a group may have been removed.

@@ -1,6 +1,7 @@
 -- How members are written: merged at the top level (RFC 7396), each with the revision at which
 -- it was changed. A removed one leaves its revision behind, so that a conflict with it is seen.
 -- USES: batch, changes, pushes, session_load, session_changes
+-- RARELY: forget_removed, members_of, push_changed
 -- GIVES: merged, forget_removed, merge
 
 -- The lines to be written of members, as names and lines in turn, and how many fields there are

@@ -18,13 +18,14 @@ end
 -- The lengths of a session's clocks by their names, from its record's line; false if it is corrupt.
 local clocks_known, clocks_count = {}, 0
 local function clocks_of(line)
-  if clocks_known[line] ~= nil then return clocks_known[line] end
-  local list, lengths, n = numbers_of(line), {}, 0
-  for name in string.gmatch(CLOCKS, '%l+') do
-    n = n + 1
-    lengths[name] = list[n]
+  local known = clocks_known[line]
+  if known ~= nil then return known end
+  local list = {string.match(line, CLOCKS_FORM)}
+  local lengths = #list == #CLOCKS and {}
+  if lengths then
+    for n, name in ipairs(CLOCKS) do lengths[name] = tonumber(list[n]) end
   end
   if clocks_count == NUMBERS_MAX then clocks_known, clocks_count = {}, 0 end
-  clocks_known[line], clocks_count = #list == n and lengths, clocks_count + 1
-  return clocks_known[line]
+  clocks_known[line], clocks_count = lengths, clocks_count + 1
+  return lengths
 end

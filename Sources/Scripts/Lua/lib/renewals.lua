@@ -6,32 +6,30 @@
 -- was asked for and this is what a grant gets), and where more is asked behind it ` <token or
 -- nothing> <idempotency key and fingerprint or nothing>`.
 -- USES: batch, requests, lock_records, lock_deadlines
+-- RARELY: answered
 -- GIVES: each_record
 
 -- Deadlines by the lease that is asked for; true where the record's own TTL counts, false where
--- more is asked. And deadlines by the rest of a record behind the agent, which begins with its TTL;
--- false where it does not.
-local asked, deadlines
-local function ask(lease)
-  local ms = ms_of(lease)
-  asked[lease] = ms and text(now_ms + ms) or find(lease, '^=%w+$') ~= nil
-end
-
-local function renew_by(rest)
-  local ttl, more = string.match(rest, '^ (%w+)(.*)$')
-  local ms = ttl and ms_of(ttl)
-  deadlines[rest] = ms and is_tail(more) and text(now_ms + ms) or false
+-- more is asked. And deadlines by the rest of a record behind the agent, which begins with a space
+-- and its TTL; false where it does not.
+local asked, own
+local function learn(list, lease, start)
+  local digits, unit, more = string.match(lease, start .. '(%d+)([smhd]?)(.*)$')
+  local ms = ttl_in(digits, unit)
+  local deadline = ms and (more == '' or list == own and is_tail(more)) and text(now_ms + ms)
+  list[lease] = deadline or list == asked and find(lease, '^=%w+$') ~= nil
+  return list[lease]
 end
 
 -- The record after a renewal in the usual case, or nil in any other. From place `at` on the record
 -- must have the asking holder, and not only a name that begins so.
 local function renewed(record, at, who, lease)
-  if asked[lease] == nil then ask(lease) end
   local stop, wanted = at + #who, asked[lease]
+  if wanted == nil then wanted = learn(asked, lease, '^') end
   if not wanted or not record or cut(record, at, stop - 1) ~= who then return nil end
   local rest = cut(record, stop)
-  if deadlines[rest] == nil then renew_by(rest) end
-  local deadline, ends_at = deadlines[rest], cut(record, 1, 13)
+  local deadline, ends_at = own[rest], cut(record, 1, 13)
+  if deadline == nil then deadline = learn(own, rest, '^ ') end
   local is_other = deadline and wanted ~= true and wanted ~= deadline
   if is_other then deadline = wanted end
   -- A deadline that comes nearer changes the index as well.
@@ -42,7 +40,7 @@ end
 
 -- Serves the requests in their order; `operate` serves those of other cases.
 local function serve(at, operate)
-  asked, deadlines = {}, {}
+  asked, own = {}, {}
   local records, replies = call('MGET', unpack(KEYS)), {}
   -- Records that have changed since they were read, false for those that are to be read again. And
   -- the words to be written, as MSET takes them, and how many requests had been served by the last

@@ -1,5 +1,6 @@
 -- The right to change a session, and the form of a change.
 -- USES: batch, lock_records, turn_records, session_index, session_load, transitions, cleanup
+-- RARELY: check_fence, wrong_state
 -- GIVES: check_fence, fence, open_for_change, open_live, touch, parts
 
 -- Checks a fence: empty, the token of the device's live lock, or the number of its running turn.

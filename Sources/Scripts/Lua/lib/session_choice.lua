@@ -1,8 +1,9 @@
 -- Which of a device's sessions RECOVER and TURN take. Of all that were closed meanwhile a thousand
 -- are looked at.
 -- USES: batch, session_index, session_load, links, transitions, cleanup
+-- RARELY: has_link
 -- GIVES: choose
-local CANDIDATES_MAX = 1000
+local CANDIDATES_MAX, CANDIDATES_STEP = 1000, 8
 
 -- The reason why a session does not count for this user and thread (JSON), either of which may be
 -- empty; or nil.
@@ -35,9 +36,15 @@ local function choose(base, device, hint, links, thread)
     s, why = candidate(base, device, hint, user, thread)
     if s then return s, 'hint' end
   end
-  for _, id in ipairs(ids_of(base, device, '', CANDIDATES_MAX)) do
-    s = candidate(base, device, id, user, thread)
-    if s then return s, 'latest', why end
+  local from = ''
+  for _ = 1, CANDIDATES_MAX, CANDIDATES_STEP do
+    local ids = ids_of(base, device, from, CANDIDATES_STEP)
+    for _, id in ipairs(ids) do
+      s = candidate(base, device, id, user, thread)
+      if s then return s, 'latest', why end
+    end
+    if #ids < CANDIDATES_STEP then break end
+    from = ids[#ids]
   end
   return nil, 'new', why
 end

@@ -1,16 +1,13 @@
 -- Making a session, with its first chat; it is the device's current one.
--- USES: batch, ledger, session_load, links, clocks, transitions, session_changes, merge,
---   device_lines, reservations, live_quota, log_quota
+-- USES: batch, numbers, ledger, links, clocks, transitions, session_changes, merge, device_lines,
+--   reservations, live_quota, log_quota
+-- RARELY: check_fence, reservations_of, unreserved, enqueue_all
 -- GIVES: make
 
--- A session from the members of its record.
-local function session_of(base, device, id, key, v)
-  return session(base, device, id, key, v.state, v.rev, v.clocks, v.active, v.created, v.born,
-    v.since, v.warned, v.chat, v.chats, v.fenced, v.links)
+local function put_member(list, name, value)
+  local last = #list
+  list[last + 1], list[last + 2] = name, value
 end
-
-local OWN = {'state', 'rev', 'clocks', 'created', 'active', 'fields', 'links', 'fenced', 'thread',
-  'chat', 'chats', 'n:1'}
 
 -- The members of a new session without the last one, `chat`, if there is that; and its value, the
 -- first chat's name as JSON or `none`.
@@ -24,46 +21,49 @@ end
 -- Makes a session of the parameters of OPEN. Returns the session, nil, and names and values of its
 -- record in turn; or nil and the reply that says why not.
 local function make(base, device, id, thread, clocks, is_fenced, members, links, reserved, token)
-  local refusal, live = check_fence(base, device, token, '0'), nil
-  if not refusal then refusal, live = device_full(base, device) end
-  refusal = refusal or log_refusal(base, device)
+  local refusal, live_ones
+  if token ~= '' then refusal = check_fence(base, device, token, '0') end
+  if not refusal then refusal, live_ones = device_full(base, device) end
+  -- Read and written with one command each; read after sessions whose time was over have ended.
+  local ledger = base .. ':ledger'
+  local seen = attempt('HMGET', ledger, 'log_full', 'state:active', 'opened')
+  refusal = refusal or log_refusal(base, device, seen[1] or false)
   if refusal then return nil, refusal end
-  local more = unreserved(id, 'active', reservations_of(links), reserved)
+  local more = links ~= '' and unreserved(id, 'active', reservations_of(links), reserved)
   if more then return nil, more end
   local list, chat = without_chat(parts(members))
   local writes, fields = merged(0, list, {}, 1, 0)
   if not writes then return nil, fields end
-  local v = {state = 'active', rev = '1', clocks = clocks, created = now_text,
-    active = now_text, thread = thread ~= '"' .. id .. '"' and thread or nil,
-    fenced = is_fenced == 'yes' and 'yes' or nil,
-    links = links ~= '' and links or nil,
-    fields = fields > 0 and text(fields) or nil,
-    ['n:1'] = chat ~= 'none' and chat or nil, chat = chat == 'none' and '0' or nil,
-    chats = chat == 'none' and '0 ' or nil}
   -- The members that are read most often come first: Redis goes through a small hash from its
   -- beginning.
-  local flat = {}
-  for _, name in ipairs(OWN) do
-    if v[name] then
-      flat[#flat + 1], flat[#flat + 2] = name, v[name]
-    end
+  local flat = {'state', 'active', 'rev', '1', 'clocks', clocks, 'created', now_text, 'active',
+    now_text}
+  if fields > 0 then put_member(flat, 'fields', text(fields)) end
+  if links ~= '' then put_member(flat, 'links', links) end
+  if is_fenced == 'yes' then put_member(flat, 'fenced', 'yes') end
+  if thread ~= '"' .. id .. '"' then put_member(flat, 'thread', thread) end
+  local has_chat = chat ~= 'none'
+  if has_chat and chat then put_member(flat, 'n:1', chat) end
+  if not has_chat then
+    put_member(flat, 'chat', '0')
+    put_member(flat, 'chats', '0 ')
   end
-  for n = 1, #writes, 2 do
-    v[writes[n]] = writes[n + 1]
-    flat[#flat + 1], flat[#flat + 2] = writes[n], writes[n + 1]
-  end
+  for n = 1, #writes, 2 do put_member(flat, writes[n], writes[n + 1]) end
   local key = base .. ':session:' .. device .. '/' .. id
   -- First the indexes whose key may be corrupt: nothing was done then.
   call('ZADD', base .. ':sessions', '0', device .. '/' .. id)
   call('HSET', key, unpack(flat))
-  local s = session_of(base, device, id, key, v)
-  s.reason = 'null'
-  regardless(make_current, base, device, id, live)
-  count(base, 'state:active', 1)
-  count(base, 'opened', 1)
-  if gone_by(s) then call('PEXPIREAT', key, text(gone_by(s))) end
+  local s = {base = base, device = device, id = id, key = key, state = 'active', rev = 1,
+    clocks = clocks_of(clocks), active = now_ms, created = now_ms, born = now_ms, since = now_ms,
+    warned = '0 0', chat = has_chat and 1 or 0, chats = {has_chat and 1 or nil},
+    last_chat = has_chat and 1 or 0, fenced = is_fenced == 'yes', links = links, reason = 'null'}
+  regardless(make_current, base, device, id, live_ones)
+  regardless(call, 'HSET', ledger, 'state:active', text(counted(seen[2], 1)), 'opened',
+    text(counted(seen[3], 1)))
+  local ends_at = gone_by(s)
+  if ends_at then call('PEXPIREAT', key, text(ends_at)) end
   announce(s, 'opened', now_ms)
   index(s)
-  enqueue_all(s)
+  if links ~= '' then enqueue_all(s) end
   return s, nil, flat
 end

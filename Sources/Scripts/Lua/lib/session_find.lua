@@ -1,6 +1,7 @@
 -- Which session is addressed: the current one stands in its device's line, and where that is
 -- corrupt the records say it.
 -- USES: batch, session_index
+-- RARELY: read_live
 -- GIVES: read_live, find_session, find_other
 
 -- A device's live sessions, newest first, and the newest of those, or else of all, as their records

@@ -1,6 +1,7 @@
 -- How a session is shown: its members as they are stored, of which a worker makes the record. A
 -- text costs Lua by its length, and Redis has one core for all workers.
 -- USES: batch, session_index, session_find
+-- RARELY: chats_of, chat_numbers, find_other, show
 -- GIVES: is_among, chats_of, survey, shown, record, find_members, show, show_again,
 --   has_revision
 

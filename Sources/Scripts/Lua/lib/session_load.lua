@@ -1,6 +1,7 @@
 -- How a session is read: the part that decides its state, or its whole record.
 -- USES: batch, numbers, session_index, session_find
--- GIVES: whole, session, load, members_of
+-- RARELY: corrupt, chat_numbers, find_other
+-- GIVES: whole, load, members_of
 
 -- A whole number that Lua can count by; nil if the text is none.
 local function whole(line)

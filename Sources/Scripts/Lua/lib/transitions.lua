@@ -1,5 +1,6 @@
 -- Transitions of a session from state to state: all of them go through this function.
 -- USES: batch, ledger, session_index, links, clocks, numbers, device_lines, device_current
+-- RARELY: transition, announce, numbers_of
 -- GIVES: index, transition, settle
 
 local EVENT = {active = 'resumed', paused = 'paused', abandoned = 'abandoned',
