@@ -175,7 +175,7 @@ struct PlantedBugTests {
   @Test func `each promise has a bug that breaks it`() {
     let bugs =
       Self.bugs + PlantedTurnBugTests.bugs + PlantedSessionBugTests.bugs
-      + PlantedGroupBugTests.bugs
+      + PlantedGroupBugTests.bugs + PlantedChangeBugTests.bugs
     // The order of turns has a test of its own.
     let rules = Set(bugs.map(\.rule)).union([.turnOutOfOrder])
     #expect(rules == Set(Violation.Rule.allCases))

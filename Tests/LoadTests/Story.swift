@@ -16,6 +16,8 @@ enum Sight {
   case delivery(LockEvent, Int64, Int64)
   case acknowledged(LockEvent, Int64)
   case groupVerdict(Int64)
+  case pushed(PushedChange, Int64)
+  case changesVerdict(Int64)
   case verdict(Int64)
 }
 
@@ -55,6 +57,11 @@ struct Story {
       case .acknowledged(let event, let atMs):
         check.acknowledged(event.id, nowNs: atMs * 1_000_000)
         violation = nil
+      case .pushed(let change, let atMs):
+        check.pushed(change, nowNs: atMs * 1_000_000)
+        violation = nil
+      case .changesVerdict(let atMs):
+        violation = check.changesVerdict(nowNs: atMs * 1_000_000)
       case .groupVerdict(let atMs): violation = check.groupVerdict(nowNs: atMs * 1_000_000)
       case .verdict(let atMs): violation = check.verdict(nowNs: atMs * 1_000_000)
       }

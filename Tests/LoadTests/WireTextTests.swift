@@ -57,6 +57,20 @@ struct WireTextTests {
     #expect(event?.kind == .turnAbandoned && event?.token == 77 && event?.agent == -1)
   }
 
+  @Test func `changes of chats are read`() {
+    let said = Array(
+      (#"EVENT {"type":"chat.said","device":"d","at":3,"session":"S","chat":1,"seq":4,"#
+        + #""messages":[{"seq":4,"at":9,"message":{"n":2}}]}"#).utf8)
+    #expect(
+      ReplyLine(said.span).chatChange(said.span)
+        == .said([Message(seq: 4, number: 2, atMs: 9)], isCut: false))
+    let unsaid = Array(
+      #"EVENT {"type":"chat.unsaid","device":"d","at":3,"session":"S","chat":1,"from":2,"to":5}"#
+        .utf8)
+    #expect(ReplyLine(unsaid.span).chatChange(unsaid.span) == .unsaid(2...5))
+    #expect(ReplyLine(unsaid.span).lockEvent(unsaid.span) == nil)
+  }
+
   @Test func `the requests of turns are written`() {
     var request = RequestText(device: "d", clocks: "idle=1ms", filler: [])
     let words = { (call: LoadCall) in String(decoding: request.line(call, 5), as: UTF8.self) }

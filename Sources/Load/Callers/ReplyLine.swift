@@ -27,6 +27,9 @@ struct ReplyLine {
   var idleAtMs: Int64 = 0
   var activeAtMs: Int64 = 0
   var chat: Int64 = 0
+  /// The first and the last message of `chat.unsaid`.
+  var from: Int64 = 0
+  var to: Int64 = 0
   var isRenewed = false
   var hasMore = false
   /// BUSY: how many wait.
@@ -111,6 +114,8 @@ struct ReplyLine {
       case (6, UInt8(ascii: "r")): reason = ReplyLine.inside(value)
       case (7, UInt8(ascii: "i")): idleAtMs = ReplyLine.number(line, value)
       case (9, UInt8(ascii: "a")): activeAtMs = ReplyLine.number(line, value)
+      case (4, UInt8(ascii: "f")): from = ReplyLine.number(line, value)
+      case (2, UInt8(ascii: "t")): to = ReplyLine.number(line, value)
       case (4, UInt8(ascii: "c")): chat = ReplyLine.number(line, value)
       case (8, UInt8(ascii: "s")) where line[value.lowerBound] == UInt8(ascii: "["):
         readSessions(line, value)
@@ -178,6 +183,15 @@ struct ReplyLine {
       session: kind.isOfSession ? session ?? "" : "",
       isIdle: kind.isOfSession && reason.map { ReplyLine.text(line, $0) } == "idle",
       device: device.map { ReplyLine.text(line, $0) } ?? "")
+  }
+
+  /// The change of a chat that was read; nil if it is none.
+  func chatChange(_ line: Span<UInt8>) -> PushedChange? {
+    switch type.map({ ReplyLine.text(line, $0) }) {
+    case "chat.said": .said(messages, isCut: hasMore)
+    case "chat.unsaid" where from > 0 && from <= to: .unsaid(from...to)
+    default: nil
+    }
   }
 
   // MARK: - Values

@@ -8,12 +8,15 @@ package struct CallHistory: Sendable {
     case ended(Int, LoadOutcome, Int64)
     case reported(LockEvent, Int64, byWatch: Bool)
     case delivered(String, Int64)
+    case pushed(PushedChange, Int64)
     case judged(Int64)
 
     var atNs: Int64 {
       switch self {
       case .began(_, let call): call.invokedNs
-      case .ended(_, _, let ns), .reported(_, let ns, _), .delivered(_, let ns), .judged(let ns): ns
+      case .ended(_, _, let ns), .reported(_, let ns, _), .delivered(_, let ns), .pushed(_, let ns),
+        .judged(let ns):
+        ns
       }
     }
   }
@@ -65,6 +68,10 @@ package struct CallHistory: Sendable {
         }
         return head + "at=\(event.atMs) agent=\(Agents.name(event.agent)) token=\(event.token) "
           + "held_ms=\(event.heldMs)"
+      case .pushed(.said(let messages, _), _):
+        return "\(time)  said  \(CallHistory.text(messages))"
+      case .pushed(.unsaid(let seqs), _):
+        return "\(time)  unsaid seq \(seqs.lowerBound) to \(seqs.upperBound)"
       case .delivered(let id, _): return "\(time)  group \(id)"
       case .judged: return "\(time)  the verdict: nothing more can come"
       }

@@ -44,6 +44,7 @@ package struct DeviceCheck: Sendable {
   /// When one was reported first.
   private(set) var latestEventNs: Int64 = 0
   var deliveries = GroupDeliveries()
+  var pushes = ChatPushes()
   private var nextID = 0
   var hasSession = false
   /// The session of the turns; nil until one has begun.
@@ -246,7 +247,9 @@ extension DeviceCheck {
       return staleAccepted(open, nowNs) ?? staleTurnAccepted(open, nowNs)
         ?? accepted(open, atMs: nil, triedNs, nowNs)
         ?? chat.said(call.message, seq, seqBefore: open.seqBefore, nowNs: nowNs)
-    case .messages(let messages): return read(messages, open, asOfNs: call.invokedNs, nowNs)
+    case .messages(let messages):
+      if call.last == 0 { pushes.readAll(messages, nowNs: nowNs) }
+      return read(messages, open, asOfNs: call.invokedNs, nowNs)
     case .began(let grant): return turnBegan(open, grant, triedNs, nowNs)
     case .joined(let turn, let seq): return joined(open, turn, seq, nowNs)
     case .ended(let seq, let left): return turnEnded(open, seq, left, nowNs)

@@ -225,6 +225,14 @@ package struct ShownSession: Sendable, Equatable {
   }
 }
 
+/// A change of a chat that was pushed to a subscriber.
+package enum PushedChange: Sendable, Equatable {
+  /// Messages were appended; of long ones the first are shown.
+  case said([Message], isCut: Bool)
+  /// The messages with these numbers were removed.
+  case unsaid(ClosedRange<Int64>)
+}
+
 /// An event about a lock, a turn or the state of a session.
 package struct LockEvent: Sendable, Equatable {
   package enum Kind: String, Sendable, CaseIterable {

@@ -133,6 +133,7 @@ package enum SummaryJSON {
       json.member("chats", counts.chats)
       json.member("over_quota", counts.overQuota)
       json.member("listed", counts.listed)
+      json.member("changes", counts.changes)
       json.member("delivered", counts.delivered)
       json.member("consumers_lost", counts.consumersLost)
       json.member("said", counts.said)

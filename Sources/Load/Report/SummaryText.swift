@@ -102,6 +102,7 @@ package enum SummaryText {
         + " (± \(NumberText.ms(result.clockErrorNs)))"
     }
     lines.append(abandoned)
+    lines.append("\(number(counts.changes)) changes of chats seen by a watching caller")
     if result.options.group != nil {
       lines.append(
         "group: \(number(counts.delivered)) events delivered, "

@@ -92,6 +92,26 @@ final class Auditor {
     known[number]?.check.acknowledged(id, nowNs: nowNs)
   }
 
+  func pushed(_ number: Int, _ change: PushedChange, nowNs: Int64) {
+    known[number]?.check.pushed(change, nowNs: nowNs)
+  }
+
+  /// Whether the changes of a conversation add up.
+  ///
+  /// It is broken if they do not for too long. Where some may be lost they are not waited for.
+  private func isPushed(_ conversation: Conversation, _ nowNs: Int64) -> Bool {
+    guard let watch = owner.watch, watch.changesSinceNs <= conversation.beganNs,
+      !conversation.check.addsUp
+    else { return true }
+    let sinceNs = nowNs - max(conversation.check.pushes.readNs, owner.lastTroubleNs)
+    if sinceNs > owner.options.patienceMs * 1_000_000,
+      let violation = conversation.check.changesVerdict(nowNs: nowNs)
+    {
+      owner.broken(violation, in: conversation)
+    }
+    return false
+  }
+
   /// Whether the group has got all events of a conversation.
   ///
   /// It is broken if they are missing for too long. After a consumer was lost they are not waited
@@ -229,7 +249,7 @@ final class Auditor {
         return
       }
     }
-    guard isDelivered(conversation, nowNs) else {
+    guard isDelivered(conversation, nowNs), isPushed(conversation, nowNs) else {
       lookAgain(conversation, nowNs)
       return
     }

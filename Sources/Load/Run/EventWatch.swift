@@ -10,6 +10,8 @@ protocol EventWatchOwner: AnyObject {
   func nextAddress() -> SocketAddress
   /// An event of some device; `watch` numbers the connection.
   func eventReported(_ event: LockEvent, watch: Int, nowNs: Int64)
+  /// A change of a chat of some device.
+  func chatChanged(_ device: String, _ change: PushedChange, nowNs: Int64)
   /// The watch has begun, or begun anew.
   func watching()
   func troubleSeen(_ nowNs: Int64)
@@ -34,6 +36,8 @@ final class EventWatch: CallerOwner {
   private(set) var number = 0
   /// From when on nothing was missed; nil while it does not watch.
   private(set) var sinceNs: Int64?
+  /// The same for changes, which can be lost while it watches; `.max` while it does not.
+  private(set) var changesSinceNs = Int64.max
 
   init(owner: any EventWatchOwner) {
     self.owner = owner
@@ -69,8 +73,9 @@ final class EventWatch: CallerOwner {
 
   private func ask() {
     state = .asking
-    let types = LockEvent.Kind.allCases.map(\.rawValue).joined(separator: ",")
-    connection?.send(Array("WATCH * types=\(types)\n".utf8))
+    let types = LockEvent.Kind.allCases.map(\.rawValue) + ["chat.said", "chat.unsaid"]
+    let line = "WATCH * changes=yes types=\(types.joined(separator: ","))\n"
+    connection?.send(Array(line.utf8))
   }
 
   func lineReceived(_ caller: Caller, _ line: Span<UInt8>) {
@@ -82,12 +87,17 @@ final class EventWatch: CallerOwner {
     case (_, .event):
       if let event = reply.lockEvent(line) {
         owner.eventReported(event, watch: number, nowNs: nowNs)
+      } else if let device = reply.device, let change = reply.chatChange(line) {
+        owner.chatChanged(ReplyLine.text(line, device), change, nowNs: nowNs)
+      } else if reply.type.map({ ReplyLine.text(line, $0) }) == "changes.lost" {
+        changesSinceNs = nowNs
       }
     case (.authenticating, .ok): ask()
     case (.asking, .ok):
       state = .watching
       number += 1
       sinceNs = nowNs
+      changesSinceNs = nowNs
       owner.watching()
     case (.watching, .ok): return
     case (.authenticating, _):
@@ -110,6 +120,7 @@ final class EventWatch: CallerOwner {
     connection?.retire()
     connection = nil
     sinceNs = nil
+    changesSinceNs = .max
     state = .waiting
     owner.troubleSeen(nowNs)
     timer?.set(afterMs: 100)

@@ -433,27 +433,33 @@ final class LoadRun: VisitOwner {
 
 extension LoadRun: EventWatchOwner, GroupConsumerOwner, AuditorOwner {
   func eventReported(_ event: LockEvent, watch: Int, nowNs: Int64) {
-    guard let number = number(event) else { return }
+    guard let number = number(event.device) else { return }
     auditor?.reported(number, event, watch: watch, nowNs: nowNs)
   }
 
   func eventDelivered(_ event: LockEvent, askedNs: Int64, nowNs: Int64) {
-    guard let number = number(event) else { return }
+    guard let number = number(event.device) else { return }
     counts.delivered += 1
     auditor?.delivered(
       number, event, askedNs: askedNs, isInOrder: counts.consumersLost == 0, nowNs: nowNs)
   }
 
   func eventAcknowledged(_ event: LockEvent, nowNs: Int64) {
-    if let number = number(event) { auditor?.acknowledged(number, event.id, nowNs: nowNs) }
+    if let number = number(event.device) { auditor?.acknowledged(number, event.id, nowNs: nowNs) }
   }
 
   func consumerLost(_ nowNs: Int64) { counts.consumersLost += 1 }
 
-  /// The number of the conversation that an event is about; nil if it is not one of this run.
-  private func number(_ event: LockEvent) -> Int? {
-    guard event.device.hasPrefix(devicePrefix) else { return nil }
-    return Int(event.device.dropFirst(devicePrefix.count))
+  func chatChanged(_ device: String, _ change: PushedChange, nowNs: Int64) {
+    guard let number = number(device) else { return }
+    counts.changes += 1
+    auditor?.pushed(number, change, nowNs: nowNs)
+  }
+
+  /// The number of the conversation of a device; nil if it is not one of this run.
+  private func number(_ device: String) -> Int? {
+    guard device.hasPrefix(devicePrefix) else { return nil }
+    return Int(device.dropFirst(devicePrefix.count))
   }
 
   func abandonmentReported(_ event: LockEvent, nowNs: Int64) {

@@ -41,6 +41,9 @@ package struct RunCounts: Sendable {
   package var listed = 0
   package var overQuota = 0
 
+  /// Changes of chats that were pushed.
+  package var changes = 0
+
   // MARK: The group
 
   package var delivered = 0
