@@ -12,6 +12,7 @@ struct Bench {
     usage: latchkey-bench TARGET HOST:PORT [option...]
            latchkey-bench lateness SOCKET HOST:PORT... [option...]
            latchkey-bench groups SOCKET HOST:PORT... [option...]
+           latchkey-bench changes HOST:PORT... [option...]
            latchkey-bench quiet HOST:PORT... [option...]
            latchkey-bench memory SOCKET HOST:PORT [--count N] [KIND...]
            latchkey-bench calls NAME=SOCKET,HOST:PORT... [option...] [VERB...]
@@ -55,6 +56,15 @@ struct Bench {
       --events N        how many (default 1000000)
       --devices N       of how many devices (default 20000)
       --ahead N         by how many the writers may be ahead of the reading group (default 10000)
+
+    changes: callers watch one device by the workers in turn, and another one says something to it;
+    shows how long after that its change is at those who watch, and the processor time for each
+    change that was sent.
+
+      --watchers N      how many (default 1000)
+      --count N         messages that are said (default 100)
+      --every-ms N      how often (default 100)
+      --pid NAME=PID    as above
 
     quiet: takes locks for a day by the workers, waits until all is quiet, and shows how much of
     a core processes use. Without locks no worker is needed.
@@ -156,6 +166,7 @@ struct Bench {
     case "groups":
       var run = try GroupsRun(GroupsOptions.parse(rest))
       print(try run.measure())
+    case "changes": print(try ChangesRun(ChangesOptions.parse(rest)).measure())
     case "quiet": print(try QuietRun(LatenessOptions.parse(rest, needsRedis: false)).measure())
     case "fill":
       let options = try LatenessOptions.parse(rest, needsRedis: false)
