@@ -26,8 +26,6 @@ extension EventSubscriptions {
 
   // MARK: Watching
 
-  private static let lostLine = Array("EVENT {\"type\":\"changes.lost\"}\n".utf8)
-
   private func push(_ change: DeviceChange, _ source: ChangeSource) {
     for watch in watchers.receivers(of: change, from: source)
     where server.maySee(watch.connection, change.device) && !overrun.contains(watch.connection) {

@@ -27,12 +27,15 @@ package final class EventSubscriptions: EventService {
   private var starts = GroupStarts()
   var transfers = PendingTransfers()
   var transferRetry: LoopTimer?
+  var catchUps: [UInt64: CatchUp] = [:]
+  var catchUpRetry: LoopTimer?
 
   /// Whether the worker is stopping: no request waits any more.
   private var isDraining = false
   private let drainLine: [UInt8]
 
   static let watchesPerConnectionMax = 100
+  static let lostLine = Array("EVENT {\"type\":\"changes.lost\"}\n".utf8)
 
   package init(_ server: any SubscriptionsOwner, index: Int) {
     self.server = server
@@ -41,6 +44,7 @@ package final class EventSubscriptions: EventService {
     drainLine = Array(event.utf8)
     timer = LoopTimer(server.loop) { [unowned self] in timerFired() }
     transferRetry = LoopTimer(server.loop) { [unowned self] in sendTransfers() }
+    catchUpRetry = LoopTimer(server.loop) { [unowned self] in retryCatchUps() }
   }
 
   /// The worker is draining: watching connections get the final event, and waits end.
@@ -105,6 +109,7 @@ extension EventSubscriptions {
   package func unwatch(_ connection: ConnectionID) {
     for watch in watchers.removeAll(of: connection) { releaseChanges(watch) }
     overrun.remove(connection)
+    if !catchUps.isEmpty { catchUps = catchUps.filter { watchers[$0.key] != nil } }
     publishNeed()
   }
 
@@ -152,18 +157,27 @@ extension EventSubscriptions {
     }
     guard let ticket = starting.removeValue(forKey: answer.watch) else { return }
     guard answer.tails != nil else {
-      if let watch = watchers.remove(answer.watch) { releaseChanges(watch) }
-      publishNeed()
+      endWatch(answer.watch)
       server.answer(
         ticket, RequestError(.unavailable, "the event log cannot be read now; nothing was done"))
       return
     }
+    if let after = watchers[answer.watch]?.after { return beginCatchUp(answer, ticket, after) }
     Array("OK\n".utf8).withUnsafeBufferPointer { server.answer(ticket, $0) }
     guard let begun = watchers.begun(answer) else { return }
     for event in begun.missed where server.maySee(begun.watch.connection, event.device) {
       server.push(begun.watch, event.line)
     }
-    if isDraining { server.push(begun.watch, drainLine) }
+    pushDrain(begun.watch)
+  }
+
+  /// A watch that begins while the worker drains ends at once.
+  func pushDrain(_ watch: Watch) { if isDraining { server.push(watch, drainLine) } }
+
+  /// Ends a watch that could not begin.
+  func endWatch(_ number: UInt64) {
+    if let watch = watchers.remove(number) { releaseChanges(watch) }
+    publishNeed()
   }
 
   /// Events have come, in the order of each log.
@@ -172,6 +186,7 @@ extension EventSubscriptions {
       for watch in watchers.receivers(of: event)
       where server.maySee(watch.connection, event.device) { server.push(watch, event.line) }
     }
+    if !catchUps.isEmpty { limitCatchUps() }
     guard !requests.isEmpty else { return }
     wake(requests.numbers(concerning: Set(events.map(\.device))))
   }
@@ -210,6 +225,7 @@ extension EventSubscriptions {
   /// All output of a connection, as far as it is known, is with the kernel.
   package func outputSent(_ connection: any Subscriber) {
     resumeChanges(connection.id)
+    if !catchUps.isEmpty { resumeCatchUps(connection.id) }
     beginReads(connection)
   }
 

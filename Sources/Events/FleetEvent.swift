@@ -25,9 +25,27 @@ package struct FleetEvent: Sendable {
     guard entry.count == 2, let id = StreamID(entry[0].text), FleetEvent.hasFields(entry[1]) else {
       return nil
     }
+    self.init(partition, id, entry[1][1].bytes, entry[1][3].bytes, entry[1][5].bytes)
+  }
+
+  /// The events of a page, as `events.lua` gives it: what is said of the page, and of each event
+  /// its id, type, device and other members.
+  static func all(inPage page: RedisReply) -> [FleetEvent] {
+    guard page.kind == .array, page.count > 3 else { return [] }
+    return stride(from: 3, to: page.count - 3, by: 4).compactMap { at in
+      EventID(page[at].text).map {
+        FleetEvent(
+          $0.partition, $0.entry, page[at + 1].bytes, page[at + 2].bytes, page[at + 3].bytes)
+      }
+    }
+  }
+
+  private init(
+    _ partition: Partition, _ id: StreamID, _ kind: UnsafeBufferPointer<UInt8>,
+    _ device: UnsafeBufferPointer<UInt8>, _ members: UnsafeBufferPointer<UInt8>
+  ) {
     self.partition = partition
     self.id = id
-    let (kind, device, members) = (entry[1][1].bytes, entry[1][3].bytes, entry[1][5].bytes)
     type = Array(kind)
     self.device = Array(device)
     (session, chat) = FleetEvent.place(kind, members)

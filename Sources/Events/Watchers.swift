@@ -1,7 +1,7 @@
 // Owns: the watches of a loop's clients, and which events and changes each is sent. A value,
 // without sockets; the shell in EventSubscriptions.swift performs it. Runs on the loop's thread.
 
-internal import SessionModel
+package import SessionModel
 package import Store
 
 /// One WATCH of one connection.
@@ -12,21 +12,26 @@ package struct Watch {
   package let types: Set<[UInt8]>?
   /// Whether it is also sent changes, which are in no log.
   package let wantsChanges: Bool
+  /// The event after which it begins; nil for the next one that happens.
+  package let after: EventID?
   /// Which of the connection's replies the WATCH's own is: events come after it.
   package let ticketSlot: UInt64
   /// Where the logs ended when it began; nil until Redis has said.
   fileprivate var start: TailAnswer?
-  /// The events that came before Redis had said.
+  /// Whether it is still being sent what the log had when it began.
+  fileprivate var isCatchingUp = false
+  /// The events that came before Redis had said, or while it catches up.
   fileprivate var early: [FleetEvent] = []
 
   package init(
     connection: ConnectionID, scope: WatchScope, types: Set<[UInt8]>?, wantsChanges: Bool,
-    ticketSlot: UInt64
+    after: EventID?, ticketSlot: UInt64
   ) {
     self.connection = connection
     self.scope = scope
     self.types = types
     self.wantsChanges = wantsChanges
+    self.after = after
     self.ticketSlot = ticketSlot
   }
 
@@ -35,7 +40,15 @@ package struct Watch {
     return event.id > start.tail(event.partition) && has(event)
   }
 
-  fileprivate func has(_ event: FleetEvent) -> Bool {
+  /// Whether the log had the event when the watch began.
+  func isBeforeStart(_ event: FleetEvent) -> Bool {
+    start.map { event.id <= $0.tail(event.partition) } ?? false
+  }
+
+  /// How many events are kept for it.
+  var keptEvents: Int { early.count }
+
+  func has(_ event: FleetEvent) -> Bool {
     types?.contains(event.type) ?? true && scope.has(session: event.session, chat: event.chat)
   }
 
@@ -101,6 +114,22 @@ struct Watchers {
     return (watch, missed)
   }
 
+  /// The same for a watch that is sent first what the logs have; nil if it has been ended.
+  mutating func catchesUp(_ answer: TailAnswer) -> Watch? {
+    watches[answer.watch]?.start = answer
+    watches[answer.watch]?.isCatchingUp = true
+    return watches[answer.watch]
+  }
+
+  /// A watch has been sent what the logs had; returns what came meanwhile.
+  mutating func caughtUp(_ number: UInt64) -> [FleetEvent] {
+    guard var watch = watches[number] else { return [] }
+    let missed = watch.early.filter { watch.wants($0) }
+    (watch.early, watch.isCatchingUp) = ([], false)
+    watches[number] = watch
+    return missed
+  }
+
   /// The watches to which the event is sent, each connection once.
   mutating func receivers(of event: FleetEvent) -> [Watch] {
     var seen: Set<ConnectionID> = []
@@ -109,7 +138,7 @@ struct Watchers {
     for numbers in [ofAll, byDevice[event.device] ?? []] {
       for number in numbers {
         guard let watch = watches[number] else { continue }
-        if watch.start == nil {
+        if watch.start == nil || watch.isCatchingUp {
           beginning.append(number)
         } else if watch.wants(event), seen.insert(watch.connection).inserted {
           found.append(watch)
@@ -119,7 +148,7 @@ struct Watchers {
     // A watch that has yet to begin keeps what its connection is not sent by another one; of
     // several such watches one keeps it.
     for number in beginning {
-      guard let watch = watches[number], watch.has(event),
+      guard let watch = watches[number], watch.has(event), !watch.isBeforeStart(event),
         seen.insert(watch.connection).inserted
       else { continue }
       watches[number]?.early.append(event)

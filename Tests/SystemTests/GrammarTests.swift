@@ -233,6 +233,9 @@ extension GrammarRow {
     GrammarRow(
       "WATCH", "changes", setup: open, "WATCH D", "changes=yes",
       probes: ["SAY D {\"n\":1}", "PAUSE D"], way: .watches),
+    GrammarRow(
+      "WATCH", "after", setup: open + ["PAUSE D", "EVENTS D"], "WATCH D", "after={E}",
+      probes: ["RESUME D"], way: .watches),
     GrammarRow("EVENTS", "after", setup: open + ["EVENTS D"], "EVENTS D", "after={E}"),
     GrammarRow("EVENTS", "limit", setup: open + open, "EVENTS D", "limit=1"),
     GrammarRow("EVENTS", "group", setup: open, "EVENTS *", "group=D"),

@@ -1,8 +1,8 @@
--- EVENTS device: the events of one device, oldest first. A page ends when it has grown large. An id
--- after the log's newest entry is of another log, and what it waits for would not come. Replies
--- with a line, or an array: `events`, how many entries were omitted because they are no events or
--- -1 if the log is corrupt, 1 if entries after the id may have been dropped else 0, and of each
--- event its id, type, device and other members.
+-- EVENTS device: the events of one device, or with `*` of all of the partition, oldest first. A
+-- page ends when it has grown large. An id after the log's newest entry is of another log, and what
+-- it waits for would not come. Replies with a line, or an array: `events`, how many entries were
+-- omitted because they are no events or -1 if the log is corrupt, 1 if entries after the id may
+-- have been dropped else 0, and of each event its id, type, device and other members.
 -- USES: batch, requests, event_entries, stream_ids
 -- KEYS: the base key of each request's partition
 -- ARGV: device, after (a stream id), limit
@@ -37,7 +37,7 @@ return each(function(base, device, after, limit)
     for _, entry in ipairs(chunk) do
       if not is_event(entry[2]) then
         page[2] = page[2] + 1
-      elseif entry[2][4] == device and found < limit and bytes < PAGE_BYTES then
+      elseif (device == '*' or entry[2][4] == device) and found < limit and bytes < PAGE_BYTES then
         local _, size = add_event(page, base, entry[1], entry[2])
         found, bytes = found + 1, bytes + size
       end

@@ -69,20 +69,6 @@ enum EventsVerb {
   }
 }
 
-/// A request for events.lua.
-struct EventsCall: ScriptCall {
-  static let script = Script.events
-  let device: ArgumentText
-  let after: ArgumentText
-  let limit: Int64
-
-  func write(to words: inout CommandBuffer) {
-    words.word(device)
-    words.word(after)
-    words.word(limit)
-  }
-}
-
 /// A request for read_group.lua.
 struct ReadGroupCall: ScriptCall {
   static let script = Script.readGroup

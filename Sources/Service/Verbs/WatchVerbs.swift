@@ -10,17 +10,18 @@ internal import Wire
 
 enum WatchVerb {
   static let verb = Verb(
-    name: "WATCH", rights: .read, words: [.addressOrAll], options: [.types, .changes],
+    name: "WATCH", rights: .read, words: [.addressOrAll], options: [.types, .changes, .after],
     summary:
       "Sends EVENT lines of a device, a session or a chat, or of all with *, as they happen.",
-    replies: ["OK", "NONE", "EVENT"]
+    replies: ["OK", "NONE", "STALE", "EVENT"]
   ) { (call) throws(RequestError) in
     let (caller, wantsChanges) = (call.caller.id, call.text(.changes) == "yes")
     let types = try call.watchedTypes(wantsChanges: wantsChanges)
+    let after = try after(call)
     let watch = { (scope: WatchScope, ticket: Ticket) in
       Watch(
         connection: caller, scope: scope, types: types, wantsChanges: wantsChanges,
-        ticketSlot: ticket.slot)
+        after: after, ticketSlot: ticket.slot)
     }
     let isAll = call.word(0).elementsEqual([UInt8(ascii: "*")])
     guard !isAll, call.address.session != nil else {
@@ -30,6 +31,19 @@ enum WatchVerb {
         watch(isAll ? .all : .part(device), call.ticket), call.ticket)
     }
     try resolve(call, watch)
+  }
+
+  /// The event after which it begins, of the log that is watched.
+  private static func after(_ call: borrowing Call) throws(RequestError) -> EventID? {
+    guard let bytes = call.option(.after) else { return nil }
+    let isAll = call.word(0).elementsEqual([UInt8(ascii: "*")])
+    guard let id = EventID(String(decoding: bytes, as: UTF8.self)),
+      isAll || id.partition == call.partition
+    else {
+      throw RequestError(
+        .badRequest, "after= is no id of an event" + (isAll ? "" : " of this device"))
+    }
+    return id
   }
 
   /// Begins the watch of a session or a chat, `current` being the one that it is now.

@@ -204,9 +204,9 @@ class Client(Verbs, Blocking):
 
         With `changes` also what is in no log, such as messages that are said: entries with an empty
         id. `{"type": "changes.lost"}` says that some may be missing: read anew what you follow.
-        It reconnects when a connection ends. For a device it goes on after the last event, or
-        begins after the event `after`. `{"type": "watch.lost"}` says that events may be missing
-        there. With `idle` the iteration ends when no event came for that long. Raises Refused."""
+        It reconnects when a connection ends, and goes on after the last event; it begins after the
+        event `after`. `{"type": "watch.lost"}` says that events may be missing there. With `idle`
+        the iteration ends when no event came for that long. Raises Refused."""
         from .following import watch
 
         return watch(self, device, types, after, idle, changes)

@@ -48,14 +48,13 @@ class Feed:
     ) -> None:
         """`after`: the id of the event to begin after, else with the next one that happens;
         `changes`: whether to give those too, which have no id."""
-        if isinstance(device, All) and after is not None:
-            raise ValueError("after= needs a device: there is no log of all devices in one order")
         self._device = device
         self._types = types.split(",") if isinstance(types, str) else types
         self._changes = changes or None
         self._last = after
         self._begins_after = after
         self._is_first = True
+        self._is_resumed = False
         self._is_caught_up = False
         self._seen: dict[str, None] = {}
         self._pushed: list[Event] = []
@@ -66,7 +65,10 @@ class Feed:
         self._pushed.clear()
         self._awaited.clear()
         self._is_caught_up = False
-        watch = verbs.watch(self._device, types=self._types, changes=self._changes)
+        # Of a device the log is read, which is less than the worker would send again.
+        after = self._last if isinstance(self._device, All) else None
+        self._is_resumed = after is not None
+        watch = verbs.watch(self._device, types=self._types, changes=self._changes, after=after)
         return self._send(watch)
 
     def quiet(self) -> bytes:
@@ -101,7 +103,7 @@ class Feed:
         request = self._awaited.popleft()
         if request.verb == "WATCH":
             request.result(reply)
-            return self._subscribed()
+            return self._subscribed(has_lost=bool(reply.body.get("lost")))
         if request.verb == "EVENTS":
             return self._page(request, reply)
         request.result(reply)
@@ -111,13 +113,14 @@ class Feed:
         self._awaited.append(request)
         return request.line()
 
-    def _subscribed(self) -> tuple[bytes, list[Event]]:
+    def _subscribed(self, *, has_lost: bool) -> tuple[bytes, list[Event]]:
         given: list[Event] = []
-        if self._changes and not self._is_first:
+        # A worker that resumes says so itself.
+        if self._changes and not self._is_first and not self._is_resumed:
             given = [self._lost(CHANGES_LOST)]
         if not isinstance(self._device, All):
             return self._send(verbs.events(self._device, after=self._last, limit=_PAGE)), given
-        if not self._is_first:
+        if has_lost or (not self._is_first and not self._is_resumed):
             given = [self._lost(), *given]
         self._is_first = False
         return b"", given + self._flush()

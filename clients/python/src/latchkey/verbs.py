@@ -1137,14 +1137,15 @@ def watch(
     *,
     types: str | Sequence[str] | None = None,
     changes: bool | None = None,
+    after: str | None = None,
 ) -> Request[None]:
     """Subscribes a connection to the events of a device, or of all with `ALL`.
 
-    With `changes` also to what is in no log."""
+    With `changes` also to what is in no log; `after` is the event after which to begin."""
     return Request(
         "WATCH",
         (_device(device),),
-        {"types": _words(types), "changes": _flag(changes)},
+        {"types": _words(types), "changes": _flag(changes), "after": _text(after)},
         read=results.nothing,
     )
 

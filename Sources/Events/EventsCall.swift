@@ -1,0 +1,26 @@
+// Owns: the request for a page of an event log, of which EVENTS and WATCH have need. A value; any
+// thread.
+
+package import RedisConnection
+package import Scripts
+
+/// A request for events.lua.
+package struct EventsCall: ScriptCall {
+  package static let script = Script.events
+  /// `*` for all devices of the partition.
+  let device: ArgumentText
+  let after: ArgumentText
+  let limit: Int64
+
+  package init(device: ArgumentText, after: ArgumentText, limit: Int64) {
+    self.device = device
+    self.after = after
+    self.limit = limit
+  }
+
+  package func write(to words: inout CommandBuffer) {
+    words.word(device)
+    words.word(after)
+    words.word(limit)
+  }
+}
