@@ -64,7 +64,7 @@ measure_verbs() {
   rm -f "$folder"/*.verbs
   start_redis verbs
   verbs_redis_pid=$redis_pid
-  start_worker verbs "redis://127.0.0.1:$redis_port" --max-sessions 10000
+  start_worker verbs "redis://127.0.0.1:$redis_port" --max-sessions 10000 --request-timeout 10s
   local -a callers=("$worker_address" --connections 500)
   load latchkey "${callers[@]}" --verb open --requests 0 >/dev/null
   load latchkey "${callers[@]}" --verb fill --messages 20 --requests 0 >/dev/null
@@ -94,7 +94,8 @@ measure_long_chats() {
   for ((round = 1; round <= rounds; round++)); do
     for length in 10 10000; do
       if [ "$round" = 1 ]; then
-        start_worker "chats-$length" "redis://127.0.0.1:$redis_port" --max-messages "$length"
+        start_worker "chats-$length" "redis://127.0.0.1:$redis_port" --max-messages "$length" \
+          --request-timeout 10s
         eval "worker_$length=\$worker_address worker_pid_$length=\$worker_pid"
       fi
       local address="worker_$length" pid="worker_pid_$length"
@@ -119,7 +120,7 @@ measure_documents() {
   rm -f "$folder"/*.verbs
   start_redis documents
   verbs_redis_pid=$redis_pid
-  start_worker documents "redis://127.0.0.1:$redis_port"
+  start_worker documents "redis://127.0.0.1:$redis_port" --request-timeout 10s
   for ((round = 1; round <= rounds; round++)); do
     for count in 10 10000; do
       local -a callers=("$worker_address" --connections 50 --devices 50 --prefix "documents-$count")
