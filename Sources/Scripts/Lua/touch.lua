@@ -1,6 +1,6 @@
 -- TOUCH: notes activity. A turn's starts its TTL again.
--- USES: batch, requests, session_index, session_find, numbers, session_changes, turn_records,
---   turn_messages, turn_begin
+-- USES: batch, activity, requests, session_index, session_find, numbers, session_changes,
+--   turn_records, turn_messages, turn_begin
 -- RARELY: idle_at, life_at, open_live, touch, turn_of_fence, running_turn, joined_seqs, go_on
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, token?, req?
@@ -28,6 +28,7 @@ local function quick(base, device, id, token)
     or life > 0 and born + life <= quiet then
     return nil
   end
+  if is_new_minute(active) then index_activity(base, device, found, now_ms) end
   call('HSET', key, 'active', now_text)
   return touched(idle > 0 and now_ms + idle, life > 0 and born + life)
 end
