@@ -44,6 +44,8 @@ private func words<Output>(
 private struct DocExample: Sendable, CustomTestStringConvertible {
   struct Step: Sendable {
     let line: Int
+    /// The name of the connection, before `>` or `<`; mostly empty.
+    let connection: String
     let isRequest: Bool
     let text: String
   }
@@ -61,14 +63,16 @@ private struct DocExample: Sendable, CustomTestStringConvertible {
     var steps: [Step] = []
     for (index, line) in page.lines.enumerated() {
       if let begun = start {
-        switch line.prefix(2) {
-        case "> ", "< ":
-          let text = String(line.dropFirst(2))
-          steps.append(Step(line: index + 1, isRequest: line.first == ">", text: text))
-        case "``":
+        if let match = line.wholeMatch(of: /([A-Z]?)([<>]) (.*)/) {
+          steps.append(
+            Step(
+              line: index + 1, connection: String(match.1), isRequest: match.2 == ">",
+              text: String(match.3)))
+        } else if line.hasPrefix("``") {
           examples.append(DocExample(page: path, line: begun, steps: steps))
           start = nil
-        default: throw Failure("\(path):\(index + 1): neither a request nor a reply: \(line)")
+        } else {
+          throw Failure("\(path):\(index + 1): neither a request nor a reply: \(line)")
         }
       } else if line == "```latchkey" {
         start = index + 1
@@ -142,55 +146,65 @@ private struct Placeholders {
   }
 }
 
-/// A connection on which an example is run.
+/// The connections on which an example is run.
 private struct DocsConversation {
-  let client: LineClient
-  private var placeholders = Placeholders()
-  private var replies: [String] = []
-  private var events: [String] = []
+  private struct Side {
+    let client: LineClient
+    var replies: [String] = []
+    var events: [String] = []
 
-  init(_ client: LineClient) { self.client = client }
-
-  mutating func run(_ example: DocExample) throws {
-    for step in example.steps {
-      if step.isRequest {
-        try client.sendLine(placeholders.filled(step.text))
-        continue
+    /// The next reply or the next event, whichever else comes before it.
+    mutating func next(isEvent: Bool) throws -> String {
+      while isEvent ? events.isEmpty : replies.isEmpty {
+        guard let line = try client.readLine() else { throw Failure("no more lines came") }
+        if line.hasPrefix("EVENT ") { events.append(line) } else { replies.append(line) }
       }
-      let line = try next(isEvent: step.text.hasPrefix("EVENT "))
-      let isMatch = try placeholders.match(line, step.text)
-      #expect(isMatch, "\(example.page):\(step.line)\nshown: \(step.text)\ngiven: \(line)")
-    }
-    let isOver = example.steps.last { $0.isRequest }?.text == "QUIT"
-    if isOver {
-      #expect(client.isClosed())
-    } else {
-      try client.sendLine("PING")
-      #expect(try next(isEvent: false) == "OK", "there are more replies than are shown")
-      #expect(events.isEmpty, "there are more events than are shown")
+      return isEvent ? events.removeFirst() : replies.removeFirst()
     }
   }
 
-  /// The next reply or the next event, whichever else comes before it.
-  private mutating func next(isEvent: Bool) throws -> String {
-    while isEvent ? events.isEmpty : replies.isEmpty {
-      guard let line = try client.readLine() else { throw Failure("no more lines came") }
-      if line.hasPrefix("EVENT ") { events.append(line) } else { replies.append(line) }
+  private var sides: [String: Side] = [:]
+  private var placeholders = Placeholders()
+
+  mutating func run(_ example: DocExample, _ connect: () throws -> LineClient) throws {
+    for name in Set(example.steps.map(\.connection)) {
+      sides[name] = try Side(client: connect())
     }
-    return isEvent ? events.removeFirst() : replies.removeFirst()
+    for step in example.steps {
+      if step.isRequest {
+        try sides[step.connection]?.client.sendLine(placeholders.filled(step.text))
+        continue
+      }
+      let isEvent = step.text.hasPrefix("EVENT ")
+      let line = try sides[step.connection]?.next(isEvent: isEvent) ?? ""
+      let isMatch = try placeholders.match(line, step.text)
+      #expect(isMatch, "\(example.page):\(step.line)\nshown: \(step.text)\ngiven: \(line)")
+    }
+    for (name, var side) in sides {
+      let last = example.steps.last { $0.isRequest && $0.connection == name }
+      if last?.text == "QUIT" {
+        #expect(side.client.isClosed())
+        continue
+      }
+      try side.client.sendLine("PING")
+      #expect(try side.next(isEvent: false) == "OK", "there are more replies than are shown")
+      #expect(side.events.isEmpty, "there are more events than are shown")
+    }
   }
 }
 
 // MARK: Tests
 
 extension SystemSuites {
-  @Suite(.lab(workers: [["--policy", "support:idle=5m"]])) struct Docs {
+  @Suite(.lab()) struct Docs {
     private static let replacing = [
       "proposal-editor", "workspace", "chat-sdk", "serverless-bot", "multi-user-agent",
     ].map { "docs/replacing/\($0).md" }
 
     private static let examples = Result {
-      try (["README.md", "docs/protocol.md"] + replacing).flatMap { try DocExample.all(on: $0) }
+      try (["README.md", "docs/protocol.md", "docs/turns.md"] + replacing).flatMap {
+        try DocExample.all(on: $0)
+      }
     }
 
     @Test func `there are examples, and none is empty`() throws {
@@ -219,8 +233,8 @@ extension SystemSuites {
       let lab = try Lab.current
       // Each block begins with nothing locked and no event in the log.
       try lab.redis.command("FLUSHALL")
-      var conversation = DocsConversation(try lab.connect())
-      try conversation.run(example)
+      var conversation = DocsConversation()
+      try conversation.run(example) { try lab.connect() }
     }
 
     @Test func `a different line is noticed, and placeholders keep their values`() throws {
