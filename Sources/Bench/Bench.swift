@@ -19,6 +19,9 @@ struct Bench {
            latchkey-bench fill HOST:PORT... [option...]
            latchkey-bench cycles TARGET HOST:PORT [option...]
            latchkey-bench attack KIND HOST:PORT [option...]
+           latchkey-bench messages WAY HOST:PORT [option...]
+           latchkey-bench hand-over HOST:PORT... [option...]
+           latchkey-bench waiting HOST:PORT... [option...]
            latchkey-bench echo HOST:PORT
 
     TARGET is latchkey (its line protocol), redis (a lock script, called directly or through a
@@ -104,6 +107,18 @@ struct Bench {
       --seconds N       for how long (default 3)
       --secret-file F   what hoard and large say AUTH with (default: they do not)
 
+    messages: callers who answer the messages of a conversation each. WAY is turn (TURN and DONE) or
+    six (LOCK, RECOVER, SAY, HISTORY, SAY, UNLOCK); the figures are for each message.
+
+    hand-over: two callers, each on a worker of its own if there are two, hand the turn of a device
+    to each other; shows how long that takes.
+
+    waiting: callers who wait for the turns of 50 devices; shows how much of a core processes use.
+
+      --connections N   callers (default 25)
+      --seconds N       how long to count (default 3)
+      --pid NAME=PID    as above
+
     echo: no load, but a server that answers every line as a LOCK is answered, and does nothing
     else; it prints where it listens, and serves until it is ended.
 
@@ -162,6 +177,13 @@ struct Bench {
         print(line)
         fflush(nil)
       }
+    case "messages":
+      guard let way = rest.first.flatMap({ MessageWay(rawValue: $0) }) else {
+        throw LoadFailure("messages are answered by turn or six")
+      }
+      print(try MessageRun(way, TurnsOptions.parse(Array(rest.dropFirst()))).measure().json)
+    case "hand-over": print(try HandOverRun(TurnsOptions.parse(rest)).measure())
+    case "waiting": print(try WaitingRun(TurnsOptions.parse(rest)).measure())
     case "memory": print(try MemoryRun(MemoryOptions.parse(rest)).measure())
     case "groups":
       var run = try GroupsRun(GroupsOptions.parse(rest))
