@@ -8,12 +8,13 @@ extension ReturnWordTests {
   /// The arguments of a TURN with a message; its session is S if it is new.
   private static func turn(
     _ policy: String = "enqueue", agent: String = "", token: String = "", links: String = "",
-    members: String = "", req: String = "", ticket: String = "", settle: String = "0"
+    members: String = "", req: String = "", ticket: String = "", waited: String = "0",
+    settle: String = "0"
   ) -> [String] {
     [
       "d", policy, agent, "1d", "60000", "20", "0 7 {\"a\":1}", "", ticket, "9000",
-      "0", settle, "S", "\"S\"", clocks, "no",
-      members, links, "", "", "", token, req,
+      waited, settle, "S", "\"S\"", clocks, "no",
+      members, links, "", token, req,
     ]
   }
 
@@ -28,7 +29,7 @@ extension ReturnWordTests {
   /// More fields than a session may have.
   private static let tooMany = (0..<129).map { "8 f:\"m\(100 + $0)\"1 1" }.joined()
 
-  static let turnWays: [Way] = beginning + settling + ending + drafting
+  static let turnWays: [Way] = beginning + retrying + settling + ending + drafting
 
   private static let beginning = [
     Way(script: .turn, request: turn(), word: "OK", names: shown),
@@ -56,6 +57,22 @@ extension ReturnWordTests {
       script: .turn,
       before: [Step(.turn, turn(req: "r f")), Step(.delete, "d", "S", "", "")],
       request: turn(req: "r f"), word: "NONE"),
+  ]
+
+  /// A request that waits, its retry elsewhere, and another request under its id.
+  private static let (first, retry, other) = ("w 0.1 r/aa", "v 0.1 r/aa", "v 0.2 r/bb")
+  private static let waits = begun + [Step(.turn, turn(ticket: first))]
+  private static let isGranted = waits + [Step(.done, done())]
+
+  private static let retrying = [
+    Way(script: .turn, before: waits, request: turn(ticket: retry), word: "WAIT"),
+    Way(script: .turn, before: waits, request: turn(ticket: other), word: "ERR"),
+    Way(script: .turn, before: isGranted, request: turn(ticket: other), word: "ERR"),
+    // A retry has the grant of the first ask; a first ask that comes late has no place any more.
+    Way(script: .turn, before: isGranted, request: turn(ticket: retry), word: "OK", names: shown),
+    Way(
+      script: .turn, before: waits + [Step(.turn, turn(ticket: retry))],
+      request: turn(ticket: first, waited: "9"), word: "BUSY", names: busy),
   ]
 
   private static let settles = [Step(.turn, turn("join", settle: "60000"))]

@@ -13,7 +13,7 @@ extension ReturnWordTests {
   private static func lock(
     _ agent: String, fresh: String = "", ticket: String = ""
   ) -> [String] {
-    ["d", agent, hour, "", fresh, ticket, "9000", ""]
+    ["d", agent, hour, "", fresh, ticket, "9000", "0", ""]
   }
 
   private static let (ofB, ofC) = ("w 0.1 - b -", "w 0.2 - c fresh")
@@ -36,7 +36,7 @@ extension ReturnWordTests {
     Way(
       script: .awaitLock, before: grant, request: lock("b", ticket: ofB), word: "OK",
       names: granted),
-    Way(script: .awaitLock, before: grant, request: lock("b"), word: "HELD", names: other),
+    Way(script: .awaitLock, before: grant, request: lock("b"), word: "OK", names: granted),
     Way(script: .awaitLock, before: grant, request: lock("c", ticket: ofC), word: "WAIT"),
   ]
 
@@ -66,15 +66,16 @@ extension ReturnWordTests {
   /// The other verbs while a grant waits for its worker.
   private static let others = [
     Way(
-      script: .lock, before: grant, request: ["d", "b", hour, "", ""], word: "HELD", names: other),
+      script: .lock, before: grant, request: ["d", "b", hour, "", ""], word: "OK", names: granted),
     Way(
-      script: .renew, before: grant, request: ["d", "b", hour, "1", ""], word: "HELD",
-      names: other),
-    Way(script: .unlock, before: grant, request: ["d", "b", "", ""], word: "HELD", names: other),
+      script: .lock, before: grant, request: ["d", "c", hour, "", ""], word: "HELD", names: other),
+    Way(script: .renew, before: grant, request: ["d", "b", hour, "1", ""], word: "NONE"),
+    Way(script: .unlock, before: grant, request: ["d", "b", "", ""], word: "NONE"),
     Way(
-      script: .handoff, before: grant, request: ["d", "b", "c", hour, "", "", "", ""], word: "HELD",
-      names: other),
-    Way(script: .clear, before: grant, request: ["d", ""], word: "NONE"),
+      script: .handoff, before: grant, request: ["d", "b", "c", hour, "", "", "", ""], word: "NONE"
+    ),
+    Way(
+      script: .clear, before: grant, request: ["d", ""], word: "OK", names: ["agent", "held_ms"]),
     Way(
       script: .seize, before: grant, request: ["d", "c", hour, ""], word: "OK",
       names: granted.union(["seized_from"])),

@@ -155,6 +155,42 @@ extension SystemSuites {
       #expect(try Grant(fresh.reply()).token > next.token)
     }
 
+    @Test func `a grant whose worker is late is no lock yet, but for callers of its agent`() throws
+    {
+      let lab = try lab()
+      defer { lab.stop() }
+      let (device, first) = (Lab.device(), try lab.connect())
+      let lock = try Grant(first.request("LOCK \(device) a"))
+      let late = try waiter(lab, 1, device, "b", " fresh=yes", waiting: 1)
+      let next = try waiter(lab, 2, device, "c", waiting: 2)
+      try lab.workers[1].freeze()
+      try unlock(lock, device, first)
+      expect(try first.request("LOCK \(device) d"), "HELD")
+      for line in ["UNLOCK \(device) b", "RENEW \(device) b token=7", "HANDOFF \(device) b d"] {
+        expect(try first.request(line), "NONE")
+      }
+      // Its agent has the lock with the number of the grant, and the late caller has it, too.
+      let shared = try Grant(first.request("LOCK \(device) b ttl=1m"))
+      #expect(shared.renewed)
+      lab.workers[1].thaw()
+      let granted = try Grant(late.reply())
+      #expect(granted.token == shared.token && !granted.renewed)
+      // The operator clears a grant: the next caller has the lock, and the late one waits on.
+      let again = try waiter(lab, 1, device, "e", waiting: 2)
+      let last = try waiter(lab, 0, device, "f", waiting: 3)
+      expect(try first.request("UNLOCK \(device) b"), "OK")
+      try lab.workers[1].freeze()
+      try unlock(Grant(next.reply()), device, next)
+      let cleared = try first.request("CLEAR \(device)")
+      #expect(cleared.raw == "OK {\"agent\":\"e\",\"held_ms\":0}")
+      let lastLock = try Grant(last.reply())
+      lab.workers[1].thaw()
+      try awaitWaiting(1, device, lab)
+      try unlock(lastLock, device, last)
+      #expect(try Grant(again.reply()).agent == "e")
+      #expect(try first.request("EVENTS \(device)").raw == "OK {\"events\":[]}")
+    }
+
     @Test func `a wait ends with HELD after its time`() throws {
       let lab = try lab()
       defer { lab.stop() }

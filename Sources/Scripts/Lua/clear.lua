@@ -12,7 +12,13 @@ return each(function(base, device)
     return 'OK {"agent":null,"held_ms":null,"damaged":["agent","held_ms"]}'
   end
   local record, holder, current, acquired, _, is_grant = live(base, device)
-  if not record or is_grant then return 'NONE' end
+  if not record then return 'NONE' end
+  if is_grant then
+    -- As if its worker did not answer: its caller waits on, and the next one is granted the lock.
+    expire_lock(base, device, record)
+    interrupt_turn(base, device)
+    return string.format('OK {"agent":"%s","held_ms":0}', holder)
+  end
   local held_ms = close(base, device, 'cleared', now_ms, acquired, current, holder)
   release_lock(base, device)
   interrupt_turn(base, device)

@@ -25,18 +25,19 @@ local function apply(t, messages, members, puts, drops, goes_on)
 end
 
 -- A reply with messages that were joined; they may be gone when it is shown again.
-local function given(t, seq, rev, trimmed, entries)
-  local members = '"seq":' .. seq .. ',"rev":' .. rev .. trimmed .. ',"turn":' .. t.turn
+local function given(t, seq, rev, rest, entries)
+  local members = '"seq":' .. seq .. ',"rev":' .. rev .. rest .. ',"turn":' .. t.turn
   return {'done', members, entries}, nil, bytes_of(entries)
 end
 
 local function given_again(base, device, kept)
-  local id, chat, turn, seq, rev, trimmed, seqs = string.match(kept,
+  local id, chat, turn, seq, rev, rest, seqs = string.match(kept,
     '^(%w+) (%d+) (%d+) (%w+) (%w+) ([^ ]*) ([%d ]+)$')
   if not id then return string.match(kept, '^OK {') and kept end
-  local entries = joined_entries(base .. ':session:' .. device .. '/' .. id .. '/' .. chat,
-    joined_seqs({joined = seqs}, 0))
-  return given({turn = turn}, seq, rev, trimmed, entries)
+  local s = load(base, device, id)
+  if not s or not chat_of(s, chat) then return 'NONE' end
+  local entries = joined_entries(log_of(s, chat), joined_seqs({joined = seqs}, 0))
+  return given({turn = turn}, seq, rev, rest, entries)
 end
 
 return each(function(base, device, turn, seen, is_last, messages, members, puts, drops)
@@ -61,13 +62,15 @@ return each(function(base, device, turn, seen, is_last, messages, members, puts,
   if #entries > 0 then
     call('HSET', turn_key(base, device), 'joined', table.concat(left, ' '))
     go_on(t)
+    if #left > 0 then trimmed = trimmed .. ',"more":true' end
     local reply, _, size = given(t, seq, rev, trimmed, entries)
     local kept = {t.session, text(t.chat), turn, seq, rev, trimmed,
       table.concat(waiting, ' ', 1, #waiting - #left)}
     return reply, table.concat(kept, ' '), size
   end
+  local unanswered = is_last ~= '' and joined_count(t, seen)
   end_turn(t, 'done')
   turn_grants.next(base, device)
-  local joined = is_last ~= '' and ',"joined":' .. #waiting or ''
+  local joined = is_last ~= '' and ',"joined":' .. unanswered or ''
   return 'OK {"seq":' .. seq .. ',"rev":' .. rev .. trimmed .. joined .. '}'
 end, given_again)

@@ -8,7 +8,8 @@
 return each(function(base, device, from, to, ttl, token, note, return_ttl)
   local record, holder, current, acquired, ends_at, is_grant = live(base, device)
   if not record then return 'NONE' end
-  if holder ~= from or is_grant then return held_by(holder, ends_at) end
+  if holder ~= from then return held_by(holder, ends_at) end
+  if is_grant then return 'NONE' end
   if token ~= '' and token ~= current then return stale(holder, ends_at) end
   local refusal = log_refusal(base, device)
   if refusal then return refusal end

@@ -7,9 +7,9 @@
 return each(function(base, device, ticket, is_gone)
   queue.leave(base, 'l', device, ticket)
   local record, holder, _, _, ends_at, is_grant = live(base, device)
-  if is_grant and lock_grants.is_of(base, device, ticket) then
+  if record and lock_grants.ticket_of(base, device, record) == ticket then
     if is_gone == '' then return 'MINE' end
-    release_lock(base, device)
+    if is_grant then release_lock(base, device) end
   end
   if is_gone ~= '' then return 'NONE' end
   local agent, sharing = string.match(ticket, '^%S+ %S+ %S+ (%S+) (%S+)$')

@@ -1,6 +1,7 @@
 -- The end of a caller's wait for a turn: its ticket leaves the queue. With `is_gone` a turn that
--- was granted to it goes to the next one; else MINE says that it was.
--- USES: requests, queue, turn_grants, turn_ends, turn_begin
+-- was granted to it goes to the next one, and one that settles waits for a retry alone; else MINE
+-- says that it was granted.
+-- USES: requests, queue, turn_grants, turn_settling, turn_ends, turn_shown
 -- KEYS: the base key of each request's partition
 -- ARGV: device, ticket, is_gone?
 -- RETURNS: BUSY, MINE
@@ -11,6 +12,8 @@ return each(function(base, device, ticket, is_gone)
     if is_gone == '' then return 'MINE' end
     end_turn(t, 'done')
     t = turn_grants.next(base, device)
+  elseif t and is_gone ~= '' then
+    turn_settling.leave(t, ticket)
   end
   return busy(t, ahead or queue.length(base, 't', device))
 end)

@@ -8,7 +8,8 @@ return each_record(15, function(base, device, seen, claimant, ttl, is_asked)
   local token, agent = string.match(claimant, '^(%d*) (.*)$')
   local record, holder, current, acquired, ends_at, is_grant = live(base, device, seen)
   if not record then return 'NONE' end
-  if holder ~= agent or is_grant then return held_by(holder, ends_at) end
+  if holder ~= agent then return held_by(holder, ends_at) end
+  if is_grant then return 'NONE' end
   if token ~= current then return stale(holder, ends_at) end
   ttl = extend(base, device, record, is_asked and ttl)
   return granted(agent, current, ttl, acquired, 'true}')

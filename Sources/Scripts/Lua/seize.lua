@@ -24,7 +24,7 @@ return each(function(base, device, agent, ttl)
   local record, holder, current, acquired, _, is_grant = live(base, device)
   local from = 'null'
   if is_grant then
-    lock_grants.put_back(base, device)
+    lock_grants.put_back(base, device, record)
   elseif record then
     from = '"' .. holder .. '"'
     if holder == agent then

@@ -1,20 +1,13 @@
 -- TURN: begins a turn of a device, in a session that is recovered or made for it, and says its
 -- message; or joins the message to the turn that runs.
 -- USES: batch, requests, session_choice, cleanup, session_changes, session_create, live_quota,
---   log_quota, messages, chat_records, chat_limits, chat_writes, queue, queue_entry,
---   turn_grants, turn_ends, turn_policies, turn_settling, turn_begin
+--   log_quota, messages, chat_records, chat_limits, chat_writes, queue, turn_grants, turn_ends,
+--   turn_policies, turn_settling, turn_begin, turn_shown
 -- KEYS: the base key of each request's partition
 -- ARGV: device, policy, agent?, lock_ttl, ttl_ms, last, messages? (each after whose it is),
 --   ignored? (JSON), ticket?, wait_ms, waited_ms, settle_ms, session, thread (JSON), clocks,
---   is_fenced?, members, links?, session_policy?, fleet?, reserved?, token?, req?
+--   is_fenced?, members, links?, reserved?, token?, req?
 -- RETURNS: OK, HELD, BUSY, NONE, STALE, ERR, MORE, WAIT, SETTLE
-
--- The reply to a request that cannot begin now: it waits if it has a ticket and time. The ticket of
--- one that only settles says whose turn that is.
-local function wait(t, ticket, wait_ms)
-  return ticket ~= '' and wait_ms ~= '0' and enter_queue(t.base, 't', t.device, ticket, wait_ms)
-    or busy(t, queue.length(t.base, 't', t.device))
-end
 
 -- Answers a request that begins no turn and waits no more: a turn that was granted to it goes to
 -- the next one. Not if it asks for reservations, and comes again.
@@ -30,15 +23,17 @@ local function answer(base, device, taken, ticket, reply)
 end
 
 return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messages, ignored, ticket,
-    wait_ms, waited_ms, settle_ms, session, thread, clocks, is_fenced, members, links,
-    session_policy, fleet, reserved, token)
+    wait_ms, waited_ms, settle_ms, session, thread, clocks, is_fenced, members, links, reserved,
+    token)
   messages = parts(messages)
   -- Callers wait where no turn runs only if its record was removed by other means.
   local t, taken = live_turn(base, device) or turn_grants.next(base, device), nil
-  if t and t.ticket ~= '' and t.ticket == ticket then t, taken = nil, t end
+  if t and t.ticket ~= '' and queue.is_same(ticket, t.ticket) then t, taken = nil, t end
   local refusal = lock_refusal(base, device, agent, token)
   if refusal then return answer(base, device, taken, ticket, refusal) end
-  if t and (policy == 'reject' or policy == 'enqueue') then return wait(t, ticket, wait_ms) end
+  if t and (policy == 'reject' or policy == 'enqueue') then
+    return wait_for_turn(t, ticket, wait_ms, waited_ms)
+  end
   -- A new one's own id is no thread to look for.
   local wanted = thread ~= '"' .. session .. '"' and thread or ''
   local s, how = choose(base, device, '', links, wanted)
@@ -49,15 +44,16 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
   refusal = (agent ~= '' or not joins) and log_refusal(base, device)
   if refusal then return answer(base, device, taken, ticket, refusal) end
   if joins then
-    local joined = join_turn(t, s, messages, agent, lock_ttl)
-    return joined and answer(base, device, nil, ticket, joined) or wait(t, ticket, wait_ms)
+    local joined = join_turn(t, s, messages, agent, lock_ttl, reserved)
+    return joined and answer(base, device, nil, ticket, joined)
+      or wait_for_turn(t, ticket, wait_ms, waited_ms)
   end
   if s then
-    refusal = #messages > 0 and s.chat > 0 and full_for(s, s.chat, #messages / 2)
-      or not_to_live(s, reserved, fleet)
+    refusal = not_to_live(s, reserved)
+      or #messages > 0 and s.chat > 0 and full_for(s, s.chat, #messages / 2)
   else
-    s, refusal = make(base, device, session, thread, clocks, is_fenced, members, links,
-      session_policy, fleet, reserved, '')
+    s, refusal = make(base, device, session, thread, clocks, is_fenced, members, links, reserved,
+      '')
   end
   if refusal then return answer(base, device, taken, ticket, refusal) end
   if t then replace_turn(t, policy) end

@@ -6,7 +6,8 @@
 return each(function(base, device, agent, token)
   local record, holder, current, _, ends_at, is_grant = live(base, device)
   if not record then return 'NONE' end
-  if holder ~= agent or is_grant then return held_by(holder, ends_at) end
+  if holder ~= agent then return held_by(holder, ends_at) end
+  if is_grant then return 'NONE' end
   if token ~= '' and token ~= current then return stale(holder, ends_at) end
   local _, held_ms = end_lock(base, device, record, 'released', now_ms)
   return string.format('OK {"held_ms":%.0f}', held_ms)

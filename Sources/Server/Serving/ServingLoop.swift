@@ -287,7 +287,10 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
 // MARK: Redis
 
 extension ServingLoop: StoreOwner {
-  func storeServes() { startListening() }
+  func storeServes() {
+    startListening()
+    waits.askAgain()
+  }
 
   func answered(_ batch: Batch, _ reply: RedisReply) -> Int {
     var replyBytes = 0

@@ -39,10 +39,11 @@ enum LockVerb {
     request.context.waits.begin(
       WaitingRequest(
         connection: call.caller.id, kind: .lock, device: device,
-        rest: "\(lock.req.ticketID) \(call.text(1)) \(isFresh ? "fresh" : "-")", waitMs: waitMs,
-        ask: { ticket, _, done in
+        rest: "\(lock.req.ticketRequest) \(call.text(1)) \(isFresh ? "fresh" : "-")",
+        waitMs: waitMs,
+        ask: { ticket, waitedMs, done in
           var lock = lock
-          (lock.ticket, lock.waitMs) = (ArgumentText(ticket), waitMs)
+          (lock.ticket, lock.waitMs, lock.waitedMs) = (ArgumentText(ticket), waitMs, waitedMs)
           request.store.call(ScriptQuery(lock, at: partition)) { outcome in
             request.context.note(partition, dueInMs: ttlMs)
             done(outcome)
@@ -74,6 +75,8 @@ struct AwaitLockCall: ScriptCall {
   /// The name under which it waits; nil if it does not.
   var ticket: ArgumentText?
   var waitMs: Int64 = 0
+  /// How long it has waited so far.
+  var waitedMs: Int64 = 0
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
@@ -84,6 +87,7 @@ struct AwaitLockCall: ScriptCall {
     words.word(isFresh)
     words.word(ticket)
     words.word(waitMs)
+    words.word(waitedMs)
     words.word(req)
   }
 }

@@ -11,15 +11,15 @@ internal import Wire
 enum TurnVerb {
   fileprivate static let ttlMsDefault: Int64 = 60_000
   fileprivate static let lastDefault: Int64 = 20
+  fileprivate static let settleMsMax: Int64 = 3_600_000
 
   static let verb = Verb(
     name: "TURN", rights: .write, words: [.device],
     options: [
       .agent, .token, .user, .policy, .wait, .settle, .ttl, .last, .name, .thread, .phase, .step,
-      .sessionPolicy,
     ]
-      + OptionName.clocks + [.expiresAt, .fenced, .chat, .req],
-    linkOption: "link", payload: .optionalAny, limits: JSONLimits(elements: Messages.limit),
+      + OptionName.clocks + [.fenced, .chat, .req],
+    payload: .optionalAny, limits: JSONLimits(elements: Messages.limit),
     summary: "Begins a turn: one function at a time works on the device's messages.",
     replies: ["OK", "HELD", "BUSY", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
@@ -47,7 +47,7 @@ enum TurnVerb {
     _ waitMs: Int64
   ) -> WaitingRequest {
     WaitingRequest(
-      connection: connection, kind: .turn, device: device, rest: turn.req.ticketID,
+      connection: connection, kind: .turn, device: device, rest: turn.req.ticketRequest,
       waitMs: waitMs,
       ask: { ticket, waitedMs, done in
         var ask = turn
@@ -70,12 +70,14 @@ enum TurnVerb {
   fileprivate static func check(
     _ call: borrowing Call, _ policy: TurnPolicy
   ) throws(RequestError) {
-    try call.refuseLinkedUsers()
     if policy == .join, call.payload == nil {
       throw RequestError(.badRequest, "policy=join needs a message to join: \(verb.usage)")
     }
     if policy == .reject, call.option(.wait) != nil {
       throw RequestError(.badRequest, "wait= does not go with policy=reject: \(verb.usage)")
+    }
+    if call.number(.settle) ?? 0 > settleMsMax {
+      throw RequestError(.badRequest, "settle= is 1h at most: \(verb.usage)")
     }
     if call.text(.chat) == "none" {
       throw RequestError(.badRequest, "chat=none: a turn needs a chat to say its messages in")
@@ -169,7 +171,7 @@ extension TurnCall {
       lockTtl: LockLength(ms: max(ttlMs, settleMsMax, lockMs)), ttlMs: ttlMs,
       last: call.number(.last) ?? TurnVerb.lastDefault, messages: messages.map { .owned($0) },
       ignored: NewSession.ignored(call), settleMs: settleMs,
-      new: try NewSession(call, user: user, Members(options: call)),
+      new: NewSession(call, user: user, Members(options: call)),
       token: call.number(.token), req: call.req)
   }
 }

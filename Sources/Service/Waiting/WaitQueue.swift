@@ -14,11 +14,12 @@ struct WaitingRequest {
   let connection: ConnectionID
   let kind: WaitKind
   let device: String
-  /// The rest of its ticket: the idempotency key without the fingerprint, which says whose place it
-  /// is, `-` without one; and of a LOCK the agent, and `fresh` or `-`.
+  /// The rest of its ticket: the idempotency key, which says whose place it is, `-` without one;
+  /// and of a LOCK the agent, and `fresh` or `-`.
   let rest: String
   let waitMs: Int64
-  /// Asks Redis, which puts the ticket into the queue if it is to wait.
+  /// Asks Redis, which puts the ticket into the queue if it is to wait; `waitedMs` is 0 when it is
+  /// asked for the first time, and never again.
   let ask: (_ ticket: String, _ waitedMs: Int64, _ done: @escaping (ScriptOutcome) -> Void) -> Void
   /// Asks Redis for the reply of a turn that settles, by what `SETTLE` said; with `isOver` without
   /// waiting for more.
@@ -57,6 +58,7 @@ package final class WaitQueue {
     let ticket: String
     let beganAtMs: Int64
     var wait = QueuedWait()
+    var hasAsked = false
     /// Of a turn that settles: what its reply names, and the moment at which it may be quiet.
     var begun = ""
     var quietAtMs: Int64?
@@ -86,6 +88,8 @@ package final class WaitQueue {
   private var numbers: [ConnectionID: Set<UInt64>] = [:]
   private var nextNumber: UInt64 = 0
   private var isDraining = false
+  /// Tickets that could not leave the queue because Redis was away.
+  private var unleft: [(kind: WaitKind, device: String, ticket: String)] = []
   /// Those of requests that have ended are passed over when their time has come.
   private var deadlines = Heap<Deadline>()
   private var timer: LoopTimer?
@@ -97,6 +101,11 @@ package final class WaitQueue {
 
   /// A grant that is not begun within so long goes to the next one.
   static let grantMs: Int64 = 1_000
+  /// A turn that settles waits so long for a retry when its caller is gone.
+  private static let retryMs: Int64 = 5_000
+  /// So many tickets are taken out when Redis is back; the others are declined when they are
+  /// granted.
+  private static let unleftMax = 10_000
 
   package init(
     _ loop: EventLoop, _ store: Store, workerID: String, index: Int,
@@ -153,14 +162,18 @@ package final class WaitQueue {
   /// What was granted has no caller, whose request has failed or was cut off: the next one gets it.
   private func decline(_ message: TicketMessage) {
     guard message.word == .granted else { return }
-    let query = leaving(
-      message.kind, message.device, "\(workerID) \(message.ticket)", isGone: true)
-    store.call(query) { _ in }
+    abandon(message.kind, message.device, "\(workerID) \(message.ticket)", dueInMs: 0)
   }
 
-  /// Messages may have been lost: each caller that waits asks again.
+  /// Messages may have been lost, or Redis may have lost its queues: each caller that waits asks
+  /// again, in the order in which they came.
   package func askAgain() {
-    for number in Array(entries.keys) { advance(number) { $0.mayBeGranted() } }
+    // Once more when the connection to Redis is back.
+    guard store.isReady else { return }
+    let left = unleft
+    unleft = []
+    for (kind, device, ticket) in left { abandon(kind, device, ticket, dueInMs: 0) }
+    for number in entries.keys.sorted() { advance(number) { $0.mayBeGranted() } }
   }
 
   /// A caller has closed its side: it may be gone, and would do nothing with a grant.
@@ -233,7 +246,7 @@ package final class WaitQueue {
     case .leave(let isGone): leave(number, isGone: isGone)
     case .settle: setDeadline(number)
     case .finish(let isOver): finish(number, isOver: isOver)
-    case .drop: end(number, .failed(WaitQueue.dropped))
+    case .drop: drop(number)
     case .answer: preconditionFailure("an answer without an outcome")
     }
   }
@@ -260,18 +273,30 @@ package final class WaitQueue {
 
   private func ask(_ number: UInt64) {
     guard let entry = entries[number] else { return }
-    entry.request.ask(entry.ticket, loop.nowMs - entry.beganAtMs) { [unowned self] outcome in
+    entries[number]?.hasAsked = true
+    let waitedMs = entry.hasAsked ? max(1, loop.nowMs - entry.beganAtMs) : 0
+    entry.request.ask(entry.ticket, waitedMs) { [unowned self] outcome in
       guard case .line(let line, _) = outcome else {
-        settle(number, outcome) { $0.failed() }
-        // It may have a ticket or a grant, which are of no use now.
-        if entry.request.waitMs > 0 { store.call(leaving(entry, isGone: true)) { _ in } }
-        return
+        return askFailed(number, entry, outcome)
       }
       guard !line.elementsEqual("WAIT".utf8) else {
         return settle(number, outcome) { $0.answered(.queued) }
       }
       received(number, line)
     }
+  }
+
+  /// A caller that waits already does so until Redis is back, if it was not asked.
+  private func askFailed(_ number: UInt64, _ entry: Entry, _ outcome: ScriptOutcome) {
+    if case .failed(let error) = outcome, error.code == .unavailable, !store.isReady,
+      entry.hasAsked
+    {
+      return settle(number, outcome) { $0.answered(.queued) }
+    }
+    settle(number, outcome) { $0.failed() }
+    // It may have a ticket or a grant, which are of no use now.
+    guard entry.request.waitMs > 0 else { return }
+    abandon(entry.request.kind, entry.request.device, entry.ticket, dueInMs: 0)
   }
 
   /// Redis has answered with the caller's reply, or with the time for which its turn settles.
@@ -305,11 +330,32 @@ package final class WaitQueue {
     store.call(leaving(entry, isGone: isGone)) { [unowned self] outcome in
       note(Partition(of: entry.request.device), WaitQueue.grantMs)
       guard case .line(let line, _) = outcome else {
+        keepUnleft(entry.request.kind, entry.request.device, entry.ticket)
         return settle(number, outcome) { $0.failed() }
       }
       let answer = line.elementsEqual("MINE".utf8) ? WaitAnswer.granted : .left
       settle(number, outcome) { $0.answered(answer) }
     }
+  }
+
+  /// The caller of a turn that settles is gone: its turn waits for a retry.
+  private func drop(_ number: UInt64) {
+    guard let entry = entries[number] else { return }
+    abandon(
+      entry.request.kind, entry.request.device, entry.ticket, dueInMs: WaitQueue.retryMs)
+    end(number, .failed(WaitQueue.dropped))
+  }
+
+  /// A ticket has no caller any more.
+  private func abandon(_ kind: WaitKind, _ device: String, _ ticket: String, dueInMs: Int64) {
+    store.call(leaving(kind, device, ticket, isGone: true)) { [unowned self] outcome in
+      if case .failed = outcome { keepUnleft(kind, device, ticket) }
+      if dueInMs > 0 { note(Partition(of: device), dueInMs) }
+    }
+  }
+
+  private func keepUnleft(_ kind: WaitKind, _ device: String, _ ticket: String) {
+    if unleft.count < WaitQueue.unleftMax { unleft.append((kind, device, ticket)) }
   }
 
   private func leaving(_ entry: Entry, isGone: Bool) -> ScriptQuery {
@@ -332,10 +378,11 @@ package final class WaitQueue {
 }
 
 extension ArgumentText? {
-  /// The id of a ticket: that of the idempotency key, before its fingerprint; `-` without one.
-  var ticketID: String {
+  /// The request of a ticket: the id of the idempotency key, `/` and the fingerprint; `-` without
+  /// one.
+  var ticketRequest: String {
     guard let text = self?.string, !text.isEmpty else { return "-" }
-    return String(text.prefix { $0 != " " })
+    return text.replacing(" ", with: "/", maxReplacements: 1)
   }
 }
 

@@ -35,11 +35,10 @@ enum ModelLimits {
   static let messages = 6
   static let fields = 16
   static let links = 3
-  static let flags =
-    [
-      "--max-sessions", "\(sessions)", "--max-chats", "\(chats)", "--max-messages", "\(messages)",
-      "--max-fields", "\(fields)", "--max-links", "\(links)", "--max-user-sessions", "10000",
-    ] + ModelPolicy.flags
+  static let flags = [
+    "--max-sessions", "\(sessions)", "--max-chats", "\(chats)", "--max-messages", "\(messages)",
+    "--max-fields", "\(fields)", "--max-links", "\(links)", "--max-user-sessions", "10000",
+  ]
 }
 
 /// A record as a reply shows it: values that common JSON readers refuse are part of the test.
@@ -67,8 +66,7 @@ struct ShownRecord {
 struct ModelSession {
   let id: String
   let device: String
-  var clocks: ModelClocks
-  var policy: String?
+  let clocks: ModelClocks
   var state = "active"
   var reason = "null"
   var rev = 1
@@ -137,8 +135,7 @@ struct ModelSession {
       .sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
     return "{\"session\":\"\(id)\",\"device\":\"\(device)\",\"state\":\"\(state)\""
       + ",\"reason\":\(reason),\"rev\":\(rev),\"name\":\(text("name")),\"thread\":\(thread)"
-      + ",\"phase\":\(text("phase")),\"step\":\(text("step"))"
-      + ",\"policy\":\(policy.map { "\"\($0)\"" } ?? "null")"
+      + ",\"phase\":\(text("phase")),\"step\":\(text("step")),\"policy\":null"
       + ",\"fenced\":\(isFenced),\"created_at\":\(created ?? -1),\"updated_at\":U"
       + ",\"active_at\":\(active ?? -1),\"idle_at\":\(time(active, clocks.idle, state == "active"))"
       + ",\"abandon_at\":\(time(active, clocks.abandon, isLive))"
@@ -221,8 +218,7 @@ struct ModelRequest {
   /// The options of RECOVER that an existing session ignores.
   var ignoredOptions: [String] {
     let names = [
-      "name", "phase", "step", "policy", "idle", "abandon", "archive", "life", "keep", "warn",
-      "fenced",
+      "name", "phase", "step", "idle", "abandon", "archive", "life", "keep", "warn", "fenced",
       "chat",
     ]
     return (names.filter { option($0) != nil } + (members == nil ? [] : ["payload"]))

@@ -222,14 +222,94 @@ extension SystemSuites {
       let first = try lab.connect()
       let turn = try BegunTurn(first.request("TURN \(device)"))
       let frozen = try waiter(lab, 1, device, " {\"t\":\"a\"}", waiting: 1)
-      let next = try waiter(lab, 2, device, " {\"t\":\"b\"}", waiting: 2)
+      let retried = try waiter(lab, 1, device, " req=c {\"t\":\"c\"}", waiting: 2)
+      let next = try waiter(lab, 2, device, " {\"t\":\"b\"}", waiting: 3)
       try lab.workers[1].freeze()
       try done(turn, device, first)
       let second = try BegunTurn(next.reply())
+      let retry = try waiter(lab, 0, device, " req=c {\"t\":\"c\"}", waiting: 1)
       lab.workers[1].thaw()
-      try awaitWaiting(1, device, lab)
+      // The late worker does not throw the retry out of its place.
+      expect(try retried.reply(), "BUSY")
+      try awaitWaiting(2, device, lab)
       try done(second, device, next)
-      #expect(try BegunTurn(frozen.reply()).texts.last == "a")
+      let third = try BegunTurn(frozen.reply())
+      #expect(try third.texts.last == "a")
+      try done(third, device, frozen)
+      #expect(try BegunTurn(retry.reply()).texts.last == "c")
+    }
+
+    @Test func `another request under the id of one that waits is a conflict, and takes no place`()
+      throws
+    {
+      let lab = try lab()
+      defer { lab.stop() }
+      let (device, first) = (Lab.device(), try lab.connect())
+      let turn = try BegunTurn(first.request("TURN \(device)"))
+      expect(try first.request("LOCK \(device) a"), "OK")
+      let old = try waiter(lab, 0, device, " req=r {\"t\":\"a\"}", waiting: 1)
+      let locking = try lab.connect(1)
+      try locking.sendLine("LOCK \(device) b wait=30s req=l")
+      try eventually("it waits") { try first.request("HOLDER \(device)").int("waiting") == 1 }
+      let other = try lab.connect(2)
+      expect(try other.request("TURN \(device) wait=30s req=r {\"t\":\"b\"}"), "ERR", "conflict")
+      expect(try other.request("LOCK \(device) c wait=30s req=l"), "ERR", "conflict")
+      try awaitWaiting(1, device, lab)
+      try done(turn, device, first)
+      #expect(try BegunTurn(old.reply()).texts == ["answer", "a"])
+      expect(try first.request("UNLOCK \(device) a"), "OK")
+      #expect(try Grant(locking.reply()).agent == "b")
+    }
+
+    @Test(arguments: [false, true])
+    func `callers wait on when Redis comes again, in their order`(isDurable: Bool) throws {
+      let lab = try Lab(
+        isDurable ? .durable : .init(), workers: [["--threads", "1"], ["--threads", "1"]])
+      defer { lab.stop() }
+      let (device, first) = (Lab.device(), try lab.connect())
+      let turn = try BegunTurn(first.request("TURN \(device)"))
+      // More than ten, and from worker to worker: neither texts nor workers give the order.
+      let waiters = try (0..<12).map {
+        try waiter(lab, $0 % 2, device, " {\"t\":\"\($0)\"}", waiting: $0 + 1)
+      }
+      let refused = try lab.connect(1)
+      try refused.sendLine("TURN \(device) wait=300ms {\"t\":\"refused\"}")
+      try awaitWaiting(13, device, lab)
+      lab.redis.kill()
+      expect(try refused.reply(), "ERR", "unavailable")
+      let began = ContinuousClock.now
+      try lab.redis.start()
+      if isDurable {
+        // The place of the caller that was refused meanwhile is free again.
+        try eventually("12 callers wait") {
+          let busy = try first.request("TURN \(device) policy=reject")
+          return try busy.word == "BUSY" && busy.int("ahead") == 12
+        }
+        try done(turn, device, first)
+      }
+      // Without its data, Redis gives the turn to the first caller of the first worker back.
+      var order = Array(0..<12)
+      if !isDurable {
+        let (index, began) = try eventually("one has the turn") {
+          for index in 0..<2 {
+            guard let line = try waiters[index].readLine(within: .milliseconds(20)) else {
+              continue
+            }
+            return (index, try BegunTurn(Reply(raw: line)))
+          }
+          return nil
+        }
+        order.remove(at: index)
+        // The other worker's callers are in the queue again.
+        try awaitWaiting(11, device, lab)
+        try done(began, device, waiters[index])
+      }
+      for index in order {
+        let next = try BegunTurn(waiters[index].reply(within: .seconds(10)))
+        #expect(try next.texts.last == "\(index)")
+        try done(next, device, waiters[index])
+      }
+      #expect(elapsedMs(since: began) < 10_000)
     }
 
     @Test func `a turn that is abandoned or interrupted gives way to who waits`() throws {

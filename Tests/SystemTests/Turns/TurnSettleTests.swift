@@ -173,30 +173,50 @@ extension SystemSuites {
   }
 
   @Suite struct TurnsThatSettleInWorkers {
-    @Test func `a draining worker answers at once, and a killed one leaves an abandoned turn`()
+    @Test
+    func `a draining worker answers at once; without its caller a turn is abandoned soon after`()
       throws
     {
       let lab = try Lab(workers: [[], [], []])
       defer { lab.stop() }
       let client = try lab.connect()
-      let (drained, killed) = (Lab.device(), Lab.device())
-      let first = try lab.connect(1)
-      try first.sendLine("TURN \(drained) policy=join settle=1h {\"t\":\"one\"}")
-      let lost = try lab.connect(2)
-      try lost.sendLine("TURN \(killed) policy=join settle=1s {\"t\":\"one\"}")
-      try eventually("both have begun") {
-        try [drained, killed].allSatisfy { device in
+      // However long a turn settles, its caller or its caller's worker is missed.
+      let names = ["drained", "killed", "closed", "reset"]
+      let devices = names.map { Lab.device($0) }
+      let callers = try zip([1, 2, 1, 0], devices).map { worker, device in
+        let caller = try lab.connect(worker)
+        try caller.sendLine("TURN \(device) policy=join settle=1h {\"t\":\"one\"}")
+        return caller
+      }
+      try eventually("all have begun") {
+        try devices.allSatisfy { device in
           let history = try client.request("HISTORY \(device)")
           return try history.isOK && TurnTexts.of(history.json()).count == 1
         }
       }
+      let began = ContinuousClock.now
       lab.workers[2].kill()
+      callers[2].socket.close()
+      callers[3].socket.reset()
+      let waiting = try devices.dropFirst().map { device in
+        let client = try lab.connect()
+        try client.sendLine("TURN \(device) wait=20s {\"t\":\"two\"}")
+        return client
+      }
       lab.workers[1].signal(SIGTERM)
-      #expect(try BegunTurn(first.reply()).texts == ["one"])
-      let waiting = try lab.connect()
-      try waiting.sendLine("TURN \(killed) wait=20s {\"t\":\"three\"}")
-      #expect(try BegunTurn(waiting.reply(within: .seconds(15))).texts == ["one", "three"])
-      #expect(try client.request("EVENTS \(killed)").raw.contains("turn.abandoned"))
+      #expect(try BegunTurn(callers[0].reply()).texts == ["one"])
+      for (device, client) in zip(devices.dropFirst(), waiting) {
+        #expect(try BegunTurn(client.reply(within: .seconds(15))).texts == ["one", "two"])
+        #expect(try client.request("EVENTS \(device)").raw.contains("turn.abandoned"))
+      }
+      #expect(elapsedMs(since: began) < 11_000)
+    }
+
+    @Test func `settle= is an hour at most`() throws {
+      let lab = try Lab(workers: [[]])
+      defer { lab.stop() }
+      expectBadRequest(
+        try lab.connect().request("TURN \(Lab.device()) settle=3601s"), naming: "settle=")
     }
   }
 }

@@ -110,6 +110,12 @@ extension SystemSuites {
       let turn = try turn(device, " agent=a ttl=30s", client)
       #expect(try turn.reply.int("token") == lock.token)
       #expect(try client.request("HOLDER \(device)").int("ttl_ms") > 25_000)
+      // Not even its own agent makes it shorter than the turn.
+      let renew = "RENEW \(device) a token=\(lock.token)"
+      for line in ["LOCK \(device) a ttl=2s", "\(renew) ttl=2s", renew] {
+        #expect(25_000...30_000 ~= (try client.request(line).int("ttl_ms")), "\(line)")
+        #expect(try client.request("HOLDER \(device)").int("ttl_ms") > 25_000)
+      }
       expect(try client.request("TURN \(device) agent=b"), "HELD")
       expect(try client.request("DONE \(device) turn=\(turn.number)"), "OK")
       expect(try client.request("TURN \(device) agent=b"), "HELD")
@@ -177,6 +183,61 @@ extension SystemSuites {
       expect(try client.request("CLOSE \(device)"), "OK")
       expect(try client.request("TURN \(device) thread=t1 policy=join {\"t\":\"three\"}"), "BUSY")
       expect(try client.request("DONE \(device) turn=\(first.number) last=yes"), "OK")
+    }
+
+    @Test func `a message that joins makes a paused or abandoned session active, as a turn would`()
+      throws
+    {
+      let (client, device) = (try client(), Lab.device())
+      let first = try turn(device, " abandon=200ms idle=0 {\"t\":\"one\"}", client)
+      for state in ["paused", "abandoned"] {
+        if state == "paused" { expect(try client.request("PAUSE \(device)"), "OK") }
+        try eventually(state) { try client.request("GET \(device)").string("state") == state }
+        let joined = try client.request("TURN \(device) policy=join {\"t\":\"two\"}")
+        #expect(try joined.int("joined") == first.number)
+        #expect(try client.request("GET \(device)").string("state") == "active")
+      }
+      #expect(try events(device, "session.recovered", client).count == 2)
+    }
+
+    @Test func `messages that are removed wait for no turn`() throws {
+      let (client, device) = (try client(), Lab.device())
+      let first = try turn(device, " {\"t\":\"one\"}", client)
+      let messages = (2...9).map { "{\"t\":\"\($0)\"}" }.joined(separator: ",")
+      expect(try client.request("TURN \(device) policy=join [\(messages)]"), "OK")
+      func joined() throws -> Int {
+        try client.request("TOUCH \(device) turn=\(first.number)").int("joined")
+      }
+      #expect(try joined() == 8)
+      for (line, left) in [
+        ("POP <d>", 7), ("FORGET <d> seq=4", 6), ("FORGET <d> seq=2", 5), ("FORGET <d> seq=7", 4),
+        ("FORGET <d> after=6", 3),
+      ] {
+        expect(try client.request(line.replacing("<d>", with: device)), "OK")
+        #expect(try joined() == left, "\(line)")
+      }
+      let done = try client.request("DONE \(device) turn=\(first.number) seen=3 last=yes")
+      #expect(try done.int("joined") == 2)
+    }
+
+    @Test func `more than 1 MiB of joined messages are given in parts`() throws {
+      let (client, device) = (try client(), Lab.device())
+      let first = try turn(device, " {\"t\":\"one\"}", client)
+      let long = String(repeating: "x", count: 250_000)
+      for n in 0..<5 {
+        expect(
+          try client.request("TURN \(device) policy=join {\"t\":\"\(n)\",\"x\":\"\(long)\"}"), "OK")
+      }
+      let line = "DONE \(device) turn=\(first.number)"
+      let part = try client.request("\(line) req=d")
+      #expect(try TurnTexts.of(part.json()) == ["0", "1", "2", "3"])
+      #expect(part.shows("more", as: "true"))
+      #expect(try client.request("\(line) req=d").raw == part.raw)
+      let rest = try client.request(line)
+      #expect(try TurnTexts.of(rest.json()) == ["4"] && !rest.raw.contains("more"))
+      // What a kept reply names may be gone.
+      expect(try client.request("DELETE \(device)"), "OK")
+      expect(try client.request("\(line) req=d"), "NONE")
     }
 
     @Test func `an interrupted turn's writes are STALE, and its messages stay`() throws {
@@ -336,6 +397,9 @@ extension SystemSuites {
       let turn = try turn(device, " ttl=300ms agent=a {\"t\":\"one\"}", client)
       expect(try client.request("SAY \(device) {\"t\":\"other\"}"), "OK")
       expect(try client.request("SAY \(device) turn=\(turn.number) {\"t\":\"two\"}"), "OK")
+      expect(
+        try client.request("SAY \(device)/current/@log turn=\(turn.number) [{\"t\":1},{\"t\":2}]"),
+        "OK")
       let began = ContinuousClock.now
       let event = try eventually("turn.abandoned") {
         try events(device, "turn.abandoned", client).first
@@ -345,6 +409,10 @@ extension SystemSuites {
       #expect(event["session"]?.string == (try turn.reply.string("session")))
       #expect(event["chat"]?.int == 1)
       #expect(event["seqs"] == .array([.int(2), .int(4)]))
+      guard case .array(let also)? = event["also"] else { throw Failure("only one chat") }
+      #expect(also.count == 1 && also[0]["chat"]?.int == 2)
+      #expect(also[0]["session"] == event["session"])
+      #expect(also[0]["seqs"] == .array([.int(1), .int(2)]))
       expect(try client.request("DONE \(device) turn=\(turn.number)"), "STALE")
       let next = try self.turn(device, " agent=a", client)
       #expect(next.number > turn.number)

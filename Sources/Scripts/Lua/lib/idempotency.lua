@@ -1,6 +1,10 @@
 -- How a change is made at most once per idempotency key.
 -- USES: batch
--- GIVES: keep_reply, once
+-- GIVES: OTHER_REQUEST, keep_reply, once
+
+-- The refusal of a key that has another request.
+local OTHER_REQUEST = 'conflict req= was used for another request on this device; a request needs '
+  .. 'an id of its own'
 
 -- The key of a kept reply, and the fingerprint of its request.
 local function kept_at(base, device, req)
@@ -29,8 +33,7 @@ local function once(base, device, req, show, operate, ...)
     local first, kept = string.match(line, '^(%S*) (.+)$')
     if not first then return {'kept', key, ''}, nil, 0 end
     if first ~= fingerprint then
-      return 'ERR conflict req= was used for another request on this device; a request needs an id '
-        .. 'of its own'
+      return 'ERR ' .. OTHER_REQUEST
     end
     local reply, _, size
     if show then reply, _, size = show(base, device, kept) end

@@ -1,5 +1,5 @@
 -- The deadlines of locks, and the TTLs that they come from.
--- USES: batch, lock_records
+-- USES: batch, lock_records, turn_records
 -- GIVES: watch_lock, ttl_in, ms_of, is_ahead, extend
 
 -- Sets the times at which a lock is reaped: its entry in the index, and the key whose end Redis
@@ -29,13 +29,18 @@ end
 
 -- Starts the holder's TTL again: a new deadline in the record, by the TTL that is asked for or, if
 -- none is, the record's own. The index and the native TTL are written only if the deadline comes
--- nearer: a reaper that comes too early sets both to what it finds. Returns the TTL.
+-- nearer: a reaper that comes too early sets both to what it finds. It comes no nearer than that of
+-- a turn of the agent. Returns the TTL.
 local function extend(base, device, record, asked)
   local ends_at, token, agent, acquired, ttl, mark = read_record(record)
   ttl = asked or ttl
   local ms = ms_of(ttl) or corrupt_lock(base, device)
   local deadline = text(now_ms + ms)
   if deadline < ends_at and not is_plausible() then deadline = ends_at end
+  local t = deadline < ends_at and fetch_turn(base, device)
+  if t and t.agent == agent and t.ends_at > now_ms + ms then
+    ttl, deadline = text(t.ends_at - now_ms), text(t.ends_at)
+  end
   local extended = make_record(deadline, token, agent, acquired, ttl, mark)
   call('SET', record_key(base, device), extended)
   if deadline < ends_at then watch_lock(base, device, deadline) end

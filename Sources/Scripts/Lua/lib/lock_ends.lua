@@ -32,6 +32,6 @@ local function expire_lock(base, device, record)
   if mark ~= '*' then
     return (end_lock(base, device, record, 'abandoned', tonumber(ends_at)))
   end
-  lock_grants.pass_over(base, device)
+  lock_grants.pass_over(base, device, record)
   return release_lock(base, device)
 end

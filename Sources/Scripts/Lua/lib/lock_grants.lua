@@ -1,7 +1,9 @@
 -- How a lock is granted to a caller that waits: the step that frees the lock writes a record of a
 -- second for the first ticket, and the ticket's worker acquires the lock in a step of its own. Such
 -- a ticket has two words more than a turn's: the agent, and `fresh` for a caller that shares no
--- lock with others of its agent, or `-`. `ticket:<device>` has the ticket's score and the ticket.
+-- lock with others of its agent, or `-`. `ticket:<device>` has the ticket's score, the token of the
+-- grant and the ticket. Another caller of the agent may begin the lock before; the ticket's has it
+-- all the same when it comes.
 -- USES: batch, changes, ledger, tokens, lock_records, lock_deadlines, queue,
 --   queue_entry
 -- GIVES: lock_grants
@@ -32,7 +34,8 @@ local function grant_lock(base, device)
   local token, ends_at = next_token(attempt('HMGET', ledger, 'token')[1]), text(now_ms + ms)
   local record = make_record(ends_at, token, agent, now_text, GRANT_TTL, '*')
   call('SET', record_key(base, device), record)
-  call('SET', ticket_key(base, device), score .. ' ' .. ticket, 'PX', text(ms * 10))
+  call('SET', ticket_key(base, device), score .. ' ' .. token .. ' ' .. ticket, 'PX',
+    text(ms * 10))
   queue.take(base, 'l', device, ticket)
   regardless(call, 'HSET', ledger, 'token', token)
   watch_lock(base, device, ends_at)
@@ -40,42 +43,51 @@ local function grant_lock(base, device)
   return record
 end
 
--- Takes the ticket of a grant, and its score; nil if it is gone.
-local function take_ticket(base, device)
-  local score, ticket = string.match(fetch(ticket_key(base, device)) or '', '^(%d+) (.+)$')
+-- The ticket to which the lock of a record was granted, if it has not come yet, and its score; or
+-- nil.
+local function ticket_of(base, device, record)
+  local score, token, ticket = string.match(fetch(ticket_key(base, device)) or '',
+    '^(%d+) (%d+) (.+)$')
+  if token and token == cut(record, 15, 30) then return ticket, score end
+end
+
+-- Whether the lock of a record was granted to this ticket, or an earlier one of its request.
+local function is_of(base, device, record, ticket)
+  local other = ticket ~= '' and ticket_of(base, device, record)
+  return other and queue.is_same(ticket, other)
+end
+
+-- Takes the ticket of a grant as above.
+local function take_ticket(base, device, record)
+  local ticket, score = ticket_of(base, device, record)
   call('DEL', ticket_key(base, device))
   return ticket, score
 end
 
--- Whether a grant is this ticket's.
-local function is_of(base, device, ticket)
-  local _, other = string.match(fetch(ticket_key(base, device)) or '', '^(%d+) (.+)$')
-  return ticket ~= '' and other == ticket
-end
-
 -- A grant that was not acquired: its worker does not answer.
-local function pass_lock_over(base, device)
-  local ticket, score = take_ticket(base, device)
+local function pass_lock_over(base, device, record)
+  local ticket, score = take_ticket(base, device, record)
   if ticket then pass_over(base, 'l', device, ticket, score) end
 end
 
 -- A grant that another agent seizes goes back to where it came from.
-local function put_lock_back(base, device)
-  local ticket, score = take_ticket(base, device)
+local function put_lock_back(base, device, record)
+  local ticket, score = take_ticket(base, device, record)
   if ticket then queue.put(base, 'l', device, ticket, score) end
 end
 
--- Makes a grant the lock that it is for.
-local function acquire(base, device, record, ttl)
+-- Makes a grant the lock that it is for; its ticket has not come yet.
+local function begin_lock(base, device, record, ttl)
   local _, token, agent = read_record(record)
   local ledger, held, ends_at = base .. ':ledger', 'held:' .. agent, text(now_ms + ms_of(ttl))
-  call('DEL', ticket_key(base, device))
   regardless(call, 'HSET', ledger, held, counted(attempt('HMGET', ledger, held)[1], 1))
   call('SET', record_key(base, device), make_record(ends_at, token, agent, now_text, ttl))
   watch_lock(base, device, ends_at)
   push(base, device, 'lock.acquired', nil, nil, ',"agent":"%s","ttl_ms":%.0f', agent, ms_of(ttl))
-  return token
 end
 
-local lock_grants = {next = grant_lock, is_of = is_of, pass_over = pass_lock_over,
-  put_back = put_lock_back, acquire = acquire}
+-- The ticket has come: the lock is its caller's.
+local function drop_ticket(base, device) call('DEL', ticket_key(base, device)) end
+
+local lock_grants = {next = grant_lock, ticket_of = ticket_of, is_of = is_of,
+  pass_over = pass_lock_over, put_back = put_lock_back, begin = begin_lock, drop = drop_ticket}

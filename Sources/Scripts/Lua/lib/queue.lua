@@ -1,7 +1,7 @@
 -- The callers that wait for a device's turn or lock: a sorted set each, `turns:<device>` and
 -- `locks:<device>`, of tickets in the order in which they came. A ticket is `<worker>
--- <loop>.<number> <id>`, and for a lock more; the id is that of its caller's request, or `-`. The
--- kind of a queue is a letter: `t` of turns, `l` of locks.
+-- <loop>.<number> <request>`, and for a lock more; the request is its caller's idempotency key,
+-- `<id>/<fingerprint>`, or `-`. The kind of a queue is a letter: `t` of turns, `l` of locks.
 -- USES: batch, ledger, queue_scores
 -- GIVES: queue
 
@@ -70,5 +70,18 @@ local function has(base, kind, device, ticket)
   return call('ZSCORE', queue_key(base, kind, device), ticket)
 end
 
+-- Whether a ticket has this score.
+local function is_taken(base, kind, device, score)
+  return attempt('ZRANGEBYSCORE', queue_key(base, kind, device), score, score)[1] ~= nil
+end
+
+-- Whether two tickets are of one request: the later one is a retry of the earlier one.
+local function is_same(ticket, other)
+  if ticket == other then return true end
+  local request = string.match(ticket, '^%S+ %S+ (%S+)')
+  return request ~= nil and request ~= '-' and request == string.match(other, '^%S+ %S+ (%S+)')
+end
+
 local queue = {length = length, inform = inform, first = first_of, head = head, take = take,
-  leave = leave, put = put, has = has}
+  leave = leave, put = put, has = has, is_taken = is_taken,
+  is_same = is_same}

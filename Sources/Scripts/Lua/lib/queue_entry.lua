@@ -1,14 +1,33 @@
 -- How tickets come into a queue, and how those of a worker that does not answer leave it.
--- USES: batch, queue, queue_scores
+-- USES: batch, idempotency, queue, queue_scores
 -- GIVES: enter_queue, pass_over
 
+-- The score of a ticket without a place: the last one. One that comes again, because Redis has lost
+-- the queue, has one by the time of its arrival, or the next one that is free.
+local function score_of(base, kind, device, waited_ms)
+  local score = now_us - waited_ms * 1000
+  if waited_ms == 0 then
+    local _, last = queue.head(base, kind, device, true)
+    return text(math.max((tonumber(last) or 0) + 1, score))
+  end
+  while queue.is_taken(base, kind, device, text(score)) do score = score + 1 end
+  return text(score)
+end
+
 -- Puts a ticket into the queue: last, or at the place that its caller has left, or where an earlier
--- ticket of the same request stands, whose worker is informed. Returns the reply to the worker, or
--- a refusal.
-local function enter_queue(base, kind, device, ticket, wait_ms)
+-- ticket of the same request stands, whose worker is informed. `waited_ms` is 0 when a ticket comes
+-- for the first time. `granted` is the ticket that has a grant now, or empty. Returns the reply to
+-- the worker; nil if the place is that of a later ticket of the same request.
+local function enter_queue(base, kind, device, ticket, wait_ms, waited_ms, granted)
   if queue.has(base, kind, device, ticket) then return 'WAIT' end
   local score, other = queue_scores.of(base, kind, device, ticket)
-  if score and queue.take(base, kind, device, other) then
+  local is_there = other and (other == granted or queue.has(base, kind, device, other))
+  if other and not queue.is_same(ticket, other) then
+    if is_there then return 'ERR ' .. OTHER_REQUEST end
+    score = nil
+  elseif is_there and waited_ms ~= '0' then
+    return nil
+  elseif is_there and queue.take(base, kind, device, other) then
     queue.inform(base, kind, device, other, 'replaced')
   end
   if not score then
@@ -17,12 +36,13 @@ local function enter_queue(base, kind, device, ticket, wait_ms)
       return 'ERR overloaded ' .. waiting .. ' of ' .. WAITING_MAX
         .. ' callers wait for this device; nothing was done, retry after a pause'
     end
-    local _, last = queue.head(base, kind, device, true)
-    score = text(math.max((tonumber(last) or 0) + 1, now_us))
+    score = score_of(base, kind, device, tonumber(waited_ms))
   end
   queue.put(base, kind, device, ticket, score)
-  local id = string.match(ticket, '^%S+ %S+ (%S+)')
-  if id and id ~= '-' then queue_scores.keep(base, kind, device, ticket, score, wait_ms) end
+  local request = string.match(ticket, '^%S+ %S+ (%S+)')
+  if request and request ~= '-' then
+    queue_scores.keep(base, kind, device, ticket, score, wait_ms)
+  end
   return 'WAIT'
 end
 

@@ -1,5 +1,5 @@
 -- The places of callers that wait: `place:<kind>:<device>/<id>` keeps the score under which a
--- ticket stood or stands, for a caller that asks again.
+-- ticket stood or stands, for a caller that asks again with that idempotency key.
 -- USES: batch
 -- GIVES: queue_scores
 
@@ -8,10 +8,10 @@ local PLACE_MS = 5000
 
 -- The key of a ticket's place: by its caller's request, or its own.
 local function place_key(base, kind, device, ticket)
-  local worker, number, id = string.match(ticket, '^(%S+) (%S+) (%S+)')
+  local worker, number, request = string.match(ticket, '^(%S+) (%S+) (%S+)')
   if not worker then return nil end
   return base .. ':place:' .. kind .. ':' .. device .. '/'
-    .. (id ~= '-' and id or worker .. '/' .. number)
+    .. (string.match(request, '^(.+)/%x+$') or worker .. '/' .. number)
 end
 
 -- Keeps a ticket's place for as long as its caller may wait, and for a caller that does not wait.

@@ -1,20 +1,6 @@
 -- How a turn ends: once, because its record goes in the same step.
--- USES: batch, pushes, ledger, event_log, turn_records, turn_settling, turn_grants
+-- USES: batch, pushes, ledger, event_log, turn_records, turn_said, turn_settling, turn_grants
 -- GIVES: end_turn, live_turn, interrupt_turn, reap_turn
-
--- The numbers of the messages that a turn has said in its own chat; of very many the newest.
-local SEQS_MAX = 1000
-local function seqs_said(t)
-  local seqs, place = {}, t.session .. '/' .. t.chat
-  for at, first, last in string.gmatch(t.said, '(%S+) (%d+) (%d+)\n') do
-    if at == place then
-      for seq = math.max(tonumber(first), last - SEQS_MAX + 1), tonumber(last) do
-        seqs[#seqs + 1] = text(seq)
-      end
-    end
-  end
-  return table.concat(seqs, ',', math.max(1, #seqs - SEQS_MAX + 1))
-end
 
 -- Remembers for ten minutes that a turn was interrupted; of a device's turns the newest 16.
 local REMEMBERED_MS, REMEMBERED_MAX = 600000, 16
@@ -38,8 +24,8 @@ local function end_turn(t, ending)
   count(t.base, 'turns_' .. ending, 1)
   if ending == 'interrupted' then return remember_interrupted(t) end
   regardless(publish, t.base, 'turn.abandoned', t.device, string.format(
-    '"at":%.0f,"turn":%s,"agent":%s,"session":"%s","chat":%.0f,"seqs":[%s]', t.ends_at, t.turn,
-    t.agent ~= '' and '"' .. t.agent .. '"' or 'null', t.session, t.chat, seqs_said(t)))
+    '"at":%.0f,"turn":%s,"agent":%s,"session":"%s","chat":%.0f,', t.ends_at, t.turn,
+    t.agent ~= '' and '"' .. t.agent .. '"' or 'null', t.session, t.chat) .. said_members(t))
 end
 
 -- Ends a turn whose time is over, and grants the next one, which it returns.
@@ -54,8 +40,9 @@ local function live_turn(base, device)
   local t = fetch_turn(base, device)
   if t and t.ends_at <= now_ms then return expire(t) end
   -- Further away than its TTL, it was set by a clock that has gone back since.
-  if t and t.settle == '' and t.ends_at - now_ms > t.ttl_ms + 1000 and is_plausible() then
-    t.ends_at = now_ms + t.ttl_ms
+  local ttl_ms = t and t.settle ~= '' and turn_settling.WAIT_MS or t and t.ttl_ms
+  if t and t.ends_at - now_ms > ttl_ms + 1000 and is_plausible() then
+    t.ends_at = now_ms + ttl_ms
     call('HSET', turn_key(base, device), 'ends', text(t.ends_at))
     regardless(call, 'ZADD', base .. ':due', text(t.ends_at), 't:' .. device)
   end

@@ -1,6 +1,6 @@
 -- The messages that a turn is given: the newest of its chat, or those that were joined to it.
 -- USES: batch, messages
--- GIVES: newest_entries, joined_seqs, joined_entries
+-- GIVES: newest_entries, joined_seqs, joined_entries, joined_count
 
 -- A turn is given no more bytes of messages at once, but one message at least.
 local GIVEN_BYTES = 1048576
@@ -48,4 +48,25 @@ local function joined_entries(log, seqs)
     end
   end
   return entries, {}
+end
+
+-- How many of these numbers, which grow, the messages at places from `low` to `high` have: where
+-- the messages' numbers have gaps, each half is looked at.
+local function count_within(log, seqs, low, high)
+  if low > high then return 0 end
+  local first, last, n = seq_at(log, low), seq_at(log, high), 0
+  if last - first > high - low then
+    local middle = math.floor((low + high) / 2)
+    return count_within(log, seqs, low, middle) + count_within(log, seqs, middle + 1, high)
+  end
+  for _, seq in ipairs(seqs) do if seq >= first and seq <= last then n = n + 1 end end
+  return n
+end
+
+-- How many messages after `seen` wait for a turn. Those that are gone do not.
+local function joined_count(t, seen)
+  local seqs = joined_seqs(t, seen)
+  if #seqs == 0 then return 0 end
+  local log = t.base .. ':session:' .. t.device .. '/' .. t.session .. '/' .. text(t.chat)
+  return count_within(log, seqs, place_after(log, seqs[1] - 1), call('LLEN', log) - 1)
 end

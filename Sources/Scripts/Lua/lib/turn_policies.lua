@@ -1,18 +1,25 @@
 -- What a request for a turn does with the lock, and with the turn that is running.
--- USES: batch, locks, session_index, chat_address, chat_writes, turn_records, turn_grants,
---   turn_settling, turn_ends, turn_rollback, turn_messages, turn_begin
--- GIVES: lock_refusal, replace_turn, join_turn
+-- USES: batch, locks, cleanup, live_quota, chat_address, chat_limits, chat_writes, queue,
+--   queue_entry, turn_records, turn_grants, turn_settling, turn_ends, turn_rollback, turn_messages,
+--   turn_begin, turn_shown
+-- GIVES: lock_refusal, wait_for_turn, replace_turn, join_turn
 local JOINED_MAX = 1000
 
 -- Why the lock does not allow the turn; or nil.
 local function lock_refusal(base, device, agent, token)
   if agent == '' and token == '' then return nil end
-  local record, holder, current, _, ends_at, is_grant = live(base, device)
-  if record and agent ~= '' and (holder ~= agent or is_grant) then
-    return held_by(holder, ends_at)
-  end
+  local record, holder, current, _, ends_at = live(base, device)
+  if record and agent ~= '' and holder ~= agent then return held_by(holder, ends_at) end
   if token == '' or token == current then return nil end
   return record and stale(holder, ends_at) or 'STALE {"agent":null}'
+end
+
+-- The reply to a request that cannot begin now: it waits if it has a ticket and time. The ticket of
+-- one that only settles says whose turn that is.
+local function wait_for_turn(t, ticket, wait_ms, waited_ms)
+  return ticket ~= '' and wait_ms ~= '0'
+      and enter_queue(t.base, 't', t.device, ticket, wait_ms, waited_ms, t.ticket)
+    or busy(t, queue.length(t.base, 't', t.device))
 end
 
 -- Ends the running turn for another one. A grant has said nothing: its caller waits on.
@@ -22,17 +29,18 @@ local function replace_turn(t, policy)
   end_turn(t, t.ticket == '' and 'interrupted' or 'done')
 end
 
--- Says the messages in the chat of the running turn; nil if that is not where they belong. With an
--- agent the lock is taken or renewed too.
-local function join_turn(t, s, messages, agent, lock_ttl)
-  if not s or s.id ~= t.session or not LIVE[s.state] or not chat_of(s, text(t.chat)) then
-    return nil
-  end
+-- Says the messages in the chat of the running turn, whose session becomes active if it is not; nil
+-- if that is not where they belong. With an agent the lock is taken or renewed too.
+local function join_turn(t, s, messages, agent, lock_ttl, reserved)
+  if not s or s.id ~= t.session or not chat_of(s, text(t.chat)) then return nil end
   local waiting = joined_seqs(t, 0)
   if t.settle == '' and #waiting + #messages / 2 > JOINED_MAX then
     return 'ERR quota quota exceeded: ' .. #waiting .. ' of ' .. JOINED_MAX
       .. ' messages that wait for the running turn'
   end
+  local refusal = not_to_live(s, reserved) or full_for(s, t.chat, #messages / 2)
+  if refusal then return refusal end
+  recover(s)
   local seq, rest = say(s, t.chat, messages)
   if not seq then return rest end
   if t.settle ~= '' then
