@@ -15,7 +15,7 @@ import time
 
 QUESTION = {"role": "user", "content": "Can I move my visit to Friday?"}
 ANSWER = {"role": "assistant", "content": "Yes: Friday at ten is free."}
-WARM_UP_S = 0.5
+WARM_UP_S = 0.3
 
 
 class RedisCaller:
@@ -78,13 +78,18 @@ async def measure(callers, seconds, pids):
     times = []
 
     async def talk(caller):
+        await caller.message()
+        warm.release()
         while not over:
             began = time.perf_counter()
             await caller.message()
             if counting and not over:
                 times.append(time.perf_counter() - began)
 
+    warm = asyncio.Semaphore(0)
     tasks = [asyncio.create_task(talk(caller)) for caller in callers]
+    for _ in callers:
+        await warm.acquire()
     await asyncio.sleep(WARM_UP_S)
     before, began = spent(pids), time.perf_counter()
     counting = True
@@ -116,7 +121,9 @@ async def main():
     if options.kind == "redis":
         import redis.asyncio
 
-        client = redis.asyncio.from_url(f"redis://{options.address}")
+        client = redis.asyncio.from_url(
+            f"redis://{options.address}", max_connections=options.connections + 1
+        )
         await measure([RedisCaller(client, name) for name in names], options.seconds, pids)
         await client.aclose()
     else:

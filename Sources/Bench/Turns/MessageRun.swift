@@ -118,8 +118,12 @@ final class MessageRun {
   private var isCounting = false
   private var isOver = false
   private var failure: String?
+  /// How many callers have ended after the time was up: none leaves a turn behind.
+  private var ended = 0
   private var before = ProcessorTimes()
+  private var spent = ProcessorTimes()
   private var startNs: Int64 = 0
+  private var endNs: Int64 = 0
 
   /// So long the callers go on before they are counted.
   private static let warmUpMs: Int64 = 300
@@ -158,8 +162,7 @@ final class MessageRun {
     timer?.set(afterMs: MessageRun.warmUpMs)
     loop.run()
     if let failure { throw LoadFailure(failure) }
-    let spent = ProcessorTimes.now(of: options.observed).minus(before)
-    let seconds = Double(MonotonicTime.nowNs() - startNs) / 1e9
+    let seconds = Double(endNs - startNs) / 1e9
     var shown = BenchOptions()
     shown.connections = options.connections
     shown.devices = options.connections
@@ -170,7 +173,9 @@ final class MessageRun {
   private func timerFired() {
     if isCounting {
       isOver = true
-      return loop.stop()
+      endNs = MonotonicTime.nowNs()
+      spent = ProcessorTimes.now(of: options.observed).minus(before)
+      return
     }
     isCounting = true
     before = ProcessorTimes.now(of: options.observed)
@@ -180,8 +185,13 @@ final class MessageRun {
 
   /// Whether the caller goes on.
   func messageDone(ns: Int64) -> Bool {
-    if isCounting, !isOver { latenciesNs.append(UInt32(clamping: ns)) }
-    return !isOver
+    guard isOver else {
+      if isCounting { latenciesNs.append(UInt32(clamping: ns)) }
+      return true
+    }
+    ended += 1
+    if ended == callers.count { loop.stop() }
+    return false
   }
 
   func failed(_ reason: String) {

@@ -34,28 +34,34 @@ extension SystemSuites {
           "DONE \(device) turn=\(turn.number) {\"say\":{\"t\":\"answer\"}}"), "OK")
     }
 
-    @Test func `twenty callers get the turn in the order in which they asked`() throws {
+    /// With `isKilled` the worker of the first one that waits dies, and its callers with it.
+    @Test(arguments: [false, true])
+    func `twenty callers get the turn in the order in which they asked`(isKilled: Bool) throws {
       let lab = try lab()
       defer { lab.stop() }
       let device = Lab.device()
       let first = try lab.connect()
       let turn = try BegunTurn(first.request("TURN \(device)"))
       let waiters = try (0..<20).map {
-        try waiter(lab, $0 % 3, device, " {\"t\":\"\($0)\"}", waiting: $0 + 1)
+        try waiter(lab, ($0 + 1) % 3, device, " {\"t\":\"\($0)\"}", waiting: $0 + 1)
       }
+      if isKilled { lab.workers[1].kill() }
+      let served = waiters.indices.filter { !isKilled || $0 % 3 != 0 }
+      let began = ContinuousClock.now
       try done(turn, device, first)
       var last = turn.number
-      for (index, client) in waiters.enumerated() {
-        let next = try BegunTurn(client.reply())
+      for index in served {
+        let next = try BegunTurn(waiters[index].reply())
+        if index == served.first { #expect(elapsedMs(since: began) < 2_000) }
         #expect(next.number > last)
         #expect(try next.texts.last == "\(index)")
         #expect(try next.reply.int("waited_ms") > 0)
         last = next.number
-        try done(next, device, client)
+        try done(next, device, waiters[index])
       }
       // Messages and answers alternate.
       let texts = try TurnTexts.of(device, first)
-      #expect(texts == ["answer"] + (0..<20).flatMap { ["\($0)", "answer"] })
+      #expect(texts == ["answer"] + served.flatMap { ["\($0)", "answer"] })
       #expect(try first.request("STATS").raw.contains("\"turns\":{\"running\":0,\"waiting\":0,"))
     }
 
