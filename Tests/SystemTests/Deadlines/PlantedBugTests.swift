@@ -54,19 +54,19 @@ extension PlantedBug {
     "renewals that are not written",
     [
       Change(
-        within: "'MSET'", find: "  write_waiting(#KEYS)\n  return replies",
-        replacement: "  return replies")
+        within: "'MSET'", find: "write_waiting(#KEYS)\nreturn replies",
+        replacement: "return replies")
     ])
 
   /// How the reaper looks whether a lock is held still.
-  private static let stillHeld = "if ends_at > now_text then\n    watch_lock"
+  private static let stillHeld = "if ends_at > now_text then\nwatch_lock"
 
   /// The reaper takes the index for the truth: a renewed lock is abandoned all the same.
   static let renewalsIgnored = PlantedBug(
     "abandon without looking at the lock",
     [
       Change(
-        within: "ZRANGEBYSCORE", find: stillHeld, replacement: "if false then\n    watch_lock")
+        within: "ZRANGEBYSCORE", find: stillHeld, replacement: "if false then\nwatch_lock")
     ])
 
   /// The reaper takes its call for the truth: each entry of the index is over, now.
@@ -77,7 +77,7 @@ extension PlantedBug {
         within: "ZRANGEBYSCORE", find: "'-inf', now_text, 'LIMIT'",
         replacement: "'-inf', '+inf', 'LIMIT'"),
       Change(
-        within: "ZRANGEBYSCORE", find: stillHeld, replacement: "if false then\n    watch_lock"),
+        within: "ZRANGEBYSCORE", find: stillHeld, replacement: "if false then\nwatch_lock"),
       Change(
         within: "ZRANGEBYSCORE", find: "'abandoned', tonumber(ends_at)",
         replacement: "'abandoned', now_ms"),
