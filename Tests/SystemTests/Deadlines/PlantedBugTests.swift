@@ -45,8 +45,9 @@ extension PlantedBug {
     [
       Change(
         within: "'released'",
-        find: "if holder ~= agent or is_grant then return held_by(holder, ends_at) end",
-        replacement: "")
+        find: "if holder ~= agent then return held_by(holder, ends_at) end\n"
+          + "if is_grant then return 'NONE' end\nif token ~= '' and",
+        replacement: "if token ~= '' and")
     ])
 
   /// Renewals are promised, and not written.
