@@ -33,8 +33,7 @@ extension EventSubscriptions {
   /// Looks at the logs before a watch is answered: whether they reach back so far.
   func beginCatchUp(_ answer: TailAnswer, _ ticket: Ticket, _ after: EventID) {
     guard let watch = watchers.catchesUp(answer) else { return answerBegun(ticket, hasLost: false) }
-    let earlier = StreamID(
-      ms: after.entry.ms - min(after.entry.ms, CatchUp.overlapMs), number: 0)
+    let earlier = StreamID.before(ms: after.entry.ms - min(after.entry.ms, CatchUp.overlapMs))
     let left =
       watch.scope.partition.map { [(partition: $0, after: after.entry)] }
       ?? Partition.all.map { (partition: $0, after: earlier) }
@@ -42,7 +41,7 @@ extension EventSubscriptions {
       (partition: $0.partition, call: call(watch.scope, after: $0.after, limit: 1))
     }
     server.store.call(raw: ScriptQuery(look)) { [unowned self] result in
-      looked(answer.watch, ticket, left, result)
+      looked(answer.number, ticket, left, result)
     }
   }
 
@@ -145,8 +144,10 @@ extension EventSubscriptions {
     let events = FleetEvent.all(inPage: reply[0])
     let earlier = events.filter { watch.isBeforeStart($0) }
     catchUps[number]?.page = earlier.filter { watch.has($0) }.reversed()
-    if let place, let last = earlier.last, earlier.count == events.count {
-      catchUps[number]?.left.append((partition: place.partition, after: last.id))
+    // A page may end before the next event was found, and says where to go on.
+    let next = FleetEvent.end(ofPage: reply[0]) ?? earlier.last?.id
+    if let place, let next, earlier.count == events.count {
+      catchUps[number]?.left.append((partition: place.partition, after: next))
     }
     catchUp(number)
   }

@@ -1,18 +1,18 @@
-// Owns: what a request reads that may wait for an event or a change. A value; any thread.
+// Owns: what a request reads that may wait for an event or a change, and the calls that read it.
+// Values; any thread.
 
 internal import Access
+internal import RedisConnection
+internal import Scripts
 package import SessionModel
 package import Store
 
 /// One EVENTS request, or a read that waits for a change.
-package struct EventQuery: Sendable {
-  /// The source: one device's events, what a group's consumer is given, or what changes of a device
-  /// concern.
-  package enum Source: Sendable {
-    case device([UInt8], Partition)
-    case group(String)
-    case changes(ChangeScope, Unchanged)
-  }
+package enum EventQuery: Sendable {
+  case device(DeviceQuery)
+  case group(GroupQuery)
+  /// What changes of a device concern, and how it is read.
+  case changes(ChangeScope, Unchanged, ScriptQuery)
 
   /// The answer of Redis that says that nothing has changed.
   package enum Unchanged: Sendable {
@@ -22,59 +22,30 @@ package struct EventQuery: Sendable {
     case record
   }
 
-  /// How Redis gets to know that a group asks: the log waits for it then.
-  package struct Note: Sendable {
-    /// The query's call, which also notes that.
-    let call: ScriptQuery
-    /// How often a loop notes it, in ms.
-    let everyMs: Int64
-
-    /// `groupKeepMs` is how long the log waits for a group that does not ask any more.
-    package init(call: ScriptQuery, groupKeepMs: Int64) {
-      self.call = call
-      everyMs = min(60_000, groupKeepMs / 4)
-    }
-  }
-
-  package let source: Source
-  package let call: ScriptQuery
-  /// Nil when it reads a device's events.
-  let note: Note?
-
-  package init(source: Source, call: ScriptQuery, note: Note? = nil) {
-    self.source = source
-    self.call = call
-    self.note = note
-  }
-
   /// The partition that it reads; nil for all.
   package var partition: Partition? {
-    if case .device(_, let partition) = source { return partition }
+    if case .device(let query) = self { return query.partition }
     return nil
   }
 
   /// The group's name; nil when it reads a device's events.
   package var group: String? {
-    if case .group(let name) = source { return name }
+    if case .group(let query) = self { return query.name }
     return nil
   }
 
   /// The changes for which it waits; nil where it waits for events of the log.
   package var scope: ChangeScope? {
-    if case .changes(let scope, _) = source { return scope }
+    if case .changes(let scope, _, _) = self { return scope }
     return nil
   }
 
-  /// Whether an answer of Redis says that there is nothing yet.
+  /// Whether an answer of Redis says that nothing has changed yet.
   func isNothing(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
-    switch source {
-    case .device:
-      // A request that waits learns of lost events at the end of its wait: callers that ignore it
-      // would ask again at once.
-      return line.elementsEqual(EventQuery.noEvents) || line.elementsEqual(EventQuery.noEventsLeft)
-    case .group: return false
-    case .changes(_, .record): return line.elementsEqual(EventQuery.unchanged)
-    case .changes(_, .history):
+    switch self {
+    case .device, .group: return false
+    case .changes(_, .record, _): return line.elementsEqual(EventQuery.unchanged)
+    case .changes(_, .history, _):
       guard line.starts(with: EventQuery.noMessages) else { return false }
       // Messages behind the number were dropped: its caller is to know at once.
       return !line.suffix(EventQuery.lost.count).elementsEqual(EventQuery.lost)
@@ -82,7 +53,6 @@ package struct EventQuery: Sendable {
   }
 
   static let noEvents = Array("OK {\"events\":[]}".utf8)
-  private static let noEventsLeft = Array("OK {\"events\":[],\"lost\":true}".utf8)
   private static let unchanged = Array("OK {\"unchanged\":true}".utf8)
   private static let noMessages = Array("OK {\"messages\":[],".utf8)
   private static let lost = Array(",\"lost\":true}".utf8)
@@ -90,10 +60,90 @@ package struct EventQuery: Sendable {
   /// Whether its caller may have the answer.
   func isAllowed(_ principal: Principal?) -> Bool {
     guard let principal, principal.rights.contains(.read) else { return false }
-    return switch source {
-    case .device(let device, _): principal.sees(device)
+    return switch self {
+    case .device(let query): principal.sees(query.device)
     case .group: principal.seesAllDevices
-    case .changes(let scope, _): principal.sees(scope.device)
+    case .changes(let scope, _, _): principal.sees(scope.device)
     }
+  }
+}
+
+/// A read of one device's events.
+package struct DeviceQuery: Sendable {
+  package let device: [UInt8]
+  package let partition: Partition
+  let after: StreamID
+  let limit: Int64
+
+  package init(device: [UInt8], partition: Partition, after: StreamID, limit: Int64) {
+    (self.device, self.partition, self.after, self.limit) = (device, partition, after, limit)
+  }
+
+  /// The call that reads what comes after an id, when so many events were read already.
+  func call(after id: String, found: Int) -> ScriptQuery {
+    ScriptQuery(
+      EventsCall(device: .owned(device), after: ArgumentText(id), limit: limit - Int64(found)),
+      at: partition)
+  }
+}
+
+/// A read for a consumer of a group.
+package struct GroupQuery: Sendable {
+  package let name: String
+  let ackTimeoutMs: Int64
+  let limit: Int64
+  /// With commas between them; nil for all.
+  let types: String?
+  /// How often a loop notes in Redis that the group asks, for which the log waits then, in ms; as
+  /// often all partitions are read.
+  let noteEveryMs: Int64
+
+  /// How many groups a namespace may have: each costs an entry in every partition.
+  private static let groupsMax: Int64 = 64
+
+  /// `groupKeepMs` is how long the log waits for a group that does not ask any more.
+  package init(
+    name: String, ackTimeoutMs: Int64, limit: Int64, types: String?, groupKeepMs: Int64
+  ) {
+    (self.name, self.ackTimeoutMs, self.limit, self.types) = (name, ackTimeoutMs, limit, types)
+    noteEveryMs = min(60_000, groupKeepMs / 4)
+  }
+
+  func call(_ read: GroupRead, worker: String, isNoted: Bool) -> ScriptQuery {
+    let call = ReadGroupCall(
+      group: ArgumentText(name), ackTimeoutMs: ackTimeoutMs, limit: limit,
+      types: types.map { ArgumentText($0) }, groupsMax: GroupQuery.groupsMax,
+      worker: ArgumentText(worker), leaseMs: EventWait.leaseMs, isWhole: read.isWhole,
+      isNoted: isNoted)
+    return ScriptQuery(call, over: read.partitions)
+  }
+}
+
+/// A request for read_group.lua.
+struct ReadGroupCall: ScriptCall {
+  static let script = Script.readGroup
+  let group: ArgumentText
+  let ackTimeoutMs: Int64
+  let limit: Int64
+  let types: ArgumentText?
+  let groupsMax: Int64
+  let worker: ArgumentText
+  /// How long a worker may hold an event.
+  let leaseMs: Int64
+  /// Whether all partitions are read.
+  let isWhole: Bool
+  /// Whether Redis is to note that the group asks.
+  let isNoted: Bool
+
+  func write(to words: inout CommandBuffer) {
+    words.word(group)
+    words.word(ackTimeoutMs)
+    words.word(limit)
+    words.word(types)
+    words.word(groupsMax)
+    words.word(worker)
+    words.word(leaseMs)
+    words.word(isWhole)
+    words.word(isNoted)
   }
 }

@@ -8,6 +8,7 @@
 internal import Loop
 internal import Metrics
 package import RedisConnection
+internal import SessionModel
 package import Store
 
 /// A request that awaits an answer, or holds events.
@@ -39,24 +40,6 @@ package struct EventRequest {
 
 /// All requests of a loop that read events, or wait for a change.
 package struct EventRequests {
-  /// The source that a request reads, as events concern it.
-  private enum Source: Hashable {
-    case device([UInt8])
-    /// Changes of the device concern it.
-    case changes([UInt8])
-    /// Every event concerns a group.
-    case group(String)
-
-    init(_ query: EventQuery) {
-      self =
-        switch query.source {
-        case .device(let device, _): .device(device)
-        case .group(let name): .group(name)
-        case .changes(let scope, _): .changes(scope.device)
-        }
-    }
-  }
-
   private struct Deadline: Comparable {
     let atMs: Int64
     let number: UInt64
@@ -68,13 +51,15 @@ package struct EventRequests {
 
   private var requests: [UInt64: EventRequest] = [:]
   private var byConnection: [ConnectionID: [UInt64]] = [:]
-  private var bySource: [Source: Set<UInt64>] = [:]
-  private var groups: Set<String> = []
+  private var byDevice: [[UInt8]: Set<UInt64>] = [:]
+  private var byChangedDevice: [[UInt8]: Set<UInt64>] = [:]
   /// An entry that its request has no more is passed over when its time has come.
   private var deadlines = Heap<Deadline>()
   private var lastNumber: UInt64 = 0
-  /// How many wait with `wait=` for events, for which the tail has to run.
+  /// How many wait with `wait=` for events, for which the tail has to run; and how many of these for
+  /// a device's.
   package private(set) var waiting = 0
+  package private(set) var waitingForDevices = 0
   /// How many wait for a change.
   package private(set) var waitingForChanges = 0
 
@@ -94,23 +79,31 @@ package struct EventRequests {
 
   /// The requests that events of these devices may answer.
   package func numbers(concerning devices: Set<[UInt8]>) -> [UInt64] {
-    devices.flatMap { bySource[.device($0)] ?? [] } + groups.flatMap { numbers(ofGroup: $0) }
+    devices.flatMap { byDevice[$0] ?? [] }
+  }
+
+  /// The requests that what is lost of these partitions may concern.
+  func numbers(concerning partitions: PartitionSet) -> [UInt64] {
+    requests.compactMap { number, request in
+      request.query.partition.map(partitions.contains) == true ? number : nil
+    }
   }
 
   /// The reads that changes of a device may answer.
   package func numbers(waitingForChangesOf device: [UInt8]) -> [UInt64] {
-    Array(bySource[.changes(device)] ?? [])
+    Array(byChangedDevice[device] ?? [])
   }
-
-  package func numbers(ofGroup name: String) -> [UInt64] { Array(bySource[.group(name)] ?? []) }
 
   /// Takes a request and gives its number.
   package mutating func add(_ request: EventRequest) -> UInt64 {
     lastNumber += 1
     let number = lastNumber
     byConnection[request.connection, default: []].append(number)
-    bySource[Source(request.query), default: []].insert(number)
-    if let group = request.query.group { groups.insert(group) }
+    switch request.query {
+    case .device(let query): byDevice[query.device, default: []].insert(number)
+    case .changes(let scope, _, _): byChangedDevice[scope.device, default: []].insert(number)
+    case .group: break
+    }
     if request.wait.isWaiting { count(request, 1) }
     store(number, request)
     return number
@@ -129,7 +122,13 @@ package struct EventRequests {
   }
 
   private mutating func count(_ request: EventRequest, _ change: Int) {
-    if request.query.scope == nil { waiting += change } else { waitingForChanges += change }
+    switch request.query {
+    case .device:
+      waiting += change
+      waitingForDevices += change
+    case .group: waiting += change
+    case .changes: waitingForChanges += change
+    }
   }
 
   private mutating func store(_ number: UInt64, _ request: EventRequest) {
@@ -149,13 +148,19 @@ package struct EventRequests {
       byConnection[connection]?.remove(at: at)
     }
     if byConnection[connection]?.isEmpty == true { byConnection[connection] = nil }
-    let source = Source(request.query)
-    bySource[source]?.remove(number)
-    if bySource[source]?.isEmpty == true {
-      bySource[source] = nil
-      if let group = request.query.group { groups.remove(group) }
+    switch request.query {
+    case .device(let query): EventRequests.remove(number, query.device, &byDevice)
+    case .changes(let scope, _, _): EventRequests.remove(number, scope.device, &byChangedDevice)
+    case .group: break
     }
     dropPassedOver()
+  }
+
+  private static func remove(
+    _ number: UInt64, _ device: [UInt8], _ all: inout [[UInt8]: Set<UInt64>]
+  ) {
+    all[device]?.remove(number)
+    if all[device]?.isEmpty == true { all[device] = nil }
   }
 
   // MARK: Deadlines

@@ -14,8 +14,6 @@ package protocol EventService: AnyObject {
   func watch(_ watch: Watch, _ ticket: Ticket) throws(RequestError)
   /// Ends all watches of a connection; those that have not begun are answered all the same.
   func unwatch(_ connection: ConnectionID)
-  /// The index of the partition at which the next page of a group is to begin.
-  func firstPartition(of group: String) -> Int
   /// Answers a query, at once or when something comes within `waitMs`.
   func query(_ query: EventQuery, _ ticket: Ticket, waitMs: Int64)
 }

@@ -4,6 +4,7 @@
 
 internal import Loop
 internal import Metrics
+internal import Records
 package import RedisConnection
 internal import Scripts
 internal import SessionModel
@@ -22,9 +23,9 @@ package final class EventSubscriptions: EventService {
   var interest = ChangeInterest()
   private var timer: LoopTimer?
   private var timerAtMs = Int64.max
-  /// When this loop has noted of a group that it asks.
-  private var notedAtMs: [String: Int64] = [:]
-  private var starts = GroupStarts()
+  var readers = AllGroupReads()
+  var readerTimer: LoopTimer?
+  var readerTimerAtMs = Int64.max
   var transfers = PendingTransfers()
   var transferRetry: LoopTimer?
   var catchUps: [UInt64: CatchUp] = [:]
@@ -36,6 +37,7 @@ package final class EventSubscriptions: EventService {
 
   static let watchesPerConnectionMax = 100
   static let lostLine = Array("EVENT {\"type\":\"changes.lost\"}\n".utf8)
+  private static let eventsLostLine = Array("EVENT {\"type\":\"events.lost\"}\n".utf8)
 
   package init(_ server: any SubscriptionsOwner, index: Int) {
     self.server = server
@@ -43,6 +45,7 @@ package final class EventSubscriptions: EventService {
     let event = "EVENT {\"type\":\"worker.draining\",\"worker\":\"\(server.workerID)\"}\n"
     drainLine = Array(event.utf8)
     timer = LoopTimer(server.loop) { [unowned self] in timerFired() }
+    readerTimer = LoopTimer(server.loop) { [unowned self] in readerTimerFired() }
     transferRetry = LoopTimer(server.loop) { [unowned self] in sendTransfers() }
     catchUpRetry = LoopTimer(server.loop) { [unowned self] in retryCatchUps() }
   }
@@ -63,6 +66,7 @@ package final class EventSubscriptions: EventService {
   private func publishNeed() {
     server.counters.set(watchers.count, .watches)
     server.counters.set(requests.waiting, .waiters)
+    server.counters.set(requests.waitingForDevices, .deviceWaiters)
     server.counters.set(requests.waitingForChanges, .changeWaiters)
   }
 }
@@ -83,7 +87,7 @@ extension EventSubscriptions {
     let number = watchers.add(watch)
     starting[number] = ticket
     publishNeed()
-    guard watch.wantsChanges else { return startTail(number, watch.scope) }
+    guard watch.wantsChanges else { return startTail(number, watch.scope.logs) }
     interest.add(watch.scope.source)
     server.changeRequests.post(.want(watch.scope.source, loop: index, number: number))
   }
@@ -92,17 +96,16 @@ extension EventSubscriptions {
   func changesCome(_ number: UInt64, _ source: ChangeSource, comes: Bool) {
     guard let watch = watchers[number] else {
       // It was ended before it began; its WATCH is answered all the same.
-      return begun(TailAnswer(watch: number, partition: nil, tails: comes ? [] : nil))
+      return begun(TailAnswer(number: number, watch: .all, tails: comes ? [] : nil))
     }
     guard comes else {
-      return begun(TailAnswer(watch: number, partition: watch.scope.partition, tails: nil))
+      return begun(TailAnswer(number: number, watch: watch.scope.logs, tails: nil))
     }
-    startTail(number, watch.scope)
+    startTail(number, watch.scope.logs)
   }
 
-  private func startTail(_ number: UInt64, _ scope: WatchScope) {
-    server.tailRequests.post(
-      TailRequest(loop: index, watch: number, partition: scope.partition))
+  private func startTail(_ number: UInt64, _ logs: WatchedLogs) {
+    server.tailRequests.post(TailRequest(loop: index, number: number, watch: logs))
   }
 
   /// Ends all watches of a connection; those that have not begun are answered all the same.
@@ -150,21 +153,23 @@ extension EventSubscriptions {
 
   /// Redis has said where the logs end.
   package func begun(_ answer: TailAnswer) {
-    guard answer.watch & EventSubscriptions.waiterBit == 0 else {
+    guard answer.watch != nil else {
       // If the tail cannot run now, the read answers with the reason.
-      advance(answer.watch ^ EventSubscriptions.waiterBit) { $0.tailRuns(nowMs: $1) }
+      readers.isFollowed = answer.tails != nil
+      advance(answer.number) { $0.tailRuns(nowMs: $1) }
       return
     }
-    guard let ticket = starting.removeValue(forKey: answer.watch) else { return }
+    guard let ticket = starting.removeValue(forKey: answer.number) else { return }
     guard answer.tails != nil else {
-      endWatch(answer.watch)
+      endWatch(answer.number)
       server.answer(
         ticket, RequestError(.unavailable, "the event log cannot be read now; nothing was done"))
       return
     }
-    if let after = watchers[answer.watch]?.after { return beginCatchUp(answer, ticket, after) }
+    if let after = watchers[answer.number]?.after { return beginCatchUp(answer, ticket, after) }
     Array("OK\n".utf8).withUnsafeBufferPointer { server.answer(ticket, $0) }
     guard let begun = watchers.begun(answer) else { return }
+    if begun.hasLost { server.push(begun.watch, EventSubscriptions.eventsLostLine) }
     for event in begun.missed where server.maySee(begun.watch.connection, event.device) {
       server.push(begun.watch, event.line)
     }
@@ -180,22 +185,39 @@ extension EventSubscriptions {
     publishNeed()
   }
 
-  /// Events have come, in the order of each log.
-  package func received(_ events: [FleetEvent]) {
+  /// The tail has found something.
+  package func received(_ report: TailReport) {
+    switch report {
+    case .news(let partitions): newsCame(partitions)
+    case .events(let events): received(events)
+    case .lost(let losses): lost(losses)
+    case .rested: readers.forgetNews()
+    }
+  }
+
+  private func received(_ events: [FleetEvent]) {
     for event in events {
       for watch in watchers.receivers(of: event)
       where server.maySee(watch.connection, event.device) { server.push(watch, event.line) }
     }
     if !catchUps.isEmpty { limitCatchUps() }
-    guard !requests.isEmpty else { return }
+    guard requests.waitingForDevices > 0 else { return }
     wake(requests.numbers(concerning: Set(events.map(\.device))))
+  }
+
+  /// Events have gone unread: watches get a line, and requests that wait are asked for again.
+  private func lost(_ losses: [TailLoss]) {
+    for watch in watchers.receivers(of: losses) {
+      server.push(watch, EventSubscriptions.eventsLostLine)
+    }
+    wake(requests.numbers(concerning: PartitionSet(losses.map(\.partition))))
   }
 }
 
 // MARK: Asking
 
 extension EventSubscriptions {
-  /// Numbers of requests and of watches go to the tail in one field.
+  /// Numbers of requests and of watches go to the subscription to changes in one field.
   static let waiterBit: UInt64 = 1 << 63
 
   /// Answers a query, at once or when something comes within `waitMs`.
@@ -203,18 +225,13 @@ extension EventSubscriptions {
   /// A read of a group begins when the replies before its own are with the kernel: what it takes
   /// from the group is then written at once. The caller's next request is begun after the reply to
   /// one that waits.
-  package func firstPartition(of group: String) -> Int { starts.start(of: group) }
-
   package func query(_ query: EventQuery, _ ticket: Ticket, waitMs: Int64) {
     let takes = query.group != nil
     let waits = waitMs > 0 && !isDraining
     let number = requests.add(
       EventRequest(
         ticket: ticket, query: query,
-        wait: EventWait(
-          takes: takes, waitMs: waits ? waitMs : 0,
-          askAgainMs: min(EventWait.askAgainMs, query.note?.everyMs ?? .max)),
-        holdsCaller: waits))
+        wait: EventWait(takes: takes, waitMs: waits ? waitMs : 0), holdsCaller: waits))
     let id = ConnectionID(packed: ticket.client)
     let connection = server.subscriber(id)
     if waits { connection?.holdForWait() }
@@ -257,9 +274,6 @@ extension EventSubscriptions {
     }
   }
 
-  /// Wakes the requests of a group, for which there may be an event now.
-  func wake(group: String) { wake(requests.numbers(ofGroup: group)) }
-
   private func wake(_ numbers: [UInt64]) {
     for number in numbers { advance(number) { $0.eventsCame(nowMs: $1) } }
   }
@@ -288,7 +302,7 @@ extension EventSubscriptions {
   }
 
   /// Nil if the request has ended before.
-  private func settle(
+  func settle(
     _ number: UInt64, _ event: (inout EventWait, Int64) -> EventWait.Action
   ) -> (request: EventRequest, action: EventWait.Action)? {
     let now = server.loop.nowMs
@@ -296,6 +310,7 @@ extension EventSubscriptions {
     guard let (request, action) = requests.change(number, { event(&$0.wait, now) }) else {
       return nil
     }
+    if let group = request.query.group, !request.wait.isInLine { readers[group]?.left(number) }
     if request.wait.isEnded, request.holdsCaller {
       // The caller goes on at the end of the turn: after the reply.
       server.subscriber(request.connection)?.release()
@@ -306,18 +321,17 @@ extension EventSubscriptions {
     return (request, action)
   }
 
-  private func perform(_ action: EventWait.Action, _ number: UInt64, _ request: EventRequest) {
+  func perform(_ action: EventWait.Action, _ number: UInt64, _ request: EventRequest) {
     switch action {
     case .nothing: break
     case .startTail:
       // The tail must run before Redis is asked, or what comes in between would be missed; and so
       // must changes come.
       if let scope = request.query.scope { return wantChanges(number, scope) }
-      server.tailRequests.post(
-        TailRequest(
-          loop: index, watch: number | EventSubscriptions.waiterBit,
-          partition: request.query.partition))
+      server.tailRequests.post(TailRequest(loop: index, number: number, watch: nil))
     case .ask: ask(number, request.query)
+    case .join:
+      if case .group(let query) = request.query { join(number, request, query) }
     case .answerNothing: answerNothing(request)
     case .refuse:
       server.answer(request.ticket, RequestError(.forbidden, "this is not yours any more"))
@@ -330,93 +344,120 @@ extension EventSubscriptions {
     }
   }
 
-  private func answerNothing(_ request: EventRequest) {
+  func answerNothing(_ request: EventRequest) {
     request.nothing.withUnsafeBufferPointer {
       server.answerText(request.ticket, $0, onlyReads: false)
     }
   }
 
-  private func ask(_ number: UInt64, _ query: EventQuery) {
-    guard let group = query.group else {
-      server.store.call(query.call) { [unowned self] outcome in read(number, outcome) }
-      return
-    }
-    let askedAtMs = server.loop.nowMs
-    let note = query.note.flatMap { note in
-      askedAtMs - (notedAtMs[group] ?? .min / 2) >= note.everyMs ? note : nil
-    }
-    server.store.call(raw: note?.call ?? query.call) { [unowned self] result in
-      if let note, case .success(let reply) = result, reply.kind == .array {
-        noted(group, askedAtMs, everyMs: note.everyMs)
-      }
-      readGroup(number, group, result)
-    }
-  }
-
-  /// Redis knows that a group asks; groups that have not asked for long are forgotten here.
-  private func noted(_ group: String, _ atMs: Int64, everyMs: Int64) {
-    notedAtMs = notedAtMs.filter { atMs - $0.value < everyMs }
-    notedAtMs[group] = atMs
+  /// Keeps what the request is to be delivered.
+  func hold(_ held: HeldEvents, for number: UInt64) {
+    let now = server.loop.nowMs
+    _ = requests.change(number) { ($0.held, $0.readAtMs) = (held, now) }
   }
 }
 
-// MARK: Answers of Redis
+// MARK: Events and changes of a device
 
 extension EventSubscriptions {
-  /// The log of a device was read, or what changes concern.
+  /// A page of a device's events on its way.
+  private final class DeviceRead {
+    let number: UInt64
+    let query: DeviceQuery
+    var page = EventPage()
+    /// Whether a part of it was read.
+    var isBegun = false
+
+    init(_ number: UInt64, _ query: DeviceQuery) { (self.number, self.query) = (number, query) }
+  }
+
+  /// A page ends when its line has grown so large.
+  private static let pageBytesMax = 4 << 20
+
+  private func ask(_ number: UInt64, _ query: EventQuery) {
+    switch query {
+    case .device(let query):
+      // What its connection has asked before comes first.
+      server.store.sendWaiting()
+      step(DeviceRead(number, query), after: query.after.description)
+    case .changes(_, _, let call):
+      server.store.call(call) { [unowned self] outcome in read(number, outcome) }
+    case .group: preconditionFailure("a group is not asked for one request alone")
+    }
+  }
+
+  /// What changes concern was read.
   private func read(_ number: UInt64, _ outcome: ScriptOutcome) {
     switch outcome {
     case .failed(let error): failed(number, error)
     case .line(let line, _):
       let isEmpty = requests[number]?.query.isNothing(line) == true
       if isEmpty { _ = requests.change(number) { $0.nothing = Array(line) } }
-      let answer = isEmpty ? EventAnswer.nothing(isBlocked: false, againMs: nil) : .events
-      guard let (request, action) = settle(number, { $0.answered(answer, nowMs: $1) }) else {
-        return
-      }
-      guard action == .deliver else { return perform(action, number, request) }
-      server.answerText(request.ticket, line, onlyReads: true)
+      answer(number, isEmpty ? .nothing : .events, line)
     }
   }
 
-  private func failed(_ number: UInt64, _ error: RequestError) {
+  /// Reads a part of the log; others' calls come between the parts.
+  private func step(_ read: DeviceRead, after id: String) {
+    let call = read.query.call(after: id, found: read.page.count)
+    server.store.call(raw: call) { [unowned self] result in stepped(read, result) }
+  }
+
+  private func stepped(_ read: DeviceRead, _ result: Result<RedisReply, RequestError>) {
+    // Its caller may have gone meanwhile.
+    guard requests[read.number] != nil else { return }
+    switch result {
+    case .failure(let error): failed(read.number, error)
+    case .success(let reply) where reply.count != 1:
+      failed(read.number, server.store.refusal(of: reply, .events))
+    case .success(let reply) where reply[0].kind == .array:
+      let next = read.page.add(reply[0])
+      read.isBegun = true
+      guard let next, read.page.bytes < EventSubscriptions.pageBytesMax else {
+        return finish(read)
+      }
+      step(read, after: next)
+    case .success(let reply):
+      server.store.withOutcome(of: .events, reply[0]) { outcome in
+        switch outcome {
+        case .failed(let error): failed(read.number, error)
+        case .line(let line, _):
+          // The id that it begins after is of another log; or the log was replaced meanwhile.
+          guard !read.isBegun else {
+            read.page.noteLoss()
+            return finish(read)
+          }
+          answer(read.number, .events, line)
+        }
+      }
+    }
+  }
+
+  private func finish(_ read: DeviceRead) {
+    let (isEmpty, corruptCount) = (read.page.isEmpty, read.page.corruptCount)
+    if corruptCount > 0 { server.store.noteCorrupt(corruptCount) }
+    let line = read.page.finish()
+    // A request that waits learns of lost events at the end of its wait: callers that ignore it
+    // would ask again at once.
+    if isEmpty { _ = requests.change(read.number) { $0.nothing = line } }
+    line.withUnsafeBufferPointer { answer(read.number, isEmpty ? .nothing : .events, $0) }
+  }
+
+  private func answer(
+    _ number: UInt64, _ answer: EventAnswer, _ line: UnsafeBufferPointer<UInt8>
+  ) {
+    guard let (request, action) = settle(number, { $0.answered(answer, nowMs: $1) }) else {
+      return
+    }
+    guard action == .deliver else { return perform(action, number, request) }
+    server.answerText(request.ticket, line, onlyReads: true)
+  }
+
+  func failed(_ number: UInt64, _ error: RequestError) {
     guard let (request, action) = settle(number, { $0.answered(.failed, nowMs: $1) }) else {
       return
     }
     guard action == .answerError else { return perform(action, number, request) }
     server.answer(request.ticket, error)
-  }
-
-  /// A group was read; what it gave is this worker's until it is handed over or given back.
-  private func readGroup(
-    _ number: UInt64, _ group: String, _ result: Result<RedisReply, RequestError>
-  ) {
-    switch result {
-    case .failure(let error): failed(number, error)
-    case .success(let reply):
-      guard let page = GroupPage(reply, group: group) else {
-        failed(number, server.store.refusal(of: reply, .readGroup))
-        return
-      }
-      for partition in page.corrupt { server.store.log.corruptEventLog(of: partition) }
-      if let last = page.held.ids.last { starts.ended(group, in: last.partition) }
-      let now = server.loop.nowMs
-      _ = requests.change(number) { ($0.held, $0.readAtMs) = (page.held, now) }
-      server.store.withLine(of: reply[0]) { deliver(number, page, $0) }
-    }
-  }
-
-  /// A page of a group has come; its line is good during the call.
-  private func deliver(_ number: UInt64, _ page: GroupPage, _ line: UnsafeBufferPointer<UInt8>) {
-    guard let (request, action) = settle(number, { $0.answered(page.answer, nowMs: $1) }) else {
-      return giveBack(page.held)
-    }
-    switch action {
-    case .deliver: server.handOver(request.ticket, line)
-    case .giveBackAndAnswerNothing:
-      giveBack(page.held)
-      answerNothing(request)
-    default: perform(action, number, request)
-    }
   }
 }

@@ -1,5 +1,8 @@
 // Owns: the tail: reading the logs of all partitions as they grow, once for the whole worker, for
 // as long as there are watches or waits. Runs on the main thread.
+//
+// XREAD says which logs have grown; it has one entry of each at most. What they have is read by
+// read_logs.lua, whose replies are bounded in bytes, and which says what has gone unread.
 
 package import Loop
 package import RedisConnection
@@ -7,63 +10,80 @@ internal import Scripts
 internal import SessionModel
 package import Store
 
-/// Follows the event logs, and passes each event to the loops.
+/// Follows the event logs, and reports what comes to the loops.
 package final class EventTail: RedisConnectionOwner {
   /// The event that the tail waits for.
   private enum State {
     /// A subscription. Goes to positioning.
     case resting
-    /// The present ends of the logs. Goes to reading or resting.
+    /// The present ends of the logs. Goes to following or resting.
     case positioning
     /// New events. Goes to resting.
-    case reading
+    case following
   }
 
   private let loop: EventLoop
   private let control: ControlStore
   private let keyspace: Keyspace
-  private let give: ([FleetEvent]) -> Void
+  private let report: (TailReport) -> Void
   private let answer: (Int, TailAnswer) -> Void
   private let noteCorrupt: (Int) -> Void
-  private let isWanted: () -> Bool
+  private let demand: () -> TailDemand
   private let log: Log
   private var state = State.resting
   private var redis: RedisConnection?
   private var again: LoopTimer?
   private var positions: [StreamID] = []
+  /// The latest end of each log at which a watch has begun.
+  private var answered = [StreamID](repeating: .zero, count: Partition.count)
+  /// The partitions whose logs have grown beyond the positions.
+  private var grown = PartitionSet()
   /// The partitions whose log is corrupt: one of them would keep all from being read.
-  private var corrupt: Set<Int> = []
+  private var corrupt = PartitionSet()
   private var looksAtMs: Int64 = 0
+  private var isAwaiting = false
   private var isReading = false
+  /// Whether the read in flight skips what subscriptions do not need at present.
+  private var isSkipping = false
+  private var startAt = 0
+  /// When there were subscriptions last, and when the positions were the ends of the logs last.
+  private var wantedAtMs: Int64 = 0
+  private var caughtUpAtMs: Int64 = 0
   private var waiting: [TailRequest] = []
 
-  /// A read waits this long for events; then the tail checks whether it is still wanted.
+  /// XREAD waits this long for events; so long the logs are followed without a subscription.
   private let blockMs: Int64 = 5_000
-  /// Reads follow each other after a pause, so that many events share one.
+  /// Reads follow each other after a pause, so that many events share one; a longer one while many
+  /// logs grow.
   private let pauseMs: Int64 = 4
-  private let perPartitionMax = 64
+  private let busyPauseMs: Int64 = 16
+  private let busyPartitions = 64
+  /// After so long without XREAD its reply, an entry of each log, might be large.
+  private let caughtUpMs: Int64 = 250
+  private let bytesMax: Int64 = 1 << 20
   /// How often it is looked whether corrupt logs are sound again.
   private let lookEveryMs: Int64 = 5_000
+  private let retryMs: Int64 = 1_000
 
-  /// `isWanted` says whether there are subscriptions; `give` gets events in the order of each log,
-  /// and `corrupt` how many values of the log are.
+  /// `demand` says what subscriptions need, `report` gets what is found, and `corrupt` how many
+  /// values of the log are.
   package init(
     _ loop: EventLoop, _ setup: RedisSetup, _ control: ControlStore, log: Log,
-    isWanted: @escaping () -> Bool, answer: @escaping (Int, TailAnswer) -> Void,
-    corrupt: @escaping (Int) -> Void, give: @escaping ([FleetEvent]) -> Void
+    demand: @escaping () -> TailDemand, answer: @escaping (Int, TailAnswer) -> Void,
+    corrupt: @escaping (Int) -> Void, report: @escaping (TailReport) -> Void
   ) {
     self.loop = loop
     self.control = control
     self.log = log
-    self.isWanted = isWanted
+    self.demand = demand
     self.answer = answer
-    self.give = give
+    self.report = report
     noteCorrupt = corrupt
     keyspace = setup.keyspace
     var plain = setup
     plain.loadsScripts = false
     redis = RedisConnection(loop, plain, owner: self)
-    again = LoopTimer(loop) { [unowned self] in read() }
+    again = LoopTimer(loop) { [unowned self] in goOn() }
     loop.atTurnEnd { [weak self] in self?.redis?.flush() }
     redis?.start()
   }
@@ -75,58 +95,61 @@ package final class EventTail: RedisConnectionOwner {
 
   /// Makes the tail run, then says where the logs end: nothing after that is missed.
   package func request(_ request: TailRequest) {
+    wantedAtMs = loop.nowMs
     waiting.append(request)
     switch state {
     case .resting: position()
     case .positioning: break
-    case .reading: answerWaiting()
+    case .following: answerWaiting()
     }
   }
 
   private func position() {
     state = .positioning
     control.call(ScriptQuery(TailsCall(), over: Partition.all)) { [unowned self] result in
-      guard let tails = EventTail.tails(result), tails.count == Partition.count else {
+      guard let tails = LogEnd.all(result), tails.count == Partition.count else {
         state = .resting
         refuseWaiting()
         return
       }
-      positions = tails.map { $0 ?? .zero }
+      positions = tails.map(\.id)
+      grown = PartitionSet()
       found(tails)
-      state = .reading
-      read()
+      state = .following
+      caughtUpAtMs = loop.nowMs
       answerWaiting()
+      goOn()
     }
   }
 
-  /// The ends of logs, each nil if the log is corrupt; nil if Redis did not say.
-  private static func tails(_ result: Result<RedisReply, RedisFailure>) -> [StreamID?]? {
-    guard case .success(let reply) = result, reply.kind == .array else { return nil }
-    let texts = reply.elements.map(\.text)
-    let isWhole = texts.allSatisfy { $0.isEmpty || StreamID($0) != nil }
-    return isWhole ? texts.map { StreamID($0) } : nil
-  }
-
-  /// Leaves out the corrupt logs, until they are sound.
-  ///
-  /// A log that is sound again is read on from where it was, or from its beginning.
-  private func found(_ tails: [StreamID?]) {
-    corrupt = Set(tails.indices.filter { tails[$0] == nil })
+  /// Leaves out the corrupt logs, until they are sound: then they are read on from where they were.
+  private func found(_ tails: [LogEnd]) {
+    let before = corrupt
+    corrupt = PartitionSet(Partition.all.filter { tails[$0.index].isCorrupt })
     looksAtMs = loop.nowMs + lookEveryMs
-    for index in corrupt { log.corruptEventLog(of: Partition(index: index)) }
+    for partition in corrupt.members() { log.corruptEventLog(of: partition) }
+    var sound = before
+    sound.subtract(corrupt)
+    if !sound.isEmpty { grew(sound) }
   }
 
   private func answerWaiting() {
+    // What a read in flight skips may come after the request.
+    guard !isSkipping else { return }
     let requests = waiting
     waiting = []
     for request in requests {
-      let partitions = request.partition.map { [$0] } ?? Partition.all
-      control.call(ScriptQuery(TailsCall(), over: partitions)) { [unowned self] result in
+      guard let watch = request.watch else {
+        answer(request.loop, TailAnswer(number: request.number, watch: nil, tails: []))
+        continue
+      }
+      control.call(ScriptQuery(TailsCall(), over: watch.partitions)) { [unowned self] result in
+        let tails = LogEnd.all(result)?.map(\.id)
+        for (partition, tail) in zip(watch.partitions, tails ?? []) {
+          answered[partition.index] = max(answered[partition.index], tail)
+        }
         answer(
-          request.loop,
-          TailAnswer(
-            watch: request.watch, partition: request.partition,
-            tails: EventTail.tails(result)?.map { $0 ?? .zero }))
+          request.loop, TailAnswer(number: request.number, watch: watch, tails: tails))
       }
     }
   }
@@ -136,86 +159,116 @@ package final class EventTail: RedisConnectionOwner {
     waiting = []
     for request in requests {
       answer(
-        request.loop,
-        TailAnswer(watch: request.watch, partition: request.partition, tails: nil))
+        request.loop, TailAnswer(number: request.number, watch: request.watch, tails: nil))
     }
   }
 }
 
-// MARK: Reading
+/// The end of a log, as tails.lua gives it.
+private struct LogEnd {
+  let id: StreamID
+  let isCorrupt: Bool
+
+  /// Nil if Redis did not say.
+  static func all(_ result: Result<RedisReply, RedisFailure>) -> [LogEnd]? {
+    guard case .success(let reply) = result, reply.kind == .array else { return nil }
+    let ends = reply.elements.compactMap { element -> LogEnd? in
+      let text = element.text
+      let isCorrupt = text.hasPrefix("!")
+      return StreamID(text.dropFirst(isCorrupt ? 1 : 0)).map {
+        LogEnd(id: $0, isCorrupt: isCorrupt)
+      }
+    }
+    return ends.count == reply.count ? ends : nil
+  }
+}
+
+// MARK: Following
 
 extension EventTail {
-  private func read() {
-    guard state == .reading, !isReading, let redis, redis.isReady else { return }
-    guard isWanted() else {
-      state = .resting
-      return
+  /// Does what is due next.
+  private func goOn() {
+    guard state == .following, !isReading else { return }
+    let demand = demand()
+    if demand != .nothing { wantedAtMs = loop.nowMs }
+    guard loop.nowMs - wantedAtMs < blockMs else { return rest() }
+    if !corrupt.isEmpty, loop.nowMs >= looksAtMs { return look() }
+    guard grown.isEmpty else { return read(demand) }
+    if !isAwaiting { awaitGrowth() }
+  }
+
+  private func rest() {
+    state = .resting
+    report(.rested)
+  }
+
+  private var sound: PartitionSet {
+    var sound = PartitionSet.all
+    sound.subtract(corrupt)
+    return sound
+  }
+
+  /// These logs have grown.
+  private func grew(_ partitions: PartitionSet) {
+    grown.formUnion(partitions)
+    report(.news(partitions))
+  }
+
+  /// Waits until a log grows.
+  private func awaitGrowth() {
+    guard let redis, redis.isReady else { return }
+    guard loop.nowMs - caughtUpAtMs < caughtUpMs else {
+      // One cannot know how much has come meanwhile.
+      grew(sound)
+      return goOn()
     }
-    let sound = (0..<Partition.count).filter { !corrupt.contains($0) }
-    guard !sound.isEmpty, corrupt.isEmpty || loop.nowMs < looksAtMs else { return look() }
-    isReading = true
+    let sound = sound.members()
+    guard !sound.isEmpty else { return again?.set(afterMs: retryMs) ?? () }
+    isAwaiting = true
     redis.call(
       timeoutMs: blockMs + 2_000,
       { out in
         out.begin(words: 6 + 2 * sound.count)
-        for word in ["XREAD", "COUNT", "\(perPartitionMax)", "BLOCK", "\(blockMs)", "STREAMS"] {
-          out.word(word)
-        }
-        for index in sound { out.word(keyspace.events(Partition(index: index))) }
-        for index in sound { out.word(positions[index].description) }
+        for word in ["XREAD", "COUNT", "1", "BLOCK", "\(blockMs)", "STREAMS"] { out.word(word) }
+        for partition in sound { out.word(keyspace.events(partition)) }
+        for partition in sound { out.word(positions[partition.index].description) }
       },
-      { [unowned self] result in answered(result) })
+      { [unowned self] result in awaited(result) })
   }
 
-  private func answered(_ result: Result<RedisReply, RedisFailure>) {
-    isReading = false
+  private func awaited(_ result: Result<RedisReply, RedisFailure>) {
+    isAwaiting = false
+    // A connection that has ended on its way goes on when it is back.
     guard case .success(let reply) = result else { return }
     let error = reply.kind == .error ? StoreError.firstWord(reply.text) : ""
     guard error != "WRONGTYPE" else { return look() }
-    if !error.isEmpty {
+    guard error.isEmpty else {
       log.repeated(
         .warn, "the event logs cannot be read", cause: error, ["error": reply.text])
+      return again?.set(afterMs: retryMs) ?? ()
     }
-    var (events, corruptValues) = ([FleetEvent](), 0)
-    for stream in reply.elements { corruptValues += take(stream, into: &events) }
-    if corruptValues > 0 { noteCorrupt(corruptValues) }
-    if !events.isEmpty { give(events) }
-    // A connection that has ended on its way reads on when it is back.
-    guard redis?.isReady == true else { return }
-    again?.set(afterMs: error.isEmpty ? pauseMs : 1_000)
+    caughtUpAtMs = loop.nowMs
+    let partitions = PartitionSet(
+      reply.elements.compactMap { stream in
+        stream.count == 2 ? keyspace.partition(ofKey: stream[0].text) : nil
+      })
+    if !partitions.isEmpty { grew(partitions) }
+    goOn()
   }
 
-  /// Finds out which logs are corrupt, then reads on.
+  /// Finds out which logs are corrupt, then goes on.
   private func look() {
     isReading = true
     control.call(ScriptQuery(TailsCall(), over: Partition.all)) { [unowned self] result in
       isReading = false
-      let tails = EventTail.tails(result)
+      let tails = LogEnd.all(result)
       if let tails, tails.count == Partition.count { found(tails) }
-      again?.set(afterMs: tails == nil || corrupt.count == Partition.count ? 1_000 : pauseMs)
+      again?.set(afterMs: tails == nil || sound.isEmpty ? retryMs : pauseMs)
     }
   }
 
-  /// Takes one stream's part of a reply, its name and its entries; returns how many values are
-  /// corrupt.
-  ///
-  /// The tail goes past an entry that is no event, or it would read it without end.
-  private func take(_ stream: RedisReply, into events: inout [FleetEvent]) -> Int {
-    guard stream.count == 2, let partition = keyspace.partition(ofKey: stream[0].text) else {
-      return 0
-    }
-    var corrupt = 0
-    for entry in stream[1].elements where entry.count > 0 {
-      if let id = StreamID(entry[0].text) { positions[partition.index] = id }
-      let event = FleetEvent(partition, entry)
-      corrupt += event?.corruptCount ?? 1
-      if let event { events.append(event) }
-    }
-    return corrupt
-  }
-
-  /// The logs are read on from where the connection was lost: nothing is missed.
-  package func redisServes(_ redis: RedisConnection) { read() }
+  /// The logs are read on from where the connection was lost.
+  package func redisServes(_ redis: RedisConnection) { goOn() }
   package func redisFailed(_ redis: RedisConnection, reason: String) { again?.cancel() }
   package func redisRefused(_ redis: RedisConnection, reason: String) {
     log.repeated(.error, "the event logs cannot be read", ["error": reason])
@@ -224,9 +277,99 @@ extension EventTail {
   package func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {}
 }
 
+// MARK: Reading
+
+extension EventTail {
+  /// Reads what has grown; or, if no subscription needs that, only finds the new ends.
+  private func read(_ demand: TailDemand) {
+    isReading = true
+    isSkipping = demand != .events
+    let partitions = grown.members(from: startAt)
+    let call = ReadLogsCall(
+      bytesMax: bytesMax, isContent: !isSkipping,
+      ids: partitions.map { ArgumentText(positions[$0.index].description) })
+    control.call(ScriptQuery(call, over: partitions)) { [unowned self] result in
+      isReading = false
+      isSkipping = false
+      answerWaiting()
+      guard case .success(let reply) = result, reply.kind == .array,
+        reply.count <= partitions.count
+      else { return failed(result) }
+      take(reply, partitions)
+      guard grown.isEmpty else { return goOn() }
+      caughtUpAtMs = loop.nowMs
+      again?.set(afterMs: partitions.count > busyPartitions ? busyPauseMs : pauseMs)
+    }
+  }
+
+  private func failed(_ result: Result<RedisReply, RedisFailure>) {
+    if case .success(let reply) = result {
+      log.repeated(
+        .warn, "the event logs cannot be read", cause: StoreError.firstWord(reply.text),
+        ["error": reply.text])
+    }
+    again?.set(afterMs: retryMs)
+  }
+
+  /// Takes the logs that were read, the first ones of these partitions.
+  private func take(_ reply: RedisReply, _ partitions: [Partition]) {
+    var (events, losses, corruptValues) = ([FleetEvent](), [TailLoss](), 0)
+    for (partition, part) in zip(partitions, reply.elements) where part.count == 4 {
+      startAt = (partition.index + 1) % Partition.count
+      let state = part[0].integer ?? -1
+      if state != 0 { grown.remove(partition) }
+      guard state >= 0, let position = StreamID(part[2].text) else {
+        corrupt.insert(partition)
+        looksAtMs = loop.nowMs + lookEveryMs
+        log.corruptEventLog(of: partition)
+        continue
+      }
+      if let gone = StreamID(part[1].text) {
+        losses.append(TailLoss(partition: partition, before: bound(gone, partition)))
+      }
+      positions[partition.index] = position
+      for entry in part[3].elements {
+        // An entry that is no event is passed over.
+        let event = FleetEvent(partition, entry)
+        corruptValues += event?.corruptCount ?? 1
+        if let event { events.append(event) }
+      }
+    }
+    if corruptValues > 0 { noteCorrupt(corruptValues) }
+    if !losses.isEmpty { report(.lost(losses)) }
+    if !events.isEmpty { report(.events(events)) }
+  }
+}
+
+extension EventTail {
+  /// The id before which a watch has begun that what has gone of a log concerns.
+  ///
+  /// If it is not known what has, the log was removed: all watches that began before that.
+  private func bound(_ gone: StreamID, _ partition: Partition) -> StreamID {
+    guard gone == positions[partition.index] else { return gone }
+    let latest = max(gone, answered[partition.index])
+    return StreamID(ms: latest.ms, number: latest.number + 1)
+  }
+}
+
 /// A request for tails.lua.
 struct TailsCall: ScriptCall {
   static let script = Script.tails
 
   func write(to words: inout CommandBuffer) {}
+}
+
+/// A request for read_logs.lua.
+struct ReadLogsCall: ScriptCall {
+  static let script = Script.readLogs
+  let bytesMax: Int64
+  /// Whether the entries are wanted.
+  let isContent: Bool
+  let ids: [ArgumentText]
+
+  func write(to words: inout CommandBuffer) {
+    words.word(bytesMax)
+    words.word(isContent)
+    for id in ids { words.word(id) }
+  }
 }

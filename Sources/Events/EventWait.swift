@@ -3,9 +3,7 @@
 
 /// The answer of Redis to an EVENTS request.
 package enum EventAnswer: Equatable {
-  /// No events; `isBlocked` if a worker holds some that come before what this one may have, and
-  /// `againMs` the time until an event may be given again.
-  case nothing(isBlocked: Bool, againMs: Int64?)
+  case nothing
   case events
   case failed
 }
@@ -16,10 +14,13 @@ package struct EventWait {
   package enum State: Equatable {
     /// The replies before its own to be with the caller. Goes to starting, asking or ended.
     case queued
-    /// The tail, which has to run before Redis is asked. Goes to asking or ended.
+    /// The tail, which has to run before Redis is asked. Goes to lined, asking or ended.
     case starting
-    /// Redis; what it says is out of date if events came meanwhile. Goes to resting, writing,
-    /// leaving or ended.
+    /// Its turn among the requests of its group, or that there is nothing for any. Goes to asking,
+    /// resting or ended.
+    case lined
+    /// Redis; what it says is out of date if events came meanwhile. Goes to lined, resting,
+    /// writing, leaving or ended.
     case asking(isStale: Bool)
     /// Events, or its time. Goes to asking or ended.
     case resting
@@ -34,7 +35,10 @@ package struct EventWait {
   package enum Action: Equatable {
     case nothing
     case startTail
+    /// Ask Redis for a device's events.
     case ask
+    /// Wait for the turn in the group.
+    case join
     /// Answer that there are no events.
     case answerNothing
     /// Answer with the error that came.
@@ -62,9 +66,6 @@ package struct EventWait {
   package static let leaseMs: Int64 = 3_000
   /// So long a request without `wait=` waits for events that are being handed over.
   static let blockedMs: Int64 = 100
-  /// Groups are read so often at least, in case the tail cannot follow the logs, and so that the
-  /// log knows that they still ask.
-  package static let askAgainMs: Int64 = 30_000
   /// How long a caller that has closed its side may wait at most.
   static let halfClosedWaitMs: Int64 = 60_000
 
@@ -72,26 +73,35 @@ package struct EventWait {
   /// Whether the events that Redis gives are withheld from other consumers: a read of a group.
   private let takes: Bool
   private var waitMs: Int64
-  private let askAgainMs: Int64
   private var beganAtMs: Int64 = 0
   private var untilMs: Int64 = 0
   private var askedAtMs: Int64 = 0
-  /// When Redis is asked again though no event came.
-  private var askAgainAtMs: Int64?
-  private var blockedTries: Int64 = 0
+  /// Whether others hold what it may have next.
+  private var isHeldUp = false
 
-  package init(takes: Bool, waitMs: Int64, askAgainMs: Int64 = EventWait.askAgainMs) {
+  package init(takes: Bool, waitMs: Int64) {
     self.takes = takes
     self.waitMs = waitMs
-    self.askAgainMs = askAgainMs
   }
 
   var isEnded: Bool { state == .ended }
+  /// Whether it may get events of its group still.
+  var isInLine: Bool {
+    switch state {
+    case .lined, .asking, .resting: true
+    case .queued, .starting, .leaving, .writing, .ended: false
+    }
+  }
+  /// Whether it waits for so short that what has come by then has to be looked for at once.
+  var isBrief: Bool { waitMs < 1_000 }
+
+  /// Whether it waits only for events that a worker holds.
+  func awaitsRelease(nowMs: Int64) -> Bool { state == .resting && nowMs >= untilMs }
 
   /// Whether it waits with `wait=`, for which the tail has to run.
   var isWaiting: Bool {
     switch state {
-    case .starting, .asking, .resting: waitMs > 0
+    case .starting, .lined, .asking, .resting: waitMs > 0
     case .queued, .leaving, .writing, .ended: false
     }
   }
@@ -100,9 +110,9 @@ package struct EventWait {
   var timerAtMs: Int64? {
     switch state {
     case .starting: untilMs
-    case .resting: min(restsUntilMs, askAgainAtMs ?? .max)
+    case .resting: restsUntilMs
     case .writing: writesUntilMs
-    case .queued, .asking, .leaving, .ended: nil
+    case .queued, .lined, .asking, .leaving, .ended: nil
     }
   }
 
@@ -110,7 +120,7 @@ package struct EventWait {
 
   /// A request without `wait=` rests only while others hold what it may have next.
   private var restsUntilMs: Int64 {
-    blockedTries > 0 ? max(untilMs, beganAtMs + EventWait.blockedMs) : untilMs
+    isHeldUp ? max(untilMs, beganAtMs + EventWait.blockedMs) : untilMs
   }
 }
 
@@ -122,7 +132,7 @@ extension EventWait {
     guard state == .queued else { trap("turnCame") }
     beganAtMs = nowMs
     untilMs = nowMs
-    guard waitMs > 0 else { return ask(nowMs) }
+    guard waitMs > 0 else { return begin(nowMs) }
     // A part of this millisecond is over already: no wait is shorter than was asked for.
     untilMs += waitMs + 1
     state = .starting
@@ -132,29 +142,57 @@ extension EventWait {
   /// The tail runs, or cannot; in that case asking says why.
   mutating func tailRuns(nowMs: Int64) -> Action {
     switch state {
-    case .starting: return ask(nowMs)
-    case .asking, .resting, .leaving, .writing: return .nothing
+    case .starting: return begin(nowMs)
+    case .lined, .asking, .resting, .leaving, .writing: return .nothing
     case .queued, .ended: trap("tailRuns")
     }
   }
 
-  /// Events have come that it may be given, or some were given back.
+  /// Events of its device have come.
   mutating func eventsCame(nowMs: Int64) -> Action {
     switch state {
-    case .resting: return ask(nowMs)
-    case .asking:
+    case .resting where !takes: return ask(nowMs)
+    case .asking where !takes:
       state = .asking(isStale: true)
       return .nothing
-    case .queued, .starting, .leaving, .writing: return .nothing
+    case .queued, .starting, .lined, .asking, .resting, .leaving, .writing: return .nothing
     case .ended: trap("eventsCame")
+    }
+  }
+
+  /// Its group is read for it.
+  mutating func readBegan(nowMs: Int64) {
+    switch state {
+    case .lined, .resting:
+      state = .asking(isStale: false)
+      askedAtMs = nowMs
+    case .queued, .starting, .asking, .leaving, .writing, .ended: trap("readBegan")
+    }
+  }
+
+  /// There is nothing for its group now; `isHeldUp` if a worker holds events that come first.
+  mutating func foundNothing(isHeldUp: Bool, nowMs: Int64) -> Action {
+    switch state {
+    case .lined, .resting:
+      self.isHeldUp = isHeldUp
+      guard nowMs < restsUntilMs else { return end(.answerNothing) }
+      state = .resting
+      return .nothing
+    case .queued, .starting, .asking, .leaving, .writing, .ended: trap("foundNothing")
     }
   }
 
   /// Redis has answered.
   package mutating func answered(_ answer: EventAnswer, nowMs: Int64) -> Action {
     switch (state, answer) {
-    case (.asking(let isStale), .nothing(let isBlocked, let againMs)):
-      return foundNothing(isStale, isBlocked, againMs, nowMs)
+    case (.asking, .nothing) where takes:
+      state = .lined
+      return .nothing
+    case (.asking(let isStale), .nothing):
+      guard nowMs < untilMs else { return end(.answerNothing) }
+      if isStale { return ask(nowMs) }
+      state = .resting
+      return .nothing
     case (.asking, .events):
       guard takes else { return end(.deliver) }
       guard nowMs < writesUntilMs else { return end(.giveBackAndAnswerNothing) }
@@ -163,20 +201,18 @@ extension EventWait {
     case (.asking, .failed): return end(.answerError)
     case (.leaving, .events): return end(.giveBack)
     case (.leaving, .nothing), (.leaving, .failed): return end(.nothing)
-    case (.queued, _), (.starting, _), (.resting, _), (.writing, _), (.ended, _): trap("answered")
+    case (.queued, _), (.starting, _), (.lined, _), (.resting, _), (.writing, _), (.ended, _):
+      trap("answered")
     }
   }
 
   /// Its timer fired.
   mutating func timerFired(nowMs: Int64) -> Action {
     switch state {
-    case .starting: return nowMs >= untilMs ? ask(nowMs) : .nothing
-    case .resting:
-      if nowMs >= restsUntilMs { return end(.answerNothing) }
-      guard let askAgainAtMs, nowMs >= askAgainAtMs else { return .nothing }
-      return ask(nowMs)
+    case .starting: return nowMs >= untilMs ? begin(nowMs) : .nothing
+    case .resting: return nowMs >= restsUntilMs ? end(.answerNothing) : .nothing
     case .writing: return nowMs >= writesUntilMs ? .cutOff : .nothing
-    case .queued, .asking, .leaving: return .nothing
+    case .queued, .lined, .asking, .leaving: return .nothing
     case .ended: trap("timerFired")
     }
   }
@@ -190,7 +226,7 @@ extension EventWait {
   /// The connection is closed.
   package mutating func closed() -> Action {
     switch state {
-    case .queued, .starting, .resting: return end(.forget)
+    case .queued, .starting, .lined, .resting: return end(.forget)
     case .asking: return leave(.forget)
     case .leaving: return .nothing
     case .writing: return end(.giveBack)
@@ -208,9 +244,9 @@ extension EventWait {
       return .nothing
     case .starting where takes:
       untilMs = nowMs
-      return ask(nowMs)
+      return begin(nowMs)
     case .resting where takes: return end(.answerNothing)
-    case .starting, .asking, .resting:
+    case .starting, .lined, .asking, .resting:
       untilMs = min(untilMs, takes ? nowMs : nowMs + EventWait.halfClosedWaitMs)
       return .nothing
     case .leaving, .writing: return .nothing
@@ -221,7 +257,7 @@ extension EventWait {
   /// The caller has lost the right to what it asked for.
   package mutating func refused() -> Action {
     switch state {
-    case .queued, .starting, .resting: return end(.refuse)
+    case .queued, .starting, .lined, .resting: return end(.refuse)
     case .asking: return leave(.refuse)
     case .leaving, .writing: return .nothing
     case .ended: trap("refused")
@@ -236,8 +272,8 @@ extension EventWait {
       return .nothing
     case .starting:
       untilMs = nowMs
-      return ask(nowMs)
-    case .asking:
+      return begin(nowMs)
+    case .lined, .asking:
       untilMs = 0
       beganAtMs = 0
       return .nothing
@@ -251,23 +287,15 @@ extension EventWait {
 // MARK: Transitions
 
 extension EventWait {
-  private mutating func foundNothing(
-    _ isStale: Bool, _ isBlocked: Bool, _ againMs: Int64?, _ nowMs: Int64
-  ) -> Action {
-    blockedTries = isBlocked ? blockedTries + 1 : 0
-    guard nowMs < restsUntilMs else { return end(.answerNothing) }
-    if isStale, !isBlocked { return ask(nowMs) }
-    state = .resting
-    // A worker holds events for a moment only, unless its caller does not take them.
-    let blockedForMs = isBlocked ? min(250, 5 << min(blockedTries, 6)) : askAgainMs
-    askAgainAtMs = takes ? nowMs + min(blockedForMs, againMs ?? .max) : nil
-    return .nothing
+  private mutating func begin(_ nowMs: Int64) -> Action {
+    guard takes else { return ask(nowMs) }
+    state = .lined
+    return .join
   }
 
   private mutating func ask(_ nowMs: Int64) -> Action {
     state = .asking(isStale: false)
     askedAtMs = nowMs
-    askAgainAtMs = nil
     return .ask
   }
 

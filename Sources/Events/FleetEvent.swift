@@ -1,5 +1,4 @@
-// Owns: one event between the log and its subscribers, and the messages about subscriptions.
-// Values; any thread.
+// Owns: one event between the log and its subscribers, and what can be watched. Values; any thread.
 
 internal import Access
 internal import Records
@@ -38,6 +37,11 @@ package struct FleetEvent: Sendable {
           $0.partition, $0.entry, page[at + 1].bytes, page[at + 2].bytes, page[at + 3].bytes)
       }
     }
+  }
+
+  /// The id to go on after, if the page says one: there is more.
+  static func end(ofPage page: RedisReply) -> StreamID? {
+    page.kind == .array && page.count % 4 == 0 ? StreamID(page[page.count - 1].text) : nil
   }
 
   private init(
@@ -103,6 +107,9 @@ package enum WatchScope: Hashable, Sendable {
     }
   }
 
+  /// The logs of its events.
+  var logs: WatchedLogs { partition.map { .of($0) } ?? .all }
+
   /// The partition of its events; nil for all.
   var partition: Partition? {
     guard case .part(let scope) = self else { return nil }
@@ -124,27 +131,5 @@ package enum WatchScope: Hashable, Sendable {
     case .all: true
     case .part(let scope): principal.sees(scope.device)
     }
-  }
-}
-
-/// A serving loop's request to the tail: where do the logs end, and every event after that.
-package struct TailRequest: Sendable {
-  package let loop: Int
-  package let watch: UInt64
-  /// Nil for all partitions.
-  package let partition: Partition?
-}
-
-/// The answer of the tail.
-package struct TailAnswer: Sendable {
-  package let watch: UInt64
-  package let partition: Partition?
-  /// Where each log asked for ended; nil if Redis did not say.
-  package let tails: [StreamID]?
-
-  /// Where a partition's log ended; zero for one that was not asked for.
-  package func tail(_ of: Partition) -> StreamID {
-    guard let tails else { return .zero }
-    return partition == nil ? tails[of.index] : tails[0]
   }
 }

@@ -18,42 +18,58 @@ package struct HeldEvents: Equatable {
 
 /// A page as `read_group` gives it.
 struct GroupPage {
-  let answer: EventAnswer
   let held: HeldEvents
-
+  /// The partitions where another worker has to go on first.
+  let blocked: [Partition]
+  /// The ms until an event may be delivered again; nil if there is none.
+  let againMs: Int64?
   /// The partitions whose log is corrupt.
   let corrupt: [Partition]
+  /// How many of the partitions were read to their ends.
+  let lookedCount: Int
+  /// Whether all partitions have to be read because the group has lost events of one.
+  let isLossMet: Bool
 
-  /// Reads an array: the line, whether some had to wait, the ms until one may be given again, the
-  /// partitions with losses, those that are corrupt, and the id and the age of each event; nil if
-  /// it is another reply.
-  init?(_ reply: RedisReply, group: String) {
+  /// Whether a consumer gets something.
+  var isEmpty: Bool { held.ids.isEmpty && held.losses.isEmpty }
+
+  init(
+    held: HeldEvents, blocked: [Partition] = [], againMs: Int64? = nil,
+    corrupt: [Partition] = [], lookedCount: Int, isLossMet: Bool = false
+  ) {
+    (self.held, self.blocked, self.againMs) = (held, blocked, againMs)
+    (self.corrupt, self.lookedCount, self.isLossMet) = (corrupt, lookedCount, isLossMet)
+  }
+
+  /// Reads the reply to a read, as group_page.lua begins it; nil if it is another one.
+  init?(_ reply: RedisReply, group: String, _ read: GroupRead) {
     let count = reply.count
-    guard count >= 5, count % 2 == 1, let losses = GroupPage.partitions(reply[3]),
-      let corrupt = GroupPage.partitions(reply[4])
+    guard count >= 7, count % 2 == 1,
+      let blocked = GroupPage.partitions(reply[1], of: read),
+      let losses = GroupPage.partitions(reply[3], of: read),
+      let corrupt = GroupPage.partitions(reply[4], of: read), let looked = reply[5].integer,
+      0...read.partitions.count ~= Int(looked)
     else { return nil }
     var ids: [EventID] = []
     var agesMs: [Int] = []
-    for index in stride(from: 5, to: count, by: 2) {
+    for index in stride(from: 7, to: count, by: 2) {
       guard let id = EventID(reply[index].text), let ageMs = reply[index + 1].integer else {
         return nil
       }
       ids.append(id)
       if ageMs >= 0 { agesMs.append(Int(ageMs)) }
     }
-    let againMs = reply[2].integer.flatMap { $0 >= 0 ? $0 : nil }
-    answer =
-      ids.isEmpty && losses.isEmpty
-      ? .nothing(isBlocked: reply[1].integer == 1, againMs: againMs) : .events
-    held = HeldEvents(group: group, ids: ids, losses: losses, agesMs: agesMs)
-    self.corrupt = corrupt
+    self.init(
+      held: HeldEvents(group: group, ids: ids, losses: losses, agesMs: agesMs), blocked: blocked,
+      againMs: reply[2].integer.flatMap { $0 >= 0 ? $0 : nil }, corrupt: corrupt,
+      lookedCount: Int(looked), isLossMet: reply[6].integer == 1)
   }
 
-  /// Partitions by their indexes; nil if one is none.
-  private static func partitions(_ reply: RedisReply) -> [Partition]? {
+  /// Partitions by their places in a read; nil if one has none.
+  private static func partitions(_ reply: RedisReply, of read: GroupRead) -> [Partition]? {
     let found = reply.elements.map { element in
-      element.integer.flatMap { index in
-        0..<Int64(Partition.count) ~= index ? Partition(index: Int(index)) : nil
+      element.integer.flatMap { place in
+        read.partitions.indices.contains(Int(place)) ? read.partitions[Int(place)] : nil
       }
     }
     return found.contains { $0 == nil } ? nil : found.compactMap(\.self)

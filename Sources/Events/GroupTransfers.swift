@@ -54,8 +54,8 @@ extension EventSubscriptions {
       if reply.kind != .integer {
         // Redis gives them to the next consumer when the lease is over.
         _ = server.store.refusal(of: reply, .transferPending)
-      } else if transfer.target == .returned {
-        wake(group: transfer.group)
+      } else {
+        moved(transfer)
       }
     }
   }

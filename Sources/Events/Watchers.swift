@@ -22,6 +22,8 @@ package struct Watch {
   fileprivate var isCatchingUp = false
   /// The events that came before Redis had said, or while it catches up.
   fileprivate var early: [FleetEvent] = []
+  /// What has gone unread before Redis had said.
+  fileprivate var earlyLosses: [TailLoss] = []
 
   package init(
     connection: ConnectionID, scope: WatchScope, types: Set<[UInt8]>?, wantsChanges: Bool,
@@ -55,6 +57,14 @@ package struct Watch {
   fileprivate func wants(_ change: DeviceChange) -> Bool {
     wantsChanges && start != nil && types?.contains(change.type) ?? true
       && scope.has(session: change.session, chat: change.chat)
+  }
+
+  /// Whether events that it was to be sent may be among these, whatever their types.
+  fileprivate func misses(_ losses: [TailLoss]) -> Bool {
+    guard let start else { return false }
+    return losses.contains { loss in
+      start.concerns(loss.partition) && start.tail(loss.partition) < loss.before
+    }
   }
 }
 
@@ -104,21 +114,39 @@ struct Watchers {
 
   /// Redis has said where the logs end.
   ///
-  /// Returns the watch, and what it has missed since; nil if it has been ended meanwhile.
-  mutating func begun(_ answer: TailAnswer) -> (watch: Watch, missed: [FleetEvent])? {
-    guard var watch = watches[answer.watch] else { return nil }
+  /// Returns the watch, what has come for it since, and whether some of that has gone unread; nil
+  /// if it has been ended meanwhile.
+  mutating func begun(_ answer: TailAnswer) -> (
+    watch: Watch, missed: [FleetEvent], hasLost: Bool
+  )? {
+    guard var watch = watches[answer.number] else { return nil }
     watch.start = answer
     let missed = watch.early.filter { watch.wants($0) }
+    let hasLost = watch.misses(watch.earlyLosses)
     watch.early = []
-    watches[answer.watch] = watch
-    return (watch, missed)
+    watch.earlyLosses = []
+    watches[answer.number] = watch
+    return (watch, missed, hasLost)
+  }
+
+  /// A watch of each connection that may have missed events among these.
+  mutating func receivers(of losses: [TailLoss]) -> [Watch] {
+    var found: [ConnectionID: Watch] = [:]
+    for (number, watch) in watches {
+      if watch.start == nil {
+        watches[number]?.earlyLosses += losses
+      } else if watch.misses(losses) {
+        found[watch.connection] = watch
+      }
+    }
+    return Array(found.values)
   }
 
   /// The same for a watch that is sent first what the logs have; nil if it has been ended.
   mutating func catchesUp(_ answer: TailAnswer) -> Watch? {
-    watches[answer.watch]?.start = answer
-    watches[answer.watch]?.isCatchingUp = true
-    return watches[answer.watch]
+    watches[answer.number]?.start = answer
+    watches[answer.number]?.isCatchingUp = true
+    return watches[answer.number]
   }
 
   /// A watch has been sent what the logs had; returns what came meanwhile.

@@ -82,7 +82,7 @@ package enum Figure: Int, CaseIterable, Sendable {
   case batches, batchedRequests
   case corruptValues
   case redisConnectionFailures, redisReady, scriptsReloaded
-  case watches, waiters, changeWaiters, changesDropped
+  case watches, waiters, deviceWaiters, changeWaiters, changesDropped
   case eventsPushed, eventsGiven, eventsReturned, lossesGiven
 }
 

@@ -32,7 +32,7 @@ extension RecordLine {
     case "done" where reply.count == 3: GivenMessages(reply: reply).put(into: &self)
     case "kept" where reply.count == 3: putKept(reply)
     case "list" where reply.count == 3: putList(reply)
-    case "events" where reply.count % 4 == 3: putEvents(reply)
+    case "events" where reply.count % 4 == 3 || reply.count % 4 == 0: putEvents(reply)
     case "export" where reply.count == 7:
       if let error = SessionExport(reply).put(into: &self) { refuse(error) }
     default: return false
@@ -65,7 +65,7 @@ extension RecordLine {
 
   /// Puts a page of the event log, from an array: `events`, how many entries were omitted because
   /// they are no events or -1 if the log is corrupt, 1 if events were lost, and of each event its
-  /// id, type, device and other members.
+  /// id, type, device and other members; an id to go on after is not shown.
   private mutating func putEvents(_ reply: RedisReply) {
     let omitted = Int(reply[1].integer ?? 0)
     guard omitted >= 0 else {
@@ -76,7 +76,7 @@ extension RecordLine {
       return
     }
     put("{\"events\":[")
-    for at in stride(from: 3, to: reply.count, by: 4) {
+    for at in stride(from: 3, through: reply.count - 4, by: 4) {
       if at > 3 { put(",") }
       let event = StoredEvent(
         id: reply[at].bytes, type: reply[at + 1].bytes, device: reply[at + 2].bytes,

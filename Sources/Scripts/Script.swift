@@ -13,7 +13,7 @@ package enum Script: Int, CaseIterable, Sendable {
   case link, unlink, linkStatus, linkReserve, linkSettle, linkDone
   case linkPage, sessionPage, entry, digest, reportSession
   case export, `import`
-  case events, readGroup, transferPending, ack, tails
+  case events, readGroup, transferPending, ack, tails, readLogs
   case watchChanges, resolve, pushEvent
   case stats, reportAgent
   case hello, heartbeat, deregister, staleLibraries, reap, trim
@@ -198,6 +198,7 @@ package struct ScriptRow: Sendable {
       .transferPending, PackageResources.transfer_pending_lua, .frees, spansPartitions: true),
     ScriptRow(.ack, PackageResources.ack_lua, .frees, spansPartitions: true),
     ScriptRow(.tails, PackageResources.tails_lua, .reads, spansPartitions: true),
+    ScriptRow(.readLogs, PackageResources.read_logs_lua, .frees, spansPartitions: true),
     ScriptRow(.watchChanges, PackageResources.watch_changes_lua, .frees),
     ScriptRow(.resolve, PackageResources.resolve_lua, .reads, isOfSession: true, isTimeless: true),
     ScriptRow(.pushEvent, PackageResources.push_event_lua, .frees, isOfSession: true),

@@ -51,6 +51,11 @@ package struct StreamID: Hashable, Comparable, Sendable, CustomStringConvertible
   /// Before every entry.
   package static let zero = StreamID(ms: 0, number: 0)
 
+  /// Before all entries of a millisecond; scripts know it as the id of no entry.
+  package static func before(ms: UInt64) -> StreamID {
+    ms == 0 ? .zero : StreamID(ms: ms - 1, number: 9_007_199_254_740_991)
+  }
+
   /// Reads `<ms>-<number>`, digits only, in the one spelling that Redis writes.
   package init?(_ text: some StringProtocol) {
     let parts = text.split(separator: "-", omittingEmptySubsequences: false)

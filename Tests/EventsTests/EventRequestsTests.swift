@@ -15,18 +15,20 @@ struct EventRequestsTests {
     nowMs: Int64 = 0
   ) -> EventRequest {
     let ticket = Ticket(client: client, slot: 0, verb: 0, arrivedNs: 0)
-    let call = ScriptQuery(TailsCall(), over: Partition.all)
     guard let device else {
+      let query = GroupQuery(
+        name: group, ackTimeoutMs: 60_000, limit: 100, types: nil, groupKeepMs: 600_000)
       return EventRequest(
-        ticket: ticket, query: EventQuery(source: .group(group), call: call),
-        wait: EventWait(takes: true, waitMs: waitMs), holdsCaller: false)
+        ticket: ticket, query: .group(query), wait: EventWait(takes: true, waitMs: waitMs),
+        holdsCaller: false)
     }
     let bytes = Array(device.utf8)
     let partition = bytes.withUnsafeBufferPointer { Partition(of: $0) }
     var wait = EventWait(takes: false, waitMs: waitMs)
     _ = wait.turnCame(nowMs: nowMs)
     return EventRequest(
-      ticket: ticket, query: EventQuery(source: .device(bytes, partition), call: call),
+      ticket: ticket,
+      query: .device(DeviceQuery(device: bytes, partition: partition, after: .zero, limit: 100)),
       wait: wait, holdsCaller: false)
   }
 
@@ -35,16 +37,18 @@ struct EventRequestsTests {
     _ = requests.change(number) { $0.wait.closed() }
   }
 
-  @Test func `an event finds the requests of its device and those of every group`() {
+  @Test func `an event finds the requests of its device, and a loss those of its partition`() {
     var requests = EventRequests()
     let first = requests.add(request(client: 1, device: "a"))
     let second = requests.add(request(client: 2, device: "a"))
     let other = requests.add(request(client: 3, device: "b"))
     let group = requests.add(request(client: 4, group: "g"))
-    #expect(Set(requests.numbers(concerning: [Array("a".utf8)])) == [first, second, group])
-    #expect(Set(requests.numbers(concerning: [Array("c".utf8)])) == [group])
-    #expect(requests.numbers(ofGroup: "g") == [group])
-    #expect(requests.numbers(ofGroup: "h") == [])
+    #expect(Set(requests.numbers(concerning: [Array("a".utf8)])) == [first, second])
+    #expect(requests.numbers(concerning: [Array("c".utf8)]).isEmpty)
+    #expect(Set(requests.numbers(concerning: PartitionSet.all)) == [first, second, other])
+    let lost = PartitionSet([Partition(of: "b")])
+    #expect(requests.numbers(concerning: lost) == [other])
+    #expect(requests.waitingForDevices == 3)
     close(first, &requests)
     close(group, &requests)
     #expect(requests.numbers(concerning: [Array("a".utf8)]) == [second])

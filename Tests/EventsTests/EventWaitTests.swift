@@ -5,19 +5,18 @@ import Testing
 @testable import Events
 
 struct EventWaitTests {
-  private static let nothing = EventAnswer.nothing(isBlocked: false, againMs: nil)
-  private static let blocked = EventAnswer.nothing(isBlocked: true, againMs: nil)
-
   /// An event at moment 1,000 by default.
   private enum Event: String, CaseIterable {
-    case tailRuns, eventsCame, foundNothing, foundEvents, failed, timerEarly, timerLate, written
-    case closed, inputEnded, refused, cutShort
+    case tailRuns, eventsCame, readBegan, groupEmpty, foundNothing, foundEvents, failed, timerEarly
+    case timerLate, written, closed, inputEnded, refused, cutShort
 
     func happens(to wait: inout EventWait) -> EventWait.Action {
       switch self {
       case .tailRuns: wait.tailRuns(nowMs: 1_000)
       case .eventsCame: wait.eventsCame(nowMs: 1_000)
-      case .foundNothing: wait.answered(EventWaitTests.nothing, nowMs: 1_000)
+      case .readBegan: EventWaitTests.began(&wait)
+      case .groupEmpty: wait.foundNothing(isHeldUp: false, nowMs: 1_000)
+      case .foundNothing: wait.answered(.nothing, nowMs: 1_000)
       case .foundEvents: wait.answered(.events, nowMs: 1_000)
       case .failed: wait.answered(.failed, nowMs: 1_000)
       case .timerEarly: wait.timerFired(nowMs: 1_000)
@@ -31,6 +30,11 @@ struct EventWaitTests {
     }
   }
 
+  private static func began(_ wait: inout EventWait) -> EventWait.Action {
+    wait.readBegan(nowMs: 1_000)
+    return .nothing
+  }
+
   /// A request in a state that was reached at moment 1,000.
   private func wait(
     _ state: EventWait.State, takes: Bool = true, waitMs: Int64 = 600_000
@@ -40,12 +44,16 @@ struct EventWaitTests {
     _ = wait.turnCame(nowMs: 1_000)
     if state == .starting { return wait }
     if waitMs > 0 { _ = wait.tailRuns(nowMs: 1_000) }
+    if state == .lined { return wait }
+    if takes { wait.readBegan(nowMs: 1_000) }
     switch state {
     case .asking(isStale: true): _ = wait.eventsCame(nowMs: 1_000)
-    case .resting: _ = wait.answered(Self.nothing, nowMs: 1_000)
+    case .resting:
+      _ = wait.answered(.nothing, nowMs: 1_000)
+      if takes { _ = wait.foundNothing(isHeldUp: false, nowMs: 1_000) }
     case .leaving: _ = wait.closed()
     case .writing: _ = wait.answered(.events, nowMs: 1_000)
-    case .queued, .starting, .asking, .ended: break
+    case .queued, .starting, .lined, .asking, .ended: break
     }
     #expect(wait.state == state)
     return wait
@@ -70,17 +78,27 @@ struct EventWaitTests {
     (
       .starting,
       [
-        .tailRuns: (.ask, asking), .eventsCame: (.nothing, .starting),
-        .timerEarly: (.nothing, .starting), .timerLate: (.ask, asking),
-        .closed: (.forget, .ended), .inputEnded: (.ask, asking), .refused: (.refuse, .ended),
-        .cutShort: (.ask, asking),
+        .tailRuns: (.join, .lined), .eventsCame: (.nothing, .starting),
+        .timerEarly: (.nothing, .starting), .timerLate: (.join, .lined),
+        .closed: (.forget, .ended), .inputEnded: (.join, .lined), .refused: (.refuse, .ended),
+        .cutShort: (.join, .lined),
+      ]
+    ),
+    (
+      .lined,
+      [
+        .tailRuns: (.nothing, .lined), .eventsCame: (.nothing, .lined),
+        .readBegan: (.nothing, asking), .groupEmpty: (.nothing, .resting),
+        .timerEarly: (.nothing, .lined), .timerLate: (.nothing, .lined),
+        .closed: (.forget, .ended), .inputEnded: (.nothing, .lined), .refused: (.refuse, .ended),
+        .cutShort: (.nothing, .lined),
       ]
     ),
     (
       asking,
       [
-        .tailRuns: (.nothing, asking), .eventsCame: (.nothing, stale),
-        .foundNothing: (.nothing, .resting), .foundEvents: (.deliver, .writing),
+        .tailRuns: (.nothing, asking), .eventsCame: (.nothing, asking),
+        .foundNothing: (.nothing, .lined), .foundEvents: (.deliver, .writing),
         .failed: (.answerError, .ended), .timerEarly: (.nothing, asking),
         .timerLate: (.nothing, asking), .closed: (.forget, .leaving),
         .inputEnded: (.nothing, asking), .refused: (.refuse, .leaving),
@@ -88,19 +106,10 @@ struct EventWaitTests {
       ]
     ),
     (
-      stale,
-      [
-        .tailRuns: (.nothing, stale), .eventsCame: (.nothing, stale),
-        .foundNothing: (.ask, asking), .foundEvents: (.deliver, .writing),
-        .failed: (.answerError, .ended), .timerEarly: (.nothing, stale),
-        .timerLate: (.nothing, stale), .closed: (.forget, .leaving),
-        .inputEnded: (.nothing, stale), .refused: (.refuse, .leaving), .cutShort: (.nothing, stale),
-      ]
-    ),
-    (
       .resting,
       [
-        .tailRuns: (.nothing, .resting), .eventsCame: (.ask, asking),
+        .tailRuns: (.nothing, .resting), .eventsCame: (.nothing, .resting),
+        .readBegan: (.nothing, asking), .groupEmpty: (.nothing, .resting),
         .timerEarly: (.nothing, .resting), .timerLate: (.answerNothing, .ended),
         .closed: (.forget, .ended), .inputEnded: (.answerNothing, .ended),
         .refused: (.refuse, .ended), .cutShort: (.answerNothing, .ended),
@@ -129,11 +138,35 @@ struct EventWaitTests {
     ),
   ]
 
-  @Test func `each state and event has the action of the table`() {
-    for (state, cells) in Self.group {
+  /// The same for a device's events, where they differ.
+  private static let device: [(EventWait.State, Cells)] = [
+    (
+      .starting, [.tailRuns: (.ask, asking), .timerLate: (.ask, asking), .cutShort: (.ask, asking)]
+    ),
+    (asking, [.eventsCame: (.nothing, stale), .foundNothing: (.nothing, .resting)]),
+    (
+      stale,
+      [
+        .tailRuns: (.nothing, stale), .eventsCame: (.nothing, stale),
+        .foundNothing: (.ask, asking), .failed: (.answerError, .ended),
+        .timerLate: (.nothing, stale), .cutShort: (.nothing, stale),
+      ]
+    ),
+    (
+      .resting,
+      [
+        .eventsCame: (.ask, asking), .tailRuns: (.nothing, .resting),
+        .timerLate: (.answerNothing, .ended),
+      ]
+    ),
+  ]
+
+  @Test(arguments: [true, false])
+  func `each state and event has the action of the table`(takes: Bool) {
+    for (state, cells) in takes ? Self.group : Self.device {
       for event in Event.allCases {
         guard let (action, next) = cells[event] else { continue }
-        var wait = wait(state)
+        var wait = wait(state, takes: takes)
         #expect(event.happens(to: &wait) == action, "\(state), \(event)")
         #expect(wait.state == next, "\(state), \(event)")
         #expect(wait.isEnded == (next == .ended))
@@ -166,61 +199,37 @@ struct EventWaitTests {
     #expect(wait.timerFired(nowMs: 62_000) == .answerNothing)
   }
 
-  @Test func `without wait= Redis is asked at once, and nothing is waited for`() {
+  @Test func `without wait= the group is read at once, and nothing is waited for`() {
     var wait = EventWait(takes: true, waitMs: 0)
-    #expect(wait.turnCame(nowMs: 1_000) == .ask)
-    #expect(!wait.isWaiting)
-    #expect(wait.answered(Self.nothing, nowMs: 1_000) == .answerNothing)
+    #expect(wait.turnCame(nowMs: 1_000) == .join)
+    #expect(!wait.isWaiting && wait.isBrief)
+    #expect(wait.foundNothing(isHeldUp: false, nowMs: 1_000) == .answerNothing)
   }
 
-  @Test func `its time begins with its turn, and is no shorter than asked for`() {
-    var wait = EventWait(takes: true, waitMs: 100)
+  @Test(arguments: [true, false])
+  func `its time begins with its turn, and is no shorter than asked for`(takes: Bool) {
+    var wait = EventWait(takes: takes, waitMs: 100)
     #expect(!wait.isWaiting)
     #expect(wait.turnCame(nowMs: 5_000) == .startTail)
     #expect(wait.isWaiting && wait.timerAtMs == 5_101)
     _ = wait.tailRuns(nowMs: 5_001)
-    _ = wait.answered(Self.nothing, nowMs: 5_002)
+    if takes {
+      _ = wait.foundNothing(isHeldUp: false, nowMs: 5_002)
+    } else {
+      _ = wait.answered(.nothing, nowMs: 5_002)
+    }
     #expect(wait.timerFired(nowMs: 5_100) == .nothing)
     #expect(wait.timerFired(nowMs: 5_101) == .answerNothing)
   }
 
-  @Test func `events that others hold are asked for again soon, then less often`() {
-    var wait = wait(Self.asking)
-    var nowMs: Int64 = 1_000
-    var pauses: [Int64] = []
-    for _ in 0..<8 {
-      #expect(wait.answered(Self.blocked, nowMs: nowMs) == .nothing)
-      let atMs = wait.timerAtMs ?? 0
-      #expect(wait.timerFired(nowMs: atMs - 1) == .nothing)
-      #expect(wait.timerFired(nowMs: atMs) == .ask)
-      pauses.append(atMs - nowMs)
-      nowMs = atMs
-    }
-    #expect(pauses == [10, 20, 40, 80, 160, 250, 250, 250])
-    // Once nothing is held any more it rests until something comes.
-    #expect(wait.answered(Self.nothing, nowMs: nowMs) == .nothing)
-    #expect(wait.timerAtMs == nowMs + EventWait.askAgainMs)
-  }
-
   @Test func `without wait= events that are being handed over are waited for, for a moment`() {
-    var wait = wait(Self.asking, waitMs: 0)
-    var nowMs: Int64 = 1_000
-    var action = EventWait.Action.nothing
-    for _ in 0..<100 where action != .answerNothing {
-      action = wait.answered(Self.blocked, nowMs: nowMs)
-      guard action == .nothing, let atMs = wait.timerAtMs else { break }
-      nowMs = atMs
-      action = wait.timerFired(nowMs: nowMs)
-    }
-    #expect(action == .answerNothing)
-    #expect(nowMs == 1_000 + EventWait.blockedMs)
-  }
-
-  @Test func `an event whose consumer does not acknowledge it is asked for when it may be given`() {
-    var wait = wait(Self.asking)
-    _ = wait.answered(.nothing(isBlocked: false, againMs: 70), nowMs: 1_000)
-    #expect(wait.timerAtMs == 1_070)
-    #expect(wait.timerFired(nowMs: 1_070) == .ask)
+    var wait = wait(.lined, waitMs: 0)
+    #expect(wait.foundNothing(isHeldUp: true, nowMs: 1_000) == .nothing)
+    #expect(wait.awaitsRelease(nowMs: 1_000) && wait.timerAtMs == 1_000 + EventWait.blockedMs)
+    var released = wait
+    #expect(released.foundNothing(isHeldUp: false, nowMs: 1_010) == .answerNothing)
+    #expect(wait.foundNothing(isHeldUp: true, nowMs: 1_099) == .nothing)
+    #expect(wait.timerFired(nowMs: 1_100) == .answerNothing)
   }
 
   @Test func `late events are returned, and a reply that is not written in time is cut off`() {
@@ -238,19 +247,21 @@ struct EventWaitTests {
   @Test func `a caller that closes its side is asked for once more at most`() {
     var asked = wait(Self.asking)
     _ = asked.inputEnded(nowMs: 1_000)
-    #expect(asked.answered(Self.nothing, nowMs: 1_000) == .answerNothing)
+    #expect(asked.answered(.nothing, nowMs: 1_000) == .nothing)
+    #expect(asked.foundNothing(isHeldUp: false, nowMs: 1_000) == .answerNothing)
     var queued = wait(.queued)
     _ = queued.inputEnded(nowMs: 1_000)
-    #expect(queued.turnCame(nowMs: 1_000) == .ask)
-    #expect(queued.answered(Self.nothing, nowMs: 1_000) == .answerNothing)
+    #expect(queued.turnCame(nowMs: 1_000) == .join)
+    #expect(queued.foundNothing(isHeldUp: false, nowMs: 1_000) == .answerNothing)
   }
 
   @Test func `a worker that stops lets no request wait`() {
     var asked = wait(Self.asking)
     _ = asked.cutShort(nowMs: 1_000)
-    #expect(asked.answered(Self.blocked, nowMs: 1_000) == .answerNothing)
+    _ = asked.answered(.nothing, nowMs: 1_000)
+    #expect(asked.foundNothing(isHeldUp: true, nowMs: 1_000) == .answerNothing)
     var queued = wait(.queued)
     _ = queued.cutShort(nowMs: 1_000)
-    #expect(queued.turnCame(nowMs: 1_000) == .ask)
+    #expect(queued.turnCame(nowMs: 1_000) == .join)
   }
 }

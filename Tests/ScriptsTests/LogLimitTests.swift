@@ -28,7 +28,7 @@ struct LogLimitTests {
   }
 
   private func ids(_ items: [RedisAnswer]) -> [String] {
-    stride(from: 5, to: items.count, by: 2).compactMap { items[$0].string }
+    stride(from: 7, to: items.count, by: 2).compactMap { items[$0].string }
   }
 
   /// Reports to Redis what became of a page that was read for a group.
@@ -126,6 +126,35 @@ struct LogLimitTests {
     #expect(try bench.run(.delete, "d", "S", "", "").word == "OK")
   }
 
+  @Test func `at the bound activity causes no warnings without end`() throws {
+    let bench = try LogBench.full(by: "d", holder: "a")
+    try bench.redis.command("XGROUP", "DESTROY", bench.base + ":events", "slow")
+    try bench.trim()
+    let clocks = "600000 86400000 604800000 0 2592000000 599990"
+    try bench.run(.open, "d", "S", "\"S\"", clocks, "no", "", "", "", "", "")
+    try bench.ask(group: "slow")
+    try bench.fill("d")
+    func warnings() throws -> Int { try bench.events().count { $0.kind == "session.expiring" } }
+    let before = try warnings()
+    for _ in 0..<20 {
+      #expect(try bench.run(.touch, "d", "S", "", "").word == "OK")
+      try bench.wait(until: try bench.nowMs() + 12)
+      try bench.reap()
+    }
+    #expect(try warnings() == before + 1)
+    // With room again, each deadline has its warning.
+    try bench.redis.command("XGROUP", "DESTROY", bench.base + ":events", "slow")
+    try bench.trim()
+    for agent in ["p", "q"] {
+      #expect(try bench.run(.touch, "d", "S", "", "").word == "OK")
+      try bench.wait(until: try bench.nowMs() + 12)
+      try bench.reap()
+      #expect(try bench.events().last?.kind == "session.expiring")
+      #expect(try bench.run(.seize, "d", agent, Self.hour, "").word == "OK")
+      #expect(try bench.events().last?.kind == "lock.seized")
+    }
+  }
+
   @Test(arguments: [0, 150, 700, 2_000, 4_500, 16_000], [true, false])
   func `a log stays within its bound and a tenth, whatever the size of its events`(
     more: Int, hasGroup: Bool
@@ -201,7 +230,7 @@ struct LogLimitTests {
     #expect(try lost(bench.ask(group: "g")))
     try bench.wait(until: try bench.nowMs() + 25)
     let reply = try bench.call(
-      .readGroup, keys: [bench.base], ["g", "60000", "1", "", "0", "64", "w-2", "20", ""])
+      .readGroup, keys: [bench.base], ["g", "60000", "1", "", "64", "w-2", "20", "yes", ""])
     #expect(try lost(reply.items))
   }
 
@@ -220,6 +249,9 @@ struct LogLimitTests {
     try bench.redis.command("XGROUP", "DESTROY", bench.base + ":events", "here")
     try bench.trim()
     #expect(try (100...200).contains(bench.logLength()))
+    // That one was there is known for as long as a log would wait for it.
+    try bench.wait(until: try bench.nowMs() + 60)
+    try bench.trim()
     #expect(try bench.redis.command("HKEYS", bench.base + ":groups") == .array([.text("gone")]))
     #expect(try drain("gone", in: bench).lost == 1)
     #expect(try bench.ledger()["log_lost"] == nil, "no group in use has lost anything")

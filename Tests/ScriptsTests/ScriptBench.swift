@@ -245,7 +245,7 @@ final class ScriptBench {
     }
   }
 
-  private func evaluate(
+  func evaluate(
     _ script: Script, keys: [String], _ arguments: [String]
   ) throws -> RedisAnswer {
     let head =

@@ -157,11 +157,12 @@ struct ScriptCallTests {
     [
       EventsCall(device: "d", after: "0-0", limit: 5),
       ReadGroupCall(
-        group: "g", ackTimeoutMs: 60_000, limit: 5, types: "lock.abandoned", first: 7,
-        groupsMax: 64, worker: "w", leaseMs: 3_000, isNoted: true),
+        group: "g", ackTimeoutMs: 60_000, limit: 5, types: "lock.abandoned", groupsMax: 64,
+        worker: "w", leaseMs: 3_000, isWhole: true, isNoted: true),
       TransferPendingCall(group: "g", worker: "w", target: "given", ids: ["1-1", "1-2"]),
       AckCall(group: "g", ids: ["1-1", "1-2"]),
       TailsCall(),
+      ReadLogsCall(bytesMax: 5, isContent: true, ids: ["1-1", "1-2"]),
       WatchChangesCall(device: "d", lengthMs: 60_000),
       ResolveCall(device: "d", session: "s", chat: "1"),
       PushEventCall(device: "d", session: "s", chat: "1", kind: "k", payload: "{}"),

@@ -1,85 +1,69 @@
 -- EVENTS * group=: reads a page of a group's events for a consumer: first those that are to be
--- delivered again, then new ones. A new group begins with the oldest event. An entry that is no
--- event is done for the group. A partition whose log is corrupt is passed over. Once a loss of the
--- group is met, those of all partitions are reported with it. Replies with a line, or an array: the
--- page, which is `events`, how many entries were no events, 1 if the group has lost events else 0,
--- and of each event its id, type, device and other members; 1 if some had to wait for another
--- worker else 0, the ms until one may be delivered again or -1, the partitions with losses and
--- those that are corrupt, by their place from 0 on; then the id of each event and its age in ms, -1
--- if it was given before or the age is unknown.
--- USES: batch, group_asks, group_losses, group_page, group_pending
--- KEYS: the base keys of all partitions
--- ARGV: group, ack_timeout_ms, limit, types?, first (the partition to begin at), groups_max,
---   worker, lease_ms (how long a worker may hold an event), is_noted? (whether to note that the
---   group has asked)
+-- delivered again, then new ones. A new group is made in all partitions, and begins with the oldest
+-- event. An entry that is no event is done for the group. A partition whose log is corrupt is
+-- passed over. Losses of the group are claimed by a read of all partitions, which reports those of
+-- all with the first; another read ends where it meets one. Replies with a line, or an array as
+-- `group_page` begins it.
+-- USES: group_asks, group_giving, group_losses, group_page, group_pending
+-- KEYS: the base keys of partitions, in the order in which they are read
+-- ARGV: group, ack_timeout_ms, limit, types?, groups_max, worker, lease_ms (how long a worker may
+--   hold an event), is_whole? (whether they are all partitions), is_noted? (whether to note that
+--   the group has asked)
 -- RETURNS: OK, ERR
 
--- The group that is read, as the part of pending events takes it.
-local reading
--- So many are read at once.
-local STEP = 16
+-- The group that is read, as the part of pending events takes it; and whether it is made now.
+local reading, is_making
 
--- An event of another type stays with its consumer; one that was trimmed, or is none, is done.
-local function give_again(base, log, pending)
-  local claimed = {}
-  for _, item in ipairs(pending) do
-    if is_full() then break end
-    local entry = call('XRANGE', log, item.id, item.id)[1]
-    local is_added = entry and add_entry(base, entry, item.is_given)
-    if is_added == nil then
-      call('XACK', log, reading.group, item.id)
-    elseif is_added then
-      claimed[#claimed + 1] = item.id
-    end
+-- Makes the group in a partition; returns a line if there can be no further group.
+local function make(base, item)
+  is_making = true
+  local is_made, has_lost = make_group(base, reading.group, reading.groups_max)
+  if not is_made then
+    return string.format('ERR quota there are %d groups already, and no more may be made',
+      reading.groups_max)
   end
-  claim(log, reading.group, reading.worker, claimed)
-end
-
--- Events of unwanted types are done for this group.
-local function give_fresh(base, log, is_new)
-  while not is_full() do
-    local asked = math.min(STEP, room())
-    local fresh = call('XREADGROUP', 'GROUP', reading.group, reading.worker, 'COUNT', asked,
-      'STREAMS', log, '>')
-    if not fresh then return end
-    for _, entry in ipairs(fresh[1][2]) do
-      if not add_entry(base, entry, is_new) then call('XACK', log, reading.group, entry[1]) end
-    end
-    if #fresh[1][2] < asked then return end
-  end
+  if has_lost then add_loss(item) end
 end
 
 -- Gives what a partition has for the group, or notes why there is nothing; returns a line if there
 -- can be no further group.
-local function give(base, log, item, consumers)
-  local is_new, pending, again_ms = consumers.err ~= nil, {}, -1
-  if is_new and string.find(consumers.err, 'WRONGTYPE', 1, true) then
-    return add_corrupt(item)
-  elseif is_new and not make_group(log, reading.group, reading.groups_max) then
-    return string.format('ERR quota there are %d groups already, and no more may be made',
-      reading.groups_max)
-  end
+local function give(base, log, item, consumers, is_new)
+  local pending, again_ms = {}, -1
+  local refusal = is_new and make(base, item)
+  if refusal then return refusal end
   if not is_new then pending, again_ms = claimable(log, reading, consumers) end
-  if not pending then return add_blocked() end
+  if not pending then return add_blocked(item) end
   add_again(again_ms)
-  give_again(base, log, pending)
-  give_fresh(base, log, is_new)
+  give_again(base, log, reading, pending)
+  give_fresh(base, log, reading, is_new)
 end
 
-return function(keys, group, ack_timeout_ms, limit, types, first, groups_max, worker, lease_ms,
+return function(keys, group, ack_timeout_ms, limit, types, groups_max, worker, lease_ms, is_whole,
     is_noted)
   reading = {group = group, worker = worker, ack_timeout_ms = ack_timeout_ms, lease_ms = lease_ms,
     groups_max = tonumber(groups_max)}
-  local reply = begin_page(tonumber(limit), types)
-  for turn = 0, #keys - 1 do
-    if is_full() and #reply[4] == 0 then break end
-    local item = (first + turn) % #keys
-    local base = keys[item + 1]
+  local reply, refusal = begin_page(tonumber(limit), types), nil
+  is_making = false
+  for item, base in ipairs(keys) do
     local log = base .. ':events'
+    if is_full() and not (has_losses() or is_making) then break end
     local consumers = redis.pcall('XINFO', 'CONSUMERS', log, group)
-    if not consumers.err and group_losses.claim(log, reading, consumers) then add_loss(item) end
-    local refusal = not is_full() and give(base, log, item, consumers)
+    local is_corrupt = consumers.err and string.find(consumers.err, 'WRONGTYPE', 1, true)
+    local is_new = consumers.err and not is_corrupt
+    if not consumers.err and group_losses.is_due(reading, consumers) then
+      if is_whole ~= 'yes' then return end_at_loss(reply) end
+      group_losses.claim(log, reading, consumers)
+      add_loss(item)
+    end
+    if is_corrupt then
+      add_corrupt(item)
+    elseif not is_full() then
+      refusal = give(base, log, item, consumers, is_new)
+    elseif is_new and (is_making or group_asks.was_there(base, group)) then
+      refusal = make(base, item)
+    end
     if refusal then return refusal end
+    if not is_full() then add_looked(item) end
   end
   if is_noted == 'yes' then group_asks.note(keys, group) end
   return reply

@@ -224,10 +224,15 @@ extension Control {
       })
     tail = EventTail(
       loop, setup, store, log: log,
-      isWanted: { [unowned self] in shared.sum(.watches) + shared.sum(.waiters) > 0 },
+      demand: { [unowned self] in
+        if shared.sum(.watches) + shared.sum(.deviceWaiters) > 0 { return .events }
+        return shared.sum(.waiters) > 0 ? .news : .nothing
+      },
       answer: { [unowned self] in serving[$0].post(.tailAnswer($1)) },
       corrupt: { [unowned self] in serving[0].post(.corruptEvents($0)) },
-      give: { [unowned self] events in for orders in serving { orders.post(.events(events)) } })
+      report: { [unowned self] report in
+        for orders in serving { orders.post(.tailReport(report)) }
+      })
     tailRequests = MailboxReader(loop, shared.tailRequests) { [unowned self] in
       tail?.request($0)
     }

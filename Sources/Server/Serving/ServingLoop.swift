@@ -27,8 +27,8 @@ enum ServingOrder: Sendable {
   case principalsChanged
   /// End now.
   case stop
-  /// Events have come.
-  case events([FleetEvent])
+  /// The tail of the logs has found something.
+  case tailReport(TailReport)
   /// So many values of the event log are corrupt; one loop counts them.
   case corruptEvents(Int)
   /// Where the logs end, as a watch had asked.
@@ -170,7 +170,7 @@ final class ServingLoop {
       startDrain()
     case .principalsChanged: principalsChanged()
     case .stop: loop.stop()
-    case .events(let events): subscriptions.received(events)
+    case .tailReport(let report): subscriptions.received(report)
     case .corruptEvents(let count): store.noteCorrupt(count, "entries of the event log")
     case .tailAnswer(let answer): subscriptions.begun(answer)
     case .ticket(let message): waits.informed(message)

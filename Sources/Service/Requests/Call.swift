@@ -173,8 +173,7 @@ package struct Call: ~Copyable {
       chat: address.chat.map(\.string).flatMap { isNumber($0) ? Array($0.utf8) : nil })
     try store.requireRedis()
     context.events.query(
-      EventQuery(source: .changes(scope, nothing), call: ScriptQuery(request, at: partition)),
-      ticket, waitMs: waitMs)
+      .changes(scope, nothing, ScriptQuery(request, at: partition)), ticket, waitMs: waitMs)
   }
 
   /// Takes the addressed session to a state, if the verb may do that.

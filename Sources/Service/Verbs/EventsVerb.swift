@@ -9,8 +9,6 @@ internal import Store
 internal import Wire
 
 enum EventsVerb {
-  /// How many groups a namespace may have: each costs an entry in every partition.
-  static let groupsMax = 64
   static let limitDefault: Int64 = 100
 
   static let verb = Verb(
@@ -37,11 +35,10 @@ enum EventsVerb {
       else { throw RequestError(.badRequest, "after= is no id of an event of this device") }
       after = id.entry
     }
-    let events = EventsCall(
-      device: .lent(device), after: ArgumentText(after.description),
-      limit: call.number(.limit) ?? limitDefault)
-    return EventQuery(
-      source: .device(Array(device), partition), call: ScriptQuery(events, at: partition))
+    return .device(
+      DeviceQuery(
+        device: Array(device), partition: partition, after: after,
+        limit: call.number(.limit) ?? limitDefault))
   }
 
   private static func group(_ call: borrowing Call) throws(RequestError) -> EventQuery {
@@ -54,47 +51,10 @@ enum EventsVerb {
     let group = String(decoding: name, as: UTF8.self)
     let types = try call.types?.map(\.rawValue).joined(separator: ",")
     let settings = call.shared.settings
-    var read = ReadGroupCall(
-      group: .lent(name), ackTimeoutMs: Int64(settings.ackTimeoutMs),
-      limit: call.number(.limit) ?? limitDefault, types: types.map { ArgumentText($0) },
-      first: Int64(call.context.events.firstPartition(of: group)), groupsMax: Int64(groupsMax),
-      worker: ArgumentText(call.shared.workerID), leaseMs: Int64(EventWait.leaseMs),
-      isNoted: false)
-    let plain = ScriptQuery(read, over: Partition.all)
-    read.isNoted = true
-    return EventQuery(
-      source: .group(group), call: plain,
-      note: EventQuery.Note(
-        call: ScriptQuery(read, over: Partition.all), groupKeepMs: settings.groupKeepMs))
-  }
-}
-
-/// A request for read_group.lua.
-struct ReadGroupCall: ScriptCall {
-  static let script = Script.readGroup
-  let group: ArgumentText
-  let ackTimeoutMs: Int64
-  let limit: Int64
-  /// With commas between them; nil for all.
-  let types: ArgumentText?
-  /// The partition to begin at.
-  let first: Int64
-  let groupsMax: Int64
-  let worker: ArgumentText
-  /// How long a worker may hold an event.
-  let leaseMs: Int64
-  /// Whether Redis is to note that the group asks.
-  var isNoted: Bool
-
-  func write(to words: inout CommandBuffer) {
-    words.word(group)
-    words.word(ackTimeoutMs)
-    words.word(limit)
-    words.word(types)
-    words.word(first)
-    words.word(groupsMax)
-    words.word(worker)
-    words.word(leaseMs)
-    words.word(isNoted)
+    return .group(
+      GroupQuery(
+        name: group, ackTimeoutMs: Int64(settings.ackTimeoutMs),
+        limit: call.number(.limit) ?? limitDefault, types: types,
+        groupKeepMs: settings.groupKeepMs))
   }
 }

@@ -55,8 +55,9 @@ extension SystemSuites.Deadlines {
       expect(try client.request("LOCK \(device) a"), "OK")
       expect(try client.request("CLEAR \(device)"), "OK")
       let event = try watching.reply()
-      let id = try #require(event.raw.firstMatch(of: /"id":"([0-9a-f]{3})-/)?.1)
-      let key = "lk:{\(id)}:events"
+      let whole = try #require(event.raw.firstMatch(of: /"id":"([0-9a-f]{3}-[0-9-]+)"/)?.1)
+      let key = "lk:{\(whole.prefix(3))}:events"
+      #expect(try !client.request("EVENTS \(device) after=\(whole)").raw.contains("lost"))
       try lab.redis.command("DEL", key)
       try lab.redis.command("SET", key, "x")
       #expect(
@@ -69,7 +70,80 @@ extension SystemSuites.Deadlines {
       expect(try client.request("CLEAR \(sound)"), "OK")
       #expect(try watching.reply().raw.contains(sound))
       #expect(try client.request("EVENTS * group=\(group) wait=5s").raw.contains(sound))
+      // What it could not take is not there once it is sound, and all readers get to know that.
+      expect(try client.request("LOCK \(device) a"), "OK")
+      expect(try client.request("CLEAR \(device)"), "OK")
       try lab.redis.command("DEL", key)
+      #expect(
+        try client.request("EVENTS \(device) after=\(whole)").raw
+          == #"OK {"events":[],"lost":true}"#)
+      let losses = try (0..<3).map { _ in
+        try client.request("EVENTS * group=\(group)").raw.contains(#""lost":true"#)
+      }
+      #expect(losses == [true, false, false])
+      // Workers look for it every five seconds.
+      #expect(
+        try watching.reply(within: .seconds(10)).raw == #"EVENT {"type":"events.lost"}"#)
+      expect(try client.request("LOCK \(device) a"), "OK")
+      expect(try client.request("CLEAR \(device)"), "OK")
+      #expect(try watching.reply().raw.contains(device))
+    }
+
+    @Test func `a watch is notified of what has gone before it was read, and no other is`() throws {
+      let lab = try Lab.current
+      let maker = try lab.connect(1)
+      let devices = (0..<2).map { _ in Lab.device("watched") }
+      let watchers = try (devices + ["*"]).map { what in
+        let watcher = try lab.connect(0)
+        expect(try watcher.request("WATCH \(what) types=lock.cleared"), "OK")
+        return watcher
+      }
+      func make(_ device: String) throws -> String {
+        expect(try maker.request("LOCK \(device) a"), "OK")
+        expect(try maker.request("CLEAR \(device)"), "OK")
+        return try #require(try maker.eventLog(of: [device]).last?.id)
+      }
+      for device in devices { _ = try make(device) }
+      for (watcher, count) in zip(watchers, [1, 1, 2]) { _ = try watcher.replies(count) }
+      try lab.workers[0].freeze()
+      let id = try make(devices[0])
+      // Another program removes the log, with what the frozen worker has not read.
+      try lab.redis.command("DEL", "lk:{\(id.prefix(3))}:events")
+      _ = try make(devices[0])
+      lab.workers[0].thaw()
+      for watcher in [watchers[0], watchers[2]] {
+        let lines = try watcher.replies(2).map(\.raw)
+        #expect(lines[0] == #"EVENT {"type":"events.lost"}"# && lines[1].contains(devices[0]))
+      }
+      _ = try make(devices[1])
+      #expect(try watchers[1].reply().raw.contains(devices[1]))
+      #expect(try watchers[2].reply().raw.contains(devices[1]))
+    }
+
+    @Test func `a device's events are found behind many others, with calls of others between`()
+      throws
+    {
+      let lab = try Lab.current
+      let client = try lab.connect()
+      let device = Lab.device("rare")
+      expect(try client.request("LOCK \(device) a"), "OK")
+      expect(try client.request("SEIZE \(device) b"), "OK")
+      let id = try #require(try client.eventLog(of: [device]).last?.id)
+      let fill = """
+        for n = 1, 3500 do
+          redis.call('XADD', KEYS[1], '*', 't', 'lock.cleared', 'd', 'other', 'b', '"at":1')
+        end
+        """
+      try lab.redis.command("EVAL", fill, "1", "lk:{\(id.prefix(3))}:events")
+      try lab.redis.command("CONFIG", "RESETSTAT")
+      #expect(
+        try client.request("EVENTS \(device) after=\(id)").raw == #"OK {"events":[]}"#)
+      let stats = try lab.redis.command("INFO", "commandstats").string ?? ""
+      let calls = stats.firstMatch(of: /cmdstat_xrange:calls=(\d+)/).flatMap { Int($0.1) } ?? 0
+      #expect(calls > 100, "\(calls)")
+      expect(try client.request("SEIZE \(device) c"), "OK")
+      let events = try EventRecord.all(in: client.request("EVENTS \(device)"))
+      #expect(events.map(\.type) == ["lock.seized", "lock.seized"])
     }
   }
 }

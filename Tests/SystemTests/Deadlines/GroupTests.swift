@@ -104,6 +104,36 @@ extension SystemSuites.Deadlines {
       #expect(try take(group, first).isEmpty)
     }
 
+    @Test func `of many consumers that wait an event wakes one, each in turn`() throws {
+      let lab = try Lab(.init(extra: TestCluster.notifying), workers: [["--threads", "1"]])
+      defer { lab.stop() }
+      let maker = try lab.connect()
+      let devices = (0..<40).map { _ in Lab.device() }
+      for device in devices { expect(try maker.request("LOCK \(device) a"), "OK") }
+      let consumers = try (0..<devices.count).map { _ in try lab.connect() }
+      for consumer in consumers { try consumer.sendLine("EVENTS * group=g wait=20s") }
+      try eventually("consumers that wait") {
+        try lab.worker.metric("latchkey_event_waiters") == Double(consumers.count)
+      }
+      let redis = try RedisClient(path: lab.redis.path)
+      func reads() throws -> Int {
+        let stats = try redis.command("INFO", "commandstats").string ?? ""
+        return stats.firstMatch(of: /cmdstat_xreadgroup:calls=(\d+)/).flatMap { Int($0.1) } ?? 0
+      }
+      // The group is made in all partitions by the first.
+      try eventually("a group") { try reads() >= 256 }
+      let before = try reads()
+      for (device, consumer) in zip(devices, consumers) {
+        expect(try maker.request("SEIZE \(device) b"), "OK")
+        let events = try EventRecord.all(in: consumer.reply())
+        #expect(events.map(\.device) == [device])
+        expect(try consumer.request(ack("g", events)), "OK")
+      }
+      // One of the event's partition, and perhaps one more after its transfer.
+      let count = try reads() - before
+      #expect(count <= 3 * devices.count)
+    }
+
     @Test func `events of a killed consumer go to another`() throws {
       let lab = try Lab.current
       let client = try lab.connect(1)

@@ -352,6 +352,8 @@ def test_a_feed_says_where_events_may_be_missing() -> None:
     assert ids(every.received(f"EVENT {event(8)}".encode())[1]) == ["8"]
     every.opened()
     assert ids(every.received(b'OK {"lost":true}')[1]) == [LOST]
+    for _ in range(2):
+        assert ids(every.received(b'EVENT {"type":"events.lost"}')[1]) == [LOST]
 
 
 def test_a_feed_of_changes_gives_them_without_an_id_and_says_what_is_lost() -> None:

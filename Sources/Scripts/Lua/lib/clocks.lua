@@ -13,7 +13,7 @@ end
 
 local function announce(s, kind, at_ms, rest)
   local reason = s.reason or call('HGET', s.key, 'reason')
-  regardless(publish, s.base, 'session.' .. kind, s.device, '"at":' .. text(at_ms)
+  publish(s.base, 'session.' .. kind, s.device, '"at":' .. text(at_ms)
     .. ',"session":"' .. s.id .. '","state":"' .. s.state .. '","reason":' .. (reason or 'null')
     .. ',"links":' .. links_json(s.links) .. (rest or ''))
   -- Watchers have the event; reads that wait look again.
@@ -22,7 +22,7 @@ end
 
 -- The log keeps no content of what was deleted.
 local function announce_deleted(s)
-  regardless(publish, s.base, 'session.deleted', s.device, string.format(
+  publish(s.base, 'session.deleted', s.device, string.format(
     '"at":%.0f,"session":"%s","state":"%s","reason":null,"links":{}', now_ms, s.id, s.state))
   push(s.base, s.device, 'log', s.id, nil, '')
 end

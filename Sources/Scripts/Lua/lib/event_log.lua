@@ -1,6 +1,7 @@
--- How a script publishes an event: in the same step as the change.
--- USES: batch, log_upkeep
--- RARELY: attend_log
+-- How a script publishes an event: in the same step as the change. A log that is corrupt takes
+-- none, and keeps no operation from its end; its readers are notified that they have missed one.
+-- USES: batch, log_upkeep, log_marks
+-- RARELY: attend_log, log_marks
 -- GIVES: publish
 
 -- The log is attended to once in ATTEND_BYTES on average: how many of them a call may write before
@@ -9,7 +10,8 @@ local written, attended_at, written_in = 0, 0, 0
 
 -- `body` is the inside of a JSON object: what comes after type and device.
 local function publish(base, kind, device, body)
-  call('XADD', base .. ':events', '*', 't', kind, 'd', device, 'b', body)
+  local id = regardless(call, 'XADD', base .. ':events', '*', 't', kind, 'd', device, 'b', body)
+  if not id then return log_marks.note_missed(base) end
   if written_in ~= call_number then
     written_in, written, attended_at = call_number, 0, now_us % ATTEND_BYTES
   end

@@ -5,20 +5,33 @@
 
 local function is_loss(name) return name == 'lost' or name == 'reported' end
 
--- Whether a loss of the group is to be reported now, by the worker that reads: `reading` as
+-- Whether a consumer says that there is a loss that no worker is about to report. `reading` is as
 -- `claimable` takes it.
-local function claim_loss(log, reading, consumers)
-  local is_claimed = false
+local function is_due_now(reading, consumer)
+  local name, idle_ms = consumer[2], consumer[6]
+  return name == 'lost' or name == 'reported' and idle_ms > tonumber(reading.lease_ms)
+end
+
+-- Whether a loss of the group is to be reported.
+local function is_loss_due(reading, consumers)
   for _, consumer in ipairs(consumers) do
-    local name, idle_ms = consumer[2], consumer[6]
-    if name == 'lost' or name == 'reported' and idle_ms > tonumber(reading.lease_ms) then
-      call('XGROUP', 'DELCONSUMER', log, reading.group, name)
-      is_claimed = true
+    if is_due_now(reading, consumer) then return true end
+  end
+  return false
+end
+
+-- The worker that reads is about to report the loss.
+local function claim_loss(log, reading, consumers)
+  for _, consumer in ipairs(consumers) do
+    if is_due_now(reading, consumer) then
+      call('XGROUP', 'DELCONSUMER', log, reading.group, consumer[2])
     end
   end
-  if is_claimed then call('XGROUP', 'CREATECONSUMER', log, reading.group, 'reported') end
-  return is_claimed
+  call('XGROUP', 'CREATECONSUMER', log, reading.group, 'reported')
 end
+
+-- A group whose place in the log has gone, by the worker that reads.
+local function begin_loss(log, group) call('XGROUP', 'CREATECONSUMER', log, group, 'reported') end
 
 -- A loss is with a consumer, or could not be written.
 local function settle_loss(log, group, is_given)
@@ -26,4 +39,5 @@ local function settle_loss(log, group, is_given)
   if not is_given then redis.pcall('XGROUP', 'CREATECONSUMER', log, group, 'lost') end
 end
 
-local group_losses = {is = is_loss, claim = claim_loss, settle = settle_loss}
+local group_losses = {is = is_loss, is_due = is_loss_due, claim = claim_loss, begin = begin_loss,
+  settle = settle_loss}

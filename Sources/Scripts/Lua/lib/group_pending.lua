@@ -3,7 +3,7 @@
 -- to 'given' once they are with a consumer, to 'returned' if they could not be written. While a
 -- worker holds events of a partition the next ones wait, so that a device's order holds; events
 -- that it holds for longer than it may are taken from it.
--- USES: batch, stream_ids, group_losses
+-- USES: batch, stream_ids, group_asks, group_losses, log_marks
 -- GIVES: claim, make_group, claimable
 
 -- Pending entries of one consumer that are read in one call.
@@ -17,12 +17,21 @@ local function claim(log, group, consumer, ids)
   return #call(unpack(words))
 end
 
--- False if there are as many groups as there may be.
-local function make_group(log, group, groups_max)
+-- Makes a group; false if there are as many as there may be. The second result is whether it has
+-- lost events, because it was made in this partition before.
+local function make_group(base, group, groups_max)
+  local log = base .. ':events'
   local known = redis.pcall('XINFO', 'GROUPS', log)
   if not known.err and #known >= groups_max then return false end
+  -- The others are notified first, or this one would be twice.
+  local names = {}
+  for at, other in ipairs(known.err and {} or known) do names[at] = {name = other[2]} end
+  log_marks.notify_groups(base, names)
   call('XGROUP', 'CREATE', log, group, '0', 'MKSTREAM')
-  return true
+  local has_lost = group_asks.was_there(base, group)
+  group_asks.made(base, group)
+  if has_lost then group_losses.begin(log, group) end
+  return true, has_lost
 end
 
 -- The entries that a consumer has had for so many ms, oldest first.

@@ -34,7 +34,7 @@ local function close(base, device, ending, at_ms, acquired, token, agent, more)
   if ending == 'released' then
     push(base, device, 'lock.released', nil, nil, ',"agent":"%s","held_ms":%.0f', agent, held_ms)
   else
-    regardless(publish, base, 'lock.' .. ending, device, string.format(
+    publish(base, 'lock.' .. ending, device, string.format(
       '"at":%.0f,"agent":"%s","token":%s,"held_ms":%.0f', at_ms, agent, token, held_ms)
       .. (more or ''))
   end
@@ -54,7 +54,7 @@ end
 
 -- Ends a lock whose record is corrupt: nothing of it is known.
 local function close_corrupt(base, device, ending, more)
-  regardless(publish, base, 'lock.' .. ending, device,
+  publish(base, 'lock.' .. ending, device,
     string.format('"at":%.0f,"agent":null,"token":null,"held_ms":null', now_ms) .. (more or ''))
   free(base, device)
 end

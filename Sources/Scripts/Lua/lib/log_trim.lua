@@ -1,13 +1,13 @@
 -- How entries of a log are dropped: those that all groups have acknowledged by number and age, and
 -- where the log has too many bytes the oldest.
--- USES: batch, stream_ids, log_groups, log_account, log_shares
+-- USES: batch, stream_ids, log_groups, log_marks, log_account, log_shares
 -- GIVES: trim_small, trim_large
 
 -- Notes what has been dropped. `gone` is the newest of it, where that is known.
 local function note_dropped(base, log, groups, gone)
   local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
   first = first and first[1]
-  attempt('HSET', base .. ':ledger', 'log_gone', gone or id_before(first))
+  log_marks.note_gone(base, gone or id_before(first))
   log_groups.report_losses(log, groups, first)
 end
 

@@ -1,7 +1,7 @@
 -- How a log is kept within its limits. It waits for its groups: what one has not acknowledged stays
 -- until the log has EVENT_BYTES_MAX bytes. Then devices with more than their share are refused, for
 -- which the ledger has `log_full`, and if there is none the oldest entries go.
--- USES: batch, group_asks, log_groups, log_account, log_shares, log_trim
+-- USES: batch, group_asks, log_groups, log_marks, log_account, log_shares, log_trim
 -- GIVES: attend_log
 
 -- What a pending entry takes, and for how much at most MEMORY USAGE takes it. Up to EVENT_SHARE_MAX
@@ -23,6 +23,8 @@ local function attend_log(base, old)
   if type(length) ~= 'number' then return nil end
   local groups, held, pending = log_groups.of(base, log)
   if old then group_asks.forget(base, groups) end
+  log_marks.repair(base)
+  log_marks.notify_groups(base, groups)
   local bytes, is_full, lost = memory_of(log), false, 0
   if length == 0 or bytes * 2 <= EVENT_BYTES_MAX then
     call('DEL', base .. ':shares')
@@ -49,8 +51,11 @@ local function attend_log(base, old)
   if lost > 0 then attempt('HINCRBY', ledger, 'log_lost', lost) end
   if is_full then
     attempt('HSET', ledger, 'log_full', now_text)
+    if not attempt('HGET', ledger, 'log_full_from') then
+      attempt('HSET', ledger, 'log_full_from', now_text)
+    end
   else
-    attempt('HDEL', ledger, 'log_full')
+    attempt('HDEL', ledger, 'log_full', 'log_full_from')
   end
   return bytes, is_full, held
 end

@@ -1,6 +1,6 @@
 -- Transitions of a session from state to state: all of them go through this function.
--- USES: batch, ledger, session_index, links, clocks, numbers, device_lines, device_current
--- RARELY: transition, announce, numbers_of
+-- USES: batch, ledger, session_index, session_warnings, links, clocks, device_lines, device_current
+-- RARELY: transition, announce, warn
 -- GIVES: index, transition, settle
 
 local EVENT = {active = 'resumed', paused = 'paused', abandoned = 'abandoned',
@@ -56,12 +56,7 @@ local function settle(s)
   local late, at, what = {}, next_due(s)
   while at and at <= now_ms and what ~= 'gone' do
     if what == 'idle' or what == 'life' then
-      local warned = numbers_of(s.warned)
-      local idle, life = warned[1] or 0, warned[2] or 0
-      if what == 'idle' then idle = idle_at(s) else life = life_at(s) end
-      s.warned = string.format('%.0f %.0f', idle, life)
-      call('HSET', s.key, 'warned', s.warned)
-      announce(s, 'expiring', at, string.format(',"clock":"%s","in_ms":%d', what, s.clocks.warn))
+      warn(s, what, at)
     else
       transition(s, what, at, what == 'paused' and '"idle"' or 'null')
     end

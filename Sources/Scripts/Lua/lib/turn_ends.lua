@@ -23,7 +23,7 @@ local function end_turn(t, ending)
   if ending == 'done' then return end
   count(t.base, 'turns_' .. ending, 1)
   if ending == 'interrupted' then return remember_interrupted(t) end
-  regardless(publish, t.base, 'turn.abandoned', t.device, string.format(
+  publish(t.base, 'turn.abandoned', t.device, string.format(
     '"at":%.0f,"turn":%s,"agent":%s,"session":"%s","chat":%.0f,', t.ends_at, t.turn,
     t.agent ~= '' and '"' .. t.agent .. '"' or 'null', t.session, t.chat) .. said_members(t))
 end

@@ -94,6 +94,8 @@ class Feed:
             event = self._whole(results.event(reply.rest))
             if event["type"] == "worker.draining":
                 raise Draining("the worker is stopping")
+            if event["type"] == "events.lost":
+                event = self._lost()
             if any(request.verb != "PING" for request in self._awaited):
                 self._pushed.append(event)
                 return b"", []
