@@ -56,8 +56,8 @@ package struct EventRequests {
   /// An entry that its request has no more is passed over when its time has come.
   private var deadlines = Heap<Deadline>()
   private var lastNumber: UInt64 = 0
-  /// How many wait with `wait=` for events, for which the tail has to run; and how many of these for
-  /// a device's.
+  /// How many wait with `wait=` for events, for which the tail has to run; and of these for
+  /// events of a device.
   package private(set) var waiting = 0
   package private(set) var waitingForDevices = 0
   /// How many wait for a change.

@@ -145,7 +145,8 @@ package final class EventTail: RedisConnectionOwner {
       }
       control.call(ScriptQuery(TailsCall(), over: watch.partitions)) { [unowned self] result in
         let tails = LogEnd.all(result)?.map(\.id)
-        for (partition, tail) in zip(watch.partitions, tails ?? []) {
+        // A log that is empty now was removed before this watch, if it was.
+        for (partition, tail) in zip(watch.partitions, tails ?? []) where tail.isOfEntry {
           answered[partition.index] = max(answered[partition.index], tail)
         }
         answer(

@@ -51,10 +51,16 @@ package struct StreamID: Hashable, Comparable, Sendable, CustomStringConvertible
   /// Before every entry.
   package static let zero = StreamID(ms: 0, number: 0)
 
-  /// Before all entries of a millisecond; scripts know it as the id of no entry.
+  /// The number of ids that stand for moments, in scripts too.
+  private static let noEntry: UInt64 = 9_007_199_254_740_991
+
+  /// Before all entries of a millisecond.
   package static func before(ms: UInt64) -> StreamID {
-    ms == 0 ? .zero : StreamID(ms: ms - 1, number: 9_007_199_254_740_991)
+    ms == 0 ? .zero : StreamID(ms: ms - 1, number: noEntry)
   }
+
+  /// Whether an entry may have it.
+  package var isOfEntry: Bool { number != StreamID.noEntry }
 
   /// Reads `<ms>-<number>`, digits only, in the one spelling that Redis writes.
   package init?(_ text: some StringProtocol) {

@@ -1,10 +1,10 @@
 -- EVENTS device: the events of one device, or with `*` of all of the partition, oldest first. A
 -- page ends when it has grown large, or after a part of the log that was looked through: then the
--- reply has the id to go on after. An id after the log's newest entry is of another log, and what it
--- waits for would not come. Replies
--- with a line, or an array: `events`, how many entries were omitted because they are no events or
--- -1 if the log is corrupt, 1 if entries after the id may have been dropped else 0, of each event
--- its id, type, device and other members; and the id to go on after, if there is more.
+-- reply has the id to go on after. An id after the log's newest entry is of another log, and what
+-- it waits for would not come. Replies with a line, or an array: `events`, how many entries were
+-- omitted because they are no events or -1 if the log is corrupt, 1 if entries after the id may
+-- have been dropped else 0, of each event its id, type, device and other members; and the id to go
+-- on after, if there is more.
 -- USES: batch, requests, event_entries, stream_ids, log_marks
 -- KEYS: the base key of each request's partition
 -- ARGV: device, after (a stream id), limit
