@@ -8,8 +8,7 @@ set -euo pipefail
 # One round of one side: count_messages SIDE CALLERS COMMAND [ARGUMENT...].
 count_messages() {
   local side=$1 report line= name
-  report=$("${@:3}" --connections "$2" --seconds "$seconds" --pid "redis=$turns_redis_pid" \
-    --pid "worker=$turns_worker_pid")
+  report=$("${@:3}" --connections "$2" --seconds "$seconds" "${turns_pids[@]}")
   for name in requests_per_s redis_cpu_us worker_cpu_us own_cpu_us p50_us p99_us; do
     line+="$(figure "$report" $name) "
   done
@@ -55,10 +54,10 @@ measure_messages() {
   local python=$build_dir/adapters/openai-agents/bin/python
   rm -f "$folder"/*.turns
   for ((round = 1; round <= rounds; round++)); do
-    turns_redis_pid=$session_pid turns_worker_pid=$session_pid count_messages session "$callers" \
-      env PYTHONPATH="$root/clients/python/src" "$python" "$root/scripts/peers/session.py" redis \
-      "127.0.0.1:$session_port"
-    turns_redis_pid=$messages_pid turns_worker_pid=$worker_pid
+    local -a turns_pids=(--pid "redis=$session_pid")
+    count_messages session "$callers" env PYTHONPATH="$root/clients/python/src" "$python" \
+      "$root/scripts/peers/session.py" redis "127.0.0.1:$session_port"
+    turns_pids=(--pid "redis=$messages_pid" --pid "worker=$worker_pid")
     count_messages six "$callers" load messages six "$worker_address"
     count_messages turn "$callers" load messages turn "$worker_address"
     count_messages turn-python "$callers" env PYTHONPATH="$root/clients/python/src" "$python" \
