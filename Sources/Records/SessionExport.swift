@@ -34,6 +34,8 @@ struct SessionExport {
     } else {
       line.put(id: reply[2].bytes, .of("thread"))
     }
+    line.put(",\"policy\":")
+    StoredPolicy.put(stored[.policy], into: &line)
     line.put(",\"fenced\":")
     line.put(stored[.fenced].map { $0.elementsEqual("yes".utf8) } == true ? "true" : "false")
     putNumber(",\"floor\":", "floor", stored.number(.floor).or(.known(0)), into: &line)
@@ -158,15 +160,19 @@ struct SessionExport {
     line.put("]")
   }
 
-  /// Puts a chat's own limits, if it has any but the server's.
+  /// Puts a chat's own limits, if it has any of its own.
   private func putLimits(_ limits: LentBytes?, _ chat: Int64, into line: inout RecordLine) {
-    guard let limits, !limits.elementsEqual("0 trim".utf8) else { return }
+    guard let limits, !limits.elementsEqual("0 -".utf8) else { return }
     let words = limits.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
     let most = words.count == 2 ? StoredNumber.parse(words[0]) : nil
     line.put(",\"max_messages\":")
     line.put(most.map { .known($0) } ?? .corrupt, .of("chats", chat, "max_messages"))
     line.put(",\"full\":")
-    line.put(words.last?.elementsEqual("refuse".utf8) == true ? "\"refuse\"" : "\"trim\"")
+    switch words.last {
+    case let full? where full.elementsEqual("refuse".utf8): line.put("\"refuse\"")
+    case let full? where full.elementsEqual("trim".utf8): line.put("\"trim\"")
+    default: line.put("null")
+    }
   }
 
   private func putChat(_ at: Int, into line: inout RecordLine) {

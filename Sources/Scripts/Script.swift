@@ -9,13 +9,13 @@ package enum Script: Int, CaseIterable, Sendable {
   case chat, switchChat, chats, getChat, setChat, deleteChat, reportChat
   case say, history, pop, forget, amend
   case put, take, drop, keys, apply
-  case profile, setProfile, look
-  case link, unlink, linkStatus, linkReserve, linkSettle, linkDone
-  case linkPage, sessionPage, entry, digest, reportSession
+  case profile, setProfile, look, lookPage
+  case link, unlink, linkStatus, linkReserve, linkSettle, linkDone, evict
+  case linkPage, sessionPage, activityPage, sift, entry, digest, reportSession
   case export, `import`
   case events, readGroup, transferPending, ack, tails, readLogs
   case watchChanges, resolve, pushEvent
-  case stats, reportAgent
+  case liveSessions, stats, reportAgent
   case hello, heartbeat, deregister, staleLibraries, reap, trim
 
   package var row: ScriptRow { ScriptRow.table[rawValue] }
@@ -169,7 +169,9 @@ package struct ScriptRow: Sendable {
     ScriptRow(.apply, PackageResources.apply_lua, .writes, isOfSession: true),
     ScriptRow(.profile, PackageResources.profile_lua, .reads, isTimeless: true),
     ScriptRow(.setProfile, PackageResources.set_profile_lua, .writes),
-    ScriptRow(.look, PackageResources.look_lua, .reads, isOfSession: true, isTimeless: true),
+    ScriptRow(.look, PackageResources.look_lua, .reads, isOfSession: true),
+    ScriptRow(
+      .lookPage, PackageResources.look_page_lua, .reads, isOfSession: true, isTimeless: true),
   ]
 
   private static let links = [
@@ -179,11 +181,14 @@ package struct ScriptRow: Sendable {
     ScriptRow(.linkReserve, PackageResources.link_reserve_lua, .writes),
     ScriptRow(.linkSettle, PackageResources.link_settle_lua, .frees),
     ScriptRow(.linkDone, PackageResources.link_done_lua, .frees),
+    ScriptRow(.evict, PackageResources.evict_lua, .frees, isOfSession: true),
   ]
 
   private static let lists = [
     ScriptRow(.linkPage, PackageResources.link_page_lua, .reads),
     ScriptRow(.sessionPage, PackageResources.session_page_lua, .reads),
+    ScriptRow(.activityPage, PackageResources.activity_page_lua, .reads, isTimeless: true),
+    ScriptRow(.sift, PackageResources.sift_lua, .reads, isOfSession: true, isTimeless: true),
     ScriptRow(.entry, PackageResources.entry_lua, .reads, isOfSession: true, isTimeless: true),
     ScriptRow(.digest, PackageResources.digest_lua, .reads, isOfSession: true),
     ScriptRow(.reportSession, PackageResources.report_session_lua, .reads, isOfSession: true),
@@ -205,6 +210,7 @@ package struct ScriptRow: Sendable {
   ]
 
   private static let upkeep = [
+    ScriptRow(.liveSessions, PackageResources.live_sessions_lua, .reads, spansPartitions: true),
     ScriptRow(.stats, PackageResources.stats_lua, .reads, spansPartitions: true),
     ScriptRow(.reportAgent, PackageResources.report_agent_lua, .reads, spansPartitions: true),
     ScriptRow(.hello, PackageResources.hello_lua, .frees),

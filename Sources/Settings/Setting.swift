@@ -39,6 +39,9 @@ package struct Setting: Sendable {
   package let summary: String
   /// Whether the flag may be given several times; the environment then has commas in between.
   package let isRepeatable: Bool
+  /// What stands between the values of a flag that may be repeated in the environment: a comma,
+  /// unless values have commas.
+  package var separator: Character = ","
   /// A variable of other programs that is read where neither flag nor own variable is given.
   package let fallbackVariable: String?
   /// Reads a value's text into the settings.
@@ -174,6 +177,26 @@ extension Setting {
       default: nil
       }
     }
+  }
+
+  /// Named policies, any number of them.
+  static func policies(_ row: Row, _ path: Field<[String: SessionPolicy]>) -> Setting {
+    var setting = Setting(
+      flag: row.flag, valueName: "NAME:LIST", group: row.group, defaultText: row.defaultText,
+      rangeText: SessionPolicy.rangeText, summary: row.summary, isRepeatable: true,
+      fallbackVariable: row.fallbackVariable
+    ) { (settings, text) throws(SettingError) in
+      let policy: SessionPolicy
+      do throws(SettingError) { policy = try SessionPolicy(text) } catch {
+        let refusal = row.refusal(of: text, allowed: SessionPolicy.rangeText)
+        throw SettingError("\(refusal.text): \(error.text)")
+      }
+      guard settings[keyPath: path].updateValue(policy, forKey: policy.name) == nil else {
+        throw SettingError("\(row.flag) names the policy '\(policy.name)' twice")
+      }
+    }
+    setting.separator = ";"
+    return setting
   }
 
   /// A duration for each of several names: NAME=DURATION, any number of times.

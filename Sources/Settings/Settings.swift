@@ -89,6 +89,10 @@ package struct Settings: Sendable, Equatable {
   package var clocks = SessionClocks()
   /// The most live sessions of a device.
   package var sessionsMax = 50
+  /// The most live sessions in all; 0 is no limit.
+  package var liveMax = 0
+  /// The named policies.
+  package var policies: [String: SessionPolicy] = [:]
   /// The most chats of a session.
   package var chatsMax = 20
   /// The most messages of a chat; the oldest go.

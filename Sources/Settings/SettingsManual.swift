@@ -69,7 +69,8 @@ extension Settings {
       - A flag that takes no value stands alone on the command line; its variable is `1`, `true` or
         `yes`, or `0`, `false` or `no`.
       - Several values in one variable have commas between them:
-        `LATCHKEY_AGENT_TTL=scheduling=1h,billing=30m`.
+        `LATCHKEY_AGENT_TTL=scheduling=1h,billing=30m`; those of `LATCHKEY_POLICY`, which have
+        commas, have semicolons.
       - A flag that is not known, or a value that is not allowed, ends the start with a message. A
         `LATCHKEY_` variable that is not known is logged as a warning.
       - DURATION: digits and `ms`, `s`, `m`, `h` or `d`; bare digits are seconds.

@@ -49,7 +49,8 @@ extension Settings {
   ) throws(SettingError) {
     for name in [setting.variable, setting.fallbackVariable] {
       guard let name, let text = environment[name], !text.isEmpty else { continue }
-      let values = setting.isRepeatable ? text.split(separator: ",").map(String.init) : [text]
+      let values =
+        setting.isRepeatable ? text.split(separator: setting.separator).map(String.init) : [text]
       do throws(SettingError) {
         for value in values { try setting.apply(&settings, value) }
       } catch {

@@ -156,6 +156,18 @@ extension Settings {
         "The most live sessions that are linked to one user."),
       1...10_000, \.userSessionsMax),
     .count(
+      .init(
+        "--max-live", .sessions, default: "0",
+        "The most live sessions in all, held against a sum that is at most 1 s old; 0 is no "
+          + "limit."),
+      0...1_000_000_000, \.liveMax),
+    .policies(
+      .init(
+        "--policy", .sessions, default: "",
+        "A policy, as in support:idle=5m,max-user-sessions=3,at-most=evict, which policy=support "
+          + "gives a session: the lengths of its clocks and its limits, in place of the server's."),
+      \.policies),
+    .count(
       .init("--max-links", .sessions, default: "128", "The most links of a session."),
       1...1_000, \.linksMax),
     .count(

@@ -20,6 +20,7 @@ enum ASCII {
   static let backslash = UInt8(ascii: "\\")
   static let closeBracket = UInt8(ascii: "]")
   static let underscore = UInt8(ascii: "_")
+  static let point = UInt8(ascii: ".")
   static let openBrace = UInt8(ascii: "{")
   static let closeBrace = UInt8(ascii: "}")
   static let delete: UInt8 = 0x7F
@@ -28,7 +29,7 @@ enum ASCII {
 
   static func isLetter(_ byte: UInt8) -> Bool { (byte | 0x20) &- UInt8(ascii: "a") < 26 }
 
-  /// The bytes of an option's key.
+  /// The bytes of an option's key, up to a point.
   static func isKeyByte(_ byte: UInt8) -> Bool {
     isLetter(byte) || byte == underscore || byte == UInt8(ascii: "-")
   }

@@ -121,6 +121,10 @@ package struct RequestParser: ~Copyable {
     let (keyEnd, end) = line.withUnsafeBufferPointer { bytes in
       var at = start
       while at < bytes.count, ASCII.isKeyByte(bytes[at]) { at += 1 }
+      // The kind of a link, in options such as `and.KIND=REF`, is an id.
+      if at > start, at < bytes.count, bytes[at] == ASCII.point {
+        while at < bytes.count, IDText.isIDByte(bytes[at]) { at += 1 }
+      }
       let keyEnd = at
       while at < bytes.count, bytes[at] != ASCII.space { at += 1 }
       return (keyEnd, at)

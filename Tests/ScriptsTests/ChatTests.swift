@@ -15,7 +15,7 @@ struct ChatTests {
     constants.messagesMax = Self.most
     bench = try ScriptBench(constants)
     let clocks = "0 0 0 60000 60000 0"
-    let opened = try bench.run(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "")
+    let opened = try bench.run(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "", "", "")
     #expect(opened.word == "OK")
   }
 

@@ -99,9 +99,11 @@ struct ClockJumpTests {
     try bench.setClock(later)
     let clocks = "30000 60000 0 0 2592000000 0"
     #expect(
-      try bench.run(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "").word == "OK")
+      try bench.run(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "", "", "").word == "OK"
+    )
     #expect(
-      try bench.run(.open, "d", "T", "\"t\"", clocks, "no", "", "", "", "", "").word == "OK")
+      try bench.run(.open, "d", "T", "\"t\"", clocks, "no", "", "", "", "", "", "", "").word == "OK"
+    )
     #expect(
       try bench.run(.changeState, "d", "T", "CLOSE", "completed", "", "", "").word == "OK")
     try bench.reap()

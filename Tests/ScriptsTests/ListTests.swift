@@ -17,7 +17,7 @@ struct ListTests {
   private func open(
     _ session: String, members: String = "", clocks: String = "0 0 0 60000 60000 0"
   ) throws {
-    let request = ["d", session, "\"t\"", clocks, "no", members, "", "", "", ""]
+    let request = ["d", session, "\"t\"", clocks, "no", members, "", "", "", "", "", ""]
     #expect(try bench.run(.open, request).word == "OK")
   }
 
@@ -33,7 +33,9 @@ struct ListTests {
   private func list(
     _ state: String = "", limit: Int = 50, after cursor: String = ""
   ) throws -> (sessions: [String], cursor: String?) {
-    let reply = try bench.run(.listDevice, "d", state, "\(limit)", cursor)
+    let reply = try bench.run(
+      .listDevice, "d", state.isEmpty ? "" : "\(state) - - - - created", "", "\(limit)",
+      cursor)
     guard let sessions = reply.body["sessions"] as? [[String: Any]] else {
       throw TestFailure("no list: \(reply.raw.prefix(200))")
     }
@@ -72,7 +74,7 @@ struct ListTests {
       var (shown, named): ([String], [String]) = ([], [])
       var cursor: String? = ""
       while let from = cursor {
-        let reply = try bench.run(.listDevice, "d", "", "\(limit)", from)
+        let reply = try bench.run(.listDevice, "d", "", "", "\(limit)", from)
         for session in reply.body["sessions"] as? [[String: Any]] ?? [] {
           shown.append(session["session"] as? String ?? "")
           if let names = session["damaged"] as? [String], names.contains(name) {
@@ -83,7 +85,8 @@ struct ListTests {
       }
       #expect(shown == ["S4", "S3", "S2", "S1"] && named == ["S4", "S2"], "limit=\(limit)")
     }
-    for reply in [try bench.run(.get, "d", "S2"), try bench.run(.entry, "d", "S2", "", "", "")] {
+    for reply in [try bench.run(.get, "d", "S2"), try bench.run(.entry, "d", "S2", "", "", "", "")]
+    {
       #expect((reply.body["damaged"] as? [String])?.contains(name) == true, "\(reply)")
     }
     #expect(try bench.run(.delete, "d", "S2", "", "").raw == "OK")
@@ -104,7 +107,7 @@ struct ListTests {
     #expect(try list(after: "S5") == (["S4", "S3", "S2"], "S2"))
     #expect(try list(after: "S2") == (["S1"], nil))
     let keys = Array(repeating: bench.base, count: 7)
-    let entries = (1...7).flatMap { ["d", "S\($0)", "", "", ""] }
+    let entries = (1...7).flatMap { ["d", "S\($0)", "", "", "", ""] }
     let words = try bench.call(.entry, keys: keys, entries).items.map {
       $0.string?.prefix { $0 != " " } ?? ""
     }
@@ -113,7 +116,7 @@ struct ListTests {
 
   private func recover(_ hint: String = "") throws -> ScriptReply {
     let request = [
-      "d", hint, "", "", "T", "\"T\"", "0 0 0 60000 60000 0", "no", "", "", "", "", "",
+      "d", hint, "", "", "T", "\"T\"", "0 0 0 60000 60000 0", "no", "", "", "", "", "", "", "",
     ]
     return try bench.run(.recoverLatest, request)
   }
@@ -138,7 +141,7 @@ struct ListTests {
     for session in ["M1", "M2"] { try open(session, clocks: hasty) }
     func more(_ session: String) throws -> ScriptReply {
       let request = [
-        "d", session, "\"t\"", "0 0 0 60000 60000 0", "no", "", "", "", "", "",
+        "d", session, "\"t\"", "0 0 0 60000 60000 0", "no", "", "", "", "", "", "", "",
       ]
       return try bench.run(.open, request)
     }

@@ -107,7 +107,9 @@ struct LogLimitTests {
 
   @Test func `a session that would begin or wake is refused, and one that ends is not`() throws {
     let bench = try LogBench.full(by: "d", holder: "a")
-    let open = ["d", "S", "\"S\"", "1800000 86400000 604800000 0 2592000000 120000", "no", "", ""]
+    let open = [
+      "d", "S", "\"S\"", "1800000 86400000 604800000 0 2592000000 120000", "no", "", "", "", "",
+    ]
     #expect(try bench.run(.open, open + ["", "", ""]).raw.hasPrefix("ERR quota quota exceeded: "))
     try bench.redis.command("XGROUP", "DESTROY", bench.base + ":events", "slow")
     try bench.trim()
@@ -119,7 +121,7 @@ struct LogLimitTests {
       #expect(reply.word == "ERR", "\(reply)")
     }
     #expect(try bench.run(.touch, "d", "S", "", "").word == "OK")
-    #expect(try bench.run(.recover, "d", "S", "", "", "").word == "OK")
+    #expect(try bench.run(.recover, "d", "S", "", "", "", "").word == "OK")
     #expect(
       try bench.run(.changeState, "d", "S", "CLOSE", "completed", "", "", "").word == "OK")
     #expect(try bench.events().last?.kind == "session.closed")

@@ -17,13 +17,13 @@ struct RareFunctionTests {
     (.lock, ["a", "=1d"]), (.touch, ["d", "", "", ""]), (.get, ["d", "", ""]),
     (.say, ["d", "", "", "4 user7 {\"a\":1}", "", "", "", "", "", ""]),
     (.history, ["d", "", "", "", "", "", "", "20"]),
-    (.open, ["d", "T", "\"T\"", clocks, "", "8 f:\"lang\"4 \"en\"", "", "", "", ""]),
+    (.open, ["d", "T", "\"T\"", clocks, "", "8 f:\"lang\"4 \"en\"", "", "", "", "", "", ""]),
     (
       .recoverLatest,
-      ["d", "", "", "", "U", "\"U\"", clocks, "", "", "", "", "", ""]
+      ["d", "", "", "", "U", "\"U\"", clocks, "", "", "", "", "", "", "", ""]
     ),
-    (.recover, ["d", "S", "", "", "", ""]),
-    (.set, ["d", "S", "5 f:\"a\"1 1", "", "", "", "", "", ""]),
+    (.recover, ["d", "S", "", "", "", "", ""]),
+    (.set, ["d", "S", "5 f:\"a\"1 1", "", "", "", "", "", "", ""]),
     (.put, ["d", "", "k", "", "", "", "1", "", ""]), (.take, ["d", "", "1 k", "1000"]),
     (.keys, ["d", "", "-", "+", "", "", "10"]),
   ]
@@ -37,7 +37,8 @@ struct RareFunctionTests {
     let failing = text.replacing(head, with: head + "error('a rare function was called')\n")
     try bench.run(.lock, "d", "a", "=1d", "", "")
     #expect(
-      try bench.run(.open, "d", "S", "\"S\"", Self.clocks, "", "", "", "", "", "").word == "OK")
+      try bench.run(.open, "d", "S", "\"S\"", Self.clocks, "", "", "", "", "", "", "", "").word
+        == "OK")
     let message = "4 user7 {\"a\":1}"
     for _ in 0..<2 { try bench.run(.say, "d", "", "", message, "", "", "", "", "", "") }
     try bench.run(.put, "d", "", "other", "", "", "", "1", "", "")

@@ -22,7 +22,7 @@ struct ReapTests {
   @Test func `a session whose record expired while no worker lived frees its reservation`() throws {
     let clocks = "0 0 0 60000 60000 0"
     for session in ["S1", "S2", "S3"] {
-      let request = ["d", session, "\"t\"", clocks, "no", "", "", "", "", ""]
+      let request = ["d", session, "\"t\"", clocks, "no", "", "", "", "", "", "", ""]
       #expect(try bench.run(.open, request).word == "OK")
     }
     let devices = bench.base + ":devices"

@@ -25,13 +25,13 @@ struct RemovedMemberTests {
 
   private func open(_ members: [String]) throws {
     let request = [
-      "d", "S", "\"t\"", "0 0 0 60000 60000 0", "no", Self.parts(members), "", "", "", "",
+      "d", "S", "\"t\"", "0 0 0 60000 60000 0", "no", Self.parts(members), "", "", "", "", "", "",
     ]
     #expect(try bench.run(.open, request).word == "OK")
   }
 
   private func set(_ members: [String], seen rev: String = "") throws -> ScriptReply {
-    try bench.run(.set, "d", "S", Self.parts(members), rev, "", "", "", "", "")
+    try bench.run(.set, "d", "S", Self.parts(members), rev, "", "", "", "", "", "")
   }
 
   /// The names of members of which the record has a line.
@@ -63,7 +63,7 @@ struct RemovedMemberTests {
     ]
     for name in ["created", "active", "born", "since"] { fields += [name, "\(now)"] }
     fields += (0..<5_000).flatMap { ["f:\"m\($0)\"", "3"] }
-    let reply = try bench.run(.import, "d", "S", "", Self.parts(fields), "", "", "", "")
+    let reply = try bench.run(.import, "d", "S", "", Self.parts(fields), "", "", "", "", "", "")
     #expect(reply.word == "OK")
     #expect(try lines() == 1)
     #expect(try set(["f:\"m1\"", "1"], seen: "6").word == "STALE")

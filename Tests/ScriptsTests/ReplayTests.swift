@@ -72,16 +72,16 @@ struct ReplayTests {
     let clocks = "1800000 86400000 604800000 86400000 2592000000 120000"
     let value = "\"" + String(repeating: "v", count: 200_000) + "\""
     let members = "5 f:\"a\"\(value.utf8.count) \(value)"
-    let open = ["d", "S", "\"t\"", clocks, "no", members, "", "", "", "o f"]
+    let open = ["d", "S", "\"t\"", clocks, "no", members, "", "", "", "", "", "o f"]
     #expect(try bench.run(.open, open).raw.contains(value))
-    let recover = ["d", "", "", "", "T", "\"t\"", clocks, "no", "", "", "", "", "l f"]
+    let recover = ["d", "", "", "", "T", "\"t\"", clocks, "no", "", "", "", "", "", "", "l f"]
     #expect(try bench.run(.recoverLatest, recover).string("how") == "latest")
     try bench.run(.chat, "d", "", "\"two\"", "", "", "", "c f")
     let costs = ["o", "l", "c"].map { "\(bench.base):req:d/\($0)" }
     for key in costs {
       #expect(try bench.redis.command("MEMORY", "USAGE", key).int ?? .max < 1_024)
     }
-    try bench.run(.set, "d", "", "4 name5 \"new\"", "", "", "", "", "", "")
+    try bench.run(.set, "d", "", "4 name5 \"new\"", "", "", "", "", "", "", "")
     let again = try bench.run(.open, open)
     #expect(try again.string("name") == "new" && again.int("rev") == 3 && again.int("chats") == 2)
     let found = try bench.run(.recoverLatest, recover)

@@ -14,7 +14,7 @@ struct ReplySizeTests {
   private func openLarge(_ messages: Int) throws -> ScriptBench {
     let bench = try bench.get()
     let clocks = "0 0 0 60000 60000 0"
-    try bench.run(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "")
+    try bench.run(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "", "", "")
     let message = "{\"t\":\"\(Self.text)\"}"
     for _ in 0..<messages {
       try bench.run(

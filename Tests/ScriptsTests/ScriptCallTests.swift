@@ -72,20 +72,29 @@ struct ScriptCallTests {
         device: "d", hint: "h", isElsewhere: true, ignored: "[]", new: new, reserved: " user/u ",
         token: .token(7), req: "r"),
       RecoverCall(
-        device: "d", session: "s", allowsArchived: true, reserved: " user/u ", token: .token(7),
+        device: "d", session: "s", allowsArchived: true, fleet: "9 8", reserved: " user/u ",
+        token: .token(7),
         req: "r"),
       SetCall(
-        device: "d", session: "s", members: "m", seenRev: 2, user: "u", reserved: " user/u ",
-        lengths: "5 - - - - -", token: .token(7), req: "r"),
-      ListDeviceCall(device: "d", state: "active", limit: 5, from: "s"),
+        device: "d", session: "s", members: "m", seenRev: 2, links: "user u\n",
+        reserved: " user/u ",
+        lengths: "5 - - - - -", policy: "p 0 0 0 0 trim refuse", token: .token(7), req: "r"),
+      ListDeviceCall(
+        device: "d", filter: "active - - - - created", fields: "none", limit: 5, from: "s"),
       ExportCall(device: "d", session: "s", bytesMax: 9),
       ImportCall(
         device: "d", session: "s", isReplacing: true, fields: "f",
         messages: ImportedMessages(parts: [109], areSent: true),
-        documents: ImportedMessages(parts: [110], areSent: true), reserved: " user/u ",
+        documents: ImportedMessages(parts: [110], areSent: true), fleet: "9 8",
+        reserved: " user/u ",
         token: .token(7),
         req: "r"),
-      EntryCall(device: "d", session: "s", kind: "k", ref: "f", state: "active"),
+      EntryCall(
+        device: "d", session: "s", kind: "k", ref: "f", filter: "active - - - - created",
+        fields: "none"),
+      SiftCall(
+        device: "d", session: "s", kind: "k", ref: "f", filter: "active - - - - created"),
+      ActivityPageCall(high: "+inf", low: "-inf", limit: 5),
       SessionPageCall(from: "d/s", limit: 5),
     ]
   }
@@ -131,7 +140,10 @@ struct ScriptCallTests {
       KeysCall(
         device: "d", session: "s", low: "-", high: "+", isNewest: true, hasValues: true, limit: 5),
       ProfileCall(device: "user/u"),
-      LookCall(device: "d", session: "s", fields: "none", last: 2, seenRev: 1),
+      LookCall(
+        device: "d", session: "s", fields: "none", last: 2, seenRev: 1, isWhole: true,
+        stamp: "1.1.5.1..1"),
+      LookPageCall(device: "d", session: "s", last: 2, skipped: 1, stamp: "1.1.5.1..1"),
       SetProfileCall(device: "user/u", members: "m", seenRev: 2, keepMs: 5, req: "r"),
       ApplyCall(
         device: "d", session: "s", chat: "1", seen: 2, seenRev: 3, messages: "0 2 {}", members: "m",
@@ -148,6 +160,7 @@ struct ScriptCallTests {
       LinkStatusCall(device: "d", session: "s", kind: "k", ref: "f"),
       LinkReserveCall(link: "k/f", entry: "s/d", quota: 3, checkAfterMs: 5),
       LinkSettleCall(link: "k/f", entry: "s/d", status: "live", checkAt: "5.001"),
+      EvictCall(device: "d", session: "s", active: 5),
       LinkDoneCall(entry: "k:d/s k/f", dueAt: "5.5"),
       LinkPageCall(link: "k/f", from: "s/d", limit: 5),
     ]
@@ -172,6 +185,7 @@ struct ScriptCallTests {
   private static var upkeep: [any ScriptCall] {
     [
       TrimCall(ageMaxMs: 5),
+      LiveSessionsCall(),
       StatsCall(workers: 3),
       ReportAgentCall(agent: "a"),
       HelloCall(layout: "256 1"),
@@ -185,7 +199,7 @@ struct ScriptCallTests {
   private static var new: NewSession {
     NewSession(
       session: "s", thread: "\"t\"", clocks: "1 2 3 4 5 6", isFenced: true, members: "m",
-      links: "user u\n")
+      links: "user u\n", sessionPolicy: "p 0 0 0 0 trim refuse", fleet: "9 8")
   }
 
   /// A property of a call.

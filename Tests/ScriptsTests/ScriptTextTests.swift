@@ -126,8 +126,9 @@ struct ScriptTextTests {
     #expect(flags.contains("allow-oom") == script.isAllowedWhenFull)
     let spansPartitions =
       script.argumentsPerRequest > 0
-      || [.readGroup, .transferPending, .ack, .tails, .readLogs, .stats, .reportAgent].contains(
-        script)
+      || [
+        .readGroup, .transferPending, .ack, .tails, .readLogs, .liveSessions, .stats, .reportAgent,
+      ].contains(script)
     #expect(flags.contains("allow-cross-slot-keys") == spansPartitions)
     #expect(flags.isSubset(of: ["no-writes", "allow-oom", "allow-cross-slot-keys"]))
     #expect(text(script, major: 7) == "\(line)\n" + text(script, major: 6))

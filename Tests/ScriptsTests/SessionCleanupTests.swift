@@ -17,7 +17,7 @@ struct SessionCleanupTests {
 
   private func open(_ session: String, of device: String) throws {
     let clocks = "0 0 0 60000 60000 0"
-    let request = [device, session, "\"t\"", clocks, "no", "", "", "", "", ""]
+    let request = [device, session, "\"t\"", clocks, "no", "", "", "", "", "", "", ""]
     #expect(try bench.run(.open, request).word == "OK")
   }
 

@@ -6,23 +6,23 @@ extension ReturnWordTests {
   private static let clocks = "1800000 86400000 604800000 86400000 2592000000 120000"
 
   private static func open(_ session: String = "S", clocks: String = clocks) -> Step {
-    Step(.open, "d", session, "\"t\"", clocks, "no", "", "", "", "", "")
+    Step(.open, "d", session, "\"t\"", clocks, "no", "", "", "", "", "", "", "")
   }
 
   private static func openRequest(
     _ session: String, links: String = "", token: String = ""
   ) -> [String] {
-    ["d", session, "\"t\"", clocks, "no", "", links, "", token, ""]
+    ["d", session, "\"t\"", clocks, "no", "", links, "", "", "", token, ""]
   }
 
   private static func recoverRequest(
     _ hint: String, members: String = "", links: String = "", token: String = ""
   ) -> [String] {
-    ["d", hint, "", "", "T", "\"T\"", clocks, "no", members, links, "", token, ""]
+    ["d", hint, "", "", "T", "\"T\"", clocks, "no", members, links, "", "", "", token, ""]
   }
 
   private static let openedAndDeleted = [
-    Step(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "r"),
+    Step(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "", "", "r"),
     Step(.delete, "d", "S", "", ""),
   ]
   private static let paused = [open(), Step(.changeState, "d", "S", "PAUSE", "paused", "", "", "")]
@@ -50,7 +50,8 @@ extension ReturnWordTests {
     Way(
       script: .recoverLatest,
       before: [
-        Step(.recoverLatest, "d", "", "", "", "T", "\"t\"", clocks, "no", "", "", "", "", "r"),
+        Step(
+          .recoverLatest, "d", "", "", "", "T", "\"t\"", clocks, "no", "", "", "", "", "", "", "r"),
         Step(.delete, "d", "T", "", ""),
       ], request: recoverRequest("").dropLast() + ["r"], word: "NONE"),
     Way(
@@ -114,7 +115,7 @@ extension ReturnWordTests {
       ]),
     Way(script: .reportChat, request: ["d", "S", "1"], word: "NONE"),
     Way(
-      script: .listDevice, before: [open()], request: ["d", "", "5", ""], word: "OK",
+      script: .listDevice, before: [open()], request: ["d", "", "", "5", ""], word: "OK",
       names: ["sessions", "cursor"]),
   ]
 
@@ -133,9 +134,9 @@ extension ReturnWordTests {
   }
 
   private static let changing =
-    changes(.set, ["7 f:\"abc\"1 1", "", "", "", ""], names: ["rev"])
+    changes(.set, ["7 f:\"abc\"1 1", "", "", "", "", ""], names: ["rev"])
     + changes(.touch, names: ["idle_at", "life_at"])
-    + changes(.recover, before: paused, ["", ""], names: record)
+    + changes(.recover, before: paused, ["", "", ""], names: record)
     + changes(.delete)
     + changes(.changeState, ["PAUSE", "paused", ""], names: record)
 
@@ -178,9 +179,16 @@ extension ReturnWordTests {
         names: ["documents", "cursor"]),
       Way(script: .keys, request: ["d", "S", "-", "+", "", "", "5"], word: "NONE"),
       Way(
-        script: .look, before: said, request: ["d", "S", "none", "2", ""], word: "OK",
+        script: .look, before: said, request: ["d", "S", "none", "2", "", "", ""], word: "OK",
         names: record.union(["recent"])),
-      Way(script: .look, request: ["d", "S", "none", "", ""], word: "NONE"),
+      Way(script: .look, request: ["d", "S", "none", "", "", "", ""], word: "NONE"),
+      Way(script: .look, before: said, request: ["d", "S", "none", "", "", "", "x"], word: "MORE"),
+      Way(script: .lookPage, before: said, request: ["d", "S", "2", "0", "x"], word: "MORE"),
+      Way(
+        script: .lookPage,
+        before: [Step(.import, ["d", "S", "", imported([])[3], "", "", "", "", "", ""])],
+        request: ["d", "S", "2", "0", "1.1.1795233692477...0"], word: "OK",
+        names: ["messages"]),
       Way(script: .profile, request: ["user/u"], word: "OK", names: ["rev", "fields"]),
       Way(
         script: .setProfile, request: ["user/u", "7 f:\"abc\"1 1", "", "60000", ""], word: "OK",
@@ -213,7 +221,8 @@ extension ReturnWordTests {
       script: .unlink, before: linked, request: ["d", "S", "tag", "red", "1", ""], word: "STALE",
       names: ["rev"]),
     Way(
-      script: .set, before: [open()], request: ["d", "S", "", "", "u", "", "", "", ""], word: "MORE"
+      script: .set, before: [open()], request: ["d", "S", "", "", "user u\n", "", "", "", "", ""],
+      word: "MORE"
     ),
     Way(script: .linkStatus, before: linked, request: ["d", "S", "tag", "red"], word: "live"),
     Way(
@@ -234,9 +243,9 @@ extension ReturnWordTests {
     Way(
       script: .recover,
       before: [
-        Step(.open, "d", "S", "\"t\"", clocks, "no", "", "user u\n", " user/u ", "", ""),
+        Step(.open, "d", "S", "\"t\"", clocks, "no", "", "user u\n", "", "", " user/u ", "", ""),
         Step(.changeState, "d", "S", "ARCHIVE", "archived", "", "", ""),
-      ], request: ["d", "S", "yes", "", "", ""], word: "MORE"),
+      ], request: ["d", "S", "yes", "", "", "", ""], word: "MORE"),
     Way(script: .linkSettle, request: ["user/u", "S/d", "live", "5.001"], word: "OK"),
     Way(
       script: .linkSettle, before: [Step(.linkSettle, "user/u", "S/d", "live", "5.001")],
@@ -247,16 +256,35 @@ extension ReturnWordTests {
     Way(
       script: .linkSettle, before: [Step(.linkReserve, "user/u", "S/d", "1", "10000")],
       request: ["user/u", "S/d", "freed", "9999999999999.001"], word: "OK"),
+    Way(
+      script: .evict,
+      before: [
+        Step(
+          .import,
+          [
+            "d", "S", "", imported(["clocks", "0 0 0 0 2592000000 0"])[3], "", "", "", "", "", "",
+          ])
+      ], request: ["d", "S", "1795233692477"], word: "OK"),
+    Way(script: .evict, before: [open()], request: ["d", "S", "5"], word: "NONE"),
     Way(script: .linkPage, request: ["user/u", "", "5"], word: "OK"),
     Way(script: .sessionPage, before: [open()], request: ["", "5"], word: "OK"),
     Way(
-      script: .entry, before: linked, request: ["d", "S", "tag", "red", ""], word: "OK",
+      script: .entry, before: linked, request: ["d", "S", "tag", "red", "", ""], word: "OK",
       names: record),
-    Way(script: .entry, before: linked, request: ["d", "S", "tag", "blue", ""], word: "NONE"),
-    Way(script: .entry, before: linked, request: ["d", "S", "", "", "paused"], word: "SKIP"),
+    Way(script: .entry, before: linked, request: ["d", "S", "tag", "blue", "", ""], word: "NONE"),
     Way(
-      script: .entry, before: [open(), Step(.set, "d", "S", large, "", "", "", "", "", "")],
-      ahead: [["d", "S", "", "", ""]], request: ["d", "S", "", "", ""], word: "LATER"),
+      script: .entry, before: linked, request: ["d", "S", "", "", "paused - - - - created", ""],
+      word: "SKIP"),
+    Way(script: .sift, before: linked, request: ["d", "S", "tag", "red", ""], word: "OK"),
+    Way(script: .sift, before: linked, request: ["d", "S", "tag", "blue", ""], word: "NONE"),
+    Way(
+      script: .sift, before: linked, request: ["d", "S", "", "", "- tag blue - - created"],
+      word: "SKIP"),
+    Way(script: .activityPage, before: [open()], request: ["+inf", "-inf", "5"], word: "OK"),
+    Way(
+      script: .entry, before: [open(), Step(.set, "d", "S", large, "", "", "", "", "", "", "")],
+      ahead: [["d", "S", "", "", "", ""]], request: ["d", "S", "", "", "", ""],
+      word: "LATER"),
     Way(script: .digest, before: linked, request: ["d", "S", "tag", "red"], word: "OK"),
     Way(script: .digest, before: linked, request: ["d", "S", "tag", "blue"], word: "NONE"),
     Way(
@@ -270,8 +298,8 @@ extension ReturnWordTests {
       script: .export, before: said, request: ["d", "S", "9999"], word: "OK",
       names: [
         "format", "device", "session", "state", "reason", "rev", "clocks", "created_at",
-        "updated_at", "ended_at", "active_at", "born_at", "since", "warned", "thread", "fenced",
-        "floor", "chat", "last_chat", "answers",
+        "updated_at", "ended_at", "active_at", "born_at", "since", "warned", "thread", "policy",
+        "fenced", "floor", "chat", "last_chat", "answers",
         "links", "spent", "members", "fields", "chats", "documents",
       ]),
     Way(script: .export, request: ["d", "S", "9999"], word: "NONE"),
@@ -295,7 +323,7 @@ extension ReturnWordTests {
       "1", "chats", "1", "fenced", "no",
     ]
     let parts = (fields + more).map { "\($0.utf8.count) \($0)" }.joined()
-    return ["d", "S", "", parts, "", "", "", "", ""]
+    return ["d", "S", "", parts, "", "", "", "", "", ""]
   }
 
   private static func link(_ place: String, token: String = "") -> [String] {

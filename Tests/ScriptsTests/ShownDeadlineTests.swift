@@ -49,7 +49,7 @@ struct ShownDeadlineTests {
     for number in 0..<80 {
       let (id, clocks) = ("S\(number)", Self.clocks(&random))
       try check(id) {
-        try bench.show(.open, "d", id, "\"t\"", clocks, "", "", "", "", "", "")
+        try bench.show(.open, "d", id, "\"t\"", clocks, "", "", "", "", "", "", "", "")
       }
       var isActive = true
       for _ in 0..<3 {
@@ -62,7 +62,7 @@ struct ShownDeadlineTests {
           try check(id) { try bench.show(.changeState, "d", id, "RESUME", "active", "", "", "") }
         default:
           try check(id, onlyTouches: isActive) {
-            try bench.show(.recover, "d", id, "", "", "", "")
+            try bench.show(.recover, "d", id, "", "", "", "", "")
           }
           isActive = true
         }
@@ -75,7 +75,7 @@ struct ShownDeadlineTests {
     let clocks = "0 0 0 0 2592000000 0"
     let links = "user ada\n"
     let opened = try bench.show(
-      .open, "d", "S", "\"t\"", clocks, "", "", links, " user/ada ", "", "")
+      .open, "d", "S", "\"t\"", clocks, "", "", links, "", "", " user/ada ", "", "")
     #expect(opened.dueInMs == nil)
     let paused = try bench.show(.changeState, "d", "S", "PAUSE", "paused", "", "", "")
     #expect(paused.dueInMs == nil)
@@ -84,7 +84,7 @@ struct ShownDeadlineTests {
   }
 
   @Test func `a corrupt clock is due at once`() throws {
-    try bench.show(.open, "d", "S", "\"t\"", "0 0 0 0 2592000000 0", "", "", "", "", "", "")
+    try bench.show(.open, "d", "S", "\"t\"", "0 0 0 0 2592000000 0", "", "", "", "", "", "", "", "")
     try bench.redis.command("HSET", bench.base + ":session:d/S", "born", "soon")
     #expect(try bench.show(.get, "d", "S").dueInMs == 0)
   }

@@ -24,7 +24,7 @@ private struct SessionWalk {
     case 3: try note("ARCHIVE", session, .changeState, ["ARCHIVE", "archived", "", "", ""])
     case 4: try note("CLOSE", session, .changeState, ["CLOSE", "completed", "", "", ""])
     case 5: try note("CLOSE", session, .changeState, ["CLOSE", "failed", "", "", ""])
-    case 6: try note("RECOVER", session, .recover, ["", "", "", ""])
+    case 6: try note("RECOVER", session, .recover, ["", "", "", "", ""])
     case 7: try note("DELETE", session, .delete, ["", ""])
     case 8: try lose(session)
     case 9: try bringBack(session)
@@ -49,7 +49,8 @@ private struct SessionWalk {
     let session = "S\(opened)\(device.suffix(1))"
     let clocks = ["20 40 20 0 30 0", "0 0 0 30 30 0", "0 0 0 0 60000 0", "10 0 0 60000 60000 0"]
     let reply = try bench.run(
-      .open, device, session, "\"t\"", clocks.randomElement(using: &random) ?? "", "no", "", "",
+      .open, device, session, "\"t\"", clocks.randomElement(using: &random) ?? "", "no", "", "", "",
+      "",
       "", "", "")
     if reply.word == "OK" { exports[session] = try record(session, of: device) }
     if exports.count > 12, let oldest = exports.keys.min() { exports[oldest] = nil }
@@ -76,7 +77,7 @@ private struct SessionWalk {
 
   private mutating func bringBack(_ session: String) throws {
     guard let fields = exports[session] else { return }
-    try note("IMPORT", session, .import, ["yes", fields, "", "", "", "", ""])
+    try note("IMPORT", session, .import, ["yes", fields, "", "", "", "", "", ""])
   }
 }
 
@@ -86,7 +87,7 @@ struct StateCountTests {
   init() throws { bench = try ScriptBench() }
 
   private func open(_ session: String, clocks: String) throws {
-    let request = ["d", session, "\"t\"", clocks, "no", "", "", "", "", ""]
+    let request = ["d", session, "\"t\"", clocks, "no", "", "", "", "", "", "", ""]
     #expect(try bench.run(.open, request).word == "OK")
   }
 
@@ -178,7 +179,7 @@ struct StateCountTests {
     let flat = try bench.redis.command("HGETALL", bench.base + ":session:d/S").items
     let fields = flat.compactMap(\.string).map { "\($0.utf8.count) \($0)" }.joined()
     try bench.redis.command("DEL", bench.base + ":session:d/S")
-    #expect(try bench.run(.import, "d", "S", "", fields, "", "", "", "", "").word == "OK")
+    #expect(try bench.run(.import, "d", "S", "", fields, "", "", "", "", "", "").word == "OK")
     #expect(try count("active") == "1")
     #expect(try bench.redis.command("HGET", bench.base + ":devices", "d") == .text("1 S"))
     #expect(try bench.run(.delete, "d", "S", "", "").word == "OK")

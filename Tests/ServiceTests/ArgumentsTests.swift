@@ -119,6 +119,39 @@ struct ArgumentsTests {
     }
   }
 
+  /// Values of an option that are at its limits, and values just beyond them.
+  private static func limits(of option: OptionName) -> (good: [String], bad: [String]) {
+    func texts(_ bytesMax: Int) -> (good: [String], bad: [String]) {
+      (
+        ["i", String(repeating: "i", count: bytesMax)],
+        [String(repeating: "i", count: bytesMax + 1)]
+      )
+    }
+    switch option.kind {
+    case .integer(let range):
+      let bad = ["\(range.upperBound + 1)", "\(range.lowerBound - 1)", "x"]
+      return (["\(range.lowerBound)", "\(range.upperBound)"], bad)
+    case .duration(let allowsZero):
+      let zero = allowsZero ? ["0"] : []
+      let nonzero = allowsZero ? [] : ["0"]
+      return (["10ms", "3650d"] + zero, ["9ms", "315360000001ms"] + nonzero)
+    case .text(let bytesMax): return texts(bytesMax)
+    case .agent: return texts(128)
+    case .oneOf(let words): return (words, words.map { "\($0)x" })
+    case .someOf(let words): return (words + [words.joined(separator: ",")], words.map { "\($0)," })
+    case .id, .group, .device, .deviceOrAll, .addressOrAll, .listed, .linkKind, .linkRef, .address:
+      return texts(512)
+    }
+  }
+
+  @Test(arguments: OptionName.allCases)
+  func `an option takes the values at its limits, and none beyond`(option: OptionName) throws {
+    let verb = Self.verb([], options: [option])
+    let (good, bad) = Self.limits(of: option)
+    for value in good { _ = try bind("MADEUP \(option.text)=\(value)", verb) }
+    for value in bad { _ = try refusal("MADEUP \(option.text)=\(value)", verb) }
+  }
+
   @Test func `one value is used again and keeps nothing of the line before`() throws {
     var arguments = Arguments(deviceIDs: .any)
     _ = try bind(#"MADEUP "d\u0031" a "n" ttl=5s token=7 req="x" {}"#, Self.usual, &arguments)

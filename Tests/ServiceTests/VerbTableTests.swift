@@ -84,7 +84,7 @@ struct VerbTableTests {
 
   @Test func `an option has a name that can be written in a request`() {
     for option in OptionName.allCases {
-      #expect(option.text.allSatisfy { "a"..."z" ~= $0 || $0 == "-" })
+      #expect(option.text.allSatisfy { "a"..."z" ~= $0 || $0 == "-" || $0 == "_" })
     }
   }
 

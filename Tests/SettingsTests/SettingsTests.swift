@@ -54,6 +54,15 @@ struct SettingsTests {
     Sample("--warn", "0", bad: ["9ms", "3651d"]),
     Sample("--max-sessions", "1", bad: ["0", "10001"]),
     Sample("--max-user-sessions", "1", bad: ["0", "10001"]),
+    Sample("--max-live", "1000000000", bad: ["-1", "1000000001", "x"]),
+    Sample(
+      "--policy", "a@b:c:idle=0,life=3650d,max-chats=1000,max-messages=1000000,full=refuse",
+      bad: [
+        "", "a", ":", "a b:", "*:", "join:", "a:idle", "a:idle=9ms", "a:keep=0",
+        "a:idle=1h,idle=1h",
+        "a:,idle=1h", "a:max-sessions=0", "a:max-sessions=10001", "a:max-user-sessions=10001",
+        "a:max-chats=1001", "a:max-messages=1000001", "a:full=keep", "a:at-most=close", "a:b=1",
+      ]),
     Sample("--max-links", "1", bad: ["0", "1001"]),
     Sample("--max-waiting", "1", bad: ["0", "10001"]),
     Sample("--max-record", "1024", bad: ["1023", "268435457"]),

@@ -196,7 +196,7 @@ private struct DocsConversation {
 // MARK: Tests
 
 extension SystemSuites {
-  @Suite(.lab()) struct Docs {
+  @Suite(.lab(workers: [["--policy", "support:idle=5m"]])) struct Docs {
     private static let replacing = [
       "proposal-editor", "workspace", "chat-sdk", "serverless-bot", "multi-user-agent",
     ].map { "docs/replacing/\($0).md" }

@@ -87,13 +87,14 @@ extension GrammarRow {
   }
 
   private static let turns =
-    new.filter { !["payload", "fenced", "chat"].contains($0.part) }
+    new.filter { !["payload", "fenced", "chat", "policy"].contains($0.part) }
     .map { GrammarRow("TURN", $0.part, "TURN D", $0.written, probes: ["GET D"]) }
     + [
       GrammarRow("TURN", "chat", "TURN D", "chat=n", probes: ["CHATS D"]),
       GrammarRow("TURN", "fenced", "TURN D agent=a", "fenced=yes", probes: ["GET D"]),
       GrammarRow("TURN", "agent", "TURN D", "agent=a"),
       GrammarRow("TURN", "policy", setup: turned, "TURN D", "policy=interrupt"),
+      GrammarRow("TURN", "session-policy", "TURN D", "session-policy=p", probes: ["GET D"]),
       GrammarRow("TURN", "ttl", "TURN D", "ttl=5s"),
       GrammarRow(
         "TURN", "wait", setup: turned, "TURN D", "wait=10s",
@@ -126,7 +127,8 @@ extension GrammarRow {
     ("user", "user=D"), ("name", "name=n"), ("thread", "thread=D"), ("phase", "phase=p"),
     ("step", "step=s"), ("idle", "idle=1h"), ("abandon", "abandon=1h"), ("archive", "archive=1h"),
     ("life", "life=1h"), ("keep", "keep=1h"), ("warn", "warn=1s"), ("fenced", "fenced=yes"),
-    ("chat", "chat=n"),
+    ("chat", "chat=n"), ("policy", "policy=p"), ("expires_at", "expires_at=2000000000000"),
+    ("link.KIND", "link.tag=D"),
     ("payload", "{\"a\":1}"),
   ]
 
@@ -162,11 +164,21 @@ extension GrammarRow {
       GrammarRow("SET", "step", setup: open, "SET D", "step=s", probes: ["GET D"]),
       GrammarRow("SET", "payload", setup: open, "SET D", "{\"a\":1}", probes: ["GET D"]),
       GrammarRow("SET", "rev", setup: open, "SET D", "rev=9"),
+      GrammarRow("SET", "policy", setup: open, "SET D", "policy=p", probes: ["GET D"]),
+      GrammarRow(
+        "SET", "expires_at", setup: open, "SET D", "expires_at=2000000000000", probes: ["GET D"]),
+      GrammarRow("SET", "link.KIND", setup: open, "SET D", "link.tag=D", probes: ["GET D"]),
       GrammarRow("PAUSE", "reason", setup: open, "PAUSE D", "reason=x"),
       GrammarRow("CLOSE", "reason", setup: open, "CLOSE D", "reason=x"),
       GrammarRow("CLOSE", "completed|failed", setup: open, "CLOSE D", "failed"),
       GrammarRow("LIST", "state", setup: open, "LIST D", "state=paused"),
       GrammarRow("LIST", "limit", setup: open + open, "LIST D", "limit=1"),
+      GrammarRow("LIST", "order", setup: open + open, "LIST D limit=1", "order=active"),
+      GrammarRow("LIST", "since", setup: open, "LIST D", "since=9999999999999"),
+      GrammarRow("LIST", "before", setup: open, "LIST D", "before=1"),
+      GrammarRow("LIST", "fields", setup: ["OPEN D {\"a\":1}"], "LIST D", "fields=none"),
+      GrammarRow("LIST", "count", setup: open, "LIST D", "count=yes"),
+      GrammarRow("LIST", "and.KIND", setup: open, "LIST D", "and.tag=x"),
       GrammarRow("LIST", "cursor", setup: open + open, "LIST D", "cursor={S1}"),
       GrammarRow("CHAT", "name", setup: open, "CHAT D", "name=n"),
       GrammarRow("CHAT", "payload", setup: open, "CHAT D", "{\"a\":1}", probes: ["CHATS D"]),
@@ -319,7 +331,7 @@ private struct GrammarRun {
 }
 
 extension SystemSuites {
-  @Suite(.lab()) struct GrammarTests {
+  @Suite(.lab(workers: [["--policy", "p:idle=3h"]])) struct GrammarTests {
     @Test func `each part that HELP names has its row, and each row is about such a part`() throws {
       let client = try Lab.current.connect()
       guard case .array(let verbs)? = try client.request("HELP").json()["verbs"] else {

@@ -136,8 +136,8 @@ extension PlantedBug {
     "a quota is refused early",
     [
       .init(
-        within: "", find: "if #s.chats >= CHATS_MAX then",
-        replacement: "if #s.chats >= CHATS_MAX / 2 then")
+        within: "", find: "if #s.chats >= most then",
+        replacement: "if #s.chats >= most / 2 then")
     ])
 
   /// A rollback removes the next message, too.

@@ -3,14 +3,15 @@
 -- the index, which is written only where a deadline moves away, would be behind. `fields` are names
 -- and values of the record in turn, `messages` four parts each: chat, number, time and JSON,
 -- `documents` five: key, revision, time, deadline and JSON.
--- USES: batch, changes, ledger, requests, session_index, session_load, links, clocks, transitions,
---   session_json, session_changes, merge, messages, live_quota, reservations, import_checks,
---   removal, device_lines, device_current, log_quota, documents
+-- USES: batch, activity, changes, ledger, requests, session_index, session_load, links, clocks,
+--   transitions, session_json, session_changes, merge, live_quota, reservations,
+--   import_checks, removal, device_lines, device_current, log_quota, policies, documents
 -- KEYS: the base key of each request's partition
--- ARGV: device, session, is_replacing?, fields, messages?, documents?, reserved?, token?, req?
+-- ARGV: device, session, is_replacing?, fields, messages?, documents?, fleet?, reserved?, token?,
+--   req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE
-return each(function(base, device, session, is_replacing, fields, messages, documents, reserved,
-    token)
+return each(function(base, device, session, is_replacing, fields, messages, documents, fleet,
+    reserved, token)
   local key = base .. ':session:' .. device .. '/' .. session
   fields, messages = parts(fields), parts(messages)
   local v = in_the_past(fields)
@@ -35,8 +36,10 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
     return 'ERR illegal_state IMPORT: the session was kept until ' .. text(over)
   end
   local was_live = is_bad and is_counted(base, device, session) or old and LIVE[old.state]
-  local refused = LIVE[v.state] and not was_live and device_full(base, device)
-    or unreserved(session, v.state, reservations_of(v.links or ''), reserved)
+  local policy, list = policy_of(v.policy), reservations_of(v.links or '')
+  local refused = LIVE[v.state] and not was_live
+    and room_to_live(base, device, session, policy, list, reserved, fleet)
+    or unreserved(session, v.state, list, reserved, policy)
     or is_bad and remove_corrupt(base, device, session, token)
   if refused and refused ~= 'OK' then return refused end
   if old then
@@ -49,17 +52,12 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
   for n = 1, #fields, 400 do
     call('HSET', key, unpack(fields, n, math.min(n + 399, #fields)))
   end
-  local s, entries = load(base, device, session), {}
+  local s = load(base, device, session)
   forget_removed(s)
-  for n = 1, #messages, 4 do
-    entries[#entries + 1] = entry_of(messages[n + 1], messages[n + 2], messages[n + 3])
-    if messages[n + 4] ~= messages[n] then
-      append(log_of(s, messages[n]), entries)
-      entries = {}
-    end
-  end
+  restore_messages(s, messages)
   restore_documents(s, parts(documents))
   call('ZADD', base .. ':sessions', 0, device .. '/' .. session)
+  index_activity(base, device, session, s.active)
   regardless(arrive, base, device, session, LIVE[s.state])
   count(base, 'state:' .. s.state, 1)
   set_ttl(s, gone_by(s))

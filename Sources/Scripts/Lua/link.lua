@@ -1,6 +1,6 @@
 -- LINK: links a session. Without a reservation in the link's partition it asks for one (MORE, see
 -- reservations) and changes nothing.
--- USES: requests, links, reservations, session_changes
+-- USES: requests, links, policies, reservations, session_changes
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, kind, ref, reserved?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE
@@ -10,7 +10,7 @@ return each(function(base, device, session, kind, ref, reserved, token)
   if has_link(s, kind, ref) then return 'OK' end
   local full = links_full(s, kind, ref)
   if full then return full end
-  local more = unreserved(s.id, s.state, {kind .. '/' .. ref}, reserved)
+  local more = unreserved(s.id, s.state, {kind .. '/' .. ref}, reserved, stored_policy(s))
   if more then return more end
   add_link(s, kind, ref)
   return 'OK'

@@ -1,5 +1,5 @@
 -- PUT: writes a document.
--- USES: batch, changes, requests, session_changes, documents, document_writes
+-- USES: batch, activity, changes, requests, session_changes, documents, document_writes
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, key, ttl_ms?, wanted? (absent or present), seen_rev?, value, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
@@ -20,6 +20,7 @@ return each(function(base, device, session, key, ttl_ms, wanted, seen_rev, value
   s.rev = s.rev + 1
   local ends_at = ttl_ms ~= '' and text(now_ms + ttl_ms) or ''
   write_document(s, key, text(s.rev), now_text, ends_at, value, before)
+  note_activity(s)
   call('HSET', s.key, 'rev', text(s.rev), 'active', now_text, 'updated', now_text)
   push(base, device, 'session.changed', s.id, nil, ',"rev":%.0f,"members":["documents"]', s.rev)
   return 'OK {"rev":' .. text(s.rev) .. ',"created":' .. tostring(not is_there) .. '}'

@@ -1,8 +1,8 @@
 -- Ends what is due in a partition, oldest first. It may run twice, or on two workers at once: the
 -- first one ends a record, and the other finds nothing. An entry that cannot be ended, because its
 -- record is corrupt, is tried again later and holds up no other.
--- USES: batch, lock_records, lock_deadlines, lock_ends, session_index, session_load, links, clocks,
---   transitions, cleanup, reindex, turn_ends, documents
+-- USES: batch, activity_repair, lock_records, lock_deadlines, lock_ends, session_index,
+--   session_load, links, clocks, transitions, cleanup, reindex, turn_ends, documents
 -- KEYS: the partition's base key
 -- ARGV: limit, retry_ms
 -- RETURNS: ms until the next deadline or -1, entries found due, how late each ending was in ms, the
@@ -40,7 +40,7 @@ local function reap_session(member, address)
   if member ~= due_member(s) then call('ZREM', base .. ':due', member) end
   set_back(s)
   for _, ms in ipairs(settle(s)) do late[#late + 1] = ms end
-  if not s.is_gone then return index(s) end
+  if not s.is_gone then return enter_again(s) end
   call('DEL', unpack(keys_of(s)))
   enqueue_all(s)
   remove_entries(base, device, id, s.state)
@@ -74,6 +74,7 @@ return function(keys, limit, retry_ms)
       call('ZADD', base .. ':due', now_ms + retry_ms, member)
     end
   end
+  repair_activity(base)
   local soonest = call('ZRANGE', base .. ':due', 0, 0, 'WITHSCORES')
   local wait = soonest[2] and math.max(0, (note_clock(base) or soonest[2]) - now_ms) or -1
   return {wait, #due, late, failures, outbox}

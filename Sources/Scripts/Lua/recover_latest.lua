@@ -7,21 +7,21 @@
 -- RARELY: make
 -- KEYS: the base key of each request's partition
 -- ARGV: device, hint?, is_elsewhere?, ignored? (JSON), session, thread (JSON), clocks,
---   is_fenced?, members, links?, reserved?, token?, req?
+--   is_fenced?, members, links?, session_policy?, fleet?, reserved?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE
 return each(function(base, device, hint, is_elsewhere, ignored, session, thread, clocks, is_fenced,
-    members, links, reserved, token)
+    members, links, session_policy, fleet, reserved, token)
   -- A new one's own id is no thread to look for.
   local wanted = thread ~= '"' .. session .. '"' and thread or ''
   local s, how, why = choose(base, device, hint, links, wanted)
   if why == 'gone' and is_elsewhere ~= '' then why = 'elsewhere' end
   local refusal, flat
   if s then
-    refusal = fence(s, token) or not_to_live(s, reserved)
+    refusal = fence(s, token) or not_to_live(s, reserved, fleet)
     if not refusal then recover(s) end
   else
     s, refusal, flat = make(base, device, session, thread, clocks, is_fenced, members, links,
-      reserved, token)
+      session_policy, fleet, reserved, token)
   end
   if refusal then return refusal end
   return record(s, ',"how":"' .. how .. '"' .. (why and ',"hint":"' .. why .. '"' or '')

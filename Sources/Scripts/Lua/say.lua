@@ -24,7 +24,7 @@ end
 
 return each(function(base, device, session, chat, messages, seen, id, after, last, token)
   local s, refusal = open_live(base, device, session, token, 'SAY', 'q:1', 't:1', 'answers',
-    'answer_ms', 'o:1')
+    'answer_ms', 'o:1', 'policy')
   if not s then return refusal end
   local name
   if chat == '' then

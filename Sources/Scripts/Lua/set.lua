@@ -1,16 +1,19 @@
--- SET: merges members into a session: parts, names and values in turn. A new user needs a
--- reservation first, as in link.lua. `lengths` has a word for each clock in the order of records:
--- its new length in ms, or `-`.
--- USES: batch, changes, pushes, requests, numbers, clocks, transitions, links, reservations,
---   session_changes, merge
--- RARELY: set_user, links_full, has_link, index, set_ttl, gone_by, push_changed
+-- SET: merges members into a session: parts, names and values in turn. `links` are a line each, and
+-- replace those of their kinds; a new one needs a reservation first, as in link.lua. `lengths` has
+-- a word for each clock in the order of records: its new length in ms, or `-`; `policy` is a line
+-- as in records.
+-- USES: batch, link_changes, clock_lengths, policies, changes, pushes, requests, numbers, clocks,
+--   transitions, links, reservations, session_changes, merge
+-- RARELY: policy_of, stored_policy, with_life, replaced_links, set_links, has_link, index, set_ttl,
+--   gone_by, push_changed
 -- KEYS: the base key of each request's partition
--- ARGV: device, session?, members, seen_rev?, user?, reserved?, lengths?, token?, req?
+-- ARGV: device, session?, members, seen_rev?, links?, reserved?, lengths?, policy?, token?,
+--   req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE
 
--- Changes the lengths of clocks, and moves the deadlines. The first change of a request makes the
--- revision.
-local function set_clocks(s, lengths, is_first)
+-- Changes the lengths of clocks and the policy, and moves the deadlines. The first change of a
+-- request makes the revision.
+local function set_clocks(s, lengths, policy, is_first)
   local line, words, changed = {}, {}, {}
   for length in string.gmatch(lengths, '%S+') do words[#words + 1] = length end
   for _, name in ipairs(CLOCKS) do
@@ -22,27 +25,36 @@ local function set_clocks(s, lengths, is_first)
     end
   end
   line = table.concat(line, ' ')
+  if policy ~= '' then changed[#changed + 1], changed[#changed + 2] = 'policy', policy end
   if is_first then s.rev = s.rev + 1 end
   s.clocks = clocks_of(line)
-  call('HSET', s.key, 'clocks', line, 'rev', text(s.rev), 'updated', now_text)
+  call('HSET', s.key, 'clocks', line, 'rev', text(s.rev), 'updated', now_text,
+    unpack(policy ~= '' and {'policy', policy} or {}))
   index(s)
   set_ttl(s, gone_by(s))
   if is_watched(s.base, s.device) then push_changed(s, changed) end
 end
 
-return each(function(base, device, session, members, seen_rev, user, reserved, lengths, token)
+return each(function(base, device, session, members, seen_rev, links, reserved, lengths, policy,
+    token)
   local s, refusal = open_live(base, device, session, token, 'SET')
   if not s then return refusal end
   seen_rev = tonumber(seen_rev)
   if seen_rev and seen_rev > s.rev then return string.format('STALE {"rev":%d}', s.rev) end
-  local full = user ~= '' and links_full(s, 'user', user, 'user')
-  if full then return full end
-  local needed = user ~= '' and not has_link(s, 'user', user) and {'user/' .. user} or {}
-  local more = unreserved(s.id, s.state, needed, reserved)
+  local linked, needed = s.links, {}
+  if links ~= '' then linked, refusal = replaced_links(s, links) end
+  if refusal then return refusal end
+  for kind, ref in string.gmatch(links, '(%S+) (%S+)\n') do
+    if not has_link(s, kind, ref) then needed[#needed + 1] = kind .. '/' .. ref end
+  end
+  if lengths ~= '' then lengths, refusal = with_life(lengths, s.born) end
+  if refusal then return refusal end
+  local limits = policy ~= '' and policy_of(policy) or #needed > 0 and stored_policy(s)
+  local more = unreserved(s.id, s.state, needed, reserved, limits)
   if more then return more end
   refusal = merge(s, parts(members), seen_rev)
   if refusal then return refusal end
-  if lengths ~= '' then set_clocks(s, lengths, members == '') end
-  if user ~= '' then set_user(s, user) end
+  if lengths ~= '' then set_clocks(s, lengths, policy, members == '') end
+  if links ~= '' then set_links(s, linked) end
   return string.format('OK {"rev":%d}', s.rev)
 end)

@@ -1,6 +1,6 @@
 -- TOUCH: notes activity. A turn's starts its TTL again.
--- USES: batch, requests, session_index, session_find, numbers, session_changes, turn_records,
---   turn_messages, turn_begin
+-- USES: batch, activity, requests, session_index, session_find, numbers, clocks, session_changes,
+--   turn_records, turn_messages, turn_begin
 -- RARELY: idle_at, life_at, open_live, touch, turn_of_fence, running_turn, joined_count, go_on
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, token?, req?
@@ -21,14 +21,14 @@ local function quick(base, device, id, token)
   if seen[1] ~= 'active' or seen[6] or not seen[2] then return nil end
   local clocks, active, born = clocks_of(seen[2]), tonumber(seen[3]), tonumber(seen[5] or seen[4])
   -- A corrupt record is not touched; reading it fails.
-  if not (clocks and active and born) then return nil end
-  local idle, abandon, life = clocks.idle, clocks.abandon, clocks.life
-  local quiet = now_ms + clocks.warn
-  if idle > 0 and active + idle <= quiet or abandon > 0 and active + abandon <= now_ms
-    or life > 0 and born + life <= quiet then
-    return nil
+  if not (clocks and active and born) or not is_quiet(clocks, active, born) then return nil end
+  if is_new_minute(active) then
+    -- A second write, so that the rights to both have to be there.
+    if unpermitted() then return nil end
+    index_activity(base, device, found, now_ms)
   end
   call('HSET', key, 'active', now_text)
+  local idle, life = clocks.idle, clocks.life
   return touched(idle > 0 and now_ms + idle, life > 0 and born + life)
 end
 

@@ -6,7 +6,7 @@
 -- KEYS: the base key of each request's partition
 -- ARGV: device, policy, agent?, lock_ttl, ttl_ms, last, messages? (each after whose it is),
 --   ignored? (JSON), ticket?, wait_ms, waited_ms, settle_ms, session, thread (JSON), clocks,
---   is_fenced?, members, links?, reserved?, token?, req?
+--   is_fenced?, members, links?, session_policy?, fleet?, reserved?, token?, req?
 -- RETURNS: OK, HELD, BUSY, NONE, STALE, ERR, MORE, WAIT, SETTLE
 
 -- Answers a request that begins no turn and waits no more: a turn that was granted to it goes to
@@ -23,8 +23,8 @@ local function answer(base, device, taken, ticket, reply)
 end
 
 return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messages, ignored, ticket,
-    wait_ms, waited_ms, settle_ms, session, thread, clocks, is_fenced, members, links, reserved,
-    token)
+    wait_ms, waited_ms, settle_ms, session, thread, clocks, is_fenced, members, links,
+    session_policy, fleet, reserved, token)
   messages = parts(messages)
   -- Callers wait where no turn runs only if its record was removed by other means.
   local t, taken = live_turn(base, device) or turn_grants.next(base, device), nil
@@ -49,11 +49,11 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
       or wait_for_turn(t, ticket, wait_ms, waited_ms)
   end
   if s then
-    refusal = not_to_live(s, reserved)
-      or #messages > 0 and s.chat > 0 and full_for(s, s.chat, #messages / 2)
+    refusal = #messages > 0 and s.chat > 0 and full_for(s, s.chat, #messages / 2)
+      or not_to_live(s, reserved, fleet)
   else
-    s, refusal = make(base, device, session, thread, clocks, is_fenced, members, links, reserved,
-      '')
+    s, refusal = make(base, device, session, thread, clocks, is_fenced, members, links,
+      session_policy, fleet, reserved, '')
   end
   if refusal then return answer(base, device, taken, ticket, refusal) end
   if t then replace_turn(t, policy) end

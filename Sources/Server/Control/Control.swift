@@ -44,6 +44,8 @@ package final class Control {
   /// The causes for which the worker waits, as last logged.
   var waitingFor: [String] = []
   private var heartbeat: Heartbeat?
+  /// Only where --max-live is set.
+  private var liveCount: LiveCount?
   private var libraries: LibraryCleaner?
   private var reaper: Reaper?
   private var logUpkeep: LogUpkeep?
@@ -204,6 +206,9 @@ extension Control {
       reaper?.share(share)
     }
     libraries = LibraryCleaner(loop, store, log: log)
+    if settings.liveMax > 0 {
+      liveCount = LiveCount(loop, store) { [unowned self] in shared.setLiveSessions($0) }
+    }
     store.start()
   }
 
@@ -315,6 +320,7 @@ extension Control {
       noteScriptWay()
       watchPolicy()
       heartbeat?.start()
+      liveCount?.start()
       libraries?.start()
       reaper?.catchUp()
       startFollowing()
@@ -322,6 +328,7 @@ extension Control {
     case .down(let reason):
       outage = reason
       heartbeat?.pause()
+      liveCount?.pause()
       libraries?.pause()
       policyCheck?.cancel()
       // Only the first of a row of failures says something new; and a Redis that was just started
@@ -442,6 +449,7 @@ extension Control {
     fitness?.stop()
     policyCheck?.cancel()
     libraries?.pause()
+    liveCount?.pause()
     subscription?.stop()
     tail?.stop()
     changes?.stop()

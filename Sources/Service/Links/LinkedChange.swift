@@ -56,14 +56,21 @@ private struct ReservationAsk {
   let entry: SessionEntry
   /// Whether the session is live once it is changed.
   let isLive: Bool
+  /// How many live sessions a user may have by its policy; 0 for the server's number.
+  let userQuota: Int64
+  /// Whether its policy closes another session at that quota.
+  let evicts: Bool
   let links: [LinkName]
 
-  /// From `MORE <session> live|kept <kind>/<ref>…`; nil if a line is none.
+  /// From `MORE <session> live,<quota>[,evict]|kept <kind>/<ref>…`; nil if a line is none.
   init?(_ line: String, device: String) {
     let words = line.split(separator: " ")
     guard words.count > 3, words[0] == "MORE" else { return nil }
     entry = SessionEntry(device: device, session: String(words[1]))
-    isLive = words[2] == "live"
+    let status = words[2].split(separator: ",")
+    isLive = status[0] == "live"
+    userQuota = status.count > 1 ? Int64(status[1]) ?? 0 : 0
+    evicts = status.last == "evict"
     links = words[3...].compactMap { LinkName(text: $0) }
     guard links.count == words.count - 3 else { return nil }
   }
@@ -82,6 +89,10 @@ final class LinkedChange {
   private let end: (ScriptOutcome) -> Void
   private var reservations = Reservations()
   private var asksLeft = 3
+  /// What the script has asked for last.
+  private var ask: ReservationAsk?
+  /// How often sessions of a user may be closed to make room.
+  private var evictionsLeft = 3
 
   /// Until the entries that keep a reservation from being made are checked again.
   private var pause: LoopTimer?
@@ -141,7 +152,8 @@ final class LinkedChange {
       return finish(.failed(RequestError(.overloaded, why)))
     }
     asksLeft -= 1
-    reserve(reservations.missing(ask), isLive: ask.isLive, checksLeft: LinkedChange.checksMax)
+    self.ask = ask
+    reserve(reservations.missing(ask), checksLeft: LinkedChange.checksMax)
   }
 
   // MARK: Reservations
@@ -150,7 +162,7 @@ final class LinkedChange {
   ///
   /// Threads come first, and users' quotas after them: of the requests that race for a thread only
   /// its winner counts for its user, so no two of them can refuse each other.
-  private func reserve(_ entries: [LinkEntry], isLive: Bool, checksLeft: Int) {
+  private func reserve(_ entries: [LinkEntry], checksLeft: Int) {
     guard !request.isOver else { return giveUp() }
     let threads = entries.filter { $0.link.kind == LinkName.threadKind }
     let first = threads.isEmpty ? entries : threads
@@ -159,7 +171,8 @@ final class LinkedChange {
       first.map { entry in
         let call = LinkReserveCall(
           link: ArgumentText(entry.link.text), entry: ArgumentText(entry.session.text),
-          quota: isLive ? quota(of: entry.link) : 0, checkAfterMs: LinkStatus.reservedMs)
+          quota: ask?.isLive == true ? quota(of: entry.link) : 0,
+          checkAfterMs: LinkStatus.reservedMs)
         return (entry.link.partition, call)
       })
     store.gather(query, timeoutMs: request.stepMs) { [self] result in
@@ -167,11 +180,11 @@ final class LinkedChange {
       case .success(let rows):
         guard let full = reserved(first, rows) else { return }
         if !full.isEmpty {
-          check(full, later, isLive: isLive, checksLeft: checksLeft)
+          check(full, later, checksLeft: checksLeft)
         } else if later.isEmpty {
           change()
         } else {
-          reserve(later, isLive: isLive, checksLeft: checksLeft)
+          reserve(later, checksLeft: checksLeft)
         }
       case .failure(let error):
         // They may have been made all the same.
@@ -183,7 +196,9 @@ final class LinkedChange {
 
   /// How many live sessions a link may have; 0 if that does not matter.
   private func quota(of link: LinkName) -> Int64 {
-    link.kind == "user" ? Int64(request.context.shared.settings.userSessionsMax) : 0
+    guard link.kind == "user" else { return 0 }
+    let ofPolicy = ask?.userQuota ?? 0
+    return ofPolicy > 0 ? ofPolicy : Int64(request.context.shared.settings.userSessionsMax)
   }
 
   /// Whether reservations were made or not, the session was not touched.
@@ -215,14 +230,13 @@ final class LinkedChange {
   /// Some have no room: entries whose sessions are gone, or not live any more, make some.
   ///
   /// `later` are the reservations that are to be made after these.
-  private func check(
-    _ full: [FullLink], _ later: [LinkEntry], isLive: Bool, checksLeft: Int
-  ) {
+  private func check(_ full: [FullLink], _ later: [LinkEntry], checksLeft: Int) {
     // What keeps them was not checked now: it is not known that there is no room.
     guard !request.isOver else { return giveUp() }
     let others = full.flatMap(\.others)
     LinkCheck.run(store, others, timeoutMs: request.stepMs) { [self] statuses in
       let known = Dictionary(zip(others, statuses)) { first, _ in first }
+      var evictions: (candidates: [LinkEntry], count: Int)?
       for link in full {
         let held = link.others.map { known[$0] ?? nil }
         guard let error = link.refusal(held, isLast: checksLeft == 1) else { continue }
@@ -230,10 +244,23 @@ final class LinkedChange {
         let isOwn = zip(link.others, held).contains {
           $0.session.device == device && $1?.word != "gone"
         }
-        return isSearch && isOwn && asksLeft > 0 ? change() : finish(.failed(error))
+        if isSearch, isOwn, asksLeft > (ask?.evicts == true ? 1 : 0) { return change() }
+        guard ask?.evicts == true, error.code == .quota, evictionsLeft > 0 else {
+          return finish(.failed(error))
+        }
+        evictions = link.surplus(held)
+      }
+      if let evictions {
+        evictionsLeft -= 1
+        UserEviction.run(
+          store, evictions.candidates, count: evictions.count, timeoutMs: request.stepMs
+        ) { [self] in
+          reserve(full.map(\.entry) + later, checksLeft: checksLeft)
+        }
+        return
       }
       after(checks: LinkedChange.checksMax - checksLeft) { [self] in
-        reserve(full.map(\.entry) + later, isLive: isLive, checksLeft: checksLeft - 1)
+        reserve(full.map(\.entry) + later, checksLeft: checksLeft - 1)
       }
     }
   }
@@ -306,6 +333,12 @@ private struct FullLink {
     self.quota = quota
     others = SessionEntry.texts(in: row).compactMap { SessionEntry(text: $0) }
       .map { LinkEntry(entry.link, $0) }
+  }
+
+  /// The others that are live, and how many of them have to go to make room for one.
+  func surplus(_ statuses: [LinkStatus?]) -> (candidates: [LinkEntry], count: Int) {
+    let live = zip(others, statuses).filter { $1.map { $0.word == "live" } ?? true }.map(\.0)
+    return (live, live.count - Int(quota) + 1)
   }
 
   /// The reason to try no more, by the statuses of the others as far as they could be read; nil

@@ -1,5 +1,5 @@
-// Owns: the lists of sessions that lie in many partitions: those of a link, and all. The entries
-// come from one place, the records from each device's. Runs on a loop's thread.
+// Owns: the lists of sessions that lie in many partitions, or in another order than they are kept:
+// their entries come from one place, the records from each device's. Runs on a loop's thread.
 
 internal import RedisConnection
 internal import Scripts
@@ -9,11 +9,14 @@ internal import Wire
 
 /// One LIST on its way.
 final class SessionList {
-  /// Where entries come from.
-  enum Source {
-    case link(LinkName)
-    /// All sessions, partition by partition.
-    case all
+  /// The order in which entries come.
+  private enum Order {
+    /// As they are kept: those of a link the newest first, all by partition and device.
+    case kept
+    /// By activity: of those that were read and sorted.
+    case sorted(ArraySlice<ListedEntry>)
+    /// By activity, as the index has it.
+    case indexed(ActivityWalk)
   }
 
   /// The position at which a list continues.
@@ -21,13 +24,16 @@ final class SessionList {
     /// Of `all`: which partition.
     var partition = 0
     /// After this entry; nil for the beginning.
-    var after: SessionEntry?
+    var after: ListedEntry?
   }
 
   private let request: HeldRequest
-  private let source: Source
-  private let state: String
-  private let limit: Int
+  private let source: ListSource
+  private let shape: ListShape
+  private var order = Order.kept
+  /// How many there are on all pages, where that was asked for; null where they are too many.
+  private var total: String?
+  private var limit: Int { shape.limit }
   private var place: Position
   /// The position of the latest session that was found: cursors name no other, since it could be
   /// one that the caller may not see.
@@ -47,14 +53,45 @@ final class SessionList {
   private static let pageBytesMax = 4 << 20
 
   /// Begins; the caller's next request waits for the answer.
+  ///
+  /// `isCounted`: the reply says how many there are on all pages.
   @discardableResult
-  init(_ call: borrowing Call, _ source: Source) throws(RequestError) {
-    place = try SessionList.place(call.text(.cursor), source)
+  init(
+    _ call: borrowing Call, _ source: ListSource, _ shape: ListShape, isCounted: Bool
+  ) throws(RequestError) {
+    place = try SessionList.place(call.text(.cursor), source, isByActivity: shape.isByActivity)
     request = try HeldRequest(call)
     self.source = source
-    state = call.text(.state)
-    limit = Int(call.number(.limit) ?? 50)
+    self.shape = shape
+    let isOfAll = if case .all = source { true } else { false }
+    guard isCounted || shape.isByActivity && !isOfAll else {
+      begin(nil)
+      return
+    }
+    ListSurvey(request, source, shape.filter) { [self] found in
+      if isCounted { total = found.map { "\($0.count)" } ?? "null" }
+      begin(found)
+    }
+  }
+
+  /// Begins with all entries, if they were read.
+  private func begin(_ all: [ListedEntry]?) {
+    if shape.isByActivity, let all {
+      let sorted = all.sorted { $0.isBefore($1) }
+      let after = place.after
+      order = .sorted(sorted.drop { entry in after.map { !$0.isBefore(entry) } ?? false })
+    } else if shape.isByActivity {
+      order = .indexed(
+        ActivityWalk(
+          request, partitions, after: place.after,
+          low: shape.since.map { $0 - ActivityWalk.lagMs }, high: shape.before.map { $0 - 1 }))
+    }
     next()
+  }
+
+  /// Those in whose indexes the sessions of the list are.
+  private var partitions: [Partition] {
+    if case .device(let device) = source { [Partition(of: device)] } else { Partition.all }
   }
 
   deinit { request.context.keeps(more: -keptBytes) }
@@ -74,16 +111,21 @@ final class SessionList {
       }
       return finish(isAtEnd: false)
     }
-    switch source {
-    case .link(let link): nextOfLink(link)
-    case .all: nextOfAll()
+    switch order {
+    case .sorted(let left):
+      order = .sorted(left.dropFirst(SessionList.rowsMax))
+      fetch(Array(left.prefix(SessionList.rowsMax)), isLast: left.count <= SessionList.rowsMax)
+    case .indexed(let walk):
+      walk.next(SessionList.rowsMax) { [self] in fetch($0, isLast: $0.isEmpty) }
+    case .kept: nextAsKept()
     }
   }
 
-  private func nextOfLink(_ link: LinkName) {
-    request.readPage(of: link, after: place.after, most: SessionList.rowsMax) { [self] entries in
-      guard !entries.isEmpty else { return finish(isAtEnd: true) }
-      fetch(entries, isLast: entries.count < SessionList.rowsMax)
+  private func nextAsKept() {
+    guard let link = source.link else { return nextOfAll() }
+    let after = place.after?.entry
+    request.readPage(of: link, after: after, most: SessionList.rowsMax) { [self] entries in
+      fetch(entries.map { ListedEntry(entry: $0) }, isLast: entries.count < SessionList.rowsMax)
     }
   }
 
@@ -91,7 +133,7 @@ final class SessionList {
   private func nextOfAll() {
     let range = place.partition..<min(Partition.count, place.partition + SessionList.partitionsMax)
     guard !range.isEmpty else { return finish(isAtEnd: true) }
-    let after = place.after.map { ArgumentText("\($0.device)/\($0.session)") }
+    let after = place.after.map { ArgumentText("\($0.entry.device)/\($0.entry.session)") }
     let query = ScriptQuery(
       range.map { index in
         let page = SessionPageCall(
@@ -101,6 +143,7 @@ final class SessionList {
     request.read(query) { [self] rows in
       for (index, row) in zip(range, rows) {
         let entries = SessionEntry.texts(in: row).compactMap { SessionEntry(address: $0) }
+          .map { ListedEntry(entry: $0) }
         guard !entries.isEmpty else { continue }
         if index != place.partition { place = Position(partition: index) }
         fetch(entries, isLast: false)
@@ -115,20 +158,25 @@ final class SessionList {
     }
   }
 
-  private func fetch(_ all: [SessionEntry], isLast: Bool) {
-    let entries = all.filter { request.maySee($0.device) }
+  private func fetch(_ all: [ListedEntry], isLast: Bool) {
+    let entries = all.filter { listed in
+      if case .device(let device) = source, listed.entry.device != device { return false }
+      return request.maySee(listed.entry.device)
+    }
     guard !entries.isEmpty else {
-      place.after = all.last
+      place.after = all.last ?? place.after
       if isLast { finish(isAtEnd: true) } else { next() }
       return
     }
-    let link: LinkName? = if case .link(let link) = source { link } else { nil }
+    let link = source.link
     let (kind, ref) = (link.map { ArgumentText($0.kind) }, link.map { ArgumentText($0.ref) })
     let query = ScriptQuery(
-      entries.map { entry in
+      entries.map { listed in
+        let entry = listed.entry
         let (device, session) = (ArgumentText(entry.device), ArgumentText(entry.session))
         let call = EntryCall(
-          device: device, session: session, kind: kind, ref: ref, state: ArgumentText(state))
+          device: device, session: session, kind: kind, ref: ref, filter: shape.filter,
+          fields: shape.fields)
         return (entry.partition, call)
       })
     request.readAll(query) { [self] rows in
@@ -138,13 +186,13 @@ final class SessionList {
 
   /// Takes the records of entries, which are those up to `last` that the caller may see.
   private func take(
-    _ rows: [[UInt8]], of entries: [SessionEntry], upTo last: SessionEntry?, isLast: Bool
+    _ rows: [[UInt8]], of entries: [ListedEntry], upTo last: ListedEntry?, isLast: Bool
   ) {
     var dead: [SessionEntry] = []
     for (at, (entry, row)) in zip(entries, rows).enumerated() {
       if row.elementsEqual("LATER".utf8) {
         removeStale(dead)
-        return next()
+        return later(entries[at...], isLast: isLast)
       }
       place.after = entry
       shown = place
@@ -155,25 +203,34 @@ final class SessionList {
         request.context.keeps(more: row.count)
         keptBytes += row.count
       } else if row.elementsEqual("NONE".utf8) {
-        dead.append(entry)
+        dead.append(entry.entry)
       } else if let error = request.error(in: row, of: .entry) {
         removeStale(dead)
         return request.end(.failed(error))
       }
       if found.count == limit || foundBytes >= SessionList.pageBytesMax {
-        finish(isAtEnd: isLast && at == entries.count - 1 && entry == last)
+        finish(isAtEnd: isLast && at == entries.count - 1 && entry.entry == last?.entry)
         removeStale(dead)
         return
       }
     }
-    place.after = last
+    place.after = last ?? place.after
     removeStale(dead)
     if isLast { finish(isAtEnd: true) } else { next() }
   }
 
+  /// Goes on with entries whose records did not fit into the call.
+  private func later(_ entries: ArraySlice<ListedEntry>, isLast: Bool) {
+    // As they are kept they are read again, after the last that was shown.
+    if case .kept = order { return next() }
+    fetch(Array(entries), isLast: isLast)
+  }
+
   /// Has the stale entries of a link removed.
   private func removeStale(_ dead: [SessionEntry]) {
-    guard case .link(let link) = source else { return }
+    // Of the index of all sessions, the others do not have the link.
+    if case .indexed = order { return }
+    guard let link = source.link else { return }
     let entries = dead.map { LinkEntry(link, $0) }
     LinkCheck.run(store, entries, timeoutMs: store.requestTimeoutMs) { _ in }
   }
@@ -184,7 +241,9 @@ final class SessionList {
       if index > 0 { line.append(UInt8(ascii: ",")) }
       line += record
     }
-    line += Array("],\"cursor\":\(isAtEnd ? "null" : "\"\(cursor)\"")}".utf8)
+    line += Array("],\"cursor\":\(isAtEnd ? "null" : "\"\(cursor)\"")".utf8)
+    if let total { line += Array(",\"total\":\(total)".utf8) }
+    line += Array("}".utf8)
     request.end(line)
   }
 
@@ -192,16 +251,22 @@ final class SessionList {
 
   /// Of a link `<session>.<device>`; of all, the partition before that.
   private var cursor: String {
-    let entry = shown.after.map { ".\($0.session).\($0.device)" } ?? ""
-    switch source {
-    case .link: return String(entry.dropFirst())
-    case .all: return Partition(index: shown.partition).tag + entry
-    }
+    if shape.isByActivity { return shown.after?.cursor ?? "" }
+    let entry = shown.after.map { ".\($0.entry.session).\($0.entry.device)" } ?? ""
+    if case .all = source { return Partition(index: shown.partition).tag + entry }
+    return String(entry.dropFirst())
   }
 
-  private static func place(_ cursor: String, _ source: Source) throws(RequestError) -> Position {
+  private static func place(
+    _ cursor: String, _ source: ListSource, isByActivity: Bool
+  ) throws(RequestError) -> Position {
     guard !cursor.isEmpty else { return Position() }
     var place = Position()
+    guard !isByActivity else {
+      place.after = ListedEntry(cursor: cursor)
+      guard place.after != nil else { throw forged(cursor) }
+      return place
+    }
     var parts = cursor.split(
       separator: ".", maxSplits: 2, omittingEmptySubsequences: false)[...]
     if case .all = source {
@@ -216,7 +281,7 @@ final class SessionList {
     else { throw forged(cursor) }
     let device = parts.joined(separator: ".")
     guard IDText.isID(device) else { throw forged(cursor) }
-    place.after = SessionEntry(device: device, session: String(session))
+    place.after = ListedEntry(entry: SessionEntry(device: device, session: String(session)))
     return place
   }
 
@@ -244,13 +309,15 @@ struct EntryCall: ScriptCall {
   let session: ArgumentText
   let kind: ArgumentText?
   let ref: ArgumentText?
-  let state: ArgumentText?
+  let filter: ArgumentText?
+  let fields: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
     words.word(device)
     words.word(session)
     words.word(kind)
     words.word(ref)
-    words.word(state)
+    words.word(filter)
+    words.word(fields)
   }
 }

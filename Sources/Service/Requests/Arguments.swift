@@ -12,6 +12,12 @@ package struct Argument: Sendable {
   package var number: Int64
 }
 
+/// A link that an option names: where its kind and its ref stand.
+package struct LinkArgument: Sendable {
+  package let kind: Token
+  package let ref: Token
+}
+
 /// The checked words and options of one request.
 ///
 /// Where devices are UUIDs, this is the one place that makes one spelling of a device's two: keys,
@@ -21,9 +27,13 @@ package struct Arguments: Sendable {
   private var options = [Argument?](repeating: nil, count: OptionName.allCases.count)
   /// Those of the options that are given, which most requests do without.
   private var given: [Int] = []
+  /// The links that options name, in the order given.
+  package private(set) var links: [LinkArgument] = []
   package private(set) var payload: Range<Int>?
   /// The line with other texts behind it, where words were decoded or spelt anew; else empty.
   package private(set) var decoded: [UInt8] = []
+  /// The most bytes of the refs in one option: as many as all links of a session may have.
+  private static let refsBytesMax = 32 << 10
   /// Whether devices are UUIDs.
   private let devicesAreUUIDs: Bool
 
@@ -38,6 +48,7 @@ package struct Arguments: Sendable {
     words.removeAll(keepingCapacity: true)
     for index in given { options[index] = nil }
     given.removeAll(keepingCapacity: true)
+    if !links.isEmpty { links.removeAll() }
     decoded.removeAll(keepingCapacity: true)
     payload = parser.payload
     let count = takeString(verb, parser)
@@ -90,7 +101,8 @@ package struct Arguments: Sendable {
   ) -> Token? {
     guard verb.words.first?.kind == .listed, parser.words.isEmpty,
       let first = parser.options.first, !first.value.isQuoted,
-      !verb.options.contains(where: { first.names($0.text, in: line) })
+      !verb.options.contains(where: { first.names($0.text, in: line) }),
+      linkKind(verb, first, line) == nil
     else { return nil }
     return Token(start: first.keyStart, end: first.value.end, isQuoted: false)
   }
@@ -100,6 +112,10 @@ package struct Arguments: Sendable {
   ) throws(RequestError) {
     let isLinkFirst = Arguments.link(verb, parser, line) != nil
     for given in parser.options.dropFirst(isLinkFirst ? 1 : 0) {
+      if let kind = Arguments.linkKind(verb, given, line) {
+        try takeLinks(kind, given.value, line)
+        continue
+      }
       guard let option = verb.options.first(where: { given.names($0.text, in: line) }) else {
         let name = EchoText.quoted(line, given.key)
         throw RequestError(.badRequest, "unknown option \(name): \(verb.usage)")
@@ -110,6 +126,40 @@ package struct Arguments: Sendable {
     for option in verb.required where options[option.rawValue] == nil {
       throw RequestError(.badRequest, "missing option \(option.text)=: \(verb.usage)")
     }
+  }
+
+  /// The kind of an option that names a link, such as `and.user=ada`; nil if it is none.
+  private static func linkKind(
+    _ verb: Verb, _ option: ParsedOption, _ line: Span<UInt8>
+  ) -> Token? {
+    guard let prefix = verb.linkOption, option.key.count > prefix.utf8.count + 1 else { return nil }
+    let end = option.keyStart + prefix.utf8.count
+    let word = ParsedOption(keyStart: option.keyStart, keyEnd: end, value: option.value)
+    guard line[end] == UInt8(ascii: "."), word.names(prefix, in: line) else { return nil }
+    return Token(start: end + 1, end: option.keyEnd, isQuoted: false)
+  }
+
+  /// Takes the links of a kind, whose refs have commas between them.
+  private mutating func takeLinks(
+    _ kind: Token, _ refs: Token, _ line: Span<UInt8>
+  ) throws(RequestError) {
+    try checkKind(kind, line)
+    let all = try check(refs, .text(bytesMax: Arguments.refsBytesMax), "ref", line).token
+    var start = all.start
+    for end in all.range.filter({ byte(line, $0) == UInt8(ascii: ",") }) + [all.end] {
+      let ref = Token(start: start, end: end, isQuoted: all.isQuoted)
+      if all.isQuoted {
+        try checkID(ref, "ref", decoded.span)
+      } else {
+        try checkID(ref, "ref", line)
+      }
+      links.append(LinkArgument(kind: kind, ref: ref))
+      start = end + 1
+    }
+  }
+
+  private func byte(_ line: Span<UInt8>, _ at: Int) -> UInt8 {
+    at < line.count ? line[at] : decoded[at]
   }
 
   private func checkPayload(_ verb: Verb, _ line: Span<UInt8>) throws(RequestError) {
@@ -362,7 +412,9 @@ extension ParsedOption {
     guard text.utf8.count == key.count else { return false }
     var at = keyStart
     for byte in text.utf8 {
-      guard line[at] | 0x20 == byte else { return false }
+      // Letters in any case; the other bytes of names differ in more than that bit.
+      let isLetter = UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte
+      guard line[at] == byte || isLetter && line[at] | 0x20 == byte else { return false }
       at += 1
     }
     return true

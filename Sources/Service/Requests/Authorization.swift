@@ -145,5 +145,6 @@ extension Call {
       case .everyDevice: try principal.require(Reach.everyDevice)
       }
     }
+    for link in links { try principal.require(kind: link.kind, ref: link.ref) }
   }
 }

@@ -113,6 +113,15 @@ package struct Call: ~Copyable {
       chat: parts.count > 2 ? name.map { .owned($0) } ?? parts[2] : nil)
   }
 
+  /// The links that options name.
+  var links: [LinkName] {
+    arguments.links.map { link in
+      LinkName(
+        kind: String(decoding: bytes(link.kind), as: UTF8.self),
+        ref: String(decoding: bytes(link.ref), as: UTF8.self))
+    }
+  }
+
   /// A word, for a script.
   subscript(index: Int) -> ArgumentText { .lent(word(index)) }
 

@@ -34,6 +34,8 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
   /// Where the payload begins in its line: what error texts count from.
   let start: Int
   let settings: Settings
+  /// The limits of its policy; 0 where the server's apply.
+  private var policyLimits: [SessionPolicy.Limit: Int] = [:]
   /// No member was changed later.
   private(set) var latestRev: Int64 = 0
 
@@ -63,6 +65,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     session = try sessionID(whole)
     try readState(whole)
     try readTimes(whole)
+    try readPolicy(whole)
     try readMembers(whole)
     try readLinks(whole)
     try readChats(whole)
@@ -222,13 +225,44 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     if !isWithoutLinks { set("links", (lines + reserved).utf8) }
   }
 
+  /// The policy with its limits, which this server need not know by name.
+  private mutating func readPolicy(_ whole: [String: Range<Int>]) throws(RequestError) {
+    guard let range = whole["policy"], !isNull(range) else { return }
+    let policy = try object(range, "policy")
+    try requireKnown(policy, ExportedNames.ofPolicy, "policy")
+    let name = try id(try need(policy, "name"), "policy's name")
+    var line = name
+    for limit in SessionPolicy.Limit.allCases {
+      let member = limit.rawValue.split(separator: "-").joined(separator: "_")
+      let number = try number(policy, member, 0...Int64(limit.allowed.upperBound))
+      policyLimits[limit] = Int(number)
+      line += " \(number)"
+    }
+    for (member, words) in [("full", ["trim", "refuse"]), ("at_most", ["refuse", "evict"])] {
+      let word = try string(try need(policy, member), member)
+      guard words.contains(word) else {
+        throw ExportedRecord.bad("policy's \(member) is neither \(words[0]) nor \(words[1])")
+      }
+      line += " \(word)"
+    }
+    set("policy", line.utf8)
+  }
+
   // MARK: Chats
 
+  /// The most messages of a chat: its own limit, its policy's, or the server's.
+  private func messagesMax(_ own: String?) -> Int {
+    let own = own.flatMap { $0.split(separator: " ").first }.flatMap { Int($0) } ?? 0
+    let limits = [own, policyLimits[.messages] ?? 0]
+    return limits.first { $0 > 0 } ?? settings.messagesMax
+  }
+
   private mutating func readChats(_ whole: [String: Range<Int>]) throws(RequestError) {
-    let chats = try elements(try need(whole, "chats"), "chats", most: settings.chatsMax)
-    guard chats.count <= settings.chatsMax else {
+    let chatsMax = policyLimits[.chats].flatMap { $0 > 0 ? $0 : nil } ?? settings.chatsMax
+    let chats = try elements(try need(whole, "chats"), "chats", most: chatsMax)
+    guard chats.count <= chatsMax else {
       throw RequestError(
-        .quota, "quota exceeded: \(chats.count) of \(settings.chatsMax) chats in this session")
+        .quota, "quota exceeded: \(chats.count) of \(chatsMax) chats in this session")
     }
     var numbers: [Int64] = []
     var names: Set<[UInt8]> = []
@@ -285,16 +319,18 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     if let created = members["created_at"] {
       set("b:\(chat)", try number(created, "created_at"))
     }
-    if let limits = try limits(of: members) { set("o:\(chat)", limits.utf8) }
+    let limits = try limits(of: members)
+    if let limits { set("o:\(chat)", limits.utf8) }
     let latest = try number(members, "seq")
     set("q:\(chat)", latest)
     if let dropped = members["dropped"] {
       set("d:\(chat)", try number(dropped, "dropped", 0...latest))
     }
-    let list = try elements(try need(members, "messages"), "messages", most: settings.messagesMax)
-    guard list.count <= settings.messagesMax else {
+    let messagesMax = messagesMax(limits)
+    let list = try elements(try need(members, "messages"), "messages", most: messagesMax)
+    guard list.count <= messagesMax else {
       throw RequestError(
-        .quota, "a chat may have \(settings.messagesMax) messages, and this one has more")
+        .quota, "a chat may have \(messagesMax) messages, and this one has more")
     }
     var before: Int64 = 0
     for range in list {

@@ -14,9 +14,9 @@ extension ExportedRecord {
   /// A chat's own limits, as its record has them; nil without any.
   func limits(of chat: [String: Range<Int>]) throws(RequestError) -> String? {
     guard let most = chat["max_messages"], let range = chat["full"] else { return nil }
-    let full = try string(range, "full")
-    guard ["trim", "refuse"].contains(full) else {
-      throw ExportedRecord.bad("full is neither trim nor refuse")
+    let full = isNull(range) ? "-" : try string(range, "full")
+    guard ["trim", "refuse", "-"].contains(full) else {
+      throw ExportedRecord.bad("full is none of trim, refuse and null")
     }
     return "\(try number(most, "max_messages", 0...1_000_000)) \(full)"
   }

@@ -2,6 +2,7 @@
 // loop's thread.
 
 internal import RedisConnection
+internal import Scripts
 internal import SessionModel
 internal import Settings
 internal import Store
@@ -20,6 +21,10 @@ struct NewSession {
   /// Those that it begins with, its thread included, each a line; each is reserved before it is
   /// made.
   let links: ArgumentText?
+  /// Its policy as records keep it; nil without one.
+  let sessionPolicy: ArgumentText?
+  /// The numbers of live sessions in all and of those that there may be; nil where there is room.
+  let fleet: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
     words.word(session)
@@ -28,6 +33,8 @@ struct NewSession {
     words.word(isFenced)
     words.word(members)
     words.word(links)
+    words.word(sessionPolicy)
+    words.word(fleet)
   }
 }
 
@@ -35,36 +42,97 @@ extension NewSession {
   /// From the options and the payload of OPEN or RECOVER; `user` is the user that it is linked to,
   /// nil without one.
   init(_ call: borrowing Call, user: String?) throws(RequestError) {
-    self.init(call, user: user, try Members(call))
+    try self.init(call, user: user, Members(call))
   }
 
   /// From the options, with these members.
-  init(_ call: borrowing Call, user: String?, _ members: Members) {
+  init(_ call: borrowing Call, user: String?, _ members: Members) throws(RequestError) {
     var members = members
     if let name = call.json(.chat) {
       members.set("chat".utf8, call.text(.chat) == "none" ? Array("none".utf8) : name)
     }
     let id = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device))
-    var clocks = call.shared.settings.clocks
-    for clock in SessionClock.allCases {
-      if let ms = call.number(clock.option) { clocks[clock] = ms }
-    }
-    let links: [LinkName] =
-      (user.map { [.user($0)] } ?? []) + (call.option(.thread).map { [.thread($0)] } ?? [])
+    let policy = try call.policy
+    let general = call.shared.settings.clocks
+    let clocks = try call.clockWords(over: policy?.clocks(over: general) ?? general)
+    let own = (user.map { [LinkName.user($0)] } ?? []) + call.links
+    try call.checkLinks(own)
+    let links = own + (call.option(.thread).map { [.thread($0)] } ?? [])
     self.init(
       session: ArgumentText(id), thread: call.quoted(.thread) ?? ArgumentText("\"\(id)\""),
-      clocks: ArgumentText(clocks.text),
+      clocks: ArgumentText(clocks.joined(separator: " ")),
       isFenced: call.option(.fenced)?.elementsEqual("yes".utf8) ?? false,
       members: .owned(members.parts.bytes),
-      links: links.isEmpty ? nil : ArgumentText(links.map(\.line).joined()))
+      links: links.isEmpty ? nil : ArgumentText(links.map(\.line).joined()),
+      sessionPolicy: policy.map { ArgumentText($0.line) }, fleet: call.shared.fleet)
   }
 
   /// The options for a new session that an existing one ignores, as JSON; nil if there are none.
   ///
   /// `more` names other parts of the request that it ignores.
   static func ignored(_ call: borrowing Call, more: [String] = []) -> ArgumentText? {
-    let options: [OptionName] = [.name, .phase, .step] + OptionName.clocks + [.fenced, .chat]
-    let names = options.filter { call.option($0) != nil }.map(\.text) + more
+    let options: [OptionName] =
+      [.name, .phase, .step, .policyName, .sessionPolicy] + OptionName.clocks
+      + [.expiresAt, .fenced, .chat]
+    var kinds: [String] = []
+    for link in call.links where !kinds.contains("link.\(link.kind)") {
+      kinds.append("link.\(link.kind)")
+    }
+    let names = options.filter { call.option($0) != nil }.map(\.text) + kinds + more
     return names.isEmpty ? nil : ArgumentText("[\"\(names.joined(separator: "\",\""))\"]")
+  }
+}
+
+extension Call {
+  /// Refuses links that a session cannot have: of the same kind twice, or too many.
+  func checkLinks(_ links: [LinkName]) throws(RequestError) {
+    guard Set(links).count == links.count else {
+      throw RequestError(.badRequest, "a link stands there twice: \(verb.usage)")
+    }
+    guard links.count <= shared.settings.linksMax else {
+      throw RequestError(.quota, "a session may have \(shared.settings.linksMax) links")
+    }
+    let bytesMax = ScriptConstants.linkBytesMax
+    guard links.reduce(0, { $0 + $1.line.utf8.count }) <= bytesMax else {
+      throw RequestError(.quota, "all links may have \(bytesMax) bytes")
+    }
+  }
+
+  /// Refuses `link.user=` where `user=` says whose session is looked for.
+  func refuseLinkedUsers() throws(RequestError) {
+    guard links.contains(where: { $0.kind == "user" }) else { return }
+    throw RequestError(.badRequest, "link.user= goes with OPEN and SET; say user= here")
+  }
+
+  /// The policy that the request names; nil without one.
+  var policy: SessionPolicy? {
+    get throws(RequestError) {
+      guard
+        let option = [OptionName.policyName, .sessionPolicy].first(where: { option($0) != nil })
+      else { return nil }
+      let name = text(option)
+      guard let policy = shared.settings.policies[name] else {
+        throw RequestError(
+          .badRequest, "\(option.text)=\(name.prefix(64)): this worker has no such --policy")
+      }
+      return policy
+    }
+  }
+
+  /// A word for each clock in the order of records: the length that the request asks for, or else
+  /// the general one, in ms; for a life that ends at a moment `@` and the moment.
+  func clockWords(over general: SessionClocks) throws(RequestError) -> [String] {
+    try clockWords { "\(general[$0])" }
+  }
+
+  /// The same; `general` gives the word where the request asks for none.
+  func clockWords(_ general: (SessionClock) -> String) throws(RequestError) -> [String] {
+    guard option(.life) == nil || option(.expiresAt) == nil else {
+      throw RequestError(.badRequest, "life= and expires_at= exclude each other")
+    }
+    return SessionClock.allCases.map { clock in
+      if clock == .life, let at = number(.expiresAt) { return "@\(at)" }
+      return number(clock.option).map { "\($0)" } ?? general(clock)
+    }
   }
 }

@@ -10,14 +10,18 @@ package enum OptionName: Int, CaseIterable, Sendable {
   case agent
   case user, name, thread, phase, step, reason
   case idle, abandon, archive, life, keep, warn
+  case order, isCounted
   case fenced, rev, state, cursor, hint, last, replace, archived
   case turn, policy, seen, fresh, settle, `return`
   case seq, id, before, since, role, count
   case prefix, from, to, newest, values
   case chat, maxMessages, full, fields
+  case expiresAt
+  /// `policy=` of a session; that of TURN is `policy`, and `session-policy` there is this one.
+  case policyName, sessionPolicy
   /// `if=` of PUT.
   case condition
-  /// `last=yes` of DONE; elsewhere `last` is a number.
+  /// `last=yes` of DONE; elsewhere `last` is a number, as `count` is but in LIST.
   case isLast
   /// Where `after` and `last` are numbers of messages; elsewhere `after` is an event's id, and
   /// `last` says how many.
@@ -28,9 +32,13 @@ package enum OptionName: Int, CaseIterable, Sendable {
   private static let texts = allCases.map { option in
     switch option {
     case .isLast, .lastSeq: "last"
+    case .isCounted: "count"
     case .afterSeq: "after"
     case .condition: "if"
     case .maxMessages: "max-messages"
+    case .expiresAt: "expires_at"
+    case .policyName: "policy"
+    case .sessionPolicy: "session-policy"
     default: "\(option)"
     }
   }
@@ -47,12 +55,14 @@ package enum OptionName: Int, CaseIterable, Sendable {
     case .limit: .integer(1...1_000)
     case .wait, .settle: .duration(allowsZero: true)
     case .agent: .agent
-    case .user: .id
+    case .user, .policyName, .sessionPolicy: .id
     case .name, .phase, .step, .reason: .text(bytesMax: ValueKind.storedTextBytesMax)
     case .thread: .text(bytesMax: IDText.idBytesMax)
     case .idle, .abandon, .archive, .life, .keep, .warn:
       .duration(allowsZero: SessionClock(rawValue: text)?.row.canBeOff ?? false)
-    case .fenced, .replace, .archived, .isLast, .fresh, .newest, .values, .changes:
+    case .order: .oneOf(["created", "active"])
+    case .fenced, .replace, .archived, .isLast, .isCounted, .fresh, .newest, .values,
+      .changes:
       .oneOf(["yes", "no"])
     case .condition: .oneOf(["absent", "present"])
     case .chat: .text(bytesMax: ValueKind.storedTextBytesMax)
@@ -61,7 +71,8 @@ package enum OptionName: Int, CaseIterable, Sendable {
     case .fields: .text(bytesMax: ValueKind.storedTextBytesMax)
     case .prefix, .from, .to: .text(bytesMax: DocumentKey.bytesMax)
     case .policy: .oneOf(TurnPolicy.allCases.map(\.rawValue))
-    case .rev, .seen, .seq, .before, .since, .afterSeq, .lastSeq: .integer(0...((1 << 53) - 1))
+    case .expiresAt, .rev, .seen, .seq, .before, .since, .afterSeq, .lastSeq:
+      .integer(0...((1 << 53) - 1))
     case .id: .text(bytesMax: ValueKind.memberNameBytesMax)
     case .role: .text(bytesMax: IDText.idBytesMax)
     case .count: .integer(1...1_000)
@@ -82,11 +93,12 @@ extension OptionName {
     case .req, .wait, .settle: false
     case .ttl, .token, .types, .after, .group, .limit, .changes, .agent, .user, .name, .thread,
       .phase, .step,
-      .reason, .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor,
+      .reason, .idle, .abandon, .archive, .life, .keep, .warn, .order, .isCounted, .fenced, .rev,
+      .state, .cursor,
       .hint, .last, .replace, .archived, .turn, .policy, .seen, .seq, .id, .before, .since, .role,
       .count, .isLast, .afterSeq, .lastSeq, .prefix, .from, .to, .newest, .values, .condition,
       .chat,
-      .maxMessages, .full, .fields, .fresh, .return:
+      .maxMessages, .full, .fields, .fresh, .return, .expiresAt, .policyName, .sessionPolicy:
       true
     }
   }
@@ -102,11 +114,13 @@ extension OptionName {
     case .agent, .ttl, .token, .req, .types, .after, .limit, .wait, .changes, .name, .thread,
       .phase, .step,
       .reason,
-      .idle, .abandon, .archive, .life, .keep, .warn, .fenced, .rev, .state, .cursor, .hint, .last,
+      .idle, .abandon, .archive, .life, .keep, .warn, .order, .isCounted, .fenced, .rev, .state,
+      .cursor, .hint, .last,
       .replace, .archived, .turn, .policy, .seen, .seq, .id, .before, .since, .role, .count,
       .isLast,
       .afterSeq, .lastSeq, .prefix, .from, .to, .newest, .values, .condition, .chat,
-      .maxMessages, .full, .fields, .fresh, .settle, .return:
+      .maxMessages, .full, .fields, .fresh, .settle, .return, .expiresAt, .policyName,
+      .sessionPolicy:
       .nothing
     }
   }

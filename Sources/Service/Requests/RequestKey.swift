@@ -59,6 +59,11 @@ enum RequestFingerprint {
         parts.add(bytes(argument.token.range))
       }
     }
+    for link in arguments.links {
+      parts.add("link".utf8)
+      parts.add(bytes(link.kind.range))
+      parts.add(bytes(link.ref.range))
+    }
     let payload = bytes(arguments.payload ?? 0..<0)
     return parts.bytes.withUnsafeBufferPointer { Hex.text(Digest.sha256Prefix($0, payload)) }
   }

@@ -44,6 +44,8 @@ package final class Verb: Sendable {
   package let rights: Rights
   package let words: [WordRule]
   package let options: [OptionName]
+  /// The word before the point in options that name a link, such as `and.KIND=REF`.
+  package let linkOption: String?
   /// Those of the options that must be given.
   package let required: [OptionName]
   package let payload: PayloadRule
@@ -61,7 +63,7 @@ package final class Verb: Sendable {
 
   init(
     name: String, rights: Rights, words: [WordRule] = [], options: [OptionName] = [],
-    required: [OptionName] = [], payload: PayloadRule = .none,
+    linkOption: String? = nil, required: [OptionName] = [], payload: PayloadRule = .none,
     limits: JSONLimits = .usual, limitsOfChat: JSONLimits? = nil, summary: String,
     reach: Reach = .shown, replies: [String],
     run: @escaping @Sendable (borrowing Call) throws(RequestError) -> Void
@@ -70,6 +72,7 @@ package final class Verb: Sendable {
     self.rights = rights
     self.words = words
     self.options = options
+    self.linkOption = linkOption
     self.required = required
     self.payload = payload
     self.limits = limits
@@ -99,6 +102,7 @@ package final class Verb: Sendable {
       return word.isOptional ? "[\(name)]" : name
     }
     parts += options.map { required.contains($0) ? "\($0.text)=" : "[\($0.text)=]" }
+    if let linkOption { parts.append("[\(linkOption).KIND=]") }
     switch payload {
     case .none: break
     case .any, .object, .record: parts.append("payload")

@@ -42,6 +42,8 @@ package final class SharedState: Sendable {
   package let adminEnded = Atomic(0)
   /// The principals; nil without --auth.
   package let principals: Mutex<Principals?>
+  /// The live sessions in all, as they were counted last; that is done where --max-live is set.
+  private let liveSessions = Atomic(0)
   private let draining = Atomic(false)
   private let reloadFailed = Atomic(false)
 
@@ -71,6 +73,15 @@ package final class SharedState: Sendable {
   package var hasReloadFailed: Bool { reloadFailed.load(ordering: .relaxed) }
   package func setReloadFailed(_ failed: Bool) { reloadFailed.store(failed, ordering: .relaxed) }
   package func startDraining() { draining.store(true, ordering: .relaxed) }
+
+  package func setLiveSessions(_ count: Int) { liveSessions.store(count, ordering: .relaxed) }
+  /// The numbers of live sessions in all and of those that there may be, for a script; nil where
+  /// there is room.
+  var fleet: ArgumentText? {
+    let live = liveSessions.load(ordering: .relaxed)
+    guard settings.liveMax > 0, live >= settings.liveMax else { return nil }
+    return ArgumentText("\(live) \(settings.liveMax)")
+  }
 
   package func sum(_ figure: Figure) -> Int { counters.reduce(0) { $0 + $1[figure] } }
 

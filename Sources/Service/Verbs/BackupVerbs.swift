@@ -44,7 +44,7 @@ enum ImportVerb {
         parts: record.messages.bytes, areSent: record.isWithoutLinks),
       documents: ImportedMessages(
         parts: record.documents.bytes, areSent: record.isWithoutLinks),
-      token: call.fence, req: call.req)
+      fleet: call.shared.fleet, token: call.fence, req: call.req)
     try LinkedChange(call, change, device: record.device, dueInMs: 0)
   }
 }
@@ -87,6 +87,7 @@ struct ImportCall: LinkingCall {
   let fields: ArgumentText
   var messages: ImportedMessages
   var documents: ImportedMessages
+  let fleet: ArgumentText?
   var reserved: ArgumentText?
   let token: Fence?
   let req: ArgumentText?
@@ -98,6 +99,7 @@ struct ImportCall: LinkingCall {
     words.word(fields)
     words.word(messages)
     words.word(documents)
+    words.word(fleet)
     words.word(reserved)
     words.word(token)
     words.word(req)

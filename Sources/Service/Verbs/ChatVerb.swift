@@ -22,18 +22,20 @@ enum ChatVerb {
 }
 
 extension ChatVerb {
-  /// The chat's own limits as its record has them: how many messages, 0 for the server's number,
-  /// and what it does when it is full; nil without any.
+  /// The chat's own limits as its record has them: how many messages, 0 for the policy's or the
+  /// server's number, and what it does when it is full, `-` for the same; nil without any.
   private static func limits(_ call: borrowing Call) throws(RequestError) -> ArgumentText? {
     let (most, full) = (call.number(.maxMessages), call.option(.full))
     guard most != nil || full != nil else { return nil }
-    let messagesMax = call.shared.settings.messagesMax
+    let settings = call.shared.settings
+    let messagesMax = max(
+      settings.messagesMax, settings.policies.values.compactMap { $0.limit(.messages) }.max() ?? 0)
     guard most ?? 0 <= messagesMax else {
       throw RequestError(
         .badRequest,
         "max-messages=\(most ?? 0): a chat may have \(messagesMax) messages (--max-messages)")
     }
-    return ArgumentText("\(most ?? 0) \(full == nil ? "trim" : call.text(.full))")
+    return ArgumentText("\(most ?? 0) \(full == nil ? "-" : call.text(.full))")
   }
 }
 

@@ -38,7 +38,7 @@ enum CopyVerb {
             parts: record.messages.bytes, areSent: record.isWithoutLinks),
           documents: ImportedMessages(
             parts: record.documents.bytes, areSent: record.isWithoutLinks),
-          token: nil, req: req)
+          fleet: request.context.shared.fleet, token: nil, req: req)
         LinkedChange(request, copy, device, dueInMs: 0, isSearch: false)
       } catch {
         request.end(.failed(error))

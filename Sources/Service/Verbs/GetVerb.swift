@@ -19,10 +19,16 @@ enum GetVerb {
     if let chat = address.chat {
       try refuseMore(call)
       try call.run(GetChatCall(device: address.device, session: address.session, chat: chat))
+    } else if call.option(.last) != nil, waitMs ?? 0 == 0 {
+      try SnapshotRead(
+        call,
+        LookCall(
+          device: address.device.kept, session: address.session?.kept, fields: fields(call),
+          last: call.number(.last), seenRev: rev, isWhole: true, stamp: nil))
     } else if call.option(.fields) != nil || call.option(.last) != nil {
       let look = LookCall(
         device: address.device, session: address.session, fields: fields(call),
-        last: call.number(.last), seenRev: rev)
+        last: call.number(.last), seenRev: rev, isWhole: false, stamp: nil)
       try call.read(look, until: .record, waitMs: waitMs)
     } else {
       let get = GetCall(device: address.device, session: address.session, seenRev: rev)
@@ -38,7 +44,7 @@ enum GetVerb {
   }
 
   /// The names of the fields as a script takes them; nil for all.
-  private static func fields(_ call: borrowing Call) -> ArgumentText? {
+  static func fields(_ call: borrowing Call) -> ArgumentText? {
     guard let names = call.option(.fields) else { return nil }
     guard !names.elementsEqual("none".utf8) else { return "none" }
     var parts = Parts()
@@ -60,6 +66,9 @@ struct LookCall: ScriptCall {
   let last: Int64?
   /// The revision that its caller has seen.
   let seenRev: Int64?
+  /// Whether all messages are to be shown, or else as many as the reply may have.
+  let isWhole: Bool
+  let stamp: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
     words.word(device)
@@ -67,6 +76,8 @@ struct LookCall: ScriptCall {
     words.word(fields)
     words.word(last)
     words.word(seenRev)
+    words.word(isWhole)
+    words.word(stamp)
   }
 }
 

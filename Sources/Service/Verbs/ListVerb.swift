@@ -9,29 +9,72 @@ internal import Wire
 enum ListVerb {
   static let verb = Verb(
     name: "LIST", rights: .read, words: [.listed],
-    options: [.state, .limit, .cursor],
+    options: [.state, .order, .since, .before, .fields, .isCounted, .limit, .cursor],
+    linkOption: "and",
     summary: "The sessions of a device or of a link, newest first; or all of them.",
     reach: .shownToOperators, replies: ["OK"]
   ) { (call) throws(RequestError) in
-    let listed = call.text(0)
-    guard listed != "*" else {
-      try SessionList(call, .all)
-      return
+    guard call.links.count <= 1 else {
+      throw RequestError(.badRequest, "and. stands there twice: \(call.verb.usage)")
     }
-    guard !listed.contains("=") else {
-      let parts = listed.split(separator: "=", maxSplits: 1).map(String.init)
-      let isThread = parts[0] == LinkName.threadKind
-      let link = isThread ? .thread(parts[1].utf8) : LinkName(kind: parts[0], ref: parts[1])
-      try SessionList(call, .link(link))
+    let more = call.links.first
+    let (source, second) = sources(call.text(0), more)
+    let shape = ListShape(
+      isByActivity: call.text(.order) == "active", filter: filter(call, second),
+      fields: GetVerb.fields(call), since: call.number(.since), before: call.number(.before),
+      limit: Int(call.number(.limit) ?? 50))
+    let isCounted = call.text(.isCounted) == "yes"
+    guard case .device = source, !shape.isByActivity else {
+      try SessionList(call, source, shape, isCounted: isCounted)
       return
     }
     if let cursor = call.option(.cursor), !SessionID.isOne(cursor) {
       throw SessionList.forged(call.text(.cursor))
     }
-    try call.run(
-      ListDeviceCall(
-        device: call[0], state: call[.state], limit: call.number(.limit) ?? 50,
-        from: call[.cursor]))
+    let list = ListDeviceCall(
+      device: call[0].kept, filter: shape.filter, fields: shape.fields, limit: Int64(shape.limit),
+      from: call[.cursor]?.kept)
+    guard isCounted else { return try call.run(list) }
+    count(try HeldRequest(call), source, list, at: call.partition)
+  }
+
+  /// Where the sessions come from, and the link that they must have besides.
+  ///
+  /// Of two links the one to a user or a thread is gone through: it has few.
+  private static func sources(
+    _ listed: String, _ more: LinkName?
+  ) -> (source: ListSource, second: LinkName?) {
+    guard listed != "*" else { return (more.map { .link($0) } ?? .all, nil) }
+    guard listed.contains("=") else { return (.device(listed), more) }
+    let parts = listed.split(separator: "=", maxSplits: 1).map(String.init)
+    let isThread = parts[0] == LinkName.threadKind
+    let first = isThread ? LinkName.thread(parts[1].utf8) : LinkName(kind: parts[0], ref: parts[1])
+    guard let more, more.kind == "user", !isThread else { return (.link(first), more) }
+    return (.link(more), first)
+  }
+
+  /// As list_filter.lua reads it; nil if all pass.
+  private static func filter(_ call: borrowing Call, _ second: LinkName?) -> ArgumentText? {
+    let (since, before) = (call.numberText(.since), call.numberText(.before))
+    let words = [call.text(.state), second?.kind ?? "", second?.ref ?? "", since, before]
+    guard words.contains(where: { !$0.isEmpty }) else { return nil }
+    let by = call.text(.order) == "active" ? "active" : "created"
+    return ArgumentText((words.map { $0.isEmpty ? "-" : $0 } + [by]).joined(separator: " "))
+  }
+
+  /// The list of a device, with the number of all that it has.
+  private static func count(
+    _ request: HeldRequest, _ source: ListSource, _ list: ListDeviceCall, at partition: Partition
+  ) {
+    ListSurvey(request, source, list.filter) { all in
+      let total = all.map { "\($0.count)" } ?? "null"
+      request.store.call(ScriptQuery(list, at: partition), timeoutMs: request.stepMs) { outcome in
+        guard case .line(let line, _) = outcome, line.starts(with: "OK {".utf8) else {
+          return request.end(outcome)
+        }
+        request.end(Array(line.dropLast()) + Array(",\"total\":\(total)}".utf8))
+      }
+    }
   }
 }
 
@@ -39,13 +82,15 @@ enum ListVerb {
 struct ListDeviceCall: ScriptCall {
   static let script = Script.listDevice
   let device: ArgumentText
-  let state: ArgumentText?
+  let filter: ArgumentText?
+  let fields: ArgumentText?
   let limit: Int64
   let from: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
     words.word(device)
-    words.word(state)
+    words.word(filter)
+    words.word(fields)
     words.word(limit)
     words.word(from)
   }

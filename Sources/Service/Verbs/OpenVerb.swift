@@ -9,10 +9,10 @@ internal import Wire
 enum OpenVerb {
   static let verb = Verb(
     name: "OPEN", rights: .write, words: [.device],
-    options: [.user, .name, .thread, .phase, .step] + OptionName.clocks + [
-      .fenced, .chat, .token, .turn, .req,
+    options: [.user, .name, .thread, .phase, .step, .policyName] + OptionName.clocks + [
+      .expiresAt, .fenced, .chat, .token, .turn, .req,
     ],
-    payload: .optionalObject, limits: JSONLimits(members: Members.limit),
+    linkOption: "link", payload: .optionalObject, limits: JSONLimits(members: Members.limit),
     summary: "Makes a session, now the device's current one; the payload's members are its fields.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in

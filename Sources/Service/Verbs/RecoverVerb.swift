@@ -9,12 +9,13 @@ internal import Wire
 enum RecoverVerb {
   /// The options of the search, and those of a session to be made if there is none.
   private static let ofDevice: [OptionName] =
-    [.hint, .user, .name, .thread, .phase, .step] + OptionName.clocks + [.fenced, .chat]
+    [.hint, .user, .name, .thread, .phase, .step, .policyName] + OptionName.clocks
+    + [.expiresAt, .fenced, .chat]
 
   static let verb = Verb(
     name: "RECOVER", rights: .write, words: [.session],
     options: [.archived] + ofDevice + [.token, .turn, .req],
-    payload: .optionalObject, limits: JSONLimits(members: Members.limit),
+    linkOption: "link", payload: .optionalObject, limits: JSONLimits(members: Members.limit),
     summary: "Makes a paused or abandoned session active; with a device alone, the best one.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
@@ -23,7 +24,8 @@ enum RecoverVerb {
       try refuseMore(call)
       let recover = RecoverCall(
         device: address.device.kept, session: address.session?.kept,
-        allowsArchived: call.text(.archived) == "yes", token: call.fence, req: call.req)
+        allowsArchived: call.text(.archived) == "yes", fleet: call.shared.fleet, token: call.fence,
+        req: call.req)
       try LinkedChange(call, recover)
       return
     }
@@ -40,6 +42,10 @@ enum RecoverVerb {
       throw RequestError(
         .badRequest, "\(option.text)= goes with RECOVER of a device, not of a session")
     }
+    if let link = call.links.first {
+      throw RequestError(
+        .badRequest, "link.\(link.kind)= goes with RECOVER of a device, not of a session")
+    }
     guard call.payload == nil else {
       throw RequestError(
         .badRequest, "a payload goes with RECOVER of a device, not of a session")
@@ -47,6 +53,7 @@ enum RecoverVerb {
   }
 
   private static func recoverLatest(_ call: borrowing Call) throws(RequestError) {
+    try call.refuseLinkedUsers()
     let (device, hint) = (call.text(0), call.text(.hint))
     let new = try NewSession(call, user: try call.userOfRecovered())
     var recover = RecoverLatestCall(
@@ -105,6 +112,7 @@ struct RecoverCall: LinkingCall {
   let device: ArgumentText
   var session: ArgumentText?
   let allowsArchived: Bool
+  let fleet: ArgumentText?
   var reserved: ArgumentText?
   let token: Fence?
   let req: ArgumentText?
@@ -113,6 +121,7 @@ struct RecoverCall: LinkingCall {
     words.word(device)
     words.word(session)
     words.word(allowsArchived)
+    words.word(fleet)
     words.word(reserved)
     words.word(token)
     words.word(req)

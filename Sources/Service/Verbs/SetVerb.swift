@@ -10,8 +10,10 @@ internal import Wire
 enum SetVerb {
   static let verb = Verb(
     name: "SET", rights: .write, words: [.sessionOrChat],
-    options: [.user, .name, .phase, .step] + OptionName.clocks + [.rev, .token, .turn, .req],
-    payload: .optionalObject,
+    options: [.user, .name, .phase, .step, .policyName] + OptionName.clocks + [
+      .expiresAt, .rev, .token, .turn, .req,
+    ],
+    linkOption: "link", payload: .optionalObject,
     limits: JSONLimits(members: Members.limit),
     limitsOfChat: JSONLimits(bytes: ChatConfiguration.limit),
     summary: "Merges members into a session or into a chat's configuration; null removes one.",
@@ -22,11 +24,13 @@ enum SetVerb {
       try ChatChange.run(call, chat)
       return
     }
+    let policy = try call.policy
     let change = SetCall(
       device: address.device.kept, session: address.session?.kept,
       members: .owned(try Members(call).parts.bytes), seenRev: call.number(.rev),
-      user: call[.user]?.kept, lengths: lengths(call), token: call.fence, req: call.req)
-    if change.user == nil {
+      links: try links(call), lengths: try lengths(call, policy),
+      policy: policy.map { ArgumentText($0.line) }, token: call.fence, req: call.req)
+    if change.links == nil {
       // A clock that is shorter now may be due before anything was known to be.
       try call.run(change, dueInMs: change.lengths == nil ? nil : 0)
     } else {
@@ -34,10 +38,24 @@ enum SetVerb {
     }
   }
 
+  /// A line each: the links that replace those of their kinds; nil without any.
+  private static func links(_ call: borrowing Call) throws(RequestError) -> ArgumentText? {
+    let users = call.option(.user).map { _ in [LinkName.user(call.text(.user))] } ?? []
+    guard users.isEmpty || !call.links.contains(where: { $0.kind == "user" }) else {
+      throw RequestError(.badRequest, "user= and link.user= exclude each other")
+    }
+    let links = users + call.links
+    try call.checkLinks(links)
+    return links.isEmpty ? nil : ArgumentText(links.map(\.line).joined())
+  }
+
   /// A word for each clock in the order of records: its new length in ms, or `-`; nil if none is
   /// changed.
-  private static func lengths(_ call: borrowing Call) -> ArgumentText? {
-    let words = OptionName.clocks.map { clock in call.number(clock).map { "\($0)" } ?? "-" }
+  private static func lengths(
+    _ call: borrowing Call, _ policy: SessionPolicy?
+  ) throws(RequestError) -> ArgumentText? {
+    let ofPolicy = policy?.clocks(over: call.shared.settings.clocks)
+    let words = try call.clockWords { clock in ofPolicy.map { "\($0[clock])" } ?? "-" }
     return words.allSatisfy { $0 == "-" } ? nil : ArgumentText(words.joined(separator: " "))
   }
 }
@@ -57,10 +75,15 @@ private struct ChatChange {
   /// Each try means that others have changed the same configuration meanwhile.
   private static let triesMax = 16
   /// Options of SET that a chat has nothing for.
-  private static let ofSession: [OptionName] = [.user, .phase, .step, .rev] + OptionName.clocks
+  private static let ofSession: [OptionName] =
+    [.user, .phase, .step, .policyName, .rev] + OptionName.clocks + [.expiresAt]
 
   /// Begins; the caller's next request waits for the answer.
   static func run(_ call: borrowing Call, _ chat: ArgumentText) throws(RequestError) {
+    if let link = call.links.first {
+      throw RequestError(
+        .badRequest, "link.\(link.kind)= goes with SET of a session, not of a chat")
+    }
     if let option = ofSession.first(where: { call.option($0) != nil }) {
       throw RequestError(
         .badRequest, "\(option.text)= goes with SET of a session, not of a chat")
@@ -144,9 +167,10 @@ struct SetCall: LinkingCall {
   var session: ArgumentText?
   let members: ArgumentText
   let seenRev: Int64?
-  let user: ArgumentText?
+  let links: ArgumentText?
   var reserved: ArgumentText?
   let lengths: ArgumentText?
+  let policy: ArgumentText?
   let token: Fence?
   let req: ArgumentText?
 
@@ -155,9 +179,10 @@ struct SetCall: LinkingCall {
     words.word(session)
     words.word(members)
     words.word(seenRev)
-    words.word(user)
+    words.word(links)
     words.word(reserved)
     words.word(lengths)
+    words.word(policy)
     words.word(token)
     words.word(req)
   }

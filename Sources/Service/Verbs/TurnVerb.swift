@@ -17,9 +17,10 @@ enum TurnVerb {
     name: "TURN", rights: .write, words: [.device],
     options: [
       .agent, .token, .user, .policy, .wait, .settle, .ttl, .last, .name, .thread, .phase, .step,
+      .sessionPolicy,
     ]
-      + OptionName.clocks + [.fenced, .chat, .req],
-    payload: .optionalAny, limits: JSONLimits(elements: Messages.limit),
+      + OptionName.clocks + [.expiresAt, .fenced, .chat, .req],
+    linkOption: "link", payload: .optionalAny, limits: JSONLimits(elements: Messages.limit),
     summary: "Begins a turn: one function at a time works on the device's messages.",
     replies: ["OK", "HELD", "BUSY", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
@@ -70,6 +71,7 @@ enum TurnVerb {
   fileprivate static func check(
     _ call: borrowing Call, _ policy: TurnPolicy
   ) throws(RequestError) {
+    try call.refuseLinkedUsers()
     if policy == .join, call.payload == nil {
       throw RequestError(.badRequest, "policy=join needs a message to join: \(verb.usage)")
     }
@@ -171,7 +173,7 @@ extension TurnCall {
       lockTtl: LockLength(ms: max(ttlMs, settleMsMax, lockMs)), ttlMs: ttlMs,
       last: call.number(.last) ?? TurnVerb.lastDefault, messages: messages.map { .owned($0) },
       ignored: NewSession.ignored(call), settleMs: settleMs,
-      new: NewSession(call, user: user, Members(options: call)),
+      new: try NewSession(call, user: user, Members(options: call)),
       token: call.number(.token), req: call.req)
   }
 }

@@ -12,9 +12,41 @@ struct ModelClocks {
   var warn = 120_000
 }
 
+/// A named policy that the workers under test are started with.
+struct ModelPolicy {
+  let name: String
+  let chats: Int
+  let messages: Int
+  let refuses: Bool
+  let idle: Int?
+
+  static let all = [
+    ModelPolicy(name: "small", chats: 2, messages: 3, refuses: true, idle: 144_000_000),
+    ModelPolicy(
+      name: "bare", chats: ModelLimits.chats, messages: ModelLimits.messages, refuses: false,
+      idle: nil),
+  ]
+  static let flags =
+    ["--policy", "small:max-chats=2,max-messages=3,full=refuse,idle=40h"]
+    + ["--policy", "bare:"]
+
+  static func named(_ name: String?) -> ModelPolicy? { all.first { $0.name == name } }
+}
+
 extension ModelClocks {
-  /// The defaults, except for those that the request sets.
+  /// The defaults, or those of a policy, except for those that the request sets.
   init(_ request: ModelRequest) {
+    self.init(request, over: ModelClocks())
+  }
+
+  /// Those of the policy that the request names, over the defaults, or else `before`, except for
+  /// those that it sets.
+  init(_ request: ModelRequest, over before: ModelClocks) {
+    self = before
+    if let policy = ModelPolicy.named(request.option("policy")) {
+      self = ModelClocks()
+      idle = policy.idle ?? idle
+    }
     func ms(_ name: String, _ standard: Int) -> Int {
       switch request.option(name) {
       case "0": 0

@@ -183,6 +183,7 @@ struct ModelDevice {
     let shown = ShownRecord.all(in: reply).first
     let id = shown?.id ?? ""
     var session = ModelSession(id: id, device: name, clocks: ModelClocks(request))
+    session.policy = request.option("policy")
     session.isFenced = request.option("fenced") == "yes"
     session.thread = request.option("thread") ?? "\"\(id)\""
     session.rev = 0
@@ -240,9 +241,23 @@ struct ModelDevice {
       + ",\"last_at\":\(chat.messages.isEmpty ? "null" : "T"),\"config\":\(chat.config)}"
   }
 
+  /// All sessions, the one that was active last first: the times that the reply shows say which.
+  private mutating func listByActivity(_ state: String?, _ reply: Reply) -> String {
+    let shown = ShownRecord.all(in: reply)
+    for record in shown {
+      if let at = index(record.id) { sessions[at].learn(record) }
+    }
+    let found = sessions.filter { state == nil || $0.state == state }.sorted {
+      ($0.active ?? 0, $0.id) > ($1.active ?? 0, $1.id)
+    }
+    return "OK {\"sessions\":[\(found.map(\.record).joined(separator: ","))],\"cursor\":null"
+      + ",\"total\":\(found.count)}"
+  }
+
   /// One page; what comes after the session that the cursor of the page before has named.
   private mutating func list(_ request: ModelRequest, _ reply: Reply) throws -> String {
     let state = request.option("state")
+    if request.option("order") != nil { return listByActivity(state, reply) }
     var found = sessions.indices.filter { state == nil || sessions[$0].state == state }
     found.sort { sessions[$0].id > sessions[$1].id }
     if let after = request.after { found = found.filter { sessions[$0].id < after } }
@@ -368,6 +383,12 @@ struct ModelDevice {
     let hasRoom = sessions[at].links.count { $0.kind != "user" } < ModelLimits.links
     guard request.option("user") == nil || hasRoom else { return "ERR quota" }
     if let refusal = sessions[at].merge(writes(of: request), seen: seen) { return refusal }
+    let clocks = ["idle", "abandon", "archive", "life", "keep", "warn"]
+    if clocks.contains(where: { request.option($0) != nil }) || request.option("policy") != nil {
+      if writes(of: request).isEmpty { sessions[at].rev += 1 }
+      sessions[at].clocks = ModelClocks(request, over: sessions[at].clocks)
+      sessions[at].policy = request.option("policy") ?? sessions[at].policy
+    }
     if let user = request.option("user") {
       let others = sessions[at].links.filter { $0.kind == "user" && $0.ref != user }
       for other in others { sessions[at].unlink(other) }
@@ -399,7 +420,7 @@ struct ModelDevice {
       guard name == "null" || !sessions[at].chats.contains(where: { $0.name == name }) else {
         return "ERR conflict"
       }
-      guard sessions[at].chats.count < ModelLimits.chats else { return "ERR quota" }
+      guard sessions[at].hasRoomForChat else { return "ERR quota" }
       sessions[at].addChat(name, request.texts.first ?? "null")
       touch(at)
       return "OK {\"chat\":\(sessions[at].lastChat),\"name\":\(name)}"

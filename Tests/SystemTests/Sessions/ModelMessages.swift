@@ -35,9 +35,15 @@ extension ModelSession {
     }
     if found == nil {
       guard !request.texts.isEmpty else { return ("OK {\"seq\":0,\"chat\":null}", false) }
+      guard hasRoomForChat else { return ("ERR quota", false) }
       addChat("null", "null")
     }
-    return chats[found ?? chats.count - 1].say(request, after)
+    return chats[found ?? chats.count - 1].say(request, after, ModelPolicy.named(policy))
+  }
+
+  /// Whether it may have another chat.
+  var hasRoomForChat: Bool {
+    chats.count < (ModelPolicy.named(policy)?.chats ?? ModelLimits.chats)
   }
 }
 
@@ -49,7 +55,10 @@ extension ModelChat {
     return rest.firstMatch(of: /^("[^"]*"|[0-9.]+)/).map { String($0.1) }
   }
 
-  fileprivate mutating func say(_ request: ModelRequest, _ after: Int?) -> (String, Bool) {
+  fileprivate mutating func say(
+    _ request: ModelRequest, _ after: Int?, _ policy: ModelPolicy?
+  ) -> (String, Bool) {
+    let most = policy?.messages ?? ModelLimits.messages
     let kept = messages.filter { $0.seq <= after ?? .max }
     var (texts, rest) = (request.texts, "")
     if let member = request.option("id"), !texts.isEmpty {
@@ -60,13 +69,16 @@ extension ModelChat {
       let known = request.texts.count - texts.count
       if known > 0 { rest = ",\"known\":\(known)" }
     }
+    if policy?.refuses == true, !texts.isEmpty, kept.count + texts.count > most {
+      return ("ERR quota", false)
+    }
     let removed = messages.count - kept.count
     messages = kept
     for json in texts {
       seq += 1
       messages.append((seq, json))
     }
-    let surplus = messages.count - ModelLimits.messages
+    let surplus = messages.count - most
     if surplus > 0 {
       dropped = messages[surplus].seq - 1
       messages.removeFirst(surplus)

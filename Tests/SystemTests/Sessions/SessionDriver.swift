@@ -182,6 +182,7 @@ struct SessionDriver {
     }
     if chance(15, &random) { request.options.append(("fenced", "yes")) }
     if chance(25, &random) { request.options.append(("user", name("user", &random))) }
+    fillPolicy(&request, &random)
     for clock in ["idle", "abandon", "archive", "life", "keep", "warn"] where chance(10, &random) {
       request.options.append((clock, clock != "keep" && chance(30, &random) ? "0" : "50h"))
     }
@@ -193,7 +194,19 @@ struct SessionDriver {
     }
   }
 
+  private func fillPolicy(_ request: inout ModelRequest, _ random: inout Seeded) {
+    guard chance(20, &random), let policy = ModelPolicy.all.randomElement(using: &random) else {
+      return
+    }
+    request.options.append(("policy", policy.name))
+  }
+
   private func fillList(_ request: inout ModelRequest, _ random: inout Seeded) {
+    if page == nil, chance(30, &random) {
+      request.options += [("order", "active"), ("count", "yes")]
+      if chance(30, &random) { request.options.append(("state", "active")) }
+      return
+    }
     if chance(50, &random) {
       request.options.append(("limit", "\(Int.random(in: 1...3, using: &random))"))
     }
@@ -245,6 +258,10 @@ struct SessionDriver {
     case "SET":
       fillTexts(&request, &random)
       if chance(15, &random) { request.options.append(("user", name("user", &random))) }
+      fillPolicy(&request, &random)
+      for clock in ["idle", "life", "warn"] where chance(6, &random) {
+        request.options.append((clock, chance(30, &random) ? "0" : "50h"))
+      }
       guard let at = model.index(request.session), chance(40, &random) else { return }
       let rev = model.sessions[at].rev
       let seen =

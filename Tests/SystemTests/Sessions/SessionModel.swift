@@ -35,10 +35,11 @@ enum ModelLimits {
   static let messages = 6
   static let fields = 16
   static let links = 3
-  static let flags = [
-    "--max-sessions", "\(sessions)", "--max-chats", "\(chats)", "--max-messages", "\(messages)",
-    "--max-fields", "\(fields)", "--max-links", "\(links)", "--max-user-sessions", "10000",
-  ]
+  static let flags =
+    [
+      "--max-sessions", "\(sessions)", "--max-chats", "\(chats)", "--max-messages", "\(messages)",
+      "--max-fields", "\(fields)", "--max-links", "\(links)", "--max-user-sessions", "10000",
+    ] + ModelPolicy.flags
 }
 
 /// A record as a reply shows it: values that common JSON readers refuse are part of the test.
@@ -66,7 +67,8 @@ struct ShownRecord {
 struct ModelSession {
   let id: String
   let device: String
-  let clocks: ModelClocks
+  var clocks: ModelClocks
+  var policy: String?
   var state = "active"
   var reason = "null"
   var rev = 1
@@ -135,7 +137,8 @@ struct ModelSession {
       .sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
     return "{\"session\":\"\(id)\",\"device\":\"\(device)\",\"state\":\"\(state)\""
       + ",\"reason\":\(reason),\"rev\":\(rev),\"name\":\(text("name")),\"thread\":\(thread)"
-      + ",\"phase\":\(text("phase")),\"step\":\(text("step")),\"policy\":null"
+      + ",\"phase\":\(text("phase")),\"step\":\(text("step"))"
+      + ",\"policy\":\(policy.map { "\"\($0)\"" } ?? "null")"
       + ",\"fenced\":\(isFenced),\"created_at\":\(created ?? -1),\"updated_at\":U"
       + ",\"active_at\":\(active ?? -1),\"idle_at\":\(time(active, clocks.idle, state == "active"))"
       + ",\"abandon_at\":\(time(active, clocks.abandon, isLive))"
@@ -218,7 +221,8 @@ struct ModelRequest {
   /// The options of RECOVER that an existing session ignores.
   var ignoredOptions: [String] {
     let names = [
-      "name", "phase", "step", "idle", "abandon", "archive", "life", "keep", "warn", "fenced",
+      "name", "phase", "step", "policy", "idle", "abandon", "archive", "life", "keep", "warn",
+      "fenced",
       "chat",
     ]
     return (names.filter { option($0) != nil } + (members == nil ? [] : ["payload"]))

@@ -7,20 +7,25 @@ extension SystemSuites {
   @Suite(.lab()) struct SessionStates {
     private static let verbs =
       ["PAUSE", "RESUME", "CLOSE", "CLOSE failed", "RECOVER", "ARCHIVE"]
-      + ["TOUCH", "SET", "SAY", "CHAT", "POP", "FORGET", "AMEND", "PUT", "DROP", "APPLY", "DELETE"]
+      + [
+        "TOUCH", "SET", "SAY", "CHAT", "SWITCH", "POP", "FORGET", "AMEND", "PUT", "DROP", "APPLY",
+        "DELETE",
+      ]
 
     /// The state after each verb in each state, or nil for illegal_state.
     private static let cells: [String: [String: String]] = [
       "active": [
         "PAUSE": "paused", "CLOSE": "completed", "CLOSE failed": "failed", "RECOVER": "active",
         "ARCHIVE": "archived", "TOUCH": "active", "SET": "active", "SAY": "active",
-        "CHAT": "active", "POP": "active", "FORGET": "active", "AMEND": "active",
+        "CHAT": "active", "SWITCH": "active", "POP": "active", "FORGET": "active",
+        "AMEND": "active",
         "PUT": "active", "DROP": "active", "APPLY": "active", "DELETE": "gone",
       ],
       "paused": [
         "RESUME": "active", "CLOSE": "completed", "CLOSE failed": "failed", "RECOVER": "active",
         "ARCHIVE": "archived", "TOUCH": "paused", "SET": "paused", "SAY": "paused",
-        "CHAT": "paused", "POP": "paused", "FORGET": "paused", "AMEND": "paused",
+        "CHAT": "paused", "SWITCH": "paused", "POP": "paused", "FORGET": "paused",
+        "AMEND": "paused",
         "PUT": "paused", "DROP": "paused", "APPLY": "paused", "DELETE": "gone",
       ],
       "abandoned": ["RECOVER": "active", "ARCHIVE": "archived", "DELETE": "gone"],
@@ -52,7 +57,8 @@ extension SystemSuites {
 
     private func line(_ verb: String, _ address: String) -> String {
       let words = verb.split(separator: " ")
-      let start = ([String(words[0]), address] + words.dropFirst().map(String.init))
+      let chat = verb == "SWITCH" ? "/1" : ""
+      let start = ([String(words[0]), address + chat] + words.dropFirst().map(String.init))
       let payload =
         [
           "SET": " {\"a\":1}", "SAY": " {\"text\":\"hi\"}",

@@ -297,8 +297,23 @@ extension SystemSuites {
       let (client, device) = try opened()
       var acknowledged: [(seq: Int, n: Int)] = []
       var next = 0
+      // Where a reader is that comes now and then, and what the full chat has dropped.
+      var (seen, dropped) = (0, 0)
       for _ in 0..<300 {
-        switch Int.random(in: 0..<10, using: &random) {
+        switch Int.random(in: 0..<13, using: &random) {
+        case 2:
+          let page = try client.request("HISTORY \(device) after=\(seen)")
+          #expect(try seqs(page) == acknowledged.map(\.seq).filter { $0 > seen })
+          // It learns of everything that was dropped since, and of nothing else.
+          #expect(page.raw.contains("\"lost\":true") == (seen < dropped), "\(seen): \(page)")
+          seen = max(seen, acknowledged.last?.seq ?? 0)
+        case 3:
+          guard let one = acknowledged.randomElement(using: &random) else { continue }
+          #expect(try client.request("FORGET \(device) seq=\(one.seq)").int("removed") == 1)
+          acknowledged.removeAll { $0.seq == one.seq }
+        case 4:
+          let wrong = (acknowledged.last?.seq ?? 0) + 1
+          expect(try client.request("SAY \(device) seq=\(wrong) {}"), "STALE")
         case 0:
           let count = Int.random(in: 1...3, using: &random)
           let popped = try client.request("POP \(device) count=\(count)")
@@ -315,7 +330,9 @@ extension SystemSuites {
           let last = try reply.int("seq")
           acknowledged += (0..<count).map { (last - count + 1 + $0, next + $0) }
           next += count
-          acknowledged.removeFirst(try reply.json()["trimmed"]?.int ?? 0)
+          let trimmed = acknowledged.prefix(try reply.json()["trimmed"]?.int ?? 0)
+          dropped = trimmed.last?.seq ?? dropped
+          acknowledged.removeFirst(trimmed.count)
         }
         let history = try client.request("HISTORY \(device) last=1000")
         guard case .array(let shown)? = try history.json()["messages"] else {

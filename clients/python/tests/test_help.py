@@ -55,7 +55,9 @@ def test_each_option_of_the_worker_is_one_of_the_client_and_the_reverse(
     for name, usage in usages.items():
         if name in ELSEWHERE:
             continue
-        worker = set(re.findall(r"([a-z-]+)=(?=[\] ]|$)", usage))
+        # `and.KIND=` and `link.KIND=` are mappings.
+        found = re.findall(r"([a-z_-]+)(?:\.KIND)?=(?=[\] ]|$)", usage)
+        worker = {option.replace("_", "-") for option in found}
         client: set[str] = set()
         for function, signature in [(n, inspect.signature(f)) for n, f in functions().items()]:
             if verb(function) == name:

@@ -85,8 +85,8 @@ def test_a_client_sends_the_lines_and_returns_the_result(
     assert worker.lines == lines
 
 
-# Ids of events are a worker's to give.
-FOREIGN = {"a device's events", "acknowledgements"}
+# Ids of events are a worker's to give, policies its own, and a moment has to be ahead.
+FOREIGN = {"a device's events", "acknowledgements", "a session of a policy"}
 
 
 @pytest.mark.parametrize(

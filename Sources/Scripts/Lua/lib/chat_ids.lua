@@ -44,7 +44,7 @@ local function without_known(s, chat, messages, member, indexed, line, after)
   end
   local log, fresh, known, seen = log_of(s, chat), {}, 0, {}
   local ids, last = log .. '/ids', after or math.huge
-  local members = {'i:' .. text(chat), member, 'o:' .. text(chat), line or '0 trim'}
+  local members = {'i:' .. text(chat), member, 'o:' .. text(chat), line or '0 -'}
   if not indexed then call('HSET', s.key, unpack(members)) end
   if not indexed or not attempt('ZSCORE', ids, '') or after and call('ZSCORE', ids, TWICE) then
     build(s, log, member, last)

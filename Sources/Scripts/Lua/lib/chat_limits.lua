@@ -1,19 +1,22 @@
--- How many messages a chat may have: `o:<chat>` is the number, 0 for the server's own, and `trim`
--- or `refuse`, which says what a full one does.
--- USES: batch, messages
+-- How many messages a chat may have: `o:<chat>` is the number, 0 for the policy's or the server's,
+-- and what a full one does: `trim`, `refuse`, or `-` for the policy's.
+-- USES: batch, messages, policies
 -- GIVES: limits_of, full_chat, full_for
 
--- How many messages a chat keeps, by its line of limits, and whether it refuses more when it is
--- full.
-local function limits_of(line)
-  local most, full = string.match(line or '', '^(%d+) (%l+)$')
+-- How many messages a chat keeps, by its line of limits and its session's policy, and whether it
+-- refuses more when it is full.
+local function limits_of(line, policy)
+  local most, full = string.match(line or '', '^(%d+) (%S+)$')
+  local general = policy_of(policy)
   most = tonumber(most) or 0
+  if most == 0 then most = general.messages end
+  if full ~= 'trim' and full ~= 'refuse' then full = general.full end
   return most > 0 and most or MESSAGES_MAX, full == 'refuse'
 end
 
 -- The refusal of messages for which a chat has no room, of those up to the number `after`; or nil.
-local function full_chat(log, line, count, after)
-  local most, refuses = limits_of(line)
+local function full_chat(log, line, policy, count, after)
+  local most, refuses = limits_of(line, policy)
   if not refuses then return nil end
   local length = after and place_after(log, after) or call('LLEN', log)
   return length + count > most and 'ERR quota quota exceeded: ' .. text(length) .. ' of '
@@ -22,5 +25,6 @@ end
 
 -- The same for a chat of a session.
 local function full_for(s, chat, count)
-  return full_chat(log_of(s, chat), call('HGET', s.key, 'o:' .. text(chat)), count)
+  local v = call('HMGET', s.key, 'o:' .. text(chat), 'policy')
+  return full_chat(log_of(s, chat), v[1], v[2], count)
 end

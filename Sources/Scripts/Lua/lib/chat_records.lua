@@ -1,6 +1,6 @@
 -- The chats in a session's record: `chats` has their numbers; `n:<chat>`, `c:<chat>`, `b:<chat>`,
 -- `q:<chat>`, `d:<chat>`, `t:<chat>`, `i:<chat>` and `o:<chat>` are described in docs/keys.md.
--- USES: batch, changes, chat_address, messages, session_index, session_load
+-- USES: batch, policies, changes, chat_address, messages, session_index, session_load
 -- GIVES: name_taken, add_chat, remove_chat, named, named_before
 
 -- Why a session cannot have a chat of this name (JSON), if another than `but` has it; or nil.
@@ -15,8 +15,10 @@ end
 -- JSON, `null` for none; `limits` as `o:<chat>` has them, empty for none. Returns its number, or
 -- nil and the reply that says why not.
 local function add_chat(s, name, config, limits, is_aside)
-  if #s.chats >= CHATS_MAX then
-    return nil, 'ERR quota quota exceeded: ' .. #s.chats .. ' of ' .. CHATS_MAX
+  local most = stored_policy(s).chats
+  if most == 0 then most = CHATS_MAX end
+  if #s.chats >= most then
+    return nil, 'ERR quota quota exceeded: ' .. #s.chats .. ' of ' .. most
       .. ' chats in this session'
   end
   local chat = s.last_chat + 1

@@ -1,6 +1,6 @@
 -- How messages are appended to a chat.
--- USES: batch, changes, pushes, clocks, session_load, messages, turn_records, chat_ids,
---   chat_limits, chat_removal
+-- USES: batch, chat_figures, activity, changes, pushes, clocks, session_load, messages,
+--   turn_records, chat_ids, chat_limits, chat_removal
 -- RARELY: gone_by, newest_seq, seq_at, note_said, without_known, note_ids, sync_ids, limits_of,
 --   full_chat, remove_after, push_said
 -- GIVES: say
@@ -8,15 +8,15 @@
 -- Appends messages to a chat of a session, each behind whose it is; those of a turn `t` are noted
 -- there; with `member` those whose value of it is in the chat already are left out; those after the
 -- number `after` are removed first. A session that was loaded with `q:1`, `t:1`, `answers`,
--- `answer_ms` and `o:1` is not read again. Returns the newest number and further members of the
--- reply, or nil and a refusal.
+-- `answer_ms`, `o:1` and `policy` is not read again. Returns the newest number and further members
+-- of the reply, or nil and a refusal.
 local function say(s, chat, messages, t, member, after)
   local entries, log, number = {}, log_of(s, chat), text(chat)
   -- Most sessions have one chat: its members may have come with the session's own.
-  local seq, asked_at, answered_n, answered_ms, line = unpack(s.members or {}, 13, 17)
+  local seq, asked_at, answered_n, answered_ms, line, policy = unpack(s.members or {}, 13, 18)
   if chat ~= 1 or seq == nil then
-    seq, asked_at, answered_n, answered_ms, line = unpack(call('HMGET', s.key, 'q:' .. number,
-      't:' .. number, 'answers', 'answer_ms', 'o:' .. number), 1, 5)
+    seq, asked_at, answered_n, answered_ms, line, policy = unpack(call('HMGET', s.key,
+      'q:' .. number, 't:' .. number, 'answers', 'answer_ms', 'o:' .. number, 'policy'), 1, 6)
   end
   -- A chat with an index has a line of limits.
   local indexed = line and call('HGET', s.key, 'i:' .. number)
@@ -29,14 +29,18 @@ local function say(s, chat, messages, t, member, after)
     if not messages then return nil, known end
     if known > 0 then rest = ',"known":' .. text(known) end
     if #messages == 0 then
-      if after and remove_after(log, after) > 0 then call('HSET', s.key, 'active', now_text) end
+      if after and remove_after(log, after) > 0 then
+        note_activity(s)
+        call('HSET', s.key, 'active', now_text)
+      end
       return newest_seq(log), rest
     end
   end
   local most, full = MESSAGES_MAX, nil
-  if line then most, full = limits_of(line), full_chat(log, line, #messages / 2, after) end
-  -- Figures that are corrupt begin again; the number goes on from the newest message's.
-  local was_asked = whole(asked_at)
+  if line or policy then
+    most, full = limits_of(line, policy), full_chat(log, line, policy, #messages / 2, after)
+  end
+  -- A number that is corrupt goes on from the newest message's.
   seq = whole(seq or 0) or newest_seq(log)
   for n = 2, #messages, 2 do entries[n / 2] = entry_of(text(seq + n / 2), now_text, messages[n]) end
   if not full and t and not note_said(t, s.id, chat, seq + 1, seq + #entries) then
@@ -48,19 +52,14 @@ local function say(s, chat, messages, t, member, after)
   end
   if after then remove_after(log, after) end
   seq = seq + #entries
-  local writes, asked, answers, ms = {}, answers_in(messages, was_asked)
-  if asked ~= was_asked then writes = {'t:' .. number, asked and now_text or ''} end
-  if answers > 0 then
-    local last = #writes
-    writes[last + 1], writes[last + 2] = 'answers', text((whole(answered_n) or 0) + answers)
-    writes[last + 3], writes[last + 4] = 'answer_ms', text((whole(answered_ms) or 0) + ms)
-  end
+  local writes = chat_figures(number, messages, asked_at, answered_n, answered_ms)
   local length, first = append(log, entries), nil
   if length > most then
     first = seq_at(log, length - most)
     writes[#writes + 1] = 'd:' .. number
     writes[#writes + 1] = text(first - 1)
   end
+  note_activity(s)
   call('HSET', s.key, 'active', now_text, 'q:' .. number, text(seq), unpack(writes))
   if length > most then
     call('LTRIM', log, text(-most), '-1')

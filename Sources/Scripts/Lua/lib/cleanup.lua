@@ -1,5 +1,6 @@
 -- The cleanup after a transition: entries in the indexes, and the way back to active.
--- USES: batch, changes, ledger, session_index, session_find, clocks, transitions, device_lines,
+-- USES: batch, activity, changes, ledger, session_index, session_find, clocks, transitions,
+--   device_lines,
 --   device_current
 -- RARELY: transition
 -- GIVES: remove_entries, recount, wrong_state, recoverable, recover
@@ -12,6 +13,7 @@ local function remove_entries(base, device, id, state)
   push(base, device, 'log', id, nil, '')
   attempt('ZREM', base .. ':due', due_member({device = device, id = id, state = state}))
   attempt('ZREM', base .. ':sessions', device .. '/' .. id)
+  drop_activity(base, device, id)
   regardless(has_gone, base, device, id)
 end
 
@@ -47,7 +49,7 @@ end
 -- Makes a session active again, or notes activity of an active one. Its life begins again only if
 -- it did not live any more.
 local function recover(s)
-  s.active = now_ms
+  note_activity(s)
   call('HSET', s.key, 'active', now_text)
   if not LIVE[s.state] then
     s.born = now_ms

@@ -1,6 +1,7 @@
 -- The effects of a session's clocks when they end, in the order of their times.
 -- USES: batch, changes, event_log, session_index, numbers, links
--- GIVES: LETTERS, due_member, announce, announce_deleted, set_ttl, gone_by, next_due
+-- GIVES: LETTERS, due_member, announce, announce_deleted, set_ttl, gone_by, next_due,
+--   is_quiet
 
 -- A session's member in the deadline index begins with its state's letter: when the record has gone
 -- by its TTL, only that letter shows in which count it was. One text and one function: parts that a
@@ -67,4 +68,13 @@ local function next_due(s)
     end
   end
   return at, what
+end
+
+-- Whether no clock of an active session has an effect now, nor a warning; its times are as in its
+-- record. The same as by `next_due`, without a session.
+local function is_quiet(clocks, active, born)
+  local idle, abandon, life = clocks.idle, clocks.abandon, clocks.life
+  local warned = now_ms + clocks.warn
+  return not (idle > 0 and active + idle <= warned or abandon > 0 and active + abandon <= now_ms
+    or life > 0 and born + life <= warned)
 end

@@ -1,5 +1,5 @@
 -- How documents are written together, and the quota of a session's documents.
--- USES: batch, changes, documents
+-- USES: batch, activity, changes, documents
 -- RARELY: drop_expired
 -- GIVES: no_room, no_room_for, write_documents
 
@@ -29,6 +29,7 @@ local function write_documents(s, puts, drops, is_all)
     local before = find_document(s.key, puts[n])
     write_document(s, puts[n], text(s.rev), now_text, '', puts[n + 1], before)
   end
+  note_activity(s)
   call('HSET', s.key, 'rev', text(s.rev), 'active', now_text, 'updated', now_text)
   push(s.base, s.device, 'session.changed', s.id, nil, ',"rev":%.0f,"members":["documents"]',
     s.rev)

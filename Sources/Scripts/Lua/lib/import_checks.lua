@@ -1,6 +1,6 @@
--- The checks of IMPORT before it writes a session.
--- USES: batch, numbers, clocks, cleanup
--- GIVES: over_at, made_at, in_the_past, remove_stale
+-- The checks of IMPORT before it writes a session, and how it writes the messages.
+-- USES: batch, numbers, clocks, cleanup, messages
+-- GIVES: over_at, made_at, in_the_past, remove_stale, restore_messages
 
 -- When a session with these fields is gone by its clocks alone.
 local function over_at(v)
@@ -39,6 +39,18 @@ local function remove_stale(base, device, id)
     if call('ZSCORE', base .. ':due', letter .. ':' .. device .. '/' .. id) then
       remove_entries(base, device, id, state)
       recount(base, device)
+    end
+  end
+end
+
+-- Writes the messages of all chats: four parts each, chat, number, time and JSON.
+local function restore_messages(s, messages)
+  local entries = {}
+  for n = 1, #messages, 4 do
+    entries[#entries + 1] = entry_of(messages[n + 1], messages[n + 2], messages[n + 3])
+    if messages[n + 4] ~= messages[n] then
+      append(log_of(s, messages[n]), entries)
+      entries = {}
     end
   end
 end

@@ -4,7 +4,8 @@
 -- entry in the deadline index asks for that. A thread that was given is a link of the kind
 -- `thread`, which callers neither make nor see.
 -- USES: batch, changes, session_index, session_load
--- GIVES: links_json, links_full, has_link, enqueue_all, add_link, drop_link, set_user, status_of
+-- GIVES: links_json, links_refusal, links_full, has_link, enqueue_all, add_link, drop_link,
+--   status_of
 
 local ID = "([%w%._:@%+%-%%~!%*'%(%)]+)"
 local function links_json(lines)
@@ -21,17 +22,20 @@ local function links_json(lines)
   return '{' .. table.concat(kinds, ',') .. '}'
 end
 
--- The reason why a session can have no link to `ref` besides those that it has, but for those of
--- the kind `but`; or false. The number is limited, and the bytes: each event of the session shows
--- its links.
-local function links_full(s, kind, ref, but)
+-- The reason why a session cannot have so many links, of so many bytes, because each of its events
+-- shows them; or false.
+local function links_refusal(n, bytes)
+  return n > LINKS_MAX and 'ERR quota a session may have ' .. LINKS_MAX .. ' links'
+    or bytes > LINK_BYTES_MAX and 'ERR quota all links may have ' .. LINK_BYTES_MAX .. ' bytes'
+end
+
+-- The same for a link to `ref` besides those that it has.
+local function links_full(s, kind, ref)
   local n, bytes = 0, #kind + #ref + 2
   for other, to in string.gmatch(s.links, '(%S+) (%S+)\n') do
-    if other ~= 'thread' then bytes = bytes + #other + #to + 2 end
-    if other ~= 'thread' and other ~= but then n = n + 1 end
+    if other ~= 'thread' then n, bytes = n + 1, bytes + #other + #to + 2 end
   end
-  return n >= LINKS_MAX and 'ERR quota a session may have ' .. LINKS_MAX .. ' links'
-    or bytes > LINK_BYTES_MAX and 'ERR quota all links may have ' .. LINK_BYTES_MAX .. ' bytes'
+  return links_refusal(n + 1, bytes)
 end
 
 -- The place of a link in the lines, or nil. A line more at each end, so that no link is found
@@ -70,14 +74,6 @@ local function drop_link(s, kind, ref)
   local at = has_link(s, kind, ref)
   local rest = at and cut(s.links, 1, at - 1) .. cut(s.links, at + #kind + #ref + 2)
   if rest then write_links(s, rest, kind, ref, 'link.removed') end
-end
-
--- The session's one user from now on.
-local function set_user(s, user)
-  for ref in string.gmatch('\n' .. s.links, '\nuser (%S+)') do
-    if ref ~= user then drop_link(s, 'user', ref) end
-  end
-  add_link(s, 'user', user)
 end
 
 -- The status of a session for one of its links: live, kept, or gone.

@@ -1,15 +1,25 @@
--- The quota of a device's live sessions.
+-- The quotas of live sessions: of a device, and of all. Those of users are reservations.
 -- USES: batch, session_index, session_load, transitions, cleanup, device_lines, reservations,
---   log_quota
--- RARELY: device_full, load, settle, recount, unreserved, reservations_of
--- GIVES: device_full, not_to_live
+--   log_quota, policies
+-- RARELY: room_to_live, stored_policy, load, settle, transition, recount, unreserved,
+--   reservations_of
+-- GIVES: device_full, make_room, fleet_full, room_to_live, not_to_live
 
--- The reason why a device can have no further live session; or nil, and the ids of those that it
--- has. Sessions whose time is over count no more: they are among the due entries of the partition,
--- which are few beside all that a device may have.
-local function device_full(base, device)
-  local ids = live_ids(base, device, true)
-  if #ids < SESSIONS_MAX then return nil, ids end
+local function device_quota(policy)
+  return policy.sessions > 0 and policy.sessions or SESSIONS_MAX
+end
+
+local function quota_of_device(live, most)
+  return 'ERR quota quota exceeded: ' .. live .. ' of ' .. most .. ' live sessions on this device'
+end
+
+-- The reason why a device can have no further live session of a policy; or nil, the ids of those
+-- that it has, and how many of them have to go first, where the policy evicts. Sessions whose time
+-- is over count no more: they are among the due entries of the partition, which are few beside all
+-- that a device may have.
+local function device_full(base, device, policy)
+  local ids, most = live_ids(base, device, true), device_quota(policy)
+  if #ids < most then return nil, ids end
   local mine = ':' .. device .. '/'
   for _, member in ipairs(call('ZRANGEBYSCORE', base .. ':due', '-inf', now_ms)) do
     local is_live = string.match(member, '^[ap]:')
@@ -23,16 +33,46 @@ local function device_full(base, device)
   -- The line may count sessions that are not there.
   recount(base, device, true)
   ids = live_ids(base, device, true)
-  return #ids >= SESSIONS_MAX and 'ERR quota quota exceeded: ' .. #ids .. ' of ' .. SESSIONS_MAX
-    .. ' live sessions on this device' or nil, ids
+  if #ids < most then return nil, ids end
+  if policy.evicts then return nil, ids, #ids - most + 1 end
+  return quota_of_device(#ids, most), ids
 end
 
--- The reason why a session cannot become active again now: the event log, or where it is not live
--- the quota of its device, or reservations for those of its users that are not made yet; nil if it
--- can, or is active.
-local function not_to_live(s, made)
+-- Closes so many of a device's live sessions, those that were active longest ago. Returns a refusal
+-- if there are not as many that can be read; or nil.
+local function make_room(base, device, ids, surplus)
+  local found = {}
+  for _, id in ipairs(ids) do
+    local ok, s = pcall(load, base, device, id)
+    if ok and s and LIVE[s.state] then found[#found + 1] = s end
+  end
+  if #found < surplus then return quota_of_device(#ids, #ids - surplus + 1) end
+  table.sort(found, function(a, b)
+    return a.active < b.active or a.active == b.active and a.id < b.id
+  end)
+  for n = 1, surplus do transition(found[n], 'completed', now_ms, '"evicted"') end
+end
+
+-- The refusal where all live sessions together, `<live> <most>`, are too many; or nil.
+local function fleet_full(fleet)
+  local live, most = string.match(fleet, '^(%d+) (%d+)$')
+  return live and 'ERR quota quota exceeded: ' .. live .. ' of ' .. most .. ' live sessions in all'
+    or nil
+end
+
+-- Makes room for a session that is to be live. Returns the reason why there is none: the quota of
+-- its device or of all, or reservations in the list that are not made yet; or nil.
+local function room_to_live(base, device, id, policy, list, made, fleet)
+  local full, ids, surplus = device_full(base, device, policy)
+  full = full or fleet_full(fleet) or unreserved(id, 'active', list, made, policy)
+  return full or surplus and make_room(base, device, ids, surplus) or nil
+end
+
+-- The same for one that becomes active again, unless it is live: it needs reservations for its
+-- users; and the reason may be the event log.
+local function not_to_live(s, made, fleet)
   local refusal = s.state ~= 'active' and log_refusal(s.base, s.device)
   if refusal or LIVE[s.state] then return refusal or nil end
-  return (device_full(s.base, s.device))
-    or unreserved(s.id, 'active', reservations_of(s.links, 'user'), made)
+  return room_to_live(s.base, s.device, s.id, stored_policy(s), reservations_of(s.links, 'user'),
+    made, fleet)
 end

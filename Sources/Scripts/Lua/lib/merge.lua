@@ -1,6 +1,6 @@
 -- How members are written: merged at the top level (RFC 7396), each with the revision at which
 -- it was changed. A removed one leaves its revision behind, so that a conflict with it is seen.
--- USES: batch, changes, pushes, session_load, session_changes
+-- USES: batch, activity, changes, pushes, session_load, session_changes
 -- RARELY: forget_removed, members_of, push_changed
 -- GIVES: merged, forget_removed, merge
 
@@ -60,7 +60,9 @@ local function merge(s, list, seen_rev)
   local writes, fields = merged(s.rev, list, now, 3, fields_of(s, now[1]), seen_rev,
     whole(now[2] or 0) or s.rev)
   if not writes then return fields end
-  s.rev, s.active = s.rev + 1, now_ms
+  s.rev = s.rev + 1
+  -- A profile has none.
+  if s.active then note_activity(s) end
   call('HSET', s.key, 'rev', s.rev, 'fields', fields, 'active', now_text, 'updated', now_text,
     unpack(writes))
   if removes then forget_removed(s) end

@@ -1,5 +1,5 @@
 -- The removal of a session whose record is corrupt.
--- USES: batch, ledger, clocks, links, session_changes, session_index, session_find,
+-- USES: batch, activity, ledger, clocks, links, session_changes, session_index, session_find,
 --   device_current
 -- GIVES: remove_corrupt
 
@@ -45,6 +45,7 @@ local function remove_corrupt(base, device, asked, token)
   enqueue_all(s)
   if state then count(base, 'state:' .. state, -1) end
   attempt('ZREM', base .. ':sessions', device .. '/' .. id)
+  drop_activity(base, device, id)
   regardless(has_gone, base, device, id)
   return 'OK'
 end

@@ -34,6 +34,7 @@ end
 -- one is an idempotency key, that is used here, and the first one is the device; `show` as for
 -- `once`. `quick` serves what it can with one write at the most, its last step, and gives nil for
 -- all else: it is tried first, without asking about rights, as one write is never half of anything.
+-- Before a second write it asks by itself.
 local function each(operate, show, quick)
   return function(stride, has_key)
     local count = has_key and stride - 1 or stride

@@ -15,12 +15,14 @@ end
 
 -- The reply that asks for reservations, if one of the list is not among those made, each of which
 -- stands between spaces; or nil. It names the session, its state after the change, and all that are
--- needed.
-local function unreserved(id, state, list, made)
+-- needed. The state of a live one is followed by the quota of its policy (0: the server's), and
+-- `evict` if that makes room at it.
+local function unreserved(id, state, list, made, policy)
   for _, reservation in ipairs(list) do
     if not find(made, ' ' .. reservation .. ' ', 1, true) then
-      return 'MORE ' .. id .. ' ' .. (LIVE[state] and 'live ' or 'kept ')
-        .. table.concat(list, ' ')
+      local status = not LIVE[state] and 'kept'
+        or 'live,' .. text(policy.users) .. (policy.evicts and ',evict' or '')
+      return 'MORE ' .. id .. ' ' .. status .. ' ' .. table.concat(list, ' ')
     end
   end
 end

@@ -1,5 +1,6 @@
 -- The right to change a session, and the form of a change.
--- USES: batch, lock_records, turn_records, session_index, session_load, transitions, cleanup
+-- USES: batch, activity, lock_records, turn_records, session_index, session_load, transitions,
+--   cleanup
 -- RARELY: check_fence, wrong_state
 -- GIVES: check_fence, fence, open_for_change, open_live, touch, parts
 
@@ -53,7 +54,7 @@ end
 
 -- Notes activity. Its deadlines only move away, so the index is not written.
 local function touch(s)
-  s.active = now_ms
+  note_activity(s)
   call('HSET', s.key, 'active', now_text)
 end
 

@@ -1,7 +1,7 @@
 -- Making a session, with its first chat; it is the device's current one.
--- USES: batch, numbers, ledger, links, clocks, transitions, session_changes, merge, device_lines,
---   reservations, live_quota, log_quota
--- RARELY: check_fence, reservations_of, unreserved, enqueue_all
+-- USES: batch, clock_lengths, policies, activity, numbers, ledger, links, clocks,
+--   transitions, session_changes, merge, device_lines, reservations, live_quota, log_quota
+-- RARELY: check_fence, reservations_of, unreserved, enqueue_all, fleet_full, make_room
 -- GIVES: make
 
 local function put_member(list, name, value)
@@ -20,20 +20,25 @@ end
 
 -- Makes a session of the parameters of OPEN. Returns the session, nil, and names and values of its
 -- record in turn; or nil and the reply that says why not.
-local function make(base, device, id, thread, clocks, is_fenced, members, links, reserved, token)
-  local refusal, live_ones
+local function make(base, device, id, thread, clocks, is_fenced, members, links, policy, fleet,
+    reserved, token)
+  local refusal, live_ones, surplus, limits = nil, nil, nil, policy_of(policy)
   if token ~= '' then refusal = check_fence(base, device, token, '0') end
-  if not refusal then refusal, live_ones = device_full(base, device) end
+  if not refusal then clocks, refusal = with_life(clocks, now_ms) end
+  if not refusal then refusal, live_ones, surplus = device_full(base, device, limits) end
   -- Read and written with one command each; read after sessions whose time was over have ended.
   local ledger = base .. ':ledger'
   local seen = attempt('HMGET', ledger, 'log_full', 'state:active', 'opened')
-  refusal = refusal or log_refusal(base, device, seen[1] or false)
+  refusal = refusal or fleet ~= '' and fleet_full(fleet)
+    or log_refusal(base, device, seen[1] or false)
+    or links ~= '' and unreserved(id, 'active', reservations_of(links), reserved, limits)
   if refusal then return nil, refusal end
-  local more = links ~= '' and unreserved(id, 'active', reservations_of(links), reserved)
-  if more then return nil, more end
   local list, chat = without_chat(parts(members))
   local writes, fields = merged(0, list, {}, 1, 0)
   if not writes then return nil, fields end
+  refusal = surplus and make_room(base, device, live_ones, surplus)
+  if refusal then return nil, refusal end
+  if surplus then live_ones, seen = nil, attempt('HMGET', ledger, '', 'state:active', 'opened') end
   -- The members that are read most often come first: Redis goes through a small hash from its
   -- beginning.
   local flat = {'state', 'active', 'rev', '1', 'clocks', clocks, 'created', now_text, 'active',
@@ -42,6 +47,7 @@ local function make(base, device, id, thread, clocks, is_fenced, members, links,
   if links ~= '' then put_member(flat, 'links', links) end
   if is_fenced == 'yes' then put_member(flat, 'fenced', 'yes') end
   if thread ~= '"' .. id .. '"' then put_member(flat, 'thread', thread) end
+  if policy ~= '' then put_member(flat, 'policy', policy) end
   local has_chat = chat ~= 'none'
   if has_chat and chat then put_member(flat, 'n:1', chat) end
   if not has_chat then
@@ -53,6 +59,7 @@ local function make(base, device, id, thread, clocks, is_fenced, members, links,
   -- First the indexes whose key may be corrupt: nothing was done then.
   call('ZADD', base .. ':sessions', '0', device .. '/' .. id)
   call('HSET', key, unpack(flat))
+  index_activity(base, device, id, now_ms)
   local s = {base = base, device = device, id = id, key = key, state = 'active', rev = 1,
     clocks = clocks_of(clocks), active = now_ms, created = now_ms, born = now_ms, since = now_ms,
     warned = '0 0', chat = has_chat and 1 or 0, chats = {has_chat and 1 or nil},

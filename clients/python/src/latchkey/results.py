@@ -231,11 +231,17 @@ class Touched(_Touched, total=False):
     joined: int
 
 
-class Sessions(TypedDict):
-    """A page of sessions; `cursor` gets the next one, None if this is the last."""
-
+class _Sessions(TypedDict):
     sessions: list[Record]
     cursor: str | None
+
+
+class Sessions(_Sessions, total=False):
+    """A page of sessions; `cursor` gets the next one, None if this is the last.
+
+    `total`, the number of all, is there with `count`; None if it is over 10,000."""
+
+    total: int | None
 
 
 class _Said(TypedDict):
@@ -389,7 +395,7 @@ class Acknowledged(TypedDict):
 
 # --- readers: from the text of a reply's JSON to a result ------------------------------------
 
-_IDS = ("device", "agent", "to", "seized_from", "user")
+_IDS = ("device", "agent", "to", "seized_from", "user", "policy")
 
 
 def _ids(body: dict[str, Any]) -> dict[str, Any]:

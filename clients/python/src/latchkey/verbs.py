@@ -48,6 +48,16 @@ def _words(value: str | Sequence[str] | None) -> str | None:
     return None if value is None else names.words(value if isinstance(value, str) else [*value])
 
 
+def _links(links: Mapping[str, str | Sequence[str]] | None) -> dict[str, str]:
+    """`link.KIND=REF,REF` of each kind."""
+    return {
+        f"link.{encode_id(kind)}": ",".join(
+            encode_id(ref) for ref in ([refs] if isinstance(refs, str) else refs)
+        )
+        for kind, refs in (links or {}).items()
+    }
+
+
 def _flag(value: bool | None) -> str | None:
     return None if value is None else names.flag(value)
 
@@ -220,12 +230,15 @@ def turn(
     thread: str | None = None,
     phase: str | None = None,
     step: str | None = None,
+    session_policy: str | None = None,
     idle: Duration | None = None,
     abandon: Duration | None = None,
     archive: Duration | None = None,
     life: Duration | None = None,
     keep: Duration | None = None,
     warn: Duration | None = None,
+    expires_at: int | None = None,
+    link: Mapping[str, str | Sequence[str]] | None = None,
     fenced: bool | None = None,
     chat: str | None = None,
     req: str | None = None,
@@ -235,8 +248,9 @@ def turn(
     `policy` says what to do while another turn runs: `enqueue`, `reject`, `join`, `interrupt` or
     `rollback`. `wait` is how long to wait for its end, in the order of asking. With
     `settle` it is returned when no more messages were joined for so long. `agent` acquires
-    the device's lock too. `last` (20) is how many of the newest messages are returned. The other
-    parameters are those of `open`. Raises Busy, Held, Stale,
+    the device's lock too. `last` (20) is how many of the newest messages are returned.
+    `session_policy` is the policy of a new session, and the other parameters are those of `open`.
+    Raises Busy, Held, Stale,
     Quota; NotFound if this is a retry and the session is gone."""
     opened = open(
         "-",
@@ -251,6 +265,8 @@ def turn(
         life=life,
         keep=keep,
         warn=warn,
+        expires_at=expires_at,
+        link=link,
         fenced=fenced,
         chat=chat,
         token=token,
@@ -263,6 +279,7 @@ def turn(
         "settle": _time(settle),
         "ttl": _time(ttl),
         "last": _int(last),
+        "session-policy": _id(session_policy),
     }
     return Request(
         "TURN",
@@ -333,12 +350,15 @@ def open(
     thread: str | None = None,
     phase: str | None = None,
     step: str | None = None,
+    policy: str | None = None,
     idle: Duration | None = None,
     abandon: Duration | None = None,
     archive: Duration | None = None,
     life: Duration | None = None,
     keep: Duration | None = None,
     warn: Duration | None = None,
+    expires_at: int | None = None,
+    link: Mapping[str, str | Sequence[str]] | None = None,
     fenced: bool | None = None,
     chat: str | None = None,
     token: int | None = None,
@@ -346,6 +366,9 @@ def open(
     req: str | None = None,
 ) -> Request[results.Record]:
     """Makes a session, now the device's current one.
+
+    `policy` names a policy of the worker: clocks and limits. `expires_at` is `life` as a moment, in
+    Unix milliseconds. `link` are its links: `{"tag": ["a", "b"], "app": "x"}`.
 
     Raises Stale; Quota if the device or the user has too many; NotFound if this is a retry and
     the session is gone."""
@@ -355,12 +378,15 @@ def open(
         "thread": _text(thread),
         "phase": _text(phase),
         "step": _text(step),
+        "policy": _id(policy),
         "idle": _time(idle),
         "abandon": _time(abandon),
         "archive": _time(archive),
         "life": _time(life),
         "keep": _time(keep),
         "warn": _time(warn),
+        "expires_at": _int(expires_at),
+        **_links(link),
         "fenced": _flag(fenced),
         "chat": _text(chat),
     }
@@ -384,12 +410,15 @@ def recover(
     thread: str | None = None,
     phase: str | None = None,
     step: str | None = None,
+    policy: str | None = None,
     idle: Duration | None = None,
     abandon: Duration | None = None,
     archive: Duration | None = None,
     life: Duration | None = None,
     keep: Duration | None = None,
     warn: Duration | None = None,
+    expires_at: int | None = None,
+    link: Mapping[str, str | Sequence[str]] | None = None,
     fenced: bool | None = None,
     chat: str | None = None,
     token: int | None = None,
@@ -408,12 +437,15 @@ def recover(
         thread=thread,
         phase=phase,
         step=step,
+        policy=policy,
         idle=idle,
         abandon=abandon,
         archive=archive,
         life=life,
         keep=keep,
         warn=warn,
+        expires_at=expires_at,
+        link=link,
         fenced=fenced,
         chat=chat,
         token=token,
@@ -467,18 +499,22 @@ def set(
     name: str | None = None,
     phase: str | None = None,
     step: str | None = None,
+    policy: str | None = None,
     idle: Duration | None = None,
     abandon: Duration | None = None,
     archive: Duration | None = None,
     life: Duration | None = None,
     keep: Duration | None = None,
     warn: Duration | None = None,
+    expires_at: int | None = None,
+    link: Mapping[str, str | Sequence[str]] | None = None,
     rev: int | None = None,
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
 ) -> Request[results.Revised]:
-    """Merges members into a session's fields; None removes one. Clocks move their deadlines.
+    """Merges members into a session's fields; None removes one. Clocks move their deadlines, and
+    `policy` sets all clocks and limits as it has them. `link` replaces those of each kind.
 
     With `rev` it changes nothing if one of the members was changed after that revision.
     Raises NotFound, Stale, IllegalState, Quota."""
@@ -487,12 +523,15 @@ def set(
         "name": _text(name),
         "phase": _text(phase),
         "step": _text(step),
+        "policy": _id(policy),
         "idle": _time(idle),
         "abandon": _time(abandon),
         "archive": _time(archive),
         "life": _time(life),
         "keep": _time(keep),
         "warn": _time(warn),
+        "expires_at": _int(expires_at),
+        **_links(link),
         "rev": _int(rev),
     }
     return Request(
@@ -650,14 +689,23 @@ def list(
     device: str | All | None = None,
     *,
     state: str | Sequence[str] | None = None,
+    order: str | None = None,
+    since: int | None = None,
+    before: int | None = None,
+    fields: str | Sequence[str] | None = None,
+    count: bool | None = None,
     limit: int | None = None,
     cursor: str | None = None,
+    and_: Mapping[str, str] | None = None,
     **link: str,
 ) -> Request[results.Sessions]:
     """A page of sessions: of a device, of a link (`user='ada'`, any kind), or all (`ALL`).
 
-    Those of a device or a link come newest first. `state` selects one state, or several. `cursor`
-    is that of the page before."""
+    Those of a device or a link come newest first, with `order='active'` the one that was active
+    last. `state` selects one state, or several; `and_={'tag': 'urgent'}` those with this link too;
+    `since` and `before`, in Unix milliseconds, by the time of the order. With `fields` the records
+    have those fields alone, with `"none"` no fields. With `count` the result has `total`, the
+    number of all. `cursor` is that of the page before."""
     if len(link) + (device is not None) != 1:
         raise TypeError("list: give a device, ALL, or one link such as user='ada'")
     if device is not None:
@@ -668,7 +716,17 @@ def list(
     return Request(
         "LIST",
         (what,),
-        {"state": _words(state), "limit": _int(limit), "cursor": _text(cursor)},
+        {
+            "state": _words(state),
+            "order": _text(order),
+            "since": _int(since),
+            "before": _int(before),
+            "fields": _words(fields),
+            "count": _flag(count),
+            "limit": _int(limit),
+            "cursor": _text(cursor),
+            **{f"and.{encode_id(kind)}": encode_id(ref) for kind, ref in (and_ or {}).items()},
+        },
         read=results.sessions,
     )
 

@@ -1,0 +1,46 @@
+-- Which sessions a list shows, and how much of them.
+-- USES: batch, links, session_changes, session_json
+-- GIVES: filter_of, passes, only_fields
+
+-- A filter: states with commas, the kind and the ref of a link, the first time and the one behind
+-- the last, and whether these are of a session's making (`created`) or its activity (`active`); `-`
+-- for what does not matter. Nil if nothing does.
+local function filter_of(line)
+  if line == '' then return nil end
+  local states, kind, ref, since, before, by = string.match(line,
+    '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
+  return {states = states ~= '-' and states, kind = kind ~= '-' and kind, ref = ref,
+    since = tonumber(since), before = tonumber(before), by = by}
+end
+
+-- Whether a session passes, by the members `links`, `state`, `created` and `active` of its record;
+-- a record of another type passes no filter.
+local function passes(filter, seen)
+  if not filter then return true end
+  if seen.err or filter.states and not is_among(seen[2], filter.states) then return false end
+  if filter.kind and not has_link({links = seen[1] or ''}, filter.kind, filter.ref) then
+    return false
+  end
+  local at = tonumber(seen[filter.by == 'active' and 4 or 3] or '')
+  return not (filter.since and not (at and at >= filter.since)
+    or filter.before and not (at and at < filter.before))
+end
+
+-- The members of a record, names and values in turn, with those of the fields that are asked for:
+-- their names as JSON, parts, or `none`; empty for all.
+local fields_asked, fields_wanted
+local function only_fields(flat, fields)
+  if fields == '' or flat.err then return flat end
+  if fields_asked ~= fields then
+    fields_asked, fields_wanted = fields, {}
+    local names = fields == 'none' and {} or parts(fields)
+    for _, name in ipairs(names) do fields_wanted['f:' .. name] = true end
+  end
+  local kept = {}
+  for n = 1, #flat, 2 do
+    if cut(flat[n], 1, 2) ~= 'f:' or fields_wanted[flat[n]] then
+      kept[#kept + 1], kept[#kept + 2] = flat[n], flat[n + 1]
+    end
+  end
+  return kept
+end
