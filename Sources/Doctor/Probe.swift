@@ -113,6 +113,7 @@ extension Probe {
       Probe("HGET", hash, "a"),
       Probe("HMGET", hash, "a", "b"),
       Probe("HGETALL", hash),
+      Probe("HSCAN", hash, "0", "MATCH", "a", "COUNT", "9"),
       Probe("HKEYS", hash),
       Probe("HLEN", hash),
       Probe("HDEL", hash, "b"),

@@ -211,7 +211,7 @@ package struct ScriptRow: Sendable {
 
   private static let upkeep = [
     ScriptRow(.liveSessions, PackageResources.live_sessions_lua, .reads, spansPartitions: true),
-    ScriptRow(.stats, PackageResources.stats_lua, .reads, spansPartitions: true),
+    ScriptRow(.stats, PackageResources.stats_lua, .reads),
     ScriptRow(.reportAgent, PackageResources.report_agent_lua, .reads, spansPartitions: true),
     ScriptRow(.hello, PackageResources.hello_lua, .frees),
     ScriptRow(.heartbeat, PackageResources.heartbeat_lua, .frees),

@@ -22,7 +22,7 @@ enum ScriptRights {
   /// All other commands that the scripts have.
   private static let commands: Set<String> = [
     "APPEND", "DEL", "EXISTS", "GET", "HDEL", "HGET", "HGETALL", "HINCRBY", "HKEYS", "HLEN",
-    "HMGET", "HSET",
+    "HMGET", "HSCAN", "HSET",
     "LINDEX", "LLEN", "LRANGE", "LREM", "LSET", "LTRIM", "MGET", "MSET", "PERSIST", "PEXPIRE",
     "PEXPIREAT",
     "RPOP", "RPUSH", "SADD", "SCARD", "SET", "SISMEMBER", "SMEMBERS", "SREM", "STRLEN", "XACK",

@@ -54,6 +54,9 @@ package struct Keyspace: Hashable, Sendable {
     return rest.hasPrefix("}:lock:") || rest.hasPrefix("}:session:")
   }
 
+  /// The fleet's figures, as the worker that counts them has left them for the others.
+  package var figuresKey: String { "\(namespace):figures" }
+
   /// The workers that live, each with the time of its last heartbeat.
   package var workersKey: String { "\(namespace):workers" }
 }

@@ -23,6 +23,13 @@ package enum SessionID {
   package static func isOne(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
     text.count == length && text[0] <= UInt8(ascii: "7") && text.allSatisfy { digits.contains($0) }
   }
+
+  /// The time at which an id was made, by the clock of its worker; nil if it is no id.
+  package static func madeAtMs(_ id: some StringProtocol) -> Int64? {
+    let text = Array(id.utf8)
+    guard text.withUnsafeBufferPointer({ isOne($0) }) else { return nil }
+    return text.prefix(10).reduce(0) { $0 << 5 | Int64(digits.firstIndex(of: $1) ?? 0) }
+  }
 }
 
 extension SessionID {

@@ -65,6 +65,19 @@ package final class ControlStore: RedisConnectionOwner {
     call(request, [keyspace.librariesKey], handler)
   }
 
+  /// Leaves the fleet's figures for the other workers, who have them for so long.
+  package func shareFigures(_ text: String, keepMs: Int64) {
+    command(["SET", keyspace.figuresKey, text, "PX", "\(keepMs)"]) { _ in }
+  }
+
+  /// The figures that another worker has left; nil if there are none, or they cannot be read.
+  package func sharedFigures(_ done: @escaping (String?) -> Void) {
+    command(["GET", keyspace.figuresKey]) { result in
+      guard case .success(let reply) = result, reply.kind == .text else { return done(nil) }
+      done(reply.text)
+    }
+  }
+
   private func call<Request: ScriptCall>(
     _ request: Request, _ keys: [String], _ handler: @escaping RedisConnection.Handler
   ) {

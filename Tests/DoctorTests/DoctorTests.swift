@@ -190,7 +190,7 @@ struct DoctorTests {
   ]
 
   static let permissionCases: [Case] = [
-    Case(.ok, .permissions, ["all 67 commands", "lk:*"]),
+    Case(.ok, .permissions, ["all 68 commands", "lk:*"]),
     Case(.bad, .permissions, ["XADD, SCRIPT LOAD", "SETUSER default +xadd +script|load"]) {
       answer(&$0, ["XADD", "SCRIPT LOAD"], .error(noRight))
     },

@@ -427,18 +427,58 @@ struct FleetScriptTests {
     _ = try bench.call(.lock, keys: [other], ["d4", "b", "3600000", "", ""])
     _ = try bench.call(.clear, keys: [other], ["d4", ""])
     let empty = bench.base + "-empty"
-    let reply = try bench.call(.stats, keys: [bench.base, other, empty], ["3"])
-    let stats = try ScriptReply(reply.string ?? "")
-    #expect(stats.word == "OK")
-    #expect(try stats.int("workers") == 3)
-    let locks = try #require(stats.body["locks"] as? [String: Any])
-    #expect(locks["by_agent"] as? [String: Int] == ["b": 1, "c": 1])
+    let each = ["0", "-", "100"]
+    let reply = try bench.call(
+      .stats, keys: [bench.base, other, empty], each + each + each)
+    var sums: [String: Int] = [:]
+    for line in reply.items.compactMap(\.string) {
+      let words = line.split(separator: " ").map(String.init)
+      #expect(words.prefix(3) == ["OK", "-", "-"], "\(line)")
+      for at in stride(from: 3, to: words.count, by: 2) {
+        sums[words[at], default: 0] += try #require(Int(words[at + 1]))
+      }
+    }
+    #expect(reply.items.count == 3)
     let counts = [
-      "held": 2, "acquired": 4, "released": 1, "abandoned": 0, "handed_off": 1, "seized": 1,
-      "cleared": 1,
+      "held:b": 1, "held:c": 1, "released": 1, "handed_off": 1, "seized": 1, "cleared": 1,
     ]
-    for (name, count) in counts { #expect(locks[name] as? Int == count, "\(name)") }
-    #expect(locks["held_ms_mean"] is Int)
+    for (name, count) in counts { #expect(sums[name] == count, "\(name)") }
+    #expect(sums["held:a"] == nil && sums["abandoned"] == nil)
+  }
+
+  @Test func `STATS reads many agents and sessions in pages`() throws {
+    let ids = (0..<300).map { "01KB\(String(format: "%022d", $0))" }
+    // A small hash is read as a whole.
+    for number in 300..<600 {
+      try bench.redis.command("HSET", bench.base + ":ledger", "held:agent-\(number)", "2")
+    }
+    for (number, id) in ids.enumerated() {
+      let device = "d\(number * 7 % 300)"
+      try bench.redis.command("HSET", bench.base + ":ledger", "held:agent-\(number)", "2")
+      try bench.redis.command("ZADD", bench.base + ":sessions", "0", "\(device)/\(id)")
+      try bench.redis.command(
+        "HSET", bench.base + ":session:\(device)/\(id)", "created", "\(1_000 + number)")
+    }
+    var (agents, opened): (Set<String>, [String: [String]]) = ([], [:])
+    var (agentsFrom, sessionsFrom) = ("0", "-")
+    var calls = 0
+    while agentsFrom != "" || sessionsFrom != "", calls < 50 {
+      calls += 1
+      let line = try bench.call(.stats, keys: [bench.base], [agentsFrom, sessionsFrom, "50"])
+      let words = (line.items.first?.string ?? "").split(separator: " ").map(String.init)
+      (agentsFrom, sessionsFrom) = (words[1], words[2])
+      if agentsFrom == "-" { agentsFrom = "" }
+      if sessionsFrom == "-" { sessionsFrom = "" }
+      // Twice as many as asked for at most, with the counters.
+      #expect(words.count < 350, "\(words.count)")
+      for at in stride(from: 3, to: words.count, by: 2) {
+        if words[at].hasPrefix("held:") { agents.insert(words[at]) }
+        opened[words[at], default: []].append(words[at + 1])
+      }
+    }
+    #expect(calls > 5 && calls < 50 && agents.count == 600)
+    #expect(opened["oldest"]?.min() == ids[0] + "1000")
+    #expect(opened["newest"]?.max() == ids[299] + "1299")
   }
 
   @Test func `a report adds up one agent's locks in all partitions`() throws {

@@ -52,6 +52,8 @@ private struct Books {
     for (agent, tally) in tallies { fields["agent:\(agent)"] = tally.text }
     if lastToken > 0 { fields["token"] = "\(lastToken)" }
     if !endings.isEmpty { fields["held_ms"] = "\(heldMs)" }
+    let heldAt = locks.values.reduce(0) { $0 + $1.acquiredAt - 1_700_000_000_000 }
+    if lastToken > 0 { fields["held_at"] = "\(heldAt)" }
     return fields
   }
 }
@@ -219,6 +221,7 @@ struct LedgerTests {
     let ledger = try bench.ledger()
     #expect(ledger["held_ms"] == "\(sum)")
     #expect(ledger.keys.allSatisfy { !$0.hasPrefix("held:") })
+    #expect(ledger["held_at"] == "0")
     for ending in ["handed_off", "seized", "cleared"] { #expect(ledger[ending] == "1") }
   }
 
@@ -247,7 +250,7 @@ struct LedgerTests {
     #expect(known.values.allSatisfy { $0[0] == 2 })
     #expect(shared[0] == 80 - 2 * known.count)
     // The other figures count as well: the limit bounds the whole hash, with a little more.
-    #expect(!known.isEmpty && ledger.count <= constants.agentsMax + 8, "\(ledger.count) fields")
+    #expect(!known.isEmpty && ledger.count <= constants.agentsMax + 9, "\(ledger.count) fields")
   }
 
   @Test func `the event log keeps about as many events as its limit says`() throws {

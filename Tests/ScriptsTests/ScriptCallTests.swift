@@ -186,7 +186,7 @@ struct ScriptCallTests {
     [
       TrimCall(ageMaxMs: 5),
       LiveSessionsCall(),
-      StatsCall(workers: 3),
+      StatsCall(agentsFrom: "0", sessionsFrom: "-", limit: 5),
       ReportAgentCall(agent: "a"),
       HelloCall(layout: "256 1"),
       HeartbeatCall(worker: "w", deadAfterMs: 3, canaryMs: 1, library: "l"),

@@ -127,7 +127,7 @@ struct ScriptTextTests {
     let spansPartitions =
       script.argumentsPerRequest > 0
       || [
-        .readGroup, .transferPending, .ack, .tails, .readLogs, .liveSessions, .stats, .reportAgent,
+        .readGroup, .transferPending, .ack, .tails, .readLogs, .liveSessions, .reportAgent,
       ].contains(script)
     #expect(flags.contains("allow-cross-slot-keys") == spansPartitions)
     #expect(flags.isSubset(of: ["no-writes", "allow-oom", "allow-cross-slot-keys"]))

@@ -286,6 +286,7 @@ extension ReturnWordTests {
       ahead: [["d", "S", "", "", "", ""]], request: ["d", "S", "", "", "", ""],
       word: "LATER"),
     Way(script: .digest, before: linked, request: ["d", "S", "tag", "red"], word: "OK"),
+    Way(script: .stats, before: linked, request: ["0", "-", "5"], word: "OK"),
     Way(script: .digest, before: linked, request: ["d", "S", "tag", "blue"], word: "NONE"),
     Way(
       script: .reportSession, before: said, request: ["d", "S"], word: "OK",

@@ -1,5 +1,5 @@
 -- DELETE: removes a session, with its chats and messages; one whose record is corrupt, too.
--- USES: batch, requests, session_index, links, clocks, cleanup, session_changes, removal
+-- USES: batch, ledger, requests, session_index, links, clocks, cleanup, session_changes, removal
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, token?, req?
 -- RETURNS: OK, NONE, STALE
@@ -13,6 +13,7 @@ return each(function(base, device, session, token)
   announce_deleted(s)
   call('DEL', unpack(keys_of(s)))
   enqueue_all(s)
+  if LIVE[s.state] then count_chats(base, #s.chats, -1) end
   remove_entries(base, s.device, s.id, s.state)
   return 'OK'
 end)

@@ -45,7 +45,7 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
   if old then
     call('DEL', unpack(keys_of(old)))
     regardless(call, 'ZREM', base .. ':due', due_member(old))
-    count(base, 'state:' .. old.state, -1)
+    count_session(old, -1)
     enqueue_all(old)
     push(base, device, 'session.changed', session, nil, ',"rev":%s,"members":null', v.rev)
   end
@@ -59,7 +59,7 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
   call('ZADD', base .. ':sessions', 0, device .. '/' .. session)
   index_activity(base, device, session, s.active)
   regardless(arrive, base, device, session, LIVE[s.state])
-  count(base, 'state:' .. s.state, 1)
+  count_session(s, 1)
   set_ttl(s, gone_by(s))
   if not old then
     count(base, 'opened', 1)

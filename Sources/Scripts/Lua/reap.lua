@@ -33,7 +33,7 @@ local function reap_session(member, address)
   local device, id = string.match(address, '^(.+)/([^/]+)$')
   local s = load(base, device, id)
   if not s then
-    remove_entries(base, device, id, string.match(LETTERS, '(%l+)=' .. cut(member, 1, 1)))
+    remove_lost(base, device, id, string.match(LETTERS, '(%l+)=' .. cut(member, 1, 1)))
     return regardless(recount, base, device)
   end
   -- An entry of another state than the record's: one of them was changed by other means.

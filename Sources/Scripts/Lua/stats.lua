@@ -1,71 +1,77 @@
--- STATS: the figures of the whole fleet. Figures that are corrupt are left out and named.
--- USES: batch, ledger
--- KEYS: the base keys of all partitions
--- ARGV: workers
+-- STATS: a part of a partition's figures, as words: where its agents and its sessions go on, `-` if
+-- at their end; then names and values in turn, those that are 0 left out, `?` for one that is
+-- corrupt. Beginning with agents gives the counters too. Of the sessions, the ids of the oldest and
+-- the newest and when these were opened.
+-- USES: batch, requests, ledger
+-- KEYS: the base key of each request's partition
+-- ARGV: agents_from? (0 begins; without it none), sessions_from? (- begins), limit
 -- RETURNS: OK
+local NAMES = {'released', 'abandoned', 'handed_off', 'returned', 'seized', 'cleared', 'held_ms',
+  'held_at', 'turns_running', 'turns_waiting', 'turns_begun', 'turns_abandoned',
+  'turns_interrupted', 'state:active', 'state:paused', 'state:abandoned', 'state:archived',
+  'state:completed', 'state:failed', 'state:expired', 'opened', 'closed', 'expired', 'more_chats'}
 
--- The name of a figure in the reply.
-local function place(name)
-  if name == 'held_ms' then return 'locks.held_ms_mean' end
-  local of_turn = string.match(name, '^turns_(.+)$')
-  if of_turn then return 'turns.' .. of_turn end
-  local of_session = string.match(name, '^state:(.+)$')
-    or string.match('opened closed expired', name)
-  return of_session and 'sessions.' .. of_session or 'locks.' .. name
+local words
+
+-- Adds a figure: the reply of a command that counts, or what a counter has.
+local function add(name, value)
+  local known = type(value) ~= 'table' and known_figure(value)
+  if known ~= 0 then
+    words[#words + 1], words[#words + 2] = name, known and string.format('%.0f', known) or '?'
+  end
 end
 
-return function(keys, workers)
-  local damaged = {}
-  local function damage(name)
-    if not damaged[name] then damaged[#damaged + 1] = '"' .. name .. '"' end
-    damaged[name] = true
-  end
-  local sums = {released = 0, abandoned = 0, handed_off = 0, returned = 0, seized = 0, cleared = 0,
-    ['state:active'] = 0, ['state:paused'] = 0, ['state:abandoned'] = 0, ['state:archived'] = 0,
-    opened = 0, closed = 0, expired = 0, held_ms = 0, turns_running = 0, turns_waiting = 0,
-    turns_begun = 0, turns_abandoned = 0, turns_interrupted = 0}
-  local held, devices, users, by_agent, names = 0, 0, 0, {}, {}
-  for _, base in ipairs(keys) do
-    local listed, known = attempt('HLEN', base .. ':devices'), attempt('SCARD', base .. ':users')
-    if type(listed) == 'number' then devices = devices + listed else damage('devices') end
-    if type(known) == 'number' then users = users + known else damage('users') end
-    local ledger = attempt('HGETALL', base .. ':ledger')
-    if ledger.err then damage('ledger') end
-    for i = 1, #ledger, 2 do
-      local name, value = ledger[i], known_figure(ledger[i + 1])
-      local agent = string.match(name, '^held:(.*)$')
-      if sums[name] then
-        if not value then damage(place(name)) end
-        sums[name] = sums[name] + (value or 0)
-      elseif agent and not find(agent, "^[%w._:@+%-%%~!*'()]+$") then
-        -- A text that is no id would corrupt the line.
-        damage('locks.by_agent')
-      elseif agent then
-        if not value then damage('locks.by_agent.' .. agent) end
-        held = held + (value or 0)
-        if not by_agent[agent] then names[#names + 1] = agent end
-        by_agent[agent] = (by_agent[agent] or 0) + (value or 0)
-      end
-    end
-  end
-  table.sort(names)
-  for i, agent in ipairs(names) do names[i] = string.format('"%s":%d', agent, by_agent[agent]) end
-  -- A lock's tenure begins when it is free and is taken, and ends when it is free again: passing
-  -- it on ends one token and begins another.
-  local tenures = sums.released + sums.abandoned + sums.cleared
-  local tokens = tenures + sums.handed_off + sums.returned + sums.seized
-  return string.format('OK {"locks":{"held":%d,"by_agent":{%s},"acquired":%.0f,"released":%.0f,'
-    .. '"abandoned":%.0f,"handed_off":%.0f,"returned":%.0f,"seized":%.0f,"cleared":%.0f,'
-    .. '"held_ms_mean":%.0f},'
-    .. '"turns":{"running":%d,"waiting":%d,"begun":%.0f,"abandoned":%.0f,"interrupted":%.0f},'
-    .. '"sessions":{"active":%d,"paused":%d,"abandoned":%d,"archived":%d,"opened":%.0f,'
-    .. '"closed":%.0f,"expired":%.0f},"devices":%d,"users":%d,"workers":%d%s}',
-    held, table.concat(names, ','), held + tenures, sums.released, sums.abandoned, sums.handed_off,
-    sums.returned, sums.seized, sums.cleared, tokens > 0 and sums.held_ms / tokens or 0,
-    sums.turns_running,
-    sums.turns_waiting, sums.turns_begun, sums.turns_abandoned, sums.turns_interrupted,
-    sums['state:active'], sums['state:paused'], sums['state:abandoned'], sums['state:archived'],
-    sums.opened, sums.closed,
-    sums.expired, devices, users, workers,
-    damaged[1] and ',"damaged":[' .. table.concat(damaged, ',') .. ']' or '')
+local function add_counters(base, ledger)
+  add('devices', attempt('HLEN', base .. ':devices'))
+  add('users', attempt('SCARD', base .. ':users'))
+  add('sessions', attempt('ZCARD', base .. ':sessions'))
+  add('now', now_ms)
+  local seen = attempt('HMGET', ledger, unpack(NAMES))
+  if seen.err then return add('ledger', seen) end
+  for n, name in ipairs(NAMES) do add(name, seen[n]) end
 end
+
+-- Adds the locks of some agents. Returns where the next ones are. A text that is no id would
+-- corrupt the line.
+local function add_agents(ledger, from, limit)
+  local found = attempt('HSCAN', ledger, from, 'MATCH', 'held:*', 'COUNT', limit)
+  if found.err then return '-' end
+  for n = 1, #found[2], 2 do
+    local is_id = find(found[2][n], "^held:[%w._:@+%-%%~!*'()]+$")
+    add(is_id and found[2][n] or 'held:', is_id and found[2][n + 1] or 'none')
+  end
+  return found[1] == '0' and '-' or found[1]
+end
+
+local function add_opened(base, name, entry)
+  if not entry then return end
+  local created = attempt('HGET', base .. ':session:' .. entry, 'created')
+  local is_time = type(created) == 'string' and find(created, '^%d+$')
+  words[#words + 1], words[#words + 2] = name, cut(entry, -26) .. (is_time and created or '')
+end
+
+-- Adds the oldest and the newest of some sessions. Returns where the next ones are.
+local function add_sessions(base, from, limit)
+  from = from == '-' and from or '(' .. from
+  local found = attempt('ZRANGEBYLEX', base .. ':sessions', from, '+', 'LIMIT', '0', limit)
+  if found.err then return '-' end
+  local oldest, newest
+  for _, entry in ipairs(found) do
+    local id = find(entry, '^%S+/%w+$') and cut(entry, -27, -27) == '/' and cut(entry, -26)
+    if id and (not oldest or id < cut(oldest, -26)) then oldest = entry end
+    if id and (not newest or id > cut(newest, -26)) then newest = entry end
+  end
+  add_opened(base, 'oldest', oldest)
+  add_opened(base, 'newest', newest)
+  local last = found[#found]
+  return #found == tonumber(limit) and not find(last, '%s') and last or '-'
+end
+
+return each(function(base, agents_from, sessions_from, limit)
+  local ledger = base .. ':ledger'
+  words = {'OK', '-', '-'}
+  if agents_from == '0' then add_counters(base, ledger) end
+  if agents_from ~= '' then words[2] = add_agents(ledger, agents_from, limit) end
+  if sessions_from ~= '' then words[3] = add_sessions(base, sessions_from, limit) end
+  return table.concat(words, ' ')
+end)

@@ -49,6 +49,7 @@ package final class Control {
   private var libraries: LibraryCleaner?
   private var reaper: Reaper?
   private var logUpkeep: LogUpkeep?
+  private var census: FleetCensus?
   private var subscription: ExpirySubscription?
   private var tail: EventTail?
   private var tailRequests: MailboxReader<TailRequest>?
@@ -204,7 +205,9 @@ extension Control {
       shared.deadlineFigures.setWorkers(share.workers)
       shared.deadlineFigures.setPartitionsOwned(share.owned)
       reaper?.share(share)
+      census?.share(share)
     }
+    census = FleetCensus(loop, store, record: shared.fleetFigures)
     libraries = LibraryCleaner(loop, store, log: log)
     if settings.liveMax > 0 {
       liveCount = LiveCount(loop, store) { [unowned self] in shared.setLiveSessions($0) }
@@ -322,6 +325,7 @@ extension Control {
       heartbeat?.start()
       liveCount?.start()
       libraries?.start()
+      census?.start()
       reaper?.catchUp()
       startFollowing()
       startServing()
@@ -330,6 +334,7 @@ extension Control {
       heartbeat?.pause()
       liveCount?.pause()
       libraries?.pause()
+      census?.pause()
       policyCheck?.cancel()
       // Only the first of a row of failures says something new; and a Redis that was just started
       // beside this worker may take a moment.
@@ -450,6 +455,7 @@ extension Control {
     policyCheck?.cancel()
     libraries?.pause()
     liveCount?.pause()
+    census?.pause()
     subscription?.stop()
     tail?.stop()
     changes?.stop()

@@ -67,9 +67,10 @@ enum MetricsPage {
     calls(shared, &page)
     deadlines(shared.deadlineFigures, &page)
     events(shared, &page)
+    FleetMetrics.put(shared, into: &page)
     logs(shared, &page)
     groups(shared, &page)
-    process(&page, suppressedLines: shared.log.suppressedLines)
+    process(&page, shared)
     return page.text
   }
 
@@ -355,11 +356,14 @@ enum MetricsPage {
       shared.counters.map(\.groupLagMs), scale: 1e3)
   }
 
-  private static func process(_ page: inout MetricsText, suppressedLines: Int) {
+  private static func process(_ page: inout MetricsText, _ shared: SharedState) {
     page.single(
       "latchkey_log_lines_suppressed_total", "counter",
       "Log lines that were not written, since one line stands for many of the same cause.",
-      suppressedLines)
+      shared.log.suppressedLines)
+    page.single(
+      "process_start_time_seconds", "gauge", "When the process was started, since 1970.",
+      Double(shared.startTimeMs) / 1e3)
     page.single(
       "process_cpu_seconds_total", "counter", "User and system time of the process.",
       ProcessFigures.processorSeconds())

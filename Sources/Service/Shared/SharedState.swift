@@ -17,6 +17,8 @@ package final class SharedState: Sendable {
   /// Names this process among all that share a Redis: host, process and start in one word.
   package let workerID: String
   package let startedAtMs = MonotonicTime.nowMs()
+  /// The same by the wall clock, in ms since 1970.
+  package let startTimeMs = WallTime.nowMs()
   package let threads: Int
   package let redisMode: String
   /// One per serving loop.
@@ -25,6 +27,7 @@ package final class SharedState: Sendable {
   package let deadlines: UpcomingDeadlines
   let deadlineMailbox: Mailbox<Partition>
   package let deadlineFigures = DeadlineFigures()
+  package let fleetFigures = FleetRecord()
   package let logFigures = LogFigures(partitions: Partition.count)
   /// Those of all connections to Redis.
   package let redisFigures: ConnectionFigures

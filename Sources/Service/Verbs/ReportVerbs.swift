@@ -1,21 +1,10 @@
-// STATS and REPORT: figures of the whole fleet, and of one session, user or agent.
+// REPORT: figures of one session, chat, user or agent.
 
-internal import Metrics
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
 internal import Store
 internal import Wire
-
-enum StatsVerb {
-  static let verb = Verb(
-    name: "STATS", rights: .read, summary: "Figures of the whole fleet.",
-    reach: .everyDevice, replies: ["OK"]
-  ) { (call) throws(RequestError) in
-    let figures = call.shared.deadlineFigures
-    try call.forward(ScriptQuery(StatsCall(workers: Int64(figures.workers)), over: Partition.all))
-  }
-}
 
 enum ReportVerb {
   static let verb = Verb(
@@ -43,16 +32,6 @@ enum ReportVerb {
       throw RequestError(
         .badRequest, "REPORT takes one of an address, user= and agent=")
     }
-  }
-}
-
-/// A request for stats.lua.
-struct StatsCall: ScriptCall {
-  static let script = Script.stats
-  let workers: Int64
-
-  func write(to words: inout CommandBuffer) {
-    words.word(workers)
   }
 }
 

@@ -143,7 +143,9 @@ private struct SessionFigures: Equatable {
 
   init(_ client: LineClient) throws {
     let sessions = try client.request("STATS").json()["sessions"]
-    for name in sessions?.names ?? [] { counts[name] = sessions?[name]?.int }
+    for name in sessions?.names ?? [] where !name.hasSuffix("_at") {
+      counts[name] = sessions?[name]?.int
+    }
   }
 
   /// The figures after the requests of new devices.
@@ -152,6 +154,8 @@ private struct SessionFigures: Equatable {
     for session in drivers.flatMap(\.model.sessions) where next.counts[session.state] != nil {
       next.counts[session.state, default: 0] += 1
     }
+    let live = drivers.flatMap(\.model.sessions).filter(\.isLive)
+    next.counts["live_chats", default: 0] += live.reduce(0) { $0 + $1.chats.count }
     // Sessions that were removed or archived after their end are in the events.
     next.counts["expired"] = counts["expired"]
     for event in drivers.flatMap(\.model.events) {

@@ -23,7 +23,7 @@ end
 
 -- Looks at a part of the sessions if the numbers differ, from where the last time ended; entries
 -- that are too many at the end of all have the index made anew.
-local function repair(base)
+local function compare_activity(base)
   local key, listed = base .. ':activity', call('ZCARD', base .. ':sessions')
   local indexed = attempt('ZCARD', key)
   if type(indexed) ~= 'number' then
@@ -44,4 +44,4 @@ local function repair(base)
 end
 
 -- Other keys that are of another type are not put right here, and keep nothing from being reaped.
-local function repair_activity(base) regardless(repair, base) end
+local function repair_activity(base) regardless(compare_activity, base) end

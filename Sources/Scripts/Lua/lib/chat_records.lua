@@ -1,6 +1,6 @@
 -- The chats in a session's record: `chats` has their numbers; `n:<chat>`, `c:<chat>`, `b:<chat>`,
 -- `q:<chat>`, `d:<chat>`, `t:<chat>`, `i:<chat>` and `o:<chat>` are described in docs/keys.md.
--- USES: batch, policies, changes, chat_address, messages, session_index, session_load
+-- USES: batch, policies, changes, ledger, chat_address, messages, session_index, session_load
 -- GIVES: name_taken, add_chat, remove_chat, named, named_before
 
 -- Why a session cannot have a chat of this name (JSON), if another than `but` has it; or nil.
@@ -38,6 +38,7 @@ local function add_chat(s, name, config, limits, is_aside)
   end
   call('HSET', s.key, 'chats', line, 'chat', s.chat, 'rev', s.rev, 'updated', now_text,
     'b:' .. chat, now_text, unpack(writes))
+  if LIVE[s.state] then count(s.base, 'more_chats', 1) end
   push(s.base, s.device, 'chat.added', s.id, chat, ',"name":%s,"current":%s,"rev":%.0f', name,
     tostring(chat == s.chat), s.rev)
   return chat
@@ -53,6 +54,7 @@ local function remove_chat(s, chat)
     'rev', s.rev, 'updated', now_text)
   call('HDEL', s.key, 'n:' .. chat, 'c:' .. chat, 'b:' .. chat, 'q:' .. chat, 'd:' .. chat,
     't:' .. chat, 'i:' .. chat, 'o:' .. chat)
+  if LIVE[s.state] then count(s.base, 'more_chats', -1) end
   push(s.base, s.device, 'chat.removed', s.id, chat, ',"rev":%.0f', s.rev)
 end
 

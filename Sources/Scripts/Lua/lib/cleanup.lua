@@ -3,7 +3,7 @@
 --   device_lines,
 --   device_current
 -- RARELY: transition
--- GIVES: remove_entries, recount, wrong_state, recoverable, recover
+-- GIVES: remove_entries, remove_lost, recount, wrong_state, recoverable, recover
 
 -- Removes the entries of a record that has gone: in the count of its state and in the indexes. All
 -- that can be removed is, whatever keys are corrupt.
@@ -15,6 +15,12 @@ local function remove_entries(base, device, id, state)
   attempt('ZREM', base .. ':sessions', device .. '/' .. id)
   drop_activity(base, device, id)
   regardless(has_gone, base, device, id)
+end
+
+-- The same for a record that went by its TTL before it was reaped.
+local function remove_lost(base, device, id, state)
+  remove_entries(base, device, id, state)
+  if LIVE[state] then forget_chats(base) end
 end
 
 -- Counts a device's live sessions anew: one whose record went by its TTL while no worker lived has

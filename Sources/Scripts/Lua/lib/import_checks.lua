@@ -1,6 +1,6 @@
 -- The checks of IMPORT before it writes a session, and how it writes the messages.
--- USES: batch, numbers, clocks, cleanup, messages
--- GIVES: over_at, made_at, in_the_past, remove_stale, restore_messages
+-- USES: batch, ledger, session_index, numbers, clocks, cleanup, messages
+-- GIVES: over_at, made_at, in_the_past, remove_stale, restore_messages, count_session
 
 -- When a session with these fields is gone by its clocks alone.
 local function over_at(v)
@@ -37,7 +37,7 @@ end
 local function remove_stale(base, device, id)
   for state, letter in string.gmatch(LETTERS, '(%l+)=(%l)') do
     if call('ZSCORE', base .. ':due', letter .. ':' .. device .. '/' .. id) then
-      remove_entries(base, device, id, state)
+      remove_lost(base, device, id, state)
       recount(base, device)
     end
   end
@@ -53,4 +53,10 @@ local function restore_messages(s, messages)
       entries = {}
     end
   end
+end
+
+-- Counts a session in its state, and its chats if it is live; with -1 it is one less.
+local function count_session(s, times)
+  count(s.base, 'state:' .. s.state, times)
+  if LIVE[s.state] then count_chats(s.base, #s.chats, times) end
 end

@@ -7,7 +7,7 @@ local function count_ending(base, ending, at_ms, acquired, agent)
   -- Not below zero, though the clock may have gone back since.
   local held_ms = math.max(0, at_ms - acquired)
   local ledger, tally = base .. ':ledger', 'agent:' .. agent
-  local seen = attempt('HMGET', ledger, ending, 'held_ms', 'held:' .. agent, tally)
+  local seen = attempt('HMGET', ledger, ending, 'held_ms', 'held:' .. agent, tally, 'held_at')
   if seen.err then return held_ms end
   if not seen[4] and call('HLEN', ledger) > AGENTS_MAX then
     tally = 'agent:*'
@@ -17,7 +17,8 @@ local function count_ending(base, ending, at_ms, acquired, agent)
   if not n then n, sum, longest, lost = 0, 0, 0, 0 end
   if ending == 'abandoned' then lost = lost + 1 end
   call('HSET', ledger, ending, string.format('%.0f', counted(seen[1], 1)),
-    'held_ms', string.format('%.0f', counted(seen[2], held_ms)), tally,
+    'held_ms', string.format('%.0f', counted(seen[2], held_ms)),
+    'held_at', string.format('%.0f', math.max(0, counted(seen[5], -since_start(acquired)))), tally,
     string.format('%.0f %.0f %.0f %.0f', n + 1, sum + held_ms, math.max(longest, held_ms), lost))
   local held = counted(seen[3], -1)
   if held > 0 then

@@ -79,8 +79,8 @@ end
 -- Makes a grant the lock that it is for; its ticket has not come yet.
 local function begin_lock(base, device, record, ttl)
   local _, token, agent = read_record(record)
-  local ledger, held, ends_at = base .. ':ledger', 'held:' .. agent, text(now_ms + ms_of(ttl))
-  regardless(call, 'HSET', ledger, held, counted(attempt('HMGET', ledger, held)[1], 1))
+  local ends_at = text(now_ms + ms_of(ttl))
+  count_held(base .. ':ledger', 'held:' .. agent)
   call('SET', record_key(base, device), make_record(ends_at, token, agent, now_text, ttl))
   watch_lock(base, device, ends_at)
   push(base, device, 'lock.acquired', nil, nil, ',"agent":"%s","ttl_ms":%.0f', agent, ms_of(ttl))

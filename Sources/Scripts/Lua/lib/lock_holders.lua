@@ -8,13 +8,14 @@
 -- note, which is JSON, and an agent to whom it goes back, `<agent> <ttl>`.
 local function grant(base, device, agent, ttl, before, note, back)
   local ledger, held = base .. ':ledger', 'held:' .. agent
-  local seen = attempt('HMGET', ledger, 'token', held, 'log_full')
+  local seen = attempt('HMGET', ledger, 'token', held, 'log_full', 'held_at')
   local refusal = before == nil and log_refusal(base, device, seen[3] or false)
   if refusal then return nil, refusal end
   local token, ttl_ms = next_token(seen[1]), ms_of(ttl)
   local ends_at = text(now_ms + ttl_ms)
   local mark = keep_more(base, device, before, note, back)
-  regardless(call, 'HSET', ledger, 'token', token, held, counted(seen[2], 1))
+  regardless(call, 'HSET', ledger, 'token', token, held, counted(seen[2], 1),
+    'held_at', counted(seen[4], since_start(now_ms)))
   call('SET', record_key(base, device), make_record(ends_at, token, agent, now_text, ttl, mark))
   watch_lock(base, device, ends_at)
   push(base, device, 'lock.acquired', nil, nil, ',"agent":"%s","ttl_ms":%.0f', agent, ttl_ms)

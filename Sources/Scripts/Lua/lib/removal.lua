@@ -29,7 +29,7 @@ local function remove_corrupt(base, device, asked, token)
     id = find_other(base, device, asked, id) or id
     key = base .. ':session:' .. device .. '/' .. id
   end
-  local seen = attempt('HMGET', key, 'state', 'links', 'fenced')
+  local seen = attempt('HMGET', key, 'state', 'links', 'fenced', 'chats')
   local refusal = token == '' and seen[3] == 'yes' and 'STALE {"rev":null}'
     or check_fence(base, device, token, 'null')
   if refusal then return refusal end
@@ -44,6 +44,7 @@ local function remove_corrupt(base, device, asked, token)
   remove_keys(key)
   enqueue_all(s)
   if state then count(base, 'state:' .. state, -1) end
+  if LIVE[state] then count_chats(base, #(chat_numbers(seen[4] or '1') or {1}), -1) end
   attempt('ZREM', base .. ':sessions', device .. '/' .. id)
   drop_activity(base, device, id)
   regardless(has_gone, base, device, id)

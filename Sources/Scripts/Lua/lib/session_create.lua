@@ -50,10 +50,7 @@ local function make(base, device, id, thread, clocks, is_fenced, members, links,
   if policy ~= '' then put_member(flat, 'policy', policy) end
   local has_chat = chat ~= 'none'
   if has_chat and chat then put_member(flat, 'n:1', chat) end
-  if not has_chat then
-    put_member(flat, 'chat', '0')
-    put_member(flat, 'chats', '0 ')
-  end
+  if not has_chat then put_member(flat, 'chat', '0'); put_member(flat, 'chats', '0 ') end
   for n = 1, #writes, 2 do put_member(flat, writes[n], writes[n + 1]) end
   local key = base .. ':session:' .. device .. '/' .. id
   -- First the indexes whose key may be corrupt: nothing was done then.
@@ -67,6 +64,7 @@ local function make(base, device, id, thread, clocks, is_fenced, members, links,
   regardless(make_current, base, device, id, live_ones)
   regardless(call, 'HSET', ledger, 'state:active', text(counted(seen[2], 1)), 'opened',
     text(counted(seen[3], 1)))
+  count_chats(base, #s.chats, 1)
   local ends_at = gone_by(s)
   if ends_at then call('PEXPIREAT', key, text(ends_at)) end
   announce(s, 'opened', now_ms)
