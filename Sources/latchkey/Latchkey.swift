@@ -13,13 +13,18 @@ struct Latchkey {
 
     usage: latchkey COMMAND …
 
-      serve   run a worker                      latchkey serve --help
-      call    send one request to a worker      latchkey call LOCK device-1 scheduling
-      watch   show events as they happen        latchkey watch
-      load    load a fleet, and check it        latchkey load --conversations 1000
-      doctor  say whether a Redis is fit        latchkey doctor --redis redis://127.0.0.1:6379
-      secret  make a caller's secret            latchkey secret --help
-      version print the version
+      serve     run a worker                      latchkey serve --help
+      call      send one request to a worker      latchkey call LOCK device-1 scheduling
+      watch     show events as they happen        latchkey watch
+      top       show the fleet's figures          latchkey top
+      stats     print them once                   latchkey stats --json
+      locks     list the locks that are held      latchkey locks agent=scheduling
+      sessions  list sessions                     latchkey sessions user=ada
+      backup    sessions to and from a file       latchkey backup to sessions.backup
+      load      load a fleet, and check it        latchkey load --conversations 1000
+      doctor    say whether a Redis is fit        latchkey doctor --redis redis://127.0.0.1:6379
+      secret    make a caller's secret            latchkey secret --help
+      version   print the version
 
     latchkey COMMAND --help, or latchkey help COMMAND, explains each.
 
@@ -38,6 +43,11 @@ struct Latchkey {
     case "serve": exit(serve(arguments))
     case "call": exit(CallCommand.run(arguments))
     case "watch": exit(WatchCommand.run(arguments))
+    case "top": exit(TopCommand.run(arguments))
+    case "stats": exit(StatsCommand.run(arguments))
+    case "locks": exit(ListCommand.locks.run(arguments))
+    case "sessions": exit(ListCommand.sessions.run(arguments))
+    case "backup": exit(BackupCommand.run(arguments))
     case "load": exit(LoadCommand.run(arguments))
     case "secret": exit(SecretCommand.run(arguments))
     case "doctor": exit(DoctorCommand.run(arguments))

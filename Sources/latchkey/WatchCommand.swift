@@ -68,54 +68,16 @@ enum WatchCommand {
 enum EventText {
   /// Time, type, device, and what else the event says, in columns.
   static func line(_ json: Substring) -> String {
-    let members = topLevelMembers(json)
-    var values: [String: Substring] = [:]
-    for (name, value) in members { values[String(name)] = value }
+    let members = JSONView(json).members
+    var values: [String: JSONView] = [:]
+    for (name, value) in members { values[name] = value }
     // An event that is in no log, such as a worker's drain, has no time of its own.
-    let at = clock(values["at"].flatMap { Int64($0) } ?? WallTime.nowMs())
+    let at = clock(values["at"]?.int ?? WallTime.nowMs())
     let known: Set = ["id", "type", "at", "device"]
-    let more = members.filter { !known.contains(String($0.0)) }
-      .map { "\($0.0)=\(bare($0.1))" }.joined(separator: " ")
-    return "\(at)  \(pad(bare(values["type"] ?? "?"), 18))  "
-      + "\(pad(bare(values["device"] ?? ""), 24))  \(more)"
-  }
-
-  /// The members of a JSON object that a worker has made: valid, on one line.
-  private static func topLevelMembers(_ json: Substring) -> [(Substring, Substring)] {
-    let text = json.dropFirst().dropLast()
-    var members: [(Substring, Substring)] = []
-    var depth = 0
-    var isInString = false
-    var isEscaped = false
-    var start = text.startIndex
-    func add(_ part: Substring) {
-      let pair = part.split(separator: ":", maxSplits: 1)
-      if pair.count == 2 { members.append((bare(pair[0])[...], pair[1])) }
-    }
-    for at in text.indices {
-      let sign = text[at]
-      if isEscaped { isEscaped = false; continue }
-      switch sign {
-      case "\\" where isInString: isEscaped = true
-      case "\"": isInString.toggle()
-      case "{" where !isInString, "[" where !isInString: depth += 1
-      case "}" where !isInString, "]" where !isInString: depth -= 1
-      case "," where !isInString && depth == 0:
-        add(text[start..<at])
-        start = text.index(after: at)
-      default: break
-      }
-    }
-    add(text[start...])
-    return members
-  }
-
-  private static func bare(_ value: Substring) -> String {
-    value.hasPrefix("\"") ? String(value.dropFirst().dropLast()) : String(value)
-  }
-
-  private static func pad(_ text: String, _ width: Int) -> String {
-    text + String(repeating: " ", count: max(0, width - text.count))
+    let more = members.filter { !known.contains($0.name) }
+      .map { "\($0.name)=\($0.value.shown)" }.joined(separator: " ")
+    return "\(at)  " + HumanText.column(values["type"]?.shown ?? "?", 18)
+      + HumanText.column(values["device"]?.shown ?? "", 24) + more
   }
 
   /// The local time of day, to the millisecond.
