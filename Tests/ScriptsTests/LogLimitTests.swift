@@ -133,7 +133,7 @@ struct LogLimitTests {
     try bench.redis.command("XGROUP", "DESTROY", bench.base + ":events", "slow")
     try bench.trim()
     let clocks = "600000 86400000 604800000 0 2592000000 599990"
-    try bench.run(.open, "d", "S", "\"S\"", clocks, "no", "", "", "", "", "")
+    try bench.run(.open, "d", "S", "\"S\"", clocks, "no", "", "", "", "", "", "", "")
     try bench.ask(group: "slow")
     try bench.fill("d")
     func warnings() throws -> Int { try bench.events().count { $0.kind == "session.expiring" } }
