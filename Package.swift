@@ -80,7 +80,7 @@ let package = Package(
       name: "WireTests", dependencies: ["FuzzWire", "TestSupport", "Wire"], exclude: ["Corpus"],
       swiftSettings: strict),
     tests("SessionModelTests", ["SessionModel", "TestSupport"]),
-    tests("LoopTests", ["Loop"]),
+    tests("LoopTests", ["Loop", "TestSupport"]),
     tests(
       "ScriptsTests",
       [

@@ -1,7 +1,7 @@
 // Owns: `latchkey doctor` as a function: options in, diagnosis out. Runs on the caller's thread,
 // which it keeps for some ten seconds at most.
 
-internal import Loop
+package import Loop
 package import RedisConnection
 
 /// The options of an examination.
@@ -15,16 +15,22 @@ package struct DoctorOptions: Sendable {
   /// Whether only those checks are made that can find a Redis unfit: no round trips are timed, and
   /// no notification is awaited.
   package var isBrief = false
+  /// The files of TLS, where the endpoint uses it.
+  package var tls: TLSClient
+  /// The file of the password, which goes before that of the endpoint.
+  package var passwordFile: String?
 
   package init(
     endpoint: RedisEndpoint, namespace: String, isJSON: Bool, lookingMs: Int64 = 8_000,
-    isBrief: Bool = false
+    isBrief: Bool = false, tls: TLSClient = TLSClient(TLSFiles()), passwordFile: String? = nil
   ) {
     self.endpoint = endpoint
     self.namespace = namespace
     self.isJSON = isJSON
     self.lookingMs = lookingMs
     self.isBrief = isBrief
+    self.tls = tls
+    self.passwordFile = passwordFile
   }
 }
 
@@ -59,7 +65,7 @@ extension Evidence {
     place = endpoint.publicText
     namespace = options.namespace
     database = endpoint.database
-    hasPassword = endpoint.password != nil
+    hasPassword = endpoint.password != nil || options.passwordFile != nil
     if hasPassword { user = endpoint.user ?? user }
   }
 }

@@ -1,6 +1,7 @@
 // Owns: the command line and the environment of `latchkey doctor`, and its manual. Any thread:
 // pure functions.
 
+internal import Loop
 internal import RedisConnection
 package import Settings
 
@@ -12,7 +13,8 @@ extension DoctorOptions {
   }
 
   package static let usage = """
-    usage: latchkey doctor [--redis URL] [--namespace NAME] [--json]
+    usage: latchkey doctor [--redis URL] [--redis-password-file F] [--redis-ca F] [--redis-cert F]
+                           [--redis-key F] [--namespace NAME] [--json]
 
     Says whether a Redis is fit for Latchkey and what to change, one finding a line:
 
@@ -25,8 +27,12 @@ extension DoctorOptions {
     them. It changes nothing else. What it proposes with CONFIG SET lasts until Redis restarts;
     CONFIG REWRITE keeps it, and ACL SAVE keeps rights.
 
-      --redis URL       redis://[user:password@]host:port[/db], unix://[user:password@]/path[?db=n]
-                        (or LATCHKEY_REDIS, then REDIS_URL: a command line is seen by others)
+      --redis URL       redis://[user:password@]host:port[/db], rediss:// for TLS, or
+                        unix://[user:password@]/path[?db=n] (or LATCHKEY_REDIS, then REDIS_URL: a
+                        command line is seen by others)
+      --redis-password-file F, --redis-ca F, --redis-cert F, --redis-key F
+                        the file of the password, and those of TLS, as for serve (or
+                        LATCHKEY_REDIS_PASSWORD_FILE …)
       --namespace NAME  what every key begins with (lk, or LATCHKEY_NAMESPACE)
       --json            one JSON object instead of lines (or LATCHKEY_JSON=1)
 
@@ -59,7 +65,23 @@ extension DoctorOptions {
     if !isJSON { isJSON = try wantsJSON(environment["LATCHKEY_JSON"] ?? "") }
     let namespace = try namespace(given, environment)
     let endpoint = try endpoint(given, environment)
-    return .examine(DoctorOptions(endpoint: endpoint, namespace: namespace, isJSON: isJSON))
+    func file(_ flag: String) -> String? {
+      let name = "LATCHKEY_" + flag.dropFirst(2).map { $0 == "-" ? "_" : $0 }
+      return value(flag, given, [name.uppercased()], environment)?.text
+    }
+    let tls = TLSFiles(
+      certificate: file("--redis-cert"), key: file("--redis-key"), authorities: file("--redis-ca"))
+    guard endpoint.usesTLS || tls == TLSFiles() else {
+      throw SettingError(
+        "--redis-ca, --redis-cert and --redis-key are for TLS: give --redis rediss://HOST:PORT")
+    }
+    guard (tls.certificate == nil) == (tls.key == nil) else {
+      throw SettingError("--redis-cert and --redis-key are given together or not at all")
+    }
+    return .examine(
+      DoctorOptions(
+        endpoint: endpoint, namespace: namespace, isJSON: isJSON, tls: TLSClient(tls),
+        passwordFile: file("--redis-password-file")))
   }
 
   private static func wantsJSON(_ text: String) throws(SettingError) -> Bool {
@@ -71,13 +93,17 @@ extension DoctorOptions {
     }
   }
 
+  private static let valued = [
+    "--redis", "--redis-password-file", "--redis-ca", "--redis-cert", "--redis-key", "--namespace",
+  ]
+
   /// A flag and its value: after its `=`, or else the next argument.
   private static func pair(
     _ argument: String, _ rest: inout ArraySlice<String>
   ) throws(SettingError) -> (flag: String, value: String) {
     let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
     let flag = String(parts.first ?? "")
-    guard ["--redis", "--namespace"].contains(flag) else {
+    guard valued.contains(flag) else {
       throw SettingError("there is no flag \(SettingText.shown(argument))")
     }
     if parts.count == 2 { return (flag, String(parts[1])) }

@@ -74,7 +74,9 @@ package final class Examination: RedisConnectionOwner {
   private static func setup(_ endpoint: RedisEndpoint, _ options: DoctorOptions) -> RedisSetup {
     var setup = RedisSetup(
       endpoint: endpoint, keyspace: Keyspace(namespace: options.namespace),
-      constants: ScriptConstants(reqKeepMs: 0, eventsMax: 0), requestTimeoutMs: options.lookingMs)
+      constants: ScriptConstants(reqKeepMs: 0, eventsMax: 0), requestTimeoutMs: options.lookingMs,
+      tls: options.tls)
+    setup.passwordFile = options.passwordFile
     setup.loadsScripts = false
     setup.takesAnyServer = true
     return setup

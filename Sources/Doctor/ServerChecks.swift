@@ -39,6 +39,14 @@ enum ServerChecks {
       fix = "give that Redis a password, or CONFIG SET protected-mode no"
     } else if reason.contains("(NOPERM)") || reason.hasPrefix("the login was refused") {
       fix = "give the user and password of a Redis: redis://USER:PASSWORD@HOST:PORT"
+    } else if reason.contains("does not verify") {
+      fix =
+        "give the authority of its certificate as --redis-ca, and in the URL the name that stands "
+        + "in the certificate"
+    } else if reason.hasPrefix("TLS: ") {
+      fix = "see whether this port of Redis speaks TLS (tls-port); without TLS it is redis://"
+    } else if reason.hasPrefix("Redis ended the TLS session") {
+      fix = "give --redis-cert and --redis-key"
     } else {
       fix = "see that Redis runs there and can be reached from this machine"
       return Finding(.bad, .connection, text, fix: fix, course: .wait)

@@ -32,6 +32,7 @@ public final class LatchkeyConnection {
   private let host: String
   private let port: UInt16
   private let connectTimeoutMs: Int64
+  private let tls: TLSContext?
   private var transport: Transport
   private var framer = LatchkeyConnection.makeFramer()
   private var chunk: [UInt8] = []
@@ -44,27 +45,33 @@ public final class LatchkeyConnection {
   /// The secret that the worker has accepted.
   private var secret: String?
 
-  /// Connects within `timeoutMs` milliseconds.
+  /// Connects within `timeoutMs` milliseconds, by TLS where that is given.
   ///
   /// - Throws: `LatchkeyError.cannotConnect`.
-  public init(host: String, port: UInt16, timeoutMs: Int64 = 2_000) throws(LatchkeyError) {
+  public init(
+    host: String, port: UInt16, timeoutMs: Int64 = 2_000, tls: LatchkeyTLS? = nil
+  ) throws(LatchkeyError) {
     self.host = host
     self.port = port
     connectTimeoutMs = timeoutMs
-    transport = try LatchkeyConnection.connect(host, port, timeoutMs)
+    let context = try tls?.context()
+    self.tls = context
+    transport = try LatchkeyConnection.connect(host, port, timeoutMs, context)
   }
 
   /// A reply may be as long as the longest export.
   private static func makeFramer() -> LineFramer { LineFramer(lineBytesMax: 64 << 20) }
 
   private static func connect(
-    _ host: String, _ port: UInt16, _ timeoutMs: Int64
+    _ host: String, _ port: UInt16, _ timeoutMs: Int64, _ tls: TLSContext?
   ) throws(LatchkeyError) -> Transport {
     let giveUpMs = MonotonicTime.nowMs() + timeoutMs
     let transport: Transport
     do throws(SystemError) {
       let address = try SocketAddress.resolve(.tcp(host: host, port: port))
-      transport = Transport(plain: try address.connect())
+      let socket = try address.connect()
+      transport =
+        tls.map { Transport(client: $0, socket, host: host) } ?? Transport(plain: socket)
     } catch {
       throw .cannotConnect(error.description)
     }
@@ -90,6 +97,7 @@ public final class LatchkeyConnection {
       switch transport.shakeHands() {
       case .done: return
       case .failed(let why): throw .cannotConnect("\(place): \(why)")
+      case .plain: throw .cannotConnect("\(place) does not speak TLS")
       case .underWay where wait(transport, .none, untilMs: giveUpMs): continue
       case .underWay: throw late
       }
@@ -158,7 +166,7 @@ public final class LatchkeyConnection {
   private func reconnect(timeoutMs: Int64) throws(LatchkeyError) {
     transport.close()
     isClosed = true
-    transport = try LatchkeyConnection.connect(host, port, connectTimeoutMs)
+    transport = try LatchkeyConnection.connect(host, port, connectTimeoutMs, tls)
     (isClosed, chunk, chunkAt) = (false, [], 0)
     framer = LatchkeyConnection.makeFramer()
     guard let secret else { return }

@@ -6,6 +6,8 @@ internal import Glibc
 /// A file that could not be read; a sentence with its path.
 package struct FileError: Error, Sendable, CustomStringConvertible {
   package let description: String
+
+  package init(description: String) { self.description = description }
 }
 
 /// Files of ordinary data, no pipes, devices or folders.

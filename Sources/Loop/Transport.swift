@@ -1,6 +1,6 @@
-// Owns: the transport of a connection's bytes: today the socket itself, with TLS a session on it.
-// Its owners use it in place of a socket, and for what a socket has no call for. Runs on its
-// owner's thread.
+// Owns: the transport of a connection's bytes: the socket itself, or a TLS session on it. Its
+// owners use it in place of a socket, and for what a socket has no call for. Runs on its owner's
+// thread.
 //
 // A struct around an enum and no protocol: a plain transport is its descriptor, so that a
 // connection pays one comparison for the choice, and neither an allocation nor a dynamic call.
@@ -13,12 +13,15 @@ package enum Handshake: Equatable, Sendable {
   case underWay
   /// It has failed; why, for the log.
   case failed(String)
+  /// A caller speaks without TLS: it can be answered in plain bytes on the socket.
+  case plain
 }
 
 /// A duplex stream of bytes over a non-blocking socket; its owner closes it.
-package struct Transport: Sendable {
+package struct Transport {
   private enum Kind {
     case plain(Socket)
+    case tls(TLSSession)
   }
 
   private let kind: Kind
@@ -26,10 +29,21 @@ package struct Transport: Sendable {
   /// Bytes go over the socket as they are.
   package init(plain socket: Socket) { kind = .plain(socket) }
 
+  /// Bytes go through a TLS session with the server of that name or number.
+  package init(client context: TLSContext, _ socket: Socket, host: String) {
+    kind = .tls(TLSSession(client: context, socket, host: host))
+  }
+
+  /// Bytes go through a TLS session with a caller; `early` are those of it that were read already.
+  package init(server context: TLSContext, _ socket: Socket, early: ArraySlice<UInt8> = []) {
+    kind = .tls(TLSSession(server: context, socket, early: early))
+  }
+
   /// The socket below: for the poller, and for options of the network.
   package var socket: Socket {
     switch kind {
     case .plain(let socket): socket
+    case .tls(let session): session.socket
     }
   }
 
@@ -39,6 +53,7 @@ package struct Transport: Sendable {
   package func shakeHands() -> Handshake {
     switch kind {
     case .plain: .done
+    case .tls(let session): session.shakeHands()
     }
   }
 
@@ -49,6 +64,7 @@ package struct Transport: Sendable {
   package var wants: Readiness {
     switch kind {
     case .plain: .none
+    case .tls(let session): session.wants
     }
   }
 
@@ -59,6 +75,7 @@ package struct Transport: Sendable {
   package var hasBufferedInput: Bool {
     switch kind {
     case .plain: false
+    case .tls(let session): session.hasBufferedInput
     }
   }
 
@@ -66,6 +83,7 @@ package struct Transport: Sendable {
   package var hasInput: Bool {
     switch kind {
     case .plain(let socket): socket.hasInput
+    case .tls(let session): session.hasBufferedInput || session.socket.hasInput
     }
   }
 
@@ -73,6 +91,7 @@ package struct Transport: Sendable {
   package func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
     switch kind {
     case .plain(let socket): socket.read(into: buffer)
+    case .tls(let session): session.read(into: buffer)
     }
   }
 
@@ -82,6 +101,7 @@ package struct Transport: Sendable {
   package func write(_ bytes: UnsafeRawBufferPointer) -> Transfer {
     switch kind {
     case .plain(let socket): socket.write(bytes)
+    case .tls(let session): session.write(bytes)
     }
   }
 
@@ -90,12 +110,19 @@ package struct Transport: Sendable {
   package func finishWriting() {
     switch kind {
     case .plain(let socket): socket.finishWriting()
+    case .tls(let session):
+      session.finishWriting()
+      session.socket.finishWriting()
     }
   }
 
+  /// Closes the socket; a TLS peer gets its notice before.
   package func close() {
     switch kind {
     case .plain(let socket): socket.close()
+    case .tls(let session):
+      session.finishWriting()
+      session.socket.close()
     }
   }
 }

@@ -8,6 +8,8 @@ package enum CloseReason: String, CaseIterable, Sendable {
   case quit
   /// The network broke it.
   case broken
+  /// Its TLS handshake failed.
+  case handshake
   /// No request came for too long.
   case idle
   /// It does not read what it is sent.
@@ -30,7 +32,7 @@ package enum CloseReason: String, CaseIterable, Sendable {
     switch self {
     case .quit, .idle, .stalled, .refused, .otherProtocol, .unauthenticated, .revoked, .drained:
       true
-    case .ended, .broken, .slow: false
+    case .ended, .broken, .handshake, .slow: false
     }
   }
 }

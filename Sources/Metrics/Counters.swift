@@ -140,6 +140,7 @@ package final class Counters: Sendable {
     case .unauthenticated: 8
     case .revoked: 9
     case .otherProtocol: 10
+    case .handshake: 11
     }
   }
 
@@ -151,6 +152,7 @@ package final class Counters: Sendable {
     case .connections: 0
     case .address: 1
     case .header: 2
+    case .plain: 3
     }
   }
 

@@ -8,4 +8,6 @@ package enum Refusal: String, CaseIterable, Sendable {
   case address
   /// Its proxy's header is missing, with `--proxy-protocol`.
   case header = "proxy_header"
+  /// It speaks without TLS, with `--tls-cert`.
+  case plain
 }

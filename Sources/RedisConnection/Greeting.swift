@@ -2,6 +2,7 @@
 // connection's thread. The greeting shows that a Redis runs our scripts and takes writes; without
 // that the connection is 'not ready'.
 
+package import Loop
 package import Scripts
 package import SessionModel
 
@@ -21,17 +22,36 @@ package struct RedisSetup: Sendable {
   package var takesAnyServer = false
   /// How often a server is asked whether it is still a master, in ms.
   package var roleCheckMs: Int64 = 2_000
+  /// The files of TLS, where the endpoint uses it; copies share what was read.
+  package var tls: TLSClient
+  /// The file of the password, which goes before that of the endpoint; read at each connect.
+  package var passwordFile: String?
   /// Where the connection counts; copies share it.
   package var figures = ConnectionFigures()
 
   package init(
     endpoint: RedisEndpoint, keyspace: Keyspace, constants: ScriptConstants,
-    requestTimeoutMs: Int64
+    requestTimeoutMs: Int64, tls: TLSClient = TLSClient(TLSFiles())
   ) {
     self.endpoint = endpoint
+    self.tls = tls
     self.keyspace = keyspace
     self.constants = constants
     self.requestTimeoutMs = requestTimeoutMs
+  }
+}
+
+extension RedisSetup {
+  /// Takes the password from its file, as that is now.
+  package mutating func readPassword() throws(FileError) {
+    guard let passwordFile else { return }
+    let bytes = try RegularFile.read(passwordFile, bytesMax: 16 << 10)
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw FileError(description: "\(passwordFile) is not UTF-8")
+    }
+    let line = text.prefix { !$0.isNewline }
+    guard !line.isEmpty else { throw FileError(description: "\(passwordFile) has no password") }
+    endpoint.password = String(line)
   }
 }
 

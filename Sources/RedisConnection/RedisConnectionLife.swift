@@ -141,13 +141,24 @@ extension RedisConnection {
         socket.resetOnClose()
         // A packet that is lost once is none of these cases.
         socket.setUserTimeout(ms: max(1_000, 2 * setup.requestTimeoutMs))
-        transport = Transport(plain: socket)
-        watch = FileWatch(loop, socket.descriptor, owner: self)
-        watch?.want(.write)
+        connect(over: socket)
       } catch {
         lost(error.description)
       }
     }
+  }
+
+  private func connect(over socket: Socket) {
+    transport = Transport(plain: socket)
+    if setup.endpoint.usesTLS, case .tcp(let host, _) = setup.endpoint.address {
+      do throws(TLSError) {
+        transport = Transport(client: try setup.tls.context(), socket, host: host)
+      } catch {
+        return lost(error.description)
+      }
+    }
+    watch = FileWatch(loop, socket.descriptor, owner: self)
+    watch?.want(.write)
   }
 
   func connectFinished() {
@@ -158,11 +169,14 @@ extension RedisConnection {
     case .done: perform(machine.connected())
     case .underWay: watch?.want(transport.wants)
     case .failed(let reason): lost(reason)
+    case .plain: lost("Redis does not speak TLS")
     }
   }
 
   private func greet() {
     reader = ReplyReader()
+    var setup = setup
+    do throws(FileError) { try setup.readPassword() } catch { return lost(error.description) }
     greeting = Greeting(setup)
     (loading, scripts, loadedMs) = (nil, nil, nil)
     order.reset()
@@ -177,8 +191,14 @@ extension RedisConnection {
 
   /// Redis has closed the connection, or the kernel, to which Redis' host has confirmed nothing.
   func ended(_ outcome: Transfer) {
-    let isLate = outcome == .broken(ETIMEDOUT)
-    lost(isLate ? "Redis did not answer in time" : "Redis closed the connection", byPeer: true)
+    let reason =
+      switch outcome {
+      case .broken(ETIMEDOUT): "Redis did not answer in time"
+      case .broken(EPROTO) where setup.endpoint.usesTLS:
+        "Redis ended the TLS session: it may want a certificate, of an authority that it trusts"
+      default: "Redis closed the connection"
+      }
+    lost(reason, byPeer: true)
   }
 
   /// The one way in which a connection ends that is to be made again.

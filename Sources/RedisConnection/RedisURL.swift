@@ -10,18 +10,24 @@ package struct RedisEndpoint: Sendable, Hashable {
   package var password: String?
   /// The number of the logical database.
   package var database: Int
+  /// Whether bytes go through TLS.
+  package var usesTLS: Bool
 
-  package init(address: Address, user: String? = nil, password: String? = nil, database: Int = 0) {
+  package init(
+    address: Address, user: String? = nil, password: String? = nil, database: Int = 0,
+    usesTLS: Bool = false
+  ) {
     self.address = address
     self.user = user
     self.password = password
     self.database = database
+    self.usesTLS = usesTLS
   }
 
   /// The endpoint without its secret, as it may stand in logs and in the ready line.
   package var publicText: String {
     switch address {
-    case .tcp: "redis://\(address)\(database == 0 ? "" : "/\(database)")"
+    case .tcp: "\(usesTLS ? "rediss" : "redis")://\(address)\(database == 0 ? "" : "/\(database)")"
     case .unix(let path): "unix://\(path)\(database == 0 ? "" : "?db=\(database)")"
     }
   }
@@ -33,7 +39,8 @@ package struct RedisURLError: Error, Sendable {
 }
 
 extension RedisEndpoint {
-  /// Reads `redis://[user:pass@]host[:port][/db]` or `unix://[user:pass@]/path[?db=n]`.
+  /// Reads `redis://[user:pass@]host[:port][/db]`, the same with `rediss://` for TLS, or
+  /// `unix://[user:pass@]/path[?db=n]`.
   ///
   /// User and password may be percent-encoded; before a path, a slash in them has to be. Space and
   /// one pair of quotes around the URL, as env files and copying leave them, do not count.
@@ -43,13 +50,13 @@ extension RedisEndpoint {
       try self.init(unix: rest)
     } else if let rest = url.dropping("redis://") {
       try self.init(tcp: rest)
-    } else if url.hasPrefix("rediss://") {
-      throw RedisURLError(
-        text: "rediss:// (TLS) is not supported yet: use redis:// on a network that you trust or "
-          + "through a tunnel, or unix://")
+    } else if let rest = url.dropping("rediss://") {
+      try self.init(tcp: rest)
+      usesTLS = true
     } else {
       throw RedisURLError(
-        text: "a Redis URL begins with redis:// or unix://, as in redis://127.0.0.1:6379")
+        text: "a Redis URL begins with redis://, rediss:// (TLS) or unix://, as in "
+          + "redis://127.0.0.1:6379")
     }
   }
 

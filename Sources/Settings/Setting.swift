@@ -134,6 +134,11 @@ extension Setting {
     }
   }
 
+  /// A file by its path.
+  static func file(_ row: Row, _ path: Field<String?>) -> Setting {
+    value(row, "FILE", range: "the path of a file", path) { $0.isEmpty ? nil : .some($0) }
+  }
+
   /// Where to listen.
   static func hostPort(_ row: Row, _ path: Field<HostPort>) -> Setting {
     value(
@@ -143,7 +148,7 @@ extension Setting {
 
   /// Where Redis is; the error of a URL does not repeat it.
   package static func redisURL(_ row: Row, _ path: Field<String?>) -> Setting {
-    let range = "redis://[user:password@]host:port[/db] or unix://[user:password@]/path[?db=n]"
+    let range = "redis[s]://[user:password@]host:port[/db] or unix://[user:password@]/path[?db=n]"
     return Setting(
       flag: row.flag, valueName: "URL", group: row.group, defaultText: row.defaultText,
       rangeText: range,

@@ -47,6 +47,8 @@ package struct Settings: Sendable, Equatable {
   package var requestTimeoutMs: Int64 = 500
   /// The file of principals; without one every request is allowed.
   package var authFile: String?
+  /// The files by which callers speak TLS; without a certificate they do not.
+  package var tls = TLSFiles()
   /// Whether other machines may call without `authFile`.
   package var isInsecure = false
   /// By when a connection has to say who it is; 0 is never.
@@ -62,6 +64,10 @@ package struct Settings: Sendable, Equatable {
 
   /// Without one the worker runs a private redis-server; the URL may hold a password.
   package var redisURL: String?
+  /// The files for a Redis that is reached by TLS.
+  package var redisTLS = TLSFiles()
+  /// The file of Redis' password, read at each connect.
+  package var redisPasswordFile: String?
   package var dataDirectory = "latchkey-data"
   package var embeddedFsync = EmbeddedFsync.always
   /// The prefix of every key in Redis.
@@ -170,6 +176,33 @@ package struct Settings: Sendable, Equatable {
 }
 
 extension Settings {
+  /// Whether callers speak TLS.
+  package var takesTLS: Bool { tls.certificate != nil }
+
+  /// Refuses files of TLS that have no effect.
+  func checkFiles() throws(SettingError) {
+    guard (tls.certificate == nil) == (tls.key == nil) else {
+      throw SettingError("--tls-cert and --tls-key are given together or not at all")
+    }
+    guard tls.authorities == nil || takesTLS else {
+      throw SettingError("--tls-client-ca needs --tls-cert and --tls-key")
+    }
+    guard (redisTLS.certificate == nil) == (redisTLS.key == nil) else {
+      throw SettingError("--redis-cert and --redis-key are given together or not at all")
+    }
+    guard redisURL != nil || redisPasswordFile == nil else {
+      throw SettingError("--redis-password-file needs --redis: a private redis-server has none")
+    }
+    guard redisTLS != TLSFiles(), !usesTLSForRedis else { return }
+    throw SettingError(
+      "--redis-ca, --redis-cert and --redis-key are for TLS: give --redis rediss://HOST:PORT")
+  }
+
+  private var usesTLSForRedis: Bool {
+    guard let redisURL, let endpoint = try? RedisEndpoint(url: redisURL) else { return false }
+    return endpoint.usesTLS
+  }
+
   /// Makes sure that the longest line has room while no other connection needs any; `isGiven` says
   /// whether a setting was set.
   ///

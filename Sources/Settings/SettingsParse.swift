@@ -7,6 +7,7 @@ extension Settings {
     "LATCHKEY_BINARY", "LATCHKEY_CHAOS_RUN", "LATCHKEY_DEVICES", "LATCHKEY_JSON", "LATCHKEY_LINKS",
     "LATCHKEY_RIGHTS",
     "LATCHKEY_SECRET", "LATCHKEY_SECRET_FILE", "LATCHKEY_TEST_SEED", "LATCHKEY_TIMEOUT",
+    "LATCHKEY_TLS", "LATCHKEY_TLS_CA", "LATCHKEY_TLS_CLIENT_CERT", "LATCHKEY_TLS_CLIENT_KEY",
     "LATCHKEY_TO", "LATCHKEY_TYPES",
   ]
 
@@ -41,6 +42,7 @@ extension Settings {
     try settings.makeRoom { setting in
       given[setting.flag] != nil || environment[setting.variable].map { !$0.isEmpty } ?? false
     }
+    try settings.checkFiles()
     return settings
   }
 

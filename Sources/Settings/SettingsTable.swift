@@ -33,12 +33,26 @@ extension Settings {
         "By when each request has its reply. One that Redis did not answer in time is answered "
           + "with an error that says whether it may have been applied."),
       10...60_000, \.requestTimeoutMs),
-    .value(
+    .file(
       .init(
         "--auth", .server, default: "",
         "The file that says who may call, and what each may do and see; SIGHUP has it read again. "
-          + "'latchkey secret' makes its lines."),
-      "FILE", range: "the path of a file", \.authFile, read: { $0.isEmpty ? nil : .some($0) }),
+          + "'latchkey secret' makes its lines."), \.authFile),
+    .file(
+      .init(
+        "--tls-cert", .server, default: "",
+        "The worker's certificate (PEM), with those behind it that lead to its authority: callers "
+          + "speak TLS 1.2 or 1.3 then. The files of TLS are read again on SIGHUP and when they "
+          + "change; connections go on."), \.tls.certificate),
+    .file(
+      .init(
+        "--tls-key", .server, default: "", "The private key of that, without a passphrase."),
+      \.tls.key),
+    .file(
+      .init(
+        "--tls-client-ca", .server, default: "",
+        "The authorities (PEM) of callers' certificates; each caller needs one then."),
+      \.tls.authorities),
     .toggle(
       .init(
         "--insecure", .server, default: "0",
@@ -75,6 +89,25 @@ extension Settings {
         "The Redis that holds everything. Without one, a private redis-server is started under "
           + "--data. Give a password by the environment: a command line is seen by others.",
         fallbackVariable: "REDIS_URL"), \.redisURL),
+    .file(
+      .init(
+        "--redis-password-file", .redis, default: "",
+        "The file whose first line is Redis' password, read at each connect; it goes before that "
+          + "of the URL, where it can be left empty: redis://USER:@HOST."), \.redisPasswordFile),
+    .file(
+      .init(
+        "--redis-ca", .redis, default: "",
+        "The authorities (PEM) of which the certificate of a rediss:// server has to be; without "
+          + "it those of the system. The files of TLS are read at each connect."),
+      \.redisTLS.authorities),
+    .file(
+      .init(
+        "--redis-cert", .redis, default: "",
+        "The worker's certificate (PEM) for a Redis that wants one."), \.redisTLS.certificate),
+    .file(
+      .init(
+        "--redis-key", .redis, default: "", "The private key of that, without a passphrase."),
+      \.redisTLS.key),
     .value(
       .init(
         "--data", .redis, default: "latchkey-data",

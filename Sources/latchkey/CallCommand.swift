@@ -5,7 +5,8 @@ import LatchkeyClient
 
 enum CallCommand {
   static let usage = """
-    usage: latchkey call [--to HOST:PORT] [--timeout D] [--secret-file F] [--json] [--] VERB [word]…
+    usage: latchkey call [--to HOST:PORT] [--timeout D] [--secret-file F] [--tls] [--json] [--]
+                         VERB [word]…
 
     Sends one request and prints its reply. An argument with a space or a line break becomes a JSON
     string, also behind the = of an option; JSON goes as it is, on as many lines as it has; - as the
@@ -20,6 +21,7 @@ enum CallCommand {
       --json           prints the JSON of the reply alone; where it has none {"reply":"NONE"}, and
                        {"reply":"ERR","code":…,"text":…} (or LATCHKEY_JSON=1)
     \(CallerSecret.usage)
+    \(CallerTLS.usage)
 
     latchkey call HELP lists the verbs, latchkey call HELP LOCK explains one.
     Exit status: 0 OK · 1 HELD, BUSY, NONE, STALE · 2 ERR or wrong usage · 3 no connection, or no
@@ -29,8 +31,9 @@ enum CallCommand {
 
   static func run(_ arguments: [String]) -> Int32 {
     let table = CommandFlags.Table(
-      command: "call", usage: usage, valued: ["--to", "--timeout", "--secret-file"],
-      switches: ["--json"], endsAtWord: true)
+      command: "call", usage: usage,
+      valued: ["--to", "--timeout", "--secret-file"] + CallerTLS.valued,
+      switches: ["--json"] + CallerTLS.switches, endsAtWord: true)
     let environment = Console.environment()
     guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
     guard let verb = flags.words.first, !verb.isEmpty else { Console.fail(usage, status: 2) }
@@ -51,16 +54,18 @@ enum CallCommand {
     }
     let secret = CallerSecret.read(flags["--secret-file"], command: "call")
     return send(
-      line, secret, to: flags["--to"] ?? "127.0.0.1:5282", timeoutMs: timeoutMs,
-      isJSON: flags.isOn("--json"))
+      line, secret, to: flags["--to"] ?? "127.0.0.1:5282", CallerTLS.read(flags, command: "call"),
+      timeoutMs: timeoutMs, isJSON: flags.isOn("--json"))
   }
 
   private static func send(
-    _ line: RequestLine, _ secret: String?, to place: String, timeoutMs: Int64, isJSON: Bool
+    _ line: RequestLine, _ secret: String?, to place: String, _ tls: LatchkeyTLS?, timeoutMs: Int64,
+    isJSON: Bool
   ) -> Int32 {
     let (host, port) = Console.hostAndPort(place, command: "call")
     do throws(LatchkeyError) {
-      let connection = try LatchkeyConnection(host: host, port: port, timeoutMs: timeoutMs)
+      let connection = try LatchkeyConnection(
+        host: host, port: port, timeoutMs: timeoutMs, tls: tls)
       try CallerSecret.present(secret, on: connection, timeoutMs: timeoutMs)
       let reply = try connection.request(line.text, timeoutMs: timeoutMs + line.waitMs)
       print(isJSON ? reply.json : reply.line)

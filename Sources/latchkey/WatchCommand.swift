@@ -6,12 +6,14 @@ import Loop
 
 enum WatchCommand {
   static let usage = """
-    usage: latchkey watch [--to HOST:PORT] [--secret-file F] [--json] [--types a,b] [--] [device|*]
+    usage: latchkey watch [--to HOST:PORT] [--secret-file F] [--tls] [--json] [--types a,b] [--]
+                          [device|*]
 
     Shows events as they happen until it is interrupted: of one device, or of all (the default).
 
       --to HOST:PORT   the worker (127.0.0.1:5282, or LATCHKEY_TO)
     \(CallerSecret.usage)
+    \(CallerTLS.usage)
       --json           one JSON object a line, as the protocol gives it (or LATCHKEY_JSON=1)
       --types a,b      only these types, such as lock.abandoned (or LATCHKEY_TYPES)
 
@@ -21,8 +23,9 @@ enum WatchCommand {
 
   static func run(_ arguments: [String]) -> Int32 {
     let table = CommandFlags.Table(
-      command: "watch", usage: usage, valued: ["--to", "--types", "--secret-file"],
-      switches: ["--json"])
+      command: "watch", usage: usage,
+      valued: ["--to", "--types", "--secret-file"] + CallerTLS.valued,
+      switches: ["--json"] + CallerTLS.switches)
     let environment = Console.environment()
     guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
     guard flags.words.count <= 1 else {
@@ -37,17 +40,18 @@ enum WatchCommand {
     }
     let secret = CallerSecret.read(flags["--secret-file"], command: "watch")
     watch(
-      line.text, secret, at: flags["--to"] ?? "127.0.0.1:5282", isJSON: flags.isOn("--json"))
+      line.text, secret, at: flags["--to"] ?? "127.0.0.1:5282",
+      CallerTLS.read(flags, command: "watch"), isJSON: flags.isOn("--json"))
   }
 
   private static func watch(
-    _ request: String, _ secret: String?, at place: String, isJSON: Bool
+    _ request: String, _ secret: String?, at place: String, _ tls: LatchkeyTLS?, isJSON: Bool
   ) -> Never {
     // A reader that goes away ends this program through the failed write, not a signal.
     signal(SIGPIPE, SIG_IGN)
     let (host, port) = Console.hostAndPort(place, command: "watch")
     do throws(LatchkeyError) {
-      let connection = try LatchkeyConnection(host: host, port: port)
+      let connection = try LatchkeyConnection(host: host, port: port, tls: tls)
       try CallerSecret.present(secret, on: connection)
       let reply = try connection.request(request)
       guard reply.word == .ok else { Console.fail("\(reply.line)\n", status: 2) }

@@ -7,10 +7,11 @@ import Testing
 struct RedisURLTests {
   private static func tcp(
     _ host: String, _ port: UInt16 = 6379, user: String? = nil, password: String? = nil,
-    database: Int = 0
+    database: Int = 0, usesTLS: Bool = false
   ) -> RedisEndpoint {
     RedisEndpoint(
-      address: .tcp(host: host, port: port), user: user, password: password, database: database)
+      address: .tcp(host: host, port: port), user: user, password: password, database: database,
+      usesTLS: usesTLS)
   }
 
   static let good: [(String, RedisEndpoint)] = [
@@ -20,6 +21,7 @@ struct RedisURLTests {
     ("redis://127.0.0.1", tcp("127.0.0.1")),
     ("redis://[::1]", tcp("::1")), ("redis://[fe80::1]:7/2", tcp("fe80::1", 7, database: 2)),
     ("redis://:secret@h", tcp("h", password: "secret")),
+    ("rediss://:secret@h:7/2", tcp("h", 7, password: "secret", database: 2, usesTLS: true)),
     ("redis://ann:secret@h:7/3", tcp("h", 7, user: "ann", password: "secret", database: 3)),
     ("redis://default@h", tcp("h", user: "default")),
     ("  redis://h:1\r\n", tcp("h", 1)), ("'redis://h:1'", tcp("h", 1)),
@@ -62,7 +64,7 @@ struct RedisURLTests {
   static let bad: [(String, String)] = [
     ("", "begins with"), ("h:6379", "begins with"), ("http://h", "begins with"),
     ("REDIS://h", "begins with"), ("redis:/h", "begins with"), ("redis:h", "begins with"),
-    ("rediss://:hunter2@h", "TLS"), ("redis-sentinel://h/m", "begins with"),
+    ("rediss://:hunter2@h?a=b", "no options"), ("redis-sentinel://h/m", "begins with"),
     ("'redis://:hunter2@h", "quote"), ("\"", "quote"), ("'redis://:hunter2@h\"", "quote"),
     ("redis://ann@h", "USER:PASSWORD"), ("redis://hunter2@h", "no password"),
     ("unix://hunter2@/r.sock", "no password"), ("redis://:hunter2@h?a=b", "no options"),

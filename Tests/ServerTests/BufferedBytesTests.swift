@@ -111,6 +111,8 @@ private final class Owner: ConnectionOwner {
   func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {}
   func proxied(_ connection: Connection, from peer: PeerAddress?) {}
   func proxyHeaderMissing(_ connection: Connection) {}
+  func tlsMissing(_ connection: Connection) {}
+  func handshakeFailed(_ connection: Connection, _ reason: String) {}
   func hasOutput(_ connection: Connection) { withOutput = true }
   func resumeLater(_ connection: Connection) { toResume = true }
   func yields(_ connection: Connection) { connection.release() }
@@ -138,7 +140,7 @@ private struct BufferedLine {
     try systemCall("socketpair") { socketpair(AF_UNIX, kind, 0, &ends) }
     caller = ends[1]
     connection = Connection(
-      ConnectionID(place: 0, generation: 0), Transport(plain: Loop.Socket(adopting: ends[0])),
+      ConnectionID(place: 0, generation: 0), Loop.Socket(adopting: ends[0]),
       loop: loop,
       owner: owner, limits: settings)
   }

@@ -40,6 +40,8 @@ struct ConnectionTurnTests {
     func readingPaused(_ connection: Connection) {}
     func proxied(_ connection: Connection, from peer: PeerAddress?) {}
     func proxyHeaderMissing(_ connection: Connection) {}
+    func tlsMissing(_ connection: Connection) {}
+    func handshakeFailed(_ connection: Connection, _ reason: String) {}
     func hasOutput(_ connection: Connection) {}
     func resumeLater(_ connection: Connection) { resumesCount += 1 }
     func yields(_ connection: Connection) { yieldedCount += 1 }
@@ -60,7 +62,7 @@ struct ConnectionTurnTests {
     let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     try systemCall("socketpair") { socketpair(AF_UNIX, kind, 0, &ends) }
     let connection = Connection(
-      ConnectionID(place: 0, generation: 0), Transport(plain: Loop.Socket(adopting: ends[0])),
+      ConnectionID(place: 0, generation: 0), Loop.Socket(adopting: ends[0]),
       loop: loop,
       owner: owner, limits: Settings())
     return (connection, ends[1])

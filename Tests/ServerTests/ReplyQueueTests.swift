@@ -88,6 +88,8 @@ struct ConnectionTableTests {
     func readingPaused(_ connection: Connection) {}
     func proxied(_ connection: Connection, from peer: PeerAddress?) {}
     func proxyHeaderMissing(_ connection: Connection) {}
+    func tlsMissing(_ connection: Connection) {}
+    func handshakeFailed(_ connection: Connection, _ reason: String) {}
     func hasOutput(_ connection: Connection) {}
     func resumeLater(_ connection: Connection) {}
     func yields(_ connection: Connection) {}
@@ -115,7 +117,7 @@ struct ConnectionTableTests {
     table.insert { id in
       made = id
       return Connection(
-        id, Transport(plain: Loop.Socket(adopting: ends[0])), loop: loop, owner: owner,
+        id, Loop.Socket(adopting: ends[0]), loop: loop, owner: owner,
         limits: Settings())
     }
     return try #require(made)

@@ -11,16 +11,29 @@ struct SettingsTests {
     var flag: String
     var good: String
     var bad: [String]
+    /// Without these arguments it is refused.
+    var needs: [String]
 
-    init(_ flag: String, _ good: String, bad: [String]) {
+    init(_ flag: String, _ good: String, bad: [String], needs: [String] = []) {
       self.flag = flag
       self.good = good
       self.bad = bad
+      self.needs = needs
     }
   }
 
   /// One sample of each setting; limits are tried one beyond both ends.
   static let samples: [Sample] = [
+    Sample("--tls-cert", "c.pem", bad: [""], needs: ["--tls-key", "k.pem"]),
+    Sample("--tls-key", "k.pem", bad: [""], needs: ["--tls-cert", "c.pem"]),
+    Sample(
+      "--tls-client-ca", "a.pem", bad: [""], needs: ["--tls-cert", "c.pem", "--tls-key", "k.pem"]),
+    Sample("--redis-password-file", "p", bad: [""], needs: ["--redis", "redis://h"]),
+    Sample("--redis-ca", "a.pem", bad: [""], needs: ["--redis", "rediss://h"]),
+    Sample(
+      "--redis-cert", "c.pem", bad: [""], needs: ["--redis", "rediss://h", "--redis-key", "k.pem"]),
+    Sample(
+      "--redis-key", "k.pem", bad: [""], needs: ["--redis", "rediss://h", "--redis-cert", "c.pem"]),
     Sample(
       "--listen", "[::1]:7000", bad: ["", "7000", ":7000", "h:", "h:65536", "::1:7", "[h]:7"]),
     Sample(
@@ -151,10 +164,11 @@ struct SettingsTests {
   @Test(arguments: samples.map(\.flag))
   func `flag, flag with equals sign and variable do the same`(flag: String) throws {
     let setting = try setting(flag)
-    let good = try #require(Self.samples.first { $0.flag == flag }).good
-    let apart = try Settings.parse(arguments: [flag, good], environment: [:])
-    let joined = try Settings.parse(arguments: ["\(flag)=\(good)"], environment: [:])
-    let variable = try Settings.parse(arguments: [], environment: [setting.variable: good])
+    let sample = try #require(Self.samples.first { $0.flag == flag })
+    let (good, needs) = (sample.good, sample.needs)
+    let apart = try Settings.parse(arguments: needs + [flag, good], environment: [:])
+    let joined = try Settings.parse(arguments: needs + ["\(flag)=\(good)"], environment: [:])
+    let variable = try Settings.parse(arguments: needs, environment: [setting.variable: good])
     #expect(apart != Settings())
     #expect(apart == joined)
     #expect(apart == variable)
@@ -172,6 +186,14 @@ struct SettingsTests {
       let fromEnvironment = try #require(refusal([], [setting.variable: bad]))
       #expect(fromEnvironment == "\(setting.variable) in the environment: \(text)")
     }
+  }
+
+  @Test(arguments: samples.filter { !$0.needs.isEmpty }.map(\.flag))
+  func `a setting that would have no effect without another is refused`(flag: String) throws {
+    let sample = try #require(Self.samples.first { $0.flag == flag })
+    let text = try #require(refusal([flag, sample.good]))
+    let other = try #require(sample.needs.first { $0.hasPrefix("--") })
+    #expect(text.contains(flag) && text.contains(other), "\(text)")
   }
 
   @Test func `the ends of a range are allowed`() throws {
@@ -337,7 +359,7 @@ struct SettingsTests {
     ] {
       #expect(refusal(arguments)?.contains("hunter2") == false)
     }
-    #expect(refusal([], ["REDIS_URL": "rediss://:hunter2@h"])?.contains("hunter2") == false)
+    #expect(refusal([], ["REDIS_URL": "rediss://:hunter2@h?a=b"])?.contains("hunter2") == false)
   }
 
   @Test(arguments: [

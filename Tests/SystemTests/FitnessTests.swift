@@ -189,7 +189,7 @@ extension SystemSuites {
     }
 
     @Test(arguments: [
-      ("rediss://u:hush-word@h:1", "TLS"), ("redis-cluster://u:hush-word@h", "redis://"),
+      ("rediss://u:hush-word@h:1?a=b", "options"), ("redis-cluster://u:hush-word@h", "redis://"),
       ("redis://u:hush-word@h:1?ssl=1", "options"), ("redis://h:1/x", "database"),
       ("redis://hush-word@h:1", "redis://USER:PASSWORD@HOST:PORT"), ("h:6379", "redis://"),
       ("\"redis://u:hush-word@h:1", "quote"), ("redis://u:hush-word%@h:1", "%25"),

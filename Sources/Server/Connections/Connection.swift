@@ -13,9 +13,8 @@ internal import Wire
 final class Connection: FileWatchOwner, Subscriber {
   let id: ConnectionID
   unowned let owner: any ConnectionOwner
-  private let transport: Transport
-  /// Whether the transport has yet to carry bytes.
-  private var isShakingHands = true
+  private var stream: CallerStream
+  private var transport: Transport { stream.transport }
   private var watch: FileWatch?
   private(set) var machine: ConnectionMachine
   var framer: LineFramer
@@ -28,8 +27,6 @@ final class Connection: FileWatchOwner, Subscriber {
   let unreadBytesMax: Int
   /// Whether it has one of the places for lines that are longer than usual.
   private var hasLongLine = false
-  /// The part of the proxy's header that has come; nil without one, and once it is complete.
-  private var proxyHeader: [UInt8]?
   private var output: [UInt8] = []
   private var outputSent = 0
   /// Bytes up to the end of a reply whose delivery to the kernel is awaited; 0 if none is.
@@ -65,11 +62,11 @@ final class Connection: FileWatchOwner, Subscriber {
   private(set) var blockedSinceMs: Int64?
 
   init(
-    _ id: ConnectionID, _ transport: Transport, loop: EventLoop, owner: any ConnectionOwner,
-    limits: Settings
+    _ id: ConnectionID, _ socket: Socket, loop: EventLoop, owner: any ConnectionOwner,
+    limits: Settings, tls: TLSContext? = nil
   ) {
     self.id = id
-    self.transport = transport
+    stream = CallerStream(socket, tls, takesHeader: limits.takesProxyHeader)
     self.owner = owner
     unreadBytesMax = limits.replyBytesMax
     machine = ConnectionMachine(
@@ -82,13 +79,10 @@ final class Connection: FileWatchOwner, Subscriber {
       longLineBytesMax: limits.importLineBytesMax, findsOtherProtocols: true)
     activeAtMs = loop.nowMs
     unknownSinceMs = activeAtMs
-    if limits.takesProxyHeader {
-      proxyHeader = []
-      lineSinceMs = activeAtMs
-    }
-    watch = FileWatch(loop, transport.socket.descriptor, owner: self)
-    isShakingHands = transport.shakeHands() != .done
-    watch?.want(isShakingHands ? transport.wants.or(.read) : .read)
+    // A header, or a handshake, may take as long as a line.
+    if stream.awaitsHeader || stream.isShakingHands { lineSinceMs = activeAtMs }
+    watch = FileWatch(loop, socket.descriptor, owner: self)
+    watch?.want(stream.isShakingHands ? transport.wants.or(.read) : .read)
   }
 
   /// Whether the kernel has input that was not read yet.
@@ -162,7 +156,7 @@ final class Connection: FileWatchOwner, Subscriber {
   }
 
   /// Whether the header of its proxy is still to come.
-  var awaitsProxyHeader: Bool { proxyHeader != nil }
+  var awaitsProxyHeader: Bool { stream.awaitsHeader }
 
   /// An unauthenticated connection may not send long lines.
   func setLineLimits(isKnown: Bool) {
@@ -201,7 +195,7 @@ final class Connection: FileWatchOwner, Subscriber {
   /// Not called for the usual request, which comes whole and whose reply is read: it keeps nothing.
   func account() {
     let now =
-      framer.heldBytes + backlog.bytes.capacity + (proxyHeader?.capacity ?? 0) + output.capacity
+      framer.heldBytes + backlog.bytes.capacity + stream.keptBytes + output.capacity
       + replies.heldBytes
     guard now != keptBytes else { return }
     owner.keeps(more: now - keptBytes)
@@ -213,7 +207,7 @@ final class Connection: FileWatchOwner, Subscriber {
 
 extension Connection {
   func fileReady(_ readiness: Readiness) {
-    if isShakingHands { return shakeHands() }
+    if stream.isShakingHands { return shakeHands() }
     // A readiness that the transport itself has asked for may let reading or writing go on.
     let wants = transport.wants
     if readiness.canWrite || wants.canRead { sendOutput() }
@@ -221,11 +215,14 @@ extension Connection {
   }
 
   private func shakeHands() {
-    switch transport.shakeHands() {
+    switch stream.shakeHands() {
     case .underWay: watchAsNeeded()
-    case .failed: abort(.broken)
+    case .failed(let reason):
+      owner.handshakeFailed(self, reason)
+      abort(.handshake)
+    case .plain: owner.tlsMissing(self)
     case .done:
-      isShakingHands = false
+      lineSinceMs = nil
       sendOutput()
       readOn()
     }
@@ -260,7 +257,7 @@ extension Connection {
         backlog.bytes += bytes
         return account()
       }
-      if proxyHeader == nil { take(bytes) } else { takeHeader(bytes) }
+      if stream.awaitsHeader { takeHeader(bytes) } else { take(bytes) }
     case .wouldBlock: return
     case .ended: inputEnded()
     case .broken: abort(.broken)
@@ -293,19 +290,16 @@ extension Connection {
 
   /// Takes what comes before the first line.
   private func takeHeader(_ chunk: UnsafeBufferPointer<UInt8>) {
-    let bytes = (proxyHeader ?? []) + chunk
-    switch ProxyHeader.read(bytes.span) {
-    case .needMore:
-      proxyHeader = bytes
-      account()
-    case .invalid:
-      proxyHeader = nil
-      owner.proxyHeaderMissing(self)
-    case .header(let source, let length):
-      proxyHeader = nil
+    switch stream.takeHeader(chunk) {
+    case .needMore: account()
+    case .invalid: owner.proxyHeaderMissing(self)
+    case .whole(let source, let rest):
       lineSinceMs = nil
       owner.proxied(self, from: PeerAddress(source))
-      if !machine.isClosed { bytes[length...].withUnsafeBufferPointer { take($0) } }
+      guard !machine.isClosed else { return }
+      guard stream.beginTLS(with: rest) else { return rest.withUnsafeBufferPointer { take($0) } }
+      lineSinceMs = activeAtMs
+      shakeHands()
     }
   }
 
@@ -379,7 +373,7 @@ extension Connection {
 extension Connection {
   /// Writes what is there; called at the end of a turn and when the socket takes more.
   func sendOutput() {
-    guard !isShakingHands else { return }
+    guard !stream.isShakingHands else { return }
     while outputSent < output.count {
       let outcome = output.withUnsafeBytes { bytes in
         transport.write(UnsafeRawBufferPointer(rebasing: bytes[outputSent...]))
@@ -447,7 +441,7 @@ extension Connection {
       transport.wants.or(
         Readiness(
           read: machine.isLingering || (readsInput && !backlog.hasEnd),
-          write: outputSent < output.count && !isShakingHands)))
+          write: outputSent < output.count && !stream.isShakingHands)))
   }
 
   private func perform(_ action: ConnectionMachine.Action) {
@@ -480,7 +474,7 @@ extension Connection {
     framer.discardLine()
     endLongLine()
     backlog.bytes = []
-    proxyHeader = nil
+    stream.forgetHeader()
     replies = ReplyQueue()
     owner.giveBack(&output)
     outputSent = 0

@@ -43,6 +43,10 @@ protocol ConnectionOwner: AnyObject {
   func proxied(_ connection: Connection, from peer: PeerAddress?)
   /// It has not begun with a proxy's header.
   func proxyHeaderMissing(_ connection: Connection)
+  /// It speaks without TLS where that is needed.
+  func tlsMissing(_ connection: Connection)
+  /// Its TLS handshake failed; the connection is closed next.
+  func handshakeFailed(_ connection: Connection, _ reason: String)
   /// There is something to send at the end of the turn.
   func hasOutput(_ connection: Connection)
   /// A parked connection may go on; call its `resume` when all is settled.

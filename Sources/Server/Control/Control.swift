@@ -64,6 +64,7 @@ package final class Control {
   private var isStopping = false
   private var drainDelay: LoopTimer?
   private var logCheck: LoopTimer?
+  var tlsCheck: LoopTimer?
   package var exitStatus: Int32 = 0
   private var redisWasUp = true
   /// Why the control loop has no connection to Redis.
@@ -78,6 +79,7 @@ package final class Control {
     let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     let threads = settings.threads == 0 ? min(cores, 64) : settings.threads
     let principals = try Control.principals(settings)
+    let tls = try Control.tls(settings)
     listeners = try Control.bind(settings.listen, count: threads)
     let budget = try Control.divideDescriptors(&settings, threads: threads, log)
     self.settings = settings
@@ -101,14 +103,18 @@ package final class Control {
     constants.waitingMax = settings.waitingMax
     var setup = RedisSetup(
       endpoint: endpoint, keyspace: Keyspace(namespace: settings.namespace),
-      constants: constants, requestTimeoutMs: settings.requestTimeoutMs)
+      constants: constants, requestTimeoutMs: settings.requestTimeoutMs,
+      tls: TLSClient(settings.redisTLS))
+    setup.passwordFile = settings.redisPasswordFile
+    try Control.checkFiles(of: setup)
     setup.scriptWay = settings.scriptWay
     self.setup = setup
     do throws(SystemError) {
       shared = try SharedState(
         settings, log: log, workerID: Control.makeWorkerID(), threads: threads,
         redisMode: embedded == nil ? "standalone" : "embedded", verbs: VerbTable.all.count,
-        descriptorsMax: budget.callers, principals: principals, redisFigures: setup.figures)
+        descriptorsMax: budget.callers, principals: principals, tls: tls,
+        redisFigures: setup.figures)
       reports = try Mailbox()
       listenPort = try listeners[0].localPort()
     } catch {
@@ -179,6 +185,7 @@ extension Control {
     logCheck = LoopTimer(loop) { [unowned self] in writeRepeats() }
     writeRepeats()
     startChecking()
+    watchTLSFiles()
   }
 
   private func writeRepeats() {

@@ -33,10 +33,11 @@ extension Control {
         + "give --auth FILE, or --insecure if only trusted machines are on that network")
   }
 
-  /// Reads the file of principals again, after SIGHUP.
+  /// Reads the files again, after SIGHUP.
   package func reload() {
+    if settings.takesTLS { reloadTLS(isAsked: true) }
     guard let path = settings.authFile else {
-      log.info("SIGHUP: without --auth there is nothing to reload")
+      if !settings.takesTLS { log.info("SIGHUP: without --auth there is nothing to reload") }
       return
     }
     do throws(PrincipalFileError) {

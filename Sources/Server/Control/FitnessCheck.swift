@@ -32,7 +32,8 @@ final class FitnessCheck {
     self.loop = loop
     self.judged = judged
     options = DoctorOptions(
-      endpoint: setup.endpoint, namespace: setup.keyspace.namespace, isJSON: false, isBrief: true)
+      endpoint: setup.endpoint, namespace: setup.keyspace.namespace, isJSON: false, isBrief: true,
+      tls: setup.tls, passwordFile: setup.passwordFile)
     next = LoopTimer(loop) { [unowned self] in nextFired() }
     loop.atTurnEnd { [weak self] in self?.examination?.flush() }
   }

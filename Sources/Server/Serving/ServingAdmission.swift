@@ -4,6 +4,7 @@ internal import Loop
 internal import Metrics
 internal import Service
 internal import Settings
+internal import Synchronization
 internal import Wire
 
 extension ServingLoop {
@@ -67,12 +68,26 @@ extension ServingLoop {
       RequestError(.badRequest, "this port takes connections with a PROXY protocol header only"))
   }
 
+  /// The caller speaks without TLS.
+  func tlsMissing(_ connection: Connection) {
+    reject(
+      connection, .plain,
+      RequestError(.badRequest, "this port takes TLS connections only; see latchkey call --tls"))
+  }
+
+  /// The caller and the worker have found no way to speak TLS.
+  func handshakeFailed(_ connection: Connection, _ reason: String) {
+    shared.log.repeated(
+      .warn, "a TLS handshake failed", cause: reason,
+      ["error": reason, "from": connection.peer?.description ?? "?"])
+  }
+
   private func insert(_ socket: Socket) -> Connection {
     socket.setNoDelay()
     socket.setKeepAlive()
     return connections.insert { id in
       let connection = Connection(
-        id, Transport(plain: socket), loop: loop, owner: self, limits: settings)
+        id, socket, loop: loop, owner: self, limits: settings, tls: shared.tls.withLock { $0 })
       if principals != nil { connection.setLineLimits(isKnown: false) }
       return connection
     }

@@ -47,12 +47,15 @@ package final class SharedState: Sendable {
   package let principals: Mutex<Principals?>
   /// The live sessions in all, as they were counted last; that is done where --max-live is set.
   private let liveSessions = Atomic(0)
+  /// By which callers speak TLS; nil if they do not.
+  package let tls: Mutex<TLSContext?>
   private let draining = Atomic(false)
   private let reloadFailed = Atomic(false)
 
   package init(
     _ settings: Settings, log: Log, workerID: String, threads: Int, redisMode: String,
     verbs: Int, descriptorsMax: Int = .max, principals: Principals? = nil,
+    tls: TLSContext? = nil,
     redisFigures: ConnectionFigures = ConnectionFigures()
   ) throws(SystemError) {
     self.settings = settings
@@ -62,6 +65,7 @@ package final class SharedState: Sendable {
     self.redisMode = redisMode
     self.redisFigures = redisFigures
     self.principals = Mutex(principals)
+    self.tls = Mutex(tls)
     descriptors = DescriptorPool(most: descriptorsMax)
     counters = (0..<threads).map { _ in Counters(verbs: verbs) }
     deadlineMailbox = try Mailbox()

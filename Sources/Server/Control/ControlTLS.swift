@@ -1,0 +1,61 @@
+// Owns: the control loop's handling of the files of TLS and of Redis' password: at the start, and
+// when they are replaced. Runs on the main thread.
+
+internal import Loop
+internal import RedisConnection
+internal import Service
+internal import Settings
+internal import Synchronization
+
+extension Control {
+  /// How often the files by which callers speak TLS are looked at.
+  private static let tlsCheckMs: Int64 = 5_000
+
+  /// Reads the files by which callers speak TLS; nil if they do not.
+  static func tls(_ settings: Settings) throws(StartError) -> TLSContext? {
+    guard settings.takesTLS else { return nil }
+    do throws(TLSError) { return try TLSContext(.server, settings.tls) } catch {
+      throw StartError(text: "--tls-cert and --tls-key: \(error)")
+    }
+  }
+
+  /// A file that is missing at the start is a mistake; later one, it may be on its way.
+  static func checkFiles(of setup: RedisSetup) throws(StartError) {
+    var setup = setup
+    do throws(FileError) { try setup.readPassword() } catch {
+      throw StartError(text: "--redis-password-file: \(error)")
+    }
+    guard setup.endpoint.usesTLS else { return }
+    do throws(TLSError) { _ = try setup.tls.context() } catch {
+      throw StartError(text: "--redis-ca, --redis-cert and --redis-key: \(error)")
+    }
+  }
+
+  func watchTLSFiles() {
+    guard settings.takesTLS else { return }
+    tlsCheck = LoopTimer(loop) { [unowned self] in
+      tlsCheck?.set(afterMs: Control.tlsCheckMs)
+      reloadTLS(isAsked: false)
+    }
+    tlsCheck?.set(afterMs: Control.tlsCheckMs)
+  }
+
+  /// Reads the files again; connections go on with what they have.
+  ///
+  /// A renewal replaces one file after the other: until both match, those from before stay.
+  func reloadTLS(isAsked: Bool) {
+    do throws(TLSError) {
+      let known = shared.tls.withLock { $0 }
+      guard let made = try known?.renewed(from: settings.tls) else {
+        if isAsked { log.info("the files of TLS are as they were") }
+        return
+      }
+      shared.tls.withLock { $0 = made }
+      log.info("the files of TLS were read again")
+    } catch {
+      log.repeated(
+        .error, "the files of TLS could not be read again; those from before stay",
+        cause: error.description, ["error": error.description])
+    }
+  }
+}
