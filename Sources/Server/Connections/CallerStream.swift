@@ -1,5 +1,5 @@
-// Owns: a caller's bytes before its first line: the header of its proxy, and the TLS handshake. Knows
-// neither lines nor replies. Runs on the loop's thread.
+// Owns: a caller's bytes before its first line: the header of its proxy, and the TLS handshake.
+// Knows neither lines nor replies. Runs on the loop's thread.
 
 internal import Loop
 internal import Wire
@@ -16,7 +16,7 @@ struct CallerStream {
 
   private(set) var transport: Transport
   /// Whether the transport has yet to carry bytes.
-  private(set) var isShakingHands = true
+  private(set) var isShakingHands = false
   /// By which the caller is to speak TLS; nil once it may, or need not.
   private var awaitedTLS: TLSContext?
   /// The part of the proxy's header that has come; nil without one, and once it is complete.
@@ -27,7 +27,6 @@ struct CallerStream {
     awaitedTLS = tls
     header = takesHeader ? [] : nil
     if !takesHeader { _ = beginTLS(with: []) }
-    _ = shakeHands()
   }
 
   /// Whether the header of its proxy is still to come.

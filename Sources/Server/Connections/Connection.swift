@@ -82,7 +82,7 @@ final class Connection: FileWatchOwner, Subscriber {
     // A header, or a handshake, may take as long as a line.
     if stream.awaitsHeader || stream.isShakingHands { lineSinceMs = activeAtMs }
     watch = FileWatch(loop, socket.descriptor, owner: self)
-    watch?.want(stream.isShakingHands ? transport.wants.or(.read) : .read)
+    watch?.want(.read)
   }
 
   /// Whether the kernel has input that was not read yet.
