@@ -124,7 +124,8 @@ extension SystemSuites {
     }
 
     @Test func `no call for the figures is long, with many agents and sessions`() throws {
-      let lab = try Lab()
+      // All of them may take longer than a request usually may.
+      let lab = try Lab(workers: [["--request-timeout", "10s"]])
       defer { lab.stop() }
       let script = """
         for p = 0, 255 do

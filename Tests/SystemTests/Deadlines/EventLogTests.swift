@@ -126,11 +126,13 @@ extension SystemSuites.Deadlines {
       let lab = try Lab.current
       let client = try lab.connect()
       let device = Lab.device("rare")
+      // The log waits for a group, so that nothing is trimmed meanwhile.
+      expect(try client.request("EVENTS * group=\(Lab.device("group"))"), "OK")
       expect(try client.request("LOCK \(device) a"), "OK")
       expect(try client.request("SEIZE \(device) b"), "OK")
       let id = try #require(try client.eventLog(of: [device]).last?.id)
       let fill = """
-        for n = 1, 3500 do
+        for n = 1, 1500 do
           redis.call('XADD', KEYS[1], '*', 't', 'lock.cleared', 'd', 'other', 'b', '"at":1')
         end
         """
@@ -140,7 +142,7 @@ extension SystemSuites.Deadlines {
         try client.request("EVENTS \(device) after=\(id)").raw == #"OK {"events":[]}"#)
       let stats = try lab.redis.command("INFO", "commandstats").string ?? ""
       let calls = stats.firstMatch(of: /cmdstat_xrange:calls=(\d+)/).flatMap { Int($0.1) } ?? 0
-      #expect(calls > 100, "\(calls)")
+      #expect(calls > 40, "\(calls)")
       expect(try client.request("SEIZE \(device) c"), "OK")
       let events = try EventRecord.all(in: client.request("EVENTS \(device)"))
       #expect(events.map(\.type) == ["lock.seized", "lock.seized"])
