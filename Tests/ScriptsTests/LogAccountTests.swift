@@ -143,6 +143,7 @@ struct LogAccountTests {
     #expect(try lost(bench, "r", after: last))
     guard change[0] == "HSET" else { return }
     // What was read before the repair stays in doubt; what comes later does not.
+    try bench.wait(until: try bench.nowMs() + 2)
     try bench.trim()
     #expect(try lost(bench, "r", after: last))
     try bench.wait(until: try bench.nowMs() + 2)

@@ -44,7 +44,7 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
   refusal = (agent ~= '' or not joins) and log_refusal(base, device)
   if refusal then return answer(base, device, taken, ticket, refusal) end
   if joins then
-    local joined = join_turn(t, s, messages, agent, lock_ttl, reserved)
+    local joined = join_turn(t, s, messages, agent, lock_ttl, fleet, reserved)
     return joined and answer(base, device, nil, ticket, joined)
       or wait_for_turn(t, ticket, wait_ms, waited_ms)
   end

@@ -31,14 +31,14 @@ end
 
 -- Says the messages in the chat of the running turn, whose session becomes active if it is not; nil
 -- if that is not where they belong. With an agent the lock is taken or renewed too.
-local function join_turn(t, s, messages, agent, lock_ttl, reserved)
+local function join_turn(t, s, messages, agent, lock_ttl, fleet, reserved)
   if not s or s.id ~= t.session or not chat_of(s, text(t.chat)) then return nil end
   local waiting = joined_seqs(t, 0)
   if t.settle == '' and #waiting + #messages / 2 > JOINED_MAX then
     return 'ERR quota quota exceeded: ' .. #waiting .. ' of ' .. JOINED_MAX
       .. ' messages that wait for the running turn'
   end
-  local refusal = not_to_live(s, reserved) or full_for(s, t.chat, #messages / 2)
+  local refusal = full_for(s, t.chat, #messages / 2) or not_to_live(s, reserved, fleet)
   if refusal then return refusal end
   recover(s)
   local seq, rest = say(s, t.chat, messages)
