@@ -50,8 +50,13 @@ struct WatchedSources {
   var isEmpty: Bool { entries.isEmpty }
   var sources: [ChangeSource] { Array(entries.keys) }
 
-  /// The loops that are sent a source's changes.
-  func loops(of source: ChangeSource) -> Set<Int> { entries[source]?.loops ?? [] }
+  /// The loops that are sent a source's changes: none after a gap, until they learn of it.
+  ///
+  /// What comes meanwhile is a part of the gap.
+  func loops(of source: ChangeSource) -> Set<Int> {
+    guard let entry = entries[source], !entry.hasGap else { return [] }
+    return entry.loops
+  }
 
   // MARK: Events
 

@@ -64,7 +64,10 @@ struct WatchedSourcesTests {
     #expect(sources.registered(a, isNew: false, nowMs: 6) == [], "of before the loss")
     #expect(sources.wanted(a, loop: 2, number: 3) == [])
     #expect(sources.subscribed(a) == [.register([a])])
+    // No change comes before the loss.
+    #expect(sources.loops(of: a) == [])
     let actions = sources.registered(a, isNew: false, nowMs: 7)
+    #expect(sources.loops(of: a) == [0, 1, 2])
     let losses = (0..<3).map { WatchedSources.Action.lost(a, loop: $0) }
     #expect(actions.count == 4)
     for loss in losses { #expect(actions.filter { $0 == loss }.count == 1) }

@@ -107,7 +107,7 @@ extension SystemSuites {
         return wanted.filter { !page.contains($0) }
       }
       for worker in [lab.worker, second] {
-        try eventually("the fleet's figures", within: .seconds(15)) { try missing(worker).isEmpty }
+        try eventually("the fleet's figures", within: .seconds(60)) { try missing(worker).isEmpty }
       }
       let started =
         try PrometheusPage(second.get("/metrics").body).families
@@ -118,7 +118,7 @@ extension SystemSuites {
       _ = try lab.worker.terminate()
       let left = try LineClient(port: port)
       expect(try left.request("CLEAR d0"), "OK")
-      try eventually("a figure of the worker that is left", within: .seconds(15)) {
+      try eventually("a figure of the worker that is left", within: .seconds(60)) {
         try second.get("/metrics").body.contains("latchkey_lock_endings_total{how=\"cleared\"} 1\n")
       }
     }
