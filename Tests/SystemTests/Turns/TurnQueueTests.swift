@@ -279,7 +279,7 @@ extension SystemSuites {
         try waiter(lab, $0 % 2, device, " {\"t\":\"\($0)\"}", waiting: $0 + 1)
       }
       let refused = try lab.connect(1)
-      try refused.sendLine("TURN \(device) wait=300ms {\"t\":\"refused\"}")
+      try refused.sendLine("TURN \(device) wait=1s {\"t\":\"refused\"}")
       try awaitWaiting(13, device, lab)
       lab.redis.kill()
       expect(try refused.reply(), "ERR", "unavailable")
