@@ -18,25 +18,12 @@ count_messages() {
 # Medians of each side's rounds, beside the first side's.
 turns_table() {
   local -a files=("${@/#/$folder/}")
-  awk -v rounds="$rounds" '
-    function sorted(values, n,   i, j, t) {
-      for (i = 2; i <= n; i++)
-        for (j = i; j > 1 && values[j] < values[j - 1]; j--) {
-          t = values[j]; values[j] = values[j - 1]; values[j - 1] = t
-        }
-    }
-    function pick(side, column,   i) {
-      for (i = 1; i <= rounds; i++) v[i] = data[side, i, column]
-      sorted(v, rounds)
-      return v[int((rounds + 1) / 2)]
-    }
+  awk -v rounds="$rounds" "$table_of_rounds"'
     function pairs(side, column,   i) {
       for (i = 1; i <= rounds; i++) r[i] = data[side, i, column] / data[1, i, column]
       sorted(r, rounds)
       return sprintf("%.3f (%.3f-%.3f)", r[int((rounds + 1) / 2)], r[1], r[rounds])
     }
-    FNR == 1 { side++; name[side] = FILENAME; sub(/.*\//, "", name[side]) }
-    { for (c = 1; c <= NF; c++) data[side, FNR, c] = $c }
     END {
       print "| side | messages/s | Redis us | ratio of pairs | worker us | callers us | p50 us |" \
         " ratio of pairs | p99 us |"

@@ -29,20 +29,7 @@ verbs_table() {
   local name
   local -a files=()
   for name in "$@"; do files+=("$folder/$name.verbs"); done
-  awk -v rounds="$rounds" '
-    function sorted(values, n,   i, j, t) {
-      for (i = 2; i <= n; i++)
-        for (j = i; j > 1 && values[j] < values[j - 1]; j--) {
-          t = values[j]; values[j] = values[j - 1]; values[j - 1] = t
-        }
-    }
-    function pick(side, column,   i) {
-      for (i = 1; i <= rounds; i++) v[i] = data[side, i, column]
-      sorted(v, rounds)
-      return v[int((rounds + 1) / 2)]
-    }
-    FNR == 1 { side++; name[side] = FILENAME; sub(/.*\//, "", name[side]) }
-    { for (c = 1; c <= NF; c++) data[side, FNR, c] = $c }
+  awk -v rounds="$rounds" "$table_of_rounds"'
     END {
       print "| verb | requests/s | ratio | of pairs | Redis | ratio | worker | p50 us | p99 us |"
       print "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"

@@ -1,4 +1,4 @@
-// Owns: the flags by which `call` and `watch` speak TLS. Main thread.
+// Owns: the flags by which all commands that ask a worker, but `load`, speak TLS. Main thread.
 
 import LatchkeyClient
 

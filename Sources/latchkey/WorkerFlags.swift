@@ -5,12 +5,14 @@ import LatchkeyClient
 
 /// Where a worker is, and who asks.
 struct WorkerFlags {
-  static let valued = ["--to", "--timeout", "--secret-file"]
+  static let valued = ["--to", "--timeout", "--secret-file"] + CallerTLS.valued
+  static let switches = CallerTLS.switches
   static let usage = """
       --to HOST:PORT   the worker (127.0.0.1:5282, or LATCHKEY_TO)
       --timeout D      how long to wait for the connection, and for each reply (10s, or
                        LATCHKEY_TIMEOUT)
     \(CallerSecret.usage)
+    \(CallerTLS.usage)
     """
 
   let command: String
@@ -19,6 +21,7 @@ struct WorkerFlags {
   private let host: String
   private let port: UInt16
   private let secret: String?
+  private let tls: LatchkeyTLS?
 
   /// Ends the program with status 2 if a flag is wrong.
   init(_ flags: CommandFlags, command: String) {
@@ -27,6 +30,7 @@ struct WorkerFlags {
     (host, port) = Console.hostAndPort(place, command: command)
     timeoutMs = WorkerFlags.durationMs("--timeout", flags["--timeout"] ?? "10s", command)
     secret = CallerSecret.read(flags["--secret-file"], command: command)
+    tls = CallerTLS.read(flags, command: command)
   }
 
   /// The milliseconds of a flag from 10 ms to an hour.
@@ -38,7 +42,8 @@ struct WorkerFlags {
   }
 
   func connect() throws(LatchkeyError) -> LatchkeyConnection {
-    let connection = try LatchkeyConnection(host: host, port: port, timeoutMs: timeoutMs)
+    let connection = try LatchkeyConnection(
+      host: host, port: port, timeoutMs: timeoutMs, tls: tls)
     try CallerSecret.present(secret, on: connection, timeoutMs: timeoutMs)
     return connection
   }

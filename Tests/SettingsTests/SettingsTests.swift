@@ -159,6 +159,20 @@ struct SettingsTests {
     #expect(Settings.table.first { $0.flag == "--lock-ttl" }?.variable == "LATCHKEY_LOCK_TTL")
   }
 
+  @Test func `the variables of the other commands are known`() throws {
+    let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appending(path: "Sources/latchkey")
+    let files = try #require(FileManager.default.enumerator(atPath: folder.path))
+    var named: Set<String> = []
+    for case let file as String in files where file.hasSuffix(".swift") {
+      let text = try String(contentsOf: folder.appending(path: file), encoding: .utf8)
+      named.formUnion(text.matches(of: /LATCHKEY_[A-Z_]*[A-Z]/).map { String($0.output) })
+    }
+    #expect(named.count > 10)
+    let known = Settings.variablesOfOthers.union(Settings.table.map(\.variable))
+    #expect(named.subtracting(known) == [])
+  }
+
   // MARK: Values
 
   @Test(arguments: samples.map(\.flag))

@@ -65,6 +65,13 @@ extension SystemSuites {
       let granted = try call(worker, trust + ["LOCK", "dev", "a"])
       #expect(granted.status == 0 && granted.output.hasPrefix("OK {\"agent\":\"a\""), "\(granted)")
 
+      for command in ["stats", "locks", "sessions"] {
+        let to = ["--to", "localhost:\(worker.listenPort)"]
+        let run = try ProgramRun([command] + to + trust)
+        #expect(run.status == 0 && !run.output.isEmpty, "\(command): \(run)")
+        #expect(try ProgramRun([command] + to + ["--tls"]).status == 3)
+      }
+
       // The system's authorities do not know this one.
       let strange = try call(worker, ["--tls", "HOLDER", "dev"])
       #expect(strange.status == 3 && strange.errors.contains("does not verify"), "\(strange)")

@@ -35,7 +35,8 @@ enum BackupCommand {
   static func run(_ arguments: [String]) -> Int32 {
     let table = CommandFlags.Table(
       command: "backup", usage: usage,
-      valued: WorkerFlags.valued + ["--patience", "--skip"], switches: ["--resume", "--replace"])
+      valued: WorkerFlags.valued + ["--patience", "--skip"],
+      switches: ["--resume", "--replace"] + WorkerFlags.switches)
     let environment = Console.environment()
     guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
     guard flags.words.count >= 2, let path = flags.words.dropFirst().first else {

@@ -22,7 +22,8 @@ struct ListCommand: Sendable {
 
   func run(_ arguments: [String]) -> Int32 {
     let table = CommandFlags.Table(
-      command: name, usage: usage, valued: WorkerFlags.valued, switches: ["--json"])
+      command: name, usage: usage, valued: WorkerFlags.valued,
+      switches: ["--json"] + WorkerFlags.switches)
     let environment = Console.environment()
     guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
     let isOption: (String, String) -> Bool = { $0.lowercased().hasPrefix($1 + "=") }

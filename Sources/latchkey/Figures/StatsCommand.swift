@@ -19,7 +19,8 @@ enum StatsCommand {
 
   static func run(_ arguments: [String]) -> Int32 {
     let table = CommandFlags.Table(
-      command: "stats", usage: usage, valued: WorkerFlags.valued, switches: ["--json"])
+      command: "stats", usage: usage, valued: WorkerFlags.valued,
+      switches: ["--json"] + WorkerFlags.switches)
     let environment = Console.environment()
     guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
     guard flags.words.isEmpty else {

@@ -23,7 +23,7 @@ enum TopCommand {
   static func run(_ arguments: [String]) -> Int32 {
     let table = CommandFlags.Table(
       command: "top", usage: usage, valued: WorkerFlags.valued + ["--every"],
-      switches: ["--once"])
+      switches: ["--once"] + WorkerFlags.switches)
     let environment = Console.environment()
     guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
     guard flags.words.isEmpty else {
