@@ -28,7 +28,7 @@ struct ScriptCallTests {
       LockCall(agent: "a", lease: lease),
       AwaitLockCall(
         device: "d", agent: "a", ttl: LockLength(ms: 60_000), isAsked: true, isFresh: true,
-        ticket: "w 0.1 - a -", waitMs: 1, req: "r"),
+        ticket: "w 0.1 - a -", waitMs: 1, place: "1", req: "r"),
       LeaveLockCall(device: "d", ticket: "w 0.1 - a -", isGone: true),
       RenewCall(claimant: LockClaimant(token: 7, agent: "a"), lease: lease),
       UnlockCall(device: "d", agent: "a", token: 7, req: "r"),
@@ -47,7 +47,7 @@ struct ScriptCallTests {
       TurnCall(
         device: "d", policy: "join", agent: "a", lockTtl: LockLength(ms: 60_000), ttlMs: 60_000,
         last: 20, messages: "0 2 {}", ignored: "[]", ticket: "w 0.1 -", waitMs: 1,
-        waitedMs: 1, settleMs: 1, new: new, reserved: " user/u ", token: 7, req: "r"),
+        waitedMs: 1, place: "1", settleMs: 1, new: new, reserved: " user/u ", token: 7, req: "r"),
       SettleTurnCall(device: "d", begun: "s 1 20 7 ,", isOver: true, waitedMs: 1, keptAs: "r"),
       DoneCall(
         device: "d", turn: 7, seen: 1, isLast: true, messages: "0 2 {}", members: "",

@@ -13,7 +13,7 @@ extension ReturnWordTests {
   ) -> [String] {
     [
       "d", policy, agent, "1d", "60000", "20", "0 7 {\"a\":1}", "", ticket, "9000",
-      waited, settle, "S", "\"S\"", clocks, "no",
+      waited, "", settle, "S", "\"S\"", clocks, "no",
       members, links, "", "", "", token, req,
     ]
   }

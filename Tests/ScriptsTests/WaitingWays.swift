@@ -13,7 +13,7 @@ extension ReturnWordTests {
   private static func lock(
     _ agent: String, fresh: String = "", ticket: String = ""
   ) -> [String] {
-    ["d", agent, hour, "", fresh, ticket, "9000", "0", ""]
+    ["d", agent, hour, "", fresh, ticket, "9000", "0", "", ""]
   }
 
   private static let (ofB, ofC) = ("w 0.1 - b -", "w 0.2 - c fresh")

@@ -1,10 +1,10 @@
 -- LOCK with wait= or fresh=: acquires a free device's lock, or one that was granted to the request;
 -- starts the TTL of its own agent's again unless it has to be fresh; else it waits if it has a
--- ticket. `waited_ms` is 0 when it asks for the first time.
+-- ticket. `waited_ms` is 0 when it asks for the first time, and `place` what WAIT has named then.
 -- USES: batch, requests, lock_deadlines, lock_ends, lock_begin, lock_holders, lock_grants,
 --   lock_sharing, locks, log_quota, queue, queue_entry
 -- KEYS: the base key of each request's partition
--- ARGV: device, agent, ttl, is_asked?, is_fresh?, ticket?, wait_ms, waited_ms, req?
+-- ARGV: device, agent, ttl, is_asked?, is_fresh?, ticket?, wait_ms, waited_ms, place?, req?
 -- RETURNS: OK, HELD, ERR, WAIT
 
 -- The lock was granted to the ticket; another caller of its agent may have begun it.
@@ -25,7 +25,8 @@ local function take(base, device, agent, record, is_grant, acquired, ttl, is_ask
   return granted(agent, cut(record, 15, 30), ttl, acquired, 'false}')
 end
 
-return each(function(base, device, agent, ttl, is_asked, is_fresh, ticket, wait_ms, waited_ms)
+return each(function(base, device, agent, ttl, is_asked, is_fresh, ticket, wait_ms, waited_ms,
+    place)
   local record, holder, current, acquired, ends_at, is_grant = live(base, device)
   -- Callers wait for a lock that is free only if its record was removed by other means.
   if not record and ticket ~= '' and lock_grants.next(base, device) then
@@ -46,6 +47,6 @@ return each(function(base, device, agent, ttl, is_asked, is_fresh, ticket, wait_
   end
   if ticket == '' then return held_by(holder, ends_at) end
   local granted_to = is_grant and lock_grants.ticket_of(base, device, record) or ''
-  return enter_queue(base, 'l', device, ticket, wait_ms, waited_ms, granted_to)
+  return enter_queue(base, 'l', device, ticket, wait_ms, waited_ms, place, granted_to)
     or held_by(holder, ends_at)
 end)

@@ -5,8 +5,8 @@
 --   turn_policies, turn_settling, turn_begin, turn_shown
 -- KEYS: the base key of each request's partition
 -- ARGV: device, policy, agent?, lock_ttl, ttl_ms, last, messages? (each after whose it is),
---   ignored? (JSON), ticket?, wait_ms, waited_ms, settle_ms, session, thread (JSON), clocks,
---   is_fenced?, members, links?, session_policy?, fleet?, reserved?, token?, req?
+--   ignored? (JSON), ticket?, wait_ms, waited_ms, place?, settle_ms, session, thread (JSON),
+--   clocks, is_fenced?, members, links?, session_policy?, fleet?, reserved?, token?, req?
 -- RETURNS: OK, HELD, BUSY, NONE, STALE, ERR, MORE, WAIT, SETTLE
 
 -- Answers a request that begins no turn and waits no more: a turn that was granted to it goes to
@@ -23,7 +23,7 @@ local function answer(base, device, taken, ticket, reply)
 end
 
 return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messages, ignored, ticket,
-    wait_ms, waited_ms, settle_ms, session, thread, clocks, is_fenced, members, links,
+    wait_ms, waited_ms, place, settle_ms, session, thread, clocks, is_fenced, members, links,
     session_policy, fleet, reserved, token)
   messages = parts(messages)
   -- Callers wait where no turn runs only if its record was removed by other means.
@@ -32,7 +32,7 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
   local refusal = lock_refusal(base, device, agent, token)
   if refusal then return answer(base, device, taken, ticket, refusal) end
   if t and (policy == 'reject' or policy == 'enqueue') then
-    return wait_for_turn(t, ticket, wait_ms, waited_ms)
+    return wait_for_turn(t, ticket, wait_ms, waited_ms, place)
   end
   -- A new one's own id is no thread to look for.
   local wanted = thread ~= '"' .. session .. '"' and thread or ''
@@ -46,7 +46,7 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
   if joins then
     local joined = join_turn(t, s, messages, agent, lock_ttl, fleet, reserved)
     return joined and answer(base, device, nil, ticket, joined)
-      or wait_for_turn(t, ticket, wait_ms, waited_ms)
+      or wait_for_turn(t, ticket, wait_ms, waited_ms, place)
   end
   if s then
     refusal = #messages > 0 and s.chat > 0 and full_for(s, s.chat, #messages / 2)

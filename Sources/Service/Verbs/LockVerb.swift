@@ -41,9 +41,10 @@ enum LockVerb {
         connection: call.caller.id, kind: .lock, device: device,
         rest: "\(lock.req.ticketRequest) \(call.text(1)) \(isFresh ? "fresh" : "-")",
         waitMs: waitMs,
-        ask: { ticket, waitedMs, done in
+        ask: { ticket, waitedMs, place, done in
           var lock = lock
           (lock.ticket, lock.waitMs, lock.waitedMs) = (ArgumentText(ticket), waitMs, waitedMs)
+          lock.place = ArgumentText(place)
           request.store.call(ScriptQuery(lock, at: partition)) { outcome in
             request.context.note(partition, dueInMs: ttlMs)
             done(outcome)
@@ -77,6 +78,8 @@ struct AwaitLockCall: ScriptCall {
   var waitMs: Int64 = 0
   /// How long it has waited so far.
   var waitedMs: Int64 = 0
+  /// Its place in the queue, as Redis has named it; nil before that.
+  var place: ArgumentText?
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
@@ -88,6 +91,7 @@ struct AwaitLockCall: ScriptCall {
     words.word(ticket)
     words.word(waitMs)
     words.word(waitedMs)
+    words.word(place)
     words.word(req)
   }
 }

@@ -50,9 +50,10 @@ enum TurnVerb {
     WaitingRequest(
       connection: connection, kind: .turn, device: device, rest: turn.req.ticketRequest,
       waitMs: waitMs,
-      ask: { ticket, waitedMs, done in
+      ask: { ticket, waitedMs, place, done in
         var ask = turn
         (ask.ticket, ask.waitMs, ask.waitedMs) = (ArgumentText(ticket), waitMs, waitedMs)
+        ask.place = ArgumentText(place)
         LinkedChange(
           request.afterWait(), ask, device, dueInMs: 0, isSearch: true, end: done)
       },
@@ -109,6 +110,8 @@ struct TurnCall: LinkingCall {
   var waitMs: Int64 = 0
   /// How long it has waited so far.
   var waitedMs: Int64 = 0
+  /// Its place in the queue, as Redis has named it; nil before that.
+  var place: ArgumentText?
   /// For how long nothing is joined before its reply.
   let settleMs: Int64
   let new: NewSession
@@ -128,6 +131,7 @@ struct TurnCall: LinkingCall {
     words.word(ticket)
     words.word(waitMs)
     words.word(waitedMs)
+    words.word(place)
     words.word(settleMs)
     new.write(to: &words)
     words.word(reserved)

@@ -19,8 +19,12 @@ struct WaitingRequest {
   let rest: String
   let waitMs: Int64
   /// Asks Redis, which puts the ticket into the queue if it is to wait; `waitedMs` is 0 when it is
-  /// asked for the first time, and never again.
-  let ask: (_ ticket: String, _ waitedMs: Int64, _ done: @escaping (ScriptOutcome) -> Void) -> Void
+  /// asked for the first time, and never again; `place` is what Redis has named then, or empty.
+  let ask:
+    (
+      _ ticket: String, _ waitedMs: Int64, _ place: String,
+      _ done: @escaping (ScriptOutcome) -> Void
+    ) -> Void
   /// Asks Redis for the reply of a turn that settles, by what `SETTLE` said; with `isOver` without
   /// waiting for more.
   var finish:
@@ -59,6 +63,9 @@ package final class WaitQueue {
     let beganAtMs: Int64
     var wait = QueuedWait()
     var hasAsked = false
+    /// Its place in Redis' queue, as Redis has named it; it is put there again if that has lost the
+    /// queue, whichever worker is back first.
+    var place = ""
     /// Of a turn that settles: what its reply names, and the moment at which it may be quiet.
     var begun = ""
     var quietAtMs: Int64?
@@ -275,11 +282,12 @@ package final class WaitQueue {
     guard let entry = entries[number] else { return }
     entries[number]?.hasAsked = true
     let waitedMs = entry.hasAsked ? max(1, loop.nowMs - entry.beganAtMs) : 0
-    entry.request.ask(entry.ticket, waitedMs) { [unowned self] outcome in
+    entry.request.ask(entry.ticket, waitedMs, entry.place) { [unowned self] outcome in
       guard case .line(let line, _) = outcome else {
         return askFailed(number, entry, outcome)
       }
-      guard !line.elementsEqual("WAIT".utf8) else {
+      guard !line.starts(with: "WAIT ".utf8) else {
+        entries[number]?.place = String(decoding: line.dropFirst("WAIT ".count), as: UTF8.self)
         return settle(number, outcome) { $0.answered(.queued) }
       }
       received(number, line)

@@ -16,9 +16,9 @@ end
 
 -- The reply to a request that cannot begin now: it waits if it has a ticket and time. The ticket of
 -- one that only settles says whose turn that is.
-local function wait_for_turn(t, ticket, wait_ms, waited_ms)
+local function wait_for_turn(t, ticket, wait_ms, waited_ms, place)
   return ticket ~= '' and wait_ms ~= '0'
-      and enter_queue(t.base, 't', t.device, ticket, wait_ms, waited_ms, t.ticket)
+      and enter_queue(t.base, 't', t.device, ticket, wait_ms, waited_ms, place, t.ticket)
     or busy(t, queue.length(t.base, 't', t.device))
 end
 
