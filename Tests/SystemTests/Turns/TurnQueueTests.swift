@@ -20,8 +20,10 @@ extension SystemSuites {
     }
 
     /// Waits until so many callers wait for the device.
-    private func awaitWaiting(_ count: Int, _ device: String, _ lab: Lab) throws {
-      let other = try lab.connect()
+    private func awaitWaiting(
+      _ count: Int, _ device: String, _ lab: Lab, of worker: Int = 0
+    ) throws {
+      let other = try lab.connect(worker)
       try eventually("\(count) callers wait") {
         let busy = try other.request("TURN \(device) policy=reject")
         return try busy.word == "BUSY" && busy.int("ahead") == count
@@ -280,7 +282,8 @@ extension SystemSuites {
       }
       let refused = try lab.connect(1)
       try refused.sendLine("TURN \(device) wait=1s {\"t\":\"refused\"}")
-      try awaitWaiting(13, device, lab)
+      // Asked through its own worker, so Redis' reply to it has come too.
+      try awaitWaiting(13, device, lab, of: 1)
       lab.redis.kill()
       expect(try refused.reply(), "ERR", "unavailable")
       let began = ContinuousClock.now
