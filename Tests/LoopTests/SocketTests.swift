@@ -83,7 +83,9 @@ struct SocketTests {
     caller.setUserTimeout(ms: 5_000)
     caller.resetOnClose()
     if !isReset { caller.resetOnClose(false) }
-    // More than fits into the peer's buffer waits in this side's.
+    // More than fits into the peer's buffer waits in this side's, which is larger.
+    setBuffer(of: taken, SO_RCVBUF, bytes: 32_768)
+    setBuffer(of: caller, SO_SNDBUF, bytes: 200_000)
     let chunk = String(repeating: "x", count: 1 << 16)
     var sent = 0
     while case .moved(let count) = caller.write(chunk) { sent += count }
@@ -101,6 +103,11 @@ struct SocketTests {
     }
     #expect(last == (isReset ? .broken(ECONNRESET) : .ended))
     #expect(isReset ? received < sent : received == sent, "\(received) of \(sent)")
+  }
+
+  private func setBuffer(of socket: Loop.Socket, _ which: Int32, bytes: Int32) {
+    var bytes = bytes
+    #expect(setsockopt(socket.descriptor, SOL_SOCKET, which, &bytes, 4) == 0)
   }
 
   @Test func `a read from a descriptor that is none is broken`() {
