@@ -26,22 +26,15 @@ extension Store {
   package func call(
     _ query: ScriptQuery, timeoutMs: Int64? = nil, _ done: @escaping (ScriptOutcome) -> Void
   ) {
-    guard let redis, redis.isReady else {
-      done(.failed(RequestError(.unavailable, reason)))
-      return
-    }
     sendWaiting()
-    redis.call(
-      query.script, timeoutMs: timeoutMs ?? requestTimeoutMs, keys: keys(of: query),
-      arguments: query.arguments
-    ) { [unowned self] result in
+    ask(query, timeoutMs: timeoutMs ?? requestTimeoutMs) { [unowned self] result in
       switch result {
       case .success(let reply) where reply.kind == .text:
         done(outcome(of: query.script, text: reply.bytes))
       case .success(let reply) where reply.count == 1:
         withOutcome(of: query.script, reply[0], done)
       case .success(let reply): done(.failed(refusal(of: query.script, reply.text)))
-      case .failure(let failure): done(.failed(error(for: failure, query.script)))
+      case .failure(let error): done(.failed(error))
       }
     }
   }
@@ -50,14 +43,23 @@ extension Store {
   package func call(
     raw query: ScriptQuery, _ done: @escaping (Result<RedisReply, RequestError>) -> Void
   ) {
-    guard let redis, redis.isReady else {
-      done(.failure(RequestError(.unavailable, reason)))
-      return
-    }
-    redis.call(
-      query.script, timeoutMs: requestTimeoutMs, keys: keys(of: query), arguments: query.arguments
-    ) { [unowned self] result in
-      done(result.mapError { error(for: $0, query.script) })
+    ask(query, timeoutMs: requestTimeoutMs, done)
+  }
+
+  /// Calls a script at the node that has its partitions.
+  private func ask(
+    _ query: ScriptQuery, timeoutMs: Int64,
+    _ done: @escaping (Result<RedisReply, RequestError>) -> Void
+  ) {
+    let node = node(of: query.partitions[0])
+    do throws(RequestError) {
+      try node.connection().call(
+        query.script, timeoutMs: timeoutMs, keys: keys(of: query), arguments: query.arguments
+      ) { [unowned self] result in
+        reading(from: node) { done(result.mapError { error(for: $0, query.script) }) }
+      }
+    } catch {
+      done(.failure(error))
     }
   }
 
@@ -74,18 +76,12 @@ extension Store {
     _ query: ScriptQuery, timeoutMs: Int64,
     _ done: @escaping (Result<[[UInt8]], RequestError>) -> Void
   ) {
-    guard let redis, redis.isReady else {
-      done(.failure(RequestError(.unavailable, reason)))
-      return
-    }
-    redis.call(
-      query.script, timeoutMs: timeoutMs, keys: keys(of: query), arguments: query.arguments
-    ) { [unowned self] result in
+    ask(query, timeoutMs: timeoutMs) { [unowned self] result in
       switch result {
       case .success(let reply) where reply.kind == .array && reply.count == query.partitions.count:
         done(.success(reply.elements.map { element in withLine(of: element) { Array($0) } }))
       case .success(let reply): done(.failure(refusal(of: query.script, reply.text)))
-      case .failure(let failure): done(.failure(error(for: failure, query.script)))
+      case .failure(let error): done(.failure(error))
       }
     }
   }
@@ -169,7 +165,7 @@ extension Store {
 
   /// A script failed on its way: a bug.
   package func scriptFailed(_ script: Script, _ message: String) -> RequestError {
-    let located = redis?.located(message, in: script) ?? message
+    let located = located(message, in: script)
     log.repeated(
       .error, "a script failed", cause: script.name,
       ["script": script.name, "error": String(located.prefix(200))])
@@ -196,7 +192,7 @@ extension Store {
       return RequestError(.unavailable, "\(reason); nothing was done")
     // Redis 6.2 says so within the reply of a script.
     case .wrongServer(let reason):
-      redis?.leave(reason: reason)
+      leave(reason: reason)
       return RequestError(.unavailable, "\(reason); nothing was done")
     case .corrupt(let what) where script.isOfSession:
       noteCorrupt(1, what)
