@@ -24,10 +24,31 @@ from latchkey.results import Event
 from latchkey.running import RunningTurn
 from latchkey.testing import Worker
 
+_FRAMEWORKS = {
+    "adk": "google.adk",
+    "botframework": "botbuilder.core",
+    "claude": "claude_agent_sdk",
+    "langchain": "langchain_tests",
+    "langgraph": "langgraph",
+    "llamaindex": "llama_index",
+    "openai_agents": "agents",
+    "pydantic_ai": "pydantic_ai",
+    "strands": "strands",
+}
+"""The module of each framework, by the name of its tests."""
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 # The adapters' tests run where their framework is installed: `scripts/test --all` has one for each.
-collect_ignore_glob = (
-    [] if importlib.util.find_spec("agents") else ["adapters/test_openai_agents.py"]
-)
+collect_ignore_glob = [
+    f"adapters/test_{name}*.py" for name, module in _FRAMEWORKS.items() if not _is_installed(module)
+]
 
 TRANSCRIPTS = Path(__file__).resolve().parents[2] / "transcripts"
 

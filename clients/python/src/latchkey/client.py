@@ -121,12 +121,28 @@ class Client(Verbs, Blocking):
         `idle`: a connection that was idle for longer is not used again; less than the workers'
         `--idle-timeout`, and than what a network between forgets.
         Raises ValueError if `to` is malformed."""
-        self.options = endpoints.resolve(
-            to, secret, names.seconds(timeout), names.seconds(reply_timeout), names.seconds(idle)
+        self._begin(
+            endpoints.resolve(
+                to,
+                secret,
+                names.seconds(timeout),
+                names.seconds(reply_timeout),
+                names.seconds(idle),
+            )
         )
+
+    def _begin(self, options: endpoints.Options) -> None:
+        self.options = options
         self.stopped = threading.Event()
         self._own: Channel | None = None
-        self._threads = _Threads(self.options)
+        self._threads = _Threads(options)
+
+    @classmethod
+    def configured(cls, options: endpoints.Options) -> Client:
+        """A client with the options of another, of either kind; its connections are its own."""
+        made = cls.__new__(cls)
+        made._begin(options)
+        return made
 
     session = RecoveredSession(verbs.recover)
     turn = BegunTurn(verbs.turn)

@@ -113,11 +113,27 @@ class AsyncClient(Verbs, Awaiting):
         idle: Duration = 60,
     ) -> None:
         """As `latchkey.Client`; a `secret` that is a function may be a coroutine function."""
-        self.options = endpoints.resolve(
-            to, secret, names.seconds(timeout), names.seconds(reply_timeout), names.seconds(idle)
+        self._begin(
+            endpoints.resolve(
+                to,
+                secret,
+                names.seconds(timeout),
+                names.seconds(reply_timeout),
+                names.seconds(idle),
+            )
         )
-        self._loops = _Loops(self.options)
+
+    def _begin(self, options: endpoints.Options) -> None:
+        self.options = options
+        self._loops = _Loops(options)
         self._own: Channel | None = None
+
+    @classmethod
+    def configured(cls, options: endpoints.Options) -> AsyncClient:
+        """A client with the options of another, of either kind; its connections are its own."""
+        made = cls.__new__(cls)
+        made._begin(options)
+        return made
 
     session = RecoveredSession(verbs.recover)
     turn = BegunTurn(verbs.turn)

@@ -1,0 +1,372 @@
+"""What the adapters of agent frameworks share.
+
+An operation of an adapter is a generator: it yields requests and is sent their results, so that one
+description of it serves a framework's blocking methods and its coroutines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import zlib
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import quote
+
+from . import verbs
+from .client import Client
+from .errors import Conflict, IllegalState, LatchkeyError, NotFound
+from .names import Address, dump
+from .request import Request
+from .turn import Turn
+
+if TYPE_CHECKING:
+    from .aio import AsyncClient, AsyncTurn
+
+T = TypeVar("T")
+
+Asked = Request[Any] | list[Request[Any]]
+"""One request; or several that do not depend on each other, whose results are a list."""
+
+Steps = Generator[Asked, Any, T]
+"""An operation, and the type of its result."""
+
+_NONE: Mapping[str, int] = MappingProxyType({})
+
+_running: ContextVar[Mapping[str, int]] = ContextVar("latchkey_turns", default=_NONE)
+"""The turns of the running task or thread, by device, and those of the ones that started it."""
+
+
+class Adapter:
+    """The clients of an adapter, and the sessions that it makes.
+
+    Of the two clients one may be missing: it is then made, with the other's options, when it is
+    first needed. Without both they are configured by LATCHKEY_TO and LATCHKEY_SECRET.
+    """
+
+    def __init__(
+        self,
+        client: Client | None = None,
+        async_client: AsyncClient | None = None,
+        **opening: Any,
+    ) -> None:
+        """Given clients are shared and stay open. `opening`: parameters of `Client.open` for new
+        sessions, such as `user` and `policy`; the clocks `idle`, `abandon` and `life` are off
+        unless they are given."""
+        self._given = client, async_client
+        self._client = client
+        self._async_client = async_client
+        self._opening: dict[str, Any] = {"idle": 0, "abandon": 0, "life": 0, **opening}
+
+    # --- turns
+
+    def device(self, of: Any) -> str:
+        """The device of a conversation, as the adapter's methods name it."""
+        return str(of)
+
+    @contextmanager
+    def turn(self, of: Any, /, **options: Any) -> Iterator[Turn]:
+        """A turn of a conversation: inside the block adapters change it only while it runs.
+
+        `options` are those of `Client.turn`, such as `wait`. A change raises Stale once the turn is
+        lost. Raises Busy if another one is running, after `wait`."""
+        device = self.device(of)
+        with (
+            self.blocking().turn(device, **self._turn_options(options)) as turn,
+            _under(device, turn.number),
+        ):
+            yield turn
+
+    @asynccontextmanager
+    async def aturn(self, of: Any, /, **options: Any) -> AsyncGenerator[AsyncTurn, None]:
+        """As `turn`, for `async with`."""
+        device = self.device(of)
+        async with self.awaiting().turn(device, **self._turn_options(options)) as turn:
+            with _under(device, turn.number):
+                yield turn
+
+    def _turn_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        opening = {"session_policy" if k == "policy" else k: v for k, v in self._opening.items()}
+        return {"last": 1, **opening, **options}
+
+    # --- the clients
+
+    def blocking(self) -> Client:
+        """The client that blocks."""
+        if self._client is None:
+            options = self._async_client.options if self._async_client is not None else None
+            self._client = Client() if options is None else Client.configured(options)
+        return self._client
+
+    def awaiting(self) -> AsyncClient:
+        """The client for coroutines."""
+        if self._async_client is None:
+            from .aio import AsyncClient
+
+            options = self._client.options if self._client is not None else None
+            self._async_client = (
+                AsyncClient() if options is None else AsyncClient.configured(options)
+            )
+        return self._async_client
+
+    def close(self) -> None:
+        """Closes the blocking client, unless it was given."""
+        if self._client is not None and self._given[0] is None:
+            self._client.close()
+
+    async def aclose(self) -> None:
+        """Closes both clients, except given ones."""
+        self.close()
+        if self._async_client is not None and self._given[1] is None:
+            await self._async_client.close()
+
+    # --- operations
+
+    def run(self, steps: Steps[T]) -> T:
+        """The result of an operation. Raises LatchkeyError, and what the operation raises."""
+        client = self.blocking()
+        try:
+            asked = next(steps)
+            while True:
+                try:
+                    answer: Any = (
+                        [client.ask(one) for one in asked]
+                        if isinstance(asked, list)
+                        else client.ask(asked)
+                    )
+                except LatchkeyError as error:
+                    asked = steps.throw(error)
+                else:
+                    asked = steps.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def arun(self, steps: Steps[T]) -> T:
+        """As `run`. It is carried out even if the task is cancelled meanwhile."""
+        return await settled(self.aread(steps))
+
+    async def aread(self, steps: Steps[T]) -> T:
+        """As `run`, for an operation that changes nothing: a cancelled task leaves it at once."""
+        client = self.awaiting()
+        try:
+            asked = next(steps)
+            while True:
+                try:
+                    answer: Any = (
+                        await _together(client, asked)
+                        if isinstance(asked, list)
+                        else await client.ask(asked)
+                    )
+                except LatchkeyError as error:
+                    asked = steps.throw(error)
+                else:
+                    asked = steps.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def changed(
+        self,
+        device: str,
+        request: Request[T],
+        *,
+        turn: int | None = None,
+        token: int | None = None,
+        **opening: Any,
+    ) -> Steps[T]:
+        """Asks for a change of the device's session, which is made, or recovered, if need be.
+
+        `opening` adds parameters for a new session. Of several callers that find no session one
+        makes it, and the others recover it."""
+        try:
+            result: T = yield bound(request, device, turn=turn, token=token)
+            return result
+        except (NotFound, IllegalState):
+            opening = {**self._opening, **opening}
+            yield bound(verbs.recover(device, **opening), device, turn=turn, token=token)
+            # Of a request that changed nothing the worker keeps no reply: its key tries anew.
+            result = yield request
+            return result
+
+    def chat(self, device: str, name: str, **opening: Any) -> Steps[None]:
+        """Makes a chat that refuses messages when it is full, so that none is dropped; and the
+        session, if need be. The current chat stays what it was."""
+        try:
+            yield from self.changed(device, verbs.chat(device, name=name, full="refuse"), **opening)
+            yield bound(verbs.switch(Address(device, "current", 1)), device)
+        except Conflict:
+            return  # another caller has made it
+
+
+def running(device: str) -> int | None:
+    """The number of the device's turn in whose block the caller is."""
+    return _running.get().get(device)
+
+
+def bound(
+    request: Request[T], device: str, *, turn: int | None = None, token: int | None = None
+) -> Request[T]:
+    """The request with a turn, or a token, under which it happens: the given one, else that of the
+    block around the caller."""
+    turn = running(device) if turn is None and token is None else turn
+    request.bind(token=token, turn=turn)
+    return request
+
+
+@contextmanager
+def _under(device: str, turn: int) -> Iterator[None]:
+    before = _running.get()
+    _running.set({**before, device: turn})
+    try:
+        yield
+    finally:
+        _running.set(before)
+
+
+async def _together(client: AsyncClient, requests: list[Request[Any]]) -> list[Any]:
+    """The results of requests that are sent without waiting for each other; or the first error,
+    when the outcome of all is known."""
+    found = await asyncio.gather(*(client.ask(one) for one in requests), return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+    return [*found]
+
+
+async def settled(change: Coroutine[Any, Any, T]) -> T:
+    """The result of a change, which is carried out even if the caller is cancelled meanwhile.
+
+    The cancellation is raised when the outcome is known, so that a caller who handles it finds the
+    conversation as it will stay."""
+    task = asyncio.ensure_future(change)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = cancelled or error
+    if cancelled is None:
+        return task.result()
+    task.exception()  # the cancellation is what is raised
+    raise cancelled
+
+
+# --- what several adapters read --------------------------------------------------------------
+
+PAGE = 1000
+"""The most messages, sessions or keys of one request."""
+
+
+def messages(where: verbs.Where, *, last: int | None = None, after: int = 0) -> Steps[list[Any]]:
+    """The messages of a chat after a number, or the newest `last`, oldest first, each with `seq`
+    and `at`.
+
+    A message that is corrupt in Redis is left out. Raises NotFound."""
+    if last is not None and last <= 0:
+        return []
+    if last is not None and last <= PAGE:
+        page = yield verbs.history(where, last=last, limit=last)
+        found = page["messages"]
+        if len(found) == last or not page["more"]:
+            return [one for one in found if one["message"] is not None]
+    found = []
+    while True:
+        page = yield verbs.history(where, after=after, limit=PAGE)
+        found += [one for one in page["messages"] if one["message"] is not None]
+        if not page["more"] or not page["messages"]:
+            return found if last is None else found[-last:]
+        after = page["messages"][-1]["seq"]
+
+
+def linked(kind: str, ref: str, **options: Any) -> Steps[list[Any]]:
+    """The records of all sessions with a link, newest first."""
+    found: list[Any] = []
+    cursor: str | None = None
+    named: dict[str, Any] = {kind: ref}
+    while True:
+        page = yield verbs.list(limit=PAGE, cursor=cursor, **named, **options)
+        found += page["sessions"]
+        cursor = page["cursor"]
+        if cursor is None:
+            return found
+
+
+def documents(where: verbs.Where, **options: Any) -> Steps[list[Any]]:
+    """All documents of a range of keys; none if there is no session."""
+    found: list[Any] = []
+    cursor: str | None = None
+    while True:
+        try:
+            page = yield verbs.keys(where, limit=PAGE, cursor=cursor, **options)
+        except NotFound:
+            return found
+        found += page["documents"]
+        cursor = page["cursor"]
+        if cursor is None:
+            return found
+
+
+_SMALL = 1024
+"""Bytes below which a value is not compressed."""
+
+
+def pack(data: bytes) -> list[str]:
+    """Bytes as JSON: base64, with a second member if they are compressed."""
+    if len(data) > _SMALL:
+        smaller = zlib.compress(data, 1)
+        if len(smaller) < len(data) * 0.9:
+            return [base64.b64encode(smaller).decode(), "zlib"]
+    return [base64.b64encode(data).decode()]
+
+
+def unpack(packed: Sequence[str]) -> bytes:
+    """The reverse of `pack`."""
+    data = base64.b64decode(packed[0])
+    return zlib.decompress(data) if len(packed) > 1 else data
+
+
+def part(text: str) -> str:
+    """A text as a part of a key, a device or a link, in which `/` is no separator."""
+    return quote(text, safe="|-_.~@+!*'() ")
+
+
+_BATCH_CHARS = 700_000
+
+
+def batches(put: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Documents in the order of the mapping, as many at a time as fit one request."""
+    batch: dict[str, Any] = {}
+    size = 0
+    for key, value in put.items():
+        length = len(key) + len(value if isinstance(value, str) else dump(value))
+        if batch and (size + length > _BATCH_CHARS or len(batch) == PAGE):
+            yield batch
+            batch, size = {}, 0
+        batch[key] = value
+        size += length
+    if batch:
+        yield batch
+
+
+def optional(request: Request[T]) -> Request[T | None]:
+    """The request with None as its result where there is no such session."""
+    request.is_optional = True
+    return cast("Request[T | None]", request)
+
+
+def profile(kind: str, ref: str, fields: Mapping[str, Any] | None = None) -> Request[Any]:
+    """The fields of a link; with `fields` these are merged into them."""
+    named: dict[str, Any] = {kind: ref}
+    return verbs.profile(fields, **named)
+
+
+def removed(device: str) -> Steps[None]:
+    """Removes a device's current session, if there is one."""
+    try:
+        yield bound(verbs.delete(Address(device, "current")), device)
+    except NotFound:
+        return
