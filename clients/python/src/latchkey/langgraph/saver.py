@@ -1,0 +1,494 @@
+"""The checkpoints of LangGraph as documents of a session, a thread being a device.
+
+A checkpoint and its writes stand under adjoining keys, the newest checkpoint last, so that one
+request reads a checkpoint with its writes, however many others the thread has.
+"""
+
+# pyright: reportMissingImports=false
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote
+
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    BaseCheckpointSaver,
+    CheckpointTuple,
+    get_checkpoint_id,
+    get_checkpoint_metadata,
+    writes_sort_key,
+)
+
+from .. import verbs
+from ..adapting import Adapter, Steps, batches, bound, documents, linked, part, removed
+from ..client import Client
+from ..errors import NotFound, Stale
+from .values import packed, unpacked
+
+if TYPE_CHECKING:
+    from ..aio import AsyncClient
+
+_ROOT = "checkpoint/"
+_LINK = "langgraph"
+_PIECE = 200_000
+"""Characters of a document: a longer checkpoint has several."""
+_NEWEST = 4
+"""Documents of the first page of a search for the latest checkpoint: it and its writes."""
+_PAGE = 100
+
+
+class _Stored(NamedTuple):
+    """A checkpoint's documents: its key, its content, and its writes' documents."""
+
+    space: str
+    id: str
+    content: dict[str, Any]
+    writes: list[list[Any]]
+
+
+# In the class, `list` is a method.
+_Values = list[Any]
+_Names = list[str]
+_Page = list[_Stored]
+_Groups = list[tuple[str, str]]
+
+
+class LatchkeySaver(Adapter, BaseCheckpointSaver):
+    """Implements `BaseCheckpointSaver`, for coroutines and for threads, with all optional methods.
+
+    `thread_id` is the device. Its session is made by the first checkpoint, and its clocks are off.
+    """
+
+    def __init__(
+        self,
+        client: Client | None = None,
+        async_client: AsyncClient | None = None,
+        *,
+        name: str = "default",
+        serde: Any = None,
+        **opening: Any,
+    ) -> None:
+        """`name`: of the set of threads that `list` without a thread and `delete_for_runs` go
+        through. `serde`: a serializer of LangGraph's. `opening`: parameters of `Client.open` for
+        new sessions, such as `user` and `policy`."""
+        opening["link"] = {**(opening.get("link") or {}), _LINK: name}
+        Adapter.__init__(self, client, async_client, **opening)
+        BaseCheckpointSaver.__init__(self, serde=serde)
+        self.name = name
+
+    def device(self, of: Any) -> str:
+        """The device of a thread: `turn` takes its id, or a config."""
+        return str(of["configurable"]["thread_id"] if isinstance(of, dict) else of)
+
+    # --- reading
+
+    def get_tuple(self, config: Any) -> CheckpointTuple | None:
+        """The checkpoint that a config names, or the latest, with its writes."""
+        return self.run(self._get(config))
+
+    async def aget_tuple(self, config: Any) -> CheckpointTuple | None:
+        """As `get_tuple`."""
+        return await self.aread(self._get(config))
+
+    def list(
+        self,
+        config: Any,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: Any = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        """The checkpoints of a thread, or of all threads, the newest of each namespace first."""
+        scan = _Scan(config, filter, before, limit)
+        for thread in [scan.thread] if scan.thread else self.run(self._threads()):
+            to = scan.to
+            while not scan.is_over:
+                found, to = self.run(self._page(thread, scan.prefix, to))
+                yield from self._chosen(thread, found, scan)
+                if to is None:
+                    break
+
+    async def alist(
+        self,
+        config: Any,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: Any = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """As `list`."""
+        scan = _Scan(config, filter, before, limit)
+        for thread in [scan.thread] if scan.thread else await self.aread(self._threads()):
+            to = scan.to
+            while not scan.is_over:
+                found, to = await self.aread(self._page(thread, scan.prefix, to))
+                for one in self._chosen(thread, found, scan):
+                    yield one
+                if to is None:
+                    break
+
+    def _get(self, config: Any) -> Steps[CheckpointTuple | None]:
+        chosen = config["configurable"]
+        thread, space = str(chosen["thread_id"]), chosen.get("checkpoint_ns", "")
+        wanted = get_checkpoint_id(config)
+        prefix = f"{_ROOT}{part(space)}/" + (f"{part(wanted)}/" if wanted else "")
+        found, _ = yield from self._page(thread, prefix, None, _PAGE if wanted else _NEWEST)
+        return self._tuple(thread, found[0], config if wanted else None) if found else None
+
+    def _page(
+        self, thread: str, prefix: str, to: str | None, limit: int = _PAGE
+    ) -> Steps[tuple[_Page, str | None]]:
+        """The next checkpoints below the key `to`, newest first; and where to go on, if anywhere.
+
+        What a page cuts is read again with the next one, unless it is all that the page has."""
+        read: _Values = []
+        cursor: str | None = None
+        while True:
+            try:
+                page = yield verbs.keys(
+                    thread,
+                    prefix=prefix,
+                    to=to,
+                    newest=True,
+                    values=True,
+                    limit=limit,
+                    cursor=cursor,
+                )
+            except NotFound:
+                return [], None
+            read += page["documents"]
+            cursor, limit = page["cursor"], _PAGE
+            found, rest = _grouped(read)
+            if cursor is None:
+                return found, None
+            if found:
+                return found, read[-len(rest) - 1]["key"]
+
+    def _threads(self) -> Steps[_Names]:
+        records = yield from linked(_LINK, self.name, fields="none")
+        return list(dict.fromkeys(record["device"] for record in records))
+
+    def _chosen(
+        self, thread: str, found: Sequence[_Stored], scan: _Scan
+    ) -> Iterator[CheckpointTuple]:
+        for one in found:
+            if scan.is_over:
+                return
+            if scan.takes(one) and scan.matches(self._load(one.content["metadata"])):
+                yield self._tuple(thread, one, None)
+
+    def _tuple(self, thread: str, one: _Stored, config: Any) -> CheckpointTuple:
+        parent = one.content["parent"]
+        writes = sorted(one.writes, key=lambda write: writes_sort_key(*write[:3]))
+        return CheckpointTuple(
+            config=config or _config(thread, one.space, one.id),
+            checkpoint=self._load(one.content["checkpoint"]),
+            metadata=self._load(one.content["metadata"]),
+            parent_config=_config(thread, one.space, parent) if parent else None,
+            pending_writes=[
+                (task, channel, self._load(value)) for _, task, _, channel, value in writes
+            ],
+        )
+
+    def _load(self, value: Sequence[str]) -> Any:
+        return self.serde.loads_typed(unpacked(value))
+
+    def _dump(self, value: Any) -> Sequence[str]:
+        return packed(*self.serde.dumps_typed(value))
+
+    # --- writing
+
+    def put(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
+        """Stores a checkpoint in one step. Raises LatchkeyError; Stale if the turn was lost."""
+        return self.run(self._put(config, checkpoint, metadata))
+
+    async def aput(self, config: Any, checkpoint: Any, metadata: Any, new_versions: Any) -> Any:
+        """As `put`."""
+        return await self.arun(self._put(config, checkpoint, metadata))
+
+    def put_writes(
+        self, config: Any, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Stores a task's writes in one step; those that are there already stay as they are."""
+        self.run(self._put_writes(config, writes, task_id, task_path))
+
+    async def aput_writes(
+        self, config: Any, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """As `put_writes`."""
+        await self.arun(self._put_writes(config, writes, task_id, task_path))
+
+    def _put(self, config: Any, checkpoint: Any, metadata: Any) -> Steps[Any]:
+        chosen = config["configurable"]
+        thread, space = str(chosen["thread_id"]), chosen.get("checkpoint_ns", "")
+        content = {
+            "parent": chosen.get("checkpoint_id"),
+            "metadata": self._dump(get_checkpoint_metadata(config, metadata)),
+            "checkpoint": self._dump(checkpoint),
+        }
+        text = json.dumps(content, separators=(",", ":"))
+        key = f"{_ROOT}{part(space)}/{part(checkpoint['id'])}/c"
+        pieces = [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)]
+        put: dict[str, Any] = {f"{key}{n:04}": piece for n, piece in enumerate(pieces) if n}
+        # The first document is what makes the checkpoint one: the others are there before it.
+        put[f"{key}0000"] = {"pieces": len(pieces), "text": pieces[0]} if put else content
+        for batch in batches(put):
+            yield from self.changed(thread, verbs.apply(thread, {"put": batch}))
+        return _config(thread, space, checkpoint["id"])
+
+    def _put_writes(
+        self, config: Any, writes: Sequence[tuple[str, Any]], task: str, path: str
+    ) -> Steps[None]:
+        chosen = config["configurable"]
+        thread, space = str(chosen["thread_id"]), chosen.get("checkpoint_ns", "")
+        key = f"{_ROOT}{part(space)}/{part(chosen['checkpoint_id'])}/"
+        ordinary: _Values = []
+        special: dict[str, Any] = {}
+        for at, (channel, value) in enumerate(writes):
+            index = WRITES_IDX_MAP.get(channel, at)
+            write = [path, task, index, channel, self._dump(value)]
+            if index < 0:
+                special[f"{key}x{part(task)}/{-index}"] = [write]
+            else:
+                ordinary.append(write)
+        if special:
+            yield from self.changed(thread, verbs.apply(thread, {"put": special}))
+        if ordinary:
+            yield from self._put_ordinary(thread, f"{key}w{part(task)}", ordinary)
+
+    def _put_ordinary(self, thread: str, key: str, writes: _Values) -> Steps[None]:
+        """Adds the writes whose index is not there yet to the task's document."""
+        try:
+            yield from self.changed(thread, verbs.put(thread, key, writes, if_="absent"))
+            return
+        except Stale as error:
+            if error.rev is None:
+                raise  # of the turn
+        while True:
+            (there,) = (yield verbs.take(thread, key))["documents"]
+            known = there["value"] if there else []
+            indices = {write[2] for write in known}
+            added = [write for write in writes if write[2] not in indices]
+            if not added:
+                return
+            try:
+                rev = there["rev"] if there else 0
+                yield bound(verbs.put(thread, key, [*known, *added], rev=rev), thread)
+                return
+            except Stale as error:
+                if error.rev is None:
+                    raise
+            except NotFound:
+                pass
+
+    # --- removing and copying
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Removes a thread's session, with all that is in it."""
+        self.run(removed(str(thread_id)))
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """As `delete_thread`."""
+        await self.arun(removed(str(thread_id)))
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Removes the checkpoints of some runs; reads those of all threads."""
+        self.run(self._delete_for_runs(run_ids))
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """As `delete_for_runs`."""
+        await self.arun(self._delete_for_runs(run_ids))
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copies all checkpoints and writes, the oldest first."""
+        self.run(self._copy(str(source_thread_id), str(target_thread_id)))
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """As `copy_thread`."""
+        await self.arun(self._copy(str(source_thread_id), str(target_thread_id)))
+
+    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Removes all checkpoints of some threads but the latest of each namespace, and those from
+        which its delta channels are rebuilt; with the strategy `delete` the threads."""
+        self.run(self._prune(thread_ids, strategy))
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """As `prune`."""
+        await self.arun(self._prune(thread_ids, strategy))
+
+    def _delete_for_runs(self, run_ids: Sequence[str]) -> Steps[None]:
+        runs = set(run_ids)
+        for thread in (yield from self._threads()):
+            gone: _Groups = []
+            to: str | None = None
+            while True:
+                found, to = yield from self._page(thread, _ROOT, to)
+                gone += [
+                    (one.space, one.id)
+                    for one in found
+                    if self._load(one.content["metadata"]).get("run_id") in runs
+                ]
+                if to is None:
+                    break
+            yield from self._drop(thread, gone)
+
+    def _drop(self, thread: str, gone: Sequence[tuple[str, str]]) -> Steps[None]:
+        for space, id in gone:
+            prefix = f"{_ROOT}{part(space)}/{part(id)}/"
+            try:
+                yield bound(verbs.drop(thread, prefix=prefix), thread)
+            except NotFound:
+                return
+
+    def _copy(self, source: str, target: str) -> Steps[None]:
+        cursor: str | None = None
+        while True:
+            try:
+                page = yield verbs.keys(
+                    source, prefix=_ROOT, values=True, limit=_PAGE, cursor=cursor
+                )
+            except NotFound:
+                return
+            put = {one["key"]: one["value"] for one in page["documents"]}
+            for batch in batches(put):
+                yield from self.changed(target, verbs.apply(target, {"put": batch}))
+            cursor = page["cursor"]
+            if cursor is None:
+                return
+
+    def _prune(self, threads: Sequence[str], strategy: str) -> Steps[None]:
+        if strategy not in ("keep_latest", "delete"):
+            raise ValueError(f"{strategy!r} is no strategy: keep_latest or delete")
+        for thread in map(str, threads):
+            if strategy == "delete":
+                yield from removed(thread)
+            else:
+                yield from self._keep_latest(thread)
+
+    def _keep_latest(self, thread: str) -> Steps[None]:
+        groups: dict[tuple[str, str], bool] = {}
+        for one in (yield from documents(thread, prefix=_ROOT)):
+            group, is_first = _group(one["key"]), one["key"].endswith("/c0000")
+            groups[group] = groups.get(group, False) or is_first
+        for space in {space for space, _ in groups}:
+            ids = sorted((id for s, id in groups if s == space and groups[s, id]), reverse=True)
+            if not ids:
+                continue
+            kept = yield from self._needed(thread, space, ids[0])
+            gone = [(s, id) for s, id in groups if s == space and id < ids[0] and id not in kept]
+            yield from self._drop(thread, gone)
+
+    def _needed(self, thread: str, space: str, latest: str) -> Steps[set[str]]:
+        """The latest checkpoint, and its ancestors up to those that have the values from which its
+        delta channels are rebuilt."""
+        kept: set[str] = set()
+        wanted: set[str] | None = None
+        id: str | None = latest
+        while id is not None and wanted != set():
+            found = yield from self._get(_config(thread, space, id))
+            if found is None:
+                break
+            kept.add(id)
+            if wanted is None:
+                counters = found.metadata.get("counters_since_delta_snapshot") or {}
+                wanted = set(counters)
+            wanted -= set(found.checkpoint["channel_values"])
+            id = (
+                found.parent_config["configurable"]["checkpoint_id"]
+                if found.parent_config
+                else None
+            )
+        return kept
+
+
+class _Scan:
+    """Which checkpoints a listing takes."""
+
+    def __init__(
+        self, config: Any, filter: dict[str, Any] | None, before: Any, limit: int | None
+    ) -> None:
+        chosen = config["configurable"] if config else {}
+        self.thread = str(chosen["thread_id"]) if config else None
+        space = chosen.get("checkpoint_ns")
+        self._id = get_checkpoint_id(config) if config else None
+        self._before = get_checkpoint_id(before) if before else None
+        self._filter = filter or {}
+        self._left = limit
+        self.prefix = _ROOT if space is None else f"{_ROOT}{part(space)}/"
+        if space is not None and self._id:
+            self.prefix += f"{part(self._id)}/"
+        self.to: str | None = None
+        if space is not None and self._before:
+            self.to = f"{_ROOT}{part(space)}/{part(self._before)}/"
+
+    @property
+    def is_over(self) -> bool:
+        """True once as many were taken as are wanted."""
+        return self._left is not None and self._left <= 0
+
+    def takes(self, one: _Stored) -> bool:
+        """True if its id is one that is looked for."""
+        is_early = self._before is None or one.id < self._before
+        return is_early and self._id in (None, one.id)
+
+    def matches(self, metadata: dict[str, Any]) -> bool:
+        """True if the metadata pass the filter; the checkpoint then counts as taken."""
+        if any(metadata.get(key) != value for key, value in self._filter.items()):
+            return False
+        if self._left is not None:
+            self._left -= 1
+        return True
+
+
+def _config(thread: str, space: str, id: str) -> dict[str, Any]:
+    return {
+        "configurable": {"thread_id": thread, "checkpoint_ns": space, "checkpoint_id": id},
+    }
+
+
+def _group(key: str) -> tuple[str, str]:
+    """The namespace and the id of the checkpoint to which a key belongs."""
+    _, space, id, _ = key.split("/", 3)
+    return unquote(space), unquote(id)
+
+
+def _grouped(found: Sequence[Any]) -> tuple[list[_Stored], list[Any]]:
+    """The checkpoints among documents that come newest first, and the documents of the last group
+    if its first piece, which ends it, is not among them. Writes without a checkpoint are passed
+    over: it is not there yet."""
+    groups: list[_Stored] = []
+    rest: list[Any] = []
+    for one in found:
+        if rest and _group(rest[0]["key"]) != _group(one["key"]):
+            rest = []
+        rest.append(one)
+        if one["key"].endswith("/c0000"):
+            stored = _stored(rest)
+            groups += [stored] if stored else []
+            rest = []
+    return groups, rest
+
+
+def _stored(group: Sequence[Any]) -> _Stored | None:
+    """A checkpoint from its documents, or None if one is corrupt in Redis."""
+    space, id = _group(group[0]["key"])
+    values = {one["key"].rsplit("/", 1)[1]: one.get("value") for one in group}
+    content = values.get("c0000")
+    if isinstance(content, dict) and "pieces" in content:
+        pieces = [values.get(f"c{n:04}") for n in range(1, content["pieces"])]
+        if not all(isinstance(piece, str) for piece in pieces):
+            return None
+        content = json.loads(content["text"] + "".join(str(piece) for piece in pieces))
+    if not isinstance(content, dict):
+        return None
+    tail = len(_ROOT) + len(part(space)) + len(part(id)) + 2
+    writes = [
+        write
+        for one in group
+        if one["key"][tail] in "wx" and isinstance(one.get("value"), list)
+        for write in one["value"]
+    ]
+    return _Stored(space, id, content, writes)
