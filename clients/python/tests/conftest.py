@@ -105,6 +105,65 @@ class Redis:
         self._process.wait(10)
 
 
+class Partition:
+    """A relay, to HOST:PORT or a Unix socket, that forwards nothing while it is cut, and closes
+    nothing."""
+
+    def __init__(self, to: str | Path) -> None:
+        self._target = to
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.to = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._whole = threading.Event()
+        self._whole.set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        self._whole.clear()
+
+    def heal(self) -> None:
+        self._whole.set()
+
+    def close(self) -> None:
+        self.heal()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                made, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                onward = self._connect()
+            except OSError:
+                made.close()  # the worker is not there
+                continue
+            for pair in ((made, onward), (onward, made)):
+                threading.Thread(target=self._forward, args=pair, daemon=True).start()
+
+    def _connect(self) -> socket.socket:
+        if isinstance(self._target, str):
+            host, _, port = self._target.rpartition(":")
+            return socket.create_connection((host, int(port)))
+        made = socket.socket(socket.AF_UNIX)
+        made.connect(str(self._target))
+        return made
+
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                self._whole.wait()
+                target.sendall(data)
+        except OSError:
+            pass  # the other direction has ended the pair
+        for one in (source, target):
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+        source.close()
+
+
 class Fleet:
     """Two workers on one Redis, and a client of both."""
 
@@ -189,7 +248,7 @@ class Scripted:
         is_known = not self._auth
         with made, made.makefile("rb") as incoming:
             while line := self._line(incoming):
-                self.lines.append(line.decode().rstrip("\n"))
+                self.lines.append(line.decode(errors="replace").rstrip("\n"))
                 if line.startswith(b"AUTH"):
                     reply: Any = self._auth.pop(0)
                     is_known = reply.startswith("OK")

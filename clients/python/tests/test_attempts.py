@@ -17,7 +17,7 @@ READ: Request[Any] = verbs.get("dev-1")
 
 def attempts(request: Request[Any] = WRITE, **options: Any) -> Attempts:
     given = {"timeout_s": 5.0, "reply_s": 1.0, "workers": 1, "jitter": 1.0, **options}
-    return Attempts(request, 100.0, **given)
+    return Attempts(request, now=100.0, **given)
 
 
 def test_an_attempt_ends_with_its_own_time_or_the_deadline() -> None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import re
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +19,10 @@ from conftest import Fleet, Scripted, eventually
 
 import latchkey
 from latchkey import AsyncClient, Client, QueueFull, verbs
-from latchkey.outbox import RETRIED_S, Draft, Queue
+from latchkey.journal import Journal
+from latchkey.lease import Moment
+from latchkey.outbox import Draft, Queue
+from latchkey.request import RETRIED_S
 from latchkey.testing import Worker
 
 SAID = 'OK {"seq":1,"chat":1}'
@@ -235,13 +243,172 @@ def test_a_draft_is_due_when_it_paused_or_has_waited_for_long() -> None:
 def test_a_change_is_not_repeated_for_longer_than_its_key_is_kept() -> None:
     queue = Queue(9, 999)
     queue.put(verbs.touch("d"))
-    assert not queue.is_too_late(0.0)
-    queue.attempt(100.0)
-    queue.attempt(500.0)
-    assert not queue.is_too_late(100.0 + RETRIED_S)
-    assert queue.is_too_late(100.1 + RETRIED_S)
+    assert not queue.is_too_late(Moment(0, 0))
+    queue.attempt(Moment(100, 7000))
+    queue.attempt(Moment(500, 7400))
+    assert not queue.is_too_late(Moment(100 + RETRIED_S, 7000 + RETRIED_S))
+    assert queue.is_too_late(Moment(100.1 + RETRIED_S, 7000))
+    assert queue.is_too_late(Moment(101, 7000.1 + RETRIED_S)), "a monotonic clock may have stopped"
     queue.settle()
-    assert not queue.is_too_late(1e9)
+    assert not queue.is_too_late(Moment(1e9, 1e9))
+
+
+def says(queue: Queue) -> list[str]:
+    found = []
+    while (request := queue.next(0, is_closing=False)) is not None:
+        found.append(request.line().decode("utf-8", "surrogatepass").rstrip("\n"))
+        queue.settle()
+    return found
+
+
+def test_a_queue_in_a_file_outlives_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "changes"
+    first = Journal(path, 9, 9999, sync=True)
+    wanted = [
+        verbs.say("gerät 1", {"text": "ü\u2028\ud800"}, req="r 1"),
+        verbs.touch("d", req="2"),
+        verbs.set("d", {"a": None}, turn=7, req="3"),
+    ]
+    lines = [request.line().decode().rstrip("\n") for request in wanted]
+    for request in wanted:
+        first.put(request)
+    first.attempt(Moment.now())
+    first.settle()
+    first.attempt(Moment.now())
+    assert path.stat().st_mode & 0o077 == 0
+    with pytest.raises(latchkey.LatchkeyError, match="in use by another process"):
+        Journal(path, 9, 9999, sync=False)
+    first.close()
+    with path.open("ab") as file:
+        file.write(b'["put","TOUCH",["d"')  # the process died here
+    second = Journal(path, 9, 9999, sync=False)
+    assert second.count == 2
+    assert not second.is_too_late(Moment.now())
+    assert second.is_too_late(Moment(0, time.time() + RETRIED_S + 1))
+    with pytest.raises(QueueFull):
+        for _ in range(9):
+            second.put(verbs.touch("x", req="4"))
+    second.close()
+    third = Journal(path, 1, 1, sync=False)  # what is there stays, whatever the bounds are
+    assert says(third) == [*lines[1:], *["TOUCH x req=4"] * 7]
+    assert path.stat().st_size == 0
+    third.close()
+
+
+def test_a_file_does_not_grow_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "changes"
+    queue = Journal(path, 99, 1 << 20, sync=False)
+    queue.put(verbs.touch("d"))
+    for n in range(300):
+        queue.put(verbs.say("d", {"n": n, "text": "x" * 1000}))
+        queue.attempt(Moment.now())
+        queue.settle()
+        assert path.stat().st_size < 80_000
+    queue.close()
+    again = Journal(path, 99, 1 << 20, sync=False)
+    assert [line[:5] for line in says(again)] == ["SAY d"]
+    again.close()
+
+
+def test_another_file_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    for text in ("hello\n", '["put",1]\n', "[]\n", '{"a":1}\n', '["done"]\n'):
+        path.write_text(text)
+        with pytest.raises(latchkey.LatchkeyError, match=r"no queue of changes \(line 1\)"):
+            Journal(path, 9, 999, sync=False)
+        assert path.read_text() == text
+
+
+def test_a_full_disk_takes_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Journal(tmp_path / "changes", 9, 999, sync=False)
+    queue.put(verbs.touch("d", req="1"))
+    write = os.write
+
+    def full(file: int, data: bytes) -> int:
+        if len(data) < 10:
+            raise OSError(28, "No space left on device")
+        return write(file, data[:8])
+
+    monkeypatch.setattr("os.write", full)
+    with pytest.raises(QueueFull, match="No space left"):
+        queue.put(verbs.touch("d", req="2"))
+    monkeypatch.undo()
+    queue.put(verbs.touch("d", req="3"))
+    queue.close()
+    again = Journal(tmp_path / "changes", 9, 999, sync=False)
+    assert says(again) == ["TOUCH d req=1", "TOUCH d req=3"]
+    again.close()
+
+
+KILLED = """
+import os, signal, sys, latchkey
+client = latchkey.Client(sys.argv[1], timeout=0.2, reply_timeout=0.2)
+behind = client.write_behind(sys.argv[2])
+for n in range(20):
+    behind.say(sys.argv[3], {"n": n})
+print("queued", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("kind", ["blocking", "async"])
+def test_what_a_killed_process_has_left_is_sent_once(
+    kind: str, worker: Worker, device: str, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "changes")
+    with worker.client() as client:
+        client.open(device)
+        for _ in range(3):  # killed at different points of its queue
+            code = [sys.executable, "-c", KILLED, worker.to, path, device]
+            source = str(Path(latchkey.__file__).parents[1])
+            made = subprocess.run(code, env={"PYTHONPATH": source}, capture_output=True, text=True)
+            assert made.stdout == "queued\n", made.stderr
+        if kind == "blocking":
+            with client.write_behind(path) as behind:
+                behind.touch(device)
+        else:
+            asyncio.run(drained(worker.to, path))
+        messages = client.history(device, last=1000)["messages"]
+        assert [m["message"]["n"] for m in messages] == [*range(20)] * 3
+    assert os.path.getsize(path) == 0
+
+
+async def drained(to: str, path: str) -> None:
+    async with AsyncClient(to) as client, client.write_behind(path) as behind:
+        await behind.flush()
+
+
+def test_a_change_whose_key_may_have_expired_is_reported_and_not_sent(
+    scripted: Callable[..., Scripted], tmp_path: Path
+) -> None:
+    path = tmp_path / "changes"
+    journal = Journal(path, 9, 999, sync=False)
+    journal.put(verbs.touch("d", req="old"))
+    journal.put(verbs.touch("d", req="new"))
+    journal.attempt(Moment.now())
+    journal.close()
+    long_ago = f'["try",{time.time() - RETRIED_S - 9}]'
+    path.write_text(re.sub(r'\["try",[^]]*\]', long_ago, path.read_text()))
+    worker = scripted('OK {"idle_at":null}')
+    errors: list[latchkey.LatchkeyError] = []
+    with Client(worker.to) as client, client.write_behind(path, on_error=errors.append):
+        eventually(lambda: worker.lines)
+    assert worker.lines == ["TOUCH d req=new"]
+    assert isinstance(errors[0], latchkey.UnknownOutcome)
+    assert errors[0].req == "old"
+
+
+def test_a_call_is_not_repeated_after_its_process_was_frozen_for_long(
+    scripted: Callable[..., Scripted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = scripted(None, "OK {}")
+    with Client(worker.to) as client:
+        wall = time.time
+        # The wall clock jumps once the line has been sent.
+        monkeypatch.setattr("time.time", lambda: wall() + (RETRIED_S + 1) * bool(worker.lines))
+        with pytest.raises(latchkey.UnknownOutcome):
+            client.touch("d", req="r")
+    assert worker.lines == ["TOUCH d req=r"]
 
 
 def test_many_threads_may_add_changes(latchkey_client: Client, device: str) -> None:

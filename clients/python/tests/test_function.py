@@ -7,7 +7,6 @@ cut off; in the end every message is in its conversation once, followed by its o
 from __future__ import annotations
 
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Fleet
+from conftest import Fleet, Partition
 
 import latchkey
 
@@ -23,57 +22,6 @@ README = Path(__file__).resolve().parents[3] / "README.md"
 EVENTS = 60
 """For each device."""
 FUNCTIONS = 6
-
-
-class Partition:
-    """A relay to a worker that, while it is cut, forwards nothing and closes nothing."""
-
-    def __init__(self, to: str) -> None:
-        host, _, port = to.rpartition(":")
-        self._target = (host, int(port))
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.to = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self._whole = threading.Event()
-        self._whole.set()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def cut(self) -> None:
-        self._whole.clear()
-
-    def heal(self) -> None:
-        self._whole.set()
-
-    def close(self) -> None:
-        self.heal()
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                made, _ = self._listener.accept()
-            except OSError:
-                return
-            try:
-                onward = socket.create_connection(self._target)
-            except OSError:
-                made.close()  # the worker is not there
-                continue
-            for pair in ((made, onward), (onward, made)):
-                threading.Thread(target=self._forward, args=pair, daemon=True).start()
-
-    def _forward(self, source: socket.socket, target: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                self._whole.wait()
-                target.sendall(data)
-        except OSError:
-            pass  # the other direction has ended the pair
-        for one in (source, target):
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
-        source.close()
 
 
 def function(to: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], Any]:

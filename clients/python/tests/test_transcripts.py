@@ -97,6 +97,8 @@ def test_a_worker_accepts_the_line(entry: dict[str, Any], latchkey_worker: Worke
     accepted = {"NONE", "HELD", "BUSY", "STALE", "illegal_state", "conflict", "quota"}
     with latchkey_worker.client() as client:
         request = getattr(verbs, entry["call"])(*arguments(entry), **entry["options"])
+        if "wait" in request.options:
+            request.options["wait"] = "10ms"  # nothing comes
         try:
             client.ask(request)
         except LatchkeyError as error:

@@ -35,20 +35,25 @@ from .errors import (
 from .lock import Lock
 from .names import ALL, Address, Duration, RawId
 from .session import Session
+from .tls import TLS
 from .turn import Turn
 
 if TYPE_CHECKING:
     from .aio import AsyncClient, AsyncLock, AsyncSession, AsyncTurn
+    from .aio.near import AsyncNearClient
     from .behind import AutoSave, WriteBehind
+    from .near import NearClient
     from .outbox import QueueFull
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ALL",
+    "TLS",
     "Address",
     "AsyncClient",
     "AsyncLock",
+    "AsyncNearClient",
     "AsyncSession",
     "AsyncTurn",
     "AutoSave",
@@ -63,6 +68,7 @@ __all__ = [
     "LatchkeyError",
     "Lock",
     "LockLost",
+    "NearClient",
     "NotFound",
     "ProtocolError",
     "QueueFull",
@@ -81,9 +87,11 @@ __all__ = [
 _LAZY = {
     "AsyncClient": "aio",
     "AsyncLock": "aio",
+    "AsyncNearClient": "aio.near",
     "AsyncSession": "aio",
     "AsyncTurn": "aio",
     "AutoSave": "behind",
+    "NearClient": "near",
     "QueueFull": "outbox",
     "WriteBehind": "behind",
 }

@@ -6,7 +6,8 @@ with the same idempotency key, so a change is applied once however often it is s
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from .errors import LatchkeyError, Unavailable, UnknownOutcome
 from .names import decode_id
@@ -46,7 +47,11 @@ Step = Try | Pause | Done | Failed
 
 
 class Attempts:
-    """The attempts at one request, within one deadline over all workers."""
+    """The attempts at one request, within one deadline over all workers.
+
+    Several requests that are sent together are one case of it: an attempt is at those that have no
+    definite reply yet, in their order. One that is sent again after a later one was carried out
+    is followed by that one once more, so that each finds what those before it have left."""
 
     __slots__ = (
         "_can_refresh",
@@ -55,28 +60,31 @@ class Attempts:
         "_is_unknown",
         "_jitter",
         "_last",
-        "_request",
+        "_requests",
         "_try_s",
         "_workers",
+        "replies",
     )
 
     def __init__(
         self,
-        request: Request[object],
+        *requests: Request[Any],
         now: float,
-        *,
         timeout_s: float,
         reply_s: float,
         workers: int,
         jitter: float,
         can_refresh: bool = False,
     ) -> None:
-        """`timeout_s` is for all attempts, `reply_s` for each; the request's own `held_s` is
+        """`timeout_s` is for all attempts, `reply_s` for each; the requests' own `held_s` is
         added to both. `jitter`, from 0 to 1, spreads the pauses of many callers. `can_refresh`
         allows one more attempt after the secret was rejected."""
-        self._request = request
-        self._deadline = now + timeout_s + request.held_s
-        self._try_s = reply_s + request.held_s
+        held_s = sum(request.held_s for request in requests)
+        self._requests = requests
+        self.replies: list[Reply] = []
+        """The definite replies so far, to the first of the requests."""
+        self._deadline = now + timeout_s + held_s
+        self._try_s = reply_s + held_s
         self._workers = workers
         self._jitter = jitter
         self._can_refresh = can_refresh
@@ -94,6 +102,11 @@ class Attempts:
             return self._give_up()
         return Try(min(self._deadline, now + self._try_s))
 
+    def expired(self) -> Step:
+        """So much time has passed, in which the process was frozen, that the idempotency keys of
+        what was sent may be kept no more."""
+        return self._give_up()
+
     def unreached(self, now: float, why: str) -> Step:
         """No connection could be made: nothing was sent."""
         self._last = why
@@ -104,6 +117,15 @@ class Attempts:
         self._is_unknown = True
         self._last = why
         return self._again(now)
+
+    def received(self, now: float, replies: Sequence[Reply], why: str | None = None) -> Step:
+        """Replies came to the requests of an attempt; if to some only, `why` no more came."""
+        for reply in replies:
+            step = self.replied(now, reply)
+            if not isinstance(step, Done):
+                return step
+            self.replies.append(reply)
+        return Done(self.replies[-1]) if why is None else self.lost(now, why)
 
     def replied(self, now: float, reply: Reply) -> Step:
         """A reply came."""
@@ -122,7 +144,10 @@ class Attempts:
         if reply.code == "forbidden" and self._can_refresh:
             self._can_refresh = False
             return self.resumed(now)
-        return self.replied(now, reply)
+        step = self.replied(now, reply)
+        if isinstance(step, Done):
+            self.replies += [reply] * (len(self._requests) - len(self.replies))
+        return step
 
     def _again(self, now: float) -> Step:
         """Other workers are tried at once; before each further round there is a pause."""
@@ -135,9 +160,10 @@ class Attempts:
         return Pause(pause_s) if now + pause_s < self._deadline else self._give_up()
 
     def _give_up(self) -> Step:
-        verb = self._request.verb
-        if self._is_unknown and self._request.is_change:
+        request = self._requests[len(self.replies)]
+        verb = request.verb
+        if self._is_unknown and request.is_change:
             text = f"{verb}: it is not known whether this was applied: {self._last}"
-            body = {"req": decode_id(self._request.req or "")}
+            body = {"req": decode_id(request.req or "")}
             return Failed(UnknownOutcome(text, "unknown_outcome", body))
         return Failed(Unavailable(f"{verb}: nothing was done: {self._last}", "unavailable"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,9 +14,10 @@ from .asking import Queued, QueuedVerb
 from .endpoints import jitter
 from .errors import LatchkeyError, Unavailable, UnknownOutcome
 from .forking import Forked
-from .lease import note
+from .journal import Journal
+from .lease import Moment, note
 from .names import Address, Duration, seconds
-from .outbox import Draft, Outbox, Queue
+from .outbox import Draft, Outbox, Queue, unknown
 from .request import Request
 from .waiting import Backoff
 
@@ -56,12 +58,14 @@ class Sender(Forked):
         with self._state:
             self._check()
             add()
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="latchkey-sender", daemon=True
-                )
-                self._thread.start()
+            self._start()
             self._state.notify_all()
+
+    def _start(self) -> None:
+        """Has the thread run, which the first change does."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="latchkey-sender", daemon=True)
+            self._thread.start()
 
     def _check(self) -> None:
         if self._is_forked:
@@ -95,7 +99,8 @@ class Sender(Forked):
         return Unavailable(f"{self._outbox.count} changes could not be sent yet", "unavailable")
 
     def close(self, timeout: Duration | None = None) -> None:
-        """Sends what is left, and ends the thread. Raises as `flush`; what is left then is lost."""
+        """Sends what is left, and ends the thread. Raises as `flush`; what is left then is lost,
+        but for what is in a file."""
         if self._is_forked:
             return
         try:
@@ -108,6 +113,7 @@ class Sender(Forked):
             self._channel.abort()
             if self._thread is not None:
                 self._thread.join(self._client.options.reply_s)
+            self._outbox.close()
 
     def __enter__(self) -> Self:
         return self
@@ -141,7 +147,7 @@ class Sender(Forked):
                 now = time.monotonic()
                 request = self._outbox.next(now, is_closing=self._flushes > 0)
                 if request is not None:
-                    self._outbox.attempt(now)
+                    self._outbox.attempt(Moment.now())
                     return request
                 wait_s = self._outbox.wait_s(now)
                 self._state.wait(None if wait_s > 1e6 else max(0.001, wait_s))
@@ -150,10 +156,12 @@ class Sender(Forked):
     def _send(self, client: Client, request: Request[Any], backoff: Backoff) -> None:
         error: LatchkeyError | None = None
         try:
+            if self._outbox.is_too_late(Moment.now()):
+                raise unknown(request)
             client.ask(request)
             backoff.reset()
         except (Unavailable, UnknownOutcome) as failure:
-            if not self._outbox.is_too_late(time.monotonic()):
+            if not self._outbox.is_too_late(Moment.now()):
                 self._stopped.wait(backoff.failed(failure, 1.0, jitter()))
                 return
             error = failure
@@ -170,11 +178,19 @@ class Sender(Forked):
             self._on_error(error)
 
 
+def queue(path: str | os.PathLike[str] | None, sync: bool, count_max: int, bytes_max: int) -> Queue:
+    """A queue in memory, or in a file."""
+    if path is None:
+        return Queue(count_max, bytes_max)
+    return Journal(path, count_max, bytes_max, sync=sync)
+
+
 class WriteBehind(Sender, Queued):
     """Changes that are sent one after the other, in order, while the caller goes on.
 
     A verb returns as soon as its change is in the queue, which is bounded: beyond it QueueFull is
-    raised. What waits is lost if the process dies, so keep changes that must not be lost out of it.
+    raised. What waits in memory is lost if the process dies; what waits in a file is sent by the
+    next queue that has the file.
     """
 
     say = QueuedVerb(verbs.say)
@@ -184,12 +200,12 @@ class WriteBehind(Sender, Queued):
     link = QueuedVerb(verbs.link)
     unlink = QueuedVerb(verbs.unlink)
 
-    def __init__(
-        self, client: Client, *, count_max: int, bytes_max: int, on_error: OnError | None
-    ) -> None:
+    def __init__(self, client: Client, queue: Queue, on_error: OnError | None) -> None:
         """See `Client.write_behind`."""
-        self._queue = Queue(count_max, bytes_max)
-        super().__init__(client, self._queue, on_error)
+        self._queue = queue
+        super().__init__(client, queue, on_error)
+        if queue.count:
+            self._start()
 
     def put(self, request: Request[Any]) -> None:
         """Adds a change. Raises QueueFull, and the error of an earlier change that was refused."""

@@ -8,10 +8,19 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from .endpoints import AUTH_PIPELINED_MAX, Endpoint, Freshness, Options, auth_line
 from .errors import ProtocolError
 from .reply import ENDING, LineBuffer, RejectedError, Reply, parse_reply
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+_TOGETHER_MAX = 64
+_TOGETHER_BYTES_MAX = 1 << 18
+"""So much is sent before the replies to it are read: both sides' buffers have room for it."""
 
 
 class UnreachedError(OSError):
@@ -21,10 +30,14 @@ class UnreachedError(OSError):
 class Connection:
     """A socket and the lines that arrive on it."""
 
-    def __init__(self, endpoint: Endpoint, until: float, idle_s: float) -> None:
+    def __init__(
+        self, endpoint: Endpoint, until: float, idle_s: float, tls: SSLContext | None = None
+    ) -> None:
         """Connects. Raises UnreachedError if that does not succeed in time."""
         self.endpoint = endpoint
-        self._socket = _connect(endpoint, until)
+        self._socket = _connect(endpoint, until, tls)
+        # With TLS bytes may come that are no data; without it an early look leaves what is there.
+        self._flags = socket.MSG_PEEK if tls is None else 0
         self._lines = LineBuffer()
         self._freshness = Freshness(idle_s)
 
@@ -44,6 +57,23 @@ class Connection:
         self._freshness.used()
         return line
 
+    def lines(self) -> Iterator[bytes]:
+        """The lines that have come, without waiting. Raises OSError at the end of the connection,
+        after the lines before it."""
+        self._socket.settimeout(0)
+        while True:
+            while (line := self._lines.next_line()) is not None:
+                yield line
+            try:
+                data = self._socket.recv(65536)
+            except OSError as error:
+                if _is_empty(error):
+                    return
+                raise
+            if not data:
+                raise ConnectionResetError("the worker closed the connection")
+            self._lines.feed(data)
+
     @property
     def is_fit(self) -> bool:
         """True if it can take a request: not idle for long, not of another process, not ended.
@@ -53,17 +83,16 @@ class Connection:
             return False
         try:
             self._socket.settimeout(0)
-            self._socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
+            self._socket.recv(1, self._flags)
+        except OSError as error:
+            return _is_empty(error)
         return False
 
     def abort(self) -> None:
         """Ends it under a thread that waits for a line."""
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)
+            # Not the method of a socket with TLS: that would make it a plain one at once.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
             return  # it is ended already
 
@@ -79,7 +108,12 @@ def _left(until: float) -> float:
     return left
 
 
-def _connect(endpoint: Endpoint, until: float) -> socket.socket:
+def _is_empty(error: OSError) -> bool:
+    """True for the error of a read that finds nothing there, on a socket that does not wait."""
+    return isinstance(error, BlockingIOError) or type(error).__name__ == "SSLWantReadError"
+
+
+def _connect(endpoint: Endpoint, until: float, tls: SSLContext | None) -> socket.socket:
     """A connected socket, to the first address of the name that can be reached."""
     failure: OSError = TimeoutError("no connection in time")
     try:
@@ -90,7 +124,10 @@ def _connect(endpoint: Endpoint, until: float) -> socket.socket:
                 made.settimeout(_left(until))
                 made.connect(where)
                 made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return made
+                if tls is None:
+                    return made
+                made.settimeout(_left(until))
+                return tls.wrap_socket(made, server_hostname=endpoint.host)
             except OSError as error:
                 failure = error
                 made.close()
@@ -100,6 +137,25 @@ def _connect(endpoint: Endpoint, until: float) -> socket.socket:
     except OSError as error:
         failure = error
     raise UnreachedError(f"{endpoint}: {failure}") from failure
+
+
+def context(options: Options) -> SSLContext | None:
+    """The context of a new connection, None for a plain one. Raises UnreachedError."""
+    try:
+        return None if options.tls is None else options.tls.context()
+    except OSError as error:
+        raise UnreachedError(f"the files of TLS: {error}") from error
+
+
+def _parts(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Lines that can be sent before the replies to them are read."""
+    first, size = 0, 0
+    for at, line in enumerate(lines):
+        size += len(line)
+        if at > first and (at - first >= _TOGETHER_MAX or size > _TOGETHER_BYTES_MAX):
+            yield lines[first:at]
+            first, size = at, len(line)
+    yield lines[first:]
 
 
 class Channel:
@@ -130,21 +186,22 @@ class Channel:
         if connection is not None:
             connection.abort()
 
-    def exchange(self, line: bytes, until: float) -> Reply:
-        """The reply to a line.
+    def exchange(self, lines: Sequence[bytes], until: float, replies: list[Reply]) -> None:
+        """Sends lines, and appends their replies as they come.
 
         Raises UnreachedError if nothing was sent, RejectedError if AUTH was not accepted, other
-        OSErrors if no reply came, and ProtocolError. The connection is then closed: its next line
-        would be a late reply."""
+        OSErrors if a reply did not come, and ProtocolError. The connection is then closed: its next
+        line would be a late reply."""
         with self._busy:
             connection, auth = self._fit(until)
             is_over = True
             try:
-                reply = self._asked(connection, auth, line, until)
+                for together in _parts(lines):
+                    self._asked(connection, auth, together, until, replies)
+                    auth = b""
                 # After `draining` and its like another worker may serve: the next attempt
                 # reconnects.
-                is_over = reply.code in ENDING
-                return reply
+                is_over = any(reply.code in ENDING for reply in replies)
             except TimeoutError as error:
                 raise TimeoutError(f"{connection.endpoint}: no reply in time") from error
             finally:
@@ -152,22 +209,31 @@ class Channel:
                     self._options.endpoints.failed(connection.endpoint)
                     self._drop()
 
-    def _asked(self, connection: Connection, auth: bytes, line: bytes, until: float) -> Reply:
-        """Sends, and reads the reply. AUTH and a short line share one write."""
+    def _asked(
+        self,
+        connection: Connection,
+        auth: bytes,
+        lines: Sequence[bytes],
+        until: float,
+        replies: list[Reply],
+    ) -> None:
+        """Sends, and reads the replies. AUTH and short lines share one write."""
+        data = b"".join(lines)
         if auth:
-            together = line if len(line) <= AUTH_PIPELINED_MAX else b""
+            together = data if len(data) <= AUTH_PIPELINED_MAX else b""
             connection.send(auth + together, until)
             reply = parse_reply(connection.read_line(until))
             if reply.word != "OK":
                 raise RejectedError(reply)
             if not together:
-                connection.send(line, until)
+                connection.send(data, until)
         else:
-            connection.send(line, until)
-        reply = parse_reply(connection.read_line(until))
-        if reply.word == "EVENT":
-            raise ProtocolError("an event came where a reply was expected")
-        return reply
+            connection.send(data, until)
+        for _ in lines:
+            reply = parse_reply(connection.read_line(until))
+            if reply.word == "EVENT":
+                raise ProtocolError("an event came where a reply was expected")
+            replies.append(reply)
 
     def subscribe(self, until: float) -> Connection:
         """A new, authenticated connection, for lines that the caller sends and reads itself.
@@ -196,12 +262,12 @@ class Channel:
         """A new connection, and the line to authenticate with, empty if there is no secret.
 
         Raises UnreachedError."""
-        secret = self._options.secret
-        auth = auth_line(secret() if callable(secret) else secret) if secret else b""
-        endpoint = self._options.endpoints.current
+        options, secret = self._options, self._options.secret
+        auth = auth_line(secret() if callable(secret) else secret, options.kind) if secret else b""
+        endpoint = options.endpoints.current
         try:
-            self._connection = Connection(endpoint, until, self._options.idle_s)
+            self._connection = Connection(endpoint, until, options.idle_s, context(options))
         except UnreachedError:
-            self._options.endpoints.failed(endpoint)
+            options.endpoints.failed(endpoint)
             raise
         return self._connection, auth

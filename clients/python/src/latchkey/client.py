@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import weakref
@@ -18,17 +19,21 @@ from .forking import Forked
 from .lease import Moment, is_long
 from .lock import Lock
 from .names import ALL, Address, All, Duration
-from .reply import RejectedError
-from .request import REPEAT_S, Request
+from .reply import RejectedError, Reply
+from .request import REPEAT_S, RETRIED_S, Request
 from .results import Begun, Event, Recovered
 from .session import Session
 from .table import Verbs
+from .tls import TLS
 from .turn import Turn
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from typing_extensions import Self
 
     from .behind import WriteBehind
+    from .near import NearClient
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,6 +112,9 @@ class Client(Verbs, Blocking):
         to: str | Sequence[str] | None = None,
         *,
         secret: str | Callable[[], str] | None = None,
+        jwt: str | Callable[[], str] | None = None,
+        ticket: str | Callable[[], str] | None = None,
+        tls: bool | TLS | SSLContext | None = None,
         timeout: Duration = 5,
         reply_timeout: Duration = 1,
         idle: Duration = 60,
@@ -114,20 +122,24 @@ class Client(Verbs, Blocking):
         """No connection is made yet.
 
         `to`: `HOST:PORT,...`, else LATCHKEY_TO, else 127.0.0.1:5282.
-        `secret`: for AUTH, or a function that returns it, called for each new connection; else
-        LATCHKEY_SECRET, else none.
+        `secret`, or `jwt`, or `ticket`: for AUTH, or a function that returns it, called for each
+        new connection, so also when a token has expired; else LATCHKEY_SECRET, else none.
+        `tls`: True, or the files of it, or a context; else LATCHKEY_TLS and its like, else plain.
         `timeout`: for a call with all its attempts. `reply_timeout`: for each attempt; more than
         the workers' `--request-timeout`. Both are without the time of `wait=`.
         `idle`: a connection that was idle for longer is not used again; less than the workers'
         `--idle-timeout`, and than what a network between forgets.
-        Raises ValueError if `to` is malformed."""
+        Raises ValueError if `to` is malformed, or more than one secret is given."""
         self._begin(
             endpoints.resolve(
                 to,
-                secret,
-                names.seconds(timeout),
-                names.seconds(reply_timeout),
-                names.seconds(idle),
+                secret=secret,
+                jwt=jwt,
+                ticket=ticket,
+                tls=tls,
+                timeout=timeout,
+                reply_timeout=reply_timeout,
+                idle=idle,
             )
         )
 
@@ -250,18 +262,38 @@ class Client(Verbs, Blocking):
 
     def write_behind(
         self,
+        path: str | os.PathLike[str] | None = None,
         *,
+        sync: bool = False,
         count_max: int = 1000,
         bytes_max: int = 8 << 20,
         on_error: Callable[[LatchkeyError], None] | None = None,
     ) -> WriteBehind:
         """A queue of changes that a thread sends in order, while the caller goes on. Use `with`.
 
-        `count_max`, `bytes_max`: beyond them QueueFull is raised. `on_error`: called by the thread
-        for each change that is refused; without it the next call raises the error."""
-        from .behind import WriteBehind
+        `path`: a file that keeps what waits, for one process at a time; what an earlier process has
+        left in it is sent first. Without it the queue is in memory. `sync`: a change is on the disk
+        itself before its verb returns. `count_max`, `bytes_max`: beyond them QueueFull is raised.
+        `on_error`: called by the thread for each change that is refused; without it the next call
+        raises the error. Raises LatchkeyError if the file is in use, or no such queue; OSError."""
+        from .behind import WriteBehind, queue
 
-        return WriteBehind(self, count_max=count_max, bytes_max=bytes_max, on_error=on_error)
+        return WriteBehind(self, queue(path, sync, count_max, bytes_max), on_error)
+
+    def near(
+        self, *, fresh: Duration = 1, longest: Duration = 60, bytes_max: int = 8 << 20
+    ) -> NearClient:
+        """This client with a near cache: GET and HISTORY are answered from memory while a
+        subscription to the device's changes says that nothing has changed. Use `with`.
+
+        Changes by the returned client are seen by its next read; those of others as soon as they
+        have been pushed, and in the worst case, when the connection is dead, after `fresh`. A
+        worker that has lost Redis says so within 4 s. `longest`: after it a reply is asked for
+        again in any case. `bytes_max`: of all replies that are kept; the least recently used ones
+        go first. TOUCH is no change: times of activity are those of when the reply was made."""
+        from .near import NearClient
+
+        return NearClient(self, fresh=fresh, longest=longest, bytes_max=bytes_max)
 
     def within(self, timeout: Duration) -> Client:
         """This client with another total deadline for its calls; the connections are shared."""
@@ -282,43 +314,59 @@ class Client(Verbs, Blocking):
         return made
 
     def _copy(self) -> Client:
-        made = Client.__new__(Client)
+        made = type(self).__new__(type(self))
         vars(made).update(vars(self))
         return made
 
     def ask(self, request: Request[R]) -> R:
         """The result of a request, after as many attempts as are needed and the deadline allows."""
+        return request.result(self._replies([request])[0])
+
+    def ask_all(self, requests: Sequence[Request[Any]]) -> list[Any]:
+        """The results of several requests, which are sent together: one round trip.
+
+        They are carried out in their order. If one fails, those behind it may have been carried out
+        all the same; the first error is raised when all replies are there."""
+        replies = self._replies(requests) if requests else []
+        return [request.result(reply) for request, reply in zip(requests, replies, strict=True)]
+
+    def _replies(self, requests: Sequence[Request[Any]]) -> list[Reply]:
+        """The definite replies to all of them. Raises Unavailable, UnknownOutcome."""
         channel = self._own or self._threads.channel()
-        options, line = self.options, request.line()
+        options, lines = self.options, [request.line() for request in requests]
         attempts = Attempts(
-            request,
-            time.monotonic(),
+            *requests,
+            now=time.monotonic(),
             timeout_s=options.timeout_s,
             reply_s=options.reply_s,
             workers=len(options.endpoints),
             jitter=endpoints.jitter(),
             can_refresh=callable(options.secret),
         )
+        began = Moment.now()
         step = attempts.begin(time.monotonic())
         while True:
             if self.stopped.is_set():
-                raise LatchkeyError(f"{request.verb}: the client was closed")
-            if isinstance(step, Try):
+                raise LatchkeyError(f"{requests[0].verb}: the client was closed")
+            if isinstance(step, Try) and Moment.now().since(began) > RETRIED_S:
+                step = attempts.expired()
+            elif isinstance(step, Try):
+                got: list[Reply] = []
                 try:
-                    reply = channel.exchange(line, step.until)
+                    channel.exchange(lines[len(attempts.replies) :], step.until, got)
                 except UnreachedError as error:
                     step = attempts.unreached(time.monotonic(), str(error))
                 except RejectedError as error:
                     step = attempts.rejected(time.monotonic(), error.reply)
                 except OSError as error:
-                    step = attempts.lost(time.monotonic(), str(error))
+                    step = attempts.received(time.monotonic(), got, str(error))
                 else:
-                    step = attempts.replied(time.monotonic(), reply)
+                    step = attempts.received(time.monotonic(), got)
             elif isinstance(step, Pause):
                 self.stopped.wait(step.seconds)
                 step = attempts.resumed(time.monotonic())
             elif isinstance(step, Done):
-                return request.result(step.reply)
+                return attempts.replies
             else:
                 raise step.error
 

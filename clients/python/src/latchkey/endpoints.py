@@ -5,9 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from .names import dump, utf8
+from . import tls as tls_files
+from .names import Duration, dump, seconds, utf8, word
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+Secret = str | Callable[[], object] | None
+"""A text, or a function that returns it (for AsyncClient maybe a coroutine function)."""
 
 DEFAULT = "127.0.0.1:5282"
 DEFAULT_PORT = 5282
@@ -103,16 +110,21 @@ class Options(NamedTuple):
     endpoints: Endpoints
     secret: object
     """None, a str, or a callable that returns one (or for AsyncClient an awaitable of one)."""
+    kind: str
+    """How AUTH calls the secret: `jwt`, `ticket`, or empty for a principal's."""
     timeout_s: float
     reply_s: float
     idle_s: float
+    tls: tls_files.Contexts | None
+    """None for plain connections."""
 
 
-def auth_line(secret: object) -> bytes:
+def auth_line(secret: object, kind: str = "") -> bytes:
     """The line that authenticates a connection. Raises TypeError for what is no text."""
     if not isinstance(secret, str) or not secret:
-        raise TypeError("secret= is a non-empty str, or a callable that returns one")
-    return utf8(f"AUTH {dump(secret)}\n")
+        name = kind or "secret"
+        raise TypeError(f"{name}= is a non-empty str, or a callable that returns one")
+    return utf8(f"AUTH {kind} {word(secret)}\n" if kind else f"AUTH {dump(secret)}\n")
 
 
 def jitter() -> float:
@@ -122,17 +134,33 @@ def jitter() -> float:
 
 def resolve(
     to: str | Sequence[str] | None,
-    secret: str | Callable[[], object] | None,
-    timeout_s: float,
-    reply_s: float,
-    idle_s: float,
+    *,
+    secret: Secret,
+    jwt: Secret,
+    ticket: Secret,
+    tls: bool | tls_files.TLS | SSLContext | None,
+    timeout: Duration,
+    reply_timeout: Duration,
+    idle: Duration,
 ) -> Options:
-    """The options of a client: what is None comes from LATCHKEY_TO and LATCHKEY_SECRET."""
+    """The options of a client: what is None comes from the environment.
+
+    Raises ValueError if `to` is malformed, or there is more than one secret."""
     found = parse_endpoints(to or os.environ.get("LATCHKEY_TO") or DEFAULT)
-    if secret is None:
-        secret = os.environ.get("LATCHKEY_SECRET") or None
-    first = int.from_bytes(os.urandom(2), "big")
-    return Options(Endpoints(found, first), secret, timeout_s, reply_s, idle_s)
+    given = {"": secret, "jwt": jwt, "ticket": ticket}
+    secrets = [(kind, value) for kind, value in given.items() if value is not None]
+    if len(secrets) > 1:
+        raise ValueError("secret=, jwt= and ticket= exclude each other")
+    kind, value = secrets[0] if secrets else ("", os.environ.get("LATCHKEY_SECRET") or None)
+    return Options(
+        Endpoints(found, int.from_bytes(os.urandom(2), "big")),
+        value,
+        kind,
+        seconds(timeout),
+        seconds(reply_timeout),
+        seconds(idle),
+        tls_files.configured(tls, os.environ),
+    )
 
 
 AUTH_PIPELINED_MAX = 2048

@@ -12,13 +12,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .errors import LatchkeyError
-from .names import Duration, seconds
-from .request import Request
-
-RETRIED_S = 540.0
-"""How long a change is sent again: less than the workers' `--req-keep` (10 min), after which a
-repetition could be applied twice."""
+from .errors import LatchkeyError, UnknownOutcome
+from .lease import Moment
+from .names import Duration, decode_id, seconds
+from .request import RETRIED_S, Request
 
 
 class QueueFull(LatchkeyError):
@@ -29,7 +26,7 @@ class Outbox(ABC):
     """Requests in the order in which they are sent."""
 
     def __init__(self) -> None:
-        self._attempted_at: float | None = None
+        self._attempted: Moment | None = None
 
     @abstractmethod
     def next(self, now: float, *, is_closing: bool) -> Request[Any] | None:
@@ -44,18 +41,27 @@ class Outbox(ABC):
     def count(self) -> int:
         """How many changes are not settled."""
 
-    def attempt(self, now: float) -> None:
+    def attempt(self, now: Moment) -> None:
         """The request is sent."""
-        if self._attempted_at is None:
-            self._attempted_at = now
+        self._attempted = self._attempted or now
 
-    def is_too_late(self, now: float) -> bool:
+    def is_too_late(self, now: Moment) -> bool:
         """True if another attempt at the request could apply it twice."""
-        return self._attempted_at is not None and now - self._attempted_at > RETRIED_S
+        return self._attempted is not None and now.since(self._attempted) > RETRIED_S
 
     def settle(self) -> None:
         """The request was applied, or its error is reported: it is not sent again."""
-        self._attempted_at = None
+        self._attempted = None
+
+    def close(self) -> None:
+        """Nothing more is added or sent."""
+        return
+
+
+def unknown(request: Request[Any]) -> UnknownOutcome:
+    """The error for a change that cannot be sent again: its key may have expired."""
+    text = f"{request.verb}: it is not known whether this was applied: no worker replied in time"
+    return UnknownOutcome(text, "unknown_outcome", {"req": decode_id(request.req or "")})
 
 
 class Queue(Outbox):
@@ -76,8 +82,17 @@ class Queue(Outbox):
             raise QueueFull(f"{len(self._waiting)} of {self._count_max} changes wait to be sent")
         if self._bytes + size > self._bytes_max:
             raise QueueFull(f"{self._bytes} of {self._bytes_max} bytes wait to be sent")
+        self.restore(request)
+
+    def restore(self, request: Request[Any]) -> None:
+        """Adds a request that was in a queue before, whatever the bounds are now."""
+        size = len(request.line())
         self._bytes += size
         self._waiting.append((request, size))
+
+    def take_back(self) -> None:
+        """Removes the request that was added last."""
+        self._bytes -= self._waiting.pop()[1]
 
     def next(self, now: float, *, is_closing: bool) -> Request[Any] | None:
         """The oldest one."""

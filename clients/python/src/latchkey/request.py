@@ -13,6 +13,10 @@ R_co = TypeVar("R_co", covariant=True)
 REPEAT_S = 0.05
 """The pause before a wait that was cut short is asked for again."""
 
+RETRIED_S = 540.0
+"""How long a change is sent again: less than the workers' `--req-keep` (10 min), after which a
+repetition could be applied twice."""
+
 _WAIT_MIN_S = 0.1
 """A shorter wait is not asked for again."""
 

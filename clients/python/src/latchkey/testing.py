@@ -2,7 +2,8 @@
 
 The plug-in comes with the installed package. The fixture `latchkey_worker` is a worker for the
 whole test session, with a Redis of its own in a temporary folder; `latchkey_client` is a client of
-it. The program is LATCHKEY_BINARY, else `latchkey` on the PATH.
+it. The program is LATCHKEY_BINARY, else `latchkey` on the PATH. `latchkey_fake` makes workers that
+replay a transcript, for what a real one does not do on demand; they need no program.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .client import Client
+from .fake import Fake
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -185,3 +187,19 @@ def latchkey_client(latchkey_worker: Worker) -> Iterator[Client]:
     """A client of `latchkey_worker`."""
     with latchkey_worker.client() as client:
         yield client
+
+
+@pytest.fixture
+def latchkey_fake() -> Iterator[Callable[[str], Fake]]:
+    """Makes workers that replay a transcript. After the test they check that it was kept to."""
+    made: list[Fake] = []
+
+    def make(transcript: str) -> Fake:
+        made.append(Fake(transcript))
+        return made[-1]
+
+    yield make
+    for fake in made:
+        fake.close()
+    for fake in made:
+        fake.check()

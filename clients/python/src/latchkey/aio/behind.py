@@ -12,9 +12,9 @@ from .. import verbs
 from ..asking import Queued, QueuedVerb
 from ..endpoints import jitter
 from ..errors import LatchkeyError, Unavailable, UnknownOutcome
-from ..lease import note
+from ..lease import Moment, note
 from ..names import Address, Duration, seconds
-from ..outbox import Draft, Outbox, Queue
+from ..outbox import Draft, Outbox, Queue, unknown
 from ..request import Request
 from ..waiting import Backoff
 
@@ -47,10 +47,13 @@ class Sender:
             raise LatchkeyError("this is closed")
         self._raise()
         add()
+        self._start()
+        self._changed.set()
+
+    def _start(self) -> None:
         if self._task is None:
             loop = asyncio.get_running_loop()
             self._task = loop.create_task(self._run(), name="latchkey-sender")
-        self._changed.set()
 
     def _raise(self) -> None:
         if self._errors:
@@ -63,6 +66,8 @@ class Sender:
         client's), which go on being sent."""
         timeout_s = self._client.options.timeout_s if timeout is None else seconds(timeout)
         deadline = time.monotonic() + timeout_s
+        if self._outbox.count:
+            self._start()
         self._flushes += 1
         self._changed.set()
         try:
@@ -79,7 +84,8 @@ class Sender:
             raise Unavailable(text, "unavailable")
 
     async def close(self, timeout: Duration | None = None) -> None:
-        """Sends what is left, and ends the task. Raises as `flush`; what is left then is lost."""
+        """Sends what is left, and ends the task. Raises as `flush`; what is left then is lost, but
+        for what is in a file."""
         try:
             await self.flush(timeout)
         finally:
@@ -87,8 +93,11 @@ class Sender:
             if self._task is not None:
                 self._task.cancel()
                 await asyncio.wait((self._task,))
+            self._outbox.close()
 
     async def __aenter__(self) -> Self:
+        if self._outbox.count:
+            self._start()
         return self
 
     async def __aexit__(
@@ -115,7 +124,7 @@ class Sender:
             now = time.monotonic()
             request = self._outbox.next(now, is_closing=self._flushes > 0)
             if request is not None:
-                self._outbox.attempt(now)
+                self._outbox.attempt(Moment.now())
                 return request
             self._changed.clear()
             changed = asyncio.ensure_future(self._changed.wait())
@@ -129,10 +138,12 @@ class Sender:
     async def _send(self, request: Request[Any], backoff: Backoff) -> None:
         error: LatchkeyError | None = None
         try:
+            if self._outbox.is_too_late(Moment.now()):
+                raise unknown(request)
             await self._client.ask(request)
             backoff.reset()
         except (Unavailable, UnknownOutcome) as failure:
-            if not self._outbox.is_too_late(time.monotonic()):
+            if not self._outbox.is_too_late(Moment.now()):
                 await asyncio.sleep(backoff.failed(failure, 1.0, jitter()))
                 return
             error = failure
@@ -156,12 +167,10 @@ class AsyncWriteBehind(Sender, Queued):
     link = QueuedVerb(verbs.link)
     unlink = QueuedVerb(verbs.unlink)
 
-    def __init__(
-        self, client: AsyncClient, *, count_max: int, bytes_max: int, on_error: OnError | None
-    ) -> None:
+    def __init__(self, client: AsyncClient, queue: Queue, on_error: OnError | None) -> None:
         """See `Client.write_behind`."""
-        self._queue = Queue(count_max, bytes_max)
-        super().__init__(client, self._queue, on_error)
+        self._queue = queue
+        super().__init__(client, queue, on_error)
 
     def put(self, request: Request[Any]) -> None:
         """Adds a change. Raises QueueFull, and the error of an earlier change that was refused."""

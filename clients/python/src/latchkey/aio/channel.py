@@ -10,13 +10,16 @@ import asyncio
 import socket
 import time
 from collections import deque
-from collections.abc import Awaitable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
-from ..channel import UnreachedError
+from ..channel import UnreachedError, context
 from ..endpoints import AUTH_PIPELINED_MAX, Endpoint, Freshness, Options, auth_line
 from ..errors import ProtocolError
 from ..reply import ENDING, LineBuffer, RejectedError, Reply, parse_reply
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 _UNREAD_MAX = 1000
 _SETTLED_S = 0.01
@@ -29,6 +32,8 @@ class Connection(asyncio.Protocol):
         self.endpoint = endpoint
         self.auth: asyncio.Future[bytes] | None = None
         """The reply to AUTH, if it was sent."""
+        self.line_received: Callable[[bytes | None], None] | None = None
+        """If there is one, it is given each line as it comes, and None at the end."""
         self._lines = LineBuffer()
         self._unread: deque[bytes] = deque()
         self._waiting: deque[asyncio.Future[bytes]] = deque()
@@ -36,12 +41,14 @@ class Connection(asyncio.Protocol):
         self._idle_since = time.time()
         self._ending: Exception | None = None
         self._transport: asyncio.Transport | None = None
+        self._is_secure = False
 
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
         self._transport = cast("asyncio.Transport", transport)
+        self._is_secure = transport.get_extra_info("ssl_object") is not None
         made = transport.get_extra_info("socket")
         if made is not None:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -52,6 +59,9 @@ class Connection(asyncio.Protocol):
         while (line := self._lines.next_line()) is not None:
             self._freshness.used()
             self._idle_since = time.time()
+            if self.line_received is not None:
+                self.line_received(line)
+                continue
             if not self._waiting:
                 self._unread.append(line)
                 continue
@@ -64,6 +74,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended: nothing more comes."""
         self._ending = exc or ConnectionResetError("the worker closed the connection")
+        if self.line_received is not None:
+            self.line_received(None)
         while self._waiting:
             waiting = self._waiting.popleft()
             if not waiting.done():
@@ -108,9 +120,9 @@ class Connection(asyncio.Protocol):
             return False
         if time.time() - self._idle_since > _SETTLED_S and not self._waiting:
             # The loop looks at the socket once before the second of these returns: an end that
-            # came while this process was frozen is noticed.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            # came while this process was frozen is noticed. With TLS it takes one turn more.
+            for _ in range(3 if self._is_secure else 2):
+                await asyncio.sleep(0)
         return self._looks_fit()
 
     def _looks_fit(self) -> bool:
@@ -124,18 +136,20 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-async def _connect(endpoint: Endpoint, until: float, idle_s: float) -> Connection:
+async def _connect(
+    endpoint: Endpoint, until: float, idle_s: float, tls: SSLContext | None
+) -> Connection:
     """Raises UnreachedError."""
     loop = asyncio.get_running_loop()
     making = loop.create_connection(
-        lambda: Connection(endpoint, idle_s), endpoint.host, endpoint.port
+        lambda: Connection(endpoint, idle_s), endpoint.host, endpoint.port, ssl=tls
     )
     try:
         _, made = await asyncio.wait_for(making, max(0.0, until - time.monotonic()))
     except asyncio.TimeoutError:
         raise UnreachedError(f"{endpoint}: no connection in time") from None
     except OSError as error:
-        raise UnreachedError(f"{endpoint}: {error}") from error
+        raise UnreachedError(f"{endpoint}: {str(error) or type(error).__name__}") from error
     return made
 
 
@@ -156,18 +170,13 @@ class Channel:
         if connection is not None:
             connection.close()
 
-    async def exchange(self, line: bytes, until: float) -> Reply:
-        """The reply to a line.
-
-        Raises UnreachedError if nothing was sent, RejectedError if AUTH was not accepted, other
-        OSErrors if no reply came, and ProtocolError. The connection is then closed: its next line
-        would be a late reply."""
+    async def exchange(self, lines: Sequence[bytes], until: float, replies: list[Reply]) -> None:
+        """As `latchkey.channel.Channel.exchange`."""
         connection = await self._fit(until)
         is_over = True
         try:
-            reply = await self._asked(connection, line, until)
-            is_over = reply.code in ENDING
-            return reply
+            await self._asked(connection, b"".join(lines), len(lines), until, replies)
+            is_over = any(reply.code in ENDING for reply in replies)
         except TimeoutError as error:
             raise TimeoutError(f"{connection.endpoint}: {error}") from error
         except asyncio.CancelledError:
@@ -177,19 +186,27 @@ class Channel:
             if is_over:
                 self._failed(connection)
 
-    async def _asked(self, connection: Connection, line: bytes, until: float) -> Reply:
+    async def _asked(
+        self, connection: Connection, data: bytes, count: int, until: float, replies: list[Reply]
+    ) -> None:
         auth = connection.auth
-        if auth is not None and (len(line) > AUTH_PIPELINED_MAX or auth.done()):
+        if auth is not None and (len(data) > AUTH_PIPELINED_MAX or auth.done()):
             _accepted(await _shared(auth, until))
             auth = None
-        connection.send(line)
-        future = connection.expect()
-        if auth is not None:
-            _accepted(await _shared(auth, until))
-        reply = parse_reply(await _own(future, until))
-        if reply.word == "EVENT":
-            raise ProtocolError("an event came where a reply was expected")
-        return reply
+        connection.send(data)
+        futures = [connection.expect() for _ in range(count)]
+        try:
+            if auth is not None:
+                _accepted(await _shared(auth, until))
+            for future in futures:
+                reply = parse_reply(await _own(future, until))
+                if reply.word == "EVENT":
+                    raise ProtocolError("an event came where a reply was expected")
+                replies.append(reply)
+        except asyncio.CancelledError:
+            for future in futures:
+                future.cancel()  # the lines are dropped when they come
+            raise
 
     async def subscribe(self, until: float) -> Connection:
         """A new, authenticated connection, for lines that the caller sends and reads itself.
@@ -223,12 +240,14 @@ class Channel:
                 secret = await secret
         endpoint = self._options.endpoints.current
         try:
-            connection = await _connect(endpoint, until, self._options.idle_s)
+            connection = await _connect(
+                endpoint, until, self._options.idle_s, context(self._options)
+            )
         except UnreachedError:
             self._options.endpoints.failed(endpoint)
             raise
         if self._options.secret:
-            connection.send(auth_line(secret))
+            connection.send(auth_line(secret, self._options.kind))
             connection.auth = connection.expect()
         self._connection = connection
         return connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 import weakref
@@ -13,15 +14,18 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 from .. import endpoints, names, verbs
 from ..asking import Awaiting
 from ..attempts import Attempts, Done, Pause, Try
+from ..behind import queue
 from ..channel import UnreachedError
 from ..errors import LatchkeyError
 from ..feed import Feed
 from ..forking import Forked
+from ..lease import Moment
 from ..names import ALL, Address, All, Duration
-from ..reply import RejectedError
-from ..request import Request
+from ..reply import RejectedError, Reply
+from ..request import RETRIED_S, Request
 from ..results import Begun, Event, Recovered
 from ..table import Verbs
+from ..tls import TLS
 from ..waiting import Idle
 from . import following
 from .behind import AsyncWriteBehind
@@ -32,7 +36,11 @@ from .stateless import AsyncStatelessSession
 from .turn import TurnCall
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from typing_extensions import Self
+
+    from .near import AsyncNearClient
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -108,18 +116,24 @@ class AsyncClient(Verbs, Awaiting):
         to: str | Sequence[str] | None = None,
         *,
         secret: str | Callable[[], str | Awaitable[str]] | None = None,
+        jwt: str | Callable[[], str | Awaitable[str]] | None = None,
+        ticket: str | Callable[[], str | Awaitable[str]] | None = None,
+        tls: bool | TLS | SSLContext | None = None,
         timeout: Duration = 5,
         reply_timeout: Duration = 1,
         idle: Duration = 60,
     ) -> None:
-        """As `latchkey.Client`; a `secret` that is a function may be a coroutine function."""
+        """As `latchkey.Client`; a `secret` and its like may be a coroutine function."""
         self._begin(
             endpoints.resolve(
                 to,
-                secret,
-                names.seconds(timeout),
-                names.seconds(reply_timeout),
-                names.seconds(idle),
+                secret=secret,
+                jwt=jwt,
+                ticket=ticket,
+                tls=tls,
+                timeout=timeout,
+                reply_timeout=reply_timeout,
+                idle=idle,
             )
         )
 
@@ -204,13 +218,23 @@ class AsyncClient(Verbs, Awaiting):
 
     def write_behind(
         self,
+        path: str | os.PathLike[str] | None = None,
         *,
+        sync: bool = False,
         count_max: int = 1000,
         bytes_max: int = 8 << 20,
         on_error: Callable[[LatchkeyError], None] | None = None,
     ) -> AsyncWriteBehind:
-        """As `Client.write_behind`, for `async with`."""
-        return AsyncWriteBehind(self, count_max=count_max, bytes_max=bytes_max, on_error=on_error)
+        """As `Client.write_behind`, for `async with`; the file is written by the event loop."""
+        return AsyncWriteBehind(self, queue(path, sync, count_max, bytes_max), on_error)
+
+    def near(
+        self, *, fresh: Duration = 1, longest: Duration = 60, bytes_max: int = 8 << 20
+    ) -> AsyncNearClient:
+        """As `Client.near`, for `async with`. It caches for the event loop that uses it first."""
+        from .near import AsyncNearClient
+
+        return AsyncNearClient(self, fresh=fresh, longest=longest, bytes_max=bytes_max)
 
     def within(self, timeout: Duration) -> AsyncClient:
         """This client with another total deadline for its calls; the connections are shared."""
@@ -234,54 +258,67 @@ class AsyncClient(Verbs, Awaiting):
         return made
 
     def _copy(self) -> AsyncClient:
-        made = AsyncClient.__new__(AsyncClient)
+        made = type(self).__new__(type(self))
         vars(made).update(vars(self))
         return made
 
     async def ask(self, request: Request[R]) -> R:
         """The result of a request, after as many attempts as are needed and the deadline allows."""
+        return request.result((await self._replies([request]))[0])
+
+    async def ask_all(self, requests: Sequence[Request[Any]]) -> list[Any]:
+        """As `Client.ask_all`."""
+        replies = await self._replies(requests) if requests else []
+        return [request.result(reply) for request, reply in zip(requests, replies, strict=True)]
+
+    async def _replies(self, requests: Sequence[Request[Any]]) -> list[Reply]:
+        """The definite replies to all of them. Raises Unavailable, UnknownOutcome."""
         if self._own is not None:
-            return await self._attempt(request, self._own)
+            return await self._attempt(requests, self._own)
         channels = self._loops.channels()
-        if request.held_s <= 0:
-            return await self._attempt(request, channels.shared)
+        if all(request.held_s <= 0 for request in requests):
+            return await self._attempt(requests, channels.shared)
         channel = channels.take()
         try:
-            return await self._attempt(request, channel)
+            return await self._attempt(requests, channel)
         finally:
             channels.give(channel)
 
-    async def _attempt(self, request: Request[R], channel: Channel) -> R:
-        options, line = self.options, request.line()
+    async def _attempt(self, requests: Sequence[Request[Any]], channel: Channel) -> list[Reply]:
+        options, lines = self.options, [request.line() for request in requests]
         attempts = Attempts(
-            request,
-            time.monotonic(),
+            *requests,
+            now=time.monotonic(),
             timeout_s=options.timeout_s,
             reply_s=options.reply_s,
             workers=len(options.endpoints),
             jitter=endpoints.jitter(),
             can_refresh=callable(options.secret),
         )
+        began = Moment.now()
         step = attempts.begin(time.monotonic())
         while True:
             if self._loops.is_closed:
-                raise LatchkeyError(f"{request.verb}: the client was closed")
-            if isinstance(step, Try):
+                raise LatchkeyError(f"{requests[0].verb}: the client was closed")
+            if isinstance(step, Try) and Moment.now().since(began) > RETRIED_S:
+                step = attempts.expired()
+            elif isinstance(step, Try):
+                got: list[Reply] = []
                 try:
-                    reply = await channel.exchange(line, step.until)
+                    await channel.exchange(lines[len(attempts.replies) :], step.until, got)
                 except UnreachedError as error:
                     step = attempts.unreached(time.monotonic(), str(error))
                 except RejectedError as error:
                     step = attempts.rejected(time.monotonic(), error.reply)
                 except OSError as error:
-                    step = attempts.lost(time.monotonic(), str(error))
+                    step = attempts.received(time.monotonic(), got, str(error))
                 else:
-                    step = attempts.replied(time.monotonic(), reply)
+                    step = attempts.received(time.monotonic(), got)
             elif isinstance(step, Pause):
                 await asyncio.sleep(step.seconds)
                 step = attempts.resumed(time.monotonic())
             elif isinstance(step, Done):
-                return request.result(step.reply)
+                return attempts.replies
             else:
                 raise step.error
 
