@@ -1,10 +1,14 @@
-"""One message of a conversation after another, for the section 'turns' of scripts/bench.
+"""One message of a conversation after another, for the sections 'turns' and 'clients' of
+scripts/bench.
 
-session.py redis|latchkey HOST:PORT --connections N --seconds N [--pid NAME=PID...]
+session.py redis|latchkey|openai HOST:PORT --connections N --seconds N [--pid NAME=PID...]
+session.py redis|latchkey|openai HOST:PORT --trips
 
 With `redis` each caller does what an agent with a session does, under a lock: RedisSession of the
 OpenAI Agents SDK for the history, the question and the answer, and redis-py's Lock around them. With
-`latchkey` it is a turn of the Python client. Prints a line of JSON as the load generator does.
+`latchkey` it is a turn of the Python client, with `openai` such a turn and the adapter's session for
+the same calls as of RedisSession. Prints a line of JSON as the load generator does; with `--trips`
+how many round trips a message takes: what is written before the next reply is read is one.
 """
 
 import argparse
@@ -56,6 +60,56 @@ class LatchkeyCaller:
         turn = await self.client.turn(self.name, QUESTION, last=20)
         turn.say(ANSWER)
         await turn.done()
+
+
+class OpenAICaller(LatchkeyCaller):
+    """The same through the adapter for the OpenAI Agents SDK."""
+
+    async def message(self):
+        from latchkey.openai import LatchkeySession
+
+        async with self.client.turn(self.name, last=0) as turn:
+            session = LatchkeySession(self.name, self.client, turn=turn.number)
+            await session.get_items(limit=20)
+            await session.add_items([QUESTION])
+            await session.add_items([ANSWER])
+
+
+class Relay:
+    """Counts round trips between its callers and a server."""
+
+    def __init__(self, address):
+        self.host, _, self.port = address.rpartition(":")
+        self.trips = 0
+
+    async def start(self):
+        server = await asyncio.start_server(self.accepted, "127.0.0.1", 0)
+        return "127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+
+    async def accepted(self, reader, writer):
+        onward = await asyncio.open_connection(self.host, self.port)
+        waiting = [False]
+        await asyncio.gather(
+            self.forward(reader, onward[1], waiting, True),
+            self.forward(onward[0], writer, waiting, False),
+        )
+
+    async def forward(self, source, target, waiting, is_request):
+        while data := await source.read(65536):
+            self.trips += is_request and not waiting[0]
+            waiting[0] = is_request
+            target.write(data)
+        target.close()
+
+
+async def count_trips(caller, relay):
+    messages = 20
+    await caller.fill()
+    await caller.message()
+    before = relay.trips
+    for _ in range(messages):
+        await caller.message()
+    print(json.dumps({"trips": round((relay.trips - before) / messages, 2)}))
 
 
 def processor_us(pid):
@@ -110,12 +164,16 @@ async def measure(callers, seconds, pids):
 
 async def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=["redis", "latchkey"])
+    parser.add_argument("kind", choices=["redis", "latchkey", "openai"])
     parser.add_argument("address")
     parser.add_argument("--connections", type=int, default=25)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--pid", action="append", default=[])
+    parser.add_argument("--trips", action="store_true")
     options = parser.parse_args()
+    relay = Relay(options.address)
+    if options.trips:
+        options.connections, options.address = 1, await relay.start()
     pids = {name: int(pid) for name, pid in (word.split("=") for word in options.pid)}
     names = [f"{options.kind}-{options.connections}-{n}" for n in range(options.connections)]
     if options.kind == "redis":
@@ -124,13 +182,22 @@ async def main():
         client = redis.asyncio.from_url(
             f"redis://{options.address}", max_connections=options.connections + 1
         )
-        await measure([RedisCaller(client, name) for name in names], options.seconds, pids)
+        callers = [RedisCaller(client, name) for name in names]
+        if options.trips:
+            await count_trips(callers[0], relay)
+        else:
+            await measure(callers, options.seconds, pids)
         await client.aclose()
     else:
         from latchkey.aio import AsyncClient
 
+        kind = OpenAICaller if options.kind == "openai" else LatchkeyCaller
         async with AsyncClient(options.address) as client:
-            await measure([LatchkeyCaller(client, name) for name in names], options.seconds, pids)
+            callers = [kind(client, name) for name in names]
+            if options.trips:
+                await count_trips(callers[0], relay)
+            else:
+                await measure(callers, options.seconds, pids)
 
 
 asyncio.run(main())
