@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Asked = Request[Any] | list[Request[Any]]
-"""One request; or several that do not depend on each other, whose results are a list."""
+"""One request; or several that are sent together, in one round trip, whose results are a list."""
 
 Steps = Generator[Asked, Any, T]
 """An operation, and the type of its result."""
@@ -133,9 +133,7 @@ class Adapter:
             while True:
                 try:
                     answer: Any = (
-                        [client.ask(one) for one in asked]
-                        if isinstance(asked, list)
-                        else client.ask(asked)
+                        client.ask_all(asked) if isinstance(asked, list) else client.ask(asked)
                     )
                 except LatchkeyError as error:
                     asked = steps.throw(error)
@@ -157,7 +155,7 @@ class Adapter:
             while True:
                 try:
                     answer: Any = (
-                        await _together(client, asked)
+                        await client.ask_all(asked)
                         if isinstance(asked, list)
                         else await client.ask(asked)
                     )
@@ -225,16 +223,6 @@ def _under(device: str, turn: int) -> Iterator[None]:
         yield
     finally:
         _running.set(before)
-
-
-async def _together(client: AsyncClient, requests: list[Request[Any]]) -> list[Any]:
-    """The results of requests that are sent without waiting for each other; or the first error,
-    when the outcome of all is known."""
-    found = await asyncio.gather(*(client.ask(one) for one in requests), return_exceptions=True)
-    for one in found:
-        if isinstance(one, BaseException):
-            raise one
-    return [*found]
 
 
 async def settled(change: Coroutine[Any, Any, T]) -> T:
