@@ -1,6 +1,6 @@
-# The section 'clients' of scripts/bench: what one message of a conversation costs through the Python
-# client and through the adapters, beside the frameworks' own stores in Redis; a function's cold
-# start; and the near cache. Sourced by it, never run by itself; uses its functions.
+# The section 'clients' of scripts/bench: what one message of a conversation costs through the
+# Python client and through an adapter, beside the framework's own store in Redis; a function's
+# cold start; and the near cache. Sourced by it, never run by itself; uses its functions.
 
 set -euo pipefail
 
@@ -51,9 +51,9 @@ measure_callers() {
   done
   printf '\none message of a conversation in Python: %s callers, 20 messages of history, %s ' \
     "$callers" "$rounds"
-  printf 'rounds of %s s\nin turns; redis: RedisSession of OpenAI Agents and the lock of ' "$seconds"
-  printf 'redis-py; latchkey: a turn of the\nclient; openai: a turn and the adapter for the same; '
-  printf 'us of a processor per message\n\n'
+  printf 'rounds of %s s in turns;\nredis: RedisSession of OpenAI Agents and the lock ' "$seconds"
+  printf 'of redis-py; latchkey: a turn of\nthe client; openai: a turn and the adapter for the '
+  printf 'same; us of a processor per message\n\n'
   clients_table redis latchkey openai
 }
 

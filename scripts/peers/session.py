@@ -5,9 +5,9 @@ session.py redis|latchkey|openai HOST:PORT --connections N --seconds N [--pid NA
 session.py redis|latchkey|openai HOST:PORT --trips
 
 With `redis` each caller does what an agent with a session does, under a lock: RedisSession of the
-OpenAI Agents SDK for the history, the question and the answer, and redis-py's Lock around them. With
-`latchkey` it is a turn of the Python client, with `openai` such a turn and the adapter's session for
-the same calls as of RedisSession. Prints a line of JSON as the load generator does; with `--trips`
+OpenAI Agents SDK for the history, the question and the answer, and redis-py's Lock around them.
+With `latchkey` it is a turn of the Python client, with `openai` such a turn and the adapter's
+session for the same calls as of RedisSession. Prints a line of JSON as the load generator does; with `--trips`
 how many round trips a message takes: what is written before the next reply is read is one.
 """
 

@@ -2,9 +2,9 @@
 
 start.py HOST:PORT --redis HOST:PORT --rounds N
 
-Starts N new interpreters that import the client, connect, and begin and end a turn; and as many that
-import redis-py and get a key. Then reads a session and its history from the near cache, and from the
-worker. Prints two tables.
+Starts N new interpreters that import the client, connect, and begin and end a turn; and as many
+that import redis-py and get a key. Then reads a session and its history from the near cache, and
+from the worker. Prints two tables.
 """
 
 import argparse

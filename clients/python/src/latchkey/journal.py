@@ -79,7 +79,7 @@ class Journal(Queue):
             self._rewrite()
 
     def close(self) -> None:
-        """Lets go of the file, with what waits in it."""
+        """Closes the file, which keeps what waits."""
         os.close(self._file)
 
     def _append(self, record: list[Any]) -> None:
