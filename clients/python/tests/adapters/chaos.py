@@ -101,9 +101,9 @@ def counted() -> Iterator[Trips]:
         is_answered = True
         received(self, data)
 
-    def counted_exchange(self: Channel, line: bytes, until: float) -> Any:
+    def counted_exchange(self: Channel, *args: Any) -> Any:
         trips.count += 1
-        return exchange(self, line, until)
+        return exchange(self, *args)
 
     Connection.send = counted_send  # type: ignore[method-assign]
     Connection.data_received = counted_received  # type: ignore[method-assign]
