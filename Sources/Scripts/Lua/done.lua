@@ -1,28 +1,11 @@
 -- DONE: applies the last changes of a turn to its own session and chat, and ends it; or gives it
 -- the messages that were joined to it meanwhile, and it goes on.
--- USES: batch, requests, session_load, session_changes, session_apply, chat_address, messages,
---   turn_records, turn_grants, turn_ends, turn_messages, turn_begin
+-- USES: batch, requests, session_load, session_changes, chat_address, messages, turn_records,
+--   turn_changes, turn_grants, turn_ends, turn_messages, turn_begin
 -- KEYS: the base key of each request's partition
 -- ARGV: device, turn, seen? (the newest message's number), is_last?, messages? (each after whose it
 --   is), members?, puts? (key and value in turn), drops?, req?
 -- RETURNS: OK, NONE, STALE, ERR
-
--- The newest number and the revision of a session's chat; nulls if it is gone.
-local function standing(t)
-  local key = t.base .. ':session:' .. t.device .. '/' .. t.session
-  local v = attempt('HMGET', key, 'rev', 'q:' .. t.chat)
-  if v.err or not whole(v[1]) then return 'null', 'null' end
-  return text(whole(v[2] or 0) or newest_seq(key .. '/' .. t.chat)), text(whole(v[1]))
-end
-
--- Applies the changes; if the turn goes on, what it says is noted for a rollback. Returns a
--- refusal, or nil and further members of the reply.
-local function apply(t, messages, members, puts, drops, goes_on)
-  local s, refusal = open_live(t.base, t.device, t.session, 't' .. t.turn, 'DONE')
-  if not s then return refusal end
-  if #messages > 0 and not chat_of(s, text(t.chat)) then return 'NONE' end
-  return apply_changes(s, t.chat, goes_on and t or nil, messages, members, puts, drops)
-end
 
 -- A reply with messages that were joined; they may be gone when it is shown again.
 local function given(t, seq, rev, rest, entries)
@@ -43,18 +26,19 @@ end
 return each(function(base, device, turn, seen, is_last, messages, members, puts, drops)
   local t = live_turn(base, device)
   if not t or t.turn ~= turn or t.ticket ~= '' then return stale_turn(base, device, turn) end
-  local newest = standing(t)
+  local newest = seen ~= '' and standing(t) or nil
   seen = tonumber(seen) or 0
-  if seen > (tonumber(newest) or 0) then return 'STALE {"seq":' .. newest .. '}' end
+  if newest and seen > (tonumber(newest) or 0) then return 'STALE {"seq":' .. newest .. '}' end
   local waiting, entries, left = joined_seqs(t, seen), {}, {}
   local goes_on = #waiting > 0 and is_last == ''
-  local refusal, trimmed = nil, ''
-  if messages .. members .. puts .. drops ~= '' then
-    refusal, trimmed = apply(t, parts(messages), parts(members), parts(puts), parts(drops),
-      goes_on)
+  local refusal, trimmed, seq, rev = nil, '', nil, nil
+  if #messages + #members + #puts + #drops > 0 then
+    refusal, trimmed, seq, rev = change_by_turn(t, parts(messages), parts(members), parts(puts),
+      parts(drops), goes_on)
     if refusal then return refusal end
+  else
+    seq, rev = standing(t)
   end
-  local seq, rev = standing(t)
   if goes_on then
     local key = base .. ':session:' .. device .. '/' .. t.session
     entries, left = joined_entries(log_of({key = key}, t.chat), waiting)
@@ -69,8 +53,9 @@ return each(function(base, device, turn, seen, is_last, messages, members, puts,
     return reply, table.concat(kept, ' '), size
   end
   local unanswered = is_last ~= '' and joined_count(t, seen)
+  local is_last_one = turn_grants.is_queue_still(base, device)
   end_turn(t, 'done')
-  turn_grants.next(base, device)
+  if not is_last_one then turn_grants.next(base, device) end
   local joined = is_last ~= '' and ',"joined":' .. unanswered or ''
   return 'OK {"seq":' .. seq .. ',"rev":' .. rev .. trimmed .. joined .. '}'
 end, given_again)

@@ -1,7 +1,7 @@
 -- HISTORY: messages of a chat, oldest first: those after the number `after`, before the number
 -- `before`, from the time `since` on, or the last ones; `limit` at most, and of one role if that is
 -- given.
--- USES: batch, requests, chat_address, messages, chat_json, chat_pages, chat_search, session_load
+-- USES: batch, requests, chat_address, messages, chat_json, chat_pages, chat_search, numbers
 -- RARELY: place_after, newest_seq, whole, no_list, search_chat, place_since
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, chat?, after?, before?, since?, role?, limit

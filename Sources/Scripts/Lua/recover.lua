@@ -6,7 +6,7 @@
 -- ARGV: device, session?, allows_archived?, fleet?, reserved?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE
 return each(function(base, device, session, allows_archived, fleet, reserved, token)
-  local s, refusal = open_for_change(base, device, session, token)
+  local s, refusal = open_for_change(base, device, session, token, 'record')
   if not s then return refusal end
   if not recoverable(s, allows_archived == 'yes') then return wrong_state(s, 'RECOVER') end
   refusal = not_to_live(s, reserved, fleet)

@@ -23,8 +23,7 @@ local function reply_of(seq, chat, rest)
 end
 
 return each(function(base, device, session, chat, messages, seen, id, after, last, token)
-  local s, refusal = open_live(base, device, session, token, 'SAY', 'q:1', 't:1', 'answers',
-    'answer_ms', 'o:1', 'policy')
+  local s, refusal = open_live(base, device, session, token, 'SAY', 'chat')
   if not s then return refusal end
   local name
   if chat == '' then

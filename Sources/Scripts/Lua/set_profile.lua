@@ -1,6 +1,6 @@
 -- PROFILE: merges members into the profile of a link, which is `kind/ref`; parts, names and values
 -- in turn. It is kept for `keep_ms` after its latest write.
--- USES: batch, requests, session_index, session_load, session_changes, merge
+-- USES: batch, requests, numbers, session_index, session_changes, merge
 -- KEYS: the base key of each request's partition
 -- ARGV: device (the link), members?, seen_rev?, keep_ms, req?
 -- RETURNS: OK, STALE, ERR

@@ -2,10 +2,19 @@
 -- nowhere. `watched` has the devices that workers watch, or `*` for all of the partition, each with
 -- the time until which they do. Nothing is published for other devices.
 -- USES: batch
--- GIVES: is_watched, push
+-- GIVES: is_still, is_watched, push
 
 -- Whether anything is watched in a partition, by its base key; in this call.
 local partitions, partitions_in = {}, 0
+
+-- Whether nothing is watched in a partition, and none of these keys is there: usually so, and one
+-- command where each of them would take one.
+local function is_still(base, ...)
+  if attempt('EXISTS', base .. ':watched', ...) ~= 0 then return false end
+  if partitions_in ~= call_number then partitions_in, partitions = call_number, {} end
+  partitions[base] = false
+  return true
+end
 
 -- Whether the partition is watched, and whether the device is.
 local function watches_of(base, device)

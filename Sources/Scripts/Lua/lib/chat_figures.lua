@@ -1,5 +1,5 @@
 -- How the answers in a chat are counted.
--- USES: batch, session_load, messages
+-- USES: batch, numbers, messages
 -- GIVES: chat_figures
 
 -- The figures of a record that messages change, as names and values in turn. Those that are corrupt

@@ -1,6 +1,6 @@
 -- How many messages a chat may have: `o:<chat>` is the number, 0 for the policy's or the server's,
 -- and what a full one does: `trim`, `refuse`, or `-` for the policy's.
--- USES: batch, messages, policies
+-- USES: batch, messages, policies, session_members
 -- GIVES: limits_of, full_chat, full_for
 
 -- How many messages a chat keeps, by its line of limits and its session's policy, and whether it
@@ -25,6 +25,7 @@ end
 
 -- The same for a chat of a session.
 local function full_for(s, chat, count)
-  local v = call('HMGET', s.key, 'o:' .. text(chat), 'policy')
-  return full_chat(log_of(s, chat), v[1], v[2], count)
+  local _, _, _, _, line, policy = chat_members(s, chat)
+  if not (line or policy) then return nil end
+  return full_chat(log_of(s, chat), line, policy, count)
 end

@@ -11,16 +11,21 @@ local PAGE_STEP = 32
 local function read_entries(log, place, limit)
   local all, bytes = {}, 0
   while #all <= limit and bytes < PAGE_BYTES do
-    local n = math.min(PAGE_STEP, limit + 1 - #all)
-    local from = place and place + #all or -#all - n
+    local known = #all
+    local n = math.min(PAGE_STEP, limit + 1 - known)
+    local from = place and place + known or -known - n
     local list = attempt('LRANGE', log, text(from), text(from + n - 1))
     if list.err then return list end
     local count = #list
     bytes = bytes + bytes_of(list)
-    local before, behind = all, list
-    if not place then before, behind = list, all end
-    for at = 1, #behind do before[#before + 1] = behind[at] end
-    all = before
+    if known == 0 then
+      all = list
+    elseif place then
+      for at = 1, count do all[known + at] = list[at] end
+    else
+      for at = 1, known do list[count + at] = all[at] end
+      all = list
+    end
     if count < n then break end
   end
   local more = bytes >= PAGE_BYTES and call('LLEN', log) > (place or 0) + #all

@@ -27,7 +27,7 @@ local function add_chat(s, name, config, limits, is_aside)
   end
   local is_whole = #s.chats == s.last_chat
   s.chats[#s.chats + 1] = chat
-  s.last_chat, s.rev = chat, s.rev + 1
+  s.last_chat, s.rev, s.flat = chat, s.rev + 1, nil
   if not is_aside then s.chat = chat end
   local line = is_whole and text(chat) or chat .. ' ' .. table.concat(s.chats, ' ')
   local writes = {}

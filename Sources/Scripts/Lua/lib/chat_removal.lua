@@ -1,5 +1,5 @@
 -- How messages are removed by their numbers.
--- USES: batch, messages, session_load, chat_ids
+-- USES: batch, messages, numbers, chat_ids
 -- GIVES: ahead, remove_after, place_of_seq
 
 -- The refusal of a number that is greater than any that the chat has given; or nil.

@@ -1,5 +1,5 @@
 -- How messages are appended to a chat.
--- USES: batch, chat_figures, activity, changes, pushes, clocks, session_load, messages,
+-- USES: batch, chat_figures, activity, changes, pushes, clocks, numbers, session_members, messages,
 --   turn_records, chat_ids, chat_limits, chat_removal
 -- RARELY: gone_by, newest_seq, seq_at, note_said, without_known, note_ids, sync_ids, limits_of,
 --   full_chat, remove_after, push_said
@@ -7,21 +7,15 @@
 
 -- Appends messages to a chat of a session, each behind whose it is; those of a turn `t` are noted
 -- there; with `member` those whose value of it is in the chat already are left out; those after the
--- number `after` are removed first. A session that was loaded with `q:1`, `t:1`, `answers`,
--- `answer_ms`, `o:1` and `policy` is not read again. Returns the newest number and further members
--- of the reply, or nil and a refusal.
+-- number `after` are removed first. Returns the newest number and further members of the reply, the
+-- entries and how many the chat has then; or nil and a refusal.
 local function say(s, chat, messages, t, member, after)
   local entries, log, number = {}, log_of(s, chat), text(chat)
-  -- Most sessions have one chat: its members may have come with the session's own.
-  local seq, asked_at, answered_n, answered_ms, line, policy = unpack(s.members or {}, 13, 18)
-  if chat ~= 1 or seq == nil then
-    seq, asked_at, answered_n, answered_ms, line, policy = unpack(call('HMGET', s.key,
-      'q:' .. number, 't:' .. number, 'answers', 'answer_ms', 'o:' .. number, 'policy'), 1, 6)
-  end
+  local seq, asked_at, answered_n, answered_ms, line, policy = chat_members(s, chat)
   -- A chat with an index has a line of limits.
   local indexed = line and call('HGET', s.key, 'i:' .. number)
   -- A corrupt key fails this before anything is written: else its first command is the append.
-  if t or member then call('LLEN', log) end
+  if t and not t.is_new or member then call('LLEN', log) end
   local rest = ''
   if member then
     local known
@@ -60,7 +54,7 @@ local function say(s, chat, messages, t, member, after)
     writes[#writes + 1] = text(first - 1)
   end
   note_activity(s)
-  call('HSET', s.key, 'active', now_text, 'q:' .. number, text(seq), unpack(writes))
+  write_members(s, 'active', now_text, 'q:' .. number, text(seq), unpack(writes))
   if length > most then
     call('LTRIM', log, text(-most), '-1')
     rest = rest .. ',"trimmed":' .. text(length - most)
@@ -71,5 +65,5 @@ local function say(s, chat, messages, t, member, after)
   end
   if length == #entries and gone_by(s) then call('PEXPIREAT', log, text(gone_by(s))) end
   if is_watched(s.base, s.device) then push_said(s, chat, seq, entries, first) end
-  return seq, rest
+  return seq, rest, entries, math.min(length, most)
 end

@@ -1,7 +1,6 @@
 -- The cleanup after a transition: entries in the indexes, and the way back to active.
--- USES: batch, activity, changes, ledger, session_index, session_find, clocks, transitions,
---   device_lines,
---   device_current
+-- USES: batch, activity, changes, ledger, session_index, session_find, session_members, clocks,
+--   transitions, device_lines, device_current
 -- RARELY: transition
 -- GIVES: remove_entries, remove_lost, recount, wrong_state, recoverable, recover
 
@@ -52,11 +51,13 @@ local function recoverable(s, archived)
   return LIVE[s.state] or s.state == 'abandoned' or archived and s.state == 'archived'
 end
 
--- Makes a session active again, or notes activity of an active one. Its life begins again only if
--- it did not live any more.
-local function recover(s)
-  note_activity(s)
-  call('HSET', s.key, 'active', now_text)
+-- Makes a session active again, or notes activity of an active one, unless messages follow, which
+-- are activity. Its life begins again only if it did not live any more.
+local function recover(s, is_said)
+  if not is_said or s.state ~= 'active' then
+    note_activity(s)
+    write_members(s, 'active', now_text)
+  end
   if not LIVE[s.state] then
     s.born = now_ms
     call('HSET', s.key, 'born', now_text)

@@ -7,9 +7,11 @@
 
 -- The ids of the live sessions, the current one first, and the current one; nil if there is none.
 -- And whether the line is corrupt: then the records say it, until a script writes the line anew.
--- With `checks` the current one's record must be there; that of the id `known` is.
-local function live_ids(base, device, checks, known)
-  local line, ids = attempt('HGET', base .. ':devices', device), {}
+-- With `checks` the current one's record must be there; that of the id `known` is. `line` is the
+-- line if it was read already.
+local function live_ids(base, device, checks, known, line)
+  local ids = {}
+  line = line or attempt('HGET', base .. ':devices', device)
   if not line then return ids, nil end
   -- A key of another type has no line.
   local live, listed = string.match(line.err and '' or line, '^(%d+) ([^/]+)$')
@@ -46,7 +48,12 @@ end
 -- the live ones, if they are known.
 local function make_current(base, device, id, live)
   local ids, _, is_corrupt = live, nil, nil
-  if not live then ids, _, is_corrupt = live_ids(base, device, true, id) end
+  if not live then
+    local line = attempt('HGET', base .. ':devices', device)
+    -- Most devices have one live session.
+    if line == '1 ' .. id then return end
+    ids, _, is_corrupt = live_ids(base, device, true, id, line)
+  end
   if ids[1] == id and not is_corrupt then return end
   ids = without(ids, id)
   table.insert(ids, 1, id)

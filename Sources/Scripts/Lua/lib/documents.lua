@@ -1,7 +1,8 @@
 -- Documents: values under the caller's own keys, in a sorted set beside the session's record, in
--- the order of the keys' bytes: `<key>\0<rev> <at> <deadline> <JSON>`, all with one score. A long
--- value is in the hash `…/values` instead, so that what orders and lists documents is short;
--- `…/ttl` has the deadlines. Keys come from the worker with `\0` and `\1` escaped.
+-- the order of the keys' bytes: `<key>\0<rev> <at> <JSON>`, all with one score; a deadline stands
+-- before the JSON, which never begins with a digit. A long value is in the hash `…/values` instead,
+-- so that what orders and lists documents is short; `…/ttl` has the deadlines. Keys come from the
+-- worker with `\0` and `\1` escaped.
 -- USES: batch, clocks
 -- RARELY: drop_document, gone_by, regardless
 -- GIVES: document_of, find_document, value_of, drop_document, write_document, restore_documents,
@@ -13,10 +14,11 @@ local INLINE_BYTES = 1024
 -- A document of its entry, whose value may be elsewhere; it has no `rev` if it is corrupt.
 local function document_of(entry)
   local zero = find(entry, '%z') or #entry + 1
-  local rev, at, ends_at, from = string.match(entry, '^(%d+) (%d+) (%d*) ()', zero + 1)
-  return {name = cut(entry, 1, zero - 1), rev = rev, at = at, ends_at = ends_at,
-    json = from and cut(entry, from) or '',
-    is_over = rev and ends_at ~= '' and tonumber(ends_at) <= now_ms}
+  local rev, at, from = string.match(entry, '^(%d+) (%d+) ()', zero + 1)
+  local ends_at, behind = string.match(entry, '^(%d+) ()', from or zero)
+  return {name = cut(entry, 1, zero - 1), rev = rev, at = at, ends_at = ends_at or '',
+    json = from and cut(entry, behind or from) or '',
+    is_over = rev and ends_at and tonumber(ends_at) <= now_ms}
 end
 
 -- The document of a key, also one that has expired; or nil.
@@ -48,7 +50,7 @@ end
 local function write_document(s, name, rev, at, ends_at, json, before)
   local docs, values, ttl = s.key .. '/docs', s.key .. '/values', s.key .. '/ttl'
   if before then drop_document(s.key, name, before) end
-  local entry = name .. '\0' .. rev .. ' ' .. at .. ' ' .. ends_at .. ' '
+  local entry = name .. '\0' .. rev .. ' ' .. at .. ' ' .. (ends_at == '' and '' or ends_at .. ' ')
   local is_long = #json > INLINE_BYTES
   call('ZADD', docs, '0', is_long and entry or entry .. json)
   expire_with(s, docs, not before and call('ZCARD', docs) == 1)
@@ -68,9 +70,8 @@ end
 -- Writes documents of an import, five texts each; those whose time is over are left out.
 local function restore_documents(s, list)
   for n = 1, #list, 5 do
-    local ends_at = list[n + 3]
-    if ends_at == '' or tonumber(ends_at) > now_ms then
-      write_document(s, list[n], list[n + 1], list[n + 2], ends_at, list[n + 4])
+    if list[n + 3] == '' or tonumber(list[n + 3]) > now_ms then
+      write_document(s, unpack(list, n, n + 4))
     end
   end
 end

@@ -1,6 +1,6 @@
 -- How members are written: merged at the top level (RFC 7396), each with the revision at which
 -- it was changed. A removed one leaves its revision behind, so that a conflict with it is seen.
--- USES: batch, activity, changes, pushes, session_load, session_changes
+-- USES: batch, activity, changes, pushes, numbers, session_load, session_changes
 -- RARELY: forget_removed, members_of, push_changed
 -- GIVES: merged, forget_removed, merge
 

@@ -1,7 +1,13 @@
--- Lines of numbers in a session's record: the lengths of its clocks, the deadlines that were warned
--- of.
+-- Numbers in a session's record, and lines of them: the lengths of its clocks, the deadlines that
+-- were warned of.
 -- USES: nothing
--- GIVES: numbers_of, clocks_of
+-- GIVES: whole, numbers_of, clocks_of
+
+-- A whole number that Lua can count by; nil if the text is none.
+local function whole(line)
+  local number = line and tonumber(line)
+  return number and number >= 0 and number < 9007199254740992 and number or nil
+end
 
 -- A line of numbers, each as a number; most sessions have the same clocks. The results are kept
 -- from call to call, but not without bound.

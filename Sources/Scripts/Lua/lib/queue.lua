@@ -82,6 +82,5 @@ local function is_same(ticket, other)
   return request ~= nil and request ~= '-' and request == string.match(other, '^%S+ %S+ (%S+)')
 end
 
-local queue = {length = length, inform = inform, first = first_of, head = head, take = take,
-  leave = leave, put = put, has = has, is_taken = is_taken,
-  is_same = is_same}
+local queue = {key = queue_key, length = length, inform = inform, first = first_of, head = head,
+  take = take, leave = leave, put = put, has = has, is_taken = is_taken, is_same = is_same}

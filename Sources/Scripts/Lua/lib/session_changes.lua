@@ -2,7 +2,7 @@
 -- USES: batch, activity, lock_records, turn_records, session_index, session_load, transitions,
 --   cleanup
 -- RARELY: check_fence, wrong_state
--- GIVES: check_fence, fence, open_for_change, open_live, touch, parts
+-- GIVES: check_fence, fence, open_for_change, open_live, open_for_turn, touch, parts
 
 -- Checks a fence: empty, the token of the device's live lock, or the number of its running turn.
 -- Returns a refusal, of a session at this revision (JSON), or nil and the turn of a turn's.
@@ -31,10 +31,9 @@ local function fence(s, token)
 end
 
 -- A session that is to be changed: brought up to now, and the caller's right to change it
--- checked; further members as for `load`. Returns the session, or nil and the reply that says why
--- not.
-local function open_for_change(base, device, id, token, ...)
-  local s = load(base, device, id, ...)
+-- checked; `more` as for `load`. Returns the session, or nil and the reply that says why not.
+local function open_for_change(base, device, id, token, more)
+  local s = load(base, device, id, more)
   if not s then return nil, 'NONE' end
   settle(s)
   -- Its clocks may have removed it on the way, if it was not reaped for long.
@@ -45,10 +44,21 @@ local function open_for_change(base, device, id, token, ...)
 end
 
 -- The same, for changes that only a live session allows.
-local function open_live(base, device, id, token, verb, ...)
-  local s, refusal = open_for_change(base, device, id, token, ...)
+local function open_live(base, device, id, token, verb, more)
+  local s, refusal = open_for_change(base, device, id, token, more)
   if not s then return nil, refusal end
   if not LIVE[s.state] then return nil, wrong_state(s, verb) end
+  return s
+end
+
+-- The same for the session of the device's running turn.
+local function open_for_turn(t, verb, more)
+  local s = load(t.base, t.device, t.session, more)
+  if not s then return nil, 'NONE' end
+  settle(s)
+  if s.is_gone then return nil, 'NONE' end
+  if not LIVE[s.state] then return nil, wrong_state(s, verb) end
+  s.turn = t
   return s
 end
 

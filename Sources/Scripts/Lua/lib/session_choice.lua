@@ -15,9 +15,9 @@ local function unfit(s, user, thread)
 end
 
 -- A candidate that can be recovered; or nil and why not.
-local function candidate(base, device, id, user, thread)
+local function candidate(base, device, id, user, thread, more)
   -- A corrupt one does not keep others from being recovered.
-  local ok, s = pcall(load, base, device, id)
+  local ok, s = pcall(load, base, device, id, more)
   if not ok or not s then return nil, 'gone' end
   settle(s)
   if s.is_gone then return nil, 'gone' end
@@ -33,18 +33,20 @@ end
 local function choose(base, device, hint, links, thread)
   local user, s, why = string.match('\n' .. links, '\nuser (%S+)') or '', nil, nil
   if hint ~= '' then
-    s, why = candidate(base, device, hint, user, thread)
+    s, why = candidate(base, device, hint, user, thread, 'record')
     if s then return s, 'hint' end
   end
-  local from = ''
-  for _ = 1, CANDIDATES_MAX, CANDIDATES_STEP do
-    local ids = ids_of(base, device, from, CANDIDATES_STEP)
-    for _, id in ipairs(ids) do
-      s = candidate(base, device, id, user, thread)
+  -- Most often the first one is it: its record is read whole, as its reply shows it.
+  local from, left, step, more = '', CANDIDATES_MAX, 1, 'record'
+  while left > 0 do
+    local ids = ids_of(base, device, from, step)
+    for n = 1, #ids do
+      s = candidate(base, device, ids[n], user, thread, more)
       if s then return s, 'latest', why end
     end
-    if #ids < CANDIDATES_STEP then break end
-    from = ids[#ids]
+    if #ids < step then break end
+    from, left, more = ids[#ids], left - step, nil
+    step = math.min(CANDIDATES_STEP, left)
   end
   return nil, 'new', why
 end

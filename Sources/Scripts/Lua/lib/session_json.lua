@@ -54,10 +54,11 @@ local function shown(device, id, key, flat, rest, messages)
   return flat, id .. rest, size
 end
 
--- The session as it is now; `flat` is what HGETALL gives, unless it is to be read, and `messages`
--- how many messages it has, if that is known.
+-- The session as it is now; `flat` is what HGETALL gives, if it is known, and `messages` how many
+-- messages it has.
 local function record(s, rest, flat, messages)
-  return shown(s.device, s.id, s.key, flat or attempt('HGETALL', s.key), rest, messages)
+  return shown(s.device, s.id, s.key, flat or s.flat or attempt('HGETALL', s.key), rest,
+    messages)
 end
 
 -- The id and the key of a session that is only read, and what HGETALL gives; or nil.

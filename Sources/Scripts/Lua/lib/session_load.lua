@@ -1,53 +1,50 @@
 -- How a session is read: the part that decides its state, or its whole record.
--- USES: batch, numbers, session_index, session_find
--- RARELY: corrupt, chat_numbers, find_other
--- GIVES: whole, load, members_of
+-- USES: batch, session_find, session_state
+-- RARELY: find_other
+-- GIVES: load, members_of
 
--- A whole number that Lua can count by; nil if the text is none.
-local function whole(line)
-  local number = line and tonumber(line)
-  return number and number >= 0 and number < 9007199254740992 and number or nil
+-- The members that decide a session's state, and further ones.
+local function read(key, ...)
+  return call('HMGET', key, 'state', 'rev', 'clocks', 'active', 'created', 'born', 'since',
+    'warned', 'chat', 'chats', 'fenced', 'links', ...)
 end
 
--- The part that decides a session's state, from the members of its record as they are stored.
-local function session(base, device, id, key, state, rev, clocks, active, created, born, since,
-    warned, chat, chats, fenced, links)
-  local current, list, last = tonumber(chat or 1), {1}, 1
-  if chats then list, last = chat_numbers(chats) end
-  local used, made = active and tonumber(active), created and tonumber(created)
-  local lives, stands = tonumber(born or created or ''), tonumber(since or created or '')
-  local n, lengths = rev and tonumber(rev), clocks_of(clocks or '')
-  if not LIVE[state] and not KEPT[state] then corrupt('state') end
-  if not lengths then corrupt('clocks') end
-  if not (used and made and lives and stands) then corrupt('times') end
-  if not n then corrupt('rev') end
-  if not (current and list) then corrupt('chats') end
-  -- Values that Lua does not count by: one of them is not a number, or infinite, or below 0, or no
-  -- whole one: a warning is kept as whole ms, and would be due again for ever.
-  if not (used + made + lives + stands + n + current < 9007199254740992)
-    or used < 0 or made < 0 or lives < 0 or stands < 0 or n < 0 or current < 0
-    or used % 1 + made % 1 + lives % 1 + stands % 1 + n % 1 + current % 1 > 0 then
-    corrupt('numbers')
-  end
-  return {base = base, device = device, id = id, key = key, state = state, rev = n,
-    clocks = lengths, active = used, created = made, born = lives, since = stands,
-    warned = warned or '0 0', chat = current, chats = list, last_chat = last,
-    fenced = fenced == 'yes', links = links or ''}
+-- The place of each value in a record, by its name.
+local function places_in(flat)
+  local at = {}
+  for n = 1, #flat, 2 do at[flat[n]] = n + 1 end
+  return at
 end
 
--- The addressed session, or nil if there is no such session. Further members that are asked for are
--- in `members`, from place 13 on.
-local function load(base, device, id, ...)
+-- The addressed session, or nil if there is no such session. `more` is what else of it is read:
+-- `chat` for what `say` needs of the first chat, in `members`; or `record` for all of it, which is
+-- in `flat` as HGETALL gives it, with the places of its values in `at`, for as long as `flat` is
+-- what is stored.
+local function load(base, device, id, more)
   local found, key = find_session(base, device, id)
-  local v = found and call('HMGET', key, 'state', 'rev', 'clocks', 'active', 'created', 'born',
-    'since', 'warned', 'chat', 'chats', 'fenced', 'links', ...)
-  if not v then return nil end
-  if not v[1] and call('EXISTS', key) == 0 then
-    local other = find_other(base, device, id, found)
-    return other and load(base, device, other, ...)
+  if not found then return nil end
+  local v, flat, at
+  if more == 'record' then
+    flat = call('HGETALL', key)
+    at = places_in(flat)
+  elseif more == 'chat' then
+    v = read(key, 'q:1', 't:1', 'answers', 'answer_ms', 'o:1', 'policy')
+  else
+    v = read(key)
   end
-  local s = session(base, device, found, key, unpack(v, 1, 12))
-  s.members = v
+  if not (flat and flat[1] or v and v[1]) and call('EXISTS', key) == 0 then
+    local other = find_other(base, device, id, found)
+    return other and load(base, device, other, more)
+  end
+  if v then
+    local s = session_of(base, device, found, key, unpack(v, 1, 12))
+    if more then s.members = v end
+    return s
+  end
+  local s = session_of(base, device, found, key, flat[at.state], flat[at.rev], flat[at.clocks],
+    flat[at.active], flat[at.created], flat[at.born], flat[at.since], flat[at.warned],
+    flat[at.chat], flat[at.chats], flat[at.fenced], flat[at.links])
+  s.flat, s.at = flat, at
   return s
 end
 

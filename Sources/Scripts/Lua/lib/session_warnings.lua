@@ -22,7 +22,7 @@ local function warn(s, clock, at_ms)
   local warned = numbers_of(s.warned)
   local idle, life = warned[1] or 0, warned[2] or 0
   if clock == 'idle' then idle = idle_at(s) else life = life_at(s) end
-  s.warned = string.format('%.0f %.0f', idle, life)
+  s.warned, s.flat = string.format('%.0f %.0f', idle, life), nil
   call('HSET', s.key, 'warned', s.warned)
   if not may_warn(s, clock) then return end
   announce(s, 'expiring', at_ms,

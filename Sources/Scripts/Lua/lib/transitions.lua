@@ -20,7 +20,7 @@ end
 -- have gone back since the last change: no time was spent then.
 local function transition(s, to, at_ms, reason, kind)
   local from, since, member = s.state, s.since, due_member(s)
-  s.state, s.since, s.rev, s.reason = to, at_ms, s.rev + 1, reason or 'null'
+  s.state, s.since, s.rev, s.reason, s.flat = to, at_ms, s.rev + 1, reason or 'null', nil
   -- First the writes that a full Redis refuses: before Redis 7 it would do the removal all the
   -- same, and the session would never be reaped again.
   -- An archived session keeps the time at which it ended.

@@ -35,22 +35,24 @@ local function go_on(t)
 end
 
 -- Begins a turn in a session's chat, with the lock of its agent; it may have been granted, and it
--- may have to settle first, with its caller under this ticket. Returns it, and the lock's token.
-local function begin_turn(base, device, agent, lock_ttl, ttl_ms, settle_ms, s, chat, taken, ticket)
+-- may have to settle first, with its caller under this ticket. `seen` has `token`, `turns_running`
+-- and `turns_begun` of the ledger if they were read already, `is_first` says that the device has no
+-- record of a turn. Returns it, and the lock's token; its record is written by `write_turn`, once
+-- its messages are said.
+local function begin_turn(base, device, agent, lock_ttl, ttl_ms, settle_ms, s, chat, taken, ticket,
+    seen, is_first)
   local settles = settle_ms > 0
   local token = agent ~= '' and take_lock(base, device, agent, lock_ttl,
     settles and turn_settling.length(settle_ms) or ttl_ms)
   local length = settles and turn_settling.WAIT_MS or ttl_ms
-  local seen = attempt('HMGET', base .. ':ledger', 'token', 'turns_running', 'turns_begun')
+  seen = seen or attempt('HMGET', base .. ':ledger', 'token', 'turns_running', 'turns_begun')
   local number = taken and taken.turn or next_token(seen[1])
   local t = {base = base, device = device, turn = number, ends_at = now_ms + length,
     ttl_ms = ttl_ms, agent = agent, session = s.id, chat = chat, said = '', joined = '',
-    ticket = '', place = '', settle = ''}
+    ticket = '', place = '', settle = '', is_new = true}
   regardless(call, 'HSET', base .. ':ledger', 'token', taken and seen[1] or number,
     'turns_running', counted(seen[2], taken and 0 or 1), 'turns_begun', counted(seen[3], 1))
-  call('DEL', turn_key(base, device), draft_key(base, device))
-  call('HSET', turn_key(base, device), 'turn', number, 'ends', text(t.ends_at), 'ttl',
-    text(ttl_ms), 'agent', agent, 'session', s.id, 'chat', text(chat))
+  if not is_first then call('DEL', turn_key(base, device), draft_key(base, device)) end
   regardless(call, 'ZADD', base .. ':due', text(t.ends_at), 't:' .. device)
   if settles then turn_settling.begin(t, settle_ms, ticket) end
   push_began(t)

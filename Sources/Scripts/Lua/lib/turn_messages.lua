@@ -1,29 +1,41 @@
 -- The messages that a turn is given: the newest of its chat, or those that were joined to it.
--- USES: batch, messages
--- GIVES: newest_entries, joined_seqs, joined_entries, joined_count
+-- USES: batch, chat_pages, messages
+-- GIVES: read_newest, newest_of, newest_entries, joined_seqs, joined_entries, joined_count
 
 -- A turn is given no more bytes of messages at once, but one message at least.
 local GIVEN_BYTES = 1048576
-local STEP = 16
 
--- The newest entries of a chat, oldest first, at most `limit`; and whether there are older ones.
-local function newest_entries(log, limit)
-  local place, bytes, newest, is_full = call('LLEN', log), 0, {}, false
-  local left = math.min(limit, place)
-  while left > 0 and not is_full do
-    local n = math.min(STEP, left)
-    local list = call('LRANGE', log, place - n, place - 1)
-    for at = #list, 1, -1 do
-      bytes = bytes + #list[at]
-      is_full = bytes > GIVEN_BYTES and #newest > 0
-      if is_full then break end
-      newest[#newest + 1] = list[at]
-    end
-    place, left = place - n, left - n
+-- The newest entries of a chat, one more than `limit` if there are as many, and one at least; and
+-- their bytes.
+local function read_newest(log, limit)
+  local entries, bytes = read_entries(log, nil, math.max(limit, 0))
+  if entries.err then error(entries, 0) end
+  return entries, bytes
+end
+
+-- What a turn is given of a chat: of its newest entries, which have so many bytes, and those that
+-- were said behind them since, the newest `limit`. `length` is how many messages the chat has then,
+-- as it may have dropped some; without it, there is one entry more than `limit` if the chat has as
+-- many. Returns them oldest first, whether there are older ones, and their bytes.
+local function newest_of(entries, bytes, said, limit, length)
+  local count = #entries
+  for n = 1, #said do entries[count + n], bytes = said[n], bytes + #said[n] end
+  count = count + #said
+  length = length or count
+  local most, first = math.min(limit, length, count), 1
+  while count - first + 1 > most or bytes > GIVEN_BYTES and first < count do
+    first, bytes = first + 1, bytes - #entries[first]
   end
-  local oldest_first = {}
-  for at = #newest, 1, -1 do oldest_first[#oldest_first + 1] = newest[at] end
-  return oldest_first, call('LLEN', log) > #newest
+  if first > 1 then
+    for n = 1, count do entries[n] = entries[n + first - 1] end
+  end
+  return entries, length > count - first + 1, bytes
+end
+
+-- The same where nothing was said.
+local function newest_entries(log, limit)
+  local entries, bytes = read_newest(log, limit)
+  return newest_of(entries, bytes, {}, limit)
 end
 
 -- The numbers of the messages that wait for a turn, those after `seen` alone.

@@ -6,7 +6,7 @@
 -- its reply, see turn_settling.lua.
 -- USES: batch, ledger
 -- GIVES: turn_key, draft_key, fetch_turn, running_turn, turn_of_fence, stale_turn, has_room,
---   note_said, renew_turn
+--   write_turn, note_said, renew_turn
 
 local function turn_key(base, device) return base .. ':turn:' .. device end
 
@@ -50,8 +50,18 @@ local function has_room(t)
   return runs < RUNS_MAX
 end
 
+-- Writes the record of a turn that begins, which is a new one up to then.
+local function write_turn(t)
+  t.is_new = nil
+  local writes = {}
+  if t.agent ~= '' then writes = {'agent', t.agent} end
+  if t.said ~= '' then writes[#writes + 1], writes[#writes + 2] = 'said', t.said end
+  call('HSET', turn_key(t.base, t.device), 'turn', t.turn, 'ends', text(t.ends_at), 'ttl',
+    text(t.ttl_ms), 'session', t.session, 'chat', text(t.chat), unpack(writes))
+end
+
 -- Adds what a turn has said in a chat. Messages without a gap between them share a line. Returns
--- nil, and writes nothing, if there are too many lines.
+-- nil, and writes nothing, if there are too many lines. A new turn's record is written later.
 local function note_said(t, id, chat, first, last)
   local place = id .. '/' .. chat
   local kept, at, from, to = string.match(t.said, '^(.-)([^\n]+) (%d+) (%d+)\n$')
@@ -62,7 +72,7 @@ local function note_said(t, id, chat, first, last)
     if not has_room(t) then return nil end
     t.said = t.said .. place .. ' ' .. text(first) .. ' ' .. text(last) .. '\n'
   end
-  call('HSET', turn_key(t.base, t.device), 'said', t.said)
+  if not t.is_new then call('HSET', turn_key(t.base, t.device), 'said', t.said) end
   return true
 end
 

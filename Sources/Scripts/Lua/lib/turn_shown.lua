@@ -3,13 +3,11 @@
 -- GIVES: shown_turn, shown_again, busy
 
 -- A turn for the worker: members of its line as JSON, the session's record, messages, and for how
--- long its caller has waited.
-local function shown_turn(s, chat, limit, members, waited_ms)
-  local entries, more = newest_entries(log_of(s, chat), limit)
-  local flat, size = attempt('HGETALL', s.key), 0
-  for n = 1, #flat do size = size + #flat[n] end
-  return {'turn', members, flat, entries, more and 1 or 0, tonumber(waited_ms)},
-    size + bytes_of(entries)
+-- long its caller has waited. The messages are as `newest_of` gives them.
+local function shown_turn(s, members, waited_ms, entries, more, bytes)
+  local flat = s.flat or attempt('HGETALL', s.key)
+  for n = 2, #flat, 2 do bytes = bytes + #flat[n] end
+  return {'turn', members, flat, entries, more and 1 or 0, tonumber(waited_ms)}, bytes
 end
 
 -- The reply of which this was kept, with the session and the messages as they are now. A retry has
@@ -19,12 +17,13 @@ local function shown_again(base, device, kept, waited_ms)
   if not id then
     return string.match(kept, '^OK {') and kept
   end
-  local s = load(base, device, id)
+  local s = load(base, device, id, 'record')
   if not s or not chat_of(s, chat) then return 'NONE' end
   local t = running_turn(base, device, number)
   if t and t.settle ~= '' then return turn_settling.reply(t, kept) end
   local members = '"turn":' .. number .. ',"ttl_ms":' .. text(t and t.ends_at - now_ms or 0) .. rest
-  local reply, size = shown_turn(s, chat, tonumber(limit), members, waited_ms or 0)
+  local reply, size = shown_turn(s, members, waited_ms or 0,
+    newest_entries(log_of(s, chat), tonumber(limit)))
   return reply, nil, size
 end
 
