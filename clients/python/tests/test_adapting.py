@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import latchkey
 from latchkey import AsyncClient, Client, NotFound, Stale, verbs
 from latchkey.adapting import (
     Adapter,
+    Recent,
     Steps,
     batches,
     bound,
@@ -161,14 +166,82 @@ def test_pages_are_read_to_their_end(adapter: Adapter, device: str) -> None:
     assert sorted(devices) == [f"{device} {n}" for n in range(3)]
 
 
+def test_a_session_that_a_turn_made_is_linked_by_the_first_change(
+    adapter: Adapter, device: str
+) -> None:
+    link = {"tag": ["a", "b"]}
+    with adapter.blocking().turn(device):
+        adapter.run(adapter.first_change(device, verbs.say(device, {}), link))
+        adapter.run(adapter.first_change(device, verbs.say(device, {}), link))
+    adapter.run(adapter.first_change(f"{device} 2", verbs.say(f"{device} 2", {}), link))
+    for on, count in ((device, 2), (f"{device} 2", 1)):
+        record = adapter.blocking().get(on)
+        assert record is not None
+        assert (record["messages"], record["links"]) == (count, link)
+
+
+def test_names_are_remembered_up_to_a_number() -> None:
+    recent = Recent(3)
+    for name in "abc":
+        recent.add(name)
+    assert "a" in recent
+    recent.discard("a")
+    assert "a" not in recent
+    recent.add("d")
+    recent.add("e")
+    assert "e" in recent
+    assert "b" not in recent
+
+
+def test_what_is_no_parameter_is_refused_at_once(adapter: Adapter) -> None:
+    with pytest.raises(TypeError, match="idel"):
+        Adapter(idel=5)
+    with pytest.raises(TypeError, match="conversation"), adapter.turn():
+        pass
+
+
+KILLED = """
+import sys, threading
+from latchkey import Client, verbs
+from latchkey.adapting import Adapter
+adapter = Adapter(Client(sys.argv[1]))
+with adapter.turn(sys.argv[2], ttl="300ms"):
+    adapter.run(adapter.changed(sys.argv[2], verbs.say(sys.argv[2], [{"by": "killed"}])))
+    print("half", flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_a_process_that_is_killed_in_its_turn_holds_up_no_other(
+    adapter: Adapter, latchkey_worker: Worker, device: str
+) -> None:
+    source = str(Path(latchkey.__file__).parents[1])
+    command = [sys.executable, "-c", KILLED, latchkey_worker.to, device]
+    killed = subprocess.Popen(command, stdout=subprocess.PIPE, env={"PYTHONPATH": source})
+    assert killed.stdout is not None
+    with killed, killed.stdout:
+        assert killed.stdout.readline() == b"half\n"
+        killed.kill()
+        with adapter.turn(device, wait=10):
+            for part in ("a", "b"):
+                adapter.run(adapter.changed(device, verbs.say(device, {"by": part})))
+    found = adapter.run(messages(device))
+    assert [one["message"]["by"] for one in found] == ["killed", "a", "b"]
+
+
 def test_a_chat_that_refuses_is_made_once(latchkey_worker: Worker, device: str) -> None:
     async def main() -> None:
         async with AsyncClient(latchkey_worker.to) as client:
             adapter = Adapter(async_client=client)
-            await asyncio.gather(*(adapter.arun(adapter.chat(device, "log")) for _ in range(5)))
+            await asyncio.gather(
+                *(adapter.arun(adapter.chat(device, "log", {"tag": "x"})) for _ in range(5))
+            )
             found = await client.chats(device)
             assert [one["name"] for one in found["chats"]] == [None, "log"]
             assert found["current"] == 1
+            record = await client.get(device)
+            assert record is not None
+            assert record["links"] == {"tag": ["x"]}
 
     asyncio.run(main())
 

@@ -10,7 +10,7 @@ import asyncio
 import base64
 import zlib
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -60,19 +60,24 @@ class Adapter:
         self._client = client
         self._async_client = async_client
         self._opening: dict[str, Any] = {"idle": 0, "abandon": 0, "life": 0, **opening}
+        verbs.turn("-", **self._turn_options({}))  # raises for what is no parameter
+        self._linked = Recent()
 
     # --- turns
 
     def device(self, of: Any) -> str:
         """The device of a conversation, as the adapter's methods name it."""
+        if of is None:
+            raise TypeError(f"{type(self).__name__}: name the conversation whose turn it is")
         return str(of)
 
     @contextmanager
-    def turn(self, of: Any, /, **options: Any) -> Iterator[Turn]:
+    def turn(self, of: Any = None, /, **options: Any) -> Iterator[Turn]:
         """A turn of a conversation: inside the block adapters change it only while it runs.
 
-        `options` are those of `Client.turn`, such as `wait`. A change raises Stale once the turn is
-        lost. Raises Busy if another one is running, after `wait`."""
+        `of` names the conversation, unless the adapter has only one. `options` are those of
+        `Client.turn`, such as `wait`. A change raises Stale once the turn is lost. Raises Busy if
+        another one is running, after `wait`."""
         device = self.device(of)
         with (
             self.blocking().turn(device, **self._turn_options(options)) as turn,
@@ -81,7 +86,7 @@ class Adapter:
             yield turn
 
     @asynccontextmanager
-    async def aturn(self, of: Any, /, **options: Any) -> AsyncGenerator[AsyncTurn, None]:
+    async def aturn(self, of: Any = None, /, **options: Any) -> AsyncGenerator[AsyncTurn, None]:
         """As `turn`, for `async with`."""
         device = self.device(of)
         async with self.awaiting().turn(device, **self._turn_options(options)) as turn:
@@ -190,14 +195,54 @@ class Adapter:
             result = yield request
             return result
 
-    def chat(self, device: str, name: str, **opening: Any) -> Steps[None]:
-        """Makes a chat that refuses messages when it is full, so that none is dropped; and the
-        session, if need be. The current chat stays what it was."""
+    def first_change(self, device: str, request: Request[T], link: Mapping[str, Any]) -> Steps[T]:
+        """As `changed`, and links the session, also one that a turn has made: once in a process."""
+        if device in self._linked:
+            return (yield from self.changed(device, request, link=link))
+        linking = [
+            verbs.link(device, kind, ref)
+            for kind, refs in link.items()
+            for ref in ([refs] if isinstance(refs, str) else refs)
+        ]
         try:
-            yield from self.changed(device, verbs.chat(device, name=name, full="refuse"), **opening)
+            results = yield [bound(one, device) for one in (request, *linking)]
+            result: T = results[0]
+        except (NotFound, IllegalState):
+            result = yield from self.changed(device, request, link=link)
+            yield [bound(one, device) for one in linking]
+        self._linked.add(device)
+        return result
+
+    def chat(self, device: str, name: str, link: Mapping[str, Any]) -> Steps[None]:
+        """Makes a chat that refuses messages when it is full, so that none is dropped; and the
+        session, if need be, with links. The current chat stays what it was."""
+        made = verbs.chat(device, name=name, full="refuse")
+        with suppress(Conflict):  # another caller has made it
+            yield from self.changed(device, made, link=link)
             yield bound(verbs.switch(Address(device, "current", 1)), device)
-        except Conflict:
-            return  # another caller has made it
+        if link:
+            yield bound(verbs.set(Address(device, "current"), link=link), device)
+
+
+class Recent:
+    """Names that were seen, up to a number of them: then it begins anew."""
+
+    def __init__(self, count_max: int = 10_000) -> None:
+        self._count_max = count_max
+        self._names: set[Any] = set()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def add(self, name: Any) -> None:
+        """Remembers a name."""
+        if len(self._names) >= self._count_max:
+            self._names.clear()
+        self._names.add(name)
+
+    def discard(self, name: Any) -> None:
+        """Forgets a name."""
+        self._names.discard(name)
 
 
 def running(device: str) -> int | None:

@@ -42,8 +42,6 @@ _USER = "adk-user"
 _CHAT = "events"
 _UPDATED = "adk:updated"
 """The field with the time of the latest event, in seconds."""
-_CREATED = "adk/created"
-"""The document by which one of two callers creates a session that a turn has made."""
 _NONE = {"latchkey.none": True}
 """Stands for None in a field, which null would remove."""
 
@@ -146,10 +144,10 @@ class LatchkeySessionService(Adapter, BaseSessionService):
         if record["links"].get(_APP):
             raise exists
         try:
-            yield bound(verbs.put(device, _CREATED, {}, if_="absent"), device)
+            # Of two callers, one is the first to write the field with the time.
+            yield bound(verbs.set(device, fields, link=link, rev=record["rev"]), device)
         except Stale as error:
             raise (exists if error.rev is not None else error) from error
-        yield bound(verbs.set(device, fields, link=link), device)
 
     def _get(self, app: str, user: str, id: str, config: Any) -> Steps[Session | None]:
         device = self._ref(app, user, id)

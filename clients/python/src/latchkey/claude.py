@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from . import verbs
-from .adapting import Adapter, Steps, bound, linked, messages, part, removed, running
+from .adapting import Adapter, Recent, Steps, bound, linked, messages, part, removed, running
 from .client import Client
 from .errors import IllegalState, NotFound, Stale, UnknownOutcome
 from .names import Address, dump
@@ -49,7 +49,7 @@ class LatchkeySessionStore(Adapter):
         blocks. `opening`: parameters of `Client.open` for new transcripts, such as `policy`."""
         super().__init__(client, async_client, **opening)
         self.name = name
-        self._known: set[str] = set()
+        self._known = Recent()
         self._unsettled: dict[bytes, str] = {}
 
     def device(self, of: Any) -> str:
@@ -129,7 +129,7 @@ class LatchkeySessionStore(Adapter):
         else:
             link = {_PROJECT: self._project(key["project_key"])}
         link = {**(self._opening.get("link") or {}), **link}
-        yield from self.chat(device, _CHAT, link=link)
+        yield from self.chat(device, _CHAT, link)
         self._known.add(device)
 
     def _load(self, key: Mapping[str, Any]) -> Steps[list[Any] | None]:

@@ -57,6 +57,10 @@ class LatchkeyChatMessageHistory(Adapter, BaseChatMessageHistory):
         self._where = Address(session_id, None, chat) if chat is not None else Address(session_id)
         self._under: dict[str, Any] = {"token": token, "turn": turn}
 
+    def device(self, of: Any = None) -> str:
+        """The conversation's device."""
+        return self.session_id if of is None else str(of)
+
     @property
     def messages(self) -> list[BaseMessage]:
         """All messages, oldest first. Raises LatchkeyError."""

@@ -37,6 +37,7 @@ class LatchkeyChatStore(BaseChatStore):
 
     _adapter: Adapter = PrivateAttr()
     _name: str = PrivateAttr()
+    _link: dict[str, Any] = PrivateAttr()
 
     def __init__(
         self,
@@ -49,7 +50,8 @@ class LatchkeyChatStore(BaseChatStore):
         """`name`: of the set of keys that `get_keys` shows. `opening`: parameters of `Client.open`
         for new sessions, such as `user` and `policy`."""
         super().__init__()
-        opening["link"] = {**(opening.get("link") or {}), _LINK: name}
+        self._link = {**(opening.get("link") or {}), _LINK: name}
+        opening["link"] = self._link
         self._adapter = Adapter(client, async_client, **opening)
         self._name = name
 
@@ -136,7 +138,7 @@ class LatchkeyChatStore(BaseChatStore):
 
     def _set(self, key: str, given: Sequence[ChatMessage]) -> Steps[None]:
         said = [_dumped(one) for one in given]
-        yield from self._adapter.changed(key, verbs.say(key, said, after=0))
+        yield from self._adapter.first_change(key, verbs.say(key, said, after=0), self._link)
 
     def _get(self, key: str) -> Steps[list[ChatMessage]]:
         return [_loaded(one) for one in (yield from self._all(key))]
@@ -150,7 +152,7 @@ class LatchkeyChatStore(BaseChatStore):
 
     def _add(self, key: str, given: Sequence[ChatMessage]) -> Steps[None]:
         said = [_dumped(one) for one in given]
-        yield from self._adapter.changed(key, verbs.say(key, said))
+        yield from self._adapter.first_change(key, verbs.say(key, said), self._link)
 
     def _delete_all(self, key: str) -> Steps[list[ChatMessage] | None]:
         found: list[Any] = []

@@ -20,7 +20,18 @@ from typing import TYPE_CHECKING, Any
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
 
 from . import verbs
-from .adapting import Adapter, Steps, bound, documents, linked, messages, optional, pack, unpack
+from .adapting import (
+    Adapter,
+    Recent,
+    Steps,
+    bound,
+    documents,
+    linked,
+    messages,
+    optional,
+    pack,
+    unpack,
+)
 from .client import Client
 from .errors import IllegalState, NotFound
 from .names import Address
@@ -60,6 +71,10 @@ class LatchkeyHistory(Adapter):
         self.conversation_id = conversation_id
         self._where = Address(conversation_id, None, chat)
         self._under: dict[str, Any] = {"token": token, "turn": turn}
+
+    def device(self, of: Any = None) -> str:
+        """The conversation's device."""
+        return self.conversation_id if of is None else str(of)
 
     def load(self, last: int | None = None) -> list[ModelMessage]:
         """All messages, or the newest `last`, oldest first, for `message_history=`."""
@@ -128,7 +143,7 @@ class LatchkeyStepStore(Adapter):
         blocks. `opening`: parameters of `Client.open` for new runs, such as `idle` and `policy`."""
         super().__init__(client, async_client, **opening)
         self.name = name
-        self._known: set[tuple[str, str]] = set()
+        self._known = Recent()
 
     def device(self, of: Any) -> str:
         """The device of a run."""
@@ -237,13 +252,13 @@ class LatchkeyStepStore(Adapter):
     def _say(self, run: str, chat: str, said: Mapping[str, Any]) -> Steps[None]:
         device = self.device(run)
         if (device, chat) not in self._known:
-            yield from self.chat(device, chat)
+            yield from self.chat(device, chat, {})
             self._known.add((device, chat))
         request = verbs.say(Address(device, "current", f"@{chat}"), said, id="idempotency_key")
         try:
             yield bound(request, device)
         except (NotFound, IllegalState):
-            yield from self.chat(device, chat)
+            yield from self.chat(device, chat, {})
             yield request
 
     def _said(self, run: str, chat: str) -> Steps[list[Any]]:

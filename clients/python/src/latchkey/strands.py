@@ -199,11 +199,15 @@ class LatchkeyStorage(Adapter):
         search_strategy: Any = None,
         **opening: Any,
     ) -> None:
-        """`device`: that of the session; `turn` takes it. `client` is for `turn`, which blocks.
+        """`device`: that of the session. `client` is for `turn`, which blocks.
         `search_strategy`: of the framework's. `opening`: parameters of `Client.open`."""
         super().__init__(client, async_client, **opening)
         self.id = device
         self._strategy = search_strategy
+
+    def device(self, of: Any = None) -> str:
+        """The device of the session."""
+        return self.id if of is None else str(of)
 
     async def write(self, key: str, data: bytes) -> None:
         """Stores data under a key. Raises StorageError."""

@@ -45,6 +45,12 @@ class Progress:
             self.done += 1
             self._changed.notify_all()
 
+    def end(self) -> None:
+        """No more will be done."""
+        with self._changed:
+            self.done = self.total
+            self._changed.notify_all()
+
     def wait_for(self, count: int) -> None:
         """Waits for so many, or for all."""
         with self._changed:
@@ -70,9 +76,7 @@ def killing(fleet: Fleet, options: Options, total: int) -> Iterator[Progress]:
     try:
         yield progress
     finally:
-        progress.total = 0
-        progress.done = max(progress.done, total)
-        progress.wait_for(0)
+        progress.end()
         thread.join(30)
         assert not thread.is_alive()
 

@@ -238,6 +238,8 @@ def test_twenty_turns_do_not_interleave(fleet: Fleet) -> None:
             found = await store.load(where)
             assert [one["seen"] for one in found] == [at // 3 * 3 for at in range(60)]
             assert len({*uuids(found)}) == 60
+            (listed,) = await store.list_sessions(where["project_key"])
+            assert listed["session_id"] == where["session_id"]
 
     run(main)
 

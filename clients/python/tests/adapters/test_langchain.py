@@ -225,7 +225,7 @@ def test_twenty_turns_interleave_nothing(fleet: Fleet, name: str, kind: str) -> 
             with killing(fleet, client.options, 20) as progress:
 
                 def turn(n: int) -> None:
-                    with history.turn(name, wait=60):
+                    with history.turn(wait=60):
                         before = len(history.messages)
                         for message in answer(history, f"q{n}"):
                             history.add_message(message)
@@ -241,7 +241,7 @@ def test_twenty_turns_interleave_nothing(fleet: Fleet, name: str, kind: str) -> 
             with killing(fleet, client.options, 20) as progress:
 
                 async def turn(n: int) -> None:
-                    async with history.aturn(name, wait=60):
+                    async with history.aturn(wait=60):
                         for message in answer(history, f"q{n}"):
                             await history.aadd_messages([message])
                     progress.step()
@@ -257,7 +257,7 @@ def test_twenty_turns_interleave_nothing(fleet: Fleet, name: str, kind: str) -> 
 
 def test_a_run_that_lost_its_turn_writes_nothing(client: Client, name: str) -> None:
     history = LatchkeyChatMessageHistory(name, client)
-    with pytest.raises(Stale), history.turn(name):
+    with pytest.raises(Stale), history.turn():
         history.add_user_message("a")
         client.turn(name, policy="interrupt").done()
         history.add_user_message("b")

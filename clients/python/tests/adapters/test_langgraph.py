@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypedDict
 import pytest
 from chaos import assert_turns, counted, in_threads, killing, page, run
 from conftest import Fleet
-from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.base import BaseCheckpointSaver, empty_checkpoint
 from langgraph.checkpoint.base.id import uuid6
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.graph import END, START, StateGraph
@@ -218,6 +218,32 @@ def test_prune_keeps_what_delta_channels_are_rebuilt_from(saver: LatchkeySaver, 
     history = saver.get_delta_channel_history(config=config(name), channels=["log"])
     assert history["log"]["seed"] == ["snapshot"]
     assert [write[2] for write in history["log"]["writes"]] == [2, 3]
+
+
+def test_delta_channels_are_rebuilt_as_by_the_framework(saver: LatchkeySaver, name: str) -> None:
+    """Of a thread that forks, by pages instead of one ancestor at a time."""
+    parents = [config(name)]
+    for step in range(250):
+        values = {"log": [step]} if step in (30, 200) else {"a": step} if step == 5 else {}
+        parent = parents[100] if step == 150 else parents[-1]
+        stored = saver.put(parent, checkpoint(values), {"step": step}, {})
+        saver.put_writes(stored, [("log", step), ("a", -step)], "t")
+        parents.append(stored)
+    channels = ["log", "a", "none"]
+    for at in (config(name), parents[180], parents[31], parents[1], config(f"{name} none")):
+        expected = BaseCheckpointSaver.get_delta_channel_history(
+            saver, config=at, channels=channels
+        )
+        with counted() as trips:
+            assert saver.get_delta_channel_history(config=at, channels=channels) == expected
+        assert trips.count <= 10
+    assert saver.get_delta_channel_history(config=parents[9], channels=[]) == {}
+
+
+def test_a_thread_that_a_turn_began_is_listed(saver: LatchkeySaver, name: str) -> None:
+    with saver.blocking().turn(name):
+        graph(saver).invoke({"said": ["a"]}, config(name))
+    assert {one.config["configurable"]["thread_id"] for one in saver.list(None)} == {name}
 
 
 def test_twenty_writers_lose_nothing(saver: LatchkeySaver, name: str) -> None:

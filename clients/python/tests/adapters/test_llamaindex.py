@@ -144,6 +144,7 @@ def test_twenty_turns_interleave_nothing(fleet: Fleet, name: str, kind: str) -> 
 
                 in_threads(turn)
             assert_turns(contents(store.get_messages(name)), 20)
+            assert store.get_keys() == [name]
 
     async def awaiting() -> None:
         async with AsyncClient(fleet.to, timeout=20) as client:

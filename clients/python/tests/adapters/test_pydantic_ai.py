@@ -137,7 +137,7 @@ def test_twenty_turns_interleave_nothing_while_workers_are_killed(
             with killing(fleet, client.options, 20) as progress:
 
                 def turn(n: int) -> None:
-                    with history.turn(name, wait=60):
+                    with history.turn(wait=60):
                         result = agent().run_sync(f"q{n}", message_history=history.load())
                         history.append(result.new_messages())
                     progress.step()
@@ -151,7 +151,7 @@ def test_twenty_turns_interleave_nothing_while_workers_are_killed(
             with killing(fleet, client.options, 20) as progress:
 
                 async def turn(n: int) -> None:
-                    async with history.aturn(name, wait=60):
+                    async with history.aturn(wait=60):
                         result = await agent().run(f"q{n}", message_history=await history.aload())
                         await history.aappend(result.new_messages())
                     progress.step()
@@ -200,7 +200,7 @@ def test_twenty_writers_lose_and_double_nothing_while_workers_are_killed(
 
 def test_a_run_that_lost_its_turn_writes_nothing(client: Client, name: str) -> None:
     history = LatchkeyHistory(name, client)
-    with pytest.raises(Stale), history.turn(name):
+    with pytest.raises(Stale), history.turn():
         history.append(HISTORY)
         client.turn(name, policy="interrupt").done()
         with pytest.raises(Stale):

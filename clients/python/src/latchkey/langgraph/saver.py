@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any
 
 from langgraph.checkpoint.base import (
     WRITES_IDX_MAP,
@@ -26,33 +25,28 @@ from .. import verbs
 from ..adapting import Adapter, Steps, batches, bound, documents, linked, part, removed
 from ..client import Client
 from ..errors import NotFound, Stale
+from .checkpoints import (
+    LINK,
+    NEWEST,
+    PAGE,
+    PIECE,
+    ROOT,
+    Ancestors,
+    Scan,
+    Stored,
+    group_of,
+    grouped,
+    named,
+)
 from .values import packed, unpacked
 
 if TYPE_CHECKING:
     from ..aio import AsyncClient
 
-_ROOT = "checkpoint/"
-_LINK = "langgraph"
-_PIECE = 200_000
-"""Characters of a document: a longer checkpoint has several."""
-_NEWEST = 4
-"""Documents of the first page of a search for the latest checkpoint: it and its writes."""
-_PAGE = 100
-
-
-class _Stored(NamedTuple):
-    """A checkpoint's documents: its key, its content, and its writes' documents."""
-
-    space: str
-    id: str
-    content: dict[str, Any]
-    writes: list[list[Any]]
-
-
 # In the class, `list` is a method.
 _Values = list[Any]
 _Names = list[str]
-_Page = list[_Stored]
+_Page = list[Stored]
 _Groups = list[tuple[str, str]]
 
 
@@ -74,7 +68,8 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
         """`name`: of the set of threads that `list` without a thread and `delete_for_runs` go
         through. `serde`: a serializer of LangGraph's. `opening`: parameters of `Client.open` for
         new sessions, such as `user` and `policy`."""
-        opening["link"] = {**(opening.get("link") or {}), _LINK: name}
+        self._link = {**(opening.get("link") or {}), LINK: name}
+        opening["link"] = self._link
         Adapter.__init__(self, client, async_client, **opening)
         BaseCheckpointSaver.__init__(self, serde=serde)
         self.name = name
@@ -102,11 +97,11 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
         limit: int | None = None,
     ) -> Iterator[CheckpointTuple]:
         """The checkpoints of a thread, or of all threads, the newest of each namespace first."""
-        scan = _Scan(config, filter, before, limit)
+        scan = Scan(config, filter, before, limit)
         for thread in [scan.thread] if scan.thread else self.run(self._threads()):
             to = scan.to
             while not scan.is_over:
-                found, to = self.run(self._page(thread, scan.prefix, to))
+                found, to = self.run(self._page(thread, scan.prefix, to, scan.page))
                 yield from self._chosen(thread, found, scan)
                 if to is None:
                     break
@@ -120,11 +115,11 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
         """As `list`."""
-        scan = _Scan(config, filter, before, limit)
+        scan = Scan(config, filter, before, limit)
         for thread in [scan.thread] if scan.thread else await self.aread(self._threads()):
             to = scan.to
             while not scan.is_over:
-                found, to = await self.aread(self._page(thread, scan.prefix, to))
+                found, to = await self.aread(self._page(thread, scan.prefix, to, scan.page))
                 for one in self._chosen(thread, found, scan):
                     yield one
                 if to is None:
@@ -134,12 +129,12 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
         chosen = config["configurable"]
         thread, space = str(chosen["thread_id"]), chosen.get("checkpoint_ns", "")
         wanted = get_checkpoint_id(config)
-        prefix = f"{_ROOT}{part(space)}/" + (f"{part(wanted)}/" if wanted else "")
-        found, _ = yield from self._page(thread, prefix, None, _PAGE if wanted else _NEWEST)
+        prefix = f"{ROOT}{part(space)}/" + (f"{part(wanted)}/" if wanted else "")
+        found, _ = yield from self._page(thread, prefix, None, PAGE if wanted else NEWEST)
         return self._tuple(thread, found[0], config if wanted else None) if found else None
 
     def _page(
-        self, thread: str, prefix: str, to: str | None, limit: int = _PAGE
+        self, thread: str, prefix: str, to: str | None, limit: int = PAGE
     ) -> Steps[tuple[_Page, str | None]]:
         """The next checkpoints below the key `to`, newest first; and where to go on, if anywhere.
 
@@ -160,19 +155,19 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
             except NotFound:
                 return [], None
             read += page["documents"]
-            cursor, limit = page["cursor"], _PAGE
-            found, rest = _grouped(read)
+            cursor, limit = page["cursor"], max(limit, PAGE)
+            found, rest = grouped(read)
             if cursor is None:
                 return found, None
             if found:
                 return found, read[-len(rest) - 1]["key"]
 
     def _threads(self) -> Steps[_Names]:
-        records = yield from linked(_LINK, self.name, fields="none")
+        records = yield from linked(LINK, self.name, fields="none")
         return list(dict.fromkeys(record["device"] for record in records))
 
     def _chosen(
-        self, thread: str, found: Sequence[_Stored], scan: _Scan
+        self, thread: str, found: Sequence[Stored], scan: Scan
     ) -> Iterator[CheckpointTuple]:
         for one in found:
             if scan.is_over:
@@ -180,14 +175,14 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
             if scan.takes(one) and scan.matches(self._load(one.content["metadata"])):
                 yield self._tuple(thread, one, None)
 
-    def _tuple(self, thread: str, one: _Stored, config: Any) -> CheckpointTuple:
+    def _tuple(self, thread: str, one: Stored, config: Any) -> CheckpointTuple:
         parent = one.content["parent"]
         writes = sorted(one.writes, key=lambda write: writes_sort_key(*write[:3]))
         return CheckpointTuple(
-            config=config or _config(thread, one.space, one.id),
+            config=config or named(thread, one.space, one.id),
             checkpoint=self._load(one.content["checkpoint"]),
             metadata=self._load(one.content["metadata"]),
-            parent_config=_config(thread, one.space, parent) if parent else None,
+            parent_config=named(thread, one.space, parent) if parent else None,
             pending_writes=[
                 (task, channel, self._load(value)) for _, task, _, channel, value in writes
             ],
@@ -230,21 +225,24 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
             "checkpoint": self._dump(checkpoint),
         }
         text = json.dumps(content, separators=(",", ":"))
-        key = f"{_ROOT}{part(space)}/{part(checkpoint['id'])}/c"
-        pieces = [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)]
+        key = f"{ROOT}{part(space)}/{part(checkpoint['id'])}/c"
+        pieces = [text[at : at + PIECE] for at in range(0, len(text), PIECE)]
         put: dict[str, Any] = {f"{key}{n:04}": piece for n, piece in enumerate(pieces) if n}
         # The first document is what makes the checkpoint one: the others are there before it.
         put[f"{key}0000"] = {"pieces": len(pieces), "text": pieces[0]} if put else content
         for batch in batches(put):
-            yield from self.changed(thread, verbs.apply(thread, {"put": batch}))
-        return _config(thread, space, checkpoint["id"])
+            yield from self._apply(thread, batch)
+        return named(thread, space, checkpoint["id"])
+
+    def _apply(self, thread: str, put: dict[str, Any]) -> Steps[None]:
+        yield from self.first_change(thread, verbs.apply(thread, {"put": put}), self._link)
 
     def _put_writes(
         self, config: Any, writes: Sequence[tuple[str, Any]], task: str, path: str
     ) -> Steps[None]:
         chosen = config["configurable"]
         thread, space = str(chosen["thread_id"]), chosen.get("checkpoint_ns", "")
-        key = f"{_ROOT}{part(space)}/{part(chosen['checkpoint_id'])}/"
+        key = f"{ROOT}{part(space)}/{part(chosen['checkpoint_id'])}/"
         ordinary: _Values = []
         special: dict[str, Any] = {}
         for at, (channel, value) in enumerate(writes):
@@ -283,6 +281,48 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
                     raise
             except NotFound:
                 pass
+
+    # --- delta channels
+
+    def get_delta_channel_history(self, *, config: Any, channels: Sequence[str]) -> Any:
+        """The writes from which channels are rebuilt, and the value with which to begin; reads the
+        ancestors of a checkpoint in pages."""
+        return self.run(self._delta_history(config, channels))
+
+    async def aget_delta_channel_history(self, *, config: Any, channels: Sequence[str]) -> Any:
+        """As `get_delta_channel_history`."""
+        return await self.aread(self._delta_history(config, channels))
+
+    def _delta_history(self, config: Any, channels: Sequence[str]) -> Steps[Any]:
+        found: dict[str, dict[str, Any]] = {channel: {"writes": []} for channel in channels}
+        begun = yield from self._get(config) if channels else _nothing()
+        ancestors = Ancestors(begun)
+        while ancestors.wanted is not None and any("seed" not in one for one in found.values()):
+            one = yield from self._ancestor(ancestors)
+            if one is None:
+                break
+            for channel, history in found.items():
+                if "seed" in history:
+                    continue
+                own = [write for write in one.pending_writes or () if write[1] == channel]
+                history["writes"] = own + history["writes"]
+                if channel in one.checkpoint["channel_values"]:
+                    history["seed"] = one.checkpoint["channel_values"][channel]
+        return found
+
+    def _ancestor(self, ancestors: Ancestors) -> Steps[CheckpointTuple | None]:
+        """The next ancestor: of what was read, else of the next page, else by its id."""
+        thread, space, id = ancestors.thread, ancestors.space, str(ancestors.wanted)
+        while id not in ancestors.read and ancestors.is_below(id):
+            prefix = f"{ROOT}{part(space)}/"
+            page, ancestors.to = yield from self._page(thread, prefix, ancestors.to)
+            ancestors.read = {one.id: one for one in page if one.id <= id}
+        if id in ancestors.read:
+            found = self._tuple(thread, ancestors.read.pop(id), None)
+        else:
+            found = yield from self._get(named(thread, space, id))
+        ancestors.reached(found)
+        return found
 
     # --- removing and copying
 
@@ -325,7 +365,7 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
             gone: _Groups = []
             to: str | None = None
             while True:
-                found, to = yield from self._page(thread, _ROOT, to)
+                found, to = yield from self._page(thread, ROOT, to)
                 gone += [
                     (one.space, one.id)
                     for one in found
@@ -337,7 +377,7 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
 
     def _drop(self, thread: str, gone: Sequence[tuple[str, str]]) -> Steps[None]:
         for space, id in gone:
-            prefix = f"{_ROOT}{part(space)}/{part(id)}/"
+            prefix = f"{ROOT}{part(space)}/{part(id)}/"
             try:
                 yield bound(verbs.drop(thread, prefix=prefix), thread)
             except NotFound:
@@ -347,14 +387,12 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
         cursor: str | None = None
         while True:
             try:
-                page = yield verbs.keys(
-                    source, prefix=_ROOT, values=True, limit=_PAGE, cursor=cursor
-                )
+                page = yield verbs.keys(source, prefix=ROOT, values=True, limit=PAGE, cursor=cursor)
             except NotFound:
                 return
             put = {one["key"]: one["value"] for one in page["documents"]}
             for batch in batches(put):
-                yield from self.changed(target, verbs.apply(target, {"put": batch}))
+                yield from self._apply(target, batch)
             cursor = page["cursor"]
             if cursor is None:
                 return
@@ -370,8 +408,8 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
 
     def _keep_latest(self, thread: str) -> Steps[None]:
         groups: dict[tuple[str, str], bool] = {}
-        for one in (yield from documents(thread, prefix=_ROOT)):
-            group, is_first = _group(one["key"]), one["key"].endswith("/c0000")
+        for one in (yield from documents(thread, prefix=ROOT)):
+            group, is_first = group_of(one["key"]), one["key"].endswith("/c0000")
             groups[group] = groups.get(group, False) or is_first
         for space in {space for space, _ in groups}:
             ids = sorted((id for s, id in groups if s == space and groups[s, id]), reverse=True)
@@ -388,7 +426,7 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
         wanted: set[str] | None = None
         id: str | None = latest
         while id is not None and wanted != set():
-            found = yield from self._get(_config(thread, space, id))
+            found = yield from self._get(named(thread, space, id))
             if found is None:
                 break
             kept.add(id)
@@ -404,91 +442,6 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
         return kept
 
 
-class _Scan:
-    """Which checkpoints a listing takes."""
-
-    def __init__(
-        self, config: Any, filter: dict[str, Any] | None, before: Any, limit: int | None
-    ) -> None:
-        chosen = config["configurable"] if config else {}
-        self.thread = str(chosen["thread_id"]) if config else None
-        space = chosen.get("checkpoint_ns")
-        self._id = get_checkpoint_id(config) if config else None
-        self._before = get_checkpoint_id(before) if before else None
-        self._filter = filter or {}
-        self._left = limit
-        self.prefix = _ROOT if space is None else f"{_ROOT}{part(space)}/"
-        if space is not None and self._id:
-            self.prefix += f"{part(self._id)}/"
-        self.to: str | None = None
-        if space is not None and self._before:
-            self.to = f"{_ROOT}{part(space)}/{part(self._before)}/"
-
-    @property
-    def is_over(self) -> bool:
-        """True once as many were taken as are wanted."""
-        return self._left is not None and self._left <= 0
-
-    def takes(self, one: _Stored) -> bool:
-        """True if its id is one that is looked for."""
-        is_early = self._before is None or one.id < self._before
-        return is_early and self._id in (None, one.id)
-
-    def matches(self, metadata: dict[str, Any]) -> bool:
-        """True if the metadata pass the filter; the checkpoint then counts as taken."""
-        if any(metadata.get(key) != value for key, value in self._filter.items()):
-            return False
-        if self._left is not None:
-            self._left -= 1
-        return True
-
-
-def _config(thread: str, space: str, id: str) -> dict[str, Any]:
-    return {
-        "configurable": {"thread_id": thread, "checkpoint_ns": space, "checkpoint_id": id},
-    }
-
-
-def _group(key: str) -> tuple[str, str]:
-    """The namespace and the id of the checkpoint to which a key belongs."""
-    _, space, id, _ = key.split("/", 3)
-    return unquote(space), unquote(id)
-
-
-def _grouped(found: Sequence[Any]) -> tuple[list[_Stored], list[Any]]:
-    """The checkpoints among documents that come newest first, and the documents of the last group
-    if its first piece, which ends it, is not among them. Writes without a checkpoint are passed
-    over: it is not there yet."""
-    groups: list[_Stored] = []
-    rest: list[Any] = []
-    for one in found:
-        if rest and _group(rest[0]["key"]) != _group(one["key"]):
-            rest = []
-        rest.append(one)
-        if one["key"].endswith("/c0000"):
-            stored = _stored(rest)
-            groups += [stored] if stored else []
-            rest = []
-    return groups, rest
-
-
-def _stored(group: Sequence[Any]) -> _Stored | None:
-    """A checkpoint from its documents, or None if one is corrupt in Redis."""
-    space, id = _group(group[0]["key"])
-    values = {one["key"].rsplit("/", 1)[1]: one.get("value") for one in group}
-    content = values.get("c0000")
-    if isinstance(content, dict) and "pieces" in content:
-        pieces = [values.get(f"c{n:04}") for n in range(1, content["pieces"])]
-        if not all(isinstance(piece, str) for piece in pieces):
-            return None
-        content = json.loads(content["text"] + "".join(str(piece) for piece in pieces))
-    if not isinstance(content, dict):
-        return None
-    tail = len(_ROOT) + len(part(space)) + len(part(id)) + 2
-    writes = [
-        write
-        for one in group
-        if one["key"][tail] in "wx" and isinstance(one.get("value"), list)
-        for write in one["value"]
-    ]
-    return _Stored(space, id, content, writes)
+def _nothing() -> Steps[None]:
+    return None
+    yield []
