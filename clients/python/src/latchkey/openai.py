@@ -3,7 +3,8 @@
     pip install latchkey[openai]
 
     session = LatchkeySession("user-42")
-    result = await Runner.run(agent, "Tuesday?", session=session)
+    async with session.aturn(wait=30):
+        result = await Runner.run(agent, "Tuesday?", session=session)
 
 The session's id is the device, so other agents, and functions in other languages, share its
 conversation. A batch of items is one change: it is there as a whole or not at all, in one place,
@@ -12,18 +13,17 @@ once, whatever happens to the worker or the task meanwhile.
 
 from __future__ import annotations
 
-import asyncio
 import importlib
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
 
-from .aio import AsyncClient
-from .errors import IllegalState, NotFound
+from . import verbs
+from .adapting import Adapter, Steps, bound, messages
+from .errors import NotFound
 from .names import Address, Duration
 
-T = TypeVar("T")
-
-_PAGE = 1000
+if TYPE_CHECKING:
+    from .aio import AsyncClient, AsyncTurn
 
 
 class LatchkeySession:
@@ -40,21 +40,22 @@ class LatchkeySession:
         client: AsyncClient | None = None,
         *,
         session_settings: Any = None,
-        chat: int | None = None,
+        chat: int | str | None = None,
         user: str | None = None,
         token: int | None = None,
         turn: int | None = None,
         idle: Duration = 0,
         abandon: Duration = 0,
         life: Duration = 0,
+        **opening: Any,
     ) -> None:
         """`client` is shared and stays open; without it the session has one of its own.
 
         `session_settings`: a `SessionSettings`, or a dict of its members.
         `chat`: a chat of the session, else the current one. `user`: a user to link a new session
         to, and to recover only sessions of. `token` or `turn`: the device's lock or its running
-        turn, under which each change happens; else changes need none. `idle`, `abandon`, `life`:
-        clocks of a new session."""
+        turn, under which each change happens; else that of the block of `aturn`. `idle`, `abandon`,
+        `life`: clocks of a new session; `opening`: other parameters of `open` for it."""
         settings = importlib.import_module("agents.memory.session_settings")
         self.session_id = session_id
         self.session_settings: Any = (
@@ -63,70 +64,54 @@ class LatchkeySession:
             else settings.coerce_session_settings(session_settings)
         )
         self._limit = settings.resolve_session_limit
-        self._client = client or AsyncClient()
-        self._is_own = client is None
         self._where = Address(session_id, None, chat) if chat is not None else Address(session_id)
         self._under: dict[str, Any] = {"token": token, "turn": turn}
-        self._opening: dict[str, Any] = {
-            "user": user,
-            "idle": idle,
-            "abandon": abandon,
-            "life": life,
-        }
+        self._adapter = Adapter(
+            None, client, user=user, idle=idle, abandon=abandon, life=life, **opening
+        )
         self._is_closed = False
+
+    def aturn(self, **options: Any) -> AbstractAsyncContextManager[AsyncTurn]:
+        """A turn of the session, for `async with`: inside the block adapters change it only while
+        the turn runs. `options` are those of `AsyncClient.turn`, such as `wait`. Raises Busy."""
+        return self._adapter.aturn(self.session_id, **options)
 
     async def get_items(self, limit: int | None = None) -> list[Any]:
         """The newest `limit` items, or all, oldest first. Raises LatchkeyError."""
         self._check()
-        wanted = self._limit(limit, self.session_settings)
-        if wanted is not None and wanted <= 0:
-            return []
+        return await self._adapter.aread(self._get(self._limit(limit, self.session_settings)))
+
+    def _get(self, last: int | None) -> Steps[list[Any]]:
         try:
-            if wanted is not None and wanted <= _PAGE:
-                page = await self._client.history(self._where, last=wanted)
-                found = _items(page["messages"])
-                if len(found) == len(page["messages"]):
-                    return found
-                # An item is corrupt in Redis: older ones take its place.
-            items = await self._all()
+            found = yield from messages(self._where, last=last)
         except NotFound:
             return []
-        return items if wanted is None else items[-wanted:]
-
-    async def _all(self) -> list[Any]:
-        """All items, a page at a time; numbers only grow, so no item comes twice."""
-        found: list[Any] = []
-        after = 0
-        while True:
-            page = await self._client.history(self._where, after=after, limit=_PAGE)
-            found += _items(page["messages"])
-            if not page["more"] or not page["messages"]:
-                return found
-            after = page["messages"][-1]["seq"]
+        return [one["message"] for one in found]
 
     async def add_items(self, items: list[Any]) -> None:
-        """Appends items in one step. Raises LatchkeyError; Stale if the lock was lost."""
+        """Appends items in one step. Raises LatchkeyError; Stale if the lock or turn was lost."""
         self._check()
         if items:
-            await _settled(self._say(items))
+            await self._adapter.arun(self._say(items))
 
-    async def _say(self, items: list[Any]) -> None:
-        try:
-            await self._client.say(self._where, items, **self._under)
-        except (NotFound, IllegalState):
-            # There is none yet, or it was abandoned. Of several tasks that come here at once one
-            # makes the session, the others recover it.
-            await self._client.recover(self._where.device, **self._under, **self._opening)
-            await self._client.say(self._where, items, **self._under)
+    def _say(self, items: list[Any], after: int | None = None) -> Steps[None]:
+        request = verbs.say(self._where, items, after=after)
+        yield from self._adapter.changed(self.session_id, request, **self._under)
+
+    async def _atomic_replace_items(self, items: list[Any]) -> bool:
+        """Replaces all items in one step; the framework looks for this when it compacts."""
+        self._check()
+        await self._adapter.arun(self._say(items, after=0))
+        return True
 
     async def pop_item(self) -> Any | None:
         """Removes the newest item and returns it; None if there is none. Raises LatchkeyError."""
         self._check()
-        return await _settled(self._pop())
+        return await self._adapter.arun(self._pop())
 
-    async def _pop(self) -> Any | None:
+    def _pop(self) -> Steps[Any]:
         while True:
-            popped = await self._client.pop(self._where, **self._under)
+            popped = yield bound(verbs.pop(self._where), self.session_id, **self._under)
             # An item that is corrupt in Redis is removed and hides no other.
             if popped is None or popped["message"] is not None:
                 return None if popped is None else popped["message"]
@@ -134,42 +119,19 @@ class LatchkeySession:
     async def clear_session(self) -> None:
         """Removes all items. Raises LatchkeyError."""
         self._check()
-        await _settled(self._clear())
+        await self._adapter.arun(self._clear())
 
-    async def _clear(self) -> None:
+    def _clear(self) -> Steps[None]:
         try:
-            await self._client.forget(self._where, **self._under)
+            yield bound(verbs.forget(self._where), self.session_id, **self._under)
         except NotFound:
             return  # nothing was ever added
 
     async def close(self) -> None:
         """Closes the session's own client; later calls raise RuntimeError."""
         self._is_closed = True
-        if self._is_own:
-            await self._client.close()
+        await self._adapter.aclose()
 
     def _check(self) -> None:
         if self._is_closed:
             raise RuntimeError("the session is closed")
-
-
-def _items(messages: list[Any]) -> list[Any]:
-    return [message["message"] for message in messages if message["message"] is not None]
-
-
-async def _settled(change: Coroutine[Any, Any, T]) -> T:
-    """The result of a change, which is carried out even if the caller is cancelled meanwhile.
-
-    The cancellation is raised when the outcome is known, so that a caller who handles it finds the
-    conversation as it will stay."""
-    task = asyncio.ensure_future(change)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait((task,))
-        except asyncio.CancelledError as error:
-            cancelled = cancelled or error
-    if cancelled is None:
-        return task.result()
-    task.exception()  # the cancellation is what is raised
-    raise cancelled

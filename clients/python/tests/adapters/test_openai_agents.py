@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import pytest
 from agents import Agent, Runner, SessionSettings, set_tracing_disabled
 from agents.memory import Session
+from agents.memory.openai_responses_compaction_session import OpenAIResponsesCompactionSession
 from agents.testing import ScriptedModel
+from chaos import assert_turns, counted, killing, page, run
 from conftest import Fleet
 from openai.types.responses import ResponseOutputMessage, ResponseOutputText
 
@@ -20,10 +19,6 @@ from latchkey.openai import LatchkeySession
 from latchkey.testing import Worker
 
 set_tracing_disabled(True)
-
-
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 @pytest.fixture
@@ -130,6 +125,83 @@ def test_many_items_are_read_in_pages(latchkey_worker: Worker, name: str) -> Non
                 items = [{"role": "user", "content": padding, "n": n + i} for i in range(100)]
                 await session.add_items(items)
             assert [item["n"] for item in await session.get_items()] == list(range(1000))
+
+    run(main)
+
+
+def test_calls_take_one_trip(latchkey_worker: Worker, name: str) -> None:
+    async def main() -> None:
+        async with AsyncClient(latchkey_worker.to) as client:
+            session = LatchkeySession(name, client)
+            await session.add_items(batch(0))
+            for call in (
+                session.add_items(batch(1)), session.get_items(), session.get_items(2),
+                session.pop_item(), session._atomic_replace_items(batch(2)),
+                session.clear_session(),
+            ):  # fmt: skip
+                with counted() as trips:
+                    await call
+                assert trips.count == 1
+
+    run(main)
+
+
+def test_a_compaction_is_one_step(latchkey_worker: Worker, name: str) -> None:
+    async def main() -> None:
+        async with AsyncClient(latchkey_worker.to) as client:
+            session = LatchkeySession(name, client)
+
+            async def read() -> None:
+                while len(items := await session.get_items()) != 2:
+                    assert items in ([], batch(0, 9))
+
+            reading = asyncio.create_task(read())
+            await session.add_items(batch(0, 9))
+            compacting = OpenAIResponsesCompactionSession(name, session)
+            await compacting._replace_underlying_session_items(
+                output_items=batch(1, 2), previous_items=batch(0, 9)
+            )
+            await reading
+            assert await session.get_items() == batch(1, 2)
+
+    run(main)
+
+
+def test_twenty_turns_interleave_nothing_while_workers_are_killed(fleet: Fleet, name: str) -> None:
+    async def main() -> None:
+        async with AsyncClient(fleet.to, timeout=20) as client:
+            with killing(fleet, client.options, 20) as progress:
+
+                async def turn(n: int) -> None:
+                    session, model = LatchkeySession(name, client), ScriptedModel()
+                    model.enqueue([said(f"answer to q{n}")])
+                    async with session.aturn(wait=60):
+                        await Runner.run(Agent(name="test", model=model), f"q{n}", session=session)
+                    progress.step()
+
+                await asyncio.gather(*(turn(n) for n in range(20)))
+            items = await LatchkeySession(name, client).get_items()
+            assert_turns(
+                [
+                    one["content"] if isinstance(one["content"], str) else one["content"][0]["text"]
+                    for one in items
+                ],
+                20,
+            )
+
+    run(main)
+
+
+def test_a_run_that_lost_its_turn_writes_nothing(latchkey_worker: Worker, name: str) -> None:
+    async def main() -> None:
+        async with AsyncClient(latchkey_worker.to) as client:
+            session = LatchkeySession(name, client)
+            with pytest.raises(Stale):
+                async with session.aturn():
+                    await session.add_items(batch(0))
+                    await client.turn(name, policy="interrupt")
+                    await session.add_items(batch(1))
+            assert await session.get_items() == batch(0)
 
     run(main)
 
@@ -255,14 +327,11 @@ def test_the_page_of_the_manual(
     latchkey_worker: Worker, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LATCHKEY_TO", latchkey_worker.to)
-    text = (Path(__file__).resolve().parents[4] / "docs" / "openai-agents.md").read_text("utf-8")
-    names: dict[str, Any] = {}
-    for block in re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S):
-        exec(compile(block, "openai-agents.md", "exec"), names)
+    names = page("frameworks/openai-agents.md")
 
     async def main() -> None:
         model = ScriptedModel()
-        for function in ("handler", "one_at_a_time"):
+        for function in ("handler", "with_a_lock"):
             model.enqueue([said(function)])
             event = {"device": name, "model": model, "text": "?"}
             assert await names[function](event) == function
