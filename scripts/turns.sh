@@ -43,7 +43,7 @@ measure_messages() {
   for ((round = 1; round <= rounds; round++)); do
     local -a turns_pids=(--pid "redis=$session_pid")
     count_messages session "$callers" env PYTHONPATH="$root/clients/python/src" "$python" \
-      "$root/scripts/peers/session.py" redis "127.0.0.1:$session_port"
+      "$root/scripts/peers/session.py" openai-redis "127.0.0.1:$session_port"
     turns_pids=(--pid "redis=$messages_pid" --pid "worker=$worker_pid")
     count_messages six "$callers" load messages six "$worker_address"
     count_messages turn "$callers" load messages turn "$worker_address"

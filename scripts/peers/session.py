@@ -1,18 +1,22 @@
 """One message of a conversation after another, for the sections 'turns' and 'clients' of
 scripts/bench.
 
-session.py redis|latchkey|openai HOST:PORT --connections N --seconds N [--pid NAME=PID...]
-session.py redis|latchkey|openai HOST:PORT --trips
+session.py KIND HOST:PORT --connections N --seconds N [--pid NAME=PID...]
+session.py KIND HOST:PORT --trips
 
-With `redis` each caller does what an agent with a session does, under a lock: RedisSession of the
-OpenAI Agents SDK for the history, the question and the answer, and redis-py's Lock around them.
-With `latchkey` it is a turn of the Python client, with `openai` such a turn and the adapter's
-session for the same calls as of RedisSession. Prints a line of JSON as the load generator does; with `--trips`
-how many round trips a message takes: what is written before the next reply is read is one.
+KIND is `latchkey`, a turn of the Python client; `FRAMEWORK`, a turn and what the framework does for
+a message by the package's adapter for it; or `FRAMEWORK-redis`, the same by the framework's own
+store in the Redis at HOST:PORT, under redis-py's Lock, so that two messages do not mix there either.
+The frameworks are openai, adk and llamaindex: each reads the newest messages, adds the question and
+adds the answer.
+
+Prints a line of JSON as the load generator does; with `--trips` how many round trips a message
+takes: what is written before the next reply is read is one.
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import time
@@ -20,59 +24,204 @@ import time
 QUESTION = {"role": "user", "content": "Can I move my visit to Friday?"}
 ANSWER = {"role": "assistant", "content": "Yes: Friday at ten is free."}
 WARM_UP_S = 0.3
+CONVERSATION = 20
+"""After so many messages a conversation ends where its history is read as a whole."""
 
 
-class RedisCaller:
-    """A conversation in Redis."""
+class Redis:
+    """The connection of the callers that have no worker."""
 
-    def __init__(self, client, name):
+    def __init__(self, address, callers, direct):
+        import redis.asyncio
+
+        self.url = f"redis://{direct}"
+        url = f"redis://{address}"
+        options = {"max_connections": 4 * callers}
+        self.client = redis.asyncio.from_url(url, **options)
+        self.texts = redis.asyncio.from_url(url, decode_responses=True, **options)
+
+    def lock(self, name):
+        return self.client.lock(f"lock:{name}", timeout=60)
+
+    async def close(self):
+        await self.client.aclose()
+        await self.texts.aclose()
+
+
+class Worker:
+    """The client of the callers that have one."""
+
+    def __init__(self, address, callers, direct):
+        from latchkey.aio import AsyncClient
+
+        self.client = AsyncClient(address)
+
+    async def close(self):
+        await self.client.close()
+
+
+class Caller:
+    """One conversation after another."""
+
+    is_short = True
+    """True if a conversation ends after some messages."""
+
+    def __init__(self, server, name):
+        self.server = server
+        self.base = self.name = name
+        self.messages = 0
+        self.begin()
+
+    def begin(self):
+        """Makes the framework's objects for the conversation `name`."""
+
+    async def fill(self):
+        """Makes the history that a conversation begins with."""
+
+    def next_name(self):
+        """True if the conversation is another one than before."""
+        self.messages += 1
+        self.name = f"{self.base}-{(self.messages - 1) // CONVERSATION}"
+        return (self.messages - 1) % CONVERSATION == 0
+
+
+class Latchkey(Caller):
+    """A turn of the client."""
+
+    is_short = False
+
+    async def fill(self):
+        client = self.server.client
+        recovered = await client.recover(self.name)
+        if recovered["messages"] == 0:
+            await client.set(self.name, {"lang": "en", "step": 7, "topic": "visits"})
+            await client.say(self.name, [QUESTION, ANSWER] * 10)
+
+    async def message(self):
+        turn = await self.server.client.turn(self.name, QUESTION, last=20)
+        turn.say(ANSWER)
+        await turn.done()
+
+
+class OpenAI(Latchkey):
+    """The session of the OpenAI Agents SDK."""
+
+    async def message(self):
+        from latchkey.openai import LatchkeySession
+
+        async with self.server.client.turn(self.name, last=0) as turn:
+            session = LatchkeySession(self.name, self.server.client, turn=turn.number)
+            await self.run(session)
+
+    async def run(self, session):
+        await session.get_items(limit=20)
+        await session.add_items([QUESTION])
+        await session.add_items([ANSWER])
+
+
+class OpenAIRedis(OpenAI):
+    """The same, by the SDK's RedisSession."""
+
+    def begin(self):
         from agents.extensions.memory import RedisSession
 
-        self.client = client
-        self.name = name
-        self.session = RedisSession(name, redis_client=client)
+        self.session = RedisSession(self.name, redis_client=self.server.client)
 
     async def fill(self):
         if not await self.session.get_items(limit=1):
             await self.session.add_items([QUESTION, ANSWER] * 10)
 
     async def message(self):
-        async with self.client.lock(f"lock:{self.name}", timeout=60):
-            await self.session.get_items(limit=20)
-            await self.session.add_items([QUESTION])
-            await self.session.add_items([ANSWER])
+        async with self.server.lock(self.name):
+            await self.run(self.session)
 
 
-class LatchkeyCaller:
-    """A conversation of a device."""
+class ADK(Caller):
+    """The session service of Google's ADK: what its runner calls for a message."""
 
-    def __init__(self, client, name):
-        self.client = client
-        self.name = name
+    def begin(self):
+        from latchkey.adk import LatchkeySessionService
 
-    async def fill(self):
-        recovered = await self.client.recover(self.name)
-        if recovered["messages"] == 0:
-            await self.client.set(self.name, {"lang": "en", "step": 7, "topic": "visits"})
-            await self.client.say(self.name, [QUESTION, ANSWER] * 10)
+        self.service = LatchkeySessionService(self.server.client)
+
+    def turn(self):
+        return self.service.aturn(("app", self.base, self.name))
 
     async def message(self):
-        turn = await self.client.turn(self.name, QUESTION, last=20)
-        turn.say(ANSWER)
-        await turn.done()
+        from google.adk.events.event import Event
+        from google.adk.sessions.base_session_service import GetSessionConfig
+        from google.genai.types import Content, Part
+
+        if self.next_name():
+            await self.service.create_session(
+                app_name="app", user_id=self.base, session_id=self.name
+            )
+        async with self.turn():
+            session = await self.service.get_session(
+                app_name="app",
+                user_id=self.base,
+                session_id=self.name,
+                config=GetSessionConfig(num_recent_events=20),
+            )
+            for author, said in (("user", QUESTION), ("scheduling", ANSWER)):
+                content = Content(role="user", parts=[Part(text=said["content"])])
+                await self.service.append_event(session, Event(author=author, content=content))
 
 
-class OpenAICaller(LatchkeyCaller):
-    """The same through the adapter for the OpenAI Agents SDK."""
+class ADKRedis(ADK):
+    """The same, by ADK's RedisSessionService."""
+
+    def begin(self):
+        from google.adk.integrations.redis import RedisSessionService
+
+        self.service = RedisSessionService(redis_client=self.server.texts)
+
+    def turn(self):
+        return self.server.lock(self.name)
+
+
+class LlamaIndex(Caller):
+    """The chat store of LlamaIndex."""
+
+    def begin(self):
+        from latchkey.llamaindex import LatchkeyChatStore
+
+        self.store = LatchkeyChatStore(async_client=self.server.client)
+
+    def turn(self):
+        return self.store.aturn(self.name)
 
     async def message(self):
-        from latchkey.openai import LatchkeySession
+        from llama_index.core.llms import ChatMessage
 
-        async with self.client.turn(self.name, last=0) as turn:
-            session = LatchkeySession(self.name, self.client, turn=turn.number)
-            await session.get_items(limit=20)
-            await session.add_items([QUESTION])
-            await session.add_items([ANSWER])
+        self.next_name()
+        async with self.turn():
+            await self.store.aget_messages(self.name)
+            await self.store.async_add_message(self.name, ChatMessage(**QUESTION))
+            await self.store.async_add_message(self.name, ChatMessage(**ANSWER))
+
+
+class LlamaIndexRedis(LlamaIndex):
+    """The same, by LlamaIndex' RedisChatStore."""
+
+    def begin(self):
+        from llama_index.storage.chat_store.redis import RedisChatStore
+
+        self.store = RedisChatStore(self.server.url, aredis_client=self.server.client)
+
+    def turn(self):
+        return self.server.lock(self.name)
+
+
+KINDS = {
+    "latchkey": (Worker, Latchkey),
+    "openai": (Worker, OpenAI),
+    "openai-redis": (Redis, OpenAIRedis),
+    "adk": (Worker, ADK),
+    "adk-redis": (Redis, ADKRedis),
+    "llamaindex": (Worker, LlamaIndex),
+    "llamaindex-redis": (Redis, LlamaIndexRedis),
+}
 
 
 class Relay:
@@ -89,10 +238,11 @@ class Relay:
     async def accepted(self, reader, writer):
         onward = await asyncio.open_connection(self.host, self.port)
         waiting = [False]
-        await asyncio.gather(
-            self.forward(reader, onward[1], waiting, True),
-            self.forward(onward[0], writer, waiting, False),
-        )
+        with contextlib.suppress(asyncio.CancelledError):  # the program ends
+            await asyncio.gather(
+                self.forward(reader, onward[1], waiting, True),
+                self.forward(onward[0], writer, waiting, False),
+            )
 
     async def forward(self, source, target, waiting, is_request):
         while data := await source.read(65536):
@@ -103,7 +253,7 @@ class Relay:
 
 
 async def count_trips(caller, relay):
-    messages = 20
+    messages = CONVERSATION - 1
     await caller.fill()
     await caller.message()
     before = relay.trips
@@ -164,40 +314,28 @@ async def measure(callers, seconds, pids):
 
 async def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=["redis", "latchkey", "openai"])
+    parser.add_argument("kind", choices=KINDS)
     parser.add_argument("address")
     parser.add_argument("--connections", type=int, default=25)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--pid", action="append", default=[])
     parser.add_argument("--trips", action="store_true")
     options = parser.parse_args()
-    relay = Relay(options.address)
+    relay, direct = Relay(options.address), options.address
     if options.trips:
         options.connections, options.address = 1, await relay.start()
     pids = {name: int(pid) for name, pid in (word.split("=") for word in options.pid)}
-    names = [f"{options.kind}-{options.connections}-{n}" for n in range(options.connections)]
-    if options.kind == "redis":
-        import redis.asyncio
-
-        client = redis.asyncio.from_url(
-            f"redis://{options.address}", max_connections=options.connections + 1
-        )
-        callers = [RedisCaller(client, name) for name in names]
-        if options.trips:
-            await count_trips(callers[0], relay)
-        else:
-            await measure(callers, options.seconds, pids)
-        await client.aclose()
+    server_class, caller_class = KINDS[options.kind]
+    server = server_class(options.address, options.connections, direct)
+    # Conversations that are read as a whole are new in each run.
+    run = os.getpid() if caller_class.is_short else 0
+    base = f"{options.kind}-{options.connections}-{run}"
+    callers = [caller_class(server, f"{base}-{n}") for n in range(options.connections)]
+    if options.trips:
+        await count_trips(callers[0], relay)
     else:
-        from latchkey.aio import AsyncClient
-
-        kind = OpenAICaller if options.kind == "openai" else LatchkeyCaller
-        async with AsyncClient(options.address) as client:
-            callers = [kind(client, name) for name in names]
-            if options.trips:
-                await count_trips(callers[0], relay)
-            else:
-                await measure(callers, options.seconds, pids)
+        await measure(callers, options.seconds, pids)
+    await server.close()
 
 
 asyncio.run(main())

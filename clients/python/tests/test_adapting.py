@@ -93,7 +93,7 @@ def test_a_session_that_ended_is_recovered_or_made(adapter: Adapter, device: str
     assert record is not None
     assert record["links"] == {"tag": ["x"]}
     assert record["clocks"]["idle_ms"] == record["clocks"]["life_ms"] == 0
-    client.set(device, abandon="10ms")
+    client.set(device, abandon="300ms")
     while (found := client.get(device)) and found["state"] != "abandoned":
         threading.Event().wait(0.005)
     assert adapter.run(adapter.changed(device, verbs.say(device, {})))["seq"] == 2

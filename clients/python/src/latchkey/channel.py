@@ -60,7 +60,8 @@ class Connection:
     def lines(self) -> Iterator[bytes]:
         """The lines that have come, without waiting. Raises OSError at the end of the connection,
         after the lines before it."""
-        self._socket.settimeout(0)
+        if self._socket.gettimeout() != 0:
+            self._socket.settimeout(0)
         while True:
             while (line := self._lines.next_line()) is not None:
                 yield line

@@ -36,6 +36,7 @@ class Connection(asyncio.Protocol):
         """If there is one, it is given each line as it comes, and None at the end."""
         self._lines = LineBuffer()
         self._unread: deque[bytes] = deque()
+        self._outgoing: list[bytes] = []
         self._waiting: deque[asyncio.Future[bytes]] = deque()
         self._freshness = Freshness(idle_s)
         self._idle_since = time.time()
@@ -85,11 +86,24 @@ class Connection(asyncio.Protocol):
     # What a channel calls.
 
     def send(self, data: bytes) -> None:
-        """Sends a line. Raises OSError if the connection has ended."""
+        """Sends lines. Raises OSError if the connection has ended.
+
+        While replies are awaited, the lines of all tasks that run in this turn of the loop share a
+        write: to the worker they come together, and it asks Redis for all of them at once."""
         if self._transport is None or self._transport.is_closing():
             raise self._ending or ConnectionResetError("the connection is closed")
-        self._transport.write(data)
         self._freshness.used()
+        if not self._waiting and not self._outgoing:
+            self._transport.write(data)
+            return
+        self._outgoing.append(data)
+        if len(self._outgoing) == 1:
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        data, self._outgoing = b"".join(self._outgoing), []
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
 
     def expect(self) -> asyncio.Future[bytes]:
         """A future for the next line that nothing else waits for."""
