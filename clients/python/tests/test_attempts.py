@@ -135,3 +135,17 @@ def test_a_request_is_the_same_line_each_time() -> None:
     assert request.line() == request.line()
     assert request.req
     assert verbs.say("dev 1", {"a": 1}).req != request.req
+
+
+def test_the_error_names_the_last_failure_that_the_deadline_did_not_make() -> None:
+    made = attempts(READ, timeout_s=1.0)
+    made.begin(100.0)
+    made.unreached(100.5, "the certificate is another's")
+    step = made.unreached(101.0, "no connection in time")
+    assert isinstance(step, Failed)
+    assert "certificate" in str(step.error)
+    made = attempts(READ, timeout_s=1.0)
+    made.begin(100.0)
+    step = made.unreached(101.0, "no connection in time")
+    assert isinstance(step, Failed)
+    assert "in time" in str(step.error)

@@ -109,13 +109,13 @@ class Attempts:
 
     def unreached(self, now: float, why: str) -> Step:
         """No connection could be made: nothing was sent."""
-        self._last = why
+        self._note(now, why)
         return self._again(now)
 
     def lost(self, now: float, why: str) -> Step:
         """The line was sent, in part at least, and no reply came."""
         self._is_unknown = True
-        self._last = why
+        self._note(now, why)
         return self._again(now)
 
     def received(self, now: float, replies: Sequence[Reply], why: str | None = None) -> Step:
@@ -148,6 +148,12 @@ class Attempts:
         if isinstance(step, Done):
             self.replies += [reply] * (len(self._requests) - len(self.replies))
         return step
+
+    def _note(self, now: float, why: str) -> None:
+        """Keeps the reason of a failure; one that the deadline cut short has less to say than the
+        one before it."""
+        if now < self._deadline or not self._failures:
+            self._last = why
 
     def _again(self, now: float) -> Step:
         """Other workers are tried at once; before each further round there is a pause."""
