@@ -1,23 +1,40 @@
 # The section 'clients' of scripts/bench: what one message of a conversation costs through the
-# Python client and through an adapter, beside the framework's own store in Redis; a function's
+# Python client and through adapters, beside the frameworks' own stores in Redis; a function's
 # cold start; and the near cache. Sourced by it, never run by itself; uses its functions.
 
 set -euo pipefail
 
-# A program of scripts/peers, with the package and the frameworks: peer NAME [ARGUMENT...].
+# The frameworks whose own store works on a Redis without modules, and their folders of packages.
+frameworks=(openai adk llamaindex)
+declare -A framework_folders=([openai]=openai-agents [adk]=adk [llamaindex]=llamaindex)
+
+# peer FRAMEWORK PROGRAM [ARGUMENT...]: a program of scripts/peers with the framework's packages.
 peer() {
-  env PYTHONPATH="$root/clients/python/src" PYTHONDONTWRITEBYTECODE=1 \
-    "$build_dir/adapters/openai-agents/bin/python" "$root/scripts/peers/$1.py" "${@:2}"
+  env PYTHONPATH="$root/clients/python/src" PYTHONPYCACHEPREFIX="$folder/cache" \
+    "$build_dir/adapters/${framework_folders[$1]}/bin/python" "$root/scripts/peers/$2.py" "${@:3}"
 }
 
-# One round of one side: count_side SIDE ADDRESS CALLERS PID...
+# peer_side FRAMEWORK SIDE [ARGUMENT...]: a message of a side, at the server that it is for.
+peer_side() {
+  local address=$worker_address
+  local -a servers=(--pid "redis=$clients_pid" --pid "worker=$worker_pid")
+  case $2 in
+    *-redis)
+      address=127.0.0.1:$peer_port
+      servers=(--pid "redis=$peer_pid")
+      ;;
+  esac
+  peer "$1" session "$2" "$address" "${servers[@]}" "${@:3}"
+}
+
+# One round of one side: count_side FRAMEWORK SIDE CALLERS
 count_side() {
-  local side=$1 report line= name
-  report=$(peer session "$side" "$2" --connections "$3" --seconds "$seconds" "${@:4}")
+  local report line= name
+  report=$(peer_side "$1" "$2" --connections "$3" --seconds "$seconds")
   for name in requests_per_s redis_cpu_us worker_cpu_us own_cpu_us p50_us p99_us; do
     line+="$(figure "$report" $name) "
   done
-  printf '%s\n' "$line" >>"$folder/$side.clients"
+  printf '%s\n' "$line" >>"$folder/$2.clients"
 }
 
 # Medians of each side's rounds, and the ratios to the first side: clients_table SIDE...
@@ -27,7 +44,7 @@ clients_table() {
     function ratio(side, column) { return pick(side, column) / pick(1, column) }
     END {
       split(trips, trip, " ")
-      print "| side | trips | messages/s | wall: p50 us | ratio | p99 us | Redis us | ratio |" \
+      print "| side | trips | messages/s | p50 us | ratio | p99 us | Redis us | ratio |" \
         " worker us | client us | ratio |"
       print "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
       for (s = 1; s <= side; s++) {
@@ -39,40 +56,41 @@ clients_table() {
     }' "${files[@]/%/.clients}"
 }
 
-measure_callers() {
-  local callers=$1 round side
-  rm -f "$folder"/*.clients
-  for ((round = 1; round <= rounds; round++)); do
-    count_side redis "127.0.0.1:$peer_port" "$callers" --pid "redis=$peer_pid"
-    for side in latchkey openai; do
-      count_side "$side" "$worker_address" "$callers" --pid "redis=$clients_pid" \
-        --pid "worker=$worker_pid"
-    done
+# measure_framework FRAMEWORK: its own store, the adapter, and the client alone.
+measure_framework() {
+  local callers round side
+  local -a sides=("$1-redis" "$1" latchkey) side_trips=()
+  for side in "${sides[@]}"; do
+    side_trips+=("$(figure "$(peer_side "$1" "$side" --trips)" trips)")
   done
-  printf '\none message of a conversation in Python: %s callers, 20 messages of history, %s ' \
-    "$callers" "$rounds"
-  printf 'rounds of %s s in turns;\nredis: RedisSession of OpenAI Agents and the lock ' "$seconds"
-  printf 'of redis-py; latchkey: a turn of\nthe client; openai: a turn and the adapter for the '
-  printf 'same; us of a processor per message\n\n'
-  clients_table redis latchkey openai
+  for callers in 1 25; do
+    rm -f "$folder"/*.clients
+    for ((round = 1; round <= rounds; round++)); do
+      for side in "${sides[@]}"; do count_side "$1" "$side" "$callers"; done
+    done
+    printf '\none message of a conversation in Python: %s callers, %s rounds of %s s in turns;\n' \
+      "$callers" "$rounds" "$seconds"
+    printf '%s: its own store in Redis, in the lock of redis-py; %s: the adapter, in a\n' \
+      "${sides[0]}" "$1"
+    printf 'turn; latchkey: a turn of the client; us of a processor per message\n\n'
+    clients_table "${sides[@]}"
+  done
 }
 
 measure_clients() {
-  local callers side
-  local -a side_trips=()
+  local framework
   need_packages python3-venv
-  need_python_packages "$root/scripts/openai-agents.txt" "$build_dir/adapters/openai-agents"
   start_redis peer
   peer_pid=$redis_pid peer_port=$redis_port
   start_redis clients
   clients_pid=$redis_pid
   start_worker clients "redis://127.0.0.1:$redis_port" --max-sessions 10000
-  side_trips+=("$(figure "$(peer session redis "127.0.0.1:$peer_port" --trips)" trips)")
-  for side in latchkey openai; do
-    side_trips+=("$(figure "$(peer session "$side" "$worker_address" --trips)" trips)")
+  for framework in "${frameworks[@]}"; do
+    need_python_packages "$root/scripts/${framework_folders[$framework]}.txt" \
+      "$build_dir/adapters/${framework_folders[$framework]}"
+    measure_framework "$framework"
   done
-  for callers in 1 25; do measure_callers "$callers"; done
   printf '\n'
-  peer start "$worker_address" --redis "127.0.0.1:$peer_port" --rounds $((rounds * 4))
+  peer openai start "$worker_address" --redis "127.0.0.1:$peer_port" --rounds $((rounds * 4))
   kill "$worker_pid" "$clients_pid" "$peer_pid"
 }

@@ -259,7 +259,8 @@ async def count_trips(caller, relay):
     before = relay.trips
     for _ in range(messages):
         await caller.message()
-    print(json.dumps({"trips": round((relay.trips - before) / messages, 2)}))
+    figures = {"trips": round((relay.trips - before) / messages, 2)}
+    print(json.dumps(figures, separators=(",", ":")))
 
 
 def processor_us(pid):
