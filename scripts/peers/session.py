@@ -4,10 +4,10 @@ scripts/bench.
 session.py KIND HOST:PORT --connections N --seconds N [--pid NAME=PID...]
 session.py KIND HOST:PORT --trips
 
-KIND is `latchkey`, a turn of the Python client; `FRAMEWORK`, a turn and what the framework does for
-a message by the package's adapter for it; or `FRAMEWORK-redis`, the same by the framework's own
-store in the Redis at HOST:PORT, under redis-py's Lock, so that two messages do not mix there either.
-The frameworks are openai, adk and llamaindex: each reads the newest messages, adds the question and
+KIND is `latchkey`, a turn of the Python client; `FRAMEWORK`, a turn and what the framework does
+for a message by the package's adapter for it; or `FRAMEWORK-redis`, the same by the framework's own
+store in the Redis at HOST:PORT, under redis-py's Lock, so that two messages do not mix there,
+either. The frameworks are openai, adk and llamaindex: each reads the newest messages, adds the question and
 adds the answer.
 
 Prints a line of JSON as the load generator does; with `--trips` how many round trips a message
