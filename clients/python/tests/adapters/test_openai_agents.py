@@ -167,6 +167,34 @@ def test_a_compaction_is_one_step(latchkey_worker: Worker, name: str) -> None:
     run(main)
 
 
+def test_the_newest_items_are_replaced_unless_some_were_added(
+    latchkey_worker: Worker, name: str
+) -> None:
+    async def main() -> None:
+        async with AsyncClient(latchkey_worker.to) as client:
+            session = LatchkeySession(name, client)
+            empty = await session._get_compaction_snapshot(5)
+            assert (empty.items, empty.complete) == ([], True)
+            assert not await empty.replace_suffix(0, batch(9))
+            await session.add_items(batch(0, 6))
+            part = await session._get_compaction_snapshot(4)
+            whole = await session._get_compaction_snapshot(6)
+            assert (part.items, part.complete) == (batch(0, 6)[2:], False)
+            assert (whole.items, whole.complete) == (batch(0, 6), True)
+            assert await part.replace_suffix(2, batch(1, 1))
+            assert await session.get_items() == [*batch(0, 4), *batch(1, 1)]
+            assert not await whole.replace_suffix(0, batch(9))
+            later = await session._get_compaction_snapshot(
+                2, prune_prefix=lambda item: item in batch(0, 2)
+            )
+            assert await later.replace_suffix(1, batch(2, 1))
+            assert await session.get_items() == [*batch(0, 4)[2:], *batch(2, 1)]
+            await session.add_items(batch(3))
+            assert not await later.replace_suffix(0, batch(9))
+
+    run(main)
+
+
 def test_twenty_turns_interleave_nothing_while_workers_are_killed(fleet: Fleet, name: str) -> None:
     async def main() -> None:
         async with AsyncClient(fleet.to, timeout=20) as client:
