@@ -10,7 +10,8 @@ declare -A framework_folders=([openai]=openai-agents [adk]=adk [llamaindex]=llam
 
 # peer FRAMEWORK PROGRAM [ARGUMENT...]: a program of scripts/peers with the framework's packages.
 peer() {
-  env PYTHONPATH="$root/clients/python/src" PYTHONPYCACHEPREFIX="$folder/cache" \
+  env -u PYTHONDONTWRITEBYTECODE PYTHONPATH="$root/clients/python/src" \
+    PYTHONPYCACHEPREFIX="$folder/cache" \
     "$build_dir/adapters/${framework_folders[$1]}/bin/python" "$root/scripts/peers/$2.py" "${@:3}"
 }
 
