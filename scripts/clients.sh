@@ -61,6 +61,7 @@ clients_table() {
 measure_framework() {
   local callers round side
   local -a sides=("$1-redis" "$1" latchkey) side_trips=()
+  if [ "$1" != adk ]; then sides=("$1-redis" "$1" "$1-collected" latchkey); fi
   for side in "${sides[@]}"; do
     side_trips+=("$(figure "$(peer_side "$1" "$side" --trips)" trips)")
   done
@@ -73,7 +74,8 @@ measure_framework() {
       "$callers" "$rounds" "$seconds"
     printf '%s: its own store in Redis, in the lock of redis-py; %s: the adapter, in a\n' \
       "${sides[0]}" "$1"
-    printf 'turn; latchkey: a turn of the client; us of a processor per message\n\n'
+    printf 'turn; collected: in one that collects; latchkey: a turn of the client; us of a '
+    printf 'processor per message\n\n'
     clients_table "${sides[@]}"
   done
 }

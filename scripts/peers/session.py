@@ -5,10 +5,10 @@ session.py KIND HOST:PORT --connections N --seconds N [--pid NAME=PID...]
 session.py KIND HOST:PORT --trips
 
 KIND is `latchkey`, a turn of the Python client; `FRAMEWORK`, a turn and what the framework does
-for a message by the package's adapter for it; or `FRAMEWORK-redis`, the same by the framework's own
-store in the Redis at HOST:PORT, under redis-py's Lock, so that two messages do not mix there,
-either. The frameworks are openai, adk and llamaindex: each reads the newest messages, adds the question and
-adds the answer.
+for a message by the package's adapter for it; `FRAMEWORK-collected`, the same in a turn that
+collects; or `FRAMEWORK-redis`, the same by the framework's own store in the Redis at HOST:PORT,
+under redis-py's Lock, so that two messages do not mix there, either. The frameworks are openai, adk
+and llamaindex: each reads the newest messages, adds the question and adds the answer.
 
 Prints a line of JSON as the load generator does; with `--trips` how many round trips a message
 takes: what is written before the next reply is read is one.
@@ -106,17 +106,25 @@ class Latchkey(Caller):
 class OpenAI(Latchkey):
     """The session of the OpenAI Agents SDK."""
 
+    collects = False
+
     async def message(self):
         from latchkey.openai import LatchkeySession
 
-        async with self.server.client.turn(self.name, last=0) as turn:
-            session = LatchkeySession(self.name, self.server.client, turn=turn.number)
+        session = LatchkeySession(self.name, self.server.client)
+        async with session.aturn(collect=self.collects):
             await self.run(session)
 
     async def run(self, session):
         await session.get_items(limit=20)
         await session.add_items([QUESTION])
         await session.add_items([ANSWER])
+
+
+class OpenAICollected(OpenAI):
+    """The same in a turn that collects."""
+
+    collects = True
 
 
 class OpenAIRedis(OpenAI):
@@ -183,13 +191,16 @@ class ADKRedis(ADK):
 class LlamaIndex(Caller):
     """The chat store of LlamaIndex."""
 
+    collects = False
+
     def begin(self):
         from latchkey.llamaindex import LatchkeyChatStore
 
         self.store = LatchkeyChatStore(async_client=self.server.client)
 
     def turn(self):
-        return self.store.aturn(self.name)
+        options = {"collect": True, "last": 2 * CONVERSATION} if self.collects else {}
+        return self.store.aturn(self.name, **options)
 
     async def message(self):
         from llama_index.core.llms import ChatMessage
@@ -199,6 +210,12 @@ class LlamaIndex(Caller):
             await self.store.aget_messages(self.name)
             await self.store.async_add_message(self.name, ChatMessage(**QUESTION))
             await self.store.async_add_message(self.name, ChatMessage(**ANSWER))
+
+
+class LlamaIndexCollected(LlamaIndex):
+    """The same in a turn that collects."""
+
+    collects = True
 
 
 class LlamaIndexRedis(LlamaIndex):
@@ -216,10 +233,12 @@ class LlamaIndexRedis(LlamaIndex):
 KINDS = {
     "latchkey": (Worker, Latchkey),
     "openai": (Worker, OpenAI),
+    "openai-collected": (Worker, OpenAICollected),
     "openai-redis": (Redis, OpenAIRedis),
     "adk": (Worker, ADK),
     "adk-redis": (Redis, ADKRedis),
     "llamaindex": (Worker, LlamaIndex),
+    "llamaindex-collected": (Worker, LlamaIndexCollected),
     "llamaindex-redis": (Redis, LlamaIndexRedis),
 }
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
+import weakref
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from conftest import Driver, Fleet, Scripted, eventually
@@ -386,3 +389,32 @@ def test_a_cancelled_block_ends_its_turn(latchkey_worker: Worker, device: str) -
                 pass
 
     asyncio.run(asyncio.wait_for(main(), 60))
+
+
+@pytest.mark.parametrize("kind", ["turn", "lock"])
+def test_what_has_ended_is_freed_without_the_collector_of_garbage(
+    kind: str, latchkey_worker: Worker, device: str
+) -> None:
+    # A pass of the collector stops all callers of a process with a large framework for long.
+    def begin(client: Any) -> Any:
+        return client.turn(device) if kind == "turn" else client.lock(device, "a")
+
+    def blocking() -> list[weakref.ref[Any]]:
+        with latchkey_worker.client() as client:
+            with begin(client) as held:
+                pass
+            return [weakref.ref(held)]
+
+    async def coroutines() -> list[weakref.ref[Any]]:
+        async with AsyncClient(latchkey_worker.to) as client:
+            async with begin(client) as held:
+                pass
+            return [weakref.ref(held)]
+
+    gc.collect()
+    gc.disable()
+    try:
+        found = blocking() + asyncio.run(coroutines())
+        assert [one() for one in found] == [None, None]
+    finally:
+        gc.enable()

@@ -18,9 +18,11 @@ from urllib.parse import quote
 
 from . import verbs
 from .client import Client
+from .collecting import Collected, collecting, concerned
 from .errors import Conflict, IllegalState, LatchkeyError, NotFound
-from .names import Address, dump
+from .names import Address, dump, encode_id
 from .request import Request
+from .running import RunningTurn
 from .turn import Turn
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ Asked = Request[Any] | list[Request[Any]]
 
 Steps = Generator[Asked, Any, T]
 """An operation, and the type of its result."""
+
+_COLLECTED = 20
+"""The newest messages that a turn which collects begins with, unless `last` is given."""
 
 _NONE: Mapping[str, int] = MappingProxyType({})
 
@@ -72,30 +77,40 @@ class Adapter:
         return str(of)
 
     @contextmanager
-    def turn(self, of: Any = None, /, **options: Any) -> Iterator[Turn]:
+    def turn(self, of: Any = None, /, *, collect: bool = False, **options: Any) -> Iterator[Turn]:
         """A turn of a conversation: inside the block adapters change it only while it runs.
 
-        `of` names the conversation, unless the adapter has only one. `options` are those of
-        `Client.turn`, such as `wait`. A change raises Stale once the turn is lost. Raises Busy if
-        another one is running, after `wait`."""
+        `of` names the conversation, unless the adapter has only one. With `collect`, messages
+        that are said to its current chat are applied together at the end of the block, or not at
+        all, and reading the chat needs no request: a whole run takes two round trips. `options`
+        are those of `Client.turn`, such as `wait` and `last`. A change raises Stale once the turn
+        is lost. Raises Busy if another one is running, after `wait`."""
         device = self.device(of)
         with (
-            self.blocking().turn(device, **self._turn_options(options)) as turn,
-            _under(device, turn.number),
+            self.blocking().turn(device, **self._turn_options(options, collect)) as turn,
+            _under(turn, collect) as collected,
         ):
             yield turn
+            if collected is not None and (unknown := collected.unknown) is not None:
+                self.blocking().ask(unknown)
+                collected.said()
 
     @asynccontextmanager
-    async def aturn(self, of: Any = None, /, **options: Any) -> AsyncGenerator[AsyncTurn, None]:
+    async def aturn(
+        self, of: Any = None, /, *, collect: bool = False, **options: Any
+    ) -> AsyncGenerator[AsyncTurn, None]:
         """As `turn`, for `async with`."""
         device = self.device(of)
-        async with self.awaiting().turn(device, **self._turn_options(options)) as turn:
-            with _under(device, turn.number):
+        async with self.awaiting().turn(device, **self._turn_options(options, collect)) as turn:
+            with _under(turn, collect) as collected:
                 yield turn
+                if collected is not None and (unknown := collected.unknown) is not None:
+                    await self.awaiting().ask(unknown)
+                    collected.said()
 
-    def _turn_options(self, options: dict[str, Any]) -> dict[str, Any]:
+    def _turn_options(self, options: dict[str, Any], collect: bool = False) -> dict[str, Any]:
         opening = {"session_policy" if k == "policy" else k: v for k, v in self._opening.items()}
-        return {"last": 1, **opening, **options}
+        return {"last": _COLLECTED if collect else 1, **opening, **options}
 
     # --- the clients
 
@@ -137,6 +152,10 @@ class Adapter:
             asked = next(steps)
             while True:
                 try:
+                    for collected in concerned(asked):
+                        if (saying := collected.saying()) is not None:
+                            client.ask(saying)
+                        collected.said()
                     answer: Any = (
                         client.ask_all(asked) if isinstance(asked, list) else client.ask(asked)
                     )
@@ -159,6 +178,10 @@ class Adapter:
             asked = next(steps)
             while True:
                 try:
+                    for collected in concerned(asked):
+                        if (saying := collected.saying()) is not None:
+                            await client.ask(saying)
+                        collected.said()
                     answer: Any = (
                         await client.ask_all(asked)
                         if isinstance(asked, list)
@@ -185,6 +208,9 @@ class Adapter:
 
         `opening` adds parameters for a new session. Of several callers that find no session one
         makes it, and the others recover it."""
+        collected = collecting.get().get(encode_id(device))
+        if collected is not None and (taken := collected.takes(request)) is not None:
+            return cast("T", taken)
         try:
             result: T = yield bound(request, device, turn=turn, token=token)
             return result
@@ -261,13 +287,20 @@ def bound(
 
 
 @contextmanager
-def _under(device: str, turn: int) -> Iterator[None]:
-    before = _running.get()
-    _running.set({**before, device: turn})
+def _under(turn: RunningTurn, collect: bool) -> Iterator[Collected | None]:
+    before, collected_before = _running.get(), collecting.get()
+    _running.set({**before, turn.device: turn.number})
+    # An inner turn of the device that does not collect is not to be answered by an outer one.
+    found = {k: v for k, v in collected_before.items() if k != encode_id(turn.device)}
+    collected = Collected(turn) if collect else None
+    if collected is not None:
+        found[collected.device] = collected
+    collecting.set(found)
     try:
-        yield
+        yield collected
     finally:
         _running.set(before)
+        collecting.set(collected_before)
 
 
 async def settled(change: Coroutine[Any, Any, T]) -> T:
@@ -301,6 +334,10 @@ def messages(where: verbs.Where, *, last: int | None = None, after: int = 0) -> 
     A message that is corrupt in Redis is left out. Raises NotFound."""
     if last is not None and last <= 0:
         return []
+    device = where if isinstance(where, str) else where.device
+    collected = collecting.get().get(encode_id(device)) if after == 0 else None
+    if collected is not None and (known := collected.messages(where, last)) is not None:
+        return known
     if last is not None and last <= PAGE:
         page = yield verbs.history(where, last=last, limit=last)
         found = page["messages"]

@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 class Keeper:
     """Renews a lease until it is stopped, or the lease is lost."""
 
-    def __init__(self, client: Client, lease: Lease, renew: Callable[[Client], None]) -> None:
-        """`renew` asks for a renewal, over the client that it is given."""
+    def __init__(self, client: Client, lease: Lease) -> None:
         self._client = client
         self._lease = lease
-        self._renew = renew
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._channel: Channel | None = None
 
-    def start(self) -> None:
-        """Begins; the connection is made when the first renewal is due."""
+    def start(self, renew: Callable[[Client], None]) -> None:
+        """Begins; the connection is made when the first renewal is due.
+
+        `renew` asks for a renewal, over the client that it is given. It is not kept longer than it
+        is needed: what holds this would be a cycle, which the collector of garbage has to find."""
         self._channel = self._client.channel()
         self._thread = threading.Thread(
-            target=self._run, args=(self._channel,), name="latchkey-lease", daemon=True
+            target=self._run, args=(self._channel, renew), name="latchkey-lease", daemon=True
         )
         self._thread.start()
 
@@ -44,14 +45,14 @@ class Keeper:
             self._channel.abort()
         thread.join(self._client.options.reply_s)
 
-    def _run(self, channel: Channel) -> None:
+    def _run(self, channel: Channel, renew: Callable[[Client], None]) -> None:
         try:
             while not self._stopped.wait(self._lease.next_s(Moment.now())):
                 left_s = self._lease.left_s(Moment.now())
                 if left_s <= 0:
                     return
                 try:
-                    self._renew(self._client.over(channel, left_s, self._stopped))
+                    renew(self._client.over(channel, left_s, self._stopped))
                 except LatchkeyError as error:
                     self._lease.failed(error)
         finally:

@@ -37,7 +37,7 @@ class Lock(HeldLock):
         super().__init__(device, grant, asked)
         self._client = client
         self._release = release
-        self._keeper = Keeper(client, self._lease, self._renew)
+        self._keeper = Keeper(client, self._lease)
 
     def renew(self, ttl: Duration | None = None) -> None:
         """Renews it now. Raises LockLost if it is not held, Unavailable."""
@@ -71,7 +71,7 @@ class Lock(HeldLock):
         return grant
 
     def __enter__(self) -> Self:
-        self._keeper.start()
+        self._keeper.start(self._renew)
         return self
 
     def __exit__(

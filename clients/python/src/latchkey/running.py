@@ -69,6 +69,15 @@ class RunningTurn:
         messages = [message] if isinstance(message, Mapping) else message
         self._say += [dict(one) for one in messages]
 
+    @property
+    def unsaid(self) -> list[dict[str, Any]]:
+        """The messages that the end of the turn is to say."""
+        return [*self._say]
+
+    def forget_unsaid(self, count: int) -> None:
+        """The oldest of these have been said otherwise."""
+        del self._say[:count]
+
     def set(
         self, fields: Json | None = None, *, phase: str | None = None, step: str | None = None
     ) -> None:

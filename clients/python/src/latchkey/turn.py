@@ -31,7 +31,7 @@ class Turn(RunningTurn):
     def __init__(self, client: Client, device: str, begun: Begun, asked: Moment) -> None:
         super().__init__(device, begun, asked)
         self._client = client
-        self._keeper = Keeper(client, self._lease, self._renew)
+        self._keeper = Keeper(client, self._lease)
 
     @property
     def session(self) -> Session:
@@ -67,7 +67,7 @@ class Turn(RunningTurn):
 
     def __enter__(self) -> Self:
         if not self.is_over:
-            self._keeper.start()
+            self._keeper.start(self._renew)
         return self
 
     def __exit__(

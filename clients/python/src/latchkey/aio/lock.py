@@ -29,7 +29,7 @@ class AsyncLock(HeldLock):
     ) -> None:
         super().__init__(device, grant, asked)
         self._client = client
-        self._keeper = Keeper(client, self._lease, self._renew)
+        self._keeper = Keeper(client, self._lease)
 
     async def renew(self, ttl: Duration | None = None) -> None:
         """Renews it now. Raises LockLost if it is not held, Unavailable."""
@@ -66,7 +66,7 @@ class AsyncLock(HeldLock):
 
     def start(self) -> None:
         """Begins to renew it in a task of the running loop."""
-        self._keeper.start()
+        self._keeper.start(self._renew)
 
     async def finish(self, body: BaseException | None, *, release: bool) -> None:
         """The end of the block."""

@@ -26,7 +26,7 @@ class AsyncTurn(RunningTurn):
     def __init__(self, client: AsyncClient, device: str, begun: Begun, asked: Moment) -> None:
         super().__init__(device, begun, asked)
         self._client = client
-        self._keeper = Keeper(client, self._lease, self._renew)
+        self._keeper = Keeper(client, self._lease)
 
     @property
     def session(self) -> AsyncSession:
@@ -59,7 +59,7 @@ class AsyncTurn(RunningTurn):
     def start(self) -> None:
         """Begins to renew it in a task of the running loop."""
         if not self.is_over:
-            self._keeper.start()
+            self._keeper.start(self._renew)
 
     async def finish(self, body: BaseException | None) -> None:
         """The end of the block."""
