@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 import zlib
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -64,6 +65,7 @@ class Adapter:
         self._given = client, async_client
         self._client = client
         self._async_client = async_client
+        self._making = threading.Lock()
         self._opening: dict[str, Any] = {"idle": 0, "abandon": 0, "life": 0, **opening}
         verbs.turn("-", **self._turn_options({}))  # raises for what is no parameter
         self._linked = Recent()
@@ -117,8 +119,10 @@ class Adapter:
     def blocking(self) -> Client:
         """The client that blocks."""
         if self._client is None:
-            options = self._async_client.options if self._async_client is not None else None
-            self._client = Client() if options is None else Client.configured(options)
+            with self._making:
+                if self._client is None:
+                    options = self._async_client.options if self._async_client else None
+                    self._client = Client() if options is None else Client.configured(options)
         return self._client
 
     def awaiting(self) -> AsyncClient:
@@ -126,10 +130,12 @@ class Adapter:
         if self._async_client is None:
             from .aio import AsyncClient
 
-            options = self._client.options if self._client is not None else None
-            self._async_client = (
-                AsyncClient() if options is None else AsyncClient.configured(options)
-            )
+            with self._making:
+                if self._async_client is None:
+                    options = self._client.options if self._client else None
+                    self._async_client = (
+                        AsyncClient() if options is None else AsyncClient.configured(options)
+                    )
         return self._async_client
 
     def close(self) -> None:

@@ -138,16 +138,38 @@ def test_large_checkpoints_and_odd_names(saver: LatchkeySaver, name: str) -> Non
     data = uuid.uuid4().bytes * 30_000  # 480 kB
     noise = b"".join(uuid.uuid4().bytes for _ in range(30_000))
     value = {"same": data, "noise": noise, "text": "é\ud800"[:1] + "\n"}
-    odd = config(name, checkpoint_ns="a/b|c:%2F é")
+    odd = config(name, checkpoint_ns="a/b|c:%2F é" * 40)
     stored = saver.put(odd, checkpoint(value, "id/1 %"), {"step": 1}, {})
     saver.put_writes(stored, [("x", noise[:100_000])], "task/1 é", "path")
     found = saver.get_tuple(odd)
+    assert found.config == stored
     assert found.checkpoint["channel_values"] == value
     assert found.pending_writes == [("task/1 é", "x", noise[:100_000])]
     assert found == saver.get_tuple(stored)
     assert saver.get_tuple(config(name)) is None
     saver.put(stored, checkpoint({}, "id/1 %"), {"step": 1}, {})  # in fewer pieces
     assert saver.get_tuple(odd).checkpoint["channel_values"] == {}
+
+
+def test_a_long_namespace_is_as_any_other(saver: LatchkeySaver, name: str) -> None:
+    for space in ("|".join(f"node ü{n}:{uuid.uuid4()}" for n in range(12)), "#", "%23", "a%2Fb"):
+        parent = config(name, checkpoint_ns=space)
+        for step in range(3):
+            parent = saver.put(parent, checkpoint({"n": step}), {"step": step}, {})
+            saver.put_writes(parent, [("a", step)], str(uuid.uuid4()))
+        found = saver.get_tuple(config(name, checkpoint_ns=space))
+        assert found.config == parent
+        assert found.checkpoint["channel_values"] == {"n": 2}
+        assert [write[2] for write in found.pending_writes] == [2]
+        listed = [one.config for one in saver.list(config(name, checkpoint_ns=space))]
+        assert listed[0] == parent
+        assert len(listed) == 3
+    everything = {"configurable": {"thread_id": name}}
+    spaces = {one.config["configurable"]["checkpoint_ns"] for one in saver.list(everything)}
+    assert len(spaces) == 4
+    assert space in spaces
+    saver.prune([name])
+    assert len([*saver.list(everything)]) == 4
 
 
 def test_writes_are_idempotent(saver: LatchkeySaver, name: str) -> None:

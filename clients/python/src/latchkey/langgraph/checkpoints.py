@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from langgraph.checkpoint.base import CheckpointTuple, get_checkpoint_id
 
@@ -22,9 +23,22 @@ NEWEST = 4
 PAGE = 100
 
 
-class Stored(NamedTuple):
-    """A checkpoint's documents: its key, its content, and its writes' documents."""
+_SPACE_CHARS = 250
+"""A namespace of more characters is hashed in keys, which have 512 bytes at most."""
 
+
+def place(space: str, id: str | None = None) -> str:
+    """The beginning of the keys of a namespace, or of one of its checkpoints."""
+    name = quote(space, safe=":|-_.~@+!*'() ")
+    if len(name) > _SPACE_CHARS:
+        name = "#" + hashlib.sha256(space.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{ROOT}{name}/" + (f"{part(id)}/" if id is not None else "")
+
+
+class Stored(NamedTuple):
+    """A checkpoint: what its keys begin with, its namespace and id, its content, and its writes."""
+
+    place: str
     space: str
     id: str
     content: dict[str, Any]
@@ -41,7 +55,7 @@ class Ancestors:
         self.to: str | None = None
         """Where the next page ends; None when there is none."""
         if begun:
-            self.to = f"{ROOT}{part(self.space)}/{part(begun.checkpoint['id'])}/"
+            self.to = place(self.space, begun.checkpoint["id"])
         self.read: dict[str, Stored] = {}
         self.wanted: str | None = None
         """The id of the next one."""
@@ -49,7 +63,7 @@ class Ancestors:
 
     def is_below(self, id: str) -> bool:
         """True if it may be on the next page: ids grow."""
-        return self.to is not None and f"{ROOT}{part(self.space)}/{part(id)}/" < self.to
+        return self.to is not None and place(self.space, id) < self.to
 
     def reached(self, found: CheckpointTuple | None) -> None:
         """Goes on to the parent of this one."""
@@ -72,12 +86,10 @@ class Scan:
         self._left = limit
         self.page = PAGE if limit is None else min(PAGE, NEWEST * max(limit, 1))
         """How many documents to read at a time."""
-        self.prefix = ROOT if space is None else f"{ROOT}{part(space)}/"
-        if space is not None and self._id:
-            self.prefix += f"{part(self._id)}/"
+        self.prefix = ROOT if space is None else place(space, self._id)
         self.to: str | None = None
         if space is not None and self._before:
-            self.to = f"{ROOT}{part(space)}/{part(self._before)}/"
+            self.to = place(space, self._before)
 
     @property
     def is_over(self) -> bool:
@@ -105,10 +117,19 @@ def named(thread: str, space: str, id: str) -> dict[str, Any]:
     }
 
 
-def group_of(key: str) -> tuple[str, str]:
-    """The namespace and the id of the checkpoint to which a key belongs."""
-    _, space, id, _ = key.split("/", 3)
-    return unquote(space), unquote(id)
+def group_of(key: str) -> str:
+    """What the keys of a checkpoint begin with."""
+    return key[: key.index("/", key.index("/", len(ROOT)) + 1) + 1]
+
+
+def is_hashed(key: str) -> bool:
+    """True if a key does not show its namespace, which the checkpoint has then."""
+    return key.startswith(f"{ROOT}#")
+
+
+def id_of(group: str) -> str:
+    """The id of a group's checkpoint."""
+    return unquote(group.rsplit("/", 2)[1])
 
 
 def grouped(found: Sequence[Any]) -> tuple[list[Stored], list[Any]]:
@@ -130,8 +151,8 @@ def grouped(found: Sequence[Any]) -> tuple[list[Stored], list[Any]]:
 
 def _stored(group: Sequence[Any]) -> Stored | None:
     """A checkpoint from its documents, or None if one is corrupt in Redis."""
-    space, id = group_of(group[0]["key"])
-    values = {one["key"].rsplit("/", 1)[1]: one.get("value") for one in group}
+    place = group_of(group[0]["key"])
+    values = {one["key"][len(place) :]: one.get("value") for one in group}
     content = values.get("c0000")
     if isinstance(content, dict) and "pieces" in content:
         pieces = [values.get(f"c{n:04}") for n in range(1, content["pieces"])]
@@ -140,11 +161,11 @@ def _stored(group: Sequence[Any]) -> Stored | None:
         content = json.loads(content["text"] + "".join(str(piece) for piece in pieces))
     if not isinstance(content, dict):
         return None
-    tail = len(ROOT) + len(part(space)) + len(part(id)) + 2
     writes = [
         write
-        for one in group
-        if one["key"][tail] in "wx" and isinstance(one.get("value"), list)
-        for write in one["value"]
+        for name, value in values.items()
+        if name[0] in "wx" and isinstance(value, list)
+        for write in value
     ]
-    return Stored(space, id, content, writes)
+    space = content.get("space", unquote(place.split("/")[1]))
+    return Stored(place, space, id_of(place), content, writes)

@@ -36,7 +36,10 @@ from .checkpoints import (
     Stored,
     group_of,
     grouped,
+    id_of,
+    is_hashed,
     named,
+    place,
 )
 from .values import packed, unpacked
 
@@ -47,7 +50,6 @@ if TYPE_CHECKING:
 _Values = list[Any]
 _Names = list[str]
 _Page = list[Stored]
-_Groups = list[tuple[str, str]]
 
 
 class LatchkeySaver(Adapter, BaseCheckpointSaver):
@@ -129,7 +131,7 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
         chosen = config["configurable"]
         thread, space = str(chosen["thread_id"]), chosen.get("checkpoint_ns", "")
         wanted = get_checkpoint_id(config)
-        prefix = f"{ROOT}{part(space)}/" + (f"{part(wanted)}/" if wanted else "")
+        prefix = place(space, wanted or None)
         found, _ = yield from self._page(thread, prefix, None, PAGE if wanted else NEWEST)
         return self._tuple(thread, found[0], config if wanted else None) if found else None
 
@@ -224,8 +226,10 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
             "metadata": self._dump(get_checkpoint_metadata(config, metadata)),
             "checkpoint": self._dump(checkpoint),
         }
+        key = place(space, checkpoint["id"]) + "c"
+        if is_hashed(key):
+            content["space"] = space
         text = json.dumps(content, separators=(",", ":"))
-        key = f"{ROOT}{part(space)}/{part(checkpoint['id'])}/c"
         pieces = [text[at : at + PIECE] for at in range(0, len(text), PIECE)]
         put: dict[str, Any] = {f"{key}{n:04}": piece for n, piece in enumerate(pieces) if n}
         # The first document is what makes the checkpoint one: the others are there before it.
@@ -242,7 +246,7 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
     ) -> Steps[None]:
         chosen = config["configurable"]
         thread, space = str(chosen["thread_id"]), chosen.get("checkpoint_ns", "")
-        key = f"{ROOT}{part(space)}/{part(chosen['checkpoint_id'])}/"
+        key = place(space, chosen["checkpoint_id"])
         ordinary: _Values = []
         special: dict[str, Any] = {}
         for at, (channel, value) in enumerate(writes):
@@ -314,7 +318,7 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
         """The next ancestor: of what was read, else of the next page, else by its id."""
         thread, space, id = ancestors.thread, ancestors.space, str(ancestors.wanted)
         while id not in ancestors.read and ancestors.is_below(id):
-            prefix = f"{ROOT}{part(space)}/"
+            prefix = place(space)
             page, ancestors.to = yield from self._page(thread, prefix, ancestors.to)
             ancestors.read = {one.id: one for one in page if one.id <= id}
         if id in ancestors.read:
@@ -362,12 +366,12 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
     def _delete_for_runs(self, run_ids: Sequence[str]) -> Steps[None]:
         runs = set(run_ids)
         for thread in (yield from self._threads()):
-            gone: _Groups = []
+            gone: _Names = []
             to: str | None = None
             while True:
                 found, to = yield from self._page(thread, ROOT, to)
                 gone += [
-                    (one.space, one.id)
+                    one.place
                     for one in found
                     if self._load(one.content["metadata"]).get("run_id") in runs
                 ]
@@ -375,11 +379,10 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
                     break
             yield from self._drop(thread, gone)
 
-    def _drop(self, thread: str, gone: Sequence[tuple[str, str]]) -> Steps[None]:
-        for space, id in gone:
-            prefix = f"{ROOT}{part(space)}/{part(id)}/"
+    def _drop(self, thread: str, gone: Sequence[str]) -> Steps[None]:
+        for group in gone:
             try:
-                yield bound(verbs.drop(thread, prefix=prefix), thread)
+                yield bound(verbs.drop(thread, prefix=group), thread)
             except NotFound:
                 return
 
@@ -407,16 +410,16 @@ class LatchkeySaver(Adapter, BaseCheckpointSaver):
                 yield from self._keep_latest(thread)
 
     def _keep_latest(self, thread: str) -> Steps[None]:
-        groups: dict[tuple[str, str], bool] = {}
-        for one in (yield from documents(thread, prefix=ROOT)):
-            group, is_first = group_of(one["key"]), one["key"].endswith("/c0000")
-            groups[group] = groups.get(group, False) or is_first
-        for space in {space for space, _ in groups}:
-            ids = sorted((id for s, id in groups if s == space and groups[s, id]), reverse=True)
-            if not ids:
+        keys = [one["key"] for one in (yield from documents(thread, prefix=ROOT))]
+        groups = [*dict.fromkeys(map(group_of, keys))]
+        for space in dict.fromkeys(group[: group.index("/", len(ROOT)) + 1] for group in groups):
+            found, _ = yield from self._page(thread, space, None, NEWEST)
+            if not found:
                 continue
-            kept = yield from self._needed(thread, space, ids[0])
-            gone = [(s, id) for s, id in groups if s == space and id < ids[0] and id not in kept]
+            latest = found[0]
+            kept = yield from self._needed(thread, latest.space, latest.id)
+            own = [(group, id_of(group)) for group in groups if group.startswith(space)]
+            gone = [group for group, id in own if id < latest.id and id not in kept]
             yield from self._drop(thread, gone)
 
     def _needed(self, thread: str, space: str, latest: str) -> Steps[set[str]]:
