@@ -24,8 +24,9 @@ measure_side() {
 start_rival() {
   start_redis rival
   rival_redis_pid=$redis_pid
-  start_worker rival "redis://127.0.0.1:$redis_port"
+  start_worker rival "redis://127.0.0.1:$redis_port" --http 127.0.0.1:0
   rival_pid=$worker_pid rival_address=$worker_address
+  rival_http=$(sed -n 's/.* http=\([^ ]*\) .*/\1/p' "$folder/rival.ready")
 }
 
 measure_rival() {
@@ -90,6 +91,7 @@ END
 # own, which the load generator knows as TARGET: the same EVALSHA as direct, on kept connections.
 measure_through() {
   local name=$1 round behind_port behind_pid
+  local -a sides=("$1" tcp)
   rm -f "$folder"/*.rounds
   start_redis "behind-$name"
   behind_port=$redis_port behind_pid=$redis_pid
@@ -99,10 +101,15 @@ measure_through() {
     measure_side "$name" "$2" "127.0.0.1:$front_port" --scripts "127.0.0.1:$behind_port" \
       --pid "redis=$behind_pid" --pid "worker=$front_pid"
     measure_rival
+    if [ "$name" = webdis ]; then
+      measure_side http http "$rival_http" --pid "redis=$rival_redis_pid" \
+        --pid "worker=$rival_pid"
+      sides=(webdis http tcp)
+    fi
   done
   printf '\n%s callers %s, %s rounds of %s s in turns; worker: CPU of %s too\n\n' \
     "$ratio_callers" "$3" "$rounds" "$seconds" "$name"
-  table "$name" tcp
+  table "${sides[@]}"
   kill "$front_pid" "$behind_pid" "$rival_pid" "$rival_redis_pid"
 }
 

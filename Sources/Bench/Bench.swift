@@ -24,8 +24,8 @@ struct Bench {
            latchkey-bench waiting HOST:PORT... [option...]
            latchkey-bench echo HOST:PORT
 
-    TARGET is latchkey (its line protocol), redis (a lock script, called directly or through a
-    proxy), or webdis (the same script by HTTP, on connections that are kept).
+    TARGET is latchkey (its line protocol), http (LOCK by its HTTP), redis (a lock script, called
+    directly or through a proxy), or webdis (the same script by HTTP); connections are kept.
 
       --connections N   callers, each with one request at a time (default 50)
       --devices N       devices in all, spread over the callers (default 20000)

@@ -34,7 +34,7 @@ struct BenchOptions {
   static func parse(_ arguments: [String]) throws(LoadFailure) -> BenchOptions? {
     if arguments.isEmpty || arguments.contains("--help") || arguments.contains("-h") { return nil }
     guard arguments.count >= 2, let target = LoadTarget(rawValue: arguments[0]) else {
-      throw LoadFailure("the first two words are latchkey, redis or webdis, and HOST:PORT")
+      throw LoadFailure("the first two words are latchkey, http, redis or webdis, and HOST:PORT")
     }
     var options = BenchOptions()
     options.target = target

@@ -72,7 +72,7 @@ final class BenchRun: LoadOwner {
   private static func scriptHash(
     _ options: BenchOptions, _ address: SocketAddress
   ) throws(LoadFailure) -> String {
-    guard options.target != .latchkey else { return "" }
+    guard options.target == .redis || options.target == .webdis else { return "" }
     guard let scripts = options.scripts else { return try LoadTarget.loadScript(address) }
     let resolved: SocketAddress
     do throws(SystemError) {

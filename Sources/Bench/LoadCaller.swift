@@ -118,6 +118,10 @@ final class LoadCaller: FileWatchOwner {
 
   /// The state of the reply, with these bytes as its last ones.
   private func state(_ bytes: UnsafeRawBufferPointer) -> ReplyState {
+    if target == .http {
+      return partial.isEmpty
+        ? .ofLatchkey(bytes) : (partial + bytes).withUnsafeBytes { .ofLatchkey($0) }
+    }
     if target == .webdis {
       return partial.isEmpty
         ? .ofHTTP(bytes) : (partial + bytes).withUnsafeBytes { .ofHTTP($0) }

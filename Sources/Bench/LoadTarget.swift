@@ -7,6 +7,8 @@ import Loop
 /// The kind of server under load.
 enum LoadTarget: String {
   case latchkey, redis
+  /// Latchkey by HTTP.
+  case http
   /// Redis by HTTP.
   case webdis
 
@@ -30,6 +32,7 @@ enum LoadTarget: String {
   var goodReplyByte: UInt8 {
     switch self {
     case .latchkey: UInt8(ascii: "O")
+    case .http: UInt8(ascii: "{")
     case .redis, .webdis: UInt8(ascii: ":")
     }
   }
@@ -38,6 +41,15 @@ enum LoadTarget: String {
   func request(device: String, agent: String, scriptHash: String) -> [UInt8] {
     switch self {
     case .latchkey: Array("LOCK \(device) \(agent)\n".utf8)
+    case .http:
+      Array(
+        """
+        POST /v1/LOCK/\(device)/\(agent) HTTP/1.1\r
+        Host: localhost\r
+        Content-Length: 0\r
+        \r
+
+        """.utf8)
     case .redis:
       LoadTarget.command([
         "EVALSHA", scriptHash, "2", "lock:\(device)", "token", agent, "86400000",

@@ -4,6 +4,17 @@
 enum ReplyState {
   case unfinished, good, bad
 
+  /// Of Latchkey by HTTP: after its headers stand so many bytes as they say.
+  static func ofLatchkey(_ bytes: UnsafeRawBufferPointer) -> ReplyState {
+    let text = String(decoding: bytes, as: UTF8.self)
+    guard text.hasPrefix("HTTP/1.1 200 ".prefix(text.utf8.count)) else { return .bad }
+    guard let length = text.firstRange(of: "Content-Length: "),
+      let end = text.firstRange(of: "\r\n\r\n"),
+      let count = Int(text[length.upperBound..<end.lowerBound])
+    else { return .unfinished }
+    return text[end.upperBound...].utf8.count < count ? .unfinished : .good
+  }
+
   /// Of Webdis that was asked for Redis' own words: after its headers stands one line.
   static func ofHTTP(_ bytes: UnsafeRawBufferPointer) -> ReplyState {
     let wanted: StaticString = "HTTP/1.1 200"

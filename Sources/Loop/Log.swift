@@ -1,4 +1,4 @@
-// Owns: the log: logfmt lines on standard error, one write each. Any thread.
+// Owns: the log: lines of logfmt or JSON on standard error, one write each. Any thread.
 // S10: a log line has no secret, no token, no session content; devices only at debug level.
 
 internal import Glibc
@@ -20,13 +20,21 @@ package enum LogLevel: Int, Sendable, Comparable {
   }
 }
 
+/// How lines are written.
+package enum LogFormat: String, CaseIterable, Sendable {
+  /// `name=value` pairs.
+  case logfmt
+  /// One JSON object.
+  case json
+}
+
 /// A name and a value of a line.
 struct LogField: Equatable {
   let name: String
   let value: String
 }
 
-/// Writes logfmt lines at or above a level.
+/// Writes lines at or above a level.
 ///
 /// Copies of a log share the counts of its repeated lines.
 package struct Log: Sendable {
@@ -36,9 +44,13 @@ package struct Log: Sendable {
   }
 
   package let level: LogLevel
+  private let format: LogFormat
   private let repeats = Repeats()
 
-  package init(level: LogLevel) { self.level = level }
+  package init(level: LogLevel, format: LogFormat = .logfmt) {
+    self.level = level
+    self.format = format
+  }
 
   /// Whether lines at debug are written; frequent ones are made only after asking.
   package var isDebugging: Bool { level == .debug }
@@ -65,10 +77,16 @@ package struct Log: Sendable {
   }
 
   private func write(_ at: LogLevel, _ message: String, _ fields: [LogField]) {
+    let all =
+      [
+        LogField(name: "time", value: WallTime.text(ms: WallTime.nowMs())),
+        LogField(name: "level", value: at.word), LogField(name: "msg", value: message),
+      ] + fields
     var line =
-      "time=\(WallTime.text(ms: WallTime.nowMs())) level=\(at.word) msg=\(Log.quoted(message))"
-    for field in fields { line += " \(field.name)=\(Log.quoted(field.value))" }
-    line += "\n"
+      switch format {
+      case .logfmt: all.map { "\($0.name)=\(Log.quoted($0.value))" }.joined(separator: " ") + "\n"
+      case .json: Log.json(all) + "\n"
+      }
     // A log line that standard error refuses has nowhere else to go.
     _ = line.withUTF8 { Glibc.write(2, $0.baseAddress, $0.count) }
   }
@@ -133,6 +151,28 @@ package struct Log: Sendable {
       let of = LogField(name: "of", value: line.message)
       write(line.level, "no longer repeated", [of] + line.fields + summary)
     }
+  }
+
+  /// The fields as a JSON object; a value is a string, whatever it says.
+  static func json(_ fields: [LogField]) -> String {
+    let members = fields.map { "\"\($0.name)\":\(jsonString($0.value))" }
+    return "{" + members.joined(separator: ",") + "}"
+  }
+
+  private static func jsonString(_ text: String) -> String {
+    var out = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": out += "\\\""
+      case "\\": out += "\\\\"
+      case "\n": out += "\\n"
+      default:
+        // A terminal obeys some of U+0080 to U+009F.
+        let isControl = scalar.value < 0x20 || 0x7F...0x9F ~= scalar.value
+        out.unicodeScalars.append(isControl ? " " : scalar)
+      }
+    }
+    return out + "\""
   }
 
   /// A logfmt value: bare where that is unambiguous, else in double quotes.

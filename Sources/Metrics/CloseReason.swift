@@ -4,7 +4,7 @@
 package enum CloseReason: String, CaseIterable, Sendable {
   /// The caller has closed its side and has all its answers.
   case ended
-  /// The caller sent QUIT.
+  /// The caller sent QUIT, or its request of HTTP was to be the last one.
   case quit
   /// The network broke it.
   case broken
@@ -18,6 +18,8 @@ package enum CloseReason: String, CaseIterable, Sendable {
   case stalled
   /// It was rejected by admission.
   case refused
+  /// It sent what is no request of HTTP, where it was to.
+  case malformed
   /// It speaks another protocol.
   case otherProtocol = "other_protocol"
   /// It did not authenticate, or sent wrong secrets.
@@ -30,7 +32,8 @@ package enum CloseReason: String, CaseIterable, Sendable {
   /// Whether the caller may still be writing, so that its side is waited for before the end.
   package var isAnnounced: Bool {
     switch self {
-    case .quit, .idle, .stalled, .refused, .otherProtocol, .unauthenticated, .revoked, .drained:
+    case .quit, .idle, .stalled, .refused, .malformed, .otherProtocol, .unauthenticated, .revoked,
+      .drained:
       true
     case .ended, .broken, .handshake, .slow: false
     }

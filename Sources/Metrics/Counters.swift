@@ -76,6 +76,8 @@ package enum Outcome: Int, CaseIterable, Sendable {
 /// Single figures of a loop.
 package enum Figure: Int, CaseIterable, Sendable {
   case connectionsOpened, connectionsNow, acceptPauses, drainDismissals
+  /// Those of the above that speak HTTP, and their requests.
+  case httpOpened, httpNow, httpRequests
   case requestsInFlight, turnedAtMs
   case bufferedBytes, pressureRequests, pressureReplies, pressureReadPauses, pressureWatches
   case authFailures
@@ -141,6 +143,7 @@ package final class Counters: Sendable {
     case .revoked: 9
     case .otherProtocol: 10
     case .handshake: 11
+    case .malformed: 12
     }
   }
 

@@ -146,6 +146,31 @@ extension Setting {
       read: SettingText.hostPort)
   }
 
+  /// The same for what is off by default.
+  static func hostPortIfAny(_ row: Row, _ path: Field<HostPort?>) -> Setting {
+    value(
+      row, "HOST:PORT", range: "host:port or [IPv6]:port, where port 0 is any free one", path
+    ) { SettingText.hostPort($0).map { .some($0) } }
+  }
+
+  /// Origins of pages, any number of them.
+  static func origins(_ row: Row, _ path: Field<[String]>) -> Setting {
+    let range = "null, or a scheme, host and port as a browser writes them (https://app.example)"
+    return Setting(
+      flag: row.flag, valueName: "ORIGIN[,…]", group: row.group, defaultText: row.defaultText,
+      rangeText: range, summary: row.summary, isRepeatable: true, fallbackVariable: nil
+    ) { (settings, text) throws(SettingError) in
+      for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        let origin = String(part)
+        guard SettingText.isOrigin(origin) else { throw row.refusal(of: origin, allowed: range) }
+        guard !settings[keyPath: path].contains(origin) else {
+          throw SettingError("\(row.flag) names the origin '\(origin)' twice")
+        }
+        settings[keyPath: path].append(origin)
+      }
+    }
+  }
+
   /// Where Redis is; the error of a URL does not repeat it.
   package static func redisURL(_ row: Row, _ path: Field<String?>) -> Setting {
     let range = "redis[s]://[user:password@]host:port[/db] or unix://[user:password@]/path[?db=n]"

@@ -77,6 +77,22 @@ package enum SettingText {
     return HostPort(host: String(host), port: UInt16(port))
   }
 
+  /// Whether this is an origin as a browser writes it: `null`, or scheme, host and port in small
+  /// letters.
+  static func isOrigin(_ text: String) -> Bool {
+    if text == "null" { return true }
+    guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://") else {
+      return false
+    }
+    let (scheme, place) = (text[..<colon], text[colon...].dropFirst(3))
+    let isSmall: (UInt8) -> Bool = { byte in
+      isLetterOrDigit(byte) && !(UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte)
+    }
+    return !scheme.isEmpty && !place.isEmpty
+      && scheme.utf8.allSatisfy { isSmall($0) || "+-.".utf8.contains($0) }
+      && place.utf8.allSatisfy { isSmall($0) || ".-_:[]".utf8.contains($0) }
+  }
+
   // MARK: Names
 
   /// Whether this may begin the keys in Redis: 1 to 32 of letters, digits, `_` and `-`.

@@ -42,6 +42,10 @@ package struct Settings: Sendable, Equatable {
 
   package var listen = HostPort(host: "127.0.0.1", port: 5282)
   package var admin = HostPort(host: "127.0.0.1", port: 5283)
+  /// Where callers speak HTTP; without one they do not.
+  package var http: HostPort?
+  /// The origins whose pages may call by HTTP, as browsers write them.
+  package var httpOrigins: [String] = []
   /// Event loops, each a thread; 0 stands for one per core.
   package var threads = 0
   package var requestTimeoutMs: Int64 = 500
@@ -166,6 +170,7 @@ package struct Settings: Sendable, Equatable {
   // MARK: Logging
 
   package var logLevel = LogLevel.info
+  package var logFormat = LogFormat.logfmt
 
   // MARK: Unknown names
 
@@ -181,6 +186,9 @@ extension Settings {
 
   /// Refuses files of TLS that have no effect.
   func checkFiles() throws(SettingError) {
+    guard httpOrigins.isEmpty || http != nil else {
+      throw SettingError("--http-origins needs --http: pages call by HTTP only")
+    }
     guard (tls.certificate == nil) == (tls.key == nil) else {
       throw SettingError("--tls-cert and --tls-key are given together or not at all")
     }

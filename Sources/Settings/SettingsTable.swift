@@ -22,6 +22,16 @@ extension Settings {
       .init(
         "--admin", .server, default: "127.0.0.1:5283",
         "Where /healthz, /readyz, /acceptz and /metrics are served by HTTP."), \.admin),
+    .hostPortIfAny(
+      .init(
+        "--http", .server, default: "",
+        "Where the same verbs are served by HTTP, for callers without sockets; with TLS where "
+          + "--tls-cert is given. Off without it."), \.http),
+    .origins(
+      .init(
+        "--http-origins", .server, default: "",
+        "An origin whose pages may call by HTTP; null is that of pages from files. Requests of "
+          + "other pages are refused."), \.httpOrigins),
     .count(
       .init(
         "--threads", .server, default: "0",
@@ -353,6 +363,11 @@ extension Settings {
         "--log-level", .logging, default: "info",
         "The least important lines that are written to standard error. No device is named above "
           + "debug."), "LEVEL",
-      [("debug", .debug), ("info", .info), ("warn", .warn), ("error", .error)], \.logLevel)
+      [("debug", .debug), ("info", .info), ("warn", .warn), ("error", .error)], \.logLevel),
+    .word(
+      .init(
+        "--log-format", .logging, default: "logfmt",
+        "How a line of the log is written: name=value, or one JSON object."), "FORMAT",
+      LogFormat.allCases.map { ($0.rawValue, $0) }, \.logFormat),
   ]
 }

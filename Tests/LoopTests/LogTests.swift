@@ -56,6 +56,14 @@ struct LogTests {
     #expect(rests[1] == "level=error msg=oops text=\"a [0m 31m b c\"")
   }
 
+  @Test func `a line of JSON has the same fields, each a string`() throws {
+    let text = Log.json([
+      LogField(name: "msg", value: "a \"b\" \\ c\nd"), LogField(name: "n", value: "1"),
+      LogField(name: "text", value: "\u{1B}[0m\u{9B}é\u{7F}"),
+    ])
+    #expect(text == #"{"msg":"a \"b\" \\ c\nd","n":"1","text":" [0m é "}"#)
+  }
+
   @Test func `repeated lines are one line and a count, shared by a log's copies`() async throws {
     let result = try await #require(
       processExitsWith: .success, observing: [\.standardErrorContent]

@@ -107,6 +107,12 @@ private final class Owner: ConnectionOwner {
     return longLines <= 1
   }
   func longLineEnded(_ connection: Connection) { longLines -= 1 }
+  let verbs = VerbTable()
+  let isStopping = false
+  func httpBegins(
+    _ connection: Connection, _ http: HTTPWire, _ head: HTTPHead
+  ) throws(HTTPRefusal) -> Bool { false }
+  func httpRefused(_ connection: Connection, _ refusal: HTTPRefusal, isMalformed: Bool) {}
   func lineTooLong(_ connection: Connection, limitBytes: Int) {}
   func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {}
   func proxied(_ connection: Connection, from peer: PeerAddress?) {}

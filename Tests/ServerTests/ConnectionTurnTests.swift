@@ -2,6 +2,7 @@
 
 import Glibc
 import Loop
+import Service
 import Testing
 import Wire
 
@@ -29,6 +30,12 @@ struct ConnectionTurnTests {
     func mayFollow(_ run: StepRun, _ line: UnsafeBufferPointer<UInt8>) -> Bool {
       run.allows(verb: 1, line)
     }
+    let verbs = VerbTable()
+    let isStopping = false
+    func httpBegins(
+      _ connection: Connection, _ http: HTTPWire, _ head: HTTPHead
+    ) throws(HTTPRefusal) -> Bool { false }
+    func httpRefused(_ connection: Connection, _ refusal: HTTPRefusal, isMalformed: Bool) {}
     func lineTooLong(_ connection: Connection, limitBytes: Int) {}
     func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {}
     func largeLineReceived(_ connection: Connection, _ line: [UInt8]) {}
@@ -57,14 +64,16 @@ struct ConnectionTurnTests {
   }
 
   /// A connection, and the other end of its socket.
-  private func connect(_ loop: EventLoop, _ owner: Owner) throws -> (Connection, Int32) {
+  private func connect(
+    _ loop: EventLoop, _ owner: Owner, http: HTTPWire? = nil
+  ) throws -> (Connection, Int32) {
     var ends: [Int32] = [0, 0]
     let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     try systemCall("socketpair") { socketpair(AF_UNIX, kind, 0, &ends) }
     let connection = Connection(
       ConnectionID(place: 0, generation: 0), Loop.Socket(adopting: ends[0]),
       loop: loop,
-      owner: owner, limits: Settings())
+      owner: owner, limits: Settings(), http: http)
     return (connection, ends[1])
   }
 
@@ -95,6 +104,32 @@ struct ConnectionTurnTests {
     }
     #expect(owner.handedOverCount == 1 && taken <= long.count + 3)
     #expect(owner.outputSentCount == 1, "it was announced without being asked for")
+  }
+
+  @Test func `a stream that is silent has a comment every 15 s, and no other connection`() throws {
+    let (loop, owner) = (try EventLoop(), Owner())
+    let http = HTTPWire(origins: [])
+    let (connection, peer) = try connect(loop, owner, http: http)
+    defer { close(peer) }
+    defer { connection.abort(.ended) }
+    /// What the caller gets when its connection has been looked at after so long.
+    func received(afterMs ms: Int64) -> String {
+      connection.keepStreamAlive(nowMs: http.sentAtMs + ms)
+      connection.sendOutput()
+      var room = [UInt8](repeating: 0, count: 1 << 12)
+      return String(decoding: room[..<max(0, read(peer, &room, room.count))], as: UTF8.self)
+    }
+    let request = Array("GET /v1/watch/dev HTTP/1.1\r\nHost: h\r\n\r\n".utf8)
+    #expect(write(peer, request, request.count) == request.count)
+    connection.fileReady(Readiness(read: true, write: false))
+    #expect(owner.lines == ["WATCH dev"])
+    #expect(received(afterMs: 0).hasSuffix("Connection: close\r\n\r\n"))
+    #expect(received(afterMs: 14_999) == "" && received(afterMs: 15_000) == ":\n\n")
+    #expect(!connection.push(after: 0, Array("EVENT {\"type\":\"x\"}\n".utf8)))
+    #expect(received(afterMs: 14_999) == "data: {\"type\":\"x\"}\n\n")
+    #expect(received(afterMs: 15_000) == ":\n\n")
+    // Kept for a stream: nothing.
+    #expect(connection.keptBytes == 0 && http.heldBytes == 0)
   }
 
   @Test func `a reply that was thrown away is not handed over`() throws {

@@ -2,6 +2,7 @@
 
 import Glibc
 import Loop
+import Service
 import TestSupport
 import Testing
 import Wire
@@ -77,6 +78,12 @@ struct ConnectionTableTests {
     deinit { readBuffer.deallocate() }
     func mayFollow(_ run: StepRun, _ line: UnsafeBufferPointer<UInt8>) -> Bool { true }
     func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {}
+    let verbs = VerbTable()
+    let isStopping = false
+    func httpBegins(
+      _ connection: Connection, _ http: HTTPWire, _ head: HTTPHead
+    ) throws(HTTPRefusal) -> Bool { false }
+    func httpRefused(_ connection: Connection, _ refusal: HTTPRefusal, isMalformed: Bool) {}
     func lineTooLong(_ connection: Connection, limitBytes: Int) {}
     func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol) {}
     func largeLineReceived(_ connection: Connection, _ line: [UInt8]) {}

@@ -67,6 +67,25 @@ struct ArgumentsTests {
 
   // MARK: Accepted
 
+  @Test func `every verb takes the parent of a trace, of one form`() throws {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    var arguments = Arguments(deviceIDs: .any)
+    let line = Array("MADEUP dev bot \"a\" trace=\(parent) ttl=1h".utf8)
+    let bound = try bind(String(decoding: line, as: UTF8.self), Self.usual, &arguments)
+    #expect(bound.options == [.ttl: "1h"], "it is no option of the verb's own")
+    #expect(arguments.trace.map { String(decoding: line[$0], as: UTF8.self) } == parent)
+    _ = try bind("MADEUP dev bot", Self.usual, &arguments)
+    #expect(arguments.trace == nil)
+    for bad in [
+      "x", parent + "0", parent.uppercased(), "ff" + parent.dropFirst(2),
+      "00-\(String(repeating: "0", count: 32))-00f067aa0ba902b7-01",
+      "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", "\"\(parent)\\u0030\"",
+    ] {
+      let text = try refusal("MADEUP dev bot trace=\(bad)")
+      #expect(text.contains("trace= is no traceparent"), "\(text)")
+    }
+  }
+
   @Test func `words, options and payload are where they stand`() throws {
     let bound = try bind(#"MADEUP d1 a n ttl=5s token=7 req=x:1 {"a":[1, 2]}"#)
     #expect(bound.words == ["d1", "a", "n"])

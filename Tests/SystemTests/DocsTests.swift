@@ -84,7 +84,7 @@ private struct DocExample: Sendable, CustomTestStringConvertible {
 }
 
 /// Lines with placeholders, as docs/protocol.md explains them, and their values so far.
-private struct Placeholders {
+struct Placeholders {
   private var values: [String: String] = [:]
 
   private static var pattern: Regex<(Substring, Substring, Substring)> { /<([a-z]+)([0-9]*)>/ }

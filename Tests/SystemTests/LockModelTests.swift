@@ -47,13 +47,16 @@ private struct ModelLock {
 }
 
 extension SystemSuites {
-  @Suite(.lab(workers: [[], []])) struct LockModel {
+  @Suite(.lab(workers: [[], ["--http", "127.0.0.1:0"]])) struct LockModel {
     private static let verbs = ["LOCK", "RENEW", "UNLOCK", "HANDOFF", "SEIZE", "CLEAR", "HOLDER"]
 
-    @Test func `two workers agree with the model over thousands of random requests`() throws {
+    @Test func `two workers and both wires agree with the model over thousands of random requests`()
+      throws
+    {
       var random = Seeded("two workers and the model")
       let lab = try Lab.current
-      let clients = [try lab.connect(0), try lab.connect(1), try lab.connect(0)]
+      let byHTTP = try HTTPLineClient(httpPort: lab.workers[1].httpPort)
+      let clients = [try lab.connect(0), try lab.connect(1), byHTTP]
       let devices = (0..<4).map { _ in Lab.device() }
       var model = [String: ModelLock](uniqueKeysWithValues: devices.map { ($0, ModelLock()) })
       var words: [String: Int] = [:]

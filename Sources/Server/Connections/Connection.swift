@@ -18,16 +18,18 @@ final class Connection: FileWatchOwner, Subscriber {
   private var watch: FileWatch?
   private(set) var machine: ConnectionMachine
   var framer: LineFramer
-  private(set) var replies = ReplyQueue()
-  private var backlog = Backlog()
+  /// What it knows besides where it speaks HTTP; nil where it speaks lines.
+  let http: HTTPWire?
+  var replies = ReplyQueue()
+  var backlog = Backlog()
   /// Its latest requests that may take more steps.
   var steps = StepRun()
-  private let lineBytesMax: Int
+  let lineBytesMax: Int
   private let longLineBytesMax: Int
   let unreadBytesMax: Int
   /// Whether it has one of the places for lines that are longer than usual.
-  private var hasLongLine = false
-  private var output: [UInt8] = []
+  var hasLongLine = false
+  var output: [UInt8] = []
   private var outputSent = 0
   /// Bytes up to the end of a reply whose delivery to the kernel is awaited; 0 if none is.
   private var bytesToHandOver = 0
@@ -57,15 +59,16 @@ final class Connection: FileWatchOwner, Subscriber {
   /// When the latest bytes came, in monotonic ms.
   private(set) var activeAtMs: Int64
   /// When the line began that has not ended, in monotonic ms; without the time of not reading.
-  private(set) var lineSinceMs: Int64?
+  var lineSinceMs: Int64?
   /// Since when the kernel takes nothing of what the caller is to get; nil while it does.
   private(set) var blockedSinceMs: Int64?
 
   init(
     _ id: ConnectionID, _ socket: Socket, loop: EventLoop, owner: any ConnectionOwner,
-    limits: Settings, tls: TLSContext? = nil
+    limits: Settings, tls: TLSContext? = nil, http: HTTPWire? = nil
   ) {
     self.id = id
+    self.http = http
     stream = CallerStream(socket, tls, takesHeader: limits.takesProxyHeader)
     self.owner = owner
     unreadBytesMax = limits.replyBytesMax
@@ -76,7 +79,7 @@ final class Connection: FileWatchOwner, Subscriber {
     longLineBytesMax = limits.importLineBytesMax
     framer = LineFramer(
       lineBytesMax: limits.lineBytesMax, longLinePrefix: "IMPORT ",
-      longLineBytesMax: limits.importLineBytesMax, findsOtherProtocols: true)
+      longLineBytesMax: limits.importLineBytesMax, findsOtherProtocols: http == nil)
     activeAtMs = loop.nowMs
     unknownSinceMs = activeAtMs
     // A header, or a handshake, may take as long as a line.
@@ -88,11 +91,15 @@ final class Connection: FileWatchOwner, Subscriber {
   /// Whether the kernel has input that was not read yet.
   var hasUnreadInput: Bool { transport.hasInput }
   /// Whether the caller awaits nothing and no part of a request has come.
-  var isQuiet: Bool { machine.isQuiet && !framer.holdsPartialLine && backlog.bytes.isEmpty }
+  var isQuiet: Bool {
+    machine.isQuiet && !framer.holdsPartialLine && backlog.bytes.isEmpty
+      && http?.holdsPart != true
+  }
 
   /// Counts a request and gives the slot of its reply.
   func takeRequest() -> UInt64 {
     perform(machine.requestTaken())
+    http?.asked()
     return replies.ask()
   }
 
@@ -108,11 +115,19 @@ final class Connection: FileWatchOwner, Subscriber {
   ) {
     guard !machine.isClosed else { return }
     if output.isEmpty { output = owner.takeBuffer() }
-    let count = replies.answer(slot, line, isWhole: isWhole, into: &output)
+    var closes = false
+    let count =
+      if let http {
+        respond(http, slot, line, closes: &closes)
+      } else {
+        replies.answer(slot, line, isWhole: isWhole, into: &output)
+      }
     if count == 0 { account() }
     if isHandOver { bytesToHandOver = output.count - outputSent }
     owner.hasOutput(self)
     outputChanged(answers: count)
+    if closes { finish(.quit) }
+    if let http { beginWaiting(http) }
   }
 
   /// Sends a line that answers no request, after the reply of that slot.
@@ -130,6 +145,7 @@ final class Connection: FileWatchOwner, Subscriber {
       return most < unreadBytesMax
     }
     if output.isEmpty { output = owner.takeBuffer() }
+    let line = http?.event(line, nowMs: MonotonicTime.nowMs()) ?? line
     if replies.push(after: slot, line, into: &output) { owner.hasOutput(self) } else { account() }
     outputChanged()
     // Under memory pressure no line, however long, is kept for a caller that does not read.
@@ -172,7 +188,7 @@ final class Connection: FileWatchOwner, Subscriber {
 
   /// Sends a line that answers no request, then closes.
   func reject(_ line: [UInt8], _ reason: CloseReason) {
-    output += line
+    output += http?.rejection(line) ?? line
     owner.hasOutput(self)
     perform(machine.outputChanged(unreadBytes: unreadBytes))
     finish(reason)
@@ -196,7 +212,7 @@ final class Connection: FileWatchOwner, Subscriber {
   func account() {
     let now =
       framer.heldBytes + backlog.bytes.capacity + stream.keptBytes + output.capacity
-      + replies.heldBytes
+      + replies.heldBytes + (http?.heldBytes ?? 0)
     guard now != keptBytes else { return }
     owner.keeps(more: now - keptBytes)
     keptBytes = now
@@ -264,30 +280,6 @@ extension Connection {
     }
   }
 
-  /// The total room for lines is limited, so that many of them cannot fill the memory: always for
-  /// longer ones than usual, and for all but short ones under memory pressure.
-  private func checkPartialLine() {
-    let bytes = framer.held.count
-    if bytes > Connection.littleBytes, owner.hasMemoryPressure {
-      refuseLine(.memoryLimit)
-    } else if bytes > lineBytesMax, !hasLongLine {
-      hasLongLine = owner.longLineBegins(self)
-      if !hasLongLine { refuseLine(.longLines) }
-    }
-  }
-
-  private func refuseLine(_ why: LineRefusal) {
-    endLongLine()
-    framer.discardLine()
-    account()
-    owner.lineRefused(self, why)
-  }
-
-  func endLongLine() {
-    if hasLongLine { owner.longLineEnded(self) }
-    hasLongLine = false
-  }
-
   /// Takes what comes before the first line.
   private func takeHeader(_ chunk: UnsafeBufferPointer<UInt8>) {
     switch stream.takeHeader(chunk) {
@@ -305,6 +297,7 @@ extension Connection {
 
   /// Takes lines until there are none, the connection is parked, or the turn's share is used up.
   private func take(_ chunk: UnsafeBufferPointer<UInt8>) {
+    if let http { return takeHTTP(http, chunk) }
     var at = 0
     var lines = 0
     let bytes = chunk.span
@@ -345,7 +338,11 @@ extension Connection {
 
   /// Goes on where it was parked; reading from the socket waits until the backlog is done.
   func resume() {
-    if machine.takesRequests, framer.hasJoinedLine { takeJoinedLine() }
+    if let http {
+      takeHTTP(http, UnsafeBufferPointer(start: nil, count: 0))
+    } else if machine.takesRequests, framer.hasJoinedLine {
+      takeJoinedLine()
+    }
     while machine.takesRequests, !backlog.bytes.isEmpty {
       let chunk = backlog.bytes
       backlog.bytes = []
@@ -435,7 +432,7 @@ extension Connection {
   /// Checks again whether it may be read, since memory has become free.
   func reconsider() { if unreadBytes >= Connection.littleBytes { outputChanged() } }
 
-  private func watchAsNeeded() {
+  func watchAsNeeded() {
     guard !machine.isClosed else { return }
     watch?.want(
       transport.wants.or(
@@ -475,6 +472,7 @@ extension Connection {
     endLongLine()
     backlog.bytes = []
     stream.forgetHeader()
+    http?.end()
     replies = ReplyQueue()
     owner.giveBack(&output)
     outputSent = 0

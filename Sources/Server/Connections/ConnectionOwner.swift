@@ -2,6 +2,7 @@
 
 internal import Loop
 internal import Metrics
+internal import Service
 internal import Wire
 
 /// Why a line is discarded that is within its limit.
@@ -24,6 +25,17 @@ protocol ConnectionOwner: AnyObject {
   func mayFollow(_ run: StepRun, _ line: UnsafeBufferPointer<UInt8>) -> Bool
   /// It has begun as another protocol's; nothing that it has sent may be taken for a request.
   func otherProtocolFound(_ connection: Connection, _ other: OtherProtocol)
+  /// The verbs, to find that of a request of HTTP.
+  var verbs: VerbTable { get }
+  /// The head of a request of HTTP has come: its origin and its principal are found, or it is
+  /// refused; returns whether it is a browser's preflight.
+  func httpBegins(
+    _ connection: Connection, _ http: HTTPWire, _ head: HTTPHead
+  ) throws(HTTPRefusal) -> Bool
+  /// A request of HTTP is answered with a refusal; the connection of a malformed one ends.
+  func httpRefused(_ connection: Connection, _ refusal: HTTPRefusal, isMalformed: Bool)
+  /// Whether the worker has been signalled to stop, so that no request is to follow.
+  var isStopping: Bool { get }
   /// A line was over its limit.
   func lineTooLong(_ connection: Connection, limitBytes: Int)
   /// A line over the usual limit is coming, which its verb may have; returns whether there is room

@@ -42,11 +42,35 @@ extension Connection {
 
   /// Whether a line may be taken now; if it has to wait for the end of requests that may take more
   /// steps, the connection is parked until then.
-  private func mayTake(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+  func mayTake(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
     let isLarge = line.count > Connection.largeLineBytes
     guard !steps.isEmpty, isLarge || !owner.mayFollow(steps, line) else { return true }
     steps.hasWaitingLine = true
     hold()
     return false
+  }
+
+  /// The total room for lines is limited, so that many of them cannot fill the memory: always for
+  /// longer ones than usual, and for all but short ones under memory pressure.
+  func checkPartialLine() {
+    let bytes = framer.held.count
+    if bytes > Connection.littleBytes, owner.hasMemoryPressure {
+      refuseLine(.memoryLimit)
+    } else if bytes > lineBytesMax, !hasLongLine {
+      hasLongLine = owner.longLineBegins(self)
+      if !hasLongLine { refuseLine(.longLines) }
+    }
+  }
+
+  private func refuseLine(_ why: LineRefusal) {
+    endLongLine()
+    framer.discardLine()
+    account()
+    owner.lineRefused(self, why)
+  }
+
+  func endLongLine() {
+    if hasLongLine { owner.longLineEnded(self) }
+    hasLongLine = false
   }
 }

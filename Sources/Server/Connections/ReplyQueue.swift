@@ -22,6 +22,9 @@ struct ReplyQueue {
   /// Whether the replies before that of this slot have gone out.
   func isNext(_ slot: UInt64) -> Bool { slot == nextToAnswer }
 
+  /// Whether the request of that slot is the latest.
+  func isLatest(_ slot: UInt64) -> Bool { slot + 1 == nextToAsk }
+
   /// The slot of the next request's reply.
   mutating func ask() -> UInt64 {
     defer { nextToAsk += 1 }

@@ -34,6 +34,8 @@ package final class Control {
   // MARK: The main thread
   private var listeners: [Socket] = []
   private var listenPort: UInt16 = 0
+  private var httpListeners: [Socket] = []
+  private var httpPort: UInt16 = 0
   private var embedded: EmbeddedRedis?
   private var admin: HTTPServer?
   private var store: ControlStore?
@@ -81,6 +83,7 @@ package final class Control {
     let principals = try Control.principals(settings)
     let tls = try Control.tls(settings)
     listeners = try Control.bind(settings.listen, count: threads)
+    if let http = settings.http { httpListeners = try Control.bind(http, count: threads) }
     let budget = try Control.divideDescriptors(&settings, threads: threads, log)
     self.settings = settings
     embedded = settings.redisURL == nil ? try EmbeddedRedis(loop, settings, log: log) : nil
@@ -117,6 +120,7 @@ package final class Control {
         redisFigures: setup.figures)
       reports = try Mailbox()
       listenPort = try listeners[0].localPort()
+      if let first = httpListeners.first { httpPort = try first.localPort() }
     } catch {
       throw StartError(text: error.description)
     }
@@ -124,7 +128,7 @@ package final class Control {
 
   /// Runs a worker until a signal stops it; returns the exit status.
   package static func run(_ settings: Settings) -> Int32 {
-    let log = Log(level: settings.logLevel)
+    let log = Log(level: settings.logLevel, format: settings.logFormat)
     signal(SIGPIPE, SIG_IGN)
     do throws(StartError) {
       let loop: EventLoop
@@ -378,12 +382,16 @@ extension Control {
 
   private func startThread(_ index: Int) throws(SystemError) {
     let orders = try Mailbox<ServingOrder>()
-    let (listener, shared, setup, reports) = (listeners[index], shared, setup, reports)
+    var bound = [CallerSocket(socket: listeners[index], wire: .line)]
+    if httpListeners.indices.contains(index) {
+      bound.append(CallerSocket(socket: httpListeners[index], wire: .http))
+    }
+    let (sockets, shared, setup, reports) = (bound, shared, setup, reports)
     threadsThatRun += 1
     serving.append(orders)
     try LoopThread(name: "serve-\(index)") {
       ServingThread.run(
-        index: index, listener: listener, shared: shared, setup: setup, orders: orders,
+        index: index, listeners: sockets, shared: shared, setup: setup, orders: orders,
         reports: reports)
     }.detach()
   }
@@ -404,7 +412,9 @@ extension Control {
     let listen = Address.tcp(host: settings.listen.host, port: listenPort)
     let adminAddress = Address.tcp(host: settings.admin.host, port: admin.port)
     let redis = embedded == nil ? setup.endpoint.publicText : "embedded"
-    var line = "ready listen=\(listen) admin=\(adminAddress) redis=\(redis)\n"
+    let http = settings.http.map { Address.tcp(host: $0.host, port: httpPort) }
+    let httpText = http.map { " http=\($0)" } ?? ""
+    var line = "ready listen=\(listen) admin=\(adminAddress)\(httpText) redis=\(redis)\n"
     _ = line.withUTF8 { write(1, $0.baseAddress, $0.count) }
     notify(.ready)
   }

@@ -23,13 +23,19 @@ extension Control {
 
   private static func requireLoopback(_ settings: Settings) throws(StartError) {
     guard !settings.isInsecure else { return }
+    for place in [settings.listen, settings.http].compactMap({ $0 }) {
+      try requireLoopback(place)
+    }
+  }
+
+  private static func requireLoopback(_ place: HostPort) throws(StartError) {
     let address: SocketAddress
-    do throws(SystemError) { address = try SocketAddress.resolve(settings.listen.address) } catch {
-      throw StartError(text: "cannot listen on \(settings.listen): \(error)")
+    do throws(SystemError) { address = try SocketAddress.resolve(place.address) } catch {
+      throw StartError(text: "cannot listen on \(place): \(error)")
     }
     guard !address.isLoopback else { return }
     throw StartError(
-      text: "other machines can reach \(settings.listen), and without --auth all of them may call: "
+      text: "other machines can reach \(place), and without --auth all of them may call: "
         + "give --auth FILE, or --insecure if only trusted machines are on that network")
   }
 

@@ -85,6 +85,16 @@ enum MetricsPage {
         page.sample("latchkey_requests_total", labels, count)
       }
     }
+    page.family(
+      "latchkey_wire_requests_total", "counter", "Requests answered, by the caller's protocol.")
+    let all = shared.counters.reduce(0) { sum, loop in
+      names.indices.reduce(sum) { sum, verb in
+        Outcome.allCases.reduce(sum) { $0 + loop.requestCount(verb: verb, $1) }
+      }
+    }
+    let byHTTP = shared.sum(.httpRequests)
+    page.sample("latchkey_wire_requests_total", "wire=\"line\"", max(0, all - byHTTP))
+    page.sample("latchkey_wire_requests_total", "wire=\"http\"", byHTTP)
     page.single(
       "latchkey_requests_in_flight", "gauge", "Requests taken and not answered yet.",
       shared.sum(.requestsInFlight))
@@ -116,6 +126,12 @@ enum MetricsPage {
   private static func connections(_ shared: SharedState, _ page: inout MetricsText) {
     page.single(
       "latchkey_connections", "gauge", "Open client connections.", shared.connections)
+    page.family(
+      "latchkey_wire_connections", "gauge", "Open client connections, by protocol.")
+    let byHTTP = shared.sum(.httpNow)
+    page.sample(
+      "latchkey_wire_connections", "wire=\"line\"", max(0, shared.connections - byHTTP))
+    page.sample("latchkey_wire_connections", "wire=\"http\"", byHTTP)
     page.single(
       "latchkey_connections_limit", "gauge", "Client connections that there may be.",
       shared.settings.connectionsMax)

@@ -14,7 +14,7 @@ internal import Wire
 
 extension ServingLoop {
   /// Wrong secrets after which a connection is closed.
-  private var failuresMax: Int { 3 }
+  var failuresMax: Int { 3 }
 
   func authenticate(
     _ ticket: Ticket, _ secret: UnsafeBufferPointer<UInt8>
@@ -24,10 +24,7 @@ extension ServingLoop {
     }
     guard let connection = connections[ConnectionID(packed: ticket.client)] else { return }
     guard let principal = principals.authenticate(secret) else {
-      counters.add(.authFailures)
-      shared.log.repeated(
-        .warn, "invalid secret", ["from": connection.peer?.description ?? "?"])
-      connection.authFailures += 1
+      noteWrongSecret(connection)
       answer(ticket, RequestError(.forbidden, "invalid secret"))
       if connection.authFailures >= failuresMax { connection.finish(.unauthenticated) }
       return
@@ -39,7 +36,14 @@ extension ServingLoop {
     }
   }
 
-  private func give(_ connection: Connection, _ principal: Principal) {
+  /// Counts a wrong secret.
+  func noteWrongSecret(_ connection: Connection) {
+    counters.add(.authFailures)
+    shared.log.repeated(.warn, "invalid secret", ["from": connection.peer?.description ?? "?"])
+    connection.authFailures += 1
+  }
+
+  func give(_ connection: Connection, _ principal: Principal) {
     let wasKnown = connection.principal != nil
     connection.principal = principal
     connection.setLineLimits(isKnown: true)
@@ -52,12 +56,15 @@ extension ServingLoop {
     principals = shared.principals.withLock { $0 }
     guard let principals else { return }
     for connection in connections.all {
+      // The next request's secret is looked up anew.
+      connection.http?.authorization = nil
       guard let name = connection.principal?.name else { continue }
       let principal = principals[name]
       connection.principal = principal
       if principal == nil {
         connection.setLineLimits(isKnown: false)
         connection.unknownSinceMs = loop.nowMs
+        if connection.http?.isStreaming == true { connection.finish(.revoked) }
       }
     }
     subscriptions.accessChanged()
@@ -65,6 +72,8 @@ extension ServingLoop {
 
   /// Closes a connection that has not authenticated in time.
   func authStalled(_ connection: Connection) {
+    // A response that answers no request would be taken for that of the next one.
+    guard connection.http == nil else { return connection.finish(.unauthenticated) }
     let most = SettingText.duration(ms: settings.authTimeoutMs)
     var line: [UInt8] = []
     line.appendError(RequestError(.authRequired, "AUTH has to come within \(most)"))

@@ -8,26 +8,31 @@ internal import Synchronization
 internal import Wire
 
 extension ServingLoop {
-  func accepted(_ socket: Socket) {
+  func accepted(_ socket: Socket, _ wire: CallerWire) {
     guard shared.connections < settings.connectionsMax else {
       refuse(
-        socket, .connections, RequestError(.overloaded, "too many connections; retry elsewhere"))
+        socket, wire, .connections,
+        RequestError(.overloaded, "too many connections; retry elsewhere"))
       return
     }
     let peer = socket.peerAddress()
     // Through a proxy all come from its address; the header names the caller's.
     let host = settings.takesProxyHeader ? nil : peer?.host
     if let host, !shared.addresses.admit(host, most: settings.connectionsPerAddressMax) {
-      refuse(socket, .address, ServingLoop.tooManyOfAddress)
+      refuse(socket, wire, .address, ServingLoop.tooManyOfAddress)
       return
     }
-    let connection = insert(socket)
+    let connection = insert(socket, wire)
     (connection.host, connection.peer) = (host, peer)
     counters.add(.connectionsOpened)
+    if wire == .http { counters.add(.httpOpened) }
     if shared.log.isDebugging {
       shared.log.debug(
         "connection opened",
-        ["connection": logName(connection), "from": peer.map { "\($0.host)" } ?? "unknown"])
+        [
+          "connection": logName(connection), "wire": wire.rawValue,
+          "from": peer.map { "\($0.host)" } ?? "unknown",
+        ])
     }
     countConnections()
   }
@@ -82,20 +87,24 @@ extension ServingLoop {
       ["error": reason, "from": connection.peer?.description ?? "?"])
   }
 
-  private func insert(_ socket: Socket) -> Connection {
+  private func insert(_ socket: Socket, _ wire: CallerWire) -> Connection {
+    if wire == .http { httpConnections += 1 }
     socket.setNoDelay()
     socket.setKeepAlive()
     return connections.insert { id in
       let connection = Connection(
-        id, socket, loop: loop, owner: self, limits: settings, tls: shared.tls.withLock { $0 })
+        id, socket, loop: loop, owner: self, limits: settings, tls: shared.tls.withLock { $0 },
+        http: wire == .http ? HTTPWire(origins: httpOrigins) : nil)
       if principals != nil { connection.setLineLimits(isKnown: false) }
       return connection
     }
   }
 
   /// Rejects a new socket with an error line.
-  private func refuse(_ socket: Socket, _ refusal: Refusal, _ error: RequestError) {
-    let connection = insert(socket)
+  private func refuse(
+    _ socket: Socket, _ wire: CallerWire, _ refusal: Refusal, _ error: RequestError
+  ) {
+    let connection = insert(socket, wire)
     connection.peer = socket.peerAddress()
     reject(connection, refusal, error)
   }
@@ -120,6 +129,7 @@ extension ServingLoop {
   /// A connection has ended.
   func leave(_ connection: Connection) {
     shared.descriptors.giveBack()
+    if connection.http != nil { httpConnections -= 1 }
     if connection.isRefused { admission.refusedLeft() }
     if let host = connection.host { shared.addresses.release(host) }
     countConnections()
@@ -127,5 +137,6 @@ extension ServingLoop {
 
   private func countConnections() {
     counters.set(connections.count - admission.refusedNow, .connectionsNow)
+    counters.set(httpConnections, .httpNow)
   }
 }

@@ -14,7 +14,7 @@ extension ServingLoop: ConnectionOwner {
   /// Counts a request that is going to be answered.
   ///
   /// Its bytes count as kept if they are many; the small ones have their most in `--max-requests`.
-  private func take(from connection: Connection, lineBytes: Int = 0) -> Ticket {
+  func take(from connection: Connection, lineBytes: Int = 0) -> Ticket {
     inFlight += 1
     var ticket = Ticket(
       client: connection.id.packed, slot: connection.takeRequest(), verb: unknownVerbRow,
@@ -30,6 +30,7 @@ extension ServingLoop: ConnectionOwner {
   func forget(_ ticket: Ticket) {
     inFlight -= 1
     if ticket.keptBytes > 0 { buffered.add(-ticket.keptBytes) }
+    if !traces.isEmpty { traces[TracedRequest(ticket)] = nil }
   }
 
   func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {
@@ -40,6 +41,7 @@ extension ServingLoop: ConnectionOwner {
       let index = try verbs.find(line.span, parser.verb)
       ticket.verb = index
       let verb = VerbTable.all[index]
+      try connection.http?.check(verb)
       guard inFlight <= inFlightMax || verb.isAboutConnection else {
         throw ServingLoop.tooManyRequests
       }
@@ -110,6 +112,9 @@ extension ServingLoop: ConnectionOwner {
     _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>,
     _ read: ReadRequest? = nil
   ) throws(RequestError) {
+    if logsRequests, let trace = site.arguments.trace {
+      traces[TracedRequest(ticket)] = String(decoding: line[trace], as: UTF8.self)
+    }
     guard !site.arguments.decoded.isEmpty else {
       try makeCall(verb, connection, ticket, line, read).run()
       return
@@ -230,6 +235,14 @@ extension ServingLoop: ConnectionOwner {
   func lineStalled(_ connection: Connection) {
     guard !connection.awaitsProxyHeader else { return proxyHeaderMissing(connection) }
     let most = SettingText.duration(ms: settings.lineTimeoutMs)
+    if let http = connection.http {
+      if http.current.kind != .line { http.current = HTTPExchange() }
+      http.current.closes = true
+      httpRefused(
+        connection, HTTPRefusal(.requestTimeout, "a request has to end within \(most)"),
+        isMalformed: false)
+      return connection.finish(.stalled)
+    }
     answer(
       take(from: connection), RequestError(.badRequest, "a line has to end within \(most)"))
     connection.finish(.stalled)

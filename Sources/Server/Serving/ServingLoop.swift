@@ -17,6 +17,25 @@ internal import Store
 internal import Synchronization
 internal import Wire
 
+/// The protocols by which callers speak to a worker.
+enum CallerWire: String, Sendable {
+  case line, http
+}
+
+/// A bound socket, and what callers speak on it.
+struct CallerSocket: Sendable {
+  let socket: Socket
+  let wire: CallerWire
+}
+
+/// A request that is under way, as its ticket names it.
+struct TracedRequest: Hashable {
+  let client: UInt64
+  let slot: UInt64
+
+  init(_ ticket: Ticket) { (client, slot) = (ticket.client, ticket.slot) }
+}
+
 /// The orders of the control loop to a serving loop.
 enum ServingOrder: Sendable {
   /// The worker has been signalled to stop, and goes on for a while.
@@ -53,17 +72,19 @@ final class ServingLoop {
   let site: CallSite
   private let index: Int
   /// Whether each request gets a line in the log.
-  private let logsRequests: Bool
+  let logsRequests: Bool
+  /// Whose pages may call by HTTP.
+  let httpOrigins: [[UInt8]]
   let verbs = VerbTable()
   let unknownVerbRow = VerbTable.all.count
 
   // MARK: The loop's thread
   let loop: EventLoop
   let readBuffer: UnsafeMutableRawBufferPointer
-  private var acceptor: Acceptor?
+  private var acceptors: [Acceptor] = []
   private var acceptEnd: LoopTimer?
   /// Whether connections may still come.
-  var isAccepting: Bool { acceptor != nil }
+  var isAccepting: Bool { !acceptors.isEmpty }
   var connections = ConnectionTable()
   var parser = VerbTable().makeParser()
   /// Reads large lines on a thread of its own.
@@ -82,8 +103,12 @@ final class ServingLoop {
   /// The principals; nil without --auth.
   var principals: Principals?
   var admission = Admission()
+  /// Connections that speak HTTP, refused ones included.
+  var httpConnections = 0
   /// Requests that were taken and have not been answered.
   var inFlight = 0
+  /// The parents of their traces, where requests are logged.
+  var traces: [TracedRequest: String] = [:]
   let inFlightMax: Int
   /// The bytes that are kept for callers, by this loop and by all.
   let buffered: BufferedBytes
@@ -95,7 +120,7 @@ final class ServingLoop {
   var isStopping = false
   /// Whether requests get ERR draining from now on.
   var isShedding = false
-  private var listener: Socket?
+  private var listeners: [CallerSocket] = []
   private var serves: (() -> Void)?
   let timeouts: Timeouts
 
@@ -121,39 +146,44 @@ final class ServingLoop {
     readBuffer = .allocate(byteCount: 1 << 16, alignment: 16)
     self.index = index
     logsRequests = shared.log.isDebugging
+    httpOrigins = settings.httpOrigins.map { Array($0.utf8) }
     store.owner = self
     loop.atTurnEnd { [unowned self] in turnEnded() }
     timeoutCheck = LoopTimer(loop) { [unowned self] in checkTimeouts() }
     wakeup = LoopTimer(loop) {}
     lingerEnd = LoopTimer(loop) { [unowned self] in endLingering() }
     acceptEnd = LoopTimer(loop) { [unowned self] in
-      acceptor?.takeAll()
-      acceptor = nil
+      for acceptor in acceptors { acceptor.takeAll() }
+      acceptors = []
     }
   }
 
   deinit { readBuffer.deallocate() }
 
-  /// Connects to Redis; once that is done, takes callers from the bound socket.
-  func start(_ listener: Socket) {
-    self.listener = listener
+  /// Connects to Redis; once that is done, takes callers from the bound sockets.
+  func start(_ listeners: [CallerSocket]) {
+    self.listeners = listeners
     store.start()
     timeoutCheck?.set(afterMs: 100)
   }
 
   private func startListening() {
-    guard let listener else { return }
-    self.listener = nil
-    do throws(SystemError) {
-      try listener.listen(backlog: 4_096)
-    } catch {
-      shared.log.error("cannot listen", ["error": error.description])
-      return
-    }
-    acceptor = Acceptor(loop, listener, shared.descriptors) { [unowned self] in
-      accepted($0)
-    } paused: { [unowned self] in
-      acceptPaused($0)
+    guard !listeners.isEmpty else { return }
+    let bound = listeners
+    listeners = []
+    for listener in bound {
+      do throws(SystemError) {
+        try listener.socket.listen(backlog: 4_096)
+      } catch {
+        shared.log.error("cannot listen", ["error": error.description])
+        return
+      }
+      let acceptor = Acceptor(loop, listener.socket, shared.descriptors) { [unowned self] in
+        accepted($0, listener.wire)
+      } paused: { [unowned self] in
+        acceptPaused($0)
+      }
+      acceptors.append(acceptor)
     }
     serves?()
     serves = nil
@@ -163,9 +193,9 @@ final class ServingLoop {
     switch order {
     case .stopping: isStopping = true
     case .drain:
-      listener?.close()
-      listener = nil
-      acceptor?.refuseNewOnes()
+      for listener in listeners { listener.socket.close() }
+      listeners = []
+      for acceptor in acceptors { acceptor.refuseNewOnes() }
       acceptEnd?.set(afterMs: Drain.acceptMs)
       startDrain()
     case .principalsChanged: principalsChanged()
@@ -205,21 +235,24 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
   ) {
     let outcome = outcome ?? Outcome(line: line) ?? .internal
     counters.addRequest(verb: ticket.verb, outcome, ns: loop.nowNs - ticket.arrivedNs)
-    if logsRequests { logRequest(ticket, outcome) }
+    let connection = connections[ConnectionID(packed: ticket.client)]
+    let isHTTP = connection?.http != nil
+    if isHTTP { counters.add(.httpRequests) }
+    if logsRequests { logRequest(ticket, outcome, isHTTP ? .http : .line) }
     forget(ticket)
-    connections[ConnectionID(packed: ticket.client)]?.answer(
-      ticket.slot, line, isWhole: isWhole, isHandOver: isHandOver)
+    connection?.answer(ticket.slot, line, isWhole: isWhole, isHandOver: isHandOver)
   }
 
   /// A request's words may be secrets or content, so that only its verb and outcome are logged.
-  private func logRequest(_ ticket: Ticket, _ outcome: Outcome) {
+  private func logRequest(_ ticket: Ticket, _ outcome: Outcome, _ wire: CallerWire) {
     let isKnown = ticket.verb < VerbTable.all.count
     shared.log.debug(
       "request",
       [
-        "connection": "\(index).\(ticket.client)",
+        "connection": "\(index).\(ticket.client)", "wire": wire.rawValue,
         "verb": isKnown ? VerbTable.all[ticket.verb].name : "unknown", "outcome": outcome.label,
         "us": "\((MonotonicTime.nowNs() - ticket.arrivedNs) / 1_000)",
+        "trace": traces[TracedRequest(ticket)] ?? "-",
       ])
   }
 

@@ -7,7 +7,7 @@ internal import Service
 enum ServingThread {
   /// Runs a serving loop on the calling thread until it is stopped.
   static func run(
-    index: Int, listener: Socket, shared: SharedState, setup: RedisSetup,
+    index: Int, listeners: [CallerSocket], shared: SharedState, setup: RedisSetup,
     orders: Mailbox<ServingOrder>, reports: Mailbox<Control.Report>
   ) {
     defer { reports.post(.ended) }
@@ -23,7 +23,7 @@ enum ServingThread {
         reports.post(.serves)
       }
       let reader = MailboxReader(loop, orders) { server.obey($0) }
-      server.start(listener)
+      server.start(listeners)
       withExtendedLifetime(reader) { loop.run() }
     } catch {
       shared.log.error("a serving thread cannot run", ["error": error.description])

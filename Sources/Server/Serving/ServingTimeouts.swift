@@ -35,6 +35,7 @@ extension ServingLoop {
 
   /// Ends a connection that has used up its time for something.
   private func check(_ connection: Connection, _ now: Int64) {
+    connection.keepStreamAlive(nowMs: now)
     var waits = connection.waits
     if principals == nil { waits.unknownSinceMs = nil }
     switch timeouts.over(waits, nowMs: now) {
@@ -64,7 +65,10 @@ extension ServingLoop {
   /// Ends the connection of a caller that goes on asking, once it has its replies.
   private func dismiss(_ connection: Connection) {
     // One that watches has had its last event.
-    if connection.lastLine.isEmpty, !subscriptions.isWatching(connection.id) {
+    // And one of HTTP has been answered that no request may follow.
+    if connection.lastLine.isEmpty, connection.http == nil,
+      !subscriptions.isWatching(connection.id)
+    {
       counters.add(.drainDismissals)
       connection.lastLine.appendError(ServingLoop.draining)
     }

@@ -30,6 +30,8 @@ package struct Arguments: Sendable {
   /// The links that options name, in the order given.
   package private(set) var links: [LinkArgument] = []
   package private(set) var payload: Range<Int>?
+  /// Where the parent of the request's trace stands, which every verb takes.
+  package private(set) var trace: Range<Int>?
   /// The line with other texts behind it, where words were decoded or spelt anew; else empty.
   package private(set) var decoded: [UInt8] = []
   /// The most bytes of the refs in one option: as many as all links of a session may have.
@@ -50,6 +52,7 @@ package struct Arguments: Sendable {
     given.removeAll(keepingCapacity: true)
     if !links.isEmpty { links.removeAll() }
     decoded.removeAll(keepingCapacity: true)
+    trace = nil
     payload = parser.payload
     let count = takeString(verb, parser)
     try bindWords(verb, parser, count, line)
@@ -116,6 +119,10 @@ package struct Arguments: Sendable {
         try takeLinks(kind, given.value, line)
         continue
       }
+      if given.names("trace", in: line) {
+        trace = try Arguments.trace(given.value, line)
+        continue
+      }
       guard let option = verb.options.first(where: { given.names($0.text, in: line) }) else {
         let name = EchoText.quoted(line, given.key)
         throw RequestError(.badRequest, "unknown option \(name): \(verb.usage)")
@@ -126,6 +133,18 @@ package struct Arguments: Sendable {
     for option in verb.required where options[option.rawValue] == nil {
       throw RequestError(.badRequest, "missing option \(option.text)=: \(verb.usage)")
     }
+  }
+
+  private static func trace(
+    _ value: Token, _ line: Span<UInt8>
+  ) throws(RequestError) -> Range<Int> {
+    guard TraceText.isParent(line.extracting(value.range)) else {
+      throw RequestError(
+        .badRequest,
+        "trace= is no traceparent of W3C Trace Context, such as 00-TRACE-SPAN-01 with 32 and 16 "
+          + "hexadecimal digits in small letters")
+    }
+    return value.range
   }
 
   /// The kind of an option that names a link, such as `and.user=ada`; nil if it is none.

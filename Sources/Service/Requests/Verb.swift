@@ -59,13 +59,15 @@ package final class Verb: Sendable {
   let reach: Reach
   /// The first words of its replies, besides ERR.
   package let replies: [String]
+  /// Whether it changes nothing, so that a request that is lost or repeated does no harm.
+  package let onlyReads: Bool
   let run: @Sendable (borrowing Call) throws(RequestError) -> Void
 
   init(
     name: String, rights: Rights, words: [WordRule] = [], options: [OptionName] = [],
     linkOption: String? = nil, required: [OptionName] = [], payload: PayloadRule = .none,
     limits: JSONLimits = .usual, limitsOfChat: JSONLimits? = nil, summary: String,
-    reach: Reach = .shown, replies: [String],
+    reach: Reach = .shown, replies: [String], onlyReads: Bool? = nil,
     run: @escaping @Sendable (borrowing Call) throws(RequestError) -> Void
   ) {
     self.name = name
@@ -80,6 +82,7 @@ package final class Verb: Sendable {
     self.summary = summary
     self.reach = reach
     self.replies = replies
+    self.onlyReads = onlyReads ?? (rights != .write && rights != .operate)
     self.run = run
   }
 

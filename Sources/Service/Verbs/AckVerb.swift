@@ -12,7 +12,7 @@ enum AckVerb {
     words: [
       WordRule(name: "group", kind: .group), WordRule(name: "id", kind: .id, isRepeated: true),
     ],
-    summary: "Acknowledges events of a group.", replies: ["OK"]
+    summary: "Acknowledges events of a group.", replies: ["OK"], onlyReads: false
   ) { (call) throws(RequestError) in
     var partitions: [Partition] = []
     var ids: [ArgumentText] = []

@@ -14,14 +14,14 @@ package enum AuthVerb {
   package static let verb = Verb(
     name: "AUTH", rights: .connection,
     words: [WordRule(name: "secret", kind: .text(bytesMax: 1_024))],
-    summary: "Authenticates the connection with a secret.", replies: ["OK"]
+    summary: "Authenticates the connection with a secret.", replies: ["OK"], onlyReads: false
   ) { (call) throws(RequestError) in try call.context.authenticate(call.ticket, call.word(0)) }
 }
 
 enum QuitVerb {
   static let verb = Verb(
     name: "QUIT", rights: .connection, summary: "Answers OK and closes the connection.",
-    replies: ["OK"]
+    replies: ["OK"], onlyReads: false
   ) { (call) throws(RequestError) in
     call.answer("OK")
     call.caller.finish(.quit)

@@ -10,7 +10,7 @@ enum LocksVerb {
   static let verb = Verb(
     name: "LOCKS", rights: .operate, options: [.agent, .limit, .cursor],
     summary: "The locks that are held, of all agents or of one, in no order.",
-    reach: .everyDevice, replies: ["OK"]
+    reach: .everyDevice, replies: ["OK"], onlyReads: true
   ) { (call) throws(RequestError) in
     let place = try LockList.place(call.text(.cursor))
     let list = LockList(

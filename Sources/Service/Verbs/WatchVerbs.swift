@@ -93,7 +93,7 @@ struct ResolveCall: ScriptCall {
 enum UnwatchVerb {
   static let verb = Verb(
     name: "UNWATCH", rights: .read, summary: "Ends all watches of this connection.",
-    replies: ["OK"]
+    replies: ["OK"], onlyReads: false
   ) { (call) throws(RequestError) in
     call.context.events.unwatch(call.caller.id)
     call.answer("OK")

@@ -9,10 +9,20 @@ extension SystemSuites.Deploy {
   @Suite struct Haproxy {
     @Test func `HAProxy has nothing to complain of in its configuration`() throws {
       let path = Project.root.appending(path: "\(Balancer.folder)/haproxy.cfg").path
-      let run = try ToolRun(
-        "haproxy", ["-c", "-dW", "-f", path], environment: ["LATCHKEY_CALLERS": "1000"])
-      #expect(run.status == 0, "\(run)")
-      #expect(!run.output.contains("WARNING"), "\(run)")
+      // The lines for HTTP, as its comments advise.
+      let withHTTP = "\(try Scratch.folder("haproxy"))/haproxy.cfg"
+      let text = try String(contentsOfFile: path, encoding: .utf8)
+      let changed = text.replacing(
+        /#(?=frontend |backend |    [a-z])/.anchorsMatchLineEndings(), with: "")
+      #expect(changed.contains("\nfrontend latchkey-http\n    bind"))
+      try changed.write(toFile: withHTTP, atomically: true, encoding: .utf8)
+      var environment = ["LATCHKEY_CALLERS": "1000", "LATCHKEY_HTTP_BIND": "127.0.0.1:5280"]
+      for number in 1...3 { environment["LATCHKEY_HTTP_\(number)"] = "127.0.0.1:528\(number)" }
+      for file in [path, withHTTP] {
+        let run = try ToolRun("haproxy", ["-c", "-dW", "-f", file], environment: environment)
+        #expect(run.status == 0, "\(run)")
+        #expect(!run.output.contains("WARNING"), "\(run)")
+      }
     }
 
     @Test func `the checks notice a drain before the worker stops to accept`() throws {

@@ -103,7 +103,8 @@ extension SystemSuites.Fleet {
     /// A worker that knows them, and a connection of the first.
     private func start() throws -> (Lab, PrincipalsFile, root: LineClient) {
       let file = try PrincipalsFile(Self.principals)
-      let lab = try Lab(workers: [["--auth", file.path, "--request-timeout", "10s"]])
+      let lab = try Lab(
+        workers: [["--auth", file.path, "--request-timeout", "10s", "--http", "127.0.0.1:0"]])
       return (lab, file, try file.connect(lab.worker, as: "root"))
     }
 
@@ -113,6 +114,17 @@ extension SystemSuites.Fleet {
         // The rest of a TTL is less each time.
         try root.request(request).raw.replacing(/"ttl_ms":[0-9]+/, with: "")
       }
+    }
+
+    /// A connection of a principal, or of none, by each wire.
+    private func byBoth(
+      _ verb: String, _ file: PrincipalsFile, _ worker: WorkerProcess, as name: String?
+    ) throws -> [LineClient] {
+      let line = try name.map { try file.connect(worker, as: $0) } ?? worker.connect()
+      // By HTTP a watch ends with its connection.
+      guard verb != "UNWATCH" else { return [line] }
+      let secret = name.map { file.secret($0) }
+      return [line, try HTTPLineClient(httpPort: worker.httpPort, secret: secret)]
     }
 
     @Test func `each verb is limited to the devices, the links and the rights of a principal`()
@@ -136,9 +148,10 @@ extension SystemSuites.Fleet {
         for name in ["reader", "writer", "operator"] {
           try tryRights(test, of: name, rights, file, lab.worker)
         }
-        let anonymous = try lab.connect()
-        for request in test.own + test.foreign {
-          expect(try anonymous.request(request), "ERR", "auth_required", "\(request)")
+        for anonymous in try byBoth(test.verb, file, lab.worker, as: nil) {
+          for request in test.own + test.foreign {
+            expect(try anonymous.request(request), "ERR", "auth_required", "\(request)")
+          }
         }
       }
       #expect(try state(root) == before, "a principal has changed a device without the right")
@@ -147,13 +160,14 @@ extension SystemSuites.Fleet {
     private func tryPatterns(
       _ test: VerbCase, _ file: PrincipalsFile, _ worker: WorkerProcess
     ) throws {
-      let client = try file.connect(worker, as: "mine")
-      for request in test.own {
-        let reply = try client.request(request)
-        #expect(!["forbidden", "auth_required"].contains(reply.code), "\(request): \(reply)")
-      }
-      for request in test.foreign {
-        expect(try client.request(request), "ERR", "forbidden", "\(request)")
+      for client in try byBoth(test.verb, file, worker, as: "mine") {
+        for request in test.own {
+          let reply = try client.request(request)
+          #expect(!["forbidden", "auth_required"].contains(reply.code), "\(request): \(reply)")
+        }
+        for request in test.foreign {
+          expect(try client.request(request), "ERR", "forbidden", "\(request)")
+        }
       }
     }
 
@@ -161,14 +175,15 @@ extension SystemSuites.Fleet {
       _ test: VerbCase, of name: String, _ needed: String, _ file: PrincipalsFile,
       _ worker: WorkerProcess
     ) throws {
-      let client = try file.connect(worker, as: name)
       let has = ["reader": "read", "writer": "write", "operator": "operate"][name]
-      for request in test.own {
-        let reply = try client.request(request)
-        if needed == "known" || needed == has {
-          #expect(reply.code != "forbidden", "\(name): \(request): \(reply)")
-        } else {
-          expect(reply, "ERR", "forbidden", "\(name): \(request)")
+      for client in try byBoth(test.verb, file, worker, as: name) {
+        for request in test.own {
+          let reply = try client.request(request)
+          if needed == "known" || needed == has {
+            #expect(reply.code != "forbidden", "\(name): \(request): \(reply)")
+          } else {
+            expect(reply, "ERR", "forbidden", "\(name): \(request)")
+          }
         }
       }
     }

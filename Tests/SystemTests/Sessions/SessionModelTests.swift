@@ -5,7 +5,8 @@ import Testing
 import struct TestSupport.Seeded
 
 extension SystemSuites {
-  @Suite(.lab(workers: [ModelLimits.flags, ModelLimits.flags])) struct SessionModelTests {
+  @Suite(.lab(workers: [ModelLimits.flags, ModelLimits.flags + ["--http", "127.0.0.1:0"]]))
+  struct SessionModelTests {
     /// How many requests a run has; `LATCHKEY_TEST_STEPS` makes it longer.
     private static let steps =
       ProcessInfo.processInfo.environment["LATCHKEY_TEST_STEPS"].flatMap { Int($0) } ?? 3_000
@@ -34,10 +35,11 @@ extension SystemSuites {
       try Lab.current.connect().request("OPEN \(Lab.device("other"))").string("session")
     }
 
-    @Test func `two workers and the model agree, request by request`() throws {
+    @Test func `two workers, both wires and the model agree, request by request`() throws {
       var random = Seeded("sessions over two workers")
       let lab = try Lab.current
-      let clients = try (0..<4).map { ($0, try lab.connect($0 % 2)) }
+      var clients = try (0..<3).map { ($0, try lab.connect($0 % 2)) }
+      clients.append((3, try HTTPLineClient(httpPort: lab.workers[1].httpPort)))
       let stranger = try stranger()
       let before = try SessionFigures(clients[0].1)
       var drivers = (0..<6).map { _ in SessionDriver(Lab.device(), stranger: stranger) }

@@ -22,6 +22,8 @@ final class WorkerProcess: Sendable {
   let readyLine: String
   let listenPort: Int
   let adminPort: Int
+  /// Where it speaks HTTP; 0 where it does not.
+  let httpPort: Int
   let folder: String
   private let child: Child
 
@@ -34,6 +36,7 @@ final class WorkerProcess: Sendable {
     readyLine = try starting.awaitReadyLine(within: limit)
     listenPort = try WorkerProcess.port("listen", in: readyLine)
     adminPort = try WorkerProcess.port("admin", in: readyLine)
+    httpPort = try readyLine.contains(" http=") ? WorkerProcess.port("http", in: readyLine) : 0
     folder = starting.folder
     child = starting.child
   }
@@ -60,6 +63,8 @@ final class WorkerProcess: Sendable {
   }
 
   func connect() throws -> LineClient { try LineClient(port: listenPort) }
+
+  func http() throws -> HTTPClient { try HTTPClient(port: httpPort) }
 
   func get(_ path: String) throws -> HTTPReply { try HTTPReply.get(path, port: adminPort) }
 

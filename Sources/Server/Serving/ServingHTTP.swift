@@ -1,0 +1,130 @@
+// Owns: who may ask by HTTP: the page that asks, by its origin, and the principal, by the secret
+// that comes with each request. Runs on the loop's thread.
+
+internal import Access
+internal import Loop
+internal import Metrics
+internal import Service
+internal import Settings
+internal import Store
+internal import Wire
+
+extension ServingLoop {
+  /// A head has come: finds its origin and its principal, or refuses it; returns whether it is a
+  /// preflight, which is answered without either.
+  func httpBegins(
+    _ connection: Connection, _ http: HTTPWire, _ head: HTTPHead
+  ) throws(HTTPRefusal) -> Bool {
+    let bytes = http.reader.head
+    http.current.origin = try origin(head, bytes, http.origins)
+    switch head.method {
+    case .options:
+      if http.current.origin >= 0, head.askedMethod != nil { return true }
+      http.current.allows = .other
+      throw HTTPRefusal(
+        .methodNotAllowed, "OPTIONS is for a browser's preflight of a listed origin")
+    case .other:
+      http.current.allows = .other
+      throw HTTPRefusal(.methodNotAllowed, "requests are sent by POST, or GET where they only read")
+    case .get, .post: break
+    }
+    try authenticate(connection, http, head, bytes)
+    return false
+  }
+
+  /// Answers a request that is none of this protocol, or not from where it may come.
+  func httpRefused(_ connection: Connection, _ refusal: HTTPRefusal, isMalformed: Bool) {
+    connection.http?.current.status = refusal.status
+    answer(take(from: connection), refusal.error)
+    connection.http?.current.status = nil
+    guard isMalformed else { return }
+    shared.log.repeated(
+      .warn, "a connection that sent malformed HTTP was closed",
+      cause: "\(refusal.status.rawValue)",
+      ["status": "\(refusal.status.rawValue)", "from": connection.peer?.description ?? "?"])
+  }
+
+  // MARK: - Origins
+
+  private static let unlisted = RequestError(
+    .forbidden, "pages of this origin may not call; --http-origins lists those that may")
+
+  /// The number of the page's origin in the list; -1 if no browser asks.
+  ///
+  /// A browser sends none with some requests of a page: that page has to be listed all the same.
+  private func origin(
+    _ head: HTTPHead, _ bytes: [UInt8], _ listed: [[UInt8]]
+  ) throws(HTTPRefusal) -> Int16 {
+    if let given = head.origin {
+      guard let index = listed.firstIndex(where: { $0.elementsEqual(bytes[given]) }) else {
+        throw HTTPRefusal(ServingLoop.unlisted)
+      }
+      return Int16(index)
+    }
+    guard let site = head.fetchSite, !bytes[site].elementsEqual("none".utf8) else { return -1 }
+    // The page has the origin that it calls, which may have been rebound to this worker's address.
+    guard bytes[site].elementsEqual("same-origin".utf8), let host = head.host,
+      listed.contains(where: { ServingLoop.isOrigin($0, of: bytes[host]) })
+    else { throw HTTPRefusal(ServingLoop.unlisted) }
+    return -1
+  }
+
+  private static func isOrigin(_ origin: [UInt8], of host: ArraySlice<UInt8>) -> Bool {
+    origin.elementsEqual("http://".utf8 + host) || origin.elementsEqual("https://".utf8 + host)
+  }
+
+  // MARK: - Principals
+
+  private static let noSecret = RequestError(
+    .authRequired, "send the header Authorization: Bearer and your secret")
+
+  private func authenticate(
+    _ connection: Connection, _ http: HTTPWire, _ head: HTTPHead, _ bytes: [UInt8]
+  ) throws(HTTPRefusal) {
+    guard let principals else {
+      guard head.authorization == nil else { throw HTTPRefusal(ServingLoop.noAuthentication) }
+      return
+    }
+    guard let given = head.authorization else {
+      forgetPrincipal(connection, http)
+      return try requireNone(head, bytes)
+    }
+    if let known = http.authorization, known.elementsEqual(bytes[given]) { return }
+    forgetPrincipal(connection, http)
+    let scheme = bytes[given].prefix(7)
+    guard scheme.count == 7,
+      zip(scheme, "bearer ".utf8).allSatisfy({ $0 | 0x20 == $1 })
+    else { throw HTTPRefusal(ServingLoop.noSecret) }
+    let secret = bytes[given].dropFirst(7).drop { $0 == UInt8(ascii: " ") }
+    guard let principal = secret.withUnsafeBufferPointer({ principals.authenticate($0) }) else {
+      throw HTTPRefusal(wrongSecret(connection, http))
+    }
+    connection.authFailures = 0
+    http.authorization = Array(bytes[given])
+    give(connection, principal)
+  }
+
+  /// Only what is about the connection alone is answered without a principal.
+  private func requireNone(_ head: HTTPHead, _ bytes: [UInt8]) throws(HTTPRefusal) {
+    if case .verb(let index) = try HTTPRequestLine.route(head, bytes.span, verbs),
+      VerbTable.all[index].rights == .connection
+    {
+      return
+    }
+    throw HTTPRefusal(ServingLoop.noSecret)
+  }
+
+  private func wrongSecret(_ connection: Connection, _ http: HTTPWire) -> RequestError {
+    noteWrongSecret(connection)
+    if connection.authFailures >= failuresMax { http.current.closes = true }
+    return RequestError(.forbidden, "invalid secret")
+  }
+
+  private func forgetPrincipal(_ connection: Connection, _ http: HTTPWire) {
+    http.authorization = nil
+    guard connection.principal != nil else { return }
+    connection.principal = nil
+    connection.unknownSinceMs = loop.nowMs
+    connection.setLineLimits(isKnown: false)
+  }
+}

@@ -1,0 +1,38 @@
+// Owns: percent-encoding: how a part of a URL becomes a text, and a text an id. Pure; any thread.
+
+/// Decoding once, and encoding what no id has.
+package enum PercentText {
+  /// Appends the bytes that a part of a URL stands for; nil where a `%` begins no byte.
+  ///
+  /// A plus is a plus: ids have it, as telephone numbers do.
+  package static func decode(_ part: Span<UInt8>, into out: inout [UInt8]) -> Bool {
+    var at = 0
+    while at < part.count {
+      guard part[at] == UInt8(ascii: "%") else {
+        out.append(part[at])
+        at += 1
+        continue
+      }
+      guard at + 2 < part.count, let high = ASCII.hexValue(part[at + 1]),
+        let low = ASCII.hexValue(part[at + 2])
+      else { return false }
+      out.append(high << 4 | low)
+      at += 3
+    }
+    return true
+  }
+
+  /// Appends a text as an id: the bytes that no id has are percent-encoded.
+  package static func appendID(_ text: some Sequence<UInt8>, into out: inout [UInt8]) {
+    let digits: StaticString = "0123456789ABCDEF"
+    for byte in text {
+      if IDText.isIDByte(byte) {
+        out.append(byte)
+      } else {
+        out.append(UInt8(ascii: "%"))
+        out.append(digits.utf8Start[Int(byte >> 4)])
+        out.append(digits.utf8Start[Int(byte & 15)])
+      }
+    }
+  }
+}
