@@ -35,6 +35,16 @@ package enum WallTime {
     return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
   }
 
+  /// The time as HTTP writes it: `Sat, 21 Nov 2026 02:44:52 GMT`.
+  package static func httpText(ms: Int64) -> String {
+    var seconds = time_t(ms / 1_000)
+    var parts = tm()
+    gmtime_r(&seconds, &parts)
+    var text = [CChar](repeating: 0, count: 32)
+    let count = strftime(&text, text.count, "%a, %d %b %Y %H:%M:%S GMT", &parts)
+    return String(decoding: text[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
   /// The time as `2026-11-21T02:44:52.123Z`.
   package static func text(ms: Int64) -> String {
     var seconds = time_t(ms / 1_000)

@@ -30,6 +30,10 @@ struct LogTests {
     #expect(WallTime.text(ms: ms) == text)
   }
 
+  @Test func `the wall clock is shown as HTTP has it`() {
+    #expect(WallTime.httpText(ms: 784_111_777_000) == "Sun, 06 Nov 1994 08:49:37 GMT")
+  }
+
   @Test func `the wall clock goes with the system's`() {
     let before = WallTime.nowMs()
     let text = WallTime.text(ms: WallTime.nowMs())

@@ -109,6 +109,7 @@ private final class Owner: ConnectionOwner {
   func longLineEnded(_ connection: Connection) { longLines -= 1 }
   let verbs = VerbTable()
   let isStopping = false
+  let httpFields = HTTPCommonFields(origins: [])
   func httpBegins(
     _ connection: Connection, _ http: HTTPWire, _ head: HTTPHead
   ) throws(HTTPRefusal) -> Bool { false }

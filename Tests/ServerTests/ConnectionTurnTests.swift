@@ -32,6 +32,7 @@ struct ConnectionTurnTests {
     }
     let verbs = VerbTable()
     let isStopping = false
+    let httpFields = HTTPCommonFields(origins: [])
     func httpBegins(
       _ connection: Connection, _ http: HTTPWire, _ head: HTTPHead
     ) throws(HTTPRefusal) -> Bool { false }
@@ -108,7 +109,7 @@ struct ConnectionTurnTests {
 
   @Test func `a stream that is silent has a comment every 15 s, and no other connection`() throws {
     let (loop, owner) = (try EventLoop(), Owner())
-    let http = HTTPWire(origins: [])
+    let http = HTTPWire()
     let (connection, peer) = try connect(loop, owner, http: http)
     defer { close(peer) }
     defer { connection.abort(.ended) }

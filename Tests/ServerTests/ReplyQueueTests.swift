@@ -80,6 +80,7 @@ struct ConnectionTableTests {
     func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {}
     let verbs = VerbTable()
     let isStopping = false
+    let httpFields = HTTPCommonFields(origins: [])
     func httpBegins(
       _ connection: Connection, _ http: HTTPWire, _ head: HTTPHead
     ) throws(HTTPRefusal) -> Bool { false }

@@ -153,6 +153,7 @@ extension LoadTarget {
   fileprivate var cycleReplies: [UInt8] {
     switch self {
     case .latchkey: Array("OO".utf8)
+    case .http: Array("HH".utf8)
     case .redis, .webdis: Array("+:".utf8)
     }
   }

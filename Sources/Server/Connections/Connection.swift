@@ -188,7 +188,7 @@ final class Connection: FileWatchOwner, Subscriber {
 
   /// Sends a line that answers no request, then closes.
   func reject(_ line: [UInt8], _ reason: CloseReason) {
-    output += http?.rejection(line) ?? line
+    output += http?.rejection(line, owner.httpFields) ?? line
     owner.hasOutput(self)
     perform(machine.outputChanged(unreadBytes: unreadBytes))
     finish(reason)

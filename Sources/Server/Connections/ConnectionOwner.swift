@@ -32,6 +32,8 @@ protocol ConnectionOwner: AnyObject {
   func httpBegins(
     _ connection: Connection, _ http: HTTPWire, _ head: HTTPHead
   ) throws(HTTPRefusal) -> Bool
+  /// What its responses of HTTP have in common now.
+  var httpFields: HTTPCommonFields { get }
   /// A request of HTTP is answered with a refusal; the connection of a malformed one ends.
   func httpRefused(_ connection: Connection, _ refusal: HTTPRefusal, isMalformed: Bool)
   /// Whether the worker has been signalled to stop, so that no request is to follow.

@@ -90,7 +90,7 @@ extension Connection {
       guard try !owner.httpBegins(self, http, head) else {
         return answerWhole(http) {
           $0.appendPreflight(
-            http.current, origins: http.origins, isForPrivateNetwork: head.asksForPrivateNetwork)
+            http.current, common: owner.httpFields, isForPrivateNetwork: head.asksForPrivateNetwork)
         }
       }
       let text = http.reader.head
@@ -116,7 +116,7 @@ extension Connection {
     let exchange = http.current
     http.closesAfterLines = exchange.closes
     http.current.closes = false
-    answerWhole(http) { $0.appendLinesHead(exchange, origins: http.origins) }
+    answerWhole(http) { $0.appendLinesHead(exchange, common: owner.httpFields) }
     http.current.kind = .line
   }
 
@@ -292,7 +292,9 @@ extension Connection {
   ) -> Int {
     var count = 0
     let isLast = owner.isStopping && replies.isLatest(slot)
-    closes = http.respond(slot, line, isLast: isLast, nowMs: MonotonicTime.nowMs()) {
+    closes = http.respond(
+      slot, line, isLast: isLast, nowMs: MonotonicTime.nowMs(), owner.httpFields
+    ) {
       count = replies.answer(slot, $0, into: &output)
     }
     return count

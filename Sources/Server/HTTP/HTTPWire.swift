@@ -41,16 +41,12 @@ final class HTTPWire {
   var isStreaming = false
   /// When a stream was last sent anything, in monotonic ms.
   var sentAtMs: Int64 = 0
-  /// The listed origins.
-  let origins: [[UInt8]]
 
   /// The forms of the responses that are awaited, from that of `firstSlot` on; nil for those that
   /// were given before their turn.
   private var exchanges: [HTTPExchange?] = []
   private var firstSlot: UInt64 = 0
   private var response: [UInt8] = []
-
-  init(origins: [[UInt8]]) { self.origins = origins }
 
   /// The bytes that are kept.
   var heldBytes: Int {
@@ -98,6 +94,7 @@ final class HTTPWire {
   /// Returns whether the connection ends after it.
   func respond(
     _ slot: UInt64, _ line: UnsafeBufferPointer<UInt8>, isLast: Bool, nowMs: Int64,
+    _ common: HTTPCommonFields,
     _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) -> Bool {
     var exchange = answered(slot)
@@ -105,7 +102,7 @@ final class HTTPWire {
     switch exchange.kind {
     case .request:
       if isLast { exchange.closes = true }
-      response.appendResponse(line, exchange, origins: origins)
+      response.appendResponse(line, exchange, common: common)
     case .line: response.appendLineChunk(line)
     case .whole: response.append(contentsOf: line)
     case .stream:
@@ -113,10 +110,10 @@ final class HTTPWire {
       isStreaming = line.starts(with: "OK".utf8)
       sentAtMs = nowMs
       if isStreaming {
-        response.appendStreamHead(line, exchange, origins: origins)
+        response.appendStreamHead(line, exchange, common: common)
         exchange.closes = false
       } else {
-        response.appendResponse(line, exchange, origins: origins)
+        response.appendResponse(line, exchange, common: common)
       }
     }
     response.withUnsafeBufferPointer(body)
@@ -125,10 +122,10 @@ final class HTTPWire {
   }
 
   /// The response with which a connection is refused.
-  func rejection(_ line: [UInt8]) -> [UInt8] {
+  func rejection(_ line: [UInt8], _ common: HTTPCommonFields) -> [UInt8] {
     var (exchange, bytes) = (HTTPExchange(), [UInt8]())
     exchange.closes = true
-    line.withUnsafeBufferPointer { bytes.appendResponse($0, exchange, origins: origins) }
+    line.withUnsafeBufferPointer { bytes.appendResponse($0, exchange, common: common) }
     return bytes
   }
 

@@ -94,7 +94,7 @@ extension ServingLoop {
     return connections.insert { id in
       let connection = Connection(
         id, socket, loop: loop, owner: self, limits: settings, tls: shared.tls.withLock { $0 },
-        http: wire == .http ? HTTPWire(origins: httpOrigins) : nil)
+        http: wire == .http ? HTTPWire() : nil)
       if principals != nil { connection.setLineLimits(isKnown: false) }
       return connection
     }

@@ -9,14 +9,29 @@ internal import Settings
 internal import Store
 internal import Wire
 
+/// The common fields of responses, and the second of their date.
+struct DatedFields {
+  var fields: HTTPCommonFields
+  var second: Int64 = -1
+}
+
 extension ServingLoop {
+  var httpFields: HTTPCommonFields {
+    let second = loop.nowMs / 1_000
+    if second != dated.second {
+      dated.second = second
+      dated.fields.date = Array(WallTime.httpText(ms: WallTime.nowMs()).utf8)
+    }
+    return dated.fields
+  }
+
   /// A head has come: finds its origin and its principal, or refuses it; returns whether it is a
   /// preflight, which is answered without either.
   func httpBegins(
     _ connection: Connection, _ http: HTTPWire, _ head: HTTPHead
   ) throws(HTTPRefusal) -> Bool {
     let bytes = http.reader.head
-    http.current.origin = try origin(head, bytes, http.origins)
+    http.current.origin = try origin(head, bytes, dated.fields.origins)
     switch head.method {
     case .options:
       if http.current.origin >= 0, head.askedMethod != nil { return true }

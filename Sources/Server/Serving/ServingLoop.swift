@@ -73,8 +73,6 @@ final class ServingLoop {
   private let index: Int
   /// Whether each request gets a line in the log.
   let logsRequests: Bool
-  /// Whose pages may call by HTTP.
-  let httpOrigins: [[UInt8]]
   let verbs = VerbTable()
   let unknownVerbRow = VerbTable.all.count
 
@@ -103,6 +101,8 @@ final class ServingLoop {
   /// The principals; nil without --auth.
   var principals: Principals?
   var admission = Admission()
+  /// What responses of HTTP have in common.
+  var dated: DatedFields
   /// Connections that speak HTTP, refused ones included.
   var httpConnections = 0
   /// Requests that were taken and have not been answered.
@@ -146,7 +146,8 @@ final class ServingLoop {
     readBuffer = .allocate(byteCount: 1 << 16, alignment: 16)
     self.index = index
     logsRequests = shared.log.isDebugging
-    httpOrigins = settings.httpOrigins.map { Array($0.utf8) }
+    dated = DatedFields(
+      fields: HTTPCommonFields(origins: shared.settings.httpOrigins.map { Array($0.utf8) }))
     store.owner = self
     loop.atTurnEnd { [unowned self] in turnEnded() }
     timeoutCheck = LoopTimer(loop) { [unowned self] in checkTimeouts() }

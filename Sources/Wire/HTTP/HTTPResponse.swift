@@ -28,19 +28,29 @@ package struct HTTPExchange: Equatable, Sendable {
   package init() {}
 }
 
+/// What the responses of a worker have in common.
+package struct HTTPCommonFields: Sendable {
+  /// The listed origins.
+  package let origins: [[UInt8]]
+  /// The time, as HTTP writes it.
+  package var date: [UInt8] = []
+
+  package init(origins: [[UInt8]]) { self.origins = origins }
+}
+
 extension [UInt8] {
   /// Appends the response to a request, from a reply line with or without its end.
   package mutating func appendResponse(
-    _ line: UnsafeBufferPointer<UInt8>, _ exchange: HTTPExchange, origins: [[UInt8]]
+    _ line: UnsafeBufferPointer<UInt8>, _ exchange: HTTPExchange, common: HTTPCommonFields
   ) {
     let line = HTTPResponse.withoutEnd(line)
     let wordEnd = line.firstIndex(of: ASCII.space) ?? line.endIndex
     let word = UnsafeBufferPointer(rebasing: line[..<wordEnd])
     let rest = UnsafeBufferPointer(rebasing: line[Swift.min(wordEnd + 1, line.count)...])
     guard let status = HTTPStatus.of(word: word.span) else {
-      return appendError(HTTPResponse.code(rest), rest, exchange, origins)
+      return appendError(HTTPResponse.code(rest), rest, exchange, common)
     }
-    appendHead(exchange.status ?? status, word, exchange, origins)
+    appendHead(exchange.status ?? status, word, exchange, common)
     appendBody { body in
       if rest.isEmpty { body.append("{}") } else { body.append(contentsOf: rest) }
     } bytes: {
@@ -50,7 +60,7 @@ extension [UInt8] {
 
   private mutating func appendError(
     _ code: ErrorCode, _ rest: UnsafeBufferPointer<UInt8>, _ exchange: HTTPExchange,
-    _ origins: [[UInt8]]
+    _ common: HTTPCommonFields
   ) {
     let text = rest.dropFirst(code.rawValue.utf8.count + 1)
     var json: [UInt8] = []
@@ -60,7 +70,7 @@ extension [UInt8] {
     json.appendJSONString(UnsafeBufferPointer(rebasing: text).span)
     json.append(ASCII.closeBrace)
     let status = exchange.status ?? HTTPStatus(code)
-    Array("ERR".utf8).withUnsafeBufferPointer { appendHead(status, $0, exchange, origins) }
+    Array("ERR".utf8).withUnsafeBufferPointer { appendHead(status, $0, exchange, common) }
     if status == .unavailable { append("Retry-After: 1\r\n") }
     if status == .unauthorized { append("WWW-Authenticate: Bearer\r\n") }
     switch exchange.allows {
@@ -78,21 +88,24 @@ extension [UInt8] {
 
   private mutating func appendHead(
     _ status: HTTPStatus, _ word: UnsafeBufferPointer<UInt8>, _ exchange: HTTPExchange,
-    _ origins: [[UInt8]]
+    _ common: HTTPCommonFields
   ) {
     appendStatusLine(status)
     append("Content-Type: application/json\r\nCache-Control: no-store\r\nLatchkey-Reply: ")
     append(contentsOf: word)
     append("\r\n")
-    appendEnd(of: exchange, origins)
+    appendEnd(of: exchange, common)
   }
 
   /// Appends the fields that every response has.
-  private mutating func appendEnd(of exchange: HTTPExchange, _ origins: [[UInt8]]) {
+  private mutating func appendEnd(of exchange: HTTPExchange, _ common: HTTPCommonFields) {
+    append("Date: ")
+    append(contentsOf: common.date)
+    append("\r\n")
     if exchange.closes { append("Connection: close\r\n") }
     guard exchange.origin >= 0 else { return }
     append("Access-Control-Allow-Origin: ")
-    append(contentsOf: origins[Int(exchange.origin)])
+    append(contentsOf: common.origins[Int(exchange.origin)])
     append("\r\nVary: Origin\r\nAccess-Control-Expose-Headers: Latchkey-Reply, Retry-After\r\n")
   }
 
@@ -113,25 +126,25 @@ extension [UInt8] {
 
   /// Appends the answer to a preflight of a listed origin.
   package mutating func appendPreflight(
-    _ exchange: HTTPExchange, origins: [[UInt8]], isForPrivateNetwork: Bool
+    _ exchange: HTTPExchange, common: HTTPCommonFields, isForPrivateNetwork: Bool
   ) {
     appendStatusLine(.noContent)
     append("Access-Control-Allow-Methods: GET, POST\r\nAccess-Control-Allow-Headers: ")
     append("Authorization, Content-Type, Idempotency-Key, Last-Event-ID, traceparent\r\n")
     append("Access-Control-Max-Age: 600\r\n")
     if isForPrivateNetwork { append("Access-Control-Allow-Private-Network: true\r\n") }
-    appendEnd(of: exchange, origins)
+    appendEnd(of: exchange, common)
     append("\r\n")
   }
 
   // MARK: - Lines
 
   /// Appends the head of a response that has lines, in chunks.
-  package mutating func appendLinesHead(_ exchange: HTTPExchange, origins: [[UInt8]]) {
+  package mutating func appendLinesHead(_ exchange: HTTPExchange, common: HTTPCommonFields) {
     appendStatusLine(.ok)
     append("Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n")
     append("Transfer-Encoding: chunked\r\n")
-    appendEnd(of: exchange, origins)
+    appendEnd(of: exchange, common)
     append("\r\n")
   }
 
@@ -152,12 +165,12 @@ extension [UInt8] {
   /// Appends the head of a stream, from the reply to its WATCH; one that says more is its first
   /// event.
   package mutating func appendStreamHead(
-    _ line: UnsafeBufferPointer<UInt8>, _ exchange: HTTPExchange, origins: [[UInt8]]
+    _ line: UnsafeBufferPointer<UInt8>, _ exchange: HTTPExchange, common: HTTPCommonFields
   ) {
     appendStatusLine(.ok)
     append("Content-Type: text/event-stream\r\nCache-Control: no-store\r\nLatchkey-Reply: OK\r\n")
     append("X-Accel-Buffering: no\r\n")
-    appendEnd(of: exchange, origins)
+    appendEnd(of: exchange, common)
     append("\r\n")
     let rest = HTTPResponse.withoutEnd(line).dropFirst(3)
     guard !rest.isEmpty else { return }

@@ -2,6 +2,7 @@
 // browsers, and what attacks a reader of HTTP.
 
 import Foundation
+import TestSupport
 import Testing
 
 extension SystemSuites {

@@ -146,7 +146,8 @@ struct HTTPReaderTests {
     // And nothing behind it is looked at.
     let more = Array(get.utf8)
     at = 0
-    #expect(reader.next(in: more.span, at: &at) == .needMore)
+    let event = reader.next(in: more.span, at: &at)
+    #expect(event == .needMore)
   }
 
   @Test(arguments: [
@@ -180,9 +181,10 @@ struct HTTPResponseTests {
   {
     var (exchange, bytes) = (HTTPExchange(), [UInt8]())
     change(&exchange)
-    let origins = [Array("https://a.example".utf8)]
+    var common = HTTPCommonFields(origins: [Array("https://a.example".utf8)])
+    common.date = Array("Sat, 21 Nov 2026 02:44:52 GMT".utf8)
     Array(line.utf8).withUnsafeBufferPointer {
-      bytes.appendResponse($0, exchange, origins: origins)
+      bytes.appendResponse($0, exchange, common: common)
     }
     return String(decoding: bytes, as: UTF8.self)
   }
@@ -216,6 +218,7 @@ struct HTTPResponseTests {
   @Test func `a response says what its request asked for`() {
     let plain = response("OK")
     #expect(!plain.contains("Connection:") && !plain.contains("Access-Control"))
+    #expect(plain.contains("\r\nDate: Sat, 21 Nov 2026 02:44:52 GMT\r\n"))
     #expect(response("OK") { $0.closes = true }.contains("\r\nConnection: close\r\n"))
     let listed = response("OK") { $0.origin = 0 }
     #expect(
@@ -241,10 +244,12 @@ struct HTTPResponseTests {
       text({ $0.appendStreamEvent($1) }, "EVENT {\"type\":\"x\"}\n") == "data: {\"type\":\"x\"}\n\n"
     )
     let begin = text(
-      { $0.appendStreamHead($1, HTTPExchange(), origins: []) }, "OK {\"lost\":true}\n")
+      { $0.appendStreamHead($1, HTTPExchange(), common: .init(origins: [])) },
+      "OK {\"lost\":true}\n")
     #expect(begin.hasSuffix("\r\n\r\nevent: begin\ndata: {\"lost\":true}\n\n"))
     #expect(
-      text({ $0.appendStreamHead($1, HTTPExchange(), origins: []) }, "OK\n").hasSuffix("\r\n\r\n"))
+      text({ $0.appendStreamHead($1, HTTPExchange(), common: .init(origins: [])) }, "OK\n")
+        .hasSuffix("\r\n\r\n"))
     #expect(
       text({ $0.appendLineChunk($1) }, "OK {\"a\":\"0123456789\"}\n")
         == "16\r\nOK {\"a\":\"0123456789\"}\n\r\n")
@@ -254,12 +259,19 @@ struct HTTPResponseTests {
     var bytes = Array("{\n\t\"a\":\r\n\"b\tc\\\"\n\"}".utf8)
     JSONBlanks.makeSpaces(&bytes, from: 0)
     #expect(String(decoding: bytes, as: UTF8.self) == "{  \"a\":  \"b\tc\\\"\n\"}")
-    #expect(JSONBlanks.isOneString(Array("\"a b\"".utf8).span, from: 0))
-    #expect(!JSONBlanks.isOneString(Array("\"a\" ttl=5".utf8).span, from: 0))
+    for (text, isOne) in [("\"a b\"", true), ("\"a\" ttl=5", false), ("\"a", false)] {
+      let bytes = Array(text.utf8)
+      let found = JSONBlanks.isOneString(bytes.span, from: 0)
+      #expect(found == isOne, "\(text)")
+    }
     for (name, isName) in [
       ("ttl", true), ("max-messages", true), ("and.user", true), ("and.a%20b", true), ("", false),
       ("and.", false), ("a%3D", false), (".x", false), ("a=b", false),
-    ] { #expect(OptionText.isName(Array(name.utf8).span) == isName, "\(name)") }
+    ] {
+      let bytes = Array(name.utf8)
+      let found = OptionText.isName(bytes.span)
+      #expect(found == isName, "\(name)")
+    }
   }
 
   @Test func `a part of a URL is decoded once, and an id is encoded where it has to be`() {
@@ -268,14 +280,18 @@ struct HTTPResponseTests {
       ("a%2Fb", "a/b", "a%2Fb"), ("%C3%A9", "é", "%C3%A9"), ("x=%3D", "x==", "x%3D%3D"),
     ] {
       var (decoded, encoded) = ([UInt8](), [UInt8]())
-      #expect(PercentText.decode(Array(part.utf8).span, into: &decoded))
+      let bytes = Array(part.utf8)
+      let isGood = PercentText.decode(bytes.span, into: &decoded)
+      #expect(isGood)
       #expect(String(decoding: decoded, as: UTF8.self) == text)
       PercentText.appendID(decoded, into: &encoded)
       #expect(String(decoding: encoded, as: UTF8.self) == id)
     }
     for part in ["%", "a%2", "%zz", "%%41"] {
       var decoded: [UInt8] = []
-      #expect(!PercentText.decode(Array(part.utf8).span, into: &decoded), "\(part)")
+      let bytes = Array(part.utf8)
+      let isGood = PercentText.decode(bytes.span, into: &decoded)
+      #expect(!isGood, "\(part)")
     }
   }
 }
