@@ -139,7 +139,9 @@ extension Connection {
     try http.line.begin(verb, head, text.span)
     http.isImport = verb.payload == .record
     http.body = .payload
-    if case .length(let count) = head.framing { checkLength(http, count) }
+    if case .length(let count) = head.framing {
+      checkLength(http, count, isAwaited: head.expectsContinue)
+    }
   }
 
   private func require(
@@ -162,8 +164,11 @@ extension Connection {
   }
 
   /// Refuses a body that says at its begin that it is too long.
-  private func checkLength(_ http: HTTPWire, _ count: Int) {
+  ///
+  /// One that the caller has asked about first may come or not.
+  private func checkLength(_ http: HTTPWire, _ count: Int, isAwaited: Bool) {
     guard count > lineBytesMax(http) else { return }
+    if isAwaited { http.current.closes = true }
     http.body = .discarded
     owner.lineTooLong(self, limitBytes: lineBytesMax(http))
   }

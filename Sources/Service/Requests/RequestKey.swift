@@ -25,8 +25,11 @@ extension Call {
     return key + Array(fingerprint.utf8)
   }
 
-  /// The same for a script.
-  var req: ArgumentText? { requestKey.map { .owned($0) } }
+  /// The same for a script; with the parent of the request's trace, behind a tab, for its events.
+  var req: ArgumentText? {
+    guard let trace = arguments.trace else { return requestKey.map { .owned($0) } }
+    return .owned((requestKey ?? []) + [UInt8(ascii: "\t")] + text[trace])
+  }
 
   /// The same as text; empty without one.
   var requestKeyText: String { requestKey.map { String(decoding: $0, as: UTF8.self) } ?? "" }

@@ -389,8 +389,9 @@ extension ArgumentText? {
   /// The request of a ticket: the id of the idempotency key, `/` and the fingerprint; `-` without
   /// one.
   var ticketRequest: String {
-    guard let text = self?.string, !text.isEmpty else { return "-" }
-    return text.replacing(" ", with: "/", maxReplacements: 1)
+    // A retry may have another trace.
+    guard let text = self?.string.prefix(while: { $0 != "\t" }), !text.isEmpty else { return "-" }
+    return String(text).replacing(" ", with: "/", maxReplacements: 1)
   }
 }
 

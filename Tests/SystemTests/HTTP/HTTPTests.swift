@@ -41,7 +41,6 @@ extension SystemSuites {
         ("GET", "/v1/PING", "{}", 400, "ERR bad_request"),
         ("POST", "/v1/OPEN/\(device)", "{\"a\":}", 400, "ERR bad_request"),
         ("POST", "/v1/OPEN/\(device)", "{\n\t\"a\": 1\n}\n", 200, "OK"),
-        ("POST", "/v1/PAUSE/\(device)", nil, 200, "OK"),
         ("POST", "/v1/SAY/\(device)?chat=9", "{\"m\":1}", 404, "NONE"),
         ("POST", "/v1/PUT/\(device)/a%20%22b%2F?if=absent", "\"text rev=7\"", 200, "OK"),
         ("POST", "/v1/PUT/\(device)/a%20%22b%2F?if=absent", "\"text\"", 412, "STALE"),
@@ -72,6 +71,26 @@ extension SystemSuites {
       #expect(other.status == 409 && other.line.hasPrefix("ERR conflict"), "\(other)")
       #expect(try http.post("/v1/SEIZE/\(device)/a?req=x", key).status == 400)
       #expect(try http.post("/v1/HOLDER/\(device)", key).status == 400)
+    }
+
+    @Test func `a trace is in the events of its request, and is no part of it`() throws {
+      let (http, device) = (try connect(), Lab.device())
+      let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0"
+      let key = "Idempotency-Key: k"
+      #expect(try http.post("/v1/LOCK/\(device)/a").status == 200)
+      let target = "/v1/SEIZE/\(device)/b"
+      let first = try http.post(target, [key, "traceparent: \(parent)1"])
+      #expect(first.status == 200)
+      for other in [["traceparent: \(parent)0"], ["traceparent: nonsense"], []] {
+        #expect(try http.post(target, [key] + other).line == first.line, "\(other)")
+      }
+      #expect(try http.post(target + "?trace=nonsense").status == 400)
+      #expect(try http.post("/v1/SEIZE/\(device)/c", ["traceparent: \(parent)1"]).status == 200)
+      #expect(try http.post("/v1/OPEN/\(device)", ["traceparent: \(parent)1"], "{}").status == 200)
+      #expect(try http.post("/v1/CLEAR/\(device)").status == 200)
+      let events = try http.get("/v1/EVENTS/\(device)").body
+      #expect(events.components(separatedBy: "\"trace\":\"\(parent)1\"").count == 4, "\(events)")
+      #expect(events.components(separatedBy: "\"type\":").count == 5, "\(events)")
     }
 
     @Test func `requests that are sent at once are answered in their order`() throws {
@@ -311,7 +330,8 @@ extension SystemSuites {
       let lab = try Lab(
         workers: [
           [
-            "--auth", file.path, "--http", "127.0.0.1:0", "--log-level", "debug", "--log-format",
+            "--auth", file.path, "--threads", "1", "--http", "127.0.0.1:0", "--log-level", "debug",
+            "--log-format",
             "json",
           ]
         ])

@@ -1,7 +1,7 @@
 -- The state of a call, which `begin` sets.
 -- USES: nothing
 -- GIVES: call, attempt, cut, find, KEYS, ARGV, now_ms, now_us, now_text, PAGE_BYTES, text, fetch,
---   call_number, unpermitted, is_plausible, begin, regardless
+--   call_number, unpermitted, is_plausible, begin, regardless, traced
 
 -- As locals: each use of a global is two searches in tables. Taken at the first call, because Redis
 -- has no globals to give while it loads a library.
@@ -44,6 +44,9 @@ local call_number = 0
 -- script only reads. And of each script, when that was asked last.
 local missing_right
 local checked_ms = {}
+
+-- Of the request that is served now, as `by`: the parent of its trace, which its events show.
+local traced = {}
 
 -- The reason why this call can serve nothing, or nil: it says so before anything is written. Redis
 -- refuses a command only when it comes to it. In a library each command is asked about once in a

@@ -10,6 +10,7 @@ local written, attended_at, written_in = 0, 0, 0
 
 -- `body` is the inside of a JSON object: what comes after type and device.
 local function publish(base, kind, device, body)
+  if traced.by then body = body .. ',"trace":"' .. traced.by .. '"' end
   local id = regardless(call, 'XADD', base .. ':events', '*', 't', kind, 'd', device, 'b', body)
   if not id then return log_marks.note_missed(base) end
   if written_in ~= call_number then

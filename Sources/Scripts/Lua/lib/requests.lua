@@ -17,7 +17,8 @@ local function outcome(ok, reply, _, size)
   return 'ERR internal ' .. (type(reply) == 'table' and reply.err or tostring(reply))
 end
 
--- The reply of one request, whose `req` is empty if it has no idempotency key.
+-- The reply of one request, whose `req` is empty if it has no idempotency key. Behind a tab there it
+-- has the parent of its trace, which is no part of the key.
 local function answered(base, device, req, show, operate, ...)
   if replied_in ~= call_number then replied_in, replied = call_number, 0 end
   if replied >= REPLIES_BYTES then
@@ -26,7 +27,13 @@ local function answered(base, device, req, show, operate, ...)
   local refusal = unpermitted()
   if refusal then return 'ERR internal ' .. refusal end
   if req == '' then return outcome(pcall(operate, base, ...)) end
-  return outcome(pcall(once, base, device, req, show, operate, ...))
+  local tab = find(req, '\t', 1, true)
+  if not tab then return outcome(pcall(once, base, device, req, show, operate, ...)) end
+  traced.by = cut(req, tab + 1)
+  local reply = tab == 1 and outcome(pcall(operate, base, ...))
+    or outcome(pcall(once, base, device, cut(req, 1, tab - 1), show, operate, ...))
+  traced.by = nil
+  return reply
 end
 
 -- Gives what makes the function that serves a call, once the length of a request is known from the
