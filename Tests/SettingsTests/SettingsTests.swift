@@ -105,6 +105,12 @@ struct SettingsTests {
     Sample("--line-timeout", "0", bad: ["9ms", "3600001ms"]),
     Sample("--unread-timeout", "1h", bad: ["9ms", "3600001ms"]),
     Sample("--idle-timeout", "0", bad: ["9ms", "2592000001ms"]),
+    Sample("--log-format", "json", bad: ["", "JSON", "text"]),
+    Sample("--http", "[::1]:7000", bad: ["", "7000", "h:65536"]),
+    Sample(
+      "--http-origins", "null,https://a.example:8443",
+      bad: ["", "*", "a.example", "https://A.example", "https://a.example/", "null,null", "null,"],
+      needs: ["--http", "h:1"]),
     Sample("--log-level", "debug", bad: ["", "INFO", "trace"]),
   ]
 

@@ -1,6 +1,6 @@
 // Owns: the framing of HTTP/1.1: where a request's head and body end in a stream of bytes. It is
-// strict, since what a proxy before the worker reads otherwise could be taken for a request of
-// somebody else's. A value without clock or socket; its connection's loop.
+// strict, since what a proxy before the worker reads otherwise could be taken for a
+// request of another caller. A value without clock or socket; its connection's loop.
 
 /// Finds the requests of a connection; after a refusal it finds nothing more.
 package struct HTTPReader: Sendable {

@@ -17,8 +17,8 @@ local function outcome(ok, reply, _, size)
   return 'ERR internal ' .. (type(reply) == 'table' and reply.err or tostring(reply))
 end
 
--- The reply of one request, whose `req` is empty if it has no idempotency key. Behind a tab there it
--- has the parent of its trace, which is no part of the key.
+-- The reply of one request, whose `req` is empty if it has no idempotency key. Behind a tab there,
+-- it has the parent of its trace, which is no part of the key.
 local function answered(base, device, req, show, operate, ...)
   if replied_in ~= call_number then replied_in, replied = call_number, 0 end
   if replied >= REPLIES_BYTES then
