@@ -130,7 +130,7 @@ extension SystemSuites.Deploy {
       #expect(environment["LATCHKEY_AUTH"] == "\(mount)/principals")
       let principals = try PrincipalsFile([("app", [])])
       environment["LATCHKEY_AUTH"] = principals.path
-      let worker = try WorkerProcess([], environment: environment)
+      let worker = try WorkerProcess(["--http", "127.0.0.1:0"], environment: environment)
       defer { worker.kill() }
       #expect(!worker.log.contains("not known"), "\(worker.log)")
       let client = try principals.connect(worker, as: "app")

@@ -1,7 +1,7 @@
 -- The state of a call, which `begin` sets.
 -- USES: nothing
 -- GIVES: call, attempt, cut, find, KEYS, ARGV, now_ms, now_us, now_text, PAGE_BYTES, text, fetch,
---   call_number, unpermitted, is_plausible, begin, regardless, traced
+--   call_number, traced, unpermitted, is_plausible, begin, regardless
 
 -- As locals: each use of a global is two searches in tables. Taken at the first call, because Redis
 -- has no globals to give while it loads a library.
