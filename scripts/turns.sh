@@ -57,6 +57,34 @@ measure_messages() {
   turns_table session six turn turn-python
 }
 
+# What TURN and DONE cost Redis by its own count, as in the section 'calls'.
+measure_turn_calls() {
+  local share
+  local -a sides
+  for share in 1 4 16 64; do
+    sides=()
+    start_calls_side turn_fcall "$build_dir/release/latchkey" "$share" --lua function
+    start_calls_side turn_evalsha "$build_dir/release/latchkey" "$share" --lua script
+    load calls "${sides[@]}" --share "$share" --rounds "$calls_rounds" turn "done"
+  done >"$folder/turn-calls.json"
+  printf '\nRedis us per TURN and DONE, with so many requests in a script call, by its own count;\n'
+  printf 'least of %s rounds\n\n' "$calls_rounds"
+  awk '
+    function figure(name,   at) {
+      at = index($0, "\"" name "\":")
+      return substr($0, at + length(name) + 3) + 0
+    }
+    BEGIN {
+      print "| verb | requests a call | FCALL | EVALSHA |"
+      print "| --- | --- | --- | --- |"
+    }
+    {
+      split($0, words, "\"")
+      printf "| %s | %d | %.1f | %.1f |\n", toupper(words[4]), figure("requests"), \
+        figure("turn_fcall_us"), figure("turn_evalsha_us")
+    }' "$folder/turn-calls.json"
+}
+
 measure_turns() {
   local callers
   need_packages python3-venv
@@ -67,6 +95,7 @@ measure_turns() {
   messages_pid=$redis_pid
   start_worker messages "redis://127.0.0.1:$redis_port" --max-sessions 10000
   for callers in 25 500; do measure_messages "$callers"; done
+  measure_turn_calls
   local first_pid=$worker_pid first_address=$worker_address
   start_worker messages-2 "redis://127.0.0.1:$redis_port" --max-sessions 10000
   printf '\na turn is handed to a caller that waits on another worker:\n\n'

@@ -82,7 +82,7 @@ struct Bench {
 
     calls: the time of Redis per request, by its own count and by its processor time, on each worker
     in turns; SOCKET is that of the Redis that this worker has for itself. VERBs are lock, touch,
-    get, say, history, open and recover (default: all).
+    get, say, history, open and recover (default: these), turn and done.
 
       --rounds N        rounds on each worker, of which the least counts (default 41)
       --requests N      requests in a round, sent in one write (default 256)

@@ -31,7 +31,7 @@ struct CallsOptions {
   var requests = 256
   /// How many requests share a call, by the workers' `--batch`.
   var share = 1
-  var verbs = CallsRun.Verb.allCases
+  var verbs = CallsRun.Verb.compared
 
   /// The number that a flag sets; nil if it is none.
   private static func number(_ flag: String) -> WritableKeyPath<CallsOptions, Int>? {
@@ -71,8 +71,13 @@ struct CallsOptions {
 /// The requests of a round are pipelined in one write, and the worker makes calls of as many as its
 /// `--batch` allows: calls follow each other closely, and any version of a worker can be measured.
 final class CallsRun {
-  enum Verb: String, CaseIterable {
-    case lock, touch, get, say, history, open, recover
+  enum Verb: String {
+    case lock, touch, get, say, history, open, recover, turn, done
+
+    /// Those that every revision knows which this one is compared with.
+    static let compared: [Verb] = [.lock, .touch, .get, .say, .history, .open, .recover]
+
+    var isOfTurns: Bool { self == .turn || self == .done }
   }
 
   private struct Site {
@@ -149,17 +154,39 @@ final class CallsRun {
   }
 
   private func round(_ site: Site, _ verb: Verb) throws(LoadFailure) -> Round {
+    if verb.isOfTurns { return try roundOfTurns(site, verb) }
+    return try figures(site, (0..<options.requests).map { line(verb, $0) }).round
+  }
+
+  /// A TURN and a DONE for each device, of which one is measured.
+  private func roundOfTurns(_ site: Site, _ verb: Verb) throws(LoadFailure) -> Round {
+    let count = min(options.requests, CallsRun.devices)
+    let begun = try figures(
+      site, (0..<count).map { MessageWay.turn.requests("device-\($0)")[0] })
+    let turns = begun.replies.map { ReplyFigure.number("turn", in: $0[...]) ?? 0 }
+    let ended = try figures(
+      site,
+      turns.enumerated().map { index, turn in
+        MessageWay.turn.requests("device-\(index)")[1].replacing("#", with: "\(turn)")
+      })
+    return verb == .turn ? begun.round : ended.round
+  }
+
+  /// What these requests cost, and their replies.
+  private func figures(
+    _ site: Site, _ lines: [String]
+  ) throws(LoadFailure) -> (round: Round, replies: [String]) {
     let before = try spent(site)
-    let lines = (0..<options.requests).map { line(verb, $0) }
     let replies = try site.worker.exchange(
       lines.map { $0 + "\n" }.joined(), lines: lines.count)
     for (reply, line) in zip(replies, lines) { try CallsRun.expectOK(reply, line) }
     let after = try spent(site)
     let requests = Double(lines.count)
-    return Round(
+    let round = Round(
       us: Double(after.us - before.us) / requests,
       cpuUs: (after.cpuSeconds - before.cpuSeconds) * 1e6 / requests,
       perCall: requests / Double(max(1, after.calls - before.calls)))
+    return (round, replies)
   }
 
   private func line(_ verb: Verb, _ index: Int) -> String {
@@ -174,6 +201,7 @@ final class CallsRun {
       opened += 1
       return "OPEN fresh-\(opened) {\"lang\":\"en\",\"step\":7}"
     case .recover: return "RECOVER \(device)"
+    case .turn, .done: return MessageWay.turn.requests(device)[0]
     }
   }
 

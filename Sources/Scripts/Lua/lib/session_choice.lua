@@ -36,8 +36,9 @@ local function choose(base, device, hint, links, thread)
     s, why = candidate(base, device, hint, user, thread, 'record')
     if s then return s, 'hint' end
   end
-  -- Most often the first one is it: its record is read whole, as its reply shows it.
-  local from, left, step, more = '', CANDIDATES_MAX, 1, 'record'
+  -- Most often the first one is it, unless only some count: its record is read whole, as its reply
+  -- shows it.
+  local from, left, step, more = '', CANDIDATES_MAX, 1, user .. thread == '' and 'record' or nil
   while left > 0 do
     local ids = ids_of(base, device, from, step)
     for n = 1, #ids do
