@@ -26,6 +26,14 @@ struct RareFunctionTests {
     (.set, ["d", "S", "5 f:\"a\"1 1", "", "", "", "", "", "", ""]),
     (.put, ["d", "", "k", "", "", "", "1", "", ""]), (.take, ["d", "", "1 k", "1000"]),
     (.keys, ["d", "", "-", "+", "", "", "10"]),
+    (
+      .turn,
+      [
+        "d", "enqueue", "", "1d", "60000", "20", "4 user7 {\"a\":1}", "", "", "0", "0", "", "0",
+        "T", "\"T\"", clocks, "", "", "", "", "", "", "", "",
+      ]
+    ),
+    (.done, ["d", "TURN", "", "", "4 user7 {\"a\":1}", "", "", "", ""]),
   ]
 
   @Test(arguments: usual.indices)
@@ -42,8 +50,13 @@ struct RareFunctionTests {
     let message = "4 user7 {\"a\":1}"
     for _ in 0..<2 { try bench.run(.say, "d", "", "", message, "", "", "", "", "", "") }
     try bench.run(.put, "d", "", "other", "", "", "", "1", "", "")
+    var words = arguments
+    if let place = words.firstIndex(of: "TURN") {
+      let begin = try #require(Self.usual.first { $0.script == .turn }).arguments
+      words[place] = try "\(bench.run(.turn, begin).int("turn"))"
+    }
     let key = script.keysAreRecords ? bench.base + ":held:d" : bench.base
-    let reply = try bench.redis.command(["EVAL", failing, "1", key] + arguments)
+    let reply = try bench.redis.command(["EVAL", failing, "1", key] + words)
     #expect(!"\(reply)".contains("rare function"), "\(reply)")
     #expect(!"\(reply)".contains("ERR"), "\(reply)")
   }

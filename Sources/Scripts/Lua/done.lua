@@ -2,6 +2,8 @@
 -- the messages that were joined to it meanwhile, and it goes on.
 -- USES: batch, requests, session_load, session_changes, chat_address, messages, turn_records,
 --   turn_changes, turn_grants, turn_ends, turn_messages, turn_begin
+-- RARELY: load, chat_of, log_of, bytes_of, stale_turn, standing, joined_entries, joined_count,
+--   go_on, turn_key, turn_grants
 -- KEYS: the base key of each request's partition
 -- ARGV: device, turn, seen? (the newest message's number), is_last?, messages? (each after whose it
 --   is), members?, puts? (key and value in turn), drops?, req?
@@ -53,7 +55,7 @@ return each(function(base, device, turn, seen, is_last, messages, members, puts,
     return reply, table.concat(kept, ' '), size
   end
   local unanswered = is_last ~= '' and joined_count(t, seen)
-  local is_last_one = turn_grants.is_queue_still(base, device)
+  local is_last_one = is_queue_still(base, device)
   end_turn(t, 'done')
   if not is_last_one then turn_grants.next(base, device) end
   local joined = is_last ~= '' and ',"joined":' .. unanswered or ''

@@ -3,6 +3,8 @@
 -- USES: batch, requests, session_choice, cleanup, session_changes, session_create, live_quota,
 --   log_quota, messages, chat_records, chat_limits, chat_writes, turn_records, turn_asks,
 --   turn_policies, turn_settling, turn_messages, turn_begin, turn_shown
+-- RARELY: fence, make, add_chat, newest_seq, answer, wait_for_turn, join_turn, replace_turn,
+--   turn_settling
 -- KEYS: the base key of each request's partition
 -- ARGV: device, policy, agent?, lock_ttl, ttl_ms, last, messages? (each after whose it is),
 --   ignored? (JSON), ticket?, wait_ms, waited_ms, place?, settle_ms, session, thread (JSON),
@@ -43,10 +45,8 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
       session_policy, fleet, reserved, '')
   end
   if refusal then return answer(base, device, taken, ticket, refusal) end
-  if t then
-    replace_turn(t, policy)
-    seen = nil
-  end
+  -- The counts of turns are others then.
+  if t then seen = replace_turn(t, policy) end
   last = tonumber(last)
   -- Before more is written: a chat whose key is corrupt fails it.
   local entries, bytes = {}, 0
@@ -57,7 +57,8 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
     chat, taken, ticket, seen, is_first)
   local seq, trimmed, said, length = nil, '', {}, nil
   if #messages > 0 then
-    seq, trimmed, said, length = say(s, chat, messages, t)
+    seq, trimmed, said, length = say(s, chat, messages)
+    note_said(t, s.id, chat, seq - #said + 1, seq)
   else
     seq = #entries == 0 and 0 or seq_of(entries[#entries]) or newest_seq(log_of(s, chat))
   end

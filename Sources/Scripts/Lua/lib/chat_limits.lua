@@ -1,6 +1,7 @@
 -- How many messages a chat may have: `o:<chat>` is the number, 0 for the policy's or the server's,
 -- and what a full one does: `trim`, `refuse`, or `-` for the policy's.
 -- USES: batch, messages, policies, session_members
+-- RARELY: full_chat
 -- GIVES: limits_of, full_chat, full_for
 
 -- How many messages a chat keeps, by its line of limits and its session's policy, and whether it

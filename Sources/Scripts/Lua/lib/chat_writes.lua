@@ -15,7 +15,7 @@ local function say(s, chat, messages, t, member, after)
   -- A chat with an index has a line of limits.
   local indexed = line and call('HGET', s.key, 'i:' .. number)
   -- A corrupt key fails this before anything is written: else its first command is the append.
-  if t and not t.is_new or member then call('LLEN', log) end
+  if t or member then call('LLEN', log) end
   local rest = ''
   if member then
     local known

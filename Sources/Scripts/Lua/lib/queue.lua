@@ -3,7 +3,7 @@
 -- <loop>.<number> <request>`, and for a lock more; the request is its caller's idempotency key,
 -- `<id>/<fingerprint>`, or `-`. The kind of a queue is a letter: `t` of turns, `l` of locks.
 -- USES: batch, ledger, queue_scores
--- GIVES: queue
+-- GIVES: queue_key, queue
 
 -- Queues by their kinds: the prefixes of their keys, and the counters of their tickets.
 local PREFIX = {t = ':turns:', l = ':locks:'}
@@ -82,5 +82,5 @@ local function is_same(ticket, other)
   return request ~= nil and request ~= '-' and request == string.match(other, '^%S+ %S+ (%S+)')
 end
 
-local queue = {key = queue_key, length = length, inform = inform, first = first_of, head = head,
-  take = take, leave = leave, put = put, has = has, is_taken = is_taken, is_same = is_same}
+local queue = {length = length, inform = inform, first = first_of, head = head, take = take,
+  leave = leave, put = put, has = has, is_taken = is_taken, is_same = is_same}

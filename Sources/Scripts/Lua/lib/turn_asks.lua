@@ -1,11 +1,12 @@
 -- How a request for a turn begins, and how it ends where it begins none.
 -- USES: batch, queue, turn_grants, turn_ends
+-- RARELY: queue, turn_grants, live_turn, end_turn
 -- GIVES: turn_before, answer
 
 -- The turn that stands before a request: the running one, or a grant to another ticket; or nil, and
 -- the one that was granted to the request's own; and whether there is no record of any.
 local function turn_before(base, device, ticket)
-  if turn_grants.is_turn_still(base, device) then return nil, nil, true end
+  if is_turn_still(base, device) then return nil, nil, true end
   -- Callers wait where no turn runs only if its record was removed by other means.
   local t = live_turn(base, device) or turn_grants.next(base, device)
   if t and t.ticket ~= '' and queue.is_same(ticket, t.ticket) then return nil, t, false end

@@ -1,6 +1,7 @@
 -- How a turn begins, and goes on.
 -- USES: batch, pushes, ledger, tokens, lock_deadlines, lock_grants, lock_holders, locks,
 --   lock_records, turn_records, turn_settling
+-- RARELY: take_lock, turn_settling
 -- GIVES: take_lock, keep_lock, go_on, begin_turn
 
 -- Makes an agent the holder of the device's lock, or starts the TTL of its own again; the lock

@@ -1,5 +1,6 @@
 -- How a turn ends: once, because its record goes in the same step.
 -- USES: batch, pushes, ledger, event_log, turn_records, turn_said, turn_settling, turn_grants
+-- RARELY: remember_interrupted, expire, publish, said_members, turn_settling, turn_grants
 -- GIVES: end_turn, live_turn, interrupt_turn, reap_turn
 
 -- Remembers for ten minutes that a turn was interrupted; of a device's turns the newest 16.
@@ -17,7 +18,7 @@ local function end_turn(t, ending)
   call('DEL', turn_key(t.base, t.device), draft_key(t.base, t.device))
   attempt('ZREM', t.base .. ':due', 't:' .. t.device)
   count(t.base, 'turns_running', -1)
-  turn_settling.ended(t)
+  if t.settle ~= '' then turn_settling.ended(t) end
   -- What has expired is an event of the log.
   if ending ~= 'abandoned' and t.session ~= '' then push_ended(t, ending) end
   if ending == 'done' then return end

@@ -1,7 +1,17 @@
 -- How a turn is granted to a caller that waits: the step that ends a turn writes one of a second
 -- for the first ticket, and the ticket's worker begins it in a step of its own.
 -- USES: batch, changes, ledger, tokens, turn_records, queue, queue_entry
--- GIVES: turn_grants
+-- GIVES: is_queue_still, is_turn_still, turn_grants
+
+-- Whether no caller waits for a turn of the device, and nothing is watched.
+local function is_queue_still(base, device)
+  return is_still(base, queue_key(base, 't', device))
+end
+
+-- Whether the device has no turn either.
+local function is_turn_still(base, device)
+  return is_still(base, queue_key(base, 't', device), turn_key(base, device))
+end
 
 -- So long a grant waits for its worker.
 local GRANT_MS = 1000
@@ -29,15 +39,4 @@ local function pass_over_turn(t) pass_over(t.base, 't', t.device, t.ticket, t.pl
 -- A grant that another caller interrupts goes back to where it came from.
 local function put_turn_back(t) queue.put(t.base, 't', t.device, t.ticket, t.place) end
 
--- Whether no caller waits for a turn of the device, and nothing is watched.
-local function is_queue_still(base, device)
-  return is_still(base, queue.key(base, 't', device))
-end
-
--- Whether the device has no turn either.
-local function is_turn_still(base, device)
-  return is_still(base, queue.key(base, 't', device), turn_key(base, device))
-end
-
-local turn_grants = {is_queue_still = is_queue_still, is_turn_still = is_turn_still,
-  next = grant_turn, pass_over = pass_over_turn, put_back = put_turn_back}
+local turn_grants = {next = grant_turn, pass_over = pass_over_turn, put_back = put_turn_back}

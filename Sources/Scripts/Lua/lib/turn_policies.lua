@@ -2,6 +2,7 @@
 -- USES: batch, locks, cleanup, live_quota, chat_address, chat_limits, chat_writes, queue,
 --   queue_entry, turn_records, turn_grants, turn_settling, turn_ends, turn_rollback, turn_messages,
 --   turn_begin, turn_shown
+-- RARELY: live, held_by, stale
 -- GIVES: lock_refusal, wait_for_turn, replace_turn, join_turn
 local JOINED_MAX = 1000
 
@@ -22,7 +23,8 @@ local function wait_for_turn(t, ticket, wait_ms, waited_ms, place)
     or busy(t, queue.length(t.base, 't', t.device))
 end
 
--- Ends the running turn for another one. A grant has said nothing: its caller waits on.
+-- Ends the running turn for another one. A grant has said nothing: its caller waits on. Returns
+-- nothing.
 local function replace_turn(t, policy)
   if policy == 'rollback' then roll_back(t) end
   if t.ticket ~= '' then turn_grants.put_back(t) end

@@ -1,5 +1,6 @@
 -- How a turn is shown.
 -- USES: batch, session_load, chat_address, messages, turn_records, turn_settling, turn_messages
+-- RARELY: load, chat_of, log_of, running_turn, turn_settling, newest_entries
 -- GIVES: shown_turn, shown_again, busy
 
 -- A turn for the worker: members of its line as JSON, the session's record, messages, and for how
