@@ -429,9 +429,12 @@ def batches(put: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def optional(request: Request[T]) -> Request[T | None]:
-    """The request with None as its result where there is no such session."""
-    request.is_optional = True
-    return cast("Request[T | None]", request)
+    """The request with None as its result where there is no such session or chat."""
+    made: Request[Any] = request
+    read = made.read
+    made.read = lambda text: None if text == "null" else read(text)
+    made.is_optional = True
+    return made
 
 
 def profile(kind: str, ref: str, fields: Mapping[str, Any] | None = None) -> Request[Any]:

@@ -6,7 +6,8 @@
     options = ClaudeAgentOptions(session_store=store)
 
 Each transcript, of a session or of one of its sub-agents, is a device of its own, and its entries
-are the messages of a chat. That chat refuses entries when it is full, so that none is dropped.
+are the messages of a chat. That chat refuses entries when it is full, so that none is dropped; the
+transcript then goes on in another chat.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from . import verbs
-from .adapting import Adapter, Recent, Steps, bound, linked, messages, part, removed, running
+from .adapting import PAGE, Adapter, Steps, bound, linked, optional, part, removed, running
 from .client import Client
-from .errors import IllegalState, NotFound, Stale, UnknownOutcome
+from .errors import IllegalState, NotFound, Quota, Stale, UnknownOutcome
 from .names import Address, dump
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _SESSION = "claude-session"
 _CHAT = "entries"
 _SUMMARY = "summary"
 _UNSETTLED_MAX = 100
+_PARTS_MAX = 10_000
 
 
 class LatchkeySessionStore(Adapter):
@@ -49,8 +51,8 @@ class LatchkeySessionStore(Adapter):
         blocks. `opening`: parameters of `Client.open` for new transcripts, such as `policy`."""
         super().__init__(client, async_client, **opening)
         self.name = name
-        self._known = Recent()
-        self._unsettled: dict[bytes, str] = {}
+        self._parts: dict[str, int] = {}
+        self._unsettled: dict[bytes, tuple[str, int]] = {}
 
     def device(self, of: Any) -> str:
         """The device of a key's transcript."""
@@ -94,35 +96,46 @@ class LatchkeySessionStore(Adapter):
             main = self.device(_main(key))
             if (turn := running(main)) is not None:
                 yield verbs.touch(main, turn=turn)
-        if device not in self._known:
-            yield from self._make(key)
+        part = self._parts.get(device) or (yield from self._make(key))
         # The framework repeats a call that failed: entries without `uuid` need the same key then.
         digest = hashlib.sha256(
             f"{device} {dump([dict(one) for one in entries])}".encode()
         ).digest()
-        req = self._unsettled.pop(digest, None)
+        req, part = self._unsettled.pop(digest, (None, part))
         try:
-            yield from self._say(key, entries, req)
+            yield from self._say(key, [*entries], part, req)
         except UnknownOutcome as error:
             if error.req is not None and len(self._unsettled) < _UNSETTLED_MAX:
-                self._unsettled[digest] = error.req
+                self._unsettled[digest] = error.req, part
             raise
 
     def _say(
-        self, key: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], req: str | None
+        self, key: Mapping[str, Any], entries: list[Any], part: int, req: str | None
     ) -> Steps[None]:
+        """Says entries in a part of the transcript, and what has no room there in the next one."""
         device = self.device(key)
-        say = verbs.say(Address(device, "current", f"@{_CHAT}"), entries, id="uuid", req=req)
         try:
-            yield bound(say, device)
+            yield bound(verbs.say(_chat(device, part), entries, id="uuid", req=req), device)
+            return
         except (NotFound, IllegalState):
             # It was deleted, or paused for too long.
-            yield from self._make(key)
-            say = verbs.say(Address(device, "current", f"@{_CHAT}"), entries, id="uuid")
-            yield bound(say, device)
+            part = yield from self._make(key)
+            yield bound(verbs.say(_chat(device, part), entries, id="uuid"), device)
+            return
+        except Quota:
+            pass
+        # The part is filled before there is a next one, so that nothing fits it later.
+        with suppress(Quota):
+            while entries:
+                yield bound(verbs.say(_chat(device, part), entries[:1], id="uuid"), device)
+                entries = entries[1:]
+        if entries:
+            yield from self.chat(device, _name(part + 1), {})
+            self._remember(device, part + 1)
+            yield from self._say(key, entries, part + 1, None)
 
-    def _make(self, key: Mapping[str, Any]) -> Steps[None]:
-        """Makes the chat of a transcript, and the session if need be."""
+    def _make(self, key: Mapping[str, Any]) -> Steps[int]:
+        """Makes the chat of a transcript, and the session if need be; returns its last part."""
         device = self.device(key)
         if key.get("subpath"):
             link = {_SESSION: self.device(_main(key))}
@@ -130,14 +143,44 @@ class LatchkeySessionStore(Adapter):
             link = {_PROJECT: self._project(key["project_key"])}
         link = {**(self._opening.get("link") or {}), **link}
         yield from self.chat(device, _CHAT, link)
-        self._known.add(device)
+        names = {one["name"] for one in (yield verbs.chats(device))["chats"]}
+        part = 1
+        while _name(part + 1) in names:
+            part += 1
+        self._remember(device, part)
+        return part
+
+    def _remember(self, device: str, part: int) -> None:
+        if len(self._parts) >= _PARTS_MAX:
+            self._parts.clear()
+        self._parts[device] = part
 
     def _load(self, key: Mapping[str, Any]) -> Steps[list[Any] | None]:
-        try:
-            found = yield from messages(Address(self.device(key), "current", f"@{_CHAT}"))
-        except NotFound:
-            return None
+        found, _ = yield from self._entries(self.device(key), None, 1, 0)
         return [one["message"] for one in found] or None
+
+    def _entries(
+        self, device: str, session: str | None, part: int, seq: int
+    ) -> Steps[tuple[list[Any], int]]:
+        """The entries after number `seq` of a part, and those of the parts behind it; and the last
+        of these."""
+        found: list[Any] = []
+        while True:
+            where = _chat(device, part, session)
+            # Whether there is a next part is asked in the same round trip.
+            page, after = yield [
+                optional(verbs.history(where, after=seq, limit=PAGE)),
+                optional(verbs.history(_chat(device, part + 1, session), last=0)),
+            ]
+            if page is None:
+                return found, part
+            found += [one for one in page["messages"] if one["message"] is not None]
+            if page["more"] and page["messages"]:
+                seq = page["messages"][-1]["seq"]
+            elif after is not None:
+                part, seq = part + 1, 0
+            else:
+                return found, part
 
     def _delete(self, key: Mapping[str, Any]) -> Steps[None]:
         if not key.get("subpath"):
@@ -145,7 +188,7 @@ class LatchkeySessionStore(Adapter):
             for record in (yield from linked(_SESSION, self.device(key), fields="none")):
                 yield from removed(record["device"])
         yield from removed(self.device(key))
-        self._known.discard(self.device(key))
+        self._parts.pop(self.device(key), None)
 
     # --- lists
 
@@ -184,12 +227,10 @@ class LatchkeySessionStore(Adapter):
         kept = _kept(record)
         if kept is not None and kept["count"] == record["messages"]:
             return kept
-        device, seq = record["device"], kept["seq"] if kept else 0
-        where = Address(device, record["session"], f"@{_CHAT}")
-        try:
-            added = yield from messages(where, after=seq)
-        except NotFound:
-            return None
+        device, part, seq = record["device"], 1, 0
+        if kept is not None:
+            part, seq = kept["part"], kept["seq"]
+        added, last = yield from self._entries(device, record["session"], part, seq)
         if not added and kept is None:
             return None
         folded: Any = (
@@ -201,7 +242,8 @@ class LatchkeySessionStore(Adapter):
         key = {"project_key": project, "session_id": _id(record)}
         folded = fold(folded, key, [one["message"] for one in added])
         summary = {
-            "seq": added[-1]["seq"] if added else seq,
+            "part": last,
+            "seq": added[-1]["seq"] if added else seq if last == part else 0,
             "count": record["messages"],
             "mtime": added[-1]["at"] if added else folded["mtime"],
             "data": folded["data"],
@@ -212,6 +254,15 @@ class LatchkeySessionStore(Adapter):
                 Address(device, record["session"]), {_SUMMARY: summary}, rev=record["rev"]
             )
         return summary
+
+
+def _name(part: int) -> str:
+    """The name of the chat with a part of a transcript."""
+    return _CHAT if part == 1 else f"{_CHAT}.{part}"
+
+
+def _chat(device: str, part: int, session: str | None = None) -> Address:
+    return Address(device, session or "current", f"@{_name(part)}")
 
 
 def _main(key: Mapping[str, Any]) -> dict[str, Any]:

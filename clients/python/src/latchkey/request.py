@@ -28,10 +28,10 @@ class Request(Generic[R_co]):
     """
 
     __slots__ = (
-        "_read",
         "is_optional",
         "options",
         "payload",
+        "read",
         "settle_s",
         "verb",
         "wait_s",
@@ -61,7 +61,7 @@ class Request(Generic[R_co]):
         self.is_optional = is_optional
         self.settle_s = settle_s
         self.wait_s = wait_s
-        self._read = read
+        self.read = read
 
     @property
     def held_s(self) -> float:
@@ -128,9 +128,9 @@ class Request(Generic[R_co]):
     def result(self, reply: Reply) -> R_co:
         """The result of a reply. Raises the reply's error if it is not `OK`."""
         if reply.word == "OK":
-            return self._read(reply.rest)
+            return self.read(reply.rest)
         if reply.word == "NONE" and self.is_optional:
-            return self._read("null")
+            return self.read("null")
         raise reply.error(self.verb)
 
 

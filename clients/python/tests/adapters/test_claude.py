@@ -122,17 +122,46 @@ def test_many_sub_agents_have_room(latchkey_worker: Worker) -> None:
     run(main)
 
 
-def test_a_full_transcript_refuses_and_drops_nothing(tmp_path: Any) -> None:
+def test_a_long_transcript_has_several_chats(tmp_path: Any) -> None:
+    """Two processes append to it by turns; the chats are full before there are others."""
+
     async def main(to: str) -> None:
         async with AsyncClient(to) as client:
-            store, where = LatchkeySessionStore(client), key()
-            await store.append(where, entries(*range(9)))
-            with pytest.raises(Quota, match="10"):
-                await store.append(where, entries("x", "y"))
-            await store.append(where, entries("z"))
-            assert uuids(await store.load(where)) == [*map(str, range(9)), "z"]
+            stores, where = [LatchkeySessionStore(client, name="n") for _ in range(2)], key()
+            names = [f"{n}-{i}" for n in range(12) for i in range(n % 4 + 1)]
+            for n in range(12):
+                batch = entries(
+                    *(name for name in names if name.startswith(f"{n}-")),
+                    customTitle=f"{n}",
+                    timestamp="2026-01-01T00:00:00Z",
+                )
+                await stores[n % 2].append(where, batch)
+                await stores[n % 3 % 2].append(where, batch)  # as the framework repeats it
+                if n % 4 == 0:
+                    await stores[0].list_session_summaries(where["project_key"])
+            assert len(names) == 30
+            found = await stores[0].load(where)
+            assert uuids(found) == names
+            (summary,) = await stores[1].list_session_summaries(where["project_key"])
+            assert summary["data"] == fold_session_summary(None, where, found)["data"]
+            chats = (await client.chats(stores[0].device(where)))["chats"]
+            assert [one["messages"] for one in chats] == [0, 10, 10, 10]
+            other = LatchkeySessionStore(client, name="n")
+            with pytest.raises(Quota, match="chats"):
+                await other.append(where, entries("x", "y"))
+            assert uuids(await other.load(where)) == names
 
-    with Worker(tmp_path, options=["--max-messages", "10"]) as worker:
+            # Twenty writers at once, each of whom meets full chats.
+            where = key()
+
+            async def write(writer: int) -> None:
+                store = LatchkeySessionStore(client, name="n")
+                await store.append(where, entries(f"{writer}-0"))
+
+            await asyncio.gather(*(write(n) for n in range(20)))
+            assert sorted(uuids(await other.load(where))) == sorted(f"{n}-0" for n in range(20))
+
+    with Worker(tmp_path, options=["--max-messages", "10", "--max-chats", "4"]) as worker:
         run(lambda: main(worker.to))
 
 
