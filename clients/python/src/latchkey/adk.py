@@ -29,9 +29,20 @@ from google.adk.sessions.session import Session
 from pydantic_core import to_jsonable_python
 
 from . import verbs
-from .adapting import PAGE, Adapter, Steps, bound, linked, messages, part, profile, removed
+from .adapting import (
+    PAGE,
+    Adapter,
+    Steps,
+    bound,
+    linked,
+    messages,
+    optional,
+    part,
+    profile,
+    removed,
+)
 from .client import Client
-from .errors import Conflict, IllegalState, NotFound, Stale
+from .errors import Conflict, IllegalState, NotFound, Quota, Stale
 from .names import Address
 
 if TYPE_CHECKING:
@@ -131,10 +142,10 @@ class LatchkeySessionService(Adapter, BaseSessionService):
         if record["how"] != "new":
             yield from self._claimed(device, record, fields, opening["link"])
         with suppress(Conflict):  # a creation that was cut short has made it
-            yield bound(verbs.chat(device, name=_CHAT, full="refuse"), device)
+            yield bound(verbs.chat(device, name=_name(1), full="refuse"), device)
         yield from self._share(app, user, of_app, of_user)
         profiles = yield self._profiles(app, user)
-        return _session(app, user, id, fields, profiles, [], 0)
+        return _session(app, user, id, fields, profiles, [], "1:0")
 
     def _claimed(
         self, device: str, record: Any, fields: dict[str, Any], link: dict[str, Any]
@@ -154,17 +165,20 @@ class LatchkeySessionService(Adapter, BaseSessionService):
         count = config.num_recent_events if config else None
         since = config.after_timestamp if config else None
         last = PAGE if count is None or since or count > PAGE else max(count, 1)
-        record, *profiles = yield [verbs.get(device, last=last), *self._profiles(app, user)]
+        record, chats, *profiles = yield [
+            verbs.get(device, last=last), optional(verbs.chats(device)), *self._profiles(app, user),
+        ]  # fmt: skip
         if record is None or not record["links"].get(_APP):
             return None
-        found = record["recent"]
+        part, is_current = _last_part(chats)
+        found = record["recent"] if is_current else (yield from self._events(device, part))
         seq = found[-1]["seq"] if found else 0
-        if len(found) < record["messages"] and last == PAGE:
-            where = Address(device, record["session"], f"@{_CHAT}")
-            try:
-                found = yield from messages(where)
-            except NotFound:
-                found = []
+        wanted = record["messages"] if count is None or since else count
+        if len(found) < min(wanted, record["messages"]):
+            found = yield from self._events(device, part)
+        for earlier in range(part - 1, 0, -1):
+            if len(found) < wanted:
+                found = [*(yield from self._events(device, earlier)), *found]
         events = [
             Event.model_validate(one["message"]) for one in found if one["message"] is not None
         ]
@@ -172,7 +186,14 @@ class LatchkeySessionService(Adapter, BaseSessionService):
             events = [event for event in events if event.timestamp >= since]
         if count is not None:
             events = events[-count:] if count else []
-        return _session(app, user, id, record["fields"], profiles, events, seq)
+        return _session(app, user, id, record["fields"], profiles, events, f"{part}:{seq}")
+
+    def _events(self, device: str, part: int) -> Steps[list[Any]]:
+        try:
+            found = yield from messages(_chat(device, part))
+        except NotFound:
+            return []
+        return found
 
     def _list(self, app: str, user: str | None) -> Steps[list[Session]]:
         link = (_APP, self._ref(app)) if user is None else (_USER, self._ref(app, user))
@@ -190,27 +211,46 @@ class LatchkeySessionService(Adapter, BaseSessionService):
         device = self.device(session)
         delta = event.actions.state_delta if event.actions else None
         own, of_app, of_user = _deltas(delta or {})
-        marker = session._storage_update_marker
         changes = {
             "say": [event.model_dump(mode="json", exclude_none=True)],
             "set": _dumped({**own, _UPDATED: event.timestamp}),
         }
-        request = verbs.apply(
-            Address(device, "current", f"@{_CHAT}"),
-            changes,
-            seq=None if marker is None else int(marker),
-        )
         try:
-            done = yield bound(request, device)
+            marker = yield from self._said(device, changes, session._storage_update_marker)
         except Stale as error:
             raise StaleSessionError(
                 f"{device}: superseded by a newer stored revision: {error}"
             ) from error
         except (NotFound, IllegalState) as error:
             raise SessionNotFoundError(f"{device}: there is no such session") from error
-        session._storage_update_marker = str(done["seq"])
+        session._storage_update_marker = marker
         session.last_update_time = event.timestamp
         yield from self._share(session.app_name, session.user_id, of_app, of_user)
+
+    def _said(self, device: str, changes: Any, marker: str | None) -> Steps[str]:
+        """Applies changes behind the event that a marker names; returns the marker of the new one.
+
+        When the chat is full, the session goes on in another one. Raises Stale, NotFound, Quota."""
+        seq: int | None = None
+        if marker is None:
+            part, _ = _last_part((yield verbs.chats(device)))
+        else:
+            part, seq = map(int, marker.split(":"))
+        while True:
+            try:
+                done = yield bound(verbs.apply(_chat(device, part), changes, seq=seq), device)
+                return f"{part}:{done['seq']}"
+            except Quota as error:
+                if "messages in this chat" not in error.text:
+                    raise
+            # Nothing is appended to a full chat: if this is its newest event, it stays so.
+            newest = (yield verbs.history(_chat(device, part), last=0))["last_seq"]
+            if seq is not None and newest != seq:
+                raise Stale(f"{device}: its newest event is number {newest}", "STALE")
+            part += 1
+            seq = None if seq is None else 0
+            with suppress(Conflict):
+                yield bound(verbs.chat(device, name=_name(part), full="refuse"), device)
 
     def _share(
         self, app: str, user: str, of_app: dict[str, Any], of_user: dict[str, Any]
@@ -231,6 +271,24 @@ class LatchkeySessionService(Adapter, BaseSessionService):
         ]
 
 
+def _name(part: int) -> str:
+    """The name of the chat with a part of a session's events."""
+    return _CHAT if part == 1 else f"{_CHAT}.{part}"
+
+
+def _chat(device: str, part: int) -> Address:
+    return Address(device, "current", f"@{_name(part)}")
+
+
+def _last_part(chats: Any) -> tuple[int, bool]:
+    """The last part of a session's events, and whether its chat is the current one."""
+    names = {one["name"]: one["chat"] for one in chats["chats"]}
+    part = 1
+    while _name(part + 1) in names:
+        part += 1
+    return part, names.get(_name(part)) == chats["current"]
+
+
 def _session(
     app: str,
     user: str,
@@ -238,9 +296,9 @@ def _session(
     fields: Mapping[str, Any],
     profiles: Sequence[Any],
     events: list[Event],
-    seq: int | None,
+    marker: str | None,
 ) -> Session:
-    """A session of the framework; `seq` is the number of its newest event."""
+    """A session of the framework; `marker` is the chat and the number of its newest event."""
     of_app, of_user = (_loaded(found["fields"]) for found in profiles)
     state = _loaded(fields)
     updated = state.pop(_UPDATED, 0.0)
@@ -249,7 +307,7 @@ def _session(
     made = Session(
         app_name=app, user_id=user, id=id, state=state, events=events, last_update_time=updated
     )
-    made._storage_update_marker = None if seq is None else str(seq)
+    made._storage_update_marker = marker
     return made
 
 

@@ -259,19 +259,54 @@ def test_a_turn_may_come_before_the_session(latchkey_worker: Worker) -> None:
     run(main)
 
 
-def test_a_full_session_refuses_and_drops_nothing(tmp_path: Any) -> None:
+@pytest.mark.parametrize("is_begun_by_a_turn", [False, True])
+def test_a_long_session_has_several_chats(tmp_path: Any, is_begun_by_a_turn: bool) -> None:
     async def main(to: str) -> None:
         async with AsyncClient(to) as client:
             service = LatchkeySessionService(client)
-            made = await service.create_session(app_name="a", user_id="u")
-            for n in range(10):
-                await service.append_event(made, event(f"{n}"))
-            with pytest.raises(Quota):
-                await service.append_event(made, event("10", k=1))
+            if is_begun_by_a_turn:
+                await (await client.turn(service.device(("a", "u", "s")))).done()
+            made = await service.create_session(app_name="a", user_id="u", session_id="s")
+            for n in range(20):
+                if n in (4, 10, 15):
+                    made = await service.get_session(**of(made))
+                    stale = await service.get_session(**of(made))
+                await service.append_event(made, event(f"{n}", at=100.0 + n, k=n))
+                if n in (4, 10, 15):
+                    with pytest.raises(StaleSessionError):
+                        await service.append_event(stale, event("stale"))
+            # Of two that meet the end of a chat, one goes on in another.
+            both = [await service.get_session(**of(made)) for _ in range(2)]
+            results = await asyncio.gather(
+                *(service.append_event(one, event(f"{20 + n}")) for n, one in enumerate(both)),
+                return_exceptions=True,
+            )
+            assert sorted(isinstance(one, StaleSessionError) for one in results) == [False, True]
+            listed = (await service.list_sessions(app_name="a")).sessions[0]
+            await service.append_event(listed, event("22"))
             found = await service.get_session(**of(made))
-            assert (len(found.events), found.state) == (10, {})
+            assert texts(found)[:20] == [f"{n}" for n in range(20)]
+            assert len(found.events) == 22
+            assert found.state == {"k": 19}
+            for count in (0, 1, 2, 5, 13, 22, 99):
+                config = GetSessionConfig(num_recent_events=count)
+                some = await service.get_session(**of(made), config=config)
+                assert texts(some) == (texts(found)[-count:] if count else [])
+            config = GetSessionConfig(after_timestamp=112.0, num_recent_events=9)
+            some = await service.get_session(**of(made), config=config)
+            assert texts(some) == texts(found)[13:]
+            with pytest.raises(Quota, match="fields"):
+                await service.append_event(found, event("x", **{f"k{n}": n for n in range(200)}))
+            for n in range(18):
+                await service.append_event(found, event(f"{n}"))
+            with pytest.raises(Quota, match="chats"):
+                for n in range(11):
+                    await service.append_event(found, event(f"{n}", j=1))
+            again = await service.get_session(**of(made))
+            assert again.events == [one for one in found.events if one in again.events]
+            assert len(again.events) == (40 if is_begun_by_a_turn else 50)
 
-    with Worker(tmp_path, options=["--max-messages", "10"]) as worker:
+    with Worker(tmp_path, options=["--max-messages", "10", "--max-chats", "5"]) as worker:
         run(lambda: main(worker.to))
 
 
