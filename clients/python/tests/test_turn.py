@@ -59,7 +59,7 @@ def test_a_turn_says_its_answer_when_it_ends(latchkey_client: Client, device: st
 def test_a_turn_is_renewed_and_its_session_is_changed_at_once(
     latchkey_client: Client, device: str
 ) -> None:
-    with latchkey_client.turn(device, USER, ttl=0.3) as turn:
+    with latchkey_client.turn(device, USER, ttl=1) as turn:
         turn.session.say({"text": "one moment"})
         turn.session.set({"a": 1})
         assert texts(latchkey_client, device) == ["move my visit", "one moment"]
