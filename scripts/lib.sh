@@ -17,7 +17,7 @@ swift_minor=2
 # The packages that the build links against, and those for a worker without a Redis of its own.
 build_packages=(libhiredis-dev libevent-dev libssl-dev)
 serve_packages=(redis-server)
-test_packages=(redis-server netcat-openbsd haproxy systemd python3 openssl)
+test_packages=(redis-server netcat-openbsd haproxy systemd python3 openssl curl)
 
 say() { printf '==> %s\n' "$*" >&2; }
 

@@ -133,6 +133,34 @@ struct ConnectionTurnTests {
     #expect(connection.keptBytes == 0 && http.heldBytes == 0)
   }
 
+  @Test func `each line of a body has its own time, and a large response is not kept`() throws {
+    let (loop, owner, http) = (try EventLoop(), Owner(), HTTPWire())
+    let (connection, peer) = try connect(loop, owner, http: http)
+    defer { close(peer) }
+    defer { connection.abort(.ended) }
+    func take(_ text: String) {
+      let bytes = Array(text.utf8)
+      #expect(write(peer, bytes, bytes.count) == bytes.count)
+      connection.lineSinceMs = 1
+      connection.fileReady(Readiness(read: true, write: false))
+    }
+    take("POST /v1/lines HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+    take("5\r\nPING\n\r\n")
+    #expect(owner.lines == ["PING"] && connection.lineSinceMs ?? 0 > 1)
+    take("2\r\nPI\r\n")
+    #expect(connection.lineSinceMs == 1, "a part of a line is none")
+    take("3\r\nNG\n\r\n0\r\n\r\n")
+    #expect(owner.lines == ["PING", "PING"] && connection.lineSinceMs == nil)
+    connection.sendOutput()
+
+    let slot = connection.takeRequest()
+    let long = [UInt8](repeating: 0x78, count: 1 << 20)
+    long.withUnsafeBufferPointer { connection.answer(slot, $0) }
+    #expect(http.heldBytes < 4_096)
+    take("GET /v1/PING HTTP/1.1\r\nHost: h\r\nX: \(String(repeating: "x", count: 9_000))\r\n\r\n")
+    #expect(owner.lines.count == 3 && http.heldBytes < 4_096)
+  }
+
   @Test func `a reply that was thrown away is not handed over`() throws {
     let (loop, owner) = (try EventLoop(), Owner())
     let (connection, peer) = try connect(loop, owner)

@@ -26,12 +26,15 @@ extension Connection {
       switch http.reader.next(in: chunk.span, at: &at) {
       case .needMore:
         lineSinceMs = http.holdsPart ? lineSinceMs ?? activeAtMs : nil
+        http.reader.forgetLargeHead()
         return account()
       case .head(let head):
         if lineSinceMs == nil { lineSinceMs = activeAtMs }
         http.waitingHead = head
       case .body(let range): takeBody(http, UnsafeBufferPointer(rebasing: chunk[range]))
-      case .end: endRequest(http)
+      case .end:
+        taken += 1
+        endRequest(http)
       case .refused(let refusal):
         http.current = HTTPExchange()
         http.current.closes = true
@@ -51,7 +54,6 @@ extension Connection {
       http.waitingHead = nil
       begin(http, head)
     } else if http.hasLine {
-      taken += 1
       return takeLine(http)
     } else if framer.hasJoinedLine {
       takeJoinedLine()
@@ -123,10 +125,11 @@ extension Connection {
   private func beginLine(
     _ http: HTTPWire, _ head: HTTPHead, _ verb: Verb
   ) throws(HTTPRefusal) {
+    let text = http.reader.head
     if verb.name == "WATCH" {
       try require(.get, http, head, "events are sent as the response to GET")
       http.current.kind = .stream
-    } else if !verb.onlyReads {
+    } else if !verb.onlyReads || HTTPRequestLine.hasOption("group", head, text.span) {
       try require(.post, http, head, "\(verb.name) changes something: send it by POST")
     } else if head.method != .get {
       try require(.post, http, head, "send \(verb.name) by GET or POST")
@@ -135,7 +138,6 @@ extension Connection {
       throw HTTPRefusal(.badRequest, "a GET has no body: send it by POST")
     }
     if verb.name == "QUIT" { http.current.closes = true }
-    let text = http.reader.head
     try http.line.begin(verb, head, text.span)
     http.isImport = verb.payload == .record
     http.body = .payload
@@ -247,11 +249,14 @@ extension Connection {
         taken += 1
         switch framer.next(in: chunk.span, at: &at) {
         case .line(let range):
+          // Each line has its own time.
+          lineSinceMs = activeAtMs
           guard take(line: UnsafeBufferPointer(rebasing: chunk[range])) else {
             at = range.lowerBound
             return
           }
         case .joinedLine:
+          lineSinceMs = activeAtMs
           takeJoinedLine()
           if framer.hasJoinedLine { return }
         case .tooLong: owner.lineTooLong(self, limitBytes: framer.lineBytesMax)

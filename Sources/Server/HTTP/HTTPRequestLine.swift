@@ -33,7 +33,7 @@ struct HTTPRequestLine {
   private var mayBeString = false
 
   /// Forgets the line, and a large buffer with it.
-  mutating func clear() { bytes.removeAll(keepingCapacity: bytes.capacity <= 4_096) }
+  mutating func clear() { bytes.removeAll(keepingCapacity: bytes.capacity <= 1_024) }
 
   /// Gives the line away.
   mutating func take() -> [UInt8] {
@@ -53,6 +53,15 @@ struct HTTPRequestLine {
     guard start < end else { throw nothingHere }
     do throws(RequestError) { return .verb(try verbs.find(text, start..<end)) } catch {
       throw HTTPRefusal(error)
+    }
+  }
+
+  /// Whether the query has an option of that name.
+  static func hasOption(_ name: StaticString, _ head: HTTPHead, _ text: Span<UInt8>) -> Bool {
+    guard let query = head.query else { return false }
+    return pieces(text, query, UInt8(ascii: "&")).contains { piece in
+      let end = piece.first { text[$0] == UInt8(ascii: "=") } ?? piece.upperBound
+      return CaseInsensitive.equal(text, piece.lowerBound..<end, name)
     }
   }
 

@@ -14,6 +14,9 @@ final class HTTPWire {
   /// How often a stream of events has a comment at least, in ms.
   static let commentMs: Int64 = 15_000
 
+  /// A response has room for so many bytes between two requests.
+  private static let keptBytesMax = 1_024
+
   var reader = HTTPReader()
   /// The form of the response to the request that is coming.
   var current = HTTPExchange()
@@ -84,6 +87,7 @@ final class HTTPWire {
       let given = exchanges.prefix { $0 == nil }.count
       exchanges.removeFirst(given)
       firstSlot += UInt64(given)
+      if exchanges.isEmpty, exchanges.capacity > 64 { exchanges = [] }
     }
     return exchange
   }
@@ -98,7 +102,7 @@ final class HTTPWire {
     _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) -> Bool {
     var exchange = answered(slot)
-    response.removeAll(keepingCapacity: response.capacity <= 4_096)
+    response.removeAll(keepingCapacity: true)
     switch exchange.kind {
     case .request:
       if isLast { exchange.closes = true }
@@ -117,7 +121,8 @@ final class HTTPWire {
       }
     }
     response.withUnsafeBufferPointer(body)
-    if isStreaming { response = [] }
+    // What one caller needed once is not kept for it.
+    if isStreaming || response.capacity > HTTPWire.keptBytesMax { response = [] }
     return exchange.closes
   }
 

@@ -34,6 +34,9 @@ package struct HTTPReader: Sendable {
   /// The most bytes of a head; and of what chunks have beside the body, in all.
   package static let headBytesMax = 16 << 10
 
+  /// A head has room for so many bytes between two requests.
+  private static let keptBytesMax = 2_048
+
   private var state = State.head
   /// The head of the latest request, as far as it has come.
   package private(set) var head: [UInt8] = []
@@ -54,6 +57,12 @@ package struct HTTPReader: Sendable {
     case .refused: false
     default: true
     }
+  }
+
+  /// Gives up the bytes of a large head whose request is over.
+  package mutating func forgetLargeHead() {
+    guard state == .head, isHeadWhole, head.capacity > HTTPReader.keptBytesMax else { return }
+    head = []
   }
 
   /// Gives up what is kept; nothing more is read.
@@ -114,7 +123,7 @@ package struct HTTPReader: Sendable {
     _ chunk: Span<UInt8>, _ offset: inout Int
   ) throws(HTTPRefusal) -> Event? {
     if isHeadWhole {
-      head.removeAll(keepingCapacity: head.capacity <= 4_096)
+      head.removeAll(keepingCapacity: true)
       (isHeadWhole, lineStart) = (false, 0)
     }
     if head.isEmpty, !ASCII.isLetter(chunk[offset]), chunk[offset] != ASCII.carriageReturn {

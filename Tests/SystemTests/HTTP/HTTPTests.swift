@@ -31,6 +31,8 @@ extension SystemSuites {
         ("POST", "/v1/UNLOCK/\(device)/a", nil, 200, "OK"),
         ("GET", "/v1/LOCK/\(device)/b", nil, 405, "ERR bad_request"),
         ("GET", "/v1/ACK/g/1", nil, 405, "ERR bad_request"),
+        ("GET", "/v1/EVENTS/*?limit=1&GROUP=g", nil, 405, "ERR bad_request"),
+        ("GET", "/v1/EVENTS/\(device)?limit=1", nil, 200, "OK"),
         ("POST", "/v1/WATCH/\(device)", nil, 405, "ERR bad_request"),
         ("PUT", "/v1/LOCK/\(device)/b", nil, 405, "ERR bad_request"),
         ("POST", "/v1/AUTH/x", nil, 400, "ERR bad_request"),
