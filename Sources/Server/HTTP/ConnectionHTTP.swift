@@ -270,7 +270,10 @@ extension Connection {
   /// The request that was coming is taken, or refused: another one may follow.
   private func requestTaken(_ http: HTTPWire) {
     let ends = http.current.closes || http.current.kind == .stream || http.closesAfterLines
-    guard ends else { return }
+    guard ends else {
+      http.current = HTTPExchange()
+      return
+    }
     http.stopReading()
     if http.closesAfterLines { finish(.quit) }
   }

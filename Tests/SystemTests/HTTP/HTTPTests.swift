@@ -305,6 +305,12 @@ extension SystemSuites {
         #expect(response.status == 408 && response.headers["connection"] == "close")
         #expect(http.isClosed())
       }
+      // The response to lines is over: the next request has one of its own.
+      let later = try worker.http()
+      try later.send(header)
+      #expect(try later.post("/v1/lines", [], "PING").body == "OK\n")
+      try later.send("POST /v1/PI")
+      #expect(try later.response().status == 408)
       let plain = try worker.http()
       try plain.send("GET /v1/PING HTTP/1.1\r\nHost: h\r\n\r\n")
       #expect(try plain.response().status == 400)
