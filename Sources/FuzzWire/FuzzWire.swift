@@ -14,6 +14,7 @@ package enum WireProperties {
   /// The first property that the input breaks, in words; nil if all hold.
   package static func broken(by input: [UInt8]) -> String? {
     if let broken = FramerProperties.broken(by: input) { return broken }
+    if let broken = HTTPProperties.broken(by: input) { return broken }
     var properties = ParserProperties()
     for line in input.split(separator: UInt8(ascii: "\n")) {
       if let broken = properties.broken(by: Array(line)) { return broken }

@@ -53,6 +53,25 @@ import Testing
     }
   }
 
+  @Test func `requests made of pieces of HTTP keep the properties`() {
+    var random = Seeded("requests made of pieces of HTTP")
+    let pieces = [
+      "GET / HTTP/1.1\r\n", "POST /v1/x?a=b HTTP/1.1\r\n", "Host: h\r\n", "Host: h\r\n",
+      "Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "Connection: close\r\n", "\r\n",
+      "\r\n", "\r\n", "abc", "3\r\nabc\r\n", "0\r\n\r\n", "0\r\n", "X: y\r\n", "\n", "\r", " ", ":",
+      "\0",
+      "a;b\r\n", "HTTP/1.0",
+    ]
+    for round in 0..<3000 {
+      let count = Int.random(in: 0...12, using: &random)
+      let start = Bool.random(using: &random) ? "POST / HTTP/1.1\r\nHost: h\r\n" : ""
+      let input = (0..<count).compactMap { _ in pieces.randomElement(using: &random) }
+      let text = start + input.joined()
+      let broken = WireProperties.broken(by: text.bytes)
+      #expect(broken == nil, "seed \(random.seed), round \(round): \(text)")
+    }
+  }
+
   @Test func `a corpus file with a few bytes changed keeps the properties`() throws {
     var random = Seeded("corpus files with a few bytes changed")
     for (name, bytes) in try Self.corpus() where !bytes.isEmpty {
