@@ -4,15 +4,14 @@
 enum ReplyState {
   case unfinished, good, bad
 
-  /// Of Latchkey by HTTP: after its headers stand so many bytes as they say.
+  /// Of Latchkey by HTTP: its body is the JSON of a lock, which is the last line and has one brace.
   static func ofLatchkey(_ bytes: UnsafeRawBufferPointer) -> ReplyState {
-    let text = String(decoding: bytes, as: UTF8.self)
-    guard text.hasPrefix("HTTP/1.1 200 ".prefix(text.utf8.count)) else { return .bad }
-    guard let length = text.firstRange(of: "Content-Length: "),
-      let end = text.firstRange(of: "\r\n\r\n"),
-      let count = Int(text[length.upperBound..<end.lowerBound])
-    else { return .unfinished }
-    return text[end.upperBound...].utf8.count < count ? .unfinished : .good
+    let wanted: StaticString = "HTTP/1.1 200"
+    let start = UnsafeRawBufferPointer(start: wanted.utf8Start, count: wanted.utf8CodeUnitCount)
+    guard bytes.prefix(wanted.utf8CodeUnitCount).elementsEqual(start.prefix(bytes.count)) else {
+      return .bad
+    }
+    return bytes[bytes.count - 1] == UInt8(ascii: "}") ? .good : .unfinished
   }
 
   /// Of Webdis that was asked for Redis' own words: after its headers stands one line.

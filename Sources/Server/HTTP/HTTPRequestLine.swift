@@ -15,7 +15,7 @@ enum HTTPRoute: Equatable {
 
 /// Makes the lines of requests, with buffers that are used again.
 struct HTTPRequestLine {
-  private static let root = "/v1/"
+  private static let root: StaticString = "/v1/"
   private static let nothingHere = HTTPRefusal(
     RequestError(
       .unknownVerb,
@@ -47,7 +47,7 @@ struct HTTPRequestLine {
   ) throws(HTTPRefusal) -> HTTPRoute {
     let path = head.path
     guard begins(text, path, root) else { throw nothingHere }
-    let start = path.lowerBound + root.utf8.count
+    let start = path.lowerBound + root.utf8CodeUnitCount
     let end = (start..<path.upperBound).first { text[$0] == UInt8(ascii: "/") } ?? path.upperBound
     if CaseInsensitive.equal(text, start..<end, "lines"), end == path.upperBound { return .lines }
     guard start < end else { throw nothingHere }
@@ -65,9 +65,14 @@ struct HTTPRequestLine {
     }
   }
 
-  private static func begins(_ text: Span<UInt8>, _ range: Range<Int>, _ word: String) -> Bool {
-    range.count >= word.utf8.count
-      && zip(range, word.utf8).allSatisfy { text[$0.0] == $0.1 }
+  private static func begins(
+    _ text: Span<UInt8>, _ range: Range<Int>, _ word: StaticString
+  ) -> Bool {
+    guard range.count >= word.utf8CodeUnitCount else { return false }
+    for at in 0..<word.utf8CodeUnitCount where text[range.lowerBound + at] != word.utf8Start[at] {
+      return false
+    }
+    return true
   }
 
   /// Begins the line of a verb: everything before the payload.
@@ -79,7 +84,7 @@ struct HTTPRequestLine {
     mayBeString = verb.payload == .document
     (session, chat) = (nil, nil)
     if HTTPRequestLine.takesAddress(verb) { findAddress(head, text) }
-    let start = head.path.lowerBound + HTTPRequestLine.root.utf8.count + verb.name.utf8.count
+    let start = head.path.lowerBound + HTTPRequestLine.root.utf8CodeUnitCount + verb.name.utf8.count
     try appendWords(verb, text, start..<head.path.upperBound)
     if let query = head.query { try appendOptions(verb, head, text, query) }
     if let key = head.idempotencyKey { try appendKey(text, key) }
@@ -141,10 +146,10 @@ struct HTTPRequestLine {
   private mutating func appendWord(_ kind: ValueKind) {
     switch kind {
     case .device, .deviceOrAll, .addressOrAll, .address, .id, .linkKind, .linkRef, .group, .agent:
-      PercentText.appendID(decoded, into: &bytes)
+      PercentText.appendID(decoded[...], into: &bytes)
     case .listed:
       guard let equals = decoded.firstIndex(of: UInt8(ascii: "=")) else {
-        return PercentText.appendID(decoded, into: &bytes)
+        return PercentText.appendID(decoded[...], into: &bytes)
       }
       var word: [UInt8] = []
       PercentText.appendID(decoded[..<equals], into: &word)
@@ -177,7 +182,7 @@ struct HTTPRequestLine {
   ) throws(HTTPRefusal) {
     guard !part.isEmpty else { throw HTTPRefusal(.badRequest, "option '\(name)' has no value") }
     try decode(text, part)
-    PercentText.appendID(decoded, into: &bytes)
+    PercentText.appendID(decoded[...], into: &bytes)
   }
 
   // MARK: - Options
@@ -219,7 +224,7 @@ struct HTTPRequestLine {
   ) throws(HTTPRefusal) {
     bytes.append(UInt8(ascii: " "))
     let start = bytes.count
-    PercentText.appendID(name, into: &bytes)
+    PercentText.appendID(name[...], into: &bytes)
     guard OptionText.isName(bytes.span.extracting(start..<bytes.count)) else {
       throw HTTPRefusal(
         .badRequest,
@@ -232,7 +237,7 @@ struct HTTPRequestLine {
     switch verb.options.first(where: { $0.text == text })?.kind {
     case .device, .deviceOrAll, .addressOrAll, .address, .listed, .id, .linkKind, .linkRef, .group,
       .agent:
-      PercentText.appendID(decoded, into: &bytes)
+      PercentText.appendID(decoded[...], into: &bytes)
     case .text, .duration, .integer, .oneOf, .someOf, nil:
       let isBare = !decoded.isEmpty && decoded.allSatisfy { IDText.isIDByte($0) }
       if isBare {
@@ -256,7 +261,7 @@ struct HTTPRequestLine {
       throw HTTPRefusal(.badRequest, "the header Idempotency-Key is empty")
     }
     bytes += " req=".utf8
-    for at in key { PercentText.appendID(CollectionOfOne(text[at]), into: &bytes) }
+    PercentText.appendID(key.map { text[$0] }[...], into: &bytes)
   }
 
   // MARK: - The payload

@@ -157,40 +157,41 @@ package struct HTTPHead: Equatable, Sendable {
   ) throws(HTTPRefusal) {
     func names(_ word: StaticString) -> Bool { CaseInsensitive.equal(bytes, name, word) }
     switch name.count {
-    case 4 where names("host"): try once(\.host, value, "Host")
-    case 6 where names("origin"): try once(\.origin, value, "Origin")
+    case 4 where names("host"): try HTTPHead.once(&host, value, "Host")
+    case 6 where names("origin"): try HTTPHead.once(&origin, value, "Origin")
     case 6 where names("expect"): try takeExpectation(bytes, value)
     case 7 where names("upgrade"):
       throw HTTPRefusal(.badRequest, "this port speaks HTTP/1.1 and upgrades to nothing else")
     case 10 where names("connection"): takeConnection(bytes, value)
-    case 11 where names("traceparent"): try once(\.traceParent, value, "traceparent")
-    case 13 where names("authorization"): try once(\.authorization, value, "Authorization")
-    case 13 where names("last-event-id"): try once(\.lastEventID, value, "Last-Event-ID")
+    case 11 where names("traceparent"): try HTTPHead.once(&traceParent, value, "traceparent")
+    case 13 where names("authorization"): try HTTPHead.once(&authorization, value, "Authorization")
+    case 13 where names("last-event-id"): try HTTPHead.once(&lastEventID, value, "Last-Event-ID")
     case 13 where names("content-range"):
       throw HTTPRefusal(.badRequest, "a part of a body (Content-Range) is no payload")
     case 14 where names("content-length"): try takeLength(bytes, value)
-    case 14 where names("sec-fetch-site"): try once(\.fetchSite, value, "Sec-Fetch-Site")
-    case 15 where names("idempotency-key"): try once(\.idempotencyKey, value, "Idempotency-Key")
+    case 14 where names("sec-fetch-site"): try HTTPHead.once(&fetchSite, value, "Sec-Fetch-Site")
+    case 15 where names("idempotency-key"):
+      try HTTPHead.once(&idempotencyKey, value, "Idempotency-Key")
     case 16 where names("content-encoding"):
       guard CaseInsensitive.equal(bytes, value, "identity") else {
         throw HTTPRefusal(.unsupportedMediaType, "send the body without a Content-Encoding")
       }
     case 17 where names("transfer-encoding"): try takeEncoding(bytes, value)
     case 29 where names("access-control-request-method"):
-      try once(\.askedMethod, value, "Access-Control-Request-Method")
+      try HTTPHead.once(&askedMethod, value, "Access-Control-Request-Method")
     case 38 where names("access-control-request-private-network"): asksForPrivateNetwork = true
     default: break
     }
   }
 
   /// Takes a field that may stand once: of two, another reader might take the other one.
-  private mutating func once(
-    _ field: WritableKeyPath<HTTPHead, Range<Int>?>, _ value: Range<Int>, _ name: String
+  private static func once(
+    _ field: inout Range<Int>?, _ value: Range<Int>, _ name: String
   ) throws(HTTPRefusal) {
-    guard self[keyPath: field] == nil else {
+    guard field == nil else {
       throw HTTPRefusal(.badRequest, "the header \(name) is repeated: send it once")
     }
-    self[keyPath: field] = value
+    field = value
   }
 
   private func takesBody(_ name: String) throws(HTTPRefusal) {

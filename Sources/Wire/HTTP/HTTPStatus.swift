@@ -26,12 +26,11 @@ package enum HTTPStatus: Int, CaseIterable, Sendable {
 
   /// The status of a reply, by its first word; that of `ERR` is its code's.
   package static func of(word: Span<UInt8>) -> HTTPStatus? {
-    let all: [(StaticString, HTTPStatus)] = [
-      ("OK", .ok), ("NONE", .notFound), ("HELD", .locked), ("BUSY", .conflict),
-      ("STALE", .preconditionFailed),
-    ]
-    for (name, status) in all where HTTPStatus.equal(word, name) { return status }
-    return nil
+    if equal(word, "OK") { return .ok }
+    if equal(word, "NONE") { return .notFound }
+    if equal(word, "HELD") { return .locked }
+    if equal(word, "BUSY") { return .conflict }
+    return equal(word, "STALE") ? .preconditionFailed : nil
   }
 
   private static func equal(_ word: Span<UInt8>, _ name: StaticString) -> Bool {

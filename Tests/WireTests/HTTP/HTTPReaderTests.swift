@@ -284,7 +284,7 @@ struct HTTPResponseTests {
       let isGood = PercentText.decode(bytes.span, into: &decoded)
       #expect(isGood)
       #expect(String(decoding: decoded, as: UTF8.self) == text)
-      PercentText.appendID(decoded, into: &encoded)
+      PercentText.appendID(decoded[...], into: &encoded)
       #expect(String(decoding: encoded, as: UTF8.self) == id)
     }
     for part in ["%", "a%2", "%zz", "%%41"] {
