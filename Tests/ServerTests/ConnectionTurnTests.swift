@@ -125,10 +125,10 @@ struct ConnectionTurnTests {
     connection.fileReady(Readiness(read: true, write: false))
     #expect(owner.lines == ["WATCH dev"])
     #expect(received(afterMs: 0).hasSuffix("Connection: close\r\n\r\n"))
-    #expect(received(afterMs: 14_999) == "" && received(afterMs: 15_000) == ":\n\n")
+    #expect(received(afterMs: 13_999) == "" && received(afterMs: 14_000) == ":\n\n")
     #expect(!connection.push(after: 0, Array("EVENT {\"type\":\"x\"}\n".utf8)))
-    #expect(received(afterMs: 14_999) == "data: {\"type\":\"x\"}\n\n")
-    #expect(received(afterMs: 15_000) == ":\n\n")
+    #expect(received(afterMs: 13_999) == "data: {\"type\":\"x\"}\n\n")
+    #expect(received(afterMs: 14_000) == ":\n\n")
     // Kept for a stream: nothing.
     #expect(connection.keptBytes == 0 && http.heldBytes == 0)
   }

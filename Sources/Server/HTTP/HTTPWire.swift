@@ -11,8 +11,9 @@ final class HTTPWire {
     case payload, lines, discarded
   }
 
-  /// How often a stream of events has a comment at least, in ms.
-  static let commentMs: Int64 = 15_000
+  /// A stream of events has a comment when it was silent for so long, in ms: streams are looked at
+  /// once a second, so that none is silent for more than 15 s.
+  static let commentMs: Int64 = 14_000
 
   /// A response has room for so many bytes between two requests.
   private static let keptBytesMax = 1_024
