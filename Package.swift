@@ -88,6 +88,7 @@ let package = Package(
         "Store", "TestSupport",
       ]),
     tests("RedisConnectionTests", ["RedisConnection", "Loop", "TestSupport"]),
+    tests("StoreTests", ["Loop", "RedisConnection", "Scripts", "SessionModel", "Store"]),
     tests("SettingsTests", ["Settings"]),
     tests("MetricsTests", ["Metrics", "Wire"]),
     tests("AccessTests", ["Access", "Settings"]),

@@ -1,21 +1,25 @@
 // Owns: the subscription to Redis' expiry notifications, and whether they come. A notification is a
 // hint and never a fact: any client can publish one. Main thread.
 
-package import Loop
+internal import Loop
 internal import Metrics
-package import RedisConnection
-package import SessionModel
+internal import RedisConnection
+internal import SessionModel
 
-/// Subscribes to the expiry of keys.
-package final class ExpirySubscription: RedisConnectionOwner {
+/// Subscribes to the expiry of the keys of one node.
+final class ExpirySubscription: RedisConnectionOwner {
   private let loop: EventLoop
   private let keyspace: Keyspace
   private let context: DeadlineContext
-  private let canary: String
   private let expired: (Partition) -> Void
   private let informed: (String) -> Void
   private let channel: String
   private let resumed: () -> Void
+  private let lived: () -> Void
+  /// Whether notifications come.
+  private(set) var isLive = false {
+    didSet { if isLive != oldValue { lived() } }
+  }
   private var redis: RedisConnection?
   private var check: LoopTimer?
   private var heardAnythingAtMs: Int64 = 0
@@ -28,11 +32,11 @@ package final class ExpirySubscription: RedisConnectionOwner {
 
   /// `expired` gets the partition of each expired lock or session of this namespace; `resumed` is
   /// called when notifications may have been missed and come again now; `informed` gets what
-  /// scripts publish for this worker.
-  package init(
+  /// scripts publish for this worker, and `lived` is called when `isLive` has changed.
+  init(
     _ loop: EventLoop, _ setup: RedisSetup, _ context: DeadlineContext,
     expired: @escaping (Partition) -> Void, informed: @escaping (String) -> Void,
-    resumed: @escaping () -> Void
+    resumed: @escaping () -> Void, lived: @escaping () -> Void
   ) {
     self.loop = loop
     self.context = context
@@ -40,8 +44,8 @@ package final class ExpirySubscription: RedisConnectionOwner {
     self.informed = informed
     channel = setup.keyspace.channel(toWorker: context.workerID)
     self.resumed = resumed
+    self.lived = lived
     keyspace = setup.keyspace
-    canary = setup.keyspace.canary(context.workerID)
     var plain = setup
     plain.loadsScripts = false
     redis = RedisConnection(loop, plain, owner: self)
@@ -51,12 +55,12 @@ package final class ExpirySubscription: RedisConnectionOwner {
     redis?.start()
   }
 
-  package func stop() {
+  func stop() {
     check?.cancel()
     redis?.stop()
   }
 
-  package func redisServes(_ redis: RedisConnection) {
+  func redisServes(_ redis: RedisConnection) {
     redis.post { $0.command("SUBSCRIBE", channel) }
     let expiries = "__keyevent@\(redis.endpoint.database)__:expired"
     redis.post { $0.command("SUBSCRIBE", expiries) }
@@ -68,8 +72,8 @@ package final class ExpirySubscription: RedisConnectionOwner {
   }
 
   /// The control loop has a new connection, maybe to another server than this one's.
-  package func serverMayHaveChanged() {
-    if !context.figures.notificationsLive {
+  func serverMayHaveChanged() {
+    if !isLive {
       redis?.reconnect(reason: "another server may be there")
     }
   }
@@ -83,7 +87,7 @@ package final class ExpirySubscription: RedisConnectionOwner {
     guard reply.count == 3, reply[0].text == "message" else { return }
     guard reply[1].text != channel else { return informed(reply[2].text) }
     let key = reply[2].text
-    if key == canary {
+    if keyspace.isCanary(key, of: context.workerID) {
       heardCanary()
     } else if let partition = keyspace.partition(ofKey: key), keyspace.hasDeadline(key) {
       context.figures.addNotification()
@@ -93,8 +97,8 @@ package final class ExpirySubscription: RedisConnectionOwner {
 
   private func heardCanary() {
     heardCanaryAtMs = loop.nowMs
-    if !context.figures.notificationsLive {
-      context.figures.setNotificationsLive(true)
+    if !isLive {
+      isLive = true
       if hasWarned { context.log.repeated(.info, "keyspace notifications come again") }
       hasWarned = false
     }
@@ -110,7 +114,7 @@ package final class ExpirySubscription: RedisConnectionOwner {
     }
     redis?.post { $0.command("PING") }
     guard now - (heardCanaryAtMs ?? subscribedAtMs) >= silenceMs else { return }
-    context.figures.setNotificationsLive(false)
+    isLive = false
     if !hasWarned {
       hasWarned = true
       context.log.repeated(
@@ -124,15 +128,15 @@ package final class ExpirySubscription: RedisConnectionOwner {
     }
   }
 
-  package func redisFailed(_ redis: RedisConnection, reason: String) {
+  func redisFailed(_ redis: RedisConnection, reason: String) {
     check?.cancel()
-    context.figures.setNotificationsLive(false)
+    isLive = false
   }
 
-  package func redisRefused(_ redis: RedisConnection, reason: String) {
+  func redisRefused(_ redis: RedisConnection, reason: String) {
     context.log.repeated(.error, "redis cannot be subscribed to", ["error": reason])
   }
 
-  package func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}
-  package func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {}
+  func batchAnswered(_ redis: RedisConnection, _ batch: Batch, _ reply: RedisReply) {}
+  func batchFailed(_ redis: RedisConnection, _ batch: Batch, _ failure: RedisFailure) {}
 }

@@ -15,6 +15,8 @@ package final class Heartbeat {
   private let learned: ([String]) -> Void
   private var timer: LoopTimer?
   private var answeredAtMs: Int64?
+  /// The workers that each node knows, and when it said so.
+  private var known: [String: (atMs: Int64, workers: [String])] = [:]
 
   package static let everyMs: Int64 = 500
   /// A worker without a heartbeat for so long is considered dead: six of them lost.
@@ -44,20 +46,37 @@ package final class Heartbeat {
   package func start() { beat() }
   package func pause() { timer?.cancel() }
 
-  /// Removes this worker from the list of live workers; `done` follows whether or not that worked.
+  /// Removes this worker from the lists of live workers; `done` follows whether or not that worked.
   package func deregister(_ done: @escaping () -> Void) {
     timer?.cancel()
-    store.callWorkers(DeregisterCall(worker: ArgumentText(context.workerID))) { _ in done() }
+    let nodes = store.nodes
+    var left = nodes.count
+    guard left > 0 else { return done() }
+    let call = DeregisterCall(worker: ArgumentText(context.workerID))
+    for node in nodes {
+      store.callWorkers(call, at: node) { _ in
+        left -= 1
+        if left == 0 { done() }
+      }
+    }
   }
 
+  /// Sends a heartbeat to each node: one that is away has its own workers' word for who lives.
   private func beat() {
+    timer?.set(afterMs: Heartbeat.everyMs)
+    let nodes = store.nodes
+    known = known.filter { name, _ in nodes.contains { $0.name == name } }
+    for node in nodes { beat(at: node) }
+  }
+
+  private func beat(at node: ControlNode) {
+    let library = store.library(at: node)
     let call = HeartbeatCall(
       worker: ArgumentText(context.workerID), deadAfterMs: Heartbeat.deadAfterMs,
-      canaryMs: Heartbeat.canaryMs, library: store.library.map { ArgumentText($0.name) })
-    store.callWorkers(call, canary: context.workerID) { [unowned self] result in
-      // A connection that failed begins again when it is back.
-      if store.isReady { timer?.set(afterMs: Heartbeat.everyMs) }
+      canaryMs: Heartbeat.canaryMs, library: library.map { ArgumentText($0.name) })
+    store.callWorkers(call, at: node, canary: context.workerID) { [unowned self] result in
       guard case .success(let reply) = result else { return }
+      if reply.kind == .error, case .elsewhere = StoreError(reply.text) { return }
       guard reply.kind == .array, reply.count > 0 else {
         context.log.repeated(.warn, "the heartbeat failed", ["error": reply.text])
         return
@@ -68,8 +87,15 @@ package final class Heartbeat {
           .error, "a list of workers or libraries in Redis was of another type, and was made anew",
           [:])
       }
-      learned(reply.elements.dropFirst().map(\.text))
+      known[node.name] = (loop.nowMs, reply.elements.dropFirst().map(\.text))
+      learned(living)
     }
+  }
+
+  /// The workers that some node knows.
+  private var living: [String] {
+    let fresh = known.values.filter { loop.nowMs - $0.atMs < Heartbeat.deadAfterMs }
+    return Array(Set(fresh.flatMap(\.workers))).sorted()
   }
 }
 

@@ -35,25 +35,30 @@ package final class LibraryCleaner {
     // A connection that failed begins again when it is back.
     guard store.isReady else { return }
     timer?.set(afterMs: LibraryCleaner.everyMs)
-    guard let own = store.library else { return }
-    store.command(["FUNCTION", "LIST", "LIBRARYNAME", own.prefix + "*"]) { [unowned self] result in
+    for node in store.nodes { look(at: node) }
+  }
+
+  private func look(at node: ControlNode) {
+    guard let own = store.library(at: node) else { return }
+    let list = ["FUNCTION", "LIST", "LIBRARYNAME", own.prefix + "*"]
+    store.command(list, at: node) { [unowned self] result in
       guard let reply = answer(result) else { return }
       let names = reply.elements.filter { $0.count > 1 }.map { $0[1].text }
       let others = names.filter { $0 != own.name }
-      if !others.isEmpty { findStale(others) }
+      if !others.isEmpty { findStale(others, at: node) }
     }
   }
 
-  private func findStale(_ names: [String]) {
+  private func findStale(_ names: [String], at node: ControlNode) {
     let call = StaleLibrariesCall(
       unusedMs: LibraryCleaner.unusedMs, names: names.map { ArgumentText($0) })
-    store.callLibraries(call) { [unowned self] result in
-      for name in answer(result)?.elements.map(\.text) ?? [] { remove(name) }
+    store.callLibraries(call, at: node) { [unowned self] result in
+      for name in answer(result)?.elements.map(\.text) ?? [] { remove(name, at: node) }
     }
   }
 
-  private func remove(_ name: String) {
-    store.command(["FUNCTION", "DELETE", name]) { [unowned self] result in
+  private func remove(_ name: String, at node: ControlNode) {
+    store.command(["FUNCTION", "DELETE", name], at: node) { [unowned self] result in
       // Another worker may have removed it at the same time.
       if case .success(let reply) = result, reply.text == "ERR Library not found" { return }
       guard answer(result) != nil else { return }

@@ -29,6 +29,9 @@ package enum Answer: Equatable, Sendable {
     }
   }
 
+  /// A whole number.
+  var number: Int64? { word.flatMap { Int64($0) } }
+
   package var list: [Answer] {
     guard case .list(let list) = self else { return [] }
     return list

@@ -139,9 +139,12 @@ extension DoctorOptions {
         to examine that one while it runs: latchkey doctor --redis unix:///PATH-OF-DATA/redis.sock
         """)
     }
-    do throws(RedisURLError) { return try RedisEndpoint(url: url) } catch {
+    let endpoint: RedisEndpoint
+    do throws(RedisURLError) { endpoint = try RedisEndpoint(url: url) } catch {
       throw SettingError("\(name): \(error.text)")
     }
+    if let reason = endpoint.unserved { throw SettingError("\(name): \(reason)") }
+    return endpoint
   }
 
   /// The value of a flag, or of the first variable that is set to something, and where it stood.

@@ -51,6 +51,11 @@ package struct Evidence: Sendable {
   /// The value under the namespace's layout key.
   package var layout: Answer?
 
+  /// What a node says of its cluster.
+  package var cluster: ClusterEvidence?
+  /// Whether the server is a node of a cluster.
+  var isCluster: Bool { hello["mode"] == "cluster" || info["cluster_enabled"] == "1" }
+
   // MARK: Probes
 
   var tried: [Tried] = []

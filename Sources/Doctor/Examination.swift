@@ -26,7 +26,9 @@ package final class Examination: RedisConnectionOwner {
   // MARK: Constants
   private let loop: EventLoop
   private let setup: RedisSetup
-  private let keys: ProbeKeys
+  private var keys: ProbeKeys
+  private let namespace: String
+  private let run: String
   private let lookingMs: Int64
   private let isBrief: Bool
   private let ended: () -> Void
@@ -57,9 +59,11 @@ package final class Examination: RedisConnectionOwner {
     // SELECT is sent here, so that its refusal can be distinguished from a failed login.
     var endpoint = options.endpoint
     endpoint.database = 0
+    if case .cluster(let nodes) = endpoint.topology { endpoint = endpoint.server(nodes[0]) }
     setup = Examination.setup(endpoint, options)
     lookingMs = options.lookingMs
-    let run = String(UInt64.random(in: .min ... .max), radix: 36)
+    run = String(UInt64.random(in: .min ... .max), radix: 36)
+    namespace = options.namespace
     keys = ProbeKeys(namespace: options.namespace, run: run)
     seen = Evidence(options)
     limit = LoopTimer(loop) { [unowned self] in timeIsUp() }
@@ -213,7 +217,20 @@ extension Examination {
       seen.layout = answers[4]
       for answer in answers[5...] { seen.config.merge(answer.pairs) { $1 } }
       if seen.config.isEmpty { seen.unanswered.append("CONFIG GET") }
-      if seen.selected?.errorText == nil { tryRemovers() } else { finish() }
+      if seen.selected?.errorText != nil { return finish() }
+      if seen.isCluster { findSlots() } else { tryRemovers() }
+    }
+  }
+
+  /// Of a cluster a node takes the keys of its own slots only.
+  private func findSlots() {
+    look(Probe.cluster.map(\.words)) { [unowned self] answers in
+      let cluster = ClusterEvidence(
+        id: answers[1].word ?? "", slots: answers[0], info: answers[2].infoFields)
+      seen.cluster = cluster
+      guard let tag = cluster.tag(of: "doctor") else { return finish() }
+      keys = ProbeKeys(namespace: namespace, run: run, tag: tag)
+      tryRemovers()
     }
   }
 

@@ -15,10 +15,10 @@ struct ProbeKeys: Sendable {
   /// How long a key may live that could not be removed.
   static let ttlMs: Int64 = 20_000
 
-  init(namespace: String, run: String) {
-    base = "\(namespace):{doctor}:\(run)"
+  init(namespace: String, run: String, tag: String = "doctor") {
+    base = "\(namespace):{\(tag)}:\(run)"
     channel = "\(namespace):to:doctor"
-    changes = "\(namespace):{doctor}:changes"
+    changes = "\(namespace):{\(tag)}:changes"
     layout = Keyspace(namespace: namespace).layoutKey
   }
 
@@ -187,6 +187,9 @@ extension Probe {
       Probe("EVALSHA", smallScriptHash, "1", keys.script),
     ]
   }
+
+  /// Asked of a node of a cluster only.
+  static let cluster = [Probe("CLUSTER SLOTS"), Probe("CLUSTER MYID"), Probe("CLUSTER INFO")]
 
   /// A library of the doctor's own, which a run removes or the next one replaces.
   static let functions = [

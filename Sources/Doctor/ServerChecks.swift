@@ -98,17 +98,37 @@ enum ServerChecks {
 
   static func mode(_ seen: Evidence) -> Finding {
     let mode = seen.hello["mode"] ?? seen.info["redis_mode"] ?? "unknown"
-    if mode == "cluster" || seen.info["cluster_enabled"] == "1" {
-      return Finding(
-        .bad, .mode, UnfitServer.cluster,
-        fix: "use a Redis that is not part of a cluster")
-    }
+    if seen.isCluster { return cluster(seen.cluster) }
     if mode == "sentinel" {
       return Finding(
         .bad, .mode, UnfitServer.sentinel,
         fix: "give --redis the URL of the master that it watches")
     }
     return Finding(.ok, .mode, mode)
+  }
+
+  private static func cluster(_ cluster: ClusterEvidence?) -> Finding {
+    guard let cluster else {
+      return Finding(.warn, .mode, "a node of a cluster, which was not asked for its slots")
+    }
+    if let refusal = cluster.refusal {
+      return Finding(
+        .bad, .mode, "the cluster does not say which node has which slots: \(refusal)",
+        fix: "ACL SETUSER NAME +cluster|slots +cluster|myid +cluster|info", course: .wait)
+    }
+    let text = "cluster: \(cluster.masters) masters, \(cluster.slots) of \(HashSlot.count) slots"
+    guard !cluster.ownSlots.isEmpty else {
+      return Finding(
+        .bad, .mode, "\(text); this node has none of them",
+        fix: "give --redis a master that has slots, or redis-cluster:// with several", course: .wait
+      )
+    }
+    guard cluster.slots == HashSlot.count, cluster.state == "ok" else {
+      return Finding(
+        .warn, .mode, "\(text), state \(cluster.state): some devices are refused",
+        fix: "see CLUSTER NODES: bring the nodes back, or give their slots to others")
+    }
+    return Finding(.ok, .mode, text)
   }
 
   /// No finding unless the data is being loaded.

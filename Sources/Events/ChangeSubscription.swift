@@ -1,6 +1,7 @@
-// Owns: the worker's subscription to changes: the connection on which they come, the channels of
-// what its loops watch or wait for, and the registrations that let scripts publish them. A change
-// is published once and kept nowhere; where some may be lost, the loops learn it. Main thread.
+// Owns: the worker's subscription to changes: the connections on which they come, one to each node,
+// the channels of what its loops watch or wait for, and the registrations that let scripts publish
+// them. A change is published once and kept nowhere; where some may be lost, the loops learn it. A
+// node that is lost, or slots that move, count as a loss of all: they are rare. Main thread.
 
 package import Loop
 internal import Metrics
@@ -12,18 +13,26 @@ package import Store
 /// The subscription of a worker to changes.
 package final class ChangeSubscription: RedisConnectionOwner {
   private let loop: EventLoop
-  private let setup: RedisSetup
+  private let keyspace: Keyspace
   private let control: ControlStore
   private let log: Log
   private let send: (Int, ChangeNotice) -> Void
-  private var redis: RedisConnection?
+  /// The connection to each node, by its name.
+  private var connections: [String: RedisConnection] = [:]
+  /// Connections that were given up, until they are out of their own calls.
+  private var left: [RedisConnection] = []
+  /// The node of each partition, as the channels were subscribed to.
+  private var nodeOf: [String] = []
+  /// The channels of sources that Redis has not confirmed yet.
+  private var unconfirmed: [ChangeSource: Set<String>] = [:]
+  private var isConnected = false
   private var check: LoopTimer?
   private var sources = WatchedSources()
   /// The source of each channel; for one with many, that it is known by the last.
   private var byChannel: [String: ChangeSource] = [:]
   /// What has come within this turn, for each loop.
   private var received: [Int: [(source: ChangeSource, change: DeviceChange)]] = [:]
-  private var heardAtMs: Int64 = 0
+  private var heardAtMs: [ObjectIdentifier: Int64] = [:]
   /// When a mark was published that has not come yet.
   private var markedAtMs: Int64?
 
@@ -37,9 +46,7 @@ package final class ChangeSubscription: RedisConnectionOwner {
     send: @escaping (Int, ChangeNotice) -> Void
   ) {
     self.loop = loop
-    var plain = setup
-    plain.loadsScripts = false
-    self.setup = plain
+    keyspace = setup.keyspace
     self.control = control
     self.log = log
     self.send = send
@@ -49,7 +56,7 @@ package final class ChangeSubscription: RedisConnectionOwner {
 
   package func stop() {
     check?.cancel()
-    redis?.stop()
+    for redis in connections.values { redis.stop() }
   }
 
   package func request(_ request: ChangeRequest) {
@@ -64,21 +71,55 @@ package final class ChangeSubscription: RedisConnectionOwner {
 
   /// The control loop has a new connection, maybe to another server than this one's.
   package func serverMayHaveChanged() {
-    guard !sources.isEmpty else { return }
-    redis?.reconnect(reason: "another server may be there")
+    guard !sources.isEmpty, !control.isCluster else { return }
+    for redis in connections.values { redis.reconnect(reason: "another server may be there") }
   }
 
-  /// The connection is made when it is needed for the first time.
+  /// There are other nodes, or they have other slots.
+  package func nodesChanged() {
+    guard isConnected, nodeOf != names else { return }
+    // A cluster passes messages on to all nodes: two subscriptions would get each twice.
+    for source in sources.sources {
+      for name in connections.keys { post("UNSUBSCRIBE", source, name) }
+    }
+    follow()
+    let now = loop.nowMs
+    perform(sources.disconnected(nowMs: now))
+    for (name, redis) in connections where redis.isReady { subscribeAll(name) }
+  }
+
+  private var names: [String] { Partition.all.map { control.nodeName(of: $0) } }
+
+  /// The connections are made when they are needed for the first time.
   private func connect() {
-    guard redis == nil else { return }
-    redis = RedisConnection(loop, setup, owner: self)
-    redis?.pushReceived = { [unowned self] in received($0) }
-    redis?.start()
+    guard !isConnected else { return }
+    isConnected = true
+    follow()
+  }
+
+  /// Connects to the nodes that there are.
+  private func follow() {
+    nodeOf = names
+    let nodes = control.nodes
+    for name in connections.keys where !nodes.contains(where: { $0.name == name }) {
+      guard let redis = connections.removeValue(forKey: name) else { continue }
+      redis.stop()
+      left.append(redis)
+    }
+    for node in nodes where connections[node.name] == nil {
+      var plain = control.setup(for: node)
+      plain.loadsScripts = false
+      let redis = RedisConnection(loop, plain, owner: self)
+      connections[node.name] = redis
+      redis.pushReceived = { [unowned self, unowned redis] in received($0, redis) }
+      redis.start()
+    }
   }
 
   private func turnEnded() {
+    left = []
     sendReceived()
-    redis?.flush()
+    for redis in connections.values { redis.flush() }
   }
 
   /// Passes on what has come, many changes at once.
@@ -106,28 +147,47 @@ package final class ChangeSubscription: RedisConnectionOwner {
   }
 
   private func subscribe(_ source: ChangeSource) {
-    let channels = source.channels(setup.keyspace)
+    let channels = source.channels(keyspace)
     for channel in channels { byChannel[channel] = source }
-    guard let redis, redis.isReady else { return }
-    redis.post { out in
-      out.begin(words: 1 + channels.count)
-      out.word("SUBSCRIBE")
-      for channel in channels { out.word(channel) }
+    unconfirmed[source] = Set(channels)
+    for (name, redis) in connections where redis.isReady { post("SUBSCRIBE", source, name) }
+  }
+
+  /// Subscribes to all that a node has, on a connection that serves.
+  private func subscribeAll(_ name: String) {
+    for source in sources.sources {
+      let channels = source.channels(keyspace)
+      for channel in channels { byChannel[channel] = source }
+      if unconfirmed[source] == nil { unconfirmed[source] = Set(channels) }
+      post("SUBSCRIBE", source, name)
     }
   }
 
   private func unsubscribe(_ source: ChangeSource) {
-    let channels = source.channels(setup.keyspace)
-    for channel in channels { byChannel[channel] = nil }
-    guard let redis, redis.isReady else { return }
+    for channel in source.channels(keyspace) { byChannel[channel] = nil }
+    unconfirmed[source] = nil
+    for name in connections.keys { post("UNSUBSCRIBE", source, name) }
+  }
+
+  /// Sends a node the command about the channels of a source that are published there.
+  private func post(_ command: String, _ source: ChangeSource, _ name: String) {
+    guard let redis = connections[name], redis.isReady else { return }
+    let channels = zip(source.partitions, source.channels(keyspace))
+      .filter { nodeOf[$0.0.index] == name }.map(\.1)
+    guard !channels.isEmpty else { return }
     redis.post { out in
       out.begin(words: 1 + channels.count)
-      out.word("UNSUBSCRIBE")
+      out.word(command)
       for channel in channels { out.word(channel) }
     }
   }
 
-  private func register(_ registered: [ChangeSource]) {
+  /// In a cluster by source: a node that is away is not to keep the others' from being registered.
+  private func register(_ all: [ChangeSource]) {
+    for registered in control.isCluster ? all.map({ [$0] }) : [all] { registerTogether(registered) }
+  }
+
+  private func registerTogether(_ registered: [ChangeSource]) {
     let requests = registered.flatMap { source in
       source.partitions.map {
         (
@@ -162,8 +222,8 @@ package final class ChangeSubscription: RedisConnectionOwner {
 
   // MARK: Messages
 
-  private func received(_ reply: RedisReply) {
-    heardAtMs = loop.nowMs
+  private func received(_ reply: RedisReply, _ redis: RedisConnection) {
+    heardAtMs[ObjectIdentifier(redis)] = loop.nowMs
     guard reply.kind != .error else {
       log.repeated(.warn, "redis refuses the subscription to changes", ["error": reply.text])
       return perform(sources.subscriptionRefused(nowMs: loop.nowMs))
@@ -171,8 +231,10 @@ package final class ChangeSubscription: RedisConnectionOwner {
     guard reply.count == 3, let source = byChannel[reply[1].text] else { return }
     switch reply[0].text {
     case "subscribe":
-      let isLast = source.channels(setup.keyspace).last == reply[1].text
-      if isLast { perform(sources.subscribed(source)) }
+      unconfirmed[source]?.remove(reply[1].text)
+      guard unconfirmed[source]?.isEmpty == true else { return }
+      unconfirmed[source] = nil
+      perform(sources.subscribed(source))
     case "message": took(reply[2].bytes, source)
     default: break
     }
@@ -194,30 +256,51 @@ package final class ChangeSubscription: RedisConnectionOwner {
   private func timePassed() {
     check?.set(afterMs: ChangeSubscription.checkMs)
     let now = loop.nowMs
-    guard let redis, redis.isReady else { return }
-    guard now - heardAtMs < ChangeSubscription.silenceMs else {
-      return redis.reconnect(reason: "the subscription to changes does not answer")
-    }
+    for redis in connections.values where redis.isReady { checkSilence(of: redis, now) }
     // Redis may be another one than the scripts': the connection alone does not show it.
     if let markedAtMs, now - markedAtMs >= ChangeSubscription.silenceMs {
-      return redis.reconnect(reason: "published changes do not arrive")
+      self.markedAtMs = nil
+      for redis in connections.values { redis.reconnect(reason: "published changes do not arrive") }
+    }
+    guard connections.values.contains(where: { $0.isReady }) else { return }
+    perform(sources.timePassed(nowMs: now))
+  }
+
+  private func checkSilence(of redis: RedisConnection, _ now: Int64) {
+    guard now - (heardAtMs[ObjectIdentifier(redis)] ?? now) < ChangeSubscription.silenceMs else {
+      return redis.reconnect(reason: "the subscription to changes does not answer")
     }
     redis.post { $0.command("PING") }
-    perform(sources.timePassed(nowMs: now))
   }
 
   // MARK: Connection
 
   package func redisServes(_ redis: RedisConnection) {
-    heardAtMs = loop.nowMs
+    heardAtMs[ObjectIdentifier(redis)] = loop.nowMs
     markedAtMs = nil
-    for source in sources.sources { subscribe(source) }
+    if let name = name(of: redis) { subscribeAll(name) }
     check?.set(afterMs: ChangeSubscription.checkMs)
   }
 
+  private func name(of redis: RedisConnection) -> String? {
+    connections.first { $0.value === redis }?.key
+  }
+
   package func redisFailed(_ redis: RedisConnection, reason: String) {
-    check?.cancel()
+    guard let name = name(of: redis) else { return }
+    // One that has not served since it was lost loses nothing more, but is not waited for.
+    guard heardAtMs.removeValue(forKey: ObjectIdentifier(redis)) != nil else {
+      let now = loop.nowMs
+      for source in sources.sources
+      where source.partitions.contains(where: { nodeOf[$0.index] == name }) {
+        perform(sources.refused(source, nowMs: now))
+      }
+      return
+    }
+    if connections.values.allSatisfy({ !$0.isReady }) { check?.cancel() }
+    unconfirmed = [:]
     perform(sources.disconnected(nowMs: loop.nowMs))
+    for (name, other) in connections where other.isReady { subscribeAll(name) }
   }
 
   package func redisRefused(_ redis: RedisConnection, reason: String) {

@@ -3,6 +3,9 @@
 //
 // XREAD says which logs have grown; it has one entry of each at most. What they have is read by
 // read_logs.lua, whose replies are bounded in bytes, and which says what has gone unread.
+//
+// In a cluster XREAD takes streams of one slot only: there each node is asked for the ends of its
+// logs, again and again. What a node does not answer is found when it does.
 
 package import Loop
 package import RedisConnection
@@ -41,6 +44,8 @@ package final class EventTail: RedisConnectionOwner {
   /// The partitions whose log is corrupt: one of them would keep all from being read.
   private var corrupt = PartitionSet()
   private var looksAtMs: Int64 = 0
+  /// The partitions of which no position is known: their node was away.
+  private var unplaced = PartitionSet()
   private var isAwaiting = false
   private var isReading = false
   /// Whether the read in flight skips what subscriptions do not need at present.
@@ -58,6 +63,8 @@ package final class EventTail: RedisConnectionOwner {
   private let pauseMs: Int64 = 4
   private let busyPauseMs: Int64 = 16
   private let busyPartitions = 64
+  /// The nodes of a cluster are asked so often whether logs have grown.
+  private let pollMs: Int64 = 20
   /// After so long without XREAD its reply, an entry of each log, might be large.
   private let caughtUpMs: Int64 = 250
   private let bytesMax: Int64 = 1 << 20
@@ -82,7 +89,7 @@ package final class EventTail: RedisConnectionOwner {
     keyspace = setup.keyspace
     var plain = setup
     plain.loadsScripts = false
-    redis = RedisConnection(loop, plain, owner: self)
+    if !control.isCluster { redis = RedisConnection(loop, plain, owner: self) }
     again = LoopTimer(loop) { [unowned self] in goOn() }
     loop.atTurnEnd { [weak self] in self?.redis?.flush() }
     redis?.start()
@@ -106,6 +113,7 @@ package final class EventTail: RedisConnectionOwner {
 
   private func position() {
     state = .positioning
+    guard !control.isCluster else { return positionEach() }
     control.call(ScriptQuery(TailsCall(), over: Partition.all)) { [unowned self] result in
       guard let tails = LogEnd.all(result), tails.count == Partition.count else {
         state = .resting
@@ -119,6 +127,49 @@ package final class EventTail: RedisConnectionOwner {
       caughtUpAtMs = loop.nowMs
       answerWaiting()
       goOn()
+    }
+  }
+
+  /// The same of each node that answers; the logs of others are followed from their ends at the
+  /// moment when their nodes answer, as there is no watch of them before.
+  private func positionEach() {
+    positions = Array(repeating: .zero, count: Partition.count)
+    (unplaced, grown, corrupt) = (.all, PartitionSet(), PartitionSet())
+    findEnds { [unowned self] in
+      guard unplaced != .all else {
+        state = .resting
+        return refuseWaiting()
+      }
+      state = .following
+      answerWaiting()
+      goOn()
+    }
+  }
+
+  /// Finds the ends of all logs, and with that which ones have grown.
+  private func findEnds(_ done: @escaping () -> Void) {
+    var news = PartitionSet()
+    control.callEach(ScriptQuery(TailsCall(), over: Partition.all)) {
+      [unowned self] partitions, result in
+      guard let ends = LogEnd.all(result), ends.count == partitions.count else { return }
+      for (partition, end) in zip(partitions, ends) {
+        if end.isCorrupt {
+          if !corrupt.contains(partition) { log.corruptEventLog(of: partition) }
+          corrupt.insert(partition)
+          continue
+        }
+        if corrupt.contains(partition) { news.insert(partition) }
+        corrupt.remove(partition)
+        if unplaced.contains(partition) {
+          positions[partition.index] = end.id
+          unplaced.remove(partition)
+        } else if end.id > positions[partition.index] {
+          news.insert(partition)
+        }
+      }
+    } _: { [unowned self] in
+      if !news.isEmpty { grew(news) }
+      done()
     }
   }
 
@@ -193,7 +244,7 @@ extension EventTail {
     let demand = demand()
     if demand != .nothing { wantedAtMs = loop.nowMs }
     guard loop.nowMs - wantedAtMs < blockMs else { return rest() }
-    if !corrupt.isEmpty, loop.nowMs >= looksAtMs { return look() }
+    if !control.isCluster, !corrupt.isEmpty, loop.nowMs >= looksAtMs { return look() }
     guard grown.isEmpty else { return read(demand) }
     if !isAwaiting { awaitGrowth() }
   }
@@ -217,6 +268,13 @@ extension EventTail {
 
   /// Waits until a log grows.
   private func awaitGrowth() {
+    guard !control.isCluster else {
+      isAwaiting = true
+      return findEnds { [unowned self] in
+        isAwaiting = false
+        if grown.isEmpty { again?.set(afterMs: pollMs) } else { goOn() }
+      }
+    }
     guard let redis, redis.isReady else { return }
     guard loop.nowMs - caughtUpAtMs < caughtUpMs else {
       // One cannot know how much has come meanwhile.
@@ -289,6 +347,7 @@ extension EventTail {
     let call = ReadLogsCall(
       bytesMax: bytesMax, isContent: !isSkipping,
       ids: partitions.map { ArgumentText(positions[$0.index].description) })
+    guard !control.isCluster else { return readEach(call, partitions) }
     control.call(ScriptQuery(call, over: partitions)) { [unowned self] result in
       isReading = false
       isSkipping = false
@@ -299,6 +358,25 @@ extension EventTail {
       take(reply, partitions)
       guard grown.isEmpty else { return goOn() }
       caughtUpAtMs = loop.nowMs
+      again?.set(afterMs: partitions.count > busyPartitions ? busyPauseMs : pauseMs)
+    }
+  }
+
+  /// The same of each node; what one does not answer is found again by the ends of its logs.
+  private func readEach(_ call: ReadLogsCall, _ partitions: [Partition]) {
+    control.callEach(ScriptQuery(call, over: partitions)) { [unowned self] partitions, result in
+      guard case .success(let reply) = result, reply.kind == .array,
+        reply.count <= partitions.count
+      else {
+        grown.subtract(PartitionSet(partitions))
+        return failed(result)
+      }
+      take(reply, partitions)
+    } _: { [unowned self] in
+      isReading = false
+      isSkipping = false
+      answerWaiting()
+      guard grown.isEmpty else { return goOn() }
       again?.set(afterMs: partitions.count > busyPartitions ? busyPauseMs : pauseMs)
     }
   }

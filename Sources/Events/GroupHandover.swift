@@ -25,8 +25,10 @@ struct GroupPage {
   let againMs: Int64?
   /// The partitions whose log is corrupt.
   let corrupt: [Partition]
-  /// How many of the partitions were read to their ends.
+  /// How many of the partitions were read to their ends: the first ones, or of several nodes those
+  /// at these places.
   let lookedCount: Int
+  let lookedPlaces: [Int]?
   /// Whether all partitions have to be read because the group has lost events of one.
   let isLossMet: Bool
 
@@ -35,10 +37,12 @@ struct GroupPage {
 
   init(
     held: HeldEvents, blocked: [Partition] = [], againMs: Int64? = nil,
-    corrupt: [Partition] = [], lookedCount: Int, isLossMet: Bool = false
+    corrupt: [Partition] = [], lookedCount: Int, lookedPlaces: [Int]? = nil,
+    isLossMet: Bool = false
   ) {
     (self.held, self.blocked, self.againMs) = (held, blocked, againMs)
-    (self.corrupt, self.lookedCount, self.isLossMet) = (corrupt, lookedCount, isLossMet)
+    (self.corrupt, self.isLossMet) = (corrupt, isLossMet)
+    (self.lookedCount, self.lookedPlaces) = (lookedCount, lookedPlaces)
   }
 
   /// Reads the reply to a read, as group_page.lua begins it; nil if it is another one.
@@ -47,8 +51,8 @@ struct GroupPage {
     guard count >= 7, count % 2 == 1,
       let blocked = GroupPage.partitions(reply[1], of: read),
       let losses = GroupPage.partitions(reply[3], of: read),
-      let corrupt = GroupPage.partitions(reply[4], of: read), let looked = reply[5].integer,
-      0...read.partitions.count ~= Int(looked)
+      let corrupt = GroupPage.partitions(reply[4], of: read),
+      let looked = GroupPage.places(reply[5], of: read)
     else { return nil }
     var ids: [EventID] = []
     var agesMs: [Int] = []
@@ -62,7 +66,24 @@ struct GroupPage {
     self.init(
       held: HeldEvents(group: group, ids: ids, losses: losses, agesMs: agesMs), blocked: blocked,
       againMs: reply[2].integer.flatMap { $0 >= 0 ? $0 : nil }, corrupt: corrupt,
-      lookedCount: Int(looked), isLossMet: reply[6].integer == 1)
+      lookedCount: looked.count, lookedPlaces: looked, isLossMet: reply[6].integer == 1)
+  }
+
+  /// The partitions of a read that were read to their ends.
+  func looked(of read: GroupRead) -> PartitionSet {
+    let places = lookedPlaces ?? Array(0..<lookedCount)
+    return PartitionSet(places.map { read.partitions[$0] })
+  }
+
+  /// Places in a read, as a list or as how many are the first ones; nil if one is none.
+  private static func places(_ reply: RedisReply, of read: GroupRead) -> [Int]? {
+    if reply.kind != .array {
+      guard let count = reply.integer, 0...read.partitions.count ~= Int(count) else { return nil }
+      return Array(0..<Int(count))
+    }
+    let places = reply.elements.compactMap { $0.integer.map(Int.init) }
+    let areAll = places.count == reply.count && places.allSatisfy(read.partitions.indices.contains)
+    return areAll ? places : nil
   }
 
   /// Partitions by their places in a read; nil if one has none.

@@ -82,6 +82,11 @@ extension EventSubscriptions {
     readNext(transfer.group)
   }
 
+  /// A node of Redis can be asked again, or there is another one.
+  package func storeServes() {
+    for name in readers.names { readNext(name) }
+  }
+
   func readerTimerFired() {
     readerTimerAtMs = .max
     for name in readers.names { readNext(name) }
@@ -94,6 +99,7 @@ extension EventSubscriptions {
     defer { readers.end(group) }
     let nowMs = server.loop.nowMs
     let isFollowed = readers.isFollowed
+    readers[group]?.away = PartitionSet(server.store.away)
     while let read = readers[group]?.next(isFollowed: isFollowed, nowMs: nowMs) {
       send(read)
     }

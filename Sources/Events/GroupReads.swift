@@ -26,6 +26,8 @@ struct GroupReads {
   private var newsSince = PartitionSet()
   /// Those in which a worker holds events that come first.
   private var blocked = PartitionSet()
+  /// Those whose node cannot be asked: they are read when it can.
+  var away = PartitionSet()
   private var reading: GroupRead?
   /// Whether `news` has all partitions that may have events, since the tail reports new ones.
   private var isKnown = false
@@ -133,6 +135,7 @@ extension GroupReads {
     let isWhole = isWholeDue || nowMs >= wholeAtMs || nowMs >= againAtMs ?? .max
     var wanted = isWhole ? PartitionSet.all : news
     if nowMs >= blockedUntilMs { wanted.formUnion(blocked) }
+    wanted.subtract(away)
     guard !wanted.isEmpty else { return nil }
     let most = isWhole ? Partition.count : GroupReads.partitionsMax
     let read = GroupRead(
@@ -149,7 +152,7 @@ extension GroupReads {
   mutating func found(_ page: GroupPage, nowMs: Int64) {
     guard let read = reading else { preconditionFailure("a page without a read") }
     reading = nil
-    let looked = PartitionSet(read.partitions.prefix(page.lookedCount))
+    let looked = page.looked(of: read)
     let stays = PartitionSet(page.blocked)
     let wasBlocked = !blocked.intersection(looked).isEmpty
     if read.isWhole {
@@ -189,7 +192,9 @@ extension GroupReads {
     guard reading == nil, !line.isEmpty else { return nil }
     var atMs = min(wholeAtMs, againAtMs ?? .max)
     if !blocked.isEmpty { atMs = min(atMs, blockedUntilMs) }
-    if isWholeDue || !news.isEmpty { atMs = 0 }
+    var readable = news
+    readable.subtract(away)
+    if isWholeDue || !readable.isEmpty { atMs = 0 }
     return max(atMs, retryAtMs)
   }
 }

@@ -83,7 +83,7 @@ package enum Figure: Int, CaseIterable, Sendable {
   case authFailures
   case batches, batchedRequests
   case corruptValues
-  case redisConnectionFailures, redisReady, scriptsReloaded
+  case redisConnectionFailures, redisReady, partitionsAway, scriptsReloaded
   case watches, waiters, deviceWaiters, changeWaiters, changesDropped
   case eventsPushed, eventsGiven, eventsReturned, lossesGiven
 }

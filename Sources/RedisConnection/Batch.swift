@@ -20,6 +20,8 @@ package struct Ticket: Sendable {
   package var partition = 0
   /// Whether the outcome goes to the next step of a request that takes several, not to its caller.
   package var isStep = false
+  /// Whether its node did nothing, and it is sent to another one: its reply is none.
+  package var isElsewhere = false
   /// How many bytes of its line count as kept for its caller.
   package var keptBytes = 0
 
@@ -43,11 +45,24 @@ package final class Batch {
   /// The latest batch that a request of this one's callers is in that came before; 0 if none is.
   fileprivate(set) var follows: UInt64 = 0
   package fileprivate(set) var tickets: [Ticket] = []
+  /// The one partition of all its requests; nil if they may be of any.
+  fileprivate var partition: Int?
   /// When its owner has sent it, in monotonic ns.
   package var sentNs: Int64 = 0
   /// The script's keys and the arguments, as RESP.
   var keys = CommandBuffer()
   var arguments = CommandBuffer()
+  /// Where each request begins in them, if its parts may be asked for.
+  private var starts: [(key: Int, arguments: Int)]?
+
+  init() {}
+
+  /// A batch for one request, which is kept to be sent later.
+  package init(of script: Script) {
+    self.script = script
+    keysAreRecords = script.keysAreRecords
+    starts = []
+  }
 
   package var count: Int { tickets.count }
   /// Whether each request has as many arguments as its script takes.
@@ -58,7 +73,43 @@ package final class Batch {
     follows = 0
     keys.reset()
     arguments.reset()
+    starts?.removeAll(keepingCapacity: true)
   }
+
+  /// A request of a batch, to be sent elsewhere.
+  package struct Request {
+    package let ticket: Ticket
+    /// Its key and its arguments, as RESP.
+    fileprivate let key: [UInt8]
+    fileprivate let arguments: CommandBuffer
+  }
+
+  /// A request as it was added; only of a batch of a cluster.
+  package func request(_ place: Int) -> Request {
+    guard let starts else { preconditionFailure("a batch that does not know its requests") }
+    let next = place + 1 < count ? starts[place + 1] : (keys.count, arguments.count)
+    return Request(
+      ticket: tickets[place], key: keys.part(starts[place].key..<next.0),
+      arguments: CommandBuffer(
+        encoded: arguments.part(starts[place].arguments..<next.1),
+        words: script.argumentsPerRequest))
+  }
+
+  /// The first key alone.
+  var route: [UInt8] {
+    guard let starts, starts.count > 1 else { return keys.bytes }
+    return keys.part(0..<starts[1].key)
+  }
+
+  /// A request was not done here, and is sent elsewhere.
+  package func setElsewhere(_ place: Int) { tickets[place].isElsewhere = true }
+
+  fileprivate func beginRequest(_ ticket: Ticket) {
+    tickets.append(ticket)
+    starts?.append((keys.count, arguments.count))
+  }
+
+  fileprivate func tracksRequests() { starts = starts ?? [] }
 }
 
 /// Gathers requests into batches.
@@ -72,6 +123,8 @@ package struct Batcher {
   private var nextSequence: UInt64 = 1
   private let requestsMax: Int
   private let bytesMax = 1 << 20
+  /// Whether the requests of a batch may be asked for one by one, as those of a cluster.
+  private let tracksRequests: Bool
   /// Replies of one call are in memory all at once, here and in Redis, and take the time that it
   /// takes to write them: some 10 ms for each MiB, of the caller and of all behind it.
   private let replyBytesMax = 4 << 20
@@ -88,8 +141,9 @@ package struct Batcher {
   private var mostRequests: [Int]
 
   /// `requestsMax` bounds how long one call occupies Redis.
-  package init(requestsMax: Int) {
+  package init(requestsMax: Int, tracksRequests: Bool = false) {
     self.requestsMax = requestsMax
+    self.tracksRequests = tracksRequests
     mostRequests = []
     mostRequests = replyBytes.map { most(ofBytes: $0) }
   }
@@ -114,14 +168,21 @@ package struct Batcher {
   /// The batch that a request joins.
   ///
   /// `after` is the sequence of the batch that holds its connection's previous request, or 0.
-  package mutating func batch(for script: Script, after: UInt64) -> Batch {
+  ///
+  /// With `partition` all requests of the batch are of that one.
+  package mutating func batch(
+    for script: Script, after: UInt64, partition: Int? = nil
+  ) -> Batch {
     for batch in open where batch.script == script && batch.sequence >= after {
+      guard batch.partition == partition else { continue }
       if batch.count < mostRequests[script.rawValue], batch.arguments.count < bytesMax {
         if after < batch.sequence { batch.follows = max(batch.follows, after) }
         return batch
       }
     }
     let batch = spare.popLast() ?? Batch()
+    if tracksRequests { batch.tracksRequests() }
+    batch.partition = partition
     batch.follows = after
     batch.script = script
     batch.sequence = nextSequence
@@ -159,9 +220,16 @@ package struct Batcher {
 }
 
 extension Batch {
+  /// Adds a request of another batch.
+  package func add(_ request: Request) {
+    beginRequest(request.ticket)
+    keys.encoded(request.key)
+    arguments.encoded(request.arguments)
+  }
+
   /// Adds a request: its ticket and its partition's key; `write` appends the script's arguments.
   package func add(_ ticket: Ticket, base: [UInt8], _ write: (inout CommandBuffer) -> Void) {
-    tickets.append(ticket)
+    beginRequest(ticket)
     keys.encoded(base)
     write(&arguments)
   }
@@ -171,7 +239,7 @@ extension Batch {
     _ ticket: Ticket, record prefix: [UInt8], _ device: UnsafeBufferPointer<UInt8>,
     _ write: (inout CommandBuffer) -> Void
   ) {
-    tickets.append(ticket)
+    beginRequest(ticket)
     keys.word(prefix, device)
     write(&arguments)
   }

@@ -13,6 +13,12 @@ package struct CommandBuffer: Sendable {
 
   package init() {}
 
+  /// So many words that are RESP already.
+  package init(encoded bytes: [UInt8], words: Int) {
+    encoded(bytes)
+    wordCount = words
+  }
+
   package var isEmpty: Bool { count == 0 }
 
   /// How many bytes it has taken from the system.
@@ -20,6 +26,26 @@ package struct CommandBuffer: Sendable {
 
   /// A copy of what has been written.
   package var bytes: [UInt8] { Array(storage[..<count]) }
+
+  /// A copy of a part of it.
+  func part(_ range: Range<Int>) -> [UInt8] { Array(storage[range]) }
+
+  /// The words, each as RESP; all that was written has to be words.
+  package var words: [[UInt8]] {
+    var (words, at) = ([[UInt8]](), 0)
+    while at < count {
+      // `$<digits>`, the text, and the end of a line behind each.
+      var (end, length) = (at + 1, 0)
+      while storage[end] != UInt8(ascii: "\r") {
+        length = length * 10 + Int(storage[end] - UInt8(ascii: "0"))
+        end += 1
+      }
+      end += length + 4
+      words.append(part(at..<end))
+      at = end
+    }
+    return words
+  }
 
   /// Lends what has been written.
   package func withBytes<Value>(_ body: (UnsafeRawBufferPointer) -> Value) -> Value {

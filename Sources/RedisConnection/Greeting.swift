@@ -20,6 +20,10 @@ package struct RedisSetup: Sendable {
   package var loadsScripts = true
   /// Whether a server is connected to that is too old, or not a master: to examine it.
   package var takesAnyServer = false
+  /// Whether the server is a node of a cluster.
+  package var isCluster = false {
+    didSet { constants.isCluster = isCluster }
+  }
   /// How often a server is asked whether it is still a master, in ms.
   package var roleCheckMs: Int64 = 2_000
   /// The files of TLS, where the endpoint uses it; copies share what was read.
@@ -69,6 +73,7 @@ package enum GreetingRefusal: Equatable, Sendable {
     switch StoreError(message) {
     case .refused(let text): self = .passing(text)
     case .wrongServer(let text): self = .wrongServer(text)
+    case .elsewhere(let word): self = .wrongServer("\(UnfitServer.cluster) (\(word))")
     case .corrupt, .corruptLock, .failed: self = .passing("Redis said: \(message)")
     case .scriptMissing: self = .passing("Redis forgot a script")
     }
@@ -121,7 +126,9 @@ struct Greeting {
       if !setup.takesAnyServer {
         guard identity.isNewEnough else { return .refused(Greeting.tooOld) }
         // Another server may stand there tomorrow: a worker that serves already waits for it.
-        if let reason = UnfitServer.reason(identity) { return .refused(.wrongServer(reason)) }
+        if let reason = UnfitServer.reason(identity, isCluster: setup.isCluster) {
+          return .refused(.wrongServer(reason))
+        }
       }
       return steps.isEmpty ? .done : .awaitMore
     case .select: return .done

@@ -38,8 +38,48 @@ struct PendingCall {
     }
   }
 
+  /// The script that it calls.
+  private var script: Script? {
+    switch expectation {
+    case .batch(let batch): batch.script
+    case .script(let call): call.script
+    case .greeting, .identity, .call: nil
+    }
+  }
+
   /// Writes a call of a script; `begin` appends the command and how Redis finds the script.
-  func encode(into out: inout CommandBuffer, _ begin: (Script, inout CommandBuffer) -> Void) {
+  ///
+  /// With `isRouted` a call whose keys may be of several slots declares the first one only, as its
+  /// route; all of them and their number stand behind the arguments.
+  func encode(
+    into out: inout CommandBuffer, isRouted: Bool,
+    _ begin: (Script, inout CommandBuffer) -> Void
+  ) {
+    guard isRouted, script?.spansPartitions == true else { return encode(into: &out, begin) }
+    switch expectation {
+    case .batch(let batch):
+      out.begin(words: 5 + batch.count + batch.count * batch.script.argumentsPerRequest)
+      begin(batch.script, &out)
+      out.word("1")
+      out.encoded(batch.route)
+      out.encoded(batch.arguments)
+      out.encoded(batch.keys)
+      out.word(Int64(batch.count))
+    case .script(let call):
+      out.begin(words: 5 + call.keys.count + call.arguments.wordCount)
+      begin(call.script, &out)
+      out.word("1")
+      out.word(call.keys[0])
+      out.encoded(call.arguments)
+      for word in call.keys { out.word(word) }
+      out.word(Int64(call.keys.count))
+    case .greeting, .identity, .call: encode(into: &out, begin)
+    }
+  }
+
+  private func encode(
+    into out: inout CommandBuffer, _ begin: (Script, inout CommandBuffer) -> Void
+  ) {
     switch expectation {
     case .batch(let batch):
       out.begin(words: 3 + batch.count + batch.count * batch.script.argumentsPerRequest)

@@ -86,6 +86,10 @@ package final class RedisConnection {
   }
 
   package var isReady: Bool { machine.isReady }
+  /// Whether calls of several slots name one key only.
+  private var isRouted: Bool { setup.isCluster && greeting.redisMajor >= 7 }
+  /// Whether one call may have keys of several slots; else each has those of one partition.
+  package var spansSlots: Bool { !setup.isCluster || isRouted }
   /// The state's name, for people.
   package var stateWord: String { machine.word }
   package var endpoint: RedisEndpoint { setup.endpoint }
@@ -143,7 +147,7 @@ extension RedisConnection {
 
   private func put(_ next: PendingCall, _ scripts: ScriptNames) {
     order.sent(next)
-    next.encode(into: &outbox) { script, outbox in
+    next.encode(into: &outbox, isRouted: isRouted) { script, outbox in
       outbox.raw(scripts.command)
       outbox.word(scripts.names[script.rawValue])
     }
@@ -321,9 +325,14 @@ extension RedisConnection: FileWatchOwner {
     case .scriptMissing where disowned == nil: return reload(next)
     case .scriptMissing: break
     case .wrongServer where setup.takesAnyServer: return false
+    // Its owner finds the node that has the slot; this one has others.
+    case .elsewhere where setup.isCluster || setup.takesAnyServer: return false
+    case .elsewhere(let word) where machine.isReady:
+      leave(reason: "\(UnfitServer.cluster) (\(word))")
+    case .elsewhere where disowned != nil: break
     case .wrongServer(let reason) where machine.isReady: leave(reason: reason)
     case .wrongServer where disowned != nil: break
-    case .wrongServer, .refused, .corrupt, .corruptLock, .failed: return false
+    case .wrongServer, .elsewhere, .refused, .corrupt, .corruptLock, .failed: return false
     }
     // Nothing was done.
     if let disowned { fail(next, .notSent(disowned)) }
@@ -345,7 +354,7 @@ extension RedisConnection: FileWatchOwner {
     case .script, .batch: break
     }
     let (constants, major) = (setup.constants, greeting.redisMajor)
-    missed.encode(into: &outbox) { script, outbox in
+    missed.encode(into: &outbox, isRouted: isRouted) { script, outbox in
       outbox.word("EVAL")
       outbox.word(script.text(constants, redisMajor: major))
     }

@@ -100,7 +100,9 @@ extension RedisConnection {
   func identityAnswered(_ reply: RedisReply) {
     isAskingRole = false
     guard reply.kind != .error else { return }
-    if let reason = UnfitServer.reason(ServerIdentity(reply)) { return leave(reason: reason) }
+    if let reason = UnfitServer.reason(ServerIdentity(reply), isCluster: setup.isCluster) {
+      return leave(reason: reason)
+    }
     perform(machine.confirmed())
   }
 
@@ -134,7 +136,8 @@ extension RedisConnection {
     setupDeadlineMs = loop.nowMs + setup.connectTimeoutMs
     watch(untilMs: setupDeadlineMs)
     // Names are resolved anew at each try: after a failover they may point elsewhere.
-    resolver = AddressResolver(loop, setup.endpoint.address) { [unowned self] result in
+    guard let address = setup.endpoint.address else { return lost("no server is known") }
+    resolver = AddressResolver(loop, address) { [unowned self] result in
       do throws(SystemError) {
         let socket = try result.get().connect()
         // Also a worker that is killed, or stopped, is not to have requests delivered later.
@@ -150,7 +153,7 @@ extension RedisConnection {
 
   private func connect(over socket: Socket) {
     transport = Transport(plain: socket)
-    if setup.endpoint.usesTLS, case .tcp(let host, _) = setup.endpoint.address {
+    if setup.endpoint.usesTLS, case .tcp(let host, _)? = setup.endpoint.address {
       do throws(TLSError) {
         transport = Transport(client: try setup.tls.context(), socket, host: host)
       } catch {

@@ -7,7 +7,10 @@ internal import CHiredis
 package struct RedisReply {
   private let reply: UnsafeMutablePointer<redisReply>
 
-  fileprivate init(_ reply: UnsafeMutablePointer<redisReply>) { self.reply = reply }
+  init(_ reply: UnsafeMutablePointer<redisReply>) { self.reply = reply }
+
+  /// Hiredis' own form of it.
+  var raw: UnsafeMutablePointer<redisReply> { reply }
 
   package enum Kind: Sendable { case text, array, integer, null, error }
 

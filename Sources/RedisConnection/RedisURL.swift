@@ -1,64 +1,73 @@
 // Owns: the parsing of a Redis URL into an endpoint. A value; any thread.
 
-package import Loop
-
-/// The address of a Redis, and the login there.
-package struct RedisEndpoint: Sendable, Hashable {
-  package var address: Address
-  /// Nil means Redis' default user.
-  package var user: String?
-  package var password: String?
-  /// The number of the logical database.
-  package var database: Int
-  /// Whether bytes go through TLS.
-  package var usesTLS: Bool
-
-  package init(
-    address: Address, user: String? = nil, password: String? = nil, database: Int = 0,
-    usesTLS: Bool = false
-  ) {
-    self.address = address
-    self.user = user
-    self.password = password
-    self.database = database
-    self.usesTLS = usesTLS
-  }
-
-  /// The endpoint without its secret, as it may stand in logs and in the ready line.
-  package var publicText: String {
-    switch address {
-    case .tcp: "\(usesTLS ? "rediss" : "redis")://\(address)\(database == 0 ? "" : "/\(database)")"
-    case .unix(let path): "unix://\(path)\(database == 0 ? "" : "?db=\(database)")"
-    }
-  }
-}
+internal import Loop
 
 /// An invalid Redis URL; the text says why and never holds the password.
 package struct RedisURLError: Error, Sendable {
   package let text: String
 }
 
+/// The forms of a Redis URL, by how the right server is found.
+private enum RedisURLForm: CaseIterable {
+  case server
+  case sentinel
+  case cluster
+
+  /// What follows `redis` or `rediss`.
+  var suffix: String {
+    switch self {
+    case .server: "://"
+    case .sentinel: "-sentinel://"
+    case .cluster: "-cluster://"
+    }
+  }
+
+  /// The port where a host has none.
+  var port: UInt16 { self == .sentinel ? 26_379 : 6_379 }
+
+  /// An example, for errors.
+  var example: String {
+    switch self {
+    case .server: "redis://HOST:PORT/2"
+    case .sentinel: "redis-sentinel://HOST:26379,HOST:26379/NAME"
+    case .cluster: "redis-cluster://HOST:6379,HOST:6379"
+    }
+  }
+}
+
 extension RedisEndpoint {
-  /// Reads `redis://[user:pass@]host[:port][/db]`, the same with `rediss://` for TLS, or
-  /// `unix://[user:pass@]/path[?db=n]`.
+  /// Reads a URL in one of these forms.
   ///
+  /// - `redis://[user:pass@]host[:port][/db]`
+  /// - `unix://[user:pass@]/path[?db=n]`
+  /// - `redis-sentinel://[user:pass@]host[:port][,host[:port]]…/name[/db]`: sentinels, and the name
+  ///   by which they know the master
+  /// - `redis-cluster://[user:pass@]host[:port][,host[:port]]…`: some nodes of a cluster
+  ///
+  /// with `rediss` in place of `redis` for TLS. The login is that of the servers with the data.
   /// User and password may be percent-encoded; before a path, a slash in them has to be. Space and
   /// one pair of quotes around the URL, as env files and copying leave them, do not count.
   package init(url text: String) throws(RedisURLError) {
     let url = try RedisEndpoint.bare(text)
     if let rest = url.dropping("unix://") {
       try self.init(unix: rest)
-    } else if let rest = url.dropping("redis://") {
-      try self.init(tcp: rest)
-    } else if let rest = url.dropping("rediss://") {
-      try self.init(tcp: rest)
-      usesTLS = true
-    } else {
-      throw RedisURLError(
-        text: "a Redis URL begins with redis://, rediss:// (TLS) or unix://, as in "
-          + "redis://127.0.0.1:6379")
+      return
     }
+    for form in RedisURLForm.allCases {
+      for (scheme, usesTLS) in [("redis", false), ("rediss", true)] {
+        guard let rest = url.dropping(scheme + form.suffix) else { continue }
+        try self.init(form, rest)
+        self.usesTLS = usesTLS
+        return
+      }
+    }
+    throw RedisURLError(
+      text: "a Redis URL begins with redis://, unix://, redis-sentinel:// or redis-cluster://, "
+        + "with rediss in place of redis for TLS, as in redis://127.0.0.1:6379")
   }
+
+  /// How many hosts a URL may have.
+  package static let hostsMax = 64
 
   /// The URL without what stands around it.
   private static func bare(_ text: String) throws(RedisURLError) -> String {
@@ -105,7 +114,7 @@ extension RedisEndpoint {
       address: .unix(path: String(parts[0])), user: user, password: password, database: database)
   }
 
-  private init(tcp rest: Substring) throws(RedisURLError) {
+  private init(_ form: RedisURLForm, _ rest: Substring) throws(RedisURLError) {
     var place = rest
     var user: String?
     var password: String?
@@ -127,17 +136,75 @@ extension RedisEndpoint {
           + "slash, as in redis://HOST:PORT/2")
     }
     let parts = place.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    let hosts = try RedisEndpoint.hosts(parts[0], form)
+    let path = parts.count == 2 ? parts[1] : ""
+    let found: RedisTopology
     var database = 0
-    if parts.count == 2, !parts[1].isEmpty {
-      guard let number = digits(parts[1]), number < 65_536 else {
+    switch form {
+    case .server:
+      found = .server(hosts[0])
+      database = try RedisEndpoint.database(path, form)
+    case .sentinel:
+      let words = path.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+      found = .sentinel(hosts, master: try RedisEndpoint.masterName(words.first ?? ""))
+      database = words.count == 2 ? try RedisEndpoint.database(words[1], form) : 0
+    case .cluster:
+      guard path.isEmpty || path == "0" else {
         throw RedisURLError(
-          text: "the database after / is not a number from 0 to 65535, as in redis://HOST:PORT/2")
+          text: "a cluster has no databases but 0: nothing may follow its hosts, as in "
+            + form.example)
       }
-      database = number
+      found = .cluster(hosts)
     }
-    self.init(
-      address: try RedisEndpoint.address(parts[0]), user: user, password: password,
-      database: database)
+    self.init(topology: found, user: user, password: password, database: database)
+  }
+
+  private static func database(
+    _ text: Substring, _ form: RedisURLForm
+  ) throws(RedisURLError) -> Int {
+    guard !text.isEmpty else { return 0 }
+    guard let number = digits(text), number < 65_536 else {
+      let example = form == .sentinel ? "\(form.example)/2" : form.example
+      throw RedisURLError(
+        text: "the database after / is not a number from 0 to 65535, as in \(example)")
+    }
+    return number
+  }
+
+  /// Sentinel takes these names and no others.
+  private static func masterName(_ text: Substring) throws(RedisURLError) -> String {
+    guard !text.isEmpty else {
+      throw RedisURLError(
+        text: "the name by which the sentinels know the master is missing: "
+          + RedisURLForm.sentinel.example)
+    }
+    let isName = text.utf8.allSatisfy { isNameByte($0) }
+    guard isName, text.utf8.count <= 255 else {
+      throw RedisURLError(text: "the name of a master is made of A-Z a-z 0-9 . _ and -")
+    }
+    return String(text)
+  }
+
+  private static func hosts(
+    _ text: Substring, _ form: RedisURLForm
+  ) throws(RedisURLError) -> [Address] {
+    let words = text.split(separator: ",", omittingEmptySubsequences: false)
+    guard words.count == 1 || form != .server else {
+      throw RedisURLError(
+        text: "redis:// names one host; several are for redis-sentinel:// and redis-cluster://")
+    }
+    guard words.count <= hostsMax else {
+      throw RedisURLError(text: "the URL names \(words.count) hosts; it may name \(hostsMax)")
+    }
+    var hosts: [Address] = []
+    for word in words {
+      let host = try address(word, form)
+      guard !hosts.contains(host) else {
+        throw RedisURLError(text: "the URL names the host \(host) twice")
+      }
+      hosts.append(host)
+    }
+    return hosts
   }
 
   /// Reads `user:password`, of which each may be missing.
@@ -166,9 +233,11 @@ extension RedisEndpoint {
     return (name.isEmpty ? nil : name, word)
   }
 
-  private static func address(_ text: Substring) throws(RedisURLError) -> Address {
+  private static func address(
+    _ text: Substring, _ form: RedisURLForm
+  ) throws(RedisURLError) -> Address {
     var host = text
-    var port = "6379"[...]
+    var port = "\(form.port)"[...]
     if text.hasPrefix("[") {
       guard let end = text.firstIndex(of: "]") else {
         throw RedisURLError(text: "the host begins with [ and has no ]")
@@ -190,7 +259,7 @@ extension RedisEndpoint {
       throw RedisURLError(text: "the port is not a number from 1 to 65535")
     }
     guard !host.isEmpty else {
-      throw RedisURLError(text: "the host is missing: redis://HOST:PORT")
+      throw RedisURLError(text: "the host is missing: \(form.example)")
     }
     guard host.utf8.allSatisfy(isHostByte) else {
       throw RedisURLError(text: "the host has a character that no host name has")
@@ -213,6 +282,11 @@ private func isHostByte(_ byte: UInt8) -> Bool {
     true
   default: ".-_:%".utf8.contains(byte)
   }
+}
+
+/// Whether the name of a master can have this byte.
+private func isNameByte(_ byte: UInt8) -> Bool {
+  isHostByte(byte) && byte != UInt8(ascii: ":") && byte != UInt8(ascii: "%")
 }
 
 /// A number of digits only: no sign, no space.

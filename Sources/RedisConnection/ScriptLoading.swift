@@ -70,6 +70,10 @@ struct ScriptLoading {
   private var hashes: [[UInt8]] = []
   /// Why the scripts are not called as functions.
   private var remark: String?
+  /// Whether the server has the key of the layout; of a cluster one node has it.
+  private var hasLayout = true
+  /// How many replies are still to come that count for nothing.
+  private var skipped = 0
   /// How often the library was found missing; a client may flush functions all the time.
   private var loads = 0
   private static let loadsMax = 8
@@ -97,7 +101,11 @@ struct ScriptLoading {
   }
 
   mutating func answered(_ reply: RedisReply) -> Progress {
-    switch steps.removeFirst() {
+    if skipped > 0 {
+      skipped -= 1
+      return .awaitMore
+    }
+    return switch steps.removeFirst() {
     case .evaluateHello: helloEvaluated(reply)
     case .callHello: helloCalled(reply)
     case .loadLibrary: libraryLoaded(reply)
@@ -108,20 +116,33 @@ struct ScriptLoading {
   // MARK: The namespace
 
   private mutating func evaluateHello(_ out: inout CommandBuffer) {
-    out.begin(words: 4 + HelloCall.wordCount)
+    out.begin(words: 3 + HelloCall.wordCount + layoutKeys.count)
     out.word("EVAL")
     out.word(Script.hello.text(setup.constants, redisMajor: redisMajor))
     helloArguments(&out)
     steps.append(.evaluateHello)
   }
 
+  /// The key of the layout; none at a node of a cluster that does not have it.
+  private var layoutKeys: [String] { hasLayout ? [setup.keyspace.layoutKey] : [] }
+
   private func helloArguments(_ out: inout CommandBuffer) {
-    out.word("1")
-    out.word(setup.keyspace.layoutKey)
+    out.word(Int64(layoutKeys.count))
+    for key in layoutKeys { out.word(key) }
     HelloCall(layout: ArgumentText(Layout.text)).write(to: &out)
   }
 
   private mutating func helloEvaluated(_ reply: RedisReply) -> Progress {
+    if setup.isCluster, hasLayout, reply.kind == .error, case .elsewhere = StoreError(reply.text) {
+      // The node that has the key checks it; what was asked behind it is answered in the same way.
+      hasLayout = false
+      steps.removeAll()
+      skipped = usesFunctions ? 1 : 0
+      var out = CommandBuffer()
+      evaluateHello(&out)
+      if usesFunctions { callHello(&out) }
+      return .send(out, replies: steps.count)
+    }
     guard reply.kind != .error else { return refused(reply) }
     let layout = reply.count == 2 ? reply[0].text : reply.text
     guard layout == Layout.text, reply.count == 2 else {
@@ -137,7 +158,7 @@ struct ScriptLoading {
   // MARK: Functions
 
   private mutating func callHello(_ out: inout CommandBuffer) {
-    out.begin(words: 4 + HelloCall.wordCount)
+    out.begin(words: 3 + HelloCall.wordCount + layoutKeys.count)
     out.word("FCALL")
     out.word(library.function(.hello, generation: ""))
     helloArguments(&out)

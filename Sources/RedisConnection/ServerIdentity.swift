@@ -32,14 +32,16 @@ struct ServerIdentity: Equatable {
 
 /// Why a server cannot be used that is not a single Redis, or not a master.
 package enum UnfitServer {
-  package static let cluster = "Redis Cluster is not supported yet"
+  package static let cluster = "this server belongs to a Redis Cluster now: restart the worker"
+  package static let single = "this Redis is not a node of a cluster"
   package static let sentinel = "this is a Sentinel, which keeps no data"
   package static let replica = "this Redis is a read-only replica"
 
   /// The fault of the `mode` and the `role` that HELLO gives; nil if the server can be used.
-  static func reason(_ identity: ServerIdentity) -> String? {
+  static func reason(_ identity: ServerIdentity, isCluster: Bool) -> String? {
     switch (identity.mode, identity.role) {
-    case ("cluster", _): cluster
+    case ("cluster", _) where !isCluster: cluster
+    case ("standalone", _) where isCluster: single
     case ("sentinel", _): sentinel
     case (_, "replica"), (_, "slave"): replica
     default: nil

@@ -10,6 +10,9 @@ package enum StoreError: Equatable, Sendable {
   /// The same, because this is not the server for work, or not any more: the connection ends, and
   /// the name is looked up again.
   case wrongServer(String)
+  /// A node of a cluster does not have the slot, or not all of it while that moves, or the cluster
+  /// has lost it: nothing was done. The text is Redis' word.
+  case elsewhere(String)
   /// A key, or a record in it, is not what a worker writes; the text says which.
   case corrupt(String)
   /// The record of a device's lock, under this key, is corrupt.
@@ -35,8 +38,11 @@ package enum StoreError: Equatable, Sendable {
     case "UNBLOCKED": self = .wrongServer("this Redis has become a replica (UNBLOCKED)")
     // A server that loads while it is connected to is a replica, or has lost what it had.
     case "LOADING": self = .wrongServer("Redis is loading its data (LOADING)")
-    case "MOVED", "ASK", "CROSSSLOT", "TRYAGAIN", "CLUSTERDOWN":
-      self = .wrongServer("\(UnfitServer.cluster) (\(word))")
+    case "MOVED", "ASK", "CROSSSLOT", "TRYAGAIN", "CLUSTERDOWN", "ELSEWHERE":
+      self = .elsewhere(word)
+    // The same to a command of a script, which is its first one.
+    case "ERR" where text.contains("a non local key in a cluster node"): self = .elsewhere("MOVED")
+    case "ERR" where text.contains("while the cluster is down"): self = .elsewhere("CLUSTERDOWN")
     case "MISCONF": self = .refused("Redis cannot write to its disk (MISCONF)")
     case "BUSY", "UNKILLABLE": self = .refused("Redis is busy with another script (\(word))")
     // The right server: it still reads, and writes again when its replicas are back.
@@ -60,6 +66,7 @@ package enum StoreError: Equatable, Sendable {
   package var refusal: String? {
     switch self {
     case .refused(let reason), .wrongServer(let reason): reason
+    case .elsewhere(let word): "\(UnfitServer.cluster) (\(word))"
     case .scriptMissing, .corrupt, .corruptLock, .failed: nil
     }
   }

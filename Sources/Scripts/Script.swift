@@ -39,6 +39,9 @@ package enum Script: Int, CaseIterable, Sendable {
   /// Whether it only reads: then no answer means that nothing was done.
   package var isReadOnly: Bool { row.effect == .reads }
 
+  /// Whether its keys may be of several partitions, which in a cluster are several slots.
+  package var spansPartitions: Bool { row.spansPartitions }
+
   /// Whether it may run in a Redis that is full: what renews, frees or reaps may.
   package var isAllowedWhenFull: Bool { row.effect == .frees }
 }

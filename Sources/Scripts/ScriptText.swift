@@ -18,6 +18,11 @@ extension Script {
     // The parts have names of their own for these.
     out.append("local keys_of_call, arguments_of_call = KEYS, ARGV\n")
     out += body(constants)
+    if constants.isCluster, redisMajor >= 7, row.spansPartitions {
+      out.append(CallKeys.gathered)
+      out.append("keys_of_call, arguments_of_call = \(row.gatheredKeys("arguments_of_call"))\n")
+      out.append("if not arguments_of_call then return keys_of_call end\n")
+    }
     out.append("return serve_call(keys_of_call, arguments_of_call)\n")
     return out
   }
@@ -130,6 +135,7 @@ package struct FunctionLibrary: Sendable {
     var out: [UInt8] = []
     out.append(constants.lua)
     out.append("local GENERATION = '\(generation)'\nlocal GIVEN = {}\n")
+    if constants.isCluster { out.append(CallKeys.gathered) }
     for part in LuaSource.closure(of: Script.allCases.map(\.row.source)) {
       out += part.given
       // It has the call's time, and no part needs this.
@@ -139,6 +145,12 @@ package struct FunctionLibrary: Sendable {
       out.append("do\n")
       out += script.row.source.taken
       script.row.appendServer(to: &out)
+      if constants.isCluster, script.row.spansPartitions {
+        out.append("local serve_here = serve_call\nlocal function serve_call(keys, arguments)\n")
+        out.append("keys, arguments = \(script.row.gatheredKeys("arguments"))\n")
+        out.append(
+          "if not arguments then return keys end\nreturn serve_here(keys, arguments)\nend\n")
+      }
       let flags = script.row.flags.map { "'\($0)'" }.joined(separator: ", ")
       out.append("redis.register_function{function_name='\(name(script))', ")
       out.append("callback=serve_call, flags={\(flags)}}\nend\n")
@@ -217,6 +229,43 @@ extension ScriptRow {
   }
 }
 
+/// How a call of a cluster has its keys, where they may be of several slots.
+///
+/// Redis refuses a call that declares keys of two slots. So it declares one, which is its route,
+/// and all of them stand behind its arguments, then their number.
+enum CallKeys {
+  /// The Lua function that takes them from there; a call that has keys of a slot that this node
+  /// does not have gets an error in place of them, and no arguments.
+  static let gathered = """
+    local function gathered(arguments, is_checked)
+    local last = #arguments
+    local count = tonumber(arguments[last])
+    local all, first = {}, last - count - 1
+    for n = 1, count do all[n] = arguments[first + n] end
+    if not is_checked then return all, arguments end
+    for n = last, first + 1, -1 do arguments[n] = nil end
+    for n = 1, count do
+    local seen = redis.pcall('EXISTS', all[n])
+    if type(seen) == 'table' then
+    local is_slot = string.find(seen.err, 'cluster', 1, true)
+    return redis.error_reply(is_slot and 'ELSEWHERE ' .. all[n] or seen.err)
+    end
+    end
+    return all, arguments
+    end
+
+    """
+}
+
+extension ScriptRow {
+  /// The expression that gives a call's keys and arguments.
+  ///
+  /// Scripts that serve many requests check each by itself.
+  fileprivate func gatheredKeys(_ arguments: String) -> String {
+    "gathered(\(arguments), \(self.arguments == 0))"
+  }
+}
+
 extension [UInt8] {
   fileprivate mutating func append(_ text: String) { self += Array(text.utf8) }
 }
@@ -239,6 +288,8 @@ package struct ScriptConstants: Hashable, Sendable {
     self.eventsMax = eventsMax
   }
 
+  /// Whether the server is a node of a cluster.
+  package var isCluster = false
   /// The most live sessions of a device.
   package var sessionsMax = 50
   /// The most chats of a session.
@@ -271,6 +322,7 @@ package struct ScriptConstants: Hashable, Sendable {
     local REQ_KEEP_MS, EVENTS_MAX, AGENTS_MAX = \(reqKeepMs), \(eventsMax), \(agentsMax)
     local SESSIONS_MAX, CHATS_MAX, MESSAGES_MAX = \(sessionsMax), \(chatsMax), \(messagesMax)
     local FIELDS_MAX, LINKS_MAX, WAITING_MAX = \(fieldsMax), \(linksMax), \(waitingMax)
+    local IS_CLUSTER = \(isCluster)
     local DOCUMENTS_MAX = \(documentsMax)
     local LINK_BYTES_MAX = \(ScriptConstants.linkBytesMax)
     local EVENT_BYTES_MAX, EVENT_SHARE_MAX = \(eventBytesMax), \(eventBytesMax / 16)

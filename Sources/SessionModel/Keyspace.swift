@@ -21,13 +21,24 @@ package struct Keyspace: Hashable, Sendable {
   package var layoutKey: String { "\(namespace):partitions" }
 
   /// The libraries of functions of this namespace, each with the time of its last use.
-  package var librariesKey: String { "\(namespace):libraries" }
+  ///
+  /// Each node of a cluster has a list, in the first of its partitions; so it is with the workers.
+  package func libraries(at home: Partition) -> String { base(home) + ":libraries" }
 
   /// The log of events of a partition.
   package func events(_ partition: Partition) -> String { base(partition) + ":events" }
 
-  /// The key whose expiry shows a worker that notifications come.
-  package func canary(_ worker: String) -> String { "\(namespace):canary:\(worker)" }
+  /// The key whose expiry shows a worker that the notifications of a node come.
+  package func canary(_ worker: String, at home: Partition) -> String {
+    base(home) + canarySuffix(worker)
+  }
+
+  /// Whether a key is a worker's canary, at whatever node.
+  package func isCanary(_ key: String, of worker: String) -> Bool {
+    partition(ofKey: key) != nil && key.drop { $0 != "}" }.dropFirst() == canarySuffix(worker)
+  }
+
+  private func canarySuffix(_ worker: String) -> String { ":canary:\(worker)" }
 
   /// The channel on which scripts inform a worker about the callers that wait there.
   package func channel(toWorker worker: String) -> String { "\(namespace):to:\(worker)" }
@@ -55,8 +66,10 @@ package struct Keyspace: Hashable, Sendable {
   }
 
   /// The fleet's figures, as the worker that counts them has left them for the others.
-  package var figuresKey: String { "\(namespace):figures" }
+  package var figuresKey: String { base(Keyspace.figures) + ":figures" }
+  /// The partition that has them.
+  package static let figures = Partition.all[0]
 
   /// The workers that live, each with the time of its last heartbeat.
-  package var workersKey: String { "\(namespace):workers" }
+  package func workers(at home: Partition) -> String { base(home) + ":workers" }
 }

@@ -34,4 +34,29 @@ package struct ScriptQuery: Sendable {
     for request in requests { request.call.write(to: &words) }
     arguments = words
   }
+
+  private init(_ script: Script, _ partitions: [Partition], _ arguments: CommandBuffer) {
+    (self.script, self.partitions, self.arguments) = (script, partitions, arguments)
+  }
+
+  /// The same call for some of the partitions, by their places.
+  ///
+  /// Of a script that serves many requests each partition has its words, and one whose last
+  /// parameter is a list has a word of it for each; all other words are for all.
+  func part(_ places: [Int]) -> ScriptQuery {
+    guard places != Array(partitions.indices) else { return self }
+    let words = arguments.words
+    let stride = script.argumentsPerRequest
+    var kept: [[UInt8]]
+    if stride > 0 {
+      kept = places.flatMap { words[($0 * stride)..<(($0 + 1) * stride)] }
+    } else {
+      let lists = script.parameters.last?.isList == true
+      let shared = lists ? script.parameters.count - 1 : words.count
+      kept = Array(words[..<shared])
+      if lists { kept += places.map { words[shared + $0] } }
+    }
+    let part = CommandBuffer(encoded: Array(kept.joined()), words: kept.count)
+    return ScriptQuery(script, places.map { partitions[$0] }, part)
+  }
 }

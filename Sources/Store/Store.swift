@@ -7,7 +7,7 @@ package import Metrics
 internal import Records
 package import RedisConnection
 package import Scripts
-internal import SessionModel
+package import SessionModel
 package import Wire
 
 /// The callbacks of a store to its loop.
@@ -34,12 +34,15 @@ package final class Store {
   /// The number of its loop, for the log.
   let index: Int
   let keys: StoreKeys
-  /// All nodes; there is one at least.
-  private var nodes: [StoreNode] = []
-  /// The node of each partition.
-  private var nodeOf: [StoreNode] = []
+  private let setup: RedisSetup
+  private let batchMax: Int
+  private lazy var nodes = Nodes(loop, setup, batchMax: batchMax, owner: self)
   /// The node whose reply is being read.
   private var answering: StoreNode?
+  /// Whether the owner knows that Redis can be asked.
+  private var hasServed = false
+  /// Ends the wait for the last nodes of a cluster at the start.
+  private var firstServes: LoopTimer?
   /// Where lines are made of what scripts give.
   var recordLine = RecordLine()
 
@@ -53,31 +56,60 @@ package final class Store {
     self.counters = counters
     requestTimeoutMs = setup.requestTimeoutMs
     keys = StoreKeys(setup.keyspace)
-    let node = StoreNode(self, setup, batchMax: batchMax)
-    nodes = [node]
-    nodeOf = Partition.all.map { _ in node }
+    (self.setup, self.batchMax) = (setup, batchMax)
+    nodes.changed = { [unowned self] in countAway() }
+    firstServes = LoopTimer(loop) { [unowned self] in serves() }
   }
 
-  package func start() { for node in nodes { node.start() } }
-  package func stop() { for node in nodes { node.stop() } }
+  package func start() { nodes.start() }
+  package func stop() {
+    firstServes?.cancel()
+    nodes.stop()
+  }
 
-  package var isReady: Bool { nodes.contains { $0.isReady } }
-  /// The state's name, for people.
-  package var stateWord: String { nodes[0].redis?.stateWord ?? "closed" }
-  package var redisVersion: String { nodes[0].redis?.redisVersion ?? "" }
+  /// All nodes; there is one at least.
+  private var all: [StoreNode] { nodes.all }
+
+  /// Whether some node can be asked.
+  package var isReady: Bool { nodes.isAnyReady }
+  /// Whether the node of a partition can be asked.
+  package func isReady(_ partition: Partition) -> Bool {
+    nodes.node(of: partition).isReady
+  }
+  /// The partitions whose node cannot be asked, of a cluster of which another node can.
+  package var away: [Partition] { isReady ? nodes.away : [] }
+  /// The state's name, for people: that of the node which is farthest from serving.
+  package var stateWord: String {
+    (all.first { !$0.isReady } ?? all.first)?.redis?.stateWord ?? "closed"
+  }
+  package var isCluster: Bool { nodes.isCluster }
+  /// The states of the nodes by their names; a single server has none.
+  package var nodeStates: [(name: String, state: String)] {
+    all.filter { $0.redis != nil }
+      .map { (name: $0.name, state: $0.redis?.stateWord ?? "closed") }
+  }
+  private var first: RedisConnection? { (all.first { $0.isReady } ?? all.first)?.redis }
+  package var redisVersion: String { first?.redisVersion ?? "" }
   /// How scripts are called, `function` or `script`; empty until that is known.
-  package var scriptWay: String { nodes[0].redis?.scriptWay ?? "" }
+  package var scriptWay: String { first?.scriptWay ?? "" }
 
   /// Refuses while Redis is away.
   package func requireRedis() throws(RequestError) {
-    guard isReady else { throw RequestError(.unavailable, nodes[0].reason) }
+    guard isReady else { throw RequestError(.unavailable, nodes.reason) }
   }
-
-  /// The node that has a partition.
-  func node(of partition: Partition) -> StoreNode { nodeOf[partition.index] }
 
   /// The key that a script gets of each partition of a query.
   package func keys(of query: ScriptQuery) -> [String] { query.partitions.map { keys.base($0) } }
+
+  /// Calls a script at the nodes that have its partitions.
+  func ask(
+    _ query: ScriptQuery, timeoutMs: Int64,
+    _ done: @escaping (Result<RedisReply, RequestError>) -> Void
+  ) {
+    nodes.ask(query, keys: keys, timeoutMs: timeoutMs) { [unowned self] result in
+      done(result.mapError { error(for: $0, query.script) })
+    }
+  }
 }
 
 // MARK: Batches
@@ -89,13 +121,36 @@ extension Store {
     _ script: Script, _ device: UnsafeBufferPointer<UInt8>, _ ticket: Ticket,
     _ write: (inout CommandBuffer) -> Void
   ) throws(RequestError) {
-    let batch = try nodeOf[ticket.partition].batch(for: script, of: ticket.client)
+    let node = nodes.node(of: ticket.partition)
+    if nodes.isCluster, nodes.isHeld(ticket.partition) || node.isArriving(nowMs: loop.nowMs) {
+      return hold(script, device, ticket, write)
+    }
+    let batch = try node.batch(
+      for: script, of: ticket.client, ticket.partition,
+      isAlone: nodes.isCluster && nodes.isMoving(ticket.partition))
+    add(to: batch, device, ticket, write)
+    assert(batch.isWhole, "a request for \(script.name) has too few words or too many")
+  }
+
+  private func add(
+    to batch: Batch, _ device: UnsafeBufferPointer<UInt8>, _ ticket: Ticket,
+    _ write: (inout CommandBuffer) -> Void
+  ) {
     if batch.keysAreRecords {
       batch.add(ticket, record: keys.recordPrefixes[ticket.partition], device, write)
     } else {
       batch.add(ticket, base: keys.baseWords[ticket.partition], write)
     }
-    assert(batch.isWhole, "a request for \(script.name) has too few words or too many")
+  }
+
+  /// Keeps a request whose node is not known, or not there yet.
+  private func hold(
+    _ script: Script, _ device: UnsafeBufferPointer<UInt8>, _ ticket: Ticket,
+    _ write: (inout CommandBuffer) -> Void
+  ) {
+    let batch = Batch(of: script)
+    add(to: batch, device, ticket, write)
+    resend(batch.request(0), script, nil)
   }
 
   /// Adds the first step of a request that may take several to the turn's batch of its script,
@@ -110,12 +165,22 @@ extension Store {
     // Its request may have waited; the step begins now.
     ticket.arrivedNs = loop.nowNs
     ticket.partition = query.partitions[0].index
-    let node = nodeOf[ticket.partition]
-    do throws(RequestError) {
-      let batch = try node.batch(for: query.script, of: ticket.client)
-      node.expectStep(in: batch, next)
+    let node = nodes.node(of: ticket.partition)
+    let add = { [unowned self] (batch: Batch) in
       batch.add(ticket, base: keys.baseWords[ticket.partition]) { $0.encoded(query.arguments) }
       assert(batch.isWhole, "a request for \(query.script.name) has too few words or too many")
+    }
+    if nodes.isCluster, nodes.isHeld(ticket.partition) || node.isArriving(nowMs: loop.nowMs) {
+      let batch = Batch(of: query.script)
+      add(batch)
+      return resend(batch.request(0), query.script, next)
+    }
+    do throws(RequestError) {
+      let batch = try node.batch(
+        for: query.script, of: ticket.client, ticket.partition,
+        isAlone: nodes.isMoving(ticket.partition))
+      node.expectStep(in: batch, next)
+      add(batch)
     } catch {
       next(.failed(error))
     }
@@ -136,35 +201,91 @@ extension Store {
 
   /// Sends the turn's batches, as far as Redis may be given more now.
   package func endTurn() {
-    for node in nodes { node.endTurn() }
-    counters.set(nodes.reduce(0) { $0 + ($1.redis?.scriptsReloaded ?? 0) }, .scriptsReloaded)
+    var reloaded = 0
+    for node in all {
+      node.endTurn()
+      reloaded += node.redis?.scriptsReloaded ?? 0
+    }
+    nodes.discovery?.flush()
+    counters.set(reloaded, .scriptsReloaded)
   }
 
   /// Sends the callers' requests of this turn, so that later calls come after them.
   package func sendWaiting() {
-    for node in nodes { node.sendWaiting() }
+    for node in all { node.sendWaiting() }
   }
 
   /// Writes what was called for since the turn's batches.
-  package func flush() {
-    for node in nodes { node.flush() }
-  }
+  package func flush() { nodes.flush() }
 }
 
 // MARK: Nodes
 
-extension Store {
+extension Store: StoreNodeOwner {
+  var figures: Counters? { counters }
+
   func nodeServes(_ node: StoreNode) {
     counters.set(1, .redisReady)
+    noteUp(node)
+    nodes.served()
+    countAway()
+    // At the start those that come later are waited for, if not for long.
+    guard hasServed || nodes.areAllReady else {
+      if firstServes?.isSet != true { firstServes?.set(afterMs: Store.firstServesMs) }
+      return
+    }
+    serves()
+  }
+
+  private static let firstServesMs: Int64 = 1_000
+
+  private func serves() {
+    firstServes?.cancel()
+    hasServed = true
     owner?.storeServes()
   }
 
-  func nodeFailed(_ node: StoreNode) {
-    counters.set(isReady ? 1 : 0, .redisReady)
-    counters.add(.redisConnectionFailures)
+  /// The return of a connection is logged at once where its loss was.
+  private func noteUp(_ node: StoreNode) {
+    let message = "redis connection is up"
+    let cause = "\(index)\(node.name)"
+    let place = node.redis?.endpoint.publicText ?? ""
+    let fields: KeyValuePairs = ["loop": "\(index)", "redis": place]
+    if node.isLossLogged {
+      log.info(message, fields)
+    } else {
+      log.repeated(.info, message, cause: cause, fields)
+    }
   }
 
-  func nodeRefused(_ node: StoreNode) { counters.set(isReady ? 1 : 0, .redisReady) }
+  func nodeFailed(_ node: StoreNode, reason: String, hadServed: Bool) {
+    counters.set(isReady ? 1 : 0, .redisReady)
+    counters.add(.redisConnectionFailures)
+    nodes.nodesMayHaveChanged()
+    countAway()
+    // Only the first of a series of failures is worth a line; the next ones say nothing new.
+    let cause = "\(index)\(node.name)"
+    let fields: KeyValuePairs = [
+      "loop": "\(index)", "redis": node.redis?.endpoint.publicText ?? "", "error": reason,
+    ]
+    if hadServed {
+      node.isLossLogged = log.repeated(.warn, "redis connection is down", cause: cause, fields)
+    } else {
+      log.debug("redis connection could not be made", fields)
+    }
+  }
+
+  func nodeRefused(_ node: StoreNode, reason: String) {
+    counters.set(isReady ? 1 : 0, .redisReady)
+    countAway()
+    log.repeated(.error, "redis cannot be used", ["error": reason])
+  }
+
+  func nodeRetired(_ node: StoreNode) {
+    log.info("a redis node has no slots any more", ["loop": "\(index)", "redis": node.name])
+  }
+
+  private func countAway() { counters.set(nodes.away.count, .partitionsAway) }
 
   /// Reads a reply of a node: the connection to it is left if it says that its server is not the
   /// one for work.
@@ -178,8 +299,72 @@ extension Store {
   /// The server whose reply is being read is not the one for work, or not any more.
   func leave(reason: String) { answering?.redis?.leave(reason: reason) }
 
+  /// The same of a server that was not in a cluster, and is now.
+  func leaveIfSingle(reason: String) { if !nodes.isCluster { leave(reason: reason) } }
+
   /// A message of Redis about a script, in which places are those of the Lua files.
   func located(_ message: String, in script: Script) -> String {
-    nodes[0].redis?.located(message, in: script) ?? message
+    first?.located(message, in: script) ?? message
+  }
+
+  func answered(_ batch: Batch, _ reply: RedisReply, from node: StoreNode) -> Int {
+    owner?.answered(batch, reply) ?? 0
+  }
+
+  func refusal(of batch: Batch, _ message: String) -> RequestError {
+    refusal(of: batch.script, message)
+  }
+
+  func error(for failure: RedisFailure, _ batch: Batch) -> RequestError {
+    error(for: failure, batch.script)
+  }
+
+  func failed(
+    _ batch: Batch, _ steps: [(ScriptOutcome) -> Void], _ error: RequestError, mayBeDone: Bool
+  ) {
+    owner?.failed(
+      batch.tickets.filter { !$0.isStep && !$0.isElsewhere }, error, mayBeDone: mayBeDone)
+    for step in steps { step(.failed(error)) }
+  }
+
+  func slotMoves(_ partition: Int) { nodes.slotMoves(partition) }
+
+  func resend(
+    _ request: Batch.Request, _ script: Script, _ step: ((ScriptOutcome) -> Void)?
+  ) {
+    let ticket = request.ticket
+    let fail = { [unowned self] in
+      let node = nodes.node(of: ticket.partition)
+      let reason = node.isReady ? nil : node.reason
+      let error = RequestError(
+        .unavailable,
+        reason ?? "the slot of this device is on its way to another node; nothing was done")
+      if let step { return step(.failed(error)) }
+      owner?.failed([ticket], error, mayBeDone: false)
+    }
+    nodes.park(
+      ParkedCalls.Entry(
+        partition: Partition(index: ticket.partition),
+        untilMs: ticket.arrivedNs / 1_000_000 + requestTimeoutMs * 4 / 5,
+        resend: { [unowned self] in enqueue(request, script, step) }, fail: fail))
+  }
+
+  private func enqueue(
+    _ request: Batch.Request, _ script: Script, _ step: ((ScriptOutcome) -> Void)?
+  ) {
+    let node = nodes.node(of: request.ticket.partition)
+    if nodes.isHeld(request.ticket.partition) || node.isArriving(nowMs: loop.nowMs) {
+      return resend(request, script, step)
+    }
+    do throws(RequestError) {
+      let batch = try node.batch(
+        for: script, of: request.ticket.client, request.ticket.partition,
+        isAlone: nodes.isMoving(request.ticket.partition))
+      if let step { node.expectStep(in: batch, step) }
+      batch.add(request)
+    } catch {
+      if let step { return step(.failed(error)) }
+      owner?.failed([request.ticket], error, mayBeDone: false)
+    }
   }
 }

@@ -9,16 +9,6 @@ package import Scripts
 package import SessionModel
 package import Wire
 
-/// The outcome of a script call.
-package enum ScriptOutcome {
-  /// Its reply line, without an end; good during the call.
-  ///
-  /// `dueInMs`: after a change, when the session that it shows has its next deadline, if there is
-  /// one.
-  case line(UnsafeBufferPointer<UInt8>, dueInMs: Int64? = nil)
-  case failed(RequestError)
-}
-
 extension Store {
   /// Calls a script for one request, after all that its connection has asked before it.
   ///
@@ -44,23 +34,6 @@ extension Store {
     raw query: ScriptQuery, _ done: @escaping (Result<RedisReply, RequestError>) -> Void
   ) {
     ask(query, timeoutMs: requestTimeoutMs, done)
-  }
-
-  /// Calls a script at the node that has its partitions.
-  private func ask(
-    _ query: ScriptQuery, timeoutMs: Int64,
-    _ done: @escaping (Result<RedisReply, RequestError>) -> Void
-  ) {
-    let node = node(of: query.partitions[0])
-    do throws(RequestError) {
-      try node.connection().call(
-        query.script, timeoutMs: timeoutMs, keys: keys(of: query), arguments: query.arguments
-      ) { [unowned self] result in
-        reading(from: node) { done(result.mapError { error(for: $0, query.script) }) }
-      }
-    } catch {
-      done(.failure(error))
-    }
   }
 
   /// The error of a reply that is not one of the script's.
@@ -191,6 +164,10 @@ extension Store {
       log.repeated(.warn, "redis refuses requests", cause: reason, ["error": reason])
       return RequestError(.unavailable, "\(reason); nothing was done")
     // Redis 6.2 says so within the reply of a script.
+    case .elsewhere(let word):
+      leaveIfSingle(reason: "\(UnfitServer.cluster) (\(word))")
+      return RequestError(
+        .unavailable, "its slot has no node at the moment (\(word)); nothing was done")
     case .wrongServer(let reason):
       leave(reason: reason)
       return RequestError(.unavailable, "\(reason); nothing was done")

@@ -5,6 +5,7 @@ internal import SessionModel
 
 /// The keys of scripts.
 struct StoreKeys {
+  private let keyspace: Keyspace
   private let bases: [String]
   /// The base keys as words for Redis.
   let baseWords: [[UInt8]]
@@ -12,6 +13,7 @@ struct StoreKeys {
   let recordPrefixes: [[UInt8]]
 
   init(_ keyspace: Keyspace) {
+    self.keyspace = keyspace
     bases = Partition.all.map { keyspace.base($0) }
     baseWords = bases.map { key in
       var word = CommandBuffer()
@@ -19,6 +21,13 @@ struct StoreKeys {
       return word.bytes
     }
     recordPrefixes = Partition.all.map { Array(keyspace.recordPrefix($0).utf8) }
+  }
+
+  /// The partition whose base key a message of a script ends with; nil if it names none.
+  func partition(in message: String) -> Partition? {
+    let words = message.split(separator: " ")
+    guard words.count > 1, words[0] == "ELSEWHERE" else { return nil }
+    return keyspace.partition(ofKey: "\(words[1]):")
   }
 
   /// The base key of a partition.

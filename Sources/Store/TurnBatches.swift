@@ -12,13 +12,17 @@ struct TurnBatches {
   /// Batcher says what it is for. One that a place's last tenant has left behind does no harm.
   private var latest: [UInt64] = []
 
-  init(requestsMax: Int) { batcher = Batcher(requestsMax: requestsMax) }
+  init(requestsMax: Int, isCluster: Bool = false) {
+    batcher = Batcher(requestsMax: requestsMax, tracksRequests: isCluster)
+  }
 
-  /// The batch that a caller's next request joins.
-  mutating func batch(for script: Script, of caller: ConnectionID) -> Batch {
+  /// The batch that a caller's next request joins; with `partition` one of that partition alone.
+  mutating func batch(
+    for script: Script, of caller: ConnectionID, partition: Int? = nil
+  ) -> Batch {
     let place = Int(caller.place)
     while latest.count <= place { latest.append(0) }
-    let batch = batcher.batch(for: script, after: latest[place])
+    let batch = batcher.batch(for: script, after: latest[place], partition: partition)
     latest[place] = batch.sequence
     return batch
   }

@@ -110,8 +110,11 @@ struct DoctorTests {
       .bad, .role, ["replica of 10.0.0.7:6380", "master"],
       info: ["master_host": "10.0.0.7", "master_port": "6380"]
     ) { $0.hello["role"] = "replica" },
-    Case(.bad, .mode, ["not supported yet"]) { $0.hello["mode"] = "cluster" },
-    Case(.bad, .mode, ["Cluster"], info: ["cluster_enabled": "1"]),
+    Case(.warn, .mode, ["not asked"]) { $0.hello["mode"] = "cluster" },
+    Case(.ok, .mode, ["1 masters, 16384 of 16384"]) { cluster(&$0, 0...16_383) },
+    Case(.warn, .mode, ["16383 of 16384", "some devices"]) { cluster(&$0, 1...16_383) },
+    Case(.bad, .mode, ["none of them", "redis-cluster://"]) { cluster(&$0, 0...9, id: "b") },
+    Case(.bad, .mode, ["NOPERM", "+cluster|slots"]) { cluster(&$0, refusal: noRight) },
     Case(.bad, .mode, ["Sentinel"]) { $0.hello["mode"] = "sentinel" },
     Case(.bad, .loading, ["12.5 %"], info: ["loading": "1", "loading_loaded_perc": "12.5"]),
     Case(.bad, .namespace, ["database 0", "+select"]) { $0.selected = .error(noRight) },
@@ -242,6 +245,18 @@ struct DoctorTests {
     #expect(diagnosis.findings.allSatisfy { $0.level != .bad || $0.fix != nil })
   }
 
+  /// A node `a` of a cluster in which one node has these slots, or that does not say so.
+  private static func cluster(
+    _ seen: inout Evidence, _ slots: ClosedRange<Int64> = 0...0, id: String = "a",
+    refusal: String? = nil
+  ) {
+    seen.hello["mode"] = "cluster"
+    let node = Answer.list([.text("127.0.0.1"), .integer(7_000), .text(id)])
+    let range = Answer.list([.integer(slots.lowerBound), .integer(slots.upperBound), node])
+    seen.cluster = ClusterEvidence(
+      id: "a", slots: refusal.map { .error($0) } ?? .list([range]), info: ["cluster_state": "ok"])
+  }
+
   /// A worker's course for each problem; `refuse` is for problems that do not pass by themselves.
   static let courses: [(Finding.Course, Case)] = [
     (.refuse, Case(.bad, .connection, []) { $0.ending = .unreachable("no (WRONGPASS)") }),
@@ -253,7 +268,7 @@ struct DoctorTests {
     (.refuse, Case(.bad, .version, []) { $0.hello["version"] = "6.0.16" }),
     (.refuse, Case(.bad, .version, []) { $0.ending = .unusable("too old") }),
     (.wait, Case(.bad, .role, []) { $0.hello["role"] = "replica" }),
-    (.refuse, Case(.bad, .mode, []) { $0.hello["mode"] = "cluster" }),
+    (.wait, Case(.bad, .mode, []) { cluster(&$0, 0...9, id: "b") }),
     (.refuse, Case(.bad, .mode, []) { $0.hello["mode"] = "sentinel" }),
     (.wait, Case(.bad, .loading, [], info: ["loading": "1"])),
     (.refuse, Case(.bad, .namespace, []) { $0.selected = .error("ERR DB index is out of range") }),

@@ -14,7 +14,9 @@ struct LeastRightsTests {
     let keys = ProbeKeys(namespace: "lk", run: "r")
     // Another test compares the probes with the scripts. Hearing by pattern is only a way out
     // that no worker takes.
-    let probes = Probe.removers(keys) + Probe.others(keys, endsAtMs: 0) + Probe.functions
+    let probes =
+      Probe.removers(keys) + Probe.others(keys, endsAtMs: 0) + Probe.functions
+      + Probe.cluster
     // INFO has the eviction policy, for which a worker refuses a Redis at its start.
     let own = (probes + [Probe.subscribe(database: 0)]).map(\.rule) + ["+info"]
     let rules = Set(own).sorted()

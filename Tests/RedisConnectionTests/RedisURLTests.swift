@@ -44,7 +44,39 @@ struct RedisURLTests {
       RedisEndpoint(address: .unix(path: "/r.sock"), password: "secret")
     ),
     ("unix:///with space/ü%20", RedisEndpoint(address: .unix(path: "/with space/ü%20"))),
+    ("redis-sentinel://h/m", sentinel([("h", 26_379)], "m")),
+    (
+      "redis-sentinel://ann:p@ss@a:1,b,[::1]:7/my-master_1.x/3",
+      sentinel(
+        [("a", 1), ("b", 26_379), ("::1", 7)], "my-master_1.x", user: "ann", password: "p@ss",
+        database: 3)
+    ),
+    ("rediss-sentinel://h:7/m/", sentinel([("h", 7)], "m", usesTLS: true)),
+    ("redis-cluster://h", cluster([("h", 6379)])), ("redis-cluster://h/", cluster([("h", 6379)])),
+    (
+      "rediss-cluster://:s@a:1,b,c:3/0",
+      cluster([("a", 1), ("b", 6379), ("c", 3)], password: "s", usesTLS: true)
+    ),
   ]
+
+  private static func addresses(_ hosts: [(String, UInt16)]) -> [Address] {
+    hosts.map { .tcp(host: $0.0, port: $0.1) }
+  }
+
+  private static func sentinel(
+    _ hosts: [(String, UInt16)], _ master: String, user: String? = nil, password: String? = nil,
+    database: Int = 0, usesTLS: Bool = false
+  ) -> RedisEndpoint {
+    RedisEndpoint(
+      topology: .sentinel(addresses(hosts), master: master), user: user, password: password,
+      database: database, usesTLS: usesTLS)
+  }
+
+  private static func cluster(
+    _ hosts: [(String, UInt16)], password: String? = nil, usesTLS: Bool = false
+  ) -> RedisEndpoint {
+    RedisEndpoint(topology: .cluster(addresses(hosts)), password: password, usesTLS: usesTLS)
+  }
 
   @Test func `a path that no socket can have is rejected with its length`() throws {
     let longest = "/" + String(repeating: "x", count: 106)
@@ -64,13 +96,20 @@ struct RedisURLTests {
   static let bad: [(String, String)] = [
     ("", "begins with"), ("h:6379", "begins with"), ("http://h", "begins with"),
     ("REDIS://h", "begins with"), ("redis:/h", "begins with"), ("redis:h", "begins with"),
-    ("rediss://:hunter2@h?a=b", "no options"), ("redis-sentinel://h/m", "begins with"),
+    ("rediss://:hunter2@h?a=b", "no options"), ("redis+sentinel://h/m", "begins with"),
+    ("redis-sentinel://:hunter2@h", "name"), ("redis-sentinel://:hunter2@h/", "name"),
+    ("redis-sentinel://h//1", "name"), ("redis-sentinel://h/hunter2:x", "A-Z"),
+    ("redis-sentinel://h/m/x", "as in redis-sentinel://"), ("redis-sentinel:///m", "host"),
+    ("redis-sentinel://a,,b/m", "host"), ("redis-sentinel://a,b,a:26379/m", "a:26379 twice"),
+    ("redis-sentinel://a:0,b/m", "port"), ("redis-sentinel://a/m?db=1", "no options"),
+    ("redis-cluster://:hunter2@a/1", "no databases"), ("redis-cluster://", "redis-cluster://HOST"),
+    ("redis-cluster://\((1...65).map { "h\($0)" }.joined(separator: ","))", "65 hosts"),
     ("'redis://:hunter2@h", "quote"), ("\"", "quote"), ("'redis://:hunter2@h\"", "quote"),
     ("redis://ann@h", "USER:PASSWORD"), ("redis://hunter2@h", "no password"),
     ("unix://hunter2@/r.sock", "no password"), ("redis://:hunter2@h?a=b", "no options"),
     ("redis://:hunter2@h/1?a=b@c", "%3F"), ("redis://:hunter2#@h", "%23"),
     ("redis://h#1", "no options"), ("redis://h h", "character"), ("redis://:x@hün", "character"),
-    ("redis://:hunter2@h,h2", "character"), ("redis://", "host"), ("redis://:7", "host"),
+    ("redis://:hunter2@h,h2", "one host"), ("redis://", "host"), ("redis://:7", "host"),
     ("redis://:hunter2@", "host"), ("redis://:hunter2@:7", "host"), ("redis://[]", "host"),
     ("redis://h:", "port"), ("redis://h:0", "port"), ("redis://h:65536", "port"),
     ("redis://h:-1", "port"), ("redis://h:x", "port"), ("redis://h: 7", "port"),
@@ -114,6 +153,12 @@ struct RedisURLTests {
       ("redis://:hunter2@[::1]:7", "redis://[::1]:7"), ("redis://h/0", "redis://h:6379"),
       ("unix://ann:hunter2@/r.sock", "unix:///r.sock"),
       ("unix:///r.sock", "unix:///r.sock"), ("unix:///r.sock?db=2", "unix:///r.sock?db=2"),
+      (
+        "rediss-sentinel://ann:hunter2@a,[::1]:2/m/3",
+        "rediss-sentinel://a:26379,[::1]:2/m/3"
+      ),
+      ("redis-cluster://:hunter2@a,b:2", "redis-cluster://a:6379,b:2"),
+      ("rediss://:hunter2@a", "rediss://a:6379"),
     ] as [(String, String)])
   func `the public text has no secret and is a URL of the same place`(
     url: String, text: String
@@ -121,7 +166,8 @@ struct RedisURLTests {
     let endpoint = try RedisEndpoint(url: url)
     #expect(endpoint.publicText == text)
     let again = try RedisEndpoint(url: text)
-    #expect(again.address == endpoint.address && again.database == endpoint.database)
+    #expect(again.topology == endpoint.topology && again.database == endpoint.database)
+    #expect(again.usesTLS == endpoint.usesTLS)
     #expect(again.password == nil && again.user == nil)
   }
 }

@@ -11,7 +11,9 @@ struct KeyspaceTests {
     #expect(keyspace.base(partition) == "lk:{0a3}")
     #expect(keyspace.events(partition) == "lk:{0a3}:events")
     #expect(keyspace.layoutKey == "lk:partitions")
-    #expect(keyspace.workersKey == "lk:workers")
+    #expect(keyspace.workers(at: partition) == "lk:{0a3}:workers")
+    let canary = keyspace.canary("w", at: partition)
+    #expect(keyspace.isCanary(canary, of: "w") && !keyspace.isCanary(canary, of: "v"))
   }
 
   /// Redis Cluster hashes what stands between the first `{` and the first `}` behind it.
@@ -34,8 +36,8 @@ struct KeyspaceTests {
     let other = Keyspace(namespace: "lk2")
     let partition = Partition(index: 7)
     #expect(keyspace != other)
-    let ours = [keyspace.base(partition), keyspace.layoutKey, keyspace.workersKey]
-    let theirs = [other.base(partition), other.layoutKey, other.workersKey]
+    let ours = [keyspace.base(partition), keyspace.layoutKey, keyspace.workers(at: partition)]
+    let theirs = [other.base(partition), other.layoutKey, other.workers(at: partition)]
     for key in theirs { #expect(!ours.contains { key.hasPrefix($0) }) }
   }
 }

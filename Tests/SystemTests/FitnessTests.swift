@@ -46,13 +46,17 @@ extension SystemSuites {
       if policy == "allkeys-lru" { try expectRefused(redis.url, "eviction") }
     }
 
-    @Test func `a node of a cluster is refused`() throws {
+    @Test func `a node of a cluster without slots is waited for`() throws {
       let redis = try RedisServer(
         .init(
           listens: true,
           extra: ["--cluster-enabled", "yes", "--cluster-port", "\(TestSocket.freePort())"]))
       defer { redis.stop() }
-      try expectRefused(redis.adminURL, "mode")
+      let starting = try Starting(["--redis", redis.adminURL])
+      defer { starting.child.end() }
+      try eventually("the cause") { starting.log.contains("none of them") }
+      try redis.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+      #expect(try starting.awaitReadyLine(within: .seconds(10)).contains("redis-cluster://"))
     }
 
     @Test func `a user that Redis rejects, or that lacks a right, is refused`() throws {
@@ -189,7 +193,7 @@ extension SystemSuites {
     }
 
     @Test(arguments: [
-      ("rediss://u:hush-word@h:1?a=b", "options"), ("redis-cluster://u:hush-word@h", "redis://"),
+      ("rediss://u:hush-word@h:1?a=b", "options"), ("redis-ring://u:hush-word@h", "redis://"),
       ("redis://u:hush-word@h:1?ssl=1", "options"), ("redis://h:1/x", "database"),
       ("redis://hush-word@h:1", "redis://USER:PASSWORD@HOST:PORT"), ("h:6379", "redis://"),
       ("\"redis://u:hush-word@h:1", "quote"), ("redis://u:hush-word%@h:1", "%25"),

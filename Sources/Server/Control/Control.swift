@@ -28,7 +28,7 @@ package final class Control {
   package let settings: Settings
   package let log: Log
   package let shared: SharedState
-  package let setup: RedisSetup
+  package internal(set) var setup: RedisSetup
   private let reports: Mailbox<Report>
 
   // MARK: The main thread
@@ -38,7 +38,7 @@ package final class Control {
   private var httpPort: UInt16 = 0
   private var embedded: EmbeddedRedis?
   private var admin: HTTPServer?
-  private var store: ControlStore?
+  private(set) var store: ControlStore?
   var fitness: FitnessCheck?
   var policyCheck: LoopTimer?
   /// Why Redis is not fit any more, though it was at the start.
@@ -52,7 +52,7 @@ package final class Control {
   private var reaper: Reaper?
   private var logUpkeep: LogUpkeep?
   private var census: FleetCensus?
-  private var subscription: ExpirySubscription?
+  private var subscription: NodeSubscriptions?
   private var tail: EventTail?
   private var tailRequests: MailboxReader<TailRequest>?
   private var changes: ChangeSubscription?
@@ -175,7 +175,7 @@ extension Control {
       ) { [unowned self] in
         AdminPages.answer(
           $0, shared, isReady: isReady, isAccepting: isAccepting, unfitness: unfitness,
-          outage: outage)
+          outage: outage, nodes: store?.nodeReports ?? [])
       }
     } catch {
       throw StartError(text: "the admin port \(settings.admin) cannot be used: \(error)")
@@ -199,15 +199,19 @@ extension Control {
 
   package var isConnected: Bool { store != nil }
 
-  /// Sends a plain command over the control loop's connection.
+  /// Sends a plain command to each node.
   func askRedis(_ words: [String], _ done: @escaping RedisConnection.Handler) {
-    store?.command(words, done)
+    for node in store?.nodes ?? [] { store?.command(words, at: node, done) }
   }
 
   /// The control loop's own work with Redis: heartbeats, deadlines, notifications, the event tail.
   func connect() {
     let store = ControlStore(loop, setup) { [unowned self] in connectionChanged($0) }
     self.store = store
+    store.nodesChanged = { [unowned self] in
+      subscription?.nodesChanged()
+      changes?.nodesChanged()
+    }
     reaper = Reaper(loop, store, shared.deadlineContext)
     logUpkeep = LogUpkeep(
       loop, store, eventsAgeMs: settings.eventsAgeMs, log: log, figures: shared.logFigures)
@@ -229,11 +233,12 @@ extension Control {
   /// Starts what needs a Redis that has been reached.
   private func startFollowing() {
     guard subscription == nil, let store else { return }
-    subscription = ExpirySubscription(
-      loop, setup, shared.deadlineContext,
+    subscription = NodeSubscriptions(
+      loop, store, shared.deadlineContext,
       expired: { [unowned self] in reaper?.notified($0) },
-      informed: { [unowned self] in
-        guard let message = TicketMessage($0), serving.indices.contains(message.loop)
+      informed: { [unowned self] text, node in
+        guard let message = TicketMessage(text), serving.indices.contains(message.loop),
+          self.store?.nodeName(of: Partition(of: message.device)) == node
         else { return }
         serving[message.loop].post(.ticket(message))
       },
@@ -266,8 +271,12 @@ extension Control {
   /// Lets Redis announce expired keys, in addition to what it announces already.
   private func configureRedis() {
     guard settings.configureRedis else { return }
+    for node in store?.nodes ?? [] { configure(node) }
+  }
+
+  private func configure(_ node: ControlNode) {
     let flag = "notify-keyspace-events"
-    store?.command(["CONFIG", "GET", flag]) { [unowned self] result in
+    store?.command(["CONFIG", "GET", flag], at: node) { [unowned self] result in
       guard case .success(let reply) = result, reply.count == 2 else {
         log.repeated(.warn, "--configure-redis: CONFIG GET is not possible on this redis")
         return
@@ -276,7 +285,7 @@ extension Control {
       let covers: (Character) -> Bool = { now.contains($0) || ($0 == "x" && now.contains("A")) }
       let wanted = now + "Ex".filter { !covers($0) }
       guard wanted != now else { return }
-      store?.command(["CONFIG", "SET", flag, wanted]) { [unowned self] result in
+      store?.command(["CONFIG", "SET", flag, wanted], at: node) { [unowned self] result in
         if case .success(let reply) = result, reply.kind != .error {
           log.info("keyspace notifications have been turned on", ["flags": wanted])
         } else {
@@ -340,6 +349,9 @@ extension Control {
       reaper?.catchUp()
       startFollowing()
       startServing()
+    case .nodeDown(let node, let reason):
+      log.repeated(
+        .warn, "a redis node does not answer", cause: node, ["redis": node, "error": reason])
     case .down(let reason):
       outage = reason
       heartbeat?.pause()
@@ -347,8 +359,7 @@ extension Control {
       libraries?.pause()
       census?.pause()
       policyCheck?.cancel()
-      // Only the first of a row of failures says something new; and a Redis that was just started
-      // beside this worker may take a moment.
+      // Only the first of a row of failures is news; and a Redis may have been started just now.
       let isStarting = MonotonicTime.nowMs() - shared.startedAtMs < 1_000
       if redisWasUp, !isStarting {
         log.repeated(.warn, "redis does not answer", ["error": reason])

@@ -46,7 +46,11 @@ extension Control {
       }
       if unfitness != nil { log.info("redis is fit again") }
       unfitness = nil
-      if !isConnected { connect() }
+      guard !isConnected else { return }
+      if fitness?.isClusterNode == true, let address = setup.endpoint.address {
+        setup.endpoint.topology = .cluster([address])
+      }
+      connect()
     case .waiting(let findings): waits(for: findings)
     case .unfit(let findings): refuse(findings)
     }

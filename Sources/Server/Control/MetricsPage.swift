@@ -49,7 +49,9 @@ struct MetricsText {
 }
 
 enum MetricsPage {
-  static func text(_ shared: SharedState, isReady: Bool, isFit: Bool = true) -> String {
+  static func text(
+    _ shared: SharedState, isReady: Bool, isFit: Bool = true, nodes: [AdminPages.NodeReport] = []
+  ) -> String {
     var page = MetricsText()
     page.family("latchkey_build_info", "gauge", "The version that runs.")
     page.sample("latchkey_build_info", "version=\"\(Version.text)\"", 1)
@@ -64,6 +66,7 @@ enum MetricsPage {
     buffers(shared, &page)
     access(shared, &page)
     redis(shared, &page)
+    self.nodes(nodes, &page)
     calls(shared, &page)
     deadlines(shared.deadlineFigures, &page)
     events(shared, &page)
@@ -222,6 +225,10 @@ enum MetricsPage {
       "latchkey_redis_connections_up", "gauge", "Connections to Redis that serve.",
       shared.sum(.redisReady))
     page.single(
+      "latchkey_redis_partitions_away", "gauge",
+      "Partitions whose node of the cluster cannot be asked, the most of any serving loop.",
+      shared.counters.map { $0[.partitionsAway] }.max() ?? 0)
+    page.single(
       "latchkey_redis_connection_failures_total", "counter",
       "Times a connection to Redis was lost or could not be made.",
       shared.sum(.redisConnectionFailures))
@@ -247,6 +254,20 @@ enum MetricsPage {
       "latchkey_corrupt_values_total", "counter",
       "Values shown as null or omitted, and requests refused, because keys in Redis are corrupt.",
       shared.sum(.corruptValues))
+  }
+
+  /// The nodes of a cluster, as the control loop reaches them.
+  private static func nodes(_ nodes: [AdminPages.NodeReport], _ page: inout MetricsText) {
+    guard !nodes.isEmpty else { return }
+    page.family("latchkey_redis_node_up", "gauge", "1 if the node of the cluster can be asked.")
+    for node in nodes {
+      page.sample(
+        "latchkey_redis_node_up", "node=\"\(node.name)\"", node.awayReason == nil ? 1 : 0)
+    }
+    page.family("latchkey_redis_node_partitions", "gauge", "Partitions that the node has.")
+    for node in nodes {
+      page.sample("latchkey_redis_node_partitions", "node=\"\(node.name)\"", node.partitions)
+    }
   }
 
   /// The way of requests between their callers and Redis.

@@ -324,12 +324,14 @@ extension ServingLoop: StoreOwner {
   func storeServes() {
     startListening()
     waits.askAgain()
+    subscriptions.storeServes()
   }
 
   func answered(_ batch: Batch, _ reply: RedisReply) -> Int {
     var replyBytes = 0
     for index in 0..<batch.count {
       let ticket = batch.tickets[index]
+      if ticket.isElsewhere { continue }
       replyBytes +=
         ticket.isStep
         ? store.goOn(index, of: batch, reply[index]) : answerBatched(ticket, batch, reply[index])

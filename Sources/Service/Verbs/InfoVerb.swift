@@ -13,11 +13,17 @@ enum InfoVerb {
     replies: ["OK"]
   ) { (call) throws(RequestError) in
     let (shared, store) = (call.shared, call.store)
+    let nodes = store.nodeStates.map { node in
+      let address = node.name.isEmpty ? "" : "\"address\":\"\(node.name)\","
+      return "{\(address)\"state\":\"\(node.state)\"}"
+    }.joined(separator: ",")
+    let mode = store.isCluster ? "cluster" : shared.redisMode
     call.answer(
       "OK {\"version\":\"\(Version.text)\",\"protocol\":\(Version.wireProtocol),"
         + "\"worker\":\"\(shared.workerID)\","
-        + "\"redis\":{\"state\":\"\(store.stateWord)\",\"mode\":\"\(shared.redisMode)\","
-        + "\"version\":\"\(store.redisVersion)\",\"lua\":\"\(store.scriptWay)\"},"
+        + "\"redis\":{\"state\":\"\(store.stateWord)\",\"mode\":\"\(mode)\","
+        + "\"version\":\"\(store.redisVersion)\",\"lua\":\"\(store.scriptWay)\","
+        + "\"nodes\":[\(nodes)]},"
         + "\"notifications\":\(shared.deadlineFigures.notificationsLive),"
         + "\"workers\":\(shared.deadlineFigures.workers),"
         + "\"uptime_ms\":\(MonotonicTime.nowMs() - shared.startedAtMs),"

@@ -296,8 +296,8 @@ package final class WaitQueue {
 
   /// A caller that waits already does so until Redis is back, if it was not asked.
   private func askFailed(_ number: UInt64, _ entry: Entry, _ outcome: ScriptOutcome) {
-    if case .failed(let error) = outcome, error.code == .unavailable, !store.isReady,
-      entry.hasAsked
+    if case .failed(let error) = outcome, error.code == .unavailable,
+      !store.isReady(Partition(of: entry.request.device)), entry.hasAsked
     {
       return settle(number, outcome) { $0.answered(.queued) }
     }

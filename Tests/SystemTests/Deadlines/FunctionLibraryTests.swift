@@ -42,9 +42,9 @@ extension SystemSuites.Deadlines {
       for name in ["old", "late", "new"] { try load(prefix + name, on: lab.redis) }
       try load("latchkey_0123456789abcdef_old", on: lab.redis)
       let now = Int(Date().timeIntervalSince1970 * 1_000)
-      try lab.redis.command("ZADD", "lk:libraries", "\(now - 3_600_000)", prefix + "old")
+      try lab.redis.command("ZADD", "lk:{000}:libraries", "\(now - 3_600_000)", prefix + "old")
       // A worker that is late with its heartbeats, or stopped a moment ago, still has its library.
-      try lab.redis.command("ZADD", "lk:libraries", "\(now - 300_000)", prefix + "late")
+      try lab.redis.command("ZADD", "lk:{000}:libraries", "\(now - 300_000)", prefix + "late")
       let next = try WorkerProcess(on: lab.redis, ["--lua", "function"])
       defer { next.kill() }
       try eventually("the removal", within: .seconds(20)) {
@@ -52,7 +52,7 @@ extension SystemSuites.Deadlines {
       }
       let left = try libraries(lab.redis)
       #expect(Set(left) == [own, prefix + "late", prefix + "new", "latchkey_0123456789abcdef_old"])
-      let known = try lab.redis.command("ZRANGE", "lk:libraries", "0", "-1").items
+      let known = try lab.redis.command("ZRANGE", "lk:{000}:libraries", "0", "-1").items
       #expect(Set(known.compactMap(\.string)) == [own, prefix + "late", prefix + "new"])
       try eventually("a line of the log") {
         (next.log + lab.worker.log).contains("an unused library of functions was removed")

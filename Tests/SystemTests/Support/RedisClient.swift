@@ -16,6 +16,11 @@ enum RedisValue: Equatable, Sendable {
     return text
   }
 
+  var number: Int? {
+    guard case .integer(let number) = self else { return nil }
+    return number
+  }
+
   /// The elements of an array; none of anything else.
   var items: [RedisValue] {
     guard case .array(let items) = self else { return [] }

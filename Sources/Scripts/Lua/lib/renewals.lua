@@ -5,8 +5,8 @@
 -- The asking holder is an agent, or a token and an agent; the lease is a TTL (`=<ttl>` where none
 -- was asked for and this is what a grant gets), and where more is asked behind it ` <token or
 -- nothing> <idempotency key and fingerprint or nothing>`.
--- USES: batch, requests, lock_records, lock_deadlines
--- RARELY: answered
+-- USES: batch, requests, slots, record_io, lock_records, lock_deadlines
+-- RARELY: answered, elsewhere, write_alone
 -- GIVES: each_record
 
 -- Deadlines by the lease that is asked for; true where the record's own TTL counts, false where
@@ -41,7 +41,7 @@ end
 -- Serves the requests in their order; `operate` serves those of other cases.
 local function serve(at, operate)
   asked, own = {}, {}
-  local records, replies = call('MGET', unpack(KEYS)), {}
+  local records, replies = read_all(KEYS), {}
   -- Records that have changed since they were read, false for those that are to be read again. And
   -- the words to be written, as MSET takes them, and how many requests had been served by the last
   -- one.
@@ -61,7 +61,9 @@ local function serve(at, operate)
     local record = newer[key]
     if record == nil then record = records[item] end
     local fresh = renewed(record, at, who, lease)
-    if fresh then
+    if fresh and IS_CLUSTER then
+      newer[key], replies[item] = write_alone(key, fresh)
+    elseif fresh then
       newer[key], replies[item] = fresh, fresh
       words[2 * n + 1], words[2 * n + 2] = key, fresh
       n = n + 1
@@ -72,8 +74,8 @@ local function serve(at, operate)
       local is_default, ttl, token, req = string.match(lease, '^(=?)(%w+) ?(%d*) ?(.*)$')
       -- A key that was read as none may be of another type than a record; `operate` reads it again.
       if newer[key] == false then record = nil end
-      replies[item] = answered(base, device, req, nil, operate, device, record or nil, who, ttl,
-        is_default == '', token)
+      replies[item] = IS_CLUSTER and elsewhere(base) or answered(base, device, req, nil, operate,
+        device, record or nil, who, ttl, is_default == '', token)
       newer[key] = false
     end
   end

@@ -1,6 +1,6 @@
 -- How one call serves several requests.
--- USES: batch, idempotency
--- RARELY: once, answered
+-- USES: batch, idempotency, slots
+-- RARELY: once, answered, elsewhere
 -- GIVES: answered, each
 
 -- A call whose replies are larger than this answers no further request: they are in memory all at
@@ -51,7 +51,8 @@ local function each(operate, show, quick)
       for item = 1, #KEYS do
         local base, first, reply = KEYS[item], (item - 1) * stride + 1, nil
         local last, req = first + count - 1, has_key and ARGV[item * stride] or ''
-        if quick and req == '' then
+        if IS_CLUSTER then reply = elsewhere(base) end
+        if not reply and quick and req == '' then
           local ok, line = pcall(quick, base, unpack(ARGV, first, last))
           reply = ok and line
         end

@@ -1,0 +1,266 @@
+// Owns: the nodes that a loop reaches, which of them has each partition, and the calls that wait
+// for a slot that moves. One node has all partitions where Redis is a single server. Must not know
+// what calls mean. Runs on its loop's thread.
+
+internal import Loop
+internal import RedisConnection
+internal import Scripts
+internal import SessionModel
+
+/// The nodes of a loop.
+final class Nodes {
+  let loop: EventLoop
+  let setup: RedisSetup
+  private let batchMax: Int
+  private unowned let owner: any StoreNodeOwner
+  /// All nodes that have partitions; there is one at least.
+  private(set) var all: [StoreNode] = []
+  /// The node of each partition.
+  private var ofPartition: [StoreNode] = []
+  /// The single server; of a cluster it stands for the node of slots that no node has.
+  private let nowhere: StoreNode
+  /// Nodes without partitions, until what is under way there is answered.
+  private var retired: [(node: StoreNode, untilMs: Int64)] = []
+  private(set) var discovery: ClusterDiscovery?
+  private var parked = ParkedCalls()
+  /// The partitions whose slots move, and until when that is believed: their requests share no call
+  /// with others', which would come back with them.
+  private var moving: [Int: Int64] = [:]
+  private var tick: LoopTimer?
+  /// Called after each change of what nodes there are or what they have.
+  var changed: () -> Void = {}
+
+  /// A slot that has moved, or does so, is looked upon as moving for so long.
+  private static let movingMs: Int64 = 1_000
+  /// What is parked is sent again so often.
+  private static let againMs: Int64 = 15
+
+  init(_ loop: EventLoop, _ setup: RedisSetup, batchMax: Int, owner: any StoreNodeOwner) {
+    self.loop = loop
+    self.setup = setup
+    self.batchMax = batchMax
+    self.owner = owner
+    var seeds: [Address] = []
+    if case .cluster(let nodes) = setup.endpoint.topology { seeds = nodes }
+    nowhere = StoreNode(owner, seeds.isEmpty ? setup : nil, batchMax: batchMax)
+    all = [nowhere]
+    ofPartition = Array(repeating: nowhere, count: Partition.count)
+    tick = LoopTimer(loop) { [unowned self] in timePassed() }
+    guard !seeds.isEmpty else { return }
+    discovery = ClusterDiscovery(loop, setup, seeds: seeds) { [unowned self] in mapped($0) }
+  }
+
+  func start() {
+    discovery?.start()
+    if discovery == nil { for node in all { node.start() } }
+  }
+
+  func stop() {
+    tick?.cancel()
+    discovery?.stop()
+    for node in all { node.stop() }
+    for (node, _) in retired { node.stop() }
+  }
+
+  func flush() { for node in all { node.flush() } }
+
+  var isCluster: Bool { discovery != nil }
+
+  /// The node of a partition.
+  func node(of partition: Partition) -> StoreNode { ofPartition[partition.index] }
+  func node(of partition: Int) -> StoreNode { ofPartition[partition] }
+
+  /// Whether some node can be asked.
+  var isAnyReady: Bool { all.contains { $0.isReady } }
+  /// Whether each partition has a node that can be asked.
+  var areAllReady: Bool { all.allSatisfy { $0.isReady } }
+
+  /// The partitions whose node cannot be asked.
+  var away: [Partition] {
+    areAllReady ? [] : Partition.all.filter { !node(of: $0).isReady }
+  }
+
+  /// The partitions of each node, in the order of the nodes.
+  func partitions(of node: StoreNode) -> [Partition] {
+    Partition.all.filter { self.node(of: $0) === node }
+  }
+
+  /// The reason why the first node that is away is so.
+  var reason: String {
+    if let discovery, all.count == 1, all[0] === nowhere {
+      return "\(discovery.reason); nothing was done"
+    }
+    return (all.first { !$0.isReady } ?? all[0]).reason
+  }
+
+  // MARK: Slots
+
+  private func mapped(_ map: ClusterMap) {
+    place(map.masters)
+    nodesMayHaveChanged()
+    resendParked()
+  }
+
+  /// Takes over the addresses of the partitions' nodes.
+  private func place(_ masters: [Address?]) {
+    let (before, placed) = (all, ofPartition)
+    ofPartition = masters.map { address in
+      guard let address else { return nowhere }
+      return all.first { $0.address == address } ?? make(address)
+    }
+    var kept: [StoreNode] = []
+    for node in ofPartition where !kept.contains(where: { $0 === node }) { kept.append(node) }
+    all = kept
+    for node in before where !kept.contains(where: { $0 === node }) && node.address != nil {
+      for resend in node.takeWaiting() { resend() }
+      retired.append((node, loop.nowMs + 2 * setup.requestTimeoutMs))
+      owner.nodeRetired(node)
+    }
+    if !retired.isEmpty { setTick() }
+    if zip(placed, ofPartition).contains(where: { $0 !== $1 }) { changed() }
+  }
+
+  private func make(_ address: Address) -> StoreNode {
+    var setup = setup
+    setup.endpoint = setup.endpoint.server(address)
+    setup.isCluster = true
+    let node = StoreNode(owner, setup, batchMax: batchMax, address: address)
+    all.append(node)
+    node.start()
+    return node
+  }
+
+  /// A node has come or gone.
+  func nodesMayHaveChanged() {
+    discovery?.isUrgent = !areAllReady
+  }
+
+  /// A node serves: what waited for it can go.
+  func served() {
+    nodesMayHaveChanged()
+    resendParked()
+  }
+}
+
+// MARK: What waits for a slot
+
+extension Nodes {
+  /// Whether requests of the partition wait, so that a further one waits behind them.
+  func isHeld(_ partition: Int) -> Bool { !parked.isEmpty && parked.holds(partition) }
+
+  /// The slot of a partition was found to move.
+  func slotMoves(_ partition: Int) {
+    moving = moving.filter { $0.value > loop.nowMs }
+    moving[partition] = loop.nowMs + Nodes.movingMs
+  }
+
+  /// Whether the slot of a partition was found to move within the last moment.
+  func isMoving(_ partition: Int) -> Bool {
+    !moving.isEmpty && moving[partition] ?? 0 > loop.nowMs
+  }
+
+  /// Keeps what was not done, to send it again.
+  func park(_ entry: ParkedCalls.Entry) {
+    guard loop.nowMs < entry.untilMs else { return entry.fail() }
+    parked.append(entry)
+    discovery?.refresh()
+    setTick()
+  }
+
+  private func setTick() { tick?.set(afterMs: Nodes.againMs) }
+
+  private func resendParked() {
+    guard !parked.isEmpty else { return }
+    for entry in parked.takeAll() {
+      if loop.nowMs < entry.untilMs { entry.resend() } else { entry.fail() }
+    }
+  }
+
+  private func timePassed() {
+    let over = retired.filter { $0.untilMs <= loop.nowMs }
+    retired.removeAll { $0.untilMs <= loop.nowMs }
+    for (node, _) in over { node.stop() }
+    resendParked()
+    if !parked.isEmpty || !retired.isEmpty { setTick() }
+  }
+}
+
+// MARK: Calls
+
+extension Nodes {
+  typealias Done = (Result<RedisReply, RedisFailure>) -> Void
+
+  /// Calls a script at the nodes that have its partitions; `done` gets one reply, exactly once.
+  func ask(_ query: ScriptQuery, keys: StoreKeys, timeoutMs: Int64, _ done: @escaping Done) {
+    let first = node(of: query.partitions[0])
+    guard isCluster else { return send(query, keys, to: first, timeoutMs: timeoutMs, done) }
+    let untilMs = loop.nowMs + timeoutMs
+    if query.partitions.count == 1, query.script.argumentsPerRequest == 0 {
+      return ask(part: query, keys, untilMs: untilMs, done)
+    }
+    let parts = PartsCall(self, query, keys, untilMs: untilMs, done)
+    parts.begin()
+  }
+
+  /// Calls a script whose partitions one node has: about one partition again while its slot moves.
+  func ask(part query: ScriptQuery, _ keys: StoreKeys, untilMs: Int64, _ done: @escaping Done) {
+    let partition = query.partitions[0]
+    let node = node(of: partition)
+    let park = { [unowned self] (failure: RedisFailure) in
+      let entry = ParkedCalls.Entry(
+        partition: partition, untilMs: untilMs - setup.requestTimeoutMs / 5,
+        resend: { [unowned self] in ask(part: query, keys, untilMs: untilMs, done) },
+        fail: { done(.failure(failure)) })
+      self.park(entry)
+    }
+    guard node.isReady || !node.isArriving(nowMs: loop.nowMs) else {
+      return park(.notSent(node.awayReason))
+    }
+    send(query, keys, to: node, timeoutMs: max(1, untilMs - loop.nowMs)) {
+      [unowned self] result in
+      guard case .success(let reply) = result, reply.kind == .error,
+        case .elsewhere(let word) = StoreError(reply.text)
+      else { return done(result) }
+      // Without a name it is the one that the call declares.
+      slotMoves(keys.partition(in: reply.text)?.index ?? partition.index)
+      guard query.partitions.count == 1 else { return done(result) }
+      park(.notSent("its slot has no node at the moment (\(word))"))
+    }
+  }
+
+  private func send(
+    _ query: ScriptQuery, _ keys: StoreKeys, to node: StoreNode, timeoutMs: Int64,
+    _ done: @escaping Done
+  ) {
+    guard let redis = node.redis, redis.isReady else {
+      return done(.failure(.notSent(node.awayReason)))
+    }
+    redis.call(
+      query.script, timeoutMs: timeoutMs, keys: query.partitions.map { keys.base($0) },
+      arguments: query.arguments
+    ) { [unowned self] result in owner.reading(from: node) { done(result) } }
+  }
+
+  /// The partitions' places in a query, by the node that has them.
+  ///
+  /// By partition where a call may have keys of one slot only, and where the slot moves. Nodes that
+  /// are away come last.
+  func groups(_ partitions: [Partition], _ places: [Int]) -> [[Int]] {
+    var groups: [(node: StoreNode, partition: Partition, places: [Int])] = []
+    for place in places {
+      let partition = partitions[place]
+      let node = node(of: partition)
+      let isAlone = node.redis?.spansSlots == false || isMoving(partition.index)
+      let at = groups.firstIndex {
+        $0.node === node && (isAlone ? $0.partition == partition : !isMoving($0.partition.index))
+      }
+      if let at {
+        groups[at].places.append(place)
+      } else {
+        groups.append((node, partition, [place]))
+      }
+    }
+    return groups.filter { $0.node.isReady }.map(\.places)
+      + groups.filter { !$0.node.isReady }.map(\.places)
+  }
+}

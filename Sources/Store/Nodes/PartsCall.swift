@@ -1,0 +1,145 @@
+// Owns: one call over partitions of several nodes: its parts, and how their replies become one.
+// Runs on its loop's thread.
+
+internal import RedisConnection
+internal import Scripts
+internal import SessionModel
+
+/// A call whose partitions several nodes have.
+final class PartsCall {
+  private let nodes: Nodes
+  private let query: ScriptQuery
+  private let keys: StoreKeys
+  private let untilMs: Int64
+  private let done: Nodes.Done
+  /// The replies by places of partitions, where there is one for each.
+  private var elements: [MergedReply?]
+  /// The replies of the parts, where each has one for all of its partitions.
+  private var replies: [MergedReply] = []
+  private var failure: RedisFailure?
+  /// An error reply of a part.
+  private var error: MergedReply?
+  private var running = 0
+  private var isBegun = false
+  /// The pages of a group, where such are read.
+  private var pages = PageMerge()
+
+  init(
+    _ nodes: Nodes, _ query: ScriptQuery, _ keys: StoreKeys, untilMs: Int64,
+    _ done: @escaping Nodes.Done
+  ) {
+    (self.nodes, self.query, self.keys, self.untilMs, self.done) = (
+      nodes, query, keys, untilMs, done
+    )
+    elements = Array(repeating: nil, count: query.partitions.count)
+  }
+
+  func begin() {
+    let groups = nodes.groups(query.partitions, Array(query.partitions.indices))
+    // The first page with events ends the read: each has as many as the caller asks for.
+    if query.script == .readGroup { return readPage(groups[...]) }
+    for places in groups { ask(places) }
+    isBegun = true
+    finishIfDone()
+  }
+
+  private func ask(_ places: [Int]) {
+    running += 1
+    nodes.ask(part: query.part(places), keys, untilMs: untilMs) { [self] result in
+      running -= 1
+      took(result, places)
+      finishIfDone()
+    }
+  }
+
+  private func took(_ result: Result<RedisReply, RedisFailure>, _ places: [Int]) {
+    switch result {
+    case .failure(let failure):
+      // That of a part which may have been done counts more.
+      if case .noAnswer = failure { self.failure = failure }
+      self.failure = self.failure ?? failure
+    case .success(let reply) where reply.kind == .error:
+      if case .elsewhere = StoreError(reply.text) { return askAgain(places) }
+      error = MergedReply(copying: reply)
+    case .success(let reply) where ReplyMerge(query.script) != .elements:
+      replies.append(MergedReply(copying: reply))
+    case .success(let reply) where reply.count == places.count:
+      var again: [Int] = []
+      for (place, element) in zip(places, reply.elements) {
+        if element.isElsewhere {
+          again.append(place)
+        } else {
+          elements[place] = MergedReply(copying: element)
+        }
+      }
+      if !again.isEmpty { askAgain(again) }
+    case .success(let reply):
+      error = MergedReply(copying: reply)
+    }
+  }
+
+  /// The slots of these have moved, or do so: nothing was done for them.
+  private func askAgain(_ places: [Int]) {
+    running += 1
+    nodes.park(
+      ParkedCalls.Entry(
+        partition: query.partitions[places[0]],
+        untilMs: untilMs - nodes.setup.requestTimeoutMs / 5,
+        resend: { [self] in
+          running -= 1
+          for places in nodes.groups(query.partitions, places) { ask(places) }
+          finishIfDone()
+        },
+        fail: { [self] in
+          running -= 1
+          failure = failure ?? .notSent("a slot has no node at the moment")
+          finishIfDone()
+        }))
+  }
+
+  private func finishIfDone() {
+    guard isBegun, running == 0 else { return }
+    isBegun = false
+    if let failure {
+      guard case .notSent(let reason) = failure, !query.script.isReadOnly,
+        !replies.isEmpty || elements.contains(where: { $0 != nil })
+      else { return done(.failure(failure)) }
+      return done(.failure(.noAnswer(reason)))
+    }
+    let merged = error ?? ReplyMerge(query.script).merged(elements, replies)
+    merged.lend { done(.success($0)) }
+  }
+
+  // MARK: Pages of groups
+
+  private func readPage(_ groups: ArraySlice<[Int]>) {
+    guard let places = groups.first else {
+      guard let page = pages.page else {
+        return done(.failure(failure ?? .notSent("no node of the cluster can be asked")))
+      }
+      return page.lend { done(.success($0)) }
+    }
+    nodes.ask(part: query.part(places), keys, untilMs: untilMs) { [self] result in
+      guard case .success(let reply) = result, reply.kind == .array, pages.isPage(reply) else {
+        // What the nodes before it have given counts; the others are read next time.
+        if pages.page != nil { return readPage([]) }
+        return missed(result, groups.dropFirst())
+      }
+      let isOver = pages.add(reply, places)
+      readPage(isOver ? [] : groups.dropFirst())
+    }
+  }
+
+  /// A node gave no page, and those before it have none either: the next ones may.
+  private func missed(_ result: Result<RedisReply, RedisFailure>, _ left: ArraySlice<[Int]>) {
+    switch result {
+    case .failure(let failure): self.failure = failure
+    case .success(let reply):
+      guard reply.kind == .error, case .elsewhere(let word) = StoreError(reply.text) else {
+        return done(result)
+      }
+      failure = .notSent("a slot has no node at the moment (\(word))")
+    }
+    readPage(left)
+  }
+}

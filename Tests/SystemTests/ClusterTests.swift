@@ -1,0 +1,237 @@
+// Owns: the tests of workers on a real Redis Cluster: all verbs over three masters, slots that
+// move, and nodes that die.
+
+import Foundation
+import Testing
+
+private func areOK(_ replies: [Reply]) -> Bool { replies.allSatisfy { $0.isOK } }
+
+/// A cluster, workers on it, and devices of each of its masters.
+private final class ClusterLab: Sendable {
+  let redis: RedisCluster
+  let workers: [WorkerProcess]
+
+  init(
+    replicas: Bool = false, spares: Int = 0, workers count: Int = 1, timeoutMs: Int = 1_000,
+    _ options: [String] = []
+  ) throws {
+    redis = try RedisCluster(replicas: replicas, spares: spares, timeoutMs: timeoutMs)
+    let url = redis.url
+    workers = try (0..<count).map { _ in try WorkerProcess(["--redis", url] + options) }
+  }
+
+  deinit { stop() }
+
+  func stop() {
+    workers.forEach { $0.kill() }
+    redis.stop()
+  }
+
+  /// The slot of a device's partition: docs/keys.md says how that follows from its id.
+  func slot(of device: String) throws -> Int {
+    let hash = device.utf8.reduce(UInt32(0x811C_9DC5)) { ($0 ^ UInt32($1)) &* 0x0100_0193 }
+    let folded = hash ^ hash >> 16
+    let partition = String((folded ^ folded >> 8) & 0xFF, radix: 16)
+    let tag = String(repeating: "0", count: 3 - partition.count) + partition
+    return try redis.nodes[0].command("CLUSTER", "KEYSLOT", "lk:{\(tag)}").number ?? 0
+  }
+
+  /// So many devices at each of the masters, in turn.
+  func devices(_ each: Int = 1) throws -> [[String]] {
+    var found = [[String]](repeating: [], count: redis.masters)
+    while found.contains(where: { $0.count < each }) {
+      let device = Lab.device()
+      let number = try slot(of: device) * redis.masters / RedisCluster.slots
+      if found[number].count < each { found[number].append(device) }
+    }
+    return found
+  }
+
+  func connect(_ worker: Int = 0) throws -> LineClient { try workers[worker].connect() }
+}
+
+extension SystemSuites {
+  @Suite(.enabled(if: Engine.hasFunctions)) struct Clusters {
+    @Test func `all verbs work over all masters`() throws {
+      let lab = try ClusterLab(workers: 2, ["--sweep", "1s"])
+      defer { lab.stop() }
+      let devices = try lab.devices(20).flatMap(\.self)
+      let (client, other) = (try lab.connect(), try lab.connect(1))
+      try locks(devices, client)
+      try sessions(devices, client, other)
+      try waiting(Array(try lab.devices(1).joined()), client, other)
+      let info = try client.request("INFO").raw
+      #expect(info.contains("\"mode\":\"cluster\"") && info.contains("\"nodes\":[{\"address\""))
+      for worker in lab.workers { #expect(!worker.log.contains("level=error"), "\(worker.log)") }
+    }
+
+    /// What shares calls: many devices of all masters at once.
+    private func locks(_ devices: [String], _ client: LineClient) throws {
+      let lines = devices.flatMap { ["LOCK \($0) a ttl=1m", "LOCK \($0) a", "LOCK \($0) b"] }
+      try client.sendLine(lines.joined(separator: "\n"))
+      let replies = try client.replies(lines.count)
+      for (place, reply) in replies.enumerated() {
+        #expect(reply.word == (place % 3 == 2 ? "HELD" : "OK"), "\(reply)")
+        if place % 3 < 2 { #expect(reply.shows("renewed", as: place % 3 == 1 ? "true" : "false")) }
+      }
+      #expect(try client.request("REPORT agent=a").int("held") == devices.count)
+      let tokens = try (0..<devices.count).map { try replies[3 * $0].int("token") }
+      for (device, token) in zip(devices, tokens) {
+        try client.sendLine("UNLOCK \(device) a token=\(token)")
+      }
+      let unlocked = try client.replies(devices.count)
+      #expect(areOK(unlocked), "\(unlocked)")
+      #expect(try client.request("REPORT agent=a").int("ended") == devices.count)
+    }
+
+    /// What has a side in two partitions, is read from all, or comes by itself.
+    private func sessions(
+      _ devices: [String], _ client: LineClient, _ watcher: LineClient
+    ) throws {
+      #expect(try watcher.request("WATCH * types=lock.abandoned").raw == "OK")
+      for (place, device) in devices.enumerated() {
+        try client.sendLine("OPEN \(device) user=u\(place / 10) {\"a\":1}")
+      }
+      let opened = try client.replies(devices.count)
+      #expect(areOK(opened), "\(opened.first { !$0.isOK }?.raw ?? "")")
+      for user in 0..<devices.count / 10 {
+        let listed = try client.request("LIST user=u\(user) limit=100").raw
+        for device in devices[user * 10..<(user + 1) * 10] {
+          #expect(listed.contains("\"\(device)\""), "\(device)")
+        }
+      }
+      let all = try client.request("LIST * limit=100").raw
+      for device in devices { #expect(all.contains("\"\(device)\""), "\(device)") }
+      let stats = try client.request("STATS").raw
+      #expect(stats.contains("\"active\":\(devices.count)"), "\(stats)")
+      // Locks whose holders are gone end, and their events come once.
+      for device in devices { try client.sendLine("LOCK \(device) gone ttl=200ms") }
+      #expect(areOK(try client.replies(devices.count)))
+      let ended = try (0..<devices.count).map { _ in
+        try EventRecord.line(watcher.reply(within: .seconds(10))).device
+      }
+      #expect(ended.sorted() == devices.sorted())
+      var consumed: [String] = []
+      try eventually("the events of a group", within: .seconds(10)) {
+        let page = try client.request(
+          "EVENTS * group=g limit=100 types=lock.abandoned wait=200ms")
+        let events = try EventRecord.all(in: page)
+        consumed += events.map(\.device)
+        let ids = events.map(\.id)
+        guard !ids.isEmpty else { return consumed.count >= devices.count }
+        let ack = try client.request("ACK g \(ids.joined(separator: " "))")
+        #expect(try ack.int("acked") == ids.count)
+        return consumed.count >= devices.count
+      }
+      #expect(consumed.sorted() == devices.sorted())
+    }
+
+    /// A caller that waits is informed by the node that has its device; so is one that waits for a
+    /// change.
+    private func waiting(
+      _ devices: [String], _ client: LineClient, _ other: LineClient
+    ) throws {
+      for device in devices {
+        let token = try client.request("LOCK \(device) a ttl=1m").int("token")
+        try other.sendLine("LOCK \(device) b ttl=1m wait=10s")
+        #expect(try other.readLine(within: .milliseconds(50)) == nil)
+        #expect(try client.request("UNLOCK \(device) a token=\(token)").isOK)
+        #expect(try other.reply(within: .seconds(2)).isOK)
+        let opened = try client.request("OPEN \(device) {}")
+        #expect(opened.isOK, "\(opened)")
+        let seen = try client.request("HISTORY \(device)")
+        try other.sendLine("HISTORY \(device) after=0 wait=5s")
+        #expect(try other.readLine(within: .milliseconds(50)) == nil, "\(seen)")
+        #expect(try client.request("SAY \(device) {\"role\":\"user\"}").isOK)
+        #expect(try other.reply(within: .seconds(2)).raw.contains("\"role\""))
+      }
+    }
+
+    @Test func `requests wait for a slot that moves, and are done once`() throws {
+      let lab = try ClusterLab(spares: 1, ["--request-timeout", "3s"])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      let device = Lab.device()
+      let slot = try lab.slot(of: device)
+      let token = try client.request("LOCK \(device) a ttl=1m").int("token")
+      #expect(try client.request("OPEN \(device) {}").isOK)
+      let (old, new) = (try lab.redis.owner(of: slot), lab.redis.nodes[3])
+      try lab.redis.beginMove(slot, from: old, to: new)
+      #expect(try lab.redis.moveKeys(slot, from: old, to: new, most: 3) == 3)
+      // Neither node has all of it: nothing is done by halves.
+      try client.sendLine("UNLOCK \(device) a token=\(token)")
+      try client.sendLine("LOCK \(device) b ttl=1m")
+      try client.sendLine("SAY \(device) {}")
+      #expect(try client.readLine(within: .milliseconds(200)) == nil)
+      while try lab.redis.moveKeys(slot, from: old, to: new) > 0 {}
+      try lab.redis.endMove(slot, to: new, at: lab.redis.nodes.dropLast())
+      let replies = try client.replies(3)
+      #expect(areOK(replies), "\(replies)")
+      #expect(try replies[1].int("token") > token)
+      #expect(try client.request("REPORT agent=a").int("ended") == 1)
+      // The other slots are where they were.
+      for device in try lab.devices(2).joined() {
+        #expect(try client.request("LOCK \(device) a").isOK)
+      }
+    }
+
+    @Test func `a node that is away makes its own devices unavailable only`() throws {
+      let lab = try ClusterLab()
+      defer { lab.stop() }
+      let (client, worker) = (try lab.connect(), lab.workers[0])
+      let devices = try lab.devices().map { $0[0] }
+      #expect(try worker.get("/readyz").body == "ready\n")
+      lab.redis.nodes[0].kill()
+      try eventually("the loss is seen") {
+        try client.request("LOCK \(devices[0]) a").code == "unavailable"
+      }
+      let refusal = try client.request("LOCK \(devices[0]) a")
+      #expect(refusal.text.contains("127.0.0.1:\(lab.redis.nodes[0].port)"), "\(refusal)")
+      for device in devices.dropFirst() {
+        #expect(try client.request("LOCK \(device) a ttl=1m").isOK)
+      }
+      try eventually("/readyz names the node") {
+        let page = try worker.get("/readyz")
+        return page.status == 200
+          && page.body.contains("partitions: the Redis node 127.0.0.1:\(lab.redis.nodes[0].port)")
+      }
+      let away: Double = try worker.metric("latchkey_redis_partitions_away")
+      #expect(away > 0)
+      try lab.redis.nodes[0].start()
+      try eventually("the node serves again", within: .seconds(10)) {
+        try client.request("LOCK \(devices[0]) a").isOK
+      }
+      try eventually("/readyz has nothing to say") {
+        try worker.get("/readyz").body == "ready\n"
+      }
+    }
+
+    @Test func `a replica that takes over serves the devices of its master`() throws {
+      let lab = try ClusterLab(replicas: true, ["--sweep", "1s"])
+      defer { lab.stop() }
+      let (client, redis) = (try lab.connect(), lab.redis)
+      let device = try #require(try lab.devices().first?.first)
+      let token = try client.request("LOCK \(device) a ttl=500ms").int("token")
+      try eventually("the replica has it") {
+        try redis.nodes[3].command("DBSIZE") == redis.nodes[0].command("DBSIZE")
+      }
+      redis.nodes[0].kill()
+      var refusals = 0
+      var granted: Reply?
+      try eventually("the replica serves", within: .seconds(15)) {
+        let reply = try client.request("LOCK \(device) b ttl=1m")
+        guard reply.isOK else {
+          #expect(reply.isOutage || reply.word == "HELD", "\(reply)")
+          refusals += 1
+          return false
+        }
+        granted = reply
+        return true
+      }
+      #expect(refusals > 0)
+      #expect(try granted?.int("token") ?? 0 > token)
+      let ends = try client.eventLog(of: [device]).map(\.type)
+      #expect(ends == ["lock.abandoned"])
+    }
+  }
+}

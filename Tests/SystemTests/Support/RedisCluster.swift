@@ -1,0 +1,132 @@
+// A real Redis Cluster on loopback, with the faults that a test can do to it.
+
+import Foundation
+import Glibc
+
+/// Some masters with the slots among them, replicas if asked for, and spare nodes without slots.
+final class RedisCluster: Sendable {
+  let nodes: [RedisServer]
+  let masters: Int
+  static let slots = 16_384
+
+  /// With `replicas` each master has one; `spares` are nodes that have nothing yet.
+  init(
+    masters: Int = 3, replicas: Bool = false, spares: Int = 0, timeoutMs: Int = 1_000,
+    appendOnly: Bool = false
+  ) throws {
+    self.masters = masters
+    let count = masters * (replicas ? 2 : 1) + spares
+    nodes = try (0..<count).map { _ in
+      try RedisServer(
+        .init(
+          appendOnly: appendOnly, listens: true,
+          extra: [
+            "--cluster-enabled", "yes", "--cluster-node-timeout", "\(timeoutMs)",
+            "--cluster-require-full-coverage", "no", "--notify-keyspace-events", "Ex",
+            "--cluster-port", "\(try TestSocket.freePort())", "--repl-diskless-sync-delay", "0",
+          ]))
+    }
+    for (number, node) in nodes.enumerated() {
+      try node.command("CLUSTER", "SET-CONFIG-EPOCH", "\(number + 1)")
+      let range = RedisCluster.range(number, of: masters)
+      if number < masters {
+        try node.command("CLUSTER", "ADDSLOTSRANGE", "\(range.lowerBound)", "\(range.upperBound)")
+      }
+    }
+    for node in nodes.dropFirst() { try meet(node) }
+    try eventually("a cluster that is whole", within: .seconds(20)) {
+      try nodes.allSatisfy { try knows($0, count) }
+    }
+    guard replicas else { return }
+    for number in 0..<masters {
+      try nodes[masters + number].command("CLUSTER", "REPLICATE", id(of: nodes[number]))
+    }
+    try eventually("replicas in step", within: .seconds(20)) {
+      try (0..<masters).allSatisfy { number in
+        let info = try nodes[masters + number].command("INFO", "replication").string ?? ""
+        return info.contains("master_link_status:up")
+      } && nodes.allSatisfy { try slaves(seenBy: $0) == masters }
+    }
+  }
+
+  deinit { stop() }
+
+  func stop() { nodes.forEach { $0.stop() } }
+
+  private static func range(_ number: Int, of masters: Int) -> ClosedRange<Int> {
+    number * slots / masters...(number + 1) * slots / masters - 1
+  }
+
+  private func meet(_ node: RedisServer) throws {
+    let bus = try node.command("CONFIG", "GET", "cluster-port").items[1].string ?? "0"
+    try nodes[0].command("CLUSTER", "MEET", "127.0.0.1", "\(node.port)", bus)
+  }
+
+  private func knows(_ node: RedisServer, _ count: Int) throws -> Bool {
+    let info = try node.command("CLUSTER", "INFO").string ?? ""
+    return info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:\(count)")
+      && info.contains("cluster_slots_ok:\(RedisCluster.slots)")
+  }
+
+  private func slaves(seenBy node: RedisServer) throws -> Int {
+    let lines = try node.command("CLUSTER", "NODES").string?.split(separator: "\n") ?? []
+    return lines.count { $0.contains("slave") && !$0.contains("fail") }
+  }
+
+  func id(of node: RedisServer) throws -> String {
+    try node.command("CLUSTER", "MYID").string ?? ""
+  }
+
+  /// Its URL for workers, by some of its nodes.
+  var url: String {
+    let hosts = nodes.prefix(3).map { "127.0.0.1:\($0.port)" }.joined(separator: ",")
+    return "redis-cluster://latchkey:least-rights@\(hosts)"
+  }
+
+  // MARK: Slots
+
+  /// The node that has a slot, as a node sees it.
+  func owner(of slot: Int, seenBy node: RedisServer? = nil) throws -> RedisServer {
+    let ranges = try (node ?? nodes[0]).command("CLUSTER", "SLOTS").items
+    for range in ranges {
+      guard let first = range.items[0].number, let last = range.items[1].number,
+        (first...last).contains(slot)
+      else { continue }
+      let port = range.items[2].items[1].number ?? 0
+      if let node = nodes.first(where: { $0.port == port }) { return node }
+    }
+    throw Failure("no node has slot \(slot)")
+  }
+
+  /// Begins to move a slot; its keys are still where they were.
+  func beginMove(_ slot: Int, from old: RedisServer, to new: RedisServer) throws {
+    try new.command("CLUSTER", "SETSLOT", "\(slot)", "IMPORTING", id(of: old))
+    try old.command("CLUSTER", "SETSLOT", "\(slot)", "MIGRATING", id(of: new))
+  }
+
+  /// Moves some of the keys of a slot; returns how many there were.
+  @discardableResult
+  func moveKeys(_ slot: Int, from old: RedisServer, to new: RedisServer, most: Int = 1_000) throws
+    -> Int
+  {
+    let keys = try old.command("CLUSTER", "GETKEYSINSLOT", "\(slot)", "\(most)").items
+    for key in keys.compactMap(\.string) {
+      try old.command("MIGRATE", "127.0.0.1", "\(new.port)", key, "0", "2000")
+    }
+    return keys.count
+  }
+
+  /// Ends the move of a slot.
+  func endMove(_ slot: Int, to new: RedisServer, at others: [RedisServer]) throws {
+    let id = try id(of: new)
+    for node in [new] + others { try node.command("CLUSTER", "SETSLOT", "\(slot)", "NODE", id) }
+  }
+
+  /// Moves a slot with all that it has.
+  func move(_ slot: Int, to new: RedisServer) throws {
+    let old = try owner(of: slot)
+    try beginMove(slot, from: old, to: new)
+    while try moveKeys(slot, from: old, to: new) > 0 {}
+    try endMove(slot, to: new, at: nodes.filter { $0 !== new })
+  }
+}
