@@ -34,6 +34,21 @@ package struct Pattern: Sendable, Equatable {
     self.init(parts: parts)
   }
 
+  /// The pattern that fits this id alone.
+  package init(id: some StringProtocol) { self.init(parts: id.utf8.map { $0 }) }
+
+  /// The same as Lua has patterns, for a whole text.
+  var luaText: String {
+    parts.map { part in
+      guard let part else { return ".-" }
+      let character = String(UnicodeScalar(part))
+      return Pattern.isSpecialInLua(part) ? "%\(character)" : character
+    }.joined()
+  }
+
+  /// Whether a byte of an id has a meaning in Lua's patterns.
+  private static func isSpecialInLua(_ byte: UInt8) -> Bool { "().%+-*".utf8.contains(byte) }
+
   /// The same for ids in small letters: where devices are UUIDs, in capitals they are the same.
   package var inSmallLetters: Pattern {
     Pattern(

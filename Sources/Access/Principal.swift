@@ -71,6 +71,8 @@ package final class Principal: Sendable {
   package let rights: RightsSet
   private let devices: [Pattern]
   private let links: [LinkPattern]
+  /// The users to whom its links are limited; nil if they name no user at all, or may name each.
+  package let users: UserScope?
   /// Whether no device is hidden from it.
   package let seesAllDevices: Bool
 
@@ -84,6 +86,8 @@ package final class Principal: Sendable {
     self.devices = devices
     self.links = links
     seesAllDevices = devices.contains { $0.isEverything }
+    let refs = links.filter { $0.matches(kind: "user") }.map(\.ref)
+    users = refs.isEmpty || refs.contains(where: \.isEverything) ? nil : UserScope(refs)
   }
 
   package func sees(_ device: UnsafeBufferPointer<UInt8>) -> Bool {
@@ -94,15 +98,15 @@ package final class Principal: Sendable {
     seesAllDevices || device.withUnsafeBufferPointer { sees($0) }
   }
 
-  /// The users to whom its links are limited, nil for a pattern that more than one may fit; nil
-  /// if it names no user at all, or may name each.
-  package var users: [String?]? {
-    let found = links.filter { $0.matches(kind: "user") }.map(\.ref)
-    return found.isEmpty || found.contains(where: \.isEverything) ? nil : found.map(\.id)
-  }
-
   package func sees(kind: some StringProtocol, ref: some StringProtocol) -> Bool {
     links.contains { $0.matches(kind: kind, ref: ref) }
+  }
+
+  /// Whether its requests may still be limited to these users, or to none: its grants may have
+  /// changed since.
+  package func allows(_ scope: UserScope?) -> Bool {
+    guard let scope, let named = scope.named else { return scope == users }
+    return sees(kind: "user", ref: named)
   }
 }
 

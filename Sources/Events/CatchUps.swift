@@ -2,6 +2,7 @@
 // and sent as fast as their callers read them; what happens meanwhile comes after that. Runs on the
 // loop's thread.
 
+internal import Access
 internal import Loop
 internal import Metrics
 internal import RedisConnection
@@ -38,16 +39,17 @@ extension EventSubscriptions {
       watch.scope.partition.map { [(partition: $0, after: after.entry)] }
       ?? Partition.all.map { (partition: $0, after: earlier) }
     let look = left.map {
-      (partition: $0.partition, call: call(watch.scope, after: $0.after, limit: 1))
+      (partition: $0.partition, call: call(watch, after: $0.after, limit: 1))
     }
     server.store.call(raw: ScriptQuery(look)) { [unowned self] result in
       looked(answer.number, ticket, left, result)
     }
   }
 
-  private func call(_ scope: WatchScope, after: StreamID, limit: Int64) -> EventsCall {
+  private func call(_ watch: Watch, after: StreamID, limit: Int64) -> EventsCall {
     EventsCall(
-      device: ArgumentText(scope.source.member), after: ArgumentText(after.description),
+      device: ArgumentText(watch.scope.source.member),
+      users: watch.users.map { ArgumentText($0.text) }, after: ArgumentText(after.description),
       limit: limit)
   }
 
@@ -123,7 +125,7 @@ extension EventSubscriptions {
       [
         (
           partition: place.partition,
-          call: call(watch.scope, after: place.after, limit: CatchUp.pageEvents)
+          call: call(watch, after: place.after, limit: CatchUp.pageEvents)
         )
       ])
     server.store.call(raw: query) { [unowned self] result in read(number, result) }

@@ -61,6 +61,8 @@ package final class DeviceChange: Sendable {
   package let type: [UInt8]
   package let session: [UInt8]?
   package let chat: [UInt8]?
+  /// The users of the session that it concerns; nil if it concerns none.
+  let users: [[UInt8]]?
   /// The whole `EVENT` line, its end included; empty if watchers have it from the log.
   package let line: [UInt8]
 
@@ -69,17 +71,20 @@ package final class DeviceChange: Sendable {
   /// A message that says nothing but that messages come.
   static let mark = Array("mark".utf8)
 
-  /// Reads `<type> <device> <session or -> <chat or -> <members>`; nil if it is no change.
+  /// Reads `<type> <device> <session or -> <chat or -> <users or -> <members>`; nil if it is no
+  /// change. Between users there are commas.
   ///
   /// A client that may publish can publish anything: members that are corrupt are left out.
   package init?(_ message: UnsafeBufferPointer<UInt8>) {
     let parts = message.split(
-      separator: UInt8(ascii: " "), maxSplits: 4, omittingEmptySubsequences: false)
-    guard parts.count == 5, !parts[0].isEmpty, !parts[1].isEmpty else { return nil }
+      separator: UInt8(ascii: " "), maxSplits: 5, omittingEmptySubsequences: false)
+    guard parts.count == 6, !parts[0].isEmpty, !parts[1].isEmpty else { return nil }
     type = Array(parts[0])
     device = Array(parts[1])
     session = DeviceChange.part(parts[2])
     chat = DeviceChange.part(parts[3])
+    let owners = DeviceChange.part(parts[4])?.split(separator: UInt8(ascii: ",")).map(Array.init)
+    users = session.map { _ in owners ?? [] }
     guard type != DeviceChange.ofLog else {
       line = []
       return
@@ -88,7 +93,7 @@ package final class DeviceChange: Sendable {
     line.put("EVENT ")
     StoredEvent(
       id: nil, type: LentBytes(rebasing: parts[0]), device: LentBytes(rebasing: parts[1]),
-      members: LentBytes(rebasing: parts[4])
+      members: LentBytes(rebasing: parts[5])
     ).put(into: &line)
     line.put("\n")
     self.line = line.bytes

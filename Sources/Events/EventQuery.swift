@@ -1,7 +1,7 @@
 // Owns: what a request reads that may wait for an event or a change, and the calls that read it.
 // Values; any thread.
 
-internal import Access
+package import Access
 internal import RedisConnection
 internal import Scripts
 package import SessionModel
@@ -12,7 +12,9 @@ package enum EventQuery: Sendable {
   case device(DeviceQuery)
   case group(GroupQuery)
   /// What changes of a device concern, and how it is read.
-  case changes(ChangeScope, Unchanged, ScriptQuery)
+  ///
+  /// With the users to whose sessions that is limited.
+  case changes(ChangeScope, Unchanged, ScriptQuery, UserScope?)
 
   /// The answer of Redis that says that nothing has changed.
   package enum Unchanged: Sendable {
@@ -36,7 +38,7 @@ package enum EventQuery: Sendable {
 
   /// The changes for which it waits; nil where it waits for events of the log.
   package var scope: ChangeScope? {
-    if case .changes(let scope, _, _) = self { return scope }
+    if case .changes(let scope, _, _, _) = self { return scope }
     return nil
   }
 
@@ -44,8 +46,8 @@ package enum EventQuery: Sendable {
   func isNothing(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
     switch self {
     case .device, .group: return false
-    case .changes(_, .record, _): return line.elementsEqual(EventQuery.unchanged)
-    case .changes(_, .history, _):
+    case .changes(_, .record, _, _): return line.elementsEqual(EventQuery.unchanged)
+    case .changes(_, .history, _, _):
       guard line.starts(with: EventQuery.noMessages) else { return false }
       // Messages behind the number were dropped: its caller is to know at once.
       return !line.suffix(EventQuery.lost.count).elementsEqual(EventQuery.lost)
@@ -61,9 +63,10 @@ package enum EventQuery: Sendable {
   func isAllowed(_ principal: Principal?) -> Bool {
     guard let principal, principal.rights.contains(.read) else { return false }
     return switch self {
-    case .device(let query): principal.sees(query.device)
-    case .group: principal.seesAllDevices
-    case .changes(let scope, _, _): principal.sees(scope.device)
+    case .device(let query): principal.sees(query.device) && principal.allows(query.users)
+    case .group: principal.seesAllDevices && principal.users == nil
+    case .changes(let scope, _, _, let users):
+      principal.sees(scope.device) && principal.allows(users)
     }
   }
 }
@@ -72,17 +75,24 @@ package enum EventQuery: Sendable {
 package struct DeviceQuery: Sendable {
   package let device: [UInt8]
   package let partition: Partition
+  /// Those whose sessions' events count; nil for all.
+  let users: UserScope?
   let after: StreamID
   let limit: Int64
 
-  package init(device: [UInt8], partition: Partition, after: StreamID, limit: Int64) {
-    (self.device, self.partition, self.after, self.limit) = (device, partition, after, limit)
+  package init(
+    device: [UInt8], partition: Partition, users: UserScope? = nil, after: StreamID, limit: Int64
+  ) {
+    (self.device, self.partition, self.users) = (device, partition, users)
+    (self.after, self.limit) = (after, limit)
   }
 
   /// The call that reads what comes after an id, when so many events were read already.
   func call(after id: String, found: Int) -> ScriptQuery {
     ScriptQuery(
-      EventsCall(device: .owned(device), after: ArgumentText(id), limit: limit - Int64(found)),
+      EventsCall(
+        device: .owned(device), users: users.map { ArgumentText($0.text) }, after: ArgumentText(id),
+        limit: limit - Int64(found)),
       at: partition)
   }
 }

@@ -136,7 +136,7 @@ extension EventSubscriptions {
     for id in watchers.connections {
       guard let connection = server.subscriber(id) else { continue }
       let principal = connection.principal
-      let isAllowed = watchers.scopes(of: id).allSatisfy { $0.isAllowed(principal) }
+      let isAllowed = watchers.watches(of: id).allSatisfy { $0.isAllowed(principal) }
       guard !isAllowed else { continue }
       unwatch(id)
       connection.finish(.revoked)
@@ -380,7 +380,7 @@ extension EventSubscriptions {
       // What its connection has asked before comes first.
       server.store.sendWaiting()
       step(DeviceRead(number, query), after: query.after.description)
-    case .changes(_, _, let call):
+    case .changes(_, _, let call, _):
       server.store.call(call) { [unowned self] outcome in read(number, outcome) }
     case .group: preconditionFailure("a group is not asked for one request alone")
     }

@@ -9,17 +9,21 @@ package struct EventsCall: ScriptCall {
   package static let script = Script.events
   /// `*` for all devices of the partition.
   let device: ArgumentText
+  /// Those whose sessions' events count, as `UserScope` has them; nil for all.
+  let users: ArgumentText?
   let after: ArgumentText
   let limit: Int64
 
-  package init(device: ArgumentText, after: ArgumentText, limit: Int64) {
+  package init(device: ArgumentText, users: ArgumentText?, after: ArgumentText, limit: Int64) {
     self.device = device
+    self.users = users
     self.after = after
     self.limit = limit
   }
 
   package func write(to words: inout CommandBuffer) {
     words.word(device)
+    words.word(users)
     words.word(after)
     words.word(limit)
   }

@@ -14,6 +14,10 @@ package struct FleetEvent: Sendable {
   /// The session and the chat that it names.
   let session: [UInt8]?
   let chat: [UInt8]?
+  /// The users of the session that it is of; nil if it is of none.
+  let users: [[UInt8]]?
+  /// Whether those of other users were left out when it was read.
+  let isSelected: Bool
   /// The whole `EVENT` line, its end included.
   package let line: [UInt8]
   /// How many of its values are corrupt.
@@ -24,17 +28,22 @@ package struct FleetEvent: Sendable {
     guard entry.count == 2, let id = StreamID(entry[0].text), FleetEvent.hasFields(entry[1]) else {
       return nil
     }
-    self.init(partition, id, entry[1][1].bytes, entry[1][3].bytes, entry[1][5].bytes)
+    let beside = entry[1].count == 8 ? entry[1][7].bytes : nil
+    self.init(
+      partition, id, entry[1][1].bytes, entry[1][3].bytes, entry[1][5].bytes,
+      users: FleetEvent.users(entry[1][1].bytes, entry[1][5].bytes, beside: beside))
   }
 
   /// The events of a page, as `events.lua` gives it: what is said of the page, and of each event
-  /// its id, type, device and other members.
+  /// its id, type, device and other members. Those of other users are not in it.
   static func all(inPage page: RedisReply) -> [FleetEvent] {
     guard page.kind == .array, page.count > 3 else { return [] }
     return stride(from: 3, to: page.count - 3, by: 4).compactMap { at in
       EventID(page[at].text).map {
         FleetEvent(
-          $0.partition, $0.entry, page[at + 1].bytes, page[at + 2].bytes, page[at + 3].bytes)
+          $0.partition, $0.entry, page[at + 1].bytes, page[at + 2].bytes, page[at + 3].bytes,
+          users: FleetEvent.users(page[at + 1].bytes, page[at + 3].bytes, beside: nil),
+          isSelected: true)
       }
     }
   }
@@ -46,8 +55,10 @@ package struct FleetEvent: Sendable {
 
   private init(
     _ partition: Partition, _ id: StreamID, _ kind: UnsafeBufferPointer<UInt8>,
-    _ device: UnsafeBufferPointer<UInt8>, _ members: UnsafeBufferPointer<UInt8>
+    _ device: UnsafeBufferPointer<UInt8>, _ members: UnsafeBufferPointer<UInt8>,
+    users: [[UInt8]]?, isSelected: Bool = false
   ) {
+    (self.users, self.isSelected) = (users, isSelected)
     self.partition = partition
     self.id = id
     type = Array(kind)
@@ -79,6 +90,25 @@ package struct FleetEvent: Sendable {
     return (Array(session), chat.map(Array.init))
   }
 
+  /// The users of an event's session: among the links that it shows, or `beside` it, where they are
+  /// JSON with commas between; nil for an event of a lock.
+  ///
+  /// No text in it can be taken for its links: quotes within a text have escapes.
+  private static func users(
+    _ type: UnsafeBufferPointer<UInt8>, _ members: UnsafeBufferPointer<UInt8>,
+    beside: UnsafeBufferPointer<UInt8>?
+  ) -> [[UInt8]]? {
+    guard !type.starts(with: "lock.".utf8) else { return nil }
+    var list = beside.map { $0[...] }
+    if list == nil, let links = value(of: "\"links\":{", in: members[...], until: UInt8(ascii: "}"))
+    {
+      list = value(of: "\"user\":[", in: links, until: UInt8(ascii: "]"))
+    }
+    return (list ?? members[members.endIndex...]).split(separator: UInt8(ascii: ",")).map {
+      Array($0.dropFirst().dropLast())
+    }
+  }
+
   private static func value(
     of name: String, in members: Slice<UnsafeBufferPointer<UInt8>>, until end: UInt8
   ) -> Slice<UnsafeBufferPointer<UInt8>>? {
@@ -88,7 +118,8 @@ package struct FleetEvent: Sendable {
 
   /// Whether these are an event's fields, as `event_entries.lua` has it.
   private static func hasFields(_ fields: RedisReply) -> Bool {
-    fields.count == 6 && fields[0].bytes.elementsEqual("t".utf8)
+    (fields.count == 6 || fields.count == 8 && fields[6].bytes.elementsEqual("u".utf8))
+      && fields[0].bytes.elementsEqual("t".utf8)
       && fields[2].bytes.elementsEqual("d".utf8) && fields[4].bytes.elementsEqual("b".utf8)
   }
 }

@@ -1,6 +1,7 @@
 // Owns: the watches of a loop's clients, and which events and changes each is sent. A value,
 // without sockets; the shell in EventSubscriptions.swift performs it. Runs on the loop's thread.
 
+package import Access
 package import SessionModel
 package import Store
 
@@ -8,6 +9,10 @@ package import Store
 package struct Watch {
   package let connection: ConnectionID
   package let scope: WatchScope
+  /// The users of the sessions that it shows, besides what is of no session; nil for all.
+  package let users: UserScope?
+  /// Whether it shows what is of no session, such as locks.
+  let showsLocks: Bool
   /// Nil for all types.
   package let types: Set<[UInt8]>?
   /// Whether it is also sent changes, which are in no log.
@@ -26,11 +31,15 @@ package struct Watch {
   fileprivate var earlyLosses: [TailLoss] = []
 
   package init(
-    connection: ConnectionID, scope: WatchScope, types: Set<[UInt8]>?, wantsChanges: Bool,
+    connection: ConnectionID, scope: WatchScope, users: UserScope? = nil,
+    showsLocks: Bool = true, types: Set<[UInt8]>?,
+    wantsChanges: Bool,
     after: EventID?, ticketSlot: UInt64
   ) {
     self.connection = connection
     self.scope = scope
+    self.users = users
+    self.showsLocks = showsLocks
     self.types = types
     self.wantsChanges = wantsChanges
     self.after = after
@@ -52,11 +61,23 @@ package struct Watch {
 
   func has(_ event: FleetEvent) -> Bool {
     types?.contains(event.type) ?? true && scope.has(session: event.session, chat: event.chat)
+      && (shows(event.users) || event.isSelected && event.users != nil)
+  }
+
+  /// Whether what concerns a session of these users is shown, or what concerns none.
+  private func shows(_ owners: [[UInt8]]?) -> Bool {
+    guard let users else { return true }
+    return owners.map { users.has(anyOf: $0) } ?? showsLocks
+  }
+
+  /// Whether this principal may go on with it; of `all` it gets the events that it may see.
+  func isAllowed(_ principal: Principal?) -> Bool {
+    scope.isAllowed(principal) && principal?.allows(users) == true
   }
 
   fileprivate func wants(_ change: DeviceChange) -> Bool {
     wantsChanges && start != nil && types?.contains(change.type) ?? true
-      && scope.has(session: change.session, chat: change.chat)
+      && scope.has(session: change.session, chat: change.chat) && shows(change.users)
   }
 
   /// Whether events that it was to be sent may be among these, whatever their types.
@@ -93,9 +114,9 @@ struct Watchers {
   /// The connections that watch anything.
   var connections: [ConnectionID] { Array(byConnection.keys) }
 
-  /// The scopes that a connection watches.
-  func scopes(of connection: ConnectionID) -> [WatchScope] {
-    (byConnection[connection] ?? []).compactMap { watches[$0]?.scope }
+  /// The watches of a connection.
+  func watches(of connection: ConnectionID) -> [Watch] {
+    (byConnection[connection] ?? []).compactMap { watches[$0] }
   }
 
   subscript(number: UInt64) -> Watch? { watches[number] }

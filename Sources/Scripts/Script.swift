@@ -11,7 +11,7 @@ package enum Script: Int, CaseIterable, Sendable {
   case put, take, drop, keys, apply
   case profile, setProfile, look, lookPage
   case link, unlink, linkStatus, linkReserve, linkSettle, linkDone, evict
-  case linkPage, sessionPage, activityPage, sift, entry, digest, reportSession
+  case linkPage, keepChoice, sessionPage, activityPage, sift, entry, digest, reportSession
   case export, `import`
   case events, readGroup, transferPending, ack, tails, readLogs
   case watchChanges, resolve, pushEvent
@@ -189,6 +189,7 @@ package struct ScriptRow: Sendable {
 
   private static let lists = [
     ScriptRow(.linkPage, PackageResources.link_page_lua, .reads),
+    ScriptRow(.keepChoice, PackageResources.keep_choice_lua, .writes),
     ScriptRow(.sessionPage, PackageResources.session_page_lua, .reads),
     ScriptRow(.activityPage, PackageResources.activity_page_lua, .reads, isTimeless: true),
     ScriptRow(.sift, PackageResources.sift_lua, .reads, isOfSession: true, isTimeless: true),

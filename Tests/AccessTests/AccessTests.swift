@@ -85,13 +85,31 @@ struct AccessTests {
 
   @Test(
     arguments: [
-      ("links=user=ada", ["ada"]), ("links=user=ada,tag=*", ["ada"]),
-      ("links=user=ada,user=bob", ["ada", "bob"]), ("links=user=a-*", [nil]),
-    ] as [(String, [String?])])
-  func `the users of a principal's link patterns are known`(links: String, users: [String?]) throws
-  {
+      ("links=user=ada", "=ada", "ada"), ("links=user=ada,tag=*", "=ada", "ada"),
+      ("links=user=ada,user=bob", "=ada=bob", nil),
+      ("links=user=a-*.b,user=c", "?a%-.-%.b=c", nil), ("links=user=a\\*", "=a*", "a*"),
+    ] as [(String, String, String?)])
+  func `the users of a principal's link patterns are known`(
+    links: String, text: String, only: String?
+  ) throws {
     let principals = try PrincipalFile.parse(try Self.line("app", links).line)
-    #expect(principals["app"]?.users == users)
+    let users = try #require(principals["app"]?.users)
+    #expect(users.text == text && users.onlyUser == only && users.named == nil)
+  }
+
+  @Test func `users are those that a pattern fits, and the one that a request names`() throws {
+    let line = try Self.line("app", "links=user=a-*,user=bob").line
+    let app = try #require(PrincipalFile.parse(line)["app"])
+    let users = try #require(app.users)
+    #expect(users.has("a-1") && users.has("bob") && !users.has("b") && !users.has("bobby"))
+    #expect(users.has(anyOf: [Array("x".utf8), Array("bob".utf8)]) && !users.has(anyOf: []))
+    let named = UserScope(named: "a-*")
+    #expect(named.has("a-*") && !named.has("a-1") && named.text == "=a-*")
+    #expect(app.allows(users) && app.allows(named) && !app.allows(nil))
+    #expect(!app.allows(UserScope(named: "carl")))
+    let other = try #require(
+      PrincipalFile.parse(try Self.line("app", "links=user=a-*").line)["app"])
+    #expect(!other.allows(users))
   }
 
   @Test(arguments: ["links=*", "links=user=*", "links=tag=x", "links=user=ada,*", ""])

@@ -17,26 +17,29 @@ struct ChangeTests {
   @Test func `a message becomes an event's line without an id`() throws {
     let change = try #require(
       parse(
-        "chat.said d S 2 \"at\":5,\"session\":\"S\",\"chat\":2,\"messages\":[{\"text\":\"a b\"}]"))
+        "chat.said d S 2 ada,bob "
+          + "\"at\":5,\"session\":\"S\",\"chat\":2,\"messages\":[{\"text\":\"a b\"}]"
+      ))
     #expect(text(change.device) == "d" && text(change.session) == "S" && text(change.chat) == "2")
     #expect(
       text(change.line)
         == "EVENT {\"type\":\"chat.said\",\"device\":\"d\",\"at\":5,\"session\":\"S\",\"chat\":2,"
         + "\"messages\":[{\"text\":\"a b\"}]}\n")
-    let lock = try #require(parse("lock.acquired d - - \"at\":5,\"agent\":\"a\""))
+    let lock = try #require(parse("lock.acquired d - - - \"at\":5,\"agent\":\"a\""))
     #expect(lock.session == nil && lock.chat == nil)
-    #expect(try #require(parse("log d S - \"at\":5")).line.isEmpty)
+    #expect(try #require(parse("log d S - - \"at\":5")).line.isEmpty)
   }
 
   @Test(arguments: [
-    "", "mark", "chat.said", "a b c", "a b c d", " d S 1 \"at\":5", "t  S 1 \"a\":1",
+    "", "mark", "chat.said", "a b c", "a b c d", " d S 1 - \"at\":5", "t  S 1 - \"a\":1",
+    "a b c d e",
   ])
   func `what is no change is passed over`(message: String) {
     #expect(parse(message) == nil)
   }
 
   @Test func `members that are corrupt are left out, and the line stays in the grammar`() throws {
-    let change = try #require(parse("chat.said d - - \"at\":5}\nOK"))
+    let change = try #require(parse("chat.said d - - - \"at\":5}\nOK"))
     #expect(
       text(change.line)
         == "EVENT {\"type\":\"chat.said\",\"device\":\"d\",\"damaged\":[\"record\"]}\n")
@@ -48,14 +51,16 @@ struct ChangeTests {
         device: Array("d".utf8), session: session.map { Array($0.utf8) },
         chat: chat.map { Array($0.utf8) })
     }
-    let said = try #require(parse("chat.said d S 1 \"at\":5"))
-    let set = try #require(parse("session.changed d S - \"at\":5"))
-    let lock = try #require(parse("lock.acquired d - - \"at\":5"))
+    let said = try #require(parse("chat.said d S 1 ada,bob \"at\":5"))
+    let set = try #require(parse("session.changed d S - - \"at\":5"))
+    let lock = try #require(parse("lock.acquired d - - - \"at\":5"))
     for any in [scope(nil, nil), scope("S", nil), scope("S", "1")] {
       #expect(any.concerns(said) && any.concerns(set) && any.concerns(lock))
     }
     #expect(!scope("T", nil).concerns(said) && !scope("S", "2").concerns(said))
     #expect(scope("S", "2").concerns(set) && !scope("T", "1").concerns(set))
+    #expect(said.users?.map { text($0) } == ["ada", "bob"])
+    #expect(set.users?.isEmpty == true && lock.users == nil)
   }
 
   @Test func `a source has a channel in its partition, or one in each`() {

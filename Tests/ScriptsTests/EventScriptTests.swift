@@ -105,7 +105,7 @@ struct EventScriptTests {
 
   @Test func `EVENTS gives one device's events, oldest first and not more than asked for`() throws {
     try seize("d1", "d2", "d1", "d1")
-    let reply = try bench.run(.events, "d1", "0-0", "2")
+    let reply = try bench.run(.events, "d1", "", "0-0", "2")
     #expect(reply.word == "OK")
     #expect(try devices(reply) == ["d1", "d1"])
     let first = try #require(try events(reply).first)
@@ -115,9 +115,9 @@ struct EventScriptTests {
     // The id is the stream's behind the partition's tag, and reading goes on after it.
     let last = try #require(try events(reply).last?["id"] as? String)
     #expect(last.hasPrefix("0a3-"))
-    let rest = try bench.run(.events, "d1", String(last.dropFirst(4)), "10")
+    let rest = try bench.run(.events, "d1", "", String(last.dropFirst(4)), "10")
     #expect(try devices(rest).count == 1)
-    #expect(try devices(bench.run(.events, "d3", "0-0", "10")) == [])
+    #expect(try devices(bench.run(.events, "d3", "", "0-0", "10")) == [])
   }
 
   @Test func `EVENTS finds a device's events in a long log`() throws {
@@ -125,9 +125,9 @@ struct EventScriptTests {
     let others = (0..<600).flatMap { ["other", $0 % 2 == 0 ? "a" : "b", "3600000", ""] }
     _ = try bench.call(.seize, keys: [String](repeating: bench.base, count: 600), others)
     try seize("last")
-    #expect(try devices(bench.run(.events, "first", "0-0", "10")) == ["first"])
-    #expect(try devices(bench.run(.events, "last", "0-0", "10")) == ["last"])
-    #expect(try devices(bench.run(.events, "other", "0-0", "1000")).count == 599)
+    #expect(try devices(bench.run(.events, "first", "", "0-0", "10")) == ["first"])
+    #expect(try devices(bench.run(.events, "last", "", "0-0", "10")) == ["last"])
+    #expect(try devices(bench.run(.events, "other", "", "0-0", "1000")).count == 599)
   }
 
   @Test func `a group's event goes to one consumer, and again unless it is acknowledged`() throws {
@@ -158,7 +158,7 @@ struct EventScriptTests {
     try bench.redis.command("EVAL", fill, "1", bench.base + ":events")
     var (after, pages, found) = ("0-0", 0, 0)
     while true {
-      let reply = try bench.evaluate(.events, keys: [bench.base], ["last", after, "10"])
+      let reply = try bench.evaluate(.events, keys: [bench.base], ["last", "", after, "10"])
       let page = try #require(reply.items.first?.items)
       pages += 1
       found += (page.count - 3) / 4
@@ -339,7 +339,7 @@ struct EventScriptTests {
     let page = try #require(reply.items.first?.items)
     #expect(page[1] == .integer(foreign.count) && page.count == 11, "\(page)")
     #expect(try consumers() == ["w-1": 2])
-    #expect(try devices(bench.run(.events, "d1", "0-0", "10")) == ["d1"])
+    #expect(try devices(bench.run(.events, "d1", "", "0-0", "10")) == ["d1"])
     // One that was pending already, from a time before it was noticed.
     let id = try #require(bench.redis.command(["XADD", log, "*"] + foreign[0]).string)
     try bench.redis.command("XREADGROUP", "GROUP", "g", "returned", "STREAMS", log, ">")
@@ -355,7 +355,7 @@ struct EventScriptTests {
     let log = bench.base + ":events"
     try bench.redis.command("XADD", log, "*", "t", "lock.cleared", "d", "d1", "b", members)
     try seize("d2")
-    for reply in [try take(), try bench.run(.events, "d1", "0-0", "10")] {
+    for reply in [try take(), try bench.run(.events, "d1", "", "0-0", "10")] {
       let first = try #require(try events(reply).first)
       #expect(Set(first.keys) == ["id", "type", "device", "damaged"])
       #expect(first["damaged"] as? [String] == ["record"])

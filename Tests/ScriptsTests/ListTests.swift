@@ -34,7 +34,7 @@ struct ListTests {
     _ state: String = "", limit: Int = 50, after cursor: String = ""
   ) throws -> (sessions: [String], cursor: String?) {
     let reply = try bench.run(
-      .listDevice, "d", state.isEmpty ? "" : "\(state) - - - - created", "", "\(limit)",
+      .listDevice, "d", state.isEmpty ? "" : "\(state) - - - - created -", "", "\(limit)",
       cursor)
     guard let sessions = reply.body["sessions"] as? [[String: Any]] else {
       throw TestFailure("no list: \(reply.raw.prefix(200))")

@@ -103,7 +103,7 @@ struct LogAccountTests {
   // MARK: Readers of a device
 
   private func lost(_ bench: ScriptBench, _ device: String, after id: String) throws -> Bool {
-    try bench.run(.events, device, id, "10").body["lost"] as? Bool ?? false
+    try bench.run(.events, device, "", id, "10").body["lost"] as? Bool ?? false
   }
 
   @Test func `a reader that goes on after what was dropped is notified`() throws {
@@ -251,7 +251,7 @@ struct LogAccountTests {
     #expect(
       try good.call(.transferPending, keys: bases, ["g", "w-1", "given", "0-0", "1-1"]).int == 0)
     #expect(try bad.trim() == [-1, 0, 0, 0])
-    let reply = try bad.run(.events, "d", "0-0", "10")
+    let reply = try bad.run(.events, "d", "", "0-0", "10")
     #expect(reply.raw == #"OK {"events":null,"damaged":["events"]}"#)
     // Changes go on without their events.
     #expect(try bad.run(.seize, "d", "a", Self.hour, "").word == "OK")

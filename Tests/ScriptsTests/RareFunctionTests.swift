@@ -64,7 +64,7 @@ struct RareFunctionTests {
   @Test func `a rare function is called for where its name stands, and nowhere else`() throws {
     let text = String(
       decoding: Script.touch.text(ScriptBench.constants, redisMajor: 7), as: UTF8.self)
-    #expect(text.contains("rarely().open_live(base, device, t and t.session or session, token"))
+    #expect(text.contains("rarely().open_live(base, device, own or session, token"))
     #expect(!text.contains(".rarely()") && !text.contains("local rarely()"))
     // Each that is called for is there.
     let made = try #require(text.firstMatch(of: /\nmade = \{([^}]*)\}/)).1.split(separator: ", ")

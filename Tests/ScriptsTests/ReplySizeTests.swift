@@ -72,8 +72,8 @@ struct ReplySizeTests {
       (reply.body["events"] as? [[String: Any]] ?? []).compactMap { $0["id"] as? String }
     }
     var (after, pages) = ("0-0", [Int]())
-    while let latest = ids(try bench.run(.events, "d", after, "1000")).last, pages.count < 9 {
-      pages.append(try bench.run(.events, "d", after, "1000").raw.utf8.count / 260_000)
+    while let latest = ids(try bench.run(.events, "d", "", after, "1000")).last, pages.count < 9 {
+      pages.append(try bench.run(.events, "d", "", after, "1000").raw.utf8.count / 260_000)
       after = String(latest.drop { $0 != "-" }.dropFirst())
     }
     #expect(pages == [Int](repeating: 5, count: 9))

@@ -125,10 +125,10 @@ struct ReturnWordTests {
     Way(
       script: .watchChanges, before: [Step(.watchChanges, "*", "60000")], request: ["*", "60000"],
       word: "OK"),
-    Way(script: .events, request: ["d", "0-0", "10"], word: "OK", names: ["events"]),
+    Way(script: .events, request: ["d", "", "0-0", "10"], word: "OK", names: ["events"]),
     Way(
       script: .events, before: byA + [Step(.seize, "d", "b", hour, "")],
-      request: ["d", "9999999999999-0", "10"], word: "STALE", names: ["id"]),
+      request: ["d", "", "9999999999999-0", "10"], word: "STALE", names: ["id"]),
   ]
 
   static let ways = lock + renew + unlock + handoff + rest + waitingWays + turnWays + sessionWays

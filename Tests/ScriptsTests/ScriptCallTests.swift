@@ -50,10 +50,10 @@ struct ScriptCallTests {
         waitedMs: 1, place: "1", settleMs: 1, new: new, reserved: " user/u ", token: 7, req: "r"),
       SettleTurnCall(device: "d", begun: "s 1 20 7 ,", isOver: true, waitedMs: 1, keptAs: "r"),
       DoneCall(
-        device: "d", turn: 7, seen: 1, isLast: true, messages: "0 2 {}", members: "",
+        device: "d", users: "=ada", turn: 7, seen: 1, isLast: true, messages: "0 2 {}", members: "",
         puts: "1 k2 {}",
         drops: "1 l", req: "r"),
-      PartCall(device: "d", turn: 7, piece: "{}", req: "r"),
+      PartCall(device: "d", users: "=ada", turn: 7, piece: "{}", req: "r"),
       LeaveTurnCall(device: "d", ticket: "w 0.1 -", isGone: true),
     ]
   }
@@ -80,7 +80,7 @@ struct ScriptCallTests {
         reserved: " user/u ",
         lengths: "5 - - - - -", policy: "p 0 0 0 0 trim refuse", token: .token(7), req: "r"),
       ListDeviceCall(
-        device: "d", filter: "active - - - - created", fields: "none", limit: 5, from: "s"),
+        device: "d", filter: "active - - - - created -", fields: "none", limit: 5, from: "s"),
       ExportCall(device: "d", session: "s", bytesMax: 9),
       ImportCall(
         device: "d", session: "s", isReplacing: true, fields: "f",
@@ -90,10 +90,10 @@ struct ScriptCallTests {
         token: .token(7),
         req: "r"),
       EntryCall(
-        device: "d", session: "s", kind: "k", ref: "f", filter: "active - - - - created",
+        device: "d", session: "s", kind: "k", ref: "f", filter: "active - - - - created -",
         fields: "none"),
       SiftCall(
-        device: "d", session: "s", kind: "k", ref: "f", filter: "active - - - - created"),
+        device: "d", session: "s", kind: "k", ref: "f", filter: "active - - - - created -"),
       ActivityPageCall(high: "+inf", low: "-inf", limit: 5),
       SessionPageCall(from: "d/s", limit: 5),
     ]
@@ -162,13 +162,14 @@ struct ScriptCallTests {
       LinkSettleCall(link: "k/f", entry: "s/d", status: "live", checkAt: "5.001"),
       EvictCall(device: "d", session: "s", active: 5),
       LinkDoneCall(entry: "k:d/s k/f", dueAt: "5.5"),
-      LinkPageCall(link: "k/f", from: "s/d", limit: 5),
+      LinkPageCall(link: "k/f", from: "s/d", limit: 5, isLive: true),
+      KeepChoiceCall(device: "k/f", entry: "s/d", req: "r"),
     ]
   }
 
   private static var events: [any ScriptCall] {
     [
-      EventsCall(device: "d", after: "0-0", limit: 5),
+      EventsCall(device: "d", users: "=ada", after: "0-0", limit: 5),
       ReadGroupCall(
         group: "g", ackTimeoutMs: 60_000, limit: 5, types: "lock.abandoned", groupsMax: 64,
         worker: "w", leaseMs: 3_000, isWhole: true, isNoted: true),

@@ -266,19 +266,24 @@ extension ReturnWordTests {
           ])
       ], request: ["d", "S", "1795233692477"], word: "OK"),
     Way(script: .evict, before: [open()], request: ["d", "S", "5"], word: "NONE"),
-    Way(script: .linkPage, request: ["user/u", "", "5"], word: "OK"),
+    Way(script: .linkPage, request: ["user/u", "", "5", ""], word: "OK"),
+    Way(script: .keepChoice, request: ["user/u", "S/d", "r f"], word: "OK"),
+    Way(script: .keepChoice, request: ["user/u", "", "r f"], word: "NONE"),
+    Way(
+      script: .keepChoice, before: [Step(.keepChoice, "user/u", "S/d", "r f")],
+      request: ["user/u", "S/d", "r g"], word: "ERR"),
     Way(script: .sessionPage, before: [open()], request: ["", "5"], word: "OK"),
     Way(
       script: .entry, before: linked, request: ["d", "S", "tag", "red", "", ""], word: "OK",
       names: record),
     Way(script: .entry, before: linked, request: ["d", "S", "tag", "blue", "", ""], word: "NONE"),
     Way(
-      script: .entry, before: linked, request: ["d", "S", "", "", "paused - - - - created", ""],
+      script: .entry, before: linked, request: ["d", "S", "", "", "paused - - - - created -", ""],
       word: "SKIP"),
     Way(script: .sift, before: linked, request: ["d", "S", "tag", "red", ""], word: "OK"),
     Way(script: .sift, before: linked, request: ["d", "S", "tag", "blue", ""], word: "NONE"),
     Way(
-      script: .sift, before: linked, request: ["d", "S", "", "", "- tag blue - - created"],
+      script: .sift, before: linked, request: ["d", "S", "", "", "- tag blue - - created -"],
       word: "SKIP"),
     Way(script: .activityPage, before: [open()], request: ["+inf", "-inf", "5"], word: "OK"),
     Way(

@@ -19,7 +19,7 @@ struct TurnCostTests {
   }
 
   private static func done(_ turn: Int, _ messages: String) -> [String] {
-    ["d", "\(turn)", "", "", messages, "", "", "", ""]
+    ["d", "", "\(turn)", "", "", messages, "", "", "", ""]
   }
 
   private static func said(_ texts: String...) -> String {

@@ -96,24 +96,24 @@ extension ReturnWordTests {
   ]
 
   private static let drafting = [
-    Way(script: .part, before: begun, request: ["d", "TURN", "{}", ""], word: "OK"),
+    Way(script: .part, before: begun, request: ["d", "", "TURN", "{}", ""], word: "OK"),
     Way(
-      script: .part, before: begun, request: ["d", "7", "{}", ""], word: "STALE",
+      script: .part, before: begun, request: ["d", "", "7", "{}", ""], word: "STALE",
       names: ["interrupted"]),
     Way(
       script: .part, before: begun + [Step(.delete, "d", "S", "", "")],
-      request: ["d", "TURN", "{}", ""], word: "NONE"),
+      request: ["d", "", "TURN", "{}", ""], word: "NONE"),
     Way(
       script: .part,
       before: begun + [Step(.changeState, "d", "S", "CLOSE", "completed", "", "", "")],
-      request: ["d", "TURN", "{}", ""], word: "ERR"),
+      request: ["d", "", "TURN", "{}", ""], word: "ERR"),
   ]
 
   private static func done(
     _ turn: String = "TURN", seen: String = "", last: String = "", messages: String = "",
     members: String = ""
   ) -> [String] {
-    ["d", turn, seen, last, messages, members, "", "", ""]
+    ["d", "", turn, seen, last, messages, members, "", "", ""]
   }
 
   private static let ending = [

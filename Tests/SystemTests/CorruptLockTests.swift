@@ -168,6 +168,44 @@ extension SystemSuites {
       _ = try lab.redis.command("HDEL", ledger, "held:q\"x")
     }
 
+    /// Locks another device whose keys are in the same partition.
+    private func lockNeighbour(_ held: String, agent: String) throws -> String {
+      let prefix = held.dropLast(device.count)
+      for number in 0..<10_000 {
+        let name = "\(device)-\(number)"
+        expect(try client.request("LOCK \(name) \(agent)"), "OK")
+        if try lab.redis.command("EXISTS", "\(prefix)\(name)") == .integer(1) { return name }
+        expect(try client.request("CLEAR \(name)"), "OK")
+      }
+      throw Failure("no device of the same partition")
+    }
+
+    @Test func `the end of a corrupt lock is counted, and no agent keeps it`() throws {
+      let (agent, other) = (Lab.device("agent"), Lab.device("agent"))
+      expect(try client.request("LOCK \(device) \(agent)"), "OK")
+      let held = try key(":held:\(device)")
+      let neighbour = try lockNeighbour(held, agent: agent)
+      for (request, ending, wanted) in [
+        ("CLEAR \(device)", "cleared", [1, nil]), ("LOCK \(device) \(other)", "", [1, 1]),
+        ("SEIZE \(device) \(agent)", "seized", [2, nil]),
+      ] as [(String, String, [Int?])] {
+        let before = try #require(client.request("STATS").json()["locks"])
+        if !ending.isEmpty { try corrupt(held, "redis.call('SET', K, 'garbage')") }
+        expect(try client.request(request), "OK")
+        let locks = try #require(client.request("STATS").json()["locks"])
+        #expect(
+          [agent, other].map { locks["by_agent"]?[$0]?.int } == wanted, "\(request): \(locks)")
+        for name in ["cleared", "seized"] {
+          let count = (before[name]?.int ?? -1) + (name == ending ? 1 : 0)
+          #expect(locks[name]?.int == count, "\(request): \(locks)")
+        }
+        let parts = ["released", "abandoned", "cleared", "held"].compactMap { locks[$0]?.int }
+        #expect(locks["acquired"]?.int == parts.reduce(0, +), "\(request): \(locks)")
+        #expect((0..<60_000).contains(locks["held_now_ms_mean"]?.int ?? -1), "\(locks)")
+      }
+      for name in [device, neighbour] { expect(try client.request("CLEAR \(name)"), "OK") }
+    }
+
     @Test func `a corrupt latest token is replaced by the clock's`() throws {
       var last = try client.request("LOCK \(device) a").int("token")
       let held = try key(":held:\(device)")

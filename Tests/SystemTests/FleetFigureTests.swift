@@ -101,6 +101,7 @@ extension SystemSuites {
         "latchkey_lock_endings_total{how=\"abandoned\"} 0\n", "latchkey_turns_running 1\n",
         "latchkey_turns_begun_total 1\n", "latchkey_sessions{state=\"active\"} 1\n",
         "latchkey_sessions_opened_total 1\n", "latchkey_live_chats 1\n", "latchkey_users 1\n",
+        "latchkey_newest_session_timestamp_seconds 1",
       ]
       func missing(_ worker: WorkerProcess) throws -> [String] {
         let page = try worker.get("/metrics").body

@@ -235,6 +235,7 @@ extension GrammarRow {
       GrammarRow(
         "GET", "wait", setup: open, "GET D rev=1", "wait=10s", probes: ["SET D {\"a\":1}"],
         way: .waits),
+      GrammarRow("IMPORT", "as-new", setup: open + ["EXPORT D"], "IMPORT {X}", "as-new=yes"),
       GrammarRow("IMPORT", "replace", setup: open + ["EXPORT D"], "IMPORT {X}", "replace=yes"),
     ]
 
@@ -259,7 +260,25 @@ extension GrammarRow {
     GrammarRow("HELP", "verb", "HELP", "PING"),
   ]
 
-  static let all = common + fences + locks + turns + sessions + reports
+  /// The sessions so far are no user's, so that a request for one does not reach them.
+  private static let users =
+    changes.filter { change in
+      !["LOCK", "RENEW", "UNLOCK", "HANDOFF", "SEIZE", "CLEAR", "IMPORT", "TURN"]
+        .contains(change.verb)
+    }
+    .map { GrammarRow($0.verb, "as", setup: $0.setup, $0.request, "as=D") }
+    + [
+      ("GET", "GET D"), ("HISTORY", "HISTORY D"), ("KEYS", "KEYS D"), ("TAKE", "TAKE D k"),
+      ("CHATS", "CHATS D"), ("EXPORT", "EXPORT D"), ("REPORT", "REPORT D"), ("LIST", "LIST D"),
+      ("EVENTS", "EVENTS D"), ("TELL", "TELL D t {\"a\":1}"), ("COPY", "COPY D D"),
+    ].map { GrammarRow($0.0, "as", setup: said, $0.1, "as=D") } + [
+      GrammarRow("TURN", "as", setup: open, "TURN D", "as=D", probes: ["GET D"]),
+      GrammarRow(
+        "WATCH", "as", setup: open, "WATCH D", "as=D",
+        probes: ["PAUSE D", "SEIZE D a", "SEIZE D b"], way: .watches),
+    ]
+
+  static let all = common + fences + users + locks + turns + sessions + reports
 
   /// The parts of a usage line that may be left out, and those that must be given by name.
   static func parts(of usage: String) -> Set<String> {

@@ -1,6 +1,6 @@
 -- CLEAR: the operator frees the lock, whichever agent holds it, and removes a record that is
 -- corrupt. The turn of an agent is interrupted.
--- USES: batch, requests, lock_closings, lock_grants, lock_ends, locks, turn_ends
+-- USES: batch, requests, lock_closings, lock_recounts, lock_grants, lock_ends, locks, turn_ends
 -- KEYS: the base key of each request's partition
 -- ARGV: device, req?
 -- RETURNS: OK, NONE

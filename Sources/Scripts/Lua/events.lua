@@ -6,8 +6,9 @@
 -- have been dropped else 0, of each event its id, type, device and other members; and the id to go
 -- on after, if there is more.
 -- USES: batch, requests, event_entries, stream_ids, log_marks
+-- RARELY: is_shown_to
 -- KEYS: the base key of each request's partition
--- ARGV: device, after (a stream id), limit
+-- ARGV: device, users? (whose sessions count), after (a stream id), limit
 -- RETURNS: OK, STALE
 
 -- So many are read at once: an event may have a note as long as a line. A call looks at so many,
@@ -21,7 +22,7 @@ local function newest_before(base, id)
   return last[1] and id ~= '0-0' and is_before(last[1][1], id) and last[1][1] or nil
 end
 
-return each(function(base, device, after, limit)
+return each(function(base, device, users, after, limit)
   local newest, is_corrupt_log = newest_before(base, after)
   if is_corrupt_log then return {'events', -1, 0} end
   if newest then
@@ -38,7 +39,8 @@ return each(function(base, device, after, limit)
       after, looked = entry[1], looked + 1
       if not is_event(entry[2]) then
         page[2] = page[2] + 1
-      elseif device == '*' or entry[2][4] == device then
+      elseif (device == '*' or entry[2][4] == device)
+        and (users == '' or is_shown_to(entry[2], users)) then
         local _, size = add_event(page, base, entry[1], entry[2])
         found, bytes = found + 1, bytes + size
       end

@@ -2,9 +2,10 @@
 -- the clock where it was exported may be ahead. Activity would bring such a deadline nearer, and
 -- the index, which is written only where a deadline moves away, would be behind. `fields` are names
 -- and values of the record in turn, `messages` four parts each: chat, number, time and JSON,
--- `documents` five: key, revision, time, deadline and JSON.
--- USES: batch, activity, changes, ledger, requests, session_index, session_load, links, clocks,
---   transitions, session_json, session_changes, merge, live_quota, reservations,
+-- `documents` five: key, revision, time, deadline and JSON. Behind the session's id stand the users
+-- to whose sessions the request is limited.
+-- USES: batch, session_users, activity, changes, ledger, requests, session_index, session_load,
+--   links, clocks, transitions, session_json, session_changes, merge, live_quota, reservations,
 --   import_checks, removal, device_lines, device_current, log_quota, policies, documents
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, is_replacing?, fields, messages?, documents?, fleet?, reserved?, token?,
@@ -12,6 +13,8 @@
 -- RETURNS: OK, NONE, STALE, ERR, MORE
 return each(function(base, device, session, is_replacing, fields, messages, documents, fleet,
     reserved, token)
+  local asked, users = session, nil
+  session, users = split_users(session)
   local key = base .. ':session:' .. device .. '/' .. session
   fields, messages = parts(fields), parts(messages)
   local v = in_the_past(fields)
@@ -19,14 +22,16 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
   if made_at(session) > now_ms + 60000 then
     return 'ERR bad_request IMPORT: the time of session ' .. session .. ' is more than 1 min ahead'
   end
-  local ok, old = pcall(load, base, device, session)
+  local ok, old = pcall(load, base, device, asked)
   local is_bad = not ok and is_corrupt(old)
   if not ok and not is_bad then error(old, 0) end
+  -- The id is another user's session's: it is neither made nor replaced.
+  if ok and not old and users ~= '' and call('EXISTS', key) == 1 then return 'NONE' end
   if old and is_replacing == '' then
     return 'ERR illegal_state IMPORT: the session is there already; replace=yes overwrites it'
   end
   if is_bad then old = nil elseif old then settle(old) else remove_stale(base, device, session) end
-  local refusal = fence(old or {base = base, device = device, rev = 0}, token)
+  local refusal = fence(old or {base = base, device = device, rev = 0, users = users}, token)
   refusal = refusal or not old and log_refusal(base, device)
   if refusal then return refusal end
   -- An index of another type fails it here, where nothing was done.
@@ -38,9 +43,9 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
   local was_live = is_bad and is_counted(base, device, session) or old and LIVE[old.state]
   local policy, list = policy_of(v.policy), reservations_of(v.links or '')
   local refused = LIVE[v.state] and not was_live
-    and room_to_live(base, device, session, policy, list, reserved, fleet)
+    and room_to_live(base, device, session, policy, list, reserved, fleet, users)
     or unreserved(session, v.state, list, reserved, policy)
-    or is_bad and remove_corrupt(base, device, session, token)
+    or is_bad and remove_corrupt(base, device, asked, token)
   if refused and refused ~= 'OK' then return refused end
   if old then
     call('DEL', unpack(keys_of(old)))

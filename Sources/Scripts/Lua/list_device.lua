@@ -5,13 +5,18 @@
 -- ARGV: device, filter?, fields?, limit, from?
 -- RETURNS: OK
 local LOOKED_AT_MAX = 1000
+-- For a caller who may not see some of them the cursor names none, only the time of the last one:
+-- the others of this ms, of which there are few, are looked at too.
+local SAME_TIME_MAX = 64
+
 return each(function(base, device, filter, fields, limit, from)
   limit, filter = tonumber(limit), filter_of(filter)
-  local ids = ids_of(base, device, from, LOOKED_AT_MAX + 1)
+  local ids = ids_of(base, device, from, LOOKED_AT_MAX + SAME_TIME_MAX)
   local found, size, last, cursor = {}, 0, nil, ''
   for n, id in ipairs(ids) do
-    if n > LOOKED_AT_MAX then
-      cursor = ids[n - 1]
+    local is_limited = filter and filter.users ~= ''
+    if n > LOOKED_AT_MAX and not (is_limited and cut(id, 1, 10) == cut(ids[n - 1], 1, 10)) then
+      cursor = is_limited and cut(ids[n - 1], 1, 10) .. string.rep('0', 16) or ids[n - 1]
       break
     end
     local key = base .. ':session:' .. device .. '/' .. id

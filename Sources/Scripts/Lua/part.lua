@@ -1,15 +1,17 @@
 -- PART: appends a piece to the draft of a turn's answer, and publishes it.
--- USES: batch, changes, requests, session_changes, chat_address, turn_records
+-- USES: batch, changes, requests, session_users, session_changes, chat_address, turn_records
 -- KEYS: the base key of each request's partition
--- ARGV: device, turn, piece (JSON), req?
+-- ARGV: device, users?, turn, piece (JSON), req?
 -- RETURNS: OK, NONE, STALE, ERR
 
 -- Of all pieces of a turn.
 local DRAFT_BYTES = 262144
 
-return each(function(base, device, turn, piece)
+return each(function(base, device, users, turn, piece)
   local t = running_turn(base, device, turn)
-  if not t then return stale_turn(base, device, turn) end
+  if not t or not is_theirs(base, device, t.session, users) then
+    return stale_turn(base, device, turn)
+  end
   local s, refusal = open_live(base, device, t.session, 't' .. turn, 'PART')
   if not s then return refusal end
   if not chat_of(s, text(t.chat)) then return 'NONE' end

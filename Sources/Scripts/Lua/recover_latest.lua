@@ -2,8 +2,8 @@
 -- a new one; of one user or of one thread if such is asked for. `is_elsewhere`: the hint is a
 -- session of another device; `ignored` are the options that only a new one takes; what a new one is
 -- made of is as for OPEN.
--- USES: session_choice, cleanup, session_changes, session_create, live_quota, session_json,
---   requests
+-- USES: session_choice, cleanup, session_changes, session_create, live_quota,
+--   session_json, requests
 -- RARELY: make
 -- KEYS: the base key of each request's partition
 -- ARGV: device, hint?, is_elsewhere?, ignored? (JSON), session, thread (JSON), clocks,
@@ -11,9 +11,7 @@
 -- RETURNS: OK, NONE, STALE, ERR, MORE
 return each(function(base, device, hint, is_elsewhere, ignored, session, thread, clocks, is_fenced,
     members, links, session_policy, fleet, reserved, token)
-  -- A new one's own id is no thread to look for.
-  local wanted = thread ~= '"' .. session .. '"' and thread or ''
-  local s, how, why = choose(base, device, hint, links, wanted)
+  local s, how, why = choose(base, device, hint, links, thread, session)
   if why == 'gone' and is_elsewhere ~= '' then why = 'elsewhere' end
   local refusal, flat
   if s then

@@ -1,9 +1,8 @@
 -- SEIZE: takes the lock, whichever agent holds it, and interrupts the turn of an agent. An agent
 -- that seizes from itself has a new token, and no other agent has lost anything: that is counted,
--- and is no event. A record that is corrupt is replaced: whose it was is not known, and no figure
--- counts its end.
--- USES: batch, requests, lock_closings, lock_holders, lock_grants, lock_sharing, locks,
---   log_quota, turn_ends
+-- and is no event. A record that is corrupt is replaced: whose it was is not known.
+-- USES: batch, requests, lock_closings, lock_recounts, lock_holders, lock_grants, lock_sharing,
+--   locks, log_quota, turn_ends
 -- KEYS: the base key of each request's partition
 -- ARGV: device, agent, ttl, req?
 -- RETURNS: OK, ERR

@@ -19,5 +19,5 @@ return each(function(base, device, begun, is_over, waited_ms, kept_as)
     if kept_as ~= '' then keep_reply(base, device, kept_as, begun) end
     go_on(t)
   end
-  return shown_again(base, device, begun, waited_ms)
+  return shown_again(base, device, begun, '', waited_ms)
 end)

@@ -1,7 +1,8 @@
 -- TOUCH: notes activity. A turn's starts its TTL again.
--- USES: batch, activity, requests, session_index, session_find, numbers, clocks, session_changes,
---   turn_records, turn_messages, turn_begin
--- RARELY: idle_at, life_at, open_live, touch, turn_of_fence, running_turn, joined_count, go_on
+-- USES: batch, activity, requests, session_index, session_users, session_find, numbers, clocks,
+--   session_changes, turn_records, turn_messages, turn_begin
+-- RARELY: idle_at, life_at, open_live, touch, turn_of_fence, running_turn, joined_count, go_on,
+--   is_theirs
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
@@ -34,9 +35,10 @@ end
 
 return each(function(base, device, session, token)
   -- Where only the device is named, the turn's own session is meant.
-  local number = turn_of_fence(token)
-  local t = number and session == '' and running_turn(base, device, number)
-  local s, refusal = open_live(base, device, t and t.session or session, token, 'TOUCH')
+  local number, id, users = turn_of_fence(token), split_users(session)
+  local t = number and id == '' and running_turn(base, device, number)
+  local own = t and is_theirs(base, device, t.session, users) and t.session .. users
+  local s, refusal = open_live(base, device, own or session, token, 'TOUCH')
   if not s then return refusal end
   touch(s)
   local line = touched(idle_at(s), life_at(s))

@@ -21,9 +21,7 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
   if t and (policy == 'reject' or policy == 'enqueue') then
     return wait_for_turn(t, ticket, wait_ms, waited_ms, place)
   end
-  -- A new one's own id is no thread to look for.
-  local wanted = thread ~= '"' .. session .. '"' and thread or ''
-  local s, how = choose(base, device, '', links, wanted)
+  local s, how = choose(base, device, '', links, thread, session)
   if s and s.fenced and agent == '' and token == '' then
     return answer(base, device, taken, ticket, fence(s, ''))
   end
@@ -46,7 +44,7 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
   end
   if refusal then return answer(base, device, taken, ticket, refusal) end
   -- The counts of turns are others then.
-  if t then seen = replace_turn(t, policy) end
+  if t then seen = replace_turn(t, policy, session) end
   last = tonumber(last)
   -- Before more is written: a chat whose key is corrupt fails it.
   local entries, bytes = {}, 0

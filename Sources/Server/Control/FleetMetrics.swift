@@ -66,6 +66,11 @@ enum FleetMetrics {
     page.single(
       "latchkey_devices", "gauge", "Devices that have sessions.", figures[.devices])
     page.single("latchkey_users", "gauge", "Users that have sessions.", figures[.users])
+    for (name, atMs) in [("oldest", figures.oldestAtMs), ("newest", figures.newestAtMs)] {
+      page.single(
+        "latchkey_\(name)_session_timestamp_seconds", "gauge",
+        "When the \(name) session was opened; 0 without sessions.", Double(atMs ?? 0) / 1e3)
+    }
     page.single(
       "latchkey_sessions_opened_total", "counter", "Sessions opened.", figures[.opened])
     page.single(

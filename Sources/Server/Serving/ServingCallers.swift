@@ -107,6 +107,21 @@ extension ServingLoop: ConnectionOwner {
     try runBound(verb, connection, ticket, line)
   }
 
+  func run(_ line: [UInt8], for caller: any RequestCaller, _ ticket: Ticket) {
+    guard let connection = connections[caller.id] else { return forget(ticket) }
+    do throws(RequestError) {
+      let verb: Verb = try line.withUnsafeBufferPointer { (line) throws(RequestError) in
+        try parser.parse(line.span)
+        return VerbTable.all[try verbs.find(line.span, parser.verb)]
+      }
+      try line.withUnsafeBufferPointer { (line) throws(RequestError) in
+        try run(verb, connection, ticket, line)
+      }
+    } catch {
+      answer(ticket, error)
+    }
+  }
+
   /// Runs a request whose words and options are the site's now.
   private func runBound(
     _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>,

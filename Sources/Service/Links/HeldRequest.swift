@@ -123,7 +123,8 @@ struct HeldRequest {
     _ done: @escaping ([SessionEntry]) -> Void
   ) {
     let page = LinkPageCall(
-      link: ArgumentText(link.text), from: entry.map { ArgumentText($0.text) }, limit: Int64(most))
+      link: ArgumentText(link.text), from: entry.map { ArgumentText($0.text) },
+      limit: Int64(most), isLive: false)
     read(ScriptQuery(page, at: link.partition)) { rows in
       done(SessionEntry.texts(in: rows[0]).compactMap { SessionEntry(text: $0) })
     }
@@ -133,6 +134,13 @@ struct HeldRequest {
   func pass(_ take: (Ticket) throws(RequestError) -> Void) {
     do throws(RequestError) { try take(ticket) } catch { context.answer(ticket, error) }
     caller.release()
+  }
+
+  /// Runs another line in place of the request's own: its reply is the caller's.
+  func run(_ line: [UInt8]) {
+    // Its own steps hold the caller again.
+    caller.release()
+    context.run(line, for: caller, ticket)
   }
 
   /// Answers the caller, and lets it go on.
@@ -154,10 +162,13 @@ struct LinkPageCall: ScriptCall {
   let link: ArgumentText
   let from: ArgumentText?
   let limit: Int64
+  /// Whether they are a user's live sessions, in no order, and all of them.
+  let isLive: Bool
 
   func write(to words: inout CommandBuffer) {
     words.word(link)
     words.word(from)
     words.word(limit)
+    words.word(isLive)
   }
 }

@@ -38,6 +38,8 @@ final class SessionList {
   /// The position of the latest session that was found: cursors name no other, since it could be
   /// one that the caller may not see.
   private var shown = Position()
+  /// Whether it is limited to some users' sessions: no cursor names one that was left out.
+  private let isLimited: Bool
   /// Whether the cursor is past the beginning of this page.
   private var hasMoved = false
   private var found: [[UInt8]] = []
@@ -60,6 +62,7 @@ final class SessionList {
     _ call: borrowing Call, _ source: ListSource, _ shape: ListShape, isCounted: Bool
   ) throws(RequestError) {
     place = try SessionList.place(call.text(.cursor), source, isByActivity: shape.isByActivity)
+    isLimited = call.users != nil
     request = try HeldRequest(call)
     self.source = source
     self.shape = shape
@@ -195,8 +198,10 @@ final class SessionList {
         return later(entries[at...], isLast: isLast)
       }
       place.after = entry
-      shown = place
-      hasMoved = true
+      if !isLimited || row.starts(with: "OK ".utf8) {
+        shown = place
+        hasMoved = true
+      }
       if row.starts(with: Array("OK ".utf8)) {
         found.append(Array(row.dropFirst(3)))
         foundBytes += row.count

@@ -32,6 +32,8 @@ package struct Arguments: Sendable {
   package private(set) var payload: Range<Int>?
   /// Where the parent of the request's trace stands, which every verb takes.
   package private(set) var trace: Range<Int>?
+  /// Whether `user=` stands in place of the first word, which is then not among the words.
+  package private(set) var isOfUser = false
   /// The line with other texts behind it, where words were decoded or spelt anew; else empty.
   package private(set) var decoded: [UInt8] = []
   /// The most bytes of the refs in one option: as many as all links of a session may have.
@@ -55,6 +57,9 @@ package struct Arguments: Sendable {
     trace = nil
     payload = parser.payload
     let count = takeString(verb, parser)
+    isOfUser =
+      verb.isAddressedByUser(words: count)
+      && parser.options.contains { $0.names(OptionName.user.text, in: line) }
     try bindWords(verb, parser, count, line)
     try bindOptions(verb, parser, line)
     try checkPayload(verb, line)
@@ -76,7 +81,8 @@ package struct Arguments: Sendable {
   private mutating func bindWords(
     _ verb: Verb, _ parser: borrowing RequestParser, _ count: Int, _ line: Span<UInt8>
   ) throws(RequestError) {
-    for (index, rule) in verb.words.enumerated() {
+    let rules = verb.words.dropFirst(isOfUser ? 1 : 0)
+    for (index, rule) in rules.enumerated() {
       if index == 0, let link = Arguments.link(verb, parser, line) {
         words.append(try check(link, rule.kind, rule.name, line))
         continue
@@ -87,12 +93,12 @@ package struct Arguments: Sendable {
       }
       words.append(try check(parser.words[index], rule.kind, rule.name, line))
     }
-    if let last = verb.words.last, last.isRepeated, count > verb.words.count {
-      for token in parser.words[verb.words.count...] {
+    if let last = verb.words.last, last.isRepeated, count > rules.count {
+      for token in parser.words[rules.count...] {
         words.append(try check(token, last.kind, last.name, line))
       }
-    } else if count > verb.words.count {
-      let extra = EchoText.quoted(line, parser.words[verb.words.count])
+    } else if count > rules.count {
+      let extra = EchoText.quoted(line, parser.words[rules.count])
       throw RequestError(
         .badRequest, "extra word \(extra) (quote a text that has spaces): \(verb.usage)")
     }

@@ -41,8 +41,8 @@ extension Principal {
     case .shown: break
     case .shownToOperators: try require(Rights.operate)
     case .everyDevice:
-      guard seesAllDevices else {
-        throw RequestError(.forbidden, "this is about all devices, and not all are yours")
+      guard seesAllDevices, users == nil else {
+        throw RequestError(.forbidden, "this is about all devices and users, and not all are yours")
       }
     }
   }
@@ -53,6 +53,7 @@ extension Call {
   package func run() throws(RequestError) {
     try authorize(verb)
     try checkFence()
+    if arguments.isOfUser, case .session(let lookUp) = verb.userAddress { return try lookUp(self) }
     try verb.run(self)
   }
 
@@ -82,16 +83,19 @@ extension Call {
     try principal.require(rights)
   }
 
-  /// Whether the caller may name every user, or none at all.
-  var mayNameAllUsers: Bool { !checksAccess || caller.principal?.users == nil }
-
-  /// The user of the sessions that RECOVER may give; nil if any session will do.
+  /// The user to whom a session is linked that this request makes, or looks for; nil if to none.
   ///
-  /// As asked; or the only one whose sessions the caller may name.
-  func userOfRecovered() throws(RequestError) -> String? {
-    if option(.user) != nil { return text(.user) }
-    guard checksAccess, let users = caller.principal?.users else { return nil }
-    guard users.count == 1, let user = users[0] else {
+  /// As asked; or the only one to whose sessions the request is limited.
+  func userOfSession() throws(RequestError) -> String? {
+    guard let users else { return option(.user).map { _ in text(.user) } }
+    if option(.user) != nil {
+      guard users.has(text(.user)) else {
+        throw RequestError(.badRequest, "user= and as= name two users: leave one of them out")
+      }
+      return text(.user)
+    }
+    if links.contains(where: { $0.kind == "user" && users.has($0.ref) }) { return nil }
+    guard let user = users.onlyUser else {
       throw RequestError(
         .badRequest, "user= is missing: your links are those of several users, so name one")
     }
@@ -99,6 +103,8 @@ extension Call {
   }
 
   /// The same for what a payload names.
+  ///
+  /// What a caller of some users makes is linked to one of them.
   func authorize(device: String, links: [LinkName]) throws(RequestError) {
     guard checksAccess else { return }
     guard let principal = caller.principal else {
@@ -106,11 +112,17 @@ extension Call {
     }
     try principal.require(device: device)
     for link in links { try principal.require(kind: link.kind, ref: link.ref) }
+    guard let users = principal.users else { return }
+    guard links.contains(where: { $0.kind == "user" && users.has($0.ref) }) else {
+      throw RequestError(
+        .badRequest, "links.user is missing: your links are those of some users, so name one")
+    }
   }
 
   private func authorizeWords(_ verb: Verb, _ principal: Principal) throws(RequestError) {
+    let rules = verb.words.dropFirst(arguments.isOfUser ? 1 : 0)
     for index in arguments.words.indices {
-      switch verb.words[min(index, verb.words.count - 1)].kind {
+      switch rules[rules.startIndex + min(index, rules.count - 1)].kind {
       case .device, .address: try principal.require(device: device(ofWord: index))
       case .addressOrAll where word(index).first != UInt8(ascii: "*") || word(index).count > 1:
         try principal.require(device: device(ofWord: index))

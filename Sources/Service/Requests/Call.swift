@@ -1,6 +1,7 @@
 // Owns: what a verb sees of one request: typed values, never raw bytes; and its ways to answer.
 // Lives during one call of the verb, on the loop's thread.
 
+package import Access
 package import Events
 package import RedisConnection
 internal import Scripts
@@ -12,12 +13,27 @@ internal import Wire
 /// The parts of an address; what is not given is the current one.
 package struct SessionAddress {
   package let device: ArgumentText
-  package let session: ArgumentText?
+  /// As the request has it; nil where it names none.
+  package let named: ArgumentText?
   package let chat: ArgumentText?
+  /// The users to whose sessions the request is limited.
+  fileprivate let users: UserScope?
 
-  var deviceText: String { device.string }
-  /// Empty where it is not given.
-  var sessionText: String { session?.string ?? "" }
+  /// As scripts take it: the session, and behind it the users whose sessions count.
+  package var session: ArgumentText? {
+    guard let users else { return named }
+    return ArgumentText((named?.string ?? "") + users.text)
+  }
+}
+
+extension ArgumentText? {
+  /// The session that a script has named in place of this one, for the same users.
+  func readdressed(to session: String) -> ArgumentText {
+    guard let text = self?.string, let users = text.firstIndex(where: { "=?".contains($0) }) else {
+      return ArgumentText(session)
+    }
+    return ArgumentText(session + text[users...])
+  }
 }
 
 /// One request on its way through its verb.
@@ -109,8 +125,18 @@ package struct Call: ~Copyable {
     let parts = pieces.map { ArgumentText.lent(UnsafeBufferPointer(rebasing: $0)) }
     let name = pieces.count > 2 ? ChatName.word(pieces[2]) : nil
     return SessionAddress(
-      device: parts[0], session: parts.count > 1 ? parts[1] : nil,
-      chat: parts.count > 2 ? name.map { .owned($0) } ?? parts[2] : nil)
+      device: parts[0], named: parts.count > 1 ? parts[1] : nil,
+      chat: parts.count > 2 ? name.map { .owned($0) } ?? parts[2] : nil, users: users)
+  }
+
+  /// The same as scripts take them; nil for all.
+  var usersText: ArgumentText? { users.map { ArgumentText($0.text) } }
+
+  /// The users to whose sessions the request is limited: that of `as=`, or those of its caller; nil
+  /// if it is not.
+  package var users: UserScope? {
+    if let user = option(.asUser) { return UserScope(named: String(decoding: user, as: UTF8.self)) }
+    return checksAccess ? caller.principal?.users : nil
   }
 
   /// The links that options name.
@@ -178,11 +204,11 @@ package struct Call: ~Copyable {
     let isNumber = { (part: String) in part.utf8.allSatisfy { (48...57).contains($0) } }
     let scope = ChangeScope(
       device: Array(device),
-      session: address.session.map(\.string).flatMap { $0 == "current" ? nil : Array($0.utf8) },
+      session: address.named.map(\.string).flatMap { $0 == "current" ? nil : Array($0.utf8) },
       chat: address.chat.map(\.string).flatMap { isNumber($0) ? Array($0.utf8) : nil })
     try store.requireRedis()
     context.events.query(
-      .changes(scope, nothing, ScriptQuery(request, at: partition)), ticket, waitMs: waitMs)
+      .changes(scope, nothing, ScriptQuery(request, at: partition), users), ticket, waitMs: waitMs)
   }
 
   /// Takes the addressed session to a state, if the verb may do that.

@@ -1,6 +1,7 @@
 // Owns: what OPEN, and RECOVER where nothing can be recovered, make a session from. A value; on the
 // loop's thread.
 
+internal import Access
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
@@ -10,6 +11,7 @@ internal import Wire
 
 /// A session that is to be made: parameters that open.lua and recover_latest.lua have in common.
 struct NewSession {
+  /// Its id, and behind it the users to whose sessions the request is limited.
   let session: ArgumentText
   /// JSON; the session's own id without `thread=`.
   let thread: ArgumentText
@@ -59,7 +61,8 @@ extension NewSession {
     try call.checkLinks(own)
     let links = own + (call.option(.thread).map { [.thread($0)] } ?? [])
     self.init(
-      session: ArgumentText(id), thread: call.quoted(.thread) ?? ArgumentText("\"\(id)\""),
+      session: ArgumentText(id + (call.users?.text ?? "")),
+      thread: call.quoted(.thread) ?? ArgumentText("\"\(id)\""),
       clocks: ArgumentText(clocks.joined(separator: " ")),
       isFenced: call.option(.fenced)?.elementsEqual("yes".utf8) ?? false,
       members: .owned(members.parts.bytes),

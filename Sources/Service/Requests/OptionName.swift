@@ -16,6 +16,7 @@ package enum OptionName: Int, CaseIterable, Sendable {
   case seq, id, before, since, role, count
   case prefix, from, to, newest, values
   case chat, maxMessages, full, fields
+  case asNew, asUser
   case expiresAt
   /// `policy=` of a session; that of TURN is `policy`, and `session-policy` there is this one.
   case policyName, sessionPolicy
@@ -36,6 +37,8 @@ package enum OptionName: Int, CaseIterable, Sendable {
     case .afterSeq: "after"
     case .condition: "if"
     case .maxMessages: "max-messages"
+    case .asNew: "as-new"
+    case .asUser: "as"
     case .expiresAt: "expires_at"
     case .policyName: "policy"
     case .sessionPolicy: "session-policy"
@@ -55,13 +58,13 @@ package enum OptionName: Int, CaseIterable, Sendable {
     case .limit: .integer(1...1_000)
     case .wait, .settle: .duration(allowsZero: true)
     case .agent: .agent
-    case .user, .policyName, .sessionPolicy: .id
+    case .user, .asUser, .policyName, .sessionPolicy: .id
     case .name, .phase, .step, .reason: .text(bytesMax: ValueKind.storedTextBytesMax)
     case .thread: .text(bytesMax: IDText.idBytesMax)
     case .idle, .abandon, .archive, .life, .keep, .warn:
       .duration(allowsZero: SessionClock(rawValue: text)?.row.canBeOff ?? false)
     case .order: .oneOf(["created", "active"])
-    case .fenced, .replace, .archived, .isLast, .isCounted, .fresh, .newest, .values,
+    case .fenced, .replace, .asNew, .archived, .isLast, .isCounted, .fresh, .newest, .values,
       .changes:
       .oneOf(["yes", "no"])
     case .condition: .oneOf(["absent", "present"])
@@ -98,7 +101,8 @@ extension OptionName {
       .hint, .last, .replace, .archived, .turn, .policy, .seen, .seq, .id, .before, .since, .role,
       .count, .isLast, .afterSeq, .lastSeq, .prefix, .from, .to, .newest, .values, .condition,
       .chat,
-      .maxMessages, .full, .fields, .fresh, .return, .expiresAt, .policyName, .sessionPolicy:
+      .maxMessages, .full, .fields, .asNew, .asUser, .fresh, .return, .expiresAt, .policyName,
+      .sessionPolicy:
       true
     }
   }
@@ -108,7 +112,7 @@ extension OptionName {
 
   var reach: Reach {
     switch self {
-    case .user: .user
+    case .user, .asUser: .user
     // A group takes events of all devices.
     case .group: .everyDevice
     case .agent, .ttl, .token, .req, .types, .after, .limit, .wait, .changes, .name, .thread,
@@ -119,7 +123,7 @@ extension OptionName {
       .replace, .archived, .turn, .policy, .seen, .seq, .id, .before, .since, .role, .count,
       .isLast,
       .afterSeq, .lastSeq, .prefix, .from, .to, .newest, .values, .condition, .chat,
-      .maxMessages, .full, .fields, .fresh, .settle, .return, .expiresAt, .policyName,
+      .maxMessages, .full, .fields, .asNew, .fresh, .settle, .return, .expiresAt, .policyName,
       .sessionPolicy:
       .nothing
     }

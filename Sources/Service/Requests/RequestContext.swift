@@ -22,6 +22,8 @@ package protocol RequestContext: AnyObject {
   var nowMs: Int64 { get }
   /// The id of a session that is to be made, with the mark of its device.
   func nextSessionID(mark: UInt16) -> String
+  /// Runs a line in place of the one that a request of this caller has come with.
+  func run(_ line: [UInt8], for caller: any RequestCaller, _ ticket: Ticket)
   /// Answers with a whole reply line, its end included.
   func answer(_ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>)
   func answer(_ ticket: Ticket, _ error: RequestError)

@@ -8,8 +8,9 @@ internal import RedisConnection
 internal import Wire
 
 extension Call {
-  /// The idempotency key as the scripts take it: the principal and its id, a space and the
-  /// fingerprint; nil without `req=`.
+  /// The idempotency key as the scripts take it: the principal and its id, a space, the
+  /// fingerprint, and where the request is limited to some users' sessions a space and these; nil
+  /// without `req=`.
   ///
   /// An id is the principal's own. Without authentication all callers share their ids.
   var requestKey: [UInt8]? {
@@ -22,7 +23,10 @@ extension Call {
     key += id
     key.append(UInt8(ascii: " "))
     let fingerprint = read?.fingerprint ?? RequestFingerprint.text(of: verb, arguments, text)
-    return key + Array(fingerprint.utf8)
+    key += Array(fingerprint.utf8)
+    // A retry shows a session only while that is one of these users'.
+    if let users { key += Array(" \(users.text)".utf8) }
+    return key
   }
 
   /// The same for a script; with the parent of the request's trace, behind a tab, for its events.

@@ -33,7 +33,8 @@ package struct RequestReader: ~Copyable {
       var record: ExportedRecord?
       if verb.payload == .record, let payload = arguments.payload {
         let bytes = UnsafeBufferPointer(rebasing: text[payload])
-        record = try ExportedRecord(bytes, at: payload.lowerBound, settings)
+        let isNew = arguments[.asNew].map { text[$0.token.start] == UInt8(ascii: "y") } ?? false
+        record = try ExportedRecord(bytes, at: payload.lowerBound, settings, isCopy: isNew)
       }
       let fingerprint =
         arguments[.req].map { _ in RequestFingerprint.text(of: verb, arguments, text) }

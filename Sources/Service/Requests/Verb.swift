@@ -35,6 +35,17 @@ enum Reach: Sendable {
   case everyDevice
 }
 
+/// Whether `user=ID` may stand in place of a verb's first word, the address.
+enum UserAddress: Sendable {
+  case none
+  /// The user's live session of the latest activity is looked up by this, and addressed.
+  case session(@Sendable (borrowing Call) throws(RequestError) -> Void)
+  /// The verb itself knows what it means.
+  case own
+
+  var isAllowed: Bool { if case .none = self { false } else { true } }
+}
+
 /// One verb of the protocol.
 ///
 /// A class, so that handing it on costs one reference and not one for each of its texts.
@@ -43,9 +54,14 @@ package final class Verb: Sendable {
   package let name: String
   package let rights: Rights
   package let words: [WordRule]
+  /// Those that it declares, and `as=` where it has an address.
   package let options: [OptionName]
   /// The word before the point in options that name a link, such as `and.KIND=REF`.
   package let linkOption: String?
+  /// Whether a user may be its address.
+  let userAddress: UserAddress
+  /// Whether `user=` has a meaning of its own beside an address.
+  private let declaresUser: Bool
   /// Those of the options that must be given.
   package let required: [OptionName]
   package let payload: PayloadRule
@@ -65,7 +81,8 @@ package final class Verb: Sendable {
 
   init(
     name: String, rights: Rights, words: [WordRule] = [], options: [OptionName] = [],
-    linkOption: String? = nil, required: [OptionName] = [], payload: PayloadRule = .none,
+    linkOption: String? = nil, userAddress: UserAddress = .none, required: [OptionName] = [],
+    payload: PayloadRule = .none,
     limits: JSONLimits = .usual, limitsOfChat: JSONLimits? = nil, summary: String,
     reach: Reach = .shown, replies: [String], onlyReads: Bool? = nil,
     run: @escaping @Sendable (borrowing Call) throws(RequestError) -> Void
@@ -73,7 +90,11 @@ package final class Verb: Sendable {
     self.name = name
     self.rights = rights
     self.words = words
-    self.options = options
+    self.userAddress = userAddress
+    declaresUser = options.contains(.user)
+    self.options =
+      options + (words.first?.kind.isAddress == true ? [.asUser] : [])
+      + (userAddress.isAllowed && !declaresUser ? [.user] : [])
     self.linkOption = linkOption
     self.required = required
     self.payload = payload
@@ -97,14 +118,22 @@ package final class Verb: Sendable {
     return slashes < 2 ? limits : limitsOfChat
   }
 
+  /// Whether `user=` stands in place of the address where a request has it, with so many words.
+  func isAddressedByUser(words: Int) -> Bool {
+    userAddress.isAllowed && (!declaresUser || words == 0)
+  }
+
   /// How it is written, such as `UNLOCK device agent [token=] [req=]`.
   package var usage: String {
     var parts = [name]
-    parts += words.map { word in
-      let name = word.isRepeated ? "\(word.name)…" : word.name
+    parts += words.enumerated().map { index, word in
+      let user = index == 0 && userAddress.isAllowed ? "|user=ID" : ""
+      let name = word.isRepeated ? "\(word.name)…" : word.name + user
       return word.isOptional ? "[\(name)]" : name
     }
-    parts += options.map { required.contains($0) ? "\($0.text)=" : "[\($0.text)=]" }
+    parts += options.filter { $0 != .user || declaresUser }.map {
+      required.contains($0) ? "\($0.text)=" : "[\($0.text)=]"
+    }
     if let linkOption { parts.append("[\(linkOption).KIND=]") }
     switch payload {
     case .none: break

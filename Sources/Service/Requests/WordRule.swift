@@ -43,6 +43,16 @@ package enum ValueKind: Sendable, Equatable {
     }
   }
 
+  /// Whether it names a session, or the device whose current one is meant.
+  var isAddress: Bool {
+    switch self {
+    case .address, .addressOrAll: true
+    case .device, .deviceOrAll, .listed, .id, .linkKind, .linkRef, .group, .agent, .text,
+      .duration, .integer, .oneOf, .someOf:
+      false
+    }
+  }
+
   /// The most bytes of the name of a member.
   static let memberNameBytesMax = 1_024
   /// The most bytes of a text that a session keeps, such as its name.

@@ -1,5 +1,6 @@
 // EXPORT and IMPORT: a whole session as JSON, and back.
 
+internal import Access
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
@@ -23,22 +24,31 @@ enum ExportVerb {
 
 enum ImportVerb {
   static let verb = Verb(
-    name: "IMPORT", rights: .write, options: [.replace, .token, .turn, .req], payload: .record,
+    name: "IMPORT", rights: .write, options: [.replace, .asNew, .token, .turn, .req],
+    payload: .record,
     limits: JSONLimits(depthMax: ExportedRecord.depthMax),
     summary: "Makes a session from what EXPORT gave, here or elsewhere.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     guard let payload = call.payload else { return }
+    let isNew = call.text(.asNew) == "yes"
+    guard !isNew || call.text(.replace) != "yes" else {
+      throw RequestError(
+        .badRequest, "replace= and as-new= exclude each other: a new session replaces none")
+    }
     let record: ExportedRecord
     if let read = call.read?.payload as? ExportedRecord {
       record = read
     } else {
       let start = call.arguments.payload?.lowerBound ?? 0
-      record = try ExportedRecord(payload, at: start, call.shared.settings)
+      record = try ExportedRecord(payload, at: start, call.shared.settings, isCopy: isNew)
     }
     try call.authorize(device: record.device, links: record.links)
+    let mark = Array(record.device.utf8).withUnsafeBufferPointer { SessionID.mark(ofDevice: $0) }
+    let session = isNew ? call.context.nextSessionID(mark: mark) : record.session
     let change = ImportCall(
-      device: ArgumentText(record.device), session: ArgumentText(record.session),
+      device: ArgumentText(record.device),
+      session: ArgumentText(session + (call.users?.text ?? "")),
       isReplacing: call.text(.replace) == "yes", fields: .owned(record.fields.bytes),
       messages: ImportedMessages(
         parts: record.messages.bytes, areSent: record.isWithoutLinks),

@@ -10,7 +10,7 @@ enum CloseVerb {
       .session,
       WordRule(name: "completed|failed", kind: .oneOf(["completed", "failed"]), isOptional: true),
     ],
-    options: [.reason, .token, .turn, .req],
+    options: [.reason, .token, .turn, .req], userAddress: .session(UserLookup.run),
     summary: "Ends a session: completed (the default) or failed.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in

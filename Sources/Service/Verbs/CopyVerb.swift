@@ -1,5 +1,6 @@
 // COPY: a session again, under a new id.
 
+internal import Access
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
@@ -16,6 +17,7 @@ enum CopyVerb {
     let address = call.address
     let settings = call.shared.settings
     let (device, req) = (call.text(1), call.req)
+    let users = call.users?.text ?? ""
     let session = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device(ofWord: 1)))
     let export = ExportCall(
       device: address.device.kept, session: address.session?.kept,
@@ -32,7 +34,7 @@ enum CopyVerb {
           isCopy: true)
         try request.authorize(record.links)
         let copy = ImportCall(
-          device: ArgumentText(device), session: ArgumentText(session), isReplacing: false,
+          device: ArgumentText(device), session: ArgumentText(session + users), isReplacing: false,
           fields: .owned(record.fields.bytes),
           messages: ImportedMessages(
             parts: record.messages.bytes, areSent: record.isWithoutLinks),

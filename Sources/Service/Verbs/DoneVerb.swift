@@ -7,7 +7,7 @@ internal import Wire
 enum DoneVerb {
   static let verb = Verb(
     name: "DONE", rights: .write, words: [.device],
-    options: [.turn, .phase, .step, .seen, .isLast, .req], required: [.turn],
+    options: [.turn, .phase, .step, .seen, .isLast, .req, .asUser], required: [.turn],
     payload: .optionalObject, limits: SessionChanges.limits,
     summary: "Applies a turn's last changes and ends it, unless messages were joined meanwhile.",
     replies: ["OK", "NONE", "STALE"]
@@ -15,7 +15,8 @@ enum DoneVerb {
     let changes = try SessionChanges(call)
     try call.run(
       DoneCall(
-        device: call[0], turn: call.number(.turn) ?? 0, seen: call.number(.seen),
+        device: call[0], users: call.usersText, turn: call.number(.turn) ?? 0,
+        seen: call.number(.seen),
         isLast: call.text(.isLast) == "yes", messages: .owned(changes.messages.bytes),
         members: .owned(changes.members.parts.bytes), puts: .owned(changes.puts.bytes),
         drops: .owned(changes.drops.bytes), req: call.req),
@@ -27,6 +28,8 @@ enum DoneVerb {
 struct DoneCall: ScriptCall {
   static let script = Script.done
   let device: ArgumentText
+  /// Those to whose sessions the request is limited.
+  let users: ArgumentText?
   let turn: Int64
   let seen: Int64?
   let isLast: Bool
@@ -38,6 +41,7 @@ struct DoneCall: ScriptCall {
 
   func write(to words: inout CommandBuffer) {
     words.word(device)
+    words.word(users)
     words.word(turn)
     words.word(seen)
     words.word(isLast)

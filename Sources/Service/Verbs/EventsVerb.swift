@@ -1,5 +1,6 @@
 // EVENTS: reads the log of one device, or takes events for a consumer of a group.
 
+internal import Access
 internal import Events
 internal import RedisConnection
 internal import Scripts
@@ -13,9 +14,10 @@ enum EventsVerb {
 
   static let verb = Verb(
     name: "EVENTS", rights: .read, words: [.deviceOrAll],
-    options: [.after, .group, .limit, .wait, .types],
+    options: [.after, .group, .limit, .wait, .types, .asUser],
+    userAddress: .session(UserLookup.run),
     summary: "Reads a device's events; or with * and group= takes those of the whole fleet.",
-    reach: .everyDevice, replies: ["OK", "STALE"]
+    reach: .everyDevice, replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let isAll = call.word(0).elementsEqual([UInt8(ascii: "*")])
     let query = isAll ? try group(call) : try device(call)
@@ -37,13 +39,16 @@ enum EventsVerb {
     }
     return .device(
       DeviceQuery(
-        device: Array(device), partition: partition, after: after,
+        device: Array(device), partition: partition, users: call.users, after: after,
         limit: call.number(.limit) ?? limitDefault))
   }
 
   private static func group(_ call: borrowing Call) throws(RequestError) -> EventQuery {
     guard let name = call.option(.group) else {
       throw RequestError(.badRequest, "EVENTS * needs group=: \(verb.usage)")
+    }
+    guard call.option(.asUser) == nil else {
+      throw RequestError(.badRequest, "as= goes with a device; a group takes all users' events")
     }
     guard call.option(.after) == nil else {
       throw RequestError(.badRequest, "after= goes with a device; a group keeps its own place")

@@ -8,6 +8,7 @@ internal import Wire
 enum GetVerb {
   static let verb = Verb(
     name: "GET", rights: .read, words: [.sessionOrChat], options: [.fields, .last, .rev, .wait],
+    userAddress: .session(UserLookup.run),
     summary: "A session's record, at once or when its revision differs, or one of its chats.",
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in

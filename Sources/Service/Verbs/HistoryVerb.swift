@@ -12,6 +12,7 @@ enum HistoryVerb {
   static let verb = Verb(
     name: "HISTORY", rights: .read, words: [.chat],
     options: [.last, .afterSeq, .before, .since, .role, .limit, .wait],
+    userAddress: .session(UserLookup.run),
     summary: "Messages of a chat, oldest first: the last ones, or those after or before a number.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in

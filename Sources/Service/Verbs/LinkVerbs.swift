@@ -75,7 +75,7 @@ struct LinkCall: LinkingCall {
   }
 
   mutating func take(_ reservations: Reservations) {
-    if let session = reservations.session { self.session = ArgumentText(session) }
+    if let found = reservations.session { session = session.readdressed(to: found) }
     reserved = ArgumentText(reservations.text)
   }
 }

@@ -1,5 +1,6 @@
 // LIST: sessions of a device, of a link, or all.
 
+internal import Access
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
@@ -9,7 +10,7 @@ internal import Wire
 enum ListVerb {
   static let verb = Verb(
     name: "LIST", rights: .read, words: [.listed],
-    options: [.state, .order, .since, .before, .fields, .isCounted, .limit, .cursor],
+    options: [.state, .order, .since, .before, .fields, .isCounted, .limit, .cursor, .asUser],
     linkOption: "and",
     summary: "The sessions of a device or of a link, newest first; or all of them.",
     reach: .shownToOperators, replies: ["OK"]
@@ -57,9 +58,11 @@ enum ListVerb {
   private static func filter(_ call: borrowing Call, _ second: LinkName?) -> ArgumentText? {
     let (since, before) = (call.numberText(.since), call.numberText(.before))
     let words = [call.text(.state), second?.kind ?? "", second?.ref ?? "", since, before]
-    guard words.contains(where: { !$0.isEmpty }) else { return nil }
+    let users = call.users?.text
+    guard users != nil || words.contains(where: { !$0.isEmpty }) else { return nil }
     let by = call.text(.order) == "active" ? "active" : "created"
-    return ArgumentText((words.map { $0.isEmpty ? "-" : $0 } + [by]).joined(separator: " "))
+    let all = words.map { $0.isEmpty ? "-" : $0 } + [by, users ?? "-"]
+    return ArgumentText(all.joined(separator: " "))
   }
 
   /// The list of a device, with the number of all that it has.

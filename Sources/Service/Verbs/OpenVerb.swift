@@ -10,13 +10,13 @@ enum OpenVerb {
   static let verb = Verb(
     name: "OPEN", rights: .write, words: [.device],
     options: [.user, .name, .thread, .phase, .step, .policyName] + OptionName.clocks + [
-      .expiresAt, .fenced, .chat, .token, .turn, .req,
+      .expiresAt, .fenced, .chat, .token, .turn, .req, .asUser,
     ],
     linkOption: "link", payload: .optionalObject, limits: JSONLimits(members: Members.limit),
     summary: "Makes a session, now the device's current one; the payload's members are its fields.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
-    let new = try NewSession(call, user: call.option(.user).map { _ in call.text(.user) })
+    let new = try NewSession(call, user: try call.userOfSession())
     let open = OpenCall(device: call[0].kept, new: new, token: call.fence, req: call.req)
     if new.links == nil {
       try call.run(open)

@@ -20,7 +20,7 @@ enum RecoverVerb {
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address
-    guard address.session == nil else {
+    guard address.named == nil else {
       try refuseMore(call)
       let recover = RecoverCall(
         device: address.device.kept, session: address.session?.kept,
@@ -55,14 +55,14 @@ enum RecoverVerb {
   private static func recoverLatest(_ call: borrowing Call) throws(RequestError) {
     try call.refuseLinkedUsers()
     let (device, hint) = (call.text(0), call.text(.hint))
-    let new = try NewSession(call, user: try call.userOfRecovered())
+    let new = try NewSession(call, user: try call.userOfSession())
     var recover = RecoverLatestCall(
       device: call[0].kept, hint: call[.hint]?.kept, isElsewhere: false,
       ignored: NewSession.ignored(call, more: call.payload == nil ? [] : ["payload"]),
       new: new, token: call.fence, req: call.req)
     let mark = call.option(.hint).flatMap { SessionID.mark(of: $0) }
     let isOfOther = mark.map { $0 != SessionID.mark(ofDevice: call.device) } ?? false
-    let mayAsk = call.mayNameAllUsers
+    let mayAsk = call.users == nil
     guard let mark, isOfOther, mayAsk else {
       let request = try HeldRequest(call, batchedFor: device)
       LinkedChange(request, recover, device, isSearch: true)
@@ -128,7 +128,7 @@ struct RecoverCall: LinkingCall {
   }
 
   mutating func take(_ reservations: Reservations) {
-    if let session = reservations.session { self.session = ArgumentText(session) }
+    if let found = reservations.session { session = session.readdressed(to: found) }
     reserved = ArgumentText(reservations.text)
   }
 }

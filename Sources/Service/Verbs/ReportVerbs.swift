@@ -14,6 +14,9 @@ enum ReportVerb {
   ) { (call) throws(RequestError) in
     let agent = call.text(.agent)
     let isSession = !call.arguments.words.isEmpty
+    guard isSession || call.option(.asUser) == nil else {
+      throw RequestError(.badRequest, "as= goes with an address: \(call.verb.usage)")
+    }
     switch (isSession, call.option(.user) != nil, !agent.isEmpty) {
     case (true, false, false):
       let address = call.address

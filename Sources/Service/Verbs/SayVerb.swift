@@ -8,7 +8,8 @@ internal import Wire
 enum SayVerb {
   static let verb = Verb(
     name: "SAY", rights: .write, words: [.chat],
-    options: [.seq, .id, .afterSeq, .lastSeq, .token, .turn, .req], payload: .any,
+    options: [.seq, .id, .afterSeq, .lastSeq, .token, .turn, .req],
+    userAddress: .session(UserLookup.run), payload: .any,
     limits: JSONLimits(elements: Messages.limit),
     summary: "Appends a message, or an array of messages together, to a chat.",
     replies: ["OK", "NONE", "STALE"]

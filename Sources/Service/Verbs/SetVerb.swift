@@ -13,7 +13,7 @@ enum SetVerb {
     options: [.user, .name, .phase, .step, .policyName] + OptionName.clocks + [
       .expiresAt, .rev, .token, .turn, .req,
     ],
-    linkOption: "link", payload: .optionalObject,
+    linkOption: "link", userAddress: .session(UserLookup.run), payload: .optionalObject,
     limits: JSONLimits(members: Members.limit),
     limitsOfChat: JSONLimits(bytes: ChatConfiguration.limit),
     summary: "Merges members into a session or into a chat's configuration; null removes one.",
@@ -188,7 +188,7 @@ struct SetCall: LinkingCall {
   }
 
   mutating func take(_ reservations: Reservations) {
-    if let session = reservations.session { self.session = ArgumentText(session) }
+    if let found = reservations.session { session = session.readdressed(to: found) }
     reserved = ArgumentText(reservations.text)
   }
 }

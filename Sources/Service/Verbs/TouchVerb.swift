@@ -7,7 +7,7 @@ internal import Wire
 enum TouchVerb {
   static let verb = Verb(
     name: "TOUCH", rights: .write, words: [.session],
-    options: [.token, .turn, .req],
+    options: [.token, .turn, .req], userAddress: .session(UserLookup.run),
     summary: "Notes activity; cheap, meant for every keystroke.",
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in

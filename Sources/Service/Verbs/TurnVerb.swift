@@ -19,7 +19,7 @@ enum TurnVerb {
       .agent, .token, .user, .policy, .wait, .settle, .ttl, .last, .name, .thread, .phase, .step,
       .sessionPolicy,
     ]
-      + OptionName.clocks + [.expiresAt, .fenced, .chat, .req],
+      + OptionName.clocks + [.expiresAt, .fenced, .chat, .req, .asUser],
     linkOption: "link", payload: .optionalAny, limits: JSONLimits(elements: Messages.limit),
     summary: "Begins a turn: one function at a time works on the device's messages.",
     replies: ["OK", "HELD", "BUSY", "NONE", "STALE"]
@@ -171,7 +171,7 @@ extension TurnCall {
     let settleMs = call.number(.settle) ?? 0
     let settleMsMax = settleMs > 0 ? 4 * settleMs + 5_000 : 0
     let lockMs = call.option(.agent).map { call.lockTTLms(of: $0) } ?? 0
-    let user = try call.userOfRecovered()
+    let user = try call.userOfSession()
     self.init(
       device: call[0].kept, policy: ArgumentText(policy.rawValue), agent: call[.agent]?.kept,
       lockTtl: LockLength(ms: max(ttlMs, settleMsMax, lockMs)), ttlMs: ttlMs,

@@ -1,6 +1,7 @@
 // WATCH and UNWATCH: events as they happen, between other replies; with changes=yes also changes,
 // which are in no log.
 
+internal import Access
 internal import Events
 internal import RedisConnection
 internal import Scripts
@@ -11,32 +12,42 @@ internal import Wire
 enum WatchVerb {
   static let verb = Verb(
     name: "WATCH", rights: .read, words: [.addressOrAll], options: [.types, .changes, .after],
+    userAddress: .own,
     summary:
       "Sends EVENT lines of a device, a session or a chat, or of all with *, as they happen.",
     replies: ["OK", "NONE", "STALE", "EVENT"]
   ) { (call) throws(RequestError) in
     let (caller, wantsChanges) = (call.caller.id, call.text(.changes) == "yes")
+    let isOfUser = call.arguments.isOfUser
+    let users = isOfUser ? try call.watchedUser() : call.users
     let types = try call.watchedTypes(wantsChanges: wantsChanges)
     let after = try after(call)
     let watch = { (scope: WatchScope, ticket: Ticket) in
       Watch(
-        connection: caller, scope: scope, types: types, wantsChanges: wantsChanges,
+        connection: caller, scope: scope, users: users, showsLocks: !isOfUser, types: types,
+        wantsChanges: wantsChanges,
         after: after, ticketSlot: ticket.slot)
     }
-    let isAll = call.word(0).elementsEqual([UInt8(ascii: "*")])
-    guard !isAll, call.address.session != nil else {
-      let device = ChangeScope(device: Array(call.word(0)), session: nil, chat: nil)
+    let isAll = isOfAll(call)
+    guard !isAll, call.address.named != nil else {
+      let device = isAll ? [] : Array(call.word(0))
+      let part = ChangeScope(device: device, session: nil, chat: nil)
       try call.store.requireRedis()
       return try call.context.events.watch(
-        watch(isAll ? .all : .part(device), call.ticket), call.ticket)
+        watch(isAll ? .all : .part(part), call.ticket), call.ticket)
     }
     try resolve(call, watch)
+  }
+
+  /// Whether it is of all devices: `*`, or a user's sessions, which may be on any.
+  private static func isOfAll(_ call: borrowing Call) -> Bool {
+    call.arguments.isOfUser || call.word(0).elementsEqual([UInt8(ascii: "*")])
   }
 
   /// The event after which it begins, of the log that is watched.
   private static func after(_ call: borrowing Call) throws(RequestError) -> EventID? {
     guard let bytes = call.option(.after) else { return nil }
-    let isAll = call.word(0).elementsEqual([UInt8(ascii: "*")])
+    let isAll = isOfAll(call)
     guard let id = EventID(String(decoding: bytes, as: UTF8.self)),
       isAll || id.partition == call.partition
     else {
@@ -101,6 +112,14 @@ enum UnwatchVerb {
 }
 
 extension Call {
+  /// The user of `user=`, whose sessions are watched.
+  fileprivate func watchedUser() throws(RequestError) -> UserScope {
+    guard option(.asUser) == nil || text(.asUser) == text(.user) else {
+      throw RequestError(.badRequest, "user= and as= name two users: leave one of them out")
+    }
+    return UserScope(named: text(.user))
+  }
+
   /// The types that `types=` names; nil without it.
   package var types: [EventType]? {
     get throws(RequestError) {

@@ -391,7 +391,7 @@ extension ArgumentText? {
   var ticketRequest: String {
     // A retry may have another trace.
     guard let text = self?.string.prefix(while: { $0 != "\t" }), !text.isEmpty else { return "-" }
-    return String(text).replacing(" ", with: "/", maxReplacements: 1)
+    return text.split(separator: " ").prefix(2).joined(separator: "/")
   }
 }
 

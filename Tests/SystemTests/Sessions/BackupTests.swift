@@ -42,6 +42,16 @@ extension SystemSuites {
       expect(try client.request("FORGET \(device)"), "OK")
       #expect(try client.request("IMPORT replace=yes \(body(before))").raw == record.raw)
       #expect(try client.request("EXPORT \(device)").raw == before.raw)
+      // And beside it, under an id of its own.
+      let ids = [record, try client.request("IMPORT as-new=yes \(body(before))")].map { reply in
+        ShownRecord.all(in: reply).first?.id ?? ""
+      }
+      let (old, new) = (ids[0], ids[1])
+      #expect(new != old)
+      let wanted = before.raw.replacingOccurrences(of: old, with: new)
+      #expect(try client.request("EXPORT \(device)/\(new)").raw == wanted)
+      expectBadRequest(
+        try client.request("IMPORT as-new=yes replace=yes {}"), naming: "exclude each other")
     }
 
     @Test func `a chat's configuration is as long as it may be, and goes out and back`() throws {

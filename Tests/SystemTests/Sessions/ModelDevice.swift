@@ -69,7 +69,7 @@ struct ModelDevice {
     case "OPEN": return try open(request, reply)
     case "LIST": return try list(request, reply)
     case "RECOVER" where request.session == nil: return try recoverBest(request, reply)
-    case "GET", "CHATS", "HISTORY", "REPORT": return try read(request, reply)
+    case "GET", "CHATS", "HISTORY", "REPORT", "TAKE", "KEYS": return try read(request, reply)
     default: break
     }
     guard let at = index(request.session) else { return "NONE" }
@@ -221,6 +221,7 @@ struct ModelDevice {
       let list = sessions[at].chats.map(shown)
       let current = sessions[at].chat.map { "\($0)" } ?? "null"
       return "OK {\"chats\":[\(list.joined(separator: ","))],\"current\":\(current)}"
+    case "TAKE", "KEYS": return sessions[at].readDocuments(request)
     default: break
     }
     guard let place = sessions[at].place(of: request.chat) else { return "NONE" }
@@ -425,8 +426,10 @@ struct ModelDevice {
       touch(at)
       return "OK {\"chat\":\(sessions[at].lastChat),\"name\":\(name)}"
     }
-    if ["SAY", "POP", "FORGET", "AMEND"].contains(request.verb) {
-      let (reply, isActivity) = sessions[at].changeMessages(request)
+    if ["SAY", "POP", "FORGET", "AMEND", "PUT", "DROP"].contains(request.verb) {
+      let (reply, isActivity) =
+        ModelSession.documentWrites.contains(request.verb)
+        ? sessions[at].changeDocuments(request) : sessions[at].changeMessages(request)
       if isActivity { touch(at) }
       return reply
     }

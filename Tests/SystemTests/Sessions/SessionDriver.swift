@@ -25,8 +25,12 @@ struct SessionDriver {
     ("OPEN", 8), ("GET", 8), ("SET", 18), ("TOUCH", 5), ("PAUSE", 5), ("RESUME", 5), ("CLOSE", 4),
     ("RECOVER", 8), ("ARCHIVE", 3), ("DELETE", 5), ("LIST", 4), ("CHAT", 8), ("SWITCH", 5),
     ("CHATS", 4), ("SAY", 14), ("HISTORY", 7), ("POP", 5), ("FORGET", 5), ("AMEND", 5), ("LOCK", 4),
-    ("UNLOCK", 1), ("SEIZE", 2), ("LINK", 10), ("UNLINK", 2), ("REPORT", 2),
+    ("UNLOCK", 1), ("SEIZE", 2), ("LINK", 10), ("UNLINK", 2), ("REPORT", 2), ("PUT", 10),
+    ("TAKE", 4), ("DROP", 3), ("KEYS", 4),
   ].flatMap { Array(repeating: $0.0, count: $0.1) }
+
+  /// The verbs that its requests have.
+  static var verbNames: Set<String> { Set(verbs) }
 
   /// Sends one random request; throws with the whole history if the reply is not the model's.
   mutating func step(on client: LineClient, _ name: String, _ random: inout Seeded) throws {
@@ -133,10 +137,8 @@ struct SessionDriver {
     }
     var request = ModelRequest(verb: Self.verbs.randomElement(using: &random) ?? "GET")
     try fill(&request, &random)
-    guard !["GET", "CHATS", "HISTORY", "REPORT", "LIST", "LOCK", "UNLOCK"].contains(request.verb)
-    else {
-      return request
-    }
+    let reads = ["GET", "CHATS", "HISTORY", "REPORT", "LIST", "LOCK", "UNLOCK", "TAKE", "KEYS"]
+    guard !reads.contains(request.verb) else { return request }
     if chance(15, &random) { request.req = "r\(history.count)" }
     guard request.verb != "SEIZE" else { return request }
     let fenced = model.index(request.session).map { model.sessions[$0].isFenced } ?? false
@@ -278,6 +280,7 @@ struct SessionDriver {
         request.texts = [one.text]
       }
     case "SAY", "HISTORY", "POP", "FORGET", "AMEND": fillMessages(&request, &random)
+    case "PUT", "TAKE", "DROP", "KEYS": fillDocuments(&request, &random)
     default: break
     }
   }

@@ -81,6 +81,7 @@ struct ModelSession {
   /// The highest number that a chat has had.
   var lastChat = 1
   var links: [ModelLink] = []
+  var documents: [String: ModelDocument] = [:]
 
   var created: Int?
   /// The latest activity; nil until a reply shows it.

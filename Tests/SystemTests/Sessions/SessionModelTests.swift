@@ -27,8 +27,35 @@ extension SystemSuites {
       "HISTORY OK", "HISTORY NONE", "HISTORY STALE", "POP OK", "POP NONE", "FORGET OK", "LINK OK",
       "AMEND OK", "AMEND NONE", "SAY ERR bad_request", "POP STALE", "FORGET STALE",
       "LINK ERR quota",
-      "UNLINK OK",
+      "UNLINK OK", "PUT OK", "PUT STALE", "PUT NONE", "PUT ERR illegal_state", "TAKE OK",
+      "TAKE NONE",
+      "DROP OK", "KEYS OK",
     ]
+
+    /// The verbs of HELP that no request of this model has, by where they are tested instead.
+    private static let elsewhere: [String: [String]] = [
+      "LockModelTests, and WaitingModel for `wait=`": ["RENEW", "HANDOFF", "CLEAR", "HOLDER"],
+      "LocksTests: it lists what the lock models hold": ["LOCKS"],
+      "WaitingModel, TurnTests: a turn is of one device, and most of it is its queue":
+        ["TURN", "DONE", "PART"],
+      "ApplyTests: it is SAY, SET, PUT and DROP at once": ["APPLY"],
+      "BackupTests: each exports, imports and compares whole sessions": [
+        "EXPORT", "IMPORT", "COPY",
+      ],
+      "ProfileTests: a profile is of no device": ["PROFILE"],
+      "EventTests, GroupTests and WatchTests; `checkEvents` reads the log of each device here":
+        ["EVENTS", "ACK", "WATCH", "UNWATCH", "TELL"],
+      "FleetFigures; a run here ends with it": ["STATS"],
+      "ConnectionTests and AuthTests: they are of no device":
+        ["PING", "AUTH", "HELP", "INFO", "QUIT"],
+    ]
+
+    @Test func `each verb is in the model, or has a test elsewhere`() throws {
+      let help = try Lab.current.connect().request("HELP").json()["verbs"]
+      guard case .array(let names)? = help else { throw Failure("HELP lists no verbs") }
+      let known = SessionDriver.verbNames.union(Self.elsewhere.values.joined())
+      #expect(Set(names.compactMap(\.string)).symmetricDifference(known).isEmpty)
+    }
 
     /// A session that no device under test has.
     private func stranger() throws -> String {

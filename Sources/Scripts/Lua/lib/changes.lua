@@ -1,7 +1,8 @@
 -- Changes: what is published for watchers of a device in the step that makes the change, and kept
 -- nowhere. `watched` has the devices that workers watch, or `*` for all of the partition, each with
 -- the time until which they do. Nothing is published for other devices.
--- USES: batch
+-- USES: batch, session_users
+-- RARELY: users_in
 -- GIVES: is_still, is_watched, push
 
 -- Whether anything is watched in a partition, by its base key; in this call.
@@ -36,12 +37,17 @@ end
 
 -- Publishes a change, of a session's chat where these are given. `form` and what follows it are the
 -- JSON of its other members, each with a comma before it, as for string.format. The message has
--- its type, device, session and chat in front, for those that select.
+-- its type, device, session, chat and the session's users in front, for those that select.
 local function push(base, device, kind, id, chat, form, ...)
   local all, one = watches_of(base, device)
   if not (all or one) then return end
-  local place = chat and text(chat)
-  local message = table.concat({kind, device, id or '-', place or '-', '"at":' .. now_text}, ' ')
+  local place, users = chat and text(chat), ''
+  if id then
+    local links = attempt('HGET', base .. ':session:' .. device .. '/' .. id, 'links')
+    users = type(links) == 'string' and users_in(links) or ''
+  end
+  local message = table.concat({kind, device, id or '-', place or '-', users ~= '' and users or '-',
+    '"at":' .. now_text}, ' ')
     .. (id and ',"session":"' .. id .. '"' or '') .. (place and ',"chat":' .. place or '')
     .. string.format(form, ...)
   if all then regardless(call, 'PUBLISH', base .. ':changes', message) end

@@ -62,10 +62,10 @@ end
 local function named(chat, name) return {'named', chat, name} end
 
 -- The session's id and the chat's number are kept under an idempotency key: a name may be long.
-local function named_before(base, device, kept)
+local function named_before(base, device, kept, users)
   local id, number = string.match(kept, '^(%w+) (%d+)$')
   if not id then return nil end
-  local s = load(base, device, id)
+  local s = load(base, device, id .. users)
   local chat = s and chat_of(s, number)
   return chat and named(chat, call('HGET', s.key, 'n:' .. chat) or 'null') or 'NONE'
 end

@@ -8,10 +8,12 @@
 -- it does so depends on the clock.
 local written, attended_at, written_in = 0, 0, 0
 
--- `body` is the inside of a JSON object: what comes after type and device.
-local function publish(base, kind, device, body)
+-- `body` is the inside of a JSON object: what comes after type and device. `users` are those of an
+-- event's session where it shows no links, each as JSON.
+local function publish(base, kind, device, body, users)
   if traced.by then body = body .. ',"trace":"' .. traced.by .. '"' end
-  local id = regardless(call, 'XADD', base .. ':events', '*', 't', kind, 'd', device, 'b', body)
+  local id = regardless(call, 'XADD', base .. ':events', '*', 't', kind, 'd', device, 'b', body,
+    unpack(users and {'u', users} or {}))
   if not id then return log_marks.note_missed(base) end
   if written_in ~= call_number then
     written_in, written, attended_at = call_number, 0, now_us % ATTEND_BYTES

@@ -6,10 +6,11 @@
 local OTHER_REQUEST = 'conflict req= was used for another request on this device; a request needs '
   .. 'an id of its own'
 
--- The key of a kept reply, and the fingerprint of its request.
+-- The key of a kept reply, the fingerprint of its request, and the users to whose sessions that is
+-- limited, empty for all.
 local function kept_at(base, device, req)
-  local id, fingerprint = string.match(req, '^(%S*) ?(.*)$')
-  return base .. ':req:' .. device .. '/' .. id, fingerprint
+  local id, fingerprint, users = string.match(req, '^(%S*) ?(%S*) ?(.*)$')
+  return base .. ':req:' .. device .. '/' .. id, fingerprint, users
 end
 
 -- Keeps a reply, or what stands for it.
@@ -18,16 +19,16 @@ local function keep_reply(base, device, req, kept)
   call('SET', key, fingerprint .. ' ' .. kept, 'PX', REQ_KEEP_MS)
 end
 
--- `req` is the key, a space and the request's fingerprint: the same request again gets the first
--- one's reply, another one is refused. Only OK is kept, for nothing else has changed anything, and
--- SETTLE, as OK is its end.
--- Where a reply is long, is no line, or shows what may change, `operate` gives as its second
--- result what is kept instead, of which `show` makes the reply anew, or nil if it is corrupt; the
--- third result is how many bytes a reply has that is no line. The worker checks a kept reply; one
--- that is corrupt is an error, since the request may have been applied.
+-- `req` is the key, a space, the request's fingerprint, and where the request is limited to some
+-- users' sessions a space and these: the same request again gets the first one's reply, another one
+-- is refused. Only OK is kept, for nothing else has changed anything, and SETTLE, as OK is its end.
+-- Where a reply is long, is no line, or shows what may change, `operate` gives as its second result
+-- what is kept instead, of which `show` makes the reply anew for these users, or nil if it is
+-- corrupt; the third result is how many bytes a reply has that is no line. The worker checks a kept
+-- reply; one that is corrupt is an error, since the request may have been applied.
 local KEPT_WORDS = {OK = true, SETTLE = true}
 local function once(base, device, req, show, operate, ...)
-  local key, fingerprint = kept_at(base, device, req)
+  local key, fingerprint, users = kept_at(base, device, req)
   local line = fetch(key)
   if line then
     local first, kept = string.match(line, '^(%S*) (.+)$')
@@ -36,7 +37,7 @@ local function once(base, device, req, show, operate, ...)
       return 'ERR ' .. OTHER_REQUEST
     end
     local reply, _, size
-    if show then reply, _, size = show(base, device, kept) end
+    if show then reply, _, size = show(base, device, kept, users) end
     if reply then return reply, nil, size end
     if show then kept = '' end
     return {'kept', key, kept}, nil, #kept

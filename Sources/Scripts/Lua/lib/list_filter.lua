@@ -1,16 +1,18 @@
 -- Which sessions a list shows, and how much of them.
--- USES: batch, links, session_changes, session_json
+-- USES: batch, links, session_users, session_changes, session_json
 -- GIVES: filter_of, passes, only_fields
 
 -- A filter: states with commas, the kind and the ref of a link, the first time and the one behind
--- the last, and whether these are of a session's making (`created`) or its activity (`active`); `-`
--- for what does not matter. Nil if nothing does.
+-- the last, whether these are of a session's making (`created`) or its activity (`active`), and the
+-- users to whose sessions the request is limited; `-` for what does not matter. Nil if nothing
+-- does.
 local function filter_of(line)
   if line == '' then return nil end
-  local states, kind, ref, since, before, by = string.match(line,
-    '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
+  local states, kind, ref, since, before, by, users = string.match(line,
+    '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
   return {states = states ~= '-' and states, kind = kind ~= '-' and kind, ref = ref,
-    since = tonumber(since), before = tonumber(before), by = by}
+    since = tonumber(since), before = tonumber(before), by = by,
+    users = users ~= '-' and users or ''}
 end
 
 -- Whether a session passes, by the members `links`, `state`, `created` and `active` of its record;
@@ -18,6 +20,7 @@ end
 local function passes(filter, seen)
   if not filter then return true end
   if seen.err or filter.states and not is_among(seen[2], filter.states) then return false end
+  if not is_of_users(filter.users, seen[1]) then return false end
   if filter.kind and not has_link({links = seen[1] or ''}, filter.kind, filter.ref) then
     return false
   end

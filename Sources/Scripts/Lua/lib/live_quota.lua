@@ -38,12 +38,13 @@ local function device_full(base, device, policy)
   return quota_of_device(#ids, most), ids
 end
 
--- Closes so many of a device's live sessions, those that were active longest ago. Returns a refusal
--- if there are not as many that can be read; or nil.
-local function make_room(base, device, ids, surplus)
+-- Closes so many of a device's live sessions, those that were active longest ago; of these users
+-- alone, unless they are empty. Returns a refusal if there are not as many that can be read; or
+-- nil.
+local function make_room(base, device, ids, surplus, users)
   local found = {}
   for _, id in ipairs(ids) do
-    local ok, s = pcall(load, base, device, id)
+    local ok, s = pcall(load, base, device, id .. users)
     if ok and s and LIVE[s.state] then found[#found + 1] = s end
   end
   if #found < surplus then return quota_of_device(#ids, #ids - surplus + 1) end
@@ -62,10 +63,10 @@ end
 
 -- Makes room for a session that is to be live. Returns the reason why there is none: the quota of
 -- its device or of all, or reservations in the list that are not made yet; or nil.
-local function room_to_live(base, device, id, policy, list, made, fleet)
+local function room_to_live(base, device, id, policy, list, made, fleet, users)
   local full, ids, surplus = device_full(base, device, policy)
   full = full or fleet_full(fleet) or unreserved(id, 'active', list, made, policy)
-  return full or surplus and make_room(base, device, ids, surplus) or nil
+  return full or surplus and make_room(base, device, ids, surplus, users) or nil
 end
 
 -- The same for one that becomes active again, unless it is live: it needs reservations for its
@@ -74,5 +75,5 @@ local function not_to_live(s, made, fleet)
   local refusal = s.state ~= 'active' and log_refusal(s.base, s.device)
   if refusal or LIVE[s.state] then return refusal or nil end
   return room_to_live(s.base, s.device, s.id, stored_policy(s), reservations_of(s.links, 'user'),
-    made, fleet)
+    made, fleet, s.users)
 end

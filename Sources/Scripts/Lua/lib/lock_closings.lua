@@ -1,6 +1,6 @@
 -- How a lock ends: once, because its record goes in the same step as the event is written.
 -- USES: batch, changes, ledger, event_log, lock_records
--- GIVES: count_ending, close, free, is_corrupt_lock, close_corrupt
+-- GIVES: count_ending, close, free, is_corrupt_lock
 
 -- Counts that an agent's token has ended, how and when. Returns for how long it was held, in ms.
 local function count_ending(base, ending, at_ms, acquired, agent)
@@ -51,11 +51,4 @@ end
 local function is_corrupt_lock(base, device)
   local record = fetch_record(base, device)
   return record and not read_record(record)
-end
-
--- Ends a lock whose record is corrupt: nothing of it is known.
-local function close_corrupt(base, device, ending, more)
-  publish(base, 'lock.' .. ending, device,
-    string.format('"at":%.0f,"agent":null,"token":null,"held_ms":null', now_ms) .. (more or ''))
-  free(base, device)
 end

@@ -24,14 +24,14 @@ end
 -- Removes a session whose record is corrupt, and its entries in the indexes. Its state is the
 -- record's, or else that of the deadline index.
 local function remove_corrupt(base, device, asked, token)
-  local id, key = find_session(base, device, asked)
+  local id, key, users = find_session(base, device, asked)
   if call('EXISTS', key) == 0 then
     id = find_other(base, device, asked, id) or id
     key = base .. ':session:' .. device .. '/' .. id
   end
   local seen = attempt('HMGET', key, 'state', 'links', 'fenced', 'chats')
   local refusal = token == '' and seen[3] == 'yes' and 'STALE {"rev":null}'
-    or check_fence(base, device, token, 'null')
+    or check_fence(base, device, token, 'null', users)
   if refusal then return refusal end
   local state = (LIVE[seen[1]] or KEPT[seen[1]]) and seen[1]
   for name, letter in string.gmatch(LETTERS, '(%l+)=(%l)') do

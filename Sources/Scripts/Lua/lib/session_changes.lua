@@ -1,16 +1,18 @@
 -- The right to change a session, and the form of a change.
--- USES: batch, activity, lock_records, turn_records, session_index, session_load, transitions,
---   cleanup
--- RARELY: check_fence, wrong_state
+-- USES: batch, activity, lock_records, turn_records, session_index, session_users, session_load,
+--   transitions, cleanup
+-- RARELY: check_fence, wrong_state, is_theirs
 -- GIVES: check_fence, fence, open_for_change, open_live, open_for_turn, touch, parts
 
--- Checks a fence: empty, the token of the device's live lock, or the number of its running turn.
--- Returns a refusal, of a session at this revision (JSON), or nil and the turn of a turn's.
-local function check_fence(base, device, token, rev)
+-- Checks a fence: empty, the token of the device's live lock, or the number of its running turn;
+-- for a request that is limited to some users, of a turn in their sessions. Returns a refusal, of a
+-- session at this revision (JSON), or nil and the turn of a turn's.
+local function check_fence(base, device, token, rev, users)
   if token == '' then return nil end
   local number = turn_of_fence(token)
   if number then
     local t = running_turn(base, device, number)
+    if t and not is_theirs(base, device, t.session, users) then t = nil end
     return not t and stale_turn(base, device, number) or nil, t
   end
   local record = fetch_record(base, device)
@@ -26,7 +28,7 @@ end
 local function fence(s, token)
   if token == '' then return s.fenced and string.format('STALE {"rev":%d}', s.rev) or nil end
   local refusal
-  refusal, s.turn = check_fence(s.base, s.device, token, text(s.rev))
+  refusal, s.turn = check_fence(s.base, s.device, token, text(s.rev), s.users)
   return refusal
 end
 

@@ -1,6 +1,6 @@
 -- Which of a device's sessions RECOVER and TURN take. Of all that were closed meanwhile a thousand
 -- are looked at.
--- USES: batch, session_index, session_load, links, transitions, cleanup
+-- USES: batch, session_index, session_users, session_load, links, transitions, cleanup
 -- RARELY: has_link
 -- GIVES: choose
 local CANDIDATES_MAX, CANDIDATES_STEP = 1000, 8
@@ -29,11 +29,15 @@ end
 
 -- The hinted session if it can be recovered, else the latest that can, else nil; how it was found,
 -- and why the hint was not taken. It is not recovered yet. `links` are those of a new one, of which
--- the user counts.
-local function choose(base, device, hint, links, thread)
+-- the user counts, `thread` that of a new one, and `session` its id, with the users behind it to
+-- whose sessions the request is limited.
+local function choose(base, device, hint, links, thread, session)
+  local id, users = split_users(session)
+  -- A new one's own id is no thread to look for.
+  if thread == '"' .. id .. '"' then thread = '' end
   local user, s, why = string.match('\n' .. links, '\nuser (%S+)') or '', nil, nil
   if hint ~= '' then
-    s, why = candidate(base, device, hint, user, thread, 'record')
+    s, why = candidate(base, device, hint .. users, user, thread, 'record')
     if s then return s, 'hint' end
   end
   -- Most often the first one is it, unless only some count: its record is read whole, as its reply
@@ -42,7 +46,7 @@ local function choose(base, device, hint, links, thread)
   while left > 0 do
     local ids = ids_of(base, device, from, step)
     for n = 1, #ids do
-      s = candidate(base, device, ids[n], user, thread, more)
+      s = candidate(base, device, ids[n] .. users, user, thread, more)
       if s then return s, 'latest', why end
     end
     if #ids < step then break end

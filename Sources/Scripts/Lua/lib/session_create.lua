@@ -1,5 +1,5 @@
 -- Making a session, with its first chat; it is the device's current one.
--- USES: batch, clock_lengths, policies, activity, numbers, ledger, links, clocks,
+-- USES: batch, clock_lengths, policies, activity, numbers, ledger, links, clocks, session_users,
 --   transitions, session_changes, merge, device_lines, reservations, live_quota, log_quota
 -- RARELY: check_fence, reservations_of, unreserved, enqueue_all, fleet_full, make_room
 -- GIVES: make
@@ -18,12 +18,14 @@ local function without_chat(list)
   return list, chat
 end
 
--- Makes a session of the parameters of OPEN. Returns the session, nil, and names and values of its
+-- Makes a session of the parameters of OPEN; behind its id stand the users to whose sessions the
+-- request is limited. Returns the session, nil, and names and values of its
 -- record in turn; or nil and the reply that says why not.
 local function make(base, device, id, thread, clocks, is_fenced, members, links, policy, fleet,
     reserved, token)
-  local refusal, live_ones, surplus, limits = nil, nil, nil, policy_of(policy)
-  if token ~= '' then refusal = check_fence(base, device, token, '0') end
+  local refusal, live_ones, surplus, limits, users = nil, nil, nil, policy_of(policy), ''
+  id, users = split_users(id)
+  if token ~= '' then refusal = check_fence(base, device, token, '0', users) end
   if not refusal then clocks, refusal = with_life(clocks, now_ms) end
   if not refusal then refusal, live_ones, surplus = device_full(base, device, limits) end
   -- Read and written with one command each; read after sessions whose time was over have ended.
@@ -36,7 +38,7 @@ local function make(base, device, id, thread, clocks, is_fenced, members, links,
   local list, chat = without_chat(parts(members))
   local writes, fields = merged(0, list, {}, 1, 0)
   if not writes then return nil, fields end
-  refusal = surplus and make_room(base, device, live_ones, surplus)
+  refusal = surplus and make_room(base, device, live_ones, surplus, users)
   if refusal then return nil, refusal end
   if surplus then live_ones, seen = nil, attempt('HMGET', ledger, '', 'state:active', 'opened') end
   -- The members that are read most often come first: Redis goes through a small hash from its

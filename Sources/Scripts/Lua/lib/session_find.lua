@@ -1,7 +1,8 @@
 -- Which session is addressed: the current one stands in its device's line, and where that is
--- corrupt the records say it.
--- USES: batch, session_index
--- RARELY: read_live
+-- corrupt the records say it. For a request that is limited to some users' sessions the others are
+-- not there.
+-- USES: batch, session_index, session_users
+-- RARELY: read_live, is_of_users, current_of
 -- GIVES: read_live, find_session, find_other
 
 -- A device's live sessions, newest first, and the newest of those, or else of all, as their records
@@ -19,8 +20,41 @@ end
 -- So many sessions of a device are looked at, where its line is corrupt, for a request that reads.
 local LOOKED_AT_MAX = 1000
 
--- The id and the key of the addressed session, or nil if the device has none.
-local function find_session(base, device, id)
+-- The current session of some users: of their live ones on the device that which was active last,
+-- else the one that ended last; of several at once the newest. Others' sessions make no difference.
+local function current_of(base, device, users)
+  local line = attempt('HGET', base .. ':devices', device)
+  if not line then return nil end
+  local best, best_at, is_live
+  local function look(id)
+    local seen = attempt('HMGET', base .. ':session:' .. device .. '/' .. id, 'links', 'state',
+      'active', 'since', 'ended')
+    if seen.err or not is_of_users(users, seen[1]) then return end
+    local lives = LIVE[seen[2]] or false
+    local at = tonumber(lives and seen[3] or seen[2] == 'archived' and seen[5] or seen[4] or '')
+    at = at or 0
+    local is_better = lives and not is_live
+      or lives == (is_live or false) and (not best or at > best_at or at == best_at and id > best)
+    if is_better then best, best_at, is_live = id, at, lives end
+  end
+  local listed = type(line) == 'string' and string.match(line, '^[1-9]%d* ([^/]+)$')
+  for id in string.gmatch(listed or '', '%S+') do look(id) end
+  if is_live then return best end
+  for _, id in ipairs(ids_of(base, device, '', LOOKED_AT_MAX)) do look(id) end
+  return best
+end
+
+-- The id and the key of the addressed session, and the users to whose sessions the request is
+-- limited; or nil if the device has none.
+local function find_session(base, device, asked)
+  local id, users = split_users(asked)
+  if users ~= '' then
+    local is_named = id ~= '' and id ~= 'current'
+    id = is_named and id or current_of(base, device, users)
+    local key = id and base .. ':session:' .. device .. '/' .. id
+    if is_named and not is_of_users(users, attempt('HGET', key, 'links')) then return nil end
+    return id, key, users
+  end
   if id == '' or id == 'current' then
     -- Cut out by place, as the device's line is read for each request.
     local line = attempt('HGET', base .. ':devices', device)
@@ -35,7 +69,7 @@ local function find_session(base, device, id)
       id = newest
     end
   end
-  return id, base .. ':session:' .. device .. '/' .. id
+  return id, base .. ':session:' .. device .. '/' .. id, users
 end
 
 -- The current session of a device whose line names one that is not there; nil if there is none, or

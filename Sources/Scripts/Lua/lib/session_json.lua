@@ -78,10 +78,10 @@ local function show(base, device, id, rest)
 end
 
 -- The reply of which this was kept: the session as it is now; nil if what was kept is corrupt.
-local function show_again(base, device, kept)
+local function show_again(base, device, kept, users)
   local id, rest = string.match(kept, '^(%w+)(.*)$')
   if not id or rest ~= '' and cut(rest, 1, 1) ~= ',' then return nil end
-  return show(base, device, id, rest)
+  return show(base, device, id .. users, rest)
 end
 
 -- Whether a session has a revision that a caller has seen; false without one.

@@ -19,9 +19,9 @@ end
 -- The addressed session, or nil if there is no such session. `more` is what else of it is read:
 -- `chat` for what `say` needs of the first chat, in `members`; or `record` for all of it, which is
 -- in `flat` as HGETALL gives it, with the places of its values in `at`, for as long as `flat` is
--- what is stored.
+-- what is stored. `users` are those to whose sessions the request is limited.
 local function load(base, device, id, more)
-  local found, key = find_session(base, device, id)
+  local found, key, users = find_session(base, device, id)
   if not found then return nil end
   local v, flat, at
   if more == 'record' then
@@ -39,12 +39,13 @@ local function load(base, device, id, more)
   if v then
     local s = session_of(base, device, found, key, unpack(v, 1, 12))
     if more then s.members = v end
+    s.users = users
     return s
   end
   local s = session_of(base, device, found, key, flat[at.state], flat[at.rev], flat[at.clocks],
     flat[at.active], flat[at.created], flat[at.born], flat[at.since], flat[at.warned],
     flat[at.chat], flat[at.chats], flat[at.fenced], flat[at.links])
-  s.flat, s.at = flat, at
+  s.flat, s.at, s.users = flat, at, users
   return s
 end
 

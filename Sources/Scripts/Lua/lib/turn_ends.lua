@@ -1,6 +1,8 @@
 -- How a turn ends: once, because its record goes in the same step.
--- USES: batch, pushes, ledger, event_log, turn_records, turn_said, turn_settling, turn_grants
--- RARELY: remember_interrupted, expire, publish, said_members, turn_settling, turn_grants
+-- USES: batch, session_users, pushes, ledger, event_log, turn_records, turn_said, turn_settling,
+--   turn_grants
+-- RARELY: remember_interrupted, expire, publish, said_members, turn_settling, turn_grants,
+--   users_of_turn
 -- GIVES: end_turn, live_turn, interrupt_turn, reap_turn
 
 -- Remembers for ten minutes that a turn was interrupted; of a device's turns the newest 16.
@@ -11,6 +13,13 @@ local function remember_interrupted(t)
     if #numbers < REMEMBERED_MAX then numbers[#numbers + 1] = other end
   end
   call('SET', key, table.concat(numbers, ' '), 'PX', REMEMBERED_MS)
+end
+
+-- The users of a turn's session, each as JSON; nil without any.
+local function users_of_turn(t)
+  local links = attempt('HGET', t.base .. ':session:' .. t.device .. '/' .. t.session, 'links')
+  local users = users_in(type(links) == 'string' and links or '')
+  return users ~= '' and '"' .. string.gsub(users, ',', '","') .. '"' or nil
 end
 
 -- Ends a turn: it is `done`, `abandoned` or `interrupted`.
@@ -26,7 +35,8 @@ local function end_turn(t, ending)
   if ending == 'interrupted' then return remember_interrupted(t) end
   publish(t.base, 'turn.abandoned', t.device, string.format(
     '"at":%.0f,"turn":%s,"agent":%s,"session":"%s","chat":%.0f,', t.ends_at, t.turn,
-    t.agent ~= '' and '"' .. t.agent .. '"' or 'null', t.session, t.chat) .. said_members(t))
+    t.agent ~= '' and '"' .. t.agent .. '"' or 'null', t.session, t.chat) .. said_members(t),
+    users_of_turn(t))
 end
 
 -- Ends a turn whose time is over, and grants the next one, which it returns.

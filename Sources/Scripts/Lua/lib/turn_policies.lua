@@ -1,7 +1,7 @@
 -- What a request for a turn does with the lock, and with the turn that is running.
--- USES: batch, locks, cleanup, live_quota, chat_address, chat_limits, chat_writes, queue,
---   queue_entry, turn_records, turn_grants, turn_settling, turn_ends, turn_rollback, turn_messages,
---   turn_begin, turn_shown
+-- USES: batch, locks, session_users, cleanup, live_quota, chat_address, chat_limits, chat_writes,
+--   queue, queue_entry, turn_records, turn_grants, turn_settling, turn_ends, turn_rollback,
+--   turn_messages, turn_begin, turn_shown
 -- RARELY: live, held_by, stale
 -- GIVES: lock_refusal, wait_for_turn, replace_turn, join_turn
 local JOINED_MAX = 1000
@@ -23,10 +23,12 @@ local function wait_for_turn(t, ticket, wait_ms, waited_ms, place)
     or busy(t, queue.length(t.base, 't', t.device))
 end
 
--- Ends the running turn for another one. A grant has said nothing: its caller waits on. Returns
--- nothing.
-local function replace_turn(t, policy)
-  if policy == 'rollback' then roll_back(t) end
+-- Ends the running turn for another one. A grant has said nothing: its caller waits on. What is
+-- said in a session stays if the request is limited to other users: they stand behind `session`.
+-- Returns nothing.
+local function replace_turn(t, policy, session)
+  local _, users = split_users(session)
+  if policy == 'rollback' and is_theirs(t.base, t.device, t.session, users) then roll_back(t) end
   if t.ticket ~= '' then turn_grants.put_back(t) end
   end_turn(t, t.ticket == '' and 'interrupted' or 'done')
 end

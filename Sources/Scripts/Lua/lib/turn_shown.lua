@@ -13,12 +13,12 @@ end
 
 -- The reply of which this was kept, with the session and the messages as they are now. A retry has
 -- waited for nothing.
-local function shown_again(base, device, kept, waited_ms)
+local function shown_again(base, device, kept, users, waited_ms)
   local id, chat, limit, number, rest = string.match(kept, '^(%w+) (%d+) (%d+) (%d+) (.*)$')
   if not id then
     return string.match(kept, '^OK {') and kept
   end
-  local s = load(base, device, id, 'record')
+  local s = load(base, device, id .. users, 'record')
   if not s or not chat_of(s, chat) then return 'NONE' end
   local t = running_turn(base, device, number)
   if t and t.settle ~= '' then return turn_settling.reply(t, kept) end

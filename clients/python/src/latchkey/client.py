@@ -227,8 +227,9 @@ class Client(Verbs, Blocking):
         after: str | None = None,
         idle: Duration | None = None,
         changes: bool = False,
+        as_: str | None = None,
     ) -> Generator[Event, None, None]:
-        """The events of a device, or of all, as they happen.
+        """The events of a device, or of all, as they happen; with `as_` those of a user's sessions.
 
         With `changes` also what is in no log, such as messages that are said: entries with an empty
         id. `{"type": "changes.lost"}` says that some may be missing: read anew what you follow.
@@ -237,7 +238,7 @@ class Client(Verbs, Blocking):
         the iteration ends when no event came for that long. Raises Refused."""
         from .following import watch
 
-        return watch(self, device, types, after, idle, changes)
+        return watch(self, device, types, after, idle, changes, as_)
 
     def consume(
         self,

@@ -45,12 +45,15 @@ class Feed:
         types: str | Sequence[str] | None,
         after: str | None,
         changes: bool = False,
+        as_: str | None = None,
     ) -> None:
         """`after`: the id of the event to begin after, else with the next one that happens;
-        `changes`: whether to give those too, which have no id."""
+        `changes`: whether to give those too, which have no id; `as_`: the user whose sessions'
+        events alone are given."""
         self._device = device
         self._types = types.split(",") if isinstance(types, str) else types
         self._changes = changes or None
+        self._as = as_
         self._last = after
         self._begins_after = after
         self._is_first = True
@@ -68,7 +71,9 @@ class Feed:
         # Of a device the log is read, which is less than the worker would send again.
         after = self._last if isinstance(self._device, All) else None
         self._is_resumed = after is not None
-        watch = verbs.watch(self._device, types=self._types, changes=self._changes, after=after)
+        watch = verbs.watch(
+            self._device, types=self._types, changes=self._changes, after=after, as_=self._as
+        )
         return self._send(watch)
 
     def quiet(self) -> bytes:
@@ -121,7 +126,8 @@ class Feed:
         if self._changes and not self._is_first and not self._is_resumed:
             given = [self._lost(CHANGES_LOST)]
         if not isinstance(self._device, All):
-            return self._send(verbs.events(self._device, after=self._last, limit=_PAGE)), given
+            more = verbs.events(self._device, after=self._last, limit=_PAGE, as_=self._as)
+            return self._send(more), given
         if has_lost or (not self._is_first and not self._is_resumed):
             given = [self._lost(), *given]
         self._is_first = False
@@ -142,7 +148,8 @@ class Feed:
             given = [self._lost()] if page.get("lost") else []
             given += self._new(page["events"])
         if page["events"]:
-            return self._send(verbs.events(self._device, after=self._last, limit=_PAGE)), given
+            more = verbs.events(self._device, after=self._last, limit=_PAGE, as_=self._as)
+            return self._send(more), given
         self._is_first = False
         return b"", given + self._flush()
 

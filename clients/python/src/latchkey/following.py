@@ -32,9 +32,10 @@ def watch(
     after: str | None,
     idle: Duration | None,
     changes: bool,
+    as_: str | None,
 ) -> Generator[Event, None, None]:
     """See `Client.watch`."""
-    return _watch(client, Feed(device, types, after, changes), Idle(idle, time.monotonic()))
+    return _watch(client, Feed(device, types, after, changes, as_), Idle(idle, time.monotonic()))
 
 
 def _watch(client: Client, feed: Feed, idle: Idle) -> Generator[Event, None, None]:

@@ -140,10 +140,12 @@ def change(
     token: int | None = None,
     turn: int | None = None,
     req: str | None,
+    as_: str | None = None,
 ) -> dict[str, str | None]:
     """The options of a request that changes something: with the key `req`, or a new one."""
     return {
         **options,
+        "as": None if as_ is None else encode_id(as_),
         "token": None if token is None else number(token),
         "turn": None if turn is None else number(turn),
         "req": new_req() if req is None else encode_id(req),

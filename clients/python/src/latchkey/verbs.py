@@ -9,6 +9,7 @@ are these. Parameters that occur in many verbs:
 - `req`: the idempotency key, any text. Each change has one; without this parameter it is random,
   and protects the call's own retries. Derive it from the id of the event that causes the change,
   so that a second delivery of the event is applied once, too.
+- `as_`: a user. Sessions that are not linked to it are not there; what is made is linked to it.
 - durations: seconds (int, float, timedelta) or a text such as `'30s'`.
 
 Every call may raise `Unavailable`, every change `UnknownOutcome`, and every call a subclass of
@@ -242,6 +243,7 @@ def turn(
     fenced: bool | None = None,
     chat: str | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Begun]:
     """Begins a turn: the device's session is recovered or made, and the message is said in it.
 
@@ -271,6 +273,7 @@ def turn(
         chat=chat,
         token=token,
         req=req,
+        as_=as_,
     )
     own = {
         "agent": _id(agent),
@@ -302,6 +305,7 @@ def done(
     seen: int | None = None,
     last: bool | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Ended]:
     """Applies a turn's last changes in one step, and ends it.
 
@@ -318,13 +322,15 @@ def done(
     return Request(
         "DONE",
         (encode_id(device),),
-        change(options, turn=turn, req=req),
+        change(options, turn=turn, req=req, as_=as_),
         _object(changes),
         read=results.reader(results.Ended),
     )
 
 
-def part(device: str, payload: Json, *, turn: int, req: str | None = None) -> Request[None]:
+def part(
+    device: str, payload: Json, *, turn: int, req: str | None = None, as_: str | None = None
+) -> Request[None]:
     """Pushes a piece of the answer that a turn is writing to those who watch with `changes`.
 
     `history` has it in `draft` until the turn ends. Raises Stale if the turn does not run any more,
@@ -332,7 +338,7 @@ def part(device: str, payload: Json, *, turn: int, req: str | None = None) -> Re
     return Request(
         "PART",
         (encode_id(device),),
-        change({}, turn=turn, req=req),
+        change({}, turn=turn, req=req, as_=as_),
         names.dump(dict(payload)),
         read=results.nothing,
     )
@@ -364,6 +370,7 @@ def open(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Record]:
     """Makes a session, now the device's current one.
 
@@ -393,7 +400,7 @@ def open(
     return Request(
         "OPEN",
         (encode_id(device),),
-        change(options, token=token, turn=turn, req=req),
+        change(options, token=token, turn=turn, req=req, as_=as_),
         _object(fields),
         read=results.reader(results.Record),
     )
@@ -424,6 +431,7 @@ def recover(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Recovered]:
     """With a session's address, makes it active; with a device, its hinted or latest session.
 
@@ -451,6 +459,7 @@ def recover(
         token=token,
         turn=turn,
         req=req,
+        as_=as_,
     )
     return Request(
         "RECOVER",
@@ -468,6 +477,7 @@ def get(
     last: int | None = None,
     rev: int | None = None,
     wait: Duration | None = None,
+    as_: str | None = None,
 ) -> Request[results.Shown | None]:
     """A session's record, or None if there is none.
 
@@ -477,17 +487,27 @@ def get(
     return Request(
         "GET",
         (_session(where, "get_chat"),),
-        {"fields": _words(fields), "last": _int(last), "rev": _int(rev), "wait": _time(wait)},
+        {
+            "fields": _words(fields),
+            "last": _int(last),
+            "rev": _int(rev),
+            "wait": _time(wait),
+            "as": _id(as_),
+        },
         read=results.optional(results.Shown),
         is_optional=True,
         wait_s=0.0 if wait is None else names.seconds(wait),
     )
 
 
-def get_chat(where: Where) -> Request[results.Chat | None]:
+def get_chat(where: Where, *, as_: str | None = None) -> Request[results.Chat | None]:
     """A chat of a session, or None if there is none; `where` has a chat, such as `'current'`."""
     return Request(
-        "GET", (names.address(where),), read=results.optional(results.Chat), is_optional=True
+        "GET",
+        (names.address(where),),
+        {"as": _id(as_)},
+        read=results.optional(results.Chat),
+        is_optional=True,
     )
 
 
@@ -512,6 +532,7 @@ def set(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Revised]:
     """Merges members into a session's fields; None removes one. Clocks move their deadlines, and
     `policy` sets all clocks and limits as it has them. `link` replaces those of each kind.
@@ -537,7 +558,7 @@ def set(
     return Request(
         "SET",
         (_session(where, "set_chat"),),
-        change(options, token=token, turn=turn, req=req),
+        change(options, token=token, turn=turn, req=req, as_=as_),
         _object(fields),
         read=results.reader(results.Revised),
     )
@@ -551,6 +572,7 @@ def set_chat(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.ChatName]:
     """Sets a chat's name and merges members into its configuration; None removes one.
 
@@ -559,20 +581,25 @@ def set_chat(
     return Request(
         "SET",
         (names.address(where),),
-        change({"name": _text(name)}, token=token, turn=turn, req=req),
+        change({"name": _text(name)}, token=token, turn=turn, req=req, as_=as_),
         _object(config),
         read=results.reader(results.ChatName),
     )
 
 
 def touch(
-    where: Where, *, token: int | None = None, turn: int | None = None, req: str | None = None
+    where: Where,
+    *,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Touched]:
     """Records activity; cheap. Raises NotFound, Stale, IllegalState."""
     return Request(
         "TOUCH",
         (names.address(where),),
-        change({}, token=token, turn=turn, req=req),
+        change({}, token=token, turn=turn, req=req, as_=as_),
         read=results.reader(results.Touched),
     )
 
@@ -585,11 +612,12 @@ def _transition(
     token: int | None,
     turn: int | None,
     req: str | None,
+    as_: str | None,
 ) -> Request[results.Record]:
     return Request(
         verb,
         (names.address(where), *outcome),
-        change({"reason": _text(reason)}, token=token, turn=turn, req=req),
+        change({"reason": _text(reason)}, token=token, turn=turn, req=req, as_=as_),
         read=results.reader(results.Record),
     )
 
@@ -601,16 +629,22 @@ def pause(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Record]:
     """Pauses an active session. Raises NotFound, Stale, IllegalState."""
-    return _transition("PAUSE", where, (), reason, token, turn, req)
+    return _transition("PAUSE", where, (), reason, token, turn, req, as_)
 
 
 def resume(
-    where: Where, *, token: int | None = None, turn: int | None = None, req: str | None = None
+    where: Where,
+    *,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Record]:
     """Makes a paused session active. Raises NotFound, Stale, IllegalState."""
-    return _transition("RESUME", where, (), None, token, turn, req)
+    return _transition("RESUME", where, (), None, token, turn, req, as_)
 
 
 def close(
@@ -621,20 +655,31 @@ def close(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Record]:
     """Ends a session: `completed` or `failed`. Raises NotFound, Stale, IllegalState."""
-    return _transition("CLOSE", where, (names.word(outcome),), reason, token, turn, req)
+    return _transition("CLOSE", where, (names.word(outcome),), reason, token, turn, req, as_)
 
 
 def archive(
-    where: Where, *, token: int | None = None, turn: int | None = None, req: str | None = None
+    where: Where,
+    *,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Record]:
     """Archives a session now, in any state. Raises NotFound, Stale."""
-    return _transition("ARCHIVE", where, (), None, token, turn, req)
+    return _transition("ARCHIVE", where, (), None, token, turn, req, as_)
 
 
 def delete(
-    where: Where, *, token: int | None = None, turn: int | None = None, req: str | None = None
+    where: Where,
+    *,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
+    as_: str | None = None,
 ) -> Request[None]:
     """Removes a session with its chats, messages and links; or one chat.
 
@@ -642,7 +687,7 @@ def delete(
     return Request(
         "DELETE",
         (names.address(where),),
-        change({}, token=token, turn=turn, req=req),
+        change({}, token=token, turn=turn, req=req, as_=as_),
         read=results.nothing,
     )
 
@@ -655,6 +700,7 @@ def link(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[None]:
     """Links a session to an object of the caller's, such as `'mission', 'm-17'`.
 
@@ -662,7 +708,7 @@ def link(
     return Request(
         "LINK",
         (names.address(where), encode_id(kind), encode_id(ref)),
-        change({}, token=token, turn=turn, req=req),
+        change({}, token=token, turn=turn, req=req, as_=as_),
         read=results.nothing,
     )
 
@@ -675,12 +721,13 @@ def unlink(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[None]:
     """Removes a link; one that does not exist is no error. Raises NotFound, Stale."""
     return Request(
         "UNLINK",
         (names.address(where), encode_id(kind), encode_id(ref)),
-        change({}, token=token, turn=turn, req=req),
+        change({}, token=token, turn=turn, req=req, as_=as_),
         read=results.nothing,
     )
 
@@ -697,6 +744,7 @@ def list(
     limit: int | None = None,
     cursor: str | None = None,
     and_: Mapping[str, str] | None = None,
+    as_: str | None = None,
     **link: str,
 ) -> Request[results.Sessions]:
     """A page of sessions: of a device, of a link (`user='ada'`, any kind), or all (`ALL`).
@@ -725,6 +773,7 @@ def list(
             "count": _flag(count),
             "limit": _int(limit),
             "cursor": _text(cursor),
+            "as": _id(as_),
             **{f"and.{encode_id(kind)}": encode_id(ref) for kind, ref in (and_ or {}).items()},
         },
         read=results.sessions,
@@ -767,6 +816,7 @@ def chat(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.ChatName]:
     """Adds a chat, now the current one; `config` is its configuration.
 
@@ -781,6 +831,7 @@ def chat(
             token=token,
             turn=turn,
             req=req,
+            as_=as_,
         ),
         _object(config),
         read=results.reader(results.ChatName),
@@ -788,20 +839,27 @@ def chat(
 
 
 def switch(
-    where: Where, *, token: int | None = None, turn: int | None = None, req: str | None = None
+    where: Where,
+    *,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.ChatNumber]:
     """Makes the chat in the address the current one. Raises NotFound, Stale, IllegalState."""
     return Request(
         "SWITCH",
         (names.address(where),),
-        change({}, token=token, turn=turn, req=req),
+        change({}, token=token, turn=turn, req=req, as_=as_),
         read=results.reader(results.ChatNumber),
     )
 
 
-def chats(where: Where) -> Request[results.Chats]:
+def chats(where: Where, *, as_: str | None = None) -> Request[results.Chats]:
     """The chats of a session. Raises NotFound."""
-    return Request("CHATS", (names.address(where),), read=results.reader(results.Chats))
+    return Request(
+        "CHATS", (names.address(where),), {"as": _id(as_)}, read=results.reader(results.Chats)
+    )
 
 
 def say(
@@ -815,6 +873,7 @@ def say(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Said]:
     """Appends one message, or several in one step, to a chat; a message is a JSON object.
 
@@ -826,7 +885,7 @@ def say(
     return Request(
         "SAY",
         (names.address(where),),
-        change(options, token=token, turn=turn, req=req),
+        change(options, token=token, turn=turn, req=req, as_=as_),
         _messages(message),
         read=results.reader(results.Said),
     )
@@ -842,6 +901,7 @@ def history(
     role: str | None = None,
     limit: int | None = None,
     wait: Duration | None = None,
+    as_: str | None = None,
 ) -> Request[results.History]:
     """Messages of a chat, oldest first: the newest `last` (20), or those after or before a number,
     or from the time `since` on; with `role` those of one role.
@@ -856,6 +916,7 @@ def history(
         "role": _text(role),
         "limit": _int(limit),
         "wait": _time(wait),
+        "as": _id(as_),
     }
     return Request(
         "HISTORY",
@@ -873,6 +934,7 @@ def pop(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Message | None]:
     """Removes the newest message of a chat and returns it, or None if there is none.
 
@@ -880,7 +942,7 @@ def pop(
     return Request(
         "POP",
         (names.address(where),),
-        change({"last": _int(last)}, token=token, turn=turn, req=req),
+        change({"last": _int(last)}, token=token, turn=turn, req=req, as_=as_),
         read=results.optional(results.Message),
         is_optional=True,
     )
@@ -894,6 +956,7 @@ def pop_many(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Messages | None]:
     """Removes up to `count` of the newest messages in one step and returns them, oldest first.
 
@@ -902,7 +965,9 @@ def pop_many(
     return Request(
         "POP",
         (names.address(where),),
-        change({"count": _int(count), "last": _int(last)}, token=token, turn=turn, req=req),
+        change(
+            {"count": _int(count), "last": _int(last)}, token=token, turn=turn, req=req, as_=as_
+        ),
         read=results.optional(results.Messages),
         is_optional=True,
     )
@@ -916,6 +981,7 @@ def forget(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Removed]:
     """Removes all messages of a chat, those after a number, or one.
 
@@ -923,7 +989,7 @@ def forget(
     return Request(
         "FORGET",
         (names.address(where),),
-        change({"after": _int(after), "seq": _int(seq)}, token=token, turn=turn, req=req),
+        change({"after": _int(after), "seq": _int(seq)}, token=token, turn=turn, req=req, as_=as_),
         read=results.reader(results.Removed),
     )
 
@@ -936,6 +1002,7 @@ def amend(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[None]:
     """Replaces the message of a number in its place.
 
@@ -943,7 +1010,7 @@ def amend(
     return Request(
         "AMEND",
         (names.address(where),),
-        change({"seq": _int(seq)}, token=token, turn=turn, req=req),
+        change({"seq": _int(seq)}, token=token, turn=turn, req=req, as_=as_),
         _object(message),
         read=results.nothing,
     )
@@ -958,6 +1025,7 @@ def apply(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Applied]:
     """Makes several changes of a session in one step, all or none of them.
 
@@ -967,7 +1035,7 @@ def apply(
     return Request(
         "APPLY",
         (names.address(where),),
-        change({"seq": _int(seq), "rev": _int(rev)}, token=token, turn=turn, req=req),
+        change({"seq": _int(seq), "rev": _int(rev)}, token=token, turn=turn, req=req, as_=as_),
         _object(changes),
         read=results.reader(results.Applied),
     )
@@ -987,6 +1055,7 @@ def put(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Written]:
     """Writes a document of a session under a key, any text.
 
@@ -997,19 +1066,20 @@ def put(
     return Request(
         "PUT",
         (names.address(where), names.word(key)),
-        change(options, token=token, turn=turn, req=req),
+        change(options, token=token, turn=turn, req=req, as_=as_),
         names.dump(value),
         read=results.reader(results.Written),
     )
 
 
-def take(where: Where, *key: str) -> Request[results.Documents]:
+def take(where: Where, *key: str, as_: str | None = None) -> Request[results.Documents]:
     """Documents by their keys, in one snapshot; None for one that is not there.
 
     Raises NotFound if there is no session."""
     return Request(
         "TAKE",
         (names.address(where), *(names.word(one) for one in key)),
+        {"as": _id(as_)},
         read=results.documents,
     )
 
@@ -1021,6 +1091,7 @@ def drop(
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Removed]:
     """Removes documents by their keys, or all whose keys begin with a prefix.
 
@@ -1028,7 +1099,7 @@ def drop(
     return Request(
         "DROP",
         (names.address(where), *(names.word(one) for one in key)),
-        change({"prefix": _text(prefix)}, token=token, turn=turn, req=req),
+        change({"prefix": _text(prefix)}, token=token, turn=turn, req=req, as_=as_),
         read=results.reader(results.Removed),
     )
 
@@ -1043,6 +1114,7 @@ def keys(
     values: bool | None = None,
     limit: int | None = None,
     cursor: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.DocumentPage]:
     """A page of documents in the order of their keys: those with a prefix, from one key on, up to
     but without another.
@@ -1057,6 +1129,7 @@ def keys(
         "values": _flag(values),
         "limit": _int(limit),
         "cursor": _text(cursor),
+        "as": _id(as_),
     }
     return Request("KEYS", (names.address(where),), options, read=results.document_page)
 
@@ -1072,6 +1145,7 @@ def events(
     limit: int | None = None,
     wait: Duration | None = None,
     types: str | Sequence[str] | None = None,
+    as_: str | None = None,
 ) -> Request[results.Events]:
     """A page of a device's event log; or with `ALL` and `group`, events for this consumer.
 
@@ -1086,6 +1160,7 @@ def events(
             "limit": _int(limit),
             "wait": _time(wait),
             "types": _words(types),
+            "as": _id(as_),
         },
         read=results.events,
         wait_s=0.0 if wait is None else names.seconds(wait),
@@ -1101,13 +1176,14 @@ def ack(group: str, *ids: str) -> Request[results.Acknowledged]:
     )
 
 
-def tell(where: Where, kind: str, payload: Json) -> Request[None]:
+def tell(where: Where, kind: str, payload: Json, *, as_: str | None = None) -> Request[None]:
     """Pushes an event `custom.<kind>` of your own to those who watch with `changes`.
 
     It is kept nowhere. Raises NotFound if the session or the chat is not there."""
     return Request(
         "TELL",
         (names.address(where), encode_id(kind)),
+        {"as": _id(as_)},
         payload=names.dump(dict(payload)),
         read=results.nothing,
     )
@@ -1122,31 +1198,36 @@ def stats() -> Request[dict[str, Any]]:
 
 
 def report(
-    where: Where | None = None, *, user: str | None = None, agent: str | None = None
+    where: Where | None = None,
+    *,
+    user: str | None = None,
+    agent: str | None = None,
+    as_: str | None = None,
 ) -> Request[dict[str, Any]]:
     """Figures of one session, chat, user or agent. Raises NotFound."""
     return Request(
         "REPORT",
         () if where is None else (names.address(where),),
-        {"user": _id(user), "agent": _id(agent)},
+        {"user": _id(user), "agent": _id(agent), "as": _id(as_)},
         read=results.any_object,
     )
 
 
-def export(where: Where) -> Request[str]:
+def export(where: Where, *, as_: str | None = None) -> Request[str]:
     """A session with its chats and messages as the text of one JSON object. Raises NotFound."""
-    return Request("EXPORT", (names.address(where),), read=results.raw)
+    return Request("EXPORT", (names.address(where),), {"as": _id(as_)}, read=results.raw)
 
 
 def import_(
     exported: str,
     *,
     replace: bool | None = None,
+    as_new: bool | None = None,
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
 ) -> Request[results.Record]:
-    """Creates a session from what `export` returned, byte for byte.
+    """Creates a session from what `export` returned, byte for byte; with `as_new` under a new id.
 
     Raises Stale; IllegalState if it exists already and `replace` is not true."""
     if "\n" in exported or "\r" in exported:
@@ -1154,20 +1235,24 @@ def import_(
     return Request(
         "IMPORT",
         (),
-        change({"replace": _flag(replace)}, token=token, turn=turn, req=req),
+        change(
+            {"replace": _flag(replace), "as-new": _flag(as_new)}, token=token, turn=turn, req=req
+        ),
         exported,
         read=results.reader(results.Record),
     )
 
 
-def copy(where: Where, device: str, *, req: str | None = None) -> Request[results.Record]:
+def copy(
+    where: Where, device: str, *, req: str | None = None, as_: str | None = None
+) -> Request[results.Record]:
     """Makes a session again under a new id, with its chats, messages and documents.
 
     Raises NotFound, Quota."""
     return Request(
         "COPY",
         (names.address(where), encode_id(device)),
-        change({}, token=None, req=req),
+        change({}, token=None, req=req, as_=as_),
         read=results.reader(results.Record),
     )
 
@@ -1196,6 +1281,7 @@ def watch(
     types: str | Sequence[str] | None = None,
     changes: bool | None = None,
     after: str | None = None,
+    as_: str | None = None,
 ) -> Request[None]:
     """Subscribes a connection to the events of a device, or of all with `ALL`.
 
@@ -1203,7 +1289,12 @@ def watch(
     return Request(
         "WATCH",
         (_device(device),),
-        {"types": _words(types), "changes": _flag(changes), "after": _text(after)},
+        {
+            "types": _words(types),
+            "changes": _flag(changes),
+            "after": _text(after),
+            "as": _id(as_),
+        },
         read=results.nothing,
     )
 

@@ -198,9 +198,10 @@ class AsyncClient(Verbs, Awaiting):
         after: str | None = None,
         idle: Duration | None = None,
         changes: bool = False,
+        as_: str | None = None,
     ) -> AsyncGenerator[Event, None]:
         """As `Client.watch`, for `async for`."""
-        feed = Feed(device, types, after, changes)
+        feed = Feed(device, types, after, changes, as_)
         return following.watch(self, feed, Idle(idle, time.monotonic()))
 
     def consume(

@@ -1,0 +1,38 @@
+-- To whose sessions a request is limited: behind the session that it addresses stands `=<user>` for
+-- each of the users, and `?<pattern>` for all whose ids fit; nothing if it is not limited.
+-- USES: batch
+-- GIVES: split_users, users_in, is_of_users, is_theirs
+
+-- The session of an address, and the users behind it, empty for all.
+local function split_users(asked)
+  local at = find(asked, '[=?]')
+  if not at then return asked, '' end
+  return cut(asked, 1, at - 1), cut(asked, at)
+end
+
+-- The users among the lines of a record's links, with commas between them.
+local function users_in(links)
+  local users = {}
+  for user in string.gmatch('\n' .. links, '\nuser (%S+)') do users[#users + 1] = user end
+  return table.concat(users, ',')
+end
+
+-- Whether a session with these links, the lines of its record, is one of the users'.
+local function is_of_users(users, links)
+  if users == '' then return true end
+  links = '\n' .. (type(links) == 'string' and links or '')
+  for kind, wanted in string.gmatch(users, '([=?])([^=?]+)') do
+    if kind == '=' and find(links, '\nuser ' .. wanted .. '\n', 1, true) then return true end
+    for user in string.gmatch(kind == '?' and links or '', '\nuser (%S+)') do
+      if find(user, '^' .. wanted .. '$') then return true end
+    end
+  end
+  return false
+end
+
+-- Whether a turn's session is one of the users'. One that is gone is no other's.
+local function is_theirs(base, device, id, users)
+  if users == '' then return true end
+  local key = base .. ':session:' .. device .. '/' .. id
+  return is_of_users(users, attempt('HGET', key, 'links')) or call('EXISTS', key) == 0
+end
