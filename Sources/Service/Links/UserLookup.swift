@@ -58,6 +58,7 @@ final class UserLookup {
     for kind in Set(links.map(\.kind)).sorted() {
       put("link.\(kind)", links.filter { $0.kind == kind }.map(\.ref).joined(separator: ",").utf8)
     }
+    if let trace = call.arguments.trace { put("trace", call.text[trace]) }
     put(OptionName.asUser.text, call.text(.user).utf8)
     if let payload = call.payload { line += [UInt8(ascii: " ")] + payload }
     return line
@@ -104,13 +105,8 @@ final class UserLookup {
     guard let req else { return go(to: entry) }
     let choice = KeepChoiceCall(
       device: ArgumentText(link.text), entry: entry.map { ArgumentText($0.text) }, req: req)
-    request.store.call(
-      ScriptQuery(choice, at: link.partition), timeoutMs: request.stepMs
-    ) { [self] outcome in
-      guard case .line(let line, _) = outcome, line.starts(with: "OK ".utf8) else {
-        return request.end(outcome)
-      }
-      go(to: SessionEntry(text: String(decoding: line.dropFirst(3), as: UTF8.self)[...]))
+    request.read(ScriptQuery(choice, at: link.partition)) { [self] rows in
+      go(to: SessionEntry.texts(in: rows[0]).first.flatMap { SessionEntry(text: $0) })
     }
   }
 
