@@ -33,7 +33,7 @@ struct RareFunctionTests {
         "T", "\"T\"", clocks, "", "", "", "", "", "", "", "",
       ]
     ),
-    (.done, ["d", "TURN", "", "", "4 user7 {\"a\":1}", "", "", "", ""]),
+    (.done, ["d", "", "TURN", "", "", "4 user7 {\"a\":1}", "", "", "", ""]),
   ]
 
   @Test(arguments: usual.indices)
