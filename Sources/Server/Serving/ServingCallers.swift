@@ -108,7 +108,9 @@ extension ServingLoop: ConnectionOwner {
   }
 
   func run(_ line: [UInt8], for caller: any RequestCaller, _ ticket: Ticket) {
-    guard let connection = connections[caller.id] else { return forget(ticket) }
+    guard let connection = connections[caller.id] else {
+      return answer(ticket, RequestError(.unavailable, "its caller is gone; nothing was done"))
+    }
     do throws(RequestError) {
       let verb: Verb = try line.withUnsafeBufferPointer { (line) throws(RequestError) in
         try parser.parse(line.span)
