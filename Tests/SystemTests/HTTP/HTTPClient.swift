@@ -200,7 +200,10 @@ struct LineByHTTP {
     var body: String?
     while rest.first == " " {
       rest = rest.dropFirst()
-      if rest.first == "{" || rest.first == "[" {
+      // A document may be a string.
+      let isDocument =
+        verb.uppercased() == "PUT" && rest.wholeMatch(of: /"(?:[^"\\]|\\.)*"/) != nil
+      if isDocument || rest.first == "{" || rest.first == "[" {
         body = String(rest)
         rest = ""
       } else if let option = rest.prefixMatch(of: /([A-Za-z_.-]+)=("(?:[^"\\]|\\.)*"|[^ ]+)/)?
