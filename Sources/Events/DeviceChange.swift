@@ -72,7 +72,9 @@ package final class DeviceChange: Sendable {
   static let mark = Array("mark".utf8)
 
   /// Reads `<type> <device> <session or -> <chat or -> <users or -> <members>`; nil if it is no
-  /// change. Between users there are commas.
+  /// change.
+  ///
+  /// Between users there are commas.
   ///
   /// A client that may publish can publish anything: members that are corrupt are left out.
   package init?(_ message: UnsafeBufferPointer<UInt8>) {

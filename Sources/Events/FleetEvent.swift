@@ -35,7 +35,9 @@ package struct FleetEvent: Sendable {
   }
 
   /// The events of a page, as `events.lua` gives it: what is said of the page, and of each event
-  /// its id, type, device and other members. Those of other users are not in it.
+  /// its id, type, device and other members.
+  ///
+  /// Those of other users are not in it.
   static func all(inPage page: RedisReply) -> [FleetEvent] {
     guard page.kind == .array, page.count > 3 else { return [] }
     return stride(from: 3, to: page.count - 3, by: 4).compactMap { at in
