@@ -114,6 +114,23 @@ def test_each_change_of_another_caller_is_seen(
         cache.close()
 
 
+def test_a_device_is_one_in_whatever_case_its_id_is_given(
+    drive: Callable[..., Driver], tmp_path: Path
+) -> None:
+    upper = "ABCDEFAB-1111-4111-8111-ABCDEFABCDEF"
+    options = ["--threads", "1", "--device-ids", "uuid"]
+    with Worker(tmp_path / "worker", options=options) as worker, worker.client() as other:
+        other.open(upper, {"n": 1})
+        cache = near(drive(worker.to), fresh=30)
+        eventually(lambda: cache.get(upper) and cache.subject.hits)
+        other.set(upper, {"n": 2})  # the event has the id in small letters
+        eventually(lambda: cache.get(upper)["fields"] == {"n": 2})
+        eventually(lambda: cache.get(upper) and cache.get(upper.lower()) and cache.subject.hits > 2)
+        cache.set(upper.lower(), {"n": 3})
+        assert cache.get(upper)["fields"] == {"n": 3}
+        cache.close()
+
+
 def test_each_change_of_ones_own_is_seen_at_once(client: Driver, device: str) -> None:
     client.open(device)
     cache = near(client, fresh=30)

@@ -259,12 +259,14 @@ class Cached:
         return f"WATCH {device} changes=yes\n".encode()
 
     def _changed(self, device: str) -> None:
-        followed = self._devices.get(device)
-        if followed is None:
-            return
-        followed.changes += 1
-        for key in list(followed.keys):
-            self._remove(key)
+        """Forgets the replies of a device, in whatever case its id was given: with
+        `--device-ids uuid` workers read them in any, and events have the lower one."""
+        folded = device.lower()
+        for name, followed in self._devices.items():
+            if name.lower() == folded:
+                followed.changes += 1
+                for key in list(followed.keys):
+                    self._remove(key)
 
     def _remove(self, key: bytes) -> None:
         entry = self._entries.pop(key, None)
