@@ -114,6 +114,86 @@ def test_or_it_is_given_to_a_function(scripted: Callable[..., Scripted]) -> None
     assert [type(error) for error in errors] == [latchkey.NotFound]
 
 
+class Both:
+    """A queue of either client, whose methods block."""
+
+    def __init__(self, kind: str, to: str, path: Path | None = None, **options: Any) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._is_async = kind == "async"
+        secret = options.pop("secret", None)
+        made = (AsyncClient if self._is_async else Client)(to, secret=secret)
+        self._client: Any = made
+        self.queue: Any = self._result(lambda: made.write_behind(path, **options))
+
+    def _result(self, call: Callable[[], Any]) -> Any:
+        async def main() -> Any:
+            found = call()
+            return await found if asyncio.iscoroutine(found) else found
+
+        return self._loop.run_until_complete(main()) if self._is_async else call()
+
+    def say(self, number: int) -> None:
+        self._result(lambda: self.queue.say("d", {"n": number}))
+
+    def flush(self) -> None:
+        self._result(lambda: self.queue.flush())
+
+    def close(self) -> None:
+        self._result(lambda: self.queue.close())
+
+    def end(self) -> None:
+        self._result(lambda: self._client.close())
+        self._loop.close()
+
+
+@pytest.mark.parametrize("kind", ["blocking", "async"])
+def test_an_error_of_the_caller_s_functions_does_not_end_the_sending(
+    kind: str, scripted: Callable[..., Scripted]
+) -> None:
+    worker = scripted("NONE", SAID, auth=["OK {}"])
+    secrets: Any = iter([None, None, "secret"])
+    both = Both(kind, worker.to, secret=lambda: next(secrets) or 1 // 0, on_error=lambda _: 1 // 0)
+    both.say(1)  # two attempts have no secret; then it is refused, and on_error raises
+    with pytest.raises(latchkey.NotFound) as refused:
+        for _ in range(99):
+            both.flush()
+    assert "ZeroDivisionError" in getattr(refused.value, "__notes__", ["ZeroDivisionError"])[0]
+    both.say(2)
+    both.flush()
+    assert [line.rpartition(" ")[2] for line in worker.lines[1:]] == ['{"n":1}', '{"n":2}']
+    both.close()
+    both.end()
+
+
+@pytest.mark.parametrize("kind", ["blocking", "async"])
+def test_a_file_that_cannot_be_written_any_more_is_an_error_of_each_call(
+    kind: str, scripted: Callable[..., Scripted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = scripted(SAID)
+    both = Both(kind, worker.to, tmp_path / "changes")
+    append = Journal._append
+
+    def full(self: Journal, record: list[Any]) -> None:
+        if record[0] == "try":
+            raise OSError(28, "No space left on device")
+        append(self, record)
+
+    monkeypatch.setattr(Journal, "_append", full)
+    both.say(1)
+    for _ in range(2):
+        with pytest.raises(latchkey.LatchkeyError, match="No space left"):
+            both.flush()
+    with pytest.raises(latchkey.LatchkeyError, match="No space left"):
+        both.say(2)
+    with pytest.raises(latchkey.LatchkeyError, match="No space left"):
+        both.close()
+    both.end()
+    assert worker.lines == []
+    kept = Journal(tmp_path / "changes", 9, 999, sync=False)
+    assert [line.rpartition(" ")[2] for line in says(kept)] == ['{"n":1}']
+    kept.close()
+
+
 def test_the_exception_of_the_block_is_the_one_that_is_raised(
     scripted: Callable[..., Scripted],
 ) -> None:

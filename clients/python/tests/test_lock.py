@@ -151,6 +151,37 @@ def test_a_failed_renewal_is_tried_again_until_the_ttl_ends(
     assert "token=7" in worker.lines[-1]
 
 
+@pytest.mark.parametrize("kind", ["blocking", "async"])
+def test_a_renewal_is_tried_again_when_there_is_no_secret_for_it(
+    kind: str, scripted: Callable[..., Scripted]
+) -> None:
+    # A thread renews over a connection of its own; for coroutines the first renewal loses theirs.
+    replies = [None, GRANT % 60_000] if kind == "async" else [GRANT % 60_000]
+    worker = scripted(GRANT % 600, *replies, 'OK {"held_ms":1}', auth=["OK {}"] * 9)
+    calls = 0
+
+    def secret() -> str:
+        nonlocal calls
+        calls += 1
+        if calls in (2, 3):
+            raise ValueError("the identity provider is down")
+        return "secret"
+
+    async def block() -> None:
+        async with AsyncClient(worker.to, secret=secret) as client, client.lock("d", "a") as lock:
+            while lock.ttl_s < 1:
+                assert not lock.lost
+                await asyncio.sleep(0.005)
+
+    if kind == "async":
+        asyncio.run(asyncio.wait_for(block(), 60))
+    else:
+        with Client(worker.to, secret=secret) as client, client.lock("d", "a") as lock:
+            eventually(lambda: lock.ttl_s > 1)
+    assert calls >= 4
+    assert worker.lines[-1].startswith("UNLOCK")
+
+
 def test_a_worker_that_answers_no_renewal_ends_the_lock_in_time(
     scripted: Callable[..., Scripted],
 ) -> None:

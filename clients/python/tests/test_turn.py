@@ -241,6 +241,64 @@ def test_an_end_that_is_refused_raises_and_the_turn_goes_on(
     assert latchkey_client.done(device, turn=turn.number)["seq"] == 1
 
 
+@pytest.mark.parametrize("kind", ["blocking", "async"])
+def test_a_block_whose_end_is_refused_leaves_no_turn_behind(
+    kind: str, latchkey_client: Client, device: str
+) -> None:
+    too_much = {"text": "x" * 500_000}
+
+    async def block() -> None:
+        client = AsyncClient(str(latchkey_client.options.endpoints.current))
+        async with client, client.turn(device, USER, ttl=60) as turn:
+            turn.say(too_much)
+
+    with pytest.raises(latchkey.BadRequest):
+        if kind == "async":
+            asyncio.run(block())
+        else:
+            with latchkey_client.turn(device, USER, ttl=60) as turn:
+                turn.say(too_much)
+    with latchkey_client.turn(device, {"text": "next"}) as turn:
+        assert [m["message"] for m in turn.messages] == [USER, {"text": "next"}]
+    with pytest.raises(latchkey.BadRequest), latchkey_client.turn(device, req="e1") as turn:
+        turn.on_error = "abandon"
+        turn.say(too_much)
+    with latchkey_client.turn(device, req="e1") as again:  # the event is delivered again
+        assert again.number == turn.number
+
+
+def test_what_json_cannot_express_is_refused_where_it_is_said(
+    latchkey_client: Client, device: str
+) -> None:
+    with latchkey_client.turn(device, USER) as turn:
+        with pytest.raises(TypeError):
+            turn.say({"text": object()})
+        turn.say({"text": "answer"})
+    assert texts(latchkey_client, device) == ["move my visit", "answer"]
+
+
+@pytest.mark.parametrize("kind", ["blocking", "async"])
+def test_the_block_s_exception_is_raised_whatever_fails_behind_it(
+    kind: str, scripted: Callable[..., Scripted]
+) -> None:
+    worker = scripted(BEGUN % 60_000, None, auth=["OK {}"] * 9)
+    secrets = iter(["a"])  # the second call raises
+
+    async def block() -> None:
+        client = AsyncClient(worker.to, secret=lambda: next(secrets, None) or 1 // 0)  # type: ignore[arg-type, return-value]
+        async with client, client.turn("d", USER):
+            raise LookupError("the block's own")
+
+    with pytest.raises(LookupError) as raised:
+        if kind == "async":
+            asyncio.run(block())
+        else:
+            secret: Any = lambda: next(secrets, None) or 1 // 0  # noqa: E731
+            with Client(worker.to, secret=secret) as client, client.turn("d", USER):
+                raise LookupError("the block's own")
+    assert "ZeroDivisionError" in getattr(raised.value, "__notes__", ["ZeroDivisionError"])[0]
+
+
 def test_pieces_of_an_answer_are_in_the_draft_until_the_turn_ends(
     latchkey_client: Client, device: str
 ) -> None:

@@ -17,7 +17,7 @@ from .forking import Forked
 from .journal import Journal
 from .lease import Moment, note
 from .names import Address, Duration, seconds
-from .outbox import Draft, Outbox, Queue, unknown
+from .outbox import Draft, Outbox, Queue, broken, unknown
 from .request import Request
 from .waiting import Backoff
 
@@ -42,6 +42,7 @@ class Sender(Forked):
         self._on_error = on_error
         self._state = threading.Condition()
         self._errors: list[LatchkeyError] = []
+        self._broken: LatchkeyError | None = None
         self._is_closing = False
         self._flushes = 0
         self._is_forked = False
@@ -77,6 +78,8 @@ class Sender(Forked):
     def _raise(self) -> None:
         if self._errors:
             raise self._errors.pop(0)
+        if self._broken is not None:
+            raise self._broken
 
     def flush(self, timeout: Duration | None = None) -> None:
         """Returns when all changes are applied.
@@ -88,12 +91,15 @@ class Sender(Forked):
             self._flushes += 1
             self._state.notify_all()
             try:
-                done = self._state.wait_for(lambda: not self._outbox.count, timeout_s)
+                done = self._state.wait_for(self._is_settled, timeout_s)
             finally:
                 self._flushes -= 1
             self._raise()
             if not done:
                 raise self._left()
+
+    def _is_settled(self) -> bool:
+        return not self._outbox.count or self._broken is not None
 
     def _left(self) -> Unavailable:
         return Unavailable(f"{self._outbox.count} changes could not be sent yet", "unavailable")
@@ -137,6 +143,10 @@ class Sender(Forked):
         try:
             while (request := self._next()) is not None:
                 self._send(client, request, backoff)
+        except OSError as error:  # of the file, which keeps what it has
+            with self._state:
+                self._broken = broken(error)
+                self._state.notify_all()
         finally:
             self._channel.close()
 
@@ -169,13 +179,20 @@ class Sender(Forked):
             if self._stopped.is_set():
                 return
             error = failure
+        except Exception as failure:  # of a function for the secret
+            self._stopped.wait(backoff.failed(failure, 1.0, jitter()))
+            return
         with self._state:
             self._outbox.settle()
             if error is not None and self._on_error is None:
                 self._errors.append(error)
             self._state.notify_all()
         if error is not None and self._on_error is not None:
-            self._on_error(error)
+            try:
+                self._on_error(error)
+            except Exception as raised:  # the next call raises the change's, with this one in it
+                note(error, raised)
+                self._errors.append(error)
 
 
 def queue(path: str | os.PathLike[str] | None, sync: bool, count_max: int, bytes_max: int) -> Queue:

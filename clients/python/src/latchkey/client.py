@@ -104,7 +104,7 @@ class Client(Verbs, Blocking):
     Each thread has a connection of its own, made when it is first needed, kept between calls, and
     replaced when it has ended, was idle for long, or belongs to the parent of a forked process.
     Every call is answered, or raises Unavailable or UnknownOutcome, within `timeout`; only the
-    system's look-up of a host's name may take longer.
+    system's look-up of a host's name, and a function that returns the secret, may take longer.
     """
 
     def __init__(
@@ -123,7 +123,8 @@ class Client(Verbs, Blocking):
 
         `to`: `HOST:PORT,...`, else LATCHKEY_TO, else 127.0.0.1:5282.
         `secret`, or `jwt`, or `ticket`: for AUTH, or a function that returns it, called for each
-        new connection, so also when a token has expired; else LATCHKEY_SECRET, else none.
+        new connection, so also when a token has expired; else LATCHKEY_SECRET, else none. What the
+        function raises, the call raises.
         `tls`: True, or the files of it, or a context; else LATCHKEY_TLS and its like, else plain.
         `timeout`: for a call with all its attempts. `reply_timeout`: for each attempt; more than
         the workers' `--request-timeout`. Both are without the time of `wait=`.

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .channel import Channel
-from .errors import LatchkeyError
 from .lease import Lease, Moment
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Keeper:
                     return
                 try:
                     renew(self._client.over(channel, left_s, self._stopped))
-                except LatchkeyError as error:
+                except Exception as error:  # also of a function for the secret
                     self._lease.failed(error)
         finally:
             channel.close()

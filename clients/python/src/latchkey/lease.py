@@ -72,7 +72,7 @@ class Lease:
         self._asked = asked
         self._failures = 0
 
-    def failed(self, error: LatchkeyError) -> None:
+    def failed(self, error: Exception) -> None:
         """A renewal failed. The lock has ended if it is not held, or held otherwise; an error
         that says nothing about the lock leaves it as it is until its TTL ends."""
         if isinstance(error, (Held, NotFound, Stale)):
@@ -123,8 +123,8 @@ def is_long(grant: Grant, waited_s: float) -> bool:
     return waited_s * 1000 > grant["ttl_ms"] / 10
 
 
-def note(body: BaseException, error: LatchkeyError) -> None:
-    """Adds to the exception of a `with` block that the lock could not be released as well.
+def note(body: BaseException, error: Exception) -> None:
+    """Adds to the exception of a `with` block that its end failed as well.
 
     The block's own exception is the one that is raised."""
     add = getattr(body, "add_note", None)  # Python 3.11 and newer

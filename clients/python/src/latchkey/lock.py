@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import results, verbs
-from .errors import Held, LatchkeyError, NotFound, Stale
+from .errors import Held, NotFound, Stale
 from .keeper import Keeper
 from .lease import HeldLock, Moment, note
 from .names import Duration
@@ -88,7 +88,7 @@ class Lock(HeldLock):
             else:
                 self._keeper.stop()
                 self.check()
-        except LatchkeyError as error:
+        except Exception as error:  # also of a function for the secret
             if body is None:
                 raise
             note(body, error)

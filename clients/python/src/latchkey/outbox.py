@@ -64,6 +64,13 @@ def unknown(request: Request[Any]) -> UnknownOutcome:
     return UnknownOutcome(text, "unknown_outcome", {"req": decode_id(request.req or "")})
 
 
+def broken(error: OSError) -> LatchkeyError:
+    """The error for a file that cannot be written any more: it has what it had."""
+    made = LatchkeyError(f"nothing more is sent, the file cannot be written: {error}")
+    made.__cause__ = error
+    return made
+
+
 class Queue(Outbox):
     """All requests one after the other, bounded by number and by bytes."""
 

@@ -64,10 +64,14 @@ class RunningTurn:
             raise self._lost() from self._lease.cause
 
     def say(self, message: Json | Sequence[Json]) -> None:
-        """Has the end of the turn say a message, or several."""
+        """Has the end of the turn say a message, or several.
+
+        Raises TypeError or ValueError for what JSON cannot express."""
         self._open()
         messages = [message] if isinstance(message, Mapping) else message
-        self._say += [dict(one) for one in messages]
+        added = [dict(one) for one in messages]
+        dump(added)
+        self._say += added
 
     @property
     def unsaid(self) -> list[dict[str, Any]]:
@@ -81,7 +85,9 @@ class RunningTurn:
     def set(
         self, fields: Json | None = None, *, phase: str | None = None, step: str | None = None
     ) -> None:
-        """Has the end of the turn merge members into the session's fields; None removes one."""
+        """Has the end of the turn merge members into the session's fields; None removes one.
+
+        Raises TypeError or ValueError for what JSON cannot express."""
         self._open()
         dump(dict(fields or {}))  # raises for what JSON cannot express
         if fields:

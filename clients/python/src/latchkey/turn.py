@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from .errors import LatchkeyError, NotFound, Stale
+from .errors import NotFound, Refused, Stale
 from .keeper import Keeper
 from .lease import Moment, note
 from .names import Address
@@ -24,7 +24,8 @@ class Turn(RunningTurn):
     """A turn that has begun. `with` renews it meanwhile, and ends it with DONE.
 
     If the block raises an exception, nothing is said; see `on_error`. At the end TurnLost is raised
-    if the turn was lost, but never in place of the block's own exception. Messages that were joined
+    if the turn was lost, or Refused if what was collected cannot be applied, which ends the turn as
+    an exception does; but never in place of the block's own exception. Messages that were joined
     and not taken by `done` are left without an answer; `joined` counts them.
     """
 
@@ -81,13 +82,25 @@ class Turn(RunningTurn):
             return
         try:
             if body is None:
-                self.done(last=True)
+                self._finish()
             elif self.on_error == "end":
                 self._client.ask(done(self.device, turn=self.number, last=True))
-        except LatchkeyError as error:
+        except Exception as error:  # also of a function for the secret
             if body is None:
                 raise
             note(body, error)
+
+    def _finish(self) -> None:
+        try:
+            self.done(last=True)
+        except Refused as refused:
+            # Nothing was applied, and the turn would last until its TTL ends.
+            if self.on_error == "end":
+                try:
+                    self._client.ask(done(self.device, turn=self.number, last=True))
+                except Exception as error:
+                    note(refused, error)
+            raise
 
     def _renew(self, client: Client) -> None:
         asked = Moment.now()

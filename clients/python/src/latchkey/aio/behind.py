@@ -14,7 +14,7 @@ from ..endpoints import jitter
 from ..errors import LatchkeyError, Unavailable, UnknownOutcome
 from ..lease import Moment, note
 from ..names import Address, Duration, seconds
-from ..outbox import Draft, Outbox, Queue, unknown
+from ..outbox import Draft, Outbox, Queue, broken, unknown
 from ..request import Request
 from ..waiting import Backoff
 
@@ -38,6 +38,7 @@ class Sender:
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._errors: list[LatchkeyError] = []
+        self._broken: LatchkeyError | None = None
         self._is_closing = False
         self._flushes = 0
         self._task: asyncio.Task[None] | None = None
@@ -58,6 +59,8 @@ class Sender:
     def _raise(self) -> None:
         if self._errors:
             raise self._errors.pop(0)
+        if self._broken is not None:
+            raise self._broken
 
     async def flush(self, timeout: Duration | None = None) -> None:
         """Returns when all changes are applied.
@@ -71,7 +74,7 @@ class Sender:
         self._flushes += 1
         self._changed.set()
         try:
-            while self._outbox.count and (left_s := deadline - time.monotonic()) > 0:
+            while self._is_sending and (left_s := deadline - time.monotonic()) > 0:
                 self._settled.clear()
                 settled = asyncio.ensure_future(self._settled.wait())
                 await asyncio.wait((settled,), timeout=left_s)
@@ -82,6 +85,10 @@ class Sender:
         if self._outbox.count:
             text = f"{self._outbox.count} changes could not be sent yet"
             raise Unavailable(text, "unavailable")
+
+    @property
+    def _is_sending(self) -> bool:
+        return self._outbox.count > 0 and self._broken is None
 
     async def close(self, timeout: Duration | None = None) -> None:
         """Sends what is left, and ends the task. Raises as `flush`; what is left then is lost, but
@@ -115,8 +122,12 @@ class Sender:
 
     async def _run(self) -> None:
         backoff = Backoff(can_refresh=False)
-        while True:
-            await self._send(await self._next(), backoff)
+        try:
+            while True:
+                await self._send(await self._next(), backoff)
+        except OSError as error:  # of the file, which keeps what it has
+            self._broken = broken(error)
+            self._settled.set()
 
     async def _next(self) -> Request[Any]:
         """Waits for a request to send."""
@@ -149,12 +160,19 @@ class Sender:
             error = failure
         except LatchkeyError as failure:
             error = failure
+        except Exception as failure:  # of a function for the secret
+            await asyncio.sleep(backoff.failed(failure, 1.0, jitter()))
+            return
         self._outbox.settle()
         if error is not None and self._on_error is None:
             self._errors.append(error)
         self._settled.set()
         if error is not None and self._on_error is not None:
-            self._on_error(error)
+            try:
+                self._on_error(error)
+            except Exception as raised:  # the next call raises the change's, with this one in it
+                note(error, raised)
+                self._errors.append(error)
 
 
 class AsyncWriteBehind(Sender, Queued):

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from ..errors import LatchkeyError
 from ..lease import Lease, Moment
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class Keeper:
         try:
             timeout_s = min(left_s, self._client.options.timeout_s)
             await renew(self._client.within(timeout_s))
-        except LatchkeyError as error:
+        except Exception as error:  # also of a function for the secret
             self._lease.failed(error)
         self._task = None
         self.start(renew)

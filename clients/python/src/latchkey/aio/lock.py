@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .. import results, verbs
-from ..errors import Held, LatchkeyError, NotFound, Stale
+from ..errors import Held, NotFound, Stale
 from ..lease import HeldLock, Moment, is_long, note
 from ..names import Duration
 from ..request import REPEAT_S, Request
@@ -78,7 +78,7 @@ class AsyncLock(HeldLock):
             else:
                 await self._keeper.stop()
                 self.check()
-        except LatchkeyError as error:
+        except Exception as error:  # also of a function for the secret
             if body is None:
                 raise
             note(body, error)

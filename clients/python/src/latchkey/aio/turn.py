@@ -6,7 +6,7 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Busy, LatchkeyError, NotFound, Stale
+from ..errors import Busy, NotFound, Refused, Stale
 from ..lease import Moment, note
 from ..names import Address
 from ..request import REPEAT_S, Request
@@ -68,13 +68,25 @@ class AsyncTurn(RunningTurn):
             return
         try:
             if body is None:
-                await self.done(last=True)
+                await self._finish()
             elif self.on_error == "end":
                 await self._client.ask(done(self.device, turn=self.number, last=True))
-        except LatchkeyError as error:
+        except Exception as error:  # also of a function for the secret
             if body is None:
                 raise
             note(body, error)
+
+    async def _finish(self) -> None:
+        try:
+            await self.done(last=True)
+        except Refused as refused:
+            # Nothing was applied, and the turn would last until its TTL ends.
+            if self.on_error == "end":
+                try:
+                    await self._client.ask(done(self.device, turn=self.number, last=True))
+                except Exception as error:
+                    note(refused, error)
+            raise
 
     async def _renew(self, client: AsyncClient) -> None:
         asked = Moment.now()
