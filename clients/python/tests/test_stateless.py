@@ -30,6 +30,8 @@ def converse(session: Driver) -> list[Any]:
         session.forget(),
         session.history(),
         session.get(),
+        session.get(fields=["b", "none such"]),
+        session.get(fields="none"),
     ]
     return [plain(result) for result in results]
 
@@ -76,6 +78,9 @@ def test_it_is_marked_and_has_no_more_than_it_can_answer(drive: Callable[..., Dr
         lambda: session.history(role="user"),
         lambda: session.pop_many(count=2),
         lambda: session.forget(after=1),
+        lambda: session.get(last=5),
+        lambda: session.set({"n": 1}, rev=7),
+        lambda: session.set({"n": 1}, idle=60),
     ):
         with pytest.raises(latchkey.Unavailable, match="stateless"):
             call()

@@ -177,7 +177,8 @@ class Client(Verbs, Blocking):
         """A session in the memory of this process, for a function that would rather answer without
         memory than fail: use it where `session` raised Unavailable.
 
-        It has GET, SET, TOUCH, SAY, HISTORY, POP and FORGET, other verbs raise Unavailable. Its
+        It has GET, SET, TOUCH, SAY, HISTORY, POP and FORGET; other verbs, and options that would
+        have no effect, raise Unavailable. Its
         `is_stateless` is true, and so is the member `stateless` of each result. Nothing of it is
         stored."""
         from .stateless import StatelessSession

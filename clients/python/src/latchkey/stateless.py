@@ -26,13 +26,15 @@ R = TypeVar("R")
 STATELESS = "stateless"
 """The session's id, and `how` in its record."""
 
-BEYOND = {
-    "SAY": ("seq", "id", "after", "last"),
-    "HISTORY": ("before", "since", "role"),
-    "POP": ("count", "last"),
-    "FORGET": ("after", "seq"),
+TAKEN = {
+    "GET": {"fields"},
+    "SET": {"name", "phase", "step"},
+    "HISTORY": {"after", "last", "limit"},
 }
-"""Options that a session without a worker does not take."""
+"""Options that a session without a worker takes, for each verb that has some."""
+
+EVERYWHERE = {"req", "token", "turn"}
+"""Options that mean nothing where there is one caller, and no lock or turn."""
 
 
 class LocalSession:
@@ -52,7 +54,7 @@ class LocalSession:
     def answer(self, request: Request[Any]) -> Reply:
         """The reply to a request. Raises Unavailable for another verb."""
         answers: dict[str, Callable[[Request[Any]], dict[str, Any] | None]] = {
-            "GET": lambda _: self.record(),
+            "GET": self._get,
             "SET": self._set,
             "TOUCH": self._touch,
             "SAY": self._say,
@@ -62,8 +64,8 @@ class LocalSession:
         }
         if request.verb not in answers:
             raise refused(request.verb)
-        for name in BEYOND.get(request.verb, ()):
-            if request.options.get(name) is not None:
+        for name in request.options:
+            if name not in EVERYWHERE and name not in TAKEN.get(request.verb, ()):
                 raise refused(f"{request.verb} {name}=")
         body = answers[request.verb](request)
         return Reply("NONE", "") if body is None else Reply("OK", dump({**body, STATELESS: True}))
@@ -95,6 +97,14 @@ class LocalSession:
             "how": STATELESS,
             STATELESS: True,
         }
+
+    def _get(self, request: Request[Any]) -> dict[str, Any]:
+        shown = request.options.get("fields")
+        if shown is None:
+            return self.record()
+        text = load(shown) if shown.startswith('"') else shown
+        named = [] if text == "none" else text.split(",")
+        return {**self.record(), "fields": {k: v for k, v in self._fields.items() if k in named}}
 
     def _set(self, request: Request[Any]) -> dict[str, Any]:
         for name in self._named:
