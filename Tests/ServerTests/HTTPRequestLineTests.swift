@@ -40,7 +40,16 @@ struct HTTPRequestLineTests {
     ("/v1/OPEN/d?chat=none", "OPEN d chat=none"), ("/v1/REPORT?user=ada", "REPORT user=ada"),
     ("/v1/PUT/d/a%20%22b", "PUT d \"a \\\"b\""), ("/v1/TAKE/d/a/b%2Fc", "TAKE d \"a\" \"b/c\""),
     ("/v1/LIST/user=ada?limit=5", "LIST \"user=ada\" limit=5"),
-    ("/v1/LIST/thread=a%20b", "LIST \"thread=a b\""), ("/v1/LIST?tag=x%20y", "LIST tag=\"x y\""),
+    ("/v1/LIST/thread=a%20b", "LIST \"thread=a b\""), ("/v1/LIST?tag=x%20y", "LIST tag=x%20y"),
+    ("/v1/LIST?thread=a%20b", "LIST thread=\"a b\""),
+    ("/v1/LIST/d?AND.user=a%20b", "LIST d AND.user=a%20b"),
+    (
+      "/v1/OPEN/d?link.case=a%20b,%2525&link.a%20b=c%2Cd",
+      "OPEN d link.case=a%20b,%25 link.a%20b=c%2Cd"
+    ),
+    ("/v1/OPEN/d?link.case=,a", "OPEN d link.case=,a"),
+    ("/v1/GET/d?Session=S&%63HAT=2", "GET d/S/2"), ("/v1/GET/d?%73ession=S", "GET d/S"),
+    ("/v1/GET/d?session=a&%53ession=b", "bad_request: option 'session' is repeated: give it once"),
     ("/v1/OPEN/d?name=a%20b%22&user=a%20b", "OPEN d name=\"a b\\\"\" user=a%20b"),
     ("/v1/WATCH/*?types=a,b", "WATCH * types=\"a,b\""), ("/v1/LOCK/d/x?", "LOCK d x"),
     ("/v1/LOCK/d/x?a%3Db=c", "bad_request: 'a=b' is no name of an option"),
@@ -86,6 +95,18 @@ struct HTTPRequestLineTests {
     #expect(line(target, body: body) == wanted)
   }
 
+  @Test(arguments: [
+    ("group=g", true), ("limit=1&GROUP=g", true), ("%67rou%50=g", true), ("group", true),
+    ("&&group=", true), ("groups=g", false), ("%67rou=g", false), ("%6", false),
+    ("group%3D=g", false),
+    ("x=group=g", false), ("", false),
+  ])
+  func `an option is known by its name, however that is spelt`(query: String, has: Bool) throws {
+    let bytes = Array("GET /v1/EVENTS/*?\(query) HTTP/1.1\r\nHost: h\r\n\r\n".utf8)
+    let head = try HTTPHead(bytes.span)
+    #expect(HTTPRequestLine.hasOption("group", head, bytes.span) == has)
+  }
+
   @Test func `headers stand for options`() {
     #expect(line("/v1/CLEAR/d", "Idempotency-Key: \"a b\"\r\n") == "CLEAR d req=a%20b")
     #expect(line("/v1/CLEAR/d", "Idempotency-Key: x\r\n") == "CLEAR d req=x")
@@ -93,6 +114,9 @@ struct HTTPRequestLineTests {
     #expect(
       line("/v1/WATCH/d?after=1&changes=yes", "Last-Event-ID: 0a1-2-3\r\n")
         == "WATCH d changes=yes after=0a1-2-3")
+    #expect(
+      line("/v1/WATCH/d?%61fter=1&AFTER=2", "Last-Event-ID: 0a1-2-3\r\n")
+        == "WATCH d after=0a1-2-3")
     #expect(line("/v1/WATCH/d?after=1", "Last-Event-ID:\r\n") == "WATCH d after=1")
   }
 }

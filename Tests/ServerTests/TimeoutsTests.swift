@@ -19,11 +19,11 @@ struct TimeoutsTests {
   }
 
   static let cells: [(waits: ConnectionWaits, limitMs: Int64, timeout: Timeout)] = [
-    (ConnectionWaits(unreadSinceMs: 100, activeAtMs: 100), 10, .unread),
-    (ConnectionWaits(unreadSinceMs: 100, activeAtMs: 100, isEnding: true), 10, .unread),
-    (ConnectionWaits(lineSinceMs: 100, activeAtMs: 100), 20, .line),
-    (ConnectionWaits(unknownSinceMs: 100, activeAtMs: 100), 30, .auth),
-    (ConnectionWaits(activeAtMs: 100), 40, .idle),
+    (ConnectionWaits(unreadSinceMs: 100, askedAtMs: 100), 10, .unread),
+    (ConnectionWaits(unreadSinceMs: 100, askedAtMs: 100, isEnding: true), 10, .unread),
+    (ConnectionWaits(lineSinceMs: 100, askedAtMs: 100), 20, .line),
+    (ConnectionWaits(unknownSinceMs: 100, askedAtMs: 100), 30, .auth),
+    (ConnectionWaits(askedAtMs: 100), 40, .idle),
   ]
 
   @Test(arguments: cells)

@@ -73,7 +73,7 @@ struct ArgumentsTests {
     let line = Array("MADEUP dev bot \"a\" trace=\(parent) ttl=1h".utf8)
     let bound = try bind(String(decoding: line, as: UTF8.self), Self.usual, &arguments)
     #expect(bound.options == [.ttl: "1h"], "it is no option of the verb's own")
-    #expect(arguments.trace.map { String(decoding: line[$0], as: UTF8.self) } == parent)
+    #expect(arguments.trace.map { String(decoding: $0, as: UTF8.self) } == parent)
     _ = try bind("MADEUP dev bot", Self.usual, &arguments)
     #expect(arguments.trace == nil)
     for bad in [

@@ -104,7 +104,7 @@ extension SystemSuites {
   }
   @Suite(
     .lab(workers: [
-      ["--max-connections", "5"], ["--idle-timeout", "300ms"],
+      ["--max-connections", "5"], ["--idle-timeout", "300ms", "--http", "127.0.0.1:0"],
       ["--max-pipeline", "4", "--max-unread", "1KiB"],
     ])
   ) struct ConnectionLimits {
@@ -128,6 +128,16 @@ extension SystemSuites {
       let lab = try Lab.current
       let (quiet, busy) = (try lab.connect(1), try lab.connect(1))
       #expect(try quiet.request("PING").raw == "OK")
+      // Empty lines are no requests.
+      let http = try lab.workers[1].http()
+      #expect(try http.get("/v1/PING").status == 200)
+      var empty = [try lab.connect(1).socket, http.socket]
+      try eventually("the end of those that send empty lines", every: 50) {
+        #expect(try busy.request("PING").raw == "OK")
+        empty.removeAll { (try? $0.receive(within: .zero))?.isEmpty == true }
+        for socket in empty { try socket.send(Array("\r\n".utf8)) }
+        return empty.isEmpty
+      }
       try eventually("the end of the quiet connection", every: 50) {
         let answer = try busy.request("PING").raw
         #expect(answer == "OK")

@@ -58,6 +58,8 @@ final class Connection: FileWatchOwner, Subscriber {
   var unknownSinceMs: Int64
   /// When the latest bytes came, in monotonic ms.
   private(set) var activeAtMs: Int64
+  /// When the bytes came that made the latest request, in monotonic ms; empty lines make none.
+  private(set) var askedAtMs: Int64
   /// When the line began that has not ended, in monotonic ms; without the time of not reading.
   var lineSinceMs: Int64?
   /// Since when the kernel takes nothing of what the caller is to get; nil while it does.
@@ -81,7 +83,7 @@ final class Connection: FileWatchOwner, Subscriber {
       lineBytesMax: limits.lineBytesMax, longLinePrefix: "IMPORT ",
       longLineBytesMax: limits.importLineBytesMax, findsOtherProtocols: http == nil)
     activeAtMs = loop.nowMs
-    unknownSinceMs = activeAtMs
+    (askedAtMs, unknownSinceMs) = (activeAtMs, activeAtMs)
     // A header, or a handshake, may take as long as a line.
     if stream.awaitsHeader || stream.isShakingHands { lineSinceMs = activeAtMs }
     watch = FileWatch(loop, socket.descriptor, owner: self)
@@ -98,6 +100,7 @@ final class Connection: FileWatchOwner, Subscriber {
 
   /// Counts a request and gives the slot of its reply.
   func takeRequest() -> UInt64 {
+    askedAtMs = activeAtMs
     perform(machine.requestTaken())
     http?.asked()
     return replies.ask()
@@ -126,7 +129,7 @@ final class Connection: FileWatchOwner, Subscriber {
     if isHandOver { bytesToHandOver = output.count - outputSent }
     owner.hasOutput(self)
     outputChanged(answers: count)
-    if closes { finish(.quit) }
+    if closes { finish(http?.endReason ?? .quit) }
     if let http { beginWaiting(http) }
   }
 
@@ -319,10 +322,7 @@ extension Connection {
         lineSinceMs = nil
         endLongLine()
         owner.otherProtocolFound(self, other)
-      case .tooLong:
-        let limitBytes = hasLongLine ? longLineBytesMax : framer.lineBytesMax
-        endLongLine()
-        owner.lineTooLong(self, limitBytes: limitBytes)
+      case .tooLong: refuseTooLong()
       case .needMore:
         let isPartial = framer.holdsPartialLine
         lineSinceMs = isPartial ? lineSinceMs ?? activeAtMs : nil
@@ -334,6 +334,13 @@ extension Connection {
     if at < chunk.count, !machine.isEnding { backlog.bytes += chunk[at...] }
     if backlog.isWaiting { watchAsNeeded() }
     account()
+  }
+
+  /// Refuses the line that is coming, which is over its limit.
+  func refuseTooLong() {
+    let limitBytes = hasLongLine ? longLineBytesMax : framer.lineBytesMax
+    endLongLine()
+    owner.lineTooLong(self, limitBytes: limitBytes)
   }
 
   /// Goes on where it was parked; reading from the socket waits until the backlog is done.

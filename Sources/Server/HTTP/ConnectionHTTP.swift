@@ -35,11 +35,7 @@ extension Connection {
       case .end:
         taken += 1
         endRequest(http)
-      case .refused(let refusal):
-        http.current = HTTPExchange()
-        http.current.closes = true
-        owner.httpRefused(self, refusal, isMalformed: true)
-        endHTTP(http)
+      case .refused(let refusal): endHTTP(http, refusal, .malformed)
       }
     }
     if at < chunk.count, !machine.isEnding { backlog.bytes += chunk[at...] }
@@ -70,12 +66,14 @@ extension Connection {
     return true
   }
 
-  /// Whether a request may begin: one of another principal waits until the earlier ones are
-  /// answered, which look at theirs.
+  /// Whether a request may begin, or waits until the earlier ones are answered: one of another
+  /// principal does, since they look at theirs, and one that asks first, since the word to go on
+  /// would stand before their responses.
   private func mayBegin(_ http: HTTPWire, _ head: HTTPHead) -> Bool {
     guard machine.unanswered > 0 else { return true }
     let given = head.authorization.map { http.reader.head[$0] }
-    guard !(given ?? []).elementsEqual(http.authorization ?? []) else { return true }
+    let isSame = (given ?? []).elementsEqual(http.authorization ?? [])
+    guard !isSame || head.expectsContinue else { return true }
     http.awaitsQuiet = true
     hold()
     return false
@@ -86,10 +84,14 @@ extension Connection {
   private func begin(_ http: HTTPWire, _ head: HTTPHead) {
     http.current = HTTPExchange()
     http.current.closes = !head.isKept
+    http.current.hasNoBody = head.method == .head
+    http.isAnswered = false
+    http.linesTrace = nil
     http.closesAfterLines = false
     http.body = .discarded
     do throws(HTTPRefusal) {
       guard try !owner.httpBegins(self, http, head) else {
+        http.isAnswered = true
         return answerWhole(http) {
           $0.appendPreflight(
             http.current, common: owner.httpFields, isForPrivateNetwork: head.asksForPrivateNetwork)
@@ -97,11 +99,12 @@ extension Connection {
       }
       let text = http.reader.head
       switch try HTTPRequestLine.route(head, text.span, owner.verbs) {
-      case .lines: try beginLines(http, head)
+      case .lines: try checkLines(http, head)
       case .verb(let index): try beginLine(http, head, VerbTable.all[index])
       }
       let isAwaited = http.body != .discarded && head.framing != .none
-      if head.expectsContinue, isAwaited, machine.unanswered == 0 { sendContinue() }
+      if head.expectsContinue, isAwaited { sendContinue() }
+      if http.body == .lines { beginLines(http, head) }
     } catch {
       // A body that was asked about first may come or not.
       if head.expectsContinue { http.current.closes = true }
@@ -109,12 +112,20 @@ extension Connection {
     }
   }
 
-  private func beginLines(_ http: HTTPWire, _ head: HTTPHead) throws(HTTPRefusal) {
+  private func checkLines(_ http: HTTPWire, _ head: HTTPHead) throws(HTTPRefusal) {
     try require(.post, http, head, "lines are sent by POST")
     guard head.query == nil, head.idempotencyKey == nil else {
       throw HTTPRefusal(.badRequest, "options of lines stand in the lines")
     }
     http.body = .lines
+  }
+
+  /// Begins the response, which the replies are a part of.
+  private func beginLines(_ http: HTTPWire, _ head: HTTPHead) {
+    let text = http.reader.head
+    if let trace = head.traceParent, TraceText.isParent(text.span.extracting(trace)) {
+      http.linesTrace = Array(text[trace])
+    }
     let exchange = http.current
     http.closesAfterLines = exchange.closes
     http.current.closes = false
@@ -171,7 +182,7 @@ extension Connection {
   private func checkLength(_ http: HTTPWire, _ count: Int, isAwaited: Bool) {
     guard count > lineBytesMax(http) else { return }
     if isAwaited { http.current.closes = true }
-    http.body = .discarded
+    (http.body, http.isAnswered) = (.discarded, true)
     owner.lineTooLong(self, limitBytes: lineBytesMax(http))
   }
 
@@ -198,6 +209,7 @@ extension Connection {
     http.body = .discarded
     http.line.clear()
     answer()
+    http.isAnswered = true
   }
 
   private func endRequest(_ http: HTTPWire) {
@@ -259,8 +271,11 @@ extension Connection {
           lineSinceMs = activeAtMs
           takeJoinedLine()
           if framer.hasJoinedLine { return }
-        case .tooLong: owner.lineTooLong(self, limitBytes: framer.lineBytesMax)
-        case .otherProtocol, .needMore: return
+        case .tooLong: refuseTooLong()
+        case .needMore:
+          if framer.holdsPartialLine { checkPartialLine() }
+          return
+        case .otherProtocol: return
         }
       }
     }
@@ -269,6 +284,7 @@ extension Connection {
 
   /// The request that was coming is taken, or refused: another one may follow.
   private func requestTaken(_ http: HTTPWire) {
+    http.isAnswered = false
     let ends = http.current.closes || http.current.kind == .stream || http.closesAfterLines
     guard ends else {
       http.current = HTTPExchange()
@@ -278,11 +294,17 @@ extension Connection {
     if http.closesAfterLines { finish(.quit) }
   }
 
-  /// Nothing more is taken, since the next request cannot be found.
-  private func endHTTP(_ http: HTTPWire) {
+  /// Refuses the request that is coming, whose end cannot be found or does not come; nothing more
+  /// is taken.
+  ///
+  /// Within a response of lines the refusal is the last of them.
+  func endHTTP(_ http: HTTPWire, _ refusal: HTTPRefusal, _ reason: CloseReason) {
     endLongLine()
+    if http.current.kind != .line { http.current = HTTPExchange() }
+    (http.current.closes, http.endReason) = (true, reason)
+    owner.httpRefused(self, refusal, isMalformed: reason == .malformed)
     http.stopReading()
-    finish(.malformed)
+    finish(reason)
   }
 
   /// Gives a response, or a part of one, that is no reply to a line.

@@ -60,9 +60,13 @@ struct HTTPRequestLine {
   static func hasOption(_ name: StaticString, _ head: HTTPHead, _ text: Span<UInt8>) -> Bool {
     guard let query = head.query else { return false }
     return pieces(text, query, UInt8(ascii: "&")).contains { piece in
-      let end = piece.first { text[$0] == UInt8(ascii: "=") } ?? piece.upperBound
-      return CaseInsensitive.equal(text, piece.lowerBound..<end, name)
+      PercentText.spells(text.extracting(key(text, piece)), name)
     }
+  }
+
+  /// The name of an option, as it was sent; all of a piece that has no value.
+  private static func key(_ text: Span<UInt8>, _ piece: Range<Int>) -> Range<Int> {
+    piece.lowerBound..<(piece.first { text[$0] == UInt8(ascii: "=") } ?? piece.upperBound)
   }
 
   private static func begins(
@@ -111,10 +115,14 @@ struct HTTPRequestLine {
   private mutating func findAddress(_ head: HTTPHead, _ text: Span<UInt8>) {
     guard let query = head.query else { return }
     for piece in HTTPRequestLine.pieces(text, query, UInt8(ascii: "&")) {
-      if HTTPRequestLine.begins(text, piece, "session=") {
-        session = piece.lowerBound + 8..<piece.upperBound
-      } else if HTTPRequestLine.begins(text, piece, "chat=") {
-        chat = piece.lowerBound + 5..<piece.upperBound
+      let key = HTTPRequestLine.key(text, piece)
+      guard key.upperBound < piece.upperBound else { continue }
+      let value = key.upperBound + 1..<piece.upperBound
+      let name = text.extracting(key)
+      if PercentText.spells(name, "session") {
+        session = value
+      } else if PercentText.spells(name, "chat") {
+        chat = value
       }
     }
   }
@@ -196,17 +204,18 @@ struct HTTPRequestLine {
           .badRequest, "option \(EchoText.quoted(text, piece)) has no value: write name=value")
       }
       let (key, value) = (piece.lowerBound..<equals, equals + 1..<piece.upperBound)
-      if session != nil, CaseInsensitive.equal(text, key, "session") {
+      let name = text.extracting(key)
+      if session != nil, PercentText.spells(name, "session") {
         guard value == session else { throw HTTPRequestLine.repeated("session") }
         continue
       }
-      if chat != nil, CaseInsensitive.equal(text, key, "chat") {
+      if chat != nil, PercentText.spells(name, "chat") {
         guard value == chat else { throw HTTPRequestLine.repeated("chat") }
         continue
       }
       // A browser that connects again asks by the header for what it has not had.
       if verb.name == "WATCH", let id = head.lastEventID, !id.isEmpty,
-        CaseInsensitive.equal(text, key, "after")
+        PercentText.spells(name, "after")
       {
         continue
       }
@@ -231,12 +240,15 @@ struct HTTPRequestLine {
         "\(EchoText.quoted(name.span, 0..<name.count)) is no name of an option")
     }
     bytes.append(UInt8(ascii: "="))
-    decoded.removeAll(keepingCapacity: true)
-    guard PercentText.decode(value, into: &decoded) else { throw HTTPRequestLine.badPercent }
     let text = String(decoding: name, as: UTF8.self).lowercased()
+    if let prefix = verb.linkOption, text.hasPrefix(prefix + ".") { return try appendRefs(value) }
+    try decode(value, 0..<value.count)
     switch verb.options.first(where: { $0.text == text })?.kind {
     case .device, .deviceOrAll, .addressOrAll, .address, .listed, .id, .linkKind, .linkRef, .group,
       .agent:
+      PercentText.appendID(decoded[...], into: &bytes)
+    // What LIST is about may stand there as a link; a thread is any text.
+    case nil where verb.words.first?.kind == .listed && text != "thread":
       PercentText.appendID(decoded[...], into: &bytes)
     case .text, .duration, .integer, .oneOf, .someOf, nil:
       let isBare = !decoded.isEmpty && decoded.allSatisfy { IDText.isIDByte($0) }
@@ -245,6 +257,19 @@ struct HTTPRequestLine {
       } else if !decoded.isEmpty {
         appendQuoted(decoded)
       }
+    }
+  }
+
+  /// Appends the refs of an option that names links.
+  ///
+  /// They have commas between them; a comma that is percent-encoded is a part of a ref.
+  private mutating func appendRefs(_ value: Span<UInt8>) throws(HTTPRefusal) {
+    var start = 0
+    for end in 0...value.count where end == value.count || value[end] == UInt8(ascii: ",") {
+      if start > 0 { bytes.append(UInt8(ascii: ",")) }
+      try decode(value, start..<end)
+      PercentText.appendID(decoded[...], into: &bytes)
+      start = end + 1
     }
   }
 

@@ -1,6 +1,7 @@
 // Owns: what a connection that speaks HTTP knows beside what each connection does: the request
 // that is coming, and the form of each response that is awaited. Its connection's loop.
 
+internal import Metrics
 internal import Service
 internal import Wire
 
@@ -23,21 +24,27 @@ final class HTTPWire {
   var current = HTTPExchange()
   /// A head that has come, and whose request may have to wait.
   var waitingHead: HTTPHead?
-  /// Whether that one waits until all earlier requests are answered: it is another principal's.
+  /// Whether that one waits until all earlier requests are answered.
   var awaitsQuiet = false
   var body = Body.discarded
+  /// Whether the request that is coming has its response already, so that it gets no second one.
+  var isAnswered = false
   var line = HTTPRequestLine()
   /// Whether the line is whole, and may have to wait.
   var hasLine = false
   var isImport = false
   /// Whether the connection ends after a body of lines.
   var closesAfterLines = false
+  /// The header traceparent of a body of lines, for those without a `trace=` of their own.
+  var linesTrace: [UInt8]?
   /// What came of a body of lines and was not taken yet.
   var lineInput: [UInt8] = []
   /// Whether a body of lines has ended, and its response has not.
   var lineInputEnds = false
   /// The latest request's header Authorization, which its principal was found by.
   var authorization: [UInt8]?
+  /// Why the connection ends with its latest response.
+  var endReason = CloseReason.quit
   /// Whether nothing is read any more: the connection ends with its latest response, or is a
   /// stream of events.
   private(set) var isDeaf = false
@@ -108,7 +115,9 @@ final class HTTPWire {
     case .request:
       if isLast { exchange.closes = true }
       response.appendResponse(line, exchange, common: common)
-    case .line: response.appendLineChunk(line)
+    case .line:
+      response.appendLineChunk(line)
+      if exchange.closes { response.appendLastChunk() }
     case .whole: response.append(contentsOf: line)
     case .stream:
       exchange.closes = true
@@ -143,12 +152,14 @@ final class HTTPWire {
     return bytes
   }
 
+  /// The refusal of AUTH.
+  static let takesNoAuth = RequestError(
+    .badRequest, "by HTTP a secret comes with each request: Authorization: Bearer SECRET")
+
   /// Refuses verbs that are about a connection of lines.
   func check(_ verb: Verb) throws(RequestError) {
     switch verb.name {
-    case "AUTH":
-      throw RequestError(
-        .badRequest, "by HTTP a secret comes with each request: Authorization: Bearer SECRET")
+    case "AUTH": throw HTTPWire.takesNoAuth
     case "WATCH" where current.kind != .stream:
       throw RequestError(
         .badRequest, "by HTTP events are a response of their own: GET /v1/watch/ADDRESS")

@@ -72,9 +72,15 @@ extension ServingLoop {
 
   /// Closes a connection that has not authenticated in time.
   func authStalled(_ connection: Connection) {
-    // A response that answers no request would be taken for that of the next one.
-    guard connection.http == nil else { return connection.finish(.unauthenticated) }
     let most = SettingText.duration(ms: settings.authTimeoutMs)
+    if let http = connection.http {
+      // Between two requests a response would be taken for that of the next one.
+      guard connection.takesRequests, http.holdsPart || !connection.replies.hasBegun else {
+        return connection.finish(.unauthenticated)
+      }
+      let text = "a request with the header Authorization has to come within \(most)"
+      return connection.endHTTP(http, HTTPRefusal(.requestTimeout, text), .unauthenticated)
+    }
     var line: [UInt8] = []
     line.appendError(RequestError(.authRequired, "AUTH has to come within \(most)"))
     connection.reject(line, .unauthenticated)

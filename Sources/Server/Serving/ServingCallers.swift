@@ -51,7 +51,7 @@ extension ServingLoop: ConnectionOwner {
       }
       try run(verb, connection, ticket, line)
     } catch {
-      answer(ticket, ServingLoop.withoutSecret(error, line))
+      answer(ticket, ServingLoop.withoutSecret(error, line, isByHTTP: connection.http != nil))
     }
   }
 
@@ -93,10 +93,11 @@ extension ServingLoop: ConnectionOwner {
 
   /// The error of a line that cannot be parsed, without its text if the line is an AUTH.
   private static func withoutSecret(
-    _ error: RequestError, _ line: UnsafeBufferPointer<UInt8>
+    _ error: RequestError, _ line: UnsafeBufferPointer<UInt8>, isByHTTP: Bool
   ) -> RequestError {
     let isAuth = line.count >= 4 && zip(line, "AUTH".utf8).allSatisfy { $0 & 0xDF == $1 }
     guard isAuth, error.code == .badRequest, error != noAuthentication else { return error }
+    guard !isByHTTP else { return HTTPWire.takesNoAuth }
     return RequestError(.badRequest, "AUTH takes one word, the secret: \(AuthVerb.verb.usage)")
   }
 
@@ -129,8 +130,9 @@ extension ServingLoop: ConnectionOwner {
     _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>,
     _ read: ReadRequest? = nil
   ) throws(RequestError) {
+    if let trace = connection.http?.linesTrace { site.arguments.inherit(trace: trace) }
     if logsRequests, let trace = site.arguments.trace {
-      traces[TracedRequest(ticket)] = String(decoding: line[trace], as: UTF8.self)
+      traces[TracedRequest(ticket)] = String(decoding: trace, as: UTF8.self)
     }
     guard !site.arguments.decoded.isEmpty else {
       try makeCall(verb, connection, ticket, line, read).run()
@@ -201,7 +203,9 @@ extension ServingLoop: ConnectionOwner {
       }
       if let failure { throw failure }
     } catch {
-      let failure = line.bytes.withUnsafeBufferPointer { ServingLoop.withoutSecret(error, $0) }
+      let failure = line.bytes.withUnsafeBufferPointer {
+        ServingLoop.withoutSecret(error, $0, isByHTTP: connection.http != nil)
+      }
       answer(ticket, failure)
     }
   }
@@ -253,12 +257,8 @@ extension ServingLoop: ConnectionOwner {
     guard !connection.awaitsProxyHeader else { return proxyHeaderMissing(connection) }
     let most = SettingText.duration(ms: settings.lineTimeoutMs)
     if let http = connection.http {
-      if http.current.kind != .line { http.current = HTTPExchange() }
-      http.current.closes = true
-      httpRefused(
-        connection, HTTPRefusal(.requestTimeout, "a request has to end within \(most)"),
-        isMalformed: false)
-      return connection.finish(.stalled)
+      let refusal = HTTPRefusal(.requestTimeout, "a request has to end within \(most)")
+      return connection.endHTTP(http, refusal, .stalled)
     }
     answer(
       take(from: connection), RequestError(.badRequest, "a line has to end within \(most)"))

@@ -38,7 +38,7 @@ extension ServingLoop {
       http.current.allows = .other
       throw HTTPRefusal(
         .methodNotAllowed, "OPTIONS is for a browser's preflight of a listed origin")
-    case .other:
+    case .head, .other:
       http.current.allows = .other
       throw HTTPRefusal(.methodNotAllowed, "requests are sent by POST, or GET where they only read")
     case .get, .post: break
@@ -47,11 +47,15 @@ extension ServingLoop {
     return false
   }
 
-  /// Answers a request that is none of this protocol, or not from where it may come.
+  /// Answers a request that is none of this protocol, or not from where it may come, unless it is
+  /// answered already.
   func httpRefused(_ connection: Connection, _ refusal: HTTPRefusal, isMalformed: Bool) {
-    connection.http?.current.status = refusal.status
-    answer(take(from: connection), refusal.error)
-    connection.http?.current.status = nil
+    if let http = connection.http, !http.isAnswered {
+      http.isAnswered = true
+      http.current.status = refusal.status
+      answer(take(from: connection), refusal.error)
+      http.current.status = nil
+    }
     guard isMalformed else { return }
     shared.log.repeated(
       .warn, "a connection that sent malformed HTTP was closed",

@@ -10,8 +10,8 @@ struct ConnectionWaits {
   var lineSinceMs: Int64?
   /// For its authentication.
   var unknownSinceMs: Int64?
-  /// For anything to come.
-  var activeAtMs: Int64 = 0
+  /// For a request.
+  var askedAtMs: Int64 = 0
   /// Whether the caller awaits nothing and no part of a request has come.
   var isQuiet = true
   /// Whether it takes no more requests, for good.
@@ -23,7 +23,7 @@ extension Connection {
   var waits: ConnectionWaits {
     ConnectionWaits(
       unreadSinceMs: blockedSinceMs, lineSinceMs: takesRequests ? lineSinceMs : nil,
-      unknownSinceMs: principal == nil ? unknownSinceMs : nil, activeAtMs: activeAtMs,
+      unknownSinceMs: principal == nil ? unknownSinceMs : nil, askedAtMs: askedAtMs,
       isQuiet: isQuiet, isEnding: isEnding)
   }
 }
@@ -62,6 +62,6 @@ struct Timeouts {
     guard !waits.isEnding else { return nil }
     if isOver(waits.lineSinceMs, lineMs) { return .line }
     if isOver(waits.unknownSinceMs, authMs) { return .auth }
-    return isOver(waits.activeAtMs, idleMs) && waits.isQuiet ? .idle : nil
+    return isOver(waits.askedAtMs, idleMs) && waits.isQuiet ? .idle : nil
   }
 }

@@ -58,7 +58,7 @@ final class UserLookup {
     for kind in Set(links.map(\.kind)).sorted() {
       put("link.\(kind)", links.filter { $0.kind == kind }.map(\.ref).joined(separator: ",").utf8)
     }
-    if let trace = call.arguments.trace { put("trace", call.text[trace]) }
+    if let trace = call.arguments.trace { put("trace", trace) }
     put(OptionName.asUser.text, call.text(.user).utf8)
     if let payload = call.payload { line += [UInt8(ascii: " ")] + payload }
     return line

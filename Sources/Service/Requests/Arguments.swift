@@ -30,8 +30,8 @@ package struct Arguments: Sendable {
   /// The links that options name, in the order given.
   package private(set) var links: [LinkArgument] = []
   package private(set) var payload: Range<Int>?
-  /// Where the parent of the request's trace stands, which every verb takes.
-  package private(set) var trace: Range<Int>?
+  /// The parent of the request's trace, which every verb takes.
+  package private(set) var trace: [UInt8]?
   /// Whether `user=` stands in place of the first word, which is then not among the words.
   package private(set) var isOfUser = false
   /// The line with other texts behind it, where words were decoded or spelt anew; else empty.
@@ -44,6 +44,9 @@ package struct Arguments: Sendable {
   package init(deviceIDs: DeviceIDs) { devicesAreUUIDs = deviceIDs == .uuid }
 
   package subscript(option: OptionName) -> Argument? { options[option.rawValue] }
+
+  /// Gives the request the parent of a trace that it came with, unless it names one itself.
+  package mutating func inherit(trace inherited: [UInt8]) { trace = trace ?? inherited }
 
   /// Checks a parsed line against what the verb declares.
   package mutating func bind(
@@ -143,14 +146,14 @@ package struct Arguments: Sendable {
 
   private static func trace(
     _ value: Token, _ line: Span<UInt8>
-  ) throws(RequestError) -> Range<Int> {
+  ) throws(RequestError) -> [UInt8] {
     guard TraceText.isParent(line.extracting(value.range)) else {
       throw RequestError(
         .badRequest,
         "trace= is no traceparent of W3C Trace Context, such as 00-TRACE-SPAN-01 with 32 and 16 "
           + "hexadecimal digits in small letters")
     }
-    return value.range
+    return value.range.map { line[$0] }
   }
 
   /// The kind of an option that names a link, such as `and.user=ada`; nil if it is none.

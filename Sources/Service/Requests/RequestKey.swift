@@ -32,7 +32,7 @@ extension Call {
   /// The same for a script; with the parent of the request's trace, behind a tab, for its events.
   var req: ArgumentText? {
     guard let trace = arguments.trace else { return requestKey.map { .owned($0) } }
-    return .owned((requestKey ?? []) + [UInt8(ascii: "\t")] + text[trace])
+    return .owned((requestKey ?? []) + [UInt8(ascii: "\t")] + trace)
   }
 
   /// The same as text; empty without one.

@@ -5,7 +5,7 @@
 /// The request line and the header fields that this worker looks at.
 package struct HTTPHead: Equatable, Sendable {
   /// The methods of which a route has any use.
-  package enum Method: Sendable { case get, post, options, other }
+  package enum Method: Sendable { case get, head, post, options, other }
 
   /// How the end of the body is known.
   package enum Framing: Equatable, Sendable {
@@ -91,6 +91,7 @@ package struct HTTPHead: Equatable, Sendable {
     }
     if isWord("POST") { return .post }
     if isWord("GET") { return .get }
+    if isWord("HEAD") { return .head }
     return isWord("OPTIONS") ? .options : .other
   }
 

@@ -16,8 +16,11 @@ package struct HTTPExchange: Equatable, Sendable {
   }
 
   package var kind = Kind.request
-  /// Whether the connection ends after the response.
+  /// Whether the connection ends after the response; of replies to lines, the response is whole
+  /// with that one.
   package var closes = false
+  /// Whether the request is a HEAD, whose response has no body.
+  package var hasNoBody = false
   /// A status in place of that of the error's code.
   package var status: HTTPStatus?
   /// The listed origin that asks, by its number; negative if none does.
@@ -51,7 +54,7 @@ extension [UInt8] {
       return appendError(HTTPResponse.code(rest), rest, exchange, common)
     }
     appendHead(exchange.status ?? status, word, exchange, common)
-    appendBody { body in
+    appendBody(exchange) { body in
       if rest.isEmpty { body.append("{}") } else { body.append(contentsOf: rest) }
     } bytes: {
       rest.isEmpty ? 2 : rest.count
@@ -76,10 +79,10 @@ extension [UInt8] {
     switch exchange.allows {
     case .post: append("Allow: POST, OPTIONS\r\n")
     case .get: append("Allow: GET, OPTIONS\r\n")
-    case .options, .other: append("Allow: GET, POST, OPTIONS\r\n")
+    case .head, .options, .other: append("Allow: GET, POST, OPTIONS\r\n")
     case nil: break
     }
-    appendBody {
+    appendBody(exchange) {
       $0.append(contentsOf: json)
     } bytes: {
       json.count
@@ -117,11 +120,13 @@ extension [UInt8] {
     append("\r\n")
   }
 
-  private mutating func appendBody(_ write: (inout [UInt8]) -> Void, bytes: () -> Int) {
+  private mutating func appendBody(
+    _ exchange: HTTPExchange, _ write: (inout [UInt8]) -> Void, bytes: () -> Int
+  ) {
     append("Content-Length: ")
     append(Int64(bytes()))
     append("\r\n\r\n")
-    write(&self)
+    if !exchange.hasNoBody { write(&self) }
   }
 
   /// Appends the answer to a preflight of a listed origin.

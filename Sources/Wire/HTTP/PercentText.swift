@@ -22,6 +22,25 @@ package enum PercentText {
     return true
   }
 
+  /// Whether a part of a URL stands for `word`, in any case of its letters; `word` is in small ones.
+  package static func spells(_ part: Span<UInt8>, _ word: StaticString) -> Bool {
+    let count = word.utf8CodeUnitCount
+    var (at, index) = (0, 0)
+    while at < part.count, index < count {
+      var byte = part[at]
+      if byte == UInt8(ascii: "%") {
+        guard at + 2 < part.count, let high = ASCII.hexValue(part[at + 1]),
+          let low = ASCII.hexValue(part[at + 2])
+        else { return false }
+        byte = high << 4 | low
+        at += 2
+      }
+      guard ASCII.lowercased(byte) == word.utf8Start[index] else { return false }
+      (at, index) = (at + 1, index + 1)
+    }
+    return at == part.count && index == count
+  }
+
   /// Appends a text as an id: the bytes that no id has are percent-encoded.
   ///
   /// Not generic: a module that calls it byte by byte paid a microsecond for each id.

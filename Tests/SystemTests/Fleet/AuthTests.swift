@@ -135,10 +135,13 @@ extension SystemSuites.Fleet {
     }
 
     @Test func `a caller without AUTH is cut off in time, and one with it may stay`() throws {
-      let (lab, file) = try start(["--auth-timeout", "1s"], [("app", Self.all)])
+      let (lab, file) = try start(
+        ["--auth-timeout", "1s", "--http", "127.0.0.1:0"], [("app", Self.all)])
       defer { lab.stop() }
       let known = try file.connect(lab.worker, as: "app")
       let silent = try lab.connect()
+      let (new, kept) = (try lab.worker.http(), try lab.worker.http())
+      #expect(try kept.get("/v1/PING").status == 200)
       let busy = Background {
         let client = try lab.connect()
         while let reply = try? client.request("PING") {
@@ -148,10 +151,14 @@ extension SystemSuites.Fleet {
       }
       expect(try silent.reply(), "ERR", "auth_required")
       #expect(silent.isClosed())
+      // By HTTP too; where a response would be taken for that of a next request, without words.
+      let response = try new.response()
+      #expect(response.status == 408 && response.body.contains("Authorization"), "\(response)")
+      #expect(new.isClosed() && kept.isClosed())
       #expect(try busy.join())
-      silent.socket.close()
-      try eventually("both being counted") {
-        try lab.worker.metric("latchkey_connections_closed_total{reason=\"unauthenticated\"}") == 2
+      for socket in [silent.socket, new.socket, kept.socket] { socket.close() }
+      try eventually("those without words being counted") {
+        try lab.worker.metric("latchkey_connections_closed_total{reason=\"unauthenticated\"}") == 4
       }
       expect(try known.request("LOCK d a"), "OK")
     }
