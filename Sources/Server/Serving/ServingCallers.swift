@@ -49,7 +49,7 @@ extension ServingLoop: ConnectionOwner {
         counters.add(.pressureRequests)
         throw ServingLoop.memoryLimitReached("requests")
       }
-      try run(verb, connection, ticket, line)
+      try run(verb, connection, ticket, line, trace: connection.http?.linesTrace)
     } catch {
       answer(ticket, ServingLoop.withoutSecret(error, line, isByHTTP: connection.http != nil))
     }
@@ -102,9 +102,11 @@ extension ServingLoop: ConnectionOwner {
   }
 
   private func run(
-    _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>
+    _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>,
+    trace: [UInt8]? = nil
   ) throws(RequestError) {
     try site.arguments.bind(verb, parser, line.span)
+    if let trace { site.arguments.inherit(trace: trace) }
     try runBound(verb, connection, ticket, line)
   }
 
@@ -130,7 +132,6 @@ extension ServingLoop: ConnectionOwner {
     _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>,
     _ read: ReadRequest? = nil
   ) throws(RequestError) {
-    if let trace = connection.http?.linesTrace { site.arguments.inherit(trace: trace) }
     if logsRequests, let trace = site.arguments.trace {
       traces[TracedRequest(ticket)] = String(decoding: trace, as: UTF8.self)
     }
@@ -191,6 +192,7 @@ extension ServingLoop: ConnectionOwner {
     do throws(RequestError) {
       let read = try line.outcome.get()
       site.arguments = read.arguments
+      if let trace = connection.http?.linesTrace { site.arguments.inherit(trace: trace) }
       // They may have a copy of the line.
       defer { site.arguments = Arguments(deviceIDs: settings.deviceIDs) }
       let failure: RequestError? = line.bytes.withUnsafeBufferPointer { bytes in

@@ -1,6 +1,7 @@
 // Owns: the tests that each request of HTTP has one response, whole and in its place, whatever is
 // wrong with the request.
 
+import Foundation
 import TestSupport
 import Testing
 
