@@ -22,7 +22,7 @@ package enum PercentText {
     return true
   }
 
-  /// Whether a part of a URL stands for `word`, in any case of its letters; `word` is in small ones.
+  /// Whether a part of a URL stands for `word`, in any case of its letters; `word` has small ones.
   package static func spells(_ part: Span<UInt8>, _ word: StaticString) -> Bool {
     let count = word.utf8CodeUnitCount
     var (at, index) = (0, 0)
