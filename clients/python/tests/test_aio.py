@@ -111,6 +111,21 @@ def test_many_tasks_share_one_connection(worker: Worker, device: str) -> None:
     run(main)
 
 
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+def test_the_connections_of_ended_loops_do_not_add_up(worker: Worker, device: str) -> None:
+    client = AsyncClient(worker.to)
+
+    async def invocation() -> int:
+        await client.events(device, wait=0.01)  # over a connection for requests that wait
+        connections: int = (await client.info())["connections"]
+        return connections
+
+    for _ in range(12):
+        asyncio.run(invocation())
+    # Those of the latest loop; the worker may not have seen the end of the one before it.
+    eventually(lambda: asyncio.run(invocation()) <= 4)
+
+
 def test_a_client_serves_several_loops(latchkey_worker: Worker, device: str) -> None:
     client = AsyncClient(latchkey_worker.to)
     failures: list[BaseException] = []

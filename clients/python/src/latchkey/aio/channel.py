@@ -11,6 +11,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from ..channel import UnreachedError, context
@@ -149,6 +150,15 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self._freshness.is_forked:
             self._transport.abort()
 
+    def drop(self) -> None:
+        """Ends it once its loop is closed, which could not do that any more. The transport closes
+        its socket when it is freed."""
+        transport, self._transport = self._transport, None
+        made = None if transport is None else transport.get_extra_info("socket")
+        if made is not None:
+            with suppress(OSError, TypeError):  # it has ended; or another kind of loop ended it
+                made.shutdown(socket.SHUT_RDWR)
+
 
 async def _connect(
     endpoint: Endpoint, until: float, idle_s: float, tls: SSLContext | None
@@ -183,6 +193,12 @@ class Channel:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    def drop(self) -> None:
+        """As `close`, once the loop is closed."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.drop()
 
     async def exchange(self, lines: Sequence[bytes], until: float, replies: list[Reply]) -> None:
         """As `latchkey.channel.Channel.exchange`."""

@@ -377,6 +377,11 @@ class _Channels:
         for channel in [self.shared, *self._spare, *self.taken]:
             channel.close()
 
+    def drop(self) -> None:
+        """As `close`, once the loop is closed."""
+        for channel in [self.shared, *self._spare, *self.taken]:
+            channel.drop()
+
 
 class _Loops(Forked):
     """The channels of a client, for each event loop that used it."""
@@ -401,13 +406,21 @@ class _Loops(Forked):
         with self._mutex:
             found = self._all.get(loop)
             if found is None:
+                self._drop_ended()
                 found = self._all[loop] = _Channels(self._options)
             return found
 
+    def _drop_ended(self) -> None:
+        """Drops those of loops that are closed. A connection refers to its loop, so they would
+        stay for ever, where each invocation of a function has a loop of its own."""
+        for ended in [loop for loop in self._all if loop.is_closed()]:
+            self._all.pop(ended).drop()
+
     def close(self) -> None:
-        """Closes those of the running loop. Other loops' end with their loops."""
+        """Closes those of the running loop. Other loops end theirs themselves."""
         self.is_closed = True
         with self._mutex:
+            self._drop_ended()
             found = self._all.pop(asyncio.get_running_loop(), None)
         if found is not None:
             found.close()
