@@ -6,7 +6,7 @@ import Testing
 
 extension PlantedBug {
   /// The line that begins the function which writes an event.
-  private static let publish = "local function publish(base, kind, device, body)"
+  private static let publish = "local function publish(base, kind, device, body, users)"
 
   /// None: the same run must pass.
   static let none = PlantedBug("none", [])
@@ -18,9 +18,9 @@ extension PlantedBug {
       Change(
         within: "", find: publish,
         replacement: """
-          local function publish(base, kind, device, body, again)
+          local function publish(base, kind, device, body, users, again)
             if kind == 'lock.abandoned' and not again then
-              publish(base, kind, device, body, true)
+              publish(base, kind, device, body, users, true)
             end
           """)
     ])
