@@ -76,7 +76,10 @@ extension PlantedBug {
   /// A rollback leaves the messages.
   fileprivate static let halfRollback = PlantedBug(
     "a rollback removes nothing",
-    [.init(within: "", find: "if policy == 'rollback' then", replacement: "if false then")])
+    [
+      .init(
+        within: "", find: "if policy == 'rollback' and is_theirs(", replacement: "if false and (")
+    ])
 
   /// Idle clocks end before their time.
   fileprivate static let hasty = PlantedBug(
