@@ -19,6 +19,12 @@ package struct DoctorOptions: Sendable {
   package var tls: TLSClient
   /// The file of the password, which goes before that of the endpoint.
   package var passwordFile: String?
+  /// How many replicas have to have a worker's changes.
+  package var replicaAcks = 0
+  /// The login at the sentinels, where the endpoint has some.
+  package var sentinelLogin = SentinelLogin()
+  /// The master as a worker's sentinels name it; without it the doctor asks them itself.
+  package var master: KnownMaster?
 
   package init(
     endpoint: RedisEndpoint, namespace: String, isJSON: Bool, lookingMs: Int64 = 8_000,
@@ -42,7 +48,7 @@ package enum Doctor {
       let loop = try EventLoop()
       // The loop has to outlive the timers that are registered with it.
       defer { withExtendedLifetime(loop) {} }
-      return Diagnosis(evidence(loop, options))
+      return Diagnosis(try evidence(loop, options))
     } catch {
       var seen = Evidence(options)
       seen.ending = .unreachable(error.description)
@@ -50,7 +56,45 @@ package enum Doctor {
     }
   }
 
-  private static func evidence(_ loop: EventLoop, _ options: DoctorOptions) -> Evidence {
+  private static func evidence(
+    _ loop: EventLoop, _ options: DoctorOptions
+  ) throws(SystemError) -> Evidence {
+    guard case .sentinel = options.endpoint.topology, options.master == nil else {
+      return examined(loop, options)
+    }
+    var options = options
+    let master = try KnownMaster()
+    options.master = master
+    let report = asked(loop, options, master)
+    var seen = Evidence(options)
+    seen.ending = .unreachable(report.reason)
+    if report.master != nil { seen = examined(loop, options) }
+    seen.sentinels = report
+    return seen
+  }
+
+  /// Asks the sentinels until each has answered, or for some seconds.
+  private static func asked(
+    _ loop: EventLoop, _ options: DoctorOptions, _ master: KnownMaster
+  ) -> SentinelReport {
+    let setup = Examination.setup(options.endpoint, options)
+    let limit = LoopTimer(loop) { loop.stop() }
+    limit.set(afterMs: sentinelsMs)
+    let watch = SentinelWatch(loop, setup, master) { report in
+      if report.isWhole, report.master != nil || report.answering == 0 { loop.stop() }
+    }
+    defer {
+      limit.cancel()
+      watch?.stop()
+    }
+    watch?.start()
+    loop.run()
+    return watch?.report ?? SentinelReport(name: "", sentinels: [])
+  }
+
+  private static let sentinelsMs: Int64 = 2_500
+
+  private static func examined(_ loop: EventLoop, _ options: DoctorOptions) -> Evidence {
     let examination = Examination(loop, options) { loop.stop() }
     loop.atTurnEnd { [weak examination] in examination?.flush() }
     examination.start()
@@ -65,6 +109,7 @@ extension Evidence {
     place = endpoint.publicText
     namespace = options.namespace
     database = endpoint.database
+    replicaAcks = options.replicaAcks
     hasPassword = endpoint.password != nil || options.passwordFile != nil
     if hasPassword { user = endpoint.user ?? user }
   }

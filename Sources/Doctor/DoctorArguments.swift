@@ -14,7 +14,8 @@ extension DoctorOptions {
 
   package static let usage = """
     usage: latchkey doctor [--redis URL] [--redis-password-file F] [--redis-ca F] [--redis-cert F]
-                           [--redis-key F] [--namespace NAME] [--json]
+                           [--redis-key F] [--sentinel-user NAME] [--sentinel-password-file F]
+                           [--replica-acks N] [--namespace NAME] [--json]
 
     Says whether a Redis is fit for Latchkey and what to change, one finding a line:
 
@@ -27,12 +28,18 @@ extension DoctorOptions {
     them. It changes nothing else. What it proposes with CONFIG SET lasts until Redis restarts;
     CONFIG REWRITE keeps it, and ACL SAVE keeps rights.
 
-      --redis URL       redis://[user:password@]host:port[/db], rediss:// for TLS, or
-                        unix://[user:password@]/path[?db=n] (or LATCHKEY_REDIS, then REDIS_URL: a
-                        command line is seen by others)
+      --redis URL       redis://[user:password@]host:port[/db],
+                        unix://[user:password@]/path[?db=n] or
+                        redis-sentinel://[user:password@]host:port,host:port/name[/db], with rediss
+                        for redis by TLS (or LATCHKEY_REDIS, then REDIS_URL: a command line is seen
+                        by others)
       --redis-password-file F, --redis-ca F, --redis-cert F, --redis-key F
                         the file of the password, and those of TLS, as for serve (or
                         LATCHKEY_REDIS_PASSWORD_FILE …)
+      --sentinel-user NAME, --sentinel-password-file F
+                        the login at the sentinels, as for serve (or LATCHKEY_SENTINEL_USER …)
+      --replica-acks N  how many replicas have to have a change, as for serve (or
+                        LATCHKEY_REPLICA_ACKS)
       --namespace NAME  what every key begins with (lk, or LATCHKEY_NAMESPACE)
       --json            one JSON object instead of lines (or LATCHKEY_JSON=1)
 
@@ -65,12 +72,12 @@ extension DoctorOptions {
     if !isJSON { isJSON = try wantsJSON(environment["LATCHKEY_JSON"] ?? "") }
     let namespace = try namespace(given, environment)
     let endpoint = try endpoint(given, environment)
-    func file(_ flag: String) -> String? {
+    func text(_ flag: String) -> String? {
       let name = "LATCHKEY_" + flag.dropFirst(2).map { $0 == "-" ? "_" : $0 }
       return value(flag, given, [name.uppercased()], environment)?.text
     }
     let tls = TLSFiles(
-      certificate: file("--redis-cert"), key: file("--redis-key"), authorities: file("--redis-ca"))
+      certificate: text("--redis-cert"), key: text("--redis-key"), authorities: text("--redis-ca"))
     guard endpoint.usesTLS || tls == TLSFiles() else {
       throw SettingError(
         "--redis-ca, --redis-cert and --redis-key are for TLS: give --redis rediss://HOST:PORT")
@@ -78,10 +85,13 @@ extension DoctorOptions {
     guard (tls.certificate == nil) == (tls.key == nil) else {
       throw SettingError("--redis-cert and --redis-key are given together or not at all")
     }
-    return .examine(
-      DoctorOptions(
-        endpoint: endpoint, namespace: namespace, isJSON: isJSON, tls: TLSClient(tls),
-        passwordFile: file("--redis-password-file")))
+    var options = DoctorOptions(
+      endpoint: endpoint, namespace: namespace, isJSON: isJSON, tls: TLSClient(tls),
+      passwordFile: text("--redis-password-file"))
+    options.sentinelLogin = SentinelLogin(
+      user: text("--sentinel-user"), passwordFile: text("--sentinel-password-file"))
+    options.replicaAcks = try replicaAcks(text("--replica-acks") ?? "0")
+    return .examine(options)
   }
 
   private static func wantsJSON(_ text: String) throws(SettingError) -> Bool {
@@ -93,8 +103,16 @@ extension DoctorOptions {
     }
   }
 
+  private static func replicaAcks(_ text: String) throws(SettingError) -> Int {
+    guard let count = SettingText.number(text.utf8[...]), count <= 16 else {
+      throw SettingError("--replica-acks takes 0 to 16; got \(SettingText.shown(text))")
+    }
+    return Int(count)
+  }
+
   private static let valued = [
     "--redis", "--redis-password-file", "--redis-ca", "--redis-cert", "--redis-key", "--namespace",
+    "--sentinel-user", "--sentinel-password-file", "--replica-acks",
   ]
 
   /// A flag and its value: after its `=`, or else the next argument.
@@ -139,12 +157,9 @@ extension DoctorOptions {
         to examine that one while it runs: latchkey doctor --redis unix:///PATH-OF-DATA/redis.sock
         """)
     }
-    let endpoint: RedisEndpoint
-    do throws(RedisURLError) { endpoint = try RedisEndpoint(url: url) } catch {
+    do throws(RedisURLError) { return try RedisEndpoint(url: url) } catch {
       throw SettingError("\(name): \(error.text)")
     }
-    if let reason = endpoint.unserved { throw SettingError("\(name): \(reason)") }
-    return endpoint
   }
 
   /// The value of a flag, or of the first variable that is set to something, and where it stood.

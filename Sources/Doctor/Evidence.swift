@@ -1,6 +1,8 @@
 // Owns: all results of an examination, before they are judged. A value; any thread. Must not hold
 // the password.
 
+package import RedisConnection
+
 /// The questions and the answers of Redis.
 package struct Evidence: Sendable {
   /// How far the examination came.
@@ -36,6 +38,12 @@ package struct Evidence: Sendable {
   /// The user name, as Redis sees it.
   package var user = "default"
   var hasPassword = false
+
+  /// What the doctor's sentinels say, where there are some.
+  package var sentinels: SentinelReport?
+
+  /// How many replicas have to have a worker's changes.
+  package var replicaAcks = 0
 
   // MARK: The server's own words
 

@@ -75,12 +75,13 @@ package final class Examination: RedisConnectionOwner {
     redis = RedisConnection(loop, setup, owner: self)
   }
 
-  private static func setup(_ endpoint: RedisEndpoint, _ options: DoctorOptions) -> RedisSetup {
+  static func setup(_ endpoint: RedisEndpoint, _ options: DoctorOptions) -> RedisSetup {
     var setup = RedisSetup(
       endpoint: endpoint, keyspace: Keyspace(namespace: options.namespace),
       constants: ScriptConstants(reqKeepMs: 0, eventsMax: 0), requestTimeoutMs: options.lookingMs,
       tls: options.tls)
     setup.passwordFile = options.passwordFile
+    (setup.sentinelLogin, setup.master) = (options.sentinelLogin, options.master)
     setup.loadsScripts = false
     setup.takesAnyServer = true
     return setup

@@ -58,7 +58,7 @@ struct Probe: Sendable {
   var rule: String { "+" + String(name.lowercased().map { $0 == " " ? "|" : $0 }) }
 
   /// Whether Latchkey works without it, only less promptly or at a higher price.
-  var isOptional: Bool { ["SUBSCRIBE", "PSUBSCRIBE"].contains(name) || isOfFunctions }
+  var isOptional: Bool { ["SUBSCRIBE", "PSUBSCRIBE", "WAIT"].contains(name) || isOfFunctions }
   /// Whether only functions need it, which Redis has from 7.0 on.
   var isOfFunctions: Bool { name == "FCALL" || name.hasPrefix("FUNCTION ") }
 }
@@ -95,6 +95,8 @@ extension Probe {
     return [
       Probe("TIME"),
       Probe("PING"),
+      // Only --replica-acks needs it; none is awaited here.
+      Probe("WAIT", "0", "1"),
       Probe("GET", keys.text),
       Probe("STRLEN", keys.text),
       Probe("APPEND", keys.text, "1"),

@@ -31,7 +31,11 @@ enum ServerChecks {
   private static func unreachable(_ seen: Evidence, _ reason: String) -> Finding {
     let text = "cannot connect to \(seen.place): \(reason)"
     let fix: String
-    if reason.contains("WRONGPASS") {
+    if reason.hasPrefix(SentinelReport.unknownName) {
+      fix = "give the name that SENTINEL MASTERS shows, after the hosts of the URL"
+    } else if reason.hasPrefix(SentinelReport.noAnswer) {
+      return unreachableSentinels(text)
+    } else if reason.contains("WRONGPASS") {
       fix = "give the right user and password: redis://USER:PASSWORD@HOST:PORT"
     } else if reason.contains("NOAUTH") {
       fix = "give a password: redis://:PASSWORD@HOST:PORT or redis://USER:PASSWORD@HOST:PORT"
@@ -52,6 +56,25 @@ enum ServerChecks {
       return Finding(.bad, .connection, text, fix: fix, course: .wait)
     }
     return Finding(.bad, .connection, text, fix: fix)
+  }
+
+  private static func unreachableSentinels(_ text: String) -> Finding {
+    if text.contains("does not verify") {
+      return Finding(
+        .bad, .connection, text,
+        fix: "give the authority of the sentinels' certificates as --redis-ca, and in the URL the "
+          + "names that stand in these")
+    }
+    guard text.contains("(NOAUTH)") || text.contains("(WRONGPASS)") || text.contains("(NOPERM)")
+    else {
+      return Finding(
+        .bad, .connection, text,
+        fix: "see that sentinels run there and can be reached from this machine", course: .wait)
+    }
+    return Finding(
+      .bad, .connection, text,
+      fix: "give the sentinels' login as --sentinel-user and --sentinel-password-file; they need "
+        + "+sentinel|master +sentinel|get-master-addr-by-name +subscribe +ping, and their channels")
   }
 
   // MARK: Version, role and mode
@@ -102,9 +125,42 @@ enum ServerChecks {
     if mode == "sentinel" {
       return Finding(
         .bad, .mode, UnfitServer.sentinel,
-        fix: "give --redis the URL of the master that it watches")
+        fix: "give --redis redis-sentinel://HOST:26379,HOST:26379/NAME")
     }
-    return Finding(.ok, .mode, mode)
+    return seen.sentinels.map(sentinels) ?? Finding(.ok, .mode, mode)
+  }
+
+  /// The state of the sentinels that were asked for the master.
+  private static func sentinels(_ report: SentinelReport) -> Finding {
+    let count = report.sentinels.count
+    let master = report.master.map { "\($0)" } ?? "none"
+    var quorum: Int64 = 0
+    var others: [String] = []
+    for sentinel in report.sentinels {
+      switch sentinel.state {
+      case .names(let answer, let needed):
+        quorum = max(quorum, needed)
+        if answer.address != report.master { others.append("\(sentinel.address)") }
+      case .unknown, .away, .knowsNoSuchMaster: continue
+      }
+    }
+    let text = "sentinel: \(report.answering) of \(count) answer, and name \(master)"
+    if !others.isEmpty {
+      return Finding(
+        .warn, .mode, "\(text); \(others.joined(separator: ", ")) names another master",
+        fix: "see whether that sentinel is cut off from the others (SENTINEL CKQUORUM)")
+    }
+    guard report.answering == count else {
+      return Finding(
+        .warn, .mode, text, fix: "see whether the others run, and whether the URL names them right")
+    }
+    guard count >= 3 else {
+      return Finding(
+        .warn, .mode,
+        "\(text); with fewer than three in the URL a worker may find none after a loss",
+        fix: "run three sentinels at least, and name all of them in the URL")
+    }
+    return Finding(.ok, .mode, "\(text) (quorum \(quorum))")
   }
 
   private static func cluster(_ cluster: ClusterEvidence?) -> Finding {

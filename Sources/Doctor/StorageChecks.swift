@@ -141,15 +141,63 @@ enum StorageChecks {
   // MARK: Replicas
 
   static func replicas(_ seen: Evidence) -> Finding? {
-    guard let count = seen.number("connected_slaves") else { return nil }
+    guard let count = seen.number("connected_slaves") else { return missingAcks(seen, nil) }
+    if let finding = missingAcks(seen, count) { return finding }
     var text = count == 0 ? "none" : count == 1 ? "one follows" : "\(count) follow"
-    if count > 0 {
+    if count > 0, seen.replicaAcks == 0 {
       text += "; a failover to one can lose the newest writes"
+    } else if count > 0 {
+      text += "; a change is OK when \(seen.replicaAcks) of them have it (--replica-acks)"
     }
-    if let least = seen.number("min-replicas-to-write"), least > 0 {
+    let least = seen.number("min-replicas-to-write") ?? 0
+    if least > 0 {
       text += "; with fewer than \(least) in good state, writes are refused"
       if let good = seen.number("min_slaves_good_slaves") { text += " (now \(good))" }
     }
-    return Finding(.info, .replicas, text)
+    return advice(seen, text, count: count, least: least) ?? Finding(.info, .replicas, text)
+  }
+
+  /// Of a replica another finding says enough: no change goes there, and it refuses WAIT.
+  private static func isReplica(_ seen: Evidence) -> Bool {
+    ["replica", "slave"].contains(seen.hello["role"])
+  }
+
+  /// Without replicas enough no change is OK.
+  private static func missingAcks(_ seen: Evidence, _ count: Int64?) -> Finding? {
+    guard seen.replicaAcks > 0, !isReplica(seen) else { return nil }
+    if seen.answer(to: "WAIT")?.errorText != nil {
+      return Finding(
+        .bad, .replicas, "--replica-acks \(seen.replicaAcks): WAIT cannot be asked",
+        fix: "ACL SETUSER \(seen.user) +wait", course: .serve)
+    }
+    guard let count, count < seen.replicaAcks else { return nil }
+    return Finding(
+      .bad, .replicas,
+      "--replica-acks \(seen.replicaAcks), and \(count) follow: every change is "
+        + "ERR unknown_outcome", fix: "bring the replicas back, or ask for fewer", course: .serve)
+  }
+
+  /// What a Redis with a failover should have.
+  private static func advice(
+    _ seen: Evidence, _ text: String, count: Int64, least: Int64
+  ) -> Finding? {
+    guard seen.sentinels != nil || seen.replicaAcks > 0, !isReplica(seen) else { return nil }
+    guard count > 0 else {
+      return Finding(
+        .warn, .replicas, "\(text): there is no server for the sentinels to promote",
+        fix: "start a replica")
+    }
+    guard seen.setting("appendonly") != "no" || seen.setting("save") != "" else {
+      return Finding(
+        .warn, .replicas,
+        "\(text); a master that restarts before a failover is empty, and empties its replicas",
+        fix: "CONFIG SET appendonly yes, on all of them")
+    }
+    // Without the right to CONFIG it cannot be seen.
+    guard least == 0, seen.config["min-replicas-to-write"] != nil else { return nil }
+    return Finding(
+      .warn, .replicas, "\(text); a master that is cut off goes on taking writes, which are lost",
+      fix: "CONFIG SET min-replicas-to-write \(max(1, seen.replicaAcks)) and "
+        + "min-replicas-max-lag 10, on all of them")
   }
 }

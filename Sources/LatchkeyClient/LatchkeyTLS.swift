@@ -1,6 +1,6 @@
 // Owns: how a caller's TLS is set up. A value; any thread.
 
-internal import Loop
+package import Loop
 
 /// TLS to a worker: the files, in PEM, that a caller needs.
 ///
@@ -18,7 +18,7 @@ public struct LatchkeyTLS: Sendable {
     self.key = key
   }
 
-  func context() throws(LatchkeyError) -> TLSContext {
+  package func context() throws(LatchkeyError) -> TLSContext {
     let files = TLSFiles(certificate: certificate, key: key, authorities: authorities)
     do throws(TLSError) { return try TLSContext(.client, files) } catch {
       throw .cannotConnect(error.description)

@@ -17,19 +17,24 @@ package enum LoadHarness {
     // A reader that goes away ends a connection, not the harness.
     signal(SIGPIPE, SIG_IGN)
     try raiseDescriptorLimit(for: options.conversations)
-    var addresses: [SocketAddress] = []
+    var targets: [WorkerTarget] = []
     var server = ""
     for target in options.targets {
       server = try greet(target, options)
       do throws(SystemError) {
-        addresses.append(try SocketAddress.resolve(target))
+        guard case .tcp(let host, _) = target else { continue }
+        targets.append(WorkerTarget(address: try SocketAddress.resolve(target), host: host))
       } catch {
         throw CannotStart(text: error.description)
       }
     }
+    let tls: TLSContext?
+    do throws(LatchkeyError) { tls = try options.tls?.context() } catch {
+      throw CannotStart(text: "\(error)")
+    }
     do throws(SystemError) {
       let run = try LoadRun(
-        options, addresses, runName: runName(), progress: ProgressLine())
+        options, targets, tls: tls, runName: runName(), progress: ProgressLine())
       let startedAtMs = WallTime.nowMs()
       run.run()
       return LoadResult(run, server: server, startedAtMs: startedAtMs)
@@ -66,7 +71,7 @@ package enum LoadHarness {
       throw CannotStart(text: "\(target) is no HOST:PORT")
     }
     do throws(LatchkeyError) {
-      let connection = try LatchkeyConnection(host: host, port: port)
+      let connection = try LatchkeyConnection(host: host, port: port, tls: options.tls)
       defer { connection.close() }
       if let secret = options.secret {
         let reply = try connection.authenticate(secret)

@@ -40,6 +40,7 @@ package final class EventLoop {
       for ending in turnEndings { ending() }
       cachedNowNs = 0
     }
+    isStopping = false
   }
 
   /// Ends `run()` after this turn.

@@ -63,6 +63,9 @@ package final class FileWatch {
   }
 
   /// Changes the interest; an empty one removes the descriptor from the poller.
+  ///
+  /// That has to be done before the descriptor is closed: within its own callback a watch lives on,
+  /// and the next descriptor of that number would not be watched.
   package func want(_ wanted: Readiness) {
     guard wanted != interest else { return }
     if !interest.isEmpty { event_del(event) }

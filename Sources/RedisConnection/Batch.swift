@@ -47,6 +47,8 @@ package final class Batch {
   package fileprivate(set) var tickets: [Ticket] = []
   /// The one partition of all its requests; nil if they may be of any.
   fileprivate var partition: Int?
+  /// Whether too few replicas have its changes: what its replies say may be lost in a failover.
+  package internal(set) var isUnacknowledged = false
   /// When its owner has sent it, in monotonic ns.
   package var sentNs: Int64 = 0
   /// The script's keys and the arguments, as RESP.
@@ -71,6 +73,7 @@ package final class Batch {
   fileprivate func recycle() {
     tickets.removeAll(keepingCapacity: true)
     follows = 0
+    isUnacknowledged = false
     keys.reset()
     arguments.reset()
     starts?.removeAll(keepingCapacity: true)

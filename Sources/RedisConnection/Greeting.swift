@@ -30,6 +30,12 @@ package struct RedisSetup: Sendable {
   package var tls: TLSClient
   /// The file of the password, which goes before that of the endpoint; read at each connect.
   package var passwordFile: String?
+  /// How many replicas have to have a change before its reply is passed on; 0 awaits none.
+  package var replicaAcks = 0
+  /// The login at the sentinels, where the endpoint has some; without a file it has no password.
+  package var sentinelLogin = SentinelLogin()
+  /// The master as the sentinels name it; nil where the endpoint has none.
+  package var master: KnownMaster?
   /// Where the connection counts; copies share it.
   package var figures = ConnectionFigures()
 
@@ -45,7 +51,40 @@ package struct RedisSetup: Sendable {
   }
 }
 
+/// The login at sentinels, which is not that of the servers with the data.
+package struct SentinelLogin: Equatable, Sendable {
+  /// Nil means the default user.
+  package var user: String?
+  /// The file of the password, read at each connect.
+  package var passwordFile: String?
+
+  package init(user: String? = nil, passwordFile: String? = nil) {
+    self.user = user
+    self.passwordFile = passwordFile
+  }
+}
+
 extension RedisSetup {
+  /// The same for connections to sentinels, whose addresses are still to be set.
+  var ofSentinels: RedisSetup {
+    var setup = self
+    setup.endpoint.user = sentinelLogin.user
+    setup.endpoint.password = nil
+    setup.endpoint.database = 0
+    setup.passwordFile = sentinelLogin.passwordFile
+    (setup.loadsScripts, setup.takesAnyServer) = (false, true)
+    (setup.requestTimeoutMs, setup.connectTimeoutMs) = (1_000, 1_000)
+    (setup.master, setup.replicaAcks) = (nil, 0)
+    setup.figures = ConnectionFigures()
+    return setup
+  }
+
+  /// Reads the file of the sentinels' password, to say early that it cannot be read.
+  package func checkSentinelPassword() throws(FileError) {
+    var setup = ofSentinels
+    try setup.readPassword()
+  }
+
   /// Takes the password from its file, as that is now.
   package mutating func readPassword() throws(FileError) {
     guard let passwordFile else { return }

@@ -21,6 +21,8 @@ struct PendingCall {
     case batch(Batch)
     case call(RedisConnection.Handler)
     case script(SingleCall)
+    /// How many replicas have what was changed before it.
+    case acks
   }
 
   let expectation: Expectation
@@ -33,6 +35,7 @@ struct PendingCall {
   func failure(ofServer reason: String) -> RedisFailure? {
     switch expectation {
     case .greeting, .identity, .call: .noAnswer(reason)
+    case .acks: nil
     case .batch(let batch): batch.script.isReadOnly ? .notSent(reason) : nil
     case .script(let call): call.script.isReadOnly ? .notSent(reason) : nil
     }
@@ -43,9 +46,12 @@ struct PendingCall {
     switch expectation {
     case .batch(let batch): batch.script
     case .script(let call): call.script
-    case .greeting, .identity, .call: nil
+    case .greeting, .identity, .call, .acks: nil
     }
   }
+
+  /// Whether it may change something.
+  var isChange: Bool { script.map { !$0.isReadOnly } ?? false }
 
   /// Writes a call of a script; `begin` appends the command and how Redis finds the script.
   ///
@@ -73,7 +79,7 @@ struct PendingCall {
       out.encoded(call.arguments)
       for word in call.keys { out.word(word) }
       out.word(Int64(call.keys.count))
-    case .greeting, .identity, .call: encode(into: &out, begin)
+    case .greeting, .identity, .call, .acks: encode(into: &out, begin)
     }
   }
 
@@ -93,7 +99,7 @@ struct PendingCall {
       out.word(Int64(call.keys.count))
       for word in call.keys { out.word(word) }
       out.encoded(call.arguments)
-    case .greeting, .identity, .call:
+    case .greeting, .identity, .call, .acks:
       preconditionFailure("what calls no script is not sent by its name")
     }
   }
@@ -120,7 +126,7 @@ struct CallOrder {
     switch call.expectation {
     case .batch(let batch): unanswered.allSatisfy { $0 > batch.follows }
     case .script: unanswered.isEmpty
-    case .greeting, .identity, .call: true
+    case .greeting, .identity, .call, .acks: true
     }
   }
 }

@@ -27,6 +27,10 @@ package final class RedisConnection {
   var retryTimer: LoopTimer?
   var roleTimer: LoopTimer?
   var resolver: AddressResolver?
+  /// The address that the connection leads to, or is to lead to.
+  var server: Address?
+  /// Gets the address of each new master, where the sentinels name it.
+  var masterNotices: (mailbox: Mailbox<Address>, reader: MailboxReader<Address>)?
 
   // MARK: Requests on their way; the loop's thread
   var outbox = CommandBuffer()
@@ -36,6 +40,8 @@ package final class RedisConnection {
   /// until the calls before them are answered.
   var waiting: [PendingCall] = []
   var order = CallOrder()
+  /// The replies that wait until enough replicas have what they are about.
+  var heldReplies = HeldReplies()
   /// When the forgotten functions were last loaded.
   var loadedMs: Int64?
   /// They are loaded again so often at most: meanwhile each call goes with its text.
@@ -81,6 +87,7 @@ package final class RedisConnection {
   }
 
   deinit {
+    if let masterNotices { setup.master?.unfollow(masterNotices.mailbox) }
     transport?.close()
     readBuffer.deallocate()
   }
@@ -93,6 +100,11 @@ package final class RedisConnection {
   /// The state's name, for people.
   package var stateWord: String { machine.word }
   package var endpoint: RedisEndpoint { setup.endpoint }
+  /// The place for the log: with the address of the server, where that had to be found.
+  package var serverText: String {
+    guard setup.endpoint.address == nil, let server else { return setup.endpoint.publicText }
+    return "\(setup.endpoint.publicText) at \(server)"
+  }
 
   /// How many batches are with Redis now.
   package var flight: Int { batchesInFlight }
@@ -147,6 +159,7 @@ extension RedisConnection {
 
   private func put(_ next: PendingCall, _ scripts: ScriptNames) {
     order.sent(next)
+    if next.isChange { heldReplies.changeSent(deadlineMs: next.deadlineMs) }
     next.encode(into: &outbox, isRouted: isRouted) { script, outbox in
       outbox.raw(scripts.command)
       outbox.word(scripts.names[script.rawValue])
@@ -187,6 +200,7 @@ extension RedisConnection {
   package func leave(reason: String) {
     guard machine.isReady else { return }
     setup.figures.addWrongServer()
+    setup.master?.askAgain()
     disowned = reason
     perform(machine.disowned())
   }
@@ -207,6 +221,7 @@ extension RedisConnection {
   /// Writes what is in the outbox; once a turn is enough.
   package func flush() {
     guard let transport, !machine.isConnecting else { return }
+    if machine.isReady { askForAcks() }
     while outboxSent < outbox.count {
       let outcome = outbox.withBytes { bytes in
         transport.write(UnsafeRawBufferPointer(rebasing: bytes[outboxSent...]))
@@ -288,9 +303,11 @@ extension RedisConnection: FileWatchOwner {
         guard let next = pending.popFirst() else {
           unexpected = pushReceived == nil
           pushReceived?(reply)
-          return
+          return true
         }
+        if hold(reply, of: next) { return false }
         deliver(reply, to: next)
+        return true
       }
       switch outcome {
       case .gave where unexpected: lost("Redis sent a reply without a request")
@@ -301,13 +318,14 @@ extension RedisConnection: FileWatchOwner {
     }
   }
 
-  private func deliver(_ reply: RedisReply, to next: PendingCall) {
+  func deliver(_ reply: RedisReply, to next: PendingCall) {
     defer { endIfLeft() }
     if reply.kind == .error, isAboutServer(reply.text, next) { return }
     if let disowned, let failure = next.failure(ofServer: disowned) { return fail(next, failure) }
     switch next.expectation {
     case .greeting: greetingAnswered(reply)
     case .identity: identityAnswered(reply)
+    case .acks: acksAnswered(reply)
     case .call(let handler): handler(.success(reply))
     case .script(let call): call.handler(.success(reply))
     case .batch(let batch):
@@ -350,9 +368,10 @@ extension RedisConnection: FileWatchOwner {
     // A Redis that misses a text too is not asked for ever.
     guard !missed.isReloaded else { return false }
     switch missed.expectation {
-    case .greeting, .identity, .call: return false
+    case .greeting, .identity, .call, .acks: return false
     case .script, .batch: break
     }
+    if missed.isChange { heldReplies.changeSent(deadlineMs: missed.deadlineMs) }
     let (constants, major) = (setup.constants, greeting.redisMajor)
     missed.encode(into: &outbox, isRouted: isRouted) { script, outbox in
       outbox.word("EVAL")

@@ -58,6 +58,7 @@ extension RedisConnection {
     case .passing(let reason): lost(reason)
     case .wrongServer(let reason):
       setup.figures.addWrongServer()
+      setup.master?.askAgain()
       lost(reason)
     case .final(let reason):
       perform(machine.stop())
@@ -136,7 +137,11 @@ extension RedisConnection {
     setupDeadlineMs = loop.nowMs + setup.connectTimeoutMs
     watch(untilMs: setupDeadlineMs)
     // Names are resolved anew at each try: after a failover they may point elsewhere.
-    guard let address = setup.endpoint.address else { return lost("no server is known") }
+    do throws(SystemError) { try followMaster() } catch { return lost(error.description) }
+    guard let address = setup.endpoint.address ?? setup.master?.address else {
+      return lost(setup.master?.reason ?? "the address of the server is not known")
+    }
+    server = address
     resolver = AddressResolver(loop, address) { [unowned self] result in
       do throws(SystemError) {
         let socket = try result.get().connect()
@@ -153,7 +158,7 @@ extension RedisConnection {
 
   private func connect(over socket: Socket) {
     transport = Transport(plain: socket)
-    if setup.endpoint.usesTLS, case .tcp(let host, _)? = setup.endpoint.address {
+    if setup.endpoint.usesTLS, case .tcp(let host, _)? = server {
       do throws(TLSError) {
         transport = Transport(client: try setup.tls.context(), socket, host: host)
       } catch {
@@ -221,6 +226,7 @@ extension RedisConnection {
     roleTimer?.cancel()
     watchdog?.cancel()
     watchdogAtMs = .max
+    watch?.want(.none)
     watch = nil
     close(byPeer: byPeer)
     outbox.reset()
@@ -228,6 +234,7 @@ extension RedisConnection {
     batchesInFlight = 0
     isAskingRole = false
     disowned = nil
+    failHeld(.noAnswer(reason))
     while let next = pending.popFirst() { fail(next, .noAnswer(reason)) }
     failWaiting(.notSent(reason))
   }
@@ -255,6 +262,7 @@ extension RedisConnection {
   func fail(_ call: PendingCall, _ failure: RedisFailure) {
     switch call.expectation {
     case .greeting, .identity: return
+    case .acks: failHeld(.noAnswer("it is not known how many replicas have it"))
     case .call(let handler): handler(.failure(failure))
     case .script(let call): call.handler(.failure(failure))
     case .batch(let batch): owner.batchFailed(self, batch, failure)

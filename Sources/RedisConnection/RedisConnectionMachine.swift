@@ -48,6 +48,7 @@ package struct RedisConnectionMachine: Sendable {
   package var isClosed: Bool { state == .closed }
   package var isConnecting: Bool { state == .connecting }
   package var isLeaving: Bool { state == .leaving }
+  package var isBackingOff: Bool { state == .backingOff }
 
   /// The word for logs, metrics and INFO.
   package var word: String { "\(state)" }

@@ -81,14 +81,4 @@ package struct RedisEndpoint: Sendable, Hashable {
   private static func list(_ addresses: [Address]) -> String {
     addresses.map(\.description).joined(separator: ",")
   }
-
-  /// Why a worker cannot use it; nil if it can.
-  package var unserved: String? {
-    switch topology {
-    case .server, .cluster: nil
-    case .sentinel:
-      "Redis by \(topology.mode) is not supported by this version: give the URL of one server, "
-        + "as in redis://HOST:PORT"
-    }
-  }
 }

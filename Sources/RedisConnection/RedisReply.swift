@@ -12,6 +12,8 @@ package struct RedisReply {
   /// Hiredis' own form of it.
   var raw: UnsafeMutablePointer<redisReply> { reply }
 
+  fileprivate func free() { freeReplyObject(reply) }
+
   package enum Kind: Sendable { case text, array, integer, null, error }
 
   package var kind: Kind {
@@ -80,13 +82,23 @@ struct ReplyReader: ~Copyable {
     redisReaderFeed(reader, bytes.baseAddress, bytes.count) == REDIS_OK
   }
 
-  /// Lends the next whole reply, if there is one.
-  func next(_ body: (RedisReply) -> Void) -> Outcome {
+  /// Lends the next whole reply, if there is one; where `body` returns false, it keeps the reply.
+  func next(_ body: (RedisReply) -> Bool) -> Outcome {
     var raw: UnsafeMutableRawPointer?
     guard redisReaderGetReply(reader, &raw) == REDIS_OK else { return .garbage }
     guard let raw else { return .needMore }
-    defer { freeReplyObject(raw) }
-    body(RedisReply(raw.assumingMemoryBound(to: redisReply.self)))
+    let isOver = body(RedisReply(raw.assumingMemoryBound(to: redisReply.self)))
+    if isOver { freeReplyObject(raw) }
     return .gave
   }
+}
+
+/// A reply that was kept, for as long as this object lives.
+final class KeptRedisReply {
+  let reply: RedisReply
+
+  /// Takes over a reply that its reader does not free.
+  init(_ reply: RedisReply) { self.reply = reply }
+
+  deinit { reply.free() }
 }

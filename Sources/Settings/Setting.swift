@@ -174,18 +174,17 @@ extension Setting {
   /// Where Redis is; the error of a URL does not repeat it.
   package static func redisURL(_ row: Row, _ path: Field<String?>) -> Setting {
     let range =
-      "redis[s]://[user:password@]host:port[/db], unix://[user:password@]/path[?db=n] or "
+      "redis[s]://[user:password@]host:port[/db], unix://[user:password@]/path[?db=n], "
+      + "redis[s]-sentinel://[user:password@]host:port,…/name[/db] or "
       + "redis[s]-cluster://[user:password@]host:port,…"
     return Setting(
       flag: row.flag, valueName: "URL", group: row.group, defaultText: row.defaultText,
       rangeText: range,
       summary: row.summary, isRepeatable: false, fallbackVariable: row.fallbackVariable
     ) { (settings, text) throws(SettingError) in
-      let endpoint: RedisEndpoint
-      do throws(RedisURLError) { endpoint = try RedisEndpoint(url: text) } catch {
+      do throws(RedisURLError) { _ = try RedisEndpoint(url: text) } catch {
         throw SettingError("\(row.refusal(of: text, allowed: range).text): \(error.text)")
       }
-      if let reason = endpoint.unserved { throw SettingError("\(row.flag): \(reason)") }
       settings[keyPath: path] = text
     }
   }

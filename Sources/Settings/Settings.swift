@@ -72,6 +72,11 @@ package struct Settings: Sendable, Equatable {
   package var redisTLS = TLSFiles()
   /// The file of Redis' password, read at each connect.
   package var redisPasswordFile: String?
+  /// The user at the sentinels, and the file of the password there.
+  package var sentinelUser: String?
+  package var sentinelPasswordFile: String?
+  /// How many replicas have to have a change before it is OK.
+  package var replicaAcks = 0
   package var dataDirectory = "latchkey-data"
   package var embeddedFsync = EmbeddedFsync.always
   /// The prefix of every key in Redis.
@@ -201,15 +206,35 @@ extension Settings {
     guard redisURL != nil || redisPasswordFile == nil else {
       throw SettingError("--redis-password-file needs --redis: a private redis-server has none")
     }
+    guard redisURL != nil || replicaAcks == 0 else {
+      throw SettingError("--replica-acks needs --redis: a private redis-server has no replicas")
+    }
+    guard sentinelUser == nil && sentinelPasswordFile == nil || usesSentinel else {
+      throw SettingError(
+        "--sentinel-user and --sentinel-password-file are for sentinels: give --redis "
+          + "redis-sentinel://HOST:26379,HOST:26379/NAME")
+    }
+    guard sentinelUser == nil || sentinelPasswordFile != nil else {
+      throw SettingError("--sentinel-user needs --sentinel-password-file")
+    }
     guard redisTLS != TLSFiles(), !usesTLSForRedis else { return }
     throw SettingError(
       "--redis-ca, --redis-cert and --redis-key are for TLS: give --redis rediss://HOST:PORT")
   }
 
-  private var usesTLSForRedis: Bool {
-    guard let redisURL, let endpoint = try? RedisEndpoint(url: redisURL) else { return false }
-    return endpoint.usesTLS
+  private var redisEndpoint: RedisEndpoint? {
+    redisURL.flatMap { url in try? RedisEndpoint(url: url) }
   }
+
+  private var usesTLSForRedis: Bool { redisEndpoint?.usesTLS == true }
+
+  /// How many sentinels the URL names.
+  package var sentinels: Int {
+    guard case .sentinel(let addresses, _)? = redisEndpoint?.topology else { return 0 }
+    return addresses.count
+  }
+
+  private var usesSentinel: Bool { sentinels > 0 }
 
   /// Makes sure that the longest line has room while no other connection needs any; `isGiven` says
   /// whether a setting was set.

@@ -104,6 +104,18 @@ extension Settings {
         "--redis-password-file", .redis, default: "",
         "The file whose first line is Redis' password, read at each connect; it goes before that "
           + "of the URL, where it can be left empty: redis://USER:@HOST."), \.redisPasswordFile),
+    .value(
+      .init(
+        "--sentinel-user", .redis, default: "",
+        "The user at the sentinels, whose login is not that of the URL; without it their default "
+          + "user."),
+      "NAME", range: "the name of a user", \.sentinelUser,
+      read: { $0.isEmpty ? nil : .some($0) }),
+    .file(
+      .init(
+        "--sentinel-password-file", .redis, default: "",
+        "The file whose first line is the sentinels' password, read at each connect; without it "
+          + "they are asked without a password."), \.sentinelPasswordFile),
     .file(
       .init(
         "--redis-ca", .redis, default: "",
@@ -118,6 +130,12 @@ extension Settings {
       .init(
         "--redis-key", .redis, default: "", "The private key of that, without a passphrase."),
       \.redisTLS.key),
+    .count(
+      .init(
+        "--replica-acks", .redis, default: "0",
+        "How many replicas have to have a change before it is OK; too few within a quarter of "
+          + "--request-timeout, and it is ERR unknown_outcome. 0 awaits none."),
+      0...16, \.replicaAcks),
     .value(
       .init(
         "--data", .redis, default: "latchkey-data",

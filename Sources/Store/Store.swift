@@ -46,6 +46,9 @@ package final class Store {
   /// Where lines are made of what scripts give.
   var recordLine = RecordLine()
 
+  /// Whether the reply that is being read is of a batch that too few replicas have.
+  package private(set) var isUnacknowledged = false
+
   package init(
     _ loop: EventLoop, _ setup: RedisSetup, index: Int, batchMax: Int, log: Log,
     counters: Counters
@@ -249,7 +252,7 @@ extension Store: StoreNodeOwner {
   private func noteUp(_ node: StoreNode) {
     let message = "redis connection is up"
     let cause = "\(index)\(node.name)"
-    let place = node.redis?.endpoint.publicText ?? ""
+    let place = node.redis?.serverText ?? ""
     let fields: KeyValuePairs = ["loop": "\(index)", "redis": place]
     if node.isLossLogged {
       log.info(message, fields)
@@ -308,7 +311,9 @@ extension Store: StoreNodeOwner {
   }
 
   func answered(_ batch: Batch, _ reply: RedisReply, from node: StoreNode) -> Int {
-    owner?.answered(batch, reply) ?? 0
+    isUnacknowledged = batch.isUnacknowledged
+    defer { isUnacknowledged = false }
+    return owner?.answered(batch, reply) ?? 0
   }
 
   func refusal(of batch: Batch, _ message: String) -> RequestError {

@@ -83,10 +83,18 @@ extension Store {
     return line.bytes.withUnsafeBufferPointer { body($0, line.dueInMs) }
   }
 
+  /// The error of a change that too few replicas have.
+  package static let unacknowledged = RequestError(
+    .unknownOutcome,
+    "too few replicas have it in time (--replica-acks); it was applied, and may be lost")
+
   /// Lends the outcome that an element of a script's reply is, or stands for.
   package func withOutcome(
     of script: Script, _ reply: RedisReply, _ body: (ScriptOutcome) -> Void
   ) {
+    if isUnacknowledged, !script.isReadOnly, ReplicaAcks.isChange(reply) {
+      return body(.failed(Store.unacknowledged))
+    }
     guard reply.kind == .array else { return body(outcome(of: script, text: reply.bytes)) }
     withMade(of: reply) { line, dueInMs in
       let outcome = outcome(of: script, line)

@@ -1,4 +1,5 @@
-// Owns: the flags by which all commands that ask a worker, but `load`, speak TLS. Main thread.
+// Owns: the flags by which the commands that ask a worker speak TLS; `load` reads its own. Main
+// thread.
 
 import LatchkeyClient
 

@@ -1,6 +1,7 @@
 // Owns: the tests of the doctor: its findings, its command line, that it leaves a Redis as it was.
 
 import Foundation
+import Loop
 import RedisConnection
 import Testing
 
@@ -168,6 +169,70 @@ struct DoctorTests {
       config: ["min-replicas-to-write": "1"]),
   ]
 
+  /// Sentinels on the ports from 1 on, each with what it says.
+  private static func sentinels(_ states: SentinelState...) -> SentinelReport {
+    let all = states.enumerated().map { index, state in
+      SentinelReport.Sentinel(.tcp(host: "s", port: UInt16(index + 1)), state)
+    }
+    return SentinelReport(name: "m", sentinels: all, master: .tcp(host: "new", port: 6379))
+  }
+
+  private static func names(_ host: String) -> SentinelState {
+    .names(MasterAnswer(.tcp(host: host, port: 6379), epoch: 1), quorum: 2)
+  }
+
+  static let topologyCases: [Case] = [
+    Case(.bad, .connection, ["other", "SENTINEL MASTERS"]) {
+      $0.ending = .unreachable("\(SentinelReport.unknownName) other")
+    },
+    Case(.bad, .connection, ["s:1", "--sentinel-password-file"]) {
+      $0.ending = .unreachable("\(SentinelReport.noAnswer); s:1: not let in (NOAUTH)")
+    },
+    Case(.bad, .connection, ["s:1", "--redis-ca"]) {
+      $0.ending = .unreachable("\(SentinelReport.noAnswer); s:1: it does not verify: x")
+    },
+    Case(.bad, .connection, ["s:1", "that sentinels run there"]) {
+      $0.ending = .unreachable("\(SentinelReport.noAnswer); s:1: refused")
+    },
+    Case(.ok, .mode, ["3 of 3 answer, and name new:6379", "quorum 2"]) {
+      $0.sentinels = sentinels(names("new"), names("new"), names("new"))
+    },
+    Case(.warn, .mode, ["2 of 3 answer", "whether the others run"]) {
+      $0.sentinels = sentinels(names("new"), .away("refused"), names("new"))
+    },
+    Case(.warn, .mode, ["s:2 names another master", "CKQUORUM"]) {
+      $0.sentinels = sentinels(names("new"), names("old"), names("new"))
+    },
+    Case(.warn, .mode, ["fewer than three"]) { $0.sentinels = sentinels(names("new")) },
+    Case(.warn, .replicas, ["no server for the sentinels to promote"]) {
+      $0.sentinels = sentinels(names("new"))
+    },
+    Case(.warn, .replicas, ["one follows", "cut off", "min-replicas-to-write 1"]) {
+      $0.sentinels = sentinels(names("new"))
+      $0.info["connected_slaves"] = "1"
+    },
+    Case(.warn, .replicas, ["empties its replicas", "appendonly"]) {
+      $0.sentinels = sentinels(names("new"))
+      $0.info["connected_slaves"] = "1"
+      $0.config["appendonly"] = "no"
+    },
+    Case(.bad, .replicas, ["--replica-acks 2, and 1 follow"]) {
+      $0.replicaAcks = 2
+      $0.info["connected_slaves"] = "1"
+    },
+    Case(.bad, .replicas, ["WAIT cannot be asked", "+wait"]) {
+      $0.replicaAcks = 1
+      $0.info["connected_slaves"] = "1"
+      answer(&$0, ["WAIT"], .error("NOPERM no permissions to run the 'wait' command"))
+    },
+    Case(.info, .replicas, ["none"]) {
+      $0.replicaAcks = 1
+      $0.hello["role"] = "replica"
+      $0.info["connected_slaves"] = "0"
+      answer(&$0, ["WAIT"], .error("ERR WAIT cannot be used with replica instances."))
+    },
+  ]
+
   private static let flags = "notify-keyspace-events"
 
   static let timingCases: [Case] = [
@@ -236,7 +301,9 @@ struct DoctorTests {
 
   // MARK: Judging
 
-  @Test(arguments: serverCases + storageCases + timingCases + permissionCases)
+  @Test(
+    arguments: [serverCases, storageCases, timingCases, permissionCases, topologyCases].flatMap(
+      \.self))
   func `each difference is found, weighed and reported with its fix`(_ one: Case) {
     let diagnosis = Diagnosis(one.evidence)
     let text = diagnosis.finding(one.level, one.check)

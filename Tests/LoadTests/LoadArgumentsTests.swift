@@ -1,5 +1,6 @@
 // Owns: the tests of the harness' command line: every flag, and every way to get one wrong.
 
+import LatchkeyClient
 import Loop
 import Testing
 
@@ -33,8 +34,12 @@ struct LoadArgumentsTests {
       """
       --to a:1,[::1]:2 --conversations 5000 --duration 2m --warmup 500ms --connect keep \
       --rate 125.5 --mix say=80,vanish=0 --size 400 --ttl 3s --timeout 1s --seed 7 --patience 5s \
-      --chaos x --chaos-every 4s --json j --report r --secret-file s --group g
+      --chaos x --chaos-every 4s --json j --report r --secret-file s --group g \
+      --tls --tls-ca c --tls-client-cert d --tls-client-key e
       """)
+    #expect(options.tls?.authorities == "c" && options.tls?.certificate == "d")
+    #expect(options.tls?.key == "e")
+    #expect(try parse("--tls").tls != nil && parse("", ["LATCHKEY_TLS_CA": "f"]).tls != nil)
     #expect(options.targets == [.tcp(host: "a", port: 1), .tcp(host: "::1", port: 2)])
     #expect(options.conversations == 5_000)
     #expect([options.durationMs, options.warmupMs, options.ttlMs] == [120_000, 500, 3_000])
@@ -62,6 +67,7 @@ struct LoadArgumentsTests {
   }
 
   @Test(arguments: [
+    ("--tls-client-cert c", "together"), ("--tls=maybe", "not 'maybe'"),
     ("--to nowhere", "HOST:PORT"), ("--to a:1,", "HOST:PORT"), ("--to a:0", "HOST:PORT"),
     ("--conversations 0", "1 to 200000"), ("--conversations many", "not 'many'"),
     ("--duration 0", "from 100ms to 24h"), ("--duration 3x", "such as 500ms"),

@@ -229,7 +229,10 @@ final class ScriptBench {
     let isTaken = bytes.withUnsafeBytes { reader.feed($0) }
     var line = RecordLine()
     var isMade = false
-    _ = reader.next { isMade = line.make(of: $0) }
+    _ = reader.next {
+      isMade = line.make(of: $0)
+      return true
+    }
     guard isTaken, isMade else { throw TestFailure("no line: \(reply)") }
     return line
   }

@@ -38,6 +38,15 @@ struct DescriptorBudgetTests {
     #expect(budget.admin >= 4 && budget.admin <= max(4, limit / 8))
   }
 
+  @Test func `sentinels have theirs too`() throws {
+    var settings = Settings()
+    settings.redisURL = "redis-sentinel://a,b,c/m"
+    let budget = try #require(
+      DescriptorBudget(limit: 1_000, openNow: 15, threads: 2, settings: settings))
+    let without = try #require(divide(1_000))
+    #expect(without.callers - budget.callers == 3 * 4 + 2 + 5)
+  }
+
   @Test func `without a descriptor for callers there is no division`() {
     #expect(divide(30) == nil)
     #expect(divide(1) == nil)

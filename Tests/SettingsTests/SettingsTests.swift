@@ -29,6 +29,12 @@ struct SettingsTests {
     Sample(
       "--tls-client-ca", "a.pem", bad: [""], needs: ["--tls-cert", "c.pem", "--tls-key", "k.pem"]),
     Sample("--redis-password-file", "p", bad: [""], needs: ["--redis", "redis://h"]),
+    Sample(
+      "--sentinel-user", "ann", bad: [""],
+      needs: ["--redis", "redis-sentinel://h/m", "--sentinel-password-file", "p"]),
+    Sample(
+      "--sentinel-password-file", "p", bad: [""], needs: ["--redis", "redis-sentinel://h/m"]),
+    Sample("--replica-acks", "1", bad: ["-1", "17", "x"], needs: ["--redis", "redis://h"]),
     Sample("--redis-ca", "a.pem", bad: [""], needs: ["--redis", "rediss://h"]),
     Sample(
       "--redis-cert", "c.pem", bad: [""], needs: ["--redis", "rediss://h", "--redis-key", "k.pem"]),

@@ -72,6 +72,13 @@ extension SystemSuites {
         #expect(try ProgramRun([command] + to + ["--tls"]).status == 3)
       }
 
+      let load = try ProgramRun(
+        [
+          "load", "--to", "localhost:\(worker.listenPort)", "--conversations", "4", "--duration",
+          "500ms", "--think", "10ms",
+        ] + trust, within: .seconds(30))
+      #expect(load.status == 0, "\(load)")
+
       // The system's authorities do not know this one.
       let strange = try call(worker, ["--tls", "HOLDER", "dev"])
       #expect(strange.status == 3 && strange.errors.contains("does not verify"), "\(strange)")

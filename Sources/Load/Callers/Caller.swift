@@ -27,23 +27,33 @@ final class CallerShop {
   let loop: EventLoop
   let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
   fileprivate var dead: [Caller] = []
+  /// By which callers speak TLS; nil if they do not.
+  let tls: TLSContext?
 
-  init(_ loop: EventLoop) {
+  init(_ loop: EventLoop, tls: TLSContext? = nil) {
     self.loop = loop
+    self.tls = tls
     loop.atTurnEnd { [unowned self] in dead.removeAll() }
   }
 
   deinit { readBuffer.deallocate() }
 }
 
+/// A worker that is asked: where it is, and the name in its certificate.
+struct WorkerTarget {
+  let address: SocketAddress
+  let host: String
+}
+
 /// A connection.
 final class Caller: FileWatchOwner {
   private enum State {
+    /// Connecting, and shaking hands where there is TLS.
     case connecting, ready, closed
   }
 
   private let shop: CallerShop
-  private let socket: Socket
+  private let transport: Transport
   private weak var owner: (any CallerOwner)?
   private var watch: FileWatch?
   private var state = State.connecting
@@ -54,10 +64,12 @@ final class Caller: FileWatchOwner {
   var isReady: Bool { state == .ready }
 
   /// Begins to connect.
-  init(_ shop: CallerShop, _ address: SocketAddress, owner: any CallerOwner) throws(SystemError) {
+  init(_ shop: CallerShop, _ target: WorkerTarget, owner: any CallerOwner) throws(SystemError) {
     self.shop = shop
     self.owner = owner
-    socket = try address.connect()
+    let socket = try target.address.connect()
+    transport =
+      shop.tls.map { Transport(client: $0, socket, host: target.host) } ?? Transport(plain: socket)
     watch = FileWatch(shop.loop, socket.descriptor, owner: self)
     watch?.want(.write)
   }
@@ -69,7 +81,7 @@ final class Caller: FileWatchOwner {
     guard state != .closed else { return }
     state = .closed
     watch?.want(.none)
-    socket.close()
+    transport.close()
   }
 
   /// Closes it and keeps it until the end of the turn.
@@ -83,8 +95,10 @@ final class Caller: FileWatchOwner {
       unsent += bytes
       return
     }
-    switch bytes.withUnsafeBytes({ socket.write($0) }) {
-    case .moved(let count) where count == bytes.count: return
+    switch bytes.withUnsafeBytes({ transport.write($0) }) {
+    case .moved(let count) where count == bytes.count:
+      watch?.want(transport.wants.or(.read))
+      return
     case .moved(let count): unsent = Array(bytes[count...])
     case .wouldBlock: unsent = bytes
     // The reader reports it, once, and later than the sender's call.
@@ -98,31 +112,42 @@ final class Caller: FileWatchOwner {
     case .closed: return
     case .connecting: connectEnded()
     case .ready:
-      if readiness.canWrite { sendRest() }
-      if readiness.canRead, state == .ready { read() }
+      // A readiness that TLS has asked for may let reading or writing go on.
+      let wants = transport.wants
+      if readiness.canWrite || wants.canRead { sendRest() }
+      guard readiness.canRead || wants.canWrite else { return }
+      repeat { read() } while state == .ready && transport.hasBufferedInput
     }
   }
 
   private func connectEnded() {
-    let outcome = socket.connectOutcome()
+    let outcome = transport.socket.connectOutcome()
     guard outcome == 0 else {
       fail(.cannotConnect(SystemError("connect", outcome).description))
       return
     }
+    switch transport.shakeHands() {
+    case .done: break
+    case .underWay:
+      watch?.want(transport.wants)
+      return
+    case .failed(let reason): return fail(.cannotConnect(reason))
+    case .plain: return fail(.cannotConnect("the worker does not speak TLS"))
+    }
     state = .ready
-    watch?.want(.read)
+    watch?.want(transport.wants.or(.read))
     owner?.connected(self)
   }
 
   private func sendRest() {
     let bytes = unsent
     unsent = []
-    watch?.want(.read)
+    watch?.want(transport.wants.or(.read))
     if !bytes.isEmpty { send(bytes) }
   }
 
   private func read() {
-    switch socket.read(into: shop.readBuffer) {
+    switch transport.read(into: shop.readBuffer) {
     case .moved(let count):
       let bytes = UnsafeRawBufferPointer(rebasing: shop.readBuffer[..<count])
       take(bytes.assumingMemoryBound(to: UInt8.self).span)

@@ -1,6 +1,7 @@
 // Owns: the command line of `latchkey load`: how options are read, and the text that explains
 // them. Values; any thread.
 
+internal import LatchkeyClient
 internal import Loop
 
 /// The request of the command line.
@@ -30,12 +31,18 @@ package enum LoadArguments {
       guard given.insert(flag).inserted else {
         throw LoadArgumentError("\(flag) is given twice")
       }
-      guard let value = sides.count == 2 ? String(sides[1]) : rest.popFirst() else {
+      let isSwitch = flag == "--tls"
+      guard
+        let value = sides.count == 2 ? String(sides[1]) : isSwitch ? "1" : rest.popFirst()
+      else {
         throw LoadArgumentError("\(flag) needs a value")
       }
       try field(&options, value)
     }
     try given.formUnion(read(environment, without: given, into: &options))
+    if let tls = options.tls, (tls.certificate == nil) != (tls.key == nil) {
+      throw LoadArgumentError("--tls-client-cert and --tls-client-key are given together")
+    }
     if given.contains("--chaos-every"), options.chaosCommand == nil {
       throw LoadArgumentError("--chaos-every says how often --chaos is run: give a --chaos too")
     }
@@ -71,7 +78,7 @@ package enum LoadArguments {
 
   /// The variable of a flag: its own, or for what `latchkey call` has too, the same.
   static func variable(_ flag: String) -> String {
-    let isShared = ["--to", "--secret-file"].contains(flag)
+    let isShared = ["--to", "--secret-file"].contains(flag) || flag.hasPrefix("--tls")
     let name = String(flag.dropFirst(2).map { $0 == "-" ? "_" : $0 }).uppercased()
     return (isShared ? "LATCHKEY_" : "LATCHKEY_LOAD_") + name
   }
@@ -124,6 +131,25 @@ package enum LoadArguments {
         throw LoadArgumentError("--seed takes a whole number, not '\(v)'")
       }
       o.seed = seed
+    },
+    "--tls": { (o, v) throws(LoadArgumentError) in
+      switch v.lowercased() {
+      case "1", "true", "yes": o.tls = o.tls ?? LatchkeyTLS()
+      case "0", "false", "no": break
+      default: throw LoadArgumentError("--tls takes 1, true, yes, 0, false or no, not '\(v)'")
+      }
+    },
+    "--tls-ca": { (o, v) throws(LoadArgumentError) in
+      o.tls = o.tls ?? LatchkeyTLS()
+      o.tls?.authorities = try path("--tls-ca", v)
+    },
+    "--tls-client-cert": { (o, v) throws(LoadArgumentError) in
+      o.tls = o.tls ?? LatchkeyTLS()
+      o.tls?.certificate = try path("--tls-client-cert", v)
+    },
+    "--tls-client-key": { (o, v) throws(LoadArgumentError) in
+      o.tls = o.tls ?? LatchkeyTLS()
+      o.tls?.key = try path("--tls-client-key", v)
     },
     "--secret-file": { (o, v) throws(LoadArgumentError) in
       o.secretFile = try path("--secret-file", v)

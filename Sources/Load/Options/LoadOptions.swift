@@ -1,5 +1,6 @@
 // Owns: the options of a load. A value; any thread.
 
+package import LatchkeyClient
 package import Loop
 
 /// A fault in the command line, and the remedy.
@@ -40,6 +41,8 @@ package struct LoadOptions: Sendable {
   package var messageBytes = 200
   package var mix = Mix()
   package var seed: UInt64 = 0
+  /// How callers speak TLS; nil if they do not.
+  package var tls: LatchkeyTLS?
   /// The file with the secret; the load's caller reads it.
   package var secretFile: String?
   /// The secret for AUTH; nil if there is no authentication.

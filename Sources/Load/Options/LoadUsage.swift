@@ -38,6 +38,7 @@ extension LoadArguments {
         --timeout TIME        how long a caller waits for a reply (2s)
         --seed N              repeats the callers' decisions (random)
         --secret-file FILE    callers say AUTH with the secret in that file (or in LATCHKEY_SECRET)
+        --tls, --tls-ca FILE, --tls-client-cert FILE, --tls-client-key FILE   as for latchkey call
       Each other flag has a variable, LATCHKEY_LOAD_DURATION for --duration; the flag goes before.
 
       The check, which is always on:
@@ -64,8 +65,7 @@ extension LoadArguments {
       without an answer may have been done; the check allows for both.
 
       Devices begin with 'load-'. Sessions are deleted when they have been checked, and those of a
-      run that was killed go by their own clocks within the hour. Ctrl-C ends a run early, with its
-      summary; a second one ends it at once.
+      run that was killed go by their own clocks within the hour. Ctrl-C ends a run early.
 
       Exit status: 0 all promises were kept · 1 one was broken · 2 wrong usage
                    3 no connection, or the check could not be completed

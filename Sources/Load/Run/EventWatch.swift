@@ -7,7 +7,7 @@ internal import Loop
 protocol EventWatchOwner: AnyObject {
   var shop: CallerShop { get }
   var options: LoadOptions { get }
-  func nextAddress() -> SocketAddress
+  func nextTarget() -> WorkerTarget
   /// An event of some device; `watch` numbers the connection.
   func eventReported(_ event: LockEvent, watch: Int, nowNs: Int64)
   /// A change of a chat of some device.
@@ -49,7 +49,7 @@ final class EventWatch: CallerOwner {
     triedNs = MonotonicTime.nowNs()
     state = .connecting
     do throws(SystemError) {
-      connection = try Caller(owner.shop, owner.nextAddress(), owner: self)
+      connection = try Caller(owner.shop, owner.nextTarget(), owner: self)
     } catch {
       lost()
     }

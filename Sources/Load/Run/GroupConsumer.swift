@@ -7,7 +7,7 @@ internal import Loop
 protocol GroupConsumerOwner: AnyObject {
   var shop: CallerShop { get }
   var options: LoadOptions { get }
-  func nextAddress() -> SocketAddress
+  func nextTarget() -> WorkerTarget
   /// An event of some device was delivered by the reply to a request that was sent at `askedNs`.
   func eventDelivered(_ event: LockEvent, askedNs: Int64, nowNs: Int64)
   func eventAcknowledged(_ event: LockEvent, nowNs: Int64)
@@ -45,7 +45,7 @@ final class GroupConsumer: CallerOwner {
     askedNs = MonotonicTime.nowNs()
     state = .connecting
     do throws(SystemError) {
-      connection = try Caller(owner.shop, owner.nextAddress(), owner: self)
+      connection = try Caller(owner.shop, owner.nextTarget(), owner: self)
     } catch {
       lost()
     }

@@ -21,8 +21,8 @@ final class LoadRun: VisitOwner {
   let options: LoadOptions
   let shop: CallerShop
   let loop: EventLoop
-  private let addresses: [SocketAddress]
-  private var nextTarget = 0
+  private let targets: [WorkerTarget]
+  private var latestTarget = 0
   private var phase = Phase.starting
 
   var tally: Tally
@@ -67,13 +67,14 @@ final class LoadRun: VisitOwner {
   private var processor = ProcessorTime()
 
   init(
-    _ options: LoadOptions, _ addresses: [SocketAddress], runName: String, progress: ProgressLine
+    _ options: LoadOptions, _ targets: [WorkerTarget], tls: TLSContext?, runName: String,
+    progress: ProgressLine
   ) throws(SystemError) {
     self.options = options
-    self.addresses = addresses
+    self.targets = targets
     self.progress = progress
     loop = try EventLoop()
-    shop = CallerShop(loop)
+    shop = CallerShop(loop, tls: tls)
     devicePrefix = "load-\(runName)-"
     filler = RequestText.filler(messageBytes: options.messageBytes)
     let perConversationMs = options.rate.map { Double(options.conversations) * 1_000 / $0 }
@@ -399,9 +400,9 @@ final class LoadRun: VisitOwner {
 
   var isHurried: Bool { phase == .closing || phase == .checking }
 
-  func nextAddress() -> SocketAddress {
-    nextTarget = (nextTarget + 1) % addresses.count
-    return addresses[nextTarget]
+  func nextTarget() -> WorkerTarget {
+    latestTarget = (latestTarget + 1) % targets.count
+    return targets[latestTarget]
   }
 
   func started(_ visit: Visit) {

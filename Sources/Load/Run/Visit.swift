@@ -11,7 +11,7 @@ protocol VisitOwner: AnyObject {
   var tally: Tally { get set }
   /// Whether no caller should go on trying for long.
   var isHurried: Bool { get }
-  func nextAddress() -> SocketAddress
+  func nextTarget() -> WorkerTarget
   /// A call was answered, or given up.
   func concluded(_ visit: Visit, _ outcome: LoadOutcome, _ reply: ReplyLine, _ nowNs: Int64)
   /// A grant gave a time of the server's clock.
@@ -207,7 +207,7 @@ final class Visit: CallerOwner {
     triedNs = nowNs
     state = .connecting
     do throws(SystemError) {
-      connection = try Caller(owner.shop, owner.nextAddress(), owner: self)
+      connection = try Caller(owner.shop, owner.nextTarget(), owner: self)
     } catch {
       // Too few local ports or descriptors, most likely: it may be better in a moment.
       connectFailed(nowNs)

@@ -467,6 +467,7 @@ extension Connection {
   }
 
   private func close(_ reason: CloseReason) {
+    watch?.want(.none)
     watch = nil
     transport.close()
     teardown()

@@ -37,6 +37,9 @@ package final class Control {
   private var httpListeners: [Socket] = []
   private var httpPort: UInt16 = 0
   private var embedded: EmbeddedRedis?
+  var sentinels: SentinelWatch?
+  /// The sentinels' latest report, of which the log knows.
+  var sentinelReport: SentinelReport?
   private var admin: HTTPServer?
   private(set) var store: ControlStore?
   var fitness: FitnessCheck?
@@ -109,13 +112,15 @@ package final class Control {
       constants: constants, requestTimeoutMs: settings.requestTimeoutMs,
       tls: TLSClient(settings.redisTLS))
     setup.passwordFile = settings.redisPasswordFile
+    try Control.addSentinels(to: &setup, settings)
     try Control.checkFiles(of: setup)
     setup.scriptWay = settings.scriptWay
     self.setup = setup
     do throws(SystemError) {
       shared = try SharedState(
         settings, log: log, workerID: Control.makeWorkerID(), threads: threads,
-        redisMode: embedded == nil ? "standalone" : "embedded", verbs: VerbTable.all.count,
+        redisMode: embedded == nil ? endpoint.topology.mode : "embedded",
+        verbs: VerbTable.all.count,
         descriptorsMax: budget.callers, principals: principals, tls: tls,
         redisFigures: setup.figures)
       reports = try Mailbox()
@@ -188,6 +193,7 @@ extension Control {
       ])
     logCheck = LoopTimer(loop) { [unowned self] in writeRepeats() }
     writeRepeats()
+    watchSentinels()
     startChecking()
     watchTLSFiles()
   }
@@ -397,7 +403,9 @@ extension Control {
     if httpListeners.indices.contains(index) {
       bound.append(CallerSocket(socket: httpListeners[index], wire: .http))
     }
-    let (sockets, shared, setup, reports) = (bound, shared, setup, reports)
+    var ofCallers = self.setup
+    ofCallers.replicaAcks = settings.replicaAcks
+    let (sockets, shared, setup, reports) = (bound, shared, ofCallers, reports)
     threadsThatRun += 1
     serving.append(orders)
     try LoopThread(name: "serve-\(index)") {
@@ -494,6 +502,7 @@ extension Control {
 
   private func closeRedis() {
     store?.stop()
+    sentinels?.stop()
     guard let embedded else { return loop.stop() }
     embedded.stop { [unowned self] in loop.stop() }
   }

@@ -5,6 +5,7 @@ internal import Doctor
 internal import Loop
 internal import RedisConnection
 internal import Service
+internal import Settings
 
 extension Control {
   private static let unfitAgainMs: Int64 = 1_000
@@ -13,7 +14,9 @@ extension Control {
 
   /// Examines Redis; the loops connect to it once it is fit.
   func startChecking() {
-    fitness = FitnessCheck(loop, setup) { [unowned self] in judged($0) }
+    fitness = FitnessCheck(loop, setup, replicaAcks: settings.replicaAcks) { [unowned self] in
+      judged($0)
+    }
     fitness?.start()
   }
 

@@ -25,6 +25,9 @@ extension Control {
     do throws(FileError) { try setup.readPassword() } catch {
       throw StartError(text: "--redis-password-file: \(error)")
     }
+    do throws(FileError) { try setup.checkSentinelPassword() } catch {
+      throw StartError(text: "--sentinel-password-file: \(error)")
+    }
     guard setup.endpoint.usesTLS else { return }
     do throws(TLSError) { _ = try setup.tls.context() } catch {
       throw StartError(text: "--redis-ca, --redis-cert and --redis-key: \(error)")

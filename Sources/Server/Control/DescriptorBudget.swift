@@ -34,12 +34,20 @@ struct DescriptorBudget: Equatable {
   /// is nothing.
   init?(limit: Int, openNow: Int, threads: Int, settings: Settings) {
     admin = max(4, min(settings.adminConnectionsMax, limit / 8))
-    let own = openNow + threads * DescriptorBudget.perThread + DescriptorBudget.control
+    let own =
+      openNow + threads * DescriptorBudget.perThread + DescriptorBudget.control
+      + DescriptorBudget.ofSentinels(settings.sentinels, threads: threads)
     let refused = threads * DescriptorBudget.refusedPerThread
     wantedLimit = own + settings.adminConnectionsMax + settings.connectionsMax + refused
     callers = limit - own - admin
     guard callers > 0 else { return nil }
     connectionsMax = min(settings.connectionsMax, max(1, callers - min(refused, callers / 8)))
+  }
+
+  /// Two connections and their resolvers for each sentinel, and a mailbox of new masters for each
+  /// connection to Redis.
+  private static func ofSentinels(_ count: Int, threads: Int) -> Int {
+    count == 0 ? 0 : 4 * count + threads + 5
   }
 
   /// How many are in use at the start, where the kernel does not say.

@@ -32,12 +32,16 @@ final class FitnessCheck {
   private var waitMs = FitnessCheck.retryMs.lowerBound
 
   /// `judged` is called after each examination.
-  init(_ loop: EventLoop, _ setup: RedisSetup, _ judged: @escaping (Verdict) -> Void) {
+  init(
+    _ loop: EventLoop, _ setup: RedisSetup, replicaAcks: Int, _ judged: @escaping (Verdict) -> Void
+  ) {
     self.loop = loop
     self.judged = judged
-    options = DoctorOptions(
+    var options = DoctorOptions(
       endpoint: setup.endpoint, namespace: setup.keyspace.namespace, isJSON: false, isBrief: true,
       tls: setup.tls, passwordFile: setup.passwordFile)
+    (options.master, options.replicaAcks) = (setup.master, replicaAcks)
+    self.options = options
     next = LoopTimer(loop) { [unowned self] in nextFired() }
     loop.atTurnEnd { [weak self] in self?.examination?.flush() }
   }
@@ -84,6 +88,10 @@ final class FitnessCheck {
     }
     waitMs = FitnessCheck.retryMs.lowerBound
     guard unfit.isEmpty else { return judged(.unfit(unfit)) }
-    judged(.fit(warnings: diagnosis.findings.filter { $0.level == .warn && $0.check == .eviction }))
+    let isWorthALine: (Finding) -> Bool = { finding in
+      finding.level == .warn && finding.check == .eviction
+        || finding.level == .bad && finding.check == .replicas
+    }
+    judged(.fit(warnings: diagnosis.findings.filter(isWorthALine)))
   }
 }

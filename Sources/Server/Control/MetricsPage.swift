@@ -241,6 +241,23 @@ enum MetricsPage {
       "Connections to Redis given up, and reset, with requests under way.",
       shared.redisFigures.resets)
     page.single(
+      "latchkey_unacknowledged_calls_total", "counter",
+      "Calls with changes that fewer replicas had in time than --replica-acks says.",
+      shared.redisFigures.unacknowledgedCalls)
+    page.family(
+      "latchkey_redis_mode", "gauge", "1 for the way in which this worker finds its Redis.")
+    page.sample("latchkey_redis_mode", "mode=\"\(shared.redisMode)\"", 1)
+    page.single(
+      "latchkey_sentinels", "gauge", "Sentinels that this worker asks which Redis is the master.",
+      shared.redisFigures.sentinels)
+    page.single(
+      "latchkey_sentinels_answering", "gauge", "Those of them that answer.",
+      shared.redisFigures.answeringSentinels)
+    page.single(
+      "latchkey_redis_master_changes_total", "counter",
+      "Times that the sentinels named another master than before.",
+      shared.redisFigures.masterChanges)
+    page.single(
       "latchkey_script_calls_total", "counter", "Script calls sent to Redis.",
       shared.sum(.batches))
     page.single(

@@ -42,6 +42,7 @@ final class Acceptor: FileWatchOwner {
   }
 
   deinit {
+    watch?.want(.none)
     watch = nil
     socket.close()
   }

@@ -369,6 +369,7 @@ extension ServingLoop: StoreOwner {
     }
     // The TTL may be the lock's own, of which only its record knows.
     note(ticket.partition, dueInMs: record.ttlMs)
+    guard !store.isUnacknowledged else { return answer(ticket, Store.unacknowledged) }
     record.withRenewal { answer(ticket, $0, nil) }
   }
 
