@@ -246,3 +246,13 @@ build_release() {
   say "building ${1:-latchkey} for release; the first time takes a minute or two"
   swift build "${options[@]}" --product "${1:-latchkey}" >&2 || die "the build failed; see above."
 }
+
+# Runs system tests on the release build: what is said of them, a filter, and variables for them.
+run_tests() {
+  local what=$1 filter=$2
+  shift 2
+  say "$what"
+  env LATCHKEY_BINARY="$build_dir/release/latchkey" "$@" \
+    swift test --package-path "$root" --scratch-path "$build_dir" --disable-xctest --no-parallel \
+    --filter "^SystemTests\\..*$filter" || failures=$((failures + 1))
+}

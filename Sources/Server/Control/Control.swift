@@ -96,20 +96,9 @@ package final class Control {
     } else {
       endpoint = try Control.endpoint(settings.redisURL ?? "")
     }
-    var constants = ScriptConstants(
-      reqKeepMs: settings.reqKeepMs, eventsMax: settings.eventsMax)
-    constants.eventBytesMax = settings.eventBytesMax
-    constants.groupKeepMs = settings.groupKeepMs
-    constants.sessionsMax = settings.sessionsMax
-    constants.chatsMax = settings.chatsMax
-    constants.messagesMax = settings.messagesMax
-    constants.documentsMax = settings.documentsMax
-    constants.fieldsMax = settings.fieldsMax
-    constants.linksMax = settings.linksMax
-    constants.waitingMax = settings.waitingMax
     var setup = RedisSetup(
       endpoint: endpoint, keyspace: Keyspace(namespace: settings.namespace),
-      constants: constants, requestTimeoutMs: settings.requestTimeoutMs,
+      constants: Control.constants(settings), requestTimeoutMs: settings.requestTimeoutMs,
       tls: TLSClient(settings.redisTLS))
     setup.passwordFile = settings.redisPasswordFile
     try Control.addSentinels(to: &setup, settings)
