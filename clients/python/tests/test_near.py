@@ -154,6 +154,10 @@ def has_rev(cache: Driver, rev: int) -> bool:
     return bool(cache.get("d")["rev"] == rev)
 
 
+def has_lines(worker: Scripted, count: int) -> bool:
+    return len(worker.lines) >= count
+
+
 def test_changes_that_may_be_lost_empty_it(
     drive: Callable[..., Driver], scripted: Callable[..., Scripted]
 ) -> None:
@@ -175,6 +179,8 @@ def test_changes_that_may_be_lost_empty_it(
             subscription.sendall(ending.encode() + b"\n")
         assert cache.get("d")["rev"] in (1, 2)
         eventually(partial(has_rev, cache, 2))
+        # The connections have threads of their own, so the last line may come later.
+        eventually(partial(has_lines, worker, 6))
         sent = [line.split(" ")[0] for line in worker.lines]
         assert (sent[0], sorted(sent)) == ("WATCH", ["GET"] * 2 + ["HOLDER"] * 2 + ["WATCH"] * 2)
         cache.close()
