@@ -78,7 +78,8 @@ extension PlantedBug {
     "a rollback removes nothing",
     [
       .init(
-        within: "", find: "if policy == 'rollback' and is_theirs(", replacement: "if false and (")
+        within: "", find: "if policy == 'rollback' and is_theirs(",
+        replacement: "if false and is_theirs(")
     ])
 
   /// Idle clocks end before their time.
