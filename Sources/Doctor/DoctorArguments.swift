@@ -29,10 +29,10 @@ extension DoctorOptions {
     CONFIG REWRITE keeps it, and ACL SAVE keeps rights.
 
       --redis URL       redis://[user:password@]host:port[/db],
-                        unix://[user:password@]/path[?db=n] or
-                        redis-sentinel://[user:password@]host:port,host:port/name[/db], with rediss
-                        for redis by TLS (or LATCHKEY_REDIS, then REDIS_URL: a command line is seen
-                        by others)
+                        unix://[user:password@]/path[?db=n],
+                        redis-sentinel://[user:password@]host:port,host:port/name[/db] or
+                        redis-cluster://[user:password@]host:port,host:port, with rediss for redis
+                        by TLS (or LATCHKEY_REDIS, then REDIS_URL: a command line is seen by others)
       --redis-password-file F, --redis-ca F, --redis-cert F, --redis-key F
                         the file of the password, and those of TLS, as for serve (or
                         LATCHKEY_REDIS_PASSWORD_FILE …)

@@ -178,19 +178,6 @@ package struct Log: Sendable {
   /// A logfmt value: bare where that is unambiguous, else in double quotes.
   static func quoted(_ text: String) -> String {
     let isPlain = text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x22 && $0 != 0x3D && $0 < 0x7F }
-    if isPlain, !text.isEmpty { return text }
-    var out = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": out += "\\\""
-      case "\\": out += "\\\\"
-      case "\n": out += "\\n"
-      default:
-        // A terminal obeys some of U+0080 to U+009F.
-        let isControl = scalar.value < 0x20 || 0x7F...0x9F ~= scalar.value
-        out.unicodeScalars.append(isControl ? " " : scalar)
-      }
-    }
-    return out + "\""
+    return isPlain && !text.isEmpty ? text : jsonString(text)
   }
 }

@@ -157,6 +157,19 @@ extension RedisConnection {
     flush()
   }
 
+  /// Takes back the batches that wait to be sent, in their order: an earlier one has to be done
+  /// first, and elsewhere.
+  package func takeWaitingBatches() -> [Batch] {
+    var taken: [Batch] = []
+    waiting.removeAll { call in
+      guard case .batch(let batch) = call.expectation else { return false }
+      taken.append(batch)
+      return true
+    }
+    batchesInFlight -= taken.count
+    return taken
+  }
+
   private func put(_ next: PendingCall, _ scripts: ScriptNames) {
     order.sent(next)
     if next.isChange { heldReplies.changeSent(deadlineMs: next.deadlineMs) }

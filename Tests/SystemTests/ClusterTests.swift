@@ -147,8 +147,9 @@ extension SystemSuites {
       }
     }
 
-    @Test func `requests wait for a slot that moves, and are done once`() throws {
-      let lab = try ClusterLab(spares: 1, ["--request-timeout", "3s"])
+    @Test(arguments: Engine.ways)
+    func `requests wait for a slot that moves, and are done once`(way: String) throws {
+      let lab = try ClusterLab(spares: 1, ["--request-timeout", "3s", "--lua", way])
       defer { lab.stop() }
       let client = try lab.connect()
       let device = Lab.device()

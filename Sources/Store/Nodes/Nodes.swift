@@ -209,12 +209,19 @@ extension Nodes {
     let park = { [unowned self] (failure: RedisFailure) in
       let entry = ParkedCalls.Entry(
         partition: partition, untilMs: untilMs - setup.requestTimeoutMs / 5,
-        resend: { [unowned self] in ask(part: query, keys, untilMs: untilMs, done) },
+        resend: { [unowned self] in
+          // What waited before it goes before it.
+          self.node(of: partition).sendWaiting()
+          ask(part: query, keys, untilMs: untilMs, done)
+        },
         fail: { done(.failure(failure)) })
       self.park(entry)
     }
     guard node.isReady || !node.isArriving(nowMs: loop.nowMs) else {
       return park(.notSent(node.awayReason))
+    }
+    guard query.partitions.count > 1 || !isHeld(partition.index) else {
+      return park(.notSent("earlier requests wait for its slot"))
     }
     send(query, keys, to: node, timeoutMs: max(1, untilMs - loop.nowMs)) {
       [unowned self] result in

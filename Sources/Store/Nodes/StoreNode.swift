@@ -194,10 +194,19 @@ extension StoreNode {
 
   /// Sends those requests of a batch elsewhere that its node could not do.
   private func resendMoved(_ batch: Batch, _ reply: RedisReply) {
+    var isMoved = false
     for place in 0..<batch.count where reply[place].isElsewhere {
+      isMoved = true
       owner.slotMoves(batch.tickets[place].partition)
       resend(place, of: batch)
     }
+    if isMoved { resendWaiting() }
+  }
+
+  /// Sends what waits behind a request that goes elsewhere there too: by hash, batches of a caller
+  /// are sent one after the other, and the slot may be here again before the next one is.
+  private func resendWaiting() {
+    for batch in redis?.takeWaitingBatches() ?? [] { resendAll(batch) }
   }
 }
 
@@ -233,7 +242,8 @@ extension StoreNode: RedisConnectionOwner {
         if isCluster, reply.kind == .error, case .elsewhere = StoreError(reply.text) {
           // The call declares a key of the first one.
           owner.slotMoves(batch.tickets[0].partition)
-          return resendAll(batch)
+          resendAll(batch)
+          return resendWaiting()
         }
         // Redis answered the whole batch with an error.
         return fail(batch, owner.refusal(of: batch, reply.text), mayBeDone: false)
