@@ -28,6 +28,15 @@ die() {
   exit 1
 }
 
+# runs_in DIR FILE: whether the process whose id is in this file of a folder runs there: an id may
+# have become another process's.
+runs_in() {
+  local pid
+  [ -s "$1/$2" ] || return 1
+  pid=$(<"$1/$2")
+  [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "$(cd "$1" && pwd -P)" ]
+}
+
 # --- the Swift toolchain ---------------------------------------------------------------------
 
 # Ends the script unless a Swift toolchain that is new enough is on the PATH.
