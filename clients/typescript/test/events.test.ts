@@ -1,0 +1,154 @@
+// Watching, consuming, and the near cache.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { ALL, Client, LatchkeyError } from "../src/index.ts";
+import { errorOf, eventually, next, ScriptedWorker, Worker } from "./support.ts";
+
+let worker: Worker;
+let client: Client;
+before(async () => {
+  worker = await Worker.start("--threads", "1");
+  client = worker.client();
+});
+after(async () => {
+  await client.close();
+  await worker.stop();
+});
+
+test("events of a device, from a place in its log on, until nothing comes", async () => {
+  await client.seize("w1", "a");
+  await client.clear("w1");
+  const [first] = (await client.events("w1")).events;
+  await client.seize("w1", "b");
+  await client.clear("w1");
+  const found: unknown[] = [];
+  for await (
+    const event of client.watch("w1", { after: first.id, types: "lock.cleared", idle: 0.1 })
+  ) {
+    found.push([event.type, event.agent]);
+  }
+  assert.deepEqual(found, [["lock.cleared", "b"]]);
+  assert.equal(first.type, "lock.cleared");
+});
+
+test("changes are given as they happen, and a signal ends the iteration", async () => {
+  await client.session("w2");
+  const aborting = new AbortController();
+  const events = client.watch("w2", { changes: true, signal: aborting.signal });
+  const begun = events.next();
+  await eventually(async () => {
+    await client.tell("w2", "typing", { by: "ada" });
+    const event = await Promise.race([begun, Promise.resolve()]);
+    return event?.value?.type === "custom.typing";
+  });
+  await client.say("w2", { text: "Hi" });
+  let said;
+  do [said] = await next(events, 1); while (said.type === "custom.typing");
+  assert.deepEqual([said.type, said.id, said.seq], ["chat.said", "", 1]);
+  const waiting = errorOf(events.next());
+  aborting.abort(new Error("enough"));
+  assert.equal((await waiting).message, "enough");
+  assert.equal((await events.next()).done, true);
+});
+
+test("a watch survives its worker, and loses nothing", async () => {
+  await using other = await Worker.start("--threads", "1");
+  await using caller = other.client({ timeout: 20 });
+  await caller.seize("w3", "a0");
+  await caller.seize("w3", "a1");
+  const after = (await caller.events("w3")).events[0].id;
+  const events = caller.watch("w3", { after, types: ["lock.seized"] });
+  for (let n = 2; n <= 7; n++) {
+    await caller.seize("w3", `a${n}`);
+    assert.equal((await next(events, 1))[0].to, `a${n}`);
+    if (n % 2 === 1) {
+      await other.stop();
+      await other.restart();
+    }
+  }
+  await events.return();
+});
+
+test("a group's events are acknowledged one by one, and come again when they were not", async () => {
+  await client.events(ALL, { group: "g" }); // the group begins here
+  for (const agent of ["a", "b", "c"]) await client.seize("c1", agent);
+  await client.clear("c1");
+  const seen: unknown[] = [];
+  for await (
+    const event of client.consume("g", { types: ["lock.seized", "lock.cleared"], idle: 0 })
+  ) {
+    if (event.device === "c1") seen.push(event.type);
+  }
+  assert.deepEqual(seen, ["lock.seized", "lock.seized", "lock.cleared"]);
+  for await (const event of client.consume("g", { idle: 0 })) {
+    assert.fail(`${event.type} comes again`);
+  }
+  const { id } = (await client.events("c1")).events[0];
+  assert.equal((await client.ack("g", [id])).acked, 0);
+  assert.throws(() => client.consume("", { idle: 0 }), RangeError);
+});
+
+test("a worker that resumes too late is noticed, and one that drains is left", async () => {
+  const event = (id: string) =>
+    `EVENT {"id":"${id}","type":"lock.cleared","device":"d","at":1,"agent":"a%20b"}`;
+  await using scripted = await ScriptedWorker.start([
+    "OK\n" + event("1-0") + '\nEVENT {"type":"worker.draining"}',
+    'OK {"lost":true}\n' + event("1-0") + "\n" + event("2-0"),
+  ]);
+  await using other = new Client(scripted.to);
+  const events = other.watch(ALL);
+  const found = (await next(events, 3)).map(({ id, type, agent }) => [id, type, agent]);
+  assert.deepEqual(found, [
+    ["1-0", "lock.cleared", "a b"],
+    ["", "watch.lost", undefined],
+    ["2-0", "lock.cleared", "a b"],
+  ]);
+  assert.deepEqual(scripted.lines, ["WATCH *", "WATCH * after=1-0"]);
+  await events.return();
+});
+
+test("the near cache answers from memory until something changes", async () => {
+  await using near = await client.near();
+  await near.session("n1", { n: 0 });
+  await near.say("n1", { n: 0 });
+  for (let n = 0; n < 50; n++) assert.equal((await near.history("n1")).last_seq, 1);
+  assert.ok(near.hits >= 48 && near.misses <= 2, `${near.hits} ${near.misses}`);
+  // One's own change is seen by the next read, others' as soon as they were pushed.
+  await near.say("n1", { n: 1 });
+  assert.equal((await near.history("n1")).last_seq, 2);
+  await client.say("n1", { n: 2 });
+  await eventually(async () => (await near.history("n1")).last_seq === 3);
+  const record = await near.get("n1");
+  (record?.fields ?? {}).n = "changed by the caller";
+  assert.equal((await near.get("n1"))?.fields.n, 0);
+  assert.equal(await near.get("n2"), null);
+  const results = await Promise.all(Array.from({ length: 150 }, (_, n) => near.get(`n3-${n}`)));
+  assert.ok(results.every((one) => one === null));
+});
+
+test("a near cache has no stale reply when its worker is gone or frozen", async () => {
+  await using other = await Worker.start("--threads", "1");
+  await using caller = other.client({ timeout: 20 });
+  await using near = await caller.near({ fresh: 0.2 });
+  await near.session("n4", { n: 0 });
+  for (let n = 1; n <= 3; n++) {
+    assert.equal((await near.get("n4"))?.fields.n, n - 1);
+    if (n === 2) {
+      await other.kill();
+      await other.restart();
+      await caller.session("n4", { n: n - 1 }); // its Redis has ended with it
+      await caller.set("n4", { n: n - 1 });
+    }
+    await caller.set("n4", { n });
+    await eventually(async () => (await near.get("n4"))?.fields.n === n);
+  }
+  other.signal("SIGSTOP");
+  const from = Date.now();
+  await eventually(() => Date.now() > from + 250);
+  const asked = errorOf(near.within(0.3).get("n4"));
+  assert.ok(await asked instanceof LatchkeyError); // rather than an old reply
+  other.signal("SIGCONT");
+  await eventually(async () => (await near.get("n4"))?.fields.n === 3);
+});
