@@ -204,9 +204,8 @@ extension SystemSuites {
     ].map { "docs/replacing/\($0).md" }
 
     private static let examples = Result {
-      try (["README.md", "docs/protocol.md", "docs/turns.md"] + replacing).flatMap {
-        try DocExample.all(on: $0)
-      }
+      let manual = ["README.md"] + ["protocol", "turns", "concepts", "faq"].map { "docs/\($0).md" }
+      return try (manual + replacing).flatMap { try DocExample.all(on: $0) }
     }
 
     @Test func `there are examples, and none is empty`() throws {

@@ -55,6 +55,8 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self.to = "127.0.0.1:0"
         """HOST:PORT, for `Client(to=...)`; the same after `restart`."""
+        self.http: str | None = None
+        """HOST:PORT of the option `--http`, if it is among the options."""
         self._start()
 
     @property
@@ -127,10 +129,11 @@ class Worker:
             if not data:
                 raise RuntimeError(f"the worker ended before it was ready: {self._log()}")
             output += data
-        words = output.decode().split()
-        for word in words:
-            if words[0] == "ready" and word.startswith("listen="):
-                return word[len("listen=") :]
+        first, *words = output.decode().split()
+        places = dict(word.split("=", 1) for word in words if "=" in word)
+        self.http = places.get("http")
+        if first == "ready" and "listen" in places:
+            return places["listen"]
         raise RuntimeError(f"the worker's first line is not its ready line: {output!r}")
 
     def _log(self) -> str:

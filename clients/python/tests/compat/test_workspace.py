@@ -250,7 +250,7 @@ def test_each_route_does_its_work(call: Call, user: int) -> None:
     assert call("GET", at)[1]["chat_messages"] == []
     status, updated = call("PUT", at, {"name": "M", "session_metadata": {"v": [1.5]}})
     assert (status, updated["name"], updated["session_metadata"]) == (200, "M", {"v": [1.5]})
-    assert call("POST", f"{at}/link-mission/müll-17")[1]["mission_id"] == "müll-17"
+    assert call("POST", f"{at}/link-mission/müll/17")[1]["mission_id"] == "müll/17"
     assert call("POST", f"{at}/activity")[0] == 200
     assert call("POST", f"{at}/messages", {"role": "user"}) == (201, {"seq": 1})
     assert call("POST", f"{at}/messages", {"messages": [{"n": 2}, {"n": 3}]}) == (201, {"seq": 3})

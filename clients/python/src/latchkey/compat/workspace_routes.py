@@ -129,8 +129,9 @@ class SessionRoutes:
                 return HTTPStatus.OK, found.to_dict()
             case ["PUT", id]:
                 return HTTPStatus.OK, self._update(id, user, body, key).to_dict()
-            case ["POST", id, "link-mission", mission]:
-                linked = service.link_mission_to_session(id, mission, user)
+            case ["POST", id, "link-mission", *mission] if mission:
+                # Servers have decoded the path: a slash of the mission's id parts it.
+                linked = service.link_mission_to_session(id, "/".join(mission), user)
                 return HTTPStatus.OK, linked.to_dict()
             case ["POST", id, "activity"]:
                 return HTTPStatus.OK, service.update_session_activity(id, user).to_dict()
