@@ -27,6 +27,7 @@ PAGES = [
     ROOT / "docs" / "platforms" / "cloud-run.md",
     ROOT / "docs" / "replacing" / "serverless-bot.md",
     ROOT / "docs" / "replacing" / "multi-user-agent.md",
+    ROOT / "docs" / "replacing" / "workspace.md",
 ]
 
 

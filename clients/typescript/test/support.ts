@@ -12,7 +12,7 @@ import { Client, type ClientOptions } from "../src/index.ts";
 export const ROOT: string = path.resolve(import.meta.dirname ?? ".", "../../..");
 
 for (const name of Object.keys(process.env)) {
-  if (/^LATCHKEY_(TO|SECRET|TLS)/.test(name)) delete process.env[name];
+  if (/^LATCHKEY_(TO$|SECRET|TLS)/.test(name)) delete process.env[name];
 }
 
 const BINARY = process.env.LATCHKEY_BINARY ?? path.join(ROOT, ".build/debug/latchkey");

@@ -6,6 +6,6 @@ Each module has the names, parameters and results of one earlier system, on top 
     latchkey.compat.agent_sessions  AgentSessionManager of a multi-user agent
     latchkey.compat.workspace       UserSessionService of a workspace, and its routes
 
-docs/replacing has a page for each, with every name. The proposal editor's and the chat SDK's are in
-the TypeScript client.
+docs/replacing has a page for each, with every name. The TypeScript client has the proposal editor's
+SessionManager, the chat SDK's SessionManagerImpl, and the workspace's side in the browser.
 """
