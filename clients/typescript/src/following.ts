@@ -20,6 +20,8 @@ const WAIT_S = 20;
 export interface WatchOptions extends FeedOptions, verbs.CallOptions {
   /** The iteration ends when no event came for so long. */
   idle?: Duration;
+  /** Called whenever the subscription is there, and what happens from now on is not missed. */
+  onLive?: () => void;
 }
 
 /** Options of `client.consume`. */
@@ -40,22 +42,23 @@ export function watch(
   options: WatchOptions,
 ): AsyncGenerator<Event, void> {
   verbs.watch(device, { types: options.types, as: options.as }); // throws for what is no parameter
-  return watched(client, new Feed(device, options), new Idle(options.idle, now()), options.signal);
+  return watched(client, new Feed(device, options), new Idle(options.idle, now()), options);
 }
 
 async function* watched(
   client: Client,
   feed: Feed,
   idle: Idle,
-  signal: AbortSignal | undefined,
+  options: WatchOptions,
 ): AsyncGenerator<Event, void> {
+  const { signal } = options;
   signal?.throwIfAborted();
   const backoff = new Backoff(typeof client.options.secret === "function");
   const channel = client.channel();
   try {
     while (true) {
       try {
-        for await (const event of connected(client, channel, feed, idle, signal)) {
+        for await (const event of connected(client, channel, feed, idle, options)) {
           yield event;
           idle.heard(now());
         }
@@ -79,13 +82,14 @@ async function* connected(
   channel: Channel,
   feed: Feed,
   idle: Idle,
-  signal: AbortSignal | undefined,
+  { signal, onLive }: WatchOptions,
 ): AsyncGenerator<Event, void> {
   const { replyS, endpoints } = client.options;
   const connection = await channel.subscribe(now() + replyS, signal);
   try {
     connection.send(`${feed.opened()}\n`);
     let answerBy = now() + replyS;
+    let isLive = false;
     while (true) {
       const then = now();
       const until = feed.isAwaiting ? answerBy : then + Math.min(PING_S, idle.leftS(then));
@@ -101,6 +105,8 @@ async function* connected(
         answerBy = now() + replyS;
         connection.send(`${given.line}\n`);
       }
+      if (feed.isLive && !isLive) onLive?.();
+      isLive = feed.isLive;
       yield* given.events;
     }
   } catch (error) {

@@ -27,6 +27,11 @@ const DENO = process.env.LATCHKEY_TOOLS ? path.join(process.env.LATCHKEY_TOOLS, 
 function program(page: string): string {
   const text = fs.readFileSync(path.join(ROOT, page), "utf8");
   const blocks = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map((found) => found[1]).join("\n");
+  // Frameworks are not installed: what stands for them has their interfaces.
+  const framework = JSON.stringify(path.join(ROOT, "clients/typescript/test/frameworks.ts"));
+  const express = blocks.includes('from "express-session"')
+    ? `import { ExpressStore } from ${framework};\nconst session_ = { Store: ExpressStore };\n`
+    : "";
   const imports = [...blocks.matchAll(/^import \{([^}]*)\} from "([^"]+)";\n/gm)];
   const named = new Map<string, Set<string>>();
   for (const [, names, from] of imports) {
@@ -37,10 +42,10 @@ function program(page: string): string {
   const top = [...named].map(([from, names]) => {
     const file = from.replace(/^latchkey(\/|$)/, "");
     const source = path.join(ROOT, "clients/typescript/src", `${file || "index"}.ts`);
-    const where = from.startsWith("latchkey") ? source : from;
-    return `import { ${[...names].join(", ")} } from ${JSON.stringify(where)};\n`;
+    const where = from.startsWith("latchkey") ? JSON.stringify(source) : framework;
+    return `import { ${[...names].join(", ")} } from ${where};\n`;
   });
-  return top.join("") + blocks.replace(/^import \{[^}]*\} from .*\n/gm, "");
+  return top.join("") + express + blocks.replace(/^import (\{[^}]*\}|session_) from .*\n/gm, "");
 }
 
 test("the blocks of the pages have no error of types", () => {

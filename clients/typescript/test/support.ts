@@ -17,10 +17,13 @@ for (const name of Object.keys(process.env)) {
 
 const BINARY = process.env.LATCHKEY_BINARY ?? path.join(ROOT, ".build/debug/latchkey");
 
+const atExit: (() => void)[] = [];
+process.on("exit", () => atExit.forEach((clean) => clean()));
+
 /** A folder that is removed at the end of the process. */
 export function folder(): string {
   const made = fs.mkdtempSync(path.join(os.tmpdir(), "latchkey-ts-"));
-  process.on("exit", () => fs.rmSync(made, { recursive: true, force: true }));
+  atExit.push(() => fs.rmSync(made, { recursive: true, force: true }));
   return made;
 }
 
@@ -46,7 +49,7 @@ export class Worker {
 
   private constructor(options: readonly string[]) {
     this.#options = options;
-    process.on("exit", () => this.#process?.kill("SIGKILL"));
+    atExit.unshift(() => this.#process?.kill("SIGKILL"));
   }
 
   static async start(...options: string[]): Promise<Worker> {

@@ -1,0 +1,29 @@
+// A saver of checkpoints and a store for LangGraph.js.
+//
+//     import { BaseCheckpointSaver, BaseStore } from "@langchain/langgraph-checkpoint";
+//     class LatchkeySaver extends saver(BaseCheckpointSaver<number>) {}
+//     class LatchkeyStore extends store(BaseStore) {}
+//     const graph = builder.compile({
+//       checkpointer: new LatchkeySaver({ client }), store: new LatchkeyStore({ client }),
+//     });
+//
+// The interfaces are written from LangGraph's documentation (@langchain/langgraph-checkpoint 1). The
+// framework needs subclasses of its own classes, so those are parameters: this package does not
+// depend on it.
+
+export {
+  type Checkpoint,
+  type CheckpointTuple,
+  type ListOptions,
+  type RunnableConfig,
+  saver,
+  type SaverMethods,
+  type SaverOptions,
+} from "./langgraph/saver.ts";
+export {
+  type Item,
+  type Operation,
+  store,
+  type StoreMethods,
+  type StoreOptions,
+} from "./langgraph/store.ts";
