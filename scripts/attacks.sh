@@ -1,5 +1,6 @@
-# The sections 'cycles' and 'attacks' of scripts/bench, and what scripts/soak has in common with
-# them. Sourced by both, never run by itself; uses their functions and what they have started.
+# The sections 'cycles', 'attacks', 'shares' and 'overload' of scripts/bench, and what scripts/soak
+# has in common with them. Sourced by both, never run by itself; uses their functions and what they
+# have started.
 
 set -euo pipefail
 
@@ -90,4 +91,183 @@ measure_attacks() {
       "$(own_memory_kib "$worker_pid")"
   done
   kill "$worker_pid" "$redis_pid"
+}
+
+# --- what one caller can cost the others -----------------------------------------------------
+
+# Legal requests of one caller, or of many: name, callers, further options of the load. Each has a
+# file of lines, which make_lines makes.
+line_kinds=(
+  "export 1 --leave yes" "get 1" "get-pipelined 1" "pause 1" "events 1 --leave yes" "rare 1"
+  "pending 4" "req 1 --rounds 1" "pipeline 1000" "stats 4"
+)
+
+# So many times a letter.
+letters() { head -c "$1" /dev/zero | tr '\0' x; }
+
+# Lines by a pattern, in which @ stands for a number from 1 on: repeated COUNT LINE.
+repeated() { awk -v n="$1" -v line="$2" 'BEGIN {
+  for (i = 1; i <= n; i++) { out = line; gsub(/@/, i, out); print out } }'; }
+
+# What has to be in Redis: 10 MB of messages, a record of 30 MB, 4,000 events of one device, and a
+# group with many that were given and not acknowledged.
+make_attack_data() {
+  local n text
+  text=$(letters 100000)
+  {
+    echo 'OPEN big'
+    for ((n = 0; n < 100; n++)); do printf 'SAY big {"t":"%s"}\n' "$text"; done
+    echo 'OPEN huge'
+    text=$(letters 255000)
+    for ((n = 0; n < 120; n++)); do printf 'SET huge {"f%s":"%s"}\n' "$n" "$text"; done
+    repeated 4000 'SEIZE ev a@'
+    for ((n = 0; n < 20; n++)); do repeated 3000 "SEIZE pe@ a$n"; done
+  } >"$folder/data.lines"
+  send_once "$1"
+  repeated 100 'EVENTS * group=slow limit=1000' >"$folder/data.lines"
+  send_once "$1"
+}
+
+send_once() {
+  load requests "$1" --lines "$folder/data.lines" --connections 1 --rounds 1 --seconds 300 \
+    >/dev/null
+}
+
+make_lines() {
+  case $1 in
+    export) repeated 1024 'EXPORT big' ;;
+    get) echo 'GET huge' ;;
+    get-pipelined) repeated 64 'GET huge' ;;
+    pause) printf 'PAUSE huge\nRESUME huge\n' ;;
+    events) repeated 1024 'EVENTS none' ;;
+    rare) echo 'EVENTS * group=fresh types=turn.abandoned' ;;
+    pending) echo 'EVENTS * group=slow limit=1000' ;;
+    req) repeated 200 $'PAUSE huge req=p@\nRESUME huge req=r@' ;;
+    pipeline) repeated 1024 'LOCK p%-@ a' ;;
+    stats) echo 'STATS' ;;
+  esac >"$folder/attack.lines"
+}
+
+# The longest call that Redis remembers, in microseconds.
+longest_call() {
+  redis-cli -p "$redis_port" --no-raw SLOWLOG GET 500 |
+    awk '/\(integer\)/ { v[++k] = $NF } END { for (i = 3; i <= k; i += 3) if (v[i] > m) m = v[i]
+      print m + 0 }'
+}
+
+# Callers of a second worker beside each attack on the first.
+measure_shares() {
+  local line kind callers options report attack_pid attacked
+  start_redis shares
+  start_worker shares "redis://127.0.0.1:$redis_port" --max-record 32MiB
+  attacked=$worker_address
+  local first_pid=$worker_pid
+  start_worker shares-calm "redis://127.0.0.1:$redis_port" --max-record 32MiB
+  make_attack_data "$attacked"
+  redis-cli -p "$redis_port" CONFIG SET slowlog-log-slower-than 1000 >/dev/null
+  echo 'LOCK calm% a' >"$folder/calm.lines"
+  printf '\nfour callers of another worker, one LOCK after another, %s s beside legal requests\n' \
+    "$seconds"
+  printf '\n'
+  head_row "what is asked" callers LOCK/s "p50 us" "p99 us" "longest gap ms" refused \
+    "longest call us"
+  for line in "alone 0" "${line_kinds[@]}" "alone 0"; do
+    read -r kind callers options <<<"$line"
+    attack_pid=
+    redis-cli -p "$redis_port" SLOWLOG RESET >/dev/null
+    if [ "$kind" != alone ]; then
+      make_lines "$kind"
+      # shellcheck disable=SC2086 # several words
+      "$build_dir/release/latchkey-bench" requests "$attacked" --lines "$folder/attack.lines" \
+        --connections "$callers" --seconds "$((seconds + 1))" $options >"$folder/attack.json" &
+      attack_pid=$!
+      pids+=("$attack_pid")
+    fi
+    report=$(load requests "$worker_address" --lines "$folder/calm.lines" --connections 4 \
+      --seconds "$seconds")
+    if [ -n "$attack_pid" ]; then wait "$attack_pid"; fi
+    row "$kind" "$callers" "$(figure "$report" served_per_s)" "$(figure "$report" p50_us)" \
+      "$(figure "$report" p99_us)" "$(figure "$report" gap_ms)" \
+      "$(($(figure "$report" refused) + $(figure "$report" unavailable)))" "$(longest_call)"
+  done
+  kill "$first_pid" "$worker_pid" "$redis_pid"
+}
+
+# Stops a process for nine tenths of the time, until this shell's child is ended.
+throttle() {
+  while true; do
+    kill -STOP "$1" 2>/dev/null || return 0
+    sleep 0.018
+    kill -CONT "$1" 2>/dev/null || return 0
+    sleep 0.002
+  done
+}
+
+# What is served when more and more callers ask a Redis that has a tenth of a core.
+measure_overload() {
+  local callers report throttle_pid
+  start_redis overload
+  start_worker overload "redis://127.0.0.1:$redis_port"
+  echo 'LOCK o% a' >"$folder/overload.lines"
+  throttle "$redis_pid" &
+  throttle_pid=$!
+  pids+=("$throttle_pid")
+  printf '\none LOCK after another, %s s each, Redis held to about a tenth of a core; callers\n' \
+    "$seconds"
+  printf 'that are refused ask again after 100 ms\n\n'
+  head_row callers "served/s" "p50 us" "p99 us" "refused" "refused p50 us" "refused p99 us" \
+    unavailable unknown
+  : >"$folder/overload.figures"
+  for callers in 50 100 200 500 1000 2000 5000 10000; do
+    report=$(load requests "$worker_address" --lines "$folder/overload.lines" \
+      --connections "$callers" --seconds "$seconds" --pause-ms 100)
+    row "$callers" "$(figure "$report" served_per_s)" "$(figure "$report" p50_us)" \
+      "$(figure "$report" p99_us)" "$(figure "$report" refused)" \
+      "$(figure "$report" refused_p50_us)" "$(figure "$report" refused_p99_us)" \
+      "$(figure "$report" unavailable)" "$(figure "$report" unknown)"
+    printf '%s %s\n' "$callers" "$(figure "$report" served_per_s)" >>"$folder/overload.figures"
+  done
+  kill "$throttle_pid"
+  kill -CONT "$redis_pid"
+  report=$(load requests "$worker_address" --lines "$folder/overload.lines" --connections 50 \
+    --seconds 1)
+  printf '\nthe first second without the brake: %s/s, longest gap %s ms\n' \
+    "$(figure "$report" served_per_s)" "$(figure "$report" gap_ms)"
+  overload_picture "$folder/overload.figures" >"$root/docs/overload.svg"
+  kill "$worker_pid" "$redis_pid"
+}
+
+# The curve of a file of callers and served requests a second, as SVG; both axes begin at 0, and
+# that of callers is logarithmic.
+overload_picture() {
+  awk '
+    { callers[NR] = $1; served[NR] = $2; if ($2 > top) top = $2 }
+    function x(n) {
+      return 70 + 600 * (log(n) - log(callers[1])) / (log(callers[NR]) - log(callers[1]))
+    }
+    function y(n) { return 280 - 240 * n / (top * 1.1 + 1) }
+    function words(at, height, anchor, word) {
+      printf "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>\n", at, height, anchor, word
+    }
+    END {
+      printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 340\" "
+      print "font-family=\"sans-serif\" font-size=\"12\">"
+      print "<title>LOCKs served a second, by callers, Redis held to a tenth of a core</title>"
+      print "<rect width=\"720\" height=\"340\" fill=\"#fff\"/>"
+      for (i = 0; i <= 4; i++) {
+        v = int(top * i / 4)
+        printf "<path d=\"M70 %.1fH670\" stroke=\"#ddd\"/>\n", y(v)
+        words(62, y(v) + 4, "end", v)
+      }
+      for (i = 1; i <= NR; i++) {
+        path = path sprintf("%s%.1f %.1f", i == 1 ? "M" : "L", x(callers[i]), y(served[i]))
+        printf "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" ", x(callers[i]), y(served[i])
+        print "fill=\"#1668b0\"/>"
+        words(x(callers[i]), 298, "middle", callers[i])
+      }
+      printf "<path d=\"%s\" fill=\"none\" stroke=\"#1668b0\" stroke-width=\"2\"/>\n", path
+      words(370, 325, "middle", "callers")
+      words(70, 22, "start", "served a second")
+      print "</svg>"
+    }' "$1"
 }

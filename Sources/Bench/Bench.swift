@@ -19,6 +19,7 @@ struct Bench {
            latchkey-bench fill HOST:PORT... [option...]
            latchkey-bench cycles TARGET HOST:PORT [option...]
            latchkey-bench attack KIND HOST:PORT [option...]
+           latchkey-bench requests HOST:PORT --lines FILE [option...]
            latchkey-bench messages WAY HOST:PORT [option...]
            latchkey-bench hand-over HOST:PORT... [option...]
            latchkey-bench waiting HOST:PORT... [option...]
@@ -107,6 +108,16 @@ struct Bench {
       --seconds N       for how long (default 3)
       --secret-file F   what hoard and large say AUTH with (default: they do not)
 
+    requests: callers who send the lines of a file together, await all replies, and begin again,
+    whatever the replies are. In the file % stands for the caller's number.
+
+      --lines FILE      the lines
+      --connections N   callers (default 50)
+      --seconds N       for how long (default 3)
+      --rounds N        how often each sends them (default 0: as often as there is time)
+      --pause-ms N      how long a caller waits after a refusal (default 0)
+      --leave yes       callers are gone as soon as they have asked, and come back after a second
+
     messages: callers who answer the messages of a conversation each. WAY is turn (TURN and DONE) or
     six (LOCK, RECOVER, SAY, HISTORY, SAY, UNLOCK); the figures are for each message.
 
@@ -166,6 +177,8 @@ struct Bench {
           "an attack is one of \(Attack.allCases.map(\.rawValue).joined(separator: ", "))")
       }
       print(try AttackRun(attack, FleetOptions.parse(Array(rest.dropFirst()))).measure())
+    case "requests":
+      print(try RequestRun(FleetOptions.parse(rest)).measure())
     case "echo":
       guard rest.count == 1 else { throw LoadFailure("echo takes HOST:PORT") }
       let server = try EchoServer(BenchOptions.address(rest[0]))

@@ -1,4 +1,4 @@
-// Owns: the options of `cycles` and `attack`, and how they are read. Values.
+// Owns: the options of `cycles`, `attack` and `requests`, and how they are read. Values.
 
 import Glibc
 import Loop
@@ -21,7 +21,7 @@ enum Attack: String, CaseIterable {
   case reset
 }
 
-/// The options of `cycles` and `attack`.
+/// The options of `cycles`, `attack` and `requests`.
 struct FleetOptions {
   var address: Address
   var connections = 50
@@ -29,6 +29,13 @@ struct FleetOptions {
   /// The callers' secret; nil without authentication.
   var secret: String?
   var observed: [BenchOptions.Observed] = []
+  /// The file of the lines that `requests` sends; how often, 0 for as long as there is time.
+  var linesFile: String?
+  var rounds = 0
+  /// Whether its callers are gone as soon as they have asked.
+  var leaves = false
+  /// How long they wait after a refusal.
+  var pauseMs: Int64 = 0
 
   static func parse(_ arguments: [String]) throws(LoadFailure) -> FleetOptions {
     guard let place = arguments.first else { throw LoadFailure("HOST:PORT is missing") }
@@ -48,6 +55,13 @@ struct FleetOptions {
         }
         options.seconds = seconds
       case "--secret-file": options.secret = try secret(value)
+      case "--lines": options.linesFile = value
+      case "--leave": options.leaves = value == "yes"
+      case "--rounds", "--pause-ms":
+        guard let count = Int(value), 0...1_000_000 ~= count else {
+          throw LoadFailure("\(flag) takes 0 to 1000000, not '\(value)'")
+        }
+        if flag == "--rounds" { options.rounds = count } else { options.pauseMs = Int64(count) }
       case "--pid": options.observed.append(try BenchOptions.observed(value))
       default: throw LoadFailure("there is no option '\(flag)'; see --help")
       }
