@@ -69,6 +69,7 @@ package final class Principal: Sendable {
   /// Several while one of them is being replaced.
   package let hashes: [SecretHash]
   package let rights: RightsSet
+  package let limits: PrincipalLimits
   private let devices: [Pattern]
   private let links: [LinkPattern]
   /// The users to whom its links are limited; nil if they name no user at all, or may name each.
@@ -78,8 +79,9 @@ package final class Principal: Sendable {
 
   package init(
     name: String, hashes: [SecretHash], rights: RightsSet, devices: [Pattern],
-    links: [LinkPattern]
+    links: [LinkPattern], limits: PrincipalLimits = PrincipalLimits()
   ) {
+    self.limits = limits
     self.name = name
     self.hashes = hashes
     self.rights = rights

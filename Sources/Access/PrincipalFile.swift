@@ -13,7 +13,8 @@ package struct PrincipalFileError: Error, Sendable, CustomStringConvertible {
 package enum PrincipalFile {
   private static let bytesMax = 4 << 20
 
-  /// Reads `NAME HASH[,HASH] [rights=…] [devices=…] [links=…]`, one principal a line.
+  /// Reads `NAME HASH[,HASH] [rights=…] [devices=…] [links=…] [rate=…] [connections=…]
+  /// [waiters=…]`, one principal a line.
   package static func load(
     _ path: String, deviceIDs: DeviceIDs
   ) throws(PrincipalFileError) -> Principals {
@@ -78,7 +79,7 @@ package enum PrincipalFile {
     return Principal(
       name: name, hashes: hashes, rights: grant.rights ?? [],
       devices: deviceIDs == .uuid ? devices.map(\.inSmallLetters) : devices,
-      links: grant.links ?? [])
+      links: grant.links ?? [], limits: grant.limits)
   }
 
   static let nameRule = "a name is 1 to 64 of A-Z a-z 0-9 _ and -"
@@ -101,11 +102,15 @@ private struct PrincipalGrant {
   var rights: RightsSet?
   var devices: [Pattern]?
   var links: [LinkPattern]?
+  var limits = PrincipalLimits()
+  private var limited: Set<PrincipalLimits.Kind> = []
 
   static let rule =
-    "after the hash stand rights=read,write,operate, devices=PATTERN,… and links=KIND=REF,…"
+    "after the hash stand rights=read,write,operate, devices=PATTERN,…, links=KIND=REF,…, rate=N, "
+    + "connections=N and waiters=N"
 
   mutating func set(_ name: String, _ value: String) throws(PrincipalFileError) {
+    if let kind = PrincipalLimits.Kind(rawValue: name) { return try limit(kind, value) }
     let values = value.split(separator: ",", omittingEmptySubsequences: false)
     switch name {
     case "rights" where rights == nil:
@@ -132,6 +137,21 @@ private struct PrincipalGrant {
       links = patterns
     default: throw PrincipalFileError(description: PrincipalGrant.rule)
     }
+  }
+
+  private mutating func limit(
+    _ kind: PrincipalLimits.Kind, _ value: String
+  ) throws(PrincipalFileError) {
+    guard limited.insert(kind).inserted else {
+      throw PrincipalFileError(description: PrincipalGrant.rule)
+    }
+    let range = PrincipalLimits.Kind.range
+    let isNumber = value.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+    guard isNumber, let most = Int(value), range.contains(most) else {
+      throw PrincipalFileError(
+        description: "\(kind.rawValue)= takes \(range.lowerBound) to \(range.upperBound)")
+    }
+    limits[kind] = most
   }
 }
 

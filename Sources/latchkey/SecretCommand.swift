@@ -5,7 +5,8 @@ import Glibc
 
 enum SecretCommand {
   static let usage = """
-    usage: latchkey secret NAME [--rights LIST] [--devices LIST] [--links LIST] [--secret-file F]
+    usage: latchkey secret NAME [--rights LIST] [--devices LIST] [--links LIST] [--rate N]
+           [--connections N] [--waiters N] [--secret-file F]
 
     Makes a secret for a caller and prints its line for the file that `latchkey serve --auth`
     reads. The line goes to standard output and holds a hash only; the secret goes to standard
@@ -16,24 +17,30 @@ enum SecretCommand {
       --rights LIST    of read, write and operate (read,write)
       --devices LIST   ids with * for any characters (*)
       --links LIST     kind=ref with * for any characters, or * for all (*)
+      --rate N         requests a second of each worker (500000)
+      --connections N  connections to each worker (18000)
+      --waiters N      requests that wait at each worker (50000)
       --secret-file F  hashes the secret in that file, or on standard input for -, instead of
                        making one: NAME, a point, and 32 or more characters that cannot be guessed
 
-    Each flag has a variable: LATCHKEY_RIGHTS, LATCHKEY_DEVICES, LATCHKEY_LINKS and
-    LATCHKEY_SECRET_FILE.
+    Each flag has a variable: LATCHKEY_RIGHTS, LATCHKEY_DEVICES, LATCHKEY_LINKS, LATCHKEY_RATE,
+    LATCHKEY_CONNECTIONS, LATCHKEY_WAITERS and LATCHKEY_SECRET_FILE.
     Exit status: 0 done · 2 wrong usage
 
     """
 
   static func run(_ arguments: [String]) -> Int32 {
     let defaults = [("--rights", "read,write"), ("--devices", "*"), ("--links", "*")]
+    let limits = PrincipalLimits.Kind.allCases.map { "--\($0.rawValue)" }
     let table = CommandFlags.Table(
-      command: "secret", usage: usage, valued: defaults.map(\.0) + ["--secret-file"])
+      command: "secret", usage: usage,
+      valued: defaults.map(\.0) + limits + ["--secret-file"])
     let environment = Console.environment()
     guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
     guard flags.words.count == 1 else { Console.fail(usage, status: 2) }
     let grants = defaults.map { "\($0.0.dropFirst(2))=\(flags[$0.0] ?? $0.1)" }
-    return make(flags.words[0], grants, flags["--secret-file"])
+    let limited = limits.compactMap { flag in flags[flag].map { "\(flag.dropFirst(2))=\($0)" } }
+    return make(flags.words[0], grants + limited, flags["--secret-file"])
   }
 
   private static func make(_ name: String, _ grants: [String], _ file: String?) -> Int32 {

@@ -52,6 +52,8 @@ final class Connection: FileWatchOwner, Subscriber {
   var peer: PeerAddress?
   /// The authenticated principal; nil before AUTH.
   var principal: Principal?
+  /// What it counts for among the principal's connections.
+  var use = CallerUse()
   /// Wrong secrets in a row.
   var authFailures = 0
   /// Since when it has been unauthenticated, in monotonic ms.
@@ -165,12 +167,14 @@ final class Connection: FileWatchOwner, Subscriber {
   /// The same for a request that may wait for long: its caller's going away is noticed.
   func holdForWait() {
     backlog.isWaiting = true
+    use.beginWait()
     perform(machine.held())
   }
 
   /// Goes on after a hold.
   func release() {
     backlog.isWaiting = false
+    use.endWait()
     perform(machine.released())
   }
 
@@ -484,6 +488,8 @@ extension Connection {
     replies = ReplyQueue()
     owner.giveBack(&output)
     outputSent = 0
+    use.endWait()
+    use.change(to: nil)
     account()
   }
 }

@@ -211,6 +211,18 @@ enum MetricsPage {
     page.single(
       "latchkey_auth_failures_total", "counter", "AUTH requests with an invalid secret.",
       shared.sum(.authFailures))
+    page.family(
+      "latchkey_principal_limited_total", "counter",
+      "Requests and connections of a principal that met one of its limits.")
+    let uses = shared.principalUses.all
+    // A family has a sample, also while no principal has said AUTH.
+    for use in uses.isEmpty ? [PrincipalUse(name: "")] : uses {
+      for kind in PrincipalLimits.Kind.allCases {
+        page.sample(
+          "latchkey_principal_limited_total",
+          "principal=\"\(use.name)\",limit=\"\(kind.rawValue)\"", use.limited(kind))
+      }
+    }
     page.single(
       "latchkey_auth_reload_failed", "gauge",
       "1 if the latest reload of the principals failed.",

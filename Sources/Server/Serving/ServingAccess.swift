@@ -30,6 +30,7 @@ extension ServingLoop {
       return
     }
     connection.authFailures = 0
+    try count(connection, principal)
     give(connection, principal)
     Array("OK {\"name\":\"\(principal.name)\"}".utf8).withUnsafeBufferPointer {
       answerText(ticket, $0)
@@ -41,6 +42,58 @@ extension ServingLoop {
     counters.add(.authFailures)
     shared.log.repeated(.warn, "invalid secret", ["from": connection.peer?.description ?? "?"])
     connection.authFailures += 1
+  }
+
+  /// Counts a connection as the principal's.
+  func count(_ connection: Connection, _ principal: Principal) throws(RequestError) {
+    let use = shared.principalUses.of(principal.name)
+    guard use !== connection.use.principal else { return }
+    guard use.admitConnection(principal.limits) else {
+      let most = principal.limits[.connections]
+      throw limited(
+        principal, .connections,
+        RequestError(
+          .overloaded,
+          "quota exceeded: \(most) of \(most) connections of principal \(principal.name)"))
+    }
+    connection.use.change(to: use)
+  }
+
+  /// Logs that a principal has met a limit, and gives the error.
+  private func limited(
+    _ principal: Principal, _ kind: PrincipalLimits.Kind, _ error: RequestError
+  ) -> RequestError {
+    shared.log.repeated(
+      .warn, "a principal has met its limit", cause: "\(principal.name) \(kind.rawValue)",
+      [
+        "principal": principal.name, "limit": kind.rawValue,
+        "most": "\(principal.limits[kind])",
+      ])
+    return error
+  }
+
+  /// Refuses a request that comes too soon after the principal's others.
+  func checkRate(_ connection: Connection) throws(RequestError) {
+    guard let principal = connection.principal, let use = connection.use.principal else { return }
+    guard !use.admitRequest(nowNs: loop.nowNs, principal.limits) else { return }
+    throw limited(
+      principal, .rate,
+      RequestError(
+        .overloaded,
+        "rate limited: principal \(principal.name) may send \(principal.limits[.rate]) requests a "
+          + "second; nothing was done, retry after a pause"))
+  }
+
+  /// Refuses a request that may wait, if as many of the principal's do as may.
+  func checkWaiters(_ connection: Connection) throws(RequestError) {
+    guard let principal = connection.principal, let use = connection.use.principal else { return }
+    guard !use.admitsWaiter(principal.limits) else { return }
+    let most = principal.limits[.waiters]
+    throw limited(
+      principal, .waiters,
+      RequestError(
+        .quota,
+        "quota exceeded: \(most) of \(most) waiting requests of principal \(principal.name)"))
   }
 
   func give(_ connection: Connection, _ principal: Principal) {
@@ -62,6 +115,7 @@ extension ServingLoop {
       let principal = principals[name]
       connection.principal = principal
       if principal == nil {
+        connection.use.change(to: nil)
         connection.setLineLimits(isKnown: false)
         connection.unknownSinceMs = loop.nowMs
         if connection.http?.isStreaming == true { connection.finish(.revoked) }

@@ -45,6 +45,7 @@ extension ServingLoop: ConnectionOwner {
       guard inFlight <= inFlightMax || verb.isAboutConnection else {
         throw ServingLoop.tooManyRequests
       }
+      if !verb.isAboutConnection { try checkRate(connection) }
       if line.count > Connection.littleBytes, hasMemoryPressure, !verb.isAboutConnection {
         counters.add(.pressureRequests)
         throw ServingLoop.memoryLimitReached("requests")
@@ -132,6 +133,8 @@ extension ServingLoop: ConnectionOwner {
     _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>,
     _ read: ReadRequest? = nil
   ) throws(RequestError) {
+    let waitMs = site.arguments[.wait]?.number ?? site.arguments[.settle]?.number ?? 0
+    if waitMs > 0 { try checkWaiters(connection) }
     if logsRequests, let trace = site.arguments.trace {
       traces[TracedRequest(ticket)] = String(decoding: trace, as: UTF8.self)
     }
@@ -166,6 +169,7 @@ extension ServingLoop: ConnectionOwner {
     do throws(RequestError) {
       try shedIfDraining(connection)
       guard inFlight <= inFlightMax else { throw ServingLoop.tooManyRequests }
+      try checkRate(connection)
       guard !hasMemoryPressure else {
         counters.add(.pressureRequests)
         throw ServingLoop.memoryLimitReached("requests")

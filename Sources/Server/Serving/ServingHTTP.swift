@@ -119,6 +119,7 @@ extension ServingLoop {
       throw HTTPRefusal(wrongSecret(connection, http))
     }
     connection.authFailures = 0
+    do throws(RequestError) { try count(connection, principal) } catch { throw HTTPRefusal(error) }
     http.authorization = Array(bytes[given])
     give(connection, principal)
   }
@@ -143,6 +144,7 @@ extension ServingLoop {
     http.authorization = nil
     guard connection.principal != nil else { return }
     connection.principal = nil
+    connection.use.change(to: nil)
     connection.unknownSinceMs = loop.nowMs
     connection.setLineLimits(isKnown: false)
   }

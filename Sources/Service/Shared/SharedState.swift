@@ -45,6 +45,8 @@ package final class SharedState: Sendable {
   package let adminEnded = Atomic(0)
   /// The principals; nil without --auth.
   package let principals: Mutex<Principals?>
+  /// What each of them uses.
+  package let principalUses = PrincipalUses()
   /// The live sessions in all, as they were counted last; that is done where --max-live is set.
   private let liveSessions = Atomic(0)
   /// By which callers speak TLS; nil if they do not.

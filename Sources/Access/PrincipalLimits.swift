@@ -1,0 +1,137 @@
+// Owns: how much one principal may ask of a worker, and what it uses now, over all loops. Any
+// thread: atomics, touched when a request or a connection of the principal begins and ends.
+
+internal import Synchronization
+
+/// The limits of a principal on one worker.
+///
+/// One that is alone does not meet those by default.
+package struct PrincipalLimits: Sendable, Equatable {
+  /// What is limited; the raw values are the words of the file, and of metrics.
+  package enum Kind: String, CaseIterable, Sendable {
+    /// Requests a second; a tenth of them may come at once.
+    case rate
+    case connections
+    /// Requests that wait.
+    case waiters
+
+    package static let range = 1...1_000_000_000
+
+    /// The limit where the file has none.
+    package var standard: Int {
+      switch self {
+      case .rate: 500_000
+      case .connections: 18_000
+      case .waiters: 50_000
+      }
+    }
+
+    fileprivate var place: Int {
+      switch self {
+      case .rate: 0
+      case .connections: 1
+      case .waiters: 2
+      }
+    }
+  }
+
+  private var most = Kind.allCases.map(\.standard)
+
+  package init() {}
+
+  package subscript(kind: Kind) -> Int {
+    get { most[kind.place] }
+    set { most[kind.place] = newValue }
+  }
+}
+
+/// What a principal uses of a worker now.
+///
+/// It outlives the principal, which a reload replaces.
+package final class PrincipalUse: Sendable {
+  package let name: String
+  private let connections = Atomic(0)
+  private let waiters = Atomic(0)
+  /// By when all requests that were admitted are due at the rate, in monotonic ns.
+  private let dueNs = Atomic<Int64>(0)
+  private let rates = Atomic(0)
+  private let refusedConnections = Atomic(0)
+  private let refusedWaiters = Atomic(0)
+
+  package init(name: String) { self.name = name }
+
+  fileprivate var isUsed: Bool { connections.load(ordering: .relaxed) > 0 }
+
+  /// How often a limit was met.
+  package func limited(_ kind: PrincipalLimits.Kind) -> Int {
+    switch kind {
+    case .rate: rates.load(ordering: .relaxed)
+    case .connections: refusedConnections.load(ordering: .relaxed)
+    case .waiters: refusedWaiters.load(ordering: .relaxed)
+    }
+  }
+
+  /// Admits a request, unless more have come than the rate and a tenth of a second allow.
+  package func admitRequest(nowNs: Int64, _ limits: PrincipalLimits) -> Bool {
+    let rate = limits[.rate]
+    let stepNs = max(1, 1_000_000_000 / Int64(rate))
+    let aheadNs = max(100_000_000, stepNs)
+    while true {
+      let due = dueNs.load(ordering: .relaxed)
+      let from = max(due, nowNs)
+      guard from - nowNs < aheadNs else {
+        rates.add(1, ordering: .relaxed)
+        return false
+      }
+      let (isDone, _) = dueNs.compareExchange(
+        expected: due, desired: from + stepNs, ordering: .relaxed)
+      if isDone { return true }
+    }
+  }
+
+  /// Counts one more connection, unless there are as many as there may be.
+  package func admitConnection(_ limits: PrincipalLimits) -> Bool {
+    guard connections.add(1, ordering: .relaxed).newValue > limits[.connections] else {
+      return true
+    }
+    releaseConnection()
+    refusedConnections.add(1, ordering: .relaxed)
+    return false
+  }
+
+  package func releaseConnection() { connections.subtract(1, ordering: .relaxed) }
+
+  /// Whether a further request may wait; if not, that is counted.
+  package func admitsWaiter(_ limits: PrincipalLimits) -> Bool {
+    guard waiters.load(ordering: .relaxed) >= limits[.waiters] else { return true }
+    refusedWaiters.add(1, ordering: .relaxed)
+    return false
+  }
+
+  package func addWaiter() { waiters.add(1, ordering: .relaxed) }
+  package func releaseWaiter() { waiters.subtract(1, ordering: .relaxed) }
+}
+
+/// What all principals use.
+package final class PrincipalUses: Sendable {
+  private let byName = Mutex<[String: PrincipalUse]>([:])
+  /// Beyond so many, those without connections are forgotten.
+  package static let keptMax = 4_096
+
+  package init() {}
+
+  package func of(_ name: String) -> PrincipalUse {
+    byName.withLock { byName in
+      if let use = byName[name] { return use }
+      if byName.count >= PrincipalUses.keptMax { byName = byName.filter { $0.value.isUsed } }
+      let use = PrincipalUse(name: name)
+      byName[name] = use
+      return use
+    }
+  }
+
+  /// All of them, by name.
+  package var all: [PrincipalUse] {
+    byName.withLock { $0.values.sorted { $0.name < $1.name } }
+  }
+}

@@ -1,0 +1,83 @@
+// Owns: the tests of what one principal may ask of a worker.
+
+import Testing
+
+@testable import Access
+@testable import Settings
+
+struct PrincipalLimitsTests {
+  private static let second: Int64 = 1_000_000_000
+
+  private func limits(_ kind: PrincipalLimits.Kind, _ most: Int) -> PrincipalLimits {
+    var limits = PrincipalLimits()
+    limits[kind] = most
+    return limits
+  }
+
+  @Test func `a tenth of a second's requests may come at once, the others at the rate`() {
+    let (use, limits) = (PrincipalUse(name: "p"), limits(.rate, 100))
+    var now = 5 * Self.second
+    func admitted(_ tries: Int) -> Int {
+      (0..<tries).count { _ in use.admitRequest(nowNs: now, limits) }
+    }
+    #expect(admitted(50) == 10)
+    #expect(use.limited(.rate) == 40)
+    now += Self.second / 100
+    #expect(admitted(5) == 1)
+    now += Self.second
+    #expect(admitted(50) == 10)
+    var sum = 0
+    for _ in 0..<1_000 {
+      now += Self.second / 1_000
+      sum += admitted(3)
+    }
+    #expect(99...101 ~= sum)
+  }
+
+  @Test func `connections and waiters are counted, and those refused too`() {
+    let use = PrincipalUse(name: "p")
+    let two = limits(.connections, 2)
+    #expect(use.admitConnection(two))
+    #expect(use.admitConnection(two))
+    #expect(!use.admitConnection(two))
+    use.releaseConnection()
+    #expect(use.admitConnection(two))
+    #expect(use.limited(.connections) == 1)
+    let one = limits(.waiters, 1)
+    #expect(use.admitsWaiter(one))
+    use.addWaiter()
+    #expect(!use.admitsWaiter(one))
+    use.releaseWaiter()
+    #expect(use.admitsWaiter(one))
+    #expect(use.limited(.waiters) == 1)
+  }
+
+  @Test func `the file says the limits`() throws {
+    let new = try NewPrincipal(
+      name: "p", secret: nil, grants: ["rights=read", "rate=5", "connections=6", "waiters=7"])
+    let principal = try #require(try PrincipalFile.parse(new.line)["p"])
+    #expect(PrincipalLimits.Kind.allCases.map { principal.limits[$0] } == [5, 6, 7])
+    let plain = try NewPrincipal(name: "q", secret: nil, grants: [])
+    let other = try #require(try PrincipalFile.parse(plain.line)["q"])
+    #expect(other.limits == PrincipalLimits())
+    for wrong in [
+      "rate=0", "rate=-1", "rate=", "waiters=1000000001", "connections=1 connections=2",
+    ] {
+      #expect(throws: PrincipalFileError.self) {
+        try PrincipalFile.parse("\(plain.line) \(wrong)")
+      }
+    }
+  }
+
+  @Test func `what a principal uses outlives it`() {
+    let uses = PrincipalUses()
+    let use = uses.of("p")
+    #expect(uses.of("p") === use)
+    _ = uses.of("a")
+    #expect(uses.all.map(\.name) == ["a", "p"])
+    // Of many, those that have no connection are forgotten.
+    #expect(use.admitConnection(PrincipalLimits()))
+    for number in 0..<PrincipalUses.keptMax { _ = uses.of("n\(number)") }
+    #expect(uses.of("p") === use && uses.all.count < 4)
+  }
+}
