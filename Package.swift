@@ -56,7 +56,7 @@ let package = Package(
     module(
       "Service",
       [
-        "Access", "Deadlines", "Events", "Loop", "Metrics", "RedisConnection", "Scripts",
+        "Access", "Deadlines", "Events", "Loop", "Metrics", "Records", "RedisConnection", "Scripts",
         "SessionModel", "Settings", "Store", "Wire",
       ]),
     module("Doctor", ["Loop", "RedisConnection", "Scripts", "SessionModel", "Settings", "Wire"]),

@@ -105,6 +105,7 @@ extension Probe {
       Probe("MSET", keys.text, "1", harmless: [keys.text, "1", keys.text]),
       Probe("PEXPIREAT", keys.text, ends),
       Probe("EXISTS", keys.text),
+      Probe("UNLINK", keys.missing),
       // On a key that never exists, so that a key with a TTL keeps it.
       Probe("PERSIST", keys.missing),
       // It is refused without a value for the field, but only after the right was checked.

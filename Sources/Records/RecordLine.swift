@@ -4,6 +4,16 @@
 
 package import Wire
 
+/// What was read of a session in parts, as a line takes it.
+package protocol ReadParts: AnyObject {
+  /// Puts the fields, without their object's braces.
+  func putFields(into line: inout RecordLine)
+  var chatsCount: Int { get }
+  /// Puts a chat's messages, brackets included.
+  func putMessages(ofChat place: Int, _ name: ValueName, into line: inout RecordLine)
+  func putDocuments(into line: inout RecordLine)
+}
+
 /// A reply line on its way.
 package struct RecordLine {
   package private(set) var bytes: [UInt8] = []
@@ -12,6 +22,8 @@ package struct RecordLine {
   /// How long after its latest change the session that is shown has its next deadline; nil if it
   /// has none, or no session is shown.
   package internal(set) var dueInMs: Int64?
+  /// What was read in parts of the session that is shown; nil if its reply has all of it.
+  package var parts: (any ReadParts)?
   /// The corrupt values of the object that is being written, as JSON strings with commas.
   private var names: [UInt8] = []
 
@@ -63,6 +75,13 @@ package struct RecordLine {
     names.append(UInt8(ascii: "\""))
     name.append(to: &names)
     names.append(UInt8(ascii: "\""))
+  }
+
+  /// Takes over the names of the corrupt values in parts of the object.
+  mutating func adoptNames(of other: RecordLine) {
+    corruptCount += other.corruptCount
+    if !names.isEmpty, !other.names.isEmpty { names.append(UInt8(ascii: ",")) }
+    names += other.names
   }
 
   /// So many values are corrupt and have neither a place nor a name.

@@ -29,6 +29,9 @@ extension RecordLine {
     case "page" where reply.count % 4 == 3: StoredDocuments(reply, isPage: true).put(into: &self)
     case "profile" where reply.count == 2: ShownProfile(reply: reply).put(into: &self)
     case "turn" where reply.count == 6: ShownTurn(reply).put(into: &self)
+    case "turn" where reply.count == 7:
+      cut(to: 0)
+      ShownTurn(reply).put(inParts: reply[6].bytes, into: &self)
     case "done" where reply.count == 3: GivenMessages(reply: reply).put(into: &self)
     case "kept" where reply.count == 3: putKept(reply)
     case "list" where reply.count == 3: putList(reply)

@@ -8,7 +8,8 @@ internal import Wire
 ///
 /// From an array: `export`, device, session, members and values in turn, of each chat the entries,
 /// list by list, or null if its key is no list, of each document key, revision, time, deadline or
-/// empty, and value; and how many bytes the object may have.
+/// empty, and value; and how many bytes the object may have. Of what was read in parts there are no
+/// fields, chats and documents in it.
 struct SessionExport {
   private let reply: RedisReply
   private let stored: StoredSession
@@ -50,9 +51,13 @@ struct SessionExport {
     putSpent(into: &line)
     putMembers(into: &line)
     line.put(",\"chats\":[")
-    for at in 0..<reply[4].count { putChat(at, into: &line) }
+    for at in 0..<(line.parts?.chatsCount ?? reply[4].count) { putChat(at, into: &line) }
     line.put("],\"documents\":")
-    ExportedDocuments(reply: reply[5]).put(into: &line)
+    if let parts = line.parts {
+      parts.putDocuments(into: &line)
+    } else {
+      ExportedDocuments(reply: reply[5]).put(into: &line)
+    }
     line.putDamaged()
     line.put("}")
     let most = reply[6].integer ?? 0
@@ -131,25 +136,39 @@ struct SessionExport {
       isFirst = false
       line.put(member.rawValue.utf8)
       line.put("\":")
-      put(StoredValue(text), .of(name), into: &line)
+      SessionExport.put(StoredValue(text), .of(name), into: &line)
     }
     line.put("},\"fields\":{")
+    if let parts = line.parts { parts.putFields(into: &line) }
     isFirst = true
     for field in stored.named("f") {
-      guard LineJSON.isString(field.name.span) else {
-        line.damage(.of("fields"))
-        continue
-      }
+      let before = line.bytes.count
       if !isFirst { line.put(",") }
-      isFirst = false
-      line.put(field.name)
-      line.put(":")
-      put(StoredValue(field.value), .of("fields", field.name), into: &line)
+      if SessionExport.put(field.name, StoredValue(field.value), into: &line) {
+        isFirst = false
+      } else {
+        line.cut(to: before)
+      }
     }
     line.put("}")
   }
 
-  private func put(_ value: StoredValue, _ name: ValueName, into line: inout RecordLine) {
+  /// Puts a field: name, and revision and value; false if there is nothing to put.
+  @discardableResult
+  static func put(
+    _ name: LentBytes, _ value: StoredValue, into line: inout RecordLine
+  ) -> Bool {
+    guard LineJSON.isString(name.span) else {
+      line.damage(.of("fields"))
+      return false
+    }
+    line.put(name)
+    line.put(":")
+    put(value, .of("fields", name), into: &line)
+    return true
+  }
+
+  private static func put(_ value: StoredValue, _ name: ValueName, into line: inout RecordLine) {
     guard let rev = value.rev.number else { return line.putCorrupt(name) }
     line.put("[")
     line.put(rev)
@@ -198,7 +217,9 @@ struct SessionExport {
     line.put(json: stored.value("c", ofChat: chat), .of("chats", chat, "config"))
     putLimits(stored.value("o", ofChat: chat), chat, into: &line)
     line.put(",\"messages\":")
-    if reply[4][at].kind == .array {
+    if let parts = line.parts {
+      parts.putMessages(ofChat: at, .of("chats", chat, "messages"), into: &line)
+    } else if reply[4][at].kind == .array {
       line.put("[")
       StoredMessages.put(reply[4][at], into: &line) { _, _, _ in
         .of("chats", chat, "messages")

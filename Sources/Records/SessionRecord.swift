@@ -65,7 +65,11 @@ struct SessionRecord {
     line.put(",\"links\":")
     StoredLinks.put(stored[.links], into: &line)
     line.put(",\"fields\":{")
-    SessionFields.put(stored, into: &line)
+    if let parts = line.parts {
+      parts.putFields(into: &line)
+    } else {
+      SessionFields.put(stored, into: &line)
+    }
     line.put("}")
     putRest(into: &line)
     line.putDamaged()
@@ -177,19 +181,35 @@ enum SessionFields {
   static func put(_ stored: StoredSession, into line: inout RecordLine) {
     var isFirst = true
     for field in stored.named("f") {
-      let value = StoredValue(field.value)
-      guard value.json != nil || value.rev == .corrupt else { continue }
-      guard LineJSON.isString(field.name.span) else {
-        line.damage(.of("fields"))
-        continue
-      }
+      let before = line.bytes.count
       if !isFirst { line.put(",") }
-      isFirst = false
-      line.put(field.name)
-      line.put(":")
-      let name = ValueName.of("fields", field.name)
-      if value.rev == .corrupt { line.putCorrupt(name) } else { line.put(json: value.json, name) }
+      if put(field.name, StoredValue(field.value), into: &line) {
+        isFirst = false
+      } else {
+        line.cut(to: before)
+      }
     }
+  }
+
+  /// Puts a field: name and value; false if there is nothing to put.
+  @discardableResult
+  static func put(
+    _ name: LentBytes, _ value: StoredValue, into line: inout RecordLine
+  ) -> Bool {
+    guard value.json != nil || value.rev == .corrupt else { return false }
+    guard LineJSON.isString(name.span) else {
+      line.damage(.of("fields"))
+      return false
+    }
+    line.put(name)
+    line.put(":")
+    let valueName = ValueName.of("fields", name)
+    if value.rev == .corrupt {
+      line.putCorrupt(valueName)
+    } else {
+      line.put(json: value.json, valueName)
+    }
+    return true
   }
 
   /// Puts a text that has a revision.

@@ -7,7 +7,7 @@ internal import Wire
 ///
 /// From an array: `turn`, members of the reply as JSON, the names and values of the session's
 /// record in turn, entries of its chat, whether there are older ones, and for how many ms its
-/// caller has waited.
+/// caller has waited; and of a large session, whose record is without fields, device and session.
 struct ShownTurn {
   private let reply: RedisReply
   private let stored: StoredSession
@@ -17,7 +17,24 @@ struct ShownTurn {
     stored = StoredSession(reply[2])
   }
 
-  func put(into line: inout RecordLine) {
+  /// Puts the line of which the worker makes the reply when it has read the fields: `LARGE`,
+  /// device, session, `0`, `turn`, where the fields belong in the object, and that.
+  func put(inParts address: LentBytes, into line: inout RecordLine) {
+    var object = RecordLine()
+    let place = put(into: &object)
+    line.put("LARGE ")
+    line.put(address)
+    line.put(" 0 turn ")
+    line.put(Int64(place))
+    line.put(" ")
+    line.put(object.bytes)
+    line.dueInMs = object.dueInMs
+    line.noteOmitted(object.corruptCount)
+  }
+
+  /// Puts the object; returns the place of its fields.
+  @discardableResult
+  func put(into line: inout RecordLine) -> Int {
     line.dueInMs = stored.dueInMs(stored.clocks)
     line.put("{")
     TurnParts.put(members: reply[1].bytes, into: &line)
@@ -26,6 +43,7 @@ struct ShownTurn {
     line.put("],\"more\":")
     line.put(reply[4].integer == 1 ? "true" : "false")
     line.put(",\"fields\":{")
+    let place = line.bytes.count
     SessionFields.put(stored, into: &line)
     line.put("},\"phase\":")
     SessionFields.put(stored, .phase, "phase", into: &line)
@@ -35,6 +53,7 @@ struct ShownTurn {
     line.put(reply[5].integer ?? 0)
     line.putDamaged()
     line.put("}")
+    return place
   }
 }
 

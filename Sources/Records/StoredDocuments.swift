@@ -73,13 +73,15 @@ struct ExportedDocuments {
     line.put("[")
     for at in stride(from: 0, to: reply.count, by: 5) {
       if at > 0 { line.put(",") }
-      put(at, into: &line)
+      ExportedDocuments.put(reply, at, Int64(at / 5), into: &line)
     }
     line.put("]")
   }
 
-  private func put(_ at: Int, into line: inout RecordLine) {
-    let place = Int64(at / 5)
+  /// Puts the document whose five values begin at an element; `place` is its place among all.
+  static func put(
+    _ reply: RedisReply, _ at: Int, _ place: Int64, into line: inout RecordLine
+  ) {
     line.put("{\"key\":")
     DocumentName.put(reply[at].bytes, .of("documents", place, "key"), into: &line)
     line.put(",\"rev\":")

@@ -130,7 +130,7 @@ package struct Batcher {
   private let tracksRequests: Bool
   /// Replies of one call are in memory all at once, here and in Redis, and take the time that it
   /// takes to write them: some 10 ms for each MiB, of the caller and of all behind it.
-  private let replyBytesMax = 4 << 20
+  private let replyBytesMax = 1 << 20
   /// The recent size of a reply of each script.
   ///
   /// Scripts with long replies are assumed to have them until it is known.

@@ -9,7 +9,7 @@ package enum Script: Int, CaseIterable, Sendable {
   case chat, switchChat, chats, getChat, setChat, deleteChat, reportChat
   case say, history, pop, forget, amend
   case put, take, drop, keys, apply
-  case profile, setProfile, look, lookPage
+  case profile, setProfile, look, lookPage, recordPage
   case link, unlink, linkStatus, linkReserve, linkSettle, linkDone, evict
   case linkPage, keepChoice, sessionPage, activityPage, sift, entry, digest, reportSession
   case export, `import`
@@ -175,6 +175,7 @@ package struct ScriptRow: Sendable {
     ScriptRow(.look, PackageResources.look_lua, .reads, isOfSession: true),
     ScriptRow(
       .lookPage, PackageResources.look_page_lua, .reads, isOfSession: true, isTimeless: true),
+    ScriptRow(.recordPage, PackageResources.record_page_lua, .reads, isOfSession: true),
   ]
 
   private static let links = [

@@ -3,7 +3,7 @@
 
 internal import Loop
 internal import Metrics
-internal import Records
+package import Records
 package import RedisConnection
 package import Scripts
 package import SessionModel
@@ -30,10 +30,13 @@ extension Store {
   }
 
   /// Calls a script whose reply has more than a line.
+  ///
+  /// Without `timeoutMs` it has the time of a whole request.
   package func call(
-    raw query: ScriptQuery, _ done: @escaping (Result<RedisReply, RequestError>) -> Void
+    raw query: ScriptQuery, timeoutMs: Int64? = nil,
+    _ done: @escaping (Result<RedisReply, RequestError>) -> Void
   ) {
-    ask(query, timeoutMs: requestTimeoutMs, done)
+    ask(query, timeoutMs: timeoutMs ?? requestTimeoutMs, done)
   }
 
   /// The error of a reply that is not one of the script's.
@@ -71,14 +74,19 @@ extension Store {
 
   /// Lends the line that a list stands for, and says when the session that it shows has its next
   /// deadline.
-  private func withMade<Value>(
-    of reply: RedisReply, _ body: (UnsafeBufferPointer<UInt8>, Int64?) -> Value
+  ///
+  /// `parts`: what was read of the session before.
+  package func withMade<Value>(
+    of reply: RedisReply, _ parts: (any ReadParts)? = nil,
+    _ body: (UnsafeBufferPointer<UInt8>, Int64?) -> Value
   ) -> Value {
     // Taken out while it is lent: who gets it may ask for the next one.
     var line = RecordLine()
     swap(&line, &recordLine)
     defer { swap(&line, &recordLine) }
+    line.parts = parts
     if !line.make(of: reply) { line.reset() }
+    line.parts = nil
     if line.corruptCount > 0 { noteCorrupt(line.corruptCount) }
     return line.bytes.withUnsafeBufferPointer { body($0, line.dueInMs) }
   }
@@ -120,7 +128,8 @@ extension Store {
 
   /// The first words of replies that ask for another step of the worker.
   private static let workerWords = [
-    "MORE ".utf8, "FULL ".utf8, "WAIT ".utf8, "MINE".utf8, "SETTLE ".utf8, "FOUND ".utf8,
+    "MORE ".utf8, "LARGE ".utf8, "FULL ".utf8, "WAIT ".utf8, "MINE".utf8, "SETTLE ".utf8,
+    "FOUND ".utf8,
   ].map(Array.init)
 
   /// A script's reply line, or the error that it carries.

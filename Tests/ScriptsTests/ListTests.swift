@@ -96,22 +96,44 @@ struct ListTests {
   }
 
   @Test func `a page ends when it has grown large`() throws {
-    // Two of them come just below 4 MiB.
+    // Two of them come just below 1 MiB.
+    for number in 1...4 { try open("S\(number)", members: fields(2)) }
+    #expect(try list() == (["S4", "S3", "S2"], "S2"))
+    #expect(try list(after: "S2") == (["S1"], nil))
+    #expect(try entries(1...4) == ["OK", "OK", "OK", "LATER"])
+  }
+
+  /// The members of so many fields of 260,000 bytes.
+  private func fields(_ count: Int) -> String {
     let value = String(repeating: "x", count: 260_000)
-    let members = (0..<8).map { number in
+    return (0..<count).map { number in
       let name = "f:\"m\(number)\""
       return "\(name.utf8.count) \(name)\(value.utf8.count + 2) \"\(value)\""
     }.joined()
-    for number in 1...7 { try open("S\(number)", members: members) }
-    #expect(try list() == (["S7", "S6", "S5"], "S5"))
-    #expect(try list(after: "S5") == (["S4", "S3", "S2"], "S2"))
-    #expect(try list(after: "S2") == (["S1"], nil))
-    let keys = Array(repeating: bench.base, count: 7)
-    let entries = (1...7).flatMap { ["d", "S\($0)", "", "", "", ""] }
-    let words = try bench.call(.entry, keys: keys, entries).items.map {
-      $0.string?.prefix { $0 != " " } ?? ""
+  }
+
+  /// The words that `entry` has for sessions of one call.
+  private func entries(_ numbers: ClosedRange<Int>) throws -> [String] {
+    let keys = Array(repeating: bench.base, count: numbers.count)
+    let requests = numbers.flatMap { ["d", "S\($0)", "", "", "", ""] }
+    return try bench.call(.entry, keys: keys, requests).items.map {
+      String($0.string?.prefix { $0 != " " } ?? "")
     }
-    #expect(words == ["OK", "OK", "OK", "LATER", "LATER", "LATER", "LATER"])
+  }
+
+  @Test func `a large session is a page of its own, unless few fields are asked for`() throws {
+    for number in 1...3 { try open("S\(number)", members: number == 2 ? fields(8) : "") }
+    #expect(try list() == (["S3"], "S3"))
+    #expect(
+      try bench.run(.listDevice, "d", "", "", "50", "S3").raw == "LARGE d S2 0 list")
+    #expect(try list(after: "S2") == (["S1"], nil))
+    #expect(try entries(1...3) == ["OK", "LARGE", "OK"])
+    for (asked, count) in [("none", 0), ("4 \"m0\"4 \"m1\"", 2)] {
+      let reply = try bench.run(.listDevice, "d", "", asked, "50", "")
+      let sessions = reply.body["sessions"] as? [[String: Any]] ?? []
+      #expect(sessions.count == 3)
+      #expect((sessions.dropFirst().first?["fields"] as? [String: Any])?.count == count)
+    }
   }
 
   private func recover(_ hint: String = "") throws -> ScriptReply {

@@ -82,6 +82,8 @@ struct ScriptCallTests {
       ListDeviceCall(
         device: "d", filter: "active - - - - created -", fields: "none", limit: 5, from: "s"),
       ExportCall(device: "d", session: "s", bytesMax: 9),
+      RecordPageCall(
+        device: "d", session: "s", stamp: "x", part: "messages", from: "1 0", fields: "1 f"),
       ImportCall(
         device: "d", session: "s", isReplacing: true, fields: "f",
         messages: ImportedMessages(parts: [109], areSent: true),

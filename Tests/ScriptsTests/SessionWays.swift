@@ -38,7 +38,8 @@ extension ReturnWordTests {
     "keep_until", "clocks", "chat", "chats", "messages", "links", "fields",
   ]
 
-  static let sessionWays: [Way] = making + reading + changing + talking + keeping + linking
+  static let sessionWays: [Way] =
+    making + inParts + reading + changing + talking + keeping + linking
 
   private static let making = [
     Way(script: .open, request: openRequest("S"), word: "OK", names: record),
@@ -74,11 +75,49 @@ extension ReturnWordTests {
   /// More fields than a session may have.
   private static let tooMany = (0..<129).map { "8 f:\"m\(100 + $0)\"1 1" }.joined()
 
-  /// Members that make a session as large as a page of a list.
-  private static let large: String = {
-    let value = "\"\(String(repeating: "x", count: 262_142))\""
-    return (0..<16).map { "8 f:\"m\(100 + $0)\"262144 \(value)" }.joined()
-  }()
+  /// Members of so many fields of 250,000 bytes.
+  private static func fields(_ count: Int) -> String {
+    let value = "\"\(String(repeating: "x", count: 249_998))\""
+    return (0..<count).map { "8 f:\"m\(100 + $0)\"250000 \(value)" }.joined()
+  }
+
+  /// Members of a session that is read in parts, and of one of which six are a page.
+  private static let (large, page) = (fields(8), fields(3))
+
+  private static let opened = [
+    Step(.import, ["d", "S", "", imported([])[3], "", "", "", "", "", ""])
+  ]
+  private static let grown = [open(), Step(.set, "d", "S", large, "", "", "", "", "", "", "")]
+
+  /// Sessions that are too large for one reply.
+  private static let inParts = [
+    Way(script: .get, before: grown, request: ["d", "", ""], word: "LARGE"),
+    Way(script: .look, before: grown, request: ["d", "S", "", "", "", "", ""], word: "LARGE"),
+    Way(script: .export, before: grown, request: ["d", "S", "99999999"], word: "MORE"),
+    Way(
+      script: .changeState, before: grown, request: ["d", "S", "PAUSE", "paused", "", "", "r"],
+      word: "LARGE"),
+    Way(script: .recover, before: grown, request: ["d", "S", "", "", "", "", ""], word: "LARGE"),
+    Way(script: .recoverLatest, before: grown, request: recoverRequest("S"), word: "LARGE"),
+    // A retry, whose session has grown meanwhile.
+    Way(
+      script: .open,
+      before: [openedAndDeleted[0], Step(.set, "d", "S", large, "", "", "", "", "", "", "")],
+      request: openRequest("S").dropLast() + ["r"], word: "LARGE"),
+    Way(script: .listDevice, before: grown, request: ["d", "", "", "5", ""], word: "LARGE"),
+    Way(script: .entry, before: grown, request: ["d", "S", "", "", "", ""], word: "LARGE"),
+    Way(
+      script: .import,
+      request: imported(["f:\"a\"", "1 \"\(String(repeating: "x", count: 1 << 20))\""]),
+      word: "LARGE"),
+    Way(
+      script: .recordPage, before: opened, request: ["d", "S", "", "record", "", ""], word: "OK",
+      names: record),
+    Way(
+      script: .recordPage, before: opened, request: ["d", "S", "x", "fields", "", ""],
+      word: "MORE"),
+    Way(script: .recordPage, request: ["d", "S", "", "fields", "", ""], word: "NONE"),
+  ]
 
   private static let reading = [
     Way(script: .get, before: [open()], request: ["d", "", ""], word: "OK", names: record),
@@ -287,8 +326,9 @@ extension ReturnWordTests {
       word: "SKIP"),
     Way(script: .activityPage, before: [open()], request: ["+inf", "-inf", "5"], word: "OK"),
     Way(
-      script: .entry, before: [open(), Step(.set, "d", "S", large, "", "", "", "", "", "", "")],
-      ahead: [["d", "S", "", "", "", ""]], request: ["d", "S", "", "", "", ""],
+      script: .entry, before: [open(), Step(.set, "d", "S", page, "", "", "", "", "", "", "")],
+      ahead: Array(repeating: ["d", "S", "", "", "", ""], count: 6),
+      request: ["d", "S", "", "", "", ""],
       word: "LATER"),
     Way(script: .digest, before: linked, request: ["d", "S", "tag", "red"], word: "OK"),
     Way(script: .stats, before: linked, request: ["0", "-", "5"], word: "OK"),

@@ -3,7 +3,7 @@
 --   log_quota
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, verb, to, reason? (JSON), token?, req?
--- RETURNS: OK, NONE, STALE, ERR
+-- RETURNS: OK, NONE, STALE, ERR, LARGE
 local FROM = {
   PAUSE = {active = true}, RESUME = {paused = true}, CLOSE = {active = true, paused = true},
   ARCHIVE = {active = true, paused = true, abandoned = true, completed = true, failed = true,

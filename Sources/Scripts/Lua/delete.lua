@@ -11,7 +11,7 @@ return each(function(base, device, session, token)
   end
   if not s then return refusal end
   announce_deleted(s)
-  call('DEL', unpack(keys_of(s)))
+  call('UNLINK', unpack(keys_of(s)))
   enqueue_all(s)
   if LIVE[s.state] then count_chats(base, #s.chats, -1) end
   remove_entries(base, s.device, s.id, s.state)

@@ -1,7 +1,7 @@
 -- DONE: applies the last changes of a turn to its own session and chat, and ends it; or gives it
 -- the messages that were joined to it meanwhile, and it goes on.
 -- USES: batch, requests, session_users, session_load, session_changes, chat_address, messages,
---   turn_records, turn_changes, turn_grants, turn_ends, turn_messages, turn_begin
+--   entry_steps, turn_records, turn_changes, turn_grants, turn_ends, turn_messages, turn_begin
 -- RARELY: load, chat_of, log_of, bytes_of, stale_turn, standing, joined_entries, joined_count,
 --   go_on, turn_key, turn_grants, is_theirs
 -- KEYS: the base key of each request's partition

@@ -1,9 +1,10 @@
 -- A session of a list: its record, NONE if it is gone or does not have the link any more, SKIP if
--- it does not pass the filter, LATER if the records of this call are a page.
--- USES: batch, requests, links, list_filter, session_json
+-- it does not pass the filter, LATER if the records of this call are a page, LARGE if it is to be
+-- read in parts.
+-- USES: batch, requests, links, list_filter, session_json, large_sessions
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, kind?, ref?, filter?, fields?
--- RETURNS: OK, NONE, SKIP, LATER
+-- RETURNS: OK, NONE, SKIP, LATER, LARGE
 
 local size, size_in = 0, 0
 
@@ -19,8 +20,11 @@ return each(function(base, device, session, kind, ref, filter, fields)
   end
   local id, found, flat = find_members(base, device, session)
   if not id then return 'NONE' end
-  if seen and not passes(filter_of(filter), seen) then return 'SKIP' end
-  local row, _, bytes = shown(device, id, found, only_fields(flat, fields))
+  local wanted = filter_of(filter)
+  if seen and not passes(wanted, seen) then return 'SKIP' end
+  flat = flat and only_fields(flat, fields) or with_fields(found, fields)
+  if not flat then return large_line(device, id, wanted and wanted.users or '', fields, '') end
+  local row, _, bytes = shown(device, id, found, flat)
   size = size + bytes
   return row, nil, bytes
 end)

@@ -30,7 +30,7 @@ return each(function(base, device, session, chat, after, seq, token)
     removed = remove_one(log, tonumber(seq))
   else
     removed = length
-    call('DEL', log)
+    call('UNLINK', log)
     sync_ids(log)
   end
   if removed ~= 0 then

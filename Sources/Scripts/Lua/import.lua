@@ -10,7 +10,7 @@
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, is_replacing?, fields, messages?, documents?, fleet?, reserved?, token?,
 --   req?
--- RETURNS: OK, NONE, STALE, ERR, MORE
+-- RETURNS: OK, NONE, STALE, ERR, MORE, LARGE
 return each(function(base, device, session, is_replacing, fields, messages, documents, fleet,
     reserved, token)
   local asked, users = session, nil
@@ -48,7 +48,7 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
     or is_bad and remove_corrupt(base, device, asked, token)
   if refused and refused ~= 'OK' then return refused end
   if old then
-    call('DEL', unpack(keys_of(old)))
+    call('UNLINK', unpack(keys_of(old)))
     regardless(call, 'ZREM', base .. ':due', due_member(old))
     count_session(old, -1)
     enqueue_all(old)

@@ -1,9 +1,10 @@
 -- LIST device: the device's sessions, newest first, from the session `from` on. A page ends when
--- it has grown large, or when so many were read that Redis has other requests to serve.
--- USES: batch, requests, session_index, session_json, list_filter
+-- it has grown large, or when so many were read that Redis has other requests to serve. A session
+-- that is to be read in parts is a page of its own: LARGE.
+-- USES: batch, requests, session_index, session_json, large_sessions, list_filter
 -- KEYS: the base key of each request's partition
 -- ARGV: device, filter?, fields?, limit, from?
--- RETURNS: OK
+-- RETURNS: OK, LARGE
 local LOOKED_AT_MAX = 1000
 -- For a caller who may not see some of them the cursor names none, only the time of the last one:
 -- the others of this ms, of which there are few, are looked at too.
@@ -22,13 +23,25 @@ return each(function(base, device, filter, fields, limit, from)
     local key = base .. ':session:' .. device .. '/' .. id
     local shows = not filter
       or passes(filter, attempt('HMGET', key, 'links', 'state', 'created', 'active'))
-    local flat = shows and attempt('HGETALL', key)
-    if flat and (flat.err or #flat > 0) then
-      if #found == limit or size >= PAGE_BYTES then
-        cursor = last
-        break
-      end
-      local row, _, bytes = shown(device, id, key, only_fields(flat, fields))
+    if shows and (#found == limit or size >= PAGE_BYTES) and call('EXISTS', key) == 1 then
+      cursor = last
+      break
+    end
+    local in_parts, flat = shows and is_large(key), nil
+    if in_parts then
+      flat = with_fields(key, fields)
+    elseif shows then
+      flat = attempt('HGETALL', key)
+      flat = (flat.err or #flat > 0) and only_fields(flat, fields)
+    end
+    if in_parts and not flat then
+      local users = filter and filter.users or ''
+      if #found == 0 then return large_line(device, id, users, fields, 'list') end
+      cursor = last
+      break
+    end
+    if flat then
+      local row, _, bytes = shown(device, id, key, flat)
       found[#found + 1], last, size = row, id, size + bytes
     end
   end

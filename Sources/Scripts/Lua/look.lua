@@ -2,10 +2,11 @@
 -- snapshot; with `is_whole`, where they are too many for one reply: MORE, with what `look_page`
 -- needs; else as many as the reply may have. `stamp` is that of a snapshot which is read in steps:
 -- MORE if the session was changed since.
--- USES: requests, session_json, list_filter, turn_messages, look_stamps
+-- USES: requests, session_users, revisions, session_json, large_sessions, list_filter,
+--   turn_messages, look_stamps
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, fields?, last?, seen_rev?, is_whole?, stamp?
--- RETURNS: OK, NONE, MORE
+-- RETURNS: OK, NONE, MORE, LARGE
 
 -- A member of the reply with the newest messages, null if the chat's key is of another type; or nil
 -- if there are more than the reply may have.
@@ -27,6 +28,10 @@ return each(function(base, device, session, fields, last, seen_rev, is_whole, st
   if last ~= '' then
     rest = recent(current_log(key), tonumber(last), is_whole)
     if not rest then return 'MORE ' .. found .. ' ' .. (first_stamp(key) or '-') end
+  end
+  if not flat then
+    local _, users = split_users(session)
+    return large_line(device, found, users, fields, rest or '')
   end
   local row, _, size = shown(device, found, key, only_fields(flat, fields), rest)
   return row, nil, size + #(rest or '')

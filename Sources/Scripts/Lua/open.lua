@@ -4,7 +4,7 @@
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, thread (JSON), clocks, is_fenced?, members, links?, session_policy?,
 --   fleet?, reserved?, token?, req?
--- RETURNS: OK, NONE, STALE, ERR, MORE
+-- RETURNS: OK, NONE, STALE, ERR, MORE, LARGE
 return each(function(base, device, session, thread, clocks, is_fenced, members, links,
     session_policy, fleet, reserved, token)
   local s, refusal, flat = make(base, device, session, thread, clocks, is_fenced, members, links,

@@ -1,17 +1,18 @@
 -- POP: removes and returns the newest message of a chat; with `count` the newest ones, as many of
 -- them as a page has, oldest first. `last` is the newest one's number as the caller has seen it.
--- USES: batch, pushes, requests, session_changes, chat_address, messages, chat_ids
+-- USES: batch, pushes, requests, session_changes, chat_address, messages, entry_steps, chat_ids
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, chat?, count?, last?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
 
 -- The newest entries, oldest first, and how many bytes they have.
-local STEP = 32
 local function newest_of(log, count)
-  local entries, bytes = {}, 0
+  local entries, bytes, longest = {}, 0, nil
   while #entries < count and bytes < PAGE_BYTES do
-    local n = math.min(STEP, count - #entries)
+    local n = step_of(PAGE_BYTES - bytes, longest, count - #entries)
     local list = call('LRANGE', log, text(-#entries - n), text(-#entries - 1))
+    local _
+    _, longest = bytes_of(list, longest)
     for at = #list, 1, -1 do
       if bytes < PAGE_BYTES then
         bytes = bytes + #list[at]

@@ -64,6 +64,7 @@ return function(keys, group, ack_timeout_ms, limit, types, groups_max, worker, l
     end
     if refusal then return refusal end
     if not is_full() then add_looked(item) end
+    if not consumers.err then add_pending(consumers) end
   end
   if is_noted == 'yes' then group_asks.note(keys, group) end
   return reply

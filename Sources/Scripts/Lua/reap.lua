@@ -41,7 +41,7 @@ local function reap_session(member, address)
   set_back(s)
   for _, ms in ipairs(settle(s)) do late[#late + 1] = ms end
   if not s.is_gone then return enter_again(s) end
-  call('DEL', unpack(keys_of(s)))
+  call('UNLINK', unpack(keys_of(s)))
   enqueue_all(s)
   remove_entries(base, device, id, s.state)
 end

@@ -4,7 +4,7 @@
 -- RARELY: wrong_state
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, allows_archived?, fleet?, reserved?, token?, req?
--- RETURNS: OK, NONE, STALE, ERR, MORE
+-- RETURNS: OK, NONE, STALE, ERR, MORE, LARGE
 return each(function(base, device, session, allows_archived, fleet, reserved, token)
   local s, refusal = open_for_change(base, device, session, token, 'record')
   if not s then return refusal end

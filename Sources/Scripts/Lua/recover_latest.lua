@@ -8,7 +8,7 @@
 -- KEYS: the base key of each request's partition
 -- ARGV: device, hint?, is_elsewhere?, ignored? (JSON), session, thread (JSON), clocks,
 --   is_fenced?, members, links?, session_policy?, fleet?, reserved?, token?, req?
--- RETURNS: OK, NONE, STALE, ERR, MORE
+-- RETURNS: OK, NONE, STALE, ERR, MORE, LARGE
 return each(function(base, device, hint, is_elsewhere, ignored, session, thread, clocks, is_fenced,
     members, links, session_policy, fleet, reserved, token)
   local s, how, why = choose(base, device, hint, links, thread, session)

@@ -93,6 +93,7 @@ final class ServingLoop {
   private(set) lazy var waits = WaitQueue(
     loop, store, workerID: shared.workerID, index: index
   ) { [unowned self] in note($0, dueInMs: $1) }
+  let largeReads = LargeReads()
   /// Lines over the usual limit that are coming now.
   var longLinesNow = 0
   var sessionIDs = SessionIDs()
@@ -276,7 +277,10 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
       counters.add(.pressureReplies)
       return answer(ticket, ServingLoop.memoryLimitReached("replies"))
     }
-    guard let outcome = Outcome(line: text) else { return withhold(ticket, text) }
+    guard let outcome = Outcome(line: text) else {
+      guard text.starts(with: "LARGE ".utf8) else { return withhold(ticket, text) }
+      return answerLarge(ticket, text, onlyReads: onlyReads)
+    }
     answer(ticket, text, outcome, isWhole: false)
   }
 

@@ -23,7 +23,8 @@ struct HeldRequest {
   /// Whether its first step is in a batch with others'.
   private let isStep: Bool
   private let timeoutMs: Int64
-  private var untilMs: Int64
+  /// When its time is over, in monotonic ms.
+  private(set) var untilMs: Int64
 
   /// Begins; the caller of this initializer has to `end` it once.
   ///

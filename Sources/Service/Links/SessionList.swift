@@ -52,7 +52,7 @@ final class SessionList {
   /// Partitions read in one call.
   private static let partitionsMax = 16
   /// A page ends when it has grown so large; a call for its records does too.
-  private static let pageBytesMax = 4 << 20
+  private static let pageBytesMax = 1 << 20
 
   /// Begins; the caller's next request waits for the answer.
   ///
@@ -197,16 +197,17 @@ final class SessionList {
         removeStale(dead)
         return later(entries[at...], isLast: isLast)
       }
+      if row.starts(with: "LARGE ".utf8) {
+        removeStale(dead)
+        return takeLarge(row, of: entries[at...], upTo: last, isLast: isLast)
+      }
       place.after = entry
       if !isLimited || row.starts(with: "OK ".utf8) {
         shown = place
         hasMoved = true
       }
       if row.starts(with: Array("OK ".utf8)) {
-        found.append(Array(row.dropFirst(3)))
-        foundBytes += row.count
-        request.context.keeps(more: row.count)
-        keptBytes += row.count
+        add(row)
       } else if row.elementsEqual("NONE".utf8) {
         dead.append(entry.entry)
       } else if let error = request.error(in: row, of: .entry) {
@@ -222,6 +223,36 @@ final class SessionList {
     place.after = last ?? place.after
     removeStale(dead)
     if isLast { finish(isAtEnd: true) } else { next() }
+  }
+
+  /// Adds the record of a row.
+  private func add(_ row: [UInt8]) {
+    found.append(Array(row.dropFirst(3)))
+    foundBytes += row.count
+    request.context.keeps(more: row.count)
+    keptBytes += row.count
+  }
+
+  /// Reads the first one of these in parts, and goes on with the others.
+  private func takeLarge(
+    _ row: [UInt8], of entries: ArraySlice<ListedEntry>, upTo last: ListedEntry?, isLast: Bool
+  ) {
+    request.read(large: row) { [self] outcome in
+      guard case .line(let line, _) = outcome else { return request.end(outcome) }
+      place.after = entries.first
+      if line.starts(with: "OK ".utf8) {
+        shown = place
+        hasMoved = true
+        add(Array(line))
+      }
+      let others = entries.dropFirst()
+      if found.count == limit || foundBytes >= SessionList.pageBytesMax {
+        return finish(isAtEnd: isLast && others.isEmpty && entries.first?.entry == last?.entry)
+      }
+      guard others.isEmpty else { return later(others, isLast: isLast) }
+      place.after = last ?? place.after
+      if isLast { finish(isAtEnd: true) } else { next() }
+    }
   }
 
   /// Goes on with entries whose records did not fit into the call.

@@ -100,12 +100,35 @@ final class SnapshotRead {
       device: ArgumentText(device), session: ArgumentText(session), fields: look.fields, last: nil,
       seenRev: nil, isWhole: false, stamp: ArgumentText(stamp))
     call(record) { [self] outcome in
-      guard case .line(let line, _) = outcome, line.starts(with: "OK {".utf8) else {
+      guard case .line(let line, _) = outcome, !line.starts(with: "MORE".utf8) else {
         return changed(outcome)
       }
-      request.end(
-        Array(line.dropLast()) + Array(",\"recent\":[".utf8) + messages + Array("]}".utf8))
+      if line.starts(with: "LARGE ".utf8) { readLarge(Array(line), record) } else { end(line) }
     }
+  }
+
+  /// Reads a record in parts, which takes no notice of the first step; so it is asked again whether
+  /// nothing was changed since.
+  private func readLarge(_ line: [UInt8], _ record: LookCall) {
+    request.read(large: line) { [self] outcome in
+      guard case .line(let line, _) = outcome, line.starts(with: "OK {".utf8) else {
+        return request.end(outcome)
+      }
+      let whole = Array(line)
+      call(record) { [self] outcome in
+        guard case .line(let line, _) = outcome, !line.starts(with: "MORE".utf8) else {
+          return changed(outcome)
+        }
+        whole.withUnsafeBufferPointer { end($0) }
+      }
+    }
+  }
+
+  /// Answers with a record, and the messages behind it; or with what there is in its place.
+  private func end(_ record: UnsafeBufferPointer<UInt8>) {
+    guard record.starts(with: "OK {".utf8) else { return request.end(.line(record)) }
+    request.end(
+      Array(record.dropLast()) + Array(",\"recent\":[".utf8) + messages + Array("]}".utf8))
   }
 
   private func changed(_ outcome: ScriptOutcome) {

@@ -18,6 +18,8 @@ package protocol RequestContext: AnyObject {
   var events: any EventService { get }
   /// Waiting for turns.
   var waits: WaitQueue { get }
+  /// The large sessions that are read in parts.
+  var largeReads: LargeReads { get }
   /// Monotonic ms of this turn.
   var nowMs: Int64 { get }
   /// The id of a session that is to be made, with the mark of its device.

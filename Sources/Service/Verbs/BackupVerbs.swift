@@ -1,6 +1,7 @@
 // EXPORT and IMPORT: a whole session as JSON, and back.
 
 internal import Access
+internal import Records
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
@@ -16,9 +17,10 @@ enum ExportVerb {
   ) { (call) throws(RequestError) in
     let address = call.address
     let export = ExportCall(
-      device: address.device, session: address.session,
+      device: address.device.kept, session: address.session?.kept,
       bytesMax: Int64(call.shared.settings.recordBytesMax))
-    try call.forward(ScriptQuery(export, at: call.partition))
+    let request = try HeldRequest(call)
+    export.read(request, at: call.partition) { request.end($0) }
   }
 }
 
@@ -56,6 +58,24 @@ enum ImportVerb {
         parts: record.documents.bytes, areSent: record.isWithoutLinks),
       fleet: call.shared.fleet, token: call.fence, req: call.req)
     try LinkedChange(call, change, device: record.device, dueInMs: 0)
+  }
+}
+
+extension ExportCall {
+  /// Reads the session, in parts if it is large.
+  func read(
+    _ request: HeldRequest, at partition: Partition, _ done: @escaping (ScriptOutcome) -> Void
+  ) {
+    let (device, asked) = (device.string, session)
+    request.store.call(ScriptQuery(self, at: partition), timeoutMs: request.stepMs) { outcome in
+      guard case .line(let line, _) = outcome, line.starts(with: "MORE ".utf8) else {
+        return done(outcome)
+      }
+      let session = String(decoding: line.dropFirst("MORE ".utf8.count), as: UTF8.self)
+      let source = LargeRead.Source(
+        device: device, session: asked.readdressed(to: session).string)
+      LargeRead(request.context, source, .export, untilMs: request.untilMs, done)
+    }
   }
 }
 

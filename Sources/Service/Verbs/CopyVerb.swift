@@ -23,8 +23,7 @@ enum CopyVerb {
       device: address.device.kept, session: address.session?.kept,
       bytesMax: Int64(settings.recordBytesMax))
     let request = try HeldRequest(call)
-    request.store.call(ScriptQuery(export, at: call.partition), timeoutMs: request.stepMs) {
-      outcome in
+    export.read(request, at: call.partition) { outcome in
       guard case .line(let line, _) = outcome, line.starts(with: "OK {".utf8) else {
         return request.end(outcome)
       }

@@ -71,11 +71,17 @@ enum ListVerb {
   ) {
     ListSurvey(request, source, list.filter) { all in
       let total = all.map { "\($0.count)" } ?? "null"
-      request.store.call(ScriptQuery(list, at: partition), timeoutMs: request.stepMs) { outcome in
+      let end = { (outcome: ScriptOutcome) in
         guard case .line(let line, _) = outcome, line.starts(with: "OK {".utf8) else {
           return request.end(outcome)
         }
         request.end(Array(line.dropLast()) + Array(",\"total\":\(total)}".utf8))
+      }
+      request.store.call(ScriptQuery(list, at: partition), timeoutMs: request.stepMs) { outcome in
+        guard case .line(let line, _) = outcome, line.starts(with: "LARGE ".utf8) else {
+          return end(outcome)
+        }
+        request.read(large: Array(line), end)
       }
     }
   }

@@ -11,9 +11,8 @@ local call, attempt, cut, find, format
 -- expiry stands still.
 local KEYS, ARGV, now_ms, now_us, now_text
 
--- A page of a list, a history or a log ends when it has grown so large; the worker's lists have the
--- same limit.
-local PAGE_BYTES = 4194304
+-- A page of a list, a history or a log ends when it has grown so large.
+local PAGE_BYTES = 1048576
 
 -- A whole number as text. As a command's argument and as part of a text it would be written with
 -- '%.17g' and '%.14g', several times slower; and a call's requests have most of their times in

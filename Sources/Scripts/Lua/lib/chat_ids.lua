@@ -21,7 +21,7 @@ end
 -- Makes the index from the messages of a chat up to a number, a few at a time.
 local function build(s, log, member, last)
   local ids, place, list = log .. '/ids', 0, nil
-  call('DEL', ids)
+  call('UNLINK', ids)
   call('ZADD', ids, '0', '')
   if gone_by(s) then call('PEXPIREAT', ids, text(gone_by(s))) end
   repeat
@@ -73,7 +73,7 @@ end
 -- newest one, and `seq`.
 local function sync_ids(log, seq)
   local ids = log .. '/ids'
-  if attempt('ZSCORE', ids, TWICE) then return call('DEL', ids) end
+  if attempt('ZSCORE', ids, TWICE) then return call('UNLINK', ids) end
   if not call('ZSCORE', ids, '') then return end
   local newest = newest_seq(log)
   if seq then call('ZREMRANGEBYSCORE', ids, text(seq), text(seq)) end

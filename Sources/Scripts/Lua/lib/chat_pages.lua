@@ -1,23 +1,21 @@
 -- A page of a chat's messages, and the reply that shows one.
--- USES: batch, messages, turn_records
+-- USES: batch, entry_steps, turn_records
 -- GIVES: read_entries, shown_page, no_list, add_draft
-
--- So many entries are read at once: usually all, and never very much.
-local PAGE_STEP = 32
 
 -- Entries from a place on, or the newest ones if there is none, in their order: one more than
 -- `limit`, unless there are no more or they are a page already. How many bytes they have, and
 -- whether there are more behind a page. An error if the key is of another type.
 local function read_entries(log, place, limit)
-  local all, bytes = {}, 0
+  local all, bytes, longest = {}, 0, nil
   while #all <= limit and bytes < PAGE_BYTES do
     local known = #all
-    local n = math.min(PAGE_STEP, limit + 1 - known)
+    local n = step_of(PAGE_BYTES - bytes, longest, limit + 1 - known)
     local from = place and place + known or -known - n
     local list = attempt('LRANGE', log, text(from), text(from + n - 1))
     if list.err then return list end
-    local count = #list
-    bytes = bytes + bytes_of(list)
+    local count, size = #list, nil
+    size, longest = bytes_of(list, longest)
+    bytes = bytes + size
     if known == 0 then
       all = list
     elseif place then

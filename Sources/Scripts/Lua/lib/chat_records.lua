@@ -49,7 +49,7 @@ local function remove_chat(s, chat)
   local left = {}
   for _, other in ipairs(s.chats) do if other ~= chat then left[#left + 1] = other end end
   s.chats, s.chat, s.rev = left, left[#left] or 0, s.rev + 1
-  call('DEL', log_of(s, chat), log_of(s, chat) .. '/ids')
+  call('UNLINK', log_of(s, chat), log_of(s, chat) .. '/ids')
   call('HSET', s.key, 'chats', s.last_chat .. ' ' .. table.concat(left, ' '), 'chat', s.chat,
     'rev', s.rev, 'updated', now_text)
   call('HDEL', s.key, 'n:' .. chat, 'c:' .. chat, 'b:' .. chat, 'q:' .. chat, 'd:' .. chat,

@@ -13,7 +13,7 @@ end
 local function remove_after(log, seq)
   local length, place = call('LLEN', log), place_after(log, seq)
   if place == length then return 0 end
-  if place == 0 then call('DEL', log) else call('LTRIM', log, '0', text(place - 1)) end
+  if place == 0 then call('UNLINK', log) else call('LTRIM', log, '0', text(place - 1)) end
   sync_ids(log)
   return length - place
 end

@@ -1,12 +1,10 @@
 -- How messages of a chat are found by their role, their time, or backwards from a number.
--- USES: batch, messages, json_members
+-- USES: batch, messages, entry_steps, json_members
 -- GIVES: search_chat, place_since
 
--- So many entries are read at once.
-local SEARCH_STEP = 32
-
--- So many bytes are read at most to find the messages of a role.
-local READ_BYTES = 16777216
+-- So many bytes are read at most to find the messages of a role: looking through them takes Redis
+-- some 5 ms.
+local READ_BYTES, STEP_BYTES = 524288, 65536
 
 -- The entry if it is of a role, which is empty for all.
 local function of_role(entry, role)
@@ -20,12 +18,15 @@ end
 -- oldest first. How many bytes they have, whether there are more that way, and the number at which
 -- the reading ended before it had found all.
 local function search_chat(log, place, is_down, limit, role)
-  local found, bytes, read, length = {}, 0, 0, call('LLEN', log)
+  local found, bytes, read, length, longest = {}, 0, 0, call('LLEN', log), nil
   local more, ended = false, nil
   while not more and not ended and (is_down and place > 0 or not is_down and place < length) do
-    local from = is_down and math.max(0, place - SEARCH_STEP) or place
-    local to = is_down and place - 1 or place + SEARCH_STEP - 1
+    local step = step_of(role == '' and PAGE_BYTES - bytes or STEP_BYTES, longest, length)
+    local from = is_down and math.max(0, place - step) or place
+    local to = is_down and place - 1 or place + step - 1
     local list = call('LRANGE', log, text(from), text(to))
+    local _
+    _, longest = bytes_of(list, longest)
     for n = 1, #list do
       local entry = list[is_down and #list + 1 - n or n]
       read = read + #entry

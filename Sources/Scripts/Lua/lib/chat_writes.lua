@@ -41,7 +41,7 @@ local function say(s, chat, messages, t, member, after)
     full = 'ERR quota a turn may say messages in 1000 pieces'
   end
   if full then
-    if member then call('DEL', log .. '/ids') end
+    if member then call('UNLINK', log .. '/ids') end
     return nil, full
   end
   if after then remove_after(log, after) end

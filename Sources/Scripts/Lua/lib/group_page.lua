@@ -1,7 +1,7 @@
 -- A page of a group's events on its way: the reply of `read_group`.
 -- USES: batch, event_entries
 -- GIVES: begin_page, add_loss, has_losses, end_at_loss, add_corrupt, add_blocked, add_again,
---   add_looked, is_full, room, add_entry
+--   add_looked, add_pending, is_full, room, add_entry
 
 -- A page is to fit into what the kernel takes of one reply. A call looks at so many entries, at so
 -- many at once, and at no more than have room if each has a note.
@@ -46,6 +46,15 @@ end
 
 -- All up to this one were read to their ends.
 local function add_looked(item) reply[6] = item end
+
+-- So many pending entries of a group were gone through to find those that are overdue; they cost
+-- as much as an entry that is looked at.
+local PENDING_PER_ENTRY = 8
+local function add_pending(consumers)
+  for _, consumer in ipairs(consumers) do
+    looked = looked + math.floor(consumer[4] / PENDING_PER_ENTRY)
+  end
+end
 
 local function is_full()
   return found >= limit or bytes >= GROUP_PAGE_BYTES or looked >= LOOKED_MAX

@@ -21,12 +21,13 @@ end
 
 -- `req` is the key, a space, the request's fingerprint, and where the request is limited to some
 -- users' sessions a space and these: the same request again gets the first one's reply, another one
--- is refused. Only OK is kept, for nothing else has changed anything, and SETTLE, as OK is its end.
+-- is refused. Only OK is kept, for nothing else has changed anything, and SETTLE and LARGE, as OK
+-- is their end.
 -- Where a reply is long, is no line, or shows what may change, `operate` gives as its second result
 -- what is kept instead, of which `show` makes the reply anew for these users, or nil if it is
 -- corrupt; the third result is how many bytes a reply has that is no line. The worker checks a kept
 -- reply; one that is corrupt is an error, since the request may have been applied.
-local KEPT_WORDS = {OK = true, SETTLE = true}
+local KEPT_WORDS = {OK = true, SETTLE = true, LARGE = true}
 local function once(base, device, req, show, operate, ...)
   local key, fingerprint, users = kept_at(base, device, req)
   local line = fetch(key)

@@ -1,6 +1,11 @@
 -- Which sessions a list shows, and how much of them.
--- USES: batch, links, session_users, session_changes, session_json
--- GIVES: filter_of, passes, only_fields
+-- USES: batch, links, session_users, session_changes, session_fields
+-- GIVES: filter_of, passes, only_fields, field_names, with_fields
+
+-- Whether a state is one of those in a list with commas.
+local function is_among(state, list)
+  return type(state) == 'string' and find(',' .. list .. ',', ',' .. state .. ',', 1, true)
+end
 
 -- A filter: states with commas, the kind and the ref of a link, the first time and the one behind
 -- the last, whether these are of a session's making (`created`) or its activity (`active`), and the
@@ -46,4 +51,30 @@ local function only_fields(flat, fields)
     end
   end
   return kept
+end
+
+-- The members of a record that are fields, those that are asked for, in order.
+local function field_names(key, fields)
+  local flat = {}
+  for _, name in ipairs(attempt('HKEYS', key)) do flat[#flat + 1], flat[#flat + 2] = name, '' end
+  local names, wanted = {}, only_fields(flat, fields)
+  for n = 1, #wanted, 2 do
+    if cut(wanted[n], 1, 2) == 'f:' then names[#names + 1] = wanted[n] end
+  end
+  table.sort(names)
+  return names
+end
+
+-- What `only_fields` gives of a large record, where some fields are asked for; nil if they are too
+-- many bytes for one reply.
+local FIELDS_BYTES = 1048576
+local function with_fields(key, fields)
+  if fields == '' then return nil end
+  local flat, size = without_fields(key), 0
+  for _, name in ipairs(not flat.err and field_names(key, fields) or {}) do
+    local value = call('HGET', key, name)
+    flat[#flat + 1], flat[#flat + 2], size = name, value, size + #value
+    if size > FIELDS_BYTES then return nil end
+  end
+  return flat
 end

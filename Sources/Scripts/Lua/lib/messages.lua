@@ -2,8 +2,7 @@
 -- HISTORY shows it without its beginning: `<seq>,"at":<ms>,"message":<JSON>}`. Of entries as they
 -- are a worker makes the reply: Lua's time goes with the texts that it makes.
 -- USES: batch
--- GIVES: log_of, entry_of, seq_of, seq_at, newest_seq, bytes_of, append,
---   place_after, answers_in
+-- GIVES: log_of, entry_of, seq_of, seq_at, newest_seq, append, place_after, answers_in
 
 local function log_of(s, chat) return s.key .. '/' .. text(chat) end
 
@@ -27,12 +26,6 @@ end
 local function newest_seq(log)
   local length = call('LLEN', log)
   return length > 0 and seq_at(log, length - 1) or 0
-end
-
-local function bytes_of(entries)
-  local bytes = 0
-  for n = 1, #entries do bytes = bytes + #entries[n] end
-  return bytes
 end
 
 -- Appends entries; returns how many messages there are now. A call takes some 8,000 arguments.

@@ -15,9 +15,9 @@ local function remove_keys(key)
   end
   local chats_read = {}
   for chat = 1, CHATS_READ_MAX do chats_read[chat] = chat end
-  call('DEL', unpack(keys_of({key = key, chats = chats_read})))
+  call('UNLINK', unpack(keys_of({key = key, chats = chats_read})))
   for _, number in ipairs(numbers) do
-    call('DEL', key .. '/' .. number, key .. '/' .. number .. '/ids')
+    call('UNLINK', key .. '/' .. number, key .. '/' .. number .. '/ids')
   end
 end
 

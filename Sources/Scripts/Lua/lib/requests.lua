@@ -5,7 +5,7 @@
 
 -- A call whose replies are larger than this answers no further request: they are in memory all at
 -- once, here and in a worker, which puts less into a call when it has seen that.
-local REPLIES_BYTES = 134217728
+local REPLIES_BYTES = 33554432
 local replied, replied_in = 0, 0
 
 -- The reply of a request from what pcall gives. One that fails takes no other one with it.

@@ -1,14 +1,8 @@
 -- How a session is shown: its members as they are stored, of which a worker makes the record. A
 -- text costs Lua by its length, and Redis has one core for all workers.
--- USES: batch, session_index, session_find
+-- USES: batch, session_index, session_users, session_find, large_sessions
 -- RARELY: chats_of, chat_numbers, find_other, show
--- GIVES: is_among, chats_of, survey, shown, record, find_members, show, show_again,
---   has_revision
-
--- Whether a state is one of those in a list with commas.
-local function is_among(state, list)
-  return type(state) == 'string' and find(',' .. list .. ',', ',' .. state .. ',', 1, true)
-end
+-- GIVES: chats_of, survey, shown, record, find_members, show, show_again
 
 -- The chats that are read; where the record does not say it, all that there may be.
 local function chats_of(line)
@@ -54,27 +48,34 @@ local function shown(device, id, key, flat, rest, messages)
   return flat, id .. rest, size
 end
 
--- The session as it is now; `flat` is what HGETALL gives, if it is known, and `messages` how many
--- messages it has.
+-- The session as it is now, LARGE if it is to be read in parts; `flat` is what HGETALL gives, if it
+-- is known, and `messages` how many messages it has.
 local function record(s, rest, flat, messages)
-  return shown(s.device, s.id, s.key, flat or s.flat or attempt('HGETALL', s.key), rest,
-    messages)
+  flat = flat or s.flat
+  if not flat and is_large(s.key) then
+    return large_line(s.device, s.id, s.users or '', '', rest or '')
+  end
+  return shown(s.device, s.id, s.key, flat or attempt('HGETALL', s.key), rest, messages)
 end
 
--- The id and the key of a session that is only read, and what HGETALL gives; or nil.
+-- The id and the key of a session that is only read, and what HGETALL gives, false for a large one;
+-- or nil.
 local function find_members(base, device, id)
   local found, key = find_session(base, device, id)
+  if found and is_large(key) then return found, key, false end
   local flat = found and attempt('HGETALL', key)
   if flat and (flat.err or #flat > 0) then return found, key, flat end
   local other = find_other(base, device, id, found)
   if other then return find_members(base, device, other) end
 end
 
--- A session that is only read: NONE, or as `shown` gives it.
+-- A session that is only read: NONE, LARGE, or as `shown` gives it.
 local function show(base, device, id, rest)
   local found, key, flat = find_members(base, device, id)
   if not found then return 'NONE' end
-  return shown(device, found, key, flat, rest)
+  if flat then return shown(device, found, key, flat, rest) end
+  local _, users = split_users(id)
+  return large_line(device, found, users, '', rest or '')
 end
 
 -- The reply of which this was kept: the session as it is now; nil if what was kept is corrupt.
@@ -82,11 +83,4 @@ local function show_again(base, device, kept, users)
   local id, rest = string.match(kept, '^(%w+)(.*)$')
   if not id or rest ~= '' and cut(rest, 1, 1) ~= ',' then return nil end
   return show(base, device, id .. users, rest)
-end
-
--- Whether a session has a revision that a caller has seen; false without one.
-local function has_revision(base, device, id, seen_rev)
-  if seen_rev == '' then return false end
-  local found, key = find_session(base, device, id)
-  return found and attempt('HGET', key, 'rev') == seen_rev
 end

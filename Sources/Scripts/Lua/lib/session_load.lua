@@ -1,5 +1,5 @@
 -- How a session is read: the part that decides its state, or its whole record.
--- USES: batch, session_find, session_state
+-- USES: batch, session_find, session_state, large_sessions
 -- RARELY: find_other
 -- GIVES: load, members_of
 
@@ -19,11 +19,13 @@ end
 -- The addressed session, or nil if there is no such session. `more` is what else of it is read:
 -- `chat` for what `say` needs of the first chat, in `members`; or `record` for all of it, which is
 -- in `flat` as HGETALL gives it, with the places of its values in `at`, for as long as `flat` is
--- what is stored. `users` are those to whose sessions the request is limited.
+-- what is stored; both are nil for a large session. `users` are those to whose sessions the request
+-- is limited.
 local function load(base, device, id, more)
   local found, key, users = find_session(base, device, id)
   if not found then return nil end
   local v, flat, at
+  if more == 'record' and is_large(key) then more = nil end
   if more == 'record' then
     flat = call('HGETALL', key)
     at = places_in(flat)

@@ -1,14 +1,20 @@
 -- How a turn is shown.
--- USES: batch, session_load, chat_address, messages, turn_records, turn_settling, turn_messages
+-- USES: batch, session_load, large_sessions, session_fields, chat_address, messages, turn_records,
+--   turn_settling, turn_messages
 -- RARELY: load, chat_of, log_of, running_turn, turn_settling, newest_entries
 -- GIVES: shown_turn, shown_again, busy
 
 -- A turn for the worker: members of its line as JSON, the session's record, messages, and for how
--- long its caller has waited. The messages are as `newest_of` gives them.
+-- long its caller has waited; and of a large session, whose fields the worker reads in parts, where
+-- it is. The messages are as `newest_of` gives them.
 local function shown_turn(s, members, waited_ms, entries, more, bytes)
-  local flat = s.flat or attempt('HGETALL', s.key)
+  local flat, large = s.flat, nil
+  if not flat and is_large(s.key) then
+    flat, large = without_fields(s.key), s.device .. ' ' .. s.id .. (s.users or '')
+  end
+  flat = flat or attempt('HGETALL', s.key)
   for n = 2, #flat, 2 do bytes = bytes + #flat[n] end
-  return {'turn', members, flat, entries, more and 1 or 0, tonumber(waited_ms)}, bytes
+  return {'turn', members, flat, entries, more and 1 or 0, tonumber(waited_ms), large}, bytes
 end
 
 -- The reply of which this was kept, with the session and the messages as they are now. A retry has

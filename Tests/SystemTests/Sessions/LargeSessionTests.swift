@@ -1,0 +1,120 @@
+// Owns: the tests of sessions that are too large for one reply of Redis: they are shown and copied
+// whole, in parts that others' calls come between.
+
+import Foundation
+import Testing
+
+extension SystemSuites {
+  @Suite(.lab(workers: [["--request-timeout", "20s", "--max-line", "4MiB"]])) struct LargeSessions {
+    private static let value = String(repeating: "é", count: 100_000)
+
+    /// A session with 1.2 MB of fields, 0.4 MB of messages in two chats, and 0.4 MB of documents.
+    private func makeLarge(_ client: LineClient) throws -> String {
+      let device = Lab.device()
+      expect(try client.request("OPEN \(device) name=n {\"small\":[1.50]}"), "OK")
+      for n in 0..<6 {
+        expect(try client.request("SET \(device) {\"f\(n)\":\"\(n)\(Self.value)\"}"), "OK")
+      }
+      for chat in 0..<2 {
+        if chat > 0 { expect(try client.request("CHAT \(device) name=second"), "OK") }
+        for n in 0..<1 {
+          expect(try client.request("SAY \(device) {\"n\":\(n),\"t\":\"\(Self.value)\"}"), "OK")
+        }
+        expect(try client.request("SAY \(device) [{\"n\":1.0},{\"n\":2}]"), "OK")
+      }
+      for n in 0..<2 {
+        expect(try client.request("PUT \(device) k\(n) \"\(n)\(Self.value)\""), "OK")
+      }
+      expect(try client.request("PUT \(device) last {}"), "OK")
+      return device
+    }
+
+    private func fieldCount(_ reply: Reply) throws -> Int? {
+      try reply.json()["fields"]?.names.count
+    }
+
+    @Test func `a large record is shown whole, by whatever verb`() throws {
+      let client = try Lab.current.connect()
+      let device = try makeLarge(client)
+      let shown = try client.request("GET \(device)")
+      let fields = try #require(try shown.json()["fields"])
+      #expect(fields.names.count == 7)
+      for n in 0..<6 { #expect(fields["f\(n)"]?.string == "\(n)\(Self.value)") }
+      #expect(shown.raw.contains("\"small\":[1.50]"))
+      #expect(try shown.int("messages") == 6)
+      // Some of the fields, and none.
+      let some = try client.request("GET \(device) fields=f0,f1,f2,f3,f4,small last=1")
+      #expect(try fieldCount(some) == 6)
+      #expect(some.raw.contains("\"recent\":[{\"seq\":3,"))
+      #expect(try fieldCount(client.request("GET \(device) fields=none")) == 0)
+      // Fields and messages that are both too many for one reply.
+      for n in 0..<5 {
+        expect(try client.request("SAY \(device) {\"n\":\(n),\"t\":\"\(Self.value)\"}"), "OK")
+      }
+      let both = try client.request("GET \(device) last=50")
+      #expect(try fieldCount(both) == 7)
+      #expect(try both.json()["recent"]?.items.count == 8)
+      // Once and again, with the same idempotency key.
+      for verb in ["PAUSE \(device) req=p", "PAUSE \(device) req=p", "RESUME \(device)"] {
+        let reply = try client.request(verb)
+        #expect(try fieldCount(reply) == 7, "\(verb)")
+      }
+      let recovered = try client.request("RECOVER \(device)")
+      #expect(try recovered.string("how") == "latest")
+      #expect(try fieldCount(recovered) == 7)
+      // A turn has all fields too, and a retry of it.
+      for _ in 0..<2 {
+        let turn = try client.request("TURN \(device) req=t {\"n\":11}")
+        #expect(try fieldCount(turn) == 7)
+        #expect(try turn.json()["messages"]?.items.last?["message"]?["n"]?.int == 11)
+      }
+      // The replies to what is pipelined behind come in order.
+      try client.sendLine("GET \(device)\nPING\nGET \(device) fields=none")
+      #expect(try fieldCount(client.reply()) == 7)
+      #expect(try client.reply().raw == "OK")
+      #expect(try fieldCount(client.reply()) == 0)
+      // In a list it is a page of its own.
+      expect(try client.request("OPEN \(device) {\"new\":1}"), "OK")
+      for list in ["LIST \(device) count=yes", "LIST \(device)"] {
+        let first = try client.request(list)
+        #expect(try first.json()["sessions"]?.items.count == 1)
+        let cursor = try first.string("cursor")
+        let second = try client.request("\(list) cursor=\(cursor)")
+        #expect(try second.json()["sessions"]?.items.first?["fields"]?.names.count == 7)
+        let last = try client.request("\(list) cursor=\(second.string("cursor"))")
+        #expect(try last.json()["sessions"]?.items.count == 0)
+      }
+    }
+
+    @Test func `a large session goes out and comes back byte for byte`() throws {
+      let client = try Lab.current.connect()
+      let device = try makeLarge(client)
+      let before = try client.request("EXPORT \(device)")
+      expect(before, "OK")
+      #expect(before.raw.utf8.count > 1_900_000)
+      let record = try client.request("GET \(device)")
+      expect(try client.request("DELETE \(device)"), "OK")
+      #expect(try client.request("IMPORT \(before.raw.dropFirst(3))").raw == record.raw)
+      #expect(try client.request("EXPORT \(device)").raw == before.raw)
+      let other = Lab.device()
+      expect(try client.request("COPY \(device) \(other)"), "OK")
+      let copy = try client.request("EXPORT \(other)")
+      #expect(copy.raw.utf8.count > 1_900_000)
+      #expect(copy.raw.components(separatedBy: "\"key\":\"").count == 4)
+    }
+
+    @Test func `a caller that asks for many large sessions delays no other`() throws {
+      let lab = try Lab.current
+      let client = try lab.connect()
+      let device = try makeLarge(client)
+      let calm = CalmCaller { try lab.connect() }
+      try calm.awaitServed(1)
+      for _ in 0..<6 { try client.sendLine("EXPORT \(device)") }
+      // More than are served between two of them.
+      try calm.awaitServed(20)
+      let replies = try client.replies(6, within: .seconds(20))
+      #expect(replies.allSatisfy { $0.raw == replies[0].raw && $0.isOK })
+      try calm.stop()
+    }
+  }
+}
