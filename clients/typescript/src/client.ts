@@ -1,6 +1,7 @@
 // The client: it keeps connections, retries, and never lets a retry apply a change twice.
 
 import { Attempts } from "./attempts.ts";
+import { WriteBehind, type WriteBehindOptions } from "./behind.ts";
 import { type Channel, SocketChannel } from "./channel.ts";
 import { type ClientOptions, resolve, type Resolved } from "./endpoints.ts";
 import { Busy, ConnectionLost, Held, LatchkeyError, Unreached } from "./errors.ts";
@@ -13,6 +14,7 @@ import { Rejected, type Reply } from "./reply.ts";
 import { REPEAT_S, type Request, RETRIED_S } from "./request.ts";
 import type { Event, Grant, Members } from "./results.ts";
 import { Session, type Under } from "./session.ts";
+import { StatelessSession } from "./stateless.ts";
 import { Moment, now, sleep } from "./time.ts";
 import { Turn } from "./turn.ts";
 import * as verbs from "./verbs.ts";
@@ -137,6 +139,26 @@ export class Client {
    */
   attach(device: string, session?: string | null, under: Under = {}): Session {
     return new Session(this, { device, session }, under);
+  }
+
+  /**
+   * A session in the memory of this process, for a function that would rather answer without memory
+   * than fail: use it where `session` threw Unavailable.
+   *
+   * It has GET, SET, TOUCH, SAY, HISTORY, POP and FORGET; other verbs, and options that would have no
+   * effect, throw Unavailable. Its `isStateless` is true, and so is the member `stateless` of each
+   * result. Nothing of it is stored.
+   */
+  stateless(device: string, fields?: Members | null): Session {
+    return new StatelessSession(this, device, fields);
+  }
+
+  /**
+   * A queue of changes that are sent in order while the caller goes on. Close it, or use `await
+   * using`.
+   */
+  writeBehind(options: WriteBehindOptions = {}): WriteBehind {
+    return new WriteBehind(this, options);
   }
 
   /**

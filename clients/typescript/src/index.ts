@@ -5,6 +5,7 @@
 //       turn.say({ role: "assistant", text: await think(turn.messages) });
 //     });
 
+export { AutoSave, type AutoSaveOptions, WriteBehind, type WriteBehindOptions } from "./behind.ts";
 export { Client } from "./client.ts";
 export type { ClientOptions, Secret, TLS } from "./endpoints.ts";
 export {
@@ -29,6 +30,7 @@ export type { ConsumeOptions, WatchOptions } from "./following.ts";
 export { type HeldOptions, Lock } from "./lock.ts";
 export { type Address, ALL, type All, type Duration, RawId, type Where } from "./names.ts";
 export type { NearClient, NearOptions } from "./near.ts";
+export { QueueFull } from "./outbox.ts";
 export type { Request } from "./request.ts";
 export type * from "./results.ts";
 export { Session, type Under } from "./session.ts";

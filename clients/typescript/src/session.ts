@@ -1,5 +1,6 @@
 // A session as an object: its verbs, without the address and the token.
 
+import { AutoSave, type AutoSaveOptions } from "./behind.ts";
 import type { Client } from "./client.ts";
 import type { Address, Where } from "./names.ts";
 import type { Request } from "./request.ts";
@@ -80,6 +81,20 @@ export class Session {
   /** The same session, with a chat for the verbs that have one: a number, `'@name'` or `'current'`. */
   at(chat: number | string): Session {
     return new Session(this.#client, { ...this.address, chat }, this.under, this.record);
+  }
+
+  /** True if this is not a session in Redis, but one in the memory of this process. */
+  get isStateless(): boolean {
+    return false;
+  }
+
+  /**
+   * Changes of fields that are saved together, when they pause. Close it, or use `await using`.
+   *
+   * They happen under the session's lock or turn.
+   */
+  autosave(options: AutoSaveOptions = {}): AutoSave {
+    return new AutoSave(this.#client, this.address, this.under, options);
   }
 
   /** The result of a request, whose change happens under the session's lock or turn. */
