@@ -244,16 +244,43 @@ has_static_swift() {
   [[ $info =~ \"runtimeResourcePath\":\ *\"([^\"]+)\" ]] && [ -d "${BASH_REMATCH[1]}" ]
 }
 
-# Builds a product for release, so that it runs where there is no Swift toolchain. All products are
-# built with the same options, or the second build would undo the first. Exclusive access to
-# variables is checked in the tests' debug builds only; here it cost a fifth of the worker's
-# instructions.
+# The C libraries that a release build takes from archives. Debian has them in the packages of the
+# build, so that the program needs none of these libraries where it runs.
+archived=(hiredis event ssl crypto)
+
+# Makes a folder in which the linker finds archives before it finds shared libraries, and says with
+# status 1 if one is missing. Beside them is an object with what would need a newer glibc.
+need_archives() {
+  local folder=$build_dir/archives name file
+  command -v clang >/dev/null || return 1
+  mkdir -p "$folder"
+  for name in "${archived[@]}"; do
+    file=$(clang -print-file-name="lib$name.a")
+    [ -f "$file" ] || return 1
+    ln -sf "$file" "$folder/lib$name.a"
+  done
+  clang -O2 -c "$root/scripts/packaging/glibc.c" -o "$folder/glibc.o" >&2
+}
+
+# Sets release_options. All products are built with the same ones, or the second build would undo
+# the first. Exclusive access to variables is checked in the tests' debug builds only; here it cost
+# a fifth of the worker's instructions. The linker lists what it has taken from which archive.
+need_release_options() {
+  release_options=(-c release -Xswiftc -enforce-exclusivity=unchecked)
+  if ! has_static_swift; then return 0; fi
+  release_options+=(--static-swift-stdlib)
+  if ! need_archives; then return 0; fi
+  release_options+=(-Xswiftc "-L$build_dir/archives" -Xlinker "$build_dir/archives/glibc.o")
+  release_options+=(-Xswiftc -use-ld=lld -Xlinker "--why-extract=$build_dir/archives/taken")
+}
+
+# Builds a product for release, so that it runs where there is no Swift toolchain and, if archives
+# of the C libraries are here, none of these libraries.
 build_release() {
-  local -a options=(--package-path "$root" --scratch-path "$build_dir" -c release)
-  options+=(-Xswiftc -enforce-exclusivity=unchecked)
-  if has_static_swift; then options+=(--static-swift-stdlib); fi
+  need_release_options
   say "building ${1:-latchkey} for release; the first time takes a minute or two"
-  swift build "${options[@]}" --product "${1:-latchkey}" >&2 || die "the build failed; see above."
+  swift build --package-path "$root" --scratch-path "$build_dir" "${release_options[@]}" \
+    --product "${1:-latchkey}" >&2 || die "the build failed; see above."
 }
 
 # Runs system tests on the release build: what is said of them, a filter, and variables for them.

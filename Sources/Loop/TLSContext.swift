@@ -85,6 +85,10 @@ package final class TLSContext: Sendable {
     guard SSL_CTX_set_default_verify_paths(handle) == 1 else {
       throw TLSContext.failure("the system's certificate authorities cannot be read")
     }
+    guard let bundle = SystemAuthorities.bundle() else { return }
+    guard SSL_CTX_load_verify_locations(handle, bundle, nil) == 1 else {
+      throw TLSContext.failure("\(bundle): the system's certificate authorities cannot be read")
+    }
   }
 }
 

@@ -59,8 +59,9 @@ private struct Newcomer {
     try files.copyItem(
       atPath: Project.root.appending(path: "scripts").path, toPath: folder + "/scripts")
     let binary = URL(filePath: WorkerProcess.binary).standardizedFileURL.path
-    try files.createSymbolicLink(
-      atPath: folder + "/.build/release/latchkey", withDestinationPath: binary)
+    for place in [folder + "/.build/release/latchkey", tools + "/latchkey"] {
+      try files.createSymbolicLink(atPath: place, withDestinationPath: binary)
+    }
     let places = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
     for name in Self.programs {
       let found = places.map { "\($0)/\(name)" }.first { files.isExecutableFile(atPath: $0) }
@@ -105,7 +106,8 @@ extension SystemSuites {
       let newcomer = try Newcomer()
       // Other workers may be on this machine's port 5282; all else is as pasted.
       let anywhere = ["LATCHKEY_LISTEN": "127.0.0.1:0", "LATCHKEY_ADMIN": "127.0.0.1:0"]
-      #expect(blocks[0].commands == ["scripts/up"])
+      #expect(blocks[0].commands == ["pip install ./latchkey_server-*.whl", "latchkey serve"])
+      // scripts/up runs the same worker, from a checkout.
       let up = try newcomer.shell("exec scripts/up", anywhere, "up")
       defer { up.end() }
       let ready = try eventually("the ready line: \(newcomer.text("up.err"))", within: .seconds(20))
@@ -114,7 +116,7 @@ extension SystemSuites {
         let text = newcomer.text("up.out")
         return text.hasSuffix("\n") ? text : nil
       }
-      #expect(normal(ready) == blocks[0].steps[0].shown.map { normal($0) + "\n" }.joined())
+      #expect(normal(ready) == blocks[0].steps[1].shown.map { normal($0) + "\n" }.joined())
       let place = try #require(ready.firstMatch(of: #/listen=([^ ]+)/#)).1
       let caller = ["LATCHKEY_TO": String(place)]
 
@@ -176,7 +178,7 @@ extension SystemSuites {
         $0.replacing("10.0.0.5:6379", with: "127.0.0.1:\(redis.port)")
           .replacing(":5282", with: ":0").replacing(":5283", with: ":0")
       }
-      let script = "PATH=$PWD/.build/release:$PATH\nset -e\n" + commands.joined(separator: "\n")
+      let script = "set -e\n" + commands.joined(separator: "\n")
       let shell = try newcomer.shell(script, [:], "fleet")
       defer { shell.end() }
       try eventually("the ready line", within: .seconds(20)) {

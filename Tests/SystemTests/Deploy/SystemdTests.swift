@@ -33,40 +33,48 @@ extension SystemSuites.Deploy {
   @Suite struct Systemd {
     private static let program = "/usr/local/bin/latchkey"
 
-    /// The values of a key in the unit; a key that stands there twice has two.
-    private func values(_ key: String) throws -> [Substring] {
-      try Project.text("deploy/systemd/latchkey@.service").split(separator: "\n")
-        .filter { $0.hasPrefix("\(key)=") }.map { $0.dropFirst(key.count + 1) }
+    private static let several = "latchkey@.service"
+    private static let single = "latchkey.service"
+
+    /// The settings of a unit, without comments.
+    private func lines(_ unit: String) throws -> [Substring] {
+      try Project.text("deploy/systemd/\(unit)").split(separator: "\n")
+        .filter { !$0.hasPrefix("#") }
     }
 
-    /// The environment that the unit sets.
-    private func environment() throws -> [String: String] {
-      let pairs = try values("Environment").map { $0.split(separator: "=", maxSplits: 1) }
+    /// The values of a key in a unit; a key that stands there twice has two.
+    private func values(_ key: String, _ unit: String = several) throws -> [Substring] {
+      try lines(unit).filter { $0.hasPrefix("\(key)=") }.map { $0.dropFirst(key.count + 1) }
+    }
+
+    /// The environment that a unit sets.
+    private func environment(_ unit: String = several) throws -> [String: String] {
+      let pairs = try values("Environment", unit).map { $0.split(separator: "=", maxSplits: 1) }
       return Dictionary(uniqueKeysWithValues: pairs.map { (String($0[0]), String($0[1])) })
     }
 
-    /// A copy of the unit in which the program is where it is on this machine.
-    private func installed() throws -> String {
-      let text = try Project.text("deploy/systemd/latchkey@.service")
+    /// A copy of a unit in which the program is where it is on this machine.
+    private func installed(_ unit: String) throws -> String {
+      let text = try Project.text("deploy/systemd/\(unit)")
       #expect(text.contains("ExecStart=\(Self.program) serve\n"))
-      let path = "\(try Scratch.folder("units"))/latchkey@.service"
+      let path = "\(try Scratch.folder("units"))/\(unit)"
       try text.replacingOccurrences(of: Self.program, with: WorkerProcess.binary)
         .write(toFile: path, atomically: true, encoding: .utf8)
       return path
     }
 
-    @Test(arguments: ["1", "9"]) func `systemd finds nothing wrong with the unit`(
-      instance: String
-    ) throws {
-      let unit = try installed().replacingOccurrences(of: "@.", with: "@\(instance).")
-      let run = try ToolRun("systemd-analyze", ["verify", "--man=no", unit])
+    @Test(arguments: [(several, "@1."), (several, "@9."), (single, "@.")])
+    func `systemd finds nothing wrong with the units`(unit: String, instance: String) throws {
+      let path = try installed(unit).replacingOccurrences(of: "@.", with: instance)
+      let run = try ToolRun("systemd-analyze", ["verify", "--man=no", path])
       #expect(run.status == 0 && run.output.isEmpty, "\(run)")
     }
 
-    @Test func `systemd finds the unit well locked in`() throws {
+    @Test(arguments: [several, single])
+    func `systemd finds the units well locked in`(unit: String) throws {
       // 0 would have no network; 10 is a unit that says nothing.
       let run = try ToolRun(
-        "systemd-analyze", ["security", "--offline=true", "--threshold=15", installed()])
+        "systemd-analyze", ["security", "--offline=true", "--threshold=15", installed(unit)])
       #expect(run.status == 0, "\(run)")
       #expect(run.output.contains("Overall exposure level"), "\(run)")
     }
@@ -80,6 +88,28 @@ extension SystemSuites.Deploy {
       #expect(flags.variables.isSuperset(of: try environment().keys))
       let descriptors = try #require(try values("LimitNOFILE").first.flatMap { Int($0) })
       #expect(try descriptors > flags.number("--max-connections"))
+    }
+
+    @Test func `the unit of a single worker is that of several, with a Redis of its own`() throws {
+      let own = try Set(lines(Self.single)).subtracting(lines(Self.several))
+      #expect(
+        own == [
+          "Description=Latchkey worker", "StateDirectory=latchkey", "StateDirectoryMode=0700",
+          "Environment=LATCHKEY_DATA=/var/lib/latchkey", "TimeoutStopSec=30s",
+          "SystemCallFilter=capset",
+        ])
+      let missing = try Set(lines(Self.several)).subtracting(lines(Self.single))
+        .map { $0.prefix { $0 != "=" } }
+      #expect(
+        Set(missing) == ["Description", "Environment", "EnvironmentFile", "TimeoutStopSec"])
+      // Its Redis gets 10 s to end after the drain.
+      let stop = try #require(
+        try values("TimeoutStopSec", Self.single).first.flatMap(ServeFlags.milliseconds))
+      #expect(try stop > ServeFlags().drainMs([:]) + 10_000)
+      #expect(try ServeFlags().variables.isSuperset(of: environment(Self.single).keys))
+      let packaged = try Project.text("deploy/debian/worker.env")
+      let named = Set(packaged.matches(of: /LATCHKEY_[A-Z_]+/).map { String($0.0) })
+      #expect(try ServeFlags().variables.isSuperset(of: named) && named.count > 3)
     }
 
     @Test func `the settings that are deployed start a worker that knows them all`() throws {

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import doctest
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from pages import blocks, run_page
 
 import latchkey
-from latchkey.fake import Fake
 from latchkey.testing import Worker
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,62 +28,13 @@ PAGES = [
 ]
 
 
-def blocks(page: Path) -> Iterator[tuple[str, str]]:
-    """The language and the text of each fenced block."""
-    for match in re.finditer(r"^```(\w*)\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S):
-        yield match[1], match[2]
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_each_block_of_a_page_runs(
     page: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LATCHKEY_TO", worker.to)
-    names: dict[str, Any] = {}
-    languages = []
-    for language, text in blocks(page):
-        languages.append(language)
-        if language == "python":
-            exec(compile(text, str(page), "exec"), names)
-            for name in [name for name in names if name.startswith("test_")]:
-                _run_test(names.pop(name), worker)
-        elif language == "pycon":
-            _run_session(text, names, page)
-    assert "python" in languages
-    for value in names.values():
-        if isinstance(value, latchkey.Client):
-            value.close()
-
-
-def _run_session(text: str, names: dict[str, Any], page: Path) -> None:
-    test = doctest.DocTestParser().get_doctest(text, names, page.name, str(page), 0)
-    found: list[str] = []
-    runner = doctest.DocTestRunner(verbose=False)
-    runner.run(test, out=found.append, clear_globs=False)
-    names.update(test.globs)
-    assert runner.tries > 0
-    assert runner.failures == 0, "".join(found)
-
-
-def _run_test(test: Any, worker: Worker) -> None:
-    """A test that a page shows, with the fixtures that it names."""
-    wanted = test.__code__.co_varnames[: test.__code__.co_argcount]
-    fakes: list[Fake] = []
-
-    def fake(transcript: str) -> Fake:
-        fakes.append(Fake(transcript))
-        return fakes[-1]
-
     with worker.client() as client:
-        fixtures: dict[str, Any] = {
-            "latchkey_worker": worker,
-            "latchkey_client": client,
-            "latchkey_fake": fake,
-        }
-        test(**{name: fixtures[name] for name in wanted})
-    for one in fakes:
-        one.close()
-        one.check()
+        run_page(page, {"latchkey_worker": worker, "latchkey_client": client})
 
 
 _CALLS_TWICE = """

@@ -2,12 +2,14 @@
 
 The plug-in comes with the installed package. The fixture `latchkey_worker` is a worker for the
 whole test session, with a Redis of its own in a temporary folder; `latchkey_client` is a client of
-it. The program is LATCHKEY_BINARY, else `latchkey` on the PATH. `latchkey_fake` makes workers that
-replay a transcript, for what a real one does not do on demand; they need no program.
+it. The program is LATCHKEY_BINARY, else `latchkey` on the PATH, else that of the installed package
+`latchkey-server`. `latchkey_fake` makes workers that replay a transcript, for what a real one does
+not do on demand; they need no program.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import select
 import shutil
@@ -173,9 +175,16 @@ def _is_setting(name: str) -> bool:
 
 def _binary() -> str:
     found = os.environ.get("LATCHKEY_BINARY") or shutil.which("latchkey")
-    if not found:
-        raise RuntimeError("no worker to test with: set LATCHKEY_BINARY, or put it on the PATH")
-    return found
+    if found:
+        return found
+    try:
+        # In a virtual environment that is not active, it is on no PATH.
+        return str(importlib.import_module("latchkey_server").program())
+    except (ImportError, FileNotFoundError):
+        raise RuntimeError(
+            "no worker to test with: pip install latchkey-server, put it on the PATH, "
+            "or set LATCHKEY_BINARY"
+        ) from None
 
 
 @pytest.fixture(scope="session")
