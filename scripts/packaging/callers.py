@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from typing import BinaryIO
 
 
 class Caller:
@@ -35,7 +36,7 @@ class Caller:
             with made, made.makefile("rb") as replies:
                 self._ask(made, replies)
 
-    def _ask(self, made: socket.socket, replies) -> None:
+    def _ask(self, made: socket.socket, replies: BinaryIO) -> None:
         while not self._is_over.is_set():
             try:
                 made.sendall(b"LOCK upgrade-%d caller\n" % self._port)

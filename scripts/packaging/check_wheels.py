@@ -2,8 +2,8 @@
 
 Usage: check_wheels.py DIST TUTORIAL
 
-The commands of the tutorial's first block are run as they stand, in a folder with the files of DIST.
-The worker starts a Redis of its own, which apt installs beforehand.
+The commands of the tutorial's first block are run as they stand, in a folder with the files of
+DIST. The worker starts a Redis of its own, which apt installs beforehand.
 """
 
 from __future__ import annotations

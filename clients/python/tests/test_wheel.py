@@ -9,6 +9,10 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
+from latchkey.testing import _binary
+
 PROJECT = Path(__file__).resolve().parents[1]
 OFFLINE = {
     **os.environ,
@@ -63,3 +67,28 @@ def test_the_plugin_comes_with_the_package(tmp_path: Path) -> None:
         text=True,
     )
     assert "1 passed" in made.stdout, made.stdout + made.stderr
+
+
+def test_the_program_is_that_of_the_environment_the_path_or_the_installed_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "latchkey_server.py"
+    module.write_text("def program():\n    return '/packaged/latchkey'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("LATCHKEY_BINARY", raising=False)
+    assert _binary() == "/packaged/latchkey"
+    (tmp_path / "latchkey").touch(0o755)
+    assert _binary() == str(tmp_path / "latchkey")
+    monkeypatch.setenv("LATCHKEY_BINARY", "/named/latchkey")
+    assert _binary() == "/named/latchkey"
+
+
+def test_without_a_program_the_error_says_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("LATCHKEY_BINARY", raising=False)
+    monkeypatch.setitem(sys.modules, "latchkey_server", None)
+    with pytest.raises(RuntimeError, match="pip install latchkey-server"):
+        _binary()
