@@ -1,5 +1,5 @@
-// Owns: the replay of the transcripts that all clients share: the lines arrive as they are sent, and
-// each reply is what the transcript says that it is.
+// Owns: the replay of the transcripts that all clients share: the lines arrive as they are sent,
+// and each reply is what the transcript says that it is.
 
 import Foundation
 import Glibc

@@ -57,10 +57,8 @@ class Channels {
 
   /** A channel for one call, or a subscription; it is given back by `give` or `discard`. */
   take(): Channel {
-    const made = this.#isHttp
-      ? new HttpChannel(this.#options)
-      : new SocketChannel(this.#options, false);
-    const channel = this.#spare.pop() ?? made;
+    const channel = this.#spare.pop() ??
+      (this.#isHttp ? new HttpChannel(this.#options) : new SocketChannel(this.#options, false));
     this.#taken.add(channel);
     return channel;
   }

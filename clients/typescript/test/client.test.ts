@@ -65,6 +65,27 @@ test("a turn whose block throws ends, and says nothing", async () => {
   assert.deepEqual(await texts("t1"), ["one", "two"]);
 });
 
+test("a turn whose answer is refused ends, and says nothing", async () => {
+  const refused = await errorOf(client.turn("t1b", { text: "one" }, {}, (turn) => {
+    turn.say({ text: "x".repeat(300_000) });
+  }));
+  assert.equal(refused.code, "too_large");
+  await using turn = await client.turn("t1b", null, { policy: "reject" });
+  assert.equal(turn.messages.length, 1);
+  turn.onError = "abandon";
+});
+
+test("a turn that is left to expire goes on with a second delivery of its event", async () => {
+  const options = { req: "e1", ttl: 30 };
+  const failed = errorOf(client.turn("t1c", { text: "one" }, options, (turn) => {
+    turn.onError = "abandon";
+    throw new Error("out of memory");
+  }));
+  assert.equal((await failed).message, "out of memory");
+  await client.turn("t1c", { text: "one" }, options, (turn) => turn.say({ text: "two" }));
+  assert.deepEqual(await texts("t1c"), ["one", "two"]);
+});
+
 test("a turn by await using applies what done applies, and ends without it", async () => {
   {
     await using turn = await client.turn("t2", { text: "one" });

@@ -7,8 +7,17 @@ import * as path from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 
-import { Client, LatchkeyError } from "../src/index.ts";
-import { errorOf, eventually, folder, next, run, ScriptedWorker, Worker } from "./support.ts";
+import { Client, LatchkeyError, verbs } from "../src/index.ts";
+import {
+  errorOf,
+  eventually,
+  folder,
+  next,
+  Relay,
+  run,
+  ScriptedWorker,
+  Worker,
+} from "./support.ts";
 
 /** An authority in a folder, and what it has signed. */
 class Certificates {
@@ -136,6 +145,41 @@ test("a process that was frozen connects anew, and its lock is known to be lost"
   child.stdin.write("thawed\n");
   child.kill("SIGCONT");
   assert.equal((await lines.next()).value, "thawed true true");
+});
+
+test("over a link that is cut all the time each change is applied once, in any mixture", async () => {
+  await using worker = await Worker.start("--threads", "1");
+  await using relay = await Relay.start(worker.to);
+  await using client = new Client(relay.to, { timeout: 30 });
+  await client.session("d");
+  let done = 0;
+  const cutting = (async () => {
+    while (done < 150) {
+      const from = done;
+      await eventually(() => done >= from + 7 || done >= 150, 30);
+      relay.cut();
+    }
+  })();
+  const caller = async (name: number) => {
+    for (let n = 0; n < 15; n++, done++) {
+      const message = { id: `${name}/${n}` };
+      if (n % 3 === 0) await client.askAll([verbs.touch("d"), verbs.say("d", message)]);
+      else if (n % 3 === 1) await client.say("d", message);
+      else await client.turn("d", message, { wait: 20 }, () => undefined);
+    }
+  };
+  await Promise.all(Array.from({ length: 10 }, (_, name) => caller(name)));
+  await cutting;
+  assert.ok(relay.cuts > 20, String(relay.cuts));
+  await using direct = worker.client();
+  const { messages } = await direct.history("d", { after: 0, limit: 1000 });
+  const ids = messages.map(({ message }) => message.id);
+  assert.equal(ids.length, 150);
+  assert.equal(new Set(ids).size, 150);
+  for (let name = 0; name < 10; name++) { // those of one caller are in their order
+    const own = ids.filter((id) => id.startsWith(`${name}/`));
+    assert.deepEqual(own, Array.from({ length: 15 }, (_, n) => `${name}/${n}`));
+  }
 });
 
 const DENO = process.env.LATCHKEY_TOOLS ? path.join(process.env.LATCHKEY_TOOLS, "deno") : "deno";

@@ -175,6 +175,52 @@ export class ScriptedWorker {
   }
 }
 
+/** A relay to HOST:PORT that can cut all its connections, in the middle of whatever they carry. */
+export class Relay {
+  to = "";
+  cuts = 0;
+  readonly #server: net.Server;
+  readonly #open = new Set<net.Socket>();
+
+  private constructor(to: string) {
+    const [host, port] = to.split(":");
+    this.#server = net.createServer((near) => {
+      const far = net.connect(Number(port), host);
+      for (const [one, other] of [[near, far], [far, near]]) {
+        this.#open.add(one);
+        one.on("error", () => one.destroy());
+        one.on("close", () => {
+          this.#open.delete(one);
+          other.destroy();
+        });
+      }
+      near.pipe(far);
+      // One byte at first: a reply may be cut in its middle.
+      far.on("data", (data: Uint8Array) => {
+        near.write(data.subarray(0, 1));
+        setImmediate(() => near.write(data.subarray(1)));
+      });
+    });
+  }
+
+  static async start(to: string): Promise<Relay> {
+    const relay = new Relay(to);
+    await new Promise<void>((resolve) => relay.#server.listen(0, "127.0.0.1", resolve));
+    relay.to = `127.0.0.1:${(relay.#server.address() as net.AddressInfo).port}`;
+    return relay;
+  }
+
+  cut(): void {
+    this.cuts += this.#open.size;
+    for (const socket of this.#open) socket.resetAndDestroy();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.cut();
+    return new Promise((resolve) => this.#server.close(() => resolve()));
+  }
+}
+
 /** What a promise throws. */
 export async function errorOf(promise: Promise<unknown>): Promise<Error & { code?: string }> {
   try {
