@@ -3,6 +3,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
 import { Client } from "./client.ts";
+import { Collected } from "./collecting.ts";
 import { IllegalState, NotFound } from "./errors.ts";
 import { deviceOf, encodeId, type Where } from "./names.ts";
 import type { Request } from "./request.ts";
@@ -23,8 +24,27 @@ export interface AdapterOptions extends Opening {
   client?: Client;
 }
 
-/** The turns in whose blocks the caller is, by their devices as they are on the wire. */
-const running = new AsyncLocalStorage<ReadonlyMap<string, number>>();
+/** Options of an adapter's `turn`. */
+export interface AdapterTurnOptions extends verbs.TurnOptions {
+  /**
+   * Messages that are said to the current chat are applied together at the end of the function, or
+   * not at all, and reading the chat needs no request: a whole run takes two round trips. `last` (20)
+   * is how many messages are known.
+   */
+  collect?: boolean;
+}
+
+/** A turn in whose function the caller is. */
+interface Running {
+  number: number;
+  collected: Collected | undefined;
+}
+
+/** Those turns by their devices as they are on the wire. */
+const running = new AsyncLocalStorage<ReadonlyMap<string, Running>>();
+
+/** How many messages a turn that collects begins with. */
+const COLLECTED = 20;
 
 /** The request under a lock or a turn: the given one, else that of the block around the caller. */
 export function bound<R>(request: Request<R>, device: string, under: Under = {}): Request<R> {
@@ -33,7 +53,7 @@ export function bound<R>(request: Request<R>, device: string, under: Under = {})
 }
 
 function turnOf(device: string): number | undefined {
-  return running.getStore()?.get(encodeId(device));
+  return running.getStore()?.get(encodeId(device))?.number;
 }
 
 /** The client of an adapter, and the sessions that it makes. */
@@ -56,15 +76,35 @@ export class Adapter {
    */
   turn<T>(
     device: string,
-    options: verbs.TurnOptions,
+    { collect = false, ...options }: AdapterTurnOptions,
     body: (turn: Turn) => T | Promise<T>,
   ): Promise<T> {
     const { policy, ...opening } = this.#opening;
-    const given = { sessionPolicy: policy, last: 1, ...opening, ...options };
-    return this.client.turn(device, null, given, (turn) => {
-      const turns = new Map(running.getStore()).set(encodeId(device), turn.number);
-      return running.run(turns, () => body(turn));
+    const last = collect ? COLLECTED : 1;
+    const given = { sessionPolicy: policy, last, ...opening, ...options };
+    return this.client.turn(device, null, given, async (turn) => {
+      const collected = collect ? new Collected(turn) : undefined;
+      const own: Running = { number: turn.number, collected };
+      const turns = new Map(running.getStore()).set(encodeId(device), own);
+      const result = await running.run(turns, () => body(turn));
+      if (collected?.unknown !== undefined) {
+        await this.client.ask(collected.unknown);
+        collected.said();
+      }
+      return result;
     });
+  }
+
+  /** The result of a request; what a turn of its device has collected is said before it. */
+  async ask<R>(request: Request<R>): Promise<R> {
+    const device = request.words[0]?.split("/", 1)[0];
+    const collected = running.getStore()?.get(device)?.collected;
+    if (collected !== undefined) {
+      const saying = collected.saying();
+      if (saying !== undefined) await this.client.ask(saying);
+      collected.said();
+    }
+    return await this.client.ask(request);
   }
 
   /**
@@ -78,15 +118,17 @@ export class Adapter {
     opening: Opening = {},
   ): Promise<R> {
     bound(request, device, under);
+    const taken = running.getStore()?.get(encodeId(device))?.collected?.takes(request);
+    if (taken !== undefined) return taken as R;
     try {
-      return await this.client.ask(request);
+      return await this.ask(request);
     } catch (error) {
       if (!(error instanceof NotFound || error instanceof IllegalState)) throw error;
     }
     const made = verbs.recover(device, null, { ...this.#opening, ...opening });
-    await this.client.ask(bound(made, device, under));
+    await this.ask(bound(made, device, under));
     // Of a request that changed nothing the worker keeps no reply: its key tries anew.
-    return await this.client.ask(request);
+    return await this.ask(request);
   }
 
   /** Asks for a change where there may be no session: undefined then. */
@@ -96,7 +138,7 @@ export class Adapter {
     under: Under = {},
   ): Promise<R | undefined> {
     try {
-      return await this.client.ask(bound(request, deviceOf(where), under));
+      return await this.ask(bound(request, deviceOf(where), under));
     } catch (error) {
       if (error instanceof NotFound) return undefined;
       throw error;
@@ -109,6 +151,9 @@ export class Adapter {
    */
   async messages(where: Where, last?: number): Promise<Message[]> {
     if (last !== undefined && last <= 0) return [];
+    const known = running.getStore()?.get(encodeId(deviceOf(where)))?.collected;
+    const collected = known?.messages(where, last);
+    if (collected !== undefined) return collected;
     const limit = Math.min(last ?? PAGE, PAGE);
     const whole = (found: Message[]) => found.filter((one) => one.message !== null);
     const newest = await this.ifThere(where, verbs.history(where, { last: limit, limit }));

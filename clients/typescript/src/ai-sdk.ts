@@ -10,7 +10,7 @@
 // The AI SDK has no interface for a store: the functions have the names of its documentation
 // (version 7). The publisher and the subscriber are those that resumable-stream 2.2 documents.
 
-import { Adapter, type AdapterOptions, canonical } from "./adapting.ts";
+import { Adapter, type AdapterOptions, type AdapterTurnOptions, canonical } from "./adapting.ts";
 import type { Client } from "./client.ts";
 import { LatchkeyError, NotFound, Stale, Unavailable } from "./errors.ts";
 import type { Members } from "./results.ts";
@@ -37,7 +37,11 @@ export interface ChatStore<M extends UIMessage> {
   /** Removes a chat. */
   deleteChat(id: string): Promise<void>;
   /** A turn of a chat: in the function it is changed only while the turn runs. Throws Busy. */
-  turn<T>(id: string, options: verbs.TurnOptions, body: (turn: Turn) => T | Promise<T>): Promise<T>;
+  turn<T>(
+    id: string,
+    options: AdapterTurnOptions,
+    body: (turn: Turn) => T | Promise<T>,
+  ): Promise<T>;
   /** Closes the store's own client. */
   close(): Promise<void>;
 }

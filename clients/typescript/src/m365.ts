@@ -6,7 +6,14 @@
 // The interfaces are written from the SDK's documentation, version 1.8. The SDK recognizes a storage
 // by its class, so that is a parameter: this package does not depend on the SDK.
 
-import { Adapter, type AdapterOptions, type Base, bound, digest } from "./adapting.ts";
+import {
+  Adapter,
+  type AdapterOptions,
+  type AdapterTurnOptions,
+  type Base,
+  bound,
+  digest,
+} from "./adapting.ts";
 import { NotFound, Stale, Unavailable } from "./errors.ts";
 import { encodeId } from "./names.ts";
 import type { Document, Json, Members } from "./results.ts";
@@ -62,7 +69,7 @@ export interface LatchkeyStorage {
   /** A turn of a key: in the function it is changed only while the turn runs. */
   turn<T>(
     key: string,
-    options: verbs.TurnOptions,
+    options: AdapterTurnOptions,
     body: (turn: Turn) => T | Promise<T>,
   ): Promise<T>;
   /** Closes the storage's own client. */
@@ -136,7 +143,7 @@ export function storage<B extends Base<object>>(
 
     async turn<T>(
       key: string,
-      options: verbs.TurnOptions,
+      options: AdapterTurnOptions,
       body: (turn: Turn) => T | Promise<T>,
     ): Promise<T> {
       return await this.#adapter.turn(await this.#device(key), options, body);
@@ -178,7 +185,7 @@ export function storage<B extends Base<object>>(
       const request = verbs.put(device, KEY, item as Members, { rev, ttl });
       try {
         // Where there has to be an item there is a session, or neither of them any more.
-        const asked = rev ? this.#adapter.client.ask(bound(request, device)) : undefined;
+        const asked = rev ? this.#adapter.ask(bound(request, device)) : undefined;
         const written = await (asked ?? this.#adapter.changed(device, request));
         return { key, status: "succeeded", version: String(written.rev) };
       } catch (error) {

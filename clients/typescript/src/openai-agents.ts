@@ -5,7 +5,14 @@
 //
 // The interfaces are written from the SDK's documentation, version 0.20.
 
-import { Adapter, type AdapterOptions, bound, canonical, digest } from "./adapting.ts";
+import {
+  Adapter,
+  type AdapterOptions,
+  type AdapterTurnOptions,
+  bound,
+  canonical,
+  digest,
+} from "./adapting.ts";
 import { Conflict, LatchkeyError, NotFound, Stale } from "./errors.ts";
 import type { Address } from "./names.ts";
 import type { Json, Members } from "./results.ts";
@@ -66,7 +73,7 @@ export class LatchkeySession<Item = Json> {
    * A turn of the session, for a whole run: others that ask for one wait, and adapters change it in
    * the function only while the turn runs. Throws Busy, after `wait`.
    */
-  turn<T>(options: verbs.TurnOptions, body: (turn: Turn) => T | Promise<T>): Promise<T> {
+  turn<T>(options: AdapterTurnOptions, body: (turn: Turn) => T | Promise<T>): Promise<T> {
     return this.#adapter.turn(this.#id, options, body);
   }
 
@@ -93,7 +100,7 @@ export class LatchkeySession<Item = Json> {
   async popItem(): Promise<Item | undefined> {
     while (true) {
       const request = bound(verbs.pop(this.#where), this.#id, this.#under);
-      const popped = await this.#adapter.client.ask(request);
+      const popped = await this.#adapter.ask(request);
       // An item that is corrupt in Redis is removed and hides no other.
       if (popped === null) return undefined;
       if (popped.message !== null) return popped.message as Item;

@@ -96,10 +96,8 @@ export class TestWorker {
   /** Stops it as it is (SIGSTOP), and waits until it stands; its connections stay open. */
   async freeze(): Promise<void> {
     this.#process?.kill("SIGSTOP");
-    const pid = String(this.#process?.pid);
     for (let tried = 0; tried < 1000; tried++) {
-      const { stdout } = spawnSync("ps", ["-o", "state=", "-p", pid], { encoding: "utf8" });
-      if (stdout === null || stdout.trim() === "" || stdout.includes("T")) return;
+      if (stands(this.#process?.pid)) return;
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
   }
@@ -134,6 +132,22 @@ export class TestWorker {
     process.off("exit", this.#onExit);
     fs.rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** True if a process stands still, or is not there. */
+function stands(pid: number | undefined): boolean {
+  if (pid === undefined) return true;
+  if (process.platform === "linux") {
+    try {
+      // The state stands behind the name, which is in parentheses and may have some.
+      return / [TtZX] /.test(fs.readFileSync(`/proc/${pid}/stat`, "latin1").replace(/^.*\)/s, ""));
+    } catch {
+      return true; // it has ended
+    }
+  }
+  const words = ["-o", "state=", "-p", String(pid)];
+  const { stdout } = spawnSync("ps", words, { encoding: "utf8" });
+  return !stdout || stdout.trim() === "" || stdout.includes("T");
 }
 
 const TOKEN = /(?:[^\s"]+=)?"(?:[^"\\]|\\.)*"|\S+/g;

@@ -116,6 +116,11 @@ export class Turn {
     return [...this.#say];
   }
 
+  /** The oldest of these have been said otherwise. */
+  forgetUnsaid(count: number): void {
+    this.#say.splice(0, count);
+  }
+
   /** Has the end of the turn merge members into the session's fields; null removes one. */
   set(fields?: Members | null, options: { phase?: string; step?: string } = {}): void {
     this.#open();

@@ -10,6 +10,7 @@ import { Busy, Client, Conflict, LatchkeyError, Stale } from "../src/index.ts";
 import { saver, store } from "../src/langgraph.ts";
 import { storage } from "../src/m365.ts";
 import { LatchkeySession } from "../src/openai-agents.ts";
+import { Fake } from "../src/testing.ts";
 import * as frameworks from "./frameworks.ts";
 import type { SessionHistoryTransactionAwareSession } from "./frameworks.ts";
 import { errorOf, eventually, Worker } from "./support.ts";
@@ -100,6 +101,50 @@ test("openai: in a turn the session is changed by its run alone", async () => {
     assert.ok(await errorOf(session.addItems([{ n: 2 }])) instanceof Stale);
   }).catch((error) => assert.match(String(error), /lost/));
   assert.deepEqual(await session.getItems(), [{ n: 1 }]);
+});
+
+test("openai: a run in a turn that collects takes two round trips", async () => {
+  await using fake = await Fake.start(`
+    > TURN o4 last=20 idle=0s abandon=0s life=0s
+    < OK {"turn":<token>,"messages":[{"seq":7,"at":<at>,"message":{"n":7}}],"more":true,<text>}
+    > DONE o4 turn=<token> last=yes {"say":[{"n":8},{"n":9},{"n":10}]}
+    < OK {"seq":10,"rev":1}
+  `);
+  await using scripted = fake.client();
+  const session = new LatchkeySession("o4", { client: scripted });
+  await session.turn({ collect: true }, async () => {
+    assert.deepEqual(await session.getItems(1), [{ n: 7 }]);
+    await session.addItems([{ n: 8 }]);
+    await session.addItems([{ n: 9 }, { n: 10 }]);
+    assert.deepEqual(await session.getItems(3), [{ n: 8 }, { n: 9 }, { n: 10 }]);
+  });
+});
+
+test("openai: what was collected is said before any other request, and not at all after an error", async () => {
+  const session = new LatchkeySession("o5", { client });
+  await session.addItems([{ n: 1 }]);
+  await session.turn({ collect: true }, async (turn) => {
+    await session.addItems([{ n: 2 }]);
+    assert.deepEqual((await session.getItems()).map(({ n }) => n), [1, 2]);
+    assert.equal((await client.history("o5")).last_seq, 1); // the client's own requests do not know
+    assert.deepEqual(await session.popItem(), { n: 2 });
+    await session.addItems([{ n: 3 }]);
+    await session.applyHistoryTransaction({
+      operationId: "op",
+      transaction: { type: "replace_suffix", expectedSuffix: [{ n: 3 }], replacement: [{ n: 4 }] },
+    });
+    await session.addItems([{ n: 5 }, { text: "x".repeat(200_000) }]);
+    await session.addItems([{ text: "y".repeat(200_000) }]);
+    turn.say({ n: 6 });
+  });
+  const found = await session.getItems();
+  assert.deepEqual(found.map(({ n, text }) => n ?? text[0]), [1, 4, 5, "x", "y", 6]);
+  const failed = await errorOf(session.turn({ collect: true }, async () => {
+    await session.addItems([{ n: 9 }]);
+    throw new Error("the model is away");
+  }));
+  assert.equal(failed.message, "the model is away");
+  assert.equal((await session.getItems()).length, 6);
 });
 
 // --- LangGraph

@@ -1,6 +1,14 @@
 // The checkpoints of LangGraph as documents of a session, a thread being a device.
 
-import { Adapter, type AdapterOptions, type Base, batches, bound, part } from "../adapting.ts";
+import {
+  Adapter,
+  type AdapterOptions,
+  type AdapterTurnOptions,
+  type Base,
+  batches,
+  bound,
+  part,
+} from "../adapting.ts";
 import { NotFound, Stale, Unavailable } from "../errors.ts";
 import type { DocumentPage, Json } from "../results.ts";
 import type { Turn } from "../turn.ts";
@@ -79,7 +87,7 @@ export interface SaverMethods {
   /** A turn of a thread, for a whole run. Throws Busy, after `wait`. */
   turn<T>(
     threadId: string,
-    options: verbs.TurnOptions,
+    options: AdapterTurnOptions,
     body: (turn: Turn) => T | Promise<T>,
   ): Promise<T>;
   /** Closes the saver's own client. */
@@ -248,7 +256,7 @@ export function saver<B extends Base<object>>(
 
     turn<T>(
       threadId: string,
-      options: verbs.TurnOptions,
+      options: AdapterTurnOptions,
       body: (turn: Turn) => T | Promise<T>,
     ): Promise<T> {
       return this.#adapter.turn(threadId, options, body);
