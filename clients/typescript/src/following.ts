@@ -66,7 +66,8 @@ async function* watched(
       } catch (error) {
         const isPassing = error instanceof ConnectionLost || error instanceof Unavailable ||
           error instanceof Forbidden;
-        if (!isPassing || client.isClosed) throw error;
+        if (client.isClosed) throw new LatchkeyError("the client was closed");
+        if (!isPassing) throw error;
         if (feed.isLive) backoff.reset();
         await client.rest(backoff.failed(error, idle.leftS(now()), Math.random()), signal);
       }

@@ -1,8 +1,9 @@
-// A saver of checkpoints and a store for LangGraph.js.
+// A saver of checkpoints, a store and a cache for LangGraph.js.
 //
-//     import { BaseCheckpointSaver, BaseStore } from "@langchain/langgraph-checkpoint";
+//     import { BaseCache, BaseCheckpointSaver, BaseStore } from "@langchain/langgraph-checkpoint";
 //     class LatchkeySaver extends saver(BaseCheckpointSaver<number>) {}
 //     class LatchkeyStore extends store(BaseStore) {}
+//     class LatchkeyCache extends cache(BaseCache) {}
 //     const graph = builder.compile({
 //       checkpointer: new LatchkeySaver({ client }), store: new LatchkeyStore({ client }),
 //     });
@@ -11,6 +12,12 @@
 // framework needs subclasses of its own classes, so those are parameters: this package does not
 // depend on it.
 
+export {
+  cache,
+  type CacheFullKey,
+  type CacheMethods,
+  type CacheOptions,
+} from "./langgraph/cache.ts";
 export {
   type Checkpoint,
   type CheckpointTuple,

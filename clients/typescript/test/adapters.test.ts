@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { chatStore, resumableStreams } from "../src/ai-sdk.ts";
 import { store as expressStore } from "../src/express-session.ts";
 import { Busy, Client, Conflict, LatchkeyError, Stale } from "../src/index.ts";
-import { saver, store } from "../src/langgraph.ts";
+import { cache, saver, store } from "../src/langgraph.ts";
 import { storage } from "../src/m365.ts";
 import { LatchkeySession } from "../src/openai-agents.ts";
 import { Fake } from "../src/testing.ts";
@@ -269,6 +269,38 @@ test("langgraph: a store by namespaces, with filters, times and removals", async
   assert.deepEqual([results[0].value.n, results[1], results[2][0].value.n], [4, undefined, 4]);
   assert.equal((await base.get(["docs"], "a"))?.value.n, 5);
   assert.equal(await new LatchkeyStore({ client, store: "s2" }).get(["docs"], "a"), null);
+});
+
+class LatchkeyCache extends cache(frameworks.BaseCache<unknown>) {}
+
+test("langgraph: a cache by namespaces, with TTLs", async () => {
+  const made = new LatchkeyCache({ client, cache: "c1" });
+  const base: frameworks.BaseCache = made;
+  const key = (name: string, ...namespace: string[]): [string[], string] => [namespace, name];
+  const values = async (...keys: [string[], string][]) =>
+    (await base.get(keys)).map(({ value }) => value);
+  assert.deepEqual(await base.get([]), []);
+  assert.deepEqual(await values(key("k", "a")), []);
+  await base.set([
+    { key: key("k", "a"), value: { n: 1 } },
+    { key: key("", "a"), value: "empty" },
+    { key: key("x".repeat(1000), "a"), value: new Uint8Array([1, 255]) },
+    { key: key("k", "a", "b/é"), value: null },
+    { key: key("short", "a"), value: 1, ttl: 0.05 },
+  ]);
+  await base.set([{ key: key("k", "a"), value: { n: 2 } }]);
+  const found = await values(
+    ...[key("k", "a"), key("no", "a"), key("", "a"), key("x".repeat(1000), "a")],
+    key("k", "a", "b/é"),
+  );
+  assert.deepEqual(found, [{ n: 2 }, "empty", new Uint8Array([1, 255]), null]);
+  await eventually(async () => (await values(key("short", "a"))).length === 0);
+  await base.clear([["a"], ["none"]]);
+  assert.deepEqual(await values(key("k", "a"), key("k", "a", "b/é")), [null]);
+  await new LatchkeyCache({ client, cache: "c2" }).clear([]);
+  assert.deepEqual(await values(key("k", "a", "b/é")), [null]);
+  await base.clear([]);
+  assert.deepEqual(await values(key("k", "a", "b/é")), []);
 });
 
 // --- AI SDK

@@ -13,6 +13,7 @@ import { folder, ROOT, run, Worker } from "./support.ts";
 
 const PAGES = [
   "docs/typescript.md",
+  "docs/frameworks/javascript.md",
   "README.md",
   "clients/typescript/README.md",
   "docs/replacing/proposal-editor.md",

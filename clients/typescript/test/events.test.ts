@@ -53,6 +53,21 @@ test("changes are given as they happen, and a signal ends the iteration", async 
   assert.equal((await events.next()).done, true);
 });
 
+test("iterators end with their client", async () => {
+  const other = worker.client();
+  const live = Promise.withResolvers<void>();
+  const watching = errorOf(other.watch("w4", { onLive: live.resolve }).next());
+  const consuming = errorOf((async () => {
+    for await (const _ of other.consume("w4")); // what earlier tests have left, and then nothing
+  })());
+  await live.promise;
+  await other.close();
+  for (const error of [await watching, await consuming]) {
+    assert.ok(error instanceof LatchkeyError && /closed/.test(error.message), String(error));
+  }
+  assert.ok(await errorOf(other.watch("w4").next()) instanceof LatchkeyError);
+});
+
 test("a watch survives its worker, and loses nothing", async () => {
   await using other = await Worker.start("--threads", "1");
   await using caller = other.client({ timeout: 20 });
@@ -72,7 +87,7 @@ test("a watch survives its worker, and loses nothing", async () => {
 });
 
 test("a group's events are acknowledged one by one, and come again when they were not", async () => {
-  await client.events(ALL, { group: "g" }); // the group begins here
+  for await (const _ of client.consume("g", { idle: 0 })); // a group begins with what there is
   for (const agent of ["a", "b", "c"]) await client.seize("c1", agent);
   await client.clear("c1");
   const seen: unknown[] = [];

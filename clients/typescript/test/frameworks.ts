@@ -117,6 +117,18 @@ export abstract class BaseCheckpointSaver<V extends string | number = number> {
   }
 }
 
+export abstract class BaseCache<V = unknown> {
+  serde: SerializerProtocol = new Serializer();
+
+  constructor(serde?: SerializerProtocol) {
+    this.serde = serde || this.serde;
+  }
+
+  abstract get(keys: [string[], string][]): Promise<{ key: [string[], string]; value: V }[]>;
+  abstract set(pairs: { key: [string[], string]; value: V; ttl?: number }[]): Promise<void>;
+  abstract clear(namespaces: string[][]): Promise<void>;
+}
+
 export interface StoreItem {
   value: Record<string, Any>;
   key: string;

@@ -94,8 +94,8 @@ export interface SaverMethods {
   close(): Promise<void>;
 }
 
-/** What LangGraph's class has that this one uses. */
-interface SaverBase {
+/** What LangGraph's classes have that these use. */
+export interface SaverBase {
   serde: {
     dumpsTyped(value: unknown): Promise<[string, Uint8Array]> | [string, Uint8Array];
     loadsTyped(type: string, data: Uint8Array): unknown;
