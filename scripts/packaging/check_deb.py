@@ -29,6 +29,13 @@ def run(*command: str) -> str:
     return made.stdout
 
 
+def failure(*command: str) -> str:
+    """What a command that has to fail prints."""
+    made = subprocess.run(command, capture_output=True, text=True)
+    assert made.returncode != 0, made.stdout
+    return made.stdout + made.stderr
+
+
 def apt(*arguments: str) -> str:
     """Runs apt-get as unattended upgrades do: edited settings stay as they are."""
     options = ["-y", "-q", "-o", "Dpkg::Options::=--force-confdef"]
@@ -80,6 +87,48 @@ def test_several_workers(newest: str, page: str) -> None:
     run("systemctl", "enable", "--now", "latchkey@4", "latchkey@5")
     assert call("LOCK shared a", 5284).startswith("OK")
     assert '"agent":"a"' in call("HOLDER shared", 5285)
+
+
+def test_authorities(newest: str, page: str) -> None:
+    """The OpenSSL in the program finds the system's authorities, here and as Red Hat has them."""
+    folder = Path("/tmp/tls")
+    folder.mkdir()
+    key, certificate = str(folder / "key"), str(folder / "certificate")
+    run(
+        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+        *("-keyout", key, "-out", certificate),
+        *("-subj", "/CN=worker", "-addext", "subjectAltName=IP:127.0.0.1"),
+    )
+    serving = ["latchkey", "serve", "--listen", "127.0.0.1:5270", "--admin", "127.0.0.1:5271"]
+    files = ["--tls-cert", certificate, "--tls-key", key]
+    worker = subprocess.Popen(
+        [*serving, "--redis", "redis://127.0.0.1:6379", *files], stdout=subprocess.PIPE
+    )
+    asking = ["latchkey", "call", "--tls", "--to", "127.0.0.1:5270", "PING"]
+    added = Path("/usr/local/share/ca-certificates/check.crt")
+    elsewhere = Path("/etc/pki/tls/certs/ca-bundle.crt")
+    bundle = Path("/etc/ssl/certs/ca-certificates.crt")
+    try:
+        assert worker.stdout is not None and worker.stdout.readline().startswith(b"ready ")
+        assert "does not verify" in failure(*asking)
+        shutil.copy(certificate, added)
+        run("update-ca-certificates")
+        assert run(*asking).startswith("OK")
+        elsewhere.parent.mkdir(parents=True)
+        shutil.move(bundle, elsewhere)
+        for place in ("/usr/lib/ssl", "/etc/ssl"):
+            shutil.move(place, f"{place}.away")
+        assert run(*asking).startswith("OK")
+        shutil.move(elsewhere, "/etc/pki/away")
+        assert "does not verify" in failure(*asking)
+    finally:
+        worker.terminate()
+        worker.wait(30)
+    for place in ("/usr/lib/ssl", "/etc/ssl"):
+        shutil.move(f"{place}.away", place)
+    shutil.rmtree("/etc/pki")
+    added.unlink()
+    run("update-ca-certificates", "--fresh")
 
 
 def test_upgrade(newest: str, page: str) -> None:
@@ -165,6 +214,7 @@ def main() -> None:
         test_install,
         test_tutorial,
         test_several_workers,
+        test_authorities,
         test_upgrade,
         test_a_worker_that_is_off_stays_off,
         test_a_worker_that_cannot_start_does_not_break_apt,

@@ -93,6 +93,22 @@ def bill(dist: Path, content: bytes) -> None:
     assert names >= {"libhiredis-dev", "libevent-dev", "libssl-dev", "swift", "libc6"}, names
 
 
+def npm_package(dist: Path) -> None:
+    """Everything that the package exports is in it, with types, and no sources and tests."""
+    with tarfile.open(only(dist, "latchkey-[0-9]*.tgz")) as archive:
+        names = {name.removeprefix("package/") for name in archive.getnames()}
+        file = archive.extractfile("package/package.json")
+        assert file is not None
+        package = json.load(file)
+    for target in package["exports"].values():
+        for path in target.values() if isinstance(target, dict) else [target]:
+            pattern = re.escape(path.removeprefix("./")).replace(r"\*", r"[\w-]+")
+            assert any(re.fullmatch(pattern, name) for name in names), path
+    others = {name for name in names if not name.startswith("dist/")}
+    assert others == {"LICENSE", "README.md", "package.json"}, others
+    assert not package.get("dependencies"), package["dependencies"]
+
+
 def documents(rendered: dict[str, str]) -> Iterator[dict[str, Any]]:
     """The objects of rendered templates."""
     for name, text in rendered.items():
@@ -152,11 +168,14 @@ def chart(dist: Path, project: Path, folder: Path) -> None:
         "nodeSelector": {"kubernetes.io/arch": "amd64"},
         "tolerations": [{"key": "a", "operator": "Exists"}],
         "affinity": {"nodeAffinity": {}},
-        "settings": {"LATCHKEY_THREADS": "4"},
+        "settings": {"LATCHKEY_THREADS": 4, "LATCHKEY_MAX_BUFFERED": 268435456},
     }
     other = loaded.render(everything, name="blue", namespace="sessions")
     names = {one["metadata"]["name"] for one in documents(other)}
     assert names == {"blue-latchkey"}, names
+    (settings,) = [one["data"] for one in documents(other) if one["kind"] == "ConfigMap"]
+    assert settings["LATCHKEY_MAX_BUFFERED"] == "268435456", settings
+    assert settings["LATCHKEY_TLS_CERT"] == "/etc/latchkey-tls/tls.crt", settings
     monitored = loaded.render({"podMonitor": {"enabled": True}}, name="l", namespace="l")
     assert "PodMonitor" in {one["kind"] for one in documents(monitored)}
     for wrong in ({"ports": {"lines": 0}}, {"settings": {"LATCHKEY_REDIS": "x"}}, {"imgae": {}}):
@@ -194,8 +213,9 @@ def main() -> None:
         content = program(dist, folder)
         platform(dist)
         bill(dist, content)
+        npm_package(dist)
         chart(dist, project, folder)
-    print("check_files.py: 5 passed, 0 failed")
+    print("check_files.py: 6 passed, 0 failed")
 
 
 if __name__ == "__main__":

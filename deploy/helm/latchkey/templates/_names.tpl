@@ -38,6 +38,7 @@ LATCHKEY_TLS_CERT: /etc/latchkey-tls/tls.crt
 LATCHKEY_TLS_KEY: /etc/latchkey-tls/tls.key
 {{- end }}
 {{- range $name, $value := .Values.settings }}
-{{ $name }}: {{ $value | quote }}
+{{- /* A whole number of a file of values would be 1e+06. */}}
+{{ $name }}: {{ if kindIs "float64" $value }}{{ $value | int64 | quote }}{{ else }}{{ $value | quote }}{{ end }}
 {{- end }}
 {{- end -}}
