@@ -1,14 +1,15 @@
 // TLS, workers and processes that are frozen, and the client on Deno.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 
-import { Client, LatchkeyError, verbs } from "../src/index.ts";
+import { Client, Forbidden, LatchkeyError, verbs } from "../src/index.ts";
 import {
+  BINARY,
   errorOf,
   eventually,
   folder,
@@ -93,6 +94,38 @@ test("all that the client does works with TLS, and certificates are verified bot
   }
   await using absent = worker.client({ ...short, tls: { ca: "no-such-file.pem" } });
   assert.match((await errorOf(absent.ping())).message, /no-such-file/);
+});
+
+test("a worker with principals, by sockets and by HTTP", async () => {
+  const made = spawnSync(BINARY, ["secret", "app", "--rights", "read,write,operate"], {
+    encoding: "utf8",
+  });
+  const secret = made.stderr.trim().split(" ").at(-1) ?? "";
+  const file = path.join(folder(), "principals");
+  fs.writeFileSync(file, made.stdout);
+  await using worker = await Worker.start(
+    ...["--auth", file, "--threads", "1", "--http", "127.0.0.1:0"],
+  );
+  for (const to of [worker.to, worker.http]) {
+    await using client = new Client({ to, secret: () => Promise.resolve(secret) });
+    await client.turn("d", { text: "x".repeat(20_000) }, { wait: 1 }, () => undefined);
+    await client.seize("d", "a");
+    const live = Promise.withResolvers<void>();
+    const [first] = await Promise.all([
+      next(client.watch("d", { types: "lock.cleared", onLive: live.resolve }), 1),
+      live.promise.then(() => client.clear("d")),
+    ]);
+    assert.equal(first[0].agent, "a");
+    for (const wrong of [{ to, secret: "wrong" }, { to }]) {
+      await using refused = new Client(wrong);
+      assert.ok(await errorOf(refused.get("d")) instanceof Forbidden);
+      assert.ok(await errorOf(refused.watch("d").next()) instanceof Forbidden);
+    }
+  }
+  await using client = worker.client({ secret });
+  await using near = await client.near();
+  for (let n = 0; n < 3; n++) await near.get("d");
+  assert.ok(near.hits > 0);
 });
 
 test("a frozen worker is left for the next one; what it did meanwhile is not done twice", async () => {

@@ -15,7 +15,9 @@ for (const name of Object.keys(process.env)) {
   if (/^LATCHKEY_(TO$|SECRET|TLS)/.test(name)) delete process.env[name];
 }
 
-const BINARY = process.env.LATCHKEY_BINARY ?? path.join(ROOT, ".build/debug/latchkey");
+/** The worker's program. */
+export const BINARY: string = process.env.LATCHKEY_BINARY ??
+  path.join(ROOT, ".build/debug/latchkey");
 
 const atExit: (() => void)[] = [];
 process.on("exit", () => atExit.forEach((clean) => clean()));
