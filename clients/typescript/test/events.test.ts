@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { ALL, Client, LatchkeyError } from "../src/index.ts";
-import { errorOf, eventually, next, ScriptedWorker, Worker } from "./support.ts";
+import { errorOf, eventually, next, Relay, ScriptedWorker, Worker } from "./support.ts";
 
 let worker: Worker;
 let client: Client;
@@ -141,6 +141,51 @@ test("the near cache answers from memory until something changes", async () => {
   assert.equal(await near.get("n2"), null);
   const results = await Promise.all(Array.from({ length: 150 }, (_, n) => near.get(`n3-${n}`)));
   assert.ok(results.every((one) => one === null));
+});
+
+test("near caches of several callers over links that are cut: what was seen is never unseen", async () => {
+  await using relay = await Relay.start(worker.to);
+  const callers = await Promise.all([0, 1, 2, 3].map(async (name) => {
+    const own = new Client(name % 2 === 0 ? worker.to : relay.to, { timeout: 20 });
+    return { own, near: await own.near({ fresh: 0.1 }) };
+  }));
+  const devices = ["nm1", "nm2", "nm3"];
+  for (const device of devices) await client.session(device, { n: 0 });
+  const seed = Number(process.env.LATCHKEY_TEST_SEED) || Math.floor(Math.random() * 2 ** 31);
+  let state = seed;
+  const random = (below: number) => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+    return (state >> 8) % below;
+  };
+  let cuts = 0;
+  const wander = async ({ near }: (typeof callers)[number]) => {
+    const seen = new Map<string, number>();
+    for (let step = 0; step < 70; step++) {
+      const device = devices[random(devices.length)];
+      const at = `${device}, step ${step}, seed ${seed}`;
+      if (random(8) === 0) {
+        const { rev } = await near.set(device, { n: step });
+        seen.set(device, Math.max(rev, seen.get(device) ?? 0));
+      } else if (random(40) === 0) {
+        relay.cut();
+        cuts += 1;
+      } else {
+        const record = await near.get(device);
+        assert.ok(record !== null && record.rev >= (seen.get(device) ?? 0), at);
+        seen.set(device, record.rev);
+      }
+    }
+  };
+  await Promise.all(callers.map(wander));
+  for (const { own, near } of callers) {
+    for (const device of devices) {
+      const { rev } = (await client.get(device)) ?? { rev: 0 };
+      await eventually(async () => (await near.get(device))?.rev === rev);
+    }
+    assert.ok(near.hits > 0 || cuts > 20, `seed ${seed}`);
+    await near.close();
+    await own.close();
+  }
 });
 
 test("a near cache has no stale reply when its worker is gone or frozen", async () => {
