@@ -283,13 +283,13 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
         throw ExportedRecord.bad("two chats have one name")
       }
     }
-    let highest = numbers.last ?? 1
+    let highest = numbers.last ?? 0
     let last =
       try whole["last_chat"].map { range throws(RequestError) in
         try number(range, "last_chat", highest...ImportedChats.numberMax)
       } ?? highest
     // As records keep them: which are left is said only once one was removed.
-    let isWhole = numbers.elementsEqual(1...last)
+    let isWhole = last > 0 && numbers.elementsEqual(1...last)
     let list = numbers.isEmpty ? " " : numbers.map { " \($0)" }.joined()
     set("chats", "\(last)\(isWhole ? "" : list)".utf8)
     let current = try number(whole, "chat", 0...last)

@@ -67,6 +67,19 @@ extension SystemSuites {
       #expect(try client.request("EXPORT \(device)").raw == before.raw)
     }
 
+    @Test func `a session that never had a chat goes out and back, and gets its first one`() throws
+    {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      expect(try client.request("OPEN \(device) chat=none {\"a\":1}"), "OK")
+      let before = try client.request("EXPORT \(device)")
+      let record = try client.request("GET \(device)")
+      expect(try client.request("DELETE \(device)"), "OK")
+      #expect(try client.request("IMPORT \(body(before))").raw == record.raw)
+      #expect(try client.request("EXPORT \(device)").raw == before.raw)
+      #expect(try client.request("SAY \(device) {}").raw == "OK {\"seq\":1,\"chat\":1}")
+    }
+
     @Test func `it goes to another Redis, and goes on there`() throws {
       let other = try Lab(workers: [[]])
       defer { other.stop() }
