@@ -264,6 +264,98 @@ test("copies are saved by the adapter, and a lost session is made again of one",
   assert.ok(await errorOf(stranger) instanceof NotFound);
 });
 
+test("a manager of many users, and one with copies, are written on it as before", async () => {
+  class MultiUserSessionManager {
+    readonly sessionManager = new SessionManagerImpl({
+      client,
+      maxActiveSessions: 9000,
+      maxSessionsPerUser: 5,
+      autoCleanup: true,
+      cleanupInterval: 5 * 60 * 1000,
+    });
+    readonly userSessions = new Map<string, string[]>();
+
+    async createUserSession(userId: string, options: object): Promise<Session> {
+      const known = this.userSessions.get(userId) ?? [];
+      const session = await this.sessionManager.createSession(userId, options);
+      this.userSessions.set(userId, [...known, session.metadata.sessionId]);
+      return session;
+    }
+
+    async getTotalActiveChats(): Promise<number> {
+      let chats = 0;
+      for (const userId of this.userSessions.keys()) {
+        for (const session of await this.sessionManager.getUserSessions(userId)) {
+          chats += session.getStats().chatCount;
+        }
+      }
+      return chats;
+    }
+
+    async cleanupUserSessions(userId: string): Promise<void> {
+      for (const session of await this.sessionManager.getUserSessions(userId)) {
+        await session.close();
+      }
+      this.userSessions.delete(userId);
+    }
+  }
+  const users = new MultiUserSessionManager();
+  const [first, second] = [newUser(), newUser()];
+  const session = await users.createUserSession(first, { sessionName: "One" });
+  await session.createNewChat({ chatName: "Main" });
+  await users.createUserSession(first, { sessionName: "Two" });
+  await users.createUserSession(second, { sessionName: "Three" });
+  assert.deepEqual([users.userSessions.size, await users.getTotalActiveChats()], [2, 1]);
+  await users.cleanupUserSessions(first);
+  assert.equal((await users.sessionManager.getUserSessions(first)).length, 0);
+  assert.equal((await users.sessionManager.getUserSessions(second)).length, 1);
+
+  const files = new Map<string, string>();
+  class PersistentSessionManager {
+    readonly sessionManager = new SessionManagerImpl({ client, maxActiveSessions: 9000 });
+
+    async saveSession(sessionId: string): Promise<void> {
+      const found = await this.sessionManager.getSession(sessionId);
+      if (found !== null) files.set(sessionId, await found.serialize());
+    }
+
+    async recoverUserSessions(userId: string): Promise<Session[]> {
+      const recovered: Session[] = [];
+      for (const data of files.values()) {
+        const made = await this.sessionManager.deserializeSession(userId, data).catch(() => null);
+        if (made !== null) recovered.push(made);
+      }
+      return recovered;
+    }
+  }
+  const persistent = new PersistentSessionManager();
+  const kept = await persistent.sessionManager.createSession(first, { sessionName: "Kept" });
+  await persistent.saveSession(kept.metadata.sessionId);
+  await persistent.saveSession(session.metadata.sessionId);
+  await client.delete(kept.address);
+  const recovered = await persistent.recoverUserSessions(first);
+  assert.deepEqual(recovered.map((one) => one.metadata.sessionName), ["Kept", "One"]);
+  assert.deepEqual(await persistent.recoverUserSessions(second), []);
+});
+
+test("a session with an end to its use is made, paused, resumed and closed in any case", async () => {
+  const sessionManager = new SessionManagerImpl({ client, autoCleanup: true });
+  const said: unknown[] = [];
+  try {
+    const session = await sessionManager.createSession(newUser(), { sessionName: "Temporary" });
+    const chat = await session.createNewChat({ chatName: "Quick", robotaConfig: {} });
+    await session.pause();
+    await session.pause();
+    await session.resume();
+    said.push(await chat.sendMessage("Hello").catch((error) => error));
+    await session.close();
+    said.push(await chat.sendMessage("late").catch((error) => error instanceof IllegalState));
+  } finally {
+    await sessionManager.shutdown();
+  }
+  assert.deepEqual(said, [null, true]);
+});
+
 test("options of a session and a chat are kept; its end and its bound hold", async () => {
   const lines: string[] = [];
   const logger = { info: (line: string) => lines.push(line) };

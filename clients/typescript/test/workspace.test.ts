@@ -200,14 +200,52 @@ test("what is refused for good is dropped and said, and the rest is saved", asyn
   const ended = await context.initializeSession();
   context.setSessionMetadata({ a: 1 });
   await browser.api().completeSession(ended.id);
+  const next = await context.initializeSession();
+  context.setSessionMetadata({ b: 1 });
   await context.flush();
   assert.match(context.getSnapshot().sessionError ?? "", /completed/);
   assert.equal(context.getSnapshot().unsaved, 0);
-  const next = await context.initializeSession();
   await context.saveSessionState({ big: "x".repeat(300_000) });
   assert.match(context.getSnapshot().sessionError ?? "", /queue is full/);
   await context.saveSessionState({ small: 1 });
-  assert.deepEqual((await browser.api().getSession(next.id))?.session_metadata, { small: 1 });
+  assert.deepEqual((await browser.api().getSession(next.id))?.session_metadata, { b: 1, small: 1 });
+});
+
+test("two tabs lose nothing of each other, and a storage that is full is done without", async () => {
+  await using browser = new Browser();
+  const tabs = [browser.open(), browser.open()];
+  const made = await tabs[0].recoverSession();
+  await tabs[1].recoverSession();
+  browser.isOnline = false;
+  await tabs[0].saveSessionState({ a: 1, both: "first" });
+  await tabs[1].saveSessionState({ b: 2, both: "second" });
+  browser.isOnline = true;
+  await tabs[0].flush();
+  const stored = await browser.api().getSession(made!.id);
+  assert.deepEqual(stored?.session_metadata, { a: 1, b: 2, both: "second" });
+  browser.storage.setItem = () => {
+    throw new DOMException("full", "QuotaExceededError");
+  };
+  browser.isOnline = false;
+  await tabs[0].saveSessionState({ c: 3 });
+  assert.equal(tabs[0].getSnapshot().unsaved, 1);
+  browser.isOnline = true;
+  await tabs[0].flush();
+  assert.equal((await browser.api().getSession(made!.id))?.session_metadata.c, 3);
+});
+
+test("what waits for a user is not sent as another user's of the same browser", async () => {
+  await using browser = new Browser();
+  const ada = browser.open({ user: "ada" });
+  const made = await ada.initializeSession();
+  browser.isOnline = false;
+  await ada.saveSessionState({ a: 1 });
+  browser.isOnline = true;
+  const eve = browser.open({ user: "eve" });
+  assert.equal(eve.getSnapshot().unsaved, 0);
+  assert.notEqual((await eve.initializeSession()).id, made.id);
+  assert.equal(browser.open({ user: "ada" }).getSnapshot().unsaved, 1);
+  assert.equal((await browser.open({ user: "ada" }).recoverSession())?.session_metadata.a, 1);
 });
 
 test("a component uses the provided context and can switch to an earlier session", async () => {

@@ -154,3 +154,36 @@ def test_a_session_in_memory_gives_way_to_a_stored_one(worker: Worker, device: s
         assert not manager.get_or_create_user_session(device).get("stateless")
         assert manager.get_session_count() == 1
         manager.close()
+
+
+def test_an_agent_talks_to_each_user_in_a_thread_of_its_own(
+    client: Client, device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    threads: dict[str, list[str]] = {}
+
+    class Agent:
+        """The graph of an agent, whose checkpoints are kept by thread."""
+
+        def invoke(self, state: dict[str, list[str]], config: dict[str, dict[str, str]]) -> int:
+            said = threads.setdefault(config["configurable"]["thread_id"], [])
+            said += state["messages"]
+            return len(said)
+
+    def main(user_id: str) -> int:
+        with AgentSessionManager(client, name=device) as session_manager:
+            user_session = session_manager.get_or_create_user_session(
+                user_id=user_id, title="My First Chat"
+            )
+            thread = {"configurable": {"thread_id": user_session["thread_id"]}}
+            count = Agent().invoke({"messages": ["Hello"]}, thread)
+            session_manager.update_session(user_id=user_id, updates={"title": f"{count} messages"})
+            print(session_manager.get_current_user_session(user_id)["title"])
+            print(len(session_manager.list_active_sessions()))
+            return count
+
+    first, second = f"{device} 1", f"{device} 2"
+    assert [main(first), main(first), main(second)] == [1, 2, 1]
+    assert capsys.readouterr().out.split("\n") == [
+        "1 messages", "1", "2 messages", "1", "1 messages", "2", "",
+    ]  # fmt: skip
+    assert sorted(len(said) for said in threads.values()) == [1, 2]

@@ -248,8 +248,10 @@ def test_each_route_does_its_work(call: Call, user: int) -> None:
     assert call("GET", "/api/sessions/")[1]["sessions"][0]["id"] == session["id"]
     assert call("GET", "/api/sessions/active")[1]["id"] == session["id"]
     assert call("GET", at)[1]["chat_messages"] == []
-    status, updated = call("PUT", at, {"name": "M", "session_metadata": {"v": [1.5]}})
+    changes = {"name": "M", "session_metadata": {"v": [1.5]}, "mission_id": 5, "status": "active"}
+    status, updated = call("PUT", at, changes)
     assert (status, updated["name"], updated["session_metadata"]) == (200, "M", {"v": [1.5]})
+    assert updated["mission_id"] == "5"
     assert call("POST", f"{at}/link-mission/müll/17")[1]["mission_id"] == "müll/17"
     assert call("POST", f"{at}/activity")[0] == 200
     assert call("POST", f"{at}/messages", {"role": "user"}) == (201, {"seq": 1})

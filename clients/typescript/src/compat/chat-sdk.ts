@@ -134,6 +134,9 @@ const NEWEST = 100;
 
 const COUNTED_MAX = 10_000;
 
+/** The most configurations that a process keeps; beyond it the oldest are as another process has them. */
+const CONFIGS_MAX = 10_000;
+
 /** What sessions and chats need of their manager. */
 interface Shared {
   readonly client: Client;
@@ -293,6 +296,8 @@ export class Session {
       throw new Quota(`quota exceeded: ${max} of ${max} chats in this session`, "quota");
     }
     const chat = new Chat(this.#shared, this, made.chat, made.name, stored);
+    const [oldest] = configs.keys();
+    if (configs.size >= CONFIGS_MAX) configs.delete(oldest);
     configs.set(chat.metadata.chatId, robotaConfig);
     return chat;
   }

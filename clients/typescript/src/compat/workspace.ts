@@ -226,6 +226,8 @@ export interface SessionContextOptions {
   api: SessionApiClient;
   /** Where the session's id and what waits are kept; `localStorage` where there is one. */
   storage?: SessionStorage;
+  /** Behind the keys in it, where several users have one browser: each has what is its own. */
+  user?: string;
   /** Milliseconds between two saves; 30,000. */
   autoSaveInterval?: number;
   /** Milliseconds for which interactions are counted as one; 5,000. */
@@ -238,8 +240,6 @@ interface Waiting {
   mission_id?: string;
 }
 
-const CURRENT = "currentSessionId";
-const QUEUE = "sessionQueue";
 const QUEUED_SESSIONS_MAX = 20;
 const QUEUED_CHARS_MAX = 256 * 1024;
 
@@ -251,13 +251,14 @@ const QUEUED_CHARS_MAX = 256 * 1024;
  */
 export class SessionContext {
   readonly #api: SessionApiClient;
-  readonly #storage: SessionStorage;
+  readonly #storage: Shelf;
+  readonly #current: string;
+  readonly #queue: string;
   readonly #activityMs: number;
   readonly #listeners = new Set<() => void>();
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #methods: Omit<SessionContextType, keyof SessionState>;
   #state: SessionState;
-  #queue: Record<string, Waiting>;
   #activity: ReturnType<typeof setTimeout> | undefined;
   #wasActive = false;
   #saving: Promise<void> | undefined;
@@ -265,14 +266,16 @@ export class SessionContext {
 
   constructor(options: SessionContextOptions) {
     this.#api = options.api;
-    this.#storage = options.storage ?? globalThis.localStorage ?? new MemoryStorage();
+    this.#storage = new Shelf(options.storage ?? globalThis.localStorage);
+    const user = options.user === undefined ? "" : `:${options.user}`;
+    this.#current = `currentSessionId${user}`;
+    this.#queue = `sessionQueue${user}`;
     this.#activityMs = options.activityInterval ?? 5000;
-    this.#queue = this.#readQueue();
     this.#state = {
       currentSession: null,
       isSessionLoading: false,
       sessionError: null,
-      unsaved: Object.keys(this.#queue).length,
+      unsaved: Object.keys(this.#readQueue()).length,
     };
     this.#timer = setInterval(() => void this.flush(), options.autoSaveInterval ?? 30_000);
     unref(this.#timer);
@@ -338,7 +341,7 @@ export class SessionContext {
     await this.flush();
     try {
       return await this.#loading(async () => {
-        const stored = this.#storage.getItem(CURRENT);
+        const stored = this.#storage.getItem(this.#current);
         const found = stored === null ? null : await this.#api.getSession(stored);
         if (found !== null && ["active", "abandoned"].includes(found.status)) {
           await this.#api.updateSessionActivity(found.id);
@@ -371,7 +374,7 @@ export class SessionContext {
     if (currentSession === null) return;
     await this.flush();
     await this.#api.completeSession(currentSession.id);
-    this.#storage.removeItem(CURRENT);
+    this.#storage.removeItem(this.#current);
     this.#change({ currentSession: null });
   }
 
@@ -434,22 +437,26 @@ export class SessionContext {
 
   async #save(): Promise<void> {
     try {
+      let refused: string | null = null;
       let id: string | undefined;
-      while ((id = Object.keys(this.#queue)[0]) !== undefined) await this.#saveOne(id);
+      while ((id = Object.keys(this.#readQueue())[0]) !== undefined) {
+        refused = await this.#saveOne(id) ?? refused;
+      }
       const { currentSession } = this.#state;
       if (this.#wasActive && currentSession !== null) {
         this.#wasActive = false;
         await this.#api.updateSessionActivity(currentSession.id);
       }
-      if (this.#state.sessionError !== null) this.#change({ sessionError: null });
+      if (this.#state.sessionError !== refused) this.#change({ sessionError: refused });
     } catch (error) {
       this.#change({ sessionError: textOf(error) });
     }
   }
 
-  async #saveOne(id: string): Promise<void> {
-    const sent = this.#queue[id];
-    let refused: unknown;
+  /** Saves what waits of a session. Returns why it was refused for good, and is dropped. */
+  async #saveOne(id: string): Promise<string | null> {
+    const sent = this.#readQueue()[id];
+    let refused: string | null = null;
     try {
       await this.#api.updateSession(id, {
         session_metadata: sent.metadata,
@@ -460,23 +467,15 @@ export class SessionContext {
       const isFinal = error instanceof SessionApiError &&
         [404, 409, 413, 422].includes(error.status);
       if (!isFinal) throw error;
-      refused = error; // it would be refused forever: the session has ended, say
+      refused = textOf(error); // it would be refused forever: the session has ended, say
     }
-    const left = this.#queue[id];
-    if (left === sent) delete this.#queue[id];
-    else {
-      // Changed meanwhile: what was sent and is still the same is saved.
-      const metadata = Object.entries(left.metadata ?? {}).filter(([name, value]) =>
-        !(name in (sent.metadata ?? {})) || sent.metadata?.[name] !== value
-      );
-      const mission = left.mission_id === sent.mission_id ? undefined : left.mission_id;
-      this.#queue[id] = {
-        metadata: metadata.length > 0 ? Object.fromEntries(metadata) : undefined,
-        mission_id: mission,
-      };
-    }
-    this.#writeQueue();
-    if (refused !== undefined) throw refused;
+    // What was changed meanwhile, by another tab maybe, is not saved yet.
+    const queue = this.#readQueue();
+    const left = unsaved(queue[id], sent);
+    if (left === undefined) delete queue[id];
+    else queue[id] = left;
+    this.#writeQueue(queue);
+    return refused;
   }
 
   /** Adds changes of the current session to those that wait; false if they cannot be kept. */
@@ -486,13 +485,14 @@ export class SessionContext {
       this.#change({ sessionError: "there is no session to save: recover one first" });
       return false;
     }
-    const before = this.#queue[currentSession.id];
+    // Read anew: other tabs of the application have the same queue.
+    const queue = this.#readQueue();
+    const before = queue[currentSession.id];
     const metadata = { ...before?.metadata, ...change.metadata };
-    const queued = {
+    queue[currentSession.id] = {
       metadata: Object.keys(metadata).length > 0 ? metadata : undefined,
       mission_id: change.mission_id ?? before?.mission_id,
     };
-    const queue = { ...this.#queue, [currentSession.id]: queued };
     if (
       Object.keys(queue).length > QUEUED_SESSIONS_MAX ||
       JSON.stringify(queue).length > QUEUED_CHARS_MAX
@@ -500,14 +500,11 @@ export class SessionContext {
       this.#change({ sessionError: "the queue is full: this change is not kept" });
       return false;
     }
-    this.#queue = queue;
-    this.#writeQueue();
-    const shown = { ...currentSession.session_metadata, ...change.metadata };
-    for (const name of Object.keys(shown)) if (shown[name] === null) delete shown[name];
+    this.#writeQueue(queue);
     this.#change({
       currentSession: {
         ...currentSession,
-        session_metadata: shown,
+        session_metadata: merged(currentSession.session_metadata, change.metadata),
         mission_id: change.mission_id ?? currentSession.mission_id,
       },
     });
@@ -516,29 +513,30 @@ export class SessionContext {
 
   #readQueue(): Record<string, Waiting> {
     try {
-      const found = JSON.parse(this.#storage.getItem(QUEUE) ?? "{}");
+      const found = JSON.parse(this.#storage.getItem(this.#queue) ?? "{}");
       return typeof found === "object" && found !== null ? found : {};
     } catch {
       return {}; // written by another program
     }
   }
 
-  #writeQueue(): void {
-    if (Object.keys(this.#queue).length === 0) this.#storage.removeItem(QUEUE);
-    else this.#storage.setItem(QUEUE, JSON.stringify(this.#queue));
-    this.#change({ unsaved: Object.keys(this.#queue).length });
+  #writeQueue(queue: Record<string, Waiting>): void {
+    const count = Object.keys(queue).length;
+    if (count === 0) this.#storage.removeItem(this.#queue);
+    else this.#storage.setItem(this.#queue, JSON.stringify(queue));
+    this.#change({ unsaved: count });
   }
 
   // --- the state
 
   #take(session: UserSession): UserSession {
-    const waiting = this.#queue[session.id];
+    const waiting = this.#readQueue()[session.id];
     const taken = {
       ...session,
-      session_metadata: { ...session.session_metadata, ...waiting?.metadata },
+      session_metadata: merged(session.session_metadata, waiting?.metadata),
       mission_id: waiting?.mission_id ?? session.mission_id,
     };
-    this.#storage.setItem(CURRENT, taken.id);
+    this.#storage.setItem(this.#current, taken.id);
     this.#change({ currentSession: taken, sessionError: null });
     return taken;
   }
@@ -574,20 +572,57 @@ export function useSession(): SessionContextType {
   return provided.value;
 }
 
-class MemoryStorage implements SessionStorage {
-  readonly #items = new Map<string, string>();
+/** A storage that goes on in memory where the browser has none, or refuses to write into it. */
+class Shelf implements SessionStorage {
+  readonly #storage: SessionStorage | undefined;
+  readonly #memory = new Map<string, string | null>();
+
+  constructor(storage: SessionStorage | undefined) {
+    this.#storage = storage;
+  }
 
   getItem(key: string): string | null {
-    return this.#items.get(key) ?? null;
+    const kept = this.#memory.get(key);
+    return kept === undefined ? this.#storage?.getItem(key) ?? null : kept;
   }
 
   setItem(key: string, value: string): void {
-    this.#items.set(key, value);
+    this.#write(key, value, (storage) => storage.setItem(key, value));
   }
 
   removeItem(key: string): void {
-    this.#items.delete(key);
+    this.#write(key, null, (storage) => storage.removeItem(key));
   }
+
+  #write(key: string, value: string | null, write: (storage: SessionStorage) => void): void {
+    try {
+      if (this.#storage === undefined) this.#memory.set(key, value);
+      else write(this.#storage);
+      if (this.#storage !== undefined) this.#memory.delete(key);
+    } catch {
+      this.#memory.set(key, value); // it is full, or the browser allows none
+    }
+  }
+}
+
+/** The part of a session's changes that was not sent. */
+function unsaved(now: Waiting | undefined, sent: Waiting): Waiting | undefined {
+  const metadata = Object.entries(now?.metadata ?? {}).filter(([name, value]) =>
+    !(name in (sent.metadata ?? {})) ||
+    JSON.stringify(value) !== JSON.stringify(sent.metadata?.[name])
+  );
+  const mission = now?.mission_id === sent.mission_id ? undefined : now?.mission_id;
+  if (metadata.length === 0 && mission === undefined) return undefined;
+  return {
+    metadata: metadata.length > 0 ? Object.fromEntries(metadata) : undefined,
+    mission_id: mission,
+  };
+}
+
+/** Metadata with changes, of which null removes a member. */
+function merged(metadata: Metadata, changes: Metadata | undefined): Metadata {
+  const all = Object.entries({ ...metadata, ...changes });
+  return Object.fromEntries(all.filter(([, value]) => value !== null));
 }
 
 /** A timer that keeps no process: Node has objects for timers, browsers have numbers. */

@@ -177,13 +177,15 @@ class UserSessionService:
         *,
         name: str | None = None,
         session_metadata: Mapping[str, Any] | None = None,
+        mission_id: int | str | None = None,
         req: str | None = None,
     ) -> UserSession:
         """Merges metadata into a session: only the given members change, None removes one.
 
-        Raises NotFound; IllegalState if the session has ended."""
+        All changes are made in one step. Raises NotFound; IllegalState if the session has ended."""
         where, user = address(session_id), _as(user_id)
-        self._client.set(where, session_metadata, name=name, req=req, as_=user)
+        link = None if mission_id is None else {"mission": str(mission_id)}
+        self._client.set(where, session_metadata, name=name, link=link, req=req, as_=user)
         return self._shown(where, user)
 
     def update_session_activity(

@@ -167,19 +167,21 @@ class SessionRoutes:
         unknown = set(body) - {"name", "session_metadata", "status", "mission_id"}
         if unknown:
             raise ValueError(f"a session has no {', '.join(sorted(unknown))} to update")
-        status = UserSessionStatus(body.get("status", "active"))
+        given = body.get("status")
+        status = None if given is None else UserSessionStatus(given)
         if status is UserSessionStatus.ABANDONED:
             raise ValueError("status: a session is abandoned by its clock alone")
         service = self._service
+        if status is UserSessionStatus.ACTIVE:
+            service.update_session_activity(id, user)
         updated = service.update_session(
             id,
             user,
             name=body.get("name"),
             session_metadata=body.get("session_metadata"),
+            mission_id=body.get("mission_id"),
             req=key,
         )
-        if body.get("mission_id") is not None:
-            updated = service.link_mission_to_session(id, body["mission_id"], user)
         if status is UserSessionStatus.COMPLETED:
             updated = service.complete_session(id, user)
         elif status is UserSessionStatus.ARCHIVED:
