@@ -75,7 +75,8 @@ export class HttpChannel implements Channel {
         body: request.body,
         headers,
         signal: AbortSignal.any(signals),
-        redirect: "error",
+        // A redirect is an error here. Not every platform has `error`, and each of them this one.
+        redirect: "manual",
       });
       if (!response.ok) await refused(endpoint, response);
       return [response, timer];

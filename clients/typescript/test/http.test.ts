@@ -67,7 +67,7 @@ test("statuses, secrets and lost responses are what they are by sockets", async 
     () => [401, '{"code":"auth_required","text":"expired"}', "ERR"],
     () => [200, "OK\n"],
     () => [503, '{"code":"overloaded","text":"later"}', "ERR"],
-    () => [502, "<html>"],
+    () => [302, "elsewhere"],
     undefined,
     () => [200, 'OK {"idle_at":null,"life_at":null}\n'],
     () => [502, "<html>"],
