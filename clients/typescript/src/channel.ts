@@ -10,7 +10,7 @@ import {
   type Resolved,
   secretOf,
 } from "./endpoints.ts";
-import { ProtocolError, TimedOut } from "./errors.ts";
+import { ProtocolError, TimedOut, Unreached } from "./errors.ts";
 import { ENDING, parseReply, Rejected, type Reply } from "./reply.ts";
 import type { Awaited, Connection } from "./sockets.ts";
 import { within } from "./time.ts";
@@ -151,8 +151,8 @@ export class SocketChannel implements Channel {
       if (this.#connection === connection) this.close(); // else another call has replaced it
     }
     const opening = this.#opening ??= this.#open(until).finally(() => this.#opening = undefined);
-    const { current } = this.#options.endpoints;
-    return within(opening, until, () => new TimedOut(`${current}: no connection in time`), signal);
+    const late = () => new Unreached(`${this.#options.endpoints.current}: no connection in time`);
+    return within(opening, until, late, signal);
   }
 
   async #open(until: number): Promise<Connection> {

@@ -61,8 +61,7 @@ export class HttpChannel implements Channel {
     until: number,
     signal?: AbortSignal,
   ): Promise<[Response, ReturnType<typeof setTimeout>]> {
-    this.#headers ??= this.#authorization();
-    const headers = { ...await this.#headers, ...request.headers };
+    const headers = { ...await this.#authorized(), ...request.headers };
     const late = new AbortController();
     const timer = setTimeout(
       () => late.abort(new TimedOut(`${endpoint}: no reply in time`)),
@@ -83,6 +82,17 @@ export class HttpChannel implements Channel {
     } catch (error) {
       clearTimeout(timer);
       throw lost(endpoint, error, signal);
+    }
+  }
+
+  /** The headers with the secret, which is asked for once, and again after it was rejected. */
+  async #authorized(): Promise<Record<string, string>> {
+    const headers = this.#headers ??= this.#authorization();
+    try {
+      return await headers;
+    } catch (error) { // of the function for the secret
+      if (this.#headers === headers) this.#headers = undefined;
+      throw error;
     }
   }
 
@@ -189,7 +199,9 @@ class EventStream implements Subscription {
       const [, name, value] = /^([^=]+)=(.*)$/.exec(option) ?? ["", option, ""];
       return `${name}=${encodeURIComponent(value.startsWith('"') ? JSON.parse(value) : value)}`;
     });
-    const path = `/v1/watch/${device}${query.length > 0 ? `?${query.join("&")}` : ""}`;
+    // The id is encoded already: the worker decodes a segment of the path once.
+    const id = device === "*" ? device : encodeURIComponent(device);
+    const path = `/v1/watch/${id}${query.length > 0 ? `?${query.join("&")}` : ""}`;
     const headers = { accept: "text/event-stream" };
     const until = now() + this.#replyS;
     let response: Response;

@@ -376,7 +376,8 @@ export function raw(text: string): string {
 export function page<T>(name: string): (text: string) => T {
   return (text) => {
     const body = object(text);
-    body[name] = (body[name] ?? []).map(withIds);
+    // What is corrupt in Redis may be null.
+    body[name] = (body[name] ?? []).map((one: Members | null) => one && withIds(one));
     return body as T;
   };
 }

@@ -337,6 +337,22 @@ test("a secret is asked for with each connection, and anew when it was rejected"
   ]);
   const failing = new Client({ to: scripted.to, secret: () => Promise.reject(new Error("vault")) });
   assert.equal((await errorOf(failing.ping())).message, "vault");
+  // What has failed once may succeed the next time; one that hangs has sent nothing.
+  for (const to of [scripted.to, `http://${scripted.to}`]) {
+    let asked = 0;
+    await using later = new Client({
+      to,
+      timeout: 0.2,
+      secret: () => asked++ === 0 ? Promise.reject(new Error("vault")) : Promise.resolve("s"),
+    });
+    assert.equal((await errorOf(later.touch("d"))).message, "vault");
+    assert.notEqual((await errorOf(later.touch("d"))).message, "vault");
+    assert.ok(asked >= 2);
+  }
+  const never = Promise.withResolvers<string>();
+  await using hanging = new Client({ to: scripted.to, timeout: 0.1, secret: () => never.promise });
+  assert.ok(await errorOf(hanging.touch("d")) instanceof Unavailable);
+  never.resolve("s");
   await using wrong = await ScriptedWorker.start([], ["ERR forbidden invalid secret"]);
   const refused = await errorOf(new Client(wrong.to, { secret: "s3 cret" }).ping());
   assert.equal(refused.code, "forbidden");

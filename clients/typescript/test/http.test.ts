@@ -5,7 +5,15 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 
-import { Client, Held, LatchkeyError, Unavailable, UnknownOutcome, verbs } from "../src/index.ts";
+import {
+  ALL,
+  Client,
+  Held,
+  LatchkeyError,
+  Unavailable,
+  UnknownOutcome,
+  verbs,
+} from "../src/index.ts";
 import { errorOf, eventually, next, ScriptedWorker, Worker } from "./support.ts";
 
 let worker: Worker;
@@ -58,6 +66,24 @@ test("events by HTTP, also after the worker was away", async () => {
   })());
   aborting.abort(new Error("enough"));
   assert.equal((await waiting).message, "enough");
+});
+
+test("events of a device whose name needs encoding, of a user's sessions, and of all", async () => {
+  const device = "gerät/100% №1";
+  for (const [of, options] of [[device, {}], [device, { as: "a b/%" }], [ALL, {}]] as const) {
+    await client.session(device, null, { user: "a b/%" });
+    const live = Promise.withResolvers<void>();
+    const types = ["session.paused", "session.closed"];
+    const [found] = await Promise.all([
+      next(client.watch(of, { ...options, types, onLive: live.resolve }), 1),
+      live.promise.then(() => client.closeSession(device, "failed", { reason: "a=b c" })),
+    ]);
+    assert.deepEqual([found[0].device, found[0].type, found[0].reason], [
+      device,
+      "session.closed",
+      "a=b c",
+    ]);
+  }
 });
 
 test("statuses, secrets and lost responses are what they are by sockets", async () => {
