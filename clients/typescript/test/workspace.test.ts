@@ -248,6 +248,57 @@ test("what waits for a user is not sent as another user's of the same browser", 
   assert.equal((await browser.open({ user: "ada" }).recoverSession())?.session_metadata.a, 1);
 });
 
+for (const seed of [1, 2, 3]) {
+  test(`tabs whose network comes and goes save the last value of each member (seed ${seed})`, async () => {
+    await using browser = new Browser();
+    const random = generator(seed);
+    const tabs = [browser.open({ autoSaveInterval: 7 }), browser.open({ autoSaveInterval: 11 })];
+    const made = await tabs[0].recoverSession();
+    await tabs[1].recoverSession();
+    const expected: Record<string, unknown> = {};
+    for (let step = 0; step < 60; step += 1) {
+      const tab = tabs[random(2)];
+      const name = `m${random(4)}`;
+      const value = random(5) === 0 ? null : step;
+      switch (random(6)) {
+        case 0:
+          browser.isOnline = !browser.isOnline;
+          break;
+        case 1:
+          await fetch(`${origin}/break`, { method: "POST", body: `${random(4)}` });
+          break;
+        case 2:
+          await tab.flush();
+          break;
+        case 3:
+          await tab.saveSessionState({ [name]: value });
+          expected[name] = value;
+          break;
+        default:
+          tab.setSessionMetadata({ [name]: value });
+          expected[name] = value;
+      }
+    }
+    browser.isOnline = true;
+    await fetch(`${origin}/break`, { method: "POST", body: "0" });
+    await eventually(async () => {
+      await Promise.all(tabs.map((tab) => tab.flush()));
+      return browser.storage.getItem("sessionQueue") === null;
+    });
+    const kept = Object.fromEntries(Object.entries(expected).filter(([, one]) => one !== null));
+    assert.deepEqual((await browser.api().getSession(made!.id))?.session_metadata, kept);
+  });
+}
+
+/** Whole numbers below a bound, the same ones for a seed. */
+function generator(seed: number): (below: number) => number {
+  let state = seed * 2654435761 % 4294967296;
+  return (below) => {
+    state = (state * 1664525 + 1013904223) % 4294967296;
+    return Math.floor(state / 4294967296 * below);
+  };
+}
+
 test("a component uses the provided context and can switch to an earlier session", async () => {
   await using browser = new Browser();
   assert.throws(useSession, /provideSession/);

@@ -92,7 +92,8 @@ TOPICS = {
         "Debouncing", "Batch operations", "Background processing", "Session recovery",
         "Auto-save failures", "Offline support", "Session sharing", "Session analytics",
         "Advanced recovery", "Real-time sync", "New metadata fields", "Cleanup policies",
-        "Migration of rows",
+        "Migration of rows", "Activity tracking", "Periodic saves", "State snapshots",
+        "Messages of a chat", "Cleanup at logout", "Session history", "Several tabs",
     ],
     "proposal-editor": [
         "Session timeout (30 minutes)", "Check interval (1 minute)",
@@ -100,12 +101,13 @@ TOPICS = {
         "Persistence", "Cleanup of old sessions", "Ownership of a session", "Tokens of an API",
         "Isolation of users", "Row-level security", "Status in the UI", "Timeout warnings",
         "Manual pausing and resuming", "Recovery options", "Session not found", "Cannot resume",
-        "Frequent timeouts", "Persistence failures",
+        "Frequent timeouts", "Persistence failures", "Activity tracking", "Workflow state",
     ],
     "chat-sdk": [
         "Multiple chats in a session", "Session lifecycle", "Several users",
         "Persistence and recovery", "Session limits", "Statistics", "Error handling", "Batches",
         "Context switching under load", "Two messages at once", "Memory of the process", "Setup",
+        "Session creation fails", "Wrong chat context", "Performance", "Cleanup in production",
     ],
 }  # fmt: skip
 

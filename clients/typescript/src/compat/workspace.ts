@@ -420,8 +420,19 @@ export class SessionContext {
 
   /** Saves what waits, of all sessions, in order; returns when it is saved or has failed. */
   flush(): Promise<void> {
-    this.#saving ??= this.#save().finally(() => this.#saving = undefined);
+    this.#saving ??= this.#alone(() => this.#save()).finally(() => this.#saving = undefined);
     return this.#saving;
+  }
+
+  /**
+   * One tab at a time: a change that one of them sends again would come after a newer one of another.
+   *
+   * Browsers and Node 24 have locks for that; without them the tabs are not kept apart.
+   */
+  async #alone(save: () => Promise<void>): Promise<void> {
+    const locks = globalThis.navigator?.locks;
+    if (locks === undefined) return await save();
+    await locks.request(`latchkey:${this.#queue}`, save);
   }
 
   /** Saves what waits, and ends the timers. */
