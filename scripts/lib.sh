@@ -9,6 +9,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # Where the build goes; LATCHKEY_BUILD_DIR moves it. The worker need not see that variable.
 build_dir=${LATCHKEY_BUILD_DIR:-$root/.build}
+case $build_dir in /*) ;; *) build_dir=$PWD/$build_dir ;; esac
 unset LATCHKEY_BUILD_DIR
 
 swift_major=6
@@ -264,20 +265,22 @@ need_archives() {
 
 # Sets release_options. All products are built with the same ones, or the second build would undo
 # the first. Exclusive access to variables is checked in the tests' debug builds only; here it cost
-# a fifth of the worker's instructions. The linker lists what it has taken from which archive.
+# a fifth of the worker's instructions. The linker lists what it has taken from which archive, for
+# each product in a file of its own.
 need_release_options() {
+  local folder=$build_dir/archives
   release_options=(-c release -Xswiftc -enforce-exclusivity=unchecked)
   if ! has_static_swift; then return 0; fi
   release_options+=(--static-swift-stdlib)
   if ! need_archives; then return 0; fi
-  release_options+=(-Xswiftc "-L$build_dir/archives" -Xlinker "$build_dir/archives/glibc.o")
-  release_options+=(-Xswiftc -use-ld=lld -Xlinker "--why-extract=$build_dir/archives/taken")
+  release_options+=(-Xswiftc "-L$folder" -Xlinker "$folder/glibc.o")
+  release_options+=(-Xswiftc -use-ld=lld -Xlinker "--why-extract=$folder/$1.taken")
 }
 
 # Builds a product for release, so that it runs where there is no Swift toolchain and, if archives
 # of the C libraries are here, none of these libraries.
 build_release() {
-  need_release_options
+  need_release_options "${1:-latchkey}"
   say "building ${1:-latchkey} for release; the first time takes a minute or two"
   swift build --package-path "$root" --scratch-path "$build_dir" "${release_options[@]}" \
     --product "${1:-latchkey}" >&2 || die "the build failed; see above."
