@@ -145,6 +145,16 @@ def test_without_a_worker_sessions_are_in_memory_and_marked(
             strict.list_active_sessions()
 
 
+def test_sessions_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("latchkey.compat.agent_sessions.CACHED_MAX", 2)
+    with Client("127.0.0.1:1", timeout=0.01) as away, AgentSessionManager(away) as manager:
+        for user in ("a", "b", "a"):
+            assert manager.get_or_create_user_session(user)["stateless"]
+        with pytest.raises(Unavailable):
+            manager.get_or_create_user_session("c")
+        assert manager.get_session_count() == 2
+
+
 def test_a_session_in_memory_gives_way_to_a_stored_one(worker: Worker, device: str) -> None:
     with worker.client(timeout=0.3, reply_timeout=0.2) as client:
         manager = AgentSessionManager(client)

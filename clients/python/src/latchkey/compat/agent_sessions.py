@@ -28,7 +28,7 @@ log = logging.getLogger("agent_sessions")
 LIVE = "active,paused"
 
 CACHED_MAX = 10_000
-"""The most users whose session the memory cache knows."""
+"""The most users whose session the memory cache knows; as many have one in memory alone."""
 
 
 class AgentSessionManager:
@@ -234,6 +234,8 @@ class AgentSessionManager:
         log.warning("no worker can be reached: a session of user %s is in memory only", user_id)
         with self._mutex:
             kept = self._memory.get(user_id)
+            if kept is None and len(self._memory) >= CACHED_MAX:
+                raise error
             if kept is None or is_new:
                 now = _now()
                 kept = self._memory[user_id] = {
