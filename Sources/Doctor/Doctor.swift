@@ -48,7 +48,7 @@ package enum Doctor {
       let loop = try EventLoop()
       // The loop has to outlive the timers that are registered with it.
       defer { withExtendedLifetime(loop) {} }
-      return Diagnosis(try evidence(loop, options))
+      return Diagnosis(try evidence(loop, options), of: options)
     } catch {
       var seen = Evidence(options)
       seen.ending = .unreachable(error.description)
@@ -58,7 +58,7 @@ package enum Doctor {
 
   private static func evidence(
     _ loop: EventLoop, _ options: DoctorOptions
-  ) throws(SystemError) -> Evidence {
+  ) throws(SystemError) -> [Evidence] {
     guard case .sentinel = options.endpoint.topology, options.master == nil else {
       return examined(loop, options)
     }
@@ -68,9 +68,9 @@ package enum Doctor {
     let report = asked(loop, options, master)
     var seen = Evidence(options)
     seen.ending = .unreachable(report.reason)
-    if report.master != nil { seen = examined(loop, options) }
+    if report.master != nil { seen = examined(loop, options).first ?? seen }
     seen.sentinels = report
-    return seen
+    return [seen]
   }
 
   /// Asks the sentinels until each has answered, or for some seconds.
@@ -94,8 +94,8 @@ package enum Doctor {
 
   private static let sentinelsMs: Int64 = 2_500
 
-  private static func examined(_ loop: EventLoop, _ options: DoctorOptions) -> Evidence {
-    let examination = Examination(loop, options) { loop.stop() }
+  private static func examined(_ loop: EventLoop, _ options: DoctorOptions) -> [Evidence] {
+    let examination = NodesExamination(loop, options) { loop.stop() }
     loop.atTurnEnd { [weak examination] in examination?.flush() }
     examination.start()
     loop.run()

@@ -62,7 +62,16 @@ package struct Evidence: Sendable {
   /// What a node says of its cluster.
   package var cluster: ClusterEvidence?
   /// Whether the server is a node of a cluster.
-  var isCluster: Bool { hello["mode"] == "cluster" || info["cluster_enabled"] == "1" }
+  package var isCluster: Bool { hello["mode"] == "cluster" || info["cluster_enabled"] == "1" }
+  /// The address of the node of a cluster that was examined.
+  var node: String?
+  /// Whether the node was expected to be a replica, as another node says.
+  var isNamedReplica = false
+  /// Whether the server is a replica, or is at least known as one.
+  var isReplica: Bool {
+    guard let role = hello["role"] else { return isNamedReplica }
+    return ["replica", "slave"].contains(role)
+  }
 
   // MARK: Probes
 

@@ -59,7 +59,6 @@ package final class Examination: RedisConnectionOwner {
     // SELECT is sent here, so that its refusal can be distinguished from a failed login.
     var endpoint = options.endpoint
     endpoint.database = 0
-    if case .cluster(let nodes) = endpoint.topology { endpoint = endpoint.server(nodes[0]) }
     setup = Examination.setup(endpoint, options)
     lookingMs = options.lookingMs
     run = String(UInt64.random(in: .min ... .max), radix: 36)
@@ -226,12 +225,30 @@ extension Examination {
   /// Of a cluster a node takes the keys of its own slots only.
   private func findSlots() {
     look(Probe.cluster.map(\.words)) { [unowned self] answers in
+      let asked = setup.endpoint.address ?? .tcp(host: "", port: 0)
       let cluster = ClusterEvidence(
-        id: answers[1].word ?? "", slots: answers[0], info: answers[2].infoFields)
+        id: answers[1].word ?? "", slots: answers[0], info: answers[2].infoFields, asked: asked)
       seen.cluster = cluster
+      if seen.isReplica { return tryRights() }
       guard let tag = cluster.tag(of: "doctor") else { return finish() }
       keys = ProbeKeys(namespace: namespace, run: run, tag: tag)
       tryRemovers()
+    }
+  }
+
+  /// Of a replica only the rights are found out, which may be others than its master's: it refuses
+  /// everything else, and makes no key.
+  private func tryRights() {
+    let probes =
+      Probe.removers(keys) + Probe.others(keys, endsAtMs: 0)
+      + (redisMajor >= 7 ? Probe.functions : [])
+    look(probes.map(\.words)) { [unowned self] answers in
+      for (probe, answer) in zip(probes, answers) {
+        let isDenied = answer.errorWord == "NOPERM" || answer.isUnknownCommand
+        seen.tried.append(
+          Evidence.Tried(probe: probe, answer: isDenied ? answer : .text("not done")))
+      }
+      finish()
     }
   }
 

@@ -157,14 +157,11 @@ enum StorageChecks {
     return advice(seen, text, count: count, least: least) ?? Finding(.info, .replicas, text)
   }
 
-  /// Of a replica another finding says enough: no change goes there, and it refuses WAIT.
-  private static func isReplica(_ seen: Evidence) -> Bool {
-    ["replica", "slave"].contains(seen.hello["role"])
-  }
-
   /// Without replicas enough no change is OK.
+  ///
+  /// Of a replica another finding says enough: no change goes there, and it refuses WAIT.
   private static func missingAcks(_ seen: Evidence, _ count: Int64?) -> Finding? {
-    guard seen.replicaAcks > 0, !isReplica(seen) else { return nil }
+    guard seen.replicaAcks > 0, !seen.isReplica else { return nil }
     if seen.answer(to: "WAIT")?.errorText != nil {
       return Finding(
         .bad, .replicas, "--replica-acks \(seen.replicaAcks): WAIT cannot be asked",
@@ -181,8 +178,14 @@ enum StorageChecks {
   private static func advice(
     _ seen: Evidence, _ text: String, count: Int64, least: Int64
   ) -> Finding? {
-    guard seen.sentinels != nil || seen.replicaAcks > 0, !isReplica(seen) else { return nil }
+    let hasFailover = seen.sentinels != nil || seen.isCluster
+    guard hasFailover || seen.replicaAcks > 0, !seen.isReplica else { return nil }
     guard count > 0 else {
+      // A cluster for more throughput, without replicas, is a choice.
+      guard !seen.isCluster else {
+        return Finding(
+          .info, .replicas, "\(text): while a master is away, its devices are unavailable")
+      }
       return Finding(
         .warn, .replicas, "\(text): there is no server for the sentinels to promote",
         fix: "start a replica")
@@ -193,6 +196,8 @@ enum StorageChecks {
         "\(text); a master that restarts before a failover is empty, and empties its replicas",
         fix: "CONFIG SET appendonly yes, on all of them")
     }
+    // A master that a cluster has cut off stops by itself, after cluster-node-timeout.
+    guard !seen.isCluster else { return nil }
     // Without the right to CONFIG it cannot be seen.
     guard least == 0, seen.config["min-replicas-to-write"] != nil else { return nil }
     return Finding(

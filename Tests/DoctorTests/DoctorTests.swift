@@ -28,7 +28,7 @@ struct DoctorTests {
     """
 
   /// All that a fit Redis answers.
-  private static var fit: Evidence {
+  static var fit: Evidence {
     var seen = Evidence()
     seen.place = "redis://127.0.0.1:6379"
     seen.hello = ["server": "redis", "version": "7.0.15", "mode": "standalone", "role": "master"]
@@ -321,7 +321,8 @@ struct DoctorTests {
     let node = Answer.list([.text("127.0.0.1"), .integer(7_000), .text(id)])
     let range = Answer.list([.integer(slots.lowerBound), .integer(slots.upperBound), node])
     seen.cluster = ClusterEvidence(
-      id: "a", slots: refusal.map { .error($0) } ?? .list([range]), info: ["cluster_state": "ok"])
+      id: "a", slots: refusal.map { .error($0) } ?? .list([range]), info: ["cluster_state": "ok"],
+      asked: .tcp(host: "127.0.0.1", port: 7_000))
   }
 
   /// A worker's course for each problem; `refuse` is for problems that do not pass by themselves.

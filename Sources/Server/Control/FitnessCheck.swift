@@ -23,10 +23,8 @@ final class FitnessCheck {
   private let options: DoctorOptions
   /// Whether the server that was examined last is a node of a cluster.
   private(set) var isClusterNode = false
-  /// Of a cluster the nodes of the URL are examined in turn.
-  private var turn = 0
   private let judged: (Verdict) -> Void
-  private var examination: Examination?
+  private var examination: NodesExamination?
   private var next: LoopTimer?
   private var isDue = false
   private var waitMs = FitnessCheck.retryMs.lowerBound
@@ -64,19 +62,14 @@ final class FitnessCheck {
     examination = nil
     guard isDue else { return }
     isDue = false
-    var options = options
-    if case .cluster(let nodes) = options.endpoint.topology {
-      options.endpoint = options.endpoint.server(nodes[turn % nodes.count])
-      turn += 1
-    }
-    examination = Examination(loop, options) { [unowned self] in examined() }
+    examination = NodesExamination(loop, options) { [unowned self] in examined() }
     examination?.start()
   }
 
   private func examined() {
     guard let seen = examination?.seen else { return }
-    let diagnosis = Diagnosis(seen)
-    isClusterNode = seen.hello["mode"] == "cluster"
+    let diagnosis = Diagnosis(seen, of: options)
+    isClusterNode = seen.contains { $0.isCluster }
     next?.set(afterMs: 0)
     let unfit = diagnosis.findings(.refuse)
     let waiting = diagnosis.findings(.wait)
