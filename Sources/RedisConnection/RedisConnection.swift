@@ -157,16 +157,26 @@ extension RedisConnection {
     flush()
   }
 
-  /// Takes back the batches that wait to be sent, in their order: an earlier one has to be done
-  /// first, and elsewhere.
-  package func takeWaitingBatches() -> [Batch] {
-    var taken: [Batch] = []
+  /// What waited to be sent, and is taken back.
+  package enum Waiting {
+    case batch(Batch)
+    case call(Handler)
+  }
+
+  /// Takes back the batches and the calls of scripts that wait to be sent, in their order: an
+  /// earlier one has to be done first, and elsewhere.
+  package func takeWaiting() -> [Waiting] {
+    var taken: [Waiting] = []
     waiting.removeAll { call in
-      guard case .batch(let batch) = call.expectation else { return false }
-      taken.append(batch)
+      switch call.expectation {
+      case .batch(let batch):
+        batchesInFlight -= 1
+        taken.append(.batch(batch))
+      case .script(let call): taken.append(.call(call.handler))
+      case .greeting, .identity, .call, .acks: return false
+      }
       return true
     }
-    batchesInFlight -= taken.count
     return taken
   }
 

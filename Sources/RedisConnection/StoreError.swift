@@ -111,4 +111,7 @@ package enum RedisFailure: Error, Equatable, Sendable {
   case notSent(String)
   /// It was sent and no answer came: it may have been applied.
   case noAnswer(String)
+  /// It was not sent, since a request before it has to be done first, and elsewhere: its owner asks
+  /// again.
+  case overtaken
 }

@@ -216,6 +216,8 @@ extension Store {
   package func error(for failure: RedisFailure, _ script: Script) -> RequestError {
     switch failure {
     case .notSent(let reason): RequestError(.unavailable, "\(reason); nothing was done")
+    case .overtaken:
+      RequestError(.unavailable, "earlier requests wait for a slot; nothing was done")
     case .noAnswer(let reason) where script.isReadOnly:
       RequestError(.unavailable, "\(reason); reading changes nothing, so retry")
     case .noAnswer(let reason):

@@ -225,6 +225,9 @@ extension Nodes {
     }
     send(query, keys, to: node, timeoutMs: max(1, untilMs - loop.nowMs)) {
       [unowned self] result in
+      if case .failure(.overtaken) = result, query.partitions.count == 1 {
+        return park(.notSent("earlier requests wait for its slot"))
+      }
       guard case .success(let reply) = result, reply.kind == .error,
         case .elsewhere(let word) = StoreError(reply.text)
       else { return done(result) }

@@ -34,11 +34,18 @@ final class PartsCall {
     elements = Array(repeating: nil, count: query.partitions.count)
   }
 
+  /// Asks the nodes; for partitions whose requests wait for a slot after these.
   func begin() {
-    let groups = nodes.groups(query.partitions, Array(query.partitions.indices))
+    let all = Array(query.partitions.indices)
+    let held = all.filter { nodes.isHeld(query.partitions[$0].index) }
     // The first page with events ends the read: each has as many as the caller asks for.
-    if query.script == .readGroup { return readPage(groups[...]) }
-    for places in groups { ask(places) }
+    if query.script == .readGroup {
+      guard held.isEmpty else { return park(held) { [self] in begin() } }
+      return readPage(nodes.groups(query.partitions, all)[...])
+    }
+    let free = held.isEmpty ? all : all.filter { !nodes.isHeld(query.partitions[$0].index) }
+    for places in nodes.groups(query.partitions, free) { ask(places) }
+    if !held.isEmpty { askAgain(held) }
     isBegun = true
     finishIfDone()
   }
@@ -54,6 +61,7 @@ final class PartsCall {
 
   private func took(_ result: Result<RedisReply, RedisFailure>, _ places: [Int]) {
     switch result {
+    case .failure(.overtaken): askAgain(places)
     case .failure(let failure):
       // That of a part which may have been done counts more.
       if case .noAnswer = failure { self.failure = failure }
@@ -78,23 +86,36 @@ final class PartsCall {
     }
   }
 
-  /// The slots of these have moved, or do so: nothing was done for them.
+  /// The slots of these have moved, or do so, or requests before these wait for them: nothing was
+  /// done for them.
   private func askAgain(_ places: [Int]) {
     running += 1
+    park(places) { [self] in
+      running -= 1
+      for places in nodes.groups(query.partitions, places) { ask(places) }
+      finishIfDone()
+    } fail: { [self] in
+      running -= 1
+      failure = failure ?? Self.noNode
+      finishIfDone()
+    }
+  }
+
+  private static let noNode = RedisFailure.notSent("a slot has no node at the moment")
+
+  /// Waits for the slots of these, behind the requests that do; those are sent first.
+  private func park(
+    _ places: [Int], resend: @escaping () -> Void, fail: (() -> Void)? = nil
+  ) {
     nodes.park(
       ParkedCalls.Entry(
         partition: query.partitions[places[0]],
         untilMs: untilMs - nodes.setup.requestTimeoutMs / 5,
         resend: { [self] in
-          running -= 1
-          for places in nodes.groups(query.partitions, places) { ask(places) }
-          finishIfDone()
+          for node in nodes.all { node.sendWaiting() }
+          resend()
         },
-        fail: { [self] in
-          running -= 1
-          failure = failure ?? .notSent("a slot has no node at the moment")
-          finishIfDone()
-        }))
+        fail: fail ?? { [self] in done(.failure(Self.noNode)) }))
   }
 
   private func finishIfDone() {
@@ -123,6 +144,7 @@ final class PartsCall {
       guard case .success(let reply) = result, reply.kind == .array, pages.isPage(reply) else {
         // What the nodes before it have given counts; the others are read next time.
         if pages.page != nil { return readPage([]) }
+        if case .failure(.overtaken) = result { return park(places) { [self] in begin() } }
         return missed(result, groups.dropFirst())
       }
       let isOver = pages.add(reply, places)

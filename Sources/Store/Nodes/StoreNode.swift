@@ -206,7 +206,12 @@ extension StoreNode {
   /// Sends what waits behind a request that goes elsewhere there too: by hash, batches of a caller
   /// are sent one after the other, and the slot may be here again before the next one is.
   private func resendWaiting() {
-    for batch in redis?.takeWaitingBatches() ?? [] { resendAll(batch) }
+    for waiting in redis?.takeWaiting() ?? [] {
+      switch waiting {
+      case .batch(let batch): resendAll(batch)
+      case .call(let handler): handler(.failure(.overtaken))
+      }
+    }
   }
 }
 
