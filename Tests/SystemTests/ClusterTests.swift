@@ -2,6 +2,7 @@
 // move, and nodes that die.
 
 import Foundation
+import TestSupport
 import Testing
 
 private func areOK(_ replies: [Reply]) -> Bool { replies.allSatisfy { $0.isOK } }
@@ -13,11 +14,13 @@ private final class ClusterLab: Sendable {
 
   init(
     replicas: Bool = false, spares: Int = 0, workers count: Int = 1, timeoutMs: Int = 1_000,
-    _ options: [String] = []
+    appendOnly: Bool = false, certificates: Certificates? = nil, _ options: [String] = []
   ) throws {
-    redis = try RedisCluster(replicas: replicas, spares: spares, timeoutMs: timeoutMs)
-    let url = redis.url
-    workers = try (0..<count).map { _ in try WorkerProcess(["--redis", url] + options) }
+    redis = try RedisCluster(
+      replicas: replicas, spares: spares, timeoutMs: timeoutMs, appendOnly: appendOnly,
+      certificates: certificates)
+    let flags = redis.flags
+    workers = try (0..<count).map { _ in try WorkerProcess(flags + options) }
   }
 
   deinit { stop() }
@@ -51,7 +54,7 @@ private final class ClusterLab: Sendable {
 }
 
 extension SystemSuites {
-  @Suite(.enabled(if: Engine.hasFunctions)) struct Clusters {
+  @Suite struct Clusters {
     @Test func `all verbs work over all masters`() throws {
       let lab = try ClusterLab(workers: 2, ["--sweep", "1s"])
       defer { lab.stop() }
@@ -163,11 +166,15 @@ extension SystemSuites {
       try client.sendLine("UNLOCK \(device) a token=\(token)")
       try client.sendLine("LOCK \(device) b ttl=1m")
       try client.sendLine("SAY \(device) {}")
+      try client.sendLine("REPORT agent=b")
       #expect(try client.readLine(within: .milliseconds(200)) == nil)
+      try expectAskDoesHarm(slot, at: old, instead: new)
       while try lab.redis.moveKeys(slot, from: old, to: new) > 0 {}
       try lab.redis.endMove(slot, to: new, at: lab.redis.nodes.dropLast())
-      let replies = try client.replies(3)
+      let replies = try client.replies(4)
       #expect(areOK(replies), "\(replies)")
+      // What reads all partitions comes after what waits for one of them.
+      #expect(try replies[3].int("held") == 1, "\(replies[3])")
       #expect(try replies[1].int("token") > token)
       #expect(try client.request("REPORT agent=a").int("ended") == 1)
       // The other slots are where they were.
@@ -176,35 +183,85 @@ extension SystemSuites {
       }
     }
 
+    /// A client that follows ASK makes a second key of a name, and the first one is then stuck: the
+    /// reason why workers wait instead.
+    private func expectAskDoesHarm(
+      _ slot: Int, at old: RedisServer, instead new: RedisServer
+    ) throws {
+      let left = try old.command("CLUSTER", "GETKEYSINSLOT", "\(slot)", "1").items
+      let key = try #require(left.first?.string)
+      let there = try RedisClient(path: new.path)
+      guard case .error(let moved) = try there.command(["GET", key]) else {
+        throw Failure("the new node answers without ASKING")
+      }
+      #expect(moved.hasPrefix("MOVED"))
+      _ = try there.command(["ASKING"])
+      #expect(try there.command(["SET", key, "second"]) == .text("OK"))
+      let stuck = try RedisClient(path: old.path).command(
+        ["MIGRATE", "127.0.0.1", "\(new.port)", key, "0", "2000"])
+      #expect("\(stuck)".contains("BUSYKEY"), "\(stuck)")
+      _ = try there.command(["ASKING"])
+      #expect(try there.command(["DEL", key]) == .integer(1))
+    }
+
     @Test func `a node that is away makes its own devices unavailable only`() throws {
-      let lab = try ClusterLab()
+      let certificates = Engine.hasTLS ? try Certificates() : nil
+      let lab = try ClusterLab(timeoutMs: 500, appendOnly: true, certificates: certificates)
       defer { lab.stop() }
       let (client, worker) = (try lab.connect(), lab.workers[0])
+      #expect(worker.readyLine.contains("rediss-cluster://") == Engine.hasTLS)
       let devices = try lab.devices().map { $0[0] }
+      let tokens = try devices.map { try client.request("LOCK \($0) a ttl=1m").int("token") }
+      let place = "127.0.0.1:\(lab.redis.port(of: lab.redis.nodes[0]))"
+      try expectDoctor(finds: 0, at: lab.redis, "cluster: 3 masters, 16384 of 16384 slots")
       #expect(try worker.get("/readyz").body == "ready\n")
       lab.redis.nodes[0].kill()
       try eventually("the loss is seen") {
         try client.request("LOCK \(devices[0]) a").code == "unavailable"
       }
       let refusal = try client.request("LOCK \(devices[0]) a")
-      #expect(refusal.text.contains("127.0.0.1:\(lab.redis.nodes[0].port)"), "\(refusal)")
+      #expect(refusal.text.contains(place), "\(refusal)")
       for device in devices.dropFirst() {
         #expect(try client.request("LOCK \(device) a ttl=1m").isOK)
       }
       try eventually("/readyz names the node") {
         let page = try worker.get("/readyz")
         return page.status == 200
-          && page.body.contains("partitions: the Redis node 127.0.0.1:\(lab.redis.nodes[0].port)")
+          && page.body.contains("partitions: the Redis node \(place)")
       }
       let away: Double = try worker.metric("latchkey_redis_partitions_away")
       #expect(away > 0)
-      try lab.redis.nodes[0].start()
-      try eventually("the node serves again", within: .seconds(10)) {
-        try client.request("LOCK \(devices[0]) a").isOK
+      try expectDoctor(finds: 1, at: lab.redis, "\(place): connect")
+      // Most of it gone: what is left does not know which slots are its own.
+      lab.redis.nodes[1].kill()
+      try eventually("all are refused", within: .seconds(10)) {
+        try devices.allSatisfy { try client.request("LOCK \($0) a").code == "unavailable" }
       }
+      for node in lab.redis.nodes.prefix(2) { try node.start() }
+      try eventually("all nodes serve again", within: .seconds(10)) {
+        try devices.allSatisfy { try client.request("LOCK \($0) a").isOK }
+      }
+      let after = try devices.map { try client.request("LOCK \($0) a").int("token") }
+      #expect(after == tokens)
       try eventually("/readyz has nothing to say") {
         try worker.get("/readyz").body == "ready\n"
       }
+    }
+
+    /// Expects what the doctor says of a cluster, and how many problems it finds.
+    private func expectDoctor(
+      finds problems: Int, at redis: RedisCluster, _ words: String,
+      place: SourceLocation = #_sourceLocation
+    ) throws {
+      let run = try ProgramRun(["doctor"] + redis.flags)
+      #expect(run.status == (problems == 0 ? 0 : 1), "\(run)", sourceLocation: place)
+      #expect(run.output.contains(words), "\(run)", sourceLocation: place)
+      let bad = run.output.split(separator: "\n").count { $0.hasPrefix("bad ") }
+      #expect(bad == problems, "\(run)", sourceLocation: place)
+      let named = redis.nodes.count {
+        run.output.contains("://127.0.0.1:\(redis.port(of: $0))")
+      }
+      #expect(named == redis.nodes.count, "\(run)", sourceLocation: place)
     }
 
     @Test func `a replica that takes over serves the devices of its master`() throws {
@@ -233,6 +290,50 @@ extension SystemSuites {
       #expect(try granted?.int("token") ?? 0 > token)
       let ends = try client.eventLog(of: [device]).map(\.type)
       #expect(ends == ["lock.abandoned"])
+      try handBack(lab, client, device)
+      try wakeAfterFailover(lab, client)
+    }
+
+    /// A planned failover, back to the node that died: no request sees it.
+    private func handBack(_ lab: ClusterLab, _ client: LineClient, _ device: String) throws {
+      let redis = lab.redis
+      try redis.nodes[0].start()
+      try eventually("the dead node follows", within: .seconds(10)) {
+        try redis.isInStep(redis.nodes[0])
+      }
+      let token = try client.request("LOCK \(device) b").int("token")
+      try redis.nodes[0].command("CLUSTER", "FAILOVER")
+      try eventually("it has its slots again", within: .seconds(10)) {
+        let renewed = try client.request("LOCK \(device) b")
+        #expect(renewed.isOK, "\(renewed)")
+        #expect(try renewed.int("token") == token)
+        return try redis.owner(of: lab.slot(of: device)) === redis.nodes[0]
+      }
+      #expect(try client.request("LOCK \(device) b").int("token") == token)
+    }
+
+    /// A master that sleeps while its replica takes over: nothing of it counts when it wakes.
+    private func wakeAfterFailover(_ lab: ClusterLab, _ client: LineClient) throws {
+      let (redis, device) = (lab.redis, try lab.devices()[1][0])
+      let (old, new) = (redis.nodes[1], redis.nodes[4])
+      let first = try client.request("LOCK \(device) a ttl=200ms").int("token")
+      try old.freeze()
+      defer { old.thaw() }
+      var second = 0
+      try eventually("its replica serves", within: .seconds(15)) {
+        let reply = try client.request("LOCK \(device) b ttl=1m")
+        if reply.isOK { second = try reply.int("token") }
+        return reply.isOK
+      }
+      #expect(second > first)
+      old.thaw()
+      try eventually("it follows", within: .seconds(10)) {
+        let reply = try client.request("LOCK \(device) b")
+        #expect(try reply.int("token") == second, "\(reply)")
+        return try redis.isInStep(old)
+      }
+      #expect(try redis.owner(of: lab.slot(of: device), seenBy: redis.nodes[2]) === new)
+      #expect(try client.request("HOLDER \(device)").string("agent") == "b")
     }
   }
 }

@@ -13,6 +13,9 @@ enum Engine {
     return version.flatMap { Int($0.1) } ?? 7 >= 7
   }()
 
+  /// Whether it was built with TLS: Debian's was, and most of those from PyPI were not.
+  static let hasTLS = ProcessInfo.processInfo.environment["LATCHKEY_TEST_REDIS"] == nil
+
   /// The ways of calling scripts that it has.
   static let ways = hasFunctions ? ["function", "script"] : ["script"]
 

@@ -2,51 +2,95 @@
 
 import Foundation
 import Glibc
+import TestSupport
 
 /// Some masters with the slots among them, replicas if asked for, and spare nodes without slots.
 final class RedisCluster: Sendable {
   let nodes: [RedisServer]
   let masters: Int
   static let slots = 16_384
+  /// The ports by which the nodes are known.
+  private let ports: [Int]
+  /// Those of its nodes, where it is reached by TLS.
+  private let certificates: Certificates?
 
   /// With `replicas` each master has one; `spares` are nodes that have nothing yet.
   init(
     masters: Int = 3, replicas: Bool = false, spares: Int = 0, timeoutMs: Int = 1_000,
-    appendOnly: Bool = false
+    appendOnly: Bool = false, certificates: Certificates? = nil
   ) throws {
     self.masters = masters
+    self.certificates = certificates
+    try certificates?.make("redis", for: "IP:127.0.0.1")
     let count = masters * (replicas ? 2 : 1) + spares
-    nodes = try (0..<count).map { _ in
-      try RedisServer(
-        .init(
-          appendOnly: appendOnly, listens: true,
-          extra: [
-            "--cluster-enabled", "yes", "--cluster-node-timeout", "\(timeoutMs)",
-            "--cluster-require-full-coverage", "no", "--notify-keyspace-events", "Ex",
-            "--cluster-port", "\(try TestSocket.freePort())", "--repl-diskless-sync-delay", "0",
-          ]))
+    let secure = try (0..<count).map { _ in certificates == nil ? 0 : try TestSocket.freePort() }
+    nodes = try (0..<count).map { number in
+      let plain = try RedisCluster.port()
+      var extra = [
+        "--cluster-enabled", "yes", "--cluster-node-timeout", "\(timeoutMs)",
+        "--cluster-require-full-coverage", "no", "--notify-keyspace-events", "Ex",
+        "--repl-diskless-sync-delay", "0",
+      ]
+      if Engine.hasFunctions { extra += ["--cluster-port", "\(try TestSocket.freePort())"] }
+      if let path = certificates?.path {
+        extra += [
+          "--tls-port", "\(secure[number])", "--tls-cert-file", path("redis.pem"),
+          "--tls-key-file", path("redis.key"), "--tls-ca-cert-file", path("authority.pem"),
+          "--tls-auth-clients", "no", "--tls-cluster", "yes", "--tls-replication", "yes",
+        ]
+      }
+      return try RedisServer(
+        .init(appendOnly: appendOnly, listens: true, port: plain, extra: extra))
     }
+    ports = certificates == nil ? nodes.map(\.port) : secure
     for (number, node) in nodes.enumerated() {
       try node.command("CLUSTER", "SET-CONFIG-EPOCH", "\(number + 1)")
-      let range = RedisCluster.range(number, of: masters)
-      if number < masters {
-        try node.command("CLUSTER", "ADDSLOTSRANGE", "\(range.lowerBound)", "\(range.upperBound)")
-      }
+      if number < masters { try addSlots(RedisCluster.range(number, of: masters), to: node) }
     }
     for node in nodes.dropFirst() { try meet(node) }
     try eventually("a cluster that is whole", within: .seconds(20)) {
       try nodes.allSatisfy { try knows($0, count) }
     }
     guard replicas else { return }
-    for number in 0..<masters {
-      try nodes[masters + number].command("CLUSTER", "REPLICATE", id(of: nodes[number]))
-    }
+    for number in 0..<masters { try follow(nodes[number], by: nodes[masters + number]) }
     try eventually("replicas in step", within: .seconds(20)) {
-      try (0..<masters).allSatisfy { number in
-        let info = try nodes[masters + number].command("INFO", "replication").string ?? ""
-        return info.contains("master_link_status:up")
-      } && nodes.allSatisfy { try slaves(seenBy: $0) == masters }
+      try (0..<masters).allSatisfy { try isInStep(nodes[masters + $0]) }
+        && nodes.allSatisfy { try slaves(seenBy: $0) == masters }
     }
+  }
+
+  /// A free port; before Redis 7 the bus has the port 10,000 above it.
+  private static func port() throws -> Int {
+    for _ in 0..<100 {
+      let port = try TestSocket.freePort()
+      if try Engine.hasFunctions || TestSocket.isFree(port + 10_000) { return port }
+    }
+    throw Failure("no free port for the bus of a cluster")
+  }
+
+  private func addSlots(_ range: ClosedRange<Int>, to node: RedisServer) throws {
+    let words =
+      Engine.hasFunctions
+      ? ["ADDSLOTSRANGE", "\(range.lowerBound)", "\(range.upperBound)"]
+      : ["ADDSLOTS"] + range.map(String.init)
+    let value = try RedisClient(path: node.path).command(["CLUSTER"] + words)
+    if case .error(let text) = value { throw Failure("redis: \(words[0]): \(text)") }
+  }
+
+  /// Has a node become a replica of another one.
+  func follow(_ master: RedisServer, by replica: RedisServer) throws {
+    try replica.command("CLUSTER", "REPLICATE", id(of: master))
+  }
+
+  /// Whether a replica has its master's data.
+  func isInStep(_ replica: RedisServer) throws -> Bool {
+    let info = try replica.command("INFO", "replication").string ?? ""
+    return info.contains("role:slave") && info.contains("master_link_status:up")
+  }
+
+  /// The port by which a node is known.
+  func port(of node: RedisServer) -> Int {
+    zip(nodes, ports).first { $0.0 === node }?.1 ?? node.port
   }
 
   deinit { stop() }
@@ -58,8 +102,13 @@ final class RedisCluster: Sendable {
   }
 
   private func meet(_ node: RedisServer) throws {
+    let known = "\(port(of: node))"
+    guard Engine.hasFunctions else {
+      try nodes[0].command("CLUSTER", "MEET", "127.0.0.1", known)
+      return
+    }
     let bus = try node.command("CONFIG", "GET", "cluster-port").items[1].string ?? "0"
-    try nodes[0].command("CLUSTER", "MEET", "127.0.0.1", "\(node.port)", bus)
+    try nodes[0].command("CLUSTER", "MEET", "127.0.0.1", known, bus)
   }
 
   private func knows(_ node: RedisServer, _ count: Int) throws -> Bool {
@@ -79,8 +128,13 @@ final class RedisCluster: Sendable {
 
   /// Its URL for workers, by some of its nodes.
   var url: String {
-    let hosts = nodes.prefix(3).map { "127.0.0.1:\($0.port)" }.joined(separator: ",")
-    return "redis-cluster://latchkey:least-rights@\(hosts)"
+    let hosts = ports.prefix(3).map { "127.0.0.1:\($0)" }.joined(separator: ",")
+    return "redis\(certificates == nil ? "" : "s")-cluster://latchkey:least-rights@\(hosts)"
+  }
+
+  /// The flags of a worker on it, or of the doctor.
+  var flags: [String] {
+    ["--redis", url] + (certificates.map { ["--redis-ca", $0.authority] } ?? [])
   }
 
   // MARK: Slots
@@ -93,7 +147,7 @@ final class RedisCluster: Sendable {
         (first...last).contains(slot)
       else { continue }
       let port = range.items[2].items[1].number ?? 0
-      if let node = nodes.first(where: { $0.port == port }) { return node }
+      if let node = nodes.first(where: { self.port(of: $0) == port }) { return node }
     }
     throw Failure("no node has slot \(slot)")
   }

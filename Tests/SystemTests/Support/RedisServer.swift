@@ -10,8 +10,9 @@ final class RedisServer: Sendable {
   /// The default keeps everything in memory only.
   struct Options: Sendable {
     var appendOnly = false
-    /// Listens on a free loopback port too.
+    /// Listens on a free loopback port too, or on this one.
     var listens = false
+    var port: Int?
     /// The command that it is started with, such as one that runs it elsewhere.
     var command: [String] = []
     /// More words for redis-server's command line.
@@ -43,7 +44,7 @@ final class RedisServer: Sendable {
   init(_ options: Options = Options()) throws {
     folder = try Scratch.folder("redis")
     path = "\(folder)/redis.sock"
-    port = options.listens ? try TestSocket.freePort() : 0
+    port = try options.port ?? (options.listens ? TestSocket.freePort() : 0)
     arguments =
       options.command + [
         Engine.server, "--bind", "127.0.0.1", "--port", "\(port)", "--unixsocket", path,

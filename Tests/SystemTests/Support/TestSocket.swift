@@ -234,7 +234,7 @@ extension TestSocket {
     return nil
   }
 
-  private static func isFree(_ port: Int) throws -> Bool {
+  static func isFree(_ port: Int) throws -> Bool {
     let descriptor = try make(AF_INET)
     defer { Glibc.close(descriptor) }
     let address = loopback(port: port)
