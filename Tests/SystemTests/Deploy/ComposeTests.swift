@@ -96,5 +96,97 @@ extension SystemSuites.Deploy {
       defer { worker.kill() }
       expect(try worker.connect().request("LOCK \(Lab.device()) a"), "OK")
     }
+
+    /// A file beside compose.yaml, run here: each service's command, at an address of the loopback
+    /// network in place of its container's.
+    private struct Site {
+      let services: [String: JSON]
+      let folder: String
+      /// In place of `172.30.82.`: every such address is this host.
+      let network = "127.\(Int.random(in: 1...250)).\(Int.random(in: 1...250))."
+
+      init(_ file: String) throws {
+        let document = try #require(try YAML.documents("deploy/\(file)").first)
+        services = document["services"]?.members ?? [:]
+        folder = try Scratch.folder("compose")
+      }
+
+      func here(_ text: String) -> String {
+        text.replacingOccurrences(of: "172.30.82.", with: network)
+      }
+
+      /// Starts what a service runs.
+      func start(_ name: String) throws -> Child {
+        let service = services[name]
+        let own = "\(folder)/\(name)"
+        try FileManager.default.createDirectory(
+          atPath: own, withIntermediateDirectories: true)
+        // The one of compose.yaml is not in the file.
+        let named = service?.at("networks", "latchkey", "ipv4_address")?.string
+        let address = here(named ?? "172.30.82.10")
+        let words = (service?["command"]?.items ?? []).compactMap(\.string)
+        var script = here(try #require(words.count == 3 ? words[2] : nil))
+        let users = Project.root.appending(path: "deploy/redis").path
+        let bind = "\"bind \(address)\" \"bind-source-addr \(address)\""
+        for (place, replacement) in [
+          ("$$", "$"), ("/tmp/", "\(own)/"), ("\"dir /tmp\"", "\"dir \(own)\""),
+          ("/data", own), ("/etc/redis/", "\(users)/"), ("\"bind 0.0.0.0\"", bind),
+          ("\"port 26379\"", "\"port 26379\" \(bind)"),
+        ] { script = script.replacingOccurrences(of: place, with: replacement) }
+        var environment = (service?["environment"]?.members ?? [:]).compactMapValues(\.string)
+          .mapValues(here)
+        environment["LATCHKEY_REDIS_SECRET"] = "5ec2e7"
+        let output = "\(own)/output"
+        return try Child(
+          ["/bin/\(words[0])", words[1], script], folder: own, output: output, errors: output,
+          environment: environment)
+      }
+
+      /// The URL of the workers.
+      func url() throws -> String {
+        let text = services["worker1"]?.at("environment", "LATCHKEY_REDIS")?.string ?? ""
+        let parts = try #require(text.firstMatch(of: /^(.*)\$\{.*\}(.*)$/))
+        return here("\(parts.1)5ec2e7\(parts.2)")
+      }
+    }
+
+    @Test(
+      .enabled(if: Engine.hasFunctions),
+      arguments: [
+        ("compose.sentinel.yaml", ["redis", "redis2"], "sentinel"),
+        ("compose.cluster.yaml", ["redis", "redis2", "redis3", "redis4", "redis5", "redis6"], ""),
+      ])
+    func `its further files start what they say, and a worker serves from it`(
+      file: String, servers: [String], sentinel: String
+    ) throws {
+      let site = try Site(file)
+      var children = try servers.map { try site.start($0) }
+      defer { children.forEach { $0.end() } }
+      if sentinel.isEmpty {
+        // Its nodes have to be there first, as 'depends_on' says.
+        let waited = site.services["cluster"]?["depends_on"]?.members ?? [:]
+        #expect(Set(waited.keys) == Set(servers))
+        for name in servers {
+          try eventually("an answer of \(name)") {
+            let log = FileManager.default.contents(atPath: "\(site.folder)/\(name)/output")
+            return String(decoding: log ?? Data(), as: UTF8.self).contains("Ready to accept")
+          }
+        }
+        let maker = try site.start("cluster")
+        defer { maker.end() }
+        #expect(try maker.wait("the cluster", within: .seconds(30)) == .exited(0))
+      } else {
+        children += try (1...3).map { try site.start("\(sentinel)\($0)") }
+      }
+      let worker = try WorkerProcess(["--redis", site.url()])
+      defer { worker.kill() }
+      let client = try worker.connect()
+      for _ in 0..<4 { expect(try client.request("LOCK \(Lab.device()) a"), "OK") }
+      // Nothing of a set of containers stands in two of them.
+      let addresses = site.services.values.compactMap {
+        $0.at("networks", "latchkey", "ipv4_address")?.string
+      }
+      #expect(addresses.count >= 4 && Set(addresses).count == addresses.count)
+    }
   }
 }

@@ -3,26 +3,74 @@
 
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 extension SystemSuites.Deploy {
   @Suite struct Haproxy {
     @Test func `HAProxy has nothing to complain of in its configuration`() throws {
       let path = Project.root.appending(path: "\(Balancer.folder)/haproxy.cfg").path
-      // The lines for HTTP, as its comments advise.
+      // The lines for HTTP and TLS, as its comments advise.
       let withHTTP = "\(try Scratch.folder("haproxy"))/haproxy.cfg"
       let text = try String(contentsOfFile: path, encoding: .utf8)
       let changed = text.replacing(
         /#(?=frontend |backend |    [a-z])/.anchorsMatchLineEndings(), with: "")
       #expect(changed.contains("\nfrontend latchkey-http\n    bind"))
+      #expect(changed.contains("\nfrontend latchkey-tls\n    bind"))
       try changed.write(toFile: withHTTP, atomically: true, encoding: .utf8)
-      var environment = ["LATCHKEY_CALLERS": "1000", "LATCHKEY_HTTP_BIND": "127.0.0.1:5280"]
+      let certificates = try Certificates()
+      var environment = [
+        "LATCHKEY_CALLERS": "1000", "LATCHKEY_HTTP_BIND": "127.0.0.1:5280",
+        "LATCHKEY_TLS_BIND": "127.0.0.1:5279",
+        "LATCHKEY_TLS_CERT": try Self.bundle("haproxy", of: certificates),
+      ]
       for number in 1...3 { environment["LATCHKEY_HTTP_\(number)"] = "127.0.0.1:528\(number)" }
       for file in [path, withHTTP] {
         let run = try ToolRun("haproxy", ["-c", "-dW", "-f", file], environment: environment)
         #expect(run.status == 0, "\(run)")
         #expect(!run.output.contains("WARNING"), "\(run)")
       }
+    }
+
+    /// A certificate for 127.0.0.1 and its key in one file.
+    private static func bundle(_ name: String, of certificates: Certificates) throws -> String {
+      try certificates.make(name, for: "IP:127.0.0.1")
+      let path = certificates.path("\(name).bundle")
+      let text = try ["pem", "key"].map {
+        try String(contentsOfFile: certificates.path("\(name).\($0)"), encoding: .utf8)
+      }
+      try text.joined().write(toFile: path, atomically: true, encoding: .utf8)
+      return path
+    }
+
+    @Test func `callers come by TLS that ends at HAProxy, or at a worker behind it`() throws {
+      let certificates = try Certificates()
+      let bundle = try Self.bundle("haproxy", of: certificates)
+      let port = try TestSocket.freePort()
+      try certificates.make("worker", for: "IP:127.0.0.1")
+      func granted(at port: Int) throws {
+        let run = try ProgramRun([
+          "call", "--to", "127.0.0.1:\(port)", "--tls-ca", certificates.authority, "LOCK",
+          Lab.device(), "a",
+        ])
+        #expect(run.status == 0 && run.output.hasPrefix("OK"), "\(run)")
+      }
+      let ending = try Balancer { text in
+        text.replacing(/#(?=frontend latchkey-tls)/, with: "")
+          .replacing(
+            /#(?=    (bind "\$\{LATCHKEY_TLS|use_backend|default_backend workers))/, with: ""
+          )
+          .replacing("${LATCHKEY_TLS_BIND}", with: "127.0.0.1:\(port)")
+          .replacing("${LATCHKEY_TLS_CERT}", with: bundle)
+      }
+      defer { ending.stop() }
+      try granted(at: port)
+      expect(try ending.connect().request("PING"), "OK")
+      let passing = try Balancer([
+        "--tls-cert", certificates.path("worker.pem"), "--tls-key", certificates.path("worker.key"),
+      ])
+      defer { passing.stop() }
+      try granted(at: passing.port)
     }
 
     @Test func `the checks notice a drain before the worker stops to accept`() throws {

@@ -136,5 +136,44 @@ extension SystemSuites.Deploy {
       let client = try principals.connect(worker, as: "app")
       expect(try client.request("LOCK \(Lab.device()) a"), "OK")
     }
+
+    /// What is applied in place of the folder, for other forms of Redis.
+    @Test(arguments: ["sentinel", "cluster", "managed"])
+    func `the forms of Redis change what is there, by settings that exist`(name: String) throws {
+      let file = "deploy/kubernetes-redis/\(name)/kustomization.yaml"
+      let kustomization = try #require(try YAML.documents(file).first)
+      #expect(kustomization["resources"]?.items == [.string("../../kubernetes")])
+      let generator = try #require(kustomization["configMapGenerator"]?.items.first)
+      #expect(generator["name"] == .string("latchkey") && generator["behavior"] == .string("merge"))
+      let literals = (generator["literals"]?.items ?? []).compactMap(\.string)
+      let settings = literals.map { $0.split(separator: "=", maxSplits: 1).map(String.init) }
+      #expect(!settings.isEmpty)
+      #expect(try ServeFlags().variables.isSuperset(of: settings.map { $0[0] }), "\(settings)")
+      // Each patch is of a manifest, and adds where that has a list, or replaces what it has.
+      let manifests = try names().map { try read(String($0.dropLast(5))) }
+      var mounts: [String] = []
+      for patch in kustomization["patches"]?.items ?? [] {
+        let kind = patch.at("target", "kind")
+        let manifest = try #require(manifests.first { $0["kind"] == kind }, "\(patch)")
+        #expect(manifest.at("metadata", "name") == patch.at("target", "name"))
+        let text = try #require(patch["patch"]?.string)
+        for step in try YAML.documents(text: text).flatMap(\.items) {
+          let path = try #require(step["path"]?.string).split(separator: "/").map(String.init)
+          let end = step["op"] == .string("add") ? path.dropLast() : path[...]
+          #expect(manifest.find(end) != nil, "\(path)")
+          if let mount = step.at("value", "mountPath")?.string { mounts.append(mount) }
+        }
+      }
+      for value in settings.map({ $0[1] }) where value.hasPrefix("/") {
+        #expect(mounts.contains { value.hasPrefix($0 + "/") }, "\(value)")
+      }
+      // The URL in its words is one that a worker takes.
+      let words = try Project.text(file)
+      let url = try #require(words.firstMatch(of: /url='([^']+)'/)?.1)
+      #expect(url.contains("\(name == "managed" ? "s-cluster" : name)://"))
+      // It is read before the mistake behind it.
+      let run = try ProgramRun(["doctor", "--redis", String(url), "--replica-acks", "99"])
+      #expect(run.status == 2 && run.errors.contains("--replica-acks takes"), "\(run.errors)")
+    }
   }
 }

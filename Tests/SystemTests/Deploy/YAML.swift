@@ -5,7 +5,17 @@ import Foundation
 enum YAML {
   /// The documents of a file of the project; the path is from its root.
   static func documents(_ path: String) throws -> [JSON] {
-    let place = Project.root.appending(path: path).path
+    try documents(at: Project.root.appending(path: path).path)
+  }
+
+  /// The documents of a text.
+  static func documents(text: String) throws -> [JSON] {
+    let path = "\(try Scratch.folder("yaml"))/text.yaml"
+    try text.write(toFile: path, atomically: true, encoding: .utf8)
+    return try documents(at: path)
+  }
+
+  private static func documents(at place: String) throws -> [JSON] {
     let script = """
       import json, sys, yaml
       with open(sys.argv[1], encoding="utf-8") as file:
@@ -13,7 +23,7 @@ enum YAML {
       """
     let run = try ToolRun("python", ["-c", script, place])
     guard run.status == 0, case .array(let documents) = try JSON(run.output) else {
-      throw Failure("\(path) is not YAML: \(run.output)")
+      throw Failure("\(place) is not YAML: \(run.output)")
     }
     return documents
   }
@@ -33,6 +43,13 @@ extension JSON {
   /// The value at a path of members; nil if one is not there.
   func at(_ path: String...) -> JSON? {
     path.reduce(self) { $0?[$1] }
+  }
+
+  /// The value at a path as JSON Patch has it: of members, and of places in lists.
+  func find(_ path: ArraySlice<String>) -> JSON? {
+    guard let name = path.first else { return self }
+    let next = Int(name).map { items.indices.contains($0) ? items[$0] : nil } ?? self[name]
+    return next?.find(path.dropFirst())
   }
 
   /// Every value under any member of a name, however deep.
