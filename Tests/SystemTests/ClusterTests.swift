@@ -298,9 +298,7 @@ extension SystemSuites {
     private func handBack(_ lab: ClusterLab, _ client: LineClient, _ device: String) throws {
       let redis = lab.redis
       try redis.nodes[0].start()
-      try eventually("the dead node follows", within: .seconds(10)) {
-        try redis.isInStep(redis.nodes[0])
-      }
+      try redis.awaitReplicas([redis.nodes[0]])
       let token = try client.request("LOCK \(device) b").int("token")
       try redis.nodes[0].command("CLUSTER", "FAILOVER")
       try eventually("it has its slots again", within: .seconds(10)) {
@@ -316,6 +314,7 @@ extension SystemSuites {
     private func wakeAfterFailover(_ lab: ClusterLab, _ client: LineClient) throws {
       let (redis, device) = (lab.redis, try lab.devices()[1][0])
       let (old, new) = (redis.nodes[1], redis.nodes[4])
+      try redis.awaitReplicas([new])
       let first = try client.request("LOCK \(device) a ttl=200ms").int("token")
       try old.freeze()
       defer { old.thaw() }

@@ -53,8 +53,13 @@ final class RedisCluster: Sendable {
     }
     guard replicas else { return }
     for number in 0..<masters { try follow(nodes[number], by: nodes[masters + number]) }
+    try awaitReplicas((0..<masters).map { nodes[masters + $0] })
+  }
+
+  /// Waits until these have their masters' data, and every node sees them so.
+  func awaitReplicas(_ replicas: [RedisServer]) throws {
     try eventually("replicas in step", within: .seconds(20)) {
-      try (0..<masters).allSatisfy { try isInStep(nodes[masters + $0]) }
+      try replicas.allSatisfy { try isInStep($0) }
         && nodes.allSatisfy { try slaves(seenBy: $0) == masters }
     }
   }
