@@ -35,11 +35,13 @@ struct Bench {
                         history, put, take, keys; or fill, which says --messages N (default 20) to
                         each session, or documents, which writes as many documents
       --prefix TEXT     what the devices' names begin with (default device)
+      --tls-ca FILE     by TLS, to a certificate of this authority
       --requests N      stop counting after so many requests; 0 counts none (default: no limit)
       --rate N          requests a second in all, sent at random moments whatever the replies
                         take; latency counts from the moment that a request was due
       --scripts H:P     the Redis that gets the lock script, if it is not the one that is asked
-      --pid NAME=PID    also report what this process spends per request; repeatable
+      --pid NAME=PID    also report what this process spends per request; repeatable, and those of
+                        one name count together
       --hold            then keep the connections open, idle, until killed
 
     One pass over all devices acquires them and is not counted; what is counted renews them.
@@ -97,6 +99,8 @@ struct Bench {
 
       --connections N   callers, each with one connection at a time (default 50)
       --seconds N       how long to count (default 3)
+      --tls-ca FILE     as above; each caller resumes its latest session
+      --no-resume       no session is resumed
       --secret-file F   what AUTH is said with; both targets have to ask for it
       --pid NAME=PID    as above
 

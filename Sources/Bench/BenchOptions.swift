@@ -21,6 +21,8 @@ struct BenchOptions {
   var rate: Double?
   /// The Redis that gets the lock script, if it is not the one that is asked.
   var scripts: Address?
+  /// The file of the authority whose certificate the target has: it is reached by TLS.
+  var authority: String?
   var observed: [Observed] = []
   var holds = false
   /// The verb that the callers send.
@@ -76,6 +78,7 @@ struct BenchOptions {
       self.seconds = seconds
     case "--messages": messages = try number(flag, value, min: 1)
     case "--prefix": prefix = value
+    case "--tls-ca": authority = value
     case "--verb":
       guard let verb = BenchVerb(rawValue: value) else {
         let known = BenchVerb.allCases.map(\.rawValue).joined(separator: ", ")

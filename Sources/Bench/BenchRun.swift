@@ -21,6 +21,7 @@ final class BenchRun: LoadOwner {
   private let loop: EventLoop
   private let address: SocketAddress
   private let scriptHash: String
+  private let way: LoadTransport
   private var end: LoopTimer?
   /// When requests are due in an open loop; nil in a closed one.
   private var arrivals: Arrivals?
@@ -41,6 +42,7 @@ final class BenchRun: LoadOwner {
 
   init(_ options: BenchOptions) throws(LoadFailure) {
     self.options = options
+    way = try LoadTransport(options.authority, to: options.address)
     // Requests are due at moments that are finer than a loop's timers usually are.
     if options.rate != nil { setenv("EVENT_PRECISE_TIMER", "1", 1) }
     do throws(SystemError) {
@@ -95,7 +97,8 @@ final class BenchRun: LoadOwner {
     }
     do throws(SystemError) {
       let socket = try address.connect()
-      callers.append(LoadCaller(loop, socket, requests, options.target, owner: self))
+      callers.append(
+        LoadCaller(loop, way.over(socket), requests, options.target, owner: self))
     } catch {
       callerFailed(error.description)
     }

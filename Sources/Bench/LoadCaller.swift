@@ -22,12 +22,14 @@ protocol LoadOwner: AnyObject {
 /// One unpipelined caller, which goes round and round its own devices.
 final class LoadCaller: FileWatchOwner {
   private unowned let owner: any LoadOwner
-  private let socket: Socket
+  private let transport: Transport
   private let requests: [[UInt8]]
   private let target: LoadTarget
   private let goodReplyByte: UInt8
   private var watch: FileWatch?
   private var isConnected = false
+  /// Whether bytes can go both ways.
+  private var isOpen = false
   private var next = 0
   /// There are devices that it has not been to.
   private(set) var isFirstPass = true
@@ -38,37 +40,50 @@ final class LoadCaller: FileWatchOwner {
   private var partial: [UInt8] = []
 
   init(
-    _ loop: EventLoop, _ socket: Socket, _ requests: [[UInt8]], _ target: LoadTarget,
+    _ loop: EventLoop, _ transport: Transport, _ requests: [[UInt8]], _ target: LoadTarget,
     owner: any LoadOwner
   ) {
     self.owner = owner
-    self.socket = socket
+    self.transport = transport
     self.requests = requests
     self.target = target
     goodReplyByte = target.goodReplyByte
-    watch = FileWatch(loop, socket.descriptor, owner: self)
+    watch = FileWatch(loop, transport.socket.descriptor, owner: self)
     watch?.want(.write)
   }
 
   deinit {
     watch = nil
-    socket.close()
+    transport.close()
   }
 
   func fileReady(_ readiness: Readiness) {
-    if isConnected { read() } else { connected() }
+    guard isOpen else { return connected() }
+    repeat { read() } while transport.hasBufferedInput
   }
 
   private func connected() {
-    let outcome = socket.connectOutcome()
+    if isConnected { return shakeHands() }
+    let outcome = transport.socket.connectOutcome()
     guard outcome == 0 else {
       owner.callerFailed(SystemError("connect", outcome).description)
       return
     }
     isConnected = true
-    watch?.want(.read)
-    owner.callerConnected()
-    send(nowNs: MonotonicTime.nowNs())
+    shakeHands()
+  }
+
+  private func shakeHands() {
+    switch transport.shakeHands() {
+    case .underWay: watch?.want(transport.wants)
+    case .failed(let reason): owner.callerFailed(reason)
+    case .plain: owner.callerFailed("the server does not speak TLS")
+    case .done:
+      isOpen = true
+      watch?.want(.read)
+      owner.callerConnected()
+      send(nowNs: MonotonicTime.nowNs())
+    }
   }
 
   /// When the request that is under way was sent, or should have been.
@@ -81,14 +96,14 @@ final class LoadCaller: FileWatchOwner {
     sentNs = nowNs
     isBusy = true
     // A request is far smaller than a socket's buffer, and none is under way.
-    guard request.withUnsafeBytes({ socket.write($0) }) == .moved(request.count) else {
+    guard request.withUnsafeBytes({ transport.write($0) }) == .moved(request.count) else {
       owner.callerFailed("a request could not be written")
       return
     }
   }
 
   private func read() {
-    switch socket.read(into: owner.readBuffer) {
+    switch transport.read(into: owner.readBuffer) {
     case .moved(let count): take(UnsafeRawBufferPointer(rebasing: owner.readBuffer[..<count]))
     case .wouldBlock: return
     case .ended: owner.callerFailed("the server closed a connection")

@@ -7,13 +7,21 @@ struct ProcessorTimes {
   var ownUs = 0.0
   var observed: [(name: String, us: Double)] = []
 
-  /// The time used up to now; a process that is gone has used nothing.
+  /// The time used up to now, that of processes of one name together; a process that is gone has used
+  /// nothing.
   static func now(of processes: [BenchOptions.Observed]) -> ProcessorTimes {
     var time = timespec()
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-    return ProcessorTimes(
-      ownUs: Double(time.tv_sec) * 1e6 + Double(time.tv_nsec) / 1e3,
-      observed: processes.map { ($0.name, us(of: $0.pid)) })
+    var times = ProcessorTimes(ownUs: Double(time.tv_sec) * 1e6 + Double(time.tv_nsec) / 1e3)
+    for process in processes {
+      let us = us(of: process.pid)
+      if let at = times.observed.firstIndex(where: { $0.name == process.name }) {
+        times.observed[at].us += us
+      } else {
+        times.observed.append((process.name, us))
+      }
+    }
+    return times
   }
 
   func minus(_ earlier: ProcessorTimes) -> ProcessorTimes {

@@ -5,6 +5,15 @@ internal import CLinux
 internal import COpenSSL
 internal import Glibc
 
+/// A server's ticket, by which its client resumes a session in one round trip.
+package final class TLSTicket {
+  fileprivate let handle: OpaquePointer
+
+  fileprivate init(_ handle: OpaquePointer) { self.handle = handle }
+
+  deinit { SSL_SESSION_free(handle) }
+}
+
 /// A TLS session.
 final class TLSSession {
   let socket: Socket
@@ -22,8 +31,11 @@ final class TLSSession {
   /// Bytes that were read from the socket before the session began, until they are used up.
   private var early: OpaquePointer?
 
-  /// A session with a server of that name or number.
-  init(client context: TLSContext, _ socket: Socket, host: String) {
+  /// A session with a server of that name or number; one that goes on with an earlier one, where the
+  /// server takes its ticket.
+  init(
+    client context: TLSContext, _ socket: Socket, host: String, resuming ticket: TLSTicket? = nil
+  ) {
     (self.context, self.socket) = (context, socket)
     session = TLSSession.make(context, socket)
     hasFirstByte = true
@@ -38,7 +50,18 @@ final class TLSSession {
       SSL_set1_host(session, host)
       _ = tls_set_server_name(session, host)
     }
+    if let ticket { SSL_set_session(session, ticket.handle) }
   }
+
+  /// What this session can be resumed by; nil if the server has given no ticket yet.
+  var ticket: TLSTicket? {
+    guard let handle = SSL_get1_session(session) else { return nil }
+    let ticket = TLSTicket(handle)
+    return SSL_SESSION_is_resumable(handle) == 1 ? ticket : nil
+  }
+
+  /// Whether the handshake has resumed an earlier session.
+  var isResumed: Bool { SSL_session_reused(session) == 1 }
 
   /// A session with a caller; `early` are bytes that were read already.
   init(

@@ -29,9 +29,29 @@ package struct Transport {
   /// Bytes go over the socket as they are.
   package init(plain socket: Socket) { kind = .plain(socket) }
 
-  /// Bytes go through a TLS session with the server of that name or number.
-  package init(client context: TLSContext, _ socket: Socket, host: String) {
-    kind = .tls(TLSSession(client: context, socket, host: host))
+  /// Bytes go through a TLS session with the server of that name or number, which resumes the one
+  /// of the ticket if the server takes it.
+  package init(
+    client context: TLSContext, _ socket: Socket, host: String, resuming ticket: TLSTicket? = nil
+  ) {
+    kind = .tls(TLSSession(client: context, socket, host: host, resuming: ticket))
+  }
+
+  /// The ticket by which a client resumes its session; nil without TLS, and before a server that
+  /// speaks TLS 1.3 has sent something.
+  package var ticket: TLSTicket? {
+    switch kind {
+    case .plain: nil
+    case .tls(let session): session.ticket
+    }
+  }
+
+  /// Whether the handshake has resumed an earlier session.
+  package var isResumed: Bool {
+    switch kind {
+    case .plain: false
+    case .tls(let session): session.isResumed
+    }
   }
 
   /// Bytes go through a TLS session with a caller; `early` are those of it that were read already.

@@ -14,10 +14,10 @@ private struct Peers {
 
   init(
     _ clientContext: TLSContext, _ serverContext: TLSContext, host: String,
-    early: ArraySlice<UInt8> = []
+    early: ArraySlice<UInt8> = [], resuming ticket: TLSTicket? = nil
   ) throws {
     pair = try SocketPair()
-    client = Transport(client: clientContext, pair.near, host: host)
+    client = Transport(client: clientContext, pair.near, host: host, resuming: ticket)
     server = Transport(server: serverContext, pair.far, early: early)
   }
 
@@ -73,6 +73,20 @@ struct TLSTests {
     #expect(taken == sent)
     #expect(Array("back".utf8).withUnsafeBytes { peers.server.write($0) } == .moved(4))
     #expect(Peers.drain(peers.client).bytes == Array("back".utf8))
+  }
+
+  @Test func `a session is resumed by its ticket, where the certificate was renewed too`() throws {
+    let first = try Peers(client, server, host: "cache.example")
+    #expect(first.shakeHands() == (.done, .done) && !first.client.isResumed)
+    #expect(Array("x".utf8).withUnsafeBytes { first.server.write($0) } == .moved(1))
+    #expect(Peers.drain(first.client).bytes == Array("x".utf8))
+    let ticket = try #require(first.client.ticket)
+    let second = try Peers(client, server, host: "cache.example", resuming: ticket)
+    #expect(second.shakeHands() == (.done, .done) && second.client.isResumed)
+    try certificates.make("server", for: "DNS:cache.example")
+    let renewed = try TLSContext(.server, certificates.files("server"))
+    let third = try Peers(client, renewed, host: "cache.example", resuming: ticket)
+    #expect(third.shakeHands() == (.done, .done) && third.client.isResumed)
   }
 
   @Test func `a part of a record that was read is known to be there`() throws {

@@ -9,9 +9,13 @@ import Loop
 private final class CycleCaller: FileWatchOwner {
   private unowned let run: CycleRun
   private let request: [UInt8]
-  private var socket: Socket?
+  private var transport: Transport?
   private var watch: FileWatch?
   private var isConnected = false
+  /// Whether bytes can go both ways.
+  private var isOpen = false
+  /// Of the latest connection by TLS: the next one resumes its session.
+  private var ticket: TLSTicket?
   private var startNs: Int64 = 0
   private var reply: [UInt8] = []
 
@@ -26,8 +30,8 @@ private final class CycleCaller: FileWatchOwner {
     startNs = MonotonicTime.nowNs()
     do throws(SystemError) {
       let socket = try run.address.connect()
-      self.socket = socket
-      isConnected = false
+      transport = run.way.over(socket, resuming: ticket)
+      (isConnected, isOpen) = (false, false)
       reply.removeAll(keepingCapacity: true)
       watch = FileWatch(run.loop, socket.descriptor, owner: self)
       watch?.want(.write)
@@ -37,24 +41,35 @@ private final class CycleCaller: FileWatchOwner {
   }
 
   func fileReady(_ readiness: Readiness) {
-    guard let socket else { return }
-    if isConnected { return read(socket) }
-    let outcome = socket.connectOutcome()
-    guard outcome == 0 else { return run.failed(SystemError("connect", outcome).description) }
-    isConnected = true
-    watch?.want(.read)
-    guard request.withUnsafeBytes({ socket.write($0) }) == .moved(request.count) else {
-      return run.failed("a request could not be written")
+    guard let transport else { return }
+    if isOpen { return read(transport) }
+    if !isConnected {
+      let outcome = transport.socket.connectOutcome()
+      guard outcome == 0 else { return run.failed(SystemError("connect", outcome).description) }
+      isConnected = true
+    }
+    switch transport.shakeHands() {
+    case .underWay: watch?.want(transport.wants)
+    case .failed(let reason): run.failed(reason)
+    case .plain: run.failed("the server does not speak TLS")
+    case .done:
+      isOpen = true
+      watch?.want(.read)
+      if transport.isResumed { run.resumed += 1 }
+      guard request.withUnsafeBytes({ transport.write($0) }) == .moved(request.count) else {
+        return run.failed("a request could not be written")
+      }
     }
   }
 
-  private func read(_ socket: Socket) {
-    switch socket.read(into: run.readBuffer) {
+  private func read(_ transport: Transport) {
+    switch transport.read(into: run.readBuffer) {
     case .moved(let count): reply += run.readBuffer[..<count]
     case .wouldBlock: return
     case .ended: return run.failed("the server closed a connection")
     case .broken(let number): return run.failed(SystemError("read", number).description)
     }
+    if transport.hasBufferedInput { return read(transport) }
     let lines = reply.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     guard lines.count > run.target.cycleReplies.count else { return }
     for (line, first) in zip(lines, run.target.cycleReplies) where line.first != first {
@@ -66,8 +81,9 @@ private final class CycleCaller: FileWatchOwner {
 
   private func close() {
     watch = nil
-    socket?.close()
-    socket = nil
+    if run.resumes { ticket = transport?.ticket ?? ticket }
+    transport?.close()
+    transport = nil
   }
 }
 
@@ -79,6 +95,11 @@ final class CycleRun {
   let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
   private let options: FleetOptions
   private let scriptHash: String
+  /// How callers reach the target, and whether by TLS they resume their sessions.
+  let way: LoadTransport
+  var resumes: Bool { options.resumes }
+  /// How many sessions were resumed.
+  var resumed = 0
   private var callers: [CycleCaller] = []
   private var end: LoopTimer?
   private var latenciesNs: [UInt32] = []
@@ -88,6 +109,7 @@ final class CycleRun {
   init(_ target: LoadTarget, _ options: FleetOptions) throws(LoadFailure) {
     self.target = target
     self.options = options
+    way = try LoadTransport(options.authority, to: options.address)
     do throws(SystemError) {
       loop = try EventLoop()
       address = try SocketAddress.resolve(options.address)
@@ -119,6 +141,9 @@ final class CycleRun {
     end?.set(afterMs: Int64(options.seconds * 1_000))
     loop.run()
     if let failure { throw LoadFailure(failure) }
+    if options.authority != nil, options.resumes, 2 * resumed < latenciesNs.count {
+      throw LoadFailure("\(resumed) of \(latenciesNs.count) sessions were resumed")
+    }
     var shown = BenchOptions()
     shown.target = target
     shown.connections = options.connections

@@ -28,6 +28,10 @@ struct FleetOptions {
   var seconds = 3.0
   /// The callers' secret; nil without authentication.
   var secret: String?
+  /// The file of the authority whose certificate the target has: it is reached by TLS.
+  var authority: String?
+  /// Whether a caller resumes the TLS session of its latest connection.
+  var resumes = true
   var observed: [BenchOptions.Observed] = []
   /// The file of the lines that `requests` sends; how often, 0 for as long as there is time.
   var linesFile: String?
@@ -42,8 +46,13 @@ struct FleetOptions {
     var options = FleetOptions(address: try BenchOptions.address(place))
     var rest = arguments.dropFirst()
     while let flag = rest.popFirst() {
+      if flag == "--no-resume" {
+        options.resumes = false
+        continue
+      }
       guard let value = rest.popFirst() else { throw LoadFailure("\(flag) needs a value") }
       switch flag {
+      case "--tls-ca": options.authority = value
       case "--connections":
         guard let count = Int(value), 1...60_000 ~= count else {
           throw LoadFailure("\(flag) takes 1 to 60000, not '\(value)'")
