@@ -17,7 +17,8 @@ extension DoctorOptions {
                            [--redis-key F] [--sentinel-user NAME] [--sentinel-password-file F]
                            [--replica-acks N] [--namespace NAME] [--json]
 
-    Says whether a Redis is fit for Latchkey and what to change, one finding a line:
+    Says whether a Redis, or each node of a cluster, is fit for Latchkey and what to change, one
+    finding a line:
 
       ok    as it should be
       info  good to know
