@@ -9,6 +9,7 @@ package final class NodesExamination {
   private let loop: EventLoop
   private let options: DoctorOptions
   private let ended: () -> Void
+  private var isBrief: Bool { options.isBrief }
   /// The nodes of the URL that have not been asked yet.
   private var seeds: [Address] = []
   /// Kept until the end: an examination cannot be released within its own call.
@@ -74,7 +75,8 @@ package final class NodesExamination {
       return seeds.isEmpty ? ended() : start()
     }
     answered.append(seen)
-    for node in cluster.nodes where node.id != cluster.id {
+    // A worker's start does not wait for replicas, which make no Redis unfit.
+    for node in cluster.nodes where node.id != cluster.id && !(isBrief && node.isReplica) {
       let endpoint = options.endpoint.server(node.address)
       examine(endpoint, isReplica: node.isReplica) { [unowned self] seen in
         answered.append(seen)
