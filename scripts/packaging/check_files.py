@@ -161,6 +161,7 @@ def chart(dist: Path, project: Path, folder: Path) -> None:
         "autoscaling": {"enabled": False},
         "service": {"type": "LoadBalancer", "annotations": {"a/b": "c"}},
         "tls": {"secret": "latchkey-tls"},
+        "redis": {"secret": "latchkey-redis", "mount": True},
         "networkPolicy": {"redisPorts": [6379, 26379]},
         "imagePullSecrets": [{"name": "registry"}],
         "podLabels": {"team": "sessions"},
@@ -184,7 +185,13 @@ def chart(dist: Path, project: Path, folder: Path) -> None:
         except Exception:
             continue
         raise AssertionError(f"the schema of the values accepts {wrong}")
-    for number, each in enumerate((plain, other)):
+    examples = sorted((folder / "chart" / "latchkey" / "examples").glob("*.yaml"))
+    assert len(examples) == 3, examples
+    forms = [
+        loaded.render(yaml.safe_load(one.read_text("utf-8")), name="latchkey", namespace="latchkey")
+        for one in examples
+    ]
+    for number, each in enumerate((plain, other, *forms)):
         place = folder / f"rendered-{number}.yaml"
         place.write_text(yaml.safe_dump_all(documents(each)), "utf-8")
         validate(place, len([*documents(each)]))
