@@ -268,6 +268,7 @@ extension SystemSuites {
       let lab = try ClusterLab(replicas: true, ["--sweep", "1s"])
       defer { lab.stop() }
       let (client, redis) = (try lab.connect(), lab.redis)
+      try expectDoctor(finds: 0, at: redis, "(replica): redis://127.0.0.1:")
       let device = try #require(try lab.devices().first?.first)
       let token = try client.request("LOCK \(device) a ttl=500ms").int("token")
       try eventually("the replica has it") {
