@@ -7,8 +7,8 @@ struct ProcessorTimes {
   var ownUs = 0.0
   var observed: [(name: String, us: Double)] = []
 
-  /// The time used up to now, that of processes of one name together; a process that is gone has used
-  /// nothing.
+  /// The time used up to now, that of processes of one name together; a process that is gone has
+  /// used nothing.
   static func now(of processes: [BenchOptions.Observed]) -> ProcessorTimes {
     var time = timespec()
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)

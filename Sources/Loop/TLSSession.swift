@@ -31,8 +31,8 @@ final class TLSSession {
   /// Bytes that were read from the socket before the session began, until they are used up.
   private var early: OpaquePointer?
 
-  /// A session with a server of that name or number; one that goes on with an earlier one, where the
-  /// server takes its ticket.
+  /// A session with a server of that name or number, which resumes an earlier one where the server
+  /// takes its ticket.
   init(
     client context: TLSContext, _ socket: Socket, host: String, resuming ticket: TLSTicket? = nil
   ) {

@@ -13,8 +13,8 @@ local function read_all(keys)
   return texts
 end
 
--- Writes a text; gives it, or false, and the reply of a request for that. By MSET, although it is one
--- key: SET looks for options behind it, which is 4 % of a renewal.
+-- Writes a text; gives it, or false, and the reply of a request for that. By MSET, although it is
+-- one key: SET looks for options behind it, which is 4 % of a renewal.
 local function write_alone(key, written)
   local failure = attempt('MSET', key, written).err
   return not failure and written, failure and 'ERR internal ' .. failure or written
