@@ -91,7 +91,7 @@ let package = Package(
     tests("StoreTests", ["Loop", "RedisConnection", "Scripts", "SessionModel", "Store"]),
     tests("SettingsTests", ["Settings"]),
     tests("MetricsTests", ["Metrics", "Wire"]),
-    tests("AccessTests", ["Access", "Settings"]),
+    tests("AccessTests", ["Access", "Loop", "Settings", "Wire"]),
     tests("EventsTests", ["Events", "SessionModel"]),
     tests("ServiceTests", ["Loop", "Service", "SessionModel", "Settings", "Wire"]),
     tests("DoctorTests", ["Doctor", "Loop", "RedisConnection", "Settings"]),

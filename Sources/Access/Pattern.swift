@@ -111,6 +111,9 @@ package struct LinkPattern: Sendable, Equatable {
     (self.kind, self.ref) = (kind, ref)
   }
 
+  /// The links to a user.
+  init(user: Pattern) { (kind, ref) = (Pattern(id: "user"), user) }
+
   package func matches(kind: some StringProtocol) -> Bool { self.kind.matches(kind) }
 
   package func matches(kind: some StringProtocol, ref: some StringProtocol) -> Bool {

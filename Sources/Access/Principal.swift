@@ -63,9 +63,24 @@ package struct SecretHash: Sendable, Equatable {
   }
 }
 
+/// What a principal has of a token.
+package struct TokenGrant: Sendable {
+  /// The fingerprint of the key that has signed it.
+  let key: [UInt8]
+  /// When it ends, in monotonic ms.
+  let endsAtMs: Int64
+
+  init(key: [UInt8], endsAtMs: Int64) { (self.key, self.endsAtMs) = (key, endsAtMs) }
+}
+
 /// A named caller with rights.
 package final class Principal: Sendable {
   package let name: String
+  /// Its name where names of principals and of tokens' users stand side by side: no two principals
+  /// have the same, and it is short.
+  package let key: String
+  /// Nil for a principal of the file.
+  package let token: TokenGrant?
   /// Several while one of them is being replaced.
   package let hashes: [SecretHash]
   package let rights: RightsSet
@@ -83,6 +98,8 @@ package final class Principal: Sendable {
   ) {
     self.limits = limits
     self.name = name
+    key = name
+    token = nil
     self.hashes = hashes
     self.rights = rights
     self.devices = devices
@@ -91,6 +108,30 @@ package final class Principal: Sendable {
     let refs = links.filter { $0.matches(kind: "user") }.map(\.ref)
     users = refs.isEmpty || refs.contains(where: \.isEverything) ? nil : UserScope(refs)
   }
+
+  /// The one that a token shows: it is limited to sessions of these users.
+  init(users ids: [String], rights: RightsSet, devices: [Pattern], _ token: TokenGrant) {
+    name = ids.joined(separator: ",")
+    key = Principal.key(ofUsers: name)
+    self.token = token
+    hashes = []
+    self.rights = rights
+    self.devices = devices
+    let patterns = ids.map { Pattern(id: $0) }
+    links = patterns.map { LinkPattern(user: $0) }
+    users = UserScope(patterns)
+    seesAllDevices = devices.contains { $0.isEverything }
+  }
+
+  /// No name of a principal has a `:` or a `#`, and a long one is a hash: what is kept for each
+  /// request is bounded.
+  private static func key(ofUsers name: String) -> String {
+    if name.utf8.count <= 64, !name.utf8.contains(UInt8(ascii: ",")) { return "jwt:" + name }
+    return "jwt#" + Array(name.utf8).withUnsafeBufferPointer { Hex.text(Digest.sha256Prefix($0)) }
+  }
+
+  /// When its token ends, in monotonic ms; nil without one.
+  package var endsAtMs: Int64? { token?.endsAtMs }
 
   package func sees(_ device: UnsafeBufferPointer<UInt8>) -> Bool {
     seesAllDevices || devices.contains { $0.matches(device) }
@@ -112,25 +153,48 @@ package final class Principal: Sendable {
   }
 }
 
-/// All principals.
+/// All principals: those of the file, and the keys of the tokens that show others.
 package final class Principals: Sendable {
   private let byName: [String: Principal]
+  /// Nil where no tokens are taken.
+  package let tokens: TokenVerifier?
 
-  package init(_ principals: [Principal]) {
-    byName = Dictionary(principals.map { ($0.name, $0) }) { first, _ in first }
+  package convenience init(_ principals: [Principal]) {
+    self.init(Dictionary(principals.map { ($0.name, $0) }) { first, _ in first }, nil)
   }
 
+  private init(_ byName: [String: Principal], _ tokens: TokenVerifier?) {
+    (self.byName, self.tokens) = (byName, tokens)
+  }
+
+  /// The same principals with these keys of tokens.
+  package func with(_ tokens: TokenVerifier?) -> Principals { Principals(byName, tokens) }
+
+  /// How many the file has.
   package var count: Int { byName.count }
 
   package subscript(name: String) -> Principal? { byName[name] }
 
+  /// A principal as it is now; nil if there is no such one any more, or its token's key is none of
+  /// those that count.
+  package func current(_ principal: Principal) -> Principal? {
+    guard let token = principal.token else { return byName[principal.name] }
+    return tokens?.keys.has(fingerprint: token.key) == true ? principal : nil
+  }
+
   /// The principal with this secret, `<name>.<random>`; nil if the secret is invalid.
   package func authenticate(_ secret: UnsafeBufferPointer<UInt8>) -> Principal? {
-    let name = secret.prefix { $0 != UInt8(ascii: ".") }
-    let principal = byName[String(decoding: name, as: UTF8.self)]
+    let principal = named(secret)
     var isRight = false
     for hash in principal?.hashes ?? [.placeholder] where hash.isOf(secret) { isRight = true }
     return isRight ? principal : nil
+  }
+
+  /// Whether a text begins with the name of a principal, as its secrets do.
+  func isNamed(_ text: UnsafeBufferPointer<UInt8>) -> Bool { named(text) != nil }
+
+  private func named(_ secret: UnsafeBufferPointer<UInt8>) -> Principal? {
+    byName[String(decoding: secret.prefix { $0 != UInt8(ascii: ".") }, as: UTF8.self)]
   }
 }
 

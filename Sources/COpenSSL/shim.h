@@ -6,6 +6,7 @@
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <string.h>
 
 // What OpenSSL has as macros, which Swift's importer does not show; static, as a system library has
 // no sources.
@@ -61,3 +62,20 @@ static inline int tls_first_byte(BIO *source, unsigned char *first) {
 }
 
 static inline int tls_reason(unsigned long code) { return ERR_GET_REASON(code); }
+
+// Which of the keys it is by which tokens are signed; 0 if it is another one.
+enum { key_other = 0, key_rsa = 1, key_p256 = 2, key_ed25519 = 3 };
+
+static inline int key_kind(const EVP_PKEY *key) {
+  char name[32] = "";
+  switch (EVP_PKEY_get_base_id(key)) {
+    case EVP_PKEY_RSA: return key_rsa;
+    case EVP_PKEY_ED25519: return key_ed25519;
+    case EVP_PKEY_EC:
+      if (EVP_PKEY_get_group_name(key, name, sizeof(name), NULL) != 1) return key_other;
+      return strcmp(name, SN_X9_62_prime256v1) == 0 ? key_p256 : key_other;
+    default: return key_other;
+  }
+}
+
+static inline int key_bits(const EVP_PKEY *key) { return EVP_PKEY_get_bits(key); }

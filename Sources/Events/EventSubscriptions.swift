@@ -131,16 +131,40 @@ extension EventSubscriptions {
       guard let request = requests[number] else { continue }
       let principal = server.subscriber(request.connection)?.principal
       guard !request.query.isAllowed(principal) else { continue }
-      advance(number) { wait, _ in wait.refused() }
+      refuse(number, RequestError(.forbidden, "this is not yours any more"))
     }
     for id in watchers.connections {
       guard let connection = server.subscriber(id) else { continue }
       let principal = connection.principal
       let isAllowed = watchers.watches(of: id).allSatisfy { $0.isAllowed(principal) }
       guard !isAllowed else { continue }
-      unwatch(id)
+      endWatches(id, .forbidden)
       connection.finish(.revoked)
     }
+  }
+
+  /// A connection has lost its principal: what waits on it gets this error, and its watches end
+  /// with a last line.
+  package func accessEnded(_ connection: ConnectionID, _ error: RequestError) {
+    for number in requests.numbers(of: connection) { refuse(number, error) }
+    for (number, ticket) in starting where ConnectionID(packed: ticket.client) == connection {
+      starting[number] = nil
+      server.answer(ticket, error)
+    }
+    endWatches(connection, error.code)
+  }
+
+  private func refuse(_ number: UInt64, _ error: RequestError) {
+    guard let (request, action) = settle(number, { wait, _ in wait.refused() }) else { return }
+    guard action == .refuse else { return perform(action, number, request) }
+    server.answer(request.ticket, error)
+  }
+
+  /// Ends all watches of a connection, with a last line that says why.
+  private func endWatches(_ connection: ConnectionID, _ why: ErrorCode) {
+    let line = Array("EVENT {\"type\":\"watch.ended\",\"reason\":\"\(why.rawValue)\"}\n".utf8)
+    if let watch = watchers.begun(of: connection) { server.push(watch, line) }
+    unwatch(connection)
   }
 
   /// The connection is gone.
@@ -333,14 +357,13 @@ extension EventSubscriptions {
     case .join:
       if case .group(let query) = request.query { join(number, request, query) }
     case .answerNothing: answerNothing(request)
-    case .refuse:
-      server.answer(request.ticket, RequestError(.forbidden, "this is not yours any more"))
     case .forget: server.forget(request.ticket)
     case .markGiven: markGiven(request)
     case .giveBack: giveBack(request.held)
     case .cutOff: server.subscriber(request.connection)?.abort(.slow)
     case .answerError, .deliver, .giveBackAndAnswerNothing:
       preconditionFailure("\(action) without an answer of Redis")
+    case .refuse: preconditionFailure("a refusal without an error")
     }
   }
 

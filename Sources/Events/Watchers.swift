@@ -104,6 +104,9 @@ struct Watchers {
   /// A watch that has begun of each connection that has one.
   var onePerConnection: [Watch] { byConnection.keys.compactMap { oneBegun(of: $0) { _ in true } } }
 
+  /// A watch of a connection that has begun.
+  func begun(of connection: ConnectionID) -> Watch? { oneBegun(of: connection) { _ in true } }
+
   /// One of a connection's watches that have begun, if there is such a one.
   private func oneBegun(of connection: ConnectionID, _ isIt: (Watch) -> Bool) -> Watch? {
     (byConnection[connection] ?? []).lazy.compactMap { watches[$0] }.first {

@@ -171,6 +171,22 @@ extension Setting {
     }
   }
 
+  /// Texts, any number of them.
+  static func texts(_ row: Row, _ valueName: String, range: String, _ path: Field<[String]>)
+    -> Setting
+  {
+    Setting(
+      flag: row.flag, valueName: valueName, group: row.group, defaultText: row.defaultText,
+      rangeText: range, summary: row.summary, isRepeatable: true, fallbackVariable: nil
+    ) { (settings, text) throws(SettingError) in
+      guard !text.isEmpty else { throw row.refusal(of: text, allowed: range) }
+      guard !settings[keyPath: path].contains(text) else {
+        throw SettingError("\(row.flag) names \(SettingText.shown(text)) twice")
+      }
+      settings[keyPath: path].append(text)
+    }
+  }
+
   /// Where Redis is; the error of a URL does not repeat it.
   package static func redisURL(_ row: Row, _ path: Field<String?>) -> Setting {
     let range =

@@ -51,6 +51,14 @@ package struct Settings: Sendable, Equatable {
   package var requestTimeoutMs: Int64 = 500
   /// The file of principals; without one every request is allowed.
   package var authFile: String?
+  /// The file of the keys by which tokens are checked; without one none are taken.
+  package var jwtKeysFile: String?
+  /// The claims of tokens that are read.
+  package var jwtMap = TokenMap()
+  /// The audiences of which a token has to name one; empty for any.
+  package var jwtAudiences: [String] = []
+  /// The issuers of which one has to have made a token; empty for any.
+  package var jwtIssuers: [String] = []
   /// The files by which callers speak TLS; without a certificate they do not.
   package var tls = TLSFiles()
   /// Whether other machines may call without `authFile`.
@@ -189,8 +197,14 @@ extension Settings {
   /// Whether callers speak TLS.
   package var takesTLS: Bool { tls.certificate != nil }
 
-  /// Refuses files of TLS that have no effect.
+  /// Whether callers have to say who they are.
+  package var asksWhoCalls: Bool { authFile != nil || jwtKeysFile != nil }
+
+  /// Refuses settings of files that have no effect.
   func checkFiles() throws(SettingError) {
+    guard jwtKeysFile != nil || (jwtMap == TokenMap() && jwtAudiences + jwtIssuers == []) else {
+      throw SettingError("--jwt-map, --jwt-aud and --jwt-iss need --jwt-keys")
+    }
     guard httpOrigins.isEmpty || http != nil else {
       throw SettingError("--http-origins needs --http: pages call by HTTP only")
     }

@@ -50,6 +50,28 @@ extension Settings {
           + "'latchkey secret' makes its lines."), \.authFile),
     .file(
       .init(
+        "--jwt-keys", .server, default: "",
+        "The keys of the tokens (JWT) that callers may send: a JWK set, or public keys or "
+          + "certificates in PEM. The file is read again on SIGHUP and when it changes."),
+      \.jwtKeysFile),
+    .value(
+      .init(
+        "--jwt-map", .server, default: "user=sub",
+        "The claims of a token that are read. Without rights= or devices=, or in a token without "
+          + "that claim, it may read and write, and all devices."), "LIST",
+      range: TokenMap.rangeText, \.jwtMap, read: { TokenMap($0) }),
+    .texts(
+      .init(
+        "--jwt-aud", .server, default: "",
+        "The audience that a token has to name; without it tokens for any are taken."),
+      "NAME", range: "a name as it stands in aud", \.jwtAudiences),
+    .texts(
+      .init(
+        "--jwt-iss", .server, default: "",
+        "The issuer that a token has to be of; without it tokens of any are taken."),
+      "NAME", range: "a name as it stands in iss", \.jwtIssuers),
+    .file(
+      .init(
         "--tls-cert", .server, default: "",
         "The worker's certificate (PEM), with those behind it that lead to its authority: callers "
           + "speak TLS 1.2 or 1.3 then. The files of TLS are read again on SIGHUP and when they "

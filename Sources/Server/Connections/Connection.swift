@@ -54,7 +54,9 @@ final class Connection: FileWatchOwner, Subscriber {
   var principal: Principal?
   /// What it counts for among the principal's connections.
   var use = CallerUse()
-  /// Wrong secrets in a row.
+  /// When it is looked at next because of its token's end, in monotonic ms.
+  var notedEndMs = Int64.max
+  /// Wrong secrets and tokens in a row.
   var authFailures = 0
   /// Since when it has been unauthenticated, in monotonic ms.
   var unknownSinceMs: Int64

@@ -69,7 +69,7 @@ package final class Control {
   private var isStopping = false
   private var drainDelay: LoopTimer?
   private var logCheck: LoopTimer?
-  var tlsCheck: LoopTimer?
+  var fileCheck: LoopTimer?
   package var exitStatus: Int32 = 0
   private var redisWasUp = true
   /// Why the control loop has no connection to Redis.
@@ -83,7 +83,7 @@ package final class Control {
     var settings = asked
     let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     let threads = settings.threads == 0 ? min(cores, 64) : settings.threads
-    let principals = try Control.principals(settings)
+    let principals = try Control.principals(settings, log)
     let tls = try Control.tls(settings)
     listeners = try Control.bind(settings.listen, count: threads)
     if let http = settings.http { httpListeners = try Control.bind(http, count: threads) }
@@ -184,7 +184,7 @@ extension Control {
     writeRepeats()
     watchSentinels()
     startChecking()
-    watchTLSFiles()
+    watchFiles()
   }
 
   private func writeRepeats() {

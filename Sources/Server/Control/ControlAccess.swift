@@ -1,24 +1,40 @@
-// Owns: the control loop's handling of the principals: at the start, and when their file is
-// reloaded. Runs on the main thread.
+// Owns: the control loop's handling of who may call: the file of principals and that of the keys of
+// tokens, at the start, and when they are reloaded. Runs on the main thread.
 
 package import Access
-internal import Loop
+package import Loop
 internal import Service
 package import Settings
 internal import Synchronization
 
 extension Control {
-  /// Reads the principals; nil without `--auth`, which other machines must not reach by accident.
-  package static func principals(_ settings: Settings) throws(StartError) -> Principals? {
-    guard let path = settings.authFile else {
+  /// Reads the principals and the keys of tokens; nil without either, which other machines must not
+  /// reach by accident.
+  package static func principals(
+    _ settings: Settings, _ log: Log
+  ) throws(StartError) -> Principals? {
+    guard settings.asksWhoCalls else {
       try requireLoopback(settings)
       return nil
     }
-    do throws(PrincipalFileError) {
-      return try PrincipalFile.load(path, deviceIDs: settings.deviceIDs)
-    } catch {
-      throw StartError(text: "--auth: \(error)")
+    var principals = Principals([])
+    if let path = settings.authFile {
+      do throws(PrincipalFileError) {
+        principals = try PrincipalFile.load(path, deviceIDs: settings.deviceIDs)
+      } catch {
+        throw StartError(text: "--auth: \(error)")
+      }
     }
+    guard let path = settings.jwtKeysFile else { return principals }
+    do throws(TokenKeysError) {
+      principals = principals.with(TokenVerifier(try TokenKeys.load(path), TokenRules(settings)))
+    } catch {
+      throw StartError(text: "--jwt-keys: \(error)")
+    }
+    if settings.jwtAudiences.isEmpty {
+      log.warn("tokens that were issued for other services are taken: --jwt-aud is not set")
+    }
+    return principals
   }
 
   private static func requireLoopback(_ settings: Settings) throws(StartError) {
@@ -42,21 +58,51 @@ extension Control {
   /// Reads the files again, after SIGHUP.
   package func reload() {
     if settings.takesTLS { reloadTLS(isAsked: true) }
+    if settings.jwtKeysFile != nil { reloadTokenKeys(isAsked: true) }
     guard let path = settings.authFile else {
-      if !settings.takesTLS { log.info("SIGHUP: without --auth there is nothing to reload") }
+      if !settings.takesTLS, settings.jwtKeysFile == nil {
+        log.info("SIGHUP: without --auth there is nothing to reload")
+      }
       return
     }
     do throws(PrincipalFileError) {
-      let principals = try PrincipalFile.load(path, deviceIDs: settings.deviceIDs)
-      shared.principals.withLock { $0 = principals }
+      let read = try PrincipalFile.load(path, deviceIDs: settings.deviceIDs)
+      changePrincipals { read.with($0.tokens) }
       shared.setReloadFailed(false)
-      for orders in serving { orders.post(.principalsChanged) }
-      log.info("the principals were read again", ["count": "\(principals.count)"])
+      log.info("the principals were read again", ["count": "\(read.count)"])
     } catch {
       shared.setReloadFailed(true)
       log.error(
         "the principals could not be read again; those from before stay",
         ["error": error.description])
     }
+  }
+
+  /// Reads the keys of tokens again; connections by tokens of keys that stay go on.
+  func reloadTokenKeys(isAsked: Bool) {
+    guard let path = settings.jwtKeysFile,
+      let known = shared.principals.withLock({ $0?.tokens?.keys })
+    else { return }
+    do throws(TokenKeysError) {
+      let renewed = try known.renewed(from: path)
+      shared.jwtReloadFailed.store(false, ordering: .relaxed)
+      guard let renewed else {
+        if isAsked { log.info("the keys of tokens are as they were") }
+        return
+      }
+      let tokens = TokenVerifier(renewed, TokenRules(settings))
+      changePrincipals { $0.with(tokens) }
+      log.info("the keys of tokens were read again", ["count": "\(renewed.count)"])
+    } catch {
+      shared.jwtReloadFailed.store(true, ordering: .relaxed)
+      log.repeated(
+        .error, "the keys of tokens could not be read again; those from before stay",
+        ["error": error.description])
+    }
+  }
+
+  private func changePrincipals(_ change: (Principals) -> Principals) {
+    shared.principals.withLock { $0 = $0.map(change) }
+    for orders in serving { orders.post(.principalsChanged) }
   }
 }

@@ -8,8 +8,8 @@ internal import Settings
 internal import Synchronization
 
 extension Control {
-  /// How often the files by which callers speak TLS are looked at.
-  private static let tlsCheckMs: Int64 = 5_000
+  /// How often the files are looked at that are read again when they change.
+  private static let fileCheckMs: Int64 = 5_000
 
   /// Reads the files by which callers speak TLS; nil if they do not.
   static func tls(_ settings: Settings) throws(StartError) -> TLSContext? {
@@ -34,13 +34,15 @@ extension Control {
     }
   }
 
-  func watchTLSFiles() {
-    guard settings.takesTLS else { return }
-    tlsCheck = LoopTimer(loop) { [unowned self] in
-      tlsCheck?.set(afterMs: Control.tlsCheckMs)
-      reloadTLS(isAsked: false)
+  /// Reads files again that have changed: those of TLS, and the keys of tokens.
+  func watchFiles() {
+    guard settings.takesTLS || settings.jwtKeysFile != nil else { return }
+    fileCheck = LoopTimer(loop) { [unowned self] in
+      fileCheck?.set(afterMs: Control.fileCheckMs)
+      if settings.takesTLS { reloadTLS(isAsked: false) }
+      reloadTokenKeys(isAsked: false)
     }
-    tlsCheck?.set(afterMs: Control.tlsCheckMs)
+    fileCheck?.set(afterMs: Control.fileCheckMs)
   }
 
   /// Reads the files again; connections go on with what they have.

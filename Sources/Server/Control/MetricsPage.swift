@@ -209,7 +209,16 @@ enum MetricsPage {
       "latchkey_principals", "gauge", "Principals; 0 without --auth.",
       shared.principals.withLock { $0?.count ?? 0 })
     page.single(
-      "latchkey_auth_failures_total", "counter", "AUTH requests with an invalid secret.",
+      "latchkey_jwt_keys", "gauge", "Keys by which tokens are checked; 0 without --jwt-keys.",
+      shared.principals.withLock { $0?.tokens?.keys.count ?? 0 })
+    page.single(
+      "latchkey_jwt_reload_failed", "gauge", "1 if the latest reload of those keys failed.",
+      shared.jwtReloadFailed.load(ordering: .relaxed) ? 1 : 0)
+    page.single(
+      "latchkey_jwt_ended_total", "counter", "Connections whose token ended while they were open.",
+      shared.sum(.tokensEnded))
+    page.single(
+      "latchkey_auth_failures_total", "counter", "Invalid secrets and tokens.",
       shared.sum(.authFailures))
     page.family(
       "latchkey_principal_limited_total", "counter",

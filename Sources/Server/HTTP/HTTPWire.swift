@@ -154,7 +154,8 @@ final class HTTPWire {
 
   /// The refusal of AUTH.
   static let takesNoAuth = RequestError(
-    .badRequest, "by HTTP a secret comes with each request: Authorization: Bearer SECRET")
+    .badRequest,
+    "by HTTP a secret comes with each request, or a token: Authorization: Bearer SECRET")
 
   /// Refuses verbs that are about a connection of lines.
   func check(_ verb: Verb) throws(RequestError) {

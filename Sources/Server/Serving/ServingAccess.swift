@@ -17,15 +17,21 @@ extension ServingLoop {
   var failuresMax: Int { 3 }
 
   func authenticate(
-    _ ticket: Ticket, _ secret: UnsafeBufferPointer<UInt8>
+    _ ticket: Ticket, _ kind: CredentialKind, _ text: UnsafeBufferPointer<UInt8>
   ) throws(RequestError) {
     guard let principals else {
       throw ServingLoop.noAuthentication
     }
     guard let connection = connections[ConnectionID(packed: ticket.client)] else { return }
-    guard let principal = principals.authenticate(secret) else {
-      noteWrongSecret(connection)
-      answer(ticket, RequestError(.forbidden, "invalid secret"))
+    let principal: Principal
+    do throws(AuthenticationFault) {
+      principal = try principals.authenticate(kind, text, tokenClock)
+    } catch {
+      guard !error.isUnsupported else {
+        return answer(ticket, RequestError(.badRequest, error.text))
+      }
+      noteFailure(connection, error)
+      answer(ticket, RequestError(.forbidden, error.text))
       if connection.authFailures >= failuresMax { connection.finish(.unauthenticated) }
       return
     }
@@ -37,10 +43,14 @@ extension ServingLoop {
     }
   }
 
-  /// Counts a wrong secret.
-  func noteWrongSecret(_ connection: Connection) {
+  var tokenClock: TokenClock { TokenClock(wallMs: WallTime.nowMs(), monotonicMs: loop.nowMs) }
+
+  /// Counts a wrong secret or token.
+  func noteFailure(_ connection: Connection, _ fault: AuthenticationFault) {
     counters.add(.authFailures)
-    shared.log.repeated(.warn, "invalid secret", ["from": connection.peer?.description ?? "?"])
+    shared.log.repeated(
+      .warn, "authentication failed", cause: fault.text,
+      ["error": fault.text, "from": connection.peer?.description ?? "?"])
     connection.authFailures += 1
   }
 
@@ -100,28 +110,35 @@ extension ServingLoop {
     let wasKnown = connection.principal != nil
     connection.principal = principal
     connection.setLineLimits(isKnown: true)
+    noteEnd(of: connection)
     // A connection without a principal has no watches and no waits.
     if wasKnown { subscriptions.accessChanged() }
   }
 
-  /// The file was read again: connections keep their principal by its name.
+  /// The principals have changed: connections keep theirs if there is such a one still.
   func principalsChanged() {
     principals = shared.principals.withLock { $0 }
     guard let principals else { return }
     for connection in connections.all {
       // The next request's secret is looked up anew.
       connection.http?.authorization = nil
-      guard let name = connection.principal?.name else { continue }
-      let principal = principals[name]
-      connection.principal = principal
-      if principal == nil {
-        connection.use.change(to: nil)
-        connection.setLineLimits(isKnown: false)
-        connection.unknownSinceMs = loop.nowMs
-        if connection.http?.isStreaming == true { connection.finish(.revoked) }
+      guard let known = connection.principal else { continue }
+      connection.principal = principals.current(known)
+      if connection.principal == nil {
+        waits.accessEnded(connection.id, ServingLoop.accessRemoved)
+        becomesUnknown(connection)
       }
     }
     subscriptions.accessChanged()
+  }
+
+  private static let accessRemoved = RequestError(.forbidden, "this is not yours any more")
+
+  /// A connection has no principal any more, and is to say anew who is calling.
+  private func becomesUnknown(_ connection: Connection) {
+    connection.setLineLimits(isKnown: false)
+    connection.unknownSinceMs = loop.nowMs
+    if connection.http?.isStreaming == true { connection.finish(.revoked) }
   }
 
   /// Closes a connection that has not authenticated in time.
@@ -145,4 +162,62 @@ extension ServingLoop {
     guard principals != nil else { return true }
     return connections[connection]?.principal?.sees(device) ?? false
   }
+
+  // MARK: - Tokens that end
+
+  /// Notes when the token of a connection ends.
+  private func noteEnd(of connection: Connection) {
+    guard let endsAtMs = connection.principal?.endsAtMs, endsAtMs < connection.notedEndMs else {
+      return
+    }
+    connection.notedEndMs = endsAtMs
+    tokenEnds.insert(TokenEnd(atMs: endsAtMs, connection: connection.id))
+    dropStaleEnds()
+    setTokenTimer()
+  }
+
+  /// Those of connections that are gone take no more room than the others.
+  private func dropStaleEnds() {
+    guard tokenEnds.count > 2 * connections.count + 64 else { return }
+    tokenEnds = Heap(
+      connections.all.filter { $0.notedEndMs < .max }.map {
+        TokenEnd(atMs: $0.notedEndMs, connection: $0.id)
+      })
+  }
+
+  private func setTokenTimer() {
+    guard let first = tokenEnds.least else { return }
+    // A token may last for years, and a timer for less.
+    tokenTimer?.set(afterMs: min(max(0, first.atMs - loop.nowMs), 3_600_000))
+  }
+
+  func endTokens() {
+    while let first = tokenEnds.least, first.atMs <= loop.nowMs {
+      _ = tokenEnds.popLeast()
+      guard let connection = connections[first.connection], connection.notedEndMs == first.atMs
+      else { continue }
+      connection.notedEndMs = .max
+      guard let endsAtMs = connection.principal?.endsAtMs else { continue }
+      if endsAtMs <= loop.nowMs { tokenEnded(connection) } else { noteEnd(of: connection) }
+    }
+    setTokenTimer()
+  }
+
+  /// From now on its requests are refused; what waits on it is answered so.
+  private func tokenEnded(_ connection: Connection) {
+    counters.add(.tokensEnded)
+    connection.principal = nil
+    connection.http?.authorization = nil
+    subscriptions.accessEnded(connection.id, Principal.tokenHasExpired)
+    waits.accessEnded(connection.id, Principal.tokenHasExpired)
+    becomesUnknown(connection)
+  }
+}
+
+/// When the token of a connection ends.
+struct TokenEnd: Comparable {
+  let atMs: Int64
+  let connection: ConnectionID
+
+  static func < (left: TokenEnd, right: TokenEnd) -> Bool { left.atMs < right.atMs }
 }

@@ -99,7 +99,9 @@ extension ServingLoop: ConnectionOwner {
     let isAuth = line.count >= 4 && zip(line, "AUTH".utf8).allSatisfy { $0 & 0xDF == $1 }
     guard isAuth, error.code == .badRequest, error != noAuthentication else { return error }
     guard !isByHTTP else { return HTTPWire.takesNoAuth }
-    return RequestError(.badRequest, "AUTH takes one word, the secret: \(AuthVerb.verb.usage)")
+    return RequestError(
+      .badRequest,
+      "AUTH takes one word, the secret, or jwt and a token: \(AuthVerb.verb.usage)")
   }
 
   private func run(

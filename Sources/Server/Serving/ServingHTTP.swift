@@ -95,7 +95,7 @@ extension ServingLoop {
   // MARK: - Principals
 
   private static let noSecret = RequestError(
-    .authRequired, "send the header Authorization: Bearer and your secret")
+    .authRequired, "send the header Authorization: Bearer and your secret or token")
 
   private func authenticate(
     _ connection: Connection, _ http: HTTPWire, _ head: HTTPHead, _ bytes: [UInt8]
@@ -115,8 +115,13 @@ extension ServingLoop {
       zip(scheme, "bearer ".utf8).allSatisfy({ $0 | 0x20 == $1 })
     else { throw HTTPRefusal(ServingLoop.noSecret) }
     let secret = bytes[given].dropFirst(7).drop { $0 == UInt8(ascii: " ") }
-    guard let principal = secret.withUnsafeBufferPointer({ principals.authenticate($0) }) else {
-      throw HTTPRefusal(wrongSecret(connection, http))
+    let principal: Principal
+    do throws(AuthenticationFault) {
+      principal = try secret.withUnsafeBufferPointer { (text) throws(AuthenticationFault) in
+        try principals.authenticate(principals.kind(ofBearer: text), text, tokenClock)
+      }
+    } catch {
+      throw HTTPRefusal(failure(connection, http, error))
     }
     connection.authFailures = 0
     do throws(RequestError) { try count(connection, principal) } catch { throw HTTPRefusal(error) }
@@ -134,10 +139,12 @@ extension ServingLoop {
     throw HTTPRefusal(ServingLoop.noSecret)
   }
 
-  private func wrongSecret(_ connection: Connection, _ http: HTTPWire) -> RequestError {
-    noteWrongSecret(connection)
+  private func failure(
+    _ connection: Connection, _ http: HTTPWire, _ fault: AuthenticationFault
+  ) -> RequestError {
+    noteFailure(connection, fault)
     if connection.authFailures >= failuresMax { http.current.closes = true }
-    return RequestError(.forbidden, "invalid secret")
+    return RequestError(.forbidden, fault.text)
   }
 
   private func forgetPrincipal(_ connection: Connection, _ http: HTTPWire) {

@@ -99,8 +99,11 @@ final class ServingLoop {
   var sessionIDs = SessionIDs()
   var timeoutCheck: LoopTimer?
   private var wakeup: LoopTimer?
-  /// The principals; nil without --auth.
+  /// The principals; nil without --auth and --jwt-keys.
   var principals: Principals?
+  /// When the tokens of connections end; those of connections that are gone are passed over.
+  var tokenEnds = Heap<TokenEnd>()
+  var tokenTimer: LoopTimer?
   var admission = Admission()
   /// What responses of HTTP have in common.
   var dated: DatedFields
@@ -154,6 +157,7 @@ final class ServingLoop {
     timeoutCheck = LoopTimer(loop) { [unowned self] in checkTimeouts() }
     wakeup = LoopTimer(loop) {}
     lingerEnd = LoopTimer(loop) { [unowned self] in endLingering() }
+    tokenTimer = LoopTimer(loop) { [unowned self] in endTokens() }
     acceptEnd = LoopTimer(loop) { [unowned self] in
       for acceptor in acceptors { acceptor.takeAll() }
       acceptors = []

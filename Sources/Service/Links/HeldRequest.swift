@@ -17,7 +17,8 @@ struct HeldRequest {
   let context: any RequestContext
   let store: Store
   private let caller: any RequestCaller
-  private let checksAccess: Bool
+  /// As which it was begun; nil without authentication. Its end meanwhile hides no part of a reply.
+  private let principal: Principal?
   private let ticket: Ticket
   private let onlyReads: Bool
   /// Whether its first step is in a batch with others'.
@@ -37,7 +38,7 @@ struct HeldRequest {
     context = call.context
     store = call.store
     caller = call.caller
-    checksAccess = call.checksAccess
+    principal = call.checksAccess ? call.caller.principal : nil
     ticket = call.ticket
     onlyReads = call.verb.rights == .read
     timeoutMs = call.shared.settings.requestTimeoutMs
@@ -76,15 +77,12 @@ struct HeldRequest {
 
   /// Whether sessions of the device may be shown to its caller.
   func maySee(_ device: String) -> Bool {
-    !checksAccess || caller.principal?.sees(Array(device.utf8)) ?? false
+    principal?.sees(Array(device.utf8)) ?? true
   }
 
   /// Refuses links that its caller may not make.
   func authorize(_ links: [LinkName]) throws(RequestError) {
-    guard checksAccess else { return }
-    guard let principal = caller.principal else {
-      throw RequestError(.authRequired, "say AUTH and your secret first")
-    }
+    guard let principal else { return }
     for link in links { try principal.require(kind: link.kind, ref: link.ref) }
   }
 

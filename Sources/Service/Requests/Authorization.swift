@@ -7,6 +7,9 @@ internal import Store
 package import Wire
 
 extension Principal {
+  package static let tokenHasExpired = RequestError(
+    .authRequired, "the token has expired: send a new one")
+
   func require(_ rights: Rights) throws(RequestError) {
     let needed: RightsSet =
       switch rights {
@@ -64,6 +67,10 @@ extension Call {
     guard checksAccess, verb.rights != .connection else { return }
     guard let principal = caller.principal else {
       throw RequestError(.authRequired, "say AUTH and your secret first")
+    }
+    // Its connection loses it a moment afterwards.
+    if let endsAtMs = principal.endsAtMs, context.nowMs >= endsAtMs {
+      throw Principal.tokenHasExpired
     }
     try principal.require(verb.rights)
     if verb.words.isEmpty { try principal.require(verb.reach) }

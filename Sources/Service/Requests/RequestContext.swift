@@ -1,6 +1,7 @@
 // Owns: what a verb, and what goes on after it, may ask of its surroundings. Verbs know this and
 // neither the loop that serves them nor its connections. The loop's thread.
 
+package import Access
 internal import Deadlines
 package import Events
 package import RedisConnection
@@ -33,8 +34,10 @@ package protocol RequestContext: AnyObject {
   ///
   /// One that `onlyReads` is refused if it is long under memory pressure: nothing was changed.
   func answerText(_ ticket: Ticket, _ text: UnsafeBufferPointer<UInt8>, onlyReads: Bool)
-  /// Answers AUTH: says who is calling, or that the secret is invalid.
-  func authenticate(_ ticket: Ticket, _ secret: UnsafeBufferPointer<UInt8>) throws(RequestError)
+  /// Answers AUTH: says who is calling, or that the secret or token is invalid.
+  func authenticate(
+    _ ticket: Ticket, _ kind: CredentialKind, _ text: UnsafeBufferPointer<UInt8>
+  ) throws(RequestError)
   /// Whether there is memory pressure, so that none may keep more than a little.
   var hasMemoryPressure: Bool { get }
   /// So many bytes more than before are kept for a caller.

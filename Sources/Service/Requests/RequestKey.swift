@@ -17,7 +17,7 @@ extension Call {
     guard let id = option(.req) else { return nil }
     var key: [UInt8] = []
     if let principal = caller.principal {
-      key += Array(principal.name.utf8)
+      key += Array(principal.key.utf8)
       key.append(UInt8(ascii: "/"))
     }
     key += id

@@ -43,7 +43,7 @@ package final class SharedState: Sendable {
   package let descriptors: DescriptorPool
   /// The connections to the admin port that were ended because of its limits.
   package let adminEnded = Atomic(0)
-  /// The principals; nil without --auth.
+  /// The principals; nil without --auth and --jwt-keys.
   package let principals: Mutex<Principals?>
   /// What each of them uses.
   package let principalUses = PrincipalUses()
@@ -53,6 +53,8 @@ package final class SharedState: Sendable {
   package let tls: Mutex<TLSContext?>
   private let draining = Atomic(false)
   private let reloadFailed = Atomic(false)
+  /// Whether the latest reload of the keys of tokens failed.
+  package let jwtReloadFailed = Atomic(false)
 
   package init(
     _ settings: Settings, log: Log, workerID: String, threads: Int, redisMode: String,

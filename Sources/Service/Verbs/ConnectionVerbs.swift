@@ -1,5 +1,6 @@
 // PING, AUTH and QUIT: the verbs that concern the connection itself.
 
+internal import Access
 internal import Events
 internal import Metrics
 internal import Wire
@@ -13,9 +14,21 @@ enum PingVerb {
 package enum AuthVerb {
   package static let verb = Verb(
     name: "AUTH", rights: .connection,
-    words: [WordRule(name: "secret", kind: .text(bytesMax: 1_024))],
-    summary: "Authenticates the connection with a secret.", replies: ["OK"], onlyReads: false
-  ) { (call) throws(RequestError) in try call.context.authenticate(call.ticket, call.word(0)) }
+    words: [
+      WordRule(name: "secret|jwt", kind: .text(bytesMax: 1_024)),
+      WordRule(name: "token", kind: .text(bytesMax: TokenVerifier.bytesMax), isOptional: true),
+    ],
+    summary: "Authenticates the connection with a secret, or behind jwt with a signed token.",
+    replies: ["OK"], onlyReads: false
+  ) { (call) throws(RequestError) in
+    guard call.arguments.words.count > 1 else {
+      return try call.context.authenticate(call.ticket, .secret, call.word(0))
+    }
+    guard let kind = CredentialKind(rawValue: call.text(0).lowercased()), kind != .secret else {
+      throw RequestError(.badRequest, "the word before a token is jwt")
+    }
+    try call.context.authenticate(call.ticket, kind, call.word(1))
+  }
 }
 
 enum QuitVerb {

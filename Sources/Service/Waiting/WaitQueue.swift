@@ -7,7 +7,7 @@ internal import RedisConnection
 internal import Scripts
 package import SessionModel
 package import Store
-internal import Wire
+package import Wire
 
 /// A request that may wait.
 struct WaitingRequest {
@@ -69,6 +69,8 @@ package final class WaitQueue {
     /// Of a turn that settles: what its reply names, and the moment at which it may be quiet.
     var begun = ""
     var quietAtMs: Int64?
+    /// The error that it ends with where its caller may not wait any more.
+    var refusal: RequestError?
 
     /// The moment of its next deadline; nil if it has none.
     var deadlineMs: Int64? { quietAtMs ?? (request.waitMs > 0 ? beganAtMs + request.waitMs : nil) }
@@ -191,6 +193,16 @@ package final class WaitQueue {
   /// The connection is gone.
   package func closed(_ connection: ConnectionID) {
     for number in numbers[connection] ?? [] { advance(number) { $0.closed() } }
+  }
+
+  /// A caller has lost its principal: what it waits for goes to the next one.
+  ///
+  /// A request that Redis is asked about just now is answered with what that says, unless it waits.
+  package func accessEnded(_ connection: ConnectionID, _ error: RequestError) {
+    for number in numbers[connection] ?? [] {
+      entries[number]?.refusal = error
+      advance(number) { $0.closed() }
+    }
   }
 
   /// The worker is draining: no caller waits here any more.
@@ -342,7 +354,7 @@ package final class WaitQueue {
         return settle(number, outcome) { $0.failed() }
       }
       let answer = line.elementsEqual("MINE".utf8) ? WaitAnswer.granted : .left
-      settle(number, outcome) { $0.answered(answer) }
+      settle(number, entry.refusal.map { .failed($0) } ?? outcome) { $0.answered(answer) }
     }
   }
 
@@ -351,7 +363,7 @@ package final class WaitQueue {
     guard let entry = entries[number] else { return }
     abandon(
       entry.request.kind, entry.request.device, entry.ticket, dueInMs: WaitQueue.retryMs)
-    end(number, .failed(WaitQueue.dropped))
+    end(number, .failed(entry.refusal ?? WaitQueue.dropped))
   }
 
   /// A ticket has no caller any more.
