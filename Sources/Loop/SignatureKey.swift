@@ -1,5 +1,5 @@
-// Owns: the keys by which signatures are checked: how one is made of its numbers or its DER, and the
-// check itself, by OpenSSL. It never changes; any thread.
+// Owns: the keys by which signatures are checked: how one is made of its numbers or its DER, and
+// the check itself, by OpenSSL. A key never changes; any thread.
 
 internal import COpenSSL
 

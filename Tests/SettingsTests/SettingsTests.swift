@@ -47,6 +47,13 @@ struct SettingsTests {
     Sample("--threads", "64", bad: ["-1", "65", "four", "", "1.5", "+1", "18446744073709551616"]),
     Sample("--request-timeout", "60s", bad: ["9ms", "60001ms", "0", "-1", "1e3", ""]),
     Sample("--auth", "/etc/latchkey/principals", bad: [""]),
+    Sample("--jwt-keys", "/etc/latchkey/keys.json", bad: [""]),
+    Sample(
+      "--jwt-map", "devices=did,user=uid",
+      bad: ["", "user", "user=", "user=a,user=b", "name=a", "user=a,"],
+      needs: ["--jwt-keys", "k.json"]),
+    Sample("--jwt-aud", "cache", bad: [""], needs: ["--jwt-keys", "k.json"]),
+    Sample("--jwt-iss", "https://id.example/", bad: [""], needs: ["--jwt-keys", "k.json"]),
     Sample("--auth-timeout", "0", bad: ["9ms", "3600001ms"]),
     Sample("--drain-delay", "5s", bad: ["9ms", "3600001ms", "x"]),
     Sample("--drain-grace", "0", bad: ["9ms", "3600001ms", "s"]),

@@ -258,6 +258,7 @@ extension GrammarRow {
     GrammarRow("REPORT", "user", "REPORT", "user=D"),
     GrammarRow("REPORT", "agent", "REPORT", "agent=D"),
     GrammarRow("HELP", "verb", "HELP", "PING"),
+    GrammarRow("AUTH", "token", "AUTH jwt-", "x"),
   ]
 
   /// The sessions so far are no user's, so that a request for one does not reach them.

@@ -1,5 +1,5 @@
 // Owns: the check of a signed token (JWT, RFC 7519, in the compact form of RFC 7515), and the
-// principal that its claims make. Knows neither connections nor files. It never changes; any thread.
+// principal that its claims make. Knows neither connections nor files. Never changes; any thread.
 
 internal import Loop
 package import Settings

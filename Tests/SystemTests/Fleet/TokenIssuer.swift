@@ -1,5 +1,5 @@
-// Owns: an issuer of signed tokens, with a key of each algorithm and the file by which workers check
-// its tokens. Keys and signatures are those of the openssl command.
+// Owns: an issuer of signed tokens, with a key of each algorithm and the file by which workers
+// check its tokens. Keys and signatures are those of the openssl command.
 
 import Foundation
 

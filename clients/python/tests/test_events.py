@@ -381,6 +381,14 @@ def test_a_feed_ends_with_its_worker() -> None:
         feed.received(b'EVENT {"type":"worker.draining","worker":"w"}')
 
 
+def test_a_feed_ends_with_its_rights() -> None:
+    for reason in ("auth_required", "forbidden"):
+        feed = Feed("d", None, None)
+        feed.opened()
+        with pytest.raises(latchkey.Forbidden, match="has ended"):
+            feed.received(b'EVENT {"type":"watch.ended","reason":"%s"}' % reason.encode())
+
+
 def test_the_pauses_of_reconnecting() -> None:
     backoff = Backoff(can_refresh=True)
     pauses = [backoff.failed(OSError("x"), 9, 1.0) for _ in range(8)]

@@ -99,6 +99,9 @@ class Feed:
             event = self._whole(results.event(reply.rest))
             if event["type"] == "worker.draining":
                 raise Draining("the worker is stopping")
+            if event["type"] == "watch.ended":
+                reason = str(event.get("reason") or "forbidden")
+                raise Reply("ERR", f"{reason} the subscription has ended").error("WATCH")
             if event["type"] == "events.lost":
                 event = self._lost()
             if any(request.verb != "PING" for request in self._awaited):
