@@ -17,11 +17,37 @@ make_principal() {
 count_cycles() {
   local side=$1 report
   shift
-  report=$(load cycles "$@" --connections 50 --seconds "$seconds" --secret-file "$folder/secret")
+  report=$(load cycles "$@" --connections 50 --seconds "$seconds" \
+    --secret-file "$folder/${secret_file:-secret}")
   printf '%s %s %s %s %s\n' "$(figure "$report" requests_per_s)" \
     "$(figure "$report" p50_us)" "$(figure "$report" p99_us)" \
     "$(figure "$report" redis_cpu_us)" "$(figure "$report" worker_cpu_us)" \
     >>"$folder/$side.cycles"
+}
+
+# Makes a key of an algorithm (ES256 or RS256), and a token signed by it, as a secret for AUTH.
+make_token() {
+  local name=$1 text signature
+  if [ "$name" = ES256 ]; then
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256
+  else
+    openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048
+  fi >"$folder/$name.key" 2>/dev/null
+  openssl pkey -in "$folder/$name.key" -pubout >>"$folder/keys.pem"
+  text=$(printf '{"alg":"%s"}' "$name" | base64url)
+  text+=.$(printf '{"sub":"bench","exp":%s}' $(($(date +%s) + 86400)) | base64url)
+  signature=$(printf %s "$text" | openssl dgst -sha256 -sign "$folder/$name.key" |
+    if [ "$name" = ES256 ]; then two_numbers; else cat; fi | base64url)
+  printf 'jwt %s.%s\n' "$text" "$signature" >"$folder/$name.secret"
+}
+
+base64url() { base64 -w 0 | tr '+/' '-_' | tr -d =; }
+
+# The two numbers of a signature in DER, 32 bytes each.
+two_numbers() {
+  openssl asn1parse -inform DER | sed -n 's/.*INTEGER *:-*//p' | while read -r number; do
+    printf '%64s' "$number" | tr ' ' 0
+  done | sed 's/../\\x&/g' | xargs -0 printf '%b'
 }
 
 # The median of a column of numbers.
@@ -41,18 +67,25 @@ cycles_row() {
 measure_cycles() {
   local round
   make_principal
-  rm -f "$folder"/*.cycles
+  rm -f "$folder"/*.cycles "$folder/keys.pem"
+  local algorithm
+  for algorithm in ES256 RS256; do make_token "$algorithm"; done
   start_redis cycles-direct
   redis-cli -s "$folder/cycles-direct.sock" CONFIG SET requirepass "$(cat "$folder/secret")" \
     >/dev/null
   local direct_port=$redis_port direct_pid=$redis_pid
   start_redis cycles
   local behind_pid=$redis_pid
-  start_worker cycles "redis://127.0.0.1:$redis_port" --auth "$folder/principals"
+  start_worker cycles "redis://127.0.0.1:$redis_port" --auth "$folder/principals" \
+    --jwt-keys "$folder/keys.pem"
   for ((round = 1; round <= rounds; round++)); do
     count_cycles direct redis "127.0.0.1:$direct_port" --pid "redis=$direct_pid"
     count_cycles worker latchkey "$worker_address" --pid "redis=$behind_pid" \
       --pid "worker=$worker_pid"
+    for algorithm in ES256 RS256; do
+      secret_file=$algorithm.secret count_cycles "$algorithm" latchkey "$worker_address" \
+        --pid "redis=$behind_pid" --pid "worker=$worker_pid"
+    done
   done
   printf '\nconnect, AUTH, LOCK, close: 50 callers, %s rounds of %s s in turns; ' "$rounds" \
     "$seconds"
@@ -60,6 +93,8 @@ measure_cycles() {
   head_row side cycles/s ratio "p50 us" "p99 us" Redis worker
   cycles_row "on Redis" "$folder/direct.cycles"
   cycles_row "on a worker before a Redis" "$folder/worker.cycles"
+  cycles_row "the same, AUTH jwt by ES256" "$folder/ES256.cycles"
+  cycles_row "the same, AUTH jwt by RS256" "$folder/RS256.cycles"
   kill "$worker_pid" "$direct_pid" "$behind_pid"
 }
 

@@ -21,4 +21,26 @@ measure_changes() {
   done
   stop_fleet
   kill "$fleet_redis_pid"
+  measure_streams
+}
+
+# The same of callers who watch by HTTP: 10,000 streams of server-sent events on one worker.
+measure_streams() {
+  local report streams=10000 limit line
+  limit=$(ulimit -n)
+  if [ "$limit" != unlimited ] && ((streams > limit - 200)); then streams=$((limit - 200)); fi
+  start_redis streams
+  start_worker streams "unix://$folder/streams.sock" --http 127.0.0.1:0
+  printf '\nthe same by HTTP, by one worker with one thread, 20 messages, one a second; bytes: the\n'
+  printf "worker's memory for each who watches\n\n"
+  head_row watchers "p50 us" "p99 us" "max us" missing "CPU us" bytes
+  for line in 1000 "$streams"; do
+    report=$(load changes "$worker_address" --watchers "$line" --count 20 --every-ms 1000 \
+      --http "$(sed -n 's/.* http=\([^ ]*\) .*/\1/p' "$folder/streams.ready")" \
+      --pid "worker=$worker_pid")
+    row "$line" "$(figure "$report" p50_us)" "$(figure "$report" p99_us)" \
+      "$(figure "$report" max_us)" "$(figure "$report" missing)" \
+      "$(figure "$report" worker_cpu_us)" "$(figure "$report" worker_bytes)"
+  done
+  kill "$worker_pid" "$redis_pid"
 }

@@ -115,6 +115,7 @@ package final class Principal: Sendable {
     key = Principal.key(ofUsers: name)
     self.token = token
     hashes = []
+    limits = PrincipalLimits()
     self.rights = rights
     self.devices = devices
     let patterns = ids.map { Pattern(id: $0) }

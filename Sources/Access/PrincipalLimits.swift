@@ -50,6 +50,8 @@ package struct PrincipalLimits: Sendable, Equatable {
 /// It outlives the principal, which a reload replaces.
 package final class PrincipalUse: Sendable {
   package let name: String
+  /// Where refusals are counted with those of others: of users of tokens there may be any number.
+  private let sum: PrincipalUse?
   private let connections = Atomic(0)
   private let waiters = Atomic(0)
   /// By when all requests that were admitted are due at the rate, in monotonic ns.
@@ -58,7 +60,7 @@ package final class PrincipalUse: Sendable {
   private let refusedConnections = Atomic(0)
   private let refusedWaiters = Atomic(0)
 
-  package init(name: String) { self.name = name }
+  package init(name: String, sum: PrincipalUse? = nil) { (self.name, self.sum) = (name, sum) }
 
   fileprivate var isUsed: Bool { connections.load(ordering: .relaxed) > 0 }
 
@@ -80,7 +82,7 @@ package final class PrincipalUse: Sendable {
       let due = dueNs.load(ordering: .relaxed)
       let from = max(due, nowNs)
       guard from - nowNs < aheadNs else {
-        rates.add(1, ordering: .relaxed)
+        countRefusal(.rate)
         return false
       }
       let (isDone, _) = dueNs.compareExchange(
@@ -95,7 +97,7 @@ package final class PrincipalUse: Sendable {
       return true
     }
     releaseConnection()
-    refusedConnections.add(1, ordering: .relaxed)
+    countRefusal(.connections)
     return false
   }
 
@@ -104,9 +106,20 @@ package final class PrincipalUse: Sendable {
   /// Whether a further request may wait; if not, that is counted.
   package func admitsWaiter(_ limits: PrincipalLimits) -> Bool {
     guard waiters.load(ordering: .relaxed) >= limits[.waiters] else { return true }
-    refusedWaiters.add(1, ordering: .relaxed)
+    countRefusal(.waiters)
     return false
   }
+
+  private func countRefusal(_ kind: PrincipalLimits.Kind) {
+    switch kind {
+    case .rate: rates.add(1, ordering: .relaxed)
+    case .connections: refusedConnections.add(1, ordering: .relaxed)
+    case .waiters: refusedWaiters.add(1, ordering: .relaxed)
+    }
+    sum?.countRefusal(kind)
+  }
+
+  fileprivate var hasSum: Bool { sum != nil }
 
   package func addWaiter() { waiters.add(1, ordering: .relaxed) }
   package func releaseWaiter() { waiters.subtract(1, ordering: .relaxed) }
@@ -114,24 +127,45 @@ package final class PrincipalUse: Sendable {
 
 /// What all principals use.
 package final class PrincipalUses: Sendable {
-  private let byName = Mutex<[String: PrincipalUse]>([:])
+  private struct Known {
+    var byName: [String: PrincipalUse] = [:]
+    /// At so many, those without connections are forgotten.
+    var most = PrincipalUses.keptMax
+    var hasTokens = false
+  }
+
+  private let known = Mutex(Known())
+  /// All users of tokens; no principal has this name.
+  private let ofTokens = PrincipalUse(name: "jwt:*")
   /// Beyond so many, those without connections are forgotten.
   package static let keptMax = 4_096
 
   package init() {}
 
-  package func of(_ name: String) -> PrincipalUse {
-    byName.withLock { byName in
-      if let use = byName[name] { return use }
-      if byName.count >= PrincipalUses.keptMax { byName = byName.filter { $0.value.isUsed } }
-      let use = PrincipalUse(name: name)
-      byName[name] = use
+  package func of(_ principal: Principal) -> PrincipalUse {
+    of(principal.key, isOfToken: principal.token != nil)
+  }
+
+  func of(_ name: String, isOfToken: Bool = false) -> PrincipalUse {
+    known.withLock { known in
+      if let use = known.byName[name] { return use }
+      if known.byName.count >= known.most {
+        known.byName = known.byName.filter { $0.value.isUsed }
+        // So that this is not done for each new one while many have connections.
+        known.most = max(PrincipalUses.keptMax, 2 * known.byName.count)
+      }
+      if isOfToken { known.hasTokens = true }
+      let use = PrincipalUse(name: name, sum: isOfToken ? ofTokens : nil)
+      known.byName[name] = use
       return use
     }
   }
 
-  /// All of them, by name.
+  /// Those of the principals of the file, by name, and that of all users of tokens together.
   package var all: [PrincipalUse] {
-    byName.withLock { $0.values.sorted { $0.name < $1.name } }
+    known.withLock { known in
+      known.byName.values.filter { !$0.hasSum }.sorted { $0.name < $1.name }
+        + (known.hasTokens ? [ofTokens] : [])
+    }
   }
 }

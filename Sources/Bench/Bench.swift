@@ -67,6 +67,7 @@ struct Bench {
     shows how long after that its change is at those who watch, and the processor time for each
     change that was sent.
 
+      --http HOST:PORT  where they watch, by HTTP instead; repeatable
       --watchers N      how many (default 1000)
       --count N         messages that are said (default 100)
       --every-ms N      how often (default 100)

@@ -30,6 +30,20 @@ struct ProcessorTimes {
       observed: zip(observed, earlier.observed).map { ($0.name, $0.us - $1.us) })
   }
 
+  /// The anonymous memory of a process in KiB, from /proc/PID/smaps_rollup; 0 if it is gone.
+  static func memoryKiB(of pid: Int) -> Double {
+    guard let file = fopen("/proc/\(pid)/smaps_rollup", "re") else { return 0 }
+    defer { fclose(file) }
+    var room = [CChar](repeating: 0, count: 256)
+    while fgets(&room, 256, file) != nil {
+      let line = String(
+        decoding: room.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      let words = line.split(separator: " ")
+      if words.count > 1, words[0] == "Anonymous:" { return Double(words[1]) ?? 0 }
+    }
+    return 0
+  }
+
   /// User and system time of all threads, from /proc/PID/stat: fields 14 and 15, in ticks.
   ///
   /// The second field is a name in parentheses, which may hold spaces.

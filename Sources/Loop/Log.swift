@@ -28,6 +28,17 @@ package enum LogFormat: String, CaseIterable, Sendable {
   case json
 }
 
+extension LogFormat {
+  /// A line with these fields, its end included.
+  func line(_ fields: [LogField]) -> String {
+    switch self {
+    case .logfmt:
+      fields.map { "\($0.name)=\(Log.quoted($0.value))" }.joined(separator: " ") + "\n"
+    case .json: Log.json(fields) + "\n"
+    }
+  }
+}
+
 /// A name and a value of a line.
 struct LogField: Equatable {
   let name: String
@@ -82,11 +93,7 @@ package struct Log: Sendable {
         LogField(name: "time", value: WallTime.text(ms: WallTime.nowMs())),
         LogField(name: "level", value: at.word), LogField(name: "msg", value: message),
       ] + fields
-    var line =
-      switch format {
-      case .logfmt: all.map { "\($0.name)=\(Log.quoted($0.value))" }.joined(separator: " ") + "\n"
-      case .json: Log.json(all) + "\n"
-      }
+    var line = format.line(all)
     // A log line that standard error refuses has nowhere else to go.
     _ = line.withUTF8 { Glibc.write(2, $0.baseAddress, $0.count) }
   }

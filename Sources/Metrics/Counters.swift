@@ -80,7 +80,7 @@ package enum Figure: Int, CaseIterable, Sendable {
   case httpOpened, httpNow, httpRequests
   case requestsInFlight, turnedAtMs
   case bufferedBytes, pressureRequests, pressureReplies, pressureReadPauses, pressureWatches
-  case authFailures, tokensEnded
+  case authFailures, tokensEnded, auditFailures
   case batches, batchedRequests
   case corruptValues
   case redisConnectionFailures, redisReady, partitionsAway, scriptsReloaded

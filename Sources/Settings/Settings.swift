@@ -184,6 +184,8 @@ package struct Settings: Sendable, Equatable {
 
   package var logLevel = LogLevel.info
   package var logFormat = LogFormat.logfmt
+  /// The file of the audit, `-` for standard error; without one there is none.
+  package var auditFile: String?
 
   // MARK: Unknown names
 

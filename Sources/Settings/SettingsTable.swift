@@ -409,5 +409,11 @@ extension Settings {
         "--log-format", .logging, default: "logfmt",
         "How a line of the log is written: name=value, or one JSON object."), "FORMAT",
       LogFormat.allCases.map { ($0.rawValue, $0) }, \.logFormat),
+    .file(
+      .init(
+        "--audit", .logging, default: "",
+        "Where a line is written for each refused or privileged request: who, verb, device and "
+          + "outcome, no content. A - is standard error. SIGHUP has the file opened anew."),
+      \.auditFile),
   ]
 }

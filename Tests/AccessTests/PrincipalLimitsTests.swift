@@ -69,6 +69,19 @@ struct PrincipalLimitsTests {
     }
   }
 
+  @Test func `users of tokens have limits of their own, and are shown as one`() {
+    let uses = PrincipalUses()
+    var limits = PrincipalLimits()
+    limits[.connections] = 1
+    for name in ["jwt:ada", "jwt:bob"] {
+      let use = uses.of(name, isOfToken: true)
+      #expect(use.admitConnection(limits) && !use.admitConnection(limits))
+    }
+    _ = uses.of("p")
+    #expect(uses.all.map(\.name) == ["p", "jwt:*"])
+    #expect(uses.all.map { $0.limited(.connections) } == [0, 2])
+  }
+
   @Test func `what a principal uses outlives it`() {
     let uses = PrincipalUses()
     let use = uses.of("p")

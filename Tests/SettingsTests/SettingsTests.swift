@@ -118,6 +118,7 @@ struct SettingsTests {
     Sample("--line-timeout", "0", bad: ["9ms", "3600001ms"]),
     Sample("--unread-timeout", "1h", bad: ["9ms", "3600001ms"]),
     Sample("--idle-timeout", "0", bad: ["9ms", "2592000001ms"]),
+    Sample("--audit", "/var/log/latchkey/audit", bad: [""]),
     Sample("--log-format", "json", bad: ["", "JSON", "text"]),
     Sample("--http", "[::1]:7000", bad: ["", "7000", "h:65536"]),
     Sample(

@@ -20,8 +20,11 @@ final class ChangeWatcher: FileWatchOwner {
   private let request: [UInt8]
   private var watch: FileWatch?
   private var isConnected = false
-  /// The lines that have come, the reply to WATCH first.
-  private var lines = 0
+  /// The first byte of the line that is coming; nil at its beginning.
+  private var first: UInt8?
+  private var hasBegun = false
+  /// The changes that have come.
+  private var changes = 0
 
   init(_ loop: EventLoop, _ socket: Socket, _ request: [UInt8], owner: any ChangeWatcherOwner) {
     self.owner = owner
@@ -62,12 +65,23 @@ final class ChangeWatcher: FileWatchOwner {
     }
   }
 
-  /// Each line counts at its end: what is in it is one SAY's change, in their order.
+  /// Each line counts at its end: the first one is the reply to WATCH, and each `EVENT`, or `data:`
+  /// by HTTP, is one SAY's change, in their order.
   private func take(_ bytes: UnsafeRawBufferPointer) {
     let nowNs = MonotonicTime.nowNs()
-    for byte in bytes where byte == UInt8(ascii: "\n") {
-      lines += 1
-      if lines == 1 { owner.watcherBegan() } else { owner.changeCame(lines - 2, nowNs: nowNs) }
+    for byte in bytes {
+      guard byte == UInt8(ascii: "\n") else {
+        first = first ?? byte
+        continue
+      }
+      if !hasBegun {
+        hasBegun = true
+        owner.watcherBegan()
+      } else if first == UInt8(ascii: "E") || first == UInt8(ascii: "d") {
+        owner.changeCame(changes, nowNs: nowNs)
+        changes += 1
+      }
+      first = nil
     }
   }
 }

@@ -17,6 +17,8 @@ final class ChangesRun: ChangeWatcherOwner {
   private var sentNs: [Int64] = []
   private var latenciesNs: [Int64] = []
   private var before = ProcessorTimes()
+  /// The memory of the observed processes before there were watchers, and with them.
+  private var memoryKiB: [(before: Double, after: Double)] = []
   let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
 
   /// After the last SAY its change may take so long.
@@ -30,7 +32,9 @@ final class ChangesRun: ChangeWatcherOwner {
     do throws(SystemError) {
       loop = try EventLoop()
       var addresses: [SocketAddress] = []
-      for address in options.workers { addresses.append(try SocketAddress.resolve(address)) }
+      for address in options.http.isEmpty ? options.workers : options.http {
+        addresses.append(try SocketAddress.resolve(address))
+      }
       self.addresses = addresses
     } catch {
       throw LoadFailure(error)
@@ -45,6 +49,8 @@ final class ChangesRun: ChangeWatcherOwner {
   func measure() throws(LoadFailure) -> String {
     let opened = try maker.request("OPEN \(ChangesRun.device)")
     guard opened.hasPrefix("OK") else { throw LoadFailure("OPEN: \(opened)") }
+    // The first ones make the server allocate what it does once.
+    memoryKiB = options.observed.map { (ProcessorTimes.memoryKiB(of: $0.pid), 0) }
     // Few connect at a time, so that the server's queue of new ones never overflows.
     for _ in 0..<min(128, options.watchers) { addWatcher() }
     loop.run()
@@ -52,8 +58,10 @@ final class ChangesRun: ChangeWatcherOwner {
     let spent = ProcessorTimes.now(of: options.observed).minus(before)
     let spread = Spread(latenciesNs.map { $0 / 1_000 })
     let pushed = Double(max(1, latenciesNs.count))
-    let processes = spent.observed.map {
-      ",\"\($0.name)_cpu_us\":\(($0.us / pushed * 100).rounded() / 100)"
+    let processes = zip(spent.observed, memoryKiB).map { process, memory in
+      let bytes = (memory.after - memory.before) * 1_024 / Double(options.watchers)
+      return ",\"\(process.name)_cpu_us\":\((process.us / pushed * 100).rounded() / 100)"
+        + ",\"\(process.name)_bytes\":\(Int(bytes))"
     }
     return "{\"watchers\":\(options.watchers),\"said\":\(sentNs.count),"
       + "\"missing\":\(options.watchers * sentNs.count - latenciesNs.count),"
@@ -61,11 +69,19 @@ final class ChangesRun: ChangeWatcherOwner {
       + processes.joined() + "}"
   }
 
+  private var request: String {
+    guard options.http.isEmpty else {
+      return "GET /v1/watch/\(ChangesRun.device)?changes=yes&types=chat.said HTTP/1.1\r\n"
+        + "Host: bench\r\n\r\n"
+    }
+    return "WATCH \(ChangesRun.device) changes=yes types=chat.said\n"
+  }
+
   private func addWatcher() {
     let address = addresses[watchers.count % addresses.count]
     do throws(SystemError) {
-      let line = "WATCH \(ChangesRun.device) changes=yes types=chat.said\n"
-      watchers.append(ChangeWatcher(loop, try address.connect(), Array(line.utf8), owner: self))
+      watchers.append(
+        ChangeWatcher(loop, try address.connect(), Array(request.utf8), owner: self))
     } catch {
       watcherFailed(error.description)
     }
@@ -75,6 +91,9 @@ final class ChangesRun: ChangeWatcherOwner {
     watching += 1
     if watchers.count < options.watchers { addWatcher() }
     guard watching == options.watchers else { return }
+    for (index, process) in options.observed.enumerated() {
+      memoryKiB[index].after = ProcessorTimes.memoryKiB(of: process.pid)
+    }
     before = ProcessorTimes.now(of: options.observed)
     latenciesNs.reserveCapacity(options.watchers * options.count)
     pace?.set(afterMs: 100)
@@ -108,6 +127,8 @@ final class ChangesRun: ChangeWatcherOwner {
 /// What is measured.
 struct ChangesOptions {
   var workers: [Address] = []
+  /// Where watchers connect by HTTP; empty where they watch by lines.
+  var http: [Address] = []
   var watchers = 1_000
   /// How many messages are said, and how often.
   var count = 100
@@ -126,6 +147,10 @@ struct ChangesOptions {
       guard let value = rest.popFirst() else { throw LoadFailure("\(word) needs a value") }
       if word == "--pid" {
         options.observed.append(try BenchOptions.observed(value))
+        continue
+      }
+      if word == "--http" {
+        options.http.append(try BenchOptions.address(value))
         continue
       }
       guard let number = Int(value), number > 0 else {

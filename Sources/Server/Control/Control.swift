@@ -84,6 +84,7 @@ package final class Control {
     let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     let threads = settings.threads == 0 ? min(cores, 64) : settings.threads
     let principals = try Control.principals(settings, log)
+    let audit = try Control.audit(settings)
     let tls = try Control.tls(settings)
     listeners = try Control.bind(settings.listen, count: threads)
     if let http = settings.http { httpListeners = try Control.bind(http, count: threads) }
@@ -110,7 +111,7 @@ package final class Control {
         settings, log: log, workerID: Control.makeWorkerID(), threads: threads,
         redisMode: embedded == nil ? endpoint.topology.mode : "embedded",
         verbs: VerbTable.all.count,
-        descriptorsMax: budget.callers, principals: principals, tls: tls,
+        descriptorsMax: budget.callers, principals: principals, audit: audit, tls: tls,
         redisFigures: setup.figures)
       reports = try Mailbox()
       listenPort = try listeners[0].localPort()

@@ -55,8 +55,26 @@ extension Control {
         + "give --auth FILE, or --insecure if only trusted machines are on that network")
   }
 
+  /// Opens the file of the audit; nil without one.
+  static func audit(_ settings: Settings) throws(StartError) -> AuditLog? {
+    guard let path = settings.auditFile else { return nil }
+    do throws(FileError) { return try AuditLog(path, format: settings.logFormat) } catch {
+      throw StartError(text: "--audit: \(error)")
+    }
+  }
+
+  private func reopenAudit() {
+    guard let audit = shared.audit else { return }
+    do throws(FileError) { try audit.reopen() } catch {
+      log.error(
+        "the file of the audit could not be opened again; lines go where they went",
+        ["error": error.description])
+    }
+  }
+
   /// Reads the files again, after SIGHUP.
   package func reload() {
+    reopenAudit()
     if settings.takesTLS { reloadTLS(isAsked: true) }
     if settings.jwtKeysFile != nil { reloadTokenKeys(isAsked: true) }
     guard let path = settings.authFile else {

@@ -218,6 +218,9 @@ enum MetricsPage {
       "latchkey_jwt_ended_total", "counter", "Connections whose token ended while they were open.",
       shared.sum(.tokensEnded))
     page.single(
+      "latchkey_audit_failures_total", "counter",
+      "Lines of the audit that could not be written.", shared.sum(.auditFailures))
+    page.single(
       "latchkey_auth_failures_total", "counter", "Invalid secrets and tokens.",
       shared.sum(.authFailures))
     page.family(

@@ -56,7 +56,7 @@ extension ServingLoop {
 
   /// Counts a connection as the principal's.
   func count(_ connection: Connection, _ principal: Principal) throws(RequestError) {
-    let use = shared.principalUses.of(principal.name)
+    let use = shared.principalUses.of(principal)
     guard use !== connection.use.principal else { return }
     guard use.admitConnection(principal.limits) else {
       let most = principal.limits[.connections]
@@ -74,9 +74,9 @@ extension ServingLoop {
     _ principal: Principal, _ kind: PrincipalLimits.Kind, _ error: RequestError
   ) -> RequestError {
     shared.log.repeated(
-      .warn, "a principal has met its limit", cause: "\(principal.name) \(kind.rawValue)",
+      .warn, "a principal has met its limit", cause: "\(principal.key) \(kind.rawValue)",
       [
-        "principal": principal.name, "limit": kind.rawValue,
+        "principal": principal.key, "limit": kind.rawValue,
         "most": "\(principal.limits[kind])",
       ])
     return error
@@ -136,6 +136,7 @@ extension ServingLoop {
 
   /// A connection has no principal any more, and is to say anew who is calling.
   private func becomesUnknown(_ connection: Connection) {
+    connection.use.change(to: nil)
     connection.setLineLimits(isKnown: false)
     connection.unknownSinceMs = loop.nowMs
     if connection.http?.isStreaming == true { connection.finish(.revoked) }

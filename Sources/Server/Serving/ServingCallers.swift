@@ -31,6 +31,7 @@ extension ServingLoop: ConnectionOwner {
     inFlight -= 1
     if ticket.keptBytes > 0 { buffered.add(-ticket.keptBytes) }
     if !traces.isEmpty { traces[TracedRequest(ticket)] = nil }
+    if shared.audit != nil { _ = audit.take(ticket) }
   }
 
   func lineReceived(_ connection: Connection, _ line: UnsafeBufferPointer<UInt8>) {
@@ -141,20 +142,24 @@ extension ServingLoop: ConnectionOwner {
       traces[TracedRequest(ticket)] = String(decoding: trace, as: UTF8.self)
     }
     guard !site.arguments.decoded.isEmpty else {
-      try makeCall(verb, connection, ticket, line, read).run()
-      return
+      return try run(makeCall(verb, connection, ticket, line, read))
     }
     // Quoted words were decoded into a copy, which has to stay where it is during the call.
     let decoded = site.arguments.decoded
     let failure: RequestError? = decoded.withUnsafeBufferPointer { text in
       do throws(RequestError) {
-        try makeCall(verb, connection, ticket, text, read).run()
+        try run(makeCall(verb, connection, ticket, text, read))
         return nil
       } catch {
         return error
       }
     }
     if let failure { throw failure }
+  }
+
+  private func run(_ call: borrowing Call) throws(RequestError) {
+    if shared.audit != nil { audit.note(call.ticket, call.audited) }
+    try call.run()
   }
 
   private func makeCall(

@@ -113,6 +113,8 @@ final class ServingLoop {
   var inFlight = 0
   /// The parents of their traces, where requests are logged.
   var traces: [TracedRequest: String] = [:]
+  /// What is noted of requests for the audit, where there is one.
+  var audit = Audit()
   let inFlightMax: Int
   /// The bytes that are kept for callers, by this loop and by all.
   let buffered: BufferedBytes
@@ -245,6 +247,7 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
     let isHTTP = connection?.http != nil
     if isHTTP { counters.add(.httpRequests) }
     if logsRequests { logRequest(ticket, outcome, isHTTP ? .http : .line) }
+    if shared.audit != nil { writeAudit(ticket, outcome, connection) }
     forget(ticket)
     connection?.answer(ticket.slot, line, isWhole: isWhole, isHandOver: isHandOver)
   }

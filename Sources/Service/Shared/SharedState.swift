@@ -47,6 +47,8 @@ package final class SharedState: Sendable {
   package let principals: Mutex<Principals?>
   /// What each of them uses.
   package let principalUses = PrincipalUses()
+  /// Where refused and privileged requests are noted; nil without --audit.
+  package let audit: AuditLog?
   /// The live sessions in all, as they were counted last; that is done where --max-live is set.
   private let liveSessions = Atomic(0)
   /// By which callers speak TLS; nil if they do not.
@@ -59,6 +61,7 @@ package final class SharedState: Sendable {
   package init(
     _ settings: Settings, log: Log, workerID: String, threads: Int, redisMode: String,
     verbs: Int, descriptorsMax: Int = .max, principals: Principals? = nil,
+    audit: AuditLog? = nil,
     tls: TLSContext? = nil,
     redisFigures: ConnectionFigures = ConnectionFigures()
   ) throws(SystemError) {
@@ -69,6 +72,7 @@ package final class SharedState: Sendable {
     self.redisMode = redisMode
     self.redisFigures = redisFigures
     self.principals = Mutex(principals)
+    self.audit = audit
     self.tls = Mutex(tls)
     descriptors = DescriptorPool(most: descriptorsMax)
     counters = (0..<threads).map { _ in Counters(verbs: verbs) }

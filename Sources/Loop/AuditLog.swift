@@ -1,0 +1,60 @@
+// Owns: the file of the audit: lines in the form of the log, one write each. Any thread.
+
+internal import Glibc
+internal import Synchronization
+
+/// Appends lines to a file, or writes them to standard error.
+package final class AuditLog: Sendable {
+  private let path: String
+  private let format: LogFormat
+  private let descriptor: Mutex<Int32>
+
+  /// The path that stands for standard error.
+  package static let standardError = "-"
+
+  package init(_ path: String, format: LogFormat) throws(FileError) {
+    (self.path, self.format) = (path, format)
+    descriptor = Mutex(try AuditLog.open(path))
+  }
+
+  deinit { descriptor.withLock { AuditLog.close($0) } }
+
+  /// Opens the file anew, which was moved away; if that fails, lines go where they went.
+  package func reopen() throws(FileError) {
+    let opened = try AuditLog.open(path)
+    let before = descriptor.withLock { descriptor in
+      defer { descriptor = opened }
+      return descriptor
+    }
+    AuditLog.close(before)
+  }
+
+  /// Writes a line with the time before its fields; false if it could not be written whole.
+  package func write(_ fields: KeyValuePairs<String, String>) -> Bool {
+    let time = LogField(name: "time", value: WallTime.text(ms: WallTime.nowMs()))
+    var line = format.line([time] + fields.map { LogField(name: $0.key, value: $0.value) })
+    return line.withUTF8 { bytes in
+      descriptor.withLock { Glibc.write($0, bytes.baseAddress, bytes.count) } == bytes.count
+    }
+  }
+
+  /// A pipe would be opened when its reader comes, and may hold up each writer.
+  private static func open(_ path: String) throws(FileError) -> Int32 {
+    if path == standardError { return STDERR_FILENO }
+    let descriptor = Glibc.open(
+      path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else {
+      throw FileError(description: SystemError("open \(path)", errno).description)
+    }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      Glibc.close(descriptor)
+      throw FileError(description: "\(path) is no regular file")
+    }
+    return descriptor
+  }
+
+  private static func close(_ descriptor: Int32) {
+    if descriptor != STDERR_FILENO { Glibc.close(descriptor) }
+  }
+}

@@ -1,0 +1,52 @@
+// Owns: which requests are privileged, and what the audit shows of a request. Runs on the loop's
+// thread, during one call of the verb.
+
+internal import Access
+internal import Events
+
+/// What is noted of a request until it is answered.
+package struct AuditedCall: Sendable {
+  /// The principal; nil before AUTH, and without authentication.
+  package let who: String?
+  /// The device, `*` for all; nil where the request names none.
+  package let device: String?
+  package let isPrivileged: Bool
+}
+
+extension Call {
+  /// Verbs that take what is another's, take a session out or in whole, or let others in.
+  private static let privileged: Set<String> = [
+    "SEIZE", "EXPORT", "IMPORT", "SHARE", "UNSHARE", "TICKET",
+  ]
+
+  package var audited: AuditedCall {
+    AuditedCall(
+      who: checksAccess ? caller.principal?.key : nil, device: auditedDevice,
+      isPrivileged: isPrivileged)
+  }
+
+  /// Whether it needs the right `operate`, is about all devices or an agent's, or is of one of
+  /// these verbs.
+  private var isPrivileged: Bool {
+    if verb.rights == .operate || Call.privileged.contains(verb.name) { return true }
+    if verb.words.isEmpty { return verb.reach != .shown && verb.rights != .known }
+    if verb.words.contains(where: { $0.kind == .group }) { return true }
+    return auditedDevice == "*"
+      || verb.options.contains { $0.reach == .everyDevice && arguments[$0] != nil }
+  }
+
+  private var auditedDevice: String? {
+    guard let rule = verb.words.first, !arguments.isOfUser, !arguments.words.isEmpty else {
+      return nil
+    }
+    switch rule.kind {
+    case .device, .deviceOrAll, .address, .addressOrAll:
+      return String(decoding: device, as: UTF8.self)
+    case .listed:
+      let isLink = word(0).contains(UInt8(ascii: "="))
+      return isLink ? nil : text(0)
+    case .id, .linkKind, .linkRef, .group, .agent, .text, .duration, .integer, .oneOf, .someOf:
+      return nil
+    }
+  }
+}
