@@ -31,8 +31,8 @@ measure_streams() {
   if [ "$limit" != unlimited ] && ((streams > limit - 200)); then streams=$((limit - 200)); fi
   start_redis streams
   start_worker streams "unix://$folder/streams.sock" --http 127.0.0.1:0
-  printf '\nthe same by HTTP, by one worker with one thread, 20 messages, one a second; bytes: the\n'
-  printf "worker's memory for each who watches\n\n"
+  printf '\nthe same by HTTP, by one worker with one thread, 20 messages, one a second; bytes:\n'
+  printf "the worker's memory for each who watches\n\n"
   head_row watchers "p50 us" "p99 us" "max us" missing "CPU us" bytes
   for line in 1000 "$streams"; do
     report=$(load changes "$worker_address" --watchers "$line" --count 20 --every-ms 1000 \

@@ -14,7 +14,7 @@ struct Audit {
   private var refused = 0
   private var unlisted = 0
 
-  /// Refused requests have so many lines a second, in each loop; privileged ones have theirs always.
+  /// Refused requests have so many lines a second, in each loop; privileged ones always have one.
   static let refusedMax = 200
 
   mutating func note(_ ticket: Ticket, _ call: AuditedCall) { calls[TracedRequest(ticket)] = call }
