@@ -95,7 +95,9 @@ struct SignedTokenTests {
   private static let edKey =
     "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}"
 
-  /// Of RFC 7515, A.1 to A.3: key, token and algorithm. A.4 is ES512, which is none of ours.
+  /// Of RFC 7515, A.1 to A.3: key and token.
+  ///
+  /// A.4 is ES512, which is none of ours.
   private static let vectors = [
     (
       octKey,

@@ -17,7 +17,9 @@ struct HeldRequest {
   let context: any RequestContext
   let store: Store
   private let caller: any RequestCaller
-  /// As which it was begun; nil without authentication. Its end meanwhile hides no part of a reply.
+  /// As which it was begun; nil without authentication.
+  ///
+  /// Its end meanwhile hides no part of a reply.
   private let principal: Principal?
   private let ticket: Ticket
   private let onlyReads: Bool

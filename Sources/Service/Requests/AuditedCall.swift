@@ -31,6 +31,8 @@ extension Call {
     if verb.rights == .operate || Call.privileged.contains(verb.name) { return true }
     if verb.words.isEmpty { return verb.reach != .shown && verb.rights != .known }
     if verb.words.contains(where: { $0.kind == .group }) { return true }
+    // REPORT agent=, of whatever devices.
+    if arguments.words.isEmpty, arguments[.agent] != nil { return true }
     return auditedDevice == "*"
       || verb.options.contains { $0.reach == .everyDevice && arguments[$0] != nil }
   }
