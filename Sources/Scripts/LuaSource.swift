@@ -181,8 +181,12 @@ struct LuaSource: Sendable {
     return things == ["nothing"] ? [] : things
   }
 
-  /// The parameters of a script's function that are arguments of its call.
-  var parameters: [ScriptParameter] { list("ARGV").map { ScriptParameter($0) } }
+  /// The parameters of a script's function that are arguments of its call; for `NEW` those that the
+  /// part that makes sessions lists under that label.
+  var parameters: [ScriptParameter] {
+    list("ARGV").flatMap { $0 == "NEW" ? uses.flatMap { $0.list("NEW") } : [$0] }
+      .map { ScriptParameter($0) }
+  }
 
   /// A part as a library has it: its names go into the table GIVEN, from which all who use them
   /// take them when the library is loaded.

@@ -14,9 +14,7 @@ struct ChatTests {
     var constants = ScriptConstants(reqKeepMs: 600_000, eventsMax: 1_000)
     constants.messagesMax = Self.most
     bench = try ScriptBench(constants)
-    let clocks = "0 0 0 60000 60000 0"
-    let opened = try bench.run(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "", "", "")
-    #expect(opened.word == "OK")
+    #expect(try bench.run(.open, Opening().open).word == "OK")
   }
 
   private func say(_ count: Int) throws -> Int {

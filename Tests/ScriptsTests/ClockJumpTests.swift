@@ -98,12 +98,8 @@ struct ClockJumpTests {
   @Test func `a session of a clock that was ahead runs by its clocks from now on`() throws {
     try bench.setClock(later)
     let clocks = "30000 60000 0 0 2592000000 0"
-    #expect(
-      try bench.run(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "", "", "").word == "OK"
-    )
-    #expect(
-      try bench.run(.open, "d", "T", "\"t\"", clocks, "no", "", "", "", "", "", "", "").word == "OK"
-    )
+    #expect(try bench.run(.open, Opening(session: "S", clocks: clocks).open).word == "OK")
+    #expect(try bench.run(.open, Opening(session: "T", clocks: clocks).open).word == "OK")
     #expect(
       try bench.run(.changeState, "d", "T", "CLOSE", "completed", "", "", "").word == "OK")
     try bench.reap()

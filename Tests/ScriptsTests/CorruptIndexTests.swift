@@ -12,7 +12,7 @@ struct CorruptIndexTests {
 
   private func open(_ session: String) throws -> ScriptReply {
     let clocks = "1800000 7200000 604800000 86400000 2592000000 120000"
-    return try bench.run(.open, "d", session, "\"t\"", clocks, "no", "", "", "", "", "", "", "")
+    return try bench.run(.open, Opening(session: session, clocks: clocks).open)
   }
 
   private func change(_ session: String, _ verb: String, _ state: String) throws -> String {

@@ -73,7 +73,7 @@ import TestSupport
     throws
   {
     let old = try ScriptBench(on: server, way: .scripts(redisMajor: 6))
-    let request = ["d", "S1", "\"t\"", "60000 0 0 60000 60000 0", "no", "", "", "", "", "", "", ""]
+    let request = Opening(session: "S1", clocks: "60000 0 0 60000 60000 0").open
     #expect(try old.run(.open, request).word == "OK")
     let before = try old.everything()
     try old.redis.command("CONFIG", "SET", "maxmemory", "1")

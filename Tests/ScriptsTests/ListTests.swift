@@ -17,7 +17,7 @@ struct ListTests {
   private func open(
     _ session: String, members: String = "", clocks: String = "0 0 0 60000 60000 0"
   ) throws {
-    let request = ["d", session, "\"t\"", clocks, "no", members, "", "", "", "", "", ""]
+    let request = Opening(session: session, clocks: clocks, members: members).open
     #expect(try bench.run(.open, request).word == "OK")
   }
 
@@ -137,10 +137,7 @@ struct ListTests {
   }
 
   private func recover(_ hint: String = "") throws -> ScriptReply {
-    let request = [
-      "d", hint, "", "", "T", "\"T\"", "0 0 0 60000 60000 0", "no", "", "", "", "", "", "", "",
-    ]
-    return try bench.run(.recoverLatest, request)
+    try bench.run(.recoverLatest, Opening(session: "T", thread: "\"T\"").recover(hint: hint))
   }
 
   @Test func `of a thousand sessions that were closed since, the one before is found`() throws {
@@ -162,10 +159,7 @@ struct ListTests {
     let hasty = "0 30 0 0 60000 0"
     for session in ["M1", "M2"] { try open(session, clocks: hasty) }
     func more(_ session: String) throws -> ScriptReply {
-      let request = [
-        "d", session, "\"t\"", "0 0 0 60000 60000 0", "no", "", "", "", "", "", "", "",
-      ]
-      return try bench.run(.open, request)
+      try bench.run(.open, Opening(session: session).open)
     }
     let dueAt = try ["M1", "M2"].compactMap {
       try bench.redis.command("ZSCORE", bench.base + ":due", "a:d/\($0)").int

@@ -107,13 +107,12 @@ struct LogLimitTests {
 
   @Test func `a session that would begin or wake is refused, and one that ends is not`() throws {
     let bench = try LogBench.full(by: "d", holder: "a")
-    let open = [
-      "d", "S", "\"S\"", "1800000 86400000 604800000 0 2592000000 120000", "no", "", "", "", "",
-    ]
-    #expect(try bench.run(.open, open + ["", "", ""]).raw.hasPrefix("ERR quota quota exceeded: "))
+    let clocks = "1800000 86400000 604800000 0 2592000000 120000"
+    let open = Opening(thread: "\"S\"", clocks: clocks).open
+    #expect(try bench.run(.open, open).raw.hasPrefix("ERR quota quota exceeded: "))
     try bench.redis.command("XGROUP", "DESTROY", bench.base + ":events", "slow")
     try bench.trim()
-    #expect(try bench.run(.open, open + ["", "", ""]).word == "OK")
+    #expect(try bench.run(.open, open).word == "OK")
     try bench.ask(group: "slow")
     try bench.fill("d")
     for verb in [("PAUSE", "paused"), ("RESUME", "active")] {
@@ -133,7 +132,7 @@ struct LogLimitTests {
     try bench.redis.command("XGROUP", "DESTROY", bench.base + ":events", "slow")
     try bench.trim()
     let clocks = "600000 86400000 604800000 0 2592000000 599990"
-    try bench.run(.open, "d", "S", "\"S\"", clocks, "no", "", "", "", "", "", "", "")
+    try bench.run(.open, Opening(thread: "\"S\"", clocks: clocks).open)
     try bench.ask(group: "slow")
     try bench.fill("d")
     func warnings() throws -> Int { try bench.events().count { $0.kind == "session.expiring" } }

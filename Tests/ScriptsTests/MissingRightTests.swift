@@ -93,8 +93,7 @@ struct MissingRightTests {
     let user = "usual-" + bench.base.filter(\.isNumber)
     defer { _ = try? bench.redis.command("ACL", "DELUSER", user) }
     #expect(try bench.run(.lock, "d", "a", "3600000", "", "").word == "OK")
-    let open =
-      ["d", "S", "\"S\"", RareFunctionTests.clocks, "", "", "", "", "", "", "", ""]
+    let open = Opening(thread: "\"S\"", clocks: RareFunctionTests.clocks).open
     #expect(try bench.run(.open, open).word == "OK")
     let all = "+fcall +evalsha +time +auth \(rules)".split(separator: " ").map(String.init)
     _ = try bench.redis.command(["ACL", "SETUSER", user, "on", ">x", "~*", "&*", "-@all"] + all)

@@ -17,11 +17,8 @@ struct RareFunctionTests {
     (.lock, ["a", "=1d"]), (.touch, ["d", "", "", ""]), (.get, ["d", "", ""]),
     (.say, ["d", "", "", "4 user7 {\"a\":1}", "", "", "", "", "", ""]),
     (.history, ["d", "", "", "", "", "", "", "20"]),
-    (.open, ["d", "T", "\"T\"", clocks, "", "8 f:\"lang\"4 \"en\"", "", "", "", "", "", ""]),
-    (
-      .recoverLatest,
-      ["d", "", "", "", "U", "\"U\"", clocks, "", "", "", "", "", "", "", ""]
-    ),
+    (.open, opening("T", members: "8 f:\"lang\"4 \"en\"").open),
+    (.recoverLatest, opening("U").recover()),
     (.recover, ["d", "S", "", "", "", "", ""]),
     (.set, ["d", "S", "5 f:\"a\"1 1", "", "", "", "", "", "", ""]),
     (.put, ["d", "", "k", "", "", "", "1", "", ""]), (.take, ["d", "", "1 k", "1000"]),
@@ -30,11 +27,15 @@ struct RareFunctionTests {
       .turn,
       [
         "d", "enqueue", "", "1d", "60000", "20", "4 user7 {\"a\":1}", "", "", "0", "0", "", "0",
-        "T", "\"T\"", clocks, "", "", "", "", "", "", "", "",
-      ]
+      ] + opening("T").turn
     ),
     (.done, ["d", "", "TURN", "", "", "4 user7 {\"a\":1}", "", "", "", ""]),
   ]
+
+  /// A session without a thread's name.
+  private static func opening(_ session: String, members: String = "") -> Opening {
+    Opening(session: session, thread: "\"\(session)\"", clocks: clocks, members: members)
+  }
 
   @Test(arguments: usual.indices)
   func `a usual request makes no rare function`(index: Int) throws {
@@ -44,9 +45,7 @@ struct RareFunctionTests {
     #expect(text.contains(head), "\(script.name) has no rare functions")
     let failing = text.replacing(head, with: head + "error('a rare function was called')\n")
     try bench.run(.lock, "d", "a", "=1d", "", "")
-    #expect(
-      try bench.run(.open, "d", "S", "\"S\"", Self.clocks, "", "", "", "", "", "", "", "").word
-        == "OK")
+    #expect(try bench.run(.open, Self.opening("S").open).word == "OK")
     let message = "4 user7 {\"a\":1}"
     for _ in 0..<2 { try bench.run(.say, "d", "", "", message, "", "", "", "", "", "") }
     try bench.run(.put, "d", "", "other", "", "", "", "1", "", "")

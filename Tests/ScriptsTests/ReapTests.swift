@@ -20,10 +20,8 @@ struct ReapTests {
   }
 
   @Test func `a session whose record expired while no worker lived frees its reservation`() throws {
-    let clocks = "0 0 0 60000 60000 0"
     for session in ["S1", "S2", "S3"] {
-      let request = ["d", session, "\"t\"", clocks, "no", "", "", "", "", "", "", ""]
-      #expect(try bench.run(.open, request).word == "OK")
+      #expect(try bench.run(.open, Opening(session: session).open).word == "OK")
     }
     let devices = bench.base + ":devices"
     #expect(try bench.redis.command("HGET", devices, "d") == .text("3 S3 S2 S1"))

@@ -24,10 +24,7 @@ struct RemovedMemberTests {
   }
 
   private func open(_ members: [String]) throws {
-    let request = [
-      "d", "S", "\"t\"", "0 0 0 60000 60000 0", "no", Self.parts(members), "", "", "", "", "", "",
-    ]
-    #expect(try bench.run(.open, request).word == "OK")
+    #expect(try bench.run(.open, Opening(members: Self.parts(members)).open).word == "OK")
   }
 
   private func set(_ members: [String], seen rev: String = "") throws -> ScriptReply {

@@ -72,9 +72,9 @@ struct ReplayTests {
     let clocks = "1800000 86400000 604800000 86400000 2592000000 120000"
     let value = "\"" + String(repeating: "v", count: 200_000) + "\""
     let members = "5 f:\"a\"\(value.utf8.count) \(value)"
-    let open = ["d", "S", "\"t\"", clocks, "no", members, "", "", "", "", "", "o f"]
+    let open = Opening(clocks: clocks, members: members, req: "o f").open
     #expect(try bench.run(.open, open).raw.contains(value))
-    let recover = ["d", "", "", "", "T", "\"t\"", clocks, "no", "", "", "", "", "", "", "l f"]
+    let recover = Opening(session: "T", clocks: clocks, req: "l f").recover()
     #expect(try bench.run(.recoverLatest, recover).string("how") == "latest")
     try bench.run(.chat, "d", "", "\"two\"", "", "", "", "c f")
     let costs = ["o", "l", "c"].map { "\(bench.base):req:d/\($0)" }

@@ -13,8 +13,7 @@ struct ReplySizeTests {
   /// A session with so many messages of 260,000 bytes.
   private func openLarge(_ messages: Int) throws -> ScriptBench {
     let bench = try bench.get()
-    let clocks = "0 0 0 60000 60000 0"
-    try bench.run(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "", "", "")
+    try bench.run(.open, Opening().open)
     let message = "{\"t\":\"\(Self.text)\"}"
     for _ in 0..<messages {
       try bench.run(

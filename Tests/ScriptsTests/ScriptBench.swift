@@ -216,6 +216,10 @@ final class ScriptBench {
   /// Runs one request of a script that shows a session; gives the line as a worker makes it.
   @discardableResult
   func show(_ script: Script, _ arguments: String...) throws -> RecordLine {
+    try show(script, arguments)
+  }
+
+  func show(_ script: Script, _ arguments: [String]) throws -> RecordLine {
     let reply = try evaluate(script, keys: [base], arguments)
     guard let shown = reply.items.first, case .array = shown else {
       throw TestFailure("\(script.name): \(reply)")

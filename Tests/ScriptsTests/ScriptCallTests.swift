@@ -47,7 +47,8 @@ struct ScriptCallTests {
       TurnCall(
         device: "d", policy: "join", agent: "a", lockTtl: LockLength(ms: 60_000), ttlMs: 60_000,
         last: 20, messages: "0 2 {}", ignored: "[]", ticket: "w 0.1 -", waitMs: 1,
-        waitedMs: 1, place: "1", settleMs: 1, new: new, reserved: " user/u ", token: 7, req: "r"),
+        waitedMs: 1, place: "1", settleMs: 1, fleet: "9 8", reserved: " user/u ", token: 7,
+        new: new, req: "r"),
       SettleTurnCall(device: "d", begun: "s 1 20 7 ,", isOver: true, waitedMs: 1, keptAs: "r"),
       DoneCall(
         device: "d", users: "=ada", turn: 7, seen: 1, isLast: true, messages: "0 2 {}", members: "",
@@ -67,10 +68,11 @@ struct ScriptCallTests {
       DeleteCall(device: "d", session: "s", token: .token(7), req: "r"),
       DigestCall(device: "d", session: "s", kind: "k", ref: "f"),
       ReportSessionCall(device: "d", session: "s"),
-      OpenCall(device: "d", new: new, reserved: " user/u ", token: .token(7), req: "r"),
+      OpenCall(
+        device: "d", fleet: "9 8", reserved: " user/u ", token: .token(7), new: new, req: "r"),
       RecoverLatestCall(
-        device: "d", hint: "h", isElsewhere: true, ignored: "[]", new: new, reserved: " user/u ",
-        token: .token(7), req: "r"),
+        device: "d", hint: "h", isElsewhere: true, ignored: "[]", fleet: "9 8",
+        reserved: " user/u ", token: .token(7), new: new, req: "r"),
       RecoverCall(
         device: "d", session: "s", allowsArchived: true, fleet: "9 8", reserved: " user/u ",
         token: .token(7),
@@ -201,8 +203,8 @@ struct ScriptCallTests {
 
   private static var new: NewSession {
     NewSession(
-      session: "s", thread: "\"t\"", clocks: "1 2 3 4 5 6", isFenced: true, members: "m",
-      links: "user u\n", sessionPolicy: "p 0 0 0 0 trim refuse", fleet: "9 8")
+      session: "s", thread: "\"t\"", links: "user u\n", clocks: "1 2 3 4 5 6", isFenced: true,
+      members: "m", sessionPolicy: "p 0 0 0 0 trim refuse")
   }
 
   /// A property of a call.
@@ -257,6 +259,9 @@ struct ScriptCallTests {
     let found = try Self.function(of: script)
     if script.keysAreRecords {
       #expect(found.starts(with: ["base", "device", "seen", names[0]]))
+    } else if let new = names.firstRange(of: Self.newNames) {
+      #expect(found == ["base"] + names[..<new.lowerBound] + ["..."])
+      #expect(names[new.upperBound...] == ["req"])
     } else if script.argumentsPerRequest > 0 {
       #expect(found == ["base"] + names.filter { $0 != "req" })
     } else {
@@ -265,6 +270,17 @@ struct ScriptCallTests {
     let key = names.firstIndex(of: "req")
     #expect(key == nil || names.first == "device" && key == names.count - 1)
   }
+
+  @Test func `what makes a session takes its parameters as they come, behind its own`() throws {
+    let file = try #require(LuaFile.parts.first { $0.name == "session_create" })
+    let form = /\nlocal function make\(([^)]*)\)/
+    let match = try #require(file.text.firstMatch(of: form))
+    let found = match.1.split { $0 == "," || $0.isWhitespace }.map(String.init)
+    #expect(found == ["base", "device", "fleet", "reserved", "token"] + Self.newNames)
+  }
+
+  /// The names of a new session's parameters.
+  private static var newNames: [String] { properties(of: new).map(\.luaName) }
 
   /// The parameters of the function that a file gives.
   private static func function(of script: Script) throws -> [String] {

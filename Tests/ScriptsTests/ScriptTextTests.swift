@@ -44,7 +44,7 @@ struct LuaFile: Sendable {
     }
   }
 
-  private static let labels = ["USES", "RARELY", "GIVES", "KEYS", "ARGV", "RETURNS"]
+  private static let labels = ["USES", "RARELY", "GIVES", "KEYS", "ARGV", "RETURNS", "NEW"]
 
   /// The text after a label of the header, with its continuation lines.
   func header(_ label: String) -> String? {

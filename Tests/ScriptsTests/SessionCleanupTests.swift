@@ -16,8 +16,7 @@ struct SessionCleanupTests {
   }
 
   private func open(_ session: String, of device: String) throws {
-    let clocks = "0 0 0 60000 60000 0"
-    let request = [device, session, "\"t\"", clocks, "no", "", "", "", "", "", "", ""]
+    let request = Opening(device: device, session: session).open
     #expect(try bench.run(.open, request).word == "OK")
   }
 

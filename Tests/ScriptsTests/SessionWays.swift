@@ -6,23 +6,25 @@ extension ReturnWordTests {
   private static let clocks = "1800000 86400000 604800000 86400000 2592000000 120000"
 
   private static func open(_ session: String = "S", clocks: String = clocks) -> Step {
-    Step(.open, "d", session, "\"t\"", clocks, "no", "", "", "", "", "", "", "")
+    Step(.open, Opening(session: session, clocks: clocks).open)
   }
 
   private static func openRequest(
     _ session: String, links: String = "", token: String = ""
   ) -> [String] {
-    ["d", session, "\"t\"", clocks, "no", "", links, "", "", "", token, ""]
+    Opening(session: session, links: links, clocks: clocks, token: token).open
   }
 
   private static func recoverRequest(
     _ hint: String, members: String = "", links: String = "", token: String = ""
   ) -> [String] {
-    ["d", hint, "", "", "T", "\"T\"", clocks, "no", members, links, "", "", "", token, ""]
+    let opening = Opening(
+      session: "T", thread: "\"T\"", links: links, clocks: clocks, members: members, token: token)
+    return opening.recover(hint: hint)
   }
 
   private static let openedAndDeleted = [
-    Step(.open, "d", "S", "\"t\"", clocks, "no", "", "", "", "", "", "", "r"),
+    Step(.open, Opening(clocks: clocks, req: "r").open),
     Step(.delete, "d", "S", "", ""),
   ]
   private static let paused = [open(), Step(.changeState, "d", "S", "PAUSE", "paused", "", "", "")]
@@ -51,8 +53,7 @@ extension ReturnWordTests {
     Way(
       script: .recoverLatest,
       before: [
-        Step(
-          .recoverLatest, "d", "", "", "", "T", "\"t\"", clocks, "no", "", "", "", "", "", "", "r"),
+        Step(.recoverLatest, Opening(session: "T", clocks: clocks, req: "r").recover()),
         Step(.delete, "d", "T", "", ""),
       ], request: recoverRequest("").dropLast() + ["r"], word: "NONE"),
     Way(
@@ -282,7 +283,7 @@ extension ReturnWordTests {
     Way(
       script: .recover,
       before: [
-        Step(.open, "d", "S", "\"t\"", clocks, "no", "", "user u\n", "", "", " user/u ", "", ""),
+        Step(.open, Opening(links: "user u\n", clocks: clocks, reserved: " user/u ").open),
         Step(.changeState, "d", "S", "ARCHIVE", "archived", "", "", ""),
       ], request: ["d", "S", "yes", "", "", "", ""], word: "MORE"),
     Way(script: .linkSettle, request: ["user/u", "S/d", "live", "5.001"], word: "OK"),

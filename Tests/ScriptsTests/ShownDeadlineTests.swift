@@ -49,7 +49,7 @@ struct ShownDeadlineTests {
     for number in 0..<80 {
       let (id, clocks) = ("S\(number)", Self.clocks(&random))
       try check(id) {
-        try bench.show(.open, "d", id, "\"t\"", clocks, "", "", "", "", "", "", "", "")
+        try bench.show(.open, Opening(session: id, clocks: clocks).open)
       }
       var isActive = true
       for _ in 0..<3 {
@@ -75,7 +75,7 @@ struct ShownDeadlineTests {
     let clocks = "0 0 0 0 2592000000 0"
     let links = "user ada\n"
     let opened = try bench.show(
-      .open, "d", "S", "\"t\"", clocks, "", "", links, "", "", " user/ada ", "", "")
+      .open, Opening(links: links, clocks: clocks, reserved: " user/ada ").open)
     #expect(opened.dueInMs == nil)
     let paused = try bench.show(.changeState, "d", "S", "PAUSE", "paused", "", "", "")
     #expect(paused.dueInMs == nil)
@@ -84,7 +84,7 @@ struct ShownDeadlineTests {
   }
 
   @Test func `a corrupt clock is due at once`() throws {
-    try bench.show(.open, "d", "S", "\"t\"", "0 0 0 0 2592000000 0", "", "", "", "", "", "", "", "")
+    try bench.show(.open, Opening(clocks: "0 0 0 0 2592000000 0").open)
     try bench.redis.command("HSET", bench.base + ":session:d/S", "born", "soon")
     #expect(try bench.show(.get, "d", "S").dueInMs == 0)
   }

@@ -48,10 +48,9 @@ private struct SessionWalk {
     opened += 1
     let session = "S\(opened)\(device.suffix(1))"
     let clocks = ["20 40 20 0 30 0", "0 0 0 30 30 0", "0 0 0 0 60000 0", "10 0 0 60000 60000 0"]
+    let clock = clocks.randomElement(using: &random) ?? ""
     let reply = try bench.run(
-      .open, device, session, "\"t\"", clocks.randomElement(using: &random) ?? "", "no", "", "", "",
-      "",
-      "", "", "")
+      .open, Opening(device: device, session: session, clocks: clock).open)
     if reply.word == "OK" { exports[session] = try record(session, of: device) }
     if exports.count > 12, let oldest = exports.keys.min() { exports[oldest] = nil }
   }
@@ -87,7 +86,7 @@ struct StateCountTests {
   init() throws { bench = try ScriptBench() }
 
   private func open(_ session: String, clocks: String) throws {
-    let request = ["d", session, "\"t\"", clocks, "no", "", "", "", "", "", "", ""]
+    let request = Opening(session: session, clocks: clocks).open
     #expect(try bench.run(.open, request).word == "OK")
   }
 

@@ -12,10 +12,8 @@ struct TurnCostTests {
   private static func turn(
     _ session: String, _ messages: String, policy: String = "", last: Int = 20
   ) -> [String] {
-    [
-      "d", "enqueue", "", "1d", "60000", "\(last)", messages, "", "", "0", "0", "", "0", session,
-      "\"\(session)\"", clocks, "", "", "", policy, "", "", "", "",
-    ]
+    ["d", "enqueue", "", "1d", "60000", "\(last)", messages, "", "", "0", "0", "", "0"]
+      + Opening(session: session, thread: "\"\(session)\"", clocks: clocks, policy: policy).turn
   }
 
   private static func done(_ turn: Int, _ messages: String) -> [String] {

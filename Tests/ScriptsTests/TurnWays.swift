@@ -11,11 +11,12 @@ extension ReturnWordTests {
     members: String = "", req: String = "", ticket: String = "", waited: String = "0",
     settle: String = "0"
   ) -> [String] {
-    [
-      "d", policy, agent, "1d", "60000", "20", "0 7 {\"a\":1}", "", ticket, "9000",
-      waited, "", settle, "S", "\"S\"", clocks, "no",
-      members, links, "", "", "", token, req,
-    ]
+    let opening = Opening(
+      thread: "\"S\"", links: links, clocks: clocks, members: members, token: token, req: req)
+    return [
+      "d", policy, agent, "1d", "60000", "20", "0 7 {\"a\":1}", "", ticket, "9000", waited, "",
+      settle,
+    ] + opening.turn
   }
 
   private static let begun = [Step(.turn, turn())]

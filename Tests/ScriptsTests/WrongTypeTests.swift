@@ -56,8 +56,7 @@ struct WrongTypeTests {
     let bench = try ScriptBench()
     let clocks = "20 0 0 0 60000 0"
     for session in ["S", "T"] {
-      let open = ["d", session, "\"t\"", clocks, "no", "", "", "", "", "", "", ""]
-      #expect(try bench.run(.open, open).word == "OK")
+      #expect(try bench.run(.open, Opening(session: session, clocks: clocks).open).word == "OK")
     }
     #expect(try bench.run(.lock, "d", "a", "20", "", "").word == "OK")
     let endsAt = try bench.held("d").endsAt

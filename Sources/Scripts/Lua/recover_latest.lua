@@ -6,20 +6,17 @@
 --   session_json, requests
 -- RARELY: make
 -- KEYS: the base key of each request's partition
--- ARGV: device, hint?, is_elsewhere?, ignored? (JSON), session, thread (JSON), clocks,
---   is_fenced?, members, links?, session_policy?, fleet?, reserved?, token?, req?
+-- ARGV: device, hint?, is_elsewhere?, ignored? (JSON), fleet?, reserved?, token?, NEW, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE, LARGE
-return each(function(base, device, hint, is_elsewhere, ignored, session, thread, clocks, is_fenced,
-    members, links, session_policy, fleet, reserved, token)
-  local s, how, why = choose(base, device, hint, links, thread, session)
+return each(function(base, device, hint, is_elsewhere, ignored, fleet, reserved, token, ...)
+  local s, how, why = choose(base, device, hint, ...)
   if why == 'gone' and is_elsewhere ~= '' then why = 'elsewhere' end
   local refusal, flat
   if s then
     refusal = fence(s, token) or not_to_live(s, reserved, fleet)
     if not refusal then recover(s) end
   else
-    s, refusal, flat = make(base, device, session, thread, clocks, is_fenced, members, links,
-      session_policy, fleet, reserved, token)
+    s, refusal, flat = make(base, device, fleet, reserved, token, ...)
   end
   if refusal then return refusal end
   return record(s, ',"how":"' .. how .. '"' .. (why and ',"hint":"' .. why .. '"' or '')

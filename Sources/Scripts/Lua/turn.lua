@@ -7,13 +7,12 @@
 --   turn_settling
 -- KEYS: the base key of each request's partition
 -- ARGV: device, policy, agent?, lock_ttl, ttl_ms, last, messages? (each after whose it is),
---   ignored? (JSON), ticket?, wait_ms, waited_ms, place?, settle_ms, session, thread (JSON),
---   clocks, is_fenced?, members, links?, session_policy?, fleet?, reserved?, token?, req?
+--   ignored? (JSON), ticket?, wait_ms, waited_ms, place?, settle_ms, fleet?, reserved?, token?,
+--   NEW, req?
 -- RETURNS: OK, HELD, BUSY, NONE, STALE, ERR, MORE, WAIT, SETTLE
 
 return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messages, ignored, ticket,
-    wait_ms, waited_ms, place, settle_ms, session, thread, clocks, is_fenced, members, links,
-    session_policy, fleet, reserved, token)
+    wait_ms, waited_ms, place, settle_ms, fleet, reserved, token, ...)
   messages = parts(messages)
   local t, taken, is_first = turn_before(base, device, ticket)
   local refusal = lock_refusal(base, device, agent, token)
@@ -21,7 +20,7 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
   if t and (policy == 'reject' or policy == 'enqueue') then
     return wait_for_turn(t, ticket, wait_ms, waited_ms, place)
   end
-  local s, how = choose(base, device, '', links, thread, session)
+  local s, how = choose(base, device, '', ...)
   if s and s.fenced and agent == '' and token == '' then
     return answer(base, device, taken, ticket, fence(s, ''))
   end
@@ -39,12 +38,11 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
     refusal = #messages > 0 and s.chat > 0 and full_for(s, s.chat, #messages / 2)
       or not_to_live(s, reserved, fleet)
   else
-    s, refusal = make(base, device, session, thread, clocks, is_fenced, members, links,
-      session_policy, fleet, reserved, '')
+    s, refusal = make(base, device, fleet, reserved, '', ...)
   end
   if refusal then return answer(base, device, taken, ticket, refusal) end
   -- The counts of turns are others then.
-  if t then seen = replace_turn(t, policy, session) end
+  if t then seen = replace_turn(t, policy, (...)) end
   last = tonumber(last)
   -- Before more is written: a chat whose key is corrupt fails it.
   local entries, bytes = {}, 0

@@ -9,34 +9,31 @@ internal import Settings
 internal import Store
 internal import Wire
 
-/// A session that is to be made: parameters that open.lua and recover_latest.lua have in common.
+/// A session that is to be made: the parameters NEW of session_create.lua, in their order.
 struct NewSession {
   /// Its id, and behind it the users to whose sessions the request is limited.
   let session: ArgumentText
   /// JSON; the session's own id without `thread=`.
   let thread: ArgumentText
+  /// Those that it begins with, its thread included, each a line; each is reserved before it is
+  /// made.
+  let links: ArgumentText?
   /// Their lengths in ms, in the order in which a record keeps them.
   let clocks: ArgumentText
   let isFenced: Bool
   /// Parts, names and values in turn; the last may be `chat`, the first chat's name or `none`.
   let members: ArgumentText
-  /// Those that it begins with, its thread included, each a line; each is reserved before it is
-  /// made.
-  let links: ArgumentText?
   /// Its policy as records keep it; nil without one.
   let sessionPolicy: ArgumentText?
-  /// The numbers of live sessions in all and of those that there may be; nil where there is room.
-  let fleet: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
     words.word(session)
     words.word(thread)
+    words.word(links)
     words.word(clocks)
     words.word(isFenced)
     words.word(members)
-    words.word(links)
     words.word(sessionPolicy)
-    words.word(fleet)
   }
 }
 
@@ -63,11 +60,11 @@ extension NewSession {
     self.init(
       session: ArgumentText(id + (call.users?.text ?? "")),
       thread: call.quoted(.thread) ?? ArgumentText("\"\(id)\""),
+      links: links.isEmpty ? nil : ArgumentText(links.map(\.line).joined()),
       clocks: ArgumentText(clocks.joined(separator: " ")),
       isFenced: call.option(.fenced)?.elementsEqual("yes".utf8) ?? false,
       members: .owned(members.parts.bytes),
-      links: links.isEmpty ? nil : ArgumentText(links.map(\.line).joined()),
-      sessionPolicy: policy.map { ArgumentText($0.line) }, fleet: call.shared.fleet)
+      sessionPolicy: policy.map { ArgumentText($0.line) })
   }
 
   /// The options for a new session that an existing one ignores, as JSON; nil if there are none.

@@ -17,7 +17,8 @@ enum OpenVerb {
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let new = try NewSession(call, user: try call.userOfSession())
-    let open = OpenCall(device: call[0].kept, new: new, token: call.fence, req: call.req)
+    let open = OpenCall(
+      device: call[0].kept, fleet: call.shared.fleet, token: call.fence, new: new, req: call.req)
     if new.links == nil {
       try call.run(open)
     } else {
@@ -30,16 +31,18 @@ enum OpenVerb {
 struct OpenCall: LinkingCall {
   static let script = Script.open
   let device: ArgumentText
-  let new: NewSession
+  let fleet: ArgumentText?
   var reserved: ArgumentText?
   let token: Fence?
+  let new: NewSession
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
     words.word(device)
-    new.write(to: &words)
+    words.word(fleet)
     words.word(reserved)
     words.word(token)
+    new.write(to: &words)
     words.word(req)
   }
 }

@@ -59,7 +59,7 @@ enum RecoverVerb {
     var recover = RecoverLatestCall(
       device: call[0].kept, hint: call[.hint]?.kept, isElsewhere: false,
       ignored: NewSession.ignored(call, more: call.payload == nil ? [] : ["payload"]),
-      new: new, token: call.fence, req: call.req)
+      fleet: call.shared.fleet, token: call.fence, new: new, req: call.req)
     let mark = call.option(.hint).flatMap { SessionID.mark(of: $0) }
     let isOfOther = mark.map { $0 != SessionID.mark(ofDevice: call.device) } ?? false
     let mayAsk = call.users == nil
@@ -141,9 +141,10 @@ struct RecoverLatestCall: LinkingCall {
   /// Whether the hint is a session of another device.
   var isElsewhere: Bool
   let ignored: ArgumentText?
-  let new: NewSession
+  let fleet: ArgumentText?
   var reserved: ArgumentText?
   let token: Fence?
+  let new: NewSession
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
@@ -151,9 +152,10 @@ struct RecoverLatestCall: LinkingCall {
     words.word(hint)
     words.word(isElsewhere)
     words.word(ignored)
-    new.write(to: &words)
+    words.word(fleet)
     words.word(reserved)
     words.word(token)
+    new.write(to: &words)
     words.word(req)
   }
 }

@@ -114,9 +114,10 @@ struct TurnCall: LinkingCall {
   var place: ArgumentText?
   /// For how long nothing is joined before its reply.
   let settleMs: Int64
-  let new: NewSession
+  let fleet: ArgumentText?
   var reserved: ArgumentText?
   let token: Int64?
+  let new: NewSession
   let req: ArgumentText?
 
   func write(to words: inout CommandBuffer) {
@@ -133,9 +134,10 @@ struct TurnCall: LinkingCall {
     words.word(waitedMs)
     words.word(place)
     words.word(settleMs)
-    new.write(to: &words)
+    words.word(fleet)
     words.word(reserved)
     words.word(token)
+    new.write(to: &words)
     words.word(req)
   }
 }
@@ -177,7 +179,7 @@ extension TurnCall {
       lockTtl: LockLength(ms: max(ttlMs, settleMsMax, lockMs)), ttlMs: ttlMs,
       last: call.number(.last) ?? TurnVerb.lastDefault, messages: messages.map { .owned($0) },
       ignored: NewSession.ignored(call), settleMs: settleMs,
-      new: try NewSession(call, user: user, Members(options: call)),
-      token: call.number(.token), req: call.req)
+      fleet: call.shared.fleet, token: call.number(.token),
+      new: try NewSession(call, user: user, Members(options: call)), req: call.req)
   }
 }

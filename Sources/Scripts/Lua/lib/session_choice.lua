@@ -31,7 +31,7 @@ end
 -- and why the hint was not taken. It is not recovered yet. `links` are those of a new one, of which
 -- the user counts, `thread` that of a new one, and `session` its id, with the users behind it to
 -- whose sessions the request is limited.
-local function choose(base, device, hint, links, thread, session)
+local function choose(base, device, hint, session, thread, links)
   local id, users = split_users(session)
   -- A new one's own id is no thread to look for.
   if thread == '"' .. id .. '"' then thread = '' end

@@ -3,6 +3,7 @@
 --   transitions, session_changes, merge, device_lines, reservations, live_quota, log_quota
 -- RARELY: check_fence, reservations_of, unreserved, enqueue_all, fleet_full, make_room
 -- GIVES: make
+-- NEW: session, thread (JSON), links?, clocks, is_fenced?, members, session_policy?
 
 local function put_member(list, name, value)
   local last = #list
@@ -18,13 +19,14 @@ local function without_chat(list)
   return list, chat
 end
 
--- Makes a session of the parameters of OPEN; behind its id stand the users to whose sessions the
--- request is limited. Returns the session, nil, and names and values of its
+-- Makes a session of NEW, which scripts hand on as they get it: its id, behind which stand the
+-- users to whose sessions the request is limited, its thread, its links, a line each, and what only
+-- this function looks at. Returns the session, nil, and names and values of its
 -- record in turn; or nil and the reply that says why not.
-local function make(base, device, id, thread, clocks, is_fenced, members, links, policy, fleet,
-    reserved, token)
-  local refusal, live_ones, surplus, limits, users = nil, nil, nil, policy_of(policy), ''
-  id, users = split_users(id)
+local function make(base, device, fleet, reserved, token, session, thread, links, clocks, is_fenced,
+    members, session_policy)
+  local refusal, live_ones, surplus, limits = nil, nil, nil, policy_of(session_policy)
+  local id, users = split_users(session)
   if token ~= '' then refusal = check_fence(base, device, token, '0', users) end
   if not refusal then clocks, refusal = with_life(clocks, now_ms) end
   if not refusal then refusal, live_ones, surplus = device_full(base, device, limits) end
@@ -49,7 +51,7 @@ local function make(base, device, id, thread, clocks, is_fenced, members, links,
   if links ~= '' then put_member(flat, 'links', links) end
   if is_fenced == 'yes' then put_member(flat, 'fenced', 'yes') end
   if thread ~= '"' .. id .. '"' then put_member(flat, 'thread', thread) end
-  if policy ~= '' then put_member(flat, 'policy', policy) end
+  if session_policy ~= '' then put_member(flat, 'policy', session_policy) end
   local has_chat = chat ~= 'none'
   if has_chat and chat then put_member(flat, 'n:1', chat) end
   if not has_chat then put_member(flat, 'chat', '0'); put_member(flat, 'chats', '0 ') end
