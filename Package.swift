@@ -92,6 +92,7 @@ let package = Package(
     tests("SettingsTests", ["Settings"]),
     tests("MetricsTests", ["Metrics", "Wire"]),
     tests("AccessTests", ["Access", "Loop", "Settings", "Wire"]),
+    tests("DeadlinesTests", ["Deadlines", "Metrics", "SessionModel"]),
     tests("EventsTests", ["Events", "SessionModel"]),
     tests("ServiceTests", ["Loop", "Service", "SessionModel", "Settings", "Wire"]),
     tests("DoctorTests", ["Doctor", "Loop", "RedisConnection", "Settings"]),

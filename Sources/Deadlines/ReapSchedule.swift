@@ -15,6 +15,7 @@ struct ReapSchedule {
   private var entries: [Entry]
   private var share: PartitionShare
   private let sweepMs: Int64
+  private let startMs: Int64
   /// How much later each worker acts than the one before it in a partition's ranks.
   private let stepMs: Int64 = 25
   /// When a failed reap is tried again.
@@ -22,10 +23,11 @@ struct ReapSchedule {
   /// Workers of a higher rank than this act only in their sweep.
   private let rankMax = 2
 
-  /// Spreads the first sweep evenly over its time.
+  /// Spreads the sweep evenly over its time.
   init(sweepMs: Int64, share: PartitionShare, nowMs: Int64) {
     self.sweepMs = sweepMs
     self.share = share
+    startMs = nowMs
     entries = (0..<Partition.count).map { index in
       Entry(atMs: nowMs + sweepMs * Int64(index) / Int64(Partition.count), cause: .sweep)
     }
@@ -82,7 +84,7 @@ struct ReapSchedule {
     due.sort { entries[$0].atMs < entries[$1].atMs }
     return due.prefix(most).map { index in
       let cause = entries[index].cause
-      entries[index] = Entry(atMs: nowMs + sweepPeriodMs(index), cause: .sweep, isRunning: true)
+      entries[index] = Entry(atMs: sweepAtMs(index, after: nowMs), cause: .sweep, isRunning: true)
       return (index, cause)
     }
   }
@@ -105,9 +107,16 @@ struct ReapSchedule {
     hasten(partition, nowMs + retryMs, entries[partition].cause)
   }
 
-  private func sweepPeriodMs(_ partition: Int) -> Int64 {
+  /// The partition's next place in the sweep, one period later at the most.
+  ///
+  /// It keeps its place whatever else it was reaped for: otherwise all partitions, once reaped at
+  /// the same time after a reconnect, would stay together in every sweep.
+  private func sweepAtMs(_ partition: Int, after nowMs: Int64) -> Int64 {
     // Workers of a high rank sweep less often, so that a large fleet does not load Redis too much.
-    share.rank(partition) <= rankMax ? sweepMs : sweepMs * 4
+    let periodMs = share.rank(partition) <= rankMax ? sweepMs : sweepMs * 4
+    let firstMs = startMs + periodMs * Int64(partition) / Int64(Partition.count)
+    guard nowMs >= firstMs else { return min(firstMs, nowMs + periodMs) }
+    return nowMs + periodMs - (nowMs - firstMs) % periodMs
   }
 
   private mutating func hasten(_ partition: Int, _ atMs: Int64, _ cause: ReapCause) {

@@ -219,6 +219,7 @@ final class ScriptBench {
     try show(script, arguments)
   }
 
+  @discardableResult
   func show(_ script: Script, _ arguments: [String]) throws -> RecordLine {
     let reply = try evaluate(script, keys: [base], arguments)
     guard let shown = reply.items.first, case .array = shown else {
