@@ -144,6 +144,10 @@ letters() { head -c "$1" /dev/zero | tr '\0' x; }
 repeated() { awk -v n="$1" -v line="$2" 'BEGIN {
   for (i = 1; i <= n; i++) { out = line; gsub(/@/, i, out); print out } }'; }
 
+# The line with which callers begin where the worker has principals: its secret is in that file.
+attack_secret=
+auth_line() { if [ -n "$attack_secret" ]; then echo "AUTH $(cat "$attack_secret")"; fi; }
+
 # What has to be in Redis: 10 MB of messages, a record of 30 MB, 4,000 events of one device, and a
 # group with many that were given and not acknowledged.
 make_attack_data() {
@@ -164,11 +168,13 @@ make_attack_data() {
 }
 
 send_once() {
-  load requests "$1" --lines "$folder/data.lines" --connections 1 --rounds 1 --seconds 300 \
-    >/dev/null
+  { auth_line && cat "$folder/data.lines"; } >"$folder/once.lines"
+  "$build_dir/release/latchkey-bench" requests "$1" --lines "$folder/once.lines" \
+    --connections 1 --rounds 1 --seconds 300 >/dev/null
 }
 
 make_lines() {
+  auth_line >"$folder/attack.lines"
   case $1 in
     export) repeated 1024 'EXPORT big' ;;
     get) echo 'GET huge' ;;
@@ -180,7 +186,22 @@ make_lines() {
     req) repeated 200 $'PAUSE huge req=p@\nRESUME huge req=r@' ;;
     pipeline) repeated 1024 'LOCK p%-@ a' ;;
     stats) echo 'STATS' ;;
-  esac >"$folder/attack.lines"
+  esac >>"$folder/attack.lines"
+}
+
+# Legal requests that cost Redis much, each kind for a part of the time.
+attack_with_requests() {
+  local line kind callers options
+  attack_secret=$folder/secret
+  make_attack_data "$worker_address"
+  for line in "${line_kinds[@]}"; do
+    read -r kind callers options <<<"$line"
+    make_lines "$kind"
+    # shellcheck disable=SC2086 # several words
+    "$build_dir/release/latchkey-bench" requests "$worker_address" --lines "$folder/attack.lines" \
+      --connections "$callers" --seconds "$((seconds / ${#line_kinds[@]} + 1))" $options \
+      >"$folder/attack.json"
+  done
 }
 
 # The longest call that Redis remembers, in microseconds.
@@ -238,42 +259,63 @@ throttle() {
   done
 }
 
-# What is served when more and more callers ask a Redis that has a tenth of a core.
-measure_overload() {
-  local callers report throttle_pid
-  start_redis overload
-  start_worker overload "redis://127.0.0.1:$redis_port"
-  echo 'LOCK o% a' >"$folder/overload.lines"
-  throttle "$redis_pid" &
+# Holds a process to a tenth of a core: by a control group where one can be made.
+hold_back() {
+  held_group=/sys/fs/cgroup/cpu/latchkey-bench-$$
+  if mkdir "$held_group" 2>/dev/null && echo 10000 >"$held_group/cpu.cfs_quota_us"; then
+    echo "$1" >"$held_group/cgroup.procs"
+    return
+  fi
+  held_group=
+  throttle "$1" &
   throttle_pid=$!
   pids+=("$throttle_pid")
-  printf '\none LOCK after another, %s s each, Redis held to about a tenth of a core; callers\n' \
+}
+
+let_go() {
+  if [ -n "$held_group" ]; then
+    echo "$1" >/sys/fs/cgroup/cpu/cgroup.procs
+    rmdir "$held_group"
+  else
+    kill "$throttle_pid"
+    kill -CONT "$1"
+  fi
+}
+
+# What is served when more and more requests are sent to a Redis that has a tenth of a core.
+measure_overload() {
+  local callers report
+  start_redis overload
+  start_worker overload "redis://127.0.0.1:$redis_port"
+  repeated 8 'LOCK o%-@ a' >"$folder/overload.lines"
+  hold_back "$redis_pid"
+  printf '\ncallers that send eight LOCKs together, and again when all are answered, %s s each;\n' \
     "$seconds"
-  printf 'that are refused ask again after 100 ms\n\n'
+  printf 'Redis is held to a tenth of a core; those that are refused ask again after 100 ms\n\n'
   head_row callers "served/s" "p50 us" "p99 us" "refused" "refused p50 us" "refused p99 us" \
     unavailable unknown
   : >"$folder/overload.figures"
-  for callers in 50 100 200 500 1000 2000 5000 10000; do
+  for callers in 10 50 100 250 500 1000 2000 5000; do
     report=$(load requests "$worker_address" --lines "$folder/overload.lines" \
       --connections "$callers" --seconds "$seconds" --pause-ms 100)
     row "$callers" "$(figure "$report" served_per_s)" "$(figure "$report" p50_us)" \
       "$(figure "$report" p99_us)" "$(figure "$report" refused)" \
       "$(figure "$report" refused_p50_us)" "$(figure "$report" refused_p99_us)" \
       "$(figure "$report" unavailable)" "$(figure "$report" unknown)"
-    printf '%s %s\n' "$callers" "$(figure "$report" served_per_s)" >>"$folder/overload.figures"
+    printf '%s %s\n' "$((8 * callers))" "$(figure "$report" served_per_s)" \
+      >>"$folder/overload.figures"
   done
-  kill "$throttle_pid"
-  kill -CONT "$redis_pid"
+  let_go "$redis_pid"
   report=$(load requests "$worker_address" --lines "$folder/overload.lines" --connections 50 \
     --seconds 1)
   printf '\nthe first second without the brake: %s/s, longest gap %s ms\n' \
     "$(figure "$report" served_per_s)" "$(figure "$report" gap_ms)"
-  overload_picture "$folder/overload.figures" >"$root/docs/overload.svg"
+  overload_picture "$folder/overload.figures" >"$root/docs/pictures/overload.svg"
   kill "$worker_pid" "$redis_pid"
 }
 
-# The curve of a file of callers and served requests a second, as SVG; both axes begin at 0, and
-# that of callers is logarithmic.
+# The curve of a file of requests under way and served requests a second, as SVG; the first axis is
+# logarithmic.
 overload_picture() {
   awk '
     { callers[NR] = $1; served[NR] = $2; if ($2 > top) top = $2 }
@@ -287,7 +329,7 @@ overload_picture() {
     END {
       printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 340\" "
       print "font-family=\"sans-serif\" font-size=\"12\">"
-      print "<title>LOCKs served a second, by callers, Redis held to a tenth of a core</title>"
+      print "<title>LOCKs a second that a tenth of a core serves, by how many are sent</title>"
       print "<rect width=\"720\" height=\"340\" fill=\"#fff\"/>"
       for (i = 0; i <= 4; i++) {
         v = int(top * i / 4)
@@ -301,7 +343,7 @@ overload_picture() {
         words(x(callers[i]), 298, "middle", callers[i])
       }
       printf "<path d=\"%s\" fill=\"none\" stroke=\"#1668b0\" stroke-width=\"2\"/>\n", path
-      words(370, 325, "middle", "callers")
+      words(370, 325, "middle", "requests sent at once")
       words(70, 22, "start", "served a second")
       print "</svg>"
     }' "$1"
