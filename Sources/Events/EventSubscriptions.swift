@@ -248,17 +248,19 @@ extension EventSubscriptions {
   ///
   /// A read of a group begins when the replies before its own are with the kernel: what it takes
   /// from the group is then written at once. The caller's next request is begun after the reply to
-  /// one that waits.
+  /// one that waits, and to one that reads a log: of many that are sent together one is under way.
   package func query(_ query: EventQuery, _ ticket: Ticket, waitMs: Int64) {
     let takes = query.group != nil
     let waits = waitMs > 0 && !isDraining
+    let reads = if case .device = query { true } else { false }
     let number = requests.add(
       EventRequest(
         ticket: ticket, query: query,
-        wait: EventWait(takes: takes, waitMs: waits ? waitMs : 0), holdsCaller: waits))
+        wait: EventWait(takes: takes, waitMs: waits ? waitMs : 0),
+        holdsCaller: waits || reads))
     let id = ConnectionID(packed: ticket.client)
     let connection = server.subscriber(id)
-    if waits { connection?.holdForWait() }
+    if waits { connection?.holdForWait() } else if reads { connection?.hold() }
     guard takes else { return advance(number) { $0.turnCame(nowMs: $1) } }
     if let connection { beginReads(connection) }
   }

@@ -223,15 +223,19 @@ package struct Call: ~Copyable {
   }
 
   /// Sends the request to Redis in a script call of its own, and its reply line to the caller.
+  ///
+  /// The caller's next request is begun after the reply to one that reads: of many that are sent
+  /// together one is under way.
   func forward(_ query: ScriptQuery) throws(RequestError) {
     try store.requireRedis()
-    let (context, ticket) = (context, ticket)
+    let (context, caller, ticket, reads) = (context, caller, ticket, query.script.isReadOnly)
+    if reads { caller.hold() }
     store.call(query) { outcome in
       switch outcome {
-      case .line(let line, _):
-        context.answerText(ticket, line, onlyReads: query.script.isReadOnly)
+      case .line(let line, _): context.answerText(ticket, line, onlyReads: reads)
       case .failed(let error): context.answer(ticket, error)
       }
+      if reads { caller.release() }
     }
   }
 

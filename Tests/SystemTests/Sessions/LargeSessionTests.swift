@@ -103,17 +103,41 @@ extension SystemSuites {
       #expect(copy.raw.components(separatedBy: "\"key\":\"").count == 4)
     }
 
-    @Test func `a caller that asks for many large sessions delays no other`() throws {
+    @Test func `of reads that a caller sends together one is under way`() throws {
+      let lab = try Lab(workers: [["--request-timeout", "20s"]])
+      defer { lab.stop() }
+      let (client, device) = (try lab.connect(), Lab.device())
+      for lines in ["EVENTS \(device)", "REPORT agent=a", "PROFILE user=ada", "EXPORT \(device)"] {
+        try lab.redis.freeze()
+        defer { lab.redis.thaw() }
+        try client.send(Array(String(repeating: lines + "\n", count: 5).utf8))
+        let inFlight: Double = try eventually("a read that is under way") {
+          let count: Double = try lab.worker.metric("latchkey_requests_in_flight")
+          return count > 0 ? count : nil
+        }
+        #expect(inFlight == 1, "\(lines)")
+        lab.redis.thaw()
+        let replies = try client.replies(5)
+        #expect(replies.allSatisfy { $0.isOK || $0.raw == "NONE" }, "\(lines): \(replies)")
+      }
+    }
+
+    @Test func `a caller that asks for much delays no other`() throws {
       let lab = try Lab.current
       let client = try lab.connect()
       let device = try makeLarge(client)
       let calm = CalmCaller { try lab.connect() }
       try calm.awaitServed(1)
-      for _ in 0..<6 { try client.sendLine("EXPORT \(device)") }
+      let requests =
+        ["EXPORT \(device)", "GET \(device)", "LIST \(device)", "GET \(device) last=50"]
+        + ["PAUSE \(device)", "RESUME \(device) req=r", "RECOVER \(device)", "EXPORT \(device)"]
+        + ["HISTORY \(device) role=none limit=1000", "EVENTS \(device) limit=1000", "STATS"]
+      for request in requests { try client.sendLine(request) }
       // More than are served between two of them.
       try calm.awaitServed(20)
-      let replies = try client.replies(6, within: .seconds(20))
-      #expect(replies.allSatisfy { $0.raw == replies[0].raw && $0.isOK })
+      for (request, reply) in zip(requests, try client.replies(11, within: .seconds(20))) {
+        #expect(reply.isOK, "\(request): \(reply.raw.prefix(200))")
+      }
       try calm.stop()
     }
   }
