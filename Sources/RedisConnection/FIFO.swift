@@ -11,6 +11,15 @@ struct FIFO<Element> {
   var last: Element? { isEmpty ? nil : places[places.count - 1] }
   var first: Element? { isEmpty ? nil : places[head] }
 
+  /// Changes each element in its place.
+  mutating func change(_ body: (inout Element) -> Void) {
+    for place in head..<places.count {
+      guard var element = places[place] else { continue }
+      body(&element)
+      places[place] = element
+    }
+  }
+
   mutating func append(_ element: Element) { places.append(element) }
 
   mutating func popFirst() -> Element? {

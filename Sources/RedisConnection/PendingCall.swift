@@ -23,19 +23,52 @@ struct PendingCall {
     case script(SingleCall)
     /// How many replicas have what was changed before it.
     case acks
+    /// Its callers have got an error: the reply is dropped. The sequence is a batch's.
+    case givenUp(batch: UInt64?)
   }
 
-  let expectation: Expectation
+  private(set) var expectation: Expectation
   let deadlineMs: Int64
+  /// In monotonic ms.
+  var sentMs: Int64 = 0
   /// Whether it was sent again already because its script was missing.
   var isReloaded = false
+
+  init(expectation: Expectation, deadlineMs: Int64) {
+    self.expectation = expectation
+    self.deadlineMs = deadlineMs
+  }
+
+  /// Has the reply be dropped when it comes.
+  mutating func giveUp() {
+    guard case .batch(let batch) = expectation else { return expectation = .givenUp(batch: nil) }
+    expectation = .givenUp(batch: batch.sequence)
+  }
+
+  var isGivenUp: Bool {
+    guard case .givenUp = expectation else { return false }
+    return true
+  }
+
+  var isBatch: Bool {
+    guard case .batch = expectation else { return false }
+    return true
+  }
+
+  /// Whether it has a caller, which can get an error in place of the reply.
+  var isOfCaller: Bool {
+    switch expectation {
+    case .batch, .script, .call: true
+    case .greeting, .identity, .acks, .givenUp: false
+    }
+  }
 
   /// The failure in place of a reply that is no error, of a server that is not the one for work;
   /// nil if the reply counts all the same: the server has made a change.
   func failure(ofServer reason: String) -> RedisFailure? {
     switch expectation {
     case .greeting, .identity, .call: .noAnswer(reason)
-    case .acks: nil
+    case .acks, .givenUp: nil
     case .batch(let batch): batch.script.isReadOnly ? .notSent(reason) : nil
     case .script(let call): call.script.isReadOnly ? .notSent(reason) : nil
     }
@@ -46,7 +79,7 @@ struct PendingCall {
     switch expectation {
     case .batch(let batch): batch.script
     case .script(let call): call.script
-    case .greeting, .identity, .call, .acks: nil
+    case .greeting, .identity, .call, .acks, .givenUp: nil
     }
   }
 
@@ -79,7 +112,7 @@ struct PendingCall {
       out.encoded(call.arguments)
       for word in call.keys { out.word(word) }
       out.word(Int64(call.keys.count))
-    case .greeting, .identity, .call, .acks: encode(into: &out, begin)
+    case .greeting, .identity, .call, .acks, .givenUp: encode(into: &out, begin)
     }
   }
 
@@ -99,7 +132,7 @@ struct PendingCall {
       out.word(Int64(call.keys.count))
       for word in call.keys { out.word(word) }
       out.encoded(call.arguments)
-    case .greeting, .identity, .call, .acks:
+    case .greeting, .identity, .call, .acks, .givenUp:
       preconditionFailure("what calls no script is not sent by its name")
     }
   }
@@ -118,7 +151,7 @@ struct CallOrder {
     if case .batch(let batch) = call.expectation { unanswered.append(batch.sequence) }
   }
 
-  mutating func answered(_ batch: Batch) { unanswered.removeAll { $0 == batch.sequence } }
+  mutating func answered(_ batch: UInt64) { unanswered.removeAll { $0 == batch } }
 
   mutating func reset() { unanswered.removeAll(keepingCapacity: true) }
 
@@ -126,7 +159,7 @@ struct CallOrder {
     switch call.expectation {
     case .batch(let batch): unanswered.allSatisfy { $0 > batch.follows }
     case .script: unanswered.isEmpty
-    case .greeting, .identity, .call, .acks: true
+    case .greeting, .identity, .call, .acks, .givenUp: true
     }
   }
 }

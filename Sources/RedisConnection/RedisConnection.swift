@@ -50,6 +50,8 @@ package final class RedisConnection {
   /// When the watchdog checks next; never later than the earliest deadline there is.
   var watchdogAtMs = Int64.max
   var batchesInFlight = 0
+  /// When Redis has answered last, in monotonic ms.
+  var answeredMs: Int64 = 0
   var isAskingRole = false
   /// Why the server is not the one for work, once that is known.
   var disowned: String?
@@ -173,7 +175,7 @@ extension RedisConnection {
         batchesInFlight -= 1
         taken.append(.batch(batch))
       case .script(let call): taken.append(.call(call.handler))
-      case .greeting, .identity, .call, .acks: return false
+      case .greeting, .identity, .call, .acks, .givenUp: return false
       }
       return true
     }
@@ -275,6 +277,8 @@ extension RedisConnection {
   }
 
   func expect(_ next: PendingCall) {
+    var next = next
+    next.sentMs = loop.nowMs
     pending.append(next)
     watch(untilMs: next.deadlineMs)
   }
@@ -328,6 +332,7 @@ extension RedisConnection: FileWatchOwner {
           pushReceived?(reply)
           return true
         }
+        answeredMs = loop.nowMs
         if hold(reply, of: next) { return false }
         deliver(reply, to: next)
         return true
@@ -353,8 +358,13 @@ extension RedisConnection: FileWatchOwner {
     case .script(let call): call.handler(.success(reply))
     case .batch(let batch):
       batchesInFlight -= 1
-      order.answered(batch)
+      order.answered(batch.sequence)
       owner.batchAnswered(self, batch, reply)
+      sendWaiting()
+    case .givenUp(let batch):
+      guard let batch else { return }
+      batchesInFlight -= 1
+      order.answered(batch)
       sendWaiting()
     }
   }
@@ -391,7 +401,7 @@ extension RedisConnection: FileWatchOwner {
     // A Redis that misses a text too is not asked for ever.
     guard !missed.isReloaded else { return false }
     switch missed.expectation {
-    case .greeting, .identity, .call, .acks: return false
+    case .greeting, .identity, .call, .acks, .givenUp: return false
     case .script, .batch: break
     }
     if missed.isChange { heldReplies.changeSent(deadlineMs: missed.deadlineMs) }

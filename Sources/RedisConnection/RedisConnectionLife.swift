@@ -65,21 +65,6 @@ extension RedisConnection {
       owner.redisRefused(self, reason: reason)
     }
   }
-
-  func watchdogFired() {
-    watchdogAtMs = .max
-    // All that is pending is looked at: a later request may have an earlier deadline. The watchdog
-    // fires once per time-out at most, so going through a few hundred entries costs nothing.
-    let calls = pending.elements + waiting
-    let earliest = machine.isConnecting ? setupDeadlineMs : calls.map(\.deadlineMs).min()
-    guard let earliest else { return }
-    guard earliest <= loop.nowMs else {
-      watch(untilMs: earliest)
-      return
-    }
-    // Closed and never reused: the late reply would be taken for another request's.
-    lost("Redis did not answer in time")
-  }
 }
 
 // MARK: The server's role
@@ -261,7 +246,7 @@ extension RedisConnection {
 
   func fail(_ call: PendingCall, _ failure: RedisFailure) {
     switch call.expectation {
-    case .greeting, .identity: return
+    case .greeting, .identity, .givenUp: return
     case .acks: failHeld(.noAnswer("it is not known how many replicas have it"))
     case .call(let handler): handler(.failure(failure))
     case .script(let call): call.handler(.failure(failure))

@@ -67,7 +67,7 @@ extension RedisConnection {
     guard setup.replicaAcks > 0, call.isChange, reply.kind != .error else { return false }
     heldReplies.hold(call, KeptRedisReply(reply))
     // Redis is done with it.
-    if case .batch(let batch) = call.expectation { order.answered(batch) }
+    if case .batch(let batch) = call.expectation { order.answered(batch.sequence) }
     sendWaiting()
     return true
   }
@@ -98,7 +98,8 @@ extension RedisConnection {
     case .script(let single) where ReplicaAcks.isChange(reply):
       single.handler(.failure(.noAnswer(reason)))
     case .script: deliver(reply, to: call)
-    case .greeting, .identity, .call, .acks: preconditionFailure("only calls of scripts are held")
+    case .greeting, .identity, .call, .acks, .givenUp:
+      preconditionFailure("only calls of scripts are held")
     }
   }
 

@@ -44,16 +44,19 @@ final class ConnectionSide: RedisConnectionOwner {
     redis.flush()
   }
 
-  /// Asks as a worker's connection does; replies are logged by slot.
+  /// Asks as a worker's connection does, for a caller that came `ageMs` ago; replies are logged by
+  /// slot.
   func ask(
-    _ script: Script, slot: UInt64, client: UInt64 = 1, base: String, _ arguments: [String]
+    _ script: Script, slot: UInt64, client: UInt64 = 1, base: String, _ arguments: [String],
+    ageMs: Int64 = 0
   ) {
     let batch = batcher.batch(for: script, after: latest[client] ?? 0)
     latest[client] = batch.sequence
     var key = CommandBuffer()
     key.word(base)
     let ticket = Ticket(
-      client: client, slot: slot, verb: script.rawValue, arrivedNs: loop.nowNs)
+      client: client, slot: slot, verb: script.rawValue,
+      arrivedNs: loop.nowNs - ageMs * 1_000_000)
     batch.add(ticket, base: key.bytes) { out in for word in arguments { out.word(word) } }
   }
 

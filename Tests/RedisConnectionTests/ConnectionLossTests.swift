@@ -69,6 +69,29 @@ struct ConnectionLossTests {
     #expect(took < .milliseconds(1_500), "\(took)")
   }
 
+  @Test func `what takes too long fails alone, and its reply is dropped`() throws {
+    let server = try BareRedis()
+    let bench = try ConnectionBench(path: server.path, timeoutMs: 10_000)
+    try bench.startServing()
+    let busy = """
+      local from, now = redis.call('TIME')
+      repeat now = redis.call('TIME')
+      until (now[1] - from[1]) * 1000000 + now[2] - from[2] > 200000
+      return 'slow'
+      """
+    bench.call("slow", timeoutMs: 50, "EVAL", busy, "0")
+    bench.post { $0.ask(.seize, slot: 1, base: "lk:{000}", Self.seizure, ageMs: 9_950) }
+    bench.call("own", timeoutMs: 10_000, "ECHO", "own")
+    let late = RedisFailure.noAnswer("Redis did not answer in time")
+    try bench.wait("the failure of the call") { $0 == .callFailed("slow", late) }
+    try bench.wait("the failure of the batch") { $0 == .batchFailed([1], late) }
+    try bench.wait("a reply of its own") { $0 == .called("own", "own") }
+    // The batch was done all the same.
+    #expect(try bench.request(.holder, slot: 2, "d").hasPrefix("holder a "))
+    #expect(try bench.ask { [$0.redis?.failures, $0.redis?.flight] } == [0, 0])
+    #expect(bench.news.count == 5, "\(bench.news)")
+  }
+
   @Test func `requests in flight fail when Redis dies, and its successor is found`() throws {
     let server = try BareRedis()
     let bench = try ConnectionBench(path: server.path, timeoutMs: 20_000)

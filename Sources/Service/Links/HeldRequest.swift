@@ -68,8 +68,8 @@ struct HeldRequest {
     return request
   }
 
-  /// Whether too little time is left to begin a further step: an overdue connection to Redis is
-  /// closed, and with it the requests of others.
+  /// Whether too little time is left to begin a further step: of one that is overdue nothing is
+  /// known.
   var isOver: Bool { context.nowMs >= untilMs - timeoutMs / 4 }
 
   /// How long Redis may take for the next step.

@@ -151,11 +151,11 @@ extension StoreNode {
 
   /// Refuses requests that have waited for so long that Redis would hardly answer them in time.
   ///
-  /// A reply that does not come in time ends the connection, and with it all that is under way.
+  /// An answer that comes in time is worth more than one that says that nothing is known.
   private func shedIfLate(_ batch: Batch) -> Bool {
     let nowNs = loop.nowNs
     let oldestNs = batch.tickets.first?.arrivedNs ?? nowNs
-    guard (nowNs - oldestNs) / 1_000_000 >= owner.requestTimeoutMs * 4 / 5 else { return false }
+    guard (nowNs - oldestNs) / 1_000_000 >= owner.requestTimeoutMs * 3 / 5 else { return false }
     let error = RequestError(
       .unavailable, "Redis is behind with what it was asked; nothing was done")
     fail(batch, error, mayBeDone: false)
