@@ -93,7 +93,7 @@ measure_cluster_failover() {
     await "a LOCK" is_device_served "$device"
     key=$(for ((number = 0; number < 6; number++)); do
       redis-cli -p "$((cluster_port + number))" --scan --pattern "lk:*:held:$device"
-    done | head -n 1)
+    done | sed -n 1p)
     master=$(master_of "$key")
     killed=$(now_ms)
     kill -KILL "$(<"$folder/cluster/$((master - cluster_port))/redis.pid")"

@@ -9,6 +9,7 @@ import Loop
 private final class CycleCaller: FileWatchOwner {
   private unowned let run: CycleRun
   private let request: [UInt8]
+  private let resumes: Bool
   private var transport: Transport?
   private var watch: FileWatch?
   private var isConnected = false
@@ -22,6 +23,7 @@ private final class CycleCaller: FileWatchOwner {
   init(_ run: CycleRun, _ request: [UInt8]) {
     self.run = run
     self.request = request
+    resumes = run.resumes
   }
 
   deinit { close() }
@@ -81,7 +83,7 @@ private final class CycleCaller: FileWatchOwner {
 
   private func close() {
     watch = nil
-    if run.resumes { ticket = transport?.ticket ?? ticket }
+    if resumes { ticket = transport?.ticket ?? ticket }
     transport?.close()
     transport = nil
   }
