@@ -60,8 +60,14 @@ final class RedisCluster: Sendable {
   func awaitReplicas(_ replicas: [RedisServer]) throws {
     try eventually("replicas in step", within: .seconds(20)) {
       try replicas.allSatisfy { try isInStep($0) }
-        && nodes.allSatisfy { try slaves(seenBy: $0) == masters }
+        && nodes.allSatisfy { try slaves(seenBy: $0) == masters && listed(by: $0) == 2 * masters }
     }
+  }
+
+  /// How many nodes one names to clients; a replica only once it is known to have something.
+  private func listed(by node: RedisServer) throws -> Int {
+    let ranges = try node.command("CLUSTER", "SLOTS").items
+    return Set(ranges.flatMap { $0.items.dropFirst(2).compactMap { $0.items[1].number } }).count
   }
 
   /// A free port; before Redis 7 the bus has the port 10,000 above it.
