@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+import json
 import os
 import signal
 import socket
@@ -253,6 +256,42 @@ def test_a_worker_with_principals(tmp_path_factory: pytest.TempPathFactory) -> N
             client.get("d")
         with Client(worker.to) as client, pytest.raises(latchkey.Forbidden):
             client.get("d")
+
+
+def _token(user: str, seconds: float, secret: bytes) -> str:
+    """A JWT of a user, signed by HS256."""
+
+    def part(data: bytes) -> str:
+        return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+    claims = {"sub": user, "exp": time.time() + seconds}
+    signed = ".".join(part(json.dumps(it).encode()) for it in ({"alg": "HS256"}, claims))
+    return signed + "." + part(hmac.digest(secret, signed.encode(), "sha256"))
+
+
+def test_a_token_that_ends_is_replaced(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("jwt")
+    secret = b"0123456789abcdef0123456789abcdef"
+    key = {"kty": "oct", "k": base64.urlsafe_b64encode(secret).decode().rstrip("=")}
+    (folder / "keys.json").write_text(json.dumps({"keys": [key]}))
+    made: list[str] = []
+
+    def token() -> str:
+        # The first one ends while it is in use.
+        made.append(_token("ada", 600 if made else 1.5, secret))
+        return made[-1]
+
+    options = ["--jwt-keys", str(folder / "keys.json")]
+    with Worker(folder, options=options) as worker, Client(worker.to, jwt=token) as client:
+        session = client.open("d")
+        assert session["links"] == {"user": ["ada"]}
+        with Client(worker.to, jwt=_token("bob", 600, secret)) as other:
+            assert other.get("d") is None
+        # A caller that waits is answered when its token ends, and asks again with the next one.
+        history = client.history("d", after=0, wait=2)
+        assert history is not None
+        assert history["messages"] == []
+        assert len(made) == 2
 
 
 def test_a_forked_child_makes_connections_of_its_own(latchkey_client: Client, device: str) -> None:
