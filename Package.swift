@@ -40,31 +40,34 @@ let package = Package(
     module("RedisConnection", ["CHiredis", "Loop", "Scripts", "SessionModel"]),
     module("Settings", ["Loop", "RedisConnection", "SessionModel", "Wire"]),
     module("Metrics", ["Loop", "Wire"]),
-    module("Records", ["RedisConnection", "SessionModel", "Wire"]),
+    module("Seal", ["Loop"]),
+    module("Records", ["RedisConnection", "Seal", "SessionModel", "Wire"]),
     module(
       "Store",
-      ["Loop", "Metrics", "Records", "RedisConnection", "Scripts", "SessionModel", "Wire"]),
+      ["Loop", "Metrics", "Records", "RedisConnection", "Scripts", "Seal", "SessionModel", "Wire"]),
     module("Access", ["Loop", "Settings", "Wire"]),
     module(
       "Deadlines", ["Loop", "Metrics", "RedisConnection", "Scripts", "SessionModel", "Store"]),
     module(
       "Events",
       [
-        "Access", "Loop", "Metrics", "Records", "RedisConnection", "Scripts", "SessionModel",
-        "Store", "Wire",
+        "Access", "Loop", "Metrics", "Records", "RedisConnection", "Scripts", "Seal",
+        "SessionModel", "Store", "Wire",
       ]),
     module(
       "Service",
       [
-        "Access", "Deadlines", "Events", "Loop", "Metrics", "Records", "RedisConnection", "Scripts",
-        "SessionModel", "Settings", "Store", "Wire",
+        "Access", "Deadlines", "Events", "Loop", "Metrics", "Records", "RedisConnection",
+        "Scripts", "Seal", "SessionModel", "Settings", "Store", "Wire",
       ]),
-    module("Doctor", ["Loop", "RedisConnection", "Scripts", "SessionModel", "Settings", "Wire"]),
+    module(
+      "Doctor",
+      ["Loop", "RedisConnection", "Scripts", "Seal", "SessionModel", "Settings", "Wire"]),
     module(
       "Server",
       [
         "Access", "Deadlines", "Doctor", "Events", "Loop", "Metrics", "RedisConnection", "Scripts",
-        "Service", "SessionModel", "Settings", "Store", "Wire",
+        "Seal", "Service", "SessionModel", "Settings", "Store", "Wire",
       ]),
     module("LatchkeyClient", ["Loop", "Wire"]),
     module("Load", ["LatchkeyClient", "Loop", "Wire"]),
@@ -93,6 +96,7 @@ let package = Package(
     tests("MetricsTests", ["Metrics", "Wire"]),
     tests("AccessTests", ["Access", "Loop", "Settings", "Wire"]),
     tests("DeadlinesTests", ["Deadlines", "Metrics", "SessionModel"]),
+    tests("SealTests", ["Loop", "Seal"]),
     tests("EventsTests", ["Events", "SessionModel"]),
     tests("ServiceTests", ["Loop", "Service", "SessionModel", "Settings", "Wire"]),
     tests("DoctorTests", ["Doctor", "Loop", "RedisConnection", "Settings"]),
