@@ -29,7 +29,7 @@ extension Diagnosis {
     let storage: [Finding?] = [StorageChecks.eviction(seen), StorageChecks.memory(seen)]
     let timing: [Finding?] = [
       StorageChecks.replicas(seen), TimingChecks.notifications(seen), TimingChecks.latency(seen),
-      TimingChecks.clock(seen), TimingChecks.expiry(seen),
+      TimingChecks.clock(seen), TimingChecks.expiry(seen), seen.sealing.finding,
     ]
     return server.compactMap(\.self) + PermissionChecks.permissions(seen)
       + storage.compactMap(\.self) + StorageChecks.persistence(seen) + timing.compactMap(\.self)

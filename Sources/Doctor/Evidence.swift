@@ -82,6 +82,8 @@ package struct Evidence: Sendable {
   /// Whether keys of the doctor are left, which expire with their TTL.
   var leftovers = false
   var roundTripsUs: [Int64] = []
+  /// By which keys callers' values are sealed, from some of them.
+  package var sealing = SealingSample()
   /// Redis' clock minus ours.
   var clockAheadMs: Int64?
   package var ending = Ending.whole

@@ -309,13 +309,29 @@ extension Examination {
 
   private func ping(untilMs: Int64) {
     guard seen.roundTripsUs.count < Examination.roundTrips, MonotonicTime.nowMs() < untilMs else {
-      openEar()
+      sampleValues()
       return
     }
     let beganNs = MonotonicTime.nowNs()
     look([["PING"]]) { [unowned self] _ in
       seen.roundTripsUs.append((MonotonicTime.nowNs() - beganNs) / 1_000)
       ping(untilMs: untilMs)
+    }
+  }
+}
+
+// MARK: Values
+
+extension Examination {
+  /// Reads some sessions; a node of a cluster has those of its own slots, and refuses others.
+  private func sampleValues() {
+    look(SealingSample.lists(namespace)) { [unowned self] answers in
+      let reads = SealingSample.reads(namespace, answers)
+      guard !reads.isEmpty else { return openEar() }
+      look(reads) { [unowned self] answers in
+        seen.sealing.take(answers)
+        openEar()
+      }
     }
   }
 }

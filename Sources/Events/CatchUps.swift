@@ -143,7 +143,7 @@ extension EventSubscriptions {
     }
     // An answer that is no page is STALE: the log is not the one that it was.
     let place = catchUps[number]?.left.popLast()
-    let events = FleetEvent.all(inPage: reply[0])
+    let events = FleetEvent.all(inPage: reply[0], server.store.seal)
     let earlier = events.filter { watch.isBeforeStart($0) }
     catchUps[number]?.page = earlier.filter { watch.has($0) }.reversed()
     // A page may end before the next event was found, and says where to go on.

@@ -7,6 +7,7 @@ package import Loop
 internal import Metrics
 package import RedisConnection
 internal import Scripts
+package import Seal
 internal import SessionModel
 package import Store
 
@@ -16,6 +17,7 @@ package final class ChangeSubscription: RedisConnectionOwner {
   private let keyspace: Keyspace
   private let control: ControlStore
   private let log: Log
+  private let seal: Seal?
   private let send: (Int, ChangeNotice) -> Void
   /// The connection to each node, by its name.
   private var connections: [String: RedisConnection] = [:]
@@ -42,13 +44,14 @@ package final class ChangeSubscription: RedisConnectionOwner {
 
   /// `send` passes a notice to the serving loop of that number.
   package init(
-    _ loop: EventLoop, _ setup: RedisSetup, _ control: ControlStore, log: Log,
+    _ loop: EventLoop, _ setup: RedisSetup, _ control: ControlStore, log: Log, seal: Seal?,
     send: @escaping (Int, ChangeNotice) -> Void
   ) {
     self.loop = loop
     keyspace = setup.keyspace
     self.control = control
     self.log = log
+    self.seal = seal
     self.send = send
     check = LoopTimer(loop) { [unowned self] in timePassed() }
     loop.atTurnEnd { [weak self] in self?.turnEnded() }
@@ -245,7 +248,7 @@ package final class ChangeSubscription: RedisConnectionOwner {
       markedAtMs = nil
       return
     }
-    guard let change = DeviceChange(message) else { return }
+    guard let change = DeviceChange(message, seal) else { return }
     for number in sources.loops(of: source) {
       received[number, default: []].append((source, change))
     }

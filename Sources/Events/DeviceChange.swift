@@ -1,8 +1,9 @@
 // Owns: a change as scripts publish it, and which reads and watches it concerns. Values; any
 // thread.
 
-internal import SessionModel
 internal import Records
+package import Seal
+internal import SessionModel
 
 /// The devices whose changes a worker is sent.
 package enum ChangeSource: Hashable, Sendable {
@@ -76,8 +77,9 @@ package final class DeviceChange: Sendable {
   ///
   /// Between users there are commas.
   ///
-  /// A client that may publish can publish anything: members that are corrupt are left out.
-  package init?(_ message: UnsafeBufferPointer<UInt8>) {
+  /// `seal` opens its sealed values. A client that may publish can publish anything: members that
+  /// are corrupt are left out.
+  package init?(_ message: UnsafeBufferPointer<UInt8>, _ seal: Seal? = nil) {
     let parts = message.split(
       separator: UInt8(ascii: " "), maxSplits: 5, omittingEmptySubsequences: false)
     guard parts.count == 6, !parts[0].isEmpty, !parts[1].isEmpty else { return nil }
@@ -91,7 +93,7 @@ package final class DeviceChange: Sendable {
       line = []
       return
     }
-    var line = RecordLine()
+    var line = RecordLine(seal: seal)
     line.put("EVENT ")
     StoredEvent(
       id: nil, type: LentBytes(rebasing: parts[0]), device: LentBytes(rebasing: parts[1]),

@@ -389,11 +389,13 @@ extension EventSubscriptions {
   private final class DeviceRead {
     let number: UInt64
     let query: DeviceQuery
-    var page = EventPage()
+    var page: EventPage
     /// Whether a part of it was read.
     var isBegun = false
 
-    init(_ number: UInt64, _ query: DeviceQuery) { (self.number, self.query) = (number, query) }
+    init(_ number: UInt64, _ query: DeviceQuery, _ page: EventPage) {
+      (self.number, self.query, self.page) = (number, query, page)
+    }
   }
 
   /// A page ends when its line has grown so large.
@@ -404,7 +406,9 @@ extension EventSubscriptions {
     case .device(let query):
       // What its connection has asked before comes first.
       server.store.sendWaiting()
-      step(DeviceRead(number, query), after: query.after.description)
+      step(
+        DeviceRead(number, query, EventPage(seal: server.store.seal)),
+        after: query.after.description)
     case .changes(_, _, let call, _):
       server.store.call(call) { [unowned self] outcome in read(number, outcome) }
     case .group: preconditionFailure("a group is not asked for one request alone")

@@ -10,6 +10,7 @@
 package import Loop
 package import RedisConnection
 internal import Scripts
+package import Seal
 internal import SessionModel
 package import Store
 
@@ -58,6 +59,7 @@ package final class EventTail: RedisConnectionOwner {
 
   /// XREAD waits this long for events; so long the logs are followed without a subscription.
   private let blockMs: Int64 = 5_000
+  private let seal: Seal?
   /// Reads follow each other after a pause, so that many events share one; a longer one while many
   /// logs grow.
   private let pauseMs: Int64 = 4
@@ -75,13 +77,14 @@ package final class EventTail: RedisConnectionOwner {
   /// `demand` says what subscriptions need, `report` gets what is found, and `corrupt` how many
   /// values of the log are.
   package init(
-    _ loop: EventLoop, _ setup: RedisSetup, _ control: ControlStore, log: Log,
+    _ loop: EventLoop, _ setup: RedisSetup, _ control: ControlStore, log: Log, seal: Seal?,
     demand: @escaping () -> TailDemand, answer: @escaping (Int, TailAnswer) -> Void,
     corrupt: @escaping (Int) -> Void, report: @escaping (TailReport) -> Void
   ) {
     self.loop = loop
     self.control = control
     self.log = log
+    self.seal = seal
     self.demand = demand
     self.answer = answer
     self.report = report
@@ -409,7 +412,7 @@ extension EventTail {
       positions[partition.index] = position
       for entry in part[3].elements {
         // An entry that is no event is passed over.
-        let event = FleetEvent(partition, entry)
+        let event = FleetEvent(partition, entry, seal)
         corruptValues += event?.corruptCount ?? 1
         if let event { events.append(event) }
       }

@@ -3,6 +3,7 @@
 internal import Access
 internal import Records
 package import RedisConnection
+package import Seal
 package import SessionModel
 
 /// An event as it was read from a partition's log.
@@ -24,27 +25,29 @@ package struct FleetEvent: Sendable {
   package let corruptCount: Int
 
   /// Reads a stream's entry: its id, and `t`, `d` and `b` with their values; nil if it is no event.
-  package init?(_ partition: Partition, _ entry: RedisReply) {
+  ///
+  /// `seal` opens its sealed values.
+  package init?(_ partition: Partition, _ entry: RedisReply, _ seal: Seal?) {
     guard entry.count == 2, let id = StreamID(entry[0].text), FleetEvent.hasFields(entry[1]) else {
       return nil
     }
     let beside = entry[1].count == 8 ? entry[1][7].bytes : nil
     self.init(
       partition, id, entry[1][1].bytes, entry[1][3].bytes, entry[1][5].bytes,
-      users: FleetEvent.users(entry[1][1].bytes, entry[1][5].bytes, beside: beside))
+      users: FleetEvent.users(entry[1][1].bytes, entry[1][5].bytes, beside: beside), seal)
   }
 
   /// The events of a page, as `events.lua` gives it: what is said of the page, and of each event
   /// its id, type, device and other members.
   ///
   /// Those of other users are not in it.
-  static func all(inPage page: RedisReply) -> [FleetEvent] {
+  static func all(inPage page: RedisReply, _ seal: Seal?) -> [FleetEvent] {
     guard page.kind == .array, page.count > 3 else { return [] }
     return stride(from: 3, to: page.count - 3, by: 4).compactMap { at in
       EventID(page[at].text).map {
         FleetEvent(
           $0.partition, $0.entry, page[at + 1].bytes, page[at + 2].bytes, page[at + 3].bytes,
-          users: FleetEvent.users(page[at + 1].bytes, page[at + 3].bytes, beside: nil),
+          users: FleetEvent.users(page[at + 1].bytes, page[at + 3].bytes, beside: nil), seal,
           isSelected: true)
       }
     }
@@ -58,7 +61,7 @@ package struct FleetEvent: Sendable {
   private init(
     _ partition: Partition, _ id: StreamID, _ kind: UnsafeBufferPointer<UInt8>,
     _ device: UnsafeBufferPointer<UInt8>, _ members: UnsafeBufferPointer<UInt8>,
-    users: [[UInt8]]?, isSelected: Bool = false
+    users: [[UInt8]]?, _ seal: Seal?, isSelected: Bool = false
   ) {
     (self.users, self.isSelected) = (users, isSelected)
     self.partition = partition
@@ -66,7 +69,7 @@ package struct FleetEvent: Sendable {
     type = Array(kind)
     self.device = Array(device)
     (session, chat) = FleetEvent.place(kind, members)
-    var line = RecordLine()
+    var line = RecordLine(seal: seal)
     line.put("EVENT ")
     Array("\(partition.tag)-\(id)".utf8).withUnsafeBufferPointer { name in
       StoredEvent(id: name, type: kind, device: device, members: members).put(into: &line)

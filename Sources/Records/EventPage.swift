@@ -2,17 +2,21 @@
 // loop's thread.
 
 package import RedisConnection
+package import Seal
 
 /// The reply to EVENTS of a device on its way.
 package struct EventPage {
-  private var line = RecordLine()
+  private var line: RecordLine
   /// How many events it has.
   package private(set) var count = 0
   /// Whether events after the one that it began after may have been dropped.
   package private(set) var hasLost = false
   private var isCorrupt = false
 
-  package init() { line.put("OK {\"events\":[") }
+  package init(seal: Seal? = nil) {
+    line = RecordLine(seal: seal)
+    line.put("OK {\"events\":[")
+  }
 
   /// How many values were corrupt.
   package var corruptCount: Int { line.corruptCount }

@@ -2,6 +2,7 @@
 // copied, byte for byte; a corrupt one is shown as null, and its name is kept for the object's
 // `damaged`. A value that is used again and again; on a loop's thread.
 
+package import Seal
 package import Wire
 
 /// What was read of a session in parts, as a line takes it.
@@ -24,10 +25,18 @@ package struct RecordLine {
   package internal(set) var dueInMs: Int64?
   /// What was read in parts of the session that is shown; nil if its reply has all of it.
   package var parts: (any ReadParts)?
+  /// By which sealed values are opened; nil where the worker has no keys: they are corrupt then.
+  package var seal: Seal?
+  /// The device whose values are put, or the link of a profile; sealed ones open nowhere else.
+  package var device: [UInt8] = []
+  /// Whether values stay sealed, as in an export that shows them so.
+  var showsSealed = false
   /// The corrupt values of the object that is being written, as JSON strings with commas.
   private var names: [UInt8] = []
 
-  package init() {}
+  package init(seal: Seal? = nil, device: [UInt8] = []) {
+    (self.seal, self.device) = (seal, device)
+  }
 
   /// More than this is not kept for the next line.
   private static let keptBytesMax = 1 << 18
@@ -38,6 +47,7 @@ package struct RecordLine {
     names.removeAll(keepingCapacity: true)
     corruptCount = 0
     dueInMs = nil
+    showsSealed = false
   }
 
   // MARK: The caller's and the worker's own parts

@@ -7,8 +7,11 @@ internal import Wire
 extension RecordLine {
   /// Becomes the reply line that an array of a script stands for, without its end; false if it is
   /// none of them.
-  package mutating func make(of reply: RedisReply) -> Bool {
+  ///
+  /// `device` is that of the request, or the link of a profile.
+  package mutating func make(of reply: RedisReply, device: [UInt8] = []) -> Bool {
     reset()
+    self.device = device
     guard reply.count > 1 else { return false }
     put("OK ")
     if let form = RowForm(reply) {
@@ -36,7 +39,7 @@ extension RecordLine {
     case "kept" where reply.count == 3: putKept(reply)
     case "list" where reply.count == 3: putList(reply)
     case "events" where reply.count % 4 == 3 || reply.count % 4 == 0: putEvents(reply)
-    case "export" where reply.count == 7:
+    case "export" where reply.count == 8:
       if let error = SessionExport(reply).put(into: &self) { refuse(error) }
     default: return false
     }

@@ -13,7 +13,7 @@ enum RowForm: Int64 {
   case report = -3
 
   /// How many elements follow what Redis holds.
-  var extraCount: Int { self == .history ? 11 : 5 }
+  var extraCount: Int { self == .history ? 12 : 5 }
 
   /// The form of a reply; nil if it has another one.
   init?(_ reply: RedisReply) {

@@ -1,6 +1,7 @@
 // Owns: how a session's members and chats become what EXPORT gives. On a loop's thread.
 
 internal import RedisConnection
+internal import Seal
 internal import SessionModel
 internal import Wire
 
@@ -8,8 +9,8 @@ internal import Wire
 ///
 /// From an array: `export`, device, session, members and values in turn, of each chat the entries,
 /// list by list, or null if its key is no list, of each document key, revision, time, deadline or
-/// empty, and value; and how many bytes the object may have. Of what was read in parts there are no
-/// fields, chats and documents in it.
+/// empty, and value; how many bytes the object may have, and `yes` if sealed values are shown as
+/// they are. Of what was read in parts there are no fields, chats and documents in it.
 struct SessionExport {
   private let reply: RedisReply
   private let stored: StoredSession
@@ -22,7 +23,10 @@ struct SessionExport {
   /// Puts the object; the error if it is too long.
   func put(into line: inout RecordLine) -> RequestError? {
     let before = line.bytes.count
-    line.put("{\"format\":1,\"device\":")
+    line.showsSealed = reply[7].bytes.elementsEqual("yes".utf8)
+    line.put("{\"format\":1,")
+    if line.showsSealed { line.put("\"sealed\":true,") }
+    line.put("\"device\":")
     line.put(id: reply[1].bytes, .of("device"))
     line.put(",\"session\":")
     line.put(id: reply[2].bytes, .of("session"))
@@ -136,7 +140,7 @@ struct SessionExport {
       isFirst = false
       line.put(member.rawValue.utf8)
       line.put("\":")
-      SessionExport.put(StoredValue(text), .of(name), into: &line)
+      SessionExport.put(StoredValue(text), .of(name), into: &line) { $0.put(json: $1, .of(name)) }
     }
     line.put("},\"fields\":{")
     if let parts = line.parts { parts.putFields(into: &line) }
@@ -164,17 +168,23 @@ struct SessionExport {
     }
     line.put(name)
     line.put(":")
-    put(value, .of("fields", name), into: &line)
+    let valueName = ValueName.of("fields", name)
+    put(value, valueName, into: &line) { line, json in
+      line.put(value: json, .field, of: name, valueName)
+    }
     return true
   }
 
-  private static func put(_ value: StoredValue, _ name: ValueName, into line: inout RecordLine) {
+  private static func put(
+    _ value: StoredValue, _ name: ValueName, into line: inout RecordLine,
+    _ putJSON: (inout RecordLine, LentBytes) -> Void
+  ) {
     guard let rev = value.rev.number else { return line.putCorrupt(name) }
     line.put("[")
     line.put(rev)
     if let json = value.json {
       line.put(",")
-      line.put(json: json, name)
+      putJSON(&line, json)
     }
     line.put("]")
   }
@@ -214,7 +224,8 @@ struct SessionExport {
     line.put(",\"name\":")
     line.put(string: stored.value("n", ofChat: chat), .of("chats", chat, "name"))
     line.put(",\"config\":")
-    line.put(json: stored.value("c", ofChat: chat), .of("chats", chat, "config"))
+    line.put(
+      value: stored.value("c", ofChat: chat), .configuration, .of("chats", chat, "config"))
     putLimits(stored.value("o", ofChat: chat), chat, into: &line)
     line.put(",\"messages\":")
     if let parts = line.parts {

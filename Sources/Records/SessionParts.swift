@@ -2,6 +2,7 @@
 // part has is made JSON when it comes. On a loop's thread.
 
 package import RedisConnection
+package import Seal
 internal import Wire
 
 /// The parts of a session that were read so far.
@@ -37,11 +38,16 @@ package final class SessionParts: ReadParts {
   private var documents: [UInt8]? = []
   private var documentsCount: Int64 = 0
   /// Has the names of corrupt values.
-  private var line = RecordLine()
+  private var line: RecordLine
   /// How many bytes the parts have.
   package private(set) var bytes = 0
 
-  package init(_ form: Form) { self.form = form }
+  /// `seal` opens the values of the device, unless an export shows them sealed.
+  package init(_ form: Form, _ seal: Seal?, device: String, showsSealed: Bool) {
+    self.form = form
+    line = RecordLine(seal: seal, device: Array(device.utf8))
+    line.showsSealed = showsSealed
+  }
 
   /// Takes what a piece of JSON was made of.
   private func take(_ put: (inout RecordLine) -> Void) -> [UInt8] {

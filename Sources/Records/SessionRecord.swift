@@ -1,6 +1,7 @@
 // Owns: how a session's members become its record, as GET shows it. On a loop's thread.
 
 internal import RedisConnection
+internal import Seal
 internal import SessionModel
 internal import Wire
 
@@ -31,6 +32,8 @@ struct SessionRecord {
   /// Puts the record, braces included.
   func put(into line: inout RecordLine) {
     line.dueInMs = stored.dueInMs(clocks)
+    // A list has sessions of several devices.
+    if line.seal != nil { line.device = Array(device) }
     line.put("{\"session\":")
     line.put(id: session, .of("session"))
     line.put(",\"device\":")
@@ -80,10 +83,24 @@ struct SessionRecord {
   private func putRest(into line: inout RecordLine) {
     let rest = reply[reply.count - 4].bytes
     guard !rest.isEmpty else { return }
+    guard !SealedValue.isWithin(rest) else { return putSealedRest(rest, into: &line) }
     let object = Array("{".utf8) + rest.dropFirst() + Array("}".utf8)
     let depthMax = RequestParser.payloadDepthMaxDefault + 4
     let isWhole = rest[0] == UInt8(ascii: ",") && LineJSON.isValue(object.span, depthMax: depthMax)
     if isWhole { line.put(rest) } else { line.damage(.of("reply")) }
+  }
+
+  /// The same with sealed values: of its members only messages are callers'.
+  private func putSealedRest(_ rest: LentBytes, into line: inout RecordLine) {
+    let start = line.bytes.count
+    line.put(composed: rest, .message, .of("recent"))
+    let object = Array("{".utf8) + line.bytes[(start + 1)...] + Array("}".utf8)
+    let depthMax = RequestParser.payloadDepthMaxDefault + 4
+    guard rest[0] != UInt8(ascii: ",") || !LineJSON.isValue(object.span, depthMax: depthMax) else {
+      return
+    }
+    line.cut(to: start)
+    line.damage(.of("reply"))
   }
 
   /// Puts a number that a record always has; of a key that is no record all are unknown.
@@ -207,7 +224,7 @@ enum SessionFields {
     if value.rev == .corrupt {
       line.putCorrupt(valueName)
     } else {
-      line.put(json: value.json, valueName)
+      line.put(value: value.json, .field, of: name, valueName)
     }
     return true
   }

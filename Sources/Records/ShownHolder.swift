@@ -1,6 +1,7 @@
 // Owns: how a lock's record and its note become what HOLDER gives. On a loop's thread.
 
 internal import RedisConnection
+internal import Seal
 internal import Wire
 
 /// The holder of a lock.
@@ -20,7 +21,7 @@ struct ShownHolder {
     line.put(StoredNumber(reply[3].bytes), .of("acquired_at"))
     if let note = reply[4].textIfAny {
       line.put(",\"note\":")
-      line.put(json: note, .of("note"))
+      line.put(value: note, .note, .of("note"))
     }
     if let agent = reply[5].textIfAny {
       line.put(",\"returns_to\":")

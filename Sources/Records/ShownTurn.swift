@@ -20,7 +20,7 @@ struct ShownTurn {
   /// Puts the line of which the worker makes the reply when it has read the fields: `LARGE`,
   /// device, session, `0`, `turn`, where the fields belong in the object, and that.
   func put(inParts address: LentBytes, into line: inout RecordLine) {
-    var object = RecordLine()
+    var object = RecordLine(seal: line.seal, device: line.device)
     let place = put(into: &object)
     line.put("LARGE ")
     line.put(address)

@@ -1,6 +1,7 @@
 // Owns: how the documents of a session become what TAKE and KEYS show. On a loop's thread.
 
 internal import RedisConnection
+internal import Seal
 internal import Wire
 
 /// Documents on their way into a reply line.
@@ -46,7 +47,7 @@ struct StoredDocuments {
       line.put(",\"value\":")
       let value = ValueName.of("documents", place, "value")
       if let json = reply[at + 3].textIfAny {
-        line.put(json: json, value)
+        line.put(value: json, .document, of: key, value)
       } else {
         line.putCorrupt(value)
       }
@@ -95,7 +96,7 @@ struct ExportedDocuments {
     line.put(",\"value\":")
     let value = ValueName.of("documents", place, "value")
     if let json = reply[at + 4].textIfAny {
-      line.put(json: json, value)
+      line.put(value: json, .document, of: reply[at].bytes, value)
     } else {
       line.putCorrupt(value)
     }

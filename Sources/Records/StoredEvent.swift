@@ -1,6 +1,7 @@
 // Owns: how entries of the event log become events (docs/keys.md), as EVENTS and WATCH show them.
 // Any thread.
 
+internal import Seal
 internal import Wire
 
 /// An event on its way into a line: its id in the protocol, and the values of its entry's fields.
@@ -38,7 +39,12 @@ package struct StoredEvent {
     line.put(id: device, .of("device"))
     let end = line.bytes.count
     line.put(",")
-    line.put(members)
+    if SealedValue.isWithin(members), let (kind, name) = sealedMember {
+      line.device = Array(device)
+      line.put(composed: members, kind, name)
+    } else {
+      line.put(members)
+    }
     line.put("}")
     if line.isValue(from: start) {
       line.cut(to: line.bytes.count - 1)
@@ -48,5 +54,17 @@ package struct StoredEvent {
     }
     line.putDamaged()
     line.put("}")
+  }
+
+  /// Which values of callers an event of its type has, and the member in which they are.
+  private var sealedMember: (SealedKind, ValueName)? {
+    switch true {
+    case type.starts(with: "lock.".utf8): (.note, .of("note"))
+    case type.elementsEqual("chat.said".utf8): (.message, .of("messages"))
+    case type.elementsEqual("chat.amended".utf8): (.message, .of("message"))
+    case type.elementsEqual("chat.part".utf8): (.part, .of("payload"))
+    case type.starts(with: "custom.".utf8): (.event, .of("payload"))
+    default: nil
+    }
   }
 }

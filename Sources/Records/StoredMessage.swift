@@ -2,6 +2,7 @@
 // On a loop's thread.
 
 internal import RedisConnection
+internal import Seal
 internal import Wire
 
 /// A chat's entry: `<seq>,"at":<ms>,"message":<JSON>}`.
@@ -11,6 +12,8 @@ struct StoredMessage {
   let at: Int64?
   /// The message, unless it is corrupt.
   let json: LentBytes?
+  /// Whether that is a sealed value.
+  private let isSealed: Bool
   private let entry: LentBytes
 
   init(_ entry: LentBytes) {
@@ -20,14 +23,15 @@ struct StoredMessage {
     let hasTime = StoredMessage.skip(&rest, ",\"at\":")
     at = hasTime ? StoredMessage.number(&rest) : nil
     guard StoredMessage.skip(&rest, ",\"message\":"), rest.last == UInt8(ascii: "}") else {
-      json = nil
+      (json, isSealed) = (nil, false)
       return
     }
     let message = LentBytes(rebasing: rest.dropLast())
+    isSealed = SealedValue.isOne(message)
     let depthMax = RequestParser.payloadDepthMaxDefault
     let isObject =
       message.first == UInt8(ascii: "{") && LineJSON.isValue(message.span, depthMax: depthMax)
-    json = isObject ? message : nil
+    json = isObject || isSealed ? message : nil
   }
 
   var isWhole: Bool { seq != nil && at != nil && json != nil }
@@ -39,12 +43,25 @@ struct StoredMessage {
     into line: inout RecordLine, _ name: (_ seq: Int64?, _ member: StaticString) -> ValueName
   ) {
     line.put("\"seq\":")
-    guard !isWhole else { return line.put(entry.dropLast()) }
+    guard !isWhole || isSealed || line.showsSealed else { return line.put(entry.dropLast()) }
     put(seq, name(nil, "seq"), into: &line)
     line.put(",\"at\":")
     put(at, name(seq, "at"), into: &line)
     line.put(",\"message\":")
-    if let json { line.put(json) } else { line.putCorrupt(name(seq, "message")) }
+    if let json {
+      line.put(value: json, .message, name(seq, "message"))
+    } else {
+      line.putCorrupt(name(seq, "message"))
+    }
+  }
+
+  /// Whether it is of a role, by its member `role`; one that does not open is of none.
+  func isOf(role: LentBytes, in line: RecordLine) -> Bool {
+    guard let json else { return false }
+    guard isSealed else { return MessageMember.says(role, "role", json) }
+    return line.opened(json, .message)?.withUnsafeBufferPointer {
+      MessageMember.says(role, "role", $0)
+    } ?? false
   }
 
   private func put(_ number: Int64?, _ name: ValueName, into line: inout RecordLine) {
@@ -73,7 +90,8 @@ struct StoredMessage {
 /// chat is the current one, so that the first was taken, the numbers of the oldest and the newest
 /// message or null, whether messages behind the number that was asked for were dropped by a full
 /// chat, the number at which the search for a role ended before its end or null, the draft of an
-/// answer and the number of its turn or null for both, and the form's number.
+/// answer and the number of its turn or null for both, of messages of a role the search among
+/// sealed ones that is left to the worker or null, and the form's number.
 struct ChatHistory {
   private let reply: RedisReply
   /// How many entries there are.
@@ -94,22 +112,23 @@ struct ChatHistory {
       return line.put("}")
     }
     line.put("{\"messages\":[")
-    var place: Int64 = 0
-    for index in min(count, Int(extra(1).integer ?? 0))..<count {
-      StoredMessages.put(reply[index], place, into: &line) { seq, place, part in
+    let places = Array(min(count, Int(extra(1).integer ?? 0))..<count)
+    let search = extra(10).textIfAny.flatMap { RoleSearch($0) }
+    let found = search?.found(places, of: reply, in: line)
+    for (place, index) in (found?.places ?? places).enumerated() {
+      StoredMessages.put(reply[index], Int64(place), into: &line) { seq, place, part in
         seq.map { .of("messages", $0, part) } ?? .of("messages.at", place, part)
       }
-      place += 1
     }
     line.put("],\"more\":")
-    line.put(extra(2).integer == 1 ? "true" : "false")
+    line.put(extra(2).integer == 1 || found?.isCut == true ? "true" : "false")
     line.put(",\"first_seq\":")
     line.put(extra(4).integerIfAny.map { .known($0) } ?? .missing, .of("first_seq"))
     line.put(",\"last_seq\":")
     line.put(extra(5).integerIfAny.map { .known($0) } ?? .missing, .of("last_seq"))
     putDraft(into: &line)
     if extra(6).integer == 1 { line.put(",\"lost\":true") }
-    if let readTo = extra(7).integerIfAny {
+    if found?.isCut != true, let readTo = extra(7).integerIfAny {
       line.put(",\"read_to\":")
       line.put(readTo)
     }
@@ -122,9 +141,21 @@ struct ChatHistory {
     guard let draft = extra(8).textIfAny, let turn = extra(9).textIfAny else { return }
     line.put(",\"draft\":")
     let depthMax = RequestParser.payloadDepthMaxDefault + 1
+    let isSealed = draft.first == UInt8(ascii: "[") && SealedValue.isWithin(draft)
     let isArray =
       draft.first == UInt8(ascii: "[") && LineJSON.isValue(draft.span, depthMax: depthMax)
-    if isArray { line.put(draft) } else { line.putCorrupt(.of("draft")) }
+    if isSealed {
+      let start = line.bytes.count
+      line.put(composed: draft, .part, .of("draft"))
+      if !line.isValue(from: start) {
+        line.cut(to: start)
+        line.putCorrupt(.of("draft"))
+      }
+    } else if isArray {
+      line.put(draft)
+    } else {
+      line.putCorrupt(.of("draft"))
+    }
     line.put(",\"draft_turn\":")
     line.put(StoredNumber(turn), .of("draft_turn"))
   }
@@ -244,7 +275,11 @@ struct ChatList {
     line.put(lastAt(of: chat), .of("chats", number, "last_at"))
     line.put(",\"config\":")
     let config = ValueName.of("chats", number, "config")
-    if isReadable { line.put(json: chat[2].textIfAny, config) } else { line.putCorrupt(config) }
+    if isReadable {
+      line.put(value: chat[2].textIfAny, .configuration, config)
+    } else {
+      line.putCorrupt(config)
+    }
     if isAlone { line.putDamaged() }
     line.put("}")
   }

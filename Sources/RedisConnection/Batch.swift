@@ -54,6 +54,11 @@ package final class Batch {
   /// The script's keys and the arguments, as RESP.
   var keys = CommandBuffer()
   var arguments = CommandBuffer()
+  /// The first word of a request; empty of a batch that does not know its requests.
+  package func firstWord(of place: Int) -> [UInt8] {
+    starts.map { arguments.text(ofWordAt: $0[place].arguments) } ?? []
+  }
+
   /// Where each request begins in them, if its parts may be asked for.
   private var starts: [(key: Int, arguments: Int)]?
 

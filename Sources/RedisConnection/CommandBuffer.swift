@@ -30,17 +30,32 @@ package struct CommandBuffer: Sendable {
   /// A copy of a part of it.
   func part(_ range: Range<Int>) -> [UInt8] { Array(storage[range]) }
 
+  /// The text of the word that begins at a place; empty at the end.
+  ///
+  /// All that was written has to be words.
+  package func text(ofWordAt place: Int) -> [UInt8] {
+    guard place < count else { return [] }
+    let (start, end) = wordRange(place)
+    return part(start..<end)
+  }
+
+  /// Where the text of the word is that begins at a place: behind `$<digits>` and the end of a
+  /// line.
+  private func wordRange(_ place: Int) -> (start: Int, end: Int) {
+    var (end, length) = (place + 1, 0)
+    while storage[end] != UInt8(ascii: "\r") {
+      length = length * 10 + Int(storage[end] - UInt8(ascii: "0"))
+      end += 1
+    }
+    return (end + 2, end + 2 + length)
+  }
+
   /// The words, each as RESP; all that was written has to be words.
   package var words: [[UInt8]] {
     var (words, at) = ([[UInt8]](), 0)
     while at < count {
-      // `$<digits>`, the text, and the end of a line behind each.
-      var (end, length) = (at + 1, 0)
-      while storage[end] != UInt8(ascii: "\r") {
-        length = length * 10 + Int(storage[end] - UInt8(ascii: "0"))
-        end += 1
-      }
-      end += length + 4
+      // The end of a line is behind the text.
+      let end = wordRange(at).end + 2
       words.append(part(at..<end))
       at = end
     }

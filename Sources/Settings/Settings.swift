@@ -59,6 +59,8 @@ package struct Settings: Sendable, Equatable {
   package var jwtAudiences: [String] = []
   /// The issuers of which one has to have made a token; empty for any.
   package var jwtIssuers: [String] = []
+  /// The file of the keys by which values are sealed; without one none is.
+  package var sealKeysFile: String?
   /// The files by which callers speak TLS; without a certificate they do not.
   package var tls = TLSFiles()
   /// Whether other machines may call without `authFile`.

@@ -50,6 +50,12 @@ extension Settings {
           + "'latchkey secret' makes its lines."), \.authFile),
     .file(
       .init(
+        "--seal-keys", .server, default: "",
+        "The file of the keys by which callers' values are sealed before they go to Redis: a line "
+          + "ID:KEY each, KEY the Base64 of 32 random bytes. The first seals, all open. It is read "
+          + "again on SIGHUP and when it changes."), \.sealKeysFile),
+    .file(
+      .init(
         "--jwt-keys", .server, default: "",
         "The keys of the tokens (JWT) that callers may send: a JWK set, or public keys or "
           + "certificates in PEM. The file is read again on SIGHUP and when it changes."),

@@ -230,6 +230,7 @@ extension ControlStore: StoreNodeOwner {
   private static let firstServesMs: Int64 = 1_000
 
   var figures: Counters? { nil }
+  var opensValues: Bool { false }
 
   func nodeServes(_ node: StoreNode) {
     connections.served()

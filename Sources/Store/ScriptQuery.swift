@@ -39,6 +39,9 @@ package struct ScriptQuery: Sendable {
     (self.script, self.partitions, self.arguments) = (script, partitions, arguments)
   }
 
+  /// The first word of the first request.
+  var firstWord: [UInt8] { arguments.text(ofWordAt: 0) }
+
   /// The same call for some of the partitions, by their places.
   ///
   /// Of a script that serves many requests each partition has its words, and one whose last

@@ -7,6 +7,7 @@ package import Metrics
 internal import Records
 package import RedisConnection
 package import Scripts
+package import Seal
 package import SessionModel
 package import Wire
 
@@ -44,15 +45,19 @@ package final class Store {
   /// Ends the wait for the last nodes of a cluster at the start.
   private var firstServes: LoopTimer?
   /// Where lines are made of what scripts give.
-  var recordLine = RecordLine()
+  var recordLine: RecordLine
+  /// By which sealed values are opened; nil without keys.
+  package let seal: Seal?
 
   /// Whether the reply that is being read is of a batch that too few replicas have.
   package private(set) var isUnacknowledged = false
 
   package init(
     _ loop: EventLoop, _ setup: RedisSetup, index: Int, batchMax: Int, log: Log,
-    counters: Counters
+    counters: Counters, seal: Seal? = nil
   ) {
+    self.seal = seal
+    recordLine = RecordLine(seal: seal)
     self.loop = loop
     self.index = index
     self.log = log
@@ -195,7 +200,7 @@ extension Store {
   package func goOn(_ place: Int, of batch: Batch, _ reply: RedisReply) -> Int {
     var count = 0
     guard let next = answering?.step(place, of: batch) else { return count }
-    withOutcome(of: batch.script, reply) { outcome in
+    withOutcome(of: batch, place, reply) { outcome in
       if case .line(let line, _) = outcome { count = line.count }
       next(outcome)
     }
@@ -226,6 +231,7 @@ extension Store {
 
 extension Store: StoreNodeOwner {
   var figures: Counters? { counters }
+  var opensValues: Bool { seal != nil }
 
   func nodeServes(_ node: StoreNode) {
     counters.set(1, .redisReady)

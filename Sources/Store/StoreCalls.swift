@@ -6,6 +6,7 @@ internal import Metrics
 package import Records
 package import RedisConnection
 package import Scripts
+internal import Seal
 package import SessionModel
 package import Wire
 
@@ -22,7 +23,7 @@ extension Store {
       case .success(let reply) where reply.kind == .text:
         done(outcome(of: query.script, text: reply.bytes))
       case .success(let reply) where reply.count == 1:
-        withOutcome(of: query.script, reply[0], done)
+        withOutcome(of: query.script, reply[0], device: device(of: query), done)
       case .success(let reply): done(.failed(refusal(of: query.script, reply.text)))
       case .failure(let error): done(.failed(error))
       }
@@ -64,28 +65,33 @@ extension Store {
 
   /// Lends the line that an element of a script's reply is, or stands for; empty if it is none.
   ///
-  /// Without its end.
-  package func withLine<Value>(of reply: RedisReply, _ body: (UnsafeBufferPointer<UInt8>) -> Value)
-    -> Value
-  {
+  /// Without its end. Records and events name their devices, for which sealed values are opened.
+  package func withLine<Value>(
+    of reply: RedisReply, _ body: (UnsafeBufferPointer<UInt8>) -> Value
+  ) -> Value {
     guard reply.kind == .array else { return body(reply.bytes) }
     return withMade(of: reply) { line, _ in body(line) }
   }
 
+  /// The device that a query is about: sealed values are opened for it.
+  ///
+  /// Empty where nothing can be opened.
+  private func device(of query: ScriptQuery) -> [UInt8] { seal == nil ? [] : query.firstWord }
+
   /// Lends the line that a list stands for, and says when the session that it shows has its next
   /// deadline.
   ///
-  /// `parts`: what was read of the session before.
+  /// `parts`: what was read of the session before; `device` is that of the request.
   package func withMade<Value>(
-    of reply: RedisReply, _ parts: (any ReadParts)? = nil,
+    of reply: RedisReply, _ parts: (any ReadParts)? = nil, device: [UInt8] = [],
     _ body: (UnsafeBufferPointer<UInt8>, Int64?) -> Value
   ) -> Value {
     // Taken out while it is lent: who gets it may ask for the next one.
-    var line = RecordLine()
+    var line = RecordLine(seal: seal)
     swap(&line, &recordLine)
     defer { swap(&line, &recordLine) }
     line.parts = parts
-    if !line.make(of: reply) { line.reset() }
+    if !line.make(of: reply, device: device) { line.reset() }
     line.parts = nil
     if line.corruptCount > 0 { noteCorrupt(line.corruptCount) }
     return line.bytes.withUnsafeBufferPointer { body($0, line.dueInMs) }
@@ -97,18 +103,44 @@ extension Store {
     "too few replicas have it in time (--replica-acks); it was applied, and may be lost")
 
   /// Lends the outcome that an element of a script's reply is, or stands for.
+  ///
+  /// `device` is that of the request.
   package func withOutcome(
-    of script: Script, _ reply: RedisReply, _ body: (ScriptOutcome) -> Void
+    of script: Script, _ reply: RedisReply, device: [UInt8] = [], _ body: (ScriptOutcome) -> Void
   ) {
     if isUnacknowledged, !script.isReadOnly, ReplicaAcks.isChange(reply) {
       return body(.failed(Store.unacknowledged))
     }
-    guard reply.kind == .array else { return body(outcome(of: script, text: reply.bytes)) }
-    withMade(of: reply) { line, dueInMs in
+    guard reply.kind == .array else {
+      guard script == .lookPage, SealedValue.isWithin(reply.bytes) else {
+        return body(outcome(of: script, text: reply.bytes))
+      }
+      return withOpened(reply.bytes, device) { body(outcome(of: script, text: $0)) }
+    }
+    withMade(of: reply, device: device) { line, dueInMs in
       let outcome = outcome(of: script, line)
       guard !script.isReadOnly, case .line = outcome else { return body(outcome) }
       body(.line(line, dueInMs: dueInMs))
     }
+  }
+
+  /// The same of a request of a batch.
+  package func withOutcome(
+    of batch: Batch, _ place: Int, _ reply: RedisReply, _ body: (ScriptOutcome) -> Void
+  ) {
+    let device = seal == nil ? [] : batch.firstWord(of: place)
+    withOutcome(of: batch.script, reply, device: device, body)
+  }
+
+  /// Lends a line that a script has put together of messages, each opened.
+  private func withOpened(
+    _ text: UnsafeBufferPointer<UInt8>, _ device: [UInt8],
+    _ body: (UnsafeBufferPointer<UInt8>) -> Void
+  ) {
+    var line = RecordLine(seal: seal, device: device)
+    line.put(composed: text, .message, .of("recent"))
+    if line.corruptCount > 0 { noteCorrupt(line.corruptCount) }
+    line.bytes.withUnsafeBufferPointer(body)
   }
 
   /// The outcome of a script whose reply is a text.

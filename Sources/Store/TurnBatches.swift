@@ -12,8 +12,8 @@ struct TurnBatches {
   /// Batcher says what it is for. One that a place's last tenant has left behind does no harm.
   private var latest: [UInt64] = []
 
-  init(requestsMax: Int, isCluster: Bool = false) {
-    batcher = Batcher(requestsMax: requestsMax, tracksRequests: isCluster)
+  init(requestsMax: Int, tracksRequests: Bool = false) {
+    batcher = Batcher(requestsMax: requestsMax, tracksRequests: tracksRequests)
   }
 
   /// The batch that a caller's next request joins; with `partition` one of that partition alone.

@@ -19,7 +19,7 @@ struct ChatTests {
 
   private func say(_ count: Int) throws -> Int {
     let messages = String(repeating: "0 2 {}", count: count)
-    return try bench.run(.say, "d", "S", "", messages, "", "", "", "", "", "").int("seq")
+    return try bench.run(.say, "d", "S", "", messages, "", "", "", "", "", "", "", "").int("seq")
   }
 
   private func history(after: String, _ limit: Int) throws -> (seqs: [Int], more: Bool) {
@@ -88,7 +88,7 @@ struct ChatTests {
     let before = try bench.redis.command("HGETALL", key).items.compactMap(\.string)
     try bench.redis.command("RENAME", key + "/1", key + "/aside")
     try bench.redis.command("SET", key + "/1", "no list")
-    let reply = try bench.run(.say, "d", "S", "", "4 user2 {}", "", "", "", "", "", "")
+    let reply = try bench.run(.say, "d", "S", "", "4 user2 {}", "", "", "", "", "", "", "", "")
     #expect(reply.raw.hasPrefix("ERR internal "))
     #expect(try bench.redis.command("HGETALL", key).items.compactMap(\.string) == before)
     try bench.redis.command("RENAME", key + "/aside", key + "/1")

@@ -15,7 +15,7 @@ struct RareFunctionTests {
   /// The usual requests of scripts that are called most often.
   private static let usual: [(script: Script, arguments: [String])] = [
     (.lock, ["a", "=1d"]), (.touch, ["d", "", "", ""]), (.get, ["d", "", ""]),
-    (.say, ["d", "", "", "4 user7 {\"a\":1}", "", "", "", "", "", ""]),
+    (.say, ["d", "", "", "4 user7 {\"a\":1}", "", "", "", "", "", "", "", ""]),
     (.history, ["d", "", "", "", "", "", "", "20"]),
     (.open, opening("T", members: "8 f:\"lang\"4 \"en\"").open),
     (.recoverLatest, opening("U").recover()),
@@ -47,7 +47,7 @@ struct RareFunctionTests {
     try bench.run(.lock, "d", "a", "=1d", "", "")
     #expect(try bench.run(.open, Self.opening("S").open).word == "OK")
     let message = "4 user7 {\"a\":1}"
-    for _ in 0..<2 { try bench.run(.say, "d", "", "", message, "", "", "", "", "", "") }
+    for _ in 0..<2 { try bench.run(.say, "d", "", "", message, "", "", "", "", "", "", "", "") }
     try bench.run(.put, "d", "", "other", "", "", "", "1", "", "")
     var words = arguments
     if let place = words.firstIndex(of: "TURN") {

@@ -17,7 +17,7 @@ struct ReplySizeTests {
     let message = "{\"t\":\"\(Self.text)\"}"
     for _ in 0..<messages {
       try bench.run(
-        .say, "d", "S", "", "0 \(message.utf8.count) \(message)", "", "", "", "", "", "")
+        .say, "d", "S", "", "0 \(message.utf8.count) \(message)", "", "", "", "", "", "", "", "")
     }
     return bench
   }

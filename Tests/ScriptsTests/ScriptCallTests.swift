@@ -83,7 +83,7 @@ struct ScriptCallTests {
         lengths: "5 - - - - -", policy: "p 0 0 0 0 trim refuse", token: .token(7), req: "r"),
       ListDeviceCall(
         device: "d", filter: "active - - - - created -", fields: "none", limit: 5, from: "s"),
-      ExportCall(device: "d", session: "s", bytesMax: 9),
+      ExportCall(device: "d", session: "s", bytesMax: 9, showsSealed: true),
       RecordPageCall(
         device: "d", session: "s", stamp: "x", part: "messages", from: "1 0", fields: "1 f"),
       ImportCall(
@@ -119,7 +119,7 @@ struct ScriptCallTests {
       ReportChatCall(device: "d", session: "s", chat: "1"),
       SayCall(
         device: "d", session: "s", chat: "1", messages: "m", seen: 3, id: "uuid", after: 2, last: 4,
-        token: .token(7), req: "r"),
+        ids: "1 k1 s", index: "1 x1 11 s", token: .token(7), req: "r"),
       HistoryCall(
         device: "d", session: "s", chat: "1", after: 3, before: 4, since: 6, role: "user",
         limit: 5),

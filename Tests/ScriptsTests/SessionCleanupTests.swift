@@ -68,7 +68,7 @@ struct SessionCleanupTests {
     try open("S", of: "d")
     try bench.redis.command("HSET", bench.base + ":session:d/S", "since", "9999999999000")
     #expect(try bench.run(.changeState, "d", "S", "PAUSE", "paused", "", "", "").word == "OK")
-    let exported = try bench.run(.export, "d", "S", "99999")
+    let exported = try bench.run(.export, "d", "S", "99999", "")
     #expect(exported.raw.contains("\"spent\":{\"active\":0}"), "\(exported)")
   }
 

@@ -32,7 +32,7 @@ extension ReturnWordTests {
     open(), Step(.changeState, "d", "S", "CLOSE", "completed", "", "", ""),
   ]
   private static let said = [
-    open(), Step(.say, "d", "S", "", "0 7 {\"a\":1}", "", "", "", "", "", ""),
+    open(), Step(.say, "d", "S", "", "0 7 {\"a\":1}", "", "", "", "", "", "", "", ""),
   ]
   private static let record: Set = [
     "session", "device", "state", "reason", "rev", "name", "thread", "phase", "step", "policy",
@@ -190,7 +190,14 @@ extension ReturnWordTests {
     ]
     + changes(.deleteChat, ["1"])
     + changes(.switchChat, ["1"], names: ["chat"])
-    + changes(.say, ["", "0 7 {\"a\":1}", "", "", "", ""], names: ["seq", "chat"])
+    + changes(.say, ["", "0 7 {\"a\":1}", "", "", "", "", "", ""], names: ["seq", "chat"])
+    + [
+      // Of sealed messages the worker makes the index.
+      Way(
+        script: .say, before: said,
+        request: ["d", "S", "", "0 4 \"\u{1E}x\"", "", "id", "", "", "1 k2 sa", "", "", ""],
+        word: "MORE")
+    ]
     + changes(.pop, before: said, ["", "", ""], names: ["seq", "at", "message"])
     + changes(.forget, before: said, ["", "", ""], names: ["removed"])
     + changes(.amend, before: said, ["", "1", "{}"])
@@ -342,15 +349,15 @@ extension ReturnWordTests {
       ]),
     Way(script: .reportSession, request: ["d", "S"], word: "NONE"),
     Way(
-      script: .export, before: said, request: ["d", "S", "9999"], word: "OK",
+      script: .export, before: said, request: ["d", "S", "9999", ""], word: "OK",
       names: [
         "format", "device", "session", "state", "reason", "rev", "clocks", "created_at",
         "updated_at", "ended_at", "active_at", "born_at", "since", "warned", "thread", "policy",
         "fenced", "floor", "chat", "last_chat", "answers",
         "links", "spent", "members", "fields", "chats", "documents",
       ]),
-    Way(script: .export, request: ["d", "S", "9999"], word: "NONE"),
-    Way(script: .export, before: said, request: ["d", "S", "99"], word: "ERR"),
+    Way(script: .export, request: ["d", "S", "9999", ""], word: "NONE"),
+    Way(script: .export, before: said, request: ["d", "S", "99", ""], word: "ERR"),
     Way(script: .import, request: imported, word: "OK", names: record),
     Way(script: .import, before: [open()], request: imported, word: "ERR"),
     Way(

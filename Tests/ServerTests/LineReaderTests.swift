@@ -20,7 +20,7 @@ struct LineReaderTests {
     init(_ settings: Settings = Settings()) throws {
       let results = try Mailbox<ReadLine>()
       self.results = results
-      reader = try LineReader(settings) { results.post($0) }
+      reader = try LineReader(settings, nil) { results.post($0) }
       thread = try reader.start(index: 0)
     }
 

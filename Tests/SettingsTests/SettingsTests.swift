@@ -47,6 +47,7 @@ struct SettingsTests {
     Sample("--threads", "64", bad: ["-1", "65", "four", "", "1.5", "+1", "18446744073709551616"]),
     Sample("--request-timeout", "60s", bad: ["9ms", "60001ms", "0", "-1", "1e3", ""]),
     Sample("--auth", "/etc/latchkey/principals", bad: [""]),
+    Sample("--seal-keys", "/etc/latchkey/seal-keys", bad: [""]),
     Sample("--jwt-keys", "/etc/latchkey/keys.json", bad: [""]),
     Sample(
       "--jwt-map", "devices=did,user=uid",

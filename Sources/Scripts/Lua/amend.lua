@@ -1,5 +1,6 @@
 -- AMEND: replaces a message in its place; its number and time stay.
--- USES: batch, changes, requests, session_changes, chat_address, messages, chat_ids, chat_removal
+-- USES: batch, changes, requests, session_changes, chat_address, messages, chat_ids, chat_removal,
+--   sealed
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, chat?, seq, message, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR
@@ -19,7 +20,7 @@ return each(function(base, device, session, chat, seq, message, token)
     note_ids(log, tonumber(seq), {'', message}, member)
   end
   push(base, device, 'chat.amended', s.id, chat, ',"seq":%s,"message":%s', seq,
-    #message <= 4096 and message or 'null')
+    plain_bytes(message) <= 4096 and message or 'null')
   touch(s)
   return 'OK'
 end)

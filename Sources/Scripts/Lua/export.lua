@@ -2,7 +2,7 @@
 -- session does not hold Redis up: MORE says which session is to be read in parts.
 -- USES: batch, requests, session_json, entry_steps, documents
 -- KEYS: the base key of each request's partition
--- ARGV: device, session?, bytes_max
+-- ARGV: device, session?, bytes_max, shows_sealed?
 -- RETURNS: OK, NONE, ERR, MORE
 
 -- The entries of a chat, list by list, and how many bytes they are; nil where there is no room for
@@ -56,7 +56,7 @@ local function too_large(id, bytes_max)
   return 'ERR too_large the session has more than ' .. text(bytes_max) .. ' bytes'
 end
 
-return each(function(base, device, session, bytes_max)
+return each(function(base, device, session, bytes_max, shows_sealed)
   bytes_max = tonumber(bytes_max)
   local room = math.min(bytes_max, EXPORT_BYTES)
   local id, key, flat = find_members(base, device, session)
@@ -72,6 +72,6 @@ return each(function(base, device, session, bytes_max)
   end
   local documents, grown = all_documents(key, room - size)
   if documents == nil then return too_large(id, bytes_max) end
-  return {'export', device, id, not flat.err and flat, chats, documents, bytes_max}, nil,
-    size + grown
+  return {'export', device, id, not flat.err and flat, chats, documents, bytes_max, shows_sealed},
+    nil, size + grown
 end)

@@ -17,24 +17,26 @@ local function from(s, chat, log, after, before, since, role, limit, is_guess)
   local last = whole(seen.err and '' or seen[1] or 0) or latest or 0
   if (after or before or 0) > last then return 'STALE {"seq":' .. text(last) .. '}' end
   local dropped = whole(seen[2] or 0) or 0
-  local entries, bytes, more, ended, is_lost
+  local entries, bytes, more, ended, search, is_lost
   if after and role == '' then
     entries, bytes, more = read_entries(log, place_after(log, after), limit)
     if #entries > limit then more, entries[#entries] = true, nil end
     is_lost = after < dropped
   elseif after then
-    entries, bytes, more, ended = search_chat(log, place_after(log, after), false, limit, role)
+    entries, bytes, more, ended, search = search_chat(log, place_after(log, after), false, limit,
+      role)
     is_lost = after < dropped
   elseif since then
     local place = place_since(log, since)
-    entries, bytes, more, ended = search_chat(log, place, false, limit, role)
+    entries, bytes, more, ended, search = search_chat(log, place, false, limit, role)
     -- If the oldest one belongs to them, so may those that went before it.
     is_lost = dropped > 0 and place == 0
   else
     local place = before and place_after(log, before - 1) or length
-    entries, bytes, more, ended = search_chat(log, place, true, limit, role)
+    entries, bytes, more, ended, search = search_chat(log, place, true, limit, role)
   end
-  return shown_page(entries, 1, false, more, is_guess, first, latest, is_lost, bytes, ended)
+  return shown_page(entries, 1, false, more, is_guess, first, latest, is_lost, bytes, ended,
+    search)
 end
 
 -- The newest messages.

@@ -1,11 +1,14 @@
 -- PART: appends a piece to the draft of a turn's answer, and publishes it.
--- USES: batch, changes, requests, session_users, session_changes, chat_address, turn_records
+-- USES: batch, changes, requests, session_users, session_changes, chat_address, turn_records,
+--   sealed
 -- KEYS: the base key of each request's partition
 -- ARGV: device, users?, turn, piece (JSON), req?
 -- RETURNS: OK, NONE, STALE, ERR
 
 -- Of all pieces of a turn.
 local DRAFT_BYTES = 262144
+
+local function drafted(base, device) return call('HGET', turn_key(base, device), 'drafted') end
 
 return each(function(base, device, users, turn, piece)
   local t = running_turn(base, device, turn)
@@ -22,18 +25,20 @@ return each(function(base, device, users, turn, piece)
     length = 0
   end
   local number = length > 0 and call('HINCRBY', turn_key(base, device), 'parts', 1) or 1
-  -- There is a comma between two.
-  local used = length > 0 and length - #head - (number - 2) or 0
-  if used + #piece > DRAFT_BYTES then
+  -- There is a comma between two. Of sealed ones the turn knows what they have.
+  local used, size = length > 0 and length - #head - (number - 2) or 0, plain_bytes(piece)
+  if size < #piece then used = length > 0 and tonumber(drafted(base, device)) or 0 end
+  if used + size > DRAFT_BYTES then
     if length > 0 then call('HINCRBY', turn_key(base, device), 'parts', -1) end
     return 'ERR quota quota exceeded: ' .. used .. ' of ' .. DRAFT_BYTES
-      .. ' bytes of parts of this turn, and this one has ' .. #piece
+      .. ' bytes of parts of this turn, and this one has ' .. size
   end
   call('APPEND', key, (length > 0 and ',' or head) .. piece)
   if length == 0 then
     call('PEXPIREAT', key, text(t.ends_at))
     call('HSET', turn_key(base, device), 'parts', '1')
   end
+  if size < #piece then call('HSET', turn_key(base, device), 'drafted', text(used + size)) end
   touch(s)
   push(base, device, 'chat.part', s.id, t.chat, ',"turn":%s,"part":%s,"payload":%s', turn,
     text(number), piece)

@@ -1,12 +1,14 @@
 -- SAY: appends messages to a chat; they are parts, each after whose it is. `seen` and `last` are
 -- the newest message's number as the caller has seen it, `id` the member by which messages are
--- known; what is newer than `after` goes first.
+-- known; what is newer than `after` goes first. Where messages are sealed, `ids` has the key and
+-- the ids by which they are known; MORE asks for `index`: the chat's stamp, and the number and id
+-- of each message.
 -- USES: batch, requests, session_changes, chat_address, messages, chat_records, chat_removal,
 --   chat_writes
 -- RARELY: add_chat, newest_seq, ahead, remove_after, touch, is_current_chat, chat_of
 -- KEYS: the base key of each request's partition
--- ARGV: device, session?, chat?, messages?, seen?, id?, after?, last?, token?, req?
--- RETURNS: OK, NONE, STALE, ERR
+-- ARGV: device, session?, chat?, messages?, seen?, id?, after?, last?, ids?, index?, token?, req?
+-- RETURNS: OK, NONE, STALE, ERR, MORE
 
 -- The refusal of a request that has seen another state of the chat than there is; or nil.
 local function unseen(s, chat, seen, after, last)
@@ -22,7 +24,8 @@ local function reply_of(seq, chat, rest)
   return 'OK {"seq":' .. text(seq) .. ',"chat":' .. (chat and text(chat) or 'null') .. rest .. '}'
 end
 
-return each(function(base, device, session, chat, messages, seen, id, after, last, token)
+return each(function(base, device, session, chat, messages, seen, id, after, last, ids, index,
+    token)
   local s, refusal = open_live(base, device, session, token, 'SAY', 'chat')
   if not s then return refusal end
   local name
@@ -43,7 +46,8 @@ return each(function(base, device, session, chat, messages, seen, id, after, las
   -- A chat is made by its name, and the current one where there is none.
   if not chat then chat, refusal = add_chat(s, name or 'null', 'null', '', name) end
   if not chat then return refusal end
-  local seq, rest = say(s, chat, parts(messages), s.turn, id ~= '' and id or nil, tonumber(after))
+  local seq, rest = say(s, chat, parts(messages), s.turn, id ~= '' and id or nil, tonumber(after),
+    ids ~= '' and parts(ids) or nil, index ~= '' and parts(index) or nil)
   if not seq then return rest end
   return reply_of(seq, chat, rest)
 end)

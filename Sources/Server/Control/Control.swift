@@ -85,7 +85,7 @@ package final class Control {
     let threads = settings.threads == 0 ? min(cores, 64) : settings.threads
     let principals = try Control.principals(settings, log)
     let audit = try Control.audit(settings)
-    let tls = try Control.tls(settings)
+    let (tls, seal) = (try Control.tls(settings), try Control.seal(settings))
     listeners = try Control.bind(settings.listen, count: threads)
     if let http = settings.http { httpListeners = try Control.bind(http, count: threads) }
     let budget = try Control.divideDescriptors(&settings, threads: threads, log)
@@ -111,7 +111,7 @@ package final class Control {
         settings, log: log, workerID: Control.makeWorkerID(), threads: threads,
         redisMode: embedded == nil ? endpoint.topology.mode : "embedded",
         verbs: VerbTable.all.count,
-        descriptorsMax: budget.callers, principals: principals, audit: audit, tls: tls,
+        descriptorsMax: budget.callers, principals: principals, audit: audit, tls: tls, seal: seal,
         redisFigures: setup.figures)
       reports = try Mailbox()
       listenPort = try listeners[0].localPort()
@@ -243,7 +243,7 @@ extension Control {
         for orders in serving { orders.post(.askForTickets) }
       })
     tail = EventTail(
-      loop, setup, store, log: log,
+      loop, setup, store, log: log, seal: shared.seal,
       demand: { [unowned self] in
         if shared.sum(.watches) + shared.sum(.deviceWaiters) > 0 { return .events }
         return shared.sum(.waiters) > 0 ? .news : .nothing
@@ -256,7 +256,8 @@ extension Control {
     tailRequests = MailboxReader(loop, shared.tailRequests) { [unowned self] in
       tail?.request($0)
     }
-    changes = ChangeSubscription(loop, setup, store, log: log) { [unowned self] in
+    changes = ChangeSubscription(loop, setup, store, log: log, seal: shared.seal) {
+      [unowned self] in
       serving[$0].post(.changes($1))
     }
     changeRequests = MailboxReader(loop, shared.changeRequests) { [unowned self] in

@@ -77,8 +77,9 @@ extension Control {
     reopenAudit()
     if settings.takesTLS { reloadTLS(isAsked: true) }
     if settings.jwtKeysFile != nil { reloadTokenKeys(isAsked: true) }
+    reloadSealKeys(isAsked: true)
     guard let path = settings.authFile else {
-      if !settings.takesTLS, settings.jwtKeysFile == nil {
+      if !settings.takesTLS, settings.jwtKeysFile == nil, settings.sealKeysFile == nil {
         log.info("SIGHUP: without --auth there is nothing to reload")
       }
       return

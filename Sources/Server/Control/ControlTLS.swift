@@ -9,7 +9,7 @@ internal import Synchronization
 
 extension Control {
   /// How often the files are looked at that are read again when they change.
-  private static let fileCheckMs: Int64 = 5_000
+  private static let fileCheckMs: Int64 = 1_000
 
   /// Reads the files by which callers speak TLS; nil if they do not.
   static func tls(_ settings: Settings) throws(StartError) -> TLSContext? {
@@ -34,13 +34,16 @@ extension Control {
     }
   }
 
-  /// Reads files again that have changed: those of TLS, and the keys of tokens.
+  /// Reads files again that have changed: those of TLS, and the keys of tokens and of sealed values.
   func watchFiles() {
-    guard settings.takesTLS || settings.jwtKeysFile != nil else { return }
+    guard settings.takesTLS || settings.jwtKeysFile != nil || settings.sealKeysFile != nil else {
+      return
+    }
     fileCheck = LoopTimer(loop) { [unowned self] in
       fileCheck?.set(afterMs: Control.fileCheckMs)
       if settings.takesTLS { reloadTLS(isAsked: false) }
       reloadTokenKeys(isAsked: false)
+      reloadSealKeys(isAsked: false)
     }
     fileCheck?.set(afterMs: Control.fileCheckMs)
   }

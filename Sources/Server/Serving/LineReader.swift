@@ -3,6 +3,7 @@
 
 internal import Loop
 internal import RedisConnection
+internal import Seal
 internal import Service
 internal import Settings
 internal import Synchronization
@@ -28,12 +29,16 @@ final class LineReader: Sendable {
   private let lines: Mailbox<LargeLine?>
   private let isStopping = Atomic(false)
   private let settings: Settings
+  private let seal: Seal?
   private let done: @Sendable (ReadLine) -> Void
 
   /// `done` is called on the reader's thread.
-  init(_ settings: Settings, _ done: @escaping @Sendable (ReadLine) -> Void) throws(SystemError) {
+  init(
+    _ settings: Settings, _ seal: Seal?, _ done: @escaping @Sendable (ReadLine) -> Void
+  ) throws(SystemError) {
     lines = try Mailbox()
     self.settings = settings
+    self.seal = seal
     self.done = done
   }
 
@@ -52,7 +57,7 @@ final class LineReader: Sendable {
   }
 
   private func run() {
-    var reader = RequestReader(settings)
+    var reader = RequestReader(settings, seal)
     while true {
       for line in lines.awaitLetters() {
         if isStopping.load(ordering: .relaxed) { return }

@@ -144,7 +144,7 @@ final class ServingLoop {
     principals = shared.principals.withLock { $0 }
     store = Store(
       loop, setup, index: index, batchMax: shared.settings.batchMax, log: shared.log,
-      counters: shared.counters[index])
+      counters: shared.counters[index], seal: shared.seal)
     site = CallSite(shared, store)
     timeouts = Timeouts(settings)
     inFlightMax = max(1, settings.requestsMax / shared.threads)
@@ -345,13 +345,16 @@ extension ServingLoop: StoreOwner {
       if ticket.isElsewhere { continue }
       replyBytes +=
         ticket.isStep
-        ? store.goOn(index, of: batch, reply[index]) : answerBatched(ticket, batch, reply[index])
+        ? store.goOn(index, of: batch, reply[index])
+        : answerBatched(ticket, batch, index, reply[index])
     }
     return replyBytes
   }
 
   /// Returns how many bytes the reply's line has.
-  private func answerBatched(_ ticket: Ticket, _ batch: Batch, _ reply: RedisReply) -> Int {
+  private func answerBatched(
+    _ ticket: Ticket, _ batch: Batch, _ place: Int, _ reply: RedisReply
+  ) -> Int {
     let (text, script) = (reply.bytes, batch.script)
     if batch.keysAreRecords, let first = text.first, first <= UInt8(ascii: "9") {
       answerRenewal(ticket, text)
@@ -359,7 +362,7 @@ extension ServingLoop: StoreOwner {
     }
     noteDeadline(of: ticket)
     var count = 0
-    store.withOutcome(of: script, reply) { outcome in
+    store.withOutcome(of: batch, place, reply) { outcome in
       switch outcome {
       case .failed(let error): answer(ticket, error)
       case .line(let line, let dueInMs):

@@ -13,7 +13,7 @@ enum ServingThread {
     defer { reports.post(.ended) }
     do throws(SystemError) {
       let loop = try EventLoop()
-      let lineReader = try LineReader(shared.settings) { orders.post(.lineRead($0)) }
+      let lineReader = try LineReader(shared.settings, shared.seal) { orders.post(.lineRead($0)) }
       let reading = try lineReader.start(index: index)
       defer {
         lineReader.stop()

@@ -22,6 +22,8 @@ final class LargeRead {
     var fields: [UInt8] = []
     /// What else a record's reply says.
     var rest: [UInt8] = []
+    /// Whether sealed values are shown as they are.
+    var showsSealed = false
     /// Whether the record is a page of a device's list.
     var isPage = false
     /// The object that TURN answers with, and the place of the fields in it; nil for a record.
@@ -51,6 +53,12 @@ final class LargeRead {
         parts[2].count > place
       else { return nil }
       turn = (Array(parts[2]), place)
+    }
+
+    fileprivate func makeParts(
+      _ form: SessionParts.Form, _ context: any RequestContext
+    ) -> SessionParts {
+      SessionParts(form, context.store.seal, device: device, showsSealed: showsSealed)
     }
 
     /// The reply of which this is the record.
@@ -95,7 +103,7 @@ final class LargeRead {
     bytesMax =
       form == .export
       ? settings.recordBytesMax : max(settings.recordBytesMax, settings.bufferedBytesMax / 4)
-    parts = SessionParts(form)
+    parts = source.makeParts(form, context)
     context.largeReads.begin { [self] in begin() }
   }
 
@@ -104,7 +112,7 @@ final class LargeRead {
   // MARK: Steps
 
   private func begin() {
-    parts = SessionParts(form)
+    parts = source.makeParts(form, context)
     (part, from, stamp) = (.fields, "", "")
     step()
   }
@@ -178,7 +186,7 @@ final class LargeRead {
     case (.messages, _): part = .documents
     case (.documents, _):
       part = .export
-      from = "\(bytesMax)"
+      from = "\(bytesMax)" + (source.showsSealed ? " yes" : "")
     case (.record, _), (.export, _): break
     }
   }
@@ -210,7 +218,8 @@ final class LargeRead {
   }
 
   private func finish(_ reply: RedisReply) {
-    context.store.withMade(of: reply, parts) { [self] line, _ in
+    let device = Array(source.device.utf8)
+    context.store.withMade(of: reply, parts, device: device) { [self] line, _ in
       end(
         line.isEmpty ? .failed(context.store.scriptFailed(.recordPage, "no record")) : .line(line))
     }

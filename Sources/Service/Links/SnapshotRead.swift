@@ -1,6 +1,7 @@
 // Owns: GET of a session with more messages than one reply of Redis may have: they are read in
 // steps, and anew if the session was changed meanwhile. Runs on a loop's thread.
 
+internal import Records
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
@@ -21,6 +22,8 @@ final class SnapshotRead {
   /// The messages that were read, with commas between them, and how many they are.
   private var messages: [UInt8] = []
   private var count = 0
+  /// Whether one of them does not open.
+  private var isDamaged = false
   /// How many of their bytes count as kept for the caller.
   private var keptBytes = 0
 
@@ -58,6 +61,7 @@ final class SnapshotRead {
     guard words.count == 3 else { return again() }
     (session, stamp) = (String(words[1]), String(words[2]))
     keep([], count: 0)
+    isDamaged = false
     // The millisecond of the last change is not over.
     if stamp == "-" { again() } else { readPage() }
   }
@@ -82,7 +86,13 @@ final class SnapshotRead {
       }
       let list = line.dropFirst("OK {\"messages\":".utf8.count).dropLast()
       var (elements, read) = (JSONElements(list.startIndex, list.endIndex), 0)
-      while elements.next(in: line.span) != nil { read += 1 }
+      while let element = elements.next(in: line.span) {
+        read += 1
+        let entry = UnsafeBufferPointer(rebasing: line[element])
+        let message = MessageMember.value("message".utf8, of: entry)
+        // A message is an object, unless it did not open.
+        isDamaged = isDamaged || message.map { entry[$0].elementsEqual("null".utf8) } ?? false
+      }
       guard read > 0 else { return readRecord() }
       let comma = messages.isEmpty ? [] : [UInt8(ascii: ",")]
       keep(messages + comma + list.dropFirst().dropLast(), count: count + read)
@@ -127,8 +137,22 @@ final class SnapshotRead {
   /// Answers with a record, and the messages behind it; or with what there is in its place.
   private func end(_ record: UnsafeBufferPointer<UInt8>) {
     guard record.starts(with: "OK {".utf8) else { return request.end(.line(record)) }
-    request.end(
-      Array(record.dropLast()) + Array(",\"recent\":[".utf8) + messages + Array("]}".utf8))
+    request.end(whole(record))
+  }
+
+  /// The record with the messages; what is damaged is its last member.
+  private func whole(_ line: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+    let start = "OK ".utf8.count
+    var (members, end, names) = (JSONMembers(start, line.count), line.count - 1, [UInt8]())
+    while let (key, value) = members.next(in: line.span) {
+      guard line[key.range].elementsEqual("damaged".utf8) else { continue }
+      // Before the name are its quote and a comma.
+      (end, names) = (key.start - 2, Array(line[value].dropFirst().dropLast()))
+    }
+    if isDamaged { names += Array((names.isEmpty ? "" : ",").utf8) + Array("\"recent\"".utf8) }
+    let damaged = names.isEmpty ? [] : Array(",\"damaged\":[".utf8) + names + Array("]".utf8)
+    return Array(line[..<end]) + Array(",\"recent\":[".utf8) + messages + Array("]".utf8) + damaged
+      + Array("}".utf8)
   }
 
   private func changed(_ outcome: ScriptOutcome) {

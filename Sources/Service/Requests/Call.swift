@@ -95,9 +95,6 @@ package struct Call: ~Copyable {
     arguments.payload.map { UnsafeBufferPointer(rebasing: text[$0]) }
   }
 
-  /// The payload for a script.
-  var payloadText: ArgumentText? { payload.map { .lent($0) } }
-
   private func bytes(_ token: Token) -> UnsafeBufferPointer<UInt8> {
     UnsafeBufferPointer(rebasing: text[token.range])
   }

@@ -195,7 +195,7 @@ extension ExportedRecord {
 
   /// `[revision]` or `[revision,value]`, as the record has it.
   func versioned(
-    _ range: Range<Int>, isText: Bool
+    _ range: Range<Int>, _ value: (Range<Int>) throws(RequestError) -> [UInt8]
   ) throws(RequestError) -> (line: [UInt8], hasValue: Bool) {
     let parts = try elements(range, "a field", most: 2)
     guard 1...2 ~= parts.count else {
@@ -208,7 +208,7 @@ extension ExportedRecord {
       throw ExportedRecord.bad("a field is null: one that was removed has its revision alone")
     }
     line.append(UInt8(ascii: " "))
-    line += isText ? try text(parts[1], "a member") : try value(parts[1])
+    line += try value(parts[1])
     return (line, true)
   }
 }

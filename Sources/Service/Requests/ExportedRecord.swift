@@ -4,6 +4,7 @@
 
 internal import Scripts
 internal import SessionModel
+package import Seal
 package import Settings
 package import Store
 package import Wire
@@ -12,8 +13,9 @@ package import Wire
 ///
 /// Unchecked because of its payload, which it has only while it is made.
 package struct ExportedRecord: ReadPayload, @unchecked Sendable {
-  /// How deep a payload may nest: a message, which may nest 64 deep, lies five levels down.
-  package static let depthMax = RequestParser.payloadDepthMaxDefault + 5
+  /// How deep a payload may nest: a message, which may nest 64 deep, lies five levels down,
+  /// and six in a sealed export.
+  package static let depthMax = RequestParser.payloadDepthMaxDefault + 6
 
   package private(set) var device = ""
   package private(set) var session = ""
@@ -29,6 +31,12 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
   private var thread: LinkName?
   /// Whether it is a copy: the thread stays with the original.
   private let isCopy: Bool
+  /// Whether sealed values are in it as they were in Redis.
+  private(set) var isSealed = false
+  /// By which its sealed values are opened, and its values are sealed for the device that they go
+  /// to.
+  private let seal: Seal?
+  private let target: String?
   /// The payload while the record is made, then nothing.
   private(set) var text: UnsafeBufferPointer<UInt8>
   /// Where the payload begins in its line: what error texts count from.
@@ -41,9 +49,10 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
 
   package init(
     _ payload: UnsafeBufferPointer<UInt8>, at start: Int, _ settings: Settings,
-    isCopy: Bool = false
+    _ seal: Seal? = nil, isCopy: Bool = false, to target: String? = nil
   ) throws(RequestError) {
     self.isCopy = isCopy
+    (self.seal, self.target) = (seal, target)
     text = payload
     self.start = start
     self.settings = settings
@@ -63,6 +72,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     // As in a word: in capitals it is the same device.
     if settings.deviceIDs == .uuid { device = device.lowercased() }
     session = try sessionID(whole)
+    isSealed = whole["sealed"].map { text[$0].elementsEqual("true".utf8) } ?? false
     try readState(whole)
     try readTimes(whole)
     try readPolicy(whole)
@@ -72,6 +82,9 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     documents = try readDocuments(whole)
     text = UnsafeBufferPointer(start: nil, count: 0)
   }
+
+  /// Seals for the device that the record goes to.
+  var sealer: Sealer { Sealer(seal, of: (target ?? device).utf8) }
 
   /// Whether nothing needs a reservation.
   package var isWithoutLinks: Bool { links.isEmpty && thread == nil }
@@ -174,19 +187,24 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
       guard ["name", "phase", "step"].contains(name) else {
         throw ExportedRecord.bad("members may be name, phase and step")
       }
-      set(name, try versioned(value, isText: true).line)
+      let line = try versioned(value) { (range) throws(RequestError) in
+        Array(try text(range, "a member"))
+      }.line
+      set(name, line)
     }
     var count = 0
     for (name, value) in try fieldMembers(whole) {
-      let (line, hasValue) = try versioned(value, isText: false)
+      var member: [UInt8] = []
+      member.appendJSONString(name.span)
+      let (line, hasValue) = try versioned(value) { (range) throws(RequestError) in
+        try kept(range, .field, name: member)
+      }
       guard name.count <= Members.nameBytesMax else {
         throw RequestError(
           .tooLarge,
           "a field's name may have \(Members.nameBytesMax) bytes, and this one has \(name.count)")
       }
-      var field = Array("f:".utf8)
-      field.appendJSONString(name.span)
-      fields.add(field)
+      fields.add("f:".utf8 + member)
       fields.add(line)
       count += hasValue ? 1 : 0
     }
@@ -312,7 +330,9 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
       set("n:\(chat)", json)
       name = json
     }
-    if let config = members["config"], !isNull(config) { set("c:\(chat)", try value(config)) }
+    if let config = members["config"], !isNull(config) {
+      set("c:\(chat)", try kept(config, .configuration))
+    }
     if let asked = members["asked_at"], !isNull(asked) {
       set("t:\(chat)", try number(asked, "asked_at"))
     }
@@ -341,10 +361,8 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
         throw ExportedRecord.bad("the seq of messages must grow, up to their chat's seq")
       }
       before = seq
-      let json = try value(try need(message, "message"))
-      guard json.first == UInt8(ascii: "{") else {
-        throw ExportedRecord.bad("a message must be a JSON object")
-      }
+      let json = try kept(try need(message, "message"), .message) { $0 == UInt8(ascii: "{") }
+      guard let json else { throw ExportedRecord.bad("a message must be a JSON object") }
       messages.add("\(chat)".utf8)
       messages.add("\(seq)".utf8)
       messages.add("\(try number(message, "at"))".utf8)

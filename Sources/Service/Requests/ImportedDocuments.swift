@@ -1,6 +1,7 @@
 // Owns: the documents of an exported session, and the limits of its chats, checked for IMPORT. Runs
 // on the loop's thread.
 
+internal import Seal
 internal import Settings
 internal import Wire
 
@@ -42,7 +43,8 @@ extension ExportedRecord {
       guard keys.insert(key).inserted else {
         throw ExportedRecord.bad("a document's key stands there twice")
       }
-      parts.add(DocumentKey.escaped(key.utf8))
+      let name = DocumentKey.escaped(key.utf8)
+      parts.add(name)
       parts.add("\(try number(try need(document, "rev"), "rev", 1...latestRev))".utf8)
       parts.add("\(try number(try need(document, "at"), "at"))".utf8)
       if let endsAt = document["expires_at"] {
@@ -50,8 +52,10 @@ extension ExportedRecord {
       } else {
         parts.add("".utf8)
       }
-      let json = try value(try need(document, "value"))
-      guard let first = json.first, "{[\"".utf8.contains(first) else {
+      let json = try kept(try need(document, "value"), .document, name: name) {
+        "{[\"".utf8.contains($0)
+      }
+      guard let json else {
         throw ExportedRecord.bad("a document must be an object, an array or a text")
       }
       parts.add(json)

@@ -1,6 +1,7 @@
 // Owns: how a payload becomes an argument of the session scripts: parts, one after another, each
 // with its length before it. Values are not touched, byte for byte.
 
+internal import Seal
 internal import Settings
 internal import Wire
 
@@ -73,12 +74,19 @@ struct Members {
     }
   }
 
-  /// Names and values in turn.
-  var parts: Parts {
+  /// Names and values in turn; those of fields are sealed, unless they are removed.
+  func parts(_ sealer: Sealer) -> Parts {
     var parts = Parts()
     for name in order {
+      let value = values[name] ?? []
       parts.add(name)
-      parts.add(values[name] ?? [])
+      guard name.starts(with: "f:".utf8), !value.elementsEqual("null".utf8) else {
+        parts.add(value)
+        continue
+      }
+      value.withUnsafeBufferPointer {
+        sealer.add($0, .field, name: Array(name.dropFirst(2)), to: &parts)
+      }
     }
     return parts
   }
@@ -95,17 +103,17 @@ enum Messages {
   ///
   /// Before each, of `bytesMax` bytes at most, stands whose it is.
   static func parts(
-    _ payload: UnsafeBufferPointer<UInt8>, bytesMax: Int, mayBeNone: Bool = false
+    _ payload: UnsafeBufferPointer<UInt8>, _ sealer: Sealer, bytesMax: Int, mayBeNone: Bool = false
   ) throws(RequestError) -> Parts {
     var parts = Parts()
     guard payload.first == UInt8(ascii: "[") else {
-      try add(payload[...], bytesMax, to: &parts)
+      try add(payload[...], sealer, bytesMax, to: &parts)
       return parts
     }
     var elements = JSONElements(0, payload.count)
     var count = 0
     while let range = elements.next(in: payload.span) {
-      try add(payload[range], bytesMax, to: &parts)
+      try add(payload[range], sealer, bytesMax, to: &parts)
       count += 1
       guard count <= countMax else { throw limit.error }
     }
@@ -116,11 +124,12 @@ enum Messages {
   }
 
   private static func add(
-    _ message: Slice<UnsafeBufferPointer<UInt8>>, _ bytesMax: Int, to parts: inout Parts
+    _ message: Slice<UnsafeBufferPointer<UInt8>>, _ sealer: Sealer, _ bytesMax: Int,
+    to parts: inout Parts
   ) throws(RequestError) {
     try check(message, bytesMax)
     parts.add(try whose(message).utf8)
-    parts.add(message)
+    sealer.add(UnsafeBufferPointer(rebasing: message), .message, to: &parts)
   }
 
   /// Refuses what is no message.

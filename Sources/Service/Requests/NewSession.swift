@@ -63,7 +63,7 @@ extension NewSession {
       links: links.isEmpty ? nil : ArgumentText(links.map(\.line).joined()),
       clocks: ArgumentText(clocks.joined(separator: " ")),
       isFenced: call.option(.fenced)?.elementsEqual("yes".utf8) ?? false,
-      members: .owned(members.parts.bytes),
+      members: .owned(members.parts(call.sealer).bytes),
       sessionPolicy: policy.map { ArgumentText($0.line) })
   }
 

@@ -16,7 +16,7 @@ package enum OptionName: Int, CaseIterable, Sendable {
   case seq, id, before, since, role, count
   case prefix, from, to, newest, values
   case chat, maxMessages, full, fields
-  case asNew, asUser
+  case asNew, asUser, sealed
   case expiresAt
   /// `policy=` of a session; that of TURN is `policy`, and `session-policy` there is this one.
   case policyName, sessionPolicy
@@ -65,7 +65,7 @@ package enum OptionName: Int, CaseIterable, Sendable {
       .duration(allowsZero: SessionClock(rawValue: text)?.row.canBeOff ?? false)
     case .order: .oneOf(["created", "active"])
     case .fenced, .replace, .asNew, .archived, .isLast, .isCounted, .fresh, .newest, .values,
-      .changes:
+      .changes, .sealed:
       .oneOf(["yes", "no"])
     case .condition: .oneOf(["absent", "present"])
     case .chat: .text(bytesMax: ValueKind.storedTextBytesMax)
@@ -101,7 +101,8 @@ extension OptionName {
       .hint, .last, .replace, .archived, .turn, .policy, .seen, .seq, .id, .before, .since, .role,
       .count, .isLast, .afterSeq, .lastSeq, .prefix, .from, .to, .newest, .values, .condition,
       .chat,
-      .maxMessages, .full, .fields, .asNew, .asUser, .fresh, .return, .expiresAt, .policyName,
+      .maxMessages, .full, .fields, .asNew, .asUser, .sealed, .fresh, .return, .expiresAt,
+      .policyName,
       .sessionPolicy:
       true
     }
@@ -123,7 +124,8 @@ extension OptionName {
       .replace, .archived, .turn, .policy, .seen, .seq, .id, .before, .since, .role, .count,
       .isLast,
       .afterSeq, .lastSeq, .prefix, .from, .to, .newest, .values, .condition, .chat,
-      .maxMessages, .full, .fields, .asNew, .fresh, .settle, .return, .expiresAt, .policyName,
+      .maxMessages, .full, .fields, .asNew, .sealed, .fresh, .settle, .return, .expiresAt,
+      .policyName,
       .sessionPolicy:
       .nothing
     }

@@ -1,5 +1,6 @@
 // Owns: the payload that changes a session in several ways at once. A value; on the loop's thread.
 
+internal import Seal
 internal import Settings
 internal import Wire
 
@@ -24,9 +25,12 @@ struct SessionChanges {
 
   private(set) var messages = Parts()
   private(set) var members: Members
+  /// The members as scripts take them.
+  var memberParts: Parts { members.parts(sealer) }
   /// Keys and values in turn.
   private(set) var puts = Parts()
   private(set) var drops = Parts()
+  private let sealer: Sealer
   /// The keys of both, each of which may stand there once.
   private var keys: Set<[UInt8]> = []
 
@@ -34,6 +38,7 @@ struct SessionChanges {
   /// `drop`, `phase` and `step`, each of which may be missing.
   init(_ call: borrowing Call) throws(RequestError) {
     members = Members(options: call)
+    sealer = call.sealer
     guard let payload = call.payload else { return }
     let bytesMax = call.shared.settings.valueBytesMax
     var walk = JSONMembers(0, payload.count)
@@ -42,7 +47,7 @@ struct SessionChanges {
       try JSONString.decode(payload.span, key, halves: .kept, into: &name)
       let value = UnsafeBufferPointer(rebasing: payload[range])
       switch String(decoding: name, as: UTF8.self) {
-      case "say": messages = try SessionChanges.messages(value, bytesMax)
+      case "say": messages = try SessionChanges.messages(value, sealer, bytesMax)
       case "set": try set(value, bytesMax)
       case "put": try put(value, bytesMax)
       case "drop": try drop(value)
@@ -58,12 +63,12 @@ struct SessionChanges {
   }
 
   private static func messages(
-    _ value: UnsafeBufferPointer<UInt8>, _ bytesMax: Int
+    _ value: UnsafeBufferPointer<UInt8>, _ sealer: Sealer, _ bytesMax: Int
   ) throws(RequestError) -> Parts {
     // No messages are nothing to say.
     var elements = JSONElements(0, value.count)
     if value.first == UInt8(ascii: "["), elements.next(in: value.span) == nil { return Parts() }
-    return try Messages.parts(value, bytesMax: bytesMax)
+    return try Messages.parts(value, sealer, bytesMax: bytesMax)
   }
 
   private mutating func set(
@@ -83,7 +88,8 @@ struct SessionChanges {
     }
     var walk = JSONMembers(0, value.count)
     while let (key, range) = walk.next(in: value.span) {
-      puts.add(try take(key, of: value))
+      let name = try take(key, of: value)
+      puts.add(name)
       guard let first = value[range].first, "{[\"".utf8.contains(first) else {
         throw RequestError(
           .badRequest, "a document must be an object, an array or a string; drop removes one")
@@ -91,7 +97,7 @@ struct SessionChanges {
       guard range.count <= bytesMax else {
         throw RequestError(.tooLarge, "a document may have \(bytesMax) bytes at most")
       }
-      puts.add(value[range])
+      sealer.add(UnsafeBufferPointer(rebasing: value[range]), .document, name: name, to: &puts)
     }
   }
 

@@ -6,6 +6,7 @@ package import Events
 package import Loop
 package import Metrics
 package import RedisConnection
+package import Seal
 internal import SessionModel
 package import Settings
 package import Synchronization
@@ -53,6 +54,8 @@ package final class SharedState: Sendable {
   private let liveSessions = Atomic(0)
   /// By which callers speak TLS; nil if they do not.
   package let tls: Mutex<TLSContext?>
+  /// By which values are sealed; nil without --seal-keys.
+  package let seal: Seal?
   private let draining = Atomic(false)
   private let reloadFailed = Atomic(false)
   /// Whether the latest reload of the keys of tokens failed.
@@ -62,7 +65,7 @@ package final class SharedState: Sendable {
     _ settings: Settings, log: Log, workerID: String, threads: Int, redisMode: String,
     verbs: Int, descriptorsMax: Int = .max, principals: Principals? = nil,
     audit: AuditLog? = nil,
-    tls: TLSContext? = nil,
+    tls: TLSContext? = nil, seal: Seal? = nil,
     redisFigures: ConnectionFigures = ConnectionFigures()
   ) throws(SystemError) {
     self.settings = settings
@@ -74,6 +77,7 @@ package final class SharedState: Sendable {
     self.principals = Mutex(principals)
     self.audit = audit
     self.tls = Mutex(tls)
+    self.seal = seal
     descriptors = DescriptorPool(most: descriptorsMax)
     counters = (0..<threads).map { _ in Counters(verbs: verbs) }
     deadlineMailbox = try Mailbox()

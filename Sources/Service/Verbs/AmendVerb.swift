@@ -2,6 +2,7 @@
 
 internal import RedisConnection
 internal import Scripts
+internal import Seal
 internal import Settings
 internal import Wire
 
@@ -18,7 +19,7 @@ enum AmendVerb {
     try call.run(
       AmendCall(
         device: address.device, session: address.session, chat: address.chat, seq: seq,
-        message: .lent(payload), token: call.fence, req: call.req))
+        message: call.sealer.text(payload, .message), token: call.fence, req: call.req))
   }
 }
 

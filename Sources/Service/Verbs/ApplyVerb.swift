@@ -18,7 +18,7 @@ enum ApplyVerb {
       ApplyCall(
         device: address.device, session: address.session, chat: address.chat,
         seen: call.number(.seq), seenRev: call.number(.rev),
-        messages: .owned(changes.messages.bytes), members: .owned(changes.members.parts.bytes),
+        messages: .owned(changes.messages.bytes), members: .owned(changes.memberParts.bytes),
         puts: .owned(changes.puts.bytes), drops: .owned(changes.drops.bytes), token: call.fence,
         req: call.req))
   }

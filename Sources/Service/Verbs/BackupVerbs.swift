@@ -11,14 +11,15 @@ internal import Wire
 
 enum ExportVerb {
   static let verb = Verb(
-    name: "EXPORT", rights: .read, words: [.session],
+    name: "EXPORT", rights: .read, words: [.session], options: [.sealed],
     summary: "A session whole, with its chats and messages, as one JSON object.",
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
     let address = call.address
     let export = ExportCall(
       device: address.device.kept, session: address.session?.kept,
-      bytesMax: Int64(call.shared.settings.recordBytesMax))
+      bytesMax: Int64(call.shared.settings.recordBytesMax),
+      showsSealed: call.text(.sealed) == "yes")
     let request = try HeldRequest(call)
     export.read(request, at: call.partition) { request.end($0) }
   }
@@ -43,7 +44,8 @@ enum ImportVerb {
       record = read
     } else {
       let start = call.arguments.payload?.lowerBound ?? 0
-      record = try ExportedRecord(payload, at: start, call.shared.settings, isCopy: isNew)
+      record = try ExportedRecord(
+        payload, at: start, call.shared.settings, call.shared.seal, isCopy: isNew)
     }
     try call.authorize(device: record.device, links: record.links)
     let mark = Array(record.device.utf8).withUnsafeBufferPointer { SessionID.mark(ofDevice: $0) }
@@ -72,8 +74,9 @@ extension ExportCall {
         return done(outcome)
       }
       let session = String(decoding: line.dropFirst("MORE ".utf8.count), as: UTF8.self)
-      let source = LargeRead.Source(
+      var source = LargeRead.Source(
         device: device, session: asked.readdressed(to: session).string)
+      source.showsSealed = showsSealed
       LargeRead(request.context, source, .export, untilMs: request.untilMs, done)
     }
   }
@@ -85,11 +88,13 @@ struct ExportCall: ScriptCall {
   let device: ArgumentText
   let session: ArgumentText?
   let bytesMax: Int64
+  let showsSealed: Bool
 
   func write(to words: inout CommandBuffer) {
     words.word(device)
     words.word(session)
     words.word(bytesMax)
+    words.word(showsSealed)
   }
 }
 

@@ -2,6 +2,7 @@
 
 internal import RedisConnection
 internal import Scripts
+internal import Seal
 internal import Settings
 internal import Wire
 
@@ -17,7 +18,8 @@ enum ChatVerb {
     try call.run(
       ChatCall(
         device: address.device, session: address.session, name: call.quoted(.name),
-        config: call.payloadText, limits: try limits(call), token: call.fence, req: call.req))
+        config: call.sealedPayload(.configuration), limits: try limits(call), token: call.fence,
+        req: call.req))
   }
 }
 

@@ -21,7 +21,7 @@ enum CopyVerb {
     let session = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device(ofWord: 1)))
     let export = ExportCall(
       device: address.device.kept, session: address.session?.kept,
-      bytesMax: Int64(settings.recordBytesMax))
+      bytesMax: Int64(settings.recordBytesMax), showsSealed: false)
     let request = try HeldRequest(call)
     export.read(request, at: call.partition) { outcome in
       guard case .line(let line, _) = outcome, line.starts(with: "OK {".utf8) else {
@@ -30,7 +30,7 @@ enum CopyVerb {
       do throws(RequestError) {
         let record = try ExportedRecord(
           UnsafeBufferPointer(rebasing: line.dropFirst("OK ".utf8.count)), at: 0, settings,
-          isCopy: true)
+          request.context.shared.seal, isCopy: true, to: device)
         try request.authorize(record.links)
         let copy = ImportCall(
           device: ArgumentText(device), session: ArgumentText(session + users), isReplacing: false,

@@ -18,7 +18,7 @@ enum DoneVerb {
         device: call[0], users: call.usersText, turn: call.number(.turn) ?? 0,
         seen: call.number(.seen),
         isLast: call.text(.isLast) == "yes", messages: .owned(changes.messages.bytes),
-        members: .owned(changes.members.parts.bytes), puts: .owned(changes.puts.bytes),
+        members: .owned(changes.memberParts.bytes), puts: .owned(changes.puts.bytes),
         drops: .owned(changes.drops.bytes), req: call.req),
       dueInMs: WaitQueue.grantMs)
   }

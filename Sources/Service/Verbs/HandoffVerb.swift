@@ -2,6 +2,7 @@
 
 internal import RedisConnection
 internal import Scripts
+internal import Seal
 internal import Wire
 
 enum HandoffVerb {
@@ -24,7 +25,7 @@ enum HandoffVerb {
     try call.run(
       HandoffCall(
         device: call[0], from: call[1], to: call[2], ttl: LockLength(ms: ttlMs),
-        token: call.number(.token), note: call.payloadText,
+        token: call.number(.token), note: call.sealedPayload(.note),
         returnTtl: call.number(.return).map { LockLength(ms: $0) }, req: call.req), dueInMs: ttlMs)
   }
 }

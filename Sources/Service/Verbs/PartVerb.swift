@@ -2,6 +2,7 @@
 
 internal import RedisConnection
 internal import Scripts
+internal import Seal
 internal import Wire
 
 enum PartVerb {
@@ -17,7 +18,7 @@ enum PartVerb {
     try call.run(
       PartCall(
         device: call[0], users: call.usersText, turn: call.number(.turn) ?? 0,
-        piece: .lent(payload), req: call.req))
+        piece: call.sealer.text(payload, .part), req: call.req))
   }
 }
 

@@ -27,7 +27,8 @@ enum ProfileVerb {
     var members = Members()
     try members.add(payload: payload, bytesMax: settings.valueBytesMax)
     let change = SetProfileCall(
-      device: ArgumentText(link.text), members: .owned(members.parts.bytes),
+      device: ArgumentText(link.text),
+      members: .owned(members.parts(Sealer(call.shared.seal, of: link.text.utf8)).bytes),
       seenRev: call.number(.rev), keepMs: settings.profileKeepMs, req: call.req)
     try call.forward(ScriptQuery(change, at: link.partition))
   }

@@ -2,6 +2,7 @@
 
 internal import RedisConnection
 internal import Scripts
+internal import Seal
 internal import Settings
 internal import Wire
 
@@ -17,12 +18,15 @@ enum PutVerb {
     guard value.count <= bytesMax else {
       throw RequestError(.tooLarge, "a document may have \(bytesMax) bytes at most")
     }
-    let address = call.address
+    let (address, key) = (call.address, DocumentKey.escaped(call.word(1)))
+    let kept =
+      call.shared.seal == nil
+      ? ArgumentText.lent(value) : .owned(call.sealer.bytes(value, .document, name: key))
     try call.run(
       PutCall(
-        device: address.device, session: address.session,
-        key: .owned(DocumentKey.escaped(call.word(1))), ttlMs: call.number(.ttl),
-        wanted: call[.condition], seenRev: call.number(.rev), value: .lent(value),
+        device: address.device, session: address.session, key: .owned(key),
+        ttlMs: call.number(.ttl),
+        wanted: call[.condition], seenRev: call.number(.rev), value: kept,
         token: call.fence, req: call.req), dueInMs: call.number(.ttl))
   }
 }

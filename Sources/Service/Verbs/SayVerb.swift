@@ -2,6 +2,7 @@
 
 internal import RedisConnection
 internal import Scripts
+internal import Seal
 internal import Settings
 internal import Wire
 
@@ -20,13 +21,18 @@ enum SayVerb {
     let address = call.address
     let payload = call.payload ?? UnsafeBufferPointer(start: nil, count: 0)
     let bytesMax = call.shared.settings.valueBytesMax
-    let messages = try Messages.parts(payload, bytesMax: bytesMax, mayBeNone: true).bytes
-    try call.run(
-      SayCall(
-        device: address.device, session: address.session, chat: address.chat,
-        messages: messages.isEmpty ? nil : .owned(messages), seen: call.number(.seq),
-        id: call[.id], after: call.number(.afterSeq), last: call.number(.lastSeq),
-        token: call.fence, req: call.req))
+    let messages = try Messages.parts(
+      payload, call.sealer, bytesMax: bytesMax, mayBeNone: true
+    ).bytes
+    let say = SayCall(
+      device: address.device, session: address.session, chat: address.chat,
+      messages: messages.isEmpty ? nil : .owned(messages), seen: call.number(.seq),
+      id: call[.id], after: call.number(.afterSeq), last: call.number(.lastSeq),
+      token: call.fence, req: call.req)
+    guard let seal = call.shared.seal, let member = call.option(.id), !messages.isEmpty else {
+      return try call.run(say)
+    }
+    try IndexedSay(call, say, payload, MessageIDs(seal.hashing, Array(member), of: call.device))
   }
 }
 
@@ -41,6 +47,11 @@ struct SayCall: ScriptCall {
   let id: ArgumentText?
   let after: Int64?
   let last: Int64?
+  /// Where messages are sealed: parts, the key of their ids and the id of each, empty for none.
+  var ids: ArgumentText?
+  /// The same of the chat's messages, to make an index of: parts, the chat's stamp, and the number
+  /// and the id of each.
+  var index: ArgumentText?
   let token: Fence?
   let req: ArgumentText?
 
@@ -53,6 +64,8 @@ struct SayCall: ScriptCall {
     words.word(id)
     words.word(after)
     words.word(last)
+    words.word(ids)
+    words.word(index)
     words.word(token)
     words.word(req)
   }

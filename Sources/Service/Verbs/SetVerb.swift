@@ -2,6 +2,7 @@
 
 internal import RedisConnection
 internal import Scripts
+internal import Seal
 internal import SessionModel
 internal import Settings
 internal import Store
@@ -27,7 +28,7 @@ enum SetVerb {
     let policy = try call.policy
     let change = SetCall(
       device: address.device.kept, session: address.session?.kept,
-      members: .owned(try Members(call).parts.bytes), seenRev: call.number(.rev),
+      members: .owned(try Members(call).parts(call.sealer).bytes), seenRev: call.number(.rev),
       links: try links(call), lengths: try lengths(call, policy),
       policy: policy.map { ArgumentText($0.line) }, token: call.fence, req: call.req)
     if change.links == nil {
@@ -67,6 +68,7 @@ enum SetVerb {
 private struct ChatChange {
   private let request: HeldRequest
   private let partition: Partition
+  private let sealer: Sealer
   /// The call, in texts of its own; what was merged is put in.
   private let change: SetChatCall
   /// The members to merge into the configuration; nil leaves it as it is.
@@ -95,6 +97,7 @@ private struct ChatChange {
   private init(_ call: borrowing Call, _ chat: ArgumentText) throws(RequestError) {
     let address = call.address
     partition = call.partition
+    sealer = call.sealer
     patch = call.payload.map { Array($0) }
     change = SetChatCall(
       device: address.device.kept, session: address.session?.kept, chat: chat.kept,
@@ -122,8 +125,16 @@ private struct ChatChange {
           RequestError(.overloaded, "the chat is changed too often; nothing was done, retry")))
     }
     let hash = found.prefix { $0 != UInt8(ascii: " ") }
-    let merged = ChatConfiguration.merged(
-      Array(found.dropFirst(hash.count + 1)), with: patch ?? [])
+    // What would be replaced unread may be of use to a worker that has its key.
+    guard let old = sealer.opened(Array(found.dropFirst(hash.count + 1)), .configuration) else {
+      return request.end(
+        .failed(
+          RequestError(
+            .illegalState,
+            "the chat's configuration is sealed and does not open: this worker has not its key "
+              + "(--seal-keys), or it was changed in Redis")))
+    }
+    let merged = ChatConfiguration.merged(old, with: patch ?? [])
     guard merged.count <= ChatConfiguration.bytesMax else {
       return request.end(
         .failed(
@@ -131,7 +142,7 @@ private struct ChatChange {
     }
     var next = change
     next.mergedFrom = .owned(Array(hash))
-    next.merged = .owned(merged)
+    next.merged = .owned(merged.withUnsafeBufferPointer { sealer.bytes($0, .configuration) })
     send(next, triesLeft: triesLeft)
   }
 }

@@ -2,6 +2,7 @@
 
 internal import RedisConnection
 internal import Scripts
+internal import Seal
 internal import Wire
 
 enum TellVerb {
@@ -22,7 +23,7 @@ enum TellVerb {
     try call.run(
       PushEventCall(
         device: address.device, session: address.session, chat: address.chat, kind: call[1],
-        payload: .lent(payload)))
+        payload: call.sealer.text(payload, .event)))
   }
 }
 

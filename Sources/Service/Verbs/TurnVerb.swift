@@ -167,7 +167,7 @@ extension TurnCall {
     let policy = TurnPolicy(rawValue: call.text(.policy)) ?? .enqueue
     try TurnVerb.check(call, policy)
     let messages = try call.payload.map { (payload) throws(RequestError) in
-      try Messages.parts(payload, bytesMax: call.shared.settings.valueBytesMax).bytes
+      try Messages.parts(payload, call.sealer, bytesMax: call.shared.settings.valueBytesMax).bytes
     }
     let ttlMs = call.number(.ttl) ?? TurnVerb.ttlMsDefault
     let settleMs = call.number(.settle) ?? 0

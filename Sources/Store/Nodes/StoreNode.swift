@@ -14,6 +14,8 @@ protocol StoreNodeOwner: AnyObject {
   var requestTimeoutMs: Int64 { get }
   /// Where the node counts; nil on the control loop.
   var figures: Counters? { get }
+  /// Whether replies may have sealed values, which are opened for the devices of their requests.
+  var opensValues: Bool { get }
   func nodeServes(_ node: StoreNode)
   /// It was ready if it `hadServed`.
   func nodeFailed(_ node: StoreNode, reason: String, hadServed: Bool)
@@ -80,7 +82,8 @@ final class StoreNode {
     metAtMs = loop.nowMs
     awayReason =
       setup == nil ? "no node of the cluster has this slot" : "Redis is not connected yet"
-    batches = TurnBatches(requestsMax: batchMax, isCluster: isCluster)
+    batches = TurnBatches(
+      requestsMax: batchMax, tracksRequests: isCluster || owner.opensValues)
     if let setup { redis = RedisConnection(loop, setup, owner: self) }
   }
 

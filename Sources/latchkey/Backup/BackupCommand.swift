@@ -4,7 +4,8 @@ import Glibc
 
 enum BackupCommand {
   static let usage = """
-    usage: latchkey backup to FILE    [--to HOST:PORT] [--resume] [LIST's words…]
+    usage: latchkey backup to FILE    [--to HOST:PORT] [--resume] [--sealed]
+                                  [LIST's words…]
            latchkey backup from FILE  [--to HOST:PORT] [--replace] [--skip N]
            latchkey backup check FILE
 
@@ -21,6 +22,8 @@ enum BackupCommand {
                        (30s, or LATCHKEY_PATIENCE)
       --resume         `to`: goes on with FILE.part, which an interrupted backup has left (or
                        LATCHKEY_RESUME=1)
+      --sealed         `to`: writes sealed values as they are in Redis (--seal-keys); they go in
+                       again where the worker has their key (or LATCHKEY_SEALED=1)
       --replace        `from`: overwrites sessions that are there already; without it they stay
                        as they are (or LATCHKEY_REPLACE=1)
       --skip N         `from`: begins behind the first N sessions, as an interrupted one has said
@@ -36,7 +39,7 @@ enum BackupCommand {
     let table = CommandFlags.Table(
       command: "backup", usage: usage,
       valued: WorkerFlags.valued + ["--patience", "--skip"],
-      switches: ["--resume", "--replace"] + WorkerFlags.switches)
+      switches: ["--resume", "--replace", "--sealed"] + WorkerFlags.switches)
     let environment = Console.environment()
     guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
     guard flags.words.count >= 2, let path = flags.words.dropFirst().first else {
@@ -79,7 +82,8 @@ enum BackupCommand {
       throw BackupProblem(text: error.text)
     }
     var run = try BackupExport(
-      path, list: list, resumes: flags.isOn("--resume"), caller(flags))
+      path, list: list, resumes: flags.isOn("--resume"), isSealed: flags.isOn("--sealed"),
+      caller(flags))
     return try run.run()
   }
 

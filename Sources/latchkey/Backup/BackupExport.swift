@@ -8,6 +8,8 @@ struct BackupExport {
   private let path: String
   private let list: String
   private let caller: PatientCaller
+  /// Whether sealed values are written as they are in Redis.
+  private let isSealed: Bool
   private var writer: BackupWriter
   private var cursor = ""
   private var progress: BackupProgress
@@ -19,9 +21,9 @@ struct BackupExport {
 
   /// Begins FILE.part, or goes on with it.
   init(
-    _ path: String, list: String, resumes: Bool, _ caller: PatientCaller
+    _ path: String, list: String, resumes: Bool, isSealed: Bool, _ caller: PatientCaller
   ) throws(BackupProblem) {
-    (self.path, self.list, self.caller) = (path, list, caller)
+    (self.path, self.list, self.caller, self.isSealed) = (path, list, caller, isSealed)
     guard access(path, F_OK) != 0 else {
       throw BackupProblem(text: "\(path) is there already: choose another name, or remove it")
     }
@@ -86,7 +88,8 @@ struct BackupExport {
     guard let device = session["device"]?.string, let id = session["session"]?.string else {
       return report("a session without an address", session.text.prefix(200))
     }
-    let reply = caller.ask("EXPORT \(device)/\(id)", orEnd: done)
+    let reply = caller.ask(
+      "EXPORT \(device)/\(id)" + (isSealed ? " sealed=yes" : ""), orEnd: done)
     // One that was removed since it was listed is none.
     if reply.word == .none { return }
     guard reply.word == .ok else { return report("\(device)/\(id)", reply.line[...]) }

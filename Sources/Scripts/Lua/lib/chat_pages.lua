@@ -36,14 +36,14 @@ end
 local HISTORY = -2
 local function flag(is_so) return is_so and 1 or 0 end
 local function shown_page(entries, is_list, skipped, more, is_guess, first, latest, is_lost, bytes,
-    read_to)
+    read_to, search)
   local last = #entries
   entries[last + 1], entries[last + 2], entries[last + 3] = is_list, flag(skipped), flag(more)
   entries[last + 4], entries[last + 5], entries[last + 6] = flag(is_guess), first, latest
   entries[last + 7], entries[last + 8] = flag(is_lost), read_to or false
   -- Of a draft, see below.
   entries[last + 9], entries[last + 10] = false, false
-  entries[last + 11] = HISTORY
+  entries[last + 11], entries[last + 12] = search or false, HISTORY
   return entries, nil, bytes
 end
 
@@ -58,6 +58,6 @@ local function add_draft(page, base, device, id, chat)
   if not draft then return 0 end
   local turn, place, pieces = string.match(draft, '^(%d+) (%w+ %d+)\n(.+)$')
   if place ~= id .. ' ' .. text(chat) then return 0 end
-  page[#page - 2], page[#page - 1] = '[' .. pieces .. ']', turn
+  page[#page - 3], page[#page - 2] = '[' .. pieces .. ']', turn
   return #pieces
 end

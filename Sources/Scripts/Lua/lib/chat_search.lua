@@ -1,25 +1,32 @@
 -- How messages of a chat are found by their role, their time, or backwards from a number.
--- USES: batch, messages, entry_steps, json_members
+-- USES: batch, messages, entry_steps, json_members, sealed
 -- GIVES: search_chat, place_since
 
 -- So many bytes are read at most to find the messages of a role: looking through them takes Redis
 -- some 5 ms.
 local READ_BYTES, STEP_BYTES = 524288, 65536
 
--- The entry if it is of a role, which is empty for all.
+-- So many entries are found at most if some of them are sealed: which of those are of the role is
+-- the worker's to find.
+local FOUND_MAX = 1000
+
+-- Whether an entry is of a role, which is empty for all; and whether it is sealed, so that it may
+-- be.
 local function of_role(entry, role)
   if role == '' then return true end
-  local json = string.match(entry, '"message":(.*)}$')
-  local _, whose = member_of(json or '', 'role')
+  local json = string.match(entry, '"message":(.*)}$') or ''
+  if is_sealed(json) then return false, true end
+  local _, whose = member_of(json, 'role')
   return whose == role
 end
 
--- Entries of a role from a place on, up to the end or down to the beginning: `limit` at most,
--- oldest first. How many bytes they have, whether there are more that way, and the number at which
--- the reading ended before it had found all.
+-- Entries of a role from a place on, up to the end or down to the beginning: `limit` at most, and
+-- with them those that are sealed, oldest first. How many bytes they have, whether there are more
+-- that way, the number at which the reading ended before it had found all, and if some are sealed
+-- the search for the worker, which finds `limit` among them.
 local function search_chat(log, place, is_down, limit, role)
   local found, bytes, read, length, longest = {}, 0, 0, call('LLEN', log), nil
-  local more, ended = false, nil
+  local more, ended, sure, hides = false, nil, 0, false
   while not more and not ended and (is_down and place > 0 or not is_down and place < length) do
     local step = step_of(role == '' and PAGE_BYTES - bytes or STEP_BYTES, longest, length)
     local from = is_down and math.max(0, place - step) or place
@@ -31,10 +38,15 @@ local function search_chat(log, place, is_down, limit, role)
       local entry = list[is_down and #list + 1 - n or n]
       read = read + #entry
       place = is_down and place - 1 or place + 1
-      if of_role(entry, role) then
-        more = #found == limit or bytes >= PAGE_BYTES
+      local is_found, may_be = of_role(entry, role)
+      hides = hides or may_be or false
+      if is_found or may_be then
+        more = is_found and sure == limit or bytes >= PAGE_BYTES or hides and #found >= FOUND_MAX
+        if more and hides and sure < limit then
+          ended = seq_at(log, is_down and place + 1 or place - 2)
+        end
         if more then break end
-        found[#found + 1], bytes = entry, bytes + #entry
+        found[#found + 1], bytes, sure = entry, bytes + #entry, sure + (is_found and 1 or 0)
       elseif read >= READ_BYTES and place > 0 and place < length then
         ended = seq_at(log, is_down and place or place - 1)
         break
@@ -46,7 +58,8 @@ local function search_chat(log, place, is_down, limit, role)
       found[n], found[#found + 1 - n] = found[#found + 1 - n], found[n]
     end
   end
-  return found, bytes, more or ended ~= nil, ended
+  local search = hides and text(limit) .. (is_down and ' down ' or ' up ') .. role
+  return found, bytes, more or ended ~= nil, ended, search
 end
 
 -- The place of the first message from a time on. The times of messages grow.

@@ -7,9 +7,10 @@
 
 -- Appends messages to a chat of a session, each behind whose it is; those of a turn `t` are noted
 -- there; with `member` those whose value of it is in the chat already are left out; those after the
--- number `after` are removed first. Returns the newest number and further members of the reply, the
--- entries and how many the chat has then; or nil and a refusal.
-local function say(s, chat, messages, t, member, after)
+-- number `after` are removed first; `sealed` and `index` as for `without_known`. Returns the newest
+-- number and further members of the reply, the entries and how many the chat has then; or nil and a
+-- refusal.
+local function say(s, chat, messages, t, member, after, sealed, index)
   local entries, log, number = {}, log_of(s, chat), text(chat)
   local seq, asked_at, answered_n, answered_ms, line, policy = chat_members(s, chat)
   -- A chat with an index has a line of limits.
@@ -19,7 +20,8 @@ local function say(s, chat, messages, t, member, after)
   local rest = ''
   if member then
     local known
-    messages, known = without_known(s, chat, messages, member, indexed, line, after)
+    messages, known, sealed = without_known(s, chat, messages, member, indexed, line, after,
+      sealed, index)
     if not messages then return nil, known end
     if known > 0 then rest = ',"known":' .. text(known) end
     if #messages == 0 then
@@ -60,7 +62,7 @@ local function say(s, chat, messages, t, member, after)
     rest = rest .. ',"trimmed":' .. text(length - most)
   end
   if member or indexed then
-    note_ids(log, seq - #entries + 1, messages, member or indexed)
+    note_ids(log, seq - #entries + 1, messages, member or indexed, member and sealed)
     if length > most then sync_ids(log) end
   end
   if length == #entries and gone_by(s) then call('PEXPIREAT', log, text(gone_by(s))) end

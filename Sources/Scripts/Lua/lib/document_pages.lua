@@ -1,7 +1,7 @@
 -- How documents are shown: their session's key, and the reply in one list: `documents` or `page`,
 -- whether values are shown, the key to go on from or empty, and of each document key, revision,
 -- time and value; four times false for one that is not there.
--- USES: batch, session_find, documents
+-- USES: batch, session_find, documents, sealed
 -- RARELY: find_other
 -- GIVES: key_of_session, add_document
 
@@ -22,5 +22,5 @@ local function add_document(reply, key, d, has_value)
   end
   reply[last + 1], reply[last + 2], reply[last + 3] = d.name, d.rev or '', d.at or ''
   reply[last + 4] = value
-  return #d.name + (value and #value or 0)
+  return #d.name + (value and plain_bytes(value) or 0)
 end

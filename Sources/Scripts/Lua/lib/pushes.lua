@@ -1,5 +1,5 @@
 -- Changes whose members have to be put together.
--- USES: batch, changes
+-- USES: batch, changes, sealed
 -- GIVES: push_said, push_unsaid, push_changed, push_began,
 --   push_ended
 
@@ -11,7 +11,7 @@ local SHOWN_BYTES = 4096
 local function push_said(s, chat, seq, entries, first)
   local shown, bytes = {}, 0
   for n = 1, #entries do
-    bytes = bytes + #entries[n] + 8
+    bytes = bytes + plain_bytes(entries[n]) + 8
     if bytes > SHOWN_BYTES then break end
     shown[n] = '{"seq":' .. entries[n]
   end
