@@ -58,21 +58,32 @@ extension SystemSuites {
     }
 
     /// A session that no device under test has.
-    private func stranger() throws -> String {
+    private static func stranger() throws -> String {
       try Lab.current.connect().request("OPEN \(Lab.device("other"))").string("session")
     }
 
     @Test func `two workers, both wires and the model agree, request by request`() throws {
-      var random = Seeded("sessions over two workers")
+      let seen = try Self.agree("sessions over two workers", steps: Self.steps, until: Self.wanted)
+      #expect(Self.wanted.subtracting(seen) == [], "it has shown too little")
+    }
+
+    /// Sends random requests to the lab's two workers and compares each reply with the model's: so
+    /// many, and up to four times as many if it takes them to see every kind of answer.
+    ///
+    /// Returns the kinds of answers that it has seen.
+    @discardableResult
+    static func agree(
+      _ name: String, steps: Int, until wanted: Set<String> = []
+    ) throws -> Set<String> {
+      var random = Seeded(name)
       let lab = try Lab.current
       var clients = try (0..<3).map { ($0, try lab.connect($0 % 2)) }
       clients.append((3, try HTTPLineClient(httpPort: lab.workers[1].httpPort)))
       let stranger = try stranger()
       let before = try SessionFigures(clients[0].1)
       var drivers = (0..<6).map { _ in SessionDriver(Lab.device(), stranger: stranger) }
-      // Four times as many if it takes them to see every kind of answer.
-      for step in 0..<(4 * Self.steps) {
-        if step >= Self.steps, Self.wanted.isSubset(of: Self.seen(by: drivers)) { break }
+      for step in 0..<(4 * steps) {
+        if step >= steps, wanted.isSubset(of: seen(by: drivers)) { break }
         guard let (number, client) = clients.randomElement(using: &random),
           let at = drivers.indices.randomElement(using: &random)
         else { break }
@@ -82,7 +93,7 @@ extension SystemSuites {
       for driver in drivers { try driver.checkEvents(on: clients[1].1) }
       let after = try SessionFigures(clients[1].1)
       #expect(after == before.adding(drivers))
-      #expect(Self.wanted.subtracting(Self.seen(by: drivers)) == [], "it has shown too little")
+      return seen(by: drivers)
     }
 
     private static func seen(by drivers: [SessionDriver]) -> Set<String> {
@@ -90,7 +101,7 @@ extension SystemSuites {
     }
 
     /// Lists the sessions of a link over all devices, page by page, and the figures of a user.
-    private func checkLinks(
+    private static func checkLinks(
       _ drivers: [SessionDriver], _ stranger: String, on client: LineClient,
       _ random: inout Seeded
     ) throws {
@@ -119,7 +130,7 @@ extension SystemSuites {
     @Test func `many devices at once do not disturb each other`() throws {
       var random = Seeded("sessions of many devices at once")
       let lab = try Lab.current
-      let stranger = try stranger()
+      let stranger = try Self.stranger()
       let count = 8
       let sources = Shared((0..<count).map { _ in random.fork() })
       _ = try inParallel(count) { index in
