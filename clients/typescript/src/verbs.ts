@@ -1062,9 +1062,18 @@ export function report(
   });
 }
 
-/** A session with its chats and messages as the text of one JSON object. Throws NotFound. */
-function exported(where: Where, options: ReadOptions = {}): Request<string> {
-  return new Request("EXPORT", [address(where)], { as: id(options.as) }, {
+/**
+ * A session with its chats and messages as the text of one JSON object; with `sealed` its sealed
+ * values are as they are in Redis. Throws NotFound.
+ */
+function exported(
+  where: Where,
+  options: ReadOptions & { sealed?: boolean } = {},
+): Request<string> {
+  return new Request("EXPORT", [address(where)], {
+    sealed: yes(options.sealed),
+    as: id(options.as),
+  }, {
     read: results.raw,
     signal: options.signal,
   });

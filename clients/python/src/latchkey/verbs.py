@@ -1213,9 +1213,18 @@ def report(
     )
 
 
-def export(where: Where, *, as_: str | None = None) -> Request[str]:
-    """A session with its chats and messages as the text of one JSON object. Raises NotFound."""
-    return Request("EXPORT", (names.address(where),), {"as": _id(as_)}, read=results.raw)
+def export(
+    where: Where, *, sealed: bool | None = None, as_: str | None = None
+) -> Request[str]:
+    """A session with its chats and messages as the text of one JSON object. Raises NotFound.
+
+    With `sealed` its sealed values are as they are in Redis."""
+    return Request(
+        "EXPORT",
+        (names.address(where),),
+        {"sealed": _flag(sealed), "as": _id(as_)},
+        read=results.raw,
+    )
 
 
 def import_(
