@@ -34,7 +34,8 @@ extension Control {
     }
   }
 
-  /// Reads files again that have changed: those of TLS, and the keys of tokens and of sealed values.
+  /// Reads files again that have changed: those of TLS, and the keys of tokens and of sealed
+  /// values.
   func watchFiles() {
     guard settings.takesTLS || settings.jwtKeysFile != nil || settings.sealKeysFile != nil else {
       return
