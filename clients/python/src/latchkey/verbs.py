@@ -1213,9 +1213,7 @@ def report(
     )
 
 
-def export(
-    where: Where, *, sealed: bool | None = None, as_: str | None = None
-) -> Request[str]:
+def export(where: Where, *, sealed: bool | None = None, as_: str | None = None) -> Request[str]:
     """A session with its chats and messages as the text of one JSON object. Raises NotFound.
 
     With `sealed` its sealed values are as they are in Redis."""
