@@ -70,7 +70,7 @@ class Sender {
 
   #start(): void {
     this.#wake();
-    this.#running ??= this.#run().finally(() => this.#running = undefined);
+    this.#running ??= this.#run();
   }
 
   /** How many changes wait or are being sent. */
@@ -127,21 +127,25 @@ class Sender {
 
   async #run(): Promise<void> {
     const backoff = new Backoff(false);
-    while (this.count > 0 && !this.#isClosed) {
-      const then = now();
-      const request = this.#outbox.next(then, this.#flushes > 0);
-      if (request !== undefined) {
-        this.#outbox.attempt(new Moment());
-        await this.#send(request, backoff);
-        continue;
+    try {
+      while (this.count > 0 && !this.#isClosed) {
+        const then = now();
+        const request = this.#outbox.next(then, this.#flushes > 0);
+        if (request !== undefined) {
+          this.#outbox.attempt(new Moment());
+          await this.#send(request, backoff);
+          continue;
+        }
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, timerMs(this.#outbox.waitS(then)));
+          this.#wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
       }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, timerMs(this.#outbox.waitS(then)));
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
+    } finally { // in the same step as the last look: what is added from now on begins anew
+      this.#running = undefined;
     }
   }
 

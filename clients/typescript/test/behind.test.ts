@@ -50,6 +50,30 @@ test("changes are written behind in order, and applied when the block has ended"
   assert.deepEqual([record?.fields, record?.links.tag], [{ last: 19 }, ["x"]]);
 });
 
+test("a change that is made right after a flush is sent without another call", async () => {
+  await client.open("b0");
+  const behind = client.writeBehind();
+  const draft = client.attach("b0").autosave({ quiet: 0.01 });
+  for (let n = 1; n <= 3; n++) {
+    behind.say("b0", { n });
+    draft.set({ n });
+    await Promise.all([behind.flush(), draft.flush()]);
+    behind.say("b0", { n: -n });
+    draft.set({ n: -n });
+    await eventually(() => behind.count === 0 && draft.isSaved);
+    behind.say("b0", { n });
+    await behind.flush();
+    behind.say("b0", { n: -n });
+    await eventually(() => behind.count === 0);
+    draft.set({ n });
+    await draft.flush();
+    draft.set({ n: -n });
+    await eventually(() => draft.isSaved);
+  }
+  assert.equal((await client.history("b0")).last_seq, 12);
+  await Promise.all([behind.close(), draft.close()]);
+});
+
 test("a queue goes on when its worker is back, each change once; refusals are reported", async () => {
   await using other = await TestWorker.start({ options: ["--threads", "1"] });
   await using caller = other.client({ timeout: 0.3, replyTimeout: 0.1 });
