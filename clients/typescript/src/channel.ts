@@ -61,6 +61,7 @@ export class SocketChannel implements Channel {
   readonly #isShared: boolean;
   #connection: Connection | undefined;
   #opening: Promise<Connection> | undefined;
+  #isClosed = false;
 
   /**
    * A shared channel is for short requests of many calls. One that is not is used by one call at a
@@ -72,6 +73,11 @@ export class SocketChannel implements Channel {
   }
 
   close(): void {
+    this.#isClosed = true; // a connection that is being made is closed when it is there
+    this.#drop();
+  }
+
+  #drop(): void {
     const connection = this.#connection;
     this.#connection = undefined;
     connection?.close();
@@ -133,8 +139,9 @@ export class SocketChannel implements Channel {
   }
 
   async subscribe(until: number, signal?: AbortSignal): Promise<Subscription> {
-    this.close();
-    const connection = await this.#open(until);
+    this.#drop();
+    const unmade = () => new Unreached(`${this.#options.endpoints.current}: no connection in time`);
+    const connection = await within(this.#open(until), until, unmade, signal);
     if (connection.auth !== undefined) {
       const late = () => new TimedOut(`${connection.endpoint}: no reply to AUTH in time`);
       const reply = parseReply(await within(connection.auth, until, late, signal));
@@ -148,7 +155,7 @@ export class SocketChannel implements Channel {
       const connection = this.#connection;
       if (connection === undefined) break;
       if (await connection.isFit()) return connection;
-      if (this.#connection === connection) this.close(); // else another call has replaced it
+      if (this.#connection === connection) this.#drop(); // else another call has replaced it
     }
     const opening = this.#opening ??= this.#open(until).finally(() => this.#opening = undefined);
     const late = () => new Unreached(`${this.#options.endpoints.current}: no connection in time`);
@@ -167,6 +174,10 @@ export class SocketChannel implements Channel {
     } catch (error) {
       options.endpoints.failed(endpoint);
       throw error;
+    }
+    if (this.#isClosed) {
+      connection.close();
+      throw new Unreached(`${endpoint}: the client was closed`);
     }
     if (secret !== undefined) {
       connection.send(`${authLine(secret, options.kind)}\n`);

@@ -1,6 +1,7 @@
 // The client with a real worker: turns, locks, sessions, and what it does when a worker fails.
 
 import assert from "node:assert/strict";
+import * as net from "node:net";
 import { after, before, test } from "node:test";
 
 import {
@@ -419,4 +420,22 @@ test("a closed client throws, and an open one does not keep the process", async 
   `;
   const words = ["--input-type=module", "--eval", program];
   assert.equal(run(process.execPath, words, { timeout: 20_000 }), "a false p1\n");
+});
+
+test("a connection that is being made when its client is closed does not stay", async () => {
+  let opened = 0;
+  let ended = 0;
+  const server = net.createServer((socket) => {
+    opened += 1;
+    socket.on("data", () => socket.write("OK\n"));
+    socket.on("error", () => undefined).on("close", () => ended += 1);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as net.AddressInfo;
+  const closed = new Client(`127.0.0.1:${port}`, { timeout: 5 });
+  const call = errorOf(closed.ping());
+  await closed.close();
+  assert.ok(await call instanceof LatchkeyError);
+  await eventually(() => opened === 1 && ended === 1);
+  server.close();
 });
