@@ -57,6 +57,8 @@ class Browser {
   readonly user = `ada-${count += 1}`;
   isOnline = true;
   requests: string[] = [];
+  /** Called before a request is sent. */
+  onRequest: (request: string) => void = () => undefined;
   readonly #contexts: SessionContext[] = [];
 
   api(): SessionApiClient {
@@ -66,6 +68,7 @@ class Browser {
       pause: 1,
       fetch: (url, init) => {
         this.requests.push(`${init?.method} ${String(url).slice(origin.length)}`);
+        this.onRequest(this.requests.at(-1)!);
         if (!this.isOnline) return Promise.reject(new TypeError("there is no network"));
         return fetch(url, init);
       },
@@ -192,6 +195,24 @@ test("a change that is made while a save is under way is saved after it", async 
   await saving;
   await context.flush();
   assert.deepEqual((await browser.api().getSession(made.id))?.session_metadata, { a: 1, b: 2 });
+});
+
+test("a change that is made when a save has looked at all is saved before a session ends", async () => {
+  await using browser = new Browser();
+  const context = browser.open({ activityInterval: 1 });
+  const made = await context.initializeSession();
+  const saved = new Promise<void>((resolve, reject) => {
+    browser.onRequest = (request) => {
+      if (!request.endsWith("/activity")) return;
+      browser.onRequest = () => undefined;
+      context.setSessionMetadata({ late: 1 });
+      context.completeSession().then(resolve, reject);
+    };
+  });
+  context.updateActivity();
+  await saved;
+  const stored = await browser.api().getSession(made.id);
+  assert.deepEqual([stored?.status, stored?.session_metadata], ["completed", { late: 1 }]);
 });
 
 test("what is refused for good is dropped and said, and the rest is saved", async () => {

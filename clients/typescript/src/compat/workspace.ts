@@ -262,11 +262,13 @@ export class SessionContext {
   #activity: ReturnType<typeof setTimeout> | undefined;
   #wasActive = false;
   #saving: Promise<void> | undefined;
+  /** The flush behind the one that runs. */
+  #next: Promise<void> | undefined;
   #recovering: Promise<UserSession | null> | undefined;
 
   constructor(options: SessionContextOptions) {
     this.#api = options.api;
-    this.#storage = new Shelf(options.storage ?? globalThis.localStorage);
+    this.#storage = new Shelf(options.storage ?? browserStorage());
     const user = options.user === undefined ? "" : `:${options.user}`;
     this.#current = `currentSessionId${user}`;
     this.#queue = `sessionQueue${user}`;
@@ -420,7 +422,17 @@ export class SessionContext {
 
   /** Saves what waits, of all sessions, in order; returns when it is saved or has failed. */
   flush(): Promise<void> {
-    this.#saving ??= this.#alone(() => this.#save()).finally(() => this.#saving = undefined);
+    if (this.#saving === undefined) return this.#begin();
+    // The one that runs may have looked at the queue before the latest change.
+    this.#next ??= this.#saving.then(() => {
+      this.#next = undefined;
+      return this.#saving ?? this.#begin();
+    });
+    return this.#next;
+  }
+
+  #begin(): Promise<void> {
+    this.#saving = this.#alone(() => this.#save()).finally(() => this.#saving = undefined);
     return this.#saving;
   }
 
@@ -581,6 +593,15 @@ export function provideSession(context: SessionContext | undefined): void {
 export function useSession(): SessionContextType {
   if (provided === undefined) throw new Error("useSession: call provideSession first");
   return provided.value;
+}
+
+/** `localStorage`; undefined where there is none, or the browser's settings refuse it. */
+function browserStorage(): SessionStorage | undefined {
+  try {
+    return globalThis.localStorage;
+  } catch {
+    return undefined; // asking for it throws
+  }
 }
 
 /** A storage that goes on in memory where the browser has none, or refuses to write into it. */
