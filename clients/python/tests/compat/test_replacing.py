@@ -18,8 +18,8 @@ NAMES = {
         SessionService get_session_lock set_session_lock clear_session_lock
         cleanup_expired_sessions _is_session_expired SessionLocal DATABASE_URL DEFAULT_SESSION_TTL
         ConversationState patient_profile_id active_agent locked_at session_ttl
-        conversation_states _get_lock _set_lock _session_store validate_device_id X-Device-ID
-        ensureDeviceId
+        conversation_states _get_lock _set_lock _get_session_service run_manager
+        _session_store validate_device_id X-Device-ID ensureDeviceId
     """,
     "multi-user-agent": """
         AgentSessionManager create_user_session get_or_create_user_session
@@ -32,21 +32,25 @@ NAMES = {
         link_mission_to_session abandon_inactive_sessions UserSession UserSessionStatus id user_id
         name status chat_id mission_id session_metadata created_at updated_at last_activity_at
         user_sessions ACTIVE COMPLETED ABANDONED ARCHIVED Chat ChatMessage Mission Hop ToolStep
-        Asset validate_token SessionApiClient createSession initializeSession getActiveSession
+        Asset validate_token SessionApiClient SessionAPI createSession
+        initializeSession getActiveSession
         updateSession completeSession updateSessionActivity autoSaveSession
         CreateUserSessionRequest CreateUserSessionResponse UpdateUserSessionRequest SessionContext
         SessionContextType useSession currentSession isSessionLoading sessionError loadSession
         linkMissionToSession saveSessionState recoverSession updateActivity getSessionMetadata
         listSessions switchToSession currentSessionId AuthContext JamBotContext
+        ChatAPI MissionService
     """,
     "proposal-editor": """
         SessionManager createSession recordActivity updateSession pauseSession resumeSession
-        closeSession recoverSession start stop cleanupOldSessions sessionId proposalId userId
+        closeSession recoverSession start stop cleanupOldSessions SessionMetadata sessionId
+        proposalId userId
         threadId lastActivity createdAt state currentPhase currentStep errorDetails
         PostgresCheckpointer proposal_sessions
     """,
     "chat-sdk": """
-        SessionManagerImpl createSession getSession getUserSessions getAllActiveSessions
+        SessionManagerImpl SessionManagerConfig Logger createSession getSession getUserSessions
+        getAllActiveSessions
         deserializeSession shutdown maxActiveSessions maxSessionsPerUser autoCleanup
         cleanupInterval sessionTimeout maxChatsPerSession persistenceAdapter logger
         MultiUserSessionManager createUserSession cleanupUserSessions getActiveUserCount
@@ -55,7 +59,8 @@ NAMES = {
         getSystemStats getUserActivityReport SessionCreateOptions sessionName metadata preferences
         tags expiresAt autoSave createNewChat switchToChat sendMessage pause resume close serialize
         getStats ChatCreateOptions chatName robotaConfig systemPrompt maxMessages getLastResponse
-        RobotaConfig aiProviders currentProvider currentModel toolProviders debug sessionId userId
+        RobotaConfig OpenAIProvider Robota aiProviders currentProvider currentModel toolProviders
+        debug sessionId userId
         chatId chatCount totalMessages createdAt lastActivity isActive isPaused messageCount
         lastMessage averageResponseTime
     """,
