@@ -87,6 +87,10 @@ class Follower {
       this.#client.discard(channel);
       throw error;
     }
+    if (this.#isClosed) { // meanwhile
+      this.#client.discard(channel);
+      throw new LatchkeyError("the near cache was closed");
+    }
     connection.lineReceived = (line) => this.#received(line);
     this.#channel = channel;
     this.#connection = connection;
