@@ -230,6 +230,25 @@ test("analytics of all sessions, and of a user's", async () => {
     3,
   ]);
   assert.ok(stats.oldest > Date.now() - 60_000);
+  const [chat] = await sessions[0].getChats();
+  await chat.sendMessage("Hello");
+  await sessions[0].pause();
+  const userSessions = await sessionManager.getUserSessions(users[0]);
+  const report = {
+    totalSessions: userSessions.length,
+    activeSessions: userSessions.filter((s) => s.getStats().isActive).length,
+    totalChats: userSessions.reduce((sum, s) => sum + s.getStats().chatCount, 0),
+    totalMessages: userSessions.reduce((sum, s) => sum + s.getStats().totalMessages, 0),
+    lastActivity: Math.max(...userSessions.map((s) => s.getStats().lastActivity.getTime())),
+  };
+  assert.ok(report.lastActivity >= stats.oldest);
+  assert.deepEqual({ ...report, lastActivity: 0 }, {
+    totalSessions: 1,
+    activeSessions: 0,
+    totalChats: 1,
+    totalMessages: 1,
+    lastActivity: 0,
+  });
   await Promise.all(sessions.map((session) => session.close()));
   await sessions[0].close();
   assert.equal((await sessionManager.getAllActiveSessions()).length, 0);

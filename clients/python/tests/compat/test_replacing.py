@@ -56,7 +56,9 @@ NAMES = {
         MultiUserSessionManager createUserSession cleanupUserSessions getActiveUserCount
         getTotalActiveChats PersistentSessionManager saveSession loadSession recoverUserSessions
         SessionPersistenceAdapter save load delete getUserSessionIds SessionAnalytics
-        getSystemStats getUserActivityReport SessionCreateOptions sessionName metadata preferences
+        getSystemStats getUserActivityReport totalActiveSessions totalActiveUsers totalActiveChats
+        averageChatsPerSession oldestSession newestSession totalSessions activeSessions totalChats
+        SessionCreateOptions sessionName metadata preferences
         tags expiresAt autoSave createNewChat switchToChat sendMessage pause resume close serialize
         getStats ChatCreateOptions chatName robotaConfig systemPrompt maxMessages getLastResponse
         RobotaConfig OpenAIProvider Robota aiProviders currentProvider currentModel toolProviders
