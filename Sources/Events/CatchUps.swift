@@ -82,7 +82,8 @@ extension EventSubscriptions {
     let pages = zip(all, reply.elements).filter { $1.kind == .array && $1.count > 2 }
     answerBegun(ticket, hasLost: pages.contains { $1[2].integer == 1 })
     guard let watch = watchers[number] else { return }
-    if watch.wantsChanges { server.push(watch, EventSubscriptions.lostLine) }
+    beginAccess(watch)
+    if watch.wantsChanges { deliver(watch, EventSubscriptions.lostLine) }
     pushDrain(watch)
     catchUps[number] = CatchUp(left: pages.filter { $1.count > 3 }.map(\.0).reversed())
     catchUp(number)
@@ -111,12 +112,11 @@ extension EventSubscriptions {
         return
       }
       state.page.removeLast()
-      if server.maySee(watch.connection, event.device) { server.push(watch, event.line) }
+      deliver(watch, event)
     }
     guard let place = state.left.last else {
       catchUps[number] = nil
-      for event in watchers.caughtUp(number)
-      where server.maySee(watch.connection, event.device) { server.push(watch, event.line) }
+      for event in watchers.caughtUp(number) { deliver(watch, event) }
       return
     }
     state.isReading = true

@@ -17,6 +17,7 @@ extension EventSubscriptions {
       advance(number ^ EventSubscriptions.waiterBit) { $0.tailRuns(nowMs: $1) }
     case .changes(let changes):
       for (source, change) in changes {
+        if change.isOfRoles { rolesChanged(change) }
         if !change.line.isEmpty { push(change, source) }
         if source != .all { wake(change) }
       }
@@ -28,10 +29,10 @@ extension EventSubscriptions {
 
   private func push(_ change: DeviceChange, _ source: ChangeSource) {
     for watch in watchers.receivers(of: change, from: source)
-    where server.maySee(watch.connection, change.device) && !overrun.contains(watch.connection) {
+    where maySee(watch, change.device) && !overrun.contains(watch.connection) {
       guard let connection = server.subscriber(watch.connection) else { continue }
       if connection.hasRoom() {
-        server.push(watch, change.line)
+        deliver(watch, change.line)
       } else {
         // Nothing more is kept for it until it has read what it was sent.
         overrun.insert(watch.connection)
@@ -46,14 +47,15 @@ extension EventSubscriptions {
     guard overrun.remove(connection) != nil, let watch = watchers.receiver(connection) else {
       return
     }
-    server.push(watch, EventSubscriptions.lostLine)
+    deliver(watch, EventSubscriptions.lostLine)
   }
 
   private func lost(_ source: ChangeSource) {
     for watch in watchers.receivers(from: source) {
-      server.push(watch, EventSubscriptions.lostLine)
+      deliver(watch, EventSubscriptions.lostLine)
     }
     guard case .device(let device) = source else { return }
+    for number in watchers.shared(device) { askAccess(number) }
     for number in requests.numbers(waitingForChangesOf: device) {
       advance(number) { $0.eventsCame(nowMs: $1) }
     }
@@ -61,7 +63,7 @@ extension EventSubscriptions {
 
   /// A watch has ended that may have wanted changes.
   func releaseChanges(_ watch: Watch) {
-    if watch.wantsChanges { releaseChanges(of: watch.scope.source) }
+    if watch.needsChanges { releaseChanges(of: watch.scope.source) }
   }
 
   // MARK: Waiting

@@ -64,11 +64,20 @@ package final class DeviceChange: Sendable {
   package let chat: [UInt8]?
   /// The users of the session that it concerns; nil if it concerns none.
   let users: [[UInt8]]?
-  /// The whole `EVENT` line, its end included; empty if watchers have it from the log.
+  /// The whole `EVENT` line, its end included; empty if watchers have it from the log, or are not
+  /// to have it.
   package let line: [UInt8]
+
+  /// Whether it may change who may see its session.
+  let isOfRoles: Bool
 
   /// The type of a change that watchers have from the log.
   private static let ofLog = Array("log".utf8)
+  /// The type of one that is for workers alone.
+  private static let ofRoles = Array("roles".utf8)
+  private static let rolesTypes =
+    [ofRoles]
+    + [ChangeType.shareAdded, .shareRemoved, .ticketsEnded].map { Array($0.rawValue.utf8) }
   /// A message that says nothing but that messages come.
   static let mark = Array("mark".utf8)
 
@@ -89,7 +98,8 @@ package final class DeviceChange: Sendable {
     chat = DeviceChange.part(parts[3])
     let owners = DeviceChange.part(parts[4])?.split(separator: UInt8(ascii: ",")).map(Array.init)
     users = session.map { _ in owners ?? [] }
-    guard type != DeviceChange.ofLog else {
+    isOfRoles = DeviceChange.rolesTypes.contains(type)
+    guard type != DeviceChange.ofLog, type != DeviceChange.ofRoles else {
       line = []
       return
     }

@@ -13,8 +13,9 @@ package enum EventQuery: Sendable {
   case group(GroupQuery)
   /// What changes of a device concern, and how it is read.
   ///
-  /// With the users to whose sessions that is limited.
-  case changes(ChangeScope, Unchanged, ScriptQuery, UserScope?)
+  /// With the users to whose sessions that is limited, and whether only what is shared with them
+  /// counts, on a device that they do not see.
+  case changes(ChangeScope, Unchanged, ScriptQuery, UserScope?, isElsewhere: Bool)
 
   /// The answer of Redis that says that nothing has changed.
   package enum Unchanged: Sendable {
@@ -38,7 +39,7 @@ package enum EventQuery: Sendable {
 
   /// The changes for which it waits; nil where it waits for events of the log.
   package var scope: ChangeScope? {
-    if case .changes(let scope, _, _, _) = self { return scope }
+    if case .changes(let scope, _, _, _, _) = self { return scope }
     return nil
   }
 
@@ -46,8 +47,8 @@ package enum EventQuery: Sendable {
   func isNothing(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
     switch self {
     case .device, .group: return false
-    case .changes(_, .record, _, _): return line.elementsEqual(EventQuery.unchanged)
-    case .changes(_, .history, _, _):
+    case .changes(_, .record, _, _, _): return line.elementsEqual(EventQuery.unchanged)
+    case .changes(_, .history, _, _, _):
       guard line.starts(with: EventQuery.noMessages) else { return false }
       // Messages behind the number were dropped: its caller is to know at once.
       return !line.suffix(EventQuery.lost.count).elementsEqual(EventQuery.lost)
@@ -65,8 +66,8 @@ package enum EventQuery: Sendable {
     return switch self {
     case .device(let query): principal.sees(query.device) && principal.allows(query.users)
     case .group: principal.seesAllDevices && principal.users == nil
-    case .changes(let scope, _, _, let users):
-      principal.sees(scope.device) && principal.allows(users)
+    case .changes(let scope, _, _, let users, let isElsewhere):
+      (isElsewhere || principal.sees(scope.device)) && principal.allows(users)
     }
   }
 }

@@ -101,7 +101,7 @@ package struct EventRequests {
     byConnection[request.connection, default: []].append(number)
     switch request.query {
     case .device(let query): byDevice[query.device, default: []].insert(number)
-    case .changes(let scope, _, _, _): byChangedDevice[scope.device, default: []].insert(number)
+    case .changes(let scope, _, _, _, _): byChangedDevice[scope.device, default: []].insert(number)
     case .group: break
     }
     if request.wait.isWaiting { count(request, 1) }
@@ -150,7 +150,8 @@ package struct EventRequests {
     if byConnection[connection]?.isEmpty == true { byConnection[connection] = nil }
     switch request.query {
     case .device(let query): EventRequests.remove(number, query.device, &byDevice)
-    case .changes(let scope, _, _, _): EventRequests.remove(number, scope.device, &byChangedDevice)
+    case .changes(let scope, _, _, _, _):
+      EventRequests.remove(number, scope.device, &byChangedDevice)
     case .group: break
     }
     dropPassedOver()

@@ -33,6 +33,8 @@ package protocol SubscriptionsOwner: AnyObject {
   func subscriber(_ id: ConnectionID) -> (any Subscriber)?
   /// Whether events of the device may be shown on this connection.
   func maySee(_ connection: ConnectionID, _ device: [UInt8]) -> Bool
+  /// A watch of the connection has ended, and its last line is sent.
+  func watchEnded(_ connection: ConnectionID)
   /// Sends an event to a connection that watches.
   func push(_ watch: Watch, _ line: [UInt8])
   /// Answers with a whole reply line, its end included.

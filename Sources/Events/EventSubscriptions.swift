@@ -30,6 +30,8 @@ package final class EventSubscriptions: EventService {
   var transferRetry: LoopTimer?
   var catchUps: [UInt64: CatchUp] = [:]
   var catchUpRetry: LoopTimer?
+  var accessChecks = AccessChecks()
+  var accessTimer: LoopTimer?
 
   /// Whether the worker is stopping: no request waits any more.
   private var isDraining = false
@@ -48,6 +50,7 @@ package final class EventSubscriptions: EventService {
     readerTimer = LoopTimer(server.loop) { [unowned self] in readerTimerFired() }
     transferRetry = LoopTimer(server.loop) { [unowned self] in sendTransfers() }
     catchUpRetry = LoopTimer(server.loop) { [unowned self] in retryCatchUps() }
+    accessTimer = LoopTimer(server.loop) { [unowned self] in accessTimerFired() }
   }
 
   /// The worker is draining: watching connections get the final event, and waits end.
@@ -87,7 +90,7 @@ extension EventSubscriptions {
     let number = watchers.add(watch)
     starting[number] = ticket
     publishNeed()
-    guard watch.wantsChanges else { return startTail(number, watch.scope.logs) }
+    guard watch.needsChanges else { return startTail(number, watch.scope.logs) }
     interest.add(watch.scope.source)
     server.changeRequests.post(.want(watch.scope.source, loop: index, number: number))
   }
@@ -113,6 +116,7 @@ extension EventSubscriptions {
     for watch in watchers.removeAll(of: connection) { releaseChanges(watch) }
     overrun.remove(connection)
     if !catchUps.isEmpty { catchUps = catchUps.filter { watchers[$0.key] != nil } }
+    accessChecks.keep { watchers[$0] != nil }
     publishNeed()
   }
 
@@ -193,10 +197,9 @@ extension EventSubscriptions {
     if let after = watchers[answer.number]?.after { return beginCatchUp(answer, ticket, after) }
     Array("OK\n".utf8).withUnsafeBufferPointer { server.answer(ticket, $0) }
     guard let begun = watchers.begun(answer) else { return }
-    if begun.hasLost { server.push(begun.watch, EventSubscriptions.eventsLostLine) }
-    for event in begun.missed where server.maySee(begun.watch.connection, event.device) {
-      server.push(begun.watch, event.line)
-    }
+    beginAccess(begun.watch)
+    if begun.hasLost { deliver(begun.watch, EventSubscriptions.eventsLostLine) }
+    for event in begun.missed { deliver(begun.watch, event) }
     pushDrain(begun.watch)
   }
 
@@ -206,6 +209,7 @@ extension EventSubscriptions {
   /// Ends a watch that could not begin.
   func endWatch(_ number: UInt64) {
     if let watch = watchers.remove(number) { releaseChanges(watch) }
+    accessChecks.keep { watchers[$0] != nil }
     publishNeed()
   }
 
@@ -221,8 +225,7 @@ extension EventSubscriptions {
 
   private func received(_ events: [FleetEvent]) {
     for event in events {
-      for watch in watchers.receivers(of: event)
-      where server.maySee(watch.connection, event.device) { server.push(watch, event.line) }
+      for watch in watchers.receivers(of: event) { deliver(watch, event) }
     }
     if !catchUps.isEmpty { limitCatchUps() }
     guard requests.waitingForDevices > 0 else { return }
@@ -409,7 +412,7 @@ extension EventSubscriptions {
       step(
         DeviceRead(number, query, EventPage(seal: server.store.seal)),
         after: query.after.description)
-    case .changes(_, _, let call, _):
+    case .changes(_, _, let call, _, _):
       server.store.call(call) { [unowned self] outcome in read(number, outcome) }
     case .group: preconditionFailure("a group is not asked for one request alone")
     }

@@ -135,6 +135,12 @@ package enum WatchScope: Hashable, Sendable {
   /// A device, a session or a chat.
   case part(ChangeScope)
 
+  /// The session that it is about; nil for all.
+  var session: [UInt8]? {
+    guard case .part(let scope) = self else { return nil }
+    return scope.session
+  }
+
   /// The source of its changes.
   var source: ChangeSource {
     switch self {

@@ -11,6 +11,11 @@ package struct Watch {
   package let scope: WatchScope
   /// The users of the sessions that it shows, besides what is of no session; nil for all.
   package let users: UserScope?
+  /// Where its session is shared with its caller, how that is checked; nil if it is the caller's
+  /// own.
+  let access: WatchAccess?
+  /// Its number among the watches of its loop.
+  fileprivate(set) var number: UInt64 = 0
   /// Whether it shows what is of no session, such as locks.
   let showsLocks: Bool
   /// Nil for all types.
@@ -32,6 +37,7 @@ package struct Watch {
 
   package init(
     connection: ConnectionID, scope: WatchScope, users: UserScope? = nil,
+    access: WatchAccess? = nil,
     showsLocks: Bool = true, types: Set<[UInt8]>?,
     wantsChanges: Bool,
     after: EventID?, ticketSlot: UInt64
@@ -39,6 +45,7 @@ package struct Watch {
     self.connection = connection
     self.scope = scope
     self.users = users
+    self.access = access
     self.showsLocks = showsLocks
     self.types = types
     self.wantsChanges = wantsChanges
@@ -72,11 +79,15 @@ package struct Watch {
 
   /// Whether this principal may go on with it; of `all` it gets the events that it may see.
   func isAllowed(_ principal: Principal?) -> Bool {
-    scope.isAllowed(principal) && principal?.allows(users) == true
+    if let access {
+      return principal?.rights.contains(.read) == true && principal?.allows(access.users) == true
+    }
+    return scope.isAllowed(principal) && principal?.allows(users) == true
   }
 
   fileprivate func wants(_ change: DeviceChange) -> Bool {
-    wantsChanges && start != nil && types?.contains(change.type) ?? true
+    wantsChanges && start != nil && !(access != nil && change.isOfRoles)
+      && types?.contains(change.type) ?? true
       && scope.has(session: change.session, chat: change.chat) && shows(change.users)
   }
 
@@ -127,6 +138,8 @@ struct Watchers {
   /// Adds a watch that is to be begun; returns its number.
   mutating func add(_ watch: Watch) -> UInt64 {
     nextNumber += 1
+    var watch = watch
+    watch.number = nextNumber
     watches[nextNumber] = watch
     switch watch.scope {
     case .all: ofAll.insert(nextNumber)
@@ -218,6 +231,15 @@ struct Watchers {
       guard watch.wants(change), seen.insert(watch.connection).inserted else { return false }
       return source == .all || ofAll.isEmpty
         || oneBegun(of: watch.connection) { $0.scope == .all && $0.wants(change) } == nil
+    }
+  }
+
+  /// The watches of a device's sessions that are shared with their callers; of this session, if one
+  /// is given.
+  func shared(_ device: [UInt8], _ session: [UInt8]? = nil) -> [UInt64] {
+    (byDevice[device] ?? []).filter { number in
+      guard let watch = watches[number], watch.access != nil else { return false }
+      return session == nil || watch.scope.session == session
     }
   }
 

@@ -52,6 +52,7 @@ struct SessionExport {
     putNumber(",", "answers", stored.number(.answerMs).or(.known(0)), into: &line)
     line.put("],\"links\":")
     StoredLinks.put(stored[.links], into: &line)
+    StoredShares.put(stored[.shares], into: &line)
     putSpent(into: &line)
     putMembers(into: &line)
     line.put(",\"chats\":[")

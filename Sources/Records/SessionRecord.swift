@@ -67,6 +67,7 @@ struct SessionRecord {
     putNumber(SessionRecord.messages(of: reply), "messages", into: &line)
     line.put(",\"links\":")
     StoredLinks.put(stored[.links], into: &line)
+    StoredShares.put(stored[.shares], into: &line)
     line.put(",\"fields\":{")
     if let parts = line.parts {
       parts.putFields(into: &line)

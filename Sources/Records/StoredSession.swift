@@ -9,7 +9,7 @@ struct StoredSession {
   /// A member of which a record has one; their raw values are their names in Redis.
   enum Member: String, CaseIterable {
     case state, rev, clocks, created, active, links, fenced, thread, since, reason, born, warned
-    case updated, ended, policy
+    case updated, ended, policy, shares
     case name, phase, step, floor, answers, chat, chats
     case answerMs = "answer_ms"
 

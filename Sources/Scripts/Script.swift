@@ -10,7 +10,7 @@ package enum Script: Int, CaseIterable, Sendable {
   case say, history, pop, forget, amend
   case put, take, drop, keys, apply
   case profile, setProfile, look, lookPage, recordPage
-  case link, unlink, linkStatus, linkReserve, linkSettle, linkDone, evict
+  case share, unshare, link, unlink, linkStatus, linkReserve, linkSettle, linkDone, evict
   case linkPage, keepChoice, sessionPage, activityPage, sift, entry, digest, reportSession
   case export, `import`
   case events, readGroup, transferPending, ack, tails, readLogs
@@ -179,6 +179,8 @@ package struct ScriptRow: Sendable {
   ]
 
   private static let links = [
+    ScriptRow(.share, PackageResources.share_lua, .writes, isOfSession: true),
+    ScriptRow(.unshare, PackageResources.unshare_lua, .frees, isOfSession: true),
     ScriptRow(.link, PackageResources.link_lua, .writes, isOfSession: true),
     ScriptRow(.unlink, PackageResources.unlink_lua, .frees, isOfSession: true),
     ScriptRow(.linkStatus, PackageResources.link_status_lua, .reads, isOfSession: true),
@@ -210,7 +212,7 @@ package struct ScriptRow: Sendable {
     ScriptRow(.tails, PackageResources.tails_lua, .reads, spansPartitions: true),
     ScriptRow(.readLogs, PackageResources.read_logs_lua, .frees, spansPartitions: true),
     ScriptRow(.watchChanges, PackageResources.watch_changes_lua, .frees),
-    ScriptRow(.resolve, PackageResources.resolve_lua, .reads, isOfSession: true, isTimeless: true),
+    ScriptRow(.resolve, PackageResources.resolve_lua, .reads, isOfSession: true),
     ScriptRow(.pushEvent, PackageResources.push_event_lua, .frees, isOfSession: true),
   ]
 

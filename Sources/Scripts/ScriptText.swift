@@ -304,6 +304,8 @@ package struct ScriptConstants: Hashable, Sendable {
   package var fieldsMax = 128
   /// The most links of a session.
   package var linksMax = 128
+  /// The most shares of a session.
+  package var sharesMax = 50
   /// The most bytes of a session's links together, each with its kind and two more: every event of
   /// the session shows them.
   package static let linkBytesMax = 32 << 10
@@ -323,7 +325,7 @@ package struct ScriptConstants: Hashable, Sendable {
     local SESSIONS_MAX, CHATS_MAX, MESSAGES_MAX = \(sessionsMax), \(chatsMax), \(messagesMax)
     local FIELDS_MAX, LINKS_MAX, WAITING_MAX = \(fieldsMax), \(linksMax), \(waitingMax)
     local IS_CLUSTER = \(isCluster)
-    local DOCUMENTS_MAX = \(documentsMax)
+    local DOCUMENTS_MAX, SHARES_MAX = \(documentsMax), \(sharesMax)
     local LINK_BYTES_MAX = \(ScriptConstants.linkBytesMax)
     local EVENT_BYTES_MAX, EVENT_SHARE_MAX = \(eventBytesMax), \(eventBytesMax / 16)
     local ATTEND_BYTES, GROUP_KEEP_MS = \(attendBytes), \(groupKeepMs)

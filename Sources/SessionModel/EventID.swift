@@ -36,6 +36,9 @@ package enum ChangeType: String, CaseIterable, Sendable {
   case chatPart = "chat.part"
   case linkAdded = "link.added"
   case linkRemoved = "link.removed"
+  case shareAdded = "share.added"
+  case shareRemoved = "share.removed"
+  case ticketsEnded = "tickets.ended"
 }
 
 /// The id of an entry of a Redis stream: milliseconds and a number within them.

@@ -144,6 +144,8 @@ package struct Settings: Sendable, Equatable {
   package var longLinesMax = 4
   /// The most links of a session.
   package var linksMax = 128
+  /// The most shares of a session.
+  package var sharesMax = 50
   /// The most callers that wait for one device.
   package var waitingMax = 10_000
 

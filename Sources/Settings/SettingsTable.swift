@@ -261,6 +261,11 @@ extension Settings {
       1...1_000, \.linksMax),
     .count(
       .init(
+        "--max-shares", .sessions, default: "50",
+        "The most users with whom a session is shared at a time."),
+      1...1_000, \.sharesMax),
+    .count(
+      .init(
         "--max-waiting", .sessions, default: "10000",
         "The most callers that wait for the turn, or for the lock, of one device."),
       1...10_000, \.waitingMax),

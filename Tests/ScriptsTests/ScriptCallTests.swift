@@ -161,6 +161,11 @@ struct ScriptCallTests {
         device: "d", session: "s", kind: "k", ref: "f", reserved: " k/f ", token: .token(7),
         req: "r"),
       UnlinkCall(device: "d", session: "s", kind: "k", ref: "f", token: .token(7), req: "r"),
+      ShareCall(
+        device: "d", session: "s", user: "u", role: "read", lengthMs: 1, token: .token(7),
+        req: "r"),
+      UnshareCall(
+        device: "d", session: "s", user: "u", endsTickets: true, token: .token(7), req: "r"),
       LinkStatusCall(device: "d", session: "s", kind: "k", ref: "f"),
       LinkReserveCall(link: "k/f", entry: "s/d", quota: 3, checkAfterMs: 5),
       LinkSettleCall(link: "k/f", entry: "s/d", status: "live", checkAt: "5.001"),

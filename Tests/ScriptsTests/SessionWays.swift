@@ -42,6 +42,7 @@ extension ReturnWordTests {
 
   static let sessionWays: [Way] =
     making + inParts + reading + changing + talking + keeping + linking
+    + sharing
 
   private static let making = [
     Way(script: .open, request: openRequest("S"), word: "OK", names: record),
@@ -366,6 +367,36 @@ extension ReturnWordTests {
     Way(
       script: .import, request: imported.dropLast(2) + ["1", ""], word: "STALE", names: ["rev"]),
     Way(script: .import, request: imported(["links", "thread t\n"]), word: "MORE"),
+  ]
+
+  private static let shared = [open(), Step(.share, "d", "S", "u", "read", "", "", "")]
+
+  private static let sharing = [
+    Way(
+      script: .share, before: [open()], request: ["d", "S", "u", "read", "", "", ""], word: "OK"),
+    Way(
+      script: .share, before: shared, request: ["d", "S", "u", "own", "60000", "", ""],
+      word: "OK"),
+    Way(script: .share, request: ["d", "S", "u", "read", "", "", ""], word: "NONE"),
+    Way(
+      script: .share, before: [open()], request: ["d", "S", "u", "read", "", "1", ""],
+      word: "STALE", names: ["rev"]),
+    Way(
+      script: .share,
+      before: [open()]
+        + (0..<50).map { Step(.share, "d", "S", "u\($0)", "read", "60000", "", "") },
+      request: ["d", "S", "u", "read", "", "", ""], word: "ERR"),
+    Way(script: .unshare, before: shared, request: ["d", "S", "u", "yes", "", ""], word: "OK"),
+    Way(script: .unshare, before: shared, request: ["d", "S", "v", "", "", ""], word: "OK"),
+    Way(script: .unshare, request: ["d", "S", "u", "", "", ""], word: "NONE"),
+    Way(
+      script: .unshare, before: shared, request: ["d", "S", "u", "", "1", ""], word: "STALE",
+      names: ["rev"]),
+    Way(
+      script: .get, before: shared, request: ["d", "S<read=u", ""], word: "OK",
+      names: record.union(["shares"])),
+    Way(script: .get, before: shared, request: ["d", "S=u", ""], word: "NONE"),
+    Way(script: .get, before: shared, request: ["d", "S<read=v", ""], word: "NONE"),
   ]
 
   private static let imported = imported([])

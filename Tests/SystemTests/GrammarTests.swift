@@ -65,12 +65,22 @@ extension GrammarRow {
     ("RESUME", open + ["PAUSE D"], "RESUME D"), ("CLOSE", open, "CLOSE D"),
     ("RECOVER", open, "RECOVER D"), ("ARCHIVE", open, "ARCHIVE D"), ("DELETE", open, "DELETE D"),
     ("LINK", open, "LINK D tag t"), ("UNLINK", open, "UNLINK D tag t"), ("CHAT", open, "CHAT D"),
+    ("SHARE", open, "SHARE D user=b"), ("UNSHARE", shared, "UNSHARE D user=b"),
     ("SWITCH", open, "SWITCH D/current/1"), ("SAY", open, "SAY D {\"a\":1}"),
     ("POP", said, "POP D"), ("FORGET", said, "FORGET D"),
     ("AMEND", said, "AMEND D seq=1 {\"a\":1}"),
     ("APPLY", open, "APPLY D {\"set\":{\"a\":1}}"), ("PUT", open, "PUT D k {\"a\":1}"),
     ("DROP", put, "DROP D k"),
     ("IMPORT", open + ["EXPORT D", "DELETE D"], "IMPORT {X}"),
+  ]
+
+  private static let shared = ["OPEN D", "SHARE D user=b"]
+  private static let sharing = [
+    GrammarRow("SHARE", "user", setup: open, "SHARE D", "user=b"),
+    GrammarRow("SHARE", "role", setup: open, "SHARE D user=b", "role=write", probes: ["GET D"]),
+    GrammarRow("SHARE", "until", setup: open, "SHARE D user=b", "until=1h", probes: ["GET D"]),
+    GrammarRow("UNSHARE", "user", setup: shared, "UNSHARE D", "user=b"),
+    GrammarRow("UNSHARE", "tickets", setup: shared, "UNSHARE D", "tickets=all"),
   ]
 
   private static let put = ["OPEN D", "PUT D k {\"n\":1}", "PUT D m {\"n\":2}"]
@@ -279,7 +289,7 @@ extension GrammarRow {
         probes: ["PAUSE D", "SEIZE D a", "SEIZE D b"], way: .watches),
     ]
 
-  static let all = common + fences + users + locks + turns + sessions + reports
+  static let all = common + fences + users + sharing + locks + turns + sessions + reports
 
   /// The parts of a usage line that may be left out, and those that must be given by name.
   static func parts(of usage: String) -> Set<String> {

@@ -59,10 +59,10 @@ end
 return each(function(base, device, session, bytes_max, shows_sealed)
   bytes_max = tonumber(bytes_max)
   local room = math.min(bytes_max, EXPORT_BYTES)
-  local id, key, flat = find_members(base, device, session)
+  local id, key, flat, guests = find_members(base, device, session)
   if not id then return 'NONE' end
   if not flat then return 'MORE ' .. id end
-  local line, size = survey(flat)
+  local line, size = survey(flat, guests)
   if size > room then return too_large(id, bytes_max) end
   local chats = {}
   for n, chat in ipairs(chats_of(line)) do

@@ -53,6 +53,7 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
     count_session(old, -1)
     enqueue_all(old)
     push(base, device, 'session.changed', session, nil, ',"rev":%s,"members":null', v.rev)
+    push(base, device, 'roles', session, nil, '')
   end
   for n = 1, #fields, 400 do
     call('HSET', key, unpack(fields, n, math.min(n + 399, #fields)))

@@ -21,7 +21,7 @@ end
 
 return each(function(base, device, session, fields, last, seen_rev, is_whole, stamp)
   if has_revision(base, device, session, seen_rev) then return 'OK {"unchanged":true}' end
-  local found, key, flat = find_members(base, device, session)
+  local found, key, flat, guests = find_members(base, device, session)
   if not found then return 'NONE' end
   if stamp ~= '' and stamp ~= stamp_of(key) then return 'MORE changed' end
   local rest
@@ -29,10 +29,7 @@ return each(function(base, device, session, fields, last, seen_rev, is_whole, st
     rest = recent(current_log(key), tonumber(last), is_whole)
     if not rest then return 'MORE ' .. found .. ' ' .. (first_stamp(key) or '-') end
   end
-  if not flat then
-    local _, users = split_users(session)
-    return large_line(device, found, users, fields, rest or '')
-  end
-  local row, _, size = shown(device, found, key, only_fields(flat, fields), rest)
+  if not flat then return large_line(device, found, scope_of(session), fields, rest or '') end
+  local row, _, size = shown(device, found, key, only_fields(flat, fields), rest, nil, guests)
   return row, nil, size + #(rest or '')
 end)

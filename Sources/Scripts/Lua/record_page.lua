@@ -5,25 +5,26 @@
 -- part is a list: `part`, the stamp, where to go on or empty, 1 if the key is of another type else
 -- 0, and its items: of a field name and value, of a document five values, of a chat its entries.
 -- MORE if the session was changed since the stamp, or may be changed without a new one; NONE if it
--- is not the users', who stand behind it.
--- USES: batch, requests, session_users, session_json, session_fields, session_parts, look_stamps
+-- is not for the users, who stand behind it.
+-- USES: batch, requests, session_find, session_json, session_fields, session_parts, look_stamps
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, stamp?, part, from?, fields?
 -- RETURNS: OK, NONE, MORE
 
 return each(function(base, device, session, stamp, part, from, fields)
-  local users
-  session, users = split_users(session)
-  local key = base .. ':session:' .. device .. '/' .. session
-  if not is_of_users(users, attempt('HGET', key, 'links')) then return 'NONE' end
+  local id, key, _, guests = find_session(base, device, session)
+  if not id then return 'NONE' end
   local now = session_stamp(key)
   if not now then return 'NONE' end
   if now ~= stamp and (stamp ~= '' or is_fresh(key)) then return 'MORE changed' end
-  if part == 'record' then return shown(device, session, key, without_fields(key), from) end
+  if part == 'record' then
+    return shown(device, id, key, without_fields(key), from, nil, guests)
+  end
   if part == 'export' then
     local flat = without_fields(key)
+    if not flat.err then survey(flat, guests) end
     local most, shows_sealed = string.match(from, '^(%d+) ?(.*)$')
-    return {'export', device, session, not flat.err and flat, 0, 0, tonumber(most), shows_sealed},
+    return {'export', device, id, not flat.err and flat, 0, 0, tonumber(most), shows_sealed},
       nil, 0
   end
   local reply = {'part', now, '', 0}

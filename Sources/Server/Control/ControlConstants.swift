@@ -15,6 +15,7 @@ extension Control {
     constants.documentsMax = settings.documentsMax
     constants.fieldsMax = settings.fieldsMax
     constants.linksMax = settings.linksMax
+    constants.sharesMax = settings.sharesMax
     constants.waitingMax = settings.waitingMax
     return constants
   }

@@ -158,6 +158,14 @@ extension ServingLoop {
     connection.reject(line, .unauthenticated)
   }
 
+  /// A watch has ended: a response that is its events ends with it.
+  func watchEnded(_ id: ConnectionID) {
+    guard let connection = connections[id], connection.http?.isStreaming == true,
+      !subscriptions.isWatching(id)
+    else { return }
+    connection.finish(.revoked)
+  }
+
   /// Whether events of the device may be shown on this connection.
   func maySee(_ connection: ConnectionID, _ device: [UInt8]) -> Bool {
     guard principals != nil else { return true }

@@ -64,7 +64,7 @@ final class LargeRead {
     /// The reply of which this is the record.
     func reply(_ record: UnsafeBufferPointer<UInt8>) -> [UInt8] {
       guard isPage, record.starts(with: "OK {".utf8) else { return Array(record) }
-      let id = session.prefix { !"=?".contains($0) }
+      let id = session.prefix { !"<=?#".contains($0) }
       return Array("OK {\"sessions\":[".utf8) + record.dropFirst("OK ".utf8.count)
         + Array("],\"cursor\":\"\(id)\"}".utf8)
     }

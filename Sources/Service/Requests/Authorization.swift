@@ -3,6 +3,7 @@
 
 internal import Access
 internal import Events
+internal import RedisConnection
 internal import Store
 package import Wire
 
@@ -130,15 +131,26 @@ extension Call {
     let rules = verb.words.dropFirst(arguments.isOfUser ? 1 : 0)
     for index in arguments.words.indices {
       switch rules[rules.startIndex + min(index, rules.count - 1)].kind {
-      case .device, .address: try principal.require(device: device(ofWord: index))
+      case .device: try principal.require(device: device(ofWord: index))
+      case .address: try authorizeAddress(principal)
       case .addressOrAll where word(index).first != UInt8(ascii: "*") || word(index).count > 1:
-        try principal.require(device: device(ofWord: index))
+        try authorizeAddress(principal)
       case .deviceOrAll, .addressOrAll, .listed: try authorize(scope: word(index), verb, principal)
       case .linkRef: try principal.require(kind: text(index - 1), ref: text(index))
       case .group: try principal.require(Reach.everyDevice)
       case .linkKind, .id, .agent, .text, .duration, .integer, .oneOf, .someOf: break
       }
     }
+  }
+
+  /// The address, which is the first word: on a device that a caller of some users does not see it
+  /// may name a session that is shared with them, which Redis decides.
+  private func authorizeAddress(_ principal: Principal) throws(RequestError) {
+    let device = device
+    guard !principal.sees(device) else { return }
+    let isNamed = address.named.map { $0.string != "current" } ?? false
+    guard principal.users == nil || !isNamed else { return }
+    try principal.require(device: device)
   }
 
   /// A device, `*`, or the link of a LIST.

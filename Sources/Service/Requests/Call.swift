@@ -16,20 +16,22 @@ package struct SessionAddress {
   /// As the request has it; nil where it names none.
   package let named: ArgumentText?
   package let chat: ArgumentText?
-  /// The users to whose sessions the request is limited.
-  fileprivate let users: UserScope?
+  /// The users to whose sessions the request is limited, and the role that it needs there; nil if it
+  /// is not limited.
+  fileprivate let scope: String?
 
   /// As scripts take it: the session, and behind it the users whose sessions count.
   package var session: ArgumentText? {
-    guard let users else { return named }
-    return ArgumentText((named?.string ?? "") + users.text)
+    guard let scope else { return named }
+    return ArgumentText((named?.string ?? "") + scope)
   }
 }
 
 extension ArgumentText? {
   /// The session that a script has named in place of this one, for the same users.
   func readdressed(to session: String) -> ArgumentText {
-    guard let text = self?.string, let users = text.firstIndex(where: { "=?".contains($0) }) else {
+    guard let text = self?.string, let users = text.firstIndex(where: { "<=?#".contains($0) })
+    else {
       return ArgumentText(session)
     }
     return ArgumentText(session + text[users...])
@@ -123,7 +125,7 @@ package struct Call: ~Copyable {
     let name = pieces.count > 2 ? ChatName.word(pieces[2]) : nil
     return SessionAddress(
       device: parts[0], named: parts.count > 1 ? parts[1] : nil,
-      chat: parts.count > 2 ? name.map { .owned($0) } ?? parts[2] : nil, users: users)
+      chat: parts.count > 2 ? name.map { .owned($0) } ?? parts[2] : nil, scope: scope)
   }
 
   /// The same as scripts take them; nil for all.
@@ -134,6 +136,30 @@ package struct Call: ~Copyable {
   package var users: UserScope? {
     if let user = option(.asUser) { return UserScope(named: String(decoding: user, as: UTF8.self)) }
     return checksAccess ? caller.principal?.users : nil
+  }
+
+  /// The same as scripts take it behind the session of an address: before the users the role that
+  /// the request needs there, and `!` where links do not count, as its caller does not see the
+  /// device.
+  package var scope: String? {
+    guard let users else { return nil }
+    guard let role = verb.role else { return users.text }
+    return "<\(changesUsers ? .own : role)\(isElsewhere ? "!" : "")\(users.text)"
+  }
+
+  /// Whether the device of its address is hidden from its caller, for whom only a shared session
+  /// counts there.
+  var isElsewhere: Bool {
+    guard checksAccess, verb.role != nil, !arguments.words.isEmpty else { return false }
+    return caller.principal?.sees(device) == false
+  }
+
+  /// Whether it changes to which users a session is linked: only its owners may.
+  private var changesUsers: Bool {
+    let isLink = arguments.words.count > 1 && verb.words[1].kind == .linkKind
+    return isLink && word(1).elementsEqual("user".utf8)
+      || option(.user) != nil && !arguments.isOfUser
+      || !arguments.links.isEmpty && links.contains { $0.kind == "user" }
   }
 
   /// The links that options name.
@@ -205,7 +231,9 @@ package struct Call: ~Copyable {
       chat: address.chat.map(\.string).flatMap { isNumber($0) ? Array($0.utf8) : nil })
     try store.requireRedis()
     context.events.query(
-      .changes(scope, nothing, ScriptQuery(request, at: partition), users), ticket, waitMs: waitMs)
+      .changes(
+        scope, nothing, ScriptQuery(request, at: partition), users, isElsewhere: isElsewhere),
+      ticket, waitMs: waitMs)
   }
 
   /// Takes the addressed session to a state, if the verb may do that.

@@ -6,7 +6,7 @@ enum ExportedNames {
     "format", "device", "session", "state", "reason", "rev", "clocks", "created_at", "updated_at",
     "ended_at", "active_at", "born_at", "since", "warned", "thread", "fenced", "floor", "chat",
     "last_chat", "answers", "links", "spent", "members", "fields", "chats",
-    "documents", "policy", "sealed",
+    "documents", "policy", "shares", "sealed",
   ]
   static let ofPolicy: Set<String> = [
     "name", "max_sessions", "max_user_sessions", "max_chats", "max_messages", "full", "at_most",
@@ -16,5 +16,6 @@ enum ExportedNames {
     "max_messages", "full",
   ]
   static let ofDocument: Set<String> = ["key", "rev", "at", "expires_at", "value"]
+  static let ofShare: Set<String> = ["user", "role", "until"]
   static let ofMessage: Set<String> = ["seq", "at", "message"]
 }

@@ -2,6 +2,7 @@
 // the fields of a record. Values that callers have stored are checked and copied, never written
 // anew. A value; on the loop's thread.
 
+package import Access
 internal import Scripts
 internal import SessionModel
 package import Seal
@@ -29,7 +30,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
   package private(set) var links: [LinkName] = []
   /// The thread, unless it is the session's id.
   private var thread: LinkName?
-  /// Whether it is a copy: the thread stays with the original.
+  /// Whether it is a copy: the thread and the shares stay with the original.
   private let isCopy: Bool
   /// Whether sealed values are in it as they were in Redis.
   private(set) var isSealed = false
@@ -37,6 +38,8 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
   /// to.
   private let seal: Seal?
   private let target: String?
+  /// The users to one of whom a copy is linked; nil if it is linked to those of the original.
+  private let owners: UserScope?
   /// The payload while the record is made, then nothing.
   private(set) var text: UnsafeBufferPointer<UInt8>
   /// Where the payload begins in its line: what error texts count from.
@@ -49,9 +52,9 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
 
   package init(
     _ payload: UnsafeBufferPointer<UInt8>, at start: Int, _ settings: Settings,
-    _ seal: Seal? = nil, isCopy: Bool = false, to target: String? = nil
+    _ seal: Seal? = nil, isCopy: Bool = false, to target: String? = nil, owners: UserScope? = nil
   ) throws(RequestError) {
-    self.isCopy = isCopy
+    (self.isCopy, self.owners) = (isCopy, owners)
     (self.seal, self.target) = (seal, target)
     text = payload
     self.start = start
@@ -78,6 +81,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     try readPolicy(whole)
     try readMembers(whole)
     try readLinks(whole)
+    try readShares(whole)
     try readChats(whole)
     documents = try readDocuments(whole)
     text = UnsafeBufferPointer(start: nil, count: 0)
@@ -225,11 +229,20 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
         throw ExportedRecord.bad(LinkKind.whyReserved(kind))
       }
       for ref in try elements(refs, "links") {
-        links.append(LinkName(kind: kind, ref: try id(ref, "a link's ref")))
+        let link = LinkName(kind: kind, ref: try id(ref, "a link's ref"))
+        if let owners, kind == "user", !owners.has(link.ref) { continue }
+        links.append(link)
         guard links.count <= settings.linksMax else {
           throw RequestError(.quota, "a session may have \(settings.linksMax) links")
         }
       }
+    }
+    if let owners, !links.contains(where: { $0.kind == "user" }) {
+      guard let user = owners.onlyUser else {
+        throw RequestError(
+          .badRequest, "as= is missing: your links are those of several users, so name one")
+      }
+      links.append(.user(user))
     }
     guard Set(links).count == links.count else {
       throw ExportedRecord.bad("a link stands there twice")
@@ -241,6 +254,12 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     }
     let reserved = thread?.line ?? ""
     if !isWithoutLinks { set("links", (lines + reserved).utf8) }
+  }
+
+  /// The shares; a copy is shared with none.
+  private mutating func readShares(_ whole: [String: Range<Int>]) throws(RequestError) {
+    let lines = try shareLines(whole)
+    if !lines.isEmpty, !isCopy { set("shares", lines.utf8) }
   }
 
   /// The policy with its limits, which this server need not know by name.

@@ -1,5 +1,6 @@
 // Owns: the options of the protocol and what each takes. Values; any thread.
 
+internal import Access
 internal import SessionModel
 internal import Wire
 
@@ -27,6 +28,9 @@ package enum OptionName: Int, CaseIterable, Sendable {
   /// Where `after` and `last` are numbers of messages; elsewhere `after` is an event's id, and
   /// `last` says how many.
   case afterSeq, lastSeq
+  /// `user=`, `role=`, `until=` and `tickets=` of SHARE, UNSHARE and TICKET; elsewhere `user` is whose
+  /// a session is, and `role` that of messages.
+  case sharedUser, sharedRole, ticketRole, until, tickets
 
   package var text: String { OptionName.texts[rawValue] }
 
@@ -35,6 +39,8 @@ package enum OptionName: Int, CaseIterable, Sendable {
     case .isLast, .lastSeq: "last"
     case .isCounted: "count"
     case .afterSeq: "after"
+    case .sharedUser: "user"
+    case .sharedRole, .ticketRole: "role"
     case .condition: "if"
     case .maxMessages: "max-messages"
     case .asNew: "as-new"
@@ -51,14 +57,17 @@ package enum OptionName: Int, CaseIterable, Sendable {
 
   package var kind: ValueKind {
     switch self {
-    case .ttl, .return: .duration(allowsZero: false)
+    case .ttl, .return, .until: .duration(allowsZero: false)
     case .token, .turn: .integer(1...((1 << 53) - 1))
     case .req, .after, .group: .id
     case .types: .text(bytesMax: 1_024)
     case .limit: .integer(1...1_000)
     case .wait, .settle: .duration(allowsZero: true)
     case .agent: .agent
-    case .user, .asUser, .policyName, .sessionPolicy: .id
+    case .user, .asUser, .sharedUser, .policyName, .sessionPolicy: .id
+    case .sharedRole: .oneOf(SessionRole.allCases.map(\.rawValue))
+    case .ticketRole: .oneOf(SessionRole.allCases.filter { $0 != .own }.map(\.rawValue))
+    case .tickets: .oneOf(["all"])
     case .name, .phase, .step, .reason: .text(bytesMax: ValueKind.storedTextBytesMax)
     case .thread: .text(bytesMax: IDText.idBytesMax)
     case .idle, .abandon, .archive, .life, .keep, .warn:
@@ -103,7 +112,7 @@ extension OptionName {
       .chat,
       .maxMessages, .full, .fields, .asNew, .asUser, .sealed, .fresh, .return, .expiresAt,
       .policyName,
-      .sessionPolicy:
+      .sessionPolicy, .sharedUser, .sharedRole, .ticketRole, .until, .tickets:
       true
     }
   }
@@ -126,7 +135,8 @@ extension OptionName {
       .afterSeq, .lastSeq, .prefix, .from, .to, .newest, .values, .condition, .chat,
       .maxMessages, .full, .fields, .asNew, .sealed, .fresh, .settle, .return, .expiresAt,
       .policyName,
-      .sessionPolicy:
+      // A session may be shared with any user.
+      .sessionPolicy, .sharedUser, .sharedRole, .ticketRole, .until, .tickets:
       .nothing
     }
   }

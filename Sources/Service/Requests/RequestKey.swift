@@ -24,8 +24,8 @@ extension Call {
     key.append(UInt8(ascii: " "))
     let fingerprint = read?.fingerprint ?? RequestFingerprint.text(of: verb, arguments, text)
     key += Array(fingerprint.utf8)
-    // A retry shows a session only while that is one of these users'.
-    if let users { key += Array(" \(users.text)".utf8) }
+    // A retry shows a session only while these users may see it.
+    if let scope { key += Array(" \(scope)".utf8) }
     return key
   }
 

@@ -1,6 +1,7 @@
 // Owns: how a verb declares itself: its words, its options, its rights and its text for HELP.
 // A value; any thread.
 
+package import Access
 package import Wire
 
 /// Whether a verb takes a JSON payload.
@@ -73,6 +74,8 @@ package final class Verb: Sendable {
   package let summary: String
   /// The scope with `*`, or without a word.
   let reach: Reach
+  /// The role that it needs in the session that it addresses; nil if it addresses none.
+  package let role: SessionRole?
   /// The first words of its replies, besides ERR.
   package let replies: [String]
   /// Whether it changes nothing, so that a request that is lost or repeated does no harm.
@@ -84,7 +87,7 @@ package final class Verb: Sendable {
     linkOption: String? = nil, userAddress: UserAddress = .none, required: [OptionName] = [],
     payload: PayloadRule = .none,
     limits: JSONLimits = .usual, limitsOfChat: JSONLimits? = nil, summary: String,
-    reach: Reach = .shown, replies: [String], onlyReads: Bool? = nil,
+    reach: Reach = .shown, role: SessionRole? = nil, replies: [String], onlyReads: Bool? = nil,
     run: @escaping @Sendable (borrowing Call) throws(RequestError) -> Void
   ) {
     self.name = name
@@ -102,6 +105,8 @@ package final class Verb: Sendable {
     self.limitsOfChat = limitsOfChat
     self.summary = summary
     self.reach = reach
+    let isAddressed = words.first?.kind.isAddress == true
+    self.role = isAddressed ? role ?? (rights == .read ? .read : .write) : nil
     self.replies = replies
     self.onlyReads = onlyReads ?? (rights != .write && rights != .operate)
     self.run = run

@@ -52,7 +52,8 @@ enum ImportVerb {
     let session = isNew ? call.context.nextSessionID(mark: mark) : record.session
     let change = ImportCall(
       device: ArgumentText(record.device),
-      session: ArgumentText(session + (call.users?.text ?? "")),
+      // A session that is there is replaced by those alone who own it.
+      session: ArgumentText(session + (call.users.map { "<\(SessionRole.own)\($0.text)" } ?? "")),
       isReplacing: call.text(.replace) == "yes", fields: .owned(record.fields.bytes),
       messages: ImportedMessages(
         parts: record.messages.bytes, areSent: record.isWithoutLinks),

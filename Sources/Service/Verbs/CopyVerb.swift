@@ -17,7 +17,7 @@ enum CopyVerb {
     let address = call.address
     let settings = call.shared.settings
     let (device, req) = (call.text(1), call.req)
-    let users = call.users?.text ?? ""
+    let users = call.users
     let session = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device(ofWord: 1)))
     let export = ExportCall(
       device: address.device.kept, session: address.session?.kept,
@@ -30,10 +30,11 @@ enum CopyVerb {
       do throws(RequestError) {
         let record = try ExportedRecord(
           UnsafeBufferPointer(rebasing: line.dropFirst("OK ".utf8.count)), at: 0, settings,
-          request.context.shared.seal, isCopy: true, to: device)
+          request.context.shared.seal, isCopy: true, to: device, owners: users)
         try request.authorize(record.links)
         let copy = ImportCall(
-          device: ArgumentText(device), session: ArgumentText(session + users), isReplacing: false,
+          device: ArgumentText(device), session: ArgumentText(session + (users?.text ?? "")),
+          isReplacing: false,
           fields: .owned(record.fields.bytes),
           messages: ImportedMessages(
             parts: record.messages.bytes, areSent: record.isWithoutLinks),

@@ -1,5 +1,6 @@
 // DELETE: removes a session with its chats, or one chat.
 
+internal import Access
 internal import RedisConnection
 internal import Scripts
 internal import Wire
@@ -9,6 +10,7 @@ enum DeleteVerb {
     name: "DELETE", rights: .write, words: [.sessionOrChat],
     options: [.token, .turn, .req],
     summary: "Removes a session now, with its chats, messages and links; or one chat.",
+    role: .own,
     replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let address = call.address

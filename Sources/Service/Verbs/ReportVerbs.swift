@@ -1,5 +1,6 @@
 // REPORT: figures of one session, chat, user or agent.
 
+internal import Access
 internal import RedisConnection
 internal import Scripts
 internal import SessionModel
@@ -9,7 +10,7 @@ internal import Wire
 enum ReportVerb {
   static let verb = Verb(
     name: "REPORT", rights: .read, words: [.sessionOrChatIfAny], options: [.user, .agent],
-    summary: "Figures of one session, chat, user or agent.",
+    summary: "Figures of one session, chat, user or agent.", role: .write,
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
     let agent = call.text(.agent)

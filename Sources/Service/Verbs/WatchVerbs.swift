@@ -22,9 +22,10 @@ enum WatchVerb {
     let users = isOfUser ? try call.watchedUser() : call.users
     let types = try call.watchedTypes(wantsChanges: wantsChanges)
     let after = try after(call)
-    let watch = { (scope: WatchScope, ticket: Ticket) in
+    let watch = { (scope: WatchScope, access: WatchAccess?, ticket: Ticket) in
       Watch(
-        connection: caller, scope: scope, users: users, showsLocks: !isOfUser, types: types,
+        connection: caller, scope: scope, users: access == nil ? users : nil, access: access,
+        showsLocks: !isOfUser, types: types,
         wantsChanges: wantsChanges,
         after: after, ticketSlot: ticket.slot)
     }
@@ -34,7 +35,7 @@ enum WatchVerb {
       let part = ChangeScope(device: device, session: nil, chat: nil)
       try call.store.requireRedis()
       return try call.context.events.watch(
-        watch(isAll ? .all : .part(part), call.ticket), call.ticket)
+        watch(isAll ? .all : .part(part), nil, call.ticket), call.ticket)
     }
     try resolve(call, watch)
   }
@@ -59,29 +60,39 @@ enum WatchVerb {
 
   /// Begins the watch of a session or a chat, `current` being the one that it is now.
   private static func resolve(
-    _ call: borrowing Call, _ watch: @escaping (WatchScope, Ticket) -> Watch
+    _ call: borrowing Call, _ watch: @escaping (WatchScope, WatchAccess?, Ticket) -> Watch
   ) throws(RequestError) {
-    let (address, device) = (call.address, Array(call.device))
+    let (address, device, users) = (call.address, Array(call.device), call.users)
+    let (roles, partition) = (call.scope ?? "", call.partition)
     let query = ScriptQuery(
       ResolveCall(device: address.device, session: address.session, chat: address.chat),
       at: call.partition)
     let request = try HeldRequest(call)
     request.store.call(query, timeoutMs: request.stepMs) { outcome in
-      guard case .line(let line, _) = outcome, let scope = scope(device, line) else {
-        return request.end(outcome)
-      }
+      guard case .line(let line, _) = outcome, let scope = scope(device, line),
+        let left = WatchAccess.left(line)
+      else { return request.end(outcome) }
+      let check = ResolveCall(
+        device: .owned(device),
+        session: ArgumentText(String(decoding: scope.session ?? [], as: UTF8.self) + roles),
+        chat: nil)
+      let access =
+        left.isOwn
+        ? nil
+        : WatchAccess(
+          query: ScriptQuery(check, at: partition), users: users, leftMs: left.leftMs)
       request.pass { (ticket) throws(RequestError) in
-        try request.context.events.watch(watch(.part(scope), ticket), ticket)
+        try request.context.events.watch(watch(.part(scope), access, ticket), ticket)
       }
     }
   }
 
-  /// What `FOUND <session> <chat or ->` names; nil for another reply.
+  /// What `FOUND <session> <chat or -> <left>` names; nil for another reply.
   private static func scope(
     _ device: [UInt8], _ line: UnsafeBufferPointer<UInt8>
   ) -> ChangeScope? {
     let words = line.split(separator: UInt8(ascii: " "))
-    guard words.count == 3, words[0].elementsEqual("FOUND".utf8) else { return nil }
+    guard words.count == 4, words[0].elementsEqual("FOUND".utf8) else { return nil }
     let chat = words[2].elementsEqual("-".utf8) ? nil : Array(words[2])
     return ChangeScope(device: device, session: Array(words[1]), chat: chat)
   }

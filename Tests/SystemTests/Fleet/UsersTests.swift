@@ -4,7 +4,7 @@ import Foundation
 import Testing
 
 /// The requests of every verb; `D` is the device, `A` an address on it, `§` the place of options.
-private enum UserRequests {
+enum UserRequests {
   /// Those with an address, by their verbs.
   static let addressed: [(verb: String, lines: [String])] = [
     ("GET", ["GET A§", "GET A last=5§", "GET A fields=none§", "GET A rev=1§"]),
@@ -23,6 +23,8 @@ private enum UserRequests {
     ("DROP", ["DROP A other§", "DROP A prefix=other§"]), ("KEYS", ["KEYS A values=yes§"]),
     ("APPLY", ["APPLY A§ {\"say\":{\"m\":4},\"set\":{\"a\":1},\"put\":{\"p\":{}}}"]),
     ("LINK", ["LINK A tag t§", "LINK A user ada§"]), ("UNLINK", ["UNLINK A tag t§"]),
+    ("SHARE", ["SHARE A user=carl§", "SHARE A user=carl role=own until=1h§"]),
+    ("UNSHARE", ["UNSHARE A user=carl§", "UNSHARE A tickets=all§"]),
     ("TELL", ["TELL A typing§ {}"]), ("WATCH", ["WATCH A§"]), ("EXPORT", ["EXPORT A§"]),
     ("COPY", ["COPY A D§"]), ("REPORT", ["REPORT A§"]),
     ("CLOSE", ["CLOSE A failed§"]), ("ARCHIVE", ["ARCHIVE A§"]), ("DELETE", ["DELETE A§"]),

@@ -187,7 +187,8 @@ struct LineByHTTP {
   /// Verbs whose first word is an address.
   private static let addressed: Set = [
     "GET", "SET", "TOUCH", "PAUSE", "RESUME", "CLOSE", "RECOVER", "ARCHIVE", "DELETE", "LINK",
-    "UNLINK", "CHAT", "SWITCH", "CHATS", "SAY", "HISTORY", "POP", "FORGET", "AMEND", "PUT", "TAKE",
+    "UNLINK", "SHARE", "UNSHARE", "TICKET", "CHAT", "SWITCH", "CHATS", "SAY", "HISTORY", "POP",
+    "FORGET", "AMEND", "PUT", "TAKE",
     "DROP", "KEYS", "APPLY", "TELL", "REPORT", "EXPORT", "COPY", "WATCH",
   ]
 

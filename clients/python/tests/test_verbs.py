@@ -136,6 +136,28 @@ def test_links_and_lists(client: Driver, device: str) -> None:
         client.list(device, user="ada")
 
 
+def test_shares(client: Driver, device: str) -> None:
+    session = Address(device, client.open(device, user="ada")["session"])
+    client.share(session, "bob l", until=60)
+    client.share(session, "eve", role="write")
+    shares = client.get(session)["shares"]
+    assert [(share["user"], share["role"]) for share in shares] == [
+        ("bob l", "read"),
+        ("eve", "write"),
+    ]
+    assert shares[0]["until"] is not None
+    assert shares[1]["until"] is None
+    assert client.get(session, as_="bob l")["session"] == session.session
+    with pytest.raises(latchkey.Forbidden):
+        client.say(session, {"a": 1}, as_="bob l")
+    client.say(session, {"a": 1}, as_="eve")
+    client.unshare(session, "bob l")
+    client.unshare(session, "eve", tickets="all")
+    assert client.get(session, as_="eve") is None
+    with pytest.raises(latchkey.BadRequest):
+        client.unshare(session)
+
+
 def test_chats_and_messages(client: Driver, device: str) -> None:
     client.open(device)
     assert client.say(device, {"role": "user", "text": "hello é"}) == {"seq": 1, "chat": 1}

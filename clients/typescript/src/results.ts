@@ -75,6 +75,13 @@ export interface Messages {
   messages: Message[];
 }
 
+/** The role of another user in a session; `until` is in Unix milliseconds. */
+export interface Share {
+  user: string;
+  role: "read" | "write" | "own";
+  until: number | null;
+}
+
 /** A session. */
 export interface SessionRecord {
   session: string;
@@ -100,6 +107,8 @@ export interface SessionRecord {
   chats: number;
   messages: number;
   links: Record<string, string[]>;
+  /** Left out without any. */
+  shares?: Share[];
   fields: Members;
   damaged?: string[];
 }
@@ -328,6 +337,9 @@ const IDS = ["device", "agent", "to", "seized_from", "user", "policy"];
 function withIds(body: Members): Members {
   for (const name of IDS) {
     if (typeof body[name] === "string") body[name] = decodeId(body[name]);
+  }
+  for (const share of Array.isArray(body.shares) ? body.shares : []) {
+    if (typeof share?.user === "string") share.user = decodeId(share.user);
   }
   const { links } = body;
   if (typeof links === "object" && links !== null) {

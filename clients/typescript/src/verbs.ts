@@ -625,6 +625,44 @@ export function unlink(
   return linking("UNLINK", where, kind, ref, options);
 }
 
+/** Options of `share`. */
+export interface ShareOptions extends WriteOptions {
+  user: string;
+  /** `read` if it is left out. */
+  role?: "read" | "write" | "own";
+  /** For how long; left out, for as long as the session is kept. */
+  until?: Duration;
+}
+
+/**
+ * Gives another user a role in a session; a role that the user has there is replaced.
+ *
+ * Throws NotFound, Stale, Quota; Forbidden if this caller does not own the session.
+ */
+export function share(where: Where, options: ShareOptions): Request<void> {
+  const own = { user: id(options.user), role: text(options.role), until: time(options.until) };
+  return new Request("SHARE", [address(where)], change(own, options), {
+    read: results.nothing,
+    signal: options.signal,
+  });
+}
+
+/**
+ * Takes a user's role in a session away; with `tickets: "all"` ends all tickets for it.
+ *
+ * A user without a role is no error. Throws NotFound, Stale.
+ */
+export function unshare(
+  where: Where,
+  options: WriteOptions & { user?: string; tickets?: "all" },
+): Request<void> {
+  const own = { user: id(options.user), tickets: text(options.tickets) };
+  return new Request("UNSHARE", [address(where)], change(own, options), {
+    read: results.nothing,
+    signal: options.signal,
+  });
+}
+
 /** Options of `list`. */
 export interface ListOptions extends ReadOptions {
   state?: string | readonly string[];

@@ -12,7 +12,7 @@ end
 -- The part of a session that decides which chat is read, whatever else of it is corrupt; or nil and
 -- NONE.
 local function for_chat(base, device, id)
-  local found, key = find_session(base, device, id)
+  local found, key, _, guests, ends_at = find_session(base, device, id)
   local seen = found and attempt('HMGET', key, 'state', 'chat', 'chats', 'created')
   if not seen or not seen[1] and call('EXISTS', key) == 0 then
     local other = find_other(base, device, id, found)
@@ -22,7 +22,8 @@ local function for_chat(base, device, id)
   local chats, current = chats_of(seen[3]), seen.err and '' or seen[2] or '1'
   local chat = current == '0' and 0 or number_within(current, CHAT_NUMBER_MAX)
   return {device = device, id = found, key = key, chats = chats, current = current,
-    chat = chat or 1, is_guess = not chat, created = seen[4]}
+    chat = chat or 1, is_guess = not chat, created = seen[4],
+    guests = guests, ends_at = ends_at or 0}
 end
 
 -- A chat for the worker: its number, name, configuration, how many messages it has, the beginning

@@ -8,12 +8,14 @@
 local REPLIES_BYTES = 33554432
 local replied, replied_in = 0, 0
 
--- The reply of a request from what pcall gives. One that fails takes no other one with it.
+-- The reply of a request from what pcall gives. One that fails takes no other one with it; one that
+-- is refused before anything was written says how, as `refusal`.
 local function outcome(ok, reply, _, size)
   if ok then
     replied = replied + (size or #reply)
     return reply
   end
+  if type(reply) == 'table' and reply.refusal then return reply.refusal end
   return 'ERR internal ' .. (type(reply) == 'table' and reply.err or tostring(reply))
 end
 

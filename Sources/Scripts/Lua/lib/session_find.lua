@@ -1,8 +1,8 @@
 -- Which session is addressed: the current one stands in its device's line, and where that is
 -- corrupt the records say it. For a request that is limited to some users' sessions the others are
 -- not there.
--- USES: batch, session_index, session_users
--- RARELY: read_live, is_of_users, current_of
+-- USES: batch, session_index, session_users, session_roles
+-- RARELY: read_live, is_of_users, current_of, find_role
 -- GIVES: read_live, find_session, find_other
 
 -- A device's live sessions, newest first, and the newest of those, or else of all, as their records
@@ -44,16 +44,20 @@ local function current_of(base, device, users)
   return best
 end
 
--- The id and the key of the addressed session, and the users to whose sessions the request is
--- limited; or nil if the device has none.
+-- The id and the key of the addressed session, the users to whose sessions the request is limited,
+-- the same again if they do not own it, and when their role there ends, 0 for never; or nil if the
+-- device has none. Whose session is the current one, links alone say.
 local function find_session(base, device, asked)
-  local id, users = split_users(asked)
+  local id, users, needed, is_shared = split_users(asked)
   if users ~= '' then
-    local is_named = id ~= '' and id ~= 'current'
-    id = is_named and id or current_of(base, device, users)
-    local key = id and base .. ':session:' .. device .. '/' .. id
-    if is_named and not is_of_users(users, attempt('HGET', key, 'links')) then return nil end
-    return id, key, users
+    if id == '' or id == 'current' then
+      id = not is_shared and current_of(base, device, users) or nil
+      return id, id and base .. ':session:' .. device .. '/' .. id, users
+    end
+    local key = base .. ':session:' .. device .. '/' .. id
+    local role, ends_at = find_role(key, users, needed, is_shared)
+    if not role then return nil end
+    return id, key, users, role ~= 'own' and users or nil, ends_at
   end
   if id == '' or id == 'current' then
     -- Cut out by place, as the device's line is read for each request.

@@ -1,7 +1,8 @@
 -- How a session is shown: its members as they are stored, of which a worker makes the record. A
 -- text costs Lua by its length, and Redis has one core for all workers.
--- USES: batch, session_index, session_users, session_find, large_sessions
--- RARELY: chats_of, chat_numbers, find_other, show
+-- USES: batch, session_index, session_users, session_roles, session_find,
+--   large_sessions
+-- RARELY: chats_of, chat_numbers, find_other, show, shown_shares
 -- GIVES: chats_of, survey, shown, record, find_members, show, show_again
 
 -- The chats that are read; where the record does not say it, all that there may be.
@@ -22,12 +23,14 @@ local function messages_in(key, line)
   return sum
 end
 
--- The text of a record's chats, or nil; and how many bytes its values have.
-local function survey(flat)
+-- The text of a record's chats, or nil; and how many bytes its values have. Of its shares those
+-- stay that are shown, to `guests` their own.
+local function survey(flat, guests)
   local size, chats = 0, nil
   for n = 1, #flat, 2 do
     local value = flat[n + 1]
     if flat[n] == 'chats' then chats = value end
+    if flat[n] == 'shares' then flat[n + 1] = shown_shares(value, guests) end
     size = size + #value
   end
   return chats, size
@@ -37,11 +40,12 @@ end
 -- in turn, of which there are none if the key is of another type; how many messages it has, or
 -- false for keys of another type; what else the reply says, as JSON that begins with a comma;
 -- session, device, and the form's number, which no text in Redis can be taken for. And what of it
--- is kept under an idempotency key, and how many bytes it has.
+-- is kept under an idempotency key, and how many bytes it has. `guests` are users that do not own
+-- it.
 local RECORD = -1
-local function shown(device, id, key, flat, rest, messages)
+local function shown(device, id, key, flat, rest, messages, guests)
   if flat.err then flat = {} end
-  local last, chats, size = #flat, survey(flat)
+  local last, chats, size = #flat, survey(flat, guests)
   rest = rest or ''
   flat[last + 1], flat[last + 2] = messages or messages_in(key, chats), rest
   flat[last + 3], flat[last + 4], flat[last + 5] = id, device, RECORD
@@ -53,29 +57,28 @@ end
 local function record(s, rest, flat, messages)
   flat = flat or s.flat
   if not flat and is_large(s.key) then
-    return large_line(s.device, s.id, s.users or '', '', rest or '')
+    return large_line(s.device, s.id, s.scope or '', '', rest or '')
   end
-  return shown(s.device, s.id, s.key, flat or attempt('HGETALL', s.key), rest, messages)
+  return shown(s.device, s.id, s.key, flat or attempt('HGETALL', s.key), rest, messages, s.guests)
 end
 
--- The id and the key of a session that is only read, and what HGETALL gives, false for a large one;
--- or nil.
+-- The id and the key of a session that is only read, what HGETALL gives, false for a large one, and
+-- the users if they do not own it; or nil.
 local function find_members(base, device, id)
-  local found, key = find_session(base, device, id)
-  if found and is_large(key) then return found, key, false end
+  local found, key, _, guests = find_session(base, device, id)
+  if found and is_large(key) then return found, key, false, guests end
   local flat = found and attempt('HGETALL', key)
-  if flat and (flat.err or #flat > 0) then return found, key, flat end
+  if flat and (flat.err or #flat > 0) then return found, key, flat, guests end
   local other = find_other(base, device, id, found)
   if other then return find_members(base, device, other) end
 end
 
 -- A session that is only read: NONE, LARGE, or as `shown` gives it.
 local function show(base, device, id, rest)
-  local found, key, flat = find_members(base, device, id)
+  local found, key, flat, guests = find_members(base, device, id)
   if not found then return 'NONE' end
-  if flat then return shown(device, found, key, flat, rest) end
-  local _, users = split_users(id)
-  return large_line(device, found, users, '', rest or '')
+  if flat then return shown(device, found, key, flat, rest, nil, guests) end
+  return large_line(device, found, scope_of(id), '', rest or '')
 end
 
 -- The reply of which this was kept: the session as it is now; nil if what was kept is corrupt.

@@ -1,5 +1,5 @@
 -- How a session is read: the part that decides its state, or its whole record.
--- USES: batch, session_find, session_state, large_sessions
+-- USES: batch, session_users, session_find, session_state, large_sessions
 -- RARELY: find_other
 -- GIVES: load, members_of
 
@@ -20,9 +20,9 @@ end
 -- `chat` for what `say` needs of the first chat, in `members`; or `record` for all of it, which is
 -- in `flat` as HGETALL gives it, with the places of its values in `at`, for as long as `flat` is
 -- what is stored; both are nil for a large session. `users` are those to whose sessions the request
--- is limited.
+-- is limited, `guests` the same where they do not own it, and `scope` what stands behind the id.
 local function load(base, device, id, more)
-  local found, key, users = find_session(base, device, id)
+  local found, key, users, guests = find_session(base, device, id)
   if not found then return nil end
   local v, flat, at
   if more == 'record' and is_large(key) then more = nil end
@@ -41,13 +41,14 @@ local function load(base, device, id, more)
   if v then
     local s = session_of(base, device, found, key, unpack(v, 1, 12))
     if more then s.members = v end
-    s.users = users
+    s.users, s.guests, s.scope = users, guests, users and scope_of(id)
     return s
   end
   local s = session_of(base, device, found, key, flat[at.state], flat[at.rev], flat[at.clocks],
     flat[at.active], flat[at.created], flat[at.born], flat[at.since], flat[at.warned],
     flat[at.chat], flat[at.chats], flat[at.fenced], flat[at.links])
-  s.flat, s.at, s.users = flat, at, users
+  s.flat, s.at = flat, at
+  s.users, s.guests, s.scope = users, guests, users and scope_of(id)
   return s
 end
 

@@ -1,13 +1,23 @@
 -- To whose sessions a request is limited: behind the session that it addresses stands `=<user>` for
--- each of the users, and `?<pattern>` for all whose ids fit; nothing if it is not limited.
+-- each of the users, and `?<pattern>` for all whose ids fit; for a ticket `#`, see session_roles;
+-- nothing if it is not limited. Before them stands `<` and the role that its verb needs, where
+-- shares count too, and `!` where shares alone do: its caller may not see the device.
 -- USES: batch
--- GIVES: split_users, users_in, is_of_users, is_theirs
+-- GIVES: split_users, scope_of, users_in, is_of_users, is_theirs
 
--- The session of an address, and the users behind it, empty for all.
+-- The session of an address, the users behind it, empty for all, the role that the verb needs, nil
+-- where shares do not count, and whether shares alone do.
 local function split_users(asked)
-  local at = find(asked, '[=?]')
+  local at = find(asked, '[<=?#]')
   if not at then return asked, '' end
-  return cut(asked, 1, at - 1), cut(asked, at)
+  local role, mark, users = string.match(asked, '^<(%l+)(!?)(.*)$', at)
+  return cut(asked, 1, at - 1), users or cut(asked, at), role, mark == '!'
+end
+
+-- What stands behind the session of an address; empty for nothing.
+local function scope_of(asked)
+  local at = find(asked, '[<=?#]')
+  return at and cut(asked, at) or ''
 end
 
 -- The users among the lines of a record's links, with commas between them.

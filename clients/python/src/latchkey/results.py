@@ -85,7 +85,21 @@ class Clocks(TypedDict):
     warn_ms: int
 
 
-class Record(TypedDict):
+class Share(TypedDict):
+    """The role of another user in a session; `until` is in Unix milliseconds."""
+
+    user: str
+    role: str
+    until: int | None
+
+
+class Shared(TypedDict, total=False):
+    """The users with whom a session is shared; left out without any."""
+
+    shares: list[Share]
+
+
+class Record(Shared):
     """A session."""
 
     session: str
@@ -403,6 +417,9 @@ def _ids(body: dict[str, Any]) -> dict[str, Any]:
     for name in _IDS:
         if isinstance(body.get(name), str):
             body[name] = decode_id(body[name])
+    for share in body.get("shares") or ():
+        if isinstance(share, dict) and isinstance(share.get("user"), str):
+            share["user"] = decode_id(share["user"])
     links = body.get("links")
     if isinstance(links, dict):
         body["links"] = {

@@ -732,6 +732,63 @@ def unlink(
     )
 
 
+def share(
+    where: Where,
+    user: str,
+    *,
+    role: str | None = None,
+    until: Duration | None = None,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
+    as_: str | None = None,
+) -> Request[None]:
+    """Gives another user a role in a session: `"read"` (the default), `"write"` or `"own"`.
+
+    It lasts for `until`, or as long as the session is kept; a share that the user has is replaced.
+
+    Raises NotFound, Stale, Quota; Forbidden if this caller does not own the session."""
+    return Request(
+        "SHARE",
+        (names.address(where),),
+        change(
+            {"user": _id(user), "role": _text(role), "until": _time(until)},
+            token=token,
+            turn=turn,
+            req=req,
+            as_=as_,
+        ),
+        read=results.nothing,
+    )
+
+
+def unshare(
+    where: Where,
+    user: str | None = None,
+    *,
+    tickets: str | None = None,
+    token: int | None = None,
+    turn: int | None = None,
+    req: str | None = None,
+    as_: str | None = None,
+) -> Request[None]:
+    """Takes a user's role in a session away; with `tickets="all"` ends all tickets for it.
+
+    A user without a role is no error. Raises NotFound, Stale."""
+    return Request(
+        "UNSHARE",
+        (names.address(where),),
+        change(
+            {"user": _id(user), "tickets": _text(tickets)},
+            token=token,
+            turn=turn,
+            req=req,
+            as_=as_,
+        ),
+        read=results.nothing,
+    )
+
+
 def list(
     device: str | All | None = None,
     *,
