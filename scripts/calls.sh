@@ -71,3 +71,36 @@ measure_calls() {
   done >"$folder/calls.sorted"
   calls_table "$folder/calls.sorted"
 }
+
+# What as= costs a request: two workers, each with a Redis of its own, of which one has as= in each
+# request; sessions are linked to their users on both.
+measure_users() {
+  local share verb
+  local -a sides
+  for share in 1 16; do
+    sides=()
+    start_calls_side plain "$build_dir/release/latchkey" "$share"
+    start_calls_side as "$build_dir/release/latchkey" "$share"
+    sides[1]=${sides[1]},as
+    load calls "${sides[@]}" --share "$share" --rounds "$calls_rounds" \
+      --requests "$calls_requests" touch get say history recover >>"$folder/users.json"
+  done
+  printf '\nRedis us per request with and without as=, by its own count: least of %s rounds of %s\n' \
+    "$calls_rounds" "$calls_requests"
+  printf 'requests in turns\n\n'
+  awk '
+    function figure(name,   at) {
+      at = index($0, "\"" name "\":")
+      return at ? substr($0, at + length(name) + 3) + 0 : 0
+    }
+    BEGIN {
+      print "| verb | requests a call | plain | as= | ratio | median ratio |"
+      print "| --- | --- | --- | --- | --- | --- |"
+    }
+    {
+      split($0, words, "\"")
+      printf "| %s | %d | %.1f | %.1f | %.2f | %.2f |\n", toupper(words[4]), figure("requests"), \
+        figure("plain_us"), figure("as_us"), figure("as_us") / figure("plain_us"), \
+        figure("as_median_us") / figure("plain_median_us")
+    }' "$folder/users.json"
+}

@@ -9,15 +9,18 @@ struct CallsSide {
   let name: String
   let redis: String
   let worker: Address
+  /// Whether its requests have `as=`, with the user of each device's session.
+  let isAs: Bool
 
-  /// Reads `NAME=SOCKET,HOST:PORT`.
+  /// Reads `NAME=SOCKET,HOST:PORT`, and `,as` behind it.
   init(_ word: String) throws(LoadFailure) {
     let parts = word.split(separator: "=", maxSplits: 1)
     let places = parts.last?.split(separator: ",") ?? []
-    guard parts.count == 2, places.count == 2 else {
+    guard parts.count == 2, places.count == 2 || places.count == 3 && places[2] == "as" else {
       throw LoadFailure("calls takes NAME=SOCKET,HOST:PORT, not \(word)")
     }
     name = String(parts[0])
+    isAs = places.count == 3
     redis = String(places[0])
     worker = try BenchOptions.address(String(places[1]))
   }
@@ -100,7 +103,7 @@ final class CallsRun {
       let site = Site(
         side: side, redis: try PatientConnection(.unix(path: side.redis)),
         worker: try PatientConnection(side.worker))
-      try CallsRun.fill(site)
+      try CallsRun.fill(site, hasUsers: options.sides.contains { $0.isAs })
       sites.append(site)
     }
   }
@@ -128,12 +131,15 @@ final class CallsRun {
     }
   }
 
-  private static func fill(_ site: Site) throws(LoadFailure) {
+  private static func fill(_ site: Site, hasUsers: Bool) throws(LoadFailure) {
     let message = "{\"role\":\"other\",\"text\":\"How can I help you?\"}"
     let list = repeatElement(message, count: messages).joined(separator: ",")
     for index in 0..<devices {
       let device = "device-\(index)"
-      for line in ["OPEN \(device) {\"lang\":\"en\",\"step\":7}", "SAY \(device) [\(list)]"] {
+      let user = hasUsers ? " user=user-\(index)" : ""
+      for line in [
+        "OPEN \(device)\(user) {\"lang\":\"en\",\"step\":7}", "SAY \(device) [\(list)]",
+      ] {
         try expectOK(site.worker.request(line), line)
       }
     }
@@ -155,7 +161,12 @@ final class CallsRun {
 
   private func round(_ site: Site, _ verb: Verb) throws(LoadFailure) -> Round {
     if verb.isOfTurns { return try roundOfTurns(site, verb) }
-    return try figures(site, (0..<options.requests).map { line(verb, $0) }).round
+    return try figures(
+      site,
+      (0..<options.requests).map { index in
+        site.side.isAs ? of(user: index % CallsRun.devices, line(verb, index)) : line(verb, index)
+      }
+    ).round
   }
 
   /// A TURN and a DONE for each device, of which one is measured.
@@ -203,6 +214,14 @@ final class CallsRun {
     case .recover: return "RECOVER \(device)"
     case .turn, .done: return MessageWay.turn.requests(device)[0]
     }
+  }
+
+  /// The same request as a user: the option stands before a payload.
+  private func of(user: Int, _ line: String) -> String {
+    let payload = line.firstIndex(of: "{") ?? line.endIndex
+    let words = line[..<payload]
+    return words.hasSuffix(" ")
+      ? "\(words)as=user-\(user) \(line[payload...])" : "\(words) as=user-\(user)"
   }
 
   private struct Spent {
