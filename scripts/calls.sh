@@ -85,9 +85,9 @@ measure_users() {
     load calls "${sides[@]}" --share "$share" --rounds "$calls_rounds" \
       --requests "$calls_requests" touch get say history recover >>"$folder/users.json"
   done
-  printf '\nRedis us per request with and without as=, by its own count: least of %s rounds of %s\n' \
-    "$calls_rounds" "$calls_requests"
-  printf 'requests in turns\n\n'
+  printf '\nRedis us per request with and without as=, by its own count: least of %s rounds\n' \
+    "$calls_rounds"
+  printf 'of %s requests in turns\n\n' "$calls_requests"
   awk '
     function figure(name,   at) {
       at = index($0, "\"" name "\":")

@@ -5,7 +5,7 @@ internal import Wire
 
 /// A way of saying who is calling.
 package enum CredentialKind: String, Sendable {
-  case secret, jwt
+  case secret, jwt, ticket
 }
 
 /// Why a caller is not accepted.
@@ -14,6 +14,10 @@ package struct AuthenticationFault: Error, Sendable {
   package let text: String
   /// Whether it was no attempt: the worker takes none of that kind.
   package let isUnsupported: Bool
+
+  /// The worker has not read the keys of tickets yet.
+  package static let noTicketKey = AuthenticationFault(
+    "the key of tickets could not be read from Redis yet; retry in a moment", isUnsupported: true)
 
   init(_ text: String, isUnsupported: Bool = false) {
     (self.text, self.isUnsupported) = (text, isUnsupported)
@@ -37,11 +41,32 @@ extension Principals {
       do throws(TokenFault) { return try tokens.principal(of: text, clock) } catch {
         throw AuthenticationFault("invalid token: \(error.rawValue)")
       }
+    case .ticket: preconditionFailure("tickets have keys of their own")
     }
   }
 
   /// What a bearer is: a secret begins with the name of a principal.
   package func kind(ofBearer text: UnsafeBufferPointer<UInt8>) -> CredentialKind {
     tokens != nil && TokenVerifier.isToken(text) && !isNamed(text) ? .jwt : .secret
+  }
+}
+
+extension TicketKeys {
+  /// The principal of a ticket.
+  package func principal(
+    _ text: UnsafeBufferPointer<UInt8>, _ clock: TokenClock
+  ) throws(AuthenticationFault) -> Principal {
+    guard let ticket = AccessTicket(text, self) else { throw AuthenticationFault("invalid ticket") }
+    guard ticket.endsAtMs > clock.wallMs else {
+      throw AuthenticationFault("invalid ticket: it has expired")
+    }
+    return Principal(
+      ticket, text: String(decoding: text, as: UTF8.self),
+      endsAtMs: clock.monotonicMs + min(ticket.endsAtMs - clock.wallMs, Int64.max / 4))
+  }
+
+  /// Whether a ticket that was accepted is still signed by one of the keys.
+  package func accepts(_ principal: Principal) -> Bool {
+    Array(principal.ticketText.utf8).withUnsafeBufferPointer { AccessTicket($0, self) != nil }
   }
 }

@@ -81,6 +81,10 @@ package final class Principal: Sendable {
   package let key: String
   /// Nil for a principal of the file.
   package let token: TokenGrant?
+  /// The ticket that it is; nil for others.
+  package let ticket: AccessTicket?
+  /// The same as it was signed; empty for others.
+  let ticketText: String
   /// Several while one of them is being replaced.
   package let hashes: [SecretHash]
   package let rights: RightsSet
@@ -100,6 +104,7 @@ package final class Principal: Sendable {
     self.name = name
     key = name
     token = nil
+    (ticket, ticketText) = (nil, "")
     self.hashes = hashes
     self.rights = rights
     self.devices = devices
@@ -114,6 +119,7 @@ package final class Principal: Sendable {
     name = ids.joined(separator: ",")
     key = Principal.key(ofUsers: name)
     self.token = token
+    (ticket, ticketText) = (nil, "")
     hashes = []
     limits = PrincipalLimits()
     self.rights = rights
@@ -122,6 +128,21 @@ package final class Principal: Sendable {
     links = patterns.map { LinkPattern(user: $0) }
     users = UserScope(patterns)
     seesAllDevices = devices.contains { $0.isEverything }
+  }
+
+  /// The one that a ticket shows: it is limited to its session, to which it may make links.
+  init(_ ticket: AccessTicket, text: String, endsAtMs: Int64) {
+    name = "ticket"
+    key = "ticket:" + ticket.session
+    token = TokenGrant(key: [], endsAtMs: endsAtMs)
+    (self.ticket, ticketText) = (ticket, text)
+    limits = PrincipalLimits()
+    hashes = []
+    rights = ticket.role == .read ? [.read] : [.read, .write]
+    devices = [Pattern(id: ticket.device)]
+    links = LinkPattern("*").map { [$0] } ?? []
+    users = UserScope(ticket)
+    seesAllDevices = false
   }
 
   /// No name of a principal has a `:` or a `#`, and a long one is a hash: what is kept for each

@@ -6,7 +6,7 @@ package struct UserScope: Sendable, Equatable {
   /// The user that a request names; nil for those of a principal.
   package let named: String?
   /// As scripts take it behind the session of an address: `=<user>` for each user, `?<pattern>` for
-  /// all whose ids fit a pattern of Lua.
+  /// all whose ids fit a pattern of Lua; of a ticket `#`, its role, generation and end.
   package let text: String
 
   /// Those of a principal.
@@ -21,6 +21,13 @@ package struct UserScope: Sendable, Equatable {
     patterns = [Pattern(id: user)]
     named = user
     text = "=\(user)"
+  }
+
+  /// No user at all, and one session by a ticket.
+  init(_ ticket: AccessTicket) {
+    patterns = []
+    named = nil
+    text = ticket.scope
   }
 
   /// The only user; nil if there may be several.

@@ -1,5 +1,6 @@
-// Owns: how it is checked whether a watch of a shared session may go on, and what is held until Redis
-// has said so. Values, without a clock; the shell in SharedWatches.swift performs it. Any thread.
+// Owns: how it is checked whether a watch of a shared session may go on, and what is held until
+// Redis has said so. Values, without a clock; the shell in SharedWatches.swift performs it. Any
+// thread.
 
 package import Access
 internal import Loop
@@ -54,7 +55,7 @@ struct AccessChecks {
 
   private var checks: [UInt64: Check] = [:]
   private var deadlines = Heap<Deadline>()
-  /// More lines than these are not held: the watch is told that some are lost.
+  /// More lines than these are not held: a line says that some are lost.
   private static let heldMax = 1_000
 
   var nextDeadlineMs: Int64? { deadlines.least?.atMs }

@@ -1,7 +1,7 @@
 // Owns: the watches of sessions that are shared with their callers. Redis is asked again whether a
 // caller may see the session: when its right is over by the clock, when rights there change, when
 // changes may have been lost, and before each event of the log. What comes meanwhile is held until
-// Redis has answered; without the right the watch ends, with a last line. Runs on the loop's thread.
+// Redis has answered; without the right the watch ends, with a last line. On the loop's thread.
 
 internal import Loop
 internal import SessionModel

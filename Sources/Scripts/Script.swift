@@ -10,7 +10,7 @@ package enum Script: Int, CaseIterable, Sendable {
   case say, history, pop, forget, amend
   case put, take, drop, keys, apply
   case profile, setProfile, look, lookPage, recordPage
-  case share, unshare, link, unlink, linkStatus, linkReserve, linkSettle, linkDone, evict
+  case share, unshare, ticket, link, unlink, linkStatus, linkReserve, linkSettle, linkDone, evict
   case linkPage, keepChoice, sessionPage, activityPage, sift, entry, digest, reportSession
   case export, `import`
   case events, readGroup, transferPending, ack, tails, readLogs
@@ -181,6 +181,7 @@ package struct ScriptRow: Sendable {
   private static let links = [
     ScriptRow(.share, PackageResources.share_lua, .writes, isOfSession: true),
     ScriptRow(.unshare, PackageResources.unshare_lua, .frees, isOfSession: true),
+    ScriptRow(.ticket, PackageResources.ticket_lua, .writes, isOfSession: true),
     ScriptRow(.link, PackageResources.link_lua, .writes, isOfSession: true),
     ScriptRow(.unlink, PackageResources.unlink_lua, .frees, isOfSession: true),
     ScriptRow(.linkStatus, PackageResources.link_status_lua, .reads, isOfSession: true),

@@ -67,6 +67,8 @@ package struct Keyspace: Hashable, Sendable {
 
   /// The fleet's figures, as the worker that counts them has left them for the others.
   package var figuresKey: String { base(Keyspace.figures) + ":figures" }
+  /// The key that signs the fleet's tickets, in the same partition.
+  package var ticketKey: String { base(Keyspace.figures) + ":ticket_key" }
   /// The partition that has them.
   package static let figures = Partition.all[0]
 

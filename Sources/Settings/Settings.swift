@@ -53,6 +53,8 @@ package struct Settings: Sendable, Equatable {
   package var authFile: String?
   /// The file of the keys by which tokens are checked; without one none are taken.
   package var jwtKeysFile: String?
+  /// The file of the keys that sign tickets; nil: the fleet makes a key, and Redis keeps it.
+  package var ticketKeysFile: String?
   /// The claims of tokens that are read.
   package var jwtMap = TokenMap()
   /// The audiences of which a token has to name one; empty for any.

@@ -78,6 +78,13 @@ extension Settings {
       "NAME", range: "a name as it stands in iss", \.jwtIssuers),
     .file(
       .init(
+        "--ticket-keys", .server, default: "",
+        "The keys that sign tickets, ID:BASE64 on each line: the first one signs, all of them "
+          + "verify. The file is read again on SIGHUP and when it changes. Without it the workers "
+          + "make a key and keep it in Redis."),
+      \.ticketKeysFile),
+    .file(
+      .init(
         "--tls-cert", .server, default: "",
         "The worker's certificate (PEM), with those behind it that lead to its authority: callers "
           + "speak TLS 1.2 or 1.3 then. The files of TLS are read again on SIGHUP and when they "

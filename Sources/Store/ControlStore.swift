@@ -188,6 +188,25 @@ extension ControlStore {
     }
   }
 
+  /// The fleet's key of tickets: the one that Redis has, or else this one, which is made once for
+  /// all workers; nil if Redis does not say.
+  package func ticketKey(orElse made: String, _ done: @escaping (String?) -> Void) {
+    readTicketKey { [self] result in
+      guard case .success(let reply) = result else { return done(nil) }
+      guard reply.kind == .null else { return done(reply.kind == .text ? reply.text : nil) }
+      command(["SET", keyspace.ticketKey, made, "NX"], at: Keyspace.figures) { [self] _ in
+        readTicketKey { result in
+          guard case .success(let reply) = result, reply.kind == .text else { return done(nil) }
+          done(reply.text)
+        }
+      }
+    }
+  }
+
+  private func readTicketKey(_ done: @escaping RedisConnection.Handler) {
+    command(["GET", keyspace.ticketKey], at: Keyspace.figures, done)
+  }
+
   private func call<Request: ScriptCall>(
     _ request: Request, at node: ControlNode, _ keys: [String],
     _ handler: @escaping RedisConnection.Handler

@@ -46,7 +46,7 @@ struct AccessCheckTests {
     #expect(third && texts(said.lines) == ["a", "b", "c"] && !said.again)
   }
 
-  @Test func `no more is held than a number of lines, and the loss is told once`() {
+  @Test func `no more is held than a number of lines, and one line says so`() {
     var checks = AccessChecks()
     checks.begin(1, endsAtMs: nil)
     _ = checks.ask(1)
@@ -79,7 +79,7 @@ struct AccessCheckTests {
     let failed = checks.takeFailed()
     #expect(failed == [1] && !checks.hasFailed)
     let isHeld = hold(&checks, "a")
-    #expect(isHeld, "Redis was not heard")
+    #expect(isHeld, "Redis has not answered")
     let isAsked = checks.ask(7)
     #expect(!isAsked)
   }

@@ -6,18 +6,21 @@ import TestSupport
 import Testing
 
 struct RoleTests {
+  private let server: BareRedis
   private let bench: ScriptBench
 
-  init() throws { bench = try ScriptBench(on: try BareRedis()) }
+  init() throws {
+    server = try BareRedis()
+    bench = try ScriptBench(on: server)
+  }
 
   private static let clocks = "1800000 86400000 604800000 86400000 2592000000 120000"
 
   private func open(_ session: String, user: String) throws {
-    let request = [
-      "d", session, "\"t\"", Self.clocks, "no", "", "user \(user)\n", "", "", " user/\(user) ", "",
-      "",
-    ]
-    #expect(try bench.run(.open, request).word == "OK")
+    let opening = Opening(
+      session: session, links: "user \(user)\n", clocks: Self.clocks,
+      reserved: " user/\(user) ")
+    #expect(try bench.run(.open, opening.open).word == "OK")
   }
 
   private func share(_ user: String, _ role: String, lengthMs: String = "") throws {
@@ -111,7 +114,7 @@ struct RoleTests {
 
   // MARK: Not yours is not there
 
-  /// A request of each script that addresses a session by its id, behind the device and the session.
+  /// A request of each script that addresses a session by its id, behind device and session.
   private static let requests: [(script: Script, rest: [String])] = [
     (.get, [""]), (.look, ["", "5", "", "", ""]), (.getChat, ["1"]), (.reportChat, ["1"]),
     (.reportSession, []), (.export, ["9999"]), (.chats, []), (.resolve, [""]),
@@ -127,6 +130,7 @@ struct RoleTests {
     (.put, ["k", "", "", "", "{}", "", ""]), (.drop, ["1 k", "", "", "0", "", ""]),
     (.link, ["tag", "t", "", "", ""]), (.unlink, ["tag", "t", "", ""]),
     (.share, ["u", "read", "", "", ""]), (.unshare, ["u", "yes", "", ""]),
+    (.ticket, ["0a", "60000"]),
   ]
 
   /// How often each command was called since this was asked last.

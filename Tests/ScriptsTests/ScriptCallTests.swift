@@ -164,6 +164,7 @@ struct ScriptCallTests {
       ShareCall(
         device: "d", session: "s", user: "u", role: "read", lengthMs: 1, token: .token(7),
         req: "r"),
+      TicketCall(device: "d", session: "s", generation: "0a", lengthMs: 1),
       UnshareCall(
         device: "d", session: "s", user: "u", endsTickets: true, token: .token(7), req: "r"),
       LinkStatusCall(device: "d", session: "s", kind: "k", ref: "f"),

@@ -386,6 +386,8 @@ extension ReturnWordTests {
       before: [open()]
         + (0..<50).map { Step(.share, "d", "S", "u\($0)", "read", "60000", "", "") },
       request: ["d", "S", "u", "read", "", "", ""], word: "ERR"),
+    Way(script: .ticket, before: [open()], request: ["d", "S", "0a", "60000"], word: "FOUND"),
+    Way(script: .ticket, request: ["d", "S", "0a", "60000"], word: "NONE"),
     Way(script: .unshare, before: shared, request: ["d", "S", "u", "yes", "", ""], word: "OK"),
     Way(script: .unshare, before: shared, request: ["d", "S", "v", "", "", ""], word: "OK"),
     Way(script: .unshare, request: ["d", "S", "u", "", "", ""], word: "NONE"),

@@ -55,6 +55,8 @@ struct SettingsTests {
       needs: ["--jwt-keys", "k.json"]),
     Sample("--jwt-aud", "cache", bad: [""], needs: ["--jwt-keys", "k.json"]),
     Sample("--jwt-iss", "https://id.example/", bad: [""], needs: ["--jwt-keys", "k.json"]),
+    Sample("--ticket-keys", "/etc/latchkey/ticket-keys", bad: [""]),
+    Sample("--max-shares", "1000", bad: ["0", "1001", "-1", "x"]),
     Sample("--auth-timeout", "0", bad: ["9ms", "3600001ms"]),
     Sample("--drain-delay", "5s", bad: ["9ms", "3600001ms", "x"]),
     Sample("--drain-grace", "0", bad: ["9ms", "3600001ms", "s"]),

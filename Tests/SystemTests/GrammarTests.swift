@@ -81,6 +81,8 @@ extension GrammarRow {
     GrammarRow("SHARE", "until", setup: open, "SHARE D user=b", "until=1h", probes: ["GET D"]),
     GrammarRow("UNSHARE", "user", setup: shared, "UNSHARE D", "user=b"),
     GrammarRow("UNSHARE", "tickets", setup: shared, "UNSHARE D", "tickets=all"),
+    GrammarRow("TICKET", "role", setup: open, "TICKET D", "role=own"),
+    GrammarRow("TICKET", "ttl", setup: open, "TICKET D", "ttl=0"),
   ]
 
   private static let put = ["OPEN D", "PUT D k {\"n\":1}", "PUT D m {\"n\":2}"]
@@ -245,6 +247,7 @@ extension GrammarRow {
       GrammarRow(
         "GET", "wait", setup: open, "GET D rev=1", "wait=10s", probes: ["SET D {\"a\":1}"],
         way: .waits),
+      GrammarRow("EXPORT", "sealed", setup: open, "EXPORT D", "sealed=yes"),
       GrammarRow("IMPORT", "as-new", setup: open + ["EXPORT D"], "IMPORT {X}", "as-new=yes"),
       GrammarRow("IMPORT", "replace", setup: open + ["EXPORT D"], "IMPORT {X}", "replace=yes"),
     ]
@@ -280,7 +283,8 @@ extension GrammarRow {
     .map { GrammarRow($0.verb, "as", setup: $0.setup, $0.request, "as=D") }
     + [
       ("GET", "GET D"), ("HISTORY", "HISTORY D"), ("KEYS", "KEYS D"), ("TAKE", "TAKE D k"),
-      ("CHATS", "CHATS D"), ("EXPORT", "EXPORT D"), ("REPORT", "REPORT D"), ("LIST", "LIST D"),
+      ("CHATS", "CHATS D"), ("EXPORT", "EXPORT D"), ("TICKET", "TICKET D"), ("REPORT", "REPORT D"),
+      ("LIST", "LIST D"),
       ("EVENTS", "EVENTS D"), ("TELL", "TELL D t {\"a\":1}"), ("COPY", "COPY D D"),
     ].map { GrammarRow($0.0, "as", setup: said, $0.1, "as=D") } + [
       GrammarRow("TURN", "as", setup: open, "TURN D", "as=D", probes: ["GET D"]),
@@ -353,7 +357,8 @@ private struct GrammarRun {
 
   private func plain(_ reply: String) -> String {
     reply.replacing(device, with: "D").replacing(/"id":"[^"]+"/, with: "\"id\":E")
-      .replacing(/[0-9A-HJKMNP-TV-Z]{26}/, with: "S").replacing(/[0-9]{10,}/, with: "N")
+      .replacing(/t~[-_~0-9A-Za-z]+/, with: "TICKET").replacing(/[0-9A-HJKMNP-TV-Z]{26}/, with: "S")
+      .replacing(/[0-9]{10,}/, with: "N")
       .replacing(/"(held_ms|age_ms|active)":[0-9]+/, with: "ms")
       .replacing(/BUSY \{"agent":null,"ttl_ms":[0-9]+/, with: "BUSY")
       .replacing(/HELD \{"agent":"a","ttl_ms":[0-9]+/, with: "HELD")

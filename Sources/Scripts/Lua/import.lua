@@ -15,9 +15,8 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
     reserved, token)
   local asked, users = session, nil
   session, users = split_users(session)
-  local key = base .. ':session:' .. device .. '/' .. session
-  fields, messages = parts(fields), parts(messages)
-  local v = in_the_past(fields)
+  fields = parts(fields)
+  local key, v = base .. ':session:' .. device .. '/' .. session, in_the_past(fields)
   -- It would be the latest session of its device for ever.
   if made_at(session) > now_ms + 60000 then
     return 'ERR bad_request IMPORT: the time of session ' .. session .. ' is more than 1 min ahead'
@@ -60,7 +59,7 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
   end
   local s = load(base, device, session)
   forget_removed(s)
-  restore_messages(s, messages)
+  restore_messages(s, parts(messages))
   restore_documents(s, parts(documents))
   call('ZADD', base .. ':sessions', 0, device .. '/' .. session)
   index_activity(base, device, session, s.active)

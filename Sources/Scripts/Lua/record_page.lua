@@ -6,7 +6,7 @@
 -- 0, and its items: of a field name and value, of a document five values, of a chat its entries.
 -- MORE if the session was changed since the stamp, or may be changed without a new one; NONE if it
 -- is not for the users, who stand behind it.
--- USES: batch, requests, session_find, session_json, session_fields, session_parts, look_stamps
+-- USES: requests, session_find, session_json, session_fields, session_parts, look_stamps
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, stamp?, part, from?, fields?
 -- RETURNS: OK, NONE, MORE

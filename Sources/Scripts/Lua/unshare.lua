@@ -1,5 +1,5 @@
--- UNSHARE: takes a user's role in a session away, or ends all tickets for it; what is not there is no
--- error.
+-- UNSHARE: takes a user's role in a session away, or ends all tickets for it; what is not there is
+-- no error.
 -- USES: batch, changes, requests, session_changes, session_roles
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, user?, ends_tickets?, token?, req?

@@ -69,7 +69,7 @@ package final class Control {
   private var isStopping = false
   private var drainDelay: LoopTimer?
   private var logCheck: LoopTimer?
-  var fileCheck: LoopTimer?
+  var fileCheck, fleetKeyCheck: LoopTimer?
   package var exitStatus: Int32 = 0
   private var redisWasUp = true
   /// Why the control loop has no connection to Redis.
@@ -84,7 +84,7 @@ package final class Control {
     let cores = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     let threads = settings.threads == 0 ? min(cores, 64) : settings.threads
     let principals = try Control.principals(settings, log)
-    let audit = try Control.audit(settings)
+    let (audit, ticketKeys) = (try Control.audit(settings), try Control.ticketKeys(settings))
     let (tls, seal) = (try Control.tls(settings), try Control.seal(settings))
     listeners = try Control.bind(settings.listen, count: threads)
     if let http = settings.http { httpListeners = try Control.bind(http, count: threads) }
@@ -111,8 +111,8 @@ package final class Control {
         settings, log: log, workerID: Control.makeWorkerID(), threads: threads,
         redisMode: embedded == nil ? endpoint.topology.mode : "embedded",
         verbs: VerbTable.all.count,
-        descriptorsMax: budget.callers, principals: principals, audit: audit, tls: tls, seal: seal,
-        redisFigures: setup.figures)
+        descriptorsMax: budget.callers, principals: principals, audit: audit,
+        ticketKeys: ticketKeys, tls: tls, seal: seal, redisFigures: setup.figures)
       reports = try Mailbox()
       listenPort = try listeners[0].localPort()
       if let first = httpListeners.first { httpPort = try first.localPort() }
@@ -345,7 +345,7 @@ extension Control {
       census?.start()
       reaper?.catchUp()
       startFollowing()
-      startServing()
+      followFleetKey { [unowned self] in startServing() }
     case .nodeDown(let node, let reason):
       log.repeated(
         .warn, "a redis node does not answer", cause: node, ["redis": node, "error": reason])

@@ -78,8 +78,10 @@ extension Control {
     if settings.takesTLS { reloadTLS(isAsked: true) }
     if settings.jwtKeysFile != nil { reloadTokenKeys(isAsked: true) }
     reloadSealKeys(isAsked: true)
+    reloadTicketKeys(isAsked: true)
     guard let path = settings.authFile else {
-      if !settings.takesTLS, settings.jwtKeysFile == nil, settings.sealKeysFile == nil {
+      let files = [settings.jwtKeysFile, settings.sealKeysFile, settings.ticketKeysFile]
+      if !settings.takesTLS, files.allSatisfy({ $0 == nil }) {
         log.info("SIGHUP: without --auth there is nothing to reload")
       }
       return

@@ -37,14 +37,14 @@ extension Control {
   /// Reads files again that have changed: those of TLS, and the keys of tokens and of sealed
   /// values.
   func watchFiles() {
-    guard settings.takesTLS || settings.jwtKeysFile != nil || settings.sealKeysFile != nil else {
-      return
-    }
+    let files = [settings.jwtKeysFile, settings.sealKeysFile, settings.ticketKeysFile]
+    guard settings.takesTLS || files.contains(where: { $0 != nil }) else { return }
     fileCheck = LoopTimer(loop) { [unowned self] in
       fileCheck?.set(afterMs: Control.fileCheckMs)
       if settings.takesTLS { reloadTLS(isAsked: false) }
       reloadTokenKeys(isAsked: false)
       reloadSealKeys(isAsked: false)
+      reloadTicketKeys(isAsked: false)
     }
     fileCheck?.set(afterMs: Control.fileCheckMs)
   }

@@ -71,7 +71,9 @@ extension Connection {
   /// would stand before their responses.
   private func mayBegin(_ http: HTTPWire, _ head: HTTPHead) -> Bool {
     guard machine.unanswered > 0 else { return true }
-    let given = head.authorization.map { http.reader.head[$0] }
+    let text = http.reader.head
+    let ticket = HTTPRequestLine.ticket(head, text.span, owner.verbs)
+    let given = ticket ?? head.authorization.map { Array(text[$0]) }
     let isSame = (given ?? []).elementsEqual(http.authorization ?? [])
     guard !isSame || head.expectsContinue else { return true }
     http.awaitsQuiet = true

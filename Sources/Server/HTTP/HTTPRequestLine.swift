@@ -213,6 +213,8 @@ struct HTTPRequestLine {
         guard value == chat else { throw HTTPRequestLine.repeated("chat") }
         continue
       }
+      // It was taken with the head.
+      if verb.name == "WATCH", PercentText.spells(name, "ticket") { continue }
       // A browser that connects again asks by the header for what it has not had.
       if verb.name == "WATCH", let id = head.lastEventID, !id.isEmpty,
         PercentText.spells(name, "after")
@@ -222,6 +224,22 @@ struct HTTPRequestLine {
       try decode(text, key)
       try appendOption(of: verb, name: decoded, value: text.extracting(value))
     }
+  }
+
+  /// The ticket in the query of a WATCH, which a browser's EventSource can send nowhere else.
+  static func ticket(_ head: HTTPHead, _ text: Span<UInt8>, _ verbs: VerbTable) -> [UInt8]? {
+    guard head.method == .get, let query = head.query,
+      case .verb(let index)? = try? route(head, text, verbs), VerbTable.all[index].name == "WATCH"
+    else { return nil }
+    for piece in pieces(text, query, UInt8(ascii: "&")) {
+      let key = HTTPRequestLine.key(text, piece)
+      guard key.upperBound < piece.upperBound, PercentText.spells(text.extracting(key), "ticket")
+      else { continue }
+      var bytes: [UInt8] = []
+      _ = PercentText.decode(text.extracting(key.upperBound + 1..<piece.upperBound), into: &bytes)
+      return bytes
+    }
+    return nil
   }
 
   private static func repeated(_ name: String) -> HTTPRefusal {

@@ -19,13 +19,12 @@ extension ServingLoop {
   func authenticate(
     _ ticket: Ticket, _ kind: CredentialKind, _ text: UnsafeBufferPointer<UInt8>
   ) throws(RequestError) {
-    guard let principals else {
-      throw ServingLoop.noAuthentication
-    }
+    guard principals != nil || kind == .ticket else { throw ServingLoop.noAuthentication }
+    if kind == .ticket { try requireTicketKeys() }
     guard let connection = connections[ConnectionID(packed: ticket.client)] else { return }
     let principal: Principal
     do throws(AuthenticationFault) {
-      principal = try principals.authenticate(kind, text, tokenClock)
+      principal = try self.principal(kind, text)
     } catch {
       guard !error.isUnsupported else {
         return answer(ticket, RequestError(.badRequest, error.text))
@@ -38,9 +37,32 @@ extension ServingLoop {
     connection.authFailures = 0
     try count(connection, principal)
     give(connection, principal)
-    Array("OK {\"name\":\"\(principal.name)\"}".utf8).withUnsafeBufferPointer {
-      answerText(ticket, $0)
+    Array("OK {\"name\":\"\(principal.name)\"\(ticketMembers(principal))}".utf8)
+      .withUnsafeBufferPointer { answerText(ticket, $0) }
+  }
+
+  /// What the holder of a ticket learns of it.
+  private func ticketMembers(_ principal: Principal) -> String {
+    guard let ticket = principal.ticket else { return "" }
+    return ",\"device\":\"\(ticket.device)\",\"session\":\"\(ticket.session)\",\"role\":"
+      + "\"\(ticket.role.rawValue)\",\"expires_at\":\(ticket.endsAtMs)"
+  }
+
+  /// The principal of what a caller says.
+  func principal(
+    _ kind: CredentialKind, _ text: UnsafeBufferPointer<UInt8>
+  ) throws(AuthenticationFault) -> Principal {
+    if kind != .ticket, let principals {
+      return try principals.authenticate(kind, text, tokenClock)
     }
+    guard let ticketKeys else { throw AuthenticationFault.noTicketKey }
+    return try ticketKeys.principal(text, tokenClock)
+  }
+
+  /// Refuses a ticket as long as there is nothing to verify it by.
+  func requireTicketKeys() throws(RequestError) {
+    guard ticketKeys == nil else { return }
+    throw RequestError(.unavailable, AuthenticationFault.noTicketKey.text)
   }
 
   var tokenClock: TokenClock { TokenClock(wallMs: WallTime.nowMs(), monotonicMs: loop.nowMs) }
@@ -118,18 +140,24 @@ extension ServingLoop {
   /// The principals have changed: connections keep theirs if there is such a one still.
   func principalsChanged() {
     principals = shared.principals.withLock { $0 }
-    guard let principals else { return }
+    ticketKeys = shared.ticketKeys.withLock { $0 }
     for connection in connections.all {
       // The next request's secret is looked up anew.
       connection.http?.authorization = nil
       guard let known = connection.principal else { continue }
-      connection.principal = principals.current(known)
+      connection.principal = current(known)
       if connection.principal == nil {
         waits.accessEnded(connection.id, ServingLoop.accessRemoved)
         becomesUnknown(connection)
       }
     }
     subscriptions.accessChanged()
+  }
+
+  /// The same principal as it is now; nil if it may not call any more.
+  private func current(_ known: Principal) -> Principal? {
+    if known.ticket != nil { return ticketKeys?.accepts(known) == true ? known : nil }
+    return principals?.current(known)
   }
 
   private static let accessRemoved = RequestError(.forbidden, "this is not yours any more")
@@ -139,7 +167,8 @@ extension ServingLoop {
     connection.use.change(to: nil)
     connection.setLineLimits(isKnown: false)
     connection.unknownSinceMs = loop.nowMs
-    if connection.http?.isStreaming == true { connection.finish(.revoked) }
+    // Where all may call, it may not do more than before.
+    if connection.http?.isStreaming == true || principals == nil { connection.finish(.revoked) }
   }
 
   /// Closes a connection that has not authenticated in time.

@@ -102,7 +102,7 @@ extension ServingLoop: ConnectionOwner {
     guard !isByHTTP else { return HTTPWire.takesNoAuth }
     return RequestError(
       .badRequest,
-      "AUTH takes one word, the secret, or jwt and a token: \(AuthVerb.verb.usage)")
+      "AUTH takes one word, the secret, or jwt or ticket and one of these: \(AuthVerb.verb.usage)")
   }
 
   private func run(
@@ -168,7 +168,8 @@ extension ServingLoop: ConnectionOwner {
   ) -> Call {
     Call(
       context: self, caller: connection, verb: verb, site: site,
-      checksAccess: principals != nil, ticket: ticket, text: text, read: read)
+      checksAccess: principals != nil || connection.principal != nil, ticket: ticket, text: text,
+      read: read)
   }
 
   func largeLineReceived(_ connection: Connection, _ line: [UInt8]) {

@@ -100,33 +100,57 @@ extension ServingLoop {
   private func authenticate(
     _ connection: Connection, _ http: HTTPWire, _ head: HTTPHead, _ bytes: [UInt8]
   ) throws(HTTPRefusal) {
-    guard let principals else {
-      guard head.authorization == nil else { throw HTTPRefusal(ServingLoop.noAuthentication) }
-      return
+    if let ticket = HTTPRequestLine.ticket(head, bytes.span, verbs) {
+      guard head.authorization == nil else {
+        throw HTTPRefusal(
+          .badRequest, "ticket= stands alone: leave the header Authorization out, or ticket=")
+      }
+      return try take(connection, http, .ticket, ticket[...], said: ticket)
     }
     guard let given = head.authorization else {
       forgetPrincipal(connection, http)
+      guard principals != nil else { return }
       return try requireNone(head, bytes)
     }
     if let known = http.authorization, known.elementsEqual(bytes[given]) { return }
-    forgetPrincipal(connection, http)
     let scheme = bytes[given].prefix(7)
-    guard scheme.count == 7,
-      zip(scheme, "bearer ".utf8).allSatisfy({ $0 | 0x20 == $1 })
-    else { throw HTTPRefusal(ServingLoop.noSecret) }
-    let secret = bytes[given].dropFirst(7).drop { $0 == UInt8(ascii: " ") }
-    let principal: Principal
+    let isBearer =
+      scheme.count == 7 && zip(scheme, "bearer ".utf8).allSatisfy { $0 | 0x20 == $1 }
+    let text = bytes[given].dropFirst(7).drop { $0 == UInt8(ascii: " ") }
+    guard principals != nil || isBearer && AccessTicket.isOne(text) else {
+      throw HTTPRefusal(ServingLoop.noAuthentication)
+    }
+    guard isBearer else {
+      forgetPrincipal(connection, http)
+      throw HTTPRefusal(ServingLoop.noSecret)
+    }
+    let kind: CredentialKind =
+      AccessTicket.isOne(text)
+      ? .ticket : text.withUnsafeBufferPointer { principals?.kind(ofBearer: $0) ?? .secret }
+    try take(connection, http, kind, text, said: Array(bytes[given]))
+  }
+
+  /// Finds the principal of a secret, a token or a ticket; `said` is what it came as.
+  private func take(
+    _ connection: Connection, _ http: HTTPWire, _ kind: CredentialKind, _ text: ArraySlice<UInt8>,
+    said: [UInt8]
+  ) throws(HTTPRefusal) {
+    forgetPrincipal(connection, http)
+    if kind == .ticket {
+      do throws(RequestError) { try requireTicketKeys() } catch { throw HTTPRefusal(error) }
+    }
+    let found: Principal
     do throws(AuthenticationFault) {
-      principal = try secret.withUnsafeBufferPointer { (text) throws(AuthenticationFault) in
-        try principals.authenticate(principals.kind(ofBearer: text), text, tokenClock)
+      found = try text.withUnsafeBufferPointer { (text) throws(AuthenticationFault) in
+        try principal(kind, text)
       }
     } catch {
       throw HTTPRefusal(failure(connection, http, error))
     }
     connection.authFailures = 0
-    do throws(RequestError) { try count(connection, principal) } catch { throw HTTPRefusal(error) }
-    http.authorization = Array(bytes[given])
-    give(connection, principal)
+    do throws(RequestError) { try count(connection, found) } catch { throw HTTPRefusal(error) }
+    http.authorization = said
+    give(connection, found)
   }
 
   /// Only what is about the connection alone is answered without a principal.
@@ -153,6 +177,6 @@ extension ServingLoop {
     connection.principal = nil
     connection.use.change(to: nil)
     connection.unknownSinceMs = loop.nowMs
-    connection.setLineLimits(isKnown: false)
+    connection.setLineLimits(isKnown: principals == nil)
   }
 }

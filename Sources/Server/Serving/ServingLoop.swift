@@ -99,6 +99,8 @@ final class ServingLoop {
   var sessionIDs = SessionIDs()
   var timeoutCheck: LoopTimer?
   private var wakeup: LoopTimer?
+  /// The keys of tickets; nil before Redis has shown the fleet's.
+  var ticketKeys: TicketKeys?
   /// The principals; nil without --auth and --jwt-keys.
   var principals: Principals?
   /// When the tokens of connections end; those of connections that are gone are passed over.
@@ -142,6 +144,7 @@ final class ServingLoop {
     self.lineReader = lineReader
     counters = shared.counters[index]
     principals = shared.principals.withLock { $0 }
+    ticketKeys = shared.ticketKeys.withLock { $0 }
     store = Store(
       loop, setup, index: index, batchMax: shared.settings.batchMax, log: shared.log,
       counters: shared.counters[index], seal: shared.seal)

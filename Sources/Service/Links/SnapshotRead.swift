@@ -107,7 +107,8 @@ final class SnapshotRead {
   /// Reads the record, if nothing was changed since the first step.
   private func readRecord() {
     let record = LookCall(
-      device: ArgumentText(device), session: ArgumentText(session), fields: look.fields, last: nil,
+      device: ArgumentText(device), session: look.session.readdressed(to: session),
+      fields: look.fields, last: nil,
       seenRev: nil, isWhole: false, stamp: ArgumentText(stamp))
     call(record) { [self] outcome in
       guard case .line(let line, _) = outcome, !line.starts(with: "MORE".utf8) else {

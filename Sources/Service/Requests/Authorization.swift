@@ -57,6 +57,7 @@ extension Call {
   package func run() throws(RequestError) {
     try authorize(verb)
     try checkFence()
+    guard isOfTicket else { return answer("NONE") }
     if arguments.isOfUser, case .session(let lookUp) = verb.userAddress { return try lookUp(self) }
     try verb.run(self)
   }
@@ -73,10 +74,33 @@ extension Call {
     if let endsAtMs = principal.endsAtMs, context.nowMs >= endsAtMs {
       throw Principal.tokenHasExpired
     }
+    if principal.ticket != nil { return try authorizeTicket(verb, principal) }
     try principal.require(verb.rights)
     if verb.words.isEmpty { try principal.require(verb.reach) }
     try authorizeWords(verb, principal)
     try authorizeOptions(verb, principal)
+  }
+
+  /// Refuses a ticket's holder what is not about one session.
+  private func authorizeTicket(_ verb: Verb, _ principal: Principal) throws(RequestError) {
+    if verb.name == "UNWATCH" { return }
+    let isOfSession =
+      verb.role != nil && !arguments.words.isEmpty && option(.asUser) == nil
+      && !word(0).elementsEqual([UInt8(ascii: "*")])
+      && !verb.words.dropFirst().contains { $0.kind == .device }
+    guard isOfSession else {
+      throw RequestError(.forbidden, "a ticket is good for one session, which has to be addressed")
+    }
+    try principal.require(verb.rights)
+  }
+
+  /// Whether the address is that of the caller's ticket, if it has one: no other session is there.
+  private var isOfTicket: Bool {
+    guard checksAccess, let ticket = caller.principal?.ticket, verb.role != nil else { return true }
+    let pieces = word(0).split(separator: UInt8(ascii: "/"))
+    return pieces[0].elementsEqual(ticket.device.utf8)
+      && (pieces.count < 2 || pieces[1].elementsEqual("current".utf8)
+        || pieces[1].elementsEqual(ticket.session.utf8))
   }
 
   /// Refuses a request that its verb asks for more than its words and options show.

@@ -16,8 +16,8 @@ package struct SessionAddress {
   /// As the request has it; nil where it names none.
   package let named: ArgumentText?
   package let chat: ArgumentText?
-  /// The users to whose sessions the request is limited, and the role that it needs there; nil if it
-  /// is not limited.
+  /// The users to whose sessions the request is limited, and the role that it needs there; nil if
+  /// it is not limited.
   fileprivate let scope: String?
 
   /// As scripts take it: the session, and behind it the users whose sessions count.
@@ -123,8 +123,11 @@ package struct Call: ~Copyable {
     let pieces = word(0).split(separator: UInt8(ascii: "/"))
     let parts = pieces.map { ArgumentText.lent(UnsafeBufferPointer(rebasing: $0)) }
     let name = pieces.count > 2 ? ChatName.word(pieces[2]) : nil
+    // A ticket's session is the current one for it.
+    let ticket = checksAccess ? caller.principal?.ticket : nil
+    let named = ticket.map { ArgumentText($0.session) } ?? (parts.count > 1 ? parts[1] : nil)
     return SessionAddress(
-      device: parts[0], named: parts.count > 1 ? parts[1] : nil,
+      device: parts[0], named: named,
       chat: parts.count > 2 ? name.map { .owned($0) } ?? parts[2] : nil, scope: scope)
   }
 

@@ -28,8 +28,8 @@ package enum OptionName: Int, CaseIterable, Sendable {
   /// Where `after` and `last` are numbers of messages; elsewhere `after` is an event's id, and
   /// `last` says how many.
   case afterSeq, lastSeq
-  /// `user=`, `role=`, `until=` and `tickets=` of SHARE, UNSHARE and TICKET; elsewhere `user` is whose
-  /// a session is, and `role` that of messages.
+  /// `user=`, `role=`, `until=` and `tickets=` of SHARE, UNSHARE and TICKET; elsewhere `user` is
+  /// whose a session is, and `role` that of messages.
   case sharedUser, sharedRole, ticketRole, until, tickets
 
   package var text: String { OptionName.texts[rawValue] }

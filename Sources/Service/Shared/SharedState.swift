@@ -50,6 +50,8 @@ package final class SharedState: Sendable {
   package let principalUses = PrincipalUses()
   /// Where refused and privileged requests are noted; nil without --audit.
   package let audit: AuditLog?
+  /// The keys of tickets; nil before Redis has shown the fleet's.
+  package let ticketKeys: Mutex<TicketKeys?>
   /// The live sessions in all, as they were counted last; that is done where --max-live is set.
   private let liveSessions = Atomic(0)
   /// By which callers speak TLS; nil if they do not.
@@ -64,8 +66,8 @@ package final class SharedState: Sendable {
   package init(
     _ settings: Settings, log: Log, workerID: String, threads: Int, redisMode: String,
     verbs: Int, descriptorsMax: Int = .max, principals: Principals? = nil,
-    audit: AuditLog? = nil,
-    tls: TLSContext? = nil, seal: Seal? = nil,
+    audit: AuditLog? = nil, ticketKeys: TicketKeys? = nil, tls: TLSContext? = nil,
+    seal: Seal? = nil,
     redisFigures: ConnectionFigures = ConnectionFigures()
   ) throws(SystemError) {
     self.settings = settings
@@ -76,6 +78,7 @@ package final class SharedState: Sendable {
     self.redisFigures = redisFigures
     self.principals = Mutex(principals)
     self.audit = audit
+    self.ticketKeys = Mutex(ticketKeys)
     self.tls = Mutex(tls)
     self.seal = seal
     descriptors = DescriptorPool(most: descriptorsMax)

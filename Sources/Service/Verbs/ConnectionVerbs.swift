@@ -15,17 +15,18 @@ package enum AuthVerb {
   package static let verb = Verb(
     name: "AUTH", rights: .connection,
     words: [
-      WordRule(name: "secret|jwt", kind: .text(bytesMax: 1_024)),
+      WordRule(name: "secret|jwt|ticket", kind: .text(bytesMax: 1_024)),
       WordRule(name: "token", kind: .text(bytesMax: TokenVerifier.bytesMax), isOptional: true),
     ],
-    summary: "Authenticates the connection with a secret, or behind jwt with a signed token.",
+    summary:
+      "Authenticates the connection with a secret, or behind jwt or ticket with one of these.",
     replies: ["OK"], onlyReads: false
   ) { (call) throws(RequestError) in
     guard call.arguments.words.count > 1 else {
       return try call.context.authenticate(call.ticket, .secret, call.word(0))
     }
     guard let kind = CredentialKind(rawValue: call.text(0).lowercased()), kind != .secret else {
-      throw RequestError(.badRequest, "the word before a token is jwt")
+      throw RequestError(.badRequest, "the word before a token is jwt or ticket")
     }
     try call.context.authenticate(call.ticket, kind, call.word(1))
   }

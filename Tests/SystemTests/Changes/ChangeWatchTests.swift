@@ -53,6 +53,10 @@ extension SystemSuites {
         "\"seq\":1,\"message\":{\"n\":5}}"
       ),
       ("APPLY DEV {\"phase\":\"q\"}", "session.changed", "\"members\":[\"phase\"]}"),
+      (
+        "SHARE DEV user=bob", "share.added",
+        "\"user\":\"bob\",\"role\":\"read\",\"until\":null,\"rev\":"
+      ), ("UNSHARE DEV user=bob", "share.removed", "\"user\":\"bob\",\"rev\":"),
       ("PAUSE DEV", "session.paused", "\"id\":"),
       ("RESUME DEV", "session.resumed", "\"id\":"),
       ("SEIZE DEV b", "lock.acquired", "\"agent\":\"b\""),

@@ -48,7 +48,7 @@ private struct VerbCase: Sendable {
       foreign: ["UNLINK b-1 user a-u", "UNLINK a-1 user b-u"]),
     VerbCase(
       "SHARE", own: ["SHARE a-1 user=a-u", "SHARE a-1 user=b-u"], foreign: ["SHARE b-1 user=a-u"]),
-    device("UNSHARE", " user=a-u"),
+    device("UNSHARE", " user=a-u"), device("TICKET"),
     VerbCase(
       "LIST", own: ["LIST a-1", "LIST user=a-u"], foreign: ["LIST b-1", "LIST user=b-u"]),
     device("CHAT"), device("SWITCH", "/current/1"), device("CHATS"), device("SAY", " {\"m\":1}"),

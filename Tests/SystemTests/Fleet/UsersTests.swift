@@ -25,6 +25,7 @@ enum UserRequests {
     ("LINK", ["LINK A tag t§", "LINK A user ada§"]), ("UNLINK", ["UNLINK A tag t§"]),
     ("SHARE", ["SHARE A user=carl§", "SHARE A user=carl role=own until=1h§"]),
     ("UNSHARE", ["UNSHARE A user=carl§", "UNSHARE A tickets=all§"]),
+    ("TICKET", ["TICKET A§", "TICKET A role=write ttl=1h§"]),
     ("TELL", ["TELL A typing§ {}"]), ("WATCH", ["WATCH A§"]), ("EXPORT", ["EXPORT A§"]),
     ("COPY", ["COPY A D§"]), ("REPORT", ["REPORT A§"]),
     ("CLOSE", ["CLOSE A failed§"]), ("ARCHIVE", ["ARCHIVE A§"]), ("DELETE", ["DELETE A§"]),
@@ -80,7 +81,10 @@ extension SystemSuites.Fleet {
 
     private func start() throws -> (Lab, PrincipalsFile, root: LineClient) {
       let file = try PrincipalsFile(Self.principals)
-      let flags = ["--auth", file.path, "--policy", "one:max-sessions=1,at-most=evict"]
+      let flags = [
+        "--auth", file.path, "--policy", "one:max-sessions=1,at-most=evict", "--http",
+        "127.0.0.1:0",
+      ]
       let lab = try Lab(workers: [flags])
       return (lab, file, try file.connect(lab.worker, as: "root"))
     }
@@ -105,7 +109,9 @@ extension SystemSuites.Fleet {
       var text = reply.raw
       for (name, sign) in names { text = text.replacingOccurrences(of: name, with: sign) }
       return
-        text.replacing(/[0-9A-HJKMNP-TV-Z]{26}/) { _ in "ID" }
+        text.replacing(/t~[-_~0-9A-Za-z]+/) { _ in "TICKET" }.replacing(/[0-9A-HJKMNP-TV-Z]{26}/) {
+          _ in "ID"
+        }
         .replacing(/[0-9a-f]{3}-[0-9]{13}-[0-9]+/) { _ in "EVENT" }
         .replacing(/[0-9]{16}/) { _ in "TOKEN" }.replacing(/[0-9]{13}/) { _ in "TIME" }
         .replacing(/(?<name>"(?:ttl|age|waited)_ms":|"(?:active|paused|idle)":)[0-9]+/) {
@@ -116,7 +122,8 @@ extension SystemSuites.Fleet {
     /// Sends a request; a watch ends with its reply.
     private func ask(_ client: LineClient, _ line: String) throws -> Reply {
       let reply = try client.request(line)
-      guard line.hasPrefix("WATCH"), reply.isOK else { return reply }
+      // By HTTP a watch ends with its connection.
+      guard line.hasPrefix("WATCH"), reply.isOK, !(client is HTTPLineClient) else { return reply }
       try client.sendLine("UNWATCH")
       while try !client.reply().isOK {}
       return reply
@@ -182,7 +189,11 @@ extension SystemSuites.Fleet {
       // A session that is not there.
       let absent = try root.request("OPEN other").string("session")
       expect(try root.request("DELETE other"), "OK")
-      for (client, option, suffix) in [(ada, "", "a"), (root, " as=ada", "b")] {
+      let http = try HTTPLineClient(httpPort: lab.worker.httpPort, secret: file.secret("ada"))
+      let sides: [(LineClient, String, String)] = [
+        (ada, "", "a"), (root, " as=ada", "b"), (http, "", "c"),
+      ]
+      for (client, option, suffix) in sides {
         let session = try populate("d\(suffix)1", bob)
         let before = try bob.request("EXPORT d\(suffix)1/\(session)").raw
         try compare(

@@ -151,6 +151,11 @@ def test_shares(client: Driver, device: str) -> None:
     with pytest.raises(latchkey.Forbidden):
         client.say(session, {"a": 1}, as_="bob l")
     client.say(session, {"a": 1}, as_="eve")
+    ticket = client.ticket(session, role="write", ttl=60)
+    assert ticket["ticket"].startswith("t~")
+    assert ticket["expires_at"] > 0
+    with pytest.raises(latchkey.Forbidden):
+        client.ticket(session, as_="eve")
     client.unshare(session, "bob l")
     client.unshare(session, "eve", tickets="all")
     assert client.get(session, as_="eve") is None

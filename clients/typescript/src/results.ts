@@ -75,6 +75,12 @@ export interface Messages {
   messages: Message[];
 }
 
+/** A ticket for a session. */
+export interface Ticket {
+  ticket: string;
+  expires_at: number;
+}
+
 /** The role of another user in a session; `until` is in Unix milliseconds. */
 export interface Share {
   user: string;

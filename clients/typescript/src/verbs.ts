@@ -663,6 +663,23 @@ export function unshare(
   });
 }
 
+/**
+ * A signed word by which a browser, or another device, reaches this session alone: for `ttl`, 15
+ * minutes if it is left out, to read unless `role` is `write`.
+ *
+ * Throws NotFound; Forbidden if this caller does not own the session.
+ */
+export function ticket(
+  where: Where,
+  options: ReadOptions & { role?: "read" | "write"; ttl?: Duration } = {},
+): Request<results.Ticket> {
+  const own = { role: text(options.role), ttl: time(options.ttl), as: id(options.as) };
+  return new Request("TICKET", [address(where)], own, {
+    read: results.reader<results.Ticket>(),
+    signal: options.signal,
+  });
+}
+
 /** Options of `list`. */
 export interface ListOptions extends ReadOptions {
   state?: string | readonly string[];

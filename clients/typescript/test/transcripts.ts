@@ -31,7 +31,7 @@ export const camel = (name: string): string =>
 /** At which place a function has its options, if not behind those without a default. */
 const OPTIONS_AT: Record<string, number> = {
   ...{ renew: 2, done: 2, part: 2, popMany: 1, amend: 2, close: 2, report: 1, help: 1 },
-  ...{ profile: 2, drop: 2 },
+  ...{ profile: 2, drop: 2, share: 1, unshare: 1 },
 };
 
 /** Names of options of LIST and PROFILE that are no link. */

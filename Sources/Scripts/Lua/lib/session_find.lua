@@ -31,8 +31,7 @@ local function current_of(base, device, users)
       'active', 'since', 'ended')
     if seen.err or not is_of_users(users, seen[1]) then return end
     local lives = LIVE[seen[2]] or false
-    local at = tonumber(lives and seen[3] or seen[2] == 'archived' and seen[5] or seen[4] or '')
-    at = at or 0
+    local at = tonumber(lives and seen[3] or seen[2] == 'archived' and seen[5] or seen[4] or 0) or 0
     local is_better = lives and not is_live
       or lives == (is_live or false) and (not best or at > best_at or at == best_at and id > best)
     if is_better then best, best_at, is_live = id, at, lives end
@@ -61,16 +60,15 @@ local function find_session(base, device, asked)
   end
   if id == '' or id == 'current' then
     -- Cut out by place, as the device's line is read for each request.
-    local line = attempt('HGET', base .. ':devices', device)
+    local line, _ = attempt('HGET', base .. ':devices', device)
     if not line then return nil end
     local space = type(line) == 'string' and find(line, ' ', 1, true)
     local behind = space and find(line, ' ', space + 1, true)
     id = space and cut(line, space + 1, behind and behind - 1)
     -- A corrupt line is ignored; the sessions are there all the same.
     if not id or find(id, '/', 1, true) then
-      local _, newest = read_live(base, device, LOOKED_AT_MAX)
-      if not newest then return nil end
-      id = newest
+      _, id = read_live(base, device, LOOKED_AT_MAX)
+      if not id then return nil end
     end
   end
   return id, base .. ':session:' .. device .. '/' .. id, users

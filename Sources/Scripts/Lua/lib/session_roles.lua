@@ -4,17 +4,10 @@
 -- it ends or 0; a ticket, `#<role>.<generation>.<end>`, has its role as long as the record's
 -- `tickets` has its generation.
 -- USES: batch, session_users
--- RARELY: clock_ms, granted, require_role, live_shares
+-- RARELY: clock_ms, role_lent, live_shares
 -- GIVES: find_role, live_shares, shown_shares
 
 local RANKS = {read = 1, write = 2, own = 3}
-
--- The time, also in calls that do without.
-local function clock_ms()
-  if now_ms then return now_ms end
-  local clock = call('TIME')
-  return clock[1] * 1000 + (clock[2] - clock[2] % 1000) / 1000
-end
 
 -- The shares in a text, each as its line, user, role, and the time at which it ends or 0. A line of
 -- another form is none.
@@ -23,8 +16,8 @@ local function shares_in(lines)
   for line in string.gmatch(lines, '([^\n]*)\n') do
     local role, user, ends_at = string.match(line, '^(%l+) (%S+) (%d+)$')
     if role and RANKS[role] then
-      found[#found + 1] = {line = line .. '\n', user = user, role = role,
-        ends_at = tonumber(ends_at)}
+      ends_at = tonumber(ends_at)
+      found[#found + 1] = {line = line .. '\n', user = user, role = role, ends_at = ends_at}
     end
   end
   return found
@@ -44,22 +37,14 @@ local function shared_role(shares, users)
 end
 
 -- The role of users or a ticket that do not own a session, and when it ends; or nil.
-local function granted(key, users)
+local function role_lent(key, users)
   local seen = attempt('HMGET', key, 'shares', 'tickets')
   local word, generation, over_at = string.match(users, '^#(%l+)%.(%x+)%.(%d+)$')
   if not word then return shared_role(type(seen[1]) == 'string' and seen[1] or '', users) end
   if tonumber(over_at) <= clock_ms() then
     error({refusal = 'ERR auth_required the ticket has expired: ask for another one'})
   end
-  if not RANKS[word] or seen[2] ~= generation then return nil end
-  return word, tonumber(over_at)
-end
-
--- Refuses a request whose role is less than its verb needs.
-local function require_role(role, needed)
-  if RANKS[role] >= (RANKS[needed] or 3) then return end
-  error({refusal = 'ERR forbidden this needs the role ' .. needed
-    .. ' in this session, and yours is ' .. role})
+  if RANKS[word] and seen[2] == generation then return word, tonumber(over_at) end
 end
 
 -- The role in the session with this key, `own` for its owners; nil if there is none, as if the
@@ -69,8 +54,11 @@ local function find_role(key, users, needed, is_shared)
   if not is_shared and is_of_users(users, attempt('HGET', key, 'links')) then return 'own' end
   -- A verb without a role is not about one session.
   if not needed then return nil end
-  local role, ends_at = granted(key, users)
-  if role then require_role(role, needed) end
+  local role, ends_at = role_lent(key, users)
+  if role and RANKS[role] < (RANKS[needed] or 3) then
+    error({refusal = 'ERR forbidden this needs the role ' .. needed
+      .. ' in this session, and yours is ' .. role})
+  end
   return role, ends_at
 end
 

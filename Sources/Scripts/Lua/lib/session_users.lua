@@ -3,7 +3,15 @@
 -- nothing if it is not limited. Before them stands `<` and the role that its verb needs, where
 -- shares count too, and `!` where shares alone do: its caller may not see the device.
 -- USES: batch
--- GIVES: split_users, scope_of, users_in, is_of_users, is_theirs
+-- RARELY: clock_ms
+-- GIVES: clock_ms, split_users, scope_of, users_in, is_of_users, is_theirs
+
+-- The time, also in calls that do without.
+local function clock_ms()
+  if now_ms then return now_ms end
+  local clock = call('TIME')
+  return clock[1] * 1000 + (clock[2] - clock[2] % 1000) / 1000
+end
 
 -- The session of an address, the users behind it, empty for all, the role that the verb needs, nil
 -- where shares do not count, and whether shares alone do.

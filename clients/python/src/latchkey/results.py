@@ -93,6 +93,13 @@ class Share(TypedDict):
     until: int | None
 
 
+class Ticket(TypedDict):
+    """A ticket for a session."""
+
+    ticket: str
+    expires_at: int
+
+
 class Shared(TypedDict, total=False):
     """The users with whom a session is shared; left out without any."""
 

@@ -789,6 +789,25 @@ def unshare(
     )
 
 
+def ticket(
+    where: Where,
+    *,
+    role: str | None = None,
+    ttl: Duration | None = None,
+    as_: str | None = None,
+) -> Request[results.Ticket]:
+    """A signed word by which a browser, or another device, reaches this session alone.
+
+    `role` is `"read"` (the default) or `"write"`, `ttl` how long it is good (15 minutes). Raises
+    NotFound; Forbidden if this caller does not own the session."""
+    return Request(
+        "TICKET",
+        (names.address(where),),
+        {"role": _text(role), "ttl": _time(ttl), "as": _id(as_)},
+        read=results.reader(results.Ticket),
+    )
+
+
 def list(
     device: str | All | None = None,
     *,
