@@ -19,6 +19,7 @@ swift_minor=2
 build_packages=(libhiredis-dev libevent-dev libssl-dev)
 serve_packages=(redis-server)
 test_packages=(redis-server netcat-openbsd haproxy systemd python3 openssl curl)
+test_packages+=(chromium-headless-shell)
 
 say() { printf '==> %s\n' "$*" >&2; }
 
@@ -63,9 +64,13 @@ need_toolchain() {
 
 # --- Debian packages -------------------------------------------------------------------------
 
-# Checks that a package is installed; a redis-server from elsewhere counts as well.
+# Checks that a package is installed; a redis-server or a Chromium from elsewhere counts as well.
 has_package() {
   if [ "$1" = redis-server ] && command -v redis-server >/dev/null; then return 0; fi
+  if [ "$1" = chromium-headless-shell ]; then
+    command -v chromium-headless-shell chrome-headless-shell chromium google-chrome >/dev/null &&
+      return 0
+  fi
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ]
 }
 
