@@ -43,6 +43,8 @@ extension SystemSuites {
         "EXPORT", "IMPORT", "COPY",
       ],
       "ProfileTests: a profile is of no device": ["PROFILE"],
+      "ShareTests, TicketTests and IntruderTests: they are of who may, not of what is there":
+        ["SHARE", "UNSHARE", "TICKET"],
       "EventTests, GroupTests and WatchTests; `checkEvents` reads the log of each device here":
         ["EVENTS", "ACK", "WATCH", "UNWATCH", "TELL"],
       "FleetFigures; a run here ends with it": ["STATS"],
