@@ -7,34 +7,44 @@ internal import Synchronization
 package final class AuditLog: Sendable {
   private let path: String
   private let format: LogFormat
-  private let descriptor: Mutex<Int32>
+  private let file: Mutex<OpenFile>
+
+  private struct OpenFile {
+    var descriptor: Int32
+    /// Whether a line was written in part, as on a full disk: the next one begins behind its end.
+    var isTorn = false
+  }
 
   /// The path that stands for standard error.
   package static let standardError = "-"
 
   package init(_ path: String, format: LogFormat) throws(FileError) {
     (self.path, self.format) = (path, format)
-    descriptor = Mutex(try AuditLog.open(path))
+    file = Mutex(OpenFile(descriptor: try AuditLog.open(path)))
   }
 
-  deinit { descriptor.withLock { AuditLog.close($0) } }
+  deinit { file.withLock { AuditLog.close($0.descriptor) } }
 
   /// Opens the file anew, which was moved away; if that fails, lines go where they went.
   package func reopen() throws(FileError) {
     let opened = try AuditLog.open(path)
-    let before = descriptor.withLock { descriptor in
-      defer { descriptor = opened }
-      return descriptor
+    let before = file.withLock { file in
+      defer { file = OpenFile(descriptor: opened) }
+      return file
     }
-    AuditLog.close(before)
+    AuditLog.close(before.descriptor)
   }
 
   /// Writes a line with the time before its fields; false if it could not be written whole.
   package func write(_ fields: KeyValuePairs<String, String>) -> Bool {
     let time = LogField(name: "time", value: WallTime.text(ms: WallTime.nowMs()))
-    var line = format.line([time] + fields.map { LogField(name: $0.key, value: $0.value) })
-    return line.withUTF8 { bytes in
-      descriptor.withLock { Glibc.write($0, bytes.baseAddress, bytes.count) } == bytes.count
+    let line = format.line([time] + fields.map { LogField(name: $0.key, value: $0.value) })
+    return file.withLock { file in
+      let bytes = Array(file.isTorn ? "\n\(line)".utf8 : line.utf8)
+      let written = Glibc.write(file.descriptor, bytes, bytes.count)
+      // Of nothing, or of the line feed alone, nothing is torn.
+      if written > (file.isTorn ? 1 : 0) { file.isTorn = written < bytes.count }
+      return written == bytes.count
     }
   }
 

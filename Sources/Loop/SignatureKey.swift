@@ -78,11 +78,58 @@ package final class SignatureKey: Sendable {
         throw SignatureKeyError(
           "it has \(bits) bits, and \(rsaBits.lowerBound) to \(rsaBits.upperBound) are allowed")
       }
+      guard isOdd("n", of: key), isOdd("e", of: key) else {
+        throw SignatureKeyError("its numbers are those of no RSA key")
+      }
       return .rs256
     case key_p256: return .es256
-    case key_ed25519: return .edDSA
+    case key_ed25519:
+      guard !hasSmallOrder(key) else {
+        throw SignatureKeyError("it is a point of small order, for which anyone can sign")
+      }
+      return .edDSA
     default: throw SignatureKeyError("it is none of RSA, P-256 and Ed25519")
     }
+  }
+
+  /// Whether a number of an RSA key is odd, and not 1: with an exponent of 1 a signature is what it
+  /// signs, so that anyone can make one.
+  private static func isOdd(_ name: String, of key: OpaquePointer) -> Bool {
+    var number: OpaquePointer?
+    guard EVP_PKEY_get_bn_param(key, name, &number) == 1 else { return false }
+    defer { BN_free(number) }
+    return BN_is_odd(number) == 1 && BN_num_bits(number) > 1
+  }
+
+  /// The second coordinates of the points of Ed25519 whose order divides 8, the lowest byte first,
+  /// with those that are not reduced (Chalkias, Garillot and Nikolaenko, 'Taming the many EdDSAs',
+  /// 2020, table 1). Signatures by such a key hold for any message.
+  private static let smallOrders: [[UInt8]] = [
+    [0] + [UInt8](repeating: 0, count: 31), [1] + [UInt8](repeating: 0, count: 31),
+    [0xEC] + [UInt8](repeating: 0xFF, count: 30) + [0x7F],
+    [0xED] + [UInt8](repeating: 0xFF, count: 30) + [0x7F],
+    [0xEE] + [UInt8](repeating: 0xFF, count: 30) + [0x7F],
+    [
+      0x26, 0xE8, 0x95, 0x8F, 0xC2, 0xB2, 0x27, 0xB0, 0x45, 0xC3, 0xF4, 0x89, 0xF2, 0xEF, 0x98,
+      0xF0, 0xD5, 0xDF, 0xAC, 0x05, 0xD3, 0xC6, 0x33, 0x39, 0xB1, 0x38, 0x02, 0x88, 0x6D, 0x53,
+      0xFC, 0x05,
+    ],
+    [
+      0xC7, 0x17, 0x6A, 0x70, 0x3D, 0x4D, 0xD8, 0x4F, 0xBA, 0x3C, 0x0B, 0x76, 0x0D, 0x10, 0x67,
+      0x0F, 0x2A, 0x20, 0x53, 0xFA, 0x2C, 0x39, 0xCC, 0xC6, 0x4E, 0xC7, 0xFD, 0x77, 0x92, 0xAC,
+      0x03, 0x7A,
+    ],
+  ]
+
+  /// The sign, which is the last byte's highest bit, is of the other coordinate.
+  private static func hasSmallOrder(_ key: OpaquePointer) -> Bool {
+    var point = [UInt8](repeating: 0, count: 32)
+    var count = point.count
+    guard EVP_PKEY_get_raw_public_key(key, &point, &count) == 1, count == point.count else {
+      return true
+    }
+    point[31] &= 0x7F
+    return smallOrders.contains(point)
   }
 
   /// Whether it is the signature of the message by this key.

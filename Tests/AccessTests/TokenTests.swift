@@ -95,6 +95,11 @@ struct SignedTokenTests {
   private static let edKey =
     "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}"
 
+  /// A key of Ed25519 for which signatures can be made without its private part.
+  private static func smallOrder(_ x: String) -> String {
+    "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"\(x)\"}"
+  }
+
   /// Of RFC 7515, A.1 to A.3: key and token.
   ///
   /// A.4 is ES512, which is none of ours.
@@ -328,6 +333,9 @@ struct SignedTokenTests {
     #expect(!ada.sees(kind: "user", ref: "bob") && !ada.sees(kind: "tag", ref: "ada"))
     let two = try principal("\"uid\":[\"ada\",\"b o|b\"]")
     #expect(two.users?.text == "=ada=b%20o%7Cb" && two.name == "ada,b%20o%7Cb")
+    let again = try principal("\"uid\":[\"b o|b\",\"ada\",\"ada\"]")
+    #expect(again.key == two.key && again.users?.text == two.users?.text)
+    #expect(try principal("\"uid\":[\"ada\",\"ada\"]").key == ada.key)
     #expect(TokenVerifier.id(of: "a@b.c+1") == "a@b.c+1" && TokenVerifier.id(of: "*") == "%2A")
     // No two names become the same one.
     let names = ["a|b", "a%7Cb", "a%257Cb", "%", "%%", "a%", "*", "%2A", "**"]
@@ -369,6 +377,15 @@ struct SignedTokenTests {
     (set(ecKey.replacing("VEU\"", with: "VEY\"")), "no valid public key"),
     (set("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}"), "32 bytes"),
     (set(edKey.replacing("\"x\"", with: "\"d\":\"AA\",\"x\"")), "private key"),
+    (set(rsaKey.replacing("\"e\"", with: "\"p\":\"AA\",\"e\"")), "private key"),
+    (set(edKey.replacing("\"x\"", with: "\"kid\":5,\"x\"")), "its \"kid\" is no text"),
+    (set(rsaKey.replacing("AQAB", with: "AQ")), "no RSA key"),
+    (set(rsaKey.replacing("AQAB", with: "Ag")), "no RSA key"),
+    (set(rsaKey.replacing("XpoQ", with: "XpoA")), "no RSA key"),
+    (set(smallOrder("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")), "small order"),
+    (set(smallOrder("AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")), "small order"),
+    (set(smallOrder("AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA")), "small order"),
+    (set(smallOrder("JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_IU")), "small order"),
     (
       set(edKey, ecKey).replacing("\"crv\"", with: "\"kid\":\"k\",\"crv\""),
       "another one has the same name"

@@ -63,7 +63,8 @@ package final class TokenKeys: Sendable {
   /// name; all for a token that names none.
   func candidates(id: String?) -> [SignatureKey] {
     guard let id else { return entries.map(\.key) }
-    let named = entries.filter { $0.id == id }
+    // By bytes: Swift's texts are equal by what Unicode says is equivalent.
+    let named = entries.filter { $0.id?.utf8.elementsEqual(id.utf8) == true }
     return (named.isEmpty ? entries.filter { $0.id == nil } : named).map(\.key)
   }
 }
@@ -90,6 +91,9 @@ extension TokenKeys {
         ?? "key \(index + 1)"
       do throws(SignatureKeyError) {
         guard let key = try key(jwk) else { continue }
+        guard id != nil || !jwk.has("kid") else {
+          throw SignatureKeyError("its \"kid\" is no text")
+        }
         guard id == nil || !entries.contains(where: { $0.id == id }) else {
           throw SignatureKeyError("another one has the same name")
         }
@@ -112,7 +116,8 @@ extension TokenKeys {
     else { return nil }
     guard [.absent, .string(algorithm.rawValue)].contains(jwk["alg"]) else { return nil }
     // The parts that make a key private, of each kind.
-    guard algorithm == .hs256 || !jwk.has("d") else {
+    let privateParts = ["d", "p", "q", "dp", "dq", "qi", "oth"]
+    guard algorithm == .hs256 || !privateParts.contains(where: { jwk.has($0) }) else {
       throw SignatureKeyError("it is a private key: give the public one")
     }
     switch algorithm {

@@ -156,7 +156,7 @@ package final class TokenVerifier: Sendable {
 
   private func checkOrigin(_ claims: TokenObject) throws(TokenFault) {
     if !rules.issuers.isEmpty {
-      guard let issuer = claims.string("iss"), rules.issuers.contains(issuer) else {
+      guard let issuer = claims.string("iss"), isOne(issuer, of: rules.issuers) else {
         throw .issuer
       }
     }
@@ -167,7 +167,13 @@ package final class TokenVerifier: Sendable {
       case .strings(let several): several
       case .absent, .number, .other: [String]()
       }
-    guard audiences.contains(where: { rules.audiences.contains($0) }) else { throw .audience }
+    guard audiences.contains(where: { isOne($0, of: rules.audiences) }) else { throw .audience }
+  }
+
+  /// By code points (RFC 7519, section 2): Swift's texts are equal by what Unicode says is
+  /// equivalent.
+  private func isOne(_ name: String, of names: [String]) -> Bool {
+    names.contains { $0.utf8.elementsEqual(name.utf8) }
   }
 
   private func principal(
@@ -179,7 +185,8 @@ package final class TokenVerifier: Sendable {
     case .strings(let several): users = several
     case .absent, .number, .other: throw .claims
     }
-    let ids = users.map { TokenVerifier.id(of: $0) }
+    // In order, each once: the same users are the same principal.
+    let ids = Set(users.map { TokenVerifier.id(of: $0) }).sorted()
     guard 1...TokenVerifier.usersMax ~= ids.count, ids.allSatisfy({ IDText.isID($0) }) else {
       throw .claims
     }

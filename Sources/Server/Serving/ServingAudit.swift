@@ -14,7 +14,8 @@ struct Audit {
   private var refused = 0
   private var unlisted = 0
 
-  /// Refused requests have so many lines a second, in each loop; privileged ones always have one.
+  /// Refused requests have so many lines a second, in each loop, whatever they ask for: any caller
+  /// can send them. Privileged ones that are done always have one.
   static let refusedMax = 200
 
   mutating func note(_ ticket: Ticket, _ call: AuditedCall) { calls[TracedRequest(ticket)] = call }
@@ -43,7 +44,7 @@ extension ServingLoop {
     let call = audit.take(ticket)
     let isRefused = outcome == .authRequired || outcome == .forbidden
     guard isRefused || call?.isPrivileged == true else { return }
-    if isRefused, call?.isPrivileged != true {
+    if isRefused {
       let (isListed, unlisted) = audit.admits(nowMs: loop.nowMs)
       if unlisted > 0 { check(log.write(["audit": "unlisted", "count": "\(unlisted)"])) }
       guard isListed else { return }
