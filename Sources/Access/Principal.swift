@@ -131,9 +131,12 @@ package final class Principal: Sendable {
   }
 
   /// The one that a ticket shows: it is limited to its session, to which it may make links.
+  ///
+  /// Each ticket has idempotency keys of its own: no holder sees the reply that another one got.
   init(_ ticket: AccessTicket, text: String, endsAtMs: Int64) {
     name = "ticket"
-    key = "ticket:" + ticket.session
+    let mark = Array(text.utf8).withUnsafeBufferPointer { Hex.text(Digest.sha256Prefix($0)) }
+    key = "ticket:\(ticket.session)#\(mark)"
     token = TokenGrant(key: [], endsAtMs: endsAtMs)
     (self.ticket, ticketText) = (ticket, text)
     limits = PrincipalLimits()

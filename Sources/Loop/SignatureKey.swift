@@ -92,8 +92,9 @@ package final class SignatureKey: Sendable {
     }
   }
 
-  /// Whether a number of an RSA key is odd, and not 1: with an exponent of 1 a signature is what it
-  /// signs, so that anyone can make one.
+  /// Whether a number of an RSA key is odd, and not 1.
+  ///
+  /// With an exponent of 1 a signature is what it signs, so that anyone can make one.
   private static func isOdd(_ name: String, of key: OpaquePointer) -> Bool {
     var number: OpaquePointer?
     guard EVP_PKEY_get_bn_param(key, name, &number) == 1 else { return false }
@@ -101,9 +102,10 @@ package final class SignatureKey: Sendable {
     return BN_is_odd(number) == 1 && BN_num_bits(number) > 1
   }
 
-  /// The second coordinates of the points of Ed25519 whose order divides 8, the lowest byte first,
-  /// with those that are not reduced (Chalkias, Garillot and Nikolaenko, 'Taming the many EdDSAs',
-  /// 2020, table 1). Signatures by such a key hold for any message.
+  /// The second coordinates of the points of Ed25519 whose order divides 8, the lowest byte first.
+  ///
+  /// With those that are not reduced; Chalkias, Garillot and Nikolaenko, 'Taming the many EdDSAs'
+  /// (2020), list them. Signatures by such a key hold for any message.
   private static let smallOrders: [[UInt8]] = [
     [0] + [UInt8](repeating: 0, count: 31), [1] + [UInt8](repeating: 0, count: 31),
     [0xEC] + [UInt8](repeating: 0xFF, count: 30) + [0x7F],

@@ -50,6 +50,20 @@ struct TicketTests {
       })
   }
 
+  @Test func `each ticket has idempotency keys of its own`() throws {
+    let keys = try keys(1)
+    func key(endsAtMs: Int64) throws -> String {
+      let ticket = AccessTicket(
+        device: "dev-1", session: Self.ticket.session, role: .write, generation: "0a1b",
+        endsAtMs: endsAtMs)
+      return try Array(keys.sign(ticket).utf8).withUnsafeBufferPointer {
+        try keys.principal($0, TokenClock(wallMs: 1_000, monotonicMs: 50)).key
+      }
+    }
+    #expect(try key(endsAtMs: 2_000) == key(endsAtMs: 2_000))
+    #expect(try key(endsAtMs: 2_000) != key(endsAtMs: 2_001))
+  }
+
   @Test func `the longest device has room`() throws {
     let keys = try TicketKeys(
       lines: String(repeating: "k", count: 64) + ":" + String(repeating: "1", count: 44))

@@ -14,8 +14,9 @@ struct Audit {
   private var refused = 0
   private var unlisted = 0
 
-  /// Refused requests have so many lines a second, in each loop, whatever they ask for: any caller
-  /// can send them. Privileged ones that are done always have one.
+  /// Refused requests have so many lines a second, in each loop; privileged ones always have one.
+  ///
+  /// A privileged one that is refused counts as refused: any caller can send it.
   static let refusedMax = 200
 
   mutating func note(_ ticket: Ticket, _ call: AuditedCall) { calls[TracedRequest(ticket)] = call }
