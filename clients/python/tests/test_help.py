@@ -19,6 +19,9 @@ ELSEWHERE = {"AUTH": "secret=", "QUIT": "close()", "UNWATCH": "the end of the it
 # Functions whose names differ from the verb's, or that are one form of it.
 NAMED = {"get_chat": "GET", "set_chat": "SET", "pop_many": "POP", "import_": "IMPORT"}
 
+# Options without which a verb says little: positional parameters of its function.
+POSITIONAL = {"share": {"user"}, "unshare": {"user"}}
+
 # The names of payloads, and of words that are no option.
 PAYLOADS = {"fields", "config", "note", "message", "changes", "exported", "value", "payload"}
 
@@ -66,6 +69,7 @@ def test_each_option_of_the_worker_is_one_of_the_client_and_the_reverse(
                     for p in signature.parameters.values()
                     if p.kind is p.KEYWORD_ONLY
                 }
+                client |= POSITIONAL.get(function, set())
         assert client == worker, name
         assert ("payload" in usage or " value" in usage) == bool(
             PAYLOADS & set(parameters(name)) - worker
@@ -99,7 +103,7 @@ def test_each_word_of_the_worker_is_one_of_the_client(usages: dict[str, str]) ->
                 parameter.name
                 for parameter in inspect.signature(made).parameters.values()
                 if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.VAR_POSITIONAL)
-                and parameter.name not in PAYLOADS
+                and parameter.name not in PAYLOADS | POSITIONAL.get(function, set())
             ]
             assert len(positional) == len(words), (function, words)
 
