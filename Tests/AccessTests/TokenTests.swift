@@ -288,6 +288,26 @@ struct SignedTokenTests {
     #expect(try fault(Self.token(Self.claims(more)), nil, rules) == expected)
   }
 
+  @Test func `names are the same only if their bytes are`() throws {
+    // Each is what Unicode says is equivalent to the other.
+    let (one, other) = ("caf\u{E9}", "cafe\u{301}")
+    let rules = TokenRules(audiences: [one], issuers: [one])
+    let claims = { (iss: String, aud: String) in
+      Self.claims("\"iss\":\"\(iss)\",\"aud\":\"\(aud)\"")
+    }
+    #expect(try fault(Self.token(claims(one, one)), nil, rules) == nil)
+    #expect(try fault(Self.token(claims(other, one)), nil, rules) == .issuer)
+    #expect(try fault(Self.token(claims(one, other)), nil, rules) == .audience)
+    // The names of claims.
+    let named = TokenRules(map: try #require(TokenMap("user=\(one)")))
+    let users = { (name: String) in "{\"\(name)\":\"ada\",\"exp\":\(Self.now + 9)}" }
+    #expect(try fault(Self.token(users(one)), nil, named) == nil)
+    #expect(try fault(Self.token(users(other)), nil, named) == .claims)
+    // The names of keys.
+    let keys = try Self.keys(Self.oct("\"kid\":\"\(one)\""))
+    #expect(keys.candidates(id: one).count == 1 && keys.candidates(id: other).isEmpty)
+  }
+
   private static let map = "user=uid,rights=scope,devices=did"
 
   private func principal(_ claims: String, deviceIDs: DeviceIDs = .any) throws -> Principal {
@@ -385,6 +405,14 @@ struct SignedTokenTests {
     (set(smallOrder("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")), "small order"),
     (set(smallOrder("AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")), "small order"),
     (set(smallOrder("AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA")), "small order"),
+    (set(smallOrder("7f_______________________________________38")), "small order"),
+    (set(smallOrder("7P_______________________________________38")), "small order"),
+    (set(smallOrder("7v_______________________________________38")), "small order"),
+    (set(smallOrder("xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o")), "small order"),
+    (
+      "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
+        + "-----END PUBLIC KEY-----\n", "small order"
+    ),
     (set(smallOrder("JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_IU")), "small order"),
     (
       set(edKey, ecKey).replacing("\"crv\"", with: "\"kid\":\"k\",\"crv\""),

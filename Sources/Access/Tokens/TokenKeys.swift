@@ -16,6 +16,11 @@ package final class TokenKeys: Sendable {
   struct Entry: Sendable {
     let id: String?
     let key: SignatureKey
+
+    /// By bytes: Swift's texts are equal by what Unicode says is equivalent.
+    func hasID(_ other: String?) -> Bool {
+      id.map { Array($0.utf8) } == other.map { Array($0.utf8) }
+    }
   }
 
   private let contents: [UInt8]
@@ -63,8 +68,7 @@ package final class TokenKeys: Sendable {
   /// name; all for a token that names none.
   func candidates(id: String?) -> [SignatureKey] {
     guard let id else { return entries.map(\.key) }
-    // By bytes: Swift's texts are equal by what Unicode says is equivalent.
-    let named = entries.filter { $0.id?.utf8.elementsEqual(id.utf8) == true }
+    let named = entries.filter { $0.hasID(id) }
     return (named.isEmpty ? entries.filter { $0.id == nil } : named).map(\.key)
   }
 }
@@ -94,7 +98,7 @@ extension TokenKeys {
         guard id != nil || !jwk.has("kid") else {
           throw SignatureKeyError("its \"kid\" is no text")
         }
-        guard id == nil || !entries.contains(where: { $0.id == id }) else {
+        guard id == nil || !entries.contains(where: { $0.hasID(id) }) else {
           throw SignatureKeyError("another one has the same name")
         }
         entries.append(Entry(id: id, key: key))

@@ -16,7 +16,8 @@ enum TokenValue: Equatable {
 /// One JSON object in which no name stands twice.
 struct TokenObject {
   private let text: [UInt8]
-  private var members: [String: Range<Int>] = [:]
+  /// By the bytes of their names: Swift's texts are equal by what Unicode says is equivalent.
+  private var members: [[UInt8]: Range<Int>] = [:]
 
   private static let depthMax = 16
 
@@ -31,7 +32,7 @@ struct TokenObject {
     self.text = text
     var walk = JSONMembers(0, text.count)
     while let member = walk.next(in: text.span) {
-      guard let name = TokenObject.text(of: member.key, in: text),
+      guard let name = TokenObject.bytes(of: member.key, in: text),
         members.updateValue(member.value, forKey: name) == nil
       else { return nil }
     }
@@ -39,10 +40,12 @@ struct TokenObject {
 
   private static func isSpace(_ byte: UInt8) -> Bool { byte <= UInt8(ascii: " ") }
 
-  func has(_ name: String) -> Bool { members[name] != nil }
+  func has(_ name: String) -> Bool { range(name) != nil }
+
+  private func range(_ name: String) -> Range<Int>? { members[Array(name.utf8)] }
 
   subscript(name: String) -> TokenValue {
-    guard let range = members[name], let first = range.first.map({ text[$0] }) else {
+    guard let range = range(name), let first = range.first.map({ text[$0] }) else {
       return .absent
     }
     switch first {
@@ -66,7 +69,7 @@ struct TokenObject {
   func objects(_ name: String) -> [[UInt8]] { elements(name).map { Array(text[$0]) } }
 
   private func elements(_ name: String) -> [Range<Int>] {
-    guard let range = members[name], let first = range.first, text[first] == UInt8(ascii: "[")
+    guard let range = range(name), let first = range.first, text[first] == UInt8(ascii: "[")
     else { return [] }
     var walk = JSONElements(range.lowerBound, range.upperBound)
     var found: [Range<Int>] = []
@@ -77,13 +80,13 @@ struct TokenObject {
   private func string(_ range: Range<Int>) -> String? {
     guard let first = range.first, text[first] == UInt8(ascii: "\"") else { return nil }
     let inside = Token(start: first + 1, end: range.upperBound - 1, isQuoted: true)
-    return TokenObject.text(of: inside, in: text)
+    return TokenObject.bytes(of: inside, in: text).map { String(decoding: $0, as: UTF8.self) }
   }
 
   /// Nil for a string with half of a character in it.
-  private static func text(of token: Token, in text: [UInt8]) -> String? {
+  private static func bytes(of token: Token, in text: [UInt8]) -> [UInt8]? {
     var decoded: [UInt8] = []
     guard (try? JSONString.decode(text.span, token, into: &decoded)) != nil else { return nil }
-    return String(decoding: decoded, as: UTF8.self)
+    return decoded
   }
 }

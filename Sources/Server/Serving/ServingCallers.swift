@@ -142,13 +142,13 @@ extension ServingLoop: ConnectionOwner {
       traces[TracedRequest(ticket)] = String(decoding: trace, as: UTF8.self)
     }
     guard !site.arguments.decoded.isEmpty else {
-      return try run(makeCall(verb, connection, ticket, line, read))
+      return try run(makeCall(verb, connection, ticket, line, read), of: connection)
     }
     // Quoted words were decoded into a copy, which has to stay where it is during the call.
     let decoded = site.arguments.decoded
     let failure: RequestError? = decoded.withUnsafeBufferPointer { text in
       do throws(RequestError) {
-        try run(makeCall(verb, connection, ticket, text, read))
+        try run(makeCall(verb, connection, ticket, text, read), of: connection)
         return nil
       } catch {
         return error
@@ -157,8 +157,14 @@ extension ServingLoop: ConnectionOwner {
     if let failure { throw failure }
   }
 
-  private func run(_ call: borrowing Call) throws(RequestError) {
-    if shared.audit != nil { audit.note(call.ticket, call.audited) }
+  private func run(
+    _ call: borrowing Call, of connection: Connection
+  ) throws(RequestError) {
+    if shared.audit != nil {
+      audit.note(
+        call.ticket,
+        Audit.Noted(call: call.audited, peer: connection.peer, wire: connection.wire))
+    }
     try call.run()
   }
 

@@ -117,6 +117,8 @@ final class ServingLoop {
   var traces: [TracedRequest: String] = [:]
   /// What is noted of requests for the audit, where there is one.
   var audit = Audit()
+  /// Set while refused requests without a line are counted.
+  var auditTimer: LoopTimer?
   let inFlightMax: Int
   /// The bytes that are kept for callers, by this loop and by all.
   let buffered: BufferedBytes
@@ -163,6 +165,7 @@ final class ServingLoop {
     wakeup = LoopTimer(loop) {}
     lingerEnd = LoopTimer(loop) { [unowned self] in endLingering() }
     tokenTimer = LoopTimer(loop) { [unowned self] in endTokens() }
+    auditTimer = LoopTimer(loop) { [unowned self] in writeUnlisted() }
     acceptEnd = LoopTimer(loop) { [unowned self] in
       for acceptor in acceptors { acceptor.takeAll() }
       acceptors = []
@@ -210,7 +213,9 @@ final class ServingLoop {
       acceptEnd?.set(afterMs: Drain.acceptMs)
       startDrain()
     case .principalsChanged: principalsChanged()
-    case .stop: loop.stop()
+    case .stop:
+      writeUnlisted()
+      loop.stop()
     case .tailReport(let report): subscriptions.received(report)
     case .corruptEvents(let count): store.noteCorrupt(count, "entries of the event log")
     case .tailAnswer(let answer): subscriptions.begun(answer)

@@ -94,6 +94,7 @@ extension ServingLoop {
     let isSettled = subscriptions.isSettled && waits.isSettled
     if connections.count == 0, !isAccepting, isSettled || isLate {
       store.stop()
+      writeUnlisted()
       loop.stop()
     }
     timeoutCheck?.set(afterMs: Drain.everyMs)
