@@ -67,7 +67,7 @@ package struct EventRequests {
 
   package var isEmpty: Bool { requests.isEmpty }
   package var count: Int { requests.count }
-  /// Every number, for what concerns all: a drain, a change of rights.
+  /// Every number, for what concerns all, such as a drain.
   package var numbers: [UInt64] { Array(requests.keys) }
   /// Whether Redis gives to a request whose caller is gone.
   package var isAnyLeaving: Bool { requests.values.contains { $0.wait.state == .leaving } }

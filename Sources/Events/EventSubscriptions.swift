@@ -127,24 +127,20 @@ extension EventSubscriptions {
     for number in requests.numbers(of: connection) { advance(number) { $0.inputEnded(nowMs: $1) } }
   }
 
-  /// The principals have changed: requests and watches that are not allowed any more end.
+  /// A connection has another principal, or one with other rights: its requests and watches that
+  /// are not allowed any more end.
   ///
   /// A watch ends with its connection, so that its caller notices.
-  package func accessChanged() {
-    for number in requests.numbers {
-      guard let request = requests[number] else { continue }
-      let principal = server.subscriber(request.connection)?.principal
-      guard !request.query.isAllowed(principal) else { continue }
-      refuse(number, RequestError(.forbidden, "this is not yours any more"))
+  package func accessChanged(_ connection: ConnectionID, _ error: RequestError) {
+    guard let subscriber = server.subscriber(connection) else { return }
+    let principal = subscriber.principal
+    for number in requests.numbers(of: connection)
+    where requests[number]?.query.isAllowed(principal) == false {
+      refuse(number, error)
     }
-    for id in watchers.connections {
-      guard let connection = server.subscriber(id) else { continue }
-      let principal = connection.principal
-      let isAllowed = watchers.watches(of: id).allSatisfy { $0.isAllowed(principal) }
-      guard !isAllowed else { continue }
-      endWatches(id, .forbidden)
-      connection.finish(.revoked)
-    }
+    guard !watchers.watches(of: connection).allSatisfy({ $0.isAllowed(principal) }) else { return }
+    endWatches(connection, .forbidden)
+    subscriber.finish(.revoked)
   }
 
   /// A connection has lost its principal: what waits on it gets this error, and its watches end

@@ -125,9 +125,6 @@ struct Watchers {
     }
   }
 
-  /// The connections that watch anything.
-  var connections: [ConnectionID] { Array(byConnection.keys) }
-
   /// The watches of a connection.
   func watches(of connection: ConnectionID) -> [Watch] {
     (byConnection[connection] ?? []).compactMap { watches[$0] }

@@ -129,15 +129,15 @@ extension ServingLoop {
   }
 
   func give(_ connection: Connection, _ principal: Principal) {
-    let wasKnown = connection.principal != nil
     connection.principal = principal
     connection.setLineLimits(isKnown: true)
     noteEnd(of: connection)
-    // A connection without a principal has no watches and no waits.
-    if wasKnown { subscriptions.accessChanged() }
+    subscriptions.accessChanged(connection.id, ServingLoop.accessRemoved)
   }
 
   /// The principals have changed: connections keep theirs if there is such a one still.
+  ///
+  /// Those that never had one, where all may call, are not concerned.
   func principalsChanged() {
     principals = shared.principals.withLock { $0 }
     ticketKeys = shared.ticketKeys.withLock { $0 }
@@ -146,12 +146,11 @@ extension ServingLoop {
       connection.http?.authorization = nil
       guard let known = connection.principal else { continue }
       connection.principal = current(known)
-      if connection.principal == nil {
-        waits.accessEnded(connection.id, ServingLoop.accessRemoved)
-        becomesUnknown(connection)
-      }
+      subscriptions.accessChanged(connection.id, ServingLoop.accessRemoved)
+      guard connection.principal == nil else { continue }
+      waits.accessEnded(connection.id, ServingLoop.accessRemoved)
+      becomesUnknown(connection)
     }
-    subscriptions.accessChanged()
   }
 
   /// The same principal as it is now; nil if it may not call any more.

@@ -234,5 +234,34 @@ extension SystemSuites.Fleet {
       // Each request says who asks.
       #expect(try http.post("/v1/say/dev-1", [], "{}").status == 200)
     }
+
+    @Test func `where all may call, waits and watches outlast the tickets of others`() throws {
+      let path = "\(try Scratch.folder("tickets"))/keys"
+      let keys = (1...2).map { "k\($0):" + String(repeating: "\($0)", count: 44) + "\n" }
+      try keys[0].write(toFile: path, atomically: true, encoding: .utf8)
+      let lab = try Lab(workers: [["--ticket-keys", path]])
+      defer { lab.stop() }
+      let (client, watcher, waiter) = (try lab.connect(), try lab.connect(), try lab.connect())
+      expect(try watcher.request("WATCH dev-2"), "OK")
+      try waiter.sendLine("EVENTS dev-2 wait=20s")
+      let address = "dev-1/\(try client.request("OPEN dev-1").string("session"))"
+      let ticket = try ticket(client, address)
+      // A caller takes another principal, and its own watch ends with its right to it.
+      let holder = try lab.connect()
+      expect(try holder.request("WATCH dev-2"), "OK")
+      try holder.sendLine("AUTH ticket \(ticket)")
+      let lines = try [holder.readLine(), holder.readLine()].compactMap(\.self)
+      #expect(lines.contains(#"EVENT {"type":"watch.ended","reason":"forbidden"}"#), "\(lines)")
+      #expect(holder.isClosed())
+      try keys[1].write(toFile: path, atomically: true, encoding: .utf8)
+      lab.worker.signal(SIGHUP)
+      try eventually("the ticket has ended") {
+        try lab.connect().request("AUTH ticket \(ticket)").code == "forbidden"
+      }
+      expect(try client.request("OPEN dev-2"), "OK")
+      let (event, reply) = (try watcher.readLine(), try waiter.readLine())
+      #expect(event?.hasPrefix(#"EVENT {"id":"#) == true, "\(event ?? "nothing")")
+      #expect(reply?.hasPrefix(#"OK {"events":[{"#) == true, "\(reply ?? "nothing")")
+    }
   }
 }
