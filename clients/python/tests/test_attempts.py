@@ -130,6 +130,44 @@ def test_a_missing_right_is_no_reason_for_another_secret() -> None:
     assert made.replied(100.2, required) == Done(required)
 
 
+@pytest.mark.parametrize("way", ["rejected", "replied"])
+@pytest.mark.parametrize("code", ["forbidden", "auth_required"])
+def test_a_refusal_before_the_key_was_looked_up_settles_nothing(way: str, code: str) -> None:
+    refusal = Reply("ERR", f"{code} invalid secret")
+    for first in ("lost", "unreached"):
+        for request in (WRITE, READ):
+            made = attempts(request)
+            made.begin(100.0)
+            getattr(made, first)(100.1, "reset")
+            made.resumed(100.2)
+            step = getattr(made, way)(100.3, refusal)
+            if first == "lost" and request is WRITE:
+                error = failure(made, step)
+                assert isinstance(error, UnknownOutcome)
+                assert error.req == "r1"
+                assert "invalid secret" in str(error)
+            else:
+                assert step == Done(refusal)
+    # What Redis has said of the key is definite.
+    made = attempts()
+    made.begin(100.0)
+    made.lost(100.1, "reset")
+    assert isinstance(made.replied(100.2, Reply("ERR", "quota x")), Done)
+
+
+def test_a_read_before_a_lost_change_does_not_hide_it() -> None:
+    made = Attempts(READ, WRITE, now=100.0, timeout_s=5.0, reply_s=1.0, workers=1, jitter=1.0)
+    made.begin(100.0)
+    error = failure(made, made.received(105.0, [], "reset"))
+    assert isinstance(error, UnknownOutcome)
+    assert (error.req, str(error)[:5]) == ("r1", "TOUCH")
+    # The change that has its reply is settled.
+    made = Attempts(WRITE, READ, now=100.0, timeout_s=5.0, reply_s=1.0, workers=1, jitter=1.0)
+    made.begin(100.0)
+    step = made.received(105.0, [Reply("OK", "{}")], "reset")
+    assert isinstance(failure(made, step), Unavailable)
+
+
 def test_a_request_is_the_same_line_each_time() -> None:
     request = verbs.say("dev 1", {"a": 1})
     assert request.line() == request.line()

@@ -381,12 +381,45 @@ def test_a_feed_ends_with_its_worker() -> None:
         feed.received(b'EVENT {"type":"worker.draining","worker":"w"}')
 
 
-def test_a_feed_ends_with_its_rights() -> None:
-    for reason in ("auth_required", "forbidden"):
-        feed = Feed("d", None, None)
-        feed.opened()
-        with pytest.raises(latchkey.Forbidden, match="has ended"):
-            feed.received(b'EVENT {"type":"watch.ended","reason":"%s"}' % reason.encode())
+@pytest.mark.parametrize(
+    ("reason", "first", "again"),
+    [
+        ("auth_required", '{"type":"watch.ended","reason":"auth_required"}', None),
+        ("forbidden", '{"type":"watch.ended","device":"d","reason":"forbidden"}', None),
+        ("forbidden", '{"type":"worker.draining","worker":"w"}', "ERR forbidden no"),
+        ("none", '{"type":"worker.draining","worker":"w"}', "NONE"),
+    ],
+)
+def test_a_subscription_whose_rights_have_ended_says_so_last(
+    drive: Callable[..., Driver],
+    scripted: Callable[..., Scripted],
+    reason: str,
+    first: str,
+    again: str | None,
+) -> None:
+    event = 'EVENT {"id":"1","type":"lock.cleared","device":"d","at":1}'
+    worker = scripted("OK", f'OK {{"events":[]}}\n{event}\nEVENT {first}', again)
+    client = drive(worker.to)
+    events = client.collect(client.subject.watch("d", types="lock.cleared", idle=10), 9)
+    assert [event["type"] for event in events] == ["lock.cleared", "watch.ended"]
+    last = events[-1]
+    assert (last["id"], last["device"], last["at"]) == ("", "d", 0)
+    assert last["reason"] == reason
+
+
+def test_a_new_token_goes_on_with_a_subscription(
+    drive: Callable[..., Driver], scripted: Callable[..., Scripted]
+) -> None:
+    event = 'EVENT {"id":"1","type":"lock.cleared","device":"d","at":1}'
+    page = 'OK {"events":[]}'
+    ended = 'EVENT {"type":"watch.ended","reason":"auth_required"}'
+    granted = 'OK {"name":"p"}'
+    worker = scripted("OK", f"{page}\n{ended}", "OK", f"{page}\n{event}\n{ended}",
+                      auth=[granted, granted, "ERR forbidden x", "ERR forbidden x"])  # fmt: skip
+    client = drive(worker.to, secret=lambda: "token")
+    events = client.collect(client.subject.watch("d", idle=10), 9)
+    assert [event["type"] for event in events] == ["lock.cleared", "watch.ended"]
+    assert events[-1]["reason"] == "forbidden"
 
 
 def test_the_pauses_of_reconnecting() -> None:

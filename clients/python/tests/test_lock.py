@@ -72,6 +72,36 @@ def test_a_coroutine_waits_for_a_lock(latchkey_worker: Worker, device: str) -> N
     assert second > first
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_lock_that_cannot_be_renewed_after_a_wait_is_released(
+    scripted: Callable[..., Scripted], is_async: bool
+) -> None:
+    def acquire(to: str) -> None:
+        async def work() -> None:
+            async with AsyncClient(to) as client:
+                await client.lock("d", "a", wait=1, req="r 1")
+
+        if is_async:
+            return asyncio.run(work())
+        with Client(to) as client:
+            client.lock("d", "a", wait=1, req="r 1")
+        return None
+
+    refused = "ERR forbidden no"
+    for unlocked in ('OK {"held_ms":1}', "NONE"):
+        worker = scripted(GRANT % 1, refused, unlocked)
+        with pytest.raises(latchkey.Forbidden):
+            acquire(worker.to)
+        assert [line.split()[0] for line in worker.lines] == ["LOCK", "RENEW", "UNLOCK"]
+    worker = scripted(GRANT % 1, refused, refused)
+    with pytest.raises(latchkey.UnknownOutcome, match="may be held") as caught:
+        acquire(worker.to)
+    assert caught.value.req == "r 1"
+    worker = scripted(GRANT % 1, "NONE")
+    with pytest.raises(LockLost):
+        acquire(worker.to)
+
+
 def test_a_lock_without_a_block_is_not_renewed(latchkey_client: Client, device: str) -> None:
     lock = latchkey_client.lock(device, "a", ttl=0.1)
     assert not lock.lost

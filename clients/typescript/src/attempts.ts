@@ -5,7 +5,7 @@
 
 import { type LatchkeyError, Unavailable, UnknownOutcome } from "./errors.ts";
 import { decodeId } from "./names.ts";
-import { type Reply, RETRYABLE } from "./reply.ts";
+import { type Reply, RETRYABLE, UNADMITTED } from "./reply.ts";
 import type { Request } from "./request.ts";
 
 const PAUSE_FIRST_S = 0.05;
@@ -101,7 +101,8 @@ export class Attempts {
       this.#canRefresh = false;
       return this.resumed(now);
     }
-    const step = this.#replied(now, reply);
+    let step = this.#replied(now, reply);
+    if (step.kind === "done") step = this.#refused(reply);
     if (step.kind === "done") {
       while (this.replies.length < this.#requests.length) this.replies.push(reply);
     }
@@ -114,10 +115,28 @@ export class Attempts {
       this.#canRefresh = false;
       return this.resumed(now);
     }
-    if (reply.word !== "ERR" || !RETRYABLE.has(code)) return { kind: "done" };
+    if (reply.word !== "ERR" || !RETRYABLE.has(code)) {
+      return UNADMITTED.has(code) ? this.#refused(reply) : { kind: "done" };
+    }
     this.#isUnknown ||= code === "unknown_outcome";
     this.#last = reply.rest;
     return this.#again(now);
+  }
+
+  /**
+   * An attempt was refused without a look at what an earlier one did: it settles nothing of a change
+   * that was sent before.
+   */
+  #refused(reply: Reply): Step {
+    if (this.#unsettled === undefined) return { kind: "done" };
+    this.#last = reply.rest;
+    return this.#giveUp();
+  }
+
+  /** The first change that was sent, in part at least, and has no definite reply. */
+  get #unsettled(): Request<unknown> | undefined {
+    if (!this.#isUnknown) return undefined;
+    return this.#requests.slice(this.replies.length).find((request) => request.isChange);
   }
 
   /** Keeps the reason of a failure; one that the deadline cut short says less than the one before. */
@@ -136,13 +155,14 @@ export class Attempts {
   }
 
   #giveUp(): Step {
-    const request = this.#requests[this.replies.length];
-    if (this.#isUnknown && request.isChange) {
-      const text = `${request.verb}: it is not known whether this was applied: ${this.#last}`;
-      const body = { req: decodeId(request.req ?? "") };
+    const unsettled = this.#unsettled;
+    if (unsettled !== undefined) {
+      const text = `${unsettled.verb}: it is not known whether this was applied: ${this.#last}`;
+      const body = { req: decodeId(unsettled.req ?? "") };
       return { kind: "failed", error: new UnknownOutcome(text, "unknown_outcome", body) };
     }
-    const text = `${request.verb}: nothing was done: ${this.#last}`;
+    const { verb } = this.#requests[this.replies.length];
+    const text = `${verb}: nothing was done: ${this.#last}`;
     return { kind: "failed", error: new Unavailable(text, "unavailable") };
   }
 }

@@ -201,8 +201,9 @@ export class Client {
     if (request.waitS === 0 || then.since(asked) * 1000 <= grant.ttl_ms / 10) {
       return new Lock(this, device, grant, asked, options);
     }
-    const lock = new Lock(this, device, grant, then, options);
-    await lock.renew();
+    const lock = new Lock(this, device, grant, then, { ...options, renew: false });
+    await lock.renewOrRelease(request.req);
+    if (options.renew ?? true) lock.keep();
     return lock;
   }
 
@@ -271,7 +272,9 @@ export class Client {
    * It reconnects when a connection ends, and goes on after the last event; it begins after the event
    * `after`. An entry of type `watch.lost` says that events may be missing there, `changes.lost` that
    * changes may be: read anew what you follow. With `idle` the iteration ends when no event came for
-   * that long. Throws Refused, and the signal's reason.
+   * that long. When the principal or the role ends by which it may watch, the last entry is of type
+   * `watch.ended` with a `reason`; with a function for the secret, which gives a new token, it goes
+   * on. Throws Refused, NotFound, and the signal's reason.
    */
   watch(device: string | All = ALL, options: WatchOptions = {}): AsyncGenerator<Event, void> {
     return watch(this, device, options);

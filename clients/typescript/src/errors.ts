@@ -88,6 +88,12 @@ export class BadRequest extends Refused {}
 /** The secret is missing or invalid, or its principal has no right to this. */
 export class Forbidden extends Refused {}
 
+/**
+ * The worker has ended the subscription: its principal or its role is gone. The package's own: an
+ * iteration ends with an entry of the type `watch.ended` instead.
+ */
+export class WatchEnded extends Forbidden {}
+
 /** The state of the session does not allow this, or its record is corrupt in Redis. */
 export class IllegalState extends Refused {}
 

@@ -3,7 +3,7 @@
 // For a device, what was missed between two connections is read from the event log, from the last
 // event on; events that come both ways are given once. For all devices the worker resumes.
 
-import { ConnectionLost } from "./errors.ts";
+import { ConnectionLost, type LatchkeyError, WatchEnded } from "./errors.ts";
 import { type All, isAll } from "./names.ts";
 import { parseReply, type Reply } from "./reply.ts";
 import type { Request } from "./request.ts";
@@ -22,6 +22,9 @@ export const LOST = "watch.lost";
 
 /** The same for changes, which are in no log. */
 export const CHANGES_LOST = "changes.lost";
+
+/** The type of the last entry of a subscription whose rights have ended; `reason` says why. */
+export const ENDED = "watch.ended";
 
 /** The entry that says that events, or changes, may be missing here. */
 export function lost(device = "", type = LOST): Event {
@@ -56,6 +59,7 @@ export class Feed {
   #isFirst = true;
   #isResumed = false;
   #isCaughtUp = false;
+  #hasBegun = false;
   readonly #seen = new Set<string>();
   #pushed: Event[] = [];
   #awaited: Request<unknown>[] = [];
@@ -99,9 +103,23 @@ export class Feed {
     return this.#isCaughtUp;
   }
 
+  /** The connection has ended. */
+  closed(): void {
+    this.#isCaughtUp = false;
+  }
+
   /**
-   * A line came. Throws ConnectionLost if the worker drains, ProtocolError, and the error of a
-   * rejected request.
+   * The last entry, after a refusal that no pause mends. Throws the error if the subscription has
+   * never begun.
+   */
+  ended(error: LatchkeyError): Event {
+    if (!this.#hasBegun) throw error;
+    return { ...this.#lost(ENDED), reason: error.code.toLowerCase() };
+  }
+
+  /**
+   * A line came. Throws ConnectionLost if the worker drains, WatchEnded, ProtocolError, and the error
+   * of a rejected request.
    */
   received(line: string): Given {
     const reply = parseReply(line);
@@ -121,6 +139,9 @@ export class Feed {
     // A change has no id, and the loss of some neither a device nor a time.
     let event: Event = { ...this.#lost(), ...results.event(reply.rest) };
     if (event.type === "worker.draining") throw new ConnectionLost("the worker is stopping");
+    if (event.type === ENDED) {
+      throw new WatchEnded("the subscription has ended", event.reason ?? "forbidden");
+    }
     if (event.type === "events.lost") event = this.#lost();
     if (this.#awaited.some((request) => request.verb !== "PING")) {
       this.#pushed.push(event);
@@ -172,7 +193,7 @@ export class Feed {
   }
 
   #flush(): Event[] {
-    this.#isCaughtUp = true;
+    this.#isCaughtUp = this.#hasBegun = true;
     const pushed = this.#pushed;
     this.#pushed = [];
     return this.#new(pushed);

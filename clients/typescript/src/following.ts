@@ -2,7 +2,14 @@
 
 import type { Channel } from "./channel.ts";
 import type { Client } from "./client.ts";
-import { ConnectionLost, Forbidden, LatchkeyError, TimedOut, Unavailable } from "./errors.ts";
+import {
+  ConnectionLost,
+  Forbidden,
+  LatchkeyError,
+  NotFound,
+  TimedOut,
+  Unavailable,
+} from "./errors.ts";
 import { Feed, type FeedOptions, lost } from "./feed.ts";
 import { ALL, type All, type Duration } from "./names.ts";
 import type { Event } from "./results.ts";
@@ -64,12 +71,24 @@ async function* watched(
         }
         return;
       } catch (error) {
-        const isPassing = error instanceof ConnectionLost || error instanceof Unavailable ||
-          error instanceof Forbidden;
+        const isEnded = error instanceof Forbidden || error instanceof NotFound;
+        const isPassing = isEnded || error instanceof ConnectionLost ||
+          error instanceof Unavailable;
         if (client.isClosed) throw new LatchkeyError("the client was closed");
         if (!isPassing) throw error;
-        if (feed.isLive) backoff.reset();
-        await client.rest(backoff.failed(error, idle.leftS(now()), Math.random()), signal);
+        if (feed.isLive) {
+          backoff.reset();
+          feed.closed();
+        }
+        let pauseS: number;
+        try {
+          pauseS = backoff.failed(error, idle.leftS(now()), Math.random());
+        } catch (refused) {
+          if (!isEnded) throw refused;
+          yield feed.ended(error);
+          return;
+        }
+        await client.rest(pauseS, signal);
       }
     }
   } finally {

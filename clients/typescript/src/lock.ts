@@ -1,9 +1,9 @@
 // A lock that this process holds.
 
 import type { Client } from "./client.ts";
-import { Held, LockLost, NotFound, Stale } from "./errors.ts";
+import { Held, LockLost, NotFound, Stale, UnknownOutcome } from "./errors.ts";
 import { Keeper, Lease } from "./lease.ts";
-import type { Duration } from "./names.ts";
+import { decodeId, type Duration } from "./names.ts";
 import type { Grant, Json } from "./results.ts";
 import { Moment } from "./time.ts";
 import * as verbs from "./verbs.ts";
@@ -47,7 +47,12 @@ export class Lock {
     this.#lease = new Lease(grant.ttl_ms, asked);
     this.#keeper = new Keeper(this.#lease);
     this.#releases = options.release ?? true;
-    if (options.renew ?? true) this.#keeper.start(this);
+    if (options.renew ?? true) this.keep();
+  }
+
+  /** Begins to renew it by itself; for `Client.lock`. */
+  keep(): void {
+    this.#keeper.start(this);
   }
 
   /** True if the lock has ended, or may have: its TTL has passed without a renewal. */
@@ -76,6 +81,34 @@ export class Lock {
   async renew(options: { ttl?: Duration } = {}): Promise<void> {
     await this.#renew(this.#client, options);
     this.check();
+  }
+
+  /**
+   * Begins the time of a lock anew that was granted after a long wait, with the key `req` of its
+   * request; if that fails it is released. For `Client.lock`.
+   *
+   * Throws what a renewal throws; UnknownOutcome if the lock may be held all the same.
+   */
+  async renewOrRelease(req: string | undefined): Promise<void> {
+    try {
+      await this.renew();
+    } catch (error) {
+      if (!(error instanceof LockLost)) await this.#abandon(req, error as Error);
+      throw error;
+    }
+  }
+
+  async #abandon(req: string | undefined, error: Error): Promise<void> {
+    const client = this.#client.within(this.#client.options.replyS);
+    try {
+      await client.ask(verbs.unlock(this.device, this.agent, { token: this.token }));
+    } catch (second) {
+      if (isLoss(second)) return; // it has ended
+      const text = `LOCK: the lock of ${JSON.stringify(this.device)} may be held until its TTL ` +
+        `ends: it could neither be renewed nor released after a wait: ${error.message}`;
+      const body = { req: decodeId(req ?? "") };
+      throw new UnknownOutcome(text, "unknown_outcome", body, { cause: second });
+    }
   }
 
   /** For the keeper of the lease. */

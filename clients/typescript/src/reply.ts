@@ -14,6 +14,9 @@ export const RETRYABLE: ReadonlySet<string> = new Set([
 /** The codes after which the next attempt uses a new connection. */
 export const ENDING: ReadonlySet<string> = new Set([...RETRYABLE, "auth_required"]);
 
+/** The codes of a request that was refused before its idempotency key was looked up. */
+export const UNADMITTED: ReadonlySet<string> = new Set(["auth_required", "forbidden"]);
+
 /** One line from the worker. */
 export class Reply {
   /** `OK`, `HELD`, `BUSY`, `NONE`, `STALE`, `ERR` or `EVENT`. */

@@ -1,6 +1,6 @@
 // The small parts of the iterators that hold neither a socket nor a clock.
 
-import { Forbidden, LatchkeyError, Unavailable } from "./errors.ts";
+import { Forbidden, LatchkeyError, NotFound, Unavailable } from "./errors.ts";
 import { type Duration, seconds } from "./names.ts";
 
 const PAUSE_FIRST_S = 0.05;
@@ -33,6 +33,7 @@ export class Backoff {
       this.#rejected += 1;
       if (!this.#canRefresh || this.#rejected > 1) throw error;
     }
+    if (error instanceof NotFound) throw error;
     this.#failures += 1;
     const pauseS = Math.min(PAUSE_MAX_S, PAUSE_FIRST_S * 2 ** Math.min(this.#failures - 1, 10));
     if (leftS <= 0) {

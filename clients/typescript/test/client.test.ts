@@ -8,6 +8,7 @@ import {
   Busy,
   Client,
   Conflict,
+  Forbidden,
   Held,
   LatchkeyError,
   LockLost,
@@ -438,4 +439,25 @@ test("a connection that is being made when its client is closed does not stay", 
   assert.ok(await call instanceof LatchkeyError);
   await eventually(() => opened === 1 && ended === 1);
   server.close();
+});
+
+test("a lock that cannot be renewed after a long wait is released", async () => {
+  const grant = 'OK {"agent":"a","token":7,"ttl_ms":1,"acquired_at":1,"renewed":false}';
+  const refused = "ERR forbidden no";
+  const acquired = async (...script: string[]) => {
+    await using scripted = await ScriptedWorker.start(script);
+    await using caller = new Client(scripted.to);
+    const error = await errorOf(caller.lock("d", "a", { wait: 1, req: "r 1" }));
+    return [error, scripted.lines.map((line) => line.split(" ")[0]).join(" ")] as const;
+  };
+  for (const unlocked of ['OK {"held_ms":1}', "NONE"]) {
+    const [error, verbs] = await acquired(grant, refused, unlocked);
+    assert.ok(error instanceof Forbidden, String(error));
+    assert.equal(verbs, "LOCK RENEW UNLOCK");
+  }
+  const [unknown] = await acquired(grant, refused, refused);
+  assert.ok(unknown instanceof UnknownOutcome && unknown.req === "r 1", String(unknown));
+  const [lost, verbs] = await acquired(grant, "NONE");
+  assert.ok(lost instanceof LockLost, String(lost));
+  assert.equal(verbs, "LOCK RENEW");
 });

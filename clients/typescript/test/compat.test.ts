@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { Client, Forbidden, IllegalState, NotFound, Quota } from "../src/index.ts";
+import { Client, Forbidden, IllegalState, NotFound, Quota, Unavailable } from "../src/index.ts";
 import { type Chat, type Session, SessionManagerImpl } from "../src/compat/chat-sdk.ts";
 import { type SessionChange, SessionManager } from "../src/compat/proposal-editor.ts";
-import { errorOf, eventually, Worker } from "./support.ts";
+import { errorOf, eventually, ScriptedWorker, Worker } from "./support.ts";
 
 let worker: Worker;
 let client: Client;
@@ -71,6 +71,28 @@ test("a session that failed has its details, and one that is unknown is not foun
   assert.ok(await errorOf(sessionManager.recordActivity("nonsense")) instanceof NotFound);
   const fixed = await errorOf(sessionManager.updateSession(sessionId, { userId: "eve" }));
   assert.match(fixed.message, /userId/);
+});
+
+test("changes are followed again after an error has ended that", async () => {
+  const event = '{"id":"1-0","type":"session.paused","device":"ada","at":1,"reason":"idle",' +
+    '"session":"01K0000000000000000000000A","links":{"proposal":["p-1"]}}';
+  await using scripted = await ScriptedWorker.start([
+    "ERR forbidden no",
+    `OK {"events":[${event}]}`,
+  ]);
+  await using other = new Client(scripted.to);
+  const ended = Promise.withResolvers<unknown>();
+  const found = Promise.withResolvers<SessionChange>();
+  const manager = new SessionManager({
+    client: other,
+    onChange: found.resolve,
+    onError: ended.resolve,
+  });
+  manager.start();
+  assert.ok(await ended.promise instanceof Forbidden);
+  manager.start();
+  assert.equal((await found.promise).what, "paused");
+  await manager.stop();
 });
 
 test("a user without access gets no session", async () => {
@@ -406,4 +428,30 @@ test("options of a session and a chat are kept; its end and its bound hold", asy
   assert.ok(await errorOf(chat.sendMessage("late")) instanceof IllegalState);
   await sessionManager.shutdown();
   assert.equal(client.isClosed, false);
+});
+
+test("what cannot be counted is removed again", async () => {
+  const userId = newUser();
+  await using away = worker.client();
+  const lost = new Unavailable("no worker answered", "unavailable");
+  away.list = () => Promise.reject(lost);
+  const limits = { maxSessionsPerUser: 5, maxChatsPerSession: 5 };
+  const manager = new SessionManagerImpl({ client: away, ...limits });
+  assert.equal(await errorOf(manager.createSession(userId)), lost);
+  assert.deepEqual((await client.list({ user: userId })).sessions, []);
+
+  const counted = new SessionManagerImpl({ client: away, maxChatsPerSession: 5 });
+  const session = await counted.createSession(userId);
+  const get = away.get.bind(away);
+  away.get = () => {
+    away.get = get;
+    return Promise.reject(lost);
+  };
+  assert.equal(await errorOf(session.createNewChat()), lost);
+  assert.equal((await client.list({ user: userId })).sessions[0].chats, 0);
+  // If that fails too, the error says so by its cause.
+  const second = new Unavailable("it is still away", "unavailable");
+  away.get = () => Promise.reject(lost);
+  away.delete = () => Promise.reject(second);
+  assert.equal((await errorOf(session.createNewChat())).cause, second);
 });

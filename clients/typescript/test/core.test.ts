@@ -7,7 +7,7 @@ import { Attempts } from "../src/attempts.ts";
 import { parseEndpoints, resolve } from "../src/endpoints.ts";
 import { LatchkeyError, ProtocolError } from "../src/errors.ts";
 import { Feed } from "../src/feed.ts";
-import { Stale, verbs } from "../src/index.ts";
+import { Stale, UnknownOutcome, verbs } from "../src/index.ts";
 import { Lease } from "../src/lease.ts";
 import { duration, encodeId, seconds, wellFormed, word } from "../src/names.ts";
 import { LineBuffer, parseReply, Reply } from "../src/reply.ts";
@@ -165,6 +165,35 @@ test("a feed of a device reads the log for what it has missed, and gives each ev
   feed.received("OK");
   assert.deepEqual(ids('STALE {"id":"2-0"}'), ["watch.lost"]);
   assert.throws(() => feed.received("ERR bad_request"), LatchkeyError);
+});
+
+test("a refusal before the key was looked up settles nothing of a change that was sent", () => {
+  const one = verbs.touch("d", { req: "r 1" });
+  for (const code of ["forbidden", "auth_required"]) {
+    const refusal = new Reply("ERR", `${code} invalid secret`);
+    const rejected = attempts(one);
+    rejected.received(0.1, [], "reset");
+    rejected.rejected(0.2, refusal); // another secret is asked for
+    const last = code === "forbidden"
+      ? rejected.rejected(0.3, refusal)
+      : rejected.received(0.3, [refusal]);
+    const replied = attempts(one);
+    replied.received(0.1, [], "reset");
+    replied.received(0.2, [new Reply("ERR", "auth_required x")]);
+    for (const step of [last, replied.received(0.3, [refusal])]) {
+      assert.ok(step.kind === "failed" && step.error instanceof UnknownOutcome, code);
+      assert.equal(step.error.req, "r 1");
+      assert.match(step.error.message, /invalid secret/);
+    }
+    const unsent = attempts(one);
+    unsent.unreached(0.1, "refused");
+    unsent.received(0.2, [new Reply("ERR", "auth_required x")]);
+    assert.deepEqual(unsent.received(0.3, [refusal]), { kind: "done" });
+  }
+  // A read that was lost together with a change does not hide it.
+  const both = attempts(verbs.ping(), one);
+  const step = both.received(5, [], "reset").kind === "failed" ? both.expired() : both.resumed(6);
+  assert.ok(step.kind === "failed" && step.error instanceof UnknownOutcome);
 });
 
 test("pauses between attempts to reconnect grow, and end with the time", () => {

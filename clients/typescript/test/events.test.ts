@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { ALL, Client, LatchkeyError } from "../src/index.ts";
+import { ALL, Client, LatchkeyError, NotFound } from "../src/index.ts";
 import { errorOf, eventually, next, Relay, ScriptedWorker, Worker } from "./support.ts";
 
 let worker: Worker;
@@ -122,6 +122,48 @@ test("a worker that resumes too late is noticed, and one that drains is left", a
   ]);
   assert.deepEqual(scripted.lines, ["WATCH *", "WATCH * after=1-0"]);
   await events.return();
+});
+
+test("a watch whose rights have ended says so last, and ends", async () => {
+  const event = 'EVENT {"id":"1-0","type":"lock.cleared","device":"d","at":1}';
+  const drains = 'EVENT {"type":"worker.draining"}';
+  for (
+    const [reason, first, again] of [
+      ["auth_required", 'EVENT {"type":"watch.ended","reason":"auth_required"}', ""],
+      ["forbidden", 'EVENT {"type":"watch.ended","device":"d","reason":"forbidden"}', ""],
+      ["forbidden", drains, "ERR forbidden no"],
+      ["none", drains, "NONE"],
+    ]
+  ) {
+    await using scripted = await ScriptedWorker.start([
+      "OK",
+      `OK {"events":[]}\n${event}\n${first}`,
+      again,
+    ]);
+    await using other = new Client(scripted.to);
+    const found: unknown[] = [];
+    for await (const { type, reason } of other.watch("d", { types: "lock.cleared" })) {
+      found.push([type, reason]);
+    }
+    assert.deepEqual(found, [["lock.cleared", undefined], ["watch.ended", reason]]);
+  }
+  await using scripted = await ScriptedWorker.start(["NONE"]);
+  await using other = new Client(scripted.to);
+  assert.ok(await errorOf(other.watch("d").next()) instanceof NotFound);
+});
+
+test("a new token goes on with a watch; one that is refused ends it", async () => {
+  const event = 'EVENT {"id":"1-0","type":"lock.cleared","device":"d","at":1}';
+  const ended = 'EVENT {"type":"watch.ended","reason":"auth_required"}';
+  const page = 'OK {"events":[]}';
+  await using scripted = await ScriptedWorker.start(
+    ["OK", `${page}\n${ended}`, "OK", `${page}\n${event}\n${ended}`],
+    ["OK", "OK", "ERR forbidden x", "ERR forbidden x"],
+  );
+  await using other = new Client(scripted.to, { secret: () => Promise.resolve("token") });
+  const types: string[] = [];
+  for await (const { type } of other.watch("d")) types.push(type);
+  assert.deepEqual(types, ["lock.cleared", "watch.ended"]);
 });
 
 test("the near cache answers from memory until something changes", async () => {

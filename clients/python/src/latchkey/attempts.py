@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from .errors import LatchkeyError, Unavailable, UnknownOutcome
 from .names import decode_id
-from .reply import RETRYABLE, Reply
+from .reply import RETRYABLE, UNADMITTED, Reply
 from .request import Request
 
 _PAUSE_FIRST_S = 0.05
@@ -134,7 +134,7 @@ class Attempts:
             self._can_refresh = False
             return self.resumed(now)
         if reply.word != "ERR" or code not in RETRYABLE:
-            return Done(reply)
+            return self._refused(reply) if code in UNADMITTED else Done(reply)
         self._is_unknown = self._is_unknown or code == "unknown_outcome"
         self._last = reply.rest
         return self._again(now)
@@ -146,8 +146,26 @@ class Attempts:
             return self.resumed(now)
         step = self.replied(now, reply)
         if isinstance(step, Done):
+            step = self._refused(reply)
+        if isinstance(step, Done):
             self.replies += [reply] * (len(self._requests) - len(self.replies))
         return step
+
+    def _refused(self, reply: Reply) -> Step:
+        """An attempt was refused without a look at what an earlier one did: it settles nothing of
+        a change that was sent before."""
+        if self._unsettled is None:
+            return Done(reply)
+        self._last = reply.rest
+        return self._give_up()
+
+    @property
+    def _unsettled(self) -> Request[Any] | None:
+        """The first change that was sent, in part at least, and has no definite reply."""
+        if not self._is_unknown:
+            return None
+        left = self._requests[len(self.replies) :]
+        return next((request for request in left if request.is_change), None)
 
     def _note(self, now: float, why: str) -> None:
         """Keeps the reason of a failure; one that the deadline cut short has less to say than the
@@ -166,10 +184,10 @@ class Attempts:
         return Pause(pause_s) if now + pause_s < self._deadline else self._give_up()
 
     def _give_up(self) -> Step:
-        request = self._requests[len(self.replies)]
-        verb = request.verb
-        if self._is_unknown and request.is_change:
-            text = f"{verb}: it is not known whether this was applied: {self._last}"
-            body = {"req": decode_id(request.req or "")}
+        unsettled = self._unsettled
+        if unsettled is not None:
+            text = f"{unsettled.verb}: it is not known whether this was applied: {self._last}"
+            body = {"req": decode_id(unsettled.req or "")}
             return Failed(UnknownOutcome(text, "unknown_outcome", body))
+        verb = self._requests[len(self.replies)].verb
         return Failed(Unavailable(f"{verb}: nothing was done: {self._last}", "unavailable"))

@@ -218,7 +218,7 @@ class Client(Verbs, Blocking):
         if not request.wait_s or not is_long(grant, now.since(asked)):
             return Lock(self, device, grant, asked, release=release)
         lock = Lock(self, device, grant, now, release=release)
-        lock.renew()
+        lock.renew_or_release(request.req)
         return lock
 
     def watch(
@@ -237,7 +237,9 @@ class Client(Verbs, Blocking):
         id. `{"type": "changes.lost"}` says that some may be missing: read anew what you follow.
         It reconnects when a connection ends, and goes on after the last event; it begins after the
         event `after`. `{"type": "watch.lost"}` says that events may be missing there. With `idle`
-        the iteration ends when no event came for that long. Raises Refused."""
+        the iteration ends when no event came for that long. When the principal or the role ends by
+        which it may watch, the last entry is `{"type": "watch.ended", "reason": ...}`; with a
+        function for the secret, which gives a new token, it goes on. Raises Refused, NotFound."""
         from .following import watch
 
         return watch(self, device, types, after, idle, changes, as_)

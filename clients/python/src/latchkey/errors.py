@@ -90,6 +90,11 @@ class Forbidden(Refused):
     """The secret is missing or invalid, or its principal has no right to this."""
 
 
+class WatchEnded(Forbidden):
+    """The worker has ended the subscription: its principal or its role is gone. The package's own:
+    an iteration ends with an entry of the type `watch.ended` instead."""
+
+
 class IllegalState(Refused):
     """The state of the session does not allow this, or its record is corrupt in Redis."""
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from . import results, verbs
+from .errors import LatchkeyError, WatchEnded
 from .names import All
 from .reply import Reply, parse_reply
 from .request import Request
@@ -25,6 +26,9 @@ its id and its time are empty."""
 
 CHANGES_LOST = "changes.lost"
 """The same for changes, which are in no log."""
+
+ENDED = "watch.ended"
+"""The type of the last entry of a subscription whose rights have ended; `reason` says why."""
 
 
 def lost(device: str = "", kind: str = LOST) -> Event:
@@ -59,6 +63,7 @@ class Feed:
         self._is_first = True
         self._is_resumed = False
         self._is_caught_up = False
+        self._has_begun = False
         self._seen: dict[str, None] = {}
         self._pushed: list[Event] = []
         self._awaited: deque[Request[object]] = deque()
@@ -76,6 +81,10 @@ class Feed:
         )
         return self._send(watch)
 
+    def closed(self) -> None:
+        """The connection has ended."""
+        self._is_caught_up = False
+
     def quiet(self) -> bytes:
         """Nothing came for a while; the line that shows whether the worker still answers."""
         return self._send(verbs.ping())
@@ -90,18 +99,26 @@ class Feed:
         """True once the subscription of this connection has begun and nothing is missed."""
         return self._is_caught_up
 
+    def ended(self, error: LatchkeyError) -> Event:
+        """The last entry, after a refusal that no pause mends. Raises the error if the subscription
+        has never begun."""
+        if not self._has_begun:
+            raise error
+        return {**self._lost(ENDED), "reason": error.code.lower()}
+
     def received(self, line: bytes) -> tuple[bytes, list[Event]]:
         """A line came. Returns a line to send, or none, and the events to give.
 
-        Raises Draining, ProtocolError, and the error of a rejected request."""
+        Raises Draining, WatchEnded, ProtocolError, and the error of a rejected request."""
         reply = parse_reply(line)
         if reply.word == "EVENT":
             event = self._whole(results.event(reply.rest))
             if event["type"] == "worker.draining":
                 raise Draining("the worker is stopping")
-            if event["type"] == "watch.ended":
-                reason = str(event.get("reason") or "forbidden")
-                raise Reply("ERR", f"{reason} the subscription has ended").error("WATCH")
+            if event["type"] == ENDED:
+                raise WatchEnded(
+                    "the subscription has ended", str(event.get("reason") or "forbidden")
+                )
             if event["type"] == "events.lost":
                 event = self._lost()
             if any(request.verb != "PING" for request in self._awaited):
@@ -164,7 +181,7 @@ class Feed:
         return cast("Event", {**self._lost(), **event})
 
     def _flush(self) -> list[Event]:
-        self._is_caught_up = True
+        self._is_caught_up = self._has_begun = True
         pushed, self._pushed = self._pushed, []
         return self._new(pushed)
 

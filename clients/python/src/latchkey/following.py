@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from . import verbs
 from .channel import Channel
 from .endpoints import jitter
-from .errors import Forbidden, LatchkeyError, Unavailable
+from .errors import Forbidden, LatchkeyError, NotFound, Unavailable
 from .feed import Feed, lost
 from .names import ALL, All, Duration
 from .results import Event
@@ -48,10 +48,15 @@ def _watch(client: Client, feed: Feed, idle: Idle) -> Generator[Event, None, Non
                     yield event
                     idle.heard(time.monotonic())
                 return
-            except (OSError, Unavailable, Forbidden) as error:
+            except (OSError, Unavailable, Forbidden, NotFound) as error:
                 if feed.is_live:
                     backoff.reset()
-                pause_s = backoff.failed(error, idle.left_s(time.monotonic()), jitter())
+                    feed.closed()
+                try:
+                    pause_s = backoff.failed(error, idle.left_s(time.monotonic()), jitter())
+                except (Forbidden, NotFound) as refused:
+                    yield feed.ended(refused)
+                    return
                 client.rest(pause_s)
     finally:
         channel.close()

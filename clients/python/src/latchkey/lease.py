@@ -6,7 +6,8 @@ import os
 import time
 from typing import NamedTuple
 
-from .errors import Held, LatchkeyError, LockLost, NotFound, Stale
+from .errors import Held, LatchkeyError, LockLost, NotFound, Stale, UnknownOutcome
+from .names import decode_id
 from .results import Grant
 
 
@@ -121,6 +122,15 @@ def is_long(grant: Grant, waited_s: float) -> bool:
     """True if a wait took a part of the TTL that matters. When in it the lock was granted is not
     known, so that its time has to begin again."""
     return waited_s * 1000 > grant["ttl_ms"] / 10
+
+
+def unowned_error(device: str, req: str | None, error: Exception) -> UnknownOutcome:
+    """The error for a lock that was granted, and could neither be renewed nor released."""
+    text = (
+        f"LOCK: the lock of {device!r} may be held until its TTL ends: it could neither be renewed"
+    )
+    body = {"req": decode_id(req or "")}
+    return UnknownOutcome(f"{text} nor released after a wait: {error}", "unknown_outcome", body)
 
 
 def note(body: BaseException, error: Exception) -> None:

@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import results, verbs
-from .errors import Held, NotFound, Stale
+from .errors import Held, LockLost, NotFound, Stale
 from .keeper import Keeper
-from .lease import HeldLock, Moment, note
+from .lease import HeldLock, Moment, note, unowned_error
 from .names import Duration
 
 if TYPE_CHECKING:
@@ -43,6 +43,25 @@ class Lock(HeldLock):
         """Renews it now. Raises LockLost if it is not held, Unavailable."""
         self._renew(self._client, ttl)
         self.check()
+
+    def renew_or_release(self, req: str | None) -> None:
+        """Begins the time of a lock anew that was granted after a long wait, with the key `req` of
+        its request; if that fails it is released.
+
+        Raises what a renewal raises; UnknownOutcome if the lock may be held all the same."""
+        try:
+            self.renew()
+        except LockLost:
+            raise
+        except Exception as error:  # also of a function for the secret
+            client = self._client.within(self._client.options.reply_s)
+            try:
+                client.ask(verbs.unlock(self.device, self.agent, token=self.token))
+            except (NotFound, Held, Stale):
+                pass  # it has ended
+            except Exception as second:
+                raise unowned_error(self.device, req, error) from second
+            raise
 
     def release(self) -> None:
         """Ends it. Raises LockLost if it had ended before, Unavailable, UnknownOutcome."""

@@ -13,6 +13,9 @@ RETRYABLE = frozenset({"unavailable", "overloaded", "draining", "unknown_outcome
 ENDING = RETRYABLE | {"auth_required"}
 """The codes after which the next attempt uses a new connection."""
 
+UNADMITTED = frozenset({"auth_required", "forbidden"})
+"""The codes of a request that was refused before its idempotency key was looked up."""
+
 
 class Reply(NamedTuple):
     """One line from the worker."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .errors import Forbidden, LatchkeyError, Unavailable
+from .errors import Forbidden, LatchkeyError, NotFound, Unavailable
 from .names import Duration, seconds
 
 _PAUSE_FIRST_S = 0.05
@@ -33,6 +33,8 @@ class Backoff:
             self._rejected += 1
             if not self._can_refresh or self._rejected > 1:
                 raise error
+        if isinstance(error, NotFound):
+            raise error
         self._failures += 1
         pause_s = min(_PAUSE_MAX_S, _PAUSE_FIRST_S * 2.0 ** min(self._failures - 1, 10))
         if left_s <= 0:

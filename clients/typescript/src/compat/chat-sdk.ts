@@ -182,26 +182,33 @@ export class SessionManagerImpl {
       life: options.expiresAt === undefined ? 0 : undefined,
       expiresAt: options.expiresAt?.getTime(),
     });
-    await this.#hold(record, { user: userId }, config.maxSessionsPerUser, `of user ${userId}`);
-    await this.#hold(record, { [STORE]: this.#name }, config.maxActiveSessions, "in all");
+    try {
+      await this.#count({ user: userId }, config.maxSessionsPerUser, `of user ${userId}`);
+      await this.#count({ [STORE]: this.#name }, config.maxActiveSessions, "in all");
+    } catch (error) {
+      await undone(error, () => client.delete(address(record)));
+    }
     config.logger?.info?.(`session ${sessionIdOf(record)} of user ${userId} was created`);
     return new Session(this.#shared, record);
   }
 
-  /** Removes a session again that is one too many. */
-  async #hold(
-    record: SessionRecord,
+  /** Throws Quota if there are too many live sessions. */
+  async #count(
     of: Record<string, string>,
     max: number | undefined,
     whose: string,
   ): Promise<void> {
     if (max === undefined) return;
-    const { client } = this.#shared;
-    const page = await client.list(of, { state: LIVE, count: true, limit: 1, fields: "none" });
+    const page = await this.#shared.client.list(of, {
+      state: LIVE,
+      count: true,
+      limit: 1,
+      fields: "none",
+    });
     const total = page.total ?? COUNTED_MAX + 1;
-    if (total <= max) return;
-    await client.delete(address(record));
-    throw new Quota(`quota exceeded: ${max} of ${max} live sessions ${whose}`, "quota");
+    if (total > max) {
+      throw new Quota(`quota exceeded: ${max} of ${max} live sessions ${whose}`, "quota");
+    }
   }
 
   /** A session in any state, or null. */
@@ -284,16 +291,18 @@ export class Session {
     const robotaConfig = { ...options.robotaConfig, ...(systemPrompt && { systemPrompt }) };
     const stored = { metadata, tags, robotaConfig: storable(robotaConfig) };
     const where = address(this.#record);
-    const [made, record] = await client.askAll([
-      verbs.chat(where, stored, { name: options.chatName, maxMessages }),
-      verbs.get(where),
-    ]);
-    this.#see(record);
-    const max = config.maxChatsPerSession;
-    if (max !== undefined && this.#record.chats > max) {
-      await client.delete({ ...where, chat: made.chat });
+    const made = await client.chat(where, stored, { name: options.chatName, maxMessages });
+    try {
       await this.refresh();
-      throw new Quota(`quota exceeded: ${max} of ${max} chats in this session`, "quota");
+      const max = config.maxChatsPerSession;
+      if (max !== undefined && this.#record.chats > max) {
+        throw new Quota(`quota exceeded: ${max} of ${max} chats in this session`, "quota");
+      }
+    } catch (error) {
+      await undone(error, async () => {
+        await client.delete({ ...where, chat: made.chat });
+        await this.refresh();
+      });
     }
     const chat = new Chat(this.#shared, this, made.chat, made.name, stored);
     const [oldest] = configs.keys();
@@ -507,6 +516,19 @@ export class Chat {
     ]);
     this.#session.see(record);
   }
+}
+
+/**
+ * Throws the error, after what was made before it has been removed again. If that fails too, what was
+ * made stays, and the second error is the cause of the first.
+ */
+async function undone(error: unknown, undo: () => Promise<unknown>): Promise<never> {
+  try {
+    await undo();
+  } catch (second) {
+    if (error instanceof Error) error.cause ??= second;
+  }
+  throw error;
 }
 
 function address(record: SessionRecord): Address {

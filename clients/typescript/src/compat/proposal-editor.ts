@@ -63,7 +63,10 @@ export interface SessionManagerOptions {
   verifyAccess?: (proposalId: string, userId: string) => boolean | Promise<boolean>;
   /** Called between `start` and `stop`, by one process for each change that no caller has made. */
   onChange?: (change: SessionChange) => void | Promise<void>;
-  /** Called for an error of `onChange`, and for the one that has ended the subscription. */
+  /**
+   * Called for an error of `onChange`, and for the one that has ended the subscription, after which
+   * `start` begins anew.
+   */
   onError?: (error: unknown) => void;
 }
 
@@ -223,7 +226,9 @@ export class SessionManager {
         }
       }
     } catch (error) {
-      if (!signal.aborted) report(error);
+      if (signal.aborted) return;
+      this.#following = undefined;
+      report(error);
     }
   }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import verbs
 from ..endpoints import jitter
-from ..errors import Forbidden, LatchkeyError, Unavailable
+from ..errors import Forbidden, LatchkeyError, NotFound, Unavailable
 from ..feed import Feed, lost
 from ..following import PING_S, WAIT_S
 from ..names import ALL
@@ -32,10 +32,16 @@ async def watch(client: AsyncClient, feed: Feed, idle: Idle) -> AsyncGenerator[E
                     yield event
                     idle.heard(time.monotonic())
                 return
-            except (OSError, Unavailable, Forbidden) as error:
+            except (OSError, Unavailable, Forbidden, NotFound) as error:
                 if feed.is_live:
                     backoff.reset()
-                await client.rest(backoff.failed(error, idle.left_s(time.monotonic()), jitter()))
+                    feed.closed()
+                try:
+                    pause_s = backoff.failed(error, idle.left_s(time.monotonic()), jitter())
+                except (Forbidden, NotFound) as refused:
+                    yield feed.ended(refused)
+                    return
+                await client.rest(pause_s)
             finally:
                 channel.close()
     finally:

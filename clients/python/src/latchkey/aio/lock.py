@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .. import results, verbs
-from ..errors import Held, NotFound, Stale
-from ..lease import HeldLock, Moment, is_long, note
+from ..errors import Held, LockLost, NotFound, Stale
+from ..lease import HeldLock, Moment, is_long, note, unowned_error
 from ..names import Duration
 from ..request import REPEAT_S, Request
 from .keeper import Keeper
@@ -35,6 +35,22 @@ class AsyncLock(HeldLock):
         """Renews it now. Raises LockLost if it is not held, Unavailable."""
         await self._renew(self._client, ttl)
         self.check()
+
+    async def renew_or_release(self, req: str | None) -> None:
+        """As `Lock.renew_or_release`."""
+        try:
+            await self.renew()
+        except LockLost:
+            raise
+        except Exception as error:  # also of a function for the secret
+            client = self._client.within(self._client.options.reply_s)
+            try:
+                await client.ask(verbs.unlock(self.device, self.agent, token=self.token))
+            except (NotFound, Held, Stale):
+                pass  # it has ended
+            except Exception as second:
+                raise unowned_error(self.device, req, error) from second
+            raise
 
     async def release(self) -> None:
         """Ends it. Raises LockLost if it had ended before, Unavailable, UnknownOutcome."""
@@ -119,7 +135,7 @@ class LockCall:
         if not self._request.wait_s or not is_long(grant, now.since(asked)):
             return AsyncLock(self._client, self._device, grant, asked)
         lock = AsyncLock(self._client, self._device, grant, now)
-        await lock.renew()
+        await lock.renew_or_release(self._request.req)
         return lock
 
     def __await__(self) -> Generator[Any, None, AsyncLock]:
