@@ -55,9 +55,12 @@ let package = Package(
         "SessionModel", "Store", "Wire",
       ]),
     module(
+      "Hooks",
+      ["Access", "Loop", "RedisConnection", "Scripts", "Seal", "SessionModel"]),
+    module(
       "Service",
       [
-        "Access", "Deadlines", "Events", "Loop", "Metrics", "Records", "RedisConnection",
+        "Access", "Deadlines", "Events", "Hooks", "Loop", "Metrics", "Records", "RedisConnection",
         "Scripts", "Seal", "SessionModel", "Settings", "Store", "Wire",
       ]),
     module(
@@ -87,8 +90,8 @@ let package = Package(
     tests(
       "ScriptsTests",
       [
-        "Deadlines", "Events", "Records", "RedisConnection", "Scripts", "Service", "SessionModel",
-        "Store", "TestSupport",
+        "Deadlines", "Events", "Hooks", "Records", "RedisConnection", "Scripts", "Service",
+        "SessionModel", "Store", "TestSupport",
       ]),
     tests("RedisConnectionTests", ["RedisConnection", "Loop", "TestSupport"]),
     tests("StoreTests", ["Loop", "RedisConnection", "Scripts", "SessionModel", "Store"]),
@@ -98,6 +101,7 @@ let package = Package(
     tests("DeadlinesTests", ["Deadlines", "Metrics", "SessionModel"]),
     tests("SealTests", ["Loop", "Seal"]),
     tests("EventsTests", ["Events", "SessionModel"]),
+    tests("HooksTests", ["Hooks", "Loop", "Seal", "SessionModel"]),
     tests("ServiceTests", ["Loop", "Service", "SessionModel", "Settings", "Wire"]),
     tests("DoctorTests", ["Doctor", "Loop", "RedisConnection", "Settings"]),
     tests(

@@ -118,6 +118,7 @@ extension Probe {
       Probe("HGETALL", hash),
       Probe("HSCAN", hash, "0", "MATCH", "a", "COUNT", "9"),
       Probe("HKEYS", hash),
+      Probe("HEXISTS", hash, "a"),
       Probe("HLEN", hash),
       Probe("HDEL", hash, "b"),
       Probe("ZADD", sorted, "1", "a", "2", "b", harmless: [sorted, "XX", "1", "a"]),
@@ -179,6 +180,7 @@ extension Probe {
       Probe("XCLAIM", stream, "group", "me", "0", "1-1", "JUSTID"),
       Probe("XGROUP DELCONSUMER", stream, "group", "none"),
       Probe("XACK", stream, "group", "1-1"),
+      Probe("XGROUP DESTROY", stream, "group"),
       Probe("XTRIM", stream, "MAXLEN", "1"),
     ]
   }

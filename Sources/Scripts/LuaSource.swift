@@ -92,6 +92,8 @@ struct LuaSource: Sendable {
       LuaSource("group_losses", PackageResources.group_losses_lua),
       LuaSource("group_page", PackageResources.group_page_lua),
       LuaSource("group_pending", PackageResources.group_pending_lua),
+      LuaSource("hook_entries", PackageResources.hook_entries_lua),
+      LuaSource("hook_keys", PackageResources.hook_keys_lua),
       LuaSource("idempotency", PackageResources.idempotency_lua),
       LuaSource("import_checks", PackageResources.import_checks_lua),
       LuaSource("json_members", PackageResources.json_members_lua),

@@ -15,6 +15,7 @@ package enum Script: Int, CaseIterable, Sendable {
   case export, `import`
   case events, readGroup, transferPending, ack, tails, readLogs
   case watchChanges, resolve, pushEvent
+  case setHook, hooks, noteHook, readHook, hookLags, dropGroup
   case liveSessions, stats, reportAgent
   case hello, heartbeat, deregister, staleLibraries, reap, trim
 
@@ -114,7 +115,7 @@ package struct ScriptRow: Sendable {
 
   /// A row for each script, in the order of its cases.
   static let table: [ScriptRow] =
-    locks + turns + sessions + chats + documents + links + lists + events + upkeep
+    locks + turns + sessions + chats + documents + links + lists + events + webhooks + upkeep
 
   private static let locks = [
     ScriptRow(.lock, PackageResources.lock_lua, .writes),
@@ -215,6 +216,15 @@ package struct ScriptRow: Sendable {
     ScriptRow(.watchChanges, PackageResources.watch_changes_lua, .frees),
     ScriptRow(.resolve, PackageResources.resolve_lua, .reads, isOfSession: true),
     ScriptRow(.pushEvent, PackageResources.push_event_lua, .frees, isOfSession: true),
+  ]
+
+  private static let webhooks = [
+    ScriptRow(.setHook, PackageResources.set_hook_lua, .frees),
+    ScriptRow(.hooks, PackageResources.hooks_lua, .reads),
+    ScriptRow(.noteHook, PackageResources.note_hook_lua, .frees),
+    ScriptRow(.readHook, PackageResources.read_hook_lua, .frees, spansPartitions: true),
+    ScriptRow(.hookLags, PackageResources.hook_lags_lua, .reads, spansPartitions: true),
+    ScriptRow(.dropGroup, PackageResources.drop_group_lua, .frees, spansPartitions: true),
   ]
 
   private static let upkeep = [

@@ -14,6 +14,7 @@ enum ScriptRights {
     "MEMORY": ["'MEMORY', 'USAGE', key"],
     "XGROUP": [
       "'XGROUP', 'CREATE', key", "'XGROUP', 'CREATECONSUMER', key", "'XGROUP', 'DELCONSUMER', key",
+      "'XGROUP', 'DESTROY', key",
     ],
     "XINFO": ["'XINFO', 'GROUPS', key", "'XINFO', 'CONSUMERS', key"],
     "XREADGROUP": ["'XREADGROUP', 'GROUP', 'g', 'c', 'STREAMS', key, '>'"],
@@ -21,7 +22,8 @@ enum ScriptRights {
 
   /// All other commands that the scripts have.
   private static let commands: Set<String> = [
-    "APPEND", "DEL", "EXISTS", "GET", "HDEL", "HGET", "HGETALL", "HINCRBY", "HKEYS", "HLEN",
+    "APPEND", "DEL", "EXISTS", "GET", "HDEL", "HEXISTS", "HGET", "HGETALL", "HINCRBY", "HKEYS",
+    "HLEN",
     "HMGET", "HSCAN", "HSET",
     "LINDEX", "LLEN", "LRANGE", "LREM", "LSET", "LTRIM", "MGET", "MSET", "PERSIST", "PEXPIRE",
     "PEXPIREAT",

@@ -12,6 +12,8 @@ package enum SealedKind: UInt8, Sendable, CaseIterable {
   case part = 0x70
   /// The payload of an event of a caller's own.
   case event = 0x65
+  /// The address and the secret of a hook; its name stands for the device.
+  case hook = 0x68
 }
 
 /// The place of a value: it opens nowhere else.

@@ -33,7 +33,7 @@ private struct Transcript: Decodable, CustomTestStringConvertible {
     }
   }()
 
-  static let count = 110
+  static let count = 113
 }
 
 /// A worker that answers each line with the next reply; nil ends the connection.

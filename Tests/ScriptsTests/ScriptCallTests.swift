@@ -8,6 +8,7 @@ import Testing
 
 @testable import Deadlines
 @testable import Events
+@testable import Hooks
 @testable import RedisConnection
 @testable import Service
 @testable import Store
@@ -190,6 +191,13 @@ struct ScriptCallTests {
       WatchChangesCall(device: "d", lengthMs: 60_000),
       ResolveCall(device: "d", session: "s", chat: "1"),
       PushEventCall(device: "d", session: "s", chat: "1", kind: "k", payload: "{}"),
+      SetHookCall(name: "h", definition: "1 5 * * http://a - YQ==", hooksMax: 16),
+      HooksCall(),
+      NoteHookCall(
+        worker: "w", name: "h", delivered: 1, failed: 1, underWay: 1, fault: "refused"),
+      ReadHookCall(group: "hook/h", worker: "w", limit: 5, isMade: true, isNoted: true),
+      HookLagsCall(prefix: "hook/"),
+      DropGroupCall(group: "hook/h"),
     ]
   }
 

@@ -53,9 +53,11 @@ struct VerbTableTests {
   }
 
   @Test func `each verb that changes something takes req=`() {
-    // LOCKS is the operator's, and only reads; what TELL publishes is kept nowhere.
+    // LOCKS and HOOKS are the operator's, and only read; what TELL publishes is kept nowhere; HOOK
+    // and UNHOOK do the same again however often they come.
+    let others = ["LOCKS", "TELL", "HOOK", "HOOKS", "UNHOOK"]
     for verb in VerbTable.all
-    where [.write, .operate].contains(verb.rights) && !["LOCKS", "TELL"].contains(verb.name) {
+    where [.write, .operate].contains(verb.rights) && !others.contains(verb.name) {
       #expect(verb.options.contains(.req), "\(verb.name)")
     }
     #expect(OptionName.allCases.filter { !$0.isPartOfRequest } == [.req, .wait, .settle])

@@ -266,7 +266,7 @@ extension SystemSuites {
         throw Failure("HELP lists no verbs")
       }
       let verbs = names.compactMap(\.string)
-      #expect(verbs.count == 56)
+      #expect(verbs.count == 59)
       for verb in verbs {
         let help = try client.request("HELP \(verb)")
         let section = page.section("### \(verb)")

@@ -160,6 +160,9 @@ extension GrammarRow {
       probes: ["UNLOCK D b", "LOCK D a"]),
   ]
 
+  /// Where nothing listens.
+  private static let hookURL = "url=http://127.0.0.1:9/"
+
   private static let sessions =
     new.map { GrammarRow("OPEN", $0.part, "OPEN D", $0.written, probes: ["CHATS D"]) }
     + new.map { GrammarRow("RECOVER", $0.part, "RECOVER D", $0.written, probes: ["CHATS D"]) }
@@ -216,6 +219,12 @@ extension GrammarRow {
       GrammarRow(
         "LOCKS", "limit", setup: locked + ["LOCK D.2 a"], "LOCKS agent=a", "limit=1"),
       GrammarRow("LOCKS", "cursor", setup: locked, "LOCKS agent=a", "cursor=0ff.~"),
+      GrammarRow("HOOK", "url", "HOOK D", hookURL, probes: ["UNHOOK D"]),
+      GrammarRow("HOOK", "secret", "HOOK D \(hookURL)", "secret=s", probes: ["HOOKS", "UNHOOK D"]),
+      GrammarRow(
+        "HOOK", "types", "HOOK D \(hookURL)", "types=lock.seized", probes: ["HOOKS", "UNHOOK D"]),
+      GrammarRow(
+        "HOOK", "devices", "HOOK D \(hookURL)", "devices=a*", probes: ["HOOKS", "UNHOOK D"]),
       GrammarRow("PROFILE", "payload", "PROFILE user=D", "{\"n\":1}", probes: ["PROFILE user=D"]),
       GrammarRow("PROFILE", "rev", "PROFILE user=D {\"n\":1}", "rev=9"),
       GrammarRow(
@@ -358,7 +367,9 @@ private struct GrammarRun {
   private func plain(_ reply: String) -> String {
     reply.replacing(device, with: "D").replacing(/"id":"[^"]+"/, with: "\"id\":E")
       .replacing(/t~[-_~0-9A-Za-z]+/, with: "TICKET").replacing(/[0-9A-HJKMNP-TV-Z]{26}/, with: "S")
-      .replacing(/[0-9]{10,}/, with: "N")
+      .replacing(/[0-9]{10,}/, with: "N").replacing(
+        /"state":"[a-z]+","lag".*?"created_at"/, with: "figures"
+      )
       .replacing(/"(held_ms|age_ms|active)":[0-9]+/, with: "ms")
       .replacing(/BUSY \{"agent":null,"ttl_ms":[0-9]+/, with: "BUSY")
       .replacing(/HELD \{"agent":"a","ttl_ms":[0-9]+/, with: "HELD")

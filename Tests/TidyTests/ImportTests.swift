@@ -45,7 +45,8 @@ struct ImportTests {
   /// as lines; the fuzzer's properties are tested with what they are about.
   private static let moreInTests: [String: Set<String>] = [
     "ScriptsTests": [
-      "Deadlines", "Events", "Records", "RedisConnection", "Service", "SessionModel", "Store",
+      "Deadlines", "Events", "Hooks", "Records", "RedisConnection", "Service", "SessionModel",
+      "Store",
     ], "WireTests": ["FuzzWire"],
   ]
 

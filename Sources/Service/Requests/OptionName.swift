@@ -31,6 +31,7 @@ package enum OptionName: Int, CaseIterable, Sendable {
   /// `user=`, `role=`, `until=` and `tickets=` of SHARE, UNSHARE and TICKET; elsewhere `user` is
   /// whose a session is, and `role` that of messages.
   case sharedUser, sharedRole, ticketRole, until, tickets
+  case url, secret, devices
 
   package var text: String { OptionName.texts[rawValue] }
 
@@ -68,6 +69,9 @@ package enum OptionName: Int, CaseIterable, Sendable {
     case .sharedRole: .oneOf(SessionRole.allCases.map(\.rawValue))
     case .ticketRole: .oneOf(SessionRole.allCases.filter { $0 != .own }.map(\.rawValue))
     case .tickets: .oneOf(["all"])
+    case .url: .text(bytesMax: 2_048)
+    case .secret: .text(bytesMax: 256)
+    case .devices: .text(bytesMax: 2 * IDText.idBytesMax)
     case .name, .phase, .step, .reason: .text(bytesMax: ValueKind.storedTextBytesMax)
     case .thread: .text(bytesMax: IDText.idBytesMax)
     case .idle, .abandon, .archive, .life, .keep, .warn:
@@ -112,7 +116,8 @@ extension OptionName {
       .chat,
       .maxMessages, .full, .fields, .asNew, .asUser, .sealed, .fresh, .return, .expiresAt,
       .policyName,
-      .sessionPolicy, .sharedUser, .sharedRole, .ticketRole, .until, .tickets:
+      .sessionPolicy, .sharedUser, .sharedRole, .ticketRole, .until, .tickets, .url, .secret,
+      .devices:
       true
     }
   }
@@ -136,7 +141,8 @@ extension OptionName {
       .maxMessages, .full, .fields, .asNew, .sealed, .fresh, .settle, .return, .expiresAt,
       .policyName,
       // A session may be shared with any user.
-      .sessionPolicy, .sharedUser, .sharedRole, .ticketRole, .until, .tickets:
+      .sessionPolicy, .sharedUser, .sharedRole, .ticketRole, .until, .tickets, .url, .secret,
+      .devices:
       .nothing
     }
   }

@@ -21,6 +21,7 @@ package struct VerbTable: Sendable {
     PutVerb.verb, TakeVerb.verb, DropVerb.verb, KeysVerb.verb,
     ApplyVerb.verb,
     WatchVerb.verb, UnwatchVerb.verb, TellVerb.verb, EventsVerb.verb, AckVerb.verb,
+    HookVerb.verb, HooksVerb.verb, UnhookVerb.verb,
     StatsVerb.verb, ReportVerb.verb, ExportVerb.verb, ImportVerb.verb, CopyVerb.verb,
     PingVerb.verb, AuthVerb.verb, HelpVerb.verb, InfoVerb.verb, QuitVerb.verb,
   ]

@@ -85,6 +85,7 @@ package struct WordRule: Sendable {
     name: "key", kind: .text(bytesMax: DocumentKey.bytesMax), isRepeated: true)
   static let documentKeysIfAny = WordRule(
     name: "key", kind: .text(bytesMax: DocumentKey.bytesMax), isOptional: true, isRepeated: true)
+  static let hook = WordRule(name: "name", kind: .group)
   package static let agent = WordRule(name: "agent", kind: .agent)
   package static let kind = WordRule(name: "kind", kind: .linkKind)
   package static let ref = WordRule(name: "ref", kind: .linkRef)

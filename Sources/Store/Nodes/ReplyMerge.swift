@@ -17,7 +17,7 @@ enum ReplyMerge {
 
   init(_ script: Script) {
     switch script {
-    case .liveSessions, .transferPending: self = .sum
+    case .liveSessions, .transferPending, .dropGroup: self = .sum
     case .ack: self = .acknowledged
     case .reportAgent: self = .agent
     default: self = .elements

@@ -60,6 +60,9 @@ private struct VerbCase: Sendable {
     VerbCase("TELL", own: ["TELL a-1 t {}"], foreign: ["TELL b-1 t {}"]),
     VerbCase("EVENTS", own: ["EVENTS a-1"], foreign: ["EVENTS b-1", "EVENTS * group=g"]),
     VerbCase("ACK", own: [], foreign: ["ACK g 0a3-1-1"]),
+    VerbCase("HOOK", own: [], foreign: ["HOOK h url=http://127.0.0.1:9/"]),
+    VerbCase("HOOKS", own: [], foreign: ["HOOKS"]),
+    VerbCase("UNHOOK", own: [], foreign: ["UNHOOK h"]),
     VerbCase("STATS", own: [], foreign: ["STATS"]),
     VerbCase("LOCKS", own: [], foreign: ["LOCKS"]),
     VerbCase(

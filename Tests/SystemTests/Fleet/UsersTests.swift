@@ -58,7 +58,10 @@ enum UserRequests {
     "IMPORT", "PING", "AUTH", "HELP", "INFO", "QUIT",
   ]
   /// What covers all users at once: it is refused.
-  static let refused = ["STATS", "LOCKS", "EVENTS * group=g", "ACK g 0a3-1-1", "REPORT agent=x"]
+  static let refused = [
+    "STATS", "LOCKS", "EVENTS * group=g", "ACK g 0a3-1-1", "REPORT agent=x",
+    "HOOK h url=http://127.0.0.1:9/", "HOOKS", "UNHOOK h",
+  ]
 
   static let verbs = Set(
     (addressed + ofDevice).map(\.verb) + refused.map { String($0.prefix { $0 != " " }) } + [

@@ -20,7 +20,7 @@ ELSEWHERE = {"AUTH": "secret=", "QUIT": "close()", "UNWATCH": "the end of the it
 NAMED = {"get_chat": "GET", "set_chat": "SET", "pop_many": "POP", "import_": "IMPORT"}
 
 # Options without which a verb says little: positional parameters of its function.
-POSITIONAL = {"share": {"user"}, "unshare": {"user"}}
+POSITIONAL = {"share": {"user"}, "unshare": {"user"}, "hook": {"url"}}
 
 # The names of payloads, and of words that are no option.
 PAYLOADS = {"fields", "config", "note", "message", "changes", "exported", "value", "payload"}

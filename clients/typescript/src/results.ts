@@ -53,6 +53,31 @@ export interface Locks {
   cursor: string | null;
 }
 
+/** A webhook of the fleet; `url` is shown without its secret parts. */
+export interface Hook {
+  name: string;
+  url: string | null;
+  types: string[] | null;
+  devices: string | null;
+  signed: boolean;
+  state: "delivering" | "failing" | "damaged";
+  /** How many events it has not delivered, and how old the oldest of them is. */
+  lag: number;
+  lag_ms: number;
+  under_way: number;
+  delivered: number;
+  delivered_at: number | null;
+  failed: number;
+  last_error: string | null;
+  last_error_at: number | null;
+  created_at: number | null;
+}
+
+/** The hooks of the fleet, by name. */
+export interface Hooks {
+  hooks: Hook[];
+}
+
 /** The lengths of a session's clocks; 0 is off. */
 export interface Clocks {
   idle_ms: number;
@@ -398,6 +423,13 @@ export function page<T>(name: string): (text: string) => T {
     body[name] = (body[name] ?? []).map((one: Members | null) => one && withIds(one));
     return body as T;
   };
+}
+
+/** Reads the hooks. */
+export function hooks(text: string): Hooks {
+  const body = object(text);
+  for (const hook of body.hooks) hook.name = decodeId(hook.name);
+  return body as unknown as Hooks;
 }
 
 /** Reads an event. */

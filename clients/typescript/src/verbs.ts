@@ -1080,6 +1080,50 @@ export function ack(
   });
 }
 
+/** Options of `hook`. */
+export interface HookOptions extends CallOptions {
+  /** By which each request is signed. */
+  secret?: string;
+  /** The types of the events that are sent. */
+  types?: string | readonly string[];
+  /** The devices whose events are sent, a pattern such as `eu-*`. */
+  devices?: string;
+}
+
+/**
+ * Has the workers POST each event to `url`, until it answers with 2xx; for operators.
+ *
+ * A hook of the same name is replaced, and goes on where it was. Throws Quota.
+ */
+export function hook(name: string, url: string, options: HookOptions = {}): Request<void> {
+  const own = {
+    url: text(url),
+    secret: text(options.secret),
+    types: list_(options.types),
+    devices: text(options.devices),
+  };
+  return new Request("HOOK", [encodeId(name)], own, {
+    read: results.nothing,
+    signal: options.signal,
+  });
+}
+
+/** The hooks of the fleet, and how far each is behind; for operators. */
+export function hooks(options: CallOptions = {}): Request<results.Hooks> {
+  return new Request("HOOKS", [], {}, {
+    read: results.hooks,
+    signal: options.signal,
+  });
+}
+
+/** Ends a hook; what it has not delivered is forgotten. Throws NotFound. */
+export function unhook(name: string, options: CallOptions = {}): Request<void> {
+  return new Request("UNHOOK", [encodeId(name)], {}, {
+    read: results.nothing,
+    signal: options.signal,
+  });
+}
+
 /**
  * Pushes an event `custom.<kind>` of your own to those who watch with `changes`.
  *

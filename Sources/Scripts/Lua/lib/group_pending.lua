@@ -48,7 +48,8 @@ end
 
 -- The events that may be delivered now, oldest first, and the ms until more may be, or -1; nil
 -- while a worker holds some. A worker's name that holds nothing is removed after a while. `reading`
--- has the group's name, the worker that reads, `ack_timeout_ms` and `lease_ms`.
+-- has the group's name, the worker that reads, `ack_timeout_ms` and `lease_ms`; with `reads_on`
+-- what this worker holds itself keeps nothing from it.
 local function claimable(log, reading, consumers)
   local found, again_ms, sources = {}, -1, 0
   for _, consumer in ipairs(consumers) do
@@ -58,7 +59,8 @@ local function claimable(log, reading, consumers)
       local after_ms = is_worker and reading.lease_ms
         or name == 'given' and reading.ack_timeout_ms or 0
       local old = overdue(log, reading.group, name, after_ms, pending)
-      if is_worker and #old < math.min(pending, PENDING_MAX) then return nil end
+      local goes_on = reading.reads_on and name == reading.worker
+      if is_worker and not goes_on and #old < math.min(pending, PENDING_MAX) then return nil end
       if name == 'given' and #old == 0 then again_ms = next_overdue_ms(log, reading) end
       if #old > 0 then sources = sources + 1 end
       for _, entry in ipairs(old) do

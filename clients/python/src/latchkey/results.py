@@ -74,6 +74,35 @@ class Locks(TypedDict):
     cursor: str | None
 
 
+class Hook(TypedDict):
+    """A webhook of the fleet; `url` is shown without its secret parts.
+
+    `lag` is how many events it has not delivered, `lag_ms` how old the oldest of them is; `state`
+    is `"delivering"`, `"failing"` or `"damaged"`."""
+
+    name: str
+    url: str | None
+    types: list[str] | None
+    devices: str | None
+    signed: bool
+    state: str
+    lag: int
+    lag_ms: int
+    under_way: int
+    delivered: int
+    delivered_at: int | None
+    failed: int
+    last_error: str | None
+    last_error_at: int | None
+    created_at: int | None
+
+
+class Hooks(TypedDict):
+    """The hooks of the fleet, by name."""
+
+    hooks: list[Hook]
+
+
 class Clocks(TypedDict):
     """The lengths of a session's clocks; 0 is off."""
 
@@ -469,6 +498,14 @@ def locks(text: str) -> Locks:
     for held in body["locks"]:
         _ids(held)
     return cast("Locks", body)
+
+
+def hooks(text: str) -> Hooks:
+    """The reader of the hooks."""
+    body = _body(text)
+    for hook in body["hooks"]:
+        hook["name"] = decode_id(hook["name"])
+    return cast("Hooks", body)
 
 
 def documents(text: str) -> Documents:

@@ -1252,6 +1252,42 @@ def ack(group: str, *ids: str) -> Request[results.Acknowledged]:
     )
 
 
+def hook(
+    name: str,
+    url: str,
+    *,
+    secret: str | None = None,
+    types: str | Sequence[str] | None = None,
+    devices: str | None = None,
+) -> Request[None]:
+    """Has the workers POST each event to `url`, until it answers with 2xx; for operators.
+
+    Each request is signed with `secret`, if there is one. `types` selects types of events, and
+    `devices` devices by a pattern such as `"eu-*"`. A hook of the same name is replaced, and goes
+    on where it was. Raises Quota."""
+    return Request(
+        "HOOK",
+        (encode_id(name),),
+        {
+            "url": _text(url),
+            "secret": _text(secret),
+            "types": _words(types),
+            "devices": _text(devices),
+        },
+        read=results.nothing,
+    )
+
+
+def hooks() -> Request[results.Hooks]:
+    """The hooks of the fleet, and how far each is behind; for operators."""
+    return Request("HOOKS", (), read=results.hooks)
+
+
+def unhook(name: str) -> Request[None]:
+    """Ends a hook; what it has not delivered is forgotten. Raises NotFound."""
+    return Request("UNHOOK", (encode_id(name),), read=results.nothing)
+
+
 def tell(where: Where, kind: str, payload: Json, *, as_: str | None = None) -> Request[None]:
     """Pushes an event `custom.<kind>` of your own to those who watch with `changes`.
 
