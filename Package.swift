@@ -26,6 +26,7 @@ let package = Package(
     .library(name: "LatchkeyClient", targets: ["LatchkeyClient"]),
   ],
   targets: [
+    .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
     .systemLibrary(name: "CLibevent", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "CLinux"),
@@ -45,6 +46,7 @@ let package = Package(
     module(
       "Store",
       ["Loop", "Metrics", "Records", "RedisConnection", "Scripts", "Seal", "SessionModel", "Wire"]),
+    module("Webhooks", ["CCurl", "Loop", "Wire"]),
     module("Access", ["Loop", "Settings", "Wire"]),
     module(
       "Deadlines", ["Loop", "Metrics", "RedisConnection", "Scripts", "SessionModel", "Store"]),
@@ -97,6 +99,7 @@ let package = Package(
     tests("StoreTests", ["Loop", "RedisConnection", "Scripts", "SessionModel", "Store"]),
     tests("SettingsTests", ["Settings"]),
     tests("MetricsTests", ["Metrics", "Wire"]),
+    tests("WebhooksTests", ["Loop", "TestSupport", "Webhooks", "Wire"]),
     tests("AccessTests", ["Access", "Loop", "Settings", "Wire"]),
     tests("DeadlinesTests", ["Deadlines", "Metrics", "SessionModel"]),
     tests("SealTests", ["Loop", "Seal"]),
