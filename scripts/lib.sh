@@ -16,7 +16,7 @@ swift_major=6
 swift_minor=2
 
 # The packages that the build links against, and those for a worker without a Redis of its own.
-build_packages=(libhiredis-dev libevent-dev libssl-dev)
+build_packages=(libhiredis-dev libevent-dev libssl-dev libcurl4-openssl-dev)
 serve_packages=(redis-server)
 test_packages=(redis-server netcat-openbsd haproxy systemd python3 openssl curl)
 test_packages+=(chromium-headless-shell)

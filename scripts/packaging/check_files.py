@@ -162,7 +162,7 @@ def chart(dist: Path, project: Path, folder: Path) -> None:
         "service": {"type": "LoadBalancer", "annotations": {"a/b": "c"}},
         "tls": {"secret": "latchkey-tls"},
         "redis": {"secret": "latchkey-redis", "mount": True},
-        "networkPolicy": {"redisPorts": [6379, 26379]},
+        "networkPolicy": {"redisPorts": [6379, 26379], "hookPorts": [443]},
         "imagePullSecrets": [{"name": "registry"}],
         "podLabels": {"team": "sessions"},
         "podAnnotations": {"a/b": "c"},
