@@ -124,6 +124,9 @@ export class LockLost extends LatchkeyError {}
 /** The turn ended while it was needed: it expired, or another one interrupted it. */
 export class TurnLost extends LatchkeyError {}
 
+/** A request to a receiver of webhooks is not signed by the hook's secret, or long ago. */
+export class InvalidSignature extends LatchkeyError {}
+
 /** The peer sent a line that is no reply of a Latchkey worker. */
 export class ProtocolError extends LatchkeyError {}
 

@@ -15,6 +15,7 @@ export {
   Forbidden,
   Held,
   IllegalState,
+  InvalidSignature,
   LatchkeyError,
   LockLost,
   NotFound,
@@ -36,3 +37,4 @@ export type * from "./results.ts";
 export { Session, type Under } from "./session.ts";
 export { Turn } from "./turn.ts";
 export * as verbs from "./verbs.ts";
+export { type CloudEvent, type VerifyOptions, verifyWebhook } from "./webhooks.ts";

@@ -9,7 +9,7 @@ import * as path from "node:path";
 import { test } from "node:test";
 
 import * as latchkey from "../src/index.ts";
-import { folder, ROOT, run, Worker } from "./support.ts";
+import { folder, program, ROOT, run, Worker } from "./support.ts";
 
 const PAGES = [
   "docs/typescript.md",
@@ -21,33 +21,8 @@ const PAGES = [
 ];
 
 /** Pages whose blocks need more than a worker: only their types are checked. */
-const CHECKED = ["docs/replacing/workspace.md"];
+const CHECKED = ["docs/replacing/workspace.md", "docs/webhooks-receivers.md"];
 const DENO = process.env.LATCHKEY_TOOLS ? path.join(process.env.LATCHKEY_TOOLS, "deno") : "deno";
-
-/** The program that a page's blocks are, with imports at its top. */
-function program(page: string): string {
-  const text = fs.readFileSync(path.join(ROOT, page), "utf8");
-  const blocks = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map((found) => found[1]).join("\n");
-  // Frameworks are not installed: what stands for them has their interfaces.
-  const framework = JSON.stringify(path.join(ROOT, "clients/typescript/test/frameworks.ts"));
-  const express = blocks.includes('from "express-session"')
-    ? `import { ExpressStore } from ${framework};\nconst session_ = { Store: ExpressStore };\n`
-    : "";
-  const imports = [...blocks.matchAll(/^import \{([^}]*)\} from "([^"]+)";\n/gm)];
-  const named = new Map<string, Set<string>>();
-  for (const [, names, from] of imports) {
-    const known = named.get(from) ?? new Set<string>();
-    for (const name of names.split(",")) known.add(name.trim());
-    named.set(from, known);
-  }
-  const top = [...named].map(([from, names]) => {
-    const file = from.replace(/^latchkey(\/|$)/, "");
-    const source = path.join(ROOT, "clients/typescript/src", `${file || "index"}.ts`);
-    const where = from.startsWith("latchkey") ? JSON.stringify(source) : framework;
-    return `import { ${[...names].join(", ")} } from ${where};\n`;
-  });
-  return top.join("") + express + blocks.replace(/^import (\{[^}]*\}|session_) from .*\n/gm, "");
-}
 
 test("the blocks of the pages have no error of types", () => {
   const place = folder();

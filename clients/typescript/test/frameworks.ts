@@ -230,3 +230,55 @@ export abstract class ExpressStore {
   abstract set(sid: string, session: SessionData, callback?: (error?: Any) => void): void;
   abstract destroy(sid: string, callback?: (error?: Any) => void): void;
 }
+
+// --- express 5, hono 4: routes with the bytes of a body
+
+export interface ExpressRequest {
+  body: Any;
+  get(name: string): string | undefined;
+}
+
+export interface ExpressResponse {
+  sendStatus(status: number): unknown;
+}
+
+type ExpressHandler = (request: ExpressRequest, response: ExpressResponse) => unknown;
+
+/** An application that has one route: `handle` is what its server would call. */
+export interface ExpressApp {
+  post(path: string, parser: "raw", handler: ExpressHandler): void;
+  handle: ExpressHandler;
+}
+
+export function express(): ExpressApp {
+  const app: ExpressApp = {
+    post: (_path, _parser, handler) => app.handle = handler,
+    handle: () => undefined,
+  };
+  return app;
+}
+
+express.raw = (_options: { type: string; limit: string }): "raw" => "raw";
+
+export interface HonoContext {
+  req: { arrayBuffer(): Promise<ArrayBuffer>; header(name: string): string | undefined };
+  body(data: null, status: number): Response;
+}
+
+export class Hono {
+  #handler: (c: HonoContext) => Promise<Response> = () => Promise.reject(new Error("no route"));
+
+  post(_path: string, handler: (c: HonoContext) => Promise<Response>): void {
+    this.#handler = handler;
+  }
+
+  fetch(request: Request): Promise<Response> {
+    return this.#handler({
+      req: {
+        arrayBuffer: () => request.arrayBuffer(),
+        header: (name) => request.headers.get(name) ?? undefined,
+      },
+      body: (data, status) => new Response(data, { status }),
+    });
+  }
+}

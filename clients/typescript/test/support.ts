@@ -252,3 +252,31 @@ export function run(program: string, words: string[], options: object = {}): str
   }
   return done.stdout;
 }
+
+/** The program that a page's blocks are, with imports at its top. */
+export function program(page: string): string {
+  const text = fs.readFileSync(path.join(ROOT, page), "utf8");
+  const blocks = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map((found) => found[1]).join("\n");
+  // Frameworks are not installed: what stands for them has their interfaces.
+  const framework = JSON.stringify(path.join(ROOT, "clients/typescript/test/frameworks.ts"));
+  const defaults = blocks.includes('from "express-session"')
+    ? `import { ExpressStore } from ${framework};\nconst session_ = { Store: ExpressStore };\n`
+    : blocks.includes('from "express"')
+    ? `import { express } from ${framework};\n`
+    : "";
+  const imports = [...blocks.matchAll(/^import \{([^}]*)\} from "([^"]+)";\n/gm)];
+  const named = new Map<string, Set<string>>();
+  for (const [, names, from] of imports) {
+    const known = named.get(from) ?? new Set<string>();
+    for (const name of names.split(",")) known.add(name.trim());
+    named.set(from, known);
+  }
+  const top = [...named].map(([from, names]) => {
+    const file = from.replace(/^latchkey(\/|$)/, "");
+    const source = path.join(ROOT, "clients/typescript/src", `${file || "index"}.ts`);
+    const where = from.startsWith("latchkey") ? JSON.stringify(source) : framework;
+    return `import { ${[...names].join(", ")} } from ${where};\n`;
+  });
+  const rest = blocks.replace(/^import (\{[^}]*\}|session_|express) from .*\n/gm, "");
+  return top.join("") + defaults + rest;
+}

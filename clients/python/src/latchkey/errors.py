@@ -131,6 +131,10 @@ class TurnLost(LatchkeyError):
     """The turn ended while it was needed: it expired, or another one interrupted it."""
 
 
+class InvalidSignature(LatchkeyError):
+    """A request to a receiver of webhooks is not signed by the hook's secret, or long ago."""
+
+
 class ProtocolError(LatchkeyError):
     """The peer sent a line that is no reply of a Latchkey worker."""
 

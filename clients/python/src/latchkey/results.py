@@ -542,7 +542,12 @@ def events(text: str) -> Events:
 
 def event(text: str) -> Event:
     """The reader of an event."""
-    return cast("Event", _ids(_body(text)))
+    return event_of(_body(text))
+
+
+def event_of(body: dict[str, Any]) -> Event:
+    """An event, with its ids decoded."""
+    return cast("Event", _ids(body))
 
 
 def stats(text: str) -> dict[str, Any]:
