@@ -178,6 +178,25 @@ extension SystemSuites.Deploy {
       #expect(sources == ["${datasource}"])
     }
 
+    @Test func `the dashboard begins with the owners' figures, and has marks`() throws {
+      let dashboard = try Self.dashboard()
+      let panels = try #require(dashboard["panels"]?.items)
+      let first = panels.prefix(7).compactMap { $0["title"]?.string }
+      #expect(
+        first == [
+          "Conversations", "Conversations now", "Abandoned in an hour", "Lateness of events",
+          "Requests that failed", "Waiting", "Events not handled",
+        ])
+      #expect(panels.prefix(7).allSatisfy { ($0.at("gridPos", "y")?.int ?? 9) <= 1 })
+      let marks = try #require(dashboard.at("annotations", "list")?.items)
+      #expect(marks.compactMap { $0["name"]?.string } == ["Drains", "Versions"])
+      for mark in marks {
+        // Older versions of Grafana read the one, newer ones the other.
+        #expect(mark["expr"]?.string == mark.at("target", "expr")?.string)
+        #expect(mark["enable"]?.bool == true, "\(mark)")
+      }
+    }
+
     @Test func `operations.md lists the alerts, and no others`() throws {
       let listed = try Project.text("docs/operations.md")
         .matches(of: /\n\| `(Latchkey\w+)` \| (\w+) \|/).map { "\($0.1) \($0.2)" }
@@ -192,9 +211,12 @@ extension SystemSuites.Deploy {
         .compactMap { $0.wholeMatch(of: /#+ (.*)/)?.1.lowercased() }
         .map { $0.filter { $0.isLetter || $0.isNumber || $0 == " " || $0 == "-" } }
         .map { "docs/operations.md#" + $0.replacingOccurrences(of: " ", with: "-") }
+      // The address of the manual, or where it is in the repository.
+      let base = "{{ or $externalLabels.latchkey_manual \"docs\" }}/"
       for rule in try Self.rules() {
-        let place = try #require(rule.at("annotations", "runbook")?.string, "\(rule)")
-        #expect(headings.contains(place), "\(place)")
+        let link = try #require(rule.at("annotations", "runbook_url")?.string, "\(rule)")
+        let place = link.replacing(base, with: "docs/", maxReplacements: 1)
+        #expect(link.hasPrefix(base) && headings.contains(place), "\(link)")
         let severity = rule.at("labels", "severity")?.string
         #expect(["page", "ticket"].contains(severity), "\(rule)")
       }
