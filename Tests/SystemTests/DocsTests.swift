@@ -313,6 +313,20 @@ extension SystemSuites {
       #expect(named.subtracting(series) == [])
     }
 
+    @Test func `other pages name no metric that a worker does not show`() throws {
+      let families = try PrometheusPage(Lab.current.worker.get("/metrics").body).families
+      let docs = Project.root.appending(path: "docs").path
+      let pages = try FileManager.default.subpathsOfDirectory(atPath: docs)
+        .filter { $0.hasSuffix(".md") }.map { "docs/\($0)" }
+      let lines = try pages.flatMap { try Page($0).lines }
+      let named = words(in: lines, /`(latchkey_[a-z_]+)\b/) { $0.1 }
+      #expect(named.count > 50)
+      let series = families.map(\.name) + families.flatMap { $0.samples.map(\.name) }
+      // Fixtures of the Python client, its package with the worker, and a label of Prometheus'.
+      let others = ["client", "fake", "manual", "server", "worker"].map { "latchkey_\($0)" }
+      #expect(named.subtracting(series).subtracting(others) == [])
+    }
+
     @Test func `keys-md lists the keys that the scripts and the worker use, and no others`() throws
     {
       let folder = URL(filePath: #filePath).deletingLastPathComponent()
