@@ -91,10 +91,15 @@ package final class Store {
     (all.first { !$0.isReady } ?? all.first)?.redis?.stateWord ?? "closed"
   }
   package var isCluster: Bool { nodes.isCluster }
-  /// The states of the nodes by their names; a single server has none.
-  package var nodeStates: [(name: String, state: String)] {
-    all.filter { $0.redis != nil }
-      .map { (name: $0.name, state: $0.redis?.stateWord ?? "closed") }
+  /// The states of the nodes by their names, of which a single server has none, and how many
+  /// partitions each has.
+  package var nodeStates: [(name: String, state: String, partitions: Int)] {
+    all.filter { $0.redis != nil }.map { node in
+      (
+        name: node.name, state: node.redis?.stateWord ?? "closed",
+        partitions: nodes.partitions(of: node).count
+      )
+    }
   }
   private var first: RedisConnection? { (all.first { $0.isReady } ?? all.first)?.redis }
   package var redisVersion: String { first?.redisVersion ?? "" }

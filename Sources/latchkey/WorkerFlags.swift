@@ -55,12 +55,17 @@ struct WorkerFlags {
 
   /// Asks once; an error of any kind ends the program.
   func ask(_ line: String, on connection: LatchkeyConnection) -> LatchkeyReply {
+    let reply = askAny(line, on: connection)
+    guard reply.word != .error else {
+      Console.fail("latchkey \(command): \(reply.line)\n", status: 2)
+    }
+    return reply
+  }
+
+  /// The reply to one request, which may be an error; ends the program if none comes.
+  func askAny(_ line: String, on connection: LatchkeyConnection) -> LatchkeyReply {
     do throws(LatchkeyError) {
-      let reply = try connection.request(line, timeoutMs: timeoutMs)
-      guard reply.word != .error else {
-        Console.fail("latchkey \(command): \(reply.line)\n", status: 2)
-      }
-      return reply
+      return try connection.request(line, timeoutMs: timeoutMs)
     } catch {
       end(error)
     }

@@ -65,6 +65,10 @@ extension SystemSuites {
       try waiting(Array(try lab.devices(1).joined()), client, other)
       let info = try client.request("INFO").raw
       #expect(info.contains("\"mode\":\"cluster\"") && info.contains("\"nodes\":[{\"address\""))
+      let partitions = try JSON(String(info.dropFirst(3))).all("partitions").compactMap(\.int)
+      #expect(partitions.count == 3 && partitions.reduce(0, +) == 256, "\(info)")
+      let top = try ProgramRun(["top", "--to", "127.0.0.1:\(lab.workers[0].listenPort)"])
+      #expect(top.output.split(separator: "\n").count { $0.hasPrefix("node ") } == 3, "\(top)")
       for worker in lab.workers { #expect(!worker.log.contains("level=error"), "\(worker.log)") }
     }
 

@@ -86,6 +86,9 @@ extension SystemSuites {
       #expect(plain.hasPrefix("latchkey top   127.0.0.1:") && !plain.contains("\u{1B}"))
       #expect(plain.contains(try Regex("\n\(agent) +1\n")), "\(plain)")
       #expect(try run(["top", "--once"]).output.contains("\nsessions "))
+      let groups = try Regex(
+        "\ngroups +behind [0-9.a-z ]+   lost [0-9]+   logs [0-9.]+ K?i?B   full 0\n")
+      #expect(plain.contains(groups) && !plain.contains("\nnode "), "\(plain)")
       // A terminal of 100 columns; the second drawing has rates, then q ends the view.
       let script = """
         import fcntl, os, pty, select, struct, sys, termios, time

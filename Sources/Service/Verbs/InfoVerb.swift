@@ -15,8 +15,9 @@ enum InfoVerb {
     let (shared, store) = (call.shared, call.store)
     let nodes = store.nodeStates.map { node in
       let address = node.name.isEmpty ? "" : "\"address\":\"\(node.name)\","
-      return "{\(address)\"state\":\"\(node.state)\"}"
+      return "{\(address)\"state\":\"\(node.state)\",\"partitions\":\(node.partitions)}"
     }.joined(separator: ",")
+    let logs = shared.logFigures
     let mode = store.isCluster ? "cluster" : shared.redisMode
     call.answer(
       "OK {\"version\":\"\(Version.text)\",\"protocol\":\(Version.wireProtocol),"
@@ -24,6 +25,8 @@ enum InfoVerb {
         + "\"redis\":{\"state\":\"\(store.stateWord)\",\"mode\":\"\(mode)\","
         + "\"version\":\"\(store.redisVersion)\",\"lua\":\"\(store.scriptWay)\","
         + "\"nodes\":[\(nodes)]},"
+        + "\"groups\":{\"behind_ms\":\(logs.behindMs),\"lost\":\(logs.lost),"
+        + "\"log_bytes\":\(logs.bytes.sum),\"logs_full\":\(logs.full)},"
         + "\"notifications\":\(shared.deadlineFigures.notificationsLive),"
         + "\"workers\":\(shared.deadlineFigures.workers),"
         + "\"uptime_ms\":\(MonotonicTime.nowMs() - shared.startedAtMs),"

@@ -9,7 +9,8 @@ enum TopCommand {
   static let usage = """
     usage: latchkey top [--to HOST:PORT] [--timeout D] [--secret-file F] [--every D] [--once]
 
-    Shows the figures of the whole fleet (STATS) and how they change, until q or an interruption.
+    Shows the figures of the whole fleet (STATS), its consumer groups, its hooks and the nodes of
+    a cluster, and how they change, until q or an interruption.
     Where standard output is no terminal, or with --once, it shows them once, as plain text.
 
     \(WorkerFlags.usage)
@@ -36,7 +37,8 @@ enum TopCommand {
     let worker = WorkerFlags(flags, command: "top")
     let connection = worker.connectOrEnd()
     let sample = TopSample(
-      stats: worker.ask("STATS", on: connection), info: worker.ask("INFO", on: connection))
+      stats: worker.ask("STATS", on: connection), info: worker.ask("INFO", on: connection),
+      hooks: worker.askAny("HOOKS", on: connection))
     guard !flags.isOn("--once"), isatty(1) == 1, isatty(0) == 1 else {
       let lines = TopText.lines(worker.place, sample, before: nil)
       return Console.write(lines.joined(separator: "\n") + "\n") ? 0 : 2
@@ -49,12 +51,15 @@ enum TopCommand {
 struct TopSample {
   let stats: JSONView
   let info: JSONView
+  /// None where the caller may not see them.
+  let hooks: [JSONView]
   let atMs = MonotonicTime.nowMs()
   let timeMs = WallTime.nowMs()
 
-  init(stats: LatchkeyReply, info: LatchkeyReply) {
+  init(stats: LatchkeyReply, info: LatchkeyReply, hooks: LatchkeyReply) {
     self.stats = JSONView(stats.body)
     self.info = JSONView(info.body)
+    self.hooks = hooks.word == .ok ? JSONView(hooks.body)["hooks"]?.elements ?? [] : []
   }
 
   func number(_ group: String, _ name: String) -> Int64 { stats[group]?[name]?.int ?? 0 }
@@ -72,6 +77,7 @@ enum TopText {
     ]
     var lines = [words.joined(separator: "   "), ""]
     lines += [locks(sample, before), turns(sample, before)] + sessions(sample, before)
+    lines += [groups(sample)] + hooks(sample, before) + nodes(sample)
     if let damaged = sample.stats["damaged"] {
       lines.append(title("corrupt") + damaged.elements.map(\.shown).joined(separator: ", "))
     }
@@ -122,6 +128,53 @@ enum TopText {
       title("sessions") + (states + [chats]).joined(separator: "   "),
       title("") + (totals + numbers + ages).joined(separator: "   "),
     ]
+  }
+
+  /// The consumer groups together.
+  private static func groups(_ sample: TopSample) -> String {
+    let figures = sample.info["groups"]
+    let number = { (name: String) in figures?[name]?.int ?? 0 }
+    let words = [
+      "behind \(HumanText.duration(ms: number("behind_ms")))", "lost \(number("lost"))",
+      "logs \(HumanText.bytes(Int(number("log_bytes"))))", "full \(number("logs_full"))",
+    ]
+    return title("groups") + words.joined(separator: "   ")
+  }
+
+  /// A line for each hook: its lag first.
+  private static func hooks(_ sample: TopSample, _ before: TopSample?) -> [String] {
+    sample.hooks.map { hook in
+      let name = hook["name"]?.shown ?? "?"
+      let number = { (member: String) in hook[member]?.int ?? 0 }
+      var words = [
+        name, hook["state"]?.shown ?? "?",
+        "lag \(number("lag")) for \(HumanText.duration(ms: number("lag_ms")))",
+        "under way \(number("under_way"))",
+        delivered(name, number("delivered"), sample, before), "failed \(number("failed"))",
+      ]
+      if let error = hook["last_error"], error.string != nil { words.append(error.shown) }
+      return title("hook") + words.joined(separator: "   ")
+    }
+  }
+
+  private static func delivered(
+    _ name: String, _ now: Int64, _ sample: TopSample, _ before: TopSample?
+  ) -> String {
+    let old = before?.hooks.first { $0["name"]?.shown == name }?["delivered"]?.int
+    guard let before, let old else { return "delivered \(now)" }
+    let seconds = Double(max(1, sample.atMs - before.atMs)) / 1_000
+    return "delivered \(now) (\(HumanText.decimal(max(0, Double(now - old) / seconds)))/s)"
+  }
+
+  /// The nodes of a cluster.
+  private static func nodes(_ sample: TopSample) -> [String] {
+    (sample.info["redis"]?["nodes"]?.elements ?? []).compactMap { node in
+      guard let address = node["address"]?.shown else { return nil }
+      let partitions = "partitions \(node["partitions"]?.text ?? "?")"
+      return title("node")
+        + [address, node["state"]?.shown ?? "?", partitions]
+        .joined(separator: "   ")
+    }
   }
 
   private static func agents(_ sample: TopSample) -> [String] {

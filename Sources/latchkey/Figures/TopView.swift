@@ -52,7 +52,9 @@ final class TopView {
         trouble = stats.word == .ok ? info.line : stats.line
         return
       }
-      (before, sample, trouble) = (sample, TopSample(stats: stats, info: info), nil)
+      let hooks = try open.request("HOOKS", timeoutMs: worker.timeoutMs)
+      let newer = TopSample(stats: stats, info: info, hooks: hooks)
+      (before, sample, trouble) = (sample, newer, nil)
     } catch {
       connection = nil
       trouble = "\(error)"
