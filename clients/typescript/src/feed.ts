@@ -109,8 +109,8 @@ export class Feed {
   }
 
   /**
-   * The last entry, after a refusal that no pause mends. Throws the error if the subscription has
-   * never begun.
+   * The last entry, after a refusal that a pause does not change. Throws the error if the subscription
+   * has never begun.
    */
   ended(error: LatchkeyError): Event {
     if (!this.#hasBegun) throw error;

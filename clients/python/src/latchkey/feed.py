@@ -100,8 +100,8 @@ class Feed:
         return self._is_caught_up
 
     def ended(self, error: LatchkeyError) -> Event:
-        """The last entry, after a refusal that no pause mends. Raises the error if the subscription
-        has never begun."""
+        """The last entry, after a refusal that a pause does not change. Raises the error if the
+        subscription has never begun."""
         if not self._has_begun:
             raise error
         return {**self._lost(ENDED), "reason": error.code.lower()}
