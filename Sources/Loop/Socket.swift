@@ -22,6 +22,15 @@ package struct Socket: Sendable {
 
   package init(adopting descriptor: Int32) { self.descriptor = descriptor }
 
+  /// Makes two sockets that are connected to each other, within this process.
+  package static func pair() throws(SystemError) -> (Socket, Socket) {
+    var ends: [Int32] = [-1, -1]
+    let kind = Int32(
+      SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    _ = try systemCall("socketpair") { socketpair(AF_UNIX, kind, 0, &ends) }
+    return (Socket(adopting: ends[0]), Socket(adopting: ends[1]))
+  }
+
   /// Reads what is there, up to the buffer's size.
   package func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
     while true {

@@ -48,6 +48,14 @@ package enum Outcome: Int, CaseIterable, Sendable {
     self = outcome
   }
 
+  /// Whether the request failed: its reply is `ERR`.
+  package var isError: Bool {
+    switch self {
+    case .ok, .held, .busy, .none, .stale: false
+    default: true
+    }
+  }
+
   /// The label in metrics.
   package var label: String {
     switch self {

@@ -42,6 +42,10 @@ package struct Settings: Sendable, Equatable {
 
   package var listen = HostPort(host: "127.0.0.1", port: 5282)
   package var admin = HostPort(host: "127.0.0.1", port: 5283)
+  /// The principals that may use the page; empty for any that there is.
+  package var adminAuth: [String] = []
+  /// Names by which browsers reach the admin port.
+  package var adminHosts: [String] = []
   /// Where callers speak HTTP; without one they do not.
   package var http: HostPort?
   /// The origins whose pages may call by HTTP, as browsers write them.
@@ -215,6 +219,9 @@ extension Settings {
     }
     guard httpOrigins.isEmpty || http != nil else {
       throw SettingError("--http-origins needs --http: pages call by HTTP only")
+    }
+    guard adminAuth.isEmpty || authFile != nil else {
+      throw SettingError("--admin-auth needs --auth: it names principals of that file")
     }
     guard (tls.certificate == nil) == (tls.key == nil) else {
       throw SettingError("--tls-cert and --tls-key are given together or not at all")

@@ -21,7 +21,20 @@ extension Settings {
     .hostPort(
       .init(
         "--admin", .server, default: "127.0.0.1:5283",
-        "Where /healthz, /readyz, /acceptz and /metrics are served by HTTP."), \.admin),
+        "Where the page for people (/), /healthz, /readyz, /acceptz and /metrics are served by "
+          + "HTTP."), \.admin),
+    .texts(
+      .init(
+        "--admin-auth", .server, default: "",
+        "A principal of --auth that may use the page, with its own rights; without it any that "
+          + "there is may. Where other machines reach --admin there is no page without it."),
+      "NAME", range: "a name of a principal", \.adminAuth),
+    .texts(
+      .init(
+        "--admin-hosts", .server, default: "",
+        "A name by which browsers reach --admin, beside localhost and addresses; requests for the "
+          + "page by other names are refused."),
+      "NAME", range: "a name of a host, without a port", \.adminHosts),
     .hostPortIfAny(
       .init(
         "--http", .server, default: "",

@@ -27,7 +27,8 @@ struct HTTPServerTests {
   private func exchange(_ request: String, thenEnds: Bool = false) throws -> Exchange {
     let loop = try EventLoop()
     var paths: [String] = []
-    let server = try HTTPServer(loop, host: "127.0.0.1", port: 0) { path in
+    let server = try HTTPServer(loop, host: "127.0.0.1", port: 0) { call in
+      let path = call.path
       paths.append(path)
       switch path {
       case "/healthz": return HTTPAnswer(status: 200, body: "ok\n")

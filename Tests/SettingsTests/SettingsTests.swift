@@ -128,6 +128,8 @@ struct SettingsTests {
       "--http-origins", "null,https://a.example:8443",
       bad: ["", "*", "a.example", "https://A.example", "https://a.example/", "null,"],
       needs: ["--http", "h:1"]),
+    Sample("--admin-auth", "ops", bad: [""], needs: ["--auth", "principals"]),
+    Sample("--admin-hosts", "ops.example", bad: [""]),
     Sample("--log-level", "debug", bad: ["", "INFO", "trace"]),
   ]
 

@@ -16,7 +16,7 @@ extension SystemSuites {
       #expect(try worker.get("/healthz").status == 200)
       #expect(try worker.get("/readyz").status == 200)
       #expect(try worker.get("/nosuch").status == 404)
-      #expect(try worker.get("/").status == 404)
+      #expect(try worker.get("/").status == 200)
     }
 
     @Test func `readyz follows Redis, healthz does not`() throws {

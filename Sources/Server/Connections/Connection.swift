@@ -20,6 +20,8 @@ final class Connection: FileWatchOwner, Subscriber {
   var framer: LineFramer
   /// What it knows besides where it speaks HTTP; nil where it speaks lines.
   let http: HTTPWire?
+  /// Whether it comes from within the process, for the page.
+  let isInternal: Bool
   var replies = ReplyQueue()
   var backlog = Backlog()
   /// Its latest requests that may take more steps.
@@ -71,11 +73,11 @@ final class Connection: FileWatchOwner, Subscriber {
 
   init(
     _ id: ConnectionID, _ socket: Socket, loop: EventLoop, owner: any ConnectionOwner,
-    limits: Settings, tls: TLSContext? = nil, http: HTTPWire? = nil
+    limits: Settings, tls: TLSContext? = nil, http: HTTPWire? = nil,
+    isInternal: Bool = false
   ) {
-    self.id = id
-    self.http = http
-    stream = CallerStream(socket, tls, takesHeader: limits.takesProxyHeader)
+    (self.id, self.http, self.isInternal) = (id, http, isInternal)
+    stream = CallerStream(socket, tls, takesHeader: limits.takesProxyHeader && !isInternal)
     self.owner = owner
     unreadBytesMax = limits.replyBytesMax
     machine = ConnectionMachine(

@@ -32,7 +32,7 @@ enum AdminPages {
         body: MetricsPage.text(
           shared, isReady: isReady, isFit: unfitness == nil, nodes: nodes))
     default:
-      HTTPAnswer(status: 404, body: "there are /healthz, /readyz, /acceptz and /metrics\n")
+      HTTPAnswer(status: 404, body: "there are /, /healthz, /readyz, /acceptz and /metrics\n")
     }
   }
 

@@ -41,6 +41,11 @@ package final class Control {
   /// The sentinels' latest report, of which the log knows.
   var sentinelReport: SentinelReport?
   private var admin: HTTPServer?
+  var page: PageServer?
+  /// The workers that live, by name, this one included.
+  var livingWorkers: [String] = []
+  /// The serving loop that got the page's latest connection.
+  var nextJoined = 0
   private(set) var store: ControlStore?
   var fitness: FitnessCheck?
   var policyCheck: LoopTimer?
@@ -73,7 +78,7 @@ package final class Control {
   package var exitStatus: Int32 = 0
   private var redisWasUp = true
   /// Why the control loop has no connection to Redis.
-  private var outage: String?
+  private(set) var outage: String?
 
   private static let logCheckMs: Int64 = 1_000
 
@@ -166,12 +171,9 @@ extension Control {
       admin = try HTTPServer(
         loop, host: settings.admin.host, port: settings.admin.port,
         connectionsMax: settings.adminConnectionsMax, timeoutMs: settings.adminTimeoutMs,
-        limited: { [unowned self] in adminLimited($0) }
-      ) { [unowned self] in
-        AdminPages.answer(
-          $0, shared, isReady: isReady, isAccepting: isAccepting, unfitness: unfitness,
-          outage: outage, nodes: store?.nodeReports ?? [])
-      }
+        bodyBytesMax: PageVerbs.lineBytesMax, limited: { [unowned self] in adminLimited($0) }
+      ) { [unowned self] in answerAdmin($0) }
+      page = makePage()
     } catch {
       throw StartError(text: "the admin port \(settings.admin) cannot be used: \(error)")
     }
@@ -212,6 +214,7 @@ extension Control {
     logUpkeep = LogUpkeep(
       loop, store, eventsAgeMs: settings.eventsAgeMs, log: log, figures: shared.logFigures)
     heartbeat = Heartbeat(loop, store, shared.deadlineContext) { [unowned self] living in
+      livingWorkers = living
       let share = PartitionShare(worker: shared.workerID, living: living)
       shared.deadlineFigures.setWorkers(share.workers)
       shared.deadlineFigures.setPartitionsOwned(share.owned)
@@ -317,14 +320,6 @@ extension Control {
     do throws(RedisURLError) { return try RedisEndpoint(url: url) } catch {
       throw StartError(text: "--redis: \(error.text)")
     }
-  }
-
-  private static func makeWorkerID() -> String {
-    var host = [CChar](repeating: 0, count: 65)
-    gethostname(&host, 64)
-    let name = host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-    let start = String(UInt32.random(in: .min ... .max), radix: 16)
-    return "\(String(decoding: name, as: UTF8.self))-\(getpid())-\(start)"
   }
 
   private func connectionChanged(_ event: ControlStore.ConnectionEvent) {
@@ -440,13 +435,13 @@ extension Control {
 // MARK: Running and stopping
 
 extension Control {
-  private var isReady: Bool {
+  var isReady: Bool {
     !shared.isDraining && unfitness == nil && heartbeat?.isFresh == true
       && threadsThatServe == listeners.count && shared.sum(.redisReady) == listeners.count
   }
 
   /// Whether callers are accepted and answered, if only with the error that Redis is away.
-  private var isAccepting: Bool { !shared.isDraining && threadsThatServe == listeners.count }
+  var isAccepting: Bool { !shared.isDraining && threadsThatServe == listeners.count }
 
   private func stopAsked() {
     guard !shared.isDraining else {

@@ -87,14 +87,17 @@ extension ServingLoop {
       ["error": reason, "from": connection.peer?.description ?? "?"])
   }
 
-  private func insert(_ socket: Socket, _ wire: CallerWire) -> Connection {
+  func insert(
+    _ socket: Socket, _ wire: CallerWire, isInternal: Bool = false
+  ) -> Connection {
     if wire == .http { httpConnections += 1 }
     socket.setNoDelay()
     socket.setKeepAlive()
     return connections.insert { id in
       let connection = Connection(
-        id, socket, loop: loop, owner: self, limits: settings, tls: shared.tls.withLock { $0 },
-        http: wire == .http ? HTTPWire() : nil)
+        id, socket, loop: loop, owner: self, limits: settings,
+        tls: isInternal ? nil : shared.tls.withLock { $0 },
+        http: wire == .http ? HTTPWire() : nil, isInternal: isInternal)
       if principals != nil { connection.setLineLimits(isKnown: false) }
       return connection
     }
@@ -135,7 +138,7 @@ extension ServingLoop {
     countConnections()
   }
 
-  private func countConnections() {
+  func countConnections() {
     counters.set(connections.count - admission.refusedNow, .connectionsNow)
     counters.set(httpConnections, .httpNow)
   }

@@ -60,6 +60,8 @@ enum ServingOrder: Sendable {
   case lineRead(ReadLine)
   /// What the subscription to changes has for the loop.
   case changes(ChangeNotice)
+  /// A connection of the page.
+  case joined(InternalCaller)
 }
 
 /// One thread's share of the worker.
@@ -223,6 +225,7 @@ final class ServingLoop {
     case .askForTickets: waits.askAgain()
     case .lineRead(let line): lineRead(line)
     case .changes(let notice): subscriptions.noticed(notice)
+    case .joined(let caller): joined(caller)
     }
   }
 }

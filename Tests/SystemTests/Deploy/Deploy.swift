@@ -12,12 +12,21 @@ extension SystemSuites {
 enum Tool {
   /// Where a program is: among the tools of `scripts/test`, or on the machine.
   static func path(_ name: String) throws -> String {
+    try place(name) { FileManager.default.isExecutableFile(atPath: $0) }
+  }
+
+  /// Where a file among the tools is.
+  static func file(_ name: String) throws -> String {
+    try place(name) { FileManager.default.isReadableFile(atPath: $0) }
+  }
+
+  private static func place(_ name: String, _ fits: (String) -> Bool) throws -> String {
     let environment = ProcessInfo.processInfo.environment
     let tools =
       environment["LATCHKEY_TOOLS"] ?? Project.root.appending(path: ".build/tools/bin").path
     let folders = [tools] + (environment["PATH"] ?? "").split(separator: ":").map(String.init)
     let places = (folders + ["/usr/sbin"]).map { "\($0)/\(name)" }
-    guard let found = places.first(where: { FileManager.default.isExecutableFile(atPath: $0) })
+    guard let found = places.first(where: fits)
     else { throw Failure("no \(name): scripts/test installs it") }
     return found
   }

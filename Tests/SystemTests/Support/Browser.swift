@@ -112,4 +112,36 @@ final class BrowserTab {
     }
     return result["value"] ?? .null
   }
+
+  /// Presses a key, by its name.
+  func key(_ name: String) throws {
+    let codes = [
+      "Tab": 9, "Enter": 13, "Escape": 27, "ArrowUp": 38, "ArrowDown": 40, "Home": 36, "End": 35,
+    ]
+    var event: [String: Any] = [
+      "key": name, "code": name, "windowsVirtualKeyCode": codes[name] ?? 0, "type": "rawKeyDown",
+    ]
+    if name == "Enter" { (event["type"], event["text"]) = ("keyDown", "\r") }
+    _ = try browser.call("Input.dispatchKeyEvent", event, session: session)
+    event["type"] = "keyUp"
+    event["text"] = nil
+    _ = try browser.call("Input.dispatchKeyEvent", event, session: session)
+  }
+
+  /// Has the browser prefer the colours `light` or `dark`.
+  func prefer(theme: String) throws {
+    let feature = ["name": "prefers-color-scheme", "value": theme]
+    _ = try browser.call(
+      "Emulation.setEmulatedMedia", ["media": "screen", "features": [feature]], session: session)
+  }
+
+  /// The page as it looks, as PNG.
+  func screenshot(width: Int, height: Int) throws -> Data {
+    let size: [String: Any] = [
+      "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
+    ]
+    _ = try browser.call("Emulation.setDeviceMetricsOverride", size, session: session)
+    let shot = try browser.call("Page.captureScreenshot", ["format": "png"], session: session)
+    return Data(base64Encoded: shot["data"]?.string ?? "") ?? Data()
+  }
 }
