@@ -47,7 +47,8 @@ final class PageConversation: FileWatchOwner {
     if readiness.canRead { read() }
   }
 
-  /// Ends it if its client is gone; a stream gets a comment, by which its client sees that it lives.
+  /// Ends it if its client is gone; a stream gets a comment, by which its client knows that it
+  /// lives.
   func look() {
     guard !isOver else { return }
     if call.isOver { return end() }
