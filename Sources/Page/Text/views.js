@@ -79,6 +79,19 @@ function overviewOf(sample) {
         [node.name || sample.redis.mode, node.partitions, node.away ?? "up"]))));
 }
 
+// Hooks are asked for less often than the rest: each answer reads how far every log is.
+const hooks = { element: make("div"), askedAt: 0 };
+const hooksEveryMs = 15_000;
+
+async function readHooks() {
+  if (Date.now() - hooks.askedAt < hooksEveryMs) return;
+  hooks.askedAt = Date.now();
+  const reply = await ask("HOOKS");
+  hooks.element.replaceChildren(reply.word !== "OK" ? fault(reply.text)
+    : smallTable("Hooks", ["hook", "state", "events behind", "lag", "failed", "last error"], reply.json.hooks.map((hook) =>
+      [hook.name, hook.state, hook.lag, span(hook.lag_ms), hook.failed, hook.last_error])));
+}
+
 function took(sample) {
   const latest = samples[samples.length - 1];
   if (latest && (latest.worker !== sample.worker || latest.uptime_ms > sample.uptime_ms)) {
@@ -101,7 +114,10 @@ async function poll() {
   try {
     took(await (await resource("overview")).json());
     state("live");
-    if (view.name === "overview") view.element.replaceChildren(overviewOf(samples[samples.length - 1]));
+    if (view.name === "overview") {
+      view.element.replaceChildren(overviewOf(samples[samples.length - 1]), hooks.element);
+      readHooks().catch((error) => hooks.element.replaceChildren(fault(error.message)));
+    }
   } catch (error) {
     if (!(error instanceof Refused) || error.status === 503) state("reconnecting");
     else {

@@ -4,6 +4,7 @@
 enum PageVerbs {
   static let reading: Set<String> = [
     "HOLDER", "GET", "CHATS", "HISTORY", "EVENTS", "LIST", "LOCKS", "STATS", "INFO", "KEYS",
+    "HOOKS",
   ]
   static let acting: Set<String> = ["CLEAR", "CLOSE", "UNSHARE", "EXPORT"]
   /// The most bytes of a line.

@@ -65,10 +65,12 @@ extension SystemSuites {
       defer { first.kill() }
       let client = try first.connect()
       try fill(client)
+      expect(try client.request("HOOK billing url=https://hooks.example/x secret=s"), "OK")
       let browser = try Browser()
       let tab = try open(browser, first)
       try tab.awaitText("main", "scheduling")
       try tab.awaitText("main", "OPEN")
+      try tab.awaitText("main", "billing")
       #expect(try tab.text("nav [aria-current]") == "Overview")
       // Rows of a list, by keys.
       expect(try client.request("LOCK dev-2 billing"), "OK")
