@@ -134,8 +134,9 @@ function action(name, question, line, after) {
       if (!(await confirmed(question.title, question.text, name))) return;
       try {
         const reply = await ask(line);
-        notice(reply.word === "OK" ? `${line.split(" ", 1)[0]}: done` : `${line.split(" ", 1)[0]}: ${reply.text}`);
-        after(reply);
+        // What has changed is shown, which forgets the notice before.
+        if (reply.word !== "ERR") after();
+        notice(`${line.split(" ", 1)[0]}: ${reply.word === "OK" ? "done" : reply.text}`);
       } catch (error) {
         notice(error.message);
       }
