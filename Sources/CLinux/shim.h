@@ -1,16 +1,35 @@
 // Calls of the GNU C library that Swift's Glibc module does not show.
 #include <pthread.h>
+#include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
 int accept4(int descriptor, struct sockaddr *address, socklen_t *size, int flags);
+int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int first);
 int pthread_setname_np(pthread_t thread, const char *name);
 
 // A filter for a listening TCP socket that drops each request for a connection (SYN without ACK)
 // and passes all else. A function here, since Swift's importer has no BPF_STMT; static, as a system
 // library has no sources.
 #include <linux/filter.h>
+
+// How many bytes have come on a TCP connection, read or not: `tcpi_bytes_received`, which the GNU C
+// library's own struct lacks. Negative where the kernel does not say.
+#include <netinet/in.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline int64_t tcp_bytes_received(int descriptor) {
+  enum { tcp_info_option = 11, offset = 128 };
+  unsigned char info[256];
+  socklen_t size = sizeof info;
+  int64_t count;
+  if (getsockopt(descriptor, IPPROTO_TCP, tcp_info_option, info, &size) != 0) return -1;
+  if (size < offset + sizeof count) return -1;
+  memcpy(&count, info + offset, sizeof count);
+  return count;
+}
 
 static inline int drop_connection_requests(int descriptor) {
   struct sock_filter steps[] = {

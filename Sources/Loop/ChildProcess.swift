@@ -1,6 +1,7 @@
 // Owns: one child process, from its start to the moment it is reaped. Runs on the main thread:
 // the kernel's parent-death signal is tied to the thread that started the child.
 
+internal import CLinux
 internal import Glibc
 
 /// How a child ended.
@@ -31,6 +32,8 @@ package final class ChildProcess {
     posix_spawn_file_actions_addopen(
       &actions, 1, outputPath, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0o600)
     posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    // Libraries open some that programs inherit, such as libcurl's pairs of sockets.
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3)
 
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
