@@ -58,6 +58,12 @@ package struct Socket: Sendable {
     return recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) > 0
   }
 
+  /// How many bytes have come on a TCP connection so far, read or not; nil if it is none.
+  package var bytesReceived: Int64? {
+    let count = tcp_bytes_received(descriptor)
+    return count < 0 ? nil : count
+  }
+
   /// The pending error of a connect that has finished: 0 if it succeeded.
   package func connectOutcome() -> Int32 {
     var outcome: Int32 = 0

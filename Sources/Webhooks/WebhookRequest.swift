@@ -76,6 +76,8 @@ package struct WebhookLimits: Sendable {
   package var headerBytesMax = 16 << 10
   /// The most bytes of a reply's body that are read, to use its connection again.
   package var bodyBytesMax = 8 << 10
+  /// The most bytes that may come for a reply, header, body and all that frames them.
+  package var replyBytesMax: Int { headerBytesMax + bodyBytesMax + 64 << 10 }
   /// Sent as `User-Agent`.
   package var userAgent: String
 

@@ -18,6 +18,8 @@ package final class WebhookSender {
   /// What libcurl has the loop watch.
   private final class Watch: FileWatchOwner {
     let descriptor: Int32
+    /// The request that it serves.
+    var number: UInt64?
     private unowned let sender: WebhookSender
     private(set) lazy var file = FileWatch(sender.loop, descriptor, owner: self)
 
@@ -119,8 +121,8 @@ package final class WebhookSender {
     owner.map { Unmanaged<WebhookSender>.fromOpaque($0).takeUnretainedValue() }
   }
 
-  private static let socketChanged: curl_socket_callback = { _, descriptor, what, owner, _ in
-    WebhookSender.of(owner)?.watch(descriptor, what)
+  private static let socketChanged: curl_socket_callback = { easy, descriptor, what, owner, _ in
+    WebhookSender.of(owner)?.watch(descriptor, what, for: easy)
     return 0
   }
 
@@ -134,7 +136,7 @@ package final class WebhookSender {
     return 0
   }
 
-  private func watch(_ descriptor: Int32, _ what: Int32) {
+  private func watch(_ descriptor: Int32, _ what: Int32, for easy: UnsafeMutableRawPointer?) {
     if what == CURL_POLL_REMOVE {
       guard let watch = watches.removeValue(forKey: descriptor) else { return }
       watch.file.want(.none)
@@ -143,6 +145,8 @@ package final class WebhookSender {
     }
     let watch = watches[descriptor] ?? Watch(self, descriptor)
     watches[descriptor] = watch
+    watch.number = easy.flatMap { numbers[$0] }
+    if let number = watch.number { transfers[number]?.uses(descriptor) }
     watch.file.want(
       Readiness(
         read: what == CURL_POLL_IN || what == CURL_POLL_INOUT,
@@ -154,8 +158,20 @@ package final class WebhookSender {
   private func ready(_ descriptor: Int32, _ readiness: Readiness) {
     let flags =
       (readiness.canRead ? CURL_CSELECT_IN : 0) | (readiness.canWrite ? CURL_CSELECT_OUT : 0)
+    let number = watches[descriptor]?.number
     _ = curl_socket_ready(library.functions, multi, descriptor, flags)
     settle()
+    if let number { endIfTooLong(number) }
+  }
+
+  private func endIfTooLong(_ number: UInt64) {
+    guard let transfer = transfers[number], transfer.isTooLong else { return }
+    let outcome = transfer.outcomeOfTooLong
+    connectionsMade += transfer.connectionsMade
+    // A transfer that is ended before its time has its connection closed.
+    _ = curl_remove(library.functions, multi, transfer.easy)
+    forget(number)
+    transfer.done(outcome)
   }
 
   private func timerFired() {

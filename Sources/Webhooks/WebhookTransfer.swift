@@ -21,6 +21,9 @@ final class WebhookTransfer {
   /// Why an address was not connected to.
   private var refusal: String?
   private var isHeaderTooLarge = false
+  /// The socket that it uses, and how many bytes had come there before.
+  private var socket: Socket?
+  private var receivedBefore: Int64 = 0
 
   init(
     _ library: CurlLibrary, _ request: WebhookRequest, _ limits: WebhookLimits,
@@ -69,6 +72,8 @@ final class WebhookTransfer {
       (CURLOPT_POST, 1), (CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1),
       (CURLOPT_TIMEOUT_MS, Int(max(1, request.timeoutMs))),
       (CURLOPT_CONNECTTIMEOUT_MS, Int(max(1, min(request.timeoutMs, limits.connectMs)))),
+      // How much is read before its callbacks are asked: a reply without end is ended soon.
+      (CURLOPT_BUFFERSIZE, 1_024),
       // A signal per time-out is for programs of one thread.
       (CURLOPT_NOSIGNAL, 1),
       // A look-up of a host is left alone when its transfer ends: it would hold up the loop.
@@ -164,7 +169,30 @@ final class WebhookTransfer {
       return CURL_SOCKET_BAD
     }
     let kind = address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue)
-    return socket(address.pointee.family, kind, address.pointee.protocol)
+    return Glibc.socket(address.pointee.family, kind, address.pointee.protocol)
+  }
+
+  // MARK: The bytes of the reply
+
+  /// It uses this socket from now on.
+  func uses(_ descriptor: Int32) {
+    guard socket?.descriptor != descriptor else { return }
+    socket = Socket(adopting: descriptor)
+    receivedBefore = socket?.bytesReceived ?? 0
+  }
+
+  /// Whether more has come than any reply may have, with TLS' certificates and all.
+  ///
+  /// libcurl's callbacks see neither the extensions of chunks nor what else frames a body.
+  var isTooLong: Bool {
+    guard let received = socket?.bytesReceived else { return false }
+    return received - receivedBefore > Int64(limits.replyBytesMax)
+  }
+
+  /// The outcome of a transfer that is ended because its reply is too long.
+  var outcomeOfTooLong: WebhookOutcome {
+    isAnswered
+      ? outcome(CURLE_OK) : .failed("its reply has more than \(limits.replyBytesMax) bytes")
   }
 
   // MARK: The end

@@ -15,6 +15,8 @@ enum Reaction {
   case answerAndClose(String)
   /// Sends these bytes over and over.
   case stream(String)
+  /// Sends the first once, and then the second over and over.
+  case answerAndStream(String, String)
   /// Says nothing.
   case hang
 
@@ -87,6 +89,10 @@ final class Receiver: FileWatchOwner {
         write(Array(reply.utf8))
         receiver.drop(self)
       case .stream(let piece):
+        streamed = Array(piece.utf8)
+        stream()
+      case .answerAndStream(let reply, let piece):
+        write(Array(reply.utf8))
         streamed = Array(piece.utf8)
         stream()
       case .hang: break

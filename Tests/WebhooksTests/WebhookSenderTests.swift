@@ -101,6 +101,25 @@ struct WebhookSenderTests {
       try outcome(.stream(start)) == .failed("its reply's header has more than 16384 bytes"))
   }
 
+  @Test(arguments: [
+    // A byte of a body behind 60,000 of an extension; an extension without end.
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1;", true),
+    ("HTTP/1.1 503 No\r\nTransfer-Encoding: chunked\r\n\r\n1;", "", false),
+  ])
+  func `what frames a body without end is cut, and the status counts`(
+    head: String, chunk: String, isDelivered: Bool
+  ) throws {
+    let sending = try Sending()
+    let extension60 = String(repeating: "e", count: 60_000)
+    let receiver = try Receiver(sending.loop) { _ in
+      .answerAndStream(head, chunk.isEmpty ? extension60 : "\(chunk)\(extension60)\r\nx\r\n")
+    }
+    let outcome = try sending.post("http://127.0.0.1:\(receiver.port)/")
+    #expect(outcome?.isDelivered == isDelivered, "\(outcome as Any)")
+    if !isDelivered { #expect(outcome == .refused(status: 503, retryAfterMs: nil)) }
+    #expect(receiver.streamedBytes < 32 << 20)
+  }
+
   @Test func `a port on which nothing listens is a failure`() throws {
     let sending = try Sending()
     let port = try Receiver(sending.loop) { _ in .hang }.port
