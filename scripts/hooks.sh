@@ -1,4 +1,4 @@
-# The webhooks of scripts/bench and scripts/soak: how late events are at a receiver, and that each one
+# The webhooks of scripts/bench and scripts/soak: how late events are at a receiver, and that each
 # comes though workers are killed and the receiver is away. Sourced by them, never run by itself;
 # uses their functions.
 
