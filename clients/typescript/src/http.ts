@@ -101,7 +101,9 @@ export class HttpChannel implements Channel {
     return secret === undefined ? {} : { authorization: `Bearer ${secret}` };
   }
 
+  /** A subscription, with a secret that is asked for anew, as for each connection. */
   subscribe(): Promise<Subscription> {
+    this.#headers = undefined;
     return Promise.resolve(
       new EventStream(this, this.#options.endpoints.current, this.#options.replyS),
     );

@@ -1,7 +1,7 @@
 // The client where there are no sockets.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, test } from "node:test";
 
@@ -36,6 +36,40 @@ test("turns, locks and several requests by HTTP", async () => {
   await using turn = await waiting;
   assert.equal(turn.messages.length, 3);
   assert.ok(await errorOf(client.near()) instanceof LatchkeyError);
+});
+
+test("a watch by HTTP whose token has ended goes on with the next one, and ends without", async () => {
+  const event = 'data: {"id":"1-0","type":"lock.cleared","device":"d","at":1}\n\n';
+  const ended = 'data: {"type":"watch.ended","reason":"auth_required"}\n\n';
+  const shown: string[] = [];
+  let stream: ServerResponse | undefined;
+  const server = createServer((request, response) => {
+    const token = request.headers.authorization?.split(" ")[1] ?? "";
+    if (token === "t3") {
+      response.writeHead(401, { "latchkey-reply": "ERR" });
+      response.end('{"code":"auth_required","text":"the token has expired"}');
+    } else if (request.method === "POST") {
+      response.end('OK {"events":[]}\n', () => stream?.end(token === "t1" ? ended : event + ended));
+    } else {
+      shown.push(token);
+      stream = response;
+      response.flushHeaders();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const tokens = ["t1", "t2", "t3"];
+  const jwt = () => tokens.length > 1 ? tokens.shift()! : tokens[0];
+  await using caller = new Client(`http://127.0.0.1:${port}`, { jwt });
+  const types: string[] = [];
+  try {
+    for await (const { type } of caller.watch("d")) types.push(type);
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+  assert.deepEqual(types, ["lock.cleared", "watch.ended"]);
+  assert.deepEqual(shown, ["t1", "t2"]);
 });
 
 test("events by HTTP, also after the worker was away", async () => {
