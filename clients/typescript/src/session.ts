@@ -23,6 +23,8 @@ const OTHER = [
   "handoff",
   "help",
   "holder",
+  "hook",
+  "hooks",
   "import",
   "info",
   "list",
@@ -36,6 +38,7 @@ const OTHER = [
   "seize",
   "stats",
   "turn",
+  "unhook",
   "unlock",
   "watch",
 ] as const;

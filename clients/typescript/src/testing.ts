@@ -306,7 +306,7 @@ export class Fake {
   #filled(reply: string, verb: string): string {
     const filled = reply.replace(
       PLACEHOLDER,
-      (all, kind, number) => this.#standIn(all, kind, number),
+      (_all, kind, number) => this.#standIn(kind, number),
     );
     const word = filled.split(" ", 1)[0];
     if (word === "ERR" || !filled.includes("<text>")) return filled.replaceAll("<text>", "…");
@@ -334,8 +334,8 @@ export class Fake {
     return { ...begun, ...session, more: false, waited_ms: 0 };
   }
 
-  #standIn(all: string, kind: string, number: string): string {
-    if (kind === "text") return all;
+  #standIn(kind: string, number: string): string {
+    if (kind === "text") return "<text>";
     if (kind === "ms" || kind === "n") return "1";
     const name = kind + number;
     const value = this.#values.get(name) ?? this.#next(kind);

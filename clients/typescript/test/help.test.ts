@@ -11,6 +11,9 @@ import { type Any, camel, ENTRIES, parameters } from "./transcripts.ts";
 const ELSEWHERE = ["AUTH", "QUIT", "UNWATCH"];
 const NAMED: Record<string, string> = { getChat: "GET", setChat: "SET", popMany: "POP" };
 
+// Options of the worker's that are parameters of their own.
+const POSITIONAL: Record<string, readonly string[]> = { HOOK: ["url"] };
+
 const names = Object.keys(verbs).filter((name) => typeof verbs[name as "get"] === "function");
 
 /** Options that are read of each change: which of them there are is a matter of types. */
@@ -50,6 +53,7 @@ test("each verb of the worker is one of the client and the reverse", async () =>
       .map(([, option]) => option.replaceAll("_", "-"));
     const own = names.filter((name) => (NAMED[name] ?? name.toUpperCase()) === verb)
       .flatMap((name) => [...optionsOf(name)]);
+    own.push(...POSITIONAL[verb] ?? []);
     assert.deepEqual(options.filter((option) => !own.includes(option)), [], verb);
     assert.deepEqual(own.filter((option) => !COMMON.has(option) && !options.includes(option)), []);
   }

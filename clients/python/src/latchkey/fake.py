@@ -226,7 +226,7 @@ class Fake:
     def _stand_in(self, match: re.Match[str]) -> str:
         name = match[1] + match[2]
         if match[1] == "text":
-            return match[0]
+            return "<text>"
         if match[1] in ("ms", "n"):
             return "1"
         if name not in self._values:
