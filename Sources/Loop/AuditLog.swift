@@ -39,12 +39,13 @@ package final class AuditLog: Sendable {
 
   /// Writes a line with the time before its fields; false if it could not be written whole.
   ///
-  /// Does not wait: a pipe or terminal whose reader is stalled gets none of it.
+  /// Does not wait: a pipe or terminal whose reader is stalled gets none of it. No line is as long
+  /// as what a pipe takes that takes more.
   package func write(_ fields: KeyValuePairs<String, String>) -> Bool {
     let time = LogField(name: "time", value: WallTime.text(ms: WallTime.nowMs()))
     let line = format.line([time] + fields.map { LogField(name: $0.key, value: $0.value) })
     return file.withLock { file in
-      guard !isStandardError || AuditLog.takesMore(file.descriptor) else { return false }
+      guard !isStandardError || OutputRoom.isThere(file.descriptor) else { return false }
       let bytes = Array(file.isTorn ? "\n\(line)".utf8 : line.utf8)
       var written = Glibc.write(file.descriptor, bytes, bytes.count)
       while written < 0, errno == EINTR {
@@ -54,17 +55,6 @@ package final class AuditLog: Sendable {
       if written > (file.isTorn ? 1 : 0) { file.isTorn = written < bytes.count }
       return written == bytes.count
     }
-  }
-
-  /// Whether a line can be written at once, or fails at once.
-  ///
-  /// Standard error is shared with other processes, so that it stays one that blocks. A pipe that
-  /// takes more takes 4 KiB at least, and no line is as long.
-  private static func takesMore(_ descriptor: Int32) -> Bool {
-    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-    var ready = poll(&entry, 1, 0)
-    while ready < 0, errno == EINTR { ready = poll(&entry, 1, 0) }
-    return ready > 0
   }
 
   /// A pipe would be opened when its reader comes, and may hold up each writer.

@@ -1,7 +1,6 @@
-// Owns: the log: lines of logfmt or JSON on standard error, one write each. Any thread.
+// Owns: the log: lines of logfmt or JSON on standard error, which no thread waits for. Any thread.
 // S10: a log line has no secret, no token, no session content; devices only at debug level.
 
-internal import Glibc
 internal import Synchronization
 
 /// How much a log line matters.
@@ -47,7 +46,7 @@ struct LogField: Equatable {
 
 /// Writes lines at or above a level.
 ///
-/// Copies of a log share the counts of its repeated lines.
+/// Copies of a log share the counts of its repeated lines, and what waits for a stalled reader.
 package struct Log: Sendable {
   /// The repeated lines of a log and its copies.
   private final class Repeats: Sendable {
@@ -57,6 +56,7 @@ package struct Log: Sendable {
   package let level: LogLevel
   private let format: LogFormat
   private let repeats = Repeats()
+  private let output = LogOutput()
 
   package init(level: LogLevel, format: LogFormat = .logfmt) {
     self.level = level
@@ -88,15 +88,25 @@ package struct Log: Sendable {
   }
 
   private func write(_ at: LogLevel, _ message: String, _ fields: [LogField]) {
-    let all =
+    output.write(line(at, message, fields), notice: dropNotice)
+  }
+
+  private func line(_ at: LogLevel, _ message: String, _ fields: [LogField]) -> String {
+    format.line(
       [
         LogField(name: "time", value: WallTime.text(ms: WallTime.nowMs())),
         LogField(name: "level", value: at.word), LogField(name: "msg", value: message),
-      ] + fields
-    var line = format.line(all)
-    // A log line that standard error refuses has nowhere else to go.
-    _ = line.withUTF8 { Glibc.write(2, $0.baseAddress, $0.count) }
+      ] + fields)
   }
+
+  private func dropNotice(_ count: Int) -> String {
+    line(
+      .warn, "log lines were dropped: standard error was not read",
+      [LogField(name: "count", value: "\(count)")])
+  }
+
+  /// How many lines were dropped, since standard error was not read.
+  package var droppedLines: Int { output.dropped }
 
   // MARK: Repeated lines
 
@@ -128,12 +138,17 @@ package struct Log: Sendable {
   package func writeRepeats() {
     let nowMs = MonotonicTime.nowMs()
     for line in repeats.lines.withLock({ $0.due(nowMs: nowMs) }) { write(line) }
+    output.flush(notice: dropNotice)
   }
+
+  /// The last lines of a process have so long to be read.
+  private static let lastWaitMs: Int32 = 200
 
   /// Writes the counts that are in no line yet, at the end of a process.
   package func writeLastRepeats() {
     let nowMs = MonotonicTime.nowMs()
     for line in repeats.lines.withLock({ $0.rest(nowMs: nowMs) }) { write(line) }
+    output.flush(waitMs: Log.lastWaitMs, notice: dropNotice)
   }
 
   /// How many occurrences had no line of their own.

@@ -1,5 +1,6 @@
 // Owns: the tests of the format of log lines.
 
+import Glibc
 import Testing
 
 @testable import Loop
@@ -58,6 +59,36 @@ struct LogTests {
     let rests = lines.map { $0.wholeMatch(of: stamp)?.1 }
     #expect(rests[0] == #"level=warn msg="this one" reason="two words" empty="" n=1"#)
     #expect(rests[1] == "level=error msg=oops text=\"a [0m 31m b c\"")
+  }
+
+  @Test func `a stalled reader holds nothing up, and learns what it has missed`() throws {
+    var ends: [Int32] = [0, 0]
+    try #require(pipe(&ends) == 0)
+    defer { for end in ends { close(end) } }
+    try #require(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0)
+    try #require(fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0)
+    let page = [UInt8](repeating: UInt8(ascii: "x"), count: 4_096)
+    while write(ends[1], page, page.count) > 0 {}
+    // From here on a write to it would wait.
+    try #require(fcntl(ends[1], F_SETFL, 0) == 0)
+    let output = LogOutput(ends[1])
+    func line(_ number: Int) -> String { "\(number) " + String(repeating: "-", count: 97) + "\n" }
+    let most = LogOutput.bytesMax / line(1_000).utf8.count
+    for number in 0..<most + 5 { output.write(line(1_000 + number)) { "\($0) dropped\n" } }
+    #expect(output.dropped == 5)
+    func text() -> String {
+      var read = [UInt8](repeating: 0, count: 1 << 20)
+      let count = Glibc.read(ends[0], &read, read.count)
+      return String(decoding: read.prefix(max(0, count)), as: UTF8.self)
+    }
+    _ = text()
+    output.flush { "\($0) dropped\n" }
+    output.write("next\n") { "\($0) dropped\n" }
+    let kept = (0..<most).map { line(1_000 + $0) }.joined()
+    #expect(text() == kept)
+    output.flush { "\($0) dropped\n" }
+    #expect(text() == "5 dropped\nnext\n")
+    #expect(output.dropped == 5)
   }
 
   @Test func `a line of JSON has the same fields, each a string`() throws {
