@@ -214,11 +214,12 @@ struct HTTPRequestLine {
         continue
       }
       // It was taken with the head.
-      if verb.name == "WATCH", PercentText.spells(name, "ticket") { continue }
+      if verb.name == "WATCH", head.method == .get, PercentText.spells(name, "ticket") { continue }
       // A browser that connects again asks by the header for what it has not had.
       if verb.name == "WATCH", let id = head.lastEventID, !id.isEmpty,
         PercentText.spells(name, "after")
       {
+        try HTTPRequestLine.requireOnce("after", head, text)
         continue
       }
       try decode(text, key)
@@ -240,6 +241,20 @@ struct HTTPRequestLine {
       return bytes
     }
     return nil
+  }
+
+  /// Refuses a query in which an option stands twice: of two rights another reader might take the
+  /// other one.
+  static func requireOnce(
+    _ name: StaticString, _ head: HTTPHead, _ text: Span<UInt8>
+  ) throws(HTTPRefusal) {
+    guard let query = head.query else { return }
+    var isThere = false
+    for piece in pieces(text, query, UInt8(ascii: "&"))
+    where PercentText.spells(text.extracting(key(text, piece)), name) {
+      guard !isThere else { throw repeated("\(name)") }
+      isThere = true
+    }
   }
 
   private static func repeated(_ name: String) -> HTTPRefusal {

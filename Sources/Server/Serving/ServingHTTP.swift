@@ -101,6 +101,7 @@ extension ServingLoop {
     _ connection: Connection, _ http: HTTPWire, _ head: HTTPHead, _ bytes: [UInt8]
   ) throws(HTTPRefusal) {
     if let ticket = HTTPRequestLine.ticket(head, bytes.span, verbs) {
+      try HTTPRequestLine.requireOnce("ticket", head, bytes.span)
       guard head.authorization == nil else {
         throw HTTPRefusal(
           .badRequest, "ticket= stands alone: leave the header Authorization out, or ticket=")

@@ -155,7 +155,10 @@ extension SystemSuites.Fleet {
       let bearer = "Authorization: Bearer \(ticket)"
       #expect(try http.get("/v1/get/dev-1", [bearer]).status == 200)
       // No secret is taken in an address, and no ticket beside a bearer.
-      for (query, headers, status) in [(file.secret("ada"), [], 403), (ticket, [bearer], 400)] {
+      for (query, headers, status) in [
+        (file.secret("ada"), [], 403), (ticket, [bearer], 400),
+        ("\(ticket)&%74icket=\(ticket)", [], 400),
+      ] {
         let other = try HTTPClient(port: lab.workers[1].httpPort)
         #expect(try other.get("/v1/watch/dev-1?ticket=\(query)", headers).status == status)
       }
