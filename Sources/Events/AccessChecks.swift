@@ -1,6 +1,6 @@
-// Owns: how it is checked whether a watch of a shared session may go on, and what is held until
-// Redis has said so. Values, without a clock; the shell in SharedWatches.swift performs it. Any
-// thread.
+// Owns: how it is checked whether a watch of a session may go on, and what is held until Redis has
+// said so, where the session is shared. Values, without a clock; the shell in SharedWatches.swift
+// performs it. Any thread.
 
 package import Access
 internal import Loop
@@ -14,9 +14,18 @@ package struct WatchAccess {
   let users: UserScope?
   /// How long the right was to last when the watch was asked for; nil for no end.
   let leftMs: Int64?
+  /// Whether the session is one of these users', and not one that is shared with them.
+  package fileprivate(set) var isOwn: Bool
 
-  package init(query: ScriptQuery, users: UserScope?, leftMs: Int64?) {
-    (self.query, self.users, self.leftMs) = (query, users, leftMs)
+  package init(query: ScriptQuery, users: UserScope?, leftMs: Int64?, isOwn: Bool) {
+    (self.query, self.users, self.leftMs, self.isOwn) = (query, users, leftMs, isOwn)
+  }
+
+  /// The same for a session that is shared with its users from now on.
+  var lent: WatchAccess {
+    var lent = self
+    lent.isOwn = false
+    return lent
   }
 
   /// For how long the caller may see the session, from `FOUND <session> <chat> <ms, - or own>`; nil

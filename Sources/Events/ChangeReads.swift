@@ -17,7 +17,7 @@ extension EventSubscriptions {
       advance(number ^ EventSubscriptions.waiterBit) { $0.tailRuns(nowMs: $1) }
     case .changes(let changes):
       for (source, change) in changes {
-        if change.isOfRoles { rolesChanged(change) }
+        if change.isOfRights { rightsChanged(change) }
         if !change.line.isEmpty { push(change, source) }
         if source != .all { wake(change) }
       }
@@ -55,7 +55,7 @@ extension EventSubscriptions {
       deliver(watch, EventSubscriptions.lostLine)
     }
     guard case .device(let device) = source else { return }
-    for number in watchers.shared(device) { askAccess(number) }
+    for number in watchers.checked(device) { askAccess(number) }
     for number in requests.numbers(waitingForChangesOf: device) {
       advance(number) { $0.eventsCame(nowMs: $1) }
     }

@@ -68,8 +68,10 @@ package final class DeviceChange: Sendable {
   /// to have it.
   package let line: [UInt8]
 
-  /// Whether it may change who may see its session.
+  /// Whether it may change with whom its session is shared.
   let isOfRoles: Bool
+  /// Whether it may change who may see its session.
+  let isOfRights: Bool
 
   /// The type of a change that watchers have from the log.
   private static let ofLog = Array("log".utf8)
@@ -78,6 +80,7 @@ package final class DeviceChange: Sendable {
   private static let rolesTypes =
     [ofRoles]
     + [ChangeType.shareAdded, .shareRemoved, .ticketsEnded].map { Array($0.rawValue.utf8) }
+  private static let linkRemoved = Array(ChangeType.linkRemoved.rawValue.utf8)
   /// A message that says nothing but that messages come.
   static let mark = Array("mark".utf8)
 
@@ -99,6 +102,7 @@ package final class DeviceChange: Sendable {
     let owners = DeviceChange.part(parts[4])?.split(separator: UInt8(ascii: ",")).map(Array.init)
     users = session.map { _ in owners ?? [] }
     isOfRoles = DeviceChange.rolesTypes.contains(type)
+    isOfRights = isOfRoles || type == DeviceChange.linkRemoved
     guard type != DeviceChange.ofLog, type != DeviceChange.ofRoles else {
       line = []
       return

@@ -1,7 +1,8 @@
-// Owns: the watches of sessions that are shared with their callers. Redis is asked again whether a
-// caller may see the session: when its right is over by the clock, when rights there change, when
-// changes may have been lost, and before each event of the log. What comes meanwhile is held until
-// Redis has answered; without the right the watch ends, with a last line. On the loop's thread.
+// Owns: the watches of single sessions by callers who are limited to users. Redis is asked again
+// whether a caller may see the session: when its right is over by the clock, when rights there
+// change, and when changes may have been lost; of a session that is shared with it also before each
+// event of the log, and what comes meanwhile is held until Redis has answered. Without the right
+// the watch ends, with a last line. On the loop's thread.
 
 internal import Loop
 internal import SessionModel
@@ -21,7 +22,7 @@ extension EventSubscriptions {
 
   /// Whether a watch may show what is of this device; of a shared session Redis has said it.
   func maySee(_ watch: Watch, _ device: [UInt8]) -> Bool {
-    watch.access != nil || server.maySee(watch.connection, device)
+    watch.isLent || server.maySee(watch.connection, device)
   }
 
   /// Sends an event of the log, if its caller may see it.
@@ -29,13 +30,13 @@ extension EventSubscriptions {
     guard maySee(watch, event.device) else { return }
     // The log and the changes come on two ways: what was written after a right has ended may be
     // here before that is known.
-    if watch.access != nil { askAccess(watch.number) }
+    if watch.isLent { askAccess(watch.number) }
     deliver(watch, event.line)
   }
 
   /// Sends a line, or holds it.
   func deliver(_ watch: Watch, _ line: [UInt8]) {
-    guard watch.access != nil else { return server.push(watch, line) }
+    guard watch.isLent else { return server.push(watch, line) }
     guard watchers[watch.number] != nil,
       !accessChecks.hold(watch.number, line, lost: EventSubscriptions.lostLine)
     else { return }
@@ -51,9 +52,9 @@ extension EventSubscriptions {
     askAccess(watch.number)
   }
 
-  /// Who may see a session has changed.
-  func rolesChanged(_ change: DeviceChange) {
-    for number in watchers.shared(change.device, change.session) { askAccess(number) }
+  /// Who may see a session may have changed.
+  func rightsChanged(_ change: DeviceChange) {
+    for number in watchers.endable(by: change) { askAccess(number) }
   }
 
   /// Asks Redis whether the watch may go on.
@@ -68,6 +69,7 @@ extension EventSubscriptions {
       switch outcome {
       case .line(let line, _):
         guard let left = WatchAccess.left(line) else { return endAccess(watch, .forbidden) }
+        if !left.isOwn, !watch.isLent { watchers.lend(number) }
         allowed(watch, leftMs: left.leftMs)
       case .failed(let error) where [.forbidden, .authRequired].contains(error.code):
         endAccess(watch, error.code)

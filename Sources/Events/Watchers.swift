@@ -10,10 +10,10 @@ package struct Watch {
   package let connection: ConnectionID
   package let scope: WatchScope
   /// The users of the sessions that it shows, besides what is of no session; nil for all.
-  package let users: UserScope?
-  /// Where its session is shared with its caller, how that is checked; nil if it is the caller's
-  /// own.
-  let access: WatchAccess?
+  package fileprivate(set) var users: UserScope?
+  /// Where it is of one session and its caller limited to users, how it is checked whether it may
+  /// go on.
+  fileprivate(set) var access: WatchAccess?
   /// Its number among the watches of its loop.
   fileprivate(set) var number: UInt64 = 0
   /// Whether it shows what is of no session, such as locks.
@@ -72,21 +72,24 @@ package struct Watch {
   }
 
   /// Whether what concerns a session of these users is shown, or what concerns none.
-  private func shows(_ owners: [[UInt8]]?) -> Bool {
+  fileprivate func shows(_ owners: [[UInt8]]?) -> Bool {
     guard let users else { return true }
     return owners.map { users.has(anyOf: $0) } ?? showsLocks
   }
 
+  /// Whether its session is shared with its caller, and not the caller's own.
+  var isLent: Bool { access?.isOwn == false }
+
   /// Whether this principal may go on with it; of `all` it gets the events that it may see.
   func isAllowed(_ principal: Principal?) -> Bool {
-    if let access {
+    if isLent, let access {
       return principal?.rights.contains(.read) == true && principal?.allows(access.users) == true
     }
     return scope.isAllowed(principal) && principal?.allows(users) == true
   }
 
   fileprivate func wants(_ change: DeviceChange) -> Bool {
-    wantsChanges && start != nil && !(access != nil && change.isOfRoles)
+    wantsChanges && start != nil && !(isLent && change.isOfRoles)
       && types?.contains(change.type) ?? true
       && scope.has(session: change.session, chat: change.chat) && shows(change.users)
   }
@@ -231,13 +234,24 @@ struct Watchers {
     }
   }
 
-  /// The watches of a device's sessions that are shared with their callers; of this session, if one
-  /// is given.
-  func shared(_ device: [UInt8], _ session: [UInt8]? = nil) -> [UInt64] {
-    (byDevice[device] ?? []).filter { number in
-      guard let watch = watches[number], watch.access != nil else { return false }
-      return session == nil || watch.scope.session == session
+  /// The watches of a device's sessions that are checked.
+  func checked(_ device: [UInt8]) -> [UInt64] {
+    (byDevice[device] ?? []).filter { watches[$0]?.access != nil }
+  }
+
+  /// The watches whose callers may have lost their right by a change.
+  func endable(by change: DeviceChange) -> [UInt64] {
+    checked(change.device).filter { number in
+      guard let watch = watches[number], watch.scope.session == change.session else { return false }
+      return watch.isLent || !watch.shows(change.users)
     }
+  }
+
+  /// The session of a watch is not its caller's own any more, but shared with it.
+  mutating func lend(_ number: UInt64) {
+    watches[number]?.users = nil
+    let lent = watches[number]?.access?.lent
+    watches[number]?.access = lent
   }
 
   /// One watch of each connection that is sent changes of this source.

@@ -24,7 +24,8 @@ enum WatchVerb {
     let after = try after(call)
     let watch = { (scope: WatchScope, access: WatchAccess?, ticket: Ticket) in
       Watch(
-        connection: caller, scope: scope, users: access == nil ? users : nil, access: access,
+        connection: caller, scope: scope, users: access?.isOwn == false ? nil : users,
+        access: access,
         showsLocks: !isOfUser, types: types,
         wantsChanges: wantsChanges,
         after: after, ticketSlot: ticket.slot)
@@ -76,11 +77,11 @@ enum WatchVerb {
         device: .owned(device),
         session: ArgumentText(String(decoding: scope.session ?? [], as: UTF8.self) + roles),
         chat: nil)
-      let access =
-        left.isOwn
-        ? nil
-        : WatchAccess(
-          query: ScriptQuery(check, at: partition), users: users, leftMs: left.leftMs)
+      let access = users.map {
+        WatchAccess(
+          query: ScriptQuery(check, at: partition), users: $0, leftMs: left.leftMs,
+          isOwn: left.isOwn)
+      }
       request.pass { (ticket) throws(RequestError) in
         try request.context.events.watch(watch(.part(scope), access, ticket), ticket)
       }
