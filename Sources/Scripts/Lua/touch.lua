@@ -16,9 +16,10 @@ end
 -- due and no warning is due. Gives the reply, or nil if it is any other case.
 local function quick(base, device, id, token)
   if token ~= '' then return nil end
-  local found, key = find_session(base, device, id)
+  local found, key, users, _, _, is_likely = find_session(base, device, id, true)
   if not found then return nil end
-  local seen = call('HMGET', key, 'state', 'clocks', 'active', 'created', 'born', 'fenced')
+  local seen = call('HMGET', key, 'state', 'clocks', 'active', 'created', 'born', 'fenced', 'links')
+  if is_likely and not is_confirmed(id, users, seen[1], seen[7]) then return nil end
   if seen[1] ~= 'active' or seen[6] or not seen[2] then return nil end
   local clocks, active, born = clocks_of(seen[2]), tonumber(seen[3]), tonumber(seen[5] or seen[4])
   -- A corrupt record is not touched; reading it fails.

@@ -11,9 +11,12 @@ end
 
 -- The part of a session that decides which chat is read, whatever else of it is corrupt; or nil and
 -- NONE.
-local function for_chat(base, device, id)
-  local found, key, _, guests, ends_at = find_session(base, device, id)
-  local seen = found and attempt('HMGET', key, 'state', 'chat', 'chats', 'created')
+local function for_chat(base, device, id, is_again)
+  local found, key, users, guests, ends_at, is_likely = find_session(base, device, id, not is_again)
+  local seen = found and attempt('HMGET', key, 'state', 'chat', 'chats', 'created', 'links')
+  if is_likely and not is_confirmed(id, users, seen[1], seen[5]) then
+    return for_chat(base, device, id, true)
+  end
   if not seen or not seen[1] and call('EXISTS', key) == 0 then
     local other = find_other(base, device, id, found)
     if other then return for_chat(base, device, other) end

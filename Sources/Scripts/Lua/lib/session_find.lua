@@ -1,9 +1,9 @@
 -- Which session is addressed: the current one stands in its device's line, and where that is
 -- corrupt the records say it. For a request that is limited to some users' sessions the others are
 -- not there.
--- USES: batch, session_index, session_users, session_roles
--- RARELY: read_live, is_of_users, current_of, find_role
--- GIVES: read_live, find_session, find_other
+-- USES: batch, session_index, session_users, session_roles, user_sessions
+-- RARELY: read_live, current_of, find_role
+-- GIVES: read_live, is_confirmed, find_session, find_other
 
 -- A device's live sessions, newest first, and the newest of those, or else of all, as their records
 -- say it: for a device whose line is corrupt. Of its `most` newest (-1: all).
@@ -20,36 +20,28 @@ end
 -- So many sessions of a device are looked at, where its line is corrupt, for a request that reads.
 local LOOKED_AT_MAX = 1000
 
--- The current session of some users: of their live ones on the device that which was active last,
--- else the one that ended last; of several at once the newest. Others' sessions make no difference.
-local function current_of(base, device, users)
-  local line = attempt('HGET', base .. ':devices', device)
-  if not line then return nil end
-  local best, best_at, is_live
-  local function look(id)
-    local seen = attempt('HMGET', base .. ':session:' .. device .. '/' .. id, 'links', 'state',
-      'active', 'since', 'ended')
-    if seen.err or not is_of_users(users, seen[1]) then return end
-    local lives = LIVE[seen[2]] or false
-    local at = tonumber(lives and seen[3] or seen[2] == 'archived' and seen[5] or seen[4] or 0) or 0
-    local is_better = lives and not is_live
-      or lives == (is_live or false) and (not best or at > best_at or at == best_at and id > best)
-    if is_better then best, best_at, is_live = id, at, lives end
-  end
-  local listed = type(line) == 'string' and string.match(line, '^[1-9]%d* ([^/]+)$')
-  for id in string.gmatch(listed or '', '%S+') do look(id) end
-  if is_live then return best end
-  for _, id in ipairs(ids_of(base, device, '', LOOKED_AT_MAX)) do look(id) end
-  return best
+-- Whether a session that find_session gives unconfirmed is the one, by its state and its links: one
+-- of the users' sessions, and live where the current one was asked for.
+local function is_confirmed(asked, users, state, links)
+  return is_of_users(users, links) and (LIVE[state] or string.match(asked, '^%d') ~= nil)
 end
 
 -- The id and the key of the addressed session, the users to whose sessions the request is limited,
 -- the same again if they do not own it, and when their role there ends, 0 for never; or nil if the
--- device has none. Whose session is the current one, links alone say.
-local function find_session(base, device, asked)
+-- device has none. Whose session is the current one, links alone say. With `confirms` the caller
+-- reads the links with the rest, which takes no command more: then it may be given a session that
+-- is_confirmed has yet to confirm; the last value says so.
+local function find_session(base, device, asked, confirms)
   local id, users, needed, is_shared = split_users(asked)
   if users ~= '' then
-    if id == '' or id == 'current' then
+    local is_current = id == '' or id == 'current'
+    if confirms and not is_shared and cut(users, 1, 1) ~= '#' then
+      local likely = is_current and only_live(base, device) or not is_current and id
+      if likely then
+        return likely, base .. ':session:' .. device .. '/' .. likely, users, nil, 0, true
+      end
+    end
+    if is_current then
       id = not is_shared and current_of(base, device, users) or nil
       return id, id and base .. ':session:' .. device .. '/' .. id, users
     end

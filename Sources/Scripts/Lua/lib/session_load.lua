@@ -4,8 +4,8 @@
 -- GIVES: load, members_of
 
 -- The members that decide a session's state, and further ones.
-local function read(key, ...)
-  return call('HMGET', key, 'state', 'rev', 'clocks', 'active', 'created', 'born', 'since',
+local function read(ask, key, ...)
+  return ask('HMGET', key, 'state', 'rev', 'clocks', 'active', 'created', 'born', 'since',
     'warned', 'chat', 'chats', 'fenced', 'links', ...)
 end
 
@@ -21,18 +21,23 @@ end
 -- in `flat` as HGETALL gives it, with the places of its values in `at`, for as long as `flat` is
 -- what is stored; both are nil for a large session. `users` are those to whose sessions the request
 -- is limited, `guests` the same where they do not own it, and `scope` what stands behind the id.
-local function load(base, device, id, more)
-  local found, key, users, guests = find_session(base, device, id)
+local function load(base, device, id, more, is_again)
+  local found, key, users, guests, _, is_likely = find_session(base, device, id,
+    more ~= 'record' and not is_again)
   if not found then return nil end
-  local v, flat, at
+  -- Of a key of another type nothing is said to those who may not see it.
+  local ask, v, flat, at = is_likely and attempt or call, nil, nil, nil
   if more == 'record' and is_large(key) then more = nil end
   if more == 'record' then
     flat = call('HGETALL', key)
     at = places_in(flat)
   elseif more == 'chat' then
-    v = read(key, 'q:1', 't:1', 'answers', 'answer_ms', 'o:1', 'policy')
+    v = read(ask, key, 'q:1', 't:1', 'answers', 'answer_ms', 'o:1', 'policy')
   else
-    v = read(key)
+    v = read(ask, key)
+  end
+  if is_likely and not is_confirmed(id, users, v[1], v[12]) then
+    return load(base, device, id, more, true)
   end
   if not (flat and flat[1] or v and v[1]) and call('EXISTS', key) == 0 then
     local other = find_other(base, device, id, found)

@@ -39,6 +39,8 @@ end
 local function is_of_users(users, links)
   if users == '' then return true end
   links = '\n' .. (type(links) == 'string' and links or '')
+  local only = string.match(users, '^=([^=?]+)$')
+  if only then return find(links, '\nuser ' .. only .. '\n', 1, true) ~= nil end
   for kind, wanted in string.gmatch(users, '([=?])([^=?]+)') do
     if kind == '=' and find(links, '\nuser ' .. wanted .. '\n', 1, true) then return true end
     for user in string.gmatch(kind == '?' and links or '', '\nuser (%S+)') do
