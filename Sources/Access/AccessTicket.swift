@@ -16,17 +16,21 @@ package struct AccessTicket: Sendable, Equatable {
   package let generation: String
   /// Milliseconds since 1970.
   package let endsAtMs: Int64
+  /// The user as which it was issued, whose right to that it needs; nil for an issuer who is not
+  /// limited to one user.
+  package let issuer: String?
 
   /// What begins each: no name of a principal has a `~`, and no JWT.
   private static let prefix = "t~"
-  /// The most bytes of one: its device has 512.
-  package static let bytesMax = 1_024
+  /// The most bytes of one: its device and its issuer have 512 each.
+  package static let bytesMax = 2_048
 
   package init(
-    device: String, session: String, role: SessionRole, generation: String, endsAtMs: Int64
+    device: String, session: String, role: SessionRole, generation: String, endsAtMs: Int64,
+    issuer: String? = nil
   ) {
     (self.device, self.session, self.role) = (device, session, role)
-    (self.generation, self.endsAtMs) = (generation, endsAtMs)
+    (self.generation, self.endsAtMs, self.issuer) = (generation, endsAtMs, issuer)
   }
 
   /// Whether a text may be a ticket, and is nothing else.
@@ -35,9 +39,14 @@ package struct AccessTicket: Sendable, Equatable {
   }
 
   /// As scripts take it behind the session of an address.
-  var scope: String { "#\(role.rawValue).\(generation).\(endsAtMs)" }
+  var scope: String {
+    "#\(role.rawValue).\(generation).\(endsAtMs)" + (issuer.map { ".\($0)" } ?? "")
+  }
 
-  private var words: String { "\(role.rawValue) \(generation) \(endsAtMs) \(session) \(device)" }
+  private var words: String {
+    "\(role.rawValue) \(generation) \(endsAtMs) \(session) \(device)"
+      + (issuer.map { " \($0)" } ?? "")
+  }
 
   /// The signed text, of characters that need no escape in a URL.
   fileprivate func text(_ key: TicketKeys.Key) -> String {
@@ -62,11 +71,12 @@ package struct AccessTicket: Sendable, Equatable {
   /// From what was signed.
   private init?(words text: String) {
     let words = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-    guard words.count == 6, let role = SessionRole(rawValue: words[1]), role != .own,
+    guard 6...7 ~= words.count, let role = SessionRole(rawValue: words[1]), role != .own,
       let endsAtMs = Int64(words[3])
     else { return nil }
     self.init(
-      device: words[5], session: words[4], role: role, generation: words[2], endsAtMs: endsAtMs)
+      device: words[5], session: words[4], role: role, generation: words[2], endsAtMs: endsAtMs,
+      issuer: words.count == 7 ? words[6] : nil)
   }
 
   private static func signature(of words: [UInt8], _ key: TicketKeys.Key) -> [UInt8] {

@@ -6,7 +6,7 @@ package struct UserScope: Sendable, Equatable {
   /// The user that a request names; nil for those of a principal.
   package let named: String?
   /// As scripts take it behind the session of an address: `=<user>` for each user, `?<pattern>` for
-  /// all whose ids fit a pattern of Lua; of a ticket `#`, its role, generation and end.
+  /// all whose ids fit a pattern of Lua; of a ticket `#`, its role, generation, end and issuer.
   package let text: String
 
   /// Those of a principal.

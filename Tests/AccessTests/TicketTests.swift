@@ -69,7 +69,8 @@ struct TicketTests {
       lines: String(repeating: "k", count: 64) + ":" + String(repeating: "1", count: 44))
     let longest = AccessTicket(
       device: String(repeating: "%", count: 512), session: Self.ticket.session, role: .write,
-      generation: "0123456789abcdef", endsAtMs: 9_999_999_999_999)
+      generation: "0123456789abcdef", endsAtMs: 9_999_999_999_999,
+      issuer: String(repeating: "%", count: 512))
     let text = keys.sign(longest)
     #expect(text.utf8.count <= AccessTicket.bytesMax && accepted(text, keys) == "another")
   }

@@ -5,8 +5,9 @@
 -- `documents` five: key, revision, time, deadline and JSON. Behind the session's id stand the users
 -- to whose sessions the request is limited.
 -- USES: batch, session_users, activity, changes, ledger, requests, session_index, session_load,
---   links, clocks, transitions, session_json, session_changes, merge, live_quota, reservations,
---   import_checks, removal, device_lines, device_current, log_quota, policies, documents
+--   links, link_changes, clocks, transitions, session_json, session_changes, merge, live_quota,
+--   reservations, import_checks, removal, device_lines, device_current, log_quota, policies,
+--   documents
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, is_replacing?, fields, messages?, documents?, fleet?, reserved?, token?,
 --   req?
@@ -31,7 +32,7 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
   end
   if is_bad then old = nil elseif old then settle(old) else remove_stale(base, device, session) end
   local refusal = fence(old or {base = base, device = device, rev = 0, users = users}, token)
-  refusal = refusal or not old and log_refusal(base, device)
+  refusal = refusal or not old and log_refusal(base, device) or old and keep_others(old, v, fields)
   if refusal then return refusal end
   -- An index of another type fails it here, where nothing was done.
   call('ZSCORE', base .. ':sessions', device .. '/' .. session)

@@ -1,7 +1,7 @@
--- SET: merges members into a session: parts, names and values in turn. `links` are a line each, and
--- replace those of their kinds; a new one needs a reservation first, as in link.lua. `lengths` has
--- a word for each clock in the order of records: its new length in ms, or `-`; `policy` is a line
--- as in records.
+-- SET: merges members into a session: parts, names and values in turn. `links` are a line each and
+-- replace those of their kinds, behind a `+` not those of other users; a new one needs to be
+-- reserved first, as in link.lua. `lengths` has a word for each clock in the order of records: its
+-- new length in ms, or `-`; `policy` is a line as in records.
 -- USES: batch, link_changes, clock_lengths, policies, changes, pushes, requests, numbers, clocks,
 --   transitions, links, reservations, session_changes, merge
 -- RARELY: policy_of, stored_policy, with_life, replaced_links, set_links, has_link, index, set_ttl,
@@ -41,8 +41,9 @@ return each(function(base, device, session, members, seen_rev, links, reserved, 
   if not s then return refusal end
   seen_rev = tonumber(seen_rev)
   if seen_rev and seen_rev > s.rev then return string.format('STALE {"rev":%d}', s.rev) end
-  local linked, needed = s.links, {}
-  if links ~= '' then linked, refusal = replaced_links(s, links) end
+  local linked, needed, keeps_others = s.links, {}, cut(links, 1, 1) == '+'
+  links = keeps_others and cut(links, 2) or links
+  if links ~= '' then linked, refusal = replaced_links(s, links, keeps_others) end
   if refusal then return refusal end
   for kind, ref in string.gmatch(links, '(%S+) (%S+)\n') do
     if not has_link(s, kind, ref) then needed[#needed + 1] = kind .. '/' .. ref end

@@ -1,6 +1,6 @@
 -- SHARE: gives a user a role in a session, for `length_ms` or until it is taken back; a share that
 -- the user has is replaced. Those that have ended go.
--- USES: batch, changes, requests, session_changes, session_roles
+-- USES: batch, changes, requests, session_changes, shares
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, user, role, length_ms?, token?, req?
 -- RETURNS: OK, NONE, STALE, ERR

@@ -1,6 +1,6 @@
 -- UNSHARE: takes a user's role in a session away, or ends all tickets for it; what is not there is
 -- no error.
--- USES: batch, changes, requests, session_changes, session_roles
+-- USES: batch, changes, requests, session_changes, shares
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, user?, ends_tickets?, token?, req?
 -- RETURNS: OK, NONE, STALE

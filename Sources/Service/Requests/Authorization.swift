@@ -115,6 +115,9 @@ extension Call {
     try principal.require(rights)
   }
 
+  /// Whether its caller's links are those of some users alone, who may change no others'.
+  var isOfSomeUsers: Bool { checksAccess && caller.principal?.users != nil }
+
   /// The user to whom a session is linked that this request makes, or looks for; nil if to none.
   ///
   /// As asked; or the only one to whose sessions the request is limited.

@@ -39,7 +39,8 @@ enum SetVerb {
     }
   }
 
-  /// A line each: the links that replace those of their kinds; nil without any.
+  /// A line each, behind a mark if other users' stay: the links that replace those of their kinds;
+  /// nil without any.
   private static func links(_ call: borrowing Call) throws(RequestError) -> ArgumentText? {
     let users = call.option(.user).map { _ in [LinkName.user(call.text(.user))] } ?? []
     guard users.isEmpty || !call.links.contains(where: { $0.kind == "user" }) else {
@@ -47,7 +48,9 @@ enum SetVerb {
     }
     let links = users + call.links
     try call.checkLinks(links)
-    return links.isEmpty ? nil : ArgumentText(links.map(\.line).joined())
+    // Other users' links are not the caller's to replace.
+    let mark = call.isOfSomeUsers ? "+" : ""
+    return links.isEmpty ? nil : ArgumentText(mark + links.map(\.line).joined())
   }
 
   /// A word for each clock in the order of records: its new length in ms, or `-`; nil if none is

@@ -33,10 +33,10 @@ enum TicketVerb {
       TicketCall(
         device: address.device, session: address.session, generation: ArgumentText(generation),
         lengthMs: call.number(.ttl) ?? lengthMs), at: call.partition)
-    let request = try HeldRequest(call)
+    let (request, issuer) = (try HeldRequest(call), call.users?.onlyUser)
     request.store.call(query, timeoutMs: request.stepMs) { outcome in
       guard case .line(let line, _) = outcome,
-        let ticket = ticket(line, device: String(device), role)
+        let ticket = ticket(line, device: String(device), role, of: issuer)
       else { return request.end(outcome) }
       let reply = "OK {\"ticket\":\"\(keys.sign(ticket))\",\"expires_at\":\(ticket.endsAtMs)}"
       request.end(Array(reply.utf8))
@@ -45,12 +45,13 @@ enum TicketVerb {
 
   /// The ticket of `FOUND <session> <generation> <end>`; nil for another reply.
   private static func ticket(
-    _ line: UnsafeBufferPointer<UInt8>, device: String, _ role: SessionRole
+    _ line: UnsafeBufferPointer<UInt8>, device: String, _ role: SessionRole, of issuer: String?
   ) -> AccessTicket? {
     let words = String(decoding: line, as: UTF8.self).split(separator: " ").map(String.init)
     guard words.count == 4, words[0] == "FOUND", let endsAtMs = Int64(words[3]) else { return nil }
     return AccessTicket(
-      device: device, session: words[1], role: role, generation: words[2], endsAtMs: endsAtMs)
+      device: device, session: words[1], role: role, generation: words[2], endsAtMs: endsAtMs,
+      issuer: issuer)
   }
 }
 

@@ -141,6 +141,51 @@ extension SystemSuites.Fleet {
       #expect(try ada.request("GET \(other)").raw.contains("carl"))
     }
 
+    @Test func `no user's link is cut by another, and tickets end with their issuer's role`()
+      throws
+    {
+      let (lab, file) = try start(["--max-user-sessions", "100"])
+      defer { lab.stop() }
+      let (ada, bob, root) = (
+        try file.connect(lab.worker, as: "ada"), try file.connect(lab.worker, as: "bob"),
+        try file.connect(lab.worker, as: "root")
+      )
+      func users(_ address: String) throws -> Set<String> {
+        guard case .array(let names)? = try root.request("GET \(address)").json()["links"]?["user"]
+        else { return [] }
+        return Set(names.compactMap(\.string))
+      }
+      let address = try open("dev-1", ada)
+      let device = try open("bob-2", ada)
+      for address in [address, device] {
+        expect(try ada.request("SHARE \(address) user=bob role=own"), "OK")
+      }
+      let ticket = try bob.request("TICKET \(address) role=write").string("ticket")
+      let holder = try lab.connect()
+      expect(try holder.request("AUTH ticket \(ticket)"), "OK")
+      expect(try holder.request("SAY \(address) {}"), "OK")
+      let export = try ada.request("EXPORT \(device)").raw.dropFirst(3)
+      let moved = export.replacingOccurrences(of: "\"user\":[\"ada\"]", with: "\"user\":[\"bob\"]")
+      #expect(moved != export)
+      expect(try bob.request("IMPORT replace=yes \(moved)"), "OK")
+      #expect(try users(device) == ["ada", "bob"])
+      expect(try bob.request("SET \(address) link.user=bob"), "OK")
+      #expect(try users(address) == ["ada", "bob"])
+      expect(try ada.request("SET \(address) user=ada"), "OK")
+      #expect(try users(address) == ["ada", "bob"])
+      expect(try bob.request("UNLINK \(address) user ada"), "ERR", "forbidden")
+      expect(try ada.request("UNSHARE \(address) user=bob"), "OK")
+      expect(try holder.request("SAY \(address) {}"), "OK")
+      // Who is not limited to users may replace them all.
+      expect(try root.request("SET \(address) user=ada as=ada"), "OK")
+      #expect(try users(address) == ["ada"])
+      expect(try holder.request("SAY \(address) {}"), "NONE")
+      expect(try ada.request("SHARE \(address) user=bob role=own"), "OK")
+      expect(try holder.request("GET \(address)"), "OK")
+      expect(try ada.request("SHARE \(address) user=bob role=write"), "OK")
+      expect(try holder.request("GET \(address)"), "NONE")
+    }
+
     // MARK: What becomes of shares
 
     @Test func `shares go with exports and not with copies, and are bounded`() throws {

@@ -1,6 +1,6 @@
 -- How a session is shown: its members as they are stored, of which a worker makes the record. A
 -- text costs Lua by its length, and Redis has one core for all workers.
--- USES: batch, session_index, session_users, session_roles, session_find,
+-- USES: batch, session_index, session_users, shares, session_find,
 --   large_sessions
 -- RARELY: chats_of, chat_numbers, find_other, show, shown_shares
 -- GIVES: chats_of, survey, shown, record, find_members, show, show_again
