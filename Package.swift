@@ -68,7 +68,9 @@ let package = Package(
       ]),
     module(
       "Doctor",
-      ["Loop", "RedisConnection", "Scripts", "Seal", "SessionModel", "Settings", "Wire"]),
+      [
+        "Access", "Loop", "RedisConnection", "Scripts", "Seal", "SessionModel", "Settings", "Wire",
+      ]),
     module(
       "Server",
       [

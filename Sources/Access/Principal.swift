@@ -115,13 +115,16 @@ package final class Principal: Sendable {
   }
 
   /// The one that a token shows: it is limited to sessions of these users.
-  init(users ids: [String], rights: RightsSet, devices: [Pattern], _ token: TokenGrant) {
+  init(
+    users ids: [String], rights: RightsSet, devices: [Pattern], _ token: TokenGrant,
+    limits: PrincipalLimits = PrincipalLimits()
+  ) {
     name = ids.joined(separator: ",")
     key = Principal.key(ofUsers: name)
     self.token = token
     (ticket, ticketText) = (nil, "")
     hashes = []
-    limits = PrincipalLimits()
+    self.limits = limits
     self.rights = rights
     self.devices = devices
     let patterns = ids.map { Pattern(id: $0) }

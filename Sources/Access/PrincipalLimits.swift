@@ -1,6 +1,7 @@
 // Owns: how much one principal may ask of a worker, and what it uses now, over all loops. Any
 // thread: atomics, touched when a request or a connection of the principal begins and ends.
 
+package import Settings
 internal import Synchronization
 
 /// The limits of a principal on one worker.
@@ -38,6 +39,13 @@ package struct PrincipalLimits: Sendable, Equatable {
   private var most = Kind.allCases.map(\.standard)
 
   package init() {}
+
+  /// Those of each user of tokens.
+  package init(_ tokens: TokenLimits) {
+    for kind in Kind.allCases {
+      if let number = tokens.most[kind.rawValue] { self[kind] = number }
+    }
+  }
 
   package subscript(kind: Kind) -> Int {
     get { most[kind.place] }

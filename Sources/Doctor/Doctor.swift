@@ -21,6 +21,9 @@ package struct DoctorOptions: Sendable {
   package var passwordFile: String?
   /// How many replicas have to have a worker's changes.
   package var replicaAcks = 0
+  /// The files of keys that are examined too, as workers have them.
+  package var jwtKeysFile: String?
+  package var ticketKeysFile: String?
   /// The login at the sentinels, where the endpoint has some.
   package var sentinelLogin = SentinelLogin()
   /// The master as a worker's sentinels name it; without it the doctor asks them itself.
@@ -49,10 +52,11 @@ package enum Doctor {
       // The loop has to outlive the timers that are registered with it.
       defer { withExtendedLifetime(loop) {} }
       return Diagnosis(try evidence(loop, options), of: options)
+        .adding(KeyFileChecks.findings(options))
     } catch {
       var seen = Evidence(options)
       seen.ending = .unreachable(error.description)
-      return Diagnosis(seen)
+      return Diagnosis(seen).adding(KeyFileChecks.findings(options))
     }
   }
 

@@ -15,7 +15,8 @@ extension DoctorOptions {
   package static let usage = """
     usage: latchkey doctor [--redis URL] [--redis-password-file F] [--redis-ca F] [--redis-cert F]
                            [--redis-key F] [--sentinel-user NAME] [--sentinel-password-file F]
-                           [--replica-acks N] [--namespace NAME] [--json]
+                           [--replica-acks N] [--jwt-keys F] [--ticket-keys F] [--namespace NAME]
+                           [--json]
 
     Says whether a Redis, or each node of a cluster, is fit for Latchkey and what to change, one
     finding a line:
@@ -41,6 +42,9 @@ extension DoctorOptions {
                         the login at the sentinels, as for serve (or LATCHKEY_SENTINEL_USER …)
       --replica-acks N  how many replicas have to have a change, as for serve (or
                         LATCHKEY_REPLICA_ACKS)
+      --jwt-keys F, --ticket-keys F
+                        the files of keys of tokens and of tickets, which are examined too (or
+                        LATCHKEY_JWT_KEYS, LATCHKEY_TICKET_KEYS)
       --namespace NAME  what every key begins with (lk, or LATCHKEY_NAMESPACE)
       --json            one JSON object instead of lines (or LATCHKEY_JSON=1)
 
@@ -92,6 +96,8 @@ extension DoctorOptions {
     options.sentinelLogin = SentinelLogin(
       user: text("--sentinel-user"), passwordFile: text("--sentinel-password-file"))
     options.replicaAcks = try replicaAcks(text("--replica-acks") ?? "0")
+    options.jwtKeysFile = text("--jwt-keys")
+    options.ticketKeysFile = text("--ticket-keys")
     return .examine(options)
   }
 
@@ -113,7 +119,8 @@ extension DoctorOptions {
 
   private static let valued = [
     "--redis", "--redis-password-file", "--redis-ca", "--redis-cert", "--redis-key", "--namespace",
-    "--sentinel-user", "--sentinel-password-file", "--replica-acks",
+    "--sentinel-user", "--sentinel-password-file", "--replica-acks", "--jwt-keys",
+    "--ticket-keys",
   ]
 
   /// A flag and its value: after its `=`, or else the next argument.

@@ -19,7 +19,7 @@ package struct Finding: Equatable, Sendable {
   package enum Check: String, Sendable, CaseIterable {
     case connection, version, role, mode, loading, namespace, writes, scripts, permissions
     case eviction, memory, persistence, replicas, notifications, latency, clock, expiry
-    case sealing
+    case sealing, tokens, tickets
   }
 
   /// A worker's reaction to a problem that it finds at its start.
@@ -73,6 +73,11 @@ package struct Diagnosis: Sendable {
     self.namespace = namespace
     self.findings = findings
     self.isReachable = isReachable
+  }
+
+  /// The same with more findings.
+  func adding(_ more: [Finding]) -> Diagnosis {
+    Diagnosis(place, namespace: namespace, findings: findings + more, isReachable: isReachable)
   }
 
   /// The findings for which a worker has to end, or else to wait.

@@ -40,6 +40,12 @@ package enum RegularFile {
     }
   }
 
+  /// Whether users of this host beside its owner and its group may read a file.
+  package static func isReadByOthers(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IROTH != 0
+  }
+
   private static func failure(_ call: String, _ path: String) -> FileError {
     FileError(description: SystemError("\(call) \(path)", errno).description)
   }

@@ -61,6 +61,8 @@ package struct Settings: Sendable, Equatable {
   package var ticketKeysFile: String?
   /// The claims of tokens that are read.
   package var jwtMap = TokenMap()
+  /// How much each user of tokens may ask of a worker.
+  package var jwtLimits = TokenLimits()
   /// The audiences of which a token has to name one; empty for any.
   package var jwtAudiences: [String] = []
   /// The issuers of which one has to have made a token; empty for any.
@@ -214,8 +216,10 @@ extension Settings {
 
   /// Refuses settings of files that have no effect.
   func checkFiles() throws(SettingError) {
-    guard jwtKeysFile != nil || (jwtMap == TokenMap() && jwtAudiences + jwtIssuers == []) else {
-      throw SettingError("--jwt-map, --jwt-aud and --jwt-iss need --jwt-keys")
+    let isOfTokens =
+      jwtMap != TokenMap() || jwtLimits != TokenLimits() || jwtAudiences + jwtIssuers != []
+    guard jwtKeysFile != nil || !isOfTokens else {
+      throw SettingError("--jwt-map, --jwt-limits, --jwt-aud and --jwt-iss need --jwt-keys")
     }
     guard httpOrigins.isEmpty || http != nil else {
       throw SettingError("--http-origins needs --http: pages call by HTTP only")

@@ -79,6 +79,12 @@ extension Settings {
         "The claims of a token that are read. Without rights= or devices=, or in a token without "
           + "that claim, it may read and write, and all devices."), "LIST",
       range: TokenMap.rangeText, \.jwtMap, read: { TokenMap($0) }),
+    .value(
+      .init(
+        "--jwt-limits", .server, default: "",
+        "How much each user of tokens may ask of a worker, as a line of --auth says it of a "
+          + "principal."), "LIST",
+      range: TokenLimits.rangeText, \.jwtLimits, read: { TokenLimits($0) }),
     .texts(
       .init(
         "--jwt-aud", .server, default: "",

@@ -5,8 +5,8 @@ import LatchkeyClient
 
 enum CallCommand {
   static let usage = """
-    usage: latchkey call [--to HOST:PORT] [--timeout D] [--secret-file F] [--tls] [--json] [--]
-                         VERB [word]…
+    usage: latchkey call [--to HOST:PORT] [--timeout D] [--secret-file F | --token-file F] [--tls]
+                         [--json] [--] VERB [word]…
 
     Sends one request and prints its reply. An argument with a space or a line break becomes a JSON
     string, also behind the = of an option; JSON goes as it is, on as many lines as it has; - as the
@@ -32,7 +32,7 @@ enum CallCommand {
   static func run(_ arguments: [String]) -> Int32 {
     let table = CommandFlags.Table(
       command: "call", usage: usage,
-      valued: ["--to", "--timeout", "--secret-file"] + CallerTLS.valued,
+      valued: ["--to", "--timeout"] + CallerSecret.valued + CallerTLS.valued,
       switches: ["--json"] + CallerTLS.switches, endsAtWord: true)
     let environment = Console.environment()
     guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
@@ -52,7 +52,7 @@ enum CallCommand {
     guard let timeoutMs = RequestLine.Duration.ms(timeout[...]), 10...3_600_000 ~= timeoutMs else {
       Console.fail("latchkey call: --timeout takes a duration from 10ms to 1h\n", status: 2)
     }
-    let secret = CallerSecret.read(flags["--secret-file"], command: "call")
+    let secret = CallerSecret.read(flags, command: "call")
     return send(
       line, secret, to: flags["--to"] ?? "127.0.0.1:5282", CallerTLS.read(flags, command: "call"),
       timeoutMs: timeoutMs, isJSON: flags.isOn("--json"))

@@ -6,8 +6,8 @@ import Loop
 
 enum WatchCommand {
   static let usage = """
-    usage: latchkey watch [--to HOST:PORT] [--secret-file F] [--tls] [--json] [--types a,b] [--]
-                          [device|*]
+    usage: latchkey watch [--to HOST:PORT] [--secret-file F | --token-file F] [--tls] [--json]
+                          [--types a,b] [--] [device|*]
 
     Shows events as they happen until it is interrupted: of one device, or of all (the default).
 
@@ -24,7 +24,7 @@ enum WatchCommand {
   static func run(_ arguments: [String]) -> Int32 {
     let table = CommandFlags.Table(
       command: "watch", usage: usage,
-      valued: ["--to", "--types", "--secret-file"] + CallerTLS.valued,
+      valued: ["--to", "--types"] + CallerSecret.valued + CallerTLS.valued,
       switches: ["--json"] + CallerTLS.switches)
     let environment = Console.environment()
     guard let flags = CommandFlags(table, arguments, environment: environment) else { return 0 }
@@ -38,7 +38,7 @@ enum WatchCommand {
     } catch {
       Console.fail("latchkey watch: \(error.text)\n", status: 2)
     }
-    let secret = CallerSecret.read(flags["--secret-file"], command: "watch")
+    let secret = CallerSecret.read(flags, command: "watch")
     watch(
       line.text, secret, at: flags["--to"] ?? "127.0.0.1:5282",
       CallerTLS.read(flags, command: "watch"), isJSON: flags.isOn("--json"))

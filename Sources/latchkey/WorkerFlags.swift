@@ -5,7 +5,7 @@ import LatchkeyClient
 
 /// Where a worker is, and who asks.
 struct WorkerFlags {
-  static let valued = ["--to", "--timeout", "--secret-file"] + CallerTLS.valued
+  static let valued = ["--to", "--timeout"] + CallerSecret.valued + CallerTLS.valued
   static let switches = CallerTLS.switches
   static let usage = """
       --to HOST:PORT   the worker (127.0.0.1:5282, or LATCHKEY_TO)
@@ -29,7 +29,7 @@ struct WorkerFlags {
     place = flags["--to"] ?? "127.0.0.1:5282"
     (host, port) = Console.hostAndPort(place, command: command)
     timeoutMs = WorkerFlags.durationMs("--timeout", flags["--timeout"] ?? "10s", command)
-    secret = CallerSecret.read(flags["--secret-file"], command: command)
+    secret = CallerSecret.read(flags, command: command)
     tls = CallerTLS.read(flags, command: command)
   }
 

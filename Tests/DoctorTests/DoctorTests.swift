@@ -53,6 +53,44 @@ struct DoctorTests {
       + [Probe.subscribe(database: 0), Probe.patternSubscribe(database: 0)]
   }
 
+  @Test func `files of keys are examined too`() throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "doctor-\(UUID())")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    func file(_ name: String, _ text: String, mode: Int) throws -> String {
+      let path = folder.appending(path: name).path
+      try text.write(toFile: path, atomically: true, encoding: .utf8)
+      try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+      return path
+    }
+    let secret = String(repeating: "A", count: 43)
+    let oct = "{\"keys\":[{\"kty\":\"oct\",\"kid\":\"a\",\"k\":\"\(secret)\"}]}"
+    let weak = "{\"keys\":[{\"kty\":\"oct\",\"kid\":\"a\",\"k\":\"AAAA\"}]}"
+    func levels(jwt: String?, tickets: String?) throws -> [String] {
+      var options = DoctorOptions(
+        endpoint: try RedisEndpoint(url: "redis://127.0.0.1"), namespace: "lk", isJSON: false)
+      (options.jwtKeysFile, options.ticketKeysFile) = (jwt, tickets)
+      return KeyFileChecks.findings(options).map { "\($0.level) \($0.check)" }
+    }
+    #expect(try levels(jwt: nil, tickets: nil) == [])
+    #expect(
+      try levels(
+        jwt: file("a", oct, mode: 0o600), tickets: file("b", "k:\(secret)=", mode: 0o640))
+        == ["ok tokens", "ok tickets"])
+    #expect(
+      try levels(
+        jwt: file("c", oct, mode: 0o644), tickets: file("d", "k:\(secret)=", mode: 0o644))
+        == ["ok tokens", "warn tokens", "ok tickets", "warn tickets"])
+    for (jwt, tickets) in [("", ""), ("{\"keys\":[]}", "k"), (weak, "k:AAAA"), ("-----BEGIN", "#")]
+    {
+      #expect(
+        try levels(jwt: file("e", jwt, mode: 0o600), tickets: file("f", tickets, mode: 0o600))
+          == ["bad tokens", "bad tickets"])
+    }
+    #expect(
+      try levels(jwt: "/nonexistent", tickets: folder.path) == ["bad tokens", "bad tickets"])
+  }
+
   /// A difference from a fit Redis, and the expected finding.
   struct Case: Sendable, CustomTestStringConvertible {
     var level: Finding.Level

@@ -53,6 +53,10 @@ struct SettingsTests {
       "--jwt-map", "devices=did,user=uid",
       bad: ["", "user", "user=", "user=a,user=b", "name=a", "user=a,"],
       needs: ["--jwt-keys", "k.json"]),
+    Sample(
+      "--jwt-limits", "rate=100,waiters=10",
+      bad: ["", "rate", "rate=", "rate=0", "rate=-1", "rate=1,rate=2", "speed=1", "rate=1,"],
+      needs: ["--jwt-keys", "k.json"]),
     Sample("--jwt-aud", "cache", bad: [""], needs: ["--jwt-keys", "k.json"]),
     Sample("--jwt-iss", "https://id.example/", bad: [""], needs: ["--jwt-keys", "k.json"]),
     Sample("--ticket-keys", "/etc/latchkey/ticket-keys", bad: [""]),

@@ -61,6 +61,12 @@ package final class TokenKeys: Sendable {
 
   package var count: Int { entries.count }
 
+  /// The algorithms for which it has keys, each once.
+  package var algorithms: [String] { Set(entries.map(\.key.algorithm.rawValue)).sorted() }
+
+  /// Whether one of the keys signs as well.
+  package var hasSecret: Bool { entries.contains { $0.key.algorithm == .hs256 } }
+
   /// Whether a key is one of these.
   func has(fingerprint: [UInt8]) -> Bool { entries.contains { $0.key.fingerprint == fingerprint } }
 

@@ -40,19 +40,20 @@ package struct TokenRules: Sendable {
   let issuers: [String]
   let map: TokenMap
   let deviceIDs: DeviceIDs
+  let limits: PrincipalLimits
 
   package init(
     audiences: [String] = [], issuers: [String] = [], map: TokenMap = TokenMap(),
-    deviceIDs: DeviceIDs = .any
+    deviceIDs: DeviceIDs = .any, limits: PrincipalLimits = PrincipalLimits()
   ) {
     (self.audiences, self.issuers, self.map) = (audiences, issuers, map)
-    self.deviceIDs = deviceIDs
+    (self.deviceIDs, self.limits) = (deviceIDs, limits)
   }
 
   package init(_ settings: Settings) {
     self.init(
       audiences: settings.jwtAudiences, issuers: settings.jwtIssuers, map: settings.jwtMap,
-      deviceIDs: settings.deviceIDs)
+      deviceIDs: settings.deviceIDs, limits: PrincipalLimits(settings.jwtLimits))
   }
 }
 
@@ -191,7 +192,8 @@ package final class TokenVerifier: Sendable {
       throw .claims
     }
     return Principal(
-      users: ids, rights: try rights(claims), devices: try devices(claims), grant)
+      users: ids, rights: try rights(claims), devices: try devices(claims), grant,
+      limits: rules.limits)
   }
 
   /// Any text as an id, no two of them as the same: what no id has, and `%`, is percent-encoded.

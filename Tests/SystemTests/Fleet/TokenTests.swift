@@ -207,6 +207,41 @@ extension SystemSuites.Fleet {
       expect(try known.request("AUTH jwt \(new)"), "OK")
     }
 
+    @Test func `commands say who calls by a token or a ticket, and its user's limits hold`() throws
+    {
+      let issuer = try TokenIssuer([.hs256])
+      let lab = try start(issuer, ["--jwt-limits", "connections=2,rate=1000"])
+      defer { lab.stop() }
+      let to = ["--to", "127.0.0.1:\(lab.worker.listenPort)"]
+      let token = try issuer.token("ada", .hs256)
+      let path = "\(issuer.path).token"
+      try "\(token)\n".write(toFile: path, atomically: true, encoding: .utf8)
+      let given = try ProgramRun(["call"] + to + ["--token-file", path, "OPEN", "d"])
+      #expect(given.output.contains("\"user\":[\"ada\"]"), "\(given)")
+      let ticket = try ProgramRun(
+        ["call"] + to + ["--json", "TICKET", "d"], environment: ["LATCHKEY_TOKEN": token])
+      let word = try JSON(ticket.output)["ticket"]?.string ?? ""
+      let read = try ProgramRun(
+        ["call"] + to + ["GET", "d"], environment: ["LATCHKEY_TOKEN": word])
+      #expect(read.output.hasPrefix("OK {"), "\(read)")
+      let both = try ProgramRun(
+        ["watch"] + to + ["--token-file", path], environment: ["LATCHKEY_SECRET": "a.b"])
+      #expect(both.status == 2 && both.errors.contains("not both"), "\(both)")
+      let wrong = try ProgramRun(
+        ["watch"] + to, environment: ["LATCHKEY_TOKEN": "hunter.2"])
+      #expect(
+        wrong.status == 2 && wrong.errors.hasPrefix("ERR forbidden invalid token"), "\(wrong)")
+      // A user has so many connections, by whatever tokens.
+      try eventually("the commands' connections are gone") {
+        try lab.worker.metric("latchkey_connections") == 0
+      }
+      let two = try (0..<2).map { _ in try connect(lab, token, as: "ada") }
+      let third = try lab.connect().request("AUTH jwt \(issuer.token("ada", .hs256, for: 60))")
+      #expect(third.raw.contains("quota exceeded: 2 of 2 connections"), "\(third)")
+      _ = try connect(lab, try issuer.token("bob", .hs256), as: "bob")
+      withExtendedLifetime(two) {}
+    }
+
     @Test func `a file of keys that cannot be used keeps the worker from starting`() throws {
       let issuer = try TokenIssuer([])
       let flags = ["--redis", "unix:///nonexistent", "--jwt-keys"]
