@@ -20,7 +20,12 @@ extension RecordLine {
 
   /// The JSON of a sealed value of this device; nil if it does not open here.
   func opened(_ value: LentBytes, _ kind: SealedKind, of member: LentBytes? = nil) -> [UInt8]? {
-    seal?.open(value, at: SealContext(kind, of: device, name: member.map { Array($0) } ?? []))
+    let place = SealContext(kind, of: device, name: member.map { Array($0) } ?? [])
+    guard let json = seal?.open(value, at: place) else {
+      SealedValue.countUnopened()
+      return nil
+    }
+    return json
   }
 
   /// Puts a value as an export has it that shows sealed ones as they are: `{"sealed":"…"}`, or

@@ -1,6 +1,8 @@
 // Owns: the place of a sealed value, to which it is bound, and the form of one in Redis. Values;
 // any thread.
 
+internal import Synchronization
+
 /// The kinds of values that are sealed.
 package enum SealedKind: UInt8, Sendable, CaseIterable {
   case field = 0x66
@@ -55,6 +57,14 @@ package struct SealContext: Sendable, Equatable {
 /// accepts has this byte.
 package enum SealedValue {
   package static let mark: UInt8 = 0x1E
+
+  private static let unopened = Atomic(0)
+
+  /// How many values of this process did not open when they were to be shown: it has not their key,
+  /// or they are not as they were sealed, or not where.
+  package static var unopenedCount: Int { unopened.load(ordering: .relaxed) }
+
+  package static func countUnopened() { unopened.add(1, ordering: .relaxed) }
 
   /// Whether a value of Redis is a sealed one.
   package static func isOne(_ value: UnsafeBufferPointer<UInt8>) -> Bool {

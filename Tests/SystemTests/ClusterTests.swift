@@ -72,6 +72,36 @@ extension SystemSuites {
       for worker in lab.workers { #expect(!worker.log.contains("level=error"), "\(worker.log)") }
     }
 
+    @Test func `values are sealed over all masters`() throws {
+      let file = SealKeysFile(["k1"])
+      let lab = try ClusterLab(workers: 2, file.flags)
+      defer { lab.stop() }
+      let devices = try lab.devices(2).flatMap(\.self)
+      let (client, other) = (try lab.connect(), try lab.connect(1))
+      let planted = "PlAnTeD"
+      for device in devices {
+        for line in [
+          "OPEN \(device) user=\(device) {\"f\":\"\(planted)\"}",
+          "SAY \(device) {\"m\":\"\(planted)\"}", "PUT \(device) k {\"d\":\"\(planted)\"}",
+          "COPY \(device) \(device)-copy", "PROFILE user=ada {\"p\":\"\(planted)\"}",
+        ] {
+          expect(try client.request(line), "OK", "", "\(line)")
+        }
+        for line in ["GET \(device) last=1", "KEYS \(device)-copy values=yes", "EXPORT \(device)"] {
+          let reply = try other.request(line)
+          #expect(reply.raw.contains(planted) && !reply.raw.contains("damaged"), "\(reply)")
+        }
+      }
+      let session = try client.request("GET \(devices[0])").string("session")
+      let address = "session:\(devices[0])/\(session)"
+      let kept = try lab.redis.nodes.flatMap { node in
+        try node.command("KEYS", "*\(address)").items.compactMap(\.string).flatMap { key in
+          try node.command("HGETALL", key).items.compactMap(\.string)
+        }
+      }
+      #expect(kept.contains { $0.contains("\u{1E}k1:") } && !"\(kept)".contains(planted))
+    }
+
     /// What shares calls: many devices of all masters at once.
     private func locks(_ devices: [String], _ client: LineClient) throws {
       let lines = devices.flatMap { ["LOCK \($0) a ttl=1m", "LOCK \($0) a", "LOCK \($0) b"] }

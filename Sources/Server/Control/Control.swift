@@ -73,14 +73,14 @@ package final class Control {
   private var hasStartedServing = false
   private var isStopping = false
   private var drainDelay: LoopTimer?
-  private var logCheck: LoopTimer?
+  var logCheck: LoopTimer?
+  /// The sealed values that did not open, of which a line was written.
+  var notedUnopened = 0
   var fileCheck, fleetKeyCheck: LoopTimer?
   package var exitStatus: Int32 = 0
   private var redisWasUp = true
   /// Why the control loop has no connection to Redis.
   private(set) var outage: String?
-
-  private static let logCheckMs: Int64 = 1_000
 
   private init(_ loop: EventLoop, _ asked: Settings, log: Log) throws(StartError) {
     self.loop = loop
@@ -188,11 +188,6 @@ extension Control {
     watchSentinels()
     startChecking()
     watchFiles()
-  }
-
-  private func writeRepeats() {
-    log.writeRepeats()
-    logCheck?.set(afterMs: Control.logCheckMs)
   }
 
   package var isConnected: Bool { store != nil }

@@ -5,6 +5,7 @@ internal import Glibc
 internal import Loop
 internal import Metrics
 internal import RedisConnection
+internal import Seal
 internal import Service
 internal import Settings
 internal import Synchronization
@@ -439,6 +440,12 @@ enum MetricsPage {
       "latchkey_log_lines_suppressed_total", "counter",
       "Log lines that were not written, since one line stands for many of the same cause.",
       shared.log.suppressedLines)
+    page.single(
+      "latchkey_sealed_values_unopened_total", "counter",
+      "Sealed values that were to be shown and did not open.", SealedValue.unopenedCount)
+    page.single(
+      "latchkey_log_lines_dropped_total", "counter",
+      "Log lines that were dropped, since standard error was not read.", shared.log.droppedLines)
     page.single(
       "process_start_time_seconds", "gauge", "When the process was started, since 1970.",
       Double(shared.startTimeMs) / 1e3)

@@ -39,7 +39,7 @@ extension SystemSuites.Fleet {
       ("LINK A user eve", "own"),
     ]
 
-    private func start() throws -> (Lab, PrincipalsFile) {
+    private func start(_ issuer: TokenIssuer) throws -> (Lab, PrincipalsFile) {
       let file = try PrincipalsFile(
         (["ada"] + Self.users).map { name in
           (
@@ -51,12 +51,16 @@ extension SystemSuites.Fleet {
             ]
           )
         })
-      let arguments = ["--auth", file.path, "--request-timeout", "20s"]
+      let arguments =
+        ["--auth", file.path, "--request-timeout", "20s", "--jwt-keys", issuer.path]
+        + SealKeysFile.ofLab.flags
       return (try Lab(workers: [arguments, arguments]), file)
     }
 
     @Test func `callers that guess, replay and forge see nothing of another's session`() throws {
-      let (lab, file) = try start()
+      let issuer = try TokenIssuer([.hs256, .es256])
+      let tokens = try ["ada", "bob"].map { ($0, try issuer.token($0, .hs256)) }
+      let (lab, file) = try start(issuer)
       defer { lab.stop() }
       var random = Seeded("intruders")
       let ada = try file.connect(lab.workers[0], as: "ada")
@@ -78,8 +82,13 @@ extension SystemSuites.Fleet {
       while rounds.next() {
         switch Int.random(in: 0..<10, using: &random) {
         case 0..<2: try change(&model, address, other, ada, &random)
-        case 2: try tamper(&model, key, lab, &random)
-        case 3..<7:
+        case 2:
+          try tamper(&model, key, lab, &random)
+          try swapValues(address, key, lab, ada, &random)
+        case 3:
+          let (user, token) = tokens[Int.random(in: 0..<tokens.count, using: &random)]
+          try presentToken(token, model.shares[user], user, address, lab, &random)
+        case 4..<7:
           let (user, client) = intruders[Int.random(in: 0..<intruders.count, using: &random)]
           try ask(client, address, model.shares[user], "\(user)", &random)
         default: try present(model, address, lab, &random)
@@ -175,6 +184,54 @@ extension SystemSuites.Fleet {
       expect(reply, "OK")
       let isGood = given.generation == model.generation
       try ask(client, address, isGood ? given.role : nil, "a ticket", &random)
+    }
+
+    /// Puts one sealed value in the place of another, or changes it: its owner sees null there.
+    private func swapValues(
+      _ address: String, _ key: String, _ lab: Lab, _ ada: LineClient, _ random: inout Seeded
+    ) throws {
+      let names = ["f:\"field\"", "f:\"swapped\""]
+      expect(try ada.request("SET \(address) {\"swapped\":\"\(Self.secret) 2\"}"), "OK")
+      let stored = try names.map { try lab.redis.command("HGET", key, $0).string ?? "" }
+      let own = stored[1].split(separator: " ", maxSplits: 1).map(String.init)
+      let other = stored[0].split(separator: " ", maxSplits: 1).map(String.init)
+      guard own.count == 2, other.count == 2 else { throw Failure("fields: \(stored)") }
+      var bytes = Array(own[1].utf8)
+      let at = Int.random(in: 5..<bytes.count - 5, using: &random)
+      bytes[at] = bytes[at] == 0x41 ? 0x42 : 0x41
+      let wrong = [other[1], String(decoding: bytes, as: UTF8.self)]
+      let value = wrong[Int.random(in: 0..<2, using: &random)]
+      try lab.redis.command("HSET", key, names[1], "\(own[0]) \(value)")
+      let reply = try ada.request("GET \(address) fields=field,swapped")
+      #expect(
+        reply.raw.contains("\"fields\":{\"field\":\"\(Self.secret)\",\"swapped\":null}"), "\(reply)"
+      )
+      expect(try ada.request("SET \(address) {\"swapped\":null}"), "OK")
+    }
+
+    /// Presents a token: as it was issued, or with what makes it another.
+    private func presentToken(
+      _ token: String, _ role: String?, _ user: String, _ address: String, _ lab: Lab,
+      _ random: inout Seeded
+    ) throws {
+      let parts = token.split(separator: ".").map(String.init)
+      var forged: String?
+      func encoded(_ text: String) -> String { TokenIssuer.base64URL(Data(text.utf8)) }
+      switch Int.random(in: 0..<6, using: &random) {
+      case 0: forged = "\(encoded("{\"alg\":\"none\"}")).\(parts[1])."
+      case 1: forged = "\(encoded("{\"alg\":\"ES256\",\"kid\":\"HS256\"}")).\(parts[1]).\(parts[2])"
+      case 2: forged = "\(parts[0]).\(encoded("{\"sub\":\"ada\",\"exp\":9999999999}")).\(parts[2])"
+      case 3: forged = "\(parts[0]).\(parts[1]).\(parts[2].dropLast())"
+      case 4: forged = "\(parts[0]).\(parts[1]).\(String(repeating: "A", count: parts[2].count))"
+      default: break
+      }
+      let client = try lab.connect(Int.random(in: 0..<2, using: &random))
+      let reply = try client.request("AUTH jwt \(forged ?? token)")
+      guard forged == nil else { return expect(reply, "ERR", "forbidden", "\(forged ?? "")") }
+      expect(reply, "OK")
+      let isOwner = user == "ada"
+      if !isOwner { try ask(client, address, role, "a token", &random) }
+      if isOwner { expect(try client.request("GET \(address)"), "OK") }
     }
 
     /// A ticket that its owner has not given; nil for one that is replayed as it is.

@@ -273,6 +273,9 @@ extension SystemSuites {
       #expect(documents.contains("\"value\":{\"d\":1}"))
       expect(try client.request("COPY \(one) \(Lab.device())"), "ERR", "bad_request")
       expect(try client.request("DELETE \(one)"), "OK")
+      let worker = try Lab.current.workers[0]
+      #expect(try worker.metric("latchkey_sealed_values_unopened_total") >= 6)
+      try eventually("a line of the log") { worker.log.contains("sealed values do not open") }
     }
 
     @Test func `a text that looks sealed comes back as it was sent`() throws {
