@@ -161,7 +161,8 @@ package final class WebhookSender {
     let number = watches[descriptor]?.number
     _ = curl_socket_ready(library.functions, multi, descriptor, flags)
     settle()
-    if let number { endIfTooLong(number) }
+    // Where nothing was read yet the header may be among what has come.
+    if let number, readiness.canRead { endIfTooLong(number) }
   }
 
   private func endIfTooLong(_ number: UInt64) {
