@@ -59,12 +59,15 @@ let package = Package(
       ]),
     module(
       "Hooks",
-      ["Access", "Loop", "RedisConnection", "Scripts", "Seal", "SessionModel"]),
+      [
+        "Access", "Events", "Loop", "Metrics", "RedisConnection", "Scripts", "Seal",
+        "SessionModel", "Store", "Webhooks", "Wire",
+      ]),
     module(
       "Service",
       [
         "Access", "Deadlines", "Events", "Hooks", "Loop", "Metrics", "Records", "RedisConnection",
-        "Scripts", "Seal", "SessionModel", "Settings", "Store", "Wire",
+        "Scripts", "Seal", "SessionModel", "Settings", "Store", "Webhooks", "Wire",
       ]),
     module(
       "Doctor",
@@ -74,8 +77,9 @@ let package = Package(
     module(
       "Server",
       [
-        "Access", "Deadlines", "Doctor", "Events", "Loop", "Metrics", "Page", "RedisConnection",
-        "Scripts", "Seal", "Service", "SessionModel", "Settings", "Store", "Wire",
+        "Access", "Deadlines", "Doctor", "Events", "Hooks", "Loop", "Metrics", "Page",
+        "RedisConnection", "Scripts", "Seal", "Service", "SessionModel", "Settings", "Store",
+        "Webhooks", "Wire",
       ]),
     module("LatchkeyClient", ["Loop", "Wire"]),
     module("Load", ["LatchkeyClient", "Loop", "Wire"]),

@@ -1,6 +1,6 @@
 // Owns: the division of the partitions among the live workers, without communication. A value.
 
-internal import SessionModel
+package import SessionModel
 
 /// For each partition, this worker's rank among the workers.
 ///
@@ -29,6 +29,11 @@ package struct PartitionShare: Equatable {
 
   /// How many partitions this worker owns.
   package var owned: Int { ranks.count { $0 == 0 } }
+
+  /// Those that it owns.
+  package var ownedPartitions: PartitionSet {
+    PartitionSet(Partition.all.filter { ranks[$0.index] == 0 })
+  }
 
   private static func weight(_ worker: String, _ partition: Int) -> UInt64 {
     var hash: UInt64 = 0xCBF2_9CE4_8422_2325

@@ -30,6 +30,7 @@ extension Diagnosis {
     let timing: [Finding?] = [
       StorageChecks.replicas(seen), TimingChecks.notifications(seen), TimingChecks.latency(seen),
       TimingChecks.clock(seen), TimingChecks.expiry(seen), seen.sealing.finding,
+      seen.hooks.finding,
     ]
     return server.compactMap(\.self) + PermissionChecks.permissions(seen)
       + storage.compactMap(\.self) + StorageChecks.persistence(seen) + timing.compactMap(\.self)

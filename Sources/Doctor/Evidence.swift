@@ -84,6 +84,8 @@ package struct Evidence: Sendable {
   var roundTripsUs: [Int64] = []
   /// By which keys callers' values are sealed, from some of them.
   package var sealing = SealingSample()
+  /// The webhooks.
+  package var hooks = HookSample()
   /// Redis' clock minus ours.
   var clockAheadMs: Int64?
   package var ending = Ending.whole

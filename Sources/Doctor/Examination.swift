@@ -327,11 +327,18 @@ extension Examination {
   private func sampleValues() {
     look(SealingSample.lists(namespace)) { [unowned self] answers in
       let reads = SealingSample.reads(namespace, answers)
-      guard !reads.isEmpty else { return openEar() }
+      guard !reads.isEmpty else { return lookAtHooks() }
       look(reads) { [unowned self] answers in
         seen.sealing.take(answers)
-        openEar()
+        lookAtHooks()
       }
+    }
+  }
+
+  private func lookAtHooks() {
+    look(HookSample.reads(namespace)) { [unowned self] answers in
+      seen.hooks.take(answers)
+      openEar()
     }
   }
 }

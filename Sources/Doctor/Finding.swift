@@ -19,7 +19,7 @@ package struct Finding: Equatable, Sendable {
   package enum Check: String, Sendable, CaseIterable {
     case connection, version, role, mode, loading, namespace, writes, scripts, permissions
     case eviction, memory, persistence, replicas, notifications, latency, clock, expiry
-    case sealing, tokens, tickets
+    case sealing, tokens, tickets, hooks
   }
 
   /// A worker's reaction to a problem that it finds at its start.

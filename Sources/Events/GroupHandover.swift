@@ -98,7 +98,7 @@ struct GroupPage {
 }
 
 /// The outcome of events that a worker held.
-enum GroupTarget: String {
+package enum GroupTarget: String, Sendable {
   /// They are with a caller's connection: its own until `--ack-timeout`.
   case given
   /// They could not be written: the next consumer gets them first.

@@ -2,8 +2,8 @@
 
 internal import Loop
 internal import Metrics
-internal import RedisConnection
-internal import Scripts
+package import RedisConnection
+package import Scripts
 internal import SessionModel
 internal import Store
 internal import Wire
@@ -62,17 +62,38 @@ extension EventSubscriptions {
 }
 
 /// A request for transfer_pending.lua.
-struct TransferPendingCall: ScriptCall {
-  static let script = Script.transferPending
+package struct TransferPendingCall: ScriptCall {
+  package static let script = Script.transferPending
   let group: ArgumentText
   let worker: ArgumentText
   let target: ArgumentText
   let ids: [ArgumentText]
 
-  func write(to words: inout CommandBuffer) {
+  /// The ids of a partition stand together and in order.
+  package init(
+    group: ArgumentText, worker: ArgumentText, target: ArgumentText, ids: [ArgumentText]
+  ) {
+    (self.group, self.worker, self.target, self.ids) = (group, worker, target, ids)
+  }
+
+  package func write(to words: inout CommandBuffer) {
     words.word(group)
     words.word(worker)
     words.word(target)
+    for id in ids { words.word(id) }
+  }
+}
+
+/// A request for ack.lua.
+package struct AckCall: ScriptCall {
+  package static let script = Script.ack
+  let group: ArgumentText
+  let ids: [ArgumentText]
+
+  package init(group: ArgumentText, ids: [ArgumentText]) { (self.group, self.ids) = (group, ids) }
+
+  package func write(to words: inout CommandBuffer) {
+    words.word(group)
     for id in ids { words.word(id) }
   }
 }

@@ -10,6 +10,8 @@ package struct HookDefinition: Sendable, Equatable {
   package let name: String
   /// The address as it was given; its userinfo and its query may be secret.
   package let url: String
+  /// The address without its secret parts.
+  package let shownURL: String
   /// By which each request is signed; nil: none is.
   package let secret: [UInt8]?
   /// The types of the events that are sent; nil for all.
@@ -22,10 +24,11 @@ package struct HookDefinition: Sendable, Equatable {
 
   /// Nil if `devices` is no pattern.
   package init?(
-    name: String, url: String, secret: [UInt8]?, types: [String]?, devices: String?,
+    name: String, url: String, shownURL: String, secret: [UInt8]?, types: [String]?,
+    devices: String?,
     madeAtMs: Int64
   ) {
-    (self.name, self.url, self.secret) = (name, url, secret)
+    (self.name, self.url, self.shownURL, self.secret) = (name, url, shownURL, secret)
     (self.types, self.devices, self.madeAtMs) = (types, devices, madeAtMs)
     pattern = devices.flatMap { Pattern($0) }
     if devices != nil, pattern == nil { return nil }
@@ -63,7 +66,7 @@ package enum StoredHook {
   package static func text(_ hook: HookDefinition, _ seal: Seal?) -> [UInt8] {
     let words = [
       version, "\(hook.madeAtMs)", hook.types?.joined(separator: ",") ?? "*", hook.devices ?? "*",
-      shown(hook.url), hook.secret == nil ? "-" : "+",
+      hook.shownURL, hook.secret == nil ? "-" : "+",
     ]
     let inside = Base64.text(Array(hook.url.utf8) + [0] + (hook.secret ?? []))
     let kept =
@@ -93,21 +96,9 @@ package enum StoredHook {
       let zero = bytes.firstIndex(of: 0)
     else { return nil }
     return HookDefinition(
-      name: name, url: String(decoding: bytes[..<zero], as: UTF8.self),
+      name: name, url: String(decoding: bytes[..<zero], as: UTF8.self), shownURL: shown.url,
       secret: shown.isSigned ? Array(bytes[(zero + 1)...]) : nil, types: shown.types,
       devices: shown.devices, madeAtMs: shown.madeAtMs)
-  }
-
-  /// An address without userinfo and fragment, and with `?…` in place of a query.
-  package static func shown(_ url: String) -> String {
-    let whole = url.prefix { $0 != "#" }
-    let bare = whole.prefix { $0 != "?" }
-    let query = bare.endIndex < whole.endIndex ? "?…" : ""
-    guard let scheme = bare.firstRange(of: "://") else { return bare + query }
-    let rest = bare[scheme.upperBound...]
-    let authority = rest.prefix { $0 != "/" }
-    let host = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] }
-    return bare[..<scheme.upperBound] + (host ?? authority) + rest[authority.endIndex...] + query
   }
 
   private static func words(_ text: [UInt8]) -> [String] {

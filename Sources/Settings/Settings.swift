@@ -166,6 +166,14 @@ package struct Settings: Sendable, Equatable {
   package var eventsAgeMs: Int64 = 604_800_000
   /// After how long an event that was not acknowledged goes to another consumer of its group.
   package var ackTimeoutMs: Int64 = 60_000
+  /// Whether webhooks may reach private addresses.
+  package var allowsPrivateHooks = false
+  /// Whether they may reach this machine: where --listen is reached from this machine only.
+  package var allowsLoopbackHooks = false
+  /// By when a webhook's receiver has to answer.
+  package var hookTimeoutMs: Int64 = 10_000
+  /// The most events of a webhook that are sent at once.
+  package var hookRequestsMax = 32
 
   // MARK: Limits
 

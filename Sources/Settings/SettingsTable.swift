@@ -351,6 +351,21 @@ extension Settings {
         "--ack-timeout", .events, default: "60s",
         "When an event that its consumer did not acknowledge goes to another one of the group."),
       100...86_400_000, \.ackTimeoutMs),
+    .value(
+      .init(
+        "--hooks-private", .events, default: "no",
+        "Whether webhooks may reach private addresses. Those of this machine are reached where "
+          + "--listen is one of them."),
+      "WORD", range: "yes or no", \.allowsPrivateHooks, read: { ["yes": true, "no": false][$0] }),
+    .duration(
+      .init(
+        "--hook-timeout", .events, default: "10s",
+        "By when a webhook's receiver has to answer."), 100...60_000, \.hookTimeoutMs),
+    .count(
+      .init(
+        "--hook-requests", .events, default: "32",
+        "How many events of a webhook a worker sends at once; of a device it is one."),
+      1...256, \.hookRequestsMax),
   ]
 
   private static let limitsTable: [Setting] = [

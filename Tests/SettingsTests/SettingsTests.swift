@@ -111,6 +111,9 @@ struct SettingsTests {
     Sample("--group-keep", "1h", bad: ["999ms", "0", "3651d"]),
     Sample("--events-age", "3650d", bad: ["999ms", "0", "3651d"]),
     Sample("--ack-timeout", "100ms", bad: ["99ms", "0", "86400001ms"]),
+    Sample("--hooks-private", "yes", bad: ["x", "2"]),
+    Sample("--hook-timeout", "1s", bad: ["99ms", "0", "60001ms"]),
+    Sample("--hook-requests", "1", bad: ["0", "257", "x"]),
     Sample(
       "--max-line", "64MiB",
       bad: ["1023", "67108865", "0", "1 MiB", "1mib", "1GiB", "9999999999999MiB"]),

@@ -29,7 +29,7 @@ package final class Control {
   package let log: Log
   package let shared: SharedState
   package internal(set) var setup: RedisSetup
-  private let reports: Mailbox<Report>
+  let reports: Mailbox<Report>
 
   // MARK: The main thread
   private var listeners: [Socket] = []
@@ -47,6 +47,7 @@ package final class Control {
   /// The serving loop that got the page's latest connection.
   var nextJoined = 0
   private(set) var store: ControlStore?
+  var hooks = ControlHooks()
   var fitness: FitnessCheck?
   var policyCheck: LoopTimer?
   /// Why Redis is not fit any more, though it was at the start.
@@ -61,7 +62,7 @@ package final class Control {
   private var logUpkeep: LogUpkeep?
   private var census: FleetCensus?
   private var subscription: NodeSubscriptions?
-  private var tail: EventTail?
+  private(set) var tail: EventTail?
   private var tailRequests: MailboxReader<TailRequest>?
   private var changes: ChangeSubscription?
   private var changeRequests: MailboxReader<ChangeRequest>?
@@ -69,7 +70,7 @@ package final class Control {
   private var signals: [SignalWatch] = []
   var serving: [Mailbox<ServingOrder>] = []
   private var threadsThatServe = 0
-  private var threadsThatRun = 0
+  var threadsThatRun = 0
   private var hasStartedServing = false
   private var isStopping = false
   private var drainDelay: LoopTimer?
@@ -93,6 +94,7 @@ package final class Control {
     let (tls, seal) = (try Control.tls(settings), try Control.seal(settings))
     listeners = try Control.bind(settings.listen, count: threads)
     if let http = settings.http { httpListeners = try Control.bind(http, count: threads) }
+    settings.allowsLoopbackHooks = Control.isLoopback(settings.listen)
     let budget = try Control.divideDescriptors(&settings, threads: threads, log)
     self.settings = settings
     embedded = settings.redisURL == nil ? try EmbeddedRedis(loop, settings, log: log) : nil
@@ -215,6 +217,7 @@ extension Control {
       shared.deadlineFigures.setPartitionsOwned(share.owned)
       reaper?.share(share)
       census?.share(share)
+      hookShare(share)
     }
     census = FleetCensus(loop, store, record: shared.fleetFigures)
     libraries = LibraryCleaner(loop, store, log: log)
@@ -244,12 +247,15 @@ extension Control {
       loop, setup, store, log: log, seal: shared.seal,
       demand: { [unowned self] in
         if shared.sum(.watches) + shared.sum(.deviceWaiters) > 0 { return .events }
-        return shared.sum(.waiters) > 0 ? .news : .nothing
+        return shared.sum(.waiters) > 0 || hooks.areAny ? .news : .nothing
       },
-      answer: { [unowned self] in serving[$0].post(.tailAnswer($1)) },
+      answer: { [unowned self] in
+        if $0 != ControlHooks.tailIndex { serving[$0].post(.tailAnswer($1)) }
+      },
       corrupt: { [unowned self] in serving[0].post(.corruptEvents($0)) },
       report: { [unowned self] report in
         for orders in serving { orders.post(.tailReport(report)) }
+        reportToHooks(report)
       })
     tailRequests = MailboxReader(loop, shared.tailRequests) { [unowned self] in
       tail?.request($0)
@@ -260,33 +266,6 @@ extension Control {
     }
     changeRequests = MailboxReader(loop, shared.changeRequests) { [unowned self] in
       changes?.request($0)
-    }
-  }
-
-  /// Lets Redis announce expired keys, in addition to what it announces already.
-  private func configureRedis() {
-    guard settings.configureRedis else { return }
-    for node in store?.nodes ?? [] { configure(node) }
-  }
-
-  private func configure(_ node: ControlNode) {
-    let flag = "notify-keyspace-events"
-    store?.command(["CONFIG", "GET", flag], at: node) { [unowned self] result in
-      guard case .success(let reply) = result, reply.count == 2 else {
-        log.repeated(.warn, "--configure-redis: CONFIG GET is not possible on this redis")
-        return
-      }
-      let now = reply[1].text
-      let covers: (Character) -> Bool = { now.contains($0) || ($0 == "x" && now.contains("A")) }
-      let wanted = now + "Ex".filter { !covers($0) }
-      guard wanted != now else { return }
-      store?.command(["CONFIG", "SET", flag, wanted], at: node) { [unowned self] result in
-        if case .success(let reply) = result, reply.kind != .error {
-          log.info("keyspace notifications have been turned on", ["flags": wanted])
-        } else {
-          log.repeated(.warn, "--configure-redis: CONFIG SET is not possible on this redis")
-        }
-      }
     }
   }
 
@@ -335,6 +314,7 @@ extension Control {
       census?.start()
       reaper?.catchUp()
       startFollowing()
+      followHooks()
       followFleetKey { [unowned self] in startServing() }
     case .nodeDown(let node, let reason):
       log.repeated(
@@ -464,6 +444,7 @@ extension Control {
     isStopping = true
     startDraining()
     for orders in serving { orders.post(.drain) }
+    drainHooks()
     if threadsThatRun == 0 { stopRedis() }
   }
 

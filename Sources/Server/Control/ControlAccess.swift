@@ -55,6 +55,13 @@ extension Control {
         + "give --auth FILE, or --insecure if only trusted machines are on that network")
   }
 
+  /// Whether only this machine can reach a place, as far as is known.
+  static func isLoopback(_ place: HostPort) -> Bool {
+    do throws(SystemError) { return try SocketAddress.resolve(place.address).isLoopback } catch {
+      return false
+    }
+  }
+
   /// Opens the file of the audit; nil without one.
   static func audit(_ settings: Settings) throws(StartError) -> AuditLog? {
     guard let path = settings.auditFile else { return nil }

@@ -6,6 +6,7 @@ internal import Loop
 internal import RedisConnection
 internal import Service
 internal import Settings
+internal import Store
 
 extension Control {
   private static let unfitAgainMs: Int64 = 1_000
@@ -95,5 +96,34 @@ extension Control {
 extension Finding {
   fileprivate var logFields: KeyValuePairs<String, String> {
     ["check": check.rawValue, "error": text, "fix": fix ?? ""]
+  }
+}
+
+extension Control {
+  /// Lets Redis announce expired keys, in addition to what it announces already.
+  func configureRedis() {
+    guard settings.configureRedis else { return }
+    for node in store?.nodes ?? [] { configure(node) }
+  }
+
+  private func configure(_ node: ControlNode) {
+    let flag = "notify-keyspace-events"
+    store?.command(["CONFIG", "GET", flag], at: node) { [unowned self] result in
+      guard case .success(let reply) = result, reply.count == 2 else {
+        log.repeated(.warn, "--configure-redis: CONFIG GET is not possible on this redis")
+        return
+      }
+      let now = reply[1].text
+      let covers: (Character) -> Bool = { now.contains($0) || ($0 == "x" && now.contains("A")) }
+      let wanted = now + "Ex".filter { !covers($0) }
+      guard wanted != now else { return }
+      store?.command(["CONFIG", "SET", flag, wanted], at: node) { [unowned self] result in
+        if case .success(let reply) = result, reply.kind != .error {
+          log.info("keyspace notifications have been turned on", ["flags": wanted])
+        } else {
+          log.repeated(.warn, "--configure-redis: CONFIG SET is not possible on this redis")
+        }
+      }
+    }
   }
 }

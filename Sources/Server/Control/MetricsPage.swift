@@ -74,6 +74,7 @@ enum MetricsPage {
     FleetMetrics.put(shared, into: &page)
     logs(shared, &page)
     groups(shared, &page)
+    HookMetrics.put(shared.hookGauges, into: &page)
     process(&page, shared)
     return page.text
   }

@@ -3,6 +3,7 @@
 package import Access
 package import Deadlines
 package import Events
+package import Hooks
 package import Loop
 package import Metrics
 package import RedisConnection
@@ -30,6 +31,7 @@ package final class SharedState: Sendable {
   package let deadlineFigures = DeadlineFigures()
   package let fleetFigures = FleetRecord()
   package let logFigures = LogFigures(partitions: Partition.count)
+  package let hookGauges = HookGauges()
   /// Those of all connections to Redis.
   package let redisFigures: ConnectionFigures
   /// The serving loops' requests to the event tail.

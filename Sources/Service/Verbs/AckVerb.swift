@@ -1,7 +1,7 @@
 // ACK: a consumer is done with events.
 
+internal import Events
 internal import RedisConnection
-internal import Scripts
 internal import SessionModel
 internal import Store
 internal import Wire
@@ -26,17 +26,5 @@ enum AckVerb {
     }
     let ack = AckCall(group: .lent(call.word(0)), ids: ids)
     try call.forward(ScriptQuery(ack, over: partitions))
-  }
-}
-
-/// A request for ack.lua.
-struct AckCall: ScriptCall {
-  static let script = Script.ack
-  let group: ArgumentText
-  let ids: [ArgumentText]
-
-  func write(to words: inout CommandBuffer) {
-    words.word(group)
-    for id in ids { words.word(id) }
   }
 }

@@ -9,6 +9,7 @@ internal import Seal
 internal import SessionModel
 internal import Settings
 internal import Store
+internal import Webhooks
 internal import Wire
 
 enum HookVerb {
@@ -31,11 +32,12 @@ enum HookVerb {
 
   private static func definition(_ call: borrowing Call) throws(RequestError) -> HookDefinition {
     let url = call.text(.url)
-    try checkAddress(url, call.shared.settings)
+    let address = try address(url, call.shared.settings)
     let devices = call.option(.devices).map { _ in call.text(.devices) }
     guard
       let hook = HookDefinition(
-        name: call.text(0), url: url, secret: call.option(.secret).map { Array($0) },
+        name: call.text(0), url: url, shownURL: address.shown,
+        secret: call.option(.secret).map { Array($0) },
         types: try call.types?.map(\.rawValue), devices: devices, madeAtMs: WallTime.nowMs())
     else {
       throw RequestError(
@@ -45,12 +47,18 @@ enum HookVerb {
   }
 
   /// The address itself is in no error: parts of it may be secret.
-  private static func checkAddress(_ url: String, _ settings: Settings) throws(RequestError) {
-    guard url.hasPrefix("http://") || url.hasPrefix("https://"), !url.hasSuffix("://"),
-      url.utf8.allSatisfy({ 0x21...0x7E ~= $0 })
-    else {
-      throw RequestError(
-        .badRequest, "url= is no address of http:// or https://, percent-encoded")
+  private static func address(
+    _ url: String, _ settings: Settings
+  ) throws(RequestError) -> WebhookAddress {
+    do throws(WebhookError) { _ = try CurlLibrary.shared() } catch {
+      throw RequestError(.unavailable, error.description)
+    }
+    do throws(WebhookError) {
+      let policy = AddressPolicy(
+        allowsPrivate: settings.allowsPrivateHooks, allowsLoopback: settings.allowsLoopbackHooks)
+      return try WebhookAddress(url, policy)
+    } catch {
+      throw RequestError(.badRequest, "url= \(error)")
     }
   }
 }

@@ -4,7 +4,7 @@ import Foundation
 import Glibc
 
 /// What a receiver got in one request.
-struct HookDelivery: Sendable {
+struct ReceivedHook: Sendable {
   let headers: [String: String]
   let body: String
   let status: Int?
@@ -29,8 +29,8 @@ final class HookReceiver: Sendable {
   let port: Int
   private let listener: Int32
   private let isStopped = Shared(false)
-  private let deliveries = Shared<[HookDelivery]>([])
-  private let behaviour: Shared<@Sendable (HookDelivery) -> Answer>
+  private let deliveries = Shared<[ReceivedHook]>([])
+  private let behaviour: Shared<@Sendable (ReceivedHook) -> Answer>
 
   init(_ answer: Answer = .status(204)) throws {
     (listener, port) = try TestSocket.listen()
@@ -56,13 +56,13 @@ final class HookReceiver: Sendable {
   var url: String { "http://127.0.0.1:\(port)/in" }
 
   /// All requests with a whole body, in their order.
-  var all: [HookDelivery] { deliveries.value }
+  var all: [ReceivedHook] { deliveries.value }
   /// Those that were answered with 2xx.
-  var taken: [HookDelivery] { all.filter { 200..<300 ~= $0.status ?? 0 } }
+  var taken: [ReceivedHook] { all.filter { 200..<300 ~= $0.status ?? 0 } }
   var takenIDs: [String] { taken.map(\.id) }
 
   func answer(_ answer: Answer) { behaviour.value = { _ in answer } }
-  func answer(_ choose: @escaping @Sendable (HookDelivery) -> Answer) { behaviour.value = choose }
+  func answer(_ choose: @escaping @Sendable (ReceivedHook) -> Answer) { behaviour.value = choose }
 
   private func serve(_ socket: TestSocket) {
     var bytes: [UInt8] = []
@@ -84,7 +84,7 @@ final class HookReceiver: Sendable {
 
   /// Answers a request; false if the connection ends.
   private func reply(
-    to request: HookDelivery, _ answer: Answer, _ socket: TestSocket
+    to request: ReceivedHook, _ answer: Answer, _ socket: TestSocket
   ) -> Bool {
     var (status, more) = (0, "")
     switch answer {
@@ -92,7 +92,7 @@ final class HookReceiver: Sendable {
     case .redirect(let place): (status, more) = (302, "Location: \(place)\r\n")
     case .close, .hang: break
     }
-    let known = HookDelivery(
+    let known = ReceivedHook(
       headers: request.headers, body: request.body, status: status == 0 ? nil : status)
     deliveries.update { $0.append(known) }
     guard status != 0 else { return false }
@@ -101,7 +101,7 @@ final class HookReceiver: Sendable {
   }
 
   /// Takes a whole request from the bytes that came.
-  private func take(_ bytes: inout [UInt8]) -> HookDelivery? {
+  private func take(_ bytes: inout [UInt8]) -> ReceivedHook? {
     guard let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }
     let head = String(decoding: bytes[..<end.lowerBound], as: UTF8.self)
     var headers: [String: String] = [:]
@@ -117,6 +117,6 @@ final class HookReceiver: Sendable {
     guard bytes.count >= end.upperBound + length else { return nil }
     let body = bytes[end.upperBound..<(end.upperBound + length)]
     bytes.removeFirst(end.upperBound + length)
-    return HookDelivery(headers: headers, body: String(decoding: body, as: UTF8.self), status: nil)
+    return ReceivedHook(headers: headers, body: String(decoding: body, as: UTF8.self), status: nil)
   }
 }

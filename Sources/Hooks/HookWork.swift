@@ -1,0 +1,143 @@
+// Owns: what the delivery keeps of one hook. Runs on the thread of the hooks.
+
+internal import RedisConnection
+internal import SessionModel
+internal import Webhooks
+
+/// Where the events of a hook go.
+struct HookTarget {
+  let hook: HookDefinition
+  let address: WebhookAddress
+}
+
+/// One hook at work.
+final class HookWork {
+  let name: String
+  /// The definition as Redis keeps it.
+  var text: [UInt8]
+  /// Nil if the definition cannot be used here.
+  var target: HookTarget?
+  var sender: WebhookSender?
+  var queue: HookQueue
+  /// What is being sent.
+  var tickets: [EventID: WebhookSender.Ticket] = [:]
+  /// What is to be acknowledged.
+  var done: [EventID] = []
+  var isAcknowledging = false
+
+  // MARK: Reading
+  /// The partitions that may have events, and those that have got some since the read in flight.
+  private var news = PartitionSet()
+  private var newsSince = PartitionSet()
+  /// Those in which another worker holds events that come first.
+  private var blocked = PartitionSet()
+  private var blockedUntilMs: Int64 = 0
+  /// Those without the group: it is made once the hook is known to be there still.
+  private var withoutGroup = PartitionSet()
+  private(set) var makesUntilMs: Int64 = 0
+  private(set) var isReading = false
+  var retryAtMs: Int64 = 0
+  private var startAt: Int
+  private(set) var wholeAtMs: Int64 = 0
+  /// The partitions of which Redis has yet to note that the group asks, and when that was begun.
+  private var unnoted = PartitionSet.all
+  private(set) var notedAtMs: Int64 = Int64.min / 2
+
+  // MARK: Figures
+  var delivered = 0
+  var failed = 0
+  /// The latest failure that is not noted in Redis.
+  var fault: String?
+  private var noted = (delivered: 0, failed: 0, underWay: 0)
+  private var figuresAtMs: Int64 = 0
+
+  init(_ kept: KeptHook, underWayMax: Int, startAt: Int) {
+    (name, text) = (kept.name, kept.text)
+    queue = HookQueue(underWayMax: underWayMax)
+    self.startAt = startAt % Partition.count
+  }
+
+  var group: String { HookDefinition.group(of: name) }
+
+  /// These partitions may have events.
+  func newsCame(_ partitions: PartitionSet) {
+    news.formUnion(partitions)
+    if isReading { newsSince.formUnion(partitions) }
+  }
+
+  /// The hook was there a moment ago.
+  func isListed(nowMs: Int64) {
+    guard withoutGroup != PartitionSet() else { return }
+    makesUntilMs = nowMs + HookWork.makesForMs
+    newsCame(withoutGroup)
+    withoutGroup = PartitionSet()
+  }
+
+  private static let makesForMs: Int64 = 300
+
+  /// The partitions to read now, of those that are this worker's.
+  func toRead(_ owned: PartitionSet, nowMs: Int64, most: Int) -> [Partition] {
+    var wanted = news
+    if nowMs >= blockedUntilMs { wanted.formUnion(blocked) }
+    return wanted.intersection(owned).members(from: startAt).lazy
+      .filter { self.queue.hasRoom(in: $0) }.prefix(most).map(\.self)
+  }
+
+  /// When a read is to be tried though nothing happens; nil if none is.
+  var readsAtMs: Int64? {
+    guard !isReading, target != nil, queue.room > 0 else { return nil }
+    if retryAtMs > 0, !news.isEmpty { return retryAtMs }
+    return blocked.isEmpty ? nil : blockedUntilMs
+  }
+
+  func noteBegins(_ partitions: [Partition], nowMs: Int64) {
+    unnoted = .all
+    notedAtMs = nowMs
+  }
+
+  /// Whether Redis is to note with this read that the group asks.
+  func isNoting(_ partitions: [Partition]) -> Bool {
+    let isWanted = partitions.contains { unnoted.contains($0) }
+    unnoted.subtract(PartitionSet(partitions))
+    return isWanted
+  }
+
+  func readBegan() {
+    isReading = true
+    newsSince = PartitionSet()
+  }
+
+  func readEnded() { isReading = false }
+
+  /// A partition was looked at.
+  func looked(_ partition: Partition, _ state: HookReadState, nowMs: Int64) {
+    startAt = (partition.index + 1) % Partition.count
+    blocked.remove(partition)
+    retryAtMs = 0
+    if state != .more { if !newsSince.contains(partition) { news.remove(partition) } }
+    switch state {
+    case .more, .end: break
+    case .blocked, .corrupt, .tooManyGroups:
+      blocked.insert(partition)
+      news.remove(partition)
+      let pauseMs = state == .blocked ? HookDelivery.retryMs : HookDelivery.wholeEveryMs / 6
+      blockedUntilMs = nowMs + pauseMs
+    case .noGroup: withoutGroup.insert(partition)
+    }
+  }
+
+  /// A read of all partitions is due from now on.
+  func wholeBegins(nowMs: Int64) { wholeAtMs = nowMs }
+
+  /// The call that adds the figures since the last one to those in Redis; nil if there are none.
+  func takeNote(worker: String, nowMs: Int64) -> NoteHookCall? {
+    let now = (delivered: delivered, failed: failed, underWay: queue.underWay)
+    let isKnown = now == noted && fault == nil
+    guard !isKnown || now.underWay > 0 && nowMs - figuresAtMs >= 2_000 else { return nil }
+    defer { (noted, fault, figuresAtMs) = (now, nil, nowMs) }
+    return NoteHookCall(
+      worker: ArgumentText(worker), name: ArgumentText(name),
+      delivered: Int64(now.delivered - noted.delivered), failed: Int64(now.failed - noted.failed),
+      underWay: Int64(now.underWay), fault: fault.map { ArgumentText($0) })
+  }
+}
