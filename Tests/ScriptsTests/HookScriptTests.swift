@@ -1,0 +1,130 @@
+// Owns: the tests of the scripts of webhooks: whose events a worker reads, what it claims, what is
+// lost, and the figures of hooks.
+
+import Scripts
+import TestSupport
+import Testing
+
+struct HookScriptTests {
+  private let bench: ScriptBench
+
+  init() throws { bench = try ScriptBench() }
+
+  /// Makes events: one `lock.seized` of each device, in order.
+  private func seize(_ devices: String...) throws {
+    for device in devices {
+      try bench.run(.lock, device, "a", "3600000", "", "")
+      try bench.run(.seize, device, "b", "3600000", "")
+    }
+  }
+
+  /// What a worker reads: the state, whether there is a loss, and the ids.
+  private func read(
+    _ worker: String = "w-1", limit: Int = 10, leaseMs: Int = 60_000, makes: String = "yes"
+  ) throws -> (state: Int, lost: Int, ids: [String]) {
+    let words = ["hook/h", worker, "\(leaseMs)", "\(limit)", "8", makes, "yes"]
+    let part = try #require(
+      try bench.call(.readHook, keys: [bench.base], words).items.first?.items)
+    return (
+      part[0].int ?? -9, part[1].int ?? -9, part[2].items.compactMap { $0.items.first?.string }
+    )
+  }
+
+  private func ack(_ ids: [String]) throws {
+    for id in ids { _ = try bench.call(.ack, keys: [bench.base], ["hook/h", id]) }
+  }
+
+  @Test func `a worker reads on while it holds events, and another one waits for it`() throws {
+    try seize("d1")
+    #expect(try read(makes: "").state == 3, "nothing makes the group unasked")
+    #expect(try read().state == 0)
+    let first = try read()
+    #expect(first.ids.count == 1 && first.state == 1)
+    try seize("d2", "d3")
+    let next = try read(limit: 1)
+    #expect(next.ids.count == 1 && next.state == 0 && next.ids != first.ids)
+    let other = try read("w-2")
+    #expect(other.ids == [] && other.state == 2)
+    // What is given back is the other's at once, and before what is new.
+    try ack(first.ids)
+    let back = try bench.call(
+      .transferPending, keys: [bench.base], ["hook/h", "w-1", "returned"] + next.ids)
+    #expect(back == .integer(1))
+    let rest = try read("w-2")
+    #expect(rest.ids.count == 2 && rest.ids.first == next.ids[0])
+    #expect(try read("w-1").state == 2)
+  }
+
+  @Test func `what a worker does not claim is another's`() throws {
+    try seize("d1")
+    _ = try read()
+    let ids = try read().ids
+    let claimedMs = try bench.nowMs()
+    _ = try bench.call(.transferPending, keys: [bench.base], ["hook/h", "w-1", "w-1"] + ids)
+    try bench.wait(until: claimedMs + 60)
+    #expect(try read("w-2", leaseMs: 60_000).state == 2)
+    #expect(try read("w-2", leaseMs: 40).ids == ids)
+    // The one that is late claims nothing that it does not hold.
+    let late = try bench.call(
+      .transferPending, keys: [bench.base], ["hook/h", "w-1", "w-1"] + ids)
+    #expect(late == .integer(0))
+  }
+
+  @Test func `a loss is read once, until it is settled or given back`() throws {
+    try seize("d1")
+    _ = try read()
+    try ack(try read().ids)
+    let log = bench.base + ":events"
+    _ = try bench.redis.command("XGROUP", "CREATECONSUMER", log, "hook/h", "lost")
+    #expect(try read().lost == 1)
+    #expect(try read().lost == 0)
+    _ = try bench.call(
+      .transferPending, keys: [bench.base], ["hook/h", "w-1", "returned", "0-0"])
+    #expect(try read().lost == 1)
+    _ = try bench.call(.transferPending, keys: [bench.base], ["hook/h", "w-1", "given", "0-0"])
+    #expect(try read().lost == 0)
+    // A log that was removed has lost what was in it.
+    _ = try bench.redis.command("DEL", log)
+    #expect(try read(makes: "").state == 3)
+    #expect(try read().lost == 1)
+  }
+
+  @Test func `a group is behind by what it has not acknowledged, until it is removed`() throws {
+    try seize("d1", "d2")
+    _ = try read()
+    func lag() throws -> [Substring] {
+      let line = try bench.call(.hookLags, keys: [bench.base], ["hook/"]).items[0].string ?? ""
+      return line.split(separator: " ")
+    }
+    let behind = try lag()
+    #expect(behind.count == 4 && behind[1] == "hook/h" && behind[2] == "2" && behind[3] != "0")
+    try ack(try read().ids)
+    #expect(try lag() == ["OK", "hook/h", "0", "0"])
+    #expect(try bench.call(.dropGroup, keys: [bench.base], ["hook/h"]) == .integer(1))
+    #expect(try bench.call(.dropGroup, keys: [bench.base], ["hook/h"]) == .integer(0))
+    #expect(try lag() == ["OK"])
+    #expect(try read().lost == 0, "it was removed, and has lost nothing")
+  }
+
+  @Test func `figures are added up, and go with their hook`() throws {
+    func call(_ script: Script, _ words: String...) throws -> RedisAnswer {
+      try bench.call(script, keys: [bench.base], words)
+    }
+    #expect(try call(.noteHook, "w-1", "h", "1", "0", "1", "") == .text("NONE"))
+    #expect(try call(.setHook, "h", "definition", "1") == .text("OK"))
+    #expect(try call(.setHook, "i", "definition", "1").string?.hasPrefix("ERR quota") == true)
+    for worker in ["w-1", "w-2"] {
+      #expect(try call(.noteHook, worker, "h", "2", "1", "3", "refused") == .text("OK"))
+    }
+    let listing = try call(.hooks).items
+    #expect(listing[1].items.compactMap(\.string) == ["h", "definition"])
+    let figures = listing[2].items.compactMap(\.string)
+    for field in ["delivered h", "failed h", "error h", "error_at h", "way w-1 h", "way w-2 h"] {
+      #expect(figures.contains(field), "\(field)")
+    }
+    #expect(figures[(figures.firstIndex(of: "delivered h") ?? 0) + 1] == "4")
+    #expect(try call(.setHook, "h", "", "1") == .text("OK"))
+    #expect(try call(.setHook, "h", "", "1") == .text("NONE"))
+    #expect(try call(.hooks).items[1].items.isEmpty && call(.hooks).items[2].items.isEmpty)
+  }
+}
