@@ -7,8 +7,11 @@ import base64
 import hashlib
 import hmac
 import io
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -16,7 +19,8 @@ from pages import blocks
 
 from latchkey import Client, InvalidSignature
 from latchkey.testing import Worker
-from latchkey.webhooks import verify
+from latchkey.webhooks import HEADER as HEADER_NAME
+from latchkey.webhooks import ID_HEADER, CloudEvent, verify
 
 ROOT = Path(__file__).resolve().parents[3]
 SECRET = "whsec ü"
@@ -94,6 +98,46 @@ def test_a_receiver_that_calls_it_wrongly_learns_so() -> None:
     for empty in ("", b"", [], ["x", ""]):
         with pytest.raises(ValueError, match="empty"):
             verify(BODY, HEADER, empty)
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes what is signed, and keeps it."""
+
+    received: Queue[CloudEvent]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        event = verify(body, self.headers.get(HEADER_NAME), SECRET)
+        assert self.headers[ID_HEADER] == event["id"]
+        self.received.put(event)
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on standard error."""
+
+
+def test_what_a_worker_sends_is_an_event(latchkey_client: Client) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    Receiver.received = Queue()
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    name, device = "own", "phone/8 ü"
+    latchkey_client.hook(
+        name, f"http://127.0.0.1:{server.server_port}/", secret=SECRET, types="lock.abandoned"
+    )
+    try:
+        lock = latchkey_client.lock(device, "a 1", ttl=0.05)
+        while (event := Receiver.received.get(timeout=20))["subject"] != device:
+            pass  # what the log had
+        assert (event["type"], event["specversion"]) == ("lock.abandoned", "1.0")
+        assert (event["data"]["device"], event["data"]["agent"]) == (device, "a 1")
+        assert (event["data"]["token"], event["data"]["id"]) == (lock.token, event["id"])
+    finally:
+        latchkey_client.unhook(name)
+        server.shutdown()
+        serving.join()
+        server.server_close()
 
 
 def by_asgi(page: dict[str, Any], body: bytes, header: str) -> int:
