@@ -60,7 +60,10 @@ function headers() {
 
 // Asks for a resource of the page; a refusal is thrown with its sentence.
 async function resource(path, more = {}) {
-  const response = await fetch(`page/${path}`, { headers: headers(), cache: "no-store", ...more });
+  const { fields, ...rest } = more;
+  const response = await fetch(`page/${path}`, {
+    headers: { ...headers(), ...fields }, cache: "no-store", ...rest,
+  });
   if (response.ok) return response;
   const text = (await response.text()).trim();
   if (response.status === 401) signIn(text);

@@ -198,14 +198,17 @@ function eventRow(event) {
 
 let stream = null;
 
-// Shows events as they happen; the newest 10,000 are kept.
+// Shows events as they happen; the newest 10,000 are kept. After an interruption it goes on behind
+// the newest event that was shown.
 async function follow() {
   stream?.abort();
   const own = new AbortController();
   const table = view.table;
+  const last = table.rows.find((row) => row.id)?.id;
+  const known = new Set(table.rows.slice(0, 2000).map((row) => row.id));
   stream = own;
   try {
-    const response = await resource("events", { signal: own.signal });
+    const response = await resource("events", { signal: own.signal, fields: last ? { "Last-Event-ID": last } : {} });
     if (!response.headers.get("Content-Type").startsWith("text/event-stream")) {
       return view.element.replaceChildren(fault((await response.text()).replace(/^ERR \S+ /, "")));
     }
@@ -217,7 +220,8 @@ async function follow() {
       if (done || stream !== own) break;
       const parts = (rest + value).split("\n\n");
       rest = parts.pop();
-      const events = parts.filter((part) => part.startsWith("data: ")).map((part) => eventRow(JSON.parse(part.slice(6))));
+      const events = parts.filter((part) => part.startsWith("data: ")).map((part) => eventRow(JSON.parse(part.slice(6))))
+        .filter((row) => !row.id || !known.has(row.id));
       if (events.length > 0) table.set([...events.reverse(), ...table.rows].slice(0, rowsMax));
     }
   } catch (error) {

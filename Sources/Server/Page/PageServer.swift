@@ -29,11 +29,16 @@ final class PageServer {
   private let surroundings: Surroundings
   /// Those that are under way, by their identity.
   private var conversations: [ObjectIdentifier: PageConversation] = [:]
+  private var exportsNow = 0
   private var check: LoopTimer?
   private var overview: (atMs: Int64, text: String) = (.min, "")
 
   /// How many requests and streams of events there may be at once.
   private static let conversationsMax = 48
+  /// How many of them may be exports, whose replies are as large as a session may be.
+  private static let exportsMax = 2
+  /// The most bytes of another reply: lists and chats end their pages before.
+  private static let replyBytesMax = 4 << 20
   /// How old an overview may be that is shown: it is made once a second at most.
   private static let overviewAgeMs: Int64 = 900
   /// How often streams get a comment, and clients that are gone are found; less than a connection's
@@ -69,7 +74,12 @@ final class PageServer {
         status: 200, contentType: "application/json", body: currentOverview(),
         fields: PageHeaders.fields)
     case ("/page/events", .get):
-      return begin(call, caller, .events, Array("WATCH *".utf8))
+      let after = call.field("Last-Event-ID") ?? ""
+      guard after.utf8.count <= 64, after.utf8.allSatisfy({ IDText.isIDByte($0) }) else {
+        return PageServer.text(400, "the header Last-Event-ID is no event's id")
+      }
+      return begin(
+        call, caller, .events, Array((after.isEmpty ? "WATCH *" : "WATCH * after=\(after)").utf8))
     case ("/page/call", .post):
       let line = call.body
       if let refusal = PageVerbs.refusal(line) { return PageServer.text(400, refusal) }
@@ -114,17 +124,24 @@ final class PageServer {
       return PageServer.text(
         503, "the page has \(PageServer.conversationsMax) requests under way: close a tab")
     }
+    let isExport = PageVerbs.verb(of: line) == "EXPORT"
+    guard !isExport || exportsNow < PageServer.exportsMax else {
+      return PageServer.text(
+        503, "there are \(PageServer.exportsMax) exports under way: try again after them")
+    }
     guard let socket = connect(call.peer) else {
       return PageServer.text(503, "the worker takes no requests now")
     }
     let conversation = PageConversation(
       loop, socket, call, kind, lines: caller.greeting + [line],
-      replyBytesMax: 2 * shared.settings.importLineBytesMax
+      replyBytesMax: isExport ? 2 * shared.settings.importLineBytesMax : PageServer.replyBytesMax
     ) { [unowned self] ended in
+      if isExport { exportsNow -= 1 }
       shared.descriptors.giveBack()
       conversations[ObjectIdentifier(ended)] = nil
     }
     conversations[ObjectIdentifier(conversation)] = conversation
+    if isExport { exportsNow += 1 }
     if check?.isSet != true { check?.set(afterMs: checkMs) }
     return nil
   }

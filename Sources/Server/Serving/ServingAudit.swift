@@ -70,23 +70,25 @@ extension ServingLoop {
     guard let log = shared.audit else { return }
     let noted = audit.take(ticket)
     let isRefused = outcome == .authRequired || outcome == .forbidden
-    guard isRefused || noted?.call.isPrivileged == true else { return }
+    let isKnown = ticket.verb < VerbTable.all.count
+    let verb = isKnown ? VerbTable.all[ticket.verb].name : "-"
+    let wire = noted?.wire ?? connection?.wire
+    // What a person does at the page has a line, whatever right it needs.
+    let isAction = wire == .page && PageVerbs.acting.contains(verb)
+    guard isRefused || isAction || noted?.call.isPrivileged == true else { return }
     let who = noted?.call.who ?? connection?.principal?.key
     if isRefused {
       let (isListed, isFirst) = audit.admits(isOfPrincipal: who != nil, nowMs: loop.nowMs)
       if isFirst { auditTimer?.set(afterMs: Audit.unlistedMs) }
       guard isListed else { return }
     }
-    let wire = noted?.wire ?? connection?.wire
-    let isKnown = ticket.verb < VerbTable.all.count
     check(
       log,
       log.write([
         "audit": isRefused ? "refused" : "privileged", "who": who ?? "-",
         "from": (noted?.peer ?? connection?.peer)?.description ?? "-",
         "wire": wire?.rawValue ?? "-",
-        "verb": isKnown ? VerbTable.all[ticket.verb].name : "-",
-        "device": noted?.call.device ?? "-", "outcome": outcome.label,
+        "verb": verb, "device": noted?.call.device ?? "-", "outcome": outcome.label,
       ]))
   }
 
@@ -107,5 +109,5 @@ extension ServingLoop {
 }
 
 extension Connection {
-  var wire: CallerWire { http == nil ? .line : .http }
+  var wire: CallerWire { isInternal ? .page : http == nil ? .line : .http }
 }

@@ -20,6 +20,8 @@ internal import Wire
 /// The protocols by which callers speak to a worker.
 enum CallerWire: String, Sendable {
   case line, http
+  /// Lines of the page for people, from within the process.
+  case page
 }
 
 /// A bound socket, and what callers speak on it.

@@ -92,6 +92,22 @@ extension SystemSuites {
       #expect(overview["now"]?["connections"]?.int ?? 0 >= 2)
     }
 
+    @Test func `the audit has each action of a person, with the browser's address`() throws {
+      let path = "\(try Scratch.folder("audit"))/audit"
+      let lab = try Lab(workers: [["--audit", path]])
+      defer { lab.stop() }
+      expect(try lab.connect().request("OPEN dev-1"), "OK")
+      let client = try http(lab.worker)
+      for line in ["GET dev-1", "CLOSE dev-1 completed reason=operator", "EXPORT dev-1"] {
+        #expect(try client.post("/page/call", [Self.marker], line).body.hasPrefix("OK"), "\(line)")
+      }
+      let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+      #expect(lines.map { $0.contains("verb=CLOSE") } == [true, false])
+      for line in lines {
+        #expect(line.contains("from=127.0.0.1 wire=page") && line.contains("outcome=ok"), "\(line)")
+      }
+    }
+
     @Test func `events come as a stream that outlives the time of a request`() throws {
       let lab = try Lab(workers: [["--admin-timeout", "1s"]])
       defer { lab.stop() }

@@ -110,11 +110,32 @@ extension SystemSuites {
       try tab.press(button: "Close as completed")
       try tab.click("#confirm-yes")
       try tab.awaitText("main", "completed")
+      try outlive(first, on: port, lab, client, tab)
+    }
+
+    /// The worker dies while its events are shown, and another one takes its port.
+    private func outlive(
+      _ first: WorkerProcess, on port: String, _ lab: Lab, _ client: LineClient, _ tab: BrowserTab
+    ) throws {
+      try tab.show("events")
+      try eventually("the stream") {
+        try first.get("/metrics").body.contains("latchkey_watches 1\n")
+      }
+      expect(try client.request("OPEN dev-3"), "OK")
+      try tab.awaitText("main", "dev-3")
       first.kill()
       try tab.awaitText("#live", "reconnecting")
       let second = try WorkerProcess(on: lab.redis, ["--admin", port])
       defer { second.kill() }
+      expect(try second.connect().request("OPEN dev-4"), "OK")
       try tab.awaitText("#live", "live")
+      // None is missed, and none is there twice.
+      try tab.awaitText("main", "dev-4")
+      #expect(
+        try tab.evaluate(
+          "[...document.querySelectorAll('tr.row')].filter((r) => r.textContent.includes('dev-3')"
+            + " && r.textContent.includes('session.opened')).length"
+        ).int == 1)
     }
 
     @Test func `a principal signs in, sees what it may, and is refused the rest`() throws {
@@ -198,6 +219,29 @@ extension SystemSuites {
       #expect(
         try tab.evaluate("getComputedStyle(document.body).backgroundColor").string
           == "rgb(251, 251, 252)")
+    }
+
+    /// Makes the pictures of docs/page.md anew: `UPDATE_DOCS=1 scripts/test --filter PageTests`.
+    @Test(.enabled(if: ProcessInfo.processInfo.environment["UPDATE_DOCS"] == "1"))
+    func `pictures of the page`() throws {
+      let lab = try Lab()
+      defer { lab.stop() }
+      let client = try lab.connect()
+      try fill(client)
+      for number in 2..<40 {
+        let agent = ["scheduling", "billing", "support"][number % 3]
+        expect(try client.request("LOCK dev-\(number) \(agent)"), "OK")
+        expect(try client.request("OPEN dev-\(number) user=user-\(number % 7)"), "OK")
+      }
+      let browser = try Browser()
+      let tab = try open(browser, lab.worker)
+      try tab.awaitText("main", "support")
+      let folder = Project.root.appending(path: "docs/pictures")
+      for theme in ["light", "dark"] {
+        try tab.prefer(theme: theme)
+        let picture = try tab.screenshot(width: 1_160, height: 720)
+        try picture.write(to: folder.appending(path: "page-\(theme).png"))
+      }
     }
   }
 }
