@@ -194,6 +194,7 @@ extension SystemSuites {
       for name in ["Overview", "Locks", "Sessions", "Events", "kind", "words", "Find", "theme"] {
         #expect(path.contains(name), "\(path)")
       }
+      try showManyRows(tab)
       let axe = try String(contentsOfFile: Tool.file("axe.min.js"), encoding: .utf8)
       _ = try tab.evaluate("\(axe); 0")
       for theme in ["light", "dark"] {
@@ -219,6 +220,28 @@ extension SystemSuites {
       #expect(
         try tab.evaluate("getComputedStyle(document.body).backgroundColor").string
           == "rgb(251, 251, 252)")
+    }
+
+    /// Of 10,000 rows those in sight are elements, also after a jump and in another order.
+    private func showManyRows(_ tab: BrowserTab) throws {
+      let script = """
+        (() => {
+          const table = new DataTable("Rows", [{ key: "at", label: "at", number: true }], null);
+          byId("main").append(table.element);
+          table.set(Array.from({ length: 10000 }, (_, at) => ({ at })));
+          table.sort("at");
+          table.sort("at");
+          table.scroll.scrollTop = 5000 * DataTable.rowHeight;
+          table.draw();
+          const rows = [...table.body.querySelectorAll("tr.row")].map((row) => row.textContent);
+          table.filter.value = "9999";
+          table.arrange();
+          const found = table.count.textContent;
+          table.element.remove();
+          return `${rows.length < 200} ${rows.includes("4999")} ${found}`;
+        })()
+        """
+      #expect(try tab.evaluate(script).string == "true true 1 of 10,000")
     }
 
     /// Makes the pictures of docs/page.md anew: `UPDATE_DOCS=1 scripts/test --filter PageTests`.
