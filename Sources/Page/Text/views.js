@@ -111,6 +111,8 @@ let pollTimer = null;
 async function poll() {
   clearTimeout(pollTimer);
   if (document.hidden) return state("paused");
+  if (byId("sign-in").open) return state("signed out");
+  let pauseMs = 1000;
   try {
     took(await (await resource("overview")).json());
     state("live");
@@ -122,11 +124,13 @@ async function poll() {
     if (!(error instanceof Refused) || error.status === 503) state("reconnecting");
     else {
       state(error.status === 401 ? "signed out" : "live");
+      // Who may not see the overview is asked less often, if only to see that the worker answers.
+      pauseMs = 30_000;
       if (view.name === "overview") view.element.replaceChildren(fault(error.message));
     }
   }
   clearTimeout(pollTimer);
-  pollTimer = setTimeout(poll, 1000);
+  pollTimer = setTimeout(poll, pauseMs);
   return undefined;
 }
 
@@ -213,6 +217,8 @@ async function follow() {
       return view.element.replaceChildren(fault((await response.text()).replace(/^ERR \S+ /, "")));
     }
     notice("");
+    // From here on none is missed.
+    table.set(table.rows);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
@@ -417,12 +423,12 @@ function show() {
   poll();
 }
 
-addEventListener("hashchange", (event) => {
-  // The skip link is no view.
-  if (location.hash === "#main") {
-    history.replaceState(null, "", new URL(event.oldURL).hash || "#overview");
-    byId("main").focus();
-  } else show();
+addEventListener("hashchange", show);
+
+// The skip link is no view.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("main").focus();
 });
 
 // MARK: Light and dark

@@ -11,7 +11,8 @@ internal import Wire
 /// The caller that a person is at the page.
 struct PageCaller {
   static let needsOperator =
-    "forbidden: the overview needs a principal with the right operate and all devices"
+    "forbidden: the overview needs a principal with the right operate, all devices and "
+    + "all users"
 
   /// Nil where all may call.
   let principal: Principal?
@@ -22,6 +23,7 @@ struct PageCaller {
   var isOperator: Bool {
     guard let principal else { return true }
     return principal.rights.contains(.operate) && principal.seesAllDevices
+      && principal.users == nil
   }
 }
 
@@ -29,7 +31,7 @@ struct PageCaller {
 struct PageAccess {
   enum Verdict {
     case accepted(PageCaller)
-    case refused(Int32, String)
+    case refused(PageRefusal)
   }
 
   private let shared: SharedState
@@ -48,14 +50,16 @@ struct PageAccess {
 
   /// The caller of a request with that header Authorization.
   func caller(_ authorization: String?) -> Verdict {
-    if let refusal { return .refused(403, refusal) }
+    if let refusal { return .refused(PageRefusal(status: 403, text: refusal)) }
     guard let principals = shared.principals.withLock({ $0 }) else {
       return .accepted(PageCaller(principal: nil, greeting: []))
     }
-    guard let authorization else { return .refused(401, PageAccess.noSecret) }
+    guard let authorization else {
+      return .refused(PageRefusal(status: 401, text: PageAccess.noSecret, isNoted: false))
+    }
     let words = authorization.split(separator: " ", maxSplits: 1)
     guard words.count == 2, words[0].lowercased() == "bearer" else {
-      return .refused(401, PageAccess.noSecret)
+      return .refused(PageRefusal(status: 401, text: PageAccess.noSecret, verb: "AUTH"))
     }
     let text = Array(words[1].utf8)
     let clock = TokenClock(wallMs: WallTime.nowMs(), monotonicMs: MonotonicTime.nowMs())
@@ -66,13 +70,14 @@ struct PageAccess {
       }
       let names = shared.settings.adminAuth
       guard names.isEmpty || principal.token == nil && names.contains(principal.name) else {
-        return .refused(403, "forbidden: --admin-auth does not name this principal")
+        return .refused(
+          PageRefusal(
+            status: 403, text: "forbidden: --admin-auth does not name this principal",
+            who: principal.key, verb: "AUTH"))
       }
       return .accepted(PageCaller(principal: principal, greeting: [greeting(kind, text)]))
     } catch {
-      shared.log.repeated(
-        .warn, "authentication at the page failed", cause: error.text, ["error": error.text])
-      return .refused(401, error.text)
+      return .refused(PageRefusal(status: 401, text: error.text, verb: "AUTH"))
     }
   }
 

@@ -44,7 +44,7 @@ final class PageConversation: FileWatchOwner {
 
   func fileReady(_ readiness: Readiness) {
     if readiness.canWrite { write() }
-    if readiness.canRead { read() }
+    if readiness.canRead, !isOver { read() }
   }
 
   /// Ends it if its client is gone; a stream gets a comment, by which its client knows that it

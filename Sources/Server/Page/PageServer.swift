@@ -26,6 +26,7 @@ final class PageServer {
   private let shared: SharedState
   private let access: PageAccess
   private let origin: PageGuard
+  private var refusals: PageRefusals
   private let surroundings: Surroundings
   /// Those that are under way, by their identity.
   private var conversations: [ObjectIdentifier: PageConversation] = [:]
@@ -51,6 +52,7 @@ final class PageServer {
     (self.loop, self.shared, self.surroundings) = (loop, shared, surroundings)
     access = PageAccess(shared, isOpenToOthers: isOpenToOthers)
     origin = PageGuard(hosts: shared.settings.adminHosts)
+    refusals = PageRefusals(shared)
     checkMs = min(2_000, shared.settings.adminTimeoutMs / 3)
     check = LoopTimer(loop) { [unowned self] in lookAfterAll() }
   }
@@ -61,15 +63,21 @@ final class PageServer {
       host: call.field("Host"), origin: call.field("Origin"), site: call.field("Sec-Fetch-Site"),
       marker: call.field("Latchkey-Page"))
     if call.path == "/" { return page(call, fields) }
-    if let refusal = origin.refusal(fields) { return PageServer.text(403, refusal) }
+    if let refusal = origin.refusal(fields) {
+      return refusals.answer(PageRefusal(status: 403, text: refusal), from: call.peer)
+    }
     let caller: PageCaller
     switch access.caller(call.field("Authorization")) {
-    case .refused(let status, let text): return PageServer.text(status, text)
+    case .refused(let refusal): return refusals.answer(refusal, from: call.peer)
     case .accepted(let accepted): caller = accepted
     }
     switch (call.path, call.method) {
     case ("/page/overview", .get):
-      guard caller.isOperator else { return PageServer.text(403, PageCaller.needsOperator) }
+      guard caller.isOperator else {
+        let refusal = PageRefusal(
+          status: 403, text: PageCaller.needsOperator, who: caller.principal?.key, verb: "STATS")
+        return refusals.answer(refusal, from: call.peer)
+      }
       return HTTPAnswer(
         status: 200, contentType: "application/json", body: currentOverview(),
         fields: PageHeaders.fields)
@@ -93,7 +101,7 @@ final class PageServer {
 
   private func page(_ call: HTTPCall, _ fields: PageGuard.Fields) -> HTTPAnswer {
     if let refusal = access.refusal ?? origin.hostRefusal(fields) {
-      return PageServer.text(403, refusal)
+      return refusals.answer(PageRefusal(status: 403, text: refusal), from: call.peer)
     }
     guard call.method != .post else { return PageServer.text(405, "the page is read by GET") }
     let nonce = (0..<2).map { _ in String(UInt64.random(in: .min ... .max), radix: 36) }.joined()

@@ -17,7 +17,7 @@ struct Audit {
   }
 
   /// The refused requests of a second.
-  private struct Refusals {
+  struct Refusals {
     private var second: Int64 = 0
     private var count = 0
 

@@ -129,8 +129,10 @@ extension SystemSuites {
     @Test func `where other machines reach the port the page asks who calls`() throws {
       let file = try PrincipalsFile([
         ("ops", ["--rights", "read,write,operate"]), ("reader", ["--rights", "read"]),
+        ("ada", ["--rights", "read,write,operate", "--links", "user=ada"]),
       ])
-      let flags = ["--auth", file.path, "--admin", "0.0.0.0:0"]
+      let audit = "\(try Scratch.folder("audit"))/audit"
+      let flags = ["--auth", file.path, "--admin", "0.0.0.0:0", "--audit", audit]
       let lab = try Lab(workers: [])
       defer { lab.stop() }
       func worker(_ more: [String]) throws -> (WorkerPorts, Starting) {
@@ -146,7 +148,7 @@ extension SystemSuites {
         #expect(answer.body.contains("--admin-auth"))
       }
       #expect(try HTTPReply.get("/readyz", port: closed.admin).status == 200)
-      let (open, two) = try worker(["--admin-auth", "ops"])
+      let (open, two) = try worker(["--admin-auth", "ops", "--admin-auth", "ada"])
       defer { two.child.end() }
       func status(_ secret: String?) throws -> Int {
         let headers = [Self.marker] + (secret.map { ["Authorization: Bearer \($0)"] } ?? [])
@@ -157,6 +159,15 @@ extension SystemSuites {
       #expect(try status("ops.wrong") == 401)
       #expect(try status(file.secret("reader")) == 403)
       #expect(try status(file.secret("ops")) == 200)
+      // What is about all users is not for one who is limited to some.
+      #expect(try status(file.secret("ada")) == 403)
+      let lines = try String(contentsOfFile: audit, encoding: .utf8).split(separator: "\n")
+        .filter { $0.contains("audit=refused") && $0.contains("from=127.0.0.1 wire=page") }
+      for part in [
+        "who=- ", "who=reader from=127.0.0.1 wire=page verb=AUTH", "who=ada from=127.0.0.1",
+      ] {
+        #expect(lines.contains { $0.contains(part) }, "\(part): \(lines)")
+      }
       let run = try ProgramRun(["serve", "--admin-auth", "ops"])
       #expect(run.status != 0)
       #expect(run.errors.contains("--admin-auth needs --auth"))

@@ -86,9 +86,7 @@ extension SystemSuites {
       }
       // Events as they happen.
       try tab.show("events")
-      try eventually("the stream") {
-        try first.get("/metrics").body.contains("latchkey_watches 1\n")
-      }
+      try tab.awaitText("main", "0 rows")
       expect(try client.request("CLEAR dev-2"), "OK")
       try tab.awaitText("main", "lock.cleared")
       // A search, whose texts are texts.
@@ -118,9 +116,7 @@ extension SystemSuites {
       _ first: WorkerProcess, on port: String, _ lab: Lab, _ client: LineClient, _ tab: BrowserTab
     ) throws {
       try tab.show("events")
-      try eventually("the stream") {
-        try first.get("/metrics").body.contains("latchkey_watches 1\n")
-      }
+      try tab.awaitText("main", "0 rows")
       expect(try client.request("OPEN dev-3"), "OK")
       try tab.awaitText("main", "dev-3")
       first.kill()
