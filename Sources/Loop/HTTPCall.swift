@@ -45,6 +45,20 @@ package final class HTTPCall {
     return String(cString: value)
   }
 
+  /// Why another reader might see this request end elsewhere; nil if none does.
+  var framingFault: String? {
+    guard let request, let headers = evhttp_request_get_input_headers(request) else { return nil }
+    var framing = HTTPFraming(hasBody: method == .post)
+    var next = headers.pointee.tqh_first
+    while let field = next {
+      next = field.pointee.next.tqe_next
+      guard let name = field.pointee.key, let value = field.pointee.value else { continue }
+      let fault = framing.fault(String(cString: name), String(cString: value))
+      if let fault { return fault }
+    }
+    return nil
+  }
+
   /// The body; empty if there is none.
   package var body: [UInt8] {
     guard let request, let buffer = evhttp_request_get_input_buffer(request) else { return [] }

@@ -184,6 +184,10 @@ package final class HTTPServer {
       connections.renew(descriptor, nowMs: loop.nowMs)
     }
     call.renew()
+    if let fault = call.framingFault {
+      return call.answer(
+        HTTPAnswer(status: 400, body: fault + "\n", fields: [("Connection", "close")]))
+    }
     if let answer = respond(call) { call.answer(answer) }
   }
 }

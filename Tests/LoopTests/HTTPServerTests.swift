@@ -116,6 +116,35 @@ struct HTTPServerTests {
   }
 
   @Test(arguments: [
+    "Content-Length: 28", "Transfer-Encoding: chunked", "Content-Length: 0\r\nContent-Length: 0",
+    "Content-Length : 28", "Content-Length: +0", "Host: other", "Transfer-Encoding: gzip, chunked",
+  ])
+  func `a request whose end a proxy might see elsewhere is refused, with what follows`(
+    field: String
+  ) throws {
+    let answer = try exchange(
+      "GET /healthz HTTP/1.1\r\nHost: h\r\n\(field)\r\n\r\nGET /metrics HTTP/1.1\r\n"
+        + "Host: h\r\n\r\n")
+    #expect(answer.paths == [])
+    #expect(answer.statusLine.contains(" 400 "))
+    #expect(answer.text.components(separatedBy: "HTTP/1.1 ").count == 2)
+  }
+
+  @Test func `of a body there is one statement`() {
+    func fault(_ fields: [(String, String)]) -> String? {
+      var framing = HTTPFraming(hasBody: true)
+      return fields.lazy.compactMap { framing.fault($0.0, $0.1) }.first
+    }
+    #expect(fault([("Host", "h"), ("Content-Length", "4"), ("X", "y")]) == nil)
+    #expect(fault([("transfer-encoding", "Chunked")]) == nil)
+    #expect(fault([("Content-Length", "4"), ("content-length", "30")]) != nil)
+    #expect(fault([("Content-Length", "4"), ("Transfer-Encoding", "chunked")]) != nil)
+    for length in ["", "-1", "+4", "4, 4", "0x4", " 4"] {
+      #expect(fault([("Content-Length", length)]) != nil, "\(length)")
+    }
+  }
+
+  @Test(arguments: [
     "\r\n\r\n", "hello\r\n\r\n", "GET\r\n\r\n", "GET /healthz SMTP/9\r\n\r\n",
     "\u{16}\u{3}\u{1}\u{2}\u{0}\r\n\r\n", "PING\n\n",
   ])
