@@ -14,6 +14,8 @@ struct HTTPConnections {
     let socket: Socket
     let cookie: UInt64
     var untilMs: Int64
+    /// Whether it has sent a request that was complete.
+    var hasAsked = false
 
     /// Whether the descriptor is this connection's still.
     var isOpen: Bool { HTTPConnections.cookie(of: socket) == cookie }
@@ -38,13 +40,19 @@ struct HTTPConnections {
 
   /// A connection has come.
   ///
-  /// If there are as many now as there may be, the one that has the least time left is ended: a
-  /// probe takes a moment, and must not wait for those who dawdle. Returns whether one was.
+  /// If there are as many now as there may be, another one is ended: a probe takes a moment, and
+  /// must not wait for those who dawdle. That is the one with the least time left, and first among
+  /// those that have not sent a whole request yet, so that they cannot end the others. Returns
+  /// whether one was.
   mutating func add(_ socket: Socket, nowMs: Int64) -> Bool {
     forgetClosed()
     guard let cookie = HTTPConnections.cookie(of: socket) else { return false }
     entries.append(Entry(socket: socket, cookie: cookie, untilMs: nowMs + timeoutMs))
-    guard isFull, let first = entries.min(by: { $0.untilMs < $1.untilMs }) else { return false }
+    guard isFull else { return false }
+    let others = entries.dropLast()
+    let silent = others.filter { !$0.hasAsked }
+    let first = (silent.isEmpty ? Array(others) : silent).min { $0.untilMs < $1.untilMs }
+    guard let first else { return false }
     first.socket.finishBoth()
     return true
   }
@@ -54,6 +62,7 @@ struct HTTPConnections {
     guard let at = entries.firstIndex(where: { $0.socket.descriptor == descriptor && $0.isOpen })
     else { return }
     entries[at].untilMs = nowMs + timeoutMs
+    entries[at].hasAsked = true
   }
 
   /// Ends those that have had their time; returns how many.

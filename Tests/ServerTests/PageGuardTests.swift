@@ -42,7 +42,10 @@ struct PageGuardTests {
     func refusal(_ text: String) -> String? { PageVerbs.refusal(Array(text.utf8)) }
     #expect(refusal("holder dev-1") == nil)
     #expect(refusal("CLEAR dev-1") == nil)
-    for text in ["", "LOCK dev-1 a", "GET a\nCLEAR a", "GET a\r", "GET\t", "AUTH x", "GETX a"] {
+    for text in [
+      "", "LOCK dev-1 a", "GET a\nCLEAR a", "GET a\r", "GET\t", "AUTH x", "GETX a", "GET a wait=1h",
+      "GET a WAIT=1s",
+    ] {
       #expect(refusal(text) != nil, "\(text)")
     }
     let most = "GET " + String(repeating: "x", count: PageVerbs.lineBytesMax - 4)

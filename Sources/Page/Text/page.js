@@ -35,7 +35,10 @@ function span(ms) {
   return `${Math.floor(ms / 86_400_000)} d ${Math.floor((ms % 86_400_000) / 3_600_000)} h`;
 }
 
-const moment = (ms) => (ms ? new Date(ms).toLocaleString("sv") : "–");
+function moment(ms) {
+  const date = new Date(ms);
+  return typeof ms === "number" && !Number.isNaN(date.getTime()) ? date.toLocaleString("sv") : shown(ms);
+}
 const ago = (ms) => (ms ? `${span(Math.max(0, Date.now() - ms))} ago` : "–");
 
 function bytes(count) {
@@ -268,12 +271,15 @@ function smallTable(caption, columns, rows) {
     make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map(cell))))));
 }
 
-// The members of an object, each with its name.
-function members(object) {
+// The members of an object, each with its name. Of a worker's own ones the names say what they are;
+// those of callers are shown as they are.
+function members(object, isOwn = true) {
   const list = make("dl", { class: "members" });
   for (const [name, value] of Object.entries(object)) {
-    const isTime = /_at$/.test(name) && typeof value === "number";
-    const text = isTime ? `${moment(value)}` : /_ms$/.test(name) ? span(value) : value;
+    const isNumber = isOwn && typeof value === "number";
+    let text = value;
+    if (isNumber && name.endsWith("_at")) text = moment(value);
+    else if (isNumber && name.endsWith("_ms")) text = span(value);
     const inner = text !== null && typeof text === "object"
       ? make("pre", {}, JSON.stringify(text, null, 1)) : shown(text);
     list.append(make("dt", {}, name), make("dd", {}, inner));

@@ -321,8 +321,10 @@ const recordCard = (title, address) => card(title, async () =>
   replied(await ask(`GET ${address}`), "there is no session", (record) => {
     const { turn, fields, ...rest } = record;
     return [members(rest), make("h3", {}, "Turn"), turn ? members(turn) : make("p", {}, "no turn is running"),
-      make("h3", {}, "Fields"), members(fields ?? {}), sessionActions(record)];
+      make("h3", {}, "Fields"), members(fields ?? {}, false), sessionActions(record)];
   }));
+
+const textOf = (value) => (typeof value === "string" ? value : value === undefined ? "–" : JSON.stringify(value));
 
 const chatsCard = (address) => card("Chats", async () => {
   const reply = await ask(`CHATS ${address}`);
@@ -335,7 +337,7 @@ const chatsCard = (address) => card("Chats", async () => {
     parts.push(make("h3", {}, title));
     if (history.word !== "OK") parts.push(fault(history.text));
     else parts.push(make("ol", { class: "messages" }, ...history.json.messages.map((entry) => make("li", {},
-      make("div", { class: "who" }, `${entry.seq} · ${shown(entry.message?.role)} · ${moment(entry.at)}`),
+      make("div", { class: "who" }, `${entry.seq} · ${moment(entry.at)} · `, make("bdi", {}, textOf(entry.message?.role))),
       typeof entry.message?.text === "string" ? make("div", {}, entry.message.text)
         : make("pre", {}, JSON.stringify(entry.message))))));
   }
@@ -401,10 +403,20 @@ const views = {
 };
 let view = { name: "", element: make("div") };
 
+// The words of an address, which a person may have written.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 // Shows what the address names.
 function show() {
-  const [asked, words] = location.hash.slice(1).split("=", 2);
-  const name = asked in views && (words || !["device", "user", "session"].includes(asked)) ? asked : "overview";
+  const [asked, coded] = location.hash.slice(1).split("=", 2);
+  const words = decoded(coded ?? "");
+  const name = Object.hasOwn(views, asked) && (words || !["device", "user", "session"].includes(asked)) ? asked : "overview";
   stream?.abort();
   stream = null;
   view = { name, element: make("div") };
@@ -417,9 +429,9 @@ function show() {
   notice("");
   if (words && byId("words").value === "") {
     byId("kind").value = name;
-    byId("words").value = decodeURIComponent(words);
+    byId("words").value = words;
   }
-  views[name](words ? decodeURIComponent(words) : "");
+  views[name](words);
   poll();
 }
 

@@ -13,9 +13,17 @@ final class PageConversation: FileWatchOwner {
     case events
   }
 
+  /// What it is about, for the limits.
+  struct Topic {
+    let kind: Kind
+    let isExport: Bool
+    /// The key of the principal; nil without principals.
+    let principal: String?
+  }
+
+  let topic: Topic
   private let call: HTTPCall
   private let socket: Socket
-  private let kind: Kind
   private let replyBytesMax: Int
   private let ended: (PageConversation) -> Void
   private var watch: FileWatch?
@@ -31,10 +39,10 @@ final class PageConversation: FileWatchOwner {
 
   /// Sends `lines`, of which the last one is the request.
   init(
-    _ loop: EventLoop, _ socket: Socket, _ call: HTTPCall, _ kind: Kind, lines: [[UInt8]],
+    _ loop: EventLoop, _ socket: Socket, _ call: HTTPCall, _ topic: Topic, lines: [[UInt8]],
     replyBytesMax: Int, ended: @escaping (PageConversation) -> Void
   ) {
-    (self.call, self.socket, self.kind) = (call, socket, kind)
+    (self.call, self.socket, self.topic) = (call, socket, topic)
     (self.replyBytesMax, self.ended) = (replyBytesMax, ended)
     output = lines.flatMap { $0 + [UInt8(ascii: "\n")] }
     repliesBefore = lines.count - 1
@@ -101,7 +109,7 @@ final class PageConversation: FileWatchOwner {
       repliesBefore -= 1
       return
     }
-    guard kind == .events, isOK else { return answer(String(decoding: line, as: UTF8.self)) }
+    guard topic.kind == .events, isOK else { return answer(String(decoding: line, as: UTF8.self)) }
     isStreaming = true
     call.begin(
       HTTPAnswer(

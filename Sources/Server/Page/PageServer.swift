@@ -30,12 +30,14 @@ final class PageServer {
   private let surroundings: Surroundings
   /// Those that are under way, by their identity.
   private var conversations: [ObjectIdentifier: PageConversation] = [:]
-  private var exportsNow = 0
   private var check: LoopTimer?
   private var overview: (atMs: Int64, text: String) = (.min, "")
 
-  /// How many requests and streams of events there may be at once.
-  private static let conversationsMax = 48
+  /// How many requests there may be at once, and how many streams of events beside them: an action
+  /// finds a place however many look.
+  private static let callsMax = 32, streamsMax = 32
+  /// How many of each one principal may have, so that none takes the page from the others.
+  private static let ofPrincipalMax = 16
   /// How many of them may be exports, whose replies are as large as a session may be.
   private static let exportsMax = 2
   /// The most bytes of another reply: lists and chats end their pages before.
@@ -128,30 +130,43 @@ final class PageServer {
   private func begin(
     _ call: HTTPCall, _ caller: PageCaller, _ kind: PageConversation.Kind, _ line: [UInt8]
   ) -> HTTPAnswer? {
-    guard conversations.count < PageServer.conversationsMax else {
-      return PageServer.text(
-        503, "the page has \(PageServer.conversationsMax) requests under way: close a tab")
-    }
     let isExport = PageVerbs.verb(of: line) == "EXPORT"
-    guard !isExport || exportsNow < PageServer.exportsMax else {
-      return PageServer.text(
-        503, "there are \(PageServer.exportsMax) exports under way: try again after them")
+    if let refusal = refusal(caller, kind, isExport: isExport) {
+      return PageServer.text(503, refusal)
     }
     guard let socket = connect(call.peer) else {
       return PageServer.text(503, "the worker takes no requests now")
     }
     let conversation = PageConversation(
-      loop, socket, call, kind, lines: caller.greeting + [line],
+      loop, socket, call,
+      PageConversation.Topic(
+        kind: kind, isExport: isExport, principal: caller.principal?.key),
+      lines: caller.greeting + [line],
       replyBytesMax: isExport ? 2 * shared.settings.importLineBytesMax : PageServer.replyBytesMax
     ) { [unowned self] ended in
-      if isExport { exportsNow -= 1 }
       shared.descriptors.giveBack()
       conversations[ObjectIdentifier(ended)] = nil
     }
     conversations[ObjectIdentifier(conversation)] = conversation
-    if isExport { exportsNow += 1 }
     if check?.isSet != true { check?.set(afterMs: checkMs) }
     return nil
+  }
+
+  /// Why there is no place for one more conversation; nil if there is.
+  private func refusal(
+    _ caller: PageCaller, _ kind: PageConversation.Kind, isExport: Bool
+  ) -> String? {
+    let topics = conversations.values.map(\.topic)
+    let same = topics.filter { $0.kind == kind }
+    let most = kind == .events ? PageServer.streamsMax : PageServer.callsMax
+    guard same.count < most else { return "the page has \(most) of these under way: close a tab" }
+    if let key = caller.principal?.key {
+      guard same.count(where: { $0.principal == key }) < PageServer.ofPrincipalMax else {
+        return "this principal has \(PageServer.ofPrincipalMax) of these under way: close a tab"
+      }
+    }
+    guard isExport, topics.count(where: \.isExport) >= PageServer.exportsMax else { return nil }
+    return "there are \(PageServer.exportsMax) exports under way: try again after them"
   }
 
   /// The near end of a connection to a serving loop; nil if there can be none now.

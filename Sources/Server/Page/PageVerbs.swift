@@ -24,7 +24,12 @@ enum PageVerbs {
       let all = (reading.union(acting)).sorted().joined(separator: ", ")
       return "the page sends no such verb; it has \(all)"
     }
-    return nil
+    // A request that waits would outlast its connection's time, and get no answer.
+    let waits = line.split(separator: 0x20).contains { word in
+      let name = String(decoding: word.prefix { $0 != UInt8(ascii: "=") }, as: UTF8.self)
+      return word.contains(UInt8(ascii: "=")) && ["wait", "settle"].contains(name.lowercased())
+    }
+    return waits ? "the page's requests do not wait: leave wait= and settle= out" : nil
   }
 
   static func verb(of line: [UInt8]) -> String {

@@ -168,6 +168,16 @@ extension SystemSuites {
       ] {
         #expect(lines.contains { $0.contains(part) }, "\(part): \(lines)")
       }
+      // One principal leaves places to the others, and to its own requests.
+      let secret = [Self.marker, "Authorization: Bearer \(file.secret("ops"))"]
+      let streams = try (0..<17).map { _ in
+        let client = try HTTPClient(port: open.admin)
+        try client.send("GET", "/page/events", secret)
+        return (client, try client.head().0)
+      }
+      #expect(streams.map(\.1) == [Int](repeating: 200, count: 16) + [503])
+      #expect(
+        try HTTPClient(port: open.admin).post("/page/call", secret, "INFO").body.hasPrefix("OK"))
       let run = try ProgramRun(["serve", "--admin-auth", "ops"])
       #expect(run.status != 0)
       #expect(run.errors.contains("--admin-auth needs --auth"))

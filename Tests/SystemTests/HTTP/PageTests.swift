@@ -191,6 +191,11 @@ extension SystemSuites {
         #expect(path.contains(name), "\(path)")
       }
       try showManyRows(tab)
+      // What stands in the address may be anything.
+      for (address, part) in [("__proto__", "scheduling"), ("device=%", "Device %")] {
+        try tab.show(address)
+        try tab.awaitText("main", part)
+      }
       let axe = try String(contentsOfFile: Tool.file("axe.min.js"), encoding: .utf8)
       _ = try tab.evaluate("\(axe); 0")
       for theme in ["light", "dark"] {
