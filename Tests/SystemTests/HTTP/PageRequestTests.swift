@@ -65,6 +65,9 @@ extension SystemSuites {
       #expect(try ask(worker, "GET", "/page/nothing", host: own, [Self.marker]) == 404)
       #expect(try ask(worker, "POST", "/metrics", host: own) == 405)
       #expect(try worker.get("/healthz").status == 200)
+      let second = "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n"
+      let length = "Content-Length: \(second.utf8.count)"
+      #expect(try ask(worker, "GET", "/healthz", host: own, [length], body: second) == 400)
     }
 
     @Test func `a request is one line of the page's verbs, and is answered as any caller's`()
