@@ -79,6 +79,9 @@ package final class Principal: Sendable {
   /// Its name where names of principals and of tokens' users stand side by side: no two principals
   /// have the same, and it is short.
   package let key: String
+  /// The mark of what it has in Redis, six letters and digits; empty but for principals of the
+  /// file, whose locks and sessions are counted.
+  package let mark: String
   /// Nil for a principal of the file.
   package let token: TokenGrant?
   /// The ticket that it is; nil for others.
@@ -103,6 +106,7 @@ package final class Principal: Sendable {
     self.limits = limits
     self.name = name
     key = name
+    mark = Principal.mark(of: name)
     token = nil
     (ticket, ticketText) = (nil, "")
     self.hashes = hashes
@@ -121,6 +125,7 @@ package final class Principal: Sendable {
   ) {
     name = ids.joined(separator: ",")
     key = Principal.key(ofUsers: name)
+    mark = ""
     self.token = token
     (ticket, ticketText) = (nil, "")
     hashes = []
@@ -140,6 +145,7 @@ package final class Principal: Sendable {
     name = "ticket"
     let mark = Array(text.utf8).withUnsafeBufferPointer { Hex.text(Digest.sha256Prefix($0)) }
     key = "ticket:\(ticket.session)#\(mark)"
+    self.mark = ""
     token = TokenGrant(key: [], endsAtMs: endsAtMs)
     (self.ticket, ticketText) = (ticket, text)
     limits = PrincipalLimits()
@@ -156,6 +162,15 @@ package final class Principal: Sendable {
   private static func key(ofUsers name: String) -> String {
     if name.utf8.count <= 64, !name.utf8.contains(UInt8(ascii: ",")) { return "jwt:" + name }
     return "jwt#" + Array(name.utf8).withUnsafeBufferPointer { Hex.text(Digest.sha256Prefix($0)) }
+  }
+
+  /// A part of a hash of the name: of a thousand principals, two have the same with a chance of
+  /// 1 in 100,000, and their counts together.
+  private static func mark(of name: String) -> String {
+    let digits = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
+    let hash = Array(name.utf8).withUnsafeBufferPointer { Digest.sha256Prefix($0) }
+    return String(
+      decoding: hash.prefix(6).map { digits[Int($0) % digits.count] }, as: UTF8.self)
   }
 
   /// When its token ends, in monotonic ms; nil without one.

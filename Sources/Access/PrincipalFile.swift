@@ -13,8 +13,8 @@ package struct PrincipalFileError: Error, Sendable, CustomStringConvertible {
 package enum PrincipalFile {
   private static let bytesMax = 4 << 20
 
-  /// Reads `NAME HASH[,HASH] [rights=…] [devices=…] [links=…] [rate=…] [connections=…]
-  /// [waiters=…]`, one principal a line.
+  /// Reads `NAME HASH[,HASH] [rights=…] [devices=…] [links=…]` and limits, `rate=…` and others, one
+  /// principal a line.
   package static func load(
     _ path: String, deviceIDs: DeviceIDs
   ) throws(PrincipalFileError) -> Principals {
@@ -106,8 +106,8 @@ private struct PrincipalGrant {
   private var limited: Set<PrincipalLimits.Kind> = []
 
   static let rule =
-    "after the hash stand rights=read,write,operate, devices=PATTERN,…, links=KIND=REF,…, rate=N, "
-    + "connections=N and waiters=N"
+    "after the hash stand rights=read,write,operate, devices=PATTERN,…, links=KIND=REF,… and "
+    + PrincipalLimits.Kind.allCases.map { "\($0.rawValue)=N" }.joined(separator: ", ")
 
   mutating func set(_ name: String, _ value: String) throws(PrincipalFileError) {
     if let kind = PrincipalLimits.Kind(rawValue: name) { return try limit(kind, value) }

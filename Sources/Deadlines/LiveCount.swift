@@ -2,8 +2,8 @@
 // the main thread.
 
 package import Loop
-internal import RedisConnection
-internal import Scripts
+package import RedisConnection
+package import Scripts
 internal import SessionModel
 package import Store
 
@@ -42,4 +42,15 @@ struct LiveSessionsCall: ScriptCall {
   static let script = Script.liveSessions
 
   func write(to words: inout CommandBuffer) {}
+}
+
+/// A request for owned.lua.
+package struct OwnedCall: ScriptCall {
+  package static let script = Script.owned
+  /// With a space between two.
+  let marks: ArgumentText
+
+  package init(marks: ArgumentText) { self.marks = marks }
+
+  package func write(to words: inout CommandBuffer) { words.word(marks) }
 }

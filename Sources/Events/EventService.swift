@@ -53,6 +53,9 @@ package protocol RequestCaller: AnyObject {
   var id: ConnectionID { get }
   /// The authenticated principal; nil before AUTH.
   var principal: Principal? { get }
+  /// The principal's mark, as scripts take it for what is counted: `/<mark>`, and where it has as
+  /// much as it may `/<has>/<most>` behind that; empty where it is not counted.
+  func ownerText(_ kind: PrincipalLimits.Kind) -> String
   /// Takes no further request of this caller until `release`: the latest one takes several steps.
   func hold()
   /// The same for a request that may wait for long: the caller's going away is noticed meanwhile.

@@ -116,15 +116,25 @@ package struct CommandBuffer: Sendable {
     }
   }
 
-  /// Appends one word that is made of a number and a byte on either side, or none.
-  package mutating func word(before: UInt8?, _ number: Int64, behind: UInt8?) {
+  /// Appends one word that is made of a number, a byte on either side, or none, and a text.
+  package mutating func word(
+    before: UInt8?, _ number: Int64, behind: UInt8?, and text: String = ""
+  ) {
+    var text = text
+    text.withUTF8 { word(before: before, number, behind: behind, and: $0) }
+  }
+
+  private mutating func word(
+    before: UInt8?, _ number: Int64, behind: UInt8?, and text: UnsafeBufferPointer<UInt8>
+  ) {
     wordCount += 1
-    write(CommandBuffer.frameBytesMax + ByteCursor.digitsMax + 2) { out in
+    write(CommandBuffer.frameBytesMax + ByteCursor.digitsMax + 2 + text.count) { out in
       let digits = ByteCursor.digits(of: number) + (number < 0 ? 1 : 0)
-      out.putHead("$", digits + (before == nil ? 0 : 1) + (behind == nil ? 0 : 1))
+      out.putHead("$", digits + (before == nil ? 0 : 1) + (behind == nil ? 0 : 1) + text.count)
       if let before { out.put(before) }
       out.put(number)
       if let behind { out.put(behind) }
+      out.put(text)
       out.put("\r\n")
     }
   }

@@ -14,6 +14,8 @@ package struct LockRecord {
   private static let tokenBytes = 16
 
   /// Splits a record by position; nil if it is corrupt.
+  ///
+  /// Whose lock it is it does not look at.
   package init?(_ record: UnsafeBufferPointer<UInt8>) {
     let tokenStart = LockRecord.timeBytes + 1
     let agentStart = tokenStart + LockRecord.tokenBytes + 1
@@ -25,16 +27,17 @@ package struct LockRecord {
     else { return nil }
     guard let agentEnd = record[agentStart...].firstIndex(of: space) else { return nil }
     agent = record[agentStart..<agentEnd]
-    let ttl = record[(agentEnd + 1)...].prefix { $0 != space }
-    guard let ttlMs = LockTTL.milliseconds(ttl) else { return nil }
+    let word = record[(agentEnd + 1)...].prefix { $0 != space }
+    let ttl = word.prefix { $0 != UInt8(ascii: "/") }
+    guard word.count != ttl.count + 1, let ttlMs = LockTTL.milliseconds(ttl) else { return nil }
     self.ttlMs = ttlMs
-    guard ttl.endIndex < record.count else {
+    guard word.endIndex < record.count else {
       acquiredAt = token.prefix(LockRecord.timeBytes)
       return
     }
-    let acquiredEnd = ttl.endIndex + 1 + LockRecord.timeBytes
+    let acquiredEnd = word.endIndex + 1 + LockRecord.timeBytes
     guard acquiredEnd <= record.count else { return nil }
-    acquiredAt = record[ttl.endIndex + 1..<acquiredEnd]
+    acquiredAt = record[word.endIndex + 1..<acquiredEnd]
     guard LockRecord.isTime(acquiredAt) else { return nil }
   }
 

@@ -16,7 +16,7 @@ package enum Script: Int, CaseIterable, Sendable {
   case events, readGroup, transferPending, ack, tails, readLogs
   case watchChanges, resolve, pushEvent
   case setHook, hooks, noteHook, readHook, hookLags, dropGroup
-  case liveSessions, stats, reportAgent
+  case liveSessions, owned, stats, reportAgent
   case hello, heartbeat, deregister, staleLibraries, reap, trim
 
   package var row: ScriptRow { ScriptRow.table[rawValue] }
@@ -229,6 +229,7 @@ package struct ScriptRow: Sendable {
 
   private static let upkeep = [
     ScriptRow(.liveSessions, PackageResources.live_sessions_lua, .reads, spansPartitions: true),
+    ScriptRow(.owned, PackageResources.owned_lua, .reads, spansPartitions: true),
     ScriptRow(.stats, PackageResources.stats_lua, .reads),
     ScriptRow(.reportAgent, PackageResources.report_agent_lua, .reads, spansPartitions: true),
     ScriptRow(.hello, PackageResources.hello_lua, .frees),

@@ -6,7 +6,8 @@ import Glibc
 enum SecretCommand {
   static let usage = """
     usage: latchkey secret NAME [--rights LIST] [--devices LIST] [--links LIST] [--rate N]
-           [--connections N] [--waiters N] [--secret-file F]
+           [--connections N] [--waiters N] [--events N] [--written N] [--locks N]
+           [--sessions N] [--secret-file F]
 
     Makes a secret for a caller and prints its line for the file that `latchkey serve --auth`
     reads. The line goes to standard output and holds a hash only; the secret goes to standard
@@ -20,11 +21,16 @@ enum SecretCommand {
       --rate N         requests a second of each worker (500000)
       --connections N  connections to each worker (18000)
       --waiters N      requests that wait at each worker (50000)
+      --events N       requests a second of each worker that write an event (20000)
+      --written N      bytes a second of each worker that are written (500000000)
+      --locks N        locks that it may hold in all (2000000)
+      --sessions N     live sessions that it may have made in all (2000000)
       --secret-file F  hashes the secret in that file, or on standard input for -, instead of
                        making one: NAME, a point, and 32 or more characters that cannot be guessed
 
     Each flag has a variable: LATCHKEY_RIGHTS, LATCHKEY_DEVICES, LATCHKEY_LINKS, LATCHKEY_RATE,
-    LATCHKEY_CONNECTIONS, LATCHKEY_WAITERS and LATCHKEY_SECRET_FILE.
+    LATCHKEY_CONNECTIONS, LATCHKEY_WAITERS, LATCHKEY_EVENTS, LATCHKEY_WRITTEN, LATCHKEY_LOCKS,
+    LATCHKEY_SESSIONS and LATCHKEY_SECRET_FILE.
     Exit status: 0 done · 2 wrong usage
 
     """

@@ -52,11 +52,48 @@ struct PrincipalLimitsTests {
     #expect(use.limited(.waiters) == 1)
   }
 
+  @Test func `events and written bytes have rates, of which a second's may come at once`() {
+    let use = PrincipalUse(name: "p")
+    var now = 5 * Self.second
+    let events = limits(.events, 4)
+    #expect((0..<5).count { _ in use.admitEvent(nowNs: now, events) } == 4)
+    now += Self.second / 4
+    #expect((0..<5).count { _ in use.admitEvent(nowNs: now, events) } == 1)
+    #expect(use.limited(.events) == 5)
+    let bytes = limits(.written, 1_000)
+    #expect(use.admitWritten(600, nowNs: now, bytes))
+    // The last one may be as large as any, and is paid for by those behind it.
+    #expect(use.admitWritten(5_000, nowNs: now, bytes))
+    #expect(!use.admitWritten(1, nowNs: now, bytes))
+    now += 4 * Self.second + Self.second / 2
+    #expect(!use.admitWritten(1, nowNs: now, bytes))
+    now += Self.second / 2
+    #expect(use.admitWritten(1, nowNs: now, bytes))
+    #expect(use.limited(.written) == 2)
+  }
+
+  @Test func `principals of the file have marks of six letters and digits`() throws {
+    let names = ["scheduler", "billing", String(repeating: "x", count: 64)]
+    let marks = try names.map { name in
+      let line = try NewPrincipal(name: name, secret: nil, grants: []).line
+      return try #require(try PrincipalFile.parse(line)[name]).mark
+    }
+    #expect(Set(marks).count == names.count)
+    #expect(
+      marks.allSatisfy {
+        $0.utf8.count == 6 && $0.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber) }
+      })
+  }
+
   @Test func `the file says the limits`() throws {
     let new = try NewPrincipal(
-      name: "p", secret: nil, grants: ["rights=read", "rate=5", "connections=6", "waiters=7"])
+      name: "p", secret: nil,
+      grants: [
+        "rights=read", "rate=5", "connections=6", "waiters=7", "events=8", "written=9", "locks=10",
+        "sessions=11",
+      ])
     let principal = try #require(try PrincipalFile.parse(new.line)["p"])
-    #expect(PrincipalLimits.Kind.allCases.map { principal.limits[$0] } == [5, 6, 7])
+    #expect(PrincipalLimits.Kind.allCases.map { principal.limits[$0] } == Array(5...11))
     let plain = try NewPrincipal(name: "q", secret: nil, grants: [])
     let other = try #require(try PrincipalFile.parse(plain.line)["q"])
     #expect(other.limits == PrincipalLimits())

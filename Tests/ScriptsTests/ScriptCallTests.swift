@@ -204,7 +204,7 @@ struct ScriptCallTests {
   private static var upkeep: [any ScriptCall] {
     [
       TrimCall(ageMaxMs: 5),
-      LiveSessionsCall(),
+      LiveSessionsCall(), OwnedCall(marks: "a b"),
       StatsCall(agentsFrom: "0", sessionsFrom: "-", limit: 5),
       ReportAgentCall(agent: "a"),
       HelloCall(layout: "256 1"),

@@ -127,7 +127,7 @@ struct ScriptTextTests {
     let spansPartitions =
       script.argumentsPerRequest > 0
       || [
-        .readGroup, .transferPending, .ack, .tails, .readLogs, .liveSessions, .reportAgent,
+        .readGroup, .transferPending, .ack, .tails, .readLogs, .liveSessions, .owned, .reportAgent,
         .readHook, .hookLags, .dropGroup,
       ].contains(script)
     #expect(flags.contains("allow-cross-slot-keys") == spansPartitions)

@@ -63,6 +63,11 @@ struct NodeTests {
   @Test func `numbers and lines of several nodes are added up`() {
     let sums = [2, 3].map { MergedReply(integer: $0) }
     #expect(ReplyMerge(.liveSessions).merged([], sums).lend(\.integer) == 5)
+    let lists = [[1, 2], [10, 20]].map { numbers in
+      MergedReply(numbers.map { MergedReply(integer: $0) })
+    }
+    let added = ReplyMerge(.owned).merged([], lists)
+    #expect(added.lend { $0.elements.map(\.integer) } == [11, 22])
     let acked = ["OK {\"acked\":1}", "OK {\"acked\":4}"].map { MergedReply(text: $0) }
     #expect(ReplyMerge(.ack).merged([], acked).lend(\.text) == "OK {\"acked\":5}")
     let figures = ["held", "ended", "abandoned", "held_ms_mean", "held_ms_longest"]

@@ -1,15 +1,15 @@
 -- LOCK with wait= or fresh=: acquires a free device's lock, or one that was granted to the request;
 -- starts the TTL of its own agent's again unless it has to be fresh; else it waits if it has a
 -- ticket. `waited_ms` is 0 when it asks for the first time, and `place` what WAIT has named then.
--- USES: batch, requests, lock_deadlines, lock_ends, lock_begin, lock_holders, lock_grants,
---   lock_sharing, locks, log_quota, queue, queue_entry
+-- USES: batch, requests, lock_records, lock_deadlines, lock_ends, lock_begin, lock_holders,
+--   lock_grants, lock_sharing, locks, log_quota, queue, queue_entry
 -- KEYS: the base key of each request's partition
 -- ARGV: device, agent, ttl, is_asked?, is_fresh?, ticket?, wait_ms, waited_ms, place?, req?
 -- RETURNS: OK, HELD, ERR, WAIT
 
 -- The lock was granted to the ticket; another caller of its agent may have begun it.
 local function take(base, device, agent, record, is_grant, acquired, ttl, is_asked)
-  local refusal = is_grant and log_refusal(base, device)
+  local refusal = is_grant and (log_refusal(base, device) or lock_quota(ttl))
   if refusal then
     release_lock(base, device)
     return refusal

@@ -19,7 +19,7 @@ return each(function(base, device)
     interrupt_turn(base, device)
     return string.format('OK {"agent":"%s","held_ms":0}', holder)
   end
-  local held_ms = close(base, device, 'cleared', now_ms, acquired, current, holder)
+  local held_ms = close(base, device, 'cleared', now_ms, acquired, current, holder, record)
   release_lock(base, device)
   interrupt_turn(base, device)
   return string.format('OK {"agent":"%s","held_ms":%.0f}', holder, held_ms)

@@ -11,9 +11,12 @@ return each(function(base, device, session, token)
   end
   if not s then return refusal end
   announce_deleted(s)
+  if LIVE[s.state] then
+    count_chats(base, #s.chats, -1)
+    count_live(s, -1)
+  end
   call('UNLINK', unpack(keys_of(s)))
   enqueue_all(s)
-  if LIVE[s.state] then count_chats(base, #s.chats, -1) end
   remove_entries(base, s.device, s.id, s.state)
   return 'OK'
 end)

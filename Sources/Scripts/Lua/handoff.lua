@@ -15,7 +15,7 @@ return each(function(base, device, from, to, ttl, token, note, return_ttl)
   if refusal then return refusal end
   local more = ',"to":"' .. to .. '"'
   if note ~= '' then more = more .. ',"note":' .. note end
-  close(base, device, 'handed_off', now_ms, acquired, current, holder, more)
+  close(base, device, 'handed_off', now_ms, acquired, current, holder, record, more)
   local _, back, back_ttl = fetch_more(base, device, record)
   if return_ttl ~= '' then back, back_ttl = from, return_ttl end
   local fresh = grant(base, device, to, ttl, record, note, back and back .. ' ' .. back_ttl)

@@ -16,7 +16,7 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
     reserved, token)
   local asked, users = session, nil
   session, users = split_users(session)
-  fields = parts(fields)
+  fields = with_owner(parts(fields), fleet)
   local key, v = base .. ':session:' .. device .. '/' .. session, in_the_past(fields)
   -- It would be the latest session of its device for ever.
   if made_at(session) > now_ms + 60000 then
@@ -48,9 +48,9 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
     or is_bad and remove_corrupt(base, device, asked, token)
   if refused and refused ~= 'OK' then return refused end
   if old then
+    count_session(old, -1)
     call('UNLINK', unpack(keys_of(old)))
     regardless(call, 'ZREM', base .. ':due', due_member(old))
-    count_session(old, -1)
     enqueue_all(old)
     push(base, device, 'session.changed', session, nil, ',"rev":%s,"members":null', v.rev)
     push(base, device, 'roles', session, nil, '')

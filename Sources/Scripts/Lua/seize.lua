@@ -1,8 +1,8 @@
 -- SEIZE: takes the lock, whichever agent holds it, and interrupts the turn of an agent. An agent
 -- that seizes from itself has a new token, and no other agent has lost anything: that is counted,
 -- and is no event. A record that is corrupt is replaced: whose it was is not known.
--- USES: batch, requests, lock_closings, lock_recounts, lock_holders, lock_grants, lock_sharing,
---   locks, log_quota, turn_ends
+-- USES: batch, requests, lock_records, lock_closings, lock_recounts, lock_holders, lock_grants,
+--   lock_sharing, locks, log_quota, turn_ends
 -- KEYS: the base key of each request's partition
 -- ARGV: device, agent, ttl, req?
 -- RETURNS: OK, ERR
@@ -14,7 +14,7 @@ local function take(base, device, agent, ttl, before, from)
 end
 
 return each(function(base, device, agent, ttl)
-  local refusal = log_refusal(base, device)
+  local refusal = log_refusal(base, device) or lock_quota(ttl)
   if refusal then return refusal end
   if is_corrupt_lock(base, device) then
     close_corrupt(base, device, 'seized', ',"to":"' .. agent .. '"')
@@ -27,9 +27,10 @@ return each(function(base, device, agent, ttl)
   elseif record then
     from = '"' .. holder .. '"'
     if holder == agent then
-      count_ending(base, 'seized', now_ms, acquired, holder)
+      count_ending(base, 'seized', now_ms, acquired, holder, record)
     else
-      close(base, device, 'seized', now_ms, acquired, current, holder, ',"to":"' .. agent .. '"')
+      close(base, device, 'seized', now_ms, acquired, current, holder, record,
+        ',"to":"' .. agent .. '"')
     end
   end
   return take(base, device, agent, ttl, record or false, from)

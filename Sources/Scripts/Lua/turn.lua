@@ -15,7 +15,7 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
     wait_ms, waited_ms, place, settle_ms, fleet, reserved, token, ...)
   messages = parts(messages)
   local t, taken, is_first = turn_before(base, device, ticket)
-  local refusal = lock_refusal(base, device, agent, token)
+  local refusal = lock_refusal(base, device, agent, token, lock_ttl)
   if refusal then return answer(base, device, taken, ticket, refusal) end
   if t and (policy == 'reject' or policy == 'enqueue') then
     return wait_for_turn(t, ticket, wait_ms, waited_ms, place)

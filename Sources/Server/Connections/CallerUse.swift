@@ -28,3 +28,11 @@ struct CallerUse {
     isWaiter = false
   }
 }
+
+extension Connection {
+  func ownerText(_ kind: PrincipalLimits.Kind) -> String {
+    guard let principal, !principal.mark.isEmpty else { return "" }
+    let (owned, most) = (use.principal?.owned(kind) ?? 0, principal.limits[kind])
+    return owned < most ? "/\(principal.mark)" : "/\(principal.mark)/\(owned)/\(most)"
+  }
+}

@@ -55,8 +55,7 @@ package final class Control {
   /// The causes for which the worker waits, as last logged.
   var waitingFor: [String] = []
   private var heartbeat: Heartbeat?
-  /// Only where --max-live is set.
-  private var liveCount: LiveCount?
+  private var counts: QuotaCounts?
   private var libraries: LibraryCleaner?
   private var reaper: Reaper?
   private var logUpkeep: LogUpkeep?
@@ -221,9 +220,7 @@ extension Control {
     }
     census = FleetCensus(loop, store, record: shared.fleetFigures)
     libraries = LibraryCleaner(loop, store, log: log)
-    if settings.liveMax > 0 {
-      liveCount = LiveCount(loop, store) { [unowned self] in shared.setLiveSessions($0) }
-    }
+    counts = QuotaCounts(loop, store, shared)
     store.start()
   }
 
@@ -309,7 +306,7 @@ extension Control {
       noteScriptWay()
       watchPolicy()
       heartbeat?.start()
-      liveCount?.start()
+      counts?.start()
       libraries?.start()
       census?.start()
       reaper?.catchUp()
@@ -322,7 +319,7 @@ extension Control {
     case .down(let reason):
       outage = reason
       heartbeat?.pause()
-      liveCount?.pause()
+      counts?.pause()
       libraries?.pause()
       census?.pause()
       policyCheck?.cancel()
@@ -452,7 +449,7 @@ extension Control {
     fitness?.stop()
     policyCheck?.cancel()
     libraries?.pause()
-    liveCount?.pause()
+    counts?.pause()
     census?.pause()
     subscription?.stop()
     tail?.stop()

@@ -104,16 +104,48 @@ extension ServingLoop {
     return error
   }
 
-  /// Refuses a request that comes too soon after the principal's others.
-  func checkRate(_ connection: Connection) throws(RequestError) {
+  /// Counts, and logs, a script's refusal for what the caller's principal has in all.
+  func noteQuota(_ ticket: Ticket, _ error: RequestError) {
+    guard error.text.hasSuffix(" of this principal"),
+      let connection = connections[ConnectionID(packed: ticket.client)],
+      let principal = connection.principal
+    else { return }
+    let kind: PrincipalLimits.Kind =
+      error.text.hasSuffix(" locks of this principal")
+      ? .locks : .sessions
+    connection.use.principal?.countRefusal(kind)
+    _ = limited(principal, kind, error)
+  }
+
+  /// Refuses a request that comes too soon after the principal's others, or after so many bytes of
+  /// them; `verb` is nil for a large request, of which it is not known yet.
+  func checkRate(
+    _ connection: Connection, _ verb: Verb?, bytes: Int
+  ) throws(RequestError) {
     guard let principal = connection.principal, let use = connection.use.principal else { return }
-    guard !use.admitRequest(nowNs: loop.nowNs, principal.limits) else { return }
-    throw limited(
-      principal, .rate,
+    let (nowNs, limits) = (loop.nowNs, principal.limits)
+    guard use.admitRequest(nowNs: nowNs, limits) else {
+      throw tooFast(principal, .rate, "\(limits[.rate]) requests a second")
+    }
+    guard verb?.onlyReads != true else { return }
+    if verb?.writesEvents == true, !use.admitEvent(nowNs: nowNs, limits) {
+      throw tooFast(
+        principal, .events, "\(limits[.events]) requests a second that write an event")
+    }
+    guard use.admitWritten(bytes + PrincipalLimits.bytesBeside, nowNs: nowNs, limits) else {
+      throw tooFast(principal, .written, "\(limits[.written]) bytes a second that are written")
+    }
+  }
+
+  private func tooFast(
+    _ principal: Principal, _ kind: PrincipalLimits.Kind, _ most: String
+  ) -> RequestError {
+    limited(
+      principal, kind,
       RequestError(
         .overloaded,
-        "rate limited: principal \(principal.name) may send \(principal.limits[.rate]) requests a "
-          + "second; nothing was done, retry after a pause"))
+        "rate limited: principal \(principal.name) may send \(most); nothing was done, retry after "
+          + "a pause"))
   }
 
   /// Refuses a request that may wait, if as many of the principal's do as may.

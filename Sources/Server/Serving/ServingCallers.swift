@@ -46,7 +46,7 @@ extension ServingLoop: ConnectionOwner {
       guard inFlight <= inFlightMax || verb.isAboutConnection else {
         throw ServingLoop.tooManyRequests
       }
-      if !verb.isAboutConnection { try checkRate(connection) }
+      if !verb.isAboutConnection { try checkRate(connection, verb, bytes: line.count) }
       if line.count > Connection.littleBytes, hasMemoryPressure, !verb.isAboutConnection {
         counters.add(.pressureRequests)
         throw ServingLoop.memoryLimitReached("requests")
@@ -183,7 +183,7 @@ extension ServingLoop: ConnectionOwner {
     do throws(RequestError) {
       try shedIfDraining(connection)
       guard inFlight <= inFlightMax else { throw ServingLoop.tooManyRequests }
-      try checkRate(connection)
+      try checkRate(connection, nil, bytes: line.count)
       guard !hasMemoryPressure else {
         counters.add(.pressureRequests)
         throw ServingLoop.memoryLimitReached("requests")

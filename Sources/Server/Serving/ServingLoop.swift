@@ -282,6 +282,7 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
   func logName(_ connection: Connection) -> String { "\(index).\(connection.id.packed)" }
 
   func answer(_ ticket: Ticket, _ error: RequestError) {
+    if error.code == .quota { noteQuota(ticket, error) }
     var line: [UInt8] = []
     line.appendError(error)
     line.withUnsafeBufferPointer { answer(ticket, $0, Outcome(error.code)) }

@@ -1,12 +1,18 @@
 // Owns: the arguments that the scripts of locks have in common: lengths, leases and claimants.
 // Values; live during one call of the verb, on the loop's thread.
 
+internal import Access
+internal import Events
 internal import RedisConnection
 internal import Scripts
 
-/// For how long a lock is asked.
+/// For how long a lock is asked, and by which principal.
 struct LockLength {
   let ms: Int64
+  /// As `lock_records.lua` has it behind a TTL; empty where the principal's locks are not counted.
+  var owner = ""
+
+  var text: String { LockTTL.text(ofMs: ms) + owner }
 }
 
 /// What LOCK and RENEW ask for.
@@ -41,7 +47,12 @@ extension Call {
   /// The lease that LOCK or RENEW asks for, for the agent of the second word.
   func lease(token: Int64?) -> LockLease {
     LockLease(
-      ttl: LockLength(ms: ttlMs(of: word(1))), isAsked: option(.ttl) != nil, token: token, req: req)
+      ttl: lockLength(ms: ttlMs(of: word(1))), isAsked: option(.ttl) != nil, token: token, req: req)
+  }
+
+  /// A length for which the request's caller is to have a lock.
+  func lockLength(ms: Int64) -> LockLength {
+    LockLength(ms: ms, owner: checksAccess ? caller.ownerText(.locks) : "")
   }
 }
 
@@ -50,15 +61,16 @@ extension CommandBuffer {
     if let length { word(length) } else { emptyWord() }
   }
 
-  mutating func word(_ length: LockLength) { word(LockTTL.text(ofMs: length.ms)) }
+  mutating func word(_ length: LockLength) { word(length.text) }
 
   mutating func word(_ lease: LockLease) {
     guard !lease.isPlain else {
       let (number, unit) = LockTTL.parts(ofMs: lease.ttl.ms)
-      return word(before: lease.isAsked ? nil : UInt8(ascii: "="), number, behind: unit)
+      let before = lease.isAsked ? nil : UInt8(ascii: "=")
+      return word(before: before, number, behind: unit, and: lease.ttl.owner)
     }
     // Rare: these are served one by one.
-    let ttl = LockTTL.text(ofMs: lease.ttl.ms)
+    let ttl = lease.ttl.text
     let token = lease.token.map { "\($0)" } ?? ""
     word("\(lease.isAsked ? "" : "=")\(ttl) \(token) \(lease.req?.string ?? "")")
   }

@@ -80,6 +80,8 @@ package final class Verb: Sendable {
   package let replies: [String]
   /// Whether it changes nothing, so that a request that is lost or repeated does no harm.
   package let onlyReads: Bool
+  /// Whether it writes an event into a log where it succeeds.
+  package let writesEvents: Bool
   let run: @Sendable (borrowing Call) throws(RequestError) -> Void
 
   init(
@@ -88,6 +90,7 @@ package final class Verb: Sendable {
     payload: PayloadRule = .none,
     limits: JSONLimits = .usual, limitsOfChat: JSONLimits? = nil, summary: String,
     reach: Reach = .shown, role: SessionRole? = nil, replies: [String], onlyReads: Bool? = nil,
+    writesEvents: Bool = false,
     run: @escaping @Sendable (borrowing Call) throws(RequestError) -> Void
   ) {
     self.name = name
@@ -109,6 +112,7 @@ package final class Verb: Sendable {
     self.role = isAddressed ? role ?? (rights == .read ? .read : .write) : nil
     self.replies = replies
     self.onlyReads = onlyReads ?? (rights != .write && rights != .operate)
+    self.writesEvents = writesEvents
     self.run = run
   }
 

@@ -101,10 +101,10 @@ package final class SharedState: Sendable {
   package func setLiveSessions(_ count: Int) { liveSessions.store(count, ordering: .relaxed) }
   /// The numbers of live sessions in all and of those that there may be, for a script; nil where
   /// there is room.
-  var fleet: ArgumentText? {
+  var fleet: String? {
     let live = liveSessions.load(ordering: .relaxed)
     guard settings.liveMax > 0, live >= settings.liveMax else { return nil }
-    return ArgumentText("\(live) \(settings.liveMax)")
+    return "\(live) \(settings.liveMax)"
   }
 
   package func sum(_ figure: Figure) -> Int { counters.reduce(0) { $0 + $1[figure] } }

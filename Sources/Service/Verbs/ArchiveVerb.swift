@@ -8,6 +8,6 @@ enum ArchiveVerb {
     name: "ARCHIVE", rights: .write, words: [.session],
     options: [.token, .turn, .req],
     summary: "Archives a session now.",
-    replies: ["OK", "NONE", "STALE"]
+    replies: ["OK", "NONE", "STALE"], writesEvents: true
   ) { (call) throws(RequestError) in try call.move(to: .archived) }
 }

@@ -59,7 +59,7 @@ enum ImportVerb {
         parts: record.messages.bytes, areSent: record.isWithoutLinks),
       documents: ImportedMessages(
         parts: record.documents.bytes, areSent: record.isWithoutLinks),
-      fleet: call.shared.fleet, token: call.fence, req: call.req)
+      fleet: call.fleet, token: call.fence, req: call.req)
     try LinkedChange(call, change, device: record.device, dueInMs: 0)
   }
 }

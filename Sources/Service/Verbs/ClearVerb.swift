@@ -8,7 +8,7 @@ enum ClearVerb {
   static let verb = Verb(
     name: "CLEAR", rights: .operate, words: [.device], options: [.req],
     summary: "Frees the device's lock, whichever agent holds it; for operators.",
-    replies: ["OK", "NONE"]
+    replies: ["OK", "NONE"], writesEvents: true
   ) { (call) throws(RequestError) in
     try call.run(ClearCall(device: call[0], req: call.req), dueInMs: WaitQueue.grantMs)
   }

@@ -12,12 +12,12 @@ enum CopyVerb {
   static let verb = Verb(
     name: "COPY", rights: .write, words: [.session, .device], options: [.req],
     summary: "A session with its chats, messages and documents again, under a new id.",
-    replies: ["OK", "NONE"]
+    replies: ["OK", "NONE"], writesEvents: true
   ) { (call) throws(RequestError) in
     let address = call.address
     let settings = call.shared.settings
     let (device, req) = (call.text(1), call.req)
-    let users = call.users
+    let (users, fleet) = (call.users, call.fleet)
     let session = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device(ofWord: 1)))
     let export = ExportCall(
       device: address.device.kept, session: address.session?.kept,
@@ -40,7 +40,7 @@ enum CopyVerb {
             parts: record.messages.bytes, areSent: record.isWithoutLinks),
           documents: ImportedMessages(
             parts: record.documents.bytes, areSent: record.isWithoutLinks),
-          fleet: request.context.shared.fleet, token: nil, req: req)
+          fleet: fleet, token: nil, req: req)
         LinkedChange(request, copy, device, dueInMs: 0, isSearch: false)
       } catch {
         request.end(.failed(error))

@@ -11,7 +11,7 @@ enum DeleteVerb {
     options: [.token, .turn, .req],
     summary: "Removes a session now, with its chats, messages and links; or one chat.",
     role: .own,
-    replies: ["OK", "NONE", "STALE"]
+    replies: ["OK", "NONE", "STALE"], writesEvents: true
   ) { (call) throws(RequestError) in
     let address = call.address
     if let chat = address.chat {

@@ -19,14 +19,16 @@ enum HandoffVerb {
     options: [.token, .ttl, .return, .req], payload: .optionalAny,
     limits: JSONLimits(bytes: limit),
     summary: "Passes the lock to another agent; the payload is a note that HOLDER shows.",
-    replies: ["OK", "NONE", "HELD", "STALE"]
+    replies: ["OK", "NONE", "HELD", "STALE"], writesEvents: true
   ) { (call) throws(RequestError) in
     let ttlMs = call.ttlMs(of: call.word(2))
+    var returnTtl: LockLength?
+    if let returnMs = call.number(.return) { returnTtl = call.lockLength(ms: returnMs) }
     try call.run(
       HandoffCall(
-        device: call[0], from: call[1], to: call[2], ttl: LockLength(ms: ttlMs),
+        device: call[0], from: call[1], to: call[2], ttl: call.lockLength(ms: ttlMs),
         token: call.number(.token), note: call.sealedPayload(.note),
-        returnTtl: call.number(.return).map { LockLength(ms: $0) }, req: call.req), dueInMs: ttlMs)
+        returnTtl: returnTtl, req: call.req), dueInMs: ttlMs)
   }
 }
 

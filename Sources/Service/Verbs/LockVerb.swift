@@ -31,7 +31,7 @@ enum LockVerb {
     let waitMs = call.number(.wait) ?? 0
     let isFresh = call.text(.fresh) == "yes"
     let lock = AwaitLockCall(
-      device: call[0].kept, agent: call[1].kept, ttl: LockLength(ms: ttlMs),
+      device: call[0].kept, agent: call[1].kept, ttl: call.lockLength(ms: ttlMs),
       isAsked: call.option(.ttl) != nil, isFresh: isFresh, req: call.req?.kept)
     guard waitMs > 0 else { return try call.run(lock, dueInMs: ttlMs) }
     let (device, partition) = (call.text(0), call.partition)

@@ -14,11 +14,11 @@ enum OpenVerb {
     ],
     linkOption: "link", payload: .optionalObject, limits: JSONLimits(members: Members.limit),
     summary: "Makes a session, now the device's current one; the payload's members are its fields.",
-    replies: ["OK", "NONE", "STALE"]
+    replies: ["OK", "NONE", "STALE"], writesEvents: true
   ) { (call) throws(RequestError) in
     let new = try NewSession(call, user: try call.userOfSession())
     let open = OpenCall(
-      device: call[0].kept, fleet: call.shared.fleet, token: call.fence, new: new, req: call.req)
+      device: call[0].kept, fleet: call.fleet, token: call.fence, new: new, req: call.req)
     if new.links == nil {
       try call.run(open)
     } else {

@@ -8,6 +8,6 @@ enum PauseVerb {
     name: "PAUSE", rights: .write, words: [.session],
     options: [.token, .turn, .req, .reason],
     summary: "Puts an active session aside.",
-    replies: ["OK", "NONE", "STALE"]
+    replies: ["OK", "NONE", "STALE"], writesEvents: true
   ) { (call) throws(RequestError) in try call.move(to: .paused) }
 }

@@ -17,14 +17,14 @@ enum RecoverVerb {
     options: [.archived] + ofDevice + [.token, .turn, .req],
     linkOption: "link", payload: .optionalObject, limits: JSONLimits(members: Members.limit),
     summary: "Makes a paused or abandoned session active; with a device alone, the best one.",
-    replies: ["OK", "NONE", "STALE"]
+    replies: ["OK", "NONE", "STALE"], writesEvents: true
   ) { (call) throws(RequestError) in
     let address = call.address
     guard address.named == nil else {
       try refuseMore(call)
       let recover = RecoverCall(
         device: address.device.kept, session: address.session?.kept,
-        allowsArchived: call.text(.archived) == "yes", fleet: call.shared.fleet, token: call.fence,
+        allowsArchived: call.text(.archived) == "yes", fleet: call.fleet, token: call.fence,
         req: call.req)
       try LinkedChange(call, recover)
       return
@@ -59,7 +59,7 @@ enum RecoverVerb {
     var recover = RecoverLatestCall(
       device: call[0].kept, hint: call[.hint]?.kept, isElsewhere: false,
       ignored: NewSession.ignored(call, more: call.payload == nil ? [] : ["payload"]),
-      fleet: call.shared.fleet, token: call.fence, new: new, req: call.req)
+      fleet: call.fleet, token: call.fence, new: new, req: call.req)
     let mark = call.option(.hint).flatMap { SessionID.mark(of: $0) }
     let isOfOther = mark.map { $0 != SessionID.mark(ofDevice: call.device) } ?? false
     let mayAsk = call.users == nil

@@ -8,6 +8,6 @@ enum ResumeVerb {
     name: "RESUME", rights: .write, words: [.session],
     options: [.token, .turn, .req],
     summary: "Goes on with a paused session.",
-    replies: ["OK", "NONE", "STALE"]
+    replies: ["OK", "NONE", "STALE"], writesEvents: true
   ) { (call) throws(RequestError) in try call.move(to: .active) }
 }

@@ -8,11 +8,11 @@ enum SeizeVerb {
   static let verb = Verb(
     name: "SEIZE", rights: .write, words: [.device, .agent], options: [.ttl, .req],
     summary: "Takes the device's lock, whichever agent holds it, under a new token.",
-    replies: ["OK"]
+    replies: ["OK"], writesEvents: true
   ) { (call) throws(RequestError) in
     let ttlMs = call.ttlMs(of: call.word(1))
     try call.run(
-      SeizeCall(device: call[0], agent: call[1], ttl: LockLength(ms: ttlMs), req: call.req),
+      SeizeCall(device: call[0], agent: call[1], ttl: call.lockLength(ms: ttlMs), req: call.req),
       dueInMs: min(ttlMs, WaitQueue.grantMs))
   }
 }

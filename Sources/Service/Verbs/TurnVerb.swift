@@ -22,7 +22,7 @@ enum TurnVerb {
       + OptionName.clocks + [.expiresAt, .fenced, .chat, .req, .asUser],
     linkOption: "link", payload: .optionalAny, limits: JSONLimits(elements: Messages.limit),
     summary: "Begins a turn: one function at a time works on the device's messages.",
-    replies: ["OK", "HELD", "BUSY", "NONE", "STALE"]
+    replies: ["OK", "HELD", "BUSY", "NONE", "STALE"], writesEvents: true
   ) { (call) throws(RequestError) in
     let turn = try TurnCall(call)
     let (device, waitMs) = (call.text(0), call.number(.wait) ?? 0)
@@ -176,10 +176,10 @@ extension TurnCall {
     let user = try call.userOfSession()
     self.init(
       device: call[0].kept, policy: ArgumentText(policy.rawValue), agent: call[.agent]?.kept,
-      lockTtl: LockLength(ms: max(ttlMs, settleMsMax, lockMs)), ttlMs: ttlMs,
+      lockTtl: call.lockLength(ms: max(ttlMs, settleMsMax, lockMs)), ttlMs: ttlMs,
       last: call.number(.last) ?? TurnVerb.lastDefault, messages: messages.map { .owned($0) },
       ignored: NewSession.ignored(call), settleMs: settleMs,
-      fleet: call.shared.fleet, token: call.number(.token),
+      fleet: call.fleet, token: call.number(.token),
       new: try NewSession(call, user: user, Members(options: call)), req: call.req)
   }
 }

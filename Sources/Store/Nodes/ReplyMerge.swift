@@ -10,6 +10,8 @@ enum ReplyMerge {
   case elements
   /// A number.
   case sum
+  /// Numbers, each in its place.
+  case sums
   /// A line with the number of acknowledged events.
   case acknowledged
   /// A line with the figures of an agent.
@@ -18,6 +20,7 @@ enum ReplyMerge {
   init(_ script: Script) {
     switch script {
     case .liveSessions, .transferPending, .dropGroup: self = .sum
+    case .owned: self = .sums
     case .ack: self = .acknowledged
     case .reportAgent: self = .agent
     default: self = .elements
@@ -28,12 +31,25 @@ enum ReplyMerge {
     switch self {
     case .elements: MergedReply(elements.compactMap(\.self))
     case .sum: MergedReply(integer: replies.reduce(0) { $0 + ($1.lend(\.integer) ?? 0) })
+    case .sums: ReplyMerge.sums(replies)
     case .acknowledged:
       ReplyMerge.whole(replies) { lines in
         "OK {\"acked\":\(lines.reduce(0) { $0 + ReplyMerge.number("acked", $1) })}"
       }
     case .agent: ReplyMerge.whole(replies, ReplyMerge.agentLine)
     }
+  }
+
+  /// Adds up numbers by their places, unless a reply is no array, which counts for all.
+  private static func sums(_ replies: [MergedReply]) -> MergedReply {
+    if let other = replies.first(where: { $0.lend(\.kind) != .array }) { return other }
+    var sums: [Int64] = []
+    for reply in replies {
+      let numbers = reply.lend { $0.elements.map { $0.integer ?? 0 } }
+      if sums.isEmpty { sums = numbers.map { _ in 0 } }
+      for place in sums.indices where place < numbers.count { sums[place] += numbers[place] }
+    }
+    return MergedReply(sums.map { MergedReply(integer: $0) })
   }
 
   /// Puts lines together, unless one is no OK, which counts for all.

@@ -55,8 +55,12 @@ local function restore_messages(s, messages)
   end
 end
 
--- Counts a session in its state, and its chats if it is live; with -1 it is one less.
+-- Counts a session in its state, and if it is live as its principal's and its chats; with -1 it is
+-- one less.
 local function count_session(s, times)
   count(s.base, 'state:' .. s.state, times)
-  if LIVE[s.state] then count_chats(s.base, #s.chats, times) end
+  if LIVE[s.state] then
+    count_chats(s.base, #s.chats, times)
+    count_live(s, times)
+  end
 end

@@ -3,7 +3,8 @@
 -- of its tokens have ended, for how long they were held together and at most, in ms, and how many
 -- were abandoned.
 -- USES: batch
--- GIVES: known_figure, counted, tally_of, since_start, count, count_held, count_chats, forget_chats
+-- GIVES: known_figure, counted, tally_of, since_start, count, count_held, count_live, with_owner,
+--   own_live, count_chats, forget_chats
 
 -- Above this Lua does not count one by one.
 local FIGURE_MAX = 9007199254740991
@@ -39,11 +40,34 @@ local function count(base, name, n)
   end
 end
 
--- Counts a lock that is held from now on, by the agent of this member.
-local function count_held(ledger, held)
+-- Counts a lock that is held from now on, by its agent and its principal's mark, if it has one.
+local function count_held(base, agent, owner)
+  local ledger, held = base .. ':ledger', 'held:' .. agent
+  if owner then count(base, 'locks:' .. owner, 1) end
   local seen = attempt('HMGET', ledger, held, 'held_at')
   regardless(call, 'HSET', ledger, held, counted(seen[1], 1),
     'held_at', counted(seen[2], since_start(now_ms)))
+end
+
+-- Counts a session among the live ones of the principal that has made it; with -1 it is one less.
+-- Those of callers whose sessions are not counted have no `owner`.
+local function count_live(s, times)
+  local owner = attempt('HGET', s.key, 'owner')
+  if type(owner) == 'string' then count(s.base, 'live:' .. owner, times) end
+end
+
+-- Puts the mark of its principal, if `fleet` has one, into the record of a new session, names and
+-- values in turn. Returns the record and the mark, or nil.
+local function with_owner(flat, fleet)
+  local owner = string.match(fleet, '@(%w+)')
+  if owner then flat[#flat + 1], flat[#flat + 2] = 'owner', owner end
+  return flat, owner
+end
+
+-- The same for a live one, which is counted.
+local function own_live(base, fleet, flat)
+  local _, owner = with_owner(flat, fleet)
+  if owner then count(base, 'live:' .. owner, 1) end
 end
 
 -- Counts the chats of a live session, which are most often one: `more_chats` has the others of all

@@ -1,4 +1,5 @@
--- The quotas of live sessions: of a device, and of all. Those of users are reservations.
+-- The quotas of live sessions: of a device, of a principal, and of all. Those of users are
+-- reservations.
 -- USES: batch, session_index, session_load, transitions, cleanup, device_lines, reservations,
 --   log_quota, policies
 -- RARELY: room_to_live, stored_policy, load, settle, transition, recount, unreserved,
@@ -54,11 +55,16 @@ local function make_room(base, device, ids, surplus, users)
   for n = 1, surplus do transition(found[n], 'completed', now_ms, '"evicted"') end
 end
 
--- The refusal where all live sessions together, `<live> <most>`, are too many; or nil.
+-- The refusal where all live sessions together, `<live> <most>`, are too many, or those of the
+-- principal whose mark stands behind that, `@<mark>/<live>/<most>`; or nil.
 local function fleet_full(fleet)
-  local live, most = string.match(fleet, '^(%d+) (%d+)$')
-  return live and 'ERR quota quota exceeded: ' .. live .. ' of ' .. most .. ' live sessions in all'
-    or nil
+  local live, most = string.match(fleet, '^(%d+) (%d+)')
+  local whose = ' live sessions in all'
+  if not live then
+    live, most = string.match(fleet, '/(%d+)/(%d+)$')
+    whose = ' live sessions of this principal'
+  end
+  return live and 'ERR quota quota exceeded: ' .. live .. ' of ' .. most .. whose or nil
 end
 
 -- Makes room for a session that is to be live. Returns the reason why there is none: the quota of

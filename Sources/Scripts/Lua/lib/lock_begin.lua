@@ -4,7 +4,7 @@
 
 -- Begins the lock, which the other one has too when it comes. Returns the reply.
 local function share_grant(base, device, record, ttl)
-  local refusal = log_refusal(base, device)
+  local refusal = log_refusal(base, device) or lock_quota(ttl)
   if refusal then return refusal end
   local _, token, agent = read_record(record)
   lock_grants.begin(base, device, record, ttl)

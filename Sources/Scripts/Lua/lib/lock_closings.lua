@@ -2,12 +2,14 @@
 -- USES: batch, changes, ledger, event_log, lock_records
 -- GIVES: count_ending, close, free, is_corrupt_lock
 
--- Counts that an agent's token has ended, how and when. Returns for how long it was held, in ms.
-local function count_ending(base, ending, at_ms, acquired, agent)
+-- Counts that an agent's token has ended, how and when; `record` is the lock's. Returns for how
+-- long it was held, in ms.
+local function count_ending(base, ending, at_ms, acquired, agent, record)
   -- Not below zero, though the clock may have gone back since.
   local held_ms = math.max(0, at_ms - acquired)
-  local ledger, tally = base .. ':ledger', 'agent:' .. agent
-  local seen = attempt('HMGET', ledger, ending, 'held_ms', 'held:' .. agent, tally, 'held_at')
+  local ledger, tally, owner = base .. ':ledger', 'agent:' .. agent, owner_of(record)
+  local seen = attempt('HMGET', ledger, ending, 'held_ms', 'held:' .. agent, tally, 'held_at',
+    owner and 'locks:' .. owner or tally)
   if seen.err then return held_ms end
   if not seen[4] and call('HLEN', ledger) > AGENTS_MAX then
     tally = 'agent:*'
@@ -19,7 +21,8 @@ local function count_ending(base, ending, at_ms, acquired, agent)
   call('HSET', ledger, ending, string.format('%.0f', counted(seen[1], 1)),
     'held_ms', string.format('%.0f', counted(seen[2], held_ms)),
     'held_at', string.format('%.0f', math.max(0, counted(seen[5], -since_start(acquired)))), tally,
-    string.format('%.0f %.0f %.0f %.0f', n + 1, sum + held_ms, math.max(longest, held_ms), lost))
+    string.format('%.0f %.0f %.0f %.0f', n + 1, sum + held_ms, math.max(longest, held_ms), lost),
+    unpack(owner and {'locks:' .. owner, text(math.max(0, counted(seen[6], -1)))} or {}))
   local held = counted(seen[3], -1)
   if held > 0 then
     call('HSET', ledger, 'held:' .. agent, string.format('%.0f', held))
@@ -30,8 +33,8 @@ local function count_ending(base, ending, at_ms, acquired, agent)
 end
 
 -- Writes that a token has ended, how and when: once, because its record goes with it.
-local function close(base, device, ending, at_ms, acquired, token, agent, more)
-  local held_ms = count_ending(base, ending, at_ms, acquired, agent)
+local function close(base, device, ending, at_ms, acquired, token, agent, record, more)
+  local held_ms = count_ending(base, ending, at_ms, acquired, agent, record)
   if ending == 'released' then
     push(base, device, 'lock.released', nil, nil, ',"agent":"%s","held_ms":%.0f', agent, held_ms)
   else

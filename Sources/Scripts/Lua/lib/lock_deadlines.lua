@@ -18,7 +18,8 @@ local function ttl_in(digits, unit)
   return ms and ms <= 315360000000 and ms or nil
 end
 
-local function ms_of(ttl) return ttl_in(string.match(ttl, '^(%d+)([smhd]?)$')) end
+-- Behind it there may be the mark of a principal.
+local function ms_of(ttl) return ttl_in(string.match(ttl, '^(%d+)([smhd]?)%f[/%z]')) end
 
 -- Whether a deadline is further away than its lock's TTL: Redis' clock has gone back since it was
 -- set, and the lock is to end after its TTL from now on.
@@ -30,16 +31,17 @@ end
 -- Starts the holder's TTL again: a new deadline in the record, by the TTL that is asked for or, if
 -- none is, the record's own. The index and the native TTL are written only if the deadline comes
 -- nearer: a reaper that comes too early sets both to what it finds. It comes no nearer than that of
--- a turn of the agent. Returns the TTL.
+-- a turn of the agent. It stays its principal's. Returns the TTL.
 local function extend(base, device, record, asked)
   local ends_at, token, agent, acquired, ttl, mark = read_record(record)
-  ttl = asked or ttl
+  local owner = string.match(ttl, '/.*$') or ''
+  if asked then ttl = string.match(asked, '^%w+') .. owner end
   local ms = ms_of(ttl) or corrupt_lock(base, device)
   local deadline = text(now_ms + ms)
   if deadline < ends_at and not is_plausible() then deadline = ends_at end
   local t = deadline < ends_at and fetch_turn(base, device)
   if t and t.agent == agent and t.ends_at > now_ms + ms then
-    ttl, deadline = text(t.ends_at - now_ms), text(t.ends_at)
+    ttl, deadline = text(t.ends_at - now_ms) .. owner, text(t.ends_at)
   end
   local extended = make_record(deadline, token, agent, acquired, ttl, mark)
   call('SET', record_key(base, device), extended)

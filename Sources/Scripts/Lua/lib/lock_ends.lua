@@ -16,10 +16,10 @@ local function end_lock(base, device, record, ending, at_ms)
   local _, token, agent, acquired = read_record(record)
   local _, back, ttl = fetch_more(base, device, record)
   if not back or not ms_of(ttl) then
-    local held_ms = close(base, device, ending, at_ms, acquired, token, agent)
+    local held_ms = close(base, device, ending, at_ms, acquired, token, agent, record)
     return release_lock(base, device), held_ms
   end
-  local held_ms = close(base, device, 'returned', at_ms, acquired, token, agent,
+  local held_ms = close(base, device, 'returned', at_ms, acquired, token, agent, record,
     ',"to":"' .. back .. '"')
   grant(base, device, back, ttl, record)
   inform_sharing(base, device, back)

@@ -79,9 +79,9 @@ end
 -- Makes a grant the lock that it is for; its ticket has not come yet.
 local function begin_lock(base, device, record, ttl)
   local _, token, agent = read_record(record)
-  local ends_at = text(now_ms + ms_of(ttl))
-  count_held(base .. ':ledger', 'held:' .. agent)
-  call('SET', record_key(base, device), make_record(ends_at, token, agent, now_text, ttl))
+  local ends_at, kept = text(now_ms + ms_of(ttl)), without_quota(ttl)
+  count_held(base, agent, owner_of(ttl))
+  call('SET', record_key(base, device), make_record(ends_at, token, agent, now_text, kept))
   watch_lock(base, device, ends_at)
   push(base, device, 'lock.acquired', nil, nil, ',"agent":"%s","ttl_ms":%.0f', agent, ms_of(ttl))
 end

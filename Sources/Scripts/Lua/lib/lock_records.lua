@@ -6,10 +6,12 @@
 -- and an agent to whom the lock goes back. A record is read by every request for the lock, and a
 -- note may be long. With `*` in its place it is no lock yet but a grant to a caller that waits,
 -- see lock_grants.lua. Until the year 2286 times have 13 digits and tokens 16, so that a record
--- can be cut by place and times compare as texts.
+-- can be cut by place and times compare as texts. A lock counts as its principal's whose mark
+-- stands behind the TTL, `30s/Kx81aQ`. Scripts get a TTL so; where the principal holds as many as
+-- it may, with `/<held>/<most>` behind it.
 -- USES: batch
--- GIVES: record_key, fetch_record, corrupt_lock, is_tail, read_record, make_record, keep_more,
---   fetch_more, drop_record
+-- GIVES: record_key, fetch_record, corrupt_lock, is_tail, owner_of, without_quota, lock_quota,
+--   read_record, make_record, keep_more, fetch_more, drop_record
 
 local function record_key(base, device) return base .. ':held:' .. device end
 local function note_key(base, device) return base .. ':note:' .. device end
@@ -25,12 +27,26 @@ end
 
 -- Whether the end of a lock's record, behind its TTL, is what it may be.
 local function is_tail(tail)
+  if cut(tail, 1, 1) == '/' then tail = string.match(tail, '^/%w+(.*)$') or tail end
   return tail == '' or #tail == 14 and find(tail, '^ [1-9]%d+$')
     or #tail == 16 and find(tail, '^ [1-9]%d+ %+$')
 end
 
 -- The same of a grant's.
 local function is_grant_tail(tail) return #tail == 16 and find(tail, '^ [1-9]%d+ %*$') end
+
+-- The mark of the principal whose lock it is, from the TTL or the record; nil without one.
+local function owner_of(text) return string.match(text, '/(%w+)') end
+
+-- A TTL as records have it.
+local function without_quota(ttl) return string.match(ttl, '^%w+/?%w*') end
+
+-- The refusal of a further lock of a principal that holds as many as it may; or nil.
+local function lock_quota(ttl)
+  local held, most = string.match(ttl, '/(%d+)/(%d+)$')
+  return held and 'ERR quota quota exceeded: ' .. held .. ' of ' .. most
+    .. ' locks of this principal' or nil
+end
 
 -- The parts of a record: deadline, token, agent, acquired_at, TTL and mark as texts, the last empty
 -- or nil without one; nil if the record is corrupt. A token is below 2^53.
@@ -73,7 +89,7 @@ end
 local function fetch_more(base, device, record)
   if cut(record, -2) ~= ' +' then return nil end
   local note, back = fetch(note_key(base, device)), fetch(back_key(base, device))
-  local agent, ttl = string.match(back or '', "^([%w._:@+%-%%~!*'()]+) (%d+[smhd]?)$")
+  local agent, ttl = string.match(back or '', "^([%w._:@+%-%%~!*'()]+) (%d+[smhd]?[/%w]*)$")
   return note or not back and '' or nil, agent, ttl
 end
 

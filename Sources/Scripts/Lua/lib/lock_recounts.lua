@@ -7,9 +7,10 @@
 -- takes some 5 ms.
 local RECOUNTED_MAX = 4000
 
--- Counts the locks of a partition by their agents from its deadline index, which has one entry for
--- each; a grant that has not begun, and a record that is corrupt, count for no agent. Returns the
--- counts, and the sum of the times at which the locks were acquired; or nil if they are too many.
+-- Counts the locks of a partition by their agents and principals from its deadline index, which has
+-- one entry for each; a grant that has not begun, and a record that is corrupt, count for no agent.
+-- Returns the counts, and the sum of the times at which the locks were acquired; or nil if they are
+-- too many.
 local function held_by_agent(base)
   local size = attempt('ZCARD', base .. ':due')
   if type(size) == 'table' or size > RECOUNTED_MAX then return nil end
@@ -19,6 +20,8 @@ local function held_by_agent(base)
     local _, _, agent, acquired, _, mark = read_record(record or '')
     if agent and mark ~= '*' then
       counts['held:' .. agent] = (counts['held:' .. agent] or 0) + 1
+      local owner = owner_of(record)
+      if owner then counts['locks:' .. owner] = (counts['locks:' .. owner] or 0) + 1 end
       sum = sum + since_start(acquired)
     end
   end
@@ -32,7 +35,8 @@ local function recount_held(base, ending)
   local names = counts and attempt('HKEYS', ledger)
   if not names or names.err then return end
   for _, name in ipairs(names) do
-    if cut(name, 1, 5) == 'held:' and not counts[name] then call('HDEL', ledger, name) end
+    local is_count = cut(name, 1, 5) == 'held:' or cut(name, 1, 6) == 'locks:'
+    if is_count and not counts[name] then call('HDEL', ledger, name) end
   end
   for name, held in pairs(counts) do call('HSET', ledger, name, text(held)) end
   call('HSET', ledger, 'held_at', string.format('%.0f', sum))

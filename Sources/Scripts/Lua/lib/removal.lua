@@ -41,6 +41,7 @@ local function remove_corrupt(base, device, asked, token)
   local s = {base = base, device = device, id = id, key = key, state = state or 'deleted',
     reason = 'null', links = type(seen[2]) == 'string' and seen[2] or ''}
   announce_deleted(s)
+  if LIVE[state] then count_live(s, -1) end
   remove_keys(key)
   enqueue_all(s)
   if state then count(base, 'state:' .. state, -1) end

@@ -10,14 +10,14 @@
 -- GIVES: each_record
 
 -- Deadlines by the lease that is asked for; true where the record's own TTL counts, false where
--- more is asked. And deadlines by the rest of a record behind the agent, which begins with a space
--- and its TTL; false where it does not.
+-- more is asked than a TTL, behind which may stand a principal's mark. And deadlines by the rest of
+-- a record behind the agent, which begins with a space and its TTL; false where it does not.
 local asked, own
 local function learn(list, lease, start)
   local digits, unit, more = string.match(lease, start .. '(%d+)([smhd]?)(.*)$')
   local ms = ttl_in(digits, unit)
-  local deadline = ms and (more == '' or list == own and is_tail(more)) and text(now_ms + ms)
-  list[lease] = deadline or list == asked and find(lease, '^=%w+$') ~= nil
+  local deadline = ms and is_tail(more) and text(now_ms + ms)
+  list[lease] = deadline or list == asked and find(lease, '^=[%w/]+$') ~= nil
   return list[lease]
 end
 
@@ -35,7 +35,8 @@ local function renewed(record, at, who, lease)
   -- A deadline that comes nearer changes the index as well.
   if not deadline or ends_at <= now_text or deadline < ends_at then return nil end
   if not is_other then return deadline .. cut(record, 14) end
-  return deadline .. cut(record, 14, stop) .. lease .. string.match(rest, '^ %w+(.*)$')
+  return deadline .. cut(record, 14, stop) .. string.match(lease, '^%w+')
+    .. string.match(rest, '^ %w+(.*)$')
 end
 
 -- Serves the requests in their order; `operate` serves those of other cases.
@@ -65,13 +66,12 @@ local function serve(at, operate)
       newer[key], replies[item] = write_alone(key, fresh)
     elseif fresh then
       newer[key], replies[item] = fresh, fresh
-      words[2 * n + 1], words[2 * n + 2] = key, fresh
-      n = n + 1
+      words[2 * n + 1], words[2 * n + 2], n = key, fresh, n + 1
     else
       if newer[key] then write_waiting(item - 1) end
       local before = find(key, ':held:', 1, true)
       local base, device = cut(key, 1, before - 1), cut(key, before + 6)
-      local is_default, ttl, token, req = string.match(lease, '^(=?)(%w+) ?(%d*) ?(.*)$')
+      local is_default, ttl, token, req = string.match(lease, '^(=?)([%w/]+) ?(%d*) ?(.*)$')
       -- A key that was read as none may be of another type than a record; `operate` reads it again.
       if newer[key] == false then record = nil end
       replies[item] = IS_CLUSTER and elsewhere(base) or answered(base, device, req, nil, operate,

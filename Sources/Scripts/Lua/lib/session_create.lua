@@ -59,6 +59,7 @@ local function make(base, device, fleet, reserved, token, session, thread, links
   local key = base .. ':session:' .. device .. '/' .. id
   -- First the indexes whose key may be corrupt: nothing was done then.
   call('ZADD', base .. ':sessions', '0', device .. '/' .. id)
+  own_live(base, fleet, flat)
   call('HSET', key, unpack(flat))
   index_activity(base, device, id, now_ms)
   local s = {base = base, device = device, id = id, key = key, state = 'active', rev = 1,

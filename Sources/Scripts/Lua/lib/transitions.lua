@@ -37,6 +37,7 @@ local function transition(s, to, at_ms, reason, kind)
   count(s.base, 'state:' .. to, 1)
   if (LIVE[from] or LIVE[to]) and not (LIVE[from] and LIVE[to]) then
     count_chats(s.base, #s.chats, LIVE[to] and 1 or -1)
+    count_live(s, LIVE[to] and 1 or -1)
     if LIVE[to] then
       regardless(make_current, s.base, s.device, s.id)
     else

@@ -1,16 +1,17 @@
 -- What a request for a turn does with the lock, and with the turn that is running.
--- USES: batch, locks, session_users, cleanup, live_quota, chat_address, chat_limits, chat_writes,
---   queue, queue_entry, turn_records, turn_grants, turn_settling, turn_ends, turn_rollback,
---   turn_messages, turn_begin, turn_shown
+-- USES: batch, lock_records, locks, session_users, cleanup, live_quota, chat_address,
+--   chat_limits, chat_writes, queue, queue_entry, turn_records, turn_grants, turn_settling,
+--   turn_ends, turn_rollback, turn_messages, turn_begin, turn_shown
 -- RARELY: live, held_by, stale
 -- GIVES: lock_refusal, wait_for_turn, replace_turn, join_turn
 local JOINED_MAX = 1000
 
--- Why the lock does not allow the turn; or nil.
-local function lock_refusal(base, device, agent, token)
+-- Why the lock does not allow the turn, or the quota of locks a further one; or nil.
+local function lock_refusal(base, device, agent, token, ttl)
   if agent == '' and token == '' then return nil end
   local record, holder, current, _, ends_at = live(base, device)
   if record and agent ~= '' and holder ~= agent then return held_by(holder, ends_at) end
+  if not record and token == '' then return lock_quota(ttl) end
   if token == '' or token == current then return nil end
   return record and stale(holder, ends_at) or 'STALE {"agent":null}'
 end
