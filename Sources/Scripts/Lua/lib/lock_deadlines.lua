@@ -19,7 +19,11 @@ local function ttl_in(digits, unit)
 end
 
 -- Behind it there may be the mark of a principal.
-local function ms_of(ttl) return ttl_in(string.match(ttl, '^(%d+)([smhd]?)%f[/%z]')) end
+local function ms_of(ttl)
+  local digits, unit = string.match(ttl, '^(%d+)([smhd]?)$')
+  if not digits then digits, unit = string.match(ttl, '^(%d+)([smhd]?)/') end
+  return ttl_in(digits, unit)
+end
 
 -- Whether a deadline is further away than its lock's TTL: Redis' clock has gone back since it was
 -- set, and the lock is to end after its TTL from now on.

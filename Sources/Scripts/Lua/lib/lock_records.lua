@@ -27,7 +27,7 @@ end
 
 -- Whether the end of a lock's record, behind its TTL, is what it may be.
 local function is_tail(tail)
-  if cut(tail, 1, 1) == '/' then tail = string.match(tail, '^/%w+(.*)$') or tail end
+  if tail ~= '' and cut(tail, 1, 1) == '/' then tail = string.match(tail, '^/%w+(.*)$') or tail end
   return tail == '' or #tail == 14 and find(tail, '^ [1-9]%d+$')
     or #tail == 16 and find(tail, '^ [1-9]%d+ %+$')
 end
@@ -36,7 +36,7 @@ end
 local function is_grant_tail(tail) return #tail == 16 and find(tail, '^ [1-9]%d+ %*$') end
 
 -- The mark of the principal whose lock it is, from the TTL or the record; nil without one.
-local function owner_of(text) return string.match(text, '/(%w+)') end
+local function owner_of(text) return find(text, '/', 1, true) and string.match(text, '/(%w+)') end
 
 -- A TTL as records have it.
 local function without_quota(ttl) return string.match(ttl, '^%w+/?%w*') end
