@@ -23,7 +23,11 @@ package final class ChildProcess {
   package private(set) var end: ChildEnd?
 
   /// Starts a program that is looked for on PATH; standard input is empty, output goes to a file.
-  package init(_ arguments: [String], outputPath: String) throws(SystemError) {
+  ///
+  /// It inherits no other descriptor but `kept`, if there is one, as its descriptor 3.
+  package init(
+    _ arguments: [String], outputPath: String, kept: Int32? = nil
+  ) throws(SystemError) {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
@@ -33,7 +37,8 @@ package final class ChildProcess {
       &actions, 1, outputPath, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0o600)
     posix_spawn_file_actions_adddup2(&actions, 1, 2)
     // Libraries open some that programs inherit, such as libcurl's pairs of sockets.
-    posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+    if let kept { posix_spawn_file_actions_adddup2(&actions, kept, 3) }
+    posix_spawn_file_actions_addclosefrom_np(&actions, kept == nil ? 3 : 4)
 
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)

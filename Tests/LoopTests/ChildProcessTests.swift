@@ -56,6 +56,19 @@ struct ChildProcessTests {
     #expect(open.contains("/dev/null") && !open.contains("pipe:"), "\(open)")
   }
 
+  @Test func `a lock that it keeps ends with it, and not with the one who started it`() throws {
+    let lock = open(folder.path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    let other = open(folder.path + "/lock", O_RDWR | O_CLOEXEC)
+    defer { close(other) }
+    try #require(lock >= 3 && other >= 3 && flock(lock, LOCK_EX | LOCK_NB) == 0)
+    let child = try ChildProcess(["tail", "-f", "/dev/null"], outputPath: output, kept: lock)
+    close(lock)
+    #expect(flock(other, LOCK_EX | LOCK_NB) != 0)
+    child.signal(SIGKILL)
+    #expect(child.reap(waiting: true) == .signalled(SIGKILL))
+    #expect(flock(other, LOCK_EX | LOCK_NB) == 0)
+  }
+
   @Test func `a new output file is its owner's alone`() throws {
     let child = try start("true")
     #expect(child.reap(waiting: true) == .exited(0))

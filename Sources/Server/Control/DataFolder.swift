@@ -17,7 +17,8 @@ package struct StartError: Error, Sendable {
 final class DataFolder {
   let path: String
   private let workerLock: Int32
-  private let redisLock: Int32
+  /// The descriptor of the lock that our Redis is to keep.
+  let redisLock: Int32
 
   /// Makes the folder if needed and locks it.
   ///

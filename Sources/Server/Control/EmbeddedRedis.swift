@@ -72,7 +72,8 @@ final class EmbeddedRedis {
     ]
     do throws(SystemError) {
       child = try ChildProcess(
-        command + options.flatMap { [$0.key, $0.value] }, outputPath: logPath)
+        command + options.flatMap { [$0.key, $0.value] }, outputPath: logPath,
+        kept: folder.redisLock)
       startedAtMs = MonotonicTime.nowMs()
     } catch {
       let fix =
