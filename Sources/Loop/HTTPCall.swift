@@ -5,6 +5,7 @@
 // it has no connection, and the answer frees it. So each call has to be answered once.
 
 internal import CLibevent
+internal import Glibc
 
 /// A request to the HTTP server, and the way to answer it.
 package final class HTTPCall {
@@ -23,6 +24,8 @@ package final class HTTPCall {
 
   /// Bytes of a stream that its client may leave unread.
   private static let unreadBytesMax = 256 << 10
+  /// POLLRDHUP, which the C library's header shows to GNU sources only.
+  private static let closedByPeer: Int16 = 0x2000
 
   init(_ request: OpaquePointer, renewed: @escaping (Int32) -> Void) {
     self.request = request
@@ -88,6 +91,14 @@ package final class HTTPCall {
 
   /// Whether the answer is complete, or there is no client to get it.
   package var isOver: Bool { connection == nil }
+
+  /// Whether its client has closed its side, which libevent does not notice before it writes.
+  package var isAbandoned: Bool {
+    guard let descriptor else { return true }
+    let gone = HTTPCall.closedByPeer | Int16(POLLHUP) | Int16(POLLERR)
+    var entry = pollfd(fd: descriptor, events: gone, revents: 0)
+    return poll(&entry, 1, 0) > 0 && entry.revents & gone != 0
+  }
 
   /// Answers; a call that was answered stays as it is.
   package func answer(_ answer: HTTPAnswer) {

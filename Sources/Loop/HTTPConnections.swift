@@ -16,6 +16,8 @@ struct HTTPConnections {
     var untilMs: Int64
     /// Whether it has sent a request that was complete.
     var hasAsked = false
+    /// Whether it was ended already: it is closed when libevent notices.
+    var isEnded = false
 
     /// Whether the descriptor is this connection's still.
     var isOpen: Bool { HTTPConnections.cookie(of: socket) == cookie }
@@ -36,7 +38,7 @@ struct HTTPConnections {
   /// Whether no further one may come now.
   var isFull: Bool { entries.count >= most }
   /// When the first of them has had its time; nil if there is none.
-  var nextMs: Int64? { entries.map(\.untilMs).min() }
+  var nextMs: Int64? { entries.lazy.filter { !$0.isEnded }.map(\.untilMs).min() }
 
   /// A connection has come.
   ///
@@ -49,12 +51,19 @@ struct HTTPConnections {
     guard let cookie = HTTPConnections.cookie(of: socket) else { return false }
     entries.append(Entry(socket: socket, cookie: cookie, untilMs: nowMs + timeoutMs))
     guard isFull else { return false }
-    let others = entries.dropLast()
-    let silent = others.filter { !$0.hasAsked }
-    let first = (silent.isEmpty ? Array(others) : silent).min { $0.untilMs < $1.untilMs }
+    let others = entries.indices.dropLast().filter { !entries[$0].isEnded }
+    let silent = others.filter { !entries[$0].hasAsked }
+    let first = (silent.isEmpty ? others : silent).min {
+      entries[$0].untilMs < entries[$1].untilMs
+    }
     guard let first else { return false }
-    first.socket.finishBoth()
+    end(first)
     return true
+  }
+
+  private mutating func end(_ at: Int) {
+    entries[at].isEnded = true
+    entries[at].socket.finishBoth()
   }
 
   /// A request is complete: its connection has as long again.
@@ -68,8 +77,8 @@ struct HTTPConnections {
   /// Ends those that have had their time; returns how many.
   mutating func endOverdue(nowMs: Int64) -> Int {
     forgetClosed()
-    let overdue = entries.filter { $0.untilMs <= nowMs }
-    for entry in overdue { entry.socket.finishBoth() }
+    let overdue = entries.indices.filter { entries[$0].untilMs <= nowMs && !entries[$0].isEnded }
+    for at in overdue { end(at) }
     return overdue.count
   }
 

@@ -211,6 +211,25 @@ struct HTTPServerTests {
     #expect(got.dropLast().allSatisfy { !$0.contains(" 200 ") })
   }
 
+  @Test func `those without a whole request are ended first, and each is ended once`() throws {
+    var connections = HTTPConnections(most: 4, timeoutMs: 1_000)
+    let pairs = try (0..<4).map { _ in try Socket.pair() }
+    defer { for end in pairs.flatMap({ [$0.0, $0.1] }) { end.close() } }
+    func isEnded(_ index: Int) -> Bool {
+      withUnsafeTemporaryAllocation(byteCount: 8, alignment: 8) {
+        pairs[index].1.read(into: $0) == .ended
+      }
+    }
+    for (index, (near, _)) in pairs.enumerated() {
+      #expect(connections.add(near, nowMs: Int64(index)) == (index == 3))
+      if index < 2 { connections.renew(near.descriptor, nowMs: Int64(index)) }
+    }
+    #expect((0..<4).map(isEnded) == [false, false, true, false])
+    #expect(connections.endOverdue(nowMs: 2_000) == 3)
+    #expect(connections.endOverdue(nowMs: 3_000) == 0)
+    #expect(connections.nextMs == nil)
+  }
+
   @Test func `a port in use cannot be listened on`() throws {
     let loop = try EventLoop()
     let server = try HTTPServer(loop, host: "127.0.0.1", port: 0) { _ in

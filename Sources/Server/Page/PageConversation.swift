@@ -21,10 +21,20 @@ final class PageConversation: FileWatchOwner {
     let principal: String?
   }
 
+  /// What it may take.
+  struct Limits {
+    /// The time for its reply.
+    let timeoutMs: Int64
+    let replyBytesMax: Int
+    /// Whether a reply of so many bytes may be sent now.
+    let hasRoom: (Int) -> Bool
+  }
+
   let topic: Topic
   private let call: HTTPCall
   private let socket: Socket
-  private let replyBytesMax: Int
+  private let limits: Limits
+  private let untilMs: Int64
   private let ended: (PageConversation) -> Void
   private var watch: FileWatch?
   private var output: [UInt8]
@@ -40,10 +50,11 @@ final class PageConversation: FileWatchOwner {
   /// Sends `lines`, of which the last one is the request.
   init(
     _ loop: EventLoop, _ socket: Socket, _ call: HTTPCall, _ topic: Topic, lines: [[UInt8]],
-    replyBytesMax: Int, ended: @escaping (PageConversation) -> Void
+    _ limits: Limits, ended: @escaping (PageConversation) -> Void
   ) {
     (self.call, self.socket, self.topic) = (call, socket, topic)
-    (self.replyBytesMax, self.ended) = (replyBytesMax, ended)
+    (self.limits, self.ended) = (limits, ended)
+    untilMs = loop.nowMs + limits.timeoutMs
     output = lines.flatMap { $0 + [UInt8(ascii: "\n")] }
     repliesBefore = lines.count - 1
     watch = FileWatch(loop, socket.descriptor, owner: self)
@@ -55,11 +66,12 @@ final class PageConversation: FileWatchOwner {
     if readiness.canRead, !isOver { read() }
   }
 
-  /// Ends it if its client is gone; a stream gets a comment, by which its client knows that it
-  /// lives.
-  func look() {
+  /// Ends it if its client is gone, or its reply has not come in time; a stream gets a comment, by
+  /// which its client knows that it lives.
+  func look(nowMs: Int64) {
     guard !isOver else { return }
-    if call.isOver { return end() }
+    if call.isOver || call.isAbandoned { return end() }
+    if !isStreaming, nowMs >= untilMs { return end() }
     if isStreaming, !call.send(":\n\n") { end() }
   }
 
@@ -68,7 +80,7 @@ final class PageConversation: FileWatchOwner {
     switch sent {
     case .moved(let count): output.removeFirst(count)
     case .wouldBlock: return
-    case .ended, .broken: return fail()
+    case .ended, .broken: return end()
     }
     if output.isEmpty { watch?.want(.read) }
   }
@@ -82,7 +94,7 @@ final class PageConversation: FileWatchOwner {
       input += room[..<count]
       takeLines()
     case .wouldBlock: return
-    case .ended, .broken: fail()
+    case .ended, .broken: end()
     }
   }
 
@@ -98,8 +110,8 @@ final class PageConversation: FileWatchOwner {
     }
     input.removeFirst(start)
     scanned -= start
-    guard !isOver, input.count > replyBytesMax else { return }
-    answer("ERR too_large the reply has over \(replyBytesMax) bytes: use latchkey call")
+    guard !isOver, input.count > limits.replyBytesMax else { return }
+    answer("ERR too_large the reply has over \(limits.replyBytesMax) bytes: use latchkey call")
   }
 
   private func take(_ line: ArraySlice<UInt8>) {
@@ -123,24 +135,23 @@ final class PageConversation: FileWatchOwner {
   }
 
   private func answer(_ line: String) {
+    guard limits.hasRoom(line.utf8.count) else {
+      call.answer(PageServer.text(503, "large replies are on their way: ask again in a moment"))
+      return end()
+    }
     call.answer(HTTPAnswer(status: 200, body: line + "\n", fields: PageHeaders.fields))
     end()
   }
 
-  /// The serving loop has ended the connection.
-  private func fail() {
-    call.answer(
-      HTTPAnswer(
-        status: 503, body: "the worker takes no requests now\n", fields: PageHeaders.fields))
-    end()
-  }
-
+  /// Ends it; one that has no answer yet gets to know that there is none.
   func end() {
     guard !isOver else { return }
     isOver = true
     watch?.want(.none)
     watch = nil
     socket.close()
+    call.answer(
+      PageServer.text(503, "the worker gave no reply: what was asked may have been done or not"))
     call.end()
     ended(self)
   }

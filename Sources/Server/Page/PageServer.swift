@@ -31,17 +31,25 @@ final class PageServer {
   /// Those that are under way, by their identity.
   private var conversations: [ObjectIdentifier: PageConversation] = [:]
   private var check: LoopTimer?
+  /// The large replies of the last moments, of which a browser may have read nothing yet.
+  private var largeReplies: [(untilMs: Int64, bytes: Int)] = []
   private var overview: (atMs: Int64, text: String) = (.min, "")
 
   /// How many requests there may be at once, and how many streams of events beside them: an action
   /// finds a place however many look.
-  private static let callsMax = 32, streamsMax = 32
+  ///
+  /// Together they leave a quarter of the port's connections to probes.
+  private var callsMax: Int { max(1, shared.settings.adminConnectionsMax * 3 / 8) }
+  private var streamsMax: Int { callsMax }
   /// How many of each one principal may have, so that none takes the page from the others.
   private static let ofPrincipalMax = 16
   /// How many of them may be exports, whose replies are as large as a session may be.
   private static let exportsMax = 2
   /// The most bytes of another reply: lists and chats end their pages before.
   private static let replyBytesMax = 4 << 20
+  /// Replies of more bytes are counted for as long as a connection may take to read them, and may
+  /// have so many in all.
+  private static let smallReplyBytes = 256 << 10, keptBytesMax = 64 << 20
   /// How old an overview may be that is shown: it is made once a second at most.
   private static let overviewAgeMs: Int64 = 900
   /// How often streams get a comment, and clients that are gone are found; less than a connection's
@@ -142,7 +150,10 @@ final class PageServer {
       PageConversation.Topic(
         kind: kind, isExport: isExport, principal: caller.principal?.key),
       lines: caller.greeting + [line],
-      replyBytesMax: isExport ? 2 * shared.settings.importLineBytesMax : PageServer.replyBytesMax
+      PageConversation.Limits(
+        timeoutMs: shared.settings.adminTimeoutMs,
+        replyBytesMax: isExport ? 2 * shared.settings.importLineBytesMax : PageServer.replyBytesMax,
+        hasRoom: { [unowned self] in hasRoom($0) })
     ) { [unowned self] ended in
       shared.descriptors.giveBack()
       conversations[ObjectIdentifier(ended)] = nil
@@ -158,7 +169,7 @@ final class PageServer {
   ) -> String? {
     let topics = conversations.values.map(\.topic)
     let same = topics.filter { $0.kind == kind }
-    let most = kind == .events ? PageServer.streamsMax : PageServer.callsMax
+    let most = kind == .events ? streamsMax : callsMax
     guard same.count < most else { return "the page has \(most) of these under way: close a tab" }
     if let key = caller.principal?.key {
       guard same.count(where: { $0.principal == key }) < PageServer.ofPrincipalMax else {
@@ -190,8 +201,19 @@ final class PageServer {
     return nil
   }
 
+  /// Whether a reply may be given to libevent, which keeps it until the browser has read it, or its
+  /// connection has had its time.
+  private func hasRoom(_ bytes: Int) -> Bool {
+    guard bytes > PageServer.smallReplyBytes else { return true }
+    largeReplies.removeAll { $0.untilMs <= loop.nowMs }
+    let kept = largeReplies.reduce(0) { $0 + $1.bytes }
+    guard largeReplies.isEmpty || kept + bytes <= PageServer.keptBytesMax else { return false }
+    largeReplies.append((loop.nowMs + shared.settings.adminTimeoutMs, bytes))
+    return true
+  }
+
   private func lookAfterAll() {
-    for conversation in Array(conversations.values) { conversation.look() }
+    for conversation in Array(conversations.values) { conversation.look(nowMs: loop.nowMs) }
     if !conversations.isEmpty { check?.set(afterMs: checkMs) }
   }
 }
