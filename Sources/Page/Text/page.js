@@ -118,16 +118,24 @@ function state(word) {
 
 // MARK: Confirmation
 
+// Answers the question that is open; its dialog says later that it was closed, and another question
+// may be open by then.
+let settle = null;
+byId("confirm").addEventListener("close", () => {
+  if (!byId("confirm").open) settle?.(byId("confirm").returnValue === "yes");
+});
+
 // Asks before an action; resolves to whether it is to be done.
 function confirmed(title, text, word) {
   const dialog = byId("confirm");
+  settle?.(false);
   byId("confirm-title").textContent = title;
   byId("confirm-text").textContent = text;
   byId("confirm-yes").textContent = word;
   dialog.returnValue = "no";
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+    settle = resolve;
   });
 }
 
