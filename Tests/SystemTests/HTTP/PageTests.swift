@@ -86,7 +86,7 @@ extension SystemSuites {
       }
       // Events as they happen.
       try tab.show("events")
-      try tab.awaitText("main", "0 rows")
+      try tab.awaitText("main", "Events as they happen0 rows")
       expect(try client.request("CLEAR dev-2"), "OK")
       try tab.awaitText("main", "lock.cleared")
       // A search, whose texts are texts.
@@ -116,7 +116,7 @@ extension SystemSuites {
       _ first: WorkerProcess, on port: String, _ lab: Lab, _ client: LineClient, _ tab: BrowserTab
     ) throws {
       try tab.show("events")
-      try tab.awaitText("main", "0 rows")
+      try tab.awaitText("main", "Events as they happen0 rows")
       expect(try client.request("OPEN dev-3"), "OK")
       try tab.awaitText("main", "dev-3")
       first.kill()
