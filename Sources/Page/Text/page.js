@@ -145,11 +145,12 @@ function action(name, question, line, after) {
     type: "button",
     class: "danger",
     onclick: async () => {
+      const at = view;
       if (!(await confirmed(question.title, question.text, name))) return;
       try {
         const reply = await ask(line);
         // What has changed is shown, which forgets the notice before.
-        if (reply.word !== "ERR") after();
+        if (reply.word !== "ERR" && view === at) after();
         notice(`${line.split(" ", 1)[0]}: ${reply.word === "OK" ? "done" : reply.text}`);
       } catch (error) {
         notice(error.message);

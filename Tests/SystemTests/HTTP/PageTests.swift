@@ -21,12 +21,14 @@ extension BrowserTab {
     guard found.bool == true else { throw Failure("there is no \(selector) to click") }
   }
 
-  /// Clicks the first button of that name.
+  /// Clicks the first button of that name, once it is there.
   func press(button name: String) throws {
-    let found = try evaluate(
-      "(() => { const e = [...document.querySelectorAll('button')]"
-        + ".find((b) => b.textContent === '\(name)'); e?.click(); return !!e })()")
-    guard found.bool == true else { throw Failure("there is no button \(name)") }
+    try eventually("a button \(name)", within: .seconds(20)) {
+      try evaluate(
+        "(() => { const e = [...document.querySelectorAll('button')]"
+          + ".find((b) => b.textContent === '\(name)'); e?.click(); return !!e })()"
+      ).bool == true
+    }
   }
 
   func show(_ view: String) throws { _ = try evaluate("location.hash = '\(view)'") }
@@ -107,7 +109,7 @@ extension SystemSuites {
       try tab.awaitText("main", "no agent holds it")
       try tab.press(button: "Close as completed")
       try tab.click("#confirm-yes")
-      try tab.awaitText("main", "completed")
+      try tab.awaitText("#notice", "CLOSE: done")
       try outlive(first, on: port, lab, client, tab)
     }
 
