@@ -69,6 +69,8 @@ package struct Keyspace: Hashable, Sendable {
   package var figuresKey: String { base(Keyspace.figures) + ":figures" }
   /// The key that signs the fleet's tickets, in the same partition.
   package var ticketKey: String { base(Keyspace.figures) + ":ticket_key" }
+  /// The id of the data, in the same partition.
+  package var fleetKey: String { base(Keyspace.figures) + ":fleet" }
   /// The partition that has them.
   package static let figures = Partition.all[0]
 

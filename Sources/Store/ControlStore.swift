@@ -191,20 +191,26 @@ extension ControlStore {
   /// The fleet's key of tickets: the one that Redis has, or else this one, which is made once for
   /// all workers; nil if Redis does not say.
   package func ticketKey(orElse made: String, _ done: @escaping (String?) -> Void) {
-    readTicketKey { [self] result in
+    once(keyspace.ticketKey, orElse: made, done)
+  }
+
+  /// The fleet's id, in the same way.
+  package func fleetID(orElse made: String, _ done: @escaping (String?) -> Void) {
+    once(keyspace.fleetKey, orElse: made, done)
+  }
+
+  /// What a key has that is written once for all workers; nil if Redis does not say.
+  private func once(_ key: String, orElse made: String, _ done: @escaping (String?) -> Void) {
+    command(["GET", key], at: Keyspace.figures) { [self] result in
       guard case .success(let reply) = result else { return done(nil) }
       guard reply.kind == .null else { return done(reply.kind == .text ? reply.text : nil) }
-      command(["SET", keyspace.ticketKey, made, "NX"], at: Keyspace.figures) { [self] _ in
-        readTicketKey { result in
+      command(["SET", key, made, "NX"], at: Keyspace.figures) { [self] _ in
+        command(["GET", key], at: Keyspace.figures) { result in
           guard case .success(let reply) = result, reply.kind == .text else { return done(nil) }
           done(reply.text)
         }
       }
     }
-  }
-
-  private func readTicketKey(_ done: @escaping RedisConnection.Handler) {
-    command(["GET", keyspace.ticketKey], at: Keyspace.figures, done)
   }
 
   private func call<Request: ScriptCall>(

@@ -45,10 +45,12 @@ extension SystemSuites {
       #expect(info["version"]?.string?.isEmpty == false)
       #expect(info["protocol"] == .int(1))
       #expect(info["worker"]?.string?.isEmpty == false)
+      #expect(info["fleet"]?.string?.wholeMatch(of: /[0-9a-f]{32}/) != nil)
       #expect(info["redis"]?["state"]?.string?.isEmpty == false)
       #expect(info["redis"]?["mode"]?.string?.isEmpty == false)
       let other = try lab.connect(1).request("INFO").json()
       #expect(other["worker"] != info["worker"], "two workers have two names")
+      #expect(other["fleet"] == info["fleet"], "the data has one id")
       #expect(try lab.connect(0).request("INFO").json()["worker"] == info["worker"])
     }
 

@@ -88,6 +88,12 @@ extension SystemSuites {
       #expect(try run(["top", "--once"]).output.contains("\nsessions "))
       let groups = try Regex(
         "\ngroups +behind [0-9.a-z ]+   lost [0-9]+   logs [0-9.]+ K?i?B   full 0\n")
+      let hook = Lab.device("hook")
+      expect(try client.request("HOOK \(hook) url=http://127.0.0.1:1/ types=lock.seized"), "OK")
+      let row = try Regex(
+        "\nhook +\(hook)   [a-z]+   lag [0-9]+ for [0-9.a-z ]+   under way 0   delivered ")
+      #expect(try run(["top"]).output.contains(row))
+      expect(try client.request("UNHOOK \(hook)"), "OK")
       #expect(plain.contains(groups) && !plain.contains("\nnode "), "\(plain)")
       // A terminal of 100 columns; the second drawing has rates, then q ends the view.
       let script = """

@@ -88,6 +88,19 @@ struct LinkTests {
       pages.contains { $0.text.contains(word) }, "no page that \(term) leads to has the word")
   }
 
+  @Test func `each suite that the manual has swift test run is there`() {
+    let code = SourceTree.files.filter { $0.path.hasSuffix(".swift") }.map(\.text).joined()
+    let named = SourceTree.markdown.flatMap { page in
+      page.text.matches(of: /--filter '?(?:\w+\/)?(\w+)/).map { String($0.1) }
+    }
+    #expect(!named.isEmpty)
+    for suite in named {
+      let isTarget = SourceTree.files.contains { $0.path.hasPrefix("Tests/\(suite)/") }
+      let isSuite = code.contains("struct \(suite) ") || code.contains("enum \(suite) ")
+      #expect(isSuite || isTarget, "no suite \(suite)")
+    }
+  }
+
   @Test func `links are found and web addresses and anchors are not taken for files`() {
     let page = SourceFile(
       path: "a.md", text: "[a](b.md#c) [d](https://e.f) [g](#h)\n![i](j/k.png \"l\")",

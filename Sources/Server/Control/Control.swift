@@ -76,7 +76,7 @@ package final class Control {
   var logCheck: LoopTimer?
   /// The sealed values that did not open, of which a line was written.
   var notedUnopened = 0
-  var fileCheck, fleetKeyCheck: LoopTimer?
+  var fileCheck, fleetCheck: LoopTimer?
   package var exitStatus: Int32 = 0
   private var redisWasUp = true
   /// Why the control loop has no connection to Redis.
@@ -311,8 +311,10 @@ extension Control {
       census?.start()
       reaper?.catchUp()
       startFollowing()
-      followHooks()
-      followFleetKey { [unowned self] in startServing() }
+      followFleet { [unowned self] in
+        startServing()
+        followHooks()
+      }
     case .nodeDown(let node, let reason):
       log.repeated(
         .warn, "a redis node does not answer", cause: node, ["redis": node, "error": reason])

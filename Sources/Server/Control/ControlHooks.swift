@@ -92,8 +92,9 @@ extension Control {
     let policy = AddressPolicy(
       allowsPrivate: settings.allowsPrivateHooks,
       allowsLoopback: settings.allowsLoopbackHooks)
+    let fleet = shared.fleetID ?? settings.namespace
     return HookSetup(
-      workerID: shared.workerID, source: "urn:latchkey:\(settings.namespace)",
+      workerID: shared.workerID, source: CloudEvent.source(fleet: fleet),
       limits: WebhookLimits(
         policy: policy, connectionsMax: settings.hookRequestsMax,
         userAgent: "latchkey/\(Version.text)"),

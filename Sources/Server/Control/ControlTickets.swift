@@ -10,9 +10,6 @@ internal import Store
 internal import Synchronization
 
 extension Control {
-  /// How often the fleet's key is read again: Redis may have been emptied, or be another one.
-  private static let fleetKeyMs: Int64 = 5_000
-
   /// Reads the file of keys; nil without one.
   static func ticketKeys(_ settings: Settings) throws(StartError) -> TicketKeys? {
     guard let path = settings.ticketKeysFile else { return nil }
@@ -44,13 +41,9 @@ extension Control {
     for orders in serving { orders.post(.principalsChanged) }
   }
 
-  /// Reads the fleet's key, and again every few seconds; `done` follows the first answer.
-  func followFleetKey(_ done: @escaping () -> Void = {}) {
-    guard settings.ticketKeysFile == nil, let store else { return done() }
-    if fleetKeyCheck == nil {
-      fleetKeyCheck = LoopTimer(loop) { [unowned self] in followFleetKey() }
-    }
-    fleetKeyCheck?.set(afterMs: Control.fleetKeyMs)
+  /// Reads the fleet's key where no file has one; `done` follows the answer.
+  func readFleetKey(_ store: ControlStore, _ done: @escaping () -> Void) {
+    guard settings.ticketKeysFile == nil else { return done() }
     let made: String
     do throws(SystemError) { made = try TicketKeys.madeForFleet() } catch { return done() }
     store.ticketKey(orElse: made) { [unowned self] text in

@@ -54,6 +54,7 @@ package final class SharedState: Sendable {
   package let audit: AuditLog?
   /// The keys of tickets; nil before Redis has shown the fleet's.
   package let ticketKeys: Mutex<TicketKeys?>
+  private let dataID = Mutex<String?>(nil)
   /// The live sessions in all, as they were counted last; that is done where --max-live is set.
   private let liveSessions = Atomic(0)
   /// By which callers speak TLS; nil if they do not.
@@ -97,6 +98,10 @@ package final class SharedState: Sendable {
   package var hasReloadFailed: Bool { reloadFailed.load(ordering: .relaxed) }
   package func setReloadFailed(_ failed: Bool) { reloadFailed.store(failed, ordering: .relaxed) }
   package func startDraining() { draining.store(true, ordering: .relaxed) }
+
+  /// The id of the data in Redis, 32 hexadecimal digits; nil before Redis has shown it.
+  package var fleetID: String? { dataID.withLock { $0 } }
+  package func setFleetID(_ text: String) { dataID.withLock { $0 = text } }
 
   package func setLiveSessions(_ count: Int) { liveSessions.store(count, ordering: .relaxed) }
   /// The numbers of live sessions in all and of those that there may be, for a script; nil where

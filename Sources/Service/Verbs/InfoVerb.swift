@@ -18,10 +18,11 @@ enum InfoVerb {
       return "{\(address)\"state\":\"\(node.state)\",\"partitions\":\(node.partitions)}"
     }.joined(separator: ",")
     let logs = shared.logFigures
+    let fleet = shared.fleetID.map { "\"\($0)\"" } ?? "null"
     let mode = store.isCluster ? "cluster" : shared.redisMode
     call.answer(
       "OK {\"version\":\"\(Version.text)\",\"protocol\":\(Version.wireProtocol),"
-        + "\"worker\":\"\(shared.workerID)\","
+        + "\"worker\":\"\(shared.workerID)\",\"fleet\":\(fleet),"
         + "\"redis\":{\"state\":\"\(store.stateWord)\",\"mode\":\"\(mode)\","
         + "\"version\":\"\(store.redisVersion)\",\"lua\":\"\(store.scriptWay)\","
         + "\"nodes\":[\(nodes)]},"

@@ -67,8 +67,8 @@ extension SystemSuites.Deploy {
         try instructions().compactMap { $0.firstMatch(of: /for name in ([^;]*);.*\/archives/)?.1 }
           .first)
       #expect(loop == listed)
-      // What the image then still needs, and where a Redis with TLS is verified.
-      #expect(try packages().last == ["ca-certificates", "libstdc++6"])
+      // What the image then still needs: a Redis with TLS is verified, and webhooks are sent.
+      #expect(try packages().last == ["ca-certificates", "libcurl4", "libstdc++6"])
       let names = listed.split(separator: " ").map { "lib\($0)" }
       let run = try ToolRun("ldd", [WorkerProcess.binary])
       let libraries = run.output.matches(of: #/([\w.+-]+)\.so\.[0-9.]+ =>/#).map { $0.1 }

@@ -49,6 +49,11 @@ extension SystemSuites.Deploy {
       let client = try lab.connect()
       expect(try client.request("LOCK \(Lab.device()) a"), "OK")
       expect(try client.request("NOSUCHVERB"), "ERR", "unknown_verb")
+      let hook = "HOOK monitored url=http://127.0.0.1:1/ types=lock.seized"
+      expect(try client.request(hook), "OK")
+      try eventually("the worker knows the hook") {
+        try lab.worker.get("/metrics").body.contains("latchkey_hook_lag_seconds{")
+      }
       var series: [String: [String: Set<String>]] = [:]
       for family in try PrometheusPage(lab.worker.get("/metrics").body).families {
         for sample in family.samples {

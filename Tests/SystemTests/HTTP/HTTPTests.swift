@@ -382,6 +382,8 @@ extension SystemSuites {
       file.remove("one")
       try file.write()
       lab.worker.signal(SIGHUP)
+      #expect(
+        try stream.event().contains("data: {\"type\":\"watch.ended\",\"reason\":\"forbidden\"}"))
       #expect(stream.isClosed())
       #expect(try http.get("/v1/HOLDER/a-1", bearer("one")).status == 403)
       let logged = lab.worker.log.split(separator: "\n")
