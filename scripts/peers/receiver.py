@@ -44,6 +44,8 @@ class Receiver:
         self.losses = 0
         self.connections = 0
         self.latest = time.time()
+        self.is_reached = asyncio.Event()
+        """Set when the hook's first event came, which is not counted."""
         self.server: asyncio.Server | None = None
         self.port = 0
 
@@ -84,6 +86,9 @@ class Receiver:
         self.latest = now
         if event["type"] == "events.lost":
             self.losses += 1
+            return
+        if event["type"] == "lock.cleared":
+            self.is_reached.set()
             return
         if event["id"] in self.first:
             self.doubled += 1
@@ -129,14 +134,14 @@ class Worker:
         await reading
 
 
-def requests(kind: str, count: int) -> tuple[list[str], list[str]]:
+def requests(kind: str, devices: str, count: int) -> tuple[list[str], list[str]]:
     """The requests that come before, and those that each have one event."""
     if kind == "abandoned":
-        return [], [f"LOCK receiver-{number} a ttl=100ms" for number in range(count)]
-    before = [f"SEIZE receiver-{number} a ttl=1h" for number in range(DEVICES)]
+        return [], [f"LOCK {devices}{number} a ttl=100ms" for number in range(count)]
+    before = [f"SEIZE {devices}{number} a ttl=1h" for number in range(DEVICES)]
     agents = ("b", "a")
     return before, [
-        f"SEIZE receiver-{number % DEVICES} {agents[number // DEVICES % 2]} ttl=1h"
+        f"SEIZE {devices}{number % DEVICES} {agents[number // DEVICES % 2]} ttl=1h"
         for number in range(count)
     ]
 
@@ -160,17 +165,22 @@ async def run(options: argparse.Namespace) -> bool:
     receiver, worker = Receiver(), Worker()
     await receiver.listen()
     await worker.connect(options.worker)
-    before, lines = requests(options.kind, options.events)
-    # What is there from an earlier run is no event of this one.
+    # The logs may have events of an earlier run: its devices had other names.
+    devices = f"receiver-{time.time_ns():x}-"
+    before, lines = requests(options.kind, devices, options.events)
     await worker.ask(f"UNHOOK {options.hook}")
     await worker.write(before, 10_000)
     types = f"lock.{options.kind}"
     reply = await worker.ask(
         f"HOOK {options.hook} url=http://127.0.0.1:{receiver.port}/ secret={SECRET.decode()} "
-        f"types={types} devices=receiver-*"
+        f"types={types},lock.cleared devices={devices}*"
     )
     if reply != "OK":
         raise SystemExit(f"receiver.py: {reply}")
+    # The lag is that of a hook at work: the workers learn of a new one within a second or two.
+    await worker.ask(f"LOCK {devices}first a")
+    await worker.ask(f"CLEAR {devices}first")
+    await asyncio.wait_for(receiver.is_reached.wait(), options.patience)
     down = asyncio.create_task(outage(receiver, options.down)) if options.down else None
     receiver.latest = time.time()
     try:
