@@ -136,6 +136,8 @@ extension HookDelivery {
 
   private func replace(_ work: HookWork, _ kept: KeptHook) {
     work.text = kept.text
+    // It may have been removed in between: then its group begins anew in all partitions.
+    work.newsCame(.all)
     define(work)
   }
 

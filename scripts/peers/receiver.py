@@ -13,7 +13,7 @@ ms; and its status is 1 if any was lost or out of order.
                  lock of 100 ms, on a device of its own
   --down S       for so many seconds after the first event the receiver does not listen
   --patience S   default 20
-  --hook NAME    default bench
+  --hook NAME    what the name of the hook begins with (default bench)
 """
 
 from __future__ import annotations
@@ -165,14 +165,14 @@ async def run(options: argparse.Namespace) -> bool:
     receiver, worker = Receiver(), Worker()
     await receiver.listen()
     await worker.connect(options.worker)
-    # The logs may have events of an earlier run: its devices had other names.
-    devices = f"receiver-{time.time_ns():x}-"
+    # The logs may have events of an earlier run, and workers know a removed hook for some seconds.
+    run_name = f"{time.time_ns():x}"
+    devices, hook = f"receiver-{run_name}-", f"{options.hook}-{run_name}"
     before, lines = requests(options.kind, devices, options.events)
-    await worker.ask(f"UNHOOK {options.hook}")
     await worker.write(before, 10_000)
     types = f"lock.{options.kind}"
     reply = await worker.ask(
-        f"HOOK {options.hook} url=http://127.0.0.1:{receiver.port}/ secret={SECRET.decode()} "
+        f"HOOK {hook} url=http://127.0.0.1:{receiver.port}/ secret={SECRET.decode()} "
         f"types={types},lock.cleared devices={devices}*"
     )
     if reply != "OK":
@@ -193,7 +193,7 @@ async def run(options: argparse.Namespace) -> bool:
         if time.time() - receiver.latest > options.patience:
             break
         await asyncio.sleep(0.05)
-    await worker.ask(f"UNHOOK {options.hook}")
+    await worker.ask(f"UNHOOK {hook}")
     lost = len(lines) - len(receiver.first)
     figures = {
         "events": len(lines),
