@@ -21,9 +21,9 @@ struct HTTPFraming {
     case "content-length":
       let isNumber = !value.isEmpty && value.utf8.allSatisfy { (0x30...0x39).contains($0) }
       guard isNumber else { return "Content-Length is not one number of bytes" }
-      guard hasBody || value.utf8.allSatisfy({ $0 == 0x30 }) else { return HTTPFraming.noBody }
+      guard hasBody || value.utf8.allSatisfy({ $0 == 0x30 }) else { return HTTPFraming.bodyRefused }
     case "transfer-encoding":
-      guard hasBody else { return HTTPFraming.noBody }
+      guard hasBody else { return HTTPFraming.bodyRefused }
       guard value.lowercased() == "chunked" else {
         return "of Transfer-Encoding this port knows chunked only"
       }
@@ -33,5 +33,5 @@ struct HTTPFraming {
     return "send one Content-Length, or Transfer-Encoding: chunked"
   }
 
-  private static let noBody = "a GET has no body"
+  private static let bodyRefused = "a GET has no body"
 }
