@@ -43,7 +43,9 @@ struct RareFunctionTests {
     let head = "rarely = function()\n"
     let text = String(decoding: script.text(ScriptBench.constants, redisMajor: 7), as: UTF8.self)
     #expect(text.contains(head), "\(script.name) has no rare functions")
+    // When a script attends to the log is drawn by the clock; here it never does.
     let failing = text.replacing(head, with: head + "error('a rare function was called')\n")
+      .replacing("now_us % ATTEND_BYTES", with: "ATTEND_BYTES")
     try bench.run(.lock, "d", "a", "=1d", "", "")
     #expect(try bench.run(.open, Self.opening("S").open).word == "OK")
     let message = "4 user7 {\"a\":1}"
@@ -58,6 +60,12 @@ struct RareFunctionTests {
     let reply = try bench.redis.command(["EVAL", failing, "1", key] + words)
     #expect(!"\(reply)".contains("rare function"), "\(reply)")
     #expect(!"\(reply)".contains("ERR"), "\(reply)")
+  }
+
+  @Test func `when a script attends to the log is drawn in one place`() {
+    let text = String(
+      decoding: Script.say.text(ScriptBench.constants, redisMajor: 7), as: UTF8.self)
+    #expect(text.split(separator: "now_us % ATTEND_BYTES").count == 2)
   }
 
   @Test func `a rare function is called for where its name stands, and nowhere else`() throws {
