@@ -70,7 +70,8 @@ package final class EventTail: RedisConnectionOwner {
   /// After so long without XREAD its reply, an entry of each log, might be large.
   private let caughtUpMs: Int64 = 250
   private let bytesMax: Int64 = 1 << 20
-  /// How often it is looked whether corrupt logs are sound again.
+  /// How often the ends of all logs are asked for: they say which corrupt logs are sound again, and
+  /// from which empty ones an event has gone, of which XREAD says nothing.
   private let lookEveryMs: Int64 = 5_000
   private let retryMs: Int64 = 1_000
 
@@ -156,7 +157,7 @@ package final class EventTail: RedisConnectionOwner {
       [unowned self] partitions, result in
       guard let ends = LogEnd.all(result), ends.count == partitions.count else { return }
       for (partition, end) in zip(partitions, ends) {
-        if end.isCorrupt {
+        if end.kind == .corrupt {
           if !corrupt.contains(partition) { log.corruptEventLog(of: partition) }
           corrupt.insert(partition)
           continue
@@ -166,7 +167,7 @@ package final class EventTail: RedisConnectionOwner {
         if unplaced.contains(partition) {
           positions[partition.index] = end.id
           unplaced.remove(partition)
-        } else if end.id > positions[partition.index] {
+        } else if end.kind != .unused, end.id > positions[partition.index] {
           news.insert(partition)
         }
       }
@@ -177,14 +178,20 @@ package final class EventTail: RedisConnectionOwner {
   }
 
   /// Leaves out the corrupt logs, until they are sound: then they are read on from where they were.
+  ///
+  /// Those are too that are empty, if something has gone from them since they were read.
   private func found(_ tails: [LogEnd]) {
     let before = corrupt
-    corrupt = PartitionSet(Partition.all.filter { tails[$0.index].isCorrupt })
+    corrupt = PartitionSet(Partition.all.filter { tails[$0.index].kind == .corrupt })
     looksAtMs = loop.nowMs + lookEveryMs
     for partition in corrupt.members() { log.corruptEventLog(of: partition) }
-    var sound = before
-    sound.subtract(corrupt)
-    if !sound.isEmpty { grew(sound) }
+    var news = before
+    news.subtract(corrupt)
+    for partition in Partition.all {
+      let end = tails[partition.index]
+      if end.kind == .gone, end.id > positions[partition.index] { news.insert(partition) }
+    }
+    if !news.isEmpty { grew(news) }
   }
 
   private func answerWaiting() {
@@ -221,19 +228,29 @@ package final class EventTail: RedisConnectionOwner {
 
 /// The end of a log, as tails.lua gives it.
 private struct LogEnd {
+  enum Kind: Character {
+    /// An id before all that is written from now on.
+    case corrupt = "!"
+    case unused = "?"
+    /// The newest event that has gone from a log which is empty.
+    case gone = "~"
+    /// The latest entry.
+    case entry = " "
+  }
+
+  let kind: Kind
   let id: StreamID
-  let isCorrupt: Bool
+
+  init?(_ text: String) {
+    kind = text.first.flatMap { Kind(rawValue: $0) } ?? .entry
+    guard let id = StreamID(text.dropFirst(kind == .entry ? 0 : 1)) else { return nil }
+    self.id = id
+  }
 
   /// Nil if Redis did not say.
   static func all(_ result: Result<RedisReply, RedisFailure>) -> [LogEnd]? {
     guard case .success(let reply) = result, reply.kind == .array else { return nil }
-    let ends = reply.elements.compactMap { element -> LogEnd? in
-      let text = element.text
-      let isCorrupt = text.hasPrefix("!")
-      return StreamID(text.dropFirst(isCorrupt ? 1 : 0)).map {
-        LogEnd(id: $0, isCorrupt: isCorrupt)
-      }
-    }
+    let ends = reply.elements.compactMap { LogEnd($0.text) }
     return ends.count == reply.count ? ends : nil
   }
 }
@@ -247,7 +264,7 @@ extension EventTail {
     let demand = demand()
     if demand != .nothing { wantedAtMs = loop.nowMs }
     guard loop.nowMs - wantedAtMs < blockMs else { return rest() }
-    if !control.isCluster, !corrupt.isEmpty, loop.nowMs >= looksAtMs { return look() }
+    if !control.isCluster, loop.nowMs >= looksAtMs { return look() }
     guard grown.isEmpty else { return read(demand) }
     if !isAwaiting { awaitGrowth() }
   }
@@ -287,6 +304,7 @@ extension EventTail {
     let sound = sound.members()
     guard !sound.isEmpty else { return again?.set(afterMs: retryMs) ?? () }
     isAwaiting = true
+    let blockMs = max(1, min(self.blockMs, looksAtMs - loop.nowMs))
     redis.call(
       timeoutMs: blockMs + 2_000,
       { out in
@@ -318,12 +336,13 @@ extension EventTail {
     goOn()
   }
 
-  /// Finds out which logs are corrupt, then goes on.
+  /// Finds out which logs are corrupt or have lost events, then goes on.
   private func look() {
     isReading = true
     control.call(ScriptQuery(TailsCall(), over: Partition.all)) { [unowned self] result in
       isReading = false
       let tails = LogEnd.all(result)
+      looksAtMs = loop.nowMs + lookEveryMs
       if let tails, tails.count == Partition.count { found(tails) }
       again?.set(afterMs: tails == nil || sound.isEmpty ? retryMs : pauseMs)
     }

@@ -371,14 +371,17 @@ struct EventScriptTests {
     #expect(event["damaged"] as? [String] == ["type", "device"])
   }
 
-  @Test func `the tail of a log is its newest event, or the beginning`() throws {
-    let empty = bench.base + "-empty"
+  @Test func `the tail of a log is its newest event, what has gone, or the beginning`() throws {
+    let (empty, missed) = (bench.base + "-empty", bench.base + "-missed")
     try seize("d1", "d2")
-    let tails = try bench.call(.tails, keys: [bench.base, empty], []).items
-    try #require(tails.count == 2)
+    try bench.redis.command("HSET", missed + ":ledger", "log_gone", "17-9007199254740991")
+    let tails = try bench.call(.tails, keys: [bench.base, empty, missed], []).items
+    try #require(tails.count == 3)
     let newest = try bench.redis.command("XREVRANGE", bench.base + ":events", "+", "-").items
     #expect(tails[0] == newest[0].items[0])
-    #expect(tails[1].string?.hasSuffix("-9007199254740991") == true)
+    let unused = try #require(tails[1].string)
+    #expect(unused.hasPrefix("?") && unused.hasSuffix("-9007199254740991"))
+    #expect(tails[2] == .text("~17-9007199254740991"))
   }
 
   @Test func `events that are too old are dropped`() throws {

@@ -2,8 +2,9 @@
 -- USES: batch, log_marks
 -- KEYS: the base keys of partitions
 -- ARGV: nothing
--- RETURNS: the id of each log's latest entry; for an empty log that of the latest that was dropped,
---   or an id before all that is written from now on, and for one that is corrupt `!` and such an id
+-- RETURNS: the id of each log's latest entry; for an empty log `~` and that of the newest that has
+--   gone. From an id before all that is written from now on is to be read behind `?`, a log from
+--   which nothing has gone, and behind `!`, one that is corrupt
 
 return function(keys)
   local tails = {}
@@ -15,7 +16,8 @@ return function(keys)
     elseif latest[1] then
       tails[item] = latest[1][1]
     else
-      tails[item] = log_marks.gone(base) or log_marks.from_now()
+      local gone = log_marks.gone(base)
+      tails[item] = gone and '~' .. gone or '?' .. log_marks.from_now()
     end
   end
   return tails

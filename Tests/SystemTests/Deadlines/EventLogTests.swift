@@ -57,6 +57,24 @@ extension SystemSuites.Deadlines {
       #expect(try watching.reply().raw.contains(device))
     }
 
+    @Test func `a watch is notified of an event that no log took, though none comes after it`()
+      throws
+    {
+      let lab = try Lab.current
+      let watching = try lab.connect(0)
+      expect(try watching.request("WATCH * types=lock.cleared"), "OK")
+      // A script found the log corrupt, and it was removed before the worker saw that.
+      let bases = (0..<256).map { "lk:{\(String(format: "%03x", $0))}" }
+      let unused = try bases.first {
+        try lab.redis.command("XLEN", "\($0):events") == .integer(0)
+      }
+      let seconds = try lab.redis.command("TIME").items.first?.string ?? ""
+      try lab.redis.command(
+        "HSET", "\(try #require(unused)):ledger", "log_gone", "\(seconds)999-9007199254740991")
+      #expect(
+        try watching.reply(within: .seconds(10)).raw == #"EVENT {"type":"events.lost"}"#)
+    }
+
     @Test func `a watch is notified of what has gone before it was read, and no other is`() throws {
       let lab = try Lab.current
       let maker = try lab.connect(1)
