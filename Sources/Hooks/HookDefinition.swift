@@ -57,6 +57,27 @@ package struct ShownHook: Sendable, Equatable {
   package let madeAtMs: Int64
 }
 
+/// A hook as Redis keeps it.
+package struct KeptHook: Sendable, Equatable {
+  package let name: String
+  package let revision: HookRevision
+  /// As `StoredHook` has it; empty if what Redis has is corrupt.
+  package let text: [UInt8]
+
+  /// Takes what Redis keeps apart: two revisions and the text.
+  package init(name: String, value: some Sequence<UInt8>) {
+    self.name = name
+    let words = Array(value).split(separator: UInt8(ascii: " "), maxSplits: 2)
+    guard words.count == 3, let made = Int64(String(decoding: words[0], as: UTF8.self)),
+      let changed = Int64(String(decoding: words[1], as: UTF8.self))
+    else {
+      (revision, text) = (.unknown, [])
+      return
+    }
+    (revision, text) = (HookRevision(made: made, changed: changed), Array(words[2]))
+  }
+}
+
 /// What Redis keeps of a hook, as docs/keys.md has it: the public part, then the private one: the
 /// Base64 of address and secret with a zero between, or the same sealed.
 package enum StoredHook {

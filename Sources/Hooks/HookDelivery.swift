@@ -10,14 +10,6 @@ package import Store
 internal import Webhooks
 internal import Wire
 
-/// A hook as Redis keeps it.
-package struct KeptHook: Sendable, Equatable {
-  package let name: String
-  package let text: [UInt8]
-
-  package init(name: String, text: [UInt8]) { (self.name, self.text) = (name, text) }
-}
-
 /// What the control loop has for the delivery.
 package enum HookOrder: Sendable {
   /// These are all hooks.
@@ -40,6 +32,8 @@ package final class HookDelivery {
   private(set) var isDraining = false
   /// The calls of Redis without an answer.
   var calls = 0
+  /// Whether one of them reads the definitions anew.
+  var isLookingAgain = false
   private var tick: LoopTimer?
   private var soon: LoopTimer?
   private var soonAtMs = Int64.max
@@ -84,7 +78,7 @@ package final class HookDelivery {
   /// Redis can be asked now.
   package func storeServes() { advanceAll() }
 
-  private func advanceAll() { for work in Array(works.values) { advance(work) } }
+  func advanceAll() { for work in Array(works.values) { advance(work) } }
 
   /// Does what is due for a hook.
   func advance(_ work: HookWork) {
@@ -109,67 +103,9 @@ package final class HookDelivery {
   }
 }
 
-// MARK: Hooks and partitions
+// MARK: Partitions
 
 extension HookDelivery {
-  private func hooksAre(_ kept: [KeptHook]) {
-    let names = Set(kept.map(\.name))
-    for work in Array(works.values) where !names.contains(work.name) { end(work) }
-    guard !isDraining else { return }
-    for hook in kept {
-      if let work = works[hook.name] {
-        work.isListed(nowMs: loop.nowMs)
-        if work.text != hook.text { replace(work, hook) }
-      } else {
-        begin(hook)
-      }
-    }
-    advanceAll()
-  }
-
-  private func begin(_ kept: KeptHook) {
-    let work = HookWork(kept, underWayMax: setup.underWayMax, startAt: works.count * 16)
-    work.newsCame(.all)
-    works[kept.name] = work
-    define(work)
-  }
-
-  private func replace(_ work: HookWork, _ kept: KeptHook) {
-    work.text = kept.text
-    // It may have been removed in between: then its group begins anew in all partitions.
-    work.newsCame(.all)
-    define(work)
-  }
-
-  /// Reads the definition of a hook; one that cannot be read delivers nothing.
-  private func define(_ work: HookWork) {
-    work.target = nil
-    guard let hook = StoredHook.hook(work.name, work.text, setup.seal) else {
-      return complain(work, "its definition is corrupt, or sealed by a key that this worker lacks")
-    }
-    do throws(WebhookError) {
-      // Of its own: a receiver that does not answer takes no other's connections.
-      if work.sender == nil { work.sender = try WebhookSender(loop, setup.limits) }
-      work.target = HookTarget(
-        hook: hook, address: try WebhookAddress(hook.url, setup.limits.policy))
-    } catch {
-      complain(work, error.description)
-    }
-  }
-
-  private func complain(_ work: HookWork, _ fault: String) {
-    work.fault = fault
-    setup.log.repeated(
-      .error, "a hook cannot be delivered", cause: work.name, ["hook": work.name, "error": fault])
-  }
-
-  /// The hook was removed, and with it its group; a read that was under way may have made it again.
-  private func end(_ work: HookWork) {
-    for ticket in work.tickets.values { work.sender?.cancel(ticket) }
-    works[work.name] = nil
-    call(ScriptQuery(DropGroupCall(group: work.group), over: Partition.all)) { _ in }
-  }
-
   /// What is not under way in partitions that are another worker's now is given back to it.
   private func shareIs(_ partitions: PartitionSet) {
     guard !isDraining else { return }

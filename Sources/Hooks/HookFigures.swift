@@ -26,8 +26,8 @@ package struct HookFigures: Sendable, Equatable {
 package struct HookListing: Sendable {
   /// The time of Redis, in ms since 1970.
   package let nowMs: Int64
-  /// The hooks with their definitions as Redis keeps them, in the order of their names.
-  package let hooks: [(name: String, text: [UInt8])]
+  /// In the order of their names.
+  package let hooks: [KeptHook]
   private let fields: [String: String]
 
   /// What a worker has under way is known for so long.
@@ -41,7 +41,7 @@ package struct HookListing: Sendable {
     self.nowMs = nowMs
     let definitions = reply[1]
     hooks = stride(from: 0, to: definitions.count - 1, by: 2)
-      .map { (name: definitions[$0].text, text: Array(definitions[$0 + 1].bytes)) }
+      .map { KeptHook(name: definitions[$0].text, value: definitions[$0 + 1].bytes) }
       .sorted { $0.name < $1.name }
     let figures = reply[2]
     fields = Dictionary(

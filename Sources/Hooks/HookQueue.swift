@@ -249,6 +249,34 @@ extension HookQueue {
     return released
   }
 
+  /// Gives up what is not under way and of which this is true. It stays known until it is settled.
+  package mutating func drop(_ isGone: (HookEvent) -> Bool) -> [EventID] {
+    var dropped: [EventID] = []
+    for (key, line) in lines where line.events.contains(where: isGone) {
+      let isUnderWay = line.head == .underWay
+      var kept: [HookEvent] = []
+      for (place, event) in line.events.enumerated() {
+        if isUnderWay && place == 0 || !isGone(event) {
+          kept.append(event)
+        } else {
+          remove(event)
+          dropped.append(event.id)
+        }
+      }
+      let isHeadGone = kept.first != line.events[0]
+      lines[key]?.events = kept
+      if isHeadGone, kept.isEmpty {
+        if case .failed = line.head { failedLines -= 1 }
+        lines[key] = nil
+      } else if isHeadGone {
+        lines[key]?.attempts = 0
+        lines[key]?.isInStreak = false
+        if case .failed = line.head { makeReady(key) }
+      }
+    }
+    return dropped
+  }
+
   /// An attempt of an event that is another worker's now has failed.
   package mutating func gaveUp(_ event: HookEvent) {
     finish(event)

@@ -32,7 +32,7 @@ extension HookDelivery {
     let request = ReadHookCall(
       group: work.group, worker: setup.workerID,
       limit: Int64(min(work.queue.room, HookDelivery.pageMax)), isMade: nowMs < work.makesUntilMs,
-      isNoted: work.isNoting(partitions))
+      isNoted: work.isNoting(partitions), revision: work.kept.revision, lostMax: work.lostMax)
     calls += 1
     store.callEach(ScriptQuery(request, over: partitions)) { [unowned self] partitions, result in
       received(result, of: partitions, work)
@@ -62,33 +62,45 @@ extension HookDelivery {
       if state == .tooManyGroups {
         work.fault = "there are as many groups of the logs as there may be"
       }
-      if part[1].integer == 1 { take(loss(partition), work) }
+      if state == .superseded {
+        work.supersededBy = max(work.supersededBy, Int64(part[2][0].text) ?? 0)
+        continue
+      }
+      if part[1].integer == 1 { takeLoss(partition, work) }
       take(part[2], of: partition, work)
     }
+    if work.supersededBy > 0 { lookAgain() }
   }
 
   /// Takes what a partition has for a hook; what it does not want is done.
   private func take(_ entries: RedisReply, of partition: Partition, _ work: HookWork) {
+    // It was removed, and its group with it.
+    guard works[work.name] === work else { return }
+    // Nor is it known what it wants, if its definition can be read no more; and the partition may be
+    // another worker's by now.
+    guard let hook = work.target?.hook, owned.contains(partition) else {
+      let ids = entries.elements.compactMap { StreamID($0[0].text) }
+      return giveBack(work, ids.map { EventID(partition: partition, entry: $0) })
+    }
     for entry in entries.elements {
       guard let id = StreamID(entry[0].text) else { continue }
       let eventID = EventID(partition: partition, entry: id)
       guard let event = FleetEvent(partition, entry, setup.seal),
-        work.target?.hook.wants(type: event.type, device: event.device) == true
+        hook.wants(type: event.type, device: event.device)
       else {
         work.done.append(eventID)
         continue
       }
       let json = event.line.dropFirst("EVENT ".utf8.count).dropLast()
-      take(
-        HookEvent(id: eventID, device: event.device, type: event.type, json: Array(json)), work)
+      work.queue.take(
+        HookEvent(id: eventID, device: event.device, type: event.type, json: Array(json)))
     }
   }
 
-  private func take(_ event: HookEvent, _ work: HookWork) {
-    // It was read for a share that is another's by now.
-    guard owned.contains(event.id.partition), works[work.name] === work else {
-      return giveBack(work, [event.id])
-    }
+  private func takeLoss(_ partition: Partition, _ work: HookWork) {
+    guard works[work.name] === work else { return }
+    let event = loss(partition)
+    guard owned.contains(partition) else { return giveBack(work, [event.id]) }
     work.queue.take(event)
   }
 
@@ -107,7 +119,8 @@ extension HookDelivery {
 extension HookDelivery {
   func send(_ event: HookEvent, _ work: HookWork) {
     guard let sender = work.sender, let target = work.target else {
-      return work.queue.gaveUp(event)
+      work.queue.gaveUp(event)
+      return giveBack(work, [event.id])
     }
     let request = WebhookRequest(
       event.cloudEvent, source: setup.source, to: target.address, secret: target.hook.secret,
@@ -157,11 +170,11 @@ extension HookDelivery {
     let ids = Array(work.done.prefix(HookDelivery.acksMax))
     work.done.removeFirst(ids.count)
     work.isAcknowledging = true
-    let request = AckCall(
-      group: ArgumentText(work.group), ids: ids.map { ArgumentText($0.entry.description) })
+    let request = AckHookCall(
+      group: work.group, made: work.kept.revision.made, ids: ids.map(\.entry.description))
     call(ScriptQuery(request, over: ids.map(\.partition))) { [unowned self] result in
       work.isAcknowledging = false
-      guard case .success(let reply) = result, reply.text.hasPrefix("OK") else {
+      guard case .success(let reply) = result, reply.integer != nil else {
         // An acknowledgement that was made already is none the second time.
         work.done = ids + work.done
         return

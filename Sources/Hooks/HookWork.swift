@@ -13,8 +13,13 @@ struct HookTarget {
 /// One hook at work.
 final class HookWork {
   let name: String
-  /// The definition as Redis keeps it.
-  var text: [UInt8]
+  /// The definition as Redis keeps it, and which one it is.
+  private(set) var kept: KeptHook
+  /// The latest definition by which its group is read in a partition, if Redis says so and this
+  /// worker has a former one; 0 if there is none.
+  var supersededBy: Int64 = 0
+  /// Later definitions up to this revision are known to be lost.
+  private(set) var lostMax: Int64 = 0
   /// Nil if the definition cannot be used here.
   var target: HookTarget?
   var sender: WebhookSender?
@@ -52,12 +57,25 @@ final class HookWork {
   private var figuresAtMs: Int64 = 0
 
   init(_ kept: KeptHook, underWayMax: Int, startAt: Int) {
-    (name, text) = (kept.name, kept.text)
+    (name, self.kept) = (kept.name, kept)
     queue = HookQueue(underWayMax: underWayMax)
     self.startAt = startAt % Partition.count
   }
 
   var group: String { HookDefinition.group(of: name) }
+
+  /// There is another definition, of the same hook.
+  func isReplaced(by kept: KeptHook) {
+    (self.kept, supersededBy) = (kept, 0)
+    newsCame(.all)
+  }
+
+  /// Redis has had no later definition than this worker's since its group was seen to be read by
+  /// `revision`: that one is lost, as a failover may lose it.
+  func isLost(_ revision: Int64) {
+    lostMax = max(lostMax, revision)
+    newsCame(.all)
+  }
 
   /// These partitions may have events.
   func newsCame(_ partitions: PartitionSet) {
@@ -117,10 +135,11 @@ final class HookWork {
     if state != .more { if !newsSince.contains(partition) { news.remove(partition) } }
     switch state {
     case .more, .end: break
-    case .blocked, .corrupt, .tooManyGroups:
+    case .blocked, .corrupt, .tooManyGroups, .superseded:
       blocked.insert(partition)
       news.remove(partition)
-      let pauseMs = state == .blocked ? HookDelivery.retryMs : HookDelivery.wholeEveryMs / 6
+      let isShort = state == .blocked || state == .superseded
+      let pauseMs = isShort ? HookDelivery.retryMs : HookDelivery.wholeEveryMs / 6
       blockedUntilMs = nowMs + pauseMs
     case .noGroup: withoutGroup.insert(partition)
     }

@@ -161,4 +161,24 @@ struct HookQueueTests {
     #expect(queue.oldestMs == 1_005)
     #expect(sent(&queue).count == 2)
   }
+
+  @Test func `what is not wanted any more goes, but for what is under way`() {
+    var queue = HookQueue(underWayMax: 2)
+    let (first, second, third) = (Self.event("a", 1), Self.event("a", 2), Self.event("a", 3))
+    let (failed, behind, last) = (Self.event("b", 1), Self.event("b", 2), Self.event("c", 1))
+    for event in [first, second, third, failed, behind, last] { queue.take(event) }
+    #expect(sent(&queue) == [first, failed])
+    queue.failed(failed, nowMs: 0) { _ in 1_000 }
+    let gone = queue.drop { [first, second, failed, last].contains($0) }
+    #expect(Set(gone) == Set([second.id, failed.id, last.id]))
+    #expect(queue.count == 3 && queue.dueAtMs == nil && !take(second, &queue))
+    #expect(sent(&queue) == [behind], "what the failed one kept back is due")
+    queue.delivered(first)
+    #expect(sent(&queue) == [third])
+    queue.delivered(third)
+    queue.delivered(behind)
+    #expect(queue.isEmpty && queue.bytes == 0 && queue.underWay == 0)
+    queue.settled([second.id])
+    #expect(take(second, &queue))
+  }
 }

@@ -47,6 +47,16 @@ struct StoredHookTests {
     #expect(StoredHook.hook("h", Array(text.utf8), nil) == nil)
   }
 
+  @Test func `what Redis keeps has two revisions before the text`() {
+    let kept = KeptHook(name: "h", value: Array("12 34 1 5 * * u - !".utf8))
+    #expect(kept.revision == HookRevision(made: 12, changed: 34))
+    #expect(kept.text == Array("1 5 * * u - !".utf8))
+    for corrupt in ["", "12", "12 34", "x 34 text", "12 x text", " "] {
+      let kept = KeptHook(name: "h", value: Array(corrupt.utf8))
+      #expect(kept.revision == .unknown && kept.text.isEmpty, "\(corrupt)")
+    }
+  }
+
   @Test func `events are chosen by type and device`() throws {
     let hook = try Self.hook()
     let wants = { (type: String, device: String) in

@@ -20,18 +20,30 @@ struct HookScriptTests {
 
   /// What a worker reads: the state, whether there is a loss, and the ids.
   private func read(
-    _ worker: String = "w-1", limit: Int = 10, leaseMs: Int = 60_000, makes: String = "yes"
+    _ worker: String = "w-1", limit: Int = 10, leaseMs: Int = 60_000, makes: String = "yes",
+    made: Int = 10, changed: Int = 10, lostMax: Int = 0
   ) throws -> (state: Int, lost: Int, ids: [String]) {
-    let words = ["hook/h", worker, "\(leaseMs)", "\(limit)", "8", makes, "yes"]
+    let words =
+      ["hook/h", worker, "\(leaseMs)", "\(limit)", "8", makes, "yes"]
+      + ["\(made)", "\(changed)", "\(lostMax)"]
     let part = try #require(
       try bench.call(.readHook, keys: [bench.base], words).items.first?.items)
     return (
-      part[0].int ?? -9, part[1].int ?? -9, part[2].items.compactMap { $0.items.first?.string }
+      part[0].int ?? -9, part[1].int ?? -9,
+      part[2].items.compactMap { $0.string ?? $0.items.first?.string }
     )
   }
 
-  private func ack(_ ids: [String]) throws {
-    for id in ids { _ = try bench.call(.ack, keys: [bench.base], ["hook/h", id]) }
+  /// How many were pending.
+  @discardableResult
+  private func ack(_ ids: [String], made: Int = 10) throws -> Int {
+    try ids.reduce(0) { sum, id in
+      try sum + (bench.call(.ackHook, keys: [bench.base], ["hook/h", "\(made)", id]).int ?? 0)
+    }
+  }
+
+  private func drop(madeMax: Int) throws -> Int? {
+    try bench.call(.dropGroup, keys: [bench.base], ["hook/h", "\(madeMax)"]).int
   }
 
   @Test func `a worker reads on while it holds events, and another one waits for it`() throws {
@@ -100,8 +112,7 @@ struct HookScriptTests {
     #expect(behind.count == 4 && behind[1] == "hook/h" && behind[2] == "2" && behind[3] != "0")
     try ack(try read().ids)
     #expect(try lag() == ["OK", "hook/h", "0", "0"])
-    #expect(try bench.call(.dropGroup, keys: [bench.base], ["hook/h"]) == .integer(1))
-    #expect(try bench.call(.dropGroup, keys: [bench.base], ["hook/h"]) == .integer(0))
+    #expect(try drop(madeMax: 10) == 1 && drop(madeMax: 10) == 0)
     #expect(try lag() == ["OK"])
     #expect(try read().lost == 0, "it was removed, and has lost nothing")
   }
@@ -111,20 +122,99 @@ struct HookScriptTests {
       try bench.call(script, keys: [bench.base], words)
     }
     #expect(try call(.noteHook, "w-1", "h", "1", "0", "1", "") == .text("NONE"))
-    #expect(try call(.setHook, "h", "definition", "1") == .text("OK"))
+    #expect(try call(.setHook, "h", "definition", "1").string?.hasPrefix("OK ") == true)
     #expect(try call(.setHook, "i", "definition", "1").string?.hasPrefix("ERR quota") == true)
     for worker in ["w-1", "w-2"] {
       #expect(try call(.noteHook, worker, "h", "2", "1", "3", "refused") == .text("OK"))
     }
     let listing = try call(.hooks).items
-    #expect(listing[1].items.compactMap(\.string) == ["h", "definition"])
+    #expect(listing[1].items.first == .text("h"))
+    #expect(listing[1].items.last?.string?.hasSuffix(" definition") == true)
     let figures = listing[2].items.compactMap(\.string)
     for field in ["delivered h", "failed h", "error h", "error_at h", "way w-1 h", "way w-2 h"] {
       #expect(figures.contains(field), "\(field)")
     }
     #expect(figures[(figures.firstIndex(of: "delivered h") ?? 0) + 1] == "4")
-    #expect(try call(.setHook, "h", "", "1") == .text("OK"))
-    #expect(try call(.setHook, "h", "", "1") == .text("NONE"))
+    #expect(try call(.setHook, "h", "", "1").string?.hasPrefix("OK ") == true)
+    #expect(try call(.setHook, "h", "", "1").string?.hasPrefix("NONE ") == true)
     #expect(try call(.hooks).items[1].items.isEmpty && call(.hooks).items[2].items.isEmpty)
+  }
+
+  @Test func `each change has a later revision, and a hook keeps the one that made it`() throws {
+    func set(_ definition: String) throws -> [Int64] {
+      let line = try bench.call(.setHook, keys: [bench.base], ["h", definition, "16"]).string ?? ""
+      return line.split(separator: " ").dropFirst().compactMap { Int64($0) }
+    }
+    let key = bench.base + ":hook_revision"
+    let first = try set("one")
+    #expect(first.count == 2 && first[0] == first[1])
+    // The clock was set back, as far as the key says.
+    let ahead = first[0] + 1_000_000_000
+    _ = try bench.redis.command("SET", key, "\(ahead)")
+    #expect(try set("two") == [first[0], ahead + 1])
+    #expect(try set("") == [ahead + 2])
+    #expect(try set("three") == [ahead + 3, ahead + 3])
+    // What is no revision, or of another type, is replaced.
+    for command in [["SET", key, "9e300"], ["SET", key, "99999999999999999"], ["DEL", key]] {
+      _ = try bench.redis.command(command)
+      let next = try set("four")
+      #expect(next[0] == ahead + 3 && next[1] > first[1] && next[1] < ahead)
+    }
+    _ = try bench.redis.command("DEL", key)
+    _ = try bench.redis.command("RPUSH", key, "x")
+    #expect(try set("five")[1] > first[1])
+  }
+
+  @Test func `a former definition gets no events, until the later one is known to be lost`() throws
+  {
+    try seize("d1")
+    _ = try read()
+    let held = try read().ids
+    // HOOK: as another worker, without reading anything.
+    #expect(try read("w-2", limit: 0, changed: 20).state == 0)
+    try seize("d2")
+    let refused = try read()
+    #expect(refused.state == 5 && refused.ids == ["20"])
+    #expect(try read(lostMax: 19).state == 5)
+    // What it holds it may acknowledge, and the rest is for the new definition.
+    #expect(try ack(held) == 1)
+    let fresh = try read("w-2", changed: 20)
+    #expect(fresh.state == 1 && fresh.ids.count == 1 && fresh.ids != held)
+    try ack(fresh.ids)
+    // A worker that knows a still later one writes that; a lost one is replaced.
+    try seize("d3")
+    #expect(try read("w-2", changed: 30).ids.count == 1)
+    #expect(try read("w-2", changed: 20).state == 5)
+    #expect(try read("w-2", changed: 20, lostMax: 30).state == 1)
+    #expect(try read("w-2", changed: 10).ids == ["20"])
+  }
+
+  @Test func `a hook that was made anew begins anew, and nothing of the former one touches it`()
+    throws
+  {
+    try seize("d1")
+    _ = try read()
+    let held = try read().ids
+    #expect(try held.count == 1 && read(makes: "", made: 40, changed: 40).state == 3)
+    #expect(try read("w-2", made: 40, changed: 40).state == 0)
+    #expect(try read("w-2", made: 40, changed: 40).ids == held, "from the oldest event on")
+    #expect(try ack(held, made: 10) == 0)
+    #expect(try drop(madeMax: 39) == 0 && read().state == 5)
+    #expect(try read("w-2", made: 40, changed: 50).state == 1)
+    #expect(try ack(held, made: 40) == 1)
+    #expect(try drop(madeMax: 45) == 1)
+  }
+
+  @Test func `the mark of the definition stays while a worker's name goes`() throws {
+    try seize("d1")
+    _ = try read()
+    try ack(try read().ids)
+    let log = bench.base + ":events"
+    _ = try bench.redis.command("XGROUP", "CREATECONSUMER", log, "hook/h", "w-9")
+    try bench.wait(until: try bench.nowMs() + 50)
+    _ = try read(leaseMs: 1)
+    let names = try bench.redis.command("XINFO", "CONSUMERS", log, "hook/h").items
+      .compactMap { $0.items[1].string }
+    #expect(names.contains("definition 10 10") && !names.contains("w-9"))
   }
 }

@@ -195,9 +195,12 @@ struct ScriptCallTests {
       HooksCall(),
       NoteHookCall(
         worker: "w", name: "h", delivered: 1, failed: 1, underWay: 1, fault: "refused"),
-      ReadHookCall(group: "hook/h", worker: "w", limit: 5, isMade: true, isNoted: true),
+      ReadHookCall(
+        group: "hook/h", worker: "w", limit: 5, isMade: true, isNoted: true,
+        revision: HookRevision(made: 1, changed: 2), lostMax: 3),
+      AckHookCall(group: "hook/h", made: 1, ids: ["1-1", "1-2"]),
       HookLagsCall(prefix: "hook/"),
-      DropGroupCall(group: "hook/h"),
+      DropGroupCall(group: "hook/h", madeMax: 1),
     ]
   }
 

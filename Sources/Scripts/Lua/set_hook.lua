@@ -1,25 +1,29 @@
 -- HOOK and UNHOOK: keeps the definition of a hook, or removes it with its figures. A key of another
--- type is made anew.
+-- type is made anew. Each change has a revision, which is larger than all before.
 -- USES: batch, hook_keys
 -- KEYS: the base key of the first partition
 -- ARGV: name, definition?, hooks_max
--- RETURNS: OK, NONE, ERR
+-- RETURNS: OK, NONE, ERR; OK of a definition with the revision that made the hook and that of this
+--   change, of a removal, as NONE, with its own alone
 
 local function remove(base, name)
   local removed = attempt('HDEL', hook_keys.definitions(base), name)
   hook_keys.forget(base, name)
-  return removed == 1 and 'OK' or 'NONE'
+  return (removed == 1 and 'OK ' or 'NONE ') .. hook_keys.next_revision(base)
 end
 
 return function(keys, name, definition, hooks_max)
   local base = keys[1]
   if definition == '' then return remove(base, name) end
   local hooks = hook_keys.definitions(base)
-  local known = attempt('HEXISTS', hooks, name)
+  local known = attempt('HGET', hooks, name)
   if type(known) == 'table' then call('DEL', hooks) end
-  if known ~= 1 and call('HLEN', hooks) >= tonumber(hooks_max) then
+  local is_known = type(known) == 'string'
+  if not is_known and call('HLEN', hooks) >= tonumber(hooks_max) then
     return string.format('ERR quota quota exceeded: %s of %s hooks', hooks_max, hooks_max)
   end
-  call('HSET', hooks, name, definition)
-  return 'OK'
+  local changed = hook_keys.next_revision(base)
+  local made = is_known and string.match(known, '^(%d+) %d+ ') or changed
+  call('HSET', hooks, name, made .. ' ' .. changed .. ' ' .. definition)
+  return 'OK ' .. made .. ' ' .. changed
 end

@@ -36,7 +36,7 @@ extension Control {
     guard let store, store.isReady, !shared.isDraining else { return }
     store.call(ScriptQuery(HooksCall(), at: Keyspace.figures)) { [unowned self] result in
       guard case .success(let reply) = result, let listing = HookListing(reply) else { return }
-      hooksAre(listing.hooks.map { KeptHook(name: $0.name, text: $0.text) })
+      hooksAre(listing.hooks)
     }
   }
 

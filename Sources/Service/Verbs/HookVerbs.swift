@@ -63,6 +63,22 @@ enum HookVerb {
   }
 }
 
+/// What set_hook.lua says: a word and revisions.
+private struct HookAnswer {
+  let word: String
+  let revisions: [Int64]
+
+  /// Nil if it is another line.
+  init?(_ line: UnsafeBufferPointer<UInt8>) {
+    let words = String(decoding: line, as: UTF8.self).split(separator: " ").map(String.init)
+    revisions = words.dropFirst().compactMap { Int64($0) }
+    guard let word = words.first, !revisions.isEmpty, revisions.count == words.count - 1 else {
+      return nil
+    }
+    self.word = word
+  }
+}
+
 /// One HOOK on its way: the definition is kept, then its group is made in each partition.
 private struct HookSetting {
   let request: HeldRequest
@@ -80,19 +96,21 @@ private struct HookSetting {
     request.store.call(
       ScriptQuery(set, at: Keyspace.figures), timeoutMs: request.stepMs
     ) { outcome in
-      guard case .line(let line, _) = outcome, line.elementsEqual("OK".utf8) else {
-        return request.end(outcome)
-      }
-      makeGroup(from: 0)
+      guard case .line(let line, _) = outcome, let answer = HookAnswer(line), answer.word == "OK",
+        let made = answer.revisions.first, let changed = answer.revisions.last
+      else { return request.end(outcome) }
+      makeGroup(from: 0, HookRevision(made: made, changed: changed))
     }
   }
 
-  /// Makes the group in the partitions from this one on.
-  private func makeGroup(from first: Int) {
+  /// Makes the group in the partitions from this one on, and has it read by the new definition: so
+  /// a worker that has a former one reads no event that is published after the reply.
+  private func makeGroup(from first: Int, _ revision: HookRevision) {
     guard first < Partition.count else { return request.end(Array("OK".utf8)) }
     let last = min(Partition.count, first + HookSetting.partitionsMax)
     let call = ReadHookCall(
-      group: hook.group, worker: worker, limit: 0, isMade: true, isNoted: true)
+      group: hook.group, worker: worker, limit: 0, isMade: true, isNoted: true,
+      revision: revision, lostMax: 0)
     request.store.call(
       raw: ScriptQuery(call, over: (first..<last).map { Partition(index: $0) }),
       timeoutMs: request.stepMs
@@ -104,7 +122,7 @@ private struct HookSetting {
       let isFull = reply.elements.contains {
         $0.count == 3 && $0[0].integer == HookReadState.tooManyGroups.rawValue
       }
-      guard isFull else { return makeGroup(from: last) }
+      guard isFull else { return makeGroup(from: last, revision) }
       remove()
     }
   }
@@ -145,14 +163,19 @@ private struct HookRemoval {
     request.store.call(
       ScriptQuery(call, at: Keyspace.figures), timeoutMs: request.stepMs
     ) { outcome in
-      guard case .line(let line, _) = outcome else { return done(outcome) }
-      dropGroup(Array(line), done)
+      guard case .line(let line, _) = outcome, let answer = HookAnswer(line),
+        let revision = answer.revisions.first
+      else { return done(outcome) }
+      dropGroup(answer.word, madeMax: revision, done)
     }
   }
 
   /// Also where there was no definition: the next UNHOOK finishes one that was interrupted.
-  private func dropGroup(_ line: [UInt8], _ done: @escaping (ScriptOutcome) -> Void) {
-    let call = DropGroupCall(group: HookDefinition.group(of: name))
+  /// A HOOK that comes in between has made another group, which stays.
+  private func dropGroup(
+    _ word: String, madeMax: Int64, _ done: @escaping (ScriptOutcome) -> Void
+  ) {
+    let call = DropGroupCall(group: HookDefinition.group(of: name), madeMax: madeMax)
     request.store.call(
       raw: ScriptQuery(call, over: Partition.all), timeoutMs: request.stepMs
     ) { result in
@@ -160,7 +183,7 @@ private struct HookRemoval {
         let text = "the hook is removed, but its group may be in some logs still; send it again"
         return done(.failed(RequestError(.unknownOutcome, text)))
       }
-      line.withUnsafeBufferPointer { done(.line($0)) }
+      Array(word.utf8).withUnsafeBufferPointer { done(.line($0)) }
     }
   }
 }

@@ -19,7 +19,7 @@ enum ReplyMerge {
 
   init(_ script: Script) {
     switch script {
-    case .liveSessions, .transferPending, .dropGroup: self = .sum
+    case .liveSessions, .transferPending, .ackHook, .dropGroup: self = .sum
     case .owned: self = .sums
     case .ack: self = .acknowledged
     case .reportAgent: self = .agent

@@ -3,7 +3,7 @@
 -- to 'given' once they are with a consumer, to 'returned' if they could not be written. While a
 -- worker holds events of a partition the next ones wait, so that a device's order holds; events
 -- that it holds for longer than it may are taken from it.
--- USES: batch, stream_ids, group_asks, group_losses, log_marks
+-- USES: batch, stream_ids, group_asks, group_losses, hook_definitions, log_marks
 -- GIVES: claim, make_group, claimable
 
 -- Pending entries of one consumer that are read in one call.
@@ -67,7 +67,7 @@ local function claimable(log, reading, consumers)
         found[#found + 1] = {id = entry[1], is_given = name == 'given'}
       end
     elseif is_worker and name ~= reading.worker and idle_ms > reading.lease_ms * 20
-      and not group_losses.is(name) then
+      and not group_losses.is(name) and not hook_definitions.is(name) then
       call('XGROUP', 'DELCONSUMER', log, reading.group, name)
     end
   end

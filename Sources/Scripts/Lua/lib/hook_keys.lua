@@ -1,5 +1,6 @@
 -- The keys of the hooks, in the first partition: their definitions by name, and their figures. A
--- field of these is `<figure> <name>`, or of one worker `way <worker> <name>`.
+-- field of these is `<figure> <name>`, or of one worker `way <worker> <name>`. And the revision of
+-- the latest change of a definition.
 -- USES: batch
 -- GIVES: hook_keys
 
@@ -14,4 +15,16 @@ local function forget_hook(base, name)
   end
 end
 
-local hook_keys = {definitions = definitions_of, figures = figures_of, forget = forget_hook}
+-- The revision of a change, as text: larger than all before it, by the clock, so that it is so even
+-- where the key was lost, and by the key, so that it is so when the clock was set back.
+local function next_revision(base)
+  local key = base .. ':hook_revision'
+  local kept = attempt('GET', key)
+  local last = type(kept) == 'string' and #kept <= 16 and tonumber(kept) or 0
+  local revision = text(math.max(now_us, math.floor(last) + 1))
+  call('SET', key, revision)
+  return revision
+end
+
+local hook_keys = {definitions = definitions_of, figures = figures_of, forget = forget_hook,
+  next_revision = next_revision}
