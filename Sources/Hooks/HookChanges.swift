@@ -42,7 +42,8 @@ extension HookDelivery {
   }
 
   private func begin(_ kept: KeptHook) {
-    let work = HookWork(kept, underWayMax: setup.underWayMax, startAt: works.count * 16)
+    let work = HookWork(
+      kept, underWayMax: setup.underWayMax, startAt: works.count * 16, nowMs: loop.nowMs)
     work.newsCame(.all)
     works[kept.name] = work
     define(work)

@@ -85,7 +85,12 @@ package final class HookDelivery {
     guard works[work.name] === work else { return }
     let nowMs = loop.nowMs
     work.queue.timePassed(nowMs: nowMs)
-    while !isDraining, let event = work.queue.next(nowMs: nowMs) { send(event, work) }
+    if !work.hold.isSure(nowMs: nowMs), nowMs - work.claimedAtMs >= HookDelivery.retryMs {
+      claim(work)
+    }
+    while !isDraining, work.hold.isSure(nowMs: nowMs), let event = work.queue.next(nowMs: nowMs) {
+      send(event, work)
+    }
     read(work)
     acknowledge(work)
     setSoon(work)
@@ -180,30 +185,6 @@ extension HookDelivery {
     publish()
     advanceAll()
   }
-
-  /// Shows Redis that the held events are in good hands.
-  private func claim(_ work: HookWork) {
-    let ids = work.queue.heldIDs.filter { $0.entry != .zero }
-    transfer(work, ids, to: setup.workerID)
-  }
-
-  func giveBack(_ work: HookWork, _ ids: [EventID]) {
-    transfer(work, ids, to: GroupTarget.returned.rawValue)
-  }
-
-  /// A transfer that fails is made by time: what is not claimed goes to another worker.
-  func transfer(_ work: HookWork, _ ids: [EventID], to target: String) {
-    let sorted = ids.sorted { ($0.partition.index, $0.entry) < ($1.partition.index, $1.entry) }
-    for start in stride(from: 0, to: sorted.count, by: HookDelivery.idsMax) {
-      let part = sorted[start..<min(sorted.count, start + HookDelivery.idsMax)]
-      let request = TransferPendingCall(
-        group: ArgumentText(work.group), worker: ArgumentText(setup.workerID),
-        target: ArgumentText(target), ids: part.map { ArgumentText($0.entry.description) })
-      call(ScriptQuery(request, over: part.map(\.partition))) { _ in }
-    }
-  }
-
-  private static let idsMax = 500
 
   func call(
     _ query: ScriptQuery, _ done: @escaping (Result<RedisReply, RedisFailure>) -> Void

@@ -83,6 +83,27 @@ package enum HookReadState: Int64, Sendable {
   case superseded = 5
 }
 
+/// A request for claim_hook.lua.
+package struct ClaimHookCall: ScriptCall {
+  package static let script = Script.claimHook
+  let group: ArgumentText
+  let worker: ArgumentText
+  let ids: [ArgumentText]
+
+  /// The ids of a partition stand together and in order.
+  package init(group: String, worker: String, ids: [String]) {
+    self.group = ArgumentText(group)
+    self.worker = ArgumentText(worker)
+    self.ids = ids.map { ArgumentText($0) }
+  }
+
+  package func write(to words: inout CommandBuffer) {
+    words.word(group)
+    words.word(worker)
+    for id in ids { words.word(id) }
+  }
+}
+
 /// A request for ack_hook.lua.
 package struct AckHookCall: ScriptCall {
   package static let script = Script.ackHook

@@ -28,7 +28,7 @@ extension HookDelivery {
     guard !partitions.isEmpty else { return }
     let isNoted = nowMs - work.notedAtMs >= setup.noteEveryMs
     if isNoted { work.noteBegins(partitions, nowMs: nowMs) }
-    work.readBegan()
+    work.readBegan(nowMs: nowMs)
     let request = ReadHookCall(
       group: work.group, worker: setup.workerID,
       limit: Int64(min(work.queue.room, HookDelivery.pageMax)), isMade: nowMs < work.makesUntilMs,
@@ -66,6 +66,7 @@ extension HookDelivery {
         work.supersededBy = max(work.supersededBy, Int64(part[2][0].text) ?? 0)
         continue
       }
+      if part[1].integer == 1 || part[2].count > 0 { work.hold.tookEvents(readAtMs: work.readAtMs) }
       if part[1].integer == 1 { takeLoss(partition, work) }
       take(part[2], of: partition, work)
     }
@@ -167,7 +168,7 @@ extension HookDelivery {
   /// Acknowledges what is done, one call at a time.
   func acknowledge(_ work: HookWork) {
     guard !work.isAcknowledging, !work.done.isEmpty, store.isReady else { return }
-    let ids = Array(work.done.prefix(HookDelivery.acksMax))
+    let ids = Array(work.done.prefix(HookDelivery.idsMax))
     work.done.removeFirst(ids.count)
     work.isAcknowledging = true
     let request = AckHookCall(
@@ -183,8 +184,6 @@ extension HookDelivery {
       advance(work)
     }
   }
-
-  private static let acksMax = 500
 }
 
 extension HookEvent {

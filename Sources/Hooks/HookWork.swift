@@ -30,6 +30,11 @@ final class HookWork {
   var done: [EventID] = []
   var isAcknowledging = false
 
+  // MARK: The hold on what was read
+  var hold: HookHold
+  /// When all that is held was claimed last.
+  var claimedAtMs: Int64
+
   // MARK: Reading
   /// The partitions that may have events, and those that have got some since the read in flight.
   private var news = PartitionSet()
@@ -41,6 +46,8 @@ final class HookWork {
   private var withoutGroup = PartitionSet()
   private(set) var makesUntilMs: Int64 = 0
   private(set) var isReading = false
+  /// When the read that is under way was begun.
+  private(set) var readAtMs: Int64 = 0
   var retryAtMs: Int64 = 0
   private var startAt: Int
   private(set) var wholeAtMs: Int64 = 0
@@ -56,10 +63,11 @@ final class HookWork {
   private var noted = (delivered: 0, failed: 0, underWay: 0)
   private var figuresAtMs: Int64 = 0
 
-  init(_ kept: KeptHook, underWayMax: Int, startAt: Int) {
+  init(_ kept: KeptHook, underWayMax: Int, startAt: Int, nowMs: Int64) {
     (name, self.kept) = (kept.name, kept)
     queue = HookQueue(underWayMax: underWayMax)
     self.startAt = startAt % Partition.count
+    (hold, claimedAtMs) = (HookHold(nowMs: nowMs), nowMs)
   }
 
   var group: String { HookDefinition.group(of: name) }
@@ -120,8 +128,9 @@ final class HookWork {
     return isWanted
   }
 
-  func readBegan() {
+  func readBegan(nowMs: Int64) {
     isReading = true
+    readAtMs = nowMs
     newsSince = PartitionSet()
   }
 

@@ -15,7 +15,7 @@ package enum Script: Int, CaseIterable, Sendable {
   case export, `import`
   case events, readGroup, transferPending, ack, tails, readLogs
   case watchChanges, resolve, pushEvent
-  case setHook, hooks, noteHook, readHook, ackHook, hookLags, dropGroup
+  case setHook, hooks, noteHook, readHook, claimHook, ackHook, hookLags, dropGroup
   case liveSessions, owned, stats, reportAgent
   case hello, heartbeat, deregister, staleLibraries, reap, trim
 
@@ -223,6 +223,7 @@ package struct ScriptRow: Sendable {
     ScriptRow(.hooks, PackageResources.hooks_lua, .reads),
     ScriptRow(.noteHook, PackageResources.note_hook_lua, .frees),
     ScriptRow(.readHook, PackageResources.read_hook_lua, .frees, spansPartitions: true),
+    ScriptRow(.claimHook, PackageResources.claim_hook_lua, .frees, spansPartitions: true),
     ScriptRow(.ackHook, PackageResources.ack_hook_lua, .frees, spansPartitions: true),
     ScriptRow(.hookLags, PackageResources.hook_lags_lua, .reads, spansPartitions: true),
     ScriptRow(.dropGroup, PackageResources.drop_group_lua, .frees, spansPartitions: true),

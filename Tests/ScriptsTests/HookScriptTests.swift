@@ -72,14 +72,18 @@ struct HookScriptTests {
     _ = try read()
     let ids = try read().ids
     let claimedMs = try bench.nowMs()
-    _ = try bench.call(.transferPending, keys: [bench.base], ["hook/h", "w-1", "w-1"] + ids)
+    func claim(_ ids: [String]) throws -> RedisAnswer {
+      let keys = ids.map { _ in bench.base }
+      return try bench.call(.claimHook, keys: keys, ["hook/h", "w-1"] + ids)
+    }
+    let known = ids + [ids[0].replacing("-0", with: "-7")]
+    #expect(try claim(known) == .array([.integer(1), .integer(0)]), "the second is no entry")
     try bench.wait(until: claimedMs + 60)
     #expect(try read("w-2", leaseMs: 60_000).state == 2)
     #expect(try read("w-2", leaseMs: 40).ids == ids)
     // The one that is late claims nothing that it does not hold.
-    let late = try bench.call(
-      .transferPending, keys: [bench.base], ["hook/h", "w-1", "w-1"] + ids)
-    #expect(late == .integer(0))
+    #expect(try claim(ids) == .array([.integer(0)]))
+    #expect(try read("w-1").state == 2)
   }
 
   @Test func `a loss is read once, until it is settled or given back`() throws {

@@ -198,6 +198,7 @@ struct ScriptCallTests {
       ReadHookCall(
         group: "hook/h", worker: "w", limit: 5, isMade: true, isNoted: true,
         revision: HookRevision(made: 1, changed: 2), lostMax: 3),
+      ClaimHookCall(group: "hook/h", worker: "w", ids: ["1-1", "1-2"]),
       AckHookCall(group: "hook/h", made: 1, ids: ["1-1", "1-2"]),
       HookLagsCall(prefix: "hook/"),
       DropGroupCall(group: "hook/h", madeMax: 1),

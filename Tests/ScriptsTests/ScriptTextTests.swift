@@ -128,7 +128,7 @@ struct ScriptTextTests {
       script.argumentsPerRequest > 0
       || [
         .readGroup, .transferPending, .ack, .tails, .readLogs, .liveSessions, .owned, .reportAgent,
-        .readHook, .ackHook, .hookLags, .dropGroup,
+        .readHook, .claimHook, .ackHook, .hookLags, .dropGroup,
       ].contains(script)
     #expect(flags.contains("allow-cross-slot-keys") == spansPartitions)
     #expect(flags.isSubset(of: ["no-writes", "allow-oom", "allow-cross-slot-keys"]))

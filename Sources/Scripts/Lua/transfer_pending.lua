@@ -11,22 +11,15 @@ return function(keys, group, worker, target, ids)
   local moved, first = 0, 1
   while first <= #keys do
     local last = first
-    local asked = {}
-    repeat
-      asked[ids[last]] = true
-      last = last + 1
-    until keys[last] ~= keys[first]
-    local log = keys[first] .. ':events'
-    if asked['0-0'] then group_losses.settle(log, group, target == 'given') end
-    local held = redis.pcall('XPENDING', log, group, ids[first], ids[last - 1], 10000, worker)
-    local found = {}
-    if not held.err then
-      for _, entry in ipairs(held) do
-        if asked[entry[1]] then found[#found + 1] = entry[1] end
-      end
+    while keys[last + 1] == keys[first] do last = last + 1 end
+    local log, found = keys[first] .. ':events', {}
+    local held = held_by(log, group, worker, ids[first], ids[last])
+    for item = first, last do
+      if ids[item] == '0-0' then group_losses.settle(log, group, target == 'given') end
+      if held[ids[item]] then found[#found + 1] = ids[item] end
     end
     moved = moved + claim(log, group, target, found)
-    first = last
+    first = last + 1
   end
   return moved
 end

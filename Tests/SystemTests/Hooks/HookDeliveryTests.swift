@@ -209,6 +209,60 @@ extension SystemSuites {
       let groups = try lab.redis.command("XINFO", "GROUPS", "lk:{000}:events")
       #expect(!"\(groups)".contains("hook/"))
     }
+
+    @Test func `a worker that was stopped sends nothing that another one has by then`() throws {
+      let (lab, receiver, client) = try start(["--hook-requests", "1"], workers: 2)
+      defer {
+        receiver.stop()
+        lab.stop()
+      }
+      let frozen = lab.workers[1]
+      let held = { (worker: WorkerProcess) in
+        let page = try worker.get("/metrics").body
+        return !page.contains("latchkey_hook_held_events{hook=\"h\"} 0")
+          && page.contains("latchkey_hook_held_events{hook=\"h\"}")
+      }
+      receiver.answer(.hang)
+      expect(
+        try client.request("HOOK h url=\(receiver.url) types=lock.seized,lock.cleared"), "OK")
+      for number in 0..<40 {
+        expect(try client.request("LOCK d-\(number) a"), "OK")
+        expect(try client.request("SEIZE d-\(number) b"), "OK")
+        expect(try client.request("CLEAR d-\(number)"), "OK")
+      }
+      try eventually("both hold events", within: .seconds(10)) {
+        try held(lab.workers[0]) && held(frozen)
+      }
+      // Its request stays open: the receiver takes the event while the worker cannot know.
+      frozen.signal(SIGSTOP)
+      receiver.answer(.status(200))
+      try eventually("the other one has sent all", within: .seconds(20)) {
+        Set(receiver.takenIDs).count == 80
+      }
+      try eventually("and acknowledged it") { try figure(client, "lag")?.int == 0 }
+      let before = receiver.taken.count
+      frozen.signal(SIGCONT)
+      try eventually("it knows that it holds nothing", within: .seconds(10)) { try !held(frozen) }
+      #expect(receiver.taken.count == before && before <= 82, "one of each was under way")
+      var seen: [String: [String]] = [:]
+      for delivery in receiver.taken {
+        let device = try delivery.event["subject"]?.string ?? ""
+        if seen[device]?.contains(delivery.id) != true {
+          seen[device, default: []].append(delivery.id)
+        }
+      }
+      #expect(seen.count == 40)
+      for (device, ids) in seen { #expect(ids.count == 2 && ids == ids.sorted(), "\(device)") }
+      // What is new comes once, by whichever worker has the partition now.
+      for number in 0..<40 {
+        expect(try client.request("LOCK e-\(number) a"), "OK")
+        expect(try client.request("SEIZE e-\(number) b"), "OK")
+      }
+      try eventually("the new ones have come", within: .seconds(10)) {
+        Set(receiver.takenIDs).count == 120
+      }
+      #expect(receiver.taken.count == before + 40)
+    }
   }
 }
 

@@ -4,7 +4,7 @@
 -- worker holds events of a partition the next ones wait, so that a device's order holds; events
 -- that it holds for longer than it may are taken from it.
 -- USES: batch, stream_ids, group_asks, group_losses, hook_definitions, log_marks
--- GIVES: claim, make_group, claimable
+-- GIVES: claim, held_by, make_group, claimable
 
 -- Pending entries of one consumer that are read in one call.
 local PENDING_MAX = 1000
@@ -15,6 +15,13 @@ local function claim(log, group, consumer, ids)
   for _, id in ipairs(ids) do words[#words + 1] = id end
   words[#words + 1] = 'JUSTID'
   return #call(unpack(words))
+end
+
+-- The entries between two that a consumer has, as a set.
+local function held_by(log, group, consumer, first, last)
+  local held, found = attempt('XPENDING', log, group, first, last, 10000, consumer), {}
+  for _, entry in ipairs(held.err and {} or held) do found[entry[1]] = true end
+  return found
 end
 
 -- Makes a group; false if there are as many as there may be. The second result is whether it has
