@@ -34,10 +34,15 @@ package struct HookSample: Equatable, Sendable {
       return Finding(.ok, .hooks, "the receivers of \(names.count) webhooks take their events")
     }
     let error = figures["error \(first)"] ?? "unknown"
+    let fix =
+      error.contains("certificate") || error.contains("authorities")
+      ? "give the workers the authority of the receiver's certificate as --hook-ca, and set the "
+        + "hook to the name that stands in it"
+      : "make the receiver answer 2xx, or end the hook by UNHOOK \(first); HOOKS shows its lag"
     return Finding(
       .warn, .hooks,
       "\(failing.count) of \(names.count) webhooks lag: the receiver of \(first) took nothing "
         + "since its latest failure: \(error)",
-      fix: "make the receiver answer 2xx, or end the hook by UNHOOK \(first); HOOKS shows its lag")
+      fix: fix)
   }
 }

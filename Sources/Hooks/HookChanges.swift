@@ -38,12 +38,13 @@ extension HookDelivery {
         replace(work, hook)
       }
     }
+    divideDescriptors()
     advanceAll()
   }
 
   private func begin(_ kept: KeptHook) {
     let work = HookWork(
-      kept, underWayMax: setup.underWayMax, startAt: works.count * 16, nowMs: loop.nowMs)
+      kept, startAt: works.count * 16, nowMs: loop.nowMs)
     work.newsCame(.all)
     works[kept.name] = work
     define(work)
@@ -62,12 +63,11 @@ extension HookDelivery {
   /// Reads the definition of a hook; one that cannot be read delivers nothing.
   private func define(_ work: HookWork) {
     work.target = nil
+    makeSender(work)
     guard let hook = StoredHook.hook(work.name, work.kept.text, setup.seal) else {
       return complain(work, "its definition is corrupt, or sealed by a key that this worker lacks")
     }
     do throws(WebhookError) {
-      // Of its own: a receiver that does not answer takes no other's connections.
-      if work.sender == nil { work.sender = try WebhookSender(loop, setup.limits) }
       work.target = HookTarget(
         hook: hook, address: try WebhookAddress(hook.url, setup.limits.policy))
     } catch {
@@ -75,7 +75,7 @@ extension HookDelivery {
     }
   }
 
-  private func complain(_ work: HookWork, _ fault: String) {
+  func complain(_ work: HookWork, _ fault: String) {
     work.fault = fault
     setup.log.repeated(
       .error, "a hook cannot be delivered", cause: work.name, ["hook": work.name, "error": fault])

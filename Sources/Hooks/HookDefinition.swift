@@ -40,6 +40,9 @@ package struct HookDefinition: Sendable, Equatable {
     return pattern.map { pattern in device.withUnsafeBufferPointer { pattern.matches($0) } } ?? true
   }
 
+  /// How many hooks there may be: each is a group in every partition's log.
+  package static let hooksMax: Int64 = 16
+
   /// The group of a hook in the logs: no caller's group has a slash in its name.
   package static let groupPrefix = "hook/"
   package static func group(of name: String) -> String { groupPrefix + name }

@@ -50,6 +50,6 @@ package struct HookHold {
   /// its way does not have them.
   package mutating func tookEvents(readAtMs: Int64) {
     confirmedAtMs = min(confirmedAtMs, readAtMs)
-    round?.fromMs = min(round?.fromMs ?? readAtMs, readAtMs)
+    if let round { self.round?.fromMs = min(round.fromMs, readAtMs) }
   }
 }

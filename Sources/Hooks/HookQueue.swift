@@ -68,7 +68,8 @@ package struct HookQueue {
   private var failedLines = 0
   /// The failures since the latest delivery.
   private var streak = 0
-  private let underWayMax: Int
+  /// The most that are under way at a time; with 0 none is sent.
+  package var underWayMax: Int
 
   package init(underWayMax: Int) { self.underWayMax = underWayMax }
 
@@ -127,7 +128,7 @@ extension HookQueue {
 extension HookQueue {
   /// The event to send now; nil if none is due, or as many are under way as may be.
   package mutating func next(nowMs: Int64) -> HookEvent? {
-    guard underWay < (isDown ? 1 : underWayMax) else { return nil }
+    guard underWay < (isDown ? min(1, underWayMax) : underWayMax) else { return nil }
     while readyStart < ready.count {
       let key = ready[readyStart]
       readyStart += 1

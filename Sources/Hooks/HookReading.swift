@@ -21,7 +21,7 @@ extension HookDelivery {
   /// Sends the next read of a hook, if there is something to look at and room for it.
   func read(_ work: HookWork) {
     let nowMs = loop.nowMs
-    guard !isDraining, work.target != nil, !work.isReading, nowMs >= work.retryAtMs,
+    guard !isDraining, work.isServed, !work.isReading, nowMs >= work.retryAtMs,
       work.queue.room > 0, store.isReady
     else { return }
     let partitions = work.toRead(owned, nowMs: nowMs, most: HookDelivery.partitionsMax)

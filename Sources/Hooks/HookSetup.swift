@@ -15,8 +15,8 @@ package struct HookSetup: Sendable {
   package let limits: WebhookLimits
   /// From a request's beginning to its reply.
   package let timeoutMs: Int64
-  /// The most events of a hook that are sent at once.
-  package let underWayMax: Int
+  /// The most descriptors that the connections of all hooks may have.
+  package let descriptorsMax: Int
   /// How often Redis notes that the groups ask: the logs wait for them.
   package let noteEveryMs: Int64
   package let seal: Seal?
@@ -24,11 +24,11 @@ package struct HookSetup: Sendable {
   package let gauges: HookGauges
 
   package init(
-    workerID: String, source: String, limits: WebhookLimits, timeoutMs: Int64, underWayMax: Int,
+    workerID: String, source: String, limits: WebhookLimits, timeoutMs: Int64, descriptorsMax: Int,
     groupKeepMs: Int64, seal: Seal?, log: Log, gauges: HookGauges
   ) {
     (self.workerID, self.source, self.limits) = (workerID, source, limits)
-    (self.timeoutMs, self.underWayMax) = (timeoutMs, underWayMax)
+    (self.timeoutMs, self.descriptorsMax) = (timeoutMs, descriptorsMax)
     noteEveryMs = min(30_000, groupKeepMs / 4)
     (self.seal, self.log, self.gauges) = (seal, log, gauges)
   }

@@ -23,6 +23,8 @@ final class HookWork {
   /// Nil if the definition cannot be used here.
   var target: HookTarget?
   var sender: WebhookSender?
+  /// The most connections that it may have now; nil before that was decided.
+  var connectionsMax: Int?
   var queue: HookQueue
   /// What is being sent.
   var tickets: [EventID: WebhookSender.Ticket] = [:]
@@ -63,12 +65,15 @@ final class HookWork {
   private var noted = (delivered: 0, failed: 0, underWay: 0)
   private var figuresAtMs: Int64 = 0
 
-  init(_ kept: KeptHook, underWayMax: Int, startAt: Int, nowMs: Int64) {
+  init(_ kept: KeptHook, startAt: Int, nowMs: Int64) {
     (name, self.kept) = (kept.name, kept)
-    queue = HookQueue(underWayMax: underWayMax)
+    queue = HookQueue(underWayMax: 0)
     self.startAt = startAt % Partition.count
     (hold, claimedAtMs) = (HookHold(nowMs: nowMs), nowMs)
   }
+
+  /// Whether it is read, and its events sent.
+  var isServed: Bool { target != nil && sender != nil && queue.underWayMax > 0 }
 
   var group: String { HookDefinition.group(of: name) }
 
@@ -111,7 +116,7 @@ final class HookWork {
 
   /// When a read is to be tried though nothing happens; nil if none is.
   var readsAtMs: Int64? {
-    guard !isReading, target != nil, queue.room > 0 else { return nil }
+    guard !isReading, isServed, queue.room > 0 else { return nil }
     if retryAtMs > 0, !news.isEmpty { return retryAtMs }
     return blocked.isEmpty ? nil : blockedUntilMs
   }

@@ -170,6 +170,8 @@ package struct Settings: Sendable, Equatable {
   package var allowsPrivateHooks = false
   /// Whether they may reach this machine: where --listen is reached from this machine only.
   package var allowsLoopbackHooks = false
+  /// The authorities of the certificates of webhooks' receivers; nil: those of the system.
+  package var hookAuthorities: String?
   /// By when a webhook's receiver has to answer.
   package var hookTimeoutMs: Int64 = 10_000
   /// The most events of a webhook that are sent at once.

@@ -357,6 +357,12 @@ extension Settings {
         "Whether webhooks may reach private addresses. Those of this machine are reached where "
           + "--listen is one of them."),
       "WORD", range: "yes or no", \.allowsPrivateHooks, read: { ["yes": true, "no": false][$0] }),
+    .file(
+      .init(
+        "--hook-ca", .events, default: "",
+        "The authorities (PEM) of which the certificates of webhooks' receivers have to be; without "
+          + "it those of the system. The file is read at each connect."),
+      \.hookAuthorities),
     .duration(
       .init(
         "--hook-timeout", .events, default: "10s",

@@ -92,5 +92,8 @@ package struct WebhookLimits: Sendable {
 
   /// The descriptors that a sender takes at most: two for libcurl itself, and for each connection
   /// its own and two of a look-up of its host.
-  package var descriptorsMax: Int { 2 + 3 * connectionsMax }
+  package static func descriptors(ofConnections connections: Int) -> Int { 2 + 3 * connections }
+
+  /// How many connections a sender may have that takes so many descriptors at most.
+  package static func connections(within descriptors: Int) -> Int { max(0, (descriptors - 2) / 3) }
 }

@@ -57,13 +57,7 @@ package final class WebhookSender {
       throw WebhookError("libcurl has no memory")
     }
     (self.loop, self.limits, self.multi) = (loop, limits, multi)
-    let numbers = [
-      (CURLMOPT_MAXCONNECTS, limits.connectionsMax),
-      (CURLMOPT_MAX_TOTAL_CONNECTIONS, limits.connectionsMax),
-    ]
-    for (option, value) in numbers {
-      _ = curl_set_multi_number(library.functions, multi, option, value)
-    }
+    limit(connections: limits.connectionsMax)
     _ = curl_set_multi_callbacks(
       library.functions, multi, WebhookSender.socketChanged, WebhookSender.timerChanged,
       Unmanaged.passUnretained(self).toOpaque())
@@ -76,6 +70,14 @@ package final class WebhookSender {
       _ = curl_remove(library.functions, multi, transfer.easy)
     }
     curl_free_multi(library.functions, multi)
+  }
+
+  /// It has so many connections at most from now on, as soon as those that are in use allow it.
+  package func limit(connections: Int) {
+    for option in [CURLMOPT_MAXCONNECTS, CURLMOPT_MAX_TOTAL_CONNECTIONS] {
+      // For libcurl none means any number.
+      _ = curl_set_multi_number(library.functions, multi, option, max(1, connections))
+    }
   }
 
   // MARK: Requests

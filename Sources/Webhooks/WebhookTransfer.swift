@@ -55,7 +55,11 @@ final class WebhookTransfer {
       try set(CURLOPT_USERNAME, user.name)
       try set(CURLOPT_PASSWORD, user.password)
     }
-    if let authorities = limits.authorities { try set(CURLOPT_CAINFO, authorities) }
+    if let authorities = limits.authorities {
+      try set(CURLOPT_CAINFO, authorities)
+      // The file is read at each connection: it may have changed.
+      try set(CURLOPT_CA_CACHE_TIMEOUT, 0)
+    }
     try check(
       request.body.withUnsafeBytes {
         curl_set_body(library.functions, easy, $0.baseAddress, Int64($0.count))

@@ -21,6 +21,9 @@ struct HookSampleTests {
       finding(["a", "b"], ["delivered_at b": "5", "error_at b": "6", "error b": "answered 500"]))
     #expect(bad.level == .warn && bad.text.contains("1 of 2") && bad.text.contains("answered 500"))
     #expect(bad.fix?.contains("UNHOOK b") == true)
+    let text = "its certificate does not verify"
+    let unverified = try #require(finding(["a"], ["error_at a": "6", "error a": text]))
+    #expect(unverified.fix?.contains("--hook-ca") == true)
   }
 
   @Test func `a node without the hooks says nothing`() {

@@ -18,7 +18,8 @@ struct DescriptorBudgetTests {
   @Test func `with room for all nothing is lowered`() throws {
     let budget = try #require(divide(1_000_000))
     #expect(budget.connectionsMax == 20_000 && budget.admin == 64)
-    #expect(budget.callers > 20_000)
+    #expect(budget.callers > 20_000 && budget.hooks == 6 + 16 * (2 + 3 * 32))
+    #expect(budget.ofHookConnections == 16 * 98)
     let least = try #require(divide(budget.wantedLimit))
     #expect(least.connectionsMax == 20_000 && least.admin == 64)
     let less = try #require(divide(budget.wantedLimit - 1))
@@ -33,7 +34,8 @@ struct DescriptorBudgetTests {
       #expect(limit < 64)
       return
     }
-    #expect(budget.callers + budget.admin + 15 + 6 * threads + 16 == limit)
+    #expect(budget.callers + budget.admin + budget.hooks + 15 + 6 * threads + 16 == limit)
+    #expect(budget.hooks <= limit / 8 && budget.hooks <= budget.callers)
     #expect(1...budget.callers ~= budget.connectionsMax)
     #expect(budget.admin >= 4 && budget.admin <= max(4, limit / 8))
   }

@@ -48,6 +48,8 @@ package final class Control {
   var nextJoined = 0
   private(set) var store: ControlStore?
   var hooks = ControlHooks()
+  /// How the process' descriptors are divided.
+  let budget: DescriptorBudget
   var fitness: FitnessCheck?
   var policyCheck: LoopTimer?
   /// Why Redis is not fit any more, though it was at the start.
@@ -94,7 +96,7 @@ package final class Control {
     listeners = try Control.bind(settings.listen, count: threads)
     if let http = settings.http { httpListeners = try Control.bind(http, count: threads) }
     settings.allowsLoopbackHooks = Control.isLoopback(settings.listen)
-    let budget = try Control.divideDescriptors(&settings, threads: threads, log)
+    budget = try Control.divideDescriptors(&settings, threads: threads, log)
     self.settings = settings
     embedded = settings.redisURL == nil ? try EmbeddedRedis(loop, settings, log: log) : nil
     let endpoint: RedisEndpoint
@@ -109,7 +111,7 @@ package final class Control {
       tls: TLSClient(settings.redisTLS))
     setup.passwordFile = settings.redisPasswordFile
     try Control.addSentinels(to: &setup, settings)
-    try Control.checkFiles(of: setup)
+    try Control.checkFiles(of: setup, hookAuthorities: settings.hookAuthorities)
     setup.scriptWay = settings.scriptWay
     self.setup = setup
     do throws(SystemError) {

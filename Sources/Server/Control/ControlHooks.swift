@@ -97,8 +97,8 @@ extension Control {
       workerID: shared.workerID, source: CloudEvent.source(fleet: fleet),
       limits: WebhookLimits(
         policy: policy, connectionsMax: settings.hookRequestsMax,
-        userAgent: "latchkey/\(Version.text)"),
-      timeoutMs: settings.hookTimeoutMs, underWayMax: settings.hookRequestsMax,
+        authorities: settings.hookAuthorities, userAgent: "latchkey/\(Version.text)"),
+      timeoutMs: settings.hookTimeoutMs, descriptorsMax: budget.ofHookConnections,
       groupKeepMs: settings.groupKeepMs, seal: shared.seal, log: log, gauges: shared.hookGauges)
   }
 }

@@ -30,6 +30,12 @@ extension Control {
           "open_files": "\(limit)", "needed": "\(budget.wantedLimit)", "fix": DescriptorBudget.fix,
         ])
     }
+    log.info(
+      "the worker's open files are divided",
+      [
+        "open_files": "\(limit)", "callers": "\(budget.callers)", "admin": "\(budget.admin)",
+        "webhooks": "\(budget.hooks)",
+      ])
     settings.connectionsMax = budget.connectionsMax
     settings.adminConnectionsMax = budget.admin
     return budget

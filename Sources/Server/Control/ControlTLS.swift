@@ -20,13 +20,21 @@ extension Control {
   }
 
   /// A file that is missing at the start is a mistake; later one, it may be on its way.
-  static func checkFiles(of setup: RedisSetup) throws(StartError) {
+  static func checkFiles(
+    of setup: RedisSetup, hookAuthorities: String?
+  ) throws(StartError) {
     var setup = setup
     do throws(FileError) { try setup.readPassword() } catch {
       throw StartError(text: "--redis-password-file: \(error)")
     }
     do throws(FileError) { try setup.checkSentinelPassword() } catch {
       throw StartError(text: "--sentinel-password-file: \(error)")
+    }
+    if let authorities = hookAuthorities {
+      do throws(TLSError) { _ = try TLSContext(.client, TLSFiles(authorities: authorities)) } catch
+      {
+        throw StartError(text: "--hook-ca: \(error)")
+      }
     }
     guard setup.endpoint.usesTLS else { return }
     do throws(TLSError) { _ = try setup.tls.context() } catch {

@@ -2,8 +2,10 @@
 // and the worker's own needs. A value; the main thread, at the start.
 
 internal import Glibc
+internal import Hooks
 internal import Metrics
 internal import Settings
+internal import Webhooks
 
 /// The division of the process' descriptors.
 struct DescriptorBudget: Equatable {
@@ -11,6 +13,8 @@ struct DescriptorBudget: Equatable {
   let callers: Int
   /// Connections to the admin port.
   let admin: Int
+  /// Webhooks: their thread, and connections to receivers.
+  let hooks: Int
   /// The most connections that are served.
   let connectionsMax: Int
   /// What the limit has to be for all that was asked for.
@@ -30,18 +34,31 @@ struct DescriptorBudget: Equatable {
 
   /// Divides `limit` descriptors, of which `openNow` are in use at the start.
   ///
-  /// The admin port gets an eighth of a small limit at most. Callers get what is left; nil if there
-  /// is nothing.
+  /// The admin port and webhooks get an eighth of a small limit each at most, and webhooks no more
+  /// than callers. These get what is left; nil if there is nothing.
   init?(limit: Int, openNow: Int, threads: Int, settings: Settings) {
     admin = max(4, min(settings.adminConnectionsMax, limit / 8))
     let own =
       openNow + threads * DescriptorBudget.perThread + DescriptorBudget.control
       + DescriptorBudget.ofSentinels(settings.sentinels, threads: threads)
     let refused = threads * DescriptorBudget.refusedPerThread
-    wantedLimit = own + settings.adminConnectionsMax + settings.connectionsMax + refused
-    callers = limit - own - admin
+    let ofHooks = DescriptorBudget.wantedByHooks(settings)
+    wantedLimit = own + settings.adminConnectionsMax + ofHooks + settings.connectionsMax + refused
+    let left = limit - own - admin
+    hooks = max(0, min(ofHooks, limit / 8, left / 2))
+    callers = left - hooks
     guard callers > 0 else { return nil }
     connectionsMax = min(settings.connectionsMax, max(1, callers - min(refused, callers / 8)))
+  }
+
+  /// Those of webhooks' connections to receivers.
+  var ofHookConnections: Int { max(0, hooks - DescriptorBudget.perThread) }
+
+  /// A thread, and for each hook that there may be what its connections take.
+  private static func wantedByHooks(_ settings: Settings) -> Int {
+    perThread
+      + Int(HookDefinition.hooksMax)
+      * WebhookLimits.descriptors(ofConnections: settings.hookRequestsMax)
   }
 
   /// Two connections and their resolvers for each sentinel, and a mailbox of new masters for each

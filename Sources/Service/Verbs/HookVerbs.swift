@@ -13,9 +13,6 @@ internal import Webhooks
 internal import Wire
 
 enum HookVerb {
-  /// How many hooks there may be: each is a group in every partition's log.
-  static let hooksMax: Int64 = 16
-
   static let verb = Verb(
     name: "HOOK", rights: .operate, words: [.hook],
     options: [.url, .secret, .types, .devices], required: [.url],
@@ -25,7 +22,7 @@ enum HookVerb {
     let hook = try definition(call)
     let set = SetHookCall(
       name: ArgumentText(hook.name), definition: .owned(StoredHook.text(hook, call.shared.seal)),
-      hooksMax: hooksMax)
+      hooksMax: HookDefinition.hooksMax)
     let setting = HookSetting(request: try HeldRequest(call), worker: call.shared.workerID, hook)
     setting.begin(set)
   }
@@ -159,7 +156,7 @@ private struct HookRemoval {
   /// `done` gets the outcome: OK or NONE, if that is known.
   func begin(_ done: @escaping (ScriptOutcome) -> Void) {
     let call = SetHookCall(
-      name: ArgumentText(name), definition: nil, hooksMax: HookVerb.hooksMax)
+      name: ArgumentText(name), definition: nil, hooksMax: HookDefinition.hooksMax)
     request.store.call(
       ScriptQuery(call, at: Keyspace.figures), timeoutMs: request.stepMs
     ) { outcome in
