@@ -1,5 +1,5 @@
-// Owns: which hooks the delivery has at work, and what a change of a definition does to one. Runs on
-// the thread of the hooks.
+// Owns: which hooks the delivery has at work, and what a change of a definition does to one. Runs
+// on the thread of the hooks.
 
 internal import Loop
 internal import RedisConnection
@@ -11,12 +11,12 @@ internal import Webhooks
 // So Redis itself keeps events from a definition that has been replaced. HOOK writes its revision
 // into the hook's group in each partition before it replies; read_hook.lua compares it with that of
 // the worker in the step that reads, and gives nothing to one that has a former definition, which
-// then asks for the present one. What it has read before was published before HOOK's reply. A worker
-// with a later definition than the group's writes that into it, as HOOK would have.
+// then asks for the present one. What it has read before was published before HOOK's reply. A
+// worker with a later definition than the group's writes that into it, as HOOK would have.
 //
-// Redis may lose a definition, in a failover for instance, and keep its revision in the logs of other
-// nodes. A listing that was asked for after a refusal, and has no later definition, shows that: only
-// then is the group read by the former one again.
+// Redis may lose a definition, in a failover for instance, and keep its revision in the logs of
+// other nodes. A listing that was asked for after a refusal, and has no later definition, shows
+// that: only then is the group read by the former one again.
 
 extension HookDelivery {
   /// These are all hooks.

@@ -1,5 +1,5 @@
-// Owns: how the delivery keeps Redis informed of the events that it holds, and learns which it holds
-// no more. Runs on the thread of the hooks.
+// Owns: how the delivery keeps Redis informed of the events that it holds, and learns which it
+// holds no more. Runs on the thread of the hooks.
 
 internal import Events
 internal import Loop

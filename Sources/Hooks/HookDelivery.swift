@@ -152,7 +152,10 @@ extension HookDelivery {
     guard isDraining, calls == 0,
       works.values.allSatisfy({ $0.tickets.isEmpty && $0.done.isEmpty && !$0.isAcknowledging })
     else { return }
-    for work in works.values { note(work) }
+    for work in works.values where !work.hasSaidLast {
+      work.hasSaidLast = true
+      note(work)
+    }
     // What these have said last is in Redis when it has answered.
     guard calls == 0 else { return }
     works = [:]
@@ -200,7 +203,10 @@ extension HookDelivery {
   /// Adds this worker's figures to those in Redis, if there is something new.
   private func note(_ work: HookWork) {
     guard let request = work.takeNote(worker: setup.workerID, nowMs: loop.nowMs) else { return }
-    call(ScriptQuery(request, at: Keyspace.figures)) { _ in }
+    call(ScriptQuery(request, at: Keyspace.figures)) { result in
+      guard case .success(let reply) = result else { return work.noteEnded(isAnswered: false) }
+      work.noteEnded(isAnswered: ["OK", "NONE"].contains(reply.text))
+    }
   }
 
   /// Shows the figures to /metrics.

@@ -59,7 +59,7 @@ package struct HookListing: Sendable {
     figures.errorAtMs = number("error_at")
     for (field, value) in fields where field.hasPrefix("way ") && field.hasSuffix(" \(name)") {
       let words = value.split(separator: " ")
-      guard field.split(separator: " ").count == 3, words.count == 2, let count = Int64(words[0]),
+      guard field.split(separator: " ").count == 3, words.count == 3, let count = Int64(words[0]),
         let atMs = Int64(words[1]), nowMs - atMs < HookListing.freshMs
       else { continue }
       figures.underWay += count
@@ -82,6 +82,8 @@ package struct NoteHookCall: ScriptCall {
   package static let script = Script.noteHook
   let worker: ArgumentText
   let name: ArgumentText
+  /// Larger than those of this worker's earlier notes: one that is sent again counts once.
+  let number: Int64
   let delivered: Int64
   let failed: Int64
   let underWay: Int64
@@ -90,6 +92,7 @@ package struct NoteHookCall: ScriptCall {
   package func write(to words: inout CommandBuffer) {
     words.word(worker)
     words.word(name)
+    words.word(number)
     words.word(delivered)
     words.word(failed)
     words.word(underWay)

@@ -3,9 +3,9 @@
 
 /// The hold of a worker on the events of a hook.
 ///
-/// Redis takes events that were not claimed for `leaseMs` for those of a dead worker, and gives them
-/// to another one. A worker that was stopped for a while, or could not reach Redis, does not know
-/// of that: it sends nothing until Redis has confirmed what it still holds.
+/// Redis takes events that were not claimed for `leaseMs` for those of a dead worker, and gives
+/// them to another one. A worker that was stopped for a while, or could not reach Redis, does not
+/// know of that: it sends nothing until Redis has confirmed what it still holds.
 package struct HookHold {
   /// A claim of all that is held, on its way.
   private struct Round {
@@ -46,8 +46,8 @@ package struct HookHold {
     if round.callsLeft == 0, round.isConfirmed { confirmedAtMs = round.fromMs }
   }
 
-  /// Events came by a read that was begun at this time, and have been held since: a claim that is on
-  /// its way does not have them.
+  /// Events came by a read that was begun at this time, and have been held since: a claim that is
+  /// on its way does not have them.
   package mutating func tookEvents(readAtMs: Int64) {
     confirmedAtMs = min(confirmedAtMs, readAtMs)
     if let round { self.round?.fromMs = min(round.fromMs, readAtMs) }

@@ -77,8 +77,8 @@ extension HookDelivery {
   private func take(_ entries: RedisReply, of partition: Partition, _ work: HookWork) {
     // It was removed, and its group with it.
     guard works[work.name] === work else { return }
-    // Nor is it known what it wants, if its definition can be read no more; and the partition may be
-    // another worker's by now.
+    // Nor is it known what it wants, if its definition can be read no more; and the partition may
+    // be another worker's by now.
     guard let hook = work.target?.hook, owned.contains(partition) else {
       let ids = entries.elements.compactMap { StreamID($0[0].text) }
       return giveBack(work, ids.map { EventID(partition: partition, entry: $0) })

@@ -62,14 +62,16 @@ final class HookWork {
   var failed = 0
   /// The latest failure that is not noted in Redis.
   var fault: String?
-  private var noted = (delivered: 0, failed: 0, underWay: 0)
-  private var figuresAtMs: Int64 = 0
+  private var tally: HookTally
+  /// Whether the last note before the end of a drain was sent.
+  var hasSaidLast = false
 
   init(_ kept: KeptHook, startAt: Int, nowMs: Int64) {
     (name, self.kept) = (kept.name, kept)
     queue = HookQueue(underWayMax: 0)
     self.startAt = startAt % Partition.count
     (hold, claimedAtMs) = (HookHold(nowMs: nowMs), nowMs)
+    tally = HookTally(after: nowMs)
   }
 
   /// Whether it is read, and its events sent.
@@ -162,15 +164,19 @@ final class HookWork {
   /// A read of all partitions is due from now on.
   func wholeBegins(nowMs: Int64) { wholeAtMs = nowMs }
 
-  /// The call that adds the figures since the last one to those in Redis; nil if there are none.
+  /// The call that adds the figures since the last one to those in Redis; nil if there is none to
+  /// send now.
   func takeNote(worker: String, nowMs: Int64) -> NoteHookCall? {
-    let now = (delivered: delivered, failed: failed, underWay: queue.underWay)
-    let isKnown = now == noted && fault == nil
-    guard !isKnown || now.underWay > 0 && nowMs - figuresAtMs >= 2_000 else { return nil }
-    defer { (noted, fault, figuresAtMs) = (now, nil, nowMs) }
+    let figures = HookTally.Figures(
+      delivered: delivered, failed: failed, underWay: queue.underWay, fault: fault)
+    guard let note = tally.take(figures, nowMs: nowMs) else { return nil }
+    if note.isNew { fault = nil }
     return NoteHookCall(
-      worker: ArgumentText(worker), name: ArgumentText(name),
-      delivered: Int64(now.delivered - noted.delivered), failed: Int64(now.failed - noted.failed),
-      underWay: Int64(now.underWay), fault: fault.map { ArgumentText($0) })
+      worker: ArgumentText(worker), name: ArgumentText(name), number: note.number,
+      delivered: Int64(note.figures.delivered), failed: Int64(note.figures.failed),
+      underWay: Int64(note.figures.underWay), fault: note.figures.fault.map { ArgumentText($0) })
   }
+
+  /// The call has ended; without an answer it is made again.
+  func noteEnded(isAnswered: Bool) { tally.ended(isAnswered: isAnswered) }
 }

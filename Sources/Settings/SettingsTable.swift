@@ -360,8 +360,8 @@ extension Settings {
     .file(
       .init(
         "--hook-ca", .events, default: "",
-        "The authorities (PEM) of which the certificates of webhooks' receivers have to be; without "
-          + "it those of the system. The file is read at each connect."),
+        "The authorities (PEM) of which the certificates of webhooks' receivers have to be; "
+          + "without it those of the system. The file is read at each connect."),
       \.hookAuthorities),
     .duration(
       .init(

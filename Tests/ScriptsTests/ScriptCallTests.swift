@@ -194,7 +194,7 @@ struct ScriptCallTests {
       SetHookCall(name: "h", definition: "1 5 * * http://a - YQ==", hooksMax: 16),
       HooksCall(),
       NoteHookCall(
-        worker: "w", name: "h", delivered: 1, failed: 1, underWay: 1, fault: "refused"),
+        worker: "w", name: "h", number: 1, delivered: 1, failed: 1, underWay: 1, fault: "refused"),
       ReadHookCall(
         group: "hook/h", worker: "w", limit: 5, isMade: true, isNoted: true,
         revision: HookRevision(made: 1, changed: 2), lostMax: 3),

@@ -112,6 +112,7 @@ struct SettingsTests {
     Sample("--events-age", "3650d", bad: ["999ms", "0", "3651d"]),
     Sample("--ack-timeout", "100ms", bad: ["99ms", "0", "86400001ms"]),
     Sample("--hooks-private", "yes", bad: ["x", "2"]),
+    Sample("--hook-ca", "a.pem", bad: [""]),
     Sample("--hook-timeout", "1s", bad: ["99ms", "0", "60001ms"]),
     Sample("--hook-requests", "1", bad: ["0", "257", "x"]),
     Sample(

@@ -6,9 +6,9 @@
 -- USES: batch, group_asks, group_losses, group_pending, hook_definitions, hook_entries
 -- KEYS: the base keys of the partitions
 -- ARGV: group, worker, lease_ms (how long a worker holds events that it does not claim again),
---   limit, groups_max, is_made?, is_noted? (whether to note that the group has asked), made and
+--   limit, groups_max, is_made?, is_noted? (whether to note that the group has asked), made,
 --   changed (the revisions of the definition), lost_max (definitions up to this revision are known
---   to be lost, or 0)
+--   to be lost; 0 without one)
 -- RETURNS: for each partition that was looked at: its state, which is 1 if it was read to its end,
 --   0 if it may have more, 2 while another worker holds events, 3 if the group is not there, 4 if
 --   there can be no further group, 5 if it is read by a later definition and -1 if the log is

@@ -3,13 +3,13 @@
 -- USES: batch, hook_keys
 -- KEYS: the base key of the first partition
 -- ARGV: name, definition?, hooks_max
--- RETURNS: OK, NONE, ERR; OK of a definition with the revision that made the hook and that of this
---   change, of a removal, as NONE, with its own alone
+-- RETURNS: HOOK with OK, or with NONE if there is nothing to remove, and revisions: that which made
+--   the hook and that of this change, of a removal that one alone; or ERR
 
 local function remove(base, name)
   local removed = attempt('HDEL', hook_keys.definitions(base), name)
   hook_keys.forget(base, name)
-  return (removed == 1 and 'OK ' or 'NONE ') .. hook_keys.next_revision(base)
+  return (removed == 1 and 'HOOK OK ' or 'HOOK NONE ') .. hook_keys.next_revision(base)
 end
 
 return function(keys, name, definition, hooks_max)
@@ -22,8 +22,9 @@ return function(keys, name, definition, hooks_max)
   if not is_known and call('HLEN', hooks) >= tonumber(hooks_max) then
     return string.format('ERR quota quota exceeded: %s of %s hooks', hooks_max, hooks_max)
   end
-  local changed = hook_keys.next_revision(base)
-  local made = is_known and string.match(known, '^(%d+) %d+ ') or changed
+  local made, former = string.match(is_known and known or '', '^(%d+) (%d+) ')
+  local changed = hook_keys.next_revision(base, former)
+  made = made or changed
   call('HSET', hooks, name, made .. ' ' .. changed .. ' ' .. definition)
-  return 'OK ' .. made .. ' ' .. changed
+  return 'HOOK OK ' .. made .. ' ' .. changed
 end

@@ -13,7 +13,7 @@ return function(keys, group, worker, target, ids)
     local last = first
     while keys[last + 1] == keys[first] do last = last + 1 end
     local log, found = keys[first] .. ':events', {}
-    local held = held_by(log, group, worker, ids[first], ids[last])
+    local held = pending_of(log, group, worker, ids[first], ids[last])
     for item = first, last do
       if ids[item] == '0-0' then group_losses.settle(log, group, target == 'given') end
       if held[ids[item]] then found[#found + 1] = ids[item] end

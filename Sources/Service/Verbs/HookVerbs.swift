@@ -60,7 +60,7 @@ enum HookVerb {
   }
 }
 
-/// What set_hook.lua says: a word and revisions.
+/// What set_hook.lua says: HOOK, the word for the caller, and revisions.
 private struct HookAnswer {
   let word: String
   let revisions: [Int64]
@@ -68,11 +68,10 @@ private struct HookAnswer {
   /// Nil if it is another line.
   init?(_ line: UnsafeBufferPointer<UInt8>) {
     let words = String(decoding: line, as: UTF8.self).split(separator: " ").map(String.init)
-    revisions = words.dropFirst().compactMap { Int64($0) }
-    guard let word = words.first, !revisions.isEmpty, revisions.count == words.count - 1 else {
-      return nil
-    }
-    self.word = word
+    guard words.count > 2, words[0] == "HOOK" else { return nil }
+    word = words[1]
+    revisions = words.dropFirst(2).compactMap { Int64($0) }
+    guard revisions.count == words.count - 2 else { return nil }
   }
 }
 

@@ -4,7 +4,7 @@
 -- worker holds events of a partition the next ones wait, so that a device's order holds; events
 -- that it holds for longer than it may are taken from it.
 -- USES: batch, stream_ids, group_asks, group_losses, hook_definitions, log_marks
--- GIVES: claim, held_by, make_group, claimable
+-- GIVES: claim, pending_of, make_group, claimable
 
 -- Pending entries of one consumer that are read in one call.
 local PENDING_MAX = 1000
@@ -18,7 +18,7 @@ local function claim(log, group, consumer, ids)
 end
 
 -- The entries between two that a consumer has, as a set.
-local function held_by(log, group, consumer, first, last)
+local function pending_of(log, group, consumer, first, last)
   local held, found = attempt('XPENDING', log, group, first, last, 10000, consumer), {}
   for _, entry in ipairs(held.err and {} or held) do found[entry[1]] = true end
   return found

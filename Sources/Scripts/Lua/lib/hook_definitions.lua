@@ -1,7 +1,8 @@
 -- By which definition of a hook its group is read in a partition: the group has a consumer without
--- entries, `definition <made> <changed>`. Both are revisions, which only grow: that of the HOOK that
--- made the hook, and that of the latest one. So a worker with a former definition gets no event that
--- was published since HOOK has replied, and acknowledges none of a hook that was made anew.
+-- entries, `definition <made> <changed>`. Both are revisions, which only grow: that of the HOOK
+-- that made the hook, and that of the latest one. So a worker with a former definition gets no
+-- event that was published since HOOK has replied, and acknowledges none of a hook that was made
+-- anew.
 -- USES: batch
 -- GIVES: hook_definitions
 

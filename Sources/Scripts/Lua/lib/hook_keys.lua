@@ -16,12 +16,15 @@ local function forget_hook(base, name)
 end
 
 -- The revision of a change, as text: larger than all before it, by the clock, so that it is so even
--- where the key was lost, and by the key, so that it is so when the clock was set back.
-local function next_revision(base)
+-- where the key was lost, and by the key, so that it is so when the clock was set back. `former` is
+-- that of the definition which is replaced, or nil.
+local function next_revision(base, former)
   local key = base .. ':hook_revision'
-  local kept = attempt('GET', key)
-  local last = type(kept) == 'string' and #kept <= 16 and tonumber(kept) or 0
-  local revision = text(math.max(now_us, math.floor(last) + 1))
+  local kept, last = attempt('GET', key), tonumber(former) or 0
+  if type(kept) == 'string' and #kept <= 16 and find(kept, '^%d+$') then
+    last = math.max(last, tonumber(kept))
+  end
+  local revision = text(math.max(now_us, last + 1))
   call('SET', key, revision)
   return revision
 end

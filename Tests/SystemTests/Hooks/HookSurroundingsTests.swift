@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension SystemSuites {
-  @Suite struct HookPlaces {
+  @Suite struct HookSurroundings {
     private static let devices = 60
 
     private func hook(_ client: LineClient) throws -> JSON? {
