@@ -42,8 +42,9 @@ extension HookDelivery {
     advance(work)
   }
 
-  /// Losses are no entries that could be claimed. A worker reads them again by time, as this one
-  /// perhaps does.
+  /// Losses are no entries that could be claimed.
+  ///
+  /// A worker reads them again by time, as this one perhaps does.
   private func forgetLosses(_ work: HookWork) {
     work.queue.settled(work.queue.drop(\.isLoss))
   }

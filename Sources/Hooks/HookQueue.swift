@@ -250,7 +250,7 @@ extension HookQueue {
     return released
   }
 
-  /// Gives up what is not under way and of which this is true. It stays known until it is settled.
+  /// Gives up what is not under way and of which this is true; it stays known until it is settled.
   package mutating func drop(_ isGone: (HookEvent) -> Bool) -> [EventID] {
     var dropped: [EventID] = []
     for (key, line) in lines where line.events.contains(where: isGone) {

@@ -18,7 +18,7 @@ package struct HookShare: Equatable {
 }
 
 extension HookDelivery {
-  /// Divides the descriptors anew: there are other hooks. Those that have some keep some.
+  /// Divides the descriptors anew, for there are other hooks; those that have some keep some.
   func divideDescriptors() {
     let share = HookShare(
       of: setup.descriptorsMax, hooks: works.count, most: setup.limits.connectionsMax)

@@ -167,6 +167,7 @@ private struct HookRemoval {
   }
 
   /// Also where there was no definition: the next UNHOOK finishes one that was interrupted.
+  ///
   /// A HOOK that comes in between has made another group, which stays.
   private func dropGroup(
     _ word: String, madeMax: Int64, _ done: @escaping (ScriptOutcome) -> Void
