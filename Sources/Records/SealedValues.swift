@@ -20,12 +20,9 @@ extension RecordLine {
 
   /// The JSON of a sealed value of this device; nil if it does not open here.
   func opened(_ value: LentBytes, _ kind: SealedKind, of member: LentBytes? = nil) -> [UInt8]? {
-    let place = SealContext(kind, of: device, name: member.map { Array($0) } ?? [])
-    guard let json = seal?.open(value, at: place) else {
-      SealedValue.countUnopened()
-      return nil
-    }
-    return json
+    SealedValue.opened(
+      value, by: seal,
+      at: SealContext(kind, of: device, name: member.map { Array($0) } ?? []))
   }
 
   /// Puts a value as an export has it that shows sealed ones as they are: `{"sealed":"…"}`, or

@@ -60,11 +60,19 @@ package enum SealedValue {
 
   private static let unopened = Atomic(0)
 
-  /// How many values of this process did not open when they were to be shown: it has not their key,
-  /// or they are not as they were sealed, or not where.
+  /// How many values did not open to this process: it has not their key, or they are not as they
+  /// were sealed, or not where.
   package static var unopenedCount: Int { unopened.load(ordering: .relaxed) }
 
-  package static func countUnopened() { unopened.add(1, ordering: .relaxed) }
+  /// The JSON of a sealed value of this place, by the keys of a worker that has any; nil, which is
+  /// counted, if it does not open.
+  package static func opened(
+    _ value: UnsafeBufferPointer<UInt8>, by seal: Seal?, at place: SealContext
+  ) -> [UInt8]? {
+    let json = seal?.open(value, at: place)
+    if json == nil { unopened.add(1, ordering: .relaxed) }
+    return json
+  }
 
   /// Whether a value of Redis is a sealed one.
   package static func isOne(_ value: UnsafeBufferPointer<UInt8>) -> Bool {

@@ -443,7 +443,8 @@ enum MetricsPage {
       shared.log.suppressedLines)
     page.single(
       "latchkey_sealed_values_unopened_total", "counter",
-      "Sealed values that were to be shown and did not open.", SealedValue.unopenedCount)
+      "Sealed values that were to be shown, merged or imported, and did not open.",
+      SealedValue.unopenedCount)
     page.single(
       "latchkey_log_lines_dropped_total", "counter",
       "Log lines that were dropped, since standard error was not read.", shared.log.droppedLines)

@@ -40,7 +40,7 @@ extension ExportedRecord {
     case "plain": return Array(try value(inside))
     case "sealed":
       let sealed = Array(try string(inside, "a sealed value").utf8)
-      guard let json = sealer.seal.flatMap({ open(sealed, $0, kind, name) }) else {
+      guard let json = open(sealed, kind, name) else {
         throw ExportedRecord.bad(
           "a sealed value does not open: this worker has not its key (--seal-keys), or it was "
             + "sealed for another device or namespace, or changed")
@@ -56,11 +56,11 @@ extension ExportedRecord {
   }
 
   private func open(
-    _ sealed: [UInt8], _ seal: Seal, _ kind: SealedKind, _ name: [UInt8]
+    _ sealed: [UInt8], _ kind: SealedKind, _ name: [UInt8]
   ) -> [UInt8]? {
     let value = SealedValue.text(exported: sealed)
     return value.withUnsafeBufferPointer {
-      seal.open($0, at: SealContext(kind, of: device.utf8, name: name))
+      SealedValue.opened($0, by: sealer.seal, at: SealContext(kind, of: device.utf8, name: name))
     }
   }
 }

@@ -43,7 +43,7 @@ package struct Sealer: Sendable {
   func opened(_ value: [UInt8], _ kind: SealedKind) -> [UInt8]? {
     value.withUnsafeBufferPointer { bytes in
       guard SealedValue.isOne(bytes) else { return value }
-      return seal?.open(bytes, at: SealContext(kind, of: device))
+      return SealedValue.opened(bytes, by: seal, at: SealContext(kind, of: device))
     }
   }
 }

@@ -301,6 +301,11 @@ extension SystemSuites {
 
     // MARK: Backups
 
+    /// How many values did not open to each worker.
+    private func unopened() throws -> [Int] {
+      try Lab.current.workers.map { Int(try $0.metric("latchkey_sealed_values_unopened_total")) }
+    }
+
     @Test func `a sealed export has nothing to read, and goes in where it opens`() throws {
       let (client, plain) = (try Lab.current.connect(0), try Lab.current.connect(1))
       let device = Lab.device()
@@ -321,9 +326,12 @@ extension SystemSuites {
         #expect(export.isOK && !export.raw.contains("Hidden"), "\(export)")
         let body = String(export.raw.dropFirst(3))
         expect(try client.request("DELETE \(device)"), "OK")
+        let before = try unopened()
         expect(try plain.request("IMPORT \(body)"), "ERR", "bad_request", "it has no key")
         let moved = body.replacingOccurrences(of: device, with: device + "x")
         expect(try client.request("IMPORT \(moved)"), "ERR", "bad_request", "another device's")
+        let after = try unopened()
+        #expect(zip(before, after).allSatisfy { $0 + 1 == $1 }, "\(before) \(after)")
         #expect(try client.request("IMPORT \(body)").raw == record.raw)
         #expect(try client.request("EXPORT \(device)").raw == open.raw)
       }
