@@ -16,7 +16,7 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
     reserved, token)
   local asked, users = session, nil
   session, users = split_users(session)
-  fields = with_owner(parts(fields), fleet)
+  fields = with_owner(parts(fields), owner_in(fleet))
   local key, v = base .. ':session:' .. device .. '/' .. session, in_the_past(fields)
   -- It would be the latest session of its device for ever.
   if made_at(session) > now_ms + 60000 then

@@ -3,8 +3,8 @@
 -- of its tokens have ended, for how long they were held together and at most, in ms, and how many
 -- were abandoned.
 -- USES: batch
--- GIVES: known_figure, counted, tally_of, since_start, count, count_held, count_live, with_owner,
---   own_live, count_chats, forget_chats
+-- GIVES: known_figure, counted, tally_of, since_start, count, owned_field, owned_after,
+--   count_held, count_live, owner_in, with_owner, live_figures, count_chats, forget_chats
 
 -- Above this Lua does not count one by one.
 local FIGURE_MAX = 9007199254740991
@@ -40,13 +40,23 @@ local function count(base, name, n)
   end
 end
 
+-- The field that counts the locks (`locks:`) or live sessions (`live:`) of a principal with this
+-- mark, as the last argument of a command; nothing without a mark.
+local function owned_field(kind, owner)
+  if owner then return kind .. owner end
+end
+
+-- The same with the count after `n` more, where `seen` is the one before.
+local function owned_after(kind, owner, seen, n)
+  if owner then return kind .. owner, text(math.max(0, counted(seen, n))) end
+end
+
 -- Counts a lock that is held from now on, by its agent and its principal's mark, if it has one.
 local function count_held(base, agent, owner)
   local ledger, held = base .. ':ledger', 'held:' .. agent
-  if owner then count(base, 'locks:' .. owner, 1) end
-  local seen = attempt('HMGET', ledger, held, 'held_at')
+  local seen = attempt('HMGET', ledger, held, 'held_at', owned_field('locks:', owner))
   regardless(call, 'HSET', ledger, held, counted(seen[1], 1),
-    'held_at', counted(seen[2], since_start(now_ms)))
+    'held_at', counted(seen[2], since_start(now_ms)), owned_after('locks:', owner, seen[3], 1))
 end
 
 -- Counts a session among the live ones of the principal that has made it; with -1 it is one less.
@@ -56,18 +66,19 @@ local function count_live(s, times)
   if type(owner) == 'string' then count(s.base, 'live:' .. owner, times) end
 end
 
--- Puts the mark of its principal, if `fleet` has one, into the record of a new session, names and
--- values in turn. Returns the record and the mark, or nil.
-local function with_owner(flat, fleet)
-  local owner = string.match(fleet, '@(%w+)')
+-- The mark of the principal that makes a session, if `fleet` has one; or nil.
+local function owner_in(fleet) return fleet ~= '' and string.match(fleet, '@(%w+)') or nil end
+
+-- The record of a new session, names and values in turn, with that mark if there is one.
+local function with_owner(flat, owner)
   if owner then flat[#flat + 1], flat[#flat + 2] = 'owner', owner end
-  return flat, owner
+  return flat
 end
 
--- The same for a live one, which is counted.
-local function own_live(base, fleet, flat)
-  local _, owner = with_owner(flat, fleet)
-  if owner then count(base, 'live:' .. owner, 1) end
+-- The figures that a new session changes, behind another one.
+local function live_figures(base, first, owner)
+  return attempt('HMGET', base .. ':ledger', first, 'state:active', 'opened',
+    owned_field('live:', owner))
 end
 
 -- Counts the chats of a live session, which are most often one: `more_chats` has the others of all

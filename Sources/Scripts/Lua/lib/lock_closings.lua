@@ -8,7 +8,8 @@ local function count_ending(base, ending, at_ms, acquired, agent, record)
   -- Not below zero, though the clock may have gone back since.
   local held_ms = math.max(0, at_ms - acquired)
   local ledger, tally, owner = base .. ':ledger', 'agent:' .. agent, owner_of(record)
-  local seen = attempt('HMGET', ledger, ending, 'held_ms', 'held:' .. agent, tally, 'held_at')
+  local seen = attempt('HMGET', ledger, ending, 'held_ms', 'held:' .. agent, tally, 'held_at',
+    owned_field('locks:', owner))
   if seen.err then return held_ms end
   if not seen[4] and call('HLEN', ledger) > AGENTS_MAX then
     tally = 'agent:*'
@@ -20,8 +21,8 @@ local function count_ending(base, ending, at_ms, acquired, agent, record)
   call('HSET', ledger, ending, string.format('%.0f', counted(seen[1], 1)),
     'held_ms', string.format('%.0f', counted(seen[2], held_ms)),
     'held_at', string.format('%.0f', math.max(0, counted(seen[5], -since_start(acquired)))), tally,
-    string.format('%.0f %.0f %.0f %.0f', n + 1, sum + held_ms, math.max(longest, held_ms), lost))
-  if owner then count(base, 'locks:' .. owner, -1) end
+    string.format('%.0f %.0f %.0f %.0f', n + 1, sum + held_ms, math.max(longest, held_ms), lost),
+    owned_after('locks:', owner, seen[6], -1))
   local held = counted(seen[3], -1)
   if held > 0 then
     call('HSET', ledger, 'held:' .. agent, string.format('%.0f', held))

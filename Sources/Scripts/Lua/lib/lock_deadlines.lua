@@ -20,8 +20,8 @@ end
 
 -- Behind it there may be the mark of a principal.
 local function ms_of(ttl)
-  local digits, unit = string.match(ttl, '^(%d+)([smhd]?)$')
-  if not digits then digits, unit = string.match(ttl, '^(%d+)([smhd]?)/') end
+  local digits, unit, stop = string.match(ttl, '^(%d+)([smhd]?)()')
+  if not digits or stop <= #ttl and cut(ttl, stop, stop) ~= '/' then return nil end
   return ttl_in(digits, unit)
 end
 

@@ -9,7 +9,8 @@
 local function grant(base, device, agent, ttl, before, note, back)
   local ledger, held = base .. ':ledger', 'held:' .. agent
   local owner = owner_of(ttl)
-  local seen = attempt('HMGET', ledger, 'token', held, 'log_full', 'held_at')
+  local seen = attempt('HMGET', ledger, 'token', held, 'log_full', 'held_at',
+    owned_field('locks:', owner))
   local refusal = before == nil
     and (log_refusal(base, device, seen[3] or false) or owner and lock_quota(ttl))
   if refusal then return nil, refusal end
@@ -17,8 +18,7 @@ local function grant(base, device, agent, ttl, before, note, back)
   local ends_at = text(now_ms + ttl_ms)
   local mark = keep_more(base, device, before, note, back)
   regardless(call, 'HSET', ledger, 'token', token, held, counted(seen[2], 1),
-    'held_at', counted(seen[4], since_start(now_ms)))
-  if owner then count(base, 'locks:' .. owner, 1) end
+    'held_at', counted(seen[4], since_start(now_ms)), owned_after('locks:', owner, seen[5], 1))
   call('SET', record_key(base, device), make_record(ends_at, token, agent, now_text,
     owner and without_quota(ttl) or ttl, mark))
   watch_lock(base, device, ends_at)

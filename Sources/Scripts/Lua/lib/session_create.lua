@@ -31,8 +31,8 @@ local function make(base, device, fleet, reserved, token, session, thread, links
   if not refusal then clocks, refusal = with_life(clocks, now_ms) end
   if not refusal then refusal, live_ones, surplus = device_full(base, device, limits) end
   -- Read and written with one command each; read after sessions whose time was over have ended.
-  local ledger = base .. ':ledger'
-  local seen = attempt('HMGET', ledger, 'log_full', 'state:active', 'opened')
+  local ledger, owner = base .. ':ledger', owner_in(fleet)
+  local seen = live_figures(base, 'log_full', owner)
   refusal = refusal or fleet ~= '' and fleet_full(fleet)
     or log_refusal(base, device, seen[1] or false)
     or links ~= '' and unreserved(id, 'active', reservations_of(links), reserved, limits)
@@ -42,7 +42,7 @@ local function make(base, device, fleet, reserved, token, session, thread, links
   if not writes then return nil, fields end
   refusal = surplus and make_room(base, device, live_ones, surplus, users)
   if refusal then return nil, refusal end
-  if surplus then live_ones, seen = nil, attempt('HMGET', ledger, '', 'state:active', 'opened') end
+  if surplus then live_ones, seen = nil, live_figures(base, '', owner) end
   -- The members that are read most often come first: Redis goes through a small hash from its
   -- beginning.
   local flat = {'state', 'active', 'rev', '1', 'clocks', clocks, 'created', now_text, 'active',
@@ -59,8 +59,7 @@ local function make(base, device, fleet, reserved, token, session, thread, links
   local key = base .. ':session:' .. device .. '/' .. id
   -- First the indexes whose key may be corrupt: nothing was done then.
   call('ZADD', base .. ':sessions', '0', device .. '/' .. id)
-  own_live(base, fleet, flat)
-  call('HSET', key, unpack(flat))
+  call('HSET', key, unpack(with_owner(flat, owner)))
   index_activity(base, device, id, now_ms)
   local s = {base = base, device = device, id = id, key = key, state = 'active', rev = 1,
     clocks = clocks_of(clocks), active = now_ms, created = now_ms, born = now_ms, since = now_ms,
@@ -68,7 +67,7 @@ local function make(base, device, fleet, reserved, token, session, thread, links
     last_chat = has_chat and 1 or 0, fenced = is_fenced == 'yes', links = links, reason = 'null'}
   regardless(make_current, base, device, id, live_ones)
   regardless(call, 'HSET', ledger, 'state:active', text(counted(seen[2], 1)), 'opened',
-    text(counted(seen[3], 1)))
+    text(counted(seen[3], 1)), owned_after('live:', owner, seen[4], 1))
   count_chats(base, #s.chats, 1)
   local ends_at = gone_by(s)
   if ends_at then call('PEXPIREAT', key, text(ends_at)) end
