@@ -148,6 +148,7 @@ struct LuaSource: Sendable {
       LuaSource("session_members", PackageResources.session_members_lua),
       LuaSource("session_fields", PackageResources.session_fields_lua),
       LuaSource("session_parts", PackageResources.session_parts_lua),
+      LuaSource("session_reads", PackageResources.session_reads_lua),
       LuaSource("session_roles", PackageResources.session_roles_lua),
       LuaSource("session_state", PackageResources.session_state_lua),
       LuaSource("session_users", PackageResources.session_users_lua),

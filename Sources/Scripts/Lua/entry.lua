@@ -1,7 +1,7 @@
 -- A session of a list: its record, NONE if it is gone or does not have the link any more, SKIP if
 -- it does not pass the filter, LATER if the records of this call are a page, LARGE if it is to be
 -- read in parts.
--- USES: batch, requests, links, list_filter, session_json, large_sessions
+-- USES: batch, requests, links, list_filter, session_reads, session_json, large_sessions
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session, kind?, ref?, filter?, fields?
 -- RETURNS: OK, NONE, SKIP, LATER, LARGE

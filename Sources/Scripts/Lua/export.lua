@@ -1,6 +1,6 @@
 -- EXPORT: a whole session, as it is stored. It stops where it would grow too long, so that a large
 -- session does not hold Redis up: MORE says which session is to be read in parts.
--- USES: batch, requests, session_json, entry_steps, documents
+-- USES: batch, requests, session_reads, session_json, entry_steps, documents
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, bytes_max, shows_sealed?
 -- RETURNS: OK, NONE, ERR, MORE

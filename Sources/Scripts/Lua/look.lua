@@ -2,8 +2,8 @@
 -- snapshot; with `is_whole`, where they are too many for one reply: MORE, with what `look_page`
 -- needs; else as many as the reply may have. `stamp` is that of a snapshot which is read in steps:
 -- MORE if the session was changed since.
--- USES: requests, session_users, revisions, session_json, large_sessions, list_filter,
---   turn_messages, look_stamps
+-- USES: requests, session_users, revisions, session_reads, session_json, large_sessions,
+--   list_filter, turn_messages, look_stamps
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, fields?, last?, seen_rev?, is_whole?, stamp?
 -- RETURNS: OK, NONE, MORE, LARGE

@@ -1,6 +1,6 @@
 -- REPORT of a session: the members for its age, its messages, how long answers took, and for how
 -- long it was in each state.
--- USES: batch, requests, session_json, list_filter, session_fields
+-- USES: batch, requests, session_reads, session_json, list_filter, session_fields
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?
 -- RETURNS: OK, NONE

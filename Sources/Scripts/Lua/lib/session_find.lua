@@ -35,7 +35,7 @@ local function find_session(base, device, asked, confirms)
   local id, users, needed, is_shared = split_users(asked)
   if users ~= '' then
     local is_current = id == '' or id == 'current'
-    if confirms and not is_shared and cut(users, 1, 1) ~= '#' then
+    if confirms and not is_shared and string.byte(users) ~= 35 then
       local likely = is_current and only_live(base, device) or not is_current and id
       if likely then
         return likely, base .. ':session:' .. device .. '/' .. likely, users, nil, 0, true

@@ -1,9 +1,8 @@
 -- How a session is shown: its members as they are stored, of which a worker makes the record. A
 -- text costs Lua by its length, and Redis has one core for all workers.
--- USES: batch, session_index, session_users, shares, session_find,
---   large_sessions
--- RARELY: chats_of, chat_numbers, find_other, show, shown_shares
--- GIVES: chats_of, survey, shown, record, find_members, show, show_again
+-- USES: batch, session_index, session_users, shares, session_reads, large_sessions
+-- RARELY: chats_of, chat_numbers, show, shown_shares
+-- GIVES: chats_of, survey, shown, record, show, show_again
 
 -- The chats that are read; where the record does not say it, all that there may be.
 local function chats_of(line)
@@ -60,17 +59,6 @@ local function record(s, rest, flat, messages)
     return large_line(s.device, s.id, s.scope or '', '', rest or '')
   end
   return shown(s.device, s.id, s.key, flat or attempt('HGETALL', s.key), rest, messages, s.guests)
-end
-
--- The id and the key of a session that is only read, what HGETALL gives, false for a large one, and
--- the users if they do not own it; or nil.
-local function find_members(base, device, id)
-  local found, key, _, guests = find_session(base, device, id)
-  if found and is_large(key) then return found, key, false, guests end
-  local flat = found and attempt('HGETALL', key)
-  if flat and (flat.err or #flat > 0) then return found, key, flat, guests end
-  local other = find_other(base, device, id, found)
-  if other then return find_members(base, device, other) end
 end
 
 -- A session that is only read: NONE, LARGE, or as `shown` gives it.
