@@ -6,13 +6,15 @@ package struct TokenLimits: Sendable, Equatable {
   package private(set) var most: [String: Int] = [:]
 
   /// What may be limited, and how.
-  private static let names = ["rate", "connections", "waiters"]
+  ///
+  /// Not locks and sessions: those that a user has are not counted.
+  private static let names = ["rate", "connections", "waiters", "events", "written"]
   private static let range = 1...1_000_000_000
 
   /// The allowed texts, in words that can follow 'takes'.
   static let rangeText =
-    "rate=, connections= and waiters=, each with a number from 1 to 1000000000, with commas "
-    + "between them"
+    "rate=, connections=, waiters=, events= and written=, each with a number from 1 to 1000000000, "
+    + "with commas between them"
 
   package init() {}
 

@@ -54,8 +54,11 @@ struct SettingsTests {
       bad: ["", "user", "user=", "user=a,user=b", "name=a", "user=a,"],
       needs: ["--jwt-keys", "k.json"]),
     Sample(
-      "--jwt-limits", "rate=100,waiters=10",
-      bad: ["", "rate", "rate=", "rate=0", "rate=-1", "rate=1,rate=2", "speed=1", "rate=1,"],
+      "--jwt-limits", "rate=100,waiters=10,events=5,connections=3,written=20000",
+      bad: [
+        "", "locks=1", "sessions=1", "events=1,events=2", "written=0", "rate", "rate=", "rate=0",
+        "rate=-1", "rate=1,rate=2", "speed=1", "rate=1,",
+      ],
       needs: ["--jwt-keys", "k.json"]),
     Sample("--jwt-aud", "cache", bad: [""], needs: ["--jwt-keys", "k.json"]),
     Sample("--jwt-iss", "https://id.example/", bad: [""], needs: ["--jwt-keys", "k.json"]),
