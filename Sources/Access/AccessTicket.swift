@@ -4,10 +4,35 @@
 package import Loop
 internal import Wire
 
+/// Who has issued a ticket, which counts as long as that one might issue it.
+package struct TicketIssuer: Sendable, Equatable {
+  /// The principal's key; empty where all may call.
+  package let name: String
+  /// The user by whose right to the session it was issued; nil for an issuer who is not limited to
+  /// users' sessions.
+  package let user: String?
+  /// The beginning of the fingerprint of the key that has signed the issuer's token, in hexadecimal
+  /// digits; empty for a principal of the file.
+  package let tokenKey: String
+
+  package init(name: String = "", user: String? = nil, tokenKey: String = "") {
+    (self.name, self.user, self.tokenKey) = (name, user, tokenKey)
+  }
+
+  /// From what was signed.
+  fileprivate init(_ words: ArraySlice<String>) {
+    let words = Array(words)
+    (user, name, tokenKey) = (words[0].isEmpty ? nil : words[0], words[1], words[2])
+  }
+
+  fileprivate var words: String { "\(user ?? "") \(name) \(tokenKey)" }
+}
+
 /// The right to one session in one role, until a time.
 ///
 /// Redis decides whether it still counts: it compares the generation with that of the session's
-/// tickets, and the end with its own clock.
+/// tickets, and the end with its own clock. Whether its issuer might still issue it, the worker
+/// decides.
 package struct AccessTicket: Sendable, Equatable {
   package let device: String
   package let session: String
@@ -16,9 +41,7 @@ package struct AccessTicket: Sendable, Equatable {
   package let generation: String
   /// Milliseconds since 1970.
   package let endsAtMs: Int64
-  /// The user as which it was issued, whose right to that it needs; nil for an issuer who is not
-  /// limited to one user.
-  package let issuer: String?
+  package let issuer: TicketIssuer
 
   /// What begins each: no name of a principal has a `~`, and no JWT.
   private static let prefix = "t~"
@@ -27,7 +50,7 @@ package struct AccessTicket: Sendable, Equatable {
 
   package init(
     device: String, session: String, role: SessionRole, generation: String, endsAtMs: Int64,
-    issuer: String? = nil
+    issuer: TicketIssuer = TicketIssuer()
   ) {
     (self.device, self.session, self.role) = (device, session, role)
     (self.generation, self.endsAtMs, self.issuer) = (generation, endsAtMs, issuer)
@@ -40,12 +63,11 @@ package struct AccessTicket: Sendable, Equatable {
 
   /// As scripts take it behind the session of an address.
   var scope: String {
-    "#\(role.rawValue).\(generation).\(endsAtMs)" + (issuer.map { ".\($0)" } ?? "")
+    "#\(role.rawValue).\(generation).\(endsAtMs)" + (issuer.user.map { ".\($0)" } ?? "")
   }
 
   private var words: String {
-    "\(role.rawValue) \(generation) \(endsAtMs) \(session) \(device)"
-      + (issuer.map { " \($0)" } ?? "")
+    "\(role.rawValue) \(generation) \(endsAtMs) \(session) \(device) \(issuer.words)"
   }
 
   /// The signed text, of characters that need no escape in a URL.
@@ -71,12 +93,12 @@ package struct AccessTicket: Sendable, Equatable {
   /// From what was signed.
   private init?(words text: String) {
     let words = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-    guard 6...7 ~= words.count, let role = SessionRole(rawValue: words[1]), role != .own,
+    guard words.count == 9, let role = SessionRole(rawValue: words[1]), role != .own,
       let endsAtMs = Int64(words[3])
     else { return nil }
     self.init(
       device: words[5], session: words[4], role: role, generation: words[2], endsAtMs: endsAtMs,
-      issuer: words.count == 7 ? words[6] : nil)
+      issuer: TicketIssuer(words[6...]))
   }
 
   private static func signature(of words: [UInt8], _ key: TicketKeys.Key) -> [UInt8] {

@@ -52,21 +52,33 @@ extension Principals {
 }
 
 extension TicketKeys {
-  /// The principal of a ticket.
+  /// The principal of a ticket, whose issuer has to be one of the principals still; nil where all
+  /// may call.
   package func principal(
-    _ text: UnsafeBufferPointer<UInt8>, _ clock: TokenClock
+    _ text: UnsafeBufferPointer<UInt8>, _ clock: TokenClock, issuers: Principals?
   ) throws(AuthenticationFault) -> Principal {
     guard let ticket = AccessTicket(text, self) else { throw AuthenticationFault("invalid ticket") }
     guard ticket.endsAtMs > clock.wallMs else {
       throw AuthenticationFault("invalid ticket: it has expired")
     }
+    let grant = issuers?.grant(of: ticket)
+    guard issuers == nil || grant != nil else {
+      throw AuthenticationFault("invalid ticket: its issuer has no longer the rights for it")
+    }
     return Principal(
       ticket, text: String(decoding: text, as: UTF8.self),
-      endsAtMs: clock.monotonicMs + min(ticket.endsAtMs - clock.wallMs, Int64.max / 4))
+      endsAtMs: clock.monotonicMs + min(ticket.endsAtMs - clock.wallMs, Int64.max / 4), grant)
   }
 
-  /// Whether a ticket that was accepted is still signed by one of the keys.
-  package func accepts(_ principal: Principal) -> Bool {
-    Array(principal.ticketText.utf8).withUnsafeBufferPointer { AccessTicket($0, self) != nil }
+  /// The principal of a ticket that was accepted, as it is now; nil if none of the keys has signed
+  /// it, or its issuer has not the rights for it any more.
+  package func current(_ known: Principal, issuers: Principals?) -> Principal? {
+    let text = known.ticketText
+    guard let endsAtMs = known.endsAtMs,
+      let ticket = Array(text.utf8).withUnsafeBufferPointer({ AccessTicket($0, self) })
+    else { return nil }
+    let grant = issuers?.grant(of: ticket)
+    guard issuers == nil || grant != nil else { return nil }
+    return Principal(ticket, text: text, endsAtMs: endsAtMs, grant)
   }
 }

@@ -73,14 +73,21 @@ package struct TokenGrant: Sendable {
   init(key: [UInt8], endsAtMs: Int64) { (self.key, self.endsAtMs) = (key, endsAtMs) }
 }
 
+extension SessionRole {
+  /// The rights of a principal that may do all that it allows.
+  var rights: RightsSet { self == .read ? [.read] : [.read, .write] }
+}
+
 /// A named caller with rights.
 package final class Principal: Sendable {
   package let name: String
   /// Its name where names of principals and of tokens' users stand side by side: no two principals
   /// have the same, and it is short.
   package let key: String
+  /// The name under which it is counted what it uses: its key, or that of its ticket's issuer.
+  package let useName: String
   /// The mark of what it has in Redis, six letters and digits; empty but for principals of the
-  /// file, whose locks and sessions are counted.
+  /// file and the tickets that these have issued, whose locks and sessions are counted.
   package let mark: String
   /// Nil for a principal of the file.
   package let token: TokenGrant?
@@ -105,7 +112,7 @@ package final class Principal: Sendable {
   ) {
     self.limits = limits
     self.name = name
-    key = name
+    (key, useName) = (name, name)
     mark = Principal.mark(of: name)
     token = nil
     (ticket, ticketText) = (nil, "")
@@ -125,7 +132,7 @@ package final class Principal: Sendable {
   ) {
     name = ids.joined(separator: ",")
     key = Principal.key(ofUsers: name)
-    mark = ""
+    (useName, mark) = (key, "")
     self.token = token
     (ticket, ticketText) = (nil, "")
     hashes = []
@@ -141,16 +148,18 @@ package final class Principal: Sendable {
   /// The one that a ticket shows: it is limited to its session, to which it may make links.
   ///
   /// Each ticket has idempotency keys of its own: no holder sees the reply that another one got.
-  init(_ ticket: AccessTicket, text: String, endsAtMs: Int64) {
+  /// What it uses counts among what its issuer does, if all may not call.
+  init(_ ticket: AccessTicket, text: String, endsAtMs: Int64, _ grant: IssuerGrant?) {
     name = "ticket"
     let mark = Array(text.utf8).withUnsafeBufferPointer { Hex.text(Digest.sha256Prefix($0)) }
     key = "ticket:\(ticket.session)#\(mark)"
-    self.mark = ""
+    useName = grant?.name ?? key
+    self.mark = grant?.mark ?? ""
     token = TokenGrant(key: [], endsAtMs: endsAtMs)
     (self.ticket, ticketText) = (ticket, text)
-    limits = PrincipalLimits()
+    limits = grant?.limits ?? PrincipalLimits()
     hashes = []
-    rights = ticket.role == .read ? [.read] : [.read, .write]
+    rights = ticket.role.rights
     devices = [Pattern(id: ticket.device)]
     links = LinkPattern("*").map { [$0] } ?? []
     users = UserScope(ticket)
@@ -173,6 +182,12 @@ package final class Principal: Sendable {
       decoding: hash.prefix(6).map { digits[Int($0) % digits.count] }, as: UTF8.self)
   }
 
+  /// Whose limits it has, as a part of a sentence.
+  package var limitedName: String {
+    guard ticket != nil else { return "principal \(name)" }
+    return useName == key ? "this ticket" : "the issuer of this ticket"
+  }
+
   /// When its token ends, in monotonic ms; nil without one.
   package var endsAtMs: Int64? { token?.endsAtMs }
 
@@ -188,12 +203,39 @@ package final class Principal: Sendable {
     links.contains { $0.matches(kind: kind, ref: ref) }
   }
 
+  private static let fingerprintBytes = 8
+
+  /// The issuer of tickets by the right that this user has to their session; nil if it is not
+  /// limited to users' sessions.
+  package func issuer(user: String?) -> TicketIssuer {
+    let fingerprint = token?.key.prefix(Principal.fingerprintBytes) ?? []
+    return TicketIssuer(name: key, user: user, tokenKey: Hex.text(Array(fingerprint)))
+  }
+
+  /// Whether it has the rights that a ticket needs: to what it may do, and to the user by whose
+  /// right to the session it was issued. That user's right Redis knows.
+  fileprivate func mayIssue(_ ticket: AccessTicket) -> Bool {
+    guard rights.isSuperset(of: ticket.role.rights) else { return false }
+    guard let user = ticket.issuer.user else {
+      return users == nil && sees(Array(ticket.device.utf8))
+    }
+    // A session that is shared with its users may be on a device that it does not see.
+    return sees(kind: "user", ref: user) && (users != nil || sees(Array(ticket.device.utf8)))
+  }
+
   /// Whether its requests may still be limited to these users, or to none: its grants may have
   /// changed since.
   package func allows(_ scope: UserScope?) -> Bool {
     guard let scope, let named = scope.named else { return scope == users }
     return sees(kind: "user", ref: named)
   }
+}
+
+/// What a ticket has of its issuer.
+struct IssuerGrant {
+  let name: String
+  let mark: String
+  let limits: PrincipalLimits
 }
 
 /// All principals: those of the file, and the keys of the tokens that show others.
@@ -223,6 +265,17 @@ package final class Principals: Sendable {
   package func current(_ principal: Principal) -> Principal? {
     guard let token = principal.token else { return byName[principal.name] }
     return tokens?.keys.has(fingerprint: token.key) == true ? principal : nil
+  }
+
+  /// What the issuer of a ticket gives to it; nil if it might not issue it any more.
+  func grant(of ticket: AccessTicket) -> IssuerGrant? {
+    let issuer = ticket.issuer
+    if !issuer.tokenKey.isEmpty {
+      guard let tokens, tokens.keys.has(fingerprintBeginning: issuer.tokenKey) else { return nil }
+      return IssuerGrant(name: issuer.name, mark: "", limits: tokens.limits)
+    }
+    guard let principal = byName[issuer.name], principal.mayIssue(ticket) else { return nil }
+    return IssuerGrant(name: principal.key, mark: principal.mark, limits: principal.limits)
   }
 
   /// The principal with this secret, `<name>.<random>`; nil if the secret is invalid.

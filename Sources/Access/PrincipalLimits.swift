@@ -212,7 +212,7 @@ package final class PrincipalUses: Sendable {
   package init() {}
 
   package func of(_ principal: Principal) -> PrincipalUse {
-    of(principal.key, isOfToken: principal.token != nil)
+    of(principal.useName, isOfToken: principal.mark.isEmpty)
   }
 
   func of(_ name: String, isOfToken: Bool = false) -> PrincipalUse {

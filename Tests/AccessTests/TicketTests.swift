@@ -1,5 +1,6 @@
 // Owns: the tests of tickets: what one says, that nothing but its keys makes one, and their file.
 
+import Loop
 import Testing
 
 @testable import Access
@@ -17,11 +18,13 @@ struct TicketTests {
   }
 
   /// The ticket that is accepted, or the reason why it is not.
-  private func accepted(_ text: String, _ keys: TicketKeys, at wallMs: Int64 = 1_000) -> String {
+  private func accepted(
+    _ text: String, _ keys: TicketKeys, at wallMs: Int64 = 1_000, issuers: Principals? = nil
+  ) -> String {
     Array(text.utf8).withUnsafeBufferPointer { bytes in
       do throws(AuthenticationFault) {
         let principal = try keys.principal(
-          bytes, TokenClock(wallMs: wallMs, monotonicMs: 50))
+          bytes, TokenClock(wallMs: wallMs, monotonicMs: 50), issuers: issuers)
         return principal.ticket == Self.ticket ? "its own" : "another"
       } catch {
         return error.text
@@ -36,7 +39,7 @@ struct TicketTests {
     #expect(accepted(text, keys, at: 1_999) == "its own")
     #expect(accepted(text, keys, at: 2_000) == "invalid ticket: it has expired")
     let principal = try Array(text.utf8).withUnsafeBufferPointer {
-      try keys.principal($0, TokenClock(wallMs: 1_000, monotonicMs: 50))
+      try keys.principal($0, TokenClock(wallMs: 1_000, monotonicMs: 50), issuers: nil)
     }
     #expect(principal.endsAtMs == 1_050 && principal.rights == [.read, .write])
     #expect(principal.users?.text == "#write.0a1b.2000")
@@ -50,6 +53,101 @@ struct TicketTests {
       })
   }
 
+  // MARK: Its issuer
+
+  /// The file of one principal.
+  private static func principals(_ name: String, grants: String) throws -> Principals {
+    let grants = grants.split(separator: " ").map(String.init)
+    return try PrincipalFile.parse(NewPrincipal(name: name, secret: nil, grants: grants).line)
+  }
+
+  private static func ticket(by issuer: TicketIssuer) -> AccessTicket {
+    AccessTicket(
+      device: ticket.device, session: ticket.session, role: .write,
+      generation: ticket.generation, endsAtMs: ticket.endsAtMs, issuer: issuer)
+  }
+
+  /// What the ticket shows to a worker with these principals; nil if it is refused.
+  private func principal(
+    _ ticket: AccessTicket, _ keys: TicketKeys, issuers: Principals?
+  ) throws -> Principal? {
+    try Array(keys.sign(ticket).utf8).withUnsafeBufferPointer { text in
+      do throws(AuthenticationFault) {
+        return try keys.principal(
+          text, TokenClock(wallMs: 1_000, monotonicMs: 50), issuers: issuers)
+      } catch {
+        guard error.text == "invalid ticket: its issuer has no longer the rights for it" else {
+          throw error
+        }
+        return nil
+      }
+    }
+  }
+
+  @Test func `a ticket counts as long as its issuer might issue it, and has its limits`() throws {
+    let keys = try keys(1)
+    let rights = "rights=read,write"
+    let first = try Self.principals("app", grants: "\(rights) devices=dev-* links=*")
+    let app = try #require(first["app"])
+    let (open, ofAda) = (
+      Self.ticket(by: app.issuer(user: nil)), Self.ticket(by: app.issuer(user: "ada"))
+    )
+    let rows: [(name: String, grants: String, open: Bool, ofAda: Bool)] = [
+      ("app", "\(rights) devices=dev-* links=*", true, true),
+      ("app", "\(rights) devices=dev-1 links=tag=*", true, false),
+      ("app", "\(rights) devices=dev-* links=user=ada,user=bob", false, true),
+      ("app", "\(rights) devices=dev-* links=user=bob", false, false),
+      // A session that is shared with its user may be on any device.
+      ("app", "\(rights) devices=x links=user=ada", false, true),
+      ("app", "\(rights) devices=x links=*", false, false),
+      ("app", "rights=read devices=dev-* links=*", false, false),
+      ("other", "\(rights) devices=dev-* links=*", false, false),
+    ]
+    for row in rows {
+      let issuers = try Self.principals(row.name, grants: row.grants + " rate=7")
+      for (ticket, isGood) in [(open, row.open), (ofAda, row.ofAda)] {
+        let found = try principal(ticket, keys, issuers: issuers)
+        #expect((found != nil) == isGood, "\(row)")
+        guard let found else { continue }
+        #expect(found.limits[.rate] == 7 && found.useName == "app" && found.mark == app.mark)
+        #expect(found.limitedName == "the issuer of this ticket")
+        // On a connection, when the file is read again.
+        #expect(keys.current(found, issuers: first)?.limits == PrincipalLimits())
+        #expect(try keys.current(found, issuers: Self.principals("b", grants: rights)) == nil)
+        #expect(try self.keys(2).current(found, issuers: first) == nil)
+      }
+    }
+    // Where all may call, so may its holder; what was issued there has no issuer elsewhere.
+    let free = try #require(try principal(ofAda, keys, issuers: nil))
+    #expect(free.limits == PrincipalLimits() && free.mark.isEmpty && free.useName == free.key)
+    #expect(try principal(Self.ticket, keys, issuers: first) == nil)
+  }
+
+  @Test func `a ticket of a token's user ends with the key that has signed the token`() throws {
+    let keys = try keys(1)
+    let secret = { (letter: String) in
+      "{\"kty\":\"oct\",\"k\":\"\(String(repeating: letter, count: 64))\"}"
+    }
+    func verifier(_ secrets: String...) throws -> TokenVerifier {
+      var limits = PrincipalLimits()
+      limits[.events] = 3
+      let set = "{\"keys\":[\(secrets.map(secret).joined(separator: ","))]}"
+      return TokenVerifier(
+        try TokenKeys(Array(set.utf8), "keys.json"), TokenRules(limits: limits))
+    }
+    let signer = try verifier("A").keys.candidates(id: nil)[0].fingerprint
+    let ada = Principal(
+      users: ["ada"], rights: [.read], devices: [.everything],
+      TokenGrant(key: signer, endsAtMs: 9))
+    let ticket = Self.ticket(by: ada.issuer(user: "ada"))
+    let file = try Self.principals("app", grants: "rights=read")
+    let found = try #require(
+      try principal(ticket, keys, issuers: file.with(try verifier("B", "A"))))
+    #expect(found.limits[.events] == 3 && found.useName == ada.key && found.mark.isEmpty)
+    #expect(try principal(ticket, keys, issuers: file.with(try verifier("B"))) == nil)
+    #expect(try principal(ticket, keys, issuers: file) == nil)
+  }
+
   @Test func `each ticket has idempotency keys of its own`() throws {
     let keys = try keys(1)
     func key(endsAtMs: Int64) throws -> String {
@@ -57,7 +155,7 @@ struct TicketTests {
         device: "dev-1", session: Self.ticket.session, role: .write, generation: "0a1b",
         endsAtMs: endsAtMs)
       return try Array(keys.sign(ticket).utf8).withUnsafeBufferPointer {
-        try keys.principal($0, TokenClock(wallMs: 1_000, monotonicMs: 50)).key
+        try keys.principal($0, TokenClock(wallMs: 1_000, monotonicMs: 50), issuers: nil).key
       }
     }
     #expect(try key(endsAtMs: 2_000) == key(endsAtMs: 2_000))
@@ -70,7 +168,9 @@ struct TicketTests {
     let longest = AccessTicket(
       device: String(repeating: "%", count: 512), session: Self.ticket.session, role: .write,
       generation: "0123456789abcdef", endsAtMs: 9_999_999_999_999,
-      issuer: String(repeating: "%", count: 512))
+      issuer: TicketIssuer(
+        name: String(repeating: "n", count: 68), user: String(repeating: "%", count: 512),
+        tokenKey: "0123456789abcdef"))
     let text = keys.sign(longest)
     #expect(text.utf8.count <= AccessTicket.bytesMax && accepted(text, keys) == "another")
   }

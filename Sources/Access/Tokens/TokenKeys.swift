@@ -70,6 +70,11 @@ package final class TokenKeys: Sendable {
   /// Whether a key is one of these.
   func has(fingerprint: [UInt8]) -> Bool { entries.contains { $0.key.fingerprint == fingerprint } }
 
+  /// The same by the beginning of the fingerprint, in hexadecimal digits.
+  func has(fingerprintBeginning digits: String) -> Bool {
+    entries.contains { Hex.text($0.key.fingerprint).hasPrefix(digits) }
+  }
+
   /// The keys by one of which a token may be signed: the one that it names, else those without a
   /// name; all for a token that names none.
   func candidates(id: String?) -> [SignatureKey] {

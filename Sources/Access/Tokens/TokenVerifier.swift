@@ -77,6 +77,9 @@ package final class TokenVerifier: Sendable {
 
   package init(_ keys: TokenKeys, _ rules: TokenRules) { (self.keys, self.rules) = (keys, rules) }
 
+  /// Those of each user of tokens.
+  var limits: PrincipalLimits { rules.limits }
+
   /// Whether a text can only be a token: three parts, of which the first is that of an object.
   package static func isToken(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
     text.starts(with: "ey".utf8) && text.count { $0 == UInt8(ascii: ".") } == 2

@@ -56,7 +56,7 @@ extension ServingLoop {
       return try principals.authenticate(kind, text, tokenClock)
     }
     guard let ticketKeys else { throw AuthenticationFault.noTicketKey }
-    return try ticketKeys.principal(text, tokenClock)
+    return try ticketKeys.principal(text, tokenClock, issuers: principals)
   }
 
   /// Refuses a ticket as long as there is nothing to verify it by.
@@ -86,7 +86,7 @@ extension ServingLoop {
         principal, .connections,
         RequestError(
           .overloaded,
-          "quota exceeded: \(most) of \(most) connections of principal \(principal.name)"))
+          "quota exceeded: \(most) of \(most) connections of \(principal.limitedName)"))
     }
     connection.use.change(to: use)
   }
@@ -96,9 +96,9 @@ extension ServingLoop {
     _ principal: Principal, _ kind: PrincipalLimits.Kind, _ error: RequestError
   ) -> RequestError {
     shared.log.repeated(
-      .warn, "a principal has met its limit", cause: "\(principal.key) \(kind.rawValue)",
+      .warn, "a principal has met its limit", cause: "\(principal.useName) \(kind.rawValue)",
       [
-        "principal": principal.key, "limit": kind.rawValue,
+        "principal": principal.useName, "limit": kind.rawValue,
         "most": "\(principal.limits[kind])",
       ])
     return error
@@ -144,7 +144,7 @@ extension ServingLoop {
       principal, kind,
       RequestError(
         .overloaded,
-        "rate limited: principal \(principal.name) may send \(most); nothing was done, retry after "
+        "rate limited: \(principal.limitedName) may send \(most); nothing was done, retry after "
           + "a pause"))
   }
 
@@ -157,7 +157,7 @@ extension ServingLoop {
       principal, .waiters,
       RequestError(
         .quota,
-        "quota exceeded: \(most) of \(most) waiting requests of principal \(principal.name)"))
+        "quota exceeded: \(most) of \(most) waiting requests of \(principal.limitedName)"))
   }
 
   func give(_ connection: Connection, _ principal: Principal) {
@@ -187,7 +187,7 @@ extension ServingLoop {
 
   /// The same principal as it is now; nil if it may not call any more.
   private func current(_ known: Principal) -> Principal? {
-    if known.ticket != nil { return ticketKeys?.accepts(known) == true ? known : nil }
+    if known.ticket != nil { return ticketKeys?.current(known, issuers: principals) }
     return principals?.current(known)
   }
 

@@ -1,6 +1,7 @@
 // TICKET: a signed word by which a browser, or another device, reaches one session.
 
 internal import Access
+internal import Events
 internal import Loop
 internal import RedisConnection
 internal import Scripts
@@ -33,25 +34,30 @@ enum TicketVerb {
       TicketCall(
         device: address.device, session: address.session, generation: ArgumentText(generation),
         lengthMs: call.number(.ttl) ?? lengthMs), at: call.partition)
-    let (request, issuer) = (try HeldRequest(call), call.users?.onlyUser)
+    let request = try HeldRequest(call)
+    let principal = call.checksAccess ? call.caller.principal : nil
     request.store.call(query, timeoutMs: request.stepMs) { outcome in
       guard case .line(let line, _) = outcome,
-        let ticket = ticket(line, device: String(device), role, of: issuer)
+        let ticket = ticket(line, device: String(device), role, by: principal)
       else { return request.end(outcome) }
       let reply = "OK {\"ticket\":\"\(keys.sign(ticket))\",\"expires_at\":\(ticket.endsAtMs)}"
       request.end(Array(reply.utf8))
     }
   }
 
-  /// The ticket of `FOUND <session> <generation> <end>`; nil for another reply.
+  /// The ticket of `FOUND <session> <generation> <end>[ <user>]`; nil for another reply.
   private static func ticket(
-    _ line: UnsafeBufferPointer<UInt8>, device: String, _ role: SessionRole, of issuer: String?
+    _ line: UnsafeBufferPointer<UInt8>, device: String, _ role: SessionRole,
+    by principal: Principal?
   ) -> AccessTicket? {
     let words = String(decoding: line, as: UTF8.self).split(separator: " ").map(String.init)
-    guard words.count == 4, words[0] == "FOUND", let endsAtMs = Int64(words[3]) else { return nil }
+    guard 4...5 ~= words.count, words[0] == "FOUND", let endsAtMs = Int64(words[3]) else {
+      return nil
+    }
+    let user = words.count == 5 ? words[4] : nil
     return AccessTicket(
       device: device, session: words[1], role: role, generation: words[2], endsAtMs: endsAtMs,
-      issuer: issuer)
+      issuer: principal?.issuer(user: user) ?? TicketIssuer(user: user))
   }
 }
 

@@ -220,6 +220,62 @@ extension SystemSuites.Fleet {
       expect(try connect(lab, new).request("GET dev-1"), "OK")
     }
 
+    @Test func `a ticket has its issuer's limits, and ends with its issuer's rights`() throws {
+      let rights = ["--rights", "read,write"]
+      let file = try PrincipalsFile([
+        ("app", rights + ["--links", "*", "--connections", "3", "--rate", "200"]), ("b", rights),
+      ])
+      let lab = try Lab(workers: [["--auth", file.path]])
+      defer { lab.stop() }
+      let app = try file.connect(lab.worker, as: "app")
+      let opened = try app.request("OPEN dev-1 user=ada")
+      let address = "dev-1/\(try opened.string("session"))"
+      let (open, ofAda) = (
+        try ticket(app, "\(address) ttl=1h"), try ticket(app, "\(address) ttl=1h as=ada")
+      )
+      let holders = [try connect(lab, open), try connect(lab, ofAda)]
+      let further = try lab.connect().request("AUTH ticket \(open)")
+      #expect(
+        further.raw
+          == "ERR overloaded quota exceeded: 3 of 3 connections of the issuer of this ticket")
+      // Twenty may come at once, of whichever ticket.
+      try holders[0].send(Array(String(repeating: "GET dev-1\n", count: 200).utf8))
+      let replies = try holders[0].replies(200)
+      let refusal = "ERR overloaded rate limited: the issuer of this ticket may send 200 requests"
+      #expect(replies.count { $0.raw.hasPrefix(refusal) } > 100)
+      #expect(try lab.worker.metric("latchkey_principal_limited_total", Self.rateOfApp) > 100)
+      func change(_ grants: [String]) throws {
+        try file.change("app", grants)
+        try file.write()
+        lab.worker.signal(SIGHUP)
+      }
+      // A link that the issuer had not needed, and then one that it has.
+      for (holder, text, grants) in [
+        (holders[0], open, ["--links", "user=ada"]), (holders[1], ofAda, ["--links", "user=bob"]),
+      ] {
+        try eventually("room for a request") { try holder.request("GET dev-1").isOK }
+        try change(rights + grants)
+        try eventually("its right has ended") {
+          try holder.request("GET dev-1").code == "auth_required"
+        }
+        #expect(
+          try lab.connect().request("AUTH ticket \(text)").raw
+            == "ERR forbidden invalid ticket: its issuer has no longer the rights for it")
+      }
+      try change(rights + ["--links", "*"])
+      try eventually("it is good again") {
+        try lab.connect().request("AUTH ticket \(open)").isOK
+      }
+      file.remove("app")
+      try file.write()
+      lab.worker.signal(SIGHUP)
+      try eventually("its issuer is gone") {
+        try lab.connect().request("AUTH ticket \(open)").code == "forbidden"
+      }
+    }
+
+    private static let rateOfApp = "principal=\"app\",limit=\"rate\""
+
     @Test func `without authentication a ticket is good as well, and its holder limited`() throws {
       let lab = try Lab(workers: [["--http", "127.0.0.1:0"]])
       defer { lab.stop() }
