@@ -1,6 +1,6 @@
-# The sections 'cycles', 'attacks', 'shares' and 'overload' of scripts/bench, and what scripts/soak
-# has in common with them. Sourced by both, never run by itself; uses their functions and what they
-# have started.
+# The sections 'cycles', 'attacks', 'shares', 'longest' and 'overload' of scripts/bench, and what
+# scripts/soak has in common with them. Sourced by both, never run by itself; uses their functions
+# and what they have started.
 
 set -euo pipefail
 
@@ -247,6 +247,13 @@ measure_shares() {
       "$(($(figure "$report" refused) + $(figure "$report" unavailable)))" "$(longest_call)"
   done
   kill "$first_pid" "$worker_pid" "$redis_pid"
+}
+
+# The longest call for each verb: a system test fills every structure, and asks for all of it.
+measure_longest() {
+  failures=0
+  run_tests "Redis' longest call for each request, all structures full" CallBounds \
+    LATCHKEY_LONGEST=1 | grep -E '^longest|✘' || die "the longest calls could not be measured"
 }
 
 # Stops a process for nine tenths of the time, until this shell's child is ended.

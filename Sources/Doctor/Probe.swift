@@ -105,6 +105,8 @@ extension Probe {
       Probe("MSET", keys.text, "1", harmless: [keys.text, "1", keys.text]),
       Probe("PEXPIREAT", keys.text, ends),
       Probe("EXISTS", keys.text),
+      // To its own name, which changes nothing; without the key it is refused after the right.
+      Probe("RENAME", keys.text, keys.text, harmless: [keys.missing, keys.missing]),
       Probe("UNLINK", keys.missing),
       // On a key that never exists, so that a key with a TTL keeps it.
       Probe("PERSIST", keys.missing),
@@ -120,6 +122,7 @@ extension Probe {
       Probe("HKEYS", hash),
       Probe("HEXISTS", hash, "a"),
       Probe("HLEN", hash),
+      Probe("HSTRLEN", hash, "a"),
       Probe("HDEL", hash, "b"),
       Probe("ZADD", sorted, "1", "a", "2", "b", harmless: [sorted, "XX", "1", "a"]),
       Probe("PEXPIREAT", sorted, ends),

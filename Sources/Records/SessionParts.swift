@@ -123,6 +123,19 @@ package final class SessionParts: ReadParts {
     return line.bytes
   }
 
+  /// The reply line of a profile of this revision.
+  package func profile(rev: String) -> [UInt8] {
+    var line = RecordLine()
+    line.put("OK {\"rev\":")
+    if let rev = Int64(rev) { line.put(rev) } else { line.putCorrupt(.of("rev")) }
+    line.put(",\"fields\":{")
+    putFields(into: &line)
+    line.put("}")
+    line.putDamaged()
+    line.put("}")
+    return line.bytes
+  }
+
   package var chatsCount: Int { chats.count }
 
   package func putMessages(ofChat place: Int, _ name: ValueName, into line: inout RecordLine) {

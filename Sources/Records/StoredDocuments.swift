@@ -6,8 +6,9 @@ internal import Wire
 
 /// Documents on their way into a reply line.
 ///
-/// From an array: `documents`, `yes` if their values are shown, the key to go on from or empty, and
-/// of each document its key as Redis keeps it, its revision, its time and its value; four nulls for
+/// From an array: `documents`, `yes` if their values are shown, the key to go on from or empty (of
+/// some of those that were asked for by their keys: the place of the first one among all), and of
+/// each document its key as Redis keeps it, its revision, its time and its value; four nulls for
 /// one that is not there.
 struct StoredDocuments {
   private let reply: RedisReply
@@ -36,7 +37,8 @@ struct StoredDocuments {
 
   private func put(_ at: Int, into line: inout RecordLine) {
     guard let key = reply[at].textIfAny else { return line.put("null") }
-    let place = Int64((at - 3) / 4)
+    let first = isPage ? 0 : Int64(reply[2].text) ?? 0
+    let place = first + Int64((at - 3) / 4)
     line.put("{\"key\":")
     put(key: key, isNull: false, .of("documents", place, "key"), into: &line)
     line.put(",\"rev\":")

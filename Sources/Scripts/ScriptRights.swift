@@ -12,6 +12,7 @@ enum ScriptRights {
     "PUBLISH": ["'PUBLISH', (string.match(key, '^(.-):{') or key) .. ':to:', ''"],
     "TIME": ["'TIME'"],
     "MEMORY": ["'MEMORY', 'USAGE', key"],
+    "RENAME": ["'RENAME', key, key"],
     "XGROUP": [
       "'XGROUP', 'CREATE', key", "'XGROUP', 'CREATECONSUMER', key", "'XGROUP', 'DELCONSUMER', key",
       "'XGROUP', 'DESTROY', key",
@@ -24,7 +25,7 @@ enum ScriptRights {
   private static let commands: Set<String> = [
     "APPEND", "DEL", "EXISTS", "GET", "HDEL", "HEXISTS", "HGET", "HGETALL", "HINCRBY", "HKEYS",
     "HLEN",
-    "HMGET", "HSCAN", "HSET",
+    "HMGET", "HSCAN", "HSET", "HSTRLEN",
     "LINDEX", "LLEN", "LRANGE", "LREM", "LSET", "LTRIM", "MGET", "MSET", "PERSIST", "PEXPIRE",
     "PEXPIREAT",
     "RPOP", "RPUSH", "SADD", "SCARD", "SET", "SISMEMBER", "SMEMBERS", "SREM", "STRLEN", "UNLINK",

@@ -296,7 +296,7 @@ struct DoctorTests {
   ]
 
   static let permissionCases: [Case] = [
-    Case(.ok, .permissions, ["all 71 commands", "lk:*"]),
+    Case(.ok, .permissions, ["all 73 commands", "lk:*"]),
     Case(.bad, .permissions, ["XADD, SCRIPT LOAD", "SETUSER default +xadd +script|load"]) {
       answer(&$0, ["XADD", "SCRIPT LOAD"], .error(noRight))
     },

@@ -138,13 +138,13 @@ struct ScriptCallTests {
       PutCall(
         device: "d", session: "s", key: "k", ttlMs: 5, wanted: "absent", seenRev: 2, value: "{}",
         token: .token(7), req: "r"),
-      TakeCall(device: "d", session: "s", names: "1 k", bytesMax: 9),
+      TakeCall(device: "d", session: "s", names: "1 k", skipped: 9, stamp: "x"),
       DropCall(
         device: "d", session: "s", names: "1 k", low: "-", high: "+", before: 3, token: .token(7),
         req: "r"),
       KeysCall(
         device: "d", session: "s", low: "-", high: "+", isNewest: true, hasValues: true, limit: 5),
-      ProfileCall(device: "user/u"),
+      ProfileCall(device: "user/u", stamp: "1", from: "2"),
       LookCall(
         device: "d", session: "s", fields: "none", last: 2, seenRev: 1, isWhole: true,
         stamp: "1.1.5.1..1"),

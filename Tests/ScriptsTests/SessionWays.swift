@@ -218,10 +218,10 @@ extension ReturnWordTests {
         script: .drop, before: [open()] + many, request: ["d", "S", "", "-", "+", "0", "", ""],
         word: "MORE"),
       Way(
-        script: .take, before: kept, request: ["d", "S", "1 k1 l", "99"], word: "OK",
+        script: .take, before: kept, request: ["d", "S", "1 k1 l", "", ""], word: "OK",
         names: ["documents"]),
-      Way(script: .take, before: kept, request: ["d", "S", "1 k", "1"], word: "ERR"),
-      Way(script: .take, request: ["d", "S", "1 k", "99"], word: "NONE"),
+      Way(script: .take, before: kept, request: ["d", "S", "1 k", "0", "x"], word: "MORE"),
+      Way(script: .take, request: ["d", "S", "1 k", "", ""], word: "NONE"),
       Way(
         script: .keys, before: kept, request: ["d", "S", "-", "+", "", "yes", "5"], word: "OK",
         names: ["documents", "cursor"]),
@@ -237,7 +237,8 @@ extension ReturnWordTests {
         before: [Step(.import, ["d", "S", "", imported([])[3], "", "", "", "", "", ""])],
         request: ["d", "S", "2", "0", "1.1.1795233692477...0"], word: "OK",
         names: ["messages"]),
-      Way(script: .profile, request: ["user/u"], word: "OK", names: ["rev", "fields"]),
+      Way(script: .profile, request: ["user/u", "", ""], word: "OK", names: ["rev", "fields"]),
+      Way(script: .profile, request: ["user/u", "x", ""], word: "MORE"),
       Way(
         script: .setProfile, request: ["user/u", "7 f:\"abc\"1 1", "", "60000", ""], word: "OK",
         names: ["rev"]),

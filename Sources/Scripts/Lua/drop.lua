@@ -9,8 +9,18 @@ local DROPPED_MAX = 1000
 -- Removes a document; returns 1 if there was one, and its time was not over.
 local function drop(key, d)
   if not d then return 0 end
-  drop_document(key, d.name)
+  drop_document(key, d.name, d)
   return d.is_over and 0 or 1
+end
+
+-- Removes documents by their entries, 1,000 at most.
+local function drop_entries(key, entries)
+  local names = {}
+  for n = 1, #entries do names[n] = document_of(entries[n]).name end
+  if #names == 0 then return end
+  call('ZREM', key .. '/docs', unpack(entries))
+  call('HDEL', key .. '/values', unpack(names))
+  call('ZREM', key .. '/ttl', unpack(names))
 end
 
 return each(function(base, device, session, names, low, high, before, token)
@@ -23,7 +33,10 @@ return each(function(base, device, session, names, low, high, before, token)
   if low ~= '' then
     local list = call('ZRANGEBYLEX', s.key .. '/docs', low, high, 'LIMIT', '0', DROPPED_MAX + 1)
     has_more = table.remove(list, DROPPED_MAX + 1)
-    for _, entry in ipairs(list) do removed = removed + drop(s.key, document_of(entry)) end
+    for _, entry in ipairs(list) do
+      removed = removed + (document_of(entry).is_over and 0 or 1)
+    end
+    drop_entries(s.key, list)
   end
   touch(s)
   if removed > 0 then

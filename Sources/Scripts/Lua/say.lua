@@ -2,7 +2,7 @@
 -- the newest message's number as the caller has seen it, `id` the member by which messages are
 -- known; what is newer than `after` goes first. Where messages are sealed, `ids` has the key and
 -- the ids by which they are known; MORE asks for `index`: the chat's stamp, and the number and id
--- of each message.
+-- of each message; where they are not sealed, it asks for the same request again.
 -- USES: batch, requests, session_changes, chat_address, messages, chat_records, chat_removal,
 --   chat_writes
 -- RARELY: add_chat, newest_seq, ahead, remove_after, touch, is_current_chat, chat_of

@@ -1,6 +1,6 @@
-// Owns: SAY with `id=` where messages are sealed: Redis compares ids that the worker makes of the
-// members' values, and where a chat has no index of those, the worker reads its messages and makes
-// one. Runs on a loop's thread.
+// Owns: SAY with `id=`, whose chat may have no index yet: Redis makes it in as many calls as that
+// takes. Where messages are sealed, Redis compares ids that the worker makes of the members'
+// values, and the worker reads the messages to make an index of those. Runs on a loop's thread.
 
 internal import Access
 internal import Loop
@@ -57,7 +57,8 @@ struct MessageIDs {
 final class IndexedSay {
   private let request: HeldRequest
   private let partition: Partition
-  private let ids: MessageIDs
+  /// Nil where messages are not sealed.
+  private let ids: MessageIDs?
   private var say: SayCall
   /// The stamp of the chat whose messages are read, and their numbers and ids so far.
   private var index = Parts()
@@ -71,12 +72,12 @@ final class IndexedSay {
   @discardableResult
   init(
     _ call: borrowing Call, _ say: SayCall, _ payload: UnsafeBufferPointer<UInt8>,
-    _ ids: MessageIDs
+    _ ids: MessageIDs?
   ) throws(RequestError) {
     partition = call.partition
     self.ids = ids
     var kept = say.kept
-    kept.ids = .owned(ids.parts(payload).bytes)
+    if let ids { kept.ids = .owned(ids.parts(payload).bytes) }
     assert(kept.ownsItsTexts)
     self.say = kept
     request = try HeldRequest(call, batchedFor: String(decoding: call.device, as: UTF8.self))
@@ -89,7 +90,8 @@ final class IndexedSay {
       return request.end(outcome)
     }
     let words = String(decoding: line.dropFirst(more.count), as: UTF8.self).split(separator: " ")
-    guard words.count == 3 else { return request.end(outcome) }
+    guard words != ["index"] else { return goOn() }
+    guard words.count == 3, ids != nil else { return request.end(outcome) }
     guard triesLeft > 0, !request.isOver else {
       return request.end(
         .failed(
@@ -104,6 +106,17 @@ final class IndexedSay {
     index.add(words[2].utf8)
     let users = say.session.readdressed(to: String(words[0]))
     read(session: users, chat: ArgumentText(String(words[1])), after: 0)
+  }
+
+  /// Redis has read a part of the chat, and keeps what it knows of it.
+  private func goOn() {
+    guard !request.isOver else {
+      return request.end(
+        .failed(
+          RequestError(
+            .overloaded, "id=: the chat's index is still being made; nothing was said, retry")))
+    }
+    ask()
   }
 
   private func again() {
@@ -157,6 +170,7 @@ final class IndexedSay {
 
   /// Adds the messages of a page; nil if one is corrupt.
   private func add(_ body: UnsafeBufferPointer<UInt8>) -> (last: Int64, hasMore: Bool)? {
+    guard let ids else { return nil }
     var members = JSONMembers(0, body.count)
     var (last, hasMore): (Int64, Bool) = (0, false)
     while let (key, value) = members.next(in: body.span) {

@@ -30,8 +30,8 @@ private struct LockList {
   var after: String
   private var rows: [LockRow] = []
 
-  /// So many partitions are read in one step.
-  private static let partitionsMax = 32
+  /// So many partitions are read in one step, which takes Redis some 4 ms where each has 100 locks.
+  private static let partitionsMax = 8
 
   init(
     request: HeldRequest, agent: ArgumentText?, limit: Int64, partition: Int, after: String

@@ -18,8 +18,7 @@ enum ProfileVerb {
     let link = try link(call)
     guard let payload = call.payload else {
       try refuseMore(call)
-      try call.forward(
-        ScriptQuery(ProfileCall(device: ArgumentText(link.text)), at: link.partition))
+      try ProfileRead(call, link)
       return
     }
     try call.require(.write)
@@ -48,17 +47,6 @@ enum ProfileVerb {
     for option in [OptionName.rev, .req] where call.option(option) != nil {
       throw RequestError(.badRequest, "\(option.text)= goes with a payload, which is merged")
     }
-  }
-}
-
-/// A request for profile.lua.
-struct ProfileCall: ScriptCall {
-  static let script = Script.profile
-  /// The link, as Redis has it.
-  let device: ArgumentText
-
-  func write(to words: inout CommandBuffer) {
-    words.word(device)
   }
 }
 

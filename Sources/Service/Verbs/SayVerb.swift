@@ -29,10 +29,9 @@ enum SayVerb {
       messages: messages.isEmpty ? nil : .owned(messages), seen: call.number(.seq),
       id: call[.id], after: call.number(.afterSeq), last: call.number(.lastSeq),
       token: call.fence, req: call.req)
-    guard let seal = call.shared.seal, let member = call.option(.id), !messages.isEmpty else {
-      return try call.run(say)
-    }
-    try IndexedSay(call, say, payload, MessageIDs(seal.hashing, Array(member), of: call.device))
+    guard let member = call.option(.id), !messages.isEmpty else { return try call.run(say) }
+    let ids = call.shared.seal.map { MessageIDs($0.hashing, Array(member), of: call.device) }
+    try IndexedSay(call, say, payload, ids)
   }
 }
 

@@ -14,13 +14,8 @@ enum TakeVerb {
     summary: "Documents of a session by their keys; null for one that is not there.",
     replies: ["OK", "NONE"]
   ) { (call) throws(RequestError) in
-    let address = call.address
     try checkCount(call)
-    try call.run(
-      TakeCall(
-        device: address.device, session: address.session,
-        names: .owned(call.documentKeys().bytes),
-        bytesMax: Int64(call.shared.settings.documentsReplyBytesMax)))
+    try DocumentsRead(call)
   }
 
   /// Refuses too many keys at once.
@@ -37,21 +32,5 @@ extension Call {
     var parts = Parts()
     for index in 1..<arguments.words.count { parts.add(DocumentKey.escaped(word(index))) }
     return parts
-  }
-}
-
-/// A request for take.lua.
-struct TakeCall: ScriptCall {
-  static let script = Script.take
-  let device: ArgumentText
-  let session: ArgumentText?
-  let names: ArgumentText
-  let bytesMax: Int64
-
-  func write(to words: inout CommandBuffer) {
-    words.word(device)
-    words.word(session)
-    words.word(names)
-    words.word(bytesMax)
   }
 }

@@ -103,6 +103,32 @@ extension SystemSuites {
       #expect(copy.raw.components(separatedBy: "\"key\":\"").count == 4)
     }
 
+    @Test func `documents and a profile are read whole, in parts`() throws {
+      let client = try Lab.current.connect()
+      let (device, user) = (Lab.device(), Lab.device("user"))
+      expect(try client.request("OPEN \(device)"), "OK")
+      for n in 0..<8 {
+        expect(try client.request("PUT \(device) k\(n) \"\(n)\(Self.value)\""), "OK")
+        expect(try client.request("PROFILE user=\(user) {\"f\(n)\":\"\(n)\(Self.value)\"}"), "OK")
+      }
+      expect(try client.request("PUT \(device) small {\"a\":[1.50]}"), "OK")
+      let keys = ["none"] + (0..<8).map { "k\($0)" } + ["small", "gone", "k3"]
+      let taken = try client.request("TAKE \(device) \(keys.joined(separator: " "))")
+      let documents = try taken.json()["documents"]?.items ?? []
+      #expect(documents.count == 12)
+      for (key, document) in zip(keys, documents) {
+        let number = key.hasPrefix("k") ? String(key.dropFirst()) : nil
+        #expect(document["value"]?.string == number.map { $0 + Self.value }, "\(key)")
+        #expect(document["key"]?.string == (["none", "gone"].contains(key) ? nil : key))
+      }
+      #expect(taken.raw.contains("\"value\":{\"a\":[1.50]}"))
+      let profile = try client.request("PROFILE user=\(user)")
+      #expect(try profile.int("rev") == 8)
+      let fields = try profile.json()["fields"]
+      #expect(fields?.names.count == 8)
+      for n in 0..<8 { #expect(fields?["f\(n)"]?.string == "\(n)\(Self.value)") }
+    }
+
     @Test func `of reads that a caller sends together one is under way`() throws {
       let lab = try Lab(workers: [["--request-timeout", "20s"]])
       defer { lab.stop() }

@@ -1,7 +1,7 @@
 -- How the index of a chat by a member of its messages is made: see chat_ids.
--- USES: batch, messages, json_members, clocks, sealed
--- GIVES: TWICE, id_of, note, build, build_sealed
-local TWICE, BUILD_STEP = '=', 32
+-- USES: batch, messages, json_members, clocks
+-- GIVES: TWICE, id_of, note_all, begin_index, build_sealed
+local TWICE = '='
 
 -- A value that is a string or a number, as it stands in the index; nil for others.
 local function id_of(json, member)
@@ -10,34 +10,21 @@ local function id_of(json, member)
   return #value > 64 and 'h' .. redis.sha1hex(value) or value
 end
 
-local function note(ids, seq, id)
-  if id and id ~= '' and call('ZADD', ids, seq, id) == 0 then call('ZADD', ids, '0', TWICE) end
+-- Enters ids, each behind its message's number; of one that is there already the index knows the
+-- newer message only.
+local function note_all(ids, list)
+  for n = 1, #list, 1000 do
+    local last = math.min(n + 999, #list)
+    if call('ZADD', ids, unpack(list, n, last)) < (last - n + 1) / 2 then
+      call('ZADD', ids, '0', TWICE)
+    end
+  end
 end
 
 local function begin_index(s, ids, ...)
   call('UNLINK', ids)
   call('ZADD', ids, ...)
   if gone_by(s) then call('PEXPIREAT', ids, text(gone_by(s))) end
-end
-
--- Makes the index from the messages of a chat up to a number, a few at a time. Returns a refusal,
--- or nil.
-local function build(s, log, member, last)
-  local ids, place, list = log .. '/ids', 0, nil
-  begin_index(s, ids, '0', '')
-  repeat
-    list = call('LRANGE', log, text(place), text(place + BUILD_STEP - 1))
-    for n = 1, #list do
-      local seq, json = string.match(list[n], '^(%d+),"at":%d+,"message":(.*)}$')
-      if seq and is_sealed(json) then
-        call('UNLINK', ids)
-        return 'ERR illegal_state id=: messages of this chat are sealed, and this worker has no '
-          .. 'keys (--seal-keys) to compare them by'
-      end
-      if seq and tonumber(seq) <= last then note(ids, seq, id_of(json, member)) end
-    end
-    place = place + BUILD_STEP
-  until #list < BUILD_STEP
 end
 
 -- A word that is another one after each change of the session or of the chat's messages; `-` if one
@@ -59,7 +46,11 @@ local function build_sealed(s, chat, last, key, index)
     return 'MORE ' .. s.id .. ' ' .. text(chat) .. ' ' .. stamp
   end
   begin_index(s, log .. '/ids', '-1', '', '0', '~' .. key)
+  local found = {}
   for n = 2, index and #index or 0, 2 do
-    if tonumber(index[n]) <= last then note(log .. '/ids', index[n], index[n + 1]) end
+    if tonumber(index[n]) <= last and index[n + 1] ~= '' then
+      found[#found + 1], found[#found + 2] = index[n], index[n + 1]
+    end
   end
+  note_all(log .. '/ids', found)
 end

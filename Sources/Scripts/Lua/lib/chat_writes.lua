@@ -1,7 +1,7 @@
 -- How messages are appended to a chat.
 -- USES: batch, chat_figures, activity, changes, pushes, clocks, numbers, session_members, messages,
---   turn_records, chat_ids, chat_limits, chat_removal
--- RARELY: gone_by, newest_seq, seq_at, note_said, without_known, note_ids, sync_ids, limits_of,
+--   turn_records, chat_ids, chat_known, chat_limits, chat_removal
+-- RARELY: gone_by, newest_seq, seq_at, note_said, without_known, note_ids, trim_ids, limits_of,
 --   full_chat, remove_after, push_said
 -- GIVES: say
 
@@ -63,7 +63,7 @@ local function say(s, chat, messages, t, member, after, sealed, index)
   end
   if member or indexed then
     note_ids(log, seq - #entries + 1, messages, member or indexed, member and sealed)
-    if length > most then sync_ids(log) end
+    if length > most then trim_ids(log) end
   end
   if length == #entries and gone_by(s) then call('PEXPIREAT', log, text(gone_by(s))) end
   if is_watched(s.base, s.device) then push_said(s, chat, seq, entries, first) end

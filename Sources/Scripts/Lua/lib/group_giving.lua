@@ -21,13 +21,14 @@ end
 -- Events of unwanted types are done for this group.
 local function give_fresh(base, log, reading, is_new)
   while not is_full() do
-    local asked = room()
+    local asked, done = room(), {}
     local fresh = call('XREADGROUP', 'GROUP', reading.group, reading.worker, 'COUNT', asked,
       'STREAMS', log, '>')
     if not fresh then return end
     for _, entry in ipairs(fresh[1][2]) do
-      if not add_entry(base, entry, is_new) then call('XACK', log, reading.group, entry[1]) end
+      if not add_entry(base, entry, is_new) then done[#done + 1] = entry[1] end
     end
+    if #done > 0 then call('XACK', log, reading.group, unpack(done)) end
     if #fresh[1][2] < asked then return end
   end
 end

@@ -48,15 +48,27 @@ local function fields_of(s, line)
   return fields
 end
 
+-- The lines of members, names and JSON in turn, as they are in a record: those of `fields` and
+-- `floor` first. Of many members, where no revision is to be compared, a value that is long is not
+-- read: that there is one is all that `merged` needs, which a space says.
+local MANY, TOMBSTONE_BYTES = 8, 20
+local function lines_of(key, list, seen_rev)
+  local names, reads_all = {'fields', 'floor'}, seen_rev or #list <= MANY
+  for i = 1, reads_all and #list or 0, 2 do names[#names + 1] = list[i] end
+  local now = call('HMGET', key, unpack(names))
+  for i = 1, reads_all and 0 or #list, 2 do
+    local size = call('HSTRLEN', key, list[i])
+    now[#now + 1] = size > TOMBSTONE_BYTES and ' ' or size > 0 and call('HGET', key, list[i])
+  end
+  return now
+end
+
 -- Writes members, and notes activity. Returns a refusal, or nil.
 local function merge(s, list, seen_rev)
   if #list == 0 then return touch(s) end
-  local names, removes = {'fields', 'floor'}, false
-  for i = 1, #list, 2 do
-    names[#names + 1] = list[i]
-    removes = removes or list[i + 1] == 'null'
-  end
-  local now = call('HMGET', s.key, unpack(names))
+  local removes = false
+  for i = 1, #list, 2 do removes = removes or list[i + 1] == 'null' end
+  local now = lines_of(s.key, list, seen_rev)
   local writes, fields = merged(s.rev, list, now, 3, fields_of(s, now[1]), seen_rev,
     whole(now[2] or 0) or s.rev)
   if not writes then return fields end
