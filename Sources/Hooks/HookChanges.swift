@@ -20,11 +20,15 @@ internal import Webhooks
 
 extension HookDelivery {
   /// These are all hooks.
-  func hooksAre(_ kept: [KeptHook]) {
-    let names = Set(kept.map(\.name))
+  ///
+  /// One that was overtaken is passed over: a hook that it lacks may have been made since.
+  func hooksAre(_ listing: HookListing) {
+    guard !HookListing.isOvertaken(atMs: listing.nowMs, by: listedAtMs) else { return }
+    listedAtMs = listing.nowMs
+    let names = Set(listing.hooks.map(\.name))
     for work in Array(works.values) where !names.contains(work.name) { end(work) }
     guard !isDraining else { return }
-    for hook in kept {
+    for hook in listing.hooks {
       guard let work = works[hook.name] else {
         begin(hook)
         continue
@@ -99,9 +103,12 @@ extension HookDelivery {
       isLookingAgain = false
       // The partitions are read again in a moment, and this is asked again then.
       guard case .success(let reply) = result, let listing = HookListing(reply) else { return }
-      hooksAre(listing.hooks)
+      hooksAre(listing)
       for one in asked {
-        guard let work = works[one.name], work.kept.revision == one.revision else { continue }
+        let listed = listing.hooks.first { $0.name == one.name }
+        guard let work = works[one.name], work.kept.revision == one.revision,
+          listed?.revision == one.revision
+        else { continue }
         work.isLost(one.supersededBy)
       }
       advanceAll()

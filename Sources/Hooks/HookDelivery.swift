@@ -13,7 +13,7 @@ internal import Wire
 /// What the control loop has for the delivery.
 package enum HookOrder: Sendable {
   /// These are all hooks.
-  case hooks([KeptHook])
+  case hooks(HookListing)
   /// These partitions are this worker's.
   case share(PartitionSet)
   /// These partitions have new events.
@@ -34,6 +34,8 @@ package final class HookDelivery {
   var calls = 0
   /// Whether one of them reads the definitions anew.
   var isLookingAgain = false
+  /// The time of the latest listing of all hooks, by Redis' clock.
+  var listedAtMs: Int64 = 0
   private var tick: LoopTimer?
   private var soon: LoopTimer?
   private var soonAtMs = Int64.max
@@ -66,7 +68,7 @@ package final class HookDelivery {
 
   package func obey(_ order: HookOrder) {
     switch order {
-    case .hooks(let kept): hooksAre(kept)
+    case .hooks(let listing): hooksAre(listing)
     case .share(let partitions): shareIs(partitions)
     case .news(let partitions):
       for work in works.values { work.newsCame(partitions) }
@@ -74,9 +76,6 @@ package final class HookDelivery {
     case .drain(let graceMs): drain(graceMs)
     }
   }
-
-  /// Redis can be asked now.
-  package func storeServes() { advanceAll() }
 
   func advanceAll() { for work in Array(works.values) { advance(work) } }
 

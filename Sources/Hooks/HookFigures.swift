@@ -33,6 +33,15 @@ package struct HookListing: Sendable {
   /// What a worker has under way is known for so long.
   private static let freshMs: Int64 = 5_000
 
+  /// No listing is on its way for so long.
+  private static let wayMaxMs: Int64 = 10_000
+
+  /// Whether a listing of the one time is older than one of the other, by Redis' clock; one that is
+  /// much older shows that the clock was set back.
+  static func isOvertaken(atMs: Int64, by latestMs: Int64) -> Bool {
+    1..<wayMaxMs ~= latestMs - atMs
+  }
+
   /// Nil if it is another reply.
   package init?(_ reply: RedisReply) {
     guard reply.kind == .array, reply.count == 3, let nowMs = Int64(reply[0].text) else {

@@ -57,6 +57,13 @@ struct StoredHookTests {
     }
   }
 
+  @Test func `a listing that was overtaken is known by its time, unless the clock was set back`() {
+    let areOvertaken = [5_000, 14_999, 15_000, 24_999, 25_000, 90_000].map {
+      HookListing.isOvertaken(atMs: 15_000, by: $0)
+    }
+    #expect(areOvertaken == [false, false, false, true, false, false])
+  }
+
   @Test func `events are chosen by type and device`() throws {
     let hook = try Self.hook()
     let wants = { (type: String, device: String) in

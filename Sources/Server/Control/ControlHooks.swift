@@ -36,15 +36,15 @@ extension Control {
     guard let store, store.isReady, !shared.isDraining else { return }
     store.call(ScriptQuery(HooksCall(), at: Keyspace.figures)) { [unowned self] result in
       guard case .success(let reply) = result, let listing = HookListing(reply) else { return }
-      hooksAre(listing.hooks)
+      hooksAre(listing)
     }
   }
 
-  private func hooksAre(_ kept: [KeptHook]) {
-    hooks.areAny = !kept.isEmpty
-    if hooks.orders == nil, !kept.isEmpty, !shared.isDraining { startHooks() }
+  private func hooksAre(_ listing: HookListing) {
+    hooks.areAny = !listing.hooks.isEmpty
+    if hooks.orders == nil, hooks.areAny, !shared.isDraining { startHooks() }
     guard let orders = hooks.orders else { return }
-    orders.post(.hooks(kept))
+    orders.post(.hooks(listing))
     // The tail reports which logs have grown; it rests after a while without a request.
     guard hooks.areAny else { return }
     tail?.request(TailRequest(loop: ControlHooks.tailIndex, number: 0, watch: nil))

@@ -95,19 +95,24 @@ extension SystemSuites {
       let redis = try RedisServer()
       defer { redis.stop() }
       let unaware = try WorkerProcess(on: redis)
-      let client = try unaware.connect()
-      expect(try client.request("HOOK h url=https://127.0.0.1:\(port)/in types=lock.seized"), "OK")
-      expect(try client.request("LOCK d a"), "OK")
-      expect(try client.request("SEIZE d b"), "OK")
-      try eventually("it is refused", within: .seconds(10)) {
-        try hook(client)?["last_error"]?.string == "its certificate does not verify"
+      let aware = try WorkerProcess(
+        on: redis, ["--namespace", "other", "--hook-ca", certificates.authority])
+      defer {
+        unaware.kill()
+        aware.kill()
       }
-      unaware.kill()
-      let aware = try WorkerProcess(on: redis, ["--hook-ca", certificates.authority])
-      defer { aware.kill() }
-      let other = try aware.connect()
-      try eventually("it has taken the event", within: .seconds(20)) {
-        try hook(other)?["delivered"]?.int == 1
+      let clients = try [unaware.connect(), aware.connect()]
+      for client in clients {
+        expect(
+          try client.request("HOOK h url=https://127.0.0.1:\(port)/in types=lock.seized"), "OK")
+        expect(try client.request("LOCK d a"), "OK")
+        expect(try client.request("SEIZE d b"), "OK")
+      }
+      try eventually("it is refused", within: .seconds(10)) {
+        try hook(clients[0])?["last_error"]?.string == "its certificate does not verify"
+      }
+      try eventually("it has taken the event", within: .seconds(10)) {
+        try hook(clients[1])?["delivered"]?.int == 1
       }
       let missing = try Starting(["--redis", redis.url, "--hook-ca", "\(folder)/nothing"])
       #expect(try missing.awaitEnd() == .exited(1))
