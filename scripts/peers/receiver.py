@@ -116,12 +116,19 @@ class Worker:
         return (await self.reader.readline()).decode().rstrip("\n")
 
     async def write(self, lines: list[str], rate: float) -> None:
-        """Sends requests at a rate, and reads their replies. Raises ValueError if one is not OK."""
+        """Sends requests at a rate, and reads their replies.
+
+        Those of which a busy Redis has done nothing are sent again at the end, as clients do; for
+        requests of which each concerns a device of its own. Raises ValueError if one is not OK.
+        """
+        refused: list[str] = []
 
         async def read() -> None:
             for line in lines:
                 reply = (await self.reader.readline()).decode()
-                if not reply.startswith("OK"):
+                if reply.startswith("ERR unavailable") and "nothing was done" in reply:
+                    refused.append(line)
+                elif not reply.startswith("OK"):
                     raise ValueError(f"{line}: {reply}")
 
         reading = asyncio.create_task(read())
@@ -132,6 +139,16 @@ class Worker:
             sent = due
             await asyncio.sleep(0.002)
         await reading
+        for line in refused:
+            await self.send_again(line)
+
+    async def send_again(self, line: str, seconds: float = 30) -> None:
+        """Sends a request until it is done. Raises ValueError if it is not within the time."""
+        until = time.monotonic() + seconds
+        while not (reply := await self.ask(line)).startswith("OK"):
+            if not reply.startswith("ERR unavailable") or time.monotonic() > until:
+                raise ValueError(f"{line}: {reply}")
+            await asyncio.sleep(0.05)
 
 
 def requests(kind: str, devices: str, count: int) -> tuple[list[str], list[str]]:
