@@ -33,10 +33,13 @@ struct AllGroupReads {
     if readers.count >= AllGroupReads.idleMax { readers = readers.filter { !$0.value.isIdle } }
     made = (made + 1) % Partition.count
     readers[query.name] = GroupReads(
-      startAt: made, wholeEveryMs: min(AllGroupReads.wholeEveryMs, query.noteEveryMs))
+      startAt: made,
+      wholeEveryMs: min(AllGroupReads.wholeEveryMs, query.noteEveryMs, query.ackTimeoutMs))
   }
 
-  /// All partitions are read so often at least, in case the tail cannot follow the logs.
+  /// All partitions are read so often at least, in case the tail cannot follow the logs; and once
+  /// in the time that a consumer has to acknowledge, since such a read learns when the events that
+  /// others were given are due again.
   private static let wholeEveryMs: Int64 = 30_000
 
   /// These partitions may have events for all groups.
