@@ -75,7 +75,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     // As in a word: in capitals it is the same device.
     if settings.deviceIDs == .uuid { device = device.lowercased() }
     session = try sessionID(whole)
-    isSealed = whole["sealed"].map { text[$0].elementsEqual("true".utf8) } ?? false
+    isSealed = try flag(whole, "sealed")
     try readState(whole)
     try readTimes(whole)
     try readPolicy(whole)
@@ -127,6 +127,16 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     return session
   }
 
+  /// True or false; false if it is not there.
+  private func flag(_ whole: [String: Range<Int>], _ name: String) throws(RequestError) -> Bool {
+    guard let range = whole[name] else { return false }
+    if text[range].elementsEqual("true".utf8) { return true }
+    guard text[range].elementsEqual("false".utf8) else {
+      throw ExportedRecord.bad("\(name) is neither true nor false")
+    }
+    return false
+  }
+
   private mutating func readState(_ whole: [String: Range<Int>]) throws(RequestError) {
     let state = try string(try need(whole, "state"), "state")
     guard SessionState(rawValue: state) != nil else {
@@ -135,8 +145,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     set("state", state.utf8)
     if let reason = whole["reason"] { set("reason", try text(reason, "reason")) }
     try readThread(try need(whole, "thread"))
-    let isFenced = whole["fenced"].map { text[$0].elementsEqual("true".utf8) }
-    set("fenced", (isFenced == true ? "yes" : "no").utf8)
+    set("fenced", (try flag(whole, "fenced") ? "yes" : "no").utf8)
     let rev = try number(whole, "rev", 1...ExportedRecord.numberMax)
     set("rev", rev)
     set("floor", try number(whole, "floor", 0...rev))
@@ -153,12 +162,12 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
 
   /// A thread that is not the session's id is reserved, and so has one spelling.
   private mutating func readThread(_ range: Range<Int>) throws(RequestError) {
-    guard !isNull(range), !isCopy else { return }
+    guard !isNull(range) else { return }
     let text = Array(try string(range, "thread").utf8)
-    guard !text.elementsEqual(session.utf8) else { return }
     guard 1...IDText.idBytesMax ~= text.count else {
       throw ExportedRecord.bad("thread must have 1 to \(IDText.idBytesMax) bytes")
     }
+    guard !isCopy, !text.elementsEqual(session.utf8) else { return }
     var json: [UInt8] = []
     json.appendJSONString(text.span)
     set("thread", json)

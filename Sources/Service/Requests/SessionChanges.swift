@@ -19,8 +19,7 @@ struct SessionChanges {
   private static let documentsLimit = JSONLimit(
     TakeVerb.keysMax,
     RequestError(.quota, "one request may write \(TakeVerb.keysMax) documents"))
-  /// More than there are names, for one that is repeated counts as its last value.
-  private static let countMax = 16
+  private static let countMax = 6
   private static let names = "say, set, put, drop, phase, step"
 
   private(set) var messages = Parts()
@@ -41,10 +40,15 @@ struct SessionChanges {
     sealer = call.sealer
     guard let payload = call.payload else { return }
     let bytesMax = call.shared.settings.valueBytesMax
+    var seen: Set<[UInt8]> = []
     var walk = JSONMembers(0, payload.count)
     while let (key, range) = walk.next(in: payload.span) {
       var name: [UInt8] = []
       try JSONString.decode(payload.span, key, halves: .kept, into: &name)
+      guard seen.insert(name).inserted else {
+        let shown = EchoText.quoted(name.span, name.indices)
+        throw RequestError(.badRequest, "the payload has the member \(shown) twice")
+      }
       let value = UnsafeBufferPointer(rebasing: payload[range])
       switch String(decoding: name, as: UTF8.self) {
       case "say": messages = try SessionChanges.messages(value, sealer, bytesMax)

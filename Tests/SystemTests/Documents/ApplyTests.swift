@@ -50,6 +50,7 @@ extension SystemSuites {
       let lines = [
         ("APPLY \(device) seq=0 {\(rest)}", "STALE"), ("APPLY \(device) seq=9 {\(rest)}", "STALE"),
         ("APPLY \(device) rev=99 {\(rest)}", "STALE"),
+        ("APPLY \(device) {\"say\":{},\"say\":{}}", "ERR"),
         ("APPLY \(device) rev=1 {\(rest),\"set\":{\"a\":2}}", "STALE"),
         ("APPLY \(device) token=1 {\(rest)}", "STALE"),
         ("APPLY \(device) {\(rest),\"set\":{\"b\":1,\"c\":1,\"d\":1}}", "ERR"),

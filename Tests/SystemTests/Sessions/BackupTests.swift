@@ -52,6 +52,14 @@ extension SystemSuites {
       #expect(try client.request("EXPORT \(device)/\(new)").raw == wanted)
       expectBadRequest(
         try client.request("IMPORT as-new=yes replace=yes {}"), naming: "exclude each other")
+      for (part, wrong, text) in [
+        ("\"fenced\":false", "\"fenced\":\"yes\"", "fenced is neither true nor false"),
+        ("\"thread\":\"\(old)\"", "\"thread\":\"\"", "thread must have 1 to 512 bytes"),
+      ] {
+        let changed = body(before).replacing(part, with: wrong)
+        #expect(changed != body(before))
+        expectBadRequest(try client.request("IMPORT as-new=yes \(changed)"), naming: text)
+      }
     }
 
     @Test func `a chat's configuration is as long as it may be, and goes out and back`() throws {
