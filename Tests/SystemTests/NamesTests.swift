@@ -165,6 +165,11 @@ extension SystemSuites {
       #expect(String(try client.request("EXPORT \(lower)").raw.dropFirst(3)) == export)
       expect(try client.request("CLEAR \(upper)"), "OK")
       expect(try client.request("HOLDER \(lower)"), "NONE")
+      expect(
+        try client.request("HOOK uuids url=http://127.0.0.1:9/ devices=\(upper.prefix(8))*"), "OK")
+      let hooks = try client.request("HOOKS").raw
+      #expect(hooks.contains("\"devices\":\"\(lower.prefix(8))*\""), "\(hooks)")
+      expect(try client.request("UNHOOK uuids"), "OK")
       // Where every id is a device, they are two.
       let any = try Lab.current.connect(0)
       expect(try any.request("LOCK \(upper) a"), "OK")

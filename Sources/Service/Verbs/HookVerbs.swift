@@ -30,7 +30,12 @@ enum HookVerb {
   private static func definition(_ call: borrowing Call) throws(RequestError) -> HookDefinition {
     let url = call.text(.url)
     let address = try address(url, call.shared.settings)
-    let devices = call.option(.devices).map { _ in call.text(.devices) }
+    let devices = call.option(.devices).map { _ in
+      // Where devices are UUIDs, they are written in small letters.
+      call.shared.settings.deviceIDs == .uuid
+        ? call.text(.devices).lowercased()
+        : call.text(.devices)
+    }
     guard
       let hook = HookDefinition(
         name: call.text(0), url: url, shownURL: address.shown,
