@@ -214,8 +214,8 @@ package final class Principal: Sendable {
 
   /// Whether it has the rights that a ticket needs.
   ///
-  /// That is to what the ticket allows, to its device, and to the user by whose right to the session
-  /// it was issued; that user's right Redis knows.
+  /// That is to what the ticket allows, to its device, and to the user by whose right to the
+  /// session it was issued; that user's right Redis knows.
   fileprivate func mayIssue(_ ticket: AccessTicket) -> Bool {
     guard rights.isSuperset(of: ticket.role.rights) else { return false }
     guard let user = ticket.issuer.user else {
