@@ -62,7 +62,7 @@ public final class LatchkeyConnection {
   /// A reply may be as long as the longest export.
   private static func makeFramer() -> LineFramer { LineFramer(lineBytesMax: 64 << 20) }
 
-  private static func connect(
+  static func connect(
     _ host: String, _ port: UInt16, _ timeoutMs: Int64, _ tls: TLSContext?
   ) throws(LatchkeyError) -> Transport {
     let giveUpMs = MonotonicTime.nowMs() + timeoutMs
@@ -249,7 +249,7 @@ public final class LatchkeyConnection {
 
   /// Waits until the socket is ready, also for what the transport wants; false if it is not in
   /// time.
-  private static func wait(
+  static func wait(
     _ transport: Transport, _ readiness: Readiness, untilMs: Int64
   ) -> Bool {
     let wanted = transport.wants.or(readiness)

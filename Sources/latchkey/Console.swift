@@ -36,10 +36,12 @@ enum Console {
   }
 
   /// Reads HOST:PORT, or says what is wrong and ends.
-  static func hostAndPort(_ place: String, command: String) -> (String, UInt16) {
+  static func hostAndPort(
+    _ place: String, of flag: String = "--to", command: String
+  ) -> (String, UInt16) {
     guard let colon = place.lastIndex(of: ":"),
       let port = UInt16(place[place.index(after: colon)...]), colon > place.startIndex
-    else { fail("latchkey \(command): --to takes HOST:PORT, not '\(place)'\n", status: 2) }
+    else { fail("latchkey \(command): \(flag) takes HOST:PORT, not '\(place)'\n", status: 2) }
     return (place[..<colon].filter { $0 != "[" && $0 != "]" }, port)
   }
 

@@ -18,6 +18,7 @@ struct Latchkey {
       watch     show events as they happen        latchkey watch
       top       show the fleet's figures          latchkey top
       stats     print them once                   latchkey stats --json
+      health    say whether a worker can serve    latchkey health
       locks     list the locks that are held      latchkey locks agent=scheduling
       sessions  list sessions                     latchkey sessions user=ada
       backup    sessions to and from a file       latchkey backup to sessions.backup
@@ -45,6 +46,7 @@ struct Latchkey {
     case "watch": exit(WatchCommand.run(arguments))
     case "top": exit(TopCommand.run(arguments))
     case "stats": exit(StatsCommand.run(arguments))
+    case "health": exit(HealthCommand.run(arguments))
     case "locks": exit(ListCommand.locks.run(arguments))
     case "sessions": exit(ListCommand.sessions.run(arguments))
     case "backup": exit(BackupCommand.run(arguments))

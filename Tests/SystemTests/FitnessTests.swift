@@ -134,6 +134,13 @@ extension SystemSuites {
       try eventually("the policy on /readyz") {
         try worker.get("/readyz").body.contains("maxmemory-policy is allkeys-lru")
       }
+      // The same from the program, as a container's probe.
+      func health(_ more: String...) throws -> ProgramRun {
+        try ProgramRun(["health", "--admin", "127.0.0.1:\(worker.adminPort)"] + more)
+      }
+      let unfit = try health()
+      #expect(unfit.status == 1 && unfit.output.contains("maxmemory-policy is allkeys-lru"))
+      #expect(try health("--live").status == 0)
       #expect(worker.log.contains("redis is not fit any more"), "\(worker.log)")
       #expect(worker.isRunning)
       try admin.command("CONFIG", "SET", "maxmemory-policy", "noeviction")

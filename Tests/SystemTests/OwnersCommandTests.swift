@@ -47,6 +47,24 @@ extension SystemSuites {
       }
     }
 
+    @Test func `health says whether a worker can serve`() throws {
+      let admin = "127.0.0.1:\(lab.workers[0].adminPort)"
+      for words in [["health", "--admin", admin], ["health", "--live", "--admin", admin]] {
+        let run = try run(words)
+        #expect(!run.output.isEmpty && run.errors.isEmpty, "\(run.output)\(run.errors)")
+      }
+      let variable = try ProgramRun(["health"], environment: ["LATCHKEY_ADMIN": admin])
+      #expect(variable.status == 0)
+      let nowhere = try ProgramRun(["health", "--admin", "127.0.0.1:1"])
+      #expect(nowhere.status == 3 && nowhere.errors.contains("cannot connect"))
+      // The port for callers speaks no HTTP without --http.
+      let callers = "127.0.0.1:\(lab.workers[0].listenPort)"
+      #expect(try run(["health", "--admin", callers], status: 3).errors.contains("no reply"))
+      for wrong in [["x"], ["--admin", "x"], ["--timeout", "x"], ["--nosuch"]] {
+        #expect(!(try run(["health"] + wrong, status: 2).errors.isEmpty))
+      }
+    }
+
     @Test func `locks and sessions list all of them, page after page`() throws {
       let (agent, user) = (Lab.device("agent"), Lab.device("user"))
       let devices = (0..<230).map { "\(Lab.device("listed"))-\($0)" }

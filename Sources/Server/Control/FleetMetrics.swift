@@ -29,6 +29,9 @@ enum FleetMetrics {
       "latchkey_locks_held_mean_seconds", "gauge",
       "For how long the locks that are held have been held, on average.",
       Double(figures.heldNowMsMean) / 1e3)
+    page.single(
+      "latchkey_locks_acquired_total", "counter",
+      "Locks that were acquired while their devices had none.", figures.acquired)
     let endings = "latchkey_lock_endings_total"
     page.family(endings, "counter", "Ends of locks' tokens, by how they ended.")
     for ending in FleetFigure.endings {

@@ -96,16 +96,18 @@ extension SystemSuites.Deploy {
       let list = try #require(line.range(of: "CMD "))
       let lab = try Lab()
       defer { lab.stop() }
-      let words = try JSON(String(line[list.upperBound...])).items.compactMap(\.string).map {
-        $0.replacingOccurrences(of: "/5283 ", with: "/\(lab.worker.adminPort) ")
+      let words = try JSON(String(line[list.upperBound...])).items.compactMap(\.string)
+      #expect(words.first == "/usr/local/bin/latchkey" && words.count > 1)
+      // As in the image, where serve has its address from the same variable.
+      let environment = ["LATCHKEY_ADMIN": "0.0.0.0:\(lab.worker.adminPort)"]
+      func check() throws -> Int32 {
+        try ProgramRun(Array(words.dropFirst()), environment: environment).status
       }
-      #expect(words.count == 3 && words[2].contains("/\(lab.worker.adminPort) "))
-      func check() throws -> Int32 { try ToolRun(words[0], Array(words.dropFirst())).status }
       try eventually("health", within: .seconds(10)) { try check() == 0 }
       lab.redis.kill()
       try eventually("no health", within: .seconds(10)) { try check() == 1 }
       lab.worker.kill()
-      #expect(try check() == 1)
+      #expect(try check() == 3)
     }
   }
 }
