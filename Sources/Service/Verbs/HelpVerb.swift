@@ -1,4 +1,4 @@
-// HELP: lists the verbs, or shows the usage of one.
+// HELP: lists the verbs with a sentence each, or shows the usage of one.
 
 internal import Wire
 
@@ -6,13 +6,15 @@ enum HelpVerb {
   /// Made once: callers that ask without end must not cost others their time.
   private static let everything: String = {
     let names = VerbTable.all.map { "\"\($0.name)\"" }.joined(separator: ",")
-    return "OK {\"verbs\":[\(names)],\"usage\":\"HELP verb shows how one is written\"}"
+    let summaries = VerbTable.all.map { "\"\($0.name)\":\"\($0.summary)\"" }
+    return "OK {\"verbs\":[\(names)],\"summaries\":{\(summaries.joined(separator: ","))},"
+      + "\"usage\":\"HELP verb shows how one is written\"}"
   }()
 
   static let verb = Verb(
     name: "HELP", rights: .connection,
     words: [WordRule(name: "verb", kind: .text(bytesMax: 32), isOptional: true)],
-    summary: "Lists the verbs, or shows the usage of one.", replies: ["OK"]
+    summary: "Lists the verbs with a sentence each, or shows the usage of one.", replies: ["OK"]
   ) { (call) throws(RequestError) in
     guard !call.arguments.words.isEmpty else {
       call.answer(everything)
