@@ -289,45 +289,68 @@ let_go() {
   fi
 }
 
-# What is served when more and more requests are sent to a Redis that has a tenth of a core.
+# The rate at which 200 callers without pause are served, each with one SEIZE under way.
+closed_rate() {
+  figure "$(load requests "$worker_address" --lines "$folder/overload.line" --connections 200 \
+    --seconds "$seconds")" served_per_s
+}
+
+# What is served of more and more requests, which come whatever the replies take, by a Redis that
+# has a tenth of a core; and how soon all is well after them.
 measure_overload() {
-  local callers report
+  local report factor rate best
   start_redis overload
   start_worker overload "redis://127.0.0.1:$redis_port"
-  repeated 8 'LOCK o%-@ a' >"$folder/overload.lines"
+  echo 'SEIZE o% a' >"$folder/overload.line"
   hold_back "$redis_pid"
-  printf '\ncallers that send eight LOCKs together, and again when all are answered, %s s each;\n' \
+  for _ in 1 2 3 4 5; do closed_rate; done >"$folder/overload.rates"
+  best=$(median "$folder/overload.rates" 1)
+  printf '\nSEIZEs at random moments, %s s each, and then 0.3 of the capacity; Redis is held to\n' \
     "$seconds"
-  printf 'Redis is held to a tenth of a core; those that are refused ask again after 100 ms\n\n'
-  head_row callers "served/s" "p50 us" "p99 us" "refused" "refused p50 us" "refused p99 us" \
-    unavailable unknown
+  printf 'a tenth of a core, by which it serves %s/s of 200 callers that wait for replies\n\n' \
+    "$best"
+  head_row "of capacity" "offered/s" "served/s" "p50 ms" "p99 ms" "refused" "refused p50 ms" \
+    "refused p99 ms" unavailable unknown "recovery ms"
   : >"$folder/overload.figures"
-  for callers in 10 50 100 250 500 1000 2000 5000; do
-    report=$(load requests "$worker_address" --lines "$folder/overload.lines" \
-      --connections "$callers" --seconds "$seconds" --pause-ms 100)
-    row "$callers" "$(figure "$report" served_per_s)" "$(figure "$report" p50_us)" \
-      "$(figure "$report" p99_us)" "$(figure "$report" refused)" \
-      "$(figure "$report" refused_p50_us)" "$(figure "$report" refused_p99_us)" \
-      "$(figure "$report" unavailable)" "$(figure "$report" unknown)"
-    printf '%s %s\n' "$((8 * callers))" "$(figure "$report" served_per_s)" \
-      >>"$folder/overload.figures"
+  for factor in 0.3 0.6 0.9 1.2 1.5 2 3 5 7 10; do
+    rate=$(awk -v a="$best" -v b="$factor" 'BEGIN { print int(a * b) }')
+    report=$(load overload "$worker_address" --lines "$folder/overload.line" --rate "$rate" \
+      --connections "${overload_connections:-4000}" --seconds "$seconds" \
+      --after-rate "$(((best * 3 + 9) / 10))" --after-seconds 2)
+    row "$factor" "$rate" "$(figure "$report" served_per_s)" "$(ms "$report" p50_us)" \
+      "$(ms "$report" p99_us)" "$(figure "$report" refused)" "$(ms "$report" refused_p50_us)" \
+      "$(ms "$report" refused_p99_us)" "$(figure "$report" unavailable)" \
+      "$(figure "$report" unknown)" "$(figure "$report" recovery_ms)"
+    printf '%s %s\n' "$rate" "$(figure "$report" served_per_s)" >>"$folder/overload.figures"
   done
   let_go "$redis_pid"
-  report=$(load requests "$worker_address" --lines "$folder/overload.lines" --connections 50 \
-    --seconds 1)
-  printf '\nthe first second without the brake: %s/s, longest gap %s ms\n' \
-    "$(figure "$report" served_per_s)" "$(figure "$report" gap_ms)"
   overload_picture "$folder/overload.figures" >"$root/docs/pictures/overload.svg"
   kill "$worker_pid" "$redis_pid"
 }
 
-# The curve of a file of requests under way and served requests a second, as SVG; the first axis is
-# logarithmic.
+# The overload as an attack, by a principal's callers.
+attack_with_overload() {
+  echo 'SEIZE o% a' >"$folder/overload.line"
+  hold_back "$redis_pid"
+  "$build_dir/release/latchkey-bench" overload "$worker_address" --lines "$folder/overload.line" \
+    --rate 20000 --connections 2000 --seconds "$seconds" --after-rate 300 --after-seconds 3 \
+    --secret-file "$folder/secret" >"$folder/attack.json"
+  let_go "$redis_pid"
+}
+
+# How long it took until all was well after it, in milliseconds.
+recovery() { sed -n 's/.*"recovery_ms":\([0-9]*\).*/\1/p' "$folder/attack.json"; }
+
+# A number of microseconds of a line of JSON in milliseconds.
+ms() { awk -v us="$(figure "$1" "$2")" 'BEGIN { printf "%.1f", us / 1000 }'; }
+
+# The curve of a file of offered and served requests a second, as SVG. The first axis is
+# logarithmic, and the grey line is what a server without limit would serve, up to the best rate.
 overload_picture() {
   awk '
-    { callers[NR] = $1; served[NR] = $2; if ($2 > top) top = $2 }
+    { offered[NR] = $1; served[NR] = $2; if ($2 > top) top = $2 }
     function x(n) {
-      return 70 + 600 * (log(n) - log(callers[1])) / (log(callers[NR]) - log(callers[1]))
+      return 70 + 600 * (log(n) - log(offered[1])) / (log(offered[NR]) - log(offered[1]))
     }
     function y(n) { return 280 - 240 * n / (top * 1.1 + 1) }
     function words(at, height, anchor, word) {
@@ -336,21 +359,27 @@ overload_picture() {
     END {
       printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 340\" "
       print "font-family=\"sans-serif\" font-size=\"12\">"
-      print "<title>LOCKs a second that a tenth of a core serves, by how many are sent</title>"
+      print "<title>Requests served a second by a tenth of a core, by how many are sent</title>"
       print "<rect width=\"720\" height=\"340\" fill=\"#fff\"/>"
       for (i = 0; i <= 4; i++) {
         v = int(top * i / 4)
         printf "<path d=\"M70 %.1fH670\" stroke=\"#ddd\"/>\n", y(v)
         words(62, y(v) + 4, "end", v)
       }
+      printf "<path d=\"M%.1f %.1f", x(offered[1]), y(offered[1])
+      for (i = 1; i <= 40; i++) {
+        v = offered[1] * exp(i / 40 * log(offered[NR] / offered[1]))
+        printf "L%.1f %.1f", x(v), y(v < top ? v : top)
+      }
+      print "\" fill=\"none\" stroke=\"#999\" stroke-dasharray=\"4 4\"/>"
       for (i = 1; i <= NR; i++) {
-        path = path sprintf("%s%.1f %.1f", i == 1 ? "M" : "L", x(callers[i]), y(served[i]))
-        printf "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" ", x(callers[i]), y(served[i])
+        path = path sprintf("%s%.1f %.1f", i == 1 ? "M" : "L", x(offered[i]), y(served[i]))
+        printf "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" ", x(offered[i]), y(served[i])
         print "fill=\"#1668b0\"/>"
-        words(x(callers[i]), 298, "middle", callers[i])
+        words(x(offered[i]), 298, "middle", offered[i])
       }
       printf "<path d=\"%s\" fill=\"none\" stroke=\"#1668b0\" stroke-width=\"2\"/>\n", path
-      words(370, 325, "middle", "requests sent at once")
+      words(370, 325, "middle", "requests sent a second")
       words(70, 22, "start", "served a second")
       print "</svg>"
     }' "$1"

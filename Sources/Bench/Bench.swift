@@ -20,6 +20,7 @@ struct Bench {
            latchkey-bench cycles TARGET HOST:PORT [option...]
            latchkey-bench attack KIND HOST:PORT [option...]
            latchkey-bench requests HOST:PORT --lines FILE [option...]
+           latchkey-bench overload HOST:PORT --lines FILE --rate N [option...]
            latchkey-bench messages WAY HOST:PORT [option...]
            latchkey-bench hand-over HOST:PORT... [option...]
            latchkey-bench waiting HOST:PORT... [option...]
@@ -123,6 +124,18 @@ struct Bench {
       --pause-ms N      how long a caller waits after a refusal (default 0)
       --leave yes       callers are gone as soon as they have asked, and come back after a second
 
+    overload: one line at random moments, whatever the replies are and however long they take, each
+    on a connection without a request under way; then fewer for a while. Latency counts from the
+    moment that a request was due. `recovery_ms` is how long after the load the last request was due
+    that was not served, or not within 250 ms. In the line % stands for the device's number.
+
+      --lines FILE      the line
+      --connections N   connections; as many requests may be under way (default 50)
+      --rate N          requests a second, for --seconds (default 3)
+      --after-rate N    requests a second after that, for --after-seconds (default 3); default: none
+      --devices N       numbers of devices (default 1000)
+      --secret-file F   what each connection says AUTH with (default: it does not)
+
     messages: callers who answer the messages of a conversation each. WAY is turn (TURN and DONE) or
     six (LOCK, RECOVER, SAY, HISTORY, SAY, UNLOCK); the figures are for each message.
 
@@ -184,6 +197,7 @@ struct Bench {
       print(try AttackRun(attack, FleetOptions.parse(Array(rest.dropFirst()))).measure())
     case "requests":
       print(try RequestRun(FleetOptions.parse(rest)).measure())
+    case "overload": print(try OverloadRun(FleetOptions.parse(rest)).measure())
     case "echo":
       guard rest.count == 1 else { throw LoadFailure("echo takes HOST:PORT") }
       let server = try EchoServer(BenchOptions.address(rest[0]))

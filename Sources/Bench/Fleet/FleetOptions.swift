@@ -1,4 +1,5 @@
-// Owns: the options of `cycles`, `attack` and `requests`, and how they are read. Values.
+// Owns: the options of `cycles`, `attack`, `requests` and `overload`, and how they are read.
+// Values.
 
 import Glibc
 import Loop
@@ -21,7 +22,7 @@ enum Attack: String, CaseIterable {
   case reset
 }
 
-/// The options of `cycles`, `attack` and `requests`.
+/// The options of `cycles`, `attack`, `requests` and `overload`.
 struct FleetOptions {
   var address: Address
   var connections = 50
@@ -40,6 +41,12 @@ struct FleetOptions {
   var leaves = false
   /// How long they wait after a refusal.
   var pauseMs: Int64 = 0
+  /// How many requests a second `overload` sends, and then, for how many seconds.
+  var rate: Double?
+  var afterRate: Double?
+  var afterSeconds = 3.0
+  /// How many devices its requests are about.
+  var devices = 1_000
 
   static func parse(_ arguments: [String]) throws(LoadFailure) -> FleetOptions {
     guard let place = arguments.first else { throw LoadFailure("HOST:PORT is missing") }
@@ -58,11 +65,11 @@ struct FleetOptions {
           throw LoadFailure("\(flag) takes 1 to 60000, not '\(value)'")
         }
         options.connections = count
-      case "--seconds":
-        guard let seconds = Double(value), seconds > 0, seconds <= 86_400 else {
-          throw LoadFailure("\(flag) takes seconds, not '\(value)'")
-        }
-        options.seconds = seconds
+      case "--seconds": options.seconds = try positive(flag, value)
+      case "--rate": options.rate = try positive(flag, value)
+      case "--after-rate": options.afterRate = try positive(flag, value)
+      case "--after-seconds": options.afterSeconds = try positive(flag, value)
+      case "--devices": options.devices = Int(try positive(flag, value))
       case "--secret-file": options.secret = try secret(value)
       case "--lines": options.linesFile = value
       case "--leave": options.leaves = value == "yes"
@@ -76,6 +83,13 @@ struct FleetOptions {
       }
     }
     return options
+  }
+
+  private static func positive(_ flag: String, _ value: String) throws(LoadFailure) -> Double {
+    guard let number = Double(value), number > 0, number <= 1e7 else {
+      throw LoadFailure("\(flag) takes a number up to 10000000, not '\(value)'")
+    }
+    return number
   }
 
   private static func secret(_ path: String) throws(LoadFailure) -> String {

@@ -184,7 +184,7 @@ final class RequestRun {
 
   deinit { readBuffer.deallocate() }
 
-  private static func read(_ path: String) throws(LoadFailure) -> [UInt8] {
+  static func read(_ path: String) throws(LoadFailure) -> [UInt8] {
     guard let file = fopen(path, "re") else { throw LoadFailure("\(path) cannot be read") }
     defer { fclose(file) }
     var bytes: [UInt8] = []
