@@ -89,7 +89,7 @@ package enum Figure: Int, CaseIterable, Sendable {
   case requestsInFlight, turnedAtMs
   case bufferedBytes, pressureRequests, pressureReplies, pressureReadPauses, pressureWatches
   case authFailures, tokensEnded, auditFailures
-  case batches, batchedRequests
+  case batches, batchedRequests, queueRefusals
   case corruptValues
   case redisConnectionFailures, redisReady, partitionsAway, scriptsReloaded
   case watches, waiters, deviceWaiters, changeWaiters, changesDropped

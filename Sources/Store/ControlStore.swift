@@ -252,6 +252,7 @@ extension ControlStore {
 // MARK: Nodes
 
 extension ControlStore: StoreNodeOwner {
+  func asksLittle(_ client: UInt64) -> Bool { true }
   private static let firstServesMs: Int64 = 1_000
 
   var figures: Counters? { nil }

@@ -22,6 +22,8 @@ package protocol StoreOwner: AnyObject {
   /// These requests have no reply; `mayBeDone` where Redis may have done what changes something all
   /// the same.
   func failed(_ tickets: [Ticket], _ error: RequestError, mayBeDone: Bool)
+  /// Whether the principal of the connection asks for little beside others.
+  func asksLittle(_ client: ConnectionID) -> Bool
 }
 
 /// One loop's access to Redis.
@@ -106,9 +108,18 @@ package final class Store {
   /// How scripts are called, `function` or `script`; empty until that is known.
   package var scriptWay: String { first?.scriptWay ?? "" }
 
-  /// Refuses while Redis is away.
-  package func requireRedis() throws(RequestError) {
+  /// Refuses a request of a connection while Redis is away, or so far behind that it would be late.
+  package func requireRedis(for client: UInt64) throws(RequestError) {
     guard isReady else { throw RequestError(.unavailable, nodes.reason) }
+    // A cluster's node is not known yet.
+    if !nodes.isCluster { try nodes.all[0].admit(client) }
+  }
+
+  /// How many requests may be under way so that further ones wait little; nil for any number.
+  package func room() -> Int? {
+    var least: Int?
+    for node in all { if let room = node.room() { least = min(least ?? room, room) } }
+    return least
   }
 
   /// The key that a script gets of each partition of a query.
@@ -343,6 +354,10 @@ extension Store: StoreNodeOwner {
     for step in steps { step(.failed(error)) }
   }
 
+  func asksLittle(_ client: UInt64) -> Bool {
+    owner?.asksLittle(ConnectionID(packed: client)) ?? false
+  }
+
   func slotMoves(_ partition: Int) { nodes.slotMoves(partition) }
 
   func resend(
@@ -375,7 +390,7 @@ extension Store: StoreNodeOwner {
     do throws(RequestError) {
       let batch = try node.batch(
         for: script, of: request.ticket.client, request.ticket.partition,
-        isAlone: nodes.isMoving(request.ticket.partition))
+        isAlone: nodes.isMoving(request.ticket.partition), isAdmitted: true)
       if let step { node.expectStep(in: batch, step) }
       batch.add(request)
     } catch {

@@ -218,6 +218,22 @@ struct ConnectionMachineTests {
     #expect(small.outputChanged(unreadBytes: 9, hasMemoryPressure: true) == .stopReading)
   }
 
+  @Test func `a share parks before the limit does, and a larger one lets go on`() {
+    var machine = ConnectionMachine(unansweredMax: 9, unreadBytesMax: 100)
+    for wanted in [Action.nothing, .nothing, .stopReading] {
+      #expect(machine.requestTaken(shareMax: 3) == wanted)
+    }
+    #expect(machine.outputChanged(unreadBytes: 0) == .nothing)
+    #expect(machine.answered(0, unreadBytes: 0, shareMax: 9) == .nothing, "there was no answer")
+    #expect(machine.answered(1, unreadBytes: 0, shareMax: 2) == .nothing)
+    #expect(machine.answered(1, unreadBytes: 0, shareMax: 2) == .resumeReading)
+    #expect(machine.requestTaken(shareMax: 2) == .stopReading)
+    // The limit holds, however large the share is.
+    #expect(machine.answered(1, unreadBytes: 0, shareMax: 99) == .resumeReading)
+    for _ in 0..<7 { #expect(machine.requestTaken(shareMax: 99) == .nothing) }
+    #expect(machine.requestTaken(shareMax: 99) == .stopReading)
+  }
+
   @Test func `a limit of one parks at each request and goes on at each answer`() {
     var machine = ConnectionMachine(unansweredMax: 1, unreadBytesMax: 1)
     for _ in 0..<3 {

@@ -56,6 +56,10 @@ final class Connection: FileWatchOwner, Subscriber {
   var principal: Principal?
   /// What it counts for among the principal's connections.
   var use = CallerUse()
+  /// Its part in what the loop has under way.
+  var part: CallerPart
+  /// Whether there was input behind the latest line.
+  private var hasMoreInput = false
   /// When it is looked at next because of its token's end, in monotonic ms.
   var notedEndMs = Int64.max
   /// Wrong secrets and tokens in a row.
@@ -74,8 +78,9 @@ final class Connection: FileWatchOwner, Subscriber {
   init(
     _ id: ConnectionID, _ socket: Socket, loop: EventLoop, owner: any ConnectionOwner,
     limits: Settings, tls: TLSContext? = nil, http: HTTPWire? = nil,
-    isInternal: Bool = false
+    isInternal: Bool = false, shares: CallerShares = CallerShares()
   ) {
+    part = CallerPart(shares)
     (self.id, self.http, self.isInternal) = (id, http, isInternal)
     stream = CallerStream(socket, tls, takesHeader: limits.takesProxyHeader && !isInternal)
     self.owner = owner
@@ -107,7 +112,10 @@ final class Connection: FileWatchOwner, Subscriber {
   /// Counts a request and gives the slot of its reply.
   func takeRequest() -> UInt64 {
     askedAtMs = activeAtMs
-    perform(machine.requestTaken())
+    // One that does not pipeline has one request under way, whatever its share is.
+    let isPipelining = machine.unanswered > 0 || hasMoreInput
+    perform(machine.requestTaken(shareMax: isPipelining ? part.most : .max))
+    countUnderWay()
     http?.asked()
     return replies.ask()
   }
@@ -139,38 +147,13 @@ final class Connection: FileWatchOwner, Subscriber {
     if let http { beginWaiting(http) }
   }
 
-  /// Sends a line that answers no request, after the reply of that slot.
-  ///
-  /// A caller that does not read them is disconnected: the events are in the log, and other callers
-  /// must not pay for them. Returns whether it was disconnected because of memory pressure.
-  func push(after slot: UInt64, _ line: [UInt8]) -> Bool {
-    guard !machine.isClosed, !machine.isLingering else { return false }
-    // Much may come within one turn: what the socket takes is no sign of a slow reader.
-    let most =
-      owner.hasMemoryPressure ? min(unreadBytesMax, Connection.littleBytes) : unreadBytesMax
-    if unreadBytes >= most { sendOutput() }
-    guard !machine.isClosed, unreadBytes < most else {
-      abort(.slow)
-      return most < unreadBytesMax
-    }
-    if output.isEmpty { output = owner.takeBuffer() }
-    let line = http?.event(line, nowMs: MonotonicTime.nowMs()) ?? line
-    if replies.push(after: slot, line, into: &output) { owner.hasOutput(self) } else { account() }
-    outputChanged()
-    // Under memory pressure no line, however long, is kept for a caller that does not read.
-    guard unreadBytes >= Connection.littleBytes, owner.hasMemoryPressure else { return false }
-    sendOutput()
-    guard !machine.isClosed, unreadBytes >= Connection.littleBytes else { return false }
-    abort(.slow)
-    return true
-  }
-
   /// Takes no further request until `release`: the latest one takes several steps.
   func hold() { perform(machine.held()) }
 
   /// The same for a request that may wait for long: its caller's going away is noticed.
   func holdForWait() {
     backlog.isWaiting = true
+    countUnderWay()
     use.beginWait()
     perform(machine.held())
   }
@@ -178,6 +161,7 @@ final class Connection: FileWatchOwner, Subscriber {
   /// Goes on after a hold.
   func release() {
     backlog.isWaiting = false
+    countUnderWay()
     use.endWait()
     perform(machine.released())
   }
@@ -311,9 +295,11 @@ extension Connection {
     if let http { return takeHTTP(http, chunk) }
     var at = 0
     var lines = 0
+    let linesMax = part.shares.linesOfEach
+    defer { part.shares.took(lines, hadMore: lines == linesMax) }
     let bytes = chunk.span
     while machine.takesRequests {
-      guard lines < Connection.linesPerTurn else {
+      guard lines < linesMax else {
         hold()
         owner.yields(self)
         break
@@ -322,6 +308,7 @@ extension Connection {
       switch framer.next(in: bytes, at: &at) {
       case .line(let range):
         lineSinceMs = nil
+        hasMoreInput = at < bytes.count
         if !take(line: UnsafeBufferPointer(rebasing: chunk[range])) { at = range.lowerBound }
       case .joinedLine:
         lineSinceMs = nil
@@ -433,14 +420,18 @@ extension Connection {
   /// The unread output has changed, by so many answers or otherwise.
   ///
   /// A little of it is counted when it has been offered to the socket, which takes most of it.
-  private func outputChanged(answers: Int = 0) {
+  func outputChanged(answers: Int = 0) {
     let unread = unreadBytes
+    let shareMax = machine.unanswered > answers ? part.most : .max
+    defer { if answers > 0 { countUnderWay() } }
     guard unread >= Connection.littleBytes else {
-      return perform(machine.answered(answers, unreadBytes: unread))
+      return perform(machine.answered(answers, unreadBytes: unread, shareMax: shareMax))
     }
     account()
     let (hasMemoryPressure, wasRead) = (owner.hasMemoryPressure, machine.takesRequests)
-    perform(machine.answered(answers, unreadBytes: unread, hasMemoryPressure: hasMemoryPressure))
+    perform(
+      machine.answered(
+        answers, unreadBytes: unread, hasMemoryPressure: hasMemoryPressure, shareMax: shareMax))
     if hasMemoryPressure, wasRead, unread < unreadBytesMax { owner.readingPaused(self) }
   }
 
@@ -493,7 +484,8 @@ extension Connection {
     owner.giveBack(&output)
     outputSent = 0
     use.endWait()
-    use.change(to: nil)
+    change(to: nil)
+    countUnderWay()
     account()
   }
 }

@@ -38,6 +38,8 @@ struct ConnectionMachine {
   /// overtake.
   private var isHeld = false
   private let unansweredMax: Int
+  /// The same beside other callers' requests.
+  private var shareMax = Int.max
   private let unreadBytesMax: Int
   /// The same under memory pressure.
   private let pressureUnreadBytesMax: Int
@@ -67,11 +69,12 @@ struct ConnectionMachine {
   /// Whether the caller awaits nothing.
   var isQuiet: Bool { unanswered == 0 && unreadBytes == 0 }
 
-  /// A line was taken as a request that will be answered once.
-  mutating func requestTaken() -> Action {
+  /// A line was taken as a request that will be answered once; with so many the connection parks.
+  mutating func requestTaken(shareMax: Int = .max) -> Action {
     switch state {
     case .reading:
       unanswered += 1
+      self.shareMax = shareMax
       return park()
     case .parked, .finishing, .lingering, .closed: trap("requestTaken")
     }
@@ -94,10 +97,12 @@ struct ConnectionMachine {
   }
 
   /// So many answers were put in order for sending; `unreadBytes` is what waits to be sent.
-  mutating func answered(_ count: Int, unreadBytes: Int, hasMemoryPressure: Bool = false) -> Action
-  {
+  mutating func answered(
+    _ count: Int, unreadBytes: Int, hasMemoryPressure: Bool = false, shareMax: Int = .max
+  ) -> Action {
     unanswered -= count
     precondition(unanswered >= 0, "more answers than requests")
+    if count > 0 { self.shareMax = shareMax }
     return outputChanged(unreadBytes: unreadBytes, hasMemoryPressure: hasMemoryPressure)
   }
 
@@ -146,7 +151,7 @@ struct ConnectionMachine {
   }
 
   private var mustWait: Bool {
-    isHeld || unanswered >= unansweredMax
+    isHeld || unanswered >= min(unansweredMax, shareMax)
       || unreadBytes >= (hasMemoryPressure ? pressureUnreadBytesMax : unreadBytesMax)
   }
 

@@ -322,6 +322,10 @@ enum MetricsPage {
       "latchkey_queue_delay_seconds",
       "From the arrival of a script call's oldest request to its being sent to Redis.",
       shared.counters.map(\.queueDelaysUs), scale: 1e6)
+    page.single(
+      "latchkey_queue_refusals_total", "counter",
+      "Requests refused because Redis would have answered them too late.",
+      shared.sum(.queueRefusals))
     page.histogram(
       "latchkey_redis_call_duration_seconds",
       "From a script call's being sent to Redis to its answer.",

@@ -88,7 +88,7 @@ extension ServingLoop {
           .overloaded,
           "quota exceeded: \(most) of \(most) connections of \(principal.limitedName)"))
     }
-    connection.use.change(to: use)
+    connection.change(to: use)
   }
 
   /// Logs that a principal has met a limit, and gives the error.
@@ -195,7 +195,7 @@ extension ServingLoop {
 
   /// A connection has no principal any more, and is to say anew who is calling.
   private func becomesUnknown(_ connection: Connection) {
-    connection.use.change(to: nil)
+    connection.change(to: nil)
     connection.setLineLimits(isKnown: false)
     connection.unknownSinceMs = loop.nowMs
     // Where all may call, it may not do more than before.

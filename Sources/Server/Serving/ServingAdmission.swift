@@ -97,7 +97,7 @@ extension ServingLoop {
       let connection = Connection(
         id, socket, loop: loop, owner: self, limits: settings,
         tls: isInternal ? nil : shared.tls.withLock { $0 },
-        http: wire == .http ? HTTPWire() : nil, isInternal: isInternal)
+        http: wire == .http ? HTTPWire() : nil, isInternal: isInternal, shares: shares)
       if principals != nil { connection.setLineLimits(isKnown: false) }
       return connection
     }

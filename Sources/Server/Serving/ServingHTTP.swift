@@ -176,7 +176,7 @@ extension ServingLoop {
     http.authorization = nil
     guard connection.principal != nil else { return }
     connection.principal = nil
-    connection.use.change(to: nil)
+    connection.change(to: nil)
     connection.unknownSinceMs = loop.nowMs
     connection.setLineLimits(isKnown: principals == nil)
   }

@@ -88,6 +88,7 @@ final class ServingLoop {
   /// Whether connections may still come.
   var isAccepting: Bool { !acceptors.isEmpty }
   var connections = ConnectionTable()
+  let shares = CallerShares()
   var parser = VerbTable().makeParser()
   /// Reads large lines on a thread of its own.
   let lineReader: LineReader
@@ -413,12 +414,17 @@ extension ServingLoop: StoreOwner {
 // MARK: Turns
 
 extension ServingLoop {
+  func asksLittle(_ client: ConnectionID) -> Bool { connections[client]?.asksLittle ?? false }
+
   private func turnEnded() {
     defer {
       counters.set(inFlight, .requestsInFlight)
       counters.set(buffered.look(), .bufferedBytes)
       counters.set(Int(loop.nowMs), .turnedAtMs)
     }
+    let room = store.room() ?? CallerShares.roomMax
+    shares.turnEnded()
+    shares.room = min(CallerShares.roomMax, max(CallerShares.roomMin, room))
     for connection in turnEnd.takeRested() where !connection.isClosed { connection.release() }
     // Going on with parked callers makes new requests, and sending frees parked callers: a few
     // rounds settle nearly everything, and the next turn does the rest.

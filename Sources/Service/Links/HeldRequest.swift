@@ -46,7 +46,7 @@ struct HeldRequest {
     timeoutMs = call.shared.settings.requestTimeoutMs
     untilMs = call.ticket.arrivedNs / 1_000_000 + timeoutMs
     isStep = device != nil
-    try store.requireRedis()
+    try store.requireRedis(for: ticket.client)
     if let device {
       caller.beginStep(verb: ticket.verb, device)
     } else {

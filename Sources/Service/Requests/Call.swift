@@ -232,7 +232,7 @@ package struct Call: ~Copyable {
       device: Array(device),
       session: address.named.map(\.string).flatMap { $0 == "current" ? nil : Array($0.utf8) },
       chat: address.chat.map(\.string).flatMap { isNumber($0) ? Array($0.utf8) : nil })
-    try store.requireRedis()
+    try store.requireRedis(for: ticket.client)
     context.events.query(
       .changes(
         scope, nothing, ScriptQuery(request, at: partition), users, isElsewhere: isElsewhere),
@@ -255,7 +255,7 @@ package struct Call: ~Copyable {
   /// The caller's next request is begun after the reply to one that reads: of many that are sent
   /// together one is under way.
   func forward(_ query: ScriptQuery) throws(RequestError) {
-    try store.requireRedis()
+    try store.requireRedis(for: ticket.client)
     let (context, caller, ticket, reads) = (context, caller, ticket, query.script.isReadOnly)
     if reads { caller.hold() }
     store.call(query) { outcome in

@@ -21,7 +21,7 @@ enum EventsVerb {
   ) { (call) throws(RequestError) in
     let isAll = call.word(0).elementsEqual([UInt8(ascii: "*")])
     let query = isAll ? try group(call) : try device(call)
-    try call.store.requireRedis()
+    try call.store.requireRedis(for: call.ticket.client)
     call.context.events.query(query, call.ticket, waitMs: call.number(.wait) ?? 0)
   }
 

@@ -34,7 +34,7 @@ enum WatchVerb {
     guard !isAll, call.address.named != nil else {
       let device = isAll ? [] : Array(call.word(0))
       let part = ChangeScope(device: device, session: nil, chat: nil)
-      try call.store.requireRedis()
+      try call.store.requireRedis(for: call.ticket.client)
       return try call.context.events.watch(
         watch(isAll ? .all : .part(part), nil, call.ticket), call.ticket)
     }

@@ -35,6 +35,8 @@ protocol StoreNodeOwner: AnyObject {
   /// Requests have no reply, and these steps none.
   func failed(
     _ batch: Batch, _ steps: [(ScriptOutcome) -> Void], _ error: RequestError, mayBeDone: Bool)
+  /// Whether the caller's principal asks for little beside others.
+  func asksLittle(_ client: UInt64) -> Bool
   /// A request was not done because its slot moves, or has moved.
   func slotMoves(_ partition: Int)
   /// A request was not done, and is to be sent elsewhere.
@@ -51,6 +53,7 @@ final class StoreNode {
   private let isCluster: Bool
   private(set) var redis: RedisConnection?
   private var batches: TurnBatches
+  private var pace: NodePace
   /// The next steps of requests in batches, by the batch's sequence and the place in it.
   private var steps: [UInt64: [Int: (ScriptOutcome) -> Void]] = [:]
   /// Whether the log has a line of its own on the latest loss of the connection.
@@ -80,6 +83,7 @@ final class StoreNode {
     self.address = address
     isCluster = setup?.isCluster == true
     metAtMs = loop.nowMs
+    pace = NodePace(requestTimeoutMs: owner.requestTimeoutMs)
     awayReason =
       setup == nil ? "no node of the cluster has this slot" : "Redis is not connected yet"
     batches = TurnBatches(
@@ -101,14 +105,33 @@ final class StoreNode {
 
   /// The batch of the turn that the next request of a caller joins: with `isAlone` one for its
   /// partition only.
+  ///
+  /// One that would wait for too long is refused, unless it `isAdmitted` already.
   func batch(
-    for script: Script, of client: UInt64, _ partition: Int, isAlone: Bool
+    for script: Script, of client: UInt64, _ partition: Int, isAlone: Bool,
+    isAdmitted: Bool = false
   ) throws(RequestError) -> Batch {
     guard let redis, redis.isReady else { throw RequestError(.unavailable, reason) }
+    if !isAdmitted { try admit(client) }
+    pace.began(nowNs: loop.nowNs)
     return batches.batch(
       for: script, of: ConnectionID(packed: client),
       partition: redis.spansSlots && !isAlone ? nil : partition)
   }
+
+  /// Refuses a request that would wait for too long, before it costs the node anything.
+  func admit(_ client: UInt64) throws(RequestError) {
+    guard !pace.admits(nowNs: loop.nowNs), !owner.asksLittle(client) else { return }
+    figures?.add(.queueRefusals)
+    throw StoreNode.isBehind
+  }
+
+  private static let isBehind = RequestError(
+    .overloaded,
+    "Redis is behind with what it was asked; nothing was done, retry after a pause")
+
+  /// How many requests may be under way so that further ones wait little; nil for any number.
+  func room() -> Int? { pace.room(nowNs: loop.nowNs) }
 
   /// The request that is next in this batch is a step: `next` gets its outcome, exactly once.
   func expectStep(in batch: Batch, _ next: @escaping (ScriptOutcome) -> Void) {
@@ -165,13 +188,19 @@ extension StoreNode {
     return true
   }
 
+  /// The requests of a batch are not with the node any more.
+  private func drop(_ batch: Batch, isLate: Bool = false) {
+    pace.left(batch.count, isLate: isLate, nowNs: loop.nowNs)
+    batches.batcher.recycle(batch)
+  }
+
   /// The requests of a batch have no reply.
   private func fail(_ batch: Batch, _ error: RequestError, mayBeDone: Bool) {
     let steps = steps.removeValue(forKey: batch.sequence) ?? [:]
     owner.failed(
       batch, steps.sorted { $0.key < $1.key }.map(\.value), error,
       mayBeDone: mayBeDone && !batch.script.isReadOnly)
-    batches.batcher.recycle(batch)
+    drop(batch, isLate: mayBeDone)
   }
 }
 
@@ -185,7 +214,7 @@ extension StoreNode {
 
   private func resendAll(_ batch: Batch) {
     for place in 0..<batch.count { resend(place, of: batch) }
-    batches.batcher.recycle(batch)
+    drop(batch)
   }
 
   private func resend(_ place: Int, of batch: Batch) {
@@ -223,6 +252,7 @@ extension StoreNode {
 extension StoreNode: RedisConnectionOwner {
   func redisServes(_ redis: RedisConnection) {
     (wasReady, hasServed) = (true, true)
+    pace.connected(nowNs: loop.nowNs)
     owner.nodeServes(self)
   }
 
@@ -260,6 +290,7 @@ extension StoreNode: RedisConnectionOwner {
       let replyBytes = owner.answered(batch, reply, from: self)
       batches.batcher.answered(batch, replyBytes: replyBytes)
       if !steps.isEmpty { steps[batch.sequence] = nil }
+      pace.answered(batch.count, arrivedNs: batch.tickets[0].arrivedNs, nowNs: loop.nowNs)
       batches.batcher.recycle(batch)
     }
   }
