@@ -134,7 +134,8 @@ measure_attacks() {
 # file of lines, which make_lines makes.
 line_kinds=(
   "export 1 --leave yes" "get 1" "get-pipelined 1" "pause 1" "events 1 --leave yes" "rare 1"
-  "pending 4" "req 1 --rounds 1" "pipeline 1000" "stats 4"
+  "pending 4" "req 1 --rounds 1" "pipeline 1000" "stats 4" "take 1" "profile 1" "index 1" "copy 1"
+  "seize 4" "waiting 64"
 )
 
 # So many times a letter.
@@ -148,8 +149,8 @@ repeated() { awk -v n="$1" -v line="$2" 'BEGIN {
 attack_secret=
 auth_line() { if [ -n "$attack_secret" ]; then echo "AUTH $(cat "$attack_secret")"; fi; }
 
-# What has to be in Redis: 10 MB of messages, a record of 30 MB, 4,000 events of one device, and a
-# group with many that were given and not acknowledged.
+# What has to be in Redis: 10 MB of messages, a record of 30 MB, 10 MB of documents and of a
+# profile, 4,000 events of one device, and a group with many that were given and not acknowledged.
 make_attack_data() {
   local n text
   text=$(letters 100000)
@@ -159,6 +160,9 @@ make_attack_data() {
     echo 'OPEN huge'
     text=$(letters 255000)
     for ((n = 0; n < 120; n++)); do printf 'SET huge {"f%s":"%s"}\n' "$n" "$text"; done
+    for ((n = 0; n < 40; n++)); do
+      printf 'PUT big k%s "%s"\nPROFILE user=big {"f%s":"%s"}\n' "$n" "$text" "$n" "$text"
+    done
     repeated 4000 'SEIZE ev a@'
     for ((n = 0; n < 20; n++)); do repeated 3000 "SEIZE pe@ a$n"; done
   } >"$folder/data.lines"
@@ -186,6 +190,13 @@ make_lines() {
     req) repeated 200 $'PAUSE huge req=p@\nRESUME huge req=r@' ;;
     pipeline) repeated 1024 'LOCK p%-@ a' ;;
     stats) echo 'STATS' ;;
+    take) echo "TAKE big $(repeated 40 'k@' | tr '\n' ' ')k0" ;;
+    profile) echo 'PROFILE user=big' ;;
+    # What is said twice makes an index that the next removal removes.
+    index) printf 'SAY big id=i {"i":1}\nSAY big [{"i":2},{"i":2}]\nPOP big\n' ;;
+    copy) printf 'COPY big copied\nDELETE copied\n' ;;
+    seize) repeated 256 'SEIZE full@ a%' ;;
+    waiting) echo 'EVENTS * group=waiting wait=1s' ;;
   esac >>"$folder/attack.lines"
 }
 
