@@ -6,20 +6,20 @@
 -- The session's links where those of the kinds in `lines` are replaced by these; and a refusal if
 -- they are too many. With `keeps_others` those to users to whom the request is not limited stay.
 local function replaced_links(s, lines, keeps_others)
-  local kinds, kept, n = {}, '', 0
-  for kind in string.gmatch(lines, '(%S+) %S+\n') do kinds[kind] = true end
-  for kind, ref in string.gmatch(s.links, '(%S+) (%S+)\n') do
-    local line = kind .. ' ' .. ref .. '\n'
+  local kinds, wanted, list, has, n = {}, {}, {}, {}, 0
+  for line, kind in string.gmatch(lines, '((%S+) %S+\n)') do
+    kinds[kind], wanted[line] = true, true
+  end
+  local function add(line)
+    if not has[line] then list[#list + 1], has[line] = line, true end
+  end
+  for line, kind in string.gmatch(s.links, '((%S+) %S+\n)') do
     -- One that stays keeps its place.
     local is_other = keeps_others and kind == 'user' and not is_of_users(s.users, line)
-    if not kinds[kind] or is_other or find('\n' .. lines, '\n' .. line, 1, true) then
-      kept = kept .. line
-    end
+    if not kinds[kind] or is_other or wanted[line] then add(line) end
   end
-  for kind, ref in string.gmatch(lines, '(%S+) (%S+)\n') do
-    local line = kind .. ' ' .. ref .. '\n'
-    if not find('\n' .. kept, '\n' .. line, 1, true) then kept = kept .. line end
-  end
+  for line in string.gmatch(lines, '%S+ %S+\n') do add(line) end
+  local kept = table.concat(list)
   local own = string.gsub('\n' .. kept, '\nthread [^\n]*', '')
   for _ in string.gmatch(own, '[^\n]+') do n = n + 1 end
   return kept, links_refusal(n, #own - 1)
@@ -42,12 +42,22 @@ local function keep_others(s, v, fields)
   return links_refusal(count, #lines)
 end
 
--- Makes these the session's links: each that goes or comes has a revision of its own.
-local function set_links(s, lines)
-  for kind, ref in string.gmatch(s.links, '(%S+) (%S+)\n') do
-    if not find('\n' .. lines, '\n' .. kind .. ' ' .. ref .. '\n', 1, true) then
-      drop_link(s, kind, ref)
-    end
+-- The links in lines that others do not have, as lists of kind and ref.
+local function links_beside(lines, others)
+  local list, has = {}, {}
+  for line in string.gmatch(others, '%S+ %S+\n') do has[line] = true end
+  for line, kind, ref in string.gmatch(lines, '((%S+) (%S+)\n)') do
+    if not has[line] then list[#list + 1] = {kind, ref} end
   end
-  for kind, ref in string.gmatch(lines, '(%S+) (%S+)\n') do add_link(s, kind, ref) end
+  return list
+end
+
+-- Makes these the session's links, by one write: each that goes or comes has a revision of its own.
+local function set_links(s, lines)
+  local removed, added = links_beside(s.links, lines), links_beside(lines, s.links)
+  if #removed + #added == 0 then return end
+  s.links = lines
+  call('HSET', s.key, 'links', lines, 'rev', text(s.rev + #removed + #added), 'updated', now_text)
+  for _, link in ipairs(removed) do note_link(s, link[1], link[2], 'link.removed') end
+  for _, link in ipairs(added) do note_link(s, link[1], link[2], 'link.added') end
 end

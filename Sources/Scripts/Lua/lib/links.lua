@@ -4,8 +4,8 @@
 -- entry in the deadline index asks for that. A thread that was given is a link of the kind
 -- `thread`, which callers neither make nor see.
 -- USES: batch, changes, session_index, session_load
--- GIVES: links_json, links_refusal, links_full, has_link, enqueue_all, add_link, drop_link,
---   status_of
+-- GIVES: links_json, links_refusal, links_full, has_link, enqueue_all, note_link, add_link,
+--   drop_link, status_of
 
 local ID = "([%w%._:@%+%-%%~!%*'%(%)]+)"
 local function links_json(lines)
@@ -58,11 +58,17 @@ local function enqueue_all(s, only)
   end
 end
 
-local function write_links(s, lines, kind, ref, change)
-  s.links, s.rev = lines, s.rev + 1
-  call('HSET', s.key, 'links', lines, 'rev', s.rev, 'updated', now_text)
+-- Publishes that a link goes or comes, by a revision of its own.
+local function note_link(s, kind, ref, change)
+  s.rev = s.rev + 1
   push(s.base, s.device, change, s.id, nil, ',"kind":"%s","ref":"%s","rev":%.0f', kind, ref, s.rev)
   enqueue(s, kind, ref)
+end
+
+local function write_links(s, lines, kind, ref, change)
+  s.links = lines
+  call('HSET', s.key, 'links', lines, 'rev', s.rev + 1, 'updated', now_text)
+  note_link(s, kind, ref, change)
 end
 
 local function add_link(s, kind, ref)
