@@ -100,6 +100,7 @@ struct LuaSource: Sendable {
       LuaSource("hook_keys", PackageResources.hook_keys_lua),
       LuaSource("idempotency", PackageResources.idempotency_lua),
       LuaSource("import_checks", PackageResources.import_checks_lua),
+      LuaSource("import_stage", PackageResources.import_stage_lua),
       LuaSource("json_members", PackageResources.json_members_lua),
       LuaSource("large_sessions", PackageResources.large_sessions_lua),
       LuaSource("ledger", PackageResources.ledger_lua),

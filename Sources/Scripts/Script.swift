@@ -12,7 +12,7 @@ package enum Script: Int, CaseIterable, Sendable {
   case profile, setProfile, look, lookPage, recordPage
   case share, unshare, ticket, link, unlink, linkStatus, linkReserve, linkSettle, linkDone, evict
   case linkPage, keepChoice, sessionPage, activityPage, sift, entry, digest, reportSession
-  case export, `import`
+  case export, `import`, importPart
   case events, readGroup, transferPending, ack, tails, readLogs
   case watchChanges, resolve, pushEvent
   case setHook, hooks, noteHook, readHook, claimHook, ackHook, hookLags, dropGroup
@@ -203,6 +203,7 @@ package struct ScriptRow: Sendable {
     ScriptRow(.reportSession, PackageResources.report_session_lua, .reads, isOfSession: true),
     ScriptRow(.export, PackageResources.export_lua, .reads, isOfSession: true),
     ScriptRow(.import, PackageResources.import_lua, .writes, isOfSession: true),
+    ScriptRow(.importPart, PackageResources.import_part_lua, .writes),
   ]
 
   private static let events = [

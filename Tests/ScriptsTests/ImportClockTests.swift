@@ -23,7 +23,7 @@ struct ImportClockTests {
     for name in ["created", "active", "born", "since"] { fields[name] = "\(now - 1_000)" }
     for (name, time) in times { fields[name] = "\(time)" }
     let words = fields.flatMap { [$0.key, $0.value] }.map { "\($0.utf8.count) \($0)" }
-    return try bench.run(.import, "d", "S", "yes", words.joined(), "", "", "", "", "", "")
+    return try bench.run(.import, "d", "S", "yes", words.joined(), "", "", "", "", "", "", "")
   }
 
   private func field(_ name: String) throws -> Int {

@@ -60,7 +60,7 @@ struct RemovedMemberTests {
     ]
     for name in ["created", "active", "born", "since"] { fields += [name, "\(now)"] }
     fields += (0..<5_000).flatMap { ["f:\"m\($0)\"", "3"] }
-    let reply = try bench.run(.import, "d", "S", "", Self.parts(fields), "", "", "", "", "", "")
+    let reply = try bench.run(.import, "d", "S", "", Self.parts(fields), "", "", "", "", "", "", "")
     #expect(reply.word == "OK")
     #expect(try lines() == 1)
     #expect(try set(["f:\"m1\"", "1"], seen: "6").word == "STALE")

@@ -90,10 +90,12 @@ struct ScriptCallTests {
       ImportCall(
         device: "d", session: "s", isReplacing: true, fields: "f",
         messages: ImportedMessages(parts: [109], areSent: true),
-        documents: ImportedMessages(parts: [110], areSent: true), fleet: "9 8",
+        documents: ImportedMessages(parts: [110], areSent: true), stage: "x 3", fleet: "9 8",
         reserved: " user/u ",
         token: .token(7),
         req: "r"),
+      ImportPartCall(
+        device: "d", stage: "x", kind: "fields", list: "l", chats: "1 2", keepMs: 9),
       EntryCall(
         device: "d", session: "s", kind: "k", ref: "f", filter: "active - - - - created -",
         fields: "none"),

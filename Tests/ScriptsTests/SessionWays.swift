@@ -87,7 +87,7 @@ extension ReturnWordTests {
   private static let (large, page) = (fields(8), fields(3))
 
   private static let opened = [
-    Step(.import, ["d", "S", "", imported([])[3], "", "", "", "", "", ""])
+    Step(.import, ["d", "S", "", imported([])[3], "", "", "", "", "", "", ""])
   ]
   private static let grown = [open(), Step(.set, "d", "S", large, "", "", "", "", "", "", "")]
 
@@ -234,7 +234,7 @@ extension ReturnWordTests {
       Way(script: .lookPage, before: said, request: ["d", "S", "2", "0", "x"], word: "MORE"),
       Way(
         script: .lookPage,
-        before: [Step(.import, ["d", "S", "", imported([])[3], "", "", "", "", "", ""])],
+        before: [Step(.import, ["d", "S", "", imported([])[3], "", "", "", "", "", "", ""])],
         request: ["d", "S", "2", "0", "1.1.1795233692477...0"], word: "OK",
         names: ["messages"]),
       Way(script: .profile, request: ["user/u", "", ""], word: "OK", names: ["rev", "fields"]),
@@ -312,6 +312,7 @@ extension ReturnWordTests {
           .import,
           [
             "d", "S", "", imported(["clocks", "0 0 0 0 2592000000 0"])[3], "", "", "", "", "", "",
+            "",
           ])
       ], request: ["d", "S", "1795233692477"], word: "OK"),
     Way(script: .evict, before: [open()], request: ["d", "S", "5"], word: "NONE"),
@@ -363,6 +364,9 @@ extension ReturnWordTests {
     Way(script: .import, request: imported, word: "OK", names: record),
     Way(script: .import, before: [open()], request: imported, word: "ERR"),
     Way(
+      script: .importPart, request: ["d", "x", "fields", "5 f:\"a\"3 1 1", "", "60000"], word: "OK",
+      names: ["parts"]),
+    Way(
       script: .import, before: openedAndDeleted, request: imported.dropLast() + ["r"],
       word: "NONE"),
     Way(
@@ -411,7 +415,7 @@ extension ReturnWordTests {
       "1", "chats", "1", "fenced", "no",
     ]
     let parts = (fields + more).map { "\($0.utf8.count) \($0)" }.joined()
-    return ["d", "S", "", parts, "", "", "", "", "", ""]
+    return ["d", "S", "", parts, "", "", "", "", "", "", ""]
   }
 
   private static func link(_ place: String, token: String = "") -> [String] {

@@ -76,7 +76,7 @@ private struct SessionWalk {
 
   private mutating func bringBack(_ session: String) throws {
     guard let fields = exports[session] else { return }
-    try note("IMPORT", session, .import, ["yes", fields, "", "", "", "", "", ""])
+    try note("IMPORT", session, .import, ["yes", fields, "", "", "", "", "", "", ""])
   }
 }
 
@@ -177,7 +177,7 @@ struct StateCountTests {
     let flat = try bench.redis.command("HGETALL", bench.base + ":session:d/S").items
     let fields = flat.compactMap(\.string).map { "\($0.utf8.count) \($0)" }.joined()
     try bench.redis.command("DEL", bench.base + ":session:d/S")
-    #expect(try bench.run(.import, "d", "S", "", fields, "", "", "", "", "", "").word == "OK")
+    #expect(try bench.run(.import, "d", "S", "", fields, "", "", "", "", "", "", "").word == "OK")
     #expect(try count("active") == "1")
     #expect(try bench.redis.command("HGET", bench.base + ":devices", "d") == .text("1 S"))
     #expect(try bench.run(.delete, "d", "S", "", "").word == "OK")

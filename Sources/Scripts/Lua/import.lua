@@ -2,18 +2,20 @@
 -- the clock where it was exported may be ahead. Activity would bring such a deadline nearer, and
 -- the index, which is written only where a deadline moves away, would be behind. `fields` are names
 -- and values of the record in turn, `messages` four parts each: chat, number, time and JSON,
--- `documents` five: key, revision, time, deadline and JSON. Behind the session's id stand the users
--- to whose sessions the request is limited.
+-- `documents` five: key, revision, time, deadline and JSON. Of a large session these were written
+-- aside before, by `import_part`, as was what its fields have: `stage` is the parts' name, a space,
+-- and how many there are. Behind the session's id stand the users to whose sessions the request is
+-- limited.
 -- USES: batch, session_users, activity, changes, ledger, requests, session_index, session_load,
 --   links, link_changes, clocks, transitions, session_json, session_changes, merge, live_quota,
---   reservations, import_checks, removal, device_lines, device_current, log_quota, policies,
---   documents
+--   reservations, import_checks, import_stage, removal, device_lines, device_current, log_quota,
+--   policies, documents
 -- KEYS: the base key of each request's partition
--- ARGV: device, session, is_replacing?, fields, messages?, documents?, fleet?, reserved?, token?,
---   req?
+-- ARGV: device, session, is_replacing?, fields, messages?, documents?, stage?, fleet?, reserved?,
+--   token?, req?
 -- RETURNS: OK, NONE, STALE, ERR, MORE, LARGE
-return each(function(base, device, session, is_replacing, fields, messages, documents, fleet,
-    reserved, token)
+return each(function(base, device, session, is_replacing, fields, messages, documents, stage,
+    fleet, reserved, token)
   local asked, users = session, nil
   session, users = split_users(session)
   fields = with_owner(parts(fields), owner_in(fleet))
@@ -33,6 +35,8 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
   if is_bad then old = nil elseif old then settle(old) else remove_stale(base, device, session) end
   local refusal = fence(old or {base = base, device = device, rev = 0, users = users}, token)
   refusal = refusal or not old and log_refusal(base, device) or old and keep_others(old, v, fields)
+  local staged = stage ~= '' and staged_whole(base, device, stage)
+  refusal = refusal or staged == nil and 'ERR overloaded IMPORT took too long; retry'
   if refusal then return refusal end
   -- An index of another type fails it here, where nothing was done.
   call('ZSCORE', base .. ':sessions', device .. '/' .. session)
@@ -55,9 +59,7 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
     push(base, device, 'session.changed', session, nil, ',"rev":%s,"members":null', v.rev)
     push(base, device, 'roles', session, nil, '')
   end
-  for n = 1, #fields, 400 do
-    call('HSET', key, unpack(fields, n, math.min(n + 399, #fields)))
-  end
+  write_record(base, device, session, fields, staged, chats_of(v.chats))
   local s = load(base, device, session)
   forget_removed(s)
   restore_messages(s, parts(messages))

@@ -26,7 +26,7 @@ extension ExportedRecord {
   func readDocuments(_ whole: [String: Range<Int>]) throws(RequestError) -> Parts {
     var parts = Parts()
     guard let list = whole["documents"] else { return parts }
-    let found = try elements(list, "documents")
+    let found = try elements(list, "documents", most: settings.documentsMax)
     guard found.count <= settings.documentsMax else {
       throw RequestError(
         .quota,

@@ -60,7 +60,11 @@ enum ImportVerb {
       documents: ImportedMessages(
         parts: record.documents.bytes, areSent: record.isWithoutLinks),
       fleet: call.fleet, token: call.fence, req: call.req)
-    try LinkedChange(call, change, device: record.device, dueInMs: 0)
+    guard StagedImport.isLarge(record) else {
+      try LinkedChange(call, change, device: record.device, dueInMs: 0)
+      return
+    }
+    StagedImport(try HeldRequest(call), change, record, record.device)
   }
 }
 
@@ -120,9 +124,10 @@ struct ImportCall: LinkingCall {
   let device: ArgumentText
   let session: ArgumentText
   let isReplacing: Bool
-  let fields: ArgumentText
+  var fields: ArgumentText
   var messages: ImportedMessages
   var documents: ImportedMessages
+  var stage: ArgumentText?
   let fleet: ArgumentText?
   var reserved: ArgumentText?
   let token: Fence?
@@ -135,6 +140,7 @@ struct ImportCall: LinkingCall {
     words.word(fields)
     words.word(messages)
     words.word(documents)
+    words.word(stage)
     words.word(fleet)
     words.word(reserved)
     words.word(token)

@@ -41,7 +41,11 @@ enum CopyVerb {
           documents: ImportedMessages(
             parts: record.documents.bytes, areSent: record.isWithoutLinks),
           fleet: fleet, token: nil, req: req)
-        LinkedChange(request, copy, device, dueInMs: 0, isSearch: false)
+        guard StagedImport.isLarge(record) else {
+          LinkedChange(request, copy, device, dueInMs: 0, isSearch: false)
+          return
+        }
+        StagedImport(request, copy, record, device)
       } catch {
         request.end(.failed(error))
       }

@@ -16,15 +16,26 @@ end
 -- The same for documents that are to be written, key and value in turn.
 local function no_room_for(s, puts)
   local added = 0
+  if call('ZCARD', s.key .. '/docs') + #puts / 2 <= DOCUMENTS_MAX then return nil end
   for n = 1, #puts, 2 do added = added + (find_document(s.key, puts[n]) and 0 or 1) end
   return no_room(s, added)
+end
+
+-- Removes what there is under these keys, 1,000 at most.
+local function drop_documents(key, names)
+  if #names == 0 then return end
+  for _, name in ipairs(names) do
+    call('ZREMRANGEBYLEX', key .. '/docs', '[' .. name .. '\0', '(' .. name .. '\1')
+  end
+  call('HDEL', key .. '/values', unpack(names))
+  call('ZREM', key .. '/ttl', unpack(names))
 end
 
 -- Writes documents and removes others, under a revision of their own if they are all that changes.
 local function write_documents(s, puts, drops, is_all)
   if #puts == 0 and #drops == 0 then return end
   if is_all then s.rev = s.rev + 1 end
-  for _, name in ipairs(drops) do drop_document(s.key, name) end
+  drop_documents(s.key, drops)
   for n = 1, #puts, 2 do
     local before = find_document(s.key, puts[n])
     write_document(s, puts[n], text(s.rev), now_text, '', puts[n + 1], before)

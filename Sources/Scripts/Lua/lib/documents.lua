@@ -40,9 +40,10 @@ local function drop_document(key, name, d)
   if not d or d.ends_at ~= '' then call('ZREM', key .. '/ttl', name) end
 end
 
--- Gives a key that has just been made the time at which its session goes.
-local function expire_with(s, key, is_new)
-  if is_new and gone_by(s) then call('PEXPIREAT', key, text(gone_by(s))) end
+-- Gives a key with one item, which may just have been made, the time at which its session goes;
+-- `size` is the command that counts its items.
+local function expire_if_new(s, key, size)
+  if call(size, key) == 1 and gone_by(s) then call('PEXPIREAT', key, text(gone_by(s))) end
 end
 
 -- Writes a document; `before` is what was found under its key. Times are texts, the deadline may be
@@ -53,16 +54,16 @@ local function write_document(s, name, rev, at, ends_at, json, before)
   local entry = name .. '\0' .. rev .. ' ' .. at .. ' ' .. (ends_at == '' and '' or ends_at .. ' ')
   local is_long = #json > INLINE_BYTES
   call('ZADD', docs, '0', is_long and entry or entry .. json)
-  expire_with(s, docs, not before and call('ZCARD', docs) == 1)
+  if not before then expire_if_new(s, docs, 'ZCARD') end
   if is_long then
     call('HSET', values, name, json)
-    expire_with(s, values, call('HLEN', values) == 1)
+    expire_if_new(s, values, 'HLEN')
   end
   if ends_at == '' then return end
   call('ZADD', ttl, ends_at, name)
-  expire_with(s, ttl, call('ZCARD', ttl) == 1)
-  -- Later ones are entered when the soonest is over.
-  if call('ZRANGE', ttl, '0', '0')[1] == name then
+  expire_if_new(s, ttl, 'ZCARD')
+  -- Later ones are entered when the soonest is over; those of an import once they are in place.
+  if not s.is_staged and call('ZRANGE', ttl, '0', '0')[1] == name then
     regardless(call, 'ZADD', s.base .. ':due', ends_at, 'd:' .. s.device .. '/' .. s.id)
   end
 end
