@@ -16,37 +16,49 @@ extension HookDelivery {
   func claim(_ work: HookWork) {
     guard !work.hold.isClaiming, store.isReady else { return }
     let nowMs = loop.nowMs
-    if !work.hold.isSure(nowMs: nowMs) { forgetLosses(work) }
+    forgetLosses(work, nowMs: nowMs)
     let parts = HookDelivery.parts(work.queue.heldIDs.filter { $0.entry != .zero })
     work.claimedAtMs = nowMs
     work.hold.claimBegan(nowMs: nowMs, calls: parts.count)
     for ids in parts {
       let request = ClaimHookCall(
         group: work.group, worker: setup.workerID, ids: ids.map(\.entry.description))
-      call(ScriptQuery(request, over: ids.map(\.partition))) { [unowned self] result in
-        claimed(ids, result, work)
+      calls += 1
+      store.callEach(ScriptQuery(request, over: ids.map(\.partition))) {
+        [unowned self] partitions, result in
+        claimed(ids, of: partitions, result, work)
+      } _: { [unowned self] in
+        calls -= 1
+        work.hold.claimAnswered()
+        advance(work)
+        endIfDone()
       }
     }
   }
 
+  /// A node has answered for those of the ids whose partitions it has.
   private func claimed(
-    _ ids: [EventID], _ result: Result<RedisReply, RedisFailure>, _ work: HookWork
+    _ all: [EventID], of partitions: [Partition], _ result: Result<RedisReply, RedisFailure>,
+    _ work: HookWork
   ) {
+    let asked = PartitionSet(partitions)
+    let ids = all.filter { asked.contains($0.partition) }
     guard case .success(let reply) = result, reply.kind == .array, reply.count == ids.count else {
-      return work.hold.claimAnswered(isConfirmed: false)
+      return work.hold.claimFailed(partitions)
     }
     let gone = Set(zip(ids, reply.elements).lazy.filter { $0.1.integer == 0 }.map(\.0))
     // What is under way goes to its end: another worker may send it too.
     if !gone.isEmpty { work.queue.settled(work.queue.drop { gone.contains($0.id) }) }
-    work.hold.claimAnswered(isConfirmed: true)
-    advance(work)
   }
 
   /// Losses are no entries that could be claimed.
   ///
   /// A worker reads them again by time, as this one perhaps does.
-  private func forgetLosses(_ work: HookWork) {
-    work.queue.settled(work.queue.drop(\.isLoss))
+  private func forgetLosses(_ work: HookWork, nowMs: Int64) {
+    guard !work.hold.isSure(nowMs: nowMs) else { return }
+    let hold = work.hold
+    work.queue.settled(
+      work.queue.drop { $0.isLoss && !hold.isSure(of: $0.id.partition, nowMs: nowMs) })
   }
 
   func giveBack(_ work: HookWork, _ ids: [EventID]) {

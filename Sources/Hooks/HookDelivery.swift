@@ -87,7 +87,10 @@ package final class HookDelivery {
     if !work.hold.isSure(nowMs: nowMs), nowMs - work.claimedAtMs >= HookDelivery.retryMs {
       claim(work)
     }
-    while !isDraining, work.hold.isSure(nowMs: nowMs), let event = work.queue.next(nowMs: nowMs) {
+    let hold = work.hold
+    while !isDraining,
+      let event = work.queue.next(where: { hold.isSure(of: $0, nowMs: nowMs) })
+    {
       send(event, work)
     }
     read(work)
@@ -147,7 +150,7 @@ extension HookDelivery {
     finish()
   }
 
-  private func endIfDone() {
+  func endIfDone() {
     guard isDraining, calls == 0,
       works.values.allSatisfy({ $0.tickets.isEmpty && $0.done.isEmpty && !$0.isAcknowledging })
     else { return }

@@ -126,9 +126,12 @@ extension HookQueue {
 // MARK: Attempts
 
 extension HookQueue {
-  /// The event to send now; nil if none is due, or as many are under way as may be.
-  package mutating func next(nowMs: Int64) -> HookEvent? {
+  /// The event to send now, of a partition of which this is true; nil if none is due, or as many
+  /// are under way as may be.
+  package mutating func next(where isSure: (Partition) -> Bool = { _ in true }) -> HookEvent? {
     guard underWay < (isDown ? min(1, underWayMax) : underWayMax) else { return nil }
+    var unsure: [[UInt8]] = []
+    defer { ready += unsure }
     while readyStart < ready.count {
       let key = ready[readyStart]
       readyStart += 1
@@ -137,6 +140,10 @@ extension HookQueue {
         readyStart = 0
       }
       guard let line = lines[key], line.head == .ready, let event = line.events.first else {
+        continue
+      }
+      guard isSure(event.id.partition) else {
+        unsure.append(key)
         continue
       }
       lines[key]?.head = .underWay

@@ -66,7 +66,9 @@ extension HookDelivery {
         work.supersededBy = max(work.supersededBy, Int64(part[2][0].text) ?? 0)
         continue
       }
-      if part[1].integer == 1 || part[2].count > 0 { work.hold.tookEvents(readAtMs: work.readAtMs) }
+      if part[1].integer == 1 || part[2].count > 0 {
+        work.hold.tookEvents(of: partition, readAtMs: work.readAtMs)
+      }
       if part[1].integer == 1 { takeLoss(partition, work) }
       take(part[2], of: partition, work)
     }

@@ -18,9 +18,11 @@ struct HookQueueTests {
       device: bytes, type: Array("lock.abandoned".utf8), json: Array("{}".utf8))
   }
 
-  private func sent(_ queue: inout HookQueue, nowMs: Int64 = 0) -> [HookEvent] {
+  private func sent(
+    _ queue: inout HookQueue, where isSure: (Partition) -> Bool = { _ in true }
+  ) -> [HookEvent] {
     var events: [HookEvent] = []
-    while let event = queue.next(nowMs: nowMs) { events.append(event) }
+    while let event = queue.next(where: isSure) { events.append(event) }
     return events
   }
 
@@ -40,6 +42,18 @@ struct HookQueueTests {
     #expect(!take(events[0], &queue), "it is not acknowledged yet")
     queue.settled([events[0].id])
     #expect(take(events[0], &queue))
+  }
+
+  @Test func `events of a partition that is not surely held wait, and others go on`() {
+    var queue = HookQueue(underWayMax: 4)
+    let (one, two, three) = (
+      Self.event("a", 1, at: 1), Self.event("b", 2, at: 2), Self.event("c", 3, at: 1)
+    )
+    for event in [one, two, three] { queue.take(event) }
+    let isSecond = { (partition: Partition) in partition.index == 2 }
+    #expect(sent(&queue, where: isSecond) == [two])
+    #expect(sent(&queue, where: isSecond) == [])
+    #expect(sent(&queue) == [one, three] && queue.underWay == 3)
   }
 
   @Test func `as many are under way as may be`() {
