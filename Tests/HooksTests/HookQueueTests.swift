@@ -53,7 +53,7 @@ struct HookQueueTests {
     let isSecond = { (partition: Partition) in partition.index == 2 }
     #expect(sent(&queue, where: isSecond) == [two])
     #expect(sent(&queue, where: isSecond) == [])
-    #expect(sent(&queue) == [one, three] && queue.underWay == 3)
+    #expect(sent(&queue) == [three, one] && queue.underWay == 3)
   }
 
   @Test func `as many are under way as may be`() {
