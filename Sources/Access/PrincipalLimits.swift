@@ -16,7 +16,7 @@ package struct PrincipalLimits: Sendable, Equatable {
     case connections
     /// Requests that wait.
     case waiters
-    /// Requests a second that write an event; as many may come at once.
+    /// Events a second that requests write; as many may come at once.
     case events
     /// Bytes a second of requests that change something; as many may come at once.
     case written
@@ -130,11 +130,11 @@ package final class PrincipalUse: Sendable {
       .rate, requests.admit(1, nowNs: nowNs, perSecond: rate, aheadNs: aheadNs))
   }
 
-  /// Admits a request that writes an event, unless more have come than a second may have.
-  package func admitEvent(nowNs: Int64, _ limits: PrincipalLimits) -> Bool {
+  /// Admits a request that writes so many events, unless more have come than a second may have.
+  package func admitEvents(_ count: Int, nowNs: Int64, _ limits: PrincipalLimits) -> Bool {
     counted(
       .events,
-      events.admit(1, nowNs: nowNs, perSecond: limits[.events], aheadNs: 1_000_000_000))
+      events.admit(count, nowNs: nowNs, perSecond: limits[.events], aheadNs: 1_000_000_000))
   }
 
   /// Admits bytes that are to be written, unless more have come than a second may have.

@@ -171,10 +171,15 @@ extension Store {
     guard !line.isEmpty else { return .failed(scriptFailed(script, "a reply without a text")) }
     guard line[0] == UInt8(ascii: "E"), line.starts(with: "ERR ".utf8) else { return .line(line) }
     let parts = String(decoding: line, as: UTF8.self).split(separator: " ", maxSplits: 2)
-    guard parts.count == 3, let code = ErrorCode(rawValue: String(parts[1])) else {
+    // `quota/locks` for a limit of the caller's principal.
+    let word = parts.count == 3 ? parts[1].split(separator: "/", maxSplits: 1) : []
+    guard let code = word.first.flatMap({ ErrorCode(rawValue: String($0)) }) else {
       return .failed(scriptFailed(script, String(decoding: line, as: UTF8.self)))
     }
-    guard code == .internal else { return .failed(RequestError(code, String(parts[2]))) }
+    guard code == .internal else {
+      let limit = word.count > 1 ? String(word[1]) : nil
+      return .failed(RequestError(code, String(parts[2]), principalLimit: limit))
+    }
     // Before Redis 7 a full or read-only Redis refuses within the script, at its first write. But a
     // command without a right is refused where it stands.
     if !script.isReadOnly, StoreError.isCutOff(String(parts[2])) {

@@ -39,10 +39,14 @@ package struct RequestError: Error, Equatable, Sendable {
   package var code: ErrorCode
   /// One line for people; it names the word, option or limit at fault.
   package var text: String
+  /// The limit of the caller's principal that a script found reached, by the name that the file of
+  /// principals has for it; it is counted and logged, and not sent.
+  package var principalLimit: String?
 
   /// Makes an error; the text may hold anything, as `appendError` cleans it when it is sent.
-  package init(_ code: ErrorCode, _ text: String) {
+  package init(_ code: ErrorCode, _ text: String, principalLimit: String? = nil) {
     self.code = code
     self.text = text
+    self.principalLimit = principalLimit
   }
 }

@@ -1,5 +1,6 @@
 // Owns: the tests of what one principal may ask of a worker.
 
+import Foundation
 import Testing
 
 @testable import Access
@@ -56,10 +57,13 @@ struct PrincipalLimitsTests {
     let use = PrincipalUse(name: "p")
     var now = 5 * Self.second
     let events = limits(.events, 4)
-    #expect((0..<5).count { _ in use.admitEvent(nowNs: now, events) } == 4)
+    #expect((0..<5).count { _ in use.admitEvents(1, nowNs: now, events) } == 4)
     now += Self.second / 4
-    #expect((0..<5).count { _ in use.admitEvent(nowNs: now, events) } == 1)
+    #expect((0..<5).count { _ in use.admitEvents(1, nowNs: now, events) } == 1)
     #expect(use.limited(.events) == 5)
+    now += Self.second
+    #expect(use.admitEvents(2, nowNs: now, events))
+    #expect((0..<5).count { _ in use.admitEvents(1, nowNs: now, events) } == 2)
     let bytes = limits(.written, 1_000)
     #expect(use.admitWritten(600, nowNs: now, bytes))
     // The last one may be as large as any, and is paid for by those behind it.
@@ -70,6 +74,21 @@ struct PrincipalLimitsTests {
     now += Self.second / 2
     #expect(use.admitWritten(1, nowNs: now, bytes))
     #expect(use.limited(.written) == 2)
+  }
+
+  @Test func `operations-md names each limit, in the table of the file and in that of metrics`()
+    throws
+  {
+    let path = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appending(path: "docs/operations.md")
+    let page = try String(contentsOf: path, encoding: .utf8)
+    let names = PrincipalLimits.Kind.allCases.map(\.rawValue)
+    let rows = page.matches(of: /\n\| `([a-z]+)=` \| how many/).map { String($0.1) }
+    #expect(rows == names)
+    let metric = try #require(
+      page.firstMatch(of: /\n\| `latchkey_principal_limited_total` .* by `limit`: (.*?) \|/)
+    ).1
+    #expect(metric.matches(of: /`([a-z]+)`/).map { String($0.1) } == names)
   }
 
   @Test func `principals of the file have marks of six letters and digits`() throws {

@@ -8,7 +8,7 @@ import Testing
 ///
 /// `D` is the device; `{S1}`, `{T}`, `{N}`, `{E}` and `{X}` are the first session, the token, the
 /// turn, the first event's id and the export that the replies so far have shown.
-private struct GrammarRow: Sendable, CustomTestStringConvertible {
+struct GrammarRow: Sendable, CustomTestStringConvertible {
   enum Way: Sendable {
     case plain
     /// The probes are asked on a second connection while the request waits.
@@ -73,6 +73,22 @@ extension GrammarRow {
     ("DROP", put, "DROP D k"),
     ("IMPORT", open + ["EXPORT D", "DELETE D"], "IMPORT {X}"),
   ]
+
+  /// Further requests that an event may come of, and those of the verbs that are not above.
+  private static let more: [(verb: String, setup: [String], request: String)] = [
+    ("UNLOCK", locked + ["HANDOFF D a b return=1h"], "UNLOCK D b"),
+    ("SEIZE", locked, "SEIZE D b"), ("COPY", open, "COPY D D.2"),
+    ("RECOVER", [], "RECOVER D"), ("RECOVER", open + ["PAUSE D"], "RECOVER D"),
+    ("OPEN", [], "OPEN D {\"a\":\"\(long)\",\"b\":\"\(long)\"}"),
+    ("TELL", open, "TELL D t {\"a\":1}"), ("TICKET", open, "TICKET D"),
+    ("PROFILE", [], "PROFILE user=D {\"a\":1}"), ("LOCKS", locked, "LOCKS"), ("HOOKS", [], "HOOKS"),
+    ("HOOK", [], "HOOK D \(hookURL)"), ("UNHOOK", ["HOOK D \(hookURL)"], "UNHOOK D"),
+  ]
+  /// Two of them make a request that is read on a thread of its own.
+  private static let long = String(repeating: "x", count: 140_000)
+
+  /// At least one request of each verb that changes something.
+  static let writing = changes + more
 
   private static let shared = ["OPEN D", "SHARE D user=b"]
   private static let sharing = [
@@ -315,12 +331,12 @@ extension GrammarRow {
 // MARK: Asking
 
 /// A run of one row on a device of its own.
-private struct GrammarRun {
+struct GrammarRun {
   private let client: LineClient
   private let device = Lab.device()
   private var replies: [String] = []
 
-  init() throws { client = try Lab.current.connect() }
+  init(_ client: LineClient? = nil) throws { self.client = try client ?? Lab.current.connect() }
 
   /// The replies, without the parts that differ from device to device.
   static func transcript(_ row: GrammarRow, _ request: String, isWhole: Bool) throws -> [String] {
@@ -333,6 +349,30 @@ private struct GrammarRun {
 
   private mutating func ask(_ line: String, on client: LineClient) throws {
     replies.append(try client.request(filled(line), within: .seconds(20)).raw)
+  }
+
+  /// What two measurements differ by, before and after a request.
+  static func growth(
+    _ setup: [String], _ request: String, by client: LineClient, _ measure: () throws -> Int
+  ) throws -> Int {
+    var run = try GrammarRun(client)
+    for line in setup { try run.ask(line, on: client) }
+    let before = try measure()
+    try run.ask(request, on: client)
+    return try measure() - before
+  }
+
+  /// The reply to a request that another client sends right behind these lines.
+  static func reply(
+    _ setup: [String], by client: LineClient, _ request: String, by other: LineClient,
+    behind lines: [String]
+  ) throws -> Reply {
+    var run = try GrammarRun(client)
+    for line in setup { try run.ask(line, on: client) }
+    let filled = try (lines + [request]).map { try run.filled($0) + "\n" }
+    try other.send(Array(filled.joined().utf8))
+    guard let reply = try other.replies(filled.count).last else { throw Failure("no reply") }
+    return reply
   }
 
   private mutating func ask(_ row: GrammarRow, _ request: String, isWhole: Bool) throws {
@@ -398,7 +438,7 @@ extension SystemSuites {
     }
 
     @Test(arguments: GrammarRow.all)
-    fileprivate func `each part that is accepted has an effect`(row: GrammarRow) throws {
+    func `each part that is accepted has an effect`(row: GrammarRow) throws {
       let without = try GrammarRun.transcript(row, row.request, isWhole: false)
       // A difference without the part would hide that the part has no effect.
       let again = try GrammarRun.transcript(row, row.request, isWhole: false)

@@ -82,11 +82,8 @@ extension ServingLoop {
     guard use !== connection.use.principal else { return }
     guard use.admitConnection(principal.limits) else {
       let most = principal.limits[.connections]
-      throw limited(
-        principal, .connections,
-        RequestError(
-          .overloaded,
-          "quota exceeded: \(most) of \(most) connections of \(principal.limitedName)"))
+      let text = QuotaText(most, of: most, "connections of \(principal.limitedName)").text
+      throw limited(principal, .connections, RequestError(.overloaded, text))
     }
     connection.change(to: use)
   }
@@ -106,13 +103,10 @@ extension ServingLoop {
 
   /// Counts, and logs, a script's refusal for what the caller's principal has in all.
   func noteQuota(_ ticket: Ticket, _ error: RequestError) {
-    guard error.text.hasSuffix(" of this principal"),
+    guard let kind = error.principalLimit.flatMap({ PrincipalLimits.Kind(rawValue: $0) }),
       let connection = connections[ConnectionID(packed: ticket.client)],
       let principal = connection.principal
     else { return }
-    let kind: PrincipalLimits.Kind =
-      error.text.hasSuffix(" locks of this principal")
-      ? .locks : .sessions
     connection.use.principal?.countRefusal(kind)
     _ = limited(principal, kind, error)
   }
@@ -128,13 +122,21 @@ extension ServingLoop {
       throw tooFast(principal, .rate, "\(limits[.rate]) requests a second")
     }
     guard verb?.onlyReads != true else { return }
-    if verb?.writesEvents == true, !use.admitEvent(nowNs: nowNs, limits) {
-      throw tooFast(
-        principal, .events, "\(limits[.events]) requests a second that write an event")
-    }
     guard use.admitWritten(bytes + PrincipalLimits.bytesBeside, nowNs: nowNs, limits) else {
       throw tooFast(principal, .written, "\(limits[.written]) bytes a second that are written")
     }
+  }
+
+  /// Refuses a request that writes an event so soon after the principal's others; its options are
+  /// the site's now, be it large or not.
+  func checkEvents(_ connection: Connection, _ verb: Verb) throws(RequestError) {
+    guard verb.writesEvents, let principal = connection.principal,
+      let use = connection.use.principal
+    else { return }
+    let (count, limits) = (verb.eventsMost(site.arguments), principal.limits)
+    guard !use.admitEvents(count, nowNs: loop.nowNs, limits) else { return }
+    throw tooFast(
+      principal, .events, "\(limits[.events]) requests a second that write an event")
   }
 
   private func tooFast(
@@ -155,9 +157,7 @@ extension ServingLoop {
     let most = principal.limits[.waiters]
     throw limited(
       principal, .waiters,
-      RequestError(
-        .quota,
-        "quota exceeded: \(most) of \(most) waiting requests of \(principal.limitedName)"))
+      .quota(most, of: most, "waiting requests of \(principal.limitedName)"))
   }
 
   func give(_ connection: Connection, _ principal: Principal) {

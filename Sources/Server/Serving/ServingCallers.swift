@@ -51,7 +51,10 @@ extension ServingLoop: ConnectionOwner {
         counters.add(.pressureRequests)
         throw ServingLoop.memoryLimitReached("requests")
       }
-      try run(verb, connection, ticket, line, trace: connection.http?.linesTrace)
+      try site.arguments.bind(verb, parser, line.span)
+      try checkEvents(connection, verb)
+      if let trace = connection.http?.linesTrace { site.arguments.inherit(trace: trace) }
+      try runBound(verb, connection, ticket, line)
     } catch {
       answer(ticket, ServingLoop.withoutSecret(error, line, isByHTTP: connection.http != nil))
     }
@@ -105,15 +108,6 @@ extension ServingLoop: ConnectionOwner {
       "AUTH takes one word, the secret, or jwt or ticket and one of these: \(AuthVerb.verb.usage)")
   }
 
-  private func run(
-    _ verb: Verb, _ connection: Connection, _ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>,
-    trace: [UInt8]? = nil
-  ) throws(RequestError) {
-    try site.arguments.bind(verb, parser, line.span)
-    if let trace { site.arguments.inherit(trace: trace) }
-    try runBound(verb, connection, ticket, line)
-  }
-
   func run(_ line: [UInt8], for caller: any RequestCaller, _ ticket: Ticket) {
     guard let connection = connections[caller.id] else {
       return answer(ticket, RequestError(.unavailable, "its caller is gone; nothing was done"))
@@ -124,7 +118,9 @@ extension ServingLoop: ConnectionOwner {
         return VerbTable.all[try verbs.find(line.span, parser.verb)]
       }
       try line.withUnsafeBufferPointer { (line) throws(RequestError) in
-        try run(verb, connection, ticket, line)
+        // It was counted when it came.
+        try site.arguments.bind(verb, parser, line.span)
+        try runBound(verb, connection, ticket, line)
       }
     } catch {
       answer(ticket, error)
@@ -213,9 +209,11 @@ extension ServingLoop: ConnectionOwner {
       if let trace = connection.http?.linesTrace { site.arguments.inherit(trace: trace) }
       // They may have a copy of the line.
       defer { site.arguments = Arguments(deviceIDs: settings.deviceIDs) }
+      let verb = VerbTable.all[ticket.verb]
+      try checkEvents(connection, verb)
       let failure: RequestError? = line.bytes.withUnsafeBufferPointer { bytes in
         do throws(RequestError) {
-          try runBound(VerbTable.all[ticket.verb], connection, ticket, bytes, read)
+          try runBound(verb, connection, ticket, bytes, read)
           return nil
         } catch {
           return error

@@ -80,8 +80,13 @@ package final class Verb: Sendable {
   package let replies: [String]
   /// Whether it changes nothing, so that a request that is lost or repeated does no harm.
   package let onlyReads: Bool
-  /// Whether it writes an event into a log where it succeeds.
+  /// Whether it writes an event into a log where it succeeds, or may: TURN, which can open a
+  /// session.
+  ///
+  /// What a clock, a TTL or a policy ends has its event then, which counts for no request.
   package let writesEvents: Bool
+  /// The option that makes another event certain, by whichever request or TTL it comes.
+  private let laterEvent: OptionName?
   let run: @Sendable (borrowing Call) throws(RequestError) -> Void
 
   init(
@@ -90,7 +95,7 @@ package final class Verb: Sendable {
     payload: PayloadRule = .none,
     limits: JSONLimits = .usual, limitsOfChat: JSONLimits? = nil, summary: String,
     reach: Reach = .shown, role: SessionRole? = nil, replies: [String], onlyReads: Bool? = nil,
-    writesEvents: Bool = false,
+    writesEvents: Bool = false, laterEvent: OptionName? = nil,
     run: @escaping @Sendable (borrowing Call) throws(RequestError) -> Void
   ) {
     self.name = name
@@ -113,11 +118,17 @@ package final class Verb: Sendable {
     self.replies = replies
     self.onlyReads = onlyReads ?? (rights != .write && rights != .operate)
     self.writesEvents = writesEvents
+    self.laterEvent = laterEvent
     self.run = run
   }
 
   /// Whether the worker answers it by itself, and it needs no bounded resource.
   package var isAboutConnection: Bool { rights == .connection || rights == .known }
+
+  /// How many events a request with these options may write, now and later, if it writes any.
+  package func eventsMost(_ arguments: Arguments) -> Int {
+    laterEvent.map { arguments[$0] == nil } ?? true ? 1 : 2
+  }
 
   /// The limits of a request's payload.
   package func limits(_ line: Span<UInt8>, _ words: [Token]) -> JSONLimits {

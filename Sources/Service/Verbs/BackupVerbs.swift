@@ -31,7 +31,7 @@ enum ImportVerb {
     payload: .record,
     limits: JSONLimits(depthMax: ExportedRecord.depthMax),
     summary: "Makes a session from what EXPORT gave, here or elsewhere.",
-    replies: ["OK", "NONE", "STALE"]
+    replies: ["OK", "NONE", "STALE"], writesEvents: true
   ) { (call) throws(RequestError) in
     guard let payload = call.payload else { return }
     let isNew = call.text(.asNew) == "yes"

@@ -10,7 +10,7 @@ enum DoneVerb {
     options: [.turn, .phase, .step, .seen, .isLast, .req, .asUser], required: [.turn],
     payload: .optionalObject, limits: SessionChanges.limits,
     summary: "Applies a turn's last changes and ends it, unless messages were joined meanwhile.",
-    replies: ["OK", "NONE", "STALE"], writesEvents: true
+    replies: ["OK", "NONE", "STALE"]
   ) { (call) throws(RequestError) in
     let changes = try SessionChanges(call)
     try call.run(

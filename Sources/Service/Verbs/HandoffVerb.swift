@@ -19,7 +19,7 @@ enum HandoffVerb {
     options: [.token, .ttl, .return, .req], payload: .optionalAny,
     limits: JSONLimits(bytes: limit),
     summary: "Passes the lock to another agent; the payload is a note that HOLDER shows.",
-    replies: ["OK", "NONE", "HELD", "STALE"], writesEvents: true
+    replies: ["OK", "NONE", "HELD", "STALE"], writesEvents: true, laterEvent: .return
   ) { (call) throws(RequestError) in
     let ttlMs = call.ttlMs(of: call.word(2))
     var returnTtl: LockLength?

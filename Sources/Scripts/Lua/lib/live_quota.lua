@@ -56,15 +56,16 @@ local function make_room(base, device, ids, surplus, users)
 end
 
 -- The refusal where all live sessions together, `<live> <most>`, are too many, or those of the
--- principal whose mark stands behind that, `@<mark>/<live>/<most>`; or nil.
+-- principal whose mark stands behind that, `@<mark>/<live>/<most>`, with the limit's name for the
+-- worker behind the code; or nil.
 local function fleet_full(fleet)
   local live, most = string.match(fleet, '^(%d+) (%d+)')
-  local whose = ' live sessions in all'
+  local code, whose = 'quota', ' live sessions in all'
   if not live then
     live, most = string.match(fleet, '/(%d+)/(%d+)$')
-    whose = ' live sessions of this principal'
+    code, whose = 'quota/sessions', ' live sessions of this principal'
   end
-  return live and 'ERR quota quota exceeded: ' .. live .. ' of ' .. most .. whose or nil
+  return live and 'ERR ' .. code .. ' quota exceeded: ' .. live .. ' of ' .. most .. whose or nil
 end
 
 -- Makes room for a session that is to be live. Returns the reason why there is none: the quota of
