@@ -123,8 +123,7 @@ struct StoredSession {
   var born: StoredNumber { number(.born).or(created) }
 
   var clocks: StoredClocks {
-    StoredClocks(
-      lengthsMs: StoredNumber.list(self[.clocks], count: SessionClock.allCases.count))
+    StoredClocks(self[.clocks])
   }
 }
 
@@ -159,6 +158,23 @@ extension RecordLine {
 struct StoredClocks {
   /// In the order of the clocks.
   let lengthsMs: [Int64?]
+
+  /// As `clocks_of` of numbers.lua: another version's line may have a clock less, which is off, or
+  /// more, which are ignored.
+  init(_ text: LentBytes?) {
+    let known = SessionClock.allCases.count
+    let count = text.map { text in 1 + text.count { $0 == UInt8(ascii: " ") } } ?? 0
+    let numbers = StoredNumber.list(text, count: max(known, count))
+    let surplus = numbers.dropFirst(known)
+    guard !surplus.contains(nil) else {
+      lengthsMs = Array(repeating: nil, count: known)
+      return
+    }
+    let isShort = SessionClock.leastCount..<known ~= count
+    lengthsMs = numbers.prefix(known).enumerated().map { place, number in
+      isShort && place >= count ? 0 : number
+    }
+  }
 
   subscript(clock: SessionClock) -> Int64? { lengthsMs[clock.place] }
 }

@@ -329,7 +329,7 @@ package struct ScriptConstants: Hashable, Sendable {
     local LINK_BYTES_MAX = \(ScriptConstants.linkBytesMax)
     local EVENT_BYTES_MAX, EVENT_SHARE_MAX = \(eventBytesMax), \(eventBytesMax / 16)
     local ATTEND_BYTES, GROUP_KEEP_MS = \(attendBytes), \(groupKeepMs)
-    local CLOCKS = {\(ScriptConstants.clocks)}
+    local CLOCKS, CLOCKS_LEAST = {\(ScriptConstants.clocks)}, \(SessionClock.leastCount)
     local CLOCKS_FORM = '^\(ScriptConstants.clocksForm)$'
 
     """

@@ -91,6 +91,13 @@ package struct SessionClocks: Hashable, Sendable {
 }
 
 extension SessionClock {
+  /// A record or an export has so many lengths at least: those of the last clock that cannot be off,
+  /// and all before it.
+  ///
+  /// A version with fewer clocks wrote a shorter one, in which the others are off; of a longer one
+  /// the lengths of clocks that are not known here are ignored.
+  package static let leastCount = 1 + (allCases.last { !$0.row.canBeOff }?.place ?? -1)
+
   /// Its place in the order of all.
   package var place: Int { SessionClock.places[self] ?? 0 }
   private static let places = Dictionary(

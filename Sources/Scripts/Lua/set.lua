@@ -24,7 +24,8 @@ local function set_clocks(s, lengths, policy, is_first)
       changed[#changed + 1] = length
     end
   end
-  line = table.concat(line, ' ')
+  -- Those that a newer version has written stay.
+  line = table.concat(line, ' ') .. (s.clocks.surplus or '')
   if policy ~= '' then changed[#changed + 1], changed[#changed + 2] = 'policy', policy end
   if is_first then s.rev = s.rev + 1 end
   s.clocks = clocks_of(line)

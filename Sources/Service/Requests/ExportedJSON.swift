@@ -2,6 +2,7 @@
 // with the most that it may have, so that what goes on after that is not looked at. On the thread
 // that reads the record.
 
+internal import SessionModel
 internal import Settings
 internal import Wire
 
@@ -63,7 +64,8 @@ extension ExportedRecord {
     var members = JSONMembers(range.lowerBound, range.upperBound)
     while let (key, value) = members.next(in: text.span) {
       guard left > 0 else {
-        throw RequestError(.quota, "a session may have \(settings.fieldsMax) fields")
+        let most = settings.fieldsMax + ExportedRecord.removedMax
+        throw .quota(most + 1, of: most, "fields of this session, those that were removed included")
       }
       left -= 1
       found[try memberName(key)] = value
@@ -126,14 +128,31 @@ extension ExportedRecord {
     return try number(range, name, allowed)
   }
 
-  /// An array of so many numbers; zeros if it is missing and may be.
+  /// The lengths of the clocks: a version with fewer clocks wrote fewer, and the others are off; of
+  /// one with more the rest is ignored.
+  func clocks(_ members: [String: Range<Int>]) throws(RequestError) -> [Int64] {
+    guard let range = members["clocks"] else { throw ExportedRecord.bad("clocks are missing") }
+    let known = SessionClock.allCases
+    var lengths: [Int64] = []
+    for element in try elements(range, "clocks").prefix(known.count) {
+      lengths.append(try number(element, "clocks"))
+    }
+    guard lengths.count >= SessionClock.leastCount else {
+      throw ExportedRecord.bad("clocks are not \(known.count) numbers")
+    }
+    lengths += Array(repeating: 0, count: known.count - lengths.count)
+    guard zip(known, lengths).allSatisfy({ $0.allows($1) }) else {
+      let names = known.map(\.rawValue).joined(separator: ", ")
+      throw ExportedRecord.bad("clocks are not durations in ms: \(names)")
+    }
+    return lengths
+  }
+
+  /// An array of so many numbers; zeros if it is missing.
   func numbers(
     _ members: [String: Range<Int>], _ name: String, count: Int
   ) throws(RequestError) -> [Int64] {
-    guard let range = members[name] else {
-      guard name != "clocks" else { throw ExportedRecord.bad("clocks are missing") }
-      return Array(repeating: 0, count: count)
-    }
+    guard let range = members[name] else { return Array(repeating: 0, count: count) }
     var found: [Int64] = []
     for element in try elements(range, name, most: count) {
       found.append(try number(element, name))

@@ -120,6 +120,26 @@ extension SystemSuites {
       expect(try client.request("IMPORT replace=yes \(past)"), "ERR", "illegal_state")
     }
 
+    @Test func `an export of a version with a clock less, or more, is taken`() throws {
+      let client = try Lab.current.connect()
+      let device = Lab.device()
+      expect(try client.request("OPEN \(device) idle=1h keep=1h warn=1m"), "OK")
+      let exported = body(try client.request("EXPORT \(device)"))
+      for (last, warnMs) in [("", 0), (",60000", 60_000), (",60000,7", 60_000)] {
+        let other = exported.replacing(/"clocks":\[(\d+,\d+,\d+,\d+,\d+),60000\]/) {
+          "\"clocks\":[\($0.1)\(last)]"
+        }
+        #expect((other == exported) == (last == ",60000"))
+        expect(try client.request("IMPORT replace=yes \(other)"), "OK")
+        let record = try client.request("GET \(device)")
+        #expect(record.raw.contains("\"keep_ms\":3600000,\"warn_ms\":\(warnMs)}"), "\(record)")
+      }
+      let short = exported.replacing(/"clocks":\[(\d+,\d+,\d+,\d+),.*?\]/) {
+        "\"clocks\":[\($0.1)]"
+      }
+      expect(try client.request("IMPORT replace=yes \(short)"), "ERR", "bad_request")
+    }
+
     @Test func `a token is checked, and a fenced session is not replaced without one`() throws {
       let client = try Lab.current.connect()
       let device = Lab.device()

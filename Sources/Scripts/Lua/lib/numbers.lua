@@ -21,14 +21,28 @@ local function numbers_of(line)
   return list
 end
 
+-- The lengths in a line that another version has written, which has a clock less or more; those
+-- that it knows more of are `surplus`. False if it is corrupt.
+local function clocks_of_other(line)
+  local list, lengths, surplus = {}, {}, {}
+  for number in string.gmatch(line .. ' ', '(%d+) ') do list[#list + 1] = number end
+  if #list < CLOCKS_LEAST or table.concat(list, ' ') ~= line then return false end
+  for n, name in ipairs(CLOCKS) do lengths[name] = tonumber(list[n] or 0) end
+  for n = #CLOCKS + 1, #list do surplus[#surplus + 1] = ' ' .. list[n] end
+  lengths.surplus = table.concat(surplus)
+  return lengths
+end
+
 -- The lengths of a session's clocks by their names, from its record's line; false if it is corrupt.
 local clocks_known, clocks_count = {}, 0
 local function clocks_of(line)
   local known = clocks_known[line]
   if known ~= nil then return known end
   local list = {string.match(line, CLOCKS_FORM)}
-  local lengths = #list == #CLOCKS and {}
-  if lengths then
+  local lengths = {}
+  if #list < #CLOCKS then
+    lengths = clocks_of_other(line)
+  else
     for n, name in ipairs(CLOCKS) do lengths[name] = tonumber(list[n]) end
   end
   if clocks_count == NUMBERS_MAX then clocks_known, clocks_count = {}, 0 end
