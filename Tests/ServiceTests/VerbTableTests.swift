@@ -63,6 +63,15 @@ struct VerbTableTests {
     #expect(OptionName.allCases.filter { !$0.isPartOfRequest } == [.req, .wait, .settle])
   }
 
+  @Test func `RECOVER and TURN take each option of OPEN that makes a session`() {
+    // TURN has a policy of its own.
+    let ofTurn = NewSession.options.filter { $0 != .policyName }
+    #expect(Set(ofTurn).isSubset(of: TurnVerb.verb.options))
+    let ofRecover = NewSession.options.filter { $0 != .sessionPolicy }
+    #expect(Set(ofRecover).isSubset(of: RecoverVerb.verb.options))
+    #expect(NewSession.options.count > 10)
+  }
+
   @Test func `each verb declares itself well`() {
     #expect(Set(VerbTable.all.map(\.name)).count == VerbTable.all.count)
     for verb in VerbTable.all {

@@ -16,6 +16,19 @@ import Wire
     IDText.isID(text.bytes.span, whole(text.bytes), bytesMax: bytesMax)
   }
 
+  // MARK: - Quotas
+
+  @Test func `a quota's text is read as it was written`() {
+    let quota = QuotaText(50, of: 60, "live sessions on this device")
+    #expect(quota.text == "quota exceeded: 50 of 60 live sessions on this device")
+    #expect(QuotaText(quota.text) == quota)
+    #expect(RequestError.quota(2, of: 1, "hooks").text == "quota exceeded: 2 of 1 hooks")
+    for other in [
+      "", "quota exceeded: all 9 numbers of chats are used", "quota exceeded: 1 of x hooks",
+      "quota exceeded: 1 of 2", "1 of 2 hooks",
+    ] { #expect(QuotaText(other) == nil, "\(other)") }
+  }
+
   // MARK: - Durations
 
   static let durations: [(text: String, ms: Int64)] = [

@@ -3,6 +3,7 @@
 // help, and reports the outcome of each. Runs on the loop's thread.
 
 internal import Loop
+internal import Wire
 
 /// The callbacks of a caller to its run.
 protocol VisitOwner: AnyObject {
@@ -374,9 +375,7 @@ final class Visit: CallerOwner {
         "the worker does not take a request of this harness, so it may be older: \(text)")
     case "illegal_state" where isExpected(code): conclude(.wrongState, ReplyLine(), nowNs)
     case "quota" where isExpected(code):
-      // quota exceeded: 20 of 20 chats …
-      let limit = text.split(separator: " of ").dropFirst().first?.prefix { $0.isNumber }
-      conclude(.overQuota(limit: limit.flatMap { Int($0) } ?? 0), ReplyLine(), nowNs)
+      conclude(.overQuota(limit: QuotaText(text)?.most ?? 0), ReplyLine(), nowNs)
     default:
       conversation.isCutShort = true
       // An earlier try without an answer may have been done all the same.

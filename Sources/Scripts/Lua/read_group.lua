@@ -19,8 +19,8 @@ local function make(base, item)
   is_making = true
   local is_made, has_lost = make_group(base, reading.group, reading.groups_max)
   if not is_made then
-    return string.format('ERR quota there are %d groups already, and no more may be made',
-      reading.groups_max)
+    return string.format('ERR quota quota exceeded: %d of %d groups of the logs',
+      reading.groups_max, reading.groups_max)
   end
   if has_lost then add_loss(item) end
 end

@@ -347,8 +347,7 @@ private struct FullLink {
     guard entry.link.kind == LinkName.threadKind else {
       let live = statuses.filter { $0.map { $0.word == "live" } ?? true }.count
       guard live < quota else {
-        return RequestError(
-          .quota, "quota exceeded: \(quota) of \(quota) live sessions of user \(entry.link.ref)")
+        return .quota(Int(quota), of: Int(quota), "live sessions of user \(entry.link.ref)")
       }
       guard isLast else { return nil }
       return RequestError(

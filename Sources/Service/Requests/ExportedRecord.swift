@@ -1,6 +1,6 @@
 // Owns: the form of an exported session for IMPORT: its members, their values, and how they become
 // the fields of a record. Values that callers have stored are checked and copied, never written
-// anew. A value; on the loop's thread.
+// anew. A value; on the thread that reads the record.
 
 package import Access
 internal import Scripts
@@ -73,7 +73,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
       throw ExportedRecord.bad("device is not a UUID, as this worker asks for")
     }
     // As in a word: in capitals it is the same device.
-    if settings.deviceIDs == .uuid { device = device.lowercased() }
+    if settings.deviceIDs == .uuid { device = IDText.uuidSpelling(device) }
     session = try sessionID(whole)
     isSealed = try flag(whole, "sealed")
     try readState(whole)
@@ -175,13 +175,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
   }
 
   private mutating func readTimes(_ whole: [String: Range<Int>]) throws(RequestError) {
-    let known = SessionClock.allCases
-    let clocks = try numbers(whole, "clocks", count: known.count)
-    guard zip(known, clocks).allSatisfy({ $0.allows($1) }) else {
-      let names = known.map(\.rawValue).joined(separator: ", ")
-      throw ExportedRecord.bad("clocks are not durations in ms: \(names)")
-    }
-    set("clocks", clocks.map(String.init).joined(separator: " ").utf8)
+    set("clocks", try clocks(whole).map(String.init).joined(separator: " ").utf8)
     let names = [
       ("created_at", "created"), ("active_at", "active"), ("born_at", "born"), ("since", "since"),
     ]
@@ -222,7 +216,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
       count += hasValue ? 1 : 0
     }
     guard count <= settings.fieldsMax else {
-      throw RequestError(.quota, "a session may have \(settings.fieldsMax) fields")
+      throw .quota(count, of: settings.fieldsMax, "fields of this session")
     }
     set("fields", Int64(count))
   }
@@ -242,7 +236,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
         if let owners, kind == "user", !owners.has(link.ref) { continue }
         links.append(link)
         guard links.count <= settings.linksMax else {
-          throw RequestError(.quota, "a session may have \(settings.linksMax) links")
+          throw .quota(links.count, of: settings.linksMax, "links of this session")
         }
       }
     }
@@ -257,9 +251,9 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
       throw ExportedRecord.bad("a link stands there twice")
     }
     let lines = links.map(\.line).joined()
-    guard lines.utf8.count <= ScriptConstants.linkBytesMax else {
-      throw RequestError(
-        .quota, "all links may have \(ScriptConstants.linkBytesMax) bytes")
+    let bytesMax = ScriptConstants.linkBytesMax
+    guard lines.utf8.count <= bytesMax else {
+      throw .quota(lines.utf8.count, of: bytesMax, "bytes of links of this session")
     }
     let reserved = thread?.line ?? ""
     if !isWithoutLinks { set("links", (lines + reserved).utf8) }
@@ -307,8 +301,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     let chatsMax = policyLimits[.chats].flatMap { $0 > 0 ? $0 : nil } ?? settings.chatsMax
     let chats = try elements(try need(whole, "chats"), "chats", most: chatsMax)
     guard chats.count <= chatsMax else {
-      throw RequestError(
-        .quota, "quota exceeded: \(chats.count) of \(chatsMax) chats in this session")
+      throw .quota(chats.count, of: chatsMax, "chats in this session")
     }
     var numbers: [Int64] = []
     var names: Set<[UInt8]> = []

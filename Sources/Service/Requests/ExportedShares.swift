@@ -1,4 +1,4 @@
-// Owns: the shares of an exported session for IMPORT. On a loop's thread.
+// Owns: the shares of an exported session for IMPORT. On the thread that reads the record.
 
 internal import Access
 internal import Settings
@@ -24,10 +24,7 @@ extension ExportedRecord {
         throw ExportedRecord.bad("a user has two shares")
       }
       guard users.count <= settings.sharesMax else {
-        throw RequestError(
-          .quota,
-          "quota exceeded: more than \(settings.sharesMax) of \(settings.sharesMax) shares of this "
-            + "session")
+        throw .quota(users.count, of: settings.sharesMax, "shares of this session")
       }
       let hasEnd = share["until"].map { !isNull($0) } ?? false
       lines += "\(role) \(user) \(hasEnd ? try number(share, "until", 1...Self.numberMax) : 0)\n"

@@ -1,5 +1,5 @@
-// Owns: the documents of an exported session, and the limits of its chats, checked for IMPORT. Runs
-// on the loop's thread.
+// Owns: the documents of an exported session, and the limits of its chats, checked for IMPORT. On the
+// thread that reads the record.
 
 internal import Seal
 internal import Settings
@@ -28,9 +28,7 @@ extension ExportedRecord {
     guard let list = whole["documents"] else { return parts }
     let found = try elements(list, "documents", most: settings.documentsMax)
     guard found.count <= settings.documentsMax else {
-      throw RequestError(
-        .quota,
-        "quota exceeded: \(found.count) of \(settings.documentsMax) documents in this session")
+      throw .quota(found.count, of: settings.documentsMax, "documents in this session")
     }
     var keys: Set<String> = []
     for range in found {

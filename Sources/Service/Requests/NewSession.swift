@@ -67,13 +67,21 @@ extension NewSession {
       sessionPolicy: policy.map { ArgumentText($0.line) })
   }
 
+  /// The options of OPEN that say which session is looked for, or how the request is made; all
+  /// others make the session.
+  private static let general: Set<OptionName> = [
+    .user, .thread, .token, .turn, .req, .asUser,
+  ]
+
+  /// The options that only a new session takes: those of OPEN, its `policy=` under both of its
+  /// names.
+  static let options = OpenVerb.verb.options.filter { !general.contains($0) }
+    .flatMap { $0 == .policyName ? [$0, .sessionPolicy] : [$0] }
+
   /// The options for a new session that an existing one ignores, as JSON; nil if there are none.
   ///
   /// `more` names other parts of the request that it ignores.
   static func ignored(_ call: borrowing Call, more: [String] = []) -> ArgumentText? {
-    let options: [OptionName] =
-      [.name, .phase, .step, .policyName, .sessionPolicy] + OptionName.clocks
-      + [.expiresAt, .fenced, .chat]
     var kinds: [String] = []
     for link in call.links where !kinds.contains("link.\(link.kind)") {
       kinds.append("link.\(link.kind)")
@@ -89,12 +97,13 @@ extension Call {
     guard Set(links).count == links.count else {
       throw RequestError(.badRequest, "a link stands there twice: \(verb.usage)")
     }
-    guard links.count <= shared.settings.linksMax else {
-      throw RequestError(.quota, "a session may have \(shared.settings.linksMax) links")
-    }
-    let bytesMax = ScriptConstants.linkBytesMax
-    guard links.reduce(0, { $0 + $1.line.utf8.count }) <= bytesMax else {
-      throw RequestError(.quota, "all links may have \(bytesMax) bytes")
+    let most = shared.settings.linksMax
+    guard links.count <= most else { throw .quota(links.count, of: most, "links of this session") }
+    let (bytes, bytesMax) = (
+      links.reduce(0) { $0 + $1.line.utf8.count }, ScriptConstants.linkBytesMax
+    )
+    guard bytes <= bytesMax else {
+      throw .quota(bytes, of: bytesMax, "bytes of links of this session")
     }
   }
 

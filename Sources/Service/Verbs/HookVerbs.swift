@@ -136,7 +136,7 @@ private struct HookSetting {
     HookRemoval(request: request, name: hook.name).begin { _ in
       let most = ReadHookCall.groupsMax
       request.end(
-        .failed(RequestError(.quota, "quota exceeded: \(most) of \(most) groups of the logs")))
+        .failed(RequestError.quota(Int(most), of: Int(most), "groups of the logs")))
     }
   }
 }

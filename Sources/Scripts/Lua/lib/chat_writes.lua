@@ -40,7 +40,7 @@ local function say(s, chat, messages, t, member, after, sealed, index)
   seq = whole(seq or 0) or newest_seq(log)
   for n = 2, #messages, 2 do entries[n / 2] = entry_of(text(seq + n / 2), now_text, messages[n]) end
   if not full and t and not note_said(t, s.id, chat, seq + 1, seq + #entries) then
-    full = 'ERR quota a turn may say messages in 1000 pieces'
+    full = 'ERR quota quota exceeded: 1000 of 1000 pieces in which this turn may say messages'
   end
   if full then
     if member then call('UNLINK', log .. '/ids') end

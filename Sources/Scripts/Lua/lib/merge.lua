@@ -23,7 +23,8 @@ local function merged(rev, list, now, from, fields, seen_rev, floor)
     writes[i + 1] = value == 'null' and text(rev + 1) or text(rev + 1) .. ' ' .. value
   end
   if fields > FIELDS_MAX then
-    return nil, 'ERR quota a session may have ' .. FIELDS_MAX .. ' fields'
+    return nil, 'ERR quota quota exceeded: ' .. fields .. ' of ' .. FIELDS_MAX
+      .. ' fields of this session'
   end
   return writes, fields
 end

@@ -11,7 +11,8 @@
 local function apply_changes(s, chat, t, messages, members, puts, drops, seen_rev)
   local has_said = #messages > 0
   local refusal = has_said and chat and full_for(s, chat, #messages / 2)
-    or has_said and t and not has_room(t) and 'ERR quota a turn may say messages in 1000 pieces'
+    or has_said and t and not has_room(t)
+      and 'ERR quota quota exceeded: 1000 of 1000 pieces in which this turn may say messages'
     or #puts > 0 and no_room_for(s, puts)
   if refusal then return refusal end
   local is_said_alone = has_said and #members + #puts + #drops == 0
