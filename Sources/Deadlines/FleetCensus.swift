@@ -11,7 +11,7 @@ package import Store
 ///
 /// The owner of the first partition counts: all workers agree on that, and another one takes over
 /// as soon as it is known to be dead. Two that count at once, or none for a moment, do no harm.
-package final class FleetCensus {
+package final class FleetCensus: RedisFollower {
   private let loop: EventLoop
   private let store: ControlStore
   private let record: FleetRecord

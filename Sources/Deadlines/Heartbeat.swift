@@ -8,7 +8,7 @@ internal import SessionModel
 package import Store
 
 /// Registers this worker as alive, twice a second.
-package final class Heartbeat {
+package final class Heartbeat: RedisFollower {
   private let loop: EventLoop
   private let store: ControlStore
   private let context: DeadlineContext

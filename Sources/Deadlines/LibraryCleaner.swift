@@ -11,7 +11,7 @@ package import Store
 /// A worker whose heartbeats are late keeps its library: it is removed only when none has named it
 /// for much longer than a worker may be silent. One that comes back even later finds its functions
 /// missing and loads them again.
-package final class LibraryCleaner {
+package final class LibraryCleaner: RedisFollower {
   private let store: ControlStore
   private let log: Log
   private var timer: LoopTimer?

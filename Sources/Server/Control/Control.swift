@@ -15,11 +15,11 @@ internal import Store
 
 /// The control loop of a worker.
 package final class Control {
-  /// The reports of serving threads to the control loop.
+  /// The reports of serving threads, and of the hooks' thread, to the control loop.
   enum Report: Sendable {
     /// A serving loop's connection to Redis is up for the first time.
     case serves
-    /// A serving thread has ended.
+    /// A serving thread, or that of the hooks, has ended.
     case ended
   }
 
@@ -57,11 +57,10 @@ package final class Control {
   /// The causes for which the worker waits, as last logged.
   var waitingFor: [String] = []
   private var heartbeat: Heartbeat?
-  private var counts: QuotaCounts?
-  private var libraries: LibraryCleaner?
+  /// What goes on while Redis can be reached, the heartbeat first.
+  private var followers: [any RedisFollower] = []
   private var reaper: Reaper?
   private var logUpkeep: LogUpkeep?
-  private var census: FleetCensus?
   private var subscription: NodeSubscriptions?
   private(set) var tail: EventTail?
   private var tailRequests: MailboxReader<TailRequest>?
@@ -211,18 +210,20 @@ extension Control {
     reaper = Reaper(loop, store, shared.deadlineContext)
     logUpkeep = LogUpkeep(
       loop, store, eventsAgeMs: settings.eventsAgeMs, log: log, figures: shared.logFigures)
-    heartbeat = Heartbeat(loop, store, shared.deadlineContext) { [unowned self] living in
+    let census = FleetCensus(loop, store, record: shared.fleetFigures)
+    let heartbeat = Heartbeat(loop, store, shared.deadlineContext) { [unowned self] living in
       livingWorkers = living
       let share = PartitionShare(worker: shared.workerID, living: living)
       shared.deadlineFigures.setWorkers(share.workers)
       shared.deadlineFigures.setPartitionsOwned(share.owned)
       reaper?.share(share)
-      census?.share(share)
+      census.share(share)
       hookShare(share)
     }
-    census = FleetCensus(loop, store, record: shared.fleetFigures)
-    libraries = LibraryCleaner(loop, store, log: log)
-    counts = QuotaCounts(loop, store, shared)
+    self.heartbeat = heartbeat
+    followers = [
+      heartbeat, QuotaCounts(loop, store, shared), LibraryCleaner(loop, store, log: log), census,
+    ]
     store.start()
   }
 
@@ -246,7 +247,7 @@ extension Control {
       loop, setup, store, log: log, seal: shared.seal,
       demand: { [unowned self] in
         if shared.sum(.watches) + shared.sum(.deviceWaiters) > 0 { return .events }
-        return shared.sum(.waiters) > 0 || hooks.areAny ? .news : .nothing
+        return shared.sum(.waiters) > 0 || hooks.areAny ? .growth : .nothing
       },
       answer: { [unowned self] in
         if $0 != ControlHooks.tailIndex { serving[$0].post(.tailAnswer($1)) }
@@ -307,10 +308,7 @@ extension Control {
       configureRedis()
       noteScriptWay()
       watchPolicy()
-      heartbeat?.start()
-      counts?.start()
-      libraries?.start()
-      census?.start()
+      for follower in followers { follower.start() }
       reaper?.catchUp()
       startFollowing()
       followFleet { [unowned self] in
@@ -322,12 +320,9 @@ extension Control {
         .warn, "a redis node does not answer", cause: node, ["redis": node, "error": reason])
     case .down(let reason):
       outage = reason
-      heartbeat?.pause()
-      counts?.pause()
-      libraries?.pause()
-      census?.pause()
+      for follower in followers { follower.pause() }
       policyCheck?.cancel()
-      // Only the first of a row of failures is news; and a Redis may have been started just now.
+      // Only the first of a row of failures is logged; and a Redis may have been started just now.
       let isStarting = MonotonicTime.nowMs() - shared.startedAtMs < 1_000
       if redisWasUp, !isStarting {
         log.repeated(.warn, "redis does not answer", ["error": reason])
@@ -452,9 +447,7 @@ extension Control {
   private func stopRedis() {
     fitness?.stop()
     policyCheck?.cancel()
-    libraries?.pause()
-    counts?.pause()
-    census?.pause()
+    for follower in followers { follower.pause() }
     subscription?.stop()
     tail?.stop()
     changes?.stop()

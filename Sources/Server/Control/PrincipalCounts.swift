@@ -13,7 +13,7 @@ internal import Store
 internal import Synchronization
 
 /// The counts of what quotas are held against by all workers.
-final class QuotaCounts {
+final class QuotaCounts: RedisFollower {
   /// Only where --max-live is set.
   private let live: LiveCount?
   private let principals: PrincipalCounts
