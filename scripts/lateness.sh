@@ -51,8 +51,8 @@ measure_lateness() {
   lateness_row "events in the log" "$report" event
   lateness_row "with a group's consumer that waits, from the log on" "$report" group
   lateness_row "announced by Redis within $((lateness_listen_ms / 1000)) s: the locks" "$report" \
-    lock_heard
-  lateness_row "the same deadlines, untouched keys" "$report" twin_heard
+    lock_received
+  lateness_row "the same deadlines, untouched keys" "$report" twin_received
   stop_fleet
   kill "$fleet_redis_pid"
 }

@@ -20,7 +20,7 @@ package struct Evidence: Sendable {
   /// The result of waiting for the notification of an expired key of our own.
   enum Announcement: Equatable, Sendable {
     case notTried
-    case heard
+    case received
     case silent(waitedMs: Int64)
   }
 

@@ -1,5 +1,6 @@
 // Owns: one examination of a Redis: the questions, their order, and the cleanup of what was
-// written. Must not know what the answers mean. Runs on its loop's thread.
+// written. It looks at an answer as far as the next question depends on it; findings are made of
+// the evidence elsewhere. Runs on its loop's thread.
 
 package import Loop
 package import RedisConnection
@@ -17,7 +18,7 @@ package final class Examination: RedisConnectionOwner {
   }
 
   /// The message that the subscribed connection waits for.
-  private enum Hearing {
+  private enum Awaited {
     case subscription
     case patternSubscription
     case announcement
@@ -43,8 +44,8 @@ package final class Examination: RedisConnectionOwner {
   package private(set) var seen: Evidence
   private var phase = Phase.connecting
   private var redis: RedisConnection?
-  private var ear: RedisConnection?
-  private var hearing = Hearing.subscription
+  private var subscriber: RedisConnection?
+  private var awaited = Awaited.subscription
   private var isSubscribed = false
   private var hasWritten = false
   private var limit: LoopTimer?
@@ -95,21 +96,21 @@ package final class Examination: RedisConnectionOwner {
   /// Sends the commands that are queued; call it at the end of each turn of the loop.
   package func flush() {
     redis?.flush()
-    ear?.flush()
+    subscriber?.flush()
   }
 
   /// Ends at once, without `ended`; the doctor's keys expire by themselves.
   package func stop() {
     phase = .over
     limit?.cancel()
-    ear?.stop()
+    subscriber?.stop()
     redis?.stop()
   }
 
   // MARK: Connections
 
   package func redisServes(_ redis: RedisConnection) {
-    if redis === ear {
+    if redis === subscriber {
       listen()
       return
     }
@@ -123,7 +124,7 @@ package final class Examination: RedisConnectionOwner {
   }
 
   package func redisFailed(_ redis: RedisConnection, reason: String) {
-    if redis === ear {
+    if redis === subscriber {
       // All results stay; notifications are not worth a second try.
       if phase == .looking { cleanUp() }
       return
@@ -149,7 +150,7 @@ package final class Examination: RedisConnectionOwner {
   }
 
   package func redisRefused(_ redis: RedisConnection, reason: String) {
-    if redis === ear { return }
+    if redis === subscriber { return }
     seen.ending = .unusable(reason)
     finish()
   }
@@ -338,7 +339,7 @@ extension Examination {
   private func lookAtHooks() {
     look(HookSample.reads(namespace)) { [unowned self] answers in
       seen.hooks.take(answers)
-      openEar()
+      openSubscriber()
     }
   }
 }
@@ -346,27 +347,27 @@ extension Examination {
 // MARK: Listening
 
 extension Examination {
-  private func openEar() {
-    let ear = RedisConnection(loop, setup, owner: self)
-    ear.pushReceived = { [unowned self] in heard($0) }
-    self.ear = ear
-    ear.start()
+  private func openSubscriber() {
+    let subscriber = RedisConnection(loop, setup, owner: self)
+    subscriber.pushReceived = { [unowned self] in received($0) }
+    self.subscriber = subscriber
+    subscriber.start()
   }
 
   private func listen() {
     guard phase == .looking else { return }
-    hearing = .subscription
+    awaited = .subscription
     post(Probe.subscribe(database: seen.database))
   }
 
   private func post(_ probe: Probe) {
-    ear?.post { out in
+    subscriber?.post { out in
       out.begin(words: probe.words.count)
       for word in probe.words { out.word(word) }
     }
   }
 
-  private func heard(_ reply: RedisReply) {
+  private func received(_ reply: RedisReply) {
     guard phase == .looking else { return }
     let answer = Answer(reply)
     // Announcements of other keys may come at any time, also before the next subscription.
@@ -375,16 +376,16 @@ extension Examination {
       if answer.list.last?.word == keys.ending { announced() }
       return
     }
-    switch hearing {
+    switch awaited {
     case .subscription:
       isSubscribed = answer.errorText == nil
       seen.tried.append(.init(probe: Probe.subscribe(database: seen.database), answer: answer))
-      hearing = .patternSubscription
+      awaited = .patternSubscription
       post(Probe.patternSubscribe(database: seen.database))
     case .patternSubscription:
       let probe = Probe.patternSubscribe(database: seen.database)
       seen.tried.append(.init(probe: probe, answer: answer))
-      hearing = .announcement
+      awaited = .announcement
       if isSubscribed || answer.errorText == nil { letKeyEnd() } else { cleanUp() }
     case .announcement: break
     }
@@ -415,7 +416,7 @@ extension Examination {
   }
 
   private func announced() {
-    seen.announcement = .heard
+    seen.announcement = .received
     cleanUp()
   }
 }
@@ -444,7 +445,7 @@ extension Examination {
     phase = .cleaning
     keyHasEnded?.cancel()
     silence?.cancel()
-    ear?.stop()
+    subscriber?.stop()
     guard hasWritten else {
       finish()
       return

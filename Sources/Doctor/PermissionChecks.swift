@@ -35,7 +35,7 @@ enum PermissionChecks {
     let needed = unique(seen.tried.filter { denial($0) == .command && !$0.probe.isOptional })
     var found = [
       commands(seen, needed), keys(seen), channels(seen), unknownCommands(unknown), functions(seen),
-      hearing(seen), configuration(seen),
+      subscribing(seen), configuration(seen),
     ].compactMap(\.self)
     let isSettled = found.contains { $0.level == .bad } || seen.ending != .whole
     guard !isSettled else { return found }
@@ -131,15 +131,15 @@ enum PermissionChecks {
   }
 
   /// Latchkey works without notifications too, so that their rights are only a warning.
-  private static func hearing(_ seen: Evidence) -> Finding? {
+  private static func subscribing(_ seen: Evidence) -> Finding? {
     let optional = seen.tried.filter(\.probe.isOptional)
     let commands = unique(optional.filter { denial($0) == .command })
     let channels = optional.filter { denial($0) == .channel }
     guard !commands.isEmpty || !channels.isEmpty else { return nil }
     let channel = Probe.channel(database: seen.database)
     let rules = commands.map(\.rule) + ["&" + channel]
-    let what = commands.isEmpty ? "hear \(channel)" : "use \(names(commands))"
-    // Patterns are not needed while the channel itself can be heard.
+    let what = commands.isEmpty ? "subscribe to \(channel)" : "use \(names(commands))"
+    // Patterns are not needed while the channel itself can be subscribed to.
     let isDeaf = seen.answer(to: "SUBSCRIBE")?.errorText != nil
     let why = isDeaf ? "expired keys are not announced to it" : "SUBSCRIBE does for now"
     return Finding(

@@ -31,7 +31,7 @@ enum TimingChecks {
           + "--configure-redis")
     }
     switch seen.announcement {
-    case .heard:
+    case .received:
       return Finding(
         .ok, .notifications, "notify-keyspace-events is \(shown), and an expired key was announced")
     case .notTried:
@@ -48,7 +48,7 @@ enum TimingChecks {
   private static func unseenFlags(_ seen: Evidence, _ without: String) -> Finding {
     let unseen = "notify-keyspace-events cannot be seen (CONFIG GET is refused)"
     switch seen.announcement {
-    case .heard:
+    case .received:
       return Finding(.ok, .notifications, "\(unseen), but an expired key was announced")
     case .notTried:
       return Finding(.info, .notifications, "\(unseen), and no key could be watched expiring")

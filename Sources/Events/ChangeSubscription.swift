@@ -127,9 +127,9 @@ package final class ChangeSubscription: RedisConnectionOwner {
 
   /// Passes on what has come, many changes at once.
   private func sendReceived() {
-    let news = received
+    let changes = received
     received = [:]
-    for (number, changes) in news { send(number, .changes(changes)) }
+    for (number, changes) in changes { send(number, .changes(changes)) }
   }
 
   // MARK: Actions

@@ -82,10 +82,9 @@ extension EventSubscriptions {
     guard !isDraining else {
       throw RequestError(.draining, "this worker is stopping; watch elsewhere")
     }
-    guard watchers.count(of: watch.connection) < EventSubscriptions.watchesPerConnectionMax else {
-      throw RequestError(
-        .quota, "a connection may watch \(EventSubscriptions.watchesPerConnectionMax) times at most"
-      )
+    let most = EventSubscriptions.watchesPerConnectionMax
+    guard watchers.count(of: watch.connection) < most else {
+      throw .quota(most, of: most, "watches of this connection")
     }
     let number = watchers.add(watch)
     starting[number] = ticket
@@ -212,10 +211,10 @@ extension EventSubscriptions {
   /// The tail has found something.
   package func received(_ report: TailReport) {
     switch report {
-    case .news(let partitions): newsCame(partitions)
+    case .grown(let partitions): logsGrew(partitions)
     case .events(let events): received(events)
     case .lost(let losses): lost(losses)
-    case .rested: readers.forgetNews()
+    case .rested: readers.forgetGrowth()
     }
   }
 

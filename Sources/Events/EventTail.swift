@@ -1,5 +1,5 @@
 // Owns: the tail: reading the logs of all partitions as they grow, once for the whole worker, for
-// as long as there are watches or waits. Runs on the main thread.
+// as long as there are watches, waits or hooks. Runs on the main thread.
 //
 // XREAD says which logs have grown; it has one entry of each at most. What they have is read by
 // read_logs.lua, whose replies are bounded in bytes, and which says what has gone unread.
@@ -152,7 +152,7 @@ package final class EventTail: RedisConnectionOwner {
 
   /// Finds the ends of all logs, and with that which ones have grown.
   private func findEnds(_ done: @escaping () -> Void) {
-    var news = PartitionSet()
+    var growing = PartitionSet()
     control.callEach(ScriptQuery(TailsCall(), over: Partition.all)) {
       [unowned self] partitions, result in
       guard let ends = LogEnd.all(result), ends.count == partitions.count else { return }
@@ -162,17 +162,17 @@ package final class EventTail: RedisConnectionOwner {
           corrupt.insert(partition)
           continue
         }
-        if corrupt.contains(partition) { news.insert(partition) }
+        if corrupt.contains(partition) { growing.insert(partition) }
         corrupt.remove(partition)
         if unplaced.contains(partition) {
           positions[partition.index] = end.id
           unplaced.remove(partition)
         } else if end.kind != .unused, end.id > positions[partition.index] {
-          news.insert(partition)
+          growing.insert(partition)
         }
       }
     } _: { [unowned self] in
-      if !news.isEmpty { grew(news) }
+      if !growing.isEmpty { grew(growing) }
       done()
     }
   }
@@ -185,13 +185,13 @@ package final class EventTail: RedisConnectionOwner {
     corrupt = PartitionSet(Partition.all.filter { tails[$0.index].kind == .corrupt })
     looksAtMs = loop.nowMs + lookEveryMs
     for partition in corrupt.members() { log.corruptEventLog(of: partition) }
-    var news = before
-    news.subtract(corrupt)
+    var growing = before
+    growing.subtract(corrupt)
     for partition in Partition.all {
       let end = tails[partition.index]
-      if end.kind == .gone, end.id > positions[partition.index] { news.insert(partition) }
+      if end.kind == .gone, end.id > positions[partition.index] { growing.insert(partition) }
     }
-    if !news.isEmpty { grew(news) }
+    if !growing.isEmpty { grew(growing) }
   }
 
   private func answerWaiting() {
@@ -283,7 +283,7 @@ extension EventTail {
   /// These logs have grown.
   private func grew(_ partitions: PartitionSet) {
     grown.formUnion(partitions)
-    report(.news(partitions))
+    report(.grown(partitions))
   }
 
   /// Waits until a log grows.

@@ -12,7 +12,7 @@ internal import Wire
 /// The readers of a loop's groups.
 struct AllGroupReads {
   private var readers: [String: GroupReads] = [:]
-  /// Whether the tail reports the partitions that have news.
+  /// Whether the tail reports the partitions whose logs have grown.
   var isFollowed = false
   /// The groups whose next read is being sent.
   private var advancing: Set<String> = []
@@ -43,14 +43,14 @@ struct AllGroupReads {
   private static let wholeEveryMs: Int64 = 30_000
 
   /// These partitions may have events for all groups.
-  mutating func newsCame(_ partitions: PartitionSet) {
-    for name in readers.keys { readers[name]?.newsCame(partitions) }
+  mutating func logsGrew(_ partitions: PartitionSet) {
+    for name in readers.keys { readers[name]?.logsGrew(partitions) }
   }
 
-  /// The tail does not report news any more.
-  mutating func forgetNews() {
+  /// The tail does not report growth any more.
+  mutating func forgetGrowth() {
     isFollowed = false
-    for name in readers.keys { readers[name]?.forgetNews() }
+    for name in readers.keys { readers[name]?.forgetGrowth() }
   }
 
   /// False if the group's next read is being sent already, by what called this.
@@ -70,8 +70,8 @@ extension EventSubscriptions {
   }
 
   /// These partitions have new events.
-  func newsCame(_ partitions: PartitionSet) {
-    readers.newsCame(partitions)
+  func logsGrew(_ partitions: PartitionSet) {
+    readers.logsGrew(partitions)
     for name in readers.names { readNext(name) }
   }
 

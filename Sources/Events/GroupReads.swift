@@ -21,15 +21,15 @@ struct GroupReads {
   /// Those of them that await an answer, if only that there is nothing.
   private var unanswered = RequestTurns()
   /// The partitions that may have events for the group.
-  private var news = PartitionSet.all
+  private var grown = PartitionSet.all
   /// Those that have got some since the read in flight was sent.
-  private var newsSince = PartitionSet()
+  private var grownSince = PartitionSet()
   /// Those in which a worker holds events that come first.
   private var blocked = PartitionSet()
   /// Those whose node cannot be asked: they are read when it can.
   var away = PartitionSet()
   private var reading: GroupRead?
-  /// Whether `news` has all partitions that may have events, since the tail reports new ones.
+  /// Whether `grown` has all partitions that may have events, since the tail reports new ones.
   private var isKnown = false
   /// Whether the tail has done so since the read in flight was sent.
   private var isFollowed = false
@@ -92,30 +92,30 @@ extension GroupReads {
   mutating func takeUnanswered() -> [UInt64] { reading == nil ? unanswered.takeAll() : [] }
 }
 
-// MARK: News
+// MARK: Growth
 
 extension GroupReads {
   /// These partitions may have events for the group.
-  mutating func newsCame(_ partitions: PartitionSet) {
-    news.formUnion(partitions)
-    if reading != nil { newsSince.formUnion(partitions) }
+  mutating func logsGrew(_ partitions: PartitionSet) {
+    grown.formUnion(partitions)
+    if reading != nil { grownSince.formUnion(partitions) }
   }
 
   /// This worker holds nothing there any more.
   mutating func released(_ partitions: PartitionSet) {
     let freed = blocked.intersection(partitions)
     blocked.subtract(freed)
-    newsCame(freed)
+    logsGrew(freed)
   }
 
   /// Events were given back there for the next consumer.
   mutating func returned(_ partitions: PartitionSet) {
     blocked.subtract(partitions)
-    newsCame(partitions)
+    logsGrew(partitions)
   }
 
-  /// The tail does not report news any more.
-  mutating func forgetNews() {
+  /// The tail does not report growth any more.
+  mutating func forgetGrowth() {
     isKnown = false
     isFollowed = false
   }
@@ -133,7 +133,7 @@ extension GroupReads {
     let isRetry = nowMs < retryAtMs
     guard reading == nil, let number = isRetry ? unanswered.first : line.first else { return nil }
     let isWhole = isWholeDue || nowMs >= wholeAtMs || nowMs >= againAtMs ?? .max
-    var wanted = isWhole ? PartitionSet.all : news
+    var wanted = isWhole ? PartitionSet.all : grown
     if nowMs >= blockedUntilMs { wanted.formUnion(blocked) }
     wanted.subtract(away)
     guard !wanted.isEmpty else { return nil }
@@ -141,7 +141,7 @@ extension GroupReads {
     let read = GroupRead(
       number: number, partitions: wanted.members(from: startAt, most: most), isWhole: isWhole)
     reading = read
-    newsSince = PartitionSet()
+    grownSince = PartitionSet()
     self.isFollowed = isFollowed
     // A request that joins meanwhile sets it again.
     isWholeDue = false
@@ -156,17 +156,17 @@ extension GroupReads {
     let stays = PartitionSet(page.blocked)
     let wasBlocked = !blocked.intersection(looked).isEmpty
     if read.isWhole {
-      news = .all
+      grown = .all
       isKnown = isFollowed
       wholeAtMs = nowMs + wholeEveryMs
       againAtMs = nil
     }
     if page.isLossMet { isWholeDue = true }
-    news.subtract(looked)
-    news.formUnion(newsSince)
+    grown.subtract(looked)
+    grown.formUnion(grownSince)
     blocked.subtract(looked)
     blocked.formUnion(stays)
-    news.subtract(blocked)
+    grown.subtract(blocked)
     if blocked.isEmpty {
       blockedTries = 0
     } else if wasBlocked || !stays.isEmpty {
@@ -183,7 +183,7 @@ extension GroupReads {
   mutating func failed(nowMs: Int64) {
     if reading?.isWhole == true { isWholeDue = true }
     reading = nil
-    news.formUnion(newsSince)
+    grown.formUnion(grownSince)
     retryAtMs = nowMs + GroupReads.retryMs
   }
 
@@ -192,7 +192,7 @@ extension GroupReads {
     guard reading == nil, !line.isEmpty else { return nil }
     var atMs = min(wholeAtMs, againAtMs ?? .max)
     if !blocked.isEmpty { atMs = min(atMs, blockedUntilMs) }
-    var readable = news
+    var readable = grown
     readable.subtract(away)
     if isWholeDue || !readable.isEmpty { atMs = 0 }
     return max(atMs, retryAtMs)

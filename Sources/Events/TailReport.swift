@@ -6,7 +6,7 @@ package import SessionModel
 package enum TailDemand {
   case nothing
   /// Which partitions have new events.
-  case news
+  case growth
   /// The events themselves.
   case events
 }
@@ -14,7 +14,7 @@ package enum TailDemand {
 /// What the tail reports to all loops, in the order in which it was found.
 package enum TailReport: Sendable {
   /// These partitions have new events.
-  case news(PartitionSet)
+  case grown(PartitionSet)
   /// Events have come, in the order of each log.
   case events([FleetEvent])
   /// Events have gone that the tail had not read.

@@ -3,7 +3,7 @@
 import Wire
 
 /// The frames that a connection would get from its framer.
-enum Heard: Equatable {
+enum Framed: Equatable {
   case line([UInt8])
   case tooLong
   case otherProtocol(OtherProtocol)
@@ -20,18 +20,18 @@ enum FramerProperties {
       // Chunks of up to 1 MiB hold nearly every input whole.
       for chunkBytesMax in [1 << 20, 40, 1] {
         var framer = LineFramer(lineBytesMax: limit)
-        var heard: [Heard] = []
+        var framed: [Framed] = []
         var start = 0
         while start < input.count {
           let end = min(start + 1 + Int(random.next() % UInt64(chunkBytesMax)), input.count)
           let chunk = input.span.extracting(start..<end)
-          if let broken = feed(chunk, to: &framer, into: &heard) { return broken }
+          if let broken = feed(chunk, to: &framer, into: &framed) { return broken }
           start = end
         }
         // An overlong line without an end is reported by the framer alone.
-        let partialIsTooLong = heard.count == expected.count + 1 && heard.last == .tooLong
-        if partialIsTooLong, framer.holdsPartialLine { heard.removeLast() }
-        if heard != expected { return "frames at limit \(limit) differ from a plain split" }
+        let partialIsTooLong = framed.count == expected.count + 1 && framed.last == .tooLong
+        if partialIsTooLong, framer.holdsPartialLine { framed.removeLast() }
+        if framed != expected { return "frames at limit \(limit) differ from a plain split" }
       }
       if let broken = brokenByFirstLine(input, expected, lineBytesMax: limit) { return broken }
     }
@@ -41,27 +41,27 @@ enum FramerProperties {
   /// With a look at the first line: the frames are the same, up to where another protocol's line is
   /// found; and that is found however the bytes arrive.
   private static func brokenByFirstLine(
-    _ input: [UInt8], _ expected: [Heard], lineBytesMax: Int
+    _ input: [UInt8], _ expected: [Framed], lineBytesMax: Int
   ) -> String? {
-    var first: [Heard]?
+    var first: [Framed]?
     for chunkBytes in [input.count + 1, 7, 1] {
       var framer = LineFramer(lineBytesMax: lineBytesMax, findsOtherProtocols: true)
-      var heard: [Heard] = []
+      var framed: [Framed] = []
       for start in stride(from: 0, to: input.count, by: chunkBytes) {
         let chunk = input.span.extracting(start..<min(start + chunkBytes, input.count))
-        if let broken = feed(chunk, to: &framer, into: &heard) { return broken }
+        if let broken = feed(chunk, to: &framer, into: &framed) { return broken }
       }
       let isOther =
-        if case .otherProtocol = heard.last { true } else { false }
+        if case .otherProtocol = framed.last { true } else { false }
       if isOther, framer.holdsPartialLine { return "a framer goes on with another protocol" }
-      let lines = heard.dropLast(isOther ? 1 : 0)
+      let lines = framed.dropLast(isOther ? 1 : 0)
       if isOther, lines.contains(where: { $0 != .tooLong }) {
         return "another protocol is found behind the first line"
       }
-      let isPartialTooLong = heard.count == expected.count + 1 && heard.last == .tooLong
-      if !isOther, !isPartialTooLong, heard != expected { return "looking changes the frames" }
+      let isPartialTooLong = framed.count == expected.count + 1 && framed.last == .tooLong
+      if !isOther, !isPartialTooLong, framed != expected { return "looking changes the frames" }
       // An overlong line may be reported before or behind the line that shows the protocol.
-      let outcome = isOther ? [heard[heard.count - 1]] : heard
+      let outcome = isOther ? [framed[framed.count - 1]] : framed
       if let first, lineBytesMax > OtherProtocol.bytesMax, first != outcome {
         return "another protocol is found or not as the bytes arrive"
       }
@@ -72,7 +72,7 @@ enum FramerProperties {
 
   /// Gives one chunk to the framer and collects what it says.
   static func feed(
-    _ chunk: Span<UInt8>, to framer: inout LineFramer, into heard: inout [Heard]
+    _ chunk: Span<UInt8>, to framer: inout LineFramer, into framed: inout [Framed]
   ) -> String? {
     var offset = 0
     while true {
@@ -81,13 +81,13 @@ enum FramerProperties {
       case .line(let range):
         var line: [UInt8] = []
         line.append(span: chunk, range: range)
-        heard.append(.line(line))
+        framed.append(.line(line))
       case .joinedLine:
-        heard.append(.line(framer.held))
+        framed.append(.line(framer.held))
       case .tooLong:
-        heard.append(.tooLong)
+        framed.append(.tooLong)
       case .otherProtocol(let other):
-        heard.append(.otherProtocol(other))
+        framed.append(.otherProtocol(other))
       case .needMore:
         if framer.held.count > framer.lineBytesMax + 1 { return "the framer holds too much" }
         return offset == chunk.count ? nil : "the framer left a part of the chunk"
@@ -97,7 +97,7 @@ enum FramerProperties {
   }
 
   /// The frames of all lines that have an end, found in the plainest way.
-  private static func split(_ input: [UInt8], lineBytesMax: Int) -> [Heard] {
+  private static func split(_ input: [UInt8], lineBytesMax: Int) -> [Framed] {
     var lines = input.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     lines.removeLast()
     return lines.compactMap { line in

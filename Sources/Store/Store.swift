@@ -1,6 +1,7 @@
 // Owns: a loop's way to Redis: the names of keys, the nodes, and which of them has each partition.
 // Its callers name a partition; which key that is and which node has it is decided here and nowhere
-// else. Must not know what the replies mean. Runs on its loop's thread.
+// else. What a script replies becomes a line or an error here (StoreCalls.swift); what comes of it
+// is its caller's. Runs on its loop's thread.
 
 package import Loop
 package import Metrics

@@ -41,10 +41,23 @@ package enum IDText {
     return "\(character) is none of \(alphabet): percent-encode it"
   }
 
-  /// Whether any byte of a range is a capital letter of ASCII.
-  package static func hasCapitals(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-    for at in range where UInt8(ascii: "A")...UInt8(ascii: "Z") ~= bytes[at] { return true }
-    return false
+  /// The bytes of a value with the device at its front in small letters.
+  ///
+  /// That is the one spelling of a UUID in keys, partitions, rights and replies. Nil where it is
+  /// spelt so already.
+  package static func uuidSpelling(
+    _ bytes: Span<UInt8>, _ value: Range<Int>, device: Range<Int>
+  ) -> [UInt8]? {
+    let capitals = UInt8(ascii: "A")...UInt8(ascii: "Z")
+    for at in device where capitals ~= bytes[at] {
+      var spelt: [UInt8] = []
+      for at in value {
+        let isSmall = !device.contains(at) || !(capitals ~= bytes[at])
+        spelt.append(isSmall ? bytes[at] : bytes[at] | 0x20)
+      }
+      return spelt
+    }
+    return nil
   }
 
   /// Whether a token is a UUID in its usual form, 8-4-4-4-12 hexadecimal digits of any case.
@@ -80,6 +93,14 @@ package enum IDText {
   package static func isUUID(_ text: some StringProtocol) -> Bool {
     let bytes = Array(text.utf8)
     return isUUID(bytes.span, Token(start: 0, end: bytes.count, isQuoted: false))
+  }
+
+  /// A device that is a UUID, in its one spelling.
+  package static func uuidSpelling(_ device: String) -> String {
+    let bytes = Array(device.utf8)
+    let all = 0..<bytes.count
+    return uuidSpelling(bytes.span, all, device: all).map { String(decoding: $0, as: UTF8.self) }
+      ?? device
   }
 
   /// Whether a byte is one of those that names are made of.

@@ -41,7 +41,7 @@ struct DoctorTests {
     seen.layout = .text("256 1")
     seen.tried = probes.map { Evidence.Tried(probe: $0, answer: .text("OK")) }
     seen.script = .text("1")
-    seen.announcement = .heard
+    seen.announcement = .received
     seen.roundTripsUs = [310, 90, 120]
     seen.clockAheadMs = 0
     return seen

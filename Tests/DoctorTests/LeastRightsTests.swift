@@ -12,7 +12,7 @@ struct LeastRightsTests {
   /// not start before each has got one.
   private static var users: String {
     let keys = ProbeKeys(namespace: "lk", run: "r")
-    // Another test compares the probes with the scripts. Hearing by pattern is only a way out
+    // Another test compares the probes with the scripts. Subscribing by pattern is only a way out
     // that no worker takes.
     let probes =
       Probe.removers(keys) + Probe.others(keys, endsAtMs: 0) + Probe.functions

@@ -40,14 +40,14 @@ struct GroupReadsTests {
     return reader
   }
 
-  @Test func `news is read for one request at a time, in turn, where it is`() {
+  @Test func `growth is read for one request at a time, in turn, where it is`() {
     var reader = quiet(1, 2, 3)
     #expect(next(2_000, in: &reader) == nil, "nothing has come")
-    reader.newsCame(partitions(7, 9))
+    reader.logsGrew(partitions(7, 9))
     let first = next(2_000, in: &reader)
     #expect(first?.number == 1 && first?.partitions.map(\.index) == [7, 9])
     #expect(next(2_000, in: &reader) == nil, "one is in flight")
-    reader.newsCame(partitions(9))
+    reader.logsGrew(partitions(9))
     reader.found(page(["007-1-1"], looked: 2), nowMs: 2_001)
     reader.left(1)
     let second = next(2_001, in: &reader)
@@ -56,13 +56,13 @@ struct GroupReadsTests {
     reader.found(page(looked: 1), nowMs: 2_002)
     reader.awaits(2)
     #expect(next(2_002, in: &reader) == nil && reader.takeUnanswered() == [2])
-    reader.newsCame(partitions(1))
+    reader.logsGrew(partitions(1))
     #expect(next(2_003, in: &reader)?.number == 2)
   }
 
   @Test func `a page that is full is gone on with behind the partition where it ended`() {
     var reader = quiet(1, 2)
-    reader.newsCame(partitions(3, 5, 8))
+    reader.logsGrew(partitions(3, 5, 8))
     #expect(next(2_000, in: &reader)?.partitions.map(\.index) == [3, 5, 8])
     reader.found(page(["003-1-1", "005-1-1"], looked: 1), nowMs: 2_000)
     reader.left(1)
@@ -72,7 +72,7 @@ struct GroupReadsTests {
 
   @Test func `a read of some looks at no more than it may`() {
     var reader = quiet(1)
-    reader.newsCame(.all)
+    reader.logsGrew(.all)
     #expect(next(2_000, in: &reader)?.partitions.count == GroupReads.partitionsMax)
     reader.found(page(looked: GroupReads.partitionsMax), nowMs: 2_000)
     #expect(next(2_000, in: &reader)?.partitions.first?.index == GroupReads.partitionsMax)
@@ -81,7 +81,7 @@ struct GroupReadsTests {
   @Test
   func `what a worker holds is looked at again soon, then less often, and when it is released`() {
     var reader = quiet(1)
-    reader.newsCame(partitions(4))
+    reader.logsGrew(partitions(4))
     #expect(next(2_000, in: &reader) != nil)
     var (nowMs, pauses): (Int64, [Int64]) = (2_000, [])
     for _ in 0..<8 {
@@ -123,7 +123,7 @@ struct GroupReadsTests {
   @Test func `what is known is forgotten while the tail does not follow the logs`() {
     var reader = quiet(1)
     reader.left(1)
-    reader.forgetNews()
+    reader.forgetGrowth()
     reader.joined(2, needsAll: false)
     #expect(next(2_000, isFollowed: false, in: &reader)?.isWhole == true)
     reader.found(page(looked: 256), nowMs: 2_000)
@@ -131,7 +131,7 @@ struct GroupReadsTests {
     reader.joined(3, needsAll: false)
     #expect(next(2_000, in: &reader)?.isWhole == true)
     // The tail rests while that is in flight.
-    reader.forgetNews()
+    reader.forgetGrowth()
     reader.found(page(looked: 256), nowMs: 2_000)
     reader.joined(4, needsAll: false)
     #expect(next(2_000, in: &reader)?.isWhole == true)
@@ -139,7 +139,7 @@ struct GroupReadsTests {
 
   @Test func `a loss that was met is read with all partitions`() {
     var reader = quiet(1)
-    reader.newsCame(partitions(3))
+    reader.logsGrew(partitions(3))
     #expect(next(2_000, in: &reader)?.isWhole == false)
     reader.found(page(looked: 0, isLossMet: true), nowMs: 2_000)
     #expect(next(2_000, in: &reader)?.isWhole == true)
@@ -147,7 +147,7 @@ struct GroupReadsTests {
 
   @Test func `after a failure those who wait are not read for at once, others are`() {
     var reader = quiet(1)
-    reader.newsCame(partitions(3))
+    reader.logsGrew(partitions(3))
     #expect(next(2_000, in: &reader)?.number == 1)
     reader.failed(nowMs: 2_000)
     reader.left(1)

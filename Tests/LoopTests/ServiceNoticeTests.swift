@@ -7,7 +7,7 @@ import Testing
 
 struct ServiceNoticeTests {
   /// A datagram socket that is bound to a name, as a service manager's is.
-  private final class Ear {
+  private final class Receiver {
     let descriptor: Int32
 
     /// A name that begins with an @ is abstract.
@@ -30,7 +30,7 @@ struct ServiceNoticeTests {
     deinit { close(descriptor) }
 
     /// The next notice, without waiting: on one machine the sender delivers a datagram itself.
-    func hear() -> String? {
+    func receive() -> String? {
       var bytes = [UInt8](repeating: 0, count: 64)
       let count = recv(descriptor, &bytes, bytes.count, 0)
       return count < 0 ? nil : String(decoding: bytes.prefix(count), as: UTF8.self)
@@ -43,12 +43,12 @@ struct ServiceNoticeTests {
     let path = "/tmp/\(Self.name())"
     defer { unlink(path) }
     for name in ["@" + Self.name(), path] {
-      let ear = try Ear(name)
-      #expect(ear.hear() == nil)
+      let receiver = try Receiver(name)
+      #expect(receiver.receive() == nil)
       try ServiceNotice.ready.send(to: name)
-      #expect(ear.hear() == "READY=1")
+      #expect(receiver.receive() == "READY=1")
       try ServiceNotice.stopping.send(to: name)
-      #expect(ear.hear() == "STOPPING=1")
+      #expect(receiver.receive() == "STOPPING=1")
     }
   }
 

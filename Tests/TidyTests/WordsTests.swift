@@ -40,6 +40,7 @@ struct WordsTests {
     Rule("bury|buried|owes?|owed", say: "tombstone, outbox"),
     Rule("goodbye|letting go|lets? go of", say: "drain, deregister, closed"),
     Rule("chores?", say: "timeouts, maintenance"),
+    Rule("ears?|hearing|heard", say: "subscriber, received, announced"),
     Rule("fortress|siege|tale", say: "test cluster, chaos workload, scenario"),
     Rule("this is nobody's secret", say: "invalid secret"),
   ]

@@ -5,15 +5,15 @@ import Wire
 
 @Suite struct LineFramerTests {
   /// A frame with the text of its line, so that whole and joined lines compare equal.
-  enum Heard: Equatable {
+  enum Framed: Equatable {
     case line(String)
     case tooLong
     case other(OtherProtocol)
   }
 
   /// Feeds chunks to a framer as a connection would and collects its frames.
-  func heard(_ framer: inout LineFramer, _ chunks: [[UInt8]]) -> [Heard] {
-    var all: [Heard] = []
+  func framed(_ framer: inout LineFramer, _ chunks: [[UInt8]]) -> [Framed] {
+    var all: [Framed] = []
     for chunk in chunks {
       var offset = 0
       reading: while true {
@@ -31,9 +31,9 @@ import Wire
     return all
   }
 
-  func heard(_ text: String, max lineBytesMax: Int) -> [Heard] {
+  func framed(_ text: String, max lineBytesMax: Int) -> [Framed] {
     var framer = LineFramer(lineBytesMax: lineBytesMax)
-    return heard(&framer, [text.bytes])
+    return framed(&framer, [text.bytes])
   }
 
   @Test func `a joined line is given away once, and the framer goes on behind it`() {
@@ -55,7 +55,7 @@ import Wire
     let text = "import 78901\nIMPORT 789012\nIMPORTS 9\n123456789\nIMPOR\nB\nIMPORT 78\r\nC\n"
     var framer = LineFramer(lineBytesMax: 8, longLinePrefix: "IMPORT ", longLineBytesMax: 12)
     let bytes = text.bytes
-    var all: [Heard] = []
+    var all: [Framed] = []
     for start in stride(from: 0, to: bytes.count, by: chunk) {
       let piece = Array(bytes[start..<min(start + chunk, bytes.count)])
       var offset = 0
@@ -77,7 +77,7 @@ import Wire
       ])
   }
 
-  static let streams: [(text: String, max: Int, frames: [Heard])] = [
+  static let streams: [(text: String, max: Int, frames: [Framed])] = [
     ("PING\n", 8, [.line("PING")]),
     ("PING\r\n", 8, [.line("PING")]),
     ("PING\nINFO\nQUIT\n", 8, [.line("PING"), .line("INFO"), .line("QUIT")]),
@@ -104,30 +104,30 @@ import Wire
 
   @Test(arguments: streams)
   func `a stream in one chunk gives its lines`(
-    _ stream: (text: String, max: Int, frames: [Heard])
+    _ stream: (text: String, max: Int, frames: [Framed])
   ) {
-    #expect(heard(stream.text, max: stream.max) == stream.frames)
+    #expect(framed(stream.text, max: stream.max) == stream.frames)
   }
 
   @Test(arguments: streams)
   func `a stream byte by byte gives the same lines`(
-    _ stream: (text: String, max: Int, frames: [Heard])
+    _ stream: (text: String, max: Int, frames: [Framed])
   ) {
     var framer = LineFramer(lineBytesMax: stream.max)
-    #expect(heard(&framer, stream.text.bytes.map { [$0] }) == stream.frames)
+    #expect(framed(&framer, stream.text.bytes.map { [$0] }) == stream.frames)
     #expect(framer.held.capacity == 0 && !framer.holdsPartialLine)
   }
 
   @Test(arguments: streams)
   func `a stream split at each pair of places gives the same lines`(
-    _ stream: (text: String, max: Int, frames: [Heard])
+    _ stream: (text: String, max: Int, frames: [Framed])
   ) {
     let bytes = stream.text.bytes
     for first in 0...bytes.count {
       for second in first...bytes.count {
         var framer = LineFramer(lineBytesMax: stream.max)
         let chunks = [bytes[..<first], bytes[first..<second], bytes[second...]].map { Array($0) }
-        #expect(heard(&framer, chunks) == stream.frames, "split at \(first) and \(second)")
+        #expect(framed(&framer, chunks) == stream.frames, "split at \(first) and \(second)")
       }
     }
   }
@@ -135,53 +135,53 @@ import Wire
   @Test func `a line of exactly the limit is accepted and one byte more is not`() {
     for max in [1, 7, 8, 9, 100, 4096] {
       let full = String(repeating: "x", count: max)
-      #expect(heard(full + "\n", max: max) == [.line(full)])
-      #expect(heard(full + "\r\n", max: max) == [.line(full)])
-      #expect(heard(full + "x\n", max: max) == [.tooLong])
-      #expect(heard(full + "x\r\n", max: max) == [.tooLong])
+      #expect(framed(full + "\n", max: max) == [.line(full)])
+      #expect(framed(full + "\r\n", max: max) == [.line(full)])
+      #expect(framed(full + "x\n", max: max) == [.tooLong])
+      #expect(framed(full + "x\r\n", max: max) == [.tooLong])
     }
   }
 
   @Test func `a newline is found at every place of a long line`() {
     for length in 1...70 {
       let line = String(repeating: "\u{B}", count: length)
-      let wanted: [Heard] = [.line(line), .line("y")]
-      #expect(heard(line + "\ny\n", max: 100) == wanted, "length \(length)")
+      let wanted: [Framed] = [.line(line), .line("y")]
+      #expect(framed(line + "\ny\n", max: 100) == wanted, "length \(length)")
     }
   }
 
   @Test func `an overlong line is reported as soon as the limit is passed and only once`() {
     var framer = LineFramer(lineBytesMax: 4)
-    #expect(heard(&framer, ["1234".bytes]) == [])
-    #expect(heard(&framer, ["5".bytes]) == [.tooLong])
+    #expect(framed(&framer, ["1234".bytes]) == [])
+    #expect(framed(&framer, ["5".bytes]) == [.tooLong])
     #expect(framer.held.capacity == 0)
     #expect(framer.holdsPartialLine)
-    #expect(heard(&framer, ["6789".bytes, "012345678901234567".bytes]) == [])
-    #expect(heard(&framer, ["\nPING\n".bytes]) == [.line("PING")])
+    #expect(framed(&framer, ["6789".bytes, "012345678901234567".bytes]) == [])
+    #expect(framed(&framer, ["\nPING\n".bytes]) == [.line("PING")])
     #expect(!framer.holdsPartialLine)
   }
 
   @Test func `a full line and a carriage return wait for the newline`() {
     var framer = LineFramer(lineBytesMax: 4)
-    #expect(heard(&framer, ["1234\r".bytes]) == [])
+    #expect(framed(&framer, ["1234\r".bytes]) == [])
     #expect(framer.held.count == 5)
-    #expect(heard(&framer, ["\n".bytes]) == [.line("1234")])
+    #expect(framed(&framer, ["\n".bytes]) == [.line("1234")])
   }
 
   @Test func `the limit may change between lines and within one`() {
     var framer = LineFramer(lineBytesMax: 4)
-    #expect(heard(&framer, ["12345\n".bytes]) == [.tooLong])
+    #expect(framed(&framer, ["12345\n".bytes]) == [.tooLong])
     framer.lineBytesMax = 5
-    #expect(heard(&framer, ["12345\n".bytes, "12345".bytes]) == [.line("12345")])
+    #expect(framed(&framer, ["12345\n".bytes, "12345".bytes]) == [.line("12345")])
     framer.lineBytesMax = 6
-    #expect(heard(&framer, ["6\n".bytes, "123456".bytes]) == [.line("123456")])
+    #expect(framed(&framer, ["6\n".bytes, "123456".bytes]) == [.line("123456")])
     framer.lineBytesMax = 3
-    #expect(heard(&framer, ["\n".bytes, "x\n".bytes]) == [.tooLong, .line("x")])
+    #expect(framed(&framer, ["\n".bytes, "x\n".bytes]) == [.tooLong, .line("x")])
   }
 
   @Test func `the held bytes are freed by the call after a joined line`() {
     var framer = LineFramer(lineBytesMax: 100)
-    #expect(heard(&framer, ["PI".bytes]) == [])
+    #expect(framed(&framer, ["PI".bytes]) == [])
     #expect(framer.holdsPartialLine)
     let rest = "NG\n".bytes
     var offset = 0
@@ -197,14 +197,14 @@ import Wire
   @Test func `a line that is dropped leaves nothing, and the next one is read`() {
     var framer = LineFramer(lineBytesMax: 8)
     framer.discardLine()
-    #expect(heard(&framer, ["A\nPI".bytes]) == [.line("A")])
+    #expect(framed(&framer, ["A\nPI".bytes]) == [.line("A")])
     #expect(framer.heldBytes >= 2)
     framer.discardLine()
     #expect(framer.heldBytes == 0 && framer.holdsPartialLine)
     framer.discardLine()
-    #expect(heard(&framer, ["NG".bytes, String(repeating: "x", count: 20).bytes]) == [])
+    #expect(framed(&framer, ["NG".bytes, String(repeating: "x", count: 20).bytes]) == [])
     #expect(framer.heldBytes == 0)
-    #expect(heard(&framer, ["x\nB\nP".bytes, "ING".bytes]) == [.line("B")])
+    #expect(framed(&framer, ["x\nB\nP".bytes, "ING".bytes]) == [.line("B")])
     let rest = "\nC\n".bytes
     var offset = 0
     let joined = framer.next(in: rest.span, at: &offset)
@@ -218,9 +218,9 @@ import Wire
   @Test func `the storage of a long held line does not double past the limit`() {
     let lineBytesMax = 100_000
     var framer = LineFramer(lineBytesMax: lineBytesMax)
-    for _ in 0..<100 { _ = heard(&framer, [Array(repeating: 0x78, count: 1000)]) }
+    for _ in 0..<100 { _ = framed(&framer, [Array(repeating: 0x78, count: 1000)]) }
     #expect(framer.held.count == lineBytesMax)
     #expect(framer.held.capacity < lineBytesMax + lineBytesMax / 4)
-    #expect(heard(&framer, ["\n".bytes]).count == 1)
+    #expect(framed(&framer, ["\n".bytes]).count == 1)
   }
 }

@@ -5,7 +5,7 @@ import Wire
 
 @Suite struct OtherProtocolTests {
   /// The frames that a framer that checks the first line makes of some bytes.
-  private func heard(_ bytes: [UInt8], chunk: Int, max lineBytesMax: Int = 4_096) -> [String] {
+  private func framed(_ bytes: [UInt8], chunk: Int, max lineBytesMax: Int = 4_096) -> [String] {
     var framer = LineFramer(lineBytesMax: lineBytesMax, findsOtherProtocols: true)
     var all: [String] = []
     for start in stride(from: 0, to: bytes.count, by: chunk) {
@@ -46,8 +46,8 @@ import Wire
   ) {
     let bytes = item.start.bytes + "CLEAR victim\nPING\n".bytes
     for chunk in [1, 2, 3, 7, 1_000] {
-      #expect(heard(bytes, chunk: chunk) == ["other: \(item.other.rawValue)"], "by \(chunk)")
-      let behindEmpty = heard("\r\n\n".bytes + bytes, chunk: chunk)
+      #expect(framed(bytes, chunk: chunk) == ["other: \(item.other.rawValue)"], "by \(chunk)")
+      let behindEmpty = framed("\r\n\n".bytes + bytes, chunk: chunk)
       #expect(behindEmpty == ["other: \(item.other.rawValue)"], "by \(chunk)")
     }
   }
@@ -55,9 +55,9 @@ import Wire
   @Test func `a TLS hello without a newline is found by its first bytes`() {
     var hello: [UInt8] = [0x16, 3, 1, 0, 0x5B, 1, 0, 0, 0x57, 3, 3]
     hello += (11..<43).map { UInt8($0) }
-    #expect(heard(hello, chunk: 1) == ["other: TLS"])
-    #expect(heard(Array(hello.prefix(2)), chunk: 2) == ["other: TLS"])
-    #expect(heard([0x16], chunk: 1).isEmpty)
+    #expect(framed(hello, chunk: 1) == ["other: TLS"])
+    #expect(framed(Array(hello.prefix(2)), chunk: 2) == ["other: TLS"])
+    #expect(framed([0x16], chunk: 1).isEmpty)
   }
 
   static let ours = [
@@ -72,7 +72,7 @@ import Wire
   @Test(arguments: ours)
   func `a line of this protocol, well-formed or not, is none of another`(_ line: String) {
     for chunk in [1, 3, 1_000] {
-      #expect(heard("\(line)\nPING\n".bytes, chunk: chunk) == [line, "PING"], "by \(chunk)")
+      #expect(framed("\(line)\nPING\n".bytes, chunk: chunk) == [line, "PING"], "by \(chunk)")
     }
   }
 
@@ -80,7 +80,7 @@ import Wire
   func `on a connection that has begun with a line of this protocol it is a line`(
     _ item: (start: String, other: OtherProtocol)
   ) {
-    let lines = heard("PING\n".bytes + item.start.bytes + "\nPING\n".bytes, chunk: 1_000)
+    let lines = framed("PING\n".bytes + item.start.bytes + "\nPING\n".bytes, chunk: 1_000)
     #expect(lines.first == "PING" && lines.last == "PING" && lines.count > 2)
     #expect(!lines.contains { $0.hasPrefix("other") })
   }
@@ -89,12 +89,12 @@ import Wire
     let method = String(repeating: "A", count: 600)
     let request = "\(method) / HTTP/1.1\r\nHost: a\r\n\r\nCLEAR victim\n"
     for chunk in [1, 40, 10_000] {
-      #expect(heard(request.bytes, chunk: chunk, max: 100) == ["too long", "other: header"])
+      #expect(framed(request.bytes, chunk: chunk, max: 100) == ["too long", "other: header"])
       let long = "GET /\(method) HTTP/1.1\r\nCLEAR victim\n"
-      #expect(heard(long.bytes, chunk: chunk, max: 100) == ["other: HTTP"])
+      #expect(framed(long.bytes, chunk: chunk, max: 100) == ["other: HTTP"])
       let ours = "\(method)\nPING\nGET / HTTP/1.1\n"
       #expect(
-        heard(ours.bytes, chunk: chunk, max: 100) == ["too long", "PING", "GET / HTTP/1.1"])
+        framed(ours.bytes, chunk: chunk, max: 100) == ["too long", "PING", "GET / HTTP/1.1"])
     }
   }
 

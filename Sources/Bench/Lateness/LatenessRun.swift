@@ -44,8 +44,8 @@ struct LatenessRun {
     return "{\"keys\":\(options.keys),\"locks\":\(options.locks),\"over_ms\":\(options.overMs),"
       + "\"listen_ms\":\(options.listenMs),"
       + Spread(Array(late.values)).json("event") + "," + Spread(lags).json("group") + ","
-      + Spread(lockArrivals).json("lock_heard") + ","
-      + Spread(twinArrivals).json("twin_heard") + "}"
+      + Spread(lockArrivals).json("lock_received") + ","
+      + Spread(twinArrivals).json("twin_received") + "}"
   }
 
   /// Other keys, with TTLs of one to two hours.
@@ -124,7 +124,7 @@ struct LatenessRun {
     }
   }
 
-  /// Hears announcements until the last one that counts, and takes the events as they come.
+  /// Reads announcements until the last one that counts, and takes the events as they come.
   private mutating func listen() throws(LoadFailure) {
     let lastMs = (deadlines.max() ?? 0) + options.listenMs
     try consumer.post(LatenessRun.ask)
@@ -137,14 +137,14 @@ struct LatenessRun {
           of: [subscriber, consumer], untilMs: untilMs)
       else { continue }
       let text = String(decoding: line, as: UTF8.self)
-      if place == 0 { hear(text) } else { try take(text) }
+      if place == 0 { note(text) } else { try take(text) }
     }
   }
 
   private static let ask = "EVENTS * group=lateness limit=1000 wait=1s types=lock.abandoned\n"
 
   /// A line of a message; only the key itself looks like one.
-  private mutating func hear(_ line: String) {
+  private mutating func note(_ line: String) {
     let nowMs = WallTime.nowMs()
     let isTwin = line.hasPrefix("twin:")
     guard isTwin || line.contains(":lock:late-"),

@@ -77,7 +77,7 @@ final class Conversation {
   let sessionClocks: ShortClocks
   /// Whether chats are added to it until the quota is used up.
   private(set) var fillsChats = false
-  /// A turn that has ended, or whose caller is never heard of again; 0 if there is none.
+  /// A turn that has ended, or whose caller never comes back; 0 if there is none.
   var overTurn: Int64 = 0
   /// How many further messages come while the current one is handled.
   private(set) var doubles = 0

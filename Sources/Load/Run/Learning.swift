@@ -50,7 +50,7 @@ extension Visit {
       turn = grant.turn
       conversation.request.session = grant.session
       asked = 0
-      // This caller is never heard of again.
+      // This caller never comes back.
       if !steps.contains(.done) { conversation.overTurn = turn }
     case (.turn, .busy): askAgain(.turn)
     // The turn that is running answers it.

@@ -1,5 +1,5 @@
 // Owns: the two connections to one sentinel: one that asks which server is the master, and one that
-// hears of failovers. Must not know which of several sentinels counts. Runs on its loop's thread.
+// learns of failovers. Must not know which of several sentinels counts. Runs on its loop's thread.
 
 internal import Loop
 
@@ -21,7 +21,7 @@ final class SentinelConnection: RedisConnectionOwner {
   private let changed: () -> Void
   private(set) var state = SentinelState.unknown
   private var asking: RedisConnection?
-  private var hearing: RedisConnection?
+  private var subscriber: RedisConnection?
   private var isAsked = false
   /// Whether something has happened since it was asked.
   private var isOutdated = false
@@ -44,8 +44,8 @@ final class SentinelConnection: RedisConnectionOwner {
     var setup = setup
     setup.endpoint = setup.endpoint.server(address)
     asking = RedisConnection(loop, setup, owner: self)
-    hearing = RedisConnection(loop, setup, owner: self)
-    hearing?.pushReceived = { [unowned self] reply in
+    subscriber = RedisConnection(loop, setup, owner: self)
+    subscriber?.pushReceived = { [unowned self] reply in
       // What it says is a hint: the answer to a question has the epoch too.
       if reply.count == 3, reply[0].text == "message" { ask() }
     }
@@ -53,17 +53,17 @@ final class SentinelConnection: RedisConnectionOwner {
 
   func start() {
     asking?.start()
-    hearing?.start()
+    subscriber?.start()
   }
 
   func stop() {
     asking?.stop()
-    hearing?.stop()
+    subscriber?.stop()
   }
 
   func flush() {
     asking?.flush()
-    hearing?.flush()
+    subscriber?.flush()
   }
 
   /// Asks which server is the master, and has the other connection show that it lives.
@@ -99,7 +99,7 @@ final class SentinelConnection: RedisConnectionOwner {
       if isOutdated { ask() }
     }
     asking.flush()
-    hearing?.post { $0.command("PING") }
+    subscriber?.post { $0.command("PING") }
   }
 
   private static func state(
@@ -127,13 +127,13 @@ final class SentinelConnection: RedisConnectionOwner {
   // MARK: Connections
 
   func redisServes(_ redis: RedisConnection) {
-    guard redis === hearing else { return ask() }
+    guard redis === subscriber else { return ask() }
     redis.post { out in
       out.begin(words: 1 + SentinelConnection.channels.count)
       out.word("SUBSCRIBE")
       for channel in SentinelConnection.channels { out.word(channel) }
     }
-    // What happened before is not heard.
+    // What happened before is not announced.
     ask()
   }
 

@@ -53,7 +53,7 @@ extension Control {
   /// The tail has found something.
   func reportToHooks(_ report: TailReport) {
     // What else they read now and then, whatever the tail says.
-    if case .news(let partitions) = report { hooks.orders?.post(.news(partitions)) }
+    if case .grown(let partitions) = report { hooks.orders?.post(.news(partitions)) }
   }
 
   /// The share of this worker may have changed.

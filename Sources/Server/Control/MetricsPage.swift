@@ -98,8 +98,8 @@ enum MetricsPage {
       }
     }
     let byHTTP = shared.sum(.httpRequests)
-    page.sample("latchkey_wire_requests_total", "wire=\"line\"", max(0, all - byHTTP))
-    page.sample("latchkey_wire_requests_total", "wire=\"http\"", byHTTP)
+    page.sample("latchkey_wire_requests_total", CallerWire.line.label, max(0, all - byHTTP))
+    page.sample("latchkey_wire_requests_total", CallerWire.http.label, byHTTP)
     page.single(
       "latchkey_requests_in_flight", "gauge", "Requests taken and not answered yet.",
       shared.sum(.requestsInFlight))
@@ -135,8 +135,8 @@ enum MetricsPage {
       "latchkey_wire_connections", "gauge", "Open client connections, by protocol.")
     let byHTTP = shared.sum(.httpNow)
     page.sample(
-      "latchkey_wire_connections", "wire=\"line\"", max(0, shared.connections - byHTTP))
-    page.sample("latchkey_wire_connections", "wire=\"http\"", byHTTP)
+      "latchkey_wire_connections", CallerWire.line.label, max(0, shared.connections - byHTTP))
+    page.sample("latchkey_wire_connections", CallerWire.http.label, byHTTP)
     page.single(
       "latchkey_connections_limit", "gauge", "Client connections that there may be.",
       shared.settings.connectionsMax)
@@ -367,7 +367,7 @@ enum MetricsPage {
     page.sample("\(family)_count", "", seen)
     page.single(
       "latchkey_expiry_notifications_total", "counter",
-      "Expiry notifications heard of keys in this namespace.", figures.notifications)
+      "Expiry notifications received of keys in this namespace.", figures.notifications)
     page.single(
       "latchkey_notifications_live", "gauge",
       "1 while Redis' expiry notifications come, as a canary key shows.",

@@ -107,7 +107,3 @@ extension ServingLoop {
     shared.log.repeated(.error, "a line of the audit could not be written")
   }
 }
-
-extension Connection {
-  var wire: CallerWire { isInternal ? .page : http == nil ? .line : .http }
-}

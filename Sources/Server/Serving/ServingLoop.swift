@@ -1,7 +1,7 @@
-// Owns: one event loop of the worker: its listener, its clients, its connection to Redis, and the
-// order of a turn: read all that is ready, one write to Redis, replies fanned out, one write per
-// client. Must not know what verbs do. Runs on its own thread; nothing here is shared but
-// counters.
+// Owns: one event loop of the worker: its listeners, its connections, its store, and the order of a
+// turn: all that is ready is read, then the batches go to Redis, and each connection's output goes
+// out in one write. What a verb does is the verb's. Runs on its own thread; with others it has
+// `shared`, the counters and mailboxes in common.
 
 internal import Access
 internal import Deadlines
@@ -17,19 +17,6 @@ internal import Store
 internal import Synchronization
 internal import Wire
 
-/// The protocols by which callers speak to a worker.
-enum CallerWire: String, Sendable {
-  case line, http
-  /// Lines of the page for people, from within the process.
-  case page
-}
-
-/// A bound socket, and what callers speak on it.
-struct CallerSocket: Sendable {
-  let socket: Socket
-  let wire: CallerWire
-}
-
 /// A request that is under way, as its ticket names it.
 struct TracedRequest: Hashable {
   let client: UInt64
@@ -38,7 +25,7 @@ struct TracedRequest: Hashable {
   init(_ ticket: Ticket) { (client, slot) = (ticket.client, ticket.slot) }
 }
 
-/// The orders of the control loop to a serving loop.
+/// What other threads have for a serving loop: nearly all of it the control loop.
 enum ServingOrder: Sendable {
   /// The worker has been signalled to stop, and goes on for a while.
   case stopping
@@ -58,7 +45,7 @@ enum ServingOrder: Sendable {
   case ticket(TicketMessage)
   /// Messages of that kind may have been lost.
   case askForTickets
-  /// A large line was read.
+  /// A large line was read, by the loop's line reader.
   case lineRead(ReadLine)
   /// What the subscription to changes has for the loop.
   case changes(ChangeNotice)
@@ -258,21 +245,20 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
     let outcome = outcome ?? Outcome(line: line) ?? .internal
     counters.addRequest(verb: ticket.verb, outcome, ns: loop.nowNs - ticket.arrivedNs)
     let connection = connections[ConnectionID(packed: ticket.client)]
-    let isHTTP = connection?.http != nil
-    if isHTTP { counters.add(.httpRequests) }
-    if logsRequests { logRequest(ticket, outcome, isHTTP ? .http : .line) }
+    if connection?.wire == .http { counters.add(.httpRequests) }
+    if logsRequests { logRequest(ticket, outcome, connection?.wire) }
     if shared.audit != nil { writeAudit(ticket, outcome, connection) }
     forget(ticket)
     connection?.answer(ticket.slot, line, isWhole: isWhole, isHandOver: isHandOver)
   }
 
   /// A request's words may be secrets or content, so that only its verb and outcome are logged.
-  private func logRequest(_ ticket: Ticket, _ outcome: Outcome, _ wire: CallerWire) {
+  private func logRequest(_ ticket: Ticket, _ outcome: Outcome, _ wire: CallerWire?) {
     let isKnown = ticket.verb < VerbTable.all.count
     shared.log.debug(
       "request",
       [
-        "connection": "\(index).\(ticket.client)", "wire": wire.rawValue,
+        "connection": "\(index).\(ticket.client)", "wire": wire?.rawValue ?? "-",
         "verb": isKnown ? VerbTable.all[ticket.verb].name : "unknown", "outcome": outcome.label,
         "us": "\((MonotonicTime.nowNs() - ticket.arrivedNs) / 1_000)",
         "trace": traces[TracedRequest(ticket)] ?? "-",
@@ -283,7 +269,7 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
   func logName(_ connection: Connection) -> String { "\(index).\(connection.id.packed)" }
 
   func answer(_ ticket: Ticket, _ error: RequestError) {
-    if error.code == .quota { noteQuota(ticket, error) }
+    if error.principalLimit != nil { noteQuota(ticket, error) }
     var line: [UInt8] = []
     line.appendError(error)
     line.withUnsafeBufferPointer { answer(ticket, $0, Outcome(error.code)) }

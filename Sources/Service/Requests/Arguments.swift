@@ -20,8 +20,9 @@ package struct LinkArgument: Sendable {
 
 /// The checked words and options of one request.
 ///
-/// Where devices are UUIDs, this is the one place that makes one spelling of a device's two: keys,
-/// partitions, rights and replies are made from what stands here.
+/// Where devices are UUIDs, one in capitals is spelt in small letters here: keys, partitions, rights
+/// and replies are made from what stands here. The device of an import stands in its payload, where
+/// `ExportedRecord` does the same.
 package struct Arguments: Sendable {
   package private(set) var words: [Argument] = []
   private var options = [Argument?](repeating: nil, count: OptionName.allCases.count)
@@ -237,14 +238,8 @@ package struct Arguments: Sendable {
   private func inSmallLetters(
     _ token: Token, _ kind: ValueKind, _ text: Span<UInt8>
   ) -> [UInt8]? {
-    guard devicesAreUUIDs, let device = Arguments.device(token, kind, text),
-      IDText.hasCapitals(text, device)
-    else { return nil }
-    return text.extracting(token.range).withUnsafeBufferPointer { bytes in
-      bytes.enumerated().map { at, byte in
-        at < device.count && UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte ? byte | 0x20 : byte
-      }
-    }
+    guard devicesAreUUIDs, let device = Arguments.device(token, kind, text) else { return nil }
+    return IDText.uuidSpelling(text, token.range, device: device)
   }
 
   /// The same value, spelt so: behind the copy of the line.

@@ -20,13 +20,13 @@ extension SystemSuites.Deadlines {
       }
       #expect(cut >= 10)
       try cluster.judge(workload)
-      try eventually("notifications that are heard again") {
+      try eventually("notifications that arrive again") {
         try cluster.metric("latchkey_notifications_live") == 3
       }
       // Workers mostly find an expired lock before Redis' own expiry cycle does. This key is no
       // lock.
       try cluster.redis.command("SET", "lk:{000}:lock:unknown", "1", "PX", "1")
-      try eventually("a notification that is heard") {
+      try eventually("a notification that arrives") {
         try cluster.metric("latchkey_expiry_notifications_total") > 0
       }
     }
@@ -101,7 +101,7 @@ extension SystemSuites.Deadlines {
       }
       try cluster.redis.command("CONFIG", "SET", "notify-keyspace-events", "Ex")
       for worker in cluster.all {
-        try eventually("notifications that are heard") {
+        try eventually("notifications that arrive") {
           try worker.metric("latchkey_notifications_live") == 1
         }
         #expect(worker.log.components(separatedBy: complaint).count == 2, "said more than once")

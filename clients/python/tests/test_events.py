@@ -438,7 +438,7 @@ def test_the_pauses_of_reconnecting() -> None:
 def test_idle_time_counts_from_the_last_event() -> None:
     idle = Idle(5, 100.0)
     assert idle.left_s(103.0) == 2.0
-    idle.heard(104.0)
+    idle.received(104.0)
     assert idle.left_s(110.0) == -1.0
     assert Idle(None, 0.0).left_s(1e9) == float("inf")
 

@@ -67,7 +67,7 @@ async function* watched(
       try {
         for await (const event of connected(client, channel, feed, idle, options)) {
           yield event;
-          idle.heard(now());
+          idle.received(now());
         }
         return;
       } catch (error) {
@@ -177,7 +177,7 @@ async function* consumed(
       for (const event of page.events) {
         yield event;
         if (ack) await acknowledge(consumer, group, unacknowledged, event.id);
-        idle.heard(now());
+        idle.received(now());
       }
       if (page.events.length === 0 && idle.leftS(now()) < 0.01) return;
     }

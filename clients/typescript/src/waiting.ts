@@ -59,7 +59,7 @@ export class Idle {
   }
 
   /** An event came, and was handled. */
-  heard(now: number): void {
+  received(now: number): void {
     this.#since = now;
   }
 

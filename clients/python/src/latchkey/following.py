@@ -46,7 +46,7 @@ def _watch(client: Client, feed: Feed, idle: Idle) -> Generator[Event, None, Non
             try:
                 for event in _connected(client, channel, feed, idle):
                     yield event
-                    idle.heard(time.monotonic())
+                    idle.received(time.monotonic())
                 return
             except (OSError, Unavailable, Forbidden, NotFound) as error:
                 if feed.is_live:
@@ -139,7 +139,7 @@ def _consume(
                 yield event
                 if ack:
                     _acknowledge(consumer, group, unacknowledged, event)
-                idle.heard(time.monotonic())
+                idle.received(time.monotonic())
             if not page["events"] and idle.left_s(time.monotonic()) < 0.01:
                 return
     finally:

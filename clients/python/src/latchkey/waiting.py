@@ -52,7 +52,7 @@ class Idle:
         self._limit_s = math.inf if limit is None else seconds(limit)
         self._since = now
 
-    def heard(self, now: float) -> None:
+    def received(self, now: float) -> None:
         """An event came, and was handled."""
         self._since = now
 

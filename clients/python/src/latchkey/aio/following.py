@@ -30,7 +30,7 @@ async def watch(client: AsyncClient, feed: Feed, idle: Idle) -> AsyncGenerator[E
             try:
                 async for event in events:
                     yield event
-                    idle.heard(time.monotonic())
+                    idle.received(time.monotonic())
                 return
             except (OSError, Unavailable, Forbidden, NotFound) as error:
                 if feed.is_live:
@@ -112,7 +112,7 @@ async def consume(
                 yield event
                 if ack:
                     await _acknowledge(consumer, group, unacknowledged, event)
-                idle.heard(time.monotonic())
+                idle.received(time.monotonic())
             if not page["events"] and idle.left_s(time.monotonic()) < 0.01:
                 return
     finally:
