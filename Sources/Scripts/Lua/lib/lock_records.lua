@@ -41,8 +41,8 @@ local function owner_of(text) return find(text, '/', 1, true) and string.match(t
 -- A TTL as records have it.
 local function without_quota(ttl) return string.match(ttl, '^%w+/?%w*') end
 
--- The refusal of a further lock of a principal that holds as many as it may; or nil. The word behind
--- the code is the limit's name, for the worker.
+-- The refusal of a further lock of a principal that holds as many as it may; or nil. Behind the
+-- code stands the limit's name, for the worker.
 local function lock_quota(ttl)
   local held, most = string.match(ttl, '/(%d+)/(%d+)$')
   return held and 'ERR quota/locks quota exceeded: ' .. held .. ' of ' .. most
