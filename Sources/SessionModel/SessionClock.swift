@@ -91,8 +91,8 @@ package struct SessionClocks: Hashable, Sendable {
 }
 
 extension SessionClock {
-  /// A record or an export has so many lengths at least: those of the last clock that cannot be off,
-  /// and all before it.
+  /// A record or an export has so many lengths at least: those of the last clock that cannot be
+  /// off, and all before it.
   ///
   /// A version with fewer clocks wrote a shorter one, in which the others are off; of a longer one
   /// the lengths of clocks that are not known here are ignored.

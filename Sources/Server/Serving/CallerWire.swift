@@ -1,4 +1,4 @@
-// Owns: the names of the wires, as the log, the audit and the metrics have them. Values; any thread.
+// Owns: the names of the wires, as the log, the audit and metrics have them. Values; any thread.
 
 internal import Loop
 

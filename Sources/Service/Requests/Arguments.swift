@@ -20,9 +20,9 @@ package struct LinkArgument: Sendable {
 
 /// The checked words and options of one request.
 ///
-/// Where devices are UUIDs, one in capitals is spelt in small letters here: keys, partitions, rights
-/// and replies are made from what stands here. The device of an import stands in its payload, where
-/// `ExportedRecord` does the same.
+/// Where devices are UUIDs, one in capitals is spelt in small letters here: keys, partitions,
+/// rights and replies are made from what stands here. The device of an import stands in its
+/// payload, where `ExportedRecord` does the same.
 package struct Arguments: Sendable {
   package private(set) var words: [Argument] = []
   private var options = [Argument?](repeating: nil, count: OptionName.allCases.count)

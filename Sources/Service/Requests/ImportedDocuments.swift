@@ -1,5 +1,5 @@
-// Owns: the documents of an exported session, and the limits of its chats, checked for IMPORT. On the
-// thread that reads the record.
+// Owns: the documents of an exported session, and the limits of its chats, checked for IMPORT. On
+// the thread that reads the record.
 
 internal import Seal
 internal import Settings
