@@ -22,8 +22,8 @@ final class ExpirySubscription: RedisConnectionOwner {
   }
   private var redis: RedisConnection?
   private var check: LoopTimer?
-  private var heardAnythingAtMs: Int64 = 0
-  private var heardCanaryAtMs: Int64?
+  private var receivedAnythingAtMs: Int64 = 0
+  private var receivedCanaryAtMs: Int64?
   private var subscribedAtMs: Int64 = 0
   private var hasWarned = false
 
@@ -65,8 +65,8 @@ final class ExpirySubscription: RedisConnectionOwner {
     let expiries = "__keyevent@\(redis.endpoint.database)__:expired"
     redis.post { $0.command("SUBSCRIBE", expiries) }
     subscribedAtMs = loop.nowMs
-    heardAnythingAtMs = loop.nowMs
-    heardCanaryAtMs = nil
+    receivedAnythingAtMs = loop.nowMs
+    receivedCanaryAtMs = nil
     check?.set(afterMs: 1_000)
     resumed()
   }
@@ -79,7 +79,7 @@ final class ExpirySubscription: RedisConnectionOwner {
   }
 
   private func received(_ reply: RedisReply) {
-    heardAnythingAtMs = loop.nowMs
+    receivedAnythingAtMs = loop.nowMs
     if reply.kind == .error {
       context.log.repeated(.warn, "redis refuses the subscription", ["error": reply.text])
       return
@@ -88,15 +88,15 @@ final class ExpirySubscription: RedisConnectionOwner {
     guard reply[1].text != channel else { return informed(reply[2].text) }
     let key = reply[2].text
     if keyspace.isCanary(key, of: context.workerID) {
-      heardCanary()
+      receivedCanary()
     } else if let partition = keyspace.partition(ofKey: key), keyspace.hasDeadline(key) {
       context.figures.addNotification()
       expired(partition)
     }
   }
 
-  private func heardCanary() {
-    heardCanaryAtMs = loop.nowMs
+  private func receivedCanary() {
+    receivedCanaryAtMs = loop.nowMs
     if !isLive {
       isLive = true
       if hasWarned { context.log.repeated(.info, "keyspace notifications come again") }
@@ -108,12 +108,12 @@ final class ExpirySubscription: RedisConnectionOwner {
   private func checkSilence() {
     check?.set(afterMs: 1_000)
     let now = loop.nowMs
-    guard now - heardAnythingAtMs < silenceMs else {
+    guard now - receivedAnythingAtMs < silenceMs else {
       redis?.reconnect(reason: "the subscription does not answer")
       return
     }
     redis?.post { $0.command("PING") }
-    guard now - (heardCanaryAtMs ?? subscribedAtMs) >= silenceMs else { return }
+    guard now - (receivedCanaryAtMs ?? subscribedAtMs) >= silenceMs else { return }
     isLive = false
     if !hasWarned {
       hasWarned = true
@@ -123,7 +123,7 @@ final class ExpirySubscription: RedisConnectionOwner {
     }
     // They came and do not come any more: the server may be a replica by now, which announces no
     // expiry. Only a new connection can ask.
-    if heardCanaryAtMs != nil {
+    if receivedCanaryAtMs != nil {
       redis?.reconnect(reason: "notifications do not come any more")
     }
   }

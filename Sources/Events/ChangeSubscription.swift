@@ -34,7 +34,7 @@ package final class ChangeSubscription: RedisConnectionOwner {
   private var byChannel: [String: ChangeSource] = [:]
   /// What has come within this turn, for each loop.
   private var received: [Int: [(source: ChangeSource, change: DeviceChange)]] = [:]
-  private var heardAtMs: [ObjectIdentifier: Int64] = [:]
+  private var receivedAtMs: [ObjectIdentifier: Int64] = [:]
   /// When a mark was published that has not come yet.
   private var markedAtMs: Int64?
 
@@ -226,7 +226,7 @@ package final class ChangeSubscription: RedisConnectionOwner {
   // MARK: Messages
 
   private func received(_ reply: RedisReply, _ redis: RedisConnection) {
-    heardAtMs[ObjectIdentifier(redis)] = loop.nowMs
+    receivedAtMs[ObjectIdentifier(redis)] = loop.nowMs
     guard reply.kind != .error else {
       log.repeated(.warn, "redis refuses the subscription to changes", ["error": reply.text])
       return perform(sources.subscriptionRefused(nowMs: loop.nowMs))
@@ -270,7 +270,7 @@ package final class ChangeSubscription: RedisConnectionOwner {
   }
 
   private func checkSilence(of redis: RedisConnection, _ now: Int64) {
-    guard now - (heardAtMs[ObjectIdentifier(redis)] ?? now) < ChangeSubscription.silenceMs else {
+    guard now - (receivedAtMs[ObjectIdentifier(redis)] ?? now) < ChangeSubscription.silenceMs else {
       return redis.reconnect(reason: "the subscription to changes does not answer")
     }
     redis.post { $0.command("PING") }
@@ -279,7 +279,7 @@ package final class ChangeSubscription: RedisConnectionOwner {
   // MARK: Connection
 
   package func redisServes(_ redis: RedisConnection) {
-    heardAtMs[ObjectIdentifier(redis)] = loop.nowMs
+    receivedAtMs[ObjectIdentifier(redis)] = loop.nowMs
     markedAtMs = nil
     if let name = name(of: redis) { subscribeAll(name) }
     check?.set(afterMs: ChangeSubscription.checkMs)
@@ -292,7 +292,7 @@ package final class ChangeSubscription: RedisConnectionOwner {
   package func redisFailed(_ redis: RedisConnection, reason: String) {
     guard let name = name(of: redis) else { return }
     // One that has not served since it was lost loses nothing more, but is not waited for.
-    guard heardAtMs.removeValue(forKey: ObjectIdentifier(redis)) != nil else {
+    guard receivedAtMs.removeValue(forKey: ObjectIdentifier(redis)) != nil else {
       let now = loop.nowMs
       for source in sources.sources
       where source.partitions.contains(where: { nodeOf[$0.index] == name }) {

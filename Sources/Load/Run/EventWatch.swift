@@ -29,7 +29,7 @@ final class EventWatch: CallerOwner {
   private var state = State.waiting
   private var timer: LoopTimer?
   private var triedNs: Int64 = 0
-  private var heardNs: Int64 = 0
+  private var receivedNs: Int64 = 0
   private var hasPinged = false
 
   /// How many connections have watched.
@@ -80,7 +80,7 @@ final class EventWatch: CallerOwner {
 
   func lineReceived(_ caller: Caller, _ line: Span<UInt8>) {
     let nowNs = MonotonicTime.nowNs()
-    heardNs = nowNs
+    receivedNs = nowNs
     hasPinged = false
     let reply = ReplyLine(line)
     switch (state, reply.word) {
@@ -135,10 +135,10 @@ final class EventWatch: CallerOwner {
       if nowNs - triedNs > limitNs { lost() }
     case .watching:
       if hasPinged {
-        if nowNs - heardNs > limitNs + 1_000_000_000 { lost() }
-      } else if nowNs - heardNs > 1_000_000_000 {
+        if nowNs - receivedNs > limitNs + 1_000_000_000 { lost() }
+      } else if nowNs - receivedNs > 1_000_000_000 {
         hasPinged = true
-        heardNs = nowNs
+        receivedNs = nowNs
         connection?.send(Array("PING\n".utf8))
       }
     }
