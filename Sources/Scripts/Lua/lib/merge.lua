@@ -23,8 +23,7 @@ local function merged(rev, list, now, from, fields, seen_rev, floor)
     writes[i + 1] = value == 'null' and text(rev + 1) or text(rev + 1) .. ' ' .. value
   end
   if fields > FIELDS_MAX then
-    return nil, 'ERR quota quota exceeded: ' .. fields .. ' of ' .. FIELDS_MAX
-      .. ' fields of this session'
+    return nil, 'ERR quota a session may have ' .. FIELDS_MAX .. ' fields'
   end
   return writes, fields
 end
