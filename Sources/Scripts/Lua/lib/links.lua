@@ -25,10 +25,8 @@ end
 -- The reason why a session cannot have so many links, of so many bytes, because each of its events
 -- shows them; or false.
 local function links_refusal(n, bytes)
-  return n > LINKS_MAX and 'ERR quota quota exceeded: ' .. n .. ' of ' .. LINKS_MAX
-      .. ' links of this session'
-    or bytes > LINK_BYTES_MAX and 'ERR quota quota exceeded: ' .. bytes .. ' of ' .. LINK_BYTES_MAX
-      .. ' bytes of links of this session'
+  return n > LINKS_MAX and 'ERR quota a session may have ' .. LINKS_MAX .. ' links'
+    or bytes > LINK_BYTES_MAX and 'ERR quota all links may have ' .. LINK_BYTES_MAX .. ' bytes'
 end
 
 -- The same for a link to `ref` besides those that it has.
