@@ -11,7 +11,8 @@ package enum Script: Int, CaseIterable, Sendable {
   case put, take, drop, keys, apply
   case profile, setProfile, look, lookPage, recordPage
   case share, unshare, ticket, link, unlink, linkStatus, linkReserve, linkSettle, linkDone, evict
-  case linkPage, keepChoice, sessionPage, activityPage, sift, entry, digest, reportSession
+  case linkPage, keepChoice, claimSession, recoverable, sessionPage, activityPage, sift, entry
+  case digest, reportSession
   case export, `import`, importPart
   case events, readGroup, transferPending, ack, tails, readLogs
   case watchChanges, resolve, pushEvent
@@ -195,6 +196,8 @@ package struct ScriptRow: Sendable {
   private static let lists = [
     ScriptRow(.linkPage, PackageResources.link_page_lua, .reads),
     ScriptRow(.keepChoice, PackageResources.keep_choice_lua, .writes),
+    ScriptRow(.claimSession, PackageResources.claim_session_lua, .writes),
+    ScriptRow(.recoverable, PackageResources.recoverable_lua, .reads, isOfSession: true),
     ScriptRow(.sessionPage, PackageResources.session_page_lua, .reads),
     ScriptRow(.activityPage, PackageResources.activity_page_lua, .reads, isTimeless: true),
     ScriptRow(.sift, PackageResources.sift_lua, .reads, isOfSession: true, isTimeless: true),

@@ -161,7 +161,7 @@ extension Store {
   /// The first words of replies that ask for another step of the worker.
   private static let workerWords = [
     "MORE ".utf8, "LARGE ".utf8, "FULL ".utf8, "WAIT ".utf8, "MINE".utf8, "SETTLE ".utf8,
-    "FOUND ".utf8, "HOOK ".utf8,
+    "FOUND ".utf8, "HOOK ".utf8, "ENDED".utf8,
   ].map(Array.init)
 
   /// A script's reply line, or the error that it carries.

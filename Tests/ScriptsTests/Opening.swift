@@ -24,8 +24,8 @@ struct Opening {
   var open: [String] { [device, fleet, reserved, token] + new + [req] }
 
   /// The arguments of recover_latest.lua.
-  func recover(hint: String = "") -> [String] {
-    [device, hint, "", "", fleet, reserved, token] + new + [req]
+  func recover(hint: String = "", ofUser: String = "") -> [String] {
+    [device, hint, "", ofUser, "", fleet, reserved, token] + new + [req]
   }
 
   /// The arguments of turn.lua behind those of the turn itself.

@@ -72,7 +72,7 @@ struct ScriptCallTests {
       OpenCall(
         device: "d", fleet: "9 8", reserved: " user/u ", token: .token(7), new: new, req: "r"),
       RecoverLatestCall(
-        device: "d", hint: "h", isElsewhere: true, ignored: "[]", fleet: "9 8",
+        device: "d", hint: "h", isElsewhere: true, ofUser: "found", ignored: "[]", fleet: "9 8",
         reserved: " user/u ", token: .token(7), new: new, req: "r"),
       RecoverCall(
         device: "d", session: "s", allowsArchived: true, fleet: "9 8", reserved: " user/u ",
@@ -177,6 +177,9 @@ struct ScriptCallTests {
       LinkDoneCall(entry: "k:d/s k/f", dueAt: "5.5"),
       LinkPageCall(link: "k/f", from: "s/d", limit: 5, isLive: true),
       KeepChoiceCall(device: "k/f", entry: "s/d", req: "r"),
+      ClaimSessionCall(
+        link: "k/f", thread: "\"t\"", entry: "s/d", ended: "t/d", key: "r f", lengthMs: 5),
+      RecoverableCall(device: "d", session: "s", user: "f", thread: "\"t\""),
     ]
   }
 

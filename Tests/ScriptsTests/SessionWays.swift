@@ -72,6 +72,10 @@ extension ReturnWordTests {
       script: .recoverLatest, before: paused,
       request: recoverRequest("", token: "1"), word: "STALE", names: ["rev"]),
     Way(script: .recoverLatest, request: recoverRequest("", members: tooMany), word: "ERR"),
+    Way(
+      script: .recoverLatest,
+      request: Opening(session: "T", thread: "\"T\"", clocks: clocks).recover(ofUser: "found"),
+      word: "ENDED"),
   ]
 
   /// More fields than a session may have.
@@ -322,6 +326,17 @@ extension ReturnWordTests {
     Way(
       script: .keepChoice, before: [Step(.keepChoice, "user/u", "S/d", "r f")],
       request: ["user/u", "S/d", "r g"], word: "ERR"),
+    Way(
+      script: .claimSession, before: [Step(.claimSession, "user/u", "", "S/d", "", "", "1000")],
+      request: ["user/u", "", "T/d", "", "", "1000"], word: "OK"),
+    Way(
+      script: .claimSession, before: [Step(.claimSession, "user/u", "", "S/d", "", "", "1000")],
+      request: ["user/u", "", "", "S/d", "r f", "1000"], word: "NONE"),
+    Way(
+      script: .recoverable,
+      before: [Step(.open, Opening(links: "user u\n", reserved: " user/u ").open)],
+      request: ["d", "S", "u", "\"t\""], word: "OK"),
+    Way(script: .recoverable, before: [open()], request: ["d", "S", "u", ""], word: "NONE"),
     Way(script: .sessionPage, before: [open()], request: ["", "5"], word: "OK"),
     Way(
       script: .entry, before: linked, request: ["d", "S", "tag", "red", "", ""], word: "OK",

@@ -189,6 +189,7 @@ extension GrammarRow {
       GrammarRow("RECOVER", "hint", setup: open + open, "RECOVER D", "hint={S1}"),
       GrammarRow(
         "RECOVER", "archived", setup: open + ["ARCHIVE D"], "RECOVER D/current", "archived=yes"),
+      GrammarRow("RECOVER", "on", "RECOVER user=D", "on=D"),
       GrammarRow("SET", "user", setup: open, "SET D", "user=D", probes: ["GET D"]),
       GrammarRow("SET", "name", setup: open, "SET D", "name=n", probes: ["GET D"]),
       GrammarRow("SET", "phase", setup: open, "SET D", "phase=p", probes: ["GET D"]),

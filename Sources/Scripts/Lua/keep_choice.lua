@@ -1,5 +1,6 @@
 -- Keeps under a request's idempotency key which session of a user was found for it; a retry goes
--- there again. In place of a device stands the user's link. NONE if none was found, now or before.
+-- there again. Behind an entry may stand `new`: the session is to be made. In place of a
+-- device stands the user's link. NONE if none was found, now or before.
 -- USES: requests
 -- KEYS: the base key of the link's partition, for each request
 -- ARGV: device, entry?, req?

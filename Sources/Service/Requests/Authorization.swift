@@ -200,6 +200,7 @@ extension Call {
       switch option.reach {
       case .nothing: break
       case .user: try principal.require(kind: "user", ref: text(option))
+      case .device: try principal.require(device: text(option))
       case .everyDevice: try principal.require(Reach.everyDevice)
       }
     }

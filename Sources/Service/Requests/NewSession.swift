@@ -4,6 +4,7 @@
 internal import Access
 internal import RedisConnection
 internal import Scripts
+internal import Seal
 internal import SessionModel
 internal import Settings
 internal import Store
@@ -37,6 +38,49 @@ struct NewSession {
   }
 }
 
+/// The parts of a new session whose id and device are not known yet.
+struct SessionPlan {
+  private let users: String
+  private let thread: ArgumentText?
+  private let links: ArgumentText?
+  private let clocks: ArgumentText
+  private let isFenced: Bool
+  private let members: Members
+  private let sessionPolicy: ArgumentText?
+  private let seal: Seal?
+
+  /// From the options, with these members; `user` as for a new session.
+  init(_ call: borrowing Call, user: String?, _ members: Members) throws(RequestError) {
+    var members = members
+    if let name = call.json(.chat) {
+      members.set("chat".utf8, call.text(.chat) == "none" ? Array("none".utf8) : name)
+    }
+    let policy = try call.policy
+    let general = call.shared.settings.clocks
+    let clocks = try call.clockWords(over: policy?.clocks(over: general) ?? general)
+    let own = (user.map { [LinkName.user($0)] } ?? []) + call.links
+    try call.checkLinks(own)
+    let links = own + (call.option(.thread).map { [.thread($0)] } ?? [])
+    users = call.users?.text ?? ""
+    thread = call.quoted(.thread)
+    self.links = links.isEmpty ? nil : ArgumentText(links.map(\.line).joined())
+    self.clocks = ArgumentText(clocks.joined(separator: " "))
+    isFenced = call.option(.fenced)?.elementsEqual("yes".utf8) ?? false
+    self.members = members
+    sessionPolicy = policy.map { ArgumentText($0.line) }
+    seal = call.shared.seal
+  }
+
+  /// The session of this id, with its values sealed for its device.
+  func session(_ id: String, on device: some Sequence<UInt8>) -> NewSession {
+    NewSession(
+      session: ArgumentText(id + users), thread: thread ?? ArgumentText("\"\(id)\""),
+      links: links, clocks: clocks, isFenced: isFenced,
+      members: .owned(members.parts(Sealer(seal, of: device)).bytes),
+      sessionPolicy: sessionPolicy)
+  }
+}
+
 extension NewSession {
   /// From the options and the payload of OPEN or RECOVER; `user` is the user that it is linked to,
   /// nil without one.
@@ -46,25 +90,8 @@ extension NewSession {
 
   /// From the options, with these members.
   init(_ call: borrowing Call, user: String?, _ members: Members) throws(RequestError) {
-    var members = members
-    if let name = call.json(.chat) {
-      members.set("chat".utf8, call.text(.chat) == "none" ? Array("none".utf8) : name)
-    }
     let id = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device))
-    let policy = try call.policy
-    let general = call.shared.settings.clocks
-    let clocks = try call.clockWords(over: policy?.clocks(over: general) ?? general)
-    let own = (user.map { [LinkName.user($0)] } ?? []) + call.links
-    try call.checkLinks(own)
-    let links = own + (call.option(.thread).map { [.thread($0)] } ?? [])
-    self.init(
-      session: ArgumentText(id + (call.users?.text ?? "")),
-      thread: call.quoted(.thread) ?? ArgumentText("\"\(id)\""),
-      links: links.isEmpty ? nil : ArgumentText(links.map(\.line).joined()),
-      clocks: ArgumentText(clocks.joined(separator: " ")),
-      isFenced: call.option(.fenced)?.elementsEqual("yes".utf8) ?? false,
-      members: .owned(members.parts(call.sealer).bytes),
-      sessionPolicy: policy.map { ArgumentText($0.line) })
+    self = try SessionPlan(call, user: user, members).session(id, on: call.device)
   }
 
   /// The options of OPEN that say which session is looked for, or how the request is made; all

@@ -32,6 +32,8 @@ package enum OptionName: Int, CaseIterable, Sendable {
   /// whose a session is, and `role` that of messages.
   case sharedUser, sharedRole, ticketRole, until, tickets
   case url, secret, devices
+  /// `on=` of RECOVER: the device of a new session.
+  case on
 
   package var text: String { OptionName.texts[rawValue] }
 
@@ -58,6 +60,7 @@ package enum OptionName: Int, CaseIterable, Sendable {
 
   package var kind: ValueKind {
     switch self {
+    case .on: .device
     case .ttl, .return, .until: .duration(allowsZero: false)
     case .token, .turn: .integer(1...((1 << 53) - 1))
     case .req, .after, .group: .id
@@ -117,17 +120,18 @@ extension OptionName {
       .maxMessages, .full, .fields, .asNew, .asUser, .sealed, .fresh, .return, .expiresAt,
       .policyName,
       .sessionPolicy, .sharedUser, .sharedRole, .ticketRole, .until, .tickets, .url, .secret,
-      .devices:
+      .devices, .on:
       true
     }
   }
 
   /// The scope to which an option gives access.
-  enum Reach { case nothing, user, everyDevice }
+  enum Reach { case nothing, user, device, everyDevice }
 
   var reach: Reach {
     switch self {
     case .user, .asUser: .user
+    case .on: .device
     // A group takes events of all devices.
     case .group: .everyDevice
     case .agent, .ttl, .token, .req, .types, .after, .limit, .wait, .changes, .name, .thread,

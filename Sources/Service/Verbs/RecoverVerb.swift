@@ -7,19 +7,25 @@ internal import Store
 internal import Wire
 
 enum RecoverVerb {
-  /// The options of the search, and those of a session to be made if there is none.
+  /// Those of the options that a session which is named has no use for: of the search, and of a
+  /// session to be made if there is none.
   private static let ofDevice: [OptionName] =
     [.hint, .user, .name, .thread, .phase, .step, .policyName] + OptionName.clocks
     + [.expiresAt, .fenced, .chat]
 
   static let verb = Verb(
     name: "RECOVER", rights: .write, words: [.session],
-    options: [.archived] + ofDevice + [.token, .turn, .req],
-    linkOption: "link", payload: .optionalObject, limits: JSONLimits(members: Members.limit),
+    options: [.archived, .on] + ofDevice + [.token, .turn, .req],
+    linkOption: "link", userAddress: .session(recoverOfUser), payload: .optionalObject,
+    limits: JSONLimits(members: Members.limit),
     summary: "Makes a paused or abandoned session active; with a device alone, the best one.",
     replies: ["OK", "NONE", "STALE"], writesEvents: true
   ) { (call) throws(RequestError) in
     let address = call.address
+    guard call.option(.on) == nil else {
+      throw RequestError(
+        .badRequest, "on= goes with RECOVER user=ID, which has no address: \(call.verb.usage)")
+    }
     guard address.named == nil else {
       try refuseMore(call)
       let recover = RecoverCall(
@@ -52,12 +58,27 @@ enum RecoverVerb {
     }
   }
 
+  /// `user=` in place of the address: the latest session on any device.
+  @Sendable private static func recoverOfUser(_ call: borrowing Call) throws(RequestError) {
+    for option in [OptionName.archived, .hint] where call.option(option) != nil {
+      throw RequestError(
+        .badRequest, "\(option.text)= goes with an address, not with user= alone")
+    }
+    guard call.option(.on) != nil else {
+      throw RequestError(
+        .badRequest,
+        "missing option on=, the device of a new session if there is none: \(call.verb.usage)")
+    }
+    try call.refuseLinkedUsers()
+    try UserRecovery.run(call)
+  }
+
   private static func recoverLatest(_ call: borrowing Call) throws(RequestError) {
     try call.refuseLinkedUsers()
     let (device, hint) = (call.text(0), call.text(.hint))
     let new = try NewSession(call, user: try call.userOfSession())
     var recover = RecoverLatestCall(
-      device: call[0].kept, hint: call[.hint]?.kept, isElsewhere: false,
+      device: call[0].kept, hint: call[.hint]?.kept, isElsewhere: false, ofUser: nil,
       ignored: NewSession.ignored(call, more: call.payload == nil ? [] : ["payload"]),
       fleet: call.fleet, token: call.fence, new: new, req: call.req)
     let mark = call.option(.hint).flatMap { SessionID.mark(of: $0) }
@@ -140,6 +161,9 @@ struct RecoverLatestCall: LinkingCall {
   let hint: ArgumentText?
   /// Whether the hint is a session of another device.
   var isElsewhere: Bool
+  /// Of RECOVER of a user: `found` or `new` for the session of `new`, which was found or is to be
+  /// made; nil for a search.
+  let ofUser: ArgumentText?
   let ignored: ArgumentText?
   let fleet: ArgumentText?
   var reserved: ArgumentText?
@@ -151,6 +175,7 @@ struct RecoverLatestCall: LinkingCall {
     words.word(device)
     words.word(hint)
     words.word(isElsewhere)
+    words.word(ofUser)
     words.word(ignored)
     words.word(fleet)
     words.word(reserved)

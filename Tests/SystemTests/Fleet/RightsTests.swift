@@ -37,8 +37,11 @@ private struct VerbCase: Sendable {
       foreign: ["SET b-1 {\"k\":2}", "SET a-1 user=b-u", "SET b-1 user=a-u"]),
     device("TOUCH"), device("PAUSE"), device("RESUME"), device("CLOSE"),
     VerbCase(
-      "RECOVER", own: ["RECOVER a-1", "RECOVER a-1 user=a-u"],
-      foreign: ["RECOVER b-1", "RECOVER a-1 user=b-u", "RECOVER b-1/current"]),
+      "RECOVER", own: ["RECOVER a-1", "RECOVER a-1 user=a-u", "RECOVER user=a-u on=a-1"],
+      foreign: [
+        "RECOVER b-1", "RECOVER a-1 user=b-u", "RECOVER b-1/current", "RECOVER user=a-u on=b-1",
+        "RECOVER user=b-u on=a-1",
+      ]),
     device("ARCHIVE"), device("DELETE"),
     VerbCase(
       "LINK", own: ["LINK a-1 user a-u"],

@@ -409,6 +409,8 @@ export function open(
 /** Options of `recover`; those of `open` are for a new session. */
 export interface RecoverOptions extends OpenOptions {
   archived?: boolean;
+  /** Without an address: the device of a new session, if `user` has none that can be recovered. */
+  on?: string;
   /** A session's id: it is taken if it can be recovered. */
   hint?: string;
 }
@@ -416,20 +418,21 @@ export interface RecoverOptions extends OpenOptions {
 /**
  * With a session's address, makes it active; with a device, its hinted or latest session.
  *
- * If a device has none that can be recovered, a new one is made. Throws NotFound, Stale,
- * IllegalState, Quota.
+ * Without `where`, with `user` and `on`, it is the user's latest session on any device. If there is
+ * none that can be recovered, a new one is made. Throws NotFound, Stale, IllegalState, Quota.
  */
 export function recover(
-  where: Where,
+  where?: Where | null,
   fields?: Members | null,
   options: RecoverOptions = {},
 ): Request<results.Recovered> {
   const own = {
     archived: yes(options.archived),
+    on: id(options.on),
     hint: id(options.hint),
     ...opening(options, options.policy),
   };
-  return new Request("RECOVER", [address(where)], own, {
+  return new Request("RECOVER", where == null ? [] : [address(where)], own, {
     payload: object(fields),
     read: results.reader<results.Recovered>(),
     signal: options.signal,

@@ -1,6 +1,6 @@
 -- How a change is made at most once per idempotency key.
 -- USES: batch
--- GIVES: OTHER_REQUEST, keep_reply, once
+-- GIVES: OTHER_REQUEST, keep_reply, forget_reply, once
 
 -- The refusal of a key that has another request.
 local OTHER_REQUEST = 'conflict req= was used for another request on this device; a request needs '
@@ -17,6 +17,15 @@ end
 local function keep_reply(base, device, req, kept)
   local key, fingerprint = kept_at(base, device, req)
   call('SET', key, fingerprint .. ' ' .. kept, 'PX', REQ_KEEP_MS)
+end
+
+-- Forgets what is kept for a request, if it is one of these.
+local function forget_reply(base, device, req, ...)
+  local key, fingerprint = kept_at(base, device, req)
+  local line = fetch(key)
+  for _, kept in ipairs({...}) do
+    if line == fingerprint .. ' ' .. kept then call('DEL', key) end
+  end
 end
 
 -- `req` is the key, a space, the request's fingerprint, and where the request is limited to some

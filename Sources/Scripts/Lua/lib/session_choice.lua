@@ -2,7 +2,7 @@
 -- are looked at.
 -- USES: batch, session_index, session_users, session_load, links, transitions, cleanup
 -- RARELY: has_link
--- GIVES: choose
+-- GIVES: choose, choose_of_user
 local CANDIDATES_MAX, CANDIDATES_STEP = 1000, 8
 
 -- The reason why a session does not count for this user and thread (JSON), either of which may be
@@ -27,15 +27,21 @@ local function candidate(base, device, id, user, thread, more)
   return s
 end
 
+-- The user and the thread (JSON) that count, of what a new session is made of: empty for any. Its
+-- own id is no thread to look for.
+local function sought(id, thread, links)
+  if thread == '"' .. id .. '"' then thread = '' end
+  return string.match('\n' .. links, '\nuser (%S+)') or '', thread
+end
+
 -- The hinted session if it can be recovered, else the latest that can, else nil; how it was found,
 -- and why the hint was not taken. It is not recovered yet. `links` are those of a new one, of which
 -- the user counts, `thread` that of a new one, and `session` its id, with the users behind it to
 -- whose sessions the request is limited.
 local function choose(base, device, hint, session, thread, links)
   local id, users = split_users(session)
-  -- A new one's own id is no thread to look for.
-  if thread == '"' .. id .. '"' then thread = '' end
-  local user, s, why = string.match('\n' .. links, '\nuser (%S+)') or '', nil, nil
+  local user, s, why
+  user, thread = sought(id, thread, links)
   if hint ~= '' then
     s, why = candidate(base, device, hint .. users, user, thread, 'record')
     if s then return s, 'hint' end
@@ -54,4 +60,16 @@ local function choose(base, device, hint, session, thread, links)
     step = math.min(CANDIDATES_STEP, left)
   end
   return nil, 'new', why
+end
+
+-- The session with the id of a new one, if a user's sessions can be recovered by it, and `latest`;
+-- nil and `new` where it is to be made (`of_user`) and is not there; else nil: it has ended.
+local function choose_of_user(base, device, of_user, session, thread, links)
+  local id = split_users(session)
+  local user, asked = sought(id, thread, links)
+  local s, why = candidate(base, device, session, user, asked, 'record')
+  if s then return s, 'latest' end
+  local is_new = of_user == 'new' and why == 'gone'
+    and call('EXISTS', base .. ':session:' .. device .. '/' .. id) == 0
+  return nil, is_new and 'new' or nil
 end

@@ -407,10 +407,11 @@ def open(
 
 
 def recover(
-    where: Where,
+    where: Where | None = None,
     fields: Json | None = None,
     *,
     archived: bool | None = None,
+    on: str | None = None,
     hint: str | None = None,
     user: str | None = None,
     name: str | None = None,
@@ -435,8 +436,9 @@ def recover(
 ) -> Request[results.Recovered]:
     """With a session's address, makes it active; with a device, its hinted or latest session.
 
-    If a device has none that can be recovered, a new one is made of the other parameters, which
-    are those of `open`. Raises NotFound, Stale, IllegalState, Quota."""
+    Without `where`, with `user` and `on`, it is the user's latest session on any device. If there
+    is none that can be recovered, a new one is made, on the device `on`, of the other parameters,
+    which are those of `open`. Raises NotFound, Stale, IllegalState, Quota."""
     opened = open(
         "-",
         fields,
@@ -463,8 +465,13 @@ def recover(
     )
     return Request(
         "RECOVER",
-        (names.address(where),),
-        {"archived": _flag(archived), "hint": _id(hint), **opened.options},
+        () if where is None else (names.address(where),),
+        {
+            "archived": _flag(archived),
+            "on": _id(on),
+            "hint": _id(hint),
+            **opened.options,
+        },
         opened.payload,
         read=results.reader(results.Recovered),
     )
