@@ -147,16 +147,20 @@ struct ParserProperties: ~Copyable {
       let around = token.isQuoted ? 1 : 0
       out.append(contentsOf: line[token.start - around..<token.end + around])
     }
-    for word in parser.words {
-      out.append(UInt8(ascii: " "))
-      append(word)
-    }
-    for option in parser.options {
+    func append(_ option: ParsedOption) {
       out.append(UInt8(ascii: " "))
       out.append(contentsOf: line[option.key])
       out.append(UInt8(ascii: "="))
       append(option.value)
     }
+    // Words may stand behind a user.
+    let first = parser.wordBehindUser == nil ? 0 : 1
+    for option in parser.options.prefix(first) { append(option) }
+    for word in parser.words {
+      out.append(UInt8(ascii: " "))
+      append(word)
+    }
+    for option in parser.options.dropFirst(first) { append(option) }
     if let payload = parser.payload {
       out.append(UInt8(ascii: " "))
       out.append(contentsOf: line[payload])

@@ -28,6 +28,9 @@ package struct RequestParser: ~Copyable {
   /// Behind an option it is none of the words.
   package private(set) var lastString: Token?
 
+  /// The first word behind a first option `user=`, which may stand in place of the first word.
+  package private(set) var wordBehindUser: Token?
+
   private let wordsMax: Int
   private let optionsMax: Int
   /// The limits of a payload, by the line, its verb and its words.
@@ -63,6 +66,7 @@ package struct RequestParser: ~Copyable {
     options.removeAll(keepingCapacity: true)
     payload = nil
     lastString = nil
+    wordBehindUser = nil
     try LineText.refuseByteOrderMark(line)
     do { hasHighControls = try LineText.check(line) } catch { throw LineText.error(error) }
     try checkEnds(line)
@@ -143,10 +147,12 @@ package struct RequestParser: ~Copyable {
   private mutating func appendWord(
     _ word: Token, of line: Span<UInt8>
   ) throws(RequestError) {
-    guard options.isEmpty else {
-      let echo = EchoText.quoted(line, word)
-      throw RequestError(
-        .badRequest, "word \(echo) comes after an option: quote a text that has spaces")
+    if !options.isEmpty {
+      let isBehindUser =
+        options.count == 1 && (words.isEmpty || wordBehindUser != nil)
+        && CaseInsensitive.equal(line, options[0].key, "user")
+      guard isBehindUser else { throw RequestParser.wordAfterOption(line, word) }
+      wordBehindUser = wordBehindUser ?? word
     }
     guard words.count < wordsMax else {
       let echo = EchoText.quoted(line, word)
@@ -154,6 +160,13 @@ package struct RequestParser: ~Copyable {
         .badRequest, "word \(echo) is one more than \(wordsMax): quote a text that has spaces")
     }
     words.append(word)
+  }
+
+  /// The error of a word that stands behind an option.
+  package static func wordAfterOption(_ line: Span<UInt8>, _ word: Token) -> RequestError {
+    let echo = EchoText.quoted(line, word)
+    return RequestError(
+      .badRequest, "word \(echo) comes after an option: quote a text that has spaces")
   }
 
   private mutating func parseOption(

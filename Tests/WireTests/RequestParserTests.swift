@@ -19,6 +19,8 @@ import Wire
       RequestParts(verb: "LIST", options: ["kind=ref", "state=active", "limit=50"])
     ),
     ("LIST my.kind=ref", RequestParts(verb: "LIST", options: ["my.kind=ref"])),
+    ("A user=u b c k=v", RequestParts(verb: "A", words: ["b", "c"], options: ["user=u", "k=v"])),
+    ("A USER=\"u\" \"b c\"", RequestParts(verb: "A", words: ["\"b c\""], options: ["USER=\"u\""])),
     ("REPORT user=u1", RequestParts(verb: "REPORT", options: ["user=u1"])),
     ("A =x a1=x é=x", RequestParts(verb: "A", words: ["=x", "a1=x", "é=x"])),
     ("A _a_B=x", RequestParts(verb: "A", options: ["_a_B=x"])),
@@ -76,6 +78,8 @@ import Wire
     ("A ttl= 5", "option 'ttl' has no value behind its ="),
     ("A k={}", "option 'k' has a value that begins with { or [: quote it"),
     ("A k=[1]", "option 'k' has a value that begins with { or [: quote it"),
+    ("A b user=u c", "word 'c' comes after an option: quote a text that has spaces"),
+    ("A user=u b k=v c", "word 'c' comes after an option: quote a text that has spaces"),
     ("A k=v b", "word 'b' comes after an option: quote a text that has spaces"),
     ("A k=v \"b c\"", "word 'b c' comes after an option: quote a text that has spaces"),
     ("A k=v b1=c", "word 'b1=c' comes after an option: quote a text that has spaces"),

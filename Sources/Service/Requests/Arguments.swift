@@ -64,6 +64,9 @@ package struct Arguments: Sendable {
     isOfUser =
       verb.isAddressedByUser(words: count)
       && parser.options.contains { $0.names(OptionName.user.text, in: line) }
+    if let word = parser.wordBehindUser, !isOfUser {
+      throw RequestParser.wordAfterOption(line, word)
+    }
     try bindWords(verb, parser, count, line)
     try bindOptions(verb, parser, line)
     try checkPayload(verb, line)

@@ -54,6 +54,16 @@ extension SystemSuites {
       let closed = try client.request("CLOSE failed user=\(user) reason=late")
       #expect(try closed.string("session") == sessions[1] && closed.string("state") == "failed")
       expect(try client.request("GET user=\(user)"), "NONE")
+      // Words may follow the user, which stands in place of the first one.
+      _ = try open()
+      let second = try client.request("CLOSE user=\(user) failed reason=late")
+      #expect(try second.string("state") == "failed")
+      #expect(try client.request("close USER=\(user) completed").string("state") == "completed")
+      for line in [
+        "CLOSE reason=x user=\(user) failed", "CLOSE user=\(user) reason=x failed",
+        "OPEN user=\(user) d", "SET user=\(user) d", "LIST user=\(user) d", "PING user=x y",
+      ] { expectBadRequest(try client.request(line), naming: "comes after an option") }
+      expectBadRequest(try client.request("CLOSE user=\(user) failed x"), naming: "extra word")
       expectBadRequest(
         try client.request("GET \(devices[0]) user=\(user)"), naming: "address|user=ID")
       expectBadRequest(try client.request("GET user=\(user) as=x"), naming: "two users")
