@@ -18,6 +18,8 @@ internal import Wire
 protocol LinkingCall: ScriptCall {
   /// Those that were made, each between spaces.
   var reserved: ArgumentText? { get set }
+  /// The idempotency key, under which the reply to the same request may be kept.
+  var req: ArgumentText? { get }
   /// Takes the session that the script has named, and the reservations.
   mutating func take(_ reservations: Reservations)
 }
@@ -89,6 +91,9 @@ final class LinkedChange {
   private let end: (ScriptOutcome) -> Void
   private var reservations = Reservations()
   private var asksLeft = 3
+  /// Whether the same request may have been answered already, and be what keeps a reservation from
+  /// being made.
+  private var mayBeRetry: Bool
   /// What the script has asked for last.
   private var ask: ReservationAsk?
   /// How often sessions of a user may be closed to make room.
@@ -127,6 +132,7 @@ final class LinkedChange {
     self.device = device
     self.dueInMs = dueInMs
     self.end = end ?? { request.end($0) }
+    mayBeRetry = change.req != nil
     query = { reservations in
       var change = change
       change.take(reservations)
@@ -244,7 +250,11 @@ final class LinkedChange {
         let isOwn = zip(link.others, held).contains {
           $0.session.device == device && $1?.word != "gone"
         }
-        if isSearch, isOwn, asksLeft > (ask?.evicts == true ? 1 : 0) { return change() }
+        // It may also be of this very request, sent before: its reply is kept then.
+        if isSearch && isOwn || mayBeRetry, asksLeft > (ask?.evicts == true ? 1 : 0) {
+          mayBeRetry = false
+          return change()
+        }
         guard ask?.evicts == true, error.code == .quota, evictionsLeft > 0 else {
           return finish(.failed(error))
         }

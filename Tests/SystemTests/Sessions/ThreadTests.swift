@@ -115,6 +115,38 @@ extension SystemSuites {
       expect(try lab.connect(1).request(other), "ERR", "conflict")
     }
 
+    @Test func `of the same request many times at once each gets the reply of the first`() throws {
+      let lab = try Lab.current
+      for round in 0..<6 {
+        let (device, name) = (Lab.device(), Lab.device("same"))
+        // A user may have two live sessions here, a device three.
+        let rest = ["thread=\(name)", "user=\(name)", "thread=\(name) user=\(name)"][round % 3]
+        let line = "\(round < 3 ? "OPEN" : "RECOVER") \(device) \(rest) req=r {\"a\":1}"
+        let replies = try inParallel(12) { try lab.connect($0 % 2).request(line) }
+        // One that has waited as long as it may for those that are under way says so.
+        let answered = replies.filter { $0.code != "unavailable" }
+        #expect(Set(answered.map(\.raw)).count == 1, "\(line): \(replies)")
+        expect(try #require(answered.first), "OK")
+        #expect(rest.hasPrefix("user") || answered.count == replies.count, "\(line): \(replies)")
+        for worker in 0...1 {
+          #expect(try lab.connect(worker).request(line).raw == answered.first?.raw)
+        }
+        let list = rest.hasPrefix("thread") ? "thread=\(name)" : "user=\(name)"
+        #expect(try sessions(list, lab.connect()).count == 1)
+      }
+    }
+
+    @Test func `the same request at a user's quota gets the reply of the first`() throws {
+      let lab = try Lab.current
+      let user = Lab.device("quota")
+      expect(try lab.connect().request("OPEN \(Lab.device()) user=\(user)"), "OK")
+      let line = "OPEN \(Lab.device()) user=\(user) req=r"
+      let replies = try inParallel(6) { try lab.connect($0 % 2).request(line) }
+      let answered = replies.filter { $0.code != "unavailable" }
+      #expect(Set(answered.map(\.raw)).count == 1, "\(replies)")
+      expect(try #require(answered.first), "OK")
+    }
+
     @Test func `a thread whose record has gone by its TTL is free at once`() throws {
       let client = try Lab.current.connect()
       for _ in 0..<3 {
