@@ -230,6 +230,8 @@ extension GrammarRow {
       GrammarRow("FORGET", "seq", setup: said, "FORGET D", "seq=2"),
       GrammarRow(
         "COPY", "req", setup: open, "COPY D D.2", "req=r", probes: ["SAY D.2 req=r {\"other\":1}"]),
+      GrammarRow("COPY", "user", setup: open, "COPY D D.2", "user=D"),
+      GrammarRow("IMPORT", "user", setup: open + ["EXPORT D"], "IMPORT as-new=yes {X}", "user=D"),
       GrammarRow("GET", "fields", setup: ["OPEN D {\"a\":1}"], "GET D", "fields=none"),
       GrammarRow("GET", "last", setup: said, "GET D", "last=1"),
       GrammarRow("LOCKS", "agent", setup: locked, "LOCKS limit=1000", "agent=D"),

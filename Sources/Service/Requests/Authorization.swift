@@ -137,9 +137,27 @@ extension Call {
     return user
   }
 
-  /// The same for what a payload names.
+  /// The user to whom a session that comes with these links is to be linked as well; nil if to
+  /// none.
   ///
-  /// What a caller of some users makes is linked to one of them.
+  /// As asked; or, where none of the users is among the links to whose sessions the request is
+  /// limited, the only one of these.
+  func userToLink(_ links: [LinkName]) throws(RequestError) -> String? {
+    if option(.owner) != nil {
+      let user = text(.owner)
+      return links.contains(.user(user)) ? nil : user
+    }
+    guard let users, !links.contains(where: { $0.kind == "user" && users.has($0.ref) }) else {
+      return nil
+    }
+    guard let user = users.onlyUser else {
+      throw RequestError(
+        .badRequest, "user= is missing: your links are those of several users, so name one")
+    }
+    return user
+  }
+
+  /// Refuses what a payload names and its caller may not use.
   func authorize(device: String, links: [LinkName]) throws(RequestError) {
     guard checksAccess else { return }
     guard let principal = caller.principal else {
@@ -147,11 +165,6 @@ extension Call {
     }
     try principal.require(device: device)
     for link in links { try principal.require(kind: link.kind, ref: link.ref) }
-    guard let users = principal.users else { return }
-    guard links.contains(where: { $0.kind == "user" && users.has($0.ref) }) else {
-      throw RequestError(
-        .badRequest, "links.user is missing: your links are those of some users, so name one")
-    }
   }
 
   private func authorizeWords(_ verb: Verb, _ principal: Principal) throws(RequestError) {

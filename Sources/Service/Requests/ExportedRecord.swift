@@ -235,21 +235,37 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
         let link = LinkName(kind: kind, ref: try id(ref, "a link's ref"))
         if let owners, kind == "user", !owners.has(link.ref) { continue }
         links.append(link)
-        guard links.count <= settings.linksMax else {
-          throw .quota(links.count, of: settings.linksMax, "links of this session")
-        }
+        try checkNumberOfLinks()
       }
     }
     if let owners, !links.contains(where: { $0.kind == "user" }) {
       guard let user = owners.onlyUser else {
         throw RequestError(
-          .badRequest, "as= is missing: your links are those of several users, so name one")
+          .badRequest, "user= is missing: your links are those of several users, so name one")
       }
       links.append(.user(user))
     }
     guard Set(links).count == links.count else {
       throw ExportedRecord.bad("a link stands there twice")
     }
+    try setLinks()
+  }
+
+  /// Links it to a user to whom it is not linked.
+  mutating func link(to user: String) throws(RequestError) {
+    links.append(.user(user))
+    try checkNumberOfLinks()
+    // Of a field that stands there twice the last value counts.
+    try setLinks()
+  }
+
+  private func checkNumberOfLinks() throws(RequestError) {
+    guard links.count <= settings.linksMax else {
+      throw .quota(links.count, of: settings.linksMax, "links of this session")
+    }
+  }
+
+  private mutating func setLinks() throws(RequestError) {
     let lines = links.map(\.line).joined()
     let bytesMax = ScriptConstants.linkBytesMax
     guard lines.utf8.count <= bytesMax else {

@@ -34,6 +34,8 @@ package enum OptionName: Int, CaseIterable, Sendable {
   case url, secret, devices
   /// `on=` of RECOVER: the device of a new session.
   case on
+  /// `user=` of COPY and IMPORT: to whom the session that they make is linked.
+  case owner
 
   package var text: String { OptionName.texts[rawValue] }
 
@@ -42,7 +44,7 @@ package enum OptionName: Int, CaseIterable, Sendable {
     case .isLast, .lastSeq: "last"
     case .isCounted: "count"
     case .afterSeq: "after"
-    case .sharedUser: "user"
+    case .sharedUser, .owner: "user"
     case .sharedRole, .ticketRole: "role"
     case .condition: "if"
     case .maxMessages: "max-messages"
@@ -68,7 +70,7 @@ package enum OptionName: Int, CaseIterable, Sendable {
     case .limit: .integer(1...1_000)
     case .wait, .settle: .duration(allowsZero: true)
     case .agent: .agent
-    case .user, .asUser, .sharedUser, .policyName, .sessionPolicy: .id
+    case .user, .asUser, .sharedUser, .owner, .policyName, .sessionPolicy: .id
     case .sharedRole: .oneOf(SessionRole.allCases.map(\.rawValue))
     case .ticketRole: .oneOf(SessionRole.allCases.filter { $0 != .own }.map(\.rawValue))
     case .tickets: .oneOf(["all"])
@@ -120,7 +122,7 @@ extension OptionName {
       .maxMessages, .full, .fields, .asNew, .asUser, .sealed, .fresh, .return, .expiresAt,
       .policyName,
       .sessionPolicy, .sharedUser, .sharedRole, .ticketRole, .until, .tickets, .url, .secret,
-      .devices, .on:
+      .devices, .on, .owner:
       true
     }
   }
@@ -130,7 +132,7 @@ extension OptionName {
 
   var reach: Reach {
     switch self {
-    case .user, .asUser: .user
+    case .user, .asUser, .owner: .user
     case .on: .device
     // A group takes events of all devices.
     case .group: .everyDevice

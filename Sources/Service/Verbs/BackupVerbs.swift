@@ -27,7 +27,7 @@ enum ExportVerb {
 
 enum ImportVerb {
   static let verb = Verb(
-    name: "IMPORT", rights: .write, options: [.replace, .asNew, .token, .turn, .req],
+    name: "IMPORT", rights: .write, options: [.replace, .asNew, .owner, .token, .turn, .req],
     payload: .record,
     limits: JSONLimits(depthMax: ExportedRecord.depthMax),
     summary: "Makes a session from what EXPORT gave, here or elsewhere.",
@@ -39,7 +39,7 @@ enum ImportVerb {
       throw RequestError(
         .badRequest, "replace= and as-new= exclude each other: a new session replaces none")
     }
-    let record: ExportedRecord
+    var record: ExportedRecord
     if let read = call.read?.payload as? ExportedRecord {
       record = read
     } else {
@@ -48,6 +48,7 @@ enum ImportVerb {
         payload, at: start, call.shared.settings, call.shared.seal, isCopy: isNew)
     }
     try call.authorize(device: record.device, links: record.links)
+    if let user = try call.userToLink(record.links) { try record.link(to: user) }
     let mark = Array(record.device.utf8).withUnsafeBufferPointer { SessionID.mark(ofDevice: $0) }
     let session = isNew ? call.context.nextSessionID(mark: mark) : record.session
     let change = ImportCall(

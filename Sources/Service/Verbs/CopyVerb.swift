@@ -10,7 +10,7 @@ internal import Wire
 
 enum CopyVerb {
   static let verb = Verb(
-    name: "COPY", rights: .write, words: [.session, .device], options: [.req],
+    name: "COPY", rights: .write, words: [.session, .device], options: [.owner, .req],
     summary: "A session with its chats, messages and documents again, under a new id.",
     replies: ["OK", "NONE"], writesEvents: true
   ) { (call) throws(RequestError) in
@@ -18,6 +18,7 @@ enum CopyVerb {
     let settings = call.shared.settings
     let (device, req) = (call.text(1), call.req)
     let (users, fleet) = (call.users, call.fleet)
+    let owners = try call.ownersOfCopy()
     let session = call.context.nextSessionID(mark: SessionID.mark(ofDevice: call.device(ofWord: 1)))
     let export = ExportCall(
       device: address.device.kept, session: address.session?.kept,
@@ -30,7 +31,7 @@ enum CopyVerb {
       do throws(RequestError) {
         let record = try ExportedRecord(
           UnsafeBufferPointer(rebasing: line.dropFirst("OK ".utf8.count)), at: 0, settings,
-          request.context.shared.seal, isCopy: true, to: device, owners: users)
+          request.context.shared.seal, isCopy: true, to: device, owners: owners)
         try request.authorize(record.links)
         let copy = ImportCall(
           device: ArgumentText(device), session: ArgumentText(session + (users?.text ?? "")),
@@ -50,5 +51,17 @@ enum CopyVerb {
         request.end(.failed(error))
       }
     }
+  }
+}
+
+extension Call {
+  /// The users to one of whom a copy is linked: the one that the request names, or those to whose
+  /// sessions it is limited; nil if it keeps the links of the original.
+  fileprivate func ownersOfCopy() throws(RequestError) -> UserScope? {
+    guard option(.owner) != nil else { return users }
+    guard users?.has(text(.owner)) ?? true else {
+      throw RequestError(.badRequest, "user= and as= name two users: leave one of them out")
+    }
+    return UserScope(named: text(.owner))
   }
 }

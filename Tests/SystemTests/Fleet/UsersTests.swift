@@ -255,11 +255,22 @@ extension SystemSuites.Fleet {
       let body = try ada.request("EXPORT m-1").raw.dropFirst(3)
       #expect(try users(ada.request("IMPORT as-new=yes \(body)")) == ["ada"])
       let bare = body.replacingOccurrences(of: "{\"user\":[\"ada\"]}", with: "{}")
-      expectBadRequest(try ada.request("IMPORT as-new=yes \(bare)"), naming: "links.user")
+      #expect(try users(ada.request("IMPORT as-new=yes \(bare)")) == ["ada"])
+      #expect(try users(ada.request("IMPORT as-new=yes user=ada \(body)")) == ["ada"])
+      #expect(try users(root.request("IMPORT as-new=yes \(bare)")) == [])
+      #expect(try users(root.request("IMPORT as-new=yes user=bob \(body)")) == ["ada", "bob"])
+      #expect(try users(root.request("COPY m-1 m-4 user=bob")) == ["bob"])
+      expectBadRequest(try root.request("COPY m-1 m-4 user=bob as=ada"), naming: "two users")
+      for line in ["IMPORT as-new=yes user=bob \(bare)", "COPY m-1 m-4 user=bob"] {
+        expect(try ada.request(line), "ERR", "forbidden", "\(line)")
+      }
       for (client, name) in [(both, "bob"), (some, "a7")] {
         for verb in ["OPEN", "RECOVER", "TURN"] {
           expectBadRequest(try client.request("\(verb) m-5"), naming: "user=")
         }
+        expectBadRequest(try client.request("IMPORT as-new=yes \(bare)"), naming: "user=")
+        #expect(
+          try users(client.request("IMPORT as-new=yes user=\(name) \(bare)")) == [name])
         #expect(try users(client.request("OPEN m-5 user=\(name)")) == [name])
         #expect(try users(client.request("GET m-5")) == [name])
       }

@@ -1191,13 +1191,19 @@ function imported(
   options: CallOptions & {
     replace?: boolean;
     asNew?: boolean;
+    /** It is linked to this user besides its own links. */
+    user?: string;
     token?: number;
     turn?: number;
     req?: string;
   } = {},
 ): Request<results.SessionRecord> {
   if (/[\r\n]/.test(text)) throw new RangeError("an export is one line");
-  const own = { replace: yes(options.replace), "as-new": yes(options.asNew) };
+  const own = {
+    replace: yes(options.replace),
+    "as-new": yes(options.asNew),
+    user: id(options.user),
+  };
   return new Request("IMPORT", [], change(own, options), {
     payload: text,
     read: results.reader<results.SessionRecord>(),
@@ -1206,16 +1212,18 @@ function imported(
 }
 
 /**
- * Makes a session again under a new id, with its chats, messages and documents.
+ * Makes a session again under a new id, with its chats, messages and documents; with `user` it is
+ * linked to this one, and not to those of the original.
  *
  * Throws NotFound, Quota.
  */
 export function copy(
   where: Where,
   device: string,
-  options: Omit<WriteOptions, "token" | "turn"> = {},
+  options: Omit<WriteOptions, "token" | "turn"> & { user?: string } = {},
 ): Request<results.SessionRecord> {
-  return new Request("COPY", [address(where), encodeId(device)], change({}, options), {
+  const own = { user: id(options.user) };
+  return new Request("COPY", [address(where), encodeId(device)], change(own, options), {
     read: results.reader<results.SessionRecord>(),
     signal: options.signal,
   });

@@ -1349,12 +1349,14 @@ def import_(
     *,
     replace: bool | None = None,
     as_new: bool | None = None,
+    user: str | None = None,
     token: int | None = None,
     turn: int | None = None,
     req: str | None = None,
 ) -> Request[results.Record]:
     """Creates a session from what `export` returned, byte for byte; with `as_new` under a new id.
 
+    `user`: it is linked to this one besides its own links.
     Raises Stale; IllegalState if it exists already and `replace` is not true."""
     if "\n" in exported or "\r" in exported:
         raise ValueError("an export is one line")
@@ -1362,7 +1364,10 @@ def import_(
         "IMPORT",
         (),
         change(
-            {"replace": _flag(replace), "as-new": _flag(as_new)}, token=token, turn=turn, req=req
+            {"replace": _flag(replace), "as-new": _flag(as_new), "user": _id(user)},
+            token=token,
+            turn=turn,
+            req=req,
         ),
         exported,
         read=results.reader(results.Record),
@@ -1370,15 +1375,21 @@ def import_(
 
 
 def copy(
-    where: Where, device: str, *, req: str | None = None, as_: str | None = None
+    where: Where,
+    device: str,
+    *,
+    user: str | None = None,
+    req: str | None = None,
+    as_: str | None = None,
 ) -> Request[results.Record]:
     """Makes a session again under a new id, with its chats, messages and documents.
 
+    `user`: it is linked to this one, and not to those of the original.
     Raises NotFound, Quota."""
     return Request(
         "COPY",
         (names.address(where), encode_id(device)),
-        change({}, token=None, req=req, as_=as_),
+        change({"user": _id(user)}, token=None, req=req, as_=as_),
         read=results.reader(results.Record),
     )
 
