@@ -150,7 +150,7 @@ extension SystemSuites.Deadlines {
       let isAsked = Shared(0)
       watch.slow.play { reply in
         guard case .array(let items) = reply, items.count == 1 || items.count == 256,
-          case .text(let text) = items[0], text.wholeMatch(of: /\d+-\d+/) != nil
+          case .text(let text) = items[0], text.wholeMatch(of: /[?~]?\d+-\d+/) != nil
         else { return .pass }
         let count = isAsked.update { count in
           count += 1
