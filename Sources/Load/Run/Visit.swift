@@ -375,7 +375,8 @@ final class Visit: CallerOwner {
         "the worker does not take a request of this harness, so it may be older: \(text)")
     case "illegal_state" where isExpected(code): conclude(.wrongState, ReplyLine(), nowNs)
     case "quota" where isExpected(code):
-      conclude(.overQuota(limit: QuotaText(text)?.most ?? 0), ReplyLine(), nowNs)
+      let quota = QuotaText(String(text.dropFirst("ERR quota ".count)))
+      conclude(.overQuota(limit: quota?.most ?? 0), ReplyLine(), nowNs)
     default:
       conversation.isCutShort = true
       // An earlier try without an answer may have been done all the same.
