@@ -14,7 +14,7 @@ struct NodePace {
   /// So many may be outstanding at any node; and so many at one that was prompt within `waitMaxNs`,
   /// as it may have paused only.
   static let outstandingMin = 32
-  static let outstandingAtPause = 2_048
+  static let outstandingAtPause = 1_024
 
   /// Requests that wait for the node, or are with it.
   private(set) var outstanding = 0
