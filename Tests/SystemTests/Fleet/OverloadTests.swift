@@ -30,7 +30,7 @@ extension SystemSuites.Fleet {
       defer { lab.redis.thaw() }
       // So many may wait while Redis pauses.
       for (number, client) in heavy.enumerated() {
-        let lines = (0..<15).map { "LOCK \(device)-\(number)-\($0) a\n" }.joined()
+        let lines = (0..<30).map { "LOCK \(device)-\(number)-\($0) a\n" }.joined()
         try client.send(Array(lines.utf8))
       }
       let probes = try (0..<20).map { _ in try file.connect(worker, as: "heavy") }
@@ -53,11 +53,11 @@ extension SystemSuites.Fleet {
 
       try calm.sendLine("LOCK \(device) a")
       try eventually("its being admitted") {
-        try worker.metric("latchkey_requests_in_flight") == 600 + sent
+        try worker.metric("latchkey_requests_in_flight") == 1_200 + sent
       }
       lab.redis.thaw()
       expect(try calm.reply(), "OK")
-      for client in heavy { #expect(try client.replies(15).allSatisfy { $0.isOK }) }
+      for client in heavy { #expect(try client.replies(30).allSatisfy { $0.isOK }) }
       try eventually("service as before") { try refused.request("LOCK \(device)-r a").isOK }
       let settled = try worker.metric(Self.refusals)
       for client in heavy { expect(try client.request("HOLDER \(device)"), "OK") }
