@@ -160,7 +160,7 @@ extension EventSubscriptions {
   }
 
   /// Ends all watches of a connection, with a last line that says why.
-  private func endWatches(_ connection: ConnectionID, _ why: ErrorCode) {
+  func endWatches(_ connection: ConnectionID, _ why: ErrorCode) {
     let line = Array("EVENT {\"type\":\"watch.ended\",\"reason\":\"\(why.rawValue)\"}\n".utf8)
     if let watch = watchers.begun(of: connection) { server.push(watch, line) }
     unwatch(connection)

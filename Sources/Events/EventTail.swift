@@ -167,7 +167,7 @@ package final class EventTail: RedisConnectionOwner {
         if unplaced.contains(partition) {
           positions[partition.index] = end.id
           unplaced.remove(partition)
-        } else if end.kind != .unused, end.id > positions[partition.index] {
+        } else if end.id > positions[partition.index] {
           growing.insert(partition)
         }
       }

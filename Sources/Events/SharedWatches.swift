@@ -91,6 +91,11 @@ extension EventSubscriptions {
   /// Ends a watch whose caller may not see its session any more.
   private func endAccess(_ watch: Watch, _ why: ErrorCode) {
     guard case .part(let scope) = watch.scope else { return }
+    // A credential whose time is over is the whole connection's.
+    guard why != .authRequired else {
+      endWatches(watch.connection, why)
+      return server.watchEnded(watch.connection)
+    }
     let device = String(decoding: scope.device, as: UTF8.self)
     let session = String(decoding: scope.session ?? [], as: UTF8.self)
     let line =
