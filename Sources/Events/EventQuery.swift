@@ -105,8 +105,8 @@ package struct GroupQuery: Sendable {
   let limit: Int64
   /// With commas between them; nil for all.
   let types: String?
-  /// How often a loop notes in Redis that the group asks, for which the log waits then, in ms; as
-  /// often all partitions are read.
+  /// How often a loop notes in Redis that the group asks, for which the log waits then, in ms; all
+  /// partitions are read at least as often.
   let noteEveryMs: Int64
 
   /// How many groups a namespace may have: each costs an entry in every partition.
