@@ -288,5 +288,8 @@ extension ControlStore: StoreNodeOwner {
     _ batch: Batch, _ steps: [(ScriptOutcome) -> Void], _ error: RequestError, mayBeDone: Bool
   ) {}
   func slotMoves(_ partition: Int) {}
-  func resend(_ request: Batch.Request, _ script: Script, _ step: ((ScriptOutcome) -> Void)?) {}
+  func resend(
+    _ request: Batch.Request, _ script: Script, _ step: ((ScriptOutcome) -> Void)?,
+    _ origin: ParkedCalls.Origin
+  ) {}
 }

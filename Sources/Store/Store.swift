@@ -150,11 +150,11 @@ extension Store {
     if nodes.isCluster, nodes.isHeld(ticket.partition) || node.isArriving(nowMs: loop.nowMs) {
       return hold(script, device, ticket, write)
     }
-    let batch = try node.batch(
-      for: script, of: ticket.client, ticket.partition,
-      isAlone: nodes.isCluster && nodes.isMoving(ticket.partition))
+    let isAlone = nodes.isCluster && nodes.isMoving(ticket.partition)
+    let batch = try node.batch(for: script, of: ticket.client, ticket.partition, isAlone: isAlone)
     add(to: batch, device, ticket, write)
     assert(batch.isWhole, "a request for \(script.name) has too few words or too many")
+    if isAlone { nodes.gave(ticket.partition) }
   }
 
   private func add(
@@ -175,7 +175,7 @@ extension Store {
   ) {
     let batch = Batch(of: script)
     add(to: batch, device, ticket, write)
-    resend(batch.request(0), script, nil)
+    resend(batch.request(0), script, nil, .held)
   }
 
   /// Adds the first step of a request that may take several to the turn's batch of its script,
@@ -198,7 +198,7 @@ extension Store {
     if nodes.isCluster, nodes.isHeld(ticket.partition) || node.isArriving(nowMs: loop.nowMs) {
       let batch = Batch(of: query.script)
       add(batch)
-      return resend(batch.request(0), query.script, next)
+      return resend(batch.request(0), query.script, next, .held)
     }
     do throws(RequestError) {
       let batch = try node.batch(
@@ -206,6 +206,7 @@ extension Store {
         isAlone: nodes.isMoving(ticket.partition))
       node.expectStep(in: batch, next)
       add(batch)
+      nodes.gave(ticket.partition)
     } catch {
       next(.failed(error))
     }
@@ -362,7 +363,8 @@ extension Store: StoreNodeOwner {
   func slotMoves(_ partition: Int) { nodes.slotMoves(partition) }
 
   func resend(
-    _ request: Batch.Request, _ script: Script, _ step: ((ScriptOutcome) -> Void)?
+    _ request: Batch.Request, _ script: Script, _ step: ((ScriptOutcome) -> Void)?,
+    _ origin: ParkedCalls.Origin
   ) {
     let ticket = request.ticket
     let fail = { [unowned self] in
@@ -376,9 +378,10 @@ extension Store: StoreNodeOwner {
     }
     nodes.park(
       ParkedCalls.Entry(
-        partition: Partition(index: ticket.partition),
+        partitions: [Partition(index: ticket.partition)],
         untilMs: ticket.arrivedNs / 1_000_000 + requestTimeoutMs * 4 / 5,
-        resend: { [unowned self] in enqueue(request, script, step) }, fail: fail))
+        resend: { [unowned self] in enqueue(request, script, step) }, fail: fail),
+      origin)
   }
 
   private func enqueue(
@@ -386,7 +389,7 @@ extension Store: StoreNodeOwner {
   ) {
     let node = nodes.node(of: request.ticket.partition)
     if nodes.isHeld(request.ticket.partition) || node.isArriving(nowMs: loop.nowMs) {
-      return resend(request, script, step)
+      return resend(request, script, step, .held)
     }
     do throws(RequestError) {
       let batch = try node.batch(
@@ -394,6 +397,7 @@ extension Store: StoreNodeOwner {
         isAlone: nodes.isMoving(request.ticket.partition), isAdmitted: true)
       if let step { node.expectStep(in: batch, step) }
       batch.add(request)
+      nodes.gave(request.ticket.partition)
     } catch {
       if let step { return step(.failed(error)) }
       owner?.failed([request.ticket], error, mayBeDone: false)

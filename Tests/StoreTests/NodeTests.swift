@@ -117,15 +117,52 @@ struct NodeTests {
     #expect(endsAtLoss && losses == [3])
   }
 
+  /// Parks entries of these partitions, whose time ends at 9 ms.
+  private func park(
+    _ parked: inout ParkedCalls, _ entries: [Int]..., from origin: ParkedCalls.Origin = .held
+  ) {
+    for numbers in entries {
+      parked.append(
+        .init(partitions: numbers.map { Partition(index: $0) }, untilMs: 9, resend: {}, fail: {}),
+        origin)
+    }
+  }
+
+  private func taken(_ parked: inout ParkedCalls, nowMs: Int64 = 0) -> [[Int]] {
+    parked.take(nowMs: nowMs).map { $0.partitions.map(\.index) }
+  }
+
   @Test func `what is parked is taken once, and holds what comes behind it`() {
     var parked = ParkedCalls()
     #expect(parked.isEmpty && !parked.holds(3))
-    for number in [3, 3, 4] {
-      parked.append(
-        .init(partition: Partition(index: number), untilMs: 0, resend: {}, fail: {}))
-    }
-    #expect(parked.holds(3) && parked.holds(4) && !parked.holds(5))
-    #expect(parked.takeAll().map(\.partition.index) == [3, 3, 4])
-    #expect(parked.isEmpty && !parked.holds(3) && parked.takeAll().isEmpty)
+    park(&parked, [3], [3, 5], [4])
+    #expect(parked.holds(3) && parked.holds(4) && parked.holds(5) && !parked.holds(6))
+    #expect(taken(&parked) == [[3], [3, 5], [4]])
+    #expect(parked.isEmpty && !parked.holds(3) && taken(&parked).isEmpty)
+  }
+
+  @Test func `what is parked waits for what was sent before it, and goes in its order`() {
+    var parked = ParkedCalls()
+    let barred = [Partition(index: 3)]
+    parked.bar(barred)
+    parked.bar(barred)
+    #expect(parked.isEmpty && parked.holds(3) && !parked.holds(4))
+    park(&parked, [3], [4], [4, 3], [4], [5])
+    #expect(taken(&parked) == [[5]])
+    parked.unbar(barred)
+    #expect(taken(&parked).isEmpty && parked.holds(4))
+    parked.unbar(barred)
+    #expect(taken(&parked) == [[3], [4], [4, 3], [4]])
+    #expect(parked.isEmpty && !parked.holds(3) && !parked.holds(4))
+    // What comes back was sent before what is held, and that before what was to follow it.
+    park(&parked, [3])
+    park(&parked, [3, 4], from: .takenBack)
+    park(&parked, [3, 5], from: .returned)
+    #expect(taken(&parked) == [[3, 5], [3, 4], [3]])
+    // What has no time left is given back.
+    parked.bar(barred)
+    park(&parked, [3])
+    #expect(taken(&parked, nowMs: 8).isEmpty && taken(&parked, nowMs: 9) == [[3]])
+    #expect(parked.holds(3))
   }
 }

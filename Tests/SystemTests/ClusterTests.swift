@@ -217,6 +217,53 @@ extension SystemSuites {
       }
     }
 
+    /// What a caller sends without a wait for the replies is done in its order, while its slot goes
+    /// to another node and back: a read sees the write before it, also one of all partitions.
+    @Test(arguments: Engine.ways)
+    func `requests keep their order while a slot comes and goes`(way: String) throws {
+      let lab = try ClusterLab(["--request-timeout", "5s", "--lua", way])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      let device = Lab.device()
+      let slot = try lab.slot(of: device)
+      #expect(try client.request("OPEN \(device) {}").isOK)
+      let rounds = Shared(0)
+      let moves = Background {
+        for place in 0..<12 {
+          let owner = try lab.redis.owner(of: slot)
+          let new = lab.redis.nodes.first { $0 !== owner && $0 !== lab.redis.nodes[place % 3] }
+          try lab.redis.move(slot, to: try #require(new))
+          let next = rounds.value + 1 + place % 2
+          try eventually("further requests") { rounds.value >= next }
+          try lab.redis.awaitAgreement()
+        }
+      }
+      let isMoving = Shared(true)
+      let waiter = Background {
+        defer { isMoving.value = false }
+        try moves.join()
+      }
+      while isMoving.value {
+        let first = 4 * rounds.value
+        for n in first..<first + 4 {
+          // A line each, so that they go to Redis in several turns.
+          try client.sendLine("SET \(device) {\"n\":\(n)}")
+          try client.sendLine("GET \(device)")
+          try client.sendLine("SEIZE \(device) a\(n)")
+          try client.sendLine("REPORT agent=a\(n)")
+        }
+        let replies = try client.replies(4 * 4)
+        #expect(areOK(replies), "\(replies.first { !$0.isOK }?.raw ?? "")")
+        for place in 0..<4 {
+          let (read, report) = (replies[place * 4 + 1], replies[place * 4 + 3])
+          #expect(read.raw.contains("\"n\":\(first + place)}"), "\(first + place): \(read)")
+          #expect(try report.int("held") == 1, "\(report)")
+        }
+        rounds.update { $0 += 1 }
+      }
+      try waiter.join()
+    }
+
     /// A client that follows ASK makes a second key of a name, and the first one is then stuck: the
     /// reason why workers wait instead.
     private func expectAskDoesHarm(

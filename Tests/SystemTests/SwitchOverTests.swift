@@ -181,11 +181,13 @@ extension SystemSuites {
       try load.awaitAcknowledged(200)
       let report = try load.stop()
       #expect(report.wrong.isEmpty, "\(report.wrong.prefix(5))")
-      // The load may have had one loop only, and the other one waits for its next try.
-      try eventually("readiness", within: Pair.servesWithin) {
-        try worker.get("/readyz").status == 200
+      // The load may have had one loop only: the other one may not know yet that its server is a
+      // replica now, or waits for its next try.
+      let client = try worker.connect()
+      try eventually("a lock again", within: Pair.servesWithin) {
+        try client.request("LOCK \(Lab.device()) a").isOK
       }
-      try expectKept(report.acknowledged, worker.connect())
+      try expectKept(report.acknowledged, client)
     }
   }
 }

@@ -26,6 +26,8 @@ final class Nodes {
   /// The partitions whose slots move, and until when that is believed: their requests share no call
   /// with others', which would come back with them.
   private var moving: [Int: Int64] = [:]
+  /// The partitions of which something was found to be elsewhere since the last tick.
+  private var resting: Set<Int> = []
   private var tick: LoopTimer?
   /// Called after each change of what nodes there are or what they have.
   var changed: () -> Void = {}
@@ -98,6 +100,7 @@ final class Nodes {
   private func mapped(_ map: ClusterMap) {
     place(map.masters)
     nodesMayHaveChanged()
+    endRests()
     resendParked()
   }
 
@@ -117,7 +120,10 @@ final class Nodes {
       owner.nodeRetired(node)
     }
     if !retired.isEmpty { setTick() }
-    if zip(placed, ofPartition).contains(where: { $0 !== $1 }) { changed() }
+    // What was sent to the nodes before goes first.
+    let moved = Partition.all.filter { placed[$0.index] !== ofPartition[$0.index] }
+    bar(moved, at: placed)
+    if !moved.isEmpty { changed() }
   }
 
   private func make(_ address: Address) -> StoreNode {
@@ -138,6 +144,7 @@ final class Nodes {
   /// A node serves: what waited for it can go.
   func served() {
     nodesMayHaveChanged()
+    endRests()
     resendParked()
   }
 }
@@ -146,12 +153,20 @@ final class Nodes {
 
 extension Nodes {
   /// Whether requests of the partition wait, so that a further one waits behind them.
-  func isHeld(_ partition: Int) -> Bool { !parked.isEmpty && parked.holds(partition) }
+  func isHeld(_ partition: Int) -> Bool { parked.holds(partition) }
 
-  /// The slot of a partition was found to move.
+  /// The slot of a partition was found to move: what is parked of it rests a moment.
   func slotMoves(_ partition: Int) {
     moving = moving.filter { $0.value > loop.nowMs }
     moving[partition] = loop.nowMs + Nodes.movingMs
+    guard resting.insert(partition).inserted else { return }
+    parked.bar([Partition(index: partition)])
+    setTick()
+  }
+
+  private func endRests() {
+    parked.unbar(resting.map { Partition(index: $0) })
+    resting = []
   }
 
   /// Whether the slot of a partition was found to move within the last moment.
@@ -160,23 +175,50 @@ extension Nodes {
   }
 
   /// Keeps what was not done, to send it again.
-  func park(_ entry: ParkedCalls.Entry) {
+  func park(_ entry: ParkedCalls.Entry, _ origin: ParkedCalls.Origin) {
     guard loop.nowMs < entry.untilMs else { return entry.fail() }
-    parked.append(entry)
+    if origin != .held {
+      bar(entry.partitions.filter { !parked.hasEntry($0.index) }, at: ofPartition)
+    }
+    parked.append(entry, origin)
     discovery?.refresh()
     setTick()
+  }
+
+  /// Holds what comes for partitions until these nodes have answered what was sent to them before:
+  /// that goes first, though its slot may turn out to be elsewhere.
+  private func bar(_ partitions: [Partition], at nodes: [StoreNode]) {
+    var left = partitions[...]
+    while let node = left.first.map({ nodes[$0.index] }) {
+      let itsOwn = left.filter { nodes[$0.index] === node }
+      left.removeAll { nodes[$0.index] === node }
+      guard node.isReady else { continue }
+      parked.bar(itsOwn)
+      node.whenAnswered { [unowned self] in
+        parked.unbar(itsOwn)
+        resendParked()
+      }
+    }
+  }
+
+  /// A request of the partition was given to its node.
+  ///
+  /// While its slot moves, the next one waits until that is answered: the slot may arrive at the
+  /// node between the two.
+  func gave(_ partition: Int) {
+    if isMoving(partition) { bar([Partition(index: partition)], at: ofPartition) }
   }
 
   private func setTick() { tick?.set(afterMs: Nodes.againMs) }
 
   private func resendParked() {
-    guard !parked.isEmpty else { return }
-    for entry in parked.takeAll() {
+    for entry in parked.take(nowMs: loop.nowMs) {
       if loop.nowMs < entry.untilMs { entry.resend() } else { entry.fail() }
     }
   }
 
   private func timePassed() {
+    endRests()
     let over = retired.filter { $0.untilMs <= loop.nowMs }
     retired.removeAll { $0.untilMs <= loop.nowMs }
     for (node, _) in over { node.stop() }
@@ -206,37 +248,41 @@ extension Nodes {
   func ask(part query: ScriptQuery, _ keys: StoreKeys, untilMs: Int64, _ done: @escaping Done) {
     let partition = query.partitions[0]
     let node = node(of: partition)
-    let park = { [unowned self] (failure: RedisFailure) in
+    let park = { [unowned self] (origin: ParkedCalls.Origin, failure: RedisFailure) in
       let entry = ParkedCalls.Entry(
-        partition: partition, untilMs: untilMs - setup.requestTimeoutMs / 5,
+        partitions: [partition], untilMs: untilMs - setup.requestTimeoutMs / 5,
         resend: { [unowned self] in
           // What waited before it goes before it.
           self.node(of: partition).sendWaiting()
           ask(part: query, keys, untilMs: untilMs, done)
         },
         fail: { done(.failure(failure)) })
-      self.park(entry)
+      self.park(entry, origin)
     }
     guard node.isReady || !node.isArriving(nowMs: loop.nowMs) else {
-      return park(.notSent(node.awayReason))
+      return park(.held, .notSent(node.awayReason))
     }
-    guard query.partitions.count > 1 || !isHeld(partition.index) else {
-      return park(.notSent("earlier requests wait for its slot"))
-    }
+    let isOfOne = query.partitions.count == 1
+    guard !isOfOne || !isHeld(partition.index) else { return park(.held, Nodes.isBehind) }
     send(query, keys, to: node, timeoutMs: max(1, untilMs - loop.nowMs)) {
       [unowned self] result in
-      if case .failure(.overtaken) = result, query.partitions.count == 1 {
-        return park(.notSent("earlier requests wait for its slot"))
-      }
+      if case .failure(.overtaken) = result, isOfOne { return park(.takenBack, Nodes.isBehind) }
       guard case .success(let reply) = result, reply.kind == .error,
         case .elsewhere(let word) = StoreError(reply.text)
       else { return done(result) }
       // Without a name it is the one that the call declares.
       slotMoves(keys.partition(in: reply.text)?.index ?? partition.index)
-      guard query.partitions.count == 1 else { return done(result) }
-      park(.notSent("its slot has no node at the moment (\(word))"))
+      if isOfOne {
+        park(.returned, .notSent("its slot has no node at the moment (\(word))"))
+      } else {
+        done(result)
+      }
+      node.resendWaiting()
     }
+    if isOfOne { gave(partition.index) }
   }
+
+  private static let isBehind = RedisFailure.notSent("earlier requests wait for its slot")
 
   private func send(
     _ query: ScriptQuery, _ keys: StoreKeys, to node: StoreNode, timeoutMs: Int64,

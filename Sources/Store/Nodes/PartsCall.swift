@@ -37,17 +37,23 @@ final class PartsCall {
   /// Asks the nodes; for partitions whose requests wait for a slot after these.
   func begin() {
     let all = Array(query.partitions.indices)
-    let held = all.filter { nodes.isHeld(query.partitions[$0].index) }
     // The first page with events ends the read: each has as many as the caller asks for.
     if query.script == .readGroup {
-      guard held.isEmpty else { return park(held) { [self] in begin() } }
+      let held = all.filter { nodes.isHeld(query.partitions[$0].index) }
+      guard held.isEmpty else { return park(held, .held) { [self] in begin() } }
       return readPage(nodes.groups(query.partitions, all)[...])
     }
-    let free = held.isEmpty ? all : all.filter { !nodes.isHeld(query.partitions[$0].index) }
-    for places in nodes.groups(query.partitions, free) { ask(places) }
-    if !held.isEmpty { askAgain(held) }
+    askAll(all)
     isBegun = true
     finishIfDone()
+  }
+
+  /// Asks about partitions, of which those with requests that wait come behind these.
+  private func askAll(_ places: [Int]) {
+    let held = places.filter { nodes.isHeld(query.partitions[$0].index) }
+    let free = held.isEmpty ? places : places.filter { !nodes.isHeld(query.partitions[$0].index) }
+    for places in nodes.groups(query.partitions, free) { ask(places) }
+    if !held.isEmpty { askAgain(held, .held) }
   }
 
   private func ask(_ places: [Int]) {
@@ -61,13 +67,13 @@ final class PartsCall {
 
   private func took(_ result: Result<RedisReply, RedisFailure>, _ places: [Int]) {
     switch result {
-    case .failure(.overtaken): askAgain(places)
+    case .failure(.overtaken): askAgain(places, .takenBack)
     case .failure(let failure):
       // That of a part which may have been done counts more.
       if case .noAnswer = failure { self.failure = failure }
       self.failure = self.failure ?? failure
     case .success(let reply) where reply.kind == .error:
-      if case .elsewhere = StoreError(reply.text) { return askAgain(places) }
+      if case .elsewhere = StoreError(reply.text) { return askAgain(places, .returned) }
       error = MergedReply(copying: reply)
     case .success(let reply) where ReplyMerge(query.script) != .elements:
       replies.append(MergedReply(copying: reply))
@@ -76,11 +82,12 @@ final class PartsCall {
       for (place, element) in zip(places, reply.elements) {
         if element.isElsewhere {
           again.append(place)
+          nodes.slotMoves(query.partitions[place].index)
         } else {
           elements[place] = MergedReply(copying: element)
         }
       }
-      if !again.isEmpty { askAgain(again) }
+      if !again.isEmpty { askAgain(again, .returned) }
     case .success(let reply):
       error = MergedReply(copying: reply)
     }
@@ -88,11 +95,11 @@ final class PartsCall {
 
   /// The slots of these have moved, or do so, or requests before these wait for them: nothing was
   /// done for them.
-  private func askAgain(_ places: [Int]) {
+  private func askAgain(_ places: [Int], _ origin: ParkedCalls.Origin) {
     running += 1
-    park(places) { [self] in
+    park(places, origin) { [self] in
       running -= 1
-      for places in nodes.groups(query.partitions, places) { ask(places) }
+      askAll(places)
       finishIfDone()
     } fail: { [self] in
       running -= 1
@@ -105,17 +112,19 @@ final class PartsCall {
 
   /// Waits for the slots of these, behind the requests that do; those are sent first.
   private func park(
-    _ places: [Int], resend: @escaping () -> Void, fail: (() -> Void)? = nil
+    _ places: [Int], _ origin: ParkedCalls.Origin, resend: @escaping () -> Void,
+    fail: (() -> Void)? = nil
   ) {
     nodes.park(
       ParkedCalls.Entry(
-        partition: query.partitions[places[0]],
+        partitions: places.map { query.partitions[$0] },
         untilMs: untilMs - nodes.setup.requestTimeoutMs / 5,
         resend: { [self] in
           for node in nodes.all { node.sendWaiting() }
           resend()
         },
-        fail: fail ?? { [self] in done(.failure(Self.noNode)) }))
+        fail: fail ?? { [self] in done(.failure(Self.noNode)) }),
+      origin)
   }
 
   private func finishIfDone() {
@@ -144,7 +153,9 @@ final class PartsCall {
       guard case .success(let reply) = result, reply.kind == .array, pages.isPage(reply) else {
         // What the nodes before it have given counts; the others are read next time.
         if pages.page != nil { return readPage([]) }
-        if case .failure(.overtaken) = result { return park(places) { [self] in begin() } }
+        if case .failure(.overtaken) = result {
+          return park(places, .takenBack) { [self] in begin() }
+        }
         return missed(result, groups.dropFirst())
       }
       let isOver = pages.add(reply, places)

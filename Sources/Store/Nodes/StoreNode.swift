@@ -40,7 +40,9 @@ protocol StoreNodeOwner: AnyObject {
   /// A request was not done because its slot moves, or has moved.
   func slotMoves(_ partition: Int)
   /// A request was not done, and is to be sent elsewhere.
-  func resend(_ request: Batch.Request, _ script: Script, _ step: ((ScriptOutcome) -> Void)?)
+  func resend(
+    _ request: Batch.Request, _ script: Script, _ step: ((ScriptOutcome) -> Void)?,
+    _ origin: ParkedCalls.Origin)
 }
 
 /// One Redis node, as a loop reaches it.
@@ -161,6 +163,16 @@ extension StoreNode {
 
   func flush() { redis?.flush() }
 
+  /// Calls the handler once all that was asked until now has its answer, or will have none.
+  ///
+  /// Only when ready. The handler is called later, never at once.
+  func whenAnswered(_ handler: @escaping () -> Void) {
+    guard let redis, redis.isReady else { return }
+    sendWaiting()
+    redis.call(timeoutMs: owner.requestTimeoutMs, { $0.command("PING") }, { _ in handler() })
+    redis.flush()
+  }
+
   private func send(_ taken: [Batch], _ redis: RedisConnection) {
     guard !taken.isEmpty else { return }
     let batches = taken.filter { !shedIfLate($0) }
@@ -209,19 +221,19 @@ extension StoreNode {
 extension StoreNode {
   /// What sends the requests of the turn elsewhere, in their order: they were not sent here.
   func takeWaiting() -> [() -> Void] {
-    batches.batcher.takeAll().map { batch in { [self] in resendAll(batch) } }
+    batches.batcher.takeAll().map { batch in { [self] in resendAll(batch, .takenBack) } }
   }
 
-  private func resendAll(_ batch: Batch) {
-    for place in 0..<batch.count { resend(place, of: batch) }
+  private func resendAll(_ batch: Batch, _ origin: ParkedCalls.Origin) {
+    for place in 0..<batch.count { resend(place, of: batch, origin) }
     drop(batch)
   }
 
-  private func resend(_ place: Int, of batch: Batch) {
+  private func resend(_ place: Int, of batch: Batch, _ origin: ParkedCalls.Origin) {
     let step = steps[batch.sequence]?.removeValue(forKey: place)
     let request = batch.request(place)
     batch.setElsewhere(place)
-    owner.resend(request, batch.script, step)
+    owner.resend(request, batch.script, step, origin)
   }
 
   /// Sends those requests of a batch elsewhere that its node could not do.
@@ -230,17 +242,17 @@ extension StoreNode {
     for place in 0..<batch.count where reply[place].isElsewhere {
       isMoved = true
       owner.slotMoves(batch.tickets[place].partition)
-      resend(place, of: batch)
+      resend(place, of: batch, .returned)
     }
     if isMoved { resendWaiting() }
   }
 
   /// Sends what waits behind a request that goes elsewhere there too: by hash, batches of a caller
   /// are sent one after the other, and the slot may be here again before the next one is.
-  private func resendWaiting() {
+  func resendWaiting() {
     for waiting in redis?.takeWaiting() ?? [] {
       switch waiting {
-      case .batch(let batch): resendAll(batch)
+      case .batch(let batch): resendAll(batch, .takenBack)
       case .call(let handler): handler(.failure(.overtaken))
       }
     }
@@ -280,7 +292,7 @@ extension StoreNode: RedisConnectionOwner {
         if isCluster, reply.kind == .error, case .elsewhere = StoreError(reply.text) {
           // The call declares a key of the first one.
           owner.slotMoves(batch.tickets[0].partition)
-          resendAll(batch)
+          resendAll(batch, .returned)
           return resendWaiting()
         }
         // Redis answered the whole batch with an error.

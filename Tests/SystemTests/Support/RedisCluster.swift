@@ -187,6 +187,19 @@ final class RedisCluster: Sendable {
     for node in [new] + others { try node.command("CLUSTER", "SETSLOT", "\(slot)", "NODE", id) }
   }
 
+  /// Waits until the nodes agree on which has the newest claim: moves of a slot that follow each
+  /// other faster can leave them of different minds for good.
+  func awaitAgreement() throws {
+    try eventually("the nodes agree", within: .seconds(10)) {
+      let views = try nodes.map { node in
+        let lines = try node.command("CLUSTER", "NODES").string?.split(separator: "\n") ?? []
+        // The id and the epoch of each node.
+        return Set(lines.map { $0.split(separator: " ") }.map { "\($0[0]) \($0[6])" })
+      }
+      return Set(views).count == 1
+    }
+  }
+
   /// Moves a slot with all that it has.
   func move(_ slot: Int, to new: RedisServer) throws {
     let old = try owner(of: slot)
