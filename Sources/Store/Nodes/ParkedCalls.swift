@@ -66,8 +66,9 @@ struct ParkedCalls {
     }
   }
 
-  /// Takes those that may go, and those whose time is over: of a partition all or none, so that none
-  /// goes before an earlier one, or has to wait again behind a later one.
+  /// Takes those that may go, and those whose time is over.
+  ///
+  /// Of a partition all or none: none goes before an earlier one, or waits behind a later one.
   mutating func take(nowMs: Int64) -> [Entry] {
     guard !isEmpty else { return [] }
     var isClosed = bars.map { $0 > 0 }
