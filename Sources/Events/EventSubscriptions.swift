@@ -214,6 +214,8 @@ extension EventSubscriptions {
     case .grown(let partitions): logsGrew(partitions)
     case .events(let events): received(events)
     case .lost(let losses): lost(losses)
+    // Who waits has read after that.
+    case .began: break
     case .rested: readers.forgetGrowth()
     }
   }

@@ -128,6 +128,7 @@ package final class EventTail: RedisConnectionOwner {
       grown = PartitionSet()
       found(tails)
       state = .following
+      report(.began)
       caughtUpAtMs = loop.nowMs
       answerWaiting()
       goOn()
@@ -145,6 +146,7 @@ package final class EventTail: RedisConnectionOwner {
         return refuseWaiting()
       }
       state = .following
+      report(.began)
       answerWaiting()
       goOn()
     }
@@ -167,6 +169,8 @@ package final class EventTail: RedisConnectionOwner {
         if unplaced.contains(partition) {
           positions[partition.index] = end.id
           unplaced.remove(partition)
+          // Others may have reached the node before.
+          if state == .following { growing.insert(partition) }
         } else if end.id > positions[partition.index] {
           growing.insert(partition)
         }

@@ -19,6 +19,8 @@ package enum TailReport: Sendable {
   case events([FleetEvent])
   /// Events have gone that the tail had not read.
   case lost([TailLoss])
+  /// It follows the logs from their present ends: it is not known what has come before.
+  case began
   /// It does not follow the logs any more.
   case rested
 }

@@ -219,6 +219,17 @@ package struct Batcher {
     return Array(open[..<count])
   }
 
+  /// Takes back the open batches from the first one that has a request of these partitions: in
+  /// those behind it are later requests of its callers.
+  package mutating func takeBack(from partitions: Set<Int>) -> [Batch] {
+    let first = open.firstIndex { batch in
+      batch.tickets.contains { partitions.contains($0.partition) }
+    }
+    guard let first else { return [] }
+    defer { open.removeSubrange(first...) }
+    return Array(open[first...])
+  }
+
   /// Takes an answered batch back for reuse.
   package mutating func recycle(_ batch: Batch) {
     guard spare.count < 64 else { return }

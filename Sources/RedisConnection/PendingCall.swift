@@ -21,6 +21,8 @@ struct PendingCall {
     case batch(Batch)
     case call(RedisConnection.Handler)
     case script(SingleCall)
+    /// Nothing is asked but an answer, behind all calls before it.
+    case fence(RedisConnection.Handler)
     /// How many replicas have what was changed before it.
     case acks
     /// Its callers have got an error: the reply is dropped. The sequence is a batch's.
@@ -58,7 +60,7 @@ struct PendingCall {
   /// Whether it has a caller, which can get an error in place of the reply.
   var isOfCaller: Bool {
     switch expectation {
-    case .batch, .script, .call: true
+    case .batch, .script, .call, .fence: true
     case .greeting, .identity, .acks, .givenUp: false
     }
   }
@@ -67,7 +69,7 @@ struct PendingCall {
   /// nil if the reply counts all the same: the server has made a change.
   func failure(ofServer reason: String) -> RedisFailure? {
     switch expectation {
-    case .greeting, .identity, .call: .noAnswer(reason)
+    case .greeting, .identity, .call, .fence: .noAnswer(reason)
     case .acks, .givenUp: nil
     case .batch(let batch): batch.script.isReadOnly ? .notSent(reason) : nil
     case .script(let call): call.script.isReadOnly ? .notSent(reason) : nil
@@ -79,7 +81,7 @@ struct PendingCall {
     switch expectation {
     case .batch(let batch): batch.script
     case .script(let call): call.script
-    case .greeting, .identity, .call, .acks, .givenUp: nil
+    case .greeting, .identity, .call, .fence, .acks, .givenUp: nil
     }
   }
 
@@ -88,10 +90,11 @@ struct PendingCall {
 
   /// Writes a call of a script; `begin` appends the command and how Redis finds the script.
   ///
-  /// With `isRouted` a call whose keys may be of several slots declares the first one only, as its
-  /// route; all of them and their number stand behind the arguments.
+  /// With `isRouted` a call whose keys may be of several slots declares one only, as its route; all
+  /// of them and their number stand behind the arguments. A batch of several requests has the
+  /// `route` that is given, if one is.
   func encode(
-    into out: inout CommandBuffer, isRouted: Bool,
+    into out: inout CommandBuffer, isRouted: Bool, route: [UInt8]? = nil,
     _ begin: (Script, inout CommandBuffer) -> Void
   ) {
     guard isRouted, script?.spansPartitions == true else { return encode(into: &out, begin) }
@@ -100,7 +103,7 @@ struct PendingCall {
       out.begin(words: 5 + batch.count + batch.count * batch.script.argumentsPerRequest)
       begin(batch.script, &out)
       out.word("1")
-      out.encoded(batch.route)
+      out.encoded((batch.count > 1 ? route : nil) ?? batch.route)
       out.encoded(batch.arguments)
       out.encoded(batch.keys)
       out.word(Int64(batch.count))
@@ -112,7 +115,7 @@ struct PendingCall {
       out.encoded(call.arguments)
       for word in call.keys { out.word(word) }
       out.word(Int64(call.keys.count))
-    case .greeting, .identity, .call, .acks, .givenUp: encode(into: &out, begin)
+    case .greeting, .identity, .call, .fence, .acks, .givenUp: encode(into: &out, begin)
     }
   }
 
@@ -132,6 +135,7 @@ struct PendingCall {
       out.word(Int64(call.keys.count))
       for word in call.keys { out.word(word) }
       out.encoded(call.arguments)
+    case .fence: out.command("PING")
     case .greeting, .identity, .call, .acks, .givenUp:
       preconditionFailure("what calls no script is not sent by its name")
     }
@@ -159,7 +163,7 @@ struct CallOrder {
     switch call.expectation {
     case .batch(let batch): unanswered.allSatisfy { $0 > batch.follows }
     case .script: unanswered.isEmpty
-    case .greeting, .identity, .call, .acks, .givenUp: true
+    case .greeting, .identity, .call, .fence, .acks, .givenUp: true
     }
   }
 }

@@ -57,6 +57,11 @@ package final class RedisConnection {
   var disowned: String?
   let readBuffer: UnsafeMutableRawBufferPointer
 
+  /// The key, as a word for Redis, by which batches find their way to this node of a cluster.
+  ///
+  /// It may be of any slot that the node has, if possible of one that does not move. Without it a
+  /// batch has the key of its first request.
+  package var route: [UInt8]?
   /// Gets the messages that Redis sends unasked, on a connection that subscribes.
   ///
   /// Without it, an unexpected reply ends the connection: it would be taken for another request's.
@@ -175,7 +180,7 @@ extension RedisConnection {
         batchesInFlight -= 1
         taken.append(.batch(batch))
       case .script(let call): taken.append(.call(call.handler))
-      case .greeting, .identity, .call, .acks, .givenUp: return false
+      case .greeting, .identity, .call, .fence, .acks, .givenUp: return false
       }
       return true
     }
@@ -185,7 +190,7 @@ extension RedisConnection {
   private func put(_ next: PendingCall, _ scripts: ScriptNames) {
     order.sent(next)
     if next.isChange { heldReplies.changeSent(deadlineMs: next.deadlineMs) }
-    next.encode(into: &outbox, isRouted: isRouted) { script, outbox in
+    next.encode(into: &outbox, isRouted: isRouted, route: route) { script, outbox in
       outbox.raw(scripts.command)
       outbox.word(scripts.names[script.rawValue])
     }
@@ -241,6 +246,17 @@ extension RedisConnection {
     }
     let call = SingleCall(script: script, keys: keys, arguments: arguments, handler: handler)
     ask(PendingCall(expectation: .script(call), deadlineMs: loop.nowMs + timeoutMs))
+  }
+
+  /// Calls the handler once all that was asked until now has its answer or has failed.
+  ///
+  /// Only when ready. Returns false, and does not call it, if nothing is under way.
+  package func fence(timeoutMs: Int64, _ handler: @escaping () -> Void) -> Bool {
+    guard !pending.isEmpty || !waiting.isEmpty else { return false }
+    // The replies to changes are held until WAIT has its answer.
+    askForAcks()
+    ask(PendingCall(expectation: .fence { _ in handler() }, deadlineMs: loop.nowMs + timeoutMs))
+    return true
   }
 
   /// Writes what is in the outbox; once a turn is enough.
@@ -354,7 +370,7 @@ extension RedisConnection: FileWatchOwner {
     case .greeting: greetingAnswered(reply)
     case .identity: identityAnswered(reply)
     case .acks: acksAnswered(reply)
-    case .call(let handler): handler(.success(reply))
+    case .call(let handler), .fence(let handler): handler(.success(reply))
     case .script(let call): call.handler(.success(reply))
     case .batch(let batch):
       batchesInFlight -= 1
@@ -401,12 +417,12 @@ extension RedisConnection: FileWatchOwner {
     // A Redis that misses a text too is not asked for ever.
     guard !missed.isReloaded else { return false }
     switch missed.expectation {
-    case .greeting, .identity, .call, .acks, .givenUp: return false
+    case .greeting, .identity, .call, .fence, .acks, .givenUp: return false
     case .script, .batch: break
     }
     if missed.isChange { heldReplies.changeSent(deadlineMs: missed.deadlineMs) }
     let (constants, major) = (setup.constants, greeting.redisMajor)
-    missed.encode(into: &outbox, isRouted: isRouted) { script, outbox in
+    missed.encode(into: &outbox, isRouted: isRouted, route: route) { script, outbox in
       outbox.word("EVAL")
       outbox.word(script.text(constants, redisMajor: major))
     }

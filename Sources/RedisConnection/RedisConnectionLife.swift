@@ -248,7 +248,7 @@ extension RedisConnection {
     switch call.expectation {
     case .greeting, .identity, .givenUp: return
     case .acks: failHeld(.noAnswer("it is not known how many replicas have it"))
-    case .call(let handler): handler(.failure(failure))
+    case .call(let handler), .fence(let handler): handler(.failure(failure))
     case .script(let call): call.handler(.failure(failure))
     case .batch(let batch): owner.batchFailed(self, batch, failure)
     }

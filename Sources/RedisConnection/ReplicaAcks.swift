@@ -98,7 +98,7 @@ extension RedisConnection {
     case .script(let single) where ReplicaAcks.isChange(reply):
       single.handler(.failure(.noAnswer(reason)))
     case .script: deliver(reply, to: call)
-    case .greeting, .identity, .call, .acks, .givenUp:
+    case .greeting, .identity, .call, .fence, .acks, .givenUp:
       preconditionFailure("only calls of scripts are held")
     }
   }

@@ -35,7 +35,7 @@ package final class ControlStore {
   private let setup: RedisSetup
   private let keys: StoreKeys
   private let report: (ConnectionEvent) -> Void
-  private lazy var connections = Nodes(loop, setup, batchMax: 1, owner: self)
+  private lazy var connections = Nodes(loop, setup, keys, batchMax: 1, owner: self)
   private var hasServed = false
   private var firstServes: LoopTimer?
   /// Called when there are other nodes, or they have other partitions.

@@ -40,7 +40,7 @@ package final class Store {
   let keys: StoreKeys
   private let setup: RedisSetup
   private let batchMax: Int
-  private lazy var nodes = Nodes(loop, setup, batchMax: batchMax, owner: self)
+  private lazy var nodes = Nodes(loop, setup, keys, batchMax: batchMax, owner: self)
   /// The node whose reply is being read.
   private var answering: StoreNode?
   /// Whether the owner knows that Redis can be asked.
@@ -379,7 +379,8 @@ extension Store: StoreNodeOwner {
     nodes.park(
       ParkedCalls.Entry(
         partitions: [Partition(index: ticket.partition)],
-        untilMs: ticket.arrivedNs / 1_000_000 + requestTimeoutMs * 4 / 5,
+        // Later a node would not be given it any more.
+        untilMs: ticket.arrivedNs / 1_000_000 + requestTimeoutMs * 3 / 5,
         resend: { [unowned self] in enqueue(request, script, step) }, fail: fail),
       origin)
   }

@@ -31,12 +31,34 @@ private final class ClusterLab: Sendable {
   }
 
   /// The slot of a device's partition: docs/keys.md says how that follows from its id.
-  func slot(of device: String) throws -> Int {
+  func slot(of device: String) throws -> Int { try slot(ofPartition: partition(of: device)) }
+
+  private func partition(of device: String) -> Int {
     let hash = device.utf8.reduce(UInt32(0x811C_9DC5)) { ($0 ^ UInt32($1)) &* 0x0100_0193 }
     let folded = hash ^ hash >> 16
-    let partition = String((folded ^ folded >> 8) & 0xFF, radix: 16)
-    let tag = String(repeating: "0", count: 3 - partition.count) + partition
+    return Int((folded ^ folded >> 8) & 0xFF)
+  }
+
+  private func slot(ofPartition partition: Int) throws -> Int {
+    let digits = String(partition, radix: 16)
+    let tag = String(repeating: "0", count: 3 - digits.count) + digits
     return try redis.nodes[0].command("CLUSTER", "KEYSLOT", "lk:{\(tag)}").number ?? 0
+  }
+
+  /// Two devices of two partitions of the first master, none of which is its first one.
+  func neighbours() throws -> (String, String) {
+    var first = 0
+    while try slot(ofPartition: first) * redis.masters / RedisCluster.slots > 0 { first += 1 }
+    var found: [String] = []
+    while found.count < 2 {
+      let device = Lab.device()
+      let partition = partition(of: device)
+      guard partition != first, found.allSatisfy({ self.partition(of: $0) != partition }),
+        try slot(of: device) * redis.masters / RedisCluster.slots == 0
+      else { continue }
+      found.append(device)
+    }
+    return (found[0], found[1])
   }
 
   /// So many devices at each of the masters, in turn.
@@ -262,6 +284,24 @@ extension SystemSuites {
         rounds.update { $0 += 1 }
       }
       try waiter.join()
+    }
+
+    /// Requests share a call with those about a slot that moves, which is not done as a whole then.
+    @Test func `requests about other slots are done in their order meanwhile`() throws {
+      let lab = try ClusterLab(["--request-timeout", "3s"])
+      defer { lab.stop() }
+      let client = try lab.connect()
+      let (away, here) = try lab.neighbours()
+      let slot = try lab.slot(of: away)
+      let (old, new) = (try lab.redis.owner(of: slot), lab.redis.nodes[1])
+      try lab.redis.beginMove(slot, from: old, to: new)
+      try client.sendLine("LOCK \(away) a\nLOCK \(here) a\nHOLDER \(here)\nREPORT agent=a")
+      #expect(try client.readLine(within: .milliseconds(50)) == nil)
+      #expect(try lab.connect().request("HOLDER \(here)").isOK)
+      try lab.redis.endMove(slot, to: new, at: lab.redis.nodes.filter { $0 !== new })
+      let replies = try client.replies(4)
+      #expect(areOK(replies), "\(replies)")
+      #expect(try replies[3].int("held") == 2, "\(replies[3])")
     }
 
     /// A client that follows ASK makes a second key of a name, and the first one is then stuck: the

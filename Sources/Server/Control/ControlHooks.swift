@@ -52,8 +52,12 @@ extension Control {
 
   /// The tail has found something.
   func reportToHooks(_ report: TailReport) {
-    // What else they read now and then, whatever the tail says.
-    if case .grown(let partitions) = report { hooks.orders?.post(.news(partitions)) }
+    switch report {
+    case .grown(let partitions): hooks.orders?.post(.news(partitions))
+    case .began: hooks.orders?.post(.news(.all))
+    // They read by themselves, and now and then whatever the tail says.
+    case .events, .lost, .rested: break
+    }
   }
 
   /// The share of this worker may have changed.

@@ -12,6 +12,7 @@ final class Nodes {
   let loop: EventLoop
   let setup: RedisSetup
   private let batchMax: Int
+  private let keys: StoreKeys
   private unowned let owner: any StoreNodeOwner
   /// All nodes that have partitions; there is one at least.
   private(set) var all: [StoreNode] = []
@@ -29,6 +30,10 @@ final class Nodes {
   /// The partitions of which something was found to be elsewhere since the last tick.
   private var resting: Set<Int> = []
   private var tick: LoopTimer?
+  /// Fires once partitions are open again.
+  private var opening: LoopTimer?
+  /// What holds partitions until nodes that have none any more have answered, and for how long.
+  private var lastBars: [(bar: Bar, untilMs: Int64)] = []
   /// Called after each change of what nodes there are or what they have.
   var changed: () -> Void = {}
 
@@ -36,11 +41,17 @@ final class Nodes {
   private static let movingMs: Int64 = 1_000
   /// What is parked is sent again so often.
   private static let againMs: Int64 = 15
+  /// So long the answers of a node are waited for that has no partition any more: what a master
+  /// that hangs does after a failover is lost.
+  private static let lastAnswersMs: Int64 = 100
 
-  init(_ loop: EventLoop, _ setup: RedisSetup, batchMax: Int, owner: any StoreNodeOwner) {
+  init(
+    _ loop: EventLoop, _ setup: RedisSetup, _ keys: StoreKeys, batchMax: Int,
+    owner: any StoreNodeOwner
+  ) {
     self.loop = loop
     self.setup = setup
-    self.batchMax = batchMax
+    (self.batchMax, self.keys) = (batchMax, keys)
     self.owner = owner
     var seeds: [Address] = []
     if case .cluster(let nodes) = setup.endpoint.topology { seeds = nodes }
@@ -48,6 +59,7 @@ final class Nodes {
     all = [nowhere]
     ofPartition = Array(repeating: nowhere, count: Partition.count)
     tick = LoopTimer(loop) { [unowned self] in timePassed() }
+    opening = LoopTimer(loop) { [unowned self] in resendParked() }
     guard !seeds.isEmpty else { return }
     discovery = ClusterDiscovery(loop, setup, seeds: seeds) { [unowned self] in mapped($0) }
   }
@@ -59,12 +71,16 @@ final class Nodes {
 
   func stop() {
     tick?.cancel()
+    opening?.cancel()
     discovery?.stop()
     for node in all { node.stop() }
     for (node, _) in retired { node.stop() }
   }
 
-  func flush() { for node in all { node.flush() } }
+  func flush() {
+    for node in all { node.flush() }
+    for (node, _) in retired { node.flush() }
+  }
 
   var isCluster: Bool { discovery != nil }
 
@@ -114,16 +130,35 @@ final class Nodes {
     var kept: [StoreNode] = []
     for node in ofPartition where !kept.contains(where: { $0 === node }) { kept.append(node) }
     all = kept
-    for node in before where !kept.contains(where: { $0 === node }) && node.address != nil {
-      for resend in node.takeWaiting() { resend() }
+    let gone = before.filter { node in
+      node.address != nil && !kept.contains { $0 === node }
+    }
+    // What was sent to the nodes before goes first; what was to be, after that.
+    let waiting = gone.flatMap { $0.takeWaiting() }
+    let moved = Partition.all.filter { placed[$0.index] !== ofPartition[$0.index] }
+    for bar in bar(moved, at: placed) where gone.contains(where: { $0 === bar.node }) {
+      lastBars.append((bar, loop.nowMs + Nodes.lastAnswersMs))
+    }
+    waiting.forEach { $0() }
+    for node in gone {
       retired.append((node, loop.nowMs + 2 * setup.requestTimeoutMs))
       owner.nodeRetired(node)
     }
+    // Slots that have come from a node that is still there may come one by one.
+    for partition in moved where kept.contains(where: { $0 === placed[partition.index] }) {
+      moving[partition.index] = loop.nowMs + Nodes.movingMs
+    }
+    for node in all { chooseRoute(to: node) }
     if !retired.isEmpty { setTick() }
-    // What was sent to the nodes before goes first.
-    let moved = Partition.all.filter { placed[$0.index] !== ofPartition[$0.index] }
-    bar(moved, at: placed)
     if !moved.isEmpty { changed() }
+  }
+
+  /// Has batches find the node by a slot that does not move, if it has one.
+  private func chooseRoute(to node: StoreNode) {
+    if let now = node.routePartition, self.node(of: now) === node, !isMoving(now.index) { return }
+    let its = partitions(of: node)
+    guard let partition = its.first(where: { !isMoving($0.index) }) ?? its.first else { return }
+    node.route(by: partition, keys.baseWords[partition.index])
   }
 
   private func make(_ address: Address) -> StoreNode {
@@ -159,6 +194,7 @@ extension Nodes {
   func slotMoves(_ partition: Int) {
     moving = moving.filter { $0.value > loop.nowMs }
     moving[partition] = loop.nowMs + Nodes.movingMs
+    for node in all where node.routePartition?.index == partition { chooseRoute(to: node) }
     guard resting.insert(partition).inserted else { return }
     parked.bar([Partition(index: partition)])
     setTick()
@@ -185,20 +221,37 @@ extension Nodes {
     setTick()
   }
 
+  /// What holds partitions until a node has answered.
+  private final class Bar {
+    let node: StoreNode
+    let partitions: [Partition]
+    var isLifted = false
+
+    init(_ node: StoreNode, _ partitions: [Partition]) {
+      (self.node, self.partitions) = (node, partitions)
+    }
+  }
+
   /// Holds what comes for partitions until these nodes have answered what was sent to them before:
   /// that goes first, though its slot may turn out to be elsewhere.
-  private func bar(_ partitions: [Partition], at nodes: [StoreNode]) {
+  @discardableResult
+  private func bar(_ partitions: [Partition], at nodes: [StoreNode]) -> [Bar] {
+    var bars: [Bar] = []
     var left = partitions[...]
     while let node = left.first.map({ nodes[$0.index] }) {
-      let itsOwn = left.filter { nodes[$0.index] === node }
+      let bar = Bar(node, left.filter { nodes[$0.index] === node })
       left.removeAll { nodes[$0.index] === node }
-      guard node.isReady else { continue }
-      parked.bar(itsOwn)
-      node.whenAnswered { [unowned self] in
-        parked.unbar(itsOwn)
-        resendParked()
-      }
+      parked.bar(bar.partitions)
+      if node.fence({ [unowned self] in lift(bar) }) { bars.append(bar) } else { lift(bar) }
     }
+    return bars
+  }
+
+  private func lift(_ bar: Bar) {
+    guard !bar.isLifted else { return }
+    bar.isLifted = true
+    parked.unbar(bar.partitions)
+    if !parked.isEmpty { opening?.set(afterMs: 0) }
   }
 
   /// A request of the partition was given to its node.
@@ -209,16 +262,29 @@ extension Nodes {
     if isMoving(partition) { bar([Partition(index: partition)], at: ofPartition) }
   }
 
-  private func setTick() { tick?.set(afterMs: Nodes.againMs) }
+  /// It is not put off by what comes meanwhile.
+  private func setTick() {
+    guard tick?.isSet != true else { return }
+    tick?.set(afterMs: Nodes.againMs)
+  }
 
   private func resendParked() {
     for entry in parked.take(nowMs: loop.nowMs) {
-      if loop.nowMs < entry.untilMs { entry.resend() } else { entry.fail() }
+      if loop.nowMs >= entry.untilMs {
+        entry.fail()
+      } else if entry.partitions.count == 1, isHeld(entry.partitions[0].index) {
+        // One before it was given to a node just now.
+        parked.append(entry, .held)
+      } else {
+        entry.resend()
+      }
     }
   }
 
   private func timePassed() {
     endRests()
+    for (bar, untilMs) in lastBars where untilMs <= loop.nowMs { lift(bar) }
+    lastBars.removeAll { $0.bar.isLifted }
     let over = retired.filter { $0.untilMs <= loop.nowMs }
     retired.removeAll { $0.untilMs <= loop.nowMs }
     for (node, _) in over { node.stop() }
@@ -250,7 +316,7 @@ extension Nodes {
     let node = node(of: partition)
     let park = { [unowned self] (origin: ParkedCalls.Origin, failure: RedisFailure) in
       let entry = ParkedCalls.Entry(
-        partitions: [partition], untilMs: untilMs - setup.requestTimeoutMs / 5,
+        partitions: query.partitions, untilMs: untilMs - setup.requestTimeoutMs / 5,
         resend: { [unowned self] in
           // What waited before it goes before it.
           self.node(of: partition).sendWaiting()
@@ -271,15 +337,17 @@ extension Nodes {
         case .elsewhere(let word) = StoreError(reply.text)
       else { return done(result) }
       // Without a name it is the one that the call declares.
-      slotMoves(keys.partition(in: reply.text)?.index ?? partition.index)
+      let moved = keys.partition(in: reply.text)?.index ?? partition.index
+      let behind = node.takeBack(behind: Set(query.partitions.map(\.index)))
+      slotMoves(moved)
       if isOfOne {
         park(.returned, .notSent("its slot has no node at the moment (\(word))"))
       } else {
         done(result)
       }
-      node.resendWaiting()
+      behind.forEach { $0() }
     }
-    if isOfOne { gave(partition.index) }
+    for partition in query.partitions { gave(partition.index) }
   }
 
   private static let isBehind = RedisFailure.notSent("earlier requests wait for its slot")

@@ -23,6 +23,8 @@ final class PartsCall {
   private var isBegun = false
   /// The pages of a group, where such are read.
   private var pages = PageMerge()
+  /// The places whose partitions the page has waited for.
+  private var waitedFor: Set<Int> = []
 
   init(
     _ nodes: Nodes, _ query: ScriptQuery, _ keys: StoreKeys, untilMs: Int64,
@@ -40,7 +42,7 @@ final class PartsCall {
     // The first page with events ends the read: each has as many as the caller asks for.
     if query.script == .readGroup {
       let held = all.filter { nodes.isHeld(query.partitions[$0].index) }
-      guard held.isEmpty else { return park(held, .held) { [self] in begin() } }
+      guard held.isEmpty else { return waitFor(held) }
       return readPage(nodes.groups(query.partitions, all)[...])
     }
     askAll(all)
@@ -53,7 +55,8 @@ final class PartsCall {
     let held = places.filter { nodes.isHeld(query.partitions[$0].index) }
     let free = held.isEmpty ? places : places.filter { !nodes.isHeld(query.partitions[$0].index) }
     for places in nodes.groups(query.partitions, free) { ask(places) }
-    if !held.isEmpty { askAgain(held, .held) }
+    // One by one: of two slots that move one may have arrived.
+    for place in held { askAgain([place], .held) }
   }
 
   private func ask(_ places: [Int]) {
@@ -98,8 +101,8 @@ final class PartsCall {
   private func askAgain(_ places: [Int], _ origin: ParkedCalls.Origin) {
     running += 1
     park(places, origin) { [self] in
-      running -= 1
       askAll(places)
+      running -= 1
       finishIfDone()
     } fail: { [self] in
       running -= 1
@@ -142,8 +145,17 @@ final class PartsCall {
 
   // MARK: Pages of groups
 
+  /// Begins again once requests of these partitions do not wait any more, and of those that were
+  /// waited for before: it keeps its turn there.
+  private func waitFor(_ places: [Int], _ origin: ParkedCalls.Origin = .held) {
+    waitedFor.formUnion(places)
+    park(waitedFor.sorted(), origin) { [self] in begin() }
+  }
+
   private func readPage(_ groups: ArraySlice<[Int]>) {
-    guard let places = groups.first else {
+    let held = groups.first?.filter { nodes.isHeld(query.partitions[$0].index) } ?? []
+    if !held.isEmpty, pages.page == nil { return waitFor(held) }
+    guard held.isEmpty, let places = groups.first else {
       guard let page = pages.page else {
         return done(.failure(failure ?? .notSent("no node of the cluster can be asked")))
       }
@@ -153,9 +165,7 @@ final class PartsCall {
       guard case .success(let reply) = result, reply.kind == .array, pages.isPage(reply) else {
         // What the nodes before it have given counts; the others are read next time.
         if pages.page != nil { return readPage([]) }
-        if case .failure(.overtaken) = result {
-          return park(places, .takenBack) { [self] in begin() }
-        }
+        if case .failure(.overtaken) = result { return waitFor(places, .takenBack) }
         return missed(result, groups.dropFirst())
       }
       let isOver = pages.add(reply, places)

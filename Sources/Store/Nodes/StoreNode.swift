@@ -6,6 +6,7 @@ internal import Loop
 internal import Metrics
 internal import RedisConnection
 internal import Scripts
+internal import SessionModel
 internal import Wire
 
 /// The callbacks of a node to what uses it.
@@ -61,6 +62,8 @@ final class StoreNode {
   /// Whether the log has a line of its own on the latest loss of the connection.
   var isLossLogged = true
   private var wasReady = false
+  /// The partition by whose base key batches find their way here.
+  private(set) var routePartition: Partition?
   /// When the node was met first, in monotonic ms, and whether it has served since.
   private let metAtMs: Int64
   private var hasServed = false
@@ -165,12 +168,18 @@ extension StoreNode {
 
   /// Calls the handler once all that was asked until now has its answer, or will have none.
   ///
-  /// Only when ready. The handler is called later, never at once.
-  func whenAnswered(_ handler: @escaping () -> Void) {
-    guard let redis, redis.isReady else { return }
+  /// Returns false, and does not call it, if nothing is under way. It may be called at once, where
+  /// the connection turns out to have ended.
+  func fence(_ handler: @escaping () -> Void) -> Bool {
+    guard let redis, redis.isReady else { return false }
     sendWaiting()
-    redis.call(timeoutMs: owner.requestTimeoutMs, { $0.command("PING") }, { _ in handler() })
-    redis.flush()
+    return redis.isReady && redis.fence(timeoutMs: owner.requestTimeoutMs, handler)
+  }
+
+  /// Batches find their way here by the base key of this partition.
+  func route(by partition: Partition, _ key: [UInt8]) {
+    routePartition = partition
+    redis?.route = key
   }
 
   private func send(_ taken: [Batch], _ redis: RedisConnection) {
@@ -238,24 +247,34 @@ extension StoreNode {
 
   /// Sends those requests of a batch elsewhere that its node could not do.
   private func resendMoved(_ batch: Batch, _ reply: RedisReply) {
-    var isMoved = false
-    for place in 0..<batch.count where reply[place].isElsewhere {
-      isMoved = true
+    let places = (0..<batch.count).filter { reply[$0].isElsewhere }
+    guard !places.isEmpty else { return }
+    let behind = takeBack(behind: Set(places.map { batch.tickets[$0].partition }))
+    for place in places {
       owner.slotMoves(batch.tickets[place].partition)
       resend(place, of: batch, .returned)
     }
-    if isMoved { resendWaiting() }
+    behind.forEach { $0() }
   }
 
-  /// Sends what waits behind a request that goes elsewhere there too: by hash, batches of a caller
-  /// are sent one after the other, and the slot may be here again before the next one is.
-  func resendWaiting() {
-    for waiting in redis?.takeWaiting() ?? [] {
-      switch waiting {
-      case .batch(let batch): resendAll(batch, .takenBack)
-      case .call(let handler): handler(.failure(.overtaken))
+  /// Takes back what was to be sent behind requests of these partitions that go elsewhere, since
+  /// the slot may be here again before it is: the turn's, and by hash what waits for the answers to
+  /// its callers' earlier batches.
+  ///
+  /// Returns what parks it, in its order.
+  func takeBack(behind partitions: Set<Int>) -> [() -> Void] {
+    let waiting = (redis?.takeWaiting() ?? []).map { waiting in
+      { [self] in
+        switch waiting {
+        case .batch(let batch): resendAll(batch, .takenBack)
+        case .call(let handler): handler(.failure(.overtaken))
+        }
       }
     }
+    return waiting
+      + batches.batcher.takeBack(from: partitions).map { batch in
+        { [self] in resendAll(batch, .takenBack) }
+      }
   }
 }
 
@@ -290,10 +309,12 @@ extension StoreNode: RedisConnectionOwner {
     owner.reading(from: self) {
       guard reply.kind == .array, reply.count == batch.count else {
         if isCluster, reply.kind == .error, case .elsewhere = StoreError(reply.text) {
-          // The call declares a key of the first one.
-          owner.slotMoves(batch.tickets[0].partition)
+          // It declared a key of its one request, or that by which all find their way here.
+          let own = batch.tickets[0].partition
+          owner.slotMoves(batch.count == 1 ? own : routePartition?.index ?? own)
+          let behind = takeBack(behind: Set(batch.tickets.map(\.partition)))
           resendAll(batch, .returned)
-          return resendWaiting()
+          return behind.forEach { $0() }
         }
         // Redis answered the whole batch with an error.
         return fail(batch, owner.refusal(of: batch, reply.text), mayBeDone: false)
