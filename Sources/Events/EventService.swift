@@ -65,6 +65,9 @@ package protocol RequestCaller: AnyObject {
   /// The latest request, of a verb and a device, may take more steps: until `endStep` only those of
   /// the same verb for other devices are taken.
   func beginStep(verb: Int, _ device: String)
+  /// The latest request runs others in its own place: until `endStep` none is taken, whatever these
+  /// release.
+  func beginAlone()
   func endStep()
   /// Answers what is outstanding, then closes.
   func finish(_ reason: CloseReason)

@@ -25,4 +25,19 @@ struct StepRunTests {
     run.end()
     #expect(run.isEmpty && run.allows(verb: 2, "a".utf8))
   }
+
+  @Test func `nothing follows a request that is alone, whatever it runs in its place`() {
+    var run = StepRun()
+    run.beginAlone()
+    #expect(!run.isEmpty && !run.allows(verb: 1, "a".utf8))
+    for device in ["a", "b"] {
+      run.begin(verb: 1, device.utf8)
+      #expect(!run.allows(verb: 1, "c".utf8))
+      run.end()
+      #expect(!run.isEmpty && !run.allows(verb: 1, "c".utf8))
+    }
+    run.end()
+    run.begin(verb: 1, "a".utf8)
+    #expect(run.allows(verb: 1, "c".utf8) && !run.allows(verb: 2, "c".utf8))
+  }
 }

@@ -6,6 +6,8 @@ internal import Wire
 extension Connection {
   func beginStep(verb: Int, _ device: String) { steps.begin(verb: verb, device.utf8) }
 
+  func beginAlone() { steps.beginAlone() }
+
   func endStep() {
     steps.end()
     guard steps.isEmpty, steps.hasWaitingLine else { return }

@@ -13,6 +13,8 @@ struct StepRun {
   /// A device that is taken for another one waits.
   private var devices: Set<Int> = []
   private var count = 0
+  /// Whether nothing may follow, whatever it is.
+  private var isAlone = false
   /// Whether a line waits for their end.
   var hasWaitingLine = false
 
@@ -21,11 +23,20 @@ struct StepRun {
 
   /// Whether a request may begin behind those that are under way.
   func allows(verb: Int, _ device: some Sequence<UInt8>) -> Bool {
-    isEmpty || verb == self.verb && !devices.contains(StepRun.hash(device))
+    isEmpty || !isAlone && verb == self.verb && !devices.contains(StepRun.hash(device))
+  }
+
+  /// Begins a request behind which none may begin until it ends.
+  ///
+  /// It may run others in its own place, each of which begins and ends here as well.
+  mutating func beginAlone() {
+    assert(isEmpty)
+    isAlone = true
+    count = 1
   }
 
   mutating func begin(verb: Int, _ device: some Sequence<UInt8>) {
-    assert(allows(verb: verb, device))
+    assert(isAlone || allows(verb: verb, device))
     self.verb = verb
     devices.insert(StepRun.hash(device))
     count += 1
@@ -34,7 +45,9 @@ struct StepRun {
   mutating func end() {
     precondition(count > 0, "a step ended that had not begun")
     count -= 1
-    if isEmpty { devices.removeAll(keepingCapacity: true) }
+    guard isEmpty else { return }
+    devices.removeAll(keepingCapacity: true)
+    isAlone = false
   }
 
   private static func hash(_ device: some Sequence<UInt8>) -> Int {

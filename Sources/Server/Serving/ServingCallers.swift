@@ -31,6 +31,7 @@ extension ServingLoop: ConnectionOwner {
     inFlight -= 1
     if ticket.keptBytes > 0 { buffered.add(-ticket.keptBytes) }
     if !traces.isEmpty { traces[TracedRequest(ticket)] = nil }
+    if !replyTakers.isEmpty { replyTakers[TracedRequest(ticket)] = nil }
     if shared.audit != nil { _ = audit.take(ticket) }
   }
 
@@ -108,7 +109,10 @@ extension ServingLoop: ConnectionOwner {
       "AUTH takes one word, the secret, or jwt or ticket and one of these: \(AuthVerb.verb.usage)")
   }
 
-  func run(_ line: [UInt8], for caller: any RequestCaller, _ ticket: Ticket) {
+  func run(
+    _ line: [UInt8], for caller: any RequestCaller, _ ticket: Ticket, takes: @escaping ReplyTaker
+  ) {
+    replyTakers[TracedRequest(ticket)] = takes
     guard let connection = connections[caller.id] else {
       return answer(ticket, RequestError(.unavailable, "its caller is gone; nothing was done"))
     }

@@ -107,6 +107,8 @@ final class ServingLoop {
   var inFlight = 0
   /// The parents of their traces, where requests are logged.
   var traces: [TracedRequest: String] = [:]
+  /// Those of requests in whose place others run.
+  var replyTakers: [TracedRequest: ReplyTaker] = [:]
   /// What is noted of requests for the audit, where there is one.
   var audit = Audit()
   /// Set while refused requests without a line are counted.
@@ -243,6 +245,11 @@ extension ServingLoop: RequestContext, SubscriptionsOwner {
     isWhole: Bool = true, isHandOver: Bool = false
   ) {
     let outcome = outcome ?? Outcome(line: line) ?? .internal
+    if !replyTakers.isEmpty,
+      replyTakers.removeValue(forKey: TracedRequest(ticket))?(outcome, line) == true
+    {
+      return
+    }
     counters.addRequest(verb: ticket.verb, outcome, ns: loop.nowNs - ticket.arrivedNs)
     let connection = connections[ConnectionID(packed: ticket.client)]
     if connection?.wire == .http { counters.add(.httpRequests) }

@@ -23,7 +23,8 @@ struct HeldRequest {
   private let principal: Principal?
   private let ticket: Ticket
   private let onlyReads: Bool
-  /// Whether its first step is in a batch with others'.
+  /// Whether it is held as a step, of which the first is in a batch with others', or it runs other
+  /// lines in its place.
   private let isStep: Bool
   private let timeoutMs: Int64
   /// When its time is over, in monotonic ms.
@@ -33,9 +34,10 @@ struct HeldRequest {
   ///
   /// With `device` its first step, about that, is in the turn's batch, and comes behind the
   /// requests before it by its place there. `waits`: it may wait for long, and its caller's going
-  /// away is to be noticed meanwhile.
+  /// away is to be noticed meanwhile. `isAlone`: it may `run` lines in its own place.
   init(
-    _ call: borrowing Call, batchedFor device: String? = nil, waits: Bool = false
+    _ call: borrowing Call, batchedFor device: String? = nil, waits: Bool = false,
+    isAlone: Bool = false
   ) throws(RequestError) {
     context = call.context
     store = call.store
@@ -45,12 +47,16 @@ struct HeldRequest {
     onlyReads = call.verb.rights == .read
     timeoutMs = call.shared.settings.requestTimeoutMs
     untilMs = call.ticket.arrivedNs / 1_000_000 + timeoutMs
-    isStep = device != nil
+    isStep = device != nil || isAlone
     try store.requireRedis(for: ticket.client)
     if let device {
       caller.beginStep(verb: ticket.verb, device)
     } else {
-      if waits { caller.holdForWait() } else { caller.hold() }
+      switch (isAlone, waits) {
+      case (true, _): caller.beginAlone()
+      case (false, true): caller.holdForWait()
+      case (false, false): caller.hold()
+      }
       // The steps must see what the caller's earlier requests did.
       store.sendWaiting()
     }
@@ -137,11 +143,15 @@ struct HeldRequest {
     caller.release()
   }
 
-  /// Runs another line in place of the request's own: its reply is the caller's.
-  func run(_ line: [UInt8]) {
-    // Its own steps hold the caller again.
-    caller.release()
-    context.run(line, for: caller, ticket)
+  /// Runs another line in place of the request's own, which is alone: its reply is the caller's,
+  /// unless it `isTaken`, after which the request has to be ended.
+  func run(_ line: [UInt8], isTaken: @escaping ReplyTaker) {
+    assert(isStep)
+    context.run(line, for: caller, ticket) { [caller] outcome, reply in
+      if isTaken(outcome, reply) { return true }
+      caller.endStep()
+      return false
+    }
   }
 
   /// Answers the caller, and lets it go on.

@@ -4,10 +4,15 @@
 package import Access
 internal import Deadlines
 package import Events
+package import Metrics
 package import RedisConnection
 package import SessionModel
 package import Store
 package import Wire
+
+/// Gets the reply to a line that was run in place of a request's own; returns whether the request
+/// goes on, and is answered later.
+package typealias ReplyTaker = (Outcome, UnsafeBufferPointer<UInt8>) -> Bool
 
 /// The surroundings of a request.
 package protocol RequestContext: AnyObject {
@@ -26,7 +31,10 @@ package protocol RequestContext: AnyObject {
   /// The id of a session that is to be made, with the mark of its device.
   func nextSessionID(mark: UInt16) -> String
   /// Runs a line in place of the one that a request of this caller has come with.
-  func run(_ line: [UInt8], for caller: any RequestCaller, _ ticket: Ticket)
+  ///
+  /// `takes` gets its reply; where it returns true, the request is not answered by that.
+  func run(
+    _ line: [UInt8], for caller: any RequestCaller, _ ticket: Ticket, takes: @escaping ReplyTaker)
   /// Answers with a whole reply line, its end included.
   func answer(_ ticket: Ticket, _ line: UnsafeBufferPointer<UInt8>)
   func answer(_ ticket: Ticket, _ error: RequestError)
