@@ -188,6 +188,12 @@ package final class Principal: Sendable {
     return useName == key ? "this ticket" : "the issuer of this ticket"
   }
 
+  /// The key of the principal that has issued its ticket; nil without a ticket, and where all may
+  /// call.
+  package var issuerKey: String? {
+    ticket.flatMap { $0.issuer.name.isEmpty ? nil : $0.issuer.name }
+  }
+
   /// When its token ends, in monotonic ms; nil without one.
   package var endsAtMs: Int64? { token?.endsAtMs }
 

@@ -34,7 +34,7 @@ struct PageRefusals {
       ["error": refusal.text, "from": from])
     guard let audit = shared.audit, lines.admits(nowMs: MonotonicTime.nowMs()) else { return }
     let isWritten = audit.write([
-      "audit": "refused", "who": refusal.who ?? "-", "from": from,
+      "audit": "refused", "who": refusal.who ?? "-", "issuer": "-", "from": from,
       "wire": CallerWire.page.rawValue, "verb": refusal.verb ?? "-", "device": "-",
       "outcome": refusal.status == 401 ? "auth_required" : "forbidden",
     ])

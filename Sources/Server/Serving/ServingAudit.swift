@@ -77,6 +77,7 @@ extension ServingLoop {
     let isAction = wire == .page && PageVerbs.acting.contains(verb)
     guard isRefused || isAction || noted?.call.isPrivileged == true else { return }
     let who = noted?.call.who ?? connection?.principal?.key
+    let issuer = noted.map(\.call.issuer) ?? connection?.principal?.issuerKey
     if isRefused {
       let (isListed, isFirst) = audit.admits(isOfPrincipal: who != nil, nowMs: loop.nowMs)
       if isFirst { auditTimer?.set(afterMs: Audit.unlistedMs) }
@@ -85,7 +86,7 @@ extension ServingLoop {
     check(
       log,
       log.write([
-        "audit": isRefused ? "refused" : "privileged", "who": who ?? "-",
+        "audit": isRefused ? "refused" : "privileged", "who": who ?? "-", "issuer": issuer ?? "-",
         "from": (noted?.peer ?? connection?.peer)?.description ?? "-",
         "wire": wire?.rawValue ?? "-",
         "verb": verb, "device": noted?.call.device ?? "-", "outcome": outcome.label,

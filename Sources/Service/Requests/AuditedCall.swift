@@ -8,6 +8,9 @@ internal import Events
 package struct AuditedCall: Sendable {
   /// The principal; nil before AUTH, and without authentication.
   package let who: String?
+  /// Who has issued the ticket by which it came; nil for all other requests, and where all may
+  /// issue tickets.
+  package let issuer: String?
   /// The device, `*` for all; nil where the request names none.
   package let device: String?
   package let isPrivileged: Bool
@@ -20,8 +23,9 @@ extension Call {
   ]
 
   package var audited: AuditedCall {
-    AuditedCall(
-      who: checksAccess ? caller.principal?.key : nil, device: auditedDevice,
+    let principal = checksAccess ? caller.principal : nil
+    return AuditedCall(
+      who: principal?.key, issuer: principal?.issuerKey, device: auditedDevice,
       isPrivileged: isPrivileged)
   }
 
