@@ -11,7 +11,7 @@ struct SealKeysFile: Sendable {
 
   /// Writes a key for each id: the same id has the same key in each file.
   init(_ ids: [String]) {
-    path = FileManager.default.temporaryDirectory.path + "/seal-keys-\(UUID().uuidString)"
+    path = "\(Scratch.root)/seal-keys-\(UUID().uuidString)"
     write(ids)
   }
 

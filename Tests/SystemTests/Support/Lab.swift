@@ -100,14 +100,16 @@ struct Rounds {
 }
 
 /// Starts a lab before the suite and ends it after, also when tests fail.
+///
+/// Its arguments are made when it starts: suites are discovered in each run, also of others alone.
 struct LabTrait: SuiteTrait, TestScoping {
   let redis: RedisServer.Options
-  let workers: [[String]]
+  let workers: @Sendable () -> [[String]]
 
   func provideScope(
     for test: Test, testCase: Test.Case?, performing body: @Sendable () async throws -> Void
   ) async throws {
-    let lab = try Lab(redis, workers: workers)
+    let lab = try Lab(redis, workers: workers())
     defer { lab.stop() }
     try await Lab.$shared.withValue(lab) { try await body() }
   }
@@ -115,7 +117,8 @@ struct LabTrait: SuiteTrait, TestScoping {
 
 extension Trait where Self == LabTrait {
   static func lab(
-    _ redis: RedisServer.Options = .init(), workers: [[String]] = [[]]
+    _ redis: RedisServer.Options = .init(),
+    workers: @autoclosure @escaping @Sendable () -> [[String]] = [[]]
   ) -> Self {
     LabTrait(redis: redis, workers: workers)
   }

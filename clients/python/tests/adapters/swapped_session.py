@@ -57,7 +57,10 @@ class SwappedSession(LatchkeySession):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    worker = Worker(tempfile.mkdtemp(prefix="latchkey-"))
+    folder = tempfile.TemporaryDirectory(prefix="latchkey-")
+    # The last one first: the worker ends before its folder goes.
+    config.add_cleanup(folder.cleanup)
+    worker = Worker(folder.name)
     config.add_cleanup(worker.stop)
     SwappedSession.to = worker.to
     for module in (agents, agents.memory, sqlite_session):
