@@ -133,6 +133,7 @@ struct LuaSource: Sendable {
       LuaSource("queue", PackageResources.queue_lua),
       LuaSource("queue_entry", PackageResources.queue_entry_lua),
       LuaSource("queue_scores", PackageResources.queue_scores_lua),
+      LuaSource("quotas", PackageResources.quotas_lua),
       LuaSource("record_io", PackageResources.record_io_lua),
       LuaSource("reindex", PackageResources.reindex_lua),
       LuaSource("removal", PackageResources.removal_lua),

@@ -32,7 +32,7 @@ struct PayloadLimitTests {
   func `fields that one request writes are counted while they are read`(request: String) {
     let (open, close) = request.hasPrefix("DONE") ? ("{\"set\":{", "}}") : ("{", "}")
     #expect(error("\(request) \(open)\(members(512))\(close)") == nil)
-    let refusal = RequestError(.quota, "one request may write 512 fields")
+    let refusal = RequestError(.quota, "quota exceeded: 513 of 512 fields of one request")
     #expect(error("\(request) \(open)\(members(513))\(close)") == refusal)
     #expect(error("\(request) \(open)\(members(513)) and no JSON") == refusal)
   }

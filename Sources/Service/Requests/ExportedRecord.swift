@@ -386,8 +386,7 @@ package struct ExportedRecord: ReadPayload, @unchecked Sendable {
     let messagesMax = messagesMax(limits)
     let list = try elements(try need(members, "messages"), "messages", most: messagesMax)
     guard list.count <= messagesMax else {
-      throw RequestError(
-        .quota, "a chat may have \(messagesMax) messages, and this one has more")
+      throw .quota(list.count, of: messagesMax, "messages of this chat")
     }
     var before: Int64 = 0
     for range in list {

@@ -23,7 +23,7 @@ struct Members {
   /// More than this in one request is refused while it is read.
   static let countMax = 512
   static let limit = JSONLimit(
-    countMax, RequestError(.quota, "one request may write \(countMax) fields"))
+    countMax, .quota(countMax + 1, of: countMax, "fields of one request"))
 
   private var order: [[UInt8]] = []
   private var values: [[UInt8]: [UInt8]] = [:]

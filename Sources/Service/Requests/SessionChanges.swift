@@ -18,7 +18,7 @@ struct SessionChanges {
     ])
   private static let documentsLimit = JSONLimit(
     TakeVerb.keysMax,
-    RequestError(.quota, "one request may write \(TakeVerb.keysMax) documents"))
+    .quota(TakeVerb.keysMax + 1, of: TakeVerb.keysMax, "documents of one request"))
   private static let countMax = 6
   private static let names = "say, set, put, drop, phase, step"
 

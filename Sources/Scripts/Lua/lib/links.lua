@@ -3,7 +3,7 @@
 -- sessions, is in the link's own partition, which a worker updates after each change: an outbox
 -- entry in the deadline index asks for that. A thread that was given is a link of the kind
 -- `thread`, which callers neither make nor see.
--- USES: batch, changes, session_index, session_load
+-- USES: batch, quotas, changes, session_index, session_load
 -- GIVES: links_json, links_refusal, links_full, has_link, enqueue_all, note_link, add_link,
 --   drop_link, status_of
 
@@ -25,8 +25,8 @@ end
 -- The reason why a session cannot have so many links, of so many bytes, because each of its events
 -- shows them; or false.
 local function links_refusal(n, bytes)
-  return n > LINKS_MAX and 'ERR quota a session may have ' .. LINKS_MAX .. ' links'
-    or bytes > LINK_BYTES_MAX and 'ERR quota all links may have ' .. LINK_BYTES_MAX .. ' bytes'
+  return n > LINKS_MAX and exceed(n, LINKS_MAX, 'links of this session')
+    or bytes > LINK_BYTES_MAX and exceed(bytes, LINK_BYTES_MAX, 'bytes of links of this session')
 end
 
 -- The same for a link to `ref` besides those that it has.

@@ -1,6 +1,6 @@
 -- How members are written: merged at the top level (RFC 7396), each with the revision at which
 -- it was changed. A removed one leaves its revision behind, so that a conflict with it is seen.
--- USES: batch, activity, changes, pushes, numbers, session_load, session_changes
+-- USES: batch, quotas, activity, changes, pushes, numbers, session_load, session_changes
 -- RARELY: forget_removed, members_of, push_changed
 -- GIVES: merged, forget_removed, merge
 
@@ -23,7 +23,7 @@ local function merged(rev, list, now, from, fields, seen_rev, floor)
     writes[i + 1] = value == 'null' and text(rev + 1) or text(rev + 1) .. ' ' .. value
   end
   if fields > FIELDS_MAX then
-    return nil, 'ERR quota a session may have ' .. FIELDS_MAX .. ' fields'
+    return nil, exceed(fields, FIELDS_MAX, 'fields')
   end
   return writes, fields
 end
