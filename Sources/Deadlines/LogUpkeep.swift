@@ -44,8 +44,9 @@ package final class LogUpkeep {
   private func attended(_ partition: Partition, _ result: Result<RedisReply, RedisFailure>) {
     // The owner of the connection logs its loss.
     guard case .success(let reply) = result else { return }
-    guard reply.kind == .array, reply.count == 4, let bytes = reply[0].integer,
-      let isFull = reply[1].integer, let behindMs = reply[2].integer, let lost = reply[3].integer
+    guard reply.kind == .array, reply.count == 5, let bytes = reply[0].integer,
+      let isFull = reply[1].integer, let behindMs = reply[2].integer, let lost = reply[3].integer,
+      reply[4].kind == .array
     else {
       log.repeated(
         .warn, "the upkeep of an event log failed", cause: StoreError.firstWord(reply.text),
@@ -60,6 +61,9 @@ package final class LogUpkeep {
         .warn, "an event log is full: devices with over a sixteenth of it are refused",
         ["partition": partition.tag, "behind_ms": "\(behindMs)"])
     }
+    let (groups, places) = (reply[4], stride(from: 0, to: reply[4].count - 1, by: 2))
+    figures.set(
+      lags: places.map { (groups[$0].text, Int(groups[$0 + 1].integer ?? 0)) }, at: partition.index)
     let before = figures.set(status, at: partition.index)
     if let before, before.lost < status.lost {
       log.repeated(

@@ -1,5 +1,7 @@
 // Owns: the figures of the event logs, as the latest upkeep found them: written by the control loop
-// alone, read for /metrics.
+// alone, read for /metrics, INFO and the page.
+
+internal import Synchronization
 
 /// The state of each partition's event log.
 package struct LogFigures: Sendable {
@@ -24,13 +26,39 @@ package struct LogFigures: Sendable {
     package var isCorrupt: Bool { bytes < 0 }
   }
 
+  /// How far the groups of each partition are behind, by their names.
+  private final class Lags: Sendable {
+    let ofPartitions: Mutex<[[String: Int]]>
+
+    init(partitions: Int) { ofPartitions = Mutex(Array(repeating: [:], count: partitions)) }
+  }
+
   private let partitions: Int
   private let cells: NumberRow
+  private let lags: Lags
   private static let width = 5
 
   package init(partitions: Int) {
     self.partitions = partitions
     cells = NumberRow(count: partitions * LogFigures.width)
+    lags = Lags(partitions: partitions)
+  }
+
+  /// Sets how old the oldest event is, in ms, that each group in use has not acknowledged in a
+  /// partition's log; 0 without one.
+  package func set(lags: [(group: String, ms: Int)], at partition: Int) {
+    let byName = Dictionary(lags.map { ($0.group, $0.ms) }) { first, _ in first }
+    self.lags.ofPartitions.withLock { $0[partition] = byName }
+  }
+
+  /// The groups in use, each with the age of the oldest event that it has not acknowledged in any
+  /// partition: those that are most behind first.
+  package var groups: [(name: String, behindMs: Int)] {
+    let all: [String: Int] = lags.ofPartitions.withLock { partitions in
+      partitions.reduce(into: [:]) { $0.merge($1, uniquingKeysWith: max) }
+    }
+    return all.map { (name: $0.key, behindMs: $0.value) }
+      .sorted { ($1.behindMs, $0.name) < ($0.behindMs, $1.name) }
   }
 
   /// Sets the state of a partition's log; returns the one before, nil at the first time.

@@ -59,8 +59,16 @@ extension ScriptBench {
   /// ms, and how many events were lost.
   @discardableResult func trim(ageMs: Int = 3_600_000) throws -> [Int] {
     let reply = try call(.trim, keys: [base], ["\(ageMs)"])
-    guard reply.items.count == 4 else { throw TestFailure("trim: \(reply)") }
+    guard reply.items.count == 5 else { throw TestFailure("trim: \(reply)") }
     return reply.items.compactMap(\.int)
+  }
+
+  /// How far each group in use is behind, in ms, as the upkeep says it.
+  func lags() throws -> [String: Int] {
+    let words = try call(.trim, keys: [base], ["3600000"]).items[4].items
+    return stride(from: 0, to: words.count, by: 2).reduce(into: [:]) { lags, at in
+      lags[words[at].string ?? "?"] = words[at + 1].int
+    }
   }
 
   /// The memory of the log, as Redis has it.

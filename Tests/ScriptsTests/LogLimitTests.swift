@@ -74,6 +74,25 @@ struct LogLimitTests {
     #expect(try bench.logLength() <= 1_100)
   }
 
+  @Test func `the upkeep says how far each group in use is behind`() throws {
+    let bench = try ScriptBench()
+    let groups = ["slow", "asked", "quick", "unused"]
+    for group in groups { try bench.ask(group: group) }
+    #expect(try bench.lags() == Dictionary(uniqueKeysWithValues: groups.map { ($0, 0) }))
+    for agent in ["a", "b", "c"] { try bench.run(.seize, "d", agent, Self.hour, "") }
+    // One has an event that it has not acknowledged, one has read all.
+    try bench.ask(group: "asked")
+    let log = bench.base + ":events"
+    try bench.redis.command("XGROUP", "SETID", log, "quick", "$")
+    try bench.redis.command("HSET", bench.base + ":groups", "unused", "1")
+    let from = try bench.nowMs()
+    try bench.wait(until: from + 20)
+    let lags = try bench.lags()
+    #expect(lags.keys.sorted() == ["asked", "quick", "slow"])
+    let slow = try #require(lags["slow"])
+    #expect(slow >= 20 && lags["quick"] == 0 && (lags["asked"] ?? 0) >= 20, "\(lags)")
+  }
+
   @Test func `at the bound the device with more than its share is refused, and no other`() throws {
     let bench = try LogBench.make()
     try bench.ask(group: "g")

@@ -97,6 +97,60 @@ extension SystemSuites {
       #expect(nowhere.status == 3 && nowhere.errors.contains("127.0.0.1:1"))
     }
 
+    /// Has a group take and acknowledge all that there is.
+    private func read(_ group: String) throws {
+      while true {
+        let reply = try client.request("EVENTS * group=\(group) limit=1000")
+        let ids = reply.raw.matches(of: /"id":"([^"]+)"/).map { String($0.1) }
+        guard !ids.isEmpty else { return expect(reply, "OK") }
+        expect(try client.request("ACK \(group) \(ids.joined(separator: " "))"), "OK")
+      }
+    }
+
+    @Test func `each group in use has its lag in INFO, in top and at the page`() throws {
+      let groups = [Lab.device("slow"), Lab.device("quick")]
+      for group in groups { try read(group) }
+      let device = Lab.device()
+      for agent in ["a", "b"] { expect(try client.request("SEIZE \(device) \(agent)"), "OK") }
+      try read(groups[1])
+      let hook = Lab.device("hook")
+      expect(try client.request("HOOK \(hook) url=http://127.0.0.1:1/ types=lock.seized"), "OK")
+      defer { _ = try? client.request("UNHOOK \(hook)") }
+      let file = try PrincipalsFile([
+        ("boss", ["--rights", "read"]), ("ada", ["--rights", "read", "--links", "user=ada"]),
+        ("few", ["--rights", "read", "--devices", "d-*"]),
+      ])
+      // The upkeep of the logs comes a second after a worker's start, and then every 15 s.
+      let workers = [
+        try WorkerProcess(on: lab.redis), try WorkerProcess(on: lab.redis, ["--auth", file.path]),
+      ]
+      defer { workers.forEach { $0.kill() } }
+      let (asker, boss) = (try workers[0].connect(), try file.connect(workers[1], as: "boss"))
+      for client in [asker, boss] {
+        try eventually("the lags of both groups", within: .seconds(10)) {
+          let info = try client.request("INFO")
+          guard case .array(let lags)? = try info.json().at("groups", "lags") else { return false }
+          var known: [String: Int] = [:]
+          for lag in lags { known[lag["group"]?.string ?? ""] = lag["behind_ms"]?.int }
+          #expect(!info.raw.contains(hook), "\(info)")
+          return known[groups[0], default: 0] > 0 && known[groups[1]] == 0
+        }
+      }
+      for name in ["ada", "few"] {
+        let info = try file.connect(workers[1], as: name).request("INFO")
+        #expect(info.isOK && !info.raw.contains("lags"), "\(info)")
+      }
+      let place = ["LATCHKEY_TO": "127.0.0.1:\(workers[0].listenPort)"]
+      let top = try ProgramRun(["top"], environment: place).output
+      for (group, behind) in zip(groups, ["[1-9]", "0ms"]) {
+        let row = try Regex("\ngroup +\(group)   behind \(behind)")
+        #expect(top.contains(row), "\(top)")
+      }
+      let overview = try HTTPClient(port: workers[0].adminPort)
+        .get("/page/overview", ["Latchkey-Page: 1"]).body
+      for group in groups { #expect(overview.contains("{\"group\":\"\(group)\",\"behind_ms\":")) }
+    }
+
     @Test func `top is plain text once where there is no terminal, and a view on one`() throws {
       let agent = Lab.device("agent")
       expect(try client.request("LOCK \(Lab.device()) \(agent)"), "OK")
@@ -105,7 +159,7 @@ extension SystemSuites {
       #expect(plain.contains(try Regex("\n\(agent) +1\n")), "\(plain)")
       #expect(try run(["top", "--once"]).output.contains("\nsessions "))
       let groups = try Regex(
-        "\ngroups +behind [0-9.a-z ]+   lost [0-9]+   logs [0-9.]+ K?i?B   full 0\n")
+        "\ngroups +behind [0-9.a-z ]+   lost [0-9]+   logs [0-9.]+ [KM]?i?B   full 0\n")
       let hook = Lab.device("hook")
       expect(try client.request("HOOK \(hook) url=http://127.0.0.1:1/ types=lock.seized"), "OK")
       let row = try Regex(

@@ -73,6 +73,7 @@ function overviewOf(sample) {
     make("div", { class: "cards" },
       smallTable("Locks by agent", ["agent", "held"], fleet.agents.map(([name, held]) => [name, grouped(held)])),
       smallTable("Sessions by state", ["state", "sessions"], Object.entries(fleet.states).map(([name, count]) => [name, grouped(count)])),
+      smallTable("Consumer groups", ["group", "lag"], sample.groups.lags.map((row) => [row.group, span(row.behind_ms)])),
       smallTable("Requests by verb", ["verb", "a second", "in all", "errors"], verbs),
       smallTable("Workers", ["worker", "this one"], sample.workers.map((name) => [name, name === sample.worker ? "yes" : ""])),
       smallTable("Redis", ["node", "partitions", "state"], sample.redis.nodes.map((node) =>

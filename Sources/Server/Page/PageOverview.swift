@@ -100,7 +100,8 @@ struct PageOverview {
   private var groups: String {
     let logs = shared.logFigures
     return "\"behind_ms\":\(logs.behindMs),\"lost\":\(logs.lost),\"log_bytes\":\(logs.bytes.sum),"
-      + "\"logs_full\":\(logs.full),\"given\":\(shared.sum(.eventsGiven))"
+      + "\"logs_full\":\(logs.full),\"given\":\(shared.sum(.eventsGiven)),"
+      + "\"lags\":\(shared.groupLags)"
   }
 
   /// As the latest census found it; null before the first.

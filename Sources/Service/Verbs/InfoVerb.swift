@@ -18,6 +18,7 @@ enum InfoVerb {
       return "{\(address)\"state\":\"\(node.state)\",\"partitions\":\(node.partitions)}"
     }.joined(separator: ",")
     let logs = shared.logFigures
+    let lags = call.mayAskForGroups ? ",\"lags\":\(shared.groupLags)" : ""
     let fleet = shared.fleetID.map { "\"\($0)\"" } ?? "null"
     let mode = store.isCluster ? "cluster" : shared.redisMode
     call.answer(
@@ -27,11 +28,24 @@ enum InfoVerb {
         + "\"version\":\"\(store.redisVersion)\",\"lua\":\"\(store.scriptWay)\","
         + "\"nodes\":[\(nodes)]},"
         + "\"groups\":{\"behind_ms\":\(logs.behindMs),\"lost\":\(logs.lost),"
-        + "\"log_bytes\":\(logs.bytes.sum),\"logs_full\":\(logs.full)},"
+        + "\"log_bytes\":\(logs.bytes.sum),\"logs_full\":\(logs.full)\(lags)},"
         + "\"notifications\":\(shared.deadlineFigures.notificationsLive),"
         + "\"workers\":\(shared.deadlineFigures.workers),"
         + "\"uptime_ms\":\(MonotonicTime.nowMs() - shared.startedAtMs),"
         + "\"draining\":\(shared.isDraining),"
         + "\"threads\":\(shared.threads),\"connections\":\(shared.connections)}")
+  }
+}
+
+extension Call {
+  /// Whether its caller may ask for events of groups, and so know which there are.
+  fileprivate var mayAskForGroups: Bool {
+    do throws(RequestError) {
+      try require(Rights.read)
+      try require(Reach.everyDevice)
+      return true
+    } catch {
+      return false
+    }
   }
 }

@@ -77,7 +77,7 @@ enum TopText {
     ]
     var lines = [words.joined(separator: "   "), ""]
     lines += [locks(sample, before), turns(sample, before)] + sessions(sample, before)
-    lines += [groups(sample)] + hooks(sample, before) + nodes(sample)
+    lines += [groups(sample)] + lags(sample) + hooks(sample, before) + nodes(sample)
     if let damaged = sample.stats["damaged"] {
       lines.append(title("corrupt") + damaged.elements.map(\.shown).joined(separator: ", "))
     }
@@ -139,6 +139,14 @@ enum TopText {
       "logs \(HumanText.bytes(Int(number("log_bytes"))))", "full \(number("logs_full"))",
     ]
     return title("groups") + words.joined(separator: "   ")
+  }
+
+  /// A line for each consumer group, those most behind first.
+  private static func lags(_ sample: TopSample) -> [String] {
+    (sample.info["groups"]?["lags"]?.elements ?? []).map { lag in
+      let behind = "behind \(HumanText.duration(ms: lag["behind_ms"]?.int ?? 0))"
+      return title("group") + [lag["group"]?.shown ?? "?", behind].joined(separator: "   ")
+    }
   }
 
   /// A line for each hook: its lag first.

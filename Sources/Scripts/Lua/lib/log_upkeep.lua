@@ -15,8 +15,8 @@ local function memory_of(log)
 end
 
 -- Keeps a partition's log within its limits; `old` is the id before which entries are too old.
--- Returns its bytes, whether devices are refused, and the id that it waits for, or nil; nothing if
--- the log is corrupt.
+-- Returns its bytes, whether devices are refused, the id that it waits for, or nil, and its groups;
+-- nothing if the log is corrupt.
 local function attend_log(base, old)
   local log, ledger = base .. ':events', base .. ':ledger'
   local length = attempt('XLEN', log)
@@ -57,5 +57,5 @@ local function attend_log(base, old)
   else
     attempt('HDEL', ledger, 'log_full', 'log_full_from')
   end
-  return bytes, is_full, held
+  return bytes, is_full, held, groups
 end
