@@ -47,7 +47,7 @@ extension SystemSuites {
         ["SHARE", "UNSHARE", "TICKET"],
       "EventTests, GroupTests and WatchTests; `checkEvents` reads the log of each device here":
         ["EVENTS", "ACK", "WATCH", "UNWATCH", "TELL"],
-      "HookVerbs, HookDeliveries: a hook is of the fleet": ["HOOK", "HOOKS", "UNHOOK"],
+      "HookModel, HookVerbs: a hook is of the fleet": ["HOOK", "HOOKS", "UNHOOK"],
       "FleetFigures; a run here ends with it": ["STATS"],
       "ConnectionTests and AuthTests: they are of no device":
         ["PING", "AUTH", "HELP", "INFO", "QUIT"],
