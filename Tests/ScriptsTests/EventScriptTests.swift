@@ -229,6 +229,22 @@ struct EventScriptTests {
     #expect(try events(take(ackMs: 0, types: "lock.seized")).isEmpty)
   }
 
+  @Test func `pending events of another type hold up no others`() throws {
+    // More than a call looks at, of a consumer that does not acknowledge them in time.
+    let fill = """
+      for n = 1, 1200 do
+        redis.call('XADD', KEYS[1], '*', 't', 'lock.cleared', 'd', 'other', 'b', '"at":1')
+      end
+      redis.call('XGROUP', 'CREATE', KEYS[1], 'g', '0')
+      redis.call('XREADGROUP', 'GROUP', 'g', 'given', 'COUNT', 1200, 'STREAMS', KEYS[1], '>')
+      """
+    try bench.redis.command("EVAL", fill, "1", bench.base + ":events")
+    try seize("d1")
+    let taken = try (0..<2).map { _ in try devices(take(ackMs: 0, types: "lock.seized")) }
+    #expect(taken == [[], ["d1"]])
+    #expect(try consumers()["given"] == 1)
+  }
+
   @Test func `a group too many is refused`() throws {
     try seize("d1")
     #expect(try read(group: "g1", groupsMax: 2).word == "OK")

@@ -2,23 +2,29 @@
 -- USES: batch, group_page, group_pending
 -- GIVES: give_again, give_fresh
 
--- An event of another type stays with its consumer; one that was trimmed, or is none, is done.
+-- Events of unwanted types, and entries that are no events, are done for this group.
+local function ack_passed(log, group, ids)
+  if #ids > 0 then call('XACK', log, group, unpack(ids)) end
+end
+
+-- An event of an unwanted type is done, or a thousand of them would be all that each call looks
+-- at; so is one that was trimmed.
 local function give_again(base, log, reading, pending)
-  local claimed = {}
+  local claimed, done = {}, {}
   for _, item in ipairs(pending) do
     if is_full() then break end
     local entry = call('XRANGE', log, item.id, item.id)[1]
-    local is_added = entry and add_entry(base, entry, item.is_given)
-    if is_added == nil then
+    if entry then
+      local list = add_entry(base, entry, item.is_given) and claimed or done
+      list[#list + 1] = item.id
+    else
       call('XACK', log, reading.group, item.id)
-    elseif is_added then
-      claimed[#claimed + 1] = item.id
     end
   end
+  ack_passed(log, reading.group, done)
   claim(log, reading.group, reading.worker, claimed)
 end
 
--- Events of unwanted types are done for this group.
 local function give_fresh(base, log, reading, is_new)
   while not is_full() do
     local asked, done = room(), {}
@@ -28,7 +34,7 @@ local function give_fresh(base, log, reading, is_new)
     for _, entry in ipairs(fresh[1][2]) do
       if not add_entry(base, entry, is_new) then done[#done + 1] = entry[1] end
     end
-    if #done > 0 then call('XACK', log, reading.group, unpack(done)) end
+    ack_passed(log, reading.group, done)
     if #fresh[1][2] < asked then return end
   end
 end

@@ -72,13 +72,13 @@ local function age(members)
   return at and math.max(0, now_ms - at) or -1
 end
 
--- Adds an entry's event to the page; false if its type is not wanted, nil if it is no event.
+-- Adds an entry's event to the page; false if its type is not wanted, or if it is no event.
 local function add_entry(base, entry, is_late)
   local fields = entry[2]
   looked = looked + 1
   if not is_event(fields) then
     page[2] = page[2] + 1
-    return nil
+    return false
   end
   if not is_wanted(fields[2], wanted) then return false end
   local id, size = add_event(page, base, entry[1], fields)
