@@ -56,7 +56,7 @@ extension SystemSuites.Fleet {
         #expect(
           reply.word != "ERR" || allowed.contains(reply.code), "\(request.prefix(60)): \(reply)")
         asked.insert(String(request.prefix { $0 != " " }))
-        try expectBounded(work?.take() ?? [], by: request)
+        try Self.expectBounded(work?.take() ?? [], by: request)
         if Self.isFull { try slow.show(request) }
       }
       try importAgain(client, work)
@@ -73,10 +73,10 @@ extension SystemSuites.Fleet {
       let exported = try client.request("EXPORT kept", within: .seconds(20))
       let request = "IMPORT as-new=yes \(exported.raw.dropFirst("OK ".count))"
       expect(try client.request(request, within: .seconds(60)), "OK")
-      try expectBounded(work?.take() ?? [], by: request)
+      try Self.expectBounded(work?.take() ?? [], by: request)
     }
 
-    private func expectBounded(_ calls: [CallWork], by request: String) throws {
+    static func expectBounded(_ calls: [CallWork], by request: String) {
       for call in calls {
         let what = "\(call) by \(request.prefix(60))"
         #expect(call.readBytes <= Self.readBytesMax, "\(what)")
