@@ -7,10 +7,17 @@ set -euo pipefail
 # name, connections: what is tried on a worker.
 attack_kinds=("drip 500" "idle 1500" "deaf 50" "hoard 500" "storm 50" "reset 50")
 
-# Makes a file of principals with one that may do everything, and its secret in a file of its own.
+# Makes a file of principals with one that may do everything, and as much of it as it can, and its
+# secret in a file of its own; and one beside it, whose secret is in a file of its name.
 make_principal() {
-  "$build_dir/release/latchkey" secret bench >"$folder/principals" 2>"$folder/secret.said"
-  sed 's/.*: //' "$folder/secret.said" >"$folder/secret"
+  local most=1000000000 name
+  : >"$folder/principals"
+  for name in bench witness; do
+    "$build_dir/release/latchkey" secret "$name" --rate $most --events $most --written $most \
+      >>"$folder/principals" 2>"$folder/secret.said"
+    sed 's/.*: //' "$folder/secret.said" >"$folder/$name.secret"
+  done
+  cp "$folder/bench.secret" "$folder/secret"
 }
 
 # Cycles a second of one side, in $1.cycles: count_cycles SIDE TARGET ADDRESS [--pid NAME=PID...].
@@ -134,8 +141,8 @@ measure_attacks() {
 # file of lines, which make_lines makes.
 line_kinds=(
   "export 1 --leave yes" "get 1" "get-pipelined 1" "pause 1" "events 1 --leave yes" "rare 1"
-  "pending 4" "req 1 --rounds 1" "pipeline 1000" "stats 4" "take 1" "profile 1" "index 1" "copy 1"
-  "seize 4" "waiting 64"
+  "pending 4" "notes 1" "req 1 --rounds 1" "pipeline 1000" "stats 4" "take 1" "profile 1"
+  "index 1" "copy 1" "seize 4" "waiting 64"
 )
 
 # So many times a letter.
@@ -150,7 +157,8 @@ attack_secret=
 auth_line() { if [ -n "$attack_secret" ]; then echo "AUTH $(cat "$attack_secret")"; fi; }
 
 # What has to be in Redis: 10 MB of messages, a record of 30 MB, 10 MB of documents and of a
-# profile, 4,000 events of one device, and a group with many that were given and not acknowledged.
+# profile, 4,000 events of one device, and a group with 180,000 that were given to it and not
+# acknowledged.
 make_attack_data() {
   local n text
   text=$(letters 100000)
@@ -164,10 +172,12 @@ make_attack_data() {
       printf 'PUT big k%s "%s"\nPROFILE user=big {"f%s":"%s"}\n' "$n" "$text" "$n" "$text"
     done
     repeated 4000 'SEIZE ev a@'
-    for ((n = 0; n < 20; n++)); do repeated 3000 "SEIZE pe@ a$n"; done
+    echo 'LOCK event0 a'
+    repeated 199 'LOCK event@ a'
+    for ((n = 0; n < 60; n++)); do repeated 3000 "SEIZE pe@ a$n"; done
   } >"$folder/data.lines"
   send_once "$1"
-  repeated 100 'EVENTS * group=slow limit=1000' >"$folder/data.lines"
+  repeated 250 'EVENTS * group=slow limit=1000' >"$folder/data.lines"
   send_once "$1"
 }
 
@@ -178,6 +188,7 @@ send_once() {
 }
 
 make_lines() {
+  local n
   auth_line >"$folder/attack.lines"
   case $1 in
     export) repeated 1024 'EXPORT big' ;;
@@ -187,6 +198,12 @@ make_lines() {
     events) repeated 1024 'EVENTS none' ;;
     rare) echo 'EVENTS * group=fresh types=turn.abandoned' ;;
     pending) echo 'EVENTS * group=slow limit=1000' ;;
+    # A note of 1 MB is refused; the others are as long as one may be.
+    notes)
+      printf 'LOCK n1 a\nHANDOFF n1 a a {"t":"%s"}\n' "$(letters 1000000)"
+      repeated 60 "$(printf 'LOCK n@ a\nHANDOFF n@ a a {"t":"%s"}' "$(letters 65000)")"
+      echo 'EVENTS * group=notes limit=1000'
+      ;;
     req) repeated 200 $'PAUSE huge req=p@\nRESUME huge req=r@' ;;
     pipeline) repeated 1024 'LOCK p%-@ a' ;;
     stats) echo 'STATS' ;;
@@ -195,24 +212,90 @@ make_lines() {
     # What is said twice makes an index that the next removal removes.
     index) printf 'SAY big id=i {"i":1}\nSAY big [{"i":2},{"i":2}]\nPOP big\n' ;;
     copy) printf 'COPY big copied\nDELETE copied\n' ;;
-    seize) repeated 256 'SEIZE full@ a%' ;;
+    # Few devices: their logs become full soon.
+    seize) for n in {1..16}; do repeated 16 "SEIZE full@ a%-$n"; done ;;
     waiting) echo 'EVENTS * group=waiting wait=1s' ;;
   esac >>"$folder/attack.lines"
 }
 
+# Those who wait get 500 events a second, for so long: start_events ADDRESS KIND SECONDS.
+start_events() {
+  events_pid=
+  [ "$2" = waiting ] || return 0
+  local options=()
+  if [ -n "$attack_secret" ]; then options=(--secret-file "$attack_secret"); fi
+  echo 'HANDOFF event% a a' >"$folder/event.lines"
+  "$build_dir/release/latchkey-bench" overload "$1" --lines "$folder/event.lines" --rate 500 \
+    --connections 20 --devices 200 --seconds "$3" "${options[@]}" >/dev/null &
+  events_pid=$!
+  pids+=("$events_pid")
+}
+
+# Waits for what start_events has started.
+await_events() {
+  if [ -n "$events_pid" ]; then
+    wait "$events_pid" || true
+    forget "$events_pid"
+  fi
+}
+
+# A process that has ended is not killed again: its number may be another process's by then.
+forget() {
+  local pid left=()
+  for pid in "${pids[@]}"; do if [ "$pid" != "$1" ]; then left+=("$pid"); fi; done
+  pids=("${left[@]}")
+}
+
 # Legal requests that cost Redis much, each kind for a part of the time.
 attack_with_requests() {
-  local line kind callers options
+  local line kind callers options time
   attack_secret=$folder/secret
+  time=$((seconds / ${#line_kinds[@]} + 1))
   make_attack_data "$worker_address"
   for line in "${line_kinds[@]}"; do
     read -r kind callers options <<<"$line"
     make_lines "$kind"
+    start_events "$worker_address" "$kind" "$time"
     # shellcheck disable=SC2086 # several words
     "$build_dir/release/latchkey-bench" requests "$worker_address" --lines "$folder/attack.lines" \
-      --connections "$callers" --seconds "$((seconds / ${#line_kinds[@]} + 1))" $options \
-      >"$folder/attack.json"
+      --connections "$callers" --seconds "$time" $options >"$folder/attack.json"
+    await_events
   done
+}
+
+# 500 events of another principal, for which a group of its waits.
+begin_witness() {
+  {
+    echo "AUTH $(cat "$folder/witness.secret")"
+    echo 'EVENTS * group=witness types=lock.cleared'
+    repeated 500 $'LOCK witness@ a\nCLEAR witness@'
+  } >"$folder/once.lines"
+  "$build_dir/release/latchkey-bench" requests "$worker_address" --lines "$folder/once.lines" \
+    --connections 1 --rounds 1 --seconds 60 >/dev/null
+}
+
+# Whether the group gets all of them, and no notice of a loss.
+check_witness() {
+  local tries reply
+  : >"$folder/witnessed"
+  for ((tries = 0; tries < 20; tries++)); do
+    reply=$("$build_dir/release/latchkey" call --to "$worker_address" --timeout 20s \
+      --secret-file "$folder/witness.secret" EVENTS '*' group=witness types=lock.cleared \
+      limit=1000 wait=10s) || return 1
+    if [[ $reply == *'"lost"'* ]]; then return 1; fi
+    grep -o '"device":"witness[0-9]*"' <<<"$reply" | sort -u >>"$folder/witnessed" || true
+    if [ "$(sort -u "$folder/witnessed" | wc -l)" -eq 500 ]; then return 0; fi
+  done
+  return 1
+}
+
+# The logs wait for no group any more: those of the attack leave events unacknowledged.
+drop_groups() {
+  redis-cli -s "$folder/redis.sock" EVAL "for p = 0, 255 do
+      local log = string.format('lk:{%03x}:events', p)
+      local groups = redis.pcall('XINFO', 'GROUPS', log)
+      for _, group in ipairs(groups) do redis.call('XGROUP', 'DESTROY', log, group[2]) end
+    end" 0 >/dev/null
 }
 
 # The longest call that Redis remembers, in microseconds.
@@ -244,6 +327,7 @@ measure_shares() {
     redis-cli -p "$redis_port" SLOWLOG RESET >/dev/null
     if [ "$kind" != alone ]; then
       make_lines "$kind"
+      start_events "$attacked" "$kind" "$((seconds + 1))"
       # shellcheck disable=SC2086 # several words
       "$build_dir/release/latchkey-bench" requests "$attacked" --lines "$folder/attack.lines" \
         --connections "$callers" --seconds "$((seconds + 1))" $options >"$folder/attack.json" &
@@ -252,7 +336,10 @@ measure_shares() {
     fi
     report=$(load requests "$worker_address" --lines "$folder/calm.lines" --connections 4 \
       --seconds "$seconds")
-    if [ -n "$attack_pid" ]; then wait "$attack_pid"; fi
+    if [ -n "$attack_pid" ]; then
+      wait "$attack_pid"
+      await_events
+    fi
     row "$kind" "$callers" "$(figure "$report" served_per_s)" "$(figure "$report" p50_us)" \
       "$(figure "$report" p99_us)" "$(figure "$report" gap_ms)" \
       "$(($(figure "$report" refused) + $(figure "$report" unavailable)))" "$(longest_call)"
