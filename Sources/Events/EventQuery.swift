@@ -120,12 +120,12 @@ package struct GroupQuery: Sendable {
     noteEveryMs = min(60_000, groupKeepMs / 4)
   }
 
-  func call(_ read: GroupRead, worker: String, isNoted: Bool) -> ScriptQuery {
+  func call(_ read: GroupRead, worker: String, isNoted: Bool, isMade: Bool) -> ScriptQuery {
     let call = ReadGroupCall(
       group: ArgumentText(name), ackTimeoutMs: ackTimeoutMs, limit: limit,
       types: types.map { ArgumentText($0) }, groupsMax: GroupQuery.groupsMax,
       worker: ArgumentText(worker), leaseMs: EventWait.leaseMs, isWhole: read.isWhole,
-      isNoted: isNoted)
+      isNoted: isNoted, isMade: isMade)
     return ScriptQuery(call, over: read.partitions)
   }
 }
@@ -145,6 +145,8 @@ struct ReadGroupCall: ScriptCall {
   let isWhole: Bool
   /// Whether Redis is to note that the group asks.
   let isNoted: Bool
+  /// Whether the calls of this read before have made the group.
+  let isMade: Bool
 
   func write(to words: inout CommandBuffer) {
     words.word(group)
@@ -156,5 +158,6 @@ struct ReadGroupCall: ScriptCall {
     words.word(leaseMs)
     words.word(isWhole)
     words.word(isNoted)
+    words.word(isMade)
   }
 }

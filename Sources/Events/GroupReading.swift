@@ -133,8 +133,16 @@ extension EventSubscriptions {
     let notedAtMs = readers[query.name]?.notedAtMs ?? nowMs
     let isNoted = read.isWhole && nowMs - notedAtMs >= query.noteEveryMs
     _ = requests.change(read.number) { $0.wait.readBegan(nowMs: nowMs) }
-    let call = query.call(read, worker: server.workerID, isNoted: isNoted)
+    ask(read, query, isNoted: isNoted)
+  }
+
+  /// A new group is made in several calls, before the one that reads.
+  private func ask(_ read: GroupRead, _ query: GroupQuery, isNoted: Bool, isMade: Bool = false) {
+    let call = query.call(read, worker: server.workerID, isNoted: isNoted, isMade: isMade)
     server.store.call(raw: call) { [unowned self] result in
+      if case .success(let reply) = result, reply.kind == .text, reply.text == "MORE" {
+        return ask(read, query, isNoted: isNoted, isMade: true)
+      }
       received(result, of: read, query, isNoted: isNoted)
     }
   }

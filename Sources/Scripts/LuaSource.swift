@@ -93,6 +93,7 @@ struct LuaSource: Sendable {
       LuaSource("group_asks", PackageResources.group_asks_lua),
       LuaSource("group_giving", PackageResources.group_giving_lua),
       LuaSource("group_losses", PackageResources.group_losses_lua),
+      LuaSource("group_making", PackageResources.group_making_lua),
       LuaSource("group_page", PackageResources.group_page_lua),
       LuaSource("group_pending", PackageResources.group_pending_lua),
       LuaSource("hook_definitions", PackageResources.hook_definitions_lua),

@@ -240,7 +240,7 @@ struct LogAccountTests {
     #expect(tails.count == 2 && tails[0].hasPrefix("!1") && tails[1].contains("-"))
     for _ in 0..<2 {
       let page = try good.call(
-        .readGroup, keys: bases, ["g", "60000", "10", "", "64", "w-1", "60000", "yes", "yes"]
+        .readGroup, keys: bases, ["g", "60000", "10", "", "64", "w-1", "60000", "yes", "yes", ""]
       ).items
       #expect(page[4] == .array([.integer(0)]), "\(page)")
     }

@@ -41,7 +41,7 @@ extension ScriptBench {
   func ask(group: String, limit: Int = 1, ackMs: Int = 60_000) throws -> [RedisAnswer] {
     try call(
       .readGroup, keys: [base],
-      [group, "\(ackMs)", "\(limit)", "", "64", "w-1", "60000", "yes", "yes"]
+      [group, "\(ackMs)", "\(limit)", "", "64", "w-1", "60000", "yes", "yes", ""]
     ).items
   }
 

@@ -250,7 +250,7 @@ struct LogLimitTests {
     #expect(try lost(bench.ask(group: "g")))
     try bench.wait(until: try bench.nowMs() + 25)
     let reply = try bench.call(
-      .readGroup, keys: [bench.base], ["g", "60000", "1", "", "64", "w-2", "20", "yes", ""])
+      .readGroup, keys: [bench.base], ["g", "60000", "1", "", "64", "w-2", "20", "yes", "", ""])
     #expect(try lost(reply.items))
   }
 

@@ -78,7 +78,7 @@ struct ReplySizeTests {
     #expect(pages == [Int](repeating: 5, count: 9))
     // A consumer of a group gets what was read with the last of it too.
     let counts = try (0..<5).map { _ in
-      let words = ["g", "60000", "1000", "", "64", "w-1", "60000", "yes", ""]
+      let words = ["g", "60000", "1000", "", "64", "w-1", "60000", "yes", "", ""]
       let items = try bench.call(.readGroup, keys: [bench.base], words).items
       let page = try ScriptBench.line(try #require(items.first))
       let given = ids(try ScriptReply(page.string ?? ""))

@@ -188,7 +188,7 @@ struct ScriptCallTests {
       EventsCall(device: "d", users: "=ada", after: "0-0", limit: 5),
       ReadGroupCall(
         group: "g", ackTimeoutMs: 60_000, limit: 5, types: "lock.abandoned", groupsMax: 64,
-        worker: "w", leaseMs: 3_000, isWhole: true, isNoted: true),
+        worker: "w", leaseMs: 3_000, isWhole: true, isNoted: true, isMade: true),
       TransferPendingCall(group: "g", worker: "w", target: "given", ids: ["1-1", "1-2"]),
       AckCall(group: "g", ids: ["1-1", "1-2"]),
       TailsCall(),

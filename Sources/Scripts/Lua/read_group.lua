@@ -3,13 +3,14 @@
 -- event. An entry that is no event is done for the group. A partition whose log is corrupt is
 -- passed over. Losses of the group are claimed by a read of all partitions, which reports those of
 -- all with the first; another read ends where it meets one. Replies with a line, or an array as
--- `group_page` begins it.
--- USES: group_asks, group_giving, group_losses, group_page, group_pending
+-- `group_page` begins it. A new group is made in several calls of all partitions, before anything
+-- is read: MORE.
+-- USES: group_asks, group_giving, group_losses, group_making, group_page, group_pending
 -- KEYS: the base keys of partitions, in the order in which they are read
 -- ARGV: group, ack_timeout_ms, limit, types?, groups_max, worker, lease_ms (how long a worker may
 --   hold an event), is_whole? (whether they are all partitions), is_noted? (whether to note that
---   the group has asked)
--- RETURNS: OK, ERR
+--   the group has asked), is_made? (whether this read has made it)
+-- RETURNS: OK, MORE, ERR
 
 -- The group that is read, as the part of pending events takes it; and whether it is made now.
 local reading, is_making
@@ -17,12 +18,9 @@ local reading, is_making
 -- Makes the group in a partition; returns a line if there can be no further group.
 local function make(base, item)
   is_making = true
-  local is_made, has_lost = make_group(base, reading.group, reading.groups_max)
-  if not is_made then
-    return string.format('ERR quota quota exceeded: %d of %d groups of the logs',
-      reading.groups_max, reading.groups_max)
-  end
+  local refusal, has_lost = make_in(base, reading.group, reading.groups_max)
   if has_lost then add_loss(item) end
+  return refusal
 end
 
 -- Gives what a partition has for the group, or notes why there is nothing; returns a line if there
@@ -35,14 +33,16 @@ local function give(base, log, item, consumers, is_new)
   if not pending then return add_blocked(item) end
   add_again(again_ms)
   give_again(base, log, reading, pending)
-  give_fresh(base, log, reading, is_new)
+  give_fresh(base, log, reading, is_new or reading.is_made)
 end
 
 return function(keys, group, ack_timeout_ms, limit, types, groups_max, worker, lease_ms, is_whole,
-    is_noted)
+    is_noted, is_made)
   reading = {group = group, worker = worker, ack_timeout_ms = ack_timeout_ms, lease_ms = lease_ms,
-    groups_max = tonumber(groups_max)}
-  local reply, refusal = begin_page(tonumber(limit), types), nil
+    groups_max = tonumber(groups_max), is_made = is_made == 'yes'}
+  local refusal = is_whole == 'yes' and make_some(keys, group, reading.groups_max)
+  if refusal then return refusal end
+  local reply = begin_page(tonumber(limit), types)
   is_making = false
   for item, base in ipairs(keys) do
     local log = base .. ':events'

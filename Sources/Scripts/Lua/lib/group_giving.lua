@@ -35,6 +35,7 @@ local function give_fresh(base, log, reading, is_new)
       if not add_entry(base, entry, is_new) then done[#done + 1] = entry[1] end
     end
     ack_passed(log, reading.group, done)
+    add_done(#done)
     if #fresh[1][2] < asked then return end
   end
 end

@@ -1,7 +1,7 @@
 -- A page of a group's events on its way: the reply of `read_group`.
 -- USES: batch, event_entries
 -- GIVES: begin_page, add_loss, has_losses, end_at_loss, add_corrupt, add_blocked, add_again,
---   add_looked, add_pending, is_full, room, add_entry
+--   add_looked, add_pending, add_done, is_full, room, add_entry
 
 -- A page is to fit into what the kernel takes of one reply. A call looks at so many entries, at so
 -- many at once, and at no more than have room if each has a note.
@@ -55,6 +55,9 @@ local function add_pending(consumers)
     looked = looked + math.floor(consumer[4] / PENDING_PER_ENTRY)
   end
 end
+
+-- So many entries were acknowledged at once, which costs as much as to look at them.
+local function add_done(count) looked = looked + count end
 
 local function is_full()
   return found >= limit or bytes >= GROUP_PAGE_BYTES or looked >= LOOKED_MAX
