@@ -62,4 +62,11 @@ package struct ScriptQuery: Sendable {
     let part = CommandBuffer(encoded: Array(kept.joined()), words: kept.count)
     return ScriptQuery(script, places.map { partitions[$0] }, part)
   }
+
+  /// Queries of at most so many of the partitions each, in their order.
+  package func parts(_ most: Int) -> [ScriptQuery] {
+    stride(from: 0, to: partitions.count, by: most).map { start in
+      part(Array(start..<min(partitions.count, start + most)))
+    }
+  }
 }

@@ -49,10 +49,13 @@ struct NodeTests {
         words.word("60000")
       }
     }
-    let watched = ScriptQuery(
-      partitions.map { (partition: $0, call: Watching(device: "d\($0.index)")) }
-    ).part([1])
+    let all = ScriptQuery(
+      partitions.map { (partition: $0, call: Watching(device: "d\($0.index)")) })
+    let watched = all.part([1])
     #expect(watched.partitions.map(\.index) == [5] && words(watched) == ["d5", "60000"])
+    #expect(all.parts(2).map { $0.partitions.map(\.index) } == [[3, 5], [7]])
+    #expect(all.parts(2).map(words) == [["d3", "60000", "d5", "60000"], ["d7", "60000"]])
+    #expect(all.parts(3).map(words) == [words(all)])
     struct Counting: ScriptCall {
       static let script = Script.reportAgent
       func write(to words: inout CommandBuffer) { words.word("a") }

@@ -124,6 +124,24 @@ struct HeldRequest {
     }
   }
 
+  /// The same in several calls of so many keys at most; it fails where its time is over.
+  func readAll(
+    _ query: ScriptQuery, inParts most: Int, _ done: @escaping ([[UInt8]]) -> Void
+  ) {
+    readAll(query.parts(most)[...], []) { done($0) }
+  }
+
+  private func readAll(
+    _ parts: ArraySlice<ScriptQuery>, _ rows: [[UInt8]], _ done: @escaping ([[UInt8]]) -> Void
+  ) {
+    guard let part = parts.first else { return done(rows) }
+    guard rows.isEmpty || !isOver else {
+      return end(
+        .failed(RequestError(.unavailable, "the sessions took too long to read; retry")))
+    }
+    readAll(part) { readAll(parts.dropFirst(), rows + $0, done) }
+  }
+
   /// Reads the sessions of a link that come after an entry, as many as fit a page.
   func readPage(
     of link: LinkName, after entry: SessionEntry?, most: Int,

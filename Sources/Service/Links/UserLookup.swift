@@ -42,6 +42,8 @@ final class UserLookup {
   private static let waitMsMin: Int64 = 10
   /// So many sessions are addressed, if each has ended since it was found.
   private static let triesMax = 3
+  /// So many are looked at in one call.
+  static let lookedAtMax = 200
 
   /// Begins; the caller's next request waits.
   static func run(_ call: borrowing Call) throws(RequestError) {
@@ -111,7 +113,7 @@ final class UserLookup {
           ref: ref)
         return (entry.partition, call)
       })
-    request.readAll(query) { [self] rows in
+    request.readAll(query, inParts: UserLookup.lookedAtMax) { [self] rows in
       var best: (entry: SessionEntry, activeMs: Int64)?
       for (entry, row) in zip(entries, rows) {
         let words = String(decoding: row, as: UTF8.self).split(separator: " ")

@@ -101,7 +101,7 @@ final class UserRecovery {
           user: ArgumentText(user), thread: thread)
         return (entry.partition, call)
       })
-    request.readAll(query) { [self] rows in
+    request.readAll(query, inParts: UserLookup.lookedAtMax) { [self] rows in
       var best: (entry: SessionEntry, activeMs: Int64)?
       for (entry, row) in zip(entries, rows) {
         let words = String(decoding: row, as: UTF8.self).split(separator: " ")

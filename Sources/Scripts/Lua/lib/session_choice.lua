@@ -1,9 +1,10 @@
 -- Which of a device's sessions RECOVER and TURN take. Of all that were closed meanwhile a thousand
 -- are looked at.
--- USES: batch, session_index, session_users, session_load, links, transitions, cleanup
--- RARELY: has_link
+-- USES: batch, session_index, session_users, session_load, links, transitions, device_lines,
+--   cleanup
+-- RARELY: has_link, is_of_users
 -- GIVES: choose, choose_of_user
-local CANDIDATES_MAX, CANDIDATES_STEP = 1000, 8
+local CANDIDATES_MAX, CANDIDATES_STEP = 1000, 64
 
 -- The reason why a session does not count for this user and thread (JSON), either of which may be
 -- empty; or nil.
@@ -25,6 +26,16 @@ local function candidate(base, device, id, user, thread, more)
   if why then return nil, why end
   if not recoverable(s) then return nil, 'ended' end
   return s
+end
+
+-- Whether a session may be a candidate, by three members of its record: of a device's sessions most
+-- have ended, or are others', and to load each takes four times as long.
+local function may_fit(base, device, id, users, user, thread)
+  local seen = peek(base, device, id, 'state', 'links', 'thread')
+  if not (LIVE[seen[1]] or seen[1] == 'abandoned') then return false end
+  if not is_of_users(users, seen[2]) then return false end
+  if user ~= '' and not has_link({links = seen[2] or ''}, 'user', user) then return false end
+  return thread == '' or thread == (seen[3] or '"' .. id .. '"')
 end
 
 -- The user and the thread (JSON) that count, of what a new session is made of: empty for any. Its
@@ -52,12 +63,14 @@ local function choose(base, device, hint, session, thread, links)
   while left > 0 do
     local ids = ids_of(base, device, from, step)
     for n = 1, #ids do
-      s = candidate(base, device, ids[n] .. users, user, thread, more)
-      if s then return s, 'latest', why end
+      if from == '' or may_fit(base, device, ids[n], users, user, thread) then
+        s = candidate(base, device, ids[n] .. users, user, thread, more)
+        if s then return s, 'latest', why end
+      end
     end
     if #ids < step then break end
     from, left, more = ids[#ids], left - step, nil
-    step = math.min(CANDIDATES_STEP, left)
+    step = math.min(step * 8, CANDIDATES_STEP, left)
   end
   return nil, 'new', why
 end
