@@ -140,7 +140,7 @@ struct ScriptCallTests {
       PutCall(
         device: "d", session: "s", key: "k", ttlMs: 5, wanted: "absent", seenRev: 2, value: "{}",
         token: .token(7), req: "r"),
-      TakeCall(device: "d", session: "s", names: "1 k", skipped: 9, stamp: "x"),
+      TakeCall(device: "d", session: "s", names: "1 k", skipped: 9, stamp: "x", isWhole: true),
       DropCall(
         device: "d", session: "s", names: "1 k", low: "-", high: "+", before: 3, token: .token(7),
         req: "r"),

@@ -222,10 +222,10 @@ extension ReturnWordTests {
         script: .drop, before: [open()] + many, request: ["d", "S", "", "-", "+", "0", "", ""],
         word: "MORE"),
       Way(
-        script: .take, before: kept, request: ["d", "S", "1 k1 l", "", ""], word: "OK",
+        script: .take, before: kept, request: ["d", "S", "1 k1 l", "", "", ""], word: "OK",
         names: ["documents"]),
-      Way(script: .take, before: kept, request: ["d", "S", "1 k", "0", "x"], word: "MORE"),
-      Way(script: .take, request: ["d", "S", "1 k", "", ""], word: "NONE"),
+      Way(script: .take, before: kept, request: ["d", "S", "1 k", "0", "x", ""], word: "MORE"),
+      Way(script: .take, request: ["d", "S", "1 k", "", "", ""], word: "NONE"),
       Way(
         script: .keys, before: kept, request: ["d", "S", "-", "+", "", "yes", "5"], word: "OK",
         names: ["documents", "cursor"]),

@@ -13,14 +13,20 @@ local function drop(key, d)
   return d.is_over and 0 or 1
 end
 
--- Removes documents by their entries, 1,000 at most.
-local function drop_entries(key, entries)
-  local names = {}
-  for n = 1, #entries do names[n] = document_of(entries[n]).name end
-  if #names == 0 then return end
-  call('ZREM', key .. '/docs', unpack(entries))
-  call('HDEL', key .. '/values', unpack(names))
-  call('ZREM', key .. '/ttl', unpack(names))
+-- Removes documents by their entries, 1,000 at most, which are all that are between two bounds;
+-- returns of how many the time was not over.
+local function drop_entries(key, entries, low, high)
+  local count, long, timed = 0, {}, {}
+  for n = 1, #entries do
+    local d = document_of(entries[n])
+    if d.json == '' then long[#long + 1] = d.name end
+    if d.ends_at ~= '' then timed[#timed + 1] = d.name end
+    if not d.is_over then count = count + 1 end
+  end
+  if #entries > 0 then call('ZREMRANGEBYLEX', key .. '/docs', low, high) end
+  if #long > 0 then call('HDEL', key .. '/values', unpack(long)) end
+  if #timed > 0 then call('ZREM', key .. '/ttl', unpack(timed)) end
+  return count
 end
 
 return each(function(base, device, session, names, low, high, before, token)
@@ -33,10 +39,7 @@ return each(function(base, device, session, names, low, high, before, token)
   if low ~= '' then
     local list = call('ZRANGEBYLEX', s.key .. '/docs', low, high, 'LIMIT', '0', DROPPED_MAX + 1)
     has_more = table.remove(list, DROPPED_MAX + 1)
-    for _, entry in ipairs(list) do
-      removed = removed + (document_of(entry).is_over and 0 or 1)
-    end
-    drop_entries(s.key, list)
+    removed = drop_entries(s.key, list, low, has_more and '[' .. list[#list] or high)
   end
   touch(s)
   if removed > 0 then

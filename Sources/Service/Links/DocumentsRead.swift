@@ -1,5 +1,6 @@
-// Owns: TAKE, whose documents may be too large for one reply of Redis: then they are read in steps,
-// and anew if the session was changed meanwhile. Runs on a loop's thread.
+// Owns: TAKE, whose documents may be too large for one reply of Redis, or too many for one call:
+// then they are read in steps, and anew if the session was changed meanwhile. Runs on a loop's
+// thread.
 
 internal import Loop
 internal import RedisConnection
@@ -26,8 +27,12 @@ final class DocumentsRead {
   private var count = 0
   private var pause: LoopTimer?
 
+  /// Whether so many documents are read in one call if their bytes allow it, as the session is
+  /// changed too often for steps.
+  private var isWhole = false
+
   /// Of so many documents one step reads as many as one reply may have.
-  private static let stepNames = 250
+  private static let stepNames = 200
   /// A change in the millisecond of the stamp could not be seen.
   private static let pauseMs: Int64 = 2
 
@@ -48,7 +53,7 @@ final class DocumentsRead {
   private var whole: TakeCall {
     TakeCall(
       device: ArgumentText(device), session: session, names: .owned(parts(0)), skipped: nil,
-      stamp: nil)
+      stamp: nil, isWhole: isWhole)
   }
 
   /// The names from a place on: all, or those of a step.
@@ -89,8 +94,12 @@ final class DocumentsRead {
   /// Begins anew in a moment, as the session was changed.
   private func again() {
     guard triesLeft > 0 else {
-      let why = "the session was changed 3 times while its documents were read; retry"
-      return request.end(.failed(RequestError(.overloaded, why)))
+      guard !isWhole, names.count > DocumentsRead.stepNames else {
+        let why = "the session was changed 3 times while its documents were read; retry"
+        return request.end(.failed(RequestError(.overloaded, why)))
+      }
+      isWhole = true
+      return call(whole) { [self] in taken($0) }
     }
     triesLeft -= 1
     pause = LoopTimer(request.store.loop) { [self] in
@@ -104,7 +113,7 @@ final class DocumentsRead {
     let step = TakeCall(
       device: ArgumentText(device), session: source.session,
       names: .owned(parts(count, most: DocumentsRead.stepNames)), skipped: Int64(count),
-      stamp: ArgumentText(source.stamp))
+      stamp: ArgumentText(source.stamp), isWhole: false)
     call(step) { [self] outcome in
       guard DocumentsRead.more(outcome) == nil else { return again() }
       guard case .line(let line, _) = outcome, line.starts(with: "OK {".utf8) else {
@@ -160,6 +169,7 @@ struct TakeCall: ScriptCall {
   let names: ArgumentText
   let skipped: Int64?
   let stamp: ArgumentText?
+  let isWhole: Bool
 
   func write(to words: inout CommandBuffer) {
     words.word(device)
@@ -167,5 +177,6 @@ struct TakeCall: ScriptCall {
     words.word(names)
     words.word(skipped)
     words.word(stamp)
+    words.word(isWhole)
   }
 }

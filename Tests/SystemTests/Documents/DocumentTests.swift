@@ -268,9 +268,15 @@ extension SystemSuites {
       for n in 0..<2_500 { try client.sendLine("PUT d p\(n) {}") }
       for _ in 0..<2_500 { expect(try client.reply(within: .seconds(20)), "OK") }
       expect(try client.request("PUT d q {}"), "OK")
-      #expect(try client.request("DROP d prefix=p req=r").raw == "OK {\"removed\":2500}")
-      #expect(try client.request("DROP d prefix=p req=r").raw == "OK {\"removed\":2500}")
+      let long = String(repeating: "v", count: 2_000)
+      expect(try client.request("PUT d p+ ttl=1h \"\(long)\""), "OK")
+      #expect(try client.request("DROP d prefix=p req=r").raw == "OK {\"removed\":2501}")
+      #expect(try client.request("DROP d prefix=p req=r").raw == "OK {\"removed\":2501}")
       #expect(try keys(client.request("KEYS d")) == ["q"])
+      let parts = try ["values", "ttl"].flatMap {
+        try lab.redis.command("KEYS", "lk:*:session:d/*/\($0)").items
+      }
+      #expect(parts.isEmpty, "its long value and its deadline are gone too")
     }
 
     @Test func `the largest value has room, and one byte more has not`() throws {

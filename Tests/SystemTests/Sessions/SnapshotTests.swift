@@ -1,4 +1,5 @@
-// Owns: the tests of GET with more messages than one reply of Redis may have.
+// Owns: the tests of GET with more messages than one reply of Redis may have, and of TAKE of more
+// documents than one call reads.
 
 import Foundation
 import Testing
@@ -78,6 +79,43 @@ extension SystemSuites {
       isDone.value = true
       try writer.join(within: .seconds(20))
       #expect(try numbers(client.request("GET \(device) last=25")).count == 25)
+    }
+
+    @Test func `many documents are those of one moment, however often they are changed`() throws {
+      let lab = try Lab.current
+      let client = try lab.connect()
+      let device = Lab.device()
+      let keys = (0..<450).map { "k\($0)" }
+      let put = { @Sendable (n: Int) in
+        "APPLY \(device) {\"put\":{\(keys.map { "\"\($0)\":[\(n)]" }.joined(separator: ","))}}"
+      }
+      expect(try client.request("OPEN \(device)"), "OK")
+      expect(try client.request(put(0)), "OK")
+      let asked = keys.reversed() + ["none"]
+      let take = "TAKE \(device) \(asked.joined(separator: " "))"
+      let quiet = try client.request(take).json()["documents"]?.items ?? []
+      #expect(quiet.map { $0["key"]?.string } == keys.reversed() + [nil])
+      let isDone = Shared(false)
+      let writer = Background {
+        let client = try lab.connect()
+        var n = 1
+        while !isDone.value {
+          expect(try client.request(put(n)), "OK")
+          n += 1
+        }
+      }
+      defer {
+        isDone.value = true
+        _ = try? writer.join(within: .seconds(20))
+      }
+      for _ in 0..<20 {
+        let reply = try client.request(take)
+        expect(reply, "OK")
+        let numbers = try reply.json()["documents"]?.items.dropLast().map { document in
+          document["value"]?.items.first?.int
+        }
+        #expect(numbers?.count == 450 && Set(numbers ?? []).count == 1, "\(reply.raw.prefix(100))")
+      }
     }
   }
 }
