@@ -38,6 +38,7 @@ extension RecordLine {
     case "done" where reply.count == 3: GivenMessages(reply: reply).put(into: &self)
     case "kept" where reply.count == 3: putKept(reply)
     case "list" where reply.count == 3: putList(reply)
+    case "list" where reply.count == 4: putPart(ofList: reply)
     case "events" where reply.count % 4 == 3 || reply.count % 4 == 0: putEvents(reply)
     case "export" where reply.count == 8:
       if let error = SessionExport(reply).put(into: &self) { refuse(error) }
@@ -58,15 +59,29 @@ extension RecordLine {
   /// empty, and records.
   private mutating func putList(_ reply: RedisReply) {
     put("{\"sessions\":[")
-    for at in 0..<reply[2].count {
-      if at > 0 { put(",") }
-      SessionRecord(reply[2][at]).put(into: &self)
-    }
+    putSessions(reply[2])
     put("],\"cursor\":")
     let cursor = reply[1].bytes
     if cursor.isEmpty { put("null") } else { put(id: cursor, .of("cursor")) }
     putDamaged()
     put("}")
+  }
+
+  /// Puts a part of such a page, for the worker: how many records it has, the lengths of the
+  /// session to go on after and of how far the page is, these two, and the records with commas.
+  private mutating func putPart(ofList reply: RedisReply) {
+    cut(to: 0)
+    put("MORE \(reply[2].count) \(reply[1].bytes.count) \(reply[3].bytes.count) ".utf8)
+    put(reply[1].bytes)
+    put(reply[3].bytes)
+    putSessions(reply[2])
+  }
+
+  private mutating func putSessions(_ records: RedisReply) {
+    for at in 0..<records.count {
+      if at > 0 { put(",") }
+      SessionRecord(records[at]).put(into: &self)
+    }
   }
 
   /// Puts a page of the event log, from an array: `events`, how many entries were omitted because

@@ -108,6 +108,7 @@ struct LuaSource: Sendable {
       LuaSource("link_changes", PackageResources.link_changes_lua),
       LuaSource("links", PackageResources.links_lua),
       LuaSource("list_filter", PackageResources.list_filter_lua),
+      LuaSource("list_steps", PackageResources.list_steps_lua),
       LuaSource("live_quota", PackageResources.live_quota_lua),
       LuaSource("lock_begin", PackageResources.lock_begin_lua),
       LuaSource("lock_closings", PackageResources.lock_closings_lua),

@@ -30,19 +30,47 @@ struct ListTests {
     }
   }
 
-  private func list(
-    _ state: String = "", limit: Int = 50, after cursor: String = ""
-  ) throws -> (sessions: [String], cursor: String?) {
-    let reply = try bench.run(
-      .listDevice, "d", state.isEmpty ? "" : "\(state) - - - - created -", "", "\(limit)",
-      cursor)
+  private func page(_ reply: ScriptReply) throws -> (sessions: [String], cursor: String?) {
     guard let sessions = reply.body["sessions"] as? [[String: Any]] else {
       throw TestFailure("no list: \(reply.raw.prefix(200))")
     }
     return (sessions.compactMap { $0["session"] as? String }, reply.body["cursor"] as? String)
   }
 
-  @Test func `a thousand sessions are looked at in one call, and the next page goes on`() throws {
+  /// The page that one call reads; one that several read is the same.
+  private func list(
+    _ state: String = "", limit: Int = 50, after cursor: String = "", users: String = ""
+  ) throws -> (sessions: [String], cursor: String?) {
+    let (states, limited) = (state.isEmpty ? "-" : state, users.isEmpty ? "-" : users)
+    let filter = state + users == "" ? "" : "\(states) - - - - created \(limited)"
+    let whole = try page(bench.run(.listDevice, "d", filter, "", "\(limit)", cursor, ""))
+    #expect(try steps(filter, limit: limit, after: cursor) == whole)
+    return whole
+  }
+
+  /// The page that several calls read; `change` is done after the first of them.
+  private func steps(
+    _ filter: String = "", limit: Int, after cursor: String = "", change: () throws -> Void = {}
+  ) throws -> (sessions: [String], cursor: String?) {
+    var (found, from, soFar, left) = ([String](), cursor, "0 0 ", limit)
+    for step in 0..<9 {
+      let reply = try bench.run(.listDevice, "d", filter, "", "\(left)", from, soFar)
+      guard reply.word == "MORE" else {
+        let last = try page(reply)
+        return (found + last.sessions, last.cursor)
+      }
+      let words = reply.raw.split(separator: " ", maxSplits: 4)
+      let numbers = words[1...3].compactMap { Int($0) }
+      let (end, records) = (words[4].dropFirst(numbers[1]), numbers[1] + numbers[2])
+      (from, soFar) = (String(words[4].prefix(numbers[1])), String(end.prefix(numbers[2])))
+      found += try page(ScriptReply("OK {\"sessions\":[\(words[4].dropFirst(records))]}")).sessions
+      left -= numbers[0]
+      if step == 0 { try change() }
+    }
+    throw TestFailure("the page has no end")
+  }
+
+  @Test func `a thousand sessions are looked at for a page, and the next one goes on`() throws {
     try open("S1000")
     try openClosed(1_001...1_999)
     #expect(try list("active") == (["S1000"], nil))
@@ -52,8 +80,28 @@ struct ListTests {
     #expect(try list("active", after: "S1001") == (["S1000"], nil))
     // A full page ends at its last entry.
     #expect(try list(limit: 2) == (["S2000", "S1999"], "S1999"))
+    for limit in [199, 200, 201, 999] {
+      #expect(try list(limit: limit).cursor == "S\(2_001 - limit)")
+    }
     #expect(try list("completed", limit: 1, after: "S1002") == (["S1001"], nil))
     #expect(try list(limit: 1_000).cursor == "S1001")
+    // To a caller who may see none of them the cursor names none.
+    let unseen = try list(users: "=u")
+    #expect(unseen == ([], "S1001" + String(repeating: "0", count: 16)))
+  }
+
+  @Test func `sessions that come and go while a page is read are no reason to miss another`() throws
+  {
+    try openClosed(1_000...1_449)
+    let page = try steps(limit: 1_000) {
+      // Those at the end of the first call and at the beginning of the next one, and others.
+      for number in [1_449, 1_250, 1_249, 1_100] {
+        #expect(try bench.run(.delete, "d", "S\(number)", "", "").raw == "OK")
+      }
+      try open("S1450")
+    }
+    let left = (1_000..<1_450).reversed().filter { ![1_249, 1_100].contains($0) }
+    #expect(page == (left.map { "S\($0)" }, nil))
   }
 
   @Test(arguments: [
@@ -74,7 +122,7 @@ struct ListTests {
       var (shown, named): ([String], [String]) = ([], [])
       var cursor: String? = ""
       while let from = cursor {
-        let reply = try bench.run(.listDevice, "d", "", "", "\(limit)", from)
+        let reply = try bench.run(.listDevice, "d", "", "", "\(limit)", from, "")
         for session in reply.body["sessions"] as? [[String: Any]] ?? [] {
           shown.append(session["session"] as? String ?? "")
           if let names = session["damaged"] as? [String], names.contains(name) {
@@ -125,11 +173,11 @@ struct ListTests {
     for number in 1...3 { try open("S\(number)", members: number == 2 ? fields(8) : "") }
     #expect(try list() == (["S3"], "S3"))
     #expect(
-      try bench.run(.listDevice, "d", "", "", "50", "S3").raw == "LARGE d S2 0 list")
+      try bench.run(.listDevice, "d", "", "", "50", "S3", "").raw == "LARGE d S2 0 list")
     #expect(try list(after: "S2") == (["S1"], nil))
     #expect(try entries(1...3) == ["OK", "LARGE", "OK"])
     for (asked, count) in [("none", 0), ("4 \"m0\"4 \"m1\"", 2)] {
-      let reply = try bench.run(.listDevice, "d", "", asked, "50", "")
+      let reply = try bench.run(.listDevice, "d", "", asked, "50", "", "")
       let sessions = reply.body["sessions"] as? [[String: Any]] ?? []
       #expect(sessions.count == 3)
       #expect((sessions.dropFirst().first?["fields"] as? [String: Any])?.count == count)

@@ -83,7 +83,8 @@ struct ScriptCallTests {
         reserved: " user/u ",
         lengths: "5 - - - - -", policy: "p 0 0 0 0 trim refuse", token: .token(7), req: "r"),
       ListDeviceCall(
-        device: "d", filter: "active - - - - created -", fields: "none", limit: 5, from: "s"),
+        device: "d", filter: "active - - - - created -", fields: "none", limit: 5, from: "s",
+        soFar: "0 0 "),
       ExportCall(device: "d", session: "s", bytesMax: 9, showsSealed: true),
       RecordPageCall(
         device: "d", session: "s", stamp: "x", part: "messages", from: "1 0", fields: "1 f"),

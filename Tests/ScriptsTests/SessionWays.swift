@@ -110,7 +110,7 @@ extension ReturnWordTests {
       script: .open,
       before: [openedAndDeleted[0], Step(.set, "d", "S", large, "", "", "", "", "", "", "")],
       request: openRequest("S").dropLast() + ["r"], word: "LARGE"),
-    Way(script: .listDevice, before: grown, request: ["d", "", "", "5", ""], word: "LARGE"),
+    Way(script: .listDevice, before: grown, request: ["d", "", "", "5", "", ""], word: "LARGE"),
     Way(script: .entry, before: grown, request: ["d", "S", "", "", "", ""], word: "LARGE"),
     Way(
       script: .import,
@@ -160,8 +160,13 @@ extension ReturnWordTests {
       ]),
     Way(script: .reportChat, request: ["d", "S", "1"], word: "NONE"),
     Way(
-      script: .listDevice, before: [open()], request: ["d", "", "", "5", ""], word: "OK",
+      script: .listDevice, before: [open()], request: ["d", "", "", "5", "", ""], word: "OK",
       names: ["sessions", "cursor"]),
+    // The requests of one call look at some 200 sessions together, and each at 50.
+    Way(
+      script: .listDevice, before: closed + (0..<50).map { open("S\($0)") },
+      ahead: Array(repeating: ["d", "", "", "60", "", "0 0 "], count: 4),
+      request: ["d", "", "", "60", "", "0 0 "], word: "MORE"),
   ]
 
   /// The four words that everything which changes a session can answer with.

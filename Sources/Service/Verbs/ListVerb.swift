@@ -34,9 +34,8 @@ enum ListVerb {
     }
     let list = ListDeviceCall(
       device: call[0].kept, filter: shape.filter, fields: shape.fields, limit: Int64(shape.limit),
-      from: call[.cursor]?.kept)
-    guard isCounted else { return try call.run(list) }
-    count(try HeldRequest(call), source, list, at: call.partition)
+      from: call[.cursor]?.kept, soFar: nil)
+    if isCounted { try DeviceList.count(call, list) } else { try DeviceList.run(call, list) }
   }
 
   /// Where the sessions come from, and the link that they must have besides.
@@ -63,44 +62,5 @@ enum ListVerb {
     let by = call.text(.order) == "active" ? "active" : "created"
     let all = words.map { $0.isEmpty ? "-" : $0 } + [by, users ?? "-"]
     return ArgumentText(all.joined(separator: " "))
-  }
-
-  /// The list of a device, with the number of all that it has.
-  private static func count(
-    _ request: HeldRequest, _ source: ListSource, _ list: ListDeviceCall, at partition: Partition
-  ) {
-    ListSurvey(request, source, list.filter) { all in
-      let total = all.map { "\($0.count)" } ?? "null"
-      let end = { (outcome: ScriptOutcome) in
-        guard case .line(let line, _) = outcome, line.starts(with: "OK {".utf8) else {
-          return request.end(outcome)
-        }
-        request.end(Array(line.dropLast()) + Array(",\"total\":\(total)}".utf8))
-      }
-      request.store.call(ScriptQuery(list, at: partition), timeoutMs: request.stepMs) { outcome in
-        guard case .line(let line, _) = outcome, line.starts(with: "LARGE ".utf8) else {
-          return end(outcome)
-        }
-        request.read(large: Array(line), end)
-      }
-    }
-  }
-}
-
-/// A request for list_device.lua.
-struct ListDeviceCall: ScriptCall {
-  static let script = Script.listDevice
-  let device: ArgumentText
-  let filter: ArgumentText?
-  let fields: ArgumentText?
-  let limit: Int64
-  let from: ArgumentText?
-
-  func write(to words: inout CommandBuffer) {
-    words.word(device)
-    words.word(filter)
-    words.word(fields)
-    words.word(limit)
-    words.word(from)
   }
 }

@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 extension SystemSuites {
-  @Suite(.lab(workers: [["--max-sessions", "10000", "--max-user-sessions", "100"]]))
+  @Suite(.lab(workers: [["--max-sessions", "10000", "--max-user-sessions", "400"]]))
   struct ListLooks {
     private func names(_ reply: Reply) throws -> [String] {
       guard case .array(let sessions) = try reply.json()["sessions"] else {
@@ -69,6 +69,53 @@ extension SystemSuites {
       let reply = try client.request("LIST \(device) order=active limit=3")
       guard case .array(let shown) = try reply.json()["sessions"] else { throw Failure("\(reply)") }
       #expect(shown.compactMap { $0["session"]?.string } == [ids[4], ids[0], ids[3]])
+    }
+
+    @Test func `a page of many sessions is the same as smaller ones together`() throws {
+      let client = try Lab.current.connect()
+      let (device, user) = (Lab.device(), Lab.device("user"))
+      func ask(_ lines: [String]) throws -> [Reply] {
+        let bytes = Array(lines.map { "\($0)\n" }.joined().utf8)
+        return try client.exchange(bytes, lines: lines.count, within: .seconds(20))
+          .map { Reply(raw: $0) }
+      }
+      let opened = try ask((0..<450).map { "OPEN \(device) {\"n\":\($0)}" })
+      let ids = try opened.map { try $0.string("session") }.sorted(by: >)
+      let closed = ids.indices.filter { $0 % 3 == 0 }
+      let linked = ids.indices.filter { $0 % 5 != 0 }
+      let changes =
+        linked.map { "LINK \(device)/\(ids[$0]) user \(user)" }
+        + closed.map { "CLOSE \(device)/\(ids[$0])" }
+      for reply in try ask(changes) { expect(reply, "OK") }
+      let lists = [
+        ("", Array(ids.indices)), (" state=completed", closed), (" as=\(user)", linked),
+        (" state=paused", []),
+      ]
+      for (rest, wanted) in lists {
+        for limit in [100, 200, 201, 399, 400, 401, 449, 450, 1_000] {
+          let reply = try client.request("LIST \(device)\(rest) limit=\(limit)")
+          let shown = try reply.json()["sessions"]?.items.compactMap { $0["session"]?.string }
+          #expect(shown == wanted.prefix(limit).map { ids[$0] }, "\(rest) limit=\(limit)")
+          let last = limit < wanted.count ? ids[wanted[limit - 1]] : nil
+          #expect(reply.cursor == last, "\(rest) limit=\(limit)")
+        }
+        let counted = try client.request("LIST \(device)\(rest) count=yes limit=300")
+        #expect(try counted.int("total") == wanted.count)
+        #expect(try counted.json()["sessions"]?.items.count == min(300, wanted.count))
+      }
+      #expect(try client.request("RECOVER \(device) user=none").string("how") == "new")
+      let found = try client.request("RECOVER \(device) user=\(user)")
+      let live = try #require(linked.first { $0 % 3 != 0 })
+      #expect(try found.string("session") == ids[live] && found.string("how") == "latest")
+      // Of the 240 that a user has, the one that was active last, whichever it is.
+      for place in [449, 251, 134, 82, 4] {
+        try eventually("\(place) was active last", within: .seconds(5)) {
+          expect(try client.request("TOUCH \(device)/\(ids[place])"), "OK")
+          let latest = try client.request("RECOVER user=\(user) on=\(device)")
+          return try latest.string("session") == ids[place]
+            && client.request("GET user=\(user)").string("session") == ids[place]
+        }
+      }
     }
 
     @Test func `the list of all comes from the index, which is less than a minute behind`() throws {
