@@ -167,7 +167,8 @@ extension SystemSuites {
       let lines = try String(contentsOfFile: audit, encoding: .utf8).split(separator: "\n")
         .filter { $0.contains("audit=refused") && $0.contains("from=127.0.0.1 wire=page") }
       for part in [
-        "who=- ", "who=reader from=127.0.0.1 wire=page verb=AUTH", "who=ada from=127.0.0.1",
+        "who=- ", "who=reader issuer=- from=127.0.0.1 wire=page verb=AUTH",
+        "who=ada issuer=- from=127.0.0.1",
       ] {
         #expect(lines.contains { $0.contains(part) }, "\(part): \(lines)")
       }
