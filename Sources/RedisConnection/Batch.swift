@@ -49,6 +49,11 @@ package final class Batch {
   fileprivate var partition: Int?
   /// Whether too few replicas have its changes: what its replies say may be lost in a failover.
   package internal(set) var isUnacknowledged = false
+  /// The partition, and its base key as a word for Redis, by which the batch finds its way to a
+  /// node of a cluster; nil for the key of its first request.
+  ///
+  /// It may be of any slot that the node has, if possible of one that does not move.
+  package var route: (partition: Int, key: [UInt8])?
   /// When its owner has sent it, in monotonic ns.
   package var sentNs: Int64 = 0
   /// The script's keys and the arguments, as RESP.
@@ -79,6 +84,7 @@ package final class Batch {
     tickets.removeAll(keepingCapacity: true)
     follows = 0
     isUnacknowledged = false
+    route = nil
     keys.reset()
     arguments.reset()
     starts?.removeAll(keepingCapacity: true)
@@ -104,7 +110,7 @@ package final class Batch {
   }
 
   /// The first key alone.
-  var route: [UInt8] {
+  var firstKey: [UInt8] {
     guard let starts, starts.count > 1 else { return keys.bytes }
     return keys.part(0..<starts[1].key)
   }

@@ -91,10 +91,9 @@ struct PendingCall {
   /// Writes a call of a script; `begin` appends the command and how Redis finds the script.
   ///
   /// With `isRouted` a call whose keys may be of several slots declares one only, as its route; all
-  /// of them and their number stand behind the arguments. A batch of several requests has the
-  /// `route` that is given, if one is.
+  /// of them and their number stand behind the arguments.
   func encode(
-    into out: inout CommandBuffer, isRouted: Bool, route: [UInt8]? = nil,
+    into out: inout CommandBuffer, isRouted: Bool,
     _ begin: (Script, inout CommandBuffer) -> Void
   ) {
     guard isRouted, script?.spansPartitions == true else { return encode(into: &out, begin) }
@@ -103,7 +102,7 @@ struct PendingCall {
       out.begin(words: 5 + batch.count + batch.count * batch.script.argumentsPerRequest)
       begin(batch.script, &out)
       out.word("1")
-      out.encoded((batch.count > 1 ? route : nil) ?? batch.route)
+      out.encoded(batch.route?.key ?? batch.firstKey)
       out.encoded(batch.arguments)
       out.encoded(batch.keys)
       out.word(Int64(batch.count))

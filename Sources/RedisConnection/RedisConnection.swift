@@ -57,11 +57,6 @@ package final class RedisConnection {
   var disowned: String?
   let readBuffer: UnsafeMutableRawBufferPointer
 
-  /// The key, as a word for Redis, by which batches find their way to this node of a cluster.
-  ///
-  /// It may be of any slot that the node has, if possible of one that does not move. Without it a
-  /// batch has the key of its first request.
-  package var route: [UInt8]?
   /// Gets the messages that Redis sends unasked, on a connection that subscribes.
   ///
   /// Without it, an unexpected reply ends the connection: it would be taken for another request's.
@@ -190,7 +185,7 @@ extension RedisConnection {
   private func put(_ next: PendingCall, _ scripts: ScriptNames) {
     order.sent(next)
     if next.isChange { heldReplies.changeSent(deadlineMs: next.deadlineMs) }
-    next.encode(into: &outbox, isRouted: isRouted, route: route) { script, outbox in
+    next.encode(into: &outbox, isRouted: isRouted) { script, outbox in
       outbox.raw(scripts.command)
       outbox.word(scripts.names[script.rawValue])
     }
@@ -253,8 +248,9 @@ extension RedisConnection {
   /// Only when ready. Returns false, and does not call it, if nothing is under way.
   package func fence(timeoutMs: Int64, _ handler: @escaping () -> Void) -> Bool {
     guard !pending.isEmpty || !waiting.isEmpty else { return false }
-    // The replies to changes are held until WAIT has its answer.
-    askForAcks()
+    // The replies to changes are held until WAIT has its answer, which takes its time where too few
+    // replicas answer.
+    if !heldReplies.isShort { askForAcks() }
     ask(PendingCall(expectation: .fence { _ in handler() }, deadlineMs: loop.nowMs + timeoutMs))
     return true
   }
@@ -422,7 +418,7 @@ extension RedisConnection: FileWatchOwner {
     }
     if missed.isChange { heldReplies.changeSent(deadlineMs: missed.deadlineMs) }
     let (constants, major) = (setup.constants, greeting.redisMajor)
-    missed.encode(into: &outbox, isRouted: isRouted, route: route) { script, outbox in
+    missed.encode(into: &outbox, isRouted: isRouted) { script, outbox in
       outbox.word("EVAL")
       outbox.word(script.text(constants, redisMajor: major))
     }

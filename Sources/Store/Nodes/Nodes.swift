@@ -32,8 +32,8 @@ final class Nodes {
   private var tick: LoopTimer?
   /// Fires once partitions are open again.
   private var opening: LoopTimer?
-  /// What holds partitions until nodes that have none any more have answered, and for how long.
-  private var lastBars: [(bar: Bar, untilMs: Int64)] = []
+  /// What holds partitions until nodes have answered.
+  private var bars: [Bar] = []
   /// Called after each change of what nodes there are or what they have.
   var changed: () -> Void = {}
 
@@ -136,8 +136,9 @@ final class Nodes {
     // What was sent to the nodes before goes first; what was to be, after that.
     let waiting = gone.flatMap { $0.takeWaiting() }
     let moved = Partition.all.filter { placed[$0.index] !== ofPartition[$0.index] }
-    for bar in bar(moved, at: placed) where gone.contains(where: { $0 === bar.node }) {
-      lastBars.append((bar, loop.nowMs + Nodes.lastAnswersMs))
+    bar(moved, at: placed)
+    for bar in bars where gone.contains(where: { $0 === bar.node }) {
+      bar.untilMs = min(bar.untilMs, loop.nowMs + Nodes.lastAnswersMs)
     }
     waiting.forEach { $0() }
     for node in gone {
@@ -155,10 +156,10 @@ final class Nodes {
 
   /// Has batches find the node by a slot that does not move, if it has one.
   private func chooseRoute(to node: StoreNode) {
-    if let now = node.routePartition, self.node(of: now) === node, !isMoving(now.index) { return }
+    if let now = node.route?.partition, self.node(of: now) === node, !isMoving(now) { return }
     let its = partitions(of: node)
     guard let partition = its.first(where: { !isMoving($0.index) }) ?? its.first else { return }
-    node.route(by: partition, keys.baseWords[partition.index])
+    node.route = (partition.index, keys.baseWords[partition.index])
   }
 
   private func make(_ address: Address) -> StoreNode {
@@ -194,7 +195,7 @@ extension Nodes {
   func slotMoves(_ partition: Int) {
     moving = moving.filter { $0.value > loop.nowMs }
     moving[partition] = loop.nowMs + Nodes.movingMs
-    for node in all where node.routePartition?.index == partition { chooseRoute(to: node) }
+    for node in all where node.route?.partition == partition { chooseRoute(to: node) }
     guard resting.insert(partition).inserted else { return }
     parked.bar([Partition(index: partition)])
     setTick()
@@ -225,6 +226,8 @@ extension Nodes {
   private final class Bar {
     let node: StoreNode
     let partitions: [Partition]
+    /// How long at most; a node that has no partition any more may not answer.
+    var untilMs = Int64.max
     var isLifted = false
 
     init(_ node: StoreNode, _ partitions: [Partition]) {
@@ -234,9 +237,8 @@ extension Nodes {
 
   /// Holds what comes for partitions until these nodes have answered what was sent to them before:
   /// that goes first, though its slot may turn out to be elsewhere.
-  @discardableResult
-  private func bar(_ partitions: [Partition], at nodes: [StoreNode]) -> [Bar] {
-    var bars: [Bar] = []
+  private func bar(_ partitions: [Partition], at nodes: [StoreNode]) {
+    bars.removeAll(where: \.isLifted)
     var left = partitions[...]
     while let node = left.first.map({ nodes[$0.index] }) {
       let bar = Bar(node, left.filter { nodes[$0.index] === node })
@@ -244,7 +246,6 @@ extension Nodes {
       parked.bar(bar.partitions)
       if node.fence({ [unowned self] in lift(bar) }) { bars.append(bar) } else { lift(bar) }
     }
-    return bars
   }
 
   private func lift(_ bar: Bar) {
@@ -283,8 +284,7 @@ extension Nodes {
 
   private func timePassed() {
     endRests()
-    for (bar, untilMs) in lastBars where untilMs <= loop.nowMs { lift(bar) }
-    lastBars.removeAll { $0.bar.isLifted }
+    for bar in bars where bar.untilMs <= loop.nowMs { lift(bar) }
     let over = retired.filter { $0.untilMs <= loop.nowMs }
     retired.removeAll { $0.untilMs <= loop.nowMs }
     for (node, _) in over { node.stop() }
@@ -335,7 +335,11 @@ extension Nodes {
       if case .failure(.overtaken) = result, isOfOne { return park(.takenBack, Nodes.isBehind) }
       guard case .success(let reply) = result, reply.kind == .error,
         case .elsewhere(let word) = StoreError(reply.text)
-      else { return done(result) }
+      else {
+        let behind = takeBack(behind: result, query, at: node)
+        done(result)
+        return behind.forEach { $0() }
+      }
       // Without a name it is the one that the call declares.
       let moved = keys.partition(in: reply.text)?.index ?? partition.index
       let behind = node.takeBack(behind: Set(query.partitions.map(\.index)))
@@ -348,6 +352,17 @@ extension Nodes {
       behind.forEach { $0() }
     }
     for partition in query.partitions { gave(partition.index) }
+  }
+
+  /// Takes back what was to be sent behind those of a call's partitions that are elsewhere.
+  private func takeBack(
+    behind result: Result<RedisReply, RedisFailure>, _ query: ScriptQuery, at node: StoreNode
+  ) -> [() -> Void] {
+    guard isCluster, query.script.argumentsPerRequest > 0, case .success(let reply) = result,
+      reply.kind == .array, reply.count == query.partitions.count
+    else { return [] }
+    let moved = zip(query.partitions, reply.elements).filter { $0.1.isElsewhere }
+    return moved.isEmpty ? [] : node.takeBack(behind: Set(moved.map(\.0.index)))
   }
 
   private static let isBehind = RedisFailure.notSent("earlier requests wait for its slot")

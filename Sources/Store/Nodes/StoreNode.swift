@@ -6,7 +6,6 @@ internal import Loop
 internal import Metrics
 internal import RedisConnection
 internal import Scripts
-internal import SessionModel
 internal import Wire
 
 /// The callbacks of a node to what uses it.
@@ -62,8 +61,8 @@ final class StoreNode {
   /// Whether the log has a line of its own on the latest loss of the connection.
   var isLossLogged = true
   private var wasReady = false
-  /// The partition by whose base key batches find their way here.
-  private(set) var routePartition: Partition?
+  /// The partition, and its base key, by which batches of several requests find their way here.
+  var route: (partition: Int, key: [UInt8])?
   /// When the node was met first, in monotonic ms, and whether it has served since.
   private let metAtMs: Int64
   private var hasServed = false
@@ -176,12 +175,6 @@ extension StoreNode {
     return redis.isReady && redis.fence(timeoutMs: owner.requestTimeoutMs, handler)
   }
 
-  /// Batches find their way here by the base key of this partition.
-  func route(by partition: Partition, _ key: [UInt8]) {
-    routePartition = partition
-    redis?.route = key
-  }
-
   private func send(_ taken: [Batch], _ redis: RedisConnection) {
     guard !taken.isEmpty else { return }
     let batches = taken.filter { !shedIfLate($0) }
@@ -191,6 +184,7 @@ extension StoreNode {
       let arrivedNs = batch.tickets.first?.arrivedNs ?? loop.nowNs
       figures?.queueDelaysUs.add(Int(loop.nowNs - arrivedNs) / 1_000)
       batch.sentNs = loop.nowNs
+      if isCluster, batch.count > 1, redis.spansSlots { batch.route = route }
     }
     figures?.add(batches.count, .batches)
     redis.send(batches)
@@ -235,6 +229,7 @@ extension StoreNode {
 
   private func resendAll(_ batch: Batch, _ origin: ParkedCalls.Origin) {
     for place in 0..<batch.count { resend(place, of: batch, origin) }
+    if !steps.isEmpty { steps[batch.sequence] = nil }
     drop(batch)
   }
 
@@ -309,9 +304,7 @@ extension StoreNode: RedisConnectionOwner {
     owner.reading(from: self) {
       guard reply.kind == .array, reply.count == batch.count else {
         if isCluster, reply.kind == .error, case .elsewhere = StoreError(reply.text) {
-          // It declared a key of its one request, or that by which all find their way here.
-          let own = batch.tickets[0].partition
-          owner.slotMoves(batch.count == 1 ? own : routePartition?.index ?? own)
+          owner.slotMoves(batch.route?.partition ?? batch.tickets[0].partition)
           let behind = takeBack(behind: Set(batch.tickets.map(\.partition)))
           resendAll(batch, .returned)
           return behind.forEach { $0() }
