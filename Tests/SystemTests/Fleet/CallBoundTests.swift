@@ -28,7 +28,7 @@ extension SystemSuites.Fleet {
     /// Of scripts that several calls divide by the number of items, or that look at less of each.
     private static let dividedMax: [String: (commands: Int, entries: Int)] = [
       "list_device": (820, 6_000), "take": (420, 1_000), "digest": (650, 5_000),
-      "recoverable": (450, 5_000), "recover_latest": (1_200, 4_500), "read_group": (700, 9_000),
+      "recoverable": (450, 5_000), "recover_latest": (1_200, 4_500), "read_group": (1_200, 12_000),
     ]
 
     /// As much of everything as this has to be; LATCHKEY_LONGEST fills all to their limits.
