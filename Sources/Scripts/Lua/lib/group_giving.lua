@@ -7,21 +7,22 @@ local function ack_passed(log, group, ids)
   if #ids > 0 then call('XACK', log, group, unpack(ids)) end
 end
 
--- An event of an unwanted type is done, or a thousand of them would be all that each call looks
--- at; so is one that was trimmed.
+-- An event of another type stays with its consumer; one that was trimmed, or is none, is done.
 local function give_again(base, log, reading, pending)
-  local claimed, done = {}, {}
+  local claimed, left = {}, 0
   for _, item in ipairs(pending) do
     if is_full() then break end
     local entry = call('XRANGE', log, item.id, item.id)[1]
-    if entry then
-      local list = add_entry(base, entry, item.is_given) and claimed or done
-      list[#list + 1] = item.id
-    else
+    local is_added = entry and add_entry(base, entry, item.is_given)
+    if is_added == nil then
       call('XACK', log, reading.group, item.id)
+    elseif is_added then
+      claimed[#claimed + 1] = item.id
+    else
+      left = left + 1
     end
   end
-  ack_passed(log, reading.group, done)
+  leave_to_others(left)
   claim(log, reading.group, reading.worker, claimed)
 end
 

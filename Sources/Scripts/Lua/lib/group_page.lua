@@ -1,13 +1,13 @@
 -- A page of a group's events on its way: the reply of `read_group`.
 -- USES: batch, event_entries
 -- GIVES: begin_page, add_loss, has_losses, end_at_loss, add_corrupt, add_blocked, add_again,
---   add_looked, add_pending, add_done, is_full, room, add_entry
+--   add_looked, add_pending, add_done, leave_to_others, is_full, room, add_entry
 
 -- A page is to fit into what the kernel takes of one reply. A call looks at so many entries, at so
 -- many at once, and at no more than have room if each has a note.
 local GROUP_PAGE_BYTES, LOOKED_MAX, STEP_MAX, ENTRY_BYTES = 1048576, 1000, 16, 65536
 
-local limit, wanted, found, looked, bytes, page, reply
+local limit, wanted, found, looked, bytes, page, reply, has_passed
 
 -- The reply: the page, which is `events`, how many entries were no events, 1 if the group has lost
 -- events else 0, and of each event its id, type, device and other members; the partitions where
@@ -17,7 +17,7 @@ local limit, wanted, found, looked, bytes, page, reply
 -- was given before or the age is unknown. Partitions are places in the keys, from 0 on.
 local function begin_page(most, types)
   limit, wanted, found, looked, bytes, page = most, types, 0, 0, 0, {'events', 0, 0}
-  reply = {page, {}, -1, {}, {}, 0, 0}
+  reply, has_passed = {page, {}, -1, {}, {}, 0, 0}, false
   return reply
 end
 
@@ -59,6 +59,13 @@ end
 -- So many entries were acknowledged at once, which costs as much as to look at them.
 local function add_done(count) looked = looked + count end
 
+-- So many of the entries that were looked at stay as they are. Where they are all that a call looks
+-- at they do not count, of one partition: each call would look at them again, and at nothing else.
+local function leave_to_others(count)
+  if count == 0 or has_passed or looked < LOOKED_MAX then return end
+  looked, has_passed = looked - count, true
+end
+
 local function is_full()
   return found >= limit or bytes >= GROUP_PAGE_BYTES or looked >= LOOKED_MAX
 end
@@ -75,13 +82,13 @@ local function age(members)
   return at and math.max(0, now_ms - at) or -1
 end
 
--- Adds an entry's event to the page; false if its type is not wanted, or if it is no event.
+-- Adds an entry's event to the page; false if its type is not wanted, nil if it is no event.
 local function add_entry(base, entry, is_late)
   local fields = entry[2]
   looked = looked + 1
   if not is_event(fields) then
     page[2] = page[2] + 1
-    return false
+    return nil
   end
   if not is_wanted(fields[2], wanted) then return false end
   local id, size = add_event(page, base, entry[1], fields)
