@@ -1,6 +1,6 @@
 -- How a new group is made in all partitions: in several calls, since each partition costs as much
 -- as ten entries that are read.
--- USES: group_pending, group_losses
+-- USES: quotas, group_pending, group_losses
 -- GIVES: make_in, make_some
 
 -- A call makes a group in so many partitions.
@@ -10,8 +10,7 @@ local MADE_MAX = 64
 local function make_in(base, group, groups_max)
   local is_made, has_lost = make_group(base, group, groups_max)
   if is_made then return nil, has_lost end
-  return string.format('ERR quota quota exceeded: %d of %d groups of the logs', groups_max,
-    groups_max)
+  return exceed(groups_max, groups_max, 'groups of the logs')
 end
 
 -- Whether a group is in a log; one that is corrupt can have none.
