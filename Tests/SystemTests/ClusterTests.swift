@@ -239,6 +239,25 @@ extension SystemSuites {
       }
     }
 
+    /// A node leaves out the slots of a master that it knows to be deposed, until it hears of the
+    /// new one.
+    @Test func `slots that the asked node leaves out are served by their node`() throws {
+      let lab = try ClusterLab()
+      defer { lab.stop() }
+      let client = try lab.connect()
+      let device = try lab.devices()[1][0]
+      let slot = try lab.slot(of: device)
+      let others = lab.redis.nodes.filter { $0 !== lab.redis.nodes[1] }
+      let end = ContinuousClock.now + .seconds(3)
+      var refusals: [Reply] = []
+      while ContinuousClock.now < end {
+        for node in others { try lab.redis.forget(slot, at: node) }
+        let reply = try client.request("LOCK \(device) a ttl=1m")
+        if !reply.isOK { refusals.append(reply) }
+      }
+      #expect(refusals.isEmpty, "\(refusals.count): \(refusals.prefix(1))")
+    }
+
     /// What a caller sends without a wait for the replies is done in its order, while its slot goes
     /// to another node and back: a read sees the write before it, also one of all partitions.
     @Test(arguments: Engine.ways)
@@ -455,7 +474,9 @@ extension SystemSuites {
         #expect(try reply.int("token") == second, "\(reply)")
         return try redis.isInStep(old)
       }
-      #expect(try redis.owner(of: lab.slot(of: device), seenBy: redis.nodes[2]) === new)
+      try eventually("the others know of it") {
+        try redis.owner(of: lab.slot(of: device), seenBy: redis.nodes[2]) === new
+      }
       #expect(try client.request("HOLDER \(device)").string("agent") == "b")
     }
   }

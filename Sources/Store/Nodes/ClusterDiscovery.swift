@@ -20,6 +20,8 @@ final class ClusterDiscovery: RedisConnectionOwner {
   private var askedAtMs = Int64.min / 2
   /// How many answers in a row have left a partition without a node that answers.
   private var misses = 0
+  /// Whether the latest answer has left slots out.
+  private var leavesOut = false
   /// How many nodes in a row could not be connected to.
   private var failures = 0
   private var next: LoopTimer?
@@ -96,13 +98,17 @@ final class ClusterDiscovery: RedisConnectionOwner {
     for address in map.addresses where !known.contains(address) { known.append(address) }
     forgetOld(map)
     mapped(map)
+    let leftOut = leavesOut
+    leavesOut = map.masters.contains(nil)
+    let isSoon = isUrgent || leavesOut
     next?.set(
-      afterMs: isUrgent
+      afterMs: isSoon
         ? ClusterDiscovery.urgentMs
         : Int64.random(in: ClusterDiscovery.everyMs / 2...ClusterDiscovery.everyMs))
-    // A node that is cut off from the others goes on saying what it knew.
-    misses = isUrgent ? misses + 1 : 0
-    if misses >= ClusterDiscovery.missesMax { goOn() }
+    // A node that is cut off from the others goes on saying what it knew; and one that hears of a
+    // deposed master before it hears of the new one leaves their slots out, when others know.
+    misses = isSoon ? misses + 1 : 0
+    if misses >= ClusterDiscovery.missesMax || leavesOut && !leftOut { goOn() }
   }
 
   /// Nodes that a cluster has no more are not asked for ever.

@@ -18,7 +18,7 @@ final class Nodes {
   private(set) var all: [StoreNode] = []
   /// The node of each partition.
   private var ofPartition: [StoreNode] = []
-  /// The single server; of a cluster it stands for the node of slots that no node has.
+  /// The single server; of a cluster it stands for the node of slots that no node has had yet.
   private let nowhere: StoreNode
   /// Nodes without partitions, until what is under way there is answered.
   private var retired: [(node: StoreNode, untilMs: Int64)] = []
@@ -121,10 +121,13 @@ final class Nodes {
   }
 
   /// Takes over the addresses of the partitions' nodes.
+  ///
+  /// A partition whose slot is left out stays where it was: nodes leave slots out for a moment
+  /// while a replica takes over, and the node itself knows better whether it has the slot.
   private func place(_ masters: [Address?]) {
     let (before, placed) = (all, ofPartition)
-    ofPartition = masters.map { address in
-      guard let address else { return nowhere }
+    ofPartition = zip(masters, placed).map { address, now in
+      guard let address else { return now }
       return all.first { $0.address == address } ?? make(address)
     }
     var kept: [StoreNode] = []

@@ -150,17 +150,24 @@ final class RedisCluster: Sendable {
 
   // MARK: Slots
 
-  /// The node that has a slot, as a node sees it.
+  /// The node that has a slot, as a node sees it; waits while that one leaves the slot out, as it
+  /// does when it hears of a deposed master before it hears of the new one.
   func owner(of slot: Int, seenBy node: RedisServer? = nil) throws -> RedisServer {
-    let ranges = try (node ?? nodes[0]).command("CLUSTER", "SLOTS").items
-    for range in ranges {
-      guard let first = range.items[0].number, let last = range.items[1].number,
-        (first...last).contains(slot)
-      else { continue }
-      let port = range.items[2].items[1].number ?? 0
-      if let node = nodes.first(where: { self.port(of: $0) == port }) { return node }
+    var found: RedisServer?
+    try eventually("a node that has slot \(slot)") {
+      let ranges = try (node ?? nodes[0]).command("CLUSTER", "SLOTS").items
+      let range = ranges.first { range in
+        guard let first = range.items[0].number, let last = range.items[1].number else {
+          return false
+        }
+        return (first...last).contains(slot)
+      }
+      let port = range?.items[2].items[1].number
+      found = nodes.first { self.port(of: $0) == port }
+      return found != nil
     }
-    throw Failure("no node has slot \(slot)")
+    guard let found else { throw Failure("no node has slot \(slot)") }
+    return found
   }
 
   /// Begins to move a slot; its keys are still where they were.
@@ -198,6 +205,13 @@ final class RedisCluster: Sendable {
       }
       return Set(views).count == 1
     }
+  }
+
+  /// Has a node not know which one has a slot, until that one names it again.
+  func forget(_ slot: Int, at node: RedisServer) throws {
+    let value = try RedisClient(path: node.path).command(["CLUSTER", "DELSLOTS", "\(slot)"])
+    guard case .error(let text) = value, !text.contains("already unassigned") else { return }
+    throw Failure("redis: \(text)")
   }
 
   /// Moves a slot with all that it has.
