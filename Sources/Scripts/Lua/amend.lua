@@ -17,7 +17,7 @@ return each(function(base, device, session, chat, seq, message, token)
   local member = call('HGET', s.key, 'i:' .. text(chat))
   if member then
     sync_ids(log, tonumber(seq))
-    note_ids(log, tonumber(seq), {'', message}, member)
+    note_ids(log, tonumber(seq) - 1, {'', message}, 0, member)
   end
   push(base, device, 'chat.amended', s.id, chat, ',"seq":%s,"message":%s', seq,
     plain_bytes(message) <= 4096 and message or 'null')

@@ -54,7 +54,7 @@ return each(function(base, device, policy, agent, lock_ttl, ttl_ms, last, messag
   local seq, trimmed, said, length = nil, '', {}, nil
   if #messages > 0 then
     seq, trimmed, said, length = say(s, chat, messages)
-    note_said(t, s.id, chat, seq - #said + 1, seq)
+    note_said(t, s.id, chat, seq - #messages / 2 + 1, seq)
   else
     seq = #entries == 0 and 0 or seq_of(entries[#entries]) or newest_seq(log_of(s, chat))
   end

@@ -78,9 +78,9 @@ extension ModelChat {
       seq += 1
       messages.append((seq, json))
     }
-    let surplus = messages.count - most
+    let surplus = texts.isEmpty ? 0 : messages.count - most
     if surplus > 0 {
-      dropped = messages[surplus].seq - 1
+      dropped = messages[surplus - 1].seq
       messages.removeFirst(surplus)
       rest += ",\"trimmed\":\(surplus)"
     }

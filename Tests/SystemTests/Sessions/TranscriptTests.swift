@@ -144,6 +144,32 @@ extension SystemSuites {
           .int("trimmed") == 1)
     }
 
+    @Test func `of more messages than a chat keeps the newest stay, with their ids`() throws {
+      let (client, device) = try opened(2)
+      let many = (0..<25).map { "{\"k\":\($0)}" }.joined(separator: ",")
+      #expect(
+        try client.request("SAY \(device) id=k [\(many)]").raw
+          == "OK {\"seq\":27,\"chat\":1,\"trimmed\":17}")
+      let all = try client.request("HISTORY \(device) after=17")
+      #expect(try seqs(all) == Array(18...27) && !all.raw.contains("lost"), "\(all)")
+      #expect(all.raw.contains("{\"k\":24}}],\"more\":false"), "\(all)")
+      #expect(try client.request("HISTORY \(device) after=16").shows("lost", as: "true"))
+      #expect(
+        try client.request("SAY \(device) id=k [{\"k\":14},{\"k\":15}]").raw
+          == "OK {\"seq\":28,\"chat\":1,\"known\":1,\"trimmed\":1}")
+      let turn = try client.request("TURN \(device) last=3 [\(many)]")
+      #expect(try turn.int("trimmed") == 25 && seqs(turn) == [51, 52, 53], "\(turn)")
+    }
+
+    @Test func `a reader has lost what the full chat dropped, not what was forgotten`() throws {
+      let (client, device) = try opened(10)
+      expect(try client.request("FORGET \(device) seq=3"), "OK")
+      #expect(try client.request("SAY \(device) [{},{},{}]").int("trimmed") == 2)
+      let all = try client.request("HISTORY \(device) after=1")
+      #expect(all.shows("lost", as: "true") && all.shows("first_seq", as: "4"), "\(all)")
+      #expect(try !client.request("HISTORY \(device) after=2").raw.contains("lost"))
+    }
+
     // MARK: POP, FORGET, AMEND
 
     @Test func `several messages are popped in one step, oldest first`() throws {

@@ -8,20 +8,21 @@
 -- USES: batch, messages, sealed, chat_index
 -- GIVES: note_ids, trim_ids, sync_ids
 
--- Enters messages, each behind whose it is; the first one's number is `seq`, and `sealed` has the
--- ids of sealed ones as above. An index that is to be made anew stays away.
-local function note_ids(log, seq, messages, member, sealed)
+-- Enters messages, each behind whose it is, but for so many `skipped` ones at their beginning; the
+-- number before the first one's is `seq`, and `sealed` has the ids of sealed ones as above. An
+-- index that is to be made anew stays away.
+local function note_ids(log, seq, messages, skipped, member, sealed)
   local ids = log .. '/ids'
   local kind = attempt('ZSCORE', ids, '')
   if not kind then return end
   if not sealed and kind == '-1' then return call('UNLINK', ids) end
   local found = {}
-  for n = 2, #messages, 2 do
+  for n = 2 * skipped + 2, #messages, 2 do
     if not sealed and is_sealed(messages[n]) then return call('UNLINK', ids) end
     local id
     if sealed then id = sealed[n / 2 + 1] else id = id_of(messages[n], member) end
     if id and id ~= '' then
-      found[#found + 1], found[#found + 2] = text(seq + n / 2 - 1), id
+      found[#found + 1], found[#found + 2] = text(seq + n / 2), id
     end
   end
   note_all(ids, found)

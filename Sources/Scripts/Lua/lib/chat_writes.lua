@@ -8,10 +8,10 @@
 -- Appends messages to a chat of a session, each behind whose it is; those of a turn `t` are noted
 -- there; with `member` those whose value of it is in the chat already are left out; those after the
 -- number `after` are removed first; `sealed` and `index` as for `without_known`. Returns the newest
--- number and further members of the reply, the entries and how many the chat has then; or nil and a
--- refusal.
+-- number and further members of the reply, the entries that were written and how many the chat has
+-- then; or nil and a refusal.
 local function say(s, chat, messages, t, member, after, sealed, index)
-  local entries, log, number = {}, log_of(s, chat), text(chat)
+  local log, number = log_of(s, chat), text(chat)
   local seq, asked_at, answered_n, answered_ms, line, policy = chat_members(s, chat)
   -- A chat with an index has a line of limits.
   local indexed = line and call('HGET', s.key, 'i:' .. number)
@@ -38,8 +38,8 @@ local function say(s, chat, messages, t, member, after, sealed, index)
   end
   -- A number that is corrupt goes on from the newest message's.
   seq = whole(seq or 0) or newest_seq(log)
-  for n = 2, #messages, 2 do entries[n / 2] = entry_of(text(seq + n / 2), now_text, messages[n]) end
-  if not full and t and not note_said(t, s.id, chat, seq + 1, seq + #entries) then
+  local count = #messages / 2
+  if not full and t and not note_said(t, s.id, chat, seq + 1, seq + count) then
     full = 'ERR quota quota exceeded: 1000 of 1000 pieces in which this turn may say messages'
   end
   if full then
@@ -47,25 +47,31 @@ local function say(s, chat, messages, t, member, after, sealed, index)
     return nil, full
   end
   if after then remove_after(log, after) end
-  seq = seq + #entries
   local writes = chat_figures(number, messages, asked_at, answered_n, answered_ms)
-  local length, first = append(log, entries), nil
-  if length > most then
-    first = seq_at(log, length - most)
+  -- Those that the chat would drop in the same step are not written.
+  local skipped = math.max(0, count - most)
+  local entries = entries_of(seq, messages, skipped)
+  local length = append(log, entries) + skipped
+  local is_over = length > most
+  if is_over then
+    -- Of what is dropped the newest: between that and the first that stays some may be popped.
     writes[#writes + 1] = 'd:' .. number
-    writes[#writes + 1] = text(first - 1)
+    writes[#writes + 1] = text(skipped > 0 and seq + skipped or seq_at(log, length - most - 1))
   end
+  seq = seq + count
   note_activity(s)
   write_members(s, 'active', now_text, 'q:' .. number, text(seq), unpack(writes))
-  if length > most then
+  if is_over then
     call('LTRIM', log, text(-most), '-1')
     rest = rest .. ',"trimmed":' .. text(length - most)
   end
   if member or indexed then
-    note_ids(log, seq - #entries + 1, messages, member or indexed, member and sealed)
-    if length > most then trim_ids(log) end
+    note_ids(log, seq - count, messages, skipped, member or indexed, member and sealed)
+    if is_over then trim_ids(log) end
   end
-  if length == #entries and gone_by(s) then call('PEXPIREAT', log, text(gone_by(s))) end
-  if is_watched(s.base, s.device) then push_said(s, chat, seq, entries, first) end
+  if length == count and gone_by(s) then call('PEXPIREAT', log, text(gone_by(s))) end
+  if is_watched(s.base, s.device) then
+    push_said(s, chat, seq, entries, is_over and seq_at(log, 0))
+  end
   return seq, rest, entries, math.min(length, most)
 end

@@ -2,12 +2,22 @@
 -- HISTORY shows it without its beginning: `<seq>,"at":<ms>,"message":<JSON>}`. Of entries as they
 -- are a worker makes the reply: Lua's time goes with the texts that it makes.
 -- USES: batch
--- GIVES: log_of, entry_of, seq_of, seq_at, newest_seq, append, place_after, answers_in
+-- GIVES: log_of, entry_of, entries_of, seq_of, seq_at, newest_seq, append, place_after, answers_in
 
 local function log_of(s, chat) return s.key .. '/' .. text(chat) end
 
 local function entry_of(seq, at, json)
   return seq .. ',"at":' .. at .. ',"message":' .. json .. '}'
+end
+
+-- The entries of messages, each behind whose it is, that are said now behind the number `seq`; but
+-- for so many `skipped` ones at their beginning.
+local function entries_of(seq, messages, skipped)
+  local entries = {}
+  for n = skipped + 1, #messages / 2 do
+    entries[n - skipped] = entry_of(text(seq + n), now_text, messages[2 * n])
+  end
+  return entries
 end
 
 -- The number of an entry, or nil if it is corrupt.

@@ -72,12 +72,11 @@ end
 
 -- Lengths and texts, one after another in one argument: `<n> <n bytes>` each.
 local function parts(blob)
-  local at, list = 1, {}
-  while at <= #blob do
-    local space = find(blob, ' ', at, true)
-    local n = tonumber(cut(blob, at, space - 1))
-    list[#list + 1] = cut(blob, space + 1, space + n)
-    at = space + n + 1
+  local list, n, at, size = {}, 0, 1, #blob
+  while at <= size do
+    local length, first = string.match(blob, '^(%d+) ()', at)
+    at, n = first + length, n + 1
+    list[n] = cut(blob, first, at - 1)
   end
   return list
 end
