@@ -41,7 +41,8 @@ extension SystemSuites.Deadlines {
     /// all scripts at any moment between them.
     @Test(arguments: Engine.ways)
     func `requests of all kinds keep their order whenever scripts are lost`(way: String) throws {
-      let lab = try Lab(workers: [["--lua", way], ["--lua", way]])
+      let flags = ["--lua", way, "--request-timeout", "10s"]
+      let lab = try Lab(workers: [flags, flags])
       defer { lab.stop() }
       let clients = try (0..<4).map { try lab.connect($0 % 2) }
       var rounds = Rounds(20)

@@ -52,7 +52,9 @@ extension SystemSuites {
       case "ERR": #expect(!reply.code.isEmpty && !reply.text.isEmpty, "\(request): \(reply)")
       case "OK", "STALE":
         if rest.isEmpty { break }
-        #expect((try? reply.json()) != nil, "\(request): \(reply.raw.prefix(400))")
+        // JSON has a number of any size, Foundation's parser not.
+        let small = Reply(raw: reply.raw.replacing("1e400", with: "1"))
+        #expect((try? small.json()) != nil, "\(request): \(reply.raw.prefix(400))")
       default: Issue.record("\(request): \(reply)")
       }
       #expect(reply.code != "internal", "\(request): \(reply)")
