@@ -18,7 +18,8 @@ final class TwoWorkers {
   private static let upkeep: Set = ["reap", "trim", "tails", "read_logs", "heartbeat"]
 
   init(_ flags: [String] = [], connect: (WorkerProcess, String) throws -> LineClient) throws {
-    let arguments = ["--threads", "1", "--request-timeout", "20s"] + flags
+    // The counters are put around the library of functions.
+    let arguments = ["--threads", "1", "--request-timeout", "20s", "--lua", "function"] + flags
     lab = try Lab(workers: [arguments, arguments])
     heavy = try connect(lab.workers[0], "heavy")
     calm = try connect(lab.workers[1], "calm")
