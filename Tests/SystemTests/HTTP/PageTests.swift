@@ -158,7 +158,8 @@ extension SystemSuites {
       }
       try signIn("ops")
       try tab.awaitText("main", "scheduling")
-      _ = try tab.evaluate("sessionStorage.clear(); location.reload()")
+      _ = try tab.evaluate("sessionStorage.clear()")
+      try tab.reload()
       try signIn("reader")
       try tab.awaitText("main", "forbidden")
       try tab.show("device=dev-1")
@@ -166,7 +167,8 @@ extension SystemSuites {
       try tab.press(button: "Close as failed")
       try tab.click("#confirm-yes")
       try tab.awaitText("#notice", "forbidden")
-      _ = try tab.evaluate("sessionStorage.clear(); location.reload()")
+      _ = try tab.evaluate("sessionStorage.clear()")
+      try tab.reload()
       try signIn("other")
       try tab.awaitText("main", "--admin-auth does not name this principal")
     }

@@ -10,6 +10,8 @@ final class Browser {
   private let replies: Int32
   private var input: [UInt8] = []
   private var number = 0
+  /// How many documents each page has got, by its session.
+  private var documents: [String: Int] = [:]
 
   /// The names by which distributions have it.
   private static let names = [
@@ -51,7 +53,8 @@ final class Browser {
     let target = try call("Target.createTarget", ["url": "about:blank"])["targetId"]?.string ?? ""
     let attached = try call("Target.attachToTarget", ["targetId": target, "flatten": true])
     let session = attached["sessionId"]?.string ?? ""
-    _ = try call("Page.navigate", ["url": url], session: session)
+    _ = try call("Page.enable", [:], session: session)
+    try navigate("Page.navigate", ["url": url], session: session)
     return BrowserTab(self, session: session)
   }
 
@@ -75,12 +78,30 @@ final class Browser {
     }
   }
 
+  /// Calls a method that gives a page another document, and waits until it has that: the browser
+  /// refuses what is evaluated in between.
+  fileprivate func navigate(
+    _ method: String, _ parameters: [String: Any], session: String
+  ) throws {
+    let before = documents[session]
+    _ = try call(method, parameters, session: session)
+    let deadline = Deadline(within: .seconds(30))
+    while documents[session] == before { _ = try next(deadline) }
+  }
+
   /// The next message; they end with a zero.
   private func next(_ deadline: Deadline) throws -> JSON {
     while true {
       if let end = input.firstIndex(of: 0) {
         defer { input.removeFirst(end + 1) }
-        return try JSON(String(decoding: input[..<end], as: UTF8.self))
+        let message = try JSON(String(decoding: input[..<end], as: UTF8.self))
+        if message["method"]?.string == "Page.frameNavigated",
+          message["params"]?["frame"]?["url"]?.string != "about:blank",
+          let session = message["sessionId"]?.string
+        {
+          documents[session, default: 0] += 1
+        }
+        return message
       }
       guard !deadline.isOver else { throw Failure("the browser does not answer") }
       var poll = pollfd(fd: replies, events: Int16(POLLIN), revents: 0)
@@ -112,6 +133,9 @@ final class BrowserTab {
     }
     return result["value"] ?? .null
   }
+
+  /// Loads the page anew; what is evaluated then is in its new document.
+  func reload() throws { try browser.navigate("Page.reload", [:], session: session) }
 
   /// Presses a key, by its name.
   func key(_ name: String) throws {
