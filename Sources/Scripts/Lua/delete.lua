@@ -16,7 +16,7 @@ return each(function(base, device, session, token)
     count_live(s, -1)
   end
   call('UNLINK', unpack(keys_of(s)))
-  enqueue_all(s)
+  enqueue_links(s, s.links)
   remove_entries(base, s.device, s.id, s.state)
   return 'OK'
 end)

@@ -55,7 +55,7 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
     count_session(old, -1)
     call('UNLINK', unpack(keys_of(old)))
     regardless(call, 'ZREM', base .. ':due', due_member(old))
-    enqueue_all(old)
+    enqueue_links(old, old.links)
     push(base, device, 'session.changed', session, nil, ',"rev":%s,"members":null', v.rev)
     push(base, device, 'roles', session, nil, '')
   end
@@ -74,6 +74,6 @@ return each(function(base, device, session, is_replacing, fields, messages, docu
     announce(s, 'opened', now_ms)
   end
   index(s)
-  enqueue_all(s)
+  enqueue_links(s, s.links)
   return record(s)
 end, show_again)

@@ -26,11 +26,13 @@ local function newest_of(log, count)
   return oldest_first, bytes
 end
 
--- What is kept of several: `several`, and each entry behind its length.
+-- What is kept of several, if there is a key for it: `several`, and each entry behind its length.
 local function popped(entries, bytes)
-  local kept = {'several'}
-  for n = 1, #entries do kept[n + 1] = #entries[n] .. ' ' .. entries[n] end
-  return {'messages', entries}, table.concat(kept, ' '), bytes
+  return {'messages', entries}, function()
+    local kept = {'several'}
+    for n = 1, #entries do kept[n + 1] = #entries[n] .. ' ' .. entries[n] end
+    return table.concat(kept, ' ')
+  end, bytes
 end
 
 return each(function(base, device, session, chat, count, last, token)

@@ -42,7 +42,7 @@ local function reap_session(member, address)
   for _, ms in ipairs(settle(s)) do late[#late + 1] = ms end
   if not s.is_gone then return enter_again(s) end
   call('UNLINK', unpack(keys_of(s)))
-  enqueue_all(s)
+  enqueue_links(s, s.links)
   remove_entries(base, device, id, s.state)
 end
 

@@ -3,9 +3,9 @@
 -- reserved first, as in link.lua. `lengths` has a word for each clock in the order of records: its
 -- new length in ms, or `-`; `policy` is a line as in records.
 -- USES: batch, link_changes, clock_lengths, policies, changes, pushes, requests, numbers, clocks,
---   transitions, links, reservations, session_changes, merge
--- RARELY: policy_of, stored_policy, with_life, replaced_links, set_links, has_link, index, set_ttl,
---   gone_by, push_changed
+--   transitions, reservations, session_changes, merge
+-- RARELY: policy_of, stored_policy, with_life, replaced_links, links_beside, set_links, index,
+--   set_ttl, gone_by, push_changed
 -- KEYS: the base key of each request's partition
 -- ARGV: device, session?, members, seen_rev?, links?, reserved?, lengths?, policy?, token?,
 --   req?
@@ -42,13 +42,11 @@ return each(function(base, device, session, members, seen_rev, links, reserved, 
   if not s then return refusal end
   seen_rev = tonumber(seen_rev)
   if seen_rev and seen_rev > s.rev then return string.format('STALE {"rev":%d}', s.rev) end
-  local linked, needed, keeps_others = s.links, {}, cut(links, 1, 1) == '+'
+  local linked, keeps_others = s.links, cut(links, 1, 1) == '+'
   links = keeps_others and cut(links, 2) or links
   if links ~= '' then linked, refusal = replaced_links(s, links, keeps_others) end
   if refusal then return refusal end
-  for kind, ref in string.gmatch(links, '(%S+) (%S+)\n') do
-    if not has_link(s, kind, ref) then needed[#needed + 1] = kind .. '/' .. ref end
-  end
+  local needed = links == '' and {} or reservations_of((links_beside(links, s.links)))
   if lengths ~= '' then lengths, refusal = with_life(lengths, s.born) end
   if refusal then return refusal end
   local limits = policy ~= '' and policy_of(policy) or #needed > 0 and stored_policy(s)

@@ -271,11 +271,20 @@ extension SystemSuites {
         next = " after=\(end)"
       }
       #expect(found == [1, 6])
-      let down = try other.request("HISTORY \(device) role=agent before=6", within: .seconds(20))
-      let end = try down.int("read_to")
-      #expect(end > 1 && end < 6)
-      let rest = try other.request("HISTORY \(device) role=agent before=\(end)")
-      #expect(try seqs(rest) == [] && rest.raw.contains("\"more\":false"))
+      var (end, pages) = (6, 0)
+      while true {
+        let page = try other.request("HISTORY \(device) role=agent before=\(end)")
+        #expect(try seqs(page) == [])
+        pages += 1
+        guard let next = try page.json()["read_to"]?.int else {
+          #expect(page.raw.contains("\"more\":false"))
+          break
+        }
+        #expect(next > 1 && next < end && page.raw.contains("\"more\":true"))
+        guard next < end else { break }
+        end = next
+      }
+      #expect(pages > 1)
       expect(try client.request("PING"), "OK")
     }
 

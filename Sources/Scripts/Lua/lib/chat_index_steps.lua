@@ -6,7 +6,7 @@
 local GOES_ON = 'MORE index'
 
 -- So much of a chat is read for its index by one call: looking through it takes Redis some 4 ms.
-local BUILD_BYTES, BUILD_ENTRIES = 262144, 500
+local BUILD_BYTES, BUILD_ENTRIES = 163840, 400
 
 -- Makes the index from the messages of a chat up to a number, by as many calls as that takes.
 -- Until it is whole it has in place of `''` a mark, `>` with that number and the member, whose

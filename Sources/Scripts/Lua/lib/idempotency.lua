@@ -33,9 +33,10 @@ end
 -- is refused. Only OK is kept, for nothing else has changed anything, and SETTLE and LARGE, as OK
 -- is their end.
 -- Where a reply is long, is no line, or shows what may change, `operate` gives as its second result
--- what is kept instead, of which `show` makes the reply anew for these users, or nil if it is
--- corrupt; the third result is how many bytes a reply has that is no line. The worker checks a kept
--- reply; one that is corrupt is an error, since the request may have been applied.
+-- what is kept instead, or a function that makes it, of which `show` makes the reply anew for these
+-- users, or nil if it is corrupt; the third result is how many bytes a reply has that is no line.
+-- The worker checks a kept reply; one that is corrupt is an error, since the request may have been
+-- applied.
 local KEPT_WORDS = {OK = true, SETTLE = true, LARGE = true}
 local function once(base, device, req, show, operate, ...)
   local key, fingerprint, users = kept_at(base, device, req)
@@ -54,6 +55,7 @@ local function once(base, device, req, show, operate, ...)
   end
   local reply, kept, size = operate(base, ...)
   if type(reply) == 'table' or KEPT_WORDS[string.match(reply, '^%u+')] then
+    if type(kept) == 'function' then kept = kept() end
     keep_reply(base, device, req, kept or reply)
   end
   return reply, kept, size

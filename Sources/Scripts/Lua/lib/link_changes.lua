@@ -1,7 +1,8 @@
 -- How all of a session's links of some kinds are replaced.
 -- USES: batch, links, session_users
 -- RARELY: is_of_users
--- GIVES: replaced_links, keep_others, set_links
+-- GIVES: replaced_links, keep_others, links_beside, set_links
+local LINK = '(%S+) (%S+)\n'
 
 -- The session's links where those of the kinds in `lines` are replaced by these; and a refusal if
 -- they are too many. With `keeps_others` those to users to whom the request is not limited stay.
@@ -42,22 +43,24 @@ local function keep_others(s, v, fields)
   return links_refusal(count, #lines)
 end
 
--- The links in lines that others do not have, as lists of kind and ref.
+-- Of links in lines those that others have not, and how many these are.
 local function links_beside(lines, others)
   local list, has = {}, {}
   for line in string.gmatch(others, '%S+ %S+\n') do has[line] = true end
-  for line, kind, ref in string.gmatch(lines, '((%S+) (%S+)\n)') do
-    if not has[line] then list[#list + 1] = {kind, ref} end
+  for line in string.gmatch(lines, '%S+ %S+\n') do
+    if not has[line] then list[#list + 1] = line end
   end
-  return list
+  return table.concat(list), #list
 end
 
 -- Makes these the session's links, by one write: each that goes or comes has a revision of its own.
 local function set_links(s, lines)
-  local removed, added = links_beside(s.links, lines), links_beside(lines, s.links)
-  if #removed + #added == 0 then return end
+  local removed, removed_n = links_beside(s.links, lines)
+  local added, added_n = links_beside(lines, s.links)
+  if removed_n + added_n == 0 then return end
   s.links = lines
-  call('HSET', s.key, 'links', lines, 'rev', text(s.rev + #removed + #added), 'updated', now_text)
-  for _, link in ipairs(removed) do note_link(s, link[1], link[2], 'link.removed') end
-  for _, link in ipairs(added) do note_link(s, link[1], link[2], 'link.added') end
+  call('HSET', s.key, 'links', lines, 'rev', text(s.rev + removed_n + added_n), 'updated', now_text)
+  for kind, ref in string.gmatch(removed, LINK) do push_link(s, kind, ref, 'link.removed') end
+  for kind, ref in string.gmatch(added, LINK) do push_link(s, kind, ref, 'link.added') end
+  enqueue_links(s, removed .. added)
 end

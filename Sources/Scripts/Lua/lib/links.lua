@@ -4,7 +4,7 @@
 -- entry in the deadline index asks for that. A thread that was given is a link of the kind
 -- `thread`, which callers neither make nor see.
 -- USES: batch, quotas, changes, session_index, session_load
--- GIVES: links_json, links_refusal, links_full, has_link, enqueue_all, note_link, add_link,
+-- GIVES: links_json, links_refusal, links_full, has_link, enqueue_links, push_link, add_link,
 --   drop_link, status_of
 
 local ID = "([%w%._:@%+%-%%~!%*'%(%)]+)"
@@ -44,31 +44,32 @@ local function has_link(s, kind, ref)
   return (find('\n' .. s.links, '\n' .. kind .. ' ' .. ref .. '\n', 1, true))
 end
 
--- Adds an outbox entry: the link's partition is to be informed of the session's status. A later
--- entry replaces an earlier one, whose worker then does not remove it.
-local function enqueue(s, kind, ref)
-  regardless(call, 'ZADD', s.base .. ':due', now_text,
-    'k:' .. s.device .. '/' .. s.id .. ' ' .. kind .. '/' .. ref)
-end
-
--- The same for all of a session's links, or those of one kind.
-local function enqueue_all(s, only)
-  for kind, ref in string.gmatch(s.links, '(%S+) (%S+)\n') do
-    if not only or kind == only then enqueue(s, kind, ref) end
+-- Adds outbox entries for links in lines: each one's partition is to be informed of the session's
+-- status. A later entry replaces an earlier one, whose worker then does not remove it. With `only`
+-- for links of that kind.
+local function enqueue_links(s, lines, only)
+  local entries, from = {}, 'k:' .. s.device .. '/' .. s.id .. ' '
+  -- `%f` and a class: a kind begins here, so that none is found by its end. `%z` is what is before
+  -- the first one.
+  for kind, ref in string.gmatch(lines, '%f[^%s%z](' .. (only or '%S+') .. ') (%S+)\n') do
+    entries[#entries + 1], entries[#entries + 2] = now_text, from .. kind .. '/' .. ref
+  end
+  for n = 1, #entries, 1000 do
+    regardless(call, 'ZADD', s.base .. ':due', unpack(entries, n, math.min(n + 999, #entries)))
   end
 end
 
 -- Publishes that a link goes or comes, by a revision of its own.
-local function note_link(s, kind, ref, change)
+local function push_link(s, kind, ref, change)
   s.rev = s.rev + 1
   push(s.base, s.device, change, s.id, nil, ',"kind":"%s","ref":"%s","rev":%.0f', kind, ref, s.rev)
-  enqueue(s, kind, ref)
 end
 
 local function write_links(s, lines, kind, ref, change)
   s.links = lines
   call('HSET', s.key, 'links', lines, 'rev', s.rev + 1, 'updated', now_text)
-  note_link(s, kind, ref, change)
+  push_link(s, kind, ref, change)
+  enqueue_links(s, kind .. ' ' .. ref .. '\n')
 end
 
 local function add_link(s, kind, ref)

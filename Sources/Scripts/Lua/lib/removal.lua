@@ -43,7 +43,7 @@ local function remove_corrupt(base, device, asked, token)
   announce_deleted(s)
   if LIVE[state] then count_live(s, -1) end
   remove_keys(key)
-  enqueue_all(s)
+  enqueue_links(s, s.links)
   if state then count(base, 'state:' .. state, -1) end
   if LIVE[state] then count_chats(base, #(chat_numbers(seen[4] or '1') or {1}), -1) end
   attempt('ZREM', base .. ':sessions', device .. '/' .. id)

@@ -1,7 +1,7 @@
 -- Making a session, with its first chat; it is the device's current one.
 -- USES: batch, clock_lengths, policies, activity, numbers, ledger, links, clocks, session_users,
 --   transitions, session_changes, merge, device_lines, reservations, live_quota, log_quota
--- RARELY: check_fence, reservations_of, unreserved, enqueue_all, fleet_full, make_room
+-- RARELY: check_fence, reservations_of, unreserved, enqueue_links, fleet_full, make_room
 -- GIVES: make
 -- NEW: session, thread (JSON), links?, clocks, is_fenced?, members, session_policy?
 
@@ -73,6 +73,6 @@ local function make(base, device, fleet, reserved, token, session, thread, links
   if ends_at then call('PEXPIREAT', key, text(ends_at)) end
   announce(s, 'opened', now_ms)
   index(s)
-  if links ~= '' then enqueue_all(s) end
+  if links ~= '' then enqueue_links(s, s.links) end
   return s, nil, flat
 end

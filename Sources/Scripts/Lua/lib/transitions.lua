@@ -44,7 +44,7 @@ local function transition(s, to, at_ms, reason, kind)
       regardless(has_ended, s.base, s.device, s.id)
     end
     -- A user's quota counts live sessions; no other link does.
-    enqueue_all(s, 'user')
+    enqueue_links(s, s.links, 'user')
   end
   if EVENT[to] == 'closed' or to == 'expired' then count(s.base, EVENT[to], 1) end
   set_ttl(s, gone_by(s))
